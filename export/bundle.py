@@ -1,0 +1,121 @@
+"""Writes a bundle: all of it or nothing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from export.cpu import Preset
+from export.errors import ExportError
+from export.graph import export_graph
+from export.measure import measure
+from export.model_card import model_card
+from export.quantize import quantize
+from export.sentences import GOLDEN_TEXTS
+from export.source import SourceModel
+from server.encoding.bundle import MODEL_FILE, TOKENIZER_FILE, Bundle
+from server.encoding.golden import GOLDEN_FILE, GoldenText
+from server.encoding.manifest import MANIFEST_FILE, SCHEMA_VERSION, Manifest, Source, file_digest
+from server.encoding.tokenizer import TextKind, Tokenizer
+
+LIBRARIES = [
+    "onnx",
+    "onnxruntime",
+    "optimum",
+    "optimum-onnx",
+    "sentence-transformers",
+    "tokenizers",
+    "torch",
+    "transformers",
+]
+
+GOLDEN_MARGIN = 0.01
+"""How much farther than here a golden vector may lie from fp32 on the server's CPU."""
+
+
+def write_bundle(source: SourceModel, out: Path, *, preset: Preset, progress: Callable[[str], None]) -> Manifest:
+    """Exports, quantizes, measures and verifies `source`, then puts the bundle at `out`.
+
+    An older bundle at `out` is replaced; anything else there is left alone.
+
+    Args:
+        source: The model.
+        out: The bundle's directory.
+        preset: The quantization preset.
+        progress: Is told each step before it begins.
+
+    Raises:
+        ExportError: The model cannot be exported, or `out` is taken.
+        BundleError: The bundle does not pass the server's own check.
+    """
+    check_out(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
+        directory = Path(temporary) / "bundle"
+        (directory / MODEL_FILE).parent.mkdir(parents=True)
+        progress("exporting the graph")
+        fp32 = export_graph(source, Path(temporary) / "fp32")
+        progress(f"quantizing it to INT8 for {preset}")
+        quantize(fp32, directory / MODEL_FILE, preset=preset)
+        source.save_tokenizer(directory / TOKENIZER_FILE)
+        progress("comparing it with the original")
+        manifest = _describe(source, directory, fp32, preset)
+        (directory / "README.md").write_text(model_card(manifest), encoding="utf-8")
+        progress("verifying the bundle as the server will")
+        Bundle(directory).verify()
+        if out.exists():
+            shutil.rmtree(out)
+        directory.rename(out)
+    return manifest
+
+
+def check_out(out: Path) -> None:
+    """Raises ExportError if `out` holds something that is not a bundle."""
+    if out.exists() and not (out / MANIFEST_FILE).is_file() and not (out.is_dir() and not any(out.iterdir())):
+        raise ExportError(f"{out} exists and is not a bundle; choose another --out, or remove it yourself")
+
+
+def _describe(source: SourceModel, directory: Path, fp32: Path, preset: Preset) -> Manifest:
+    """Measures the quantized model and writes golden vectors and manifest."""
+    tokenizer = Tokenizer(directory / TOKENIZER_FILE, prefixes=source.prefixes, max_tokens=source.max_tokens)
+    reference = source.encode(GOLDEN_TEXTS)
+    report, closeness = measure(
+        fp32=fp32,
+        int8=directory / MODEL_FILE,
+        token_ids=[tokens.ids for tokens in tokenizer.tokenize(GOLDEN_TEXTS)],
+        reference=reference,
+    )
+    golden = [
+        GoldenText(text=text, kind=kind, vector=[round(float(value), 7) for value in vector])
+        for (text, kind), vector in zip(GOLDEN_TEXTS, reference, strict=True)
+    ]
+    (directory / GOLDEN_FILE).write_bytes(msgspec.json.encode(golden))
+    files = [MODEL_FILE, TOKENIZER_FILE, GOLDEN_FILE]
+    manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
+        name=source.name,
+        revision="",
+        dimension=source.dimension,
+        similarity=source.similarity,
+        pooling=source.pooling,
+        normalise=source.normalise,
+        query_prefix=source.prefixes[TextKind.QUERY],
+        document_prefix=source.prefixes[TextKind.DOCUMENT],
+        max_tokens=source.max_tokens,
+        layout="padded",
+        quantization=f"dynamic-int8/{preset}",
+        golden_cosine_floor=round(max(0.0, float(closeness.min()) - GOLDEN_MARGIN), 4),
+        source=Source(model=source.origin, licence=source.licence),
+        versions={name: importlib.metadata.version(name) for name in LIBRARIES},
+        files={name: file_digest(directory / name) for name in files},
+        report=report,
+    )
+    manifest = msgspec.structs.replace(manifest, revision=manifest.computed_revision())
+    data = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+    (directory / MANIFEST_FILE).write_bytes(data)
+    return manifest

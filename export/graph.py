@@ -1,0 +1,51 @@
+"""The fp32 graph, by optimum's exporter: token ids in, pooled vectors out."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from export.errors import ExportError
+from export.source import SourceModel
+from server.encoding.encoder import OUTPUT
+
+
+def export_graph(source: SourceModel, directory: Path) -> Path:
+    """Exports `source` to `directory`/model.onnx with pooling and normalisation inside the graph.
+
+    The graph takes `input_ids` and `attention_mask` `[N, L]` and gives `[N, dimension]`.
+
+    Raises:
+        ExportError: optimum does not know the architecture.
+    """
+    from optimum.exporters.onnx import main_export
+
+    with tempfile.TemporaryDirectory() as temporary:
+        # optimum exports what stands on disk; the model in memory may have gained a normalisation.
+        source.model.save(temporary, create_model_card=False)
+        try:
+            main_export(
+                temporary,
+                directory,
+                task="feature-extraction",
+                library_name="sentence_transformers",
+                do_validation=False,
+            )
+        except Exception as error:  # optimum and torch raise whatever comes up.
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            shutil.rmtree(directory, ignore_errors=True)
+            raise ExportError(f"optimum cannot export {source.name}: {reason}") from None
+    _keep_only_pooled(directory / "model.onnx")
+    return directory / "model.onnx"
+
+
+def _keep_only_pooled(path: Path) -> None:
+    """Drops the token vectors from the outputs: nobody reads them, and they would be copied out of every run."""
+    import onnx
+
+    model = onnx.load(str(path))
+    outputs = [output for output in model.graph.output if output.name == OUTPUT]
+    del model.graph.output[:]
+    model.graph.output.extend(outputs)
+    onnx.save(model, str(path))

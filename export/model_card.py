@@ -1,0 +1,28 @@
+"""The model card: the bundle's README."""
+
+from __future__ import annotations
+
+from export.report import report_rows
+from server.encoding.manifest import Manifest
+
+
+def model_card(manifest: Manifest) -> str:
+    """Returns the card of a bundle in Markdown, with the front matter that hubs read."""
+    front_matter = f"license: {manifest.source.licence}\n" if manifest.source.licence else ""
+    rows = "\n".join(f"| {name} | {value} |" for name, value in report_rows(manifest))
+    return f"""---
+{front_matter}library_name: onnx
+pipeline_tag: sentence-similarity
+---
+# {manifest.name}, INT8 for Chaja
+
+A bundle for `python -m server --bundle`, made by `python -m export` out of
+{manifest.source.model}. The licence is that of the original model.
+
+| | |
+|---|---|
+{rows}
+
+`manifest.json` describes the bundle; `golden.json` holds texts with their fp32
+vectors, against which the server checks itself before it serves.
+"""

@@ -1,0 +1,25 @@
+"""Dynamic INT8 quantization, by optimum's presets."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from export.cpu import Preset
+
+
+def quantize(fp32: Path, int8: Path, *, preset: Preset) -> None:
+    """Writes the graph `fp32` to `int8` with INT8 weights, one scale for each output channel.
+
+    Activations are quantized at run time, with one scale over a whole run. `avx2` has unsigned weights, which
+    cannot saturate on CPUs without VNNI; the others have signed ones.
+    """
+    from optimum.onnxruntime import ORTQuantizer
+    from optimum.onnxruntime.configuration import AutoQuantizationConfig
+
+    configuration = getattr(AutoQuantizationConfig, preset)(is_static=False, per_channel=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        quantizer = ORTQuantizer.from_pretrained(fp32.parent, file_name=fp32.name)
+        quantizer.quantize(save_dir=temporary, quantization_config=configuration)
+        shutil.move(Path(temporary) / f"{fp32.stem}_quantized.onnx", int8)

@@ -1,0 +1,12 @@
+"""The client of Chaja: typed stubs, and channels with sane defaults.
+
+    with chaja.connect("search:50051") as client:
+        response = client.search.Search(SearchRequest(query="lost my wallet"))
+
+`chaja.connect_async` gives the same over asyncio. Messages are in `chaja.v1`.
+"""
+
+from chaja._version import __version__
+from chaja.client import AsyncClient, Client, connect, connect_async
+
+__all__ = ["AsyncClient", "Client", "__version__", "connect", "connect_async"]

@@ -1,0 +1,101 @@
+"""Clients: one channel and a typed stub for each service."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import grpc
+
+from chaja.channel import channel_options
+from chaja.v1 import EncodeServiceStub, InfoServiceStub, SearchServiceStub
+
+if TYPE_CHECKING:
+    from chaja.v1.encode_pb2_grpc import EncodeServiceAsyncStub
+    from chaja.v1.info_pb2_grpc import InfoServiceAsyncStub
+    from chaja.v1.search_pb2_grpc import SearchServiceAsyncStub
+
+Options = Sequence[tuple[str, Any]]
+
+
+class Client:
+    """Blocking stubs over one channel. Safe to share between threads; close it when done."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self.channel = channel
+        self.search = SearchServiceStub(channel)
+        self.encode = EncodeServiceStub(channel)
+        self.info = InfoServiceStub(channel)
+
+    def close(self) -> None:
+        """Closes the channel; calls in flight are cancelled."""
+        self.channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncClient:
+    """asyncio stubs over one channel, for the event loop that it was made on; close it when done."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.channel = channel
+        self.search: SearchServiceAsyncStub = SearchServiceStub(channel)
+        self.encode: EncodeServiceAsyncStub = EncodeServiceStub(channel)
+        self.info: InfoServiceAsyncStub = InfoServiceStub(channel)
+
+    async def close(self) -> None:
+        """Closes the channel; calls in flight are cancelled."""
+        await self.channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def connect(
+    target: str,
+    *,
+    credentials: grpc.ChannelCredentials | None = None,
+    timeout_seconds: float = 10.0,
+    options: Options = (),
+) -> Client:
+    """Opens a channel to one or more servers. It connects with the first call, and again whenever it has to.
+
+    Calls are spread over all addresses of the target, skip servers that are not ready, and are repeated when a
+    server is UNAVAILABLE.
+
+    Args:
+        target: A gRPC target, such as `localhost:50051` or `dns:///search.example:50051`.
+        credentials: For TLS, from `grpc.ssl_channel_credentials`; without them the channel is in plain text.
+        timeout_seconds: Deadline of a call that sets none of its own.
+        options: More channel options; they win over ours.
+    """
+    all_options = [*channel_options(timeout_seconds=timeout_seconds), *options]
+    if credentials is None:
+        return Client(grpc.insecure_channel(target, options=all_options))
+    return Client(grpc.secure_channel(target, credentials, options=all_options))
+
+
+def connect_async(
+    target: str,
+    *,
+    credentials: grpc.ChannelCredentials | None = None,
+    timeout_seconds: float = 10.0,
+    options: Options = (),
+) -> AsyncClient:
+    """Like `connect`, for asyncio. Call it where an event loop runs."""
+    all_options = [*channel_options(timeout_seconds=timeout_seconds), *options]
+    if credentials is None:
+        return AsyncClient(grpc.aio.insecure_channel(target, options=all_options))
+    return AsyncClient(grpc.aio.secure_channel(target, credentials, options=all_options))

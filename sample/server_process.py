@@ -1,0 +1,89 @@
+"""Runs `python -m server` as a process of its own, for the demo and the tests."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parent.parent
+STOP_SECONDS = 30
+
+
+class ServerEnded(Exception):
+    """The server ended before it served; the message holds the last line that it wrote."""
+
+
+@dataclass
+class ServerProcess:
+    """A server that serves.
+
+    Attributes:
+        process: The process.
+        address: Where its gRPC services listen.
+        metrics_url: Where its metrics are.
+        lines: What it has written so far.
+    """
+
+    process: subprocess.Popen[str]
+    address: str = ""
+    metrics_url: str = ""
+    lines: list[str] = field(default_factory=list)
+
+    def stop(self) -> int:
+        """Sends SIGTERM and waits; returns the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(STOP_SECONDS)
+
+
+@contextlib.contextmanager
+def running_server(arguments: Sequence[str], *, echo: Callable[[str], None] | None = None) -> Iterator[ServerProcess]:
+    """Starts a server, waits until it serves, and ends it afterwards.
+
+    Args:
+        arguments: The server's flags.
+        echo: Is told each line that the server writes.
+
+    Raises:
+        ServerEnded: It did not come to serve.
+    """
+    command = [sys.executable, "-m", "server", *arguments]
+    process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, encoding="utf-8")
+    server = ServerProcess(process)
+    serving = threading.Event()
+    reader = threading.Thread(target=_read_lines, args=(server, serving, echo), daemon=True)
+    reader.start()
+    try:
+        serving.wait()
+        if not server.address or process.poll() is not None:
+            raise ServerEnded(server.lines[-1] if server.lines else "the server ended without a word")
+        yield server
+    finally:
+        if process.poll() is None:
+            try:
+                server.stop()
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        reader.join()
+
+
+def _read_lines(server: ServerProcess, serving: threading.Event, echo: Callable[[str], None] | None) -> None:
+    """Follows the server's log to its end; sets `serving` when it serves or ends."""
+    with server.process.stderr or contextlib.nullcontext([]) as lines:
+        for line in lines:
+            server.lines.append(line.rstrip())
+            if echo is not None:
+                echo(server.lines[-1])
+            if listening := re.search(r"gRPC on (\S+), metrics on (\S+); loading", line):
+                server.address, server.metrics_url = listening.groups()
+            if re.search(r"server\.app: serving \d+ documents", line):
+                serving.set()
+    server.process.wait()
+    serving.set()

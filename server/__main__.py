@@ -1,0 +1,38 @@
+"""The command line: `python -m server --bundle DIR --catalogue FILE`.
+
+Exit codes: 0 after a drain, 1 when the server cannot start, 2 for a wrong setting.
+What went wrong is one line on stderr.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+
+# Both libraries would write warnings of their own around our one line; set before they are loaded.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from server.app import serve
+from server.errors import SettingsError, StartError
+from server.settings import parse_settings
+
+
+def main() -> int:
+    """Runs the server; returns the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        asyncio.run(serve(parse_settings(sys.argv[1:])))
+    except SettingsError as error:
+        print(f"server: error: {error}", file=sys.stderr)
+        return 2
+    except StartError as error:
+        print(f"server: error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

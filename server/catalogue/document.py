@@ -1,0 +1,91 @@
+"""A document: what the catalogue's file says of one thing to be found.
+
+    {"id": "card-lost", "title": {"ko": "카드 분실 신고", "en": "Report a lost card"},
+     "text": "…", "examples": ["지갑을 두고 내렸어"], "attributes": {"category": "card"}}
+
+Only `id` is required, and one title, text or example. Title and text are a string,
+or an object from language code (BCP 47) to string.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated
+
+import msgspec
+
+AttributeValue = str | bool | int | float | list[str | bool | int | float]
+
+Localized = str | dict[str, str]
+"""A text, or one text for each language."""
+
+LARGEST_EXACT_INTEGER = 2**53
+"""Attributes travel as doubles; integers beyond this would change on the way."""
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One thing to be found."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    title: Localized = {}
+    text: Localized = {}
+    examples: list[str] = []
+    attributes: dict[str, AttributeValue] = {}
+
+    def titles(self) -> dict[str, str]:
+        """Returns the titles by language code; a title without a language has the code ``""``."""
+        return _by_language(self.title)
+
+    def texts(self) -> dict[str, str]:
+        """Returns the texts by language code; a text without a language has the code ``""``."""
+        return _by_language(self.text)
+
+    def title_in(self, language_code: str) -> str:
+        """Returns the title in a language, or else in the document's first; ``""`` if it has none."""
+        titles = self.titles()
+        return titles.get(language_code) or next(iter(titles.values()), "")
+
+    def problem(self) -> str | None:
+        """Says what is wrong with the document beyond its types, or returns None."""
+        if not self.id.strip():
+            return "id is blank"
+        parts = parts_of(self)
+        if not parts:
+            return "there is nothing to search: give it a title, a text or an example"
+        for part in parts:
+            if not part.text.strip():
+                return f"{part.field.value} is blank: fill it or leave it out"
+        for name, value in self.attributes.items():
+            for each in value if isinstance(value, list) else [value]:
+                if isinstance(each, int) and abs(each) > LARGEST_EXACT_INTEGER:
+                    return f"attribute {name}: {each} is too large for a number: write it as a string"
+        return None
+
+
+class Field(enum.Enum):
+    """A part of a document that has a vector of its own."""
+
+    TITLE = "title"
+    TEXT = "text"
+    EXAMPLE = "example"
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A title, a text or an example query: what one vector stands for."""
+
+    field: Field
+    language_code: str
+    text: str
+
+
+def parts_of(document: Document) -> list[Part]:
+    """Returns everything in a document that gets a vector, in a fixed order."""
+    return [
+        *(Part(Field.TITLE, language, title) for language, title in document.titles().items()),
+        *(Part(Field.TEXT, language, text) for language, text in document.texts().items()),
+        *(Part(Field.EXAMPLE, "", example) for example in document.examples),
+    ]
+
+
+def _by_language(value: Localized) -> dict[str, str]:
+    return {"": value} if isinstance(value, str) else value

@@ -1,0 +1,31 @@
+"""Reads JSONL files, one typed object a line, and says where a line is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from server.errors import CatalogueError
+
+T = TypeVar("T")
+
+
+def read_jsonl(path: Path, type: type[T]) -> Iterator[tuple[int, T]]:
+    """Yields each object of the file with the number of its line, from 1. Blank lines are passed over.
+
+    Raises:
+        CatalogueError: The file cannot be read, or a line is no such object.
+    """
+    decoder = msgspec.json.Decoder(type)
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, decoder.decode(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line)
+    except OSError as error:
+        raise CatalogueError(f"{path} cannot be read: {error.strerror}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CatalogueError(f"{path}:{number}: {error}") from None

@@ -1,0 +1,48 @@
+"""Labelled queries: what people typed, and the documents that answer it.
+
+{"query": "지갑을 잃어버렸어", "language": "ko", "relevant": ["card-lost"]}
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from server.catalogue.catalogue import Catalogue
+from server.catalogue.jsonl import read_jsonl
+from server.errors import CatalogueError
+
+
+class LabelledQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A query with the ids of the documents that answer it, at least one."""
+
+    query: Annotated[str, msgspec.Meta(min_length=1)]
+    language: str
+    relevant: Annotated[list[str], msgspec.Meta(min_length=1)]
+
+
+def load_labelled_queries(path: Path, catalogue: Catalogue) -> list[LabelledQuery]:
+    """Reads labelled queries and checks them against the catalogue that they speak of.
+
+    Raises:
+        CatalogueError: The file is missing or empty, a line is wrong, a query stands twice, or a label names an
+            unknown document; names file and line.
+    """
+    known = {document.id for document in catalogue.documents}
+    queries: list[LabelledQuery] = []
+    line_of: dict[str, int] = {}
+    for number, query in read_jsonl(path, LabelledQuery):
+        if not query.query.strip():
+            raise CatalogueError(f"{path}:{number}: query is blank")
+        if query.query in line_of:
+            raise CatalogueError(f"{path}:{number}: the query stands in line {line_of[query.query]} already")
+        for id in query.relevant:
+            if id not in known:
+                raise CatalogueError(f"{path}:{number}: unknown document {id!r}: it is not in the catalogue")
+        line_of[query.query] = number
+        queries.append(query)
+    if not queries:
+        raise CatalogueError(f"{path} has no queries")
+    return queries

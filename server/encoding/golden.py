@@ -1,0 +1,46 @@
+"""Golden vectors: texts with the vectors that the original fp32 model gave them.
+
+A bundle carries them so that the server can check, on its own CPU and before it
+takes a request, that the model computes what it should.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from server.encoding.tokenizer import TextKind
+from server.errors import BundleError
+
+GOLDEN_FILE = "golden.json"
+
+
+class GoldenText(msgspec.Struct, frozen=True, kw_only=True):
+    """One text, its kind and its fp32 vector."""
+
+    text: str
+    kind: TextKind
+    vector: list[float]
+
+
+def read_golden(path: Path) -> list[GoldenText]:
+    """Reads golden vectors.
+
+    Raises:
+        BundleError: The file is no such list.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=list[GoldenText])
+    except (OSError, msgspec.DecodeError) as error:
+        raise BundleError(f"{path} cannot be read: {error}; export the model again") from None
+
+
+def cosines(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Returns the cosine `[N]` between the rows of two `[N, dimension]` arrays; 0 where a row is zero."""
+    lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+    products: NDArray[np.float32] = np.einsum("nd,nd->n", left, right)
+    result: NDArray[np.float32] = products / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return result

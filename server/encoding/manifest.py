@@ -1,0 +1,113 @@
+"""The manifest: what a bundle says about itself. `python -m export` writes it, the server reads it.
+
+The revision is a hash over the files and over every field that a vector depends
+on, so equal revisions mean equal vectors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from server.errors import BundleError
+
+SCHEMA_VERSION = 1
+MANIFEST_FILE = "manifest.json"
+
+Similarity = Literal["cosine", "dot"]
+Pooling = Literal["mean", "cls", "lasttoken", "other"]
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the model comes from: a hub id or a directory's name, and its licence if it states one."""
+
+    model: str
+    licence: str | None
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What the export measured, with one thread on the machine that exported."""
+
+    cpu: str
+    sentences: int
+    fp32_bytes: int
+    int8_bytes: int
+    cosine_mean: float
+    cosine_min: float
+    fp32_texts_per_second: float
+    int8_texts_per_second: float
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Describes a bundle; the server needs nothing else about the model.
+
+    `files` maps each file, relative to the bundle, to its SHA-256. The graph takes
+    `input_ids` and `attention_mask`, both int64 `[N, L]`, and gives pooled vectors
+    float32 `[N, dimension]`, of unit length if `normalise`. `pooling` is told for
+    people: the graph does it.
+    """
+
+    schema_version: int
+    name: str
+    revision: str
+    dimension: int
+    similarity: Similarity
+    pooling: Pooling
+    normalise: bool
+    query_prefix: str
+    document_prefix: str
+    max_tokens: int
+    layout: Literal["padded"]
+    quantization: str
+    golden_cosine_floor: float
+    source: Source
+    versions: dict[str, str]
+    files: dict[str, str]
+    report: Report
+
+    def computed_revision(self) -> str:
+        """Returns the revision that follows from the other fields."""
+        parts = [self.files, self.query_prefix, self.document_prefix, self.max_tokens, self.layout, self.similarity]
+        return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:16]
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Reads the manifest of the bundle in `directory` and checks the files against it.
+
+    Raises:
+        BundleError: There is no bundle, or it is damaged, changed or of another schema.
+    """
+    path = directory / MANIFEST_FILE
+    if not path.is_file():
+        raise BundleError(f"{directory} is not a bundle: it has no {MANIFEST_FILE}; make one with python -m export")
+    try:
+        data = path.read_bytes()
+        version = msgspec.json.decode(data, type=_Versioned).schema_version
+        if version != SCHEMA_VERSION:
+            raise BundleError(
+                f"{path} has schema version {version}, this server reads {SCHEMA_VERSION}: export the model again"
+            )
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BundleError(f"{path} cannot be read: {error}; export the model again") from None
+    for name, digest in manifest.files.items():
+        if not (directory / name).is_file() or file_digest(directory / name) != digest:
+            raise BundleError(f"{directory / name} is missing or damaged; export the model again or copy it anew")
+    if manifest.computed_revision() != manifest.revision:
+        raise BundleError(f"{path} was changed after the export; export the model again")
+    return manifest
+
+
+def file_digest(path: Path) -> str:
+    """Returns the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class _Versioned(msgspec.Struct):
+    """The one field that every schema version has."""
+
+    schema_version: int

@@ -1,0 +1,1 @@
+"""Vectors in, nearest documents out. Knows positions, not documents."""

@@ -1,0 +1,105 @@
+"""Opens the bundle and the catalogue, and builds the index: everything slow that comes before serving.
+
+It blocks for seconds, so it runs in a thread of its own and says on the log where it is.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.catalogue.catalogue import Catalogue, load_catalogue
+from server.catalogue.document import Field, Part
+from server.encoding.bundle import Bundle
+from server.encoding.tokenizer import TextKind
+from server.index.exact import ExactIndex
+
+log = logging.getLogger(__name__)
+
+CHUNK_TEXTS = 32
+"""Texts that a thread encodes between two reports of progress."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What is served."""
+
+    bundle: Bundle
+    catalogue: Catalogue
+    index: ExactIndex
+
+
+class LoadingCancelled(Exception):
+    """Loading was told to end early."""
+
+
+def load(bundle: Path, catalogue: Path, *, threads: int, cancelled: threading.Event) -> Loaded:
+    """Loads everything and checks the model on this CPU.
+
+    Raises:
+        LoadingCancelled: `cancelled` was set.
+        BundleError: The bundle cannot be served.
+        CatalogueError: The catalogue cannot be served.
+    """
+    opened = Bundle(bundle)
+    documents = load_catalogue(catalogue)
+    worst = opened.verify()
+    log.info("model %s (%s): golden vectors agree, worst cosine %.4f", opened.manifest.name, bundle, worst)
+    vectors = encode_parts(opened, documents.parts, threads=threads, cancelled=cancelled)
+    return Loaded(opened, documents, ExactIndex(vectors, documents.owners))
+
+
+def encode_parts(
+    bundle: Bundle, parts: Sequence[Part], *, threads: int, cancelled: threading.Event
+) -> NDArray[np.float32]:
+    """Returns the vectors `[V, dimension]` of V parts of documents.
+
+    An example query is encoded as a query: that is what it is compared with.
+
+    Raises:
+        LoadingCancelled: `cancelled` was set.
+    """
+
+    def encode_chunk(chunk: Sequence[Part]) -> tuple[NDArray[np.float32], int]:
+        if cancelled.is_set():
+            raise LoadingCancelled
+        return _encode_chunk(bundle, chunk)
+
+    chunks = [parts[start : start + CHUNK_TEXTS] for start in range(0, len(parts), CHUNK_TEXTS)]
+    started = reported = time.monotonic()
+    vectors = np.empty((len(parts), bundle.manifest.dimension), dtype=np.float32)
+    done = cut = 0
+    with ThreadPoolExecutor(threads, thread_name_prefix="catalogue") as pool:
+        for chunk, chunk_cut in pool.map(encode_chunk, chunks):
+            vectors[done : done + len(chunk)] = chunk
+            done += len(chunk)
+            cut += chunk_cut
+            if time.monotonic() - reported >= 1:
+                reported = time.monotonic()
+                log.info("encoding the catalogue: %d of %d texts", done, len(parts))
+    if cut:
+        log.warning("%d texts of the catalogue were cut at %d tokens", cut, bundle.manifest.max_tokens)
+    log.info("encoded %d texts of the catalogue in %.1f seconds", done, time.monotonic() - started)
+    return vectors
+
+
+def usable_cpus() -> int:
+    """Returns the number of CPUs that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _encode_chunk(bundle: Bundle, parts: Sequence[Part]) -> tuple[NDArray[np.float32], int]:
+    """Returns the vectors of some parts, and how many of them were cut."""
+    kinds = [TextKind.QUERY if part.field is Field.EXAMPLE else TextKind.DOCUMENT for part in parts]
+    tokens = bundle.tokenizer.tokenize([(part.text, kind) for part, kind in zip(parts, kinds, strict=True)])
+    cut = sum(each.whole_count > bundle.manifest.max_tokens for each in tokens)
+    return bundle.encoder.encode([each.ids for each in tokens]), cut

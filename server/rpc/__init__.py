@@ -1,0 +1,1 @@
+"""The gRPC side: checks requests, builds answers, names errors and counts calls."""

@@ -1,0 +1,42 @@
+"""EncodeService: texts in, vectors out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chaja.v1 import EncodeRequest, EncodeResponse, EncodeServiceServicer, TextKind
+from server.encoding import tokenizer
+from server.engine import EngineSlot
+from server.metrics import Metrics
+from server.rpc.limits import Limits
+from server.rpc.running import run_jobs, timings_of
+
+
+class EncodeServicer(EncodeServiceServicer):
+    """Implements `chaja.v1.EncodeService`; its contract stands in the proto file."""
+
+    def __init__(self, slot: EngineSlot, limits: Limits, metrics: Metrics) -> None:
+        self._slot = slot
+        self._limits = limits
+        self._metrics = metrics
+
+    async def Encode(self, request: EncodeRequest, context: Any) -> EncodeResponse:
+        """Encodes texts."""
+        engine = self._slot.engine
+        self._limits.check_encode(request)
+        document = request.text_kind == TextKind.TEXT_KIND_DOCUMENT
+        kind = tokenizer.TextKind.DOCUMENT if document else tokenizer.TextKind.QUERY
+        jobs = [engine.job(text, kind=kind, truncate=request.truncate) for text in request.texts]
+        await run_jobs(engine, jobs, [f"texts[{position}]" for position in range(len(jobs))])
+        for job in jobs:
+            self._metrics.observe_stages(job.stopwatch)
+        slowest = max(jobs, key=lambda job: sum(job.stopwatch.seconds.values()))
+        return EncodeResponse(
+            vectors=np.stack([job.vector for job in jobs if job.vector is not None]).astype("<f4").tobytes(),
+            dimension=engine.manifest.dimension,
+            token_counts=[job.tokens.whole_count for job in jobs if job.tokens is not None],
+            timings=timings_of(slowest),
+            model_revision=engine.manifest.revision,
+        )

@@ -1,0 +1,38 @@
+"""Runs the jobs of a call and says which of its fields went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chaja.v1 import Timings
+from server.batching.job import Job
+from server.engine import Engine
+from server.errors import InvalidRequest, TooManyTokens, Violation
+
+
+async def run_jobs(engine: Engine, jobs: Sequence[Job], fields: Sequence[str]) -> None:
+    """Takes the jobs of one call through the stages; `fields` names each job's field in the request.
+
+    Raises:
+        InvalidRequest: Some texts are too long for the model.
+        ChajaError: A stage failed.
+    """
+    outcomes = await engine.run(jobs)
+    violations = [
+        Violation(field, str(outcome))
+        for field, outcome in zip(fields, outcomes, strict=True)
+        if isinstance(outcome, TooManyTokens)
+    ]
+    if violations:
+        raise InvalidRequest(violations)
+    for outcome in outcomes:
+        if outcome is not None:
+            raise outcome
+
+
+def timings_of(job: Job) -> Timings:
+    """Returns the times of a job's stages, as the protocol carries them."""
+    timings = Timings(batch_texts=job.batch_texts)
+    for stage, seconds in job.stopwatch.seconds.items():
+        getattr(timings, stage).FromNanoseconds(round(seconds * 1e9))
+    return timings

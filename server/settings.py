@@ -1,0 +1,184 @@
+"""The settings of the server: one table for flag, environment variable, default, help and README.
+
+A field of `Settings` is a row of the table: `max_limit` is the flag `--max-limit`
+and the environment variable `CHAJA_MAX_LIMIT`; a flag wins over the environment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+from server.errors import SettingsError
+
+
+class Address(NamedTuple):
+    """A host and a port to listen on. Port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(text: str) -> Address:
+    """Parses `host:port` or `[IPv6]:port`."""
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError("expected host:port with a port from 0 to 65535, as in 127.0.0.1:50051")
+    return Address(host, int(port))
+
+
+def parse_switch(text: str) -> bool:
+    """Parses `on` or `off`."""
+    if text not in ("on", "off"):
+        raise ValueError("expected on or off")
+    return text == "on"
+
+
+def whole_number(minimum: int) -> Callable[[str], int]:
+    """Returns a parser of whole numbers from `minimum` up to 2^31 - 1, what the protocol's int32 can say."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise ValueError("expected a whole number") from None
+        if not minimum <= value < 2**31:
+            raise ValueError(f"expected a whole number from {minimum} to {2**31 - 1}")
+        return value
+
+    return parse
+
+
+def seconds(text: str) -> float:
+    """Parses a duration in seconds, 0 or more and finite."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError("expected a number of seconds") from None
+    if not 0 <= value < float("inf"):
+        raise ValueError("expected a number of seconds, 0 or more")
+    return value
+
+
+def _setting(parse: Callable[[str], Any], help: str, *, default: str | None = None) -> Any:
+    """Declares a row. Its default is text, so that it reads the same in `--help`, README and environment."""
+    metadata = {"parse": parse, "help": help, "default": default}
+    return field(metadata=metadata) if default is None else field(default=parse(default), metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What an operator can decide."""
+
+    bundle: Path = _setting(Path, "Directory of the bundle to serve, as `python -m export` writes it.")
+    catalogue: Path = _setting(Path, "JSONL file of the documents to search.")
+    listen: Address = _setting(
+        parse_address, "Address of the gRPC services. Port 0 lets the system choose.", default="127.0.0.1:50051"
+    )
+    metrics: Address = _setting(
+        parse_address, "Address of the Prometheus metrics, at `/metrics`.", default="127.0.0.1:9464"
+    )
+    encode_threads: int = _setting(
+        whole_number(0),
+        "Batches encoded at once, each on one core. 0 means one for each CPU that the process may use.",
+        default="0",
+    )
+    max_batch_tokens: int = _setting(
+        whole_number(1),
+        "Most tokens that a worker takes from the queue at once (at least one text). "
+        "More shares the index's work among more queries; fewer lets the first of them go sooner.",
+        default="512",
+    )
+    max_query_characters: int = _setting(
+        whole_number(1),
+        "Longest query in characters; a longer one is refused before it costs anything.",
+        default="1000",
+    )
+    max_limit: int = _setting(whole_number(1), "Most hits that a query may ask for.", default="100")
+    max_batch_queries: int = _setting(whole_number(1), "Most queries in one BatchSearch call.", default="100")
+    max_encode_texts: int = _setting(whole_number(1), "Most texts in one Encode call.", default="256")
+    max_text_characters: int = _setting(
+        whole_number(1), "Longest text of an Encode call in characters.", default="20000"
+    )
+    max_message_bytes: int = _setting(
+        whole_number(1024), "Largest request message in bytes; gRPC itself refuses a larger one.", default="4194304"
+    )
+    drain_seconds: float = _setting(
+        seconds, "Longest wait for calls in flight after SIGTERM or Ctrl-C; what is left is then aborted.", default="10"
+    )
+    reflection: bool = _setting(
+        parse_switch, "Whether tools such as grpcurl can ask for the services' descriptions: on or off.", default="on"
+    )
+
+
+class SettingRow(NamedTuple):
+    """A row of the table, as `--help` and README show it."""
+
+    flag: str
+    variable: str
+    default: str | None
+    help: str
+
+
+def setting_rows() -> list[SettingRow]:
+    """Returns the table in the order of its declaration; a default of None means required."""
+    return [
+        SettingRow(_flag(row.name), _variable(row.name), row.metadata["default"], row.metadata["help"])
+        for row in fields(Settings)
+    ]
+
+
+def parse_settings(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
+    """Reads the settings from command-line `arguments` and `environment`.
+
+    Raises:
+        SettingsError: A required setting is missing or a value cannot be used.
+        SystemExit: `--help` was asked for.
+    """
+    parser = _Parser(
+        prog="python -m server",
+        description="Serve natural-language search over gRPC.",
+        epilog="example: python -m server --bundle build/bundle --catalogue sample/catalogue.jsonl",
+    )
+    for setting in setting_rows():
+        shown = "required" if setting.default is None else f"default: {setting.default}"
+        help = f"{setting.help} ({shown}; environment: {setting.variable})"
+        parser.add_argument(setting.flag, metavar="VALUE", help=help)
+    given = vars(parser.parse_args(arguments))
+    values: dict[str, Any] = {}
+    for row in fields(Settings):
+        text, source = given[row.name], _flag(row.name)
+        if text is None and _variable(row.name) in environment:
+            text, source = environment[_variable(row.name)], _variable(row.name)
+        if text is None:
+            if row.default is MISSING:
+                raise SettingsError(f"{source} is required (or set {_variable(row.name)}); --help explains it")
+            continue
+        try:
+            values[row.name] = row.metadata["parse"](text)
+        except ValueError as error:
+            raise SettingsError(f"{source}: {error}; it is {text!r}") from None
+    return Settings(**values)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _variable(name: str) -> str:
+    return "CHAJA_" + name.upper()
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises where argparse would print its usage over several lines and exit."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(f"{message}; --help lists the settings")
