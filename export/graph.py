@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 
-from export.errors import ExportError
+from export.errors import library_errors
 from export.source import SourceModel
 from server.encoding.encoder import OUTPUT
 
@@ -24,7 +23,7 @@ def export_graph(source: SourceModel, directory: Path) -> Path:
     with tempfile.TemporaryDirectory() as temporary:
         # optimum exports what stands on disk; the model in memory may have gained a normalisation.
         source.model.save(temporary, create_model_card=False)
-        try:
+        with library_errors(f"optimum cannot export {source.name}"):
             main_export(
                 temporary,
                 directory,
@@ -32,10 +31,6 @@ def export_graph(source: SourceModel, directory: Path) -> Path:
                 library_name="sentence_transformers",
                 do_validation=False,
             )
-        except Exception as error:  # optimum and torch raise whatever comes up.
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            shutil.rmtree(directory, ignore_errors=True)
-            raise ExportError(f"optimum cannot export {source.name}: {reason}") from None
     _keep_only_pooled(directory / "model.onnx")
     return directory / "model.onnx"
 

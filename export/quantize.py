@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from export.cpu import Preset
+from export.errors import library_errors
 
 
 def quantize(fp32: Path, int8: Path, *, preset: Preset) -> None:
@@ -19,7 +20,7 @@ def quantize(fp32: Path, int8: Path, *, preset: Preset) -> None:
     from optimum.onnxruntime.configuration import AutoQuantizationConfig
 
     configuration = getattr(AutoQuantizationConfig, preset)(is_static=False, per_channel=True)
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory() as temporary, library_errors(f"optimum cannot quantize {fp32.name}"):
         quantizer = ORTQuantizer.from_pretrained(fp32.parent, file_name=fp32.name)
         quantizer.quantize(save_dir=temporary, quantization_config=configuration)
         shutil.move(Path(temporary) / f"{fp32.stem}_quantized.onnx", int8)

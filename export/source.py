@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from export.errors import ExportError
+from export.errors import ExportError, library_errors
 from server.encoding.manifest import Pooling, Similarity
 from server.encoding.tokenizer import TextKind
 
@@ -57,6 +57,7 @@ class SourceModel:
             TextKind.DOCUMENT: self._prefix(document_prefix, "document", "passage"),
         }
         self.max_tokens = self._checked_max_tokens()
+        self.model.max_seq_length = self.max_tokens
         self._unit_length()
 
     @property
@@ -73,8 +74,9 @@ class SourceModel:
     def encode(self, texts: Sequence[tuple[str, TextKind]]) -> NDArray[np.float32]:
         """Returns the fp32 vectors `[N, dimension]` of N texts."""
         prefixed = [self.prefixes[kind] + text for text, kind in texts]
-        # One text a batch: no padding whatsoever in the reference.
-        vectors = self.model.encode(prefixed, batch_size=1, convert_to_numpy=True, show_progress_bar=False)
+        with library_errors(f"{self.name} cannot encode the golden texts"):
+            # One text a batch: no padding whatsoever in the reference.
+            vectors = self.model.encode(prefixed, batch_size=1, convert_to_numpy=True, show_progress_bar=False)
         return np.asarray(vectors, dtype=np.float32)
 
     def save_tokenizer(self, path: Path) -> None:
@@ -140,13 +142,11 @@ def _open(place: str) -> SentenceTransformer:
         raise ExportError(f"{place} is no model: it has neither config.json nor modules.json")
     if not directory.is_dir() and (directory.is_absolute() or place.startswith((".", "~")) or place.count("/") > 1):
         raise ExportError(f"there is no directory {place}")
-    try:
+    failure = f"cannot open the model {place}"
+    if not directory.is_dir():
+        failure += ", which is no local directory: the hub did not give it"
+    with library_errors(failure):
         model: SentenceTransformer = SentenceTransformer(place, device="cpu")
-    except Exception as error:  # The libraries raise whatever comes up; all of it means the same to the user.
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        if not directory.is_dir():
-            reason = f"it is no local directory and the hub did not give it ({reason})"
-        raise ExportError(f"cannot open the model {place}: {reason}") from None
     if not isinstance(model[0], Transformer) or len(model) < 2 or not isinstance(model[1], PoolingModule):
         kinds = ", ".join(type(module).__name__ for module in model)
         raise ExportError(f"cannot export a model of {kinds}: it must be a Transformer followed by Pooling")

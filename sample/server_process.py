@@ -76,7 +76,8 @@ def running_server(arguments: Sequence[str], *, echo: Callable[[str], None] | No
 
 def _read_lines(server: ServerProcess, serving: threading.Event, echo: Callable[[str], None] | None) -> None:
     """Follows the server's log to its end; sets `serving` when it serves or ends."""
-    with server.process.stderr or contextlib.nullcontext([]) as lines:
+    assert server.process.stderr is not None, "it is a pipe"
+    with server.process.stderr as lines:
         for line in lines:
             server.lines.append(line.rstrip())
             if echo is not None:

@@ -20,6 +20,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+def first_line(error: Exception) -> str:
+    """Returns the first line of what a library's error says, for a message of ours; its type if it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 class ChajaError(Exception):
     """Base of all errors whose message is meant for a person."""
 

@@ -12,7 +12,7 @@ from server.encoding.encoder import Encoder
 from server.encoding.golden import GOLDEN_FILE, cosines, read_golden
 from server.encoding.manifest import Manifest, read_manifest
 from server.encoding.tokenizer import TextKind, Tokenizer
-from server.errors import BundleError
+from server.errors import BundleError, first_line
 
 MODEL_FILE = "query/model.onnx"
 TOKENIZER_FILE = "query/tokenizer.json"
@@ -51,7 +51,12 @@ class Bundle:
             BundleError: This CPU computes vectors that are too far off.
         """
         golden = read_golden(self.directory / GOLDEN_FILE)
-        vectors = self.encode_texts([(each.text, each.kind) for each in golden])
+        try:
+            vectors = self.encode_texts([(each.text, each.kind) for each in golden])
+        except Exception as error:  # ONNX Runtime has no common base for its errors.
+            raise BundleError(
+                f"{self.directory}: the model fails; export the model again ({first_line(error)})"
+            ) from None
         worst = float(cosines(vectors, np.array([each.vector for each in golden], dtype=np.float32)).min())
         if not worst >= self.manifest.golden_cosine_floor:
             raise BundleError(

@@ -16,10 +16,13 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from server.errors import BundleError
+from server.errors import BundleError, first_line
+
+INPUTS = {"input_ids", "attention_mask"}
+"""Names of the graph's inputs, both int64 `[N, L]`."""
 
 OUTPUT = "sentence_embedding"
-"""Name of the graph's output, the pooled vectors."""
+"""Name of the graph's output, the pooled vectors `[N, dimension]`."""
 
 
 class Encoder:
@@ -39,11 +42,17 @@ class Encoder:
                 str(path), sess_options=options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # The library has no common base for its errors.
-            raise BundleError(f"{path} is not a model that ONNX Runtime can load: {_first_line(error)}") from None
-        outputs = {output.name: output.shape for output in self._session.get_outputs()}
-        if OUTPUT not in outputs:
-            raise BundleError(f"{path} has no output {OUTPUT}; export the model again")
-        self.dimension = int(outputs[OUTPUT][-1])
+            raise BundleError(
+                f"{path} is not a model that ONNX Runtime can load; export the model again ({first_line(error)})"
+            ) from None
+        inputs = {each.name for each in self._session.get_inputs()}
+        outputs = {each.name: each.shape for each in self._session.get_outputs()}
+        if inputs != INPUTS or OUTPUT not in outputs or not isinstance(outputs[OUTPUT][-1], int):
+            raise BundleError(
+                f"{path} takes {sorted(inputs)} and gives {outputs}, not {sorted(INPUTS)} and {OUTPUT} "
+                "of a known dimension; export the model again"
+            )
+        self.dimension: int = outputs[OUTPUT][-1]
 
     def encode(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """Returns the vectors `[N, dimension]` of N texts given as token ids, each independent of the others."""
@@ -53,7 +62,3 @@ class Encoder:
             inputs = {"input_ids": input_ids, "attention_mask": np.ones_like(input_ids)}
             vectors[row] = self._session.run([OUTPUT], inputs)[0][0]
         return vectors
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -9,7 +9,7 @@ from server.errors import InvalidRequest, Violation
 from server.settings import Settings
 
 DEFAULT_LIMIT = 10
-"""Hits that come back when a query does not say how many."""
+"""The default limit of the protocol, where the operator allows as many."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,11 @@ class Limits:
     def of(cls, settings: Settings) -> Limits:
         """Returns the limits that an operator has set."""
         return cls(**{name: getattr(settings, name) for name in cls.__dataclass_fields__})
+
+    @property
+    def default_limit(self) -> int:
+        """Hits that come back when a query does not say how many."""
+        return min(DEFAULT_LIMIT, self.max_limit)
 
     def check_search(self, request: SearchRequest) -> None:
         """Raises InvalidRequest if the request breaks a limit."""
@@ -56,7 +61,7 @@ class Limits:
             violations.append(
                 Violation(
                     f"{prefix}limit",
-                    f"is {request.limit}; it must be from 1 to {self.max_limit}, or 0 for {DEFAULT_LIMIT}",
+                    f"is {request.limit}; it must be from 1 to {self.max_limit}, or 0 for {self.default_limit}",
                 )
             )
         return violations

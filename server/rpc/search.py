@@ -20,7 +20,7 @@ from server.encoding.tokenizer import TextKind
 from server.engine import Engine, EngineSlot
 from server.index.exact import Match
 from server.metrics import Metrics
-from server.rpc.limits import DEFAULT_LIMIT, Limits
+from server.rpc.limits import Limits
 from server.rpc.running import run_jobs, timings_of
 
 FIELD_OF = {
@@ -42,7 +42,7 @@ class SearchServicer(SearchServiceServicer):
         """Answers one query."""
         engine = self._slot.engine
         self._limits.check_search(request)
-        job = _job(engine, request)
+        job = self._job(engine, request)
         await run_jobs(engine, [job], ["query"])
         return self._response(engine, request, job)
 
@@ -51,11 +51,15 @@ class SearchServicer(SearchServiceServicer):
         engine = self._slot.engine
         requests = list(request.requests)
         self._limits.check_batch(requests)
-        jobs = [_job(engine, each) for each in requests]
+        jobs = [self._job(engine, each) for each in requests]
         await run_jobs(engine, jobs, [f"requests[{position}].query" for position in range(len(jobs))])
         return BatchSearchResponse(
             responses=[self._response(engine, each, job) for each, job in zip(requests, jobs, strict=True)]
         )
+
+    def _job(self, engine: Engine, request: SearchRequest) -> Job:
+        limit = request.limit or self._limits.default_limit
+        return engine.job(request.query, kind=TextKind.QUERY, limit=limit)
 
     def _response(self, engine: Engine, request: SearchRequest, job: Job) -> SearchResponse:
         """Fetches the documents that the search has found."""
@@ -63,10 +67,6 @@ class SearchServicer(SearchServiceServicer):
         job.stopwatch.lap("fetch")
         self._metrics.observe_stages(job.stopwatch)
         return SearchResponse(hits=hits, timings=timings_of(job), model_revision=engine.manifest.revision)
-
-
-def _job(engine: Engine, request: SearchRequest) -> Job:
-    return engine.job(request.query, kind=TextKind.QUERY, limit=request.limit or DEFAULT_LIMIT)
 
 
 def _hit(engine: Engine, match: Match, language_code: str) -> Hit:

@@ -1,0 +1,97 @@
+# Every verb of the project. CI calls these and nothing else.
+PYTHON3 ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+INSTALLED := $(VENV)/installed
+BUNDLE := build/bundle
+SAMPLE := --catalogue sample/catalogue.jsonl
+SERVICES := protos/chaja/v1/search.proto protos/chaja/v1/encode.proto protos/chaja/v1/info.proto
+
+.PHONY: help
+help: ## Show the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: install
+install: $(INSTALLED) ## Create .venv with everything, at the versions of constraints.txt
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@echo "Creating $(VENV) with $(PYTHON3): a few minutes the first time, torch is large"
+	$(PYTHON3) -m venv --clear $(VENV)
+	$(PYTHON) -m pip install --disable-pip-version-check --constraint constraints.txt \
+		--editable '.[server,export,loadtest,dev]'
+	@touch $@
+
+$(BUNDLE)/manifest.json: $(INSTALLED) $(wildcard export/*.py) $(wildcard server/encoding/*.py)
+	$(PYTHON) -m export --out $(BUNDLE)
+
+.PHONY: demo
+demo: $(BUNDLE)/manifest.json ## Export the default model, serve the sample catalogue, search it, serve until Ctrl-C
+	$(PYTHON) -m sample.demo --bundle $(BUNDLE)
+
+.PHONY: demo-check
+demo-check: $(BUNDLE)/manifest.json ## The same on free ports, and end after the searches
+	$(PYTHON) -m sample.demo --bundle $(BUNDLE) --check --listen 127.0.0.1:0 --metrics 127.0.0.1:0
+
+.PHONY: serve
+serve: $(BUNDLE)/manifest.json ## Serve the sample catalogue
+	$(PYTHON) -m server --bundle $(BUNDLE) $(SAMPLE)
+
+.PHONY: evaluate
+evaluate: $(BUNDLE)/manifest.json ## Print R@k of the default bundle on the sample's labelled queries
+	$(PYTHON) -m export evaluate --bundle $(BUNDLE) $(SAMPLE) --queries sample/queries.jsonl
+
+.PHONY: test
+test: $(INSTALLED) ## Run the whole suite
+	$(PYTHON) -m pytest
+
+.PHONY: lint
+lint: $(INSTALLED) ## Check style, format and types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+.PHONY: format
+format: $(INSTALLED) ## Mend style and format
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+.PHONY: protos
+protos: $(INSTALLED) ## Generate the stubs of the protocol
+	rm -f protos/chaja/v1/*_pb2*
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PYTHON) -m grpc_tools.protoc -I protos \
+		--python_out=protos --mypy_out=quiet:protos protos/chaja/v1/*.proto
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PYTHON) -m grpc_tools.protoc -I protos \
+		--grpc_python_out=protos --mypy_grpc_out=quiet:protos $(SERVICES)
+
+.PHONY: protos-check
+protos-check: protos ## Fail if the committed stubs are not those of the protocol
+	@test -z "$$(git status --porcelain -- protos)" || { git --no-pager diff -- protos; \
+		echo "error: the stubs differ from the protos; commit what make protos writes"; exit 1; }
+
+.PHONY: docs
+docs: $(INSTALLED) ## Write the generated tables of the README
+	$(PYTHON) -m tools.readme_tables
+
+.PHONY: wheel
+wheel: $(INSTALLED) ## Build the wheel that other services install
+	rm -rf dist
+	$(PYTHON) -m build --wheel --outdir dist .
+
+.PHONY: wheel-check
+wheel-check: wheel ## Install the wheel into an empty environment and use it there
+	rm -rf build/wheel-venv
+	$(PYTHON3) -m venv build/wheel-venv
+	build/wheel-venv/bin/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt dist/*.whl
+	cd build && wheel-venv/bin/python ../tools/wheel_check.py
+
+.PHONY: lock
+lock: ## Resolve constraints.txt anew from pyproject.toml
+	rm -rf build/lock-venv
+	$(PYTHON3) -m venv build/lock-venv
+	build/lock-venv/bin/python -m pip install --disable-pip-version-check --quiet 'torch==2.13.0'
+	build/lock-venv/bin/python -m pip install --disable-pip-version-check --quiet '.[server,export,loadtest,dev]'
+	build/lock-venv/bin/python -m pip freeze --exclude chaja | sed 's/+cpu//' > constraints.txt
+
+.PHONY: clean
+clean: ## Remove everything that the verbs made
+	rm -rf $(VENV) build dist

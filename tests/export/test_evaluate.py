@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from export.evaluate import evaluate, first_relevant_rank, format_table, mean_reciprocal_rank, recall_at
+
+RANKS = [1, 3, None, 20]
+
+
+def test_the_measures_by_hand() -> None:
+    assert [recall_at(RANKS, depth) for depth in (1, 2, 3, 19, 20)] == [0.25, 0.25, 0.5, 0.5, 0.75]
+    assert mean_reciprocal_rank(RANKS) == pytest.approx((1 + 1 / 3 + 1 / 20) / 4)
+    assert first_relevant_rank(["a", "b", "c"], ["c", "b"]) == 2
+    assert first_relevant_rank(["a"], ["z"]) is None
+
+
+def test_queries_are_searched_and_counted_by_language(tiny_bundle: Path, tmp_path: Path) -> None:
+    catalogue, queries = tmp_path / "c.jsonl", tmp_path / "q.jsonl"
+    catalogue.write_text(
+        '{"id": "a", "title": "aaaa"}\n{"id": "b", "title": "bbbb"}\n{"id": "g", "title": "가가"}\n', encoding="utf-8"
+    )
+    queries.write_text(
+        '{"query": "aaab", "language": "en", "relevant": ["a"]}\n'
+        '{"query": "abbb", "language": "en", "relevant": ["a"]}\n'
+        '{"query": "가나가", "language": "ko", "relevant": ["g"]}\n',
+        encoding="utf-8",
+    )
+    ranks = evaluate(bundle=tiny_bundle, catalogue=catalogue, queries=queries)
+    assert ranks == {"all": [1, 2, 1], "en": [1, 2], "ko": [1]}
+    assert "en           2  0.500  1.000  1.000  1.000  0.750" in format_table(ranks)

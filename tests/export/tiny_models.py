@@ -1,0 +1,80 @@
+"""Makes small random models in the layouts that the exporter takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tokenizers
+import torch
+import transformers
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz", *(f"##{c}" for c in "aeiou")]
+
+
+def plain_bert(directory: Path) -> Path:
+    """A plain transformers directory: two layers, 32 dimensions, a tokenizer of letters."""
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        vocab_size=len(WORDS),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=40,
+    )
+    transformers.BertModel(config).save_pretrained(directory)
+    fast_tokenizer(WORDS, pad="[PAD]", unknown="[UNK]", first="[CLS]", last="[SEP]", mask="[MASK]").save_pretrained(
+        directory
+    )
+    return directory
+
+
+def plain_roberta(directory: Path) -> Path:
+    """The same as RoBERTa, whose positions start behind the padding id."""
+    torch.manual_seed(0)
+    words = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *"abcdefghijklmnopqrstuvwxyz"]
+    config = transformers.RobertaConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=42,
+        pad_token_id=1,
+        type_vocab_size=1,
+    )
+    transformers.RobertaModel(config).save_pretrained(directory)
+    fast_tokenizer(words, pad="<pad>", unknown="<unk>", first="<s>", last="</s>", mask="<mask>").save_pretrained(
+        directory
+    )
+    return directory
+
+
+def sentence_transformer(directory: Path, *, pooling: str, similarity: str, prompts: dict[str, str]) -> Path:
+    """A sentence-transformers directory around the small BERT."""
+    transformer = Transformer(str(plain_bert(directory.parent / f"{directory.name}-plain")))
+    model = SentenceTransformer(
+        modules=[transformer, Pooling(32, pooling_mode=pooling)],
+        prompts=prompts,
+        similarity_fn_name=similarity,
+        device="cpu",
+    )
+    model.save(str(directory), create_model_card=False)
+    return directory
+
+
+def fast_tokenizer(
+    words: list[str], *, pad: str, unknown: str, first: str, last: str, mask: str
+) -> transformers.PreTrainedTokenizerFast:
+    """A tokenizer that knows only `words`."""
+    vocabulary = {word: number for number, word in enumerate(words)}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece(vocabulary, unk_token=unknown))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+        single=f"{first} $A {last}", special_tokens=[(first, vocabulary[first]), (last, vocabulary[last])]
+    )
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token=pad, unk_token=unknown, cls_token=first, sep_token=last, mask_token=mask
+    )

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.catalogue.catalogue import load_catalogue
+from server.catalogue.document import Document, Field, Part
+from server.errors import CatalogueError
+
+GOOD = {"id": "a", "title": "A"}
+
+
+def write_lines(path: Path, *lines: dict[str, Any] | str) -> Path:
+    texts = [line if isinstance(line, str) else json.dumps(line, ensure_ascii=False) for line in lines]
+    path.write_text("".join(text + "\n" for text in texts), encoding="utf-8")
+    return path
+
+
+def test_every_field_language_and_example_is_a_part_of_its_own(tmp_path: Path) -> None:
+    document = {
+        "id": "card-lost",
+        "title": {"ko": "카드 분실", "en": "Lost card"},
+        "text": "정지해요",
+        "examples": ["지갑 두고 내림", "left my purse"],
+        "attributes": {"category": "card", "age": 14, "rate": 0.5, "open": True, "tags": ["a", 1]},
+    }
+    catalogue = load_catalogue(write_lines(tmp_path / "c.jsonl", GOOD, "", document))
+    assert catalogue.owners == [0, 1, 1, 1, 1, 1]
+    assert catalogue.parts[1:] == [
+        Part(Field.TITLE, "ko", "카드 분실"),
+        Part(Field.TITLE, "en", "Lost card"),
+        Part(Field.TEXT, "", "정지해요"),
+        Part(Field.EXAMPLE, "", "지갑 두고 내림"),
+        Part(Field.EXAMPLE, "", "left my purse"),
+    ]
+    assert catalogue.documents[1].attributes == document["attributes"]
+
+
+def test_a_title_comes_in_the_language_asked_for_or_the_first() -> None:
+    both = Document(id="a", title={"ko": "가", "en": "A"})
+    assert [both.title_in(code) for code in ("en", "ko", "fr", "")] == ["A", "가", "가", "가"]
+    assert Document(id="a", title="A").title_in("ko") == "A"
+    assert Document(id="a", text="no title").title_in("ko") == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"id": "b", "title": "B"', "Input data was truncated"),
+        ("not json", "JSON is malformed"),
+        ('["a list"]', "Expected `object`, got `array`"),
+        ('{"title": "B"}', "Object missing required field `id`"),
+        ('{"id": "", "title": "B"}', "Expected `str` of length >= 1 - at `$.id`"),
+        ('{"id": "  ", "title": "B"}', "id is blank"),
+        ('{"id": 3, "title": "B"}', "Expected `str`, got `int` - at `$.id`"),
+        ('{"id": "b"}', "there is nothing to search: give it a title, a text or an example"),
+        ('{"id": "b", "title": " "}', "title is blank: fill it or leave it out"),
+        ('{"id": "b", "title": {"ko": ""}}', "title is blank"),
+        ('{"id": "b", "title": "B", "examples": [" "]}', "example is blank"),
+        ('{"id": "b", "titel": "B"}', "Object contains unknown field `titel`"),
+        ('{"id": "b", "title": "B", "attributes": {"x": null}}', "at `$.attributes[...]`"),
+        (
+            '{"id": "b", "title": "B", "attributes": {"x": 9007199254740993}}',
+            "attribute x: 9007199254740993 is too large",
+        ),
+        ('{"id": "a", "title": "B"}', "id 'a' stands in line 1 already"),
+    ],
+)
+def test_a_broken_line_is_named_by_file_and_line(tmp_path: Path, line: str, message: str) -> None:
+    path = write_lines(tmp_path / "c.jsonl", GOOD, "", line)
+    with pytest.raises(CatalogueError) as raised:
+        load_catalogue(path)
+    assert str(raised.value).startswith(f"{path}:3: ")
+    assert message in str(raised.value)
+
+
+def test_text_that_is_not_utf8_is_named_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "c.jsonl"
+    path.write_bytes(b'{"id": "a", "title": "A"}\n{"id": "b", "title": "\xff\xfe"}\n')
+    with pytest.raises(CatalogueError, match=r"c\.jsonl:2: "):
+        load_catalogue(path)
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "c.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(GOOD).encode())
+    assert len(load_catalogue(path).documents) == 1
+
+
+def test_an_empty_or_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="has no documents"):
+        load_catalogue(write_lines(tmp_path / "empty.jsonl", "", " "))
+    with pytest.raises(CatalogueError, match="cannot be read: No such file or directory"):
+        load_catalogue(tmp_path / "missing.jsonl")
+    with pytest.raises(CatalogueError, match="cannot be read: Is a directory"):
+        load_catalogue(tmp_path)

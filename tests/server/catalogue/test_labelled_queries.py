@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from server.catalogue.catalogue import Catalogue
+from server.catalogue.document import Document
+from server.catalogue.labelled_queries import load_labelled_queries
+from server.errors import CatalogueError
+
+CATALOGUE = Catalogue([Document(id="a", title="A"), Document(id="b", title="B")])
+GOOD = '{"query": "find a", "language": "en", "relevant": ["a"]}\n'
+
+
+def test_queries_are_read_with_their_labels(tmp_path: Path) -> None:
+    path = tmp_path / "q.jsonl"
+    path.write_text(GOOD + '{"query": "둘 다", "language": "ko", "relevant": ["a", "b"]}\n', encoding="utf-8")
+    assert [query.relevant for query in load_labelled_queries(path, CATALOGUE)] == [["a"], ["a", "b"]]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"query": "c", "language": "en", "relevant": ["c"]}', "unknown document 'c': it is not in the catalogue"),
+        ('{"query": "c", "language": "en", "relevant": []}', "Expected `array` of length >= 1 - at `$.relevant`"),
+        ('{"query": " ", "language": "en", "relevant": ["a"]}', "query is blank"),
+        (GOOD.strip(), "the query stands in line 1 already"),
+        ('{"query": "c", "relevant": ["a"]}', "missing required field `language`"),
+    ],
+)
+def test_a_wrong_line_is_named_by_file_and_line(tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "q.jsonl"
+    path.write_text(GOOD + line + "\n", encoding="utf-8")
+    with pytest.raises(CatalogueError) as raised:
+        load_labelled_queries(path, CATALOGUE)
+    assert str(raised.value).startswith(f"{path}:2: ")
+    assert message in str(raised.value)
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "q.jsonl"
+    path.write_text("")
+    with pytest.raises(CatalogueError, match="has no queries"):
+        load_labelled_queries(path, CATALOGUE)

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from server.encoding.bundle import Bundle
+from server.encoding.golden import cosines
+from server.encoding.manifest import Manifest, file_digest, read_manifest
+from server.encoding.tokenizer import TextKind
+from server.errors import BundleError
+from tests.tiny_bundle import make_bundle, write_manifest
+
+
+@pytest.fixture
+def copy(tiny_bundle: Path, tmp_path: Path) -> Path:
+    """A bundle to damage."""
+    return Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+
+
+def change_manifest(directory: Path, **changes: Any) -> None:
+    path = directory / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_good_bundle_agrees_with_its_golden_vectors(tiny_bundle: Path) -> None:
+    assert Bundle(tiny_bundle).verify() == pytest.approx(1.0)
+
+
+def test_vectors_do_not_depend_on_the_batch(tiny_bundle: Path) -> None:
+    bundle = Bundle(tiny_bundle)
+    texts = [(text, TextKind.QUERY) for text in ("a", "bb ccc", "찾아", "one two three")]
+    together = bundle.encode_texts(texts)
+    alone = np.concatenate([bundle.encode_texts([text]) for text in texts])
+    assert together.tobytes() == alone.tobytes()
+    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1.0, rtol=1e-6)
+
+
+def test_a_dot_product_bundle_keeps_the_lengths(tmp_path: Path) -> None:
+    bundle = Bundle(make_bundle(tmp_path / "dot", similarity="dot"))
+    short, long = bundle.encode_texts([("a", TextKind.QUERY), ("aa", TextKind.QUERY)])
+    np.testing.assert_allclose(long, 2 * short, rtol=1e-6)
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "no manifest": (lambda d: (d / "manifest.json").unlink(), "is not a bundle: it has no manifest.json"),
+    "broken manifest": (lambda d: (d / "manifest.json").write_text("{"), "cannot be read: Input data was truncated"),
+    "foreign manifest": (lambda d: (d / "manifest.json").write_text('{"name": "x"}'), "field `schema_version`"),
+    "later schema": (lambda d: change_manifest(d, schema_version=2), "schema version 2, this server reads 1"),
+    "unknown field": (lambda d: change_manifest(d, surprise=1), "unknown field `surprise`"),
+    "changed manifest": (lambda d: change_manifest(d, query_prefix="q: "), "was changed after the export"),
+    "missing model": (lambda d: (d / "query/model.onnx").unlink(), "query/model.onnx is missing or damaged"),
+    "damaged model": (lambda d: flip_byte(d / "query/model.onnx"), "query/model.onnx is missing or damaged"),
+    "damaged tokenizer": (lambda d: flip_byte(d / "query/tokenizer.json"), "tokenizer.json is missing or damaged"),
+    "foreign model": (
+        lambda d: replace(d, "query/model.onnx", b"no graph"),
+        "is not a model that ONNX Runtime can load",
+    ),
+    "foreign tokenizer": (lambda d: replace(d, "query/tokenizer.json", b"{}"), "is not a tokenizer"),
+    "foreign golden": (lambda d: replace(d, "golden.json", b"[1]"), "golden.json cannot be read"),
+    "wrong model": (lambda d: swap_model(d, seed=8), "on this CPU the model is wrong: worst cosine"),
+    "wrong dimension": (lambda d: swap_model(d, dimension=16), "the model gives 16 dimensions, the manifest says 32"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_or_foreign_bundle_is_refused_with_what_to_do(copy: Path, damage: str) -> None:
+    harm, message = DAMAGES[damage]
+    harm(copy)
+    with pytest.raises(BundleError) as raised:
+        Bundle(copy).verify()
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert "export" in str(raised.value)
+
+
+def test_the_revision_follows_every_field_that_a_vector_depends_on(copy: Path) -> None:
+    manifest = read_manifest(copy)
+    changes: list[dict[str, Any]] = [{"query_prefix": "q"}, {"document_prefix": "d"}, {"max_tokens": 7}, {"files": {}}]
+    for change in changes:
+        assert msgspec.structs.replace(manifest, **change).computed_revision() != manifest.revision
+    assert msgspec.structs.replace(manifest, name="renamed").computed_revision() == manifest.revision
+
+
+def test_cosines_of_known_vectors() -> None:
+    left = np.array([[1, 0], [1, 1], [0, 0]], dtype=np.float32)
+    right = np.array([[2, 0], [-1, -1], [1, 0]], dtype=np.float32)
+    np.testing.assert_allclose(cosines(left, right), [1, -1, 0], atol=1e-6)
+
+
+def flip_byte(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def replace(directory: Path, name: str, data: bytes) -> None:
+    """Replaces a file and makes the manifest agree: a bundle that somebody put together by hand."""
+    (directory / name).write_bytes(data)
+    manifest = read_manifest_unchecked(directory)
+    files = manifest.files | {name: file_digest(directory / name)}
+    write_manifest(directory, msgspec.structs.replace(manifest, files=files))
+
+
+def swap_model(directory: Path, **options: Any) -> None:
+    other = make_bundle(directory.parent / "other", **options)
+    replace(directory, "query/model.onnx", (other / "query/model.onnx").read_bytes())
+
+
+def read_manifest_unchecked(directory: Path) -> Manifest:
+    return msgspec.json.decode((directory / "manifest.json").read_bytes(), type=Manifest)

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import grpc
+import prometheus_client
+
+from server.metrics import CODES, Metrics
+from server.rpc.server import METHODS
+from server.stages import STAGES, Stopwatch
+
+
+def test_all_series_exist_before_the_first_request() -> None:
+    text = prometheus_client.generate_latest(Metrics(METHODS).registry).decode()
+    for service, method in METHODS:
+        labels = f'grpc_method="{method}",grpc_service="{service}",grpc_type="unary"'
+        assert f"grpc_server_started_total{{{labels}}} 0.0" in text
+        assert f"grpc_server_handling_seconds_count{{{labels}}} 0.0" in text
+        for code in CODES:
+            assert f'grpc_server_handled_total{{grpc_code="{code}",{labels}}} 0.0' in text
+    for stage in STAGES:
+        assert f'chaja_stage_seconds_count{{stage="{stage}"}} 0.0' in text
+    assert "chaja_batch_texts_count 0.0" in text
+    assert "chaja_batch_tokens_count 0.0" in text
+    assert "chaja_queue_texts 0.0" in text
+    assert "chaja_build_info{" in text
+
+
+def test_codes_are_grpcs_own_in_gos_spelling() -> None:
+    names = sorted((code.value[0], code.name) for code in grpc.StatusCode)
+    for (number, name), ours in zip(names, CODES, strict=True):
+        assert ours.upper() == name.replace("_", "").replace("CANCELLED", "CANCELED"), number
+
+
+def test_a_call_is_counted_with_its_code() -> None:
+    metrics = Metrics([("s", "m")])
+    call = metrics.calls["/s/m"]
+    call.start()
+    call.end(3, 0.02)
+    labels = {"grpc_type": "unary", "grpc_service": "s", "grpc_method": "m"}
+    value = metrics.registry.get_sample_value
+    assert value("grpc_server_started_total", labels) == 1
+    assert value("grpc_server_handled_total", labels | {"grpc_code": "InvalidArgument"}) == 1
+    assert value("grpc_server_handled_total", labels | {"grpc_code": "OK"}) == 0
+    assert value("grpc_server_handling_seconds_sum", labels) == 0.02
+
+
+def test_only_stages_that_ended_are_observed() -> None:
+    metrics = Metrics([])
+    stopwatch = Stopwatch()
+    stopwatch.lap("tokenize")
+    metrics.observe_stages(stopwatch)
+    assert metrics.registry.get_sample_value("chaja_stage_seconds_count", {"stage": "tokenize"}) == 1
+    assert metrics.registry.get_sample_value("chaja_stage_seconds_count", {"stage": "search"}) == 0

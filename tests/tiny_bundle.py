@@ -1,0 +1,130 @@
+"""Makes small real bundles without torch: a random vector for each character, averaged.
+
+Texts with many characters in common come out near each other, so that searches over
+them have an answer that a test can expect.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnx
+import tokenizers
+from onnx import TensorProto, helper, numpy_helper
+
+from server.encoding.bundle import MODEL_FILE, TOKENIZER_FILE
+from server.encoding.encoder import OUTPUT, Encoder
+from server.encoding.golden import GOLDEN_FILE, GoldenText
+from server.encoding.manifest import (
+    MANIFEST_FILE,
+    SCHEMA_VERSION,
+    Manifest,
+    Report,
+    Similarity,
+    Source,
+    file_digest,
+)
+from server.encoding.tokenizer import TextKind, Tokenizer
+
+ALPHABET = [chr(code) for code in (*range(0x21, 0x7F), *range(0xAC00, 0xD7A4))]
+GOLDEN = ["search", "찾아", "find it", "두 낱말"]
+
+
+def make_bundle(
+    directory: Path, *, dimension: int = 32, max_tokens: int = 64, similarity: Similarity = "cosine", seed: int = 7
+) -> Path:
+    """Writes a bundle whose tokens are characters; returns its directory."""
+    (directory / "query").mkdir(parents=True)
+    _write_tokenizer(directory / TOKENIZER_FILE)
+    _write_model(directory / MODEL_FILE, dimension=dimension, normalise=similarity == "cosine", seed=seed)
+    prefixes = dict.fromkeys(TextKind, "")
+    tokenizer = Tokenizer(directory / TOKENIZER_FILE, prefixes=prefixes, max_tokens=max_tokens)
+    tokens = tokenizer.tokenize([(text, TextKind.QUERY) for text in GOLDEN])
+    vectors = Encoder(directory / MODEL_FILE).encode([each.ids for each in tokens])
+    golden = [
+        GoldenText(text=text, kind=TextKind.QUERY, vector=vector.tolist())
+        for text, vector in zip(GOLDEN, vectors, strict=True)
+    ]
+    (directory / GOLDEN_FILE).write_bytes(msgspec.json.encode(golden))
+    manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
+        name="tiny",
+        revision="",
+        dimension=dimension,
+        similarity=similarity,
+        pooling="mean",
+        normalise=similarity == "cosine",
+        query_prefix="",
+        document_prefix="",
+        max_tokens=max_tokens,
+        layout="padded",
+        quantization="none",
+        golden_cosine_floor=0.99,
+        source=Source(model="made in a test", licence=None),
+        versions={},
+        files={name: file_digest(directory / name) for name in (MODEL_FILE, TOKENIZER_FILE, GOLDEN_FILE)},
+        report=Report(
+            cpu="",
+            sentences=0,
+            fp32_bytes=0,
+            int8_bytes=0,
+            cosine_mean=1,
+            cosine_min=1,
+            fp32_texts_per_second=1,
+            int8_texts_per_second=1,
+        ),
+    )
+    write_manifest(directory, manifest)
+    return directory
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """Writes a manifest with the revision that follows from it."""
+    revised = msgspec.structs.replace(manifest, revision=manifest.computed_revision())
+    (directory / MANIFEST_FILE).write_bytes(msgspec.json.encode(revised))
+
+
+def _write_tokenizer(path: Path) -> None:
+    vocabulary = {"[UNK]": 0} | {character: number for number, character in enumerate(ALPHABET, start=1)}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
+        [
+            tokenizers.pre_tokenizers.WhitespaceSplit(),
+            tokenizers.pre_tokenizers.Split(tokenizers.Regex("."), behavior="isolated"),
+        ]
+    )
+    tokenizer.save(str(path))
+
+
+def _write_model(path: Path, *, dimension: int, normalise: bool, seed: int) -> None:
+    table = np.random.default_rng(seed).standard_normal((len(ALPHABET) + 1, dimension)).astype(np.float32)
+    nodes = [
+        helper.make_node("Gather", ["table", "input_ids"], ["rows"]),
+        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["mask", "last_axis"], ["mask_column"]),
+        helper.make_node("Mul", ["rows", "mask_column"], ["kept"]),
+        helper.make_node("ReduceSum", ["kept", "token_axis"], ["sum"], keepdims=0),
+        helper.make_node("ReduceL2", ["sum", "last_axis"], ["length"], keepdims=1),
+        helper.make_node("Div", ["sum", "length"], [OUTPUT])
+        if normalise
+        else helper.make_node("Identity", ["sum"], [OUTPUT]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [
+            helper.make_tensor_value_info(name, TensorProto.INT64, ["N", "L"])
+            for name in ("input_ids", "attention_mask")
+        ],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", dimension])],
+        [
+            numpy_helper.from_array(table, "table"),
+            numpy_helper.from_array(np.array([-1], dtype=np.int64), "last_axis"),
+            numpy_helper.from_array(np.array([1], dtype=np.int64), "token_axis"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))

@@ -1,0 +1,1 @@
+"""Scripts that keep the project true to itself; users need none of them."""
