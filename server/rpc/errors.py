@@ -12,6 +12,7 @@ import uuid
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from server.errors import ChajaError, EncodingFailed, InvalidRequest, NotReady
@@ -37,6 +38,8 @@ class ErrorInterceptor(UnaryInterceptor):
             await context.abort(CODE_OF[InvalidRequest], str(error), trailing_metadata=_details(error))
         except ChajaError as error:
             await context.abort(CODE_OF[type(error)], str(error))
+        except DecodeError:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the request is no message of this method's type")
         except grpc.aio.AbortError:
             raise
         except Exception:

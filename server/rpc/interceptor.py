@@ -13,7 +13,10 @@ UnaryMethod = Callable[[Any, Any], Awaitable[Any]]
 
 
 class UnaryInterceptor(grpc.aio.ServerInterceptor, abc.ABC):
-    """Wraps every unary method of the server in `call`."""
+    """Wraps every unary method of the server in `call`.
+
+    The request is decoded inside: gRPC itself would answer bytes that are no message with UNKNOWN and a traceback.
+    """
 
     @abc.abstractmethod
     async def call(self, method: UnaryMethod, request: Any, context: Any, path: str) -> Any:
@@ -28,14 +31,16 @@ class UnaryInterceptor(grpc.aio.ServerInterceptor, abc.ABC):
         handler = await continuation(handler_call_details)
         if handler is None or handler.request_streaming or handler.response_streaming:
             return handler
-        method: UnaryMethod = cast(UnaryMethod, handler.unary_unary)
+        behaviour, decode = cast(UnaryMethod, handler.unary_unary), handler.request_deserializer
         path = handler_call_details.method
+
+        async def method(request: Any, context: Any) -> Any:
+            return await behaviour(decode(request) if decode else request, context)
 
         async def wrapped(request: Any, context: Any) -> Any:
             return await self.call(method, request, context, path)
 
         return grpc.unary_unary_rpc_method_handler(
             wrapped,
-            request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )

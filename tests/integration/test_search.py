@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import asyncio
+import json
+
+import numpy as np
+import pytest
+
+import chaja
+from chaja.v1 import (
+    BatchSearchRequest,
+    EncodeRequest,
+    Field,
+    GetServerInfoRequest,
+    IndexKind,
+    SearchRequest,
+    SearchResponse,
+    Similarity,
+    TextKind,
+)
+from loadtest.consistency import check_consistency
+from sample.server_process import ServerProcess
+from server.stages import STAGES
+from tests.conftest import SAMPLE_CATALOGUE, SAMPLE_QUERIES
+
+DOCUMENTS = [json.loads(line) for line in SAMPLE_CATALOGUE.read_text(encoding="utf-8").splitlines()]
+QUERIES = [json.loads(line)["query"] for line in SAMPLE_QUERIES.read_text(encoding="utf-8").splitlines()]
+
+
+def hits_of(response: SearchResponse) -> list[tuple[str, float]]:
+    return [(hit.document_id, hit.score) for hit in response.hits]
+
+
+@pytest.mark.parametrize("part", ["title", "text", "example"])
+def test_a_document_is_found_by_each_of_its_parts(tiny_server: ServerProcess, part: str) -> None:
+    document = DOCUMENTS[17]
+    text = {"title": document["title"]["ko"], "text": document["text"]["ko"], "example": document["examples"][1]}[part]
+    with chaja.connect(tiny_server.address) as client:
+        # The small model sees 64 characters.
+        text = text if len(text.replace(" ", "")) <= 64 else document["text"]["ko"][:60]
+        hit = client.search.Search(SearchRequest(query=text)).hits[0]
+    assert hit.document_id == document["id"]
+    expected = {"title": Field.FIELD_TITLE, "text": Field.FIELD_TEXT, "example": Field.FIELD_EXAMPLE}[part]
+    assert hit.match.field == expected
+    assert hit.match.language_code == ("" if part == "example" else "ko")
+    assert hit.match.example == (text if part == "example" else "")
+
+
+def test_a_hit_carries_title_attributes_and_score(tiny_server: ServerProcess) -> None:
+    document = next(each for each in DOCUMENTS if "minimum_age" in each["attributes"])
+    with chaja.connect(tiny_server.address) as client:
+        request = SearchRequest(query=document["title"]["en"], language_code="en")
+        hit = client.search.Search(request).hits[0]
+        assert hit.title == document["title"]["en"]
+        assert hit.score == pytest.approx(1.0)
+        assert dict(hit.attributes.items()) == document["attributes"]
+        request.language_code = "fr"
+        assert client.search.Search(request).hits[0].title == document["title"]["ko"]
+
+
+def test_hits_come_best_first_as_many_as_asked_for(tiny_server: ServerProcess) -> None:
+    with chaja.connect(tiny_server.address) as client:
+        for limit, count in ((0, 10), (1, 1), (100, 100)):
+            hits = client.search.Search(SearchRequest(query="돈", limit=limit)).hits
+            scores = [hit.score for hit in hits]
+            assert len(hits) == len({hit.document_id for hit in hits}) == count
+            assert scores == sorted(scores, reverse=True)
+
+
+def test_the_timings_name_all_five_stages(tiny_server: ServerProcess) -> None:
+    with chaja.connect(tiny_server.address) as client:
+        timings = client.search.Search(SearchRequest(query="카드")).timings
+    for stage in STAGES:
+        assert getattr(timings, stage).ToNanoseconds() > 0, stage
+    assert timings.batch_texts >= 1
+
+
+def test_a_batch_gives_what_its_queries_give_alone(tiny_server: ServerProcess) -> None:
+    requests = [SearchRequest(query=query, limit=7) for query in QUERIES[:50]]
+    with chaja.connect(tiny_server.address) as client:
+        batch = client.search.BatchSearch(BatchSearchRequest(requests=requests)).responses
+        assert [hits_of(response) for response in batch] == [
+            hits_of(client.search.Search(request)) for request in requests
+        ]
+
+
+def test_vectors_are_packed_and_searching_with_them_agrees(tiny_server: ServerProcess) -> None:
+    texts = [DOCUMENTS[3]["title"]["ko"], "송금", "x" * 70]
+    with chaja.connect(tiny_server.address) as client:
+        response = client.encode.Encode(
+            EncodeRequest(texts=texts, text_kind=TextKind.TEXT_KIND_DOCUMENT, truncate=True)
+        )
+        hit = client.search.Search(SearchRequest(query="송금", limit=100)).hits
+    vectors = np.frombuffer(response.vectors, "<f4").reshape(-1, response.dimension)
+    assert vectors.shape == (3, 32)
+    assert list(response.token_counts) == [len(texts[0].replace(" ", "")), 2, 70]
+    assert not response.timings.HasField("search")
+    scores = {each.document_id: each.score for each in hit if each.match.field == Field.FIELD_TITLE}
+    if DOCUMENTS[3]["id"] in scores:
+        assert scores[DOCUMENTS[3]["id"]] == pytest.approx(float(vectors[0] @ vectors[1]), abs=1e-5)
+
+
+def test_the_info_tells_model_catalogue_and_limits(tiny_server: ServerProcess) -> None:
+    with chaja.connect(tiny_server.address) as client:
+        info = client.info.GetServerInfo(GetServerInfoRequest())
+        revision = client.search.Search(SearchRequest(query="a")).model_revision
+    assert info.server_version == chaja.__version__
+    assert (info.model.name, info.model.dimension, info.model.max_tokens) == ("tiny", 32, 64)
+    assert info.model.similarity == Similarity.SIMILARITY_COSINE
+    assert info.model.revision == revision
+    parts = sum(4 + len(document["examples"]) for document in DOCUMENTS)
+    assert (info.catalogue.document_count, info.catalogue.vector_count) == (len(DOCUMENTS), parts)
+    assert info.catalogue.index_kind == IndexKind.INDEX_KIND_EXACT
+    limits = {field.name: getattr(info.limits, field.name) for field in info.limits.DESCRIPTOR.fields}
+    assert limits == {
+        "max_query_characters": 1000,
+        "max_query_tokens": 64,
+        "max_limit": 100,
+        "max_batch_queries": 100,
+        "max_encode_texts": 256,
+        "max_text_characters": 20000,
+        "max_message_bytes": 4194304,
+    }
+
+
+async def test_the_asyncio_client_searches_too(tiny_server: ServerProcess) -> None:
+    async with chaja.connect_async(tiny_server.address) as client:
+        responses = await asyncio.gather(*(client.search.Search(SearchRequest(query=query)) for query in QUERIES[:20]))
+    assert all(len(response.hits) == 10 for response in responses)
+
+
+@pytest.mark.slow
+async def test_a_thousand_concurrent_searches_give_the_hits_of_one_at_a_time(default_server: ServerProcess) -> None:
+    outcome = await check_consistency(default_server.address, QUERIES, concurrency=1000, limit=10)
+    assert outcome.together.searches == 1000
+    assert outcome.different == []
+    assert outcome.together.batch_texts > 2 * 1000, "the queries did not share batches"
+
+
+@pytest.mark.slow
+def test_the_default_model_finds_what_english_queries_mean(default_server: ServerProcess) -> None:
+    expected = {
+        "my purse was stolen with all my cards": "report-lost-card",
+        "split the dinner with my friends": "split-bill",
+        "exchange some money for my trip to Japan": "currency-exchange",
+    }
+    known = {document["id"] for document in DOCUMENTS}
+    with chaja.connect(default_server.address) as client:
+        for query, document_id in expected.items():
+            assert document_id in known
+            found = [hit.document_id for hit in client.search.Search(SearchRequest(query=query, limit=5)).hits]
+            assert document_id in found, (query, found)
