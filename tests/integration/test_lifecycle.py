@@ -23,7 +23,8 @@ Health = health_pb2.HealthCheckResponse
 def health_of(address: str, service: str) -> int:
     with grpc.insecure_channel(address) as channel:
         request = health_pb2.HealthCheckRequest(service=service)
-        return int(health_pb2_grpc.HealthStub(channel).Check(request, timeout=10).status)
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        return int(stub.Check(request, timeout=10).status)
 
 
 def test_it_is_not_serving_until_all_is_loaded(tiny_bundle: Path) -> None:

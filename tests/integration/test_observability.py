@@ -43,8 +43,6 @@ def test_calls_texts_and_batches_are_counted(tiny_bundle: Path) -> None:
             client.encode.Encode(EncodeRequest(texts=["a", "b"]))
             with pytest.raises(grpc.RpcError):
                 client.search.Search(SearchRequest(query=""))
-            with pytest.raises(grpc.RpcError):
-                client.search.Search(SearchRequest(query="a"), timeout=1e-9)
         after = scrape(server.metrics_url)
     assert set(before) == set(after), "a series appeared late"
     assert value(after, "grpc_server_started_total", **SEARCH) == 4
@@ -67,7 +65,7 @@ def test_a_call_that_runs_out_of_time_is_counted_as_such(tiny_server: ServerProc
     requests = [SearchRequest(query=f"{number} 번째로 묻는 조금 긴 질문", limit=100) for number in range(100)]
     with chaja.connect(tiny_server.address) as client, pytest.raises(grpc.RpcError) as raised:
         client.search.BatchSearch(BatchSearchRequest(requests=requests), timeout=0.02)
-    assert raised.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED  # type: ignore[attr-defined]
+    assert raised.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     with chaja.connect(tiny_server.address) as client:
         client.search.Search(SearchRequest(query="a"))
     after = scrape(tiny_server.metrics_url)
@@ -92,4 +90,4 @@ def test_reflection_can_be_switched_off(tiny_bundle: Path) -> None:
         pytest.raises(grpc.RpcError) as raised,
     ):
         ProtoReflectionDescriptorDatabase(channel).get_services()
-    assert raised.value.code() == grpc.StatusCode.UNIMPLEMENTED  # type: ignore[attr-defined]
+    assert raised.value.code() == grpc.StatusCode.UNIMPLEMENTED
