@@ -65,7 +65,8 @@ class SearchRequest(_message.Message):
     """
     limit: _builtins.int
     """Highest number of hits to return, from 1 to `Limits.max_limit`. 0 or
-    unset means 10. Fewer come back only when the catalogue is smaller.
+    unset means 10, or `Limits.max_limit` where that is less. Fewer come back
+    only when the catalogue is smaller.
     """
     language_code: _builtins.str
     """Language in which hits carry their title, as a BCP 47 code such as `ko`.
@@ -188,8 +189,8 @@ class Hit(_message.Message):
     """The document's id in the catalogue."""
     score: _builtins.float
     """Similarity of the query and the document's best vector; higher is better.
-    For a `SIMILARITY_COSINE` model from -1 to 1, for a
-    `SIMILARITY_DOT_PRODUCT` model any number.
+    For a `SIMILARITY_COSINE` model from -1 to 1, give or take the rounding of
+    floats; for a `SIMILARITY_DOT_PRODUCT` model any number.
     """
     title: _builtins.str
     """The document's title in the requested language. Empty for a document
