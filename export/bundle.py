@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +10,13 @@ from pathlib import Path
 import msgspec
 
 from export.cpu import Preset
-from export.errors import ExportError
 from export.graph import export_graph
 from export.measure import measure
 from export.model_card import model_card
 from export.quantize import quantize
 from export.sentences import GOLDEN_TEXTS
 from export.source import SourceModel
+from export.staging import CARD_FILE, staged
 from server.encoding.bundle import MODEL_FILE, TOKENIZER_FILE, Bundle
 from server.encoding.golden import GOLDEN_FILE, GoldenText
 from server.encoding.manifest import MANIFEST_FILE, SCHEMA_VERSION, Manifest, Source, file_digest
@@ -53,10 +52,7 @@ def write_bundle(source: SourceModel, out: Path, *, preset: Preset, progress: Ca
         ExportError: The model cannot be exported, or `out` is taken.
         BundleError: The bundle does not pass the server's own check.
     """
-    check_out(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
-        directory = Path(temporary) / "bundle"
+    with staged(out) as directory, tempfile.TemporaryDirectory() as temporary:
         (directory / MODEL_FILE).parent.mkdir(parents=True)
         progress("exporting the graph")
         fp32 = export_graph(source, Path(temporary) / "fp32")
@@ -65,19 +61,10 @@ def write_bundle(source: SourceModel, out: Path, *, preset: Preset, progress: Ca
         source.save_tokenizer(directory / TOKENIZER_FILE)
         progress("comparing it with the original")
         manifest = _describe(source, directory, fp32, preset)
-        (directory / "README.md").write_text(model_card(manifest), encoding="utf-8")
+        (directory / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
         progress("verifying the bundle as the server will")
         Bundle(directory).verify()
-        if out.exists():
-            shutil.rmtree(out)
-        directory.rename(out)
     return manifest
-
-
-def check_out(out: Path) -> None:
-    """Raises ExportError if `out` holds something that is not a bundle."""
-    if out.exists() and not (out / MANIFEST_FILE).is_file() and not (out.is_dir() and not any(out.iterdir())):
-        raise ExportError(f"{out} exists and is not a bundle; choose another --out, or remove it yourself")
 
 
 def _describe(source: SourceModel, directory: Path, fp32: Path, preset: Preset) -> Manifest:

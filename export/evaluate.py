@@ -8,14 +8,18 @@ the first. Documents are encoded and searched by the server's own code.
 from __future__ import annotations
 
 import argparse
+import logging
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from server.catalogue.labelled_queries import load_labelled_queries
+from export.labelled_queries import load_labelled_queries
+from server.catalogue.catalogue import load_catalogue
 from server.encoding.tokenizer import TextKind
 from server.loading import load, usable_cpus
+
+log = logging.getLogger(__name__)
 
 DEPTHS = (1, 5, 10, 20)
 
@@ -44,8 +48,9 @@ def evaluate(*, bundle: Path, catalogue: Path, queries: Path) -> dict[str, list[
     Raises:
         StartError: One of the three cannot be read.
     """
+    labelled = load_labelled_queries(queries, load_catalogue(catalogue))
     loaded = load(bundle, catalogue, threads=usable_cpus(), cancelled=threading.Event())
-    labelled = load_labelled_queries(queries, loaded.catalogue)
+    log.info("searching %d queries", len(labelled))
     vectors = loaded.bundle.encode_texts([(query.query, TextKind.QUERY) for query in labelled])
     documents = loaded.catalogue.documents
     ranks: dict[str, list[int | None]] = defaultdict(list)
@@ -68,7 +73,9 @@ def format_table(ranks: dict[str, list[int | None]]) -> str:
 
 def main(arguments: Sequence[str]) -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(prog="python -m export evaluate", description="Measure R@k of a bundle.")
+    parser = argparse.ArgumentParser(
+        prog="python -m export evaluate", description="Measure R@k of a bundle.", allow_abbrev=False
+    )
     parser.add_argument("--bundle", type=Path, required=True, metavar="DIR", help="the bundle")
     parser.add_argument("--catalogue", type=Path, required=True, metavar="FILE", help="the documents, JSONL")
     parser.add_argument("--queries", type=Path, required=True, metavar="FILE", help="the labelled queries, JSONL")

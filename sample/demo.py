@@ -25,10 +25,10 @@ STAGES = ("tokenize", "queue", "encode", "search", "fetch")
 
 def main() -> int:
     """Starts a server, searches, and keeps serving until Ctrl-C; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m sample.demo", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m sample.demo", description=__doc__, allow_abbrev=False)
     parser.add_argument("--bundle", type=Path, default=REPOSITORY / "build/bundle", metavar="DIR")
-    parser.add_argument("--listen", default="127.0.0.1:50051", metavar="HOST:PORT")
-    parser.add_argument("--metrics", default="127.0.0.1:9464", metavar="HOST:PORT")
+    parser.add_argument("--listen", default="127.0.0.1:50051", metavar="HOST:PORT", help="address of the gRPC services")
+    parser.add_argument("--metrics", default="127.0.0.1:9464", metavar="HOST:PORT", help="address of the metrics")
     parser.add_argument("--check", action="store_true", help="exit after the searches, with 1 if one found nothing")
     options = parser.parse_args()
     flags = ["--bundle", str(options.bundle), "--catalogue", str(REPOSITORY / "sample/catalogue.jsonl")]
@@ -37,13 +37,15 @@ def main() -> int:
     try:
         with running_server(flags, echo=lambda line: print(line, file=sys.stderr, flush=True)) as server:
             complete = _search(server.address)
-            print(f"\ngRPC     {server.address}\nmetrics  {server.metrics_url}")
+            print("\nThe default model learnt English; for Korean, bring a multilingual one (see the README).")
+            print(f"gRPC     {server.address}\nmetrics  {server.metrics_url}")
             if options.check:
                 return 0 if complete else 1
             print("Serving until Ctrl-C.", flush=True)
-            server.process.wait()
-    except ServerEnded as error:
-        print(f"demo: the server did not start: {error}", file=sys.stderr)
+            if server.process.wait() != 0:
+                print(f"demo: the server ended: {server.lines[-1]}", file=sys.stderr)
+                return 1
+    except ServerEnded:  # It has said why.
         return 1
     except KeyboardInterrupt:
         pass

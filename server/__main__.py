@@ -1,6 +1,7 @@
 """The command line: `python -m server --bundle DIR --catalogue FILE`.
 
-Exit codes: 0 after a drain, 1 when the server cannot start, 2 for a wrong setting.
+Exit codes: 0 after a drain, 1 when the server cannot start, 2 for a wrong setting, 130
+for Ctrl-C before it has begun.
 What went wrong is one line on stderr.
 """
 
@@ -15,7 +16,6 @@ import sys
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from server.app import serve
 from server.errors import SettingsError, StartError
 from server.settings import parse_settings
 
@@ -24,7 +24,12 @@ def main() -> int:
     """Runs the server; returns the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
-        asyncio.run(serve(parse_settings(sys.argv[1:])))
+        settings = parse_settings(sys.argv[1:])
+        from server.app import serve  # noqa: PLC0415  it loads for a while: after the settings are known to be right
+
+        asyncio.run(serve(settings))
+    except KeyboardInterrupt:  # Before the server has come to handle signals itself.
+        return 130
     except SettingsError as error:
         print(f"server: error: {error}", file=sys.stderr)
         return 2

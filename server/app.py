@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import prometheus_client
 
 from server.engine import Engine, EngineSlot
-from server.errors import AddressError
+from server.errors import AddressError, first_line
 from server.loading import LoadingCancelled, load, usable_cpus
 from server.metrics import Metrics
 from server.rpc.server import METHODS, RpcServer
@@ -75,10 +75,9 @@ def _metrics_server(metrics: Metrics, address: Address) -> Iterator[Address]:
     """Serves the metrics over HTTP in a thread of its own; gives the address with the port that the system chose."""
     try:
         server, thread = prometheus_client.start_http_server(address.port, address.host, metrics.registry)
-    except OSError as error:
-        raise AddressError(
-            f"cannot serve metrics on {address}: {error.strerror or error}; choose another with --metrics"
-        ) from None
+    except (OSError, UnicodeError) as error:  # A host may be too odd even to be looked up.
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise AddressError(f"cannot serve metrics on {address}: {reason}; choose another with --metrics") from None
     try:
         yield Address(address.host, server.server_port)
     finally:

@@ -3,8 +3,8 @@
 ChajaError
 ├── InvalidRequest      a request breaks a rule of the protocol
 ├── TooManyTokens       a text is longer than the model can see
-├── NotReady            the server is still loading, or already stopping
-├── EncodingFailed      the model failed on a batch
+├── NotReady            the server is still loading, or already shutting down
+├── EncodingFailed      the model failed on a batch; the log has the incident
 └── StartError          the server cannot start; its message says what to mend
     ├── SettingsError   a flag or an environment variable
     ├── BundleError     the bundle's directory
@@ -17,7 +17,18 @@ others as one line.
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
+
+
+def new_incident() -> str:
+    """Returns an id that stands in the log and in what the caller sees, to find the one by the other."""
+    return uuid.uuid4().hex[:12]
+
+
+def incident_message(incident: str) -> str:
+    """Returns what the caller is told of a fault of the server."""
+    return f"a fault of the server; its log has incident {incident}"
 
 
 def first_line(error: Exception) -> str:
@@ -37,12 +48,19 @@ class Violation:
     description: str
 
 
+MAX_VIOLATIONS = 10
+"""Violations told at once. They travel in headers, and gRPC drops a call whose headers exceed 8 KiB."""
+
+
 class InvalidRequest(ChajaError):
-    """A request breaks a rule of the protocol."""
+    """A request breaks a rule of the protocol. `violations` holds the first of them."""
 
     def __init__(self, violations: list[Violation]) -> None:
-        super().__init__("; ".join(f"{violation.field}: {violation.description}" for violation in violations))
-        self.violations = violations
+        self.violations = violations[:MAX_VIOLATIONS]
+        told = [f"{violation.field}: {violation.description}" for violation in self.violations]
+        if len(violations) > len(told):
+            told.append(f"and {len(violations) - len(told)} more")
+        super().__init__("; ".join(told))
 
 
 class TooManyTokens(ChajaError):
@@ -53,11 +71,14 @@ class TooManyTokens(ChajaError):
 
 
 class NotReady(ChajaError):
-    """The server is still loading, or already stopping."""
+    """The server is still loading, or already shutting down."""
 
 
 class EncodingFailed(ChajaError):
-    """The model failed on a batch."""
+    """The model failed on a batch. The log has the incident with its traceback."""
+
+    def __init__(self, incident: str) -> None:
+        super().__init__(incident_message(incident))
 
 
 class StartError(ChajaError):

@@ -21,6 +21,7 @@ from server.catalogue.catalogue import Catalogue, load_catalogue
 from server.catalogue.document import Field, Part
 from server.encoding.bundle import Bundle
 from server.encoding.tokenizer import TextKind
+from server.errors import BundleError, first_line
 from server.index.exact import ExactIndex
 
 log = logging.getLogger(__name__)
@@ -50,10 +51,11 @@ def load(bundle: Path, catalogue: Path, *, threads: int, cancelled: threading.Ev
         BundleError: The bundle cannot be served.
         CatalogueError: The catalogue cannot be served.
     """
+    log.info("opening the bundle %s", bundle)
     opened = Bundle(bundle)
     documents = load_catalogue(catalogue)
     worst = opened.verify()
-    log.info("model %s (%s): golden vectors agree, worst cosine %.4f", opened.manifest.name, bundle, worst)
+    log.info("model %s computes well on this CPU: worst cosine to fp32 %.4f", opened.manifest.name, worst)
     vectors = encode_parts(opened, documents.parts, threads=threads, cancelled=cancelled)
     return Loaded(opened, documents, ExactIndex(vectors, documents.owners))
 
@@ -72,7 +74,13 @@ def encode_parts(
     def encode_chunk(chunk: Sequence[Part]) -> tuple[NDArray[np.float32], int]:
         if cancelled.is_set():
             raise LoadingCancelled
-        return _encode_chunk(bundle, chunk)
+        try:
+            return _encode_chunk(bundle, chunk)
+        except Exception as error:  # ONNX Runtime has no common base for its errors.
+            texts = f"{chunk[0].text[:40]!r} … {chunk[-1].text[:40]!r}"
+            raise BundleError(
+                f"{bundle.directory}: the model fails on the texts {texts}; export it again ({first_line(error)})"
+            ) from error
 
     chunks = [parts[start : start + CHUNK_TEXTS] for start in range(0, len(parts), CHUNK_TEXTS)]
     started = reported = time.monotonic()
@@ -87,7 +95,7 @@ def encode_parts(
                 reported = time.monotonic()
                 log.info("encoding the catalogue: %d of %d texts", done, len(parts))
     if cut:
-        log.warning("%d texts of the catalogue were cut at %d tokens", cut, bundle.manifest.max_tokens)
+        log.warning("texts of the catalogue that were cut at %d tokens: %d", bundle.manifest.max_tokens, cut)
     log.info("encoded %d texts of the catalogue in %.1f seconds", done, time.monotonic() - started)
     return vectors
 

@@ -42,16 +42,16 @@ def parse_switch(text: str) -> bool:
     return text == "on"
 
 
-def whole_number(minimum: int) -> Callable[[str], int]:
-    """Returns a parser of whole numbers from `minimum` up to 2^31 - 1, what the protocol's int32 can say."""
+def whole_number(minimum: int, maximum: int = 2**31 - 1) -> Callable[[str], int]:
+    """Returns a parser of whole numbers in a range; its usual end is what the protocol's int32 can say."""
 
     def parse(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
             raise ValueError("expected a whole number") from None
-        if not minimum <= value < 2**31:
-            raise ValueError(f"expected a whole number from {minimum} to {2**31 - 1}")
+        if not minimum <= value <= maximum:
+            raise ValueError(f"expected a whole number from {minimum} to {maximum}")
         return value
 
     return parse
@@ -87,7 +87,7 @@ class Settings:
         parse_address, "Address of the Prometheus metrics, at `/metrics`.", default="127.0.0.1:9464"
     )
     encode_threads: int = _setting(
-        whole_number(0),
+        whole_number(0, 1024),
         "Batches encoded at once, each on one core. 0 means one for each CPU that the process may use.",
         default="0",
     )
@@ -147,6 +147,7 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str] = os
         prog="python -m server",
         description="Serve natural-language search over gRPC.",
         epilog="example: python -m server --bundle build/bundle --catalogue sample/catalogue.jsonl",
+        allow_abbrev=False,
     )
     for setting in setting_rows():
         shown = "required" if setting.default is None else f"default: {setting.default}"

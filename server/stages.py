@@ -15,7 +15,7 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 class Stopwatch:
-    """Times the stages of one text; they follow one another without a gap.
+    """Times the stages of one text, which follow one another.
 
     It starts when it is made. `seconds` holds the stages that have ended.
     """
@@ -27,7 +27,11 @@ class Stopwatch:
         self.seconds: dict[Stage, float] = {}
 
     def lap(self, stage: Stage) -> None:
-        """Ends `stage`: all time since the last lap was its."""
+        """Counts the time since the last lap for `stage`."""
         now = time.perf_counter()
-        self.seconds[stage] = now - self._since
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._since
         self._since = now
+
+    def restart(self) -> None:
+        """Counts the time since the last lap for no stage: the text waited for others of its own call."""
+        self._since = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What every channel to a Chaja server should be told: balancing, keepalive, retries, deadline."""
+"""What every channel to a Chaja server should be told: balancing, keepalive, retries."""
 
 from __future__ import annotations
 
@@ -14,12 +14,8 @@ MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 """A large batch of hits may exceed gRPC's own 4 MiB."""
 
 
-def service_config(*, timeout_seconds: float) -> str:
-    """Returns the service config (JSON, gRFC A2) that `connect` uses; other languages can take it as it is.
-
-    Args:
-        timeout_seconds: Deadline of a call that sets none of its own.
-    """
+def service_config() -> str:
+    """Returns the service config (JSON, gRFC A2) that `connect` uses; other languages can take it as it is."""
     services = ["chaja.v1.SearchService", "chaja.v1.EncodeService", "chaja.v1.InfoService"]
     return json.dumps(
         {
@@ -29,7 +25,6 @@ def service_config(*, timeout_seconds: float) -> str:
             "methodConfig": [
                 {
                     "name": [{"service": service} for service in services],
-                    "timeout": f"{timeout_seconds:.3f}s",
                     # All methods are safe to repeat. UNAVAILABLE is the only status that AIP-194 retries.
                     "retryPolicy": {
                         "maxAttempts": 4,
@@ -46,10 +41,10 @@ def service_config(*, timeout_seconds: float) -> str:
     )
 
 
-def channel_options(*, timeout_seconds: float) -> list[tuple[str, str | int]]:
+def channel_options() -> list[tuple[str, str | int]]:
     """Returns the options that `connect` gives to its channel."""
     return [
-        ("grpc.service_config", service_config(timeout_seconds=timeout_seconds)),
+        ("grpc.service_config", service_config()),
         ("grpc.keepalive_time_ms", KEEPALIVE_SECONDS * 1000),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
         ("grpc.keepalive_permit_without_calls", 1),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import grpc
 
 from chaja.channel import channel_options
+from chaja.deadline import AsyncDefaultDeadline, DefaultDeadline
 from chaja.v1 import EncodeServiceStub, InfoServiceStub, SearchServiceStub
 
 if TYPE_CHECKING:
@@ -80,11 +81,17 @@ def connect(
         credentials: For TLS, from `grpc.ssl_channel_credentials`; without them the channel is in plain text.
         timeout_seconds: Deadline of a call that sets none of its own.
         options: More channel options; they win over ours.
+
+    Raises:
+        ValueError: The target is no gRPC target.
     """
-    all_options = [*channel_options(timeout_seconds=timeout_seconds), *options]
+    _check_target(target)
+    all_options = [*channel_options(), *options]
     if credentials is None:
-        return Client(grpc.insecure_channel(target, options=all_options))
-    return Client(grpc.secure_channel(target, credentials, options=all_options))
+        channel = grpc.insecure_channel(target, options=all_options)
+    else:
+        channel = grpc.secure_channel(target, credentials, options=all_options)
+    return Client(grpc.intercept_channel(channel, DefaultDeadline(timeout_seconds)))
 
 
 def connect_async(
@@ -95,7 +102,17 @@ def connect_async(
     options: Options = (),
 ) -> AsyncClient:
     """Like `connect`, for asyncio. Call it where an event loop runs."""
-    all_options = [*channel_options(timeout_seconds=timeout_seconds), *options]
+    _check_target(target)
+    all_options = [*channel_options(), *options]
+    interceptors = [AsyncDefaultDeadline(timeout_seconds)]
     if credentials is None:
-        return AsyncClient(grpc.aio.insecure_channel(target, options=all_options))
-    return AsyncClient(grpc.aio.secure_channel(target, credentials, options=all_options))
+        channel = grpc.aio.insecure_channel(target, options=all_options, interceptors=interceptors)
+    else:
+        channel = grpc.aio.secure_channel(target, credentials, options=all_options, interceptors=interceptors)
+    return AsyncClient(channel)
+
+
+def _check_target(target: str) -> None:
+    """Refuses what gRPC would take and then fail on with every call, far from here."""
+    if not target.strip() or target.startswith(("http://", "https://")) or ":" not in target:
+        raise ValueError(f"expected host:port or a gRPC target such as dns:///host:port; it is {target!r}")

@@ -17,11 +17,14 @@ import numpy as np
 from server.batching.job import Job
 from server.batching.queue import Queue
 from server.encoding.bundle import Bundle
-from server.errors import EncodingFailed, TooManyTokens
+from server.errors import EncodingFailed, NotReady, TooManyTokens, new_incident
 from server.index.exact import ExactIndex
 from server.metrics import Metrics
 
 log = logging.getLogger(__name__)
+
+SLICE_TEXTS = 32
+"""Texts of one call that are in the stages at a time."""
 
 
 class Pipeline:
@@ -35,6 +38,7 @@ class Pipeline:
         self._metrics = metrics
         self._arrivals: queue.SimpleQueue[Sequence[Job] | None] = queue.SimpleQueue()
         self._queue = Queue(workers=threads, max_batch_tokens=max_batch_tokens)
+        self._closed = False
         self._loop = asyncio.get_running_loop()
         self._threads = [threading.Thread(target=self._tokenize_arrivals, name="tokenizer", daemon=True)]
         self._threads += [
@@ -46,15 +50,28 @@ class Pipeline:
         metrics.queue_texts.set_function(lambda: len(self._queue))
 
     async def run(self, jobs: Sequence[Job]) -> list[BaseException | None]:
-        """Takes jobs through all stages; returns for each what went wrong with it, or None.
+        """Takes the jobs of one call through all stages; returns for each what went wrong with it, or None.
 
-        When the caller is cancelled, so are its jobs.
+        A large call goes in slices, so that it does not stand in front of all the others. When the caller is
+        cancelled, so are its jobs.
+
+        Raises:
+            NotReady: The pipeline was closed.
         """
-        self._arrivals.put(jobs)
-        return await asyncio.gather(*(job.done for job in jobs), return_exceptions=True)
+        outcomes: list[BaseException | None] = []
+        for start in range(0, len(jobs), SLICE_TEXTS):
+            if self._closed:
+                raise NotReady("the server is shutting down; try again")
+            part = jobs[start : start + SLICE_TEXTS]
+            for job in part:
+                job.stopwatch.restart()
+            self._arrivals.put(part)
+            outcomes += await asyncio.gather(*(job.done for job in part), return_exceptions=True)
+        return outcomes
 
     def close(self) -> None:
         """Lets the threads finish what they have, and ends them. Blocks; the event loop must be running."""
+        self._closed = True
         self._arrivals.put(None)
         for thread in self._threads:
             thread.join()
@@ -65,8 +82,7 @@ class Pipeline:
             try:
                 self._queue.put(self._tokenize(jobs))
             except Exception:
-                log.exception("tokenizing %d texts failed", len(jobs))
-                self._resolve(jobs, EncodingFailed("the text could not be tokenized"))
+                self._resolve(jobs, _incident("tokenizing", jobs))
         self._queue.close()
 
     def _tokenize(self, jobs: Sequence[Job]) -> list[Job]:
@@ -89,8 +105,7 @@ class Pipeline:
                 self._encode(batch)
                 self._resolve(batch, None)
             except Exception:
-                log.exception("encoding a batch of %d texts failed", len(batch))
-                self._resolve(batch, EncodingFailed("the model failed on this batch"))
+                self._resolve(batch, _incident("encoding", batch))
 
     def _encode(self, batch: list[Job]) -> None:
         for job in batch:
@@ -115,11 +130,20 @@ class Pipeline:
         self._loop.call_soon_threadsafe(_resolve_futures, jobs, error)
 
 
+def _incident(doing: str, jobs: Sequence[Job]) -> EncodingFailed:
+    """Logs the exception being handled; returns what the callers are told."""
+    incident = new_incident()
+    log.exception("incident %s in %s %d texts", incident, doing, len(jobs))
+    return EncodingFailed(incident)
+
+
 def _resolve_futures(jobs: Sequence[Job], error: Exception | None) -> None:
     for job in jobs:
         if job.done.done():
             continue
         if error is None:
+            if job.limit is not None:
+                job.stopwatch.lap("fetch")
             job.done.set_result(None)
         else:
             job.done.set_exception(error)

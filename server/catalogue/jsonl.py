@@ -20,6 +20,7 @@ def read_jsonl(path: Path, type: type[T]) -> Iterator[tuple[int, T]]:
         CatalogueError: The file cannot be read, or a line is no such object.
     """
     decoder = msgspec.json.Decoder(type)
+    number = 0
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
@@ -27,5 +28,7 @@ def read_jsonl(path: Path, type: type[T]) -> Iterator[tuple[int, T]]:
                     yield number, decoder.decode(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line)
     except OSError as error:
         raise CatalogueError(f"{path} cannot be read: {error.strerror}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except msgspec.ValidationError as error:
         raise CatalogueError(f"{path}:{number}: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CatalogueError(f"{path}:{number}: the line is not one whole JSON object in UTF-8: {error}") from None

@@ -50,7 +50,7 @@ class Bundle:
         Raises:
             BundleError: This CPU computes vectors that are too far off.
         """
-        golden = read_golden(self.directory / GOLDEN_FILE)
+        golden = read_golden(self.directory / GOLDEN_FILE, dimension=self.manifest.dimension)
         try:
             vectors = self.encode_texts([(each.text, each.kind) for each in golden])
         except Exception as error:  # ONNX Runtime has no common base for its errors.

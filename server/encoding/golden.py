@@ -26,16 +26,19 @@ class GoldenText(msgspec.Struct, frozen=True, kw_only=True):
     vector: list[float]
 
 
-def read_golden(path: Path) -> list[GoldenText]:
-    """Reads golden vectors.
+def read_golden(path: Path, *, dimension: int) -> list[GoldenText]:
+    """Reads golden vectors of a dimension.
 
     Raises:
-        BundleError: The file is no such list.
+        BundleError: The file is no such list, or an empty one.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=list[GoldenText])
-    except (OSError, msgspec.DecodeError) as error:
+        golden = msgspec.json.decode(path.read_bytes(), type=list[GoldenText])
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BundleError(f"{path} cannot be read: {error}; export the model again") from None
+    if not golden or any(len(each.vector) != dimension for each in golden):
+        raise BundleError(f"{path} has no vectors of {dimension} dimensions; export the model again")
+    return golden
 
 
 def cosines(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -71,6 +71,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def computed_revision(self) -> str:
         """Returns the revision that follows from the other fields."""
         parts = [self.files, self.query_prefix, self.document_prefix, self.max_tokens, self.layout, self.similarity]
+        parts.append(self.golden_cosine_floor)
         return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:16]
 
 
@@ -94,7 +95,11 @@ def read_manifest(directory: Path) -> Manifest:
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BundleError(f"{path} cannot be read: {error}; export the model again") from None
     for name, digest in manifest.files.items():
-        if not (directory / name).is_file() or file_digest(directory / name) != digest:
+        try:
+            intact = file_digest(directory / name) == digest
+        except OSError:
+            intact = False
+        if not intact:
             raise BundleError(f"{directory / name} is missing or damaged; export the model again or copy it anew")
     if manifest.computed_revision() != manifest.revision:
         raise BundleError(f"{path} was changed after the export; export the model again")

@@ -8,14 +8,13 @@ and the caller sees INTERNAL with no more than a number to find it by.
 from __future__ import annotations
 
 import logging
-import uuid
 from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
-from server.errors import ChajaError, EncodingFailed, InvalidRequest, NotReady
+from server.errors import ChajaError, EncodingFailed, InvalidRequest, NotReady, incident_message, new_incident
 from server.rpc.interceptor import UnaryInterceptor, UnaryMethod
 
 log = logging.getLogger(__name__)
@@ -43,9 +42,9 @@ class ErrorInterceptor(UnaryInterceptor):
         except grpc.aio.AbortError:
             raise
         except Exception:
-            incident = uuid.uuid4().hex[:12]
+            incident = new_incident()
             log.exception("incident %s in %s", incident, path)
-            await context.abort(grpc.StatusCode.INTERNAL, f"a fault of the server; its log has incident {incident}")
+            await context.abort(grpc.StatusCode.INTERNAL, incident_message(incident))
 
 
 def _details(error: InvalidRequest) -> tuple[tuple[str, bytes]]:

@@ -78,7 +78,8 @@ def _text_violations(field: str, text: str, max_characters: int) -> list[Violati
 def _count_violations(field: str, count: int, maximum: int) -> list[Violation]:
     if 1 <= count <= maximum:
         return []
-    return [Violation(field, f"has {count} elements; it must have from 1 to {maximum}: split the call")]
+    remedy = "split the call" if count else "send at least one"
+    return [Violation(field, f"has {count} elements; it must have from 1 to {maximum}: {remedy}")]
 
 
 def _raise_any(violations: list[Violation]) -> None:

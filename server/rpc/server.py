@@ -33,6 +33,9 @@ METHODS = [(service.full_name, method.name) for service in SERVICES for method i
 MIN_PING_SECONDS = 30
 """Clients that ping more often are sent away. gRPC's own default, five minutes, forbids useful keepalives."""
 
+MAX_PENDING_CALLS = 1_000_000
+"""Calls that may wait to be taken up by our code."""
+
 
 class RpcServer:
     """The gRPC server: listens from the start, NOT_SERVING until it is told that all is loaded."""
@@ -43,6 +46,9 @@ class RpcServer:
             options=[
                 ("grpc.max_receive_message_length", settings.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
+                # gRPC's own bounds (1,000 at random, 3,000 surely) answer a crowd with a bare CANCELLED, uncounted.
+                ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
+                ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
                 # Two servers on one port would share its connections, and nobody would notice.
                 ("grpc.so_reuseport", 0),
                 ("grpc.keepalive_permit_without_calls", 1),

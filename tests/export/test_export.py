@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -57,13 +58,14 @@ def test_a_plain_transformers_directory_gets_mean_pooling(tmp_path: Path) -> Non
     from tests.export.tiny_models import plain_bert
 
     model = plain_bert(tmp_path / "plain")
-    run = export("--model", str(model), "--out", str(tmp_path / "bundle"), "--query-prefix", "q ")
+    run = export("--model", str(model), "--out", str(tmp_path / "bundle"), "--query-prefix", "q ", "--name", "small")
     assert run.returncode == 0, run.stderr
     assert "Warning" not in run.stderr
     manifest = read_manifest(tmp_path / "bundle")
+    assert (manifest.name, manifest.source.model) == ("small", "plain")
     assert (manifest.pooling, manifest.query_prefix, manifest.max_tokens) == ("mean", "q ", 40)
     assert manifest.quantization == f"dynamic-int8/{default_preset()}"
-    source = SourceModel(str(model), query_prefix="q ", document_prefix=None)
+    source = SourceModel(str(model), query_prefix="q ")
     closeness = cosines(Bundle(tmp_path / "bundle").encode_texts(TEXTS), source.encode(TEXTS))
     assert closeness.min() > 0.98
 
@@ -76,6 +78,16 @@ def test_positions_of_roberta_start_behind_the_padding_id(tmp_path: Path) -> Non
     bundle = Bundle(tmp_path / "bundle")
     assert bundle.manifest.max_tokens == 40
     assert bundle.encode_texts([("a " * 99, TextKind.QUERY)]).shape == (1, 32)
+
+
+@pytest.mark.parametrize("kind", ["camembert", "mpnet"])
+def test_positions_are_read_off_the_model_not_off_its_name(tmp_path: Path, kind: str) -> None:
+    from export.source import SourceModel
+    from tests.export.tiny_models import plain_roberta
+
+    model = SourceModel(str(plain_roberta(tmp_path / "plain", kind=kind)))
+    assert model.max_tokens == 40
+    assert model.encode([("a " * 99, TextKind.QUERY)]).shape == (1, 32)
 
 
 def test_a_dot_product_model_with_prompts_keeps_them_and_its_lengths(tmp_path: Path) -> None:
@@ -92,12 +104,14 @@ def test_a_dot_product_model_with_prompts_keeps_them_and_its_lengths(tmp_path: P
     assert (abs(lengths - 1) > 0.01).all()
 
 
-def test_an_older_bundle_is_replaced_and_anything_else_is_left_alone(tmp_path: Path, tiny_bundle: Path) -> None:
+def test_an_out_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("precious")
     assert_one_line(export("--out", str(tmp_path / "mine")), "exists and is not a bundle; choose another --out")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
-    assert_one_line(export("--out", str(tmp_path / "mine" / "thesis.txt")), "exists and is not a bundle")
+    assert_one_line(export("--out", str(tmp_path / "mine" / "thesis.txt")), "exists and is not a directory")
+    assert_one_line(export("--out", "/proc/x/bundle"), "cannot write the bundle to /proc/x/bundle")
+    assert_one_line(export("--out", "."), "is the directory you are in")
 
 
 def test_what_cannot_be_exported_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -124,7 +138,25 @@ def test_what_cannot_be_exported_is_refused_in_one_line(tmp_path: Path) -> None:
     assert not Path(out).exists()
 
 
+def test_ctrl_c_ends_it_with_a_word_and_leaves_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "export", "--out", str(tmp_path / "bundle")]
+    with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "quantizing" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stderr.read()
+        assert process.wait(60) == 130
+    assert rest.strip().splitlines()[-1] == "export: stopped; nothing was written"
+    assert "Traceback" not in rest
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_wrong_flag_is_refused() -> None:
+    run = export("evalute", "--bundle", "x")
+    assert run.returncode == 2
+    assert "unknown command 'evalute'" in run.stderr
     run = export("--preset", "sse2", "--out", "x")
     assert run.returncode == 2
     assert "invalid choice: 'sse2'" in run.stderr

@@ -31,11 +31,12 @@ def plain_bert(directory: Path) -> Path:
     return directory
 
 
-def plain_roberta(directory: Path) -> Path:
-    """The same as RoBERTa, whose positions start behind the padding id."""
+def plain_roberta(directory: Path, *, kind: str = "roberta") -> Path:
+    """The same as RoBERTa (or camembert, mpnet), whose positions start behind the padding id."""
     torch.manual_seed(0)
     words = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *"abcdefghijklmnopqrstuvwxyz"]
-    config = transformers.RobertaConfig(
+    config = transformers.AutoConfig.for_model(
+        kind,
         vocab_size=len(words),
         hidden_size=32,
         num_hidden_layers=1,
@@ -45,7 +46,7 @@ def plain_roberta(directory: Path) -> Path:
         pad_token_id=1,
         type_vocab_size=1,
     )
-    transformers.RobertaModel(config).save_pretrained(directory)
+    transformers.AutoModel.from_config(config).save_pretrained(directory)
     fast_tokenizer(words, pad="<pad>", unknown="<unk>", first="<s>", last="</s>", mask="<mask>").save_pretrained(
         directory
     )

@@ -72,6 +72,16 @@ def test_a_batch_of_no_or_too_many_queries(client: chaja.Client, count: int) -> 
     assert fields_of(error) == ["requests"]
 
 
+def test_when_everything_is_wrong_the_caller_is_told_the_first_ten(client: chaja.Client) -> None:
+    requests = [SearchRequest(query="", limit=-(2**31))] * 100
+    error: Any = refusal(client.search.BatchSearch, BatchSearchRequest(requests=requests))
+    assert len(fields_of(error)) == 10
+    assert error.details().endswith("; and 190 more")
+    error = refusal(client.encode.Encode, EncodeRequest(texts=[TOO_LONG] * 256))
+    assert len(fields_of(error)) == 10
+    assert error.details().endswith("; and 246 more")
+
+
 def test_texts_to_encode(client: chaja.Client) -> None:
     encode = client.encode.Encode
     assert fields_of(refusal(encode, EncodeRequest())) == ["texts"]

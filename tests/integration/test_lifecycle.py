@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import chaja
-from chaja.v1 import BatchSearchRequest, SearchRequest
+from chaja.v1 import BatchSearchRequest, EncodeRequest, SearchRequest
 from sample.server_process import REPOSITORY, ServerProcess, running_server
 from server.rpc.server import SERVICES
 from tests.conftest import SAMPLE_CATALOGUE, server_flags
@@ -27,7 +29,19 @@ def health_of(address: str, service: str) -> int:
         return int(stub.Check(request, timeout=10).status)
 
 
-def test_it_is_not_serving_until_all_is_loaded(tiny_bundle: Path) -> None:
+@pytest.fixture(scope="module")
+def long_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Enough text that loading takes longer than a look."""
+    catalogue = tmp_path_factory.mktemp("long") / "catalogue.jsonl"
+    documents = [
+        {"id": str(number), "examples": [f"example {number} {example}" for example in range(100)]}
+        for number in range(500)
+    ]
+    catalogue.write_text("".join(json.dumps(document) + "\n" for document in documents), encoding="utf-8")
+    return catalogue
+
+
+def test_it_is_not_serving_until_all_is_loaded(tiny_bundle: Path, long_catalogue: Path) -> None:
     seen: dict[str, Any] = {}
 
     def while_loading(line: str) -> None:
@@ -41,12 +55,7 @@ def test_it_is_not_serving_until_all_is_loaded(tiny_bundle: Path) -> None:
             except grpc.RpcError as error:
                 seen["error"] = error
 
-    # Enough text that loading takes longer than the look.
-    catalogue = tiny_bundle.parent / "long.jsonl"
-    line = '{{"id": "{}", "examples": {}}}\n'
-    examples = str([f"example {number}" for number in range(100)]).replace("'", '"')
-    catalogue.write_text("".join(line.format(number, examples) for number in range(500)), encoding="utf-8")
-    with running_server(server_flags(tiny_bundle, catalogue), echo=while_loading) as server:
+    with running_server(server_flags(tiny_bundle, long_catalogue), echo=while_loading) as server:
         assert seen["health"] == [Health.NOT_SERVING] * 4
         assert seen["error"].code() == grpc.StatusCode.UNAVAILABLE
         assert "still loading" in seen["error"].details()
@@ -88,8 +97,8 @@ def test_sigterm_lets_calls_in_flight_finish(tiny_bundle: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_while_loading_ends_it_soon(tiny_bundle: Path, number: signal.Signals) -> None:
-    command = [sys.executable, "-m", "server", *server_flags(tiny_bundle, SAMPLE_CATALOGUE)]
+def test_a_signal_while_loading_ends_it_soon(tiny_bundle: Path, long_catalogue: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "server", *server_flags(tiny_bundle, long_catalogue)]
     with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
@@ -98,7 +107,20 @@ def test_a_signal_while_loading_ends_it_soon(tiny_bundle: Path, number: signal.S
                 break
         rest = process.stderr.read()
         assert process.wait(20) == 0
+        assert rest.strip().endswith("stopped while loading")
         assert "Traceback" not in rest
+
+
+def test_what_has_not_finished_within_the_drain_is_aborted(tiny_bundle: Path) -> None:
+    with running_server(server_flags(tiny_bundle, SAMPLE_CATALOGUE, "--drain-seconds", "0")) as server:
+        texts = [f"{number} " * 5000 for number in range(256)]
+        with chaja.connect(server.address) as client:
+            client.search.Search(SearchRequest(query="a"))
+            call = client.encode.Encode.future(EncodeRequest(texts=texts, truncate=True), timeout=30)
+            time.sleep(0.2)
+            assert server.stop() == 0
+            assert call.exception(timeout=10) is not None
+    assert not [line for line in server.lines if "Traceback" in line]
 
 
 def run_server(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -133,7 +155,7 @@ def test_what_cannot_be_served_is_one_line_and_an_exit_code(tiny_bundle: Path, t
     broken.write_text('{"id": "a", "title": "A"}\n{"id": }\n')
     run = run_server(*server_flags(tiny_bundle, broken))
     assert run.returncode == 1
-    assert f"{broken}:2: JSON is malformed" in last_line(run)
+    assert f"{broken}:2: the line is not one whole JSON object" in last_line(run)
 
     run = run_server("--bundle", str(tiny_bundle))
     assert run.returncode == 2
@@ -142,6 +164,10 @@ def test_what_cannot_be_served_is_one_line_and_an_exit_code(tiny_bundle: Path, t
     run = run_server(*server_flags(tiny_bundle, SAMPLE_CATALOGUE), "--listen", "192.0.2.1:0")
     assert run.returncode == 1
     assert "cannot listen on 192.0.2.1:0" in last_line(run)
+
+    run = run_server(*server_flags(tiny_bundle, SAMPLE_CATALOGUE), "--metrics", "a..b:0")
+    assert run.returncode == 1
+    assert "cannot serve metrics on a..b:0" in last_line(run)
 
 
 def test_help_lists_every_setting() -> None:

@@ -85,19 +85,30 @@ def test_a_batch_gives_what_its_queries_give_alone(tiny_server: ServerProcess) -
 
 
 def test_vectors_are_packed_and_searching_with_them_agrees(tiny_server: ServerProcess) -> None:
-    texts = [DOCUMENTS[3]["title"]["ko"], "송금", "x" * 70]
+    document = DOCUMENTS[3]
+    texts = [document["title"]["ko"], "x" * 70]
     with chaja.connect(tiny_server.address) as client:
-        response = client.encode.Encode(
-            EncodeRequest(texts=texts, text_kind=TextKind.TEXT_KIND_DOCUMENT, truncate=True)
-        )
-        hit = client.search.Search(SearchRequest(query="송금", limit=100)).hits
+        request = EncodeRequest(texts=texts, text_kind=TextKind.TEXT_KIND_DOCUMENT, truncate=True)
+        response = client.encode.Encode(request)
+        query = client.encode.Encode(EncodeRequest(texts=[f"{texts[0]} 요"]))
+        hit = client.search.Search(SearchRequest(query=f"{texts[0]} 요")).hits[0]
     vectors = np.frombuffer(response.vectors, "<f4").reshape(-1, response.dimension)
-    assert vectors.shape == (3, 32)
-    assert list(response.token_counts) == [len(texts[0].replace(" ", "")), 2, 70]
+    assert vectors.shape == (2, 32)
+    assert list(response.token_counts) == [len(texts[0].replace(" ", "")), 70]
     assert not response.timings.HasField("search")
-    scores = {each.document_id: each.score for each in hit if each.match.field == Field.FIELD_TITLE}
-    if DOCUMENTS[3]["id"] in scores:
-        assert scores[DOCUMENTS[3]["id"]] == pytest.approx(float(vectors[0] @ vectors[1]), abs=1e-5)
+    assert (hit.document_id, hit.match.field) == (document["id"], Field.FIELD_TITLE)
+    assert hit.score == pytest.approx(float(np.frombuffer(query.vectors, "<f4") @ vectors[0]), abs=1e-5)
+
+
+def test_a_large_call_does_not_stand_in_front_of_the_others(tiny_server: ServerProcess) -> None:
+    texts = [f"{number} " * 60 for number in range(256)]
+    with chaja.connect(tiny_server.address) as client:
+        bulk = client.encode.Encode.future(EncodeRequest(texts=texts, truncate=True))
+        single = client.search.Search(SearchRequest(query="송금"))
+        response = bulk.result(timeout=30)
+    assert single.timings.batch_texts <= 64
+    assert response.timings.batch_texts <= 64
+    assert len(response.vectors) == 256 * 32 * 4
 
 
 def test_the_info_tells_model_catalogue_and_limits(tiny_server: ServerProcess) -> None:
@@ -127,6 +138,13 @@ async def test_the_asyncio_client_searches_too(tiny_server: ServerProcess) -> No
     async with chaja.connect_async(tiny_server.address) as client:
         responses = await asyncio.gather(*(client.search.Search(SearchRequest(query=query)) for query in QUERIES[:20]))
     assert all(len(response.hits) == 10 for response in responses)
+
+
+async def test_a_crowd_is_served_to_the_last(tiny_server: ServerProcess) -> None:
+    async with chaja.connect_async(tiny_server.address) as client:
+        request = SearchRequest(query="송금", limit=1)
+        responses = await asyncio.gather(*(client.search.Search(request, timeout=120) for _ in range(4000)))
+    assert {len(response.hits) for response in responses} == {1}
 
 
 @pytest.mark.slow

@@ -5,8 +5,8 @@ import unicodedata
 
 import pytest
 
+from export.labelled_queries import LabelledQuery, load_labelled_queries
 from server.catalogue.catalogue import Catalogue, load_catalogue
-from server.catalogue.labelled_queries import LabelledQuery, load_labelled_queries
 from tests.conftest import SAMPLE_CATALOGUE, SAMPLE_QUERIES
 from tests.sample.generic_words import ENGLISH, KOREAN
 

@@ -43,6 +43,8 @@ def test_every_setting_can_be_given_by_flag_and_by_environment() -> None:
         ([*REQUIRED, "--max-limit", "0"], "--max-limit: expected a whole number from 1"),
         ([*REQUIRED, "--max-limit", "many"], "--max-limit: expected a whole number; it is 'many'"),
         ([*REQUIRED, "--max-limit", "3000000000"], "--max-limit: expected a whole number from 1 to 2147483647"),
+        ([*REQUIRED, "--encode-threads", "1025"], "--encode-threads: expected a whole number from 0 to 1024"),
+        ([*REQUIRED, "--max-lim", "5"], "unrecognized arguments: --max-lim"),
         ([*REQUIRED, "--drain-seconds", "-1"], "--drain-seconds: expected a number of seconds"),
         ([*REQUIRED, "--drain-seconds", "nan"], "--drain-seconds: expected a number of seconds"),
         ([*REQUIRED, "--reflection", "yes"], "--reflection: expected on or off"),

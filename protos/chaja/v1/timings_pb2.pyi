@@ -21,10 +21,12 @@ DESCRIPTOR: _descriptor.FileDescriptor
 class Timings(_message.Message):
     """Says where the time of one text went inside the server, stage by stage.
 
-    The five stages follow one another without a gap, so their sum is the time
-    from the arrival of the request in the server's code to the finished answer.
-    What a client measures beyond that sum is the network, gRPC itself and the
-    client. The same five words name the server's metrics.
+    For a single query the five stages follow one another without a gap, so
+    their sum is the time from the arrival of the request in the server's code to
+    the finished answer. What a client measures beyond that sum is the network,
+    gRPC itself and the client. In a call of many texts, the time that one waited
+    for the others of its call is in no stage. The same five words name the
+    server's metrics.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

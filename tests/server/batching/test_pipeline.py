@@ -10,7 +10,7 @@ from server.batching.job import Job
 from server.batching.pipeline import Pipeline
 from server.encoding.bundle import Bundle
 from server.encoding.tokenizer import TextKind
-from server.errors import TooManyTokens
+from server.errors import NotReady, TooManyTokens
 from server.index.exact import ExactIndex
 from server.metrics import Metrics
 
@@ -36,11 +36,11 @@ def make_job(text: str, *, limit: int | None = None, truncate: bool = False) -> 
     return Job(text=text, kind=TextKind.QUERY, limit=limit, truncate=truncate, done=done)
 
 
-async def test_a_job_goes_through_all_stages_but_fetch(pipeline: Pipeline) -> None:
+async def test_a_job_goes_through_all_stages(pipeline: Pipeline) -> None:
     job = make_job("환율", limit=2)
     assert await pipeline.run([job]) == [None]
     assert job.matches[0].document == 2
-    assert list(job.stopwatch.seconds) == ["tokenize", "queue", "encode", "search"]
+    assert list(job.stopwatch.seconds) == ["tokenize", "queue", "encode", "search", "fetch"]
     assert job.batch_texts >= 1
 
 
@@ -96,7 +96,12 @@ async def test_a_caller_that_gives_up_leaves_the_others_alone(pipeline: Pipeline
 async def test_close_finishes_what_was_handed_over(bundle: Bundle) -> None:
     vectors = bundle.encode_texts([("a", TextKind.DOCUMENT)])
     pipeline = Pipeline(bundle, ExactIndex(vectors, [0]), threads=1, max_batch_tokens=64, metrics=Metrics([]))
-    running = asyncio.create_task(pipeline.run([make_job(text) for text in TEXTS * 10]))
+    running = asyncio.create_task(pipeline.run([make_job(text) for text in TEXTS * 6]))
+    larger = asyncio.create_task(pipeline.run([make_job(text) for text in TEXTS * 20]))
     await asyncio.sleep(0)
     await asyncio.to_thread(pipeline.close)
-    assert await running == [None] * 50
+    assert await running == [None] * 30
+    with pytest.raises(NotReady, match="shutting down"):
+        await larger
+    with pytest.raises(NotReady, match="shutting down"):
+        await pipeline.run([make_job("a")])

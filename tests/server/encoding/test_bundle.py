@@ -64,6 +64,11 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "foreign tokenizer": (lambda d: replace(d, "query/tokenizer.json", b"{}"), "is not a tokenizer"),
     "foreign golden": (lambda d: replace(d, "golden.json", b"[1]"), "golden.json cannot be read"),
+    "no golden vectors": (lambda d: replace(d, "golden.json", b"[]"), "golden.json has no vectors of 32 dimensions"),
+    "short golden vectors": (
+        lambda d: replace(d, "golden.json", b'[{"text": "a", "kind": "query", "vector": [1.0]}]'),
+        "golden.json has no vectors of 32 dimensions",
+    ),
     "wrong model": (lambda d: swap_model(d, seed=8), "on this CPU the model is wrong: worst cosine"),
     "wrong dimension": (lambda d: swap_model(d, dimension=16), "the model gives 16 dimensions, the manifest says 32"),
 }

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from export.labelled_queries import load_labelled_queries
 from server.catalogue.catalogue import Catalogue
 from server.catalogue.document import Document
-from server.catalogue.labelled_queries import load_labelled_queries
 from server.errors import CatalogueError
 
 CATALOGUE = Catalogue([Document(id="a", title="A"), Document(id="b", title="B")])

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import contextlib
+import shutil
+from pathlib import Path
+
+import pytest
+
+from export.errors import ExportError
+from export.staging import staged
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def test_what_was_written_takes_its_place_all_at_once(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "bundle"
+    with staged(out) as directory:
+        (directory / "a").write_text("new")
+        assert not out.exists()
+    assert names(out) == ["a"]
+    assert names(tmp_path / "deep") == ["bundle"]
+
+
+def test_an_older_bundle_is_replaced_even_behind_a_link(tmp_path: Path, tiny_bundle: Path) -> None:
+    shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    (tmp_path / "link").symlink_to(tmp_path / "bundle")
+    for out in (tmp_path / "bundle", tmp_path / "link"):
+        shutil.rmtree(tmp_path / "bundle")
+        shutil.copytree(tiny_bundle, tmp_path / "bundle")
+        with staged(out) as directory:
+            (directory / "a").write_text("new")
+        assert names(tmp_path / "bundle") == ["a"]
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_a_failure_leaves_the_older_bundle_and_nothing_else(tmp_path: Path, tiny_bundle: Path) -> None:
+    out = Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+    before = names(out)
+    with contextlib.suppress(RuntimeError), staged(out) as directory:
+        (directory / "a").write_text("half")
+        raise RuntimeError
+    assert names(out) == before
+    assert names(tmp_path) == ["bundle"]
+
+
+@pytest.mark.parametrize("stranger", ["thesis.txt", "src/app.js"])
+def test_a_directory_with_anything_else_in_it_is_left_alone(tmp_path: Path, tiny_bundle: Path, stranger: str) -> None:
+    out = Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+    (out / stranger).parent.mkdir(exist_ok=True)
+    (out / stranger).write_text("precious")
+    with pytest.raises(ExportError, match="exists and is not a bundle"), staged(out):
+        pass
+    assert (out / stranger).read_text() == "precious"
+
+
+def test_somebody_elses_manifest_makes_no_bundle(tmp_path: Path) -> None:
+    out = tmp_path / "webapp"
+    out.mkdir()
+    (out / "manifest.json").write_text('{"name": "my app"}')
+    with pytest.raises(ExportError, match="exists and is not a bundle"), staged(out):
+        pass
+    assert names(out) == ["manifest.json"]
