@@ -8,9 +8,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from export.errors import ExportError
-from server.encoding.manifest import MANIFEST_FILE, Manifest, read_manifest
-from server.errors import BundleError
+from server.encoding.manifest import MANIFEST_FILE
 
 CARD_FILE = "README.md"
 
@@ -56,10 +57,17 @@ def check_out(out: Path) -> None:
 
 
 def _is_only_a_bundle(directory: Path) -> bool:
-    """Whether everything in a directory belongs to a bundle of ours, so that nothing is lost with it."""
+    """Whether everything in a directory belongs to a bundle, of whatever version, whole or damaged."""
     try:
-        manifest: Manifest = read_manifest(directory)
-    except BundleError:
+        manifest = msgspec.json.decode((directory / MANIFEST_FILE).read_bytes(), type=_AnyManifest)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return False
     files = {str(path.relative_to(directory)) for path in directory.rglob("*") if not path.is_dir()}
     return files <= {*manifest.files, MANIFEST_FILE, CARD_FILE}
+
+
+class _AnyManifest(msgspec.Struct):
+    """What the manifests of all versions have in common, and other people's manifest.json have not."""
+
+    schema_version: int
+    files: dict[str, str]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 from pathlib import Path
 
@@ -33,6 +34,16 @@ def test_an_older_bundle_is_replaced_even_behind_a_link(tmp_path: Path, tiny_bun
             (directory / "a").write_text("new")
         assert names(tmp_path / "bundle") == ["a"]
     assert (tmp_path / "link").is_symlink()
+
+
+def test_a_damaged_bundle_of_another_version_is_replaced_too(tmp_path: Path, tiny_bundle: Path) -> None:
+    out = Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+    (out / "query/model.onnx").write_text("damaged")
+    manifest = json.loads((out / "manifest.json").read_text())
+    (out / "manifest.json").write_text(json.dumps({"schema_version": 99, "files": manifest["files"]}))
+    with staged(out) as directory:
+        (directory / "a").write_text("new")
+    assert names(out) == ["a"]
 
 
 def test_a_failure_leaves_the_older_bundle_and_nothing_else(tmp_path: Path, tiny_bundle: Path) -> None:
