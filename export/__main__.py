@@ -19,6 +19,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from export.cpu import PRESETS, default_preset
 from export.errors import ExportError
+from export.graphs import QUANTIZATIONS
 from server.errors import StartError
 
 
@@ -65,7 +66,9 @@ def _export(arguments: Sequence[str]) -> None:
         query_prefix=options.query_prefix,
         document_prefix=options.document_prefix,
     )
-    manifest = write_bundle(source, options.out, preset=options.preset, progress=progress)
+    manifest = write_bundle(
+        source, options.out, quantization=options.quantization, preset=options.preset, progress=progress
+    )
     from export.report import report_rows
 
     for name, value in report_rows(manifest):
@@ -94,10 +97,18 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the bundle goes")
     parser.add_argument("--name", help="what the model is called from now on (default: the last part of --model)")
     parser.add_argument(
+        "--quantization",
+        choices=QUANTIZATIONS,
+        default="per-token",
+        help="per-token: INT8 with a scale for each token, in the packed layout; dynamic: optimum's INT8, in the "
+        "padded one, and what per-token becomes for an architecture that the packed layout does not know; "
+        "none: fp32 (default: %(default)s)",
+    )
+    parser.add_argument(
         "--preset",
         choices=PRESETS,
         default=default_preset(),
-        help="instructions of the CPU that will serve (default: %(default)s, by this CPU)",
+        help="instructions of the CPU that will serve, for dynamic (default: %(default)s, by this CPU)",
     )
     parser.add_argument(
         "--query-prefix", metavar="TEXT", help="text before every query (default: what the model states)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +11,9 @@ from pathlib import Path
 import msgspec
 
 from export.cpu import Preset
-from export.graph import export_graph
+from export.graphs import Graphs, Quantization, build_graphs
 from export.measure import measure
 from export.model_card import model_card
-from export.quantize import quantize
 from export.sentences import GOLDEN_TEXTS
 from export.source import SourceModel
 from export.staging import CARD_FILE, staged
@@ -37,15 +37,23 @@ GOLDEN_MARGIN = 0.01
 """How much farther than here a golden vector may lie from fp32 on the server's CPU."""
 
 
-def write_bundle(source: SourceModel, out: Path, *, preset: Preset, progress: Callable[[str], None]) -> Manifest:
-    """Exports, quantizes, measures and verifies `source`, then puts the bundle at `out`.
+def write_bundle(
+    source: SourceModel,
+    out: Path,
+    *,
+    quantization: Quantization,
+    preset: Preset,
+    progress: Callable[[str], None],
+) -> Manifest:
+    """Builds, measures and verifies `source`, then puts the bundle at `out`.
 
     An older bundle at `out` is replaced; anything else there is left alone.
 
     Args:
         source: The model.
         out: The bundle's directory.
-        preset: The quantization preset.
+        quantization: What becomes of the weights.
+        preset: The CPU's preset, for dynamic quantization.
         progress: Is told each step before it begins.
 
     Raises:
@@ -54,26 +62,23 @@ def write_bundle(source: SourceModel, out: Path, *, preset: Preset, progress: Ca
     """
     with staged(out) as directory, tempfile.TemporaryDirectory() as temporary:
         (directory / MODEL_FILE).parent.mkdir(parents=True)
-        progress("exporting the graph")
-        fp32 = export_graph(source, Path(temporary) / "fp32")
-        progress(f"quantizing it to INT8 for {preset}")
-        quantize(fp32, directory / MODEL_FILE, preset=preset)
+        graphs = build_graphs(source, Path(temporary), quantization=quantization, preset=preset, progress=progress)
+        shutil.copyfile(graphs.served, directory / MODEL_FILE)
         source.save_tokenizer(directory / TOKENIZER_FILE)
         progress("comparing it with the original")
-        manifest = _describe(source, directory, fp32, preset)
+        manifest = _describe(source, directory, graphs)
         (directory / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
         progress("verifying the bundle as the server will")
         Bundle(directory).verify()
     return manifest
 
 
-def _describe(source: SourceModel, directory: Path, fp32: Path, preset: Preset) -> Manifest:
-    """Measures the quantized model and writes golden vectors and manifest."""
+def _describe(source: SourceModel, directory: Path, graphs: Graphs) -> Manifest:
+    """Measures the graph and writes golden vectors and manifest."""
     tokenizer = Tokenizer(directory / TOKENIZER_FILE, prefixes=source.prefixes, max_tokens=source.max_tokens)
     reference = source.encode(GOLDEN_TEXTS)
     report, closeness = measure(
-        fp32=fp32,
-        int8=directory / MODEL_FILE,
+        graphs,
         token_ids=[tokens.ids for tokens in tokenizer.tokenize(GOLDEN_TEXTS)],
         reference=reference,
     )
@@ -94,8 +99,8 @@ def _describe(source: SourceModel, directory: Path, fp32: Path, preset: Preset) 
         query_prefix=source.prefixes[TextKind.QUERY],
         document_prefix=source.prefixes[TextKind.DOCUMENT],
         max_tokens=source.max_tokens,
-        layout="padded",
-        quantization=f"dynamic-int8/{preset}",
+        layout=graphs.layout,
+        quantization=graphs.quantization,
         golden_cosine_floor=round(max(0.0, float(closeness.min()) - GOLDEN_MARGIN), 4),
         source=Source(model=source.origin, licence=source.licence),
         versions={name: importlib.metadata.version(name) for name in LIBRARIES},

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import platform
-from pathlib import Path
 from typing import Literal, get_args
+
+from server.encoding.cpu import cpuinfo
 
 Preset = Literal["avx512_vnni", "avx512", "avx2", "arm64"]
 
@@ -14,7 +15,7 @@ PRESETS: tuple[Preset, ...] = get_args(Preset)
 def default_preset(machine: str | None = None, flags: frozenset[str] | None = None) -> Preset:
     """Returns the preset for a CPU, this one unless `machine` and `flags` (as in /proc/cpuinfo) say otherwise."""
     machine = platform.machine() if machine is None else machine
-    flags = _cpu_flags() if flags is None else flags
+    flags = frozenset(cpuinfo("flags").split()) if flags is None else flags
     if machine.lower() in ("aarch64", "arm64"):
         return "arm64"
     if "avx512_vnni" in flags:
@@ -26,18 +27,4 @@ def default_preset(machine: str | None = None, flags: frozenset[str] | None = No
 
 def cpu_name() -> str:
     """Returns the CPU's model name, as well as the system tells it."""
-    return _cpuinfo_line("model name") or platform.processor() or platform.machine()
-
-
-def _cpu_flags() -> frozenset[str]:
-    return frozenset(_cpuinfo_line("flags").split())
-
-
-def _cpuinfo_line(name: str) -> str:
-    """Returns the first value of a name in /proc/cpuinfo; ``""`` where there is none."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return ""
-    values = [value.strip() for key, _, value in (line.partition(":") for line in lines) if key.strip() == name]
-    return values[0] if values else ""
+    return cpuinfo("model name") or platform.processor() or platform.machine()

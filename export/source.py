@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +78,16 @@ class SourceModel:
         """How token vectors become one."""
         known: tuple[Pooling, ...] = get_args(Pooling)
         return next((mode for mode in known if mode == getattr(self.model[1], "pooling_mode", None)), "other")
+
+    @property
+    def transformer(self) -> Any:
+        """The transformers model inside."""
+        return self.model[0].auto_model
+
+    @property
+    def has_more_modules(self) -> bool:
+        """Whether anything but a normalisation stands behind the pooling."""
+        return len(self.model) > (3 if self.normalise else 2)
 
     @property
     def dimension(self) -> int:

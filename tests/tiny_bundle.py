@@ -15,7 +15,6 @@ import tokenizers
 from onnx import TensorProto, helper, numpy_helper
 
 from server.encoding.bundle import MODEL_FILE, TOKENIZER_FILE
-from server.encoding.encoder import OUTPUT, Encoder
 from server.encoding.golden import GOLDEN_FILE, GoldenText
 from server.encoding.manifest import (
     MANIFEST_FILE,
@@ -26,6 +25,8 @@ from server.encoding.manifest import (
     Source,
     file_digest,
 )
+from server.encoding.padded import PaddedEncoder
+from server.encoding.session import OUTPUT
 from server.encoding.tokenizer import TextKind, Tokenizer
 
 ALPHABET = [chr(code) for code in (*range(0x21, 0x7F), *range(0xAC00, 0xD7A4))]
@@ -42,7 +43,7 @@ def make_bundle(
     prefixes = dict.fromkeys(TextKind, "")
     tokenizer = Tokenizer(directory / TOKENIZER_FILE, prefixes=prefixes, max_tokens=max_tokens)
     tokens = tokenizer.tokenize([(text, TextKind.QUERY) for text in GOLDEN])
-    vectors = Encoder(directory / MODEL_FILE).encode([each.ids for each in tokens])
+    vectors = PaddedEncoder(directory / MODEL_FILE).encode([each.ids for each in tokens])
     golden = [
         GoldenText(text=text, kind=TextKind.QUERY, vector=vector.tolist())
         for text, vector in zip(GOLDEN, vectors, strict=True)
@@ -69,11 +70,11 @@ def make_bundle(
             cpu="",
             sentences=0,
             fp32_bytes=0,
-            int8_bytes=0,
+            served_bytes=0,
             cosine_mean=1,
             cosine_min=1,
             fp32_texts_per_second=1,
-            int8_texts_per_second=1,
+            served_texts_per_second=1,
         ),
     )
     write_manifest(directory, manifest)

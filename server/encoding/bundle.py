@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from server.encoding.encoder import Encoder
+from server.encoding.encoder import open_encoder
 from server.encoding.golden import GOLDEN_FILE, cosines, read_golden
 from server.encoding.manifest import Manifest, read_manifest
 from server.encoding.tokenizer import TextKind, Tokenizer
@@ -37,7 +37,7 @@ class Bundle:
             prefixes={TextKind.QUERY: self.manifest.query_prefix, TextKind.DOCUMENT: self.manifest.document_prefix},
             max_tokens=self.manifest.max_tokens,
         )
-        self.encoder = Encoder(directory / MODEL_FILE)
+        self.encoder = open_encoder(directory / MODEL_FILE, self.manifest.layout)
         if self.encoder.dimension != self.manifest.dimension:
             raise BundleError(
                 f"{directory}: the model gives {self.encoder.dimension} dimensions, "

@@ -19,6 +19,7 @@ MANIFEST_FILE = "manifest.json"
 
 Similarity = Literal["cosine", "dot"]
 Pooling = Literal["mean", "cls", "lasttoken", "other"]
+Layout = Literal["padded", "packed"]
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,20 +35,19 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     cpu: str
     sentences: int
     fp32_bytes: int
-    int8_bytes: int
+    served_bytes: int
     cosine_mean: float
     cosine_min: float
     fp32_texts_per_second: float
-    int8_texts_per_second: float
+    served_texts_per_second: float
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Describes a bundle; the server needs nothing else about the model.
 
-    `files` maps each file, relative to the bundle, to its SHA-256. The graph takes
-    `input_ids` and `attention_mask`, both int64 `[N, L]`, and gives pooled vectors
-    float32 `[N, dimension]`, of unit length if `normalise`. `pooling` is told for
-    people: the graph does it.
+    `files` maps each file, relative to the bundle, to its SHA-256. What the graph takes depends on `layout` (see
+    `server.encoding.padded` and `packed`); it gives pooled vectors float32 `[N, dimension]`, of unit length if
+    `normalise`. `pooling` is told for people: the graph does it.
     """
 
     schema_version: int
@@ -60,7 +60,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     query_prefix: str
     document_prefix: str
     max_tokens: int
-    layout: Literal["padded"]
+    layout: Layout
     quantization: str
     golden_cosine_floor: float
     source: Source

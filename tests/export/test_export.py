@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from export.cpu import default_preset
 from sample.server_process import REPOSITORY
 from server.encoding.bundle import Bundle
 from server.encoding.golden import cosines
@@ -45,15 +46,14 @@ def test_the_default_model_comes_out_of_its_package(default_bundle: Path) -> Non
     report = manifest.report
     assert report.cosine_mean > 0.98
     assert report.cosine_min > 0.96
-    assert report.int8_bytes < 0.3 * report.fp32_bytes
-    assert report.int8_texts_per_second > report.fp32_texts_per_second
+    assert report.served_bytes < 0.3 * report.fp32_bytes
+    assert report.served_texts_per_second > report.fp32_texts_per_second
     assert {"onnxruntime", "optimum", "torch", "transformers"} <= set(manifest.versions)
     assert "license: apache-2.0" in (default_bundle / "README.md").read_text(encoding="utf-8")
     assert Bundle(default_bundle).verify() >= manifest.golden_cosine_floor
 
 
 def test_a_plain_transformers_directory_gets_mean_pooling(tmp_path: Path) -> None:
-    from export.cpu import default_preset
     from export.source import SourceModel
     from tests.export.tiny_models import plain_bert
 
@@ -64,7 +64,7 @@ def test_a_plain_transformers_directory_gets_mean_pooling(tmp_path: Path) -> Non
     manifest = read_manifest(tmp_path / "bundle")
     assert (manifest.name, manifest.source.model) == ("small", "plain")
     assert (manifest.pooling, manifest.query_prefix, manifest.max_tokens) == ("mean", "q ", 40)
-    assert manifest.quantization == f"dynamic-int8/{default_preset()}"
+    assert (manifest.layout, manifest.quantization) == ("packed", "per-token-int8")
     source = SourceModel(str(model), query_prefix="q ")
     closeness = cosines(Bundle(tmp_path / "bundle").encode_texts(TEXTS), source.encode(TEXTS))
     assert closeness.min() > 0.98
@@ -78,6 +78,35 @@ def test_positions_of_roberta_start_behind_the_padding_id(tmp_path: Path) -> Non
     bundle = Bundle(tmp_path / "bundle")
     assert bundle.manifest.max_tokens == 40
     assert bundle.encode_texts([("a " * 99, TextKind.QUERY)]).shape == (1, 32)
+
+
+@pytest.mark.parametrize(
+    ("quantization", "layout", "told"),
+    [
+        ("none", "packed", "none"),
+        ("dynamic", "padded", f"dynamic-int8/{default_preset()}"),
+    ],
+)
+def test_the_quantization_can_be_chosen(tmp_path: Path, quantization: str, layout: str, told: str) -> None:
+    from tests.export.tiny_models import plain_bert
+
+    model = plain_bert(tmp_path / "plain")
+    run = export("--model", str(model), "--out", str(tmp_path / "bundle"), "--quantization", quantization)
+    assert run.returncode == 0, run.stderr
+    manifest = read_manifest(tmp_path / "bundle")
+    assert (manifest.layout, manifest.quantization) == (layout, told)
+    assert manifest.report.cosine_min > (0.99999 if quantization == "none" else 0.98)
+
+
+def test_an_architecture_that_the_packed_layout_does_not_know_is_exported_by_optimum(tmp_path: Path) -> None:
+    from tests.export.tiny_models import plain_roberta
+
+    model = plain_roberta(tmp_path / "plain", kind="mpnet")
+    run = export("--model", str(model), "--out", str(tmp_path / "bundle"))
+    assert run.returncode == 0, run.stderr
+    assert "the packed layout does not know mpnet: going on with optimum's padded layout" in run.stderr
+    manifest = read_manifest(tmp_path / "bundle")
+    assert (manifest.layout, manifest.quantization) == ("padded", f"dynamic-int8/{default_preset()}")
 
 
 @pytest.mark.parametrize("kind", ["camembert", "mpnet"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from export.errors import library_errors
 from export.source import SourceModel
-from server.encoding.encoder import OUTPUT
+from server.encoding.session import OUTPUT
 
 
 def export_graph(source: SourceModel, directory: Path) -> Path:

@@ -10,7 +10,7 @@ from export.cpu import Preset
 from export.errors import library_errors
 
 
-def quantize(fp32: Path, int8: Path, *, preset: Preset) -> None:
+def quantize_dynamic(fp32: Path, int8: Path, *, preset: Preset) -> None:
     """Writes the graph `fp32` to `int8` with INT8 weights, one scale for each output channel.
 
     Activations are quantized at run time, with one scale over a whole run. `avx2` has unsigned weights, which

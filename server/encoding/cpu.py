@@ -1,0 +1,26 @@
+"""What this CPU can do, as far as Linux tells it in /proc/cpuinfo."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+
+def cpuinfo(name: str) -> str:
+    """Returns the first value of a name in /proc/cpuinfo; ``""`` where there is none."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    values = [value.strip() for key, _, value in (line.partition(":") for line in lines) if key.strip() == name]
+    return values[0] if values else ""
+
+
+def products_saturate(machine: str | None = None, flags: frozenset[str] | None = None) -> bool:
+    """Whether fast products of unsigned with signed bytes may be wrong on a CPU (this one unless told otherwise).
+
+    x86 without VNNI adds pairs of them in 16 bits, which saturate.
+    """
+    machine = platform.machine() if machine is None else machine
+    flags = frozenset(cpuinfo("flags").split()) if flags is None else flags
+    return machine.lower() in ("x86_64", "amd64") and not flags & {"avx512_vnni", "avx_vnni"}
