@@ -149,7 +149,7 @@ class Model(_message.Message):
     included.
     """
     quantization: _builtins.str
-    """How the weights are stored, as in `dynamic-int8/avx512_vnni`."""
+    """How the weights are stored, as in `per-token-int8`."""
     def __init__(
         self,
         *,
