@@ -172,7 +172,7 @@ def test_ctrl_c_ends_it_with_a_word_and_leaves_nothing(tmp_path: Path) -> None:
     with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
-            if "quantizing" in line:
+            if "comparing" in line:
                 process.send_signal(signal.SIGINT)
                 break
         rest = process.stderr.read()
