@@ -84,6 +84,14 @@ wheel-check: wheel ## Install the wheel into an empty environment and use it the
 	build/wheel-venv/bin/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt dist/*.whl
 	cd build && wheel-venv/bin/python ../tools/wheel_check.py
 
+.PHONY: promtool
+promtool: build/tools/usr/bin/promtool ## Fetch Prometheus's checker out of Debian's package, for the tests that use it
+
+build/tools/usr/bin/promtool:
+	mkdir -p build/tools
+	apt-get update -qq
+	cd build/tools && apt-get download -qq prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb
+
 .PHONY: lock
 lock: ## Resolve constraints.txt anew from pyproject.toml
 	rm -rf build/lock-venv
