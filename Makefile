@@ -21,7 +21,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 		--editable '.[server,export,loadtest,dev]'
 	@touch $@
 
-$(BUNDLE)/manifest.json: $(INSTALLED) $(wildcard export/*.py) $(wildcard server/encoding/*.py)
+$(BUNDLE)/manifest.json: $(INSTALLED) $(wildcard export/*.py export/*/*.py server/encoding/*.py)
 	$(PYTHON) -m export --out $(BUNDLE)
 
 .PHONY: demo

@@ -1,7 +1,7 @@
 """The command line: `python -m export [--model …] --out DIR` and `python -m export evaluate …`.
 
 Exit codes: 0 for success, 1 when the model or a file cannot be used, 2 for a wrong
-flag, 130 for Ctrl-C. What went wrong is one line on stderr.
+flag, 130 for Ctrl-C and SIGTERM. What went wrong is one line on stderr.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
 import time
 import warnings
@@ -26,6 +27,7 @@ from server.errors import StartError
 def main(arguments: Sequence[str]) -> int:
     """Runs the exporter; returns the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # It cleans up after itself, as for Ctrl-C.
     try:
         if arguments[:1] == ["evaluate"]:
             from export import evaluate

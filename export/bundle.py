@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,9 +59,11 @@ def write_bundle(
         ExportError: The model cannot be exported, or `out` is taken.
         BundleError: The bundle does not pass the server's own check.
     """
-    with staged(out) as directory, tempfile.TemporaryDirectory() as temporary:
+    with staged(out) as directory:
+        scratch = directory.parent / "graphs"
+        scratch.mkdir()
         (directory / MODEL_FILE).parent.mkdir(parents=True)
-        graphs = build_graphs(source, Path(temporary), quantization=quantization, preset=preset, progress=progress)
+        graphs = build_graphs(source, scratch, quantization=quantization, preset=preset, progress=progress)
         shutil.copyfile(graphs.served, directory / MODEL_FILE)
         source.save_tokenizer(directory / TOKENIZER_FILE)
         progress("comparing it with the original")

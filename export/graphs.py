@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from export.cpu import Preset
+from export.errors import ExportError, library_errors
 from export.source import SourceModel
 from server.encoding.manifest import Layout
 
 Quantization = Literal["per-token", "dynamic", "none"]
+
+LARGEST_GRAPH_BYTES = 2_000_000_000
+"""ONNX files are protobuf messages, which end at 2 GiB."""
 
 QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
 
@@ -49,6 +53,9 @@ def build_graphs(
     Raises:
         ExportError: optimum does not know the architecture, either.
     """
+    if source.parameter_bytes > LARGEST_GRAPH_BYTES:
+        size = source.parameter_bytes / 1e9
+        raise ExportError(f"{source.name} has {size:.1f} GB in fp32; an ONNX file holds 2 GB, larger models not yet")
     if quantization != "dynamic":
         from export.packed.architectures import UnknownArchitecture
 
@@ -73,9 +80,10 @@ def _packed(
     paths = {}
     for quantize in (False, True) if quantization == "per-token" else (False,):
         progress("building the packed graph in " + ("per-token INT8" if quantize else "fp32"))
-        graph = packed_graph(weights, pooling=source.pooling, normalise=source.normalise, quantize=quantize)
         paths[quantize] = directory / ("int8.onnx" if quantize else "fp32.onnx")
-        onnx.save(graph, str(paths[quantize]))
+        with library_errors(f"the packed graph of {source.name} cannot be built"):
+            graph = packed_graph(weights, pooling=source.pooling, normalise=source.normalise, quantize=quantize)
+            onnx.save(graph, str(paths[quantize]))
     name = "per-token-int8" if quantization == "per-token" else "none"
     return Graphs("packed", name, fp32=paths[False], served=paths[quantization == "per-token"])
 

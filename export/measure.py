@@ -9,12 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.cpu import cpu_name
+from export.errors import ExportError
 from export.graphs import Graphs
 from server.encoding.encoder import open_encoder
 from server.encoding.golden import cosines
 from server.encoding.manifest import Report
 
 REPEATS = 5
+
+FAITHFUL_COSINE = 0.999
+"""What a graph before quantization must reach: it is the same model."""
 
 
 def measure(
@@ -27,6 +31,9 @@ def measure(
         token_ids: The texts.
         reference: The original model's vectors `[N, dimension]` of the same texts.
 
+    Raises:
+        ExportError: The fp32 twin is another model.
+
     Returns:
         The report, and the cosine `[N]` of each text's vector to its reference.
     """
@@ -35,7 +42,11 @@ def measure(
         "served": open_encoder(graphs.served, graphs.layout),
     }
     closeness = cosines(encoders["served"].encode(token_ids), reference)
-    encoders["fp32"].encode(token_ids)  # Both are warm now.
+    faithful = float(cosines(encoders["fp32"].encode(token_ids), reference).min())
+    if not faithful >= FAITHFUL_COSINE:
+        raise ExportError(
+            f"the graph does not compute what the model does: in fp32, worst cosine {faithful:.4f} to the original"
+        )
     rates: dict[str, list[float]] = {name: [] for name in encoders}
     for _ in range(REPEATS):  # Interleaved, so that a busy machine slows both.
         for name, encoder in encoders.items():

@@ -14,7 +14,7 @@ def model_card(manifest: Manifest) -> str:
 {front_matter}library_name: onnx
 pipeline_tag: sentence-similarity
 ---
-# {manifest.name}, INT8 for Chaja
+# {manifest.name} for Chaja
 
 A bundle for `python -m server --bundle`, made by `python -m export` out of
 {manifest.source.model}. The licence is that of the original model.

@@ -85,6 +85,11 @@ class SourceModel:
         return self.model[0].auto_model
 
     @property
+    def parameter_bytes(self) -> int:
+        """Bytes of all parameters in fp32."""
+        return 4 * sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
     def has_more_modules(self) -> bool:
         """Whether anything but a normalisation stands behind the pooling."""
         return len(self.model) > (3 if self.normalise else 2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,31 +26,49 @@ def staged(out: Path) -> Iterator[Path]:
     """
     check_out(out)
     target = out.resolve()
-    try:
+    with _own_errors(out):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
-            fresh, old = Path(temporary) / "fresh", Path(temporary) / "old"
+        temporary = tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-")
+    with temporary:
+        fresh = Path(temporary.name) / "fresh"
+        with _own_errors(out):
             fresh.mkdir()
-            yield fresh
-            if target.exists():
-                target.rename(old)
-            fresh.rename(target)
-    except OSError as error:
-        raise ExportError(f"cannot write the bundle to {out}: {error.strerror or error}") from error
+        yield fresh
+        with _own_errors(out):
+            _replace(target, fresh, aside=Path(temporary.name) / "old")
 
 
 def check_out(out: Path) -> None:
     """Raises ExportError if `out` holds anything but a bundle, or cannot be written."""
-    target = out.resolve()
-    if target == Path.cwd():
-        raise ExportError(f"--out {out} is the directory you are in; name one for the bundle alone")
-    if target.is_dir() and any(target.iterdir()) and not _is_only_a_bundle(target):
-        raise ExportError(f"{out} exists and is not a bundle; choose another --out, or remove it yourself")
-    if target.exists() and not target.is_dir():
-        raise ExportError(f"{out} exists and is not a directory; choose another --out")
+    with _own_errors(out):
+        target = out.resolve()
+        if target == Path.cwd():
+            raise ExportError(f"--out {out} is the directory you are in; name one for the bundle alone")
+        if target.is_dir() and any(target.iterdir()) and not _is_only_a_bundle(target):
+            raise ExportError(f"{out} exists and is not a bundle; choose another --out, or remove it yourself")
+        if target.exists() and not target.is_dir():
+            raise ExportError(f"{out} exists and is not a directory; choose another --out")
+        parent = next(each for each in target.parents if each.exists())
+        Path(tempfile.mkdtemp(dir=parent)).rmdir()
+
+
+def _replace(target: Path, fresh: Path, *, aside: Path) -> None:
+    """Puts `fresh` in the place of `target`, or leaves all as it was."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(tempfile.mkdtemp(dir=target.parent))
+        if target.exists():
+            target.rename(aside)
+        fresh.rename(target)
+    except BaseException:
+        if aside.exists() and not target.exists():
+            aside.rename(target)
+        raise
+
+
+@contextlib.contextmanager
+def _own_errors(out: Path) -> Iterator[None]:
+    """Turns what the file system refuses into a word about `out`."""
+    try:
+        yield
     except OSError as error:
         raise ExportError(f"cannot write the bundle to {out}: {error.strerror or error}") from error
 

@@ -2,7 +2,9 @@
 
 ChajaError
 ├── InvalidRequest      a request breaks a rule of the protocol
-├── TooManyTokens       a text is longer than the model can see
+├── UnfitText           the model cannot encode a text
+│   ├── TooManyTokens   it is longer than the model can see
+│   └── NoTokens        nothing of it is left to encode
 ├── NotReady            the server is still loading, or already shutting down
 ├── EncodingFailed      the model failed on a batch; the log has the incident
 └── StartError          the server cannot start; its message says what to mend
@@ -63,7 +65,18 @@ class InvalidRequest(ChajaError):
         super().__init__("; ".join(told))
 
 
-class TooManyTokens(ChajaError):
+class UnfitText(ChajaError):
+    """The model cannot encode a text. It becomes InvalidRequest as soon as the text's field is known."""
+
+
+class NoTokens(UnfitText):
+    """A text has no tokens at all."""
+
+    def __init__(self) -> None:
+        super().__init__("has nothing that the model can read: send letters")
+
+
+class TooManyTokens(UnfitText):
     """A text is longer than the model can see."""
 
     def __init__(self, token_count: int, max_tokens: int) -> None:

@@ -21,7 +21,7 @@ from server.catalogue.catalogue import Catalogue, load_catalogue
 from server.catalogue.document import Field, Part
 from server.encoding.bundle import Bundle
 from server.encoding.tokenizer import TextKind
-from server.errors import BundleError, first_line
+from server.errors import BundleError, CatalogueError, first_line
 from server.index.exact import ExactIndex
 
 log = logging.getLogger(__name__)
@@ -76,6 +76,8 @@ def encode_parts(
             raise LoadingCancelled
         try:
             return _encode_chunk(bundle, chunk)
+        except CatalogueError:
+            raise
         except Exception as error:  # ONNX Runtime has no common base for its errors.
             texts = f"{chunk[0].text[:40]!r} … {chunk[-1].text[:40]!r}"
             raise BundleError(
@@ -109,5 +111,10 @@ def _encode_chunk(bundle: Bundle, parts: Sequence[Part]) -> tuple[NDArray[np.flo
     """Returns the vectors of some parts, and how many of them were cut."""
     kinds = [TextKind.QUERY if part.field is Field.EXAMPLE else TextKind.DOCUMENT for part in parts]
     tokens = bundle.tokenizer.tokenize([(part.text, kind) for part, kind in zip(parts, kinds, strict=True)])
+    for part, each in zip(parts, tokens, strict=True):
+        if not each.ids:
+            raise CatalogueError(
+                f"the model can read nothing of the {part.field.value} {part.text[:40]!r}: leave it out"
+            )
     cut = sum(each.whole_count > bundle.manifest.max_tokens for each in tokens)
     return bundle.encoder.encode([each.ids for each in tokens]), cut

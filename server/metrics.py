@@ -73,7 +73,7 @@ class Metrics:
         self.calls = {f"/{service}/{method}": CallMetrics(self, service, method) for service, method in methods}
         stage_seconds = Histogram(
             "chaja_stage_seconds",
-            "Time that a text spent in each stage; the stages sum up to its whole time.",
+            "Time that a text spent in each stage; they sum up to its whole time but for waits for others of its call.",
             ["stage"],
             buckets=STAGE_SECONDS,
             registry=self.registry,

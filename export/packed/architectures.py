@@ -23,6 +23,8 @@ def read_weights(model: Any) -> EncoderWeights:
     activation = getattr(config, "hidden_act", None) or getattr(config, "activation", None)
     if config.model_type not in ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert"):
         raise UnknownArchitecture(f"the packed layout does not know {config.model_type}")
+    if getattr(config, "is_decoder", False) or getattr(config, "add_cross_attention", False):
+        raise UnknownArchitecture("the packed layout does not know decoders")
     if activation != "gelu":
         raise UnknownArchitecture(f"the packed layout does not know the activation {activation}")
     if getattr(config, "position_embedding_type", "absolute") != "absolute":

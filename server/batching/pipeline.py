@@ -17,7 +17,7 @@ import numpy as np
 from server.batching.job import Job
 from server.batching.queue import Queue
 from server.encoding.bundle import Bundle
-from server.errors import EncodingFailed, NotReady, TooManyTokens, new_incident
+from server.errors import EncodingFailed, NoTokens, NotReady, TooManyTokens, new_incident
 from server.index.exact import ExactIndex
 from server.metrics import Metrics
 
@@ -38,6 +38,7 @@ class Pipeline:
         self._metrics = metrics
         self._arrivals: queue.SimpleQueue[Sequence[Job] | None] = queue.SimpleQueue()
         self._queue = Queue(workers=threads, max_batch_tokens=max_batch_tokens)
+        self._open = threading.Lock()
         self._closed = False
         self._loop = asyncio.get_running_loop()
         self._threads = [threading.Thread(target=self._tokenize_arrivals, name="tokenizer", daemon=True)]
@@ -60,19 +61,21 @@ class Pipeline:
         """
         outcomes: list[BaseException | None] = []
         for start in range(0, len(jobs), SLICE_TEXTS):
-            if self._closed:
-                raise NotReady("the server is shutting down; try again")
             part = jobs[start : start + SLICE_TEXTS]
             for job in part:
                 job.stopwatch.restart()
-            self._arrivals.put(part)
+            with self._open:  # What came behind the None would never be read.
+                if self._closed:
+                    raise NotReady("the server is shutting down; try again")
+                self._arrivals.put(part)
             outcomes += await asyncio.gather(*(job.done for job in part), return_exceptions=True)
         return outcomes
 
     def close(self) -> None:
         """Lets the threads finish what they have, and ends them. Blocks; the event loop must be running."""
-        self._closed = True
-        self._arrivals.put(None)
+        with self._open:
+            self._closed = True
+            self._arrivals.put(None)
         for thread in self._threads:
             thread.join()
 
@@ -93,7 +96,9 @@ class Pipeline:
         ):
             job.tokens = tokens
             job.stopwatch.lap("tokenize")
-            if tokens.whole_count > self._bundle.manifest.max_tokens and not job.truncate:
+            if not tokens.ids:
+                self._resolve([job], NoTokens())
+            elif tokens.whole_count > self._bundle.manifest.max_tokens and not job.truncate:
                 self._resolve([job], TooManyTokens(tokens.whole_count, self._bundle.manifest.max_tokens))
             else:
                 passed.append(job)

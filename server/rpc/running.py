@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from chaja.v1 import Timings
 from server.batching.job import Job
 from server.engine import Engine
-from server.errors import InvalidRequest, TooManyTokens, Violation
+from server.errors import InvalidRequest, UnfitText, Violation
 
 
 async def run_jobs(engine: Engine, jobs: Sequence[Job], fields: Sequence[str]) -> None:
     """Takes the jobs of one call through the stages; `fields` names each job's field in the request.
 
     Raises:
-        InvalidRequest: Some texts are too long for the model.
+        InvalidRequest: The model cannot encode some of the texts.
         ChajaError: A stage failed.
     """
     outcomes = await engine.run(jobs)
     violations = [
         Violation(field, str(outcome))
         for field, outcome in zip(fields, outcomes, strict=True)
-        if isinstance(outcome, TooManyTokens)
+        if isinstance(outcome, UnfitText)
     ]
     if violations:
         raise InvalidRequest(violations)

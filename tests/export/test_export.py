@@ -167,13 +167,14 @@ def test_what_cannot_be_exported_is_refused_in_one_line(tmp_path: Path) -> None:
     assert not Path(out).exists()
 
 
-def test_ctrl_c_ends_it_with_a_word_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_a_word_and_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "export", "--out", str(tmp_path / "bundle")]
     with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if "comparing" in line:
-                process.send_signal(signal.SIGINT)
+                process.send_signal(number)
                 break
         rest = process.stderr.read()
         assert process.wait(60) == 130

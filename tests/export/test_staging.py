@@ -73,3 +73,29 @@ def test_somebody_elses_manifest_makes_no_bundle(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="exists and is not a bundle"), staged(out):
         pass
     assert names(out) == ["manifest.json"]
+
+
+def test_a_swap_that_fails_halfway_brings_the_older_bundle_back(
+    tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+    before = names(out)
+    rename = Path.rename
+
+    def rename_once(self: Path, target: Path) -> Path:
+        if self.name == "fresh":
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename_once)
+    with pytest.raises(KeyboardInterrupt), staged(out):
+        pass
+    assert names(out) == before
+    assert names(tmp_path) == ["bundle"]
+
+
+def test_a_refused_out_leaves_no_parents_behind(tmp_path: Path) -> None:
+    for out in (tmp_path / "a" / "b" / ("x" * 300), Path("/proc/x/bundle")):
+        with pytest.raises(ExportError, match="cannot write the bundle"), staged(out):
+            pass
+    assert names(tmp_path) in ([], ["a"])

@@ -100,17 +100,6 @@ def test_vectors_are_packed_and_searching_with_them_agrees(tiny_server: ServerPr
     assert hit.score == pytest.approx(float(np.frombuffer(query.vectors, "<f4") @ vectors[0]), abs=1e-5)
 
 
-def test_a_large_call_does_not_stand_in_front_of_the_others(tiny_server: ServerProcess) -> None:
-    texts = [f"{number} " * 60 for number in range(256)]
-    with chaja.connect(tiny_server.address) as client:
-        bulk = client.encode.Encode.future(EncodeRequest(texts=texts, truncate=True))
-        single = client.search.Search(SearchRequest(query="송금"))
-        response = bulk.result(timeout=30)
-    assert single.timings.batch_texts <= 64
-    assert response.timings.batch_texts <= 64
-    assert len(response.vectors) == 256 * 32 * 4
-
-
 def test_the_info_tells_model_catalogue_and_limits(tiny_server: ServerProcess) -> None:
     with chaja.connect(tiny_server.address) as client:
         info = client.info.GetServerInfo(GetServerInfoRequest())

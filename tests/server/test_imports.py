@@ -61,7 +61,7 @@ def test_export_and_loadtest_cross_no_folders_but_those_agreed_on() -> None:
     agreed = {"export": {"export", "server.encoding", "server.errors"}, "loadtest": {"loadtest", "chaja"}}
     evaluating = {"server.catalogue", "server.index", "server.loading"}
     for folder, allowed in agreed.items():
-        for path in (REPOSITORY / folder).glob("*.py"):
+        for path in (REPOSITORY / folder).rglob("*.py"):
             more = evaluating if path.name in ("evaluate.py", "labelled_queries.py") else set()
             for module in imported_modules(path):
                 if module.partition(".")[0] in ("server", "export", "loadtest", "sample", "tests", "tools"):

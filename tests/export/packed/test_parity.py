@@ -42,7 +42,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "max_position_embeddings": 50,
     },
 }
-TEXTS = [list(range(5, 5 + length)) for length in (1, 3, 7, 8, 9, 16, 17, 30, 41)]
+TEXTS = [list(range(5, 5 + length)) for length in (1, 3, 7, 8, 9, 16, 17, 30, 41, 48)]
 
 
 def random_model(kind: str, **changes: Any) -> Any:
@@ -107,6 +107,7 @@ def test_a_vector_is_the_same_to_the_last_bit_in_any_company(quantize: bool, tmp
     ("kind", "changes", "message"),
     [
         ("mpnet", {}, "does not know mpnet"),
+        ("bert", {"is_decoder": True}, "does not know decoders"),
         ("bert", {"hidden_act": "relu"}, "does not know the activation relu"),
         ("bert", {"position_embedding_type": "relative_key"}, "does not know relative_key positions"),
     ],
@@ -114,3 +115,12 @@ def test_a_vector_is_the_same_to_the_last_bit_in_any_company(quantize: bool, tmp
 def test_what_it_does_not_know_it_does_not_pretend_to(kind: str, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UnknownArchitecture, match=message):
         read_weights(random_model(kind, **changes))
+
+
+def test_cpus_whose_products_saturate_get_the_same_vectors_by_other_kernels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = random_model("bert")
+    expected = packed(model, tmp_path / "model.onnx", quantize=True).encode(TEXTS)
+    monkeypatch.setattr("server.encoding.session.products_saturate", lambda: True)
+    assert PackedEncoder(tmp_path / "model.onnx").encode(TEXTS).tobytes() == expected.tobytes()

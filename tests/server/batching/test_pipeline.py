@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from server.batching.job import Job
-from server.batching.pipeline import Pipeline
+from server.batching.pipeline import SLICE_TEXTS, Pipeline
 from server.encoding.bundle import Bundle
 from server.encoding.tokenizer import TextKind
-from server.errors import NotReady, TooManyTokens
+from server.errors import NoTokens, NotReady, TooManyTokens
 from server.index.exact import ExactIndex
 from server.metrics import Metrics
 
@@ -91,6 +91,23 @@ async def test_a_caller_that_gives_up_leaves_the_others_alone(pipeline: Pipeline
     assert staying.matches
     with pytest.raises(asyncio.CancelledError):
         await given_up
+
+
+async def test_a_large_call_does_not_stand_in_front_of_the_others(bundle: Bundle) -> None:
+    vectors = bundle.encode_texts([("a", TextKind.DOCUMENT)])
+    pipeline = Pipeline(bundle, ExactIndex(vectors, [0]), threads=1, max_batch_tokens=64, metrics=Metrics([]))
+    jobs = [make_job("x" * 60) for _ in range(40 * SLICE_TEXTS)]
+    large = asyncio.create_task(pipeline.run(jobs))
+    await asyncio.sleep(0)
+    assert await pipeline.run([make_job("a")]) == [None]
+    assert sum(job.done.done() for job in jobs) <= 4 * SLICE_TEXTS
+    assert await large == [None] * len(jobs)
+    await asyncio.to_thread(pipeline.close)
+
+
+async def test_a_text_of_which_nothing_is_left_is_refused(pipeline: Pipeline) -> None:
+    outcomes = await pipeline.run([make_job(" "), make_job("a")])
+    assert [type(outcome) for outcome in outcomes] == [NoTokens, type(None)]
 
 
 async def test_close_finishes_what_was_handed_over(bundle: Bundle) -> None:
