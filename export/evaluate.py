@@ -16,8 +16,9 @@ from pathlib import Path
 
 from export.labelled_queries import load_labelled_queries
 from server.catalogue.catalogue import load_catalogue
+from server.cpus import usable_cpus
 from server.encoding.tokenizer import TextKind
-from server.loading import load, usable_cpus
+from server.loading import load
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 
 import prometheus_client
 
+from server.cpus import usable_cpus
 from server.engine import Engine, EngineSlot
 from server.errors import AddressError, first_line
-from server.loading import LoadingCancelled, load, usable_cpus
+from server.loading import LoadingCancelled, load
 from server.metrics import Metrics
 from server.rpc.server import METHODS, RpcServer
 from server.settings import Address, Settings

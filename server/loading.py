@@ -6,7 +6,6 @@ It blocks for seconds, so it runs in a thread of its own and says on the log whe
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -100,11 +99,6 @@ def encode_parts(
         log.warning("texts of the catalogue that were cut at %d tokens: %d", bundle.manifest.max_tokens, cut)
     log.info("encoded %d texts of the catalogue in %.1f seconds", done, time.monotonic() - started)
     return vectors
-
-
-def usable_cpus() -> int:
-    """Returns the number of CPUs that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _encode_chunk(bundle: Bundle, parts: Sequence[Part]) -> tuple[NDArray[np.float32], int]:
