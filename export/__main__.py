@@ -1,4 +1,4 @@
-"""The command line: `python -m export [--model …] --out DIR` and `python -m export evaluate …`.
+"""The command line: `python -m export [--model …] --out DIR`, `… evaluate …` and `… inspect DIR`.
 
 Exit codes: 0 for success, 1 when the model or a file cannot be used, 2 for a wrong
 flag, 130 for Ctrl-C and SIGTERM. What went wrong is one line on stderr.
@@ -21,6 +21,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 from export.cpu import PRESETS, default_preset
 from export.errors import ExportError
 from export.graphs import QUANTIZATIONS
+from export.report import report_rows
+from server.encoding.manifest import Manifest, read_manifest
 from server.errors import StartError
 
 
@@ -33,6 +35,8 @@ def main(arguments: Sequence[str]) -> int:
             from export import evaluate
 
             evaluate.main(arguments[1:])
+        elif arguments[:1] == ["inspect"]:
+            _inspect(arguments[1:])
         elif arguments and not arguments[0].startswith("-"):
             print(f"export: error: unknown command {arguments[0]!r}; --help tells what there is", file=sys.stderr)
             return 2
@@ -71,11 +75,21 @@ def _export(arguments: Sequence[str]) -> None:
     manifest = write_bundle(
         source, options.out, quantization=options.quantization, preset=options.preset, progress=progress
     )
-    from export.report import report_rows
+    _print_report(manifest, options.out)
 
-    for name, value in report_rows(manifest):
+
+def _inspect(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m export inspect", description="Show a bundle's report again.", allow_abbrev=False
+    )
+    parser.add_argument("bundle", type=Path, metavar="DIR", help="the bundle")
+    options = parser.parse_args(arguments)
+    _print_report(read_manifest(options.bundle), options.bundle)
+
+
+def _print_report(manifest: Manifest, bundle: Path) -> None:
+    for name, value in [*report_rows(manifest), ("bundle", str(bundle))]:
         print(f"{name:18} {value}")
-    print(f"{'bundle':18} {options.out}")
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -89,7 +103,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
   python -m export --model intfloat/multilingual-e5-small --query-prefix 'query: ' \\
       --document-prefix 'passage: ' --out build/e5
 
-`python -m export evaluate --help` tells how to measure a bundle's retrieval quality.""",
+`python -m export evaluate --help` tells how to measure a bundle's retrieval quality,
+`python -m export inspect DIR` shows its report again.""",
     )
     parser.add_argument(
         "--model",

@@ -88,7 +88,8 @@ class Settings:
     )
     encode_threads: int = _setting(
         whole_number(0, 1024),
-        "Batches encoded at once, each on one core. 0 means one for each CPU that the process may use, by its affinity and its control group's quota.",
+        "Batches encoded at once, each on one core. 0 means one for each CPU that the process may use, "
+        "by its affinity and its control group's quota.",
         default="0",
     )
     max_batch_tokens: int = _setting(

@@ -53,6 +53,14 @@ def test_the_default_model_comes_out_of_its_package(default_bundle: Path) -> Non
     assert Bundle(default_bundle).verify() >= manifest.golden_cosine_floor
 
 
+def test_inspect_shows_the_report_again(default_bundle: Path, tmp_path: Path) -> None:
+    run = export("inspect", str(default_bundle))
+    assert run.returncode == 0, run.stderr
+    assert f"revision           {read_manifest(default_bundle).revision}" in run.stdout
+    assert "per-token-int8, packed layout" in run.stdout
+    assert_one_line(export("inspect", str(tmp_path)), "is not a bundle: it has no manifest.json")
+
+
 def test_a_plain_transformers_directory_gets_mean_pooling(tmp_path: Path) -> None:
     from export.source import SourceModel
     from tests.export.tiny_models import plain_bert
