@@ -49,8 +49,9 @@ def evaluate(*, bundle: Path, catalogue: Path, queries: Path) -> dict[str, list[
     Raises:
         StartError: One of the three cannot be read.
     """
-    labelled = load_labelled_queries(queries, load_catalogue(catalogue))
-    loaded = load(bundle, catalogue, threads=usable_cpus(), cancelled=threading.Event())
+    known = load_catalogue(catalogue)
+    labelled = load_labelled_queries(queries, known)
+    loaded = load(bundle, known, threads=usable_cpus(), cancelled=threading.Event())
     log.info("searching %d queries", len(labelled))
     vectors = loaded.bundle.encode_texts([(query.query, TextKind.QUERY) for query in labelled])
     documents = loaded.catalogue.documents

@@ -19,7 +19,8 @@ CARD_FILE = "README.md"
 def staged(out: Path) -> Iterator[Path]:
     """Gives an empty directory to write to; when the block ends well, it takes the place of `out`.
 
-    An older bundle at `out` is replaced; anything else there is left alone. When the block raises, nothing is left.
+    An older bundle at `out` is replaced; anything else there is left alone. When the block raises, no part of the new one is
+    left.
 
     Raises:
         ExportError: `out` is taken, or cannot be written.
@@ -49,7 +50,7 @@ def check_out(out: Path) -> None:
         if target.exists() and not target.is_dir():
             raise ExportError(f"{out} exists and is not a directory; choose another --out")
         parent = next(each for each in target.parents if each.exists())
-        Path(tempfile.mkdtemp(dir=parent)).rmdir()
+        Path(tempfile.mkdtemp(dir=parent, prefix=f".{target.name}-")).rmdir()
 
 
 def _replace(target: Path, fresh: Path, *, aside: Path) -> None:

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 
 import prometheus_client
 
+from server.catalogue.catalogue import load_catalogue
 from server.cpus import usable_cpus
 from server.engine import Engine, EngineSlot
 from server.errors import AddressError, first_line
-from server.loading import LoadingCancelled, load
+from server.loading import Loaded, LoadingCancelled, load
 from server.metrics import Metrics
 from server.rpc.server import METHODS, RpcServer
 from server.settings import Address, Settings
@@ -56,9 +57,11 @@ async def _load_engine(settings: Settings, metrics: Metrics, stopping: asyncio.E
     """Loads everything off the event loop; returns None if `stopping` is set before it is done."""
     threads = settings.encode_threads or usable_cpus()
     cancelled = threading.Event()
-    loading = asyncio.create_task(
-        asyncio.to_thread(load, settings.bundle, settings.catalogue, threads=threads, cancelled=cancelled)
-    )
+
+    def load_all() -> Loaded:
+        return load(settings.bundle, load_catalogue(settings.catalogue), threads=threads, cancelled=cancelled)
+
+    loading = asyncio.create_task(asyncio.to_thread(load_all))
     stop = asyncio.create_task(stopping.wait())
     await asyncio.wait([loading, stop], return_when=asyncio.FIRST_COMPLETED)
     if stop.done():

@@ -1,4 +1,4 @@
-"""Opens the bundle and the catalogue, and builds the index: everything slow that comes before serving.
+"""Opens the bundle, encodes the catalogue and builds the index: everything slow that comes before serving.
 
 It blocks for seconds, so it runs in a thread of its own and says on the log where it is.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from server.catalogue.catalogue import Catalogue, load_catalogue
+from server.catalogue.catalogue import Catalogue
 from server.catalogue.document import Field, Part
 from server.encoding.bundle import Bundle
 from server.encoding.tokenizer import TextKind
@@ -42,21 +42,20 @@ class LoadingCancelled(Exception):
     """Loading was told to end early."""
 
 
-def load(bundle: Path, catalogue: Path, *, threads: int, cancelled: threading.Event) -> Loaded:
-    """Loads everything and checks the model on this CPU.
+def load(bundle: Path, catalogue: Catalogue, *, threads: int, cancelled: threading.Event) -> Loaded:
+    """Opens the bundle, checks it on this CPU, and encodes the catalogue with it.
 
     Raises:
         LoadingCancelled: `cancelled` was set.
         BundleError: The bundle cannot be served.
-        CatalogueError: The catalogue cannot be served.
+        CatalogueError: The model can read nothing of one of its texts.
     """
     log.info("opening the bundle %s", bundle)
     opened = Bundle(bundle)
-    documents = load_catalogue(catalogue)
     worst = opened.verify()
     log.info("model %s computes well on this CPU: worst cosine to fp32 %.4f", opened.manifest.name, worst)
-    vectors = encode_parts(opened, documents.parts, threads=threads, cancelled=cancelled)
-    return Loaded(opened, documents, ExactIndex(vectors, documents.owners))
+    vectors = encode_parts(opened, catalogue.parts, threads=threads, cancelled=cancelled)
+    return Loaded(opened, catalogue, ExactIndex(vectors, catalogue.owners))
 
 
 def encode_parts(

@@ -25,7 +25,7 @@ def open_session(path: Path, inputs: set[str]) -> tuple[onnxruntime.InferenceSes
     # Workers run in parallel instead: two runs of one thread give more than one run of two threads.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # What goes wrong is raised as well, and told in one line.
     if products_saturate():
         # Exact kernels instead of fast ones that would give wrong vectors, silently. Elsewhere it would only cost
         # speed: a third of it with VNNI, in ONNX Runtime 1.32.

@@ -98,4 +98,4 @@ def test_a_refused_out_leaves_no_parents_behind(tmp_path: Path) -> None:
     for out in (tmp_path / "a" / "b" / ("x" * 300), Path("/proc/x/bundle")):
         with pytest.raises(ExportError, match="cannot write the bundle"), staged(out):
             pass
-    assert names(tmp_path) in ([], ["a"])
+    assert names(tmp_path) == []
