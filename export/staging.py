@@ -19,8 +19,8 @@ CARD_FILE = "README.md"
 def staged(out: Path) -> Iterator[Path]:
     """Gives an empty directory to write to; when the block ends well, it takes the place of `out`.
 
-    An older bundle at `out` is replaced; anything else there is left alone. When the block raises, no part of the new one is
-    left.
+    An older bundle at `out` is replaced; anything else there is left alone. When the block raises, no part of the
+    new one is left.
 
     Raises:
         ExportError: `out` is taken, or cannot be written.
