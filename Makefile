@@ -4,6 +4,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed
 BUNDLE := build/bundle
+NATIVE := server/encoding/native/libencoder.so
 SAMPLE := --catalogue sample/catalogue.jsonl
 SERVICES := protos/chaja/v1/search.proto protos/chaja/v1/encode.proto protos/chaja/v1/info.proto
 
@@ -18,10 +19,16 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "Creating $(VENV) with $(PYTHON3): a few minutes the first time, torch is large"
 	$(PYTHON3) -m venv --clear $(VENV)
 	$(PYTHON) -m pip install --disable-pip-version-check --constraint constraints.txt \
-		--editable '.[server,export,loadtest,dev]'
+		--editable '.[server,native,export,loadtest,dev]'
 	@touch $@
 
-$(BUNDLE)/manifest.json: $(INSTALLED) $(wildcard export/*.py export/*/*.py server/encoding/*.py)
+.PHONY: native
+native: $(NATIVE) ## Compile the native encoder, where the CPU can run it
+
+$(NATIVE): $(INSTALLED) $(wildcard server/encoding/native/*.[ch]) server/encoding/native/build.py
+	$(PYTHON) -m server.encoding.native.build
+
+$(BUNDLE)/manifest.json: $(NATIVE) $(wildcard export/*.py export/*/*.py export/*/*/*.py server/encoding/*.py)
 	$(PYTHON) -m export --out $(BUNDLE)
 
 .PHONY: demo
@@ -41,7 +48,7 @@ evaluate: $(BUNDLE)/manifest.json ## Print R@k of the default bundle on the samp
 	$(PYTHON) -m export evaluate --bundle $(BUNDLE) $(SAMPLE) --queries sample/queries.jsonl
 
 .PHONY: test
-test: $(INSTALLED) ## Run the whole suite
+test: $(NATIVE) ## Run the whole suite
 	$(PYTHON) -m pytest
 
 .PHONY: lint
@@ -97,9 +104,9 @@ lock: ## Resolve constraints.txt anew from pyproject.toml
 	rm -rf build/lock-venv
 	$(PYTHON3) -m venv build/lock-venv
 	build/lock-venv/bin/python -m pip install --disable-pip-version-check --quiet 'torch==2.13.0'
-	build/lock-venv/bin/python -m pip install --disable-pip-version-check --quiet '.[server,export,loadtest,dev]'
+	build/lock-venv/bin/python -m pip install --disable-pip-version-check --quiet '.[server,native,export,loadtest,dev]'
 	build/lock-venv/bin/python -m pip freeze --exclude chaja | sed 's/+cpu//' > constraints.txt
 
 .PHONY: clean
 clean: ## Remove everything that the verbs made
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist $(NATIVE)

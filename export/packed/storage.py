@@ -1,0 +1,45 @@
+"""Writes a packed graph: the nodes as ONNX, the weights beside it as safetensors.
+
+ONNX Runtime reads the weights as the graph's external data; the server's native
+encoder reads them by their names, and what to do with them from the metadata. So one
+copy of the weights serves both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+from onnx import TensorProto, numpy_helper
+from safetensors.numpy import save_file
+
+from server.encoding.tensors import read_header
+
+WEIGHTS_SUFFIX = ".safetensors"
+
+
+def save_packed(model: onnx.ModelProto, path: Path, *, metadata: Mapping[str, str]) -> Path:
+    """Writes `model` to `path` and its named weights beside it; returns the path of the weights.
+
+    Named weights are the constants whose name has a dot, as in `layers.0.qkv.weight`; the others are few and small,
+    and stay in the graph. `model` is left without its weights.
+    """
+    weights = path.with_suffix(WEIGHTS_SUFFIX)
+    named = {tensor.name: tensor for tensor in model.graph.initializer if "." in tensor.name}
+    save_file({name: numpy_helper.to_array(tensor) for name, tensor in named.items()}, weights, dict(metadata))
+    header = read_header(weights)
+    for name, place in header.tensors.items():
+        first, end = place.data_offsets
+        tensor = named[name]
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        for key, value in (
+            ("location", weights.name),
+            ("offset", str(header.start + first)),
+            ("length", str(end - first)),
+        ):
+            entry = tensor.external_data.add()
+            entry.key, entry.value = key, value
+    path.write_bytes(model.SerializeToString())
+    return weights

@@ -1,0 +1,100 @@
+"""Runs the library: an encoder of the packed layout."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from server.encoding.native.library import load_library
+from server.encoding.native.weights import ARCHITECTURE, Architecture, aligned_bytes, can_lay_out, lay_out
+from server.encoding.tensors import map_tensors, read_header
+from server.errors import BundleError
+
+RUN_TOKENS = 168
+"""Most tokens in a run, but at least one text: twelve full tiles of rows (product.h), and what a run writes stays in
+the second cache."""
+
+
+class NativeEncoder:
+    """An encoder of the packed layout, in C."""
+
+    def __init__(
+        self,
+        library: ctypes.CDLL,
+        architecture: Architecture,
+        tensors: Mapping[str, NDArray[Any]],
+        *,
+        run_tokens: int = RUN_TOKENS,
+    ) -> None:
+        self._library = library
+        self._weights = lay_out(architecture, tensors)
+        self._run_tokens = run_tokens
+        self._workspaces = threading.local()
+        self.dimension = self._weights.hidden
+
+    def encode(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Returns the vectors `[N, dimension]` of N texts given as token ids, bit-identical in any company.
+
+        Raises:
+            ValueError: A text is empty or too long, or a token is none of the model's.
+        """
+        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        lengths = np.fromiter(map(len, texts), dtype=np.int32, count=len(texts))
+        if not len(lengths):
+            return vectors
+        token_ids = np.fromiter(chain.from_iterable(texts), dtype=np.int32, count=int(lengths.sum()))
+        longest = int(lengths.max())
+        # The library would read what lies beyond its tables.
+        if not 1 <= lengths.min() <= longest <= self._weights.max_tokens:
+            raise ValueError(f"texts have 1 to {self._weights.max_tokens} tokens, not {lengths.min()} to {longest}")
+        if not 0 <= token_ids.min() <= token_ids.max() < self._weights.vocabulary:
+            raise ValueError(f"the model has {self._weights.vocabulary} tokens, not {token_ids.max()}")
+        self._library.chaja_encode(
+            ctypes.byref(self._weights.encoder),
+            len(lengths),
+            token_ids.ctypes.data,
+            lengths.ctypes.data,
+            self._run_tokens,
+            self._workspace(max(self._run_tokens, longest), longest),
+            vectors.ctypes.data,
+        )
+        return vectors
+
+    def _workspace(self, tokens: int, longest: int) -> int:
+        """Returns the address of this thread's workspace, at least as large as it must be."""
+        needed = self._library.chaja_workspace_bytes(ctypes.byref(self._weights.encoder), tokens, longest)
+        memory: NDArray[np.uint8] | None = getattr(self._workspaces, "memory", None)
+        if memory is None or memory.size < needed:
+            memory = self._workspaces.memory = aligned_bytes(needed)
+        return memory.ctypes.data
+
+
+def open_native(weights: Path) -> NativeEncoder | None:
+    """Opens the encoder of a packed model by its weights.
+
+    Returns:
+        None where ONNX Runtime has to run it: the library is not built, or fits neither this CPU nor the model.
+
+    Raises:
+        BundleError: The file is damaged.
+    """
+    library = load_library()
+    if library is None or not weights.is_file():
+        return None
+    header = read_header(weights)
+    if ARCHITECTURE not in header.metadata:
+        return None
+    try:
+        architecture = msgspec.json.decode(header.metadata[ARCHITECTURE], type=Architecture)
+        tensors = map_tensors(weights, header)
+        return NativeEncoder(library, architecture, tensors) if can_lay_out(architecture, tensors) else None
+    except (KeyError, ValueError, msgspec.MsgspecError) as error:
+        raise BundleError(f"{weights} is not what its metadata say ({error}); export the model again") from None

@@ -1,0 +1,100 @@
+"""The compiled library: where it lies, whether this CPU can run it, and its C types in Python."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import platform
+from pathlib import Path
+
+from server.encoding.cpu import cpuinfo
+
+SOURCE = Path(__file__).with_name("encoder.c")
+LIBRARY = Path(__file__).with_name("libencoder.so")
+
+NEEDED_FLAGS = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"})
+"""What the code was compiled for, as /proc/cpuinfo calls it."""
+
+
+class Product(ctypes.Structure):
+    """`product` of product.h."""
+
+    _fields_ = (
+        ("inputs", ctypes.c_int32),
+        ("outputs", ctypes.c_int32),
+        ("weight", ctypes.c_void_p),
+        ("weight_scale", ctypes.c_void_p),
+        ("bias", ctypes.c_void_p),
+        ("column_sum", ctypes.c_void_p),
+    )
+
+
+class Norm(ctypes.Structure):
+    """`norm` of rows.h."""
+
+    _fields_ = (("gain", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("epsilon", ctypes.c_float))
+
+
+class Layer(ctypes.Structure):
+    """`layer` of encoder.c."""
+
+    _fields_ = (
+        ("query_key_value", Product),
+        ("attention_output", Product),
+        ("intermediate", Product),
+        ("output", Product),
+        ("attention_norm", Norm),
+        ("output_norm", Norm),
+    )
+
+
+class Encoder(ctypes.Structure):
+    """`encoder` of encoder.c."""
+
+    _fields_ = (
+        ("hidden", ctypes.c_int32),
+        ("embedding", ctypes.c_int32),
+        ("inner", ctypes.c_int32),
+        ("heads", ctypes.c_int32),
+        ("layer_count", ctypes.c_int32),
+        ("pooling", ctypes.c_int32),
+        ("normalise", ctypes.c_int32),
+        ("words", ctypes.c_void_p),
+        ("word_scales", ctypes.c_void_p),
+        ("positions", ctypes.c_void_p),
+        ("embedding_norm", Norm),
+        ("projection", ctypes.POINTER(Product)),
+        ("layers", ctypes.POINTER(Layer)),
+        ("gelu_coefficients", ctypes.c_void_p),
+        ("distance_bias", ctypes.c_void_p),
+    )
+
+
+def cpu_can_run(machine: str | None = None, flags: frozenset[str] | None = None) -> bool:
+    """Whether a CPU (this one unless told otherwise) has the instructions that the library is compiled for."""
+    machine = platform.machine() if machine is None else machine
+    flags = frozenset(cpuinfo("flags").split()) if flags is None else flags
+    return machine.lower() in ("x86_64", "amd64") and flags >= NEEDED_FLAGS
+
+
+@functools.cache
+def load_library() -> ctypes.CDLL | None:
+    """Returns the library; None where it is not built or the CPU cannot run it. Its calls release the GIL."""
+    if not cpu_can_run() or not LIBRARY.is_file():
+        return None
+    library = ctypes.CDLL(str(LIBRARY))
+    library.chaja_workspace_bytes.restype = ctypes.c_size_t
+    library.chaja_workspace_bytes.argtypes = [ctypes.POINTER(Encoder), ctypes.c_int32, ctypes.c_int32]
+    library.chaja_encode.restype = None
+    library.chaja_encode.argtypes = [
+        ctypes.POINTER(Encoder),
+        ctypes.c_int32,
+        ctypes.c_void_p,
+        ctypes.c_void_p,
+        ctypes.c_int32,
+        ctypes.c_void_p,
+        ctypes.c_void_p,
+    ]
+    library.chaja_multiply_only.restype = ctypes.c_int32
+    library.chaja_multiply_only.argtypes = [ctypes.c_int64]
+    return library

@@ -1,0 +1,72 @@
+"""Reads a safetensors file: named arrays, mapped into memory rather than copied.
+
+The format is eight bytes with the length of a header, the header in JSON, and the
+arrays (huggingface/safetensors, "Format"). Mapped pages are shared between processes
+and cost no memory before they are touched.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from server.errors import BundleError
+
+METADATA = "__metadata__"
+
+DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "I8": np.dtype("i1")}
+"""What a bundle's weights are made of, by the format's names."""
+
+
+class Tensor(msgspec.Struct, frozen=True):
+    """Where an array lies; `data_offsets` count from the header's end."""
+
+    dtype: str
+    shape: list[int]
+    data_offsets: tuple[int, int]
+
+
+class Header(msgspec.Struct, frozen=True):
+    """The arrays of a file by their names, its metadata, and the byte at which the arrays begin."""
+
+    tensors: dict[str, Tensor]
+    metadata: dict[str, str]
+    start: int
+
+
+def read_header(path: Path) -> Header:
+    """Reads the header of a file.
+
+    Raises:
+        BundleError: It is no such file.
+    """
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if length > path.stat().st_size:
+                raise ValueError("it is cut off")
+            header = msgspec.json.decode(file.read(length), type=dict[str, Any])
+        metadata = msgspec.convert(header.pop(METADATA, {}), dict[str, str])
+        return Header(msgspec.convert(header, dict[str, Tensor]), metadata, 8 + length)
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
+        raise BundleError(f"{path} cannot be read as safetensors: {error}; export the model again") from None
+
+
+def map_tensors(path: Path, header: Header) -> dict[str, NDArray[Any]]:
+    """Returns the arrays of a file by their names, read-only.
+
+    Raises:
+        BundleError: They are not what the header says, or of other types than float32 and int8.
+    """
+    try:
+        data: NDArray[Any] = np.memmap(path, mode="r")[header.start :]
+        return {
+            name: data[slice(*tensor.data_offsets)].view(DTYPES[tensor.dtype]).reshape(tensor.shape)
+            for name, tensor in header.tensors.items()
+        }
+    except (OSError, ValueError, KeyError) as error:
+        raise BundleError(f"{path} cannot be read as safetensors: {error}; export the model again") from None

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.encoding.golden import cosines
+from server.encoding.native.encoder import NativeEncoder
+from server.encoding.native.library import LIBRARY, cpu_can_run, load_library
+from server.encoding.native.weights import Architecture, can_lay_out
+from tests.server.encoding.native.reference import random_tensors, reference
+
+pytestmark = pytest.mark.skipif(not cpu_can_run(), reason="the CPU has no AVX-512 with VNNI")
+
+PLAIN = Architecture(heads=4, layers=2, epsilon=1e-12, activation="gelu", pooling="mean", normalise=True)
+SHAPE: dict[str, Any] = {"hidden": 64, "inner": 96}
+RANDOM = np.random.default_rng(2)
+TEXTS = [RANDOM.integers(0, 90, length).tolist() for length in (*range(1, 19), 27, 28, 29, 57, 200)]
+
+
+def native(architecture: Architecture = PLAIN, *, run_tokens: int = 168, **shape: Any) -> NativeEncoder:
+    library = load_library()
+    assert library is not None, f"{LIBRARY} is missing: make native"
+    return NativeEncoder(library, architecture, random_tensors(architecture, **(SHAPE | shape)), run_tokens=run_tokens)
+
+
+@pytest.mark.parametrize(
+    ("changes", "shape"),
+    [
+        pytest.param({}, {}, id="plain"),
+        pytest.param({"heads": 1}, {}, id="one head"),
+        pytest.param({"heads": 16}, {}, id="as many heads as lanes"),
+        pytest.param({"heads": 12}, {"hidden": 96, "inner": 384}, id="twelve heads"),
+        pytest.param({"layers": 1}, {"embedding": 32}, id="projected embeddings"),
+        pytest.param({"activation": "gelu_tanh"}, {}, id="tanh gelu"),
+        pytest.param({"pooling": "cls", "normalise": False}, {}, id="cls"),
+        pytest.param({"pooling": "lasttoken"}, {}, id="last token"),
+        pytest.param({"heads": 2}, {"distance_bias": True}, id="bias by distance"),
+    ],
+)
+def test_it_computes_what_the_definition_says(changes: dict[str, Any], shape: dict[str, Any]) -> None:
+    architecture = Architecture(**({field: getattr(PLAIN, field) for field in PLAIN.__struct_fields__} | changes))
+    expected = reference(architecture, random_tensors(architecture, **(SHAPE | shape)), TEXTS)
+    found = native(architecture, **shape).encode(TEXTS)
+    assert cosines(found, expected).min() > 0.999
+    lengths = np.linalg.norm(found, axis=1) / np.linalg.norm(expected, axis=1)
+    np.testing.assert_allclose(lengths, 1, atol=1e-6 if architecture.normalise else 0.02)
+
+
+@settings(max_examples=30, deadline=None)
+@given(run_tokens=st.integers(1, 400), order=st.permutations(range(len(TEXTS))))
+def test_a_vector_is_the_same_to_the_last_bit_in_any_company(run_tokens: int, order: list[int]) -> None:
+    alone = np.concatenate([native().encode([text]) for text in TEXTS])
+    together = native(run_tokens=run_tokens).encode([TEXTS[position] for position in order])
+    assert together.tobytes() == alone[order].tobytes()
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    encoder = native()
+    expected = encoder.encode(TEXTS).tobytes()
+    wrong = []
+
+    def work() -> None:
+        wrong.extend(1 for _ in range(20) if encoder.encode(TEXTS).tobytes() != expected)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_tokens_that_the_tables_do_not_hold_are_refused() -> None:
+    encoder = native()
+    for texts in ([[90]], [[-1]], [[]], [[1], []], [[1] * 201]):
+        with pytest.raises(ValueError, match=r"texts have 1 to 200 tokens|the model has 90 tokens"):
+            encoder.encode(texts)
+    assert encoder.encode([]).shape == (0, 64)
+
+
+@pytest.mark.parametrize(
+    ("heads", "hidden", "inner", "fits"),
+    [(4, 64, 96, True), (17, 544, 96, False), (4, 48, 96, False), (4, 64, 100, False), (32, 64, 96, False)],
+)
+def test_shapes_that_do_not_fit_its_vectors_are_left_to_onnx_runtime(
+    heads: int, hidden: int, inner: int, fits: bool
+) -> None:
+    architecture = Architecture(heads=heads, layers=1, epsilon=1e-12, activation="gelu", pooling="cls", normalise=True)
+    assert can_lay_out(architecture, random_tensors(architecture, hidden=hidden, inner=inner)) == fits
