@@ -26,12 +26,19 @@ class GraphBuilder:
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
+        self._weights: dict[int, tuple[Array, str]] = {}
 
     def constant(self, value: NDArray[Any] | np.generic) -> str:
         """Adds a constant."""
         name = f"weight_{len(self._constants)}"
         self._constants.append(numpy_helper.from_array(np.ascontiguousarray(value).reshape(np.shape(value)), name))
         return name
+
+    def weight(self, value: Array) -> str:
+        """Adds a constant that the encoder consists of, once, however many layers share it (the very object)."""
+        if id(value) not in self._weights:
+            self._weights[id(value)] = value, self.constant(value)  # Kept, so that no other gets its id.
+        return self._weights[id(value)][1]
 
     def node(self, operator: str, *inputs: str, domain: str = "", output: str | None = None, **attributes: Any) -> str:
         """Adds a node with one output."""
@@ -62,6 +69,7 @@ class Products:
     def __init__(self, graph: GraphBuilder, *, quantize: bool) -> None:
         self._graph = graph
         self._quantize = quantize
+        self._quantized: dict[int, tuple[Array, str, str]] = {}
         if quantize:
             row_count = graph.node("Shape", "input_ids")
             self._zero_points = graph.node("Expand", graph.constant(np.array([ZERO_POINT], np.uint8)), row_count)
@@ -92,20 +100,27 @@ class Products:
         rows, scale = operand
         graph = self._graph
         if not self._quantize:
-            return graph.node("MatMul", rows, graph.constant(weight))
-        quantized, weight_scale = quantize_columns(weight)
+            return graph.node("MatMul", rows, graph.weight(weight))
+        quantized, weight_scale = self._columns(weight)
         product = graph.node(
             "MatMulIntegerToFloat",
             rows,
-            graph.constant(quantized),
+            quantized,
             self._one,
-            graph.constant(weight_scale),
+            weight_scale,
             self._zero_point,
             # One for each product: `session.x64quantprecision` rewrites it with the weight, and fails on a shared one.
             graph.constant(np.array(0, np.int8)),
             domain=MICROSOFT,
         )
         return graph.node("Mul", product, scale)
+
+    def _columns(self, weight: Array) -> tuple[str, str]:
+        """Adds a quantized weight and its scales, once, however many layers share it."""
+        if id(weight) not in self._quantized:
+            quantized, scale = quantize_columns(weight)
+            self._quantized[id(weight)] = weight, self._graph.constant(quantized), self._graph.constant(scale)
+        return self._quantized[id(weight)][1:]
 
 
 def quantize_columns(weight: Array) -> tuple[NDArray[np.int8], Array]:

@@ -1,0 +1,30 @@
+"""Reads torch modules that many families have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from export.packed.weights import Array, Linear, Norm
+
+
+def array(tensor: Any) -> Array:
+    """Returns a tensor in fp32."""
+    return np.ascontiguousarray(tensor.detach().float().cpu().numpy())
+
+
+def linear(module: Any) -> Linear:
+    """Reads a Linear that has a bias."""
+    return Linear(weight=array(module.weight).T, bias=array(module.bias))
+
+
+def norm(module: Any) -> Norm:
+    """Reads a LayerNorm that has a bias."""
+    return Norm(gain=array(module.weight), bias=array(module.bias), epsilon=float(module.eps))
+
+
+def positions(table: Any) -> Array:
+    """Returns the positions from that of the first token on: RoBERTa and its kin count from the padding id."""
+    first = 0 if table.padding_idx is None else table.padding_idx + 1
+    return array(table.weight)[first:]
