@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from export.packed.weights import Array
 
@@ -26,31 +27,54 @@ class GraphBuilder:
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
-        self._weights: dict[int, tuple[Array, str]] = {}
+        self._prefix = ""
 
     def constant(self, value: NDArray[Any] | np.generic) -> str:
         """Adds a constant."""
-        name = f"weight_{len(self._constants)}"
+        name = f"{self._prefix}weight_{len(self._constants)}"
         self._constants.append(numpy_helper.from_array(np.ascontiguousarray(value).reshape(np.shape(value)), name))
         return name
 
-    def weight(self, value: Array) -> str:
-        """Adds a constant that the encoder consists of, once, however many layers share it (the very object)."""
-        if id(value) not in self._weights:
-            self._weights[id(value)] = value, self.constant(value)  # Kept, so that no other gets its id.
-        return self._weights[id(value)][1]
-
     def node(self, operator: str, *inputs: str, domain: str = "", output: str | None = None, **attributes: Any) -> str:
         """Adds a node with one output."""
-        name = output or f"{operator}_{len(self._nodes)}"
+        name = output or f"{self._prefix}{operator}_{len(self._nodes)}"
         self._nodes.append(helper.make_node(operator, inputs, [name], domain=domain, name=name, **attributes))
         return name
 
     def split(self, value: str, count: int, *, axis: int) -> list[str]:
         """Splits a value into equal parts."""
-        names = [f"Split_{len(self._nodes)}_{part}" for part in range(count)]
+        names = [f"{self._prefix}Split_{len(self._nodes)}_{part}" for part in range(count)]
         self._nodes.append(helper.make_node("Split", [value], names, axis=axis, num_outputs=count, name=names[0]))
         return names
+
+    def repeat(self, times: int, rows: str, body: Callable[[str], str]) -> str:
+        """Applies the nodes of `body` to rows `[T, hidden]`, then to what came out, `times` times in all.
+
+        The graph holds them and their constants once. `body` must not remember a name beyond its end.
+        """
+        if times == 1:
+            return body(rows)
+        outside = self._nodes, self._constants, self._prefix
+        name = f"{self._prefix}Loop_{len(self._nodes)}"
+        self._nodes, self._constants, self._prefix = [], [], f"{name}_"
+        before, turn, go_on = (f"{name}_{part}" for part in ("rows", "turn", "go_on"))
+        after = self.node("Identity", body(before))
+        result = helper.make_graph(
+            [*self._nodes, helper.make_node("Identity", [go_on], [f"{go_on}_still"])],
+            name,
+            [
+                helper.make_tensor_value_info(turn, TensorProto.INT64, []),
+                helper.make_tensor_value_info(go_on, TensorProto.BOOL, []),
+                helper.make_tensor_value_info(before, TensorProto.FLOAT, [None, None]),
+            ],
+            [
+                helper.make_tensor_value_info(f"{go_on}_still", TensorProto.BOOL, []),
+                helper.make_tensor_value_info(after, TensorProto.FLOAT, [None, None]),
+            ],
+            self._constants,
+        )
+        self._nodes, self._constants, self._prefix = outside
+        return self.node("Loop", self.constant(np.array(times, np.int64)), "", rows, output=name, body=result)
 
     def model(self, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]) -> onnx.ModelProto:
         """Returns the model."""
@@ -69,7 +93,6 @@ class Products:
     def __init__(self, graph: GraphBuilder, *, quantize: bool) -> None:
         self._graph = graph
         self._quantize = quantize
-        self._quantized: dict[int, tuple[Array, str, str]] = {}
         if quantize:
             row_count = graph.node("Shape", "input_ids")
             self._zero_points = graph.node("Expand", graph.constant(np.array([ZERO_POINT], np.uint8)), row_count)
@@ -100,27 +123,20 @@ class Products:
         rows, scale = operand
         graph = self._graph
         if not self._quantize:
-            return graph.node("MatMul", rows, graph.weight(weight))
-        quantized, weight_scale = self._columns(weight)
+            return graph.node("MatMul", rows, graph.constant(weight))
+        quantized, weight_scale = quantize_columns(weight)
         product = graph.node(
             "MatMulIntegerToFloat",
             rows,
-            quantized,
+            graph.constant(quantized),
             self._one,
-            weight_scale,
+            graph.constant(weight_scale),
             self._zero_point,
             # One for each product: `session.x64quantprecision` rewrites it with the weight, and fails on a shared one.
             graph.constant(np.array(0, np.int8)),
             domain=MICROSOFT,
         )
         return graph.node("Mul", product, scale)
-
-    def _columns(self, weight: Array) -> tuple[str, str]:
-        """Adds a quantized weight and its scales, once, however many layers share it."""
-        if id(weight) not in self._quantized:
-            quantized, scale = quantize_columns(weight)
-            self._quantized[id(weight)] = weight, self._graph.constant(quantized), self._graph.constant(scale)
-        return self._quantized[id(weight)][1:]
 
 
 def quantize_columns(weight: Array) -> tuple[NDArray[np.int8], Array]:

@@ -12,4 +12,4 @@ LOWEST: dict[Activation, float] = {"gelu": -0.17, "tanh-gelu": -0.1701}
 def gelu(graph: GraphBuilder, rows: str, bias: Array, activation: Activation) -> str:
     """Applies an activation to rows plus a bias."""
     operator = "BiasGelu" if activation == "gelu" else "FastGelu"
-    return graph.node(operator, rows, graph.weight(bias), domain=MICROSOFT)
+    return graph.node(operator, rows, graph.constant(bias), domain=MICROSOFT)

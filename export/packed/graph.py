@@ -25,7 +25,7 @@ from export.packed.attention import AttentionNodes
 from export.packed.builder import GraphBuilder, Products, quantize_columns
 from export.packed.layer import post_norm_layer
 from export.packed.norm import layer_norm
-from export.packed.weights import EncoderWeights
+from export.packed.weights import EncoderWeights, Stack
 from server.encoding.manifest import Pooling
 from server.encoding.session import OUTPUT
 
@@ -42,15 +42,14 @@ def packed_graph(weights: EncoderWeights, *, pooling: Pooling, normalise: bool, 
     graph = GraphBuilder()
     products = Products(graph, quantize=quantize)
     rows = _embeddings(graph, products, weights, quantize=quantize)
-    attention = AttentionNodes(graph, products, heads=weights.heads)
-    for layer in weights.layers:
-        rows = post_norm_layer(graph, products, attention, layer, rows, activation=weights.activation)
+    for stack in weights.stacks:
+        rows = _stack(graph, products, weights, stack, rows)
     vectors = _pool(graph, rows, pooling)
     if normalise:
         length = graph.node("ReduceL2", vectors, graph.constant(np.array([1], np.int64)), keepdims=1)
         vectors = graph.node("Div", vectors, length)
     graph.node("Identity", vectors, output=OUTPUT)
-    dimension = weights.layers[-1].output.weight.shape[1]
+    dimension = weights.stacks[-1].layers[-1].output.weight.shape[1]
     return graph.model(
         [
             helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["T"]),
@@ -71,13 +70,24 @@ def _embeddings(graph: GraphBuilder, products: Products, weights: EncoderWeights
         scales = graph.node("Gather", graph.constant(scale[:, None]), "input_ids")
         words = graph.node("Mul", graph.node("Cast", words, to=TensorProto.FLOAT), scales)
     else:
-        words = graph.node("Gather", graph.weight(weights.words), "input_ids")
-    positions = graph.node("Gather", graph.weight(weights.positions), "position_ids")
+        words = graph.node("Gather", graph.constant(weights.words), "input_ids")
+    positions = graph.node("Gather", graph.constant(weights.positions), "position_ids")
     rows = layer_norm(graph, graph.node("Add", words, positions), weights.embedding_norm)
     if weights.projection is None:
         return rows
     projected = products.product(products.operand(rows), weights.projection.weight)
-    return graph.node("Add", projected, graph.weight(weights.projection.bias))
+    return graph.node("Add", projected, graph.constant(weights.projection.bias))
+
+
+def _stack(graph: GraphBuilder, products: Products, weights: EncoderWeights, stack: Stack, rows: str) -> str:
+    def once(rows: str) -> str:
+        # Made in here, since what it remembers has no meaning outside a loop.
+        attention = AttentionNodes(graph, products, heads=weights.heads)
+        for layer in stack.layers:
+            rows = post_norm_layer(graph, products, attention, layer, rows, activation=weights.activation)
+        return rows
+
+    return graph.repeat(stack.times, rows, once)
 
 
 def _pool(graph: GraphBuilder, rows: str, pooling: Pooling) -> str:

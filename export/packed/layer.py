@@ -24,5 +24,5 @@ def post_norm_layer(
     inner = products.product(products.operand(rows), layer.intermediate.weight)
     inner = gelu(graph, inner, layer.intermediate.bias, activation)
     output = products.product(products.operand(inner, lowest=LOWEST[activation]), layer.output.weight)
-    output = graph.node("Add", output, graph.weight(layer.output.bias))
+    output = graph.node("Add", output, graph.constant(layer.output.bias))
     return layer_norm(graph, graph.node("Add", output, rows), layer.output_norm)

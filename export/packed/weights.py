@@ -1,8 +1,4 @@
-"""What a transformer encoder consists of, whatever its family calls the parts.
-
-The same array, the very object, may stand in many places, such as layers that share
-their weights: the graph then holds it once.
-"""
+"""What a transformer encoder consists of, whatever its family calls the parts."""
 
 from __future__ import annotations
 
@@ -81,6 +77,14 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Stack:
+    """Layers one behind the other, all of them `times` times."""
+
+    layers: list[Layer]
+    times: int = 1
+
+
+@dataclass(frozen=True)
 class EncoderWeights:
     """A whole encoder.
 
@@ -90,7 +94,7 @@ class EncoderWeights:
             the embedding of the only token type as well.
         embedding_norm: Normalisation of their sum.
         projection: From the embedding's dimension to the hidden one, where they differ (ELECTRA, ALBERT).
-        layers: The layers.
+        stacks: The layers: one stack of them, where no layers share their weights.
         heads: Attention heads of each layer.
         activation: Of the feed-forward.
     """
@@ -99,6 +103,6 @@ class EncoderWeights:
     positions: Array
     embedding_norm: Norm
     projection: Linear | None
-    layers: list[Layer]
+    stacks: list[Stack]
     heads: int
     activation: Activation

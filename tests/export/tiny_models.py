@@ -32,7 +32,7 @@ def plain_bert(directory: Path) -> Path:
 
 
 def plain_roberta(directory: Path, *, kind: str = "roberta") -> Path:
-    """The same as RoBERTa (or camembert, mpnet), whose positions start behind the padding id."""
+    """The same as RoBERTa, whose positions start behind the padding id, or as another family."""
     torch.manual_seed(0)
     words = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *"abcdefghijklmnopqrstuvwxyz"]
     config = transformers.AutoConfig.for_model(

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from export.packed.architectures.albert import albert
 from export.packed.architectures.bert import bert, distilbert
+from export.packed.architectures.mpnet import mpnet
 from export.packed.architectures.unknown import UnknownArchitecture
 from export.packed.weights import Activation, EncoderWeights
 
 __all__ = ["UnknownArchitecture", "read_weights"]
 
 FAMILIES: dict[str, Callable[[Any, Activation], EncoderWeights]] = {
+    "albert": albert,
     "bert": bert,
     "camembert": bert,
     "distilbert": distilbert,
     "electra": bert,
+    "mpnet": mpnet,
     "roberta": bert,
     "xlm-roberta": bert,
 }
