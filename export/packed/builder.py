@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from export.packed.weights import Array
+from export.packed.weights import Array, Linear
 
 MICROSOFT = "com.microsoft"
 """ONNX Runtime's own operators."""
@@ -117,6 +117,11 @@ class Products:
         scale = graph.node("Mul", largest, self._levels)
         quantized = graph.node("QuantizeLinear", rows, scale, self._zero_points, axis=0)
         return quantized, graph.node("Unsqueeze", scale, self._last_axis)
+
+    def linear(self, operand: tuple[str, str], linear: Linear) -> str:
+        """Multiplies an operand by a weight and adds the bias, if there is one."""
+        product = self.product(operand, linear.weight)
+        return product if linear.bias is None else self._graph.node("Add", product, self._graph.constant(linear.bias))
 
     def product(self, operand: tuple[str, str], weight: Array) -> str:
         """Multiplies an operand by a constant weight `[inputs, outputs]`."""

@@ -9,7 +9,9 @@ LOWEST: dict[Activation, float] = {"gelu": -0.17, "tanh-gelu": -0.1701}
 """Below the lowest value of each, -0.169971 and -0.170041."""
 
 
-def gelu(graph: GraphBuilder, rows: str, bias: Array, activation: Activation) -> str:
-    """Applies an activation to rows plus a bias."""
-    operator = "BiasGelu" if activation == "gelu" else "FastGelu"
-    return graph.node(operator, rows, graph.constant(bias), domain=MICROSOFT)
+def gelu(graph: GraphBuilder, rows: str, bias: Array | None, activation: Activation) -> str:
+    """Applies an activation to rows plus a bias, if there is one."""
+    exact = "Gelu" if bias is None else "BiasGelu"
+    operator = exact if activation == "gelu" else "FastGelu"
+    inputs = [rows] if bias is None else [rows, graph.constant(bias)]
+    return graph.node(operator, *inputs, domain=MICROSOFT)

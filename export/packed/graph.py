@@ -21,9 +21,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from export.packed.attention import AttentionNodes
 from export.packed.builder import GraphBuilder, Products, quantize_columns
-from export.packed.layer import post_norm_layer
+from export.packed.layer import LayerNodes
 from export.packed.norm import layer_norm
 from export.packed.weights import EncoderWeights, Stack
 from server.encoding.manifest import Pooling
@@ -44,6 +43,8 @@ def packed_graph(weights: EncoderWeights, *, pooling: Pooling, normalise: bool, 
     rows = _embeddings(graph, products, weights, quantize=quantize)
     for stack in weights.stacks:
         rows = _stack(graph, products, weights, stack, rows)
+    if weights.final_norm is not None:
+        rows = layer_norm(graph, rows, weights.final_norm)
     vectors = _pool(graph, rows, pooling)
     if normalise:
         length = graph.node("ReduceL2", vectors, graph.constant(np.array([1], np.int64)), keepdims=1)
@@ -71,20 +72,19 @@ def _embeddings(graph: GraphBuilder, products: Products, weights: EncoderWeights
         words = graph.node("Mul", graph.node("Cast", words, to=TensorProto.FLOAT), scales)
     else:
         words = graph.node("Gather", graph.constant(weights.words), "input_ids")
-    positions = graph.node("Gather", graph.constant(weights.positions), "position_ids")
-    rows = layer_norm(graph, graph.node("Add", words, positions), weights.embedding_norm)
-    if weights.projection is None:
-        return rows
-    projected = products.product(products.operand(rows), weights.projection.weight)
-    return graph.node("Add", projected, graph.constant(weights.projection.bias))
+    if weights.positions is not None:
+        positions = graph.node("Gather", graph.constant(weights.positions), "position_ids")
+        words = graph.node("Add", words, positions)
+    rows = layer_norm(graph, words, weights.embedding_norm)
+    return rows if weights.projection is None else products.linear(products.operand(rows), weights.projection)
 
 
 def _stack(graph: GraphBuilder, products: Products, weights: EncoderWeights, stack: Stack, rows: str) -> str:
     def once(rows: str) -> str:
         # Made in here, since what it remembers has no meaning outside a loop.
-        attention = AttentionNodes(graph, products, heads=weights.heads)
+        nodes = LayerNodes(graph, products, heads=weights.heads, activation=weights.activation)
         for layer in stack.layers:
-            rows = post_norm_layer(graph, products, attention, layer, rows, activation=weights.activation)
+            rows = nodes.apply(layer, rows)
         return rows
 
     return graph.repeat(stack.times, rows, once)

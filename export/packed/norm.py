@@ -11,5 +11,5 @@ def layer_norm(graph: GraphBuilder, rows: str, norm: Norm) -> str:
 
     With an Add before it, this is four times as fast in ONNX Runtime 1.32 as its fused SkipLayerNormalization.
     """
-    gain, bias = graph.constant(norm.gain), graph.constant(norm.bias)
-    return graph.node("LayerNormalization", rows, gain, bias, axis=-1, epsilon=norm.epsilon)
+    inputs = [graph.constant(each) for each in (norm.gain, norm.bias) if each is not None]
+    return graph.node("LayerNormalization", rows, *inputs, axis=-1, epsilon=norm.epsilon)

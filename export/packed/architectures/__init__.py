@@ -7,6 +7,7 @@ from typing import Any
 
 from export.packed.architectures.albert import albert
 from export.packed.architectures.bert import bert, distilbert
+from export.packed.architectures.modernbert import modernbert
 from export.packed.architectures.mpnet import mpnet
 from export.packed.architectures.unknown import UnknownArchitecture
 from export.packed.weights import Activation, EncoderWeights
@@ -19,6 +20,7 @@ FAMILIES: dict[str, Callable[[Any, Activation], EncoderWeights]] = {
     "camembert": bert,
     "distilbert": distilbert,
     "electra": bert,
+    "modernbert": modernbert,
     "mpnet": mpnet,
     "roberta": bert,
     "xlm-roberta": bert,

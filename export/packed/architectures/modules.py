@@ -15,13 +15,14 @@ def array(tensor: Any) -> Array:
 
 
 def linear(module: Any) -> Linear:
-    """Reads a Linear that has a bias."""
-    return Linear(weight=array(module.weight).T, bias=array(module.bias))
+    """Reads a Linear."""
+    return Linear(weight=array(module.weight).T, bias=None if module.bias is None else array(module.bias))
 
 
 def norm(module: Any) -> Norm:
-    """Reads a LayerNorm that has a bias."""
-    return Norm(gain=array(module.weight), bias=array(module.bias), epsilon=float(module.eps))
+    """Reads a LayerNorm."""
+    bias = None if module.bias is None else array(module.bias)
+    return Norm(gain=array(module.weight), bias=bias, epsilon=float(module.eps))
 
 
 def positions(table: Any) -> Array:

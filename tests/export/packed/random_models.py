@@ -25,6 +25,12 @@ SMALL = {
     "intermediate_size": 128,
     "max_position_embeddings": LONGEST + 2,
 }
+MODERNBERT = {  # Global, local, local, global; a window that many texts are longer than.
+    "num_hidden_layers": 4,
+    "local_attention": 16,
+    "reference_compile": False,
+    **{f"{name}_token_id": number for number, name in enumerate(("pad", "bos", "eos", "cls", "sep"))},
+}
 CONFIGS: dict[str, dict[str, Any]] = {
     "bert": SMALL,
     "roberta": SMALL | {"pad_token_id": 1},
@@ -41,6 +47,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     },
     "albert": SMALL | {"embedding_size": 32},
     "mpnet": SMALL | {"pad_token_id": 1},
+    "modernbert": SMALL | MODERNBERT,
 }
 FAMILIES = list(CONFIGS)
 

@@ -26,6 +26,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
         ("albert", {"hidden_act": "gelu"}),
         ("albert", {"num_hidden_layers": 4, "num_hidden_groups": 2, "inner_group_num": 2}),
         ("albert", {"num_hidden_layers": 3, "num_hidden_groups": 2}),
+        ("modernbert", {"attention_bias": True, "mlp_bias": True, "norm_bias": True}),
+        ("modernbert", {"hidden_activation": "gelu_pytorch_tanh", "local_attention": 128}),
+        ("modernbert", {"rope_scaling": {"rope_type": "linear", "factor": 4.0}}),
     ],
 )
 def test_the_packed_graph_computes_what_transformers_does(kind: str, changes: dict[str, Any], tmp_path: Path) -> None:
@@ -76,6 +79,8 @@ def test_layers_that_share_their_weights_are_in_the_file_once(tmp_path: Path) ->
         ("bert", {"is_decoder": True}, "does not know decoders"),
         ("bert", {"hidden_act": "relu"}, "does not know the activation relu"),
         ("albert", {"hidden_act": "silu"}, "does not know the activation silu"),
+        ("modernbert", {"hidden_activation": "silu"}, "does not know the activation silu"),
+        ("modernbert", {"rope_scaling": {"rope_type": "dynamic", "factor": 4.0}}, "does not know dynamic rotary"),
         ("bert", {"position_embedding_type": "relative_key"}, "does not know relative_key positions"),
     ],
 )
