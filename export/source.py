@@ -132,6 +132,8 @@ class SourceModel:
             for name, module in self.model[0].named_modules()
             if name.endswith("position_embeddings") and hasattr(module, "num_embeddings")
         ]
+        if not positions:  # Rotary ones have no table, only a longest text that they were made for.
+            positions = [getattr(self.transformer.config, "max_position_embeddings", None)]
         # A tokenizer without a bound of its own states 1e30.
         bounds = [bound for bound in (stated, *positions) if bound and bound < UNBOUNDED_TOKENS]
         return min(bounds, default=DEFAULT_MAX_TOKENS)

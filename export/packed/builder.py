@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
-from export.packed.weights import Array
+from export.packed.weights import Array, Linear
 
 MICROSOFT = "com.microsoft"
 """ONNX Runtime's own operators."""
@@ -26,24 +27,54 @@ class GraphBuilder:
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
+        self._prefix = ""
 
     def constant(self, value: NDArray[Any] | np.generic) -> str:
         """Adds a constant."""
-        name = f"weight_{len(self._constants)}"
+        name = f"{self._prefix}weight_{len(self._constants)}"
         self._constants.append(numpy_helper.from_array(np.ascontiguousarray(value).reshape(np.shape(value)), name))
         return name
 
     def node(self, operator: str, *inputs: str, domain: str = "", output: str | None = None, **attributes: Any) -> str:
         """Adds a node with one output."""
-        name = output or f"{operator}_{len(self._nodes)}"
+        name = output or f"{self._prefix}{operator}_{len(self._nodes)}"
         self._nodes.append(helper.make_node(operator, inputs, [name], domain=domain, name=name, **attributes))
         return name
 
     def split(self, value: str, count: int, *, axis: int) -> list[str]:
         """Splits a value into equal parts."""
-        names = [f"Split_{len(self._nodes)}_{part}" for part in range(count)]
+        names = [f"{self._prefix}Split_{len(self._nodes)}_{part}" for part in range(count)]
         self._nodes.append(helper.make_node("Split", [value], names, axis=axis, num_outputs=count, name=names[0]))
         return names
+
+    def repeat(self, times: int, rows: str, body: Callable[[str], str]) -> str:
+        """Applies the nodes of `body` to rows `[T, hidden]`, then to what came out, `times` times in all.
+
+        The graph holds them and their constants once. `body` must not remember a name beyond its end.
+        """
+        if times == 1:
+            return body(rows)
+        outside = self._nodes, self._constants, self._prefix
+        name = f"{self._prefix}Loop_{len(self._nodes)}"
+        self._nodes, self._constants, self._prefix = [], [], f"{name}_"
+        before, turn, go_on = (f"{name}_{part}" for part in ("rows", "turn", "go_on"))
+        after = self.node("Identity", body(before))
+        result = helper.make_graph(
+            [*self._nodes, helper.make_node("Identity", [go_on], [f"{go_on}_still"])],
+            name,
+            [
+                helper.make_tensor_value_info(turn, TensorProto.INT64, []),
+                helper.make_tensor_value_info(go_on, TensorProto.BOOL, []),
+                helper.make_tensor_value_info(before, TensorProto.FLOAT, [None, None]),
+            ],
+            [
+                helper.make_tensor_value_info(f"{go_on}_still", TensorProto.BOOL, []),
+                helper.make_tensor_value_info(after, TensorProto.FLOAT, [None, None]),
+            ],
+            self._constants,
+        )
+        self._nodes, self._constants, self._prefix = outside
+        return self.node("Loop", self.constant(np.array(times, np.int64)), "", rows, output=name, body=result)
 
     def model(self, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]) -> onnx.ModelProto:
         """Returns the model."""
@@ -86,6 +117,11 @@ class Products:
         scale = graph.node("Mul", largest, self._levels)
         quantized = graph.node("QuantizeLinear", rows, scale, self._zero_points, axis=0)
         return quantized, graph.node("Unsqueeze", scale, self._last_axis)
+
+    def linear(self, operand: tuple[str, str], linear: Linear) -> str:
+        """Multiplies an operand by a weight and adds the bias, if there is one."""
+        product = self.product(operand, linear.weight)
+        return product if linear.bias is None else self._graph.node("Add", product, self._graph.constant(linear.bias))
 
     def product(self, operand: tuple[str, str], weight: Array) -> str:
         """Multiplies an operand by a constant weight `[inputs, outputs]`."""

@@ -13,12 +13,6 @@ All is computed on the T rows but attention, for which the texts are unpacked: s
 no padding is computed elsewhere, and texts cannot see each other. When L is a
 multiple of 8 a text's vector is the same to the last bit in any run: the kernels
 then never treat its last places apart.
-
-Of the bias of keys nothing is left behind softmax, and that of values passes through
-it unchanged (its weights sum up to 1), so the one is dropped and the other moved
-behind the product that follows. Layer normalisation is written as Add and
-LayerNormalization, which is four times as fast in ONNX Runtime 1.32 as its fused
-SkipLayerNormalization.
 """
 
 from __future__ import annotations
@@ -27,13 +21,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from export.packed.builder import MICROSOFT, GraphBuilder, Products, quantize_columns
-from export.packed.weights import EncoderWeights, Layer, Norm
+from export.packed.builder import GraphBuilder, Products, quantize_columns
+from export.packed.layer import LayerNodes
+from export.packed.norm import layer_norm
+from export.packed.weights import EncoderWeights, Stack
 from server.encoding.manifest import Pooling
 from server.encoding.session import OUTPUT
-
-GELU_LOWEST = -0.17
-"""Below the lowest value of Gelu, -0.169971."""
 
 
 def packed_graph(weights: EncoderWeights, *, pooling: Pooling, normalise: bool, quantize: bool) -> onnx.ModelProto:
@@ -48,14 +41,16 @@ def packed_graph(weights: EncoderWeights, *, pooling: Pooling, normalise: bool, 
     graph = GraphBuilder()
     products = Products(graph, quantize=quantize)
     rows = _embeddings(graph, products, weights, quantize=quantize)
-    for layer in weights.layers:
-        rows = _layer(graph, products, layer, rows, heads=weights.heads)
+    for stack in weights.stacks:
+        rows = _stack(graph, products, weights, stack, rows)
+    if weights.final_norm is not None:
+        rows = layer_norm(graph, rows, weights.final_norm)
     vectors = _pool(graph, rows, pooling)
     if normalise:
         length = graph.node("ReduceL2", vectors, graph.constant(np.array([1], np.int64)), keepdims=1)
         vectors = graph.node("Div", vectors, length)
     graph.node("Identity", vectors, output=OUTPUT)
-    dimension = weights.layers[-1].output.bias.shape[0]
+    dimension = weights.stacks[-1].layers[-1].output.weight.shape[1]
     return graph.model(
         [
             helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["T"]),
@@ -77,42 +72,22 @@ def _embeddings(graph: GraphBuilder, products: Products, weights: EncoderWeights
         words = graph.node("Mul", graph.node("Cast", words, to=TensorProto.FLOAT), scales)
     else:
         words = graph.node("Gather", graph.constant(weights.words), "input_ids")
-    positions = graph.node("Gather", graph.constant(weights.positions), "position_ids")
-    rows = _norm(graph, graph.node("Add", words, positions), weights.embedding_norm)
-    if weights.projection is None:
+    if weights.positions is not None:
+        positions = graph.node("Gather", graph.constant(weights.positions), "position_ids")
+        words = graph.node("Add", words, positions)
+    rows = layer_norm(graph, words, weights.embedding_norm)
+    return rows if weights.projection is None else products.linear(products.operand(rows), weights.projection)
+
+
+def _stack(graph: GraphBuilder, products: Products, weights: EncoderWeights, stack: Stack, rows: str) -> str:
+    def once(rows: str) -> str:
+        # Made in here, since what it remembers has no meaning outside a loop.
+        nodes = LayerNodes(graph, products, heads=weights.heads, activation=weights.activation)
+        for layer in stack.layers:
+            rows = nodes.apply(layer, rows)
         return rows
-    projected = products.product(products.operand(rows), weights.projection.weight)
-    return graph.node("Add", projected, graph.constant(weights.projection.bias))
 
-
-def _layer(graph: GraphBuilder, products: Products, layer: Layer, rows: str, *, heads: int) -> str:
-    heads_rows = _attention(graph, products, layer, rows, heads=heads)
-    attended = products.product(products.operand(heads_rows), layer.attention_output.weight)
-    bias = layer.attention_output.bias + layer.value.bias @ layer.attention_output.weight
-    attended = graph.node("Add", attended, graph.constant(bias))
-    rows = _norm(graph, graph.node("Add", attended, rows), layer.attention_norm)
-    inner = products.product(products.operand(rows), layer.intermediate.weight)
-    inner = graph.node("BiasGelu", inner, graph.constant(layer.intermediate.bias), domain=MICROSOFT)
-    output = products.product(products.operand(inner, lowest=GELU_LOWEST), layer.output.weight)
-    output = graph.node("Add", output, graph.constant(layer.output.bias))
-    return _norm(graph, graph.node("Add", output, rows), layer.output_norm)
-
-
-def _attention(graph: GraphBuilder, products: Products, layer: Layer, rows: str, *, heads: int) -> str:
-    """Returns the heads' values side by side `[T, hidden]`, without the bias of values."""
-    weight = np.concatenate([layer.query.weight, layer.key.weight, layer.value.weight], axis=1)
-    packed = products.product(products.operand(rows), weight)
-    query, key, value = graph.split(graph.node("Gather", packed, "unpack"), 3, axis=2)
-    query = graph.node("Add", query, graph.constant(layer.query.bias))
-    attended = graph.node("MultiHeadAttention", query, key, value, "", "lengths", domain=MICROSOFT, num_heads=heads)
-    hidden = layer.value.bias.shape[0]
-    attended = graph.node("Reshape", attended, graph.constant(np.array([-1, hidden], np.int64)))
-    return graph.node("Gather", attended, "pack")
-
-
-def _norm(graph: GraphBuilder, rows: str, norm: Norm) -> str:
-    gain, bias = graph.constant(norm.gain), graph.constant(norm.bias)
-    return graph.node("LayerNormalization", rows, gain, bias, axis=-1, epsilon=norm.epsilon)
+    return graph.repeat(stack.times, rows, once)
 
 
 def _pool(graph: GraphBuilder, rows: str, pooling: Pooling) -> str:

@@ -109,22 +109,38 @@ def test_the_quantization_can_be_chosen(tmp_path: Path, quantization: str, layou
 def test_an_architecture_that_the_packed_layout_does_not_know_is_exported_by_optimum(tmp_path: Path) -> None:
     from tests.export.tiny_models import plain_roberta
 
-    model = plain_roberta(tmp_path / "plain", kind="mpnet")
+    model = plain_roberta(tmp_path / "plain", kind="convbert")
     run = export("--model", str(model), "--out", str(tmp_path / "bundle"))
     assert run.returncode == 0, run.stderr
-    assert "the packed layout does not know mpnet: going on with optimum's padded layout" in run.stderr
+    assert "the packed layout does not know convbert: going on with optimum's padded layout" in run.stderr
     manifest = read_manifest(tmp_path / "bundle")
     assert (manifest.layout, manifest.quantization) == ("padded", f"dynamic-int8/{default_preset()}")
 
 
-@pytest.mark.parametrize("kind", ["camembert", "mpnet"])
-def test_positions_are_read_off_the_model_not_off_its_name(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "max_tokens"), [("camembert", 40), ("mpnet", 40), ("albert", 42), ("modernbert", 42)])
+def test_positions_are_read_off_the_model_not_off_its_name(tmp_path: Path, kind: str, max_tokens: int) -> None:
     from export.source import SourceModel
     from tests.export.tiny_models import plain_roberta
 
-    model = SourceModel(str(plain_roberta(tmp_path / "plain", kind=kind)))
-    assert model.max_tokens == 40
+    plain = plain_roberta(tmp_path / "plain", kind=kind)
+    (plain / "sentence_bert_config.json").write_text('{"max_seq_length": 999, "do_lower_case": false}')
+    model = SourceModel(str(plain))
+    assert model.max_tokens == max_tokens
     assert model.encode([("a " * 99, TextKind.QUERY)]).shape == (1, 32)
+
+
+@pytest.mark.parametrize("kind", ["mpnet", "albert", "modernbert"])
+def test_more_families_are_served_in_the_packed_layout(tmp_path: Path, kind: str) -> None:
+    from export.source import SourceModel
+    from tests.export.tiny_models import plain_roberta
+
+    model = plain_roberta(tmp_path / "plain", kind=kind)
+    run = export("--model", str(model), "--out", str(tmp_path / "bundle"))
+    assert run.returncode == 0, run.stderr
+    bundle = Bundle(tmp_path / "bundle")
+    assert (bundle.manifest.layout, bundle.manifest.quantization) == ("packed", "per-token-int8")
+    closeness = cosines(bundle.encode_texts(TEXTS), SourceModel(str(model)).encode(TEXTS))
+    assert closeness.min() > 0.98
 
 
 def test_a_dot_product_model_with_prompts_keeps_them_and_its_lengths(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import tokenizers
 import torch
@@ -32,7 +33,7 @@ def plain_bert(directory: Path) -> Path:
 
 
 def plain_roberta(directory: Path, *, kind: str = "roberta") -> Path:
-    """The same as RoBERTa (or camembert, mpnet), whose positions start behind the padding id."""
+    """The same as RoBERTa, whose positions start behind the padding id, or as another family."""
     torch.manual_seed(0)
     words = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *"abcdefghijklmnopqrstuvwxyz"]
     config = transformers.AutoConfig.for_model(
@@ -47,9 +48,16 @@ def plain_roberta(directory: Path, *, kind: str = "roberta") -> Path:
         type_vocab_size=1,
     )
     transformers.AutoModel.from_config(config).save_pretrained(directory)
-    fast_tokenizer(words, pad="<pad>", unknown="<unk>", first="<s>", last="</s>", mask="<mask>").save_pretrained(
-        directory
+    tokenizer = fast_tokenizer(
+        words,
+        pad="<pad>",
+        unknown="<unk>",
+        first="<s>",
+        last="</s>",
+        mask="<mask>",
+        model_input_names=["input_ids", "attention_mask"],  # ModernBERT refuses token types.
     )
+    tokenizer.save_pretrained(directory)
     return directory
 
 
@@ -67,7 +75,7 @@ def sentence_transformer(directory: Path, *, pooling: str, similarity: str, prom
 
 
 def fast_tokenizer(
-    words: list[str], *, pad: str, unknown: str, first: str, last: str, mask: str
+    words: list[str], *, pad: str, unknown: str, first: str, last: str, mask: str, **options: Any
 ) -> transformers.PreTrainedTokenizerFast:
     """A tokenizer that knows only `words`."""
     vocabulary = {word: number for number, word in enumerate(words)}
@@ -77,5 +85,11 @@ def fast_tokenizer(
         single=f"{first} $A {last}", special_tokens=[(first, vocabulary[first]), (last, vocabulary[last])]
     )
     return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token=pad, unk_token=unknown, cls_token=first, sep_token=last, mask_token=mask
+        tokenizer_object=tokenizer,
+        pad_token=pad,
+        unk_token=unknown,
+        cls_token=first,
+        sep_token=last,
+        mask_token=mask,
+        **options,
     )

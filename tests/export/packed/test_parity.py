@@ -5,96 +5,56 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
-import torch
-import transformers
-from numpy.typing import NDArray
 
 from export.packed.architectures import UnknownArchitecture, read_weights
-from export.packed.graph import packed_graph
 from server.encoding.golden import cosines
 from server.encoding.manifest import Pooling
 from server.encoding.packed import PackedEncoder
+from tests.export.packed.random_models import FAMILIES, TEXTS, packed, random_model, random_texts, reference
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
-HIDDEN = 64
-SMALL = {
-    "vocab_size": 100,
-    "hidden_size": HIDDEN,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 128,
-    "max_position_embeddings": 50,
-}
-CONFIGS: dict[str, dict[str, Any]] = {
-    "bert": SMALL,
-    "roberta": SMALL | {"pad_token_id": 1},
-    "xlm-roberta": SMALL | {"pad_token_id": 1},
-    "camembert": SMALL | {"pad_token_id": 1},
-    "electra": SMALL | {"embedding_size": 32},
-    "distilbert": {
-        "vocab_size": 100,
-        "dim": HIDDEN,
-        "n_layers": 2,
-        "n_heads": 4,
-        "hidden_dim": 128,
-        "max_position_embeddings": 50,
-    },
-}
-TEXTS = [list(range(5, 5 + length)) for length in (1, 3, 7, 8, 9, 16, 17, 30, 41, 48)]
 
-
-def random_model(kind: str, **changes: Any) -> Any:
-    torch.manual_seed(3)
-    model = transformers.AutoModel.from_config(
-        transformers.AutoConfig.for_model(kind, **(CONFIGS.get(kind, SMALL) | changes))
-    )
-    for parameter in model.parameters():  # Fresh models have no bias and no gain: those must be right, too.
-        parameter.data += 0.1 * torch.randn_like(parameter)
-    return model.eval()
-
-
-def reference(model: Any, pooling: Pooling) -> NDArray[np.float32]:
-    rows = []
-    for text in TEXTS:
-        with torch.no_grad():
-            hidden = model(torch.tensor([text])).last_hidden_state[0]
-        rows.append({"mean": hidden.mean(0), "cls": hidden[0], "lasttoken": hidden[-1]}[pooling].numpy())
-    return np.stack(rows)
-
-
-def packed(
-    model: Any, path: Path, *, pooling: Pooling = "mean", normalise: bool = False, quantize: bool = False
-) -> PackedEncoder:
-    graph = packed_graph(read_weights(model), pooling=pooling, normalise=normalise, quantize=quantize)
-    onnx.save(graph, str(path))
-    return PackedEncoder(path)
-
-
-@pytest.mark.parametrize("kind", CONFIGS)
-def test_the_packed_graph_computes_what_transformers_does(kind: str, tmp_path: Path) -> None:
-    model = random_model(kind)
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        *((kind, {}) for kind in FAMILIES),
+        ("bert", {"hidden_act": "gelu_new"}),
+        ("mpnet", {"hidden_act": "gelu_pytorch_tanh"}),
+        ("albert", {"hidden_act": "gelu"}),
+        ("albert", {"num_hidden_layers": 4, "num_hidden_groups": 2, "inner_group_num": 2}),
+        ("albert", {"num_hidden_layers": 3, "num_hidden_groups": 2}),
+        ("modernbert", {"attention_bias": True, "mlp_bias": True, "norm_bias": True}),
+        ("modernbert", {"hidden_activation": "gelu_pytorch_tanh", "local_attention": 128}),
+        ("modernbert", {"rope_scaling": {"rope_type": "linear", "factor": 4.0}}),
+    ],
+)
+def test_the_packed_graph_computes_what_transformers_does(kind: str, changes: dict[str, Any], tmp_path: Path) -> None:
+    model = random_model(kind, **changes)
     expected = reference(model, "mean")
     np.testing.assert_allclose(packed(model, tmp_path / "fp32.onnx").encode(TEXTS), expected, atol=2e-5)
     closeness = cosines(packed(model, tmp_path / "int8.onnx", quantize=True).encode(TEXTS), expected)
     assert closeness.min() > 0.995
 
 
+@pytest.mark.parametrize("kind", FAMILIES)
 @pytest.mark.parametrize("pooling", ["mean", "cls", "lasttoken"])
-def test_every_pooling_is_inside_the_graph(pooling: Pooling, tmp_path: Path) -> None:
-    model = random_model("bert")
+def test_every_pooling_is_inside_the_graph(kind: str, pooling: Pooling, tmp_path: Path) -> None:
+    model = random_model(kind)
     vectors = packed(model, tmp_path / "model.onnx", pooling=pooling, normalise=True).encode(TEXTS)
     expected = reference(model, pooling)
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(vectors, expected, atol=2e-5)
 
 
+@pytest.mark.parametrize("kind", FAMILIES)
 @pytest.mark.parametrize("quantize", [False, True])
-def test_a_vector_is_the_same_to_the_last_bit_in_any_company(quantize: bool, tmp_path: Path) -> None:
-    encoder = packed(random_model("bert"), tmp_path / "model.onnx", normalise=True, quantize=quantize)
+def test_a_vector_is_the_same_to_the_last_bit_in_any_company(kind: str, quantize: bool, tmp_path: Path) -> None:
+    encoder = packed(random_model(kind), tmp_path / "model.onnx", normalise=True, quantize=quantize)
     random = np.random.default_rng(0)
-    texts = [random.integers(5, 99, random.integers(1, 48)).tolist() for _ in range(60)]
+    texts = random_texts([*random.integers(1, 64, 60).tolist(), 65, 80, 110])
     alone = np.concatenate([encoder.encode([text]) for text in texts])
     for _ in range(5):
         order = random.permutation(len(texts))
@@ -103,12 +63,24 @@ def test_a_vector_is_the_same_to_the_last_bit_in_any_company(quantize: bool, tmp
         assert together.tobytes() == alone.tobytes()
 
 
+def test_layers_that_share_their_weights_are_in_the_file_once(tmp_path: Path) -> None:
+    sizes = []
+    for layers in (2, 12):
+        path = tmp_path / f"{layers}.onnx"
+        packed(random_model("albert", num_hidden_layers=layers), path, quantize=True)
+        sizes.append(path.stat().st_size)
+    assert sizes[0] == sizes[1]
+
+
 @pytest.mark.parametrize(
     ("kind", "changes", "message"),
     [
-        ("mpnet", {}, "does not know mpnet"),
+        ("convbert", {"embedding_size": 64}, "does not know convbert"),
         ("bert", {"is_decoder": True}, "does not know decoders"),
         ("bert", {"hidden_act": "relu"}, "does not know the activation relu"),
+        ("albert", {"hidden_act": "silu"}, "does not know the activation silu"),
+        ("modernbert", {"hidden_activation": "silu"}, "does not know the activation silu"),
+        ("modernbert", {"rope_scaling": {"rope_type": "dynamic", "factor": 4.0}}, "does not know dynamic rotary"),
         ("bert", {"position_embedding_type": "relative_key"}, "does not know relative_key positions"),
     ],
 )
@@ -117,10 +89,32 @@ def test_what_it_does_not_know_it_does_not_pretend_to(kind: str, changes: dict[s
         read_weights(random_model(kind, **changes))
 
 
+@pytest.mark.parametrize("kind", FAMILIES)
 def test_cpus_whose_products_saturate_get_the_same_vectors_by_other_kernels(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = random_model("bert")
+    model = random_model(kind)
     expected = packed(model, tmp_path / "model.onnx", quantize=True).encode(TEXTS)
     monkeypatch.setattr("server.encoding.session.products_saturate", lambda: True)
     assert PackedEncoder(tmp_path / "model.onnx").encode(TEXTS).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("kind", ["bert", "albert"])
+def test_no_product_keeps_the_kernels_that_saturate(kind: str, tmp_path: Path) -> None:
+    packed(random_model(kind), tmp_path / "model.onnx", quantize=True)
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    options.log_severity_level = 4
+    onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), options, providers=["CPUExecutionProvider"])
+    weights = product_weights(onnx.load(tmp_path / "optimized.onnx").graph)
+    assert len(weights) > 4
+    assert set(weights) == {onnx.TensorProto.UINT8}
+
+
+def product_weights(graph: onnx.GraphProto) -> list[int | None]:
+    """Types of the constants that rows are multiplied by, in loops, too."""
+    types = {constant.name: constant.data_type for constant in graph.initializer}
+    found = [types.get(node.input[1]) for node in graph.node if node.op_type == "MatMulIntegerToFloat"]
+    bodies = [attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g")]
+    return found + [each for body in bodies for each in product_weights(body)]

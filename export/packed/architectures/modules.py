@@ -1,0 +1,31 @@
+"""Reads torch modules that many families have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from export.packed.weights import Array, Linear, Norm
+
+
+def array(tensor: Any) -> Array:
+    """Returns a tensor in fp32."""
+    return np.ascontiguousarray(tensor.detach().float().cpu().numpy())
+
+
+def linear(module: Any) -> Linear:
+    """Reads a Linear."""
+    return Linear(weight=array(module.weight).T, bias=None if module.bias is None else array(module.bias))
+
+
+def norm(module: Any) -> Norm:
+    """Reads a LayerNorm."""
+    bias = None if module.bias is None else array(module.bias)
+    return Norm(gain=array(module.weight), bias=bias, epsilon=float(module.eps))
+
+
+def positions(table: Any) -> Array:
+    """Returns the positions from that of the first token on: RoBERTa and its kin count from the padding id."""
+    first = 0 if table.padding_idx is None else table.padding_idx + 1
+    return array(table.weight)[first:]

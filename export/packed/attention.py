@@ -1,0 +1,66 @@
+"""Writes self-attention: the only part for which the texts are unpacked to `[N, L]`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from export.packed.builder import MICROSOFT, GraphBuilder, Products
+from export.packed.distance import DistanceBiases
+from export.packed.weights import Attention, Rotation
+
+
+class AttentionNodes:
+    """Writes the attention of each layer, and once what all layers have in common."""
+
+    def __init__(self, graph: GraphBuilder, products: Products, *, heads: int) -> None:
+        self._graph = graph
+        self._products = products
+        self._heads = heads
+        self._biases = DistanceBiases(graph)
+        self._rotations: dict[int, tuple[str, str]] = {}
+
+    def attend(self, attention: Attention, operand: tuple[str, str]) -> str:
+        """Returns what the tokens of each text gather from each other `[T, hidden]`, from prepared rows of all."""
+        graph, products = self._graph, self._products
+        inputs = [*self._query_key_value(attention, operand), "", "lengths"]  # The empty one is the bias of all three.
+        if attention.distance_bias is not None:
+            inputs.append(self._biases.bias(attention.distance_bias))
+        values = graph.node("MultiHeadAttention", *inputs, domain=MICROSOFT, num_heads=self._heads)
+        hidden = attention.output.weight.shape[0]
+        values = graph.node("Reshape", values, graph.constant(np.array([-1, hidden], np.int64)))
+        return products.linear(products.operand(graph.node("Gather", values, "pack")), attention.output)
+
+    def _query_key_value(self, attention: Attention, operand: tuple[str, str]) -> list[str]:
+        """Returns queries, keys and values, each unpacked `[N, L, hidden]`."""
+        graph, products = self._graph, self._products
+        if attention.rotation is not None:
+            query_key = self._rotate(products.linear(operand, attention.query_key), attention.rotation)
+            value = graph.node("Gather", products.product(operand, attention.value), "unpack")
+            return [*graph.split(graph.node("Gather", query_key, "unpack"), 2, axis=2), value]
+        packed = products.product(operand, np.concatenate([attention.query_key.weight, attention.value], axis=1))
+        query, key, value = graph.split(graph.node("Gather", packed, "unpack"), 3, axis=2)
+        if attention.query_key.bias is not None:
+            # That of keys adds the same to all scores of a query, of which nothing is left behind softmax.
+            query = graph.node("Add", query, graph.constant(np.split(attention.query_key.bias, 2)[0]))
+        return [query, key, value]
+
+    def _rotate(self, query_key: str, rotation: Rotation) -> str:
+        """Turns packed queries and keys `[T, 2 * hidden]`, whose heads are all turned alike."""
+        graph = self._graph
+        axis = graph.constant(np.array([1], np.int64))
+        # Each token is a sequence of its own, as the operator wants no more places in a sequence than it has angles of.
+        rotated = graph.node(
+            "RotaryEmbedding",
+            graph.node("Unsqueeze", query_key, axis),
+            graph.node("Unsqueeze", "position_ids", axis),
+            *self._angles(rotation),
+            domain=MICROSOFT,
+        )
+        return graph.node("Squeeze", rotated, axis)
+
+    def _angles(self, rotation: Rotation) -> tuple[str, str]:
+        """Adds the tables of a rotation, once for all layers that have it."""
+        if id(rotation) not in self._rotations:
+            tables = self._graph.constant(rotation.cosines), self._graph.constant(rotation.sines)
+            self._rotations[id(rotation)] = tables
+        return self._rotations[id(rotation)]
