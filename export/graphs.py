@@ -69,10 +69,10 @@ def build_graphs(
 def _packed(
     source: SourceModel, directory: Path, *, quantization: Quantization, progress: Callable[[str], None]
 ) -> Graphs:
-    import onnx
-
     from export.packed.architectures import UnknownArchitecture, read_weights
     from export.packed.graph import packed_graph
+    from export.packed.native import native_architecture
+    from export.packed.storage import save_packed
 
     if source.pooling == "other" or source.has_more_modules:
         raise UnknownArchitecture("the packed layout knows only mean, cls and last-token pooling, and nothing behind")
@@ -82,10 +82,24 @@ def _packed(
         progress("building the packed graph in " + ("per-token INT8" if quantize else "fp32"))
         paths[quantize] = directory / ("int8.onnx" if quantize else "fp32.onnx")
         with library_errors(f"the packed graph of {source.name} cannot be built"):
-            graph = packed_graph(weights, pooling=source.pooling, normalise=source.normalise, quantize=quantize)
-            onnx.save(graph, str(paths[quantize]))
+            architecture = native_architecture(weights, pooling=source.pooling, normalise=source.normalise)
+            graph = packed_graph(
+                weights,
+                pooling=source.pooling,
+                normalise=source.normalise,
+                quantize=_everything if quantize else _nothing,
+            )
+            save_packed(graph, paths[quantize], architecture if quantize else None)
     name = "per-token-int8" if quantization == "per-token" else "none"
     return Graphs("packed", name, fp32=paths[False], served=paths[quantization == "per-token"])
+
+
+def _everything(name: str) -> bool:
+    return True
+
+
+def _nothing(name: str) -> bool:
+    return False
 
 
 def _padded(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from export.packed.builder import MICROSOFT, GraphBuilder, Products
+from export.packed.builder import MICROSOFT, GraphBuilder
 from export.packed.distance import DistanceBiases
+from export.packed.products import Operand, Products
 from export.packed.weights import Attention, Rotation
 
 
@@ -19,29 +20,37 @@ class AttentionNodes:
         self._biases = DistanceBiases(graph)
         self._rotations: dict[int, tuple[str, str]] = {}
 
-    def attend(self, attention: Attention, operand: tuple[str, str]) -> str:
-        """Returns what the tokens of each text gather from each other `[T, hidden]`, from prepared rows of all."""
+    def attend(self, attention: Attention, operand: Operand, name: str) -> str:
+        """Returns what the tokens of each text gather from each other `[T, hidden]`, from the rows of all."""
         graph, products = self._graph, self._products
-        inputs = [*self._query_key_value(attention, operand), "", "lengths"]  # The empty one is the bias of all three.
+        inputs = [
+            *self._query_key_value(attention, operand, name),
+            "",
+            "lengths",
+        ]  # The empty one is the bias of all three.
         if attention.distance_bias is not None:
             inputs.append(self._biases.bias(attention.distance_bias))
         values = graph.node("MultiHeadAttention", *inputs, domain=MICROSOFT, num_heads=self._heads)
         hidden = attention.output.weight.shape[0]
         values = graph.node("Reshape", values, graph.constant(np.array([-1, hidden], np.int64)))
-        return products.linear(products.operand(graph.node("Gather", values, "pack")), attention.output)
+        gathered = Operand(graph.node("Gather", values, "pack"))
+        return products.linear(gathered, attention.output, f"{name}.attention_output")
 
-    def _query_key_value(self, attention: Attention, operand: tuple[str, str]) -> list[str]:
+    def _query_key_value(self, attention: Attention, operand: Operand, name: str) -> list[str]:
         """Returns queries, keys and values, each unpacked `[N, L, hidden]`."""
         graph, products = self._graph, self._products
         if attention.rotation is not None:
-            query_key = self._rotate(products.linear(operand, attention.query_key), attention.rotation)
-            value = graph.node("Gather", products.product(operand, attention.value), "unpack")
+            query_key = products.linear(operand, attention.query_key, f"{name}.query_key")
+            query_key = self._rotate(query_key, attention.rotation)
+            value = graph.node("Gather", products.product(operand, attention.value, f"{name}.value"), "unpack")
             return [*graph.split(graph.node("Gather", query_key, "unpack"), 2, axis=2), value]
-        packed = products.product(operand, np.concatenate([attention.query_key.weight, attention.value], axis=1))
+        weight = np.concatenate([attention.query_key.weight, attention.value], axis=1)
+        packed = products.product(operand, weight, f"{name}.qkv")
         query, key, value = graph.split(graph.node("Gather", packed, "unpack"), 3, axis=2)
         if attention.query_key.bias is not None:
             # That of keys adds the same to all scores of a query, of which nothing is left behind softmax.
-            query = graph.node("Add", query, graph.constant(np.split(attention.query_key.bias, 2)[0]))
+            bias = graph.constant(np.split(attention.query_key.bias, 2)[0], f"{name}.query.bias")
+            query = graph.node("Add", query, bias)
         return [query, key, value]
 
     def _rotate(self, query_key: str, rotation: Rotation) -> str:

@@ -27,9 +27,12 @@ class DistanceBiases:
             least, most = (graph.constant(np.array(end, np.int64)) for end in (-reach, reach))
             # L may be more than the table knows; such places are behind the end of every text.
             distances = graph.node("Clip", self._all_distances(), least, most)
-            bias = graph.node("Gather", graph.constant(table), graph.node("Add", distances, most), axis=1)
+            bias = graph.node("Gather", graph.constant(table, self._name()), graph.node("Add", distances, most), axis=1)
             self._biases[id(table)] = graph.node("Unsqueeze", bias, graph.constant(np.array([0], np.int64)))
         return self._biases[id(table)]
+
+    def _name(self) -> str:
+        return "attention.distance_bias" if not self._biases else f"attention.distance_bias.{len(self._biases)}"
 
     def _all_distances(self) -> str:
         """Returns the place of each key less that of each query `[L, L]`."""

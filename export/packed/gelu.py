@@ -9,9 +9,9 @@ LOWEST: dict[Activation, float] = {"gelu": -0.17, "tanh-gelu": -0.1701}
 """Below the lowest value of each, -0.169971 and -0.170041."""
 
 
-def gelu(graph: GraphBuilder, rows: str, bias: Array | None, activation: Activation) -> str:
+def gelu(graph: GraphBuilder, rows: str, bias: Array | None, activation: Activation, bias_name: str) -> str:
     """Applies an activation to rows plus a bias, if there is one."""
     exact = "Gelu" if bias is None else "BiasGelu"
     operator = exact if activation == "gelu" else "FastGelu"
-    inputs = [rows] if bias is None else [rows, graph.constant(bias)]
+    inputs = [rows] if bias is None else [rows, graph.constant(bias, bias_name)]
     return graph.node(operator, *inputs, domain=MICROSOFT)

@@ -21,30 +21,33 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from export.packed.builder import GraphBuilder, Products, quantize_columns
+from export.packed.builder import GraphBuilder
 from export.packed.layer import LayerNodes
 from export.packed.norm import layer_norm
+from export.packed.products import Choice, Operand, Products
 from export.packed.weights import EncoderWeights, Stack
 from server.encoding.manifest import Pooling
 from server.encoding.session import OUTPUT
 
 
-def packed_graph(weights: EncoderWeights, *, pooling: Pooling, normalise: bool, quantize: bool) -> onnx.ModelProto:
+def packed_graph(weights: EncoderWeights, *, pooling: Pooling, normalise: bool, quantize: Choice) -> onnx.ModelProto:
     """Returns the graph of an encoder with pooling and normalisation inside.
 
     Args:
         weights: The encoder.
         pooling: `mean`, `cls` (the first token) or `lasttoken`.
         normalise: Whether the vectors get unit length.
-        quantize: Whether products and embedding tables are INT8.
+        quantize: Whether the product of a name, or the table of words (`embeddings.words`), is INT8.
     """
     graph = GraphBuilder()
     products = Products(graph, quantize=quantize)
-    rows = _embeddings(graph, products, weights, quantize=quantize)
+    rows = _embeddings(graph, products, weights)
+    first = 0
     for stack in weights.stacks:
-        rows = _stack(graph, products, weights, stack, rows)
+        rows = _stack(graph, products, weights, stack, rows, first=first)
+        first += len(stack.layers)
     if weights.final_norm is not None:
-        rows = layer_norm(graph, rows, weights.final_norm)
+        rows = layer_norm(graph, rows, weights.final_norm, "final_norm")
     vectors = _pool(graph, rows, pooling)
     if normalise:
         length = graph.node("ReduceL2", vectors, graph.constant(np.array([1], np.int64)), keepdims=1)
@@ -63,28 +66,26 @@ def packed_graph(weights: EncoderWeights, *, pooling: Pooling, normalise: bool, 
     )
 
 
-def _embeddings(graph: GraphBuilder, products: Products, weights: EncoderWeights, *, quantize: bool) -> str:
-    if quantize:
-        # Multilingual models have most of their bytes here. One scale for each word.
-        table, scale = quantize_columns(weights.words.T)
-        words = graph.node("Gather", graph.constant(table.T), "input_ids")
-        scales = graph.node("Gather", graph.constant(scale[:, None]), "input_ids")
-        words = graph.node("Mul", graph.node("Cast", words, to=TensorProto.FLOAT), scales)
-    else:
-        words = graph.node("Gather", graph.constant(weights.words), "input_ids")
+def _embeddings(graph: GraphBuilder, products: Products, weights: EncoderWeights) -> str:
+    # Multilingual models have most of their bytes in the table of words.
+    words = products.table(weights.words, "input_ids", "embeddings.words")
     if weights.positions is not None:
-        positions = graph.node("Gather", graph.constant(weights.positions), "position_ids")
+        positions = graph.node("Gather", graph.constant(weights.positions, "embeddings.positions"), "position_ids")
         words = graph.node("Add", words, positions)
-    rows = layer_norm(graph, words, weights.embedding_norm)
-    return rows if weights.projection is None else products.linear(products.operand(rows), weights.projection)
+    rows = layer_norm(graph, words, weights.embedding_norm, "embeddings.norm")
+    if weights.projection is None:
+        return rows
+    return products.linear(Operand(rows), weights.projection, "projection")
 
 
-def _stack(graph: GraphBuilder, products: Products, weights: EncoderWeights, stack: Stack, rows: str) -> str:
+def _stack(
+    graph: GraphBuilder, products: Products, weights: EncoderWeights, stack: Stack, rows: str, *, first: int
+) -> str:
     def once(rows: str) -> str:
         # Made in here, since what it remembers has no meaning outside a loop.
         nodes = LayerNodes(graph, products, heads=weights.heads, activation=weights.activation)
-        for layer in stack.layers:
-            rows = nodes.apply(layer, rows)
+        for number, layer in enumerate(stack.layers, start=first):
+            rows = nodes.apply(layer, rows, f"layers.{number}")
         return rows
 
     return graph.repeat(stack.times, rows, once)

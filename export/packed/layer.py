@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from export.packed.attention import AttentionNodes
-from export.packed.builder import GraphBuilder, Products
+from export.packed.builder import GraphBuilder
 from export.packed.gelu import LOWEST, gelu
 from export.packed.norm import layer_norm
-from export.packed.weights import Activation, GatedLayer, Layer
+from export.packed.products import Operand, Products
+from export.packed.weights import Activation, GatedLayer, Layer, Linear
 
 
 class LayerNodes:
@@ -18,25 +19,30 @@ class LayerNodes:
         self._attention = AttentionNodes(graph, products, heads=heads)
         self._activation = activation
 
-    def apply(self, layer: Layer | GatedLayer, rows: str) -> str:
-        """Returns the layer's rows `[T, hidden]`."""
-        return self._gated(layer, rows) if isinstance(layer, GatedLayer) else self._post_norm(layer, rows)
+    def apply(self, layer: Layer | GatedLayer, rows: str, name: str) -> str:
+        """Returns the layer's rows `[T, hidden]`; its products are called after `name`."""
+        return self._gated(layer, rows, name) if isinstance(layer, GatedLayer) else self._post_norm(layer, rows, name)
 
-    def _post_norm(self, layer: Layer, rows: str) -> str:
+    def _post_norm(self, layer: Layer, rows: str, name: str) -> str:
         graph, products = self._graph, self._products
-        attended = self._attention.attend(layer.attention, products.operand(rows))
-        rows = layer_norm(graph, graph.node("Add", attended, rows), layer.attention_norm)
-        inner = products.product(products.operand(rows), layer.intermediate.weight)
-        inner = gelu(graph, inner, layer.intermediate.bias, self._activation)
-        output = products.linear(products.operand(inner, lowest=LOWEST[self._activation]), layer.output)
-        return layer_norm(graph, graph.node("Add", output, rows), layer.output_norm)
+        attended = self._attention.attend(layer.attention, Operand(rows), name)
+        rows = layer_norm(graph, graph.node("Add", attended, rows), layer.attention_norm, f"{name}.attention_norm")
+        inner = products.product(Operand(rows), layer.intermediate.weight, f"{name}.intermediate")
+        inner = self._activated(inner, layer.intermediate, name)
+        output = products.linear(Operand(inner, lowest=LOWEST[self._activation]), layer.output, f"{name}.output")
+        return layer_norm(graph, graph.node("Add", output, rows), layer.output_norm, f"{name}.output_norm")
 
-    def _gated(self, layer: GatedLayer, rows: str) -> str:
+    def _gated(self, layer: GatedLayer, rows: str, name: str) -> str:
         graph, products = self._graph, self._products
-        normalised = rows if layer.attention_norm is None else layer_norm(graph, rows, layer.attention_norm)
-        rows = graph.node("Add", self._attention.attend(layer.attention, products.operand(normalised)), rows)
-        operand = products.operand(layer_norm(graph, rows, layer.feed_forward_norm))
-        inner = products.product(operand, layer.intermediate.weight)
-        inner = gelu(graph, inner, layer.intermediate.bias, self._activation)
-        inner = graph.node("Mul", inner, products.linear(operand, layer.gate))
-        return graph.node("Add", products.linear(products.operand(inner), layer.output), rows)
+        normalised = rows
+        if layer.attention_norm is not None:
+            normalised = layer_norm(graph, rows, layer.attention_norm, f"{name}.attention_norm")
+        rows = graph.node("Add", self._attention.attend(layer.attention, Operand(normalised), name), rows)
+        operand = Operand(layer_norm(graph, rows, layer.feed_forward_norm, f"{name}.feed_forward_norm"))
+        inner = products.product(operand, layer.intermediate.weight, f"{name}.intermediate")
+        inner = self._activated(inner, layer.intermediate, name)
+        inner = graph.node("Mul", inner, products.linear(operand, layer.gate, f"{name}.gate"))
+        return graph.node("Add", products.linear(Operand(inner), layer.output, f"{name}.output"), rows)
+
+    def _activated(self, rows: str, intermediate: Linear, name: str) -> str:
+        return gelu(self._graph, rows, intermediate.bias, self._activation, f"{name}.intermediate.bias")

@@ -7,27 +7,28 @@ copy of the weights serves both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import onnx
 from onnx import TensorProto, numpy_helper
 from safetensors.numpy import save_file
 
+from server.encoding.native.weights import ARCHITECTURE, Architecture
+from server.encoding.packed import WEIGHTS_SUFFIX
 from server.encoding.tensors import read_header
 
-WEIGHTS_SUFFIX = ".safetensors"
 
-
-def save_packed(model: onnx.ModelProto, path: Path, *, metadata: Mapping[str, str]) -> Path:
-    """Writes `model` to `path` and its named weights beside it; returns the path of the weights.
+def save_packed(model: onnx.ModelProto, path: Path, architecture: Architecture | None) -> None:
+    """Writes `model` to `path` and its named weights beside it, with their `architecture` for the native encoder.
 
     Named weights are the constants whose name has a dot, as in `layers.0.qkv.weight`; the others are few and small,
     and stay in the graph. `model` is left without its weights.
     """
     weights = path.with_suffix(WEIGHTS_SUFFIX)
+    metadata = {} if architecture is None else {ARCHITECTURE: msgspec.json.encode(architecture).decode()}
     named = {tensor.name: tensor for tensor in model.graph.initializer if "." in tensor.name}
-    save_file({name: numpy_helper.to_array(tensor) for name, tensor in named.items()}, weights, dict(metadata))
+    save_file({name: numpy_helper.to_array(tensor) for name, tensor in named.items()}, weights, metadata)
     header = read_header(weights)
     for name, place in header.tensors.items():
         first, end = place.data_offsets
@@ -42,4 +43,3 @@ def save_packed(model: onnx.ModelProto, path: Path, *, metadata: Mapping[str, st
             entry = tensor.external_data.add()
             entry.key, entry.value = key, value
     path.write_bytes(model.SerializeToString())
-    return weights

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.encoding.manifest import Layout
-from server.encoding.packed import PackedEncoder
+from server.encoding.native.encoder import open_native
+from server.encoding.packed import WEIGHTS_SUFFIX, PackedEncoder
 from server.encoding.padded import PaddedEncoder
 
 
@@ -32,4 +33,6 @@ def open_encoder(path: Path, layout: Layout) -> Encoder:
     Raises:
         BundleError: It is no such graph.
     """
-    return PackedEncoder(path) if layout == "packed" else PaddedEncoder(path)
+    if layout == "padded":
+        return PaddedEncoder(path)
+    return open_native(path.with_suffix(WEIGHTS_SUFFIX)) or PackedEncoder(path)

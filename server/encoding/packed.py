@@ -18,6 +18,9 @@ from server.encoding.session import OUTPUT, open_session
 
 INPUTS = {"input_ids", "position_ids", "unpack", "pack", "lengths"}
 
+WEIGHTS_SUFFIX = ".safetensors"
+"""The graph's weights lie beside it under its own name with this suffix."""
+
 RUN_TOKENS = 128
 """Most tokens in a run, but at least one text."""
 

@@ -30,8 +30,8 @@ PANEL_COLUMNS = 32
 LOG2_E = np.float32(np.log2(np.e))
 """The library computes powers of two, not of e."""
 
-DISTANCE_BIAS = "distance_bias"
-"""Name of the bias of attention `[distances, heads]`, from the farthest key before a query to the farthest behind."""
+DISTANCE_BIAS = "attention.distance_bias"
+"""Name of the bias of attention `[heads, distances]`, from the farthest key before a query to the farthest behind."""
 
 POOLINGS = ("mean", "cls", "lasttoken")
 
@@ -39,7 +39,7 @@ GELU_COEFFICIENTS = {
     # x * sigmoid(x * (a + b x² + c x⁴)), fitted to x * Φ(x): largest error 2.6e-5.
     "gelu": (1.5950157548, 0.0740113036, -0.0007030353),
     # The tanh form is such a sigmoid: a = 2 √(2/π), b = 0.044715 a.
-    "gelu_tanh": (1.5957691216, 0.0713548163, 0.0),
+    "tanh-gelu": (1.5957691216, 0.0713548163, 0.0),
 }
 
 
@@ -49,7 +49,7 @@ class Architecture(msgspec.Struct, frozen=True, kw_only=True):
     heads: int
     layers: int
     epsilon: float
-    activation: Literal["gelu", "gelu_tanh"]
+    activation: Literal["gelu", "tanh-gelu"]
     pooling: Literal["mean", "cls", "lasttoken"]
     normalise: bool
 
@@ -134,9 +134,9 @@ class _Packer:
     def distance_bias(self) -> int:
         """Returns the address of the bias of distance 0, in a table padded to all lanes."""
         bias = self._tensors[DISTANCE_BIAS]
-        lanes = np.zeros((len(bias), MOST_HEADS), np.float32)
-        lanes[:, : bias.shape[1]] = LOG2_E * bias
-        return self.address(lanes) + len(bias) // 2 * lanes.strides[0]
+        lanes = np.zeros((bias.shape[1], MOST_HEADS), np.float32)
+        lanes[:, : len(bias)] = LOG2_E * bias.T
+        return self.address(lanes) + len(lanes) // 2 * lanes.strides[0]
 
     def query_key_value(self, layer: str, order: NDArray[np.int64], *, heads: int) -> Product:
         """Returns the product of queries, keys and values, with the heads as lanes.

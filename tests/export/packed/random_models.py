@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 import transformers
 from numpy.typing import NDArray
 
 from export.packed.architectures import read_weights
 from export.packed.graph import packed_graph
+from export.packed.native import native_architecture
+from export.packed.storage import save_packed
 from server.encoding.manifest import Pooling
 from server.encoding.packed import PackedEncoder
 
@@ -82,6 +83,9 @@ def reference(model: Any, pooling: Pooling) -> NDArray[np.float32]:
 def packed(
     model: Any, path: Path, *, pooling: Pooling = "mean", normalise: bool = False, quantize: bool = False
 ) -> PackedEncoder:
-    graph = packed_graph(read_weights(model), pooling=pooling, normalise=normalise, quantize=quantize)
-    onnx.save(graph, str(path))
+    """Builds a model's packed graph at `path`, with all that the native encoder needs, and opens it in ONNX Runtime."""
+    weights = read_weights(model)
+    graph = packed_graph(weights, pooling=pooling, normalise=normalise, quantize=lambda name: quantize)
+    architecture = native_architecture(weights, pooling=pooling, normalise=normalise) if quantize else None
+    save_packed(graph, path, architecture)
     return PackedEncoder(path)

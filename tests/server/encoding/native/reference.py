@@ -51,7 +51,7 @@ def random_tensors(
         floats(f"{name}.gain", width, centre=1.0)
         floats(f"{name}.bias", width)
     if distance_bias:
-        floats("distance_bias", 399, architecture.heads, size=1.0)
+        floats("attention.distance_bias", architecture.heads, 399, size=1.0)
     return tensors
 
 
@@ -64,11 +64,11 @@ def _text(architecture: Architecture, tensors: Tensors, text: Sequence[int]) -> 
     def norm(rows: NDArray[np.float64], name: str) -> NDArray[np.float64]:
         centred = rows - rows.mean(-1, keepdims=True)
         unit = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + architecture.epsilon)
-        return unit * tensors[f"{name}.gain"] + tensors[f"{name}.bias"]
+        return np.asarray(unit * tensors[f"{name}.gain"] + tensors[f"{name}.bias"])
 
     def product(rows: NDArray[np.float64], name: str, bias: str) -> NDArray[np.float64]:
         weight = tensors[f"{name}.weight"].astype(np.float64) * tensors[f"{name}.scale"]
-        return rows @ weight + tensors.get(bias, np.zeros(weight.shape[1]))
+        return np.asarray(rows @ weight + tensors.get(bias, np.zeros(weight.shape[1])))
 
     ids = np.array(text)
     words = tensors["embeddings.words.weight"][ids] * tensors["embeddings.words.scale"][ids].astype(np.float64)
@@ -82,7 +82,7 @@ def _text(architecture: Architecture, tensors: Tensors, text: Sequence[int]) -> 
         inside = _gelu(inside, architecture.activation)
         rows = norm(rows + product(inside, f"{layer}.output", f"{layer}.output.bias"), f"{layer}.output_norm")
     vector = {"mean": rows.mean(0), "cls": rows[0], "lasttoken": rows[-1]}[architecture.pooling]
-    return vector / np.linalg.norm(vector) if architecture.normalise else vector
+    return np.asarray(vector / np.linalg.norm(vector) if architecture.normalise else vector)
 
 
 def _attention(
@@ -93,10 +93,10 @@ def _attention(
     packed[:, :hidden] += tensors[f"{layer}.query.bias"]
     query, key, value = packed.reshape(length, 3, architecture.heads, -1).transpose(1, 2, 0, 3)
     scores = query @ key.transpose(0, 2, 1) / math.sqrt(query.shape[-1])
-    if "distance_bias" in tensors:
-        middle = len(tensors["distance_bias"]) // 2
+    if "attention.distance_bias" in tensors:
+        middle = tensors["attention.distance_bias"].shape[1] // 2
         distances = np.arange(length)[None, :] - np.arange(length)[:, None] + middle
-        scores = scores + tensors["distance_bias"][distances].transpose(2, 0, 1)
+        scores = scores + tensors["attention.distance_bias"][:, distances]
     shares = np.exp(scores - scores.max(-1, keepdims=True))
     shares /= shares.sum(-1, keepdims=True)
     heads = (shares @ value).transpose(1, 0, 2).reshape(length, hidden)

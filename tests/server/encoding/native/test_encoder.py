@@ -36,7 +36,7 @@ def native(architecture: Architecture = PLAIN, *, run_tokens: int = 168, **shape
         pytest.param({"heads": 16}, {}, id="as many heads as lanes"),
         pytest.param({"heads": 12}, {"hidden": 96, "inner": 384}, id="twelve heads"),
         pytest.param({"layers": 1}, {"embedding": 32}, id="projected embeddings"),
-        pytest.param({"activation": "gelu_tanh"}, {}, id="tanh gelu"),
+        pytest.param({"activation": "tanh-gelu"}, {}, id="tanh gelu"),
         pytest.param({"pooling": "cls", "normalise": False}, {}, id="cls"),
         pytest.param({"pooling": "lasttoken"}, {}, id="last token"),
         pytest.param({"heads": 2}, {"distance_bias": True}, id="bias by distance"),
@@ -62,7 +62,7 @@ def test_a_vector_is_the_same_to_the_last_bit_in_any_company(run_tokens: int, or
 def test_threads_do_not_disturb_each_other() -> None:
     encoder = native()
     expected = encoder.encode(TEXTS).tobytes()
-    wrong = []
+    wrong: list[int] = []
 
     def work() -> None:
         wrong.extend(1 for _ in range(20) if encoder.encode(TEXTS).tobytes() != expected)
@@ -77,7 +77,8 @@ def test_threads_do_not_disturb_each_other() -> None:
 
 def test_tokens_that_the_tables_do_not_hold_are_refused() -> None:
     encoder = native()
-    for texts in ([[90]], [[-1]], [[]], [[1], []], [[1] * 201]):
+    refused: list[list[list[int]]] = [[[90]], [[-1]], [[]], [[1], []], [[1] * 201]]
+    for texts in refused:
         with pytest.raises(ValueError, match=r"texts have 1 to 200 tokens|the model has 90 tokens"):
             encoder.encode(texts)
     assert encoder.encode([]).shape == (0, 64)

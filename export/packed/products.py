@@ -1,0 +1,137 @@
+"""Writes matrix products with constant weights, in fp32 or in per-token INT8.
+
+Per-token: each token (row) of the left operand has a scale and a zero point of its own,
+so that it does not depend on the other texts of the run; each output channel (column) of
+the weights has a scale, too. A row's bytes lie between its lowest and its largest value:
+most models have an outlier on one side, and a range around zero would spend half of its
+steps on nothing.
+
+A product has a name, as in `layers.0.qkv`; its constants are called after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from export.packed.builder import MICROSOFT, GraphBuilder
+from export.packed.weights import Array, Linear
+
+LEVELS = 255
+"""Steps between the lowest and the largest value of a row. Bytes are unsigned: a signed left operand falls off ONNX
+Runtime's fast path."""
+
+LEAST_RANGE = np.float32(1e-20)
+"""A row of equal values has a scale, too."""
+
+Choice = Callable[[str], bool]
+"""Whether the product (or table) of a name is quantized."""
+
+
+@dataclass
+class Operand:
+    """Rows `[T, inputs]` that are multiplied by one or more weights.
+
+    Attributes:
+        rows: The rows.
+        lowest: The lowest value that they can have, if it is known; else each row's own is used.
+        quantized: Their bytes, once a product has asked for them.
+    """
+
+    rows: str
+    lowest: float | None = None
+    quantized: QuantizedRows | None = None
+
+
+@dataclass(frozen=True)
+class QuantizedRows:
+    """Bytes `[T, inputs]` that stand for `scale * byte + lowest`, with one scale and lowest value `[T, 1]` a row."""
+
+    rows: str
+    scale: str
+    lowest: str
+
+
+class Products:
+    """Writes products; `quantize` says of each which form it takes."""
+
+    def __init__(self, graph: GraphBuilder, *, quantize: Choice) -> None:
+        self._graph = graph
+        self._quantize = quantize
+        self._shared: dict[str, str] = {}
+
+    def linear(self, operand: Operand, linear: Linear, name: str) -> str:
+        """Multiplies an operand by a weight and adds the bias, if there is one."""
+        product = self.product(operand, linear.weight, name)
+        if linear.bias is None:
+            return product
+        return self._graph.node("Add", product, self._graph.constant(linear.bias, f"{name}.bias"))
+
+    def product(self, operand: Operand, weight: Array, name: str) -> str:
+        """Multiplies an operand by a constant weight `[inputs, outputs]`."""
+        graph = self._graph
+        if not self._quantize(name):
+            return graph.node("MatMul", operand.rows, graph.constant(weight, f"{name}.weight"))
+        if operand.quantized is None:
+            operand.quantized = self._quantized(operand)
+        left = operand.quantized
+        quantized, scale = quantize_columns(weight)
+        product = graph.node(
+            "MatMulIntegerToFloat",
+            left.rows,
+            graph.constant(quantized, f"{name}.weight"),
+            self._one(),
+            graph.constant(scale, f"{name}.scale"),
+            self._zero(),
+            # One for each product: `session.x64quantprecision` rewrites it with the weight, and fails on a shared one.
+            graph.constant(np.array(0, np.int8)),
+            domain=MICROSOFT,
+        )
+        # What the lowest value of each row adds to each column.
+        sums = quantized.sum(axis=0, dtype=np.int64) * scale.astype(np.float64)
+        sums_row = graph.constant(sums.astype(np.float32)[None, :])
+        # Gemm: one pass over the result less than Mul and Add.
+        return graph.node("Gemm", left.lowest, sums_row, graph.node("Mul", product, left.scale))
+
+    def table(self, words: Array, ids: str, name: str) -> str:
+        """Looks rows up in a table of embeddings `[vocabulary, embedding]`, with one scale a row if it is INT8."""
+        graph = self._graph
+        if not self._quantize(name):
+            return graph.node("Gather", graph.constant(words, f"{name}.weight"), ids)
+        quantized, scale = quantize_columns(words.T)
+        rows = graph.node("Gather", graph.constant(quantized.T, f"{name}.weight"), ids)
+        scales = graph.node("Gather", graph.constant(scale[:, None], f"{name}.scale"), ids)
+        return graph.node("Mul", graph.node("Cast", rows, to=TensorProto.FLOAT), scales)
+
+    def _quantized(self, operand: Operand) -> QuantizedRows:
+        graph = self._graph
+        axis = graph.constant(np.array([1], np.int64))
+        largest = graph.node("ReduceMax", operand.rows, axis, keepdims=0)
+        if operand.lowest is None:
+            lowest = graph.node("ReduceMin", operand.rows, axis, keepdims=0)
+        else:
+            lowest = graph.constant(np.array(operand.lowest, np.float32))
+        span = graph.node("Max", graph.node("Sub", largest, lowest), graph.constant(np.array(LEAST_RANGE)))
+        scale = graph.node("Mul", span, graph.constant(np.array(1 / LEVELS, np.float32)))
+        zero = graph.node("Round", graph.node("Neg", graph.node("Div", lowest, scale)))
+        zero = graph.node("Clip", zero, graph.constant(np.float32(0)), graph.constant(np.float32(LEVELS)))
+        zero_points = graph.node("Cast", zero, to=TensorProto.UINT8)
+        rows = graph.node("QuantizeLinear", operand.rows, scale, zero_points, axis=0)
+        exact_lowest = graph.node("Neg", graph.node("Mul", zero, scale))
+        return QuantizedRows(rows, graph.node("Unsqueeze", scale, axis), graph.node("Unsqueeze", exact_lowest, axis))
+
+    def _one(self) -> str:
+        return self._shared.setdefault("one", self._graph.constant(np.array(1, np.float32)))
+
+    def _zero(self) -> str:
+        return self._shared.setdefault("zero", self._graph.constant(np.array(0, np.uint8)))
+
+
+def quantize_columns(weight: Array) -> tuple[NDArray[np.int8], Array]:
+    """Returns a weight `[inputs, outputs]` as signed bytes, and the scale `[outputs]` of each column."""
+    scale = np.maximum(np.abs(weight).max(axis=0), np.finfo(np.float32).tiny) / 127
+    return np.rint(weight / scale).astype(np.int8), scale.astype(np.float32)
