@@ -1,8 +1,6 @@
 """Retrieval quality of a bundle on labelled queries: `python -m export evaluate`.
 
-R@k is the share of queries with a relevant document among the first k hits, as in
-DPR (Karpukhin et al. 2020, top-k accuracy); MRR is the mean of one over the rank of
-the first. Documents are encoded and searched by the server's own code.
+Documents are encoded and searched by the server's own code.
 """
 
 from __future__ import annotations
@@ -15,29 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from export.labelled_queries import load_labelled_queries
+from export.quality.retrieval import DEPTHS, first_relevant_rank, mean_reciprocal_rank, recall_at
 from server.catalogue.catalogue import load_catalogue
 from server.cpus import usable_cpus
 from server.encoding.tokenizer import TextKind
 from server.loading import load
 
 log = logging.getLogger(__name__)
-
-DEPTHS = (1, 5, 10, 20)
-
-
-def first_relevant_rank(found: Sequence[str], relevant: Sequence[str]) -> int | None:
-    """Returns the rank, from 1, of the first relevant id among those found, or None."""
-    return next((rank for rank, id in enumerate(found, start=1) if id in relevant), None)
-
-
-def recall_at(ranks: Sequence[int | None], depth: int) -> float:
-    """Returns the share of queries whose first relevant document has at most rank `depth`."""
-    return sum(rank is not None and rank <= depth for rank in ranks) / len(ranks)
-
-
-def mean_reciprocal_rank(ranks: Sequence[int | None]) -> float:
-    """Returns the mean of one over the rank; a query without a relevant document counts 0."""
-    return sum(1 / rank for rank in ranks if rank) / len(ranks)
 
 
 def evaluate(*, bundle: Path, catalogue: Path, queries: Path) -> dict[str, list[int | None]]:

@@ -2,18 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from export.evaluate import evaluate, first_relevant_rank, format_table, mean_reciprocal_rank, recall_at
-
-RANKS = [1, 3, None, 20]
-
-
-def test_the_measures_by_hand() -> None:
-    assert [recall_at(RANKS, depth) for depth in (1, 2, 3, 19, 20)] == [0.25, 0.25, 0.5, 0.5, 0.75]
-    assert mean_reciprocal_rank(RANKS) == pytest.approx((1 + 1 / 3 + 1 / 20) / 4)
-    assert first_relevant_rank(["a", "b", "c"], ["c", "b"]) == 2
-    assert first_relevant_rank(["a"], ["z"]) is None
+from export.evaluate import evaluate, format_table
 
 
 def test_queries_are_searched_and_counted_by_language(tiny_bundle: Path, tmp_path: Path) -> None:

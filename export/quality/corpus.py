@@ -1,0 +1,123 @@
+"""What quality is measured on: documents, and queries with the documents that answer them.
+
+The project's own sample, or a directory in BEIR's layout (Thakur et al. 2021):
+`corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`) and
+`qrels/SPLIT.tsv` (query id, document id, score, under a heading).
+"""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from export.errors import ExportError
+from export.labelled_queries import LabelledQuery, load_labelled_queries
+from server.catalogue.catalogue import Catalogue, load_catalogue
+from server.catalogue.document import Document
+from server.catalogue.jsonl import read_jsonl
+
+SAMPLE = Path(__file__).parents[2] / "sample"
+
+SPLITS = ("test", "dev", "validation", "train")
+"""Which labels are taken if there are several and none was named."""
+
+MAX_QUERIES = 1000
+MAX_DOCUMENTS = 2000
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Documents and labelled queries; `name` tells people which, and how many of them were taken."""
+
+    name: str
+    catalogue: Catalogue
+    queries: list[LabelledQuery]
+
+
+def sample_corpus() -> Corpus:
+    """Returns the project's own documents and queries."""
+    catalogue = load_catalogue(SAMPLE / "catalogue.jsonl")
+    return Corpus("sample", catalogue, load_labelled_queries(SAMPLE / "queries.jsonl", catalogue))
+
+
+def read_beir(
+    directory: Path, *, split: str | None = None, max_queries: int = MAX_QUERIES, max_documents: int = MAX_DOCUMENTS
+) -> Corpus:
+    """Reads a directory in BEIR's layout.
+
+    Where there is more than asked for, a shuffle with a fixed seed decides what is taken; the documents that answer
+    the queries taken are always among them.
+
+    Raises:
+        ExportError: Something of it is missing, malformed or of no use.
+        CatalogueError: A line of a JSONL file is wrong; names file and line.
+    """
+    path, split = _qrels_path(directory, split)
+    texts = {query.id: query.text for _, query in read_jsonl(directory / "queries.jsonl", _Query)}
+    documents = {document.id: document for _, document in read_jsonl(directory / "corpus.jsonl", _Document)}
+    relevant: dict[str, list[str]] = {}
+    for number, query_id, document_id in _judgements(path):
+        if query_id not in texts:
+            raise ExportError(f"{path}:{number}: unknown query {query_id!r}")
+        if document_id not in documents:
+            raise ExportError(f"{path}:{number}: unknown document {document_id!r}")
+        relevant.setdefault(query_id, []).append(document_id)
+    usable = sorted(id for id in relevant if texts[id].strip())
+    if not usable:
+        raise ExportError(f"{path} has no query with a relevant document")
+    shuffle = random.Random(0)  # noqa: S311  a sample, not a secret
+    queries = shuffle.sample(usable, min(max_queries, len(usable)))
+    wanted = dict.fromkeys(id for query in queries for id in relevant[query])
+    others = [id for id in documents if id not in wanted]
+    more = shuffle.sample(others, min(max(0, max_documents - len(wanted)), len(others)))
+    taken = [document for id in (*wanted, *more) if (document := documents[id].as_document()) is not None]
+    name = f"{directory.name} ({split}: {len(queries)} of {len(usable)} queries, {len(taken)} of {len(documents)})"
+    labelled = [LabelledQuery(query=texts[id], language="all", relevant=relevant[id]) for id in queries]
+    return Corpus(name, Catalogue(taken), labelled)
+
+
+class _Query(msgspec.Struct, frozen=True):
+    id: str = msgspec.field(name="_id")
+    text: str
+
+
+class _Document(msgspec.Struct, frozen=True):
+    id: str = msgspec.field(name="_id")
+    title: str = ""
+    text: str = ""
+
+    def as_document(self) -> Document | None:
+        """Returns the document as a catalogue has it, or None if there is nothing to encode."""
+        title, text = self.title.strip(), self.text.strip()
+        return Document(id=self.id, title=title or {}, text=text or {}) if title or text else None
+
+
+def _qrels_path(directory: Path, split: str | None) -> tuple[Path, str]:
+    found = sorted(path.stem for path in (directory / "qrels").glob("*.tsv"))
+    if not found:
+        raise ExportError(f"{directory} is not in BEIR's layout: it has no qrels/*.tsv")
+    if split is None:
+        split = next((each for each in SPLITS if each in found), found[0])
+    if split not in found:
+        raise ExportError(f"{directory} has no qrels/{split}.tsv; there is {', '.join(found)}")
+    return directory / "qrels" / f"{split}.tsv", split
+
+
+def _judgements(path: Path) -> Iterator[tuple[int, str, str]]:
+    """Yields line number, query id and document id of each judgement above 0."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for number, row in enumerate(csv.reader(file, delimiter="\t"), start=1):
+                if number == 1 or not row:
+                    continue
+                if len(row) != 3 or not row[2].lstrip("-").isdigit():
+                    raise ExportError(f"{path}:{number}: expected query id, document id and a whole number, by tabs")
+                if int(row[2]) > 0:
+                    yield number, row[0], row[1]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExportError(f"{path} cannot be read: {error}") from None

@@ -1,0 +1,69 @@
+"""The thresholds that a bundle must reach to be written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any
+
+import msgspec
+
+from export.quality.closeness import Closeness
+from export.quality.invariance import Invariance
+from export.quality.retrieval import Retrieval
+
+
+class Quality(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured of a bundle beside its original."""
+
+    closeness: Closeness
+    invariance: Invariance
+    retrieval: Retrieval
+
+
+def _threshold(default: float, help: str, measured: Callable[[Quality], float], *, most: bool = False) -> Any:
+    return field(default=default, metadata={"help": help, "measured": measured, "most": most})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thresholds:
+    """What a bundle must reach; a field is the flag of its name. Not even NaN passes."""
+
+    min_cosine_mean: float = _threshold(
+        0.99, "mean cosine to the original's vectors", lambda quality: quality.closeness.cosine_mean
+    )
+    min_cosine_p1: float = _threshold(
+        0.98, "first percentile of the cosines", lambda quality: quality.closeness.cosine_p1
+    )
+    min_cosine_min: float = _threshold(0.96, "lowest cosine", lambda quality: quality.closeness.cosine_min)
+    min_top10_overlap: float = _threshold(
+        0.85,
+        "share of the original's first ten documents that the bundle has among its own",
+        lambda quality: quality.retrieval.top10_overlap,
+    )
+    max_recall_loss: float = _threshold(
+        0.02, "loss of R@1, R@5, R@10 or R@20", lambda quality: quality.retrieval.recall_loss, most=True
+    )
+    min_invariance: float = _threshold(
+        0.9999,
+        "lowest cosine of a text alone to the same text in a batch",
+        lambda quality: quality.invariance.worst_cosine,
+    )
+
+    def missed(self, quality: Quality) -> list[str]:
+        """Returns each threshold that was missed, with its figure."""
+        result = []
+        for each in fields(self):
+            measured, bound = each.metadata["measured"](quality), getattr(self, each.name)
+            if not (measured <= bound if each.metadata["most"] else measured >= bound):
+                result.append(f"--{each.name.replace('_', '-')} {bound:g}: {measured:g}")
+        return result
+
+
+def threshold_flags() -> list[tuple[str, float, str]]:
+    """Returns name, default and help of each threshold."""
+    return [
+        (each.name, each.default, ("most " if each.metadata["most"] else "least ") + each.metadata["help"])
+        for each in fields(Thresholds)
+        if each.default is not MISSING
+    ]

@@ -1,0 +1,46 @@
+"""Whether a text's vector depends on the texts that it is encoded with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from server.encoding.golden import cosines
+
+BATCH_TEXTS = (2, 3, 8, 16, 40, 128)
+"""Texts in a batch. Each size is gone through once, in an order of its own."""
+
+Text = TypeVar("Text")
+
+
+class Invariance(msgspec.Struct, frozen=True, kw_only=True):
+    """Each text alone against the same text in many batches.
+
+    `identical_share` is the share of (text, batch) pairs whose vector is the same to the last bit.
+    """
+
+    texts: int
+    worst_cosine: float
+    identical_share: float
+
+
+def invariance(encode: Callable[[Sequence[Text]], NDArray[np.float32]], texts: Sequence[Text]) -> Invariance:
+    """Encodes texts alone, and shuffled in batches of mixed sizes; `encode` gives `[N, dimension]`."""
+    alone = np.concatenate([encode([text]) for text in texts])
+    random = np.random.default_rng(0)
+    worst, identical = 1.0, []
+    for size in BATCH_TEXTS:
+        order = random.permutation(len(texts))
+        batches = [encode([texts[row] for row in order[start : start + size]]) for start in range(0, len(order), size)]
+        together = np.concatenate(batches)
+        same = (together.view(np.uint32) == alone[order].view(np.uint32)).all(axis=1)
+        identical.append(same.mean())
+        values = np.nan_to_num(cosines(together[~same], alone[order][~same]), nan=-1.0)
+        worst = min(worst, float(values.min(initial=1.0)))
+    return Invariance(
+        texts=len(texts), worst_cosine=round(worst, 7), identical_share=round(float(np.mean(identical)), 5)
+    )

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from export.errors import ExportError
+from export.quality.closeness import Closeness
+from export.quality.exclusion import find_exclusions, matching
+from export.quality.gate import Quality, Thresholds, threshold_flags
+from export.quality.invariance import Invariance
+from export.quality.retrieval import Retrieval
+
+GOOD = Quality(
+    closeness=Closeness(texts=9, cosine_mean=0.998, cosine_p1=0.995, cosine_min=0.99),
+    invariance=Invariance(texts=9, worst_cosine=1.0, identical_share=1.0),
+    retrieval=Retrieval(
+        corpus="c", documents=9, queries=9, top10_overlap=0.97, recall_fp32={1: 0.5, 5: 0.8}, recall={1: 0.52, 5: 0.79}
+    ),
+)
+NAMES = [f"layers.{layer}.{product}" for layer in range(6) for product in ("qkv", "output")]
+
+
+def test_a_good_bundle_misses_nothing() -> None:
+    assert Thresholds().missed(GOOD) == []
+    assert {name for name, _, _ in threshold_flags()} == set(vars(Thresholds()))
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "missed"),
+    [
+        (Thresholds(min_cosine_mean=0.999), ["--min-cosine-mean 0.999: 0.998"]),
+        (Thresholds(min_cosine_p1=0.999), ["--min-cosine-p1 0.999: 0.995"]),
+        (Thresholds(min_cosine_min=0.999), ["--min-cosine-min 0.999: 0.99"]),
+        (Thresholds(min_top10_overlap=0.98), ["--min-top10-overlap 0.98: 0.97"]),
+        (Thresholds(max_recall_loss=0.005), ["--max-recall-loss 0.005: 0.01"]),
+        (Thresholds(max_recall_loss=0.01, min_invariance=1.0), []),
+    ],
+)
+def test_every_threshold_can_be_missed(thresholds: Thresholds, missed: list[str]) -> None:
+    assert thresholds.missed(GOOD) == missed
+
+
+def test_what_is_not_a_number_passes_nothing() -> None:
+    nothing = msgspec.structs.replace(GOOD.closeness, cosine_mean=float("nan"))
+    assert Thresholds().missed(msgspec.structs.replace(GOOD, closeness=nothing)) == ["--min-cosine-mean 0.99: nan"]
+
+
+def test_patterns_name_products() -> None:
+    assert matching(["layers.1.*", "*.5.qkv"], NAMES) == ["layers.1.qkv", "layers.1.output", "layers.5.qkv"]
+    assert matching([], NAMES) == []
+    with pytest.raises(ExportError, match=r"--exclude layers.9.\*: no product has this name; there is layers.0.qkv, "):
+        matching(["layers.9.*"], NAMES)
+
+
+@given(hostile=st.sets(st.sampled_from(NAMES), min_size=1, max_size=4))
+def test_just_the_products_that_hurt_are_found(hostile: set[str]) -> None:
+    found = find_exclusions(
+        NAMES,
+        excluded=[],
+        score=lambda excluded: -float(len(hostile - set(excluded))),
+        passes=lambda excluded: hostile <= set(excluded),
+        progress=lambda step: None,
+    )
+    assert found is not None
+    assert set(found) == hostile
+
+
+def test_one_that_only_seems_to_help_is_taken_back() -> None:
+    def score(excluded: Collection[str]) -> float:
+        return {NAMES[3]: 3.0, NAMES[4]: 2.0}.get(list(excluded)[-1], 0.0)
+
+    steps: list[str] = []
+    found = find_exclusions(
+        NAMES, excluded=[], score=score, passes=lambda excluded: NAMES[4] in excluded, progress=steps.append
+    )
+    assert found == [NAMES[4]]
+    assert steps[-1] == f"{NAMES[3]} was not needed"
+
+
+def test_a_model_that_stays_bad_is_given_up() -> None:
+    tried: list[int] = []
+
+    def passes(excluded: Collection[str]) -> bool:
+        tried.append(len(excluded))
+        return False
+
+    assert (
+        find_exclusions(NAMES, excluded=["x"], score=lambda e: 0.0, passes=passes, progress=lambda step: None) is None
+    )
+    assert max(tried) == 1 + len(NAMES) // 3
