@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.errors import ExportError, library_errors
-from server.encoding.manifest import Pooling, Similarity
+from server.encoding.manifest import Pooling
 from server.encoding.tokenizer import TextKind
+from server.similarity import Similarity
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

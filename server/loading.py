@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,11 @@ from numpy.typing import NDArray
 from server.catalogue.catalogue import Catalogue
 from server.catalogue.document import Field, Part
 from server.encoding.bundle import Bundle
+from server.encoding.manifest import read_manifest
 from server.encoding.tokenizer import TextKind
 from server.errors import BundleError, CatalogueError, first_line
 from server.index.exact import ExactIndex
+from server.index.storage import DTYPE_OF, Storage, check_storage, to_storage
 
 log = logging.getLogger(__name__)
 
@@ -42,26 +45,33 @@ class LoadingCancelled(Exception):
     """Loading was told to end early."""
 
 
-def load(bundle: Path, catalogue: Catalogue, *, threads: int, cancelled: threading.Event) -> Loaded:
+def load(
+    bundle: Path, catalogue: Catalogue, *, threads: int, cancelled: threading.Event, storage: Storage = "f32"
+) -> Loaded:
     """Opens the bundle, checks it on this CPU, and encodes the catalogue with it.
 
     Raises:
         LoadingCancelled: `cancelled` was set.
         BundleError: The bundle cannot be served.
         CatalogueError: The model can read nothing of one of its texts.
+        SettingsError: The bundle's vectors cannot be kept in `storage`.
     """
+    similarity = read_manifest(bundle).similarity
+    check_storage(storage, similarity)
     log.info("opening the bundle %s", bundle)
     opened = Bundle(bundle)
     worst = opened.verify()
     log.info("model %s computes well on this CPU: worst cosine to fp32 %.4f", opened.manifest.name, worst)
-    vectors = encode_parts(opened, catalogue.parts, threads=threads, cancelled=cancelled)
-    return Loaded(opened, catalogue, ExactIndex(vectors, catalogue.owners))
+    vectors = encode_parts(opened, catalogue.parts, threads=threads, cancelled=cancelled, storage=storage)
+    index = ExactIndex(vectors, catalogue.owners, similarity=similarity, storage=storage)
+    log.info("the index keeps %d vectors as %s in %.1f MB", len(index), storage, index.vector_bytes / 1e6)
+    return Loaded(opened, catalogue, index)
 
 
 def encode_parts(
-    bundle: Bundle, parts: Sequence[Part], *, threads: int, cancelled: threading.Event
-) -> NDArray[np.float32]:
-    """Returns the vectors `[V, dimension]` of V parts of documents.
+    bundle: Bundle, parts: Sequence[Part], *, threads: int, cancelled: threading.Event, storage: Storage
+) -> NDArray[Any]:
+    """Returns the vectors `[V, dimension]` of V parts of documents, as they are kept.
 
     An example query is encoded as a query: that is what it is compared with.
 
@@ -84,11 +94,11 @@ def encode_parts(
 
     chunks = [parts[start : start + CHUNK_TEXTS] for start in range(0, len(parts), CHUNK_TEXTS)]
     started = reported = time.monotonic()
-    vectors = np.empty((len(parts), bundle.manifest.dimension), dtype=np.float32)
+    vectors = np.empty((len(parts), bundle.manifest.dimension), dtype=DTYPE_OF[storage])
     done = cut = 0
     with ThreadPoolExecutor(threads, thread_name_prefix="catalogue") as pool:
         for chunk, chunk_cut in pool.map(encode_chunk, chunks):
-            vectors[done : done + len(chunk)] = chunk
+            vectors[done : done + len(chunk)] = to_storage(chunk, storage)
             done += len(chunk)
             cut += chunk_cut
             if time.monotonic() - reported >= 1:

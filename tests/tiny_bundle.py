@@ -21,13 +21,13 @@ from server.encoding.manifest import (
     SCHEMA_VERSION,
     Manifest,
     Report,
-    Similarity,
     Source,
     file_digest,
 )
 from server.encoding.padded import PaddedEncoder
 from server.encoding.session import OUTPUT
 from server.encoding.tokenizer import TextKind, Tokenizer
+from server.similarity import Similarity
 
 ALPHABET = [chr(code) for code in (*range(0x21, 0x7F), *range(0xAC00, 0xD7A4))]
 GOLDEN = ["search", "찾아", "find it", "두 낱말"]

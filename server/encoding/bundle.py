@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from server.encoding.encoder import open_encoder
 from server.encoding.golden import GOLDEN_FILE, cosines, read_golden
-from server.encoding.manifest import Manifest, read_manifest
+from server.encoding.manifest import Manifest, check_files, read_manifest
 from server.encoding.tokenizer import TextKind, Tokenizer
 from server.errors import BundleError, first_line
 
@@ -29,6 +29,7 @@ class Bundle:
         """
         self.directory = directory
         self.manifest: Manifest = read_manifest(directory)
+        check_files(directory, self.manifest)
         for name in (MODEL_FILE, TOKENIZER_FILE, GOLDEN_FILE):
             if name not in self.manifest.files:
                 raise BundleError(f"{directory} has no {name}; export the model again")

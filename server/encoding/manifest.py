@@ -13,11 +13,11 @@ from typing import Literal
 import msgspec
 
 from server.errors import BundleError
+from server.similarity import Similarity
 
 SCHEMA_VERSION = 1
 MANIFEST_FILE = "manifest.json"
 
-Similarity = Literal["cosine", "dot"]
 Pooling = Literal["mean", "cls", "lasttoken", "other"]
 Layout = Literal["padded", "packed"]
 
@@ -76,10 +76,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """Reads the manifest of the bundle in `directory` and checks the files against it.
+    """Reads the manifest of the bundle in `directory`; fast, since it leaves the files alone.
 
     Raises:
-        BundleError: There is no bundle, or it is damaged, changed or of another schema.
+        BundleError: There is no bundle, or its manifest is damaged, changed or of another schema.
     """
     path = directory / MANIFEST_FILE
     if not path.is_file():
@@ -94,6 +94,13 @@ def read_manifest(directory: Path) -> Manifest:
         manifest = msgspec.json.decode(data, type=Manifest)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BundleError(f"{path} cannot be read: {error}; export the model again") from None
+    if manifest.computed_revision() != manifest.revision:
+        raise BundleError(f"{path} was changed after the export; export the model again")
+    return manifest
+
+
+def check_files(directory: Path, manifest: Manifest) -> None:
+    """Raises BundleError if a file of the bundle in `directory` is not the one that its manifest names."""
     for name, digest in manifest.files.items():
         try:
             intact = file_digest(directory / name) == digest
@@ -101,9 +108,6 @@ def read_manifest(directory: Path) -> Manifest:
             intact = False
         if not intact:
             raise BundleError(f"{directory / name} is missing or damaged; export the model again or copy it anew")
-    if manifest.computed_revision() != manifest.revision:
-        raise BundleError(f"{path} was changed after the export; export the model again")
-    return manifest
 
 
 def file_digest(path: Path) -> str:
