@@ -71,18 +71,23 @@ def _packed(
 ) -> Graphs:
     import onnx
 
-    from export.packed.architectures import UnknownArchitecture, read_weights
+    from export.packed.architectures import UnknownArchitecture, read_linear, read_weights
     from export.packed.graph import packed_graph
 
     if source.pooling == "other" or source.has_more_modules:
-        raise UnknownArchitecture("the packed layout knows only mean, cls and last-token pooling, and nothing behind")
+        raise UnknownArchitecture(
+            "the packed layout knows only mean, cls and last-token pooling, and one linear layer behind"
+        )
     weights = read_weights(source.transformer)
+    dense = None if source.dense is None else read_linear(source.dense)
     paths = {}
     for quantize in (False, True) if quantization == "per-token" else (False,):
         progress("building the packed graph in " + ("per-token INT8" if quantize else "fp32"))
         paths[quantize] = directory / ("int8.onnx" if quantize else "fp32.onnx")
         with library_errors(f"the packed graph of {source.name} cannot be built"):
-            graph = packed_graph(weights, pooling=source.pooling, normalise=source.normalise, quantize=quantize)
+            graph = packed_graph(
+                weights, pooling=source.pooling, dense=dense, normalise=source.normalise, quantize=quantize
+            )
             onnx.save(graph, str(paths[quantize]))
     name = "per-token-int8" if quantization == "per-token" else "none"
     return Graphs("packed", name, fp32=paths[False], served=paths[quantization == "per-token"])

@@ -32,6 +32,12 @@ def read_weights(model: Any) -> EncoderWeights:
     return _distilbert(model) if config.model_type == "distilbert" else _bert(model)
 
 
+def read_linear(module: Any) -> Linear:
+    """Reads a linear layer of torch in fp32; one without a bias gets a bias of zeros."""
+    weight = _array(module.weight).T
+    return Linear(weight, np.zeros(weight.shape[1], np.float32) if module.bias is None else _array(module.bias))
+
+
 def _bert(model: Any) -> EncoderWeights:
     """BERT and all that kept its names."""
     embeddings = model.embeddings

@@ -28,7 +28,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from export.packed.builder import MICROSOFT, GraphBuilder, Products, quantize_columns
-from export.packed.weights import EncoderWeights, Layer, Norm
+from export.packed.weights import EncoderWeights, Layer, Linear, Norm
 from server.encoding.manifest import Pooling
 from server.encoding.session import OUTPUT
 
@@ -36,12 +36,15 @@ GELU_LOWEST = -0.17
 """Below the lowest value of Gelu, -0.169971."""
 
 
-def packed_graph(weights: EncoderWeights, *, pooling: Pooling, normalise: bool, quantize: bool) -> onnx.ModelProto:
-    """Returns the graph of an encoder with pooling and normalisation inside.
+def packed_graph(
+    weights: EncoderWeights, *, pooling: Pooling, dense: Linear | None = None, normalise: bool, quantize: bool
+) -> onnx.ModelProto:
+    """Returns the graph of an encoder with pooling and all that is behind it inside.
 
     Args:
         weights: The encoder.
         pooling: `mean`, `cls` (the first token) or `lasttoken`.
+        dense: The linear layer behind the pooling, if there is one. It stays in fp32: it is small.
         normalise: Whether the vectors get unit length.
         quantize: Whether products and embedding tables are INT8.
     """
@@ -51,11 +54,14 @@ def packed_graph(weights: EncoderWeights, *, pooling: Pooling, normalise: bool, 
     for layer in weights.layers:
         rows = _layer(graph, products, layer, rows, heads=weights.heads)
     vectors = _pool(graph, rows, pooling)
+    if dense is not None:
+        vectors = graph.node("MatMul", vectors, graph.constant(dense.weight))
+        vectors = graph.node("Add", vectors, graph.constant(dense.bias))
     if normalise:
         length = graph.node("ReduceL2", vectors, graph.constant(np.array([1], np.int64)), keepdims=1)
         vectors = graph.node("Div", vectors, length)
     graph.node("Identity", vectors, output=OUTPUT)
-    dimension = weights.layers[-1].output.bias.shape[0]
+    dimension = (weights.layers[-1].output if dense is None else dense).bias.shape[0]
     return graph.model(
         [
             helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["T"]),

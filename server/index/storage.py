@@ -37,10 +37,12 @@ def to_storage(vectors: NDArray[np.float32], storage: Storage) -> NDArray[Any]:
     """Returns vectors `[N, dimension]` as they are kept. What is too large for f16 becomes its largest number."""
     if storage == "f32":
         return vectors
+    kept: NDArray[Any]
     if storage == "f16":
         largest = np.finfo(np.float16).max
-        kept: NDArray[Any] = np.clip(vectors, -largest, largest).astype(np.float16)
-        return kept
-    magnitudes = np.abs(vectors).max(axis=1, keepdims=True)
-    scale = I8_LARGEST / np.maximum(magnitudes, np.finfo(np.float32).tiny * I8_LARGEST)
-    return np.rint(vectors * scale).astype(np.int8)
+        kept = np.clip(vectors, -largest, largest).astype(np.float16)
+    else:
+        magnitudes = np.abs(vectors).max(axis=1, keepdims=True)
+        scale = I8_LARGEST / np.maximum(magnitudes, np.finfo(np.float32).tiny * I8_LARGEST)
+        kept = np.rint(vectors * scale).astype(np.int8)
+    return kept
