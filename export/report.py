@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from server.encoding.manifest import Manifest
+from server.encoding.manifest import Manifest, TowerManifest
+from server.encoding.tokenizer import TextKind
 
 
 def report_rows(manifest: Manifest) -> list[tuple[str, str]]:
@@ -10,12 +11,11 @@ def report_rows(manifest: Manifest) -> list[tuple[str, str]]:
     report = manifest.report
     served, fp32 = report.served_texts_per_second, report.fp32_texts_per_second
     return [
-        ("model", f"{manifest.name} ({manifest.source.model}, licence {manifest.source.licence or 'unknown'})"),
+        ("model", manifest.name),
         ("revision", manifest.revision),
-        ("vectors", f"{manifest.dimension} dimensions, {manifest.similarity}, {manifest.pooling} pooling"),
-        ("max tokens", str(manifest.max_tokens)),
+        ("vectors", f"{manifest.dimension} dimensions, {manifest.similarity}"),
         ("prefixes", f"query {manifest.query_prefix!r}, document {manifest.document_prefix!r}"),
-        ("quantization", f"{manifest.quantization}, {manifest.layout} layout"),
+        *((_tower_name(manifest, kind), _tower(tower)) for kind, tower in manifest.towers.items()),
         ("size", f"{report.served_bytes / 1e6:.1f} MB, fp32 {report.fp32_bytes / 1e6:.1f} MB"),
         (
             "cosine to fp32",
@@ -28,3 +28,13 @@ def report_rows(manifest: Manifest) -> list[tuple[str, str]]:
         ("measured on", report.cpu),
         ("versions", ", ".join(f"{name} {version}" for name, version in sorted(manifest.versions.items()))),
     ]
+
+
+def _tower_name(manifest: Manifest, kind: TextKind) -> str:
+    return f"{kind.value} tower" if len(manifest.towers) > 1 else "tower"
+
+
+def _tower(tower: TowerManifest) -> str:
+    source = f"{tower.source.model}, licence {tower.source.licence or 'unknown'}"
+    graph = f"{tower.quantization}, {tower.layout} layout, {tower.pooling} pooling, at most {tower.max_tokens} tokens"
+    return f"{source}; {graph}"

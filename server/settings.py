@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from server.errors import SettingsError
+from server.index.storage import STORAGES, Storage
 
 
 class Address(NamedTuple):
@@ -37,9 +38,18 @@ def parse_address(text: str) -> Address:
 
 def parse_switch(text: str) -> bool:
     """Parses `on` or `off`."""
-    if text not in ("on", "off"):
-        raise ValueError("expected on or off")
-    return text == "on"
+    return one_of(("on", "off"))(text) == "on"
+
+
+def one_of(choices: Sequence[str]) -> Callable[[str], str]:
+    """Returns a parser of one word out of several."""
+
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"expected {', '.join(choices[:-1])} or {choices[-1]}")
+        return text
+
+    return parse
 
 
 def whole_number(minimum: int, maximum: int = 2**31 - 1) -> Callable[[str], int]:
@@ -97,6 +107,12 @@ class Settings:
         "Most tokens that a worker takes from the queue at once (at least one text). "
         "More shares the index's work among more queries; fewer lets the first of them go sooner.",
         default="512",
+    )
+    index_storage: Storage = _setting(
+        one_of(STORAGES),
+        "How the index keeps vectors: f32, f16 for half the memory, or i8 for a quarter, which moves a cosine by some "
+        "thousandths. i8 is for bundles that compare by cosine.",
+        default="f32",
     )
     max_query_characters: int = _setting(
         whole_number(1),

@@ -14,58 +14,73 @@ import onnx
 import tokenizers
 from onnx import TensorProto, helper, numpy_helper
 
-from server.encoding.bundle import MODEL_FILE, TOKENIZER_FILE
 from server.encoding.golden import GOLDEN_FILE, GoldenText
 from server.encoding.manifest import (
     MANIFEST_FILE,
     SCHEMA_VERSION,
     Manifest,
     Report,
-    Similarity,
     Source,
+    TowerManifest,
     file_digest,
 )
 from server.encoding.padded import PaddedEncoder
 from server.encoding.session import OUTPUT
 from server.encoding.tokenizer import TextKind, Tokenizer
+from server.encoding.tower import MODEL_FILE, TOKENIZER_FILE
+from server.similarity import Similarity
 
 ALPHABET = [chr(code) for code in (*range(0x21, 0x7F), *range(0xAC00, 0xD7A4))]
 GOLDEN = ["search", "찾아", "find it", "두 낱말"]
 
 
 def make_bundle(
-    directory: Path, *, dimension: int = 32, max_tokens: int = 64, similarity: Similarity = "cosine", seed: int = 7
+    directory: Path,
+    *,
+    dimension: int = 32,
+    max_tokens: int = 64,
+    similarity: Similarity = "cosine",
+    seed: int = 7,
+    document_seed: int | None = None,
+    document_max_tokens: int = 64,
+    title_separator: str | None = None,
 ) -> Path:
-    """Writes a bundle whose tokens are characters; returns its directory."""
-    (directory / "query").mkdir(parents=True)
-    _write_tokenizer(directory / TOKENIZER_FILE)
-    _write_model(directory / MODEL_FILE, dimension=dimension, normalise=similarity == "cosine", seed=seed)
-    prefixes = dict.fromkeys(TextKind, "")
-    tokenizer = Tokenizer(directory / TOKENIZER_FILE, prefixes=prefixes, max_tokens=max_tokens)
-    tokens = tokenizer.tokenize([(text, TextKind.QUERY) for text in GOLDEN])
-    vectors = PaddedEncoder(directory / MODEL_FILE).encode([each.ids for each in tokens])
-    golden = [
-        GoldenText(text=text, kind=TextKind.QUERY, vector=vector.tolist())
-        for text, vector in zip(GOLDEN, vectors, strict=True)
-    ]
-    (directory / GOLDEN_FILE).write_bytes(msgspec.json.encode(golden))
+    """Writes a bundle whose tokens are characters; returns its directory.
+
+    A `document_seed` gives it a second tower, with other vectors for the same characters.
+    """
+
+    def tower(kind: TextKind, *, seed: int, max_tokens: int) -> TowerManifest:
+        (directory / kind.value).mkdir(parents=True)
+        _write_tokenizer(directory / kind.value / TOKENIZER_FILE)
+        path = directory / kind.value / MODEL_FILE
+        _write_model(path, dimension=dimension, normalise=similarity == "cosine", seed=seed)
+        return TowerManifest(
+            pooling="mean",
+            normalise=similarity == "cosine",
+            max_tokens=max_tokens,
+            layout="padded",
+            quantization="none",
+            source=Source(model=f"made in a test of {seed}", licence=None),
+        )
+
+    document = None
+    if document_seed is not None:
+        document = tower(TextKind.DOCUMENT, seed=document_seed, max_tokens=document_max_tokens)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         name="tiny",
         revision="",
         dimension=dimension,
         similarity=similarity,
-        pooling="mean",
-        normalise=similarity == "cosine",
         query_prefix="",
         document_prefix="",
-        max_tokens=max_tokens,
-        layout="padded",
-        quantization="none",
+        title_separator=title_separator,
+        query=tower(TextKind.QUERY, seed=seed, max_tokens=max_tokens),
+        document=document,
         golden_cosine_floor=0.99,
-        source=Source(model="made in a test", licence=None),
         versions={},
-        files={name: file_digest(directory / name) for name in (MODEL_FILE, TOKENIZER_FILE, GOLDEN_FILE)},
+        files={},
         report=Report(
             cpu="",
             sentences=0,
@@ -77,7 +92,9 @@ def make_bundle(
             served_texts_per_second=1,
         ),
     )
-    write_manifest(directory, manifest)
+    (directory / GOLDEN_FILE).write_bytes(msgspec.json.encode(_golden(directory, manifest)))
+    files = {str(path.relative_to(directory)): file_digest(path) for path in directory.rglob("*.*")}
+    write_manifest(directory, msgspec.structs.replace(manifest, files=files))
     return directory
 
 
@@ -85,6 +102,22 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
     """Writes a manifest with the revision that follows from it."""
     revised = msgspec.structs.replace(manifest, revision=manifest.computed_revision())
     (directory / MANIFEST_FILE).write_bytes(msgspec.json.encode(revised))
+
+
+def _golden(directory: Path, manifest: Manifest) -> list[GoldenText]:
+    golden = []
+    for kind in TextKind:
+        folder = directory / (kind if kind in manifest.towers else TextKind.QUERY).value
+        tokenizer = Tokenizer(
+            folder / TOKENIZER_FILE, prefixes=manifest.prefixes, max_tokens=manifest.tower(kind).max_tokens
+        )
+        tokens = tokenizer.tokenize([(text, kind) for text in GOLDEN])
+        vectors = PaddedEncoder(folder / MODEL_FILE).encode([each.ids for each in tokens])
+        golden += [
+            GoldenText(text=text, kind=kind, vector=vector.tolist())
+            for text, vector in zip(GOLDEN, vectors, strict=True)
+        ]
+    return golden
 
 
 def _write_tokenizer(path: Path) -> None:

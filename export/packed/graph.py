@@ -25,17 +25,20 @@ from export.packed.builder import GraphBuilder
 from export.packed.layer import LayerNodes
 from export.packed.norm import layer_norm
 from export.packed.products import Choice, Operand, Products
-from export.packed.weights import EncoderWeights, Stack
+from export.packed.weights import EncoderWeights, Linear, Stack
 from server.encoding.manifest import Pooling
 from server.encoding.session import OUTPUT
 
 
-def packed_graph(weights: EncoderWeights, *, pooling: Pooling, normalise: bool, quantize: Choice) -> onnx.ModelProto:
-    """Returns the graph of an encoder with pooling and normalisation inside.
+def packed_graph(
+    weights: EncoderWeights, *, pooling: Pooling, dense: Linear | None = None, normalise: bool, quantize: Choice
+) -> onnx.ModelProto:
+    """Returns the graph of an encoder with pooling and all that is behind it inside.
 
     Args:
         weights: The encoder.
         pooling: `mean`, `cls` (the first token) or `lasttoken`.
+        dense: The linear layer behind the pooling, if there is one. It stays in fp32: it is small.
         normalise: Whether the vectors get unit length.
         quantize: Whether the product of a name, or the table of words (`embeddings.words`), is INT8.
     """
@@ -49,11 +52,15 @@ def packed_graph(weights: EncoderWeights, *, pooling: Pooling, normalise: bool, 
     if weights.final_norm is not None:
         rows = layer_norm(graph, rows, weights.final_norm, "final_norm")
     vectors = _pool(graph, rows, pooling)
+    if dense is not None:
+        vectors = graph.node("MatMul", vectors, graph.constant(dense.weight))
+        if dense.bias is not None:
+            vectors = graph.node("Add", vectors, graph.constant(dense.bias))
     if normalise:
         length = graph.node("ReduceL2", vectors, graph.constant(np.array([1], np.int64)), keepdims=1)
         vectors = graph.node("Div", vectors, length)
     graph.node("Identity", vectors, output=OUTPUT)
-    dimension = weights.stacks[-1].layers[-1].output.weight.shape[1]
+    dimension = (weights.stacks[-1].layers[-1].output if dense is None else dense).weight.shape[1]
     return graph.model(
         [
             helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["T"]),

@@ -91,15 +91,14 @@ class Pipeline:
     def _tokenize(self, jobs: Sequence[Job]) -> list[Job]:
         """Tokenizes jobs; returns those that are short enough and refuses the others."""
         passed = []
-        for job, tokens in zip(
-            jobs, self._bundle.tokenizer.tokenize([(job.text, job.kind) for job in jobs]), strict=True
-        ):
+        for job, tokens in zip(jobs, self._bundle.tokenize([(job.text, job.kind) for job in jobs]), strict=True):
             job.tokens = tokens
             job.stopwatch.lap("tokenize")
             if not tokens.ids:
                 self._resolve([job], NoTokens())
-            elif tokens.whole_count > self._bundle.manifest.max_tokens and not job.truncate:
-                self._resolve([job], TooManyTokens(tokens.whole_count, self._bundle.manifest.max_tokens))
+            elif tokens.cut and not job.truncate:
+                max_tokens = self._bundle.manifest.tower(job.kind).max_tokens
+                self._resolve([job], TooManyTokens(tokens.whole_count, max_tokens))
             else:
                 passed.append(job)
         return passed
@@ -116,7 +115,7 @@ class Pipeline:
         for job in batch:
             job.batch_texts = len(batch)
             job.stopwatch.lap("queue")
-        vectors = self._bundle.encoder.encode([job.tokens.ids for job in batch if job.tokens])
+        vectors = self._bundle.encode([job.tokens for job in batch if job.tokens])
         for job, vector in zip(batch, vectors, strict=True):
             job.vector = vector
             job.stopwatch.lap("encode")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from server.catalogue.document import Document, Part, parts_of
+from server.catalogue.document import Document, Field, Part, parts_of
 from server.catalogue.jsonl import read_jsonl
 from server.errors import CatalogueError
 
@@ -30,6 +30,18 @@ class Catalogue:
             parts = parts_of(document)
             self.parts += parts
             self.owners += [position] * len(parts)
+
+    def encoded_text(self, position: int, title_separator: str | None) -> str:
+        """Returns what the vector of a part stands for.
+
+        That is the part itself; where there is a separator, a document's text stands behind its title: the one in the
+        text's language, or else the first.
+        """
+        part = self.parts[position]
+        if title_separator is None or part.field is not Field.TEXT:
+            return part.text
+        title = self.documents[self.owners[position]].title_in(part.language_code)
+        return f"{title}{title_separator}{part.text}" if title else part.text
 
 
 def load_catalogue(path: Path) -> Catalogue:

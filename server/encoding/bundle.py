@@ -1,21 +1,18 @@
-"""A bundle, opened: the manifest, the tokenizer and the encoder of one model."""
+"""A bundle, opened: the manifest and the towers of one model."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server.encoding.encoder import open_encoder
 from server.encoding.golden import GOLDEN_FILE, cosines, read_golden
-from server.encoding.manifest import Manifest, read_manifest
-from server.encoding.tokenizer import TextKind, Tokenizer
+from server.encoding.manifest import Manifest, check_files, read_manifest
+from server.encoding.tokenizer import TextKind, Tokens
+from server.encoding.tower import Tower
 from server.errors import BundleError, first_line
-
-MODEL_FILE = "query/model.onnx"
-TOKENIZER_FILE = "query/tokenizer.json"
 
 
 class Bundle:
@@ -29,20 +26,10 @@ class Bundle:
         """
         self.directory = directory
         self.manifest: Manifest = read_manifest(directory)
-        for name in (MODEL_FILE, TOKENIZER_FILE, GOLDEN_FILE):
-            if name not in self.manifest.files:
-                raise BundleError(f"{directory} has no {name}; export the model again")
-        self.tokenizer = Tokenizer(
-            directory / TOKENIZER_FILE,
-            prefixes={TextKind.QUERY: self.manifest.query_prefix, TextKind.DOCUMENT: self.manifest.document_prefix},
-            max_tokens=self.manifest.max_tokens,
-        )
-        self.encoder = open_encoder(directory / MODEL_FILE, self.manifest.layout)
-        if self.encoder.dimension != self.manifest.dimension:
-            raise BundleError(
-                f"{directory}: the model gives {self.encoder.dimension} dimensions, "
-                f"the manifest says {self.manifest.dimension}; export the model again"
-            )
+        check_files(directory, self.manifest)
+        if GOLDEN_FILE not in self.manifest.files:
+            raise BundleError(f"{directory} has no {GOLDEN_FILE}; export the model again")
+        self._towers = {kind: Tower(directory, self.manifest, kind) for kind in self.manifest.towers}
 
     def verify(self) -> float:
         """Encodes the golden texts on this CPU; returns the worst cosine to their fp32 vectors. Warms the model up.
@@ -66,6 +53,30 @@ class Bundle:
             )
         return worst
 
+    def tokenize(self, texts: Sequence[tuple[str, TextKind]]) -> list[Tokens]:
+        """Returns the tokens of each text, special tokens included, cut at the maximum of its tower."""
+        tokens: dict[int, Tokens] = {}
+        for tower, rows in self._rows_by_tower([kind for _, kind in texts]):
+            tokens |= zip(rows, tower.tokenizer.tokenize([texts[row] for row in rows]), strict=True)
+        return [tokens[row] for row in range(len(texts))]
+
+    def encode(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
+        """Returns the vectors `[N, dimension]` of N tokenized texts, each by the tower of its kind.
+
+        A text's vector does not depend on the texts that it is encoded with.
+        """
+        vectors = np.empty((len(tokens), self.manifest.dimension), dtype=np.float32)
+        for tower, rows in self._rows_by_tower([each.kind for each in tokens]):
+            vectors[rows] = tower.encoder.encode([tokens[row].ids for row in rows])
+        return vectors
+
     def encode_texts(self, texts: Sequence[tuple[str, TextKind]]) -> NDArray[np.float32]:
         """Returns the vectors `[N, dimension]` of N texts, cut where they are too long."""
-        return self.encoder.encode([tokens.ids for tokens in self.tokenizer.tokenize(texts)])
+        return self.encode(self.tokenize(texts))
+
+    def _rows_by_tower(self, kinds: Sequence[TextKind]) -> Iterator[tuple[Tower, list[int]]]:
+        """Yields each tower that is needed with the positions of its texts; one tower takes all at once."""
+        for made_for, tower in self._towers.items():
+            rows = [row for row, kind in enumerate(kinds) if len(self._towers) == 1 or kind is made_for]
+            if rows:
+                yield tower, rows

@@ -12,12 +12,13 @@ from typing import Literal
 
 import msgspec
 
+from server.encoding.tokenizer import TextKind
 from server.errors import BundleError
+from server.similarity import Similarity
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST_FILE = "manifest.json"
 
-Similarity = Literal["cosine", "dot"]
 Pooling = Literal["mean", "cls", "lasttoken", "other"]
 Layout = Literal["padded", "packed"]
 
@@ -42,12 +43,29 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     served_texts_per_second: float
 
 
+class TowerManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Describes one encoder of a bundle.
+
+    What the graph takes depends on `layout` (see `server.encoding.padded` and `packed`); it gives pooled vectors
+    float32 `[N, dimension]`, of unit length if `normalise`. `pooling`, `quantization` and `source` are told for
+    people.
+    """
+
+    pooling: Pooling
+    normalise: bool
+    max_tokens: int
+    layout: Layout
+    quantization: str
+    source: Source
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Describes a bundle; the server needs nothing else about the model.
 
-    `files` maps each file, relative to the bundle, to its SHA-256. What the graph takes depends on `layout` (see
-    `server.encoding.padded` and `packed`); it gives pooled vectors float32 `[N, dimension]`, of unit length if
-    `normalise`. `pooling` is told for people: the graph does it.
+    `query` is the tower that encodes queries, `document` the one that encodes documents, None if `query` does both.
+    Each has its files in the folder of its name. A prefix is put before every text of its kind. Where there is a
+    `title_separator`, a document's text is encoded behind its title and this. `files` maps each file, relative to the
+    bundle, to its SHA-256.
     """
 
     schema_version: int
@@ -55,31 +73,56 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     revision: str
     dimension: int
     similarity: Similarity
-    pooling: Pooling
-    normalise: bool
     query_prefix: str
     document_prefix: str
-    max_tokens: int
-    layout: Layout
-    quantization: str
+    title_separator: str | None
+    query: TowerManifest
+    document: TowerManifest | None
     golden_cosine_floor: float
-    source: Source
     versions: dict[str, str]
     files: dict[str, str]
     report: Report
 
+    @property
+    def prefixes(self) -> dict[TextKind, str]:
+        """What is put before a text, by its kind."""
+        return {TextKind.QUERY: self.query_prefix, TextKind.DOCUMENT: self.document_prefix}
+
+    @property
+    def towers(self) -> dict[TextKind, TowerManifest]:
+        """The towers that there are, by what they were made for."""
+        towers = {TextKind.QUERY: self.query, TextKind.DOCUMENT: self.document}
+        return {kind: tower for kind, tower in towers.items() if tower is not None}
+
+    @property
+    def quantization(self) -> str:
+        """How the weights of the towers are stored; both where they differ."""
+        return ", ".join(dict.fromkeys(tower.quantization for tower in self.towers.values()))
+
+    def tower(self, kind: TextKind) -> TowerManifest:
+        """Returns the tower that encodes texts of a kind."""
+        return self.towers.get(kind, self.query)
+
     def computed_revision(self) -> str:
         """Returns the revision that follows from the other fields."""
-        parts = [self.files, self.query_prefix, self.document_prefix, self.max_tokens, self.layout, self.similarity]
-        parts.append(self.golden_cosine_floor)
+        towers = [self.tower(kind) for kind in TextKind]
+        parts = [
+            self.files,
+            self.query_prefix,
+            self.document_prefix,
+            self.title_separator,
+            self.similarity,
+            self.golden_cosine_floor,
+            [(tower.max_tokens, tower.layout) for tower in towers],
+        ]
         return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:16]
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """Reads the manifest of the bundle in `directory` and checks the files against it.
+    """Reads the manifest of the bundle in `directory`; fast, since it leaves the files alone.
 
     Raises:
-        BundleError: There is no bundle, or it is damaged, changed or of another schema.
+        BundleError: There is no bundle, or its manifest is damaged, changed or of another schema.
     """
     path = directory / MANIFEST_FILE
     if not path.is_file():
@@ -94,6 +137,13 @@ def read_manifest(directory: Path) -> Manifest:
         manifest = msgspec.json.decode(data, type=Manifest)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BundleError(f"{path} cannot be read: {error}; export the model again") from None
+    if manifest.computed_revision() != manifest.revision:
+        raise BundleError(f"{path} was changed after the export; export the model again")
+    return manifest
+
+
+def check_files(directory: Path, manifest: Manifest) -> None:
+    """Raises BundleError if a file of the bundle in `directory` is not the one that its manifest names."""
     for name, digest in manifest.files.items():
         try:
             intact = file_digest(directory / name) == digest
@@ -101,9 +151,6 @@ def read_manifest(directory: Path) -> Manifest:
             intact = False
         if not intact:
             raise BundleError(f"{directory / name} is missing or damaged; export the model again or copy it anew")
-    if manifest.computed_revision() != manifest.revision:
-        raise BundleError(f"{path} was changed after the export; export the model again")
-    return manifest
 
 
 def file_digest(path: Path) -> str:

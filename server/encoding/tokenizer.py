@@ -21,10 +21,16 @@ class TextKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The tokens of one text: at most the model's maximum of `ids`, cut from `whole_count` of them."""
+    """The tokens of one text of a kind: at most the model's maximum of `ids`, cut from `whole_count` of them."""
 
+    kind: TextKind
     ids: list[int]
     whole_count: int
+
+    @property
+    def cut(self) -> bool:
+        """Whether the text is longer than the model can see."""
+        return self.whole_count > len(self.ids)
 
 
 class Tokenizer:
@@ -32,7 +38,7 @@ class Tokenizer:
 
     def __init__(self, path: Path, *, prefixes: dict[TextKind, str], max_tokens: int) -> None:
         self._prefixes = prefixes
-        self.max_tokens = max_tokens
+        self._max_tokens = max_tokens
         # Two copies, because to cut is a state of the tokenizer: special tokens at the end must survive the cut.
         self._whole = _load(path)
         self._whole.no_truncation()
@@ -43,12 +49,13 @@ class Tokenizer:
         """Returns the tokens of each text, special tokens included, cut at the model's maximum."""
         prefixed = [self._prefixes[kind] + text for text, kind in texts]
         result = []
-        for text, encoding in zip(prefixed, self._whole.encode_batch_fast(prefixed), strict=True):
+        encodings = self._whole.encode_batch_fast(prefixed)
+        for (_, kind), text, encoding in zip(texts, prefixed, encodings, strict=True):
             ids = encoding.ids
             count = len(ids)
-            if count > self.max_tokens:
+            if count > self._max_tokens:
                 ids = self._cutting.encode(text).ids
-            result.append(Tokens(ids, count))
+            result.append(Tokens(kind, ids, count))
         return result
 
 

@@ -9,16 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import usearch.index
 from numpy.typing import NDArray
 from usearch.compiled import MetricKind
 
+from server.index.storage import Storage, to_storage
+from server.similarity import Similarity
+
+METRIC_OF: dict[Similarity, MetricKind] = {"cosine": MetricKind.Cos, "dot": MetricKind.IP}
+"""USearch's distances; both are one minus the score."""
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A document found: its position, the position of its best part, and that part's inner product."""
+    """A document found: its position, the position of its best part, and that part's similarity to the query."""
 
     document: int
     part: int
@@ -28,14 +35,30 @@ class Match:
 class ExactIndex:
     """Immutable, and safe to search from many threads at once."""
 
-    def __init__(self, vectors: NDArray[np.float32], owners: Sequence[int]) -> None:
-        """Takes the vectors `[V, dimension]` and for each the position of its document."""
+    def __init__(
+        self, vectors: NDArray[Any], owners: Sequence[int], *, similarity: Similarity, storage: Storage = "f32"
+    ) -> None:
+        """Takes the vectors `[V, dimension]` and for each the position of its document.
+
+        Args:
+            vectors: The vectors, as `to_storage` returns them. They are not copied.
+            owners: For each vector the position of its document.
+            similarity: How they are compared with a query.
+            storage: How they are kept. Queries are rounded alike.
+        """
         self._vectors = np.ascontiguousarray(vectors)
+        self._metric = METRIC_OF[similarity]
+        self._storage: Storage = storage
         self._owners = list(owners)
         self._document_count = len(set(self._owners))
 
     def __len__(self) -> int:
         return len(self._owners)
+
+    @property
+    def vector_bytes(self) -> int:
+        """Bytes that the vectors take."""
+        return self._vectors.nbytes
 
     def search(self, queries: NDArray[np.float32], limits: Sequence[int]) -> list[list[Match]]:
         """Returns for each of the queries `[N, dimension]` its `limits[n]` best documents, best first.
@@ -60,7 +83,8 @@ class ExactIndex:
 
     def _nearest(self, queries: NDArray[np.float32], count: int) -> list[list[tuple[float, int]]]:
         """Returns for each query its `count` nearest vectors as (distance, position), nearest first."""
-        found = usearch.index.search(self._vectors, queries, count, MetricKind.IP, exact=True, threads=1)
+        kept = to_storage(queries, self._storage)
+        found = usearch.index.search(self._vectors, kept, count, self._metric, exact=True, threads=1)
         # A single query comes back without the dimension of the batch.
         distances, keys = np.atleast_2d(found.distances), np.atleast_2d(found.keys)
         return [sorted(zip(*pair, strict=True)) for pair in zip(distances.tolist(), keys.tolist(), strict=True)]

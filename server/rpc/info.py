@@ -15,6 +15,7 @@ from chaja.v1 import (
     Similarity,
 )
 from chaja.v1 import Limits as LimitsMessage
+from server.encoding.tokenizer import TextKind
 from server.engine import EngineSlot
 from server.rpc.limits import Limits
 
@@ -32,6 +33,7 @@ class InfoServicer(InfoServiceServicer):
         """Describes the server."""
         engine = self._slot.engine
         manifest, limits = engine.manifest, self._limits
+        max_tokens = {kind: manifest.tower(kind).max_tokens for kind in TextKind}
         return GetServerInfoResponse(
             server_version=__version__,
             model=Model(
@@ -39,8 +41,9 @@ class InfoServicer(InfoServiceServicer):
                 revision=manifest.revision,
                 dimension=manifest.dimension,
                 similarity=SIMILARITY_OF[manifest.similarity],
-                max_tokens=manifest.max_tokens,
+                max_tokens=max_tokens[TextKind.QUERY],
                 quantization=manifest.quantization,
+                max_document_tokens=max_tokens[TextKind.DOCUMENT],
             ),
             catalogue=Catalogue(
                 document_count=len(engine.catalogue.documents),
@@ -49,7 +52,7 @@ class InfoServicer(InfoServiceServicer):
             ),
             limits=LimitsMessage(
                 max_query_characters=limits.max_query_characters,
-                max_query_tokens=manifest.max_tokens,
+                max_query_tokens=max_tokens[TextKind.QUERY],
                 max_limit=limits.max_limit,
                 max_batch_queries=limits.max_batch_queries,
                 max_encode_texts=limits.max_encode_texts,

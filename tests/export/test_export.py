@@ -40,9 +40,9 @@ def assert_one_line(run: subprocess.CompletedProcess[str], message: str, *, code
 
 def test_the_default_model_comes_out_of_its_package(default_bundle: Path) -> None:
     manifest = read_manifest(default_bundle)
-    assert (manifest.name, manifest.dimension, manifest.max_tokens) == ("all-MiniLM-L6-v2", 384, 256)
-    assert (manifest.similarity, manifest.pooling, manifest.normalise) == ("cosine", "mean", True)
-    assert manifest.source.licence == "apache-2.0"
+    assert (manifest.name, manifest.dimension, manifest.query.max_tokens) == ("all-MiniLM-L6-v2", 384, 256)
+    assert (manifest.similarity, manifest.query.pooling, manifest.query.normalise) == ("cosine", "mean", True)
+    assert manifest.query.source.licence == "apache-2.0"
     report = manifest.report
     assert report.cosine_mean > 0.98
     assert report.cosine_min > 0.96
@@ -70,9 +70,9 @@ def test_a_plain_transformers_directory_gets_mean_pooling(tmp_path: Path) -> Non
     assert run.returncode == 0, run.stderr
     assert "Warning" not in run.stderr
     manifest = read_manifest(tmp_path / "bundle")
-    assert (manifest.name, manifest.source.model) == ("small", "plain")
-    assert (manifest.pooling, manifest.query_prefix, manifest.max_tokens) == ("mean", "q ", 40)
-    assert (manifest.layout, manifest.quantization) == ("packed", "per-token-int8")
+    assert (manifest.name, manifest.query.source.model) == ("small", "plain")
+    assert (manifest.query.pooling, manifest.query_prefix, manifest.query.max_tokens) == ("mean", "q ", 40)
+    assert (manifest.query.layout, manifest.query.quantization) == ("packed", "per-token-int8")
     source = SourceModel(str(model), query_prefix="q ")
     closeness = cosines(Bundle(tmp_path / "bundle").encode_texts(TEXTS), source.encode(TEXTS))
     assert closeness.min() > 0.98
@@ -84,7 +84,7 @@ def test_positions_of_roberta_start_behind_the_padding_id(tmp_path: Path) -> Non
     run = export("--model", str(plain_roberta(tmp_path / "plain")), "--out", str(tmp_path / "bundle"))
     assert run.returncode == 0, run.stderr
     bundle = Bundle(tmp_path / "bundle")
-    assert bundle.manifest.max_tokens == 40
+    assert bundle.manifest.query.max_tokens == 40
     assert bundle.encode_texts([("a " * 99, TextKind.QUERY)]).shape == (1, 32)
 
 
@@ -102,7 +102,7 @@ def test_the_quantization_can_be_chosen(tmp_path: Path, quantization: str, layou
     run = export("--model", str(model), "--out", str(tmp_path / "bundle"), "--quantization", quantization)
     assert run.returncode == 0, run.stderr
     manifest = read_manifest(tmp_path / "bundle")
-    assert (manifest.layout, manifest.quantization) == (layout, told)
+    assert (manifest.query.layout, manifest.query.quantization) == (layout, told)
     assert manifest.report.cosine_min > (0.99999 if quantization == "none" else 0.98)
 
 
@@ -114,7 +114,7 @@ def test_an_architecture_that_the_packed_layout_does_not_know_is_exported_by_opt
     assert run.returncode == 0, run.stderr
     assert "the packed layout does not know convbert: going on with optimum's padded layout" in run.stderr
     manifest = read_manifest(tmp_path / "bundle")
-    assert (manifest.layout, manifest.quantization) == ("padded", f"dynamic-int8/{default_preset()}")
+    assert (manifest.query.layout, manifest.query.quantization) == ("padded", f"dynamic-int8/{default_preset()}")
 
 
 @pytest.mark.parametrize(("kind", "max_tokens"), [("camembert", 40), ("mpnet", 40), ("albert", 42), ("modernbert", 42)])
@@ -151,7 +151,7 @@ def test_a_dot_product_model_with_prompts_keeps_them_and_its_lengths(tmp_path: P
     run = export("--model", str(model), "--out", str(tmp_path / "bundle"))
     assert run.returncode == 0, run.stderr
     manifest = read_manifest(tmp_path / "bundle")
-    assert (manifest.similarity, manifest.pooling, manifest.normalise) == ("dot", "cls", False)
+    assert (manifest.similarity, manifest.query.pooling, manifest.query.normalise) == ("dot", "cls", False)
     assert (manifest.query_prefix, manifest.document_prefix) == ("query: ", "passage: ")
     lengths = np.linalg.norm(Bundle(tmp_path / "bundle").encode_texts(TEXTS), axis=1)
     assert (abs(lengths - 1) > 0.01).all()

@@ -48,6 +48,7 @@ def test_every_setting_can_be_given_by_flag_and_by_environment() -> None:
         ([*REQUIRED, "--drain-seconds", "-1"], "--drain-seconds: expected a number of seconds"),
         ([*REQUIRED, "--drain-seconds", "nan"], "--drain-seconds: expected a number of seconds"),
         ([*REQUIRED, "--reflection", "yes"], "--reflection: expected on or off"),
+        ([*REQUIRED, "--index-storage", "f64"], "--index-storage: expected f32, f16 or i8; it is 'f64'"),
         ([*REQUIRED, "--no-such-flag"], "unrecognized arguments: --no-such-flag"),
     ],
 )

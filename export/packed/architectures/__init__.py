@@ -8,11 +8,12 @@ from typing import Any
 from export.packed.architectures.albert import albert
 from export.packed.architectures.bert import bert, distilbert
 from export.packed.architectures.modernbert import modernbert
+from export.packed.architectures.modules import linear as read_linear
 from export.packed.architectures.mpnet import mpnet
 from export.packed.architectures.unknown import UnknownArchitecture
 from export.packed.weights import Activation, EncoderWeights
 
-__all__ = ["UnknownArchitecture", "read_weights"]
+__all__ = ["UnknownArchitecture", "read_linear", "read_weights"]
 
 FAMILIES: dict[str, Callable[[Any, Activation], EncoderWeights]] = {
     "albert": albert,

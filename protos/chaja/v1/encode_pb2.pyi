@@ -58,7 +58,8 @@ class EncodeRequest(_message.Message):
     prefix, or a tower of its own). Unset means `TEXT_KIND_QUERY`.
     """
     truncate: _builtins.bool
-    """Cuts texts of more than `Model.max_tokens` tokens at that length. When
+    """Cuts texts of more tokens than the model sees (`Model.max_tokens` of a
+    query, `Model.max_document_tokens` of a document) at that length. When
     unset, such a text makes the call fail with INVALID_ARGUMENT.
     """
     @_builtins.property
@@ -108,8 +109,8 @@ class EncodeResponse(_message.Message):
     @_builtins.property
     def token_counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """For each text the number of its tokens before any cut, the model's prefix
-        and special tokens included. A text was cut if this is above
-        `Model.max_tokens`.
+        and special tokens included. A text was cut if this is more than the model
+        sees.
         """
 
     @_builtins.property

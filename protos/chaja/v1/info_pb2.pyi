@@ -134,6 +134,7 @@ class Model(_message.Message):
     SIMILARITY_FIELD_NUMBER: _builtins.int
     MAX_TOKENS_FIELD_NUMBER: _builtins.int
     QUANTIZATION_FIELD_NUMBER: _builtins.int
+    MAX_DOCUMENT_TOKENS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the model, as in `all-MiniLM-L6-v2`."""
     revision: _builtins.str
@@ -145,11 +146,15 @@ class Model(_message.Message):
     similarity: Global___Similarity.ValueType
     """How vectors are compared."""
     max_tokens: _builtins.int
-    """Most tokens of a text that the model sees, prefix and special tokens
+    """Most tokens of a query that the model sees, prefix and special tokens
     included.
     """
     quantization: _builtins.str
     """How the weights are stored, as in `per-token-int8`."""
+    max_document_tokens: _builtins.int
+    """Most tokens of a document's text that the model sees. It differs from
+    `max_tokens` only where documents have an encoder of their own.
+    """
     def __init__(
         self,
         *,
@@ -159,10 +164,11 @@ class Model(_message.Message):
         similarity: Global___Similarity.ValueType = ...,
         max_tokens: _builtins.int = ...,
         quantization: _builtins.str = ...,
+        max_document_tokens: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimension", b"dimension", "max_tokens", b"max_tokens", "name", b"name", "quantization", b"quantization", "revision", b"revision", "similarity", b"similarity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimension", b"dimension", "max_document_tokens", b"max_document_tokens", "max_tokens", b"max_tokens", "name", b"name", "quantization", b"quantization", "revision", b"revision", "similarity", b"similarity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,7 +25,7 @@ def bundle(tiny_bundle: Path) -> Bundle:
 @pytest.fixture
 async def pipeline(bundle: Bundle) -> AsyncIterator[Pipeline]:
     vectors = bundle.encode_texts([(text, TextKind.DOCUMENT) for text in TEXTS])
-    index = ExactIndex(vectors, range(len(TEXTS)))
+    index = ExactIndex(vectors, range(len(TEXTS)), similarity="cosine")
     pipeline = Pipeline(bundle, index, threads=2, max_batch_tokens=64, metrics=Metrics([]))
     yield pipeline
     await asyncio.to_thread(pipeline.close)
@@ -95,7 +95,9 @@ async def test_a_caller_that_gives_up_leaves_the_others_alone(pipeline: Pipeline
 
 async def test_a_large_call_does_not_stand_in_front_of_the_others(bundle: Bundle) -> None:
     vectors = bundle.encode_texts([("a", TextKind.DOCUMENT)])
-    pipeline = Pipeline(bundle, ExactIndex(vectors, [0]), threads=1, max_batch_tokens=64, metrics=Metrics([]))
+    pipeline = Pipeline(
+        bundle, ExactIndex(vectors, [0], similarity="cosine"), threads=1, max_batch_tokens=64, metrics=Metrics([])
+    )
     jobs = [make_job("x" * 60) for _ in range(40 * SLICE_TEXTS)]
     large = asyncio.create_task(pipeline.run(jobs))
     await asyncio.sleep(0)
@@ -112,7 +114,9 @@ async def test_a_text_of_which_nothing_is_left_is_refused(pipeline: Pipeline) ->
 
 async def test_close_finishes_what_was_handed_over(bundle: Bundle) -> None:
     vectors = bundle.encode_texts([("a", TextKind.DOCUMENT)])
-    pipeline = Pipeline(bundle, ExactIndex(vectors, [0]), threads=1, max_batch_tokens=64, metrics=Metrics([]))
+    pipeline = Pipeline(
+        bundle, ExactIndex(vectors, [0], similarity="cosine"), threads=1, max_batch_tokens=64, metrics=Metrics([])
+    )
     running = asyncio.create_task(pipeline.run([make_job(text) for text in TEXTS * 6]))
     larger = asyncio.create_task(pipeline.run([make_job(text) for text in TEXTS * 20]))
     await asyncio.sleep(0)

@@ -10,7 +10,7 @@ from server.encoding.tokenizer import TextKind, Tokens
 
 def make_job(loop: asyncio.AbstractEventLoop, token_count: int) -> Job:
     job = Job(text="", kind=TextKind.QUERY, limit=None, truncate=False, done=loop.create_future())
-    job.tokens = Tokens([0] * token_count, token_count)
+    job.tokens = Tokens(TextKind.QUERY, [0] * token_count, token_count)
     return job
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from server.catalogue.catalogue import load_catalogue
+from server.catalogue.catalogue import Catalogue, load_catalogue
 from server.catalogue.document import Document, Field, Part
 from server.errors import CatalogueError
 
@@ -44,6 +44,20 @@ def test_a_title_comes_in_the_language_asked_for_or_the_first() -> None:
     assert [both.title_in(code) for code in ("en", "ko", "fr", "")] == ["A", "가", "가", "가"]
     assert Document(id="a", title="A").title_in("ko") == "A"
     assert Document(id="a", text="no title").title_in("ko") == ""
+
+
+def test_a_text_is_encoded_behind_the_title_in_its_language_or_the_first() -> None:
+    title = {"ko": "가", "en": "A"}
+    documents = [
+        Document(id="both", title=title, text={"en": "text", "fr": "texte"}, examples=["example"]),
+        Document(id="plain", title="A", text="text"),
+        Document(id="no title", text="text"),
+    ]
+    catalogue = Catalogue(documents)
+    texts = [catalogue.encoded_text(position, " | ") for position in range(len(catalogue.parts))]
+    assert texts == ["가", "A", "A | text", "가 | texte", "example", "A", "A | text", "text"]
+    alone = [catalogue.encoded_text(position, None) for position in range(len(catalogue.parts))]
+    assert alone == [part.text for part in catalogue.parts]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from server.encoding.bundle import Bundle
 from server.encoding.golden import cosines
-from server.encoding.manifest import Manifest, file_digest, read_manifest
+from server.encoding.manifest import file_digest, read_manifest
 from server.encoding.tokenizer import TextKind
 from server.errors import BundleError
 from tests.tiny_bundle import make_bundle, write_manifest
@@ -52,7 +52,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no manifest": (lambda d: (d / "manifest.json").unlink(), "is not a bundle: it has no manifest.json"),
     "broken manifest": (lambda d: (d / "manifest.json").write_text("{"), "cannot be read: Input data was truncated"),
     "foreign manifest": (lambda d: (d / "manifest.json").write_text('{"name": "x"}'), "field `schema_version`"),
-    "later schema": (lambda d: change_manifest(d, schema_version=2), "schema version 2, this server reads 1"),
+    "earlier schema": (lambda d: change_manifest(d, schema_version=1), "schema version 1, this server reads 2"),
     "unknown field": (lambda d: change_manifest(d, surprise=1), "unknown field `surprise`"),
     "changed manifest": (lambda d: change_manifest(d, query_prefix="q: "), "was changed after the export"),
     "missing model": (lambda d: (d / "query/model.onnx").unlink(), "query/model.onnx is missing or damaged"),
@@ -87,9 +87,19 @@ def test_a_damaged_or_foreign_bundle_is_refused_with_what_to_do(copy: Path, dama
 
 def test_the_revision_follows_every_field_that_a_vector_depends_on(copy: Path) -> None:
     manifest = read_manifest(copy)
-    changes: list[dict[str, Any]] = [{"query_prefix": "q"}, {"document_prefix": "d"}, {"max_tokens": 7}, {"files": {}}]
-    for change in changes:
-        assert msgspec.structs.replace(manifest, **change).computed_revision() != manifest.revision
+    shorter = msgspec.structs.replace(manifest.query, max_tokens=7)
+    changes: list[dict[str, Any]] = [
+        {"query_prefix": "q"},
+        {"document_prefix": "d"},
+        {"title_separator": " "},
+        {"similarity": "dot"},
+        {"query": shorter},
+        {"document": shorter},
+        {"query": msgspec.structs.replace(manifest.query, layout="packed")},
+        {"files": {}},
+    ]
+    revisions = {msgspec.structs.replace(manifest, **change).computed_revision() for change in changes}
+    assert len(revisions - {manifest.revision}) == len(changes)
     assert msgspec.structs.replace(manifest, name="renamed").computed_revision() == manifest.revision
 
 
@@ -108,7 +118,7 @@ def flip_byte(path: Path) -> None:
 def replace(directory: Path, name: str, data: bytes) -> None:
     """Replaces a file and makes the manifest agree: a bundle that somebody put together by hand."""
     (directory / name).write_bytes(data)
-    manifest = read_manifest_unchecked(directory)
+    manifest = read_manifest(directory)
     files = manifest.files | {name: file_digest(directory / name)}
     write_manifest(directory, msgspec.structs.replace(manifest, files=files))
 
@@ -116,7 +126,3 @@ def replace(directory: Path, name: str, data: bytes) -> None:
 def swap_model(directory: Path, **options: Any) -> None:
     other = make_bundle(directory.parent / "other", **options)
     replace(directory, "query/model.onnx", (other / "query/model.onnx").read_bytes())
-
-
-def read_manifest_unchecked(directory: Path) -> Manifest:
-    return msgspec.json.decode((directory / "manifest.json").read_bytes(), type=Manifest)
