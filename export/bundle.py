@@ -1,27 +1,36 @@
-"""Writes a bundle: all of it or nothing."""
+"""Writes a bundle: all of it or nothing, and only if it is good enough."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
-from export.cpu import Preset
-from export.graphs import Graphs, Quantization, build_graphs
-from export.measure import measure
+from export.candidate import Candidate, open_tokenizers
+from export.cpu import cpu_name
+from export.errors import ExportError
+from export.graphs import Graphs, Recipe, open_graphs
 from export.model_card import model_card
+from export.quality.comparison import Comparison
+from export.quality.corpus import Corpus
+from export.quality.exclusion import find_exclusions, matching
+from export.quality.gate import Quality, Thresholds
+from export.report import Report
 from export.sentences import GOLDEN_TEXTS
 from export.source import SourceModel
+from export.speed import texts_per_second
 from export.staging import CARD_FILE, staged
 from export.towers import SourceTowers
 from server.encoding.bundle import Bundle
-from server.encoding.golden import GOLDEN_FILE, GoldenText
+from server.encoding.golden import GOLDEN_FILE, GoldenText, cosines
 from server.encoding.manifest import MANIFEST_FILE, SCHEMA_VERSION, Manifest, Source, TowerManifest, file_digest
-from server.encoding.tokenizer import TextKind, Tokenizer
-from server.encoding.tower import MODEL_FILE, TOKENIZER_FILE
+from server.encoding.tokenizer import TextKind
+from server.encoding.tower import MODEL_FILE, TOKENIZER_FILE, WEIGHTS_FILE
 
 LIBRARIES = [
     "onnx",
@@ -37,96 +46,199 @@ LIBRARIES = [
 GOLDEN_MARGIN = 0.01
 """How much farther than here a golden vector may lie from fp32 on the server's CPU."""
 
+FAITHFUL_COSINE = 0.999
+"""What a graph before quantization must reach: it is the same model."""
 
-def write_bundle(
-    source: SourceTowers,
-    out: Path,
-    *,
-    quantization: Quantization,
-    preset: Preset,
-    progress: Callable[[str], None],
-) -> Manifest:
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What a bundle shall be.
+
+    Attributes:
+        recipe: How the model is quantized.
+        corpus: What quality is measured on, beside the golden texts.
+        thresholds: What quality must reach.
+        exclude: Shell-style patterns of the products that are left in fp32.
+        auto_exclude: Whether to look for more of them when a threshold is missed.
+        force: Whether to write the bundle even so.
+    """
+
+    recipe: Recipe
+    corpus: Corpus
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    exclude: Sequence[str] = ()
+    auto_exclude: bool = False
+    force: bool = False
+
+
+def write_bundle(source: SourceTowers, out: Path, wish: Wish, *, progress: Callable[[str], None]) -> Manifest:
     """Builds, measures and verifies `source`, then puts the bundle at `out`.
 
     An older bundle at `out` is replaced; anything else there is left alone.
 
-    Args:
-        source: The model, or the two of them.
-        out: The bundle's directory.
-        quantization: What becomes of the weights.
-        preset: The CPU's preset, for dynamic quantization.
-        progress: Is told each step before it begins.
-
     Raises:
-        ExportError: The model cannot be exported, or `out` is taken.
+        ExportError: The model cannot be exported, is not good enough, or `out` is taken.
         BundleError: The bundle does not pass the server's own check.
     """
     with staged(out) as directory:
-        graphs = {}
-        for kind, model in source.models.items():
-            if len(source.models) > 1:
-                progress(f"turning to the {kind.value} tower, {model.origin}")
-            scratch = directory.parent / "graphs" / kind.value
-            scratch.mkdir(parents=True)
-            (directory / kind.value).mkdir()
-            graphs[kind] = build_graphs(model, scratch, quantization=quantization, preset=preset, progress=progress)
-            shutil.copyfile(graphs[kind].served, directory / kind.value / MODEL_FILE)
-            model.save_tokenizer(directory / kind.value / TOKENIZER_FILE)
-        progress("comparing it with the original")
-        manifest = _describe(source, directory, graphs)
+        maker = _Maker(source, directory, wish, progress)
+        manifest = maker.make()
         (directory / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
         progress("verifying the bundle as the server will")
         Bundle(directory).verify()
     return manifest
 
 
-def _describe(source: SourceTowers, directory: Path, graphs: dict[TextKind, Graphs]) -> Manifest:
-    """Measures the graphs and writes golden vectors and manifest."""
-    # The texts of one tower stand together.
-    texts = {
-        kind: [text for text in GOLDEN_TEXTS if source.model(text[1]) is model] for kind, model in source.models.items()
-    }
-    in_order = [text for each in texts.values() for text in each]
-    reference = source.encode(in_order)
-    report, closeness = measure(
-        [(graphs[kind], _token_ids(source, directory, kind, texts[kind])) for kind in graphs], reference=reference
-    )
-    golden = [
-        GoldenText(text=text, kind=kind, vector=[round(float(value), 7) for value in vector])
-        for (text, kind), vector in zip(in_order, reference, strict=True)
-    ]
-    (directory / GOLDEN_FILE).write_bytes(msgspec.json.encode(golden))
-    files = [GOLDEN_FILE, *(f"{kind.value}/{name}" for kind in graphs for name in (MODEL_FILE, TOKENIZER_FILE))]
-    towers = {kind: _describe_tower(model, graphs[kind]) for kind, model in source.models.items()}
-    manifest = Manifest(
-        schema_version=SCHEMA_VERSION,
-        name=source.query.name,
-        revision="",
-        dimension=source.query.dimension,
-        similarity=source.query.similarity,
-        query_prefix=source.prefixes[TextKind.QUERY],
-        document_prefix=source.prefixes[TextKind.DOCUMENT],
-        title_separator=source.model(TextKind.DOCUMENT).title_separator,
-        query=towers[TextKind.QUERY],
-        document=towers.get(TextKind.DOCUMENT),
-        golden_cosine_floor=round(max(0.0, float(closeness.min()) - GOLDEN_MARGIN), 4),
-        versions={name: importlib.metadata.version(name) for name in LIBRARIES},
-        files={name: file_digest(directory / name) for name in files},
-        report=report,
-    )
-    manifest = msgspec.structs.replace(manifest, revision=manifest.computed_revision())
-    data = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
-    (directory / MANIFEST_FILE).write_bytes(data)
-    return manifest
+class _Maker:
+    """Makes the bundle of a source in an empty directory; scratch files go beside it."""
+
+    def __init__(
+        self, source: SourceTowers, directory: Path, wish: Wish, progress: Callable[[str], None]
+    ) -> None:
+        self._source = source
+        self._directory = directory
+        self._wish = wish
+        self._progress = progress
+        self._scratch = directory.parent / "graphs"
+        self._tokenizers = open_tokenizers(source, directory, TOKENIZER_FILE)
+        self._graphs: dict[TextKind, Graphs] = {}
+
+    def make(self) -> Manifest:
+        """Returns the manifest of the bundle, which then is whole."""
+        for kind, model in self._source.models.items():
+            if len(self._source.models) > 1:
+                self._progress(f"turning to the {kind.value} tower, {model.origin}")
+            scratch = self._scratch / kind.value
+            scratch.mkdir(parents=True)
+            self._graphs[kind] = open_graphs(model, scratch, self._wish.recipe, progress=self._progress)
+        excluded = matching(self._wish.exclude, self._names)
+        self._progress("encoding the texts to compare by with the original")
+        comparison = Comparison(self._source, self._wish.corpus, GOLDEN_TEXTS)
+        original = self._candidate({kind: graphs.fp32 for kind, graphs in self._graphs.items()})
+        _check_faithful(comparison, original)
+        self._progress("quantizing and comparing" if self._names else "comparing")
+        served = self._quantize(excluded)
+        quality = comparison.measure(served.encode)
+        missed = self._wish.thresholds.missed(quality)
+        if missed and self._wish.auto_exclude and self._names:
+            self._progress("not good enough (" + "; ".join(missed) + "): looking for the products that hurt")
+            excluded = self._more_excluded(comparison, excluded)
+            served = self._quantize(excluded)
+            quality = comparison.measure(served.encode)
+            missed = self._wish.thresholds.missed(quality)
+        if missed and not self._wish.force:
+            raise ExportError(f"the bundle is not good enough: {'; '.join(missed)}; {self._advice()}")
+        self._progress("measuring its speed")
+        rates = texts_per_second({"fp32": original, "served": served}, comparison.golden)
+        report = Report(
+            cpu=cpu_name(),
+            fp32_bytes=self._graph_bytes(self._scratch),
+            served_bytes=self._graph_bytes(self._directory),
+            fp32_texts_per_second=rates["fp32"],
+            served_texts_per_second=rates["served"],
+            quality=quality,
+            excluded=excluded,
+            missed=missed,
+        )
+        return self._describe(comparison, served, report)
+
+    @property
+    def _names(self) -> list[str]:
+        """What can be left out of quantization; behind the name of its tower where there are two."""
+        return [self._full_name(kind, name) for kind, graphs in self._graphs.items() for name in graphs.names]
+
+    def _full_name(self, kind: TextKind, name: str) -> str:
+        return f"{kind.value}/{name}" if len(self._graphs) > 1 else name
+
+    def _candidate(self, paths: dict[TextKind, Path]) -> Candidate:
+        graphs = {kind: (path, self._graphs[kind].layout) for kind, path in paths.items()}
+        return Candidate(self._source, graphs, self._tokenizers)
+
+    def _quantize(self, excluded: Collection[str]) -> Candidate:
+        """Writes the graphs to serve into the bundle, in the place of those that are there."""
+        paths = {}
+        for kind, graphs in self._graphs.items():
+            fresh, folder = self._scratch / f"{kind.value}-fresh", self._directory / kind.value
+            fresh.mkdir()
+            path = graphs.quantize(fresh, [name for name in graphs.names if self._full_name(kind, name) in excluded])
+            for name in (MODEL_FILE, WEIGHTS_FILE):
+                (folder / name).unlink(missing_ok=True)
+                if path.with_name(name).is_file():
+                    shutil.copyfile(path.with_name(name), folder / name)
+            shutil.rmtree(fresh)
+            paths[kind] = folder / MODEL_FILE
+        return self._candidate(paths)
+
+    def _more_excluded(self, comparison: Comparison, excluded: list[str]) -> list[str]:
+        """Returns what to leave out to pass the gate, or `excluded` if nothing helps."""
+
+        def measure(left_out: Collection[str]) -> Quality:
+            return comparison.measure(self._quantize(left_out).encode)
+
+        more = find_exclusions(
+            self._names,
+            excluded=excluded,
+            score=lambda left_out: comparison.quick_score(self._quantize(left_out).encode),
+            passes=lambda left_out: not self._wish.thresholds.missed(measure(left_out)),
+            progress=self._progress,
+        )
+        if more is None:
+            self._progress("leaving a third of all products in fp32 is not enough")
+            return excluded
+        return [name for name in self._names if name in (*excluded, *more)]
+
+    def _advice(self) -> str:
+        ways = ["--force writes it even so"]
+        if self._names:
+            ways.insert(0, "--quantization none keeps fp32")
+            if not self._wish.auto_exclude:
+                ways.insert(0, "--auto-exclude looks for the layers that hurt")
+        return ", ".join(ways)
+
+    def _graph_bytes(self, root: Path) -> int:
+        paths = [root / kind.value / name for kind in self._graphs for name in (MODEL_FILE, WEIGHTS_FILE)]
+        return sum(path.stat().st_size for path in paths if path.is_file())
+
+    def _describe(self, comparison: Comparison, served: Candidate, report: Report) -> Manifest:
+        """Writes golden vectors and manifest."""
+        directory, source, reference = self._directory, self._source, comparison.reference
+        golden = [
+            GoldenText(text=text, kind=kind, vector=[round(float(value), 7) for value in vector])
+            for (text, kind), vector in zip(comparison.golden, reference, strict=True)
+        ]
+        (directory / GOLDEN_FILE).write_bytes(msgspec.json.encode(golden))
+        floor = float(np.nan_to_num(cosines(served.encode(comparison.golden), reference)).min()) - GOLDEN_MARGIN
+        files = sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file())
+        towers = {kind: _describe_tower(model, self._graphs[kind]) for kind, model in source.models.items()}
+        manifest = Manifest(
+            schema_version=SCHEMA_VERSION,
+            name=source.query.name,
+            revision="",
+            dimension=source.query.dimension,
+            similarity=source.query.similarity,
+            query_prefix=source.prefixes[TextKind.QUERY],
+            document_prefix=source.prefixes[TextKind.DOCUMENT],
+            title_separator=source.model(TextKind.DOCUMENT).title_separator,
+            query=towers[TextKind.QUERY],
+            document=towers.get(TextKind.DOCUMENT),
+            golden_cosine_floor=round(max(0.0, floor), 4),
+            versions={name: importlib.metadata.version(name) for name in LIBRARIES},
+            files={name: file_digest(directory / name) for name in files},
+            report=msgspec.to_builtins(report),
+        )
+        manifest = msgspec.structs.replace(manifest, revision=manifest.computed_revision())
+        data = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+        (directory / MANIFEST_FILE).write_bytes(data)
+        return manifest
 
 
-def _token_ids(
-    source: SourceTowers, directory: Path, kind: TextKind, texts: list[tuple[str, TextKind]]
-) -> list[list[int]]:
-    """Returns the tokens of texts as the tower made for a kind will see them."""
-    path, max_tokens = directory / kind.value / TOKENIZER_FILE, source.model(kind).max_tokens
-    tokenizer = Tokenizer(path, prefixes=source.prefixes, max_tokens=max_tokens)
-    return [tokens.ids for tokens in tokenizer.tokenize(texts)]
+def _check_faithful(comparison: Comparison, original: Candidate) -> None:
+    """Raises ExportError if the fp32 graph is another model than the original."""
+    faithful = float(cosines(original.encode(comparison.golden), comparison.reference).min())
+    if not faithful >= FAITHFUL_COSINE:
+        raise ExportError(
+            f"the graph does not compute what the model does: in fp32, worst cosine {faithful:.4f} to the original"
+        )
 
 
 def _describe_tower(model: SourceModel, graphs: Graphs) -> TowerManifest:

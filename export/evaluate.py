@@ -12,9 +12,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from export.labelled_queries import load_labelled_queries
+from export.labelled_queries import LabelledQuery, load_labelled_queries
+from export.options import evaluation_flags, open_corpus
 from export.quality.retrieval import DEPTHS, first_relevant_rank, mean_reciprocal_rank, recall_at
-from server.catalogue.catalogue import load_catalogue
+from server.catalogue.catalogue import Catalogue, load_catalogue
 from server.cpus import usable_cpus
 from server.encoding.tokenizer import TextKind
 from server.loading import load
@@ -22,27 +23,25 @@ from server.loading import load
 log = logging.getLogger(__name__)
 
 
-def evaluate(*, bundle: Path, catalogue: Path, queries: Path) -> dict[str, list[int | None]]:
+def evaluate(*, bundle: Path, catalogue: Catalogue, queries: Sequence[LabelledQuery]) -> dict[str, list[int | None]]:
     """Searches every labelled query to the full depth of the catalogue.
 
     Returns:
         The rank of each query's first relevant document, by language and for all (`"all"`, first).
 
     Raises:
-        StartError: One of the three cannot be read.
+        StartError: The bundle cannot be served.
     """
-    known = load_catalogue(catalogue)
-    labelled = load_labelled_queries(queries, known)
-    loaded = load(bundle, known, threads=usable_cpus(), cancelled=threading.Event())
-    log.info("searching %d queries", len(labelled))
-    vectors = loaded.bundle.encode_texts([(query.query, TextKind.QUERY) for query in labelled])
+    loaded = load(bundle, catalogue, threads=usable_cpus(), cancelled=threading.Event())
+    log.info("searching %d queries", len(queries))
+    vectors = loaded.bundle.encode_texts([(query.query, TextKind.QUERY) for query in queries])
     documents = loaded.catalogue.documents
     ranks: dict[str, list[int | None]] = defaultdict(list)
-    found = loaded.index.search(vectors, [len(documents)] * len(labelled))
-    for query, matches in zip(labelled, found, strict=True):
+    found = loaded.index.search(vectors, [len(documents)] * len(queries))
+    for query, matches in zip(queries, found, strict=True):
         rank = first_relevant_rank([documents[match.document].id for match in matches], query.relevant)
-        ranks["all"].append(rank)
-        ranks[query.language].append(rank)
+        for language in dict.fromkeys(("all", query.language)):
+            ranks[language].append(rank)
     return dict(ranks)
 
 
@@ -61,7 +60,17 @@ def main(arguments: Sequence[str]) -> None:
         prog="python -m export evaluate", description="Measure R@k of a bundle.", allow_abbrev=False
     )
     parser.add_argument("--bundle", type=Path, required=True, metavar="DIR", help="the bundle")
-    parser.add_argument("--catalogue", type=Path, required=True, metavar="FILE", help="the documents, JSONL")
-    parser.add_argument("--queries", type=Path, required=True, metavar="FILE", help="the labelled queries, JSONL")
+    parser.add_argument("--catalogue", type=Path, metavar="FILE", help="the documents, JSONL")
+    parser.add_argument("--queries", type=Path, metavar="FILE", help="the labelled queries, JSONL")
+    evaluation_flags(parser)
     options = parser.parse_args(arguments)
-    print(format_table(evaluate(bundle=options.bundle, catalogue=options.catalogue, queries=options.queries)))
+    if (options.eval is None) != (options.catalogue is not None and options.queries is not None):
+        parser.error("name --catalogue and --queries, or --eval")
+    if options.eval is not None:
+        corpus = open_corpus(options)
+        catalogue, queries = corpus.catalogue, corpus.queries
+        log.info("%s", corpus.name)
+    else:
+        catalogue = load_catalogue(options.catalogue)
+        queries = load_labelled_queries(options.queries, catalogue)
+    print(format_table(evaluate(bundle=options.bundle, catalogue=catalogue, queries=queries)))

@@ -1,14 +1,42 @@
-"""The report of an export, as the lines of a table."""
+"""The report of an export: what was measured, and the lines of its table."""
 
 from __future__ import annotations
 
+import msgspec
+
+from export.quality.gate import Quality
 from server.encoding.manifest import Manifest, TowerManifest
 from server.encoding.tokenizer import TextKind
 
 
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What the export measured, with one thread on the machine that exported, and what it decided.
+
+    `excluded` names the products that were left in fp32, `missed` the thresholds that the bundle was forced past.
+    """
+
+    cpu: str
+    fp32_bytes: int
+    served_bytes: int
+    fp32_texts_per_second: float
+    served_texts_per_second: float
+    quality: Quality
+    excluded: list[str]
+    missed: list[str]
+
+
+def report_of(manifest: Manifest) -> Report:
+    """Returns the report of a bundle.
+
+    Raises:
+        msgspec.ValidationError: It is of another version, or was changed.
+    """
+    return msgspec.convert(manifest.report, Report)
+
+
 def report_rows(manifest: Manifest) -> list[tuple[str, str]]:
     """Returns what the export measured and decided, as (name, value)."""
-    report = manifest.report
+    report = report_of(manifest)
     served, fp32 = report.served_texts_per_second, report.fp32_texts_per_second
     return [
         ("model", manifest.name),
@@ -16,17 +44,36 @@ def report_rows(manifest: Manifest) -> list[tuple[str, str]]:
         ("vectors", f"{manifest.dimension} dimensions, {manifest.similarity}"),
         ("prefixes", f"query {manifest.query_prefix!r}, document {manifest.document_prefix!r}"),
         *((_tower_name(manifest, kind), _tower(tower)) for kind, tower in manifest.towers.items()),
+        *([("left in fp32", ", ".join(report.excluded))] if report.excluded else []),
         ("size", f"{report.served_bytes / 1e6:.1f} MB, fp32 {report.fp32_bytes / 1e6:.1f} MB"),
-        (
-            "cosine to fp32",
-            f"mean {report.cosine_mean:.4f}, min {report.cosine_min:.4f} over {report.sentences} sentences",
-        ),
+        *quality_rows(report.quality),
+        *([("forced", "although it missed " + "; ".join(report.missed))] if report.missed else []),
         (
             "speed, one thread",
             f"{served:.0f} texts a second, fp32 {fp32:.0f}: {served / fp32:.1f} times",
         ),
         ("measured on", report.cpu),
         ("versions", ", ".join(f"{name} {version}" for name, version in sorted(manifest.versions.items()))),
+    ]
+
+
+def quality_rows(quality: Quality) -> list[tuple[str, str]]:
+    """Returns the figures of quality as (name, value)."""
+    close, same, found = quality.closeness, quality.invariance, quality.retrieval
+    recalls = ", ".join(f"R@{depth} {found.recall[depth]:.3f} ({found.recall_fp32[depth]:.3f})" for depth in found.recall)
+    return [
+        (
+            "cosine to fp32",
+            f"mean {close.cosine_mean:.4f}, p1 {close.cosine_p1:.4f}, min {close.cosine_min:.4f} "
+            f"over {close.texts} texts",
+        ),
+        (
+            "alone and in batches",
+            f"{same.identical_share:.1%} identical to the last bit, worst cosine {same.worst_cosine:.7f}",
+        ),
+        ("corpus", f"{found.corpus}: {found.queries} queries, {found.documents} documents"),
+        ("top-10 overlap", f"{found.top10_overlap:.3f} with fp32"),
+        ("recall (fp32)", recalls),
     ]
 
 

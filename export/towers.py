@@ -59,9 +59,13 @@ class SourceTowers:
         """What is put before a text, by its kind."""
         return {kind: self.model(kind).prefixes[kind] for kind in TextKind}
 
+    def tower_of(self, kind: TextKind) -> TextKind:
+        """Returns what the tower was made for that encodes texts of a kind."""
+        return kind if kind in self.models else TextKind.QUERY
+
     def model(self, kind: TextKind) -> SourceModel:
         """Returns the model that encodes texts of a kind."""
-        return self.models.get(kind, self.query)
+        return self.models[self.tower_of(kind)]
 
     def encode(self, texts: Sequence[tuple[str, TextKind]]) -> NDArray[np.float32]:
         """Returns the fp32 vectors `[N, dimension]` of N texts."""

@@ -19,7 +19,6 @@ from server.encoding.manifest import (
     MANIFEST_FILE,
     SCHEMA_VERSION,
     Manifest,
-    Report,
     Source,
     TowerManifest,
     file_digest,
@@ -81,16 +80,7 @@ def make_bundle(
         golden_cosine_floor=0.99,
         versions={},
         files={},
-        report=Report(
-            cpu="",
-            sentences=0,
-            fp32_bytes=0,
-            served_bytes=0,
-            cosine_mean=1,
-            cosine_min=1,
-            fp32_texts_per_second=1,
-            served_texts_per_second=1,
-        ),
+        report={},
     )
     (directory / GOLDEN_FILE).write_bytes(msgspec.json.encode(_golden(directory, manifest)))
     files = {str(path.relative_to(directory)): file_digest(path) for path in directory.rglob("*.*")}

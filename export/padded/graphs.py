@@ -1,0 +1,47 @@
+"""The padded graphs of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from export.graphs import Recipe
+from export.padded.dynamic import quantize_dynamic
+from export.padded.graph import export_graph
+from export.padded.products import product_names
+from export.padded.static import quantize_static
+from export.source import SourceModel
+from server.encoding.manifest import Layout
+from server.encoding.tower import MODEL_FILE
+
+
+class PaddedGraphs:
+    """See `export.graphs.Graphs`. What is asked for as per-token becomes dynamic."""
+
+    layout: Layout = "padded"
+
+    def __init__(self, source: SourceModel, directory: Path, recipe: Recipe) -> None:
+        """Exports the fp32 graph to `directory`.
+
+        Raises:
+            ExportError: optimum does not know the architecture.
+        """
+        self._source = source
+        self._recipe = recipe
+        self.fp32 = export_graph(source, directory)
+        self.names: list[str] = [] if recipe.quantization == "none" else product_names(self.fp32)
+        self.quantization = {"none": "none", "static": "static-int8"}.get(
+            recipe.quantization, f"dynamic-int8/{recipe.preset}"
+        )
+
+    def quantize(self, directory: Path, excluded: Collection[str]) -> Path:
+        """Writes the graph to serve; see `export.graphs.Graphs`."""
+        if not self.names:
+            return self.fp32
+        served, left_out = directory / MODEL_FILE, sorted(excluded)
+        if self._recipe.quantization == "static":
+            token_ids = self._source.token_ids(self._recipe.calibration)
+            quantize_static(self.fp32, served, token_ids=token_ids, exclude=left_out)
+        else:
+            quantize_dynamic(self.fp32, served, preset=self._recipe.preset, exclude=left_out)
+        return served

@@ -1,0 +1,91 @@
+"""Compares candidates with the original model, whose vectors and hits are computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.quality.closeness import closeness
+from export.quality.corpus import Corpus
+from export.quality.gate import Quality
+from export.quality.invariance import invariance
+from export.quality.retrieval import retrieval
+from export.towers import SourceTowers
+from server.catalogue.document import Field
+from server.encoding.tokenizer import TextKind
+from server.index.exact import ExactIndex
+
+Text = tuple[str, TextKind]
+Encode = Callable[[Sequence[Text]], NDArray[np.float32]]
+
+DEPTH = 20
+SAMPLE_TEXTS = 150
+"""Texts of a quick look, and of the batches that a text is encoded in for invariance."""
+
+
+class Comparison:
+    """The texts, and what the original makes of them.
+
+    Attributes:
+        golden: The texts that the bundle carries, first of all.
+        reference: The original's vectors of the golden texts `[N, dimension]`.
+    """
+
+    def __init__(self, source: SourceTowers, corpus: Corpus, golden: Sequence[Text]) -> None:
+        """Encodes all texts by the original, which takes most of the time of an export."""
+        catalogue = corpus.catalogue
+        self._corpus = corpus
+        self._similarity = source.query.similarity
+        separator = source.model(TextKind.DOCUMENT).title_separator
+        parts: list[Text] = [
+            (
+                catalogue.encoded_text(position, separator),
+                TextKind.QUERY if part.field is Field.EXAMPLE else TextKind.DOCUMENT,
+            )
+            for position, part in enumerate(catalogue.parts)
+        ]
+        queries = [(query.query, TextKind.QUERY) for query in corpus.queries]
+        self.golden = list(golden)
+        self._texts = [*self.golden, *queries, *parts]
+        self._queries = slice(len(golden), len(golden) + len(queries))
+        self._parts = slice(len(golden) + len(queries), None)
+        self._vectors = source.encode(self._texts)
+        self._expected = self._search(self._vectors)
+        random = np.random.default_rng(0)
+        count = min(SAMPLE_TEXTS, len(self._texts))
+        self._sample = sorted(random.choice(len(self._texts), count, replace=False).tolist())
+
+    @property
+    def reference(self) -> NDArray[np.float32]:
+        """The original's vectors of the golden texts `[N, dimension]`."""
+        return self._vectors[: len(self.golden)]
+
+    def measure(self, encode: Encode) -> Quality:
+        """Returns everything that the gate asks for."""
+        vectors = encode(self._texts)
+        return Quality(
+            closeness=closeness(vectors, self._vectors),
+            invariance=invariance(encode, [self._texts[row] for row in self._sample]),
+            retrieval=retrieval(
+                self._corpus.name,
+                documents=len(self._corpus.catalogue.documents),
+                expected=self._expected,
+                found=self._search(vectors),
+                relevant=[query.relevant for query in self._corpus.queries],
+            ),
+        )
+
+    def quick_score(self, encode: Encode) -> float:
+        """Returns the mean cosine over some of the texts."""
+        vectors = encode([self._texts[row] for row in self._sample])
+        return closeness(vectors, self._vectors[self._sample]).cosine_mean
+
+    def _search(self, vectors: NDArray[np.float32]) -> list[list[str]]:
+        """Returns the ids that each query finds, as the server would find them; what is not a number finds nothing."""
+        catalogue = self._corpus.catalogue
+        index = ExactIndex(np.nan_to_num(vectors[self._parts]), catalogue.owners, similarity=self._similarity)
+        queries = np.nan_to_num(vectors[self._queries])
+        found = index.search(queries, [min(DEPTH, len(catalogue.documents))] * len(queries))
+        return [[catalogue.documents[match.document].id for match in matches] for matches in found]
