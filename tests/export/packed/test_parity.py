@@ -10,7 +10,7 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
-from export.packed.architectures import UnknownArchitecture, read_weights
+from export.packed.architectures import UnknownArchitecture, read_linear, read_weights
 from export.packed.graph import packed_graph
 from server.encoding.golden import cosines
 from server.encoding.manifest import Pooling
@@ -65,9 +65,21 @@ def reference(model: Any, pooling: Pooling) -> NDArray[np.float32]:
 
 
 def packed(
-    model: Any, path: Path, *, pooling: Pooling = "mean", normalise: bool = False, quantize: bool = False
+    model: Any,
+    path: Path,
+    *,
+    pooling: Pooling = "mean",
+    dense: torch.nn.Linear | None = None,
+    normalise: bool = False,
+    quantize: bool = False,
 ) -> PackedEncoder:
-    graph = packed_graph(read_weights(model), pooling=pooling, normalise=normalise, quantize=quantize)
+    graph = packed_graph(
+        read_weights(model),
+        pooling=pooling,
+        dense=None if dense is None else read_linear(dense),
+        normalise=normalise,
+        quantize=quantize,
+    )
     onnx.save(graph, str(path))
     return PackedEncoder(path)
 
@@ -90,9 +102,22 @@ def test_every_pooling_is_inside_the_graph(pooling: Pooling, tmp_path: Path) -> 
     np.testing.assert_allclose(vectors, expected, atol=2e-5)
 
 
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_linear_layer_behind_the_pooling_is_inside_the_graph(bias: bool, tmp_path: Path) -> None:
+    model = random_model("bert")
+    layer = torch.nn.Linear(HIDDEN, 24, bias=bias)
+    vectors = packed(model, tmp_path / "model.onnx", pooling="cls", dense=layer).encode(TEXTS)
+    with torch.no_grad():
+        expected = layer(torch.tensor(reference(model, "cls"))).numpy()
+    np.testing.assert_allclose(vectors, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("dense", [None, torch.nn.Linear(HIDDEN, 24)])
 @pytest.mark.parametrize("quantize", [False, True])
-def test_a_vector_is_the_same_to_the_last_bit_in_any_company(quantize: bool, tmp_path: Path) -> None:
-    encoder = packed(random_model("bert"), tmp_path / "model.onnx", normalise=True, quantize=quantize)
+def test_a_vector_is_the_same_to_the_last_bit_in_any_company(
+    quantize: bool, dense: torch.nn.Linear | None, tmp_path: Path
+) -> None:
+    encoder = packed(random_model("bert"), tmp_path / "model.onnx", dense=dense, normalise=True, quantize=quantize)
     random = np.random.default_rng(0)
     texts = [random.integers(5, 99, random.integers(1, 48)).tolist() for _ in range(60)]
     alone = np.concatenate([encoder.encode([text]) for text in texts])
