@@ -92,9 +92,7 @@ def write_bundle(source: SourceTowers, out: Path, wish: Wish, *, progress: Calla
 class _Maker:
     """Makes the bundle of a source in an empty directory; scratch files go beside it."""
 
-    def __init__(
-        self, source: SourceTowers, directory: Path, wish: Wish, progress: Callable[[str], None]
-    ) -> None:
+    def __init__(self, source: SourceTowers, directory: Path, wish: Wish, progress: Callable[[str], None]) -> None:
         self._source = source
         self._directory = directory
         self._wish = wish

@@ -60,7 +60,9 @@ def report_rows(manifest: Manifest) -> list[tuple[str, str]]:
 def quality_rows(quality: Quality) -> list[tuple[str, str]]:
     """Returns the figures of quality as (name, value)."""
     close, same, found = quality.closeness, quality.invariance, quality.retrieval
-    recalls = ", ".join(f"R@{depth} {found.recall[depth]:.3f} ({found.recall_fp32[depth]:.3f})" for depth in found.recall)
+    recalls = ", ".join(
+        f"R@{depth} {found.recall[depth]:.3f} ({found.recall_fp32[depth]:.3f})" for depth in found.recall
+    )
     return [
         (
             "cosine to fp32",

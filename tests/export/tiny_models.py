@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import tokenizers
 import torch
 import transformers
@@ -26,6 +27,40 @@ def plain_bert(directory: Path) -> Path:
         max_position_embeddings=40,
     )
     transformers.BertModel(config).save_pretrained(directory)
+    fast_tokenizer(WORDS, pad="[PAD]", unknown="[UNK]", first="[CLS]", last="[SEP]", mask="[MASK]").save_pretrained(
+        directory
+    )
+    return directory
+
+
+def dpr_encoder(
+    directory: Path,
+    kind: str = "question",
+    *,
+    projection_dim: int = 0,
+    hidden_size: int = 32,
+    max_position_embeddings: int = 40,
+) -> Path:
+    """One of DPR's models (question, context or reader) in transformers' layout; each kind has weights of its own."""
+    torch.manual_seed(len(kind))
+    config = transformers.DPRConfig(
+        vocab_size=len(WORDS),
+        hidden_size=hidden_size,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=max_position_embeddings,
+        projection_dim=projection_dim,
+    )
+    models = {
+        "question": transformers.DPRQuestionEncoder,
+        "context": transformers.DPRContextEncoder,
+        "reader": transformers.DPRReader,
+    }
+    model = models[kind](config)
+    for parameter in model.parameters():  # Fresh models have no bias and no gain: those must be right, too.
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    model.save_pretrained(directory)
     fast_tokenizer(WORDS, pad="[PAD]", unknown="[UNK]", first="[CLS]", last="[SEP]", mask="[MASK]").save_pretrained(
         directory
     )
@@ -58,6 +93,14 @@ def plain_roberta(directory: Path, *, kind: str = "roberta") -> Path:
         model_input_names=["input_ids", "attention_mask"],  # ModernBERT refuses token types.
     )
     tokenizer.save_pretrained(directory)
+    return directory
+
+
+def poison(directory: Path, parameter: str) -> Path:
+    """Puts a NaN into the last number of a parameter of a model's directory."""
+    weights = safetensors.torch.load_file(directory / "model.safetensors")
+    weights[parameter].view(-1)[-1] = float("nan")
+    safetensors.torch.save_file(weights, directory / "model.safetensors", metadata={"format": "pt"})
     return directory
 
 

@@ -10,7 +10,7 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
-from export.packed.architectures import read_weights
+from export.packed.architectures import read_linear, read_weights
 from export.packed.graph import packed_graph
 from export.packed.native import native_architecture
 from export.packed.storage import save_packed
@@ -81,11 +81,23 @@ def reference(model: Any, pooling: Pooling) -> NDArray[np.float32]:
 
 
 def packed(
-    model: Any, path: Path, *, pooling: Pooling = "mean", normalise: bool = False, quantize: bool = False
+    model: Any,
+    path: Path,
+    *,
+    pooling: Pooling = "mean",
+    dense: torch.nn.Linear | None = None,
+    normalise: bool = False,
+    quantize: bool = False,
 ) -> PackedEncoder:
     """Builds a model's packed graph at `path`, with all that the native encoder needs, and opens it in ONNX Runtime."""
     weights = read_weights(model)
-    graph = packed_graph(weights, pooling=pooling, normalise=normalise, quantize=lambda name: quantize)
+    graph = packed_graph(
+        weights,
+        pooling=pooling,
+        dense=None if dense is None else read_linear(dense),
+        normalise=normalise,
+        quantize=lambda name: quantize,
+    )
     architecture = native_architecture(weights, pooling=pooling, normalise=normalise) if quantize else None
     save_packed(graph, path, architecture)
     return PackedEncoder(path)

@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 
 from export.packed.architectures import UnknownArchitecture, read_weights
 from server.encoding.golden import cosines
@@ -77,10 +78,23 @@ def test_every_pooling_is_inside_the_graph(kind: str, pooling: Pooling, tmp_path
     np.testing.assert_allclose(vectors, expected, atol=2e-5)
 
 
-@pytest.mark.parametrize("kind", FAMILIES)
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_linear_layer_behind_the_pooling_is_inside_the_graph(bias: bool, tmp_path: Path) -> None:
+    model = random_model("bert")
+    layer = torch.nn.Linear(64, 24, bias=bias)
+    vectors = packed(model, tmp_path / "model.onnx", pooling="cls", dense=layer).encode(TEXTS)
+    with torch.no_grad():
+        expected = layer(torch.tensor(reference(model, "cls"))).numpy()
+    np.testing.assert_allclose(vectors, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize(("kind", "dense"), [*((kind, None) for kind in FAMILIES), ("bert", torch.nn.Linear(64, 24))])
 @pytest.mark.parametrize("quantize", [False, True])
-def test_a_vector_is_the_same_to_the_last_bit_in_any_company(kind: str, quantize: bool, tmp_path: Path) -> None:
-    encoder = packed(random_model(kind), tmp_path / "model.onnx", normalise=True, quantize=quantize)
+def test_a_vector_is_the_same_to_the_last_bit_in_any_company(
+    kind: str, dense: torch.nn.Linear | None, quantize: bool, tmp_path: Path
+) -> None:
+    model = random_model(kind)
+    encoder = packed(model, tmp_path / "model.onnx", dense=dense, normalise=True, quantize=quantize)
     random = np.random.default_rng(0)
     texts = random_texts([*random.integers(1, 64, 60).tolist(), 65, 80, 110])
     alone = np.concatenate([encoder.encode([text]) for text in texts])

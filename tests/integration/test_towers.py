@@ -1,0 +1,162 @@
+"""The real server with a bundle of two towers, and with smaller index storages."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import chaja
+from chaja.v1 import EncodeRequest, Field, GetServerInfoRequest, SearchRequest, TextKind
+from sample.server_process import REPOSITORY, ServerProcess, running_server
+from server.encoding import tokenizer
+from server.encoding.bundle import Bundle
+from tests.conftest import server_flags
+from tests.tiny_bundle import make_bundle
+
+DOCUMENTS: list[dict[str, Any]] = [
+    {
+        "id": str(number),
+        "title": {"ko": f"제목 {number}", "en": f"title {number}"},
+        "text": {"en": f"{word} text", "fr": f"{word} texte"},
+        "examples": [f"{word} example", word],
+    }
+    for number, word in enumerate(["wallet", "환율", "transfer", "bill", "tax", "송금"])
+]
+SEPARATOR = " | "
+QUERIES = ["wallet", "환율 알려줘", "send a transfer", "title 3", "x"]
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("towers") / "catalogue.jsonl"
+    path.write_text("".join(json.dumps(document) + "\n" for document in DOCUMENTS), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def two_towers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("towers") / "bundle"
+    return make_bundle(directory, similarity="dot", document_seed=8, document_max_tokens=40, title_separator=SEPARATOR)
+
+
+@pytest.fixture(scope="module")
+def server(two_towers: Path, catalogue: Path) -> Iterator[ServerProcess]:
+    with running_server(server_flags(two_towers, catalogue)) as server:
+        yield server
+
+
+def encoded(client: chaja.Client, texts: list[str], kind: TextKind.ValueType) -> NDArray[np.float32]:
+    response = client.encode.Encode(EncodeRequest(texts=texts, text_kind=kind))
+    return np.frombuffer(response.vectors, "<f4").reshape(-1, response.dimension)
+
+
+def parts_by_tower(separator: str | None) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """What the document tower and the query tower are to see of the catalogue, each with its document's id."""
+    titles = [(document["id"], title) for document in DOCUMENTS for title in document["title"].values()]
+    texts = [
+        (document["id"], f"{document['title'].get(language, document['title']['ko'])}{separator}{text}")
+        if separator
+        else (document["id"], text)
+        for document in DOCUMENTS
+        for language, text in document["text"].items()
+    ]
+    examples = [(document["id"], example) for document in DOCUMENTS for example in document["examples"]]
+    return titles + texts, examples
+
+
+def best_scores(
+    query: NDArray[np.float32], documents: NDArray[np.float32], examples: NDArray[np.float32], separator: str | None
+) -> dict[str, float]:
+    best: dict[str, float] = {}
+    parts = [part for parts in parts_by_tower(separator) for part in parts]
+    for (document_id, _), vector in zip(parts, np.concatenate([documents, examples]), strict=True):
+        best[document_id] = max(best.get(document_id, -np.inf), float(query @ vector))
+    return best
+
+
+def check_searches(address: str, separator: str | None, *, tolerance: float = 1e-3) -> None:
+    """Searches, and computes the same from the vectors of the towers that ought to have made them."""
+    of_documents, of_queries = parts_by_tower(separator)
+    with chaja.connect(address) as client:
+        queries = encoded(client, QUERIES, TextKind.TEXT_KIND_QUERY)
+        documents = encoded(client, [text for _, text in of_documents], TextKind.TEXT_KIND_DOCUMENT)
+        examples = encoded(client, [text for _, text in of_queries], TextKind.TEXT_KIND_QUERY)
+        for text, query in zip(QUERIES, queries, strict=True):
+            hits = client.search.Search(SearchRequest(query=text, limit=10)).hits
+            expected = best_scores(query, documents, examples, separator)
+            assert {hit.document_id: hit.score for hit in hits} == pytest.approx(expected, abs=tolerance)
+            assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_documents_are_encoded_by_their_tower_and_queries_and_examples_by_theirs(server: ServerProcess) -> None:
+    check_searches(server.address, SEPARATOR)
+
+
+def test_the_towers_differ_and_are_those_of_the_bundle(server: ServerProcess, two_towers: Path) -> None:
+    bundle = Bundle(two_towers)
+    with chaja.connect(server.address) as client:
+        query, document = (
+            encoded(client, ["환율"], kind) for kind in (TextKind.TEXT_KIND_QUERY, TextKind.TEXT_KIND_DOCUMENT)
+        )
+    assert abs(query - document).max() > 0.1
+    for kind, vector in ((tokenizer.TextKind.QUERY, query), (tokenizer.TextKind.DOCUMENT, document)):
+        assert vector.tobytes() == bundle.encode_texts([("환율", kind)]).tobytes()
+
+
+def test_an_example_is_compared_by_the_tower_of_queries(server: ServerProcess) -> None:
+    with chaja.connect(server.address) as client:
+        hit = client.search.Search(SearchRequest(query="wallet example")).hits[0]
+    assert (hit.document_id, hit.match.field) == ("0", Field.FIELD_EXAMPLE)
+
+
+def test_each_tower_has_its_own_maximum_and_the_info_tells_both(server: ServerProcess) -> None:
+    with chaja.connect(server.address) as client:
+        info = client.info.GetServerInfo(GetServerInfoRequest())
+        assert (info.model.max_tokens, info.model.max_document_tokens, info.limits.max_query_tokens) == (64, 40, 64)
+        assert encoded(client, ["x" * 64], TextKind.TEXT_KIND_QUERY).shape == (1, 32)
+        with pytest.raises(Exception, match="has 64 tokens; the model sees at most 40: shorten it"):
+            encoded(client, ["x" * 64], TextKind.TEXT_KIND_DOCUMENT)
+
+
+@pytest.mark.parametrize(("storage", "tolerance"), [("f16", 2e-3), ("i8", 2e-2)])
+def test_a_smaller_storage_gives_the_cosines_within_its_precision(
+    tmp_path: Path, catalogue: Path, storage: str, tolerance: float
+) -> None:
+    bundle = make_bundle(tmp_path / "bundle", document_seed=8)
+    with running_server(server_flags(bundle, catalogue, "--index-storage", storage)) as server:
+        check_searches(server.address, None, tolerance=tolerance)
+    size = len(DOCUMENTS) * 6 * 32 * {"f16": 2, "i8": 1}[storage] / 1e6
+    assert any(f"the index keeps 36 vectors as {storage} in {size:.1f} MB" in line for line in server.lines)
+
+
+def test_i8_of_inner_products_is_refused_before_the_bundle_is_opened(two_towers: Path, catalogue: Path) -> None:
+    command = [sys.executable, "-m", "server", *server_flags(two_towers, catalogue, "--index-storage", "i8")]
+    run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 2
+    assert run.stderr.splitlines()[-1].startswith("server: error: --index-storage i8 keeps only the directions")
+    assert "use f16 or f32" in run.stderr
+    assert "opening the bundle" not in run.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_dpr_goes_all_the_way_from_export_to_search(tmp_path: Path, catalogue: Path) -> None:
+    from tests.export.tiny_models import dpr_encoder  # noqa: PLC0415  it imports torch, which takes seconds
+
+    question, context = (dpr_encoder(tmp_path / kind, kind, projection_dim=16) for kind in ("question", "context"))
+    bundle = tmp_path / "bundle"
+    command = [sys.executable, "-m", "export", "--model", str(question), "--document-model", str(context)]
+    exported = subprocess.run(
+        [*command, "--out", str(bundle)], cwd=REPOSITORY, capture_output=True, text=True, timeout=180, check=False
+    )
+    assert exported.returncode == 0, exported.stderr
+    with running_server(server_flags(bundle, catalogue)) as server:
+        check_searches(server.address, " [SEP] ")
