@@ -4,7 +4,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed
 BUNDLE := build/bundle
-NATIVE := server/encoding/native/libencoder.so
+NATIVE := server/encoding/native/compiled/libencoder.so
 SAMPLE := --catalogue sample/catalogue.jsonl
 SERVICES := protos/chaja/v1/search.proto protos/chaja/v1/encode.proto protos/chaja/v1/info.proto
 

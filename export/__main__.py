@@ -18,6 +18,7 @@ from pathlib import Path
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+from export.calibration import calibration_texts
 from export.errors import ExportError
 from export.graphs import Recipe
 from export.options import open_corpus, parse_options
@@ -60,7 +61,6 @@ def _export(arguments: Sequence[str]) -> None:
 
     _silence_libraries()
     from export.bundle import Wish, write_bundle
-    from export.calibration import calibration_texts
     from export.staging import check_out
 
     check_out(options.out)

@@ -222,7 +222,7 @@ class _Maker:
             golden_cosine_floor=round(max(0.0, floor), 4),
             versions={name: importlib.metadata.version(name) for name in LIBRARIES},
             files={name: file_digest(directory / name) for name in files},
-            report=msgspec.to_builtins(report),
+            report=msgspec.to_builtins(report, str_keys=True),
         )
         manifest = msgspec.structs.replace(manifest, revision=manifest.computed_revision())
         data = msgspec.json.format(msgspec.json.encode(manifest), indent=2)

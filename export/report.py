@@ -7,6 +7,7 @@ import msgspec
 from export.quality.gate import Quality
 from server.encoding.manifest import Manifest, TowerManifest
 from server.encoding.tokenizer import TextKind
+from server.errors import BundleError
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,9 +30,12 @@ def report_of(manifest: Manifest) -> Report:
     """Returns the report of a bundle.
 
     Raises:
-        msgspec.ValidationError: It is of another version, or was changed.
+        BundleError: Another version wrote it, or it was changed.
     """
-    return msgspec.convert(manifest.report, Report)
+    try:
+        return msgspec.convert(manifest.report, Report, str_keys=True)
+    except msgspec.ValidationError as error:
+        raise BundleError(f"the bundle's report is not one of this version: {error}; export the model again") from None
 
 
 def report_rows(manifest: Manifest) -> list[tuple[str, str]]:

@@ -130,6 +130,12 @@ class SourceModel:
             vectors = self.model.encode(prefixed, batch_size=1, convert_to_numpy=True, show_progress_bar=False)
         return np.asarray(vectors, dtype=np.float32)
 
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Returns the tokens of texts, as queries, cut where they are too long."""
+        prefixed = [self.prefixes[TextKind.QUERY] + text for text in texts]
+        ids: list[list[int]] = self.model.tokenizer(prefixed, truncation=True, max_length=self.max_tokens)["input_ids"]
+        return ids
+
     def save_tokenizer(self, path: Path) -> None:
         """Writes tokenizer.json."""
         self.model.tokenizer.backend_tokenizer.save(str(path))

@@ -69,4 +69,9 @@ class SourceTowers:
 
     def encode(self, texts: Sequence[tuple[str, TextKind]]) -> NDArray[np.float32]:
         """Returns the fp32 vectors `[N, dimension]` of N texts."""
-        return np.concatenate([self.model(kind).encode([(text, kind)]) for text, kind in texts])
+        vectors = np.empty((len(texts), self.query.dimension), dtype=np.float32)
+        for tower, model in self.models.items():
+            rows = [row for row, (_, kind) in enumerate(texts) if self.tower_of(kind) is tower]
+            if rows:
+                vectors[rows] = model.encode([texts[row] for row in rows])
+        return vectors

@@ -9,10 +9,12 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
-from export.bundle import write_bundle
+from export.bundle import Wish, write_bundle
 from export.cpu import default_preset
 from export.errors import ExportError
-from export.graphs import Quantization
+from export.graphs import Quantization, Recipe
+from export.labelled_queries import LabelledQuery
+from export.quality.corpus import Corpus
 from export.source import SourceModel
 from export.towers import SourceTowers
 from server.catalogue.catalogue import Catalogue
@@ -26,11 +28,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 QUERIES = ["a", "b c d e", "where is it", "z y x w v u t s r q p o n"]
 DOCUMENT = Document(id="d", title={"ko": "t i", "en": "t l e"}, text={"en": "a b c, d e.", "fr": "x y"})
+CORPUS = Corpus("one", Catalogue([DOCUMENT]), [LabelledQuery(query="a b", language="en", relevant=["d"])])
 
 
 def export(query: Path, document: Path, out: Path, *, quantization: Quantization = "none") -> Bundle:
     source = SourceTowers(SourceModel(str(query)), SourceModel(str(document)))
-    write_bundle(source, out, quantization=quantization, preset=default_preset(), progress=lambda step: None)
+    recipe = Recipe(quantization=quantization, preset=default_preset())
+    write_bundle(source, out, Wish(recipe=recipe, corpus=CORPUS, force=True), progress=lambda step: None)
     return Bundle(out)
 
 

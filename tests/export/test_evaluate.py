@@ -3,6 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from export.evaluate import evaluate, format_table
+from export.labelled_queries import load_labelled_queries
+from server.catalogue.catalogue import load_catalogue
 
 
 def test_queries_are_searched_and_counted_by_language(tiny_bundle: Path, tmp_path: Path) -> None:
@@ -16,6 +18,7 @@ def test_queries_are_searched_and_counted_by_language(tiny_bundle: Path, tmp_pat
         '{"query": "가나가", "language": "ko", "relevant": ["g"]}\n',
         encoding="utf-8",
     )
-    ranks = evaluate(bundle=tiny_bundle, catalogue=catalogue, queries=queries)
+    known = load_catalogue(catalogue)
+    ranks = evaluate(bundle=tiny_bundle, catalogue=known, queries=load_labelled_queries(queries, known))
     assert ranks == {"all": [1, 2, 1], "en": [1, 2], "ko": [1]}
     assert "en           2  0.500  1.000  1.000  1.000  0.750" in format_table(ranks)

@@ -8,7 +8,7 @@ import pytest
 from server.encoding.bundle import Bundle
 from server.encoding.manifest import read_manifest
 from server.encoding.tokenizer import TextKind
-from tests.export.test_export import assert_one_line, export
+from tests.export.test_export import assert_one_line, export, export_tiny
 from tests.export.tiny_models import dpr_encoder, plain_bert, poison, sentence_transformer
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -21,9 +21,11 @@ def test_two_directories_of_sentence_transformers_become_one_bundle(tmp_path: Pa
     query = sentence_transformer(tmp_path / "left", pooling="cls", similarity="cosine", prompts=prompts)
     document = sentence_transformer(tmp_path / "right", pooling="mean", similarity="cosine", prompts=prompts)
     out = tmp_path / "bundle"
-    run = export("--model", str(query), "--document-model", str(document), "--out", str(out), "--quantization", "none")
+    run = export_tiny(
+        "--model", str(query), "--document-model", str(document), "--out", str(out), "--quantization", "none"
+    )
     assert run.returncode == 0, run.stderr
-    assert "document tower     right, licence unknown; none, packed layout, mean pooling" in run.stdout
+    assert "document tower        right, licence unknown; none, packed layout, mean pooling" in run.stdout
     assert "made by `python -m export` out of\nleft and right." in (out / "README.md").read_text(encoding="utf-8")
     manifest = read_manifest(out)
     assert (manifest.name, manifest.title_separator) == ("left", None)
@@ -32,7 +34,7 @@ def test_two_directories_of_sentence_transformers_become_one_bundle(tmp_path: Pa
     for kind, model in ((TextKind.QUERY, query), (TextKind.DOCUMENT, document)):
         texts = [("a b c", kind), ("hello", kind)]
         np.testing.assert_allclose(Bundle(out).encode_texts(texts), SourceModel(str(model)).encode(texts), atol=2e-5)
-    single = export("--model", str(query), "--out", str(out))
+    single = export_tiny("--model", str(query), "--out", str(out))
     assert single.returncode == 0, single.stderr
     assert read_manifest(out).document is None
     assert not (out / "document").exists()
@@ -41,10 +43,13 @@ def test_two_directories_of_sentence_transformers_become_one_bundle(tmp_path: Pa
 def test_one_tower_of_two_prefixes_stays_one(tmp_path: Path) -> None:
     prompts = {"query": "q: ", "document": "d: "}
     model = sentence_transformer(tmp_path / "st", pooling="mean", similarity="cosine", prompts=prompts)
-    run = export("--model", str(model), "--out", str(tmp_path / "bundle"))
+    run = export_tiny("--model", str(model), "--out", str(tmp_path / "bundle"))
     assert run.returncode == 0, run.stderr
     bundle = Bundle(tmp_path / "bundle")
-    assert set(bundle.manifest.files) == {"golden.json", "query/model.onnx", "query/tokenizer.json"}
+    assert set(bundle.manifest.files) == {
+        "golden.json",
+        *(f"query/{name}" for name in ("model.onnx", "model.safetensors", "tokenizer.json")),
+    }
     query, document = bundle.tokenize([("a", kind) for kind in TextKind])
     assert query.ids != document.ids
 
@@ -79,5 +84,5 @@ def test_a_model_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
     for path in bare.iterdir():
         if path.name not in ("config.json", "model.safetensors"):
             path.unlink()
-    run = export("--model", str(plain_bert(tmp_path / "plain")), "--document-model", str(bare), "--out", "x/y")
+    run = export_tiny("--model", str(plain_bert(tmp_path / "plain")), "--document-model", str(bare), "--out", "x/y")
     assert_one_line(run, f"{bare} has no tokenizer (tokenizer.json)")

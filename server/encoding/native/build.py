@@ -20,6 +20,7 @@ def main() -> int:
     if not cpu_can_run():
         print("native: this CPU has no AVX-512 with VNNI; ONNX Runtime will run the encoder", file=sys.stderr)
         return 0
+    LIBRARY.parent.mkdir(exist_ok=True)
     fresh = LIBRARY.with_suffix(".new")
     command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, "-o", str(fresh), str(SOURCE), "-lm"]
     compiled = subprocess.run(command, check=False)

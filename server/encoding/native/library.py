@@ -10,7 +10,8 @@ from pathlib import Path
 from server.encoding.cpu import cpuinfo
 
 SOURCE = Path(__file__).with_name("encoder.c")
-LIBRARY = Path(__file__).with_name("libencoder.so")
+LIBRARY = Path(__file__).parent / "compiled" / "libencoder.so"
+"""In a folder of its own, since Python takes it for a module where it looks for some."""
 
 NEEDED_FLAGS = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"})
 """What the code was compiled for, as /proc/cpuinfo calls it."""

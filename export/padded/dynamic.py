@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from export.cpu import Preset
 from export.errors import library_errors
 
 
-def quantize_dynamic(fp32: Path, int8: Path, *, preset: Preset) -> None:
+def quantize_dynamic(fp32: Path, int8: Path, *, preset: Preset, exclude: Sequence[str]) -> None:
     """Writes the graph `fp32` to `int8` with INT8 weights, one scale for each output channel.
 
     Activations are quantized at run time, with one scale over a whole run. `avx2` has unsigned weights, which
-    cannot saturate on CPUs without VNNI; the others have signed ones.
+    cannot saturate on CPUs without VNNI; the others have signed ones. The nodes named in `exclude` stay as they are.
     """
     from optimum.onnxruntime import ORTQuantizer
     from optimum.onnxruntime.configuration import AutoQuantizationConfig
 
-    configuration = getattr(AutoQuantizationConfig, preset)(is_static=False, per_channel=True)
+    configuration = getattr(AutoQuantizationConfig, preset)(
+        is_static=False, per_channel=True, nodes_to_exclude=list(exclude)
+    )
     with tempfile.TemporaryDirectory() as temporary, library_errors(f"optimum cannot quantize {fp32.name}"):
         quantizer = ORTQuantizer.from_pretrained(fp32.parent, file_name=fp32.name)
         quantizer.quantize(save_dir=temporary, quantization_config=configuration)
