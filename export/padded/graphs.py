@@ -30,7 +30,8 @@ class PaddedGraphs:
         self._recipe = recipe
         self.fp32 = export_graph(source, directory)
         self.names: list[str] = [] if recipe.quantization == "none" else product_names(self.fp32)
-        self.quantization = {"none": "none", "static": "static-int8"}.get(
+        self._ranges = directory / "ranges.json"
+        self.quantization = {"none": "none", "static": f"static-int8/{recipe.preset}"}.get(
             recipe.quantization, f"dynamic-int8/{recipe.preset}"
         )
 
@@ -41,7 +42,14 @@ class PaddedGraphs:
         served, left_out = directory / MODEL_FILE, sorted(excluded)
         if self._recipe.quantization == "static":
             token_ids = self._source.token_ids(self._recipe.calibration)
-            quantize_static(self.fp32, served, token_ids=token_ids, exclude=left_out)
+            quantize_static(
+                self.fp32,
+                served,
+                preset=self._recipe.preset,
+                token_ids=token_ids,
+                ranges=self._ranges,
+                exclude=left_out,
+            )
         else:
             quantize_dynamic(self.fp32, served, preset=self._recipe.preset, exclude=left_out)
         return served
