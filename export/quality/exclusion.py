@@ -32,9 +32,10 @@ def find_exclusions(
     passes: Callable[[Collection[str]], bool],
     progress: Callable[[str], None],
 ) -> list[str] | None:
-    """Leaves out as few products as it can find to pass.
+    """Leaves out as few products as it can find to pass, when `excluded` alone do not.
 
-    Each product is left out alone first, which ranks them; the best are then left out together until that passes, and
+    Products are ranked by the harm of each when it alone is quantized: when only one were left out, a second that
+    hurts as much would hide what that gains. The worst are then left out together, as many as it takes to pass, and
     last the ones among them that were not needed are taken back.
 
     Args:
@@ -48,22 +49,29 @@ def find_exclusions(
         What to leave out besides `excluded`, or None if a third of all is not enough.
     """
     candidates = [name for name in names if name not in excluded]
-    gains = {}
+    scores = {}
     for number, name in enumerate(candidates, start=1):
-        gains[name] = score([*excluded, name])
-        progress(f"without {name} ({number} of {len(candidates)}): {gains[name]:.5f}")
-    ranked = sorted(candidates, key=gains.__getitem__, reverse=True)
-    chosen: list[str] = []
-    for name in ranked[: max(1, int(len(names) * MOST_SHARE))]:
-        chosen.append(name)
-        progress(f"leaving out {', '.join(chosen)}")
-        if passes([*excluded, *chosen]):
-            break
-    else:
+        scores[name] = score([each for each in names if each != name])
+        progress(f"only {name} quantized ({number} of {len(candidates)}): mean cosine {scores[name]:.5f}")
+    most = max(1, int(len(names) * MOST_SHARE))
+    worst = sorted(candidates, key=scores.__getitem__)[:most]
+
+    def enough(tried: Sequence[str]) -> bool:
+        passed = passes([*excluded, *tried])
+        progress(f"{', '.join(tried)} left out: {'enough' if passed else 'not enough'}")
+        return passed
+
+    if not worst or not enough(worst):
         return None
+    too_few, chosen = 0, worst
+    while len(chosen) - too_few > 1:
+        middle = (too_few + len(chosen)) // 2
+        if enough(worst[:middle]):
+            chosen = worst[:middle]
+        else:
+            too_few = middle
     for name in chosen[:-1]:  # The last one was needed.
         fewer = [each for each in chosen if each != name]
-        if passes([*excluded, *fewer]):
-            progress(f"{name} was not needed")
+        if enough(fewer):
             chosen = fewer
     return chosen

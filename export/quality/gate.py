@@ -27,22 +27,28 @@ def _threshold(default: float, help: str, measured: Callable[[Quality], float], 
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """What a bundle must reach; a field is the flag of its name. Not even NaN passes."""
+    """What a bundle must reach; a field is the flag of its name. Not even NaN passes.
+
+    The defaults stand between what works and what does not. all-MiniLM-L6-v2 on the sample, mean, first percentile and
+    lowest cosine, and overlap: per-token .998 / .995 / .994 / .93, dynamic .988 / .973 / .962 / .80, static
+    .983 / .960 / .950 / .77, all three within .01 of fp32's R@k; static with quantized outputs, which is broken,
+    .931 / .874 / .818 / .61.
+    """
 
     min_cosine_mean: float = _threshold(
-        0.99, "mean cosine to the original's vectors", lambda quality: quality.closeness.cosine_mean
+        0.97, "mean cosine to the original's vectors", lambda quality: quality.closeness.cosine_mean
     )
     min_cosine_p1: float = _threshold(
-        0.98, "first percentile of the cosines", lambda quality: quality.closeness.cosine_p1
+        0.93, "first percentile of the cosines", lambda quality: quality.closeness.cosine_p1
     )
-    min_cosine_min: float = _threshold(0.96, "lowest cosine", lambda quality: quality.closeness.cosine_min)
+    min_cosine_min: float = _threshold(0.9, "lowest cosine", lambda quality: quality.closeness.cosine_min)
     min_top10_overlap: float = _threshold(
-        0.85,
+        0.7,
         "share of the original's first ten documents that the bundle has among its own",
         lambda quality: quality.retrieval.top10_overlap,
     )
     max_recall_loss: float = _threshold(
-        0.02, "loss of R@1, R@5, R@10 or R@20", lambda quality: quality.retrieval.recall_loss, most=True
+        0.03, "loss of R@1, R@5, R@10 or R@20", lambda quality: quality.retrieval.recall_loss, most=True
     )
     min_invariance: float = _threshold(
         0.9999,
