@@ -51,6 +51,10 @@ evaluate: $(BUNDLE)/manifest.json ## Print R@k of the default bundle on the samp
 test: $(NATIVE) ## Run the whole suite
 	$(PYTHON) -m pytest
 
+.PHONY: bench
+bench: $(NATIVE) ## Compare the encoder with its rivals on one core; ARGS="--eval DIR" takes other queries
+	$(PYTHON) -m tests.benchmarks.encoding --json build/bench.json $(ARGS)
+
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, format and types
 	$(VENV)/bin/ruff check .

@@ -62,7 +62,8 @@ class Products:
     def __init__(self, graph: GraphBuilder, *, quantize: Choice) -> None:
         self._graph = graph
         self._quantize = quantize
-        self._shared: dict[str, str] = {}
+        self._one = graph.constant(np.array(1, np.float32))
+        self._zero = graph.constant(np.array(0, np.uint8))
 
     def linear(self, operand: Operand, linear: Linear, name: str) -> str:
         """Multiplies an operand by a weight and adds the bias, if there is one."""
@@ -84,9 +85,9 @@ class Products:
             "MatMulIntegerToFloat",
             left.rows,
             graph.constant(quantized, f"{name}.weight"),
-            self._one(),
+            self._one,
             graph.constant(scale, f"{name}.scale"),
-            self._zero(),
+            self._zero,
             # One for each product: `session.x64quantprecision` rewrites it with the weight, and fails on a shared one.
             graph.constant(np.array(0, np.int8)),
             domain=MICROSOFT,
@@ -123,12 +124,6 @@ class Products:
         rows = graph.node("QuantizeLinear", operand.rows, scale, zero_points, axis=0)
         exact_lowest = graph.node("Neg", graph.node("Mul", zero, scale))
         return QuantizedRows(rows, graph.node("Unsqueeze", scale, axis), graph.node("Unsqueeze", exact_lowest, axis))
-
-    def _one(self) -> str:
-        return self._shared.setdefault("one", self._graph.constant(np.array(1, np.float32)))
-
-    def _zero(self) -> str:
-        return self._shared.setdefault("zero", self._graph.constant(np.array(0, np.uint8)))
 
 
 def quantize_columns(weight: Array) -> tuple[NDArray[np.int8], Array]:

@@ -32,23 +32,24 @@ apart in some runs and not in others, and its vector would differ in the last bi
 class PackedEncoder:
     """An encoder of the packed layout."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, run_tokens: int = RUN_TOKENS) -> None:
         self._session, self.dimension = open_session(path, INPUTS)
+        self._run_tokens = run_tokens
 
     def encode(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """Returns the vectors `[N, dimension]` of N texts given as token ids, bit-identical in any company."""
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
-        for rows in runs([len(text) for text in texts]):
+        for rows in runs([len(text) for text in texts], run_tokens=self._run_tokens):
             vectors[rows] = self._session.run([OUTPUT], packed_inputs([texts[row] for row in rows]))[0]
         return vectors
 
 
-def runs(lengths: Sequence[int]) -> Iterator[list[int]]:
+def runs(lengths: Sequence[int], *, run_tokens: int) -> Iterator[list[int]]:
     """Yields the positions of texts that share a run, texts of like length together."""
     run: list[int] = []
     tokens = 0
     for position in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if run and tokens + lengths[position] > RUN_TOKENS:
+        if run and tokens + lengths[position] > run_tokens:
             yield run
             run, tokens = [], 0
         run.append(position)

@@ -77,7 +77,7 @@ class NativeEncoder:
         return memory.ctypes.data
 
 
-def open_native(weights: Path) -> NativeEncoder | None:
+def open_native(weights: Path, *, run_tokens: int = RUN_TOKENS) -> NativeEncoder | None:
     """Opens the encoder of a packed model by its weights.
 
     Returns:
@@ -95,6 +95,8 @@ def open_native(weights: Path) -> NativeEncoder | None:
     try:
         architecture = msgspec.json.decode(header.metadata[ARCHITECTURE], type=Architecture)
         tensors = map_tensors(weights, header)
-        return NativeEncoder(library, architecture, tensors) if can_lay_out(architecture, tensors) else None
+        if not can_lay_out(architecture, tensors):
+            return None
+        return NativeEncoder(library, architecture, tensors, run_tokens=run_tokens)
     except (KeyError, ValueError, msgspec.MsgspecError) as error:
         raise BundleError(f"{weights} is not what its metadata say ({error}); export the model again") from None
