@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from export.labelled_queries import LabelledQuery, load_labelled_queries
-from export.options import evaluation_flags, open_corpus
+from export.options import check_evaluation_flags, evaluation_flags, open_corpus
 from export.quality.retrieval import DEPTHS, first_relevant_rank, mean_reciprocal_rank, recall_at
 from server.catalogue.catalogue import Catalogue, load_catalogue
 from server.cpus import usable_cpus
@@ -66,6 +66,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     if (options.eval is None) != (options.catalogue is not None and options.queries is not None):
         parser.error("name --catalogue and --queries, or --eval")
+    check_evaluation_flags(parser, options)
     if options.eval is not None:
         corpus = open_corpus(options)
         catalogue, queries = corpus.catalogue, corpus.queries

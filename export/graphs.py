@@ -26,7 +26,7 @@ class Recipe:
 
     Attributes:
         quantization: What becomes of the weights.
-        preset: The CPU's preset, for dynamic quantization.
+        preset: The CPU's preset, for dynamic and static quantization.
         calibration: Texts as the model will see them, for static quantization.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,8 +44,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
         parser.error("--calibration is for --quantization static")
     if options.quantization == "none" and (options.exclude or options.auto_exclude):
         parser.error("--exclude and --auto-exclude leave layers out of quantization; with none there is none")
-    if options.split is not None and options.eval is None:
-        parser.error("--split chooses among the labels of --eval")
+    check_evaluation_flags(parser, options)
     options.exclude = [name.strip() for names in options.exclude for name in names.split(",") if name.strip()]
     options.thresholds = Thresholds(**{name: getattr(options, name) for name, _, _ in threshold_flags()})
     return options
@@ -70,6 +70,16 @@ def evaluation_flags(parser: argparse._ActionsContainer) -> None:
         metavar="N",
         help="most documents taken of it, beside those that answer the queries (default: %(default)s)",
     )
+
+
+def check_evaluation_flags(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Refuses, as argparse does, what only means something beside --eval."""
+    if options.eval is not None:
+        return
+    if options.split is not None:
+        parser.error("--split chooses among the labels of --eval")
+    if (options.eval_queries, options.eval_documents) != (MAX_QUERIES, MAX_DOCUMENTS):
+        parser.error("--eval-queries and --eval-documents are for --eval")
 
 
 def open_corpus(options: argparse.Namespace) -> Corpus:
@@ -115,13 +125,13 @@ def _quantization_flags(parser: argparse.ArgumentParser) -> None:
         default="per-token",
         help="per-token: INT8 with a scale for each token, in the packed layout; dynamic: optimum's INT8, in the "
         "padded one, and what per-token becomes for an architecture that the packed layout does not know; "
-        "static: INT8 with scales from calibration; none: fp32 (default: %(default)s)",
+        "static: INT8 with scales measured before, on texts; none: fp32 (default: %(default)s)",
     )
     parser.add_argument(
         "--preset",
         choices=PRESETS,
         default=default_preset(),
-        help="instructions of the CPU that will serve, for dynamic (default: %(default)s, by this CPU)",
+        help="instructions of the CPU that will serve, for dynamic and static (default: %(default)s, by this CPU)",
     )
     parser.add_argument(
         "--calibration",
@@ -157,14 +167,16 @@ def _quality_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _share(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not -1 <= value <= 1:
         raise argparse.ArgumentTypeError("expected a number from -1 to 1")
     return value
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError("expected a whole number, 1 or more")
-    return value
+    return int(text)

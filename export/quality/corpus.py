@@ -67,7 +67,8 @@ def read_beir(
             raise ExportError(f"{path}:{number}: unknown query {query_id!r}")
         if document_id not in documents:
             raise ExportError(f"{path}:{number}: unknown document {document_id!r}")
-        relevant.setdefault(query_id, []).append(document_id)
+        if documents[document_id].as_document() is not None:  # A blank one cannot be found.
+            relevant.setdefault(query_id, []).append(document_id)
     usable = sorted(id for id in relevant if texts[id].strip())
     if not usable:
         raise ExportError(f"{path} has no query with a relevant document")
