@@ -119,6 +119,7 @@ def single_thread_session(place: Path, *, profile: Path | None = None) -> onnxru
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
+    options.log_severity_level = 3
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile)

@@ -34,6 +34,7 @@ from tests.benchmarks.contenders import CONTENDERS, NATIVE, PACKED, STOCK, TORCH
 from tests.benchmarks.kernels import peak_products_per_second, products_of, profiled_share
 from tests.benchmarks.machine import describe_machine, pin_to_one_core
 from tests.benchmarks.memory import peak_bytes
+from tests.benchmarks.stock import quantize_as_optimum_does
 
 ROUNDS = 7
 TEXTS = 512
@@ -122,7 +123,7 @@ def _build(source: SourceModel, directory: Path) -> dict[str, Path]:
     return {
         contenders.TORCH: folders["torch"],
         contenders.FP32: padded.fp32,
-        contenders.STOCK: padded.quantize(folders["stock"], []),
+        contenders.STOCK: quantize_as_optimum_does(padded.fp32, folders["stock"]),
         contenders.PACKED: ours,
         contenders.NATIVE: ours,
     }
