@@ -7,7 +7,8 @@ says. What cannot become a bundle is refused.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -125,15 +126,27 @@ class SourceModel:
     def encode(self, texts: Sequence[tuple[str, TextKind]]) -> NDArray[np.float32]:
         """Returns the fp32 vectors `[N, dimension]` of N texts."""
         prefixed = [self.prefixes[kind] + text for text, kind in texts]
-        with library_errors(f"{self.name} cannot encode the golden texts"):
-            # One text a batch: no padding whatsoever in the reference.
-            vectors = self.model.encode(prefixed, batch_size=1, convert_to_numpy=True, show_progress_bar=False)
-        return np.asarray(vectors, dtype=np.float32)
+        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        with library_errors(f"{self.name} cannot encode the texts to compare by"):
+            for rows in self._rows_of_equal_length(prefixed):
+                vectors[rows] = self.model.encode([prefixed[row] for row in rows], show_progress_bar=False)
+        return vectors
+
+    def _rows_of_equal_length(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        """Yields the positions of texts with as many tokens as each other: no padding whatsoever in the reference."""
+        rows: dict[int, list[int]] = defaultdict(list)
+        for row, ids in enumerate(self._tokenize(texts)):
+            rows[len(ids)].append(row)
+        yield from rows.values()
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Returns the tokens of texts, as queries, cut where they are too long."""
-        prefixed = [self.prefixes[TextKind.QUERY] + text for text in texts]
-        ids: list[list[int]] = self.model.tokenizer(prefixed, truncation=True, max_length=self.max_tokens)["input_ids"]
+        return self._tokenize([self.prefixes[TextKind.QUERY] + text for text in texts])
+
+    def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        ids: list[list[int]] = self.model.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)[
+            "input_ids"
+        ]
         return ids
 
     def save_tokenizer(self, path: Path) -> None:

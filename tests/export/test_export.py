@@ -16,6 +16,7 @@ from server.encoding.bundle import Bundle
 from server.encoding.golden import cosines
 from server.encoding.manifest import read_manifest
 from server.encoding.tokenizer import TextKind
+from tests.export.command_line import assert_one_line, export, export_tiny
 
 pytestmark = [
     pytest.mark.slow,
@@ -24,27 +25,6 @@ pytestmark = [
 ]
 
 TEXTS = [("a b c", TextKind.QUERY), ("hello", TextKind.QUERY), ("z " * 30, TextKind.DOCUMENT)]
-
-
-TINY_CORPUS = Path(__file__).parent / "tiny_corpus"
-
-
-def export(*arguments: str, directory: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "export", *arguments]
-    return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=180, check=False)
-
-
-def export_tiny(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Exports a small random model, whatever it finds among a few documents that its tokenizer can read."""
-    return export(*arguments, "--eval", str(TINY_CORPUS), "--force")
-
-
-def assert_one_line(run: subprocess.CompletedProcess[str], message: str, *, code: int = 1) -> None:
-    lines = [line for line in run.stderr.splitlines() if not line.startswith("[")]
-    assert run.returncode == code
-    assert len(lines) == 1, run.stderr
-    assert lines[0].startswith("export: error: ")
-    assert message in lines[0]
 
 
 def test_the_default_model_comes_out_of_its_package(default_bundle: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from export.report import report_of
 from server.encoding.bundle import Bundle
 from server.encoding.manifest import read_manifest
-from tests.export.test_export import TINY_CORPUS, assert_one_line, export
+from tests.export.command_line import TINY_CORPUS, assert_one_line, export
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
