@@ -130,6 +130,7 @@ class _Maker:
         rates = texts_per_second({"fp32": original, "served": served}, comparison.golden)
         report = Report(
             cpu=cpu_name(),
+            encoder=served.encoder_name,
             fp32_bytes=self._graph_bytes(self._scratch),
             served_bytes=self._graph_bytes(self._directory),
             fp32_texts_per_second=rates["fp32"],

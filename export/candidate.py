@@ -29,6 +29,11 @@ class Candidate:
         self._tokenizers = tokenizers
         self._encoders = {kind: open_encoder(path, layout) for kind, (path, layout) in graphs.items()}
 
+    @property
+    def encoder_name(self) -> str:
+        """What runs the towers, `native` or `onnxruntime`; both where they differ."""
+        return ", ".join(dict.fromkeys(encoder.name for encoder in self._encoders.values()))
+
     def encode(self, texts: Sequence[Text]) -> NDArray[np.float32]:
         """Returns the vectors `[N, dimension]` of N texts, cut where they are too long."""
         vectors = np.empty((len(texts), self._source.query.dimension), dtype=np.float32)

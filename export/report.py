@@ -13,10 +13,11 @@ from server.errors import BundleError
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What the export measured, with one thread on the machine that exported, and what it decided.
 
-    `excluded` names the products that were left in fp32, `missed` the thresholds that the bundle was forced past.
+    `encoder` tells what ran the model, `native` or `onnxruntime`; `excluded` names the products that were left in fp32, `missed` the thresholds that the bundle was forced past.
     """
 
     cpu: str
+    encoder: str
     fp32_bytes: int
     served_bytes: int
     fp32_texts_per_second: float
@@ -56,7 +57,7 @@ def report_rows(manifest: Manifest) -> list[tuple[str, str]]:
             "speed, one thread",
             f"{served:.0f} texts a second, fp32 {fp32:.0f}: {served / fp32:.1f} times",
         ),
-        ("measured on", report.cpu),
+        ("measured on", f"{report.cpu}, by the encoder {report.encoder}"),
         ("versions", ", ".join(f"{name} {version}" for name, version in sorted(manifest.versions.items()))),
     ]
 

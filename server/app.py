@@ -65,6 +65,7 @@ async def _load_engine(settings: Settings, metrics: Metrics, stopping: asyncio.E
             threads=threads,
             cancelled=cancelled,
             storage=settings.index_storage,
+            native=settings.native,
         )
 
     loading = asyncio.create_task(asyncio.to_thread(load_all))

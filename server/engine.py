@@ -23,7 +23,9 @@ class Engine:
         self._pipeline = Pipeline(
             loaded.bundle, loaded.index, threads=threads, max_batch_tokens=max_batch_tokens, metrics=metrics
         )
-        metrics.model_info.labels(self.manifest.name, self.manifest.revision, self.manifest.quantization).set(1)
+        metrics.model_info.labels(
+            self.manifest.name, self.manifest.revision, self.manifest.quantization, loaded.bundle.encoder_name
+        ).set(1)
         metrics.catalogue_documents.set(len(self.catalogue.documents))
         metrics.catalogue_vectors.set(len(self.index))
 

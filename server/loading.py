@@ -45,9 +45,15 @@ class LoadingCancelled(Exception):
 
 
 def load(
-    bundle: Path, catalogue: Catalogue, *, threads: int, cancelled: threading.Event, storage: Storage = "f32"
+    bundle: Path,
+    catalogue: Catalogue,
+    *,
+    threads: int,
+    cancelled: threading.Event,
+    storage: Storage = "f32",
+    native: bool = True,
 ) -> Loaded:
-    """Opens the bundle, checks it on this CPU, and encodes the catalogue with it.
+    """Opens the bundle, checks it on this CPU, and encodes the catalogue with it; `native` allows the native encoder.
 
     Raises:
         LoadingCancelled: `cancelled` was set.
@@ -58,9 +64,14 @@ def load(
     similarity = read_manifest(bundle).similarity
     check_storage(storage, similarity)
     log.info("opening the bundle %s", bundle)
-    opened = Bundle(bundle)
+    opened = Bundle(bundle, native=native)
     worst = opened.verify()
-    log.info("model %s computes well on this CPU: worst cosine to fp32 %.4f", opened.manifest.name, worst)
+    log.info(
+        "model %s computes well on this CPU (%s): worst cosine to fp32 %.4f",
+        opened.manifest.name,
+        opened.encoder_name,
+        worst,
+    )
     vectors = encode_parts(opened, catalogue, threads=threads, cancelled=cancelled, storage=storage)
     index = ExactIndex(vectors, catalogue.owners, similarity=similarity, storage=storage)
     log.info("the index keeps %d vectors as %s in %.1f MB", len(index), storage, index.vector_bytes / 1e6)

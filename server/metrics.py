@@ -99,7 +99,7 @@ class Metrics:
         self.model_info = Gauge(
             "chaja_model_info",
             "Always 1 once the model is loaded; the labels tell which one.",
-            ["name", "revision", "quantization"],
+            ["name", "revision", "quantization", "encoder"],
             registry=self.registry,
         )
 

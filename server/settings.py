@@ -114,6 +114,11 @@ class Settings:
         "thousandths. i8 is for bundles that compare by cosine.",
         default="f32",
     )
+    native: bool = _setting(
+        parse_switch,
+        "Whether the native encoder may run the model, where it can: on or off. Off leaves it to ONNX Runtime.",
+        default="on",
+    )
     max_query_characters: int = _setting(
         whole_number(1),
         "Longest query in characters; a longer one is refused before it costs anything.",

@@ -43,7 +43,7 @@ def metrics_table() -> str:
 def documented_metrics() -> list[tuple[str, str, list[str], str]]:
     """Returns name, type, labels and help of each of our metrics, those of the process aside."""
     metrics = Metrics(METHODS)
-    metrics.model_info.labels("", "", "")
+    metrics.model_info.labels("", "", "", "")
     rows = []
     for family in metrics.registry.collect():
         if family.name.startswith(("chaja_", "grpc_")):

@@ -18,8 +18,8 @@ from server.errors import BundleError, first_line
 class Bundle:
     """The model that a server serves. Safe to share between threads."""
 
-    def __init__(self, directory: Path) -> None:
-        """Opens the bundle in `directory`.
+    def __init__(self, directory: Path, *, native: bool = True) -> None:
+        """Opens the bundle in `directory`; `native` allows the native encoder.
 
         Raises:
             BundleError: It is missing, damaged or foreign.
@@ -29,7 +29,12 @@ class Bundle:
         check_files(directory, self.manifest)
         if GOLDEN_FILE not in self.manifest.files:
             raise BundleError(f"{directory} has no {GOLDEN_FILE}; export the model again")
-        self._towers = {kind: Tower(directory, self.manifest, kind) for kind in self.manifest.towers}
+        self._towers = {kind: Tower(directory, self.manifest, kind, native=native) for kind in self.manifest.towers}
+
+    @property
+    def encoder_name(self) -> str:
+        """What runs the towers, `native` or `onnxruntime`; both where they differ."""
+        return ", ".join(dict.fromkeys(tower.encoder.name for tower in self._towers.values()))
 
     def verify(self) -> float:
         """Encodes the golden texts on this CPU; returns the worst cosine to their fp32 vectors. Warms the model up.

@@ -16,8 +16,14 @@ from server.encoding.padded import PaddedEncoder
 
 
 class Encoder(Protocol):
-    """A model, ready to run. Safe to share between threads."""
+    """A model, ready to run. Safe to share between threads.
 
+    Attributes:
+        name: What runs it, `native` or `onnxruntime`.
+        dimension: Number of floats in a vector.
+    """
+
+    name: str
     dimension: int
 
     def encode(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
@@ -27,12 +33,13 @@ class Encoder(Protocol):
         """
 
 
-def open_encoder(path: Path, layout: Layout) -> Encoder:
-    """Opens the graph of a layout.
+def open_encoder(path: Path, layout: Layout, *, native: bool = True) -> Encoder:
+    """Opens the graph of a layout; in the native encoder where that can run it, unless `native` is False.
 
     Raises:
         BundleError: It is no such graph.
     """
     if layout == "padded":
         return PaddedEncoder(path)
-    return open_native(path.with_suffix(WEIGHTS_SUFFIX)) or PackedEncoder(path)
+    encoder = open_native(path.with_suffix(WEIGHTS_SUFFIX)) if native else None
+    return encoder or PackedEncoder(path)

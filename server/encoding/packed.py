@@ -32,6 +32,8 @@ apart in some runs and not in others, and its vector would differ in the last bi
 class PackedEncoder:
     """An encoder of the packed layout."""
 
+    name = "onnxruntime"
+
     def __init__(self, path: Path, *, run_tokens: int = RUN_TOKENS) -> None:
         self._session, self.dimension = open_session(path, INPUTS)
         self._run_tokens = run_tokens

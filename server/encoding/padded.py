@@ -21,6 +21,8 @@ from server.encoding.session import OUTPUT, open_session
 class PaddedEncoder:
     """An encoder of the padded layout."""
 
+    name = "onnxruntime"
+
     def __init__(self, path: Path) -> None:
         self._session, self.dimension = open_session(path, {"input_ids", "attention_mask"})
 

@@ -23,7 +23,7 @@ class Tower:
     tokenizer: Tokenizer
     encoder: Encoder
 
-    def __init__(self, directory: Path, manifest: Manifest, kind: TextKind) -> None:
+    def __init__(self, directory: Path, manifest: Manifest, kind: TextKind, *, native: bool) -> None:
         """Opens the tower that was made for a kind of text, in the bundle's directory.
 
         Raises:
@@ -34,7 +34,7 @@ class Tower:
             if f"{kind.value}/{name}" not in manifest.files:
                 raise BundleError(f"{directory} has no {kind.value}/{name}; export the model again")
         self.tokenizer = Tokenizer(folder / TOKENIZER_FILE, prefixes=manifest.prefixes, max_tokens=described.max_tokens)
-        self.encoder = open_encoder(folder / MODEL_FILE, described.layout)
+        self.encoder = open_encoder(folder / MODEL_FILE, described.layout, native=native)
         if self.encoder.dimension != manifest.dimension:
             raise BundleError(
                 f"{folder}: the model gives {self.encoder.dimension} dimensions, "

@@ -10,7 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from server.encoding.native.library import LIBRARY, SOURCE, cpu_can_run
+from server.encoding.native.library import LIBRARY, SOURCE, cpu_can_run, source_digest
 
 FLAGS = ["-std=gnu17", "-Wall", "-Wextra", "-Werror", "-O3", "-march=x86_64_v4+avx512vnni", "-fPIC", "-shared"]
 
@@ -22,7 +22,8 @@ def main() -> int:
         return 0
     LIBRARY.parent.mkdir(exist_ok=True)
     fresh = LIBRARY.with_suffix(".new")
-    command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, "-o", str(fresh), str(SOURCE), "-lm"]
+    digest = f"-DSOURCE_DIGEST={source_digest()}u"
+    command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, digest, "-o", str(fresh), str(SOURCE), "-lm"]
     compiled = subprocess.run(command, check=False)
     if compiled.returncode == 0:
         fresh.replace(LIBRARY)  # All at once: a running server keeps the one it has mapped.

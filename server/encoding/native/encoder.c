@@ -130,6 +130,9 @@ static void pool(const encoder *e, const float *rows, int length, float *vector)
         _mm512_storeu_ps(vector + i, _mm512_mul_ps(_mm512_loadu_ps(vector + i), factor));
 }
 
+/* The digest of the sources that this was compiled from: structs of another version must not be passed in. */
+uint64_t chaja_source_digest(void) { return SOURCE_DIGEST; }
+
 /* Bytes of workspace that runs of at most `tokens` tokens need, with texts of at most `longest`. */
 size_t chaja_workspace_bytes(const encoder *e, int32_t tokens, int32_t longest) {
     workspace w;

@@ -26,6 +26,8 @@ the second cache."""
 class NativeEncoder:
     """An encoder of the packed layout, in C."""
 
+    name = "native"
+
     def __init__(
         self,
         library: ctypes.CDLL,

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import hashlib
+import logging
 import platform
 from pathlib import Path
 
 from server.encoding.cpu import cpuinfo
+
+log = logging.getLogger(__name__)
 
 SOURCE = Path(__file__).with_name("encoder.c")
 LIBRARY = Path(__file__).parent / "compiled" / "libencoder.so"
@@ -78,12 +82,34 @@ def cpu_can_run(machine: str | None = None, flags: frozenset[str] | None = None)
     return machine.lower() in ("x86_64", "amd64") and flags >= NEEDED_FLAGS
 
 
+def source_digest() -> int:
+    """Returns a number that stands for the sources as they are now."""
+    digest = hashlib.sha256()
+    for path in sorted((SOURCE, *SOURCE.parent.glob("*.h"))):
+        digest.update(path.read_bytes())
+    return int.from_bytes(digest.digest()[:8], "little")
+
+
 @functools.cache
 def load_library() -> ctypes.CDLL | None:
-    """Returns the library; None where it is not built or the CPU cannot run it. Its calls release the GIL."""
-    if not cpu_can_run() or not LIBRARY.is_file():
+    """Returns the library; None where the CPU cannot run it, or it is not built of these sources.
+
+    Its calls release the GIL.
+    """
+    if not cpu_can_run():
         return None
-    library = ctypes.CDLL(str(LIBRARY))
+    try:
+        library = ctypes.CDLL(str(LIBRARY))
+    except OSError:
+        log.warning(
+            "the native encoder is not built: run make native; until then ONNX Runtime does it at half the speed"
+        )
+        return None
+    library.chaja_source_digest.restype = ctypes.c_uint64
+    library.chaja_source_digest.argtypes = []
+    if library.chaja_source_digest() != source_digest():
+        log.warning("the native encoder is built of other sources: run make native; until then ONNX Runtime is used")
+        return None
     library.chaja_workspace_bytes.restype = ctypes.c_size_t
     library.chaja_workspace_bytes.argtypes = [ctypes.POINTER(Encoder), ctypes.c_int32, ctypes.c_int32]
     library.chaja_encode.restype = None

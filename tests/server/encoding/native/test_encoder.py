@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from server.encoding.golden import cosines
 from server.encoding.native.encoder import NativeEncoder
-from server.encoding.native.library import LIBRARY, cpu_can_run, load_library
+from server.encoding.native.library import LIBRARY, NEEDED_FLAGS, cpu_can_run, load_library
 from server.encoding.native.weights import Architecture, can_lay_out
 from tests.server.encoding.native.reference import random_tensors, reference
 
@@ -82,6 +82,29 @@ def test_tokens_that_the_tables_do_not_hold_are_refused() -> None:
         with pytest.raises(ValueError, match=r"texts have 1 to 200 tokens|the model has 90 tokens"):
             encoder.encode(texts)
     assert encoder.encode([]).shape == (0, 64)
+
+
+def test_a_library_of_other_sources_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("server.encoding.native.library.source_digest", lambda: 1)
+    assert load_library.__wrapped__() is None
+    assert "built of other sources: run make native" in caplog.text
+    monkeypatch.setattr("server.encoding.native.library.LIBRARY", LIBRARY.with_name("missing.so"))
+    assert load_library.__wrapped__() is None
+    assert "is not built: run make native" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("machine", "flags", "can"),
+    [
+        ("x86_64", NEEDED_FLAGS | {"sse2"}, True),
+        ("x86_64", NEEDED_FLAGS - {"avx512_vnni"}, False),
+        ("aarch64", NEEDED_FLAGS, False),
+    ],
+)
+def test_only_cpus_with_the_instructions_run_it(machine: str, flags: frozenset[str], can: bool) -> None:
+    assert cpu_can_run(machine, flags) == can
 
 
 @pytest.mark.parametrize(
