@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import shutil
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-import numpy as np
-
 from export.candidate import Candidate, open_tokenizers
 from export.cpu import cpu_name
 from export.errors import ExportError
 from export.graphs import Graphs, Recipe, open_graphs
+from export.manifest import write_manifest
 from export.model_card import model_card
 from export.quality.comparison import Comparison
 from export.quality.corpus import Corpus
@@ -22,29 +19,14 @@ from export.quality.exclusion import find_exclusions, matching
 from export.quality.gate import Quality, Thresholds
 from export.report import Report
 from export.sentences import GOLDEN_TEXTS
-from export.source import SourceModel
 from export.speed import texts_per_second
 from export.staging import CARD_FILE, staged
 from export.towers import SourceTowers
 from server.encoding.bundle import Bundle
-from server.encoding.golden import GOLDEN_FILE, GoldenText, cosines
-from server.encoding.manifest import MANIFEST_FILE, SCHEMA_VERSION, Manifest, Source, TowerManifest, file_digest
+from server.encoding.golden import cosines
+from server.encoding.manifest import Manifest
 from server.encoding.tokenizer import TextKind
 from server.encoding.tower import MODEL_FILE, TOKENIZER_FILE, WEIGHTS_FILE
-
-LIBRARIES = [
-    "onnx",
-    "onnxruntime",
-    "optimum",
-    "optimum-onnx",
-    "sentence-transformers",
-    "tokenizers",
-    "torch",
-    "transformers",
-]
-
-GOLDEN_MARGIN = 0.01
-"""How much farther than here a golden vector may lie from fp32 on the server's CPU."""
 
 FAITHFUL_COSINE = 0.999
 """What a graph before quantization must reach: it is the same model."""
@@ -139,7 +121,9 @@ class _Maker:
             excluded=excluded,
             missed=missed,
         )
-        return self._describe(comparison, served, report)
+        return write_manifest(
+            self._directory, self._source, graphs=self._graphs, comparison=comparison, served=served, report=report
+        )
 
     @property
     def _names(self) -> list[str]:
@@ -198,38 +182,6 @@ class _Maker:
         paths = [root / kind.value / name for kind in self._graphs for name in (MODEL_FILE, WEIGHTS_FILE)]
         return sum(path.stat().st_size for path in paths if path.is_file())
 
-    def _describe(self, comparison: Comparison, served: Candidate, report: Report) -> Manifest:
-        """Writes golden vectors and manifest."""
-        directory, source, reference = self._directory, self._source, comparison.reference
-        golden = [
-            GoldenText(text=text, kind=kind, vector=[round(float(value), 7) for value in vector])
-            for (text, kind), vector in zip(comparison.golden, reference, strict=True)
-        ]
-        (directory / GOLDEN_FILE).write_bytes(msgspec.json.encode(golden))
-        floor = float(np.nan_to_num(cosines(served.encode(comparison.golden), reference)).min()) - GOLDEN_MARGIN
-        files = sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file())
-        towers = {kind: _describe_tower(model, self._graphs[kind]) for kind, model in source.models.items()}
-        manifest = Manifest(
-            schema_version=SCHEMA_VERSION,
-            name=source.query.name,
-            revision="",
-            dimension=source.query.dimension,
-            similarity=source.query.similarity,
-            query_prefix=source.prefixes[TextKind.QUERY],
-            document_prefix=source.prefixes[TextKind.DOCUMENT],
-            title_separator=source.model(TextKind.DOCUMENT).title_separator,
-            query=towers[TextKind.QUERY],
-            document=towers.get(TextKind.DOCUMENT),
-            golden_cosine_floor=round(max(0.0, floor), 4),
-            versions={name: importlib.metadata.version(name) for name in LIBRARIES},
-            files={name: file_digest(directory / name) for name in files},
-            report=msgspec.to_builtins(report, str_keys=True),
-        )
-        manifest = msgspec.structs.replace(manifest, revision=manifest.computed_revision())
-        data = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
-        (directory / MANIFEST_FILE).write_bytes(data)
-        return manifest
-
 
 def _check_faithful(comparison: Comparison, original: Candidate) -> None:
     """Raises ExportError if the fp32 graph is another model than the original."""
@@ -238,14 +190,3 @@ def _check_faithful(comparison: Comparison, original: Candidate) -> None:
         raise ExportError(
             f"the graph does not compute what the model does: in fp32, worst cosine {faithful:.4f} to the original"
         )
-
-
-def _describe_tower(model: SourceModel, graphs: Graphs) -> TowerManifest:
-    return TowerManifest(
-        pooling=model.pooling,
-        normalise=model.normalise,
-        max_tokens=model.max_tokens,
-        layout=graphs.layout,
-        quantization=graphs.quantization,
-        source=Source(model=model.origin, licence=model.licence),
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from export.packed.weights import EncoderWeights, Layer, Linear, Norm
 from server.encoding.manifest import Pooling
-from server.encoding.native.weights import Architecture
+from server.encoding.native.architecture import Architecture
 
 
 def native_architecture(weights: EncoderWeights, *, pooling: Pooling, normalise: bool) -> Architecture | None:

@@ -14,7 +14,7 @@ import onnx
 from onnx import TensorProto, numpy_helper
 from safetensors.numpy import save_file
 
-from server.encoding.native.weights import ARCHITECTURE, Architecture
+from server.encoding.native.architecture import ARCHITECTURE, Architecture
 from server.encoding.packed import WEIGHTS_SUFFIX
 from server.encoding.tensors import read_header
 

@@ -22,7 +22,8 @@ def open_session(path: Path, inputs: set[str]) -> tuple[onnxruntime.InferenceSes
         BundleError: It is no graph, or takes or gives something else.
     """
     options = onnxruntime.SessionOptions()
-    # Workers run in parallel instead: two runs of one thread give more than one run of two threads.
+    # Workers run in parallel instead: two runs of one thread give more than one run of two threads. With one thread
+    # there is no pool, and so nothing that spins while it waits.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # What goes wrong is raised as well, and told in one line.

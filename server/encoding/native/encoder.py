@@ -13,8 +13,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from server.encoding.native.architecture import ARCHITECTURE, Architecture, can_lay_out
 from server.encoding.native.library import load_library
-from server.encoding.native.weights import ARCHITECTURE, Architecture, aligned_bytes, can_lay_out, lay_out
+from server.encoding.native.weights import aligned_bytes, lay_out
 from server.encoding.tensors import map_tensors, read_header
 from server.errors import BundleError
 

@@ -9,31 +9,26 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from server.encoding.native.architecture import (
+    DISTANCE_BIAS,
+    MOST_HEADS,
+    PANEL_COLUMNS,
+    WORDS,
+    Architecture,
+    check_tensors,
+)
 from server.encoding.native.library import Encoder, Layer, Norm, Product
 
-ARCHITECTURE = "architecture"
-"""The entry of the metadata that holds an `Architecture` in JSON. Where it is missing, the library cannot run it."""
-
 ALIGNMENT = 64
-MOST_HEADS = 16
-"""Heads are lanes of a vector register (attention.h)."""
-
-PANEL_COLUMNS = 32
-"""As in product.h."""
-
-WORDS = "embeddings.words.weight"
+"""Bytes of a cache line, and of a vector register."""
 
 LOG2_E = np.float32(np.log2(np.e))
 """The library computes powers of two, not of e."""
-
-DISTANCE_BIAS = "attention.distance_bias"
-"""Name of the bias of attention `[heads, distances]`, from the farthest key before a query to the farthest behind."""
 
 POOLINGS = ("mean", "cls", "lasttoken")
 
@@ -43,17 +38,6 @@ GELU_COEFFICIENTS = {
     # The tanh form is such a sigmoid: a = 2 √(2/π), b = 0.044715 a.
     "tanh-gelu": (1.5957691216, 0.0713548163, 0.0),
 }
-
-
-class Architecture(msgspec.Struct, frozen=True, kw_only=True):
-    """What is computed with the weights, as the metadata of their file say it."""
-
-    heads: int
-    layers: int
-    epsilon: float
-    activation: Literal["gelu", "tanh-gelu"]
-    pooling: Literal["mean", "cls", "lasttoken"]
-    normalise: bool
 
 
 @dataclass(frozen=True)
@@ -67,20 +51,14 @@ class NativeWeights:
     arrays: list[NDArray[Any]]
 
 
-def can_lay_out(architecture: Architecture, tensors: Mapping[str, NDArray[Any]]) -> bool:
-    """Whether the library's vectors and lanes fit the shapes of a model."""
-    embedding = tensors[WORDS].shape[1]
-    hidden, inner = tensors["layers.0.intermediate.weight"].shape
-    depth = hidden // architecture.heads
-    return bool(
-        architecture.heads <= MOST_HEADS
-        and depth % 4 == 0
-        and all(width % PANEL_COLUMNS == 0 for width in (embedding, hidden, inner))
-    )
-
-
 def lay_out(architecture: Architecture, tensors: Mapping[str, NDArray[Any]]) -> NativeWeights:
-    """Lays out the weights of a model that fits."""
+    """Lays out the weights of a model that fits.
+
+    Raises:
+        KeyError: A tensor is missing.
+        ValueError: A tensor has another shape or type than the library would read.
+    """
+    check_tensors(architecture, tensors)
     products = [array.size for name, array in tensors.items() if array.dtype == np.int8 and name != WORDS]
     packer = _Packer(tensors, product_bytes=sum(products) + ALIGNMENT * len(products))
     hidden, inner = tensors["layers.0.intermediate.weight"].shape

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from server.encoding.native.weights import Architecture
+from server.encoding.native.architecture import Architecture
 
 Tensors = dict[str, NDArray[Any]]
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Any
 
@@ -9,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.encoding.golden import cosines
+from server.encoding.native.architecture import Architecture, can_lay_out
 from server.encoding.native.encoder import NativeEncoder
 from server.encoding.native.library import LIBRARY, NEEDED_FLAGS, cpu_can_run, load_library
-from server.encoding.native.weights import Architecture, can_lay_out
+from server.encoding.native.weights import lay_out
 from tests.server.encoding.native.reference import random_tensors, reference
 
 pytestmark = pytest.mark.skipif(not cpu_can_run(), reason="the CPU has no AVX-512 with VNNI")
@@ -82,6 +84,17 @@ def test_tokens_that_the_tables_do_not_hold_are_refused() -> None:
         with pytest.raises(ValueError, match=r"texts have 1 to 200 tokens|the model has 90 tokens"):
             encoder.encode(texts)
     assert encoder.encode([]).shape == (0, 64)
+
+
+@pytest.mark.parametrize("name", random_tensors(PLAIN, embedding=32, distance_bias=True, **SHAPE))
+def test_no_tensor_of_another_shape_or_type_reaches_the_library(name: str) -> None:
+    tensors = random_tensors(PLAIN, embedding=32, distance_bias=True, **SHAPE)
+    lay_out(PLAIN, tensors)
+    for changed in (tensors[name][:-1], tensors[name].astype(np.float64)):
+        with pytest.raises(ValueError, match=r", not (float32|int8) \("):
+            lay_out(PLAIN, tensors | {name: changed})
+    with pytest.raises(KeyError, match=name) if name != "attention.distance_bias" else contextlib.nullcontext():
+        lay_out(PLAIN, {each: array for each, array in tensors.items() if each != name})
 
 
 def test_a_library_of_other_sources_is_not_used(

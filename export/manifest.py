@@ -1,0 +1,94 @@
+"""Writes the manifest of a bundle, and the golden vectors that it is checked by."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from export.candidate import Candidate
+from export.graphs import Graphs
+from export.quality.comparison import Comparison
+from export.report import Report
+from export.source import SourceModel
+from export.towers import SourceTowers
+from server.encoding.golden import GOLDEN_FILE, GoldenText, cosines
+from server.encoding.manifest import MANIFEST_FILE, SCHEMA_VERSION, Manifest, Source, TowerManifest, file_digest
+from server.encoding.tokenizer import TextKind
+
+LIBRARIES = [
+    "onnx",
+    "onnxruntime",
+    "optimum",
+    "optimum-onnx",
+    "sentence-transformers",
+    "tokenizers",
+    "torch",
+    "transformers",
+]
+
+GOLDEN_MARGIN = 0.01
+"""How much farther than here a golden vector may lie from fp32 on the server's CPU."""
+
+
+def write_manifest(
+    directory: Path,
+    source: SourceTowers,
+    *,
+    graphs: Mapping[TextKind, Graphs],
+    comparison: Comparison,
+    served: Candidate,
+    report: Report,
+) -> Manifest:
+    """Writes golden vectors and manifest to a bundle that holds all its other files; returns the manifest.
+
+    Args:
+        directory: The bundle.
+        source: The original.
+        graphs: The graphs of each tower.
+        comparison: Holds the golden texts and the original's vectors of them.
+        served: Encodes as the server will.
+        report: What was measured.
+    """
+    reference = comparison.reference
+    golden = [
+        GoldenText(text=text, kind=kind, vector=[round(float(value), 7) for value in vector])
+        for (text, kind), vector in zip(comparison.golden, reference, strict=True)
+    ]
+    (directory / GOLDEN_FILE).write_bytes(msgspec.json.encode(golden))
+    floor = float(np.nan_to_num(cosines(served.encode(comparison.golden), reference)).min()) - GOLDEN_MARGIN
+    files = sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file())
+    towers = {kind: _describe_tower(model, graphs[kind]) for kind, model in source.models.items()}
+    manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
+        name=source.query.name,
+        revision="",
+        dimension=source.query.dimension,
+        similarity=source.query.similarity,
+        query_prefix=source.prefixes[TextKind.QUERY],
+        document_prefix=source.prefixes[TextKind.DOCUMENT],
+        title_separator=source.model(TextKind.DOCUMENT).title_separator,
+        query=towers[TextKind.QUERY],
+        document=towers.get(TextKind.DOCUMENT),
+        golden_cosine_floor=round(max(0.0, floor), 4),
+        versions={name: importlib.metadata.version(name) for name in LIBRARIES},
+        files={name: file_digest(directory / name) for name in files},
+        report=msgspec.to_builtins(report, str_keys=True),
+    )
+    manifest = msgspec.structs.replace(manifest, revision=manifest.computed_revision())
+    (directory / MANIFEST_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+    return manifest
+
+
+def _describe_tower(model: SourceModel, graphs: Graphs) -> TowerManifest:
+    return TowerManifest(
+        pooling=model.pooling,
+        normalise=model.normalise,
+        max_tokens=model.max_tokens,
+        layout=graphs.layout,
+        quantization=graphs.quantization,
+        source=Source(model=model.origin, licence=model.licence),
+    )
