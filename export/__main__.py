@@ -6,7 +6,6 @@ flag, 130 for Ctrl-C and SIGTERM. What went wrong is one line on stderr.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import signal
@@ -21,7 +20,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 from export.calibration import calibration_texts
 from export.errors import ExportError
 from export.graphs import Recipe
-from export.options import open_corpus, parse_options
+from export.options import OneLineParser, open_corpus, parse_options
 from export.report import report_rows
 from server.encoding.manifest import Manifest, read_manifest
 from server.errors import StartError
@@ -90,7 +89,7 @@ def _export(arguments: Sequence[str]) -> None:
 
 
 def _inspect(arguments: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m export inspect", description="Show a bundle's report again.", allow_abbrev=False
     )
     parser.add_argument("bundle", type=Path, metavar="DIR", help="the bundle")

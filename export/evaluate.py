@@ -5,7 +5,6 @@ Documents are encoded and searched by the server's own code.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import threading
 from collections import defaultdict
@@ -13,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from export.labelled_queries import LabelledQuery, load_labelled_queries
-from export.options import check_evaluation_flags, evaluation_flags, open_corpus
+from export.options import OneLineParser, check_evaluation_flags, evaluation_flags, open_corpus
 from export.quality.retrieval import DEPTHS, first_relevant_rank, mean_reciprocal_rank, recall_at
 from server.catalogue.catalogue import Catalogue, load_catalogue
 from server.cpus import usable_cpus
@@ -56,9 +55,7 @@ def format_table(ranks: dict[str, list[int | None]]) -> str:
 
 def main(arguments: Sequence[str]) -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m export evaluate", description="Measure R@k of a bundle.", allow_abbrev=False
-    )
+    parser = OneLineParser(prog="python -m export evaluate", description="Measure R@k of a bundle.", allow_abbrev=False)
     parser.add_argument("--bundle", type=Path, required=True, metavar="DIR", help="the bundle")
     parser.add_argument("--catalogue", type=Path, metavar="FILE", help="the documents, JSONL")
     parser.add_argument("--queries", type=Path, metavar="FILE", help="the labelled queries, JSONL")

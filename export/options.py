@@ -6,6 +6,7 @@ import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from export.cpu import PRESETS, default_preset
 from export.graphs import QUANTIZATIONS
@@ -23,13 +24,21 @@ EXAMPLES = """examples:
 `python -m export inspect DIR` shows its report again."""
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage of all flags around it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends with exit code 2."""
+        self.exit(2, f"export: error: {message}; --help explains the flags\n")
+
+
 def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     """Parses the command line of an export; `thresholds` is one of the options.
 
     Raises:
         SystemExit: A flag is wrong (2), or help was asked for (0).
     """
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m export",
         allow_abbrev=False,
         description="Turn a bi-encoder into an INT8 bundle that the server can serve.",

@@ -31,16 +31,20 @@ def export_graph(source: SourceModel, directory: Path) -> Path:
                 library_name="sentence_transformers",
                 do_validation=False,
             )
-    _keep_only_pooled(directory / "model.onnx")
+    _keep_only_pooled(directory / "model.onnx", source.dimension)
     return directory / "model.onnx"
 
 
-def _keep_only_pooled(path: Path) -> None:
-    """Drops the token vectors from the outputs: nobody reads them, and they would be copied out of every run."""
+def _keep_only_pooled(path: Path, dimension: int) -> None:
+    """Drops the token vectors from the outputs: nobody reads them, and they would be copied out of every run.
+
+    The tracer does not always know the dimension of what is left.
+    """
     import onnx
 
     model = onnx.load(str(path))
-    outputs = [output for output in model.graph.output if output.name == OUTPUT]
+    (output,) = (output for output in model.graph.output if output.name == OUTPUT)
+    output.type.tensor_type.shape.dim[1].dim_value = dimension
     del model.graph.output[:]
-    model.graph.output.extend(outputs)
+    model.graph.output.append(output)
     onnx.save(model, str(path))

@@ -155,9 +155,7 @@ def test_static_is_calibrated_on_a_file(tmp_path: Path) -> None:
     ],
 )
 def test_flags_that_make_no_sense_are_refused(arguments: list[str], message: str) -> None:
-    run = export("--out", "x", *arguments)
-    assert run.returncode == 2
-    assert message in run.stderr.splitlines()[-1]
+    assert_one_line(export("--out", "x", *arguments), message, code=2)
 
 
 def test_a_corpus_of_no_use_is_refused_before_the_work(tmp_path: Path) -> None:
