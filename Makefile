@@ -28,7 +28,8 @@ native: $(NATIVE) ## Compile the native encoder, where the CPU can run it
 $(NATIVE): $(INSTALLED) $(wildcard server/encoding/native/*.[ch]) server/encoding/native/build.py
 	$(PYTHON) -m server.encoding.native.build
 
-$(BUNDLE)/manifest.json: $(NATIVE) $(wildcard export/*.py export/*/*.py export/*/*/*.py server/encoding/*.py)
+# After the native encoder, but not again because of it: where the CPU cannot run it, it never comes to be.
+$(BUNDLE)/manifest.json: $(wildcard export/*.py export/*/*.py export/*/*/*.py server/encoding/*.py) | $(NATIVE)
 	$(PYTHON) -m export --out $(BUNDLE)
 
 .PHONY: demo

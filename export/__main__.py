@@ -19,8 +19,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from export.calibration import calibration_texts
 from export.errors import ExportError
-from export.graphs import Recipe
 from export.options import OneLineParser, open_corpus, parse_options
+from export.recipe import Recipe
 from export.report import report_rows
 from server.encoding.manifest import Manifest, read_manifest
 from server.errors import StartError

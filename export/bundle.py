@@ -10,13 +10,14 @@ from pathlib import Path
 from export.candidate import Candidate, open_tokenizers
 from export.cpu import cpu_name
 from export.errors import ExportError
-from export.graphs import Graphs, Recipe, open_graphs
+from export.graphs import Graphs, open_graphs
 from export.manifest import write_manifest
 from export.model_card import model_card
 from export.quality.comparison import Comparison
 from export.quality.corpus import Corpus
 from export.quality.exclusion import find_exclusions, matching
 from export.quality.gate import Quality, Thresholds
+from export.recipe import Recipe
 from export.report import Report
 from export.sentences import GOLDEN_TEXTS
 from export.speed import texts_per_second

@@ -61,7 +61,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--queries", type=Path, metavar="FILE", help="the labelled queries, JSONL")
     evaluation_flags(parser)
     options = parser.parse_args(arguments)
-    if (options.eval is None) != (options.catalogue is not None and options.queries is not None):
+    beside = [options.catalogue is not None, options.queries is not None]
+    if any(beside) if options.eval is not None else not all(beside):
         parser.error("name --catalogue and --queries, or --eval")
     check_evaluation_flags(parser, options)
     if options.eval is not None:

@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Protocol
 
-from export.cpu import Preset
 from export.errors import ExportError
+from export.recipe import Recipe
 from export.source import SourceModel
 from server.encoding.manifest import Layout
 
-Quantization = Literal["per-token", "dynamic", "static", "none"]
-
 LARGEST_GRAPH_BYTES = 2_000_000_000
 """ONNX files are protobuf messages, which end at 2 GiB."""
-
-QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How a model is quantized.
-
-    Attributes:
-        quantization: What becomes of the weights.
-        preset: The CPU's preset, for dynamic and static quantization.
-        calibration: Texts as the model will see them, for static quantization.
-    """
-
-    quantization: Quantization
-    preset: Preset
-    calibration: Sequence[str] = ()
 
 
 class Graphs(Protocol):

@@ -73,7 +73,7 @@ def write_manifest(
         title_separator=source.model(TextKind.DOCUMENT).title_separator,
         query=towers[TextKind.QUERY],
         document=towers.get(TextKind.DOCUMENT),
-        golden_cosine_floor=round(max(0.0, floor), 4),
+        golden_cosine_floor=round(max(-1.0, floor), 4),
         versions={name: importlib.metadata.version(name) for name in LIBRARIES},
         files={name: file_digest(directory / name) for name in files},
         report=msgspec.to_builtins(report, str_keys=True),

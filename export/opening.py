@@ -77,6 +77,13 @@ def check_model(model: SentenceTransformer, origin: str) -> None:
         raise ExportError(f"cannot export {origin}: it leaves its prompt out of the pooling (include_prompt: false)")
     if not getattr(model.tokenizer, "is_fast", False):
         raise ExportError(f"{origin} has no fast tokenizer (tokenizer.json), which the server needs")
+    highest = max(model.tokenizer.get_vocab().values(), default=0)
+    known = model[0].auto_model.get_input_embeddings().num_embeddings
+    if highest >= known:  # A text with such a token would spoil the batch that it is encoded in.
+        raise ExportError(
+            f"the tokenizer of {origin} has tokens up to {highest}, its model knows {known}: resize_token_embeddings "
+            "was forgotten, or the tokenizer belongs to another model"
+        )
     for name, parameter in model.named_parameters():
         if not parameter.isfinite().all():
             raise ExportError(

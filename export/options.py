@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from export.cpu import PRESETS, default_preset
-from export.graphs import QUANTIZATIONS
 from export.quality.corpus import MAX_DOCUMENTS, MAX_QUERIES, Corpus, read_beir, sample_corpus
 from export.quality.gate import Thresholds, threshold_flags
+from export.recipe import QUANTIZATIONS
 
 EXAMPLES = """examples:
   python -m export --out build/bundle
@@ -54,7 +54,10 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     if options.quantization == "none" and (options.exclude or options.auto_exclude):
         parser.error("--exclude and --auto-exclude leave layers out of quantization; with none there is none")
     check_evaluation_flags(parser, options)
-    options.exclude = [name.strip() for names in options.exclude for name in names.split(",") if name.strip()]
+    given = options.exclude
+    options.exclude = [name.strip() for names in given for name in names.split(",") if name.strip()]
+    if given and not options.exclude:
+        parser.error("--exclude names nothing")
     options.thresholds = Thresholds(**{name: getattr(options, name) for name, _, _ in threshold_flags()})
     return options
 

@@ -136,6 +136,8 @@ class SourceModel:
         """Yields the positions of texts with as many tokens as each other: no padding whatsoever in the reference."""
         rows: dict[int, list[int]] = defaultdict(list)
         for row, ids in enumerate(self._tokenize(texts)):
+            if not ids:
+                raise ExportError(f"{self.name} can read nothing of the text {texts[row][:40]!r} to compare by")
             rows[len(ids)].append(row)
         yield from rows.values()
 

@@ -114,15 +114,17 @@ class Products:
         largest = graph.node("ReduceMax", operand.rows, axis, keepdims=0)
         if operand.lowest is None:
             lowest = graph.node("ReduceMin", operand.rows, axis, keepdims=0)
+            # Zero is within, as the zero point is a byte.
+            zero = graph.constant(np.float32(0))
+            lowest, largest = graph.node("Min", lowest, zero), graph.node("Max", largest, zero)
         else:
             lowest = graph.constant(np.array(operand.lowest, np.float32))
         span = graph.node("Max", graph.node("Sub", largest, lowest), graph.constant(np.array(LEAST_RANGE)))
         scale = graph.node("Mul", span, graph.constant(np.array(1 / LEVELS, np.float32)))
-        zero = graph.node("Round", graph.node("Neg", graph.node("Div", lowest, scale)))
-        zero = graph.node("Clip", zero, graph.constant(np.float32(0)), graph.constant(np.float32(LEVELS)))
-        zero_points = graph.node("Cast", zero, to=TensorProto.UINT8)
+        zero_point = graph.node("Round", graph.node("Neg", graph.node("Div", lowest, scale)))
+        zero_points = graph.node("Cast", zero_point, to=TensorProto.UINT8)
         rows = graph.node("QuantizeLinear", operand.rows, scale, zero_points, axis=0)
-        exact_lowest = graph.node("Neg", graph.node("Mul", zero, scale))
+        exact_lowest = graph.node("Neg", graph.node("Mul", zero_point, scale))
         return QuantizedRows(rows, graph.node("Unsqueeze", scale, axis), graph.node("Unsqueeze", exact_lowest, axis))
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from export.graphs import Recipe
 from export.padded.dynamic import quantize_dynamic
 from export.padded.graph import export_graph
 from export.padded.products import product_names
 from export.padded.static import quantize_static
+from export.recipe import Recipe
 from export.source import SourceModel
 from server.encoding.manifest import Layout
 from server.encoding.tower import MODEL_FILE

@@ -83,7 +83,7 @@ class Comparison:
         return closeness(vectors, self._vectors[self._sample]).cosine_mean
 
     def _search(self, vectors: NDArray[np.float32]) -> list[list[str]]:
-        """Returns the ids that each query finds, as the server would find them; what is not a number finds nothing."""
+        """Returns the ids that each query finds, as the server would; what is not a number finds what is first."""
         catalogue = self._corpus.catalogue
         index = ExactIndex(np.nan_to_num(vectors[self._parts]), catalogue.owners, similarity=self._similarity)
         queries = np.nan_to_num(vectors[self._queries])

@@ -12,6 +12,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -59,8 +60,8 @@ def read_beir(
         CatalogueError: A line of a JSONL file is wrong; names file and line.
     """
     path, split = _qrels_path(directory, split)
-    texts = {query.id: query.text for _, query in read_jsonl(directory / "queries.jsonl", _Query)}
-    documents = {document.id: document for _, document in read_jsonl(directory / "corpus.jsonl", _Document)}
+    texts = {id: query.text for id, query in _by_id(directory / "queries.jsonl", _Query).items()}
+    documents = _by_id(directory / "corpus.jsonl", _Document)
     relevant: dict[str, list[str]] = {}
     for number, query_id, document_id in _judgements(path):
         if query_id not in texts:
@@ -74,13 +75,26 @@ def read_beir(
         raise ExportError(f"{path} has no query with a relevant document")
     shuffle = random.Random(0)  # noqa: S311  a sample, not a secret
     queries = shuffle.sample(usable, min(max_queries, len(usable)))
-    wanted = dict.fromkeys(id for query in queries for id in relevant[query])
+    wanted = {id for query in queries for id in relevant[query]}
     others = [id for id in documents if id not in wanted]
-    more = shuffle.sample(others, min(max(0, max_documents - len(wanted)), len(others)))
-    taken = [document for id in (*wanted, *more) if (document := documents[id].as_document()) is not None]
+    chosen = wanted | set(shuffle.sample(others, min(max(0, max_documents - len(wanted)), len(others))))
+    # In the order of the file: documents of equal score come in that order, and must not be found for being relevant.
+    taken = [found for id in documents if id in chosen and (found := documents[id].as_document()) is not None]
     name = f"{directory.name} ({split}: {len(queries)} of {len(usable)} queries, {len(taken)} of {len(documents)})"
     labelled = [LabelledQuery(query=texts[id], language="all", relevant=relevant[id]) for id in queries]
     return Corpus(name, Catalogue(taken), labelled)
+
+
+T = TypeVar("T", bound="_Query | _Document")
+
+
+def _by_id(path: Path, type: type[T]) -> dict[str, T]:
+    found: dict[str, T] = {}
+    for number, each in read_jsonl(path, type):
+        if each.id in found:
+            raise ExportError(f"{path}:{number}: _id {each.id!r} stands there already")
+        found[each.id] = each
+    return found
 
 
 class _Query(msgspec.Struct, frozen=True):
@@ -114,12 +128,22 @@ def _judgements(path: Path) -> Iterator[tuple[int, str, str]]:
     """Yields line number, query id and document id of each judgement above 0."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            for number, row in enumerate(csv.reader(file, delimiter="\t"), start=1):
+            for number, row in enumerate(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE), start=1):
+                score = _whole_number(row[2]) if len(row) == 3 else None
+                if number == 1 and score is not None:
+                    raise ExportError(f"{path}:1: expected a heading: query-id, corpus-id, score")
                 if number == 1 or not row:
                     continue
-                if len(row) != 3 or not row[2].lstrip("-").isdigit():
+                if score is None:
                     raise ExportError(f"{path}:{number}: expected query id, document id and a whole number, by tabs")
-                if int(row[2]) > 0:
+                if score > 0:
                     yield number, row[0], row[1]
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ExportError(f"{path} cannot be read: {error}") from None
+
+
+def _whole_number(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None

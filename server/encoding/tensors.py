@@ -52,7 +52,7 @@ def read_header(path: Path) -> Header:
             header = msgspec.json.decode(file.read(length), type=dict[str, Any])
         metadata = msgspec.convert(header.pop(METADATA, {}), dict[str, str])
         return Header(msgspec.convert(header, dict[str, Tensor]), metadata, 8 + length)
-    except (OSError, ValueError, msgspec.MsgspecError) as error:
+    except (OSError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise BundleError(f"{path} cannot be read as safetensors: {error}; export the model again") from None
 
 
@@ -64,6 +64,10 @@ def map_tensors(path: Path, header: Header) -> dict[str, NDArray[Any]]:
     """
     try:
         data: NDArray[Any] = np.memmap(path, mode="r")[header.start :]
+        for name, tensor in header.tensors.items():
+            first, end = tensor.data_offsets
+            if not 0 <= first <= end <= data.size or min(tensor.shape, default=0) < 0:
+                raise ValueError(f"{name} lies outside of the file")
         return {
             name: data[slice(*tensor.data_offsets)].view(DTYPES[tensor.dtype]).reshape(tensor.shape)
             for name, tensor in header.tensors.items()

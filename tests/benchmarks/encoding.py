@@ -24,8 +24,9 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import numpy as np
 
 from export.cpu import default_preset
-from export.graphs import Recipe, open_graphs
+from export.graphs import open_graphs
 from export.options import evaluation_flags, open_corpus
+from export.recipe import Recipe
 from export.source import SourceModel
 from server.encoding.golden import cosines
 from server.encoding.tokenizer import TextKind

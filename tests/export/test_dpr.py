@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from export.bundle import Wish, write_bundle
 from export.cpu import default_preset
 from export.errors import ExportError
-from export.graphs import Quantization, Recipe
 from export.labelled_queries import LabelledQuery
 from export.quality.corpus import Corpus
+from export.recipe import Quantization, Recipe
 from export.source import SourceModel
 from export.towers import SourceTowers
 from server.catalogue.catalogue import Catalogue

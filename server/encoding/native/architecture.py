@@ -6,7 +6,7 @@ The weights' file says so in its metadata, and names the tensors as they are nam
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -30,8 +30,8 @@ DISTANCE_BIAS = "attention.distance_bias"
 class Architecture(msgspec.Struct, frozen=True, kw_only=True):
     """What is computed with the weights, as the metadata of their file say it."""
 
-    heads: int
-    layers: int
+    heads: Annotated[int, msgspec.Meta(ge=1)]
+    layers: Annotated[int, msgspec.Meta(ge=1)]
     epsilon: float
     activation: Literal["gelu", "tanh-gelu"]
     pooling: Literal["mean", "cls", "lasttoken"]
@@ -40,7 +40,7 @@ class Architecture(msgspec.Struct, frozen=True, kw_only=True):
 
 def can_lay_out(architecture: Architecture, tensors: Mapping[str, NDArray[Any]]) -> bool:
     """Whether the library's vectors and lanes fit the shapes of a model."""
-    embedding = tensors[WORDS].shape[1]
+    _, embedding = tensors[WORDS].shape
     hidden, inner = tensors["layers.0.intermediate.weight"].shape
     depth = hidden // architecture.heads
     return bool(
@@ -61,9 +61,12 @@ def check_tensors(architecture: Architecture, tensors: Mapping[str, NDArray[Any]
         "embeddings.norm.gain": (embedding,),
         "embeddings.norm.bias": (embedding,),
     }
-    products = {"projection": (embedding, hidden)} if embedding != hidden else {}
+    projected = embedding != hidden or "projection.weight" in tensors
+    products = {"projection": (embedding, hidden)} if projected else {}
     for number in range(architecture.layers):
         layer = f"layers.{number}"
+        if f"{layer}.qkv.weight" not in tensors:  # Of a billion layers, the first that is missing is enough.
+            raise KeyError(f"{layer}.qkv.weight")
         products[f"{layer}.attention_output"] = (hidden, hidden)
         products[f"{layer}.intermediate"] = (hidden, inner)
         products[f"{layer}.output"] = (inner, hidden)

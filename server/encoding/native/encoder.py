@@ -59,7 +59,9 @@ class NativeEncoder:
         if not 1 <= lengths.min() <= longest <= self._weights.max_tokens:
             raise ValueError(f"texts have 1 to {self._weights.max_tokens} tokens, not {lengths.min()} to {longest}")
         if not 0 <= token_ids.min() <= token_ids.max() < self._weights.vocabulary:
-            raise ValueError(f"the model has {self._weights.vocabulary} tokens, not {token_ids.max()}")
+            raise ValueError(
+                f"tokens are 0 to {self._weights.vocabulary - 1}, not {token_ids.min()} to {token_ids.max()}"
+            )
         self._library.chaja_encode(
             ctypes.byref(self._weights.encoder),
             len(lengths),

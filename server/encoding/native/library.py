@@ -17,8 +17,26 @@ SOURCE = Path(__file__).with_name("encoder.c")
 LIBRARY = Path(__file__).parent / "compiled" / "libencoder.so"
 """In a folder of its own, since Python takes it for a module where it looks for some."""
 
-NEEDED_FLAGS = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"})
-"""What the code was compiled for, as /proc/cpuinfo calls it."""
+NEEDED_FLAGS = frozenset(
+    [
+        "abm",
+        "avx",
+        "avx2",
+        "avx512_vnni",
+        "avx512bw",
+        "avx512cd",
+        "avx512dq",
+        "avx512f",
+        "avx512vl",
+        "bmi1",
+        "bmi2",
+        "f16c",
+        "fma",
+        "movbe",
+        "xsave",
+    ]
+)
+"""What the code was compiled for (x86-64-v4 with VNNI), as /proc/cpuinfo calls it."""
 
 
 class Product(ctypes.Structure):
@@ -100,14 +118,15 @@ def load_library() -> ctypes.CDLL | None:
         return None
     try:
         library = ctypes.CDLL(str(LIBRARY))
-    except OSError:
+        digest_of = library.chaja_source_digest
+    except (OSError, AttributeError):
         log.warning(
             "the native encoder is not built: run make native; until then ONNX Runtime does it at half the speed"
         )
         return None
-    library.chaja_source_digest.restype = ctypes.c_uint64
-    library.chaja_source_digest.argtypes = []
-    if library.chaja_source_digest() != source_digest():
+    digest_of.restype = ctypes.c_uint64
+    digest_of.argtypes = []
+    if digest_of() != source_digest():
         log.warning("the native encoder is built of other sources: run make native; until then ONNX Runtime is used")
         return None
     library.chaja_workspace_bytes.restype = ctypes.c_size_t

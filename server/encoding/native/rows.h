@@ -10,7 +10,7 @@ typedef struct {
     float epsilon;
 } norm;
 
-#define GELU_LOWEST (-0.17f) /* below the lowest value of Gelu, -0.169971 */
+#define GELU_LOWEST (-0.17f) /* the lowest value of Gelu is -0.169971, that of its tanh form -0.170041: byte 0, too */
 #define LEAST_RANGE 1e-20f   /* a row of equal values has a scale, too */
 
 /* Makes bytes of row `at`, with the one scale at which its lowest value is 0 and its largest 255. One outlier, which

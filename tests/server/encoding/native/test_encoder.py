@@ -1,19 +1,24 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes.util
 import threading
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
 from server.encoding.golden import cosines
-from server.encoding.native.architecture import Architecture, can_lay_out
-from server.encoding.native.encoder import NativeEncoder
+from server.encoding.native.architecture import ARCHITECTURE, Architecture, can_lay_out
+from server.encoding.native.encoder import NativeEncoder, open_native
 from server.encoding.native.library import LIBRARY, NEEDED_FLAGS, cpu_can_run, load_library
 from server.encoding.native.weights import lay_out
+from server.errors import BundleError
 from tests.server.encoding.native.reference import random_tensors, reference
 
 pytestmark = pytest.mark.skipif(not cpu_can_run(), reason="the CPU has no AVX-512 with VNNI")
@@ -81,7 +86,7 @@ def test_tokens_that_the_tables_do_not_hold_are_refused() -> None:
     encoder = native()
     refused: list[list[list[int]]] = [[[90]], [[-1]], [[]], [[1], []], [[1] * 201]]
     for texts in refused:
-        with pytest.raises(ValueError, match=r"texts have 1 to 200 tokens|the model has 90 tokens"):
+        with pytest.raises(ValueError, match=r"texts have 1 to 200 tokens|tokens are 0 to 89"):
             encoder.encode(texts)
     assert encoder.encode([]).shape == (0, 64)
 
@@ -97,12 +102,33 @@ def test_no_tensor_of_another_shape_or_type_reaches_the_library(name: str) -> No
         lay_out(PLAIN, {each: array for each, array in tensors.items() if each != name})
 
 
+def test_a_projection_that_is_not_needed_is_checked_too() -> None:
+    tensors = random_tensors(PLAIN, **SHAPE)
+    wrong = {"projection.weight": np.zeros((4096, 32), np.int8)}
+    with pytest.raises((KeyError, ValueError), match="projection"):
+        lay_out(PLAIN, tensors | wrong)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"heads": 0}, {"layers": 0}, {"layers": 10**9}, {"layers": 3}, {"heads": 5}, {"pooling": "max"}, {"epsilon": "x"}],
+)
+def test_metadata_that_do_not_fit_the_tensors_are_refused(damage: dict[str, Any], tmp_path: Path) -> None:
+    metadata = msgspec.to_builtins(PLAIN) | damage
+    path = tmp_path / "model.safetensors"
+    save_file(random_tensors(PLAIN, **SHAPE), path, {ARCHITECTURE: msgspec.json.encode(metadata).decode()})
+    with pytest.raises(BundleError, match="export the model again"):
+        open_native(path)
+
+
 def test_a_library_of_other_sources_is_not_used(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("server.encoding.native.library.source_digest", lambda: 1)
     assert load_library.__wrapped__() is None
     assert "built of other sources: run make native" in caplog.text
+    monkeypatch.setattr("server.encoding.native.library.LIBRARY", ctypes.util.find_library("m"))
+    assert load_library.__wrapped__() is None
     monkeypatch.setattr("server.encoding.native.library.LIBRARY", LIBRARY.with_name("missing.so"))
     assert load_library.__wrapped__() is None
     assert "is not built: run make native" in caplog.text

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from export.packed.builder import GraphBuilder
+from export.packed.products import Operand, Products
+
+pytestmark = pytest.mark.slow
+
+RANDOM = np.random.default_rng(1)
+ROWS = {
+    "both signs": RANDOM.standard_normal(64),
+    "an outlier": np.append(RANDOM.standard_normal(63), 40.0),
+    "equal": np.full(64, 3.0),
+    "zeros": np.zeros(64),
+    "positive": RANDOM.uniform(5, 6, 64),
+    "negative": RANDOM.uniform(-6, -5, 64),
+    "tiny": RANDOM.standard_normal(64) * 1e-6,
+}
+
+
+def multiply(rows: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    graph = GraphBuilder()
+    products = Products(graph, quantize=lambda name: True)
+    graph.node("Identity", products.product(Operand("rows"), weight, "a.b"), output="result")
+    model = graph.model(
+        [helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["T", rows.shape[1]])],
+        [helper.make_tensor_value_info("result", TensorProto.FLOAT, ["T", weight.shape[1]])],
+    )
+    onnx.checker.check_model(model)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    result: NDArray[np.float32] = session.run(["result"], {"rows": rows})[0]
+    return result
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_of_any_range_is_multiplied(name: str) -> None:
+    rows = ROWS[name].astype(np.float32)[None]
+    weight = RANDOM.standard_normal((64, 48)).astype(np.float32)
+    error = np.linalg.norm(multiply(rows, weight) - rows @ weight)
+    assert error <= 0.05 * np.linalg.norm(rows @ weight)
