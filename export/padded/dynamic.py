@@ -23,8 +23,10 @@ def quantize_dynamic(fp32: Path, int8: Path, *, preset: Preset, exclude: Sequenc
     from optimum.onnxruntime import ORTQuantizer
     from optimum.onnxruntime.configuration import AutoQuantizationConfig
 
+    # The quantizer turns a Gemm into a MatMul of this other name, and looks for exclusions only then.
+    excluded = [*other_products(fp32), *exclude, *(f"{name}_MatMul" for name in exclude)]
     configuration = getattr(AutoQuantizationConfig, preset)(
-        is_static=False, per_channel=True, nodes_to_exclude=[*other_products(fp32), *exclude]
+        is_static=False, per_channel=True, nodes_to_exclude=excluded
     )
     with tempfile.TemporaryDirectory() as temporary, library_errors(f"optimum cannot quantize {fp32.name}"):
         quantizer = ORTQuantizer.from_pretrained(fp32.parent, file_name=fp32.name)

@@ -16,11 +16,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from export.cpu import Preset
 from export.errors import ExportError, library_errors
-from export.padded.products import PRODUCTS, TABLES, other_products
+from export.padded.products import PRODUCTS, TABLES, other_products, product_names
 
 
 def quantize_static(
@@ -70,9 +71,10 @@ def quantize_static(
 
     operators = [*PRODUCTS, *TABLES]
     with library_errors(f"ONNX Runtime cannot quantize {fp32.name}"):
+        quantized = int8.with_suffix(".quantized")
         quantize_static(
             fp32,
-            int8,
+            quantized,
             Texts(),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=operators,
@@ -84,3 +86,31 @@ def quantize_static(
             extra_options={"OpTypesToExcludeOutputQuantization": operators},
             nodes_to_exclude=[*other_products(fp32), *exclude],
         )
+        _give_back_floats(fp32, quantized, int8, exclude=exclude)
+        quantized.unlink()
+
+
+def _give_back_floats(fp32: Path, quantized: Path, int8: Path, *, exclude: Sequence[str]) -> None:
+    """Writes `quantized` to `int8` with the inputs of `fp32` for every node that was not quantized.
+
+    The quantizer rounds an activation, or a weight that layers share, for all its readers as soon as one of them is
+    quantized: the residual stream would pass through INT8 at each layer, and an excluded product would read what was
+    rounded for its neighbour.
+    """
+    before = onnx.load(str(fp32)).graph
+    model = onnx.load(str(quantized))
+    made_int8 = set(product_names(fp32)) - set(exclude)
+    # A table stays INT8 in ONNX Runtime only if its rows are dequantized behind it; they lose nothing by that.
+    rows = {node.output[0] for node in before.node if node.op_type in TABLES and node.name in made_int8}
+    inputs = {node.name: node.input for node in before.node if node.name not in made_int8}
+    read: set[str] = set()
+    for node in model.graph.node:
+        if node.name in inputs:
+            pairs = zip(inputs[node.name], node.input, strict=True)
+            node.input[:] = [now if original in rows else original for original, now in pairs]
+        read.update(node.input)
+    there = {constant.name for constant in model.graph.initializer}
+    model.graph.initializer.extend(
+        constant for constant in before.initializer if constant.name in read and constant.name not in there
+    )
+    onnx.save(model, str(int8))

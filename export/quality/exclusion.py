@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from export.errors import ExportError
 
 MOST_SHARE = 1 / 3
-"""Largest share of the products that is left out, beside those excluded by name; beyond it fp32 is the better choice."""
+"""Largest share of the products that is left out, beside those excluded by name; beyond it fp32 is better."""
 
 
 def matching(patterns: Sequence[str], names: Sequence[str]) -> list[str]:

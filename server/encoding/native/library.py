@@ -18,23 +18,10 @@ LIBRARY = Path(__file__).parent / "compiled" / "libencoder.so"
 """In a folder of its own, since Python takes it for a module where it looks for some."""
 
 NEEDED_FLAGS = frozenset(
-    [
-        "abm",
-        "avx",
-        "avx2",
-        "avx512_vnni",
-        "avx512bw",
-        "avx512cd",
-        "avx512dq",
-        "avx512f",
-        "avx512vl",
-        "bmi1",
-        "bmi2",
-        "f16c",
-        "fma",
-        "movbe",
-        "xsave",
-    ]
+    (
+        *("avx512_vnni", "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"),
+        *("abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe", "xsave"),
+    )
 )
 """What the code was compiled for (x86-64-v4 with VNNI), as /proc/cpuinfo calls it."""
 

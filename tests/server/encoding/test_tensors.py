@@ -6,12 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from server.encoding.tensors import map_tensors, read_header
 from server.errors import BundleError
 
-TENSORS = {"a.b": np.arange(6, dtype=np.float32).reshape(2, 3), "c": np.arange(-4, 4, dtype=np.int8)}
+TENSORS: dict[str, NDArray[Any]] = {
+    "a.b": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "c": np.arange(-4, 4, dtype=np.int8),
+}
 
 
 def test_arrays_come_back_as_they_were_written(tmp_path: Path) -> None:
@@ -47,7 +51,7 @@ def write(path: Path, header: Any, *, data: bytes = bytes(64)) -> Path:
 )
 def test_what_the_header_says_must_be_in_the_file(tmp_path: Path, entry: dict[str, Any]) -> None:
     path = write(tmp_path / "x.safetensors", {"a": entry})
-    with pytest.raises(BundleError, match="cannot be read as safetensors: .*; export the model again"):
+    with pytest.raises(BundleError, match=r"cannot be read as safetensors: .*; export the model again"):
         map_tensors(path, read_header(path))
 
 
