@@ -27,5 +27,5 @@ def test_all_forms_of_the_model_are_measured_beside_each_other(tmp_path: Path) -
         assert rows[name]["peak_bytes"] < 250_000_000
     if cpu_can_run():
         assert rows[NATIVE]["texts_per_second"] > rows[STOCK]["texts_per_second"]
-        assert 0 < result["product_shares"][NATIVE] < 1
+        assert result["product_shares"][NATIVE] > 0.3
         assert f"{NATIVE}: " in run.stdout

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 import urllib.request
 from pathlib import Path
 
@@ -43,7 +44,13 @@ def test_calls_texts_and_batches_are_counted(tiny_bundle: Path) -> None:
             client.encode.Encode(EncodeRequest(texts=["a", "b"]))
             with pytest.raises(grpc.RpcError):
                 client.search.Search(SearchRequest(query=""))
+        # A refusal is counted when the server is done with the call, which may be after the caller has its answer.
+        deadline = time.monotonic() + 10
         after = scrape(server.metrics_url)
+        while time.monotonic() < deadline and not value(
+            after, "grpc_server_handled_total", **SEARCH, grpc_code="InvalidArgument"
+        ):
+            after = scrape(server.metrics_url)
     assert set(before) == set(after), "a series appeared late"
     assert value(after, "grpc_server_started_total", **SEARCH) == 4
     assert value(after, "grpc_server_handled_total", **SEARCH, grpc_code="OK") == 3
