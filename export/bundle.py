@@ -9,7 +9,7 @@ from pathlib import Path
 
 from export.candidate import Candidate, open_tokenizers
 from export.cpu import cpu_name
-from export.errors import ExportError
+from export.errors import ExportError, library_errors
 from export.graphs import Graphs, open_graphs
 from export.manifest import write_manifest
 from export.model_card import model_card
@@ -186,7 +186,9 @@ class _Maker:
 
 def _check_faithful(comparison: Comparison, original: Candidate) -> None:
     """Raises ExportError if the fp32 graph is another model than the original."""
-    faithful = float(cosines(original.encode(comparison.golden), comparison.reference).min())
+    with library_errors("the graph made of the model fails; its architecture cannot be exported"):
+        vectors = original.encode(comparison.golden)
+    faithful = float(cosines(vectors, comparison.reference).min())
     if not faithful >= FAITHFUL_COSINE:
         raise ExportError(
             f"the graph does not compute what the model does: in fp32, worst cosine {faithful:.4f} to the original"

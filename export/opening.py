@@ -78,7 +78,10 @@ def check_model(model: SentenceTransformer, origin: str) -> None:
     if not getattr(model.tokenizer, "is_fast", False):
         raise ExportError(f"{origin} has no fast tokenizer (tokenizer.json), which the server needs")
     highest = max(model.tokenizer.get_vocab().values(), default=0)
-    known = model[0].auto_model.get_input_embeddings().num_embeddings
+    try:
+        known = int(model[0].auto_model.get_input_embeddings().num_embeddings)
+    except (AttributeError, NotImplementedError):  # Images, characters: transformers has no one way to say so.
+        raise ExportError(f"{origin} is no text encoder that can be exported: it has no table of tokens") from None
     if highest >= known:  # A text with such a token would spoil the batch that it is encoded in.
         raise ExportError(
             f"the tokenizer of {origin} has tokens up to {highest}, its model knows {known}: resize_token_embeddings "

@@ -65,7 +65,10 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
 def evaluation_flags(parser: argparse._ActionsContainer) -> None:
     """Adds the flags that name a directory in BEIR's layout."""
     parser.add_argument(
-        "--eval", type=Path, metavar="DIR", help="documents and labelled queries in BEIR's layout (default: the sample)"
+        "--eval",
+        type=Path,
+        metavar="DIR",
+        help="documents and labelled queries in BEIR's layout (an export takes the sample without it)",
     )
     parser.add_argument("--split", metavar="NAME", help="which of its qrels (default: test, or what there is)")
     parser.add_argument(

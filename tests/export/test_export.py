@@ -185,6 +185,22 @@ def test_what_cannot_be_exported_is_refused_in_one_line(tmp_path: Path) -> None:
     assert not Path(out).exists()
 
 
+def test_a_model_of_images_is_refused_even_with_a_tokenizer_beside_it(tmp_path: Path) -> None:
+    import transformers
+
+    from tests.export.tiny_models import WORDS, fast_tokenizer
+
+    config = transformers.ViTConfig(
+        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, image_size=32, patch_size=16
+    )
+    transformers.ViTModel(config).save_pretrained(tmp_path / "vit")
+    tokenizer = fast_tokenizer(WORDS, pad="[PAD]", unknown="[UNK]", first="[CLS]", last="[SEP]", mask="[MASK]")
+    tokenizer.save_pretrained(tmp_path / "vit")
+    run = export("--model", str(tmp_path / "vit"), "--out", str(tmp_path / "bundle"))
+    assert_one_line(run, "vit is no text encoder that can be exported: it has no table of tokens")
+    assert not (tmp_path / "bundle").exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_with_a_word_and_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "export", "--out", str(tmp_path / "bundle")]

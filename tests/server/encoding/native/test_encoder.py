@@ -131,7 +131,7 @@ def test_a_library_of_other_sources_is_not_used(
     assert load_library.__wrapped__() is None
     monkeypatch.setattr("server.encoding.native.library.LIBRARY", LIBRARY.with_name("missing.so"))
     assert load_library.__wrapped__() is None
-    assert "is not built: run make native" in caplog.text
+    assert "is not built, or damaged" in caplog.text
 
 
 @pytest.mark.parametrize(
