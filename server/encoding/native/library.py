@@ -108,8 +108,8 @@ def load_library() -> ctypes.CDLL | None:
         digest_of = library.chaja_source_digest
     except (OSError, AttributeError):
         log.warning(
-            "the native encoder is not built, or damaged: run rm -f %s; make native. Until then ONNX Runtime does it at "
-            "half the speed",
+            "the native encoder is not built, or damaged: run rm -f %s; make native. Until then ONNX Runtime does it "
+            "at half the speed",
             LIBRARY,
         )
         return None
