@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from export.packed.architectures.modules import array, linear, norm, positions
-from export.packed.weights import Activation, EncoderWeights, Layer, Stack, attention
+from export.packed.architectures.modules import array, linear, norm, positions, post_norm_layer
+from export.packed.weights import Activation, EncoderWeights, Stack
 
 
 def albert(model: Any, activation: Activation) -> EncoderWeights:
@@ -13,17 +13,15 @@ def albert(model: Any, activation: Activation) -> EncoderWeights:
     config, embeddings = model.config, model.embeddings
     groups = [
         [
-            Layer(
-                attention=attention(
-                    query=linear(layer.attention.query),
-                    key=linear(layer.attention.key),
-                    value=linear(layer.attention.value),
-                    output=linear(layer.attention.dense),
-                ),
-                attention_norm=norm(layer.attention.LayerNorm),
-                intermediate=linear(layer.ffn),
-                output=linear(layer.ffn_output),
-                output_norm=norm(layer.full_layer_layer_norm),
+            post_norm_layer(
+                query=layer.attention.query,
+                key=layer.attention.key,
+                value=layer.attention.value,
+                attention_output=layer.attention.dense,
+                attention_norm=layer.attention.LayerNorm,
+                intermediate=layer.ffn,
+                output=layer.ffn_output,
+                output_norm=layer.full_layer_layer_norm,
             )
             for layer in group.albert_layers
         ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from export.packed.architectures.modules import array, linear, norm, positions
-from export.packed.weights import Activation, EncoderWeights, Layer, Stack, attention
+from export.packed.architectures.modules import array, linear, norm, positions, post_norm_layer
+from export.packed.weights import Activation, EncoderWeights, Stack
 
 
 def bert(model: Any, activation: Activation) -> EncoderWeights:
@@ -21,17 +21,15 @@ def bert(model: Any, activation: Activation) -> EncoderWeights:
         stacks=[
             Stack(
                 [
-                    Layer(
-                        attention=attention(
-                            query=linear(layer.attention.self.query),
-                            key=linear(layer.attention.self.key),
-                            value=linear(layer.attention.self.value),
-                            output=linear(layer.attention.output.dense),
-                        ),
-                        attention_norm=norm(layer.attention.output.LayerNorm),
-                        intermediate=linear(layer.intermediate.dense),
-                        output=linear(layer.output.dense),
-                        output_norm=norm(layer.output.LayerNorm),
+                    post_norm_layer(
+                        query=layer.attention.self.query,
+                        key=layer.attention.self.key,
+                        value=layer.attention.self.value,
+                        attention_output=layer.attention.output.dense,
+                        attention_norm=layer.attention.output.LayerNorm,
+                        intermediate=layer.intermediate.dense,
+                        output=layer.output.dense,
+                        output_norm=layer.output.LayerNorm,
                     )
                     for layer in model.encoder.layer
                 ]
@@ -53,17 +51,15 @@ def distilbert(model: Any, activation: Activation) -> EncoderWeights:
         stacks=[
             Stack(
                 [
-                    Layer(
-                        attention=attention(
-                            query=linear(layer.attention.q_lin),
-                            key=linear(layer.attention.k_lin),
-                            value=linear(layer.attention.v_lin),
-                            output=linear(layer.attention.out_lin),
-                        ),
-                        attention_norm=norm(layer.sa_layer_norm),
-                        intermediate=linear(layer.ffn.lin1),
-                        output=linear(layer.ffn.lin2),
-                        output_norm=norm(layer.output_layer_norm),
+                    post_norm_layer(
+                        query=layer.attention.q_lin,
+                        key=layer.attention.k_lin,
+                        value=layer.attention.v_lin,
+                        attention_output=layer.attention.out_lin,
+                        attention_norm=layer.sa_layer_norm,
+                        intermediate=layer.ffn.lin1,
+                        output=layer.ffn.lin2,
+                        output_norm=layer.output_layer_norm,
                     )
                     for layer in model.transformer.layer
                 ]

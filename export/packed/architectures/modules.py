@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from export.packed.weights import Array, Linear, Norm
+from export.packed.weights import Array, Layer, Linear, Norm, attention
 
 
 def array(tensor: Any) -> Array:
@@ -29,3 +29,31 @@ def positions(table: Any) -> Array:
     """Returns the positions from that of the first token on: RoBERTa and its kin count from the padding id."""
     first = 0 if table.padding_idx is None else table.padding_idx + 1
     return array(table.weight)[first:]
+
+
+def post_norm_layer(
+    *,
+    query: Any,
+    key: Any,
+    value: Any,
+    attention_output: Any,
+    attention_norm: Any,
+    intermediate: Any,
+    output: Any,
+    output_norm: Any,
+    distance_bias: Array | None = None,
+) -> Layer:
+    """Reads a layer out of its modules, whatever its family calls them."""
+    return Layer(
+        attention=attention(
+            query=linear(query),
+            key=linear(key),
+            value=linear(value),
+            output=linear(attention_output),
+            distance_bias=distance_bias,
+        ),
+        attention_norm=norm(attention_norm),
+        intermediate=linear(intermediate),
+        output=linear(output),
+        output_norm=norm(output_norm),
+    )

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from export.packed.architectures.modules import array, linear, norm, positions
-from export.packed.weights import Activation, Array, EncoderWeights, Layer, Stack, attention
+from export.packed.architectures.modules import array, norm, positions, post_norm_layer
+from export.packed.weights import Activation, Array, EncoderWeights, Stack
 
 
 def mpnet(model: Any, activation: Activation) -> EncoderWeights:
@@ -24,18 +24,16 @@ def mpnet(model: Any, activation: Activation) -> EncoderWeights:
         stacks=[
             Stack(
                 [
-                    Layer(
-                        attention=attention(
-                            query=linear(layer.attention.attn.q),
-                            key=linear(layer.attention.attn.k),
-                            value=linear(layer.attention.attn.v),
-                            output=linear(layer.attention.attn.o),
-                            distance_bias=distance_bias,
-                        ),
-                        attention_norm=norm(layer.attention.LayerNorm),
-                        intermediate=linear(layer.intermediate.dense),
-                        output=linear(layer.output.dense),
-                        output_norm=norm(layer.output.LayerNorm),
+                    post_norm_layer(
+                        query=layer.attention.attn.q,
+                        key=layer.attention.attn.k,
+                        value=layer.attention.attn.v,
+                        attention_output=layer.attention.attn.o,
+                        attention_norm=layer.attention.LayerNorm,
+                        intermediate=layer.intermediate.dense,
+                        output=layer.output.dense,
+                        output_norm=layer.output.LayerNorm,
+                        distance_bias=distance_bias,
                     )
                     for layer in model.encoder.layer
                 ]
