@@ -78,7 +78,7 @@ def write_manifest(
         files={name: file_digest(directory / name) for name in files},
         report=msgspec.to_builtins(report, str_keys=True),
     )
-    manifest = msgspec.structs.replace(manifest, revision=manifest.computed_revision())
+    manifest = manifest.sealed()
     (directory / MANIFEST_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
     return manifest
 

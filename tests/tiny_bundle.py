@@ -89,9 +89,8 @@ def make_bundle(
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """Writes a manifest with the revision that follows from it."""
-    revised = msgspec.structs.replace(manifest, revision=manifest.computed_revision())
-    (directory / MANIFEST_FILE).write_bytes(msgspec.json.encode(revised))
+    """Writes a manifest with the revision and the checksum that follow from it."""
+    (directory / MANIFEST_FILE).write_bytes(msgspec.json.encode(manifest.sealed()))
 
 
 def _golden(directory: Path, manifest: Manifest) -> list[GoldenText]:

@@ -1,7 +1,8 @@
 """The manifest: what a bundle says about itself. `python -m export` writes it, the server reads it.
 
 The revision is a hash over the files and over every field that a vector depends
-on, so equal revisions mean equal vectors.
+on, so equal revisions mean equal vectors, but for the rounding of the encoder that runs
+them (native or ONNX Runtime). The checksum is one over all of the manifest.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     versions: dict[str, str]
     files: dict[str, str]
     report: dict[str, Any]
+    checksum: str = ""
 
     @property
     def prefixes(self) -> dict[TextKind, str]:
@@ -104,6 +106,16 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ]
         return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:16]
 
+    def computed_checksum(self) -> str:
+        """Returns the checksum that follows from the other fields."""
+        data = msgspec.json.encode(msgspec.structs.replace(self, checksum=""), order="sorted")
+        return hashlib.sha256(data).hexdigest()[:16]
+
+    def sealed(self) -> Manifest:
+        """Returns the manifest with the revision and the checksum that follow from the other fields."""
+        revised = msgspec.structs.replace(self, revision=self.computed_revision())
+        return msgspec.structs.replace(revised, checksum=revised.computed_checksum())
+
 
 def read_manifest(directory: Path) -> Manifest:
     """Reads the manifest of the bundle in `directory`; fast, since it leaves the files alone.
@@ -124,7 +136,7 @@ def read_manifest(directory: Path) -> Manifest:
         manifest = msgspec.json.decode(data, type=Manifest)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BundleError(f"{path} cannot be read: {error}; export the model again") from None
-    if manifest.computed_revision() != manifest.revision:
+    if manifest.sealed() != manifest:
         raise BundleError(f"{path} was changed after the export; export the model again")
     return manifest
 
