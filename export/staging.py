@@ -20,23 +20,38 @@ def staged(out: Path) -> Iterator[Path]:
     """Gives an empty directory to write to; when the block ends well, it takes the place of `out`.
 
     An older bundle at `out` is replaced; anything else there is left alone. When the block raises, no part of the
-    new one is left.
+    new one is left, nor any folder that was made for it.
 
     Raises:
         ExportError: `out` is taken, or cannot be written.
     """
     check_out(out)
     target = out.resolve()
+    with _parents(target, out):
+        with _own_errors(out):
+            temporary = tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-")
+        with temporary:
+            fresh = Path(temporary.name) / "fresh"
+            with _own_errors(out):
+                fresh.mkdir()
+            yield fresh
+            with _own_errors(out):
+                _replace(target, fresh, aside=Path(temporary.name) / "old")
+
+
+@contextlib.contextmanager
+def _parents(target: Path, out: Path) -> Iterator[None]:
+    """Makes the folders above `target`; takes those that it made away again when the block raises."""
+    made = [parent for parent in target.parents if not parent.exists()]
     with _own_errors(out):
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-")
-    with temporary:
-        fresh = Path(temporary.name) / "fresh"
-        with _own_errors(out):
-            fresh.mkdir()
-        yield fresh
-        with _own_errors(out):
-            _replace(target, fresh, aside=Path(temporary.name) / "old")
+    try:
+        yield
+    except BaseException:
+        for parent in made:  # The innermost first. One that somebody else has put something into stays.
+            with contextlib.suppress(OSError):
+                parent.rmdir()
+        raise
 
 
 def check_out(out: Path) -> None:

@@ -114,6 +114,8 @@ class _Document(msgspec.Struct, frozen=True):
 
 
 def _qrels_path(directory: Path, split: str | None) -> tuple[Path, str]:
+    if not directory.is_dir():
+        raise ExportError(f"there is no directory {directory}")
     found = sorted(path.stem for path in (directory / "qrels").glob("*.tsv"))
     if not found:
         raise ExportError(f"{directory} is not in BEIR's layout: it has no qrels/*.tsv")

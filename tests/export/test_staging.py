@@ -99,3 +99,10 @@ def test_a_refused_out_leaves_no_parents_behind(tmp_path: Path) -> None:
         with pytest.raises(ExportError, match="cannot write the bundle"), staged(out):
             pass
     assert names(tmp_path) == []
+
+
+def test_a_failure_takes_the_folders_away_that_were_made_for_it(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ZeroDivisionError), staged(tmp_path / "mine" / "new" / "deep" / "bundle"):
+        raise ZeroDivisionError
+    assert names(tmp_path / "mine") == []

@@ -60,8 +60,10 @@ def test_what_cannot_be_used_is_named(beir: Path, file: str, text: str, message:
 def test_missing_parts_are_named(beir: Path, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"has no qrels/test.tsv; there is dev, train"):
         read_beir(beir, split="test")
-    with pytest.raises(ExportError, match=r"is not in BEIR's layout: it has no qrels/\*.tsv"):
+    with pytest.raises(ExportError, match=r"there is no directory .*nothing"):
         read_beir(tmp_path / "nothing")
+    with pytest.raises(ExportError, match=r"is not in BEIR's layout: it has no qrels/\*.tsv"):
+        read_beir(beir / "qrels")
     (beir / "corpus.jsonl").unlink()
     with pytest.raises(CatalogueError, match=r"corpus.jsonl cannot be read: No such file"):
         read_beir(beir)
