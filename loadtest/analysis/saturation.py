@@ -1,0 +1,82 @@
+"""Was the generator itself the limit? Then the figures say nothing about the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+LATE_SHARE = 0.01
+"""More late sends than this, and percentiles from p99 on are the generator's own."""
+
+BUSY_SHARE = 0.9
+"""An event loop that takes more of a core than this has no time left to be punctual."""
+
+LAG_SECONDS = 0.025
+LAG_SHARE = 0.1
+"""The share of half seconds in which the event loop may have been held up for longer than `LAG_SECONDS`."""
+
+
+@dataclass(frozen=True)
+class Generator:
+    """How the generator did.
+
+    Attributes:
+        processes: Number of worker processes that reported.
+        late_share: Share of sends that were late.
+        busiest_share: Share of a core that the busiest event loop took.
+        cpu_seconds: CPU of all worker processes.
+        lag_share: Share of half seconds in which an event loop was held up for longer than `LAG_SECONDS`.
+        longest_lag_seconds: Longest time that an event loop was held up.
+        memory_bytes: Highest resident memory of one process.
+    """
+
+    processes: int
+    late_share: float
+    busiest_share: float
+    cpu_seconds: float
+    lag_share: float
+    longest_lag_seconds: float
+    memory_bytes: int
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why it was saturated; empty if it was not."""
+        reasons = []
+        if self.late_share > LATE_SHARE:
+            reasons.append(f"{self.late_share:.1%} of sends were late")
+        if self.busiest_share > BUSY_SHARE:
+            reasons.append(f"its busiest process took {self.busiest_share:.0%} of a core")
+        if self.lag_share > LAG_SHARE:
+            reasons.append(f"its event loop was held up, for {self.longest_lag_seconds * 1e3:.0f} ms at worst")
+        return reasons
+
+    @property
+    def saturated(self) -> bool:
+        """Whether the generator was the limit."""
+        return bool(self.reasons)
+
+
+def judge(vitals: Iterable[Mapping[str, Any]], *, sent: int, late: int) -> Generator:
+    """Judges by what the workers said in the measured part, and by the sends that were late."""
+    elapsed: dict[tuple[str, int], float] = {}
+    busy: dict[tuple[str, int], float] = {}
+    cpu_seconds, lags, memory = 0.0, [], 0
+    for told in vitals:
+        memory = max(memory, int(told["memory_bytes"]))
+        if told["seconds"] - told["elapsed_seconds"] < 0:
+            continue
+        worker = (str(told.get("run", "")), int(told["worker"]))
+        elapsed[worker] = elapsed.get(worker, 0.0) + told["elapsed_seconds"]
+        busy[worker] = busy.get(worker, 0.0) + told["loop_cpu_seconds"]
+        cpu_seconds += told["process_cpu_seconds"]
+        lags.append(float(told["loop_lag_seconds"]))
+    return Generator(
+        processes=len(elapsed),
+        late_share=late / sent if sent else 0.0,
+        busiest_share=max((busy[worker] / elapsed[worker] for worker in elapsed), default=0.0),
+        cpu_seconds=cpu_seconds,
+        lag_share=sum(lag > LAG_SECONDS for lag in lags) / len(lags) if lags else 0.0,
+        longest_lag_seconds=max(lags, default=0.0),
+        memory_bytes=memory,
+    )

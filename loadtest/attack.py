@@ -1,0 +1,176 @@
+"""Runs an attack: starts the worker processes, starts them all at one moment, and keeps what they report.
+
+    plan = Plan(target=Target(address="127.0.0.1:50051"), calls=(Call(method=method),), queries=queries,
+                schedule=constant(500), seconds=20)
+    attack(plan, Path("results.bin"))
+
+The coordinator is the only one that writes the results file; whatever happens to a worker or to the run, what was
+measured until then is in it, and the file says that it is partial.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from loadtest.environment import describe_environment
+from loadtest.errors import AttackError, LoadtestError, UsageError
+from loadtest.generator.handle import Inbox, WorkerHandle
+from loadtest.plan import Plan
+from loadtest.progress import Progress
+from loadtest.results.blocks import Block, Kind
+from loadtest.results.file import ResultsWriter
+from loadtest.scrape import Scraper
+
+HEAD_START_SECONDS = 0.1
+"""From the last worker's readiness to the first send."""
+
+READY_SECONDS = 60.0
+STOP_SECONDS = 15.0
+TICK_SECONDS = 0.2
+
+Observer = Callable[[Progress], None]
+
+
+def attack(plan: Plan, out: Path, *, observer: Observer | None = None, command_line: str = "") -> str:
+    """Runs a plan and writes its results.
+
+    Args:
+        plan: What to do.
+        out: The results file.
+        observer: Is told several times a second how it goes.
+        command_line: Kept in the results file.
+
+    Returns:
+        Why the results are partial; empty when they are whole. Ctrl-C makes them partial, and is not raised.
+
+    Raises:
+        AttackError: The server did not answer at all, or no process could run; nothing is left behind.
+        ResultsError: The file cannot be written.
+    """
+    inbox: Inbox = queue.Queue()
+    workers: list[WorkerHandle] = []
+    try:
+        try:
+            workers += [WorkerHandle(plan, number, inbox) for number in range(plan.processes)]
+            _wait_until_ready(inbox, plan.processes)
+        except KeyboardInterrupt:
+            raise AttackError("interrupted before the start") from None
+        header = {"plan": plan.described(), "environment": describe_environment(command_line), "started": time.time()}
+        with ResultsWriter(out, header) as results:
+            partial = _Run(plan, workers, inbox, results, observer).run()
+            results.json(Kind.END, {"partial": partial})
+        return partial
+    finally:
+        for worker in workers:
+            worker.kill()
+
+
+class _Run:
+    """One run from its start to the end of the last worker."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        workers: list[WorkerHandle],
+        inbox: Inbox,
+        results: ResultsWriter,
+        observer: Observer | None,
+    ) -> None:
+        self._plan = plan
+        self._workers = workers
+        self._inbox = inbox
+        self._results = results
+        self._observer = observer
+        self._progress = Progress(plan)
+        self._running = {worker.number for worker in workers}
+        self._unfinished = 0
+        self._troubles: list[str] = []
+        self._interrupted_at: float | None = None
+
+    def run(self) -> str:
+        """Returns why the results are partial, or nothing."""
+        start_ns = time.monotonic_ns() + int((HEAD_START_SECONDS + self._plan.warm_up_seconds) * 1e9)
+        for worker in self._workers:
+            worker.start(start_ns)
+        with Scraper(self._plan.metrics_url, start_ns=start_ns) as scraper:
+            while self._running:
+                try:
+                    self._step(start_ns, scraper)
+                except KeyboardInterrupt:
+                    self._interrupt()
+            for metrics in scraper.take():
+                self._results.json(Kind.METRICS, metrics)
+        if self._interrupted_at is not None:
+            seconds = max(0.0, self._interrupted_at - start_ns / 1e9)
+            self._troubles.insert(0, f"interrupted after {seconds:.1f} s; {self._unfinished} calls were not waited for")
+        return "; ".join(self._troubles)
+
+    def _step(self, start_ns: int, scraper: Scraper) -> None:
+        deadline = time.monotonic() + TICK_SECONDS
+        while (left := deadline - time.monotonic()) > 0 and self._running:
+            try:
+                number, block = self._inbox.get(timeout=left)
+            except queue.Empty:
+                break
+            self._take(number, block)
+        for metrics in scraper.take():
+            self._results.json(Kind.METRICS, metrics)
+        self._progress.seconds = (time.monotonic_ns() - start_ns) / 1e9
+        if self._observer is not None:
+            self._observer(self._progress)
+        if self._interrupted_at is not None and time.monotonic() - self._interrupted_at > STOP_SECONDS:
+            self._troubles.append(f"{len(self._running)} generator processes did not stop")
+            self._running.clear()
+
+    def _take(self, number: int, block: Block | None) -> None:
+        if block is None:
+            if number in self._running:
+                self._running.discard(number)
+                self._troubles.append(f"generator process {number} died")
+        elif block.kind == Kind.RECORDS:
+            self._results.records(block.payload)
+            self._progress.add(block.payload)
+        elif block.kind == Kind.VITALS:
+            vitals = block.json()
+            self._results.json(Kind.VITALS, vitals)
+            self._progress.note(vitals)
+        elif block.kind == Kind.FAILED:
+            self._running.discard(number)
+            self._troubles.append(str(block.json()["message"]))
+        elif block.kind == Kind.END:
+            end = block.json()
+            self._unfinished += int(end["unfinished"])
+            self._running.discard(number)
+
+    def _interrupt(self) -> None:
+        """The first Ctrl-C lets the workers say what they have; the second does not wait for it."""
+        if self._interrupted_at is not None:
+            self._running.clear()
+            return
+        self._interrupted_at = time.monotonic()
+        for worker in self._workers:
+            worker.stop()
+
+
+def _wait_until_ready(inbox: Inbox, processes: int) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    ready = 0
+    while ready < processes:
+        try:
+            number, block = inbox.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            raise AttackError(f"{processes - ready} generator processes are not ready") from None
+        if block is None:
+            raise AttackError(f"generator process {number} ended before the start")
+        if block.kind == Kind.FAILED:
+            raise _error(block.json())
+        ready += block.kind == Kind.READY
+
+
+def _error(failure: dict[str, Any]) -> LoadtestError:
+    kind = UsageError if failure["exit_code"] == UsageError.exit_code else AttackError
+    return kind(failure["message"])

@@ -1,0 +1,35 @@
+"""Where and with what an attack was made: without it, a figure says nothing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+LIBRARIES = ("grpcio", "hdrhistogram", "numpy", "protobuf")
+
+
+def describe_environment(command_line: str = "") -> dict[str, object]:
+    """Returns machine, CPU, versions and command line."""
+    return {
+        "command_line": command_line,
+        "host": platform.node(),
+        "cpu": cpu_name(),
+        "cpus": os.cpu_count(),
+        "cpus_allowed": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
+    }
+
+
+def cpu_name() -> str:
+    """Returns the CPU's name as the system tells it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,68 @@
+"""The coordinator's end of a worker process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import queue
+import struct
+import subprocess
+import sys
+import threading
+
+from loadtest.plan import Plan
+from loadtest.results.blocks import Block, CutShort, read_blocks
+
+LENGTH = struct.Struct("<Q")
+
+Inbox = queue.Queue[tuple[int, Block | None]]
+"""Blocks with the number of their worker; `None` when the worker has ended."""
+
+
+class WorkerHandle:
+    """Starts a worker and follows what it says."""
+
+    def __init__(self, plan: Plan, number: int, inbox: Inbox) -> None:
+        self.number = number
+        self._inbox = inbox
+        # A process of its own rather than multiprocessing's: gRPC must not be forked, and a spawned child would run
+        # the main module of whoever uses this as a library.
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "loadtest.generator.worker", str(number)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path or "." for path in sys.path)},
+        )
+        self._send(pickle.dumps(plan))
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def start(self, start_ns: int) -> None:
+        """Tells it when to start, on the clock that all processes share."""
+        self._send(LENGTH.pack(start_ns))
+
+    def stop(self) -> None:
+        """Tells it to stop; it says what it still has."""
+        assert self._process.stdin is not None, "it is a pipe"
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+
+    def kill(self) -> None:
+        """Ends it at once, and waits until it is gone."""
+        self.stop()
+        self._process.kill()
+        self._process.wait()
+
+    def _send(self, message: bytes) -> None:
+        assert self._process.stdin is not None, "it is a pipe"
+        with contextlib.suppress(OSError):  # If it is gone, its end of output says so.
+            self._process.stdin.write(LENGTH.pack(len(message)) + message)
+            self._process.stdin.flush()
+
+    def _follow(self) -> None:
+        assert self._process.stdout is not None, "it is a pipe"
+        with self._process.stdout as output, contextlib.suppress(CutShort):
+            for block in read_blocks(output):
+                self._inbox.put((self.number, block))
+        self._process.wait()
+        self._inbox.put((self.number, None))

@@ -1,0 +1,87 @@
+"""The two ways to drive a server: an open loop, which sends by the clock, and a closed one, which waits for answers."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Iterator
+
+from loadtest.generator.sender import Sender
+from loadtest.plan import Plan
+from loadtest.results.record import CODES
+
+BURST = 32
+"""Sends in a row until the event loop gets to see answers."""
+
+OVERRUN_NS = 1_000_000_000
+"""What is still not sent this long after the end of the plan is dropped: an unreachable rate must end too."""
+
+UNAVAILABLE = CODES.index("UNAVAILABLE")
+UNAVAILABLE_PAUSE_SECONDS = 0.01
+"""A closed loop over a server that is gone would otherwise spin."""
+
+now_ns = time.monotonic_ns
+
+
+async def open_loop(plan: Plan, sender: Sender, *, start_ns: int) -> None:
+    """Sends this process's share of the schedule, each request at its time, whatever became of those before."""
+    share = -(-plan.max_in_flight // plan.processes)
+    end_ns = start_ns + int(min(plan.seconds, 1e9) * 1e9)
+    in_a_row = 0
+    for number, planned_ns in _arrivals(plan, sender.worker, start_ns=start_ns):
+        while (wait_ns := planned_ns - now_ns()) > 0:
+            in_a_row = 0
+            await asyncio.sleep(wait_ns / 1e9)
+        if sender.in_flight >= share or now_ns() > end_ns + OVERRUN_NS:
+            sender.dropped += planned_ns >= start_ns
+        else:
+            sender.send(number, planned_ns)
+        in_a_row += 1
+        if in_a_row % BURST == 0:
+            await asyncio.sleep(0)
+
+
+async def closed_loop(plan: Plan, sender: Sender, *, start_ns: int) -> None:
+    """Keeps this process's share of calls in flight: each answer is followed by the next request.
+
+    The planned time of a request is the moment of its sending, so a server that stalls is asked less and its
+    stall is hardly seen in the percentiles: that is what a closed loop measures.
+    """
+    numbers = itertools.count(sender.worker, plan.processes)
+    end_ns = start_ns + int(min(plan.seconds, 1e9) * 1e9)
+    left = share_of(plan.count, sender.worker, plan.processes) if plan.count is not None else None
+    first_ns = start_ns - int(plan.warm_up_seconds * 1e9)
+    await asyncio.sleep(max(0, first_ns - now_ns()) / 1e9)
+
+    async def caller() -> None:
+        nonlocal left
+        while (planned_ns := now_ns()) < end_ns:
+            if left is not None and planned_ns >= start_ns:
+                if left == 0:
+                    return
+                left -= 1
+            if await sender.send(next(numbers), planned_ns) == UNAVAILABLE:
+                await asyncio.sleep(UNAVAILABLE_PAUSE_SECONDS)
+
+    async with asyncio.TaskGroup() as callers:
+        for _ in range(share_of(plan.in_flight, sender.worker, plan.processes)):
+            callers.create_task(caller())
+
+
+def share_of(total: int, worker: int, processes: int) -> int:
+    """Returns how many of `total` fall to one of the processes."""
+    return total // processes + (worker < total % processes)
+
+
+def _arrivals(plan: Plan, worker: int, *, start_ns: int) -> Iterator[tuple[int, int]]:
+    """Yields number and planned time of this process's requests."""
+    assert plan.schedule is not None, "an open loop has a schedule"
+    measured = 0
+    for number, seconds in enumerate(plan.schedule.times()):
+        if seconds >= 0:
+            if measured == plan.count or seconds >= plan.seconds:
+                return
+            measured += 1
+        if number % plan.processes == worker:
+            yield number, start_ns + int(seconds * 1e9)

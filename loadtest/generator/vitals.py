@@ -1,0 +1,67 @@
+"""How the generator itself is doing: without this, a slow generator looks like a slow server."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from loadtest.generator.outlet import Outlet
+from loadtest.generator.sender import Sender
+from loadtest.results.blocks import Kind
+
+PROBE_SECONDS = 0.05
+REPORT_SECONDS = 0.5
+
+
+class Vitals:
+    """Reports twice a second what was not sent, the event loop's lag, and the CPU that this process took."""
+
+    def __init__(self, sender: Sender, outlet: Outlet, *, start_ns: int) -> None:
+        self._sender = sender
+        self._outlet = outlet
+        self._start_ns = start_ns
+        self._before = _clocks()
+        self._longest_lag = 0.0
+
+    async def watch(self) -> None:
+        """Measures and reports until it is cancelled."""
+        while True:
+            asked = time.monotonic()
+            await asyncio.sleep(PROBE_SECONDS)
+            self._longest_lag = max(self._longest_lag, time.monotonic() - asked - PROBE_SECONDS)
+            if time.monotonic() - self._before[0] >= REPORT_SECONDS:
+                self.report()
+
+    def report(self) -> None:
+        """Sends one block about the time since the last one; on the event loop's thread."""
+        clocks = _clocks()
+        elapsed, loop_cpu, process_cpu = (now - before for now, before in zip(clocks, self._before, strict=True))
+        self._outlet.json(
+            Kind.VITALS,
+            {
+                "worker": self._sender.worker,
+                "seconds": round((time.monotonic_ns() - self._start_ns) / 1e9, 3),
+                "elapsed_seconds": round(elapsed, 4),
+                "in_flight": self._sender.in_flight,
+                "dropped": self._sender.dropped,
+                "loop_lag_seconds": round(self._longest_lag, 6),
+                "loop_cpu_seconds": round(loop_cpu, 4),
+                "process_cpu_seconds": round(process_cpu, 4),
+                "memory_bytes": memory_bytes(),
+            },
+        )
+        self._before, self._longest_lag = clocks, 0.0
+
+
+def _clocks() -> tuple[float, float, float]:
+    """Returns the readings of the wall clock, of this thread's CPU clock and of the process's."""
+    return time.monotonic(), time.thread_time(), time.process_time()
+
+
+def memory_bytes() -> int:
+    """Returns the process's resident memory; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123  twice a second: cheap
+            return int(file.read().split()[1]) * 4096
+    except OSError:
+        return 0

@@ -1,0 +1,140 @@
+"""The worker process: `python -m loadtest.generator.worker NUMBER`, started by the coordinator.
+
+Standard input brings the pickled plan and then, once this process has said that it is ready, the time of the start;
+its end means stop. Standard output takes blocks (see `results.blocks`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import pickle
+import selectors
+import signal
+import struct
+import sys
+import threading
+import traceback
+from typing import IO
+
+import grpc
+
+from loadtest.errors import AttackError, LoadtestError
+from loadtest.generator.loops import closed_loop, open_loop
+from loadtest.generator.outlet import Outlet
+from loadtest.generator.sender import Sender
+from loadtest.generator.vitals import Vitals
+from loadtest.plan import Plan
+from loadtest.results.blocks import Kind
+
+CONNECT_SECONDS = 5.0
+GRACE_SECONDS = 1.0
+"""How long calls in flight are waited for after a stop, and beyond their deadline."""
+
+LENGTH = struct.Struct("<Q")
+
+
+def main() -> None:
+    """Runs one worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the coordinator too, which says what to do.
+    worker = int(sys.argv[1])
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # Whatever a library prints must not fall among the blocks.
+    outlet = Outlet(out)
+    try:
+        plan: Plan = pickle.loads(_read_exactly(sys.stdin.buffer))  # noqa: S301  from our own coordinator
+        # select() waits for microseconds where epoll rounds up to the next millisecond: a send would be late by
+        # half of one on average. It serves few descriptors only; gRPC watches its sockets itself.
+        loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(_run(plan, worker, outlet))
+    except LoadtestError as error:
+        outlet.json(Kind.FAILED, {"message": str(error), "exit_code": error.exit_code})
+    except Exception as error:
+        message = f"generator process {worker} failed: {type(error).__name__}: {error}"
+        outlet.json(Kind.FAILED, {"message": message, "exit_code": 1})
+        traceback.print_exc()
+    finally:
+        outlet.close()
+
+
+async def _run(plan: Plan, worker: int, outlet: Outlet) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        channels = [await stack.enter_async_context(plan.target.channel()) for _ in range(plan.target.connections)]
+        await connect(channels, plan.target.address)
+        outlet.json(Kind.READY, {})
+        start = await asyncio.to_thread(_read_exactly, sys.stdin.buffer)
+        if not start:
+            return
+        await _attack(plan, worker, channels, outlet, start_ns=LENGTH.unpack(start)[0])
+
+
+async def connect(channels: list[grpc.aio.Channel], address: str) -> None:
+    """Waits for all connections.
+
+    Raises:
+        AttackError: One is not there in time.
+    """
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await asyncio.gather(*(channel.channel_ready() for channel in channels))
+    except TimeoutError:
+        raise AttackError(f"{address} does not answer: no connection within {CONNECT_SECONDS:g} seconds") from None
+
+
+async def _attack(plan: Plan, worker: int, channels: list[grpc.aio.Channel], outlet: Outlet, *, start_ns: int) -> None:
+    sender = Sender(plan, worker, channels, outlet, start_ns=start_ns)
+    gc.collect()
+    gc.freeze()  # Collections during the run need not look at what was there before.
+    drive = closed_loop if plan.schedule is None else open_loop
+    driving = asyncio.create_task(drive(plan, sender, start_ns=start_ns))
+    vitals = Vitals(sender, outlet, start_ns=start_ns)
+    watching = asyncio.create_task(vitals.watch())
+    stopped = asyncio.Event()
+    _when_input_ends(stopped)
+    stopping = asyncio.create_task(stopped.wait())
+    await asyncio.wait({driving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if interrupted := not driving.done():
+        driving.cancel()
+    drained = asyncio.create_task(
+        sender.drain(patience_seconds=GRACE_SECONDS if interrupted else plan.deadline_seconds + GRACE_SECONDS)
+    )
+    await asyncio.wait({drained, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not drained.done():  # Stopped while it waited for the last answers.
+        drained.cancel()
+        drained = asyncio.create_task(sender.drain(patience_seconds=GRACE_SECONDS))
+    unfinished = await drained
+    watching.cancel()
+    stopping.cancel()
+    vitals.report()
+    end = {"worker": worker, "unfinished": unfinished, "interrupted": interrupted, "dropped": sender.dropped}
+    outlet.json(Kind.END, end)
+    if not interrupted:
+        await driving  # Raises what ended it.
+
+
+def _when_input_ends(event: asyncio.Event) -> None:
+    """Sets the event at the end of standard input: the coordinator wants this to stop, or is gone."""
+    loop = asyncio.get_running_loop()
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        with contextlib.suppress(RuntimeError):  # The loop has been closed: all is over.
+            loop.call_soon_threadsafe(event.set)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _read_exactly(file: IO[bytes]) -> bytes:
+    """Returns the next message, which follows its length; empty at the end."""
+    length = file.read(LENGTH.size)
+    return file.read(LENGTH.unpack(length)[0]) if len(length) == LENGTH.size else b""
+
+
+if __name__ == "__main__":
+    main()
+    # The thread that waits for standard input would otherwise be torn down in the middle of its read.
+    sys.stdout.flush()
+    os._exit(0)

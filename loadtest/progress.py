@@ -1,0 +1,110 @@
+"""How an attack is going, while it runs."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import IO, Any
+
+import numpy as np
+
+from loadtest.plan import Plan
+from loadtest.results.record import DTYPE, OK, REFUSED
+
+WINDOW_SECONDS = 1.0
+
+
+class Progress:
+    """Counts since the start, and the latencies of the last second.
+
+    Attributes:
+        seconds: Time since the start of the measured part; below 0 in the warm-up.
+        answered: Requests of the measured part that ended, in whichever way.
+        errors: Those of them that failed, refused ones aside.
+        refused: Those of them that the server shed.
+        dropped: Requests that were planned and not sent.
+        in_flight: Calls unanswered.
+        rate: Answers a second, over the last second.
+        p99_seconds: 99th percentile of the latencies from the planned time, over the last second; NaN without any.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.seconds = -plan.warm_up_seconds
+        self.answered = self.errors = self.refused = 0
+        self.rate, self.p99_seconds = 0.0, math.nan
+        self._vitals: dict[int, dict[str, Any]] = {}
+        self._latencies: list[np.ndarray[Any, np.dtype[np.int64]]] = []
+        self._since = time.monotonic()
+
+    @property
+    def dropped(self) -> int:
+        """Requests that were planned and not sent."""
+        return sum(int(vitals["dropped"]) for vitals in self._vitals.values())
+
+    @property
+    def in_flight(self) -> int:
+        """Calls unanswered, by the workers' last word."""
+        return sum(int(vitals["in_flight"]) for vitals in self._vitals.values())
+
+    def add(self, packed: bytes) -> None:
+        """Counts packed records."""
+        records = np.frombuffer(packed, dtype=DTYPE)
+        records = records[records["planned_ns"] >= 0]
+        self.answered += len(records)
+        refused = int(np.count_nonzero(records["code"] == REFUSED))
+        self.refused += refused
+        self.errors += int(np.count_nonzero(records["code"] != OK)) - refused
+        self._latencies.append(records["done_ns"] - records["planned_ns"])
+        elapsed = time.monotonic() - self._since
+        if elapsed >= WINDOW_SECONDS:
+            latencies = np.concatenate(self._latencies)
+            self.rate = len(latencies) / elapsed
+            self.p99_seconds = float(np.percentile(latencies, 99)) / 1e9 if len(latencies) else math.nan
+            self._latencies.clear()
+            self._since = time.monotonic()
+
+    def note(self, vitals: dict[str, Any]) -> None:
+        """Takes a worker's word on itself."""
+        self._vitals[int(vitals["worker"])] = vitals
+
+    def line(self) -> str:
+        """Returns all of it in one line."""
+        if self.seconds < 0:
+            return f"warming up, {-self.seconds:.0f} s to go"
+        p99 = "-" if math.isnan(self.p99_seconds) else f"{self.p99_seconds * 1e3:.1f} ms"
+        parts = [f"{self._left()}", f"{self.rate:,.0f}/s", f"p99 {p99}", f"answered {self.answered:,}"]
+        parts += [f"in flight {self.in_flight:,}", f"errors {self.errors:,}", f"refused {self.refused:,}"]
+        if self.dropped:
+            parts.append(f"dropped {self.dropped:,}")
+        return "  ".join(parts)
+
+    def _left(self) -> str:
+        plan = self.plan
+        if math.isfinite(plan.seconds):
+            left = plan.seconds - self.seconds
+            return f"{left:.0f} s left" if left > 0 else "waiting for the last answers"
+        return f"{max(0, (plan.count or 0) - self.answered):,} left"
+
+
+class TerminalProgress:
+    """Shows the progress in one line that is written over; on anything but a terminal it stays quiet."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._live = stream.isatty()
+        self._width = 0
+
+    def __call__(self, progress: Progress) -> None:
+        """Shows it."""
+        if self._live:
+            line = progress.line()
+            self._stream.write("\r" + line.ljust(self._width))
+            self._stream.flush()
+            self._width = len(line)
+
+    def clear(self) -> None:
+        """Removes the line."""
+        if self._live and self._width:
+            self._stream.write("\r" + " " * self._width + "\r")
+            self._stream.flush()

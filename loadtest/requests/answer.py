@@ -1,0 +1,105 @@
+"""What an answer tells beyond that it came: the server's stage times, the documents found, and whether it is the same.
+
+All is learnt from the response's descriptor: a field `timings` with one duration for each stage, a
+list of hits that have a `document_id`; in the response itself or in those of a list in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import Message
+
+from loadtest.requests.descriptors import descriptor_of
+
+STAGES = ("tokenize", "queue", "encode", "search", "fetch")
+TIMINGS, HITS, DOCUMENT = "timings", "hits", "document_id"
+
+NO_STAGES = (float("nan"),) * len(STAGES)
+
+
+class AnswerReader:
+    """Reads the answers of one method.
+
+    Attributes:
+        has_stages: Whether the answers tell the server's stage times.
+        has_hits: Whether the answers name documents.
+    """
+
+    def __init__(self, response_class: type[Message]) -> None:
+        self._class = response_class
+        descriptor = descriptor_of(response_class)
+        self._path = _path_to(descriptor, TIMINGS) or _path_to(descriptor, HITS) or ()
+        end = descriptor
+        for name in self._path:
+            end = _message_of(end, name)
+        self.has_stages = _tells_stages(end)
+        self.has_hits = HITS in end.fields_by_name and _has(end.fields_by_name[HITS].message_type, DOCUMENT)
+
+    def parse(self, data: bytes) -> Message:
+        """Returns the message; raises google.protobuf.message.DecodeError if it is none."""
+        return self._class.FromString(data)
+
+    def stages(self, answer: Message) -> tuple[tuple[float, ...], int]:
+        """Returns the seconds of each stage (of the slowest part, where there are several) and the batch's texts."""
+        slowest, texts, longest = NO_STAGES, 0, -1.0
+        for part in self._parts(answer):
+            timings = getattr(part, TIMINGS)
+            seconds = tuple(
+                [duration.seconds + duration.nanos * 1e-9 for duration in [getattr(timings, stage) for stage in STAGES]]
+            )
+            total = sum(seconds)
+            if total > longest:
+                slowest, texts, longest = seconds, timings.batch_texts, total
+        return slowest, texts
+
+    def documents(self, answer: Message) -> list[list[str]]:
+        """Returns for each part of the answer the ids of its documents, best first."""
+        return [[hit.document_id for hit in getattr(part, HITS)] for part in self._parts(answer)]
+
+    def digest(self, answers: list[Message]) -> bytes:
+        """Returns 8 bytes that are equal when the answers are equal, their timings aside."""
+        digest = hashlib.blake2b(digest_size=8)
+        for answer in answers:
+            if self.has_stages:
+                for part in self._parts(answer):
+                    part.ClearField(TIMINGS)
+            digest.update(answer.SerializeToString(deterministic=True))
+        return digest.digest()
+
+    def _parts(self, answer: Message) -> Iterator[Message]:
+        """Yields the answer itself, or the answers in it."""
+        if not self._path:
+            yield answer
+        else:
+            yield from getattr(answer, self._path[0])
+
+
+def _path_to(descriptor: Descriptor, name: str) -> tuple[str, ...] | None:
+    """Returns the repeated field that leads to messages with a field of that name; empty for the message itself."""
+    if _has(descriptor, name):
+        return ()
+    for field in descriptor.fields:
+        if field.message_type is not None and field.is_repeated and _has(field.message_type, name):
+            return (field.name,)
+    return None
+
+
+def _message_of(descriptor: Descriptor, name: str) -> Descriptor:
+    """Returns the message that a field holds."""
+    message = descriptor.fields_by_name[name].message_type
+    assert message is not None, f"{name} holds messages"
+    return message
+
+
+def _has(descriptor: Descriptor | None, name: str) -> bool:
+    return descriptor is not None and name in descriptor.fields_by_name
+
+
+def _tells_stages(descriptor: Descriptor) -> bool:
+    if not _has(descriptor, TIMINGS):
+        return False
+    timings = descriptor.fields_by_name[TIMINGS].message_type
+    return timings is not None and all(_has(timings, stage) for stage in (*STAGES, "batch_texts"))

@@ -1,0 +1,96 @@
+"""Where the description of a method comes from: `chaja.v1` itself, a .proto file, or the server's reflection.
+
+Each source gives a `FileDescriptorSet` with everything that the method's messages need, so that
+a worker process can build the messages without asking again.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import cast
+
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import Descriptor, FileDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.message import Message
+
+import chaja.v1
+from loadtest.errors import UsageError
+
+
+def chaja_descriptors() -> FileDescriptorSet:
+    """Returns every file of `chaja.v1`, whichever services it has come to have."""
+    files = []
+    for module in pkgutil.iter_modules(chaja.v1.__path__, "chaja.v1."):
+        if module.name.endswith("_pb2"):
+            files.append(importlib.import_module(module.name).DESCRIPTOR)
+    return _closure(files)
+
+
+def proto_descriptors(path: Path, *, import_paths: Iterable[Path] = ()) -> FileDescriptorSet:
+    """Compiles a .proto file.
+
+    Args:
+        path: The file.
+        import_paths: Folders that its imports are relative to; its own folder is always one.
+
+    Raises:
+        UsageError: protoc refuses it; the message is protoc's own.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path} cannot be read: there is no such file")
+    folders = [*import_paths, path.parent]
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch) / "descriptors"
+        # A process of its own: in ours, protoc would write its messages past sys.stderr. The module knows
+        # where the well-known types are.
+        command = [sys.executable, "-m", "grpc_tools.protoc", *(f"-I{folder}" for folder in folders)]
+        command += ["--include_imports", f"--descriptor_set_out={out}", str(path)]
+        compiled = subprocess.run(command, capture_output=True, text=True, check=False)
+        if compiled.returncode != 0:
+            raise UsageError(f"{path} is not a valid .proto file: {' '.join(compiled.stderr.split())}")
+        return FileDescriptorSet.FromString(out.read_bytes())
+
+
+def descriptor_of(message_class: type[Message]) -> Descriptor:
+    """Returns a class's descriptor, whichever implementation of protobuf it is of."""
+    return cast(Descriptor, message_class.DESCRIPTOR)
+
+
+def pool_of(descriptors: FileDescriptorSet) -> descriptor_pool.DescriptorPool:
+    """Returns a pool of the files, which may come in any order."""
+    pool = descriptor_pool.DescriptorPool()
+    waiting = {file.name: file for file in descriptors.file}
+
+    def add(file: FileDescriptorProto) -> None:
+        for name in file.dependency:
+            if dependency := waiting.pop(name, None):
+                add(dependency)
+        pool.Add(file)
+
+    while waiting:
+        add(waiting.pop(next(iter(waiting))))
+    return pool
+
+
+def _closure(files: Iterable[FileDescriptor]) -> FileDescriptorSet:
+    """Returns the files and everything that they import."""
+    found = FileDescriptorSet()
+    seen: set[str] = set()
+
+    def add(file: FileDescriptor) -> None:
+        if file.name not in seen:
+            seen.add(file.name)
+            for dependency in file.dependencies:
+                add(dependency)
+            file.CopyToProto(found.file.add())
+
+    for file in files:
+        add(file)
+    return found

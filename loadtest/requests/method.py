@@ -1,0 +1,124 @@
+"""A method of a server: its name, whether it streams, and its messages."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+from google.protobuf import message_factory
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.message import Message
+
+from loadtest.errors import UsageError
+from loadtest.requests.descriptors import chaja_descriptors, pool_of, proto_descriptors
+from loadtest.requests.reflection import reflected_descriptors
+from loadtest.target import Target
+
+
+@dataclass(frozen=True)
+class Method:
+    """What is needed to call a method; a worker process gets it as it is.
+
+    Attributes:
+        service: Full name of the service, as in `chaja.v1.SearchService`.
+        name: The method's own name, as in `Search`.
+        client_streaming: Whether a call sends a stream of messages.
+        server_streaming: Whether a call is answered by a stream of messages.
+        input_type: Full name of the request message.
+        output_type: Full name of the response message.
+        descriptors: Serialized `FileDescriptorSet` of the messages.
+    """
+
+    service: str
+    name: str
+    client_streaming: bool
+    server_streaming: bool
+    input_type: str
+    output_type: str
+    descriptors: bytes
+
+    @property
+    def path(self) -> str:
+        """The method's path on the wire."""
+        return f"/{self.service}/{self.name}"
+
+    @property
+    def request_class(self) -> type[Message]:
+        """The class of its request messages."""
+        return _message_class(self.descriptors, self.input_type)
+
+    @property
+    def response_class(self) -> type[Message]:
+        """The class of its response messages."""
+        return _message_class(self.descriptors, self.output_type)
+
+
+@functools.lru_cache
+def _message_class(descriptors: bytes, name: str) -> type[Message]:
+    pool = pool_of(FileDescriptorSet.FromString(descriptors))
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
+
+
+async def find_method(
+    name: str, *, target: Target, proto: Path | None = None, import_paths: tuple[Path, ...] = ()
+) -> Method:
+    """Finds a method by its name.
+
+    Args:
+        name: `Search`, `SearchService/Search` or `chaja.v1.SearchService/Search`; a `.` may stand for the last `/`.
+            Methods of other packages need their service's full name, unless a `proto` is given.
+        target: The server, which is asked by reflection about what is not of `chaja.v1`.
+        proto: A .proto file to take the method from instead.
+        import_paths: Folders that the file's imports are relative to.
+
+    Raises:
+        UsageError: There is no such method, or more than one.
+        AttackError: The server cannot be asked.
+    """
+    if proto is not None:
+        return _pick(name, proto_descriptors(proto, import_paths=import_paths))
+    service, _, _ = _split(name)
+    if "." not in service or service.startswith("chaja.v1."):
+        return _pick(name, chaja_descriptors())
+    return _pick(name, await reflected_descriptors(target, service))
+
+
+def _methods(descriptors: FileDescriptorSet) -> list[Method]:
+    serialized = descriptors.SerializeToString()
+    return [
+        Method(
+            service=f"{file.package}.{service.name}" if file.package else service.name,
+            name=method.name,
+            client_streaming=method.client_streaming,
+            server_streaming=method.server_streaming,
+            input_type=method.input_type.removeprefix("."),
+            output_type=method.output_type.removeprefix("."),
+            descriptors=serialized,
+        )
+        for file in descriptors.file
+        for service in file.service
+        for method in service.method
+    ]
+
+
+def _split(name: str) -> tuple[str, str, str]:
+    """Returns service (perhaps empty), separator and method."""
+    name = name.removeprefix("/")
+    return name.rpartition("/") if "/" in name else name.rpartition(".")
+
+
+def _pick(name: str, descriptors: FileDescriptorSet) -> Method:
+    service, _, wanted = _split(name)
+    methods = _methods(descriptors)
+    found = [
+        method
+        for method in methods
+        if method.name == wanted and (not service or f".{method.service}".endswith(f".{service}"))
+    ]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(f"{method.service}/{method.name}" for method in methods) or "none"
+    if found:
+        raise UsageError(f"there is more than one {name}; name its service: {known}")
+    raise UsageError(f"there is no method {name}; there are: {known}")

@@ -1,0 +1,121 @@
+"""The queries that requests are made of, read from a file.
+
+Formats, told apart by the first line: plain text, one query a line; JSONL, one object a line,
+whose text is in `query` or `text` and whose other fields a payload may use too;
+BEIR's `queries.jsonl` (`_id`, `text`) is such a file. A replay's lines have a `timestamp`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loadtest.errors import UsageError
+
+TEXT_FIELDS = ("query", "text")
+ID_FIELDS = ("_id", "id", "query_id")
+
+
+@dataclass(frozen=True)
+class Query:
+    """One line of the file.
+
+    Attributes:
+        id: The line's own id, or else its number from 0.
+        fields: What a payload can name; `query` is the text.
+    """
+
+    id: str
+    fields: Mapping[str, Any]
+
+    @property
+    def text(self) -> str:
+        """What is searched for; empty when the line has no text."""
+        return str(self.fields.get("query", ""))
+
+
+def read_queries(path: Path) -> list[Query]:
+    """Returns the queries of a file.
+
+    Raises:
+        UsageError: It cannot be read, has none, or a line is malformed; the message names the line.
+    """
+    queries: list[Query] = []
+    is_json = False
+    for number, line in _lines(path):
+        if not queries:
+            is_json = line.startswith("{")
+        if is_json:
+            queries.append(_from_json(line, number=len(queries), where=f"{path}:{number}"))
+        else:
+            queries.append(Query(str(len(queries)), {"query": line}))
+    if not queries:
+        raise UsageError(f"{path} has no queries")
+    return queries
+
+
+def read_timestamps(path: Path) -> list[float]:
+    """Returns the timestamps of a replay, in seconds: one a line, or the `timestamp` of each JSON object.
+
+    A timestamp is a number of seconds or an ISO 8601 date and time.
+
+    Raises:
+        UsageError: It cannot be read, or a line has no timestamp; the message names the line.
+    """
+    times = []
+    for number, line in _lines(path):
+        value: Any = line
+        if line.startswith("{"):
+            value = _object(line, where=f"{path}:{number}").get("timestamp")
+        try:
+            times.append(_seconds(value))
+        except (TypeError, ValueError):
+            raise UsageError(f"{path}:{number}: expected a timestamp, in seconds or as an ISO 8601 time") from None
+    return times
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yields number and text of each line that is not blank."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise UsageError(f"{path}:{line}: not UTF-8") from None
+    # Not splitlines(): it also cuts at U+2028 and its like, which JSON may hold.
+    for number, each in enumerate(text.split("\n"), start=1):
+        if stripped := each.strip():
+            yield number, stripped
+
+
+def _object(line: str, *, where: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        raise UsageError(f"{where}: not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise UsageError(f"{where}: expected a JSON object")
+    return value
+
+
+def _from_json(line: str, *, number: int, where: str) -> Query:
+    fields = _object(line, where=where)
+    identifier = next((str(fields[name]) for name in ID_FIELDS if name in fields), str(number))
+    for name in TEXT_FIELDS:
+        if name in fields:
+            if not isinstance(fields[name], str):
+                raise UsageError(f"{where}: {name} must be a string")
+            return Query(identifier, {**fields, "query": fields[name]})
+    return Query(identifier, fields)
+
+
+def _seconds(value: str | float) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        return datetime.datetime.fromisoformat(str(value)).timestamp()

@@ -1,0 +1,88 @@
+r"""The framing of results files, and of what worker processes send to the coordinator.
+
+A file is a sequence of runs, a run a sequence of blocks: `header`, then any number of `records`, `vitals` and
+`metrics`, then `end`. So files are merged by appending one to another. A block is
+
+    4 bytes  magic  b"CJLT"
+    1 byte   kind
+    4 bytes  length of the payload, little-endian
+    4 bytes  CRC-32 of the payload
+    …        payload: zlib-compressed records, or JSON
+
+A file that was cut short, in mid-block or before its `end`, is read up to its last whole block.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import IO, Any
+
+from loadtest.errors import ResultsError
+
+MAGIC = b"CJLT"
+FRAME = struct.Struct("<4sBII")
+LARGEST_BYTES = 256 * 1024 * 1024
+
+
+class Kind(IntEnum):
+    """What a block holds."""
+
+    HEADER = 1  # JSON: the plan and the environment; begins a run.
+    RECORDS = 2  # zlib: records of requests, as `record.DTYPE`.
+    VITALS = 3  # JSON: how one generator process is doing.
+    METRICS = 4  # JSON: what was scraped from the server.
+    END = 5  # JSON: how the run ended; nothing of it follows.
+    READY = 6  # Only from a worker: it is connected and waits for the start.
+    FAILED = 7  # Only from a worker: JSON with the error that ended it.
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block."""
+
+    kind: Kind
+    payload: bytes
+
+    def json(self) -> dict[str, Any]:
+        """Returns the payload of a block that holds JSON."""
+        value: dict[str, Any] = json.loads(self.payload)
+        return value
+
+
+class CutShort(ResultsError):
+    """The file ends in the middle of a block, or a block is damaged."""
+
+
+def write_block(file: IO[bytes], kind: Kind, payload: bytes) -> None:
+    """Appends a block."""
+    file.write(FRAME.pack(MAGIC, kind, len(payload), zlib.crc32(payload)) + payload)
+
+
+def write_json(file: IO[bytes], kind: Kind, value: dict[str, Any]) -> None:
+    """Appends a block of JSON."""
+    write_block(file, kind, json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def read_blocks(file: IO[bytes]) -> Iterator[Block]:
+    """Yields the blocks of a file or pipe to its end.
+
+    Raises:
+        CutShort: It ends within a block, or a block is damaged; the blocks before have been yielded.
+    """
+    while frame := file.read(FRAME.size):
+        if len(frame) < FRAME.size:
+            raise CutShort("it ends in the middle of a block")
+        magic, kind, length, checksum = FRAME.unpack(frame)
+        if magic != MAGIC or length > LARGEST_BYTES or kind not in Kind.__members__.values():
+            raise CutShort("there is something that is no block")
+        payload = file.read(length)
+        if len(payload) < length:
+            raise CutShort("it ends in the middle of a block")
+        if zlib.crc32(payload) != checksum:
+            raise CutShort("a block is damaged")
+        yield Block(Kind(kind), payload)

@@ -1,0 +1,143 @@
+"""Writes and reads results files."""
+
+from __future__ import annotations
+
+import contextlib
+import zlib
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loadtest.errors import ResultsError
+from loadtest.results.blocks import CutShort, Kind, read_blocks, write_block, write_json
+from loadtest.results.record import DTYPE
+
+SCHEMA_VERSION = 1
+Records = NDArray[np.void]
+
+
+class ResultsWriter:
+    """Writes one run; every block is on its way to the disk as soon as it is written."""
+
+    def __init__(self, path: Path, header: dict[str, Any]) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("wb")
+        except OSError as error:
+            raise ResultsError(f"{path} cannot be written: {error.strerror}") from None
+        self.path = path
+        self.json(Kind.HEADER, {"schema_version": SCHEMA_VERSION, **header})
+
+    def records(self, packed: bytes) -> None:
+        """Appends records, packed one after the other."""
+        write_block(self._file, Kind.RECORDS, zlib.compress(packed, level=1))
+        self._file.flush()
+
+    def json(self, kind: Kind, value: dict[str, Any]) -> None:
+        """Appends a block of any other kind."""
+        write_json(self._file, kind, value)
+        self._file.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+@dataclass
+class Run:
+    """All of a run but its records, which are read as they are needed: there may be millions.
+
+    Attributes:
+        header: Its plan and environment.
+        vitals: How the generator did, second by second and process by process.
+        metrics: What was scraped from the server.
+        end: How it ended; empty when the file does not say.
+        cut_short: Why the file ends before the run did; empty when it does not.
+        path: The file.
+    """
+
+    header: dict[str, Any]
+    path: Path
+    vitals: list[dict[str, Any]] = field(default_factory=list)
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    end: dict[str, Any] = field(default_factory=dict)
+    cut_short: str = ""
+
+    @property
+    def partial(self) -> str:
+        """Why this is not the whole run; empty when it is."""
+        if self.cut_short:
+            return f"the results file was cut short: {self.cut_short}"
+        if not self.end:
+            return "the results file was cut short: it does not say how the run ended"
+        return str(self.end.get("partial", ""))
+
+
+def read_runs(paths: Sequence[Path]) -> Iterator[tuple[Run, Iterator[Records]]]:
+    """Yields each run of each file with the iterator of its records, in blocks.
+
+    The records have to be taken before the next run; the run's other attributes are whole only after them.
+
+    Raises:
+        ResultsError: A file cannot be read, or is no results file.
+    """
+    for path in paths:
+        yield from _runs_of(path)
+
+
+def _runs_of(path: Path) -> Iterator[tuple[Run, Iterator[Records]]]:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise ResultsError(f"{path} cannot be read: {error.strerror}") from None
+    with file:
+        blocks = read_blocks(file)
+        try:
+            first = next(blocks, None)
+        except CutShort:
+            first = None
+        if first is None or first.kind != Kind.HEADER:
+            raise ResultsError(f"{path} is not a results file of python -m loadtest attack")
+        following: list[dict[str, Any]] = [first.json()]
+
+        def records(run: Run) -> Generator[Records]:
+            try:
+                for block in blocks:
+                    match block.kind:
+                        case Kind.RECORDS:
+                            yield np.frombuffer(zlib.decompress(block.payload), dtype=DTYPE)
+                        case Kind.VITALS:
+                            run.vitals.append(block.json())
+                        case Kind.METRICS:
+                            run.metrics.append(block.json())
+                        case Kind.END:
+                            run.end = block.json()
+                        case Kind.HEADER:
+                            following.append(block.json())
+                            return
+            except CutShort as error:
+                run.cut_short = str(error)
+
+        while following:
+            run = Run(header=_checked(following.pop(), path), path=path)
+            rest = records(run)
+            with contextlib.closing(rest):
+                yield run, rest
+                for _ in rest:  # Whatever the caller left, so that the next run begins at its header.
+                    pass
+
+
+def _checked(header: dict[str, Any], path: Path) -> dict[str, Any]:
+    version = header.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise ResultsError(f"{path} has version {version} of the results format; this program reads {SCHEMA_VERSION}")
+    return header

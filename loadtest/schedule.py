@@ -1,0 +1,185 @@
+"""When requests are to be sent: the plan that latencies are measured against.
+
+A schedule is an endless or finite sequence of planned times in seconds from the
+start of the measured part; those of the warm-up are negative. It is the same sequence for
+every worker process, of which worker `w` of `n` takes the arrivals `w, w + n, …`.
+
+Each is arrivals at rate 1 (evenly spaced, or a Poisson process) that are mapped
+through the inverse of the rate's integral over time, so that a ramp has
+exactly as many arrivals in every second as its rate says.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from loadtest.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """A stretch of time in which the rate goes in a straight line from one value to another.
+
+    Attributes:
+        seconds: Its length; infinite for the last one of a schedule that only a count ends.
+        rate: Requests a second at its start.
+        rate_to: Requests a second at its end.
+    """
+
+    seconds: float
+    rate: float
+    rate_to: float
+
+    @property
+    def arrivals(self) -> float:
+        """Number of arrivals in it."""
+        return self.seconds * (self.rate + self.rate_to) / 2
+
+    def time_of(self, arrival: float) -> float:
+        """Returns when the arrival of that (fractional) number comes, in seconds from the segment's start."""
+        slope = (self.rate_to - self.rate) / self.seconds
+        # The root of rate·t + slope·t²/2 = arrival, in the form that is also right for a slope of 0.
+        return 2 * arrival / (self.rate + math.sqrt(max(0.0, self.rate**2 + 2 * slope * arrival)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """Planned times of an open loop.
+
+    Attributes:
+        kind: What it is called in reports: constant, poisson, ramp, step or replay.
+        segments: Its rates; empty for a replay.
+        timestamps: The planned times of a replay, ascending from 0.
+        warm_up_seconds: Time before 0 in which requests are sent that are not counted.
+        poisson: Whether arrivals are a Poisson process rather than evenly spaced.
+        seed: Seed of the Poisson process.
+    """
+
+    kind: str
+    segments: tuple[Segment, ...] = ()
+    timestamps: tuple[float, ...] = ()
+    warm_up_seconds: float = 0.0
+    poisson: bool = False
+    seed: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """Length of the measured part; infinite where only a count ends it."""
+        if self.timestamps:
+            return self.timestamps[-1]
+        return sum(segment.seconds for segment in self.segments)
+
+    def times(self) -> Iterator[float]:
+        """Yields the planned times in seconds, ascending; those of the warm-up are below 0."""
+        if self.timestamps:
+            yield from self.timestamps
+            return
+        numbers = self._unit_arrivals()
+        number = next(numbers)
+        passed = 0.0  # Arrivals of the segments before.
+        since = -self.warm_up_seconds
+        first = self.segments[0].rate
+        warm_up = Segment(seconds=self.warm_up_seconds, rate=first, rate_to=first)
+        for segment in (warm_up, *self.segments) if self.warm_up_seconds else self.segments:
+            while number < passed + segment.arrivals:
+                yield since + segment.time_of(number - passed)
+                number = next(numbers)
+            passed += segment.arrivals
+            since += segment.seconds
+
+    def _unit_arrivals(self) -> Iterator[float]:
+        """Yields the arrivals of a process with rate 1."""
+        if not self.poisson:
+            number = 0
+            while True:
+                yield float(number)
+                number += 1
+        gaps = random.Random(self.seed)  # noqa: S311  not for secrets
+        time = gaps.expovariate(1.0)
+        while True:
+            yield time
+            time += gaps.expovariate(1.0)
+
+
+def constant(
+    rate: float, *, seconds: float = math.inf, warm_up_seconds: float = 0.0, poisson: bool = False, seed: int = 0
+) -> Schedule:
+    """Returns a schedule of one rate, evenly spaced or as a Poisson process.
+
+    Raises:
+        UsageError: The rate is not above 0.
+    """
+    _check_rates(rate)
+    segment = Segment(seconds=seconds, rate=rate, rate_to=rate)
+    return Schedule(
+        kind="poisson" if poisson else "constant",
+        segments=(_bounded(segment),),
+        warm_up_seconds=warm_up_seconds,
+        poisson=poisson,
+        seed=seed,
+    )
+
+
+def ramp(rate: float, rate_to: float, *, seconds: float, warm_up_seconds: float = 0.0) -> Schedule:
+    """Returns a schedule whose rate goes in a straight line from `rate` to `rate_to`."""
+    _check_rates(rate, rate_to)
+    _check_seconds(seconds)
+    return Schedule(
+        kind="ramp",
+        segments=(Segment(seconds=seconds, rate=rate, rate_to=rate_to),),
+        warm_up_seconds=warm_up_seconds,
+    )
+
+
+def step(rate: float, rate_to: float, *, steps: int, seconds: float, warm_up_seconds: float = 0.0) -> Schedule:
+    """Returns a schedule that goes from `rate` to `rate_to` in `steps` equally long parts of one rate each."""
+    _check_rates(rate, rate_to)
+    _check_seconds(seconds)
+    if steps < 2:
+        raise UsageError(f"a step schedule has at least 2 steps, not {steps}")
+    rates = [rate + (rate_to - rate) * number / (steps - 1) for number in range(steps)]
+    return Schedule(
+        kind="step",
+        segments=tuple(Segment(seconds=seconds / steps, rate=each, rate_to=each) for each in rates),
+        warm_up_seconds=warm_up_seconds,
+    )
+
+
+def replay(timestamps: Sequence[float], *, speed: float = 1.0) -> Schedule:
+    """Returns a schedule that repeats recorded arrivals, `speed` times as fast; the first one is at 0.
+
+    Raises:
+        UsageError: There are fewer than two timestamps, or they go back in time.
+    """
+    if not speed > 0:
+        raise UsageError(f"the replay's speed must be above 0, not {speed:g}")
+    if len(timestamps) < 2:
+        raise UsageError("a replay needs at least two timestamps")
+    for number, (earlier, later) in enumerate(itertools.pairwise(timestamps), start=2):
+        if later < earlier:
+            raise UsageError(f"timestamp {number} is before the one above it: {later:f} after {earlier:f}")
+    return Schedule(kind="replay", timestamps=tuple((time - timestamps[0]) / speed for time in timestamps))
+
+
+def _bounded(segment: Segment) -> Segment:
+    """An endless segment, which arithmetic cannot do, as one of a century."""
+    century = 100 * 365 * 86400.0
+    if math.isinf(segment.seconds):
+        return Segment(seconds=century, rate=segment.rate, rate_to=segment.rate_to)
+    _check_seconds(segment.seconds)
+    return segment
+
+
+def _check_rates(*rates: float) -> None:
+    for rate in rates:
+        if not (rate > 0 and math.isfinite(rate)):
+            raise UsageError(f"a rate must be above 0, not {rate:g}")
+
+
+def _check_seconds(seconds: float) -> None:
+    if not (seconds > 0 and math.isfinite(seconds)):
+        raise UsageError(f"a duration must be above 0, not {seconds:g}")

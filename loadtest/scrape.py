@@ -1,0 +1,85 @@
+"""Pulls the server's Prometheus metrics once a second while an attack runs."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+import urllib.error
+import urllib.request
+from types import TracebackType
+from typing import Any, Self
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from loadtest.errors import UsageError
+
+PERIOD_SECONDS = 1.0
+TIMEOUT_SECONDS = 2.0
+
+
+class Scraper:
+    """A thread that scrapes until it is left; without a URL it does nothing."""
+
+    def __init__(self, url: str, *, start_ns: int) -> None:
+        self._url = url
+        self._start_ns = start_ns
+        self._stop = threading.Event()
+        self._scrapes: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        if self._url:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stop.set()
+
+    def take(self) -> list[dict[str, Any]]:
+        """Returns what was scraped since the last time."""
+        taken = []
+        while not self._scrapes.empty():
+            taken.append(self._scrapes.get())
+        return taken
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            asked = time.monotonic()
+            scrape: dict[str, Any] = {"seconds": round((time.monotonic_ns() - self._start_ns) / 1e9, 3)}
+            try:
+                scrape["samples"] = scrape_once(self._url)
+            except (OSError, ValueError) as error:
+                scrape["error"] = str(error)
+            self._scrapes.put(scrape)
+            self._stop.wait(max(0.0, PERIOD_SECONDS - (time.monotonic() - asked)))
+
+
+def scrape_once(url: str) -> dict[str, float]:
+    """Returns every sample of a metrics page by name and labels; histograms by their sum and count alone.
+
+    Raises:
+        OSError: The page cannot be had.
+        ValueError: It is not in Prometheus' text format.
+    """
+    with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310  the user's own URL
+        text = response.read().decode("utf-8")
+    samples = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if not sample.name.endswith(("_bucket", "_created")):
+                labels = ",".join(f'{name}="{value}"' for name, value in sorted(sample.labels.items()))
+                samples[f"{sample.name}{{{labels}}}" if labels else sample.name] = float(sample.value)
+    return samples
+
+
+def check_url(url: str) -> None:
+    """Raises UsageError unless the page is there and can be read."""
+    if not url.startswith(("http://", "https://")):
+        raise UsageError(f"--metrics-url must begin with http:// or https://: {url}")
+    try:
+        scrape_once(url)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{url} cannot be scraped: {error}") from None
