@@ -59,7 +59,11 @@ def attack(plan: Plan, out: Path, *, observer: Observer | None = None, command_l
             _wait_until_ready(inbox, plan.processes)
         except KeyboardInterrupt:
             raise AttackError("interrupted before the start") from None
-        header = {"plan": plan.described(), "environment": describe_environment(command_line), "started": time.time()}
+        header = {
+            "plan": plan.described(),
+            "environment": describe_environment(command_line),
+            "started": time.time() + HEAD_START_SECONDS + plan.warm_up_seconds,
+        }
         with ResultsWriter(out, header) as results:
             partial = _Run(plan, workers, inbox, results, observer).run()
             results.json(Kind.END, {"partial": partial})

@@ -30,7 +30,7 @@ class Call:
 
     method: Method
     weight: float = 1.0
-    template: Mapping[str, Any] | None = None
+    template: Any = None
     queries_per_call: int = 1
 
     def __post_init__(self) -> None:

@@ -58,14 +58,12 @@ class Generator:
 
 
 def judge(vitals: Iterable[Mapping[str, Any]], *, sent: int, late: int) -> Generator:
-    """Judges by what the workers said in the measured part, and by the sends that were late."""
+    """Judges by what the workers said of the measured part, and by the sends that were late."""
     elapsed: dict[tuple[str, int], float] = {}
     busy: dict[tuple[str, int], float] = {}
     cpu_seconds, lags, memory = 0.0, [], 0
     for told in vitals:
         memory = max(memory, int(told["memory_bytes"]))
-        if told["seconds"] - told["elapsed_seconds"] < 0:
-            continue
         worker = (str(told.get("run", "")), int(told["worker"]))
         elapsed[worker] = elapsed.get(worker, 0.0) + told["elapsed_seconds"]
         busy[worker] = busy.get(worker, 0.0) + told["loop_cpu_seconds"]

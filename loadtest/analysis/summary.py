@@ -3,148 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from loadtest.analysis.latency import Latencies
+from loadtest.analysis.calls import CallSummary
+from loadtest.analysis.quality import Quality
 from loadtest.analysis.saturation import Generator, judge
 from loadtest.analysis.timeline import Timeline
-from loadtest.requests.answer import STAGES
 from loadtest.results.file import Records, Run, read_runs
-from loadtest.results.record import CODES, OK, REFUSED
-
-
-@dataclass
-class Outcome:
-    """The requests that ended with one gRPC code."""
-
-    code: str
-    latency: Latencies = field(default_factory=Latencies)
-    service: Latencies = field(default_factory=Latencies)
-
-    @property
-    def count(self) -> int:
-        """How many."""
-        return self.latency.count
-
-
-@dataclass
-class CallSummary:
-    """The requests of one call of a mix, or of all of them.
-
-    Attributes:
-        name: The method; `all` for all.
-        outcomes: By gRPC code.
-        stages: The server's own times by stage, of successes that told them.
-        server: The sum of the stages.
-        beyond_server: Service time less the server's own: network, gRPC and client.
-        goodput: Successes within the objective.
-        batch_texts: Sum of the batch sizes that successes told.
-        request_bytes: Sum over all.
-        response_bytes: Sum over all.
-    """
-
-    name: str
-    outcomes: dict[str, Outcome] = field(default_factory=dict)
-    stages: dict[str, Latencies] = field(default_factory=lambda: {stage: Latencies() for stage in STAGES})
-    server: Latencies = field(default_factory=Latencies)
-    beyond_server: Latencies = field(default_factory=Latencies)
-    goodput: int = 0
-    batch_texts: int = 0
-    request_bytes: int = 0
-    response_bytes: int = 0
-
-    @property
-    def sent(self) -> int:
-        """Requests that were sent and ended."""
-        return sum(outcome.count for outcome in self.outcomes.values())
-
-    @property
-    def ok(self) -> Outcome:
-        """The successes."""
-        return self.outcomes.get(CODES[OK], Outcome(CODES[OK]))
-
-    @property
-    def refused(self) -> Outcome:
-        """What the server shed."""
-        return self.outcomes.get(CODES[REFUSED], Outcome(CODES[REFUSED]))
-
-    @property
-    def errors(self) -> list[Outcome]:
-        """Everything else, most frequent first."""
-        others = [each for each in self.outcomes.values() if each.code not in (CODES[OK], CODES[REFUSED])]
-        return sorted(others, key=lambda outcome: -outcome.count)
-
-    def add(self, records: Records, *, within_ns: float) -> None:
-        """Counts records of the measured part."""
-        self.request_bytes += int(records["request_bytes"].sum())
-        self.response_bytes += int(records["response_bytes"].sum())
-        for code in np.unique(records["code"]).tolist():
-            of_code = records[records["code"] == code]
-            outcome = self.outcomes.setdefault(CODES[code], Outcome(CODES[code]))
-            outcome.latency.add(of_code["done_ns"] - of_code["planned_ns"])
-            outcome.service.add(of_code["done_ns"] - of_code["sent_ns"])
-        good = records[records["code"] == OK]
-        self.goodput += int(np.count_nonzero(good["done_ns"] - good["planned_ns"] <= within_ns))
-        told = good[~np.isnan(good[f"{STAGES[0]}_seconds"])]
-        if len(told):
-            server = np.zeros(len(told))
-            for stage, latencies in self.stages.items():
-                latencies.add_seconds(told[f"{stage}_seconds"])
-                server += told[f"{stage}_seconds"]
-            self.server.add_seconds(server)
-            self.beyond_server.add_seconds((told["done_ns"] - told["sent_ns"]) / 1e9 - server)
-            self.batch_texts += int(told["batch_texts"].sum())
-
-
-@dataclass
-class Quality:
-    """How good the answers of a run were.
-
-    Attributes:
-        at: The k of recall@k and nDCG@k.
-        labelled: Answers to labelled queries.
-        recall: Their mean recall@k; NaN without any.
-        ndcg: Their mean nDCG@k; NaN without any.
-        compared: Answers that were compared with the answer at rest.
-        different: Those that were not the same.
-        different_queries: Numbers of the first queries with such answers.
-    """
-
-    at: int = 10
-    labelled: int = 0
-    recall_sum: float = 0.0
-    ndcg_sum: float = 0.0
-    compared: int = 0
-    different: int = 0
-    different_queries: list[int] = field(default_factory=list)
-
-    @property
-    def recall(self) -> float:
-        """Mean recall@k."""
-        return self.recall_sum / self.labelled if self.labelled else math.nan
-
-    @property
-    def ndcg(self) -> float:
-        """Mean nDCG@k."""
-        return self.ndcg_sum / self.labelled if self.labelled else math.nan
-
-    def add(self, records: Records) -> None:
-        """Counts records of the measured part."""
-        labelled = records[~np.isnan(records["recall"])]
-        self.labelled += len(labelled)
-        self.recall_sum += float(labelled["recall"].sum(dtype=np.float64))
-        self.ndcg_sum += float(labelled["ndcg"].sum(dtype=np.float64))
-        self.compared += int(np.count_nonzero(records["same"] >= 0))
-        different = records[records["same"] == 0]
-        self.different += len(different)
-        for query in different["query"].tolist():
-            if len(self.different_queries) < 10 and query not in self.different_queries:
-                self.different_queries.append(query)
 
 
 @dataclass
@@ -210,17 +80,12 @@ class Summary:
         return [run.partial for run in self.runs if run.partial]
 
 
-@dataclass
-class _RunTimes:
-    """When a run's measured part was, on the wall clock."""
-
-    started: float
-    seconds: float
-    planned_seconds: float
-    sent: int
-
-
-def summarize(paths: Sequence[Path], *, within_seconds: float | None = None) -> Summary:
+def summarize(
+    paths: Sequence[Path],
+    *,
+    within_seconds: float | None = None,
+    between_seconds: tuple[float, float] = (0.0, math.inf),
+) -> Summary:
     """Reads results files into one summary.
 
     Runs that overlap in time are taken as one attack from several machines, whose rates add up; others as repeats.
@@ -228,68 +93,123 @@ def summarize(paths: Sequence[Path], *, within_seconds: float | None = None) -> 
     Args:
         paths: Results files.
         within_seconds: The latency that goodput is counted within; `None` takes the calls' deadline.
+        between_seconds: Only requests planned in this part of each run are counted.
 
     Raises:
         ResultsError: A file cannot be read.
     """
-    summary_runs: list[Run] = []
-    total, calls, timeline, quality = CallSummary("all"), dict[str, CallSummary](), Timeline(), Quality()
-    late = warm_up = 0
-    times: list[_RunTimes] = []
-    within = within_seconds
+    reading = _Reading(within_seconds, between_seconds)
     for run, blocks in read_runs(paths):
-        plan = run.header["plan"]
-        names = [str(call["method"]) for call in plan["calls"]]
-        within = plan["deadline_seconds"] if within is None else within
-        quality.at = plan["quality_at"]
-        seen = _RunTimes(run.header["started"], 0.0, 0.0, 0)
-        first_planned, last_planned, last_done = math.inf, 0.0, 0.0
-        for block in blocks:
-            records = block[block["planned_ns"] >= 0]
-            warm_up += len(block) - len(records)
-            if not len(records):
-                continue
-            seen.sent += len(records)
-            first_planned = min(first_planned, records["planned_ns"].min() / 1e9)
-            last_planned = max(last_planned, records["planned_ns"].max() / 1e9)
-            last_done = max(last_done, records["done_ns"].max() / 1e9)
-            late += int(np.count_nonzero(records["sent_ns"] - records["planned_ns"] > plan["late_seconds"] * 1e9))
-            total.add(records, within_ns=within * 1e9)
-            for index, name in enumerate(names):
-                of_call = records[records["call"] == index] if len(names) > 1 else records
-                calls.setdefault(name, CallSummary(name)).add(of_call, within_ns=within * 1e9)
-            timeline.add(records)
-            quality.add(records)
-        whole = plan["seconds"] if plan["seconds"] is not None and not run.partial else 0.0
-        seen.seconds = max(whole, last_done)
-        seen.planned_seconds = whole or (last_planned - min(first_planned, last_planned)) * (
-            seen.sent / max(1, seen.sent - 1)
+        span = _Span(run)
+        for records in blocks:
+            reading.add(records, span)
+        reading.runs.append(run)
+        reading.spans.append(span)
+    return reading.summary()
+
+
+class _Span:
+    """When a run's counted requests were planned, and when the last was answered, in seconds from its start."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.plan: dict[str, Any] = run.header["plan"]
+        self.first_planned, self.last_planned, self.last_done = math.inf, 0.0, 0.0
+        self.sent = 0
+
+    def add(self, records: Records) -> None:
+        self.sent += len(records)
+        self.first_planned = min(self.first_planned, records["planned_ns"].min() / 1e9)
+        self.last_planned = max(self.last_planned, records["planned_ns"].max() / 1e9)
+        self.last_done = max(self.last_done, records["done_ns"].max() / 1e9)
+
+    def intervals(self, between: tuple[float, float]) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Returns start and length, on the wall clock, of what was planned and of what was measured."""
+        start = between[0]
+        until = math.inf if self.plan["seconds"] is None or self.run.partial else self.plan["seconds"]
+        until = min(until, between[1])
+        # Without a known end, a request stands for the time to the next one: n of them for n gaps, not n - 1.
+        gaps = (
+            max(0.0, self.last_planned - self.first_planned) * self.sent / max(1, self.sent - 1) if self.sent else 0.0
         )
-        times.append(seen)
-        summary_runs.append(run)
-    dropped = sum(_dropped(run) for run in summary_runs)
-    vitals = [{**told, "run": number} for number, run in enumerate(summary_runs) for told in run.vitals]
-    planned_seconds = _union([(each.started, each.planned_seconds) for each in times])
-    return Summary(
-        runs=summary_runs,
-        total=total,
-        calls=list(calls.values()),
-        dropped=dropped,
-        late=late,
-        warm_up=warm_up,
-        offered_rate=(total.sent + dropped) / planned_seconds if planned_seconds else 0.0,
-        seconds=_union([(each.started, each.seconds) for each in times]),
-        within_seconds=within if within is not None else math.nan,
-        timeline=timeline,
-        quality=quality,
-        generator=judge(vitals, sent=total.sent, late=late),
-    )
+        planned = until - start if math.isfinite(until) else gaps
+        measured = max(planned, self.last_done - start) if math.isinf(between[1]) else planned
+        if self.plan["loop"] == "closed":  # Whatever it sends, it has planned.
+            planned = measured
+        began = self.run.header["started"] + start
+        return (began, planned), (began, measured)
+
+    def dropped(self, between: tuple[float, float]) -> int:
+        """Returns what was dropped; the workers' counts only grow, so the last one of each by a time holds."""
+
+        def until(seconds: float) -> int:
+            told = {each["worker"]: each["dropped"] for each in self.run.vitals if each["seconds"] <= seconds}
+            return sum(told.values())
+
+        return until(between[1]) - (until(between[0]) if between[0] > 0 else 0)
 
 
-def _dropped(run: Run) -> int:
-    """The workers' counts only grow: the last one of each holds."""
-    last: Mapping[int, Any] = {told["worker"]: told["dropped"] for told in run.vitals}
-    return int(sum(last.values()))
+class _Reading:
+    """Sums up while records are read."""
+
+    def __init__(self, within_seconds: float | None, between_seconds: tuple[float, float]) -> None:
+        self.runs: list[Run] = []
+        self.spans: list[_Span] = []
+        self._within = within_seconds
+        self._between = between_seconds
+        self._total = CallSummary("all")
+        self._calls: dict[str, CallSummary] = {}
+        self._timeline = Timeline()
+        self._quality = Quality()
+        self._late = self._warm_up = 0
+
+    def add(self, block: Records, span: _Span) -> None:
+        self._within = span.plan["deadline_seconds"] if self._within is None else self._within
+        self._quality.at = span.plan["quality_at"]
+        first, last = (bound * 1e9 for bound in self._between)
+        planned = block["planned_ns"]
+        self._warm_up += int(np.count_nonzero(planned < 0))
+        records = block[(planned >= first) & (planned < last)]
+        if not len(records):
+            return
+        span.add(records)
+        within_ns = self._within * 1e9
+        self._late += int(
+            np.count_nonzero(records["sent_ns"] - records["planned_ns"] > span.plan["late_seconds"] * 1e9)
+        )
+        self._total.add(records, within_ns=within_ns)
+        names = [str(call["method"]) for call in span.plan["calls"]]
+        for index, name in enumerate(names):
+            call = self._calls.setdefault(name, CallSummary(name))
+            call.add(records[records["call"] == index], within_ns=within_ns)
+        self._timeline.add(records)
+        self._quality.add(records)
+
+    def summary(self) -> Summary:
+        intervals = [span.intervals(self._between) for span in self.spans]
+        planned_seconds = _union([planned for planned, _ in intervals])
+        dropped = sum(span.dropped(self._between) for span in self.spans)
+        first, last = self._between
+        vitals = [
+            {**told, "run": number}
+            for number, run in enumerate(self.runs)
+            for told in run.vitals
+            if first <= told["seconds"] - told["elapsed_seconds"] / 2 < last
+        ]
+        return Summary(
+            runs=self.runs,
+            total=self._total,
+            calls=list(self._calls.values()),
+            dropped=dropped,
+            late=self._late,
+            warm_up=self._warm_up,
+            offered_rate=(self._total.sent + dropped) / planned_seconds if planned_seconds else 0.0,
+            seconds=_union([measured for _, measured in intervals]),
+            within_seconds=math.nan if self._within is None else self._within,
+            timeline=self._timeline,
+            quality=self._quality,
+            generator=judge(vitals, sent=self._total.sent, late=self._late),
+        )
 
 
 def _union(intervals: list[tuple[float, float]]) -> float:

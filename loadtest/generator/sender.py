@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -42,6 +42,19 @@ class Caller:
         kind = f"{'stream' if self.client_streaming else 'unary'}_{'stream' if self.server_streaming else 'unary'}"
         self.stubs: list[Any] = [getattr(channel, kind)(method.path) for channel in channels]
 
+    def start(self, stub: int, messages: list[bytes], plan: Plan) -> Any:
+        """Starts a call over a connection; returns gRPC's call."""
+        request = iter(messages) if self.client_streaming else messages[0]
+        return self.stubs[stub](request, timeout=plan.deadline_seconds, metadata=plan.target.metadata())
+
+    async def collect(self, call: Any, answers: list[bytes]) -> None:
+        """Takes the answers of a call as they come; raises grpc.aio.AioRpcError when it fails."""
+        if self.server_streaming:
+            async for answer in call:
+                answers.append(answer)
+        else:
+            answers.append(await call)
+
 
 class Sender:
     """Makes a plan's calls, and counts those in flight.
@@ -65,7 +78,6 @@ class Sender:
         self._outlet = outlet
         self._start_ns = start_ns
         self._next_stub = 0
-        self._metadata = plan.target.metadata()
         self._tasks: set[asyncio.Task[int]] = set()
 
     def send(self, number: int, planned_ns: int) -> asyncio.Task[int]:
@@ -80,10 +92,8 @@ class Sender:
         key = tuple([self._sampler[number * size + offset] for offset in range(size)])
         messages = caller.payload.render([self._plan.queries[each] for each in key], number, key=key)
         self._next_stub = (self._next_stub + 1) % len(caller.stubs)
-        stub = caller.stubs[self._next_stub]
         sent_ns = now_ns()
-        request = iter(messages) if caller.client_streaming else messages[0]
-        call = stub(request, timeout=self._plan.deadline_seconds, metadata=self._metadata)
+        call = caller.start(self._next_stub, messages, self._plan)
         self.in_flight += 1
         finishing = self._finish(call, index, key, messages, (planned_ns, sent_ns, number))
         task = asyncio.get_running_loop().create_task(finishing)
@@ -109,10 +119,7 @@ class Sender:
         answers: list[bytes] = []
         code = OK
         try:
-            if caller.server_streaming:
-                await _collect(call, answers)
-            else:
-                answers.append(await call)
+            await caller.collect(call, answers)
         except grpc.aio.AioRpcError as error:
             status: Any = error.code()
             code = UNKNOWN if status is None else int(status.value[0])
@@ -177,8 +184,3 @@ class Sender:
         if not scores:
             return math.nan, math.nan
         return sum(score[0] for score in scores) / len(scores), sum(score[1] for score in scores) / len(scores)
-
-
-async def _collect(call: AsyncIterable[bytes], answers: list[bytes]) -> None:
-    async for answer in call:
-        answers.append(answer)

@@ -24,7 +24,10 @@ class Vitals:
         self._longest_lag = 0.0
 
     async def watch(self) -> None:
-        """Measures and reports until it is cancelled."""
+        """Measures and reports until it is cancelled; once at the start of the measured part."""
+        until_start = (self._start_ns - time.monotonic_ns()) / 1e9
+        if until_start > 0:
+            asyncio.get_running_loop().call_later(until_start, self.report)
         while True:
             asked = time.monotonic()
             await asyncio.sleep(PROBE_SECONDS)

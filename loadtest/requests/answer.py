@@ -46,6 +46,8 @@ class AnswerReader:
         """Returns the seconds of each stage (of the slowest part, where there are several) and the batch's texts."""
         slowest, texts, longest = NO_STAGES, 0, -1.0
         for part in self._parts(answer):
+            if not part.HasField(TIMINGS):
+                continue
             timings = getattr(part, TIMINGS)
             seconds = tuple(
                 [duration.seconds + duration.nanos * 1e-9 for duration in [getattr(timings, stage) for stage in STAGES]]

@@ -84,7 +84,8 @@ async def find_method(
     return _pick(name, await reflected_descriptors(target, service))
 
 
-def _methods(descriptors: FileDescriptorSet) -> list[Method]:
+def methods_of(descriptors: FileDescriptorSet) -> list[Method]:
+    """Returns every method of the files."""
     serialized = descriptors.SerializeToString()
     return [
         Method(
@@ -110,7 +111,7 @@ def _split(name: str) -> tuple[str, str, str]:
 
 def _pick(name: str, descriptors: FileDescriptorSet) -> Method:
     service, _, wanted = _split(name)
-    methods = _methods(descriptors)
+    methods = methods_of(descriptors)
     found = [
         method
         for method in methods

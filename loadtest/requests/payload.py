@@ -54,13 +54,10 @@ class Payload:
 
     Args:
         method: The method.
-        template: Its payload as parsed JSON; `None` takes `default_template`.
-
-    Raises:
-        UsageError: The template is no JSON object.
+        template: Its payload as parsed JSON, an object or a string that is one place; `None` takes `default_template`.
     """
 
-    def __init__(self, method: Method, template: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, method: Method, template: Any = None) -> None:
         self._method = method
         self._message = method.request_class
         self._template = default_template(descriptor_of(self._message)) if template is None else template
@@ -95,7 +92,8 @@ class Payload:
         try:
             json_format.ParseDict(payload, message)
         except json_format.ParseError as error:
-            raise UsageError(f"the payload does not fit {self._method.input_type}: {error}") from None
+            reason = " ".join(str(error).split())
+            raise UsageError(f"the payload does not fit {self._method.input_type}: {reason}") from None
         return message.SerializeToString()
 
 

@@ -46,7 +46,7 @@ def read_queries(path: Path) -> list[Query]:
     """
     queries: list[Query] = []
     is_json = False
-    for number, line in _lines(path):
+    for number, line in lines_of(path):
         if not queries:
             is_json = line.startswith("{")
         if is_json:
@@ -58,6 +58,18 @@ def read_queries(path: Path) -> list[Query]:
     return queries
 
 
+def read_payloads(path: Path) -> list[Query]:
+    """Returns the payloads of a data file, one JSON object a line; each is the `payload` of a query.
+
+    Raises:
+        UsageError: It cannot be read, has none, or a line is malformed; the message names the line.
+    """
+    payloads = [object_of(line, where=f"{path}:{number}") for number, line in lines_of(path)]
+    if not payloads:
+        raise UsageError(f"{path} has no payloads")
+    return [Query(str(number), {"payload": payload}) for number, payload in enumerate(payloads)]
+
+
 def read_timestamps(path: Path) -> list[float]:
     """Returns the timestamps of a replay, in seconds: one a line, or the `timestamp` of each JSON object.
 
@@ -67,10 +79,10 @@ def read_timestamps(path: Path) -> list[float]:
         UsageError: It cannot be read, or a line has no timestamp; the message names the line.
     """
     times = []
-    for number, line in _lines(path):
+    for number, line in lines_of(path):
         value: Any = line
         if line.startswith("{"):
-            value = _object(line, where=f"{path}:{number}").get("timestamp")
+            value = object_of(line, where=f"{path}:{number}").get("timestamp")
         try:
             times.append(_seconds(value))
         except (TypeError, ValueError):
@@ -78,7 +90,7 @@ def read_timestamps(path: Path) -> list[float]:
     return times
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def lines_of(path: Path) -> Iterator[tuple[int, str]]:
     """Yields number and text of each line that is not blank."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -93,7 +105,8 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             yield number, stripped
 
 
-def _object(line: str, *, where: str) -> dict[str, Any]:
+def object_of(line: str, *, where: str) -> dict[str, Any]:
+    """Returns the object of a line of JSON; raises UsageError if it is none."""
     try:
         value = json.loads(line)
     except ValueError as error:
@@ -104,7 +117,7 @@ def _object(line: str, *, where: str) -> dict[str, Any]:
 
 
 def _from_json(line: str, *, number: int, where: str) -> Query:
-    fields = _object(line, where=where)
+    fields = object_of(line, where=where)
     identifier = next((str(fields[name]) for name in ID_FIELDS if name in fields), str(number))
     for name in TEXT_FIELDS:
         if name in fields:

@@ -1,0 +1,95 @@
+"""The requests of one call of a mix: outcomes apart, latencies by both clocks, the server's own stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from loadtest.analysis.latency import Latencies
+from loadtest.requests.answer import STAGES
+from loadtest.results.file import Records
+from loadtest.results.record import CODES, OK, REFUSED
+
+
+@dataclass
+class Outcome:
+    """The requests that ended with one gRPC code."""
+
+    code: str
+    latency: Latencies = field(default_factory=Latencies)
+    service: Latencies = field(default_factory=Latencies)
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return self.latency.count
+
+
+@dataclass
+class CallSummary:
+    """The requests of one call of a mix, or of all of them.
+
+    Attributes:
+        name: The method; `all` for all.
+        outcomes: By gRPC code.
+        stages: The server's own times by stage, of successes that told them.
+        server: The sum of the stages.
+        beyond_server: Service time less the server's own: network, gRPC and client.
+        goodput: Successes within the objective.
+        batch_texts: Sum of the batch sizes that successes told.
+        request_bytes: Sum over all.
+        response_bytes: Sum over all.
+    """
+
+    name: str
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    stages: dict[str, Latencies] = field(default_factory=lambda: {stage: Latencies() for stage in STAGES})
+    server: Latencies = field(default_factory=Latencies)
+    beyond_server: Latencies = field(default_factory=Latencies)
+    goodput: int = 0
+    batch_texts: int = 0
+    request_bytes: int = 0
+    response_bytes: int = 0
+
+    @property
+    def sent(self) -> int:
+        """Requests that were sent and ended."""
+        return sum(outcome.count for outcome in self.outcomes.values())
+
+    @property
+    def ok(self) -> Outcome:
+        """The successes."""
+        return self.outcomes.get(CODES[OK], Outcome(CODES[OK]))
+
+    @property
+    def refused(self) -> Outcome:
+        """What the server shed."""
+        return self.outcomes.get(CODES[REFUSED], Outcome(CODES[REFUSED]))
+
+    @property
+    def errors(self) -> list[Outcome]:
+        """Everything else, most frequent first."""
+        others = [each for each in self.outcomes.values() if each.code not in (CODES[OK], CODES[REFUSED])]
+        return sorted(others, key=lambda outcome: -outcome.count)
+
+    def add(self, records: Records, *, within_ns: float) -> None:
+        """Counts records of the measured part."""
+        self.request_bytes += int(records["request_bytes"].sum())
+        self.response_bytes += int(records["response_bytes"].sum())
+        for code in np.unique(records["code"]).tolist():
+            of_code = records[records["code"] == code]
+            outcome = self.outcomes.setdefault(CODES[code], Outcome(CODES[code]))
+            outcome.latency.add(of_code["done_ns"] - of_code["planned_ns"])
+            outcome.service.add(of_code["done_ns"] - of_code["sent_ns"])
+        good = records[records["code"] == OK]
+        self.goodput += int(np.count_nonzero(good["done_ns"] - good["planned_ns"] <= within_ns))
+        told = good[~np.isnan(good[f"{STAGES[0]}_seconds"])]
+        if len(told):
+            server = np.zeros(len(told))
+            for stage, latencies in self.stages.items():
+                latencies.add_seconds(told[f"{stage}_seconds"])
+                server += told[f"{stage}_seconds"]
+            self.server.add_seconds(server)
+            self.beyond_server.add_seconds((told["done_ns"] - told["sent_ns"]) / 1e9 - server)
+            self.batch_texts += int(told["batch_texts"].sum())

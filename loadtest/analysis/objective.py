@@ -1,0 +1,199 @@
+"""Objectives such as `p99<50ms` or `errors<0.1%`: parsed once, held against summaries.
+
+`FIGURES` is the one table of what can be asked for.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from loadtest.analysis.latency import Latencies
+from loadtest.analysis.summary import Summary
+from loadtest.errors import UsageError
+from loadtest.requests.answer import STAGES
+
+_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "%": 0.01, "": 1.0}
+_GRAMMAR = re.compile(r"\s*([a-z_]+\.)?([a-z_]+|p\d+(?:\.\d+)?)\s*(<=|>=|<|>)\s*(\d+(?:\.\d+)?)\s*(us|ms|s|%|)\s*")
+_TESTS: dict[str, Callable[[float, float], bool]] = {
+    "<": lambda value, bound: value < bound,
+    "<=": lambda value, bound: value <= bound,
+    ">": lambda value, bound: value > bound,
+    ">=": lambda value, bound: value >= bound,
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of a summary that an objective can name.
+
+    Attributes:
+        unit: `seconds`, `share` or `number`.
+        meaning: What it is, for the documentation.
+        of: Takes it from a summary; NaN where there is none.
+    """
+
+    unit: str
+    meaning: str
+    of: Callable[[Summary], float]
+
+
+FIGURES: dict[str, Figure] = {
+    "errors": Figure(
+        "share",
+        "requests that did not succeed, of those planned: failed, refused or dropped",
+        lambda summary: summary.error_share,
+    ),
+    "refused": Figure(
+        "share",
+        "requests that the server shed (RESOURCE_EXHAUSTED), of those planned",
+        lambda summary: _share(summary.total.refused.count, summary.planned),
+    ),
+    "dropped": Figure(
+        "share",
+        "requests that were planned and not sent, of those planned",
+        lambda summary: _share(summary.dropped, summary.planned),
+    ),
+    "late": Figure(
+        "share", "requests that were sent late, of those sent", lambda summary: summary.generator.late_share
+    ),
+    "offered": Figure("number", "requests planned a second", lambda summary: summary.offered_rate),
+    "rate": Figure("number", "successes a second", lambda summary: summary.achieved_rate),
+    "goodput": Figure("number", "successes within the objective a second", lambda summary: summary.goodput_rate),
+    "recall": Figure(
+        "share", "mean recall@k of the answers to labelled queries", lambda summary: summary.quality.recall
+    ),
+    "ndcg": Figure("share", "mean nDCG@k of the answers to labelled queries", lambda summary: summary.quality.ndcg),
+    "different": Figure(
+        "share",
+        "answers that differ from the answer at rest, of those compared",
+        lambda summary: _share(summary.quality.different, summary.quality.compared, empty=math.nan),
+    ),
+}
+
+
+def _of_stage(stage: str) -> Callable[[Summary], Latencies]:
+    return lambda summary: summary.total.stages[stage]
+
+
+DISTRIBUTIONS: dict[str, tuple[str, Callable[[Summary], Latencies]]] = {
+    "": ("latency of successes from the planned time", lambda summary: summary.total.ok.latency),
+    "service": ("service time of successes, from the real send", lambda summary: summary.total.ok.service),
+    "refused": ("latency of refused calls from the planned time", lambda summary: summary.total.refused.latency),
+    **{stage: (f"the server's own time in {stage}", _of_stage(stage)) for stage in STAGES},
+    "server": ("the server's own time in all stages", lambda summary: summary.total.server),
+}
+"""What percentiles, `mean` and `max` can be taken of: `p99`, `service.p99`, `encode.mean` …"""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One objective.
+
+    Attributes:
+        text: As it was written.
+        figure: What is held against the bound; NaN where a summary has none.
+        comparison: `<`, `<=`, `>` or `>=`.
+        bound: In seconds, as a share, or a number.
+        unit: `seconds`, `share` or `number`.
+        is_latency: Whether it bounds the latency from the planned time from above.
+    """
+
+    text: str
+    figure: Callable[[Summary], float]
+    comparison: str
+    bound: float
+    unit: str
+    is_latency: bool
+
+    def met(self, value: float) -> bool:
+        """Whether a value meets it; a value that is not there does not."""
+        return not math.isnan(value) and _TESTS[self.comparison](value, self.bound)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of an objective."""
+
+    objective: Objective
+    value: float
+
+    @property
+    def met(self) -> bool:
+        """Whether it was met."""
+        return self.objective.met(self.value)
+
+    def line(self) -> str:
+        """Returns it in one line, such as `not met: p99<50ms (63.1 ms)`."""
+        return (
+            f"{'met' if self.met else 'not met'}: {self.objective.text} ({_written(self.value, self.objective.unit)})"
+        )
+
+
+def parse_objective(text: str) -> Objective:
+    """Returns the objective that a text such as `p99<50ms` states.
+
+    Raises:
+        UsageError: It is none; the message says what can be asked for.
+    """
+    match = _GRAMMAR.fullmatch(text)
+    if match is None:
+        raise UsageError(f"{text!r} is no objective; write for example p99<50ms or errors<0.1%")
+    prefix, name, comparison, number, unit = match.groups(default="")
+    prefix = prefix.removesuffix(".")
+    figure = FIGURES.get(name) if not prefix else None
+    if figure is not None:
+        if unit not in {"share": ("%", ""), "number": ("",)}[figure.unit]:
+            raise UsageError(f"{text!r}: {name} is a {figure.unit} and has no unit {unit}")
+        return Objective(text, figure.of, comparison, float(number) * _UNITS[unit], figure.unit, is_latency=False)
+    statistic = _statistic(name)
+    if statistic is None or prefix not in DISTRIBUTIONS:
+        known = ", ".join([*FIGURES, "p50, p99.9 (any percentile), mean, max"])
+        prefixes = ", ".join(filter(None, DISTRIBUTIONS))
+        raise UsageError(
+            f"{text!r}: there is no figure {prefix}{'.' if prefix else ''}{name}; there are {known}, and the "
+            f"latter of {prefixes} as in service.p99"
+        )
+    if unit not in ("us", "ms", "s"):
+        raise UsageError(f"{text!r}: a latency has a unit: us, ms or s")
+    _, distribution = DISTRIBUTIONS[prefix]
+    return Objective(
+        text,
+        lambda summary: statistic(distribution(summary)),
+        comparison,
+        float(number) * _UNITS[unit],
+        "seconds",
+        is_latency=not prefix and comparison.startswith("<"),
+    )
+
+
+def judge_objectives(objectives: list[Objective], summary: Summary) -> list[Verdict]:
+    """Returns what becomes of objectives in a summary."""
+    return [Verdict(objective, objective.figure(summary)) for objective in objectives]
+
+
+def goodput_bound(objectives: list[Objective]) -> float | None:
+    """Returns the latency that goodput is counted within: the tightest that an objective names, if any does."""
+    return min((objective.bound for objective in objectives if objective.is_latency), default=None)
+
+
+def _statistic(name: str) -> Callable[[Latencies], float] | None:
+    if name == "mean":
+        return lambda latencies: latencies.mean
+    if name == "max":
+        return lambda latencies: latencies.percentile(100)
+    if name.startswith("p") and name[1:2].isdigit() and float(name[1:]) <= 100:
+        return lambda latencies: latencies.percentile(float(name[1:]))
+    return None
+
+
+def _share(part: int, whole: int, *, empty: float = 0.0) -> float:
+    return part / whole if whole else empty
+
+
+def _written(value: float, unit: str) -> str:
+    if math.isnan(value):
+        return "there is none"
+    return {"seconds": f"{value * 1e3:.4g} ms", "share": f"{value:.3%}", "number": f"{value:.4g}"}[unit]

@@ -1,0 +1,106 @@
+"""`python -m loadtest attack`: sends load, keeps the results, prints the report."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from loadtest.analysis.objective import Objective, goodput_bound, judge_objectives, parse_objective
+from loadtest.analysis.summary import Summary, summarize
+from loadtest.attack import attack
+from loadtest.commands.options import (
+    add_request_options,
+    add_run_options,
+    add_schedule_options,
+    add_target_options,
+    command_line,
+    duration,
+    make_plan,
+    make_schedule,
+)
+from loadtest.errors import ExitCode, UsageError
+from loadtest.progress import TerminalProgress
+from loadtest.reports.text import text_report
+
+EXAMPLES = r"""examples:
+  500 searches a second for 30 s, and their report:
+    python -m loadtest attack localhost:50051 --queries queries.txt --rate 500 --duration 30s
+  fail a CI job (exit code 99) when the tail is too long:
+    … --assert 'p99<50ms' --assert 'errors<0.1%'
+  16 in flight, each answer compared with the answer at rest:
+    python -m loadtest attack localhost:50051 --queries queries.txt --in-flight 16 --count 10000 --check-answers
+  any unary method of any server:
+    python -m loadtest attack localhost:9000 --call shop.Orders/Get --data '{"id": "{{number}}"}' \
+        --rate 100 --duration 10s
+
+exit codes: 0 fine; 1 not one call succeeded, or nothing could be sent; 2 a wrong flag or file;
+3 the generator was saturated; 99 an assertion was not met; 130 interrupted."""
+
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the verb."""
+    parser = verbs.add_parser(
+        "attack",
+        help="send load, keep the results, print the report",
+        description="Sends load to a server and measures every request from the time that it was planned for.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=run)
+    add_target_options(parser)
+    add_schedule_options(parser)
+    add_request_options(parser)
+    add_run_options(parser)
+    group = parser.add_argument_group("the results")
+    group.add_argument(
+        "--out", type=Path, default=Path("results.bin"), metavar="FILE", help="results file (default: results.bin)"
+    )
+    add_assertion_options(group)
+
+
+def add_assertion_options(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
+    """Adds the flags that say what a run has to reach."""
+    parser.add_argument(
+        "--assert", dest="assertions", action="append", default=[], metavar="OBJECTIVE",
+        help="such as 'p99<50ms' or 'errors<0.1%%'; when one is not met, the exit code is 99; repeat for more",
+    )  # fmt: skip
+    parser.add_argument(
+        "--within", type=duration,
+        help="latency that goodput is counted within (default: the tightest assertion's, or else the deadline)",
+    )  # fmt: skip
+
+
+def objectives_of(options: argparse.Namespace) -> tuple[list[Objective], float | None]:
+    """Returns the assertions, and the latency that goodput is counted within."""
+    objectives = [parse_objective(text) for text in options.assertions]
+    return objectives, options.within if options.within is not None else goodput_bound(objectives)
+
+
+def exit_code(summary: Summary, objectives: list[Objective], *, interrupted: bool = False) -> ExitCode:
+    """Returns what a run comes to: what makes its figures worthless comes before what they say."""
+    if interrupted:
+        return ExitCode.INTERRUPTED
+    if summary.generator.saturated:
+        return ExitCode.SATURATED
+    if not all(verdict.met for verdict in judge_objectives(objectives, summary)):
+        return ExitCode.ASSERTION
+    return ExitCode.OK if summary.total.ok.count else ExitCode.FAILED
+
+
+def run(options: argparse.Namespace) -> ExitCode:
+    """Runs the verb."""
+    objectives, within = objectives_of(options)
+    if options.out.is_dir():
+        raise UsageError(f"--out {options.out} is a directory")
+    plan = make_plan(options, make_schedule(options))
+    progress = TerminalProgress(sys.stderr)
+    try:
+        partial = attack(plan, options.out, observer=progress, command_line=command_line(sys.argv[1:]))
+    finally:
+        progress.clear()
+    summary = summarize([options.out], within_seconds=within)
+    sys.stdout.write(text_report(summary, judge_objectives(objectives, summary)))
+    print(f"\nresults: {options.out}", file=sys.stderr)
+    return exit_code(summary, objectives, interrupted=partial.startswith("interrupted"))

@@ -1,0 +1,86 @@
+"""`python -m loadtest compare A B`: is B different from A, beyond the runs' own noise?"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from loadtest.analysis.compare import Comparison, Row, compare
+from loadtest.errors import ExitCode, UsageError
+from loadtest.reports.tables import Table
+from loadtest.reports.text import markdown_table, text_table
+
+JUDGED = ("achieved rate", "not successful", "latency p50", "latency p99")
+
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the verb."""
+    parser = verbs.add_parser(
+        "compare",
+        help="put two runs side by side, and tell a difference from noise",
+        description="Compares two results files, or two folders of repeats.",
+        epilog="example: python -m loadtest compare before/ after/ --max-regression 5%%",
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("a", type=Path, metavar="A", help="a results file, or a folder of them: repeats")
+    parser.add_argument("b", type=Path, metavar="B", help="the other one")
+    parser.add_argument("--format", choices=("text", "markdown"), default="text")
+    parser.add_argument(
+        "--max-regression", type=_share, metavar="P%",
+        help=f"exit with 99 when, beyond noise, B is worse by more than this in one of: {', '.join(JUDGED)}",
+    )  # fmt: skip
+
+
+def run(options: argparse.Namespace) -> ExitCode:
+    """Runs the verb."""
+    comparison = compare(_files(options.a), _files(options.b))
+    table = comparison_table(comparison)
+    shown = markdown_table(table) if options.format == "markdown" else text_table(table)
+    sys.stdout.write(f"A: {options.a}\nB: {options.b}\n\n{shown}\n")
+    if comparison.caution:
+        sys.stdout.write(f"\n{comparison.caution}\n")
+    if options.max_regression is None:
+        return ExitCode.OK
+    worse = [row for row in comparison.rows if row.name in JUDGED and row.worse_by() > options.max_regression]
+    for row in worse:
+        print(f"regression: {row.name} is worse by {row.worse_by():.1%}")
+    return ExitCode.ASSERTION if worse else ExitCode.OK
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Returns a comparison as a table."""
+    seconds = " and ".join(f"{count} s" for count in comparison.seconds)
+    repeats = " and ".join(str(count) for count in comparison.repeats)
+    title = f"{repeats} repeats, {seconds}; 95 % intervals of the ratio B/A (of shares, of the difference)"
+    return Table(title, ("", "A", "B", "B/A", "from", "to", "verdict"), [_cells(row) for row in comparison.rows])
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    if row.unit == "%":
+        values = [f"{value:.3%}" for value in (row.a, row.b)] + [
+            f"{value:+.3%}" for value in (row.ratio, row.low, row.high)
+        ]
+    else:
+        factor = 1e3 if row.unit == "ms" else 1.0
+        values = [f"{value * factor:.4g} {row.unit}" for value in (row.a, row.b)]
+        values += [f"{value:.3f}" for value in (row.ratio, row.low, row.high)]
+    verdict = ("WORSE" if row.worse else "better") if row.beyond_noise else "within noise"
+    return (row.name, *values, verdict)
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(each for each in path.iterdir() if each.is_file() and each.suffix == ".bin")
+    if not files:
+        raise UsageError(f"there are no results files (*.bin) in {path}")
+    return files
+
+
+def _share(text: str) -> float:
+    try:
+        return float(text.removesuffix("%")) / 100
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no percentage; write for example 5%") from None

@@ -1,0 +1,317 @@
+"""Flags that say what is sent, to whom and for how long; and the plan that they make."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import os
+import re
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from loadtest.errors import UsageError
+from loadtest.plan import Call, Plan
+from loadtest.requests.labels import read_labels
+from loadtest.requests.method import find_method
+from loadtest.requests.payload import NUMBER, Payload, parse_template
+from loadtest.requests.queries import Query, read_payloads, read_queries, read_timestamps
+from loadtest.requests.sampling import ORDERS
+from loadtest.rest import answers_at_rest
+from loadtest.schedule import Schedule, constant, ramp, replay, step
+from loadtest.scrape import check_url
+from loadtest.target import SECRET, Target
+
+SCHEDULES = ("constant", "poisson", "ramp", "step", "replay")
+SECRET_FLAGS = ("--token", "--header")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|)")
+_DURATION_UNITS = {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def duration(text: str) -> float:
+    """Returns the seconds of a duration such as `500ms`, `20s`, `2m` or `20`."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write for example 20s, 500ms or 2m")
+    return float(match[1]) * _DURATION_UNITS[match[2]]
+
+
+def add_target_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that name the server."""
+    group = parser.add_argument_group("the server")
+    group.add_argument("target", metavar="HOST:PORT", help="the server, as a gRPC target")
+    group.add_argument("--tls", action="store_true", help="use TLS with the system's certificates")
+    group.add_argument("--ca", type=Path, metavar="FILE", help="use TLS and trust these certificates")
+    group.add_argument("--cert", type=Path, metavar="FILE", help="the client's own certificate, for mutual TLS")
+    group.add_argument("--key", type=Path, metavar="FILE", help="its key")
+    group.add_argument("--authority", default="", metavar="NAME", help="name to expect in the server's certificate")
+    group.add_argument(
+        "--token", default=os.environ.get("CHAJA_TOKEN", ""), help="bearer token (default: the variable CHAJA_TOKEN)"
+    )
+    group.add_argument(
+        "--header", action="append", default=[], metavar="NAME:VALUE", help="metadata of every call; repeat for more"
+    )
+    group.add_argument(
+        "--connections", type=int, default=1, metavar="N", help="connections of each process (default: 1)"
+    )
+
+
+def add_request_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that say what is sent."""
+    group = parser.add_argument_group("the requests")
+    group.add_argument(
+        "--call", default="Search", metavar="METHOD",
+        help="Search, BatchSearch, Encode, … of chaja.v1, or any method as package.Service/Method, which is learnt "
+        "from the server's reflection or from --proto (default: Search)",
+    )  # fmt: skip
+    group.add_argument(
+        "--data", metavar="JSON", help="payload, with {{query}} for the query (default: the method's obvious field)"
+    )
+    group.add_argument(
+        "--data-file",
+        type=Path,
+        metavar="FILE",
+        help="JSONL with a whole payload a line, instead of --data and --queries",
+    )
+    group.add_argument(
+        "--mix", type=Path, metavar="FILE",
+        help="JSONL of weighted calls, instead of --call: call, weight, data, queries_per_call",
+    )  # fmt: skip
+    group.add_argument("--proto", type=Path, metavar="FILE", help=".proto file that has the method")
+    group.add_argument(
+        "--import-path", type=Path, action="append", default=[], metavar="DIR", help="folder of the .proto's imports"
+    )
+    group.add_argument(
+        "--queries", type=Path, metavar="FILE", help="plain text, JSONL with a query or text each, or BEIR's queries"
+    )
+    group.add_argument(
+        "--order", choices=ORDERS, default="sequential", help="how queries are drawn (default: sequential)"
+    )
+    group.add_argument(
+        "--zipf-exponent", type=float, default=1.0, metavar="S", help="skew of --order zipf (default: 1)"
+    )
+    group.add_argument(
+        "--queries-per-call", type=int, default=1, metavar="N",
+        help="queries in each call of a method that takes several, or a stream (default: 1)",
+    )  # fmt: skip
+    group.add_argument("--deadline", type=duration, default=10.0, help="deadline of each call (default: 10s)")
+    group.add_argument("--seed", type=int, default=0, help="seed of every draw (default: 0)")
+    group.add_argument(
+        "--qrels",
+        type=Path,
+        metavar="FILE",
+        help="relevance labels (BEIR's TSV, or JSONL with `relevant`): recall, nDCG",
+    )
+    group.add_argument(
+        "--quality-at", type=int, default=10, metavar="K", help="the k of recall@k, nDCG@k (default: 10)"
+    )
+    group.add_argument(
+        "--check-answers", action="store_true",
+        help="ask each query alone first, and count the answers under load that differ",
+    )  # fmt: skip
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of generator and metrics."""
+    group = parser.add_argument_group("the generator")
+    group.add_argument(
+        "--warm-up", type=duration, default=1.0, help="time before the measured part, not counted (default: 1s)"
+    )
+    group.add_argument("--processes", type=int, default=1, metavar="N", help="worker processes (default: 1)")
+    group.add_argument(
+        "--max-in-flight", type=int, default=10_000, metavar="N",
+        help="most unanswered calls of an open loop; a send beyond is dropped and counted (default: 10000)",
+    )  # fmt: skip
+    group.add_argument(
+        "--late-after", type=duration, default=0.002, help="a send later than this counts as late (default: 2ms)"
+    )
+    group.add_argument("--metrics-url", default="", metavar="URL", help="pull the server's metrics once a second")
+
+
+def add_schedule_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that say when requests are sent."""
+    group = parser.add_argument_group("the load")
+    group.add_argument("--rate", type=float, metavar="R", help="open loop: requests a second")
+    group.add_argument("--in-flight", type=int, metavar="N", help="closed loop: calls in flight, instead of --rate")
+    group.add_argument("--schedule", choices=SCHEDULES, default="constant", help="of the open loop (default: constant)")
+    group.add_argument("--rate-to", type=float, metavar="R", help="rate at the end of a ramp or of the last step")
+    group.add_argument("--steps", type=int, default=5, metavar="N", help="number of steps (default: 5)")
+    group.add_argument(
+        "--timestamps", type=Path, metavar="FILE",
+        help="for a replay: a time a line, or JSONL with `timestamp` (default: the file of --queries)",
+    )  # fmt: skip
+    group.add_argument("--replay-speed", type=float, default=1.0, metavar="X", help="1 is as recorded (default: 1)")
+    group.add_argument("--duration", type=duration, help="length of the measured part, such as 30s")
+    group.add_argument("--count", type=int, metavar="N", help="most requests of the measured part")
+
+
+def make_plan(options: argparse.Namespace, schedule: Schedule | None) -> Plan:
+    """Returns the plan that the flags make, every payload tried once.
+
+    Raises:
+        LoadtestError: A flag or file is wrong, or the server does not say what it is asked.
+    """
+    target = Target(
+        address=options.target,
+        tls=options.tls,
+        ca_file=options.ca,
+        certificate_file=options.cert,
+        key_file=options.key,
+        authority=options.authority,
+        token=options.token,
+        headers=tuple(_header(text) for text in options.header),
+        connections=options.connections,
+    )
+    queries = [Query("0", {})]
+    if options.data_file is not None:
+        if options.data is not None or options.queries is not None or options.mix is not None:
+            raise UsageError("--data-file has whole payloads: it goes with none of --data, --queries and --mix")
+        queries = read_payloads(options.data_file)
+    elif options.queries is not None:
+        queries = read_queries(options.queries)
+    plan = Plan(
+        target=target,
+        calls=asyncio.run(_calls(options, target)),
+        queries=tuple(queries),
+        order=options.order,
+        zipf_exponent=options.zipf_exponent,
+        seed=options.seed,
+        schedule=schedule,
+        in_flight=0 if schedule else options.in_flight,
+        seconds=_seconds(options, schedule),
+        count=options.count,
+        warm_up_seconds=0.0 if schedule and schedule.timestamps else options.warm_up,
+        deadline_seconds=options.deadline,
+        max_in_flight=options.max_in_flight,
+        late_seconds=options.late_after,
+        processes=options.processes,
+        labels=read_labels(options.qrels) if options.qrels else {},
+        quality_at=options.quality_at,
+        metrics_url=options.metrics_url,
+    )
+    _try_payloads(plan)
+    if plan.metrics_url:
+        check_url(plan.metrics_url)
+    if options.check_answers:
+        plan = replace(plan, at_rest=asyncio.run(answers_at_rest(plan)))
+    return plan
+
+
+def make_schedule(options: argparse.Namespace) -> Schedule | None:
+    """Returns the schedule that the flags make; `None` for a closed loop.
+
+    Raises:
+        UsageError: Flags do not go together.
+    """
+    if options.in_flight is not None:
+        if options.rate is not None:
+            raise UsageError("--rate is for an open loop and --in-flight for a closed one: name one of them")
+        return None
+    if options.schedule == "replay":
+        file = options.timestamps or options.queries
+        if file is None:
+            raise UsageError("a replay needs --timestamps, or --queries with timestamps")
+        return replay(read_timestamps(file), speed=options.replay_speed)
+    if options.rate is None:
+        raise UsageError("name a --rate (open loop) or --in-flight (closed loop)")
+    if options.schedule in ("ramp", "step"):
+        if options.rate_to is None or options.duration is None:
+            raise UsageError(f"a {options.schedule} needs --rate-to and --duration")
+        if options.schedule == "ramp":
+            return ramp(options.rate, options.rate_to, seconds=options.duration, warm_up_seconds=options.warm_up)
+        return step(
+            options.rate,
+            options.rate_to,
+            steps=options.steps,
+            seconds=options.duration,
+            warm_up_seconds=options.warm_up,
+        )
+    return constant(
+        options.rate,
+        seconds=options.duration or math.inf,
+        warm_up_seconds=options.warm_up,
+        poisson=options.schedule == "poisson",
+        seed=options.seed,
+    )
+
+
+def command_line(arguments: list[str]) -> str:
+    """Returns the command line as reports keep it: what secrets it holds is hidden."""
+    shown, hide = [], False
+    for argument in arguments:
+        flag, equals, _ = argument.partition("=")
+        secret = flag in SECRET_FLAGS
+        shown.append(SECRET if hide else f"{flag}={SECRET}" if secret and equals else argument)
+        hide = secret and not equals
+    return shlex.join([Path(sys.executable).name, "-m", "loadtest", *shown])
+
+
+def _seconds(options: argparse.Namespace, schedule: Schedule | None) -> float:
+    if schedule is not None and schedule.timestamps:
+        # The last one is still a part of it.
+        return min(options.duration or math.inf, math.nextafter(schedule.seconds, math.inf) or 1e-9)
+    if options.duration is None:
+        return math.inf
+    return float(options.duration)
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise UsageError(f"--header expects NAME:VALUE, not {text!r}")
+    return name.strip().lower(), value.strip()
+
+
+async def _calls(options: argparse.Namespace, target: Target) -> tuple[Call, ...]:
+    kinds: list[dict[str, Any]]
+    if options.mix is not None:
+        if options.data is not None:
+            raise UsageError("with --mix, the payload is `data` in the file")
+        kinds = [_kind(query, options.mix) for query in read_queries(options.mix)]
+    else:
+        data: Any = None if options.data is None else parse_template(options.data, where="--data")
+        if options.data_file is not None:
+            data = "{{payload}}"
+        kinds = [{"call": options.call, "data": data, "queries_per_call": options.queries_per_call}]
+    return tuple(
+        [
+            Call(
+                method=await find_method(
+                    kind["call"], target=target, proto=options.proto, import_paths=tuple(options.import_path)
+                ),
+                weight=float(kind.get("weight", 1.0)),
+                template=kind.get("data"),
+                queries_per_call=int(kind.get("queries_per_call", options.queries_per_call)),
+            )
+            for kind in kinds
+        ]
+    )
+
+
+def _kind(line: Query, path: Path) -> dict[str, Any]:
+    kind = dict(line.fields)
+    data, weight = kind.get("data"), kind.get("weight", 1.0)
+    size = kind.get("queries_per_call", 1)
+    known = {"call", "weight", "data", "queries_per_call"}
+    fits = isinstance(kind.get("call"), str) and isinstance(weight, int | float) and isinstance(size, int)
+    if not fits or not (data is None or isinstance(data, dict)) or set(kind) - known:
+        raise UsageError(
+            f"{path}: entry {line.id}: expected an object with call (a name), and perhaps weight (a number), data (an "
+            f"object), queries_per_call (a number), not {json.dumps(kind, ensure_ascii=False)}"
+        )
+    return kind
+
+
+def _try_payloads(plan: Plan) -> None:
+    """Makes the payload of every query once: a malformed one is told before anything is sent."""
+    for call in plan.calls:
+        payload = Payload(call.method, call.template)
+        if payload.places - {NUMBER} and plan.queries[0].fields == {}:
+            raise UsageError(f"{call.method.name} needs --queries")
+        varying = payload.places - {NUMBER}
+        for query in plan.queries if varying else plan.queries[:1]:
+            payload.render([query] * call.queries_per_call, 0)

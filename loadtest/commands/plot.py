@@ -1,0 +1,33 @@
+"""`python -m loadtest plot`: the charts of several results files, one upon the other."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from loadtest.analysis.summary import summarize
+from loadtest.commands.report import write
+from loadtest.errors import ExitCode
+from loadtest.reports.page import comparison_page
+
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the verb."""
+    parser = verbs.add_parser(
+        "plot",
+        help="draw several results files into one page of charts",
+        description="Draws latency over time, percentiles and throughput, each results file in its own colour.",
+        epilog="example: python -m loadtest plot before.bin after.bin --out plot.html",
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help="results files")
+    parser.add_argument("--out", type=Path, default=Path("plot.html"), metavar="FILE", help="default: plot.html")
+
+
+def run(options: argparse.Namespace) -> ExitCode:
+    """Runs the verb."""
+    summaries = {str(path): summarize([path]) for path in options.results}
+    write([comparison_page(summaries, title="Load tests, one upon the other")], options.out)
+    print(options.out)
+    return ExitCode.OK

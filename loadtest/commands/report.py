@@ -1,0 +1,71 @@
+"""`python -m loadtest report`: reads results files, however many, into one report."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from loadtest.analysis.objective import judge_objectives
+from loadtest.analysis.summary import summarize
+from loadtest.commands.attack import add_assertion_options, exit_code, objectives_of
+from loadtest.errors import ExitCode
+from loadtest.reports.csv import requests_csv, timeline_csv
+from loadtest.reports.json import json_report
+from loadtest.reports.page import report_page
+from loadtest.reports.text import markdown_report, text_report
+
+FORMATS = ("text", "markdown", "json", "csv", "requests", "html")
+
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the verb."""
+    parser = verbs.add_parser(
+        "report",
+        help="turn results files into text, Markdown, JSON, CSV or a page of charts",
+        description="Reports on one or more results files. Runs at the same time add up; others count as repeats.",
+        epilog="example: python -m loadtest report results.bin --format html --out report.html",
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help="results files")
+    parser.add_argument(
+        "--format", choices=FORMATS, default="text",
+        help="csv has a line a second, requests is CSV with a line a request (default: text)",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write there instead of to standard output")
+    add_assertion_options(parser)
+
+
+def run(options: argparse.Namespace) -> ExitCode:
+    """Runs the verb."""
+    objectives, within = objectives_of(options)
+    summary = summarize(options.results, within_seconds=within)
+    verdicts = judge_objectives(objectives, summary)
+    parts: Iterable[str]
+    match options.format:
+        case "markdown":
+            parts = [markdown_report(summary, verdicts)]
+        case "json":
+            parts = [json_report(summary, verdicts)]
+        case "csv":
+            parts = [timeline_csv(summary)]
+        case "requests":
+            parts = requests_csv(options.results)
+        case "html":
+            parts = [report_page(summary, title=", ".join(path.stem for path in options.results))]
+        case _:
+            parts = [text_report(summary, verdicts)]
+    write(parts, options.out)
+    return exit_code(summary, objectives)
+
+
+def write(parts: Iterable[str], out: Path | None) -> None:
+    """Writes text to a file, or to standard output."""
+    if out is None:
+        sys.stdout.writelines(parts)
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("w", encoding="utf-8") as file:
+        file.writelines(parts)

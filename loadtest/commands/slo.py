@@ -1,0 +1,106 @@
+"""`python -m loadtest slo`: how many requests a second within given objectives?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+
+from loadtest.analysis.objective import parse_objective
+from loadtest.commands.options import (
+    add_request_options,
+    add_run_options,
+    add_target_options,
+    command_line,
+    duration,
+    make_plan,
+)
+from loadtest.errors import ExitCode, UsageError
+from loadtest.progress import TerminalProgress
+from loadtest.reports.slo import answer_object, trial_cells, trials_table
+from loadtest.reports.text import text_table
+from loadtest.schedule import constant
+from loadtest.slo import Trial, check_objectives, search, trial
+
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the verb."""
+    parser = verbs.add_parser(
+        "slo",
+        help="find the highest rate that meets objectives",
+        description="Doubles the rate until an objective is missed, bisects, and confirms the answer.",
+        epilog="example: python -m loadtest slo localhost:50051 --queries queries.txt --objective 'p99<50ms' "
+        "--objective 'errors<0.1%%'",
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=run)
+    add_target_options(parser)
+    group = parser.add_argument_group("the search")
+    group.add_argument(
+        "--objective", dest="objectives", action="append", default=[], metavar="OBJECTIVE",
+        help="such as 'p99<50ms' or 'errors<0.1%%'; repeat for more",
+    )  # fmt: skip
+    group.add_argument("--start-rate", type=float, default=50.0, metavar="R", help="first rate (default: 50)")
+    group.add_argument("--max-rate", type=float, default=math.inf, metavar="R", help="highest rate to try")
+    group.add_argument("--precision", type=float, default=5.0, metavar="P", help="in percent (default: 5)")
+    group.add_argument("--windows", type=int, default=3, metavar="N", help="windows of a trial (default: 3)")
+    group.add_argument("--window", type=duration, default=4.0, help="length of a window (default: 4s)")
+    group.add_argument("--repeats", type=int, default=2, metavar="N", help="confirming trials (default: 2)")
+    group.add_argument("--poisson", action="store_true", help="requests come as a Poisson process, not evenly spaced")
+    group.add_argument(
+        "--out", type=Path, default=Path("slo"), metavar="DIR",
+        help="folder for each trial's results, slo.json and slo.html (default: slo)",
+    )  # fmt: skip
+    add_request_options(parser)
+    add_run_options(parser)
+
+
+def run(options: argparse.Namespace) -> ExitCode:
+    """Runs the verb."""
+    objectives = [parse_objective(text) for text in options.objectives]
+    check_objectives(objectives)
+    if options.start_rate <= 0 or options.precision <= 0 or options.windows < 2 or options.repeats < 0:
+        raise UsageError(
+            "a search needs a rate and a precision above 0, at least 2 windows and no fewer than 0 repeats"
+        )
+    options.duration, options.count, options.in_flight = options.windows * options.window, None, None
+    plan = make_plan(options, constant(options.start_rate))
+    line = command_line(sys.argv[1:])
+    progress = TerminalProgress(sys.stderr)
+    number = 0
+
+    def measure(rate: float) -> Trial:
+        nonlocal number
+        number += 1
+        tried = trial(
+            plan,
+            rate,
+            objectives,
+            options.out / f"trial-{number:02}-{rate:g}.bin",
+            windows=options.windows,
+            window_seconds=options.window,
+            poisson=options.poisson,
+            observer=progress,
+            command_line=line,
+        )
+        progress.clear()
+        print(f"trial {number}: " + ", ".join(filter(None, trial_cells(tried))), file=sys.stderr)
+        return tried
+
+    answer = search(
+        measure,
+        start=options.start_rate,
+        limit=options.max_rate,
+        precision=options.precision / 100,
+        repeats=options.repeats,
+    )
+    sys.stdout.write(f"{answer.line()}\n\n{text_table(trials_table(answer))}\n")
+    found = json.dumps(answer_object(answer, objectives), indent=2, ensure_ascii=False) + "\n"
+    (options.out / "slo.json").write_text(found, encoding="utf-8")
+
+    print(f"\nresults, slo.json and slo.html: {options.out}", file=sys.stderr)
+    if answer.highest is None:
+        return ExitCode.SATURATED if answer.limited else ExitCode.ASSERTION
+    return ExitCode.SATURATED if answer.limited else ExitCode.OK

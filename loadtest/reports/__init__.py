@@ -1,0 +1,1 @@
+"""Writes summaries for people and programs: text, Markdown, JSON, CSV, and a page of charts."""

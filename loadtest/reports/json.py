@@ -1,0 +1,151 @@
+"""The report as JSON, for programs: durations in seconds, shares from 0 to 1, what is not there as null.
+
+`docs/loadtest.md` has the schema; a change that breaks readers raises `SCHEMA_VERSION`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from loadtest.analysis import bins
+from loadtest.analysis.calls import CallSummary
+from loadtest.analysis.latency import Latencies
+from loadtest.analysis.objective import Verdict
+from loadtest.analysis.summary import Summary
+from loadtest.reports.tables import PERCENTS, verdict
+from loadtest.requests.answer import STAGES
+from loadtest.results.record import CODES
+
+SCHEMA_VERSION = 1
+
+
+def json_report(summary: Summary, verdicts: list[Verdict]) -> str:
+    """Returns the report as JSON."""
+    return json.dumps(_known(report_object(summary, verdicts)), ensure_ascii=False, indent=2) + "\n"
+
+
+def report_object(summary: Summary, verdicts: list[Verdict]) -> dict[str, Any]:
+    """Returns the report as an object; what is not there is NaN in it."""
+    generator, quality = summary.generator, summary.quality
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "verdict": verdict(summary),
+        "saturated": generator.saturated,
+        "partial": summary.partial,
+        "assertions": [{"assertion": each.objective.text, "value": each.value, "met": each.met} for each in verdicts],
+        "seconds": summary.seconds,
+        "requests": {
+            "planned": summary.planned,
+            "sent": summary.total.sent,
+            "ok": summary.total.ok.count,
+            "goodput": summary.total.goodput,
+            "refused": summary.total.refused.count,
+            "dropped": summary.dropped,
+            "late": summary.late,
+            "warm_up": summary.warm_up,
+            "error_share": summary.error_share,
+        },
+        "rates": {
+            "offered": summary.offered_rate,
+            "sent": summary.sent_rate,
+            "achieved": summary.achieved_rate,
+            "goodput": summary.goodput_rate,
+            "goodput_within_seconds": summary.within_seconds,
+        },
+        "all": _call(summary.total),
+        "calls": [_call(call) for call in summary.calls],
+        "quality": {
+            "at": quality.at,
+            "labelled": quality.labelled,
+            "recall": quality.recall,
+            "ndcg": quality.ndcg,
+            "compared": quality.compared,
+            "different": quality.different,
+        },
+        "generator": {
+            "reasons": generator.reasons,
+            "processes": generator.processes,
+            "late_share": generator.late_share,
+            "busiest_share": generator.busiest_share,
+            "cpu_seconds": generator.cpu_seconds,
+            "longest_lag_seconds": generator.longest_lag_seconds,
+            "memory_bytes": generator.memory_bytes,
+        },
+        "timeline": timeline_rows(summary),
+        "metrics": [scrape for run in summary.runs for scrape in run.metrics],
+        "runs": [{"file": str(run.path), "partial": run.partial, **run.header} for run in summary.runs],
+    }
+
+
+def timeline_rows(summary: Summary) -> list[dict[str, Any]]:
+    """Returns one object for each second."""
+    timeline = summary.timeline
+    latency = bins.percentiles(timeline.latency, [50, 99])
+    service = bins.percentiles(timeline.service, [50, 99])
+    rows = []
+    for second in range(len(timeline)):
+        staged = int(timeline.staged[second])
+        rows.append(
+            {
+                "second": second,
+                "planned": int(timeline.planned[second]),
+                "answered": int(timeline.answered[second]),
+                **{
+                    f"{statistic}_seconds": float(value)
+                    for statistic, value in zip(
+                        ("p50", "p99", "service_p50", "service_p99"), (*latency[second], *service[second]), strict=True
+                    )
+                },
+                **{
+                    f"{stage}_seconds": float(timeline.stage_sums[second, column]) / staged if staged else math.nan
+                    for column, stage in enumerate(STAGES)
+                },
+                "codes": {
+                    CODES[code]: int(count) for code, count in enumerate(timeline.codes[second].tolist()) if count
+                },
+            }
+        )
+    return rows
+
+
+def _call(call: CallSummary) -> dict[str, Any]:
+    return {
+        "name": call.name,
+        "sent": call.sent,
+        "goodput": call.goodput,
+        "request_bytes": call.request_bytes,
+        "response_bytes": call.response_bytes,
+        "outcomes": {
+            code: {
+                "count": outcome.count,
+                "latency_seconds": _distribution(outcome.latency),
+                "service_seconds": _distribution(outcome.service),
+                "hdr_histogram": outcome.latency.encoded(),
+            }
+            for code, outcome in call.outcomes.items()
+        },
+        "stages_seconds": {stage: _distribution(latencies) for stage, latencies in call.stages.items()},
+        "server_seconds": _distribution(call.server),
+        "network_and_client_seconds": _distribution(call.beyond_server),
+        "batch_texts": call.batch_texts / call.server.count if call.server.count else math.nan,
+    }
+
+
+def _distribution(latencies: Latencies) -> dict[str, float]:
+    return {
+        "count": latencies.count,
+        "mean": latencies.mean,
+        **{f"p{percent:g}": latencies.percentile(percent) for percent in PERCENTS},
+        "max": latencies.percentile(100),
+    }
+
+
+def _known(value: Any) -> Any:
+    """Returns the value with null for every NaN, which JSON has not."""
+    if isinstance(value, dict):
+        return {name: _known(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_known(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

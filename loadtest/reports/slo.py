@@ -1,0 +1,71 @@
+"""What a search for the highest rate found: its curve as a table, JSON and a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from loadtest.analysis.objective import Objective
+from loadtest.reports.tables import Table, milliseconds
+from loadtest.slo import Answer, Trial
+
+COLUMNS = ("rate", "offered", "achieved", "p50 ms", "p99 ms", "errors", "windows", "verdict")
+
+
+def trials_table(answer: Answer) -> Table:
+    """Returns the trials in the order of their rates."""
+    ordered = sorted(answer.trials, key=lambda trial: trial.rate)
+    return Table("Trials", COLUMNS, [trial_cells(trial) for trial in ordered])
+
+
+def trial_cells(trial: Trial) -> tuple[str, ...]:
+    """Returns a trial's cells of `COLUMNS`."""
+    summary = trial.summary
+    latency = summary.total.ok.latency
+    verdict = "generator saturated" if trial.limited else "met" if trial.met else "; ".join(trial.troubles)
+    return (
+        f"{trial.rate:,.6g}/s",
+        f"{summary.offered_rate:,.1f}/s",
+        f"{summary.achieved_rate:,.1f}/s",
+        milliseconds(latency.percentile(50)),
+        milliseconds(latency.percentile(99)),
+        f"{summary.error_share:.2%}",
+        f"{trial.windows_met}/{trial.windows}",
+        verdict,
+    )
+
+
+def answer_object(answer: Answer, objectives: Sequence[Objective]) -> dict[str, Any]:
+    """Returns the answer as an object for JSON: durations in seconds, shares from 0 to 1."""
+    met, windows = answer.confirmed
+    return {
+        "schema_version": 1,
+        "answer": answer.line(),
+        "objectives": [objective.text for objective in objectives],
+        "highest_rate": answer.highest,
+        "failing_rate": answer.failing,
+        "limited_by_generator": answer.limited,
+        "windows_met": met,
+        "windows": windows,
+        "trials": [_trial_object(trial) for trial in answer.trials],
+    }
+
+
+def _trial_object(trial: Trial) -> dict[str, Any]:
+    summary = trial.summary
+    latency = summary.total.ok.latency
+    answered = bool(latency.count)
+    return {
+        "rate": trial.rate,
+        "offered": summary.offered_rate,
+        "achieved": summary.achieved_rate,
+        "p50_seconds": latency.percentile(50) if answered else None,
+        "p99_seconds": latency.percentile(99) if answered else None,
+        "error_share": summary.error_share,
+        "windows_met": trial.windows_met,
+        "windows": trial.windows,
+        "met": trial.met,
+        "generator_saturated": trial.limited,
+        "troubles": list(trial.troubles),
+        "file": str(summary.runs[0].path),
+    }

@@ -1,0 +1,203 @@
+"""What a report says, as a first line and tables; the formats only lay it out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from loadtest.analysis.calls import CallSummary
+from loadtest.analysis.latency import Latencies
+from loadtest.analysis.objective import Verdict
+from loadtest.analysis.summary import Summary
+
+PERCENTS = (50.0, 90.0, 95.0, 99.0, 99.9)
+LATENCY_COLUMNS = ("count", "mean", "p50", "p90", "p95", "p99", "p99.9", "max")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of formatted cells; the first column names the row."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+
+def verdict(summary: Summary) -> str:
+    """Returns the first line of every report: whether the generator, or the plan, was the limit."""
+    generator = summary.generator
+    if generator.saturated:
+        return (
+            f"GENERATOR SATURATED: {'; '.join(generator.reasons)}. These figures say more about the generator than "
+            "about the server: use more processes, another machine, or a lower rate."
+        )
+    if summary.dropped:
+        return (
+            f"NOT ALL WAS SENT: {summary.dropped:,} of {summary.planned:,} requests were dropped, as too many were "
+            "unanswered: the server is slower than the rate."
+        )
+    if not summary.total.sent:
+        return "NOTHING WAS SENT in the measured part."
+    late = f"{summary.late:,} of {summary.total.sent:,} sends late"
+    return f"The generator kept to its plan: {late}, its busiest process at {generator.busiest_share:.0%} of a core."
+
+
+def notes(summary: Summary) -> list[str]:
+    """Returns what else has to be known before any figure is read."""
+    lines = [f"PARTIAL: {reason}" for reason in summary.partial]
+    if summary.total.sent and not summary.total.ok.count:
+        lines.append("NOT ONE CALL SUCCEEDED.")
+    return lines
+
+
+def tables(summary: Summary, verdicts: list[Verdict] = []) -> list[Table]:  # noqa: B006  never changed
+    """Returns all tables of a report."""
+    found = [requests_table(summary), outcomes_table(summary), latency_table(summary)]
+    if summary.total.server.count:
+        found.append(stages_table(summary))
+    if len(summary.calls) > 1:
+        found.append(calls_table(summary))
+    if summary.quality.labelled or summary.quality.compared:
+        found.append(quality_table(summary))
+    if verdicts:
+        rows = [
+            (each.objective.text, "met" if each.met else "NOT MET", each.line().rpartition("(")[2][:-1])
+            for each in verdicts
+        ]
+        found.append(Table("Assertions", ("assertion", "", "measured"), rows))
+    return [*found, generator_table(summary), environment_table(summary)]
+
+
+def requests_table(summary: Summary) -> Table:
+    """Returns how many requests there were, and at which rate."""
+
+    def row(name: str, count: int, rate: float) -> tuple[str, ...]:
+        return name, f"{count:,}", f"{rate:,.1f}"
+
+    within = f"within {summary.within_seconds * 1e3:g} ms"
+    return Table(
+        f"Requests in {summary.seconds:.1f} s",
+        ("", "count", "a second"),
+        [
+            row("offered", summary.planned, summary.offered_rate),
+            row("sent", summary.total.sent, summary.sent_rate),
+            row("achieved (OK)", summary.total.ok.count, summary.achieved_rate),
+            row(f"goodput ({within})", summary.total.goodput, summary.goodput_rate),
+            row("late sends", summary.late, summary.late / summary.seconds if summary.seconds else 0.0),
+            row("dropped", summary.dropped, summary.dropped / summary.seconds if summary.seconds else 0.0),
+        ],
+    )
+
+
+def outcomes_table(summary: Summary) -> Table:
+    """Returns the requests by outcome."""
+    total = summary.total
+    outcomes = [total.ok, total.refused, *total.errors] if total.refused.count else [total.ok, *total.errors]
+    rows = [(_called(each.code), f"{each.count:,}", _percent(each.count, summary.planned)) for each in outcomes]
+    if summary.dropped:
+        rows.append(("dropped, not sent", f"{summary.dropped:,}", _percent(summary.dropped, summary.planned)))
+    return Table("Outcomes", ("", "count", "share"), rows)
+
+
+def latency_table(summary: Summary) -> Table:
+    """Returns the client's latencies: successes, refused calls and each kind of error apart."""
+    total = summary.total
+    rows = [
+        ("OK, from the planned time", *latency_cells(total.ok.latency)),
+        ("OK, service time", *latency_cells(total.ok.service)),
+    ]
+    for outcome in [total.refused, *total.errors]:
+        if outcome.count:
+            rows.append((f"{_called(outcome.code)}, from the planned time", *latency_cells(outcome.latency)))
+    return Table("Latency in milliseconds", ("", *LATENCY_COLUMNS), rows)
+
+
+def stages_table(summary: Summary) -> Table:
+    """Returns the server's own times beside what is left of the client's."""
+    total = summary.total
+    rows = [(stage, *latency_cells(latencies)) for stage, latencies in total.stages.items()]
+    rows.append(("server, all stages", *latency_cells(total.server)))
+    rows.append(("network + client", *latency_cells(total.beyond_server)))
+    texts = total.batch_texts / total.server.count
+    return Table(f"Server stages in milliseconds; {texts:.1f} texts a batch", ("", *LATENCY_COLUMNS), rows)
+
+
+def calls_table(summary: Summary) -> Table:
+    """Returns the calls of a mix."""
+
+    def row(call: CallSummary) -> tuple[str, ...]:
+        failed = sum(outcome.count for outcome in call.errors)
+        return (call.name, f"{call.sent:,}", *latency_cells(call.ok.latency), f"{call.refused.count:,}", f"{failed:,}")
+
+    columns = ("", "sent", "OK", *LATENCY_COLUMNS[1:], "refused", "errors")
+    return Table("Calls, latency in milliseconds", columns, [row(call) for call in summary.calls])
+
+
+def quality_table(summary: Summary) -> Table:
+    """Returns how good the answers were."""
+    quality = summary.quality
+    rows: list[tuple[str, ...]] = []
+    if quality.labelled:
+        rows.append((f"recall@{quality.at}", f"{quality.recall:.4f}", f"{quality.labelled:,} labelled answers"))
+        rows.append((f"nDCG@{quality.at}", f"{quality.ndcg:.4f}", f"{quality.labelled:,} labelled answers"))
+    if quality.compared:
+        which = ", ".join(str(query) for query in quality.different_queries)
+        beside = f"of {quality.compared:,} compared" + (f"; queries {which}" if which else "")
+        rows.append(("answers that differ from those at rest", f"{quality.different:,}", beside))
+    return Table("Quality of the answers", ("", "", ""), rows)
+
+
+def generator_table(summary: Summary) -> Table:
+    """Returns how the generator did."""
+    generator = summary.generator
+    rows = [
+        ("processes", f"{generator.processes}"),
+        ("busiest event loop", f"{generator.busiest_share:.0%} of a core"),
+        ("CPU of all processes", f"{generator.cpu_seconds:.1f} s"),
+        ("longest hold-up of an event loop", f"{generator.longest_lag_seconds * 1e3:.1f} ms"),
+        ("highest memory of a process", f"{generator.memory_bytes / 2**20:.0f} MiB"),
+        ("warm-up requests, not counted", f"{summary.warm_up:,}"),
+    ]
+    return Table("Generator", ("", ""), rows)
+
+
+def environment_table(summary: Summary) -> Table:
+    """Returns where and with what the first run was made, and how many there are."""
+    header = summary.runs[0].header
+    rows = [(name, _plain(value)) for name, value in header["environment"].items()]
+    rows += [(name, _plain(value)) for name, value in header["plan"].items()]
+    if len(summary.runs) > 1:
+        rows.insert(0, ("runs", f"{len(summary.runs)}; what follows is of the first"))
+    return Table("Environment and plan", ("", ""), rows)
+
+
+def latency_cells(latencies: Latencies) -> tuple[str, ...]:
+    """Returns a distribution's cells of `LATENCY_COLUMNS`, in milliseconds."""
+    values = [latencies.mean, *(latencies.percentile(percent) for percent in PERCENTS), latencies.percentile(100)]
+    return (f"{latencies.count:,}", *(milliseconds(value) for value in values))
+
+
+def milliseconds(seconds: float) -> str:
+    """Returns a duration in milliseconds, to three digits or the millisecond."""
+    if math.isnan(seconds):
+        return "-"
+    value = seconds * 1e3
+    return f"{value:,.{0 if value >= 99.95 else 1 if value >= 9.995 else 2 if value >= 0.9995 else 3}f}"
+
+
+def _called(code: str) -> str:
+    return f"refused ({code})" if code == "RESOURCE_EXHAUSTED" else code
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{part / whole:.2%}" if whole else "-"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(each)}" for name, each in value.items())
+    if isinstance(value, list):
+        return "; ".join(_plain(each) for each in value)
+    return "-" if value is None or value == "" else str(value)

@@ -1,0 +1,58 @@
+"""Plans and command lines that several tests share."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from loadtest.attack import attack
+from loadtest.plan import Call, Plan
+from loadtest.requests.method import find_method
+from loadtest.requests.queries import Query
+from loadtest.results.file import Records, read_runs
+from loadtest.target import Target
+from sample.server_process import REPOSITORY
+
+QUERIES = tuple(Query(str(number), {"query": f"query {number}"}) for number in range(20))
+
+
+def make_plan(address: str, *, method: str = "Search", **options: Any) -> Plan:
+    """Returns a plan over twenty queries, without warm-up."""
+    target = Target(address=address)
+    call = Call(method=asyncio.run(find_method(method, target=target)))
+    return Plan(**{"target": target, "calls": (call,), "queries": QUERIES, **options})
+
+
+def run_attack(out: Path, plan: Plan) -> Records:
+    """Runs a plan; returns its records, warm-up included."""
+    assert attack(plan, out) == ""
+    return records_of(out)
+
+
+def records_of(path: Path) -> Records:
+    """Returns all records of a results file."""
+    return np.concatenate([block for _, blocks in read_runs([path]) for block in blocks])
+
+
+def command(*arguments: str) -> list[str]:
+    """Returns a command line of the load tester."""
+    return [sys.executable, "-m", "loadtest", *arguments]
+
+
+def run_command(*arguments: str, timeout: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command line of the load tester to its end."""
+    return subprocess.run(
+        command(*arguments),
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        env={**os.environ, "PYTHONPATH": f"{REPOSITORY / 'protos'}", **environment},
+    )

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from loadtest.analysis.summary import summarize
+from loadtest.attack import attack
+from loadtest.errors import AttackError, ExitCode
+from loadtest.results.record import CODES
+from loadtest.schedule import constant, replay, step
+from sample.server_process import REPOSITORY
+from tests.loadtest.integration.attacks import command, make_plan, records_of, run_attack, run_command
+from tests.loadtest.pretend_server import pretend_server
+
+
+@pytest.fixture(scope="module")
+def quick_server() -> Iterator[str]:
+    with pretend_server() as address:
+        yield address
+
+
+def test_an_open_loop_sends_what_was_planned_when_it_was_planned(quick_server: str, tmp_path: Path) -> None:
+    plan = make_plan(quick_server, schedule=constant(200, seconds=2), seconds=2)
+    records = run_attack(tmp_path / "results.bin", plan)
+    planned = np.sort(records["planned_ns"])
+    assert len(records) == 400
+    assert np.allclose(planned, np.arange(400) * 5_000_000, atol=1)
+    assert (records["sent_ns"] >= records["planned_ns"]).all()
+    assert (records["done_ns"] > records["sent_ns"]).all()
+    assert np.percentile(records["sent_ns"] - records["planned_ns"], 90) < 5_000_000
+
+
+def test_processes_share_a_schedule_without_gap_or_overlap(quick_server: str, tmp_path: Path) -> None:
+    plan = make_plan(quick_server, schedule=constant(300, seconds=1), seconds=1, processes=3)
+    records = run_attack(tmp_path / "results.bin", plan)
+    assert sorted(records["number"].tolist()) == list(range(300))
+    assert sorted(set(records["worker"].tolist())) == [0, 1, 2]
+
+
+def test_a_count_ends_a_run_and_the_warm_up_does_not_count(quick_server: str, tmp_path: Path) -> None:
+    plan = make_plan(
+        quick_server, schedule=constant(200, warm_up_seconds=0.5), warm_up_seconds=0.5, count=50, processes=2
+    )
+    records = run_attack(tmp_path / "open.bin", plan)
+    assert ((records["planned_ns"] >= 0).sum(), (records["planned_ns"] < 0).sum()) == (50, 100)
+    run_attack(tmp_path / "closed.bin", make_plan(quick_server, in_flight=7, count=333, processes=2))
+    assert summarize([tmp_path / "closed.bin"]).total.ok.count == 333
+    assert summarize([tmp_path / "open.bin"]).warm_up == 100
+
+
+def test_a_step_schedule_is_seen_in_the_seconds(quick_server: str, tmp_path: Path) -> None:
+    plan = make_plan(quick_server, schedule=step(50, 150, steps=3, seconds=3), seconds=3)
+    run_attack(tmp_path / "results.bin", plan)
+    assert summarize([tmp_path / "results.bin"]).timeline.planned[:3].tolist() == [50, 100, 150]
+
+
+def test_a_replay_keeps_the_gaps(quick_server: str, tmp_path: Path) -> None:
+    plan = make_plan(quick_server, schedule=replay([100.0, 100.5, 100.6, 102.0], speed=2), seconds=1.5)
+    records = run_attack(tmp_path / "results.bin", plan)
+    assert np.sort(records["planned_ns"]).tolist() == [0, 250_000_000, 299_999_999, 1_000_000_000]
+
+
+def test_refused_calls_and_errors_are_kept_apart(tmp_path: Path) -> None:
+    with pretend_server(shed_every=4, fail_every=10, delay=0.02) as address:
+        run_attack(tmp_path / "results.bin", make_plan(address, in_flight=1, count=40))
+    total = summarize([tmp_path / "results.bin"]).total
+    assert {code: outcome.count for code, outcome in total.outcomes.items()} == {
+        "OK": 28,
+        "RESOURCE_EXHAUSTED": 10,
+        "INTERNAL": 2,
+    }
+    assert total.ok.latency.percentile(50) > 0.02 > total.refused.latency.percentile(50)
+
+
+def test_a_server_slower_than_any_deadline_gives_deadline_exceeded_only(tmp_path: Path) -> None:
+    with pretend_server(delay=5) as address:
+        plan = make_plan(address, schedule=constant(50, seconds=1), seconds=1, deadline_seconds=0.2)
+        records = run_attack(tmp_path / "results.bin", plan)
+    assert [CODES[code] for code in np.unique(records["code"])] == ["DEADLINE_EXCEEDED"]
+    assert len(records) == 50
+    assert ((records["done_ns"] - records["planned_ns"]) < 1_000_000_000).all()
+
+
+def test_what_exceeds_the_bound_in_flight_is_dropped_and_counted(tmp_path: Path) -> None:
+    with pretend_server(delay=0.5) as address:
+        plan = make_plan(address, schedule=constant(100, seconds=2), seconds=2, max_in_flight=10)
+        run_attack(tmp_path / "results.bin", plan)
+    summary = summarize([tmp_path / "results.bin"])
+    assert summary.total.sent + summary.dropped == 200
+    assert 30 <= summary.total.sent <= 50
+    assert summary.error_share == pytest.approx(summary.dropped / 200)
+
+
+def test_an_unreachable_rate_ends_in_time_and_says_that_the_generator_was_saturated(
+    quick_server: str, tmp_path: Path
+) -> None:
+    started = time.monotonic()
+    run = run_command(
+        "attack", quick_server, "--rate", "1e6", "--duration", "2s", "--warm-up", "0s", "--call", "GetServerInfo",
+        "--out", str(tmp_path / "results.bin"),
+    )  # fmt: skip
+    assert run.returncode == ExitCode.SATURATED
+    assert run.stdout.startswith("GENERATOR SATURATED: ")
+    assert time.monotonic() - started < 25
+    summary = summarize([tmp_path / "results.bin"])
+    assert summary.planned == 2_000_000
+    assert summary.dropped > 1_000_000
+
+
+def test_a_server_that_is_down_is_told_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(AttackError, match=r"127\.0\.0\.1:1 does not answer"):
+        attack(make_plan("127.0.0.1:1", in_flight=1, count=1), tmp_path / "results.bin")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_dies_in_mid_run_is_seen_and_the_run_goes_on(tmp_path: Path) -> None:
+    with pretend_server(die_after=1) as address:
+        plan = make_plan(address, schedule=constant(100, seconds=2), seconds=2)
+        run_attack(tmp_path / "results.bin", plan)
+    summary = summarize([tmp_path / "results.bin"])
+    assert summary.total.sent == 200
+    assert 90 <= summary.total.ok.count <= 110
+    assert [outcome.code for outcome in summary.total.errors] == ["UNAVAILABLE"]
+    assert summary.timeline.answered[-1] == 0 or len(summary.timeline) >= 2
+
+
+def test_a_worker_that_is_killed_leaves_partial_results(quick_server: str, tmp_path: Path) -> None:
+    out = tmp_path / "results.bin"
+    flags = ["--in-flight", "2", "--duration", "30s", "--warm-up", "0s", "--call", "GetServerInfo", "--out", str(out)]
+    with subprocess.Popen(command("attack", quick_server, *flags), cwd=REPOSITORY, stdout=subprocess.PIPE, text=True,
+                          env={**os.environ, "PYTHONPATH": str(REPOSITORY / "protos")}) as process:  # fmt: skip
+        _wait_for_records(out)
+        worker = _children(process.pid)[0]
+        os.kill(worker, signal.SIGKILL)
+        stdout, _ = process.communicate(timeout=30)
+    assert "PARTIAL: generator process 0 died" in stdout
+    assert len(records_of(out)) > 0
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_keeps_what_there_is(quick_server: str, tmp_path: Path, sent: signal.Signals) -> None:
+    out = tmp_path / "results.bin"
+    flags = ["--rate", "200", "--duration", "60s", "--warm-up", "0s", "--call", "GetServerInfo", "--out", str(out)]
+    with subprocess.Popen(command("attack", quick_server, *flags), cwd=REPOSITORY, stdout=subprocess.PIPE, text=True,
+                          env={**os.environ, "PYTHONPATH": str(REPOSITORY / "protos")}) as process:  # fmt: skip
+        _wait_for_records(out)
+        process.send_signal(sent)
+        stdout, _ = process.communicate(timeout=30)
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert "PARTIAL: interrupted after" in stdout
+    summary = summarize([out])
+    assert summary.partial[0].startswith("interrupted after")
+    assert summary.total.ok.count == len(records_of(out))
+    assert summary.achieved_rate == pytest.approx(200, rel=0.2)
+
+
+def _wait_for_records(path: Path) -> None:
+    deadline = time.monotonic() + 20
+    while not (path.exists() and path.stat().st_size > 4000):
+        assert time.monotonic() < deadline, "no records came"
+        time.sleep(0.05)
+
+
+def _children(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]

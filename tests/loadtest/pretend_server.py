@@ -1,0 +1,99 @@
+"""A gRPC server without a model, in a process of its own: answers any method after a delay, stalls, sheds, or dies.
+
+    python -m tests.loadtest.pretend_server --delay 0.005 --stall-after 10 --stall 1
+
+It prints the port that it listens on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import grpc
+
+from sample.server_process import REPOSITORY
+
+
+class PretendService(grpc.GenericRpcHandler):
+    """Answers every method with an empty message; what is asked for by options happens on the way."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._first: float | None = None
+        self._calls = 0
+        self._stalled = False
+
+    def service(self, handler_call_details: Any) -> Any:
+        """Returns the handler of any method; one that ends in `Stream` is answered by three messages."""
+        if handler_call_details.method.endswith("Stream"):
+            return grpc.unary_stream_rpc_method_handler(self._stream)
+        return grpc.unary_unary_rpc_method_handler(self._answer)
+
+    async def _answer(self, request: bytes, context: Any) -> bytes:
+        options = self._options
+        self._calls += 1
+        if self._first is None:
+            self._first = time.monotonic()
+        age = time.monotonic() - self._first
+        if options.stall and not self._stalled and age >= options.stall_after:
+            self._stalled = True
+            time.sleep(options.stall)  # Everything stands still, as in a long garbage collection.
+        if options.die_after and age >= options.die_after:
+            os._exit(1)
+        if options.shed_every and self._calls % options.shed_every == 0:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no room")
+        if options.fail_every and self._calls % options.fail_every == 0:
+            await context.abort(grpc.StatusCode.INTERNAL, "a fault")
+        if options.delay:
+            await asyncio.sleep(options.delay)
+        return b""
+
+    async def _stream(self, request: bytes, context: Any) -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b""
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((PretendService(options),))
+    print(server.add_insecure_port(f"127.0.0.1:{options.port}"), flush=True)
+    await server.start()
+    await server.wait_for_termination()
+
+
+@contextlib.contextmanager
+def pretend_server(**options: float) -> Iterator[str]:
+    """Runs a server with options such as `stall=1`; gives its address."""
+    command = [sys.executable, "-m", "tests.loadtest.pretend_server"]
+    command += [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None, "it is a pipe"
+        try:
+            yield f"127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.kill()
+
+
+def main() -> None:
+    """Serves until it is killed."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds until each answer")
+    parser.add_argument("--stall", type=float, default=0.0, help="seconds for which everything stands still once")
+    parser.add_argument("--stall-after", type=float, default=0.0, help="seconds from the first call to that")
+    parser.add_argument("--die-after", type=float, default=0.0, help="seconds from the first call to a sudden end")
+    parser.add_argument("--shed-every", type=int, default=0, help="refuse each n-th call")
+    parser.add_argument("--fail-every", type=int, default=0, help="fail each n-th call")
+    asyncio.run(_serve(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()
