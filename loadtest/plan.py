@@ -118,7 +118,7 @@ class Plan:
             loop = {
                 "loop": "open",
                 "schedule": schedule.kind,
-                "rates": [[segment.seconds, segment.rate, segment.rate_to] for segment in schedule.segments],
+                "rates": [[_finite(each.seconds), each.rate, each.rate_to] for each in schedule.segments],
                 "max_in_flight": self.max_in_flight,
             }
         return {
@@ -133,7 +133,7 @@ class Plan:
                 for call in self.calls
             ],
             **loop,
-            "seconds": None if math.isinf(self.seconds) else self.seconds,
+            "seconds": _finite(self.seconds),
             "count": self.count,
             "warm_up_seconds": self.warm_up_seconds,
             "deadline_seconds": self.deadline_seconds,
@@ -146,3 +146,8 @@ class Plan:
             "seed": self.seed,
             "metrics_url": self.metrics_url,
         }
+
+
+def _finite(seconds: float) -> float | None:
+    """An endless duration as what JSON has for it."""
+    return None if math.isinf(seconds) else seconds

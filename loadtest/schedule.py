@@ -111,13 +111,14 @@ def constant(
     """Returns a schedule of one rate, evenly spaced or as a Poisson process.
 
     Raises:
-        UsageError: The rate is not above 0.
+        UsageError: The rate or the duration is not above 0.
     """
     _check_rates(rate)
-    segment = Segment(seconds=seconds, rate=rate, rate_to=rate)
+    if seconds != math.inf:
+        _check_seconds(seconds)
     return Schedule(
         kind="poisson" if poisson else "constant",
-        segments=(_bounded(segment),),
+        segments=(Segment(seconds=seconds, rate=rate, rate_to=rate),),
         warm_up_seconds=warm_up_seconds,
         poisson=poisson,
         seed=seed,
@@ -163,15 +164,6 @@ def replay(timestamps: Sequence[float], *, speed: float = 1.0) -> Schedule:
         if later < earlier:
             raise UsageError(f"timestamp {number} is before the one above it: {later:f} after {earlier:f}")
     return Schedule(kind="replay", timestamps=tuple((time - timestamps[0]) / speed for time in timestamps))
-
-
-def _bounded(segment: Segment) -> Segment:
-    """An endless segment, which arithmetic cannot do, as one of a century."""
-    century = 100 * 365 * 86400.0
-    if math.isinf(segment.seconds):
-        return Segment(seconds=century, rate=segment.rate, rate_to=segment.rate_to)
-    _check_seconds(segment.seconds)
-    return segment
 
 
 def _check_rates(*rates: float) -> None:
