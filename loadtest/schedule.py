@@ -66,6 +66,10 @@ class Schedule:
     poisson: bool = False
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.warm_up_seconds < math.inf:
+            raise UsageError(f"a warm-up cannot last {self.warm_up_seconds:g} seconds")
+
     @property
     def seconds(self) -> float:
         """Length of the measured part; infinite where only a count ends it."""
@@ -154,12 +158,14 @@ def replay(timestamps: Sequence[float], *, speed: float = 1.0) -> Schedule:
     """Returns a schedule that repeats recorded arrivals, `speed` times as fast; the first one is at 0.
 
     Raises:
-        UsageError: There are fewer than two timestamps, or they go back in time.
+        UsageError: There are fewer than two timestamps, or they go back in time; the speed is not above 0.
     """
-    if not speed > 0:
+    if not (speed > 0 and math.isfinite(speed)):
         raise UsageError(f"the replay's speed must be above 0, not {speed:g}")
     if len(timestamps) < 2:
         raise UsageError("a replay needs at least two timestamps")
+    if not all(map(math.isfinite, timestamps)):
+        raise UsageError("a replay's timestamps must be finite numbers")
     for number, (earlier, later) in enumerate(itertools.pairwise(timestamps), start=2):
         if later < earlier:
             raise UsageError(f"timestamp {number} is before the one above it: {later:f} after {earlier:f}")
