@@ -64,7 +64,7 @@ class Payload:
         self._method = method
         self._message = method.request_class
         self._template = default_template(descriptor_of(self._message)) if template is None else template
-        self.places = set(PLACE.findall(json.dumps(self._template)))
+        self.places = set(PLACE.findall(_written(self._template)))
         self._cache: dict[tuple[int, ...], list[bytes]] = {}
 
     def render(self, queries: Sequence[Query], number: int, *, key: tuple[int, ...] | None = None) -> list[bytes]:
@@ -108,7 +108,7 @@ def fill(template: Any, queries: Sequence[Query], number: int) -> Any:
     if isinstance(template, Mapping):
         return {name: fill(value, queries, number) for name, value in template.items()}
     if isinstance(template, list):
-        if len(template) == 1 and PLACE.search(json.dumps(template)):
+        if len(template) == 1 and PLACE.search(_written(template)):
             return [fill(template[0], [query], number) for query in queries]
         return [fill(value, queries, number) for value in template]
     if not isinstance(template, str):
@@ -131,6 +131,11 @@ def parse_template(text: str, *, where: str) -> dict[str, Any]:
     if not isinstance(template, dict):
         raise UsageError(f"{where}: expected a JSON object")
     return template
+
+
+def _written(template: Any) -> str:
+    """The template as text, in which places can be looked for: their names may be in any script."""
+    return json.dumps(template, ensure_ascii=False)
 
 
 def _value(name: str, query: Query, number: int) -> Any:
