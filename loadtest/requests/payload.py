@@ -37,15 +37,21 @@ def default_template(descriptor: Descriptor) -> dict[str, Any]:
     That is a string field, or a list of them, called `query`, `text`, `queries` or `texts`, in the message itself
     or in the messages of a list in it. A message without one stays empty.
     """
-    for field in descriptor.fields:
-        if field.name in TEXT_FIELDS and field.type == FieldDescriptor.TYPE_STRING:
-            return {field.name: ["{{query}}"] if field.is_repeated else "{{query}}"}
+    if template := _text_template(descriptor):
+        return template
     for field in descriptor.fields:
         message = field.message_type
         if message is not None and field.is_repeated and not message.GetOptions().map_entry:
-            inner = default_template(message)
+            inner = _text_template(message)
             if inner:
                 return {field.name: [inner]}
+    return {}
+
+
+def _text_template(descriptor: Descriptor) -> dict[str, Any]:
+    for field in descriptor.fields:
+        if field.name in TEXT_FIELDS and field.type == FieldDescriptor.TYPE_STRING:
+            return {field.name: ["{{query}}"] if field.is_repeated else "{{query}}"}
     return {}
 
 
