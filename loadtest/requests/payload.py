@@ -17,6 +17,7 @@ from typing import Any
 
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import EncodeError
 
 from loadtest.errors import UsageError
 from loadtest.requests.descriptors import descriptor_of
@@ -100,9 +101,9 @@ class Payload:
         message = self._message()
         try:
             json_format.ParseDict(payload, message)
-        except json_format.ParseError as error:
+            return message.SerializeToString()
+        except (json_format.ParseError, EncodeError) as error:
             raise UsageError(f"the payload does not fit {self._method.input_type}: {error}") from None
-        return message.SerializeToString()
 
 
 def fill(template: Any, queries: Sequence[Query], number: int) -> Any:
