@@ -116,8 +116,9 @@ def _pick(name: str, descriptors: FileDescriptorSet) -> Method:
         for method in methods
         if method.name == wanted and (not service or f".{method.service}".endswith(f".{service}"))
     ]
-    if len(found) == 1:
-        return found[0]
+    exact = [method for method in found if method.service == service]  # Another service's name may end in it.
+    if len(exact or found) == 1:
+        return (exact or found)[0]
     known = ", ".join(f"{method.service}/{method.name}" for method in methods) or "none"
     if found:
         raise UsageError(f"there is more than one {name}; name its service: {known}")
