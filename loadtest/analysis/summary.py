@@ -242,7 +242,7 @@ def summarize(paths: Sequence[Path], *, within_seconds: float | None = None) -> 
         names = [str(call["method"]) for call in plan["calls"]]
         within = plan["deadline_seconds"] if within is None else within
         quality.at = plan["quality_at"]
-        seen = _RunTimes(run.header["started"], 0.0, 0.0, 0)
+        seen = _RunTimes(run.header["started"] + plan["warm_up_seconds"], 0.0, 0.0, 0)
         first_planned, last_planned, last_done = math.inf, 0.0, 0.0
         for block in blocks:
             records = block[block["planned_ns"] >= 0]
