@@ -159,7 +159,8 @@ class Summary:
         late: Requests that were sent late.
         warm_up: Requests of the warm-up, which nothing else here counts.
         offered_rate: Requests planned a second.
-        seconds: Time from the start to the last answer, or the planned duration if that is longer.
+        seconds: Time from the start to the last answer, or the planned duration if that is longer and was not
+            cut short by a count.
         within_seconds: The latency that goodput is counted within.
         timeline: Second by second; of several runs, one upon the other.
         quality: How good the answers were.
@@ -260,7 +261,8 @@ def summarize(paths: Sequence[Path], *, within_seconds: float | None = None) -> 
                 calls.setdefault(name, CallSummary(name)).add(of_call, within_ns=within * 1e9)
             timeline.add(records)
             quality.add(records)
-        whole = plan["seconds"] if plan["seconds"] is not None and not run.partial else 0.0
+        ended_by_count = plan["count"] is not None and seen.sent + _dropped(run) >= plan["count"]
+        whole = 0.0 if plan["seconds"] is None or run.partial or ended_by_count else plan["seconds"]
         seen.seconds = max(whole, last_done)
         seen.planned_seconds = whole or (last_planned - min(first_planned, last_planned)) * (
             seen.sent / max(1, seen.sent - 1)
