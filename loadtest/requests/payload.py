@@ -103,7 +103,8 @@ class Payload:
             json_format.ParseDict(payload, message)
             return message.SerializeToString()
         except (json_format.ParseError, EncodeError) as error:
-            raise UsageError(f"the payload does not fit {self._method.input_type}: {error}") from None
+            reason = " ".join(str(error).split())
+            raise UsageError(f"the payload does not fit {self._method.input_type}: {reason}") from None
 
 
 def fill(template: Any, queries: Sequence[Query], number: int) -> Any:
