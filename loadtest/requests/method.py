@@ -79,7 +79,7 @@ async def find_method(
     if proto is not None:
         return _pick(name, proto_descriptors(proto, import_paths=import_paths))
     service, _, _ = _split(name)
-    if "." not in service or service.startswith("chaja.v1."):
+    if "." not in service or f"{service}.".startswith("chaja.v1."):
         return _pick(name, chaja_descriptors())
     return _pick(name, await reflected_descriptors(target, service))
 
