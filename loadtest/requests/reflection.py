@@ -6,6 +6,9 @@ Source: https://github.com/grpc/grpc/blob/master/doc/server-reflection.md
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 import grpc
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
@@ -50,7 +53,8 @@ async def _ask(
     )(timeout=TIMEOUT_SECONDS, metadata=metadata)
 
     async def files(request: ServerReflectionRequest) -> list[FileDescriptorProto]:
-        await stream.write(request)
+        with contextlib.suppress(asyncio.InvalidStateError):  # The call is over already: reading tells why.
+            await stream.write(request)
         response = await stream.read()
         if not isinstance(response, ServerReflectionResponse):
             code = await stream.code()
