@@ -1,4 +1,4 @@
-"""One request's record: 73 bytes in memory and on disk, before compression."""
+"""One request's record: 78 bytes in memory and on disk, before compression."""
 
 from __future__ import annotations
 
