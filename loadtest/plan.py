@@ -91,6 +91,13 @@ class Plan:
     def __post_init__(self) -> None:
         if not self.calls:
             raise UsageError("there is no call to make")
+        if (self.schedule is None) == (self.in_flight < 1):
+            raise UsageError("an attack has a rate (open loop) or a number of calls in flight (closed loop)")
+        self._check_draws()
+        self._check_times()
+        self._check_processes()
+
+    def _check_draws(self) -> None:
         if not self.queries:
             raise UsageError("there are no queries")
         if not (self.zipf_exponent >= 0 and math.isfinite(self.zipf_exponent)):
@@ -99,8 +106,8 @@ class Plan:
             raise UsageError(f"a seed must be at least 0, not {self.seed}")
         if self.quality_at < 1:
             raise UsageError(f"the k of recall@k must be at least 1, not {self.quality_at}")
-        if (self.schedule is None) == (self.in_flight < 1):
-            raise UsageError("an attack has a rate (open loop) or a number of calls in flight (closed loop)")
+
+    def _check_times(self) -> None:
         if math.isinf(self.seconds) and self.count is None:
             raise UsageError("an attack needs an end: a duration or a count")
         if not self.seconds > 0:
@@ -111,8 +118,10 @@ class Plan:
             raise UsageError(f"a warm-up cannot last {self.warm_up_seconds:g} seconds")
         if not (self.deadline_seconds > 0 and math.isfinite(self.deadline_seconds)):
             raise UsageError(f"a deadline must be above 0, not {self.deadline_seconds:g}")
-        if not self.late_seconds >= 0:
+        if not 0 <= self.late_seconds < math.inf:
             raise UsageError(f"a send cannot be late after {self.late_seconds:g} seconds")
+
+    def _check_processes(self) -> None:
         if self.max_in_flight < self.processes:
             raise UsageError("at least one call must be allowed in flight in each process")
         if not 1 <= self.processes <= MAX_PROCESSES:
