@@ -24,8 +24,9 @@ async def method() -> Method:
 
 
 def make(method: Method, **changes: Any) -> Plan:
-    given: dict[str, Any] = {"schedule": constant(10, seconds=5), "seconds": 5.0}
-    return Plan(target=TARGET, calls=(Call(method=method),), queries=QUERIES, **(given | changes))
+    given: dict[str, Any] = {"calls": (Call(method=method),), "queries": QUERIES}
+    given |= {"schedule": constant(10, seconds=5), "seconds": 5.0}
+    return Plan(target=TARGET, **(given | changes))
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,7 @@ def make(method: Method, **changes: Any) -> Plan:
         ({"deadline_seconds": math.inf}, "deadline"),
         ({"late_seconds": -0.1}, "late"),
         ({"late_seconds": math.nan}, "late"),
+        ({"late_seconds": math.inf}, "late"),
         ({"max_in_flight": 3, "processes": 4}, "in flight in each process"),
         ({"processes": 0}, "from 1 to"),
         ({"processes": MAX_PROCESSES + 1}, "from 1 to"),
@@ -57,9 +59,8 @@ def make(method: Method, **changes: Any) -> Plan:
     ],
 )
 def test_a_plan_that_cannot_be(method: Method, changes: dict[str, Any], message: str) -> None:
-    replaced = {"calls": (Call(method=method),), "queries": QUERIES, "schedule": constant(10, seconds=5)}
     with pytest.raises(UsageError, match=message):
-        Plan(target=TARGET, **({"seconds": 5.0} | replaced | changes))
+        make(method, **changes)
 
 
 @pytest.mark.parametrize("changes", [{"weight": 0.0}, {"weight": math.nan}, {"weight": math.inf}])

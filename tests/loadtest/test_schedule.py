@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -168,7 +169,7 @@ def test_a_replay_that_cannot_be(timestamps: list[float], speed: float, message:
 
 @pytest.mark.parametrize("wrong", [0.0, -1.0, math.nan, -math.inf])
 def test_rates_and_durations_are_above_0(wrong: float) -> None:
-    for make in (
+    makers: list[Callable[[], Schedule]] = [
         lambda: constant(wrong),
         lambda: constant(1, seconds=wrong),
         lambda: ramp(wrong, 1, seconds=1),
@@ -176,17 +177,19 @@ def test_rates_and_durations_are_above_0(wrong: float) -> None:
         lambda: ramp(1, 1, seconds=wrong),
         lambda: step(1, wrong, steps=2, seconds=1),
         lambda: step(1, 2, steps=2, seconds=wrong),
-    ):
+    ]
+    for make in makers:
         with pytest.raises(UsageError, match="must be above 0"):
             make()
 
 
 def test_only_a_constant_schedule_can_be_endless() -> None:
-    for make in (
+    makers: list[Callable[[], Schedule]] = [
         lambda: constant(math.inf),
         lambda: ramp(1, 2, seconds=math.inf),
         lambda: step(1, 2, steps=2, seconds=math.inf),
-    ):
+    ]
+    for make in makers:
         with pytest.raises(UsageError, match="must be above 0"):
             make()
 

@@ -34,7 +34,7 @@ def serving(page: str, *, status: int = 200) -> Iterator[str]:
     """Serves a page; yields its URL."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802  the library's name
+        def do_GET(self) -> None:
             self.send_response(status)
             self.end_headers()
             self.wfile.write(page.encode())

@@ -39,7 +39,7 @@ async def test_methods_of_chaja_are_found_without_asking_anybody(name: str, serv
 
 async def test_messages_are_made_from_the_description_alone() -> None:
     method = await find_method("Search", target=NOWHERE)
-    request = method.request_class(query="coat", limit=3)  # type: ignore[call-arg]
+    request = method.request_class(query="coat", limit=3)
     assert method.request_class.FromString(request.SerializeToString()) == request
     assert method.request_class is method.request_class
     assert method.response_class.DESCRIPTOR.full_name == "chaja.v1.SearchResponse"

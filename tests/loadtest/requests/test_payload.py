@@ -131,15 +131,15 @@ async def test_what_does_not_fit_the_message_is_a_usage_error(template: dict[str
 async def test_a_required_field_that_is_missing_is_a_usage_error(protos: Path) -> None:
     method = await find_method("M", target=NOWHERE, proto=protos / "required.proto")
     assert rendered(method, {"query": "{{query}}", "amount": 1}, COAT) == [{"query": "coat", "amount": 1}]
-    with pytest.raises(UsageError, match="the payload does not fit Wanted: .*amount"):
+    with pytest.raises(UsageError, match=r"the payload does not fit Wanted: .*amount"):
         rendered(method, None, COAT)
 
 
 async def test_a_place_that_no_field_fills_is_told_with_those_there_are() -> None:
     search = await chaja_method("Search")
-    with pytest.raises(UsageError, match="a place for colour, but query h has only limit, number, query, 질의$"):
+    with pytest.raises(UsageError, match=r"a place for colour, but query h has only limit, number, query, 질의$"):
         rendered(search, {"query": "{{colour}}"}, HAT)
-    with pytest.raises(UsageError, match="a place for query, but query x has only number$"):
+    with pytest.raises(UsageError, match=r"a place for query, but query x has only number$"):
         rendered(search, None, Query("x", {}))
 
 
@@ -183,8 +183,8 @@ def test_a_text_is_never_filled_itself(text: str) -> None:
 
 def test_a_template_is_a_json_object() -> None:
     assert parse_template('{"query": "{{query}}"}', where="--payload") == {"query": "{{query}}"}
-    with pytest.raises(UsageError, match="^--payload: not JSON: "):
+    with pytest.raises(UsageError, match=r"^--payload: not JSON: "):
         parse_template("{query}", where="--payload")
     for text in ("[]", "3", "null", '"a"'):
-        with pytest.raises(UsageError, match="^--payload: expected a JSON object$"):
+        with pytest.raises(UsageError, match=r"^--payload: expected a JSON object$"):
             parse_template(text, where="--payload")
