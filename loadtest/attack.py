@@ -62,7 +62,7 @@ def attack(plan: Plan, out: Path, *, observer: Observer | None = None, command_l
         header = {
             "plan": plan.described(),
             "environment": describe_environment(command_line),
-            "started": time.time() + HEAD_START_SECONDS + plan.warm_up_seconds,
+            "started": time.time() + HEAD_START_SECONDS,
         }
         with ResultsWriter(out, header) as results:
             partial = _Run(plan, workers, inbox, results, observer).run()

@@ -93,16 +93,35 @@ class Plan:
             raise UsageError("there is no call to make")
         if (self.schedule is None) == (self.in_flight < 1):
             raise UsageError("an attack has a rate (open loop) or a number of calls in flight (closed loop)")
+        self._check_draws()
+        self._check_times()
+        self._check_processes()
+
+    def _check_draws(self) -> None:
+        if not self.queries:
+            raise UsageError("there are no queries")
+        if not (self.zipf_exponent >= 0 and math.isfinite(self.zipf_exponent)):
+            raise UsageError(f"Zipf's exponent must be at least 0, not {self.zipf_exponent:g}")
+        if self.seed < 0:
+            raise UsageError(f"a seed must be at least 0, not {self.seed}")
+        if self.quality_at < 1:
+            raise UsageError(f"the k of recall@k must be at least 1, not {self.quality_at}")
+
+    def _check_times(self) -> None:
         if math.isinf(self.seconds) and self.count is None:
             raise UsageError("an attack needs an end: a duration or a count")
         if not self.seconds > 0:
             raise UsageError(f"a duration must be above 0, not {self.seconds:g}")
         if self.count is not None and self.count < 1:
             raise UsageError(f"a count must be at least 1, not {self.count}")
-        if self.warm_up_seconds < 0:
+        if not 0 <= self.warm_up_seconds < math.inf:
             raise UsageError(f"a warm-up cannot last {self.warm_up_seconds:g} seconds")
         if not (self.deadline_seconds > 0 and math.isfinite(self.deadline_seconds)):
             raise UsageError(f"a deadline must be above 0, not {self.deadline_seconds:g}")
+        if not 0 <= self.late_seconds < math.inf:
+            raise UsageError(f"a send cannot be late after {self.late_seconds:g} seconds")
+
+    def _check_processes(self) -> None:
         if self.max_in_flight < self.processes:
             raise UsageError("at least one call must be allowed in flight in each process")
         if not 1 <= self.processes <= MAX_PROCESSES:
@@ -118,7 +137,7 @@ class Plan:
             loop = {
                 "loop": "open",
                 "schedule": schedule.kind,
-                "rates": [[segment.seconds, segment.rate, segment.rate_to] for segment in schedule.segments],
+                "rates": [[_finite(each.seconds), each.rate, each.rate_to] for each in schedule.segments],
                 "max_in_flight": self.max_in_flight,
             }
         return {
@@ -133,7 +152,7 @@ class Plan:
                 for call in self.calls
             ],
             **loop,
-            "seconds": None if math.isinf(self.seconds) else self.seconds,
+            "seconds": _finite(self.seconds),
             "count": self.count,
             "warm_up_seconds": self.warm_up_seconds,
             "deadline_seconds": self.deadline_seconds,
@@ -146,3 +165,8 @@ class Plan:
             "seed": self.seed,
             "metrics_url": self.metrics_url,
         }
+
+
+def _finite(seconds: float) -> float | None:
+    """An endless duration as what JSON has for it."""
+    return None if math.isinf(seconds) else seconds

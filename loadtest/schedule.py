@@ -66,6 +66,10 @@ class Schedule:
     poisson: bool = False
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.warm_up_seconds < math.inf:
+            raise UsageError(f"a warm-up cannot last {self.warm_up_seconds:g} seconds")
+
     @property
     def seconds(self) -> float:
         """Length of the measured part; infinite where only a count ends it."""
@@ -111,13 +115,14 @@ def constant(
     """Returns a schedule of one rate, evenly spaced or as a Poisson process.
 
     Raises:
-        UsageError: The rate is not above 0.
+        UsageError: The rate or the duration is not above 0.
     """
     _check_rates(rate)
-    segment = Segment(seconds=seconds, rate=rate, rate_to=rate)
+    if seconds != math.inf:
+        _check_seconds(seconds)
     return Schedule(
         kind="poisson" if poisson else "constant",
-        segments=(_bounded(segment),),
+        segments=(Segment(seconds=seconds, rate=rate, rate_to=rate),),
         warm_up_seconds=warm_up_seconds,
         poisson=poisson,
         seed=seed,
@@ -153,25 +158,18 @@ def replay(timestamps: Sequence[float], *, speed: float = 1.0) -> Schedule:
     """Returns a schedule that repeats recorded arrivals, `speed` times as fast; the first one is at 0.
 
     Raises:
-        UsageError: There are fewer than two timestamps, or they go back in time.
+        UsageError: There are fewer than two timestamps, or they go back in time; the speed is not above 0.
     """
-    if not speed > 0:
+    if not (speed > 0 and math.isfinite(speed)):
         raise UsageError(f"the replay's speed must be above 0, not {speed:g}")
     if len(timestamps) < 2:
         raise UsageError("a replay needs at least two timestamps")
+    if not all(map(math.isfinite, timestamps)):
+        raise UsageError("a replay's timestamps must be finite numbers")
     for number, (earlier, later) in enumerate(itertools.pairwise(timestamps), start=2):
         if later < earlier:
             raise UsageError(f"timestamp {number} is before the one above it: {later:f} after {earlier:f}")
     return Schedule(kind="replay", timestamps=tuple((time - timestamps[0]) / speed for time in timestamps))
-
-
-def _bounded(segment: Segment) -> Segment:
-    """An endless segment, which arithmetic cannot do, as one of a century."""
-    century = 100 * 365 * 86400.0
-    if math.isinf(segment.seconds):
-        return Segment(seconds=century, rate=segment.rate, rate_to=segment.rate_to)
-    _check_seconds(segment.seconds)
-    return segment
 
 
 def _check_rates(*rates: float) -> None:

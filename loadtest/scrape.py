@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import queue
 import threading
 import time
@@ -64,8 +65,11 @@ def scrape_once(url: str) -> dict[str, float]:
         OSError: The page cannot be had.
         ValueError: It is not in Prometheus' text format.
     """
-    with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310  the user's own URL
-        text = response.read().decode("utf-8")
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310  the user's own URL
+            text = response.read().decode("utf-8")
+    except http.client.HTTPException as error:
+        raise OSError(f"that is no HTTP: {type(error).__name__}") from None
     samples = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import grpc
 
 from loadtest.errors import UsageError
 
+HEADER_NAME = re.compile(r"[0-9a-z_.-]+")
+HEADER_VALUE = re.compile(r"[ -~]*")
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 SECRET = "***"  # noqa: S105  what reports show instead
 
@@ -25,7 +28,7 @@ class Target:
         key_file: Its key.
         authority: Name to expect in the server's certificate instead of the address's.
         token: Sent as `authorization: Bearer …`.
-        headers: More metadata, as pairs.
+        headers: More metadata, as pairs; texts, no binary (`-bin`) metadata.
         connections: Connections of each worker process; calls take them in turn.
     """
 
@@ -36,7 +39,7 @@ class Target:
     key_file: Path | None = None
     authority: str = ""
     token: str = field(default="", repr=False)
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     connections: int = 1
 
     def __post_init__(self) -> None:
@@ -44,11 +47,16 @@ class Target:
             raise UsageError("a client certificate needs its key, and a key its certificate")
         if self.connections < 1:
             raise UsageError(f"the number of connections must be at least 1, not {self.connections}")
+        for name, value in self.metadata():
+            if not HEADER_NAME.fullmatch(name) or name.startswith("grpc-") or name.endswith("-bin"):
+                raise UsageError(f"{name!r} cannot be sent as the name of a header: letters, digits, - _ . only")
+            if not HEADER_VALUE.fullmatch(value):
+                raise UsageError(f"the value of the header {name} has characters other than printable ASCII")
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """Returns the metadata of every call."""
+        """Returns the metadata of every call; HTTP/2 knows names in lower case only."""
         bearer = (("authorization", f"Bearer {self.token}"),) if self.token else ()
-        return (*self.headers, *bearer)
+        return (*((name.lower(), value) for name, value in self.headers), *bearer)
 
     def channel(self) -> grpc.aio.Channel:
         """Opens one connection, which no other channel of the process shares.

@@ -42,7 +42,8 @@ def percentiles(counts: Counts, percents: list[float]) -> NDArray[np.float64]:
     total = cumulative[..., -1]
     result = np.full((*total.shape, len(percents)), np.nan)
     for column, percent in enumerate(percents):
-        wanted = np.maximum(total * (percent / 100), 1e-9)
+        # The rank, as in `latency.rank_of`; percent / 100 first would make the 999th of 1000 for 99.9 the 1000th.
+        wanted = np.maximum(np.ceil(total * percent / 100 - 1e-9), 1)
         index = np.argmax(cumulative >= wanted[..., None], axis=-1)
         result[..., column] = np.where(total > 0, SHORTEST_NS * np.exp((index + 0.5) * WIDTH) / 1e9, np.nan)
     return result

@@ -17,6 +17,11 @@ SPECTRUM_TICKS = 5
 """Percentiles for each halving of the distance to 100 %, as in HdrHistogram's own plots."""
 
 
+def rank_of(percent: float, count: int) -> int:
+    """Returns which of `count` values in ascending order, from 1, is their percentile by nearest rank."""
+    return max(1, math.ceil(percent * count / 100 - 1e-9))
+
+
 class Latencies:
     """Durations in nanoseconds, to three significant digits (0.1 %).
 
@@ -50,10 +55,15 @@ class Latencies:
         return int(self._histogram.total_count)
 
     def percentile(self, percent: float) -> float:
-        """Returns a percentile in seconds; NaN if nothing was counted. 100 is the longest duration."""
+        """Returns a percentile in seconds; NaN if nothing was counted. 100 is the longest duration.
+
+        It is the shortest duration that so many percent of all do not exceed (nearest rank). The library by
+        itself rounds the rank to the nearest number, so that fewer may do.
+        """
         if not self.count:
             return math.nan
-        return float(self._histogram.get_value_at_percentile(percent)) / 1e9
+        rank = rank_of(percent, self.count)
+        return float(self._histogram.get_value_at_percentile(rank / self.count * 100)) / 1e9
 
     @property
     def mean(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,9 @@ LATE_SHARE = 0.01
 
 BUSY_SHARE = 0.9
 """An event loop that takes more of a core than this has no time left to be punctual."""
+
+ROUNDING_SECONDS = 0.0005
+"""Of the times that workers report."""
 
 LAG_SECONDS = 0.025
 LAG_SHARE = 0.1
@@ -57,13 +61,30 @@ class Generator:
         return bool(self.reasons)
 
 
-def judge(vitals: Iterable[Mapping[str, Any]], *, sent: int, late: int) -> Generator:
-    """Judges by what the workers said of the measured part, and by the sends that were late."""
+def judge(
+    vitals: Iterable[Mapping[str, Any]],
+    *,
+    sent: int,
+    late: int,
+    between_seconds: tuple[float, float] = (0.0, math.inf),
+) -> Generator:
+    """Judges by what the workers said of a part of the run, and by the sends that were late.
+
+    Args:
+        vitals: All that the workers said; what is of the warm-up does not count.
+        sent: Requests sent.
+        late: Those of them that were late.
+        between_seconds: The part of the run that is judged.
+    """
+    first, last = between_seconds
     elapsed: dict[tuple[str, int], float] = {}
     busy: dict[tuple[str, int], float] = {}
     cpu_seconds, lags, memory = 0.0, [], 0
     for told in vitals:
         memory = max(memory, int(told["memory_bytes"]))
+        began = told["seconds"] - told["elapsed_seconds"]
+        if began < -ROUNDING_SECONDS or not first <= (began + told["seconds"]) / 2 < last:
+            continue
         worker = (str(told.get("run", "")), int(told["worker"]))
         elapsed[worker] = elapsed.get(worker, 0.0) + told["elapsed_seconds"]
         busy[worker] = busy.get(worker, 0.0) + told["loop_cpu_seconds"]

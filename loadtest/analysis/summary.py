@@ -29,7 +29,8 @@ class Summary:
         late: Requests that were sent late.
         warm_up: Requests of the warm-up, which nothing else here counts.
         offered_rate: Requests planned a second.
-        seconds: Time from the start to the last answer, or the planned duration if that is longer.
+        seconds: Time from the start to the last answer, or the planned duration if that is longer and was not
+            cut short by a count.
         within_seconds: The latency that goodput is counted within.
         timeline: Second by second; of several runs, one upon the other.
         quality: How good the answers were.
@@ -126,7 +127,9 @@ class _Span:
     def intervals(self, between: tuple[float, float]) -> tuple[tuple[float, float], tuple[float, float]]:
         """Returns start and length, on the wall clock, of what was planned and of what was measured."""
         start = between[0]
-        until = math.inf if self.plan["seconds"] is None or self.run.partial else self.plan["seconds"]
+        count, until = self.plan["count"], self.plan["seconds"]
+        if until is None or self.run.partial or (count is not None and self.sent + self.dropped(between) >= count):
+            until = math.inf
         until = min(until, between[1])
         # Without a known end, a request stands for the time to the next one: n of them for n gaps, not n - 1.
         gaps = (
@@ -136,7 +139,7 @@ class _Span:
         measured = max(planned, self.last_done - start) if math.isinf(between[1]) else planned
         if self.plan["loop"] == "closed":  # Whatever it sends, it has planned.
             planned = measured
-        began = self.run.header["started"] + start
+        began = self.run.header["started"] + self.plan["warm_up_seconds"] + start
         return (began, planned), (began, measured)
 
     def dropped(self, between: tuple[float, float]) -> int:
@@ -189,13 +192,7 @@ class _Reading:
         intervals = [span.intervals(self._between) for span in self.spans]
         planned_seconds = _union([planned for planned, _ in intervals])
         dropped = sum(span.dropped(self._between) for span in self.spans)
-        first, last = self._between
-        vitals = [
-            {**told, "run": number}
-            for number, run in enumerate(self.runs)
-            for told in run.vitals
-            if first <= told["seconds"] - told["elapsed_seconds"] / 2 < last
-        ]
+        vitals = [{**told, "run": number} for number, run in enumerate(self.runs) for told in run.vitals]
         return Summary(
             runs=self.runs,
             total=self._total,
@@ -208,7 +205,7 @@ class _Reading:
             within_seconds=math.nan if self._within is None else self._within,
             timeline=self._timeline,
             quality=self._quality,
-            generator=judge(vitals, sent=self._total.sent, late=self._late),
+            generator=judge(vitals, sent=self._total.sent, late=self._late, between_seconds=self._between),
         )
 
 

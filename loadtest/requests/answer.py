@@ -36,7 +36,7 @@ class AnswerReader:
         for name in self._path:
             end = _message_of(end, name)
         self.has_stages = _tells_stages(end)
-        self.has_hits = HITS in end.fields_by_name and _has(end.fields_by_name[HITS].message_type, DOCUMENT)
+        self.has_hits = _lists_documents(end)
 
     def parse(self, data: bytes) -> Message:
         """Returns the message; raises google.protobuf.message.DecodeError if it is none."""
@@ -100,8 +100,23 @@ def _has(descriptor: Descriptor | None, name: str) -> bool:
     return descriptor is not None and name in descriptor.fields_by_name
 
 
+def _lists_documents(descriptor: Descriptor) -> bool:
+    if not _has(descriptor, HITS):
+        return False
+    hits = descriptor.fields_by_name[HITS]
+    return hits.is_repeated and _has(hits.message_type, DOCUMENT)
+
+
 def _tells_stages(descriptor: Descriptor) -> bool:
     if not _has(descriptor, TIMINGS):
         return False
-    timings = descriptor.fields_by_name[TIMINGS].message_type
-    return timings is not None and all(_has(timings, stage) for stage in (*STAGES, "batch_texts"))
+    field = descriptor.fields_by_name[TIMINGS]
+    timings = field.message_type
+    if timings is None or field.is_repeated or not all(_has(timings, name) for name in (*STAGES, "batch_texts")):
+        return False
+    stages = [timings.fields_by_name[stage] for stage in STAGES]
+    return all(_is_duration(stage.message_type) and not stage.is_repeated for stage in stages)
+
+
+def _is_duration(descriptor: Descriptor | None) -> bool:
+    return descriptor is not None and descriptor.full_name == "google.protobuf.Duration"

@@ -79,7 +79,7 @@ async def find_method(
     if proto is not None:
         return _pick(name, proto_descriptors(proto, import_paths=import_paths))
     service, _, _ = _split(name)
-    if "." not in service or service.startswith("chaja.v1."):
+    if "." not in service or f"{service}.".startswith("chaja.v1."):
         return _pick(name, chaja_descriptors())
     return _pick(name, await reflected_descriptors(target, service))
 
@@ -117,8 +117,9 @@ def _pick(name: str, descriptors: FileDescriptorSet) -> Method:
         for method in methods
         if method.name == wanted and (not service or f".{method.service}".endswith(f".{service}"))
     ]
-    if len(found) == 1:
-        return found[0]
+    exact = [method for method in found if method.service == service]  # Another service's name may end in it.
+    if len(exact or found) == 1:
+        return (exact or found)[0]
     known = ", ".join(f"{method.service}/{method.name}" for method in methods) or "none"
     if found:
         raise UsageError(f"there is more than one {name}; name its service: {known}")

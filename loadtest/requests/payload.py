@@ -17,6 +17,7 @@ from typing import Any
 
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import EncodeError
 
 from loadtest.errors import UsageError
 from loadtest.requests.descriptors import descriptor_of
@@ -37,15 +38,21 @@ def default_template(descriptor: Descriptor) -> dict[str, Any]:
     That is a string field, or a list of them, called `query`, `text`, `queries` or `texts`, in the message itself
     or in the messages of a list in it. A message without one stays empty.
     """
-    for field in descriptor.fields:
-        if field.name in TEXT_FIELDS and field.type == FieldDescriptor.TYPE_STRING:
-            return {field.name: ["{{query}}"] if field.is_repeated else "{{query}}"}
+    if template := _text_template(descriptor):
+        return template
     for field in descriptor.fields:
         message = field.message_type
         if message is not None and field.is_repeated and not message.GetOptions().map_entry:
-            inner = default_template(message)
+            inner = _text_template(message)
             if inner:
                 return {field.name: [inner]}
+    return {}
+
+
+def _text_template(descriptor: Descriptor) -> dict[str, Any]:
+    for field in descriptor.fields:
+        if field.name in TEXT_FIELDS and field.type == FieldDescriptor.TYPE_STRING:
+            return {field.name: ["{{query}}"] if field.is_repeated else "{{query}}"}
     return {}
 
 
@@ -61,7 +68,7 @@ class Payload:
         self._method = method
         self._message = method.request_class
         self._template = default_template(descriptor_of(self._message)) if template is None else template
-        self.places = set(PLACE.findall(json.dumps(self._template)))
+        self.places = set(PLACE.findall(_written(self._template)))
         self._cache: dict[tuple[int, ...], list[bytes]] = {}
 
     def render(self, queries: Sequence[Query], number: int, *, key: tuple[int, ...] | None = None) -> list[bytes]:
@@ -91,10 +98,10 @@ class Payload:
         message = self._message()
         try:
             json_format.ParseDict(payload, message)
-        except json_format.ParseError as error:
+            return message.SerializeToString()
+        except (json_format.ParseError, EncodeError) as error:
             reason = " ".join(str(error).split())
             raise UsageError(f"the payload does not fit {self._method.input_type}: {reason}") from None
-        return message.SerializeToString()
 
 
 def fill(template: Any, queries: Sequence[Query], number: int) -> Any:
@@ -106,7 +113,7 @@ def fill(template: Any, queries: Sequence[Query], number: int) -> Any:
     if isinstance(template, Mapping):
         return {name: fill(value, queries, number) for name, value in template.items()}
     if isinstance(template, list):
-        if len(template) == 1 and PLACE.search(json.dumps(template)):
+        if len(template) == 1 and PLACE.search(_written(template)):
             return [fill(template[0], [query], number) for query in queries]
         return [fill(value, queries, number) for value in template]
     if not isinstance(template, str):
@@ -129,6 +136,11 @@ def parse_template(text: str, *, where: str) -> dict[str, Any]:
     if not isinstance(template, dict):
         raise UsageError(f"{where}: expected a JSON object")
     return template
+
+
+def _written(template: Any) -> str:
+    """The template as text, in which places can be looked for: their names may be in any script."""
+    return json.dumps(template, ensure_ascii=False)
 
 
 def _value(name: str, query: Query, number: int) -> Any:

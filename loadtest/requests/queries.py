@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,7 @@ def read_timestamps(path: Path) -> list[float]:
             value = object_of(line, where=f"{path}:{number}").get("timestamp")
         try:
             times.append(_seconds(value))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise UsageError(f"{path}:{number}: expected a timestamp, in seconds or as an ISO 8601 time") from None
     return times
 
@@ -109,7 +110,7 @@ def object_of(line: str, *, where: str) -> dict[str, Any]:
     """Returns the object of a line of JSON; raises UsageError if it is none."""
     try:
         value = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{where}: not JSON: {error}") from None
     if not isinstance(value, dict):
         raise UsageError(f"{where}: expected a JSON object")
@@ -129,6 +130,9 @@ def _from_json(line: str, *, number: int, where: str) -> Query:
 
 def _seconds(value: str | float) -> float:
     try:
-        return float(value)
+        seconds = float(value)
     except ValueError:
         return datetime.datetime.fromisoformat(str(value)).timestamp()
+    if not math.isfinite(seconds):
+        raise ValueError(f"{seconds} is no time")
+    return seconds

@@ -43,18 +43,16 @@ async def reflected_descriptors(target: Target, symbol: str) -> FileDescriptorSe
 async def _ask(
     channel: grpc.aio.Channel, version: str, symbol: str, metadata: tuple[tuple[str, str], ...]
 ) -> FileDescriptorSet:
-    stream = channel.stream_stream(
+    # Each question is a call of its own, sent in one piece: in a stream, a refusal that comes before the question
+    # is written gets lost in gRPC's own "Internal error from Core".
+    call = channel.unary_unary(
         f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
         request_serializer=ServerReflectionRequest.SerializeToString,
         response_deserializer=ServerReflectionResponse.FromString,
-    )(timeout=TIMEOUT_SECONDS, metadata=metadata)
+    )
 
     async def files(request: ServerReflectionRequest) -> list[FileDescriptorProto]:
-        await stream.write(request)
-        response = await stream.read()
-        if not isinstance(response, ServerReflectionResponse):
-            code = await stream.code()
-            raise grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), details=await stream.details())
+        response = await call(request, timeout=TIMEOUT_SECONDS, metadata=metadata)
         if response.HasField("error_response"):
             raise UsageError(f"the server does not know {symbol}: {response.error_response.error_message}")
         encoded = response.file_descriptor_response.file_descriptor_proto
@@ -68,5 +66,4 @@ async def _ask(
         for name in file.dependency:
             if name not in found:
                 waiting += await files(ServerReflectionRequest(file_by_filename=name))
-    await stream.done_writing()
     return FileDescriptorSet(file=found.values())

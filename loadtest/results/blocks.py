@@ -6,7 +6,7 @@ A file is a sequence of runs, a run a sequence of blocks: `header`, then any num
     4 bytes  magic  b"CJLT"
     1 byte   kind
     4 bytes  length of the payload, little-endian
-    4 bytes  CRC-32 of the payload
+    4 bytes  CRC-32 of the kind, the length and the payload
     …        payload: zlib-compressed records, or JSON
 
 A file that was cut short, in mid-block or before its `end`, is read up to its last whole block.
@@ -26,6 +26,7 @@ from loadtest.errors import ResultsError
 
 MAGIC = b"CJLT"
 FRAME = struct.Struct("<4sBII")
+CHECKED_HEAD = struct.Struct("<BI")
 LARGEST_BYTES = 256 * 1024 * 1024
 
 
@@ -60,7 +61,7 @@ class CutShort(ResultsError):
 
 def write_block(file: IO[bytes], kind: Kind, payload: bytes) -> None:
     """Appends a block."""
-    file.write(FRAME.pack(MAGIC, kind, len(payload), zlib.crc32(payload)) + payload)
+    file.write(FRAME.pack(MAGIC, kind, len(payload), _checksum(kind, payload)) + payload)
 
 
 def write_json(file: IO[bytes], kind: Kind, value: dict[str, Any]) -> None:
@@ -83,6 +84,10 @@ def read_blocks(file: IO[bytes]) -> Iterator[Block]:
         payload = file.read(length)
         if len(payload) < length:
             raise CutShort("it ends in the middle of a block")
-        if zlib.crc32(payload) != checksum:
+        if _checksum(kind, payload) != checksum:
             raise CutShort("a block is damaged")
         yield Block(Kind(kind), payload)
+
+
+def _checksum(kind: int, payload: bytes) -> int:
+    return zlib.crc32(payload, zlib.crc32(CHECKED_HEAD.pack(kind, len(payload))))

@@ -31,17 +31,33 @@ class ResultsWriter:
         except OSError as error:
             raise ResultsError(f"{path} cannot be written: {error.strerror}") from None
         self.path = path
-        self.json(Kind.HEADER, {"schema_version": SCHEMA_VERSION, **header})
+        try:
+            self.json(Kind.HEADER, {"schema_version": SCHEMA_VERSION, **header})
+        except ResultsError:
+            self._close()
+            raise
 
     def records(self, packed: bytes) -> None:
-        """Appends records, packed one after the other."""
-        write_block(self._file, Kind.RECORDS, zlib.compress(packed, level=1))
-        self._file.flush()
+        """Appends records, packed one after the other; raises ResultsError if the disk takes no more."""
+        with self._writing():
+            write_block(self._file, Kind.RECORDS, zlib.compress(packed, level=1))
 
     def json(self, kind: Kind, value: dict[str, Any]) -> None:
-        """Appends a block of any other kind."""
-        write_json(self._file, kind, value)
-        self._file.flush()
+        """Appends a block of any other kind; raises ResultsError if the disk takes no more."""
+        with self._writing():
+            write_json(self._file, kind, value)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+            self._file.flush()
+        except OSError as error:
+            raise ResultsError(f"{self.path} cannot be written: {error.strerror}") from None
+
+    def _close(self) -> None:
+        with contextlib.suppress(OSError):  # It would try once more what the disk has refused, and that was told.
+            self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -49,7 +65,7 @@ class ResultsWriter:
     def __exit__(
         self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._file.close()
+        self._close()
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""One request's record, in memory and, compressed, on disk."""
+"""One request's record: 78 bytes in memory and on disk, before compression."""
 
 from __future__ import annotations
 

@@ -18,7 +18,6 @@ from chaja.v1 import (
     Similarity,
     TextKind,
 )
-from loadtest.consistency import check_consistency
 from sample.server_process import ServerProcess
 from server.stages import STAGES
 from tests.conftest import SAMPLE_CATALOGUE, SAMPLE_QUERIES
@@ -134,14 +133,6 @@ async def test_a_crowd_is_served_to_the_last(tiny_server: ServerProcess) -> None
         request = SearchRequest(query="송금", limit=1)
         responses = await asyncio.gather(*(client.search.Search(request, timeout=120) for _ in range(4000)))
     assert {len(response.hits) for response in responses} == {1}
-
-
-@pytest.mark.slow
-async def test_a_thousand_concurrent_searches_give_the_hits_of_one_at_a_time(default_server: ServerProcess) -> None:
-    outcome = await check_consistency(default_server.address, QUERIES, concurrency=1000, limit=10)
-    assert outcome.together.searches == 1000
-    assert outcome.different == []
-    assert outcome.together.batch_texts > 2 * 1000, "the queries did not share batches"
 
 
 @pytest.mark.slow

@@ -45,14 +45,14 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "loadtest", *arguments]
 
 
-def run_command(*arguments: str, timeout: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs a command line of the load tester to its end."""
     return subprocess.run(
         command(*arguments),
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=90,
         check=False,
         env={**os.environ, "PYTHONPATH": f"{REPOSITORY / 'protos'}", **environment},
     )

@@ -64,7 +64,7 @@ class Shop(grpc.GenericRpcHandler):
         async def one(request: Any, context: Any) -> Any:
             await admit(context)
             self.seen.append(request)
-            return order(id=request.id, count=request.count)  # type: ignore[call-arg]
+            return order(id=request.id, count=request.count)
 
         async def many(request: Any, context: Any) -> AsyncIterator[Any]:
             for _ in range(3):
@@ -74,7 +74,7 @@ class Shop(grpc.GenericRpcHandler):
             await admit(context)
             received = [request async for request in requests]
             self.seen += received
-            return order(id=received[-1].id, count=len(received))  # type: ignore[call-arg]
+            return order(id=received[-1].id, count=len(received))
 
         async def chat(requests: Any, context: Any) -> AsyncIterator[Any]:
             async for request in requests:

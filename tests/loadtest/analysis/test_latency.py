@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hdrh.histogram import HdrHistogram
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loadtest.analysis.latency import LONGEST_NS, Latencies, rank_of
+
+NANOSECONDS = st.floats(3, 11).map(lambda exponent: int(10**exponent))  # From a microsecond to 100 seconds.
+PERCENTS = [0.0, 1.0, 50.0, 90.0, 99.0, 99.9, 100.0]
+
+
+def latencies(*blocks: list[int]) -> Latencies:
+    histogram = Latencies()
+    for block in blocks:
+        histogram.add(np.array(block, dtype=np.int64))
+    return histogram
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(NANOSECONDS, max_size=150), min_size=1, max_size=3).filter(any))
+def test_percentiles_are_those_of_numpy_within_a_thousandth(blocks: list[list[int]]) -> None:
+    histogram = latencies(*blocks)
+    values = np.concatenate([np.array(block, dtype=np.int64) for block in blocks])
+    exact = np.percentile(values, PERCENTS, method="inverted_cdf") / 1e9
+    assert [histogram.percentile(percent) for percent in PERCENTS] == pytest.approx(list(exact), rel=0.001)
+    assert histogram.count == len(values)
+    assert histogram.mean == pytest.approx(values.mean() / 1e9)
+
+
+def test_percentiles_of_many_latencies() -> None:
+    values = (np.random.default_rng(1).lognormal(mean=16, sigma=1.5, size=50_000)).astype(np.int64)
+    histogram = Latencies()
+    for block in np.split(values, 10):
+        histogram.add(block)
+    for percent in (50.0, 90.0, 99.0, 99.9, 99.99):
+        assert histogram.percentile(percent) == pytest.approx(np.percentile(values, percent) / 1e9, rel=0.01)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, LONGEST_NS), min_size=1, max_size=60))
+def test_counts_are_where_the_library_itself_would_put_them(values: list[int]) -> None:
+    by_itself = HdrHistogram(1, LONGEST_NS, 3)
+    for value in values:
+        by_itself.record_value(value)
+    ours = HdrHistogram.decode(latencies(values).encoded())
+    for percent in PERCENTS:
+        assert ours.get_value_at_percentile(percent) == by_itself.get_value_at_percentile(percent)
+    assert ours.total_count == len(values)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 100_000), st.integers(0, 10_000))
+def test_the_rank_is_the_least_that_so_many_percent_do_not_exceed(count: int, hundredths: int) -> None:
+    rank = rank_of(hundredths / 100, count)
+    assert 1 <= rank <= count
+    assert rank * 10_000 >= hundredths * count
+    assert rank == 1 or (rank - 1) * 10_000 < hundredths * count
+
+
+def test_no_more_than_a_hundredth_exceeds_the_p99() -> None:
+    histogram = latencies([number * 1000 for number in range(1, 152)])
+    assert histogram.percentile(99) == pytest.approx(150e-6, rel=0.001)
+
+
+def test_durations_beyond_the_ends_count_as_the_ends() -> None:
+    histogram = latencies([-7, 0, 2 * LONGEST_NS])
+    assert histogram.count == 3
+    assert histogram.percentile(1) == pytest.approx(1e-9)
+    assert histogram.percentile(100) == pytest.approx(3600, rel=0.001)
+
+
+def test_nothing_has_no_figures() -> None:
+    for histogram in (Latencies(), latencies([])):
+        assert histogram.count == 0
+        assert math.isnan(histogram.percentile(99))
+        assert math.isnan(histogram.mean)
+        assert histogram.spectrum() == [] or histogram.spectrum()[-1][2] == 0
+
+
+def test_seconds_that_are_not_known_are_not_counted() -> None:
+    histogram = Latencies()
+    histogram.add_seconds(np.array([math.nan, 0.001, math.nan, 0.003], dtype=np.float32))
+    assert histogram.count == 2
+    assert histogram.mean == pytest.approx(0.002, rel=1e-6)
+    histogram.add_seconds(np.array([math.nan]))
+    assert histogram.count == 2
+
+
+def test_the_spectrum_goes_up_to_everything() -> None:
+    histogram = latencies([number * 10_000 for number in range(1, 1001)])
+    percents, values, counts = zip(*histogram.spectrum(), strict=True)
+    assert list(percents) == sorted(percents)
+    assert list(values) == sorted(values)
+    assert list(counts) == sorted(counts)
+    assert (percents[-1], counts[-1]) == (100.0, 1000)
+    assert values[-1] == pytest.approx(0.010, rel=0.001)

@@ -1,0 +1,140 @@
+"""The load tester on the server that it is made for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from loadtest.analysis.objective import parse_objective
+from loadtest.analysis.summary import summarize
+from loadtest.errors import ExitCode
+from loadtest.plan import Plan
+from loadtest.requests.labels import read_labels
+from loadtest.requests.queries import read_queries
+from loadtest.rest import answers_at_rest
+from loadtest.slo import search, trial
+from sample.server_process import ServerProcess
+from tests.conftest import SAMPLE_QUERIES
+from tests.loadtest.integration.attacks import make_plan, records_of, run_attack, run_command
+
+
+def sample_plan(server: ServerProcess, **options: object) -> Plan:
+    return make_plan(server.address, **{"queries": tuple(read_queries(SAMPLE_QUERIES)), **options})
+
+
+@pytest.mark.slow
+def test_a_thousand_concurrent_searches_give_the_hits_of_one_at_a_time(
+    default_server: ServerProcess, tmp_path: Path
+) -> None:
+    plan = sample_plan(default_server, in_flight=1000, count=1000, deadline_seconds=60)
+    plan = replace(plan, at_rest=asyncio.run(answers_at_rest(plan)))
+    records = run_attack(tmp_path / "results.bin", plan)
+    assert records["same"].tolist() == [1] * 1000
+    assert records["batch_texts"].mean() > 2, "the queries did not share batches"
+
+
+def test_answers_that_differ_from_those_at_rest_are_seen(tiny_server: ServerProcess, tmp_path: Path) -> None:
+    plan = sample_plan(tiny_server, in_flight=4, count=352)
+    at_rest = asyncio.run(answers_at_rest(plan))
+    swapped = {**at_rest, (0, (7,)): at_rest[0, (8,)]}
+    run_attack(tmp_path / "results.bin", replace(plan, at_rest=swapped))
+    quality = summarize([tmp_path / "results.bin"]).quality
+    assert (quality.compared, quality.different, quality.different_queries) == (352, 1, [7])
+
+
+def test_quality_under_load_is_that_of_the_answers(tiny_server: ServerProcess, tmp_path: Path) -> None:
+    plan = sample_plan(tiny_server, in_flight=4, count=352, labels=read_labels(SAMPLE_QUERIES))
+    run_attack(tmp_path / "right.bin", plan)
+    right = summarize([tmp_path / "right.bin"]).quality
+    assert right.labelled == 352
+    assert 0.01 < right.recall < 0.99
+    assert 0 < right.ndcg < right.recall
+    nobody = {query: {"no-such-document": 1} for query in plan.labels}
+    run_attack(tmp_path / "wrong.bin", replace(plan, labels=nobody))
+    assert summarize([tmp_path / "wrong.bin"]).quality.recall == 0
+
+
+def test_the_servers_stages_stand_beside_the_clients_time(tiny_server: ServerProcess, tmp_path: Path) -> None:
+    records = run_attack(tmp_path / "results.bin", sample_plan(tiny_server, in_flight=2, count=300))
+    stages = sum(records[f"{stage}_seconds"] for stage in ("tokenize", "queue", "encode", "search", "fetch"))
+    assert ((0 < stages) & (stages <= (records["done_ns"] - records["sent_ns"]) / 1e9)).all()
+    total = summarize([tmp_path / "results.bin"]).total
+    assert total.beyond_server.mean + total.server.mean == pytest.approx(total.ok.service.mean, rel=0.01)
+
+
+@pytest.mark.parametrize("method", ["Search", "BatchSearch", "Encode", "GetServerInfo"])
+def test_every_method_of_the_protocol_can_be_called(tiny_server: ServerProcess, tmp_path: Path, method: str) -> None:
+    records = run_attack(tmp_path / "results.bin", sample_plan(tiny_server, method=method, in_flight=2, count=20))
+    assert (records["code"] == 0).all()
+    assert np.isnan(records["encode_seconds"]).all() == (method == "GetServerInfo")
+
+
+def test_a_mix_keeps_its_weights(tiny_server: ServerProcess, tmp_path: Path) -> None:
+    mix = tmp_path / "mix.jsonl"
+    lines = [{"call": "Search", "weight": 3}, {"call": "BatchSearch", "queries_per_call": 5}]
+    mix.write_text("\n".join(json.dumps(line) for line in lines))
+    out = tmp_path / "results.bin"
+    run = run_command(
+        "attack", tiny_server.address, "--mix", str(mix), "--queries", str(SAMPLE_QUERIES), "--in-flight", "4",
+        "--count", "800", "--warm-up", "0s", "--out", str(out),
+    )  # fmt: skip
+    assert run.returncode == ExitCode.OK, run.stderr
+    records = records_of(out)
+    assert np.bincount(records["call"]).tolist() == pytest.approx([600, 200], rel=0.15)
+    assert "chaja.v1.SearchService/BatchSearch" in run.stdout
+
+
+def test_metrics_are_scraped_into_the_results(tiny_server: ServerProcess, tmp_path: Path) -> None:
+    out = tmp_path / "results.bin"
+    run = run_command(
+        "attack", tiny_server.address, "--queries", str(SAMPLE_QUERIES), "--rate", "100", "--duration", "2500ms",
+        "--warm-up", "0s", "--metrics-url", f"{tiny_server.metrics_url}", "--out", str(out),
+    )  # fmt: skip
+    assert run.returncode == ExitCode.OK, run.stderr
+    scrapes = summarize([out]).runs[0].metrics
+    assert len(scrapes) >= 3
+    name = 'grpc_server_handled_total{grpc_code="OK",grpc_method="Search",grpc_service="chaja.v1.SearchService",grpc_type="unary"}'
+    assert scrapes[-1]["samples"][name] > scrapes[0]["samples"][name]
+    assert "chaja_queue_texts" in scrapes[0]["samples"]
+
+
+def test_assertions_decide_the_exit_code(tiny_server: ServerProcess, tmp_path: Path) -> None:
+    flags = ("attack", tiny_server.address, "--queries", str(SAMPLE_QUERIES), "--rate", "50", "--duration", "1s")
+    flags += ("--out", str(tmp_path / "results.bin"))
+    met = run_command(*flags, "--assert", "p50<5s", "--assert", "errors<1%", "--assert", "rate>10")
+    assert met.returncode == ExitCode.OK, met.stdout
+    missed = run_command(*flags, "--assert", "p50<5s", "--assert", "p99<1us")
+    assert missed.returncode == ExitCode.ASSERTION
+    assert re.search(r"p99<1us +NOT MET", missed.stdout)
+    again = run_command("report", str(tmp_path / "results.bin"), "--assert", "encode.mean<1us")
+    assert again.returncode == ExitCode.ASSERTION
+
+
+@pytest.mark.slow
+def test_the_search_for_the_highest_rate_ends_between_what_is_met_and_what_is_not(
+    tiny_server: ServerProcess, tmp_path: Path
+) -> None:
+    run = run_command(
+        "slo", tiny_server.address, "--queries", str(SAMPLE_QUERIES), "--objective", "p50<500ms", "--objective",
+        "errors<1%", "--start-rate", "50", "--max-rate", "100", "--window", "1s", "--repeats", "1", "--warm-up", "0s",
+        "--out", str(tmp_path / "slo"),
+    )  # fmt: skip
+    assert run.returncode == ExitCode.OK, run.stdout + run.stderr
+    found = json.loads((tmp_path / "slo/slo.json").read_text())
+    assert (found["highest_rate"], found["failing_rate"]) == (100, None)
+    assert found["windows"] == 6
+    assert "100 requests a second meet the objectives, no higher rate was asked for" in run.stdout
+    assert "<html" in (tmp_path / "slo/slo.html").read_text()
+    plan = sample_plan(tiny_server, in_flight=1, seconds=1)
+    hopeless = [parse_objective("p50<1us")]
+    answer = search(
+        lambda rate: trial(plan, rate, hopeless, tmp_path / "trial.bin", windows=2, window_seconds=0.5), start=0.5
+    )
+    assert answer.highest is None
+    assert "p50<1us" in answer.trials[0].troubles[0]

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chaja.v1 import BatchSearchResponse, EncodeResponse, GetServerInfoResponse, Hit, SearchResponse, Timings
+from loadtest.requests.answer import NO_STAGES, STAGES, AnswerReader
+from loadtest.requests.method import find_method
+from loadtest.target import Target
+
+
+def duration(milliseconds: int) -> Duration:
+    return Duration(seconds=milliseconds // 1000, nanos=milliseconds % 1000 * 1_000_000)
+
+
+def timings(*milliseconds: int, batch_texts: int = 1) -> Timings:
+    stages: dict[str, Any] = {name: duration(each) for name, each in zip(STAGES, milliseconds, strict=True)}
+    return Timings(**stages, batch_texts=batch_texts)
+
+
+def search(*documents: str, told: Timings | None = None) -> SearchResponse:
+    return SearchResponse(hits=[Hit(document_id=each, score=0.5) for each in documents], timings=told)
+
+
+@pytest.mark.parametrize(
+    ("response", "has_stages", "has_hits"),
+    [
+        (SearchResponse, True, True),
+        (BatchSearchResponse, True, True),
+        (EncodeResponse, True, False),
+        (GetServerInfoResponse, False, False),
+    ],
+)
+def test_what_the_answers_of_chaja_tell(response: Any, has_stages: bool, has_hits: bool) -> None:
+    reader = AnswerReader(response)
+    assert (reader.has_stages, reader.has_hits) == (has_stages, has_hits)
+
+
+async def test_what_only_looks_alike_is_not_taken_for_it(protos: Path) -> None:
+    method = await find_method("FindMany", target=Target(address="x"), proto=protos / "shop.proto")
+    reader = AnswerReader(method.response_class)
+    assert not reader.has_stages  # Its timings are plain numbers.
+    assert not reader.has_hits  # Its hits have no document_id.
+    answer = method.response_class()
+    assert reader.digest([answer]) == reader.digest([method.response_class()])
+
+
+def test_stages_are_in_seconds() -> None:
+    reader = AnswerReader(SearchResponse)
+    seconds, texts = reader.stages(search(told=timings(1, 2, 1003, 4, 0, batch_texts=9)))
+    assert seconds == pytest.approx((0.001, 0.002, 1.003, 0.004, 0.0))
+    assert texts == 9
+
+
+def test_the_slowest_part_tells_the_stages_of_a_batch() -> None:
+    reader = AnswerReader(BatchSearchResponse)
+    slow, fast = timings(1, 1, 9, 1, 1, batch_texts=3), timings(2, 2, 2, 2, 2, batch_texts=4)
+    answer = BatchSearchResponse(responses=[search(told=fast), search(told=slow), search()])
+    seconds, texts = reader.stages(answer)
+    assert seconds == pytest.approx((0.001, 0.001, 0.009, 0.001, 0.001))
+    assert texts == 3
+
+
+def test_stages_that_are_not_told_are_not_0() -> None:
+    assert AnswerReader(SearchResponse).stages(search("a")) == (NO_STAGES, 0)
+    assert AnswerReader(BatchSearchResponse).stages(BatchSearchResponse()) == (NO_STAGES, 0)
+    assert all(math.isnan(seconds) for seconds in NO_STAGES)
+
+
+def test_documents_are_those_of_each_part() -> None:
+    assert AnswerReader(SearchResponse).documents(search("b", "a")) == [["b", "a"]]
+    batch = BatchSearchResponse(responses=[search("a"), search(), search("c", "b")])
+    assert AnswerReader(BatchSearchResponse).documents(batch) == [["a"], [], ["c", "b"]]
+
+
+@given(st.lists(st.text("ab", max_size=3), max_size=4), st.lists(st.text("ab", max_size=3), max_size=4))
+def test_answers_are_the_same_if_all_but_their_timings_is(one: list[str], other: list[str]) -> None:
+    reader = AnswerReader(SearchResponse)
+    first = reader.digest([search(*one, told=timings(1, 2, 3, 4, 5))])
+    second = reader.digest([search(*other, told=timings(5, 4, 3, 2, 1))])
+    assert (first == second) == (one == other)
+    assert len(first) == 8
+
+
+def test_timings_in_a_batch_do_not_matter_either() -> None:
+    reader = AnswerReader(BatchSearchResponse)
+    one, other, different = (
+        reader.digest([BatchSearchResponse(responses=[search("a", told=told), search(last)])])
+        for told, last in ((timings(1, 1, 1, 1, 1), "b"), (None, "b"), (None, "c"))
+    )
+    assert one == other != different
+
+
+def test_the_score_matters() -> None:
+    reader = AnswerReader(SearchResponse)
+    one, other = (SearchResponse(hits=[Hit(document_id="a", score=score)]) for score in (0.5, 0.500001))
+    assert reader.digest([one]) != reader.digest([other])
+
+
+def test_an_answer_that_is_none_cannot_be_parsed() -> None:
+    with pytest.raises(DecodeError):
+        AnswerReader(SearchResponse).parse(b"\xff\xff")

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import chaja.v1
+from loadtest.errors import UsageError
+from loadtest.requests.descriptors import chaja_descriptors, pool_of, proto_descriptors
+
+
+def services_of(descriptors: FileDescriptorSet) -> set[str]:
+    return {f"{file.package}.{service.name}" for file in descriptors.file for service in file.service}
+
+
+def test_every_service_of_chaja_is_there_with_all_that_it_imports() -> None:
+    descriptors = chaja_descriptors()
+    protos = {path.name for path in Path(chaja.v1.__path__[0]).glob("*.proto")}
+    names = [file.name for file in descriptors.file]
+    assert len(names) == len(set(names))
+    assert {f"chaja/v1/{name}" for name in protos} <= set(names)
+    assert {"chaja.v1.SearchService", "chaja.v1.EncodeService", "chaja.v1.InfoService"} <= services_of(descriptors)
+    for number, file in enumerate(descriptors.file):
+        assert set(file.dependency) <= set(names[:number])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.permutations(list(chaja_descriptors().file)))
+def test_a_pool_takes_files_in_any_order(files: list[object]) -> None:
+    pool = pool_of(FileDescriptorSet(file=files))  # type: ignore[arg-type]
+    assert pool.FindMessageTypeByName("chaja.v1.SearchResponse").fields_by_name["timings"].message_type is not None
+
+
+def test_a_proto_file_brings_its_imports(protos: Path) -> None:
+    descriptors = proto_descriptors(protos / "shop.proto")
+    assert {file.name for file in descriptors.file} == {
+        "shop.proto",
+        "common/item.proto",
+        "google/protobuf/duration.proto",
+    }
+    assert services_of(descriptors) == {"shop.v1.Finder", "shop.v1.Keeper"}
+
+
+def test_imports_are_found_in_the_folders_that_are_named(protos: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone.proto"
+    alone.write_text('syntax = "proto3"; import "item.proto"; message M { shop.common.Item item = 1; }', "utf-8")
+    with pytest.raises(UsageError, match=r"item\.proto: File not found"):
+        proto_descriptors(alone)
+    descriptors = proto_descriptors(alone, import_paths=[protos / "common"])
+    assert [file.name for file in descriptors.file] == ["item.proto", "alone.proto"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('syntax = "proto3"; message {', "Expected message name"),
+        ('syntax = "proto3";\nmessage M { Unknown x = 1; }', r'broken\.proto:2:13: "Unknown" is not defined'),
+        ('import "nowhere.proto";', r"nowhere\.proto: File not found"),
+    ],
+)
+def test_a_broken_proto_file_is_refused_in_one_line_of_protocs_own(tmp_path: Path, text: str, message: str) -> None:
+    broken = tmp_path / "broken.proto"
+    broken.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=message) as error:
+        proto_descriptors(broken)
+    assert str(error.value).startswith(f"{broken} is not a valid .proto file: ")
+    assert "\n" not in str(error.value)
+
+
+def test_a_proto_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    for missing in (tmp_path / "missing.proto", tmp_path):
+        with pytest.raises(UsageError, match="cannot be read"):
+            proto_descriptors(missing)

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loadtest.errors import UsageError
+from loadtest.requests.queries import read_queries, read_timestamps
+
+TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "queries"
+
+
+def test_plain_text_has_one_query_a_line(file: Path) -> None:
+    file.write_bytes("따뜻한 외투\r\n\n  warm coat \n".encode())
+    first, second = read_queries(file)
+    assert (first.id, first.text, first.fields) == ("0", "따뜻한 외투", {"query": "따뜻한 외투"})
+    assert (second.id, second.text) == ("1", "warm coat")
+
+
+@pytest.mark.parametrize("name", ["query", "text"])
+def test_json_lines_have_the_text_and_more_fields(file: Path, name: str) -> None:
+    file.write_text(json.dumps({name: "a", "limit": 3}) + "\n" + json.dumps({name: "b", "id": 7}), encoding="utf-8")
+    first, second = read_queries(file)
+    assert (first.id, first.text, first.fields["limit"]) == ("0", "a", 3)
+    assert (second.id, second.text) == ("7", "b")
+
+
+def test_beirs_queries_keep_their_ids(file: Path) -> None:
+    file.write_text('{"_id": "PLAIN-2", "text": "statins", "metadata": {"url": "x"}}\n', encoding="utf-8")
+    (query,) = read_queries(file)
+    assert (query.id, query.text, query.fields["metadata"]) == ("PLAIN-2", "statins", {"url": "x"})
+
+
+def test_a_line_without_text_has_its_fields(file: Path) -> None:
+    file.write_text('{"query_id": "a", "user": 5}', encoding="utf-8")
+    (query,) = read_queries(file)
+    assert (query.id, query.text, query.fields) == ("a", "", {"query_id": "a", "user": 5})
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "not JSON"),
+        ("plain", "not JSON"),
+        ("[1]", "expected a JSON object"),
+        ('"text"', "expected a JSON object"),
+        ('{"query": 3}', "query must be a string"),
+        ('{"text": null}', "text must be a string"),
+        ('{"a":' * 100_000, "not JSON"),
+    ],
+)
+def test_a_malformed_line_is_named(file: Path, line: str, message: str) -> None:
+    file.write_text('{"query": "a"}\n\n' + line + "\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=message) as error:
+        read_queries(file)
+    assert str(error.value).startswith(f"{file}:3: ")
+
+
+def test_a_line_that_is_not_utf_8_is_named(file: Path) -> None:
+    file.write_bytes("좋다\n좋다\n".encode() + b"caf\xe9\n")
+    with pytest.raises(UsageError, match=r"queries:3: not UTF-8$"):
+        read_queries(file)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \r\n\t\n", b"\xef\xbb\xbf"])
+def test_a_file_without_queries_is_refused(file: Path, content: bytes) -> None:
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match="has no queries"):
+        read_queries(file)
+
+
+def test_a_file_that_cannot_be_read_is_refused(file: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read: No such file"):
+        read_queries(file)
+    with pytest.raises(UsageError, match="cannot be read: Is a directory"):
+        read_queries(tmp_path)
+
+
+@pytest.mark.parametrize("line", ["coat", '{"query": "coat"}'])
+def test_a_byte_order_mark_is_no_part_of_a_query(file: Path, line: str) -> None:
+    file.write_bytes(b"\xef\xbb\xbf" + line.encode())
+    assert [query.text for query in read_queries(file)] == ["coat"]
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
+def test_other_line_separators_end_no_line(file: Path, separator: str) -> None:
+    text = f"a{separator}b"
+    file.write_text(f"{text}\n{text}\n", encoding="utf-8", newline="")
+    assert [query.text for query in read_queries(file)] == [text, text]
+
+
+def test_u_2028_in_json_ends_no_line(file: Path) -> None:
+    file.write_text(json.dumps({"query": "a\u2028b"}, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert [query.text for query in read_queries(file)] == ["a\u2028b"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(TEXTS, min_size=1, max_size=10), st.booleans())
+def test_json_keeps_every_text(tmp_path_factory: pytest.TempPathFactory, texts: list[str], ascii_only: bool) -> None:
+    file = tmp_path_factory.getbasetemp() / "any.jsonl"
+    lines = [json.dumps({"query": text}, ensure_ascii=ascii_only) for text in texts]
+    file.write_text("\n".join(lines), encoding="utf-8", newline="")
+    assert [query.text for query in read_queries(file)] == texts
+
+
+def test_timestamps_are_seconds_or_iso_8601(file: Path) -> None:
+    file.write_text("1.5\n\n2026-01-01T00:00:00Z\n2026-01-01T09:00:01+09:00\n1e3\n", encoding="utf-8")
+    assert read_timestamps(file) == [1.5, 1767225600.0, 1767225601.0, 1000.0]
+
+
+def test_timestamps_of_json_lines(file: Path) -> None:
+    file.write_text('{"timestamp": 5}\n{"timestamp": "6.5", "query": "a"}\n', encoding="utf-8")
+    assert read_timestamps(file) == [5.0, 6.5]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "yesterday",
+        "nan",
+        "-inf",
+        "{}",
+        '{"timestamp": null}',
+        '{"timestamp": [1]}',
+        '{"timestamp": 1e999}',
+        '{"timestamp": NaN}',
+        '{"timestamp": 1' + "0" * 400 + "}",
+        "{",
+    ],
+)
+def test_a_line_without_a_timestamp_is_named(file: Path, line: str) -> None:
+    file.write_text(f"1.5\n{line}\n", encoding="utf-8")
+    with pytest.raises(UsageError) as error:
+        read_timestamps(file)
+    assert str(error.value).startswith(f"{file}:2: ")

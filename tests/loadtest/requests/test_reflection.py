@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import dataclasses
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
+from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
+
+from loadtest.errors import AttackError, UsageError
+from loadtest.requests.descriptors import pool_of, proto_descriptors
+from loadtest.requests.method import find_method
+from loadtest.requests.reflection import reflected_descriptors
+from loadtest.target import Target
+
+
+@asynccontextmanager
+async def running(server: grpc.aio.Server) -> AsyncIterator[Target]:
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield Target(address=f"127.0.0.1:{port}")
+    finally:
+        await server.stop(None)
+
+
+@asynccontextmanager
+async def reflecting(services: Sequence[str], pool: DescriptorPool | None = None) -> AsyncIterator[Target]:
+    server = grpc.aio.server()
+    reflection.enable_server_reflection([*services, reflection.SERVICE_NAME], server, pool)
+    async with running(server) as target:
+        yield target
+
+
+async def test_a_method_is_learnt_from_the_server_with_its_imports(protos: Path) -> None:
+    pool = pool_of(proto_descriptors(protos / "shop.proto"))
+    async with reflecting(["shop.v1.Finder"], pool) as target:
+        method = await find_method("shop.v1.Finder/FindMany", target=target)
+        assert (method.client_streaming, method.server_streaming) == (True, True)
+        request = method.request_class(text="coat", item={"name": "x", "colour": 1})
+        assert method.request_class.FromString(request.SerializeToString()) == request
+        assert (await find_method("shop.v1.Finder.Find", target=target)).path == "/shop.v1.Finder/Find"
+        assert {file.name for file in FileDescriptorSet.FromString(method.descriptors).file} == {
+            "shop.proto",
+            "common/item.proto",
+            "google/protobuf/duration.proto",
+        }
+
+
+async def test_what_the_server_does_not_know_is_told(protos: Path) -> None:
+    pool = pool_of(proto_descriptors(protos / "shop.proto"))
+    async with reflecting(["shop.v1.Finder"], pool) as target:
+        with pytest.raises(UsageError, match=r"the server does not know shop\.v2\.Finder: "):
+            await find_method("shop.v2.Finder/Find", target=target)
+        with pytest.raises(UsageError, match=r"no method shop\.v1\.Finder/Lose; there are: shop\.v1\.Finder/Find, "):
+            await find_method("shop.v1.Finder/Lose", target=target)
+
+
+async def test_a_server_without_reflection_asks_for_a_proto_file() -> None:
+    async with running(grpc.aio.server()) as target:
+        for _ in range(20):  # The refusal may come before or after the question.
+            with pytest.raises(UsageError, match=r"has no reflection: name its \.proto file with --proto"):
+                await find_method("shop.v1.Finder/Find", target=target)
+
+
+async def test_an_address_where_nothing_listens_cannot_be_asked() -> None:
+    with socket.socket() as taken:  # Bound, but not listening.
+        taken.bind(("127.0.0.1", 0))
+        target = Target(address=f"127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.raises(AttackError, match=rf"reflection on {target.address} failed: UNAVAILABLE: "):
+            await find_method("shop.v1.Finder/Find", target=target)
+
+
+async def test_the_newer_protocol_is_preferred_and_gets_the_metadata(protos: Path) -> None:
+    files = proto_descriptors(protos / "shop.proto")
+    asked: list[tuple[str, str]] = []
+
+    async def answer(
+        requests: AsyncIterator[ServerReflectionRequest],
+        context: grpc.aio.ServicerContext[ServerReflectionRequest, ServerReflectionResponse],
+    ) -> AsyncIterator[ServerReflectionResponse]:
+        asked.extend((name, str(value)) for name, value in context.invocation_metadata() or ())
+        async for request in requests:
+            # One file at a time, so that each import has to be asked for.
+            name = request.file_by_filename or "shop.proto"
+            file = next(file for file in files.file if file.name == name)
+            response = ServerReflectionResponse()
+            response.file_descriptor_response.file_descriptor_proto.append(file.SerializeToString())
+            yield response
+
+    handler = grpc.stream_stream_rpc_method_handler(
+        answer,
+        ServerReflectionRequest.FromString,
+        ServerReflectionResponse.SerializeToString,
+    )
+    server = grpc.aio.server()
+    service = "grpc.reflection.v1.ServerReflection"
+    handlers: dict[str, Any] = {"ServerReflectionInfo": handler}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+    async with running(server) as target:
+        found = await reflected_descriptors(dataclasses.replace(target, token="t0ken"), "shop.v1.Finder")
+    assert {file.name for file in found.file} == {file.name for file in files.file}
+    assert ("authorization", "Bearer t0ken") in asked
+
+
+async def test_a_server_that_refuses_is_quoted() -> None:
+    async def refuse(_: object, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+        await context.abort(grpc.StatusCode.PERMISSION_DENIED, "not you")
+
+    server = grpc.aio.server()
+    handlers: dict[str, Any] = {"ServerReflectionInfo": grpc.stream_stream_rpc_method_handler(refuse)}
+    service = "grpc.reflection.v1.ServerReflection"
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+    async with running(server) as target:
+        for _ in range(20):
+            with pytest.raises(AttackError, match="PERMISSION_DENIED: not you"):
+                await reflected_descriptors(target, "shop.v1.Finder")
+
+
+async def test_a_server_that_breaks_off_cannot_be_asked(protos: Path) -> None:
+    file = next(file for file in proto_descriptors(protos / "shop.proto").file if file.name == "shop.proto")
+
+    async def break_off(
+        requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]
+    ) -> AsyncIterator[bytes]:
+        async for _ in requests:
+            response = ServerReflectionResponse()
+            response.file_descriptor_response.file_descriptor_proto.append(file.SerializeToString())
+            yield response.SerializeToString()
+            await context.abort(grpc.StatusCode.INTERNAL, "enough")
+
+    server = grpc.aio.server()
+    handlers: dict[str, Any] = {"ServerReflectionInfo": grpc.stream_stream_rpc_method_handler(break_off)}
+    service = "grpc.reflection.v1.ServerReflection"
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+    async with running(server) as target:
+        for _ in range(20):
+            with pytest.raises(AttackError, match="INTERNAL: enough"):
+                await reflected_descriptors(target, "shop.v1.Finder")

@@ -1,0 +1,88 @@
+"""Results files made by hand, for tests that read them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from loadtest.requests.answer import NO_STAGES
+from loadtest.results.blocks import Kind
+from loadtest.results.file import Records, ResultsWriter
+from loadtest.results.record import CODES, DTYPE, PACKER
+
+METHOD = "chaja.v1.SearchService/Search"
+PLAN: Mapping[str, Any] = {
+    "calls": [{"method": METHOD}],
+    "loop": "open",
+    "seconds": 10.0,
+    "count": None,
+    "warm_up_seconds": 0.0,
+    "deadline_seconds": 1.0,
+    "late_seconds": 0.002,
+    "quality_at": 10,
+}
+WHOLE: Mapping[str, Any] = {"partial": ""}
+
+
+def record(
+    planned: float = 0.0,
+    latency: float = 0.010,
+    *,
+    late: float = 0.0,
+    code: str = "OK",
+    call: int = 0,
+    query: int = 0,
+    same: int = -1,
+    stages: tuple[float, ...] = NO_STAGES,
+    batch_texts: int = 0,
+    quality: tuple[float, float] = (math.nan, math.nan),
+) -> bytes:
+    """Returns a packed record; all times in seconds, the latency from the planned time."""
+    planned_ns, late_ns, latency_ns = (round(seconds * 1e9) for seconds in (planned, late, latency))
+    times = (planned_ns, planned_ns + late_ns, planned_ns + latency_ns)
+    return PACKER.pack(*times, 0, query, 10, 20, call, 0, CODES.index(code), same, batch_texts, *stages, *quality)
+
+
+def records(packed: Iterable[bytes]) -> Records:
+    """Returns packed records as an array."""
+    return np.frombuffer(b"".join(packed), dtype=DTYPE)
+
+
+def vitals(**changes: Any) -> dict[str, Any]:
+    """Returns what a worker without troubles says of the second half of its first second."""
+    return {
+        "worker": 0,
+        "seconds": 1.0,
+        "elapsed_seconds": 0.5,
+        "in_flight": 1,
+        "dropped": 0,
+        "loop_lag_seconds": 0.001,
+        "loop_cpu_seconds": 0.1,
+        "process_cpu_seconds": 0.2,
+        "memory_bytes": 1000,
+    } | changes
+
+
+def write_run(
+    path: Path,
+    packed: Iterable[bytes],
+    *,
+    started: float = 1000.0,
+    told: Iterable[Mapping[str, Any]] = (),
+    end: Mapping[str, Any] | None = WHOLE,
+    **plan: Any,
+) -> Path:
+    """Writes a run, its records in blocks of 100; without an end if that is `None`."""
+    every = list(packed)
+    with ResultsWriter(path, {"plan": {**PLAN, **plan}, "environment": {}, "started": started}) as results:
+        for first in range(0, len(every), 100):
+            results.records(b"".join(every[first : first + 100]))
+        for each in told:
+            results.json(Kind.VITALS, dict(each))
+        if end is not None:
+            results.json(Kind.END, dict(end))
+    return path

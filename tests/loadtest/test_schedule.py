@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loadtest.errors import UsageError
+from loadtest.schedule import Schedule, constant, ramp, replay, step
+
+RATES = st.floats(0.5, 300)
+SECONDS = st.floats(0.5, 6)
+WARM_UPS = st.one_of(st.just(0.0), st.floats(0.1, 3))
+
+quick = settings(max_examples=60, deadline=None)
+
+
+def expected_arrivals(schedule: Schedule, until: float) -> float:
+    """Returns the integral of the rate from 0 to a time."""
+    total, since = 0.0, 0.0
+    for segment in schedule.segments:
+        passed = min(max(0.0, until - since), segment.seconds)
+        slope = (segment.rate_to - segment.rate) / segment.seconds
+        total += segment.rate * passed + slope * passed**2 / 2
+        since += segment.seconds
+    return total
+
+
+def check_rates(schedule: Schedule) -> None:
+    """Every number of arrivals is that of the rates: in each second, and in all."""
+    times = list(schedule.times())
+    assert times == sorted(times)
+    measured = [time for time in times if time >= 0]
+    assert all(-schedule.warm_up_seconds <= time <= schedule.seconds * (1 + 1e-9) for time in times)
+    warm_up_arrivals = schedule.warm_up_seconds * schedule.segments[0].rate
+    assert abs(len(times) - len(measured) - warm_up_arrivals) <= 1 + 1e-6
+    for second in range(math.ceil(schedule.seconds)):
+        until = min(second + 1.0, schedule.seconds)
+        in_it = sum(second <= time < until for time in measured)
+        assert abs(in_it - (expected_arrivals(schedule, until) - expected_arrivals(schedule, second))) <= 1 + 1e-6
+    first = len(times) - len(measured)
+    for number, time in enumerate(measured, start=first):
+        assert expected_arrivals(schedule, time) + warm_up_arrivals == pytest.approx(number, rel=1e-6, abs=1e-6)
+
+
+@quick
+@given(RATES, SECONDS, WARM_UPS)
+def test_a_constant_schedule_has_its_rate_in_every_second(rate: float, seconds: float, warm_up: float) -> None:
+    check_rates(constant(rate, seconds=seconds, warm_up_seconds=warm_up))
+
+
+@quick
+@given(RATES, RATES, SECONDS, WARM_UPS)
+def test_a_ramp_has_its_rate_in_every_second(rate: float, rate_to: float, seconds: float, warm_up: float) -> None:
+    check_rates(ramp(rate, rate_to, seconds=seconds, warm_up_seconds=warm_up))
+
+
+@quick
+@given(RATES, RATES, st.integers(2, 12), SECONDS, WARM_UPS)
+def test_steps_have_their_rate_in_every_second(
+    rate: float, rate_to: float, steps: int, seconds: float, warm_up: float
+) -> None:
+    schedule = step(rate, rate_to, steps=steps, seconds=seconds, warm_up_seconds=warm_up)
+    check_rates(schedule)
+    assert len(schedule.segments) == steps
+    assert schedule.segments[0].rate == rate
+    assert schedule.segments[-1].rate == pytest.approx(rate_to)
+
+
+def test_a_ramp_by_hand() -> None:
+    counts = [0] * 4
+    for time in ramp(10, 50, seconds=4).times():
+        counts[int(time)] += 1
+    assert counts == [15, 25, 35, 45]
+
+
+def test_steps_by_hand() -> None:
+    counts = [0] * 6
+    for time in step(10, 30, steps=3, seconds=6).times():
+        counts[int(time + 1e-9)] += 1
+    assert counts == [10, 10, 20, 20, 30, 30]
+
+
+@quick
+@given(st.integers(1, 500), st.integers(1, 5))
+def test_whole_rates_and_seconds_give_just_so_many_arrivals(rate: int, seconds: int) -> None:
+    assert len(list(constant(rate, seconds=seconds).times())) == rate * seconds
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_gaps_of_a_poisson_process_are_exponential(seed: int) -> None:
+    rate = 200.0
+    times = list(constant(rate, seconds=200, poisson=True, seed=seed).times())
+    gaps = np.diff(times)
+    assert min(times) > 0
+    assert gaps.min() >= 0
+    assert gaps.mean() == pytest.approx(1 / rate, rel=0.03)
+    assert gaps.var() == pytest.approx(1 / rate**2, rel=0.06)
+    # So many in each second as Poisson's distribution has: its variance is its mean.
+    counts = np.bincount(np.floor(times).astype(int), minlength=200)
+    assert counts.mean() == pytest.approx(rate, rel=0.03)
+    assert counts.var() == pytest.approx(rate, rel=0.5)
+    # No gap tells anything about the next one.
+    assert abs(np.corrcoef(gaps[:-1], gaps[1:])[0, 1]) < 0.03
+
+
+def test_a_poisson_process_is_the_same_for_the_same_seed_only() -> None:
+    first, again, other = (
+        list(constant(50, seconds=5, warm_up_seconds=1, poisson=True, seed=seed).times()) for seed in (7, 7, 8)
+    )
+    assert first == again
+    assert first != other
+
+
+@quick
+@given(st.floats(1, 100), st.floats(0.5, 4), st.booleans())
+def test_the_warm_up_is_below_0_and_at_the_first_rate(rate: float, warm_up: float, poisson: bool) -> None:
+    schedule = constant(rate, seconds=2, warm_up_seconds=warm_up, poisson=poisson)
+    times = list(schedule.times())
+    assert times == sorted(times)
+    assert all(time >= -warm_up for time in times)
+    assert schedule.seconds == 2
+    if not poisson:
+        assert times[0] == -warm_up
+
+
+def test_an_endless_schedule_is_endless() -> None:
+    schedule = constant(1000.0)
+    assert schedule.seconds == math.inf
+    assert list(itertools.islice(schedule.times(), 3)) == pytest.approx([0, 0.001, 0.002])
+    times = itertools.islice(constant(1000.0, warm_up_seconds=1, poisson=True).times(), 5000)
+    assert sum(time < 0 for time in times) == pytest.approx(1000, rel=0.2)
+
+
+@quick
+@given(st.lists(st.floats(0, 1000), min_size=2, max_size=50).map(sorted), st.floats(0.1, 10), st.floats(-1e9, 1e9))
+def test_a_replay_keeps_the_gaps_and_honours_the_speed(gaps: list[float], speed: float, epoch: float) -> None:
+    recorded = [epoch + time for time in gaps]
+    schedule = replay(recorded, speed=speed)
+    times = list(schedule.times())
+    assert times[0] == 0
+    assert times == pytest.approx([(time - recorded[0]) / speed for time in recorded])
+    assert schedule.seconds == times[-1]
+    assert schedule.kind == "replay"
+
+
+@pytest.mark.parametrize(
+    ("timestamps", "speed", "message"),
+    [
+        ([1.0], 1.0, "at least two"),
+        ([], 1.0, "at least two"),
+        ([1.0, 3.0, 2.0], 1.0, "timestamp 3 is before the one above it"),
+        ([1.0, 2.0], 0.0, "speed"),
+        ([1.0, 2.0], -1.0, "speed"),
+        ([1.0, 2.0], math.nan, "speed"),
+        ([1.0, 2.0], math.inf, "speed"),
+        ([1.0, math.nan, 2.0], 1.0, "finite"),
+        ([1.0, math.inf], 1.0, "finite"),
+    ],
+)
+def test_a_replay_that_cannot_be(timestamps: list[float], speed: float, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        replay(timestamps, speed=speed)
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0, math.nan, -math.inf])
+def test_rates_and_durations_are_above_0(wrong: float) -> None:
+    makers: list[Callable[[], Schedule]] = [
+        lambda: constant(wrong),
+        lambda: constant(1, seconds=wrong),
+        lambda: ramp(wrong, 1, seconds=1),
+        lambda: ramp(1, wrong, seconds=1),
+        lambda: ramp(1, 1, seconds=wrong),
+        lambda: step(1, wrong, steps=2, seconds=1),
+        lambda: step(1, 2, steps=2, seconds=wrong),
+    ]
+    for make in makers:
+        with pytest.raises(UsageError, match="must be above 0"):
+            make()
+
+
+def test_only_a_constant_schedule_can_be_endless() -> None:
+    makers: list[Callable[[], Schedule]] = [
+        lambda: constant(math.inf),
+        lambda: ramp(1, 2, seconds=math.inf),
+        lambda: step(1, 2, steps=2, seconds=math.inf),
+    ]
+    for make in makers:
+        with pytest.raises(UsageError, match="must be above 0"):
+            make()
+
+
+@pytest.mark.parametrize("wrong", [-1.0, math.nan, math.inf])
+def test_a_warm_up_has_an_end(wrong: float) -> None:
+    with pytest.raises(UsageError, match="warm-up"):
+        constant(1, seconds=1, warm_up_seconds=wrong)
+
+
+def test_one_step_is_none() -> None:
+    with pytest.raises(UsageError, match="at least 2 steps, not 1"):
+        step(1, 2, steps=1, seconds=1)

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import grpc
+import pytest
+
+from loadtest.errors import UsageError
+from loadtest.scrape import Scraper, check_url, scrape_once
+
+PAGE = """\
+# HELP requests_total How many.
+# TYPE requests_total counter
+requests_total{method="Search",code="OK"} 3.0
+requests_total{code="INTERNAL",method="Search"} 1.0
+requests_created{method="Search",code="OK"} 1.7e+09
+# TYPE seconds histogram
+seconds_bucket{le="1.0"} 1.0
+seconds_bucket{le="+Inf"} 2.0
+seconds_count 2.0
+seconds_sum 2.5
+# TYPE ready gauge
+ready 1.0
+"""
+
+
+@contextmanager
+def serving(page: str, *, status: int = 200) -> Iterator[str]:
+    """Serves a page; yields its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(page.encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/metrics"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def free_port() -> int:
+    with socket.socket() as each:
+        each.bind(("127.0.0.1", 0))
+        return int(each.getsockname()[1])
+
+
+def test_samples_are_named_by_name_and_labels_and_buckets_are_left_out() -> None:
+    with serving(PAGE) as url:
+        check_url(url)
+        assert scrape_once(url) == {
+            'requests_total{code="OK",method="Search"}': 3.0,
+            'requests_total{code="INTERNAL",method="Search"}': 1.0,
+            "seconds_count": 2.0,
+            "seconds_sum": 2.5,
+            "ready": 1.0,
+        }
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:9090/metrics", "file:///etc/passwd", "ftp://127.0.0.1/x", ""])
+def test_only_http_is_scraped(url: str) -> None:
+    with pytest.raises(UsageError, match="must begin with http"):
+        check_url(url)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:none/metrics", "http://127.0.0.1:9090/two words", "http://"])
+def test_a_url_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(UsageError, match="cannot be scraped"):
+        check_url(url)
+
+
+def test_a_page_that_is_not_there_is_refused() -> None:
+    with serving("", status=404) as url, pytest.raises(UsageError, match="404"):
+        check_url(url)
+    with pytest.raises(UsageError, match="refused"):
+        check_url(f"http://127.0.0.1:{free_port()}/metrics")
+
+
+@pytest.mark.parametrize("page", ["<!doctype html>\n<p>Hello</p>", "a b c d", 'a{b="c} 1'])
+def test_a_page_of_another_kind_is_refused(page: str) -> None:
+    with serving(page) as url, pytest.raises(UsageError, match="cannot be scraped"):
+        check_url(url)
+
+
+def test_a_grpc_port_is_refused() -> None:
+    server = grpc.server(None, maximum_concurrent_rpcs=1)  # type: ignore[arg-type]
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        with pytest.raises(UsageError, match="cannot be scraped: that is no HTTP") as error:
+            check_url(f"http://127.0.0.1:{port}/metrics")
+        assert "\n" not in str(error.value)
+    finally:
+        server.stop(None).wait()
+
+
+def wait_for(scraper: Scraper) -> list[dict[str, object]]:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        if taken := scraper.take():
+            return list(taken)
+        time.sleep(0.01)
+    raise AssertionError("nothing was scraped")
+
+
+def test_a_scraper_takes_samples_with_their_time() -> None:
+    with serving(PAGE) as url, Scraper(url, start_ns=time.monotonic_ns() - 10_000_000_000) as scraper:
+        (scrape,) = wait_for(scraper)
+        assert scrape["samples"] == scrape_once(url)
+        assert isinstance(scrape["seconds"], float)
+        assert 10 <= scrape["seconds"] < 15
+        assert scraper.take() == []
+
+
+def test_a_scraper_of_a_server_that_is_gone_says_so() -> None:
+    with Scraper(f"http://127.0.0.1:{free_port()}/metrics", start_ns=0) as scraper:
+        (scrape,) = wait_for(scraper)
+        assert "refused" in str(scrape["error"])
+        assert "samples" not in scrape
+
+
+def test_without_a_url_nothing_is_scraped() -> None:
+    before = threading.active_count()
+    with Scraper("", start_ns=0) as scraper:
+        assert threading.active_count() == before
+        assert scraper.take() == []

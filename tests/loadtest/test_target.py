@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from loadtest.errors import UsageError
+from loadtest.target import Target
+
+ADDRESS = "127.0.0.1:1"
+
+
+def test_the_metadata_are_the_headers_and_the_token() -> None:
+    target = Target(address=ADDRESS, headers=(("x-one", "1"), ("X-Two", "two words")), token="t0ken")
+    assert target.metadata() == (("x-one", "1"), ("x-two", "two words"), ("authorization", "Bearer t0ken"))
+    assert Target(address=ADDRESS).metadata() == ()
+
+
+def test_secrets_are_not_shown() -> None:
+    target = Target(address=ADDRESS, headers=(("x-key", "hidden-1"),), token="hidden-2")
+    for shown in (repr(target), str(target.described())):
+        assert "hidden" not in shown
+    assert target.described() == {
+        "address": ADDRESS,
+        "tls": False,
+        "headers": ["x-key", "authorization"],
+        "connections": 1,
+    }
+
+
+@pytest.mark.parametrize("name", ["", "x y", "x:y", "이름", "grpc-timeout", "x-bin", "x\n"])
+def test_a_header_that_grpc_would_not_send_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="header"):
+        Target(address=ADDRESS, headers=((name, "value"),))
+
+
+@pytest.mark.parametrize("value", ["값", "two\nlines", "\x00", "caf\xe9"])
+def test_a_value_that_grpc_would_not_send_is_refused_and_not_shown(value: str) -> None:
+    for headers, token in (((("x-name", value),), ""), ((), value)):
+        with pytest.raises(UsageError, match="printable ASCII") as error:
+            Target(address=ADDRESS, headers=headers, token=token)
+        assert value not in str(error.value)
+
+
+async def test_what_is_accepted_arrives() -> None:
+    seen: list[tuple[str, str | bytes]] = []
+
+    async def answer(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        seen.extend(context.invocation_metadata() or ())
+        return request
+
+    server = grpc.aio.server()
+    handlers: dict[str, Any] = {"Echo": grpc.unary_unary_rpc_method_handler(answer)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Echo", handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        target = Target(address=f"127.0.0.1:{port}", headers=(("X-Up.per_1", " ~!"),), token="a b")
+        async with target.channel() as channel:
+            call: Any = channel.unary_unary("/test.Echo/Echo")
+            assert await call(b"x", metadata=target.metadata(), timeout=5) == b"x"
+    finally:
+        await server.stop(None)
+    assert ("authorization", "Bearer a b") in seen
+    assert [value.strip() for name, value in seen if name == "x-up.per_1" and isinstance(value, str)] == ["~!"]
+
+
+@pytest.mark.parametrize("given", ["certificate_file", "key_file"])
+def test_a_certificate_and_its_key_come_together(given: str) -> None:
+    with pytest.raises(UsageError, match="a client certificate needs its key"):
+        Target(address=ADDRESS, **{given: Path("some.pem")})  # type: ignore[arg-type]
+
+
+def test_there_is_a_connection() -> None:
+    with pytest.raises(UsageError, match="at least 1, not 0"):
+        Target(address=ADDRESS, connections=0)
+
+
+async def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
+    missing = tmp_path / "ca.pem"
+    with pytest.raises(UsageError, match=r"ca\.pem cannot be read: No such file"):
+        Target(address=ADDRESS, ca_file=missing).channel()
+
+
+@pytest.mark.parametrize("changes", [{"tls": True}, {"ca_file": Path("a")}])
+def test_certificates_imply_tls(changes: dict[str, bool]) -> None:
+    assert Target(address=ADDRESS, **changes).described()["tls"]  # type: ignore[arg-type]
