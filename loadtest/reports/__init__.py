@@ -1,0 +1,1 @@
+"""What people read of a summary: pages, charts and tables."""
