@@ -36,20 +36,20 @@ def vitals_over_time(runs: Sequence[Run]) -> go.Figure:
     processes: dict[str, list[dict[str, Any]]] = {}
     for number, run in enumerate(runs, start=1):
         for told in run.vitals:
-            if told["seconds"] >= 0 and told["elapsed_seconds"] > 0:
+            if told["seconds"] >= told["elapsed_seconds"] > 0:
                 name = f"process {told['worker']}" if len(runs) == 1 else f"run {number}, process {told['worker']}"
                 processes.setdefault(name, []).append(told)
     busiest = sorted(processes, key=lambda name: -sum(told["loop_cpu_seconds"] for told in processes[name]))
     for name, colour in zip(sorted(busiest[:MOST_PROCESSES], key=list(processes).index), COLOURS, strict=False):
-        reports = _thinned(processes[name])
-        x = [each["seconds"] for each in reports]
-        of_process = {"legendgroup": name}
-        line(chart, x, [each["loop_lag_seconds"] * 1e3 for each in reports], name, colour, row=1, col=1, **of_process)
-        for key, dash in (("loop_cpu_seconds", "solid"), ("process_cpu_seconds", "dot")):
-            shares = [each[key] / each["elapsed_seconds"] for each in reports]
-            line(chart, x, shares, name, colour, dash=dash, row=2, col=1, showlegend=False, **of_process)
-        in_flight = [each["in_flight"] for each in reports]
-        line(chart, x, in_flight, name, colour, row=3, col=1, showlegend=False, **of_process)
+        of_each: list[tuple[int, str, Callable[[dict[str, Any]], float]]] = [
+            (1, "solid", lambda told: told["loop_lag_seconds"] * 1e3),
+            (2, "solid", lambda told: told["loop_cpu_seconds"] / told["elapsed_seconds"]),
+            (2, "dot", lambda told: told["process_cpu_seconds"] / told["elapsed_seconds"]),
+            (3, "solid", lambda told: told["in_flight"]),
+        ]
+        for row, dash, value in of_each:
+            points = [(told["seconds"], value(told)) for told in processes[name]]
+            _draw(chart, points, name, colour, row=row, dash=dash, legendgroup=name, showlegend=row == 1)
     for row, limit in ((1, LAG_SECONDS * 1e3), (2, BUSY_SHARE)):
         chart.add_hline(limit, row=row, col=1, line={"color": GREY, "dash": "dash", "width": 1})
     return chart
@@ -63,9 +63,7 @@ def server_over_time(scrapes: Scrapes) -> go.Figure:
         # Not the colour of the other panels, where the legend would seem to be about them too.
         colours = COLOURS[1:] if len(lines) > 1 else COLOURS
         for (name, points), colour in zip(lines.items(), colours, strict=False):
-            thinned = _thinned(points)
-            x, y = [each[0] for each in thinned], [each[1] for each in thinned]
-            line(chart, x, y, name, colour, row=row, col=1, showlegend=len(lines) > 1)
+            _draw(chart, points, name, colour, row=row, showlegend=len(lines) > 1)
     return chart
 
 
@@ -135,8 +133,14 @@ def _series(scrapes: Scrapes, name: str) -> Points:
     return [(scrape["seconds"], scrape["samples"][name]) for scrape in scrapes if name in scrape.get("samples", ())]
 
 
-def _thinned(points: Sequence[Any]) -> Sequence[Any]:
-    return points[:: max(1, math.ceil(len(points) / MOST_POINTS))]
+def _draw(chart: go.Figure, points: Points, name: str, colour: str, *, row: int, **options: Any) -> None:
+    """Adds a line to a panel; of points that would not be told apart, the highest is drawn, lest a peak is missed."""
+    step = max(1, math.ceil(len(points) / MOST_POINTS))
+    drawn = [
+        max(points[start : start + step], key=lambda point: (not math.isnan(point[1]), point[1]))
+        for start in range(0, len(points), step)
+    ]
+    line(chart, [x for x, _ in drawn], [y for _, y in drawn], name, colour, row=row, col=1, **options)
 
 
 _HANDLED = "grpc_server_handled_total{"

@@ -84,7 +84,7 @@ def environment(run: Run) -> Iterator[tuple[str, str]]:
     yield "results file", str(run.path)
     for part in ("environment", "plan"):
         for key, value in run.header[part].items():
-            yield str(key).replace("_", " "), plain(value)
+            yield str(key).replace("_", " ").replace("cpu", "CPU"), plain(value)
 
 
 def plain(value: Any) -> str:
@@ -97,7 +97,7 @@ def plain(value: Any) -> str:
         case Mapping():
             return ", ".join(f"{str(key).replace('_', ' ')} {plain(each)}" for key, each in value.items())
         case list():
-            return ", ".join(f"({plain(each)})" if isinstance(each, list) else plain(each) for each in value)
+            return ", ".join(f"({plain(each)})" if isinstance(each, list | dict) else plain(each) for each in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -29,7 +29,7 @@ TEXT = "#808080"
 """The page's style sheet replaces it by the colour of its own text."""
 
 HEIGHT = 340
-PANEL_HEIGHT = 190
+PANEL_HEIGHT = 170
 
 
 def figure(*, x: str, y: str, log_x: bool = False, log_y: bool = False) -> go.Figure:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 from loadtest.analysis.summary import Summary, summarize
-from loadtest.reports import charts
+from loadtest.reports import charts, machines
 from loadtest.reports.page import comparison_page, report_page
 from loadtest.requests.answer import STAGES
 from loadtest.results.blocks import Kind
@@ -189,6 +190,7 @@ def test_figures(full: Summary) -> None:
     assert shown["recall@10"] == "0.7500"
     assert shown["answers that differ from those at rest"] == "1 (0.33%)"
     assert shown["seed"] == "4711"
+    assert shown["rates"] == "(3, 100, 100)"
     assert shown["queries"] == "count 7, order zipf, zipf exponent 1"
 
 
@@ -290,3 +292,33 @@ def test_percentile_curve_ends_with_the_longest(tmp_path: Path) -> None:
     assert planned.x[-1] >= 1000
     assert planned.y[-1] == service.y[-1] == pytest.approx(500, rel=0.001)
     assert refused.y[-1] == pytest.approx(1, rel=0.001)
+
+
+def test_peaks_of_a_long_run_are_drawn(tmp_path: Path) -> None:
+    told = [vitals(0.5 * number, lag=0.3 if number == 1234 else 0.001) for number in range(1, 3001)]
+    lag, *_ = machines.vitals_over_time(summary_of(tmp_path / "r.bin", steady(), told=told).runs).data
+    assert len(lag.x) <= charts.MOST_POINTS
+    assert max(lag.y) == pytest.approx(300)
+
+
+def test_server_metrics_across_a_restart_and_a_failed_scrape() -> None:
+    counted = {1: 10.0, 2: 12.0, 4: 16.0, 5: 1.0, 6: 3.0}
+    scrapes: list[dict[str, Any]] = [
+        {"seconds": float(second), "samples": {"process_cpu_seconds_total": counter}}
+        for second, counter in counted.items()
+    ]
+    scrapes.insert(2, {"seconds": 3.0, "error": "timed out"})
+    [cpu] = machines.server_over_time(scrapes).data
+    assert list(cpu.x) == [2, 4, 5, 6]
+    assert list(cpu.y) == pytest.approx([2, 2, math.nan, 2], nan_ok=True)
+    assert not machines.tells_of_server([{"seconds": 1.0, "samples": {"go_goroutines": 5.0}}])
+
+
+def test_gaps_in_a_chart_are_valid_json(tmp_path: Path) -> None:
+    restarted = [scrape(1), scrape(2), scrape(1) | {"seconds": 3.0}, scrape(3) | {"seconds": 4.0}]
+    records = [*steady(), record(9_000, 12.0)]
+    page = report_page(summary_of(tmp_path / "r.bin", records, told=[vitals(1.0)], scraped=restarted), title="A run")
+    data = re.findall(r'<script type="application/json">(.*?)</script>', page)
+    assert len(data) == page.count('class="chart"')
+    for each in data:
+        json.loads(each, parse_constant=pytest.fail)
