@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> ExitCode:
         case "requests":
             parts = requests_csv(options.results)
         case "html":
-            parts = [report_page(summary, title=", ".join(path.stem for path in options.results))]
+            parts = [report_page(summary, verdicts, title=", ".join(path.stem for path in options.results))]
         case _:
             parts = [text_report(summary, verdicts)]
     write(parts, options.out)

@@ -33,15 +33,24 @@ def verdict(summary: Summary) -> str:
             f"GENERATOR SATURATED: {'; '.join(generator.reasons)}. These figures say more about the generator than "
             "about the server: use more processes, another machine, or a lower rate."
         )
+    if not summary.total.sent:
+        return "NOTHING WAS SENT in the measured part."
     if summary.dropped:
         return (
             f"NOT ALL WAS SENT: {summary.dropped:,} of {summary.planned:,} requests were dropped, as too many were "
             "unanswered: the server is slower than the rate."
         )
-    if not summary.total.sent:
-        return "NOTHING WAS SENT in the measured part."
+    if not generator.processes:
+        return "NOT KNOWN whether the generator was saturated: it reported nothing of itself."
     late = f"{summary.late:,} of {summary.total.sent:,} sends late"
     return f"The generator kept to its plan: {late}, its busiest process at {generator.busiest_share:.0%} of a core."
+
+
+def verdict_kind(summary: Summary) -> str:
+    """Returns `bad` for a verdict that makes the figures worthless, `unsure`, or `good`."""
+    if summary.generator.saturated or not summary.total.sent:
+        return "bad"
+    return "unsure" if summary.dropped or not summary.generator.processes else "good"
 
 
 def notes(summary: Summary) -> list[str]:
@@ -49,10 +58,30 @@ def notes(summary: Summary) -> list[str]:
     lines = [f"PARTIAL: {reason}" for reason in summary.partial]
     if summary.total.sent and not summary.total.ok.count:
         lines.append("NOT ONE CALL SUCCEEDED.")
+    if any(run.header["plan"]["loop"] == "closed" for run in summary.runs):
+        lines.append("Closed loop: each call waits for an answer, so what a slow answer held up is in no latency.")
     return lines
 
 
-def tables(summary: Summary, verdicts: list[Verdict] = []) -> list[Table]:  # noqa: B006  never changed
+def headline(summary: Summary) -> dict[str, str]:
+    """Returns the figures to look at first, by their labels."""
+    total, latency = summary.total, summary.total.ok.latency
+    return {
+        "offered": per_second(summary.offered_rate),
+        "achieved": per_second(summary.achieved_rate),
+        f"goodput (within {summary.within_seconds * 1e3:,g} ms)": per_second(summary.goodput_rate),
+        **{
+            f"p{percent:g} from the planned time": f"{milliseconds(latency.percentile(percent))} ms"
+            for percent in (50, 99, 99.9)
+        },
+        "errors": _of(failed(total), summary.planned),
+        "refused": _of(total.refused.count, summary.planned),
+        "dropped (planned, not sent)": _of(summary.dropped, summary.planned),
+        "sent late": _of(summary.late, total.sent),
+    }
+
+
+def tables(summary: Summary, verdicts: Sequence[Verdict] = ()) -> list[Table]:
     """Returns all tables of a report."""
     found = [requests_table(summary), outcomes_table(summary), latency_table(summary)]
     if summary.total.server.count:
@@ -128,8 +157,13 @@ def calls_table(summary: Summary) -> Table:
     """Returns the calls of a mix."""
 
     def row(call: CallSummary) -> tuple[str, ...]:
-        failed = sum(outcome.count for outcome in call.errors)
-        return (call.name, f"{call.sent:,}", *latency_cells(call.ok.latency), f"{call.refused.count:,}", f"{failed:,}")
+        return (
+            call.name,
+            f"{call.sent:,}",
+            *latency_cells(call.ok.latency),
+            f"{call.refused.count:,}",
+            f"{failed(call):,}",
+        )
 
     columns = ("", "sent", "OK", *LATENCY_COLUMNS[1:], "refused", "errors")
     return Table("Calls, latency in milliseconds", columns, [row(call) for call in summary.calls])
@@ -165,11 +199,14 @@ def generator_table(summary: Summary) -> Table:
 
 def environment_table(summary: Summary) -> Table:
     """Returns where and with what the first run was made, and how many there are."""
-    header = summary.runs[0].header
-    rows = [(name, _plain(value)) for name, value in header["environment"].items()]
-    rows += [(name, _plain(value)) for name, value in header["plan"].items()]
+    run = summary.runs[0]
+    rows = [("results file", str(run.path))]
     if len(summary.runs) > 1:
         rows.insert(0, ("runs", f"{len(summary.runs)}; what follows is of the first"))
+    for part in ("environment", "plan"):
+        rows += [
+            (name.replace("_", " ").replace("cpu", "CPU"), _plain(value)) for name, value in run.header[part].items()
+        ]
     return Table("Environment and plan", ("", ""), rows)
 
 
@@ -187,6 +224,16 @@ def milliseconds(seconds: float) -> str:
     return f"{value:,.{0 if value >= 99.95 else 1 if value >= 9.995 else 2 if value >= 0.9995 else 3}f}"
 
 
+def per_second(rate: float) -> str:
+    """Returns a rate with its unit."""
+    return f"{rate:,.1f}/s" if rate < 1000 else f"{rate:,.0f}/s"
+
+
+def failed(call: CallSummary) -> int:
+    """Returns the number of requests that failed, refused ones aside."""
+    return sum(outcome.count for outcome in call.errors)
+
+
 def _called(code: str) -> str:
     return f"refused ({code})" if code == "RESOURCE_EXHAUSTED" else code
 
@@ -195,9 +242,19 @@ def _percent(part: int, whole: int) -> str:
     return f"{part / whole:.2%}" if whole else "-"
 
 
+def _of(count: int, total: int) -> str:
+    return f"{count:,} ({count / total:.2%})" if count and total else f"{count:,}"
+
+
 def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_plain(each)}" for name, each in value.items())
-    if isinstance(value, list):
-        return "; ".join(_plain(each) for each in value)
-    return "-" if value is None or value == "" else str(value)
+    """Returns a value of a run's header as people write it."""
+    match value:
+        case None | "" | [] | {}:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case dict():
+            return ", ".join(f"{str(key).replace('_', ' ')} {_plain(each)}" for key, each in value.items())
+        case list():
+            return ", ".join(f"({_plain(each)})" if isinstance(each, list | dict) else _plain(each) for each in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

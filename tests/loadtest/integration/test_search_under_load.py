@@ -63,7 +63,7 @@ def test_quality_under_load_is_that_of_the_answers(tiny_server: ServerProcess, t
 def test_the_servers_stages_stand_beside_the_clients_time(tiny_server: ServerProcess, tmp_path: Path) -> None:
     records = run_attack(tmp_path / "results.bin", sample_plan(tiny_server, in_flight=2, count=300))
     stages = sum(records[f"{stage}_seconds"] for stage in ("tokenize", "queue", "encode", "search", "fetch"))
-    assert ((0 < stages) & (stages <= (records["done_ns"] - records["sent_ns"]) / 1e9)).all()
+    assert ((stages > 0) & (stages <= (records["done_ns"] - records["sent_ns"]) / 1e9)).all()
     total = summarize([tmp_path / "results.bin"]).total
     assert total.beyond_server.mean + total.server.mean == pytest.approx(total.ok.service.mean, rel=0.01)
 

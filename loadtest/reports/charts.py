@@ -1,0 +1,250 @@
+"""Charts of what was measured; each function draws one.
+
+Charts of one run take what they need of its `Summary`; charts over several runs take them by name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from loadtest.analysis import bins
+from loadtest.analysis.latency import Latencies
+from loadtest.analysis.calls import CallSummary
+from loadtest.analysis.summary import Summary
+from loadtest.analysis.timeline import Timeline
+from loadtest.reports.style import (
+    BLUE,
+    COLOURS,
+    GREEN,
+    GREY,
+    OLIVE,
+    ORANGE,
+    PINK,
+    RED,
+    TEAL,
+    VIOLET,
+    bars,
+    figure,
+    fit_log_y,
+    line,
+    log_ticks,
+)
+from loadtest.requests.answer import STAGES
+from loadtest.results.record import CODES, OK, REFUSED
+
+MOST_POINTS = 600
+"""A line of more points is not told from one of fewer, and makes the page large."""
+
+HISTOGRAM_STEPS = 100
+CUT_OFF = 2
+"""How far above the 95th percentile of the seconds the chart of stages ends."""
+
+SECONDS = "time from the start (s)"
+LATENCY = "latency (ms)"
+BEYOND_SERVER = "network + client"
+
+
+def latency_over_time(timeline: Timeline) -> go.Figure:
+    """Draws percentiles of each second's successes in ms, by the second that they were planned for."""
+    chart = figure(x=SECONDS, y=LATENCY, log_y=True)
+    groups = _Groups.of(timeline)
+    planned = bins.percentiles(groups.sums(timeline.latency), [50, 99, 99.9]) * 1e3
+    service = bins.percentiles(groups.sums(timeline.service), [50, 99]) * 1e3
+    for column, (percent, colour) in enumerate(((50, BLUE), (99, ORANGE), (99.9, RED))):
+        line(chart, groups.starts, planned[:, column], f"p{percent:g} from planned time", colour)
+    for column, (percent, colour) in enumerate(((50, BLUE), (99, ORANGE))):
+        line(chart, groups.starts, service[:, column], f"p{percent:g} service time", colour, dash="dot")
+    fit_log_y(chart)
+    return chart
+
+
+def percentile_curves(call: CallSummary) -> go.Figure:
+    """Draws latency in ms by percentile, ever closer to 100 %: successes both ways, and refused calls."""
+    lines = {
+        "from planned time": (call.ok.latency, BLUE, "solid"),
+        "service time": (call.ok.service, BLUE, "dot"),
+        "refused, from planned time": (call.refused.latency, ORANGE, "solid"),
+    }
+    return _percentile_curves(lines)
+
+
+def latency_histogram(timeline: Timeline) -> go.Figure:
+    """Draws how many successes took how long, in ms, in steps of equal ratio."""
+    chart = figure(x=LATENCY, y="requests", log_x=True)
+    planned, service = timeline.latency.sum(axis=0), timeline.service.sum(axis=0)
+    used = np.flatnonzero(planned + service)
+    step = max(1, math.ceil((used[-1] - used[0] + 1) / HISTOGRAM_STEPS))
+    # An empty step on either side, so that the outline begins and ends at 0.
+    first = np.arange(max(0, used[0] - step), used[-1] + 2 * step, step)
+    edges_ms = bins.SHORTEST_NS * np.exp(first * bins.WIDTH) / 1e6
+    chart.update_xaxes(log_ticks(edges_ms[0], edges_ms[-1], most_decades=3))
+    for counts, name, colour, dash in (
+        (planned, "from planned time", BLUE, "solid"),
+        (service, "service time", TEAL, "dot"),
+    ):
+        padded = np.concatenate([counts, np.zeros(2 * step + len(first), dtype=counts.dtype)])
+        heights = np.add.reduceat(padded, first)
+        heights[-1] = 0
+        outline: dict[str, Any] = {"fill": "tozeroy"} if dash == "solid" else {}
+        line(chart, edges_ms, heights, name, colour, dash=dash, mode="lines", line={"shape": "hv"}, **outline)
+    return chart
+
+
+def throughput_over_time(timeline: Timeline) -> go.Figure:
+    """Draws requests a second: those planned for each second and sent, and those answered OK in it."""
+    chart = figure(x=SECONDS, y="requests a second")
+    groups = _Groups.of_whole_seconds(timeline)
+    line(chart, groups.starts, groups.rates(timeline.planned), "planned", GREY, dash="dash")
+    line(chart, groups.starts, groups.rates(timeline.answered), "answered OK", GREEN)
+    return chart
+
+
+def outcomes_over_time(timeline: Timeline) -> go.Figure:
+    """Draws requests a second by the gRPC code that they ended with, stacked, by the second they were planned for."""
+    chart = figure(x=SECONDS, y="requests a second")
+    groups = _Groups.of(timeline)
+    rates = groups.rates(timeline.codes)
+    others = (RED, VIOLET, PINK, OLIVE, TEAL, BLUE)
+    seen = [code for code in range(len(CODES)) if timeline.codes[:, code].any()]
+    failed = [code for code in seen if code not in (OK, REFUSED)]
+    colours = {OK: GREEN, REFUSED: ORANGE} | {code: others[rank % len(others)] for rank, code in enumerate(failed)}
+    for code in seen:
+        bars(chart, groups.starts, rates[:, code], CODES[code], colours[code], width=groups.step)
+    return chart
+
+
+def stages_over_time(timeline: Timeline) -> go.Figure:
+    """Draws the mean time of a success in ms, stacked: the server's stages, and what is left of its service time.
+
+    What is left is drawn where every success told its stages: otherwise the two are not of the same requests.
+    The y axis ends above the common seconds, lest one stall flattens all the others.
+    """
+    chart = figure(x=SECONDS, y="mean time of a request (ms)")
+    groups = _Groups.of(timeline)
+    told = groups.sums(timeline.staged)
+    of_one = 1e3 / np.where(told > 0, told, np.nan)
+    stages = groups.sums(timeline.stage_sums) * of_one[:, None]
+    for column, stage in enumerate(STAGES):
+        bars(chart, groups.starts, stages[:, column], stage, COLOURS[column], width=groups.step)
+    middles = bins.SHORTEST_NS * np.exp((np.arange(bins.COUNT) + 0.5) * bins.WIDTH) / 1e9
+    service = groups.sums(timeline.service) @ middles * of_one
+    rest = np.where(told == groups.sums(timeline.codes[:, OK]), np.maximum(0.0, service - stages.sum(axis=1)), np.nan)
+    if not np.isnan(rest).all():
+        bars(chart, groups.starts, rest, BEYOND_SERVER, GREY, width=groups.step)
+    totals = stages.sum(axis=1) + np.nan_to_num(rest)
+    top = CUT_OFF * float(np.nanpercentile(totals, 95))
+    if np.nanmax(totals) > top:
+        chart.update_yaxes(range=[0, top])
+    return chart
+
+
+def compared_latency(summaries: Mapping[str, Summary]) -> go.Figure:
+    """Draws the 99th percentile of each second's latencies from the planned time in ms, a line for each run."""
+    chart = figure(x=SECONDS, y=f"p99 {LATENCY}", log_y=True)
+    for (name, summary), colour in zip(summaries.items(), _colours(len(summaries)), strict=True):
+        groups = _Groups.of(summary.timeline)
+        p99 = bins.percentiles(groups.sums(summary.timeline.latency), [99])[:, 0] * 1e3
+        line(chart, groups.starts, p99, name, colour)
+    fit_log_y(chart)
+    return chart
+
+
+def compared_percentiles(summaries: Mapping[str, Summary]) -> go.Figure:
+    """Draws latency from the planned time in ms by percentile, a line for each run."""
+    colours = _colours(len(summaries))
+    return _percentile_curves(
+        {
+            name: (summary.total.ok.latency, colour, "solid")
+            for (name, summary), colour in zip(summaries.items(), colours, strict=True)
+        }
+    )
+
+
+def compared_throughput(summaries: Mapping[str, Summary]) -> go.Figure:
+    """Draws the successful answers of each second, a line for each run."""
+    chart = figure(x=SECONDS, y="answers OK a second")
+    for (name, summary), colour in zip(summaries.items(), _colours(len(summaries)), strict=True):
+        groups = _Groups.of_whole_seconds(summary.timeline)
+        line(chart, groups.starts, groups.rates(summary.timeline.answered), name, colour)
+    return chart
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """Neighbouring seconds taken together, so that there are at most `MOST_POINTS` of them.
+
+    Attributes:
+        starts: Where each group begins, in seconds.
+        step: Seconds in each.
+        seconds: Seconds in all of them; the last group may be shorter.
+    """
+
+    starts: NDArray[np.int64]
+    step: int
+    seconds: int
+
+    @classmethod
+    def of(cls, timeline: Timeline) -> _Groups:
+        """Returns the groups of a timeline."""
+        return cls._of(len(timeline))
+
+    @classmethod
+    def of_whole_seconds(cls, timeline: Timeline) -> _Groups:
+        """Leaves out the last second: it ends with the last answer, and rates would seem to fall in it."""
+        return cls._of(max(1, len(timeline) - 1))
+
+    @classmethod
+    def _of(cls, seconds: int) -> _Groups:
+        step = max(1, math.ceil(seconds / MOST_POINTS))
+        return cls(starts=np.arange(0, seconds, step), step=step, seconds=seconds)
+
+    def sums(self, counts: NDArray[Any]) -> NDArray[Any]:
+        """Returns the sum of each group; seconds are the first axis."""
+        whole = counts[: self.seconds]
+        return whole if self.step == 1 else np.add.reduceat(whole, self.starts, axis=0)
+
+    def rates(self, counts: NDArray[Any]) -> NDArray[np.float64]:
+        """Returns counts a second."""
+        lengths = np.diff(self.starts, append=self.seconds)
+        return self.sums(counts) / lengths.reshape(-1, *[1] * (counts.ndim - 1))
+
+
+def _percentile_curves(lines: Mapping[str, tuple[Latencies, str, str]]) -> go.Figure:
+    """Draws distributions by name, each with its colour and its line's pattern."""
+    chart = figure(x="percentile", y=LATENCY, log_x=True, log_y=True)
+    farthest = 10.0
+    for name, (latencies, colour, dash) in lines.items():
+        if not latencies.count:
+            continue
+        points = [(percent, seconds) for percent, seconds, _ in latencies.spectrum() if percent < 100]
+        # The longest of n durations stands for the last n-th of them.
+        end = max([float(latencies.count), *(1 / (1 - percent / 100) for percent, _ in points)])
+        x = [1 / (1 - percent / 100) for percent, _ in points] + [end]
+        y = [seconds * 1e3 for _, seconds in points] + [latencies.percentile(100) * 1e3]
+        said = [f"{percent:.6g} %" for percent, _ in points] + ["longest"]
+        line(
+            chart, x, y, name, colour, dash=dash, mode="lines",
+            customdata=said, hovertemplate="%{customdata}: %{y:,.4~r} ms",
+        )  # fmt: skip
+        farthest = max(farthest, end)
+    decades = range(math.ceil(math.log10(farthest)) + 1)
+    chart.update_xaxes(
+        tickvals=[10**decade for decade in decades],
+        ticktext=["0 %", "90 %", *(f"99{'.' if nines else ''}{'9' * nines} %" for nines in range(len(decades) - 2))],
+        range=[0, math.log10(farthest) + 0.02],
+        showspikes=False,
+    )
+    chart.update_layout(hovermode="closest")
+    fit_log_y(chart)
+    return chart
+
+
+def _colours(count: int) -> list[str]:
+    return [COLOURS[number % len(COLOURS)] for number in range(count)]

@@ -1,0 +1,163 @@
+"""Charts of the two machines meanwhile: the generator by its own vitals, the server by its scraped metrics."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from loadtest.analysis.saturation import BUSY_SHARE, LAG_SECONDS
+from loadtest.reports.charts import MOST_POINTS, SECONDS
+from loadtest.reports.style import COLOURS, GREY, line, panels
+from loadtest.results.file import Run
+
+MOST_PROCESSES = 6
+"""More lines are not told apart; the busiest processes are those that matter."""
+
+Points = list[tuple[float, float]]
+Scrapes = Sequence[Mapping[str, Any]]
+
+
+def vitals_over_time(runs: Sequence[Run]) -> go.Figure:
+    """Draws how each generator process did: lag of its event loop in ms, CPU as a share of a core, calls in flight.
+
+    The CPU of the event loop is a solid line, that of the whole process, gRPC's threads included, a dotted one.
+    """
+    chart = panels(
+        ("Event loop held up", "CPU: event loop; dotted: whole process", "Calls in flight"),
+        ("ms", "share of a core", "calls"),
+        x=SECONDS,
+    )
+    processes: dict[str, list[dict[str, Any]]] = {}
+    for number, run in enumerate(runs, start=1):
+        for told in run.vitals:
+            if told["seconds"] >= told["elapsed_seconds"] > 0:
+                name = f"process {told['worker']}" if len(runs) == 1 else f"run {number}, process {told['worker']}"
+                processes.setdefault(name, []).append(told)
+    busiest = sorted(processes, key=lambda name: -sum(told["loop_cpu_seconds"] for told in processes[name]))
+    for name, colour in zip(sorted(busiest[:MOST_PROCESSES], key=list(processes).index), COLOURS, strict=False):
+        of_each: list[tuple[int, str, Callable[[dict[str, Any]], float]]] = [
+            (1, "solid", lambda told: told["loop_lag_seconds"] * 1e3),
+            (2, "solid", lambda told: told["loop_cpu_seconds"] / told["elapsed_seconds"]),
+            (2, "dot", lambda told: told["process_cpu_seconds"] / told["elapsed_seconds"]),
+            (3, "solid", lambda told: told["in_flight"]),
+        ]
+        for row, dash, value in of_each:
+            points = [(told["seconds"], value(told)) for told in processes[name]]
+            _draw(chart, points, name, colour, row=row, dash=dash, legendgroup=name, showlegend=row == 1)
+    for row, limit in ((1, LAG_SECONDS * 1e3), (2, BUSY_SHARE)):
+        chart.add_hline(limit, row=row, col=1, line={"color": GREY, "dash": "dash", "width": 1})
+    return chart
+
+
+def server_over_time(scrapes: Scrapes) -> go.Figure:
+    """Draws what the server said of itself: gauges as they are, counters by their rate a second."""
+    drawn = _panels_of(scrapes)
+    chart = panels([panel.title for panel, _ in drawn], [panel.unit for panel, _ in drawn], x=SECONDS)
+    for row, (_, lines) in enumerate(drawn, start=1):
+        # Not the colour of the other panels, where the legend would seem to be about them too.
+        colours = COLOURS[1:] if len(lines) > 1 else COLOURS
+        for (name, points), colour in zip(lines.items(), colours, strict=False):
+            _draw(chart, points, name, colour, row=row, showlegend=len(lines) > 1)
+    return chart
+
+
+def tells_of_server(scrapes: Scrapes) -> bool:
+    """Whether the scraped metrics have anything that `server_over_time` draws."""
+    return bool(_panels_of(scrapes))
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """One panel about the server: lines by name."""
+
+    title: str
+    unit: str
+    lines: Callable[[Scrapes], dict[str, Points]]
+
+
+def _panels_of(scrapes: Scrapes) -> list[tuple[_Panel, dict[str, Points]]]:
+    """Returns the panels that have anything to show, with their lines."""
+    drawn = []
+    for panel in _PANELS:
+        lines = {name: points for name, points in panel.lines(scrapes).items() if points}
+        if lines:
+            drawn.append((panel, lines))
+    return drawn
+
+
+def _gauge(scrapes: Scrapes, name: str, *, scale: float = 1.0) -> Points:
+    return [(seconds, value * scale) for seconds, value in _series(scrapes, name) if seconds >= 0]
+
+
+def _rate(scrapes: Scrapes, name: str) -> Points:
+    """Returns the increase a second between scrapes; nothing across a restart, at which counters begin anew."""
+    points = _series(scrapes, name)
+    return [
+        (seconds, (value - before) / (seconds - since) if value >= before else math.nan)
+        for (since, before), (seconds, value) in itertools.pairwise(points)
+        if seconds > max(since, 0)
+    ]
+
+
+def _mean(scrapes: Scrapes, histogram: str) -> Points:
+    """Returns the mean of what a histogram observed between scrapes."""
+    sums, counts = _rate(scrapes, f"{histogram}_sum"), _rate(scrapes, f"{histogram}_count")
+    return [
+        (seconds, total / count if count else math.nan)
+        for (seconds, total), (_, count) in zip(sums, counts, strict=True)
+    ]
+
+
+def _handled(scrapes: Scrapes) -> dict[str, Points]:
+    """Returns the calls ended a second by gRPC code, of the codes that came up."""
+    names = {name for scrape in scrapes for name in scrape.get("samples", ()) if name.startswith(_HANDLED)}
+    codes = sorted({found[1] for name in names if (found := _CODE.search(name))})
+    rates: dict[str, Points] = {}
+    for code in codes:
+        of_code = [_rate(scrapes, name) for name in sorted(names) if f'grpc_code="{code}"' in name]
+        summed: dict[float, float] = {}
+        for seconds, rate in (point for points in of_code for point in points):
+            summed[seconds] = summed.get(seconds, 0.0) + rate
+        if any(rate > 0 for rate in summed.values()):
+            rates[f"calls that ended {code}"] = sorted(summed.items())
+    return rates
+
+
+def _series(scrapes: Scrapes, name: str) -> Points:
+    return [(scrape["seconds"], scrape["samples"][name]) for scrape in scrapes if name in scrape.get("samples", ())]
+
+
+def _draw(chart: go.Figure, points: Points, name: str, colour: str, *, row: int, **options: Any) -> None:
+    """Adds a line to a panel; of points that would not be told apart, the highest is drawn, lest a peak is missed."""
+    step = max(1, math.ceil(len(points) / MOST_POINTS))
+    drawn = [
+        max(points[start : start + step], key=lambda point: (not math.isnan(point[1]), point[1]))
+        for start in range(0, len(points), step)
+    ]
+    line(chart, [x for x, _ in drawn], [y for _, y in drawn], name, colour, row=row, col=1, **options)
+
+
+_HANDLED = "grpc_server_handled_total{"
+_CODE = re.compile(r'grpc_code="([^"]*)"')
+
+_PANELS = (
+    _Panel(
+        "Texts that wait for an encoder", "texts", lambda scrapes: {"waiting": _gauge(scrapes, "chaja_queue_texts")}
+    ),
+    _Panel(
+        "Texts in a batch, mean", "texts", lambda scrapes: {"texts in a batch": _mean(scrapes, "chaja_batch_texts")}
+    ),
+    _Panel("Calls ended, by gRPC code", "calls a second", _handled),
+    _Panel("CPU of the server", "cores", lambda scrapes: {"CPU": _rate(scrapes, "process_cpu_seconds_total")}),
+    _Panel(
+        "Resident memory of the server",
+        "MB",
+        lambda scrapes: {"memory": _gauge(scrapes, "process_resident_memory_bytes", scale=1e-6)},
+    ),
+)
