@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 from loadtest.errors import UsageError
 
-
 EXCEPT_ROUNDING = 1 - 1e-12
 """Sums of rates are off by less; without it, the arrival of a schedule's very end would sometimes be one of it."""
 
