@@ -19,6 +19,9 @@ from dataclasses import dataclass
 
 from loadtest.errors import UsageError
 
+EXCEPT_ROUNDING = 1 - 1e-12
+"""Sums of rates are off by less; without it, the arrival of a schedule's very end would sometimes be one of it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
@@ -89,10 +92,11 @@ class Schedule:
         first = self.segments[0].rate
         warm_up = Segment(seconds=self.warm_up_seconds, rate=first, rate_to=first)
         for segment in (warm_up, *self.segments) if self.warm_up_seconds else self.segments:
-            while number < passed + segment.arrivals:
-                yield since + segment.time_of(number - passed)
+            until = passed + segment.arrivals
+            while number < until * EXCEPT_ROUNDING:
+                yield since + segment.time_of(max(0.0, number - passed))
                 number = next(numbers)
-            passed += segment.arrivals
+            passed = until
             since += segment.seconds
 
     def _unit_arrivals(self) -> Iterator[float]:

@@ -3,10 +3,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from loadtest.errors import UsageError
@@ -89,6 +90,16 @@ def test_steps_by_hand() -> None:
 @given(st.integers(1, 500), st.integers(1, 5))
 def test_whole_rates_and_seconds_give_just_so_many_arrivals(rate: int, seconds: int) -> None:
     assert len(list(constant(rate, seconds=seconds).times())) == rate * seconds
+
+
+@quick
+@example(218, 130, 26, 17)  # The sum of its steps is 2958.0000000000005 in floats.
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(2, 30), st.integers(1, 5))
+def test_steps_give_as_many_arrivals_as_their_rates_add_up(rate: int, rate_to: int, steps: int, seconds: int) -> None:
+    arrivals = Fraction(seconds * (rate + rate_to), 2)
+    times = list(step(rate, rate_to, steps=steps, seconds=seconds).times())
+    assert len(times) == math.ceil(arrivals)
+    assert times == sorted(times)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
