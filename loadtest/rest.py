@@ -5,12 +5,10 @@ Answers under load are compared with them; throughput that was bought by wrong r
 
 from __future__ import annotations
 
-import grpc
-
 from loadtest.errors import AttackError, UsageError
 from loadtest.generator.sender import Caller
-from loadtest.generator.worker import connect
 from loadtest.plan import Plan
+from loadtest.wire.channel import Channel
 
 Key = tuple[int, tuple[int, ...]]
 
@@ -28,21 +26,18 @@ async def answers_at_rest(plan: Plan) -> dict[Key, bytes]:
     if count * len(plan.calls) > MOST_ANSWERS:
         raise UsageError(f"answers at rest are compared for at most {MOST_ANSWERS:,} queries, not {count:,}")
     digests: dict[Key, bytes] = {}
-    async with plan.target.channel() as channel:
-        await connect([channel], plan.target.address)
+    async with Channel(plan.target) as channel:
+        await channel.connected()
         for index, call in enumerate(plan.calls):
-            caller = Caller(call, [channel])
+            caller = Caller(call, plan, channel)
             for key in _keys(plan, call.queries_per_call):
                 messages = caller.payload.render([plan.queries[each] for each in key], 0, key=key)
-                answers: list[bytes] = []
-                try:
-                    await caller.collect(caller.start(0, messages, plan), answers)
-                except grpc.aio.AioRpcError as error:
-                    raise AttackError(
-                        f"{call.method.name} fails at rest: {error.code().name}: {error.details()}"
-                    ) from None
+                path, timeout = call.method.path, plan.deadline_seconds
+                answer = await channel.call(path, messages, timeout_seconds=timeout)
+                if answer.code != "OK":
+                    raise AttackError(f"{call.method.name} fails at rest: {answer.code}: {answer.message}")
                 reader = caller.reader
-                digests[index, key] = reader.digest([reader.parse(answer) for answer in answers])
+                digests[index, key] = reader.digest([reader.parse(message) for message in answer.messages])
     return digests
 
 

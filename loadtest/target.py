@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import grpc
 
 from loadtest.errors import UsageError
 
 HEADER_NAME = re.compile(r"[0-9a-z_.-]+")
 HEADER_VALUE = re.compile(r"[ -~]*")
-MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 SECRET = "***"  # noqa: S105  what reports show instead
 
 
@@ -21,7 +19,7 @@ class Target:
     """A server, and how to talk to it.
 
     Attributes:
-        address: A gRPC target, such as `127.0.0.1:50051` or `dns:///search.example:50051`.
+        address: `HOST:PORT`, `dns:///HOST:PORT` or `unix:PATH`.
         tls: Whether to use TLS; the certificates below imply it.
         ca_file: Certificates to trust instead of the system's.
         certificate_file: The client's own certificate, for mutual TLS; needs `key_file`.
@@ -47,6 +45,7 @@ class Target:
             raise UsageError("a client certificate needs its key, and a key its certificate")
         if self.connections < 1:
             raise UsageError(f"the number of connections must be at least 1, not {self.connections}")
+        self.endpoint()
         for name, value in self.metadata():
             if not HEADER_NAME.fullmatch(name) or name.startswith("grpc-") or name.endswith("-bin"):
                 raise UsageError(f"{name!r} cannot be sent as the name of a header: letters, digits, - _ . only")
@@ -58,48 +57,51 @@ class Target:
         bearer = (("authorization", f"Bearer {self.token}"),) if self.token else ()
         return (*((name.lower(), value) for name, value in self.headers), *bearer)
 
-    def channel(self) -> grpc.aio.Channel:
-        """Opens one connection, which no other channel of the process shares.
+    @property
+    def uses_tls(self) -> bool:
+        """Whether connections are encrypted."""
+        return self.tls or self.ca_file is not None or self.certificate_file is not None
 
-        Retries are off: a load tester has to see what a call really met.
+    def endpoint(self) -> tuple[str, str, int]:
+        """Returns the path of a Unix socket, or else host and port.
 
         Raises:
-            UsageError: A certificate cannot be read.
+            UsageError: The address is none.
         """
-        options: list[tuple[str, int | str]] = [
-            ("grpc.use_local_subchannel_pool", 1),
-            ("grpc.enable_retries", 0),
-            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-            # A server that comes back is found again within a second, not after gRPC's two minutes.
-            ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.max_reconnect_backoff_ms", 1000),
-        ]
-        if self.authority:
-            options.append(("grpc.ssl_target_name_override", self.authority))
-        if not (self.tls or self.ca_file or self.certificate_file):
-            return grpc.aio.insecure_channel(self.address, options=options)
-        credentials = grpc.ssl_channel_credentials(
-            root_certificates=_read(self.ca_file),
-            private_key=_read(self.key_file),
-            certificate_chain=_read(self.certificate_file),
-        )
-        return grpc.aio.secure_channel(self.address, credentials, options=options)
+        if self.address.startswith("unix:"):
+            return self.address.removeprefix("unix:").removeprefix("//"), "localhost", 0
+        host, _, port = self.address.removeprefix("dns:///").rpartition(":")
+        if not host or "/" in host or not port.isdigit() or not 0 < int(port) < 65536:
+            raise UsageError(f"{self.address!r} is no address; write HOST:PORT, dns:///HOST:PORT or unix:PATH")
+        return "", host.strip("[]"), int(port)
+
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """Returns how connections are encrypted; `None` for not at all.
+
+        Raises:
+            UsageError: A certificate or key cannot be read.
+        """
+        if not self.uses_tls:
+            return None
+        for path in filter(None, (self.ca_file, self.certificate_file, self.key_file)):
+            try:
+                path.read_bytes()
+            except OSError as error:
+                raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+            if self.certificate_file is not None:
+                context.load_cert_chain(self.certificate_file, self.key_file)
+        except ssl.SSLError as error:
+            raise UsageError(f"the certificates or the key are not in PEM, or do not fit: {error}") from None
+        context.set_alpn_protocols(["h2"])
+        return context
 
     def described(self) -> dict[str, object]:
         """Returns what reports say about it; secrets are hidden."""
         return {
             "address": self.address,
-            "tls": bool(self.tls or self.ca_file or self.certificate_file),
+            "tls": self.uses_tls,
             "headers": [name for name, _ in self.metadata()],
             "connections": self.connections,
         }
-
-
-def _read(path: Path | None) -> bytes | None:
-    if path is None:
-        return None
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None

@@ -181,8 +181,7 @@ class _Reading:
             np.count_nonzero(records["sent_ns"] - records["planned_ns"] > span.plan["late_seconds"] * 1e9)
         )
         self._total.add(records, within_ns=within_ns)
-        names = [str(call["method"]) for call in span.plan["calls"]]
-        for index, name in enumerate(names):
+        for index, name in enumerate(_names(span.plan["calls"])):
             call = self._calls.setdefault(name, CallSummary(name))
             call.add(records[records["call"] == index], within_ns=within_ns)
         self._timeline.add(records)
@@ -207,6 +206,14 @@ class _Reading:
             quality=self._quality,
             generator=judge(vitals, sent=self._total.sent, late=self._late, between_seconds=self._between),
         )
+
+
+def _names(calls: list[dict[str, Any]]) -> list[str]:
+    """Returns what the calls of a mix are called; those of one method are told apart by their place in it."""
+    methods = [str(call["method"]) for call in calls]
+    return [
+        f"{method} ({place})" if methods.count(method) > 1 else method for place, method in enumerate(methods, start=1)
+    ]
 
 
 def _union(intervals: list[tuple[float, float]]) -> float:

@@ -54,19 +54,31 @@ async def closed_loop(plan: Plan, sender: Sender, *, start_ns: int) -> None:
     first_ns = start_ns - int(plan.warm_up_seconds * 1e9)
     await asyncio.sleep(max(0, first_ns - now_ns()) / 1e9)
 
-    async def caller() -> None:
-        nonlocal left
-        while (planned_ns := now_ns()) < end_ns:
-            if left is not None and planned_ns >= start_ns:
-                if left == 0:
-                    return
-                left -= 1
-            if await sender.send(next(numbers), planned_ns) == UNAVAILABLE:
-                await asyncio.sleep(UNAVAILABLE_PAUSE_SECONDS)
+    callers = share_of(plan.in_flight, sender.worker, plan.processes)
+    finished = asyncio.Event()
+    loop = asyncio.get_running_loop()
 
-    async with asyncio.TaskGroup() as callers:
-        for _ in range(share_of(plan.in_flight, sender.worker, plan.processes)):
-            callers.create_task(caller())
+    def send() -> None:
+        nonlocal left, callers
+        planned_ns = now_ns()
+        if planned_ns >= end_ns or (left == 0 and planned_ns >= start_ns):
+            callers -= 1
+            if callers == 0:
+                finished.set()
+            return
+        if left is not None and planned_ns >= start_ns:
+            left -= 1
+        sender.send(next(numbers), planned_ns, answered)
+
+    def answered(code: int) -> None:
+        if code == UNAVAILABLE:
+            loop.call_later(UNAVAILABLE_PAUSE_SECONDS, send)
+        else:
+            send()
+
+    for _ in range(callers):
+        send()
+    await finished.wait()
 
 
 def share_of(total: int, worker: int, processes: int) -> int:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-import grpc
 from google.protobuf.message import DecodeError, Message
 
 from loadtest.generator.outlet import Outlet
@@ -18,42 +17,41 @@ from loadtest.requests.payload import Payload
 from loadtest.requests.sampling import Draw, Sampler
 from loadtest.results.record import CODES, OK, PACKER
 from loadtest.results.relevance import ndcg, recall
+from loadtest.wire.call import WireCall
+from loadtest.wire.channel import Channel
 
 MIX_STREAM = 3
 INTERNAL = CODES.index("INTERNAL")
-UNKNOWN = CODES.index("UNKNOWN")
+DRAIN_PROBE_SECONDS = 0.005
 
 now_ns = time.monotonic_ns
 
 
 class Caller:
-    """One call of the mix over every connection.
+    """One call of the mix.
 
-    Messages stay bytes on their way through gRPC: requests are made once for each query, and answers are
-    parsed only after their time has been taken.
+    Messages stay bytes on their way: requests are made once for each query, and answers are parsed only after
+    their time has been taken.
     """
 
-    def __init__(self, call: Call, channels: Sequence[grpc.aio.Channel]) -> None:
+    def __init__(self, call: Call, plan: Plan, channel: Channel) -> None:
         method = call.method
+        self.method = method
         self.queries_per_call = call.queries_per_call
         self.payload = Payload(method, call.template)
         self.reader = AnswerReader(method.response_class)
-        self.client_streaming, self.server_streaming = method.client_streaming, method.server_streaming
-        kind = f"{'stream' if self.client_streaming else 'unary'}_{'stream' if self.server_streaming else 'unary'}"
-        self.stubs: list[Any] = [getattr(channel, kind)(method.path) for channel in channels]
+        self.headers = channel.headers(method.path, timeout_seconds=plan.deadline_seconds)
 
-    def start(self, stub: int, messages: list[bytes], plan: Plan) -> Any:
-        """Starts a call over a connection; returns gRPC's call."""
-        request = iter(messages) if self.client_streaming else messages[0]
-        return self.stubs[stub](request, timeout=plan.deadline_seconds, metadata=plan.target.metadata())
 
-    async def collect(self, call: Any, answers: list[bytes]) -> None:
-        """Takes the answers of a call as they come; raises grpc.aio.AioRpcError when it fails."""
-        if self.server_streaming:
-            async for answer in call:
-                answers.append(answer)
-        else:
-            answers.append(await call)
+class _Request(NamedTuple):
+    """What is known of a request when it is sent."""
+
+    call: int
+    key: tuple[int, ...]
+    number: int
+    request_bytes: int
+    planned_ns: int
+    sent_ns: int
 
 
 class Sender:
@@ -65,23 +63,26 @@ class Sender:
         dropped: Planned requests that were not sent.
     """
 
-    def __init__(
-        self, plan: Plan, worker: int, channels: Sequence[grpc.aio.Channel], outlet: Outlet, *, start_ns: int
-    ) -> None:
+    def __init__(self, plan: Plan, worker: int, channels: Sequence[Channel], outlet: Outlet, *, start_ns: int) -> None:
         self.worker = worker
         self.in_flight = 0
         self.dropped = 0
         self._plan = plan
-        self._callers = [Caller(call, channels) for call in plan.calls]
+        self._channels = channels
+        self._callers = [Caller(call, plan, channels[0]) for call in plan.calls]
         self._mix = Draw([call.weight for call in plan.calls], seed=plan.seed, stream=MIX_STREAM)
         self._sampler = Sampler(plan.order, len(plan.queries), seed=plan.seed, exponent=plan.zipf_exponent)
         self._outlet = outlet
         self._start_ns = start_ns
-        self._next_stub = 0
-        self._tasks: set[asyncio.Task[int]] = set()
+        self._sends = 0
 
-    def send(self, number: int, planned_ns: int) -> asyncio.Task[int]:
-        """Sends request `number` at once; the task's result is the gRPC code.
+    def send(self, number: int, planned_ns: int, on_done: Callable[[int], None] | None = None) -> None:
+        """Sends request `number` at once.
+
+        Args:
+            number: The request's number, which decides on its call and queries.
+            planned_ns: When it was to be sent.
+            on_done: Is told the gRPC code when the call has ended; not before this method returns.
 
         Raises:
             UsageError: The payload cannot be made.
@@ -91,59 +92,47 @@ class Sender:
         size = caller.queries_per_call
         key = tuple([self._sampler[number * size + offset] for offset in range(size)])
         messages = caller.payload.render([self._plan.queries[each] for each in key], number, key=key)
-        self._next_stub = (self._next_stub + 1) % len(caller.stubs)
-        sent_ns = now_ns()
-        call = caller.start(self._next_stub, messages, self._plan)
+        channel = self._channels[self._sends % len(self._channels)]
+        self._sends += 1
         self.in_flight += 1
-        finishing = self._finish(call, index, key, messages, (planned_ns, sent_ns, number))
-        task = asyncio.get_running_loop().create_task(finishing)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        request = _Request(index, key, number, sum(map(len, messages)), planned_ns, now_ns())
+
+        def on_end(call: WireCall, code: int, done_ns: int) -> None:
+            self.in_flight -= 1
+            code = self._record(request, code, done_ns, call.answers)
+            if on_done is not None:
+                on_done(code)
+
+        channel.start(caller.headers, messages, on_end, timeout_seconds=self._plan.deadline_seconds)
 
     async def drain(self, *, patience_seconds: float) -> int:
-        """Waits for the calls in flight, and cancels those that take longer; returns their number."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=patience_seconds)
-        unfinished = len(self._tasks)
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        return unfinished
+        """Waits for the calls in flight, for so long at most; returns how many are left."""
+        until_ns = now_ns() + int(patience_seconds * 1e9)
+        while self.in_flight and now_ns() < until_ns:
+            await asyncio.sleep(DRAIN_PROBE_SECONDS)
+        return self.in_flight
 
-    async def _finish(
-        self, call: Any, index: int, key: tuple[int, ...], messages: list[bytes], times: tuple[int, int, int]
-    ) -> int:
-        caller = self._callers[index]
-        answers: list[bytes] = []
-        code = OK
-        try:
-            await caller.collect(call, answers)
-        except grpc.aio.AioRpcError as error:
-            status: Any = error.code()
-            code = UNKNOWN if status is None else int(status.value[0])
-        finally:
-            self.in_flight -= 1
-        done_ns = now_ns()
+    def _record(self, request: _Request, code: int, done_ns: int, answers: list[bytes]) -> int:
+        """Records what became of a request; returns its code."""
         stages, batch_texts, same, scores = NO_STAGES, 0, -1, (math.nan, math.nan)
+        if code == OK and not self._callers[request.call].method.server_streaming and len(answers) != 1:
+            code = INTERNAL  # What gRPC calls a unary answer without a message, or with two.
         if code == OK:
             try:
-                stages, batch_texts, same, scores = self._read(index, key, answers)
-            except DecodeError:  # What gRPC itself calls an answer that cannot be parsed.
-                code = INTERNAL
-        planned_ns, sent_ns, number = times
+                stages, batch_texts, same, scores = self._read(request.call, request.key, answers)
+            except DecodeError:
+                code = INTERNAL  # And one that cannot be parsed.
         start_ns = self._start_ns
         self._outlet.record(
             PACKER.pack(
-                planned_ns - start_ns,
-                sent_ns - start_ns,
+                request.planned_ns - start_ns,
+                request.sent_ns - start_ns,
                 done_ns - start_ns,
-                number,
-                key[0],
-                sum(map(len, messages)),
+                request.number,
+                request.key[0],
+                request.request_bytes,
                 sum(map(len, answers)),
-                index,
+                request.call,
                 self.worker,
                 code,
                 same,

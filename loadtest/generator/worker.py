@@ -19,17 +19,15 @@ import threading
 import traceback
 from typing import IO
 
-import grpc
-
-from loadtest.errors import AttackError, LoadtestError
+from loadtest.errors import LoadtestError
 from loadtest.generator.loops import closed_loop, open_loop
 from loadtest.generator.outlet import Outlet
 from loadtest.generator.sender import Sender
 from loadtest.generator.vitals import Vitals
 from loadtest.plan import Plan
 from loadtest.results.blocks import Kind
+from loadtest.wire.channel import Channel
 
-CONNECT_SECONDS = 5.0
 GRACE_SECONDS = 1.0
 """How long calls in flight are waited for after a stop, and beyond their deadline."""
 
@@ -46,7 +44,7 @@ def main() -> None:
     try:
         plan: Plan = pickle.loads(_read_exactly(sys.stdin.buffer))  # noqa: S301  from our own coordinator
         # select() waits for microseconds where epoll rounds up to the next millisecond: a send would be late by
-        # half of one on average. It serves few descriptors only; gRPC watches its sockets itself.
+        # half of one on average. It serves few descriptors only; that is all there are here.
         loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             runner.run(_run(plan, worker, outlet))
@@ -62,8 +60,8 @@ def main() -> None:
 
 async def _run(plan: Plan, worker: int, outlet: Outlet) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        channels = [await stack.enter_async_context(plan.target.channel()) for _ in range(plan.target.connections)]
-        await connect(channels, plan.target.address)
+        channels = [await stack.enter_async_context(Channel(plan.target)) for _ in range(plan.target.connections)]
+        await asyncio.gather(*(channel.connected() for channel in channels))
         outlet.json(Kind.READY, {})
         start = await asyncio.to_thread(_read_exactly, sys.stdin.buffer)
         if not start:
@@ -71,20 +69,7 @@ async def _run(plan: Plan, worker: int, outlet: Outlet) -> None:
         await _attack(plan, worker, channels, outlet, start_ns=LENGTH.unpack(start)[0])
 
 
-async def connect(channels: list[grpc.aio.Channel], address: str) -> None:
-    """Waits for all connections.
-
-    Raises:
-        AttackError: One is not there in time.
-    """
-    try:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            await asyncio.gather(*(channel.channel_ready() for channel in channels))
-    except TimeoutError:
-        raise AttackError(f"{address} does not answer: no connection within {CONNECT_SECONDS:g} seconds") from None
-
-
-async def _attack(plan: Plan, worker: int, channels: list[grpc.aio.Channel], outlet: Outlet, *, start_ns: int) -> None:
+async def _attack(plan: Plan, worker: int, channels: list[Channel], outlet: Outlet, *, start_ns: int) -> None:
     sender = Sender(plan, worker, channels, outlet, start_ns=start_ns)
     gc.collect()
     gc.freeze()  # Collections during the run need not look at what was there before.

@@ -15,8 +15,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from loadtest.analysis import bins
-from loadtest.analysis.latency import Latencies
 from loadtest.analysis.calls import CallSummary
+from loadtest.analysis.latency import Latencies
 from loadtest.analysis.summary import Summary
 from loadtest.analysis.timeline import Timeline
 from loadtest.reports.style import (

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from pathlib import Path
-
-import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
 
 from loadtest.analysis.objective import Verdict
 from loadtest.analysis.summary import Summary
 from loadtest.reports import charts, machines
+from loadtest.reports.elements import banner, chart_section, figures_section, note, page, table_section
 from loadtest.reports.tables import (
     Table,
     failed,
@@ -24,10 +21,6 @@ from loadtest.reports.tables import (
     verdict_kind,
 )
 
-# A browser that is told so cannot fetch anything, whatever the library would like.
-POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
-
-FOLDER = Path(__file__).parent
 COMPARISON_COLUMNS = (
     "run", "generator", "offered", "achieved", "p50 ms", "p99 ms", "p99.9 ms", "errors", "refused", "dropped",
 )  # fmt: skip
@@ -41,13 +34,13 @@ def report_page(summary: Summary, verdicts: Sequence[Verdict] = (), *, title: st
         verdicts: What became of the assertions.
         title: The page's title; may come from outside.
     """
-    parts = [_banner(verdict_kind(summary), verdict(summary)), f"<h1>{escape(title)}</h1>"]
-    parts += [_note(note) for note in notes(summary)]
-    parts.append(_figures(headline(summary)))
-    parts += [_table(table) for table in tables(summary, verdicts)[:-1]]
+    parts = [banner(verdict_kind(summary), verdict(summary)), f"<h1>{escape(title)}</h1>"]
+    parts += [note(text) for text in notes(summary)]
+    parts.append(figures_section(headline(summary)))
+    parts += [table_section(table) for table in tables(summary, verdicts)[:-1]]
     parts += _charts(summary)
-    parts += [_table(table) for table in tables(summary, verdicts)[-1:]]
-    return _page(title, parts)
+    parts += [table_section(table) for table in tables(summary, verdicts)[-1:]]
+    return page(title, parts)
 
 
 def comparison_page(summaries: Mapping[str, Summary], *, title: str) -> str:
@@ -58,22 +51,22 @@ def comparison_page(summaries: Mapping[str, Summary], *, title: str) -> str:
         title: The page's title; may come from outside.
     """
     parts = [
-        _banner(verdict_kind(summary), f"{name}: {verdict(summary)}")
+        banner(verdict_kind(summary), f"{name}: {verdict(summary)}")
         for name, summary in summaries.items()
         if verdict_kind(summary) != "good"
     ]
     parts.append(f"<h1>{escape(title)}</h1>")
-    parts += [_note(f"{name}: {note}") for name, summary in summaries.items() for note in notes(summary)]
+    parts += [note(f"{name}: {text}") for name, summary in summaries.items() for text in notes(summary)]
     compared = [_comparison_row(name, summary) for name, summary in summaries.items()]
-    parts.append(_table(Table("Side by side, latencies from the planned time", COMPARISON_COLUMNS, compared)))
+    parts.append(table_section(Table("Side by side, latencies from the planned time", COMPARISON_COLUMNS, compared)))
     shown = {name: summary for name, summary in summaries.items() if summary.total.ok.count}
     if shown:
         parts += [
-            _chart("99th percentile over time", charts.compared_latency(shown), _PLANNED_FOR),
-            _chart("Latency by percentile", charts.compared_percentiles(shown), _PERCENTILES),
-            _chart("Throughput over time", charts.compared_throughput(shown)),
+            chart_section("99th percentile over time", charts.compared_latency(shown), _PLANNED_FOR),
+            chart_section("Latency by percentile", charts.compared_percentiles(shown), _PERCENTILES),
+            chart_section("Throughput over time", charts.compared_throughput(shown)),
         ]
-    return _page(title, parts)
+    return page(title, parts)
 
 
 _PLANNED_FOR = "Of the successes, by the second that they were planned for."
@@ -84,25 +77,25 @@ def _charts(summary: Summary) -> Iterator[str]:
     """Yields a chart of everything that there is something of."""
     timeline = summary.timeline
     if summary.total.ok.count:
-        yield _chart("Latency over time", charts.latency_over_time(timeline), _PLANNED_FOR)
-        yield _chart("Latency by percentile", charts.percentile_curves(summary.total), _PERCENTILES)
-        yield _chart("Distribution of latencies", charts.latency_histogram(timeline), "Of the successes.")
+        yield chart_section("Latency over time", charts.latency_over_time(timeline), _PLANNED_FOR)
+        yield chart_section("Latency by percentile", charts.percentile_curves(summary.total), _PERCENTILES)
+        yield chart_section("Distribution of latencies", charts.latency_histogram(timeline), "Of the successes.")
     if summary.total.sent:
-        yield _chart("Throughput over time", charts.throughput_over_time(timeline))
-        yield _chart("Outcomes over time", charts.outcomes_over_time(timeline), "By gRPC code.")
+        yield chart_section("Throughput over time", charts.throughput_over_time(timeline))
+        yield chart_section("Outcomes over time", charts.outcomes_over_time(timeline), "By gRPC code.")
     if timeline.staged.any():
-        yield _chart(
+        yield chart_section(
             "Where the time goes",
             charts.stages_over_time(timeline),
             "Means of the successes of each second. Rare peaks are cut off; a double click shows them.",
         )
     if summary.generator.processes:
         caption = f"The busiest processes, {machines.MOST_PROCESSES} at most; dashed: from where on one is too slow."
-        yield _chart("The generator itself", machines.vitals_over_time(summary.runs), caption)
+        yield chart_section("The generator itself", machines.vitals_over_time(summary.runs), caption)
     for number, run in enumerate(summary.runs, start=1):
         if machines.tells_of_server(run.metrics):
             heading = "The server's metrics" + (f" in run {number}" if len(summary.runs) > 1 else "")
-            yield _chart(heading, machines.server_over_time(run.metrics))
+            yield chart_section(heading, machines.server_over_time(run.metrics))
 
 
 def _comparison_row(name: str, summary: Summary) -> tuple[str, ...]:
@@ -115,61 +108,3 @@ def _comparison_row(name: str, summary: Summary) -> tuple[str, ...]:
         *(milliseconds(latency.percentile(percent)) for percent in (50, 99, 99.9)),
         *(f"{count:,}" for count in (failed(summary.total), summary.total.refused.count, summary.dropped)),
     )
-
-
-def _banner(kind: str, said: str) -> str:
-    return f'<p class="verdict {kind}" role="status"><strong>{escape(said)}</strong></p>'
-
-
-def _note(text: str) -> str:
-    return f'<p class="note">{escape(text)}</p>'
-
-
-def _section(heading: str, content: str, caption: str = "") -> str:
-    said = f'<p class="soft">{escape(caption)}</p>' if caption else ""
-    return f"<section><h2>{escape(heading)}</h2>{said}{content}</section>"
-
-
-def _chart(heading: str, chart: go.Figure, caption: str = "") -> str:
-    # plotly's JSON has no `<`, so that nothing in it ends the element.
-    data = f'<script type="application/json">{chart.to_json()}</script>'
-    return _section(heading, f'<div class="chart" style="height: {chart.layout.height}px"></div>{data}', caption)
-
-
-def _figures(figures: Mapping[str, str]) -> str:
-    items = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in figures.items())
-    return f'<dl class="figures">{items}</dl>'
-
-
-def _table(table: Table) -> str:
-    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in table.columns)
-    headed = f"<thead><tr>{head}</tr></thead>" if any(table.columns) else ""
-    body = "".join(
-        f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in rest)}</tr>'
-        for first, *rest in table.rows
-    )
-    kind = "wide" if any(table.columns) else "wide prose"
-    return _section(table.title, f'<div class="{kind}"><table>{headed}<tbody>{body}</tbody></table></div>')
-
-
-def _page(title: str, parts: Iterable[str]) -> str:
-    style, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    body = "\n".join(parts)
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title>
-<style>
-{style}</style>
-</head>
-<body>
-{body}
-<script>{get_plotlyjs()}</script>
-<script>
-{script}</script>
-</body>
-</html>
-"""

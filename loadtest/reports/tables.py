@@ -249,7 +249,7 @@ def _of(count: int, total: int) -> str:
 def _plain(value: Any) -> str:
     """Returns a value of a run's header as people write it."""
     match value:
-        case None | "" | [] | {}:
+        case _ if value in (None, "", [], {}):
             return "-"
         case bool():
             return "yes" if value else "no"

@@ -79,8 +79,10 @@ async def find_method(
     if proto is not None:
         return _pick(name, proto_descriptors(proto, import_paths=import_paths))
     service, _, _ = _split(name)
-    if "." not in service or f"{service}.".startswith("chaja.v1."):
-        return _pick(name, chaja_descriptors())
+    ours = chaja_descriptors()
+    is_ours = any(f".{method.service}".endswith(f".{service}") for method in methods_of(ours))
+    if not service or is_ours or f"{service}.".startswith("chaja.v1."):
+        return _pick(name, ours)
     return _pick(name, await reflected_descriptors(target, service))
 
 

@@ -6,12 +6,12 @@ Source: https://github.com/grpc/grpc/blob/master/doc/server-reflection.md
 
 from __future__ import annotations
 
-import grpc
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 
 from loadtest.errors import AttackError, UsageError
 from loadtest.target import Target
+from loadtest.wire.channel import Channel
 
 VERSIONS = ("v1", "v1alpha")
 TIMEOUT_SECONDS = 10.0
@@ -28,38 +28,40 @@ async def reflected_descriptors(target: Target, symbol: str) -> FileDescriptorSe
         UsageError: The server does not know the symbol, or has no reflection.
         AttackError: The server cannot be reached.
     """
-    async with target.channel() as channel:
+    async with Channel(target) as channel:
+        await channel.connected()
         for version in VERSIONS:
-            try:
-                return await _ask(channel, version, symbol, target.metadata())
-            except grpc.aio.AioRpcError as error:
-                if error.code() != grpc.StatusCode.UNIMPLEMENTED:
-                    raise AttackError(
-                        f"reflection on {target.address} failed: {error.code().name}: {error.details()}"
-                    ) from None
+            found = await _ask(channel, version, symbol)
+            if found is not None:
+                return found
     raise UsageError(f"{target.address} has no reflection: name its .proto file with --proto")
 
 
-async def _ask(
-    channel: grpc.aio.Channel, version: str, symbol: str, metadata: tuple[tuple[str, str], ...]
-) -> FileDescriptorSet:
-    # Each question is a call of its own, sent in one piece: in a stream, a refusal that comes before the question
-    # is written gets lost in gRPC's own "Internal error from Core".
-    call = channel.unary_unary(
-        f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
-        request_serializer=ServerReflectionRequest.SerializeToString,
-        response_deserializer=ServerReflectionResponse.FromString,
-    )
+class _Unimplemented(Exception):
+    """The server does not have this version of the protocol."""
+
+
+async def _ask(channel: Channel, version: str, symbol: str) -> FileDescriptorSet | None:
+    """Asks in one version of the protocol; returns nothing if the server does not have it."""
+    path = f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"
 
     async def files(request: ServerReflectionRequest) -> list[FileDescriptorProto]:
-        response = await call(request, timeout=TIMEOUT_SECONDS, metadata=metadata)
+        answer = await channel.call(path, [request.SerializeToString()], timeout_seconds=TIMEOUT_SECONDS)
+        if answer.code == "UNIMPLEMENTED":
+            raise _Unimplemented
+        if answer.code != "OK" or not answer.messages:
+            raise AttackError(f"reflection failed: {answer.code}: {answer.message}")
+        response = ServerReflectionResponse.FromString(answer.messages[0])
         if response.HasField("error_response"):
             raise UsageError(f"the server does not know {symbol}: {response.error_response.error_message}")
         encoded = response.file_descriptor_response.file_descriptor_proto
         return [FileDescriptorProto.FromString(file) for file in encoded]
 
     found: dict[str, FileDescriptorProto] = {}
-    waiting = await files(ServerReflectionRequest(file_containing_symbol=symbol))
+    try:
+        waiting = await files(ServerReflectionRequest(file_containing_symbol=symbol))
+    except _Unimplemented:
+        return None
     while waiting:
         file = waiting.pop()
         found[file.name] = file

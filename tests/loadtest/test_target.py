@@ -8,6 +8,7 @@ import pytest
 
 from loadtest.errors import UsageError
 from loadtest.target import Target
+from loadtest.wire.channel import Channel
 
 ADDRESS = "127.0.0.1:1"
 
@@ -58,9 +59,9 @@ async def test_what_is_accepted_arrives() -> None:
     await server.start()
     try:
         target = Target(address=f"127.0.0.1:{port}", headers=(("X-Up.per_1", " ~!"),), token="a b")
-        async with target.channel() as channel:
-            call: Any = channel.unary_unary("/test.Echo/Echo")
-            assert await call(b"x", metadata=target.metadata(), timeout=5) == b"x"
+        async with Channel(target) as channel:
+            echoed = await channel.call("/test.Echo/Echo", [b"x"], timeout_seconds=5)
+            assert (echoed.code, echoed.messages) == ("OK", [b"x"])
     finally:
         await server.stop(None)
     assert ("authorization", "Bearer a b") in seen
@@ -81,7 +82,7 @@ def test_there_is_a_connection() -> None:
 async def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "ca.pem"
     with pytest.raises(UsageError, match=r"ca\.pem cannot be read: No such file"):
-        Target(address=ADDRESS, ca_file=missing).channel()
+        Target(address=ADDRESS, ca_file=missing).ssl_context()
 
 
 @pytest.mark.parametrize("changes", [{"tls": True}, {"ca_file": Path("a")}])

@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from tests.conftest import SAMPLE_QUERIES
 from tests.loadtest.integration.attacks import make_plan, records_of, run_attack, run_command
 
 
-def sample_plan(server: ServerProcess, **options: object) -> Plan:
+def sample_plan(server: ServerProcess, **options: Any) -> Plan:
     return make_plan(server.address, **{"queries": tuple(read_queries(SAMPLE_QUERIES)), **options})
 
 
@@ -99,14 +100,15 @@ def test_metrics_are_scraped_into_the_results(tiny_server: ServerProcess, tmp_pa
     assert run.returncode == ExitCode.OK, run.stderr
     scrapes = summarize([out]).runs[0].metrics
     assert len(scrapes) >= 3
-    name = 'grpc_server_handled_total{grpc_code="OK",grpc_method="Search",grpc_service="chaja.v1.SearchService",grpc_type="unary"}'
+    labels = 'grpc_code="OK",grpc_method="Search",grpc_service="chaja.v1.SearchService",grpc_type="unary"'
+    name = f"grpc_server_handled_total{{{labels}}}"
     assert scrapes[-1]["samples"][name] > scrapes[0]["samples"][name]
     assert "chaja_queue_texts" in scrapes[0]["samples"]
 
 
 def test_assertions_decide_the_exit_code(tiny_server: ServerProcess, tmp_path: Path) -> None:
-    flags = ("attack", tiny_server.address, "--queries", str(SAMPLE_QUERIES), "--rate", "50", "--duration", "1s")
-    flags += ("--out", str(tmp_path / "results.bin"))
+    flags = ["attack", tiny_server.address, "--queries", str(SAMPLE_QUERIES), "--rate", "50", "--duration", "1s"]
+    flags += ["--out", str(tmp_path / "results.bin"), "--late-after", "200ms"]
     met = run_command(*flags, "--assert", "p50<5s", "--assert", "errors<1%", "--assert", "rate>10")
     assert met.returncode == ExitCode.OK, met.stdout
     missed = run_command(*flags, "--assert", "p50<5s", "--assert", "p99<1us")

@@ -44,7 +44,7 @@ def test_what_the_answers_of_chaja_tell(response: Any, has_stages: bool, has_hit
 
 
 async def test_what_only_looks_alike_is_not_taken_for_it(protos: Path) -> None:
-    method = await find_method("FindMany", target=Target(address="x"), proto=protos / "shop.proto")
+    method = await find_method("FindMany", target=Target(address="x:1"), proto=protos / "shop.proto")
     reader = AnswerReader(method.response_class)
     assert not reader.has_stages  # Its timings are plain numbers.
     assert not reader.has_hits  # Its hits have no document_id.

@@ -1,0 +1,98 @@
+"""One call: what it sends, what came back, and whom to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from loadtest.wire import status
+
+if TYPE_CHECKING:
+    from loadtest.wire.connection import Connection
+
+PREFIX_BYTES = 5
+
+
+class WireCall:
+    """A call on its way.
+
+    Attributes:
+        headers: The request's header block.
+        body: The request's messages, each behind its length.
+        on_end: Is told once: the gRPC code, and when the last byte came (monotonic clock, ns).
+        answers: The messages of the answer so far.
+        message: The server's words on an error.
+        ended: Whether `on_end` has been told.
+        stream: Its stream; 0 until it has one.
+        taken_bytes: What came since its window was last opened.
+        connection: Its connection; `None` until it has one.
+        unsent: What flow control holds back.
+        window: How much of it the server would take.
+    """
+
+    __slots__ = (
+        "_partial",
+        "answers",
+        "body",
+        "connection",
+        "ended",
+        "expires_ns",
+        "headers",
+        "http_status",
+        "message",
+        "on_end",
+        "stream",
+        "taken_bytes",
+        "unsent",
+        "window",
+    )  # fmt: skip
+
+    def __init__(
+        self, headers: bytes, messages: Sequence[bytes], on_end: Callable[[WireCall, int, int], None], expires_ns: int
+    ) -> None:
+        self.headers = headers
+        self.body = b"".join([b"\0" + len(message).to_bytes(4, "big") + message for message in messages])
+        self.on_end = on_end
+        self.expires_ns = expires_ns
+        self.answers: list[bytes] = []
+        self.message = ""
+        self.http_status = 0
+        self.ended = False
+        self.stream = 0
+        self.taken_bytes = 0
+        self.connection: Connection | None = None
+        self.unsent = b""
+        self.window = 0
+        self._partial = b""
+
+    def end(self, code: int, at_ns: int, message: str = "") -> None:
+        """Tells whoever waits; only the first end counts."""
+        if not self.ended:
+            self.ended = True
+            self.message = message
+            self.on_end(self, code, at_ns)
+            # It may be kept until its deadline; its messages need not be.
+            self.answers, self.body, self.unsent, self._partial = [], b"", b"", b""
+
+    def take(self, data: bytes) -> bool:
+        """Takes bytes of the answer; returns whether they may be what gRPC sends."""
+        if self._partial:
+            data = self._partial + data
+        start = 0
+        while len(data) - start >= PREFIX_BYTES:
+            end = start + PREFIX_BYTES + int.from_bytes(data[start + 1 : start + 5], "big")
+            if data[start]:  # Compressed, which we have not said we can read.
+                return False
+            if end > len(data):
+                break
+            self.answers.append(data[start + PREFIX_BYTES : end])
+            start = end
+        self._partial = data[start:]
+        return True
+
+    def code(self, grpc_status: int | None) -> int:
+        """Returns the code that an answer with this `grpc-status` ends with."""
+        if grpc_status is not None:
+            code = status.of_grpc(grpc_status)
+            return status.INTERNAL if code == status.OK and self._partial else code
+        return status.of_http(self.http_status) if self.http_status != 200 else status.UNKNOWN
