@@ -56,6 +56,14 @@ test: $(NATIVE) ## Run the whole suite
 bench: $(NATIVE) ## Compare the encoder with its rivals on one core; ARGS="--eval DIR" takes other queries
 	$(PYTHON) -m tests.benchmarks.encoding --json build/bench.json $(ARGS)
 
+.PHONY: loadtest
+loadtest: $(BUNDLE)/manifest.json ## Load-test the demo's server (its own if none runs), and leave build/loadtest/report.html
+	$(PYTHON) -m sample.load --bundle $(BUNDLE) $(ARGS)
+
+.PHONY: bench-loadtest
+bench-loadtest: $(BUNDLE)/manifest.json h2load ## Measure the load tester itself: speed, punctuality, memory, and beside h2load
+	$(PYTHON) -m tests.benchmarks.generator --bundle $(BUNDLE) $(ARGS)
+
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, format and types
 	$(VENV)/bin/ruff check .
@@ -81,8 +89,8 @@ protos-check: protos ## Fail if the committed stubs are not those of the protoco
 		echo "error: the stubs differ from the protos; commit what make protos writes"; exit 1; }
 
 .PHONY: docs
-docs: $(INSTALLED) ## Write the generated tables of the README
-	$(PYTHON) -m tools.readme_tables
+docs: $(INSTALLED) ## Write the generated tables of the documents
+	$(PYTHON) -m tools.doc_tables
 
 .PHONY: wheel
 wheel: $(INSTALLED) ## Build the wheel that other services install
@@ -103,6 +111,15 @@ build/tools/usr/bin/promtool:
 	mkdir -p build/tools
 	apt-get update -qq
 	cd build/tools && apt-get download -qq prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb
+
+.PHONY: h2load
+h2load: build/tools/usr/bin/h2load ## Fetch a second load tester out of Debian's packages, for the tests that use it
+
+build/tools/usr/bin/h2load:
+	mkdir -p build/tools
+	apt-get update -qq
+	cd build/tools && apt-get download -qq nghttp2-client libnghttp2-14 libev4 libjemalloc2 && \
+		for package in nghttp2-client_* libnghttp2-14_* libev4_* libjemalloc2_*; do dpkg -x $$package . && rm $$package; done
 
 .PHONY: lock
 lock: ## Resolve constraints.txt anew from pyproject.toml

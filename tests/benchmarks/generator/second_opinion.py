@@ -5,6 +5,7 @@ Source: https://nghttp2.org/documentation/h2load.1.html (the log's columns: star
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -15,7 +16,9 @@ import numpy as np
 
 from sample.server_process import REPOSITORY
 
-PLACES = (shutil.which("h2load"), str(REPOSITORY / "build/tools/usr/bin/h2load"))
+TOOLS = REPOSITORY / "build/tools/usr"
+PLACES = (shutil.which("h2load"), str(TOOLS / "bin/h2load"))
+LIBRARIES = ":".join(str(folder) for folder in TOOLS.glob("lib/*-linux-gnu*"))
 RATE_OF_ONE = 100
 """h2load sends by a timer of 10 ms: above this rate it sends several at once. Only below is it evenly spaced."""
 
@@ -56,7 +59,7 @@ def ask_h2load(
         command = [program, "-D", str(seconds), "--warm-up-time", "1", "-c", "1", "-d", str(body), f"--log-file={log}"]
         command += ["--rps", str(rate), "-m", "100"] if rate else ["-m", str(in_flight)]
         command += ["-H", "content-type: application/grpc", "-H", "te: trailers", f"http://{address}{method}"]
-        subprocess.run(command, check=True, capture_output=True)
+        subprocess.run(command, check=True, capture_output=True, env={**os.environ, "LD_LIBRARY_PATH": LIBRARIES})
         columns = np.loadtxt(log, ndmin=2)
     succeeded = columns[columns[:, 1] == 200]
     return Opinion(len(succeeded) / seconds, float(np.median(succeeded[:, 2])) / 1e6, len(succeeded))

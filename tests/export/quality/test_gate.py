@@ -13,7 +13,7 @@ from export.quality.exclusion import find_exclusions, matching
 from export.quality.gate import Quality, Thresholds, threshold_flags
 from export.quality.invariance import Invariance
 from export.quality.retrieval import Retrieval
-from tools.readme_tables import README
+from tools.doc_tables import README
 
 GOOD = Quality(
     closeness=Closeness(texts=9, cosine_mean=0.998, cosine_p1=0.995, cosine_min=0.99),

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from chaja.v1 import encode_pb2, info_pb2, search_pb2
+from loadtest.analysis.summary import summarize
+from loadtest.errors import ExitCode
+from loadtest.reports.json import json_report
+from loadtest.requests.answer import STAGES
+from sample.server_process import REPOSITORY
+from tests.loadtest.results_files import record, write_run
+from tools.doc_tables import DOCUMENTS, LOADTEST, README, with_tables
+
+TEXT = README.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_the_tables_are_those_of_the_code(document: Path) -> None:
+    assert with_tables(document) == document.read_text(encoding="utf-8"), "run make docs"
+
+
+def test_every_key_of_the_json_report_is_told(tmp_path: Path) -> None:
+    stages = (0.001, 0.001, 0.001, 0.001, 0.001)
+    records = [record(1, 0.01, stages=stages, batch_texts=1, quality=(1.0, 1.0), same=1)]
+    report = json.loads(json_report(summarize([write_run(tmp_path / "results.bin", records)]), []))
+    text = LOADTEST.read_text(encoding="utf-8")
+    free = {"environment", "plan", "outcomes", "codes", "samples", "vitals", *STAGES}
+
+    def check(value: object, where: str) -> None:
+        if isinstance(value, list):
+            for each in value:
+                check(each, where)
+        elif isinstance(value, dict):
+            for key, each in value.items():
+                assert f"`{key}`" in text, f"{where}.{key} is not in docs/loadtest.md"
+                if key not in free:
+                    check(each, f"{where}.{key}")
+
+    check(report, "report")
+
+
+def test_every_flag_and_exit_code_of_the_load_tester_is_told() -> None:
+    text = LOADTEST.read_text(encoding="utf-8")
+    for code in ExitCode:
+        assert re.search(rf"^\| {code.value} \|", text, re.MULTILINE), code
+
+
+def test_every_method_is_told() -> None:
+    for file in (search_pb2, encode_pb2, info_pb2):
+        for service in file.DESCRIPTOR.services_by_name.values():
+            assert f"`{service.full_name}`" in TEXT
+            for method in service.methods:
+                assert f"| `{method.name}` |" in TEXT
+
+
+def test_every_verb_and_folder_named_exists() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    for verb in re.findall(r"make ([a-z-]+)", TEXT):
+        assert re.search(f"^{verb}:", makefile, re.MULTILINE), verb
+    for folder in re.findall(r"^\| `([a-z]+)/` \|", TEXT, re.MULTILINE):
+        assert (REPOSITORY / folder).is_dir(), folder
