@@ -85,9 +85,10 @@ class Answer:
             return "No rate met the objectives" + (": the generator is the limit." if self.limited else ".")
         met, windows = self.confirmed
         times = sum(trial.rate == self.highest for trial in self.trials)
-        above = "the generator is the limit above it" if self.limited else f"not at {self.failing:,.6g}/s"
-        if self.failing is None and not self.limited:
+        if self.failing is None:
             above = "no higher rate was asked for"
+        else:
+            above = "the generator is the limit above it" if self.limited else f"not at {self.failing:,.6g}/s"
         return (
             f"{self.highest:,.6g} requests a second meet the objectives, {above}. They were met in {met} of {windows} "
             f"windows of {times} trials: with 95 % confidence, in more than {lower_bound(met, windows):.0%} of all."

@@ -122,8 +122,8 @@ def compare(a: Sequence[Path], b: Sequence[Path], *, seed: int = 0) -> Compariso
     rows = []
     for name, unit in FIGURES:
         (a_once, a_many), (b_once, b_many) = ((once[name], many[name]) for once, many in figures)
-        if np.isnan(a_once).any() or np.isnan(b_once).any():
-            continue
+        if np.isnan(a_once).any() or np.isnan(b_once).any() or (unit != "%" and not a_once[0] and not b_once[0]):
+            continue  # There is nothing of it.
         rows.append(_row(name, unit, (float(a_once[0]), a_many), (float(b_once[0]), b_many), sides))
     return Comparison(rows, (sides[0].repeats, sides[1].repeats), (sides[0].seconds, sides[1].seconds))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from loadtest.analysis.objective import judge_objectives
 from loadtest.analysis.summary import summarize
 from loadtest.commands.attack import add_assertion_options, exit_code, objectives_of
-from loadtest.errors import ExitCode
+from loadtest.errors import ExitCode, UsageError
 from loadtest.reports.csv import requests_csv, timeline_csv
 from loadtest.reports.json import json_report
 from loadtest.reports.page import report_page
@@ -62,10 +62,13 @@ def run(options: argparse.Namespace) -> ExitCode:
 
 
 def write(parts: Iterable[str], out: Path | None) -> None:
-    """Writes text to a file, or to standard output."""
+    """Writes text to a file, or to standard output; raises UsageError if the file cannot be written."""
     if out is None:
         sys.stdout.writelines(parts)
         return
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("w", encoding="utf-8") as file:
-        file.writelines(parts)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with out.open("w", encoding="utf-8") as file:
+            file.writelines(parts)
+    except OSError as error:
+        raise UsageError(f"{out} cannot be written: {error.strerror}") from None

@@ -17,6 +17,7 @@ from loadtest.commands.options import (
     duration,
     make_plan,
 )
+from loadtest.commands.report import write
 from loadtest.errors import ExitCode, UsageError
 from loadtest.progress import TerminalProgress
 from loadtest.reports.slo import answer_object, answer_page, trial_cells, trials_table
@@ -98,8 +99,8 @@ def run(options: argparse.Namespace) -> ExitCode:
     )
     sys.stdout.write(f"{answer.line()}\n\n{text_table(trials_table(answer))}\n")
     found = json.dumps(answer_object(answer, objectives), indent=2, ensure_ascii=False) + "\n"
-    (options.out / "slo.json").write_text(found, encoding="utf-8")
-    (options.out / "slo.html").write_text(answer_page(answer, objectives), encoding="utf-8")
+    write([found], options.out / "slo.json")
+    write([answer_page(answer, objectives)], options.out / "slo.html")
 
     print(f"\nresults, slo.json and slo.html: {options.out}", file=sys.stderr)
     if answer.highest is None:

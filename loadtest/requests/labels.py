@@ -30,7 +30,7 @@ def read_labels(path: Path) -> Labels:
             query_number += 1
             continue
         cells = line.split("\t")
-        if number == 1 and not cells[-1].strip().lstrip("-").isdigit():
+        if number == 1 and len(cells) == 3 and not cells[2].strip().lstrip("-").isdigit():
             continue  # The heading.
         try:
             query, document, label = cells

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from loadtest.analysis.compare import Comparison, Row, compare
+from loadtest.errors import ResultsError
+from tests.loadtest.results_files import record, write_run
+
+SECONDS, RATE = 20, 100
+
+
+def make_run(path: Path, *, seed: int, slower: float = 1.0, failing: float = 0.0, rate: int = RATE) -> Path:
+    """Writes a run whose latencies are log-normal, and differ a little from second to second and from run to run."""
+    random = np.random.default_rng(seed)
+    level = slower * np.exp(random.normal(0, 0.03)) * np.exp(random.normal(0, 0.05, SECONDS))
+    packed = []
+    for number in range(SECONDS * rate):
+        planned = number / rate
+        latency = 0.010 * float(level[int(planned)]) * float(np.exp(random.normal(0, 0.3)))
+        code = "INTERNAL" if random.random() < failing else "OK"
+        packed.append(record(planned, latency, code=code, stages=(0.0, 0.0, latency / 2, 0.0, 0.0), batch_texts=1))
+    return write_run(path, packed, seconds=float(SECONDS))
+
+
+def runs(folder: Path, name: str, seeds: range, **options: float) -> list[Path]:
+    return [make_run(folder / f"{name}{seed}.bin", seed=seed, **options) for seed in seeds]  # type: ignore[arg-type]
+
+
+def row(comparison: Comparison, name: str) -> Row:
+    return next(each for each in comparison.rows if each.name == name)
+
+
+def test_a_slower_side_is_beyond_the_noise(tmp_path: Path) -> None:
+    comparison = compare(runs(tmp_path, "a", range(3)), runs(tmp_path, "b", range(10, 13), slower=1.5))
+    for name in ("latency p50", "latency p99", "encode, mean"):
+        found = row(comparison, name)
+        assert found.worse
+        assert found.ratio == pytest.approx(1.5, rel=0.15)
+        assert found.low < 1.5 < found.high
+    assert not row(comparison, "achieved rate").beyond_noise
+    assert (comparison.repeats, comparison.seconds, comparison.caution) == ((3, 3), (60, 60), "")
+
+
+def test_equal_sides_are_mostly_within_the_noise(tmp_path: Path) -> None:
+    different = 0
+    for first in range(0, 120, 6):
+        a, b = runs(tmp_path, "a", range(first, first + 3)), runs(tmp_path, "b", range(first + 3, first + 6))
+        different += row(compare(a, b), "latency p50").beyond_noise
+    assert different <= 4, "of 20, at 95 % confidence and with three repeats only"
+
+
+def test_errors_and_a_lower_rate_are_worse(tmp_path: Path) -> None:
+    comparison = compare(runs(tmp_path, "a", range(3)), runs(tmp_path, "b", range(10, 13), failing=0.2))
+    errors = row(comparison, "not successful")
+    assert errors.worse
+    assert errors.worse_by() == pytest.approx(0.2, abs=0.03)
+    rate = row(comparison, "achieved rate")
+    assert rate.worse
+    assert rate.worse_by() == pytest.approx(0.25, abs=0.05)
+
+
+def test_one_run_of_each_side_is_compared_with_caution(tmp_path: Path) -> None:
+    comparison = compare(runs(tmp_path, "a", range(1)), runs(tmp_path, "b", range(1, 2)))
+    assert "fewer than 3 repeats" in comparison.caution
+
+
+def test_a_run_is_equal_to_itself(tmp_path: Path) -> None:
+    path = make_run(tmp_path / "a.bin", seed=1)
+    for each in compare([path], [path]).rows:
+        assert each.ratio == each.neutral
+        assert not each.beyond_noise
+
+
+def test_a_short_run_is_refused(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "a.bin", [record(number / 10) for number in range(30)], seconds=3.0)
+    with pytest.raises(ResultsError, match="has 3 whole seconds; a comparison needs at least 5"):
+        compare([path], [path])

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtest.analysis.objective import FIGURES, goodput_bound, judge_objectives, parse_objective
+from loadtest.analysis.summary import Summary, summarize
+from loadtest.errors import UsageError
+from tests.loadtest.results_files import record, vitals, write_run
+
+
+@pytest.fixture(scope="module")
+def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    stages = (0.001, 0.0, 0.004, 0.0, 0.0)
+    packed = [record(number / 100, 0.001 * (number % 100 + 1), stages=stages, batch_texts=1) for number in range(900)]
+    packed += [record(number / 100, 0.5, code="RESOURCE_EXHAUSTED") for number in range(60)]
+    packed += [record(number / 100, 0.5, code="INTERNAL") for number in range(30)]
+    path = tmp_path_factory.mktemp("objectives") / "run.bin"
+    return summarize([write_run(path, packed, told=[vitals(seconds=10.0, dropped=10)])], within_seconds=0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "met"),
+    [
+        ("p50<51ms", 0.050, True),
+        ("p50<50us", 0.050, False),
+        ("p99.9 <= 0.2 s", 0.100, True),
+        ("max>1s", 0.100, False),
+        ("mean<60ms", 0.0505, True),
+        ("refused.p99<1s", 0.5, True),
+        ("encode.p50>=3.9ms", 0.004, True),
+        ("server.max<6ms", 0.005, True),
+        ("service.p50<51ms", 0.050, True),
+        ("errors<10.1%", 0.1, True),
+        ("errors<0.1%", 0.1, False),
+        ("errors<0.2", 0.1, True),
+        ("refused<7%", 0.06, True),
+        ("dropped<0.5%", 0.01, False),
+        ("rate>80", 90.0, True),
+        ("goodput>40", 45.0, True),
+        ("offered>=100", 100.0, True),
+        ("recall>0.1", math.nan, False),
+        ("different<1%", math.nan, False),
+    ],
+)
+def test_objectives_are_held_against_a_summary(summary: Summary, text: str, value: float, met: bool) -> None:
+    [verdict] = judge_objectives([parse_objective(text)], summary)
+    assert verdict.value == pytest.approx(value, rel=0.01, nan_ok=True)
+    assert verdict.met is met
+    assert verdict.line().startswith("met: " if met else "not met: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("p99", "is no objective"),
+        ("p99<", "is no objective"),
+        ("p99=5ms", "is no objective"),
+        ("p99<50", "a latency has a unit"),
+        ("p99<50%", "a latency has a unit"),
+        ("p101<5ms", "there is no figure p101"),
+        ("latency<5ms", "there is no figure latency"),
+        ("nothing.p99<5ms", r"there is no figure nothing\.p99"),
+        ("service.errors<5%", r"there is no figure service\.errors"),
+        ("errors<5ms", "errors is a share"),
+        ("rate>5%", "rate is a number"),
+    ],
+)
+def test_what_is_no_objective_is_refused(text: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        parse_objective(text)
+
+
+@given(st.floats(0, 100, allow_nan=False), st.integers(1, 9999))
+def test_every_percentile_can_be_named(percent: float, milliseconds: int) -> None:
+    objective = parse_objective(f"p{percent:.3f}<{milliseconds}ms")
+    assert objective.bound == pytest.approx(milliseconds / 1e3)
+
+
+def test_goodput_is_within_the_tightest_latency() -> None:
+    texts = ["p99<50ms", "p50<20ms", "service.p50<1ms", "encode.p50<1ms", "p50>3ms", "errors<1%"]
+    assert goodput_bound([parse_objective(text) for text in texts]) == pytest.approx(0.020)
+    assert goodput_bound([parse_objective("errors<1%")]) is None
+
+
+def test_every_figure_can_be_asked_for(summary: Summary) -> None:
+    for name in FIGURES:
+        [verdict] = judge_objectives([parse_objective(f"{name}>=0")], summary)
+        assert verdict.met or math.isnan(verdict.value)

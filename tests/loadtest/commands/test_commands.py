@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from loadtest.__main__ import main
+from loadtest.commands.options import command_line, duration
+from loadtest.errors import ExitCode
+from tests.loadtest.results_files import record, vitals, write_run
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["loadtest", *map(str, arguments)])
+    return main()
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    packed = [record(number / 50, 0.010 + number % 7 / 1000) for number in range(500)]
+    return write_run(tmp_path / "run.bin", packed, told=[vitals(seconds=10.0)])
+
+
+@pytest.mark.parametrize("layout", ["text", "markdown", "json", "csv", "requests", "html"])
+def test_every_format_can_be_written_to_a_file(
+    monkeypatch: pytest.MonkeyPatch, results: Path, tmp_path: Path, layout: str
+) -> None:
+    out = tmp_path / "deep" / "report"
+    assert run(monkeypatch, "report", results, "--format", layout, "--out", out) == ExitCode.OK
+    assert len(out.read_text(encoding="utf-8")) > 200
+
+
+def test_plot_and_compare(
+    monkeypatch: pytest.MonkeyPatch, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "plot", results, results, "--out", tmp_path / "plot.html") == ExitCode.OK
+    assert "<html" in (tmp_path / "plot.html").read_text(encoding="utf-8")
+    assert run(monkeypatch, "compare", results, results, "--max-regression", "5%") == ExitCode.OK
+    shown = capsys.readouterr().out
+    assert "latency p99" in shown
+    assert "within noise" in shown
+
+
+def test_a_regression_beyond_the_noise_has_an_exit_code_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed = [record(number / 50, 0.015 + number % 7 / 1000) for number in range(500)]
+    slower = write_run(tmp_path / "slower.bin", packed, told=[vitals(seconds=10.0)])
+    assert run(monkeypatch, "compare", results, slower) == ExitCode.OK
+    assert run(monkeypatch, "compare", results, slower, "--max-regression", "60%") == ExitCode.OK
+    assert run(monkeypatch, "compare", results, slower, "--max-regression", "5%") == ExitCode.ASSERTION
+    assert "regression: latency p50 is worse by" in capsys.readouterr().out
+    assert run(monkeypatch, "compare", slower, results, "--max-regression", "5%") == ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["report", "{tmp}/none.bin"], "none.bin cannot be read: No such file"),
+        (["report", "{tmp}"], "cannot be read: Is a directory"),
+        (["report", "{tmp}/garbage.bin"], "garbage.bin is not a results file"),
+        (["report", "{tmp}/empty.bin"], "empty.bin is not a results file"),
+        (["report", "{tmp}/run.bin", "--assert", "p99"], "is no objective"),
+        (["report", "{tmp}/run.bin", "--out", "{tmp}"], "cannot be written"),
+        (["plot", "{tmp}/run.bin", "--out", "/proc/none/x"], "cannot be written"),
+        (["compare", "{tmp}/run.bin", "{tmp}/none.bin"], "none.bin cannot be read"),
+        (["compare", "{tmp}/run.bin", "{tmp}/folder"], "there are no results files"),
+        (["slo", "localhost:1"], "name at least one --objective"),
+        (["slo", "localhost:1", "--objective", "p99<5ms", "--windows", "1"], "at least 2 windows"),
+        (["attack", "localhost:1"], "name a --rate"),
+        (["attack", "localhost:1", "--rate", "5", "--in-flight", "5"], "name one of them"),
+        (["attack", "localhost:1", "--rate", "5", "--duration", "1s"], "Search needs --queries"),
+        (["attack", "localhost:1", "--rate", "5", "--call", "GetServerInfo"], "needs an end"),
+        (["attack", "localhost", "--rate", "5", "--call", "GetServerInfo"], "is no address"),
+        (["attack", "localhost:1", "--rate", "5", "--schedule", "ramp"], "a ramp needs --rate-to and --duration"),
+        (["attack", "localhost:1", "--schedule", "replay"], "a replay needs --timestamps"),
+        (["attack", "localhost:1", "--rate", "5", "--duration", "0s", "--call", "GetServerInfo"], "above 0"),
+        (["attack", "localhost:1", "--rate", "5", "--count", "0", "--call", "GetServerInfo"], "at least 1, not 0"),
+        (["attack", "localhost:1", "--in-flight", "0", "--count", "1", "--call", "GetServerInfo"], "closed loop"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, results: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    tmp_path = results.parent
+    (tmp_path / "garbage.bin").write_bytes(b"garbage" * 100)
+    (tmp_path / "empty.bin").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    assert run(monkeypatch, *(argument.format(tmp=tmp_path) for argument in arguments)) == ExitCode.USAGE
+    shown = capsys.readouterr().err
+    assert says in shown
+    assert len(shown.splitlines()) == 1
+
+
+def test_a_file_cut_short_is_reported_as_partial(
+    monkeypatch: pytest.MonkeyPatch, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = results.read_bytes()
+    results.write_bytes(whole[: len(whole) * 2 // 3])
+    assert run(monkeypatch, "report", results) == ExitCode.OK
+    assert "PARTIAL: the results file was cut short" in capsys.readouterr().out
+
+
+def test_secrets_of_the_command_line_are_hidden() -> None:
+    shown = command_line(
+        ["attack", "x:1", "--token", "s3cret", "--header", "a: s3cret", "--token=s3cret", "--rate", "5"]
+    )
+    assert "s3cret" not in shown
+    assert shown.endswith("attack x:1 --token '***' --header '***' '--token=***' --rate 5")
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("20s", 20), ("500ms", 0.5), ("2m", 120), ("1.5h", 5400), ("7", 7)])
+def test_durations(text: str, seconds: float) -> None:
+    assert duration(text) == seconds

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from loadtest.analysis.objective import judge_objectives, parse_objective
+from loadtest.analysis.summary import Summary, summarize
+from loadtest.reports.csv import requests_csv, timeline_csv
+from loadtest.reports.json import json_report
+from loadtest.reports.tables import Table, milliseconds
+from loadtest.reports.text import markdown_report, markdown_table, text_report, text_table
+from tests.loadtest.results_files import METHOD, record, vitals, write_run
+
+STAGES = (0.001, 0.002, 0.003, 0.001, 0.001)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    packed = [
+        record(number / 50, 0.010, stages=STAGES, batch_texts=2, same=1, quality=(0.5, 0.25)) for number in range(100)
+    ]
+    packed += [record(-0.5)]
+    packed += [record(1.0, 0.002, code="RESOURCE_EXHAUSTED"), record(1.5, 0.3, code="UNAVAILABLE")]
+    return write_run(tmp_path / "run.bin", packed, told=[vitals(seconds=2.0)], seconds=2.0)
+
+
+def test_the_text_says_everything_from_the_verdict_down(path: Path) -> None:
+    summary = summarize([path], within_seconds=0.05)
+    verdicts = judge_objectives([parse_objective("p99<5ms")], summary)
+    lines = text_report(summary, verdicts).splitlines()
+    assert lines[0].startswith("The generator kept to its plan: 0 of 102 sends late")
+    cells = [line.split() for line in lines]
+    assert ["offered", "102", "51.0"] in cells
+    assert ["OK", "100", "98.04%"] in cells
+    assert ["refused", "(RESOURCE_EXHAUSTED)", "1", "0.98%"] in cells
+    assert ["OK,", "service", "time", "100", *["10.0"] * 7] in cells
+    assert ["encode", "100", *["3.00"] * 7] in cells
+    assert ["network", "+", "client", "100", *["2.00"] * 7] in cells
+    assert ["recall@10", "0.5000", "100", "labelled", "answers"] in cells
+    assert ["p99<5ms", "NOT", "MET", "10", "ms"] in cells or any("NOT MET" in line for line in lines)
+    assert ["warm-up", "requests,", "not", "counted", "1"] in cells
+
+
+@pytest.mark.parametrize(
+    ("packed", "told", "end", "first"),
+    [
+        ([record(late=0.01)], {}, {"partial": ""}, "GENERATOR SATURATED: 100.0% of sends were late"),
+        ([record()], {"dropped": 3}, {"partial": ""}, "NOT ALL WAS SENT: 3 of 4 requests were dropped"),
+        ([], {}, {"partial": ""}, "NOTHING WAS SENT"),
+    ],
+)
+def test_the_first_line_is_the_verdict(
+    tmp_path: Path, packed: list[bytes], told: dict[str, int], end: dict[str, str], first: str
+) -> None:
+    path = write_run(tmp_path / "run.bin", packed, told=[vitals(**told)], end=end)
+    assert text_report(summarize([path]), []).startswith(first)
+
+
+def test_what_is_not_whole_is_told(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "run.bin", [record(code="UNAVAILABLE")], end={"partial": "interrupted after 1.0 s"})
+    text = text_report(summarize([path]), [])
+    assert "PARTIAL: interrupted after 1.0 s" in text
+    assert "NOT ONE CALL SUCCEEDED" in text
+
+
+def test_markdown_has_the_same_tables(path: Path) -> None:
+    summary = summarize([path])
+    markdown = markdown_report(summary, [])
+    assert markdown.startswith("**The generator kept to its plan")
+    assert "| OK, service time | 100 | 10.0 |" in markdown
+    assert markdown_table(Table("t", ("a", "b"), [("x|y", "1")])) == "| a | b |\n|---|---:|\n| x\\|y | 1 |"
+
+
+def test_columns_are_aligned_by_what_a_terminal_shows() -> None:
+    table = Table("t", ("", "n"), [("검색", "1"), ("find", "23")])
+    assert text_table(table).splitlines()[2:] == ["  검색  1", "  find  23"]
+    numbers = Table("t", ("", "n", "m"), [("a", "1", "2"), ("b", "10", "20")])
+    assert text_table(numbers).splitlines()[2:] == ["  a   1   2", "  b  10  20"]
+
+
+def test_json_has_no_value_that_json_has_not(path: Path, tmp_path: Path) -> None:
+    def parsed(summary: Summary) -> dict[str, object]:
+        def refuse(constant: str) -> None:
+            raise AssertionError(constant)
+
+        report: dict[str, object] = json.loads(json_report(summary, []), parse_constant=refuse)
+        return report
+
+    report = parsed(summarize([path]))
+    assert report["requests"] == {
+        "planned": 102, "sent": 102, "ok": 100, "goodput": 100, "refused": 1, "dropped": 0, "late": 0, "warm_up": 1,
+        "error_share": pytest.approx(2 / 102),
+    }  # fmt: skip
+    assert parsed(summarize([write_run(tmp_path / "empty.bin", [])]))["seconds"] == 10.0
+
+
+def test_csv_has_a_line_a_second_and_a_line_a_request(path: Path) -> None:
+    seconds = list(csv.DictReader(io.StringIO(timeline_csv(summarize([path])))))
+    assert [(row["second"], row["OK"], row["RESOURCE_EXHAUSTED"]) for row in seconds] == [
+        ("0", "50", "0"),
+        ("1", "50", "1"),
+    ]
+    assert float(seconds[0]["encode_seconds"]) == pytest.approx(0.003)
+    requests = list(csv.DictReader(io.StringIO("".join(requests_csv([path])))))
+    assert len(requests) == 103
+    assert {row["code"] for row in requests} == {"OK", "RESOURCE_EXHAUSTED", "UNAVAILABLE"}
+    assert requests[-1]["encode_seconds"] == ""
+
+
+def test_durations_have_three_digits() -> None:
+    written = [milliseconds(seconds) for seconds in (float("nan"), 0.00001234, 0.001234, 0.01234, 0.1234, 12.34)]
+    assert written == ["-", "0.012", "1.23", "12.3", "123", "12,340"]
+
+
+def test_several_files_are_one_report(path: Path, tmp_path: Path) -> None:
+    other = write_run(
+        tmp_path / "other.bin", [record(number / 50) for number in range(100)], started=2000.0, seconds=2.0
+    )
+    text = text_report(summarize([path, other]), [])
+    assert "2; what follows is of the first" in text
+    assert METHOD in markdown_report(summarize([path, other]), []) or "200" in text

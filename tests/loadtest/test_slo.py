@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loadtest.analysis.objective import parse_objective
+from loadtest.analysis.summary import Summary, summarize
+from loadtest.slo import Answer, Trial, judge, lower_bound, search
+from tests.loadtest.results_files import record, vitals, write_run
+
+
+@pytest.fixture(scope="module")
+def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    return summarize([write_run(tmp_path_factory.mktemp("slo") / "run.bin", [record()])])
+
+
+def searched(summary: Summary, capacity: float, *, limited_above: float = math.inf, **options: float) -> Answer:
+    """Searches a server that meets the objectives up to a rate, with a generator that keeps up to another."""
+
+    def measure(rate: float) -> Trial:
+        met = rate <= capacity
+        limited = rate > limited_above
+        return Trial(rate, summary, (), 3 if met else 0, 3, () if met else ("too slow",), limited)
+
+    return search(measure, **{"start": 50.0, **options})  # type: ignore[arg-type]
+
+
+@given(st.floats(0.2, 100_000), st.floats(1, 5_000), st.sampled_from([0.01, 0.05, 0.2]))
+@settings(deadline=None, max_examples=60)
+def test_the_highest_rate_is_found_to_the_precision(
+    summary: Summary, capacity: float, start: float, precision: float
+) -> None:
+    answer = searched(summary, capacity, start=start, precision=precision)
+    assert answer.highest is not None
+    assert answer.failing is not None
+    assert answer.highest <= capacity < answer.failing <= answer.highest * (1 + precision) * 1.0001
+    assert sum(trial.rate == answer.highest for trial in answer.trials) >= 3
+    assert len(answer.trials) < 60
+    assert f"{answer.highest:,.6g} requests a second meet the objectives, not at" in answer.line()
+
+
+def test_a_limit_ends_the_search(summary: Summary) -> None:
+    answer = searched(summary, 1e9, limit=300.0)
+    assert (answer.highest, answer.failing) == (300.0, None)
+    assert "no higher rate was asked for" in answer.line()
+
+
+def test_a_server_that_meets_nothing_is_told(summary: Summary) -> None:
+    answer = searched(summary, 0.0)
+    assert answer.highest is None
+    assert answer.line() == "No rate met the objectives."
+
+
+def test_a_saturated_generator_is_told_to_be_the_limit(summary: Summary) -> None:
+    answer = searched(summary, 1e9, limited_above=500.0)
+    assert answer.highest is not None
+    assert answer.highest <= 500 < (answer.failing or 0)
+    assert answer.limited
+    assert "the generator is the limit above it" in answer.line()
+
+
+def test_an_answer_that_is_not_confirmed_is_given_up_for_a_lower_one(summary: Summary) -> None:
+    tried: dict[float, int] = {}
+
+    def measure(rate: float) -> Trial:
+        tried[rate] = tried.get(rate, 0) + 1
+        met = rate <= 300 and not (rate > 250 and tried[rate] > 1)  # Above 250 it goes well only once.
+        return Trial(rate, summary, (), 3 if met else 0, 3, () if met else ("too slow",), limited=False)
+
+    answer = search(measure, start=50)
+    assert answer.highest is not None
+    assert 200 < answer.highest <= 250
+
+
+def test_a_trial_is_met_as_a_whole_in_its_windows_and_stably(tmp_path: Path) -> None:
+    objectives = [parse_objective("p99<50ms"), parse_objective("errors<1%")]
+
+    def tried(latencies: list[float], *, rate: int = 100, answered: float = 1.0) -> Trial:
+        """Tries a server with these latencies, one for each of three windows of a second."""
+        packed = [record(number / rate, latencies[number // rate]) for number in range(int(3 * rate * answered))]
+        told = [vitals(seconds=3.0, dropped=3 * rate - len(packed))]
+        path = write_run(tmp_path / "run.bin", packed, told=told, seconds=3.0)
+        windows = [summarize([path], between_seconds=(start, start + 1)) for start in range(3)]
+        return judge(float(rate), summarize([path]), windows, objectives)
+
+    assert tried([0.010, 0.010, 0.010]).met
+    assert tried([0.010, 0.010, 0.010]).windows_met == 3
+    assert not tried([0.010, 0.060, 0.010]).met
+    assert tried([0.010, 0.060, 0.010]).windows_met == 2
+    growing = tried([0.010, 0.025, 0.040])
+    assert growing.windows_met == 3
+    assert growing.troubles == ("not stable: the median grows from 10.0 to 40.0 ms",)
+    lost = tried([0.010, 0.010, 0.010], answered=0.9)
+    assert any("270.0" in trouble or "90.0/s answered of 100.0/s" in trouble for trouble in lost.troubles)
+    assert any(trouble.startswith("not met: errors<1%") for trouble in lost.troubles)
+
+
+def test_the_lower_bound_is_wilsons() -> None:
+    # Newcombe (1998), table I: 81 of 263 gives .2553 to .3662.
+    assert lower_bound(81, 263) == pytest.approx(0.2553, abs=0.0001)
+    assert lower_bound(9, 9) == pytest.approx(0.7009, abs=0.0001)
+    assert lower_bound(0, 9) == pytest.approx(0, abs=1e-9)
+    assert lower_bound(0, 0) == 0
