@@ -40,7 +40,7 @@ class Trial:
         windows_met: Windows in which every objective was met.
         windows: Number of windows.
         troubles: Why it does not count as met; empty if it does.
-        limited: Whether the generator was saturated, so that it says nothing about the server.
+        saturated: Whether the generator was saturated.
     """
 
     rate: float
@@ -49,12 +49,17 @@ class Trial:
     windows_met: int
     windows: int
     troubles: tuple[str, ...]
-    limited: bool
+    saturated: bool
 
     @property
     def met(self) -> bool:
-        """Whether the rate met every objective."""
-        return not self.troubles and not self.limited
+        """Whether the rate met every objective; a late generator only makes latencies longer, so it may have been."""
+        return not self.troubles
+
+    @property
+    def limited(self) -> bool:
+        """Whether it was not met with a saturated generator, which says nothing about the server."""
+        return self.saturated and not self.met
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class Answer:
     @property
     def confirmed(self) -> tuple[int, int]:
         """Windows that met every objective at the highest rate, and windows tried at it."""
-        there = [trial for trial in self.trials if trial.rate == self.highest]
+        there = [trial for trial in self.trials if trial.rate == self.highest and not trial.limited]
         return sum(trial.windows_met for trial in there), sum(trial.windows for trial in there)
 
     def line(self) -> str:
@@ -84,7 +89,7 @@ class Answer:
         if self.highest is None:
             return "No rate met the objectives" + (": the generator is the limit." if self.limited else ".")
         met, windows = self.confirmed
-        times = sum(trial.rate == self.highest for trial in self.trials)
+        times = sum(trial.rate == self.highest and not trial.limited for trial in self.trials)
         if self.failing is None:
             above = "no higher rate was asked for"
         else:
@@ -116,6 +121,8 @@ def search(
 
     def met(rate: float) -> bool:
         trials.append(measure(rate))
+        if trials[-1].limited:  # Perhaps something else kept the machine busy just then.
+            trials.append(measure(rate))
         return trials[-1].met
 
     good, bad = 0.0, math.inf
@@ -208,7 +215,7 @@ def judge(rate: float, whole: Summary, windows: Sequence[Summary], objectives: S
         windows_met=met,
         windows=len(windows),
         troubles=tuple(troubles),
-        limited=whole.generator.saturated,
+        saturated=whole.generator.saturated,
     )
 
 

@@ -27,7 +27,9 @@ def trial_cells(trial: Trial) -> tuple[str, ...]:
     """Returns a trial's cells of `COLUMNS`."""
     summary = trial.summary
     latency = summary.total.ok.latency
-    verdict = "generator saturated" if trial.limited else "met" if trial.met else "; ".join(trial.troubles)
+    verdict = "met" if trial.met else "; ".join(trial.troubles)
+    if trial.limited:
+        verdict = f"GENERATOR SATURATED: {'; '.join(summary.generator.reasons)}"
     return (
         f"{trial.rate:,.6g}/s",
         f"{summary.offered_rate:,.1f}/s",
@@ -103,7 +105,7 @@ def _trial_object(trial: Trial) -> dict[str, Any]:
         "windows_met": trial.windows_met,
         "windows": trial.windows,
         "met": trial.met,
-        "generator_saturated": trial.limited,
+        "generator_saturated": trial.saturated,
         "troubles": list(trial.troubles),
         "file": str(summary.runs[0].path),
     }

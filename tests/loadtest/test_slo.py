@@ -22,9 +22,9 @@ def searched(summary: Summary, capacity: float, *, limited_above: float = math.i
     """Searches a server that meets the objectives up to a rate, with a generator that keeps up to another."""
 
     def measure(rate: float) -> Trial:
-        met = rate <= capacity
-        limited = rate > limited_above
-        return Trial(rate, summary, (), 3 if met else 0, 3, () if met else ("too slow",), limited)
+        met = rate <= min(capacity, limited_above)
+        saturated = rate > limited_above
+        return Trial(rate, summary, (), 3 if met else 0, 3, () if met else ("too slow",), saturated)
 
     return search(measure, **{"start": 50.0, **options})  # type: ignore[arg-type]
 
@@ -63,13 +63,30 @@ def test_a_saturated_generator_is_told_to_be_the_limit(summary: Summary) -> None
     assert "the generator is the limit above it" in answer.line()
 
 
+def test_a_trial_that_a_busy_machine_spoilt_is_repeated(summary: Summary) -> None:
+    spoilt: list[float] = []
+
+    def measure(rate: float) -> Trial:
+        spoils = rate == 100 and not spoilt
+        if spoils:
+            spoilt.append(rate)
+        met = rate <= 300 and not spoils
+        return Trial(rate, summary, (), 3 if met else 0, 3, () if met else ("too slow",), spoils)
+
+    answer = search(measure, start=50)
+    assert spoilt == [100]
+    assert answer.highest is not None
+    assert answer.highest > 280
+    assert not answer.limited
+
+
 def test_an_answer_that_is_not_confirmed_is_given_up_for_a_lower_one(summary: Summary) -> None:
     tried: dict[float, int] = {}
 
     def measure(rate: float) -> Trial:
         tried[rate] = tried.get(rate, 0) + 1
         met = rate <= 300 and not (rate > 250 and tried[rate] > 1)  # Above 250 it goes well only once.
-        return Trial(rate, summary, (), 3 if met else 0, 3, () if met else ("too slow",), limited=False)
+        return Trial(rate, summary, (), 3 if met else 0, 3, () if met else ("too slow",), saturated=False)
 
     answer = search(measure, start=50)
     assert answer.highest is not None
