@@ -10,9 +10,13 @@ measured until then is in it, and the file says that it is partial.
 
 from __future__ import annotations
 
+import contextlib
 import queue
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +35,25 @@ HEAD_START_SECONDS = 0.1
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
 TICK_SECONDS = 0.2
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 Observer = Callable[[Progress], None]
 
 
-def attack(plan: Plan, out: Path, *, observer: Observer | None = None, command_line: str = "") -> str:
+@dataclass(frozen=True)
+class Ending:
+    """How an attack ended.
+
+    Attributes:
+        partial: Why the results are not whole; empty when they are.
+        interrupted: Whether that was Ctrl-C or SIGTERM.
+    """
+
+    partial: str = ""
+    interrupted: bool = False
+
+
+def attack(plan: Plan, out: Path, *, observer: Observer | None = None, command_line: str = "") -> Ending:
     """Runs a plan and writes its results.
 
     Args:
@@ -45,7 +63,7 @@ def attack(plan: Plan, out: Path, *, observer: Observer | None = None, command_l
         command_line: Kept in the results file.
 
     Returns:
-        Why the results are partial; empty when they are whole. Ctrl-C makes them partial, and is not raised.
+        How it ended. Ctrl-C and SIGTERM make the results partial, and are not raised.
 
     Raises:
         AttackError: The server did not answer at all, or no process could run; nothing is left behind.
@@ -55,7 +73,8 @@ def attack(plan: Plan, out: Path, *, observer: Observer | None = None, command_l
     workers: list[WorkerHandle] = []
     try:
         try:
-            workers += [WorkerHandle(plan, number, inbox) for number in range(plan.processes)]
+            for number in range(plan.processes):
+                workers.append(WorkerHandle(plan, number, inbox))
             _wait_until_ready(inbox, plan.processes)
         except KeyboardInterrupt:
             raise AttackError("interrupted before the start") from None
@@ -65,9 +84,10 @@ def attack(plan: Plan, out: Path, *, observer: Observer | None = None, command_l
             "started": time.time() + HEAD_START_SECONDS,
         }
         with ResultsWriter(out, header) as results:
-            partial = _Run(plan, workers, inbox, results, observer).run()
-            results.json(Kind.END, {"partial": partial})
-        return partial
+            with _interrupts() as interrupts:
+                ending = _Run(plan, workers, inbox, results, observer=observer, interrupts=interrupts).run()
+            results.json(Kind.END, asdict(ending))
+        return ending
     finally:
         for worker in workers:
             worker.kill()
@@ -82,8 +102,11 @@ class _Run:
         workers: list[WorkerHandle],
         inbox: Inbox,
         results: ResultsWriter,
+        *,
         observer: Observer | None,
+        interrupts: list[int],
     ) -> None:
+        self._interrupts = interrupts
         self._plan = plan
         self._workers = workers
         self._inbox = inbox
@@ -95,23 +118,31 @@ class _Run:
         self._troubles: list[str] = []
         self._interrupted_at: float | None = None
 
-    def run(self) -> str:
-        """Returns why the results are partial, or nothing."""
+    def run(self) -> Ending:
+        """Returns how it ended."""
         start_ns = time.monotonic_ns() + int((HEAD_START_SECONDS + self._plan.warm_up_seconds) * 1e9)
         for worker in self._workers:
             worker.start(start_ns)
-        with Scraper(self._plan.metrics_url, start_ns=start_ns) as scraper:
+        plan = self._plan
+        longest = plan.seconds + plan.deadline_seconds + STOP_SECONDS
+        with Scraper(plan.metrics_url, start_ns=start_ns) as scraper:
             while self._running:
-                try:
-                    self._step(start_ns, scraper)
-                except KeyboardInterrupt:
-                    self._interrupt()
+                self._step(start_ns, scraper)
+                if self._interrupts and self._interrupted_at is None:
+                    self._interrupted_at = time.monotonic()
+                    for worker in self._workers:
+                        worker.stop()
+                since = self._interrupted_at
+                late = self._progress.seconds > longest or (since and time.monotonic() - since > STOP_SECONDS)
+                if late or len(self._interrupts) > 1:  # The second Ctrl-C does not wait for anybody.
+                    self._troubles.append(f"{len(self._running)} generator processes did not stop by themselves")
+                    break
             for metrics in scraper.take():
                 self._results.json(Kind.METRICS, metrics)
         if self._interrupted_at is not None:
             seconds = max(0.0, self._interrupted_at - start_ns / 1e9)
             self._troubles.insert(0, f"interrupted after {seconds:.1f} s; {self._unfinished} calls were not waited for")
-        return "; ".join(self._troubles)
+        return Ending("; ".join(self._troubles), interrupted=self._interrupted_at is not None)
 
     def _step(self, start_ns: int, scraper: Scraper) -> None:
         deadline = time.monotonic() + TICK_SECONDS
@@ -123,12 +154,10 @@ class _Run:
             self._take(number, block)
         for metrics in scraper.take():
             self._results.json(Kind.METRICS, metrics)
+        self._progress.tick()
         self._progress.seconds = (time.monotonic_ns() - start_ns) / 1e9
         if self._observer is not None:
             self._observer(self._progress)
-        if self._interrupted_at is not None and time.monotonic() - self._interrupted_at > STOP_SECONDS:
-            self._troubles.append(f"{len(self._running)} generator processes did not stop")
-            self._running.clear()
 
     def _take(self, number: int, block: Block | None) -> None:
         if block is None:
@@ -150,14 +179,20 @@ class _Run:
             self._unfinished += int(end["unfinished"])
             self._running.discard(number)
 
-    def _interrupt(self) -> None:
-        """The first Ctrl-C lets the workers say what they have; the second does not wait for it."""
-        if self._interrupted_at is not None:
-            self._running.clear()
-            return
-        self._interrupted_at = time.monotonic()
-        for worker in self._workers:
-            worker.stop()
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Gives a list that grows with every Ctrl-C and SIGTERM, which raise nothing meanwhile: no block may get lost."""
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield came  # Python lets only the main thread hear of signals.
+        return
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in STOPPING}
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _wait_until_ready(inbox: Inbox, processes: int) -> None:

@@ -15,7 +15,7 @@ class ExitCode(IntEnum):
     """What a shell or a CI job learns."""
 
     OK = 0
-    FAILED = 1  # The attack could not be run, or not one call succeeded.
+    FAILED = 1  # The attack could not be run or not be made whole, or not one call succeeded.
     USAGE = 2  # A flag or a file is wrong.
     SATURATED = 3  # The generator was the limit: the figures say nothing about the server.
     ASSERTION = 99  # An assertion was not met; the same code as k6 has.

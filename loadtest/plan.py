@@ -15,6 +15,7 @@ from loadtest.schedule import Schedule
 from loadtest.target import Target
 
 MAX_PROCESSES = 64
+MAX_CALLS = 256  # A record numbers them in a byte.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +92,8 @@ class Plan:
     def __post_init__(self) -> None:
         if not self.calls:
             raise UsageError("there is no call to make")
+        if len(self.calls) > MAX_CALLS:
+            raise UsageError(f"a mix has at most {MAX_CALLS} calls, not {len(self.calls)}")
         if (self.schedule is None) == (self.in_flight < 1):
             raise UsageError("an attack has a rate (open loop) or a number of calls in flight (closed loop)")
         self._check_draws()

@@ -8,8 +8,9 @@ from typing import IO, Any
 
 import numpy as np
 
+from loadtest.codes import OK, REFUSED
 from loadtest.plan import Plan
-from loadtest.results.record import DTYPE, OK, REFUSED
+from loadtest.results.record import DTYPE
 
 WINDOW_SECONDS = 1.0
 
@@ -56,9 +57,12 @@ class Progress:
         self.refused += refused
         self.errors += int(np.count_nonzero(records["code"] != OK)) - refused
         self._latencies.append(records["done_ns"] - records["planned_ns"])
+
+    def tick(self) -> None:
+        """Closes the window of a second when it is over; of a server that stalls nothing comes in it."""
         elapsed = time.monotonic() - self._since
         if elapsed >= WINDOW_SECONDS:
-            latencies = np.concatenate(self._latencies)
+            latencies = np.concatenate([np.zeros(0, dtype=np.int64), *self._latencies])
             self.rate = len(latencies) / elapsed
             self.p99_seconds = float(np.percentile(latencies, 99)) / 1e9 if len(latencies) else math.nan
             self._latencies.clear()

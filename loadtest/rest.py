@@ -8,6 +8,7 @@ from __future__ import annotations
 from loadtest.errors import AttackError, UsageError
 from loadtest.generator.sender import Caller
 from loadtest.plan import Plan
+from loadtest.requests.payload import NUMBER
 from loadtest.wire.channel import Channel
 
 Key = tuple[int, tuple[int, ...]]
@@ -30,6 +31,8 @@ async def answers_at_rest(plan: Plan) -> dict[Key, bytes]:
         await channel.connected()
         for index, call in enumerate(plan.calls):
             caller = Caller(call, plan, channel)
+            if NUMBER in caller.payload.places:
+                raise UsageError("answers of payloads with {{number}} cannot be compared with those at rest")
             for key in _keys(plan, call.queries_per_call):
                 messages = caller.payload.render([plan.queries[each] for each in key], 0, key=key)
                 path, timeout = call.method.path, plan.deadline_seconds

@@ -18,15 +18,17 @@ from loadtest.errors import AttackError, UsageError
 from loadtest.plan import Plan
 from loadtest.schedule import constant
 
-KEPT_SHARE = 0.98
-"""A stable server answers at least this share of what is offered."""
+BEHIND_SHARE = 0.02
+"""A stable server may be behind by what it always has in flight, and by this share of a trial."""
 
 GROWTH = 1.5
 GROWTH_SECONDS = 0.001
 """The median of the last window may be this many times that of the first one, and a millisecond more."""
 
-CONFIDENCE_Z = 1.96
+CONFIDENCE = 0.95
 LOWEST_RATE = 0.1
+MOST_STEPS_DOWN = 5
+"""How often an answer that is not confirmed is given up for a lower one."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,11 @@ class Trial:
         """Whether it was not met with a saturated generator, which says nothing about the server."""
         return self.saturated and not self.met
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether it may have failed by chance: the generator was saturated, or some of its windows were met."""
+        return self.saturated or self.windows_met > 0
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -80,23 +87,27 @@ class Answer:
 
     @property
     def confirmed(self) -> tuple[int, int]:
-        """Windows that met every objective at the highest rate, and windows tried at it."""
+        """Trials that met every objective at the highest rate, and trials of it; spoilt ones aside."""
         there = [trial for trial in self.trials if trial.rate == self.highest and not trial.limited]
-        return sum(trial.windows_met for trial in there), sum(trial.windows for trial in there)
+        return sum(trial.met for trial in there), len(there)
+
+    @property
+    def confidence(self) -> float:
+        """The share of trials that meet the objectives at the highest rate with 95 % confidence, at least."""
+        return lower_bound(*self.confirmed)
 
     def line(self) -> str:
-        """Returns the answer in one sentence or two."""
+        """Returns the answer in two sentences."""
         if self.highest is None:
             return "No rate met the objectives" + (": the generator is the limit." if self.limited else ".")
-        met, windows = self.confirmed
-        times = sum(trial.rate == self.highest and not trial.limited for trial in self.trials)
+        met, trials = self.confirmed
         if self.failing is None:
             above = "no higher rate was asked for"
         else:
             above = "the generator is the limit above it" if self.limited else f"not at {self.failing:,.6g}/s"
         return (
-            f"{self.highest:,.6g} requests a second meet the objectives, {above}. They were met in {met} of {windows} "
-            f"windows of {times} trials: with 95 % confidence, in more than {lower_bound(met, windows):.0%} of all."
+            f"{self.highest:,.6g} requests a second meet the objectives, {above}. They were met in {met} of {trials} "
+            f"trials of it: with 95 % confidence, in at least {self.confidence:.0%} of all such trials."
         )
 
 
@@ -116,12 +127,15 @@ def search(
         limit: The highest rate to try.
         precision: The search ends when the lowest failing rate is at most this share above the highest met.
         repeats: How often the answer is tried again; if it fails once, the search goes on below it.
+
+    A trial that failed by little, or with a saturated generator, is tried once more before it counts: what kept the
+    machine busy for a moment must not decide the whole search.
     """
     trials: list[Trial] = []
 
     def met(rate: float) -> bool:
         trials.append(measure(rate))
-        if trials[-1].limited:  # Perhaps something else kept the machine busy just then.
+        if not trials[-1].met and trials[-1].doubtful:
             trials.append(measure(rate))
         return trials[-1].met
 
@@ -136,14 +150,14 @@ def search(
             break
         if math.isinf(bad):
             rate = min(rate * 2, limit)
-        elif good == 0:
-            rate = bad / 2
         else:
-            rate = _between(good, bad)
-    while good:
-        if all(met(good) for _ in range(repeats)):
+            rate = _between(good, bad) if good else bad / 2
+    for _ in range(MOST_STEPS_DOWN):
+        if not good or all(met(good) for _ in range(repeats)):
             break
-        bad, good = good, good / (1 + precision) if good > LOWEST_RATE else 0.0
+        bad, good = good, good / (1 + precision)
+    else:
+        good = 0.0
     failed = [trial for trial in trials if not trial.met and trial.rate > good]
     lowest = min(failed, key=lambda trial: trial.rate, default=None)
     return Answer(
@@ -180,13 +194,17 @@ def trial(
         command_line: Kept in the results file.
 
     Raises:
-        AttackError: The server did not answer, or the trial was interrupted.
+        AttackError: The server did not answer, or the trial is partial.
+        KeyboardInterrupt: Ctrl-C ended it.
     """
     seconds = windows * window_seconds
     schedule = constant(rate, seconds=seconds, warm_up_seconds=plan.warm_up_seconds, poisson=poisson, seed=plan.seed)
     timed = replace(plan, schedule=schedule, in_flight=0, seconds=seconds, count=None)
-    if partial := attack(timed, out, observer=observer, command_line=command_line):
-        raise AttackError(f"the trial at {rate:g}/s is partial: {partial}")
+    ending = attack(timed, out, observer=observer, command_line=command_line)
+    if ending.interrupted:
+        raise KeyboardInterrupt
+    if ending.partial:
+        raise AttackError(f"the trial at {rate:g}/s is partial: {ending.partial}")
     within = goodput_bound(list(objectives))
     whole = summarize([out], within_seconds=within)
     parts = [
@@ -203,9 +221,10 @@ def judge(rate: float, whole: Summary, windows: Sequence[Summary], objectives: S
     troubles = [verdict.line() for verdict in verdicts if not verdict.met]
     if met < len(windows) - 1:
         troubles.append(f"met in {met} of {len(windows)} windows only")
-    if whole.achieved_rate < KEPT_SHARE * whole.offered_rate:
-        troubles.append(f"not stable: {whole.achieved_rate:,.1f}/s answered of {whole.offered_rate:,.1f}/s offered")
     first, last = (window.total.ok.latency.percentile(50) for window in (windows[0], windows[-1]))
+    behind_seconds, seconds = _behind(whole)
+    if behind_seconds > GROWTH * first + BEHIND_SHARE * seconds:
+        troubles.append(f"not stable: {behind_seconds * 1e3:,.0f} ms behind after {seconds} s")
     if last > GROWTH * first + GROWTH_SECONDS:
         troubles.append(f"not stable: the median grows from {first * 1e3:.1f} to {last * 1e3:.1f} ms")
     return Trial(
@@ -225,14 +244,28 @@ def check_objectives(objectives: Sequence[Objective]) -> None:
         raise UsageError("name at least one --objective, such as 'p99<50ms'")
 
 
-def lower_bound(met: int, windows: int) -> float:
-    """Returns the lower end of the 95 % interval of a share (Wilson 1927)."""
-    if not windows:
+def lower_bound(met: int, trials: int) -> float:
+    """Returns the lowest chance of meeting with which this many trials are met in one case of twenty, or more.
+
+    The exact one-sided bound of Clopper and Pearson (1934); found by halving.
+    """
+    if not met:
         return 0.0
-    share, z2 = met / windows, CONFIDENCE_Z**2
-    centre = share + z2 / (2 * windows)
-    spread = CONFIDENCE_Z * math.sqrt(share * (1 - share) / windows + z2 / (4 * windows**2))
-    return (centre - spread) / (1 + z2 / windows)
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        chance = (low + high) / 2
+        tail = sum(math.comb(trials, k) * chance**k * (1 - chance) ** (trials - k) for k in range(met, trials + 1))
+        low, high = (chance, high) if tail < 1 - CONFIDENCE else (low, chance)
+    return low
+
+
+def _behind(whole: Summary) -> tuple[float, int]:
+    """Returns by how many seconds of its load the server was behind at the end, and after how many whole seconds."""
+    timeline = whole.timeline
+    seconds = max(1, int(whole.runs[0].header["plan"]["seconds"]))
+    planned = float((timeline.planned + timeline.dropped)[:seconds].sum())
+    behind = planned - float(timeline.answered[:seconds].sum())
+    return behind / (planned / seconds) if planned else 0.0, seconds
 
 
 def _between(good: float, bad: float) -> float:

@@ -11,6 +11,9 @@ from loadtest.errors import UsageError
 
 HEADER_NAME = re.compile(r"[0-9a-z_.-]+")
 HEADER_VALUE = re.compile(r"[ -~]*")
+MAX_CONNECTIONS = 256
+"""Of one process, whose event loop waits with select(): it takes no more than 1,024 descriptors."""
+
 SECRET = "***"  # noqa: S105  what reports show instead
 
 
@@ -43,8 +46,8 @@ class Target:
     def __post_init__(self) -> None:
         if (self.certificate_file is None) != (self.key_file is None):
             raise UsageError("a client certificate needs its key, and a key its certificate")
-        if self.connections < 1:
-            raise UsageError(f"the number of connections must be at least 1, not {self.connections}")
+        if not 1 <= self.connections <= MAX_CONNECTIONS:
+            raise UsageError(f"the number of connections must be from 1 to {MAX_CONNECTIONS}, not {self.connections}")
         self.endpoint()
         for name, value in self.metadata():
             if not HEADER_NAME.fullmatch(name) or name.startswith("grpc-") or name.endswith("-bin"):

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from loadtest.analysis.latency import Latencies
-from loadtest.requests.answer import STAGES
+from loadtest.codes import CODES, OK, REFUSED
 from loadtest.results.file import Records
-from loadtest.results.record import CODES, OK, REFUSED
+from loadtest.stages import STAGES
 
 
 @dataclass

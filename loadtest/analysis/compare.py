@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from loadtest.analysis import bins
 from loadtest.analysis.summary import summarize
 from loadtest.analysis.timeline import Timeline
+from loadtest.codes import OK
 from loadtest.errors import ResultsError
-from loadtest.requests.answer import STAGES
-from loadtest.results.record import OK
+from loadtest.stages import STAGES
 
 RESAMPLES = 1000
 LEAST_REPEATS = 3
@@ -67,17 +67,22 @@ class Row:
         return self.low > self.neutral or self.high < self.neutral
 
     @property
+    def near_end(self) -> float:
+        """The end of the interval that is nearer to `neutral`; `neutral` if that is inside."""
+        return self.low if self.low > self.neutral else self.high if self.high < self.neutral else self.neutral
+
+    @property
     def worse(self) -> bool:
         """Whether B is worse than A, beyond the noise."""
         return self.beyond_noise and (self.ratio < self.neutral) == self.more_is_better
 
     def worse_by(self) -> float:
-        """Returns by how much B is worse, as a share of A (of a share: as a share of all); 0 if it is not."""
+        """Returns by how much B is worse at least, as a share of A (of a share: as a share of all); 0 if it is not."""
         if not self.worse:
             return 0.0
         if self.unit == "%":
-            return abs(self.ratio)
-        return 1 / self.ratio - 1 if self.more_is_better else self.ratio - 1
+            return abs(self.near_end)
+        return 1 / self.near_end - 1 if self.more_is_better else self.near_end - 1
 
 
 @dataclass(frozen=True)
@@ -86,22 +91,29 @@ class Comparison:
 
     Attributes:
         rows: The figures.
+        notes: What else has to be known: a run that is partial, or whose generator was saturated.
         repeats: Number of repeats of each side.
         seconds: Seconds that were resampled, of each side.
     """
 
     rows: list[Row]
+    notes: list[str]
     repeats: tuple[int, int]
     seconds: tuple[int, int]
 
     @property
+    def conclusive(self) -> bool:
+        """Whether there are repeats enough to know how much runs differ from each other."""
+        return min(self.repeats) >= LEAST_REPEATS
+
+    @property
     def caution(self) -> str:
         """What to hold against the intervals; empty if there are repeats enough."""
-        if min(self.repeats) >= LEAST_REPEATS:
+        if self.conclusive:
             return ""
         return (
-            f"With fewer than {LEAST_REPEATS} repeats of each side, the intervals know the noise within a run only, "
-            "not that between runs: a small difference may be none."
+            f"NOT CONCLUSIVE: with fewer than {LEAST_REPEATS} repeats of each side, the intervals know the noise within "
+            "a run only, not that between runs."
         )
 
 
@@ -117,7 +129,8 @@ def compare(a: Sequence[Path], b: Sequence[Path], *, seed: int = 0) -> Compariso
         ResultsError: A file cannot be read, or a run is shorter than five seconds.
     """
     random = np.random.default_rng(seed)
-    sides = [_Side([_whole_seconds(path) for path in paths]) for paths in (a, b)]
+    notes: list[str] = []
+    sides = [_Side([_whole_seconds(path, notes) for path in paths]) for paths in (a, b)]
     figures = [(side.figures(side.once()), side.figures(side.resampled(random))) for side in sides]
     rows = []
     for name, unit in FIGURES:
@@ -125,7 +138,7 @@ def compare(a: Sequence[Path], b: Sequence[Path], *, seed: int = 0) -> Compariso
         if np.isnan(a_once).any() or np.isnan(b_once).any() or (unit != "%" and not a_once[0] and not b_once[0]):
             continue  # There is nothing of it.
         rows.append(_row(name, unit, (float(a_once[0]), a_many), (float(b_once[0]), b_many), sides))
-    return Comparison(rows, (sides[0].repeats, sides[1].repeats), (sides[0].seconds, sides[1].seconds))
+    return Comparison(rows, notes, (sides[0].repeats, sides[1].repeats), (sides[0].seconds, sides[1].seconds))
 
 
 PERCENTS = [50.0, 90.0, 99.0]
@@ -148,7 +161,10 @@ class _Side:
         self.repeats = len(timelines)
         self._run_of = np.repeat(np.arange(self.repeats), [length for _, length in timelines])
         self.seconds = len(self._run_of)
-        self._planned = joined(lambda timeline: timeline.planned)
+        self._planned = joined(lambda timeline: timeline.planned + timeline.dropped)
+        self._answered = joined(lambda timeline: timeline.answered)
+        # Neighbouring seconds are alike, so blocks of them are drawn, not single ones (Künsch 1989).
+        self._block_of = np.concatenate([np.arange(length) // _block_seconds(length) for _, length in timelines])
         self._ok = joined(lambda timeline: timeline.codes[:, OK])
         self._latency = joined(lambda timeline: timeline.latency).astype(np.float32)
         self._service = joined(lambda timeline: timeline.service).astype(np.float32)
@@ -167,20 +183,21 @@ class _Side:
     def resampled(self, random: np.random.Generator) -> Floats:
         """Returns how often each second is drawn, `[RESAMPLES, seconds]`."""
         weights = np.zeros((RESAMPLES, self.seconds))
-        if self.repeats < LEAST_REPEATS:
-            return random.multinomial(self.seconds, np.full(self.seconds, 1 / self.seconds), RESAMPLES).astype(float)
-        drawn = random.multinomial(self.repeats, np.full(self.repeats, 1 / self.repeats), RESAMPLES)
+        drawn = np.ones((RESAMPLES, self.repeats), dtype=np.int64)
+        if self.repeats >= LEAST_REPEATS:
+            drawn = random.multinomial(self.repeats, np.full(self.repeats, 1 / self.repeats), RESAMPLES)
         for run in range(self.repeats):
             columns = np.flatnonzero(self._run_of == run)
-            of_each = np.full(len(columns), 1 / len(columns))
-            weights[:, columns] = random.multinomial(drawn[:, run] * len(columns), of_each)
+            blocks = int(self._block_of[columns].max()) + 1
+            of_blocks = random.multinomial(drawn[:, run] * blocks, np.full(blocks, 1 / blocks))
+            weights[:, columns] = of_blocks[:, self._block_of[columns]]
         return weights
 
     def figures(self, weights: Floats) -> dict[str, Floats]:
         """Returns each figure under each row of weights."""
         planned = weights @ self._planned
         found: dict[str, Floats] = {
-            "achieved rate": weights @ self._ok / weights.sum(axis=1),
+            "achieved rate": weights @ self._answered / weights.sum(axis=1),
             "not successful": 1 - (weights @ self._ok) / np.maximum(planned, 1),
         }
         for name, counts in (("latency", self._latency), ("service", self._service)):
@@ -196,12 +213,24 @@ class _Side:
         return found
 
 
-def _whole_seconds(path: Path) -> tuple[Timeline, int]:
-    """Returns a file's timeline and how many seconds of it are whole: the last one of a run without end is not."""
+def _block_seconds(seconds: int) -> int:
+    """Returns how many neighbouring seconds are drawn together."""
+    return max(1, math.isqrt(seconds) // 2)
+
+
+def _whole_seconds(path: Path, notes: list[str]) -> tuple[Timeline, int]:
+    """Returns a file's timeline and how many seconds of it are whole; the last one that has a request may not be.
+
+    What has to be known of the run is added to the notes.
+    """
     summary = summarize([path])
-    seconds = summary.runs[0].header["plan"]["seconds"]
-    last_planned = int(np.flatnonzero(summary.timeline.planned)[-1]) if summary.timeline.planned.any() else 0
-    whole = last_planned if seconds is None or summary.partial else min(int(seconds), len(summary.timeline))
+    notes += [f"{path}: PARTIAL: {reason}" for reason in summary.partial]
+    if summary.generator.saturated:
+        notes.append(f"{path}: GENERATOR SATURATED: {'; '.join(summary.generator.reasons)}")
+    plan, timeline = summary.runs[0].header["plan"], summary.timeline
+    used = np.flatnonzero(timeline.planned + timeline.dropped)
+    last = int(used[-1]) if len(used) else 0
+    whole = min(int(plan["seconds"]), last + 1) if plan["count"] is None and not summary.partial else last
     if whole < LEAST_SECONDS:
         raise ResultsError(f"{path} has {whole} whole seconds; a comparison needs at least {LEAST_SECONDS}")
     return summary.timeline, whole

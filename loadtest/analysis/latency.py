@@ -29,8 +29,9 @@ class Latencies:
     """
 
     def __init__(self) -> None:
-        self._histogram = HdrHistogram(1, LONGEST_NS, DIGITS)
+        self._counts: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self._sum_ns = 0.0
+        self._made: HdrHistogram | None = None
 
     def add(self, nanoseconds: NDArray[np.int64]) -> None:
         """Counts durations; those below a nanosecond or above an hour count as that."""
@@ -38,11 +39,12 @@ class Latencies:
             return
         clipped = np.clip(nanoseconds, 1, LONGEST_NS)
         self._sum_ns += float(clipped.sum())
-        # Values that the histogram does not tell apart are counted together: Python records one at a time.
+        # The library records one value at a time. Here those that it does not tell apart are counted together first:
+        # a value is known by its highest bits and by how many there are below them.
         shift = np.maximum(np.frexp(clipped.astype(np.float64))[1] - _SUB_BUCKET_BITS, 0)
-        values, counts = np.unique((clipped >> shift) << shift, return_counts=True)
-        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-            self._histogram.record_value(value, count)
+        counts = np.bincount((shift << (_SUB_BUCKET_BITS - 1)) + (clipped >> shift), minlength=len(self._counts))
+        counts[: len(self._counts)] += self._counts
+        self._counts, self._made = counts, None
 
     def add_seconds(self, seconds: NDArray[np.floating]) -> None:
         """Counts durations in seconds; those that are NaN are not counted."""
@@ -52,7 +54,18 @@ class Latencies:
     @property
     def count(self) -> int:
         """How many durations."""
-        return int(self._histogram.total_count)
+        return int(self._counts.sum())
+
+    @property
+    def _histogram(self) -> HdrHistogram:
+        """The library's histogram of all that was counted."""
+        if self._made is None:
+            self._made = HdrHistogram(1, LONGEST_NS, DIGITS)
+            half = 1 << (_SUB_BUCKET_BITS - 1)
+            for index in np.flatnonzero(self._counts).tolist():
+                shift = max(0, index // half - 1)
+                self._made.record_value((index - shift * half) << shift, int(self._counts[index]))
+        return self._made
 
     def percentile(self, percent: float) -> float:
         """Returns a percentile in seconds; NaN if nothing was counted. 100 is the longest duration.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from loadtest.analysis.latency import Latencies
 from loadtest.analysis.summary import Summary
 from loadtest.errors import UsageError
-from loadtest.requests.answer import STAGES
+from loadtest.stages import STAGES
 
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "%": 0.01, "": 1.0}
 _GRAMMAR = re.compile(r"\s*([a-z_]+\.)?([a-z_]+|p\d+(?:\.\d+)?)\s*(<=|>=|<|>)\s*(\d+(?:\.\d+)?)\s*(us|ms|s|%|)\s*")
@@ -125,11 +125,14 @@ class Verdict:
         """Whether it was met."""
         return self.objective.met(self.value)
 
+    @property
+    def written(self) -> str:
+        """The value with its unit."""
+        return _written(self.value, self.objective.unit)
+
     def line(self) -> str:
         """Returns it in one line, such as `not met: p99<50ms (63.1 ms)`."""
-        return (
-            f"{'met' if self.met else 'not met'}: {self.objective.text} ({_written(self.value, self.objective.unit)})"
-        )
+        return f"{'met' if self.met else 'not met'}: {self.objective.text} ({self.written})"
 
 
 def parse_objective(text: str) -> Objective:

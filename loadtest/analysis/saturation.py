@@ -10,6 +10,12 @@ from typing import Any
 LATE_SHARE = 0.01
 """More late sends than this, and percentiles from p99 on are the generator's own."""
 
+LATE_LEAST = 5
+"""One late send among fifty is bad luck."""
+
+WAITED_SHARE = 0.1
+"""Waiting for a CPU lengthens every latency, and a closed loop, which is never late, has no other sign of it."""
+
 BUSY_SHARE = 0.9
 """An event loop that takes more of a core than this has no time left to be punctual."""
 
@@ -27,17 +33,21 @@ class Generator:
 
     Attributes:
         processes: Number of worker processes that reported.
-        late_share: Share of sends that were late.
+        late: Sends that were late.
+        late_share: Their share.
         busiest_share: Share of a core that the busiest event loop took.
         cpu_seconds: CPU of all worker processes.
+        waited_share: Share of the time that the event loop that waited most could have run but had no CPU.
         lag_share: Share of half seconds in which an event loop was held up for longer than `LAG_SECONDS`.
         longest_lag_seconds: Longest time that an event loop was held up.
         memory_bytes: Highest resident memory of one process.
     """
 
     processes: int
+    late: int
     late_share: float
     busiest_share: float
+    waited_share: float
     cpu_seconds: float
     lag_share: float
     longest_lag_seconds: float
@@ -47,10 +57,12 @@ class Generator:
     def reasons(self) -> list[str]:
         """Why it was saturated; empty if it was not."""
         reasons = []
-        if self.late_share > LATE_SHARE:
+        if self.late_share > LATE_SHARE and self.late >= LATE_LEAST:
             reasons.append(f"{self.late_share:.1%} of sends were late")
         if self.busiest_share > BUSY_SHARE:
             reasons.append(f"its busiest process took {self.busiest_share:.0%} of a core")
+        if self.waited_share > WAITED_SHARE:
+            reasons.append(f"something else had its CPU for {self.waited_share:.0%} of the time")
         if self.lag_share > LAG_SHARE:
             reasons.append(f"its event loop was held up, for {self.longest_lag_seconds * 1e3:.0f} ms at worst")
         return reasons
@@ -79,6 +91,7 @@ def judge(
     first, last = between_seconds
     elapsed: dict[tuple[str, int], float] = {}
     busy: dict[tuple[str, int], float] = {}
+    waited: dict[tuple[str, int], float] = {}
     cpu_seconds, lags, memory = 0.0, [], 0
     for told in vitals:
         memory = max(memory, int(told["memory_bytes"]))
@@ -88,12 +101,15 @@ def judge(
         worker = (str(told.get("run", "")), int(told["worker"]))
         elapsed[worker] = elapsed.get(worker, 0.0) + told["elapsed_seconds"]
         busy[worker] = busy.get(worker, 0.0) + told["loop_cpu_seconds"]
+        waited[worker] = waited.get(worker, 0.0) + told["loop_waited_seconds"]
         cpu_seconds += told["process_cpu_seconds"]
         lags.append(float(told["loop_lag_seconds"]))
     return Generator(
         processes=len(elapsed),
+        late=late,
         late_share=late / sent if sent else 0.0,
         busiest_share=max((busy[worker] / elapsed[worker] for worker in elapsed), default=0.0),
+        waited_share=max((waited[worker] / elapsed[worker] for worker in elapsed), default=0.0),
         cpu_seconds=cpu_seconds,
         lag_share=sum(lag > LAG_SECONDS for lag in lags) / len(lags) if lags else 0.0,
         longest_lag_seconds=max(lags, default=0.0),

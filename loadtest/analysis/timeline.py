@@ -5,15 +5,16 @@ A request belongs to the second that it was planned for, an answer also to the s
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.analysis import bins
-from loadtest.requests.answer import STAGES
+from loadtest.codes import CODES, OK
 from loadtest.results.file import Records
-from loadtest.results.record import CODES, OK
+from loadtest.stages import STAGES
 
 WINDOW_NS = 1_000_000_000
 _GROW = 64
@@ -23,7 +24,8 @@ class Timeline:
     """Counts for each second of a run.
 
     Attributes:
-        planned: Requests planned for it (and sent), `[seconds]`.
+        planned: Requests planned for it and sent, `[seconds]`.
+        dropped: Requests planned for it and not sent, `[seconds]`.
         codes: Their outcomes by gRPC code, `[seconds, len(CODES)]`.
         answered: Successful answers that came in it, `[seconds]`.
         latency: Successes by their latency from the planned time, `[seconds, bins.COUNT]`.
@@ -36,6 +38,7 @@ class Timeline:
     def __init__(self) -> None:
         self._length = 0
         self._planned = _zeros()
+        self._dropped = _zeros()
         self._codes = _zeros(len(CODES))
         self._answered = _zeros()
         self._latency = _zeros(bins.COUNT)
@@ -50,6 +53,11 @@ class Timeline:
     def planned(self) -> NDArray[Any]:
         """Requests planned for each second, and sent."""
         return self._planned[: self._length]
+
+    @property
+    def dropped(self) -> NDArray[Any]:
+        """Requests planned for each second, and not sent."""
+        return self._dropped[: self._length]
 
     @property
     def codes(self) -> NDArray[Any]:
@@ -102,12 +110,27 @@ class Timeline:
             np.add.at(self._stage_sums[:, column], planned[told], records[f"{stage}_seconds"][told])
         np.add.at(self._staged, planned[told], 1)
 
+    def add_drops(self, drops: Iterable[tuple[int, int]]) -> None:
+        """Counts requests that were not sent, by the tenth of a second that they were planned for."""
+        for tenth, number in drops:
+            self._reserve(tenth // 10 + 1)
+            self._dropped[tenth // 10] += number
+
     def _reserve(self, length: int) -> None:
         self._length = max(self._length, length)
         missing = self._length - len(self._planned)
         if missing > 0:
             more = max(missing, _GROW)
-            for name in ("_planned", "_codes", "_answered", "_latency", "_service", "_stage_sums", "_staged"):
+            for name in (
+                "_planned",
+                "_dropped",
+                "_codes",
+                "_answered",
+                "_latency",
+                "_service",
+                "_stage_sums",
+                "_staged",
+            ):
                 array = getattr(self, name)
                 setattr(self, name, np.concatenate([array, np.zeros((more, *array.shape[1:]), dtype=array.dtype)]))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from loadtest.analysis.objective import Objective, goodput_bound, judge_objectives, parse_objective
 from loadtest.analysis.summary import Summary, summarize
-from loadtest.attack import attack
+from loadtest.attack import Ending, attack
 from loadtest.commands.options import (
     add_request_options,
     add_run_options,
@@ -34,7 +34,7 @@ EXAMPLES = r"""examples:
     python -m loadtest attack localhost:9000 --call shop.Orders/Get --data '{"id": "{{number}}"}' \
         --rate 100 --duration 10s
 
-exit codes: 0 fine; 1 not one call succeeded, or nothing could be sent; 2 a wrong flag or file;
+exit codes: 0 fine; 1 not one call succeeded, or the run could not be made whole; 2 a wrong flag or file;
 3 the generator was saturated; 99 an assertion was not met; 130 interrupted."""
 
 
@@ -78,10 +78,10 @@ def objectives_of(options: argparse.Namespace) -> tuple[list[Objective], float |
     return objectives, options.within if options.within is not None else goodput_bound(objectives)
 
 
-def exit_code(summary: Summary, objectives: list[Objective], *, interrupted: bool = False) -> ExitCode:
+def exit_code(summary: Summary, objectives: list[Objective], ending: Ending | None = None) -> ExitCode:
     """Returns what a run comes to: what makes its figures worthless comes before what they say."""
-    if interrupted:
-        return ExitCode.INTERRUPTED
+    if ending is not None and ending.partial:
+        return ExitCode.INTERRUPTED if ending.interrupted else ExitCode.FAILED
     if summary.generator.saturated:
         return ExitCode.SATURATED
     if not all(verdict.met for verdict in judge_objectives(objectives, summary)):
@@ -97,10 +97,10 @@ def run(options: argparse.Namespace) -> ExitCode:
     plan = make_plan(options, make_schedule(options))
     progress = TerminalProgress(sys.stderr)
     try:
-        partial = attack(plan, options.out, observer=progress, command_line=command_line(sys.argv[1:]))
+        ending = attack(plan, options.out, observer=progress, command_line=command_line(sys.argv[1:]))
     finally:
         progress.clear()
     summary = summarize([options.out], within_seconds=within)
     sys.stdout.write(text_report(summary, judge_objectives(objectives, summary)))
     print(f"\nresults: {options.out}", file=sys.stderr)
-    return exit_code(summary, objectives, interrupted=partial.startswith("interrupted"))
+    return exit_code(summary, objectives, ending)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from loadtest.analysis.compare import Comparison, Row, compare
+from loadtest.analysis.compare import LEAST_REPEATS, Comparison, Row, compare
 from loadtest.errors import ExitCode, UsageError
 from loadtest.reports.tables import Table
 from loadtest.reports.text import markdown_table, text_table
@@ -20,7 +20,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "compare",
         help="put two runs side by side, and tell a difference from noise",
         description="Compares two results files, or two folders of repeats.",
-        epilog="example: python -m loadtest compare before/ after/ --max-regression 5%%",
+        epilog="example: python -m loadtest compare before/ after/ --max-regression 5%",
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)
@@ -39,13 +39,15 @@ def run(options: argparse.Namespace) -> ExitCode:
     table = comparison_table(comparison)
     shown = markdown_table(table) if options.format == "markdown" else text_table(table)
     sys.stdout.write(f"A: {options.a}\nB: {options.b}\n\n{shown}\n")
-    if comparison.caution:
-        sys.stdout.write(f"\n{comparison.caution}\n")
+    for note in filter(None, [*comparison.notes, comparison.caution]):
+        sys.stdout.write(f"\n{note}\n")
     if options.max_regression is None:
         return ExitCode.OK
+    if not comparison.conclusive:
+        raise UsageError(f"--max-regression needs at least {LEAST_REPEATS} repeats of each side, in folders")
     worse = [row for row in comparison.rows if row.name in JUDGED and row.worse_by() > options.max_regression]
     for row in worse:
-        print(f"regression: {row.name} is worse by {row.worse_by():.1%}")
+        print(f"regression: {row.name} is worse by {row.worse_by():.1%} at least")
     return ExitCode.ASSERTION if worse else ExitCode.OK
 
 
@@ -54,10 +56,14 @@ def comparison_table(comparison: Comparison) -> Table:
     seconds = " and ".join(f"{count} s" for count in comparison.seconds)
     repeats = " and ".join(str(count) for count in comparison.repeats)
     title = f"{repeats} repeats, {seconds}; 95 % intervals of the ratio B/A (of shares, of the difference)"
-    return Table(title, ("", "A", "B", "B/A", "from", "to", "verdict"), [_cells(row) for row in comparison.rows])
+    return Table(
+        title,
+        ("", "A", "B", "B/A", "from", "to", "verdict"),
+        [_cells(row, conclusive=comparison.conclusive) for row in comparison.rows],
+    )
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: Row, *, conclusive: bool) -> tuple[str, ...]:
     if row.unit == "%":
         values = [f"{value:.3%}" for value in (row.a, row.b)] + [
             f"{value:+.3%}" for value in (row.ratio, row.low, row.high)
@@ -66,7 +72,10 @@ def _cells(row: Row) -> tuple[str, ...]:
         factor = 1e3 if row.unit == "ms" else 1.0
         values = [f"{value * factor:.4g} {row.unit}" for value in (row.a, row.b)]
         values += [f"{value:.3f}" for value in (row.ratio, row.low, row.high)]
-    verdict = ("WORSE" if row.worse else "better") if row.beyond_noise else "within noise"
+    if not row.beyond_noise:
+        verdict = "within noise"
+    else:
+        verdict = ("WORSE" if row.worse else "better") if conclusive else "differs, perhaps by chance"
     return (row.name, *values, verdict)
 
 

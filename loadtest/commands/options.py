@@ -210,8 +210,14 @@ def make_schedule(options: argparse.Namespace) -> Schedule | None:
     if options.in_flight is not None:
         if options.rate is not None:
             raise UsageError("--rate is for an open loop and --in-flight for a closed one: name one of them")
+        if options.schedule != "constant" or options.rate_to is not None:
+            raise UsageError("a closed loop has no schedule: --schedule and --rate-to are for an open one")
         return None
+    if options.rate_to is not None and options.schedule not in ("ramp", "step"):
+        raise UsageError("--rate-to is for --schedule ramp or step")
     if options.schedule == "replay":
+        if options.rate is not None:
+            raise UsageError("a replay has the rate of its timestamps: --rate does not go with it")
         file = options.timestamps or options.queries
         if file is None:
             raise UsageError("a replay needs --timestamps, or --queries with timestamps")

@@ -33,7 +33,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         help="find the highest rate that meets objectives",
         description="Doubles the rate until an objective is missed, bisects, and confirms the answer.",
         epilog="example: python -m loadtest slo localhost:50051 --queries queries.txt --objective 'p99<50ms' "
-        "--objective 'errors<0.1%%'",
+        "--objective 'errors<0.1%'",
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)
@@ -62,10 +62,10 @@ def run(options: argparse.Namespace) -> ExitCode:
     """Runs the verb."""
     objectives = [parse_objective(text) for text in options.objectives]
     check_objectives(objectives)
-    if options.start_rate <= 0 or options.precision <= 0 or options.windows < 2 or options.repeats < 0:
-        raise UsageError(
-            "a search needs a rate and a precision above 0, at least 2 windows and no fewer than 0 repeats"
-        )
+    if not (options.start_rate > 0 and options.max_rate > 0 and 0 < options.precision < math.inf):
+        raise UsageError("a search needs rates and a precision above 0")
+    if options.windows < 2 or options.repeats < 0 or options.windows * options.window < 1:
+        raise UsageError("a trial needs at least 2 windows and a second, and there are no fewer than 0 repeats")
     options.duration, options.count, options.in_flight = options.windows * options.window, None, None
     plan = make_plan(options, constant(options.start_rate))
     line = command_line(sys.argv[1:])

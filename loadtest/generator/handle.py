@@ -6,15 +6,13 @@ import contextlib
 import os
 import pickle
 import queue
-import struct
 import subprocess
 import sys
 import threading
 
+from loadtest.generator.pipe import write_message
 from loadtest.plan import Plan
 from loadtest.results.blocks import Block, CutShort, read_blocks
-
-LENGTH = struct.Struct("<Q")
 
 Inbox = queue.Queue[tuple[int, Block | None]]
 """Blocks with the number of their worker; `None` when the worker has ended."""
@@ -26,8 +24,8 @@ class WorkerHandle:
     def __init__(self, plan: Plan, number: int, inbox: Inbox) -> None:
         self.number = number
         self._inbox = inbox
-        # A process of its own rather than multiprocessing's: gRPC must not be forked, and a spawned child would run
-        # the main module of whoever uses this as a library.
+        # A process of its own rather than multiprocessing's, which would run the main module of whoever uses this
+        # as a library.
         self._process = subprocess.Popen(
             [sys.executable, "-m", "loadtest.generator.worker", str(number)],
             stdin=subprocess.PIPE,
@@ -39,7 +37,7 @@ class WorkerHandle:
 
     def start(self, start_ns: int) -> None:
         """Tells it when to start, on the clock that all processes share."""
-        self._send(LENGTH.pack(start_ns))
+        self._send(start_ns.to_bytes(8, "little"))
 
     def stop(self) -> None:
         """Tells it to stop; it says what it still has."""
@@ -56,8 +54,7 @@ class WorkerHandle:
     def _send(self, message: bytes) -> None:
         assert self._process.stdin is not None, "it is a pipe"
         with contextlib.suppress(OSError):  # If it is gone, its end of output says so.
-            self._process.stdin.write(LENGTH.pack(len(message)) + message)
-            self._process.stdin.flush()
+            write_message(self._process.stdin, message)
 
     def _follow(self) -> None:
         assert self._process.stdout is not None, "it is a pipe"

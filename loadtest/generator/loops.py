@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import time
 from collections.abc import Iterator
 
+from loadtest.clock import now_ns
+from loadtest.codes import UNAVAILABLE
 from loadtest.generator.sender import Sender
 from loadtest.plan import Plan
-from loadtest.results.record import CODES
 
 BURST = 32
 """Sends in a row until the event loop gets to see answers."""
@@ -17,11 +17,8 @@ BURST = 32
 OVERRUN_NS = 1_000_000_000
 """What is still not sent this long after the end of the plan is dropped: an unreachable rate must end too."""
 
-UNAVAILABLE = CODES.index("UNAVAILABLE")
 UNAVAILABLE_PAUSE_SECONDS = 0.01
 """A closed loop over a server that is gone would otherwise spin."""
-
-now_ns = time.monotonic_ns
 
 
 async def open_loop(plan: Plan, sender: Sender, *, start_ns: int) -> None:
@@ -34,7 +31,7 @@ async def open_loop(plan: Plan, sender: Sender, *, start_ns: int) -> None:
             in_a_row = 0
             await asyncio.sleep(wait_ns / 1e9)
         if sender.in_flight >= share or now_ns() > end_ns + OVERRUN_NS:
-            sender.dropped += planned_ns >= start_ns
+            sender.drop(planned_ns)
         else:
             sender.send(number, planned_ns)
         in_a_row += 1
@@ -58,6 +55,8 @@ async def closed_loop(plan: Plan, sender: Sender, *, start_ns: int) -> None:
     finished = asyncio.Event()
     loop = asyncio.get_running_loop()
 
+    failures: list[Exception] = []
+
     def send() -> None:
         nonlocal left, callers
         planned_ns = now_ns()
@@ -68,7 +67,11 @@ async def closed_loop(plan: Plan, sender: Sender, *, start_ns: int) -> None:
             return
         if left is not None and planned_ns >= start_ns:
             left -= 1
-        sender.send(next(numbers), planned_ns, answered)
+        try:
+            sender.send(next(numbers), planned_ns, answered)
+        except Exception as error:  # It is raised from the loop, not from whoever brought the last answer.
+            failures.append(error)
+            finished.set()
 
     def answered(code: int) -> None:
         if code == UNAVAILABLE:
@@ -79,6 +82,8 @@ async def closed_loop(plan: Plan, sender: Sender, *, start_ns: int) -> None:
     for _ in range(callers):
         send()
     await finished.wait()
+    if failures:
+        raise failures[0]
 
 
 def share_of(total: int, worker: int, processes: int) -> int:
@@ -87,7 +92,10 @@ def share_of(total: int, worker: int, processes: int) -> int:
 
 
 def _arrivals(plan: Plan, worker: int, *, start_ns: int) -> Iterator[tuple[int, int]]:
-    """Yields number and planned time of this process's requests."""
+    """Yields number and planned time of this process's requests.
+
+    Every process walks the whole schedule, some 1 µs an arrival: the Poisson process has no other way.
+    """
     assert plan.schedule is not None, "an open loop has a schedule"
     measured = 0
     for number, seconds in enumerate(plan.schedule.times()):

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from google.protobuf.message import DecodeError, Message
 
+from loadtest.clock import now_ns
+from loadtest.codes import INTERNAL, OK
 from loadtest.generator.outlet import Outlet
 from loadtest.plan import Call, Plan
-from loadtest.requests.answer import NO_STAGES, AnswerReader
+from loadtest.requests.answer import AnswerReader
 from loadtest.requests.payload import Payload
 from loadtest.requests.sampling import Draw, Sampler
-from loadtest.results.record import CODES, OK, PACKER
+from loadtest.results.record import PACKER
 from loadtest.results.relevance import ndcg, recall
+from loadtest.stages import NO_STAGES
 from loadtest.wire.call import WireCall
 from loadtest.wire.channel import Channel
 
 MIX_STREAM = 3
-INTERNAL = CODES.index("INTERNAL")
+DROP_PERIOD_NS = 100_000_000
 DRAIN_PROBE_SECONDS = 0.005
-
-now_ns = time.monotonic_ns
 
 
 class Caller:
@@ -58,22 +59,25 @@ class Sender:
     """Makes a plan's calls, and counts those in flight.
 
     Attributes:
+        start_ns: When the measured part starts.
         worker: Number of this process.
         in_flight: Calls that are not answered yet.
         dropped: Planned requests that were not sent.
+        dropped_at: Those since the last report, by the tenth of a second that they were planned for.
     """
 
-    def __init__(self, plan: Plan, worker: int, channels: Sequence[Channel], outlet: Outlet, *, start_ns: int) -> None:
+    def __init__(self, plan: Plan, worker: int, channels: Sequence[Channel], outlet: Outlet) -> None:
+        self.start_ns = 0
         self.worker = worker
         self.in_flight = 0
         self.dropped = 0
+        self.dropped_at: Counter[int] = Counter()
         self._plan = plan
         self._channels = channels
         self._callers = [Caller(call, plan, channels[0]) for call in plan.calls]
         self._mix = Draw([call.weight for call in plan.calls], seed=plan.seed, stream=MIX_STREAM)
         self._sampler = Sampler(plan.order, len(plan.queries), seed=plan.seed, exponent=plan.zipf_exponent)
         self._outlet = outlet
-        self._start_ns = start_ns
         self._sends = 0
 
     def send(self, number: int, planned_ns: int, on_done: Callable[[int], None] | None = None) -> None:
@@ -105,6 +109,12 @@ class Sender:
 
         channel.start(caller.headers, messages, on_end, timeout_seconds=self._plan.deadline_seconds)
 
+    def drop(self, planned_ns: int) -> None:
+        """Counts a request that is not sent; of the warm-up, none is."""
+        if planned_ns >= self.start_ns:
+            self.dropped += 1
+            self.dropped_at[(planned_ns - self.start_ns) // DROP_PERIOD_NS] += 1
+
     async def drain(self, *, patience_seconds: float) -> int:
         """Waits for the calls in flight, for so long at most; returns how many are left."""
         until_ns = now_ns() + int(patience_seconds * 1e9)
@@ -122,7 +132,7 @@ class Sender:
                 stages, batch_texts, same, scores = self._read(request.call, request.key, answers)
             except DecodeError:
                 code = INTERNAL  # And one that cannot be parsed.
-        start_ns = self._start_ns
+        start_ns = self.start_ns
         self._outlet.record(
             PACKER.pack(
                 request.planned_ns - start_ns,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 
 from loadtest.generator.outlet import Outlet
@@ -38,7 +39,9 @@ class Vitals:
     def report(self) -> None:
         """Sends one block about the time since the last one; on the event loop's thread."""
         clocks = _clocks()
-        elapsed, loop_cpu, process_cpu = (now - before for now, before in zip(clocks, self._before, strict=True))
+        elapsed, loop_cpu, waited, process_cpu = (
+            now - before for now, before in zip(clocks, self._before, strict=True)
+        )
         self._outlet.json(
             Kind.VITALS,
             {
@@ -47,24 +50,36 @@ class Vitals:
                 "elapsed_seconds": round(elapsed, 4),
                 "in_flight": self._sender.in_flight,
                 "dropped": self._sender.dropped,
+                "dropped_at": sorted(self._sender.dropped_at.items()),
                 "loop_lag_seconds": round(self._longest_lag, 6),
                 "loop_cpu_seconds": round(loop_cpu, 4),
+                "loop_waited_seconds": round(waited, 4),
                 "process_cpu_seconds": round(process_cpu, 4),
                 "memory_bytes": memory_bytes(),
             },
         )
         self._before, self._longest_lag = clocks, 0.0
+        self._sender.dropped_at.clear()
 
 
-def _clocks() -> tuple[float, float, float]:
-    """Returns the readings of the wall clock, of this thread's CPU clock and of the process's."""
-    return time.monotonic(), time.thread_time(), time.process_time()
+def _clocks() -> tuple[float, float, float, float]:
+    """Returns the wall clock, this thread's CPU time and its time of waiting for a CPU, and the process's CPU time."""
+    return time.monotonic(), time.thread_time(), _waited_seconds(), time.process_time()
+
+
+def _waited_seconds() -> float:
+    """Returns how long this thread could have run but had no CPU; 0 where the system does not tell."""
+    try:
+        with open("/proc/thread-self/schedstat", encoding="ascii") as file:  # noqa: PTH123  twice a second: cheap
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
 
 
 def memory_bytes() -> int:
     """Returns the process's resident memory; 0 where the system does not tell."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123  twice a second: cheap
-            return int(file.read().split()[1]) * 4096
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0

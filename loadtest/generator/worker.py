@@ -13,15 +13,14 @@ import os
 import pickle
 import selectors
 import signal
-import struct
 import sys
 import threading
 import traceback
-from typing import IO
 
 from loadtest.errors import LoadtestError
 from loadtest.generator.loops import closed_loop, open_loop
 from loadtest.generator.outlet import Outlet
+from loadtest.generator.pipe import read_message
 from loadtest.generator.sender import Sender
 from loadtest.generator.vitals import Vitals
 from loadtest.plan import Plan
@@ -30,8 +29,6 @@ from loadtest.wire.channel import Channel
 
 GRACE_SECONDS = 1.0
 """How long calls in flight are waited for after a stop, and beyond their deadline."""
-
-LENGTH = struct.Struct("<Q")
 
 
 def main() -> None:
@@ -42,7 +39,7 @@ def main() -> None:
     os.dup2(2, 1)  # Whatever a library prints must not fall among the blocks.
     outlet = Outlet(out)
     try:
-        plan: Plan = pickle.loads(_read_exactly(sys.stdin.buffer))  # noqa: S301  from our own coordinator
+        plan: Plan = pickle.loads(read_message(sys.stdin.buffer))  # noqa: S301  from our own coordinator
         # select() waits for microseconds where epoll rounds up to the next millisecond: a send would be late by
         # half of one on average. It serves few descriptors only; that is all there are here.
         loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
@@ -62,17 +59,17 @@ async def _run(plan: Plan, worker: int, outlet: Outlet) -> None:
     async with contextlib.AsyncExitStack() as stack:
         channels = [await stack.enter_async_context(Channel(plan.target)) for _ in range(plan.target.connections)]
         await asyncio.gather(*(channel.connected() for channel in channels))
+        sender = Sender(plan, worker, channels, outlet)
+        gc.collect()
+        gc.freeze()  # Collections during the run need not look at what was there before.
         outlet.json(Kind.READY, {})
-        start = await asyncio.to_thread(_read_exactly, sys.stdin.buffer)
-        if not start:
-            return
-        await _attack(plan, worker, channels, outlet, start_ns=LENGTH.unpack(start)[0])
+        start = await asyncio.to_thread(read_message, sys.stdin.buffer)
+        if start:
+            await _attack(plan, sender, outlet, start_ns=int.from_bytes(start, "little"))
 
 
-async def _attack(plan: Plan, worker: int, channels: list[Channel], outlet: Outlet, *, start_ns: int) -> None:
-    sender = Sender(plan, worker, channels, outlet, start_ns=start_ns)
-    gc.collect()
-    gc.freeze()  # Collections during the run need not look at what was there before.
+async def _attack(plan: Plan, sender: Sender, outlet: Outlet, *, start_ns: int) -> None:
+    sender.start_ns = start_ns
     drive = closed_loop if plan.schedule is None else open_loop
     driving = asyncio.create_task(drive(plan, sender, start_ns=start_ns))
     vitals = Vitals(sender, outlet, start_ns=start_ns)
@@ -83,21 +80,19 @@ async def _attack(plan: Plan, worker: int, channels: list[Channel], outlet: Outl
     await asyncio.wait({driving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if interrupted := not driving.done():
         driving.cancel()
-    drained = asyncio.create_task(
-        sender.drain(patience_seconds=GRACE_SECONDS if interrupted else plan.deadline_seconds + GRACE_SECONDS)
-    )
-    await asyncio.wait({drained, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    if not drained.done():  # Stopped while it waited for the last answers.
-        drained.cancel()
-        drained = asyncio.create_task(sender.drain(patience_seconds=GRACE_SECONDS))
-    unfinished = await drained
+    patience = GRACE_SECONDS if interrupted else plan.deadline_seconds + GRACE_SECONDS
+    draining = asyncio.create_task(sender.drain(patience_seconds=patience))
+    await asyncio.wait({draining, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not draining.done():  # Stopped while it waited for the last answers.
+        draining.cancel()
+        draining = asyncio.create_task(sender.drain(patience_seconds=GRACE_SECONDS))
+    unfinished = await draining
     watching.cancel()
     stopping.cancel()
     vitals.report()
-    end = {"worker": worker, "unfinished": unfinished, "interrupted": interrupted, "dropped": sender.dropped}
-    outlet.json(Kind.END, end)
     if not interrupted:
-        await driving  # Raises what ended it.
+        driving.result()  # Raises what ended it too soon.
+    outlet.json(Kind.END, {"worker": sender.worker, "unfinished": unfinished})
 
 
 def _when_input_ends(event: asyncio.Event) -> None:
@@ -110,12 +105,6 @@ def _when_input_ends(event: asyncio.Event) -> None:
             loop.call_soon_threadsafe(event.set)
 
     threading.Thread(target=wait, daemon=True).start()
-
-
-def _read_exactly(file: IO[bytes]) -> bytes:
-    """Returns the next message, which follows its length; empty at the end."""
-    length = file.read(LENGTH.size)
-    return file.read(LENGTH.unpack(length)[0]) if len(length) == LENGTH.size else b""
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from loadtest.analysis.calls import CallSummary
 from loadtest.analysis.latency import Latencies
 from loadtest.analysis.summary import Summary
 from loadtest.analysis.timeline import Timeline
+from loadtest.codes import CODES, OK, REFUSED
 from loadtest.reports.style import (
     BLUE,
     COLOURS,
@@ -36,8 +37,7 @@ from loadtest.reports.style import (
     line,
     log_ticks,
 )
-from loadtest.requests.answer import STAGES
-from loadtest.results.record import CODES, OK, REFUSED
+from loadtest.stages import STAGES
 
 MOST_POINTS = 600
 """A line of more points is not told from one of fewer, and makes the page large."""
@@ -101,7 +101,7 @@ def throughput_over_time(timeline: Timeline) -> go.Figure:
     """Draws requests a second: those planned for each second and sent, and those answered OK in it."""
     chart = figure(x=SECONDS, y="requests a second")
     groups = _Groups.of_whole_seconds(timeline)
-    line(chart, groups.starts, groups.rates(timeline.planned), "planned", GREY, dash="dash")
+    line(chart, groups.starts, groups.rates(timeline.planned + timeline.dropped), "planned", GREY, dash="dash")
     line(chart, groups.starts, groups.rates(timeline.answered), "answered OK", GREEN)
     return chart
 

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from loadtest.analysis.summary import Summary
+from loadtest.codes import CODES
 from loadtest.reports.json import timeline_rows
 from loadtest.results.file import read_runs
-from loadtest.results.record import CODES, COLUMNS
+from loadtest.results.record import COLUMNS
 
 
 def timeline_csv(summary: Summary) -> str:

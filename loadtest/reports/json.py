@@ -14,9 +14,9 @@ from loadtest.analysis.calls import CallSummary
 from loadtest.analysis.latency import Latencies
 from loadtest.analysis.objective import Verdict
 from loadtest.analysis.summary import Summary
+from loadtest.codes import CODES
 from loadtest.reports.tables import PERCENTS, verdict
-from loadtest.requests.answer import STAGES
-from loadtest.results.record import CODES
+from loadtest.stages import STAGES
 
 SCHEMA_VERSION = 1
 
@@ -90,7 +90,8 @@ def timeline_rows(summary: Summary) -> list[dict[str, Any]]:
         rows.append(
             {
                 "second": second,
-                "planned": int(timeline.planned[second]),
+                "planned": int(timeline.planned[second] + timeline.dropped[second]),
+                "dropped": int(timeline.dropped[second]),
                 "answered": int(timeline.answered[second]),
                 **{
                     f"{statistic}_seconds": float(value)

@@ -77,7 +77,7 @@ def _throughput_chart(answer: Answer) -> go.Figure:
 
 def answer_object(answer: Answer, objectives: Sequence[Objective]) -> dict[str, Any]:
     """Returns the answer as an object for JSON: durations in seconds, shares from 0 to 1."""
-    met, windows = answer.confirmed
+    met, trials = answer.confirmed
     return {
         "schema_version": 1,
         "answer": answer.line(),
@@ -85,8 +85,7 @@ def answer_object(answer: Answer, objectives: Sequence[Objective]) -> dict[str, 
         "highest_rate": answer.highest,
         "failing_rate": answer.failing,
         "limited_by_generator": answer.limited,
-        "windows_met": met,
-        "windows": windows,
+        "confirmed": {"met": met, "trials": trials, "confidence_at_least": answer.confidence},
         "trials": [_trial_object(trial) for trial in answer.trials],
     }
 

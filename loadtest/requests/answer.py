@@ -13,11 +13,9 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from loadtest.requests.descriptors import descriptor_of
+from loadtest.stages import NO_STAGES, STAGES
 
-STAGES = ("tokenize", "queue", "encode", "search", "fetch")
 TIMINGS, HITS, DOCUMENT = "timings", "hits", "document_id"
-
-NO_STAGES = (float("nan"),) * len(STAGES)
 
 
 class AnswerReader:

@@ -6,38 +6,11 @@ import struct
 
 import numpy as np
 
-from loadtest.requests.answer import STAGES
-
-CODES = (
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-)
-"""gRPC's codes by their number."""
-
-OK = CODES.index("OK")
-REFUSED = CODES.index("RESOURCE_EXHAUSTED")
-"""The code with which a server sheds load."""
-
-UNKNOWN_TIME = -(2**63)
+from loadtest.stages import STAGES
 
 COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("planned_ns", "i8", "when it was to be sent, in nanoseconds from the start; below 0 in the warm-up"),
-    ("sent_ns", "i8", "when it was handed to gRPC"),
+    ("sent_ns", "i8", "when it was handed to the connection"),
     ("done_ns", "i8", "when the whole answer, or the error, was there"),
     ("number", "i8", "the request's number in the schedule"),
     ("query", "i4", "number of its first query in the queries file"),

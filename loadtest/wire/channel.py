@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from loadtest.codes import CODES
 from loadtest.errors import AttackError
-from loadtest.results.record import CODES
 from loadtest.wire import status
 from loadtest.wire.call import WireCall
 from loadtest.wire.connection import Connection

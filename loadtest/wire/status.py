@@ -5,7 +5,7 @@ Sources: https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.m
 
 from __future__ import annotations
 
-from loadtest.results.record import CODES
+from loadtest.codes import CODES
 
 OK = CODES.index("OK")
 CANCELLED = CODES.index("CANCELLED")

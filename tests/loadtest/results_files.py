@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from loadtest.requests.answer import NO_STAGES
+from loadtest.codes import CODES
 from loadtest.results.blocks import Kind
 from loadtest.results.file import Records, ResultsWriter
-from loadtest.results.record import CODES, DTYPE, PACKER
+from loadtest.results.record import DTYPE, PACKER
+from loadtest.stages import NO_STAGES
 
 METHOD = "chaja.v1.SearchService/Search"
 PLAN: Mapping[str, Any] = {
@@ -54,7 +55,7 @@ def records(packed: Iterable[bytes]) -> Records:
 
 def vitals(**changes: Any) -> dict[str, Any]:
     """Returns what a worker without troubles says of the second half of its first second."""
-    return {
+    told = {
         "worker": 0,
         "seconds": 1.0,
         "elapsed_seconds": 0.5,
@@ -63,8 +64,10 @@ def vitals(**changes: Any) -> dict[str, Any]:
         "loop_lag_seconds": 0.001,
         "loop_cpu_seconds": 0.1,
         "process_cpu_seconds": 0.2,
+        "loop_waited_seconds": 0.0,
         "memory_bytes": 1000,
     } | changes
+    return {"dropped_at": [[0, told["dropped"]]] if told["dropped"] else [], **told}
 
 
 def write_run(

@@ -10,7 +10,7 @@ from chaja.v1 import encode_pb2, info_pb2, search_pb2
 from loadtest.analysis.summary import summarize
 from loadtest.errors import ExitCode
 from loadtest.reports.json import json_report
-from loadtest.requests.answer import STAGES
+from loadtest.stages import STAGES
 from sample.server_process import REPOSITORY
 from tests.loadtest.results_files import record, write_run
 from tools.doc_tables import DOCUMENTS, LOADTEST, README, with_tables

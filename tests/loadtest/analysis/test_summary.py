@@ -33,7 +33,11 @@ def test_the_rates_of_a_run(path: Path) -> None:
         *(record(each, 1.0, code="DEADLINE_EXCEEDED") for each in range(5)),
         *(record(each, late=0.003) for each in range(3)),  # Good, though sent late.
     ]
-    told = [vitals(seconds=5.0, dropped=2), vitals(seconds=10.0, dropped=20), vitals(worker=1, seconds=9.0, dropped=5)]
+    told = [
+        vitals(seconds=5.0, dropped=2),
+        vitals(seconds=10.0, dropped=20, dropped_at=[[50, 18]]),
+        vitals(worker=1, seconds=9.0, dropped=5),
+    ]
     summary = summarize([write_run(path, packed, told=told)], within_seconds=0.2)
     total = summary.total
     assert (total.sent, summary.dropped, summary.planned, summary.late) == (630, 25, 655, 3)

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from loadtest.analysis import bins
 from loadtest.analysis.timeline import Timeline
-from loadtest.requests.answer import STAGES
-from loadtest.results.record import CODES, OK, REFUSED
+from loadtest.codes import CODES, OK, REFUSED
+from loadtest.stages import STAGES
 from tests.loadtest.results_files import record, records
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from loadtest.attack import attack
+from loadtest.attack import Ending, attack
 from loadtest.plan import Call, Plan
 from loadtest.requests.method import find_method
 from loadtest.requests.queries import Query
@@ -31,7 +31,7 @@ def make_plan(address: str, *, method: str = "Search", **options: Any) -> Plan:
 
 def run_attack(out: Path, plan: Plan) -> Records:
     """Runs a plan; returns its records, warm-up included."""
-    assert attack(plan, out) == ""
+    assert attack(plan, out) == Ending()
     return records_of(out)
 
 

@@ -11,12 +11,13 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 from loadtest.analysis.summary import Summary, summarize
+from loadtest.codes import CODES
 from loadtest.reports import charts, machines
 from loadtest.reports.page import comparison_page, report_page
-from loadtest.requests.answer import STAGES
 from loadtest.results.blocks import Kind
 from loadtest.results.file import ResultsWriter
-from loadtest.results.record import CODES, PACKER
+from loadtest.results.record import PACKER
+from loadtest.stages import STAGES
 
 HOSTILE = '</script><img src="http://evil.example/x" onerror=alert(1)>'
 NO_STAGES = (math.nan,) * len(STAGES)
@@ -48,6 +49,8 @@ def vitals(seconds: float, *, loop_cpu: float = 0.1, lag: float = 0.001) -> dict
         "elapsed_seconds": 0.5,
         "in_flight": 3,
         "dropped": 0,
+        "dropped_at": [],
+        "loop_waited_seconds": 0.0,
         "loop_lag_seconds": lag,
         "loop_cpu_seconds": loop_cpu,
         "process_cpu_seconds": loop_cpu * 1.2,

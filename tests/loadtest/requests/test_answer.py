@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaja.v1 import BatchSearchResponse, EncodeResponse, GetServerInfoResponse, Hit, SearchResponse, Timings
-from loadtest.requests.answer import NO_STAGES, STAGES, AnswerReader
+from loadtest.requests.answer import AnswerReader
 from loadtest.requests.method import find_method
+from loadtest.stages import NO_STAGES, STAGES
 from loadtest.target import Target
 
 

@@ -1,0 +1,33 @@
+"""gRPC's status codes by their number (https://github.com/grpc/grpc/blob/master/doc/statuscodes.md)."""
+
+CODES = (
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+)
+
+OK = CODES.index("OK")
+CANCELLED = CODES.index("CANCELLED")
+UNKNOWN = CODES.index("UNKNOWN")
+DEADLINE_EXCEEDED = CODES.index("DEADLINE_EXCEEDED")
+PERMISSION_DENIED = CODES.index("PERMISSION_DENIED")
+REFUSED = CODES.index("RESOURCE_EXHAUSTED")
+"""The code with which a server sheds load."""
+UNIMPLEMENTED = CODES.index("UNIMPLEMENTED")
+INTERNAL = CODES.index("INTERNAL")
+UNAVAILABLE = CODES.index("UNAVAILABLE")
+UNAUTHENTICATED = CODES.index("UNAUTHENTICATED")
