@@ -31,6 +31,7 @@ class WireCall:
     """
 
     __slots__ = (
+        "_needed",
         "_partial",
         "answers",
         "body",
@@ -61,9 +62,10 @@ class WireCall:
         self.stream = 0
         self.taken_bytes = 0
         self.connection: Connection | None = None
-        self.unsent = b""
+        self.unsent: bytes | memoryview = b""
         self.window = 0
-        self._partial = b""
+        self._partial: bytearray | None = None
+        self._needed = 0
 
     def end(self, code: int, at_ns: int, message: str = "") -> None:
         """Tells whoever waits; only the first end counts."""
@@ -72,27 +74,45 @@ class WireCall:
             self.message = message
             self.on_end(self, code, at_ns)
             # It may be kept until its deadline; its messages need not be.
-            self.answers, self.body, self.unsent, self._partial = [], b"", b"", b""
+            self.answers, self.body, self.unsent, self._partial = [], b"", b"", None
 
     def take(self, data: bytes) -> bool:
         """Takes bytes of the answer; returns whether they may be what gRPC sends."""
         if self._partial:
-            data = self._partial + data
-        start = 0
-        while len(data) - start >= PREFIX_BYTES:
+            # Grows in place and is looked at only when whole: a large message comes in thousands of pieces.
+            self._partial += data
+            if len(self._partial) < self._needed:
+                return True
+            data, self._partial = bytes(self._partial), None
+        start, length = 0, len(data)
+        while length - start >= PREFIX_BYTES:
             end = start + PREFIX_BYTES + int.from_bytes(data[start + 1 : start + 5], "big")
             if data[start]:  # Compressed, which we have not said we can read.
                 return False
-            if end > len(data):
+            if end > length:
+                self._needed = end - start
                 break
             self.answers.append(data[start + PREFIX_BYTES : end])
             start = end
-        self._partial = data[start:]
+        else:
+            self._needed = PREFIX_BYTES
+        if start < length:
+            self._partial = bytearray(data[start:])
         return True
 
-    def code(self, grpc_status: int | None) -> int:
+    def code(self, grpc_status: int) -> int:
         """Returns the code that an answer with this `grpc-status` ends with."""
-        if grpc_status is not None:
-            code = status.of_grpc(grpc_status)
-            return status.INTERNAL if code == status.OK and self._partial else code
-        return status.of_http(self.http_status) if self.http_status != 200 else status.UNKNOWN
+        code = status.of_grpc(grpc_status)
+        return status.INTERNAL if code == status.OK and self._partial else code
+
+    def code_without_status(self) -> tuple[int, str]:
+        """Returns code and message of an answer that ended without a `grpc-status`."""
+        if self.http_status in (0, 200):
+            return status.UNKNOWN, "the answer has no grpc-status"
+        return status.of_http(self.http_status), f"HTTP status {self.http_status}"
+
+    def code_of_nonsense(self) -> tuple[int, str]:
+        """Returns code and message of an answer whose bytes are no messages: a proxy's error page has text."""
+        if self.http_status in (0, 200):
+            return status.INTERNAL, "the answer is compressed, or not gRPC"
+        return self.code_without_status()

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from loadtest.target import Target
 
 CONNECT_SECONDS = 5.0
+CLOSE_SECONDS = 1.0
+CLOSED = "the channel was closed"
+SHORTEST_WAIT_SECONDS = 0.01
+"""Between two looks at the deadlines: bounds both their work and how late a deadline is noticed."""
+
 FIRST_BACKOFF_SECONDS = 0.1
 LONGEST_BACKOFF_SECONDS = 1.0
 """A server that comes back is found again within a second."""
@@ -52,6 +57,8 @@ class Channel:
         self._target = target
         self._ssl = target.ssl_context()
         self._connection: Connection | None = None
+        self._connections: list[Connection] = []
+        self._closed = False
         self._connecting: asyncio.Task[None] | None = None
         self._queued: deque[WireCall] = deque()
         self._failing = False
@@ -67,15 +74,20 @@ class Channel:
     async def __aexit__(
         self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._closed = True
         if self._connecting is not None:
             self._connecting.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._connecting
         if self._deadline_timer is not None:
             self._deadline_timer.cancel()
-        if self._connection is not None:
-            self._connection.close()
-            await asyncio.sleep(0)  # Lets the socket be closed.
+        self._connection, self._failing, self._reason = None, True, CLOSED
+        self._fail_queued()
+        open_ones = [connection for connection in self._connections if not connection.lost.done()]
+        for connection in open_ones:
+            connection.close(CLOSED)
+        if open_ones:  # Over TLS it takes some turns of the loop until they are.
+            await asyncio.wait([connection.lost for connection in open_ones], timeout=CLOSE_SECONDS)
 
     async def connected(self) -> None:
         """Waits for the first connection.
@@ -92,10 +104,16 @@ class Channel:
             raise AttackError(f"{self._target.address} does not answer: {reason}") from None
 
     def headers(self, path: str, *, timeout_seconds: float, metadata: Iterable[tuple[str, str]] | None = None) -> bytes:
-        """Returns the header block of calls of a method, to be used for all of them."""
+        """Returns the header block of calls of a method, to be used for all of them.
+
+        Raises:
+            UsageError: The metadata are too large.
+        """
+        unix_path, host, _ = self._target.endpoint()
+        authority = self._target.authority or (host if unix_path else self._target.address.removeprefix("dns:///"))
         return request_headers(
             path,
-            authority=self._target.authority or self._target.address.removeprefix("dns:///"),
+            authority=authority if authority.isascii() else authority.encode("idna").decode("ascii"),
             scheme="https" if self._target.uses_tls else "http",
             timeout_seconds=timeout_seconds,
             metadata=self._target.metadata() if metadata is None else metadata,
@@ -122,7 +140,8 @@ class Channel:
             self._deadlines.popleft()
         self._deadlines.append(call)
         if self._deadline_timer is None:
-            self._watch_deadlines()
+            wait = max(SHORTEST_WAIT_SECONDS, timeout_seconds)
+            self._deadline_timer = asyncio.get_running_loop().call_later(wait, self._watch_deadlines)
         connection = self._connection
         if connection is not None and connection.usable:
             connection.start(call)
@@ -150,20 +169,16 @@ class Channel:
         return await ended
 
     def _connect(self) -> None:
-        if self._connecting is None or self._connecting.done():
+        if not self._closed and (self._connecting is None or self._connecting.done()):
             self._connecting = asyncio.get_running_loop().create_task(self._keep_connecting())
 
     async def _keep_connecting(self) -> None:
         backoff = FIRST_BACKOFF_SECONDS
         while True:
-            connection: Connection | None = None
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
-                    connection = await self._open()
-                    await connection.ready
-            except (OSError, TimeoutError) as error:
-                if connection is not None:
-                    connection.close()
+                    connection = await self._ready_connection()
+            except (OSError, ValueError) as error:  # A name with an empty part is a ValueError.
                 self._reason = " ".join(str(error).split()) or "no answer"
                 self._failing = True
                 self._fail_queued()
@@ -177,6 +192,19 @@ class Channel:
                 if not call.ended:
                     connection.start(call)
             return
+
+    async def _ready_connection(self) -> Connection:
+        connection = await self._open()
+        self._connections = [known for known in self._connections if not known.lost.done()]
+        self._connections.append(connection)
+        try:
+            await connection.ready
+        except BaseException:
+            connection.close()
+            raise
+        if not connection.usable:  # It said so together with its settings.
+            raise ConnectionError("the server is going away")
+        return connection
 
     async def _open(self) -> Connection:
         loop = asyncio.get_running_loop()
@@ -200,14 +228,15 @@ class Channel:
 
     def _watch_deadlines(self) -> None:
         """Ends what is over its deadline. All calls have the same, so they expire in the order of their start."""
-        now, self._deadline_timer = now_ns(), None
+        now = now_ns()
         while self._deadlines and (self._deadlines[0].ended or self._deadlines[0].expires_ns <= now):
             call = self._deadlines.popleft()
             if not call.ended:
+                # Whoever is told may start the next call: the timer is still set, so that leads not to here again.
+                call.end(status.DEADLINE_EXCEEDED, now_ns(), "deadline exceeded")
                 if call.connection is not None:
                     call.connection.cancel(call)
-                call.end(status.DEADLINE_EXCEEDED, now_ns(), "deadline exceeded")
+        self._deadline_timer = None
         if self._deadlines:
-            # Not sooner than in 10 ms, which bounds both the work of this and how late a deadline is noticed.
-            wait = max(0.01, (self._deadlines[0].expires_ns - now) / 1e9)
+            wait = max(SHORTEST_WAIT_SECONDS, (self._deadlines[0].expires_ns - now) / 1e9)
             self._deadline_timer = asyncio.get_running_loop().call_later(wait, self._watch_deadlines)

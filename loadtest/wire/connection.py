@@ -17,7 +17,10 @@ from loadtest.wire.headers import HeaderReader
 STREAM_WINDOW_BYTES = 16 * 1024 * 1024
 CONNECTION_WINDOW_BYTES = 256 * 1024 * 1024
 FIRST_WINDOW_BYTES = 65_535
-LAST_STREAM = 2**31 - 3
+LAST_STREAM = 2**30
+"""After it calls go over a new connection; the other half of the numbers is left to those that wait for a stream."""
+
+LARGEST_BLOCK_BYTES = 1024 * 1024
 
 now_ns = time.monotonic_ns
 
@@ -28,11 +31,15 @@ class Connection(asyncio.Protocol):
     Attributes:
         usable: Whether it takes new calls.
         ready: Done when the server's settings are there; an error if it turns out not to speak HTTP/2.
+        lost: Done when there is nothing left of it.
     """
 
     def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
         self.usable = True
-        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.ready: asyncio.Future[None] = loop.create_future()
+        self.lost: asyncio.Future[None] = loop.create_future()
+        self._why = ""
         self._reader = FrameReader()
         self._headers = HeaderReader()
         self._calls: dict[int, WireCall] = {}
@@ -74,7 +81,7 @@ class Connection(asyncio.Protocol):
             self._window -= len(body)
             self._write(head + frame(frames.DATA, frames.END_STREAM, stream, body))
             return
-        call.unsent, call.window = body, self._stream_window
+        call.unsent, call.window = memoryview(body), self._stream_window
         self._write(head)
         self._blocked.append(call)
         self._send_blocked()
@@ -82,12 +89,13 @@ class Connection(asyncio.Protocol):
     def cancel(self, call: WireCall) -> None:
         """Tells the server that nobody waits for a call any more."""
         if self._calls.pop(call.stream, None) is not None:
-            self._write(frame(frames.RST_STREAM, 0, call.stream, frames.CANCEL.to_bytes(4, "big")))
-            self._start_waiting()
+            self._reset(call)
+            self._make_room()
 
-    def close(self) -> None:
+    def close(self, why: str = "") -> None:
         """Closes the connection; calls on it end as UNAVAILABLE."""
         self.usable = False
+        self._why = self._why or why
         self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -96,11 +104,13 @@ class Connection(asyncio.Protocol):
         at_ns = now_ns()
         if not self.ready.done():
             self._not_ready(exc or ConnectionResetError("the connection was closed"))
+        self.lost.set_result(None)
         calls = [*self._calls.values(), *self._waiting]
         self._calls.clear()
         self._waiting.clear()
+        self._blocked.clear()
         for call in calls:
-            call.end(status.UNAVAILABLE, at_ns, f"connection lost: {exc or 'closed by the server'}")
+            call.end(status.UNAVAILABLE, at_ns, f"connection lost: {self._why or exc or 'closed by the server'}")
 
     def data_received(self, data: bytes) -> None:
         """Takes what came. It was all there at this moment, whatever the time that it takes to be read."""
@@ -116,7 +126,7 @@ class Connection(asyncio.Protocol):
         except (FrameError, HPACKError, IndexError) as error:
             if not self.ready.done():
                 self._not_ready(ConnectionError(f"it does not speak HTTP/2, or wants TLS ({error})"))
-            self.close()
+            self.close(f"what came is not HTTP/2: {error}")
 
     def _on_data(self, flags: int, stream: int, payload: bytes, at_ns: int) -> None:
         self._taken_bytes += len(payload)
@@ -126,11 +136,14 @@ class Connection(asyncio.Protocol):
         call = self._calls.get(stream)
         if call is None:
             return
-        if not call.take(frames.content(flags, payload) if flags & frames.PADDED else payload):
-            self.cancel(call)
-            call.end(status.INTERNAL, at_ns, "a compressed message")
+        if not call.take(frames.content(frames.PADDED, payload) if flags & frames.PADDED else payload):
+            code, message = call.code_of_nonsense()
+            if not flags & frames.END_STREAM:
+                self._reset(call)
+            self._end(stream, call, code, at_ns, message)
         elif flags & frames.END_STREAM:
-            self._end(stream, call, call.code(None), at_ns, "the answer has no status")
+            code, message = call.code_without_status()
+            self._end(stream, call, code, at_ns, message)
         else:
             call.taken_bytes += len(payload)
             if call.taken_bytes > STREAM_WINDOW_BYTES // 2:
@@ -138,22 +151,42 @@ class Connection(asyncio.Protocol):
                 call.taken_bytes = 0
 
     def _on_headers(self, kind: int, flags: int, stream: int, payload: bytes, at_ns: int) -> None:
-        if kind == frames.HEADERS:
-            self._block = (stream, flags, frames.content(flags, payload))
-        elif self._block is not None:
-            self._block = (self._block[0], self._block[1], self._block[2] + payload)
-        if not flags & frames.END_HEADERS or self._block is None:
-            return
-        _, first_flags, block = self._block
-        self._block = None
-        headers = self._headers.read(block)
+        if flags & (frames.PADDED | frames.PRIORITY) and kind == frames.HEADERS:
+            payload = frames.content(flags, payload)
+        if kind == frames.CONTINUATION or not flags & frames.END_HEADERS:
+            whole = self._join(kind, flags, stream, payload)
+            if whole is None:
+                return
+            flags, payload = whole
+        headers = self._headers.read(payload)
         call = self._calls.get(stream)
         if call is None:
             return
         if headers.http_status:
             call.http_status = headers.http_status
-        if first_flags & frames.END_STREAM:
-            self._end(stream, call, call.code(headers.grpc_status), at_ns, headers.message)
+        if flags & frames.END_STREAM:
+            if headers.grpc_status is None:
+                code, message = call.code_without_status()
+            else:
+                code, message = call.code(headers.grpc_status), headers.message
+            self._end(stream, call, code, at_ns, message)
+
+    def _join(self, kind: int, flags: int, stream: int, payload: bytes) -> tuple[int, bytes] | None:
+        """Keeps the pieces of a header block; returns the first one's flags and the block once it is whole."""
+        if kind == frames.HEADERS:
+            self._block = (stream, flags, payload)
+            return None
+        if self._block is None or self._block[0] != stream:
+            raise FrameError("a header block goes on that was not begun")
+        _, first_flags, begun = self._block
+        block = begun + payload
+        if len(block) > LARGEST_BLOCK_BYTES:
+            raise FrameError(f"a header block of more than {LARGEST_BLOCK_BYTES} bytes")
+        if flags & frames.END_HEADERS:
+            self._block = None
+            return first_flags, block
+        self._block = (stream, first_flags, block)
+        return None
 
     def _on_control(self, kind: int, flags: int, stream: int, payload: bytes, at_ns: int) -> None:
         if kind == frames.SETTINGS and not flags & frames.ACK:
@@ -161,15 +194,25 @@ class Connection(asyncio.Protocol):
         elif kind == frames.PING and not flags & frames.ACK:
             self._write(frame(frames.PING, frames.ACK, 0, payload))
         elif kind == frames.WINDOW_UPDATE:
-            self._on_window_update(stream, int.from_bytes(payload, "big"))
+            self._on_window_update(stream, int.from_bytes(payload, "big") & 0x7FFFFFFF)
         elif kind == frames.RST_STREAM and (call := self._calls.get(stream)):
             error = int.from_bytes(payload, "big")
+            call.unsent = b""
             self._end(stream, call, status.of_reset(error), at_ns, f"the server reset the stream: error {error}")
         elif kind == frames.GOAWAY:
-            self.usable = False
-            last = int.from_bytes(payload[:4], "big") & 0x7FFFFFFF
-            for number in [number for number in self._calls if number > last]:
-                self._end(number, self._calls[number], status.UNAVAILABLE, at_ns, "the server is going away")
+            self._on_goaway(int.from_bytes(payload[:4], "big") & 0x7FFFFFFF, at_ns)
+
+    def _on_goaway(self, last: int, at_ns: int) -> None:
+        """Ends what the server will not answer; the connection is closed when the rest has its answers."""
+        self.usable = False
+        given_up = [call for number, call in self._calls.items() if number > last]
+        for call in given_up:
+            del self._calls[call.stream]
+        given_up += self._waiting
+        self._waiting.clear()
+        for call in given_up:
+            call.end(status.UNAVAILABLE, at_ns, "the server is going away")
+        self._make_room()
 
     def _on_settings(self, theirs: dict[int, int]) -> None:
         self._most_streams = theirs.get(frames.MAX_CONCURRENT_STREAMS, self._most_streams)
@@ -213,9 +256,22 @@ class Connection(asyncio.Protocol):
 
     def _end(self, stream: int, call: WireCall, code: int, at_ns: int, message: str) -> None:
         del self._calls[stream]
+        if call.unsent:  # The answer came before the whole request was sent; now the rest never will be.
+            self._reset(call)
+        if self._waiting or not self.usable:
+            # Before the call's end is told, upon which the next one is often sent, which must not overtake these.
+            self._make_room()
         call.end(code, at_ns, message)
-        if self._waiting:
-            self._start_waiting()
+
+    def _reset(self, call: WireCall) -> None:
+        call.unsent = b""
+        self._write(frame(frames.RST_STREAM, 0, call.stream, frames.CANCEL.to_bytes(4, "big")))
+
+    def _make_room(self) -> None:
+        """Lets the next calls have the place of one that ended; with the last one, an unusable connection ends."""
+        self._start_waiting()
+        if not (self.usable or self._calls or self._waiting):
+            self.close()
 
     def _not_ready(self, error: Exception) -> None:
         self.ready.set_exception(error)

@@ -21,7 +21,7 @@ class FrameError(Exception):
     """What came is not HTTP/2."""
 
 
-def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+def frame(kind: int, flags: int, stream: int, payload: bytes | memoryview = b"") -> bytes:
     """Returns a frame."""
     return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
 
@@ -39,8 +39,14 @@ def parse_settings(payload: bytes) -> dict[int, int]:
 
 
 def content(flags: int, payload: bytes) -> bytes:
-    """Returns the payload of a DATA or HEADERS frame without padding and priority."""
+    """Returns the payload of a DATA or HEADERS frame without padding and priority.
+
+    Raises:
+        FrameError: The padding is longer than the frame.
+    """
     if flags & PADDED:
+        if not payload or payload[0] >= len(payload):
+            raise FrameError("padding that is longer than its frame")
         payload = payload[1 : len(payload) - payload[0]]
     return payload[5:] if flags & PRIORITY else payload
 

@@ -13,8 +13,14 @@ from dataclasses import dataclass
 from hpack import Decoder
 from hpack.exceptions import HPACKError
 
+from loadtest.errors import UsageError
+from loadtest.wire.frames import LARGEST_PAYLOAD_BYTES
+
 KNOWN_BLOCKS = 1024
+LARGEST_TIMEOUT = 99_999_999
 _LITERAL, _NEVER_INDEXED = 0x00, 0x10
+_NO_TABLE = b"\x20"
+"""We use no dynamic table. A peer that allows less of one than 4 kB insists on being told (RFC 7541, section 4.2)."""
 _SECRET = "authorization"  # noqa: S105
 
 
@@ -29,6 +35,9 @@ def request_headers(
         scheme: `http` or `https`.
         timeout_seconds: The call's deadline.
         metadata: Names in lower case, values in ASCII.
+
+    Raises:
+        UsageError: They do not fit in one frame.
     """
     headers = [
         (":method", "POST"),
@@ -41,15 +50,18 @@ def request_headers(
         ("user-agent", "chaja-loadtest"),
         *metadata,
     ]
-    return b"".join(_field(name, value) for name, value in headers)
+    block = _NO_TABLE + b"".join(_field(name, value) for name, value in headers)
+    if len(block) > LARGEST_PAYLOAD_BYTES:
+        raise UsageError(f"the headers have {len(block)} bytes; {LARGEST_PAYLOAD_BYTES} at most can be sent")
+    return block
 
 
 def grpc_timeout(seconds: float) -> str:
     """Returns a `grpc-timeout`: at most eight digits and a unit."""
     for unit, factor in (("u", 1e6), ("m", 1e3), ("S", 1.0)):
-        if seconds * factor < 1e8:
+        if seconds * factor < LARGEST_TIMEOUT:
             return f"{max(1, round(seconds * factor))}{unit}"
-    return f"{round(seconds / 3600)}H"
+    return f"{round(min(seconds / 3600, LARGEST_TIMEOUT))}H"
 
 
 @dataclass(frozen=True)
