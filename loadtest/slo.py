@@ -148,10 +148,7 @@ def search(
             bad = rate
         if bad < LOWEST_RATE:
             break
-        if math.isinf(bad):
-            rate = min(rate * 2, limit)
-        else:
-            rate = _between(good, bad) if good else bad / 2
+        rate = _next_rate(good, bad, limit=limit)
     for _ in range(MOST_STEPS_DOWN):
         if not good or all(met(good) for _ in range(repeats)):
             break
@@ -266,6 +263,13 @@ def _behind(whole: Summary) -> tuple[float, int]:
     planned = float((timeline.planned + timeline.dropped)[:seconds].sum())
     behind = planned - float(timeline.answered[:seconds].sum())
     return behind / (planned / seconds) if planned else 0.0, seconds
+
+
+def _next_rate(good: float, bad: float, *, limit: float) -> float:
+    """Returns the rate to try when `good` is the highest met (0 for none) and `bad` the lowest not met."""
+    if math.isinf(bad):
+        return min(good * 2, limit)
+    return _between(good, bad) if good else bad / 2
 
 
 def _between(good: float, bad: float) -> float:

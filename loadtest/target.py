@@ -10,6 +10,7 @@ from pathlib import Path
 from loadtest.errors import UsageError
 
 HEADER_NAME = re.compile(r"[0-9a-z_.-]+")
+RESERVED_HEADERS = ("connection", "content-type", "te", "transfer-encoding", "upgrade", "user-agent")
 HEADER_VALUE = re.compile(r"[ -~]*")
 MAX_CONNECTIONS = 256
 """Of one process, whose event loop waits with select(): it takes no more than 1,024 descriptors."""
@@ -50,6 +51,8 @@ class Target:
             raise UsageError(f"the number of connections must be from 1 to {MAX_CONNECTIONS}, not {self.connections}")
         self.endpoint()
         for name, value in self.metadata():
+            if name in RESERVED_HEADERS:
+                raise UsageError(f"the header {name} is set by gRPC or HTTP/2 itself")
             if not HEADER_NAME.fullmatch(name) or name.startswith("grpc-") or name.endswith("-bin"):
                 raise UsageError(f"{name!r} cannot be sent as the name of a header: letters, digits, - _ . only")
             if not HEADER_VALUE.fullmatch(value):

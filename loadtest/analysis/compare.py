@@ -112,8 +112,8 @@ class Comparison:
         if self.conclusive:
             return ""
         return (
-            f"NOT CONCLUSIVE: with fewer than {LEAST_REPEATS} repeats of each side, the intervals know the noise within "
-            "a run only, not that between runs."
+            f"NOT CONCLUSIVE: with fewer than {LEAST_REPEATS} repeats of each side, the intervals know only the noise "
+            "within a run, not that between runs."
         )
 
 

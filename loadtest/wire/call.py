@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from loadtest import codes
 from loadtest.wire import status
 
 if TYPE_CHECKING:
@@ -103,16 +104,16 @@ class WireCall:
     def code(self, grpc_status: int) -> int:
         """Returns the code that an answer with this `grpc-status` ends with."""
         code = status.of_grpc(grpc_status)
-        return status.INTERNAL if code == status.OK and self._partial else code
+        return codes.INTERNAL if code == codes.OK and self._partial else code
 
     def code_without_status(self) -> tuple[int, str]:
         """Returns code and message of an answer that ended without a `grpc-status`."""
         if self.http_status in (0, 200):
-            return status.UNKNOWN, "the answer has no grpc-status"
+            return codes.UNKNOWN, "the answer has no grpc-status"
         return status.of_http(self.http_status), f"HTTP status {self.http_status}"
 
     def code_of_nonsense(self) -> tuple[int, str]:
         """Returns code and message of an answer whose bytes are no messages: a proxy's error page has text."""
         if self.http_status in (0, 200):
-            return status.INTERNAL, "the answer is compressed, or not gRPC"
+            return codes.INTERNAL, "the answer is compressed, or not gRPC"
         return self.code_without_status()

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from loadtest import codes
+from loadtest.clock import now_ns
 from loadtest.codes import CODES
 from loadtest.errors import AttackError
-from loadtest.wire import status
 from loadtest.wire.call import WireCall
 from loadtest.wire.connection import Connection
 from loadtest.wire.headers import request_headers
@@ -32,7 +32,8 @@ FIRST_BACKOFF_SECONDS = 0.1
 LONGEST_BACKOFF_SECONDS = 1.0
 """A server that comes back is found again within a second."""
 
-now_ns = time.monotonic_ns
+TIDY_CALLS = 1024
+"""How many calls are kept for their deadlines before those that have ended are let go."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Channel:
         self._reason = ""
         self._first = asyncio.Event()
         self._deadlines: deque[WireCall] = deque()
+        self._tidy_at = TIDY_CALLS
         self._deadline_timer: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
@@ -136,9 +138,11 @@ class Channel:
             timeout_seconds: The deadline; the same for every call of a channel.
         """
         call = WireCall(headers, messages, on_end, now_ns() + int(timeout_seconds * 1e9))
-        while self._deadlines and self._deadlines[0].ended:
-            self._deadlines.popleft()
         self._deadlines.append(call)
+        if len(self._deadlines) > self._tidy_at:
+            # Most have ended long ago, behind one that has not.
+            self._deadlines = deque(each for each in self._deadlines if not each.ended)
+            self._tidy_at = max(TIDY_CALLS, 2 * len(self._deadlines))
         if self._deadline_timer is None:
             wait = max(SHORTEST_WAIT_SECONDS, timeout_seconds)
             self._deadline_timer = asyncio.get_running_loop().call_later(wait, self._watch_deadlines)
@@ -147,7 +151,7 @@ class Channel:
             connection.start(call)
         elif self._failing:
             reason = f"no connection: {self._reason}"
-            asyncio.get_running_loop().call_soon(lambda: call.end(status.UNAVAILABLE, now_ns(), reason))
+            asyncio.get_running_loop().call_soon(lambda: call.end(codes.UNAVAILABLE, now_ns(), reason))
         else:
             self._queued.append(call)
         if connection is None or not connection.usable:
@@ -224,7 +228,7 @@ class Channel:
 
     def _fail_queued(self) -> None:
         while self._queued:
-            self._queued.popleft().end(status.UNAVAILABLE, now_ns(), f"no connection: {self._reason}")
+            self._queued.popleft().end(codes.UNAVAILABLE, now_ns(), f"no connection: {self._reason}")
 
     def _watch_deadlines(self) -> None:
         """Ends what is over its deadline. All calls have the same, so they expire in the order of their start."""
@@ -233,7 +237,7 @@ class Channel:
             call = self._deadlines.popleft()
             if not call.ended:
                 # Whoever is told may start the next call: the timer is still set, so that leads not to here again.
-                call.end(status.DEADLINE_EXCEEDED, now_ns(), "deadline exceeded")
+                call.end(codes.DEADLINE_EXCEEDED, now_ns(), "deadline exceeded")
                 if call.connection is not None:
                     call.connection.cancel(call)
         self._deadline_timer = None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from typing import cast
 
 from hpack.exceptions import HPACKError
 
+from loadtest import codes
+from loadtest.clock import now_ns
 from loadtest.wire import frames, status
 from loadtest.wire.call import WireCall
 from loadtest.wire.frames import FrameError, FrameReader, frame
@@ -21,8 +22,6 @@ LAST_STREAM = 2**30
 """After it calls go over a new connection; the other half of the numbers is left to those that wait for a stream."""
 
 LARGEST_BLOCK_BYTES = 1024 * 1024
-
-now_ns = time.monotonic_ns
 
 
 class Connection(asyncio.Protocol):
@@ -110,7 +109,7 @@ class Connection(asyncio.Protocol):
         self._waiting.clear()
         self._blocked.clear()
         for call in calls:
-            call.end(status.UNAVAILABLE, at_ns, f"connection lost: {self._why or exc or 'closed by the server'}")
+            call.end(codes.UNAVAILABLE, at_ns, f"connection lost: {self._why or exc or 'closed by the server'}")
 
     def data_received(self, data: bytes) -> None:
         """Takes what came. It was all there at this moment, whatever the time that it takes to be read."""
@@ -211,7 +210,7 @@ class Connection(asyncio.Protocol):
         given_up += self._waiting
         self._waiting.clear()
         for call in given_up:
-            call.end(status.UNAVAILABLE, at_ns, "the server is going away")
+            call.end(codes.UNAVAILABLE, at_ns, "the server is going away")
         self._make_room()
 
     def _on_settings(self, theirs: dict[int, int]) -> None:

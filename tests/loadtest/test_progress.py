@@ -56,14 +56,17 @@ def test_rate_and_p99_are_those_of_the_last_window(method: Method, monkeypatch: 
     assert math.isnan(progress.p99_seconds)
     time.sleep(0.025)
     progress.add(b"".join(record(0.0, latency=5.0) for _ in range(100)))
+    progress.tick()
     assert progress.p99_seconds == pytest.approx(5.0)
     assert 0 < progress.rate <= 100 / 0.02
     time.sleep(0.025)
     progress.add(b"".join(record(1.0, latency=number / 1000) for number in range(1, 101)))
+    progress.tick()
     assert progress.p99_seconds == pytest.approx(0.099, abs=0.001)
     assert progress.answered == 200
     time.sleep(0.025)
     progress.add(record(-1.0))  # Only the warm-up: nothing to tell.
+    progress.tick()
     assert progress.rate == 0
     assert math.isnan(progress.p99_seconds)
 

@@ -75,7 +75,7 @@ def test_a_certificate_and_its_key_come_together(given: str) -> None:
 
 
 def test_there_is_a_connection() -> None:
-    with pytest.raises(UsageError, match="at least 1, not 0"):
+    with pytest.raises(UsageError, match="from 1 to 256, not 0"):
         Target(address=ADDRESS, connections=0)
 
 

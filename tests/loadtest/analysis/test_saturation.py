@@ -23,6 +23,17 @@ def test_a_generator_without_troubles_is_not_saturated() -> None:
     assert generator.memory_bytes == 1000
 
 
+def test_a_few_late_sends_of_few_are_bad_luck() -> None:
+    assert not judge(many(2), sent=20, late=4).saturated
+    assert judge(many(2), sent=20, late=5).saturated
+
+
+def test_waiting_for_a_cpu_is_a_sign_of_saturation() -> None:
+    assert not judge(many(4, loop_waited_seconds=0.05), sent=1000, late=0).saturated
+    generator = judge(many(4, loop_waited_seconds=0.06), sent=1000, late=0)
+    assert generator.reasons == ["something else had its CPU for 12% of the time"]
+
+
 @pytest.mark.parametrize(("late", "saturated"), [(0, False), (10, False), (11, True), (1000, True)])
 def test_more_than_one_late_send_in_a_hundred_saturates(late: int, saturated: bool) -> None:
     generator = judge(many(2), sent=1000, late=late)

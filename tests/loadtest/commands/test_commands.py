@@ -36,22 +36,31 @@ def test_plot_and_compare(
 ) -> None:
     assert run(monkeypatch, "plot", results, results, "--out", tmp_path / "plot.html") == ExitCode.OK
     assert "<html" in (tmp_path / "plot.html").read_text(encoding="utf-8")
-    assert run(monkeypatch, "compare", results, results, "--max-regression", "5%") == ExitCode.OK
+    assert run(monkeypatch, "compare", results, results) == ExitCode.OK
     shown = capsys.readouterr().out
     assert "latency p99" in shown
     assert "within noise" in shown
+    assert "NOT CONCLUSIVE" in shown
 
 
 def test_a_regression_beyond_the_noise_has_an_exit_code_of_its_own(
     monkeypatch: pytest.MonkeyPatch, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    packed = [record(number / 50, 0.015 + number % 7 / 1000) for number in range(500)]
-    slower = write_run(tmp_path / "slower.bin", packed, told=[vitals(seconds=10.0)])
-    assert run(monkeypatch, "compare", results, slower) == ExitCode.OK
-    assert run(monkeypatch, "compare", results, slower, "--max-regression", "60%") == ExitCode.OK
-    assert run(monkeypatch, "compare", results, slower, "--max-regression", "5%") == ExitCode.ASSERTION
+    def repeats(name: str, level: float) -> Path:
+        (tmp_path / name).mkdir()
+        for repeat in range(3):
+            packed = [record(number / 50, level + (number % 7 + repeat / 10) / 1000) for number in range(500)]
+            write_run(tmp_path / name / f"{repeat}.bin", packed, told=[vitals(seconds=10.0)])
+        return tmp_path / name
+
+    faster, slower = repeats("faster", 0.010), repeats("slower", 0.015)
+    assert run(monkeypatch, "compare", results, results, "--max-regression", "5%") == ExitCode.USAGE
+    assert "needs at least 3 repeats" in capsys.readouterr().err
+    assert run(monkeypatch, "compare", faster, slower) == ExitCode.OK
+    assert run(monkeypatch, "compare", faster, slower, "--max-regression", "60%") == ExitCode.OK
+    assert run(monkeypatch, "compare", faster, slower, "--max-regression", "5%") == ExitCode.ASSERTION
     assert "regression: latency p50 is worse by" in capsys.readouterr().out
-    assert run(monkeypatch, "compare", slower, results, "--max-regression", "5%") == ExitCode.OK
+    assert run(monkeypatch, "compare", slower, faster, "--max-regression", "5%") == ExitCode.OK
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_the_text_says_everything_from_the_verdict_down(path: Path) -> None:
 @pytest.mark.parametrize(
     ("packed", "told", "end", "first"),
     [
-        ([record(late=0.01)], {}, {"partial": ""}, "GENERATOR SATURATED: 100.0% of sends were late"),
+        ([record(late=0.01)] * 5, {}, {"partial": ""}, "GENERATOR SATURATED: 100.0% of sends were late"),
         ([record()], {"dropped": 3}, {"partial": ""}, "NOT ALL WAS SENT: 3 of 4 requests were dropped"),
         ([], {}, {"partial": ""}, "NOTHING WAS SENT"),
     ],

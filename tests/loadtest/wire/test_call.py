@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.results.record import CODES
-from loadtest.wire import status
+from loadtest import codes
+from loadtest.codes import CODES
 from loadtest.wire.call import WireCall
 
 
@@ -29,7 +29,7 @@ def test_the_same_messages_come_out_however_they_are_cut(messages: list[bytes], 
     assert all(call.take(body[start:end]) for start, end in itertools.pairwise(cuts))
     assert call.answers == messages
     assert {type(answer) for answer in call.answers} <= {bytes}
-    assert call.code(status.OK) == status.OK
+    assert call.code(codes.OK) == codes.OK
 
 
 @given(st.lists(st.binary(max_size=30), min_size=1, max_size=4), st.data())
@@ -40,8 +40,8 @@ def test_half_a_message_at_the_end_is_an_internal_error(messages: list[bytes], d
     for byte in body[:-lost]:
         assert call.take(bytes((byte,)))
     assert call.answers == messages[:-1]
-    assert call.code(status.OK) == status.INTERNAL
-    assert call.code(status.UNAVAILABLE) == status.UNAVAILABLE
+    assert call.code(codes.OK) == codes.INTERNAL
+    assert call.code(codes.UNAVAILABLE) == codes.UNAVAILABLE
 
 
 @pytest.mark.parametrize("first", [b"", b"\0\0\0\0\1x", b"\0\0\0\0\2x"])
@@ -67,9 +67,9 @@ def test_a_large_message_is_put_together_in_a_time_that_grows_with_its_size_only
 def test_only_the_first_end_is_told() -> None:
     told: list[tuple[int, int, str]] = []
     call = WireCall(b"", [b"x"], lambda call, code, at_ns: told.append((code, at_ns, call.message)), 0)
-    call.end(status.INTERNAL, 1, "first")
-    call.end(status.OK, 2)
-    assert told == [(status.INTERNAL, 1, "first")]
+    call.end(codes.INTERNAL, 1, "first")
+    call.end(codes.OK, 2)
+    assert told == [(codes.INTERNAL, 1, "first")]
     assert call.ended
 
 
@@ -77,7 +77,7 @@ def test_answers_are_there_when_the_end_is_told_and_not_kept_longer() -> None:
     told: list[list[bytes]] = []
     call = WireCall(b"", [b"x"], lambda call, code, at_ns: told.append(call.answers), 0)
     call.take(b"\0\0\0\0\1y\0\0")
-    call.end(status.OK, 1)
+    call.end(codes.OK, 1)
     assert told == [[b"y"]]
     assert (call.answers, call.body) == ([], b"")
 

@@ -13,8 +13,8 @@ import grpc
 import pytest
 from h2.settings import SettingCodes
 
+from loadtest.codes import CODES
 from loadtest.errors import AttackError, UsageError
-from loadtest.results.record import CODES
 from loadtest.target import Target
 from loadtest.wire import channel as wire_channel
 from loadtest.wire import frames

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from h2.settings import SettingCodes
 
-from loadtest.results.record import CODES
+from loadtest.codes import CODES
 from loadtest.target import Target
 from loadtest.wire import connection as wire_connection
 from loadtest.wire import frames
