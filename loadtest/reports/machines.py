@@ -26,7 +26,7 @@ Scrapes = Sequence[Mapping[str, Any]]
 def vitals_over_time(runs: Sequence[Run]) -> go.Figure:
     """Draws how each generator process did: lag of its event loop in ms, CPU as a share of a core, calls in flight.
 
-    The CPU of the event loop is a solid line, that of the whole process, gRPC's threads included, a dotted one.
+    The CPU of the event loop is a solid line, that of the whole process, the thread that writes included, a dotted one.
     """
     chart = panels(
         ("Event loop held up", "CPU: event loop; dotted: whole process", "Calls in flight"),

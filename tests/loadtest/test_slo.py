@@ -115,7 +115,7 @@ def test_a_trial_is_met_as_a_whole_in_its_windows_and_stably(tmp_path: Path) -> 
     lost = tried([0.010, 0.010, 0.010], answered=0.9)
     assert "not stable: 300 ms behind after 3 s" in lost.troubles
     slow = tried([0.3, 0.3, 0.3])  # Always 30 calls in flight: that is not a queue that grows.
-    assert slow.troubles == ("not met: p99<50ms (300 ms)", "met in 0 of 3 windows only")
+    assert not any("not stable" in trouble for trouble in slow.troubles)
     assert any(trouble.startswith("not met: errors<1%") for trouble in lost.troubles)
 
 
