@@ -13,6 +13,9 @@ LATE_SHARE = 0.01
 LATE_LEAST = 5
 """One late send among fifty is bad luck."""
 
+LEAST_SECONDS = 1.0
+"""Of less than this, shares of a CPU are those of starting up."""
+
 WAITED_SHARE = 0.1
 """Waiting for a CPU lengthens every latency, and a closed loop, which is never late, has no other sign of it."""
 
@@ -35,6 +38,7 @@ class Generator:
         processes: Number of worker processes that reported.
         late: Sends that were late.
         late_share: Their share.
+        watched_seconds: For how long the processes watched themselves.
         busiest_share: Share of a core that the busiest event loop took.
         cpu_seconds: CPU of all worker processes.
         waited_share: Share of the time that the event loop that waited most could have run but had no CPU.
@@ -46,6 +50,7 @@ class Generator:
     processes: int
     late: int
     late_share: float
+    watched_seconds: float
     busiest_share: float
     waited_share: float
     cpu_seconds: float
@@ -59,6 +64,8 @@ class Generator:
         reasons = []
         if self.late_share > LATE_SHARE and self.late >= LATE_LEAST:
             reasons.append(f"{self.late_share:.1%} of sends were late")
+        if self.watched_seconds < LEAST_SECONDS:
+            return reasons
         if self.busiest_share > BUSY_SHARE:
             reasons.append(f"its busiest process took {self.busiest_share:.0%} of a core")
         if self.waited_share > WAITED_SHARE:
@@ -108,6 +115,7 @@ def judge(
         processes=len(elapsed),
         late=late,
         late_share=late / sent if sent else 0.0,
+        watched_seconds=max(elapsed.values(), default=0.0),
         busiest_share=max((busy[worker] / elapsed[worker] for worker in elapsed), default=0.0),
         waited_share=max((waited[worker] / elapsed[worker] for worker in elapsed), default=0.0),
         cpu_seconds=cpu_seconds,

@@ -28,6 +28,11 @@ def test_a_few_late_sends_of_few_are_bad_luck() -> None:
     assert judge(many(2), sent=20, late=5).saturated
 
 
+def test_a_run_of_less_than_a_second_is_not_judged_by_its_cpu() -> None:
+    assert not judge(many(1, loop_waited_seconds=0.4, loop_cpu_seconds=0.5), sent=1000, late=0).saturated
+    assert judge(many(1, loop_waited_seconds=0.4), sent=1000, late=900).saturated
+
+
 def test_waiting_for_a_cpu_is_a_sign_of_saturation() -> None:
     assert not judge(many(4, loop_waited_seconds=0.05), sent=1000, late=0).saturated
     generator = judge(many(4, loop_waited_seconds=0.06), sent=1000, late=0)

@@ -161,7 +161,7 @@ def test_page_loads_nothing(full: Summary) -> None:
 
 def test_first_line_is_the_verdict(full: Summary, tmp_path: Path) -> None:
     assert text_of(report_page(full, title="A run")).strip().startswith("The generator kept to its plan")
-    busy = summary_of(tmp_path / "busy.bin", steady(), told=[vitals(1.0, loop_cpu=0.49)])
+    busy = summary_of(tmp_path / "busy.bin", steady(), told=[vitals(0.5, loop_cpu=0.49), vitals(1.0, loop_cpu=0.49)])
     page = report_page(busy, title="A run")
     assert text_of(page).strip().startswith("GENERATOR SATURATED: ")
     assert "its busiest process took 98% of a core" in text_of(page)
