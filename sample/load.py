@@ -19,10 +19,11 @@ from sample.server_process import REPOSITORY, running_server
 
 DEMO, DEMO_METRICS = "127.0.0.1:50051", "http://127.0.0.1:9464/metrics"
 QUERIES = REPOSITORY / "sample/queries.jsonl"
+SATURATED = 3
 
 
 def main() -> int:
-    """Runs the profile; returns the load tester's exit code."""
+    """Runs the profile; returns the load tester's exit code, or 0 where sharing a machine is the only fault."""
     parser = argparse.ArgumentParser(prog="python -m sample.load", description=__doc__, allow_abbrev=False)
     parser.add_argument("--bundle", type=Path, default=REPOSITORY / "build/bundle", metavar="DIR")
     parser.add_argument("--rate", default="150", metavar="R", help="searches a second (default: 150)")
@@ -39,6 +40,10 @@ def main() -> int:
     if results.is_file():
         _loadtest("report", str(results), "--format", "html", "--out", str(report))
         print(f"report: {report}")
+    if code == SATURATED:
+        # Server and generator share this machine: that is the demo's fault, and the report's first line says it.
+        print("load: the generator was saturated: the server took its CPU", file=sys.stderr)
+        return 0
     return code
 
 

@@ -16,7 +16,7 @@ def test_the_standard_load_test_leaves_a_report(tiny_bundle: Path, tmp_path: Pat
     flags = ["--bundle", str(tiny_bundle), "--own-server", "--rate", "60", "--duration", "2s", "--out", str(tmp_path)]
     command = [sys.executable, "-m", "sample.load", *flags]
     run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
-    assert run.returncode in (ExitCode.OK, ExitCode.SATURATED), run.stdout + run.stderr  # A busy machine is no fault.
+    assert run.returncode == ExitCode.OK, run.stdout + run.stderr
     summary = summarize([tmp_path / "results.bin"])
     assert summary.planned == pytest.approx(120, rel=0.4)
     assert summary.quality.compared == summary.total.ok.count > 0
