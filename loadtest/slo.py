@@ -155,11 +155,23 @@ def search(
         bad, good = good, good / (1 + precision)
     else:
         good = 0.0
-    failed = [trial for trial in trials if not trial.met and trial.rate > good]
-    lowest = min(failed, key=lambda trial: trial.rate, default=None)
+    return answer_of(trials, highest=good)
+
+
+def answer_of(trials: Sequence[Trial], *, highest: float | None = None) -> Answer:
+    """Returns what trials say.
+
+    Args:
+        trials: All of them.
+        highest: The highest rate that is met, 0 if none is; `None` takes the highest that was met once.
+    """
+    if highest is None:
+        highest = max((each.rate for each in trials if each.met), default=0.0)
+    failed = [each for each in trials if not each.met and each.rate > highest]
+    lowest = min(failed, key=lambda each: each.rate, default=None)
     return Answer(
         trials=tuple(trials),
-        highest=good or None,
+        highest=highest or None,
         failing=lowest.rate if lowest else None,
         limited=lowest is not None and lowest.limited,
     )

@@ -98,6 +98,8 @@ class Objective:
         comparison: `<`, `<=`, `>` or `>=`.
         bound: In seconds, as a share, or a number.
         unit: `seconds`, `share` or `number`.
+        name: The figure's name, as in `p99` or `refused.p99`.
+        none_is_met: Whether it is met where there is nothing to measure: of refused calls, none is best.
         is_latency: Whether it bounds the latency from the planned time from above.
     """
 
@@ -107,10 +109,14 @@ class Objective:
     bound: float
     unit: str
     is_latency: bool
+    name: str = ""
+    none_is_met: bool = False
 
     def met(self, value: float) -> bool:
         """Whether a value meets it; a value that is not there does not."""
-        return not math.isnan(value) and _TESTS[self.comparison](value, self.bound)
+        if math.isnan(value):
+            return self.none_is_met
+        return _TESTS[self.comparison](value, self.bound)
 
 
 @dataclass(frozen=True)
@@ -150,7 +156,9 @@ def parse_objective(text: str) -> Objective:
     if figure is not None:
         if unit not in {"share": ("%", ""), "number": ("",)}[figure.unit]:
             raise UsageError(f"{text!r}: {name} is a {figure.unit} and has no unit {unit}")
-        return Objective(text, figure.of, comparison, float(number) * _UNITS[unit], figure.unit, is_latency=False)
+        return Objective(
+            text, figure.of, comparison, float(number) * _UNITS[unit], figure.unit, is_latency=False, name=name
+        )
     statistic = _statistic(name)
     if statistic is None or prefix not in DISTRIBUTIONS:
         known = ", ".join([*FIGURES, "p50, p99.9 (any percentile), mean, max"])
@@ -169,6 +177,8 @@ def parse_objective(text: str) -> Objective:
         float(number) * _UNITS[unit],
         "seconds",
         is_latency=not prefix and comparison.startswith("<"),
+        name=f"{prefix}.{name}" if prefix else name,
+        none_is_met=prefix == "refused" and comparison.startswith("<"),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from loadtest.analysis.latency import Latencies
 from loadtest.analysis.quality import Quality
 from loadtest.analysis.saturation import Generator, judge
 from loadtest.analysis.timeline import Timeline
+from loadtest.codes import CODES
 from loadtest.results.file import Records, Run, read_runs
 
 NEARLY_ALL = 99.9
@@ -62,7 +64,7 @@ class Summary:
     @property
     def sent_rate(self) -> float:
         """Requests sent a second."""
-        return self.total.sent / self.seconds if self.seconds else 0.0
+        return self.offered_rate * self.total.sent / self.planned if self.planned else 0.0
 
     @property
     def achieved_rate(self) -> float:
@@ -78,6 +80,16 @@ class Summary:
     def error_share(self) -> float:
         """Share of planned requests that did not succeed, whether they failed, were refused or dropped."""
         return 1 - self.total.ok.count / self.planned if self.planned else math.nan
+
+    @property
+    def messages(self) -> list[tuple[str, str, int]]:
+        """What was said of errors: code, message and how often, the most frequent first; of the whole run."""
+        said: Counter[tuple[str, str]] = Counter()
+        for run in self.runs:
+            for told in run.vitals:
+                for code, message, count in told["messages"]:
+                    said[CODES[code], message] += count
+        return [(code, message, count) for (code, message), count in said.most_common()]
 
     @property
     def partial(self) -> list[str]:

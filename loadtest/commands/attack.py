@@ -92,6 +92,11 @@ def exit_code(summary: Summary, objectives: list[Objective], ending: Ending | No
 def run(options: argparse.Namespace) -> ExitCode:
     """Runs the verb."""
     objectives, within = objectives_of(options)
+    for objective in objectives:
+        if objective.name in ("recall", "ndcg") and options.qrels is None:
+            raise UsageError(f"{objective.text!r} needs --qrels")
+        if objective.name == "different" and not options.check_answers:
+            raise UsageError(f"{objective.text!r} needs --check-answers")
     if options.out.is_dir():
         raise UsageError(f"--out {options.out} is a directory")
     plan = make_plan(options, make_schedule(options))
@@ -100,7 +105,7 @@ def run(options: argparse.Namespace) -> ExitCode:
         ending = attack(plan, options.out, observer=progress, command_line=command_line(sys.argv[1:]))
     finally:
         progress.clear()
+    print(f"results: {options.out}", file=sys.stderr)
     summary = summarize([options.out], within_seconds=within)
     sys.stdout.write(text_report(summary, judge_objectives(objectives, summary)))
-    print(f"\nresults: {options.out}", file=sys.stderr)
     return exit_code(summary, objectives, ending)

@@ -194,6 +194,8 @@ def make_plan(options: argparse.Namespace, schedule: Schedule | None) -> Plan:
         metrics_url=options.metrics_url,
     )
     _try_payloads(plan)
+    if plan.labels and not any(query.id in plan.labels for query in plan.queries):
+        raise UsageError(f"{options.qrels} labels none of the queries: their ids have nothing in common")
     if plan.metrics_url:
         check_url(plan.metrics_url)
     if options.check_answers:
@@ -213,6 +215,8 @@ def make_schedule(options: argparse.Namespace) -> Schedule | None:
         if options.schedule != "constant" or options.rate_to is not None:
             raise UsageError("a closed loop has no schedule: --schedule and --rate-to are for an open one")
         return None
+    if options.timestamps is not None and options.schedule != "replay":
+        raise UsageError("--timestamps is for --schedule replay")
     if options.rate_to is not None and options.schedule not in ("ramp", "step"):
         raise UsageError("--rate-to is for --schedule ramp or step")
     if options.schedule == "replay":
@@ -319,5 +323,8 @@ def _try_payloads(plan: Plan) -> None:
         if payload.places - {NUMBER} and plan.queries[0].fields == {}:
             raise UsageError(f"{call.method.name} needs --queries")
         varying = payload.places - {NUMBER}
+        one, many = ([plan.queries[0]] * size for size in (1, call.queries_per_call))
+        if call.queries_per_call > 1 and payload.render(one, 0) == payload.render(many, 0):
+            raise UsageError(f"{call.method.name} has no list, and takes no stream, of {call.queries_per_call} queries")
         for query in plan.queries if varying else plan.queries[:1]:
             payload.render([query] * call.queries_per_call, 0)

@@ -15,6 +15,7 @@ from loadtest.reports.csv import requests_csv, timeline_csv
 from loadtest.reports.json import json_report
 from loadtest.reports.page import report_page
 from loadtest.reports.text import markdown_report, text_report
+from loadtest.results.file import is_results_file
 
 FORMATS = ("text", "markdown", "json", "csv", "requests", "html")
 
@@ -66,6 +67,8 @@ def write(parts: Iterable[str], out: Path | None) -> None:
     if out is None:
         sys.stdout.writelines(parts)
         return
+    if is_results_file(out):
+        raise UsageError(f"--out {out} is a results file: it is not overwritten")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with out.open("w", encoding="utf-8") as file:

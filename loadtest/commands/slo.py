@@ -23,7 +23,7 @@ from loadtest.progress import TerminalProgress
 from loadtest.reports.slo import answer_object, answer_page, trial_cells, trials_table
 from loadtest.reports.text import text_table
 from loadtest.schedule import constant
-from loadtest.slo import Trial, check_objectives, search, trial
+from loadtest.slo import Trial, answer_of, check_objectives, search, trial
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -70,11 +70,10 @@ def run(options: argparse.Namespace) -> ExitCode:
     plan = make_plan(options, constant(options.start_rate))
     line = command_line(sys.argv[1:])
     progress = TerminalProgress(sys.stderr)
-    number = 0
+    trials: list[Trial] = []
 
     def measure(rate: float) -> Trial:
-        nonlocal number
-        number += 1
+        number = len(trials) + 1
         tried = trial(
             plan,
             rate,
@@ -87,22 +86,31 @@ def run(options: argparse.Namespace) -> ExitCode:
             command_line=line,
         )
         progress.clear()
+        trials.append(tried)
         print(f"trial {number}: " + ", ".join(filter(None, trial_cells(tried))), file=sys.stderr)
         return tried
 
-    answer = search(
-        measure,
-        start=options.start_rate,
-        limit=options.max_rate,
-        precision=options.precision / 100,
-        repeats=options.repeats,
-    )
+    interrupted = False
+    try:
+        answer = search(
+            measure,
+            start=options.start_rate,
+            limit=options.max_rate,
+            precision=options.precision / 100,
+            repeats=options.repeats,
+        )
+    except KeyboardInterrupt:
+        progress.clear()
+        interrupted, answer = True, answer_of(trials)
+        print("PARTIAL: interrupted; this is what the trials until then say, unconfirmed.")
     sys.stdout.write(f"{answer.line()}\n\n{text_table(trials_table(answer))}\n")
     found = json.dumps(answer_object(answer, objectives), indent=2, ensure_ascii=False) + "\n"
     write([found], options.out / "slo.json")
     write([answer_page(answer, objectives)], options.out / "slo.html")
 
     print(f"\nresults, slo.json and slo.html: {options.out}", file=sys.stderr)
+    if interrupted:
+        return ExitCode.INTERRUPTED
     if answer.highest is None:
         return ExitCode.SATURATED if answer.limited else ExitCode.ASSERTION
     return ExitCode.SATURATED if answer.limited else ExitCode.OK

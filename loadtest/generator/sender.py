@@ -25,6 +25,8 @@ from loadtest.wire.channel import Channel
 
 MIX_STREAM = 3
 DROP_PERIOD_NS = 100_000_000
+MOST_MESSAGES, MESSAGE_CHARACTERS = 50, 300
+OTHER_MESSAGES = "(other messages)"
 DRAIN_PROBE_SECONDS = 0.005
 
 
@@ -63,6 +65,7 @@ class Sender:
         worker: Number of this process.
         in_flight: Calls that are not answered yet.
         dropped: Planned requests that were not sent.
+        messages: What the server, or the connection, said of errors since the last report, by code.
         dropped_at: Those since the last report, by the tenth of a second that they were planned for.
     """
 
@@ -72,6 +75,8 @@ class Sender:
         self.in_flight = 0
         self.dropped = 0
         self.dropped_at: Counter[int] = Counter()
+        self.messages: Counter[tuple[int, str]] = Counter()
+        self._known_messages: set[tuple[int, str]] = set()
         self._plan = plan
         self._channels = channels
         self._callers = [Caller(call, plan, channels[0]) for call in plan.calls]
@@ -104,6 +109,8 @@ class Sender:
         def on_end(call: WireCall, code: int, done_ns: int) -> None:
             self.in_flight -= 1
             code = self._record(request, code, done_ns, call.answers)
+            if code != OK:
+                self._note(code, call.message)
             if on_done is not None:
                 on_done(code)
 
@@ -114,6 +121,15 @@ class Sender:
         if planned_ns >= self.start_ns:
             self.dropped += 1
             self.dropped_at[(planned_ns - self.start_ns) // DROP_PERIOD_NS] += 1
+
+    def _note(self, code: int, message: str) -> None:
+        """Counts an error's message; a server that names something else in each would otherwise fill the memory."""
+        said = (code, message[:MESSAGE_CHARACTERS])
+        if said not in self._known_messages:
+            if len(self._known_messages) >= MOST_MESSAGES:
+                said = (code, OTHER_MESSAGES)
+            self._known_messages.add(said)
+        self.messages[said] += 1
 
     async def drain(self, *, patience_seconds: float) -> int:
         """Waits for the calls in flight, for so long at most; returns how many are left."""

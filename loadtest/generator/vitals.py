@@ -51,6 +51,7 @@ class Vitals:
                 "in_flight": self._sender.in_flight,
                 "dropped": self._sender.dropped,
                 "dropped_at": sorted(self._sender.dropped_at.items()),
+                "messages": [[code, said, count] for (code, said), count in self._sender.messages.items()],
                 "loop_lag_seconds": round(self._longest_lag, 6),
                 "loop_cpu_seconds": round(loop_cpu, 4),
                 "loop_waited_seconds": round(waited, 4),
@@ -60,6 +61,7 @@ class Vitals:
         )
         self._before, self._longest_lag = clocks, 0.0
         self._sender.dropped_at.clear()
+        self._sender.messages.clear()
 
 
 def _clocks() -> tuple[float, float, float, float]:

@@ -33,7 +33,8 @@ GRACE_SECONDS = 1.0
 
 def main() -> None:
     """Runs one worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the coordinator too, which says what to do.
+    for number in (signal.SIGINT, signal.SIGTERM):  # They reach the coordinator too, which says what to do.
+        signal.signal(number, signal.SIG_IGN)
     worker = int(sys.argv[1])
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # Whatever a library prints must not fall among the blocks.

@@ -56,6 +56,7 @@ def report_object(summary: Summary, verdicts: list[Verdict]) -> dict[str, Any]:
         },
         "all": _call(summary.total),
         "calls": [_call(call) for call in summary.calls],
+        "messages": [{"code": code, "message": message, "count": count} for code, message, count in summary.messages],
         "quality": {
             "at": quality.at,
             "labelled": quality.labelled,

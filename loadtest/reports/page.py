@@ -53,7 +53,7 @@ def comparison_page(summaries: Mapping[str, Summary], *, title: str) -> str:
     parts = [
         banner(verdict_kind(summary), f"{name}: {verdict(summary)}")
         for name, summary in summaries.items()
-        if verdict_kind(summary) != "good"
+        if summary.generator.saturated or not summary.generator.processes
     ]
     parts.append(f"<h1>{escape(title)}</h1>")
     parts += [note(f"{name}: {text}") for name, summary in summaries.items() for text in notes(summary)]
@@ -99,10 +99,10 @@ def _charts(summary: Summary) -> Iterator[str]:
 
 
 def _comparison_row(name: str, summary: Summary) -> tuple[str, ...]:
-    latency = summary.total.ok.latency
+    latency, generator = summary.total.ok.latency, summary.generator
     return (
         name,
-        {"bad": "saturated", "unsure": "not sure", "good": "kept to its plan"}[verdict_kind(summary)],
+        "saturated" if generator.saturated else "kept to its plan" if generator.processes else "not known",
         per_second(summary.offered_rate),
         per_second(summary.achieved_rate),
         *(milliseconds(latency.percentile(percent)) for percent in (50, 99, 99.9)),

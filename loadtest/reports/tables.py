@@ -12,6 +12,8 @@ from loadtest.analysis.latency import Latencies
 from loadtest.analysis.objective import Verdict
 from loadtest.analysis.summary import Summary
 
+SHOWN_MESSAGES = 10
+MANY_ERRORS = 0.01
 PERCENTS = (50.0, 90.0, 95.0, 99.0, 99.9)
 LATENCY_COLUMNS = ("count", "mean", "p50", "p90", "p95", "p99", "p99.9", "max")
 
@@ -52,7 +54,7 @@ def verdict_kind(summary: Summary) -> str:
     """Returns `bad` for a verdict that makes the figures worthless, `unsure`, or `good`."""
     if summary.generator.saturated or not summary.total.sent:
         return "bad"
-    return "unsure" if summary.dropped or not summary.generator.processes else "good"
+    return "unsure" if summary.error_share >= MANY_ERRORS or not summary.generator.processes else "good"
 
 
 def notes(summary: Summary) -> list[str]:
@@ -60,6 +62,10 @@ def notes(summary: Summary) -> list[str]:
     lines = [f"PARTIAL: {reason}" for reason in summary.partial]
     if summary.total.sent and not summary.total.ok.count:
         lines.append("NOT ONE CALL SUCCEEDED.")
+    elif summary.error_share >= MANY_ERRORS:
+        lines.append(f"{summary.error_share:.1%} of the requests did not succeed.")
+    if summary.dropped and summary.generator.saturated:
+        lines.append(f"NOT ALL WAS SENT: {summary.dropped:,} of {summary.planned:,} requests were dropped.")
     if any(run.header["plan"]["loop"] == "closed" for run in summary.runs):
         lines.append("Closed loop: each call waits for an answer, so what a slow answer held up is in no latency.")
     return lines
@@ -86,6 +92,8 @@ def headline(summary: Summary) -> dict[str, str]:
 def tables(summary: Summary, verdicts: Sequence[Verdict] = ()) -> list[Table]:
     """Returns all tables of a report."""
     found = [requests_table(summary), outcomes_table(summary), latency_table(summary)]
+    if summary.messages:
+        found.append(messages_table(summary))
     if summary.total.server.count:
         found.append(stages_table(summary))
     if len(summary.calls) > 1:
@@ -113,8 +121,8 @@ def requests_table(summary: Summary) -> Table:
             row("sent", summary.total.sent, summary.sent_rate),
             row("achieved (OK)", summary.total.ok.count, summary.achieved_rate),
             row(f"goodput ({within})", summary.total.goodput, summary.goodput_rate),
-            row("late sends", summary.late, summary.late / summary.seconds if summary.seconds else 0.0),
-            row("dropped", summary.dropped, summary.dropped / summary.seconds if summary.seconds else 0.0),
+            ("late sends", f"{summary.late:,}", "-"),
+            ("dropped", f"{summary.dropped:,}", "-"),
         ],
     )
 
@@ -127,6 +135,15 @@ def outcomes_table(summary: Summary) -> Table:
     if summary.dropped:
         rows.append(("dropped, not sent", f"{summary.dropped:,}", _percent(summary.dropped, summary.planned)))
     return Table("Outcomes", ("", "count", "share"), rows)
+
+
+def messages_table(summary: Summary) -> Table:
+    """Returns what the server, or the connection, said of errors; the most frequent first."""
+    shown = summary.messages[:SHOWN_MESSAGES]
+    rows = [(code, f"{count:,}", message or "-") for code, message, count in shown]
+    if len(summary.messages) > SHOWN_MESSAGES:
+        rows.append(("…", "", f"and {len(summary.messages) - SHOWN_MESSAGES} more; report --format json has them"))
+    return Table("What was said of errors, warm-up included", ("", "", ""), rows)
 
 
 def latency_table(summary: Summary) -> Table:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.errors import ResultsError
-from loadtest.results.blocks import CutShort, Kind, read_blocks, write_block, write_json
+from loadtest.results.blocks import MAGIC, CutShort, Kind, read_blocks, write_block, write_json
 from loadtest.results.record import DTYPE
 
 SCHEMA_VERSION = 1
@@ -25,6 +25,8 @@ class ResultsWriter:
     """Writes one run; every block is on its way to the disk as soon as it is written."""
 
     def __init__(self, path: Path, header: dict[str, Any]) -> None:
+        if path.is_file() and path.stat().st_size and not is_results_file(path):
+            raise ResultsError(f"{path} is there and is not a results file: it is not overwritten")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("wb")
@@ -66,6 +68,15 @@ class ResultsWriter:
         self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._close()
+
+
+def is_results_file(path: Path) -> bool:
+    """Whether a file is there and begins as a results file does."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
 
 
 @dataclass

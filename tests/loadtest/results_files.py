@@ -65,6 +65,7 @@ def vitals(**changes: Any) -> dict[str, Any]:
         "loop_cpu_seconds": 0.1,
         "process_cpu_seconds": 0.2,
         "loop_waited_seconds": 0.0,
+        "messages": [],
         "memory_bytes": 1000,
     } | changes
     return {"dropped_at": [[0, told["dropped"]]] if told["dropped"] else [], **told}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -84,6 +85,15 @@ def test_goodput_is_within_the_tightest_latency() -> None:
     texts = ["p99<50ms", "p50<20ms", "service.p50<1ms", "encode.p50<1ms", "p50>3ms", "errors<1%"]
     assert goodput_bound([parse_objective(text) for text in texts]) == pytest.approx(0.020)
     assert goodput_bound([parse_objective("errors<1%")]) is None
+
+
+def test_no_refused_calls_are_the_best_there_can_be(tmp_path: Path) -> None:
+    summary = summarize([write_run(tmp_path / "run.bin", [record()])])
+    met, not_met = (
+        judge_objectives([parse_objective(f"refused.p99{bound}")], summary)[0] for bound in ("<1ms", ">1ms")
+    )
+    assert met.met
+    assert not not_met.met
 
 
 def test_every_figure_can_be_asked_for(summary: Summary) -> None:

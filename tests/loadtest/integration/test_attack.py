@@ -13,7 +13,7 @@ import pytest
 from loadtest.analysis.summary import summarize
 from loadtest.attack import attack
 from loadtest.codes import CODES
-from loadtest.errors import AttackError, ExitCode
+from loadtest.errors import AttackError, ExitCode, ResultsError
 from loadtest.schedule import constant, replay, step
 from sample.server_process import REPOSITORY
 from tests.loadtest.integration.attacks import command, make_plan, records_of, run_attack, run_command
@@ -77,6 +77,25 @@ def test_refused_calls_and_errors_are_kept_apart(tmp_path: Path) -> None:
         "INTERNAL": 2,
     }
     assert total.ok.latency.percentile(50) > 0.02 > total.refused.latency.percentile(50)
+
+
+def test_what_the_server_said_of_errors_is_told(tmp_path: Path) -> None:
+    with pretend_server(fail_every=4, shed_every=3) as address:
+        run_attack(tmp_path / "results.bin", make_plan(address, in_flight=1, count=24))
+    summary = summarize([tmp_path / "results.bin"])
+    assert sorted(summary.messages) == [("INTERNAL", "a fault", 4), ("RESOURCE_EXHAUSTED", "no room", 8)]
+    assert "no room" in run_command("report", str(tmp_path / "results.bin")).stdout
+
+
+def test_what_is_no_results_file_is_not_overwritten(quick_server: str, tmp_path: Path) -> None:
+    precious = tmp_path / "queries.txt"
+    precious.write_text("one\ntwo\n")
+    with pytest.raises(ResultsError, match="it is not overwritten"):
+        attack(make_plan(quick_server, in_flight=1, count=1), precious)
+    assert precious.read_text() == "one\ntwo\n"
+    attack(make_plan(quick_server, in_flight=1, count=1), tmp_path / "results.bin")
+    attack(make_plan(quick_server, in_flight=1, count=2), tmp_path / "results.bin")
+    assert len(records_of(tmp_path / "results.bin")) == 2
 
 
 def test_a_server_slower_than_any_deadline_gives_deadline_exceeded_only(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ def vitals(seconds: float, *, loop_cpu: float = 0.1, lag: float = 0.001) -> dict
         "dropped": 0,
         "dropped_at": [],
         "loop_waited_seconds": 0.0,
+        "messages": [],
         "loop_lag_seconds": lag,
         "loop_cpu_seconds": loop_cpu,
         "process_cpu_seconds": loop_cpu * 1.2,
