@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from loadtest.clock import now_ns
 from loadtest.environment import describe_environment
 from loadtest.errors import AttackError, LoadtestError, UsageError
 from loadtest.generator.handle import Inbox, WorkerHandle
@@ -63,7 +64,7 @@ def attack(plan: Plan, out: Path, *, observer: Observer | None = None, command_l
         command_line: Kept in the results file.
 
     Returns:
-        How it ended. Ctrl-C and SIGTERM make the results partial, and are not raised.
+        How it ended. Once it has started, Ctrl-C and SIGTERM make the results partial, and are not raised.
 
     Raises:
         AttackError: The server did not answer at all, or no process could run; nothing is left behind.
@@ -72,12 +73,9 @@ def attack(plan: Plan, out: Path, *, observer: Observer | None = None, command_l
     inbox: Inbox = queue.Queue()
     workers: list[WorkerHandle] = []
     try:
-        try:
-            for number in range(plan.processes):
-                workers.append(WorkerHandle(plan, number, inbox))
-            _wait_until_ready(inbox, plan.processes)
-        except KeyboardInterrupt:
-            raise AttackError("interrupted before the start") from None
+        for number in range(plan.processes):
+            workers.append(WorkerHandle(plan, number, inbox))
+        _wait_until_ready(inbox, plan.processes)
         header = {
             "plan": plan.described(),
             "environment": describe_environment(command_line),
@@ -120,7 +118,7 @@ class _Run:
 
     def run(self) -> Ending:
         """Returns how it ended."""
-        start_ns = time.monotonic_ns() + int((HEAD_START_SECONDS + self._plan.warm_up_seconds) * 1e9)
+        start_ns = now_ns() + int((HEAD_START_SECONDS + self._plan.warm_up_seconds) * 1e9)
         for worker in self._workers:
             worker.start(start_ns)
         plan = self._plan
@@ -155,7 +153,7 @@ class _Run:
         for metrics in scraper.take():
             self._results.json(Kind.METRICS, metrics)
         self._progress.tick()
-        self._progress.seconds = (time.monotonic_ns() - start_ns) / 1e9
+        self._progress.seconds = (now_ns() - start_ns) / 1e9
         if self._observer is not None:
             self._observer(self._progress)
 

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from loadtest.clock import now_ns
 from loadtest.errors import UsageError
 
 PERIOD_SECONDS = 1.0
@@ -49,7 +50,7 @@ class Scraper:
     def _run(self) -> None:
         while not self._stop.is_set():
             asked = time.monotonic()
-            scrape: dict[str, Any] = {"seconds": round((time.monotonic_ns() - self._start_ns) / 1e9, 3)}
+            scrape: dict[str, Any] = {"seconds": round((now_ns() - self._start_ns) / 1e9, 3)}
             try:
                 scrape["samples"] = scrape_once(self._url)
             except (OSError, ValueError) as error:

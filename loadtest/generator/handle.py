@@ -30,6 +30,7 @@ class WorkerHandle:
             [sys.executable, "-m", "loadtest.generator.worker", str(number)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            process_group=0,  # Ctrl-C, or a SIGTERM to the group, is for the coordinator: it says when to stop.
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path or "." for path in sys.path)},
         )
         self._send(pickle.dumps(plan))

@@ -51,27 +51,26 @@ async def closed_loop(plan: Plan, sender: Sender, *, start_ns: int) -> None:
     first_ns = start_ns - int(plan.warm_up_seconds * 1e9)
     await asyncio.sleep(max(0, first_ns - now_ns()) / 1e9)
 
-    callers = share_of(plan.in_flight, sender.worker, plan.processes)
-    finished = asyncio.Event()
     loop = asyncio.get_running_loop()
-
-    failures: list[Exception] = []
+    callers = share_of(plan.in_flight, sender.worker, plan.processes)
+    finished: asyncio.Future[None] = loop.create_future()
 
     def send() -> None:
         nonlocal left, callers
         planned_ns = now_ns()
+        if finished.done():  # By a failure, or because whoever waited for it was told to stop.
+            return
         if planned_ns >= end_ns or (left == 0 and planned_ns >= start_ns):
             callers -= 1
             if callers == 0:
-                finished.set()
+                finished.set_result(None)
             return
         if left is not None and planned_ns >= start_ns:
             left -= 1
         try:
             sender.send(next(numbers), planned_ns, answered)
         except Exception as error:  # It is raised from the loop, not from whoever brought the last answer.
-            failures.append(error)
-            finished.set()
+            finished.set_exception(error)
 
     def answered(code: int) -> None:
         if code == UNAVAILABLE:
@@ -81,9 +80,7 @@ async def closed_loop(plan: Plan, sender: Sender, *, start_ns: int) -> None:
 
     for _ in range(callers):
         send()
-    await finished.wait()
-    if failures:
-        raise failures[0]
+    await finished
 
 
 def share_of(total: int, worker: int, processes: int) -> int:

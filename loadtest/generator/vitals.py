@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 
+from loadtest.clock import now_ns
 from loadtest.generator.outlet import Outlet
 from loadtest.generator.sender import Sender
 from loadtest.results.blocks import Kind
@@ -26,7 +27,7 @@ class Vitals:
 
     async def watch(self) -> None:
         """Measures and reports until it is cancelled; once at the start of the measured part."""
-        until_start = (self._start_ns - time.monotonic_ns()) / 1e9
+        until_start = (self._start_ns - now_ns()) / 1e9
         if until_start > 0:
             asyncio.get_running_loop().call_later(until_start, self.report)
         while True:
@@ -46,7 +47,7 @@ class Vitals:
             Kind.VITALS,
             {
                 "worker": self._sender.worker,
-                "seconds": round((time.monotonic_ns() - self._start_ns) / 1e9, 3),
+                "seconds": round((now_ns() - self._start_ns) / 1e9, 3),
                 "elapsed_seconds": round(elapsed, 4),
                 "in_flight": self._sender.in_flight,
                 "dropped": self._sender.dropped,

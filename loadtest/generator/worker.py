@@ -12,7 +12,6 @@ import gc
 import os
 import pickle
 import selectors
-import signal
 import sys
 import threading
 import traceback
@@ -33,8 +32,6 @@ GRACE_SECONDS = 1.0
 
 def main() -> None:
     """Runs one worker."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # They reach the coordinator too, which says what to do.
-        signal.signal(number, signal.SIG_IGN)
     worker = int(sys.argv[1])
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # Whatever a library prints must not fall among the blocks.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +59,25 @@ def run_command(*arguments: str, **environment: str) -> subprocess.CompletedProc
         check=False,
         env={**os.environ, "PYTHONPATH": f"{REPOSITORY / 'protos'}", **environment},
     )
+
+
+@contextlib.contextmanager
+def attacking(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """Runs a command line of the load tester meanwhile."""
+    environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY / 'protos'}"}
+    pipes = {"stdout": subprocess.PIPE, "text": True, "env": environment, "cwd": REPOSITORY}
+    with subprocess.Popen(command(*arguments), **pipes, **options) as process:  # type: ignore[call-overload]
+        yield process
+
+
+def children_of(process: int) -> list[int]:
+    """Returns the processes that a process has started."""
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def wait_for_records(path: Path) -> None:
+    """Waits until a results file has more than its header."""
+    deadline = time.monotonic() + 20
+    while not (path.exists() and path.stat().st_size > 4000):
+        assert time.monotonic() < deadline, "no records came"
+        time.sleep(0.05)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +14,15 @@ from loadtest.attack import attack
 from loadtest.codes import CODES
 from loadtest.errors import AttackError, ExitCode, ResultsError
 from loadtest.schedule import constant, replay, step
-from sample.server_process import REPOSITORY
-from tests.loadtest.integration.attacks import command, make_plan, records_of, run_attack, run_command
+from tests.loadtest.integration.attacks import (
+    attacking,
+    children_of,
+    make_plan,
+    records_of,
+    run_attack,
+    run_command,
+    wait_for_records,
+)
 from tests.loadtest.pretend_server import pretend_server
 
 
@@ -153,10 +159,9 @@ def test_a_server_that_dies_in_mid_run_is_seen_and_the_run_goes_on(tmp_path: Pat
 def test_a_worker_that_is_killed_leaves_partial_results(quick_server: str, tmp_path: Path) -> None:
     out = tmp_path / "results.bin"
     flags = ["--in-flight", "2", "--duration", "30s", "--warm-up", "0s", "--call", "GetServerInfo", "--out", str(out)]
-    with subprocess.Popen(command("attack", quick_server, *flags), cwd=REPOSITORY, stdout=subprocess.PIPE, text=True,
-                          env={**os.environ, "PYTHONPATH": str(REPOSITORY / "protos")}) as process:  # fmt: skip
-        _wait_for_records(out)
-        worker = _children(process.pid)[0]
+    with attacking("attack", quick_server, *flags) as process:
+        wait_for_records(out)
+        worker = children_of(process.pid)[0]
         os.kill(worker, signal.SIGKILL)
         stdout, _ = process.communicate(timeout=30)
     assert process.returncode == ExitCode.FAILED
@@ -168,9 +173,8 @@ def test_a_worker_that_is_killed_leaves_partial_results(quick_server: str, tmp_p
 def test_an_interrupt_keeps_what_there_is(quick_server: str, tmp_path: Path, sent: signal.Signals) -> None:
     out = tmp_path / "results.bin"
     flags = ["--rate", "200", "--duration", "60s", "--warm-up", "0s", "--call", "GetServerInfo", "--out", str(out)]
-    with subprocess.Popen(command("attack", quick_server, *flags), cwd=REPOSITORY, stdout=subprocess.PIPE, text=True,
-                          env={**os.environ, "PYTHONPATH": str(REPOSITORY / "protos")}) as process:  # fmt: skip
-        _wait_for_records(out)
+    with attacking("attack", quick_server, *flags) as process:
+        wait_for_records(out)
         process.send_signal(sent)
         stdout, _ = process.communicate(timeout=30)
     assert process.returncode == ExitCode.INTERRUPTED
@@ -179,14 +183,3 @@ def test_an_interrupt_keeps_what_there_is(quick_server: str, tmp_path: Path, sen
     assert summary.partial[0].startswith("interrupted after")
     assert summary.total.ok.count == len(records_of(out))
     assert summary.achieved_rate == pytest.approx(200, rel=0.2)
-
-
-def _wait_for_records(path: Path) -> None:
-    deadline = time.monotonic() + 20
-    while not (path.exists() and path.stat().st_size > 4000):
-        assert time.monotonic() < deadline, "no records came"
-        time.sleep(0.05)
-
-
-def _children(process: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]

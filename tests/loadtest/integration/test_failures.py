@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
-import subprocess
+import socket
 import time
 from pathlib import Path
 
 import pytest
 
+from loadtest.analysis.summary import summarize
 from loadtest.errors import ExitCode
-from sample.server_process import REPOSITORY
-from tests.loadtest.integration.attacks import command, records_of, run_command
+from tests.loadtest.integration.attacks import attacking, children_of, records_of, run_command, wait_for_records
 from tests.loadtest.pretend_server import pretend_server
 
 
@@ -35,14 +36,11 @@ def test_a_worker_that_stands_still_does_not_hang_the_attack(tmp_path: Path) -> 
     out = tmp_path / "results.bin"
     flags = ["--rate", "50", "--duration", "1s", "--deadline", "1s", "--warm-up", "0s", "--call", "GetServerInfo"]
     started = time.monotonic()
-    with pretend_server() as address, subprocess.Popen(
-        command("attack", address, *flags, "--out", str(out)), cwd=REPOSITORY, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "protos")},
-    ) as process:  # fmt: skip
+    with pretend_server() as address, attacking("attack", address, *flags, "--out", str(out)) as process:
         while not out.exists():
             time.sleep(0.02)
-        [worker] = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        os.kill(int(worker), signal.SIGSTOP)
+        [worker] = children_of(process.pid)
+        os.kill(worker, signal.SIGSTOP)
         stdout, _ = process.communicate(timeout=60)
     assert process.returncode == ExitCode.FAILED
     assert "PARTIAL: 1 generator processes did not stop by themselves" in stdout
@@ -53,10 +51,7 @@ def test_a_worker_that_stands_still_does_not_hang_the_attack(tmp_path: Path) -> 
 def test_a_second_interrupt_does_not_wait(tmp_path: Path) -> None:
     out = tmp_path / "results.bin"
     flags = ["--rate", "20", "--duration", "60s", "--deadline", "60s", "--warm-up", "0s", "--call", "GetServerInfo"]
-    with pretend_server(delay=30) as address, subprocess.Popen(
-        command("attack", address, *flags, "--out", str(out)), cwd=REPOSITORY, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "protos")},
-    ) as process:  # fmt: skip
+    with pretend_server(delay=30) as address, attacking("attack", address, *flags, "--out", str(out)) as process:
         while not out.exists():
             time.sleep(0.02)
         time.sleep(1)
@@ -67,3 +62,46 @@ def test_a_second_interrupt_does_not_wait(tmp_path: Path) -> None:
     assert process.returncode == ExitCode.INTERRUPTED
     assert "PARTIAL: interrupted after" in stdout
     assert time.monotonic() - started < 5
+
+
+def test_a_closed_loop_that_is_interrupted_sends_nothing_more(tmp_path: Path) -> None:
+    out = tmp_path / "results.bin"
+    flags = ["--in-flight", "4", "--duration", "60s", "--warm-up", "0s", "--call", "GetServerInfo", "--out", str(out)]
+    with pretend_server(delay=0.05) as address, attacking("attack", address, *flags) as process:
+        wait_for_records(out)
+        process.send_signal(signal.SIGINT)
+        stdout, _ = process.communicate(timeout=30)
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert re.search(r"interrupted after .* s; 0 calls were not waited for", stdout), stdout
+    [run] = summarize([out]).runs
+    interrupted_seconds = float(re.findall(r"interrupted after ([\d.]+) s", run.partial)[0])
+    assert records_of(out)["sent_ns"].max() / 1e9 < interrupted_seconds + 0.3
+
+
+def test_an_interrupt_before_the_start_leaves_nothing_behind(tmp_path: Path) -> None:
+    out = tmp_path / "results.bin"
+    flags = ["--in-flight", "1", "--count", "1", "--call", "GetServerInfo", "--out", str(out)]
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        with attacking("attack", f"127.0.0.1:{silent.getsockname()[1]}", *flags) as process:
+            while not (children := children_of(process.pid)):
+                time.sleep(0.02)
+            time.sleep(0.1)
+            process.send_signal(signal.SIGINT)
+            stdout, _ = process.communicate(timeout=30)
+    assert (process.returncode, stdout) == (ExitCode.INTERRUPTED, "")
+    assert not out.exists()
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+
+
+def test_a_sigterm_to_the_whole_group_is_an_interrupt_too(tmp_path: Path) -> None:
+    out = tmp_path / "results.bin"
+    flags = ["--rate", "50", "--duration", "60s", "--warm-up", "0s", "--call", "GetServerInfo", "--out", str(out)]
+    with pretend_server() as address, attacking("attack", address, *flags, process_group=0) as process:
+        wait_for_records(out)
+        os.killpg(process.pid, signal.SIGTERM)
+        stdout, _ = process.communicate(timeout=30)
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert "PARTIAL: interrupted after" in stdout
+    assert "died" not in stdout
