@@ -14,7 +14,7 @@ from pathlib import Path
 from loadtest.analysis.objective import Objective, Verdict, goodput_bound, judge_objectives
 from loadtest.analysis.summary import Summary, summarize
 from loadtest.attack import Observer, attack
-from loadtest.errors import AttackError, UsageError
+from loadtest.errors import AttackError
 from loadtest.plan import Plan
 from loadtest.schedule import constant
 
@@ -77,6 +77,7 @@ class Answer:
         trials: Every trial, in order.
         highest: Highest rate that met the objectives every time; `None` if none did.
         failing: Lowest rate above it that did not; `None` if none failed.
+        interrupted: Whether Ctrl-C ended the search: `highest` was met once at least, and is not confirmed.
         limited: Whether the generator, rather than the server, ended the search.
     """
 
@@ -84,6 +85,7 @@ class Answer:
     highest: float | None
     failing: float | None
     limited: bool
+    interrupted: bool = False
 
     @property
     def confirmed(self) -> tuple[int, int]:
@@ -98,6 +100,11 @@ class Answer:
 
     def line(self) -> str:
         """Returns the answer in two sentences."""
+        if self.interrupted:
+            met_once = (
+                "no rate was met" if self.highest is None else f"{self.highest:,.6g} requests a second were met once"
+            )
+            return f"PARTIAL: interrupted; until then {met_once}."
         if self.highest is None:
             return "No rate met the objectives" + (": the generator is the limit." if self.limited else ".")
         met, trials = self.confirmed
@@ -121,15 +128,15 @@ def search(
 ) -> Answer:
     """Searches for the highest rate that meets the objectives.
 
+    A trial that failed by little, or with a saturated generator, is tried once more before it counts: what kept the
+    machine busy for a moment must not decide the whole search. Ctrl-C ends it with what the trials until then say.
+
     Args:
         measure: Tries a rate.
         start: The first rate.
         limit: The highest rate to try.
         precision: The search ends when the lowest failing rate is at most this share above the highest met.
         repeats: How often the answer is tried again; if it fails once, the search goes on below it.
-
-    A trial that failed by little, or with a saturated generator, is tried once more before it counts: what kept the
-    machine busy for a moment must not decide the whole search.
     """
     trials: list[Trial] = []
 
@@ -139,6 +146,16 @@ def search(
             trials.append(measure(rate))
         return trials[-1].met
 
+    try:
+        highest = _highest_met(met, start=start, limit=limit, precision=precision, repeats=repeats)
+    except KeyboardInterrupt:
+        best = max((each.rate for each in trials if each.met), default=0.0)
+        return replace(_answer(trials, highest=best), interrupted=True)
+    return _answer(trials, highest=highest)
+
+
+def _highest_met(met: Callable[[float], bool], *, start: float, limit: float, precision: float, repeats: int) -> float:
+    """Returns the highest rate that is met, to the precision and as often as it has to be; 0 if none is."""
     good, bad = 0.0, math.inf
     rate = min(start, limit)
     while bad / max(good, LOWEST_RATE) > 1 + precision and good < limit:
@@ -151,22 +168,13 @@ def search(
         rate = _next_rate(good, bad, limit=limit)
     for _ in range(MOST_STEPS_DOWN):
         if not good or all(met(good) for _ in range(repeats)):
-            break
-        bad, good = good, good / (1 + precision)
-    else:
-        good = 0.0
-    return answer_of(trials, highest=good)
+            return good
+        good /= 1 + precision
+    return 0.0
 
 
-def answer_of(trials: Sequence[Trial], *, highest: float | None = None) -> Answer:
-    """Returns what trials say.
-
-    Args:
-        trials: All of them.
-        highest: The highest rate that is met, 0 if none is; `None` takes the highest that was met once.
-    """
-    if highest is None:
-        highest = max((each.rate for each in trials if each.met), default=0.0)
+def _answer(trials: Sequence[Trial], *, highest: float) -> Answer:
+    """Returns what trials say when that is the highest rate that is met; 0 if none is."""
     failed = [each for each in trials if not each.met and each.rate > highest]
     lowest = min(failed, key=lambda each: each.rate, default=None)
     return Answer(
@@ -247,12 +255,6 @@ def judge(rate: float, whole: Summary, windows: Sequence[Summary], objectives: S
     )
 
 
-def check_objectives(objectives: Sequence[Objective]) -> None:
-    """Raises UsageError unless there is an objective that a high rate can miss."""
-    if not objectives:
-        raise UsageError("name at least one --objective, such as 'p99<50ms'")
-
-
 def lower_bound(met: int, trials: int) -> float:
     """Returns the lowest chance of meeting with which this many trials are met in one case of twenty, or more.
 
@@ -269,12 +271,11 @@ def lower_bound(met: int, trials: int) -> float:
 
 
 def _behind(whole: Summary) -> tuple[float, int]:
-    """Returns by how many seconds of its load the server was behind at the end, and after how many whole seconds."""
+    """Returns how many seconds of load were in flight at the end, and after how many whole seconds that was."""
     timeline = whole.timeline
     seconds = max(1, int(whole.runs[0].header["plan"]["seconds"]))
-    planned = float((timeline.planned + timeline.dropped)[:seconds].sum())
-    behind = planned - float(timeline.answered[:seconds].sum())
-    return behind / (planned / seconds) if planned else 0.0, seconds
+    sent, ended = (float(counts[:seconds].sum()) for counts in (timeline.planned, timeline.ended))
+    return (sent - ended) / (sent / seconds) if sent else 0.0, seconds
 
 
 def _next_rate(good: float, bad: float, *, limit: float) -> float:

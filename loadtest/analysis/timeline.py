@@ -27,7 +27,8 @@ class Timeline:
         planned: Requests planned for it and sent, `[seconds]`.
         dropped: Requests planned for it and not sent, `[seconds]`.
         codes: Their outcomes by gRPC code, `[seconds, len(CODES)]`.
-        answered: Successful answers that came in it, `[seconds]`.
+        ended: Requests that ended in it, whatever their outcome, `[seconds]`.
+        answered: Those of them that succeeded, `[seconds]`.
         latency: Successes by their latency from the planned time, `[seconds, bins.COUNT]`.
         service: Successes by their service time, `[seconds, bins.COUNT]`.
         stage_sums: Seconds in each of the server's stages, summed over successes that told them,
@@ -40,6 +41,7 @@ class Timeline:
         self._planned = _zeros()
         self._dropped = _zeros()
         self._codes = _zeros(len(CODES))
+        self._ended = _zeros()
         self._answered = _zeros()
         self._latency = _zeros(bins.COUNT)
         self._service = _zeros(bins.COUNT)
@@ -63,6 +65,11 @@ class Timeline:
     def codes(self) -> NDArray[Any]:
         """Outcomes of each second's requests by gRPC code."""
         return self._codes[: self._length]
+
+    @property
+    def ended(self) -> NDArray[Any]:
+        """Requests that ended in each second, whatever their outcome."""
+        return self._ended[: self._length]
 
     @property
     def answered(self) -> NDArray[Any]:
@@ -98,6 +105,7 @@ class Timeline:
         self._reserve(int(max(planned.max(), done.max())) + 1)
         np.add.at(self._planned, planned, 1)
         np.add.at(self._codes, (planned, records["code"]), 1)
+        np.add.at(self._ended, done, 1)
         good = records["code"] == OK
         np.add.at(self._answered, done[good], 1)
         planned, records = planned[good], records[good]
@@ -125,6 +133,7 @@ class Timeline:
                 "_planned",
                 "_dropped",
                 "_codes",
+                "_ended",
                 "_answered",
                 "_latency",
                 "_service",

@@ -14,10 +14,12 @@ from loadtest.commands.options import (
     add_run_options,
     add_schedule_options,
     add_target_options,
+    check_measurable,
     command_line,
     duration,
     make_plan,
     make_schedule,
+    measured_seconds,
 )
 from loadtest.errors import ExitCode, UsageError
 from loadtest.progress import TerminalProgress
@@ -92,14 +94,17 @@ def exit_code(summary: Summary, objectives: list[Objective], ending: Ending | No
 def run(options: argparse.Namespace) -> ExitCode:
     """Runs the verb."""
     objectives, within = objectives_of(options)
-    for objective in objectives:
-        if objective.name in ("recall", "ndcg") and options.qrels is None:
-            raise UsageError(f"{objective.text!r} needs --qrels")
-        if objective.name == "different" and not options.check_answers:
-            raise UsageError(f"{objective.text!r} needs --check-answers")
+    check_measurable(objectives, options)
     if options.out.is_dir():
         raise UsageError(f"--out {options.out} is a directory")
-    plan = make_plan(options, make_schedule(options))
+    schedule = make_schedule(options)
+    plan = make_plan(
+        options,
+        schedule=schedule,
+        in_flight=options.in_flight or 0,
+        seconds=measured_seconds(options, schedule),
+        count=options.count,
+    )
     progress = TerminalProgress(sys.stderr)
     try:
         ending = attack(plan, options.out, observer=progress, command_line=command_line(sys.argv[1:]))

@@ -10,10 +10,12 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from loadtest.analysis.objective import Objective
 from loadtest.errors import UsageError
 from loadtest.plan import Call, Plan
 from loadtest.requests.labels import read_labels
@@ -149,8 +151,22 @@ def add_schedule_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--count", type=int, metavar="N", help="most requests of the measured part")
 
 
-def make_plan(options: argparse.Namespace, schedule: Schedule | None) -> Plan:
+def make_plan(
+    options: argparse.Namespace,
+    *,
+    schedule: Schedule | None,
+    in_flight: int = 0,
+    seconds: float = math.inf,
+    count: int | None = None,
+) -> Plan:
     """Returns the plan that the flags make, every payload tried once.
+
+    Args:
+        options: The flags of `add_target_options`, `add_request_options` and `add_run_options`.
+        schedule: Of an open loop.
+        in_flight: Of a closed loop.
+        seconds: Length of the measured part.
+        count: Most requests of it.
 
     Raises:
         LoadtestError: A flag or file is wrong, or the server does not say what it is asked.
@@ -181,9 +197,9 @@ def make_plan(options: argparse.Namespace, schedule: Schedule | None) -> Plan:
         zipf_exponent=options.zipf_exponent,
         seed=options.seed,
         schedule=schedule,
-        in_flight=0 if schedule else options.in_flight,
-        seconds=_seconds(options, schedule),
-        count=options.count,
+        in_flight=in_flight,
+        seconds=seconds,
+        count=count,
         warm_up_seconds=0.0 if schedule and schedule.timestamps else options.warm_up,
         deadline_seconds=options.deadline,
         max_in_flight=options.max_in_flight,
@@ -209,14 +225,14 @@ def make_schedule(options: argparse.Namespace) -> Schedule | None:
     Raises:
         UsageError: Flags do not go together.
     """
+    if options.timestamps is not None and options.schedule != "replay":
+        raise UsageError("--timestamps is for --schedule replay")
     if options.in_flight is not None:
         if options.rate is not None:
             raise UsageError("--rate is for an open loop and --in-flight for a closed one: name one of them")
         if options.schedule != "constant" or options.rate_to is not None:
             raise UsageError("a closed loop has no schedule: --schedule and --rate-to are for an open one")
         return None
-    if options.timestamps is not None and options.schedule != "replay":
-        raise UsageError("--timestamps is for --schedule replay")
     if options.rate_to is not None and options.schedule not in ("ramp", "step"):
         raise UsageError("--rate-to is for --schedule ramp or step")
     if options.schedule == "replay":
@@ -260,7 +276,17 @@ def command_line(arguments: list[str]) -> str:
     return shlex.join([Path(sys.executable).name, "-m", "loadtest", *shown])
 
 
-def _seconds(options: argparse.Namespace, schedule: Schedule | None) -> float:
+def check_measurable(objectives: Sequence[Objective], options: argparse.Namespace) -> None:
+    """Raises UsageError if an objective is about something that these flags do not measure."""
+    for objective in objectives:
+        if objective.name in ("recall", "ndcg") and options.qrels is None:
+            raise UsageError(f"{objective.text!r} needs --qrels")
+        if objective.name == "different" and not options.check_answers:
+            raise UsageError(f"{objective.text!r} needs --check-answers")
+
+
+def measured_seconds(options: argparse.Namespace, schedule: Schedule | None) -> float:
+    """Returns the length of the measured part; infinite if only a count ends it."""
     if schedule is not None and schedule.timestamps:
         # The last one is still a part of it.
         return min(options.duration or math.inf, math.nextafter(schedule.seconds, math.inf) or 1e-9)
@@ -273,7 +299,7 @@ def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
         raise UsageError(f"--header expects NAME:VALUE, not {text!r}")
-    return name.strip().lower(), value.strip()
+    return name.strip(), value.strip()
 
 
 async def _calls(options: argparse.Namespace, target: Target) -> tuple[Call, ...]:
@@ -320,9 +346,9 @@ def _try_payloads(plan: Plan) -> None:
     """Makes the payload of every query once: a malformed one is told before anything is sent."""
     for call in plan.calls:
         payload = Payload(call.method, call.template)
-        if payload.places - {NUMBER} and plan.queries[0].fields == {}:
-            raise UsageError(f"{call.method.name} needs --queries")
         varying = payload.places - {NUMBER}
+        if varying and not plan.queries[0].fields:
+            raise UsageError(f"{call.method.name} needs --queries")
         one, many = ([plan.queries[0]] * size for size in (1, call.queries_per_call))
         if call.queries_per_call > 1 and payload.render(one, 0) == payload.render(many, 0):
             raise UsageError(f"{call.method.name} has no list, and takes no stream, of {call.queries_per_call} queries")

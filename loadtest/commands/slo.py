@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import sys
@@ -13,6 +14,7 @@ from loadtest.commands.options import (
     add_request_options,
     add_run_options,
     add_target_options,
+    check_measurable,
     command_line,
     duration,
     make_plan,
@@ -23,7 +25,7 @@ from loadtest.progress import TerminalProgress
 from loadtest.reports.slo import answer_object, answer_page, trial_cells, trials_table
 from loadtest.reports.text import text_table
 from loadtest.schedule import constant
-from loadtest.slo import Trial, answer_of, check_objectives, search, trial
+from loadtest.slo import Trial, search, trial
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -61,19 +63,20 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 def run(options: argparse.Namespace) -> ExitCode:
     """Runs the verb."""
     objectives = [parse_objective(text) for text in options.objectives]
-    check_objectives(objectives)
+    if not objectives:
+        raise UsageError("name at least one --objective, such as 'p99<50ms'")
+    check_measurable(objectives, options)
     if not (options.start_rate > 0 and options.max_rate > 0 and 0 < options.precision < math.inf):
         raise UsageError("a search needs rates and a precision above 0")
     if options.windows < 2 or options.repeats < 0 or options.windows * options.window < 1:
         raise UsageError("a trial needs at least 2 windows and a second, and there are no fewer than 0 repeats")
-    options.duration, options.count, options.in_flight = options.windows * options.window, None, None
-    plan = make_plan(options, constant(options.start_rate))
+    plan = make_plan(options, schedule=constant(options.start_rate), seconds=options.windows * options.window)
     line = command_line(sys.argv[1:])
     progress = TerminalProgress(sys.stderr)
-    trials: list[Trial] = []
+    numbers = itertools.count(1)
 
     def measure(rate: float) -> Trial:
-        number = len(trials) + 1
+        number = next(numbers)
         tried = trial(
             plan,
             rate,
@@ -86,31 +89,24 @@ def run(options: argparse.Namespace) -> ExitCode:
             command_line=line,
         )
         progress.clear()
-        trials.append(tried)
         print(f"trial {number}: " + ", ".join(filter(None, trial_cells(tried))), file=sys.stderr)
         return tried
 
-    interrupted = False
-    try:
-        answer = search(
-            measure,
-            start=options.start_rate,
-            limit=options.max_rate,
-            precision=options.precision / 100,
-            repeats=options.repeats,
-        )
-    except KeyboardInterrupt:
-        progress.clear()
-        interrupted, answer = True, answer_of(trials)
-        print("PARTIAL: interrupted; this is what the trials until then say, unconfirmed.")
+    answer = search(
+        measure,
+        start=options.start_rate,
+        limit=options.max_rate,
+        precision=options.precision / 100,
+        repeats=options.repeats,
+    )
+    progress.clear()
     sys.stdout.write(f"{answer.line()}\n\n{text_table(trials_table(answer))}\n")
     found = json.dumps(answer_object(answer, objectives), indent=2, ensure_ascii=False) + "\n"
     write([found], options.out / "slo.json")
     write([answer_page(answer, objectives)], options.out / "slo.html")
-
     print(f"\nresults, slo.json and slo.html: {options.out}", file=sys.stderr)
-    if interrupted:
+    if answer.interrupted:
         return ExitCode.INTERRUPTED
-    if answer.highest is None:
-        return ExitCode.SATURATED if answer.limited else ExitCode.ASSERTION
-    return ExitCode.SATURATED if answer.limited else ExitCode.OK
+    if answer.limited:
+        return ExitCode.SATURATED
+    return ExitCode.ASSERTION if answer.highest is None else ExitCode.OK

@@ -46,7 +46,7 @@ def answer_page(answer: Answer, objectives: Sequence[Objective]) -> str:
     """Returns the answer as a page: the curve over the rates, and a table of the trials."""
     title = "The highest rate that meets " + " and ".join(objective.text for objective in objectives)
     parts = [
-        banner("unsure" if answer.limited or answer.highest is None else "good", answer.line()),
+        banner("unsure" if answer.limited or answer.interrupted or answer.highest is None else "good", answer.line()),
         f"<h1>{escape(title)}</h1>",
         chart_section("Latency by rate", _latency_chart(answer), "From the planned time; a mark is a trial."),
         chart_section("Throughput by rate", _throughput_chart(answer)),
@@ -85,6 +85,7 @@ def answer_object(answer: Answer, objectives: Sequence[Objective]) -> dict[str, 
         "highest_rate": answer.highest,
         "failing_rate": answer.failing,
         "limited_by_generator": answer.limited,
+        "interrupted": answer.interrupted,
         "confirmed": {"met": met, "trials": trials, "confidence_at_least": answer.confidence},
         "trials": [_trial_object(trial) for trial in answer.trials],
     }

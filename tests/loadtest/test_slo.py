@@ -113,10 +113,36 @@ def test_a_trial_is_met_as_a_whole_in_its_windows_and_stably(tmp_path: Path) -> 
     assert growing.windows_met == 3
     assert growing.troubles == ("not stable: the median grows from 10.0 to 40.0 ms",)
     lost = tried([0.010, 0.010, 0.010], answered=0.9)
-    assert "not stable: 300 ms behind after 3 s" in lost.troubles
+    assert not any("not stable" in trouble for trouble in lost.troubles)  # They are errors, and no queue.
     slow = tried([0.3, 0.3, 0.3])  # Always 30 calls in flight: that is not a queue that grows.
     assert not any("not stable" in trouble for trouble in slow.troubles)
     assert any(trouble.startswith("not met: errors<1%") for trouble in lost.troubles)
+
+
+def test_a_queue_that_grows_is_not_stable_and_errors_are_no_queue(tmp_path: Path) -> None:
+    objectives = [parse_objective("p99<5s"), parse_objective("errors<20%")]
+
+    def tried(packed: list[bytes]) -> Trial:
+        path = write_run(tmp_path / "run.bin", packed, told=[vitals(seconds=3.0)], seconds=3.0)
+        windows = [summarize([path], between_seconds=(start, start + 1)) for start in range(3)]
+        return judge(100.0, summarize([path]), windows, objectives)
+
+    # At 100 a second, a server that answers 80: the last of 300 waits for 0.75 s, and 60 are in flight after 3 s.
+    growing = tried([record(number / 100, 0.01 + number / 80 - number / 100) for number in range(300)])
+    assert "not stable: 600 ms behind after 3 s" in growing.troubles
+    failing = tried([record(number / 100, code="INTERNAL" if number % 8 == 0 else "OK") for number in range(300)])
+    assert failing.met
+
+
+def test_an_interrupted_search_says_what_there_is_until_then(summary: Summary) -> None:
+    def measure(rate: float) -> Trial:
+        if rate > 200:
+            raise KeyboardInterrupt
+        return Trial(rate, summary, (), 3, 3, (), saturated=False)
+
+    answer = search(measure, start=50)
+    assert [trial.rate for trial in answer.trials] == [50, 100, 200]
+    assert answer.line() == "PARTIAL: interrupted; until then 200 requests a second were met once."
 
 
 def test_the_lower_bound_is_exact() -> None:

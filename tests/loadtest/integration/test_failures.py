@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -76,6 +78,19 @@ def test_a_closed_loop_that_is_interrupted_sends_nothing_more(tmp_path: Path) ->
     [run] = summarize([out]).runs
     interrupted_seconds = float(re.findall(r"interrupted after ([\d.]+) s", run.partial)[0])
     assert records_of(out)["sent_ns"].max() / 1e9 < interrupted_seconds + 0.3
+
+
+def test_an_interrupted_search_keeps_its_trials(tmp_path: Path) -> None:
+    flags = ["--call", "GetServerInfo", "--objective", "p50<1s", "--window", "500ms", "--warm-up", "0s"]
+    flags += ["--out", str(tmp_path)]
+    with pretend_server() as address, attacking("slo", address, *flags, stderr=subprocess.PIPE) as process:
+        wait_for_records(tmp_path / "trial-02-100.bin")
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == ExitCode.INTERRUPTED, stderr
+    assert stdout.startswith("PARTIAL: interrupted; until then 50 requests a second were met once.")
+    found = json.loads((tmp_path / "slo.json").read_text())
+    assert (found["interrupted"], found["highest_rate"], len(found["trials"])) == (True, 50, 1)
 
 
 def test_an_interrupt_before_the_start_leaves_nothing_behind(tmp_path: Path) -> None:
