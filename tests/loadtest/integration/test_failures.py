@@ -88,9 +88,11 @@ def test_an_interrupted_search_keeps_its_trials(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == ExitCode.INTERRUPTED, stderr
-    assert stdout.startswith("PARTIAL: interrupted; until then 50 requests a second were met once.")
     found = json.loads((tmp_path / "slo.json").read_text())
-    assert (found["interrupted"], found["highest_rate"], len(found["trials"])) == (True, 50, 1)
+    assert found["interrupted"]
+    # The second trial may have ended in the moment between its last record and the signal.
+    assert (found["highest_rate"], len(found["trials"])) in {(50, 1), (100, 2)}
+    assert stdout.startswith(f"PARTIAL: interrupted; until then {found['highest_rate']:g} requests a second were met")
 
 
 def test_an_interrupt_before_the_start_leaves_nothing_behind(tmp_path: Path) -> None:
