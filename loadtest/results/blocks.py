@@ -9,7 +9,8 @@ A file is a sequence of runs, a run a sequence of blocks: `header`, then any num
     4 bytes  CRC-32 of the kind, the length and the payload
     …        payload: zlib-compressed records, or JSON
 
-A file that was cut short, in mid-block or before its `end`, is read up to its last whole block.
+A run that was cut short, in mid-block or before its `end`, is read up to its last whole block; a run that was appended
+behind it is found by its header.
 """
 
 from __future__ import annotations
@@ -87,6 +88,23 @@ def read_blocks(file: IO[bytes]) -> Iterator[Block]:
         if _checksum(kind, payload) != checksum:
             raise CutShort("a block is damaged")
         yield Block(Kind(kind), payload)
+
+
+def seek_header(file: IO[bytes], start: int) -> bool:
+    """Goes to the first whole header block at or after `start` of a file; returns whether there is one."""
+    file.seek(start)
+    rest = file.read()
+    position = rest.find(MAGIC)
+    while position >= 0:
+        file.seek(start + position)
+        try:
+            if next(read_blocks(file)).kind == Kind.HEADER:
+                file.seek(start + position)
+                return True
+        except (CutShort, StopIteration):
+            pass
+        position = rest.find(MAGIC, position + 1)
+    return False
 
 
 def _checksum(kind: int, payload: bytes) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.errors import ResultsError
-from loadtest.results.blocks import MAGIC, CutShort, Kind, read_blocks, write_block, write_json
+from loadtest.results.blocks import MAGIC, CutShort, Kind, read_blocks, seek_header, write_block, write_json
 from loadtest.results.record import DTYPE
 
 SCHEMA_VERSION = 1
@@ -127,9 +127,8 @@ def _runs_of(path: Path) -> Iterator[tuple[Run, Iterator[Records]]]:
     except OSError as error:
         raise ResultsError(f"{path} cannot be read: {error.strerror}") from None
     with file:
-        blocks = read_blocks(file)
         try:
-            first = next(blocks, None)
+            first = next(read_blocks(file), None)
         except CutShort:
             first = None
         if first is None or first.kind != Kind.HEADER:
@@ -137,8 +136,10 @@ def _runs_of(path: Path) -> Iterator[tuple[Run, Iterator[Records]]]:
         following: list[dict[str, Any]] = [first.json()]
 
         def records(run: Run) -> Generator[Records]:
+            whole = file.tell()  # The end of the last whole block.
             try:
-                for block in blocks:
+                for block in read_blocks(file):
+                    whole = file.tell()
                     match block.kind:
                         case Kind.RECORDS:
                             yield np.frombuffer(zlib.decompress(block.payload), dtype=DTYPE)
@@ -153,6 +154,8 @@ def _runs_of(path: Path) -> Iterator[tuple[Run, Iterator[Records]]]:
                             return
             except CutShort as error:
                 run.cut_short = str(error)
+                if seek_header(file, whole + 1):
+                    following.append(next(read_blocks(file)).json())
 
         while following:
             run = Run(header=_checked(following.pop(), path), path=path)

@@ -188,3 +188,18 @@ def test_records_are_on_their_way_as_soon_as_they_are_written(tmp_path: Path) ->
         assert len(run.records) == 7
         assert run.partial
     assert len(records(run.records)) == 7
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.6, 0.95])
+def test_a_run_behind_one_that_was_cut_short_is_read_whole(tmp_path: Path, kept: float) -> None:
+    first, second = (write_run(tmp_path / f"{n}.bin", [record(i / 10) for i in range(n)]) for n in (500, 300))
+    cut = first.read_bytes()
+    merged = tmp_path / "merged.bin"
+    merged.write_bytes(cut[: int(len(cut) * kept)] + second.read_bytes())
+    counts, partial = [], []
+    for run, blocks in read_runs([merged]):
+        counts.append(sum(len(block) for block in blocks))
+        partial.append(bool(run.partial))
+    assert partial == [True, False]
+    assert counts[1] == 300
+    assert counts[0] < 500
