@@ -73,6 +73,21 @@ class CallSummary:
         others = [each for each in self.outcomes.values() if each.code not in (CODES[OK], CODES[REFUSED])]
         return sorted(others, key=lambda outcome: -outcome.count)
 
+    def merge(self, other: CallSummary) -> None:
+        """Adds what another one has counted."""
+        for code, outcome in other.outcomes.items():
+            mine = self.outcomes.setdefault(code, Outcome(code))
+            mine.latency.merge(outcome.latency)
+            mine.service.merge(outcome.service)
+        for stage, latencies in self.stages.items():
+            latencies.merge(other.stages[stage])
+        self.server.merge(other.server)
+        self.beyond_server.merge(other.beyond_server)
+        self.goodput += other.goodput
+        self.batch_texts += other.batch_texts
+        self.request_bytes += other.request_bytes
+        self.response_bytes += other.response_bytes
+
     def add(self, records: Records, *, within_ns: float) -> None:
         """Counts records of the measured part."""
         self.request_bytes += int(records["request_bytes"].sum())

@@ -1,8 +1,8 @@
 """Two runs side by side: is B different from A, or is that the runs' own noise?
 
-Each side is one run or several repeats. Its seconds are resampled with replacement (bootstrap; Efron 1979), and with
-three or more repeats the repeats too: machines differ more between runs than within one. A difference is beyond the
-noise when the middle 95 % of the resampled ratios do not contain 1.
+Each side is one run or several repeats. Blocks of its seconds are resampled with replacement (bootstrap; Efron 1979),
+and with three or more repeats the repeats too: machines differ more between runs than within one. A difference is
+beyond the noise when the middle 95 % of the resampled ratios do not contain 1.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.analysis import bins
-from loadtest.analysis.summary import summarize
+from loadtest.analysis.likeness import differences
+from loadtest.analysis.summary import Summary, summarize
 from loadtest.analysis.timeline import Timeline
 from loadtest.codes import OK
 from loadtest.errors import ResultsError
@@ -91,7 +92,7 @@ class Comparison:
 
     Attributes:
         rows: The figures.
-        notes: What else has to be known: a run that is partial, or whose generator was saturated.
+        notes: What else has to be known: a run that is partial or not like the others, a saturated generator.
         repeats: Number of repeats of each side.
         seconds: Seconds that were resampled, of each side.
     """
@@ -129,8 +130,9 @@ def compare(a: Sequence[Path], b: Sequence[Path], *, seed: int = 0) -> Compariso
         ResultsError: A file cannot be read, or a run is shorter than five seconds.
     """
     random = np.random.default_rng(seed)
-    notes: list[str] = []
-    sides = [_Side([_whole_seconds(path, notes) for path in paths]) for paths in (a, b)]
+    summaries = [[summarize([path]) for path in paths] for paths in (a, b)]
+    everything = [summary for side in summaries for summary in side]
+    sides = [_Side([_whole_seconds(summary) for summary in side]) for side in summaries]
     figures = [(side.figures(side.once()), side.figures(side.resampled(random))) for side in sides]
     rows = []
     for name, unit in FIGURES:
@@ -138,7 +140,9 @@ def compare(a: Sequence[Path], b: Sequence[Path], *, seed: int = 0) -> Compariso
         if np.isnan(a_once).any() or np.isnan(b_once).any() or (unit != "%" and not a_once[0] and not b_once[0]):
             continue  # There is nothing of it.
         rows.append(_row(name, unit, (float(a_once[0]), a_many), (float(b_once[0]), b_many), sides))
-    return Comparison(rows, notes, (sides[0].repeats, sides[1].repeats), (sides[0].seconds, sides[1].seconds))
+    return Comparison(
+        rows, _notes(everything), (sides[0].repeats, sides[1].repeats), (sides[0].seconds, sides[1].seconds)
+    )
 
 
 PERCENTS = [50.0, 90.0, 99.0]
@@ -218,22 +222,29 @@ def _block_seconds(seconds: int) -> int:
     return max(1, math.isqrt(seconds) // 2)
 
 
-def _whole_seconds(path: Path, notes: list[str]) -> tuple[Timeline, int]:
-    """Returns a file's timeline and how many seconds of it are whole; the last one that has a request may not be.
+def _notes(summaries: list[Summary]) -> list[str]:
+    """Returns what has to be known before any figure is read."""
+    notes = []
+    for summary in summaries:
+        path = summary.runs[0].path
+        notes += [f"{path}: PARTIAL: {reason}" for reason in summary.partial]
+        if summary.generator.saturated:
+            notes.append(f"{path}: GENERATOR SATURATED: {'; '.join(summary.generator.reasons)}")
+    if unlike := differences([run for summary in summaries for run in summary.runs]):
+        notes.append(f"THE RUNS ARE NOT ALIKE: they differ in {', '.join(unlike)}.")
+    return notes
 
-    What has to be known of the run is added to the notes.
-    """
-    summary = summarize([path])
-    notes += [f"{path}: PARTIAL: {reason}" for reason in summary.partial]
-    if summary.generator.saturated:
-        notes.append(f"{path}: GENERATOR SATURATED: {'; '.join(summary.generator.reasons)}")
+
+def _whole_seconds(summary: Summary) -> tuple[Timeline, int]:
+    """Returns a timeline and how many seconds of it are whole; the last one that has a request may not be."""
     plan, timeline = summary.runs[0].header["plan"], summary.timeline
     used = np.flatnonzero(timeline.planned + timeline.dropped)
     last = int(used[-1]) if len(used) else 0
     whole = min(int(plan["seconds"]), last + 1) if plan["count"] is None and not summary.partial else last
     if whole < LEAST_SECONDS:
+        path = summary.runs[0].path
         raise ResultsError(f"{path} has {whole} whole seconds; a comparison needs at least {LEAST_SECONDS}")
-    return summary.timeline, whole
+    return timeline, whole
 
 
 def _row(name: str, unit: str, a: tuple[float, Floats], b: tuple[float, Floats], sides: list[Any]) -> Row:

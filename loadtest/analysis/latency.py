@@ -46,6 +46,14 @@ class Latencies:
         counts[: len(self._counts)] += self._counts
         self._counts, self._made = counts, None
 
+    def merge(self, other: Latencies) -> None:
+        """Adds what another one has counted."""
+        longer, shorter = sorted((self._counts, other._counts), key=len, reverse=True)
+        counts = longer.copy()
+        counts[: len(shorter)] += shorter
+        self._counts, self._made = counts, None
+        self._sum_ns += other._sum_ns
+
     def add_seconds(self, seconds: NDArray[np.floating]) -> None:
         """Counts durations in seconds; those that are NaN are not counted."""
         known = seconds[~np.isnan(seconds)]

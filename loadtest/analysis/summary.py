@@ -179,7 +179,6 @@ class _Reading:
         self.spans: list[_Span] = []
         self._within = within_seconds
         self._between = between_seconds
-        self._total = CallSummary("all")
         self._calls: dict[str, CallSummary] = {}
         self._timeline = Timeline()
         self._quality = Quality()
@@ -199,7 +198,6 @@ class _Reading:
         self._late += int(
             np.count_nonzero(records["sent_ns"] - records["planned_ns"] > span.plan["late_seconds"] * 1e9)
         )
-        self._total.add(records, within_ns=within_ns)
         for index, name in enumerate(_names(span.plan["calls"])):
             call = self._calls.setdefault(name, CallSummary(name))
             call.add(records[records["call"] == index], within_ns=within_ns)
@@ -212,20 +210,23 @@ class _Reading:
         for span in self.spans:
             self._timeline.add_drops(span.drops())
         dropped = sum(span.dropped(self._between) for span in self.spans)
+        total = CallSummary("all")
+        for call in self._calls.values():
+            total.merge(call)
         vitals = [{**told, "run": number} for number, run in enumerate(self.runs) for told in run.vitals]
         return Summary(
             runs=self.runs,
-            total=self._total,
+            total=total,
             calls=list(self._calls.values()),
             dropped=dropped,
             late=self._late,
             warm_up=self._warm_up,
-            offered_rate=(self._total.sent + dropped) / planned_seconds if planned_seconds else 0.0,
+            offered_rate=(total.sent + dropped) / planned_seconds if planned_seconds else 0.0,
             seconds=_union([measured for _, measured in intervals]),
             within_seconds=math.nan if self._within is None else self._within,
             timeline=self._timeline,
             quality=self._quality,
-            generator=judge(vitals, sent=self._total.sent, late=self._late, between_seconds=self._between),
+            generator=judge(vitals, sent=total.sent, late=self._late, between_seconds=self._between),
         )
 
 

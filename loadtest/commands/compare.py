@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -48,6 +49,8 @@ def run(options: argparse.Namespace) -> ExitCode:
     worse = [row for row in comparison.rows if row.name in JUDGED and row.worse_by() > options.max_regression]
     for row in worse:
         print(f"regression: {row.name} is worse by {row.worse_by():.1%} at least")
+    if not worse:
+        print(f"no regression by more than {options.max_regression:.1%} in {', '.join(JUDGED)}")
     return ExitCode.ASSERTION if worse else ExitCode.OK
 
 
@@ -90,6 +93,9 @@ def _files(path: Path) -> list[Path]:
 
 def _share(text: str) -> float:
     try:
-        return float(text.removesuffix("%")) / 100
+        share = float(text.removesuffix("%")) / 100
+        if not 0 <= share < math.inf:
+            raise ValueError
+        return share
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no percentage; write for example 5%") from None

@@ -9,7 +9,9 @@ from typing import Any
 
 from loadtest.analysis.calls import CallSummary
 from loadtest.analysis.latency import Latencies
+from loadtest.analysis.likeness import differences
 from loadtest.analysis.objective import Verdict
+from loadtest.analysis.saturation import BUSY_SHARE
 from loadtest.analysis.summary import Summary
 
 SHOWN_MESSAGES = 10
@@ -31,9 +33,11 @@ def verdict(summary: Summary) -> str:
     """Returns the first line of every report: whether the generator, or the plan, was the limit."""
     generator = summary.generator
     if generator.saturated:
+        busy = generator.busiest_share > BUSY_SHARE
+        advice = "use more processes, or a lower rate" if busy else "give it a core of its own, or another machine"
         return (
             f"GENERATOR SATURATED: {'; '.join(generator.reasons)}. These figures say more about the generator than "
-            "about the server: use more processes, another machine, or a lower rate."
+            f"about the server: {advice}."
         )
     if not summary.total.sent:
         return "NOTHING WAS SENT in the measured part."
@@ -66,6 +70,8 @@ def notes(summary: Summary) -> list[str]:
         lines.append(f"{summary.error_share:.1%} of the requests did not succeed.")
     if summary.dropped and summary.generator.saturated:
         lines.append(f"NOT ALL WAS SENT: {summary.dropped:,} of {summary.planned:,} requests were dropped.")
+    if unlike := differences(summary.runs):
+        lines.append(f"These runs are not alike: they differ in {', '.join(unlike)}.")
     if any(run.header["plan"]["loop"] == "closed" for run in summary.runs):
         lines.append("Closed loop: each call waits for an answer, so what a slow answer held up is in no latency.")
     return lines

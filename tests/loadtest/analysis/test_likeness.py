@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from loadtest.analysis.compare import compare
+from loadtest.analysis.likeness import differences
+from loadtest.analysis.summary import summarize
+from loadtest.reports.text import text_report
+from tests.loadtest.results_files import record, write_run
+
+PACKED = [record(number / 10) for number in range(100)]
+
+
+def test_runs_of_one_plan_are_alike(tmp_path: Path) -> None:
+    a, b = (write_run(tmp_path / f"{name}.bin", PACKED, target={"address": name}) for name in "ab")
+    assert differences(summarize([a, b]).runs) == []
+    assert compare([a], [b]).notes == []
+
+
+def test_what_is_not_alike_is_named_by_report_and_comparison(tmp_path: Path) -> None:
+    a = write_run(tmp_path / "a.bin", PACKED, rates=[[10.0, 10.0, 10.0]])
+    b = write_run(tmp_path / "b.bin", PACKED, rates=[[10.0, 15.0, 15.0]], deadline_seconds=2.0)
+    assert differences(summarize([a, b]).runs) == ["deadline seconds", "rates"]
+    assert compare([a], [b]).notes == ["THE RUNS ARE NOT ALIKE: they differ in deadline seconds, rates."]
+    assert "These runs are not alike: they differ in deadline seconds, rates." in text_report(summarize([a, b]), [])
