@@ -11,15 +11,13 @@ import argparse
 import asyncio
 import contextlib
 import os
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
 
-from sample.server_process import REPOSITORY
+from tests.ports import listening
 
 
 class PretendService(grpc.GenericRpcHandler):
@@ -69,17 +67,9 @@ async def _serve(options: argparse.Namespace) -> None:
     await server.wait_for_termination()
 
 
-@contextlib.contextmanager
-def pretend_server(**options: float) -> Iterator[str]:
+def pretend_server(**options: float) -> contextlib.AbstractContextManager[str]:
     """Runs a server with options such as `stall=1`; gives its address."""
-    command = [sys.executable, "-m", "tests.loadtest.pretend_server"]
-    command += [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
-    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None, "it is a pipe"
-        try:
-            yield f"127.0.0.1:{int(process.stdout.readline())}"
-        finally:
-            process.kill()
+    return listening("tests.loadtest.pretend_server", **options)
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ def test_h2load_sees_the_same_rate_and_median() -> None:
     if h2load_path() is None:
         assert not os.environ.get("CI"), "h2load is missing: make h2load"
         pytest.skip("h2load is missing: make h2load")
-    with trivial_server(delay_seconds=0.005) as address:
+    with trivial_server(delay=0.005) as address:
         plan = make_plan(address, seconds=3, schedule=constant(100, seconds=3, warm_up_seconds=1))
         message = SearchRequest(query=QUERY).SerializeToString()
         theirs = ask_h2load(address, plan.calls[0].method.path, message, seconds=3, rate=100)

@@ -1,4 +1,4 @@
-"""The cheapest gRPC server there is in Python: it reads HTTP/2 frames only as far as it must, and answers nothing.
+"""The cheapest gRPC server there is in Python: it reads HTTP/2 frames only as far as it must.
 
     python -m tests.benchmarks.generator.trivial_server [--delay SECONDS]
 
@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import subprocess
-import sys
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import cast
 
-from sample.server_process import REPOSITORY
+from tests.ports import listening
 
 PREFACE_BYTES, HEADER_BYTES = 24, 9
 DATA, SETTINGS, PING = 0, 4, 6
@@ -85,21 +82,13 @@ def _frame(kind: int, flags: int, stream: bytes, payload: bytes) -> bytes:
     return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream + payload
 
 
-@contextlib.contextmanager
-def trivial_server(*, delay_seconds: float = 0.0, core: int | None = None) -> Iterator[str]:
-    """Runs a server in a process of its own, perhaps on one core; gives its address."""
-    command = [sys.executable, "-m", "tests.benchmarks.generator.trivial_server", "--delay", str(delay_seconds)]
-    command += [] if core is None else ["--core", str(core)]
-    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None, "it is a pipe"
-        try:
-            yield f"127.0.0.1:{int(process.stdout.readline())}"
-        finally:
-            process.kill()
+def trivial_server(*, delay: float = 0.0, core: int | None = None) -> AbstractContextManager[str]:
+    """Runs a server, which answers after a delay in seconds, perhaps on one core only; gives its address."""
+    return listening("tests.benchmarks.generator.trivial_server", delay=delay, core=core)
 
 
-async def _serve(delay_seconds: float) -> None:
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(delay_seconds), "127.0.0.1", 0)
+async def _serve(options: argparse.Namespace) -> None:
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(options.delay), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
@@ -114,7 +103,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.core is not None:
         os.sched_setaffinity(0, {options.core})
-    asyncio.run(_serve(options.delay))
+    asyncio.run(_serve(options))
 
 
 if __name__ == "__main__":

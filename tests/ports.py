@@ -1,0 +1,25 @@
+"""Servers of the tests in processes of their own, which print the port that they listen on."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from sample.server_process import REPOSITORY
+
+
+@contextlib.contextmanager
+def listening(module: str, **options: float | None) -> Iterator[str]:
+    """Runs `python -m module` with options such as `stall=1`; gives its address. An option of `None` is left out."""
+    command = [sys.executable, "-m", module]
+    for name, value in options.items():
+        if value is not None:
+            command += [f"--{name.replace('_', '-')}", str(value)]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None, "it is a pipe"
+        try:
+            yield f"127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.kill()
