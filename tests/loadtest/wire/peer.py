@@ -17,6 +17,9 @@ METHOD = "/test.Test/Call"
 HEADERS = ((":status", "200"), ("content-type", "application/grpc"))
 OK = (("grpc-status", "0"),)
 
+INTERNAL_ERROR, REFUSED_STREAM, CANCEL, CALM, SECURITY = 2, 7, 8, 11, 12
+"""Errors of HTTP/2 that a stream is reset with (RFC 9113, section 7)."""
+
 Answer = Callable[["PeerConnection", int, bytes], None]
 
 

@@ -21,17 +21,10 @@ from loadtest.wire import frames
 from loadtest.wire.call import WireCall
 from loadtest.wire.channel import Answer, Channel
 from loadtest.wire.frames import frame
-from tests.loadtest.wire.peer import METHOD, Peer, PeerConnection, echo, serving, silence, until
+from tests.loadtest.wire.asking import ask, channel_to
+from tests.loadtest.wire.peer import METHOD, PeerConnection, echo, serving, silence, until
 
 Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]
-
-
-def _channel(peer: Peer) -> Channel:
-    return Channel(Target(address=peer.address))
-
-
-async def _call(channel: Channel, *messages: bytes, seconds: float = 5) -> Answer:
-    return await channel.call(METHOD, messages or [b"x"], timeout_seconds=seconds)
 
 
 def _free_port() -> int:
@@ -51,15 +44,15 @@ async def _nothing_is_left() -> AsyncIterator[None]:
 
 
 async def test_a_call_needs_not_wait_for_the_connection() -> None:
-    async with serving() as peer, _channel(peer) as channel:
-        assert await asyncio.gather(*(_call(channel) for _ in range(5))) == [Answer("OK", "", [b"x"])] * 5
+    async with serving() as peer, channel_to(peer) as channel:
+        assert await asyncio.gather(*(ask(channel) for _ in range(5))) == [Answer("OK", "", [b"x"])] * 5
         await channel.connected()
         assert len(peer.connections) == 1
 
 
 async def test_a_unix_socket_is_called_by_the_name_of_localhost(tmp_path: Path) -> None:
-    async with serving(path=str(tmp_path / "소켓")) as peer, _channel(peer) as channel:
-        assert (await _call(channel, b"x" * 100_000)).code == "OK"
+    async with serving(path=str(tmp_path / "소켓")) as peer, channel_to(peer) as channel:
+        assert (await ask(channel, b"x" * 100_000)).code == "OK"
         assert (":authority", "localhost") in peer.connections[0].headers[0]
 
 
@@ -92,7 +85,7 @@ async def test_where_nothing_listens_calls_fail_at_once_and_connecting_says_why(
     async with Channel(Target(address=f"127.0.0.1:{_free_port()}")) as channel:
         started = time.perf_counter()
         for _ in range(3):
-            answer = await _call(channel)
+            answer = await ask(channel)
             assert answer.code == "UNAVAILABLE"
             assert "Connect call failed" in answer.message
         assert time.perf_counter() - started < 0.2
@@ -104,7 +97,7 @@ async def test_where_nothing_listens_calls_fail_at_once_and_connecting_says_why(
 async def test_an_address_that_leads_nowhere_fails_calls_at_once(address: str) -> None:
     async with Channel(Target(address=address)) as channel:
         async with asyncio.timeout(2):
-            assert (await _call(channel)).code == "UNAVAILABLE"
+            assert (await ask(channel)).code == "UNAVAILABLE"
 
 
 async def _refused_by(handle: Handle, *, seconds: float, monkeypatch: pytest.MonkeyPatch) -> tuple[Answer, str]:
@@ -118,7 +111,7 @@ async def _refused_by(handle: Handle, *, seconds: float, monkeypatch: pytest.Mon
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     async with Channel(Target(address=f"127.0.0.1:{server.sockets[0].getsockname()[1]}")) as channel:
-        answer = await _call(channel)
+        answer = await ask(channel)
         with pytest.raises(AttackError) as error:
             await channel.connected()
     await asyncio.sleep(0.01)  # A server that is closed while it accepts leaves a socket open.
@@ -174,10 +167,10 @@ async def test_a_server_that_greets_and_goes_away_at_once_is_not_called(monkeypa
 
 
 async def test_calls_in_flight_are_unavailable_when_the_server_is_lost_and_succeed_when_it_is_back() -> None:
-    async with serving(silence) as peer, _channel(peer) as channel:
+    async with serving(silence) as peer, channel_to(peer) as channel:
         await channel.connected()
         port = int(peer.address.rpartition(":")[2])
-        calls = [asyncio.create_task(_call(channel)) for _ in range(3)]
+        calls = [asyncio.create_task(ask(channel)) for _ in range(3)]
         await until(lambda: len(peer.connections[0].requests) == 3)
         lost = peer.connections[0]
         lost.transport.abort()
@@ -186,20 +179,20 @@ async def test_calls_in_flight_are_unavailable_when_the_server_is_lost_and_succe
             assert answer.code == "UNAVAILABLE"
             assert answer.message.startswith("connection lost: ")
         peer.answer = echo
-        assert (await _call(channel)).code == "OK"
+        assert (await ask(channel)).code == "OK"
 
     async with Channel(Target(address=f"127.0.0.1:{port}")) as channel:
-        assert (await _call(channel)).code == "UNAVAILABLE"
+        assert (await ask(channel)).code == "UNAVAILABLE"
         async with asyncio.timeout(0.05):
             for _ in range(20):
-                assert (await _call(channel)).code == "UNAVAILABLE"
+                assert (await ask(channel)).code == "UNAVAILABLE"
         await asyncio.sleep(0.8)
         async with serving(port=port):
             started = time.perf_counter()
-            while (await _call(channel)).code != "OK":
+            while (await ask(channel)).code != "OK":
                 await asyncio.sleep(0.01)
             assert time.perf_counter() - started < 1.5
-            assert (await _call(channel)).code == "OK"
+            assert (await ask(channel)).code == "OK"
 
 
 @pytest.mark.parametrize("with_goodbye", [False, True])
@@ -209,26 +202,26 @@ async def test_a_server_that_closes_politely_ends_its_calls(with_goodbye: bool) 
             connection.raw(frame(frames.GOAWAY, 0, 0, bytes(8)))
         connection.transport.close()
 
-    async with serving(leave) as peer, _channel(peer) as channel:
-        answer = await _call(channel)
+    async with serving(leave) as peer, channel_to(peer) as channel:
+        answer = await ask(channel)
         expected = "the server is going away" if with_goodbye else "connection lost: closed by the server"
         assert (answer.code, answer.message) == ("UNAVAILABLE", expected)
         peer.answer = echo
-        assert (await _call(channel)).code == "OK"
+        assert (await ask(channel)).code == "OK"
 
 
 @pytest.mark.parametrize("streams", [1, 100])
 async def test_closing_ends_every_call_and_those_started_later(streams: int) -> None:
     async with serving(silence, {SettingCodes.MAX_CONCURRENT_STREAMS: streams}) as peer:
-        async with _channel(peer) as channel:
+        async with channel_to(peer) as channel:
             await channel.connected()
-            calls = [asyncio.create_task(_call(channel, b"x" * 100_000)) for _ in range(5)]
+            calls = [asyncio.create_task(ask(channel, b"x" * 100_000)) for _ in range(5)]
             await until(lambda: peer.connections[0].requests)
         answers = [await call for call in calls]
         assert {(answer.code, answer.message) for answer in answers} == {
             ("UNAVAILABLE", "connection lost: the channel was closed")
         }
-        assert (await _call(channel)).message == "no connection: the channel was closed"
+        assert (await ask(channel)).message == "no connection: the channel was closed"
         await until(lambda: peer.open_connections == 0)
         assert len(peer.connections) == 1
 
@@ -236,7 +229,7 @@ async def test_closing_ends_every_call_and_those_started_later(streams: int) -> 
 async def test_closing_before_there_is_a_connection_ends_the_calls_that_wait_for_it() -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         async with Channel(Target(address=f"127.0.0.1:{deaf.getsockname()[1]}")) as channel:
-            calls = [asyncio.create_task(_call(channel)) for _ in range(3)]
+            calls = [asyncio.create_task(ask(channel)) for _ in range(3)]
             await asyncio.sleep(0.02)
         async with asyncio.timeout(1):
             assert {(await call).code for call in calls} == {"UNAVAILABLE"}
@@ -250,13 +243,13 @@ async def test_closing_before_there_is_a_connection_ends_the_calls_that_wait_for
 
 async def test_closing_ends_connections_that_the_server_is_leaving_too() -> None:
     async with serving(silence) as peer:
-        async with _channel(peer) as channel:
-            old = asyncio.create_task(_call(channel))
+        async with channel_to(peer) as channel:
+            old = asyncio.create_task(ask(channel))
             await until(lambda: peer.connections and peer.connections[0].requests)
             peer.connections[0].raw(frame(frames.GOAWAY, 0, 0, (1).to_bytes(4, "big") + bytes(4)))
             peer.answer = echo
             await asyncio.sleep(0.02)
-            assert (await _call(channel)).code == "OK"
+            assert (await ask(channel)).code == "OK"
             assert len(peer.connections) == 2
             assert not old.done()
         assert (await old).code == "UNAVAILABLE"
@@ -267,11 +260,11 @@ async def test_a_deadline_is_kept_while_there_is_no_connection() -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         async with Channel(Target(address=f"127.0.0.1:{deaf.getsockname()[1]}")) as channel:
             async with asyncio.timeout(1):
-                assert (await _call(channel, seconds=0.05)).code == "DEADLINE_EXCEEDED"
+                assert (await ask(channel, seconds=0.05)).code == "DEADLINE_EXCEEDED"
 
 
 async def test_each_call_that_expires_may_start_the_next_one() -> None:
-    async with serving(silence) as peer, _channel(peer) as channel:
+    async with serving(silence) as peer, channel_to(peer) as channel:
         await channel.connected()
         headers = channel.headers(METHOD, timeout_seconds=0.05)
         codes: list[str] = []
@@ -292,10 +285,10 @@ async def test_each_call_that_expires_may_start_the_next_one() -> None:
 
 
 async def test_a_deadline_of_nothing_is_exceeded_and_told_after_the_start() -> None:
-    async with serving(silence) as peer, _channel(peer) as channel:
+    async with serving(silence) as peer, channel_to(peer) as channel:
         await channel.connected()
         async with asyncio.timeout(1):
-            assert (await _call(channel, seconds=0)).code == "DEADLINE_EXCEEDED"
+            assert (await ask(channel, seconds=0)).code == "DEADLINE_EXCEEDED"
         await until(lambda: len(peer.resets) == 1)
 
 
@@ -321,9 +314,9 @@ async def test_the_library_s_own_server_is_called_with_large_messages_and_a_thou
     await server.start()
     try:
         async with Channel(Target(address=f"127.0.0.1:{port}")) as channel:
-            assert (await _call(channel, b"large", seconds=20)).messages == [large]
-            assert (await _call(channel, large, seconds=20)).messages == [large]
-            calls = [asyncio.create_task(_call(channel, b"%d" % number, seconds=20)) for number in range(1000)]
+            assert (await ask(channel, b"large", seconds=20)).messages == [large]
+            assert (await ask(channel, large, seconds=20)).messages == [large]
+            calls = [asyncio.create_task(ask(channel, b"%d" % number, seconds=20)) for number in range(1000)]
             assert [(await call).messages for call in calls] == [[b"%d" % number] for number in range(1000)]
             counted = await channel.call("/test.Test/Count", [b""], timeout_seconds=5)
             assert counted == Answer("OUT_OF_RANGE", "더 없다", [b"%d" % number for number in range(200)])

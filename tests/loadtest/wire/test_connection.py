@@ -8,28 +8,32 @@ import pytest
 from h2.settings import SettingCodes
 
 from loadtest.codes import CODES
-from loadtest.target import Target
 from loadtest.wire import connection as wire_connection
 from loadtest.wire import frames
 from loadtest.wire.call import WireCall
-from loadtest.wire.channel import Answer, Channel
+from loadtest.wire.channel import Answer
 from loadtest.wire.frames import frame
-from tests.loadtest.wire.peer import HEADERS, METHOD, OK, Peer, PeerConnection, echo, prefixed, serving, silence, until
-
-INTERNAL_ERROR, REFUSED_STREAM, CANCEL, CALM, SECURITY = 2, 7, 8, 11, 12
-
-
-def _channel(peer: Peer) -> Channel:
-    return Channel(Target(address=peer.address))
-
-
-async def _call(channel: Channel, *messages: bytes, seconds: float = 5) -> Answer:
-    return await channel.call(METHOD, messages or [b"x"], timeout_seconds=seconds)
+from tests.loadtest.wire.asking import ask, channel_to
+from tests.loadtest.wire.peer import (
+    CALM,
+    CANCEL,
+    HEADERS,
+    INTERNAL_ERROR,
+    METHOD,
+    REFUSED_STREAM,
+    SECURITY,
+    PeerConnection,
+    echo,
+    prefixed,
+    serving,
+    silence,
+    until,
+)
 
 
 async def _answer_to(answer: Callable[[PeerConnection, int], None]) -> Answer:
-    async with serving(lambda connection, stream, _: answer(connection, stream)) as peer, _channel(peer) as channel:
-        return await _call(channel)
+    async with serving(lambda connection, stream, _: answer(connection, stream)) as peer, channel_to(peer) as channel:
+        return await ask(channel)
 
 
 async def _codes(calls: Sequence[asyncio.Task[Answer]]) -> list[str]:
@@ -37,8 +41,8 @@ async def _codes(calls: Sequence[asyncio.Task[Answer]]) -> list[str]:
 
 
 async def test_a_call_is_answered() -> None:
-    async with serving() as peer, _channel(peer) as channel:
-        assert await _call(channel, b"one", b"", b"two") == Answer("OK", "", [b"one", b"", b"two"])
+    async with serving() as peer, channel_to(peer) as channel:
+        assert await ask(channel, b"one", b"", b"two") == Answer("OK", "", [b"one", b"", b"two"])
         (headers,) = peer.connections[0].headers
         assert dict(headers) == {
             ":method": "POST",
@@ -53,9 +57,9 @@ async def test_a_call_is_answered() -> None:
 
 
 async def test_a_server_without_a_dynamic_table_takes_calls() -> None:
-    async with serving(settings={SettingCodes.HEADER_TABLE_SIZE: 0}) as peer, _channel(peer) as channel:
+    async with serving(settings={SettingCodes.HEADER_TABLE_SIZE: 0}) as peer, channel_to(peer) as channel:
         for _ in range(3):
-            assert (await _call(channel)).code == "OK"
+            assert (await ask(channel)).code == "OK"
 
 
 async def test_an_error_without_a_message_is_told() -> None:
@@ -100,11 +104,11 @@ async def test_a_proxy_s_error_page_ends_with_the_code_of_its_http_status(http: 
             if page
             else serving(lambda connection, stream, _: connection.error(stream, (":status", http)))
         ) as peer,
-        _channel(peer) as channel,
+        channel_to(peer) as channel,
     ):
-        assert await _call(channel) == Answer(code, f"HTTP status {http}", [])
+        assert await ask(channel) == Answer(code, f"HTTP status {http}", [])
         peer.answer = echo
-        assert (await _call(channel)).code == "OK"
+        assert (await ask(channel)).code == "OK"
         assert len(peer.connections) == 1
 
 
@@ -129,8 +133,8 @@ async def test_a_compressed_message_is_an_internal_error_and_the_stream_is_given
         connection.h2.send_headers(stream, HEADERS)
         connection.h2.send_data(stream, b"\1\0\0\0\1x")
 
-    async with serving(answer) as peer, _channel(peer) as channel:
-        answered = await _call(channel)
+    async with serving(answer) as peer, channel_to(peer) as channel:
+        answered = await ask(channel)
         assert (answered.code, answered.message) == ("INTERNAL", "the answer is compressed, or not gRPC")
         await until(lambda: peer.resets == [(1, CANCEL)])
 
@@ -141,19 +145,8 @@ async def test_interim_headers_and_unknown_frames_are_passed_over() -> None:
         connection.raw(frame(0xBE, 0xFF, stream, b"grease") + frame(2, 0, stream, b"12345"))
         connection.answer(stream, body)
 
-    async with serving(answer) as peer, _channel(peer) as channel:
-        assert (await _call(channel)).code == "OK"
-
-
-async def test_padded_data_are_read_and_their_padding_counts_in_the_window() -> None:
-    def answer(connection: PeerConnection, stream: int, body: bytes) -> None:
-        connection.h2.send_headers(stream, HEADERS)
-        for byte in prefixed(b"abc"):
-            connection.h2.send_data(stream, bytes((byte,)), pad_length=255)
-        connection.h2.send_headers(stream, OK, end_stream=True)
-
-    async with serving(answer) as peer, _channel(peer) as channel:
-        assert await _call(channel) == Answer("OK", "", [b"abc"])
+    async with serving(answer) as peer, channel_to(peer) as channel:
+        assert (await ask(channel)).code == "OK"
 
 
 async def test_headers_in_continuation_frames_are_put_together() -> None:
@@ -178,17 +171,17 @@ async def test_headers_in_continuation_frames_are_put_together() -> None:
     ],
 )
 async def test_what_is_not_http2_ends_the_connection_and_the_next_call_has_another(sent: bytes) -> None:
-    async with serving(lambda connection, stream, _: connection.raw(sent)) as peer, _channel(peer) as channel:
-        answer = await _call(channel)
+    async with serving(lambda connection, stream, _: connection.raw(sent)) as peer, channel_to(peer) as channel:
+        answer = await ask(channel)
         assert answer.code == "UNAVAILABLE"
         assert answer.message.startswith("connection lost: what came is not HTTP/2: ")
         peer.answer = echo
-        assert (await _call(channel)).code == "OK"
+        assert (await ask(channel)).code == "OK"
         assert len(peer.connections) == 2
 
 
 async def test_a_ping_is_answered() -> None:
-    async with serving() as peer, _channel(peer) as channel:
+    async with serving() as peer, channel_to(peer) as channel:
         await channel.connected()
         peer.connections[0].h2.ping(b"12345678")
         peer.connections[0].flush()
@@ -201,19 +194,19 @@ async def test_no_more_streams_are_open_than_the_server_allows(late: bool) -> No
         asyncio.get_running_loop().call_later(0.002, connection.answer, stream, body)
 
     limit = {SettingCodes.MAX_CONCURRENT_STREAMS: 2}
-    async with serving(answer, {} if late else limit) as peer, _channel(peer) as channel:
+    async with serving(answer, {} if late else limit) as peer, channel_to(peer) as channel:
         await channel.connected()
         if late:
             peer.connections[0].change(SettingCodes.MAX_CONCURRENT_STREAMS, 2)
             await until(lambda: peer.acknowledged == 2)
-        calls = [asyncio.create_task(_call(channel, b"%d" % number)) for number in range(20)]
+        calls = [asyncio.create_task(ask(channel, b"%d" % number)) for number in range(20)]
         answers = [await call for call in calls]
         assert [answer.messages for answer in answers] == [[b"%d" % number] for number in range(20)]
         assert peer.most_open == 2
 
 
 async def test_a_call_that_waits_for_a_stream_is_not_overtaken_by_those_that_follow_an_answer() -> None:
-    async with serving(settings={SettingCodes.MAX_CONCURRENT_STREAMS: 1}) as peer, _channel(peer) as channel:
+    async with serving(settings={SettingCodes.MAX_CONCURRENT_STREAMS: 1}) as peer, channel_to(peer) as channel:
         await channel.connected()
         order: list[str] = []
         headers = channel.headers(METHOD, timeout_seconds=5)
@@ -233,114 +226,14 @@ async def test_a_call_that_waits_for_a_stream_is_not_overtaken_by_those_that_fol
 
 
 async def test_an_expired_call_gives_its_stream_to_one_that_waits() -> None:
-    async with serving(silence, {SettingCodes.MAX_CONCURRENT_STREAMS: 1}) as peer, _channel(peer) as channel:
+    async with serving(silence, {SettingCodes.MAX_CONCURRENT_STREAMS: 1}) as peer, channel_to(peer) as channel:
         await channel.connected()
-        first = asyncio.create_task(_call(channel, seconds=0.05))
+        first = asyncio.create_task(ask(channel, seconds=0.05))
         await until(lambda: peer.connections[0].requests)
-        second = asyncio.create_task(_call(channel))
+        second = asyncio.create_task(ask(channel))
         peer.answer = echo
         assert await _codes([first, second]) == ["DEADLINE_EXCEEDED", "OK"]
         assert peer.resets == [(1, CANCEL)]
-
-
-@pytest.mark.parametrize("window", [1, 100, 20_000, 70_000])
-async def test_large_requests_keep_to_the_server_s_window(window: int) -> None:
-    size = 3_000 if window == 1 else 100_000
-    async with serving(settings={SettingCodes.INITIAL_WINDOW_SIZE: window}) as peer, _channel(peer) as channel:
-        calls = [asyncio.create_task(_call(channel, bytes((number,)) * size)) for number in range(3)]
-        for number, call in enumerate(calls):
-            assert await call == Answer("OK", "", [bytes((number,)) * size])
-
-
-async def test_a_request_goes_on_when_the_server_changes_its_window() -> None:
-    async with serving(settings={SettingCodes.INITIAL_WINDOW_SIZE: 0}) as peer, _channel(peer) as channel:
-        call = asyncio.create_task(_call(channel, b"x" * 100_000))
-        await until(lambda: peer.connections and peer.connections[0].requests)
-        connection = peer.connections[0]
-        for window in (1_000, 500, 100, 30_000):
-            connection.change(SettingCodes.INITIAL_WINDOW_SIZE, window)
-            await asyncio.sleep(0.005)
-        assert (await call).messages == [b"x" * 100_000]
-        assert (await _call(channel, b"y" * 100_000)).messages == [b"y" * 100_000]
-        assert peer.acknowledged == 5
-
-
-async def test_an_answer_before_the_end_of_the_request_ends_the_stream_on_both_sides() -> None:
-    def refuse(connection: PeerConnection, stream: int, body: bytes) -> None:
-        connection.error(stream, *HEADERS, ("grpc-status", "8"))
-
-    settings = {SettingCodes.INITIAL_WINDOW_SIZE: 100, SettingCodes.MAX_CONCURRENT_STREAMS: 1}
-    async with serving(refuse, settings, early=True) as peer, _channel(peer) as channel:
-        for stream in (1, 3, 5):
-            assert (await _call(channel, b"x" * 100_000)).code == "RESOURCE_EXHAUSTED"
-            await until(lambda: len(peer.resets) == (stream + 1) // 2)  # noqa: B023
-            assert peer.resets[-1] == (stream, CANCEL)
-        peer.early, peer.answer = False, echo
-        assert (await _call(channel, b"x" * 1000)).code == "OK"
-
-
-async def test_nothing_is_sent_on_a_stream_that_the_server_has_reset() -> None:
-    def reset(connection: PeerConnection, stream: int, body: bytes) -> None:
-        connection.h2.reset_stream(stream, REFUSED_STREAM)
-
-    async with serving(reset, {SettingCodes.INITIAL_WINDOW_SIZE: 100}, early=True) as peer, _channel(peer) as channel:
-        assert (await _call(channel, b"x" * 100_000)).code == "UNAVAILABLE"
-        peer.early, peer.answer = False, echo
-        assert (await _call(channel, b"x" * 1000)).code == "OK"
-        assert peer.resets == []
-
-
-async def test_nothing_is_sent_on_a_stream_that_has_expired() -> None:
-    settings = {SettingCodes.INITIAL_WINDOW_SIZE: 0, SettingCodes.MAX_CONCURRENT_STREAMS: 1}
-    async with serving(settings=settings) as peer, _channel(peer) as channel:
-        await channel.connected()
-        first = asyncio.create_task(_call(channel, b"x" * 1000, seconds=0.05))
-        await asyncio.sleep(0)
-        second = asyncio.create_task(_call(channel, b"y" * 1000, seconds=5))
-        assert (await first).code == "DEADLINE_EXCEEDED"
-        peer.connections[0].change(SettingCodes.INITIAL_WINDOW_SIZE, 5000)
-        assert (await second).messages == [b"y" * 1000]
-        assert peer.connections[0].requests[1] == []
-
-
-async def test_an_answer_of_40_mb_comes_through_our_windows() -> None:
-    body = bytes(40 * 1024 * 1024)
-    started = time.perf_counter()
-    async with (
-        serving(lambda connection, stream, _: connection.answer(stream, prefixed(body))) as peer,
-        _channel(peer) as channel,
-    ):
-        (message,) = (await _call(channel, seconds=20)).messages
-        assert message == body
-    assert time.perf_counter() - started < 6
-
-
-async def test_more_than_the_connection_s_window_comes_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire_connection, "CONNECTION_WINDOW_BYTES", 100_000)
-    monkeypatch.setattr(wire_connection, "STREAM_WINDOW_BYTES", 50_000)
-    body = bytes(300_000)
-    async with (
-        serving(lambda connection, stream, _: connection.answer(stream, prefixed(body))) as peer,
-        _channel(peer) as channel,
-    ):
-        calls = [asyncio.create_task(_call(channel)) for _ in range(5)]
-        assert [(await call).messages == [body] for call in calls] == [True] * 5
-
-
-async def test_what_comes_after_a_deadline_is_given_back_to_the_connection_s_window(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(wire_connection, "CONNECTION_WINDOW_BYTES", 200_000)
-    unread = frame(frames.DATA, 0, 1, bytes(16_000)) * 12
-    async with serving(silence) as peer, _channel(peer) as channel:
-        assert (await _call(channel, seconds=0.02)).code == "DEADLINE_EXCEEDED"
-        await until(lambda: peer.resets)
-        connection = peer.connections[0]
-        before = connection.h2.outbound_flow_control_window
-        connection.raw(unread)
-        await until(lambda: connection.h2.outbound_flow_control_window > before)
-        peer.answer = echo
-        assert (await _call(channel)).code == "OK"
 
 
 async def test_many_small_messages_of_a_stream_come_in_order() -> None:
@@ -350,27 +243,27 @@ async def test_many_small_messages_of_a_stream_come_in_order() -> None:
 
 
 async def test_a_deadline_tells_the_server_and_frees_the_stream() -> None:
-    async with serving(silence) as peer, _channel(peer) as channel:
+    async with serving(silence) as peer, channel_to(peer) as channel:
         started = time.perf_counter()
-        answer = await _call(channel, seconds=0.05)
+        answer = await ask(channel, seconds=0.05)
         assert (answer.code, answer.message) == ("DEADLINE_EXCEEDED", "deadline exceeded")
         assert 0.045 < time.perf_counter() - started < 0.5
         await until(lambda: peer.resets == [(1, CANCEL)])
         assert peer.connections[0].h2.open_inbound_streams == 0
         peer.answer = echo
-        assert (await _call(channel)).code == "OK"
+        assert (await ask(channel)).code == "OK"
 
 
 async def test_a_server_that_goes_away_answers_what_it_has_taken_and_the_rest_is_unavailable() -> None:
     taken: list[int] = []
-    async with serving(lambda connection, stream, _: taken.append(stream)) as peer, _channel(peer) as channel:
-        calls = [asyncio.create_task(_call(channel)) for _ in range(4)]
+    async with serving(lambda connection, stream, _: taken.append(stream)) as peer, channel_to(peer) as channel:
+        calls = [asyncio.create_task(ask(channel)) for _ in range(4)]
         await until(lambda: len(taken) == 4)
         old = peer.connections[0]
         old.raw(frame(frames.GOAWAY, 0, 0, (3).to_bytes(4, "big") + bytes(4)))
         assert await _codes(calls[2:]) == ["UNAVAILABLE"] * 2
         peer.answer = echo
-        assert (await _call(channel)).code == "OK"
+        assert (await ask(channel)).code == "OK"
         assert len(peer.connections) == 2
         for stream in (1, 3):
             old.answer(stream, prefixed(b"late"))
@@ -380,9 +273,9 @@ async def test_a_server_that_goes_away_answers_what_it_has_taken_and_the_rest_is
 
 
 async def test_calls_that_wait_for_a_stream_do_not_wait_for_a_server_that_goes_away() -> None:
-    async with serving(silence, {SettingCodes.MAX_CONCURRENT_STREAMS: 1}) as peer, _channel(peer) as channel:
+    async with serving(silence, {SettingCodes.MAX_CONCURRENT_STREAMS: 1}) as peer, channel_to(peer) as channel:
         await channel.connected()
-        calls = [asyncio.create_task(_call(channel)) for _ in range(3)]
+        calls = [asyncio.create_task(ask(channel)) for _ in range(3)]
         await until(lambda: peer.connections[0].requests)
         connection = peer.connections[0]
         connection.raw(frame(frames.GOAWAY, 0, 0, (2**31 - 1).to_bytes(4, "big") + bytes(4)))
@@ -393,27 +286,27 @@ async def test_calls_that_wait_for_a_stream_do_not_wait_for_a_server_that_goes_a
 
 
 async def test_a_server_that_goes_away_when_idle_is_left() -> None:
-    async with serving() as peer, _channel(peer) as channel:
+    async with serving() as peer, channel_to(peer) as channel:
         await channel.connected()
         peer.connections[0].raw(frame(frames.GOAWAY, 0, 0, bytes(8)))
         await until(lambda: peer.open_connections == 0)
-        assert (await _call(channel)).code == "OK"
+        assert (await ask(channel)).code == "OK"
 
 
 async def test_when_stream_numbers_run_out_calls_go_over_a_new_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire_connection, "LAST_STREAM", 9)
-    async with serving(settings={SettingCodes.MAX_CONCURRENT_STREAMS: 2}) as peer, _channel(peer) as channel:
+    async with serving(settings={SettingCodes.MAX_CONCURRENT_STREAMS: 2}) as peer, channel_to(peer) as channel:
         await channel.connected()
-        calls = [asyncio.create_task(_call(channel)) for _ in range(12)]
+        calls = [asyncio.create_task(ask(channel)) for _ in range(12)]
         assert set(await _codes(calls)) == {"OK"}
         for _ in range(8):
-            assert (await _call(channel)).code == "OK"
+            assert (await ask(channel)).code == "OK"
         assert len(peer.connections) > 1
         await until(lambda: peer.open_connections <= 1)
 
 
 async def test_ends_are_told_by_the_time_at_which_their_bytes_came() -> None:
-    async with serving() as peer, _channel(peer) as channel:
+    async with serving() as peer, channel_to(peer) as channel:
         await channel.connected()
         ended: list[tuple[int, int, int]] = []
         headers = channel.headers(METHOD, timeout_seconds=5)
