@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import dataclasses
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha import reflection
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
@@ -37,6 +37,26 @@ async def reflecting(services: Sequence[str], pool: DescriptorPool | None = None
     reflection.enable_server_reflection([*services, reflection.SERVICE_NAME], server, pool)
     async with running(server) as target:
         yield target
+
+
+@asynccontextmanager
+async def reflecting_by(
+    behaviour: Callable[[AsyncIterator[bytes], grpc.aio.ServicerContext[bytes, bytes]], Any],
+) -> AsyncIterator[Target]:
+    """Serves the newer protocol of reflection with a scripted behaviour, which takes and gives serialized messages."""
+    server = grpc.aio.server()
+    handlers: dict[str, Any] = {"ServerReflectionInfo": grpc.stream_stream_rpc_method_handler(behaviour)}
+    service = "grpc.reflection.v1.ServerReflection"
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+    async with running(server) as target:
+        yield target
+
+
+def response_of(file: FileDescriptorProto) -> bytes:
+    """Returns a serialized response that tells one file."""
+    response = ServerReflectionResponse()
+    response.file_descriptor_response.file_descriptor_proto.append(file.SerializeToString())
+    return response.SerializeToString()
 
 
 async def test_a_method_is_learnt_from_the_server_with_its_imports(protos: Path) -> None:
@@ -83,28 +103,15 @@ async def test_the_newer_protocol_is_preferred_and_gets_the_metadata(protos: Pat
     asked: list[tuple[str, str]] = []
 
     async def answer(
-        requests: AsyncIterator[ServerReflectionRequest],
-        context: grpc.aio.ServicerContext[ServerReflectionRequest, ServerReflectionResponse],
-    ) -> AsyncIterator[ServerReflectionResponse]:
+        requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]
+    ) -> AsyncIterator[bytes]:
         asked.extend((name, str(value)) for name, value in context.invocation_metadata() or ())
         async for request in requests:
             # One file at a time, so that each import has to be asked for.
-            name = request.file_by_filename or "shop.proto"
-            file = next(file for file in files.file if file.name == name)
-            response = ServerReflectionResponse()
-            response.file_descriptor_response.file_descriptor_proto.append(file.SerializeToString())
-            yield response
+            name = ServerReflectionRequest.FromString(request).file_by_filename or "shop.proto"
+            yield response_of(next(file for file in files.file if file.name == name))
 
-    handler = grpc.stream_stream_rpc_method_handler(
-        answer,
-        ServerReflectionRequest.FromString,
-        ServerReflectionResponse.SerializeToString,
-    )
-    server = grpc.aio.server()
-    service = "grpc.reflection.v1.ServerReflection"
-    handlers: dict[str, Any] = {"ServerReflectionInfo": handler}
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
-    async with running(server) as target:
+    async with reflecting_by(answer) as target:
         found = await reflected_descriptors(dataclasses.replace(target, token="t0ken"), "shop.v1.Finder")
     assert {file.name for file in found.file} == {file.name for file in files.file}
     assert ("authorization", "Bearer t0ken") in asked
@@ -114,11 +121,7 @@ async def test_a_server_that_refuses_is_quoted() -> None:
     async def refuse(_: object, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
         await context.abort(grpc.StatusCode.PERMISSION_DENIED, "not you")
 
-    server = grpc.aio.server()
-    handlers: dict[str, Any] = {"ServerReflectionInfo": grpc.stream_stream_rpc_method_handler(refuse)}
-    service = "grpc.reflection.v1.ServerReflection"
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
-    async with running(server) as target:
+    async with reflecting_by(refuse) as target:
         for _ in range(20):
             with pytest.raises(AttackError, match="PERMISSION_DENIED: not you"):
                 await reflected_descriptors(target, "shop.v1.Finder")
@@ -131,16 +134,10 @@ async def test_a_server_that_breaks_off_cannot_be_asked(protos: Path) -> None:
         requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]
     ) -> AsyncIterator[bytes]:
         async for _ in requests:
-            response = ServerReflectionResponse()
-            response.file_descriptor_response.file_descriptor_proto.append(file.SerializeToString())
-            yield response.SerializeToString()
+            yield response_of(file)
             await context.abort(grpc.StatusCode.INTERNAL, "enough")
 
-    server = grpc.aio.server()
-    handlers: dict[str, Any] = {"ServerReflectionInfo": grpc.stream_stream_rpc_method_handler(break_off)}
-    service = "grpc.reflection.v1.ServerReflection"
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
-    async with running(server) as target:
+    async with reflecting_by(break_off) as target:
         for _ in range(20):
             with pytest.raises(AttackError, match="INTERNAL: enough"):
                 await reflected_descriptors(target, "shop.v1.Finder")
