@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/installed
 BUNDLE := build/bundle
 NATIVE := server/encoding/native/compiled/libencoder.so
 SAMPLE := --catalogue sample/catalogue.jsonl
-SERVICES := protos/chaja/v1/search.proto protos/chaja/v1/encode.proto protos/chaja/v1/info.proto
+SERVICES := protos/chaja/v1/search.proto protos/chaja/v1/encode.proto protos/chaja/v1/info.proto protos/chaja/v1/admin.proto
 
 .PHONY: help
 help: ## Show the verbs
@@ -63,6 +63,14 @@ loadtest: $(BUNDLE)/manifest.json ## Load-test the demo's server (its own if non
 .PHONY: bench-loadtest
 bench-loadtest: $(BUNDLE)/manifest.json h2load ## Measure the load tester itself: speed, punctuality, memory, and beside h2load
 	$(PYTHON) -m tests.benchmarks.generator --bundle $(BUNDLE) $(ARGS)
+
+.PHONY: bench-serving
+bench-serving: $(BUNDLE)/manifest.json h2load ## Measure the server beside its bars; ARGS="--only load" measures one
+	$(PYTHON) -m tests.benchmarks.serving --bundle $(BUNDLE) --json build/bench-serving.json $(ARGS)
+
+.PHONY: soak
+soak: $(BUNDLE)/manifest.json ## Ask everything of one server at once for ARGS="--minutes 5", and see that nothing leaks
+	$(PYTHON) -m tests.benchmarks.serving.soak --bundle $(BUNDLE) $(ARGS)
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, format and types

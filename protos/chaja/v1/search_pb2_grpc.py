@@ -28,10 +28,19 @@ if _version_not_supported:
 class SearchServiceStub:
     """Finds documents of the server's catalogue by the meaning of a query.
 
-    Deadlines are gRPC's own: set one on every call. Errors common to all
-    methods: INVALID_ARGUMENT with `google.rpc.BadRequest` details that name
-    each wrong field; UNAVAILABLE while the server is loading its model or
-    shutting down, which is safe to retry; INTERNAL for a fault of the server.
+    Deadlines are gRPC's own: set one on every call. A query whose deadline has
+    passed is not encoded. Errors common to all methods, each with
+    `google.rpc.ErrorInfo` details:
+
+    - INVALID_ARGUMENT, with `google.rpc.BadRequest` that names each wrong
+    field.
+    - RESOURCE_EXHAUSTED, at once, when the call would wait too long or beyond
+    its deadline; with `google.rpc.RetryInfo`.
+    - DEADLINE_EXCEEDED.
+    - UNAVAILABLE while the server is loading its model or shutting down, which
+    is safe to retry.
+    - UNAUTHENTICATED and PERMISSION_DENIED where the server asks for tokens.
+    - INTERNAL for a fault of the server, with the id that its log has it by.
     """
 
     def __init__(self, channel):
@@ -50,15 +59,29 @@ class SearchServiceStub:
                 request_serializer=chaja_dot_v1_dot_search__pb2.BatchSearchRequest.SerializeToString,
                 response_deserializer=chaja_dot_v1_dot_search__pb2.BatchSearchResponse.FromString,
                 _registered_method=True)
+        self.SearchStream = channel.stream_stream(
+                '/chaja.v1.SearchService/SearchStream',
+                request_serializer=chaja_dot_v1_dot_search__pb2.SearchRequest.SerializeToString,
+                response_deserializer=chaja_dot_v1_dot_search__pb2.SearchStreamResponse.FromString,
+                _registered_method=True)
 
 
 class SearchServiceServicer:
     """Finds documents of the server's catalogue by the meaning of a query.
 
-    Deadlines are gRPC's own: set one on every call. Errors common to all
-    methods: INVALID_ARGUMENT with `google.rpc.BadRequest` details that name
-    each wrong field; UNAVAILABLE while the server is loading its model or
-    shutting down, which is safe to retry; INTERNAL for a fault of the server.
+    Deadlines are gRPC's own: set one on every call. A query whose deadline has
+    passed is not encoded. Errors common to all methods, each with
+    `google.rpc.ErrorInfo` details:
+
+    - INVALID_ARGUMENT, with `google.rpc.BadRequest` that names each wrong
+    field.
+    - RESOURCE_EXHAUSTED, at once, when the call would wait too long or beyond
+    its deadline; with `google.rpc.RetryInfo`.
+    - DEADLINE_EXCEEDED.
+    - UNAVAILABLE while the server is loading its model or shutting down, which
+    is safe to retry.
+    - UNAUTHENTICATED and PERMISSION_DENIED where the server asks for tokens.
+    - INTERNAL for a fault of the server, with the id that its log has it by.
     """
 
     def Search(self, request, context):
@@ -79,6 +102,17 @@ class SearchServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SearchStream(self, request_iterator, context):
+        """Answers queries as they come, in their order, for callers that have many.
+        A query that is wrong or refused is answered with an error in its place, and
+        the stream goes on. The server reads ahead of its answers by some tens of
+        queries only, so that a sender is slowed down by gRPC's flow control. Calls
+        of a single query go first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SearchServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -92,6 +126,11 @@ def add_SearchServiceServicer_to_server(servicer, server):
                     request_deserializer=chaja_dot_v1_dot_search__pb2.BatchSearchRequest.FromString,
                     response_serializer=chaja_dot_v1_dot_search__pb2.BatchSearchResponse.SerializeToString,
             ),
+            'SearchStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.SearchStream,
+                    request_deserializer=chaja_dot_v1_dot_search__pb2.SearchRequest.FromString,
+                    response_serializer=chaja_dot_v1_dot_search__pb2.SearchStreamResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'chaja.v1.SearchService', rpc_method_handlers)
@@ -103,10 +142,19 @@ def add_SearchServiceServicer_to_server(servicer, server):
 class SearchService:
     """Finds documents of the server's catalogue by the meaning of a query.
 
-    Deadlines are gRPC's own: set one on every call. Errors common to all
-    methods: INVALID_ARGUMENT with `google.rpc.BadRequest` details that name
-    each wrong field; UNAVAILABLE while the server is loading its model or
-    shutting down, which is safe to retry; INTERNAL for a fault of the server.
+    Deadlines are gRPC's own: set one on every call. A query whose deadline has
+    passed is not encoded. Errors common to all methods, each with
+    `google.rpc.ErrorInfo` details:
+
+    - INVALID_ARGUMENT, with `google.rpc.BadRequest` that names each wrong
+    field.
+    - RESOURCE_EXHAUSTED, at once, when the call would wait too long or beyond
+    its deadline; with `google.rpc.RetryInfo`.
+    - DEADLINE_EXCEEDED.
+    - UNAVAILABLE while the server is loading its model or shutting down, which
+    is safe to retry.
+    - UNAUTHENTICATED and PERMISSION_DENIED where the server asks for tokens.
+    - INTERNAL for a fault of the server, with the id that its log has it by.
     """
 
     @staticmethod
@@ -153,6 +201,33 @@ class SearchService:
             '/chaja.v1.SearchService/BatchSearch',
             chaja_dot_v1_dot_search__pb2.BatchSearchRequest.SerializeToString,
             chaja_dot_v1_dot_search__pb2.BatchSearchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/chaja.v1.SearchService/SearchStream',
+            chaja_dot_v1_dot_search__pb2.SearchRequest.SerializeToString,
+            chaja_dot_v1_dot_search__pb2.SearchStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

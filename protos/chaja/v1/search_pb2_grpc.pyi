@@ -29,10 +29,19 @@ GRPC_VERSION: str
 class SearchServiceStub:
     """Finds documents of the server's catalogue by the meaning of a query.
 
-    Deadlines are gRPC's own: set one on every call. Errors common to all
-    methods: INVALID_ARGUMENT with `google.rpc.BadRequest` details that name
-    each wrong field; UNAVAILABLE while the server is loading its model or
-    shutting down, which is safe to retry; INTERNAL for a fault of the server.
+    Deadlines are gRPC's own: set one on every call. A query whose deadline has
+    passed is not encoded. Errors common to all methods, each with
+    `google.rpc.ErrorInfo` details:
+
+      - INVALID_ARGUMENT, with `google.rpc.BadRequest` that names each wrong
+        field.
+      - RESOURCE_EXHAUSTED, at once, when the call would wait too long or beyond
+        its deadline; with `google.rpc.RetryInfo`.
+      - DEADLINE_EXCEEDED.
+      - UNAVAILABLE while the server is loading its model or shutting down, which
+        is safe to retry.
+      - UNAUTHENTICATED and PERMISSION_DENIED where the server asks for tokens.
+      - INTERNAL for a fault of the server, with the id that its log has it by.
     """
 
     @_typing.overload
@@ -49,15 +58,31 @@ class SearchServiceStub:
     whole when one of its requests is invalid; the violation's field then
     names it, as in `requests[3].query`.
     """
+    SearchStream: _grpc.StreamStreamMultiCallable[_search_pb2.SearchRequest, _search_pb2.SearchStreamResponse]
+    """Answers queries as they come, in their order, for callers that have many.
+    A query that is wrong or refused is answered with an error in its place, and
+    the stream goes on. The server reads ahead of its answers by some tens of
+    queries only, so that a sender is slowed down by gRPC's flow control. Calls
+    of a single query go first.
+    """
 
 @_typing.type_check_only
 class SearchServiceAsyncStub(SearchServiceStub):
     """Finds documents of the server's catalogue by the meaning of a query.
 
-    Deadlines are gRPC's own: set one on every call. Errors common to all
-    methods: INVALID_ARGUMENT with `google.rpc.BadRequest` details that name
-    each wrong field; UNAVAILABLE while the server is loading its model or
-    shutting down, which is safe to retry; INTERNAL for a fault of the server.
+    Deadlines are gRPC's own: set one on every call. A query whose deadline has
+    passed is not encoded. Errors common to all methods, each with
+    `google.rpc.ErrorInfo` details:
+
+      - INVALID_ARGUMENT, with `google.rpc.BadRequest` that names each wrong
+        field.
+      - RESOURCE_EXHAUSTED, at once, when the call would wait too long or beyond
+        its deadline; with `google.rpc.RetryInfo`.
+      - DEADLINE_EXCEEDED.
+      - UNAVAILABLE while the server is loading its model or shutting down, which
+        is safe to retry.
+      - UNAUTHENTICATED and PERMISSION_DENIED where the server asks for tokens.
+      - INTERNAL for a fault of the server, with the id that its log has it by.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -71,14 +96,30 @@ class SearchServiceAsyncStub(SearchServiceStub):
     whole when one of its requests is invalid; the violation's field then
     names it, as in `requests[3].query`.
     """
+    SearchStream: _aio.StreamStreamMultiCallable[_search_pb2.SearchRequest, _search_pb2.SearchStreamResponse]  # type: ignore[assignment]
+    """Answers queries as they come, in their order, for callers that have many.
+    A query that is wrong or refused is answered with an error in its place, and
+    the stream goes on. The server reads ahead of its answers by some tens of
+    queries only, so that a sender is slowed down by gRPC's flow control. Calls
+    of a single query go first.
+    """
 
 class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
     """Finds documents of the server's catalogue by the meaning of a query.
 
-    Deadlines are gRPC's own: set one on every call. Errors common to all
-    methods: INVALID_ARGUMENT with `google.rpc.BadRequest` details that name
-    each wrong field; UNAVAILABLE while the server is loading its model or
-    shutting down, which is safe to retry; INTERNAL for a fault of the server.
+    Deadlines are gRPC's own: set one on every call. A query whose deadline has
+    passed is not encoded. Errors common to all methods, each with
+    `google.rpc.ErrorInfo` details:
+
+      - INVALID_ARGUMENT, with `google.rpc.BadRequest` that names each wrong
+        field.
+      - RESOURCE_EXHAUSTED, at once, when the call would wait too long or beyond
+        its deadline; with `google.rpc.RetryInfo`.
+      - DEADLINE_EXCEEDED.
+      - UNAVAILABLE while the server is loading its model or shutting down, which
+        is safe to retry.
+      - UNAUTHENTICATED and PERMISSION_DENIED where the server asks for tokens.
+      - INTERNAL for a fault of the server, with the id that its log has it by.
     """
 
     @_abc_1.abstractmethod
@@ -101,6 +142,19 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         """Answers several queries in one call. Safe to repeat. The call fails as a
         whole when one of its requests is invalid; the violation's field then
         names it, as in `requests[3].query`.
+        """
+
+    @_abc_1.abstractmethod
+    def SearchStream(
+        self,
+        request_iterator: _MaybeAsyncIterator[_search_pb2.SearchRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_search_pb2.SearchStreamResponse], _abc.AsyncIterator[_search_pb2.SearchStreamResponse]]:
+        """Answers queries as they come, in their order, for callers that have many.
+        A query that is wrong or refused is answered with an error in its place, and
+        the stream goes on. The server reads ahead of its answers by some tens of
+        queries only, so that a sender is slowed down by gRPC's flow control. Calls
+        of a single query go first.
         """
 
 def add_SearchServiceServicer_to_server(servicer: SearchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
