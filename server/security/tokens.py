@@ -1,0 +1,108 @@
+"""The tokens that callers may carry, from a file that is read again when it changes.
+
+One token a line, after its role and a name for people; `#` begins a comment:
+
+    search  mobile-app   Zm9vYmFyYmF6cXV4
+    admin   deployment   c2VjcmV0IGFkbWlu
+
+A role covers all that stand before it in `ROLES`. So that a token can be rotated, the same name may have two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import re
+import time
+from pathlib import Path
+from typing import Literal, get_args
+
+from server.errors import SecurityError
+from server.security.watched import WatchedFiles
+
+log = logging.getLogger(__name__)
+
+Role = Literal["search", "write", "admin"]
+
+ROLES: tuple[Role, ...] = get_args(Role)
+"""The roles, the lowest first."""
+
+MIN_TOKEN_CHARACTERS = 16
+
+COMMENT = re.compile(r"(^|\s)#.*")
+"""A `#` within a token is part of it."""
+
+LOOK_SECONDS = 1.0
+"""How long a change of the file may go unnoticed."""
+
+
+class Tokens:
+    """The roles of tokens. Used on the event loop only."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads the file.
+
+        Raises:
+            SecurityError: It cannot be read, or one of its lines is wrong.
+        """
+        self._path = path
+        self._watched = WatchedFiles([path])
+        self._roles = read_tokens(path)
+        self._looked = time.monotonic()
+
+    def role_of(self, token: str) -> Role | None:
+        """Returns the role of a token, None if it is not known. Takes the same time for every token."""
+        self._look()
+        digest = _digest(token)
+        found: Role | None = None
+        for known, role in self._roles:
+            if hmac.compare_digest(known, digest):
+                found = role
+        return found
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if now - self._looked < LOOK_SECONDS:
+            return
+        self._looked = now
+        if not self._watched.changed():
+            return
+        try:
+            self._roles = read_tokens(self._path)
+            log.info("read %d tokens from %s", len(self._roles), self._path)
+        except SecurityError as error:
+            log.error("%s; the tokens read before stay in force", error)
+
+
+def read_tokens(path: Path) -> list[tuple[bytes, Role]]:
+    """Reads a file of tokens; returns the digest and the role of each.
+
+    Raises:
+        SecurityError: It cannot be read, has no tokens, or one of its lines is wrong; the token itself is never shown.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SecurityError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    roles: list[tuple[bytes, Role]] = []
+    for number, line in enumerate(lines, start=1):
+        words = COMMENT.sub("", line).split()
+        if not words:
+            continue
+        if len(words) != 3 or words[0] not in ROLES:
+            raise SecurityError(f"{path}:{number}: expected a role ({', '.join(ROLES)}), a name and a token")
+        if len(words[2]) < MIN_TOKEN_CHARACTERS:
+            raise SecurityError(f"{path}:{number}: a token has at least {MIN_TOKEN_CHARACTERS} characters")
+        digest = _digest(words[2])
+        if any(digest == known for known, _ in roles):
+            raise SecurityError(f"{path}:{number}: the token stands in another line already")
+        roles.append((digest, ROLES[ROLES.index(words[0])]))
+    if not roles:
+        raise SecurityError(f"{path} has no tokens")
+    return roles
+
+
+def _digest(token: str) -> bytes:
+    """Returns what is compared: all digests are of one length, so that time tells nothing of a token's."""
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.errors import SecurityError
+from server.security.tls import Certificates
+
+pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
+
+
+class Authority:
+    """Signs certificates for localhost."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self._directory = directory
+        self.certificate, self._key = directory / f"{name}.pem", directory / f"{name}.key"
+        subject = ["-subj", f"/CN={name}", "-days", "2", "-keyout", str(self._key), "-out", str(self.certificate)]
+        openssl("req", "-x509", *NEW_KEY, "-nodes", *subject, "-addext", "basicConstraints=critical,CA:TRUE")
+
+    def sign(self, name: str) -> tuple[Path, Path]:
+        """Returns a new certificate of that name and its key."""
+        request, certificate, key = (self._directory / f"{name}.{each}" for each in ("csr", "crt", "key"))
+        openssl("req", *NEW_KEY, "-nodes", "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(request))
+        extensions = self._directory / f"{name}.extensions"
+        extensions.write_text("subjectAltName=DNS:localhost\n", encoding="utf-8")
+        signer = ["-CA", str(self.certificate), "-CAkey", str(self._key), "-CAcreateserial"]
+        files = ["-in", str(request), "-out", str(certificate), "-extfile", str(extensions)]
+        openssl("x509", "-req", "-days", "2", *signer, *files)
+        return certificate, key
+
+
+NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+
+
+def openssl(*arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=30)  # noqa: S607
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"), "ours")
+
+
+@pytest.fixture(scope="module")
+def signed(authority: Authority) -> dict[str, tuple[Path, Path]]:
+    return {name: authority.sign(name) for name in ("first", "second", "client")}
+
+
+@pytest.fixture
+def files(tmp_path: Path, signed: dict[str, tuple[Path, Path]]) -> tuple[Path, Path]:
+    """The server's certificate and key, which a test may change."""
+    install(tmp_path, signed["first"])
+    return tmp_path / "tls.crt", tmp_path / "tls.key"
+
+
+def install(directory: Path, pair: tuple[Path, Path]) -> None:
+    for source, name in zip(pair, ("tls.crt", "tls.key"), strict=True):
+        shutil.copy(source, directory / "new")
+        (directory / "new").replace(directory / name)
+
+
+def handshake(
+    server: ssl.SSLContext, authority: Authority, client_pair: tuple[Path, Path] | None = None
+) -> tuple[str, str | None]:
+    """Lets both sides talk in memory; returns the name in the server's certificate, and the protocol agreed on."""
+    client = ssl.create_default_context(cafile=str(authority.certificate))
+    client.set_alpn_protocols(["h2", "http/1.1"])
+    if client_pair:
+        client.load_cert_chain(*client_pair)
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours = server.wrap_bio(to_server, to_client, server_side=True)
+    theirs = client.wrap_bio(to_client, to_server, server_hostname="localhost")
+    for _ in range(4):
+        for side in (theirs, ours):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+    certificate = theirs.getpeercert()
+    assert certificate is not None
+    subject: Any = certificate["subject"]
+    return subject[0][0][1], ours.selected_alpn_protocol()
+
+
+def test_clients_that_trust_the_authority_connect_with_http2(files: tuple[Path, Path], authority: Authority) -> None:
+    context = Certificates(*files, None).context()
+    assert handshake(context, authority) == ("first", "h2")
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+
+
+def test_a_rotated_certificate_is_used_for_new_connections(
+    files: tuple[Path, Path], authority: Authority, signed: dict[str, tuple[Path, Path]]
+) -> None:
+    certificates = Certificates(*files, None)
+    before = certificates.context()
+    assert certificates.context() is before, "nothing has changed"
+    install(files[0].parent, signed["second"])
+    assert handshake(certificates.context(), authority)[0] == "second"
+    assert handshake(before, authority)[0] == "first", "connections that are open keep theirs"
+
+
+def test_a_broken_rotation_keeps_the_old_certificate_until_it_is_mended(
+    files: tuple[Path, Path],
+    authority: Authority,
+    signed: dict[str, tuple[Path, Path]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    certificates = Certificates(*files, None)
+    shutil.copy(signed["second"][0], files[0])  # Its key is still to come.
+    for _ in range(3):
+        assert handshake(certificates.context(), authority)[0] == "first"
+    (record,) = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert "the certificate read before stays in use" in record.getMessage()
+    assert str(files[0]) in record.getMessage()
+    shutil.copy(signed["second"][1], files[1])
+    assert handshake(certificates.context(), authority)[0] == "second"
+
+
+def test_mutual_tls_wants_a_certificate_that_the_authority_has_signed(
+    files: tuple[Path, Path], authority: Authority, signed: dict[str, tuple[Path, Path]], tmp_path: Path
+) -> None:
+    context = Certificates(*files, authority.certificate).context()
+    assert handshake(context, authority, signed["client"])[0] == "first"
+    with pytest.raises(ssl.SSLError, match=r"PEER_DID_NOT_RETURN_A_CERTIFICATE|peer did not return"):
+        handshake(context, authority)
+    stranger = Authority(tmp_path, "stranger").sign("somebody")
+    with pytest.raises(ssl.SSLError, match=r"CERTIFICATE_VERIFY_FAILED|certificate verify failed"):
+        handshake(context, authority, stranger)
+
+
+def test_a_key_of_another_certificate_is_refused(
+    files: tuple[Path, Path], signed: dict[str, tuple[Path, Path]]
+) -> None:
+    with pytest.raises(SecurityError, match="TLS cannot be set up with"):
+        Certificates(files[0], signed["second"][1], None)
+
+
+def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked_for_it(files: tuple[Path, Path]) -> None:
+    locked = files[1].with_name("locked.key")
+    openssl("ec", "-in", str(files[1]), "-aes256", "-passout", "pass:secret", "-out", str(locked))
+    with pytest.raises(SecurityError, match="the key has a passphrase; give one without"):
+        Certificates(files[0], locked, None)
+
+
+@pytest.mark.parametrize("broken", ["certificate", "key", "client ca"])
+@pytest.mark.parametrize("content", [None, b"", b"no PEM"])
+def test_files_that_are_missing_or_no_pem_are_refused_by_their_names(
+    files: tuple[Path, Path], authority: Authority, tmp_path: Path, broken: str, content: bytes | None
+) -> None:
+    path = tmp_path / "broken"
+    if content is not None:
+        path.write_bytes(content)
+    certificate = path if broken == "certificate" else files[0]
+    key = path if broken == "key" else files[1]
+    client_ca = path if broken == "client ca" else authority.certificate
+    with pytest.raises(SecurityError) as raised:
+        Certificates(certificate, key, client_ca)
+    assert str(path) in str(raised.value)
+    assert "\n" not in str(raised.value)

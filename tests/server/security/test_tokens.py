@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.errors import NotAllowed, NotAuthenticated, SecurityError
+from server.security.access import ROLE_OF, Access
+from server.security.tokens import MIN_TOKEN_CHARACTERS, ROLES, Tokens, read_tokens
+
+SEARCH, WRITE, ADMIN = ("s" * 16, "w" * 16, "a" * 16)
+FILE = f"""# who may do what
+search  mobile-app  {SEARCH}  # on the phones
+
+write   importer    {WRITE}
+admin   deployment  {ADMIN}
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "tokens"
+    path.write_text(FILE, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes are noticed by the next call."""
+    monkeypatch.setattr("server.security.tokens.LOOK_SECONDS", 0.0)
+
+
+def replace(path: Path, text: str) -> None:
+    other = path.with_name("other")
+    other.write_text(text, encoding="utf-8")
+    other.replace(path)
+
+
+def test_tokens_have_the_roles_that_the_file_gives_them(path: Path) -> None:
+    tokens = Tokens(path)
+    assert [tokens.role_of(token) for token in (SEARCH, WRITE, ADMIN)] == ["search", "write", "admin"]
+    for unknown in ("", "s", SEARCH[:-1], SEARCH + "s", "mobile-app", "#", "ㄱ" * 16, "\udcff" * 16):
+        assert tokens.role_of(unknown) is None
+
+
+def test_a_name_may_have_two_tokens_while_one_takes_the_place_of_the_other(path: Path) -> None:
+    replace(path, FILE + f"search mobile-app {'n' * 16}\n")
+    tokens = Tokens(path)
+    assert tokens.role_of(SEARCH) == tokens.role_of("n" * 16) == "search"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("reader app secretsecretsecret", "expected a role (search, write, admin), a name and a token"),
+        ("search secretsecretsecret", "expected a role"),
+        ("search app secretsecretsecret more", "expected a role"),
+        ("Search app secretsecretsecret", "expected a role"),
+        ("secretsecretsecret", "expected a role"),
+        ("search app secretsecret", f"a token has at least {MIN_TOKEN_CHARACTERS} characters"),
+    ],
+)
+def test_a_wrong_line_is_named_and_its_token_is_not_shown(path: Path, line: str, message: str) -> None:
+    replace(path, f"{FILE}{line}\n")
+    with pytest.raises(SecurityError) as raised:
+        read_tokens(path)
+    assert str(raised.value).startswith(f"{path}:6: ")
+    assert message in str(raised.value)
+    assert "secret" not in str(raised.value)
+    assert raised.value.__cause__ is None
+
+
+@given(st.text(max_size=60).filter(lambda text: "#" not in text))
+def test_no_file_however_wrong_raises_anything_else(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.getbasetemp() / "anything"
+    path.write_text(text, encoding="utf-8", errors="surrogatepass")
+    with contextlib.suppress(SecurityError):
+        roles = read_tokens(path)
+        assert roles
+        assert {role for _, role in roles} <= set(ROLES)
+
+
+@pytest.mark.parametrize("content", [b"", b"# nothing\n", b"\n\n"])
+def test_a_file_without_tokens_is_refused(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(SecurityError, match="has no tokens"):
+        Tokens(path)
+
+
+def test_a_file_that_cannot_be_read_is_refused(path: Path) -> None:
+    with pytest.raises(SecurityError, match="cannot be read: No such file"):
+        Tokens(path.with_name("elsewhere"))
+    with pytest.raises(SecurityError, match="cannot be read"):
+        Tokens(path.parent)
+    path.write_bytes(b"search app \xff\xfe\n")
+    with pytest.raises(SecurityError, match="cannot be read"):
+        Tokens(path)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_change_of_the_file_is_noticed(path: Path) -> None:
+    tokens = Tokens(path)
+    replace(path, f"search app {'n' * 16}\n")
+    assert tokens.role_of("n" * 16) == "search"
+    assert tokens.role_of(ADMIN) is None, "what is taken out of the file is worth nothing any more"
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("bad", ["", "search app short\n", None])
+def test_a_bad_change_leaves_the_old_tokens_in_force(
+    path: Path, bad: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    tokens = Tokens(path)
+    if bad is None:
+        path.unlink()
+    else:
+        replace(path, bad)
+    for _ in range(2):
+        assert tokens.role_of(ADMIN) == "admin"
+    (record,) = caplog.records
+    assert "the tokens read before stay in force" in record.getMessage()
+    replace(path, f"search app {'n' * 16}\n")
+    assert tokens.role_of("n" * 16) == "search"
+    assert tokens.role_of(ADMIN) is None
+
+
+def test_the_file_is_not_looked_at_with_every_call(path: Path) -> None:
+    tokens = Tokens(path)
+    replace(path, f"search app {'n' * 16}\n")
+    assert tokens.role_of(ADMIN) == "admin", "the second is not over"
+
+
+def bearer(token: str) -> tuple[tuple[str, str | bytes], ...]:
+    return (("x-other", b"\x00"), ("authorization", f"Bearer {token}"))
+
+
+@pytest.mark.parametrize("path_", ROLE_OF)
+def test_a_role_covers_those_below_it(path: Path, path_: str) -> None:
+    access = Access(Tokens(path))
+    for role, token in zip(ROLES, (SEARCH, WRITE, ADMIN), strict=True):
+        if ROLES.index(role) >= ROLES.index(ROLE_OF[path_]):
+            access.check(path_, lambda token=token: bearer(token))  # type: ignore[misc]
+            continue
+        with pytest.raises(NotAllowed, match=f"the token's role is {role}; this method needs {ROLE_OF[path_]}"):
+            access.check(path_, lambda token=token: bearer(token))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        None,
+        (),
+        (("authorization", SEARCH),),
+        (("authorization", f"Basic {SEARCH}"),),
+        (("authorization", f"Bearer {SEARCH}".encode()),),
+        (("authorization", "Bearer "),),
+        (("authorization", f"Bearer {SEARCH}x"),),
+        (("x-authorization", f"Bearer {SEARCH}"),),
+    ],
+)
+def test_a_call_without_a_known_token_is_not_taken(
+    path: Path, metadata: tuple[tuple[str, str | bytes], ...] | None
+) -> None:
+    with pytest.raises(NotAuthenticated) as raised:
+        Access(Tokens(path)).check("/chaja.v1.SearchService/Search", lambda: metadata)
+    assert SEARCH not in str(raised.value)
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_scheme_is_read_in_any_case(path: Path, scheme: str) -> None:
+    metadata = (("authorization", f"{scheme}  {SEARCH} "),)
+    Access(Tokens(path)).check("/chaja.v1.SearchService/Search", lambda: metadata)
+
+
+def test_without_tokens_everybody_may_call_everything_and_metadata_is_not_asked_for() -> None:
+    def metadata() -> None:
+        raise AssertionError
+
+    for each in ROLE_OF:
+        Access(None).check(each, metadata)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_mounted_secret_is_followed_through_its_links(tmp_path: Path) -> None:
+    """Kubernetes turns the link `..data` from one directory to another; the file itself is a link through it."""
+    for version, letter in (("v1", "o"), ("v2", "n")):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "tokens").write_text(f"search app {letter * 16}\n", encoding="utf-8")
+    (tmp_path / "..data").symlink_to("v1")
+    (tmp_path / "tokens").symlink_to("..data/tokens")
+    tokens = Tokens(tmp_path / "tokens")
+    assert tokens.role_of("o" * 16) == "search"
+    (tmp_path / "..data_tmp").symlink_to("v2")
+    os.replace(tmp_path / "..data_tmp", tmp_path / "..data")  # noqa: PTH105  as Kubernetes does
+    assert tokens.role_of("n" * 16) == "search"
+    assert tokens.role_of("o" * 16) is None
