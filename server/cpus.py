@@ -1,4 +1,4 @@
-"""How many CPUs this process may use: by its affinity, and by the quota of its control group.
+"""How many CPUs this process may use, by its affinity and the quota of its control group; and which thread goes first.
 
 A container with `--cpus 2` on a large host sees all of the host's cores; a thread for
 each of them would spend its time being throttled (text-embeddings-inference issue 405).
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import os
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +22,12 @@ def usable_cpus(root: Path = Path("/")) -> int:
     """
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([affinity, *(math.ceil(quota) for quota in _quotas(root))]))
+
+
+def give_way(niceness: int) -> None:
+    """Lets other threads have the CPU before the calling one. Only Linux has priorities of threads."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
 
 
 def _quotas(root: Path) -> Iterator[float]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,10 +19,10 @@ from server.stages import Stopwatch
 class Job:
     """What a caller wants of one text, and what the stages have made of it so far.
 
-    `limit` is the number of documents to find, None to encode only. `truncate` says
-    whether a text that is too long is cut or refused. `done` is resolved on the event
-    loop when the last stage has ended; when the caller gives up it is cancelled, and
-    no further stage touches the job.
+    `limit` is the number of documents to find, None to encode only. `truncate` says whether a text that is too long is
+    cut or refused. `bulk` work lets interactive work go first. After `deadline` nobody waits for the answer any more,
+    and no stage touches the job; `arrived` is when it was made; both are in the time of `time.monotonic`. `done` is
+    resolved on the event loop when the last stage has ended; when the caller gives up it is cancelled.
     """
 
     text: str
@@ -28,13 +30,20 @@ class Job:
     limit: int | None
     truncate: bool
     done: asyncio.Future[None]
+    bulk: bool = False
+    deadline: float = math.inf
+    arrived: float = field(default_factory=time.monotonic)
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     batch_texts: int = 0
     tokens: Tokens | None = None
     vector: NDArray[np.float32] | None = None
     matches: list[Match] = field(default_factory=list)
 
+    def wanted(self, now: float) -> bool:
+        """Whether somebody still waits for the answer, at a `time.monotonic`."""
+        return now < self.deadline and not self.done.done()
+
     @property
     def token_count(self) -> int:
-        """Number of tokens that the encoder will see; 0 before the text is tokenized."""
-        return len(self.tokens.ids) if self.tokens else 0
+        """Number of tokens that the encoder has yet to see; 1, for the search alone, when the vector is known."""
+        return len(self.tokens.ids) if self.tokens and self.vector is None else 1

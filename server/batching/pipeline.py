@@ -1,153 +1,235 @@
 """Takes jobs through the stages: tokenize → queue → encode → search.
 
-One thread tokenizes; `threads` workers each take a batch from the queue, encode it
-and search the index with it. The event loop is woken once a batch.
+    run → admit → slices → known vector? → tokenize → queue → workers
+
+All of it but the work itself happens on the event loop: admission, the cache of vectors, and tokenizing what is short.
+Long texts are tokenized in a thread, so that the loop never stands still.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import queue
-import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
-import numpy as np
-
+from server.batching.admission import Admission
 from server.batching.job import Job
 from server.batching.queue import Queue
+from server.batching.speed import Speed
+from server.batching.workers import Workers
 from server.encoding.bundle import Bundle
-from server.errors import EncodingFailed, NoTokens, NotReady, TooManyTokens, new_incident
+from server.encoding.cache import EmbeddingCache, Key
+from server.encoding.tokenizer import TextKind, Tokens
+from server.errors import ChajaError, DeadlinePassed, NoTokens, NotReady, TooManyTokens
 from server.index.exact import ExactIndex
 from server.metrics import Metrics
 
-log = logging.getLogger(__name__)
-
 SLICE_TEXTS = 32
-"""Texts of one call that are in the stages at a time."""
+"""Texts of one call that are in the stages at a time, so that a large call does not stand in front of all others."""
+
+INTERACTIVE_TEXTS = 8
+"""Most queries of a call for which somebody is thought to wait in front of a screen. More are bulk work."""
+
+SHORT_CHARACTERS = 1000
+"""Length of the texts that the event loop tokenizes itself: some 0.3 ms. A thread's help costs a short query more."""
 
 
 class Pipeline:
-    """The threads that do the work, and the ways to them."""
+    """The stages of one model and one index. Made and used on the event loop."""
 
     def __init__(
-        self, bundle: Bundle, index: ExactIndex, *, threads: int, max_batch_tokens: int, metrics: Metrics
+        self,
+        bundle: Bundle,
+        index: ExactIndex,
+        *,
+        workers: int,
+        max_batch_tokens: int,
+        longest_wait_seconds: float,
+        cache: EmbeddingCache,
+        speed: Speed,
+        metrics: Metrics,
+        log_texts: bool = False,
+        on_death: Callable[[], None] = lambda: None,
     ) -> None:
-        self._bundle = bundle
-        self._index = index
-        self._metrics = metrics
-        self._arrivals: queue.SimpleQueue[Sequence[Job] | None] = queue.SimpleQueue()
-        self._queue = Queue(workers=threads, max_batch_tokens=max_batch_tokens)
-        self._open = threading.Lock()
-        self._closed = False
-        self._loop = asyncio.get_running_loop()
-        self._threads = [threading.Thread(target=self._tokenize_arrivals, name="tokenizer", daemon=True)]
-        self._threads += [
-            threading.Thread(target=self._encode_batches, name=f"encoder-{number}", daemon=True)
-            for number in range(threads)
-        ]
-        for thread in self._threads:
-            thread.start()
-        metrics.queue_texts.set_function(lambda: len(self._queue))
+        """Starts the threads.
 
-    async def run(self, jobs: Sequence[Job]) -> list[BaseException | None]:
+        Args:
+            bundle: Tokenizes and encodes.
+            index: Is searched.
+            workers: Number of threads that encode and search.
+            max_batch_tokens: Most tokens that one of them takes at once.
+            longest_wait_seconds: Longest predicted wait of a job that is let in.
+            cache: Vectors of earlier queries.
+            speed: How fast the workers are thought to be at first; learns how fast they are.
+            metrics: Counts.
+            log_texts: Whether the log may hold the texts of a batch that failed.
+            on_death: Is called when a worker has died.
+        """
+        self._bundle = bundle
+        self._cache = cache
+        self._metrics = metrics
+        self._queue = Queue(
+            workers=workers, max_batch_tokens=max_batch_tokens, longest_wait_seconds=longest_wait_seconds
+        )
+        self._workers = Workers(
+            self._queue,
+            bundle,
+            index,
+            count=workers,
+            speed=speed,
+            metrics=metrics,
+            log_texts=log_texts,
+            on_death=on_death,
+        )
+        self.admission = Admission(self._queue, speed, workers=workers, longest_wait_seconds=longest_wait_seconds)
+        self._tokenizing = ThreadPoolExecutor(1, thread_name_prefix="tokenizer")
+        self._first: dict[Key, Job] = {}
+        self._alone: set[asyncio.Future[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    async def run(self, jobs: Sequence[Job]) -> list[ChajaError | None]:
         """Takes the jobs of one call through all stages; returns for each what went wrong with it, or None.
 
-        A large call goes in slices, so that it does not stand in front of all the others. When the caller is
-        cancelled, so are its jobs.
+        When the caller is cancelled, so are its jobs.
 
         Raises:
-            NotReady: The pipeline was closed.
+            Overloaded: The call would wait too long.
+            DeadlinePassed: It came too late.
+            NotReady: No worker is alive.
         """
-        outcomes: list[BaseException | None] = []
-        for start in range(0, len(jobs), SLICE_TEXTS):
-            part = jobs[start : start + SLICE_TEXTS]
-            for job in part:
-                job.stopwatch.restart()
-            with self._open:  # What came behind the None would never be read.
-                if self._closed:
-                    raise NotReady("the server is shutting down; try again")
-                self._arrivals.put(part)
-            outcomes += await asyncio.gather(*(job.done for job in part), return_exceptions=True)
+        if not self._workers.alive:
+            raise NotReady("the workers of the server died; try another server")
+        now = time.monotonic()
+        bulk = jobs[0].bulk
+        remaining = jobs[0].deadline - now
+        if remaining <= 0:
+            raise DeadlinePassed
+        characters = [len(job.text) for job in jobs]
+        self.admission.admit(characters=sum(characters), bulk=bulk, remaining_seconds=remaining)
+        outcomes: list[ChajaError | None] = []
+        try:
+            for start in range(0, len(jobs), SLICE_TEXTS):
+                part = jobs[start : start + SLICE_TEXTS]
+                await self._hand_over(part)
+                outcomes += await _outcomes(part)
+                if bulk:
+                    self.admission.bulk_characters -= sum(characters[start : start + SLICE_TEXTS])
+        finally:
+            for job in jobs:
+                job.done.cancel()  # Does nothing to those that are done.
+            if bulk:
+                self.admission.bulk_characters -= sum(characters[len(outcomes) :])
         return outcomes
 
     def close(self) -> None:
-        """Lets the threads finish what they have, and ends them. Blocks; the event loop must be running."""
-        with self._open:
-            self._closed = True
-            self._arrivals.put(None)
-        for thread in self._threads:
-            thread.join()
-
-    def _tokenize_arrivals(self) -> None:
-        while (arrived := self._arrivals.get()) is not None:
-            jobs = [job for job in arrived if not job.done.done()]
-            try:
-                self._queue.put(self._tokenize(jobs))
-            except Exception:
-                self._resolve(jobs, _incident("tokenizing", jobs))
+        """Lets the workers finish what waits, and ends the threads. Blocks; the event loop must be running."""
         self._queue.close()
+        self._workers.join()
+        self._tokenizing.shutdown()
 
-    def _tokenize(self, jobs: Sequence[Job]) -> list[Job]:
-        """Tokenizes jobs; returns those that are short enough and refuses the others."""
-        passed = []
-        for job, tokens in zip(jobs, self._bundle.tokenize([(job.text, job.kind) for job in jobs]), strict=True):
-            job.tokens = tokens
-            job.stopwatch.lap("tokenize")
-            if not tokens.ids:
-                self._resolve([job], NoTokens())
-            elif tokens.cut and not job.truncate:
-                max_tokens = self._bundle.manifest.tower(job.kind).max_tokens
-                self._resolve([job], TooManyTokens(tokens.whole_count, max_tokens))
-            else:
-                passed.append(job)
-        return passed
+    async def _hand_over(self, jobs: Sequence[Job]) -> None:
+        """Lets jobs of one call into the stages."""
+        for job in jobs:
+            job.stopwatch.restart()
+        await self._tokenize([job for job in jobs if not self._known(job)])
 
-    def _encode_batches(self) -> None:
-        while batch := self._queue.take():
-            try:
-                self._encode(batch)
-                self._resolve(batch, None)
-            except Exception:
-                self._resolve(batch, _incident("encoding", batch))
-
-    def _encode(self, batch: list[Job]) -> None:
-        for job in batch:
-            job.batch_texts = len(batch)
-            job.stopwatch.lap("queue")
-        vectors = self._bundle.encode([job.tokens for job in batch if job.tokens])
-        for job, vector in zip(batch, vectors, strict=True):
-            job.vector = vector
-            job.stopwatch.lap("encode")
-        self._metrics.batch_texts.observe(len(batch))
-        self._metrics.batch_tokens.observe(sum(job.token_count for job in batch))
-        rows = [row for row, job in enumerate(batch) if job.limit is not None]
-        if rows:
-            limits = [batch[row].limit or 0 for row in rows]
-            for row, matches in zip(rows, self._index.search(vectors[np.array(rows)], limits), strict=True):
-                batch[row].matches = matches
-            for row in rows:
-                batch[row].stopwatch.lap("search")
-
-    def _resolve(self, jobs: Sequence[Job], error: Exception | None) -> None:
-        """Wakes the callers, on the event loop."""
-        self._loop.call_soon_threadsafe(_resolve_futures, jobs, error)
-
-
-def _incident(doing: str, jobs: Sequence[Job]) -> EncodingFailed:
-    """Logs the exception being handled; returns what the callers are told."""
-    incident = new_incident()
-    log.exception("incident %s in %s %d texts", incident, doing, len(jobs))
-    return EncodingFailed(incident)
-
-
-def _resolve_futures(jobs: Sequence[Job], error: Exception | None) -> None:
-    for job in jobs:
-        if job.done.done():
-            continue
-        if error is None:
-            if job.limit is not None:
-                job.stopwatch.lap("fetch")
-            job.done.set_result(None)
+    async def _tokenize(self, jobs: Sequence[Job]) -> None:
+        """Lets jobs whose vectors are not known go on."""
+        if not jobs:
+            return
+        texts = [(job.text, job.kind) for job in jobs]
+        if sum(len(job.text) for job in jobs) <= SHORT_CHARACTERS:
+            tokens = self._bundle.tokenize(texts)
         else:
-            job.done.set_exception(error)
+            loop = asyncio.get_running_loop()
+            tokens = await loop.run_in_executor(self._tokenizing, self._bundle.tokenize, texts)
+        for job, each in zip(jobs, tokens, strict=True):
+            job.tokens = each
+        self._enqueue(jobs)
+
+    def _enqueue(self, jobs: Sequence[Job]) -> None:
+        """Puts jobs into the queue, but for those whose text the model cannot encode."""
+        passed = []
+        for job in jobs:
+            assert job.tokens is not None, "it is tokenized"
+            job.stopwatch.lap("tokenize")
+            problem = self._problem(job, job.tokens)
+            if problem is None:
+                passed.append(job)
+            elif not job.done.done():
+                job.done.set_exception(problem)
+        if not self._queue.put(passed):
+            for job in passed:
+                if not job.done.done():
+                    job.done.set_exception(NotReady("the server takes no more texts; try another server"))
+
+    def _problem(self, job: Job, tokens: Tokens) -> NoTokens | TooManyTokens | None:
+        if not tokens.whole_count:
+            return NoTokens()
+        max_tokens = self._bundle.manifest.tower(job.kind).max_tokens
+        if tokens.whole_count > max_tokens and not job.truncate:
+            return TooManyTokens(tokens.whole_count, max_tokens)
+        return None
+
+    def _known(self, job: Job) -> bool:
+        """Whether a job needs no encoding of its own: its text's vector is remembered, or on its way."""
+        if job.kind is not TextKind.QUERY:
+            return False
+        key = Key(self._bundle.manifest.revision, self._bundle.manifest.prefixes[job.kind], job.text)
+        if entry := self._cache.get(key):
+            self._metrics.cache_hits.inc()
+            job.tokens, job.vector = entry
+            self._enqueue([job])
+            return True
+        first = self._first.get(key)
+        if first is not None and first.bulk <= job.bulk:  # A query never waits for bulk work.
+            self._metrics.cache_shared.inc()
+            first.done.add_done_callback(partial(self._follow, job, first))
+            return True
+        self._metrics.cache_misses.inc()
+        self._first[key] = job
+        job.done.add_done_callback(partial(self._remember, key, job))
+        return False
+
+    def _remember(self, key: Key, job: Job, _done: asyncio.Future[None]) -> None:
+        if self._first.get(key) is job:
+            del self._first[key]
+        if job.vector is not None and job.tokens is not None:
+            self._cache.put(key, job.tokens, job.vector)
+
+    def _follow(self, job: Job, first: Job, _done: asyncio.Future[None]) -> None:
+        """Lets a job go on that has waited for another of the same text."""
+        if job.done.done():
+            return
+        job.stopwatch.lap("queue")
+        if first.vector is None and self._known(job):
+            return  # Nothing came of the first, and another one that waited for it is the first now.
+        job.tokens, job.vector = first.tokens, first.vector
+        if job.tokens is not None:
+            self._enqueue([job])
+        else:
+            alone = asyncio.ensure_future(self._go_alone(job))
+            self._alone.add(alone)
+            alone.add_done_callback(self._alone.discard)
+
+    async def _go_alone(self, job: Job) -> None:
+        try:
+            await self._tokenize([job])
+        except Exception as error:
+            if not job.done.done():
+                job.done.set_exception(error)
+
+
+async def _outcomes(jobs: Sequence[Job]) -> list[ChajaError | None]:
+    outcomes: list[ChajaError | None] = []
+    for job in jobs:
+        try:
+            await job.done
+            outcomes.append(None)
+        except ChajaError as error:
+            outcomes.append(error)
+    return outcomes

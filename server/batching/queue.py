@@ -1,50 +1,124 @@
-"""The queue between the tokenizer and the encoding workers, first come first served.
+"""The queue between tokenizing and the workers: interactive work first, then bulk work, each first come first served.
 
-A worker that is free takes at once what waits, and never waits for company: batches
-grow by themselves when callers are faster than the workers.
+A worker that is free takes at once what waits, and never waits for company: batches grow by themselves when callers
+are faster than the workers. While both kinds wait, bulk work gets one token in `BULK_SHARE`: interactive queries
+hardly feel it, and it does not starve. Its batches are small, because an interactive query may come while one is
+encoded.
 """
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from server.batching.job import Job
+
+BULK_SHARE = 8
+"""While interactive work waits, one token in so many goes to bulk work."""
+
+BULK_BATCH_TOKENS = 168
+"""Most tokens in a batch of bulk work, but at least one text: a full run of the native encoder, some 10 ms."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What a worker takes: jobs to do, and jobs that nobody waits for any more, or that have waited too long."""
+
+    jobs: list[Job] = field(default_factory=list)
+    dropped: list[Job] = field(default_factory=list)
+
+
+class Lane:
+    """Jobs of one kind, in the order of arrival. Its figures are approximate outside the queue's lock."""
+
+    def __init__(self, *, longest_wait_seconds: float = math.inf) -> None:
+        self.jobs: deque[Job] = deque()
+        self.tokens = 0
+        self._longest_wait_seconds = longest_wait_seconds
+
+    @property
+    def oldest_seconds(self) -> float:
+        """How long the first has waited."""
+        try:
+            return time.monotonic() - self.jobs[0].arrived
+        except IndexError:  # Others may take it meanwhile.
+            return 0.0
+
+    def put(self, job: Job) -> None:
+        """Appends a job."""
+        self.jobs.append(job)
+        self.tokens += job.token_count
+
+    def take(self, batch: Batch, *, most_texts: int, most_tokens: int) -> int:
+        """Moves jobs into a batch within both bounds, but at least one; returns their tokens."""
+        now = time.monotonic()
+        tokens = 0
+        while self.jobs and len(batch.jobs) < most_texts:
+            size = self.jobs[0].token_count
+            if batch.jobs and tokens + size > most_tokens:
+                break
+            job = self.jobs.popleft()
+            self.tokens -= size
+            if job.wanted(now) and now - job.arrived <= self._longest_wait_seconds:
+                batch.jobs.append(job)
+                tokens += size
+            else:
+                batch.dropped.append(job)
+        return tokens
 
 
 class Queue:
     """Jobs that are tokenized and wait for a worker. Safe to share between threads."""
 
-    def __init__(self, *, workers: int, max_batch_tokens: int) -> None:
+    def __init__(self, *, workers: int, max_batch_tokens: int, longest_wait_seconds: float = math.inf) -> None:
+        """Makes an empty queue; interactive work is not taken after it has waited longest, whatever was predicted."""
         self._workers = workers
         self._max_batch_tokens = max_batch_tokens
-        self._jobs: deque[Job] = deque()
+        self.interactive = Lane(longest_wait_seconds=longest_wait_seconds)
+        self.bulk = Lane()
+        self._bulk_credit = 0.0
         self._changed = threading.Condition()
         self._closed = False
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        return len(self.interactive.jobs) + len(self.bulk.jobs)
 
-    def put(self, jobs: Sequence[Job]) -> None:
-        """Lets jobs wait for a worker."""
+    def put(self, jobs: Sequence[Job]) -> bool:
+        """Lets jobs wait for a worker; returns False, and takes none, if the queue is closed."""
         with self._changed:
-            self._jobs.extend(jobs)
+            if self._closed:
+                return False
+            for job in jobs:
+                (self.bulk if job.bulk else self.interactive).put(job)
             self._changed.notify(len(jobs))
+            return True
 
-    def take(self) -> list[Job]:
+    def take(self) -> Batch | None:
         """Blocks until jobs wait, then takes a worker's share of them, within the token budget but at least one.
 
-        Jobs whose callers have given up are dropped. An empty list means that the queue is closed and empty.
+        None means that the queue is closed and empty.
         """
         with self._changed:
             while True:
-                self._changed.wait_for(lambda: self._jobs or self._closed)
-                if not self._jobs:
-                    return []
+                while not len(self) and not self._closed:
+                    self._changed.wait()
+                if not len(self):
+                    return None
                 batch = self._take_share()
-                if batch:
+                if batch.jobs or batch.dropped:
                     return batch
+
+    def take_all(self) -> list[Job]:
+        """Takes everything that waits, at once."""
+        with self._changed:
+            batch, waiting = Batch(), len(self)
+            for lane in (self.interactive, self.bulk):
+                lane.take(batch, most_texts=waiting, most_tokens=lane.tokens)
+            return batch.jobs + batch.dropped
 
     def close(self) -> None:
         """Lets the workers take what still waits, and then end."""
@@ -52,15 +126,20 @@ class Queue:
             self._closed = True
             self._changed.notify_all()
 
-    def _take_share(self) -> list[Job]:
-        share = -(-len(self._jobs) // self._workers)  # Rounded up; the rest is left to the other workers.
-        batch: list[Job] = []
-        tokens = 0
-        while self._jobs and len(batch) < share:
-            if batch and tokens + self._jobs[0].token_count > self._max_batch_tokens:
-                break
-            job = self._jobs.popleft()
-            if not job.done.done():
-                batch.append(job)
-                tokens += job.token_count
+    def _take_share(self) -> Batch:
+        batch = Batch()
+        waiting = self.interactive if self.interactive.jobs else self.bulk
+        if waiting is self.interactive and self.bulk.jobs and self._bulk_credit >= self.bulk.jobs[0].token_count:
+            waiting = self.bulk
+        share = -(-len(waiting.jobs) // self._workers)  # Rounded up; the rest is left to the other workers.
+        if waiting is self.interactive:
+            tokens = waiting.take(batch, most_texts=share, most_tokens=self._max_batch_tokens)
+            # Credit is earned only while somebody waits for it, and is spent soon: there is never much of it.
+            self._bulk_credit = self._bulk_credit + tokens / (BULK_SHARE - 1) if self.bulk.jobs else 0.0
+        else:
+            budget = min(BULK_BATCH_TOKENS, self._max_batch_tokens)
+            if self.interactive.jobs:  # Others wait: no more than what was earned.
+                budget = min(budget, int(self._bulk_credit))
+            tokens = waiting.take(batch, most_texts=share, most_tokens=budget)
+            self._bulk_credit = self._bulk_credit - tokens if self.interactive.jobs else 0.0
         return batch

@@ -1,20 +1,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from server.batching.job import Job
-from server.batching.pipeline import SLICE_TEXTS, Pipeline
+from server.batching.pipeline import SHORT_CHARACTERS, SLICE_TEXTS, Pipeline
 from server.encoding.bundle import Bundle
 from server.encoding.tokenizer import TextKind
-from server.errors import NoTokens, NotReady, TooManyTokens
-from server.index.exact import ExactIndex
+from server.errors import DeadlinePassed, NoTokens, NotReady, TooManyTokens
 from server.metrics import Metrics
-
-TEXTS = ["지갑을 잃어버렸어", "send money", "환율", "split the bill", "x" * 60]
+from tests.server.making import DOCUMENTS, WatchedBundle, make_job, make_pipeline, until
 
 
 @pytest.fixture(scope="module")
@@ -23,24 +22,22 @@ def bundle(tiny_bundle: Path) -> Bundle:
 
 
 @pytest.fixture
+def watched(tiny_bundle: Path) -> WatchedBundle:
+    return WatchedBundle(tiny_bundle)
+
+
+@pytest.fixture
 async def pipeline(bundle: Bundle) -> AsyncIterator[Pipeline]:
-    vectors = bundle.encode_texts([(text, TextKind.DOCUMENT) for text in TEXTS])
-    index = ExactIndex(vectors, range(len(TEXTS)), similarity="cosine")
-    pipeline = Pipeline(bundle, index, threads=2, max_batch_tokens=64, metrics=Metrics([]))
+    pipeline = make_pipeline(bundle, workers=2)
     yield pipeline
     await asyncio.to_thread(pipeline.close)
-
-
-def make_job(text: str, *, limit: int | None = None, truncate: bool = False) -> Job:
-    done = asyncio.get_running_loop().create_future()
-    return Job(text=text, kind=TextKind.QUERY, limit=limit, truncate=truncate, done=done)
 
 
 async def test_a_job_goes_through_all_stages(pipeline: Pipeline) -> None:
     job = make_job("환율", limit=2)
     assert await pipeline.run([job]) == [None]
     assert job.matches[0].document == 2
-    assert list(job.stopwatch.seconds) == ["tokenize", "queue", "encode", "search", "fetch"]
+    assert list(job.stopwatch.seconds) == ["tokenize", "queue", "encode", "search"]
     assert job.batch_texts >= 1
 
 
@@ -69,21 +66,49 @@ async def test_a_text_that_is_too_long_is_cut_where_the_caller_allows_it(pipelin
     assert job.vector.tobytes() == shorter.vector.tobytes()
 
 
+async def test_a_text_of_which_nothing_is_left_is_refused(pipeline: Pipeline) -> None:
+    outcomes = await pipeline.run([make_job(" "), make_job("a")])
+    assert [type(outcome) for outcome in outcomes] == [NoTokens, type(None)]
+
+
 async def test_concurrent_jobs_share_batches_and_come_out_as_alone(pipeline: Pipeline) -> None:
     alone = {}
-    for text in TEXTS:
+    for text in DOCUMENTS:
         job = make_job(text, limit=3)
         await pipeline.run([job])
         alone[text] = job.matches
-    jobs = [make_job(text, limit=3) for text in TEXTS * 40]
+    jobs = [make_job(text, limit=3) for text in DOCUMENTS * 40]
     outcomes = await asyncio.gather(*(pipeline.run([job]) for job in jobs))
     assert outcomes == [[None]] * len(jobs)
     assert all(job.matches == alone[job.text] for job in jobs)
     assert max(job.batch_texts for job in jobs) > 1
 
 
+async def test_a_lone_request_never_waits_for_company(pipeline: Pipeline) -> None:
+    for _ in range(20):
+        job = make_job("환율", limit=1)
+        await pipeline.run([job])
+        assert job.batch_texts == 1
+        assert job.stopwatch.seconds["queue"] < 0.05
+
+
+async def test_batches_grow_while_the_workers_are_busy(watched: WatchedBundle) -> None:
+    pipeline = make_pipeline(watched)
+    watched.gate.clear()
+    first = asyncio.create_task(pipeline.run([make_job("first")]))
+    await until(lambda: watched.batches)
+    jobs = [make_job(text) for text in "abcdefgh"]
+    others = [asyncio.create_task(pipeline.run([job])) for job in jobs]
+    await until(lambda: len(pipeline) == len(jobs))
+    watched.gate.set()
+    await asyncio.gather(first, *others)
+    assert [len(batch) for batch in watched.batches] == [1, len(jobs)]
+    assert [job.batch_texts for job in jobs] == [len(jobs)] * len(jobs)
+    await asyncio.to_thread(pipeline.close)
+
+
 async def test_a_caller_that_gives_up_leaves_the_others_alone(pipeline: Pipeline) -> None:
-    given_up = asyncio.create_task(pipeline.run([make_job(text) for text in TEXTS * 10]))
+    given_up = asyncio.create_task(pipeline.run([make_job(text) for text in DOCUMENTS * 10]))
     staying = make_job("환율", limit=1)
     await asyncio.sleep(0)
     given_up.cancel()
@@ -93,12 +118,37 @@ async def test_a_caller_that_gives_up_leaves_the_others_alone(pipeline: Pipeline
         await given_up
 
 
+async def test_what_nobody_waits_for_any_more_never_reaches_the_encoder(watched: WatchedBundle) -> None:
+    metrics = Metrics([])
+    pipeline = make_pipeline(watched, metrics=metrics)
+    watched.gate.clear()
+    first = asyncio.create_task(pipeline.run([make_job("first")]))
+    await until(lambda: watched.batches)
+    late = asyncio.create_task(pipeline.run([make_job("late", seconds=0.02)]))
+    given_up = asyncio.create_task(pipeline.run([make_job("given up")]))
+    wanted = asyncio.create_task(pipeline.run([make_job("wanted", seconds=20)]))
+    await until(lambda: len(pipeline) == 3)
+    given_up.cancel()
+    await asyncio.sleep(0.03)
+    watched.gate.set()
+    assert [type(outcome) for outcome in await late] == [DeadlinePassed]
+    assert await first == await wanted == [None]
+    assert [watched.times_encoded(text) for text in ("first", "late", "given up", "wanted")] == [1, 0, 0, 1]
+    assert metrics.registry.get_sample_value("chaja_dropped_texts_total") == 2
+    await asyncio.to_thread(pipeline.close)
+
+
+async def test_a_call_that_comes_too_late_is_told_so_at_once(watched: WatchedBundle) -> None:
+    pipeline = make_pipeline(watched)
+    with pytest.raises(DeadlinePassed):
+        await pipeline.run([make_job("late", seconds=0)])
+    assert not watched.tokenizing_threads
+    await asyncio.to_thread(pipeline.close)
+
+
 async def test_a_large_call_does_not_stand_in_front_of_the_others(bundle: Bundle) -> None:
-    vectors = bundle.encode_texts([("a", TextKind.DOCUMENT)])
-    pipeline = Pipeline(
-        bundle, ExactIndex(vectors, [0], similarity="cosine"), threads=1, max_batch_tokens=64, metrics=Metrics([])
-    )
-    jobs = [make_job("x" * 60) for _ in range(40 * SLICE_TEXTS)]
+    pipeline = make_pipeline(bundle)
+    jobs = [make_job("x" * 60, kind=TextKind.DOCUMENT, bulk=True) for _ in range(40 * SLICE_TEXTS)]
     large = asyncio.create_task(pipeline.run(jobs))
     await asyncio.sleep(0)
     assert await pipeline.run([make_job("a")]) == [None]
@@ -107,22 +157,45 @@ async def test_a_large_call_does_not_stand_in_front_of_the_others(bundle: Bundle
     await asyncio.to_thread(pipeline.close)
 
 
-async def test_a_text_of_which_nothing_is_left_is_refused(pipeline: Pipeline) -> None:
-    outcomes = await pipeline.run([make_job(" "), make_job("a")])
-    assert [type(outcome) for outcome in outcomes] == [NoTokens, type(None)]
+async def test_only_short_texts_are_tokenized_on_the_event_loop(watched: WatchedBundle) -> None:
+    pipeline = make_pipeline(watched)
+    await pipeline.run([make_job("x" * 60, truncate=True)])
+    assert set(watched.tokenizing_threads) == {"MainThread"}
+    watched.tokenizing_threads.clear()
+    watched.slow_tokenizing = 0.1
+    before = time.monotonic()
+    running = asyncio.create_task(pipeline.run([make_job("x" * (SHORT_CHARACTERS + 1), truncate=True)]))
+    await asyncio.sleep(0.02)
+    assert time.monotonic() - before < 0.09, "the event loop stood still"
+    assert await running == [None]
+    assert set(watched.tokenizing_threads) == {"tokenizer_0"}
+    await asyncio.to_thread(pipeline.close)
 
 
 async def test_close_finishes_what_was_handed_over(bundle: Bundle) -> None:
-    vectors = bundle.encode_texts([("a", TextKind.DOCUMENT)])
-    pipeline = Pipeline(
-        bundle, ExactIndex(vectors, [0], similarity="cosine"), threads=1, max_batch_tokens=64, metrics=Metrics([])
-    )
-    running = asyncio.create_task(pipeline.run([make_job(text) for text in TEXTS * 6]))
-    larger = asyncio.create_task(pipeline.run([make_job(text) for text in TEXTS * 20]))
+    pipeline = make_pipeline(bundle)
+    running = asyncio.create_task(pipeline.run([make_job(text) for text in "abcdefghijklmnopqrstuvwxyz"]))
+    larger = asyncio.create_task(pipeline.run([make_job(str(number)) for number in range(2 * SLICE_TEXTS)]))
     await asyncio.sleep(0)
     await asyncio.to_thread(pipeline.close)
-    assert await running == [None] * 30
-    with pytest.raises(NotReady, match="shutting down"):
-        await larger
-    with pytest.raises(NotReady, match="shutting down"):
-        await pipeline.run([make_job("a")])
+    assert await running == [None] * 26
+    outcomes = await larger
+    assert outcomes[:SLICE_TEXTS] == [None] * SLICE_TEXTS
+    assert {type(outcome) for outcome in outcomes[SLICE_TEXTS:]} == {NotReady}
+
+
+async def test_a_caller_that_gives_up_leaves_no_complaint_in_the_log(
+    watched: WatchedBundle, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline = make_pipeline(watched)
+    watched.gate.clear()
+    running = asyncio.create_task(pipeline.run([make_job("a"), make_job("x" * 65)]))
+    await until(lambda: watched.batches)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    del running
+    gc.collect()
+    assert not caplog.records
+    watched.gate.set()
+    await asyncio.to_thread(pipeline.close)

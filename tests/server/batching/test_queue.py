@@ -1,73 +1,101 @@
 from __future__ import annotations
 
-import asyncio
 import threading
+import time
 
 from server.batching.job import Job
-from server.batching.queue import Queue
-from server.encoding.tokenizer import TextKind, Tokens
+from server.batching.queue import Batch, Queue
+from tests.server.making import make_job
 
 
-def make_job(loop: asyncio.AbstractEventLoop, token_count: int) -> Job:
-    job = Job(text="", kind=TextKind.QUERY, limit=None, truncate=False, done=loop.create_future())
-    job.tokens = Tokens(TextKind.QUERY, [0] * token_count, token_count)
-    return job
+def taken_jobs(queue: Queue) -> list[Job]:
+    batch = queue.take()
+    assert batch is not None
+    assert not batch.dropped
+    return batch.jobs
 
 
-def test_a_worker_takes_its_share_in_the_order_of_arrival() -> None:
-    loop = asyncio.new_event_loop()
+async def test_a_worker_takes_its_share_in_the_order_of_arrival() -> None:
     queue = Queue(workers=2, max_batch_tokens=1000)
-    jobs = [make_job(loop, 10) for _ in range(5)]
+    jobs = [make_job(token_count=10) for _ in range(5)]
     queue.put(jobs)
-    assert queue.take() == jobs[:3]
-    assert queue.take() == jobs[3:4]
-    assert queue.take() == jobs[4:]
-    loop.close()
+    assert taken_jobs(queue) == jobs[:3]
+    assert taken_jobs(queue) == jobs[3:4]
+    assert taken_jobs(queue) == jobs[4:]
 
 
-def test_a_batch_keeps_to_the_token_budget_but_takes_at_least_one() -> None:
-    loop = asyncio.new_event_loop()
+async def test_a_batch_keeps_to_the_token_budget_but_takes_at_least_one() -> None:
     queue = Queue(workers=1, max_batch_tokens=100)
-    jobs = [make_job(loop, count) for count in (60, 40, 1, 500, 2)]
+    jobs = [make_job(token_count=count) for count in (60, 40, 1, 500, 2)]
     queue.put(jobs)
-    assert queue.take() == jobs[:2]
-    assert queue.take() == jobs[2:3]
-    assert queue.take() == jobs[3:4]
-    assert queue.take() == jobs[4:]
-    loop.close()
+    assert taken_jobs(queue) == jobs[:2]
+    assert taken_jobs(queue) == jobs[2:3]
+    assert taken_jobs(queue) == jobs[3:4]
+    assert taken_jobs(queue) == jobs[4:]
 
 
-def test_jobs_whose_callers_gave_up_are_dropped() -> None:
-    loop = asyncio.new_event_loop()
+async def test_jobs_that_nobody_waits_for_are_dropped_and_told() -> None:
     queue = Queue(workers=1, max_batch_tokens=100)
-    jobs = [make_job(loop, 1) for _ in range(4)]
-    queue.put(jobs)
-    for job in jobs[:3]:
+    jobs = [make_job(token_count=1) for _ in range(3)]
+    late, wanted = make_job(token_count=1, seconds=-1), make_job(token_count=1)
+    queue.put([*jobs, late, wanted])
+    for job in jobs:
         job.done.cancel()
-    assert queue.take() == jobs[3:]
-    assert len(queue) == 0
-    loop.close()
+    batch = queue.take()
+    assert batch is not None
+    assert batch.jobs == [wanted]
+    assert batch.dropped == [*jobs, late]
+    assert len(queue) == queue.interactive.tokens == 0
 
 
-def test_a_closed_queue_is_emptied_first_and_then_ends_its_workers() -> None:
-    loop = asyncio.new_event_loop()
+async def test_a_worker_learns_at_once_of_jobs_that_were_all_dropped() -> None:
     queue = Queue(workers=1, max_batch_tokens=100)
-    job = make_job(loop, 1)
-    queue.put([job])
+    late = make_job(token_count=1, seconds=-1)
+    queue.put([late])
+    assert queue.take() == Batch(jobs=[], dropped=[late])
+
+
+async def test_a_closed_queue_is_emptied_first_and_then_ends_its_workers() -> None:
+    queue = Queue(workers=1, max_batch_tokens=100)
+    jobs = [make_job(token_count=1), make_job(token_count=1, bulk=True)]
+    assert queue.put(jobs)
     queue.close()
-    assert queue.take() == [job]
-    assert queue.take() == []
-    loop.close()
+    assert not queue.put([make_job(token_count=1)]), "it takes nothing any more"
+    assert taken_jobs(queue) == jobs[:1]
+    assert taken_jobs(queue) == jobs[1:]
+    assert queue.take() is None
+    assert queue.take() is None
 
 
-def test_a_worker_that_waits_is_woken() -> None:
-    loop = asyncio.new_event_loop()
+async def test_a_worker_that_waits_is_woken() -> None:
     queue = Queue(workers=1, max_batch_tokens=100)
-    taken: list[list[Job]] = []
+    taken: list[Batch | None] = []
     worker = threading.Thread(target=lambda: taken.append(queue.take()))
     worker.start()
-    job = make_job(loop, 1)
+    job = make_job(token_count=1)
     queue.put([job])
     worker.join(10)
-    assert taken == [[job]]
-    loop.close()
+    assert taken == [Batch(jobs=[job])]
+
+
+async def test_all_is_taken_at_once_from_both_kinds() -> None:
+    queue = Queue(workers=4, max_batch_tokens=10)
+    interactive = [make_job(token_count=9) for _ in range(9)]
+    bulk = [make_job(token_count=9, bulk=True) for _ in range(3)]
+    queue.put([*interactive, *bulk])
+    assert queue.take_all() == [*interactive, *bulk]
+    assert len(queue) == queue.interactive.tokens == queue.bulk.tokens == 0
+
+
+async def test_who_has_waited_too_long_is_not_answered_whatever_was_predicted() -> None:
+    queue = Queue(workers=1, max_batch_tokens=1000, longest_wait_seconds=0.5)
+    late, late_bulk, early = make_job(token_count=1), make_job(token_count=1, bulk=True), make_job(token_count=1)
+    late.arrived = late_bulk.arrived = time.monotonic() - 1
+    queue.put([late, early, late_bulk])
+    assert queue.interactive.oldest_seconds >= 1
+    batch = queue.take()
+    assert batch is not None
+    assert (batch.jobs, batch.dropped) == ([early], [late])
+    batch = queue.take()
+    assert batch is not None
+    assert batch.jobs == [late_bulk], "bulk work has its deadline only"

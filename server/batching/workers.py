@@ -1,0 +1,180 @@
+"""The workers: threads that take batches from the queue, encode them and search the index with them.
+
+Each is free as soon as its batch is done; the event loop is woken once a batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from server.batching.job import Job
+from server.batching.queue import Queue
+from server.batching.speed import Speed
+from server.cpus import give_way
+from server.encoding.bundle import Bundle
+from server.errors import ChajaError, DeadlinePassed, EncodingFailed, NotReady, Overloaded, new_incident
+from server.index.exact import ExactIndex
+from server.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+WORKER_NICENESS = 5
+
+
+class Workers:
+    """The threads. They end when the queue is closed and empty.
+
+    Attributes:
+        alive: Number of threads that have not died.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        bundle: Bundle,
+        index: ExactIndex,
+        *,
+        count: int,
+        speed: Speed,
+        metrics: Metrics,
+        log_texts: bool = False,
+        on_death: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Starts the threads.
+
+        Args:
+            queue: Where jobs wait.
+            bundle: Encodes them.
+            index: Is searched with them.
+            count: Number of threads.
+            speed: Learns from every batch.
+            metrics: Counts batches, and jobs that were dropped.
+            log_texts: Whether the log may hold the texts of a batch that failed.
+            on_death: Is called on the event loop when a thread has died of what is no mere error.
+        """
+        self._queue = queue
+        self._bundle = bundle
+        self._index = index
+        self._speed = speed
+        self._metrics = metrics
+        self._log_texts = log_texts
+        self._on_death = on_death
+        self._loop = asyncio.get_running_loop()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True) for number in range(count)
+        ]
+        self.alive = count
+        for thread in self._threads:
+            thread.start()
+
+    def join(self) -> None:
+        """Waits for the threads to end."""
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        # The event loop goes first: what waits for it is short, and much of it are refusals when there is overload.
+        give_way(WORKER_NICENESS)
+        jobs: list[Job] = []
+        try:
+            while (batch := self._queue.take()) is not None:
+                started = time.monotonic()
+                jobs = batch.jobs
+                if batch.dropped:
+                    self._metrics.dropped_texts.inc(len(batch.dropped))
+                    self._refuse(batch.dropped, started)
+                if not jobs:
+                    continue
+                tokens = sum(job.token_count for job in jobs)
+                characters = sum(len(job.text) for job in jobs if job.vector is None)
+                self._answer(jobs)
+                if characters:
+                    self._speed.learn(tokens=tokens, characters=characters, seconds=time.monotonic() - started)
+        except BaseException:  # Not an error of a batch: those are answered. What is it that ends a thread?
+            log.critical("a worker died", exc_info=True)
+            self._resolve(jobs, NotReady("a worker of the server died; try another server"))
+            self._loop.call_soon_threadsafe(self._bury)
+
+    def _refuse(self, dropped: Sequence[Job], now: float) -> None:
+        """Answers jobs that were dropped; those that were cancelled need no answer."""
+        waiting = [job for job in dropped if not job.done.done()]
+        expired = [job for job in waiting if job.deadline <= now]
+        late = [job for job in waiting if now < job.deadline]
+        if expired:
+            self._resolve(expired, DeadlinePassed())
+        if late:
+            self._resolve(late, Overloaded(now - late[0].arrived))
+
+    def _bury(self) -> None:
+        self.alive -= 1
+        self._on_death()
+        if not self.alive:
+            self._queue.close()  # What comes later is refused.
+            _settle(self._queue.take_all(), NotReady("the workers of the server died; try another server"))
+
+    def _answer(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            job.batch_texts = len(jobs)
+            job.stopwatch.lap("queue")
+        try:
+            self._encode([job for job in jobs if job.vector is None])
+            self._search(jobs)
+        except Exception as error:
+            if len(jobs) == 1:
+                self._resolve(jobs, self._incident(error, jobs[0]))
+                return
+            for job in jobs:  # One of them may be to blame: alone, it fails alone.
+                if job.wanted(time.monotonic()):
+                    self._answer([job])
+                else:
+                    self._resolve([job], DeadlinePassed())
+            return
+        self._resolve(jobs, None)
+
+    def _encode(self, jobs: Sequence[Job]) -> None:
+        if not jobs:
+            return
+        tokens = [job.tokens for job in jobs if job.tokens]
+        self._metrics.batch_texts.observe(len(jobs))
+        self._metrics.batch_tokens.observe(sum(len(each.ids) for each in tokens))
+        vectors = self._bundle.encode(tokens)
+        for job, vector in zip(jobs, vectors, strict=True):
+            job.vector = vector
+            job.stopwatch.lap("encode")
+
+    def _search(self, jobs: Sequence[Job]) -> None:
+        now = time.monotonic()
+        waiting = [job for job in jobs if job.limit is not None and job.wanted(now)]
+        if not waiting:
+            return
+        vectors = np.stack([job.vector for job in waiting if job.vector is not None])
+        for job, matches in zip(waiting, self._index.search(vectors, [job.limit or 0 for job in waiting]), strict=True):
+            job.matches = matches
+        for job in waiting:
+            job.stopwatch.lap("search")
+
+    def _incident(self, error: Exception, job: Job) -> EncodingFailed:
+        incident = new_incident()
+        shown = repr(job.text) if self._log_texts else f"{len(job.text)} characters, not shown"
+        log.error("incident %s with a text (%s)", incident, shown, exc_info=error)
+        return EncodingFailed(incident)
+
+    def _resolve(self, jobs: Sequence[Job], error: ChajaError | None) -> None:
+        """Wakes the callers, on the event loop."""
+        self._loop.call_soon_threadsafe(_settle, jobs, error)
+
+
+def _settle(jobs: Sequence[Job], error: ChajaError | None) -> None:
+    for job in jobs:
+        if not job.done.done():
+            if error is None:
+                job.done.set_result(None)
+            else:
+                job.done.set_exception(error)

@@ -1,0 +1,73 @@
+"""Remembers the vectors of queries, because people ask the same things again and again.
+
+A key holds everything that a vector depends on: the text, the model's prefix for it, and the bundle's revision. What
+was asked longest ago goes first when the memory is used up.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.encoding.tokenizer import Tokens
+
+OVERHEAD_BYTES = 500
+"""What an entry takes beside its numbers and letters: the objects of Python, the places in the table."""
+
+
+class Key(NamedTuple):
+    """What a vector depends on."""
+
+    revision: str
+    prefix: str
+    text: str
+
+
+class Entry(NamedTuple):
+    """What is remembered of a text."""
+
+    tokens: Tokens
+    vector: NDArray[np.float32]
+
+
+class EmbeddingCache:
+    """Vectors by key, bounded by memory. Used on the event loop only.
+
+    Attributes:
+        held_bytes: Memory in use, by a slight overestimate.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        """Makes an empty cache; one of 0 bytes stays empty."""
+        self._max_bytes = max_bytes
+        self._entries: OrderedDict[Key, Entry] = OrderedDict()
+        self.held_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: Key) -> Entry | None:
+        """Returns what is remembered of a text."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            self._entries.move_to_end(key)
+        return entry
+
+    def put(self, key: Key, tokens: Tokens, vector: NDArray[np.float32]) -> None:
+        """Remembers a text's vector; it is copied, since it may be a row of a large batch."""
+        size = _size(key, tokens, vector)
+        if size > self._max_bytes or key in self._entries:
+            return
+        self._entries[key] = Entry(tokens, vector.copy())
+        self.held_bytes += size
+        while self.held_bytes > self._max_bytes:
+            oldest, entry = self._entries.popitem(last=False)
+            self.held_bytes -= _size(oldest, entry.tokens, entry.vector)
+
+
+def _size(key: Key, tokens: Tokens, vector: NDArray[np.float32]) -> int:
+    # CPython keeps a text in at most 4 bytes a character, a list in 8 bytes a place and its large numbers in 32.
+    return OVERHEAD_BYTES + 4 * len(key.text) + 40 * len(tokens.ids) + vector.nbytes

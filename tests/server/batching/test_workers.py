@@ -1,0 +1,124 @@
+"""Batches that fail, texts that are to blame, and workers that die."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+
+from server.batching.pipeline import SLICE_TEXTS
+from server.batching.speed import Speed
+from server.encoding.tokenizer import TextKind
+from server.errors import DeadlinePassed, EncodingFailed, NotReady
+from tests.server.making import WatchedBundle, make_job, make_pipeline, until
+
+POISON = "독약"
+
+
+@pytest.fixture
+def watched(tiny_bundle: Path) -> WatchedBundle:
+    return WatchedBundle(tiny_bundle)
+
+
+@pytest.mark.parametrize("log_texts", [False, True])
+async def test_a_text_that_breaks_the_model_fails_alone_with_an_incident(
+    watched: WatchedBundle, caplog: pytest.LogCaptureFixture, log_texts: bool
+) -> None:
+    pipeline = make_pipeline(watched, log_texts=log_texts)
+    watched.fails_on[POISON] = RuntimeError("the model broke")
+    jobs = [make_job(text, limit=1) for text in ("환율", POISON, "send money", "지갑")]
+    outcomes = await pipeline.run(jobs)
+    assert [type(outcome) for outcome in outcomes] == [type(None), EncodingFailed, type(None), type(None)]
+    assert all(job.matches for job in jobs if job.text != POISON)
+    failed = outcomes[1]
+    assert isinstance(failed, EncodingFailed)
+    (record,) = caplog.records
+    assert failed.facts["incident"] in record.getMessage()
+    assert failed.facts["incident"] in str(failed)
+    assert "the model broke" in caplog.text
+    assert "the model broke" not in str(failed)
+    assert (POISON in caplog.text) is log_texts
+    for other in ("환율", "send money", "지갑"):
+        assert other not in caplog.text
+    await asyncio.to_thread(pipeline.close)
+
+
+async def test_a_batch_that_failed_and_expired_is_not_encoded_again(watched: WatchedBundle) -> None:
+    pipeline = make_pipeline(watched)
+    watched.fails_on[POISON] = RuntimeError("the model broke")
+    watched.gate.clear()
+    running = asyncio.create_task(pipeline.run([make_job(text, seconds=0.05) for text in (POISON, "환율")]))
+    await until(lambda: watched.batches)
+    await asyncio.sleep(0.06)
+    watched.gate.set()
+    outcomes = await asyncio.wait_for(running, 10)
+    assert [type(outcome) for outcome in outcomes] == [DeadlinePassed, DeadlinePassed]
+    assert watched.times_encoded("환율") == 1
+    await asyncio.to_thread(pipeline.close)
+
+
+class Deadly(BaseException):
+    """Ends a thread."""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_when_the_last_worker_dies_nobody_waits_for_it(
+    watched: WatchedBundle, caplog: pytest.LogCaptureFixture, workers: int
+) -> None:
+    deaths: list[str] = []
+    pipeline = make_pipeline(watched, workers=workers, on_death=lambda: deaths.append("died"))
+    deadly = [f"deadly {number}" for number in range(workers)]
+    watched.fails_on = {text: Deadly() for text in deadly}
+    watched.gate.clear()
+    killing = [asyncio.create_task(pipeline.run([make_job(text)])) for text in deadly]
+    await until(lambda: len(watched.batches) == workers)
+    waiting = [asyncio.create_task(pipeline.run([make_job(text)])) for text in ("a", "b", "c", "c")]
+    bulk = [make_job(str(number), kind=TextKind.DOCUMENT, bulk=True) for number in range(2 * SLICE_TEXTS)]
+    large = asyncio.create_task(pipeline.run(bulk))
+    await until(lambda: len(pipeline) == 3 + SLICE_TEXTS)
+    watched.gate.set()
+    outcomes = await asyncio.wait_for(asyncio.gather(*killing, *waiting, large), 10)
+    assert {type(outcome) for each in outcomes for outcome in each} == {NotReady}
+    assert deaths == ["died"] * workers
+    with pytest.raises(NotReady, match="try another server"):
+        await pipeline.run([make_job("d")])
+    assert pipeline.admission.bulk_characters == 0
+    assert len(pipeline) == 0
+    assert [record.levelno for record in caplog.records] == [logging.CRITICAL] * workers
+    await asyncio.to_thread(pipeline.close)
+
+
+async def test_one_dead_worker_leaves_the_work_to_the_others(watched: WatchedBundle) -> None:
+    deaths: list[str] = []
+    pipeline = make_pipeline(watched, workers=2, on_death=lambda: deaths.append("died"))
+    watched.fails_on["deadly"] = Deadly()
+    assert [type(outcome) for outcome in await pipeline.run([make_job("deadly")])] == [NotReady]
+    await until(lambda: deaths)
+    for text in "abc":
+        assert await pipeline.run([make_job(text, limit=1)]) == [None]
+    await asyncio.to_thread(pipeline.close)
+
+
+async def test_texts_are_encoded_by_their_kind_in_one_batch(watched: WatchedBundle) -> None:
+    pipeline = make_pipeline(watched)
+    query, document = make_job("환율", limit=1), make_job("환율", kind=TextKind.DOCUMENT)
+    assert await pipeline.run([query, document]) == [None, None]
+    assert [len(batch) for batch in watched.batches] == [2]
+    assert query.matches
+    assert not document.matches
+    await asyncio.to_thread(pipeline.close)
+
+
+async def test_the_speed_is_learnt_from_what_was_encoded(watched: WatchedBundle) -> None:
+    speed = Speed()
+    pipeline = make_pipeline(watched, speed=speed, cache_bytes=1_000_000)
+    await pipeline.run([make_job("x" * 20, limit=1)])
+    await until(lambda: speed.seconds_per_token)
+    assert 0 < speed.tokens_per_character < 1
+    assert 0 < speed.seconds_per_token < 1
+    learnt = speed.seconds_per_token
+    await pipeline.run([make_job("x" * 20, limit=1)])
+    await asyncio.to_thread(pipeline.close)
+    assert speed.seconds_per_token == learnt, "a search of a known vector tells nothing of the encoder"

@@ -1,0 +1,125 @@
+"""Makes what the tests of the serving core have in common: jobs, and a bundle that can be held, broken and watched."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.batching.job import Job
+from server.batching.pipeline import Pipeline
+from server.batching.speed import Speed
+from server.encoding.bundle import Bundle
+from server.encoding.cache import EmbeddingCache
+from server.encoding.tokenizer import TextKind, Tokens
+from server.index.exact import ExactIndex
+from server.metrics import Metrics
+
+DOCUMENTS = ["지갑을 잃어버렸어", "send money", "환율", "split the bill", "x" * 60]
+
+
+def make_job(
+    text: str = "",
+    *,
+    limit: int | None = None,
+    truncate: bool = False,
+    kind: TextKind = TextKind.QUERY,
+    bulk: bool = False,
+    seconds: float = math.inf,
+    token_count: int | None = None,
+) -> Job:
+    """Makes a job on the running loop; with a `token_count` it is as if tokenized already."""
+    job = Job(
+        text=text,
+        kind=kind,
+        limit=limit,
+        truncate=truncate,
+        bulk=bulk,
+        deadline=time.monotonic() + seconds,
+        done=asyncio.get_running_loop().create_future(),
+    )
+    if token_count is not None:
+        job.tokens = Tokens(kind, [0] * token_count, token_count)
+    return job
+
+
+class WatchedBundle(Bundle):
+    """A real bundle that tells what it encodes, stops while `gate` is closed, and fails where it is told to."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.gate = threading.Event()
+        self.gate.set()
+        self.batches: list[list[list[int]]] = []
+        self.tokenizing_threads: list[str] = []
+        self.fails_on: dict[str, BaseException] = {}
+        self.slow_tokenizing = 0.0
+
+    def tokenize(self, texts: Sequence[tuple[str, TextKind]]) -> list[Tokens]:
+        self.tokenizing_threads.append(threading.current_thread().name)
+        time.sleep(self.slow_tokenizing)
+        return super().tokenize(texts)
+
+    def encode(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
+        self.batches.append([each.ids for each in tokens])
+        assert self.gate.wait(20), "a test holds the encoder for good"
+        for text, error in self.fails_on.items():
+            if self.ids_of(text) in [each.ids for each in tokens]:
+                raise error
+        return super().encode(tokens)
+
+    def ids_of(self, text: str) -> list[int]:
+        """The tokens by which a text can be told in `batches`."""
+        return super().tokenize([(text, TextKind.QUERY)])[0].ids
+
+    def times_encoded(self, text: str) -> int:
+        """How often a text was given to the encoder."""
+        ids = self.ids_of(text)
+        return sum(each == ids for batch in self.batches for each in batch)
+
+
+def make_index(bundle: Bundle) -> ExactIndex:
+    """An index of `DOCUMENTS`."""
+    vectors = Bundle.encode(bundle, Bundle.tokenize(bundle, [(text, TextKind.DOCUMENT) for text in DOCUMENTS]))
+    return ExactIndex(vectors, range(len(DOCUMENTS)), similarity="cosine")
+
+
+def make_pipeline(
+    bundle: Bundle,
+    *,
+    workers: int = 1,
+    max_batch_tokens: int = 64,
+    longest_wait_seconds: float = 60.0,
+    cache_bytes: int = 0,
+    metrics: Metrics | None = None,
+    speed: Speed | None = None,
+    log_texts: bool = False,
+    on_death: Callable[[], None] = lambda: None,
+) -> Pipeline:
+    """A pipeline over `DOCUMENTS`, with no cache where none is asked for."""
+    return Pipeline(
+        bundle,
+        make_index(bundle),
+        workers=workers,
+        max_batch_tokens=max_batch_tokens,
+        longest_wait_seconds=longest_wait_seconds,
+        cache=EmbeddingCache(cache_bytes),
+        speed=speed or Speed(),
+        metrics=metrics or Metrics([]),
+        log_texts=log_texts,
+        on_death=on_death,
+    )
+
+
+async def until(condition: Callable[[], object], *, seconds: float = 10.0) -> None:
+    """Waits until something is so."""
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends, "it has not come about"
+        await asyncio.sleep(0.001)
