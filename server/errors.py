@@ -5,22 +5,29 @@ ChajaError
 ├── UnfitText           the model cannot encode a text
 │   ├── TooManyTokens   it is longer than the model can see
 │   └── NoTokens        nothing of it is left to encode
+├── NotAuthenticated    a call carries no token that is known
+├── NotAllowed          the token's role does not cover the method
 ├── NotReady            the server is still loading, or already shutting down
-├── EncodingFailed      the model failed on a batch; the log has the incident
+├── Overloaded          a call would wait too long, and is not let in
+├── DeadlinePassed      the caller no longer waits for the answer
+├── EncodingFailed      the model failed on a text; the log has the incident
+├── ReloadFailed        what should be served from now on cannot be; the old goes on
 └── StartError          the server cannot start; its message says what to mend
     ├── SettingsError   a flag or an environment variable
     ├── BundleError     the bundle's directory
     ├── CatalogueError  the catalogue's file, with its line
+    ├── SecurityError   a certificate, a key or the file of tokens
     └── AddressError    an address to listen on
 
-`server.rpc.errors` maps the first four to gRPC codes; `server.__main__` prints the
-others as one line.
+`server.rpc.errors` maps all but UnfitText and StartError to gRPC codes; `server.__main__` prints the last as one line.
 """
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 
 def new_incident() -> str:
@@ -39,7 +46,13 @@ def first_line(error: Exception) -> str:
 
 
 class ChajaError(Exception):
-    """Base of all errors whose message is meant for a person."""
+    """Base of all errors whose message is meant for a person.
+
+    Attributes:
+        facts: What of the message changes from case to case, for programs to read.
+    """
+
+    facts: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,9 @@ class Violation:
 
 MAX_VIOLATIONS = 10
 """Violations told at once. They travel in headers, and gRPC drops a call whose headers exceed 8 KiB."""
+
+
+MIN_RETRY_MILLISECONDS = 10
 
 
 class InvalidRequest(ChajaError):
@@ -83,15 +99,56 @@ class TooManyTokens(UnfitText):
         super().__init__(f"has {token_count} tokens; the model sees at most {max_tokens}: shorten it")
 
 
+class NotAuthenticated(ChajaError):
+    """A call carries no token, or one that is not known."""
+
+    def __init__(self) -> None:
+        super().__init__("send a valid token, as in `authorization: Bearer …`")
+
+
+class NotAllowed(ChajaError):
+    """The token of a call has a role that does not cover the method."""
+
+    def __init__(self, role: str, needed: str) -> None:
+        super().__init__(f"the token's role is {role}; this method needs {needed}")
+        self.facts = {"role": role, "needed_role": needed}
+
+
 class NotReady(ChajaError):
     """The server is still loading, or already shutting down."""
 
 
+class Overloaded(ChajaError):
+    """A call would wait too long: longer than the server allows, or than its own deadline does."""
+
+    def __init__(self, wait_seconds: float, *, remaining_seconds: float | None = None) -> None:
+        """Takes the predicted wait, and what is left until the deadline where that is what does not suffice."""
+        self.retry_milliseconds = max(MIN_RETRY_MILLISECONDS, 10 * round(wait_seconds * 100))
+        wait = f"{self.retry_milliseconds} ms"
+        if remaining_seconds is None:
+            super().__init__(f"the server is overloaded: a call would wait {wait}; try again after that")
+        else:
+            super().__init__(f"the deadline is too near: with a wait of {wait} the answer would come too late")
+        self.facts = {"retry_milliseconds": str(self.retry_milliseconds)}
+
+
+class DeadlinePassed(ChajaError):
+    """The deadline of a call passed before it was answered."""
+
+    def __init__(self) -> None:
+        super().__init__("the deadline passed before there was an answer")
+
+
 class EncodingFailed(ChajaError):
-    """The model failed on a batch. The log has the incident with its traceback."""
+    """The model failed on a text. The log has the incident with its traceback."""
 
     def __init__(self, incident: str) -> None:
         super().__init__(incident_message(incident))
+        self.facts = {"incident": incident}
+
+
+class ReloadFailed(ChajaError):
+    """A new bundle or catalogue cannot be served. The old one goes on being served."""
 
 
 class StartError(ChajaError):
@@ -108,6 +165,10 @@ class BundleError(StartError):
 
 class CatalogueError(StartError):
     """The catalogue's file is missing or has a line that cannot be used."""
+
+
+class SecurityError(StartError):
+    """A certificate, a key or the file of tokens cannot be used."""
 
 
 class AddressError(StartError):

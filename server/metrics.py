@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import onnxruntime
 import prometheus_client
@@ -45,11 +46,19 @@ BATCH_TOKENS = tuple(2.0**power for power in range(3, 15))
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
+class Method(NamedTuple):
+    """A method of ours; its kind is called as go-grpc-middleware does it, as in `unary` or `bidi_stream`."""
+
+    service: str
+    name: str
+    kind: str
+
+
 class Metrics:
     """The server's instruments, in a registry of their own."""
 
-    def __init__(self, methods: Iterable[tuple[str, str]]) -> None:
-        """Makes every series for the given unary (service, method) pairs."""
+    def __init__(self, methods: Iterable[Method]) -> None:
+        """Makes every series for the given methods."""
         self.registry = CollectorRegistry()
         prometheus_client.ProcessCollector(registry=self.registry)
         prometheus_client.GCCollector(registry=self.registry)
@@ -70,7 +79,7 @@ class Metrics:
             buckets=SECONDS,
             registry=self.registry,
         )
-        self.calls = {f"/{service}/{method}": CallMetrics(self, service, method) for service, method in methods}
+        self.calls = {f"/{method.service}/{method.name}": CallMetrics(self, method) for method in methods}
         stage_seconds = Histogram(
             "chaja_stage_seconds",
             "Time that a text spent in each stage; they sum up to its whole time but for waits for others of its call.",
@@ -85,7 +94,37 @@ class Metrics:
         self.batch_tokens = Histogram(
             "chaja_batch_tokens", "Tokens in an encoded batch.", buckets=BATCH_TOKENS, registry=self.registry
         )
-        self.queue_texts = Gauge("chaja_queue_texts", "Texts that wait for an encoding worker.", registry=self.registry)
+        self.queue_texts = Gauge("chaja_queue_texts", "Texts that wait for a worker.", registry=self.registry)
+        self.dropped_texts = Counter(
+            "chaja_dropped_texts_total",
+            "Texts that nobody waited for any more when a worker came to them; they were not encoded.",
+            registry=self.registry,
+        )
+        cache_lookups = Counter(
+            "chaja_cache_lookups_total",
+            "Queries looked up in the cache of vectors: hit; miss; or shared, encoded once with one in flight.",
+            ["result"],
+            registry=self.registry,
+        )
+        self.cache_hits, self.cache_misses, self.cache_shared = (
+            cache_lookups.labels(result) for result in ("hit", "miss", "shared")
+        )
+        self.cache_bytes = Gauge("chaja_cache_bytes", "Memory that the cache of vectors holds.", registry=self.registry)
+        stream_queries = Counter(
+            "chaja_stream_queries_total",
+            "Queries of streams, by the code that each was answered with in its place.",
+            ["grpc_code"],
+            registry=self.registry,
+        )
+        self._stream_queries = [stream_queries.labels(code) for code in CODES]
+        self._reloads = Counter(
+            "chaja_reloads_total",
+            "Loadings of another bundle or catalogue while serving, by result: ok or failed.",
+            ["result"],
+            registry=self.registry,
+        )
+        for result in ("ok", "failed"):
+            self._reloads.labels(result)
         self.catalogue_documents = Gauge(
             "chaja_catalogue_documents", "Documents in the catalogue.", registry=self.registry
         )
@@ -96,12 +135,25 @@ class Metrics:
             ["version", "python_version", "onnxruntime_version"],
             registry=self.registry,
         ).labels(__version__, platform.python_version(), onnxruntime.__version__).set(1)
-        self.model_info = Gauge(
+        self._model_info = Gauge(
             "chaja_model_info",
             "Always 1 once the model is loaded; the labels tell which one.",
             ["name", "revision", "quantization", "encoder"],
             registry=self.registry,
         )
+
+    def describe_model(self, *, name: str, revision: str, quantization: str, encoder: str) -> None:
+        """Says which model is served from now on, and no other."""
+        self._model_info.clear()
+        self._model_info.labels(name, revision, quantization, encoder).set(1)
+
+    def count_reload(self, *, failed: bool) -> None:
+        """Counts a loading of another bundle or catalogue."""
+        self._reloads.labels("failed" if failed else "ok").inc()
+
+    def count_stream_query(self, code: int) -> None:
+        """Counts a query of a stream that was answered with a gRPC status code (0 to 16)."""
+        self._stream_queries[code].inc()
 
     def observe_stages(self, stopwatch: Stopwatch) -> None:
         """Counts the stages of one text."""
@@ -110,10 +162,10 @@ class Metrics:
 
 
 class CallMetrics:
-    """The series of one unary method, looked up once: a look-up takes a lock and costs more than the count."""
+    """The series of one method, looked up once: a look-up takes a lock and costs more than the count."""
 
-    def __init__(self, metrics: Metrics, service: str, method: str) -> None:
-        labels = ("unary", service, method)
+    def __init__(self, metrics: Metrics, method: Method) -> None:
+        labels = (method.kind, method.service, method.name)
         self._started = metrics._started.labels(*labels)
         self._handling_seconds = metrics._handling_seconds.labels(*labels)
         self._handled = [metrics._handled.labels(*labels, code) for code in CODES]

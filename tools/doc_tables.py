@@ -36,7 +36,7 @@ def settings_table() -> str:
     """Returns the settings in Markdown."""
     lines = ["| flag | environment | default | what it decides |", "|---|---|---|---|"]
     for row in setting_rows():
-        default = "required" if row.default is None else f"`{row.default}`"
+        default = "required" if row.default is None else f"`{row.default}`" if row.default else "none"
         lines.append(f"| `{row.flag}` | `{row.variable}` | {default} | {row.help} |")
     return "\n".join(lines)
 
@@ -52,7 +52,7 @@ def metrics_table() -> str:
 def documented_metrics() -> list[tuple[str, str, list[str], str]]:
     """Returns name, type, labels and help of each of our metrics, those of the process aside."""
     metrics = Metrics(METHODS)
-    metrics.model_info.labels("", "", "", "")
+    metrics.describe_model(name="", revision="", quantization="", encoder="")
     rows = []
     for family in metrics.registry.collect():
         if family.name.startswith(("chaja_", "grpc_")):

@@ -28,7 +28,9 @@ class EncodeServicer(EncodeServiceServicer):
         self._limits.check_encode(request)
         document = request.text_kind == TextKind.TEXT_KIND_DOCUMENT
         kind = tokenizer.TextKind.DOCUMENT if document else tokenizer.TextKind.QUERY
-        jobs = [engine.job(text, kind=kind, truncate=request.truncate) for text in request.texts]
+        jobs = engine.text_jobs(
+            request.texts, kind, truncate=request.truncate, remaining_seconds=context.time_remaining()
+        )
         await run_jobs(engine, jobs, [f"texts[{position}]" for position in range(len(jobs))])
         for job in jobs:
             self._metrics.observe_stages(job.stopwatch)

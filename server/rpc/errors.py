@@ -1,58 +1,114 @@
-"""One table from our errors to gRPC codes, and the interceptor that applies it.
+"""One table from our errors to gRPC codes, and what a caller is told beside the code.
 
-A wrong request also carries `google.rpc.BadRequest` in its status details. Anything
-that is not in our tree is a fault of the server: it is logged with its traceback,
-and the caller sees INTERNAL with no more than a number to find it by.
+Every error carries `google.rpc.ErrorInfo` in its status details (AIP-193): a reason for programs, our domain, and the
+facts of the case. A wrong request also carries `google.rpc.BadRequest`; a refusal for overload carries
+`google.rpc.RetryInfo`, and the same time as `grpc-retry-pushback-ms`, which gRPC's own retries obey (gRFC A6).
+Anything that is not in our tree is a fault of the server: it is logged with its traceback, and the caller sees no more
+than an id to find it by.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
-from typing import Any
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import grpc
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
-from server.errors import ChajaError, EncodingFailed, InvalidRequest, NotReady, incident_message, new_incident
-from server.rpc.interceptor import UnaryInterceptor, UnaryMethod
+from server.errors import (
+    ChajaError,
+    DeadlinePassed,
+    EncodingFailed,
+    InvalidRequest,
+    NotAllowed,
+    NotAuthenticated,
+    NotReady,
+    Overloaded,
+    ReloadFailed,
+    incident_message,
+    new_incident,
+)
 
 log = logging.getLogger(__name__)
 
-CODE_OF: dict[type[ChajaError], grpc.StatusCode] = {
-    InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
-    NotReady: grpc.StatusCode.UNAVAILABLE,
-    EncodingFailed: grpc.StatusCode.INTERNAL,
+DOMAIN = "chaja"
+
+MOST_CHARACTERS = 500
+"""Of a message: in Korean 6.5 KB of headers, twice told. gRPC drops a call whose headers exceed 8 KiB."""
+
+Metadata = tuple[tuple[str, str | bytes], ...]
+
+
+class Row(NamedTuple):
+    """How an error is told: its gRPC code, and the reason in its ErrorInfo."""
+
+    code: grpc.StatusCode
+    reason: str
+
+
+ROW_OF: dict[type[ChajaError], Row] = {
+    InvalidRequest: Row(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"),
+    NotAuthenticated: Row(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_MISSING_OR_UNKNOWN"),
+    NotAllowed: Row(grpc.StatusCode.PERMISSION_DENIED, "ROLE_INSUFFICIENT"),
+    NotReady: Row(grpc.StatusCode.UNAVAILABLE, "NOT_READY"),
+    Overloaded: Row(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED"),
+    DeadlinePassed: Row(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_PASSED"),
+    EncodingFailed: Row(grpc.StatusCode.INTERNAL, "INTERNAL_FAULT"),
+    ReloadFailed: Row(grpc.StatusCode.FAILED_PRECONDITION, "RELOAD_FAILED"),
 }
 
 
-class ErrorInterceptor(UnaryInterceptor):
-    """Turns exceptions into statuses."""
+class Refusal(NamedTuple):
+    """An error as a caller sees it."""
 
-    async def call(self, method: UnaryMethod, request: Any, context: Any, path: str) -> Any:
-        """Calls the method and names what it raises."""
-        try:
-            return await method(request, context)
-        except InvalidRequest as error:
-            await context.abort(CODE_OF[InvalidRequest], str(error), trailing_metadata=_details(error))
-        except ChajaError as error:
-            await context.abort(CODE_OF[type(error)], str(error))
-        except DecodeError:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the request is no message of this method's type")
-        except grpc.aio.AbortError:
-            raise
-        except Exception:
-            incident = new_incident()
-            log.exception("incident %s in %s", incident, path)
-            await context.abort(grpc.StatusCode.INTERNAL, incident_message(incident))
+    code: grpc.StatusCode
+    reason: str
+    message: str
+    metadata: Metadata
 
 
-def _details(error: InvalidRequest) -> tuple[tuple[str, bytes]]:
-    """Returns the trailing metadata that carries the violations (gRFC A6's `grpc-status-details-bin`)."""
-    violations = [
-        error_details_pb2.BadRequest.FieldViolation(field=violation.field, description=violation.description)
-        for violation in error.violations
-    ]
-    status = status_pb2.Status(code=CODE_OF[InvalidRequest].value[0], message=str(error))
-    status.details.add().Pack(error_details_pb2.BadRequest(field_violations=violations))
-    return (("grpc-status-details-bin", status.SerializeToString()),)
+def refusal_of(error: Exception, path: str) -> Refusal:
+    """Returns what the caller of a method is told of an exception; logs it if it is a fault of ours."""
+    if isinstance(error, Overloaded):
+        return _overload(error.retry_milliseconds, str(error))
+    if isinstance(error, DecodeError):
+        return _refusal(ROW_OF[InvalidRequest], "the request is no message of this method's type", {})
+    if isinstance(error, InvalidRequest):
+        violations = [
+            error_details_pb2.BadRequest.FieldViolation(field=violation.field, description=violation.description)
+            for violation in error.violations
+        ]
+        return _refusal(
+            ROW_OF[InvalidRequest], str(error), {}, error_details_pb2.BadRequest(field_violations=violations)
+        )
+    if isinstance(error, ChajaError) and (row := ROW_OF.get(type(error))):
+        return _refusal(row, _shortened(str(error)), error.facts)
+    incident = new_incident()
+    log.error("incident %s in %s", incident, path, exc_info=error)
+    return _refusal(ROW_OF[EncodingFailed], incident_message(incident), {"incident": incident})
+
+
+def _shortened(message: str) -> str:
+    return message if len(message) <= MOST_CHARACTERS else f"{message[: MOST_CHARACTERS - 1]}…"
+
+
+@functools.lru_cache(maxsize=1024)
+def _overload(retry_milliseconds: int, message: str) -> Refusal:
+    """Kept, because a refusal must be cheap: there are many when there is overload."""
+    retry = Duration()
+    retry.FromMilliseconds(retry_milliseconds)
+    facts = {"retry_milliseconds": str(retry_milliseconds)}
+    refusal = _refusal(ROW_OF[Overloaded], message, facts, error_details_pb2.RetryInfo(retry_delay=retry))
+    pushback = ("grpc-retry-pushback-ms", str(retry_milliseconds))
+    return refusal._replace(metadata=(*refusal.metadata, pushback))
+
+
+def _refusal(row: Row, message: str, facts: Mapping[str, str], *details: object) -> Refusal:
+    status = status_pb2.Status(code=row.code.value[0], message=message)
+    for each in (*details, error_details_pb2.ErrorInfo(reason=row.reason, domain=DOMAIN, metadata=facts)):
+        status.details.add().Pack(each)
+    return Refusal(row.code, row.reason, message, (("grpc-status-details-bin", status.SerializeToString()),))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from google.protobuf.duration_pb2 import Duration
+
 from chaja.v1 import Timings
 from server.batching.job import Job
 from server.engine import Engine
@@ -15,7 +17,7 @@ async def run_jobs(engine: Engine, jobs: Sequence[Job], fields: Sequence[str]) -
 
     Raises:
         InvalidRequest: The model cannot encode some of the texts.
-        ChajaError: A stage failed.
+        ChajaError: The call was not let in, or a stage failed.
     """
     outcomes = await engine.run(jobs)
     violations = [
@@ -32,7 +34,10 @@ async def run_jobs(engine: Engine, jobs: Sequence[Job], fields: Sequence[str]) -
 
 def timings_of(job: Job) -> Timings:
     """Returns the times of a job's stages, as the protocol carries them."""
-    timings = Timings(batch_texts=job.batch_texts)
-    for stage, seconds in job.stopwatch.seconds.items():
-        getattr(timings, stage).FromNanoseconds(round(seconds * 1e9))
-    return timings
+    stages = {stage: _duration(seconds) for stage, seconds in job.stopwatch.seconds.items()}
+    return Timings(batch_texts=job.batch_texts, **stages)
+
+
+def _duration(seconds: float) -> Duration:
+    whole = int(seconds)
+    return Duration(seconds=whole, nanos=int((seconds - whole) * 1e9))

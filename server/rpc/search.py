@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 from chaja.v1 import (
     BatchSearchRequest,
     BatchSearchResponse,
-    Field,
-    Hit,
     SearchRequest,
     SearchResponse,
     SearchServiceServicer,
+    SearchStreamResponse,
 )
-from chaja.v1 import Match as MatchMessage
 from server.batching.job import Job
-from server.catalogue import document as catalogue
-from server.encoding.tokenizer import TextKind
-from server.engine import Engine, EngineSlot
-from server.index.exact import Match
+from server.engine import Engine, EngineSlot, is_bulk
 from server.metrics import Metrics
+from server.rpc.hits import Hits
 from server.rpc.limits import Limits
 from server.rpc.running import run_jobs, timings_of
-
-FIELD_OF = {
-    catalogue.Field.TITLE: Field.FIELD_TITLE,
-    catalogue.Field.TEXT: Field.FIELD_TEXT,
-    catalogue.Field.EXAMPLE: Field.FIELD_EXAMPLE,
-}
+from server.rpc.stream import answer_in_order
 
 
 class SearchServicer(SearchServiceServicer):
@@ -38,21 +31,19 @@ class SearchServicer(SearchServiceServicer):
         self._slot = slot
         self._limits = limits
         self._metrics = metrics
+        self._hits: Hits | None = None
 
     async def Search(self, request: SearchRequest, context: Any) -> SearchResponse:
         """Answers one query."""
-        engine = self._slot.engine
-        self._limits.check_search(request)
-        job = self._job(engine, request)
-        await run_jobs(engine, [job], ["query"])
-        return self._response(engine, request, job)
+        return await self._search(request, context, bulk=False)
 
     async def BatchSearch(self, request: BatchSearchRequest, context: Any) -> BatchSearchResponse:
         """Answers several queries."""
         engine = self._slot.engine
         requests = list(request.requests)
         self._limits.check_batch(requests)
-        jobs = [self._job(engine, each) for each in requests]
+        remaining, bulk = context.time_remaining(), is_bulk(len(requests))
+        jobs = [self._job(engine, each, remaining, bulk=bulk) for each in requests]
         await run_jobs(engine, jobs, [f"requests[{position}].query" for position in range(len(jobs))])
         response = BatchSearchResponse()
         for each, job in zip(requests, jobs, strict=True):
@@ -61,29 +52,41 @@ class SearchServicer(SearchServiceServicer):
             await asyncio.sleep(0)  # Thousands of hits are built here; the others' calls go on in between.
         return response
 
-    def _job(self, engine: Engine, request: SearchRequest) -> Job:
+    async def SearchStream(
+        self, request_iterator: AsyncIterator[SearchRequest], context: Any
+    ) -> AsyncIterator[SearchStreamResponse]:
+        """Answers queries as they come."""
+
+        async def answer(request: SearchRequest) -> SearchResponse:
+            return await self._search(request, context, bulk=True)
+
+        async with contextlib.aclosing(answer_in_order(request_iterator, answer)) as responses:
+            async for response in responses:
+                self._metrics.count_stream_query(response.error.code)  # 0, for OK, where there is no error.
+                yield response
+
+    async def _search(self, request: SearchRequest, context: Any, *, bulk: bool) -> SearchResponse:
+        engine = self._slot.engine
+        self._limits.check_search(request)
+        job = self._job(engine, request, context.time_remaining(), bulk=bulk)
+        await run_jobs(engine, [job], ["query"])
+        return self._response(engine, request, job)
+
+    def _job(self, engine: Engine, request: SearchRequest, remaining_seconds: float | None, *, bulk: bool) -> Job:
         limit = request.limit or self._limits.default_limit
-        return engine.job(request.query, kind=TextKind.QUERY, limit=limit)
+        return engine.query_job(request.query, limit=limit, remaining_seconds=remaining_seconds, bulk=bulk)
 
     def _response(self, engine: Engine, request: SearchRequest, job: Job) -> SearchResponse:
         """Fetches the documents that the search has found."""
-        hits = [_hit(engine, match, request.language_code) for match in job.matches]
+        response = SearchResponse(
+            hits=self._hits_of(engine).of(job.matches, request.language_code), model_revision=engine.manifest.revision
+        )
         job.stopwatch.lap("fetch")
         self._metrics.observe_stages(job.stopwatch)
-        return SearchResponse(hits=hits, timings=timings_of(job), model_revision=engine.manifest.revision)
+        response.timings.MergeFrom(timings_of(job))
+        return response
 
-
-def _hit(engine: Engine, match: Match, language_code: str) -> Hit:
-    document, part = engine.catalogue.documents[match.document], engine.catalogue.parts[match.part]
-    hit = Hit(
-        document_id=document.id,
-        score=match.score,
-        title=document.title_in(language_code),
-        match=MatchMessage(
-            field=FIELD_OF[part.field],
-            language_code=part.language_code,
-            example=part.text if part.field is catalogue.Field.EXAMPLE else "",
-        ),
-    )
-    hit.attributes.update(document.attributes)
-    return hit
+    def _hits_of(self, engine: Engine) -> Hits:
+        if self._hits is None or self._hits.catalogue is not engine.catalogue:
+            self._hits = Hits(engine.catalogue)
+        return self._hits

@@ -2,68 +2,96 @@
 
 from __future__ import annotations
 
-import grpc
+import asyncio
+import logging
+import math
+from ipaddress import ip_address
+from typing import Any
+
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from chaja.v1 import (
+    add_AdminServiceServicer_to_server,
     add_EncodeServiceServicer_to_server,
     add_InfoServiceServicer_to_server,
     add_SearchServiceServicer_to_server,
+    admin_pb2,
     encode_pb2,
     info_pb2,
     search_pb2,
 )
 from server.engine import EngineSlot
 from server.errors import AddressError
-from server.metrics import Metrics
+from server.metrics import Method, Metrics
+from server.reloading import Reloader
+from server.rpc.admin import AdminServicer
+from server.rpc.calls import Calls
 from server.rpc.encode import EncodeServicer
-from server.rpc.errors import ErrorInterceptor
+from server.rpc.health import HealthServicer
 from server.rpc.info import InfoServicer
 from server.rpc.limits import Limits
-from server.rpc.metering import MeteringInterceptor
 from server.rpc.search import SearchServicer
+from server.security.access import Access
+from server.security.tls import Certificates
+from server.security.tokens import Tokens
 from server.settings import Address, Settings
+from server.transport.server import Server
+
+log = logging.getLogger(__name__)
 
 SERVICES = [
-    service for file in (search_pb2, encode_pb2, info_pb2) for service in file.DESCRIPTOR.services_by_name.values()
+    service
+    for file in (search_pb2, encode_pb2, info_pb2, admin_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
 ]
-METHODS = [(service.full_name, method.name) for service in SERVICES for method in service.methods]
+METHODS = [
+    Method(service.full_name, method.name, "bidi_stream" if method.server_streaming else "unary")
+    for service in SERVICES
+    for method in service.methods
+]
 
-MIN_PING_SECONDS = 30
-"""Clients that ping more often are sent away. gRPC's own default, five minutes, forbids useful keepalives."""
-
-MAX_PENDING_CALLS = 1_000_000
-"""Calls that may wait to be taken up by our code."""
+LIVENESS = "liveness"
+"""Name of the health service that says SERVING from the start until the end: for the probe that restarts a process."""
 
 
 class RpcServer:
     """The gRPC server: listens from the start, NOT_SERVING until it is told that all is loaded."""
 
-    def __init__(self, settings: Settings, slot: EngineSlot, metrics: Metrics) -> None:
-        self._server = grpc.aio.server(
-            interceptors=[MeteringInterceptor(metrics), ErrorInterceptor()],
-            options=[
-                ("grpc.max_receive_message_length", settings.max_message_bytes),
-                ("grpc.max_send_message_length", -1),
-                # gRPC's own bounds (1,000 at random, 3,000 surely) answer a crowd with a bare CANCELLED, uncounted.
-                ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
-                ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
-                # Two servers on one port would share its connections, and nobody would notice.
-                ("grpc.so_reuseport", 0),
-                ("grpc.keepalive_permit_without_calls", 1),
-                ("grpc.http2.min_ping_interval_without_data_ms", MIN_PING_SECONDS * 1000),
-            ],
+    def __init__(self, settings: Settings, slot: EngineSlot, reloader: Reloader, metrics: Metrics) -> None:
+        """Puts the server together.
+
+        Raises:
+            SecurityError: A certificate or the file of tokens cannot be used.
+        """
+        self._settings = settings
+        self._tokens = Tokens(settings.tokens) if settings.tokens else None
+        self._certificates = (
+            Certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+            if settings.tls_certificate and settings.tls_key
+            else None
         )
         limits = Limits.of(settings)
-        add_SearchServiceServicer_to_server(SearchServicer(slot, limits, metrics), self._server)
-        add_EncodeServiceServicer_to_server(EncodeServicer(slot, limits, metrics), self._server)
-        add_InfoServiceServicer_to_server(InfoServicer(slot, limits), self._server)
-        self._health = health.aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        calls: Any = Calls(metrics, Access(self._tokens), overload=slot.overload)
+        add_SearchServiceServicer_to_server(SearchServicer(slot, limits, metrics), calls)
+        add_EncodeServiceServicer_to_server(EncodeServicer(slot, limits, metrics), calls)
+        add_InfoServiceServicer_to_server(InfoServicer(slot, limits), calls)
+        add_AdminServiceServicer_to_server(AdminServicer(reloader), calls)
+        self._server = Server(
+            max_message_bytes=settings.max_message_bytes,
+            max_connection_age_seconds=settings.max_connection_age_seconds or math.inf,
+            max_connection_age_grace_seconds=settings.max_connection_age_grace_seconds,
+            gate=calls.gate,
+        )
+        for service, handlers in calls.handlers.items():
+            self._server.add_registered_method_handlers(service, handlers)
+        self._health = HealthServicer()
+        host: Any = self._server
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, host)
         if settings.reflection:
             names = [service.full_name for service in SERVICES]
-            reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
+            servicer = reflection.aio.ReflectionServicer([*names, health.SERVICE_NAME, reflection.SERVICE_NAME])
+            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, host)  # type: ignore[no-untyped-call]
 
     async def listen(self, address: Address) -> Address:
         """Starts to listen, NOT_SERVING; returns the address with the port that the system chose.
@@ -71,25 +99,43 @@ class RpcServer:
         Raises:
             AddressError: The address is taken or not this machine's.
         """
-        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._health.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
+        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        tls = self._certificates.context if self._certificates else None
         try:
-            port = self._server.add_insecure_port(str(address))
-        except RuntimeError:
+            port = await self._server.listen(address.host, address.port, tls=tls)
+        except OSError:
             raise AddressError(
                 f"cannot listen on {address}: it is in use or not this machine's; choose another with --listen"
             ) from None
-        await self._server.start()
+        if not _is_loopback(address.host):
+            for missing, flag in ((tls is None, "--tls-certificate"), (self._tokens is None, "--tokens")):
+                if missing:
+                    log.warning("listening on %s, which others may reach, without %s", address, flag)
         return Address(address.host, port)
 
     async def serve(self) -> None:
         """Says SERVING."""
-        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        self._set_health(health_pb2.HealthCheckResponse.SERVING)
 
-    async def stop(self, grace_seconds: float) -> None:
-        """Says NOT_SERVING for good, takes no new calls, and lets those in flight finish within the grace."""
-        await self._health.enter_graceful_shutdown()
+    async def fail(self) -> None:
+        """Says NOT_SERVING: a part of the server is broken. Calls are still taken."""
+        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+
+    async def stop(self, *, wait_seconds: float, grace_seconds: float) -> None:
+        """Says NOT_SERVING for good; after a wait takes no new calls, and lets those in flight finish in the grace."""
+        self._health.leave()
+        await asyncio.sleep(wait_seconds)
+        self._health.end_watches()
         await self._server.stop(grace_seconds)
 
-    async def _set_health(self, status: int) -> None:
+    def _set_health(self, status: int) -> None:
         for name in ["", *(service.full_name for service in SERVICES)]:
-            await self._health.set(name, status)
+            self._health.set(name, status)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

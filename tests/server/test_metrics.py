@@ -3,15 +3,15 @@ from __future__ import annotations
 import grpc
 import prometheus_client
 
-from server.metrics import CODES, Metrics
+from server.metrics import CODES, Method, Metrics
 from server.rpc.server import METHODS
 from server.stages import STAGES, Stopwatch
 
 
 def test_all_series_exist_before_the_first_request() -> None:
     text = prometheus_client.generate_latest(Metrics(METHODS).registry).decode()
-    for service, method in METHODS:
-        labels = f'grpc_method="{method}",grpc_service="{service}",grpc_type="unary"'
+    for service, method, kind in METHODS:
+        labels = f'grpc_method="{method}",grpc_service="{service}",grpc_type="{kind}"'
         assert f"grpc_server_started_total{{{labels}}} 0.0" in text
         assert f"grpc_server_handling_seconds_count{{{labels}}} 0.0" in text
         for code in CODES:
@@ -20,8 +20,28 @@ def test_all_series_exist_before_the_first_request() -> None:
         assert f'chaja_stage_seconds_count{{stage="{stage}"}} 0.0' in text
     assert "chaja_batch_texts_count 0.0" in text
     assert "chaja_batch_tokens_count 0.0" in text
-    assert "chaja_queue_texts 0.0" in text
+    for result in ("hit", "miss", "shared"):
+        assert f'chaja_cache_lookups_total{{result="{result}"}} 0.0' in text
+    for result in ("ok", "failed"):
+        assert f'chaja_reloads_total{{result="{result}"}} 0.0' in text
+    for name in ("chaja_queue_texts", "chaja_dropped_texts_total", "chaja_cache_bytes"):
+        assert f"{name} 0.0" in text
     assert "chaja_build_info{" in text
+
+
+def test_a_stream_is_told_from_single_calls() -> None:
+    kinds = {method.name: method.kind for method in METHODS}
+    assert {name for name, kind in kinds.items() if kind == "bidi_stream"} == {"SearchStream"}
+    assert set(kinds.values()) == {"bidi_stream", "unary"}
+
+
+def test_only_the_model_that_is_served_is_described() -> None:
+    metrics = Metrics([])
+    for revision in ("old", "new"):
+        metrics.describe_model(name="tiny", revision=revision, quantization="none", encoder="native")
+    text = prometheus_client.generate_latest(metrics.registry).decode()
+    assert 'revision="new"' in text
+    assert 'revision="old"' not in text
 
 
 def test_codes_are_grpcs_own_in_gos_spelling() -> None:
@@ -31,7 +51,7 @@ def test_codes_are_grpcs_own_in_gos_spelling() -> None:
 
 
 def test_a_call_is_counted_with_its_code() -> None:
-    metrics = Metrics([("s", "m")])
+    metrics = Metrics([Method("s", "m", "unary")])
     call = metrics.calls["/s/m"]
     call.start()
     call.end(3, 0.02)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chaja.v1 import encode_pb2, info_pb2, search_pb2
+from chaja.v1 import admin_pb2, encode_pb2, info_pb2, search_pb2
 from loadtest.analysis.summary import summarize
 from loadtest.errors import ExitCode
 from loadtest.reports.json import json_report
@@ -50,7 +50,7 @@ def test_every_flag_and_exit_code_of_the_load_tester_is_told() -> None:
 
 
 def test_every_method_is_told() -> None:
-    for file in (search_pb2, encode_pb2, info_pb2):
+    for file in (search_pb2, encode_pb2, info_pb2, admin_pb2):
         for service in file.DESCRIPTOR.services_by_name.values():
             assert f"`{service.full_name}`" in TEXT
             for method in service.methods:

@@ -1,9 +1,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
+import grpc
+import pytest
+from google.protobuf.message import DecodeError, Message
+from google.rpc import error_details_pb2, status_pb2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chaja.v1 import SearchRequest
 from server import errors
-from server.rpc.errors import CODE_OF
+from server.rpc.errors import DOMAIN, ROW_OF, Refusal, refusal_of
+
+Detail = TypeVar("Detail", bound=Message)
+
+MOST_METADATA_BYTES = 8192
+"""What gRPC's clients take of headers and trailers."""
 
 
 def leaves(base: type[errors.ChajaError]) -> Iterator[type[errors.ChajaError]]:
@@ -11,13 +25,145 @@ def leaves(base: type[errors.ChajaError]) -> Iterator[type[errors.ChajaError]]:
         yield from leaves(child) if child.__subclasses__() else [child]
 
 
-def test_every_error_of_a_request_has_a_code() -> None:
+def status_of(refusal: Refusal) -> status_pb2.Status:
+    """The status in the details, which agrees with the one outside."""
+    content = dict(refusal.metadata)["grpc-status-details-bin"]
+    assert isinstance(content, bytes)
+    status = status_pb2.Status.FromString(content)
+    assert (status.code, status.message) == (refusal.code.value[0], refusal.message)
+    return status
+
+
+def detail_of(refusal: Refusal, detail: Detail) -> Detail:
+    (found,) = [each for each in status_of(refusal).details if each.Is(detail.DESCRIPTOR)]
+    assert found.Unpack(detail)
+    return detail
+
+
+def info_of(refusal: Refusal) -> error_details_pb2.ErrorInfo:
+    info = detail_of(refusal, error_details_pb2.ErrorInfo())
+    assert info.domain == DOMAIN
+    assert info.reason == refusal.reason
+    return info
+
+
+def size_of(refusal: Refusal) -> int:
+    """Bytes of the trailers as they travel: percent-encoded, base64, and 32 a field (RFC 9113, section 6.5.2)."""
+    message = "".join(chr(b) if 0x20 <= b < 0x7F and b != 0x25 else "%00" for b in refusal.message.encode())
+    size = len("grpc-message") + len(message) + 32 + 64
+    for key, value in refusal.metadata:
+        size += len(key) + 32 + (len(value) * 4 // 3 + 3 if isinstance(value, bytes) else len(value))
+    return size
+
+
+def test_every_error_of_a_request_has_a_row() -> None:
     of_requests = {error for error in leaves(errors.ChajaError) if not issubclass(error, errors.StartError)}
     unfit = {error for error in of_requests if issubclass(error, errors.UnfitText)}
-    assert of_requests - unfit == set(CODE_OF)
+    assert of_requests - unfit == set(ROW_OF)
+
+
+def test_reasons_are_different_and_spelled_as_aip_193_wants_them() -> None:
+    reasons = [row.reason for row in ROW_OF.values()]
+    assert len(set(reasons)) == len(reasons)
+    for reason in reasons:
+        assert reason == reason.upper()
+        assert reason.replace("_", "").isalpha()
+        assert len(reason) <= 63
 
 
 def test_the_drawn_tree_names_every_error() -> None:
     assert errors.__doc__ is not None
     for error in leaves(errors.ChajaError):
         assert error.__name__ in errors.__doc__
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "facts"),
+    [
+        (errors.NotAuthenticated(), grpc.StatusCode.UNAUTHENTICATED, {}),
+        (
+            errors.NotAllowed("search", "admin"),
+            grpc.StatusCode.PERMISSION_DENIED,
+            {"role": "search", "needed_role": "admin"},
+        ),
+        (errors.NotReady("still loading"), grpc.StatusCode.UNAVAILABLE, {}),
+        (errors.DeadlinePassed(), grpc.StatusCode.DEADLINE_EXCEEDED, {}),
+        (errors.EncodingFailed("abc"), grpc.StatusCode.INTERNAL, {"incident": "abc"}),
+        (errors.ReloadFailed("no bundle"), grpc.StatusCode.FAILED_PRECONDITION, {}),
+    ],
+)
+def test_an_error_is_told_by_code_reason_and_facts(
+    error: errors.ChajaError, code: grpc.StatusCode, facts: dict[str, str]
+) -> None:
+    refusal = refusal_of(error, "/s/m")
+    assert refusal.code is code
+    assert refusal.message == str(error)
+    assert dict(info_of(refusal).metadata) == facts
+    assert len(status_of(refusal).details) == 1
+
+
+def test_a_wrong_request_names_every_field() -> None:
+    violations = [errors.Violation("query", "is empty"), errors.Violation("limit", "is -1")]
+    refusal = refusal_of(errors.InvalidRequest(violations), "/s/m")
+    assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert info_of(refusal).reason == "INVALID_REQUEST"
+    bad = detail_of(refusal, error_details_pb2.BadRequest())
+    assert [(each.field, each.description) for each in bad.field_violations] == [
+        ("query", "is empty"),
+        ("limit", "is -1"),
+    ]
+
+
+def test_bytes_that_are_no_message_are_a_wrong_request() -> None:
+    with pytest.raises(DecodeError) as raised:
+        SearchRequest.FromString(b"\xff")
+    refusal = refusal_of(raised.value, "/s/m")
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
+
+
+@given(st.floats(0, 100), st.none() | st.floats(0, 10))
+def test_overload_says_when_to_try_again_for_people_for_programs_and_for_grpc(
+    wait: float, remaining: float | None
+) -> None:
+    error = errors.Overloaded(wait, remaining_seconds=remaining)
+    for _ in range(2):  # The second time it comes from what was kept.
+        refusal = refusal_of(error, "/s/m")
+        assert refusal.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        retry = detail_of(refusal, error_details_pb2.RetryInfo())
+        milliseconds = retry.retry_delay.ToMilliseconds()
+        assert abs(milliseconds - 1000 * wait) <= 10
+        assert milliseconds >= errors.MIN_RETRY_MILLISECONDS
+        assert dict(refusal.metadata)["grpc-retry-pushback-ms"] == str(milliseconds)
+        assert info_of(refusal).metadata["retry_milliseconds"] == str(milliseconds)
+        assert f"{milliseconds} ms" in refusal.message
+
+
+@pytest.mark.parametrize("error", [ValueError("secret"), KeyError("secret"), errors.SettingsError("secret")])
+def test_of_what_nobody_foresaw_the_caller_sees_an_incident_only(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    refusal = refusal_of(error, "/s/m")
+    assert refusal.code is grpc.StatusCode.INTERNAL
+    incident = info_of(refusal).metadata["incident"]
+    assert incident
+    assert incident in refusal.message
+    assert "secret" not in str(refusal)
+    (record,) = caplog.records
+    assert incident in record.getMessage()
+    assert "/s/m" in record.getMessage()
+    assert "secret" in caplog.text
+
+
+@given(
+    st.lists(st.builds(errors.Violation, st.just("requests[99999].query"), st.text("x", max_size=100)), max_size=300)
+)
+def test_the_details_of_a_wrong_request_fit_into_the_headers(violations: list[errors.Violation]) -> None:
+    assert size_of(refusal_of(errors.InvalidRequest(violations), "/s/m")) < MOST_METADATA_BYTES
+
+
+@given(st.text("가a%\n", min_size=1000, max_size=5000) | st.just("가" * 100_000))
+def test_a_long_message_is_cut_to_fit_into_the_headers(message: str) -> None:
+    refusal = refusal_of(errors.ReloadFailed(message), "/s/m")
+    assert size_of(refusal) < MOST_METADATA_BYTES
+    assert refusal.message.endswith("…")
+    assert message.startswith(refusal.message[:-1])

@@ -1,0 +1,21 @@
+"""AdminService: operates the server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chaja.v1 import AdminServiceServicer, ReloadRequest, ReloadResponse
+from server.reloading import Reloader
+from server.rpc.describe import describe_catalogue, describe_model
+
+
+class AdminServicer(AdminServiceServicer):
+    """Implements `chaja.v1.AdminService`; its contract stands in the proto file."""
+
+    def __init__(self, reloader: Reloader) -> None:
+        self._reloader = reloader
+
+    async def Reload(self, request: ReloadRequest, context: Any) -> ReloadResponse:
+        """Loads the bundle and the catalogue anew."""
+        engine = await self._reloader.reload("AdminService.Reload")
+        return ReloadResponse(model=describe_model(engine), catalogue=describe_catalogue(engine))

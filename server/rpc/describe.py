@@ -1,0 +1,32 @@
+"""Describes what is served, in the messages of the protocol."""
+
+from __future__ import annotations
+
+from chaja.v1 import Catalogue, IndexKind, Model, Similarity
+from server.encoding.tokenizer import TextKind
+from server.engine import Engine
+
+SIMILARITY_OF = {"cosine": Similarity.SIMILARITY_COSINE, "dot": Similarity.SIMILARITY_DOT_PRODUCT}
+
+
+def describe_model(engine: Engine) -> Model:
+    """Describes the model."""
+    manifest = engine.manifest
+    return Model(
+        name=manifest.name,
+        revision=manifest.revision,
+        dimension=manifest.dimension,
+        similarity=SIMILARITY_OF[manifest.similarity],
+        max_tokens=manifest.tower(TextKind.QUERY).max_tokens,
+        quantization=manifest.quantization,
+        max_document_tokens=manifest.tower(TextKind.DOCUMENT).max_tokens,
+    )
+
+
+def describe_catalogue(engine: Engine) -> Catalogue:
+    """Describes what is searched."""
+    return Catalogue(
+        document_count=len(engine.catalogue.documents),
+        vector_count=len(engine.index),
+        index_kind=IndexKind.INDEX_KIND_EXACT,
+    )

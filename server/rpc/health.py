@@ -1,0 +1,66 @@
+"""grpc.health.v1.Health: whether the server, or a service of it, can answer.
+
+The servicer of grpc_health holds a lock while it tells a watcher of a change: one that does not read would keep all
+others from being told, and the server from draining.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+Status = health_pb2.HealthCheckResponse
+
+
+class HealthServicer(health_pb2_grpc.HealthServicer):
+    """Implements `grpc.health.v1.Health`. Used on the event loop only."""
+
+    def __init__(self) -> None:
+        self._statuses: dict[str, int] = {}
+        self._changed = asyncio.Event()
+        self._leaving = self._ended = False
+
+    def set(self, service: str, status: int) -> None:
+        """Says so from now on, unless the server is leaving."""
+        if not self._leaving:
+            self._statuses[service] = status
+            self._wake()
+
+    def leave(self) -> None:
+        """Says NOT_SERVING of every service for good."""
+        for service in self._statuses:
+            self.set(service, Status.NOT_SERVING)
+        self._leaving = True
+
+    def end_watches(self) -> None:
+        """Lets watchers go: nobody shall wait for them."""
+        self._ended = True
+        self._wake()
+
+    async def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> Status:  # noqa: N802
+        """Tells the status of a service."""
+        status = self._statuses.get(request.service)
+        if status is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "there is no such service")
+        return Status(status=status)
+
+    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> None:  # noqa: N802
+        """Tells the status of a service, and every other one that it comes to have."""
+        told: int | None = None
+        while True:
+            changed = self._changed
+            status = self._statuses.get(request.service, Status.SERVICE_UNKNOWN)
+            if status != told:
+                await context.write(Status(status=status))
+                told = status
+            elif self._ended:
+                return
+            else:
+                await changed.wait()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chaja.v1 import SearchRequest, SearchResponse, SearchStreamResponse
+from server.errors import InvalidRequest, Overloaded, Violation
+from server.rpc.stream import WINDOW_REQUESTS, answer_in_order
+from tests.server.making import until
+
+
+class Requests:
+    """Requests that a client sends as fast as they are read."""
+
+    def __init__(self, count: int, *, error: Exception | None = None) -> None:
+        self.count, self.error, self.read = count, error, 0
+
+    async def __aiter__(self) -> AsyncIterator[SearchRequest]:
+        for number in range(self.count):
+            self.read += 1
+            yield SearchRequest(query=str(number))
+        if self.error:
+            raise self.error
+
+
+async def echo(request: SearchRequest) -> SearchResponse:
+    return SearchResponse(model_revision=request.query)
+
+
+def revisions(answers: list[SearchStreamResponse]) -> list[str]:
+    return [answer.response.model_revision for answer in answers]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.integers(0, 5), max_size=100))
+def test_answers_come_in_the_order_of_the_requests(turns: list[int]) -> None:
+    async def play() -> None:
+        async def answer(request: SearchRequest) -> SearchResponse:
+            for _ in range(turns[int(request.query)]):
+                await asyncio.sleep(0)
+            return await echo(request)
+
+        answers = [each async for each in answer_in_order(aiter(Requests(len(turns))), answer)]
+        assert revisions(answers) == [str(number) for number in range(len(turns))]
+
+    asyncio.run(play())
+
+
+async def test_many_are_answered_at_a_time() -> None:
+    running = most = 0
+
+    async def answer(request: SearchRequest) -> SearchResponse:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.001)
+        running -= 1
+        return await echo(request)
+
+    assert len([each async for each in answer_in_order(aiter(Requests(100)), answer)]) == 100
+    assert most == WINDOW_REQUESTS
+
+
+async def test_an_answer_does_not_wait_for_the_next_request() -> None:
+    more = asyncio.Event()
+
+    async def requests() -> AsyncIterator[SearchRequest]:
+        yield SearchRequest(query="0")
+        await more.wait()
+
+    answers = answer_in_order(requests(), echo)
+    assert revisions([await asyncio.wait_for(anext(answers), 5)]) == ["0"]
+    more.set()
+    assert [each async for each in answers] == []
+
+
+async def test_a_client_that_takes_no_answers_is_read_no_further() -> None:
+    requests = Requests(1000)
+    answers = answer_in_order(aiter(requests), echo)
+    await anext(answers)
+    await asyncio.sleep(0.02)
+    assert requests.read == WINDOW_REQUESTS
+    await anext(answers)
+    await asyncio.sleep(0.02)
+    assert requests.read == WINDOW_REQUESTS + 1
+    await answers.aclose()
+
+
+async def test_an_error_stands_in_its_place_and_the_stream_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    async def answer(request: SearchRequest) -> SearchResponse:
+        errors = {
+            "1": Overloaded(0.25),
+            "2": InvalidRequest([Violation("query", "is empty")]),
+            "3": ZeroDivisionError("secret"),
+        }
+        if request.query in errors:
+            raise errors[request.query]
+        return await echo(request)
+
+    answers = [each async for each in answer_in_order(aiter(Requests(5)), answer)]
+    assert [each.WhichOneof("result") for each in answers] == ["response", "error", "error", "error", "response"]
+    assert [each.error.code for each in answers] == [0, 8, 3, 13, 0]
+    assert [each.error.reason for each in answers[1:4]] == ["OVERLOADED", "INVALID_REQUEST", "INTERNAL_FAULT"]
+    assert [each.error.retry_delay.ToMilliseconds() for each in answers] == [0, 250, 0, 0, 0]
+    assert answers[2].error.message == "query: is empty"
+    assert "secret" not in str(answers)
+    (record,) = caplog.records
+    assert record.getMessage().split()[1] in answers[3].error.message
+
+
+async def test_an_abandoned_stream_cancels_what_it_began() -> None:
+    began, cancelled = 0, 0
+
+    async def answer(request: SearchRequest) -> SearchResponse:
+        nonlocal began, cancelled
+        if request.query == "0":
+            return await echo(request)
+        began += 1
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled += 1
+            raise
+        raise AssertionError
+
+    answers = answer_in_order(aiter(Requests(1000)), answer)
+    await anext(answers)
+    await until(lambda: began == WINDOW_REQUESTS - 1)
+    await answers.aclose()
+    await until(lambda: cancelled == began)
+
+
+async def test_an_error_of_the_client_ends_the_stream_behind_its_last_answer() -> None:
+    answers = answer_in_order(aiter(Requests(3, error=ConnectionError("reset"))), echo)
+    assert revisions([await anext(answers) for _ in range(3)]) == ["0", "1", "2"]
+    with pytest.raises(ConnectionError, match="reset"):
+        await anext(answers)
+
+
+async def test_a_stream_given_up_behind_an_error_of_the_client_leaves_no_complaint(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    answers = answer_in_order(aiter(Requests(3, error=ConnectionError("reset"))), echo)
+    await anext(answers)
+    await asyncio.sleep(0.01)
+    await answers.aclose()
+    del answers
+    gc.collect()
+    assert not caplog.records
+
+
+async def test_a_stream_of_nothing_is_answered_with_nothing() -> None:
+    assert [each async for each in answer_in_order(aiter(Requests(0)), echo)] == []
