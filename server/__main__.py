@@ -12,9 +12,11 @@ import logging
 import os
 import sys
 
-# Both libraries would write warnings of their own around our one line; set before they are loaded.
+# Libraries that would write warnings of their own around our one line; set before they are loaded.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Workers run in parallel themselves: threads of NumPy would stand in their way.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from server.errors import SettingsError, StartError
 from server.settings import parse_settings

@@ -4,81 +4,140 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
+import os
 import signal
-import threading
+import sys
 from collections.abc import Iterator
 
 import prometheus_client
 
-from server.catalogue.catalogue import load_catalogue
-from server.cpus import usable_cpus
-from server.engine import Engine, EngineSlot
+from server.batching.speed import Speed
+from server.encoding.cache import EmbeddingCache
+from server.engine import Engine, EngineOptions, EngineSlot
 from server.errors import AddressError, first_line
-from server.loading import Loaded, LoadingCancelled, load
+from server.loading import Loaded, LoadingCancelled
 from server.metrics import Metrics
+from server.reloading import Reloader
 from server.rpc.server import METHODS, RpcServer
 from server.settings import Address, Settings
 
 log = logging.getLogger(__name__)
 
+ENDING_SECONDS = 5.0
+"""Within which threads end that have nothing to do any more; one that encodes is done with its batch by then."""
+
+SWITCH_SECONDS = 0.001
+"""How long a thread of Python waits for another until it asks for its turn; by default five times as long."""
+
 
 async def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT, then drains.
+    """Serves until SIGTERM or SIGINT, then drains; a second signal ends the process at once.
 
     Raises:
         StartError: The server cannot start.
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     metrics, slot = Metrics(METHODS), EngineSlot()
-    rpc = RpcServer(settings, slot, metrics)
+    cache, speed = EmbeddingCache(settings.cache_bytes), Speed()
+    metrics.queue_texts.set_function(lambda: slot.queue_texts)
+    metrics.cache_bytes.set_function(lambda: cache.held_bytes)
+    options = EngineOptions(
+        workers=settings.workers,
+        max_batch_tokens=settings.max_batch_tokens,
+        longest_wait_seconds=settings.longest_wait_seconds,
+        log_texts=settings.log_texts,
+    )
+
+    def make_engine(loaded: Loaded) -> Engine:
+        return Engine(loaded, options, cache=cache, speed=speed, metrics=metrics, on_death=worker_died)
+
+    def worker_died() -> None:
+        failing.append(asyncio.ensure_future(rpc.fail()))
+
+    failing: list[asyncio.Future[None]] = []
+    reloader = Reloader(settings, slot, metrics, make_engine=make_engine)
+    rpc = RpcServer(settings, slot, reloader, metrics)
+    _handle_signals(stopping, reloader)
     with _metrics_server(metrics, settings.metrics) as metrics_address:
         address = await rpc.listen(settings.listen)
         log.info("gRPC on %s, metrics on http://%s/metrics; loading", address, metrics_address)
+        wait_seconds = 0.0
         try:
-            engine = await _load_engine(settings, metrics, stopping)
+            engine = await _first_engine(reloader, stopping)
             if engine is None:
                 log.info("stopped while loading")
                 return
-            slot.fill(engine)
+            gc.collect()
+            gc.freeze()  # What was loaded stays: collections that went through all of it would hold calls up.
             await rpc.serve()
             log.info("serving %d documents, %d vectors", len(engine.catalogue.documents), len(engine.index))
+            watching = asyncio.create_task(_watch(reloader, settings.watch_seconds))
             await stopping.wait()
-            log.info("draining for at most %g seconds", settings.drain_seconds)
+            watching.cancel()
+            wait_seconds = settings.drain_wait_seconds
+            log.info("draining: %g seconds of notice, then at most %g", wait_seconds, settings.drain_seconds)
         finally:
-            await rpc.stop(settings.drain_seconds)
-        await asyncio.to_thread(engine.close)
+            await rpc.stop(wait_seconds=wait_seconds, grace_seconds=settings.drain_seconds)
+        await _end_threads(reloader, slot)
+        _ignore_signals()
         log.info("stopped")
 
 
-async def _load_engine(settings: Settings, metrics: Metrics, stopping: asyncio.Event) -> Engine | None:
+def _handle_signals(stopping: asyncio.Event, reloader: Reloader) -> None:
+    """Lets SIGTERM and SIGINT begin the drain, or end it if it has begun; lets SIGHUP load anew."""
+    loop = asyncio.get_running_loop()
+
+    def stop(number: signal.Signals) -> None:
+        if stopping.is_set():
+            log.warning("a second signal: ending at once")
+            logging.shutdown()
+            os._exit(128 + number)
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    loop.add_signal_handler(signal.SIGHUP, reloader.reload_soon, "SIGHUP")
+
+
+def _ignore_signals() -> None:
+    """Lets a signal that comes too late, as from a supervisor that sends two, not spoil the exit code."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
+
+
+async def _first_engine(reloader: Reloader, stopping: asyncio.Event) -> Engine | None:
     """Loads everything off the event loop; returns None if `stopping` is set before it is done."""
-    threads = settings.encode_threads or usable_cpus()
-    cancelled = threading.Event()
-
-    def load_all() -> Loaded:
-        return load(
-            settings.bundle,
-            load_catalogue(settings.catalogue),
-            threads=threads,
-            cancelled=cancelled,
-            storage=settings.index_storage,
-            native=settings.native,
-        )
-
-    loading = asyncio.create_task(asyncio.to_thread(load_all))
+    loading = asyncio.create_task(reloader.load(background=False))
     stop = asyncio.create_task(stopping.wait())
     await asyncio.wait([loading, stop], return_when=asyncio.FIRST_COMPLETED)
     if stop.done():
-        cancelled.set()
+        reloader.cancel()
     stop.cancel()
     try:
-        loaded = await loading
+        return await loading
     except LoadingCancelled:
         return None
-    return Engine(loaded, threads=threads, max_batch_tokens=settings.max_batch_tokens, metrics=metrics)
+
+
+async def _watch(reloader: Reloader, every_seconds: float) -> None:
+    if every_seconds:
+        await reloader.watch(every_seconds)
+
+
+async def _end_threads(reloader: Reloader, slot: EngineSlot) -> None:
+    """Waits for the threads of the engines; ends the process where one hangs, since nothing else ends a thread."""
+    try:
+        async with asyncio.timeout(ENDING_SECONDS):
+            await reloader.close()
+            await slot.engine.close()
+    except TimeoutError:
+        log.warning("a thread is not done %g seconds after the drain; stopped without it", ENDING_SECONDS)
+        logging.shutdown()
+        os._exit(0)
 
 
 @contextlib.contextmanager

@@ -1,46 +1,137 @@
-"""The engine: what answers queries once everything is loaded."""
+"""The engine: one model and one catalogue, and the threads that answer queries with them.
+
+Another model or another catalogue is another engine: `EngineSlot` puts it in the place of the old one between two
+calls, and the old one ends when the last call that it has taken is answered. So every answer comes from one model and
+one index.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import math
+import time
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from server.batching.job import Job
-from server.batching.pipeline import Pipeline
+from server.batching.pipeline import INTERACTIVE_TEXTS, Pipeline
+from server.batching.speed import Speed
+from server.encoding.cache import EmbeddingCache
 from server.encoding.tokenizer import TextKind
-from server.errors import NotReady
+from server.errors import ChajaError, NotReady, Overloaded
 from server.loading import Loaded
 from server.metrics import Metrics
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """What an operator has decided for every engine."""
+
+    workers: int
+    max_batch_tokens: int
+    longest_wait_seconds: float
+    log_texts: bool
 
 
 class Engine:
     """Serves what was loaded. Made and used on the event loop."""
 
-    def __init__(self, loaded: Loaded, *, threads: int, max_batch_tokens: int, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        options: EngineOptions,
+        *,
+        cache: EmbeddingCache,
+        speed: Speed,
+        metrics: Metrics,
+        on_death: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Starts the threads; cache and speed outlive the engine, and `on_death` is told when a thread dies."""
         self.manifest = loaded.bundle.manifest
+        self.encoder_name = loaded.bundle.encoder_name
         self.catalogue = loaded.catalogue
         self.index = loaded.index
-        self._pipeline = Pipeline(
-            loaded.bundle, loaded.index, threads=threads, max_batch_tokens=max_batch_tokens, metrics=metrics
+        self.pipeline = Pipeline(
+            loaded.bundle,
+            loaded.index,
+            workers=options.workers,
+            max_batch_tokens=options.max_batch_tokens,
+            longest_wait_seconds=options.longest_wait_seconds,
+            cache=cache,
+            speed=speed,
+            metrics=metrics,
+            log_texts=options.log_texts,
+            on_death=on_death,
         )
-        metrics.model_info.labels(
-            self.manifest.name, self.manifest.revision, self.manifest.quantization, loaded.bundle.encoder_name
-        ).set(1)
-        metrics.catalogue_documents.set(len(self.catalogue.documents))
-        metrics.catalogue_vectors.set(len(self.index))
+        self._calls = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
 
-    def job(self, text: str, *, kind: TextKind, limit: int | None = None, truncate: bool = False) -> Job:
-        """Makes a job; its time runs from here."""
-        done = asyncio.get_running_loop().create_future()
-        return Job(text=text, kind=kind, limit=limit, truncate=truncate, done=done)
+    def query_job(self, text: str, *, limit: int, remaining_seconds: float | None, bulk: bool) -> Job:
+        """Makes a job of a query to search for; its time runs from here."""
+        return self._job(
+            normalised(text),
+            TextKind.QUERY,
+            limit=limit,
+            truncate=False,
+            remaining_seconds=remaining_seconds,
+            bulk=bulk,
+        )
 
-    async def run(self, jobs: Sequence[Job]) -> list[BaseException | None]:
-        """Takes jobs through the stages up to search; returns for each what went wrong with it, or None."""
-        return await self._pipeline.run(jobs)
+    def text_jobs(
+        self, texts: Sequence[str], kind: TextKind, *, truncate: bool, remaining_seconds: float | None
+    ) -> list[Job]:
+        """Makes jobs of the texts of one call, which are to be encoded as they are."""
+        bulk = kind is TextKind.DOCUMENT or is_bulk(len(texts))
+        return [
+            self._job(text, kind, limit=None, truncate=truncate, remaining_seconds=remaining_seconds, bulk=bulk)
+            for text in texts
+        ]
 
-    def close(self) -> None:
-        """Ends the threads. Blocks until they have finished what they have."""
-        self._pipeline.close()
+    async def run(self, jobs: Sequence[Job]) -> list[ChajaError | None]:
+        """Takes the jobs of one call through the stages up to search; returns what went wrong with each, or None.
+
+        Raises:
+            ChajaError: The call is not let in.
+        """
+        self._calls += 1
+        self._unused.clear()
+        try:
+            return await self.pipeline.run(jobs)
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self._unused.set()
+
+    async def close(self) -> None:
+        """Waits for the calls that the engine has taken, and ends its threads."""
+        await self._unused.wait()
+        await asyncio.to_thread(self.pipeline.close)
+
+    @staticmethod
+    def _job(
+        text: str, kind: TextKind, *, limit: int | None, truncate: bool, remaining_seconds: float | None, bulk: bool
+    ) -> Job:
+        return Job(
+            text=text,
+            kind=kind,
+            limit=limit,
+            truncate=truncate,
+            bulk=bulk,
+            deadline=math.inf if remaining_seconds is None else time.monotonic() + remaining_seconds,
+            done=asyncio.get_running_loop().create_future(),
+        )
+
+
+def is_bulk(texts: int) -> bool:
+    """Whether a call of so many texts lets others go first."""
+    return texts > INTERACTIVE_TEXTS
+
+
+def normalised(query: str) -> str:
+    """Returns a query as it is encoded: composed (NFC; a Mac sends Korean in pieces), and with single blanks."""
+    return " ".join(unicodedata.normalize("NFC", query).split())
 
 
 class EngineSlot:
@@ -49,9 +140,10 @@ class EngineSlot:
     def __init__(self) -> None:
         self._engine: Engine | None = None
 
-    def fill(self, engine: Engine) -> None:
-        """Lets the services answer."""
-        self._engine = engine
+    def swap(self, engine: Engine) -> Engine | None:
+        """Lets an engine answer from now on; returns the one before."""
+        before, self._engine = self._engine, engine
+        return before
 
     @property
     def engine(self) -> Engine:
@@ -63,3 +155,12 @@ class EngineSlot:
         if self._engine is None:
             raise NotReady("the server is still loading its model; try again in a few seconds")
         return self._engine
+
+    def overload(self) -> Overloaded | None:
+        """Returns why no query is let in now, whatever it is; None if one may be, or nothing is loaded yet."""
+        return self._engine.pipeline.admission.overload(bulk=False) if self._engine else None
+
+    @property
+    def queue_texts(self) -> int:
+        """Texts that wait for a worker."""
+        return len(self._engine.pipeline) if self._engine else 0

@@ -10,6 +10,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from server.catalogue.catalogue import Catalogue
 from server.catalogue.document import Field
+from server.cpus import give_way
 from server.encoding.bundle import Bundle
 from server.encoding.manifest import read_manifest
 from server.encoding.tokenizer import TextKind
@@ -29,6 +31,9 @@ log = logging.getLogger(__name__)
 
 CHUNK_TEXTS = 32
 """Texts that a thread encodes between two reports of progress."""
+
+LOADING_NICENESS = 10
+"""Of threads that load while others serve: more than that of the workers."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,18 @@ def load(
     cancelled: threading.Event,
     storage: Storage = "f32",
     native: bool = True,
+    background: bool = False,
 ) -> Loaded:
-    """Opens the bundle, checks it on this CPU, and encodes the catalogue with it; `native` allows the native encoder.
+    """Opens the bundle, checks it on this CPU, and encodes the catalogue with it.
+
+    Args:
+        bundle: The bundle's directory.
+        catalogue: The documents.
+        threads: Texts encoded at once.
+        cancelled: Ends the loading early when it is set.
+        storage: How the index keeps vectors.
+        native: Whether the native encoder is allowed.
+        background: Whether others are served meanwhile: they get the CPU first.
 
     Raises:
         LoadingCancelled: `cancelled` was set.
@@ -61,6 +76,8 @@ def load(
         CatalogueError: The model can read nothing of one of its texts.
         SettingsError: The bundle's vectors cannot be kept in `storage`.
     """
+    if background:
+        give_way(LOADING_NICENESS)
     similarity = read_manifest(bundle).similarity
     check_storage(storage, similarity)
     log.info("opening the bundle %s", bundle)
@@ -72,14 +89,22 @@ def load(
         opened.encoder_name,
         worst,
     )
-    vectors = encode_parts(opened, catalogue, threads=threads, cancelled=cancelled, storage=storage)
+    vectors = encode_parts(
+        opened, catalogue, threads=threads, cancelled=cancelled, storage=storage, background=background
+    )
     index = ExactIndex(vectors, catalogue.owners, similarity=similarity, storage=storage)
     log.info("the index keeps %d vectors as %s in %.1f MB", len(index), storage, index.vector_bytes / 1e6)
     return Loaded(opened, catalogue, index)
 
 
 def encode_parts(
-    bundle: Bundle, catalogue: Catalogue, *, threads: int, cancelled: threading.Event, storage: Storage
+    bundle: Bundle,
+    catalogue: Catalogue,
+    *,
+    threads: int,
+    cancelled: threading.Event,
+    storage: Storage,
+    background: bool = False,
 ) -> NDArray[Any]:
     """Returns the vectors `[V, dimension]` of the V parts of a catalogue's documents, as they are kept.
 
@@ -109,7 +134,8 @@ def encode_parts(
     # Chunk by chunk: all of them in f32 would take the memory that a smaller storage is to save.
     vectors = np.empty((count, bundle.manifest.dimension), dtype=DTYPE_OF[storage])
     done = cut = 0
-    with ThreadPoolExecutor(threads, thread_name_prefix="catalogue") as pool:
+    initializer = partial(give_way, LOADING_NICENESS) if background else None
+    with ThreadPoolExecutor(threads, thread_name_prefix="catalogue", initializer=initializer) as pool:
         for chunk, chunk_cut in pool.map(encode_chunk, chunks):
             vectors[done : done + len(chunk)] = to_storage(chunk, storage)
             done += len(chunk)

@@ -13,6 +13,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from server.cpus import usable_cpus
 from server.errors import SettingsError
 from server.index.storage import STORAGES, Storage
 
@@ -78,10 +79,22 @@ def seconds(text: str) -> float:
     return value
 
 
+def positive_seconds(text: str) -> float:
+    """Parses a duration in seconds, more than 0 and finite."""
+    if seconds(text) == 0:
+        raise ValueError("expected a number of seconds, more than 0")
+    return float(text)
+
+
 def _setting(parse: Callable[[str], Any], help: str, *, default: str | None = None) -> Any:
-    """Declares a row. Its default is text, so that it reads the same in `--help`, README and environment."""
+    """Declares a row. Its default is text, so that it reads the same in `--help`, README and environment.
+
+    A default of ``""`` means that the setting is not used, None that it is required.
+    """
     metadata = {"parse": parse, "help": help, "default": default}
-    return field(metadata=metadata) if default is None else field(default=parse(default), metadata=metadata)
+    if default is None:
+        return field(metadata=metadata)
+    return field(default=parse(default) if default else None, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +111,21 @@ class Settings:
     )
     encode_threads: int = _setting(
         whole_number(0, 1024),
-        "Batches encoded at once, each on one core. 0 means one for each CPU that the process may use, "
-        "by its affinity and its control group's quota.",
+        "Workers: batches encoded and searched at once, each on one core. 0 means one for each CPU that the "
+        "process may "
+        "use, by its affinity and its control group's quota.",
         default="0",
+    )
+    longest_wait_seconds: float = _setting(
+        positive_seconds,
+        "Longest wait for a worker that a call is let in with, as predicted from what waits and how fast it goes; a "
+        "nearer deadline bounds it further. Other calls are refused at once with RESOURCE_EXHAUSTED.",
+        default="0.5",
+    )
+    cache_bytes: int = _setting(
+        whole_number(0),
+        "Memory for the vectors of earlier queries, some 2,500 bytes each with 384 dimensions. 0 turns the cache off.",
+        default="67108864",
     )
     max_batch_tokens: int = _setting(
         whole_number(1),
@@ -133,12 +158,70 @@ class Settings:
     max_message_bytes: int = _setting(
         whole_number(1024), "Largest request message in bytes; gRPC itself refuses a larger one.", default="4194304"
     )
+    drain_wait_seconds: float = _setting(
+        seconds,
+        "Time after SIGTERM or Ctrl-C in which the server says NOT_SERVING and still takes calls, so that "
+        "balancers can "
+        "notice.",
+        default="0",
+    )
     drain_seconds: float = _setting(
-        seconds, "Longest wait for calls in flight after SIGTERM or Ctrl-C; what is left is then aborted.", default="10"
+        seconds,
+        "Longest wait for calls in flight after that; what is left is then aborted. A second signal ends at once.",
+        default="10",
+    )
+    watch_seconds: float = _setting(
+        seconds,
+        "Time between two looks whether bundle or catalogue have changed on the disk; they are then loaded anew "
+        "while the "
+        "old ones serve, as upon SIGHUP or AdminService.Reload. 0 looks never.",
+        default="5",
+    )
+    max_connection_age_seconds: float = _setting(
+        seconds,
+        "Age at which a connection is ended gracefully, give or take a tenth, so that clients behind a balancer spread "
+        "over new servers. 0 means never.",
+        default="0",
+    )
+    max_connection_age_grace_seconds: float = _setting(
+        seconds, "Time for the calls in flight on such a connection; what is left is then aborted.", default="30"
+    )
+    tls_certificate: Path | None = _setting(
+        Path,
+        "Certificate of the server and those that lead to its root, in PEM; read again when it changes.",
+        default="",
+    )
+    tls_key: Path | None = _setting(Path, "Private key of the certificate, in PEM, without a passphrase.", default="")
+    tls_client_ca: Path | None = _setting(
+        Path, "Certificates of which one must have signed a client's own, in PEM (mutual TLS).", default=""
+    )
+    tokens: Path | None = _setting(
+        Path,
+        "File of the tokens that callers must carry, one a line: role (search, write or admin), name, token; "
+        "read again "
+        "when it changes. Health checks and reflection need none.",
+        default="",
+    )
+    log_texts: bool = _setting(
+        parse_switch,
+        "Whether the log may hold what users typed, where a text made the model fail: on or off.",
+        default="off",
     )
     reflection: bool = _setting(
         parse_switch, "Whether tools such as grpcurl can ask for the services' descriptions: on or off.", default="on"
     )
+
+    @property
+    def workers(self) -> int:
+        """Number of workers."""
+        return self.encode_threads or usable_cpus()
+
+    def check(self) -> None:
+        """Raises SettingsError if settings contradict each other."""
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise SettingsError("--tls-certificate and --tls-key go together: give both or neither")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise SettingsError("--tls-client-ca needs --tls-certificate and --tls-key")
 
 
 class SettingRow(NamedTuple):
@@ -172,7 +255,7 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str] = os
         allow_abbrev=False,
     )
     for setting in setting_rows():
-        shown = "required" if setting.default is None else f"default: {setting.default}"
+        shown = "required" if setting.default is None else f"default: {setting.default or 'none'}"
         help = f"{setting.help} ({shown}; environment: {setting.variable})"
         parser.add_argument(setting.flag, metavar="VALUE", help=help)
     given = vars(parser.parse_args(arguments))
@@ -181,7 +264,7 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str] = os
         text, source = given[row.name], _flag(row.name)
         if text is None and _variable(row.name) in environment:
             text, source = environment[_variable(row.name)], _variable(row.name)
-        if text is None:
+        if text is None or (not text and row.default in (MISSING, None)):
             if row.default is MISSING:
                 raise SettingsError(f"{source} is required (or set {_variable(row.name)}); --help explains it")
             continue
@@ -189,7 +272,9 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str] = os
             values[row.name] = row.metadata["parse"](text)
         except ValueError as error:
             raise SettingsError(f"{source}: {error}; it is {text!r}") from None
-    return Settings(**values)
+    settings = Settings(**values)
+    settings.check()
+    return settings
 
 
 def _flag(name: str) -> str:

@@ -35,10 +35,13 @@ def test_the_server_imports_where_torch_and_transformers_cannot() -> None:
 
 
 ALLOWED = {
-    "": {"app", "cpus", "engine", "errors", "loading", "metrics", "settings", "similarity", "stages"}
-    | {"rpc", "batching", "encoding", "index", "catalogue"},
-    "rpc": {"rpc", "engine", "errors", "metrics", "settings", "stages", "batching", "encoding", "index", "catalogue"},
-    "batching": {"batching", "errors", "metrics", "stages", "encoding", "index"},
+    "": {"app", "cpus", "engine", "errors", "loading", "metrics", "reloading", "settings", "similarity", "stages"}
+    | {"rpc", "batching", "encoding", "index", "catalogue", "security", "transport"},
+    "rpc": {"rpc", "engine", "errors", "metrics", "reloading", "settings", "stages"}
+    | {"batching", "encoding", "index", "catalogue", "security", "transport"},
+    "security": {"security", "errors"},
+    "transport": {"transport", "errors"},
+    "batching": {"batching", "cpus", "errors", "metrics", "stages", "encoding", "index"},
     "encoding": {"encoding", "errors", "similarity"},
     "index": {"index", "errors", "similarity"},
     "catalogue": {"catalogue", "errors"},

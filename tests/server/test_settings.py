@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.cpus import usable_cpus
 from server.errors import SettingsError
 from server.settings import Address, Settings, parse_address, parse_settings, setting_rows
 
 REQUIRED = ["--bundle", "b", "--catalogue", "c.jsonl"]
+TLS = ["--tls-certificate", "a.crt", "--tls-key", "a.key"]
 
 
 def test_defaults_come_from_the_table() -> None:
@@ -29,9 +31,15 @@ def test_a_flag_wins_over_the_environment_which_wins_over_the_default() -> None:
 def test_every_setting_can_be_given_by_flag_and_by_environment() -> None:
     for row in setting_rows():
         text = row.default or "somewhere"
-        by_flag = parse_settings([*REQUIRED, row.flag, text], {})
+        more = TLS if row.flag.startswith("--tls-") else []
+        by_flag = parse_settings([*REQUIRED, *more, row.flag, text], {})
         by_environment = {"CHAJA_BUNDLE": "b", "CHAJA_CATALOGUE": "c.jsonl"} | {row.variable: text}
-        assert parse_settings([], by_environment) == by_flag
+        others = [each for flag, value in pairwise_flags(more) if flag != row.flag for each in (flag, value)]
+        assert parse_settings(others, by_environment) == by_flag
+
+
+def pairwise_flags(arguments: list[str]) -> list[tuple[str, str]]:
+    return list(zip(arguments[::2], arguments[1::2], strict=True))
 
 
 @pytest.mark.parametrize(
@@ -49,6 +57,14 @@ def test_every_setting_can_be_given_by_flag_and_by_environment() -> None:
         ([*REQUIRED, "--drain-seconds", "nan"], "--drain-seconds: expected a number of seconds"),
         ([*REQUIRED, "--reflection", "yes"], "--reflection: expected on or off"),
         ([*REQUIRED, "--index-storage", "f64"], "--index-storage: expected f32, f16 or i8; it is 'f64'"),
+        ([*REQUIRED, "--longest-wait-seconds", "0"], "--longest-wait-seconds: expected a number of seconds, more than"),
+        ([*REQUIRED, "--longest-wait-seconds", "inf"], "--longest-wait-seconds: expected a number of seconds"),
+        ([*REQUIRED, "--cache-bytes", "-1"], "--cache-bytes: expected a whole number from 0"),
+        ([*REQUIRED, "--log-texts", "true"], "--log-texts: expected on or off; it is 'true'"),
+        ([*REQUIRED, "--watch-seconds", "often"], "--watch-seconds: expected a number of seconds; it is 'often'"),
+        ([*REQUIRED, "--tls-certificate", "a"], "--tls-certificate and --tls-key go together: give both or neither"),
+        ([*REQUIRED, "--tls-key", "a"], "--tls-certificate and --tls-key go together: give both or neither"),
+        ([*REQUIRED, "--tls-client-ca", "a"], "--tls-client-ca needs --tls-certificate and --tls-key"),
         ([*REQUIRED, "--no-such-flag"], "unrecognized arguments: --no-such-flag"),
     ],
 )
@@ -60,6 +76,43 @@ def test_a_wrong_setting_is_named(arguments: list[str], message: str) -> None:
 def test_a_wrong_environment_variable_is_named() -> None:
     with pytest.raises(SettingsError, match="CHAJA_MAX_LIMIT: expected a whole number"):
         parse_settings(REQUIRED, {"CHAJA_MAX_LIMIT": "x"})
+
+
+@pytest.mark.parametrize("name", ["tokens", "tls_certificate", "tls_key", "tls_client_ca"])
+def test_an_empty_environment_variable_means_none_where_none_is_allowed(name: str) -> None:
+    """A manifest of Kubernetes or Compose can only set it to nothing, not unset it."""
+    assert getattr(parse_settings(REQUIRED, {f"CHAJA_{name.upper()}": ""}), name) is None
+    assert getattr(parse_settings([*REQUIRED, f"--{name.replace('_', '-')}", ""], {}), name) is None
+
+
+def test_an_empty_variable_is_wrong_where_a_value_is_needed() -> None:
+    for variable in ("CHAJA_MAX_LIMIT", "CHAJA_LISTEN", "CHAJA_LOG_TEXTS", "CHAJA_WATCH_SECONDS"):
+        with pytest.raises(SettingsError, match=f"{variable}: expected .*; it is ''"):
+            parse_settings(REQUIRED, {variable: ""})
+    for variable in ("CHAJA_BUNDLE", "CHAJA_CATALOGUE"):
+        with pytest.raises(SettingsError, match=variable):
+            parse_settings([], {"CHAJA_BUNDLE": "b", "CHAJA_CATALOGUE": "c.jsonl"} | {variable: ""})
+
+
+def test_a_contradiction_is_found_across_flags_and_environment() -> None:
+    with pytest.raises(SettingsError, match="go together"):
+        parse_settings([*REQUIRED, "--tls-key", "a"], {"CHAJA_TLS_CERTIFICATE": ""})
+    settings = parse_settings([*REQUIRED, "--tls-key", "a.key"], {"CHAJA_TLS_CERTIFICATE": "a.crt"})
+    assert (settings.tls_certificate, settings.tls_key) == (Path("a.crt"), Path("a.key"))
+    assert parse_settings([*REQUIRED, *TLS, "--tls-client-ca", "ca"], {}).tls_client_ca == Path("ca")
+
+
+def test_what_protects_is_on_and_what_costs_is_off_by_default() -> None:
+    settings = parse_settings(REQUIRED, {})
+    assert not settings.log_texts
+    assert settings.tokens is settings.tls_certificate is None
+    assert settings.longest_wait_seconds == 0.5
+    assert settings.max_connection_age_seconds == settings.drain_wait_seconds == 0
+
+
+def test_workers_are_as_many_as_the_cpus_unless_told() -> None:
+    assert parse_settings([*REQUIRED, "--encode-threads", "3"], {}).workers == 3
+    assert parse_settings(REQUIRED, {}).workers == usable_cpus()
 
 
 @given(st.sampled_from(["127.0.0.1", "::1", "search.example"]), st.integers(0, 65535))

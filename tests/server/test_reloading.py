@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import prometheus_client
+import pytest
+
+from server.batching.speed import Speed
+from server.encoding.cache import EmbeddingCache
+from server.encoding.manifest import MANIFEST_FILE
+from server.engine import Engine, EngineOptions, EngineSlot
+from server.errors import BundleError, ReloadFailed
+from server.loading import Loaded
+from server.metrics import Metrics
+from server.reloading import Reloader
+from server.settings import Settings
+from tests.server.making import until
+from tests.tiny_bundle import make_bundle
+
+OPTIONS = EngineOptions(workers=1, max_batch_tokens=64, longest_wait_seconds=60.0, log_texts=False)
+DOCUMENT = '{"id": "%s", "title": "환율"}\n'
+
+
+class Server:
+    """What surrounds a reloader, on files that a test may change."""
+
+    def __init__(self, directory: Path, bundle: Path) -> None:
+        self.bundle, self.catalogue = directory / "bundle", directory / "catalogue.jsonl"
+        shutil.copytree(bundle, self.bundle)
+        self.catalogue.write_text(DOCUMENT % "first", encoding="utf-8")
+        self.metrics, self.slot, self.loads = Metrics([]), EngineSlot(), 0
+        settings = Settings(bundle=self.bundle, catalogue=self.catalogue, encode_threads=1)
+        self.reloader = Reloader(settings, self.slot, self.metrics, make_engine=self._make_engine)
+
+    def _make_engine(self, loaded: Loaded) -> Engine:
+        self.loads += 1
+        return Engine(loaded, OPTIONS, cache=EmbeddingCache(0), speed=Speed(), metrics=self.metrics)
+
+    @property
+    def served(self) -> list[str]:
+        return [document.id for document in self.slot.engine.catalogue.documents]
+
+    def reloads(self, result: str) -> float | None:
+        return self.metrics.registry.get_sample_value("chaja_reloads_total", {"result": result})
+
+    async def search(self) -> int:
+        """Number of documents that the engine of the moment finds."""
+        engine = self.slot.engine
+        job = engine.query_job("환율", limit=10, remaining_seconds=20, bulk=False)
+        assert await engine.run([job]) == [None]
+        return len(job.matches)
+
+
+@pytest.fixture(scope="session")
+def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bundle(tmp_path_factory.mktemp("other") / "bundle", seed=8)
+
+
+@pytest.fixture
+async def server(tmp_path: Path, tiny_bundle: Path) -> AsyncIterator[Server]:
+    server = Server(tmp_path, tiny_bundle)
+    await server.reloader.load(background=False)
+    yield server
+    await server.reloader.close()
+    await server.slot.engine.close()
+
+
+async def test_another_catalogue_takes_the_place_of_the_one_that_is_served(server: Server) -> None:
+    server.catalogue.write_text(DOCUMENT % "second" + DOCUMENT % "third", encoding="utf-8")
+    before = server.slot.engine
+    engine = await server.reloader.reload("a test")
+    assert server.slot.engine is engine is not before
+    assert server.served == ["second", "third"]
+    assert await server.search() == 2
+    assert (server.reloads("ok"), server.reloads("failed")) == (1, 0)
+    assert server.metrics.registry.get_sample_value("chaja_catalogue_documents") == 2
+
+
+async def test_only_the_new_model_is_described(server: Server, other_bundle: Path) -> None:
+    old = server.slot.engine.manifest.revision
+    shutil.rmtree(server.bundle)
+    shutil.copytree(other_bundle, server.bundle)
+    engine = await server.reloader.reload("a test")
+    assert engine.manifest.revision != old
+    text = prometheus_client.generate_latest(server.metrics.registry).decode()
+    assert text.count("\nchaja_model_info{") == 1
+    assert f'revision="{engine.manifest.revision}"' in text
+
+
+@pytest.mark.parametrize("damage", ["no bundle", "manifest", "model", "catalogue", "no catalogue", "no utf-8"])
+async def test_whatever_is_wrong_leaves_the_old_ones_serving(
+    server: Server, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = server.slot.engine
+    if damage == "no bundle":
+        shutil.rmtree(server.bundle)
+    elif damage == "manifest":
+        (server.bundle / MANIFEST_FILE).write_text("{", encoding="utf-8")
+    elif damage == "model":
+        (server.bundle / "query/model.onnx").write_bytes(b"no model")
+    elif damage == "no catalogue":
+        server.catalogue.unlink()
+    elif damage == "no utf-8":
+        server.catalogue.write_bytes(b"\xff\xfe\n")
+    else:
+        server.catalogue.write_text("{\n", encoding="utf-8")
+    with pytest.raises(ReloadFailed, match="what was served before goes on being served"):
+        await server.reloader.reload("a test")
+    assert server.slot.engine is before
+    assert await server.search() == 1
+    assert (server.reloads("ok"), server.reloads("failed")) == (0, 1)
+    (error,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "goes on being served" in error.getMessage()
+
+
+async def test_two_who_ask_at_once_share_one_loading(server: Server) -> None:
+    loads = server.loads
+    first, second = await asyncio.gather(server.reloader.reload("one"), server.reloader.reload("another"))
+    assert first is second is server.slot.engine
+    assert (server.loads - loads, server.reloads("ok")) == (1, 1)
+    assert await server.reloader.reload("a third, later") is not first
+    assert server.loads - loads == 2
+
+
+async def test_the_loading_goes_on_when_who_asked_for_it_gives_up(server: Server) -> None:
+    server.catalogue.write_text(DOCUMENT % "second", encoding="utf-8")
+    asking = asyncio.create_task(server.reloader.reload("a test"))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await until(lambda: server.reloads("ok"))
+    assert server.served == ["second"]
+
+
+async def test_calls_are_answered_all_the_while(server: Server) -> None:
+    reloading = asyncio.create_task(server.reloader.reload("a test"))
+    answered = 0
+    while not reloading.done():
+        assert await server.search() == 1
+        answered += 1
+    assert answered > 1
+    assert await server.search() == 1
+
+
+async def test_the_watch_sees_a_replaced_directory(server: Server, other_bundle: Path, tmp_path: Path) -> None:
+    old = server.slot.engine.manifest.revision
+    watching = asyncio.create_task(server.reloader.watch(0.01))
+    await asyncio.sleep(0.05)
+    assert server.reloads("ok") == 0, "nothing has changed"
+    shutil.copytree(other_bundle, tmp_path / "new")
+    server.bundle.rename(tmp_path / "old")
+    await asyncio.sleep(0.05)
+    assert server.reloads("failed") == 0, "it waits for what is not there"
+    (tmp_path / "new").rename(server.bundle)
+    await until(lambda: server.reloads("ok"))
+    assert server.slot.engine.manifest.revision != old
+    watching.cancel()
+
+
+async def test_the_watch_follows_a_link_that_is_turned(server: Server, other_bundle: Path, tmp_path: Path) -> None:
+    old = server.slot.engine.manifest.revision
+    server.bundle.rename(tmp_path / "v1")
+    server.bundle.symlink_to("v1")
+    server.reloader._watched.changed()
+    watching = asyncio.create_task(server.reloader.watch(0.01))
+    shutil.copytree(other_bundle, tmp_path / "v2")
+    (tmp_path / "turned").symlink_to("v2")
+    os.replace(tmp_path / "turned", server.bundle)  # noqa: PTH105  what Kubernetes does
+    await until(lambda: server.reloads("ok"))
+    assert server.slot.engine.manifest.revision != old
+    assert server.reloads("failed") == 0
+    watching.cancel()
+
+
+async def test_the_watch_waits_until_a_file_has_come_to_rest(server: Server) -> None:
+    watching = asyncio.create_task(server.reloader.watch(0.3))
+    with server.catalogue.open("w", encoding="utf-8") as file:
+        for number in range(80):
+            file.write((DOCUMENT % number)[:-4])
+            file.flush()
+            await asyncio.sleep(0.01)
+            file.write((DOCUMENT % number)[-4:])
+            file.flush()
+            assert server.reloads("failed") == server.reloads("ok") == 0
+    await until(lambda: server.reloads("ok"))
+    assert len(server.served) == 80
+    assert server.reloads("failed") == 0
+    watching.cancel()
+
+
+async def test_a_bundle_that_is_copied_with_its_manifest_first_is_served_once_it_is_whole(
+    server: Server, other_bundle: Path
+) -> None:
+    old = server.slot.engine.manifest.revision
+    watching = asyncio.create_task(server.reloader.watch(0.05))
+    files = sorted((path for path in other_bundle.rglob("*.*")), key=lambda path: path.name != MANIFEST_FILE)
+    for path in files:
+        shutil.copy(path, server.bundle / path.relative_to(other_bundle))
+        await asyncio.sleep(0.2)  # It seems to have come to rest each time.
+    await until(lambda: server.slot.engine.manifest.revision != old, seconds=3)
+    watching.cancel()
+
+
+async def test_the_watch_goes_on_after_a_failure_of_whatever_kind(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object, **__: object) -> Loaded:
+        raise MemoryError("too large")
+
+    watching = asyncio.create_task(server.reloader.watch(0.01))
+    with monkeypatch.context() as patch:
+        patch.setattr("server.reloading.load", broken)
+        server.catalogue.write_text(DOCUMENT % "second", encoding="utf-8")
+        await until(lambda: server.reloads("failed"))
+    assert "too large" in caplog.text
+    server.catalogue.write_text(DOCUMENT % "the third", encoding="utf-8")
+    await until(lambda: server.reloads("ok"))
+    assert server.served == ["the third"]
+    watching.cancel()
+
+
+async def test_a_loading_ends_early_when_the_server_does(server: Server) -> None:
+    server.reloader.reload_soon("a test")
+    await asyncio.sleep(0)
+    await asyncio.wait_for(server.reloader.close(), 10)
+    assert server.served == ["first"]
+
+
+async def test_a_first_loading_that_fails_says_what_to_mend(tmp_path: Path, tiny_bundle: Path) -> None:
+    server = Server(tmp_path, tiny_bundle)
+    shutil.rmtree(server.bundle)
+    with pytest.raises(BundleError):
+        await server.reloader.load(background=False)
