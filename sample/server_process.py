@@ -43,17 +43,20 @@ class ServerProcess:
 
 
 @contextlib.contextmanager
-def running_server(arguments: Sequence[str], *, echo: Callable[[str], None] | None = None) -> Iterator[ServerProcess]:
+def running_server(
+    arguments: Sequence[str], *, echo: Callable[[str], None] | None = None, module: str = "server"
+) -> Iterator[ServerProcess]:
     """Starts a server, waits until it serves, and ends it afterwards.
 
     Args:
         arguments: The server's flags.
         echo: Is told each line that the server writes.
+        module: What is run, where it is not the server as it is.
 
     Raises:
         ServerEnded: It did not come to serve.
     """
-    command = [sys.executable, "-m", "server", *arguments]
+    command = [sys.executable, "-m", module, *arguments]
     process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, encoding="utf-8")
     server = ServerProcess(process)
     serving = threading.Event()

@@ -56,7 +56,7 @@ def test_it_is_not_serving_until_all_is_loaded(tiny_bundle: Path, long_catalogue
                 seen["error"] = error
 
     with running_server(server_flags(tiny_bundle, long_catalogue), echo=while_loading) as server:
-        assert seen["health"] == [Health.NOT_SERVING] * 4
+        assert seen["health"] == [Health.NOT_SERVING] * (1 + len(SERVICES))
         assert seen["error"].code() == grpc.StatusCode.UNAVAILABLE
         assert "still loading" in seen["error"].details()
         assert health_of(server.address, "") == Health.SERVING
@@ -78,7 +78,8 @@ def test_a_client_waits_for_a_server_that_still_loads(tiny_bundle: Path) -> None
 
 
 def test_sigterm_lets_calls_in_flight_finish(tiny_bundle: Path) -> None:
-    with running_server(server_flags(tiny_bundle, SAMPLE_CATALOGUE)) as server:
+    patient = ("--longest-wait-seconds", "60")
+    with running_server(server_flags(tiny_bundle, SAMPLE_CATALOGUE, *patient)) as server:
         requests = [SearchRequest(query=f"{number} 번째 질문", limit=100) for number in range(100)]
         with chaja.connect(server.address) as client:
             client.search.Search(requests[0])

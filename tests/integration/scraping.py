@@ -1,0 +1,42 @@
+"""Reads a server's metrics as Prometheus does."""
+
+from __future__ import annotations
+
+import time
+import urllib.request
+from collections.abc import Callable
+
+from prometheus_client.parser import text_string_to_metric_families
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+HANDLED = "grpc_server_handled_total"
+
+
+def scrape(url: str) -> Samples:
+    with urllib.request.urlopen(url, timeout=30) as response:  # noqa: S310  our own server
+        families = list(text_string_to_metric_families(response.read().decode()))
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def value(samples: Samples, name: str, **labels: str) -> float:
+    return samples[name, frozenset(labels.items())]
+
+
+def total(samples: Samples, name: str, **labels: str) -> float:
+    """The sum of all series that have these labels among theirs."""
+    wanted = set(labels.items())
+    return sum(number for (each, found), number in samples.items() if each == name and wanted <= found)
+
+
+def scrape_until(url: str, condition: Callable[[Samples], object], *, seconds: float = 20.0) -> Samples:
+    """Scrapes until something is so: a call is counted when the server is done with it, its caller may know before."""
+    ends = time.monotonic() + seconds
+    while not condition(samples := scrape(url)):
+        assert time.monotonic() < ends, "it has not come about"
+        time.sleep(0.02)
+    return samples

@@ -1,0 +1,52 @@
+"""The real server with an encoder that is slow, hangs or dies on purpose: `python -m tests.integration.slow_server`.
+
+Only what callers send is slow: the catalogue is loaded as fast as ever.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server import loading
+from server.__main__ import main
+from server.encoding.bundle import Bundle
+from server.encoding.tokenizer import TextKind, Tokens
+
+MODULE = "tests.integration.slow_server"
+SECONDS_PER_TOKEN = "SLOW_SECONDS_PER_TOKEN"
+"""Environment variable: how long a token takes."""
+
+HANG = "~~hang"
+"""A query that takes a worker for good."""
+
+DIE = "~~die"
+"""A query that ends a worker."""
+
+
+class SlowBundle(Bundle):
+    """Encodes as slowly as it is told to."""
+
+    def encode(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
+        if threading.current_thread().name.startswith("worker"):
+            texts = [each.ids for each in tokens]
+            time.sleep(float(os.environ.get(SECONDS_PER_TOKEN, "0")) * sum(map(len, texts)))
+            if self._ids_of(HANG) in texts:
+                threading.Event().wait()
+            if self._ids_of(DIE) in texts:
+                raise SystemExit("as a test wants it")
+        return super().encode(tokens)
+
+    def _ids_of(self, text: str) -> list[int]:
+        return self.tokenize([(text, TextKind.QUERY)])[0].ids
+
+
+if __name__ == "__main__":
+    setattr(loading, "Bundle", SlowBundle)  # noqa: B010  mypy would have it that nobody may
+    sys.exit(main())

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import contextlib
+import itertools
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+import chaja
+from chaja.v1 import SearchRequest
+from sample.server_process import ServerProcess, running_server
+from server.transport import frames
+from tests.conftest import SAMPLE_CATALOGUE, server_flags
+from tests.integration.raw_calls import opened
+from tests.integration.scraping import HANDLED, scrape, scrape_until, total
+from tests.integration.vitals import MEGABYTE, open_files, resident_bytes, wait_for_open_files
+
+
+@pytest.fixture(scope="module")
+def server(tiny_bundle: Path) -> Iterator[ServerProcess]:
+    with running_server(server_flags(tiny_bundle, SAMPLE_CATALOGUE)) as server:
+        yield server
+        assert not [line for line in server.lines if "Traceback" in line or " ERROR " in line]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(server: ServerProcess) -> Iterator[None]:
+    """Whatever a test did, all calls have an end, nothing waits, and others are served."""
+    yield
+    scrape_until(
+        server.metrics_url,
+        lambda found: (
+            total(found, HANDLED) == total(found, "grpc_server_started_total") and not total(found, "chaja_queue_texts")
+        ),
+    )
+    with chaja.connect(server.address) as client:
+        assert len(client.search.Search(SearchRequest(query="송금", limit=3)).hits) == 3
+
+
+def canceled(server: ServerProcess, method: str) -> float:
+    return total(scrape(server.metrics_url), HANDLED, grpc_method=method, grpc_code="Canceled")
+
+
+def endless(pause: float = 0.0) -> Iterator[SearchRequest]:
+    for number in itertools.count():
+        yield SearchRequest(query=f"끝없는 {number}", limit=100)
+        time.sleep(pause)
+
+
+def test_two_thousand_cancelled_calls(server: ServerProcess) -> None:
+    memory = resident_bytes(server.process.pid)
+    with chaja.connect(server.address) as client:
+        search: Any = client.search.Search
+        calls = [search.future(SearchRequest(query=f"{number} 번째", limit=100)) for number in range(2000)]
+        for call in calls:
+            call.cancel()
+        answered = sum(not call.cancelled() and call.exception(timeout=30) is None for call in calls)
+        assert answered < 2000
+        scrape_until(server.metrics_url, lambda found: not total(found, "chaja_queue_texts"))
+        assert client.search.Search(SearchRequest(query="송금", limit=3), timeout=30).hits
+    assert resident_bytes(server.process.pid) - memory < 100 * MEGABYTE
+
+
+@pytest.mark.parametrize("how", ["cancels", "closes its channel"])
+def test_streams_that_are_abandoned_half_way(server: ServerProcess, how: str) -> None:
+    before = canceled(server, "SearchStream")
+    channels = [grpc.insecure_channel(server.address, options=[("c", number)]) for number in range(5)]
+    streams = [
+        chaja.Client(channel).search.SearchStream(endless(0.02), timeout=60) for channel in channels for _ in (1, 2)
+    ]
+    for stream in streams:
+        for _ in range(3):
+            assert next(stream).response.hits
+    for stream in streams if how == "cancels" else ():
+        stream.cancel()
+    for channel in channels:
+        channel.close()
+    scrape_until(
+        server.metrics_url,
+        lambda found: total(found, HANDLED, grpc_method="SearchStream", grpc_code="Canceled") == before + 10,
+    )
+
+
+def test_a_stream_that_sends_and_never_reads(server: ServerProcess) -> None:
+    """The server stops to read from it: what it holds for it is bounded."""
+    memory, files = resident_bytes(server.process.pid), open_files(server.process.pid)
+    message = SearchRequest(query="송금" * 20, limit=100).SerializeToString()
+    data = frames.frame(frames.DATA, 0, 1, struct.pack(">BL", 0, len(message)) + message)
+    host, port = server.address.split(":")
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(opened("/chaja.v1.SearchService/SearchStream"))
+        client.settimeout(1.0)
+        sent = 0
+        # It heeds no window: the server may end the stream or the connection, but must not keep what it is sent.
+        with contextlib.suppress(OSError):
+            while sent < 64 * MEGABYTE:
+                sent += client.send(data * 10)
+        with chaja.connect(server.address) as other:
+            for number in range(20):
+                assert other.search.Search(SearchRequest(query=f"other {number}", limit=3)).hits
+        assert resident_bytes(server.process.pid) - memory < 60 * MEGABYTE
+    wait_for_open_files(server.process.pid, files)
+
+
+def test_a_client_that_sends_all_it_may_and_never_takes_an_answer(server: ServerProcess) -> None:
+    """By gRPC's own flow control: its sender is slowed down, whatever it has to send."""
+    memory = resident_bytes(server.process.pid)
+    sent = itertools.count()
+    taken = [0]
+
+    def requests() -> Iterator[SearchRequest]:
+        for each in endless():
+            taken[0] = next(sent)
+            yield each
+
+    with grpc.insecure_channel(server.address) as channel:
+        stream: Any = chaja.Client(channel).search.SearchStream(requests(), timeout=60)
+        before = -1
+        while before != taken[0]:  # Until it is held up.
+            before = taken[0]
+            time.sleep(0.5)
+        assert taken[0] < 100_000
+        with chaja.connect(server.address) as other:
+            assert other.search.Search(SearchRequest(query="other", limit=3)).hits
+        assert resident_bytes(server.process.pid) - memory < 60 * MEGABYTE
+        stream.cancel()
+
+
+def test_a_slow_stream_is_served_between_others(server: ServerProcess) -> None:
+    stop = threading.Event()
+    counts: list[int] = []
+    with chaja.connect(server.address) as client:
+
+        def others() -> None:
+            while not stop.is_set():
+                counts.append(len(client.search.Search(SearchRequest(query=f"{len(counts)}", limit=2)).hits))
+
+        thread = threading.Thread(target=others)
+        thread.start()
+        try:
+            slow = itertools.islice(endless(0.05), 10)
+            assert [len(each.response.hits) > 0 for each in client.search.SearchStream(slow, timeout=60)] == [True] * 10
+        finally:
+            stop.set()
+            thread.join()
+    assert len(counts) > 10
+    assert set(counts) == {2}

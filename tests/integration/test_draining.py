@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+import chaja
+from chaja.v1 import SearchRequest
+from sample.server_process import ServerProcess, running_server
+from server.transport import frames
+from tests.conftest import SAMPLE_CATALOGUE, server_flags
+from tests.integration import slow_server
+from tests.integration.raw_calls import opened
+from tests.integration.scraping import scrape_until, total
+from tests.integration.test_lifecycle import health_of
+
+SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+WATCH = "/grpc.health.v1.Health/Watch"
+STARTED = "grpc_server_started_total"
+
+
+def watch(channel: grpc.Channel) -> Any:
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    return stub.Watch(health_pb2.HealthCheckRequest(), timeout=60)
+
+
+def wait_for_line(server: ServerProcess, text: str, *, seconds: float = 20.0) -> None:
+    ends = time.monotonic() + seconds
+    while not any(text in line for line in server.lines):
+        assert time.monotonic() < ends, f"the log never says {text!r}"
+        time.sleep(0.01)
+
+
+def no_tracebacks(server: ServerProcess) -> bool:
+    return not any("Traceback" in line for line in server.lines)
+
+
+@contextlib.contextmanager
+def hanging_server(flags: list[str]) -> Iterator[ServerProcess]:
+    """A server one of whose workers will never be done."""
+    with (
+        running_server(flags, module=slow_server.MODULE) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        search: Any = chaja.Client(channel).search.Search
+        hanging = search.future(SearchRequest(query=slow_server.HANG), timeout=600)
+        scrape_until(server.metrics_url, lambda found: total(found, "chaja_batch_texts_count") == 1)
+        yield server
+        assert hanging.exception(timeout=20) is not None
+
+
+def test_calls_are_taken_while_balancers_are_told(tiny_bundle: Path) -> None:
+    flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, "--drain-wait-seconds", "1.5")
+    with running_server(flags) as server, grpc.insecure_channel(server.address) as channel:
+        search: Any = chaja.Client(channel).search.Search
+        statuses = watch(channel)
+        assert next(statuses).status == SERVING
+        signalled = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert next(statuses).status == NOT_SERVING
+        answered = 0
+        while time.monotonic() < signalled + 1.0:
+            assert search(SearchRequest(query=f"{answered}", limit=2), timeout=10).hits
+            answered += 1
+        with grpc.insecure_channel(server.address, options=[("new", 1)]) as late:  # New connections are taken too.
+            assert chaja.Client(late).search.Search(SearchRequest(query="late", limit=2), timeout=10).hits
+        assert answered > 1
+        assert server.process.wait(20) == 0
+    assert no_tracebacks(server)
+
+
+def test_calls_in_flight_finish_and_later_ones_are_refused(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(slow_server.SECONDS_PER_TOKEN, "0.1")
+    flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, "--encode-threads", "1", "--longest-wait-seconds", "60")
+    with (
+        running_server(flags, module=slow_server.MODULE) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        stub: Any = chaja.Client(channel).search
+        queue: SimpleQueue[SearchRequest | None] = SimpleQueue()
+        stream = stub.SearchStream(iter(queue.get, None), timeout=60)
+        queue.put(SearchRequest(query="가나"))
+        assert next(stream).response.hits
+        calls = [stub.Search.future(SearchRequest(query=f"{number:05}", limit=2), timeout=60) for number in range(3)]
+        scrape_until(server.metrics_url, lambda found: total(found, STARTED) == 4)
+        server.process.send_signal(signal.SIGTERM)
+        wait_for_line(server, "draining")
+        for call in calls:
+            assert len(call.result(60).hits) == 2
+        queue.put(SearchRequest(query="다라"))
+        queue.put(None)
+        assert [len(each.response.hits) for each in stream] == [10]
+        assert server.process.wait(20) == 0
+    assert no_tracebacks(server)
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_at_once_even_while_a_call_hangs(tiny_bundle: Path, second: signal.Signals) -> None:
+    flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, "--drain-seconds", "3600")
+    with hanging_server(flags) as server:
+        server.process.send_signal(signal.SIGTERM)
+        wait_for_line(server, "draining")
+        server.process.send_signal(second)
+        assert server.process.wait(10) == 128 + second
+    assert any("a second signal" in line for line in server.lines)
+
+
+@pytest.mark.slow
+def test_a_call_that_hangs_does_not_outlive_the_drain(tiny_bundle: Path) -> None:
+    with hanging_server(server_flags(tiny_bundle, SAMPLE_CATALOGUE, "--drain-seconds", "0.5")) as server:
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
+    assert any("a thread is not done" in line for line in server.lines)
+    assert no_tracebacks(server)
+
+
+def test_a_watcher_that_does_not_read_holds_up_nobody(tiny_bundle: Path) -> None:
+    flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, "--drain-seconds", "0.5")
+    with running_server(flags) as server, grpc.insecure_channel(server.address) as channel:
+        host, port = server.address.split(":")
+        with socket.create_connection((host, int(port))) as deaf:
+            deaf.sendall(opened(WATCH, frames.settings({frames.INITIAL_WINDOW_SIZE: 0})))
+            deaf.sendall(frames.frame(frames.DATA, frames.END_STREAM, 1, bytes(5)))
+            deaf.settimeout(20)
+            received = b""
+            while b"application/grpc" not in received:  # The head of the answer, which no window holds back.
+                received += deaf.recv(4096)
+            statuses = watch(channel)
+            assert next(statuses).status == SERVING
+            server.process.send_signal(signal.SIGTERM)
+            assert next(statuses).status == NOT_SERVING
+            assert server.process.wait(15) == 0
+    assert no_tracebacks(server)
+
+
+def test_nobody_waits_for_watchers(tiny_bundle: Path) -> None:
+    flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, "--drain-seconds", "3600")
+    with running_server(flags) as server, grpc.insecure_channel(server.address) as channel:
+        statuses = watch(channel)
+        assert next(statuses).status == SERVING
+        server.process.send_signal(signal.SIGTERM)
+        assert [each.status for each in statuses] == [NOT_SERVING]
+        assert server.process.wait(15) == 0
+
+
+def test_a_connection_that_grows_old_is_replaced_without_a_failed_call(tiny_bundle: Path) -> None:
+    flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, "--max-connection-age-seconds", "0.3")
+    with running_server(flags) as server, grpc.insecure_channel(server.address) as channel:
+        ready: list[grpc.ChannelConnectivity] = []
+        record: Callable[[grpc.ChannelConnectivity], None] = ready.append
+        channel.subscribe(record)
+        search: Any = chaja.Client(channel).search.Search
+        failed: list[grpc.RpcError] = []
+
+        def search_on() -> None:
+            number = 0
+            while ready.count(grpc.ChannelConnectivity.READY) < 4 and time.monotonic() < ends:
+                try:
+                    search(SearchRequest(query=f"{number}", limit=1), timeout=20)
+                except grpc.RpcError as error:
+                    failed.append(error)
+                number += 1
+
+        ends = time.monotonic() + 30
+        threads = [threading.Thread(target=search_on) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        channel.unsubscribe(record)
+        assert not failed
+        assert ready.count(grpc.ChannelConnectivity.READY) >= 4, "it was connected again and again"
+    assert no_tracebacks(server)
+
+
+def test_a_worker_that_dies_flips_health(tiny_bundle: Path) -> None:
+    flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, "--encode-threads", "1")
+    with (
+        running_server(flags, module=slow_server.MODULE) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        search: Any = chaja.Client(channel).search.Search
+        statuses = watch(channel)
+        assert next(statuses).status == SERVING
+        with pytest.raises(grpc.RpcError) as raised:
+            search(SearchRequest(query=slow_server.DIE), timeout=20)
+        assert raised.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert "a worker of the server died" in str(raised.value.details())
+        assert next(statuses).status == NOT_SERVING
+        assert health_of(server.address, "chaja.v1.SearchService") == NOT_SERVING
+        with pytest.raises(grpc.RpcError) as raised:  # At once, not at its deadline.
+            search(SearchRequest(query="another"), timeout=20)
+        assert raised.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert server.stop() == 0
+    assert any("CRITICAL" in line and "a worker died" in line for line in server.lines)

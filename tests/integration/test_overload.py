@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+import chaja
+from chaja.v1 import BatchSearchRequest, EncodeRequest, SearchRequest, SearchResponse
+from sample.server_process import ServerProcess, running_server
+from tests.conftest import SAMPLE_CATALOGUE, server_flags
+from tests.integration import slow_server
+from tests.integration.scraping import HANDLED, Samples, scrape, scrape_until, total, value
+
+
+@pytest.fixture(scope="module")
+def weak_server(tiny_bundle: Path) -> Iterator[ServerProcess]:
+    """A server that takes thirty milliseconds for sixty characters, knows that, and lets none wait for long."""
+    flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, "--encode-threads", "1", "--longest-wait-seconds", "0.3")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(slow_server.SECONDS_PER_TOKEN, "0.0005")
+        with running_server(flags, module=slow_server.MODULE) as server:
+            with chaja.connect(server.address) as client:  # It learns how slow it is from some thousands of tokens.
+                texts = [long_request(2000 + number).query for number in range(120)]
+                client.encode.Encode(EncodeRequest(texts=texts), timeout=60)
+            yield server
+
+
+@pytest.fixture
+def stub(weak_server: ServerProcess) -> Iterator[Any]:
+    """A stub without retries."""
+    with grpc.insecure_channel(weak_server.address) as channel:
+        stub = chaja.Client(channel).search
+        yield stub
+        for number in range(3):  # The storm is over: it is as if it had never been.
+            assert stub.Search(long_request(1000 + number), timeout=30).hits
+
+
+def long_request(number: int) -> SearchRequest:
+    return SearchRequest(query=f"{number:05}{'송금하고싶은데어떻게해야하나요' * 4}"[:60], limit=3)
+
+
+def check_refusal(error: Any) -> None:
+    assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    status = rpc_status.from_call(error)
+    assert status is not None
+    found: dict[str, Any] = {}
+    for detail in status.details:
+        for kind in (error_details_pb2.ErrorInfo, error_details_pb2.RetryInfo):
+            message = kind()
+            if detail.Unpack(message):
+                found[kind.__name__] = message
+    assert (found["ErrorInfo"].reason, found["ErrorInfo"].domain) == ("OVERLOADED", "chaja")
+    delay = found["RetryInfo"].retry_delay.ToMilliseconds()
+    assert delay > 0
+    assert dict(error.trailing_metadata())["grpc-retry-pushback-ms"] == str(delay)
+
+
+def check_answer(server: ServerProcess, request: SearchRequest, response: SearchResponse) -> None:
+    """Compares an answer with that of a server that has nothing else to do."""
+    with chaja.connect(server.address) as client:
+        expected = client.search.Search(request).hits
+    assert [hit.document_id for hit in response.hits] == [hit.document_id for hit in expected]
+    assert [hit.score for hit in response.hits] == pytest.approx([hit.score for hit in expected], abs=1e-5)
+
+
+def refused(samples: Samples, method: str) -> float:
+    return total(samples, HANDLED, grpc_method=method, grpc_code="ResourceExhausted")
+
+
+def storm(method: Any, requests: list[Any]) -> tuple[list[tuple[int, Any, float]], list[tuple[int, Any, float]]]:
+    """Makes all calls at once; returns those answered and those refused: number, answer or error, when it came."""
+    ended: dict[int, float] = {}
+    calls = [method.future(request, timeout=60) for request in requests]
+    for number, call in enumerate(calls):
+        call.add_done_callback(lambda _, number=number: ended.setdefault(number, time.monotonic()))
+    errors = [call.exception(timeout=60) for call in calls]
+    ends = time.monotonic() + 10
+    while len(ended) < len(calls):
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+    answered = [(number, calls[number].result(), ended[number]) for number, error in enumerate(errors) if error is None]
+    others = [(number, error, ended[number]) for number, error in enumerate(errors) if error is not None]
+    return answered, others
+
+
+def test_searches_beyond_what_can_be_done_are_refused_at_once(
+    stub: Any, weak_server: ServerProcess, tiny_server: ServerProcess
+) -> None:
+    before = refused(scrape(weak_server.metrics_url), "Search")
+    requests = [long_request(1 + number) for number in range(60)]
+    answered, others = storm(stub.Search, requests)
+    assert answered
+    assert len(others) > 10
+    for number, response, _ in answered:
+        check_answer(tiny_server, requests[number], response)
+    for _, error, _ in others:
+        check_refusal(error)
+    assert min(ended for *_, ended in others) < max(ended for *_, ended in answered), "refusals waited for the others"
+    scrape_until(weak_server.metrics_url, lambda found: refused(found, "Search") == before + len(others))
+
+
+def test_batches_are_refused_as_a_whole(stub: Any, weak_server: ServerProcess, tiny_server: ServerProcess) -> None:
+    before = refused(scrape(weak_server.metrics_url), "BatchSearch")
+    batches = [
+        BatchSearchRequest(requests=[long_request(100 + 10 * batch + number) for number in range(10)])
+        for batch in range(12)
+    ]
+    answered, others = storm(stub.BatchSearch, batches)
+    assert answered
+    assert others
+    number, response, _ = answered[0]
+    for request, each in zip(batches[number].requests, response.responses, strict=True):
+        check_answer(tiny_server, request, each)
+    for _, error, _ in others:
+        check_refusal(error)
+    scrape_until(weak_server.metrics_url, lambda found: refused(found, "BatchSearch") == before + len(others))
+
+
+def test_a_deadline_that_cannot_be_met_is_refused_at_once(stub: Any) -> None:
+    request = BatchSearchRequest(requests=[long_request(500 + number) for number in range(60)])
+    with pytest.raises(grpc.RpcError) as raised:
+        stub.BatchSearch(request, timeout=0.8)
+    check_refusal(raised.value)
+    assert "the deadline is too near" in str(raised.value.details())
+
+
+def test_a_stream_goes_on_behind_a_refusal(stub: Any, weak_server: ServerProcess, tiny_server: ServerProcess) -> None:
+    requests = [long_request(300 + number) for number in range(64)]
+    results = list(stub.SearchStream(iter(requests), timeout=60))
+    assert len(results) == len(requests)
+    answered = [
+        (request, each.response) for request, each in zip(requests, results, strict=True) if each.HasField("response")
+    ]
+    errors = [each.error for each in results if each.HasField("error")]
+    assert answered
+    assert errors
+    for request, response in answered:
+        check_answer(tiny_server, request, response)
+    for error in errors:
+        assert error.code == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+        assert error.reason == "OVERLOADED"
+        assert error.retry_delay.ToMilliseconds() > 0
+    kind = {"grpc_type": "bidi_stream", "grpc_service": "chaja.v1.SearchService", "grpc_method": "SearchStream"}
+    samples = scrape_until(weak_server.metrics_url, lambda found: value(found, HANDLED, **kind, grpc_code="OK"))
+    assert value(samples, HANDLED, **kind, grpc_code="ResourceExhausted") == 0, "the stream itself is fine"

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+import chaja
+from chaja.v1 import (
+    AdminServiceStub,
+    BatchSearchRequest,
+    GetServerInfoRequest,
+    ReloadRequest,
+    SearchRequest,
+    SearchResponse,
+)
+from sample.server_process import ServerProcess, running_server
+from server.rpc.server import SERVICES
+from tests.conftest import SAMPLE_CATALOGUE, server_flags
+from tests.integration.scraping import scrape, scrape_until, total
+from tests.integration.test_lifecycle import health_of
+from tests.tiny_bundle import make_bundle
+
+QUERIES = [f"{number} 번째로 찾는 것 {'abcdefgh'[number % 8]}" for number in range(24)]
+RELOADS = "chaja_reloads_total"
+Answer = tuple[str, str, tuple[str, ...]]
+"""A query, the revision that answered it, and the documents that were found."""
+
+
+class Served(NamedTuple):
+    """A server, and the files that it was told to serve."""
+
+    server: ServerProcess
+    bundle: Path
+    catalogue: Path
+
+    def replace(self, bundle: Path) -> None:
+        """Puts a copy of another bundle in the place of the one that is served."""
+        new, old = self.bundle.with_name("new"), self.bundle.with_name("old")
+        shutil.copytree(bundle, new)
+        self.bundle.rename(old)
+        new.rename(self.bundle)
+        shutil.rmtree(old)
+
+    def reload(self) -> Any:
+        with grpc.insecure_channel(self.server.address) as channel:
+            return AdminServiceStub(channel).Reload(ReloadRequest(), timeout=60)
+
+    def revision(self) -> str:
+        with chaja.connect(self.server.address) as client:
+            return client.info.GetServerInfo(GetServerInfoRequest()).model.revision
+
+
+@pytest.fixture(scope="module")
+def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another model: the same characters mean something else to it."""
+    return make_bundle(tmp_path_factory.mktemp("other") / "bundle", seed=11, dimension=48)
+
+
+@contextlib.contextmanager
+def serving(directory: Path, bundle: Path, watch_seconds: float = 0) -> Iterator[Served]:
+    shutil.copytree(bundle, directory / "bundle")
+    shutil.copy(SAMPLE_CATALOGUE, directory / "catalogue.jsonl")
+    flags = server_flags(directory / "bundle", directory / "catalogue.jsonl", "--watch-seconds", str(watch_seconds))
+    with running_server(flags) as server:
+        yield Served(server, directory / "bundle", directory / "catalogue.jsonl")
+    assert not [line for line in server.lines if "Traceback" in line]
+
+
+@pytest.fixture
+def served(tmp_path: Path, tiny_bundle: Path) -> Iterator[Served]:
+    with serving(tmp_path, tiny_bundle) as served:
+        yield served
+
+
+def answer_of(query: str, response: SearchResponse) -> Answer:
+    return query, response.model_revision, tuple(hit.document_id for hit in response.hits)
+
+
+def answers_now(client: chaja.Client) -> set[Answer]:
+    return {answer_of(query, client.search.Search(SearchRequest(query=query))) for query in QUERIES}
+
+
+class Searchers:
+    """Clients that search all the time, in every way, without retries; a failed call fails the test."""
+
+    def __init__(self, address: str) -> None:
+        self.answers: list[Answer] = []
+        self.errors: list[Exception] = []
+        self._stop = threading.Event()
+        self._channel = grpc.insecure_channel(address)
+        self._stub: Any = chaja.Client(self._channel).search
+        ways: list[Callable[[int], list[SearchResponse]]] = [self._singles, self._batch, self._stream]
+        self._threads = [threading.Thread(target=self._search, args=(way,)) for way in ways]
+
+    def __enter__(self) -> Searchers:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        self._channel.close()
+
+    def _search(self, way: Callable[[int], list[SearchResponse]]) -> None:
+        try:
+            for start in range(10**6):
+                if self._stop.is_set():
+                    return
+                responses = way(start)
+                self.answers += [answer_of(*each) for each in zip(self._queries(start), responses, strict=True)]
+        except Exception as error:
+            self.errors.append(error)
+
+    def _queries(self, start: int) -> list[str]:
+        return [QUERIES[(start * 5 + number) % len(QUERIES)] for number in range(6)]
+
+    def _requests(self, start: int) -> list[SearchRequest]:
+        return [SearchRequest(query=query) for query in self._queries(start)]
+
+    def _singles(self, start: int) -> list[SearchResponse]:
+        return [self._stub.Search(request, timeout=30) for request in self._requests(start)]
+
+    def _batch(self, start: int) -> list[SearchResponse]:
+        request = BatchSearchRequest(requests=self._requests(start))
+        responses = list(self._stub.BatchSearch(request, timeout=30).responses)
+        assert len({each.model_revision for each in responses}) == 1, "two models answered one call"
+        return responses
+
+    def _stream(self, start: int) -> list[SearchResponse]:
+        return [each.response for each in self._stub.SearchStream(iter(self._requests(start)), timeout=30)]
+
+
+@pytest.mark.parametrize("how", ["SIGHUP", "Reload", "watch"])
+def test_no_call_fails_while_another_model_takes_over(
+    tmp_path: Path, tiny_bundle: Path, other_bundle: Path, how: str
+) -> None:
+    with (
+        serving(tmp_path, tiny_bundle, 0.1 if how == "watch" else 0) as served,
+        chaja.connect(served.server.address) as client,
+    ):
+        expected, revision = answers_now(client), served.revision()
+        with Searchers(served.server.address) as searchers:
+            served.replace(other_bundle)
+            if how == "SIGHUP":
+                for _ in range(5):  # However impatient.
+                    os.kill(served.server.process.pid, signal.SIGHUP)
+            elif how == "Reload":
+                assert served.reload().model.revision != revision
+            scrape_until(served.server.metrics_url, lambda found: total(found, RELOADS, result="ok") >= 1)
+            assert served.revision() != revision
+            seen = len(searchers.answers)
+            ends = time.monotonic() + 20
+            while len(searchers.answers) < seen + 100 and not searchers.errors:
+                assert time.monotonic() < ends
+                time.sleep(0.01)
+        assert not searchers.errors
+        expected |= answers_now(client)
+        assert len({found for _, found, _ in expected}) == 2
+        assert {found for _, found, _ in searchers.answers} == {found for _, found, _ in expected}
+        assert set(searchers.answers) <= expected
+        assert not total(scrape(served.server.metrics_url), RELOADS, result="failed")
+
+
+def test_a_damaged_bundle_leaves_the_old_one_serving(served: Served, tiny_bundle: Path) -> None:
+    with chaja.connect(served.server.address) as client:
+        before = answers_now(client)
+        model = served.bundle / "query" / "model.onnx"
+        whole = model.read_bytes()
+        model.unlink()
+        model.write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(grpc.RpcError) as raised:
+            served.reload()
+        error: Any = raised.value
+        assert error.code() == grpc.StatusCode.FAILED_PRECONDITION
+        assert "model.onnx" in error.details()
+        status = rpc_status.from_call(error)
+        assert status is not None
+        info = error_details_pb2.ErrorInfo()
+        assert status.details[0].Unpack(info)
+        assert (info.reason, info.domain) == ("RELOAD_FAILED", "chaja")
+        samples = scrape(served.server.metrics_url)
+        assert (total(samples, RELOADS, result="failed"), total(samples, RELOADS, result="ok")) == (1, 0)
+        assert any(" ERROR " in line and "model.onnx" in line for line in served.server.lines)
+        assert answers_now(client) == before
+        assert health_of(served.server.address, SERVICES[0].full_name) == 1
+        served.replace(tiny_bundle)
+        assert served.reload().model.revision == served.revision()
+        assert answers_now(client) == before
+
+
+def test_a_changed_catalogue_is_found_after_the_reload(served: Served) -> None:
+    with chaja.connect(served.server.address) as client:
+        lines = served.catalogue.read_text(encoding="utf-8")
+        document = {"id": "new", "title": {"ko": "우주여행보험"}, "attributes": {"since": 2026}}
+        request = SearchRequest(query="우주여행보험", limit=1)
+        assert client.search.Search(request).hits[0].document_id != "new"
+        served.catalogue.write_text(lines + json.dumps(document) + "\n", encoding="utf-8")
+        assert client.search.Search(request).hits[0].document_id != "new"
+        answer = served.reload()
+        assert answer.catalogue.document_count == len(lines.splitlines()) + 1
+        hit = client.search.Search(request).hits[0]
+        assert (hit.document_id, dict(hit.attributes.items())) == ("new", {"since": 2026})
+        served.catalogue.write_text(lines + '{"id": ', encoding="utf-8")
+        with pytest.raises(grpc.RpcError) as raised:
+            served.reload()
+        assert raised.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+        assert f"catalogue.jsonl:{len(lines.splitlines()) + 1}: " in str(raised.value.details())
+        assert client.search.Search(request).hits[0].document_id == "new"
+        samples = scrape(served.server.metrics_url)
+        assert total(samples, "chaja_catalogue_documents") == len(lines.splitlines()) + 1

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Any
+
+import grpc
+import pytest
+
+import chaja
+from chaja.v1 import SearchRequest, SearchResponse, SearchStreamResponse
+from sample.server_process import ServerProcess
+from tests.conftest import SAMPLE_QUERIES
+
+QUERIES = [json.loads(line)["query"] for line in SAMPLE_QUERIES.read_text(encoding="utf-8").splitlines()]
+INVALID = grpc.StatusCode.INVALID_ARGUMENT.value[0]
+
+
+@pytest.fixture
+def stub(tiny_server: ServerProcess) -> Iterator[Any]:
+    with chaja.connect(tiny_server.address) as client:
+        yield client.search
+
+
+def requests_of(prefix: str, count: int) -> list[SearchRequest]:
+    languages = ("", "ko", "en", "fr")
+    return [
+        SearchRequest(
+            query=f"{prefix}{number} {QUERIES[number % len(QUERIES)]}"[:60],
+            limit=1 + number % 7,
+            language_code=languages[number % 4],
+        )
+        for number in range(count)
+    ]
+
+
+def check_same(streamed: SearchResponse, single: SearchResponse) -> None:
+    """An answer has the same hits, but for the last bits of their scores: these depend on the batch's company."""
+    assert streamed.model_revision == single.model_revision
+    assert len(streamed.hits) == len(single.hits)
+    for one, other in zip(streamed.hits, single.hits, strict=True):
+        assert one.score == pytest.approx(other.score, abs=1e-5)
+        one.score = other.score = 0
+        assert one == other
+
+
+def test_five_hundred_queries_are_answered_as_one_by_one(stub: Any) -> None:
+    requests = requests_of("s", 500)
+    streamed = list(stub.SearchStream(iter(requests), timeout=60))
+    assert len(streamed) == 500
+    for request, each in zip(requests, streamed, strict=True):
+        assert each.WhichOneof("result") == "response"
+        check_same(each.response, stub.Search(request))
+
+
+def test_a_wrong_query_gets_an_error_in_its_place(stub: Any) -> None:
+    wrong = {3: SearchRequest(), 4: SearchRequest(query="x" * 1001), 9: SearchRequest(query="글" * 65)}
+    wrong |= {10: SearchRequest(query="a", limit=-1), 17: SearchRequest(query="a", limit=101)}
+    requests = [wrong.get(number, good) for number, good in enumerate(requests_of("w", 20))]
+    results = list(stub.SearchStream(iter(requests), timeout=60))
+    assert [number for number, each in enumerate(results) if each.HasField("error")] == sorted(wrong)
+    for number, result in enumerate(results):
+        if number in wrong:
+            assert (result.error.code, result.error.reason) == (INVALID, "INVALID_REQUEST")
+            assert result.error.message.startswith("limit: " if number in (10, 17) else "query: ")
+            assert not result.error.HasField("retry_delay")
+        else:
+            check_same(result.response, stub.Search(requests[number]))
+
+
+def test_an_empty_stream(stub: Any) -> None:
+    call = stub.SearchStream(iter([]), timeout=30)
+    assert list(call) == []
+    assert call.code() == grpc.StatusCode.OK
+
+
+def test_each_answer_comes_before_the_next_query(stub: Any) -> None:
+    """Like a person who types on: the stream does not wait for more before it answers."""
+    queue: SimpleQueue[SearchRequest | None] = SimpleQueue()
+    call = stub.SearchStream(iter(queue.get, None), timeout=30)
+    answers = []
+    for request in requests_of("c", 10):
+        queue.put(request)
+        answers.append(next(call))
+    queue.put(None)
+    assert list(call) == []
+    assert all(each.HasField("response") for each in answers)
+
+
+def test_two_streams_and_single_calls_at_once(stub: Any) -> None:
+    def stream(prefix: str) -> list[SearchStreamResponse]:
+        return list(stub.SearchStream(iter(requests_of(prefix, 100)), timeout=60))
+
+    with ThreadPoolExecutor(2) as pool:
+        both = [(prefix, pool.submit(stream, prefix)) for prefix in ("one", "two")]
+        for request in requests_of("alone", 20):
+            assert len(stub.Search(request).hits) == request.limit
+        for prefix, streamed in both:
+            for request, each in zip(requests_of(prefix, 100), streamed.result(60), strict=True):
+                check_same(each.response, stub.Search(request))
+
+
+def test_bytes_that_are_no_message_end_the_stream(tiny_server: ServerProcess) -> None:
+    good = SearchRequest(query="송금").SerializeToString()
+    with grpc.insecure_channel(tiny_server.address) as channel:
+        method: Any = channel.stream_stream("/chaja.v1.SearchService/SearchStream")
+        call = method(iter([good, b"\xff\xff\xff", good]), timeout=30)
+        answers: list[bytes] = []
+        with pytest.raises(grpc.RpcError) as raised:
+            answers.extend(call)
+        assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert "no message of this method's type" in str(raised.value.details())
+        assert len(answers) <= 1
+        assert all(SearchStreamResponse.FromString(each).response.hits for each in answers)
