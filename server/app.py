@@ -55,10 +55,12 @@ async def serve(settings: Settings) -> None:
         return Engine(loaded, options, cache=cache, speed=speed, metrics=metrics, on_death=worker_died)
 
     def worker_died() -> None:
-        failing.append(asyncio.ensure_future(rpc.fail()))
+        rpc.fail()
 
-    failing: list[asyncio.Future[None]] = []
-    reloader = Reloader(settings, slot, metrics, make_engine=make_engine)
+    def serving() -> None:
+        rpc.serve()
+
+    reloader = Reloader(settings, slot, metrics, make_engine=make_engine, serving=serving)
     rpc = RpcServer(settings, slot, reloader, metrics)
     _handle_signals(stopping, reloader)
     with _metrics_server(metrics, settings.metrics) as metrics_address:
@@ -72,7 +74,6 @@ async def serve(settings: Settings) -> None:
                 return
             gc.collect()
             gc.freeze()  # What was loaded stays: collections that went through all of it would hold calls up.
-            await rpc.serve()
             log.info("serving %d documents, %d vectors", len(engine.catalogue.documents), len(engine.index))
             watching = asyncio.create_task(_watch(reloader, settings.watch_seconds))
             await stopping.wait()

@@ -29,12 +29,20 @@ class Reloader:
     """Loads what is to be served, at first and again. Used on the event loop."""
 
     def __init__(
-        self, settings: Settings, slot: EngineSlot, metrics: Metrics, *, make_engine: Callable[[Loaded], Engine]
+        self,
+        settings: Settings,
+        slot: EngineSlot,
+        metrics: Metrics,
+        *,
+        make_engine: Callable[[Loaded], Engine],
+        serving: Callable[[], None] = lambda: None,
     ) -> None:
+        """Takes what makes an engine of what was loaded, and what is to be told when it serves."""
         self._settings = settings
         self._slot = slot
         self._metrics = metrics
         self._make_engine = make_engine
+        self._serving = serving
         self._cancelled = threading.Event()
         self._running: asyncio.Task[Engine] | None = None
         self._next: asyncio.Task[Engine] | None = None
@@ -59,6 +67,7 @@ class Reloader:
         self._metrics.catalogue_documents.set(len(engine.catalogue.documents))
         self._metrics.catalogue_vectors.set(len(engine.index))
         before = self._slot.swap(engine)
+        self._serving()
         if before is not None:
             retiring = asyncio.create_task(before.close())
             self._retiring.add(retiring)

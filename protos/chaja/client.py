@@ -10,9 +10,11 @@ import grpc
 
 from chaja.channel import channel_options
 from chaja.deadline import AsyncDefaultDeadline, DefaultDeadline
-from chaja.v1 import EncodeServiceStub, InfoServiceStub, SearchServiceStub
+from chaja.token import AsyncBearerToken, AsyncStreamBearerToken, BearerToken
+from chaja.v1 import AdminServiceStub, EncodeServiceStub, InfoServiceStub, SearchServiceStub
 
 if TYPE_CHECKING:
+    from chaja.v1.admin_pb2_grpc import AdminServiceAsyncStub
     from chaja.v1.encode_pb2_grpc import EncodeServiceAsyncStub
     from chaja.v1.info_pb2_grpc import InfoServiceAsyncStub
     from chaja.v1.search_pb2_grpc import SearchServiceAsyncStub
@@ -28,6 +30,7 @@ class Client:
         self.search = SearchServiceStub(channel)
         self.encode = EncodeServiceStub(channel)
         self.info = InfoServiceStub(channel)
+        self.admin = AdminServiceStub(channel)
 
     def close(self) -> None:
         """Closes the channel; calls in flight are cancelled."""
@@ -50,6 +53,7 @@ class AsyncClient:
         self.search: SearchServiceAsyncStub = SearchServiceStub(channel)
         self.encode: EncodeServiceAsyncStub = EncodeServiceStub(channel)
         self.info: InfoServiceAsyncStub = InfoServiceStub(channel)
+        self.admin: AdminServiceAsyncStub = AdminServiceStub(channel)
 
     async def close(self) -> None:
         """Closes the channel; calls in flight are cancelled."""
@@ -68,6 +72,7 @@ def connect(
     target: str,
     *,
     credentials: grpc.ChannelCredentials | None = None,
+    token: str | None = None,
     timeout_seconds: float = 10.0,
     options: Options = (),
 ) -> Client:
@@ -79,6 +84,7 @@ def connect(
     Args:
         target: A gRPC target, such as `localhost:50051` or `dns:///search.example:50051`.
         credentials: For TLS, from `grpc.ssl_channel_credentials`; without them the channel is in plain text.
+        token: Sent with every call, to servers that ask for one.
         timeout_seconds: Deadline of a call that sets none of its own.
         options: More channel options; they win over ours.
 
@@ -91,20 +97,26 @@ def connect(
         channel = grpc.insecure_channel(target, options=all_options)
     else:
         channel = grpc.secure_channel(target, credentials, options=all_options)
-    return Client(grpc.intercept_channel(channel, DefaultDeadline(timeout_seconds)))
+    interceptors: list[Any] = [DefaultDeadline(timeout_seconds)]
+    if token is not None:
+        interceptors.append(BearerToken(token))
+    return Client(grpc.intercept_channel(channel, *interceptors))
 
 
 def connect_async(
     target: str,
     *,
     credentials: grpc.ChannelCredentials | None = None,
+    token: str | None = None,
     timeout_seconds: float = 10.0,
     options: Options = (),
 ) -> AsyncClient:
     """Like `connect`, for asyncio. Call it where an event loop runs."""
     _check_target(target)
     all_options = [*channel_options(), *options]
-    interceptors = [AsyncDefaultDeadline(timeout_seconds)]
+    interceptors: list[grpc.aio.ClientInterceptor] = [AsyncDefaultDeadline(timeout_seconds)]
+    if token is not None:
+        interceptors += [AsyncBearerToken(token), AsyncStreamBearerToken(token)]
     if credentials is None:
         channel = grpc.aio.insecure_channel(target, options=all_options, interceptors=interceptors)
     else:

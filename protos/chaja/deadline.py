@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import grpc
 
 
-class _CallDetails(NamedTuple):
+class CallDetails(NamedTuple):
     """What describes a call, in the shape that both kinds of channel take."""
 
     method: Any
@@ -50,7 +50,7 @@ class AsyncDefaultDeadline(grpc.aio.UnaryUnaryClientInterceptor):
 def _with_deadline(details: Any, seconds: float) -> Any:
     if details.timeout is not None:
         return details
-    return _CallDetails(
+    return CallDetails(
         details.method,
         seconds,
         details.metadata,

@@ -14,6 +14,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 Status = health_pb2.HealthCheckResponse
 
+LIVENESS = "liveness"
+"""The service for the probe that restarts a process: SERVING while it loads and drains, too."""
+
 
 class HealthServicer(health_pb2_grpc.HealthServicer):
     """Implements `grpc.health.v1.Health`. Used on the event loop only."""
@@ -30,8 +33,8 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
             self._wake()
 
     def leave(self) -> None:
-        """Says NOT_SERVING of every service for good."""
-        for service in self._statuses:
+        """Says NOT_SERVING for good, but for the process itself."""
+        for service in self._statuses.keys() - {LIVENESS}:
             self.set(service, Status.NOT_SERVING)
         self._leaving = True
 

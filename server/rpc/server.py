@@ -28,7 +28,7 @@ from server.reloading import Reloader
 from server.rpc.admin import AdminServicer
 from server.rpc.calls import Calls
 from server.rpc.encode import EncodeServicer
-from server.rpc.health import HealthServicer
+from server.rpc.health import LIVENESS, HealthServicer
 from server.rpc.info import InfoServicer
 from server.rpc.limits import Limits
 from server.rpc.search import SearchServicer
@@ -50,9 +50,6 @@ METHODS = [
     for service in SERVICES
     for method in service.methods
 ]
-
-LIVENESS = "liveness"
-"""Name of the health service that says SERVING from the start until the end: for the probe that restarts a process."""
 
 
 class RpcServer:
@@ -114,13 +111,15 @@ class RpcServer:
                     log.warning("listening on %s, which others may reach, without %s", address, flag)
         return Address(address.host, port)
 
-    async def serve(self) -> None:
+    def serve(self) -> None:
         """Says SERVING."""
         self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        self._health.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
 
-    async def fail(self) -> None:
-        """Says NOT_SERVING: a part of the server is broken. Calls are still taken."""
+    def fail(self) -> None:
+        """Says NOT_SERVING, and that the process had better be restarted: a thread is dead. Calls are still taken."""
         self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._health.set(LIVENESS, health_pb2.HealthCheckResponse.NOT_SERVING)
 
     async def stop(self, *, wait_seconds: float, grace_seconds: float) -> None:
         """Says NOT_SERVING for good; after a wait takes no new calls, and lets those in flight finish in the grace."""

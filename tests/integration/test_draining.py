@@ -15,7 +15,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import chaja
-from chaja.v1 import SearchRequest
+from chaja.v1 import ReloadRequest, SearchRequest
 from sample.server_process import ServerProcess, running_server
 from server.transport import frames
 from tests.conftest import SAMPLE_CATALOGUE, server_flags
@@ -198,8 +198,12 @@ def test_a_worker_that_dies_flips_health(tiny_bundle: Path) -> None:
         assert "a worker of the server died" in str(raised.value.details())
         assert next(statuses).status == NOT_SERVING
         assert health_of(server.address, "chaja.v1.SearchService") == NOT_SERVING
+        assert health_of(server.address, "liveness") == NOT_SERVING
         with pytest.raises(grpc.RpcError) as raised:  # At once, not at its deadline.
             search(SearchRequest(query="another"), timeout=20)
         assert raised.value.code() == grpc.StatusCode.UNAVAILABLE
+        chaja.Client(channel).admin.Reload(ReloadRequest(), timeout=60)  # It has workers of its own.
+        assert next(statuses).status == SERVING
+        assert search(SearchRequest(query="another"), timeout=20).hits
         assert server.stop() == 0
     assert any("CRITICAL" in line and "a worker died" in line for line in server.lines)

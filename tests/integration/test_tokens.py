@@ -177,3 +177,14 @@ def test_what_others_may_reach_without_guard_is_warned_of(tiny_bundle: Path) -> 
 
 def test_loopback_is_not_warned_of(tiny_server: ServerProcess) -> None:
     assert not [line for line in tiny_server.lines if "which others may reach" in line]
+
+
+async def test_the_client_sends_its_token_with_every_call(guarded: Guarded) -> None:
+    address = guarded.server.address
+    with chaja.connect(address, token=SEARCH) as client:
+        assert client.search.Search(QUERY).hits
+        assert next(iter(client.search.SearchStream(iter([QUERY]), timeout=10))).response.hits
+    async with chaja.connect_async(address, token=SEARCH) as async_client:
+        assert (await async_client.search.Search(QUERY)).hits
+        stream = async_client.search.SearchStream(iter([QUERY]), timeout=10)
+        assert [answer.response.hits[0].document_id async for answer in stream]
