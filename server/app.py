@@ -52,10 +52,12 @@ async def serve(settings: Settings) -> None:
     )
 
     def make_engine(loaded: Loaded) -> Engine:
-        return Engine(loaded, options, cache=cache, speed=speed, metrics=metrics, on_death=worker_died)
+        def worker_died() -> None:
+            if slot.holds(engine):
+                rpc.fail()
 
-    def worker_died() -> None:
-        rpc.fail()
+        engine = Engine(loaded, options, cache=cache, speed=speed, metrics=metrics, on_death=worker_died)
+        return engine
 
     def serving() -> None:
         rpc.serve()
@@ -68,13 +70,12 @@ async def serve(settings: Settings) -> None:
         log.info("gRPC on %s, metrics on http://%s/metrics; loading", address, metrics_address)
         wait_seconds = 0.0
         try:
-            engine = await _first_engine(reloader, stopping)
-            if engine is None:
+            if not await _load_first(reloader, stopping):
                 log.info("stopped while loading")
                 return
             gc.collect()
             gc.freeze()  # What was loaded stays: collections that went through all of it would hold calls up.
-            log.info("serving %d documents, %d vectors", len(engine.catalogue.documents), len(engine.index))
+            log.info("serving %d documents, %d vectors", len(slot.engine.catalogue.documents), len(slot.engine.index))
             watching = asyncio.create_task(_watch(reloader, settings.watch_seconds))
             await stopping.wait()
             watching.cancel()
@@ -110,8 +111,8 @@ def _ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-async def _first_engine(reloader: Reloader, stopping: asyncio.Event) -> Engine | None:
-    """Loads everything off the event loop; returns None if `stopping` is set before it is done."""
+async def _load_first(reloader: Reloader, stopping: asyncio.Event) -> bool:
+    """Loads everything off the event loop; returns False if `stopping` is set before it is done."""
     loading = asyncio.create_task(reloader.load(background=False))
     stop = asyncio.create_task(stopping.wait())
     await asyncio.wait([loading, stop], return_when=asyncio.FIRST_COMPLETED)
@@ -119,9 +120,10 @@ async def _first_engine(reloader: Reloader, stopping: asyncio.Event) -> Engine |
         reloader.cancel()
     stop.cancel()
     try:
-        return await loading
+        await loading
+        return True
     except LoadingCancelled:
-        return None
+        return False
 
 
 async def _watch(reloader: Reloader, every_seconds: float) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from server.batching.job import Job
-from server.batching.pipeline import INTERACTIVE_TEXTS, Pipeline
+from server.batching.pipeline import Pipeline, is_bulk
 from server.batching.speed import Speed
 from server.encoding.cache import EmbeddingCache
 from server.encoding.tokenizer import TextKind
@@ -83,7 +83,7 @@ class Engine:
         self, texts: Sequence[str], kind: TextKind, *, truncate: bool, remaining_seconds: float | None
     ) -> list[Job]:
         """Makes jobs of the texts of one call, which are to be encoded as they are."""
-        bulk = kind is TextKind.DOCUMENT or is_bulk(len(texts))
+        bulk = kind is TextKind.DOCUMENT or is_bulk(texts)
         return [
             self._job(text, kind, limit=None, truncate=truncate, remaining_seconds=remaining_seconds, bulk=bulk)
             for text in texts
@@ -124,11 +124,6 @@ class Engine:
         )
 
 
-def is_bulk(texts: int) -> bool:
-    """Whether a call of so many texts lets others go first."""
-    return texts > INTERACTIVE_TEXTS
-
-
 def normalised(query: str) -> str:
     """Returns a query as it is encoded: composed (NFC; a Mac sends Korean in pieces), and with single blanks."""
     return " ".join(unicodedata.normalize("NFC", query).split())
@@ -155,6 +150,10 @@ class EngineSlot:
         if self._engine is None:
             raise NotReady("the server is still loading its model; try again in a few seconds")
         return self._engine
+
+    def holds(self, engine: Engine) -> bool:
+        """Whether an engine is the one that answers."""
+        return self._engine is engine
 
     def overload(self) -> Overloaded | None:
         """Returns why no query is let in now, whatever it is; None if one may be, or nothing is loaded yet."""

@@ -7,14 +7,13 @@ complete do calls go to them. Whatever is wrong with them leaves the old ones se
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import threading
 from collections.abc import Callable
 
 from server.catalogue.catalogue import load_catalogue
 from server.engine import Engine, EngineSlot
-from server.errors import ChajaError, ReloadFailed
+from server.errors import ChajaError, NotReady, ReloadFailed
 from server.loading import Loaded, load
 from server.metrics import Metrics
 from server.security.watched import WatchedFiles
@@ -81,9 +80,10 @@ class Reloader:
             ReloadFailed: It cannot be served; the old goes on.
             NotReady: The server is still loading for the first time.
         """
-        assert self._slot.engine, "or it raises NotReady"
+        served = self._slot.engine.manifest.revision
         if self._next is None:
-            self._next = asyncio.create_task(self._reload_after(self._running, reason))
+            log.info("to be loaded anew, while revision %s serves: %s", served, reason)
+            self._next = asyncio.create_task(self._reload_after(self._running))
             self._next.add_done_callback(self._ended)
         # Whoever asked may give up; the loading goes on.
         return await asyncio.shield(self._next)
@@ -128,11 +128,10 @@ class Reloader:
             background=background,
         )
 
-    async def _reload_after(self, before: asyncio.Task[Engine] | None, reason: str) -> Engine:
+    async def _reload_after(self, before: asyncio.Task[Engine] | None) -> Engine:
         if before is not None:
             await asyncio.wait([before])
         self._running, self._next = self._next, None
-        log.info("loading bundle and catalogue anew: %s", reason)
         try:
             engine = await self.load(background=True)
         except ChajaError as error:
@@ -141,8 +140,12 @@ class Reloader:
         return engine
 
     async def _reload_and_log(self, reason: str) -> None:
-        with contextlib.suppress(Exception):  # It is logged where it ends, and the watch must go on.
+        try:
             await self.reload(reason)
+        except NotReady:
+            log.warning("not loaded anew, since the first loading still goes on: %s", reason)
+        except Exception:  # It was logged where it ended, and the watch must go on.
+            return
 
     def _ended(self, task: asyncio.Task[Engine]) -> None:
         if self._running is task:

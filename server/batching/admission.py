@@ -63,6 +63,8 @@ class Admission:
         wait = self.predicted_wait_seconds(bulk=bulk)
         own = characters * self._speed.tokens_per_character * self._speed.seconds_per_token
         if wait + (own / self._workers if bulk else own) > remaining_seconds:
+            if not wait:
+                self._speed.doubt()
             raise Overloaded(wait, remaining_seconds=remaining_seconds)
         if bulk:
             self.bulk_characters += characters

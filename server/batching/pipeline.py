@@ -33,7 +33,10 @@ INTERACTIVE_TEXTS = 8
 """Most queries of a call for which somebody is thought to wait in front of a screen. More are bulk work."""
 
 SHORT_CHARACTERS = 1000
-"""Length of the texts that the event loop tokenizes itself: some 0.3 ms. A thread's help costs a short query more."""
+"""Length of the texts that the event loop tokenizes itself: some 0.3 ms. A thread's help costs a short query more.
+
+Longer calls are bulk work: interactive work is in the queue, and counted there, as soon as it is let in.
+"""
 
 
 class Pipeline:
@@ -133,7 +136,9 @@ class Pipeline:
 
     async def _hand_over(self, jobs: Sequence[Job]) -> None:
         """Lets jobs of one call into the stages."""
+        now = time.monotonic()
         for job in jobs:
+            job.arrived = now
             job.stopwatch.restart()
         await self._tokenize([job for job in jobs if not self._known(job)])
 
@@ -222,6 +227,11 @@ class Pipeline:
         except Exception as error:
             if not job.done.done():
                 job.done.set_exception(error)
+
+
+def is_bulk(texts: Sequence[str]) -> bool:
+    """Whether a call of such texts lets others go first."""
+    return len(texts) > INTERACTIVE_TEXTS or sum(map(len, texts)) > SHORT_CHARACTERS
 
 
 async def _outcomes(jobs: Sequence[Job]) -> list[ChajaError | None]:

@@ -151,7 +151,10 @@ class Workers:
 
     def _search(self, jobs: Sequence[Job]) -> None:
         now = time.monotonic()
-        waiting = [job for job in jobs if job.limit is not None and job.wanted(now)]
+        searched = [job for job in jobs if job.limit is not None]
+        waiting = [job for job in searched if job.wanted(now)]
+        if len(waiting) < len(searched):
+            self._refuse([job for job in searched if not job.wanted(now)], now)
         if not waiting:
             return
         vectors = np.stack([job.vector for job in waiting if job.vector is not None])

@@ -16,7 +16,8 @@ from chaja.v1 import (
     SearchStreamResponse,
 )
 from server.batching.job import Job
-from server.engine import Engine, EngineSlot, is_bulk
+from server.batching.pipeline import is_bulk
+from server.engine import Engine, EngineSlot
 from server.metrics import Metrics
 from server.rpc.hits import Hits
 from server.rpc.limits import Limits
@@ -35,14 +36,14 @@ class SearchServicer(SearchServiceServicer):
 
     async def Search(self, request: SearchRequest, context: Any) -> SearchResponse:
         """Answers one query."""
-        return await self._search(request, context, bulk=False)
+        return await self._search(request, context, bulk=is_bulk([request.query]))
 
     async def BatchSearch(self, request: BatchSearchRequest, context: Any) -> BatchSearchResponse:
         """Answers several queries."""
         engine = self._slot.engine
         requests = list(request.requests)
         self._limits.check_batch(requests)
-        remaining, bulk = context.time_remaining(), is_bulk(len(requests))
+        remaining, bulk = context.time_remaining(), is_bulk([each.query for each in requests])
         jobs = [self._job(engine, each, remaining, bulk=bulk) for each in requests]
         await run_jobs(engine, jobs, [f"requests[{position}].query" for position in range(len(jobs))])
         response = BatchSearchResponse()

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.batching.pipeline import INTERACTIVE_TEXTS
+from server.batching.pipeline import INTERACTIVE_TEXTS, SHORT_CHARACTERS, is_bulk
 from server.batching.speed import Speed
 from server.catalogue.catalogue import load_catalogue
 from server.encoding.cache import EmbeddingCache
 from server.encoding.tokenizer import TextKind
-from server.engine import Engine, EngineOptions, EngineSlot, is_bulk, normalised
+from server.engine import Engine, EngineOptions, EngineSlot, normalised
 from server.errors import NotReady
 from server.loading import Loaded
 from server.metrics import Metrics
@@ -101,9 +101,10 @@ async def test_what_lets_others_go_first(watched: WatchedBundle) -> None:
         return jobs[0].bulk
 
     assert bulk(1, TextKind.DOCUMENT)
-    assert not bulk(INTERACTIVE_TEXTS, TextKind.QUERY)
+    assert not bulk(INTERACTIVE_TEXTS, SHORT_CHARACTERS, TextKind.QUERY)
     assert bulk(INTERACTIVE_TEXTS + 1, TextKind.QUERY)
-    assert not is_bulk(INTERACTIVE_TEXTS)
+    assert not is_bulk(["a" * (SHORT_CHARACTERS // 2)] * 2)
+    assert is_bulk(["a" * (SHORT_CHARACTERS // 2)] * 3), "it is tokenized where others wait, too"
     await engine.close()
 
 

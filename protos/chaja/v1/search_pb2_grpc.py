@@ -29,8 +29,8 @@ class SearchServiceStub:
     """Finds documents of the server's catalogue by the meaning of a query.
 
     Deadlines are gRPC's own: set one on every call. A query whose deadline has
-    passed is not encoded. Errors common to all methods, each with
-    `google.rpc.ErrorInfo` details:
+    passed is not encoded. Errors common to all methods; those that our code
+    answers carry `google.rpc.ErrorInfo` details:
 
     - INVALID_ARGUMENT, with `google.rpc.BadRequest` that names each wrong
     field.
@@ -70,8 +70,8 @@ class SearchServiceServicer:
     """Finds documents of the server's catalogue by the meaning of a query.
 
     Deadlines are gRPC's own: set one on every call. A query whose deadline has
-    passed is not encoded. Errors common to all methods, each with
-    `google.rpc.ErrorInfo` details:
+    passed is not encoded. Errors common to all methods; those that our code
+    answers carry `google.rpc.ErrorInfo` details:
 
     - INVALID_ARGUMENT, with `google.rpc.BadRequest` that names each wrong
     field.
@@ -143,8 +143,8 @@ class SearchService:
     """Finds documents of the server's catalogue by the meaning of a query.
 
     Deadlines are gRPC's own: set one on every call. A query whose deadline has
-    passed is not encoded. Errors common to all methods, each with
-    `google.rpc.ErrorInfo` details:
+    passed is not encoded. Errors common to all methods; those that our code
+    answers carry `google.rpc.ErrorInfo` details:
 
     - INVALID_ARGUMENT, with `google.rpc.BadRequest` that names each wrong
     field.

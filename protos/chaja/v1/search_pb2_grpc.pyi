@@ -30,8 +30,8 @@ class SearchServiceStub:
     """Finds documents of the server's catalogue by the meaning of a query.
 
     Deadlines are gRPC's own: set one on every call. A query whose deadline has
-    passed is not encoded. Errors common to all methods, each with
-    `google.rpc.ErrorInfo` details:
+    passed is not encoded. Errors common to all methods; those that our code
+    answers carry `google.rpc.ErrorInfo` details:
 
       - INVALID_ARGUMENT, with `google.rpc.BadRequest` that names each wrong
         field.
@@ -71,8 +71,8 @@ class SearchServiceAsyncStub(SearchServiceStub):
     """Finds documents of the server's catalogue by the meaning of a query.
 
     Deadlines are gRPC's own: set one on every call. A query whose deadline has
-    passed is not encoded. Errors common to all methods, each with
-    `google.rpc.ErrorInfo` details:
+    passed is not encoded. Errors common to all methods; those that our code
+    answers carry `google.rpc.ErrorInfo` details:
 
       - INVALID_ARGUMENT, with `google.rpc.BadRequest` that names each wrong
         field.
@@ -108,8 +108,8 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
     """Finds documents of the server's catalogue by the meaning of a query.
 
     Deadlines are gRPC's own: set one on every call. A query whose deadline has
-    passed is not encoded. Errors common to all methods, each with
-    `google.rpc.ErrorInfo` details:
+    passed is not encoded. Errors common to all methods; those that our code
+    answers carry `google.rpc.ErrorInfo` details:
 
       - INVALID_ARGUMENT, with `google.rpc.BadRequest` that names each wrong
         field.

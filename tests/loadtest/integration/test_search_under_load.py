@@ -114,7 +114,7 @@ def test_assertions_decide_the_exit_code(tiny_server: ServerProcess, tmp_path: P
     missed = run_command(*flags, "--assert", "p50<5s", "--assert", "p99<1us")
     assert missed.returncode == ExitCode.ASSERTION
     assert re.search(r"p99<1us +NOT MET", missed.stdout)
-    again = run_command("report", str(tmp_path / "results.bin"), "--assert", "encode.mean<1us")
+    again = run_command("report", str(tmp_path / "results.bin"), "--assert", "search.mean<1us")
     assert again.returncode == ExitCode.ASSERTION
 
 

@@ -162,3 +162,17 @@ async def test_bulk_characters_come_to_nothing_whatever_happens(tiny_bundle: Pat
         await call("y")
     assert pipeline.admission.bulk_characters == 0
     await asyncio.to_thread(pipeline.close)
+
+
+async def test_a_pause_of_the_machine_does_not_keep_everybody_out_for_good() -> None:
+    speed = Speed()
+    speed.learn(tokens=10, characters=40, seconds=3.0)
+    admission = Admission(Queue(workers=1, max_batch_tokens=64), speed, workers=1, longest_wait_seconds=0.5)
+    refused = 0
+    while True:
+        try:
+            admission.admit(characters=40, bulk=False, remaining_seconds=1.0)
+            break
+        except Overloaded:
+            refused += 1
+    assert 1 <= refused <= 20, "some are refused, and then one finds out that it goes better"

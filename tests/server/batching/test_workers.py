@@ -122,3 +122,14 @@ async def test_the_speed_is_learnt_from_what_was_encoded(watched: WatchedBundle)
     await pipeline.run([make_job("x" * 20, limit=1)])
     await asyncio.to_thread(pipeline.close)
     assert speed.seconds_per_token == learnt, "a search of a known vector tells nothing of the encoder"
+
+
+async def test_whose_deadline_passes_while_it_is_encoded_gets_no_empty_answer(watched: WatchedBundle) -> None:
+    pipeline = make_pipeline(watched)
+    watched.gate.clear()
+    running = asyncio.create_task(pipeline.run([make_job("환율", limit=1, seconds=0.2)]))
+    await until(lambda: watched.batches)
+    await asyncio.sleep(0.3)
+    watched.gate.set()
+    assert [type(outcome) for outcome in await running] == [DeadlinePassed]
+    await asyncio.to_thread(pipeline.close)
