@@ -101,7 +101,7 @@ async def test_what_lets_others_go_first(watched: WatchedBundle) -> None:
         return jobs[0].bulk
 
     assert bulk(1, TextKind.DOCUMENT)
-    assert not bulk(INTERACTIVE_TEXTS, SHORT_CHARACTERS, TextKind.QUERY)
+    assert not bulk(INTERACTIVE_TEXTS, TextKind.QUERY)
     assert bulk(INTERACTIVE_TEXTS + 1, TextKind.QUERY)
     assert not is_bulk(["a" * (SHORT_CHARACTERS // 2)] * 2)
     assert is_bulk(["a" * (SHORT_CHARACTERS // 2)] * 3), "it is tokenized where others wait, too"
