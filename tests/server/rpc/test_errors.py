@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaja.v1 import SearchRequest
+from sample.server_process import REPOSITORY
 from server import errors
 from server.rpc.errors import DOMAIN, ROW_OF, Refusal, refusal_of
 
@@ -167,3 +168,9 @@ def test_a_long_message_is_cut_to_fit_into_the_headers(message: str) -> None:
     assert size_of(refusal) < MOST_METADATA_BYTES
     assert refusal.message.endswith("…")
     assert message.startswith(refusal.message[:-1])
+
+
+def test_the_manual_tells_every_code_and_reason() -> None:
+    manual = (REPOSITORY / "docs/serving.md").read_text(encoding="utf-8")
+    for row in ROW_OF.values():
+        assert f"| `{row.code.name}` | `{row.reason}` |" in manual
