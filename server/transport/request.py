@@ -13,7 +13,7 @@ from server.transport.decoder import ENTRY_OVERHEAD_BYTES
 from server.transport.metadata import Metadatum, read_metadata
 
 MAX_HEADER_LIST_BYTES = 16 * 1024
-"""Of names and values, with 32 bytes for each as RFC 9113, section 6.5.2, counts them."""
+"""Of names and values, with 32 bytes for each as RFC 9113, section 6.5.2, counts them, and for each joined value."""
 
 _PSEUDO = {b":method", b":scheme", b":path", b":authority"}
 _OF_CONNECTION = {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
@@ -57,6 +57,7 @@ class Request:
 
     Attributes:
         path: `/package.Service/Method`.
+        size_bytes: Of all its fields, as `MAX_HEADER_LIST_BYTES` counts.
         timeout_seconds: Until the deadline; `None` without one.
         encoding: How its compressed messages are compressed.
         metadata: What the handler sees.
@@ -65,6 +66,7 @@ class Request:
     """
 
     path: str = ""
+    size_bytes: int = 0
     timeout_seconds: float | None = None
     encoding: str = "identity"
     metadata: tuple[Metadatum, ...] = ()
@@ -83,19 +85,21 @@ def read_request(fields: list[tuple[bytes, bytes]]) -> Request:
     except _Malformed as error:
         return Request(malformed=str(error))
     path = known[b":path"].decode("latin-1")
-    refusal = _why_refused(known, fields)
+    size = _size(fields, custom)
+    refusal = _why_refused(known, size)
     if refusal is not None:
-        return Request(path, refusal=refusal)
+        return Request(path, size, refusal=refusal)
     timeout = known.get(b"grpc-timeout")
     try:
         return Request(
             path,
+            size,
             timeout_seconds=None if timeout is None else read_timeout(timeout),
             encoding=known.get(b"grpc-encoding", b"identity").decode("latin-1"),
             metadata=read_metadata(custom),
         )
     except ValueError as error:
-        return Request(path, refusal=Refusal(grpc.StatusCode.INTERNAL, f"malformed request headers: {error}"))
+        return Request(path, size, refusal=Refusal(grpc.StatusCode.INTERNAL, f"malformed request headers: {error}"))
 
 
 def _sort(fields: list[tuple[bytes, bytes]]) -> tuple[dict[bytes, bytes], list[tuple[bytes, bytes]]]:
@@ -151,13 +155,21 @@ def read_timeout(value: bytes) -> float:
     return int(match[1]) * _SECONDS_OF_UNIT[match[2]]
 
 
-def _why_refused(known: dict[bytes, bytes], fields: list[tuple[bytes, bytes]]) -> Refusal | None:
+def _size(fields: list[tuple[bytes, bytes]], custom: list[tuple[bytes, bytes]]) -> int:
+    """Returns how much the fields are; each value that a comma joins to a `-bin` one counts like a field."""
+    size = sum([len(name) + len(value) + ENTRY_OVERHEAD_BYTES for name, value in fields])
+    for name, value in custom:
+        if name.endswith(b"-bin"):
+            size += value.count(b",") * ENTRY_OVERHEAD_BYTES
+    return size
+
+
+def _why_refused(known: dict[bytes, bytes], size: int) -> Refusal | None:
     if known[b":method"] != b"POST":
         return Refusal(grpc.StatusCode.UNKNOWN, "gRPC wants POST", http_status=405)
     kind = known.get(b"content-type", b"")
     if not kind.startswith(b"application/grpc") or kind[16:17] not in (b"", b"+", b";"):
         return Refusal(grpc.StatusCode.UNKNOWN, "gRPC wants content-type application/grpc", http_status=415)
-    size = sum([len(name) + len(value) + ENTRY_OVERHEAD_BYTES for name, value in fields])
     if size > MAX_HEADER_LIST_BYTES:
         text = f"the headers have {size} bytes; at most {MAX_HEADER_LIST_BYTES} are allowed"
         return Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, text)

@@ -1,0 +1,137 @@
+"""What a client can make of a few bytes: answers, memory, CPU."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import h2.events
+import h2.settings
+import pytest
+
+from server.transport import call, request
+from server.transport.connection import Connection
+from server.transport.outbox import LARGEST_BUFFER_BYTES
+from tests.server.transport.script import (
+    EMPTY_SETTINGS,
+    PREFACE,
+    Script,
+    frame,
+    goaway_for,
+    headers,
+    message,
+    scripted,
+)
+from tests.server.transport.serving import SERVICE, Serving, serving, until
+
+DATA, HEADERS, RST_STREAM, PING, GOAWAY, CALM = 0, 1, 3, 6, 7, 11
+NEWEST = b"\xbe"
+"""Refers to the newest entry of the dynamic table."""
+
+
+@pytest.fixture
+async def running() -> AsyncIterator[Serving]:
+    async with serving() as server:
+        yield server
+
+
+@pytest.fixture
+async def client(running: Serving) -> AsyncIterator[Script]:
+    async with scripted(running.port) as script:
+        yield script
+
+
+class Pipe(asyncio.Transport):
+    """A transport whose other end reads only when the test says so."""
+
+    def __init__(self, protocol: asyncio.Protocol) -> None:
+        super().__init__()
+        self.protocol = protocol
+        self.waiting = bytearray()
+        self.most_bytes = 0
+        self.paused = False
+        self.closing = False
+
+    def write(self, data: Any) -> None:
+        self.waiting += data
+        self.most_bytes = max(self.most_bytes, len(self.waiting))
+        if len(self.waiting) > LARGEST_BUFFER_BYTES and not self.paused:
+            self.paused = True
+            self.protocol.pause_writing()
+
+    def read(self) -> bytes:
+        data = bytes(self.waiting)
+        self.waiting.clear()
+        if self.paused:
+            self.paused = False
+            self.protocol.resume_writing()
+        return data
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        assert high == LARGEST_BUFFER_BYTES
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def close(self) -> None:
+        self.closing = True
+
+    abort = close
+
+
+def piped(running: Serving) -> tuple[Connection, Pipe]:
+    connection = Connection(running.server._host)
+    pipe = Pipe(connection)
+    connection.connection_made(pipe)
+    return connection, pipe
+
+
+def field(name: bytes, value: bytes, first: bytes = b"\0") -> bytes:
+    """Returns a literal; `first` of `@` has it indexed."""
+
+    def length(text: bytes) -> bytes:
+        if len(text) < 127:
+            return bytes((len(text),))
+        rest = len(text) - 127
+        return bytes((127, rest % 128 + 128, rest // 128))
+
+    return first + length(name) + name + length(value) + value
+
+
+def request_block(**more: str) -> bytes:
+    return b"".join(field(name.encode(), value.encode()) for name, value in headers(**more))
+
+
+def frames_of(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yields kind, stream and payload."""
+    while data:
+        end = 9 + int.from_bytes(data[:3], "big")
+        yield data[3], int.from_bytes(data[5:9], "big"), data[9:end]
+        data = data[end:]
+
+
+async def answer(running: Serving, connection: Connection, pipe: Pipe, stream: int, block: bytes) -> bytes:
+    """Returns what a call of a block with an empty message is answered."""
+    connection.data_received(frame(HEADERS, 4, stream, block) + frame(DATA, 1, stream, message(b"")))
+    await until(lambda: not running.server._host.running)
+    await asyncio.sleep(0)
+    return pipe.read()
+
+
+async def test_values_that_commas_join_are_counted(running: Serving) -> None:
+    connection, pipe = piped(running)
+    connection.data_received(PREFACE + EMPTY_SETTINGS)
+    commas = field(b"x-bin", b"," * 3700, b"@") + NEWEST * 2
+    assert b"grpc-status\x018" in await answer(running, connection, pipe, 1, request_block() + commas)
+    few = field(b"x-bin", b"AA," * 300)
+    assert b"grpc-status\x010" in await answer(running, connection, pipe, 3, request_block() + few)
+    assert len(running.methods.contexts[0].invocation_metadata()) == 301
+    connection.connection_lost(None)
