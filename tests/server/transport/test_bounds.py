@@ -135,3 +135,27 @@ async def test_values_that_commas_join_are_counted(running: Serving) -> None:
     assert b"grpc-status\x010" in await answer(running, connection, pipe, 3, request_block() + few)
     assert len(running.methods.contexts[0].invocation_metadata()) == 301
     connection.connection_lost(None)
+
+
+async def test_decoding_stops_soon_behind_the_limit(running: Serving) -> None:
+    commas = field(b"x-large", b"v" * 4000, b"@") + NEWEST * 6
+    assert (await goaway_for(running.port, frame(HEADERS, 4, 1, request_block() + commas)))[0] == CALM
+
+
+async def test_long_names_are_not_kept() -> None:
+    fields = [(name.encode(), value.encode()) for name, value in headers()]
+    request.read_request(fields)
+    before = request._kind.cache_info().currsize
+    for number in range(10):
+        assert request.read_request([*fields, (b"n" * 5000 + b"%d" % number, b"")]).metadata
+    assert request._kind.cache_info().currsize == before
+
+
+async def test_blanks_around_values_are_stripped(running: Serving) -> None:
+    connection, pipe = piped(running)
+    connection.data_received(PREFACE + EMPTY_SETTINGS)
+    more = field(b"authorization", b"Bearer ") + field(b"x-tab", b"\t a b\t ") + field(b"x-blank", b" ")
+    assert b"grpc-status\x010" in await answer(running, connection, pipe, 1, request_block() + more)
+    seen = dict(running.methods.contexts[0].invocation_metadata())
+    assert seen == {"authorization": "Bearer", "x-tab": "a b", "x-blank": ""}
+    connection.connection_lost(None)
