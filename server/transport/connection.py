@@ -97,7 +97,11 @@ class Connection(asyncio.Protocol):
         self._handlers.clear()  # They refer to this object: without them it is gone at once.
 
     def pause_writing(self) -> None:
-        """The client reads too slowly: nor do we read from it, so that it cannot pile up answers."""
+        """The client reads too slowly: nor do we read from it, so that it cannot pile up answers.
+
+        Nor do we go on with what we have read, which may ask for a thousand times as much.
+        """
+        self._reader.paused = True
         self.outbox.pause()
         self.lifetime.stalled()
         if not self._closing:
@@ -105,9 +109,11 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """The client has read."""
+        self._reader.paused = False
         self.lifetime.flows()
         if not self._closing:
             self._transport.resume_reading()
+            self._loop.call_soon(self.data_received, b"")  # Later: with TLS, this may be within a frame's handling.
         self.outbox.resume()
 
     def data_received(self, data: bytes) -> None:
@@ -260,7 +266,7 @@ class Connection(asyncio.Protocol):
         self.outbox.open(call)
         if handler is None:
             call.half_closed = ends
-            missing = Refusal(grpc.StatusCode.UNIMPLEMENTED, f"there is no method {request.path}")
+            missing = Refusal(grpc.StatusCode.UNIMPLEMENTED, "there is no such method")
             call.refuse(request.refusal or missing)
             return
         if request.timeout_seconds is not None:

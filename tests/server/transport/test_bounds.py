@@ -137,6 +137,32 @@ async def test_values_that_commas_join_are_counted(running: Serving) -> None:
     connection.connection_lost(None)
 
 
+async def test_answers_do_not_repeat_what_the_client_says(client: Script) -> None:
+    stream = await client.ask(headers(path="/secret.Service/Method"), message(b""))
+    assert "secret" not in (await client.trailers(stream))["grpc-message"]
+    stream = await client.ask(headers(grpc_encoding="secret"), message(gzip.compress(b""), 1))
+    assert "secret" not in (await client.trailers(stream))["grpc-message"]
+
+
+async def test_what_has_been_read_waits_while_the_client_does_not_read(running: Serving) -> None:
+    connection, pipe = piped(running)
+    block = request_block(path="/no/method")
+    count = 20_000
+    asked = b"".join(frame(HEADERS, 5, 2 * each + 1, block) for each in range(count))
+    connection.data_received(PREFACE + EMPTY_SETTINGS + asked)
+    connection.data_received(frame(PING, 0, 0, b"the last"))
+    assert pipe.most_bytes < 3 * LARGEST_BUFFER_BYTES
+    answers = b""
+    for _ in range(100):
+        answers += pipe.read()
+        await asyncio.sleep(0)
+    seen = list(frames_of(answers))
+    assert [stream for kind, stream, _ in seen if kind == HEADERS] == [2 * each + 1 for each in range(count)]
+    assert seen[-1] == (PING, 0, b"the last")
+    assert pipe.most_bytes < 3 * LARGEST_BUFFER_BYTES
+    connection.connection_lost(None)
+
+
 async def test_decoding_stops_soon_behind_the_limit(running: Serving) -> None:
     commas = field(b"x-large", b"v" * 4000, b"@") + NEWEST * 6
     assert (await goaway_for(running.port, frame(HEADERS, 4, 1, request_block() + commas)))[0] == CALM
