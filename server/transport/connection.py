@@ -9,7 +9,7 @@ from typing import Any, cast
 import grpc
 
 from server.transport import abuse, frames
-from server.transport.call import Call
+from server.transport.call import LARGEST_HELD_BYTES, Call
 from server.transport.control import Control
 from server.transport.frames import ConnectionFault, FrameReader, StreamFault
 from server.transport.headers import HeaderReader
@@ -32,7 +32,7 @@ class Connection(asyncio.Protocol):
         lifetime: Its timers.
         calls: Those that are open, by stream.
         max_message_bytes: Of a request.
-        held_bytes: How much of requests waits to be taken.
+        held_bytes: How much of requests waits to be taken, with the headers of open calls.
     """
 
     outbox: Outbox
@@ -256,6 +256,7 @@ class Connection(asyncio.Protocol):
         if (
             len(self.calls) >= self._host.limits.max_concurrent_streams
             or self.outbox.waiting_bytes > LARGEST_WAITING_BYTES
+            or self.held_bytes > LARGEST_HELD_BYTES
         ):
             raise StreamFault(stream, frames.REFUSED_STREAM, "too many calls")
         self._open(stream, request, ends=bool(flags & frames.END_STREAM))

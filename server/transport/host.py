@@ -34,7 +34,7 @@ class TransportLimits:
     """
 
     max_message_bytes: int
-    max_concurrent_streams: int = 100_000
+    max_concurrent_streams: int = 4_000
     max_connection_age_seconds: float = float("inf")
     max_connection_age_grace_seconds: float = float("inf")
     greeting_seconds: float = 20.0

@@ -163,6 +163,27 @@ async def test_what_has_been_read_waits_while_the_client_does_not_read(running: 
     connection.connection_lost(None)
 
 
+async def test_headers_of_open_calls_are_held(running: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.transport.connection.LARGEST_HELD_BYTES", 100_000)
+    connection, pipe = piped(running)
+    block = request_block(path=f"/{SERVICE}/Trickle")
+    large = frame(HEADERS, 4, 1, block + field(b"x-large", b"v" * 4000, b"@"))
+    more = b"".join(frame(HEADERS, 4, 2 * each + 1, block + NEWEST * 3) for each in range(1, 100))
+    connection.data_received(PREFACE + EMPTY_SETTINGS + large + more)
+    assert len(connection.calls) < 12
+    assert 100_000 < connection.held_bytes < 120_000
+    refused = {stream for kind, stream, _ in frames_of(pipe.read()) if kind == RST_STREAM}
+    assert len(refused) == 100 - len(connection.calls)
+    connection.connection_lost(None)
+    assert connection.held_bytes == 0
+    assert call.LARGEST_HELD_BYTES == 64 * 1024 * 1024
+
+
+async def test_the_client_is_told_how_many_calls_it_may_make(client: Script) -> None:
+    await client.wait(h2.events.RemoteSettingsChanged)
+    assert client.h2.remote_settings[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS] == 4000
+
+
 async def test_decoding_stops_soon_behind_the_limit(running: Serving) -> None:
     commas = field(b"x-large", b"v" * 4000, b"@") + NEWEST * 6
     assert (await goaway_for(running.port, frame(HEADERS, 4, 1, request_block() + commas)))[0] == CALM
