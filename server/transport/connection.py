@@ -170,7 +170,8 @@ class Connection(asyncio.Protocol):
         for call in list(self.calls.values()):
             call.abandon()
         if self._last_taken is None or code:
-            self.outbox.write(frames.goaway(self._last_stream, code, why))
+            last = self._last_stream if self._last_taken is None else self._last_taken  # It must never grow.
+            self.outbox.write(frames.goaway(last, code, why))
         self.outbox.flush()
         self.lifetime.close()
         self.lifetime.closing()

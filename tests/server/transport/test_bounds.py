@@ -198,6 +198,18 @@ async def test_long_names_are_not_kept() -> None:
     assert request._kind.cache_info().currsize == before
 
 
+async def test_the_last_stream_never_grows(running: Serving) -> None:
+    connection, pipe = piped(running)
+    block = request_block(path=f"/{SERVICE}/Gated")
+    connection.data_received(PREFACE + EMPTY_SETTINGS + frame(HEADERS, 4, 1, block))
+    connection.drain()
+    connection.say_last_stream()
+    connection.data_received(frame(HEADERS, 4, 3, block) + frame(DATA, 0, 0, b"a fault"))
+    said = [int.from_bytes(payload[:4], "big") for kind, _, payload in frames_of(pipe.read()) if kind == GOAWAY]
+    assert said == [2**31 - 1, 1, 1]
+    connection.connection_lost(None)
+
+
 async def test_blanks_around_values_are_stripped(running: Serving) -> None:
     connection, pipe = piped(running)
     connection.data_received(PREFACE + EMPTY_SETTINGS)
