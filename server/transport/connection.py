@@ -86,6 +86,8 @@ class Connection(asyncio.Protocol):
             frames.MAX_HEADER_LIST_SIZE: MAX_HEADER_LIST_BYTES,
         }
         self.outbox.write(frames.settings(ours) + frames.window_update(0, CONNECTION_WINDOW_BYTES - FIRST_WINDOW_BYTES))
+        if self._host.stopping:
+            self.drain()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Cancels what ran for the client."""

@@ -95,6 +95,7 @@ class Server:
 
     async def stop(self, grace_seconds: float) -> None:
         """Takes no more connections and calls, gives those in flight a grace, then ends them as UNAVAILABLE."""
+        self._host.stopping = True  # What is accepted by now may become a connection only later.
         for listener in self._listeners:
             listener.close()
         for handshake in list(self._handshakes):

@@ -210,6 +210,16 @@ async def test_the_last_stream_never_grows(running: Serving) -> None:
     connection.connection_lost(None)
 
 
+async def test_a_connection_that_is_made_after_the_stop_is_told_to_go() -> None:
+    async with serving() as running:
+        await running.server.stop(0)
+        connection, pipe = piped(running)
+        await asyncio.sleep(0)
+        assert GOAWAY in [kind for kind, _, _ in frames_of(pipe.read())]
+        await until(lambda: pipe.closing)
+        connection.connection_lost(None)
+
+
 async def test_blanks_around_values_are_stripped(running: Serving) -> None:
     connection, pipe = piped(running)
     connection.data_received(PREFACE + EMPTY_SETTINGS)
