@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 LARGEST_HELD_BYTES = 64 * 1024 * 1024
-"""Of a connection's requests that wait for their methods or for their ends; a call that would hold more is refused."""
+"""Of a connection's requests that wait for their methods or for their ends, and of its open calls' headers; a call that
+would hold more is refused."""
 
 OK_TRAILERS = response.trailers(grpc.StatusCode.OK, "")
 
@@ -65,6 +66,7 @@ class Call:
         self.trailers = b""
         self.initial_metadata: MetadataTuple = ()
         self.on_end: list[Callable[[], None]] = []
+        connection.held_bytes += request.size_bytes
         self._inbox = Inbox(request.encoding, connection.max_message_bytes)
         self._receive_window = FIRST_WINDOW_BYTES
         self._held_bytes = 0
@@ -156,7 +158,7 @@ class Call:
             self._receive_window = wanted
 
     def _count_held(self) -> None:
-        """Tells the connection what it holds for this call."""
+        """Tells the connection what it holds for this call besides its headers."""
         held = self._inbox.held_bytes
         self._connection.held_bytes += held - self._held_bytes
         self._held_bytes = held
@@ -254,6 +256,7 @@ class Call:
         self.ended = True
         self._inbox.clear()
         self._count_held()
+        self._connection.held_bytes -= self.request.size_bytes
         self._connection.forget(self)
         self._wake_reader()
         self.wake_writer()

@@ -9,7 +9,7 @@ from typing import Any, cast
 import grpc
 
 from server.transport import abuse, frames
-from server.transport.call import Call
+from server.transport.call import LARGEST_HELD_BYTES, Call
 from server.transport.control import Control
 from server.transport.frames import ConnectionFault, FrameReader, StreamFault
 from server.transport.headers import HeaderReader
@@ -32,7 +32,7 @@ class Connection(asyncio.Protocol):
         lifetime: Its timers.
         calls: Those that are open, by stream.
         max_message_bytes: Of a request.
-        held_bytes: How much of requests waits to be taken.
+        held_bytes: How much of requests waits to be taken, with the headers of open calls.
     """
 
     outbox: Outbox
@@ -86,6 +86,8 @@ class Connection(asyncio.Protocol):
             frames.MAX_HEADER_LIST_SIZE: MAX_HEADER_LIST_BYTES,
         }
         self.outbox.write(frames.settings(ours) + frames.window_update(0, CONNECTION_WINDOW_BYTES - FIRST_WINDOW_BYTES))
+        if self._host.stopping:
+            self.drain()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Cancels what ran for the client."""
@@ -97,7 +99,11 @@ class Connection(asyncio.Protocol):
         self._handlers.clear()  # They refer to this object: without them it is gone at once.
 
     def pause_writing(self) -> None:
-        """The client reads too slowly: nor do we read from it, so that it cannot pile up answers."""
+        """The client reads too slowly: nor do we read from it, so that it cannot pile up answers.
+
+        Nor do we go on with what we have read, which may ask for a thousand times as much.
+        """
+        self._reader.paused = True
         self.outbox.pause()
         self.lifetime.stalled()
         if not self._closing:
@@ -105,9 +111,11 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """The client has read."""
+        self._reader.paused = False
         self.lifetime.flows()
         if not self._closing:
             self._transport.resume_reading()
+            self._loop.call_soon(self.data_received, b"")  # Later: with TLS, this may be within a frame's handling.
         self.outbox.resume()
 
     def data_received(self, data: bytes) -> None:
@@ -164,7 +172,8 @@ class Connection(asyncio.Protocol):
         for call in list(self.calls.values()):
             call.abandon()
         if self._last_taken is None or code:
-            self.outbox.write(frames.goaway(self._last_stream, code, why))
+            last = self._last_stream if self._last_taken is None else self._last_taken  # It must never grow.
+            self.outbox.write(frames.goaway(last, code, why))
         self.outbox.flush()
         self.lifetime.close()
         self.lifetime.closing()
@@ -250,6 +259,7 @@ class Connection(asyncio.Protocol):
         if (
             len(self.calls) >= self._host.limits.max_concurrent_streams
             or self.outbox.waiting_bytes > LARGEST_WAITING_BYTES
+            or self.held_bytes > LARGEST_HELD_BYTES
         ):
             raise StreamFault(stream, frames.REFUSED_STREAM, "too many calls")
         self._open(stream, request, ends=bool(flags & frames.END_STREAM))
@@ -260,7 +270,7 @@ class Connection(asyncio.Protocol):
         self.outbox.open(call)
         if handler is None:
             call.half_closed = ends
-            missing = Refusal(grpc.StatusCode.UNIMPLEMENTED, f"there is no method {request.path}")
+            missing = Refusal(grpc.StatusCode.UNIMPLEMENTED, "there is no such method")
             call.refuse(request.refusal or missing)
             return
         if request.timeout_seconds is not None:

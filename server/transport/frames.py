@@ -123,9 +123,14 @@ def content(flags: int, payload: bytes) -> bytes:
 
 
 class FrameReader:
-    """Cuts a stream of bytes into frames."""
+    """Cuts a stream of bytes into frames.
+
+    Attributes:
+        paused: Whether it keeps what it has for a later `feed`, even between two frames of one.
+    """
 
     def __init__(self) -> None:
+        self.paused = False
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
@@ -136,7 +141,7 @@ class FrameReader:
         """
         data = self._rest + data if self._rest else data
         start, length, unpack = 0, len(data), _HEADER.unpack_from
-        while length - start >= HEADER_BYTES:
+        while length - start >= HEADER_BYTES and not self.paused:
             size_and_kind, flags, stream = unpack(data, start)
             size = size_and_kind >> 8
             if size > LARGEST_PAYLOAD_BYTES:

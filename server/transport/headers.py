@@ -10,7 +10,7 @@ from server.transport.decoder import BlockError, Decoder, ListTooLarge
 from server.transport.frames import COMPRESSION_ERROR, ENHANCE_YOUR_CALM, ConnectionFault
 from server.transport.request import Request, read_request
 
-LARGEST_LIST_BYTES = 64 * 1024
+LARGEST_LIST_BYTES = 24 * 1024
 """Beyond it decoding stops, and with it the connection. What is larger than `MAX_HEADER_LIST_BYTES` is only refused."""
 
 KNOWN_BLOCKS = 64

@@ -34,7 +34,7 @@ class TransportLimits:
     """
 
     max_message_bytes: int
-    max_concurrent_streams: int = 100_000
+    max_concurrent_streams: int = 4_000
     max_connection_age_seconds: float = float("inf")
     max_connection_age_grace_seconds: float = float("inf")
     greeting_seconds: float = 20.0
@@ -61,6 +61,7 @@ class Host:
         connections: All that are open.
         running: The methods that run; being here keeps their tasks from being collected.
         deadlines: Those of the calls.
+        stopping: Whether connections that are still made are told to go at once.
     """
 
     def __init__(self, limits: TransportLimits, gate: Gate | None) -> None:
@@ -69,6 +70,7 @@ class Host:
         self.connections: set[Connection] = set()
         self.running: set[asyncio.Task[None]] = set()
         self.deadlines = Deadlines()
+        self.stopping = False
         self._registered: dict[str, Any] = {}
         self._generic: list[grpc.GenericRpcHandler] = []
 

@@ -107,7 +107,7 @@ class Inbox:
         if flag > 1:
             raise MessageRefused(grpc.StatusCode.INTERNAL, "a message that is neither compressed nor not")
         if flag and self._encoding not in ENCODINGS:
-            text = f"grpc-encoding {self._encoding!r} is unknown; known are {', '.join(ENCODINGS)}"
+            text = f"the grpc-encoding is unknown; known are {', '.join(ENCODINGS)}"
             raise MessageRefused(grpc.StatusCode.UNIMPLEMENTED, text)
         if flag and self._encoding == "identity":
             raise MessageRefused(grpc.StatusCode.INTERNAL, "a compressed message, but no grpc-encoding that says how")

@@ -13,14 +13,15 @@ from server.transport.decoder import ENTRY_OVERHEAD_BYTES
 from server.transport.metadata import Metadatum, read_metadata
 
 MAX_HEADER_LIST_BYTES = 16 * 1024
-"""Of names and values, with 32 bytes for each as RFC 9113, section 6.5.2, counts them."""
+"""Of names and values, with 32 bytes for each as RFC 9113, section 6.5.2, counts them, and for each joined value."""
 
 _PSEUDO = {b":method", b":scheme", b":path", b":authority"}
 _OF_CONNECTION = {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 _NOT_METADATA = {b"te", b"content-type"}
 _FIELD_NAME = re.compile(rb"[!#-'*+\-.0-9^-z|~]+")
 """A token (RFC 9110, section 5.6.2) in lower case."""
-_FORBIDDEN_IN_VALUE = re.compile(rb"[\0\r\n]|^[ \t]|[ \t]$")
+LONGEST_KEPT_NAME = 64
+"""What is a longer name is found out anew each time: a client could have us keep a thousand of them."""
 _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _SECONDS_OF_UNIT = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 
@@ -57,6 +58,7 @@ class Request:
 
     Attributes:
         path: `/package.Service/Method`.
+        size_bytes: Of all its fields, as `MAX_HEADER_LIST_BYTES` counts.
         timeout_seconds: Until the deadline; `None` without one.
         encoding: How its compressed messages are compressed.
         metadata: What the handler sees.
@@ -65,6 +67,7 @@ class Request:
     """
 
     path: str = ""
+    size_bytes: int = 0
     timeout_seconds: float | None = None
     encoding: str = "identity"
     metadata: tuple[Metadatum, ...] = ()
@@ -83,19 +86,21 @@ def read_request(fields: list[tuple[bytes, bytes]]) -> Request:
     except _Malformed as error:
         return Request(malformed=str(error))
     path = known[b":path"].decode("latin-1")
-    refusal = _why_refused(known, fields)
+    size = _size(fields, custom)
+    refusal = _why_refused(known, size)
     if refusal is not None:
-        return Request(path, refusal=refusal)
+        return Request(path, size, refusal=refusal)
     timeout = known.get(b"grpc-timeout")
     try:
         return Request(
             path,
+            size,
             timeout_seconds=None if timeout is None else read_timeout(timeout),
             encoding=known.get(b"grpc-encoding", b"identity").decode("latin-1"),
             metadata=read_metadata(custom),
         )
     except ValueError as error:
-        return Request(path, refusal=Refusal(grpc.StatusCode.INTERNAL, f"malformed request headers: {error}"))
+        return Request(path, size, refusal=Refusal(grpc.StatusCode.INTERNAL, f"malformed request headers: {error}"))
 
 
 def _sort(fields: list[tuple[bytes, bytes]]) -> tuple[dict[bytes, bytes], list[tuple[bytes, bytes]]]:
@@ -108,7 +113,10 @@ def _sort(fields: list[tuple[bytes, bytes]]) -> tuple[dict[bytes, bytes], list[t
     custom: list[tuple[bytes, bytes]] = []
     behind_pseudo = False
     for name, value in fields:
-        kind = _kind(name)
+        kind = _kind(name) if len(name) <= LONGEST_KEPT_NAME else _kind_of(name)
+        stripped = value.strip(b" \t")
+        if b"\0" in value or b"\r" in value or b"\n" in value or (kind is _Kind.PSEUDO and stripped != value):
+            raise _Malformed("a header field's value with forbidden characters")
         if kind is _Kind.PSEUDO:
             if behind_pseudo or name in known:
                 raise _Malformed("a pseudo-header field that is repeated or late")
@@ -116,13 +124,11 @@ def _sort(fields: list[tuple[bytes, bytes]]) -> tuple[dict[bytes, bytes], list[t
         else:
             behind_pseudo = True
             if kind is _Kind.CUSTOM:
-                custom.append((name, value))
+                custom.append((name, stripped))
             elif kind is _Kind.KNOWN:
-                known[name] = value
+                known[name] = stripped
             else:
                 raise _Malformed("a header field that HTTP/2 does not allow")
-        if _FORBIDDEN_IN_VALUE.search(value):
-            raise _Malformed("a header field's value with forbidden characters")
     if b":method" not in known or b":path" not in known or b":scheme" not in known:
         raise _Malformed("a pseudo-header field is missing")
     if known.get(b"te", b"trailers") != b"trailers":
@@ -130,13 +136,15 @@ def _sort(fields: list[tuple[bytes, bytes]]) -> tuple[dict[bytes, bytes], list[t
     return known, custom
 
 
-@functools.lru_cache(maxsize=1024)
-def _kind(name: bytes) -> _Kind:
+def _kind_of(name: bytes) -> _Kind:
     if name in _PSEUDO:
         return _Kind.PSEUDO
     if not _FIELD_NAME.fullmatch(name) or name in _OF_CONNECTION:
         return _Kind.FORBIDDEN
     return _Kind.KNOWN if name in _NOT_METADATA or name.startswith(b"grpc-") else _Kind.CUSTOM
+
+
+_kind = functools.lru_cache(maxsize=1024)(_kind_of)
 
 
 def read_timeout(value: bytes) -> float:
@@ -151,13 +159,21 @@ def read_timeout(value: bytes) -> float:
     return int(match[1]) * _SECONDS_OF_UNIT[match[2]]
 
 
-def _why_refused(known: dict[bytes, bytes], fields: list[tuple[bytes, bytes]]) -> Refusal | None:
+def _size(fields: list[tuple[bytes, bytes]], custom: list[tuple[bytes, bytes]]) -> int:
+    """Returns how much the fields are; each value that a comma joins to a `-bin` one counts like a field."""
+    size = sum([len(name) + len(value) + ENTRY_OVERHEAD_BYTES for name, value in fields])
+    for name, value in custom:
+        if name.endswith(b"-bin"):
+            size += value.count(b",") * ENTRY_OVERHEAD_BYTES
+    return size
+
+
+def _why_refused(known: dict[bytes, bytes], size: int) -> Refusal | None:
     if known[b":method"] != b"POST":
         return Refusal(grpc.StatusCode.UNKNOWN, "gRPC wants POST", http_status=405)
     kind = known.get(b"content-type", b"")
     if not kind.startswith(b"application/grpc") or kind[16:17] not in (b"", b"+", b";"):
         return Refusal(grpc.StatusCode.UNKNOWN, "gRPC wants content-type application/grpc", http_status=415)
-    size = sum([len(name) + len(value) + ENTRY_OVERHEAD_BYTES for name, value in fields])
     if size > MAX_HEADER_LIST_BYTES:
         text = f"the headers have {size} bytes; at most {MAX_HEADER_LIST_BYTES} are allowed"
         return Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, text)

@@ -26,7 +26,7 @@ class Server:
         max_message_bytes: Of a request's message, after decompression.
         max_connection_age_seconds: After it (give or take a tenth) a connection takes no new calls.
         max_connection_age_grace_seconds: How long those on it may still take.
-        max_concurrent_streams: Calls at once on one connection.
+        max_concurrent_streams: Calls at once on one connection; clients queue those beyond.
         greeting_seconds: Until a new client has to have said that it speaks HTTP/2, its TLS handshake apart.
         keepalive_seconds: After so long a silence a client is asked whether it is there.
         keepalive_timeout_seconds: How long it may take to say so.
@@ -39,7 +39,7 @@ class Server:
         max_message_bytes: int,
         max_connection_age_seconds: float = float("inf"),
         max_connection_age_grace_seconds: float = float("inf"),
-        max_concurrent_streams: int = 100_000,
+        max_concurrent_streams: int = 4_000,
         greeting_seconds: float = 20.0,
         keepalive_seconds: float = 7200.0,
         keepalive_timeout_seconds: float = 20.0,
@@ -95,6 +95,7 @@ class Server:
 
     async def stop(self, grace_seconds: float) -> None:
         """Takes no more connections and calls, gives those in flight a grace, then ends them as UNAVAILABLE."""
+        self._host.stopping = True  # What is accepted by now may become a connection only later.
         for listener in self._listeners:
             listener.close()
         for handshake in list(self._handshakes):

@@ -167,23 +167,24 @@ async def test_answers_that_nobody_takes_are_bounded(running: Serving) -> None:
     assert connection.outbox.waiting_bytes == 0
 
 
-async def test_windows_that_open_byte_by_byte_cost_no_more_for_many_calls(running: Serving) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
-    writer.write(PREFACE + frame(SETTINGS, 0, 0, b"\0\4\0\0\0\0"))
-    for each in streams(10_000):
-        writer.write(frame(HEADERS, 4, each, literal("Echo")) + frame(DATA, 1, each, message(b"")))
-    await until(lambda: len(running.methods.contexts) == 10_000)
-    started = time.process_time()
-    for _ in range(5):
-        writer.write(b"".join(frame(WINDOW_UPDATE, 0, each, b"\0\0\0\1") for each in streams(10_000)))
-        await writer.drain()
-        await reader.read(2**20)
-    (connection,) = running.server._host.connections
-    while connection.calls:
-        await asyncio.wait_for(reader.read(2**20), 5)
-    assert time.process_time() - started < 10
-    assert connection.outbox.waiting_bytes == 0
-    writer.transport.abort()
+async def test_windows_that_open_byte_by_byte_cost_no_more_for_many_calls() -> None:
+    async with serving(max_concurrent_streams=10_000) as running:
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+        writer.write(PREFACE + frame(SETTINGS, 0, 0, b"\0\4\0\0\0\0"))
+        for each in streams(10_000):
+            writer.write(frame(HEADERS, 4, each, literal("Echo")) + frame(DATA, 1, each, message(b"")))
+        await until(lambda: len(running.methods.contexts) == 10_000)
+        started = time.process_time()
+        for _ in range(5):
+            writer.write(b"".join(frame(WINDOW_UPDATE, 0, each, b"\0\0\0\1") for each in streams(10_000)))
+            await writer.drain()
+            await reader.read(2**20)
+        (connection,) = running.server._host.connections
+        while connection.calls:
+            await asyncio.wait_for(reader.read(2**20), 5)
+        assert time.process_time() - started < 10
+        assert connection.outbox.waiting_bytes == 0
+        writer.transport.abort()
 
 
 async def test_who_reads_nothing_for_long_is_sent_away(running: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
