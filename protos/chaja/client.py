@@ -10,7 +10,7 @@ import grpc
 
 from chaja.channel import channel_options
 from chaja.deadline import AsyncDefaultDeadline, DefaultDeadline
-from chaja.token import AsyncBearerToken, AsyncStreamBearerToken, BearerToken
+from chaja.token import AsyncBearerToken, AsyncStreamBearerToken, BearerToken, check_token
 from chaja.v1 import AdminServiceStub, EncodeServiceStub, InfoServiceStub, SearchServiceStub
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def connect(
         options: More channel options; they win over ours.
 
     Raises:
-        ValueError: The target is no gRPC target.
+        ValueError: The target is no gRPC target, or the token none that can be sent.
     """
     _check_target(target)
     all_options = [*channel_options(), *options]
@@ -99,6 +99,7 @@ def connect(
         channel = grpc.secure_channel(target, credentials, options=all_options)
     interceptors: list[Any] = [DefaultDeadline(timeout_seconds)]
     if token is not None:
+        check_token(token)
         interceptors.append(BearerToken(token))
     return Client(grpc.intercept_channel(channel, *interceptors))
 
@@ -116,6 +117,7 @@ def connect_async(
     all_options = [*channel_options(), *options]
     interceptors: list[grpc.aio.ClientInterceptor] = [AsyncDefaultDeadline(timeout_seconds)]
     if token is not None:
+        check_token(token)
         interceptors += [AsyncBearerToken(token), AsyncStreamBearerToken(token)]
     if credentials is None:
         channel = grpc.aio.insecure_channel(target, options=all_options, interceptors=interceptors)

@@ -56,6 +56,16 @@ class AsyncStreamBearerToken(grpc.aio.StreamStreamClientInterceptor):
         return await continuation(_with_token(client_call_details, self._token), request_iterator)
 
 
+def check_token(token: str) -> None:
+    """Refuses what gRPC would take and then fail on with every call.
+
+    Raises:
+        ValueError: The token is empty, or has blanks or other characters that a header cannot carry.
+    """
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise ValueError("a token is printable ASCII without blanks; was it read from a file with the end of its line?")
+
+
 def _with_token(details: Any, token: str) -> Any:
     metadata = [*(details.metadata or ()), ("authorization", f"Bearer {token}")]
     if isinstance(details.metadata, grpc.aio.Metadata):

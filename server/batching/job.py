@@ -14,6 +14,9 @@ from server.encoding.tokenizer import TextKind, Tokens
 from server.index.exact import Match
 from server.stages import Stopwatch
 
+SEARCH_TOKENS = 3
+"""What a search of a known vector is counted as: it takes as long as encoding some two tokens, and its answer, too."""
+
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Job:
@@ -45,5 +48,5 @@ class Job:
 
     @property
     def token_count(self) -> int:
-        """Number of tokens that the encoder has yet to see; 1, for the search alone, when the vector is known."""
-        return len(self.tokens.ids) if self.tokens and self.vector is None else 1
+        """Number of tokens that the encoder has yet to see; what a search is worth when the vector is known."""
+        return len(self.tokens.ids) if self.tokens and self.vector is None else SEARCH_TOKENS

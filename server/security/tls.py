@@ -47,6 +47,9 @@ class Certificates:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["h2"])
+        for path in (self._certificate, self._key, self._client_ca):
+            if path is not None and not path.is_file():
+                raise SecurityError(f"{path} is not there, or no file")
         try:
             context.load_cert_chain(self._certificate, self._key, password=_no_passphrase)
             if self._client_ca is not None:
@@ -54,7 +57,10 @@ class Certificates:
                 context.verify_mode = ssl.CERT_REQUIRED
         except (OSError, ssl.SSLError, ValueError) as error:
             files = ", ".join(str(path) for path in (self._certificate, self._key, self._client_ca) if path is not None)
-            raise SecurityError(f"TLS cannot be set up with {files}: {error}") from None
+            raise SecurityError(
+                f"TLS cannot be set up with {files}; expected a certificate, its own key and certificates, in PEM: "
+                f"{error}"
+            ) from None
         return context
 
 
