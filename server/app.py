@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 ENDING_SECONDS = 5.0
 """Within which threads end that have nothing to do any more; one that encodes is done with its batch by then."""
 
+COLLECTED_OBJECTS = 10_000
+"""New objects between two collections: with Python's 700 each call would pay for one, and hundreds may be in flight."""
+
 SWITCH_SECONDS = 0.001
 """How long a thread of Python waits for another until it asks for its turn; by default five times as long."""
 
@@ -75,6 +78,7 @@ async def serve(settings: Settings) -> None:
                 return
             gc.collect()
             gc.freeze()  # What was loaded stays: collections that went through all of it would hold calls up.
+            gc.set_threshold(COLLECTED_OBJECTS)
             log.info("serving %d documents, %d vectors", len(slot.engine.catalogue.documents), len(slot.engine.index))
             watching = asyncio.create_task(_watch(reloader, settings.watch_seconds))
             await stopping.wait()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from types import TracebackType
@@ -17,7 +18,7 @@ import grpc
 
 from server.errors import Overloaded
 from server.metrics import CallMetrics, Metrics
-from server.rpc.errors import refusal_of
+from server.rpc.errors import Refusal, refusal_of
 from server.security.access import Access
 from server.transport import request as transport
 
@@ -25,6 +26,7 @@ OK = grpc.StatusCode.OK.value[0]
 UNKNOWN = grpc.StatusCode.UNKNOWN.value[0]
 CANCELLED = grpc.StatusCode.CANCELLED.value[0]
 DEADLINE_EXCEEDED = grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
+RESOURCE_EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
 
 SEARCH = "/chaja.v1.SearchService/Search"
 
@@ -54,9 +56,8 @@ class Calls:
             return None
         call_metrics = self._metrics.calls[path]
         call_metrics.start()
-        refusal = refusal_of(error, path)
-        call_metrics.end(refusal.code.value[0], 0.0)
-        return transport.Refusal(refusal.code, refusal.message, metadata=refusal.metadata)
+        call_metrics.end(RESOURCE_EXHAUSTED, 0.0)
+        return _to_transport(refusal_of(error, path))
 
     def _wrap(self, path: str, handler: Handler) -> Handler:
         call_metrics = self._metrics.calls[path]
@@ -84,6 +85,11 @@ class Calls:
 
         # The request is decoded here: gRPC itself would answer bytes that are no message with UNKNOWN and a traceback.
         return grpc.unary_unary_rpc_method_handler(unary_unary, response_serializer=handler.response_serializer)
+
+
+@functools.lru_cache(maxsize=1024)
+def _to_transport(refusal: Refusal) -> transport.Refusal:
+    return transport.Refusal(refusal.code, refusal.message, metadata=refusal.metadata)
 
 
 class Call:

@@ -221,6 +221,13 @@ class Call:
             block = response.trailers_only(code, message, (*self.initial_metadata, *metadata))
         self._connection.outbox.finish(self, block)
 
+    def refuse_patiently(self, refusal: Refusal) -> None:
+        """Ends the call with what is wrong about it, as soon as there is more to send."""
+        outbox = self._connection.outbox
+        outbox.patient = True
+        self.refuse(refusal)
+        outbox.patient = False
+
     def refuse(self, refusal: Refusal) -> None:
         """Ends the call at once with what is wrong about it; its method is cancelled, should it run."""
         if self.ended:

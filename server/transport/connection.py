@@ -142,8 +142,7 @@ class Connection(asyncio.Protocol):
         except ConnectionFault as fault:
             self.close(fault.code, str(fault))
         finally:
-            self.outbox.gathering = False
-            self.outbox.flush()
+            self.outbox.gathered()
 
     # What the lifetime and the server tell.
 

@@ -95,7 +95,7 @@ class Host:
         """Runs the method of a call, if the gate lets it in."""
         refusal = None if self._gate is None else self._gate(call.request.path)
         if refusal is not None:
-            call.refuse(refusal)
+            call.refuse_patiently(refusal)
             return
         call.task = task = asyncio.get_running_loop().create_task(run(call))
         self.running.add(task)

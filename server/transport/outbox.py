@@ -21,6 +21,9 @@ FIRST_WINDOW_BYTES = 65_535
 LARGEST_BUFFER_BYTES = 256 * 1024
 """What the transport may hold unsent before messages wait."""
 
+PATIENCE_SECONDS = 0.008
+"""How long refusals wait for company."""
+
 FRAMES_AT_ONCE, BYTES_AT_ONCE = 64, 64 * 1024
 """What a method may write before others have their turn."""
 
@@ -31,7 +34,9 @@ class Outbox:
     Attributes:
         congested: Whether the client reads too slowly for what it is sent.
         waiting_bytes: How much of messages waits for a window.
-        gathering: Whether somebody will flush who has more to send: no turn of the loop is then spent on it.
+        gathering: Whether somebody will call `gathered` who has more to send: no turn of the loop is spent on it then.
+        patient: Whether what is written now may wait a little for more: refusals, of which an overloaded server sends
+            thousands, each a system call for it and another one for the client.
         sent_for_calls: Whether anything but control frames was sent since it was last set to `False`.
     """
 
@@ -45,15 +50,22 @@ class Outbox:
         self._stream_window = FIRST_WINDOW_BYTES
         self._ready: OrderedDict[Call, None] = OrderedDict()
         """Calls that their own windows let send, in turn. Others are found again by their WINDOW_UPDATE."""
-        self.gathering = False
+        self.gathering = self.patient = False
+        self._hurried = False
+        self._waiting: asyncio.TimerHandle | None = None
         self.congested = False
         self.waiting_bytes = 0
         self.sent_for_calls = False
 
     def write(self, data: bytes) -> None:
         """Sends whole frames with the next write."""
-        if not (self._frames or self.gathering):
-            self._loop.call_soon(self.flush)
+        if self.patient:
+            if self._waiting is None:
+                self._waiting = self._loop.call_later(PATIENCE_SECONDS, self.flush)
+        elif not self._hurried:
+            self._hurried = True
+            if not self.gathering:
+                self._loop.call_soon(self.flush)
         self._frames.append(data)
         self._gathered_bytes += len(data)
         if self._gathered_bytes > LARGEST_BUFFER_BYTES:
@@ -64,8 +76,18 @@ class Outbox:
         """Whether so much is gathered that it had better be written before there is more."""
         return len(self._frames) >= FRAMES_AT_ONCE or self._gathered_bytes >= BYTES_AT_ONCE
 
+    def gathered(self) -> None:
+        """Ends the gathering; writes what it has brought together, unless all of it may wait."""
+        self.gathering = False
+        if self._hurried:
+            self.flush()
+
     def flush(self) -> None:
-        """Writes what was gathered."""
+        """Writes what there is."""
+        self._hurried = False
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
         if self._frames:
             data = self._frames[0] if len(self._frames) == 1 else b"".join(self._frames)
             self._frames.clear()

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from server.cpus import usable_cpus
+from server.cpus import give_way, usable_cpus
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +60,19 @@ def test_affinity_decides_where_it_is_smaller(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
     root = write(tmp_path, {"proc/self/cgroup": "0::/", "sys/fs/cgroup/cpu.max": "200000 100000"})
     assert usable_cpus(root) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")
+def test_a_thread_gives_way_and_the_others_do_not() -> None:
+    seen: dict[str, int] = {}
+
+    def work() -> None:
+        give_way(5)
+        seen["thread"] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen["thread"] == 5
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
