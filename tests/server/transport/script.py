@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import h2.config
 import h2.connection
 import h2.events
+import hpack
 
 from tests.server.transport.serving import SERVICE
 
@@ -173,3 +174,8 @@ async def answer_to(port: int, data: bytes) -> tuple[int, bytes]:
             return int.from_bytes(payload[4:8], "big"), payload[8:]
         start += 9 + size
     raise AssertionError("no GOAWAY")
+
+
+def block(name: str = "Echo", **more: str) -> bytes:
+    """Returns the header block of a request, which needs no dynamic table."""
+    return hpack.Encoder().encode(headers(name, **more))
