@@ -33,8 +33,8 @@ class Speed:
         """
         self.seconds_per_token *= DOUBTED_SHARE
 
-    def learn(self, *, tokens: int, characters: int, seconds: float) -> None:
-        """Learns from a batch that had to be encoded."""
+    def learn(self, *, tokens: int, tokens_per_character: float, seconds: float) -> None:
+        """Learns from a batch of which something had to be encoded: so many tokens, searches of known vectors too."""
         weight = -math.expm1(-(tokens / MEMORY_TOKENS + seconds / MEMORY_SECONDS))
         self.seconds_per_token += weight * (seconds / tokens - self.seconds_per_token)
-        self.tokens_per_character += weight * (tokens / characters - self.tokens_per_character)
+        self.tokens_per_character += weight * (tokens_per_character - self.tokens_per_character)

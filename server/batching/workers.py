@@ -93,10 +93,14 @@ class Workers:
                 if not jobs:
                     continue
                 tokens = sum(job.token_count for job in jobs)
-                characters = sum(len(job.text) for job in jobs if job.vector is None)
+                new = [(job.token_count, len(job.text)) for job in jobs if job.vector is None]
                 self._answer(jobs)
-                if characters:
-                    self._speed.learn(tokens=tokens, characters=characters, seconds=time.monotonic() - started)
+                if new:
+                    self._speed.learn(
+                        tokens=tokens,
+                        tokens_per_character=sum(each for each, _ in new) / sum(each for _, each in new),
+                        seconds=time.monotonic() - started,
+                    )
         except BaseException:  # Not an error of a batch: those are answered. What is it that ends a thread?
             log.critical("a worker died", exc_info=True)
             self._resolve(jobs, NotReady("a worker of the server died; try another server"))

@@ -166,7 +166,7 @@ async def test_bulk_characters_come_to_nothing_whatever_happens(tiny_bundle: Pat
 
 async def test_a_pause_of_the_machine_does_not_keep_everybody_out_for_good() -> None:
     speed = Speed()
-    speed.learn(tokens=10, characters=40, seconds=3.0)
+    speed.learn(tokens=10, tokens_per_character=0.25, seconds=3.0)
     admission = Admission(Queue(workers=1, max_batch_tokens=64), speed, workers=1, longest_wait_seconds=0.5)
     refused = 0
     while True:

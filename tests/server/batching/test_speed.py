@@ -7,10 +7,14 @@ from server.batching.speed import MEMORY_TOKENS, Speed
 
 def test_much_work_teaches_more_than_a_cold_query() -> None:
     speed = Speed()
-    speed.learn(tokens=5, characters=20, seconds=0.01)
+    speed.learn(tokens=5, tokens_per_character=0.25, seconds=0.01)
     assert speed.seconds_per_token < 0.0001, "0.002 by itself"
     for _ in range(20):
-        speed.learn(tokens=MEMORY_TOKENS // 10, characters=MEMORY_TOKENS, seconds=0.0001 * MEMORY_TOKENS)
+        speed.learn(
+            tokens=MEMORY_TOKENS // 10,
+            tokens_per_character=MEMORY_TOKENS // 10 / (MEMORY_TOKENS),
+            seconds=0.0001 * MEMORY_TOKENS,
+        )
     assert speed.seconds_per_token == pytest.approx(0.001, rel=0.1)
     assert speed.tokens_per_character == pytest.approx(0.1, rel=0.1)
 
@@ -18,13 +22,13 @@ def test_much_work_teaches_more_than_a_cold_query() -> None:
 def test_a_slow_model_is_known_after_some_seconds() -> None:
     speed = Speed()
     for _ in range(3):
-        speed.learn(tokens=5, characters=20, seconds=0.5)
+        speed.learn(tokens=5, tokens_per_character=0.25, seconds=0.5)
     assert speed.seconds_per_token == pytest.approx(0.1, rel=0.1)
 
 
 def test_how_work_is_cut_into_batches_does_not_matter() -> None:
     whole, cut = Speed(), Speed()
-    whole.learn(tokens=1000, characters=4000, seconds=1)
+    whole.learn(tokens=1000, tokens_per_character=0.25, seconds=1)
     for _ in range(100):
-        cut.learn(tokens=10, characters=40, seconds=0.01)
+        cut.learn(tokens=10, tokens_per_character=0.25, seconds=0.01)
     assert cut.seconds_per_token == pytest.approx(whole.seconds_per_token)
