@@ -7,12 +7,22 @@ time. The rule is the same for one query, for a batch and for each query of a st
 
 from __future__ import annotations
 
+import logging
+import math
+import time
+
 from server.batching.queue import BULK_SHARE, Queue
 from server.batching.speed import Speed
 from server.errors import Overloaded
 
+log = logging.getLogger(__name__)
+
 ADMITTED_SHARE = 0.7
 """Of the longest wait: predictions err, and what was let in and waits too long after all is refused late."""
+
+
+TELLING_SECONDS = 10.0
+"""Time between two lines of the log that tell of refusals; the metrics count each of them."""
 
 
 class Admission:
@@ -28,6 +38,7 @@ class Admission:
         self._workers = workers
         self._longest_wait_seconds = longest_wait_seconds
         self.bulk_characters = 0
+        self._told = -math.inf
 
     def predicted_wait_seconds(self, *, bulk: bool) -> float:
         """Returns how long a text that comes now would wait for a worker: no less than the first in its line has."""
@@ -43,7 +54,13 @@ class Admission:
     def overload(self, *, bulk: bool) -> Overloaded | None:
         """Returns why nobody is let in now, whatever they ask; None if somebody may be."""
         wait = self.predicted_wait_seconds(bulk=bulk)
-        return Overloaded(wait) if wait > self._longest_wait_seconds * ADMITTED_SHARE else None
+        if wait <= self._longest_wait_seconds * ADMITTED_SHARE:
+            return None
+        now = time.monotonic()
+        if now >= self._told + TELLING_SECONDS:
+            self._told = now
+            log.warning("overloaded: calls are refused that would wait %.0f ms", wait * 1000)
+        return Overloaded(wait)
 
     def admit(self, *, characters: int, bulk: bool, remaining_seconds: float) -> None:
         """Lets the texts of a call in, so many characters in all.

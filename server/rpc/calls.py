@@ -51,7 +51,7 @@ class Calls:
         self.handlers[service] = {name: self._wrap(f"/{service}/{name}", handler) for name, handler in handlers.items()}
 
     def gate(self, path: str) -> transport.Refusal | None:
-        """Refuses searches that would be refused whatever they ask, at a third of what it costs to look at them."""
+        """Refuses searches that would be refused whatever they ask, at half of what it costs to look at them."""
         if path != SEARCH or (error := self._overload()) is None:
             return None
         call_metrics = self._metrics.calls[path]

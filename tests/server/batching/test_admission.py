@@ -176,3 +176,14 @@ async def test_a_pause_of_the_machine_does_not_keep_everybody_out_for_good() -> 
         except Overloaded:
             refused += 1
     assert 1 <= refused <= 20, "some are refused, and then one finds out that it goes better"
+
+
+async def test_the_log_tells_of_refusals_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
+    queue = Queue(workers=1, max_batch_tokens=64)
+    queue.put([make_job(token_count=10) for _ in range(100)])
+    admission = make_admission(queue, longest_wait_seconds=0.5)
+    for _ in range(50):
+        assert admission.overload(bulk=False) is not None
+    assert [record.getMessage() for record in caplog.records] == [
+        "overloaded: calls are refused that would wait 1000 ms"
+    ]
