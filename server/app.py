@@ -55,12 +55,12 @@ async def serve(settings: Settings) -> None:
     )
 
     def make_engine(loaded: Loaded) -> Engine:
-        def worker_died() -> None:
-            if slot.holds(engine):
-                rpc.fail()
+        return Engine(loaded, options, cache=cache, speed=speed, metrics=metrics, on_death=worker_died)
 
-        engine = Engine(loaded, options, cache=cache, speed=speed, metrics=metrics, on_death=worker_died)
-        return engine
+    # It must not know the engine: with a cycle, one that was replaced would stay in memory, since it is frozen below.
+    def worker_died() -> None:
+        if slot.broken:
+            rpc.fail()
 
     def serving() -> None:
         rpc.serve()

@@ -151,9 +151,10 @@ class EngineSlot:
             raise NotReady("the server is still loading its model; try again in a few seconds")
         return self._engine
 
-    def holds(self, engine: Engine) -> bool:
-        """Whether an engine is the one that answers."""
-        return self._engine is engine
+    @property
+    def broken(self) -> bool:
+        """Whether a worker of the engine that answers has died."""
+        return self._engine is not None and self._engine.pipeline.broken
 
     def overload(self) -> Overloaded | None:
         """Returns why no query is let in now, whatever it is; None if one may be, or nothing is loaded yet."""

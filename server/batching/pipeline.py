@@ -94,6 +94,11 @@ class Pipeline:
     def __len__(self) -> int:
         return len(self._queue)
 
+    @property
+    def broken(self) -> bool:
+        """Whether a worker has died."""
+        return self._workers.broken
+
     async def run(self, jobs: Sequence[Job]) -> list[ChajaError | None]:
         """Takes the jobs of one call through all stages; returns for each what went wrong with it, or None.
 

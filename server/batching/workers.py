@@ -74,6 +74,11 @@ class Workers:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def broken(self) -> bool:
+        """Whether a thread has died."""
+        return self.alive < len(self._threads)
+
     def join(self) -> None:
         """Waits for the threads to end."""
         for thread in self._threads:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import unicodedata
+import weakref
 from pathlib import Path
 
 import pytest
@@ -132,3 +134,23 @@ def test_a_normalised_query_is_so_for_good_and_lost_nothing_but_white_space(quer
 @given(st.text())
 def test_how_a_query_was_composed_makes_no_difference(query: str) -> None:
     assert normalised(unicodedata.normalize("NFD", query)) == normalised(unicodedata.normalize("NFC", query))
+
+
+async def test_an_engine_that_was_replaced_is_freed_without_the_garbage_collector(watched: WatchedBundle) -> None:
+    slot = EngineSlot()
+    slot.swap(make_engine(watched))
+    job = slot.engine.query_job("환율", limit=1, remaining_seconds=20, bulk=False)
+    assert await slot.engine.run([job]) == [None]
+    gone = weakref.ref(slot.engine.pipeline)
+    gc.collect()
+    gc.disable()  # What was frozen after the start it would not look at.
+    try:
+        before = slot.swap(make_engine(watched))
+        assert before is not None
+        await before.close()
+        del before, job
+        await asyncio.sleep(0.05)
+        assert gone() is None, "the engine is part of a cycle"
+    finally:
+        gc.enable()
+    await slot.engine.close()
