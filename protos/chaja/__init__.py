@@ -3,10 +3,12 @@
     with chaja.connect("search:50051") as client:
         response = client.search.Search(SearchRequest(query="lost my wallet"))
 
-`chaja.connect_async` gives the same over asyncio. Messages are in `chaja.v1`.
+`chaja.connect_async` gives the same over asyncio. `chaja.import_documents` writes many documents. Messages are in
+`chaja.v1`.
 """
 
 from chaja._version import __version__
 from chaja.client import AsyncClient, Client, connect, connect_async
+from chaja.importing import import_documents
 
-__all__ = ["AsyncClient", "Client", "__version__", "connect", "connect_async"]
+__all__ = ["AsyncClient", "Client", "__version__", "connect", "connect_async", "import_documents"]

@@ -17,6 +17,7 @@ MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 def service_config() -> str:
     """Returns the service config (JSON, gRFC A2) that `connect` uses; other languages can take it as it is."""
     services = ["chaja.v1.SearchService", "chaja.v1.EncodeService", "chaja.v1.InfoService"]
+    reading = [{"service": "chaja.v1.CatalogService", "method": name} for name in ("GetDocument", "ListDocuments")]
     return json.dumps(
         {
             # Spread calls over all addresses that the target resolves to, and over none that says NOT_SERVING.
@@ -24,8 +25,9 @@ def service_config() -> str:
             "healthCheckConfig": {"serviceName": "chaja.v1.SearchService"},
             "methodConfig": [
                 {
-                    "name": [{"service": service} for service in services],
-                    # All methods are safe to repeat. UNAVAILABLE is the only status that AIP-194 retries.
+                    # What writes is repeated by who knows its `request_id`.
+                    "name": [*({"service": service} for service in services), *reading],
+                    # These are safe to repeat. UNAVAILABLE is the only status that AIP-194 retries.
                     "retryPolicy": {
                         "maxAttempts": 4,
                         "initialBackoff": "0.1s",

@@ -10,11 +10,12 @@ import grpc
 
 from chaja.channel import channel_options
 from chaja.deadline import AsyncDefaultDeadline, DefaultDeadline
-from chaja.token import AsyncBearerToken, AsyncStreamBearerToken, BearerToken, check_token
-from chaja.v1 import AdminServiceStub, EncodeServiceStub, InfoServiceStub, SearchServiceStub
+from chaja.token import AsyncAnswerBearerToken, AsyncBearerToken, AsyncStreamBearerToken, BearerToken, check_token
+from chaja.v1 import AdminServiceStub, CatalogServiceStub, EncodeServiceStub, InfoServiceStub, SearchServiceStub
 
 if TYPE_CHECKING:
     from chaja.v1.admin_pb2_grpc import AdminServiceAsyncStub
+    from chaja.v1.catalog_pb2_grpc import CatalogServiceAsyncStub
     from chaja.v1.encode_pb2_grpc import EncodeServiceAsyncStub
     from chaja.v1.info_pb2_grpc import InfoServiceAsyncStub
     from chaja.v1.search_pb2_grpc import SearchServiceAsyncStub
@@ -28,6 +29,7 @@ class Client:
     def __init__(self, channel: grpc.Channel) -> None:
         self.channel = channel
         self.search = SearchServiceStub(channel)
+        self.catalog = CatalogServiceStub(channel)
         self.encode = EncodeServiceStub(channel)
         self.info = InfoServiceStub(channel)
         self.admin = AdminServiceStub(channel)
@@ -51,6 +53,7 @@ class AsyncClient:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.channel = channel
         self.search: SearchServiceAsyncStub = SearchServiceStub(channel)
+        self.catalog: CatalogServiceAsyncStub = CatalogServiceStub(channel)
         self.encode: EncodeServiceAsyncStub = EncodeServiceStub(channel)
         self.info: InfoServiceAsyncStub = InfoServiceStub(channel)
         self.admin: AdminServiceAsyncStub = AdminServiceStub(channel)
@@ -118,7 +121,7 @@ def connect_async(
     interceptors: list[grpc.aio.ClientInterceptor] = [AsyncDefaultDeadline(timeout_seconds)]
     if token is not None:
         check_token(token)
-        interceptors += [AsyncBearerToken(token), AsyncStreamBearerToken(token)]
+        interceptors += [AsyncBearerToken(token), AsyncAnswerBearerToken(token), AsyncStreamBearerToken(token)]
     if credentials is None:
         channel = grpc.aio.insecure_channel(target, options=all_options, interceptors=interceptors)
     else:

@@ -13,13 +13,19 @@ import grpc
 from chaja.deadline import CallDetails
 
 
-class BearerToken(grpc.UnaryUnaryClientInterceptor, grpc.StreamStreamClientInterceptor):
+class BearerToken(
+    grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor, grpc.StreamStreamClientInterceptor
+):
     """Gives calls over a blocking channel a token."""
 
     def __init__(self, token: str) -> None:
         self._token = token
 
     def intercept_unary_unary(self, continuation: Callable[..., Any], client_call_details: Any, request: Any) -> Any:
+        """Makes the call, with the token."""
+        return continuation(_with_token(client_call_details, self._token), request)
+
+    def intercept_unary_stream(self, continuation: Callable[..., Any], client_call_details: Any, request: Any) -> Any:
         """Makes the call, with the token."""
         return continuation(_with_token(client_call_details, self._token), request)
 
@@ -37,6 +43,19 @@ class AsyncBearerToken(grpc.aio.UnaryUnaryClientInterceptor):
         self._token = token
 
     async def intercept_unary_unary(
+        self, continuation: Callable[..., Any], client_call_details: Any, request: Any
+    ) -> Any:
+        """Makes the call, with the token."""
+        return await continuation(_with_token(client_call_details, self._token), request)
+
+
+class AsyncAnswerBearerToken(grpc.aio.UnaryStreamClientInterceptor):
+    """Gives calls over an asyncio channel a token that are answered with a stream."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    async def intercept_unary_stream(
         self, continuation: Callable[..., Any], client_call_details: Any, request: Any
     ) -> Any:
         """Makes the call, with the token."""

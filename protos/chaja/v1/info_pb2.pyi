@@ -55,6 +55,11 @@ class _IndexKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IndexKind.V
     """Not used."""
     INDEX_KIND_EXACT: _IndexKind.ValueType  # 1
     """Every vector is compared with the query: nothing is missed."""
+    INDEX_KIND_GRAPH: _IndexKind.ValueType  # 2
+    """A graph (HNSW) leads to the nearest vectors, and few are missed. Those that
+    are new are compared one by one, and so are those that a filter allows: of
+    these none is missed.
+    """
 
 class IndexKind(_IndexKind, metaclass=_IndexKindEnumTypeWrapper):
     """How vectors are searched."""
@@ -63,6 +68,11 @@ INDEX_KIND_UNSPECIFIED: IndexKind.ValueType  # 0
 """Not used."""
 INDEX_KIND_EXACT: IndexKind.ValueType  # 1
 """Every vector is compared with the query: nothing is missed."""
+INDEX_KIND_GRAPH: IndexKind.ValueType  # 2
+"""A graph (HNSW) leads to the nearest vectors, and few are missed. Those that
+are new are compared one by one, and so are those that a filter allows: of
+these none is missed.
+"""
 Global___IndexKind: _TypeAlias = IndexKind  # noqa: Y015
 
 @_typing.final
@@ -183,22 +193,38 @@ class Catalogue(_message.Message):
     DOCUMENT_COUNT_FIELD_NUMBER: _builtins.int
     VECTOR_COUNT_FIELD_NUMBER: _builtins.int
     INDEX_KIND_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    MODEL_REVISION_FIELD_NUMBER: _builtins.int
+    WRITABLE_FIELD_NUMBER: _builtins.int
     document_count: _builtins.int
     """Number of documents."""
     vector_count: _builtins.int
-    """Number of vectors: one for each field and example query of each document."""
+    """Number of vectors: one for each title, passage of a text and example query
+    of each document.
+    """
     index_kind: Global___IndexKind.ValueType
     """How the vectors are searched."""
+    sequence: _builtins.int
+    """Sequence of the newest change that searches see. It grows with every change,
+    and is the version of the document that was written.
+    """
+    model_revision: _builtins.str
+    """Revision of the model that made the vectors, as in `Model.revision`."""
+    writable: _builtins.bool
+    """Whether CatalogService takes writes."""
     def __init__(
         self,
         *,
         document_count: _builtins.int = ...,
         vector_count: _builtins.int = ...,
         index_kind: Global___IndexKind.ValueType = ...,
+        sequence: _builtins.int = ...,
+        model_revision: _builtins.str = ...,
+        writable: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_count", b"document_count", "index_kind", b"index_kind", "vector_count", b"vector_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_count", b"document_count", "index_kind", b"index_kind", "model_revision", b"model_revision", "sequence", b"sequence", "vector_count", b"vector_count", "writable", b"writable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -219,6 +245,9 @@ class Limits(_message.Message):
     MAX_ENCODE_TEXTS_FIELD_NUMBER: _builtins.int
     MAX_TEXT_CHARACTERS_FIELD_NUMBER: _builtins.int
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _builtins.int
+    MAX_WRITE_DOCUMENTS_FIELD_NUMBER: _builtins.int
+    MAX_DOCUMENT_CHARACTERS_FIELD_NUMBER: _builtins.int
+    MAX_PAGE_SIZE_FIELD_NUMBER: _builtins.int
     max_query_characters: _builtins.int
     """Most characters (Unicode code points) in a query."""
     max_query_tokens: _builtins.int
@@ -235,6 +264,16 @@ class Limits(_message.Message):
     """Most bytes in a serialized request message. A larger one fails with
     RESOURCE_EXHAUSTED, in gRPC itself.
     """
+    max_write_documents: _builtins.int
+    """Most documents in one UpsertDocuments or DeleteDocuments call, or one message
+    of ImportDocuments.
+    """
+    max_document_characters: _builtins.int
+    """Most characters (Unicode code points) in a document: its id, titles, texts,
+    examples, and the names and strings of its attributes.
+    """
+    max_page_size: _builtins.int
+    """Highest `ListDocumentsRequest.page_size`."""
     def __init__(
         self,
         *,
@@ -245,10 +284,13 @@ class Limits(_message.Message):
         max_encode_texts: _builtins.int = ...,
         max_text_characters: _builtins.int = ...,
         max_message_bytes: _builtins.int = ...,
+        max_write_documents: _builtins.int = ...,
+        max_document_characters: _builtins.int = ...,
+        max_page_size: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_batch_queries", b"max_batch_queries", "max_encode_texts", b"max_encode_texts", "max_limit", b"max_limit", "max_message_bytes", b"max_message_bytes", "max_query_characters", b"max_query_characters", "max_query_tokens", b"max_query_tokens", "max_text_characters", b"max_text_characters"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_batch_queries", b"max_batch_queries", "max_document_characters", b"max_document_characters", "max_encode_texts", b"max_encode_texts", "max_limit", b"max_limit", "max_message_bytes", b"max_message_bytes", "max_page_size", b"max_page_size", "max_query_characters", b"max_query_characters", "max_query_tokens", b"max_query_tokens", "max_text_characters", b"max_text_characters", "max_write_documents", b"max_write_documents"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,6 +3,7 @@
 isort:skip_file
 """
 
+from chaja.v1 import filter_pb2 as _filter_pb2
 from chaja.v1 import timings_pb2 as _timings_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -21,6 +22,70 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _Mode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Mode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MODE_UNSPECIFIED: _Mode.ValueType  # 0
+    """The same as `MODE_DENSE`."""
+    MODE_DENSE: _Mode.ValueType  # 1
+    """Their meaning: the similarity of vectors."""
+    MODE_LEXICAL: _Mode.ValueType  # 2
+    """Their words and pieces of words, by BM25. The model takes no part."""
+    MODE_HYBRID: _Mode.ValueType  # 3
+    """Both. A document whose title is the query, or begins with it, comes before
+    all that are only similar.
+    """
+
+class Mode(_Mode, metaclass=_ModeEnumTypeWrapper):
+    """What documents are compared with a query by."""
+
+MODE_UNSPECIFIED: Mode.ValueType  # 0
+"""The same as `MODE_DENSE`."""
+MODE_DENSE: Mode.ValueType  # 1
+"""Their meaning: the similarity of vectors."""
+MODE_LEXICAL: Mode.ValueType  # 2
+"""Their words and pieces of words, by BM25. The model takes no part."""
+MODE_HYBRID: Mode.ValueType  # 3
+"""Both. A document whose title is the query, or begins with it, comes before
+all that are only similar.
+"""
+Global___Mode: _TypeAlias = Mode  # noqa: Y015
+
+class _Fusion:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FusionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fusion.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FUSION_UNSPECIFIED: _Fusion.ValueType  # 0
+    """The same as `FUSION_WEIGHTED_SUM`."""
+    FUSION_WEIGHTED_SUM: _Fusion.ValueType  # 1
+    """By the sum of both scores, each brought to a common scale and weighted by
+    how telling it is for the query.
+    """
+    FUSION_RECIPROCAL_RANK: _Fusion.ValueType  # 2
+    """By the sum of the reciprocals of both ranks. It needs no scores, and gives
+    both the same say.
+    """
+
+class Fusion(_Fusion, metaclass=_FusionEnumTypeWrapper):
+    """How two orders of documents become one."""
+
+FUSION_UNSPECIFIED: Fusion.ValueType  # 0
+"""The same as `FUSION_WEIGHTED_SUM`."""
+FUSION_WEIGHTED_SUM: Fusion.ValueType  # 1
+"""By the sum of both scores, each brought to a common scale and weighted by
+how telling it is for the query.
+"""
+FUSION_RECIPROCAL_RANK: Fusion.ValueType  # 2
+"""By the sum of the reciprocals of both ranks. It needs no scores, and gives
+both the same say.
+"""
+Global___Fusion: _TypeAlias = Fusion  # noqa: Y015
 
 class _Field:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -52,13 +117,17 @@ Global___Field: _TypeAlias = Field  # noqa: Y015
 
 @_typing.final
 class SearchRequest(_message.Message):
-    """Asks for the documents nearest to one query."""
+    """Asks for the documents that answer one query best."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     QUERY_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     LANGUAGE_CODE_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    MIN_SCORE_FIELD_NUMBER: _builtins.int
+    FUSION_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """What the user typed, in any language that the model knows. Required; not
     only white space. At most `Limits.max_query_characters` characters and
@@ -67,25 +136,48 @@ class SearchRequest(_message.Message):
     limit: _builtins.int
     """Highest number of hits to return, from 1 to `Limits.max_limit`. 0 or
     unset means 10, or `Limits.max_limit` where that is less. Fewer come back
-    only when the catalogue is smaller.
+    only when fewer documents match the filter, reach `min_score` or, with
+    `MODE_LEXICAL`, share a term with the query.
     """
     language_code: _builtins.str
     """Language in which hits carry their title, as a BCP 47 code such as `ko`.
     A document without a title in it answers in its first language. Unset
     means each document's first language. It does not restrict the search.
     """
+    mode: Global___Mode.ValueType
+    """What documents are compared with the query by. Unset means `MODE_DENSE`."""
+    min_score: _builtins.float
+    """Lowest score of a hit, on the scale of `Hit.score`, which depends on the
+    mode and the model. A finite number. Unset means none.
+    """
+    fusion: Global___Fusion.ValueType
+    """How `MODE_HYBRID` makes one order out of two. Unset means
+    `FUSION_WEIGHTED_SUM`. Other modes do not look at it.
+    """
+    @_builtins.property
+    def filter(self) -> _filter_pb2.Filter:
+        """Finds only documents that match; the best of those are found, however few
+        they are. Unset means all.
+        """
+
     def __init__(
         self,
         *,
         query: _builtins.str = ...,
         limit: _builtins.int = ...,
         language_code: _builtins.str = ...,
+        mode: Global___Mode.ValueType = ...,
+        filter: _filter_pb2.Filter | None = ...,
+        min_score: _builtins.float | None = ...,
+        fusion: Global___Fusion.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "filter", b"filter", "min_score", b"min_score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["language_code", b"language_code", "limit", b"limit", "query", b"query"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "filter", b"filter", "fusion", b"fusion", "language_code", b"language_code", "limit", b"limit", "min_score", b"min_score", "mode", b"mode", "query", b"query"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
+    _WhichOneofArgType__min_score: _TypeAlias = _typing.Literal["_min_score", b"_min_score"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_score) -> _WhichOneofReturnType__min_score | None: ...
 
 Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
 
@@ -98,10 +190,19 @@ class SearchResponse(_message.Message):
     HITS_FIELD_NUMBER: _builtins.int
     TIMINGS_FIELD_NUMBER: _builtins.int
     MODEL_REVISION_FIELD_NUMBER: _builtins.int
+    NO_GOOD_ANSWER_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
     model_revision: _builtins.str
     """Revision of the model that encoded the query, as in `Model.revision`.
     Scores of different revisions cannot be compared.
     """
+    no_good_answer: _builtins.bool
+    """Whether even the best hit is no better than what an unrelated query would
+    find: the catalogue seems to have no answer. The hits are there all the
+    same.
+    """
+    sequence: _builtins.int
+    """Sequence of the newest change of the catalogue that the search has seen."""
     @_builtins.property
     def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]:
         """The documents found, best first. Documents of equal score come in the
@@ -118,10 +219,12 @@ class SearchResponse(_message.Message):
         hits: _abc.Iterable[Global___Hit] | None = ...,
         timings: _timings_pb2.Timings | None = ...,
         model_revision: _builtins.str = ...,
+        no_good_answer: _builtins.bool = ...,
+        sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["timings", b"timings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hits", b"hits", "model_revision", b"model_revision", "timings", b"timings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hits", b"hits", "model_revision", b"model_revision", "no_good_answer", b"no_good_answer", "sequence", b"sequence", "timings", b"timings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -256,20 +359,35 @@ class Hit(_message.Message):
     TITLE_FIELD_NUMBER: _builtins.int
     MATCH_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    DENSE_SCORE_FIELD_NUMBER: _builtins.int
+    LEXICAL_SCORE_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """The document's id in the catalogue."""
     score: _builtins.float
-    """Similarity of the query and the document's best vector; higher is better.
-    For a `SIMILARITY_COSINE` model from -1 to 1, give or take the rounding of
-    floats; for a `SIMILARITY_DOT_PRODUCT` model any number.
+    """How well the document answers the query; higher is better. In `MODE_DENSE`
+    the similarity of the query and the document's best vector: for a
+    `SIMILARITY_COSINE` model from -1 to 1, give or take the rounding of floats
+    and the weights of fields; for a `SIMILARITY_DOT_PRODUCT` model any number.
+    In `MODE_LEXICAL` its BM25 score, 0 or more. In `MODE_HYBRID` what the
+    fusion makes of both.
     """
     title: _builtins.str
     """The document's title in the requested language. Empty for a document
     without one.
     """
+    version: _builtins.int
+    """Version of the document, as in `Document.version`."""
+    dense_score: _builtins.float
+    """The similarity of its best vector. Set where vectors were compared."""
+    lexical_score: _builtins.float
+    """Its BM25 score. Set where the document was among the best by words."""
     @_builtins.property
     def match(self) -> Global___Match:
-        """The part of the document whose vector gave the score."""
+        """The part of the document that matches best: that whose vector is nearest,
+        where vectors were compared, or else that which has most of the query's
+        words.
+        """
 
     @_builtins.property
     def attributes(self) -> _struct_pb2.Struct:
@@ -285,12 +403,22 @@ class Hit(_message.Message):
         title: _builtins.str = ...,
         match: Global___Match | None = ...,
         attributes: _struct_pb2.Struct | None = ...,
+        version: _builtins.int = ...,
+        dense_score: _builtins.float | None = ...,
+        lexical_score: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "match", b"match"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_dense_score", b"_dense_score", "_lexical_score", b"_lexical_score", "attributes", b"attributes", "dense_score", b"dense_score", "lexical_score", b"lexical_score", "match", b"match"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "document_id", b"document_id", "match", b"match", "score", b"score", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dense_score", b"_dense_score", "_lexical_score", b"_lexical_score", "attributes", b"attributes", "dense_score", b"dense_score", "document_id", b"document_id", "lexical_score", b"lexical_score", "match", b"match", "score", b"score", "title", b"title", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__dense_score: _TypeAlias = _typing.Literal["dense_score"]  # noqa: Y015
+    _WhichOneofArgType__dense_score: _TypeAlias = _typing.Literal["_dense_score", b"_dense_score"]  # noqa: Y015
+    _WhichOneofReturnType__lexical_score: _TypeAlias = _typing.Literal["lexical_score"]  # noqa: Y015
+    _WhichOneofArgType__lexical_score: _TypeAlias = _typing.Literal["_lexical_score", b"_lexical_score"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dense_score) -> _WhichOneofReturnType__dense_score | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lexical_score) -> _WhichOneofReturnType__lexical_score | None: ...
 
 Global___Hit: _TypeAlias = Hit  # noqa: Y015
 
@@ -303,6 +431,8 @@ class Match(_message.Message):
     FIELD_FIELD_NUMBER: _builtins.int
     LANGUAGE_CODE_FIELD_NUMBER: _builtins.int
     EXAMPLE_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
     field: Global___Field.ValueType
     """The kind of the part."""
     language_code: _builtins.str
@@ -311,16 +441,24 @@ class Match(_message.Message):
     """The example query that matched, when `field` is `FIELD_EXAMPLE`; empty
     otherwise.
     """
+    start: _builtins.int
+    """Where the passage that matched begins within the part, counted in
+    characters (Unicode code points) from 0. A long text has several passages.
+    """
+    end: _builtins.int
+    """Where it ends: the place of the first character behind it."""
     def __init__(
         self,
         *,
         field: Global___Field.ValueType = ...,
         language_code: _builtins.str = ...,
         example: _builtins.str = ...,
+        start: _builtins.int = ...,
+        end: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["example", b"example", "field", b"field", "language_code", b"language_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "example", b"example", "field", b"field", "language_code", b"language_code", "start", b"start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class SearchServiceStub:
-    """Finds documents of the server's catalogue by the meaning of a query.
+    """Finds documents of the server's catalogue by the meaning of a query, by its
+    words, or by both.
 
     Deadlines are gRPC's own: set one on every call. A query whose deadline has
     passed is not encoded. Errors common to all methods; those that our code
@@ -67,7 +68,8 @@ class SearchServiceStub:
 
 
 class SearchServiceServicer:
-    """Finds documents of the server's catalogue by the meaning of a query.
+    """Finds documents of the server's catalogue by the meaning of a query, by its
+    words, or by both.
 
     Deadlines are gRPC's own: set one on every call. A query whose deadline has
     passed is not encoded. Errors common to all methods; those that our code
@@ -85,8 +87,8 @@ class SearchServiceServicer:
     """
 
     def Search(self, request, context):
-        """Returns the documents whose meaning is nearest to one query, best first.
-        Safe to repeat. Concurrent calls share batches in the server, so many
+        """Returns the documents that answer one query best, the best first. Safe to
+        repeat. Concurrent calls share batches in the server, so many
         callers with one query each need not batch by themselves.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -140,7 +142,8 @@ def add_SearchServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SearchService:
-    """Finds documents of the server's catalogue by the meaning of a query.
+    """Finds documents of the server's catalogue by the meaning of a query, by its
+    words, or by both.
 
     Deadlines are gRPC's own: set one on every call. A query whose deadline has
     passed is not encoded. Errors common to all methods; those that our code

@@ -27,7 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SearchServiceStub:
-    """Finds documents of the server's catalogue by the meaning of a query.
+    """Finds documents of the server's catalogue by the meaning of a query, by its
+    words, or by both.
 
     Deadlines are gRPC's own: set one on every call. A query whose deadline has
     passed is not encoded. Errors common to all methods; those that our code
@@ -49,8 +50,8 @@ class SearchServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SearchServiceAsyncStub: ...
     Search: _grpc.UnaryUnaryMultiCallable[_search_pb2.SearchRequest, _search_pb2.SearchResponse]
-    """Returns the documents whose meaning is nearest to one query, best first.
-    Safe to repeat. Concurrent calls share batches in the server, so many
+    """Returns the documents that answer one query best, the best first. Safe to
+    repeat. Concurrent calls share batches in the server, so many
     callers with one query each need not batch by themselves.
     """
     BatchSearch: _grpc.UnaryUnaryMultiCallable[_search_pb2.BatchSearchRequest, _search_pb2.BatchSearchResponse]
@@ -68,7 +69,8 @@ class SearchServiceStub:
 
 @_typing.type_check_only
 class SearchServiceAsyncStub(SearchServiceStub):
-    """Finds documents of the server's catalogue by the meaning of a query.
+    """Finds documents of the server's catalogue by the meaning of a query, by its
+    words, or by both.
 
     Deadlines are gRPC's own: set one on every call. A query whose deadline has
     passed is not encoded. Errors common to all methods; those that our code
@@ -87,8 +89,8 @@ class SearchServiceAsyncStub(SearchServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Search: _aio.UnaryUnaryMultiCallable[_search_pb2.SearchRequest, _search_pb2.SearchResponse]  # type: ignore[assignment]
-    """Returns the documents whose meaning is nearest to one query, best first.
-    Safe to repeat. Concurrent calls share batches in the server, so many
+    """Returns the documents that answer one query best, the best first. Safe to
+    repeat. Concurrent calls share batches in the server, so many
     callers with one query each need not batch by themselves.
     """
     BatchSearch: _aio.UnaryUnaryMultiCallable[_search_pb2.BatchSearchRequest, _search_pb2.BatchSearchResponse]  # type: ignore[assignment]
@@ -105,7 +107,8 @@ class SearchServiceAsyncStub(SearchServiceStub):
     """
 
 class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Finds documents of the server's catalogue by the meaning of a query.
+    """Finds documents of the server's catalogue by the meaning of a query, by its
+    words, or by both.
 
     Deadlines are gRPC's own: set one on every call. A query whose deadline has
     passed is not encoded. Errors common to all methods; those that our code
@@ -128,8 +131,8 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_pb2.SearchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_search_pb2.SearchResponse, _abc.Awaitable[_search_pb2.SearchResponse]]:
-        """Returns the documents whose meaning is nearest to one query, best first.
-        Safe to repeat. Concurrent calls share batches in the server, so many
+        """Returns the documents that answer one query best, the best first. Safe to
+        repeat. Concurrent calls share batches in the server, so many
         callers with one query each need not batch by themselves.
         """
 

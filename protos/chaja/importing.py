@@ -1,0 +1,97 @@
+"""Imports many documents over one call, and goes on by itself where the connection broke off."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from queue import SimpleQueue
+from typing import Any
+
+import grpc
+
+from chaja.client import Client
+from chaja.v1 import ImportDocumentsRequest, Upsert, WriteResult
+
+WINDOW_MESSAGES = 2
+"""Messages on their way without an answer: one is written while the next one comes."""
+
+MESSAGE_DOCUMENTS = 200
+MESSAGE_BYTES = 1024 * 1024
+"""A message ends before it exceeds one of these, unless by its first document."""
+
+MAX_WAIT_SECONDS = 5.0
+
+
+def import_documents(
+    client: Client, upserts: Sequence[Upsert], *, import_id: str, max_attempts: int = 10
+) -> Iterator[WriteResult]:
+    """Writes documents in their order, and yields what became of each as soon as it is on the server's disk.
+
+    When the server is UNAVAILABLE it waits and goes on from the last answer: documents whose answer was lost are
+    written again, which changes nothing, but conflicts with an `expected_version`. After a break of the whole program,
+    call it again with the same `upserts` and `import_id`: it begins behind those that the server has.
+
+    Args:
+        client: From `chaja.connect`.
+        upserts: All documents of the import, always in the same order.
+        import_id: Name of the import, unique to this list.
+        max_attempts: Calls in a row that may fail without any progress.
+
+    Raises:
+        grpc.RpcError: The import failed; with the code ABORTED somebody else goes on with it.
+    """
+    answered: int | None = None
+    failed = 0
+    while True:
+        try:
+            for position, results in _call(client, upserts, import_id, answered):
+                answered, failed = position, 0 if results else failed
+                yield from results
+            return
+        except grpc.RpcError as error:
+            failed += 1
+            if error.code() is not grpc.StatusCode.UNAVAILABLE or failed >= max_attempts:
+                raise
+            time.sleep(min(MAX_WAIT_SECONDS, 0.05 * 2**failed))
+
+
+def _call(
+    client: Client, upserts: Sequence[Upsert], import_id: str, answered: int | None
+) -> Iterator[tuple[int, Sequence[WriteResult]]]:
+    """Makes one call; yields how many documents are answered, first at its beginning, and the results of the last."""
+    requests: SimpleQueue[ImportDocumentsRequest | None] = SimpleQueue()
+    call: Any = client.catalog.ImportDocuments(iter(requests.get, None))
+    try:
+        requests.put(ImportDocumentsRequest(import_id=import_id))
+        position = next(call).position
+        sent = answered = position if answered is None else min(answered, position)
+        yield answered, ()
+        sizes: deque[int] = deque()
+        while sent < len(upserts) or sizes:
+            while sent < len(upserts) and len(sizes) < WINDOW_MESSAGES:
+                message = _message(upserts, sent)
+                requests.put(message)
+                sizes.append(len(message.upserts))
+                sent += len(message.upserts)
+            results = next(call).results
+            answered += sizes.popleft()
+            yield answered, results
+        requests.put(None)
+        for _ in call:
+            pass  # Its end says whether all went well.
+    finally:
+        requests.put(None)
+        call.cancel()
+
+
+def _message(upserts: Sequence[Upsert], position: int) -> ImportDocumentsRequest:
+    """Returns the message whose first document is the one at a position."""
+    message = ImportDocumentsRequest(position=position)
+    size_bytes = 0
+    for upsert in upserts[position : position + MESSAGE_DOCUMENTS]:
+        size_bytes += upsert.ByteSize()
+        if message.upserts and size_bytes > MESSAGE_BYTES:
+            break
+        message.upserts.append(upsert)
+    return message
