@@ -4,22 +4,34 @@ ChajaError
 ├── InvalidRequest      a request breaks a rule of the protocol
 ├── UnfitText           the model cannot encode a text
 │   ├── TooManyTokens   it is longer than the model can see
-│   └── NoTokens        nothing of it is left to encode
+│   ├── NoTokens        nothing of it is left to encode
+│   └── NoRoom          what must stand before it leaves no room for it
 ├── NotAuthenticated    a call carries no token that is known
 ├── NotAllowed          the token's role does not cover the method
 ├── NotReady            the server is still loading, or already shutting down
 ├── Overloaded          a call would wait too long, and is not let in
 ├── DeadlinePassed      the caller no longer waits for the answer
 ├── EncodingFailed      the model failed on a text; the log has the incident
+├── SnapshotError       a snapshot of an index is damaged, foreign or old; it is built again
+├── BuildFailed         the graph of an index could not be built; the index goes on without
 ├── ReloadFailed        what should be served from now on cannot be; the old goes on
+├── NotFound            there is no such document
+├── Conflict            a document has another version than expected
+├── OutOfRange          changes cannot be told from where a client wants to go on
+├── ImportTakenOver     another connection goes on with an import
+├── ReadOnly            the server takes no writes
+├── StoreFull           the disk has no room for a write
 └── StartError          the server cannot start; its message says what to mend
     ├── SettingsError   a flag or an environment variable
     ├── BundleError     the bundle's directory
     ├── CatalogueError  the catalogue's file, with its line
+    ├── StoreError      the directory of the store
+    │   └── DatabaseDamaged its database; names the newest backup
     ├── SecurityError   a certificate, a key or the file of tokens
     └── AddressError    an address to listen on
 
-`server.rpc.errors` maps all but UnfitText and StartError to gRPC codes; `server.__main__` prints the last as one line.
+`server.rpc.errors` maps all but UnfitText, SnapshotError, BuildFailed and StartError to gRPC codes; `server.__main__`
+prints the last as one line.
 """
 
 from __future__ import annotations
@@ -99,6 +111,13 @@ class TooManyTokens(UnfitText):
         super().__init__(f"has {token_count} tokens; the model sees at most {max_tokens}: shorten it")
 
 
+class NoRoom(UnfitText):
+    """A text must be cut into passages, and the title that stands before each leaves no room for one."""
+
+    def __init__(self, max_tokens: int) -> None:
+        super().__init__(f"has no room behind its title: the model sees {max_tokens} tokens of both; shorten the title")
+
+
 class NotAuthenticated(ChajaError):
     """A call carries no token, or one that is not known."""
 
@@ -147,8 +166,53 @@ class EncodingFailed(ChajaError):
         self.facts = {"incident": incident}
 
 
+class SnapshotError(ChajaError):
+    """A snapshot of an index cannot be used: damaged, cut short or of another version. It is built again."""
+
+
+class BuildFailed(ChajaError):
+    """The graph of an index could not be built. The index goes on with what it has."""
+
+
 class ReloadFailed(ChajaError):
     """A new bundle or catalogue cannot be served. The old one goes on being served."""
+
+
+class NotFound(ChajaError):
+    """There is no such document."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"there is no document {id!r}")
+        self.facts = {"document_id": id}
+
+
+class Conflict(ChajaError):
+    """A document has another version than expected; 0 stands for no document."""
+
+    def __init__(self, id: str, *, expected_version: int, version: int) -> None:
+        is_so = f"has version {version}" if version else "does not exist"
+        wanted = f"version {expected_version} was expected" if expected_version else "it was expected not to exist"
+        super().__init__(f"document {id!r} {is_so}; {wanted}: read it again")
+        self.facts = {"document_id": id, "expected_version": str(expected_version), "version": str(version)}
+
+
+class OutOfRange(ChajaError):
+    """Changes cannot be told from where a client wants to go on: the log does not reach there."""
+
+
+class ImportTakenOver(ChajaError):
+    """Another connection goes on with an import."""
+
+    def __init__(self) -> None:
+        super().__init__("another connection goes on with this import")
+
+
+class ReadOnly(ChajaError):
+    """The server takes no writes."""
+
+
+class StoreFull(ChajaError):
+    """The disk has no room for a write; nothing of it is kept."""
 
 
 class StartError(ChajaError):
@@ -165,6 +229,14 @@ class BundleError(StartError):
 
 class CatalogueError(StartError):
     """The catalogue's file is missing or has a line that cannot be used."""
+
+
+class StoreError(StartError):
+    """The directory of the store cannot be used."""
+
+
+class DatabaseDamaged(StoreError):
+    """The database of the store is damaged."""
 
 
 class SecurityError(StartError):
