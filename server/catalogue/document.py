@@ -87,5 +87,34 @@ def parts_of(document: Document) -> list[Part]:
     ]
 
 
+def content_of(document: Document) -> bytes:
+    """Returns a document as JSON: the same bytes for documents that say the same, and only for these.
+
+    The order of languages says which one is the first; that of attributes, and how a whole number was written, say
+    nothing.
+    """
+    attributes = {name: _plain(value) for name, value in sorted(document.attributes.items())}
+    return msgspec.json.encode(
+        msgspec.structs.replace(
+            document, title=_briefly(document.title), text=_briefly(document.text), attributes=attributes
+        )
+    )
+
+
+def _briefly(value: Localized) -> Localized:
+    return value[""] if isinstance(value, dict) and list(value) == [""] else value
+
+
+def _plain(value: AttributeValue) -> AttributeValue:
+    if isinstance(value, list):
+        return [_plain_scalar(each) for each in value]
+    return _plain_scalar(value)
+
+
+def _plain_scalar(value: str | bool | int | float) -> str | bool | int | float:
+    whole = isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_EXACT_INTEGER
+    return int(value) if whole else value
+
+
 def _by_language(value: Localized) -> dict[str, str]:
     return {"": value} if isinstance(value, str) else value

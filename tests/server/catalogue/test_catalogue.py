@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from server.catalogue.catalogue import Catalogue, load_catalogue
-from server.catalogue.document import Document, Field, Part
+from server.catalogue.catalogue import load_catalogue
+from server.catalogue.document import Document, Field, Part, parts_of
 from server.errors import CatalogueError
 
 GOOD = {"id": "a", "title": "A"}
@@ -27,16 +27,16 @@ def test_every_field_language_and_example_is_a_part_of_its_own(tmp_path: Path) -
         "examples": ["지갑 두고 내림", "left my purse"],
         "attributes": {"category": "card", "age": 14, "rate": 0.5, "open": True, "tags": ["a", 1]},
     }
-    catalogue = load_catalogue(write_lines(tmp_path / "c.jsonl", GOOD, "", document))
-    assert catalogue.owners == [0, 1, 1, 1, 1, 1]
-    assert catalogue.parts[1:] == [
+    first, second = load_catalogue(write_lines(tmp_path / "c.jsonl", GOOD, "", document))
+    assert parts_of(first) == [Part(Field.TITLE, "", "A")]
+    assert parts_of(second) == [
         Part(Field.TITLE, "ko", "카드 분실"),
         Part(Field.TITLE, "en", "Lost card"),
         Part(Field.TEXT, "", "정지해요"),
         Part(Field.EXAMPLE, "", "지갑 두고 내림"),
         Part(Field.EXAMPLE, "", "left my purse"),
     ]
-    assert catalogue.documents[1].attributes == document["attributes"]
+    assert second.attributes == document["attributes"]
 
 
 def test_a_title_comes_in_the_language_asked_for_or_the_first() -> None:
@@ -44,20 +44,6 @@ def test_a_title_comes_in_the_language_asked_for_or_the_first() -> None:
     assert [both.title_in(code) for code in ("en", "ko", "fr", "")] == ["A", "가", "가", "가"]
     assert Document(id="a", title="A").title_in("ko") == "A"
     assert Document(id="a", text="no title").title_in("ko") == ""
-
-
-def test_a_text_is_encoded_behind_the_title_in_its_language_or_the_first() -> None:
-    title = {"ko": "가", "en": "A"}
-    documents = [
-        Document(id="both", title=title, text={"en": "text", "fr": "texte"}, examples=["example"]),
-        Document(id="plain", title="A", text="text"),
-        Document(id="no title", text="text"),
-    ]
-    catalogue = Catalogue(documents)
-    texts = [catalogue.encoded_text(position, " | ") for position in range(len(catalogue.parts))]
-    assert texts == ["가", "A", "A | text", "가 | texte", "example", "A", "A | text", "text"]
-    alone = [catalogue.encoded_text(position, None) for position in range(len(catalogue.parts))]
-    assert alone == [part.text for part in catalogue.parts]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +87,7 @@ def test_text_that_is_not_utf8_is_named_by_its_line(tmp_path: Path) -> None:
 def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "c.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps(GOOD).encode())
-    assert len(load_catalogue(path).documents) == 1
+    assert len(load_catalogue(path)) == 1
 
 
 def test_an_empty_or_missing_file_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,220 @@
+"""The file of the store: opened, checked, locked, backed up and restored.
+
+DIR/catalogue.sqlite    the documents and their vectors; beside it SQLite's own -wal and -shm
+DIR/backups/            copies of it, named by the time at which they were made, in UTC
+DIR/lock                held by the one server that may write
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import itertools
+import os
+import sqlite3
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from server.catalogue.schema import MIGRATIONS, has_our_tables, is_ours, migrate, schema_version
+from server.errors import DatabaseDamaged, StoreError, StoreFull
+from server.files import sync
+
+DATABASE = "catalogue.sqlite"
+BACKUPS = "backups"
+LOCK = "lock"
+
+BUSY_SECONDS = 60.0
+"""How long a connection waits for another's write."""
+
+WAL_BYTES = 64 * 2**20
+"""Size that the write-ahead log is cut back to when it has been larger."""
+
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
+def connect(directory: Path, *, durable: bool = True) -> sqlite3.Connection:
+    """Opens the database in a directory; without `durable` a crash of the machine may lose it.
+
+    Raises:
+        DatabaseDamaged: It is no database, or a damaged one.
+        StoreError: It cannot be opened.
+    """
+    with translated(directory):
+        connection = sqlite3.connect(
+            directory / DATABASE, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
+            connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def bring_up_to_date(connection: sqlite3.Connection, directory: Path) -> None:
+    """Makes the tables of a new database, or migrates those of an older one, of which a backup is made first.
+
+    Raises:
+        DatabaseDamaged: It is empty where it was not.
+        StoreError: The database is another program's, or a newer version's.
+    """
+    version, path = schema_version(connection), directory / DATABASE
+    if version == len(MIGRATIONS) and is_ours(connection):
+        return
+    empty = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if empty and next((directory / BACKUPS).glob("*.sqlite"), None) is not None:
+        raise damaged(directory, "it is empty, and there are backups of what it was")
+    if not empty and not is_ours(connection):
+        raise StoreError(f"{path} is the database of another program: choose another directory with --data")
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            f"{path} was written by a newer version of Chaja (schema {version}; this one knows {len(MIGRATIONS)}): "
+            "run that version, or restore a backup"
+        )
+    if not empty:
+        back_up(directory)
+    migrate(connection)
+
+
+def check(connection: sqlite3.Connection, directory: Path) -> None:
+    """Lets SQLite look through the whole database: it reads every page, and compares the indexes with their tables.
+
+    Raises:
+        DatabaseDamaged: It found something.
+    """
+    with translated(directory):
+        if not has_our_tables(connection):
+            raise damaged(directory, "its tables are not as they were made")
+        found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if found != "ok":
+        raise damaged(directory, str(found))
+
+
+def damaged(directory: Path, reason: str) -> DatabaseDamaged:
+    """Returns the error of a damaged database, which names the newest backup."""
+    backups = sorted((directory / BACKUPS).glob("*.sqlite"))
+    remedy = (
+        f"restore the newest backup, {backups[-1]}: python -m server restore --data {directory} --from {backups[-1]}"
+        if backups
+        else f"there is no backup in {directory / BACKUPS}; move the directory away and import the catalogue anew"
+    )
+    told = " ".join(reason.split())  # SQLite writes several lines.
+    return DatabaseDamaged(f"{directory / DATABASE} is damaged ({told}); {remedy}")
+
+
+@contextlib.contextmanager
+def translated(directory: Path) -> Iterator[None]:
+    """Gives the errors of SQLite that a person can do something about the names that they have with us."""
+    try:
+        yield
+    except UnicodeDecodeError:  # SQLite's messages quote what it has read.
+        raise damaged(directory, "text in it is no text") from None
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _DAMAGED:
+            raise damaged(directory, str(error)) from None
+        if code in _FULL:
+            raise StoreFull(f"the disk of {directory} takes no more ({error}); nothing of this call was kept") from None
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+            raise StoreError(f"{directory / DATABASE} cannot be written: {error}") from None
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise StoreError(f"{directory / DATABASE} is locked by another program: {error}") from None
+        if code == sqlite3.SQLITE_CANTOPEN:
+            raise StoreError(f"{directory / DATABASE} cannot be opened: {error}") from None
+        raise
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Makes the directory if need be, and keeps other servers out of it.
+
+    Raises:
+        StoreError: The directory cannot be used, or another server uses it.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = os.open(directory / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as error:
+        raise StoreError(f"{directory} cannot be used for --data: {error.strerror}") from None
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StoreError(f"another server serves {directory}: stop it, or choose another with --data") from None
+        yield
+    finally:
+        os.close(lock)
+
+
+def back_up(directory: Path, to: Path | None = None) -> Path:
+    """Copies the database, as it is at one moment, while others may write to it; returns the path of the copy.
+
+    Raises:
+        StoreError: There is no database, or the copy cannot be written.
+        DatabaseDamaged: The copy is not whole, because the database is not.
+    """
+    if not (directory / DATABASE).is_file():
+        raise StoreError(f"there is no {directory / DATABASE} to back up")
+    path = to or directory / BACKUPS / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.sqlite"
+    unfinished = path.with_name(path.name + ".unfinished")
+    source = connect(directory)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with translated(directory), contextlib.closing(sqlite3.connect(unfinished)) as copy:
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+            if (found := copy.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
+                raise damaged(directory, str(found))
+        sync(unfinished)
+        unfinished.replace(path)
+        sync(path.parent)
+    except OSError as error:
+        raise StoreError(f"the backup {path} cannot be written: {error.strerror}") from None
+    finally:
+        source.close()
+        unfinished.unlink(missing_ok=True)
+    return path
+
+
+def restore(directory: Path, backup: Path) -> None:
+    """Puts a backup in the place of the database; what was there is kept beside it under a name with the time.
+
+    Raises:
+        StoreError: A server uses the directory, or the backup cannot be read.
+        DatabaseDamaged: The backup is damaged itself.
+    """
+    with locked(directory):
+        unfinished = directory / f"{DATABASE}.unfinished"
+        try:
+            unfinished.write_bytes(backup.read_bytes())
+            sync(unfinished)
+            with contextlib.closing(sqlite3.connect(unfinished)) as copy:
+                if not is_ours(copy) or copy.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
+                    raise StoreError(f"{backup} is no whole backup of a catalogue: choose another")
+                # From here on it has another history: what follows the one that it replaces must not follow it.
+                copy.execute("UPDATE facts SET value = ? WHERE name = 'id'", (uuid.uuid4().hex,))
+                copy.commit()
+            sync(unfinished)
+            kept = _unused_name(directory, f"replaced-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+            for suffix in ("", "-wal", "-shm"):
+                with contextlib.suppress(FileNotFoundError):
+                    (directory / f"{DATABASE}{suffix}").replace(directory / f"{kept}{suffix}")
+            unfinished.replace(directory / DATABASE)
+            sync(directory)
+        except sqlite3.Error:
+            raise StoreError(f"{backup} is no whole backup of a catalogue: choose another") from None
+        except OSError as error:
+            raise StoreError(f"{backup} cannot be restored to {directory}: {error.strerror}") from None
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def _unused_name(directory: Path, stem: str) -> str:
+    """Returns a name for a database that is to be kept: another may have been kept within the same second."""
+    names = (f"{stem}{f'-{number}' if number > 1 else ''}.sqlite" for number in itertools.count(1))
+    return next(name for name in names if not (directory / name).exists())

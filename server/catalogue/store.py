@@ -1,0 +1,348 @@
+"""The store: documents and their vectors in SQLite, and the sequence of their changes.
+
+It is the source of truth: a change is there for good when its `Transaction` has ended without an error, and nothing of
+it is there otherwise. Everything that searches follows it. One thread writes at a time; many may read meanwhile, each
+over a connection of its own. All methods block.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from server.catalogue.changes import Change, Stored
+from server.catalogue.database import bring_up_to_date, check, connect, damaged, translated
+from server.catalogue.document import Document
+from server.catalogue.encoded import Vectors, Versioned
+from server.catalogue.transaction import Transaction, checksum_of
+from server.errors import DatabaseDamaged, StoreFull
+
+log = logging.getLogger(__name__)
+
+RETIRED_SECONDS = 60.0
+"""For which a version that was replaced can still be fetched by answers that have found it."""
+
+CHECKED_BYTES = 2**28
+"""Size up to which a database is read through at the start: some 0.3 seconds."""
+
+READ_ROWS = 1000
+"""Rows that are read at a time where there may be many."""
+
+_decode = msgspec.json.Decoder(Document).decode
+
+
+class Store:
+    """The documents of one directory."""
+
+    def __init__(self, directory: Path, *, durable: bool = True, serving: bool = True) -> None:
+        """Opens the store, or makes it.
+
+        Args:
+            directory: Where it is.
+            durable: Whether a crash of the machine may not lose what was written.
+            serving: Whether it is the one that serves the directory: it looks through the store first, if that takes no
+                time to speak of, and clears away what is left of versions that were replaced.
+
+        Raises:
+            DatabaseDamaged: It is damaged; the message names the newest backup.
+            StoreError: It cannot be used.
+        """
+        self.directory = directory
+        self.durable = durable
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._writing = threading.Lock()
+        try:
+            self._writer = self._connect()
+            with translated(directory):
+                bring_up_to_date(self._writer, directory)
+                self.id = self._identity()
+                self._sequence = self._last_sequence()
+            if serving:
+                if self.size_bytes <= CHECKED_BYTES:
+                    self.verify()
+                try:
+                    while self.purge(limit=READ_ROWS, everything=True):
+                        pass
+                except StoreFull as error:  # Reading goes on, and what was replaced is cleared away another time.
+                    log.warning("%s", error)
+        except BaseException as error:
+            self.close()
+            if (
+                isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_ERROR
+            ):  # Our own statements fail only where the tables are not ours any more.
+                raise damaged(directory, str(error)) from None
+            raise
+
+    def close(self) -> None:
+        """Closes the files. Nothing may read or write any more."""
+        for connection in self._connections:
+            connection.close()
+
+    def __len__(self) -> int:
+        with self._reading() as connection:
+            count: int = connection.execute("SELECT count(*) FROM documents WHERE retired_seconds IS NULL").fetchone()[
+                0
+            ]
+            return count
+
+    @property
+    def sequence(self) -> int:
+        """Sequence of the last change; 0 where there was none."""
+        return self._sequence
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the database."""
+        with self._reading() as connection:
+            pages: int = connection.execute("PRAGMA page_count").fetchone()[0]
+            page_bytes: int = connection.execute("PRAGMA page_size").fetchone()[0]
+            return pages * page_bytes
+
+    def verify(self, *, cancelled: Callable[[], bool] = lambda: False) -> None:
+        """Reads everything and compares it with its checksums.
+
+        Raises:
+            DatabaseDamaged: Something is not as it was written.
+        """
+        with self._reading() as connection:
+            check(connection, self.directory)
+            for sequence, id, content, checksum in connection.execute(
+                "SELECT sequence, id, content, checksum FROM documents"
+            ):
+                self._compare(checksum, checksum_of(id.encode(), content), sequence)
+                if cancelled():
+                    return
+            for sequence, spans, matrix, spans_checksum, matrix_checksum in connection.execute(
+                "SELECT sequence, spans, matrix, spans_checksum, matrix_checksum FROM vectors"
+            ):
+                self._compare(spans_checksum, checksum_of(spans), sequence)
+                self._compare(matrix_checksum, checksum_of(matrix), sequence)
+                if cancelled():
+                    return
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """Begins to write: what is written is there for good, and read by others, when the context ends.
+
+        Raises:
+            StoreFull: The disk is full, or fails; nothing was written.
+        """
+        with self._writing, translated(self.directory):
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                transaction = Transaction(self._writer, self._sequence)
+                yield transaction
+                self._writer.execute("COMMIT")
+            except BaseException:
+                # SQLite has rolled some failures back by itself.
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+            self._sequence = transaction.sequence
+
+    def purge(self, *, limit: int, everything: bool = False) -> int:
+        """Deletes up to so many versions that were retired long enough ago, or ever; returns how many."""
+        before = math.inf if everything else time.time() - RETIRED_SECONDS
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT sequence FROM documents WHERE retired_seconds < ? LIMIT ?", (before, limit)
+            ).fetchall()
+        if rows:
+            with self.write() as transaction:
+                transaction.purge([row[0] for row in rows])
+        return len(rows)
+
+    def get(self, id: str) -> Stored | None:
+        """Returns a document; None if there is none of that id."""
+        with self._reading() as connection:
+            row = connection.execute(
+                "SELECT sequence, id, content, checksum FROM documents WHERE id = ? AND retired_seconds IS NULL", (id,)
+            ).fetchone()
+            return None if row is None else Stored(self._document(*row), row[0])
+
+    def versioned(self, ids: Sequence[str], revision: str) -> dict[str, Versioned]:
+        """Returns those of some documents that are there, with their vectors of a model."""
+        found = {}
+        with self._reading() as connection:
+            for id in ids:
+                row = connection.execute(
+                    "SELECT sequence, id, content, checksum FROM documents WHERE id = ? AND retired_seconds IS NULL",
+                    (id,),
+                ).fetchone()
+                if row is not None:
+                    # What is damaged is as good as not there: it is about to be replaced.
+                    with contextlib.suppress(DatabaseDamaged):
+                        vectors = self._vectors(connection, row[0], revision)
+                        found[id] = Versioned(row[0], self._document(*row), vectors)
+        return found
+
+    def fetch(self, sequence: int, revision: str) -> tuple[Document, NDArray[np.int32]] | None:
+        """Returns a version of a document and the spans of its vectors; None if it was retired a while ago."""
+        with self._reading() as connection:
+            row = connection.execute(
+                "SELECT d.sequence, d.id, d.content, d.checksum, v.spans, v.spans_checksum "
+                "FROM documents d JOIN vectors v "
+                "ON v.sequence = d.sequence JOIN revisions r ON r.number = v.revision "
+                "WHERE d.sequence = ? AND r.revision = ?",
+                (sequence, revision),
+            ).fetchone()
+            if row is None:
+                return None
+            self._compare(row[5], checksum_of(row[4]), sequence)
+            return self._document(*row[:4]), _spans(row[4])
+
+    def revisions(self) -> set[str]:
+        """Returns the models that have encoded something."""
+        with self._reading() as connection:
+            return {row[0] for row in connection.execute("SELECT revision FROM revisions")}
+
+    def live_sequences(self) -> NDArray[np.int64]:
+        """Returns the sequences of the documents that are there, ascending."""
+        with self._reading() as connection:
+            rows = connection.execute("SELECT sequence FROM documents WHERE retired_seconds IS NULL")
+            sequences = np.fromiter((row[0] for row in rows), dtype=np.int64)
+        return np.sort(sequences)
+
+    def after(self, sequence: int, revision: str) -> Iterator[Versioned]:
+        """Yields the documents that are there and have changed since, in the order of their changes.
+
+        They are read a piece at a time: what changes meanwhile comes once more, later.
+        """
+        while True:
+            with self._reading() as connection:
+                rows = connection.execute(
+                    "SELECT sequence, id, content, checksum FROM documents "
+                    "WHERE sequence > ? AND retired_seconds IS NULL ORDER BY sequence LIMIT ?",
+                    (sequence, READ_ROWS),
+                ).fetchall()
+                found = [
+                    Versioned(row[0], self._document(*row), self._vectors(connection, row[0], revision)) for row in rows
+                ]
+            yield from found
+            if len(rows) < READ_ROWS:
+                return
+            sequence = rows[-1][0]
+
+    def page(self, after_id: str, limit: int, *, among: NDArray[np.int64] | None = None) -> list[Stored]:
+        """Returns the first documents behind an id, in the order of their ids; where given, of certain sequences."""
+        found: list[Stored] = []
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT sequence FROM documents WHERE retired_seconds IS NULL AND id > ? ORDER BY id", (after_id,)
+            )
+            while len(found) < limit and (portion := rows.fetchmany(READ_ROWS if among is not None else limit)):
+                sequences = np.array(portion, dtype=np.int64)[:, 0]
+                if among is not None:
+                    sequences = sequences[np.isin(sequences, among)]
+                for sequence in sequences[: limit - len(found)].tolist():
+                    row = connection.execute(
+                        "SELECT sequence, id, content, checksum FROM documents WHERE sequence = ?", (sequence,)
+                    ).fetchone()
+                    if row is not None:  # It may have been deleted, and purged, since the first look.
+                        found.append(Stored(self._document(*row), sequence))
+        return found
+
+    def changes(self, after_sequence: int, limit: int) -> list[Change]:
+        """Returns the first changes behind a sequence; of those of one document only the last is known."""
+        with self._reading() as connection:
+            connection.execute("BEGIN")  # Both tables as they are at one moment.
+            try:
+                rows = connection.execute(
+                    "SELECT sequence, id, content, checksum FROM documents "
+                    "WHERE sequence > ? AND retired_seconds IS NULL ORDER BY sequence LIMIT ?",
+                    (after_sequence, limit),
+                ).fetchall()
+                gone = connection.execute(
+                    "SELECT sequence, id FROM deletions WHERE sequence > ? ORDER BY sequence LIMIT ?",
+                    (after_sequence, limit),
+                ).fetchall()
+            finally:
+                connection.execute("COMMIT")
+        changes = [Change(row[0], row[1], self._document(*row)) for row in rows]
+        changes += [Change(sequence, id, None) for sequence, id in gone]
+        return sorted(changes, key=lambda change: change.sequence)[:limit]
+
+    def request(self, request_id: str) -> tuple[bytes, bytes] | None:
+        """Returns digest and outcomes of a call that was answered before; None if it was not."""
+        with self._reading() as connection:
+            row = connection.execute(
+                "SELECT digest, outcomes FROM requests WHERE request_id = ?", (request_id,)
+            ).fetchone()
+            return None if row is None else (row[0], row[1])
+
+    def import_position(self, import_id: str) -> int:
+        """Returns how many documents of an import were taken."""
+        with self._reading() as connection:
+            row = connection.execute(
+                "SELECT position FROM import_positions WHERE import_id = ?", (import_id,)
+            ).fetchone()
+            return 0 if row is None else int(row[0])
+
+    def file_digests(self) -> dict[str, bytes]:
+        """Returns what the catalogue's file said of each of its documents when it was imported last."""
+        with self._reading() as connection:
+            return dict(connection.execute("SELECT id, digest FROM file_documents"))
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = connect(self.directory, durable=self.durable)
+        self._connections.append(connection)
+        return connection
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        if not hasattr(self._local, "connection"):
+            self._local.connection = self._connect()
+        with translated(self.directory):
+            yield self._local.connection
+
+    def _identity(self) -> str:
+        """Returns the name of this very database, by which what follows it can tell it from another."""
+        row = self._writer.execute("SELECT value FROM facts WHERE name = 'id'").fetchone()
+        if row is None:
+            row = (uuid.uuid4().hex,)
+            self._writer.execute("INSERT INTO facts VALUES ('id', ?)", row)
+        return str(row[0])
+
+    def _last_sequence(self) -> int:
+        row = self._writer.execute(
+            "SELECT max((SELECT ifnull(max(sequence), 0) FROM documents), "
+            "(SELECT ifnull(max(sequence), 0) FROM deletions))"
+        ).fetchone()
+        return int(row[0])
+
+    def _document(self, sequence: int, id: str, content: bytes, checksum: int) -> Document:
+        self._compare(checksum, checksum_of(id.encode(), content), sequence)
+        return _decode(content)
+
+    def _vectors(self, connection: sqlite3.Connection, sequence: int, revision: str) -> Vectors | None:
+        row = connection.execute(
+            "SELECT v.spans, v.matrix, v.spans_checksum, v.matrix_checksum "
+            "FROM vectors v JOIN revisions r ON r.number = v.revision WHERE v.sequence = ? AND r.revision = ?",
+            (sequence, revision),
+        ).fetchone()
+        if row is None:
+            return None
+        self._compare(row[2], checksum_of(row[0]), sequence)
+        self._compare(row[3], checksum_of(row[1]), sequence)
+        spans = _spans(row[0])
+        return Vectors(spans, np.frombuffer(row[1], dtype="<f4").reshape(len(spans), -1))
+
+    def _compare(self, stored: int, computed: int, sequence: int) -> None:
+        if stored != computed:
+            raise damaged(self.directory, f"the checksum of version {sequence} is wrong")
+
+
+def _spans(stored: bytes) -> NDArray[np.int32]:
+    return np.frombuffer(stored, dtype="<i4").reshape(-1, 3)

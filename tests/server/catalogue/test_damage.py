@@ -1,0 +1,124 @@
+"""A damaged database is noticed, whatever is wrong with it, or does no harm."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from server.catalogue.database import DATABASE, back_up, restore
+from server.catalogue.document import Document
+from server.catalogue.encoded import Vectors
+from server.catalogue.store import Store
+from server.errors import DatabaseDamaged, StoreError
+
+REVISION = "one"
+
+DOCUMENTS = 60
+
+
+def content_of(store: Store) -> list[object]:
+    """Returns everything that the store says."""
+    versioned = [
+        (each.sequence, each.document, each.vectors.matrix.tolist() if each.vectors else None)
+        for each in store.after(0, REVISION)
+    ]
+    return [store.sequence, versioned, store.changes(0, 1000), store.page("", 1000), store.file_digests()]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of some documents, some of which were replaced or deleted, and a backup."""
+    directory = tmp_path_factory.mktemp("whole")
+    rng = random.Random(1)
+    with contextlib.closing(Store(directory)) as store:
+        for _ in range(2):
+            with store.write() as transaction:
+                for number in range(DOCUMENTS):
+                    title = "".join(chr(rng.randrange(0xAC00, 0xD7A4)) for _ in range(rng.choice((5, 200, 3000))))
+                    vectors = Vectors(np.array([[0, 0, 5]], dtype=np.int32), np.full((1, 32), number, dtype=np.float32))
+                    transaction.put(Document(id=f"id {number}", title=title), vectors, revision=REVISION)
+                transaction.delete("id 7")
+                transaction.record_file({"id 8": b"digest"}, [])
+    back_up(directory)
+    return directory
+
+
+def damaged_copy(whole: Path, to: Path, content: bytes) -> Path:
+    shutil.copytree(whole, to)
+    (to / DATABASE).write_bytes(content)
+    return to
+
+
+def opened(directory: Path) -> list[object]:
+    """Opens a store and returns everything that it says.
+
+    Raises:
+        DatabaseDamaged: It is damaged.
+    """
+    with contextlib.closing(Store(directory)) as store:
+        return content_of(store)
+
+
+def test_a_byte_that_changed_is_noticed_or_does_no_harm(whole: Path, tmp_path: Path) -> None:
+    rng = random.Random(2)
+    expected = opened(shutil.copytree(whole, tmp_path / "whole"))
+    content = (tmp_path / "whole" / DATABASE).read_bytes()
+    # In the middle of long values, in the structure of pages, and in the file's header.
+    places = [rng.randrange(len(content)) for _ in range(80)]
+    places += [4096 * rng.randrange(len(content) // 4096) + rng.randrange(120) for _ in range(80)]
+    places += list(range(0, 100, 2))
+    refusals: list[tuple[int, StoreError]] = []
+    for number, place in enumerate(places):
+        changed = bytearray(content)
+        changed[place] ^= 1 << rng.randrange(8)
+        directory = damaged_copy(whole, tmp_path / str(number), bytes(changed))
+        try:
+            found = opened(directory)
+        except StoreError as error:
+            refusals.append((place, error))
+        else:
+            assert found == expected, place
+        shutil.rmtree(directory)
+    assert len(refusals) > len(places) / 4
+    for place, refusal in refusals:
+        assert "\n" not in str(refusal)
+        if isinstance(refusal, DatabaseDamaged):
+            assert f"{DATABASE} is damaged" in str(refusal)
+            assert "restore the newest backup" in str(refusal)
+        else:  # It seems to be another program's, or another version's.
+            assert place < 100, refusal
+
+
+def test_the_structure_that_ids_are_found_by_is_looked_at(whole: Path, tmp_path: Path) -> None:
+    """An id in an index that differs from that in its table, and the description of a table."""
+    content = (whole / DATABASE).read_bytes()
+    for text, other in ((b"id 33", b"id 3:"), (b"INTEGER PRIMARY KEY", b"INTEGES PRIMARY KEY")):
+        place = content.rindex(text)
+        changed = content[:place] + other + content[place + len(text) :]
+        directory = damaged_copy(whole, tmp_path / other.hex(), changed)
+        with pytest.raises(DatabaseDamaged):
+            opened(directory)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.7, 0.999])
+def test_a_file_that_was_cut_short(whole: Path, tmp_path: Path, share: float) -> None:
+    content = (whole / DATABASE).read_bytes()
+    directory = damaged_copy(whole, tmp_path / "cut", content[: int(len(content) * share)])
+    with pytest.raises(DatabaseDamaged, match="restore the newest backup"):
+        opened(directory)
+
+
+@pytest.mark.parametrize("start", [0, 4096, 8192, 5 * 4096])
+def test_a_page_of_zeros(whole: Path, tmp_path: Path, start: int) -> None:
+    content = bytearray((whole / DATABASE).read_bytes())
+    content[start : start + 4096] = bytes(4096)
+    directory = damaged_copy(whole, tmp_path / "zeros", bytes(content))
+    with pytest.raises(DatabaseDamaged, match="restore the newest backup"):
+        opened(directory)
+    restore(directory, next((directory / "backups").iterdir()))
+    assert opened(directory) == opened(shutil.copytree(whole, tmp_path / "whole"))

@@ -1,0 +1,315 @@
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server import commands
+from server.catalogue import database
+from server.catalogue.catalogue import load_catalogue
+from server.catalogue.changes import Change
+from server.catalogue.database import DATABASE, back_up, locked, restore
+from server.catalogue.document import AttributeValue, Document, content_of
+from server.catalogue.encoded import Vectors
+from server.catalogue.store import Store
+from server.errors import DatabaseDamaged, StoreError
+
+REVISION = "one"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path)
+    yield store
+    store.close()
+
+
+def document(id: str, title: str = "환율") -> Document:
+    return Document(id=id, title={"ko": title}, attributes={"n": 1})
+
+
+def vectors(value: float = 1.0, count: int = 1) -> Vectors:
+    return Vectors(
+        np.array([[number, 0, 5] for number in range(count)], dtype=np.int32),
+        np.full((count, 4), value, dtype=np.float32),
+    )
+
+
+def put(store: Store, *ids: str, title: str = "환율", revision: str = REVISION) -> list[int]:
+    with store.write() as transaction:
+        return [transaction.put(document(id, title), vectors(), revision=revision) for id in ids]
+
+
+def delete(store: Store, id: str) -> int:
+    with store.write() as transaction:
+        return transaction.delete(id)
+
+
+def test_what_was_written_is_read_again_by_another_store(store: Store, tmp_path: Path) -> None:
+    assert put(store, "a", "b c", "\U0001f600") == [1, 2, 3]
+    store.close()
+    again = Store(tmp_path)
+    assert (len(again), again.sequence, again.id) == (3, 3, store.id)
+    stored = again.get("b c")
+    assert stored is not None
+    assert (stored.document, stored.version) == (document("b c"), 2)
+    assert [each.sequence for each in again.after(1, REVISION)] == [2, 3]
+    read = next(again.after(0, REVISION))
+    assert read.vectors is not None
+    np.testing.assert_array_equal(read.vectors.matrix, vectors().matrix)
+    np.testing.assert_array_equal(read.vectors.spans, vectors().spans)
+    assert next(again.after(0, "another model")).vectors is None
+    again.close()
+
+
+def test_a_version_that_was_replaced_can_be_fetched_for_a_while(store: Store, tmp_path: Path) -> None:
+    put(store, "a", title="old")
+    put(store, "a", title="new")
+    fetched = store.fetch(1, REVISION)
+    assert fetched is not None
+    assert fetched[0].title == {"ko": "old"}
+    assert store.live_sequences().tolist() == [2]
+    assert len(store) == 1
+    store.close()
+    again = Store(tmp_path)
+    assert again.fetch(1, REVISION) is None
+    assert again.sequence == 2
+    again.close()
+
+
+def test_nothing_of_a_failed_transaction_is_there(store: Store) -> None:
+    put(store, "a")
+
+    def fail() -> None:
+        with store.write() as transaction:
+            transaction.put(document("b"), vectors(), revision=REVISION)
+            transaction.delete("a")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert (store.sequence, store.get("b")) == (1, None)
+    assert store.get("a") is not None
+    assert put(store, "c") == [2]
+
+
+def test_changes_tell_the_last_of_each_document(store: Store) -> None:
+    put(store, "a", "b", "c")
+    put(store, "a")
+    delete(store, "b")
+    delete(store, "c")
+    put(store, "c")
+    assert store.changes(0, 10) == [
+        Change(4, "a", document("a")),
+        Change(5, "b", None),
+        Change(7, "c", document("c")),
+    ]
+    assert [change.sequence for change in store.changes(4, 1)] == [5]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["put", "delete", "fail"]), st.sampled_from("abcd")), max_size=30),
+)
+@settings(max_examples=30, deadline=None)
+def test_it_is_a_dictionary_that_counts_its_changes(steps: list[tuple[str, str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder), durable=False)
+        known: dict[str, int] = {}
+        changed: dict[str, int] = {}
+        sequence = 0
+        for step, id in steps:
+            if step == "put":
+                sequence += 1
+                assert put(store, id) == [sequence]
+                known[id] = changed[id] = sequence
+            elif step == "delete" and id in known:
+                sequence += 1
+                assert delete(store, id) == sequence
+                del known[id]
+                changed[id] = sequence
+        assert store.live_sequences().tolist() == sorted(known.values())
+        assert [each.document.id for each in store.page("", 10)] == sorted(known)
+        assert {change.id: change.sequence for change in store.changes(0, 100)} == changed
+        assert {change.id for change in store.changes(0, 100) if change.document is not None} == set(known)
+        store.close()
+
+
+def test_another_program_s_database_is_left_alone(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / DATABASE)
+    connection.execute("CREATE TABLE theirs (x)")
+    connection.close()
+    with pytest.raises(StoreError, match="another program"):
+        Store(tmp_path)
+
+
+def test_a_newer_schema_is_refused(store: Store, tmp_path: Path) -> None:
+    store.close()
+    connection = sqlite3.connect(tmp_path / DATABASE)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(StoreError, match="newer version"):
+        Store(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["header", "truncated", "content", "vectors", "page"])
+def test_a_damaged_database_is_refused_and_the_backup_restores_it(store: Store, tmp_path: Path, damage: str) -> None:
+    put(store, *(f"document {number}" for number in range(200)))
+    put(store, "marked", title="XXXXXXXXXXXXXXXX")
+    backup = back_up(tmp_path)
+    store.close()
+    path = tmp_path / DATABASE
+    data = bytearray(path.read_bytes())
+    if damage == "header":
+        data[:64] = b"\0" * 64
+    elif damage == "truncated":
+        del data[len(data) // 2 :]
+    elif damage == "content":
+        assert data.count(b"XXXXXXXXXXXXXXXX") == 1
+        data[data.index(b"XXXXXXXXXXXXXXXX") + 3] ^= 1
+    elif damage == "vectors":
+        data[data.rindex(np.ones(4, dtype="<f4").tobytes()) + 5] ^= 4
+    else:
+        data[4096 * 5 : 4096 * 6] = b"\x55" * 4096
+    path.write_bytes(data)
+    with pytest.raises(DatabaseDamaged, match=backup.name):
+        Store(tmp_path)
+    restore(tmp_path, backup)
+    again = Store(tmp_path)
+    assert len(again) == 201
+    again.close()
+
+
+def test_a_backup_is_made_while_others_write(store: Store, tmp_path: Path) -> None:
+    put(store, "a")
+    with store.write() as transaction:
+        transaction.put(document("b"), vectors(), revision=REVISION)
+        backup = back_up(tmp_path, tmp_path / "copy.sqlite")
+    copy = sqlite3.connect(backup)
+    assert copy.execute("SELECT id FROM documents").fetchall() == [("a",)]
+    copy.close()
+
+
+def test_what_is_no_backup_is_not_restored(store: Store, tmp_path: Path) -> None:
+    put(store, "a")
+    store.close()
+    (tmp_path / "junk").write_bytes(b"junk" * 1000)
+    for name in ("junk", "missing"):
+        with pytest.raises(StoreError, match=name):
+            restore(tmp_path, tmp_path / name)
+    again = Store(tmp_path)
+    assert again.get("a") is not None
+    again.close()
+
+
+def test_a_second_server_is_kept_out(tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(StoreError, match="another server"), locked(tmp_path):
+        pass
+    with locked(tmp_path):
+        pass
+
+
+def test_a_database_that_another_locks_is_not_called_damaged(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, "a")
+    store.close()
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
+    again = Store(tmp_path)
+    with contextlib.closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="is locked by another program") as raised:
+            put(again, "b")
+        assert not isinstance(raised.value, DatabaseDamaged)
+        assert again.get("a") is not None, "reading goes on"
+        other.execute("ROLLBACK")
+    assert put(again, "b") == [2]
+    put(again, "b")
+    again.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreError, match="is locked by another program") as raised:
+            Store(tmp_path)
+        assert not isinstance(raised.value, DatabaseDamaged)
+        other.execute("ROLLBACK")
+    with contextlib.closing(Store(tmp_path)) as last:
+        assert (len(last), last.sequence) == (2, 3)
+
+
+def test_of_what_is_restored_twice_both_earlier_databases_are_kept(store: Store, tmp_path: Path) -> None:
+    put(store, "first")
+    backup = back_up(tmp_path, tmp_path / "copy.sqlite")
+    put(store, "before the first")
+    store.close()
+    restore(tmp_path, backup)
+    with contextlib.closing(Store(tmp_path)) as again:
+        put(again, "before the second")
+    restore(tmp_path, backup)
+    kept = []
+    for path in tmp_path.glob("replaced-*.sqlite"):
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            kept.append({row[0] for row in connection.execute("SELECT id FROM documents")})
+    assert sorted(kept, key=sorted) == [{"before the first", "first"}, {"before the second", "first"}]
+    with contextlib.closing(Store(tmp_path)) as last:
+        assert [each.document.id for each in last.page("", 9)] == ["first"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE vectors SET spans = zeroblob(24) WHERE sequence = 1",
+        "UPDATE vectors SET spans = x'00' WHERE sequence = 1",
+        "UPDATE vectors SET spans_checksum = spans_checksum + 1 WHERE sequence = 1",
+    ],
+)
+def test_spans_that_were_altered_are_noticed_when_a_version_is_fetched(store: Store, change: str) -> None:
+    put(store, "a", "b")
+    store._writer.execute(change)
+    with pytest.raises(DatabaseDamaged, match="checksum of version 1"):
+        store.fetch(1, REVISION)
+    fetched = store.fetch(2, REVISION)
+    assert fetched is not None
+    np.testing.assert_array_equal(fetched[1], vectors().spans)
+    with pytest.raises(DatabaseDamaged):
+        store.verify()
+
+
+def test_versions_that_were_replaced_are_purged_some_at_a_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(6):
+        put(store, "a", "b", title=f"{number}")
+    delete(store, "b")
+    assert store.purge(limit=4) == 0, "answers may still fetch them"
+    assert store.purge(limit=4, everything=True) == 4
+    monkeypatch.setattr("server.catalogue.store.RETIRED_SECONDS", -1.0)
+    assert [store.purge(limit=4) for _ in range(3)] == [4, 3, 0]
+    assert store.purge(limit=4, everything=True) == 0
+    assert (len(store), store.sequence, store.live_sequences().tolist()) == (1, 13, [11])
+    for rows in ("SELECT sequence FROM documents", "SELECT sequence FROM vectors"):
+        assert store._writer.execute(rows).fetchall() == [(11,)]
+    fetched = store.fetch(11, REVISION)
+    assert fetched is not None
+    assert fetched[0].title == {"ko": "5"}
+    store.verify()
+
+
+def test_large_numbers_are_stored_as_they_are(store: Store, tmp_path: Path) -> None:
+    numbers: dict[str, AttributeValue] = {"a": 1e19, "b": 1e300, "c": [-1e19, 2.0, 0.5], "d": 2.0**53, "e": 2.0**63}
+    large = Document(id="a", title="환율", attributes=numbers)
+    with store.write() as transaction:
+        transaction.put(large, vectors(), revision=REVISION)
+    stored = store.get("a")
+    assert stored is not None
+    assert stored.document == large
+    assert content_of(stored.document) == content_of(large)
+    file = tmp_path / "c.jsonl"
+    commands.run(["export-catalogue", "--data", str(tmp_path), "--to", str(file)])
+    (again,) = load_catalogue(file)
+    assert again == large
+    assert content_of(again) == content_of(large)
