@@ -65,6 +65,15 @@ class Bundle:
             tokens |= zip(rows, tower.tokenizer.tokenize([texts[row] for row in rows]), strict=True)
         return [tokens[row] for row in range(len(texts))]
 
+    def split(self, text: str, kind: TextKind, *, before: str = "", overlap_tokens: int) -> list[tuple[int, int]]:
+        """Returns where the passages of a text start and end that the model can see; see `Tokenizer.split`.
+
+        Raises:
+            NoRoom: There is none behind `before`.
+        """
+        tower = self._towers.get(kind) or self._towers[TextKind.QUERY]
+        return tower.tokenizer.split(text, kind, before=before, overlap_tokens=overlap_tokens)
+
     def encode(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
         """Returns the vectors `[N, dimension]` of N tokenized texts, each by the tower of its kind.
 

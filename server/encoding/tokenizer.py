@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tokenizers
 
-from server.errors import BundleError
+from server.errors import BundleError, NoRoom
 
 
 class TextKind(enum.Enum):
@@ -44,6 +44,7 @@ class Tokenizer:
         self._whole.no_truncation()
         self._cutting = _load(path)
         self._cutting.enable_truncation(max_tokens)
+        self._special_tokens = len(self._whole.encode("").ids)
 
     def tokenize(self, texts: Sequence[tuple[str, TextKind]]) -> list[Tokens]:
         """Returns the tokens of each text, special tokens included, cut at the model's maximum."""
@@ -57,6 +58,42 @@ class Tokenizer:
                 ids = self._cutting.encode(text).ids
             result.append(Tokens(kind, ids, count))
         return result
+
+    def split(self, text: str, kind: TextKind, *, before: str = "", overlap_tokens: int) -> list[tuple[int, int]]:
+        """Returns where the passages of a text start and end, in characters: one where the model sees all of it.
+
+        Each passage fits the model behind its prefix and `before`, and shares some tokens with the one before it.
+
+        Args:
+            text: The text.
+            kind: Its kind.
+            before: What stands in front of every passage when it is encoded.
+            overlap_tokens: Tokens that neighbours share, but at most half of a passage.
+        """
+        before = self._prefixes[kind] + before
+        # No token is shorter than a byte.
+        if len(before.encode()) + len(text.encode()) + self._special_tokens <= self._max_tokens:
+            return [(0, len(text))]
+        if len(self._whole.encode(before + text).ids) <= self._max_tokens:
+            return [(0, len(text))]
+        offsets = self._whole.encode(text, add_special_tokens=False).offsets
+        room = self._max_tokens - len(self._whole.encode(before).ids)
+        # Cut off from what surrounds it, a passage may have some tokens more: then all are made shorter.
+        while (room := room * 15 // 16) > 0:
+            passages = _windows(offsets, room, min(overlap_tokens, room // 2), end=len(text))
+            encodings = self._whole.encode_batch_fast([before + text[start:end] for start, end in passages])
+            if all(len(each.ids) <= self._max_tokens for each in encodings):
+                return passages
+        raise NoRoom(self._max_tokens)
+
+
+def _windows(offsets: Sequence[tuple[int, int]], size: int, overlap: int, *, end: int) -> list[tuple[int, int]]:
+    """Returns windows over tokens, in characters; together they cover everything from 0 to `end`."""
+    starts = range(0, max(1, len(offsets) - overlap), size - overlap)
+    windows = [(offsets[start][0], offsets[min(start + size, len(offsets)) - 1][1]) for start in starts]
+    windows[0] = (0, windows[0][1])
+    windows[-1] = (windows[-1][0], end)
+    return windows
 
 
 def _load(path: Path) -> tokenizers.Tokenizer:

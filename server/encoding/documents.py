@@ -1,0 +1,71 @@
+"""Encodes documents, passage by passage, outside of the pipeline: before they are served, or to measure a bundle."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.catalogue.document import Document
+from server.catalogue.encoded import Vectors
+from server.encoding.bundle import Bundle
+from server.encoding.passages import Text, passages_of
+from server.errors import BundleError, ChajaError, first_line
+
+CHUNK_TEXTS = 32
+"""Texts that are encoded at a time."""
+
+
+def encode_documents(
+    documents: Sequence[Document],
+    bundle: Bundle,
+    *,
+    overlap_tokens: int,
+    map: Callable[..., Iterable[NDArray[np.float32]]] = builtins.map,
+    check: Callable[[], None] = lambda: None,
+) -> list[Vectors]:
+    """Returns the vectors of each document. Blocks for as long as that takes.
+
+    Args:
+        documents: The documents.
+        bundle: Encodes.
+        overlap_tokens: Tokens that passages of a long text share.
+        map: Applies the encoder to chunks of texts; that of an executor does so in several threads.
+        check: Is called before each chunk; what it raises ends the work.
+
+    Raises:
+        BundleError: The model fails on a document, or can make nothing of one.
+    """
+
+    def encode(chunk: Sequence[Text]) -> NDArray[np.float32]:
+        check()
+        return _encode(chunk, bundle)
+
+    passages = []
+    for document in documents:
+        try:
+            passages.append(passages_of(document, bundle, overlap_tokens=overlap_tokens))
+        except ChajaError as error:
+            raise BundleError(f"{bundle.directory}: document {document.id!r}: {error}") from None
+    texts = [text for each in passages for text in each.texts]
+    chunks = [texts[start : start + CHUNK_TEXTS] for start in range(0, len(texts), CHUNK_TEXTS)]
+    matrix = np.concatenate([np.empty((0, bundle.manifest.dimension), dtype=np.float32), *map(encode, chunks)])
+    ends = accumulate(len(each.texts) for each in passages)
+    return [each.with_matrix(matrix[end - len(each.texts) : end]) for each, end in zip(passages, ends, strict=True)]
+
+
+def _encode(texts: Sequence[Text], bundle: Bundle) -> NDArray[np.float32]:
+    tokens = bundle.tokenize(texts)
+    for (text, _), each in zip(texts, tokens, strict=True):
+        if not each.ids:
+            raise BundleError(f"{bundle.directory}: the model can read nothing of {text[:40]!r}: change it")
+    try:
+        return bundle.encode(tokens)
+    except Exception as error:  # ONNX Runtime has no common base for its errors.
+        raise BundleError(
+            f"{bundle.directory}: the model fails on the texts {texts[0][0][:40]!r} … {texts[-1][0][:40]!r}; "
+            f"export it again ({first_line(error)})"
+        ) from error

@@ -1,0 +1,82 @@
+"""The passages of a document: what is encoded of it, one vector each.
+
+Titles, texts and example queries are parts of their own. A part that the model cannot see as a whole is cut into
+passages that overlap, so that nothing of it is lost.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.catalogue.document import Document, Field, Part, parts_of
+from server.catalogue.encoded import Vectors
+from server.encoding.bundle import Bundle
+from server.encoding.tokenizer import TextKind
+from server.errors import InvalidRequest, UnfitText, Violation
+
+OVERLAP_TOKENS = 32
+"""Tokens that passages of a long text share, where nobody has decided otherwise."""
+
+Text = tuple[str, TextKind]
+"""What the encoder is given: a text, and the side that it is on."""
+
+
+class Passages(NamedTuple):
+    """What there is to encode of a document, passage by passage; `spans` as in `Vectors`."""
+
+    spans: NDArray[np.int32]
+    texts: list[Text]
+    fields: list[Field]
+
+    def with_matrix(self, matrix: NDArray[np.float32]) -> Vectors:
+        """Returns the vectors of the document, of which these are the rows."""
+        return Vectors(self.spans, matrix)
+
+
+class Encodable(NamedTuple):
+    """A part of a document as it is encoded: behind a context, on one of the two sides."""
+
+    part: Part
+    context: str
+    kind: TextKind
+
+    @property
+    def text(self) -> Text:
+        """What the encoder is given where the part is not cut."""
+        return self.context + self.part.text, self.kind
+
+
+def encodables_of(document: Document, title_separator: str | None) -> list[Encodable]:
+    """Returns the parts of a document as they are encoded.
+
+    Where the model was trained so, a text stands behind its title: the one in its language, or else the first.
+    """
+    encodables = []
+    for part in parts_of(document):
+        title = document.title_in(part.language_code) if title_separator and part.field is Field.TEXT else ""
+        kind = TextKind.QUERY if part.field is Field.EXAMPLE else TextKind.DOCUMENT
+        encodables.append(Encodable(part, f"{title}{title_separator}" if title else "", kind))
+    return encodables
+
+
+def passages_of(document: Document, bundle: Bundle, *, overlap_tokens: int) -> Passages:
+    """Cuts a document into its passages.
+
+    Raises:
+        InvalidRequest: The model can make nothing of one of its parts.
+    """
+    encodables = encodables_of(document, bundle.manifest.title_separator)
+    spans: list[tuple[int, int, int]] = []
+    texts: list[Text] = []
+    for position, (part, context, kind) in enumerate(encodables):
+        try:
+            cuts = bundle.split(part.text, kind, before=context, overlap_tokens=overlap_tokens)
+        except UnfitText as error:
+            raise InvalidRequest([Violation(part.field.value, str(error))]) from None
+        spans += [(position, start, end) for start, end in cuts]
+        texts += [(context + part.text[start:end], kind) for start, end in cuts]
+    fields = [encodables[position].part.field for position, _, _ in spans]
+    return Passages(np.array(spans, dtype=np.int32).reshape(-1, 3), texts, fields)

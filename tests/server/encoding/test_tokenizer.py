@@ -1,0 +1,72 @@
+"""Where long texts are cut."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.encoding.tokenizer import TextKind, Tokenizer
+from server.encoding.tower import TOKENIZER_FILE
+from server.errors import NoRoom
+
+MAX_TOKENS = 24
+befores = st.sampled_from(["", "a | ", "가나 | "])
+texts = st.text(st.sampled_from("ab가나 \n\t.🚗\u200b"), max_size=300)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_bundle: Path) -> Tokenizer:
+    prefixes = {TextKind.QUERY: "query: ", TextKind.DOCUMENT: ""}
+    return Tokenizer(tiny_bundle / "query" / TOKENIZER_FILE, prefixes=prefixes, max_tokens=MAX_TOKENS)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    text=texts,
+    kind=st.sampled_from(TextKind),
+    before=st.sampled_from(["", "a | ", "가나 | "]),
+    overlap=st.integers(0, 40),
+)
+def test_passages_cover_everything_and_fit_the_model(
+    tokenizer: Tokenizer, text: str, kind: TextKind, before: str, overlap: int
+) -> None:
+    spans = tokenizer.split(text, kind, before=before, overlap_tokens=overlap)
+    assert (spans[0][0], spans[-1][1]) == (0, len(text))
+    starts, ends = [start for start, _ in spans], [end for _, end in spans]
+    assert starts == sorted(set(starts)), "each begins behind the one before"
+    assert ends == sorted(set(ends)), "and ends behind it"
+    for (_, end), (start, _) in pairwise(spans):
+        assert not text[end:start].strip(), "between two passages is nothing but white space"
+    tokens = tokenizer.tokenize([(before + text[start:end], kind) for start, end in spans])
+    assert all(not each.cut for each in tokens)
+    (whole,) = tokenizer.tokenize([(before + text, kind)])
+    assert (len(spans) == 1) is (not whole.cut)
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=texts, overlap=st.integers(0, 40))
+def test_neighbours_share_as_many_tokens_as_was_asked_for_but_at_most_half(
+    tokenizer: Tokenizer, text: str, overlap: int
+) -> None:
+    spans = tokenizer.split(text, TextKind.DOCUMENT, overlap_tokens=overlap)
+    for (first, end), (start, _) in pairwise(spans):
+        shared = len("".join(text[start:end].split()))  # A token is a character here.
+        size = len("".join(text[first:end].split()))
+        assert shared == min(overlap, size // 2)
+
+
+def test_a_text_that_fits_is_one_passage_to_the_last_token(tokenizer: Tokenizer) -> None:
+    for count, passages in ((MAX_TOKENS, 1), (MAX_TOKENS + 1, 2)):
+        assert len(tokenizer.split("a" * count, TextKind.DOCUMENT, overlap_tokens=0)) == passages
+    room = MAX_TOKENS - len("query:") - len("b|")
+    for count, passages in ((room, 1), (room + 1, 2)):
+        assert len(tokenizer.split("a" * count, TextKind.QUERY, before="b | ", overlap_tokens=0)) == passages
+
+
+def test_where_there_is_no_room_behind_what_stands_before_it_is_said(tokenizer: Tokenizer) -> None:
+    with pytest.raises(NoRoom):
+        tokenizer.split("a" * 30, TextKind.DOCUMENT, before="b" * MAX_TOKENS, overlap_tokens=4)
