@@ -1,1 +1,1 @@
-"""Vectors in, nearest documents out. Knows positions, not documents."""
+"""Vectors in, nearest documents out; attributes in, those out that a filter chooses. Knows positions, not documents."""

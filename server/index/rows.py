@@ -1,0 +1,94 @@
+"""Rows that are appended to while others read them.
+
+They lie in blocks that never move: growing copies nothing, and whoever took a view keeps reading what it saw.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+BLOCK_ROWS = 8192
+
+
+class Piece(NamedTuple):
+    """Some rows as they are kept, and the same in f32."""
+
+    rows: NDArray[Any]
+    wide: NDArray[np.float32]
+
+
+class Rows:
+    """Rows from a position on. One thread appends.
+
+    Attributes:
+        count: Position behind the last row.
+    """
+
+    def __init__(self, dimension: int, dtype: DTypeLike, *, start: int = 0) -> None:
+        self._shape = (BLOCK_ROWS, dimension)
+        self._dtype = np.dtype(dtype)
+        self._first_block = start // BLOCK_ROWS
+        self._blocks: list[NDArray[Any]] = []
+        # The same in f32, which BLAS compares five times as fast: these rows are the few that are compared one by one.
+        self._wide = self._blocks if self._dtype == np.float32 else []
+        self.count = start
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Copies rows behind the last."""
+        done = 0
+        while done < len(rows):
+            block, offset = divmod(self.count, BLOCK_ROWS)
+            if block - self._first_block == len(self._blocks):
+                self._blocks.append(np.empty(self._shape, dtype=self._dtype))
+                if self._wide is not self._blocks:
+                    self._wide.append(np.empty(self._shape, dtype=np.float32))
+            part = rows[done : done + BLOCK_ROWS - offset]
+            for blocks in (self._blocks, self._wide):
+                blocks[block - self._first_block][offset : offset + len(part)] = part
+            self.count += len(part)
+            done += len(part)
+
+    def drop_before(self, position: int) -> None:
+        """Frees blocks whose rows are all before a position."""
+        whole = min(position // BLOCK_ROWS - self._first_block, len(self._blocks))
+        if whole > 0:
+            del self._blocks[:whole]
+            if self._wide is not self._blocks:
+                del self._wide[:whole]
+            self._first_block += whole
+
+    def pieces(self, start: int) -> list[Piece]:
+        """Returns the rows from a position on, in pieces that follow each other."""
+        found = []
+        for number, blocks in enumerate(zip(self._blocks, self._wide, strict=True), self._first_block):
+            first = number * BLOCK_ROWS
+            piece = Piece(*(block[max(start - first, 0) : self.count - first] for block in blocks))
+            if len(piece.rows):
+                found.append(piece)
+        return found
+
+
+class Column:
+    """Numbers that are appended to while others read them."""
+
+    def __init__(self, dtype: DTypeLike) -> None:
+        self._kept: NDArray[Any] = np.empty(0, dtype=dtype)
+        self.count = 0
+
+    def append(self, numbers: NDArray[Any]) -> None:
+        """Copies numbers behind the last."""
+        end = self.count + len(numbers)
+        if end > len(self._kept):
+            grown = np.empty(max(end, 2 * len(self._kept)), dtype=self._kept.dtype)
+            grown[: self.count] = self._kept[: self.count]
+            self._kept = grown
+        self._kept[self.count : end] = numbers
+        self.count = end
+
+    @property
+    def view(self) -> NDArray[Any]:
+        """The numbers so far. Later ones do not change it."""
+        return self._kept[: self.count]
