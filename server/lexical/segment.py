@@ -1,0 +1,171 @@
+"""A segment: the terms of a run of documents, turned over, so that each term knows its documents. Immutable.
+
+`terms[i]` stands in the documents `slots[starts[i]:starts[i + 1]]`, ascending and counted from `first_slot`,
+`counts` times each. The last fields follow from the others; two of them bound what a term can add to any score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.errors import SnapshotError
+from server.lexical.tokens import terms_of
+
+MOST_COUNTED = 255
+"""A term that comes more often in a document counts as if it came so often."""
+
+
+class Segment(NamedTuple):
+    """The postings of the documents from `first_slot` on."""
+
+    first_slot: int
+    lengths: NDArray[np.float32]
+    terms: NDArray[np.uint64]
+    starts: NDArray[np.int64]
+    slots: NDArray[np.int32]
+    counts: NDArray[np.uint8]
+    largest_counts: NDArray[np.uint8]
+    smallest_spans: NDArray[np.float32]
+    total_length: float
+
+    @classmethod
+    def of(  # noqa: PLR0917
+        cls,
+        first_slot: int,
+        lengths: NDArray[np.float32],
+        terms: NDArray[np.uint64],
+        starts: NDArray[np.int64],
+        slots: NDArray[np.int32],
+        counts: NDArray[np.uint8],
+    ) -> Segment:
+        """Returns the segment of these arrays.
+
+        Args:
+            first_slot: Slot of its first document.
+            lengths: Terms that each document has, counted as often as they come.
+            terms: Ascending.
+            starts: One more than there are terms.
+            slots: The documents of each term, counted from `first_slot`.
+            counts: How often the term stands in each of them.
+        """
+        if not len(terms):
+            return cls(first_slot, lengths, terms, starts, slots, counts, counts, np.zeros(0, np.float32), 0.0)
+        spans = lengths.take(slots)
+        spans /= counts
+        return cls(
+            first_slot,
+            lengths,
+            terms,
+            starts,
+            slots,
+            counts,
+            largest_counts=np.maximum.reduceat(counts, starts[:-1]),
+            smallest_spans=np.minimum.reduceat(spans, starts[:-1]),
+            total_length=float(lengths.sum(dtype=np.float64)),
+        )
+
+    @property
+    def stored(self) -> tuple[NDArray[Any], ...]:
+        """The arrays from which the others follow."""
+        return self[1:6]
+
+    @property
+    def document_count(self) -> int:
+        """Documents in it."""
+        return len(self.lengths)
+
+    @property
+    def posting_count(self) -> int:
+        """Pairs of a term and a document in which it stands."""
+        return len(self.slots)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that its arrays take."""
+        return sum(array.nbytes for array in (*self.stored, self.largest_counts, self.smallest_spans))
+
+    def places(self, terms: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Returns where each term stands in `terms`, and how many documents have it: 0 for one that is not known."""
+        if not len(self.terms):
+            nothing = np.zeros(len(terms), np.int64)
+            return nothing, nothing
+        places = np.minimum(self.terms.searchsorted(terms), len(self.terms) - 1)
+        sizes = self.starts[places + 1] - self.starts[places]
+        sizes[self.terms[places] != terms] = 0
+        return places, sizes
+
+
+def segment_from(first_slot: int, stored: Sequence[NDArray[Any]]) -> Segment:
+    """Returns the segment whose `stored` arrays come from elsewhere.
+
+    Raises:
+        SnapshotError: There is no segment that has them.
+    """
+    lengths, terms, starts, slots, counts = stored
+    problem = None
+    if len(starts) != len(terms) + 1 or len(counts) != len(slots):
+        problem = "its arrays are not of one size"
+    elif starts[0] != 0 or starts[-1] != len(slots) or (np.diff(starts) <= 0).any():
+        problem = "its postings are not in one piece"
+    elif (terms[:-1] >= terms[1:]).any() or not _ascending_within(slots, starts):
+        problem = "it is not in order"
+    elif len(slots) and (slots.min() < 0 or slots.max() >= len(lengths)):
+        problem = "it tells of documents that it does not have"
+    elif not counts.all() or not np.isfinite(lengths).all() or (lengths < 0).any():
+        problem = "it counts wrongly"
+    if problem is not None:
+        raise SnapshotError(f"a segment of the snapshot cannot be: {problem}")
+    return Segment.of(first_slot, lengths, terms, starts, slots, counts)
+
+
+def _ascending_within(slots: NDArray[np.int32], starts: NDArray[np.int64]) -> bool:
+    """Says whether slots ascend within each term; where the next term's begin they may fall."""
+    falls = slots[1:] <= slots[:-1]
+    falls[starts[1:-1] - 1] = False
+    return not falls.any()
+
+
+def segment_of(documents: Sequence[Sequence[str]], *, first_slot: int) -> Segment:
+    """Returns the segment of some documents, each of them all its texts."""
+    codes, owners = terms_of(["\n".join(texts) for texts in documents])
+    order = np.argsort(codes, kind="stable")  # documents stay in order within a term
+    codes, owners = codes[order], owners[order]
+    changes = np.ones(len(codes), dtype=bool)
+    changes[1:] = (codes[1:] != codes[:-1]) | (owners[1:] != owners[:-1])
+    firsts = np.flatnonzero(changes)
+    counts = np.diff(firsts, append=len(codes))
+    terms, starts = np.unique(codes[firsts], return_index=True)
+    return Segment.of(
+        first_slot=first_slot,
+        lengths=np.bincount(owners, minlength=len(documents)).astype(np.float32),
+        terms=terms,
+        starts=np.append(starts, len(firsts)).astype(np.int64),
+        slots=owners[firsts].astype(np.int32),
+        counts=np.minimum(counts, MOST_COUNTED).astype(np.uint8),
+    )
+
+
+def merged(segments: Sequence[Segment]) -> Segment:
+    """Returns one segment in place of some that follow each other, in time linear in their postings."""
+    terms = np.unique(np.concatenate([segment.terms for segment in segments]))
+    places = [np.searchsorted(terms, segment.terms) for segment in segments]
+    sizes = np.zeros(len(terms), np.int64)
+    for segment, place in zip(segments, places, strict=True):
+        sizes[place] += np.diff(segment.starts)
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    free = starts[:-1].copy()
+    slots = np.empty(starts[-1], np.int32)
+    counts = np.empty(starts[-1], np.uint8)
+    for segment, place in zip(segments, places, strict=True):
+        own = np.diff(segment.starts)
+        target = np.repeat(free[place] - segment.starts[:-1], own)
+        target += np.arange(segment.posting_count)
+        slots[target] = segment.slots + (segment.first_slot - segments[0].first_slot)
+        counts[target] = segment.counts
+        free[place] += own
+    lengths = np.concatenate([segment.lengths for segment in segments])
+    return Segment.of(segments[0].first_slot, lengths, terms, starts, slots, counts)

@@ -1,0 +1,190 @@
+"""Titles by what is typed of them: the documents whose title is the query, and those whose title begins with it.
+
+Titles are folded as terms are, and their blanks are single. They stand in sorted runs, each more than twice as long as
+the next; what comes last is a run of its own, and is merged with those before it that are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.errors import SnapshotError
+from server.lexical.snapshot import read_snapshot, write_snapshot
+from server.lexical.tokens import TERMS_VERSION, fold
+
+COMPARED_BYTES = 64
+"""Bytes of a title's UTF-8 by which titles are sorted. Two that share so many are told apart by a hash when they are
+compared with a whole query, and not at all when the query is longer and may be the beginning of either."""
+
+FIRST_PREFIX_LENGTH = 2
+"""Characters that must be typed before titles that begin with them are looked for."""
+
+GROWTH = 2
+"""A run is merged with the next, unless it has more than so many times its titles."""
+
+
+class TitleHits(NamedTuple):
+    """Slots, ascending, in two kinds that share none."""
+
+    exact: list[int]
+    prefix: list[int]
+
+
+class Run(NamedTuple):
+    """Titles, sorted by their first bytes, with a hash of each and the slot of its document."""
+
+    keys: NDArray[np.bytes_]
+    hashes: NDArray[np.uint64]
+    slots: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, titles: Sequence[str], slots: Sequence[int]) -> Run:
+        """Returns the run of some folded titles."""
+        encoded = [title.encode("utf-8", "surrogatepass") for title in titles]
+        keys = np.array([title[:COMPARED_BYTES] for title in encoded], dtype=f"S{COMPARED_BYTES}")
+        hashes = np.array([_hash(title) for title in encoded], dtype=np.uint64)
+        return cls(keys, hashes, np.array(slots, dtype=np.int64)).sorted()
+
+    def sorted(self) -> Run:
+        """Returns it in order. Of two runs, one behind the other, it makes one in linear time."""
+        order = np.argsort(self.keys, kind="stable")
+        return Run(self.keys[order], self.hashes[order], self.slots[order])
+
+    def between(self, first: bytes, end: bytes) -> Run:
+        """Returns the titles from one key up to another, both included."""
+        low = np.searchsorted(self.keys, np.array(first, dtype=self.keys.dtype), "left")
+        high = np.searchsorted(self.keys, np.array(end, dtype=self.keys.dtype), "right")
+        return Run(self.keys[low:high], self.hashes[low:high], self.slots[low:high])
+
+    def where(self, chosen: NDArray[np.bool_]) -> Run:
+        """Returns some of the titles."""
+        return Run(self.keys[chosen], self.hashes[chosen], self.slots[chosen])
+
+
+class TitlesView:
+    """Immutable, and safe to use from many threads at once."""
+
+    def __init__(self, runs: Sequence[Run], document_count: int) -> None:
+        self._runs = runs
+        self._document_count = document_count
+
+    def __len__(self) -> int:
+        return self._document_count
+
+    def find(
+        self,
+        query: str,
+        *,
+        limit: int,
+        among: Sequence[int] = (),
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> TitleHits:
+        """Returns the documents with a title that is the query, or begins with it.
+
+        Args:
+            query: What is typed.
+            limit: Most documents of each kind: those of the lowest slots among exact ones, and those of the first
+                titles among the others, which is to say of the shortest where one begins with the other.
+            among: Slots of documents that come back in any case, if they have such a title.
+            allowed: For each slot of this view whether its document may come back; without it all may.
+        """
+        typed = fold_title(query)
+        if not typed:
+            return TitleHits([], [])
+        encoded = typed.encode("utf-8", "surrogatepass")
+        key, own_hash = encoded[:COMPARED_BYTES], np.uint64(_hash(encoded))
+        # No byte of UTF-8 is 255: nothing that begins with the key comes after this.
+        runs = [run.between(key, key.ljust(COMPARED_BYTES, b"\xff")) for run in self._runs]
+        if allowed is not None:
+            runs = [run.where(allowed[run.slots]) for run in runs]
+        exact = np.unique(np.concatenate([run.slots[run.hashes == own_hash] for run in runs]))
+        exact_slots = np.union1d(exact[:limit], np.intersect1d(exact, among)).astype(np.int64).tolist()
+        if len(typed) < FIRST_PREFIX_LENGTH:
+            return TitleHits(exact_slots, [])
+        found = _joined([run.where(~np.isin(run.slots, exact)) for run in runs])
+        first = list(dict.fromkeys(found.slots[: 2 * limit].tolist()))
+        if len(first) < limit:  # documents with many such titles
+            first = list(dict.fromkeys(found.slots.tolist()))
+        return TitleHits(exact_slots, sorted({*first[:limit], *np.intersect1d(found.slots, among).tolist()}))
+
+    def save(self, directory: Path) -> None:
+        """Writes everything into a directory that has no such file, while others search and append.
+
+        Raises:
+            OSError: The disk is full, or the directory is not to be written.
+        """
+        run = _joined(self._runs)
+        arrays = [np.array([self._document_count]), run.keys.view(np.uint8), run.hashes, run.slots]
+        write_snapshot(directory / "titles.snapshot", version=TERMS_VERSION, arrays=arrays)
+
+
+class Titles:
+    """Used through its views. `append` and `view` are for one thread, `save` is for any."""
+
+    def __init__(self) -> None:
+        self._runs: list[Run] = [Run.of([], [])]
+        self._document_count = 0
+
+    def __len__(self) -> int:
+        return self._document_count
+
+    def append(self, documents: Sequence[Sequence[str]]) -> None:
+        """Takes documents into the next slots, each with all its titles."""
+        first = self._document_count
+        added = [(fold_title(title), first + place) for place, titles in enumerate(documents) for title in titles]
+        added = [(title, slot) for title, slot in added if title]
+        self._document_count += len(documents)
+        if not added:
+            return
+        run = Run.of(*zip(*added, strict=True))
+        while self._runs and len(self._runs[-1].slots) <= GROWTH * len(run.slots):
+            run = _joined([self._runs.pop(), run])
+        self._runs.append(run)
+
+    def view(self) -> TitlesView:
+        """Returns what has been appended until now."""
+        return TitlesView(tuple(self._runs), self._document_count)
+
+    def save(self, directory: Path) -> None:
+        """Writes everything into a directory; see `TitlesView.save`."""
+        self.view().save(directory)
+
+    @classmethod
+    def load(cls, directory: Path) -> Titles:
+        """Returns what was saved into a directory.
+
+        Raises:
+            SnapshotError: It is missing, damaged, or titles would be folded otherwise today.
+        """
+        arrays: list[NDArray[Any]] = read_snapshot(directory / "titles.snapshot", version=TERMS_VERSION)
+        if [array.dtype.str for array in arrays] != ["<i8", "|u1", "<u8", "<i8"] or len(arrays[0]) != 1:
+            raise SnapshotError(f"{directory} has other arrays than titles")
+        count, flat, hashes, slots = int(arrays[0][0]), *arrays[1:]
+        if len(flat) != COMPARED_BYTES * len(slots) or len(hashes) != len(slots):
+            raise SnapshotError(f"{directory} has titles of other sizes")
+        keys = flat.view(f"S{COMPARED_BYTES}")
+        if (slots < 0).any() or (slots >= count).any() or (keys[:-1] > keys[1:]).any():
+            raise SnapshotError(f"{directory} has titles that cannot be")
+        titles = cls()
+        titles._document_count = count
+        titles._runs = [Run(keys, hashes, slots)]
+        return titles
+
+
+def fold_title(title: str) -> str:
+    """Returns what is compared of a title, or of a query with titles."""
+    return " ".join(fold(title).split())
+
+
+def _joined(runs: Sequence[Run]) -> Run:
+    return Run(*(np.concatenate(arrays) for arrays in zip(*runs, strict=True))).sorted()
+
+
+def _hash(title: bytes) -> int:
+    return int.from_bytes(blake2b(title, digest_size=8).digest(), "little")

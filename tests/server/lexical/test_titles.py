@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.errors import SnapshotError
+from server.lexical.titles import TitleHits, Titles, fold_title
+
+some_titles = st.lists(st.text(alphabet="카드 aA\u200f·", max_size=5), max_size=3)
+
+
+def titles_of(*documents: list[str]) -> Titles:
+    titles = Titles()
+    titles.append(documents)
+    return titles
+
+
+def test_exact_titles_and_those_that_begin_so_are_told_apart() -> None:
+    view = titles_of(["Lost card"], ["Lost card abroad", "LOST  CARD"], ["lost cards"], ["a lost card"]).view()
+    assert view.find("ｌｏｓｔ card", limit=9) == TitleHits([0, 1], [2])
+
+
+@settings(deadline=None)
+@given(st.lists(some_titles, max_size=30), st.text(alphabet="카드 aA", max_size=3), st.randoms(), st.integers(1, 9))
+def test_what_is_found_is_what_a_look_at_all_titles_finds(
+    documents: list[list[str]], query: str, random: Random, batch: int
+) -> None:
+    titles = Titles()
+    for start in range(0, len(documents), batch):
+        titles.append(documents[start : start + batch])
+    allowed = np.array([random.random() < 0.8 for _ in documents], dtype=np.bool_)
+    typed = fold_title(query)
+    folded = [{fold_title(title) for title in each} for each in documents]
+    exact = [slot for slot, each in enumerate(folded) if typed and typed in each and allowed[slot]]
+    prefix = [
+        slot
+        for slot, each in enumerate(folded)
+        if len(typed) > 1 and any(one.startswith(typed) for one in each) and allowed[slot] and slot not in exact
+    ]
+    assert titles.view().find(query, limit=99, allowed=allowed) == TitleHits(exact, prefix)
+
+
+def test_the_first_titles_come_where_there_are_too_many() -> None:
+    view = titles_of(["card z"], ["card a", "card b", "card c", "card d"], ["card e"], ["card f"]).view()
+    assert view.find("card", limit=2).prefix == [1, 2]
+
+
+def test_long_titles_are_told_apart() -> None:
+    view = titles_of(["카" * 100 + "a"], ["카" * 100 + "b"]).view()
+    assert view.find("카" * 100 + "a", limit=9).exact == [0]
+    assert view.find("카" * 99, limit=9).prefix == [0, 1]
+
+
+def test_runs_are_merged_and_views_never_change() -> None:
+    titles = Titles()
+    views = [titles.view()]
+    for number in range(200):
+        titles.append([[f"title {number:03}"]])
+        views.append(titles.view())
+    for count, view in enumerate(views):
+        assert view.find("title", limit=999).prefix == list(range(count))
+    assert views[-1].find("title 123", limit=5) == TitleHits([123], [])
+
+
+def test_a_snapshot_brings_the_titles_back_and_damage_is_noticed(tmp_path: Path) -> None:
+    titles = titles_of(["카드"], [], ["카드 분실", "Lost card"])
+    titles.save(tmp_path)
+    loaded = Titles.load(tmp_path)
+    assert len(loaded) == 3
+    assert loaded.view().find("카드", limit=5) == TitleHits([0], [2])
+    loaded.append([["카드"]])
+    assert loaded.view().find("카드", limit=5).exact == [0, 3]
+    path = tmp_path / "titles.snapshot"
+    content = path.read_bytes()
+    for place in (5, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
+        with pytest.raises(SnapshotError):
+            Titles.load(tmp_path)
+
+
+def test_documents_that_are_asked_for_come_back_whatever_others_there_are() -> None:
+    titles = [[f"card {number:03}"] for number in range(50)]
+    view = titles_of(*titles, ["card"], ["card"], ["other"]).view()
+    assert view.find("card", limit=2, among=[52, 49, 3, 1]) == TitleHits([50, 51], [0, 1, 3, 49])
+    assert view.find("card", limit=1, among=[51]) == TitleHits([50, 51], [0])
+    allowed = np.arange(53) % 2 == 0
+    assert view.find("card", limit=1, among=[48, 49, 51, 52], allowed=allowed) == TitleHits([50], [0, 48])
+    assert view.find("", limit=1, among=[50]) == view.find("x", limit=1, among=[50]) == TitleHits([], [])
+
+
+def test_a_document_that_is_asked_for_is_exact_or_begins_so_but_not_both() -> None:
+    view = titles_of(["card"], ["card", "card lost"], ["card found"]).view()
+    assert view.find("card", limit=1, among=[1, 2]) == TitleHits([0, 1], [2])

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.lexical.tokens import fold, terms_of
+
+
+def terms(text: str) -> list[int]:
+    return sorted(terms_of([text])[0].tolist())
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ＣＡＲＤ　１", "card 1"),
+        ("수도요금·전기요금", "수도요금 전기요금"),
+        ("수도ㆍ전기•가스‧물・불∙길", "수도 전기 가스 물 불 길"),
+        (unicodedata.normalize("NFD", "카드 분실"), "카드 분실"),
+        ("STRASSE", "straße"),
+        ("co\u00adoperate", "cooperate"),
+        ("\u200fשלום", "שלום"),
+        ("card, lost!", "card (lost)"),
+    ],
+)
+def test_what_the_writer_did_not_mean_makes_no_difference(one: str, other: str) -> None:
+    assert terms(one) == terms(other)
+
+
+def test_a_text_has_its_words_and_the_pairs_inside_them() -> None:
+    assert len(terms("적금을 들자")) == 2 + 2 + 1
+    assert set(terms("적금")) & set(terms("적금을"))
+    assert not set(terms("적 금")) & set(terms("적금"))
+
+
+def test_a_single_character_is_a_word() -> None:
+    assert len(terms("a")) == len(terms("🚗")) == len(terms("꿈")) == 1
+
+
+def test_a_term_comes_as_often_as_it_stands() -> None:
+    assert terms("card card") == sorted(2 * terms("card"))
+
+
+def test_words_differ_by_the_order_of_their_characters() -> None:
+    assert len(set(terms("abc")) | set(terms("bca")) | set(terms("cab"))) == 3 + 3
+
+
+@pytest.mark.parametrize("text", ["", " ", "?!", "\u200f", "\n\n", "\ud800"])
+def test_where_nothing_is_written_there_are_no_terms(text: str) -> None:
+    assert terms(text) == []
+
+
+def test_a_long_word_is_told_from_another_by_its_pairs() -> None:
+    assert terms("a" * 70 + "b") != terms("a" * 70 + "c")
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(max_size=20), max_size=6))
+def test_texts_have_the_same_terms_together_as_alone(texts: list[str]) -> None:
+    codes, owners = terms_of(texts)
+    assert (owners[:-1] <= owners[1:]).all()
+    for place, text in enumerate(texts):
+        assert sorted(codes[owners == place].tolist()) == terms(text)
+
+
+@settings(deadline=None)
+@given(st.text(max_size=30))
+def test_folding_twice_is_folding_once(text: str) -> None:
+    assert fold(fold(text)) == fold(text)
