@@ -1,0 +1,130 @@
+"""Brings a live index up to the store: from a snapshot, from nothing, or from where it stands.
+
+What the model has not encoded yet is encoded here, and its vectors are stored: a build that is interrupted goes on
+where it stopped. It blocks for as long as that takes, and says on the log where it is.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.catalogue.encoded import Versioned
+from server.catalogue.store import Store
+from server.cpus import give_way
+from server.encoding.bundle import Bundle
+from server.encoding.documents import encode_documents
+from server.live.index import LiveIndex
+
+log = logging.getLogger(__name__)
+
+PORTION_DOCUMENTS = 512
+"""Documents that are encoded and stored at a time."""
+
+LOADING_NICENESS = 10
+"""Of threads that load while others serve: more than that of the workers."""
+
+REPORT_SECONDS = 1.0
+
+
+class LoadingCancelled(Exception):
+    """Loading was told to end early."""
+
+
+class Builder:
+    """Brings live indexes of one model up to the store."""
+
+    def __init__(
+        self,
+        store: Store,
+        bundle: Bundle,
+        *,
+        threads: int,
+        overlap_tokens: int,
+        cancelled: threading.Event,
+        background: bool = False,
+    ) -> None:
+        """Takes what to encode with.
+
+        Args:
+            store: Is followed; vectors that are missing are added to it.
+            bundle: Encodes.
+            threads: Chunks encoded at once.
+            overlap_tokens: Tokens that passages of a long text share.
+            cancelled: Ends the work early when it is set.
+            background: Whether others are served meanwhile: they get the CPU first.
+        """
+        self._store = store
+        self._bundle = bundle
+        self._threads = threads
+        self._overlap_tokens = overlap_tokens
+        self._cancelled = cancelled
+        self._background = background
+        self._encoded_texts = 0
+        self._started = self._reported = time.monotonic()
+
+    def catch_up(self, index: LiveIndex) -> int:
+        """Lets an index follow until it has what the store had when this began; returns how many changes there were.
+
+        Raises:
+            LoadingCancelled: `cancelled` was set.
+            BundleError: The model fails on a document, or can make nothing of one.
+            DatabaseDamaged: The store is damaged.
+        """
+        until, began_at = self._store.sequence, index.state.sequence
+        documents = self._store.after(began_at, self._bundle.manifest.revision)
+        initializer = partial(give_way, LOADING_NICENESS) if self._background else None
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="catalogue", initializer=initializer) as pool:
+            while portion := list(islice(documents, PORTION_DOCUMENTS)):
+                self._check()
+                added = self._with_vectors(portion, pool.map)
+                index.follow(added, [], sequence=added[-1].sequence)
+                self._report(index)
+        roster = index.state.roster
+        retired = np.setdiff1d(roster.sequences[roster.live], self._store.live_sequences(), assume_unique=True)
+        index.follow([], retired.tolist(), sequence=max(until, index.state.sequence))
+        return until - began_at
+
+    def _with_vectors(
+        self, documents: Sequence[Versioned], map: Callable[..., Iterable[NDArray[np.float32]]]
+    ) -> list[Versioned]:
+        """Returns the documents with their vectors, after those that were missing are stored."""
+        missing = [each for each in documents if each.vectors is None]
+        if not missing:
+            return list(documents)
+        found = encode_documents(
+            [each.document for each in missing],
+            self._bundle,
+            overlap_tokens=self._overlap_tokens,
+            map=map,
+            check=self._check,
+        )
+        encoded: dict[int, Versioned] = {}
+        with self._store.write() as transaction:
+            for each, vectors in zip(missing, found, strict=True):
+                transaction.put_vectors(each.sequence, vectors, revision=self._bundle.manifest.revision)
+                encoded[each.sequence] = each._replace(vectors=vectors)
+        self._encoded_texts += sum(len(vectors.spans) for vectors in found)
+        return [encoded.get(each.sequence, each) for each in documents]
+
+    def _check(self) -> None:
+        if self._cancelled.is_set():
+            raise LoadingCancelled
+
+    def _report(self, index: LiveIndex) -> None:
+        now = time.monotonic()
+        if now - self._reported >= REPORT_SECONDS:
+            self._reported = now
+            log.info(
+                "building the index: %d documents so far, %d texts encoded",
+                len(index.state.roster.sequences),
+                self._encoded_texts,
+            )

@@ -1,0 +1,157 @@
+"""The live index: follows the store, change by change, and gives searches the state of the moment.
+
+It holds no truth of its own: whatever it holds can be built again from the store.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.catalogue.document import Document, Field, parts_of
+from server.catalogue.encoded import Versioned
+from server.index.baseline import Baseline, Probes
+from server.index.columns import Columns
+from server.index.dense import DenseIndex
+from server.lexical.index import LexicalIndex
+from server.lexical.titles import Titles
+from server.live.roster import Roster
+from server.live.state import State
+
+MEASURED_SHARE = 0.1
+"""Change in the number of slots from which on what scores are worth is measured again."""
+
+FIELDS = tuple(Field)
+"""A vector's field is known to the dense index by its place here, and so is its weight."""
+
+
+class LiveIndex:
+    """One thread changes it; any thread may take its `state`.
+
+    Attributes:
+        revision: Of the model that made the vectors.
+        state: What is searched.
+    """
+
+    state: State
+
+    def __init__(
+        self,
+        revision: str,
+        dense: DenseIndex,
+        *,
+        probes: Probes,
+        weights: tuple[float, ...] = (1.0,),
+        roster: Roster | None = None,
+        lexical: LexicalIndex | None = None,
+        titles: Titles | None = None,
+        columns: Columns | None = None,
+        sequence: int = 0,
+    ) -> None:
+        """Takes the followers, which begin empty where they are not given, and the weights of `FIELDS`.
+
+        The probes measure what its scores are worth.
+        """
+        self.revision = revision
+        self._probes = probes
+        self._weights = weights
+        self.dense = dense
+        self.lexical = lexical or LexicalIndex()
+        self.titles = titles or Titles()
+        self.columns = columns or Columns()
+        self._roster = roster or Roster()
+        self._baseline = Baseline({})
+        self._measured_slots = -1
+        self._publish(sequence)
+
+    def follow(self, added: Sequence[Versioned], retired: Sequence[int], *, sequence: int) -> None:
+        """Takes in new versions of documents, in the order of their sequences, and lets go of others.
+
+        The new state is there when this returns, and shows all of it or, before, nothing.
+        """
+        if added or retired:
+            self._roster.change([each.sequence for each in added], retired)
+            self._append(added)
+        self._publish(sequence)
+
+    def refresh(self) -> None:
+        """Lets searches have what followers have improved by themselves, such as a new graph."""
+        self._publish(self.state.sequence)
+
+    @property
+    def unmeasured(self) -> bool:
+        """Whether it has changed so much that what its scores are worth is to be measured again."""
+        slots = len(self._roster)
+        return abs(slots - self._measured_slots) > MEASURED_SHARE * max(self._measured_slots, 0)
+
+    def measure(self) -> None:
+        """Measures what scores are worth, for the states to come. Any one thread may, while another changes it."""
+        state = self.state
+        dense = dataclasses.replace(state.dense, observe=None)  # The probes are nobody's queries.
+
+        def dense_best(vector: NDArray[np.float32]) -> float | None:
+            matches = dense.search(vector, limit=1, allowed=state.allowed(None), weights=self._weights)
+            return matches[0].score if matches else None
+
+        def lexical_best(query: str) -> float | None:
+            scores = state.lexical.search(query, limit=1, allowed=state.allowed(None)).scores.tolist()
+            return scores[0] if scores else None
+
+        self._baseline = self._probes.measure(dense_best=dense_best, lexical_best=lexical_best)
+        self._measured_slots = len(state.roster.sequences)
+
+    def close(self) -> None:
+        """Ends what runs in the background, and removes its files. Searches that have a state still work."""
+        self.dense.close()
+
+    def adopt(self, other: LiveIndex) -> LiveIndex:
+        """Takes the followers of another index in the place of its own; returns the other, which has these to close."""
+        other.dense.effort = max(self.dense.effort, other.dense.effort)  # It was raised for queries such as these.
+        self.dense, other.dense = other.dense, self.dense
+        self.lexical, self.titles = other.lexical, other.titles
+        self.columns, self._roster = other.columns, other._roster
+        self._publish(other.state.sequence)
+        return other
+
+    def _append(self, added: Sequence[Versioned]) -> None:
+        if not added:
+            return
+        first = len(self._roster) - len(added)
+        owners, ordinals, fields, matrices = [], [], [], []
+        for slot, each in enumerate(added, start=first):
+            assert each.vectors is not None, "it is encoded"
+            count = len(each.vectors.spans)
+            parts = parts_of(each.document)
+            owners.append(np.full(count, slot, dtype=np.int32))
+            ordinals.append(np.arange(count, dtype=np.int32))
+            fields.append(
+                np.array([FIELDS.index(parts[part].field) for part in each.vectors.spans[:, 0]], dtype=np.uint8)
+            )
+            matrices.append(each.vectors.matrix)
+        self.dense.append(
+            np.concatenate(owners), np.concatenate(ordinals), np.concatenate(fields), np.concatenate(matrices)
+        )
+        documents = [each.document for each in added]
+        self.lexical.append([searched_texts(document) for document in documents])
+        self.titles.append([list(document.titles().values()) for document in documents])
+        self.columns.append([document.attributes for document in documents])
+
+    def _publish(self, sequence: int) -> None:
+        self.state = State(
+            sequence,
+            self._weights,
+            self._baseline,
+            self._roster.view(),
+            self.dense.view(),
+            self.lexical.view(),
+            self.titles.view(),
+            self.columns.view(),
+        )
+
+
+def searched_texts(document: Document) -> list[str]:
+    """Returns everything of a document that the lexical index knows it by."""
+    return [part.text for part in parts_of(document)]

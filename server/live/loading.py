@@ -1,0 +1,169 @@
+"""Opens the bundle and brings a live index up to the store: everything slow that comes before serving.
+
+It blocks for seconds, so it runs in a thread of its own and says on the log where it is.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from server.catalogue.store import Store
+from server.cpus import give_way
+from server.encoding.bundle import Bundle
+from server.encoding.manifest import Manifest, read_manifest
+from server.encoding.passages import OVERLAP_TOKENS
+from server.encoding.tokenizer import TextKind
+from server.errors import SnapshotError, StoreError
+from server.index.baseline import Probes
+from server.index.dense import DenseIndex, DenseOptions
+from server.index.storage import Storage, check_storage
+from server.live.building import LOADING_NICENESS, Builder
+from server.live.index import LiveIndex
+from server.live.snapshots import Snapshots
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadingOptions:
+    """What an operator has decided of the model and its index.
+
+    Attributes:
+        bundle: The bundle's directory.
+        native: Whether the native encoder is allowed.
+        storage: How the index keeps vectors.
+        weights: Of the fields, in the order of `FIELDS`.
+        overlap_tokens: Tokens that passages of a long text share.
+        dense: How the dense index is built and searched.
+        folder: Where graphs are built.
+    """
+
+    bundle: Path
+    native: bool = True
+    storage: Storage = "f16"
+    weights: tuple[float, ...] = (1.0,)
+    overlap_tokens: int = OVERLAP_TOKENS
+    dense: DenseOptions = DenseOptions()
+    folder: Path = Path(tempfile.gettempdir())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """What is served: a model, and the index that follows the store with it.
+
+    Attributes:
+        bundle: The model.
+        index: The index.
+        builder: Brings indexes of the model up to the store.
+        new_index: Returns an empty one.
+        saved_sequence: That of the snapshot which the index came from; -1 if it came from none.
+    """
+
+    bundle: Bundle
+    index: LiveIndex
+    builder: Builder
+    new_index: Callable[[], LiveIndex]
+    saved_sequence: int = -1
+
+
+def load(
+    options: LoadingOptions,
+    store: Store,
+    *,
+    threads: int,
+    cancelled: threading.Event,
+    snapshots: Snapshots | None = None,
+    background: bool = False,
+) -> Loaded:
+    """Opens the bundle, checks it on this CPU, and brings an index up to the store.
+
+    Args:
+        options: What to load, and how.
+        store: The documents.
+        threads: Texts encoded at once.
+        cancelled: Ends the loading early when it is set.
+        snapshots: Where the index may be found as it was.
+        background: Whether others are served meanwhile: they get the CPU first.
+
+    Raises:
+        LoadingCancelled: `cancelled` was set.
+        BundleError: The bundle cannot be served, or can make nothing of a document.
+        SettingsError: The bundle's vectors cannot be kept in the storage.
+        DatabaseDamaged: The store is damaged.
+        StoreError: There is no room for the index.
+    """
+    if background:
+        give_way(LOADING_NICENESS)
+    check_storage(options.storage, read_manifest(options.bundle).similarity)
+    log.info("opening the bundle %s", options.bundle)
+    bundle = Bundle(options.bundle, native=options.native)
+    worst = bundle.verify()
+    log.info(
+        "model %s computes well on this CPU (%s): worst cosine to fp32 %.4f",
+        bundle.manifest.name,
+        bundle.encoder_name,
+        worst,
+    )
+    manifest = bundle.manifest
+    builder = Builder(
+        store,
+        bundle,
+        threads=threads,
+        overlap_tokens=options.overlap_tokens,
+        cancelled=cancelled,
+        background=background,
+    )
+
+    new_live_index = partial(LiveIndex, manifest.revision, weights=options.weights, probes=_probes(bundle))
+
+    def new_index() -> LiveIndex:
+        return new_live_index(_new_dense(options, manifest))
+
+    index = None
+    if snapshots is not None:
+        index = snapshots.load(manifest.revision, partial(_load_dense, options, manifest), new_live_index)
+    saved_sequence = -1 if index is None else index.state.sequence
+    index = index or new_index()
+    try:
+        builder.catch_up(index)
+        if background:
+            index.dense.wait()  # Searches may have a graph now, and are not to be without one.
+        index.measure()
+        index.refresh()
+    except BaseException:
+        index.close()
+        raise
+    return Loaded(bundle=bundle, index=index, builder=builder, new_index=new_index, saved_sequence=saved_sequence)
+
+
+def _probes(bundle: Bundle) -> Probes:
+    return Probes(lambda queries: bundle.encode_texts([(query, TextKind.QUERY) for query in queries]))
+
+
+def _new_dense(options: LoadingOptions, manifest: Manifest) -> DenseIndex:
+    try:
+        return DenseIndex(
+            manifest.dimension, manifest.similarity, options.storage, folder=options.folder, options=options.dense
+        )
+    except OSError as error:
+        raise StoreError(f"{options.folder} cannot be used for the index: {error.strerror}") from None
+
+
+def _load_dense(options: LoadingOptions, manifest: Manifest, path: Path) -> DenseIndex:
+    try:
+        return DenseIndex.load(
+            path,
+            manifest.dimension,
+            manifest.similarity,
+            options.storage,
+            folder=options.folder,
+            options=options.dense,
+        )
+    except OSError as error:
+        raise SnapshotError(f"{path} cannot be opened: {error.strerror}") from None

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from server.catalogue.document import Document
+from server.catalogue.encoded import Versioned
+from server.encoding.bundle import Bundle
+from server.encoding.tokenizer import TextKind
+from server.index.dense import DenseOptions
+from server.index.filter import Equals, Not
+from server.index.options import Mode, SearchOptions
+from server.live.index import LiveIndex
+from server.live.search import search
+from server.live.state import State
+from tests.server.making import empty_index, encode, versioned
+
+TITLES = ["환율 조회", "지갑을 잃어버렸어", "send money", "split the bill", "카드 분실", "exchange rate"]
+GRAPH = DenseOptions(exact_below=8, tail_least=4)
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_bundle: Path) -> Bundle:
+    return Bundle(tiny_bundle)
+
+
+@pytest.fixture
+def index(bundle: Bundle) -> Iterator[LiveIndex]:
+    index = empty_index(bundle)
+    yield index
+    index.close()
+
+
+class Model:
+    """What an index is to hold: the sequence and the document of each id, and how a store would number changes."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self.sequence = 0
+        self.documents: dict[str, Versioned] = {}
+
+    def put(self, id: str, title: str, number: int) -> tuple[Versioned, list[int]]:
+        """Writes a document; returns its version, and those that it replaces."""
+        self.sequence += 1
+        before = self.documents.get(id)
+        document = Document(id=id, title=title, text=f"{title} {id}", attributes={"n": number})
+        self.documents[id] = versioned(self._bundle, document, self.sequence)
+        return self.documents[id], [before.sequence] if before else []
+
+    def delete(self, id: str) -> list[int]:
+        """Deletes a document, if it is there; returns the versions that are gone."""
+        if id not in self.documents:
+            return []
+        self.sequence += 1
+        return [self.documents.pop(id).sequence]
+
+    def check(self, state: State) -> None:
+        """Compares everything that searches may find with what there is."""
+        assert state.sequence == self.sequence
+        assert state.roster.live_count == len(self.documents)
+        sequences = {each.sequence for each in self.documents.values()}
+        vector = encode(self._bundle, [("환율 카드 money", TextKind.QUERY)])[0]
+        for mode in (Mode.DENSE, Mode.HYBRID):
+            found = search(state, "환율 카드 money", vector, SearchOptions(100, mode)).documents
+            assert len({each.sequence for each in found}) == len(found)
+            if mode is Mode.DENSE:
+                assert {each.sequence for each in found} == sequences
+            else:
+                assert {each.sequence for each in found} <= sequences
+        for each in self.documents.values():
+            title = str(each.document.title)
+            same = {other.sequence for other in self.documents.values() if other.document.title == title}
+            by_words = search(state, title, None, SearchOptions(100, Mode.LEXICAL)).documents
+            assert same <= {one.sequence for one in by_words} <= sequences
+            by_title = search(state, title, vector, SearchOptions(len(same), Mode.HYBRID)).documents
+            assert {one.sequence for one in by_title} == same, "whoever types a title finds it first"
+        for number in range(3):
+            wanted = {each.sequence for each in self.documents.values() if each.document.attributes["n"] == number}
+            only = search(state, "환율", vector, SearchOptions(100, filter=Equals("n", number))).documents
+            assert {each.sequence for each in only} == wanted == set(state.matching(Equals("n", number)).tolist())
+            rest = search(state, "환율", vector, SearchOptions(100, filter=Not(Equals("n", number)))).documents
+            assert {each.sequence for each in rest} == sequences - wanted
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("put"),
+            st.lists(
+                st.tuples(st.sampled_from("abcdefghij"), st.sampled_from(TITLES), st.integers(0, 2)),
+                min_size=1,
+                max_size=6,
+            ),
+        ),
+        st.tuples(st.just("delete"), st.lists(st.sampled_from("abcdefghij"), min_size=1, max_size=4)),
+        st.tuples(st.just("rebuild"), st.just([])),
+        st.tuples(st.just("refresh"), st.just([])),
+    ),
+    max_size=15,
+)
+
+
+@pytest.mark.parametrize("options", [None, GRAPH], ids=["exact", "graph"])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=steps)
+def test_it_finds_what_a_dictionary_has(
+    bundle: Bundle, options: DenseOptions | None, steps: list[tuple[str, list[object]]]
+) -> None:
+    index, model = empty_index(bundle, options=options), Model(bundle)
+    for step, items in steps:
+        added: list[Versioned] = []
+        retired: list[int] = []
+        if step == "put":
+            for each in items:
+                new, replaced = model.put(*each)  # type: ignore[misc]
+                added.append(new)
+                retired += replaced
+        elif step == "delete":
+            for each in items:
+                retired += model.delete(str(each))
+        elif step == "rebuild":
+            other = empty_index(bundle, options=options)
+            other.follow(sorted(model.documents.values()), [], sequence=model.sequence)
+            index.adopt(other)
+            assert index.state.roster.dead_count == 0
+        else:
+            index.refresh()
+        if step in ("put", "delete"):
+            index.follow(added, retired, sequence=model.sequence)
+        model.check(index.state)
+    index.dense.wait()
+    index.refresh()
+    model.check(index.state)
+    index.close()
+
+
+def test_a_state_stays_as_it_was(bundle: Bundle, index: LiveIndex) -> None:
+    model = Model(bundle)
+    states = [(index.state, dict(model.documents), 0)]
+    for number in range(20):
+        added, retired = model.put("abcde"[number % 5], TITLES[number % 6], number % 3)
+        index.follow([added], retired, sequence=model.sequence)
+        states.append((index.state, dict(model.documents), model.sequence))
+    for state, documents, sequence in states:
+        model.documents, model.sequence = documents, sequence
+        model.check(state)
+
+
+def test_what_scores_are_worth_is_measured_again_when_it_has_changed_much(bundle: Bundle, index: LiveIndex) -> None:
+    model = Model(bundle)
+
+    def put(count: int) -> None:
+        for _ in range(count):
+            added, retired = model.put(str(model.sequence), TITLES[model.sequence % 6], 0)
+            index.follow([added], retired, sequence=model.sequence)
+
+    def unmeasured() -> bool:
+        return index.unmeasured
+
+    assert unmeasured()
+    index.measure()
+    assert not unmeasured()
+    put(20)
+    assert unmeasured()
+    index.measure()
+    index.refresh()
+    assert index.state.baseline.evidence("환율 조회", dense_best=1.0, lexical_best=9.0).lexical > 0
+    put(2)
+    assert not unmeasured()
+    put(1)
+    assert unmeasured()
+
+
+def test_vectors_know_their_part_and_field(bundle: Bundle, index: LiveIndex) -> None:
+    document = Document(id="a", title={"ko": "환율", "en": "rate"}, text="가" * 200, examples=["달러", "유로"])
+    index.follow([versioned(bundle, document, 1)], [], sequence=1)
+    dense = index.state.dense
+    assert dense.owners.tolist() == [0] * len(dense)
+    assert dense.parts.tolist() == list(range(len(dense)))
+    assert dense.fields.tolist() == [0, 0, *[1] * (len(dense) - 4), 2, 2]
+    np.testing.assert_array_equal(index.state.roster.sequences, [1])
+
+
+def test_an_index_that_was_built_anew_keeps_the_raised_effort_and_gives_the_old_followers_back(bundle: Bundle) -> None:
+    index, model = empty_index(bundle), Model(bundle)
+    for number in range(5):
+        added, retired = model.put("ab"[number % 2], TITLES[number], 0)
+        index.follow([added], retired, sequence=model.sequence)
+    before, old = index.state, index.dense
+    for raised, anew, expected in ((400, 192, 400), (400, 600, 600)):
+        index.dense.effort = raised
+        built = empty_index(bundle)
+        built.dense.effort = anew
+        built.follow(sorted(model.documents.values()), [], sequence=model.sequence)
+        new, replaced = built.dense, index.dense
+        unused = index.adopt(built)
+        assert unused is built
+        assert (index.dense, unused.dense) == (new, replaced)
+        assert index.dense.effort == index.state.dense.effort.value == expected
+        unused.close()
+        assert not replaced._folder.exists()
+        assert new._folder.exists()
+        model.check(index.state)
+    assert not old._folder.exists()
+    assert before.roster.live_count == 2, "searches that have a state still work"
+    model.check(before)
+    index.close()

@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from server.catalogue.document import Document
+from server.catalogue.encoded import Versioned
+from server.catalogue.store import Store
+from server.encoding.bundle import Bundle
+from server.encoding.tokenizer import TextKind
+from server.index.baseline import Probes
+from server.index.dense import DenseIndex, DenseOptions
+from server.index.options import Mode, SearchOptions
+from server.live.index import LiveIndex
+from server.live.loading import Loaded
+from server.live.search import Found, search
+from server.live.snapshots import DESCRIPTION, SEQUENCES, Snapshots
+from tests.server.making import encode, make_loaded, versioned
+
+QUERIES = ["환율 3", "document 7", "카드"]
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_bundle: Path) -> Bundle:
+    return Bundle(tiny_bundle)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path, durable=False)
+    yield store
+    store.close()
+
+
+class Served:
+    """A store, the index that follows it, and its snapshots."""
+
+    def __init__(self, directory: Path, bundle: Bundle, store: Store) -> None:
+        self.folder = directory / "index"
+        self.bundle, self.store = bundle, store
+        self.snapshots = Snapshots(self.folder, store)
+        self.loaded: Loaded = make_loaded(bundle, store)
+        self.index = self.loaded.index
+
+    def put(self, *ids: str, title: str = "환율") -> None:
+        with self.store.write() as transaction:
+            for id in ids:
+                document = Document(id=id, title=f"{title} {id}", text=f"document {id}", attributes={"n": len(id)})
+                vectors = versioned(self.bundle, document, 0).vectors
+                assert vectors is not None
+                transaction.put(document, vectors, revision=self.bundle.manifest.revision)
+        self.follow(transaction.added, transaction.retired)
+
+    def delete(self, id: str) -> None:
+        with self.store.write() as transaction:
+            transaction.delete(id)
+        self.follow(transaction.added, transaction.retired)
+
+    def follow(self, added: list[Versioned], retired: list[int]) -> None:
+        self.index.follow(added, retired, sequence=self.store.sequence)
+
+    def save(self) -> None:
+        self.snapshots.save(self.index.state, self.bundle.manifest.revision)
+
+    def load(self, *, revision: str | None = None, options: DenseOptions | None = None) -> LiveIndex | None:
+        manifest = self.bundle.manifest
+
+        def load_dense(path: Path) -> DenseIndex:
+            return DenseIndex.load(
+                path, manifest.dimension, manifest.similarity, "f32", folder=self.folder, options=options
+            )
+
+        probes = Probes(lambda queries: encode(self.bundle, [(query, TextKind.QUERY) for query in queries]))
+        new_index = partial(LiveIndex, manifest.revision, probes=probes)
+        return self.snapshots.load(revision or manifest.revision, load_dense, new_index)
+
+    def whole(self) -> list[Path]:
+        return sorted(self.folder.glob("snapshot-*"))
+
+
+@pytest.fixture
+def served(tmp_path: Path, bundle: Bundle, store: Store) -> Iterator[Served]:
+    served = Served(tmp_path, bundle, store)
+    served.put(*(str(number) for number in range(20)))
+    yield served
+    served.index.close()
+
+
+def answers(bundle: Bundle, index: LiveIndex) -> list[Found]:
+    return [
+        search(index.state, query, encode(bundle, [(query, TextKind.QUERY)])[0], SearchOptions(30, mode))
+        for query in QUERIES
+        for mode in Mode
+    ]
+
+
+def test_what_was_saved_is_loaded(served: Served) -> None:
+    served.put("3", "5", title="카드")
+    served.delete("7")
+    served.save()
+    loaded = served.load()
+    assert loaded is not None
+    assert loaded.state.sequence == served.store.sequence
+    assert answers(served.bundle, loaded) == answers(served.bundle, served.index)
+    loaded.close()
+
+
+def test_a_snapshot_catches_up_with_the_store(served: Served) -> None:
+    served.save()
+    served.put("3", "new", title="카드")
+    served.delete("7")
+    loaded = served.load()
+    assert loaded is not None
+    assert loaded.state.sequence == 20
+    assert loaded.state.roster.live_count == 18, "what is gone by now is dead at once"
+    assert served.loaded.builder.catch_up(loaded) == 3
+    assert loaded.state.sequence == served.index.state.sequence == 23
+    assert answers(served.bundle, loaded) == answers(served.bundle, served.index)
+    loaded.close()
+
+
+def test_one_takes_the_place_of_the_one_before(served: Served) -> None:
+    served.save()
+    served.save()
+    assert [path.name for path in served.whole()] == ["snapshot-00000000000000000020"]
+    served.put("new")
+    served.save()
+    assert [path.name for path in served.whole()] == ["snapshot-00000000000000000021"]
+    assert sorted(path.name for path in served.folder.iterdir()) == [served.whole()[0].name]
+
+
+def test_a_graph_is_saved_and_served_again(tmp_path: Path, bundle: Bundle, store: Store) -> None:
+    options = DenseOptions(exact_below=30, tail_least=10)
+    served = Served(tmp_path, bundle, store)
+    served.index.close()
+    manifest = bundle.manifest
+    dense = DenseIndex(manifest.dimension, manifest.similarity, "f32", folder=served.folder, options=options)
+    served.index = LiveIndex(manifest.revision, dense, probes=served.index._probes)
+    served.put(*(str(number) for number in range(20)))
+    dense.wait()
+    served.put("more")
+    served.index.refresh()
+    assert served.index.state.dense.graph_count == 40
+    served.save()
+    loaded = served.load(options=options)
+    assert loaded is not None
+    assert loaded.state.dense.graph_count == 40
+    assert answers(bundle, loaded) == answers(bundle, served.index)
+    served.index.close()
+    loaded.close()
+
+
+def test_two_that_save_at_once_leave_a_whole_one(served: Served) -> None:
+    failures: list[BaseException] = []
+
+    def save() -> None:
+        try:
+            for _ in range(8):
+                served.save()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=save) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    served.put("new")
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    served.save()
+    assert [path.name for path in served.folder.glob("*napshot-*")] == ["snapshot-00000000000000000021"]
+    assert not list(served.folder.glob("unfinished-*"))
+    loaded = served.load()
+    assert loaded is not None
+    assert answers(served.bundle, loaded) == answers(served.bundle, served.index)
+    loaded.close()
+
+
+def files_of(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) * 2 // 3] ^= 0x10
+    path.write_bytes(data)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [cut, flip, empty, Path.unlink])
+def test_whichever_file_is_damaged_the_snapshot_is_removed(
+    served: Served, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    served.save()
+    files = files_of(served.whole()[0])
+    assert {DESCRIPTION, SEQUENCES} < set(files)
+    for name in files:
+        caplog.clear()
+        damage(served.whole()[0] / name)
+        assert served.load() is None, name
+        assert "is removed, and the index built from the store" in caplog.text
+        assert served.whole() == [], name
+        served.save()
+    loaded = served.load()
+    assert loaded is not None
+    loaded.close()
+    assert sorted(path.name for path in served.folder.iterdir()) == [served.whole()[0].name], "nothing is left behind"
+
+
+def test_an_older_one_serves_where_the_newest_is_damaged(served: Served) -> None:
+    served.save()
+    older = served.whole()[0]
+    older.rename(served.folder / "kept")
+    served.put("new")
+    served.save()
+    (served.folder / "kept").rename(older)
+    flip(served.whole()[1] / SEQUENCES)
+    loaded = served.load()
+    assert loaded is not None
+    assert loaded.state.sequence == 20
+    loaded.close()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"version": 99}, {"store": "another"}, {"sequence": 99}, {"slots": 3}, {"revision": "x"}, {"unknown": 1}]
+)
+def test_one_of_something_else_is_removed(served: Served, wrong: dict[str, object]) -> None:
+    served.save()
+    description = served.whole()[0] / DESCRIPTION
+    description.write_text(json.dumps(json.loads(description.read_text()) | wrong))
+    assert served.load() is None
+    assert served.whole() == []
+
+
+def test_one_of_a_store_that_stood_there_before_is_removed(served: Served, tmp_path: Path) -> None:
+    served.save()
+    (tmp_path / "elsewhere").mkdir()
+    other = Store(tmp_path / "elsewhere", durable=False)
+    served.snapshots = Snapshots(served.folder, other)
+    assert served.load() is None
+    other.close()
+
+
+def test_a_snapshot_that_is_ahead_of_a_restored_store_is_removed(served: Served) -> None:
+    served.save()
+    description = served.whole()[0] / DESCRIPTION
+    ahead = json.loads(description.read_text()) | {"sequence": 21}
+    description.write_text(json.dumps(ahead))
+    assert served.load() is None
+
+
+def test_what_a_killed_process_left_is_removed(served: Served) -> None:
+    for name in ("unfinished-7", "graphs-x"):
+        (served.folder / name).mkdir()
+    served.save()
+    Snapshots(served.folder, served.store)
+    assert [path.name for path in served.folder.iterdir()] == [path.name for path in served.whole()]
+
+
+def test_where_nothing_was_saved_nothing_is_loaded(served: Served) -> None:
+    assert served.load() is None
+
+
+def test_a_disk_that_is_full_leaves_the_one_before(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    served.save()
+    served.put("new")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("server.live.snapshots.write_synced", full)
+        with pytest.raises(OSError, match="No space"):
+            served.save()
+    assert [path.name for path in served.folder.iterdir()] == ["snapshot-00000000000000000020"]
+    loaded = served.load()
+    assert loaded is not None
+    loaded.close()
