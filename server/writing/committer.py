@@ -1,0 +1,265 @@
+"""The one thread that changes the catalogue: commits to the store, then lets the live index follow, then says so.
+
+What waits is committed as a group: the disk is waited for once. Whoever asked is answered when the change is durable
+*and* in the index, so that the next search finds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from server.catalogue.changes import Delete, Outcome
+from server.catalogue.document import Document, content_of
+from server.catalogue.encoded import Vectors
+from server.catalogue.store import Store
+from server.catalogue.transaction import Transaction
+from server.errors import ChajaError, Conflict, NotReady
+from server.index.filter import Filter
+from server.live.index import LiveIndex
+from server.metrics import Metrics
+from server.writing.requests import Request, remembered
+
+log = logging.getLogger(__name__)
+
+GROUP_WORKS = 64
+"""Calls that are committed together at most."""
+
+
+class Signal(enum.Enum):
+    """What the thread is told beside works."""
+
+    REFRESH = enum.auto()
+    END = enum.auto()
+
+
+class Put(NamedTuple):
+    """A document to be written; without vectors where it is thought to be there already, just as it is."""
+
+    document: Document
+    vectors: Vectors | None
+    expected_version: int | None = None
+
+
+class FileRecord(NamedTuple):
+    """What the catalogue's file says of the documents of a work, and which it speaks of no more."""
+
+    digests: Mapping[str, bytes]
+    gone: Sequence[str] = ()
+
+
+@dataclass(eq=False, kw_only=True)
+class Work:
+    """Changes that are made together or not at all, but for those of single documents that are refused.
+
+    Attributes:
+        changes: In their order.
+        matching: Deletes all documents that match, besides.
+        revision: Of the model that has encoded the documents.
+        request: By what the call is remembered.
+        imported: The import that this belongs to, and how far it has come with this.
+        file: What is noted of the catalogue's file.
+    """
+
+    changes: Sequence[Put | Delete] = ()
+    matching: Filter | None = None
+    revision: str
+    request: Request | None = None
+    imported: tuple[str, int] | None = None
+    file: FileRecord | None = None
+    done: asyncio.Future[list[Outcome]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Outdated(Exception):
+    """What a work took for granted has changed meanwhile: it is to be prepared again."""
+
+
+class Committer:
+    """Owns the live index: nobody else changes it while `lock` is free.
+
+    Attributes:
+        lock: Is held while a group is committed and followed; who holds it may replace `index`.
+        index: What follows.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        index: LiveIndex,
+        metrics: Metrics,
+        *,
+        on_commit: Callable[[], None],
+        on_death: Callable[[], None],
+    ) -> None:
+        """Starts the thread; `on_commit` and `on_death` are called on the running event loop."""
+        self._store = store
+        self.index = index
+        self.lock = threading.Lock()
+        self._metrics = metrics
+        self._on_commit = on_commit
+        self._on_death = on_death
+        self._loop = asyncio.get_running_loop()
+        self._works: queue.SimpleQueue[Work | Signal] = queue.SimpleQueue()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+        self._thread.start()
+
+    @property
+    def dead(self) -> bool:
+        """Whether it takes no more changes."""
+        return self._ended.is_set()
+
+    async def commit(self, work: Work) -> list[Outcome]:
+        """Makes changes; returns an outcome for each.
+
+        Raises:
+            Outdated: The work is to be prepared again.
+            StoreFull: The disk is full.
+            NotReady: The server takes no more changes.
+        """
+        if self._ended.is_set():
+            raise NotReady("the server takes no more changes; try another server")
+        self._works.put(work)
+        if self._ended.is_set():  # It may have died in between, and look at nothing any more.
+            self._refuse_waiting()
+        return await work.done
+
+    def refresh_soon(self) -> None:
+        """Lets searches have what followers have improved by themselves. Any thread may ask for it."""
+        self._works.put(Signal.REFRESH)
+
+    def close(self) -> None:
+        """Finishes what waits, and ends the thread. Blocks; the event loop must be running."""
+        self._works.put(Signal.END)
+        self._thread.join()
+
+    def _run(self) -> None:
+        group: list[Work] = []
+        try:
+            ending = False
+            while not ending:
+                taken = [self._works.get()]
+                while len(taken) < GROUP_WORKS and not self._works.empty():
+                    taken.append(self._works.get())
+                group = [each for each in taken if isinstance(each, Work)]
+                ending = Signal.END in taken
+                with self.lock:
+                    if group:
+                        self._commit(group)
+                    if Signal.REFRESH in taken:
+                        self.index.refresh()
+        except BaseException:
+            # The store is whole, but the index may lack what it has: nothing more is changed in this process.
+            log.critical("the committer died", exc_info=True)
+            self._settle(group, NotReady("the server can make no more changes; try another server"))
+            self._loop.call_soon_threadsafe(self._on_death)
+        finally:
+            self._ended.set()
+            self._refuse_waiting()
+
+    def _refuse_waiting(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                if isinstance(left := self._works.get_nowait(), Work):
+                    self._settle([left], NotReady("the server takes no more changes; try another server"))
+
+    def _commit(self, group: Sequence[Work]) -> None:
+        outcomes: list[list[Outcome] | Exception] = []
+        started = time.perf_counter()
+        try:
+            began_at = self._store.sequence
+            with self._store.write() as transaction:
+                for work in group:
+                    outcomes.append(self._attempt(work, transaction))
+        except Exception as error:
+            if not isinstance(error, ChajaError):
+                log.exception("a commit failed")
+            self._settle(group, error)
+            return
+        self.index.follow(transaction.added, transaction.retired, sequence=transaction.sequence)
+        self._metrics.commit_seconds.observe(time.perf_counter() - started)
+        self._metrics.changes.inc(transaction.sequence - began_at)
+        if transaction.added or transaction.retired:
+            self._loop.call_soon_threadsafe(self._on_commit)
+        self._loop.call_soon_threadsafe(_settle_each, group, outcomes)
+
+    def _attempt(self, work: Work, transaction: Transaction) -> list[Outcome] | Exception:
+        """Makes the changes of one work; what is wrong with it leaves the others of its group alone."""
+        try:
+            with transaction.together():
+                return self._perform(work, transaction)
+        except (ChajaError, Outdated) as error:
+            return error
+
+    def _perform(self, work: Work, transaction: Transaction) -> list[Outcome]:
+        if work.request is not None:
+            digest = transaction.request_digest(work.request.id)
+            if digest != work.request.known_digest:
+                raise Outdated
+        outcomes = [
+            self._delete(change, transaction) if isinstance(change, Delete) else self._put(change, work, transaction)
+            for change in work.changes
+        ]
+        if work.matching is not None:
+            outcomes += self._delete_matching(work.matching, transaction)
+        if work.request is not None:
+            transaction.remember_request(work.request.id, work.request.digest, remembered(work.request, outcomes))
+        if work.imported is not None:
+            transaction.advance_import(*work.imported)
+        if work.file is not None:
+            transaction.record_file(*work.file)
+        return outcomes
+
+    def _put(self, put: Put, work: Work, transaction: Transaction) -> Outcome:
+        id = put.document.id
+        version, current = transaction.version_of(id), transaction.current(id)
+        if put.expected_version not in (None, version):
+            return _conflict(id, put.expected_version, version)
+        if current is not None and content_of(current.document) == content_of(put.document):
+            return Outcome(id, version, changed=False)
+        if put.vectors is None or work.revision != self.index.revision:
+            raise Outdated
+        return Outcome(id, transaction.put(put.document, put.vectors, revision=work.revision), changed=True)
+
+    @staticmethod
+    def _delete(delete: Delete, transaction: Transaction) -> Outcome:
+        version = transaction.version_of(delete.id)
+        if delete.expected_version not in (None, version):
+            return _conflict(delete.id, delete.expected_version, version)
+        if not version:
+            return Outcome(delete.id, 0, changed=False)
+        return Outcome(delete.id, transaction.delete(delete.id), changed=True)
+
+    def _delete_matching(self, filter: Filter, transaction: Transaction) -> list[Outcome]:
+        outcomes = []
+        for sequence in self.index.state.matching(filter).tolist():
+            id = transaction.id_of(sequence)
+            if id is not None:  # A work of the same group may have replaced it.
+                outcomes.append(Outcome(id, transaction.delete(id), changed=True))
+        return outcomes
+
+    def _settle(self, group: Sequence[Work], error: Exception) -> None:
+        self._loop.call_soon_threadsafe(_settle_each, group, [error] * len(group))
+
+
+def _settle_each(group: Sequence[Work], outcomes: Sequence[list[Outcome] | Exception]) -> None:
+    for work, each in zip(group, outcomes, strict=True):
+        if work.done.done():  # Whoever asked has gone; what was asked is done.
+            continue
+        if isinstance(each, Exception):
+            work.done.set_exception(each)
+        else:
+            work.done.set_result(each)
+
+
+def _conflict(id: str, expected_version: int | None, version: int) -> Outcome:
+    error = Conflict(id, expected_version=expected_version or 0, version=version)
+    return Outcome(id, version, changed=False, error=error)

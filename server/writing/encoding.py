@@ -1,0 +1,159 @@
+"""Encodes the documents of a write: as bulk work of the engine that serves, and only what is new of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.catalogue.document import Document, content_of
+from server.catalogue.encoded import Vectors, Versioned
+from server.catalogue.store import Store
+from server.encoding.bundle import Bundle
+from server.encoding.passages import Passages, Text, passages_of
+from server.engine import Engine
+from server.errors import ChajaError, DeadlinePassed, InvalidRequest, NotReady, Overloaded, UnfitText, Violation
+
+PORTION_TEXTS = 16
+PORTION_CHARACTERS = 2000
+"""What is handed to the engine at a time: less than a tenth of a second of work."""
+
+PORTIONS = 3
+"""Handed over at once, so that no worker waits for the end of another's portion, and others' writes find room."""
+
+
+class DocumentEncoder:
+    """Encodes documents. Used on the event loop."""
+
+    def __init__(self, store: Store, *, overlap_tokens: int) -> None:
+        self._store = store
+        self._overlap_tokens = overlap_tokens
+        self._preparing = ThreadPoolExecutor(1, thread_name_prefix="passages")
+
+    async def encode(
+        self, engine: Engine, documents: Sequence[Document], *, deadline: float, patient: bool
+    ) -> list[Vectors | ChajaError | None]:
+        """Returns the vectors of each document; None where it is stored like that; or why it has none.
+
+        Args:
+            engine: Encodes.
+            documents: The documents.
+            deadline: At which nobody waits any more, in the time of `time.monotonic`.
+            patient: Whether the work is let in, however much there is already.
+
+        Raises:
+            ChajaError: The engine does not take the work.
+        """
+        loop = asyncio.get_running_loop()
+        prepared = await loop.run_in_executor(self._preparing, self._prepare, engine.bundle, documents)
+        wanted = {text: None for each in prepared if isinstance(each, Prepared) for text in each.unknown}
+        vectors = await _encode_texts(engine, list(wanted), deadline=deadline, patient=patient)
+        return [each.vectors(vectors) if isinstance(each, Prepared) else each for each in prepared]
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._preparing.shutdown()
+
+    def _prepare(self, bundle: Bundle, documents: Sequence[Document]) -> list[Prepared | ChajaError | None]:
+        times = Counter(document.id for document in documents)
+        stored = self._store.versioned(list(times), bundle.manifest.revision)
+        prepared: list[Prepared | ChajaError | None] = []
+        for document in documents:
+            before = stored.get(document.id)
+            # Where an id comes twice, what is stored now is not what the second one will find.
+            once = times[document.id] == 1
+            if once and before is not None and content_of(before.document) == content_of(document):
+                prepared.append(None)
+                continue
+            try:
+                passages = passages_of(document, bundle, overlap_tokens=self._overlap_tokens)
+            except ChajaError as error:
+                prepared.append(error)
+            else:
+                prepared.append(Prepared(passages, self._known(bundle, before)))
+        return prepared
+
+    def _known(self, bundle: Bundle, before: Versioned | None) -> dict[Text, NDArray[np.float32]]:
+        """Returns the vectors of what the document said before."""
+        if before is None or before.vectors is None:
+            return {}
+        passages = passages_of(before.document, bundle, overlap_tokens=self._overlap_tokens)
+        if not np.array_equal(passages.spans, before.vectors.spans):
+            return {}  # It was cut otherwise, by another overlap.
+        return dict(zip(passages.texts, before.vectors.matrix, strict=True))
+
+
+class Prepared:
+    """A document that is cut into passages, some of whose vectors are known."""
+
+    def __init__(self, passages: Passages, known: dict[Text, NDArray[np.float32]]) -> None:
+        self._passages = passages
+        self._known = known
+
+    @property
+    def unknown(self) -> Iterator[Text]:
+        """The texts that are to be encoded."""
+        return (text for text in self._passages.texts if text not in self._known)
+
+    def vectors(self, encoded: dict[Text, NDArray[np.float32] | ChajaError]) -> Vectors | ChajaError:
+        """Returns the vectors, or why there are none."""
+        rows: list[NDArray[np.float32]] = []
+        for position, text in enumerate(self._passages.texts):
+            row = self._known[text] if text in self._known else encoded[text]
+            if isinstance(row, UnfitText):
+                return InvalidRequest([Violation(self._passages.fields[position].value, f"{text[0][:40]!r} {row}")])
+            if isinstance(row, ChajaError):
+                return row
+            rows.append(row)
+        return self._passages.with_matrix(np.stack(rows))
+
+
+async def _encode_texts(
+    engine: Engine, texts: Sequence[Text], *, deadline: float, patient: bool
+) -> dict[Text, NDArray[np.float32] | ChajaError]:
+    """Encodes texts, a portion after the other; returns for each its vector or what went wrong with it."""
+    found: dict[Text, NDArray[np.float32] | ChajaError] = {}
+    portions = _portions(texts)
+
+    async def encode(portion: Sequence[Text], *, patient: bool) -> None:
+        jobs = engine.passage_jobs(portion, remaining_seconds=deadline - time.monotonic())
+        for text, job, outcome in zip(portion, jobs, await engine.run(jobs, admitted=patient), strict=True):
+            if isinstance(outcome, (DeadlinePassed, NotReady, Overloaded)):  # That says nothing of the text.
+                raise outcome
+            found[text] = outcome if outcome is not None else job.vector  # type: ignore[assignment]
+
+    async def go_on() -> None:
+        for portion in portions:
+            await encode(portion, patient=True)
+
+    first = next(portions, None)
+    if first is None:
+        return found
+    # The first portion is let in like any call, and with it the others: of one call there are few at a time.
+    others = [asyncio.create_task(go_on()) for _ in range(PORTIONS - 1)]
+    try:
+        await encode(first, patient=patient)
+        await go_on()
+        await asyncio.gather(*others)
+    finally:
+        for each in others:
+            each.cancel()
+    return found
+
+
+def _portions(texts: Sequence[Text]) -> Iterator[list[Text]]:
+    portion: list[Text] = []
+    characters = 0
+    for text in texts:
+        if portion and (len(portion) == PORTION_TEXTS or characters + len(text[0]) > PORTION_CHARACTERS):
+            yield portion
+            portion, characters = [], 0
+        portion.append(text)
+        characters += len(text[0])
+    if portion:
+        yield portion

@@ -1,0 +1,80 @@
+"""Reads documents for those who ask for them, and tells of changes as they come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+
+from server.catalogue.changes import Change, Stored
+from server.catalogue.store import Store
+from server.engine import EngineSlot
+from server.errors import NotFound, OutOfRange
+from server.index.filter import Filter
+
+Page = list[Stored]
+
+PAGE_ATTEMPTS = 5
+"""Looks for a page at a moment at which nothing changes: what did between index and store would be left out."""
+
+PORTION_CHANGES = 64
+"""Changes that are read at a time."""
+
+
+class Reader:
+    """Reads documents. Used on the event loop."""
+
+    def __init__(self, store: Store, slot: EngineSlot) -> None:
+        self._store = store
+        self._slot = slot
+        self._changed = asyncio.Event()
+
+    async def get(self, id: str) -> Stored:
+        """Returns a document.
+
+        Raises:
+            NotFound: There is none.
+        """
+        stored = await asyncio.to_thread(self._store.get, id)
+        if stored is None:
+            raise NotFound(id)
+        return stored
+
+    async def list(self, *, filter: Filter | None, after_id: str, limit: int) -> list[Stored]:
+        """Returns the first documents behind an id, in the order of their ids."""
+        return await asyncio.to_thread(self._page, filter, after_id, limit)
+
+    def _page(self, filter: Filter | None, after_id: str, limit: int) -> Page:
+        if filter is None:
+            return self._store.page(after_id, limit)
+        for _ in range(PAGE_ATTEMPTS):
+            sequence = self._store.sequence
+            state = self._slot.engine.index.state
+            page = self._store.page(after_id, limit, among=state.matching(filter))
+            if state.sequence >= sequence == self._store.sequence:
+                break
+        return page
+
+    async def changes(self, after_sequence: int) -> AsyncGenerator[Sequence[Change], None]:
+        """Yields changes behind a sequence, some at a time, and then those that come.
+
+        Raises:
+            OutOfRange: There is no such sequence yet.
+        """
+        if after_sequence > self._store.sequence:
+            raise OutOfRange(
+                f"the last change is {self._store.sequence}, and after_sequence is {after_sequence}: this is another "
+                "store, or an older state of it; list the documents, and watch from 0"
+            )
+        while True:
+            changed = self._changed
+            portion = await asyncio.to_thread(self._store.changes, after_sequence, PORTION_CHANGES)
+            if portion:
+                after_sequence = portion[-1].sequence
+                yield portion
+            if after_sequence >= self._store.sequence:
+                await changed.wait()
+
+    def changed(self) -> None:
+        """Says that there are new changes."""
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.server.writing.making import Core, running
+from tests.tiny_bundle import make_bundle
+
+
+@pytest.fixture
+async def core(tmp_path: Path, tiny_bundle: Path) -> AsyncIterator[Core]:
+    async with running(tmp_path / "data", tiny_bundle) as core:
+        yield core
+
+
+@pytest.fixture(scope="session")
+def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another model."""
+    return make_bundle(tmp_path_factory.mktemp("other") / "bundle", seed=8)
+
+
+@pytest.fixture(scope="session")
+def titled_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that sees 64 characters, and texts behind their titles: behind a long one there is no room for a text."""
+    return make_bundle(tmp_path_factory.mktemp("titled") / "bundle", title_separator=" | ")

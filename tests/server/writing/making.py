@@ -1,0 +1,123 @@
+"""A store, an engine and what keeps them in step, put together as the server does it, over a bundle that is watched."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+from server.batching.speed import Speed
+from server.catalogue.changes import Outcome, Upsert
+from server.catalogue.document import Document
+from server.catalogue.store import Store
+from server.encoding.cache import EmbeddingCache
+from server.engine import Engine, EngineOptions, EngineSlot
+from server.index.options import SearchOptions
+from server.live.loading import Loaded
+from server.live.snapshots import Snapshots
+from server.metrics import Metrics
+from server.writing.committer import Committer
+from server.writing.keeper import Keeper
+from server.writing.reader import Reader
+from server.writing.writer import Writer
+from tests.server.making import OVERLAP_TOKENS, WatchedBundle, found_by, make_loaded
+
+OPTIONS = EngineOptions(workers=1, max_batch_tokens=64, longest_wait_seconds=60.0, log_texts=False)
+
+
+class Core:
+    """Everything between the services and the disk. Made on the event loop."""
+
+    def __init__(self, directory: Path, bundle: WatchedBundle) -> None:
+        self.bundle = bundle
+        directory.mkdir(exist_ok=True)
+        self.store = Store(directory, durable=False)
+        self.slot, self.metrics = EngineSlot(), Metrics([])
+        self.deaths = 0
+        self.keeper = Keeper(
+            self.store,
+            self.slot,
+            self.metrics,
+            snapshots=Snapshots(directory / "index", self.store),
+            overlap_tokens=OVERLAP_TOKENS,
+            on_death=self._died,
+        )
+        loaded = self.load(bundle)
+        self.slot.swap(self.engine_of(loaded))
+        self.keeper.begin(loaded)
+
+    @property
+    def writer(self) -> Writer:
+        return self.keeper.writer
+
+    @property
+    def reader(self) -> Reader:
+        return self.keeper.reader
+
+    @property
+    def committer(self) -> Committer:
+        committer = self.keeper._committer
+        assert committer is not None
+        return committer
+
+    def load(self, bundle: WatchedBundle) -> Loaded:
+        """Brings an index of a model up to the store."""
+        return make_loaded(bundle, self.store)
+
+    def engine_of(self, loaded: Loaded) -> Engine:
+        return Engine(loaded, OPTIONS, cache=EmbeddingCache(0), speed=Speed(), metrics=self.metrics)
+
+    async def take_over(self, bundle: WatchedBundle) -> None:
+        """Lets another model serve, as a reload does."""
+        loaded = self.load(bundle)
+        before = self.slot.engine
+
+        def swap() -> None:
+            self.slot.swap(self.engine_of(loaded))
+
+        await self.keeper.replace(loaded, swap)
+        await before.close()
+
+    async def found(self, query: str, *, limit: int = 100) -> list[str]:
+        """The ids of the documents that a search finds, best first."""
+        engine = self.slot.engine
+        job = engine.query_job(query, SearchOptions(limit), remaining_seconds=None, bulk=False)
+        assert await engine.run([job]) == [None]
+        fetched = [self.store.fetch(each.sequence, engine.manifest.revision) for each in found_by(job)]
+        return [each[0].id for each in fetched if each is not None]
+
+    def value(self, name: str) -> float | None:
+        return self.metrics.registry.get_sample_value(name)
+
+    async def close(self) -> None:
+        await self.keeper.close()
+        await self.slot.engine.close()
+
+    def _died(self) -> None:
+        self.deaths += 1
+
+
+@contextlib.asynccontextmanager
+async def running(directory: Path, bundle: Path | WatchedBundle) -> AsyncIterator[Core]:
+    """A core that is closed at the end."""
+    core = Core(directory, bundle if isinstance(bundle, WatchedBundle) else WatchedBundle(bundle))
+    try:
+        yield core
+    finally:
+        await core.close()
+
+
+def titled(id: str, title: str = "") -> Document:
+    """A document of one title, which is its id if there is none."""
+    return Document(id=id, title=title or id)
+
+
+def upserts(*documents: Document) -> list[Upsert]:
+    return [Upsert(document) for document in documents]
+
+
+def summary(outcomes: Sequence[Outcome]) -> list[tuple[str, int, bool, str | None]]:
+    """Id, version, whether it changed, and the kind of error."""
+    return [
+        (each.id, each.version, each.changed, type(each.error).__name__ if each.error else None) for each in outcomes
+    ]

@@ -1,0 +1,370 @@
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.catalogue.changes import Delete, Outcome, Upsert
+from server.catalogue.document import Document
+from server.catalogue.transaction import Transaction
+from server.errors import Conflict, DatabaseDamaged, InvalidRequest, NotReady, StoreFull
+from server.index.filter import Equals
+from server.writing.committer import Outdated, Put, Work
+from tests.server.making import WatchedBundle, until, versioned
+from tests.server.writing.making import Core, running, summary, titled, upserts
+
+
+def put(core: Core, id: str, title: str = "") -> Put:
+    return Put(titled(id, title), versioned(core.bundle, titled(id, title), 0).vectors)
+
+
+def work(core: Core, *changes: Put | Delete) -> Work:
+    return Work(changes=changes, revision=core.bundle.manifest.revision)
+
+
+def commits(core: Core) -> float | None:
+    return core.value("chaja_commit_seconds_count")
+
+
+async def test_what_waits_is_committed_as_a_group(core: Core) -> None:
+    with core.committer.lock:
+        first = asyncio.create_task(core.committer.commit(work(core, put(core, "first"))))
+        await asyncio.sleep(0.02)  # The thread has taken it, and waits for the lock.
+        others = [asyncio.create_task(core.committer.commit(work(core, put(core, f"{n}")))) for n in range(20)]
+        await asyncio.sleep(0)
+    outcomes = await asyncio.gather(first, *others)
+    assert [each[0].version for each in outcomes] == list(range(1, 22)), "in the order in which they came"
+    assert commits(core) == 2
+    assert core.value("chaja_changes_total") == 21
+    assert core.value("chaja_catalogue_documents") == 21
+
+
+async def test_a_change_is_found_when_it_is_answered(core: Core) -> None:
+    for number in range(20):
+        title = "환율" + "가나다라마바사아자차카타파하거너더러머버"[number]
+        assert summary(await core.writer.upsert(upserts(titled("a", title)))) == [("a", number + 1, True, None)]
+        assert core.slot.engine.index.state.sequence == number + 1
+        assert await core.found(title) == ["a"]
+    assert core.slot.engine.index.state.roster.dead_count == 19
+    assert summary(await core.writer.delete([Delete("a")])) == [("a", 21, True, None)]
+    assert await core.found("환율") == []
+
+
+async def test_a_conflict_is_that_of_one_item(core: Core) -> None:
+    await core.writer.upsert(upserts(titled("a"), titled("b")))
+    outcomes = await core.writer.upsert(
+        [
+            Upsert(titled("a", "changed"), expected_version=1),
+            Upsert(titled("b", "changed"), expected_version=1),
+            Upsert(titled("a", "again"), expected_version=1),
+            Upsert(titled("c"), expected_version=0),
+            Upsert(titled("c", "there"), expected_version=0),
+            Upsert(titled("d"), expected_version=7),
+        ]
+    )
+    assert summary(outcomes) == [
+        ("a", 3, True, None),
+        ("b", 2, False, "Conflict"),
+        ("a", 3, False, "Conflict"),
+        ("c", 4, True, None),
+        ("c", 4, False, "Conflict"),
+        ("d", 0, False, "Conflict"),
+    ]
+    assert isinstance(outcomes[1].error, Conflict)
+    deleted = await core.writer.delete([Delete("a", expected_version=1), Delete("b", expected_version=2), Delete("z")])
+    assert summary(deleted) == [("a", 3, False, "Conflict"), ("b", 5, True, None), ("z", 0, False, None)]
+    assert sorted(await core.found("changed")) == ["a", "c"]
+
+
+async def test_the_same_content_changes_nothing(core: Core) -> None:
+    document = Document(id="a", title={"ko": "환율"}, attributes={"n": 1})
+    await core.writer.upsert(upserts(document))
+    before = len(core.bundle.batches)
+    assert summary(await core.writer.upsert(upserts(document))) == [("a", 1, False, None)]
+    assert len(core.bundle.batches) == before
+    assert core.store.sequence == 1
+
+
+async def test_a_call_that_comes_again_is_done_once(core: Core) -> None:
+    first = await core.writer.upsert(upserts(titled("a"), titled("b")), request_id="key")
+    await core.writer.upsert(upserts(titled("a", "by another")))
+    again = await core.writer.upsert(upserts(titled("a"), titled("b")), request_id="key")
+    assert again == first
+    assert core.store.sequence == 3
+    deletion = await core.writer.delete([Delete("b")], request_id="delete")
+    await core.writer.upsert(upserts(titled("b")))
+    assert await core.writer.delete([Delete("b")], request_id="delete") == deletion
+    assert sorted(await core.found("b")) == ["a", "b"]
+
+
+async def test_of_a_call_that_comes_again_what_was_refused_is_tried_again(core: Core) -> None:
+    await core.writer.upsert(upserts(titled("a")))
+    call = [Upsert(titled("new")), Upsert(titled("a", "changed"), expected_version=4), Upsert(titled("last"))]
+    first = await core.writer.upsert(call, request_id="key")
+    assert summary(first) == [("new", 2, True, None), ("a", 1, False, "Conflict"), ("last", 3, True, None)]
+    assert summary(await core.writer.upsert(call, request_id="key")) == summary(first)
+    await core.writer.upsert(upserts(titled("a", "as it was expected")))
+    await core.writer.delete([Delete("new")])
+    again = await core.writer.upsert(call, request_id="key")
+    assert summary(again) == [("new", 2, True, None), ("a", 6, True, None), ("last", 3, True, None)]
+    assert await core.writer.upsert(call, request_id="key") == again
+    assert sorted(await core.found("changed")) == ["a", "last"], "what was done is not done again"
+
+
+async def test_what_could_not_be_encoded_is_tried_again_in_its_place(core: Core) -> None:
+    core.bundle.fails_on["독약"] = RuntimeError("the model broke")
+    call = upserts(titled("a"), titled("poison", "독약"), titled("b"))
+    first = await core.writer.upsert(call, request_id="key")
+    assert summary(first) == [("a", 1, True, None), ("poison", 0, False, "EncodingFailed"), ("b", 2, True, None)]
+    core.bundle.fails_on.clear()
+    again = await core.writer.upsert(call, request_id="key")
+    assert summary(again) == [("a", 1, True, None), ("poison", 3, True, None), ("b", 2, True, None)]
+    assert await core.writer.upsert(call, request_id="key") == again
+    assert core.store.sequence == 3
+
+
+async def test_a_key_is_for_one_call(core: Core) -> None:
+    await core.writer.upsert(upserts(titled("a")), request_id="key")
+    for attempt in (
+        core.writer.upsert(upserts(titled("a", "other")), request_id="key"),
+        core.writer.delete([Delete("a")], request_id="key"),
+        core.writer.delete_matching(Equals("n", 1), request_id="key"),
+    ):
+        with pytest.raises(InvalidRequest, match="was used for another call"):
+            await attempt
+    assert core.store.sequence == 1
+
+
+async def test_the_same_call_twice_at_once_is_done_once(core: Core) -> None:
+    both = await asyncio.gather(*(core.writer.upsert(upserts(titled("a")), request_id="key") for _ in range(5)))
+    assert all(summary(outcomes) == [("a", 1, True, None)] for outcomes in both)
+    assert core.store.sequence == 1
+
+
+async def test_documents_that_match_are_deleted_and_counted_once(core: Core) -> None:
+    await core.writer.upsert(upserts(*(Document(id=f"{n}", title="환율", attributes={"n": n % 2}) for n in range(10))))
+    assert await core.writer.delete_matching(Equals("n", 1), request_id="key") == 5
+    await core.writer.upsert(upserts(Document(id="1", title="환율", attributes={"n": 1})))
+    assert await core.writer.delete_matching(Equals("n", 1), request_id="key") == 5
+    assert len(await core.found("환율")) == 6
+
+
+async def test_works_of_one_group_see_each_other(core: Core) -> None:
+    await core.writer.upsert(upserts(Document(id="a", title="a", attributes={"n": 1})))
+    with core.committer.lock:
+        changed = asyncio.create_task(core.committer.commit(work(core, put(core, "a", "changed"))))
+        await asyncio.sleep(0.02)
+        matching = Work(matching=Equals("n", 1), revision=core.bundle.manifest.revision)
+        deleting = asyncio.create_task(core.committer.commit(matching))
+        again = asyncio.create_task(core.committer.commit(work(core, Delete("a"))))
+        await asyncio.sleep(0)
+    assert summary(await changed) == [("a", 2, True, None)]
+    assert await deleting == [], "it matches no more"
+    assert summary(await again) == [("a", 3, True, None)]
+
+
+async def test_what_another_model_has_encoded_is_outdated(core: Core, other_bundle: Path) -> None:
+    with pytest.raises(Outdated):
+        await core.committer.commit(Work(changes=[put(core, "a")], revision="another"))
+    with pytest.raises(Outdated):
+        await core.committer.commit(work(core, Put(titled("a"), None)))
+    assert core.store.sequence == 0
+    assert summary(await core.committer.commit(work(core, put(core, "a")))) == [("a", 1, True, None)]
+    await core.take_over(WatchedBundle(other_bundle))
+    with pytest.raises(Outdated):
+        await core.committer.commit(work(core, put(core, "b")))
+
+
+async def test_a_document_that_is_encoded_while_another_model_takes_over_is_encoded_anew(
+    core: Core, other_bundle: Path
+) -> None:
+    other = WatchedBundle(other_bundle)
+    core.bundle.gate.clear()
+    writing = asyncio.create_task(core.writer.upsert(upserts(titled("a", "환율"))))
+    await until(lambda: core.bundle.batches)
+    loading = asyncio.create_task(core.take_over(other))
+    await until(lambda: core.slot.engine.manifest.revision == other.manifest.revision)
+    core.bundle.gate.set()
+    assert summary(await writing) == [("a", 1, True, None)]
+    await loading
+    assert (core.bundle.times_encoded("환율"), other.times_encoded("환율")) == (1, 1)
+    assert await core.found("환율") == ["a"]
+    assert core.store.versioned(["a"], other.manifest.revision)["a"].vectors is not None
+
+
+async def test_one_work_that_fails_leaves_the_others_of_its_group_alone(core: Core) -> None:
+    with core.committer.lock:
+        busy = asyncio.create_task(core.committer.commit(work(core, put(core, "busy"))))
+        await asyncio.sleep(0.02)
+        good = asyncio.create_task(core.committer.commit(work(core, put(core, "good"))))
+        bad = asyncio.create_task(core.committer.commit(work(core, put(core, "half"), Put(titled("bad"), None))))
+        last = asyncio.create_task(core.committer.commit(work(core, put(core, "last"))))
+        await asyncio.sleep(0)
+    with pytest.raises(Outdated):
+        await bad
+    assert [(await each)[0].version for each in (busy, good, last)] == [1, 2, 3]
+    assert sorted(await core.found("good")) == ["busy", "good", "last"]
+
+
+async def test_a_full_disk_leaves_nothing_of_a_change(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    await core.writer.upsert(upserts(titled("a")))
+    before = core.slot.engine.index.state
+
+    def full(*_: object, **__: object) -> None:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Transaction, "put_vectors", full)
+        with pytest.raises(StoreFull):
+            await core.writer.upsert(upserts(titled("b"), titled("a", "changed")), request_id="key")
+    assert core.slot.engine.index.state is before
+    assert (core.store.sequence, core.store.get("b")) == (1, None)
+    stored = core.store.get("a")
+    assert stored is not None
+    assert stored.version == 1
+    assert summary(await core.writer.upsert(upserts(titled("b")), request_id="key")) == [("b", 2, True, None)]
+
+
+async def test_a_disk_that_fills_up_for_real_leaves_nothing_of_a_change(core: Core) -> None:
+    await core.writer.upsert(upserts(titled("a")))
+    pages = core.store._writer.execute("PRAGMA page_count").fetchone()[0]
+    core.store._writer.execute(f"PRAGMA max_page_count = {pages + 20}")
+    large = [Document(id=f"{n}", title="환율", attributes={"x": "y" * 10_000}) for n in range(30)]
+    with pytest.raises(StoreFull):
+        await core.writer.upsert(upserts(*large))
+    assert (core.store.sequence, len(core.store)) == (1, 1)
+    assert await core.found("환율") == ["a"]
+    core.store._writer.execute("PRAGMA max_page_count = 1000000")
+    assert len(await core.writer.upsert(upserts(*large))) == 30
+    assert core.slot.engine.index.state.sequence == core.store.sequence == 31
+
+
+async def test_nobody_waits_for_a_committer_that_died(
+    core: Core, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise MemoryError("too large")
+
+    monkeypatch.setattr(core.slot.engine.index, "follow", broken)
+    with pytest.raises(NotReady, match="can make no more changes"):
+        await core.writer.upsert(upserts(titled("a")))
+    await until(lambda: core.deaths == 1)
+    with pytest.raises(NotReady):
+        await core.writer.upsert(upserts(titled("b")))
+    assert "the committer died" in caplog.text
+
+
+async def test_what_was_let_in_is_finished_at_the_end(tmp_path: Path, tiny_bundle: Path) -> None:
+    async with running(tmp_path, tiny_bundle) as core:
+        with core.committer.lock:
+            writing = [asyncio.create_task(core.committer.commit(work(core, put(core, f"{n}")))) for n in range(9)]
+            await asyncio.sleep(0.02)
+            closing = asyncio.create_task(core.keeper.close())
+            await asyncio.sleep(0.02)
+        outcomes: list[list[Outcome]] = await asyncio.gather(*writing)
+        assert [each[0].version for each in outcomes] == list(range(1, 10))
+        await closing
+        with pytest.raises(NotReady):
+            await core.committer.commit(work(core, Delete("0")))
+
+
+@pytest.mark.parametrize("imported", [False, True])
+async def test_of_one_id_twice_the_last_counts_also_where_it_is_what_is_stored(core: Core, imported: bool) -> None:
+    async def write(*titles: str) -> list[Outcome]:
+        call = upserts(*(titled("a", title) for title in titles))
+        writing = core.writer.import_documents("list", len(titles), call) if imported else core.writer.upsert(call)
+        return await asyncio.wait_for(writing, 10)
+
+    await write("환율")
+    assert summary(await write("달러", "환율")) == [("a", 2, True, None), ("a", 3, True, None)]
+    stored = core.store.get("a")
+    assert stored is not None
+    assert (stored.document.title, stored.version) == ("환율", 3)
+    assert summary(await write("환율", "환율")) == [("a", 3, False, None), ("a", 3, False, None)]
+    assert await core.found("환율") == ["a"]
+    assert core.slot.engine.index.state.roster.live_count == 1
+
+
+@pytest.mark.parametrize("imported", [False, True])
+async def test_a_write_whose_engine_is_closed_before_it_is_encoded_is_encoded_by_the_next(
+    core: Core, other_bundle: Path, monkeypatch: pytest.MonkeyPatch, imported: bool
+) -> None:
+    other, prepare = WatchedBundle(other_bundle), core.keeper._encoder._prepare
+    preparing, go_on = threading.Event(), threading.Event()
+
+    def held(*arguments: Any) -> Any:
+        preparing.set()
+        assert go_on.wait(20)
+        return prepare(*arguments)
+
+    monkeypatch.setattr(core.keeper._encoder, "_prepare", held)
+    call = upserts(titled("a", "환율"), titled("b", "달러"))
+    writing = asyncio.create_task(
+        core.writer.import_documents("list", 2, call) if imported else core.writer.upsert(call)
+    )
+    await until(preparing.is_set)
+    await core.take_over(other)
+    assert await core.writer.import_position("list") == 0
+    go_on.set()
+    assert summary(await asyncio.wait_for(writing, 10)) == [("a", 1, True, None), ("b", 2, True, None)]
+    assert await core.writer.import_position("list") == (2 if imported else 0)
+    assert (core.bundle.times_encoded("환율"), other.times_encoded("환율")) == (0, 1)
+    assert core.store.versioned(["a"], other.manifest.revision)["a"].vectors is not None
+    assert sorted(await core.found("환율")) == ["a", "b"]
+
+
+async def test_an_import_that_the_engine_does_not_take_has_come_no_further(core: Core) -> None:
+    await core.slot.engine.close()
+    with pytest.raises((NotReady, RuntimeError)):
+        await core.writer.import_documents("list", 1, upserts(titled("a")))
+    assert await core.writer.import_position("list") == 0
+    assert core.store.sequence == 0
+
+
+async def test_a_document_whose_checksum_is_wrong_can_be_replaced_and_deleted_while_others_are_written(
+    core: Core,
+) -> None:
+    await core.writer.upsert(upserts(titled("a"), titled("b"), titled("good")))
+    core.store._writer.execute("UPDATE documents SET checksum = checksum + 1 WHERE id IN ('a', 'b')")
+    with pytest.raises(DatabaseDamaged):
+        core.store.get("a")
+    with core.committer.lock:
+        busy = asyncio.create_task(core.committer.commit(work(core, put(core, "busy"))))
+        await asyncio.sleep(0.02)
+        replaced = asyncio.create_task(core.committer.commit(work(core, put(core, "a", "anew"))))
+        stale = asyncio.create_task(core.committer.commit(work(core, Delete("b", expected_version=9))))
+        deleted = asyncio.create_task(core.committer.commit(work(core, Delete("b", expected_version=2))))
+        other = asyncio.create_task(core.committer.commit(work(core, put(core, "other"))))
+        await asyncio.sleep(0)
+    assert summary(await busy) == [("busy", 4, True, None)]
+    assert summary(await replaced) == [("a", 5, True, None)]
+    assert summary(await stale) == [("b", 2, False, "Conflict")]
+    assert summary(await deleted) == [("b", 6, True, None)]
+    assert summary(await other) == [("other", 7, True, None)]
+    assert sorted(await core.found("good")) == ["a", "busy", "good", "other"]
+    stored = core.store.get("a")
+    assert stored is not None
+    assert stored.document.title == "anew"
+    assert core.deaths == 0
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE documents SET checksum = checksum + 1 WHERE id = 'a'",
+        "UPDATE documents SET content = CAST('{' AS BLOB) WHERE id = 'a'",
+    ],
+)
+async def test_a_damaged_document_is_written_anew_by_a_call(core: Core, damage: str) -> None:
+    await core.writer.upsert(upserts(titled("a", "환율"), titled("b")))
+    core.store._writer.execute(damage)
+    outcomes = await core.writer.upsert([Upsert(titled("a", "환율"), expected_version=1), Upsert(titled("c"))])
+    assert summary(outcomes) == [("a", 3, True, None), ("c", 4, True, None)]
+    assert sorted(await core.found("환율")) == ["a", "b", "c"]
+    assert core.store.get("a") is not None

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from server.catalogue.document import Document, parts_of
+from server.catalogue.encoded import Vectors
+from server.encoding.passages import passages_of
+from server.encoding.tokenizer import TextKind
+from server.errors import DeadlinePassed, InvalidRequest
+from server.writing.encoding import PORTION_TEXTS, PORTIONS, DocumentEncoder
+from tests.server.making import OVERLAP_TOKENS, WatchedBundle, encode, until
+from tests.server.writing.making import Core, running, summary, titled, upserts
+
+LONG = " ".join(f"낱말{number}" for number in range(100))
+
+
+def stored_vectors(core: Core, id: str) -> Vectors:
+    vectors = core.store.versioned([id], core.bundle.manifest.revision)[id].vectors
+    assert vectors is not None
+    return vectors
+
+
+async def test_passages_of_a_long_text_cover_every_character_and_overlap(core: Core) -> None:
+    document = Document(id="a", title="제목", text={"ko": LONG, "en": "short"}, examples=["x y " * 60])
+    assert summary(await core.writer.upsert(upserts(document))) == [("a", 1, True, None)]
+    vectors = stored_vectors(core, "a")
+    parts = parts_of(document)
+    assert sorted(set(vectors.spans[:, 0].tolist())) == [0, 1, 2, 3]
+    for position, part in enumerate(parts):
+        spans = vectors.spans[vectors.spans[:, 0] == position].tolist()
+        assert (spans[0][1], spans[-1][2]) == (0, len(part.text))
+        assert all(start < end_before < end for (_, _, end_before), (_, start, end) in pairwise(spans))
+    assert len(vectors.spans) == len(core.slot.engine.index.state.dense) > 6
+    kinds = [TextKind.DOCUMENT] * 3 + [TextKind.QUERY]
+    texts = [(parts[position].text[start:end], kinds[position]) for position, start, end in vectors.spans.tolist()]
+    np.testing.assert_allclose(vectors.matrix, encode(core.bundle, texts), atol=1e-6)
+    assert all(not tokens.cut for tokens in core.bundle.tokenize(texts))
+    assert await core.found("낱말99") == ["a"], "also the end of the text is found"
+
+
+async def test_only_what_is_new_of_a_document_is_encoded(core: Core) -> None:
+    before = Document(id="a", title={"ko": "환율", "en": "exchange rate"}, text=LONG, examples=["달러"])
+    await core.writer.upsert(upserts(before))
+    old = stored_vectors(core, "a")
+    core.bundle.batches.clear()
+    after = Document(
+        id="a", title={"ko": "환율", "en": "rates"}, text=LONG, examples=["유로", "달러"], attributes={"n": 1}
+    )
+    await core.writer.upsert(upserts(after))
+    assert sum(map(len, core.bundle.batches)) == 2
+    assert (core.bundle.times_encoded("rates"), core.bundle.times_encoded("유로")) == (1, 1)
+    new = stored_vectors(core, "a")
+    texts = passages_of(after, core.bundle, overlap_tokens=OVERLAP_TOKENS).texts
+    np.testing.assert_allclose(new.matrix, encode(core.bundle, texts), atol=1e-6)
+    kept = old.spans[:, 0] == 2
+    np.testing.assert_array_equal(new.matrix[new.spans[:, 0] == 2], old.matrix[kept])
+
+
+async def test_a_change_of_attributes_alone_encodes_nothing(core: Core) -> None:
+    await core.writer.upsert(upserts(Document(id="a", title="환율", attributes={"n": 1})))
+    core.bundle.batches.clear()
+    assert summary(await core.writer.upsert(upserts(Document(id="a", title="환율")))) == [("a", 2, True, None)]
+    assert core.bundle.batches == []
+    assert await core.found("환율") == ["a"]
+
+
+async def test_what_stands_twice_in_a_call_is_encoded_once(core: Core) -> None:
+    documents = [Document(id=f"{number}", title="환율", examples=["달러", "달러"]) for number in range(20)]
+    await core.writer.upsert(upserts(*documents))
+    assert (core.bundle.times_encoded("환율"), core.bundle.times_encoded("달러")) == (1, 1)
+    assert len(await core.found("환율")) == 20
+
+
+async def test_an_overlap_that_was_changed_reuses_nothing_wrong(core: Core) -> None:
+    await core.writer.upsert(upserts(Document(id="a", title="환율", text=LONG)))
+    encoder = DocumentEncoder(core.store, overlap_tokens=OVERLAP_TOKENS + 8)
+    changed = Document(id="a", title="환율", text=LONG, examples=["달러"])
+    (vectors,) = await encoder.encode(core.slot.engine, [changed], deadline=math.inf, patient=False)
+    assert isinstance(vectors, Vectors)
+    passages = passages_of(changed, core.bundle, overlap_tokens=OVERLAP_TOKENS + 8)
+    np.testing.assert_array_equal(vectors.spans, passages.spans)
+    np.testing.assert_allclose(vectors.matrix, encode(core.bundle, passages.texts), atol=1e-6)
+    encoder.close()
+
+
+async def test_a_text_that_cannot_be_encoded_is_named_and_leaves_the_others_alone(
+    tmp_path: Path, titled_bundle: Path
+) -> None:
+    async with running(tmp_path / "data", titled_bundle) as core:
+        no_room = Document(id="b", title="x" * 70, text="y")
+        outcomes = await core.writer.upsert(upserts(titled("a"), no_room, titled("c")))
+        assert summary(outcomes) == [("a", 1, True, None), ("b", 0, False, "InvalidRequest"), ("c", 2, True, None)]
+        error = outcomes[1].error
+        assert isinstance(error, InvalidRequest)
+        assert error.violations[0].field == "text"
+
+
+async def test_a_write_whose_deadline_passes_before_it_is_encoded_writes_nothing(core: Core) -> None:
+    core.bundle.gate.clear()
+    busy = asyncio.create_task(core.found("busy"))
+    await until(lambda: core.bundle.batches)
+    writing = asyncio.create_task(core.writer.upsert(upserts(titled("a")), remaining_seconds=0.1))
+    await asyncio.sleep(0.15)
+    core.bundle.gate.set()
+    with pytest.raises(DeadlinePassed):
+        await writing
+    await busy
+    assert core.store.sequence == 0
+    assert core.bundle.times_encoded("a") == 0
+
+
+async def test_a_large_write_leaves_room_for_others(core: Core) -> None:
+    documents = [titled(f"{number}", f"title {number}") for number in range(20 * PORTION_TEXTS)]
+    core.bundle.gate.clear()
+    writing = asyncio.create_task(core.writer.upsert(upserts(*documents)))
+    await until(lambda: core.bundle.batches)
+    await asyncio.sleep(0.05)
+    assert len(core.slot.engine.pipeline) <= PORTIONS * PORTION_TEXTS
+    core.bundle.gate.set()
+    started = time.monotonic()
+    assert await core.found("title 7") == []
+    assert not writing.done()
+    assert time.monotonic() - started < 5
+    assert len(await writing) == len(documents)
+    assert core.slot.engine.pipeline.admission.bulk_characters == 0
+
+
+async def test_a_write_that_is_given_up_holds_nothing_up(tmp_path: Path, tiny_bundle: Path) -> None:
+    async with running(tmp_path / "data", WatchedBundle(tiny_bundle)) as core:
+        core.bundle.gate.clear()
+        writing = asyncio.create_task(core.writer.upsert(upserts(*(titled(f"{number}") for number in range(500)))))
+        await until(lambda: core.bundle.batches)
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        core.bundle.gate.set()
+        assert summary(await core.writer.upsert(upserts(titled("a")))) == [("a", 1, True, None)]
+        assert core.slot.engine.pipeline.admission.bulk_characters == 0

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from server.catalogue.changes import Delete
+from server.catalogue.store import Store
+from server.errors import NotReady, StoreFull
+from server.live.index import LiveIndex
+from server.writing import keeper
+from tests.server.making import WatchedBundle, until
+from tests.server.writing.making import Core, running, summary, titled, upserts
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets the index be tended all the time, and be built anew for few dead slots."""
+    monkeypatch.setattr(keeper, "TENDING_SECONDS", 0.01)
+    monkeypatch.setattr(keeper, "DEAD_SLOTS", 20)
+    monkeypatch.setattr(keeper, "SNAPSHOT_SECONDS", 0.05)
+
+
+def whole(directory: Path) -> list[str]:
+    return [path.name for path in (directory / "index").glob("snapshot-*")]
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_an_index_of_many_dead_slots_is_built_anew_while_changes_and_searches_go_on(
+    tmp_path: Path, tiny_bundle: Path
+) -> None:
+    async with running(tmp_path, tiny_bundle) as core:
+        await core.writer.upsert(upserts(*(titled(f"{number}") for number in range(10))))
+        slots = []
+        for number in range(150):
+            id, title = f"{number % 10}", "환율 " + "가나다라마바사"[number % 7]
+            await core.writer.upsert(upserts(titled(id, title)))
+            assert id in await core.found(title, limit=10)
+            slots.append(len(core.slot.engine.index.state.roster.sequences))
+        await until(lambda: core.slot.engine.index.state.roster.dead_count <= 20)
+        assert any(after < before for before, after in pairwise(slots)), "it was built anew"
+        assert sorted(await core.found("환율")) == [f"{number}" for number in range(10)]
+        assert core.slot.engine.index.state.sequence == core.store.sequence == 160
+        assert core.deaths == 0
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_snapshots_follow_changes(tmp_path: Path, tiny_bundle: Path) -> None:
+    async with running(tmp_path, tiny_bundle) as core:
+        await core.writer.upsert(upserts(titled("a"), titled("b")))
+        await until(lambda: whole(tmp_path) == ["snapshot-00000000000000000002"])
+        await core.writer.delete([Delete("a")])
+        await until(lambda: whole(tmp_path) == ["snapshot-00000000000000000003"])
+
+
+async def test_at_the_end_the_index_is_saved(tmp_path: Path, tiny_bundle: Path) -> None:
+    async with running(tmp_path, tiny_bundle) as core:
+        await core.writer.upsert(upserts(titled("a"), titled("b")))
+    assert whole(tmp_path) == ["snapshot-00000000000000000002"]
+    assert [path.name for path in (tmp_path / "index").iterdir()] == whole(tmp_path)
+
+
+async def test_vectors_of_a_model_that_is_not_served_any_more_are_forgotten(
+    tmp_path: Path, tiny_bundle: Path, other_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "TENDING_SECONDS", 0.01)
+    async with running(tmp_path, tiny_bundle) as core:
+        await core.writer.upsert(upserts(titled("a"), titled("b")))
+        old, new = core.bundle.manifest.revision, WatchedBundle(other_bundle)
+        await core.take_over(new)
+        await until(lambda: core.store.versioned(["a"], old)["a"].vectors is None)
+        assert core.store.versioned(["a"], new.manifest.revision)["a"].vectors is not None
+        assert sorted(await core.found("a")) == ["a", "b"]
+
+
+async def test_nothing_that_is_written_while_another_model_takes_over_is_lost(core: Core, other_bundle: Path) -> None:
+    await core.writer.upsert(upserts(*(titled(f"before {number}") for number in range(30))))
+    written: list[str] = []
+
+    async def write() -> None:
+        for number in range(10**6):
+            outcomes = await core.writer.upsert(upserts(titled(f"during {number}")))
+            assert summary(outcomes)[0][2:] == (True, None)
+            written.append(f"during {number}")
+            assert outcomes[0].id in await core.found(f"during {number}", limit=len(written) + 30)
+
+    writing = asyncio.create_task(write())
+    await until(lambda: len(written) > 3)
+    await core.take_over(WatchedBundle(other_bundle))
+    seen = len(written)
+    await until(lambda: len(written) > seen + 3)
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    found = await core.found("before", limit=10_000)
+    assert set(written) <= set(found)
+    assert {f"before {number}" for number in range(30)} <= set(found)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("error", [ZeroDivisionError("odd"), StoreFull("the disk is full")])
+async def test_the_index_is_tended_again_after_an_error(
+    tmp_path: Path,
+    tiny_bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+) -> None:
+    monkeypatch.setattr(keeper, "FAILED_SECONDS", 0.01)
+    attempts = 0
+
+    def purge(store: Store, *, limit: int, everything: bool = False) -> int:
+        nonlocal attempts
+        attempts += 1
+        if attempts <= 2:
+            raise error
+        return 0
+
+    async with running(tmp_path, tiny_bundle) as core:
+        monkeypatch.setattr(Store, "purge", purge)
+        await until(lambda: attempts > 4)
+        assert caplog.text.count("tending the index failed") == 2
+        await core.writer.upsert(upserts(titled("a")))
+        await until(lambda: whole(tmp_path) == ["snapshot-00000000000000000001"])
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("pause_seconds", [0.0, 60.0])
+async def test_a_keeper_whose_tending_fails_can_be_closed(
+    tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, pause_seconds: float
+) -> None:
+    monkeypatch.setattr(keeper, "FAILED_SECONDS", pause_seconds)
+    monkeypatch.setattr(keeper, "SNAPSHOT_SECONDS", 60.0)
+    failures = 0
+
+    def fail(_: LiveIndex) -> None:
+        nonlocal failures
+        failures += 1
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(LiveIndex, "measure", fail)
+    async with running(tmp_path, tiny_bundle) as core:
+        await core.writer.upsert(upserts(titled("a")))
+        await until(lambda: failures)
+        await asyncio.wait_for(core.keeper.close(), 10)
+        assert whole(tmp_path) == ["snapshot-00000000000000000001"]
+        with pytest.raises(sqlite3.ProgrammingError):
+            core.store.get("a")
+        with pytest.raises(NotReady):
+            await core.writer.delete([Delete("a")])
+        monkeypatch.setattr(core.keeper, "close", core.slot.engine.close)  # It is closed already.
+
+
+async def test_a_keeper_whose_tending_has_died_can_be_closed(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def die() -> None:
+        raise ZeroDivisionError
+
+    tending = core.keeper._tending
+    assert tending is not None
+    tending.cancel()
+    core.keeper._tending = asyncio.create_task(die())
+    await until(core.keeper._tending.done)
+    await asyncio.wait_for(core.keeper.close(), 10)
+    with pytest.raises(sqlite3.ProgrammingError):
+        core.store.get("a")
+    monkeypatch.setattr(core.keeper, "close", core.slot.engine.close)  # It is closed already.
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_an_index_that_is_built_anew_keeps_its_effort_and_closes_what_it_had(
+    tmp_path: Path, tiny_bundle: Path
+) -> None:
+    async with running(tmp_path, tiny_bundle) as core:
+        index = core.slot.engine.index
+        index.dense.effort = 500
+        old = index.dense
+        for number in range(30):
+            await core.writer.upsert(upserts(titled("a", f"환율 {number}")))
+        await until(lambda: index.dense is not old and old._closed)
+        assert not old._folder.exists()
+        assert index.dense._folder.exists()
+        assert index.dense.effort == index.state.dense.effort.value == 500
+        assert core.committer.index is index
+        assert await core.found("환율") == ["a"]

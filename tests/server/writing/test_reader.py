@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from server.catalogue.changes import Change, Delete
+from server.catalogue.document import Document
+from server.errors import NotFound, OutOfRange
+from server.index.filter import Equals
+from server.writing.reader import PORTION_CHANGES
+from tests.server.making import until
+from tests.server.writing.making import Core, titled, upserts
+
+
+class Watch:
+    """Collects what a watch tells."""
+
+    def __init__(self, core: Core, after_sequence: int) -> None:
+        self.portions: list[list[Change]] = []
+        self._task = asyncio.create_task(self._watch(core, after_sequence))
+
+    async def _watch(self, core: Core, after_sequence: int) -> None:
+        async with contextlib.aclosing(core.reader.changes(after_sequence)) as changes:
+            async for portion in changes:
+                self.portions.append(list(portion))
+
+    @property
+    def changes(self) -> list[tuple[int, str, bool]]:
+        """Sequence and id of each change, and whether it is a deletion."""
+        return [(each.sequence, each.id, each.document is None) for portion in self.portions for each in portion]
+
+    async def end(self) -> None:
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+
+async def test_a_watch_tells_what_is_stored_and_then_what_comes(core: Core) -> None:
+    await core.writer.upsert(upserts(titled("a"), titled("b"), titled("a", "again")))
+    watch = Watch(core, 0)
+    await until(lambda: watch.portions)
+    assert watch.changes == [(2, "b", False), (3, "a", False)], "only the last of each"
+    await core.writer.delete([Delete("b")])
+    await core.writer.upsert(upserts(titled("c")))
+    await until(lambda: len(watch.changes) == 4)
+    assert watch.changes[2:] == [(4, "b", True), (5, "c", False)]
+    assert watch.portions[-1][0].document == titled("c")
+    await watch.end()
+
+
+async def test_every_watch_hears_of_every_document(core: Core) -> None:
+    watches = [Watch(core, 0) for _ in range(5)]
+    await asyncio.gather(*(core.writer.upsert(upserts(titled(f"{number}"))) for number in range(50)))
+    await until(lambda: all(len(watch.changes) == 50 for watch in watches))
+    for watch in watches:
+        sequences = [sequence for sequence, _, _ in watch.changes]
+        assert sequences == sorted(sequences) == list(range(1, 51))
+        await watch.end()
+
+
+async def test_a_watch_goes_on_where_another_ended(core: Core) -> None:
+    await core.writer.upsert(upserts(*(titled(f"{number}") for number in range(3 * PORTION_CHANGES))))
+    watch = Watch(core, PORTION_CHANGES + 1)
+    await until(lambda: len(watch.changes) == 2 * PORTION_CHANGES - 1)
+    assert [sequence for sequence, _, _ in watch.changes] == list(range(PORTION_CHANGES + 2, 3 * PORTION_CHANGES + 1))
+    assert max(map(len, watch.portions)) <= PORTION_CHANGES
+    await watch.end()
+
+
+async def test_a_sequence_of_another_store_is_refused(core: Core) -> None:
+    with pytest.raises(OutOfRange, match="the last change is 0, and after_sequence is 7"):
+        await anext(core.reader.changes(7))
+
+
+async def test_documents_are_read_by_id_and_by_page(core: Core) -> None:
+    documents = [Document(id=f"{number:03}", title="환율", attributes={"n": number % 3}) for number in range(50)]
+    await core.writer.upsert(upserts(*documents))
+    assert (await core.reader.get("007")).document == documents[7]
+    with pytest.raises(NotFound):
+        await core.reader.get("7")
+    await core.writer.delete([Delete("003"), Delete("004")])
+    page = await core.reader.list(filter=None, after_id="001", limit=4)
+    assert [stored.document.id for stored in page] == ["002", "005", "006", "007"]
+    among = await core.reader.list(filter=Equals("n", 0), after_id="", limit=3)
+    assert [stored.document.id for stored in among] == ["000", "006", "009"]
+    assert await core.reader.list(filter=Equals("n", 5), after_id="", limit=3) == []
