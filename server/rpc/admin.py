@@ -12,10 +12,13 @@ from server.rpc.describe import describe_catalogue, describe_model
 class AdminServicer(AdminServiceServicer):
     """Implements `chaja.v1.AdminService`; its contract stands in the proto file."""
 
-    def __init__(self, reloader: Reloader) -> None:
+    def __init__(self, reloader: Reloader, *, writable: bool) -> None:
         self._reloader = reloader
+        self._writable = writable
 
     async def Reload(self, request: ReloadRequest, context: Any) -> ReloadResponse:
         """Loads the bundle and the catalogue anew."""
         engine = await self._reloader.reload("AdminService.Reload")
-        return ReloadResponse(model=describe_model(engine), catalogue=describe_catalogue(engine))
+        return ReloadResponse(
+            model=describe_model(engine), catalogue=describe_catalogue(engine, writable=self._writable)
+        )

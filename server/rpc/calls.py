@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import functools
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Any, TypeAlias, cast
 
@@ -31,6 +31,14 @@ RESOURCE_EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
 SEARCH = "/chaja.v1.SearchService/Search"
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+REGISTER_OF: dict[tuple[bool, bool], Callable[..., Handler]] = {
+    (False, False): grpc.unary_unary_rpc_method_handler,
+    (False, True): grpc.unary_stream_rpc_method_handler,
+    (True, False): grpc.stream_unary_rpc_method_handler,
+    (True, True): grpc.stream_stream_rpc_method_handler,
+}
+"""What makes the handler of a method, by whether its requests and its responses are streams."""
 
 
 class Calls:
@@ -66,25 +74,36 @@ class Calls:
         def call(context: Any) -> Call:
             return Call(path, call_metrics, self._access, context)
 
-        if handler.request_streaming:
-            stream = cast(Callable[[AsyncIterator[Any], Any], AsyncGenerator[Any, None]], handler.stream_stream)
+        def decoded(request: Any) -> Any:
+            """Returns one request, or those of a stream as they come.
 
-            async def stream_stream(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
-                async with call(context):
-                    decoded = (decode(request) async for request in requests)
-                    async with contextlib.aclosing(stream(decoded, context)) as responses:
-                        async for response in responses:
-                            yield response
+            They are decoded here: gRPC itself would answer bytes that are no message with UNKNOWN and a traceback.
+            """
+            if handler.request_streaming:
+                return (decode(each) async for each in request)
+            return decode(request)
 
-            return grpc.stream_stream_rpc_method_handler(stream_stream, response_serializer=handler.response_serializer)
-        method = cast(Callable[[Any, Any], Awaitable[Any]], handler.unary_unary)
+        method = cast(Callable[[Any, Any], Any], _method_of(handler))
 
-        async def unary_unary(request: bytes, context: Any) -> Any:
+        async def answer(request: Any, context: Any) -> Any:
             async with call(context):
-                return await method(decode(request), context)
+                return await method(decoded(request), context)
 
-        # The request is decoded here: gRPC itself would answer bytes that are no message with UNKNOWN and a traceback.
-        return grpc.unary_unary_rpc_method_handler(unary_unary, response_serializer=handler.response_serializer)
+        async def answer_with_stream(request: Any, context: Any) -> AsyncIterator[Any]:
+            async with call(context), contextlib.aclosing(method(decoded(request), context)) as responses:
+                async for response in responses:
+                    yield response
+
+        register = REGISTER_OF[handler.request_streaming, handler.response_streaming]
+        wrapped = answer_with_stream if handler.response_streaming else answer
+        return register(wrapped, response_serializer=handler.response_serializer)
+
+
+def _method_of(handler: Handler) -> Any:
+    """Returns the method of a handler, which has it by the name of its shape."""
+    if handler.request_streaming:
+        return handler.stream_stream if handler.response_streaming else handler.stream_unary
+    return handler.unary_stream if handler.response_streaming else handler.unary_unary
 
 
 @functools.lru_cache(maxsize=1024)

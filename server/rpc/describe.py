@@ -23,10 +23,14 @@ def describe_model(engine: Engine) -> Model:
     )
 
 
-def describe_catalogue(engine: Engine) -> Catalogue:
+def describe_catalogue(engine: Engine, *, writable: bool) -> Catalogue:
     """Describes what is searched."""
+    state = engine.index.state
     return Catalogue(
-        document_count=len(engine.catalogue.documents),
-        vector_count=len(engine.index),
-        index_kind=IndexKind.INDEX_KIND_EXACT,
+        document_count=state.roster.live_count,
+        vector_count=len(state.dense),
+        index_kind=IndexKind.INDEX_KIND_GRAPH if state.dense.graph_count else IndexKind.INDEX_KIND_EXACT,
+        sequence=state.sequence,
+        model_revision=engine.manifest.revision,
+        writable=writable,
     )

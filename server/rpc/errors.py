@@ -21,14 +21,20 @@ from google.rpc import error_details_pb2, status_pb2
 
 from server.errors import (
     ChajaError,
+    Conflict,
     DeadlinePassed,
     EncodingFailed,
+    ImportTakenOver,
     InvalidRequest,
     NotAllowed,
     NotAuthenticated,
+    NotFound,
     NotReady,
+    OutOfRange,
     Overloaded,
+    ReadOnly,
     ReloadFailed,
+    StoreFull,
     incident_message,
     new_incident,
 )
@@ -59,6 +65,12 @@ ROW_OF: dict[type[ChajaError], Row] = {
     DeadlinePassed: Row(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_PASSED"),
     EncodingFailed: Row(grpc.StatusCode.INTERNAL, "INTERNAL_FAULT"),
     ReloadFailed: Row(grpc.StatusCode.FAILED_PRECONDITION, "RELOAD_FAILED"),
+    NotFound: Row(grpc.StatusCode.NOT_FOUND, "DOCUMENT_NOT_FOUND"),
+    Conflict: Row(grpc.StatusCode.ABORTED, "CONFLICT"),
+    ImportTakenOver: Row(grpc.StatusCode.ABORTED, "IMPORT_TAKEN_OVER"),
+    OutOfRange: Row(grpc.StatusCode.OUT_OF_RANGE, "CHANGES_OUT_OF_RANGE"),
+    ReadOnly: Row(grpc.StatusCode.FAILED_PRECONDITION, "READ_ONLY"),
+    StoreFull: Row(grpc.StatusCode.RESOURCE_EXHAUSTED, "STORE_FULL"),
 }
 
 

@@ -1,14 +1,21 @@
-"""Builds the hits of an answer."""
+"""Builds the hits of an answer: fetches the documents that a search has found."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from chaja.v1 import Field, Hit
 from chaja.v1 import Match as MatchMessage
 from server.catalogue import document
-from server.catalogue.catalogue import Catalogue
-from server.index.exact import Match
+from server.catalogue.document import Document, Part, parts_of
+from server.lexical.tokens import terms_of
+from server.live.search import FoundDocument
 
 FIELD_OF = {
     document.Field.TITLE: Field.FIELD_TITLE,
@@ -16,48 +23,122 @@ FIELD_OF = {
     document.Field.EXAMPLE: Field.FIELD_EXAMPLE,
 }
 
-MAX_KEPT_HITS = 20_000
-"""Some 20 MB. Attributes make a hit costly to build (9 µs) beside a copy of it (1 µs)."""
+KEPT_HITS = 20_000
+KEPT_BYTES = 2**25
+"""Hits that are kept at most. To read a document takes some 30 µs, and attributes make a hit costly to build (9 µs),
+beside a copy of it (1 µs)."""
+
+LONGEST_LANGUAGE_CODE = 35
+"""RFC 5646 has none that is longer."""
+
+COMPARED_CHARACTERS = 10_000
+"""Of a document, where words say which part matched, but at least its first passage."""
+
+FETCHING_THREADS = 2
+
+Fetch = Callable[[int, str], "tuple[Document, NDArray[np.int32]] | None"]
+"""Returns the version of a document that has a sequence, and the spans of its vectors of a model."""
+
+
+class Key(NamedTuple):
+    """What a hit depends on but for its scores. Its part is that of a vector, or the one that has most of a query."""
+
+    sequence: int
+    part: int | str
+    language_code: str
 
 
 class Hits:
-    """Builds hits of one catalogue, and keeps them for the next query that finds the same."""
+    """Builds hits, and keeps them for the next query that finds the same. Used on the event loop."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self.catalogue = catalogue
-        self._kept: dict[tuple[int, str], Hit] = {}
+    def __init__(self, fetch: Fetch) -> None:
+        """Takes what reads the store; it blocks."""
+        self._fetch = fetch
+        self._fetching = ThreadPoolExecutor(FETCHING_THREADS, thread_name_prefix="fetch")
+        self._revision = ""
+        self._kept: dict[Key, Hit] = {}
+        self._kept_bytes = 0
 
-    def of(self, matches: Sequence[Match], language_code: str) -> list[Hit]:
-        """Returns the hits of some matches, with titles in a language."""
+    async def of(self, found: Sequence[FoundDocument], *, query: str, language_code: str, revision: str) -> list[Hit]:
+        """Returns the hits of what was found for a query with a model, with titles in a language.
+
+        A document that was deleted long before it is fetched is left out.
+        """
+        if revision != self._revision:  # Another model has other passages.
+            self._revision, self._kept, self._kept_bytes = revision, {}, 0
+        if len(language_code) > LONGEST_LANGUAGE_CODE:
+            language_code = ""
+        # Where vectors were not compared, the query's words say which part matched.
+        keys = [Key(each.sequence, query if each.vector is None else each.vector, language_code) for each in found]
+        built = {key: self._kept[key] for key in keys if key in self._kept}
+        missing = [key for key in keys if key not in built]
+        if missing:
+            loop = asyncio.get_running_loop()
+            fresh = await loop.run_in_executor(self._fetching, self._build_all, missing, revision)
+            built |= fresh
+            if revision == self._revision:  # What depends on a query hardly comes again.
+                self._keep({key: hit for key, hit in fresh.items() if isinstance(key.part, int)})
         hits = []
-        for match in matches:
-            hit = self._hit(match, language_code)
-            hit.score = match.score  # The message that holds the hits copies them: the kept one may be changed again.
-            hits.append(hit)
+        for key, each in zip(keys, found, strict=True):
+            if key in built:
+                hits.append(_scored(built[key], each))
         return hits
 
-    def _hit(self, match: Match, language_code: str) -> Hit:
-        found = self.catalogue.documents[match.document]
-        if language_code not in found.titles():
-            language_code = ""  # Languages that nobody knows must not fill the memory.
-        hit = self._kept.get((match.part, language_code))
-        if hit is None:
-            hit = self._build(match, language_code)
-            if len(self._kept) >= MAX_KEPT_HITS:
-                self._kept.clear()
-            self._kept[match.part, language_code] = hit
-        return hit
+    def _keep(self, fresh: dict[Key, Hit]) -> None:
+        size = sum(hit.ByteSize() for hit in fresh.values())
+        if len(self._kept) + len(fresh) > KEPT_HITS or self._kept_bytes + size > KEPT_BYTES:
+            self._kept, self._kept_bytes = {}, 0
+        if size <= KEPT_BYTES:
+            self._kept |= fresh
+            self._kept_bytes += size
 
-    def _build(self, match: Match, language_code: str) -> Hit:
-        found, part = self.catalogue.documents[match.document], self.catalogue.parts[match.part]
-        hit = Hit(
-            document_id=found.id,
-            title=found.title_in(language_code),
-            match=MatchMessage(
+    def _build_all(self, keys: Sequence[Key], revision: str) -> dict[Key, Hit]:
+        built = {}
+        for key in keys:
+            fetched = self._fetch(key.sequence, revision)
+            if fetched is not None:
+                built[key] = _build(key, *fetched)
+        return built
+
+
+def _build(key: Key, found: Document, spans: NDArray[np.int32]) -> Hit:
+    hit = Hit(document_id=found.id, title=found.title_in(key.language_code), version=key.sequence)
+    parts = parts_of(found)
+    vector = _wordiest(key.part, parts, spans) if isinstance(key.part, str) else key.part
+    if vector is not None:
+        position, start, end = spans[vector].tolist()
+        part = parts[position]
+        hit.match.CopyFrom(
+            MatchMessage(
                 field=FIELD_OF[part.field],
                 language_code=part.language_code,
                 example=part.text if part.field is document.Field.EXAMPLE else "",
-            ),
+                start=start,
+                end=end,
+            )
         )
-        hit.attributes.update(found.attributes)
-        return hit
+    hit.attributes.update(found.attributes)
+    return hit
+
+
+def _wordiest(query: str, parts: Sequence[Part], spans: NDArray[np.int32]) -> int | None:
+    """Returns the place in `spans` of what has most of a query's terms; None if nothing has any."""
+    ends = np.cumsum(spans[:, 2] - spans[:, 1])
+    compared = spans[: max(1, int(np.searchsorted(ends, COMPARED_CHARACTERS, "right")))]
+    terms, places = terms_of([parts[position].text[start:end] for position, start, end in compared.tolist()])
+    shared = np.isin(terms, terms_of([query])[0])
+    pairs = np.unique(np.stack((places[shared].astype(np.uint64), terms[shared])), axis=1)
+    counts = np.bincount(pairs[0].astype(np.int64), minlength=1)
+    return int(np.argmax(counts)) if counts.any() else None
+
+
+def _scored(hit: Hit, found: FoundDocument) -> Hit:
+    """Returns a hit with its scores. The message that holds hits copies them: a kept one may be changed again."""
+    hit.score = found.score
+    for name in ("dense_score", "lexical_score"):
+        score = getattr(found, name)
+        if score is None:
+            hit.ClearField(name)
+        else:
+            setattr(hit, name, score)
+    return hit

@@ -16,9 +16,10 @@ from server.rpc.limits import Limits
 class InfoServicer(InfoServiceServicer):
     """Implements `chaja.v1.InfoService`; its contract stands in the proto file."""
 
-    def __init__(self, slot: EngineSlot, limits: Limits) -> None:
+    def __init__(self, slot: EngineSlot, limits: Limits, *, writable: bool) -> None:
         self._slot = slot
         self._limits = limits
+        self._writable = writable
 
     async def GetServerInfo(self, request: GetServerInfoRequest, context: Any) -> GetServerInfoResponse:
         """Describes the server."""
@@ -26,7 +27,7 @@ class InfoServicer(InfoServiceServicer):
         return GetServerInfoResponse(
             server_version=__version__,
             model=describe_model(engine),
-            catalogue=describe_catalogue(engine),
+            catalogue=describe_catalogue(engine, writable=self._writable),
             limits=LimitsMessage(
                 max_query_characters=limits.max_query_characters,
                 max_query_tokens=engine.manifest.tower(TextKind.QUERY).max_tokens,
@@ -35,5 +36,8 @@ class InfoServicer(InfoServiceServicer):
                 max_encode_texts=limits.max_encode_texts,
                 max_text_characters=limits.max_text_characters,
                 max_message_bytes=limits.max_message_bytes,
+                max_write_documents=limits.max_write_documents,
+                max_document_characters=limits.max_document_characters,
+                max_page_size=limits.max_page_size,
             ),
         )

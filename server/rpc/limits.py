@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from chaja.v1 import EncodeRequest, SearchRequest, TextKind
+from chaja.v1 import Fusion as FusionMessage
+from chaja.v1 import Mode as ModeMessage
 from server.errors import InvalidRequest, Violation
+from server.index.options import Fusion, Mode, SearchOptions
+from server.rpc.filters import to_filter
 from server.settings import Settings
 
 DEFAULT_LIMIT = 10
 """The default limit of the protocol, where the operator allows as many."""
+
+DEFAULT_PAGE_SIZE = 100
+"""The same for pages."""
+
+MAX_NAME_CHARACTERS = 256
+"""Of the ids of documents, requests and imports."""
+
+MODE_OF: dict[int, Mode] = {
+    ModeMessage.MODE_UNSPECIFIED: Mode.DENSE,
+    ModeMessage.MODE_DENSE: Mode.DENSE,
+    ModeMessage.MODE_LEXICAL: Mode.LEXICAL,
+    ModeMessage.MODE_HYBRID: Mode.HYBRID,
+}
+
+FUSION_OF: dict[int, Fusion] = {
+    FusionMessage.FUSION_UNSPECIFIED: Fusion.WEIGHTED_SUM,
+    FusionMessage.FUSION_WEIGHTED_SUM: Fusion.WEIGHTED_SUM,
+    FusionMessage.FUSION_RECIPROCAL_RANK: Fusion.RECIPROCAL_RANK,
+}
 
 
 @dataclass(frozen=True)
@@ -22,6 +46,9 @@ class Limits:
     max_encode_texts: int
     max_text_characters: int
     max_message_bytes: int
+    max_write_documents: int
+    max_document_characters: int
+    max_page_size: int
 
     @classmethod
     def of(cls, settings: Settings) -> Limits:
@@ -33,38 +60,95 @@ class Limits:
         """Hits that come back when a query does not say how many."""
         return min(DEFAULT_LIMIT, self.max_limit)
 
-    def check_search(self, request: SearchRequest) -> None:
-        """Raises InvalidRequest if the request breaks a limit."""
-        _raise_any(self._search_violations(request, ""))
+    def search_options(self, request: SearchRequest) -> SearchOptions:
+        """Returns what a search asks for beside its query; raises InvalidRequest if it breaks a rule."""
+        violations: list[Violation] = []
+        options = self._search_options(request, "", violations)
+        raise_any(violations)
+        return options
 
-    def check_batch(self, requests: list[SearchRequest]) -> None:
-        """Raises InvalidRequest if there are none or too many requests, or one of them breaks a limit."""
-        violations = _count_violations("requests", len(requests), self.max_batch_queries)
-        if not violations:
-            for position, request in enumerate(requests):
-                violations += self._search_violations(request, f"requests[{position}].")
-        _raise_any(violations)
+    def batch_options(self, requests: list[SearchRequest]) -> list[SearchOptions]:
+        """Returns the same of each search of a batch; raises InvalidRequest, too, if there are none or too many."""
+        violations = count_violations("requests", len(requests), self.max_batch_queries)
+        raise_any(violations)
+        options = [
+            self._search_options(request, f"requests[{position}].", violations)
+            for position, request in enumerate(requests)
+        ]
+        raise_any(violations)
+        return options
 
     def check_encode(self, request: EncodeRequest) -> None:
         """Raises InvalidRequest if there are none or too many texts, or one of them breaks a limit."""
-        violations = _count_violations("texts", len(request.texts), self.max_encode_texts)
+        violations = count_violations("texts", len(request.texts), self.max_encode_texts)
         if not violations:
             for position, text in enumerate(request.texts):
                 violations += _text_violations(f"texts[{position}]", text, self.max_text_characters)
         if request.text_kind not in TextKind.values():
             violations.append(Violation("text_kind", f"is {request.text_kind}, which is no TextKind"))
-        _raise_any(violations)
+        raise_any(violations)
 
-    def _search_violations(self, request: SearchRequest, prefix: str) -> list[Violation]:
-        violations = _text_violations(f"{prefix}query", request.query, self.max_query_characters)
-        if not 0 <= request.limit <= self.max_limit:
-            violations.append(
-                Violation(
-                    f"{prefix}limit",
-                    f"is {request.limit}; it must be from 1 to {self.max_limit}, or 0 for {self.default_limit}",
-                )
-            )
-        return violations
+    def page_size(self, page_size: int) -> int:
+        """Returns how many documents a page has; raises InvalidRequest if they are too many."""
+        default = min(DEFAULT_PAGE_SIZE, self.max_page_size)
+        raise_any(_number_violations("page_size", page_size, self.max_page_size, default))
+        return page_size or default
+
+    def _search_options(self, request: SearchRequest, prefix: str, violations: list[Violation]) -> SearchOptions:
+        """Returns the options of a search, and adds what is wrong with it."""
+        violations += _text_violations(f"{prefix}query", request.query, self.max_query_characters)
+        violations += _number_violations(f"{prefix}limit", request.limit, self.max_limit, self.default_limit)
+        mode, fusion, filter, min_score = MODE_OF.get(request.mode), FUSION_OF.get(request.fusion), None, None
+        if mode is None:
+            violations.append(Violation(f"{prefix}mode", f"is {request.mode}, which is no Mode"))
+        if fusion is None:
+            violations.append(Violation(f"{prefix}fusion", f"is {request.fusion}, which is no Fusion"))
+        if request.HasField("min_score"):
+            min_score = request.min_score
+            if not math.isfinite(min_score):
+                violations.append(Violation(f"{prefix}min_score", f"is {min_score}; it must be a finite number"))
+        if request.HasField("filter"):
+            try:
+                filter = to_filter(request.filter, field=f"{prefix}filter")
+            except InvalidRequest as error:
+                violations += error.violations
+        return SearchOptions(
+            limit=request.limit or self.default_limit,
+            mode=mode or Mode.DENSE,
+            filter=filter,
+            min_score=min_score,
+            fusion=fusion or Fusion.WEIGHTED_SUM,
+        )
+
+
+def check_name(field: str, name: str) -> None:
+    """Raises InvalidRequest if a name is missing or too long."""
+    raise_any(name_violations(field, name))
+
+
+def name_violations(field: str, name: str) -> list[Violation]:
+    """Says what is wrong with the id of a document, a request or an import."""
+    return _text_violations(field, name, MAX_NAME_CHARACTERS)
+
+
+def count_violations(field: str, count: int, maximum: int) -> list[Violation]:
+    """Says what is wrong with the number of elements of a field."""
+    if 1 <= count <= maximum:
+        return []
+    remedy = "split the call" if count else "send at least one"
+    return [Violation(field, f"has {count} elements; it must have from 1 to {maximum}: {remedy}")]
+
+
+def raise_any(violations: list[Violation]) -> None:
+    """Raises InvalidRequest if there are violations."""
+    if violations:
+        raise InvalidRequest(violations)
+
+
+def _number_violations(field: str, number: int, maximum: int, default: int) -> list[Violation]:
+    if 0 <= number <= maximum:
+        return []
+    return [Violation(field, f"is {number}; it must be from 1 to {maximum}, or 0 for {default}")]
 
 
 def _text_violations(field: str, text: str, max_characters: int) -> list[Violation]:
@@ -73,15 +157,3 @@ def _text_violations(field: str, text: str, max_characters: int) -> list[Violati
     if not text.strip():
         return [Violation(field, "is empty; send at least one character that is not white space")]
     return []
-
-
-def _count_violations(field: str, count: int, maximum: int) -> list[Violation]:
-    if 1 <= count <= maximum:
-        return []
-    remedy = "split the call" if count else "send at least one"
-    return [Violation(field, f"has {count} elements; it must have from 1 to {maximum}: {remedy}")]
-
-
-def _raise_any(violations: list[Violation]) -> None:
-    if violations:
-        raise InvalidRequest(violations)

@@ -18,8 +18,9 @@ from chaja.v1 import (
 from server.batching.job import Job
 from server.batching.pipeline import is_bulk
 from server.engine import Engine, EngineSlot
+from server.index.options import SearchOptions
 from server.metrics import Metrics
-from server.rpc.hits import Hits
+from server.rpc.hits import Fetch, Hits
 from server.rpc.limits import Limits
 from server.rpc.running import run_jobs, timings_of
 from server.rpc.stream import answer_in_order
@@ -28,11 +29,11 @@ from server.rpc.stream import answer_in_order
 class SearchServicer(SearchServiceServicer):
     """Implements `chaja.v1.SearchService`; its contract stands in the proto file."""
 
-    def __init__(self, slot: EngineSlot, limits: Limits, metrics: Metrics) -> None:
+    def __init__(self, slot: EngineSlot, limits: Limits, metrics: Metrics, fetch: Fetch) -> None:
         self._slot = slot
         self._limits = limits
         self._metrics = metrics
-        self._hits: Hits | None = None
+        self._hits = Hits(fetch)
 
     async def Search(self, request: SearchRequest, context: Any) -> SearchResponse:
         """Answers one query."""
@@ -42,14 +43,14 @@ class SearchServicer(SearchServiceServicer):
         """Answers several queries."""
         engine = self._slot.engine
         requests = list(request.requests)
-        self._limits.check_batch(requests)
+        options = self._limits.batch_options(requests)
         remaining, bulk = context.time_remaining(), is_bulk([each.query for each in requests])
-        jobs = [self._job(engine, each, remaining, bulk=bulk) for each in requests]
+        jobs = [_job(engine, each, asked, remaining, bulk=bulk) for each, asked in zip(requests, options, strict=True)]
         await run_jobs(engine, jobs, [f"requests[{position}].query" for position in range(len(jobs))])
         response = BatchSearchResponse()
         for each, job in zip(requests, jobs, strict=True):
             job.stopwatch.restart()
-            response.responses.append(self._response(engine, each, job))
+            response.responses.append(await self._response(engine, each, job))
             await asyncio.sleep(0)  # Thousands of hits are built here; the others' calls go on in between.
         return response
 
@@ -68,26 +69,28 @@ class SearchServicer(SearchServiceServicer):
 
     async def _search(self, request: SearchRequest, context: Any, *, bulk: bool) -> SearchResponse:
         engine = self._slot.engine
-        self._limits.check_search(request)
-        job = self._job(engine, request, context.time_remaining(), bulk=bulk)
+        options = self._limits.search_options(request)
+        job = _job(engine, request, options, context.time_remaining(), bulk=bulk)
         await run_jobs(engine, [job], ["query"])
-        return self._response(engine, request, job)
+        return await self._response(engine, request, job)
 
-    def _job(self, engine: Engine, request: SearchRequest, remaining_seconds: float | None, *, bulk: bool) -> Job:
-        limit = request.limit or self._limits.default_limit
-        return engine.query_job(request.query, limit=limit, remaining_seconds=remaining_seconds, bulk=bulk)
-
-    def _response(self, engine: Engine, request: SearchRequest, job: Job) -> SearchResponse:
+    async def _response(self, engine: Engine, request: SearchRequest, job: Job) -> SearchResponse:
         """Fetches the documents that the search has found."""
+        found, revision = job.found, engine.manifest.revision
+        assert found is not None, "it was searched"
+        hits = await self._hits.of(
+            found.documents, query=job.text, language_code=request.language_code, revision=revision
+        )
         response = SearchResponse(
-            hits=self._hits_of(engine).of(job.matches, request.language_code), model_revision=engine.manifest.revision
+            hits=hits, model_revision=revision, no_good_answer=found.no_good_answer, sequence=found.sequence
         )
         job.stopwatch.lap("fetch")
         self._metrics.observe_stages(job.stopwatch)
         response.timings.MergeFrom(timings_of(job))
         return response
 
-    def _hits_of(self, engine: Engine) -> Hits:
-        if self._hits is None or self._hits.catalogue is not engine.catalogue:
-            self._hits = Hits(engine.catalogue)
-        return self._hits
+
+def _job(
+    engine: Engine, request: SearchRequest, options: SearchOptions, remaining_seconds: float | None, *, bulk: bool
+) -> Job:
+    return engine.query_job(request.query, options, remaining_seconds=remaining_seconds, bulk=bulk)

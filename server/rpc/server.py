@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
 
@@ -13,10 +14,12 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from chaja.v1 import (
     add_AdminServiceServicer_to_server,
+    add_CatalogServiceServicer_to_server,
     add_EncodeServiceServicer_to_server,
     add_InfoServiceServicer_to_server,
     add_SearchServiceServicer_to_server,
     admin_pb2,
+    catalog_pb2,
     encode_pb2,
     info_pb2,
     search_pb2,
@@ -27,11 +30,14 @@ from server.metrics import Method, Metrics
 from server.reloading import Reloader
 from server.rpc.admin import AdminServicer
 from server.rpc.calls import Calls
+from server.rpc.catalog import CatalogServicer
 from server.rpc.encode import EncodeServicer
 from server.rpc.health import LIVENESS, HealthServicer
+from server.rpc.hits import Fetch
 from server.rpc.info import InfoServicer
 from server.rpc.limits import Limits
 from server.rpc.search import SearchServicer
+from server.rpc.store import Reader, Writer
 from server.security.access import Access
 from server.security.tls import Certificates
 from server.security.tokens import Tokens
@@ -42,11 +48,19 @@ log = logging.getLogger(__name__)
 
 SERVICES = [
     service
-    for file in (search_pb2, encode_pb2, info_pb2, admin_pb2)
+    for file in (search_pb2, catalog_pb2, encode_pb2, info_pb2, admin_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 ]
+KIND_OF = {
+    (False, False): "unary",
+    (False, True): "server_stream",
+    (True, False): "client_stream",
+    (True, True): "bidi_stream",
+}
+"""The kinds of methods as go-grpc-middleware names them, by whether requests and responses are streams."""
+
 METHODS = [
-    Method(service.full_name, method.name, "bidi_stream" if method.server_streaming else "unary")
+    Method(service.full_name, method.name, KIND_OF[method.client_streaming, method.server_streaming])
     for service in SERVICES
     for method in service.methods
 ]
@@ -55,8 +69,20 @@ METHODS = [
 class RpcServer:
     """The gRPC server: listens from the start, NOT_SERVING until it is told that all is loaded."""
 
-    def __init__(self, settings: Settings, slot: EngineSlot, reloader: Reloader, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        slot: EngineSlot,
+        reloader: Reloader,
+        metrics: Metrics,
+        *,
+        writer: Callable[[], Writer],
+        reader: Callable[[], Reader],
+        fetch: Fetch,
+    ) -> None:
         """Puts the server together.
+
+        `writer` and `reader` give those of the store, or raise why there is none; `fetch` reads a document's version.
 
         Raises:
             SecurityError: A certificate or the file of tokens cannot be used.
@@ -68,12 +94,14 @@ class RpcServer:
             if settings.tls_certificate and settings.tls_key
             else None
         )
-        limits = Limits.of(settings)
+        limits, writable = Limits.of(settings), settings.data is not None
         calls: Any = Calls(metrics, Access(self._tokens), overload=slot.overload)
-        add_SearchServiceServicer_to_server(SearchServicer(slot, limits, metrics), calls)
+        add_SearchServiceServicer_to_server(SearchServicer(slot, limits, metrics, fetch), calls)
+        self._catalog = CatalogServicer(writer, reader, limits)
+        add_CatalogServiceServicer_to_server(self._catalog, calls)
         add_EncodeServiceServicer_to_server(EncodeServicer(slot, limits, metrics), calls)
-        add_InfoServiceServicer_to_server(InfoServicer(slot, limits), calls)
-        add_AdminServiceServicer_to_server(AdminServicer(reloader), calls)
+        add_InfoServiceServicer_to_server(InfoServicer(slot, limits, writable=writable), calls)
+        add_AdminServiceServicer_to_server(AdminServicer(reloader, writable=writable), calls)
         self._server = Server(
             max_message_bytes=settings.max_message_bytes,
             max_connection_age_seconds=settings.max_connection_age_seconds or math.inf,
@@ -126,6 +154,7 @@ class RpcServer:
         self._health.leave()
         await asyncio.sleep(wait_seconds)
         self._health.end_watches()
+        self._catalog.leave()
         await self._server.stop(grace_seconds)
 
     def _set_health(self, status: int) -> None:

@@ -13,10 +13,13 @@ import pytest
 from chaja.v1 import (
     BatchSearchRequest,
     BatchSearchResponse,
+    Change,
     SearchRequest,
     SearchResponse,
     SearchServiceServicer,
     SearchStreamResponse,
+    WatchChangesRequest,
+    WatchChangesResponse,
     add_SearchServiceServicer_to_server,
 )
 from server.errors import NotReady, Overloaded
@@ -225,6 +228,51 @@ async def test_a_token_is_checked_before_anything_else(
         _ = [answer async for answer in served.stream(Context(token=token), REQUEST)]
     assert not served.service.asked
     assert served.counted() == served.counted("SearchStream") == {"Unauthenticated": 1}
+
+
+class Watched:
+    """A service with a method whose answers alone are a stream."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self.served = Served()
+        calls: Any = self.served.calls
+        servicer: Any = self
+        handler = grpc.unary_stream_rpc_method_handler(
+            servicer.watch, WatchChangesRequest.FromString, WatchChangesResponse.SerializeToString
+        )
+        calls.add_registered_method_handlers("chaja.v1.CatalogService", {"WatchChanges": handler})
+        self.handler: Any = calls.handlers["chaja.v1.CatalogService"]["WatchChanges"]
+
+    async def watch(self, request: WatchChangesRequest, context: Any) -> AsyncIterator[WatchChangesResponse]:
+        try:
+            for sequence in (1, 2):
+                yield WatchChangesResponse(changes=[Change(sequence=request.after_sequence + sequence)])
+            raise NotReady("leaving")
+        finally:
+            self.ended = True
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_stream_of_answers_is_ended_and_counted_once(whole: bool) -> None:
+    watched, context = Watched(), Context()
+    answers = watched.handler.unary_stream(WatchChangesRequest(after_sequence=5).SerializeToString(), context)
+    assert [(await anext(answers)).changes[0].sequence for _ in range(2)] == [6, 7]
+    if whole:
+        with pytest.raises(grpc.aio.AbortError):
+            await anext(answers)
+        assert context.code is grpc.StatusCode.UNAVAILABLE
+    else:
+        await answers.aclose()
+    assert watched.ended
+    assert watched.served.counted("WatchChanges") == {"Unavailable" if whole else "Canceled": 1}
+
+
+async def test_bytes_that_are_no_message_never_reach_a_method_that_answers_with_a_stream() -> None:
+    watched, context = Watched(), Context()
+    with pytest.raises(grpc.aio.AbortError):
+        await anext(watched.handler.unary_stream(b"\xff", context))
+    assert context.code is grpc.StatusCode.INVALID_ARGUMENT
 
 
 def test_every_method_has_a_role() -> None:

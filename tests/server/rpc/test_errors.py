@@ -58,7 +58,8 @@ def size_of(refusal: Refusal) -> int:
 
 
 def test_every_error_of_a_request_has_a_row() -> None:
-    of_requests = {error for error in leaves(errors.ChajaError) if not issubclass(error, errors.StartError)}
+    elsewhere = (errors.StartError, errors.SnapshotError, errors.BuildFailed)
+    of_requests = {error for error in leaves(errors.ChajaError) if not issubclass(error, elsewhere)}
     unfit = {error for error in of_requests if issubclass(error, errors.UnfitText)}
     assert of_requests - unfit == set(ROW_OF)
 
@@ -91,6 +92,16 @@ def test_the_drawn_tree_names_every_error() -> None:
         (errors.DeadlinePassed(), grpc.StatusCode.DEADLINE_EXCEEDED, {}),
         (errors.EncodingFailed("abc"), grpc.StatusCode.INTERNAL, {"incident": "abc"}),
         (errors.ReloadFailed("no bundle"), grpc.StatusCode.FAILED_PRECONDITION, {}),
+        (errors.NotFound("a b"), grpc.StatusCode.NOT_FOUND, {"document_id": "a b"}),
+        (
+            errors.Conflict("a", expected_version=0, version=7),
+            grpc.StatusCode.ABORTED,
+            {"document_id": "a", "expected_version": "0", "version": "7"},
+        ),
+        (errors.ImportTakenOver(), grpc.StatusCode.ABORTED, {}),
+        (errors.OutOfRange("too new"), grpc.StatusCode.OUT_OF_RANGE, {}),
+        (errors.ReadOnly("no store"), grpc.StatusCode.FAILED_PRECONDITION, {}),
+        (errors.StoreFull("no room"), grpc.StatusCode.RESOURCE_EXHAUSTED, {}),
     ],
 )
 def test_an_error_is_told_by_code_reason_and_facts(
@@ -168,6 +179,13 @@ def test_a_long_message_is_cut_to_fit_into_the_headers(message: str) -> None:
     assert size_of(refusal) < MOST_METADATA_BYTES
     assert refusal.message.endswith("…")
     assert message.startswith(refusal.message[:-1])
+
+
+@pytest.mark.parametrize("id", ["글" * 256, "😀" * 256, "\n" * 256, "\U000e0001" * 256])
+def test_an_error_that_names_a_document_fits_into_the_headers(id: str) -> None:
+    assert size_of(refusal_of(errors.NotFound(id), "/s/m")) < MOST_METADATA_BYTES
+    conflict = errors.Conflict(id, expected_version=2**62, version=2**62)
+    assert size_of(refusal_of(conflict, "/s/m")) < MOST_METADATA_BYTES
 
 
 def test_the_manual_tells_every_code_and_reason() -> None:

@@ -5,9 +5,13 @@ from pathlib import Path
 import pytest
 
 from chaja.v1 import EncodeRequest, SearchRequest
+from chaja.v1 import Fusion as FusionMessage
 from chaja.v1 import Limits as LimitsMessage
+from chaja.v1 import Mode as ModeMessage
 from server.errors import InvalidRequest
-from server.rpc.limits import Limits
+from server.index.filter import Exists
+from server.index.options import Fusion, Mode, SearchOptions
+from server.rpc.limits import FUSION_OF, MODE_OF, Limits
 from server.settings import Settings
 
 LIMITS = Limits.of(
@@ -19,6 +23,7 @@ LIMITS = Limits.of(
         max_batch_queries=2,
         max_encode_texts=2,
         max_text_characters=20,
+        max_page_size=50,
     )
 )
 
@@ -29,19 +34,19 @@ def violations_of(error: InvalidRequest) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("request_", [SearchRequest(query="찾아"), SearchRequest(query="x" * 10, limit=5)])
 def test_requests_at_the_limits_pass(request_: SearchRequest) -> None:
-    LIMITS.check_search(request_)
-    LIMITS.check_batch([request_, request_])
+    LIMITS.search_options(request_)
+    LIMITS.batch_options([request_, request_])
 
 
 @pytest.mark.parametrize("query", ["", " ", "\t\n", "\u3000"])
 def test_an_empty_query_is_refused(query: str) -> None:
     with pytest.raises(InvalidRequest, match="query: is empty; send at least one character that is not white space"):
-        LIMITS.check_search(SearchRequest(query=query))
+        LIMITS.search_options(SearchRequest(query=query))
 
 
 def test_all_violations_are_named_at_once() -> None:
     with pytest.raises(InvalidRequest) as raised:
-        LIMITS.check_search(SearchRequest(query="x" * 11, limit=-1))
+        LIMITS.search_options(SearchRequest(query="x" * 11, limit=-1))
     assert violations_of(raised.value) == [
         ("query", "has 11 characters; at most 10 are allowed: shorten it"),
         ("limit", "is -1; it must be from 1 to 5, or 0 for 5"),
@@ -50,14 +55,67 @@ def test_all_violations_are_named_at_once() -> None:
 
 def test_a_violation_in_a_batch_is_named_by_its_place() -> None:
     with pytest.raises(InvalidRequest) as raised:
-        LIMITS.check_batch([SearchRequest(query="fine"), SearchRequest(query=" ", limit=6)])
+        LIMITS.batch_options([SearchRequest(query="fine"), SearchRequest(query=" ", limit=6)])
     assert [field for field, _ in violations_of(raised.value)] == ["requests[1].query", "requests[1].limit"]
 
 
 @pytest.mark.parametrize("count", [0, 3])
 def test_a_batch_has_a_size(count: int) -> None:
     with pytest.raises(InvalidRequest, match=f"requests: has {count} elements; it must have from 1 to 2"):
-        LIMITS.check_batch([SearchRequest(query="x")] * count)
+        LIMITS.batch_options([SearchRequest(query="x")] * count)
+
+
+def test_a_search_that_says_nothing_else_is_dense_and_unfiltered() -> None:
+    assert LIMITS.search_options(SearchRequest(query="x")) == SearchOptions(limit=5)
+
+
+def test_a_search_says_how_it_is_done() -> None:
+    request = SearchRequest(
+        query="x", limit=3, mode=ModeMessage.MODE_HYBRID, min_score=0.0, fusion=FusionMessage.FUSION_RECIPROCAL_RANK
+    )
+    expected = SearchOptions(limit=3, mode=Mode.HYBRID, min_score=0.0, fusion=Fusion.RECIPROCAL_RANK)
+    assert LIMITS.search_options(request) == expected
+    assert LIMITS.batch_options([SearchRequest(query="x"), request]) == [SearchOptions(limit=5), expected]
+
+
+def test_every_mode_and_fusion_is_known() -> None:
+    assert MODE_OF.keys() == set(ModeMessage.values())
+    assert FUSION_OF.keys() == set(FusionMessage.values())
+    assert set(MODE_OF.values()) == set(Mode)
+    assert set(FUSION_OF.values()) == set(Fusion)
+
+
+@pytest.mark.parametrize("min_score", [float("nan"), float("inf"), float("-inf")])
+def test_options_that_cannot_be_are_named_also_in_a_batch(min_score: float) -> None:
+    wrong = SearchRequest(query="x", mode=9, fusion=-1, min_score=min_score)  # type: ignore[arg-type]
+    fields = ["mode", "fusion", "min_score"]
+    with pytest.raises(InvalidRequest) as raised:
+        LIMITS.search_options(wrong)
+    assert [field for field, _ in violations_of(raised.value)] == fields
+    with pytest.raises(InvalidRequest) as raised:
+        LIMITS.batch_options([SearchRequest(query="x"), wrong])
+    assert [field for field, _ in violations_of(raised.value)] == [f"requests[1].{field}" for field in fields]
+
+
+def test_a_filter_is_read_and_its_mistakes_are_named_also_in_a_batch() -> None:
+    good, wrong = SearchRequest(query="x"), SearchRequest(query="x")
+    good.filter.exists.attribute = "a"
+    wrong.filter.exists.SetInParent()
+    assert LIMITS.search_options(good).filter == Exists("a")
+    with pytest.raises(InvalidRequest) as raised:
+        LIMITS.batch_options([good, wrong])
+    assert [field for field, _ in violations_of(raised.value)] == ["requests[1].filter.exists.attribute"]
+
+
+@pytest.mark.parametrize(("asked", "size"), [(0, 50), (1, 1), (50, 50)])
+def test_a_page_has_a_size(asked: int, size: int) -> None:
+    assert LIMITS.page_size(asked) == size
+
+
+@pytest.mark.parametrize("asked", [-1, 51])
+def test_a_page_has_a_largest_size(asked: int) -> None:
+    with pytest.raises(InvalidRequest, match=f"page_size: is {asked}; it must be from 1 to 50, or 0 for 50"):
+        LIMITS.page_size(asked)
 
 
 def test_texts_to_encode_are_checked_one_by_one() -> None:

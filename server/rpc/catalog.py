@@ -1,0 +1,220 @@
+"""CatalogService: documents in and out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from typing import Any
+
+from chaja.v1 import (
+    CatalogServiceServicer,
+    DeleteDocumentsRequest,
+    DeleteDocumentsResponse,
+    GetDocumentRequest,
+    GetDocumentResponse,
+    ImportDocumentsRequest,
+    ImportDocumentsResponse,
+    ListDocumentsRequest,
+    ListDocumentsResponse,
+    UpsertDocumentsRequest,
+    UpsertDocumentsResponse,
+    WatchChangesRequest,
+    WatchChangesResponse,
+    WriteResult,
+)
+from chaja.v1 import Document as DocumentMessage
+from chaja.v1 import Upsert as UpsertMessage
+from server.catalogue.changes import Outcome, Upsert
+from server.errors import InvalidRequest, NotReady, Violation
+from server.rpc.documents import to_change, to_deletes, to_message, to_result, to_upsert
+from server.rpc.filters import to_filter
+from server.rpc.imports import Imports
+from server.rpc.interruption import Interruption
+from server.rpc.limits import Limits, check_name, count_violations, raise_any
+from server.rpc.pages import id_before, page_token
+from server.rpc.store import Reader, Writer
+
+PORTION_DOCUMENTS = 32
+"""Documents that are read, checked or built at a time, so that the event loop never stands still for long."""
+
+CHANGES_BYTES = 256 * 1024
+"""A message of changes ends before it exceeds this, unless by its first change."""
+
+PAGE_BYTES = 2 * 1024 * 1024
+"""A page ends before it exceeds this, unless by its first document: gRPC's clients take 4 MiB where not told more."""
+
+
+class CatalogServicer(CatalogServiceServicer):
+    """Implements `chaja.v1.CatalogService`; its contract stands in the proto file."""
+
+    def __init__(self, writer: Callable[[], Writer], reader: Callable[[], Reader], limits: Limits) -> None:
+        """Takes what gives writer and reader of the moment, and raises NotReady or ReadOnly where there are none."""
+        self._writer = writer
+        self._reader = reader
+        self._limits = limits
+        self._imports = Imports()
+        self._waiting: set[Interruption] = set()
+        self._leaving = False
+
+    def leave(self) -> None:
+        """Ends watches and imports, which would go on for ever, and takes no new ones."""
+        self._leaving = True
+        for interruption in self._waiting:
+            interruption.end(_leaving())
+
+    async def UpsertDocuments(self, request: UpsertDocumentsRequest, context: Any) -> UpsertDocumentsResponse:
+        """Writes documents."""
+        writer = self._writer()
+        raise_any(count_violations("upserts", len(request.upserts), self._limits.max_write_documents))
+        _check_request_id(request.request_id)
+
+        async def write(upserts: Sequence[Upsert]) -> list[Outcome]:
+            if not upserts:
+                return []
+            return await writer.upsert(
+                upserts, request_id=request.request_id, remaining_seconds=context.time_remaining()
+            )
+
+        return UpsertDocumentsResponse(results=await self._write_valid(request.upserts, write))
+
+    async def DeleteDocuments(self, request: DeleteDocumentsRequest, context: Any) -> DeleteDocumentsResponse:
+        """Deletes documents."""
+        writer = self._writer()
+        _check_request_id(request.request_id)
+        if not request.HasField("filter"):
+            raise_any(count_violations("deletes", len(request.deletes), self._limits.max_write_documents))
+            deletes = to_deletes(request.deletes, field="deletes")
+            outcomes = await writer.delete(deletes, request_id=request.request_id)
+            results = [to_result(outcome, field=f"deletes[{at}]") for at, outcome in enumerate(outcomes)]
+            return DeleteDocumentsResponse(results=results, deleted_count=sum(result.changed for result in results))
+        if request.deletes:
+            raise InvalidRequest([Violation("filter", "is set beside deletes: send one of them")])
+        filter = to_filter(request.filter, field="filter")
+        if filter is None:
+            raise InvalidRequest([Violation("filter", "has no condition, and would delete everything: give it one")])
+        return DeleteDocumentsResponse(
+            deleted_count=await writer.delete_matching(filter, request_id=request.request_id)
+        )
+
+    async def GetDocument(self, request: GetDocumentRequest, context: Any) -> GetDocumentResponse:
+        """Returns a document."""
+        reader = self._reader()
+        check_name("id", request.id)
+        stored = await reader.get(request.id)
+        return GetDocumentResponse(document=to_message(stored.document, stored.version))
+
+    async def ListDocuments(self, request: ListDocumentsRequest, context: Any) -> ListDocumentsResponse:
+        """Returns a page of documents."""
+        reader = self._reader()
+        size, filter = self._limits.page_size(request.page_size), to_filter(request.filter, field="filter")
+        after_id = id_before(request.page_token, request.filter)
+        documents: list[DocumentMessage] = []
+        page_bytes = 0
+        while True:
+            wanted = min(PORTION_DOCUMENTS, size + 1 - len(documents))  # One more tells whether there is a next page.
+            portion = await reader.list(filter=filter, after_id=after_id, limit=wanted)
+            for stored in portion:
+                message = to_message(stored.document, stored.version)
+                page_bytes += message.ByteSize()
+                if len(documents) == size or (documents and page_bytes > PAGE_BYTES):
+                    token = page_token(documents[-1].id, request.filter)
+                    return ListDocumentsResponse(documents=documents, next_page_token=token)
+                documents.append(message)
+                after_id = message.id
+            if len(portion) < wanted:
+                return ListDocumentsResponse(documents=documents)
+            await asyncio.sleep(0)
+
+    async def ImportDocuments(
+        self, request_iterator: AsyncIterator[ImportDocumentsRequest], context: Any
+    ) -> AsyncIterator[ImportDocumentsResponse]:
+        """Writes documents as they come."""
+        writer = self._writer()
+        with self._interruptible() as interruption:
+            first = await interruption.next(request_iterator) or ImportDocumentsRequest()
+            check_name("import_id", first.import_id)
+            if first.upserts:
+                raise InvalidRequest([Violation("upserts", "is set in the first message: wait for the position")])
+            with self._imports.held(first.import_id, interruption, writer) as held:
+                follows = reached = await held.position()
+                yield ImportDocumentsResponse(position=reached)
+                while (request := await interruption.next(request_iterator)) is not None:
+                    follows = self._begins_at(request, follows, reached) + len(request.upserts)
+                    reached = max(reached, follows)
+
+                    async def write(upserts: Sequence[Upsert], position: int = reached) -> list[Outcome]:
+                        return await held.write(upserts, position=position)
+
+                    results = await self._write_valid(request.upserts, write)
+                    yield ImportDocumentsResponse(position=reached, results=results)
+
+    async def WatchChanges(self, request: WatchChangesRequest, context: Any) -> AsyncIterator[WatchChangesResponse]:
+        """Tells of changes as they come."""
+        reader = self._reader()
+        if request.after_sequence < 0:
+            raise InvalidRequest([Violation("after_sequence", f"is {request.after_sequence}; it must be 0 or more")])
+        with self._interruptible() as interruption:
+            async with contextlib.aclosing(reader.changes(request.after_sequence)) as changes:
+                while (portion := await interruption.next(changes)) is not None:
+                    response, size_bytes = WatchChangesResponse(), 0
+                    for change in portion:
+                        message = to_change(change)
+                        size_bytes += message.ByteSize()
+                        if response.changes and size_bytes > CHANGES_BYTES:
+                            yield response
+                            response, size_bytes = WatchChangesResponse(), message.ByteSize()
+                        response.changes.append(message)
+                    if response.changes:
+                        yield response
+
+    async def _write_valid(
+        self, messages: Sequence[UpsertMessage], write: Callable[[Sequence[Upsert]], Awaitable[list[Outcome]]]
+    ) -> list[WriteResult]:
+        """Writes the documents that nothing is wrong with; returns a result for each document."""
+        read: list[Upsert | InvalidRequest] = []
+        for position, message in enumerate(messages):
+            try:
+                characters = self._limits.max_document_characters
+                read.append(to_upsert(message, field=f"upserts[{position}]", max_characters=characters))
+            except InvalidRequest as error:
+                read.append(error)
+            if position % PORTION_DOCUMENTS == PORTION_DOCUMENTS - 1:
+                await asyncio.sleep(0)
+        outcomes = iter(await write([each for each in read if isinstance(each, Upsert)]))
+        results = []
+        for position, (message, each) in enumerate(zip(messages, read, strict=True)):
+            outcome = next(outcomes) if isinstance(each, Upsert) else Outcome(message.document.id, 0, False, each)
+            results.append(to_result(outcome, field=f"upserts[{position}].document"))
+        return results
+
+    def _begins_at(self, request: ImportDocumentsRequest, follows: int, reached: int) -> int:
+        """Returns the place of a message's first document; raises InvalidRequest if it leaves some out."""
+        violations = count_violations("upserts", len(request.upserts), self._limits.max_write_documents)
+        if request.import_id:
+            violations.append(Violation("import_id", "is set again: an import has a call of its own"))
+        begins = request.position if request.HasField("position") else follows
+        if not 0 <= begins <= reached:
+            violations.append(Violation("position", f"is {begins}; the import has come to {reached}: go on from there"))
+        raise_any(violations)
+        return begins
+
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[Interruption]:
+        if self._leaving:
+            raise _leaving()
+        interruption = Interruption()
+        self._waiting.add(interruption)
+        try:
+            yield interruption
+        finally:
+            self._waiting.discard(interruption)
+
+
+def _check_request_id(request_id: str) -> None:
+    if request_id:
+        check_name("request_id", request_id)
+
+
+def _leaving() -> NotReady:
+    return NotReady("the server is shutting down; go on with another server, or in a while")

@@ -1,0 +1,163 @@
+"""Documents and writes between the protocol's messages and the catalogue's types."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from google.protobuf.struct_pb2 import Struct, Value
+
+from chaja.v1 import Change as ChangeMessage
+from chaja.v1 import Delete as DeleteMessage
+from chaja.v1 import Document as DocumentMessage
+from chaja.v1 import LocalizedText, WriteError, WriteResult
+from chaja.v1 import Upsert as UpsertMessage
+from server.catalogue.changes import Change, Delete, Outcome, Upsert
+from server.catalogue.document import LARGEST_EXACT_INTEGER, AttributeValue, Document, Localized
+from server.errors import InvalidRequest, UnfitText, Violation
+from server.rpc.errors import refusal_of
+from server.rpc.limits import MAX_NAME_CHARACTERS, name_violations, raise_any
+
+Scalar = str | bool | int | float
+
+
+def to_upsert(message: UpsertMessage, *, field: str, max_characters: int) -> Upsert:
+    """Reads a write out of a request.
+
+    Raises:
+        InvalidRequest: Something is wrong with it; names each field.
+    """
+    reading = _Reading()
+    document = reading.document(message.document, f"{field}.document", max_characters)
+    expected = reading.expected_version(message, field)
+    raise_any(reading.violations)
+    return Upsert(document, expected)
+
+
+def to_deletes(messages: Iterable[DeleteMessage], *, field: str) -> list[Delete]:
+    """Reads deletions out of a request.
+
+    Raises:
+        InvalidRequest: Something is wrong with one; names each field.
+    """
+    reading, deletes = _Reading(), []
+    for position, message in enumerate(messages):
+        reading.violations += name_violations(f"{field}[{position}].id", message.id)
+        deletes.append(Delete(message.id, reading.expected_version(message, f"{field}[{position}]")))
+    raise_any(reading.violations)
+    return deletes
+
+
+def to_message(document: Document, version: int) -> DocumentMessage:
+    """Returns a document as the protocol has it."""
+    message = DocumentMessage(
+        id=document.id,
+        titles=[LocalizedText(language_code=language, text=text) for language, text in document.titles().items()],
+        texts=[LocalizedText(language_code=language, text=text) for language, text in document.texts().items()],
+        examples=document.examples,
+        version=version,
+    )
+    message.attributes.update(document.attributes)
+    return message
+
+
+def to_change(change: Change) -> ChangeMessage:
+    """Returns a change as the protocol has it."""
+    if change.document is None:
+        return ChangeMessage(sequence=change.sequence, deleted_id=change.id)
+    return ChangeMessage(sequence=change.sequence, document=to_message(change.document, change.sequence))
+
+
+def to_result(outcome: Outcome, *, field: str) -> WriteResult:
+    """Returns what became of a write, as the protocol has it; `field` names the document in the request."""
+    result = WriteResult(id=outcome.id[:MAX_NAME_CHARACTERS], version=outcome.version, changed=outcome.changed)
+    if (error := outcome.error) is not None:
+        if isinstance(error, UnfitText):
+            error = InvalidRequest([Violation(field, str(error))])
+        refusal = refusal_of(error, f"a write of {field}")
+        result.error.MergeFrom(WriteError(code=refusal.code.value[0], message=refusal.message, reason=refusal.reason))
+    return result
+
+
+class _Reading:
+    """Reads messages, and gathers what is wrong with them."""
+
+    def __init__(self) -> None:
+        self.violations: list[Violation] = []
+        self._characters = 0
+
+    def expected_version(self, message: UpsertMessage | DeleteMessage, field: str) -> int | None:
+        if not message.HasField("expected_version"):
+            return None
+        if message.expected_version < 0:
+            self._refuse(f"{field}.expected_version", f"is {message.expected_version}; versions are 0 or more")
+        return message.expected_version
+
+    def document(self, message: DocumentMessage, field: str, max_characters: int) -> Document:
+        self.violations += name_violations(f"{field}.id", message.id)
+        self._characters += len(message.id)
+        document = Document(
+            id=message.id,
+            title=self._localized(message.titles, f"{field}.titles"),
+            text=self._localized(message.texts, f"{field}.texts"),
+            examples=[self._text(text, f"{field}.examples[{at}]") for at, text in enumerate(message.examples)],
+            attributes=self._attributes(message.attributes, f"{field}.attributes"),
+        )
+        if not (message.titles or message.texts or message.examples):
+            self._refuse(field, "has nothing to search: give it a title, a text or an example")
+        if self._characters > max_characters:
+            told = f"has {self._characters} characters in all; at most {max_characters} are allowed: split it"
+            self._refuse(field, told)
+        return document
+
+    def _localized(self, messages: Iterable[LocalizedText], field: str) -> Localized:
+        """Returns texts by language, in their order; one without a language alone stands for itself."""
+        by_language: dict[str, str] = {}
+        for position, message in enumerate(messages):
+            text = self._text(message.text, f"{field}[{position}].text")
+            self._characters += len(message.language_code)
+            if message.language_code in by_language:
+                told = f"is {message.language_code!r}, as that of another: a language has one"
+                self._refuse(f"{field}[{position}].language_code", told)
+            by_language[message.language_code] = text
+        return by_language[""] if by_language.keys() == {""} else by_language
+
+    def _text(self, text: str, field: str) -> str:
+        self._characters += len(text)
+        if not text or text.isspace():
+            self._refuse(field, "is blank: fill it or leave it out")
+        return text
+
+    def _attributes(self, message: Struct, field: str) -> dict[str, AttributeValue]:
+        """Returns attributes in the order of their names: a message has none."""
+        attributes: dict[str, AttributeValue] = {}
+        for name in sorted(message.fields):
+            value, at = message.fields[name], f"{field}.{name[:MAX_NAME_CHARACTERS]}"
+            self._characters += len(name)
+            if value.WhichOneof("kind") == "list_value":
+                attributes[name] = [
+                    self._scalar(each, f"{at}[{position}]") for position, each in enumerate(value.list_value.values)
+                ]
+            else:
+                attributes[name] = self._scalar(value, at)
+        return attributes
+
+    def _scalar(self, value: Value, field: str) -> Scalar:
+        kind = value.WhichOneof("kind")
+        if kind == "string_value":
+            self._characters += len(value.string_value)
+            return value.string_value
+        if kind == "bool_value":
+            return value.bool_value
+        if kind != "number_value":
+            self._refuse(field, "must be a string, a number, a boolean, or (not within a list) a list of them")
+            return ""
+        number = value.number_value
+        if not math.isfinite(number):
+            self._refuse(field, f"is {number}; numbers must be finite")
+        elif number.is_integer() and abs(number) <= LARGEST_EXACT_INTEGER:
+            return int(number)  # As a catalogue's file has it.
+        return number
+
+    def _refuse(self, field: str, description: str) -> None:
+        self.violations.append(Violation(field, description))

@@ -1,0 +1,170 @@
+"""Filters as they travel, checked and made into those that the index takes.
+
+The first violation ends it: a path into a deep filter is long, and ten of them would not fit into gRPC's headers.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from google.protobuf.message import Message
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from chaja.v1 import AttributeValue
+from chaja.v1 import Equals as EqualsMessage
+from chaja.v1 import Exists as ExistsMessage
+from chaja.v1 import Filter as FilterMessage
+from chaja.v1 import FilterList as FilterListMessage
+from chaja.v1 import In as InMessage
+from chaja.v1 import Range as RangeMessage
+from server.errors import InvalidRequest, Violation
+from server.index.filter import AllOf, AnyOf, Equals, Exists, Filter, In, Not, Range, Scalar
+
+MAX_DEPTH = 32
+"""Filters within filters. A message may be nested 100 deep in Protobuf, and a filter takes two of those."""
+
+MAX_CONDITIONS = 256
+"""Filters in a filter, itself and all levels: each costs a pass over an attribute of the whole catalogue."""
+
+MAX_VALUES = 10_000
+"""Values of all `In` in a filter."""
+
+
+def to_filter(message: FilterMessage, *, field: str) -> Filter | None:
+    """Returns the filter that a message stands for, or None if it has no condition.
+
+    Args:
+        message: The filter of a request; one that is not set does.
+        field: The path of the message in the request, as in `filter` or `requests[3].filter`.
+
+    Raises:
+        InvalidRequest: The filter breaks a rule of the protocol; names the place.
+    """
+    if message.WhichOneof("condition") is None and not len(UnknownFieldSet(message)):
+        return None
+    return _Reader(field).filter(message, field, depth=1)
+
+
+class _Reader:
+    """Reads one filter and counts what it holds."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._conditions = 0
+        self._values = 0
+
+    def filter(self, message: FilterMessage, path: str, *, depth: int) -> Filter:
+        """Returns the filter at a path."""
+        _check_known(message, path)
+        if depth > MAX_DEPTH:
+            raise _wrong(path, f"is nested deeper than {MAX_DEPTH} filters: flatten it")
+        self._conditions += 1
+        if self._conditions > MAX_CONDITIONS:
+            raise _wrong(self._root, f"has more than {MAX_CONDITIONS} conditions: is_in takes many values as one")
+        name = message.WhichOneof("condition")
+        inner = f"{path}.{name}"
+        match name:
+            case "equals":
+                return _equals(message.equals, inner)
+            case "is_in":
+                return self._is_in(message.is_in, inner)
+            case "range":
+                return _range(message.range, inner)
+            case "exists":
+                return Exists(_attribute(message.exists, inner))
+            case None:
+                raise _wrong(path, "has no condition; send one")
+            case _:
+                return self._combined(message, name, inner, depth)
+
+    def _combined(
+        self, message: FilterMessage, name: Literal["all_of", "any_of", "none_of"], path: str, depth: int
+    ) -> Filter:
+        filters = self._filters(getattr(message, name), path, depth)
+        match name:
+            case "all_of":
+                return AllOf(filters)
+            case "any_of":
+                return AnyOf(filters)
+            case "none_of":
+                return Not(AnyOf(filters))
+
+    def _filters(self, message: FilterListMessage, path: str, depth: int) -> tuple[Filter, ...]:
+        _check_known(message, path)
+        if not message.filters:
+            raise _wrong(f"{path}.filters", "is empty; send at least one, or leave the condition out")
+        return tuple(
+            self.filter(each, f"{path}.filters[{position}]", depth=depth + 1)
+            for position, each in enumerate(message.filters)
+        )
+
+    def _is_in(self, message: InMessage, path: str) -> In:
+        attribute = _attribute(message, path)
+        if not message.values:
+            raise _wrong(f"{path}.values", "is empty; send at least one, or leave the condition out")
+        self._values += len(message.values)
+        if self._values > MAX_VALUES:
+            raise _wrong(f"{path}.values", f"makes more than {MAX_VALUES} values in the filter: send fewer")
+        values = (_value(each, f"{path}.values[{position}]") for position, each in enumerate(message.values))
+        return In(attribute, tuple(values))
+
+
+def _equals(message: EqualsMessage, path: str) -> Equals:
+    return Equals(_attribute(message, path), _value(message.value, f"{path}.value"))
+
+
+def _range(message: RangeMessage, path: str) -> Range:
+    attribute = _attribute(message, path)
+    lower_name, upper_name = message.WhichOneof("lower"), message.WhichOneof("upper")
+    lower = _bound(getattr(message, lower_name), f"{path}.{lower_name}") if lower_name else None
+    upper = _bound(getattr(message, upper_name), f"{path}.{upper_name}") if upper_name else None
+    if lower is None and upper is None:
+        raise _wrong(path, "has no bound; send at_least, above, at_most or below")
+    if lower is not None and upper is not None and isinstance(lower, str) != isinstance(upper, str):
+        raise _wrong(path, "has bounds of two types; send two numbers or two strings")
+    return Range(
+        attribute,
+        lower=lower,
+        upper=upper,
+        lower_inclusive=lower_name != "above",
+        upper_inclusive=upper_name != "below",
+    )
+
+
+def _attribute(message: EqualsMessage | InMessage | RangeMessage | ExistsMessage, path: str) -> str:
+    _check_known(message, path)
+    if not message.attribute:
+        raise _wrong(f"{path}.attribute", "is empty; name an attribute")
+    return message.attribute
+
+
+def _bound(message: AttributeValue, path: str) -> str | float:
+    value = _value(message, path)
+    if isinstance(value, bool):
+        raise _wrong(path, "is a boolean; bounds are numbers or strings")
+    return value
+
+
+def _value(message: AttributeValue, path: str) -> Scalar:
+    match message.WhichOneof("value"):
+        case "string_value":
+            return message.string_value
+        case "number_value":
+            if math.isnan(message.number_value):
+                raise _wrong(path, "is NaN, which equals nothing")
+            return message.number_value
+        case "bool_value":
+            return message.bool_value
+        case None:
+            raise _wrong(path, "has no value; send a string, a number or a boolean")
+
+
+def _check_known(message: Message, path: str) -> None:
+    """Refuses what a newer client may ask for: to pass over a condition would choose too many documents."""
+    if len(UnknownFieldSet(message)):
+        raise _wrong(path, "has a field that this server does not know: it is older than the client")
+
+
+def _wrong(path: str, description: str) -> InvalidRequest:
+    return InvalidRequest([Violation(path, description)])

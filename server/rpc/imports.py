@@ -1,0 +1,89 @@
+"""The imports that run: one call has an import at a time, and another one takes it over without a gap.
+
+    call 1   position 0 ── writes 0–300 ── begins to write 300–600 ─────── ends: taken over
+    call 2                                 wants the import, and waits ──── position 600 ── writes 600–900
+
+A write is finished even when its call is given up, and the next call is told its position only then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator, Sequence
+from weakref import WeakValueDictionary
+
+from server.catalogue.changes import Outcome, Upsert
+from server.errors import ImportTakenOver
+from server.rpc.interruption import Interruption
+from server.rpc.store import Writer
+
+
+class Imports:
+    """Knows which call has which import. Used on the event loop only."""
+
+    def __init__(self) -> None:
+        self._holders: dict[str, Interruption] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._writes: set[asyncio.Task[list[Outcome]]] = set()
+
+    @contextlib.contextmanager
+    def held(self, import_id: str, interruption: Interruption, writer: Writer) -> Iterator[Import]:
+        """Gives an import to a call; the call that has it ends with ImportTakenOver."""
+        before = self._holders.get(import_id)
+        self._holders[import_id] = interruption
+        if before is not None:
+            before.end(ImportTakenOver())
+        try:
+            lock = self._locks.setdefault(import_id, asyncio.Lock())
+            yield Import(import_id, lock, writer, self, interruption)
+        finally:
+            if self.is_held(import_id, interruption):
+                del self._holders[import_id]
+
+    def is_held(self, import_id: str, interruption: Interruption) -> bool:
+        """Whether a call has an import still."""
+        return self._holders.get(import_id) is interruption
+
+    async def finish(self, write: asyncio.Task[list[Outcome]]) -> list[Outcome]:
+        """Waits for a write, which goes on if nobody does."""
+        self._writes.add(write)
+        write.add_done_callback(self._forget)
+        return await asyncio.shield(write)
+
+    def _forget(self, write: asyncio.Task[list[Outcome]]) -> None:
+        self._writes.discard(write)
+        if not write.cancelled():
+            write.exception()  # It has been told, or there is nobody to tell.
+
+
+class Import:
+    """An import in the hands of one call."""
+
+    def __init__(
+        self, import_id: str, lock: asyncio.Lock, writer: Writer, imports: Imports, interruption: Interruption
+    ) -> None:
+        self._import_id = import_id
+        self._lock = lock
+        self._writer = writer
+        self._imports = imports
+        self._interruption = interruption
+
+    async def position(self) -> int:
+        """Returns how far the import has come, behind a write that another call has begun."""
+        async with self._lock:
+            return await self._writer.import_position(self._import_id)
+
+    async def write(self, upserts: Sequence[Upsert], *, position: int) -> list[Outcome]:
+        """Writes documents, with which the import comes to a position.
+
+        Raises:
+            ImportTakenOver: Another call has the import by now.
+        """
+        return await self._imports.finish(asyncio.create_task(self._write(upserts, position)))
+
+    async def _write(self, upserts: Sequence[Upsert], position: int) -> list[Outcome]:
+        async with self._lock:
+            if not self._imports.is_held(self._import_id, self._interruption):
+                raise ImportTakenOver
+            return await self._writer.import_documents(self._import_id, position, upserts)

@@ -1,0 +1,170 @@
+"""A store of documents in memory, which can be held and broken, and a server of CatalogService over it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from chaja.client import AsyncClient
+from chaja.v1 import add_CatalogServiceServicer_to_server
+from server.catalogue.changes import Change, Delete, Outcome, Stored, Upsert
+from server.errors import ChajaError, Conflict, NotFound, OutOfRange
+from server.index.filter import Filter, matches
+from server.metrics import Metrics
+from server.rpc.calls import Calls
+from server.rpc.catalog import CatalogServicer
+from server.rpc.limits import Limits
+from server.rpc.server import METHODS
+from server.security.access import Access
+from server.security.tokens import Tokens
+from server.settings import Settings
+from server.transport.server import Server
+
+
+class MemoryStore:
+    """Writer and Reader in one.
+
+    Attributes:
+        gate: While it is closed, writes of imports wait in the middle.
+        error: Is raised by every write.
+        writes: How many upserts each write had.
+    """
+
+    def __init__(self) -> None:
+        self.stored: dict[str, Stored] = {}
+        self.log: list[Change] = []
+        self.answers: dict[str, list[Outcome]] = {}
+        self.positions: dict[str, int] = {}
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.error: ChajaError | None = None
+        self.writes: list[int] = []
+        self._changed = asyncio.Event()
+
+    async def upsert(
+        self, upserts: Sequence[Upsert], *, request_id: str, remaining_seconds: float | None
+    ) -> list[Outcome]:
+        self._begin(upserts)
+        if request_id in self.answers:
+            return self.answers[request_id]
+        outcomes = [self._upsert(each) for each in upserts]
+        if request_id:
+            self.answers[request_id] = outcomes
+        return outcomes
+
+    async def delete(self, deletes: Sequence[Delete], *, request_id: str) -> list[Outcome]:
+        self._begin(deletes)
+        return [self._delete(each) for each in deletes]
+
+    async def delete_matching(self, filter: Filter, *, request_id: str) -> int:
+        self._begin([])
+        ids = [id for id, each in self.stored.items() if matches(filter, each.document.attributes)]
+        for id in ids:
+            self._delete(Delete(id))
+        return len(ids)
+
+    async def import_documents(self, import_id: str, position: int, upserts: Sequence[Upsert]) -> list[Outcome]:
+        self._begin(upserts)
+        await self.gate.wait()
+        self.positions[import_id] = position
+        return [self._upsert(each) for each in upserts]
+
+    async def import_position(self, import_id: str) -> int:
+        return self.positions.get(import_id, 0)
+
+    async def get(self, id: str) -> Stored:
+        if id not in self.stored:
+            raise NotFound(id)
+        return self.stored[id]
+
+    async def list(self, *, filter: Filter | None, after_id: str, limit: int) -> list[Stored]:
+        behind = [self.stored[id] for id in sorted(self.stored) if id > after_id]
+        found = [each for each in behind if filter is None or matches(filter, each.document.attributes)]
+        return found[:limit]
+
+    async def changes(self, after_sequence: int) -> AsyncGenerator[Sequence[Change], None]:
+        if after_sequence > len(self.log):
+            raise OutOfRange(f"the catalogue has come to {len(self.log)} only")
+        while True:
+            changed = self._changed
+            if portion := self.log[after_sequence : after_sequence + 50]:
+                yield portion
+                after_sequence = portion[-1].sequence
+            else:
+                await changed.wait()
+
+    def _begin(self, writes: Sequence[object]) -> None:
+        if self.error is not None:
+            raise self.error
+        self.writes.append(len(writes))
+
+    def _upsert(self, upsert: Upsert) -> Outcome:
+        id = upsert.document.id
+        before = self.stored.get(id)
+        version = before.version if before else 0
+        if upsert.expected_version not in (None, version):
+            return self._conflict(id, upsert.expected_version, version)
+        if before is not None and before.document == upsert.document:
+            return Outcome(id, version, False)
+        self._log(Change(len(self.log) + 1, id, upsert.document))
+        self.stored[id] = Stored(upsert.document, len(self.log))
+        return Outcome(id, len(self.log), True)
+
+    def _delete(self, delete: Delete) -> Outcome:
+        before = self.stored.get(delete.id)
+        version = before.version if before else 0
+        if delete.expected_version not in (None, version):
+            return self._conflict(delete.id, delete.expected_version, version)
+        if before is None:
+            return Outcome(delete.id, 0, False)
+        del self.stored[delete.id]
+        self._log(Change(len(self.log) + 1, delete.id, None))
+        return Outcome(delete.id, len(self.log), True)
+
+    def _conflict(self, id: str, expected_version: int | None, version: int) -> Outcome:
+        assert expected_version is not None
+        return Outcome(id, version, False, Conflict(id, expected_version=expected_version, version=version))
+
+    def _log(self, change: Change) -> None:
+        self.log.append(change)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+class Served:
+    """A running server, and what tests look at."""
+
+    def __init__(self, store: MemoryStore, servicer: CatalogServicer, server: Server, client: AsyncClient) -> None:
+        self.store = store
+        self.servicer = servicer
+        self.server = server
+        self.client = client
+        self.catalog: Any = client.catalog
+        self.address = ""
+
+
+@contextlib.asynccontextmanager
+async def serving_catalog(tokens: Tokens | None = None, **limits: int) -> AsyncIterator[Served]:
+    """Serves a store behind the real transport."""
+    settings = Settings(bundle=Path(), catalogue=Path(), **{"max_write_documents": 5, **limits})  # type: ignore[arg-type]
+    store = MemoryStore()
+    servicer = CatalogServicer(lambda: store, lambda: store, Limits.of(settings))
+    calls: Any = Calls(Metrics(METHODS), Access(tokens), overload=lambda: None)
+    add_CatalogServiceServicer_to_server(servicer, calls)
+    server = Server(max_message_bytes=settings.max_message_bytes)
+    for service, handlers in calls.handlers.items():
+        server.add_registered_method_handlers(service, handlers)
+    address = f"127.0.0.1:{await server.listen('127.0.0.1', 0)}"
+    async with AsyncClient(grpc.aio.insecure_channel(address)) as client:
+        served = Served(store, servicer, server, client)
+        served.address = address
+        try:
+            yield served
+        finally:
+            store.gate.set()
+            await server.stop(0)

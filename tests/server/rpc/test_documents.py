@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chaja.v1 import Delete as DeleteMessage
+from chaja.v1 import Document as DocumentMessage
+from chaja.v1 import LocalizedText
+from chaja.v1 import Upsert as UpsertMessage
+from server.catalogue.changes import Delete, Outcome
+from server.catalogue.document import LARGEST_EXACT_INTEGER, Document
+from server.errors import EncodingFailed, InvalidRequest, NoTokens
+from server.rpc.documents import to_deletes, to_message, to_result, to_upsert
+
+UNIVERSE = st.characters(exclude_categories=["Cs"])
+TEXTS = st.text(UNIVERSE, min_size=1, max_size=20).filter(str.strip)
+LOCALIZED = TEXTS | st.dictionaries(st.sampled_from(["ko", "en", "ar"]), TEXTS, max_size=3)
+NUMBERS = st.integers(-LARGEST_EXACT_INTEGER, LARGEST_EXACT_INTEGER) | st.floats(allow_nan=False, allow_infinity=False)
+SCALARS = st.text(UNIVERSE, max_size=10) | st.booleans() | NUMBERS
+DOCUMENTS = st.builds(
+    Document,
+    id=TEXTS,
+    title=LOCALIZED,
+    text=LOCALIZED,
+    examples=st.lists(TEXTS, max_size=3),
+    attributes=st.dictionaries(st.text(UNIVERSE, max_size=10), SCALARS | st.lists(SCALARS, max_size=3), max_size=4),
+).filter(lambda document: document.problem() is None)
+
+
+def read(message: DocumentMessage, *, max_characters: int = 1000) -> Document:
+    return to_upsert(UpsertMessage(document=message), field="upserts[0]", max_characters=max_characters).document
+
+
+def violations_of(message: DocumentMessage, *, max_characters: int = 1000) -> list[tuple[str, str]]:
+    with pytest.raises(InvalidRequest) as raised:
+        read(message, max_characters=max_characters)
+    return [(each.field.removeprefix("upserts[0].document"), each.description) for each in raised.value.violations]
+
+
+@given(DOCUMENTS, st.integers(0, 2**63 - 1))
+def test_a_document_is_the_same_behind_a_journey(document: Document, version: int) -> None:
+    message = DocumentMessage.FromString(to_message(document, version).SerializeToString())
+    assert message.version == version
+    assert read(message) == document
+    assert list(read(message).titles()) == list(document.titles()), "the first is shown by default"
+
+
+def test_whole_numbers_are_read_as_a_file_has_them() -> None:
+    message = DocumentMessage(id="a", examples=["x"])
+    message.attributes.update({"b": 14, "a": 0.5, "c": [True, 2.0], "d": 1e300})
+    attributes = read(message).attributes
+    assert repr(attributes) == "{'a': 0.5, 'b': 14, 'c': [True, 2], 'd': 1e+300}"
+
+
+def test_a_text_without_a_language_is_a_string() -> None:
+    message = DocumentMessage(id="a", titles=[LocalizedText(text="x")])
+    assert read(message) == Document(id="a", title="x")
+    message.titles.add(language_code="ko", text="y")
+    assert read(message).title == {"": "x", "ko": "y"}
+
+
+def attributed(**attributes: Any) -> DocumentMessage:
+    message = DocumentMessage(id="a", examples=["x"])
+    message.attributes.update(attributes)
+    return message
+
+
+@pytest.mark.parametrize(
+    ("message", "field", "told"),
+    [
+        (DocumentMessage(examples=["x"]), ".id", "is empty"),
+        (DocumentMessage(id="\t", examples=["x"]), ".id", "is empty"),
+        (DocumentMessage(id="x" * 257, examples=["x"]), ".id", "has 257 characters; at most 256"),
+        (DocumentMessage(id="a"), "", "has nothing to search"),
+        (DocumentMessage(id="a", titles=[LocalizedText()]), ".titles[0].text", "is blank"),
+        (DocumentMessage(id="a", texts=[LocalizedText(text="\u3000")]), ".texts[0].text", "is blank"),
+        (DocumentMessage(id="a", examples=["x", ""]), ".examples[1]", "is blank"),
+        (
+            DocumentMessage(id="a", titles=[LocalizedText(language_code="ko", text="x")] * 2),
+            ".titles[1].language_code",
+            "is 'ko', as that of another",
+        ),
+        (attributed(a=None), ".attributes.a", "must be a string, a number, a boolean"),
+        (attributed(a={"b": 1}), ".attributes.a", "must be a string, a number, a boolean"),
+        (attributed(a=["x", ["y"]]), ".attributes.a[1]", "must be a string, a number, a boolean"),
+        (attributed(a=float("nan")), ".attributes.a", "is nan; numbers must be finite"),
+        (attributed(a=[1, float("inf")]), ".attributes.a[1]", "is inf; numbers must be finite"),
+    ],
+)
+def test_what_is_wrong_is_named_by_its_place(message: DocumentMessage, field: str, told: str) -> None:
+    ((wrong, description),) = violations_of(message)
+    assert wrong == field
+    assert description.startswith(told)
+
+
+def test_an_unset_value_is_refused() -> None:
+    message = DocumentMessage(id="a", examples=["x"])
+    _ = message.attributes.fields["a"]
+    message.attributes.fields["a"].SetInParent()
+    assert [field for field, _ in violations_of(message)] == [".attributes.a"]
+
+
+def test_all_characters_of_a_document_count() -> None:
+    message = DocumentMessage(
+        id="1", titles=[LocalizedText(language_code="ko", text="45")], texts=[LocalizedText(text="67")], examples=["89"]
+    )
+    message.attributes.update({"a": "bc", "d": ["e", "f", 5]})
+    assert read(message, max_characters=15)
+    assert violations_of(message, max_characters=14) == [
+        ("", "has 15 characters in all; at most 14 are allowed: split it")
+    ]
+
+
+def test_deletions_are_read_with_their_versions() -> None:
+    messages = [DeleteMessage(id="a"), DeleteMessage(id="b", expected_version=0), DeleteMessage(id="c")]
+    assert to_deletes(messages, field="deletes") == [Delete("a"), Delete("b", 0), Delete("c")]
+
+
+def test_a_text_that_the_model_cannot_read_is_a_wrong_document() -> None:
+    result = to_result(Outcome("a", 0, False, NoTokens()), field="upserts[2].document")
+    assert (result.error.code, result.error.reason) == (3, "INVALID_REQUEST")
+    assert result.error.message.startswith("upserts[2].document: has nothing that the model can read")
+
+
+def test_a_fault_of_the_server_is_told_by_its_incident() -> None:
+    result = to_result(Outcome("a", 0, False, EncodingFailed("abc")), field="upserts[2].document")
+    assert (result.error.code, result.error.reason) == (13, "INTERNAL_FAULT")
+    assert "abc" in result.error.message

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from server.errors import ImportTakenOver, NotReady
+from server.rpc.interruption import Interruption
+
+
+class Items:
+    """Two items, and then a wait without end."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    async def all(self) -> AsyncGenerator[int, None]:
+        try:
+            yield 1
+            yield 2
+            await asyncio.sleep(60)
+        finally:
+            self.closed = True
+
+
+async def test_items_come_until_there_are_none() -> None:
+    async def two() -> AsyncGenerator[int, None]:
+        yield 1
+        yield 2
+
+    interruption, items = Interruption(), two()
+    assert [await interruption.next(items) for _ in range(4)] == [1, 2, None, None]
+
+
+async def test_a_call_that_waits_is_ended_by_the_first_error_and_its_items_can_be_closed() -> None:
+    interruption, items = Interruption(), Items()
+    async with contextlib.aclosing(items.all()) as generator:
+        assert [await interruption.next(generator) for _ in range(2)] == [1, 2]
+        waiting = asyncio.create_task(interruption.next(generator))
+        await asyncio.sleep(0.01)
+        interruption.end(ImportTakenOver())
+        interruption.end(NotReady("leaving"))
+        with pytest.raises(ImportTakenOver):
+            await waiting
+        assert items.closed
+        with pytest.raises(ImportTakenOver):
+            await interruption.next(generator)
+
+
+async def test_a_call_that_is_given_up_leaves_nothing_behind() -> None:
+    interruption, items = Interruption(), Items()
+    generator = items.all()
+    assert [await interruption.next(generator) for _ in range(2)] == [1, 2]
+    waiting = asyncio.create_task(interruption.next(generator))
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert items.closed
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_an_error_of_the_items_is_the_callers() -> None:
+    async def broken() -> AsyncGenerator[int, None]:
+        yield 1
+        raise ZeroDivisionError
+
+    interruption, items = Interruption(), broken()
+    await interruption.next(items)
+    with pytest.raises(ZeroDivisionError):
+        await interruption.next(items)

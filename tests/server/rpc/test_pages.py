@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chaja.v1 import Exists, Filter
+from server.errors import InvalidRequest
+from server.rpc.pages import id_before, page_token
+
+FILTERS = [Filter(), Filter(exists=Exists(attribute="a")), Filter(exists=Exists(attribute="b"))]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.sampled_from(FILTERS))
+def test_a_token_tells_the_id_in_front_of_its_page(id: str, filter: Filter) -> None:
+    token = page_token(id, filter)
+    assert id_before(token, filter) == id
+    assert token.isascii()
+
+
+def test_the_first_page_has_no_token() -> None:
+    assert id_before("", FILTERS[1]) == ""
+
+
+def test_a_token_is_for_one_filter() -> None:
+    with pytest.raises(InvalidRequest, match="page_token: was given for another filter"):
+        id_before(page_token("a", FILTERS[1]), FILTERS[2])
+
+
+@given(st.text(min_size=1))
+def test_any_text_is_taken_or_refused_in_words(token: str) -> None:
+    with contextlib.suppress(InvalidRequest):
+        assert id_before(token, FILTERS[0])
