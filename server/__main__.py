@@ -1,8 +1,7 @@
-"""The command line: `python -m server --bundle DIR --catalogue FILE`.
+"""The command line: `python -m server --bundle DIR --data DIR`, or one of the commands of `server.commands`.
 
-Exit codes: 0 after a drain, 1 when the server cannot start, 2 for a wrong setting, 130
-for Ctrl-C before it has begun.
-What went wrong is one line on stderr.
+Exit codes: 0 after a drain, 1 when the server cannot start or a command cannot be done, 2 for a wrong setting, 130 for
+Ctrl-C before it has begun. What went wrong is one line on stderr.
 """
 
 from __future__ import annotations
@@ -18,15 +17,21 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # Workers run in parallel themselves: threads of NumPy would stand in their way.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from server.errors import SettingsError, StartError
+from server.errors import ChajaError, SettingsError
 from server.settings import parse_settings
 
 
 def main() -> int:
     """Runs the server; returns the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    arguments = sys.argv[1:]
     try:
-        settings = parse_settings(sys.argv[1:])
+        if arguments and not arguments[0].startswith("-"):
+            from server.commands import run  # noqa: PLC0415  a server does not need it
+
+            run(arguments)
+            return 0
+        settings = parse_settings(arguments)
         from server.app import serve  # noqa: PLC0415  it loads for a while: after the settings are known to be right
 
         asyncio.run(serve(settings))
@@ -35,7 +40,7 @@ def main() -> int:
     except SettingsError as error:
         print(f"server: error: {error}", file=sys.stderr)
         return 2
-    except StartError as error:
+    except ChajaError as error:  # A StartError, or the disk is full at the start.
         print(f"server: error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -9,19 +9,30 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 
 import prometheus_client
 
 from server.batching.speed import Speed
+from server.catalogue.database import locked
+from server.catalogue.store import Store
 from server.encoding.cache import EmbeddingCache
 from server.engine import Engine, EngineOptions, EngineSlot
-from server.errors import AddressError, first_line
-from server.loading import Loaded, LoadingCancelled
+from server.errors import AddressError, ReadOnly, first_line
+from server.index.dense import DenseOptions
+from server.live.building import LoadingCancelled
+from server.live.loading import Loaded, LoadingOptions
+from server.live.snapshots import Snapshots
 from server.metrics import Metrics
 from server.reloading import Reloader
 from server.rpc.server import METHODS, RpcServer
 from server.settings import Address, Settings
+from server.writing.keeper import Keeper
+from server.writing.reader import Reader
+from server.writing.writer import Writer
 
 log = logging.getLogger(__name__)
 
@@ -41,32 +52,58 @@ async def serve(settings: Settings) -> None:
     Raises:
         StartError: The server cannot start.
     """
+    with contextlib.ExitStack() as stack:
+        if settings.data is None:
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaja-")))
+        else:
+            directory = settings.data
+            stack.enter_context(locked(directory))
+        store = await asyncio.to_thread(Store, directory, durable=settings.data is not None)
+        stack.callback(store.close)
+        await _serve(settings, store)
+
+
+async def _serve(settings: Settings, store: Store) -> None:
+    """Serves a store."""
     sys.setswitchinterval(SWITCH_SECONDS)
     stopping = asyncio.Event()
     metrics, slot = Metrics(METHODS), EngineSlot()
-    cache, speed = EmbeddingCache(settings.cache_bytes), Speed()
     metrics.queue_texts.set_function(lambda: slot.queue_texts)
-    metrics.cache_bytes.set_function(lambda: cache.held_bytes)
-    options = EngineOptions(
-        workers=settings.workers,
-        max_batch_tokens=settings.max_batch_tokens,
-        longest_wait_seconds=settings.longest_wait_seconds,
-        log_texts=settings.log_texts,
-    )
 
-    def make_engine(loaded: Loaded) -> Engine:
-        return Engine(loaded, options, cache=cache, speed=speed, metrics=metrics, on_death=worker_died)
-
-    # It must not know the engine: with a cycle, one that was replaced would stay in memory, since it is frozen below.
+    # They must not know the engine: with a cycle, one that was replaced would stay in memory, since it is frozen below.
     def worker_died() -> None:
         if slot.broken:
             rpc.fail()
 
-    def serving() -> None:
-        rpc.serve()
+    def committer_died() -> None:
+        rpc.fail()
 
-    reloader = Reloader(settings, slot, metrics, make_engine=make_engine, serving=serving)
-    rpc = RpcServer(settings, slot, reloader, metrics)
+    def serving() -> None:
+        if not keeper.broken:
+            rpc.serve()
+
+    def writer() -> Writer:
+        if settings.data is None:
+            raise ReadOnly("the server has no directory to keep documents in: start it with --data")
+        return keeper.writer
+
+    def reader() -> Reader:
+        assert slot.engine, "it is loaded"
+        return keeper.reader
+
+    folder = store.directory / "index"
+    keeper = Keeper(
+        store,
+        slot,
+        metrics,
+        snapshots=Snapshots(folder, store) if settings.data is not None else None,
+        overlap_tokens=settings.passage_overlap_tokens,
+        on_death=committer_died,
+    )
+    loading = _loading_options(settings, folder, keeper, metrics)
+    make_engine = _engine_maker(settings, metrics, on_death=worker_died)
+    reloader = Reloader(settings, loading, keeper, slot, metrics, make_engine=make_engine, serving=serving)
+    rpc = RpcServer(settings, slot, reloader, metrics, writer=writer, reader=reader, fetch=store.fetch)
     _handle_signals(stopping, reloader)
     with _metrics_server(metrics, settings.metrics) as metrics_address:
         address = await rpc.listen(settings.listen)
@@ -79,7 +116,8 @@ async def serve(settings: Settings) -> None:
             gc.collect()
             gc.freeze()  # What was loaded stays: collections that went through all of it would hold calls up.
             gc.set_threshold(COLLECTED_OBJECTS)
-            log.info("serving %d documents, %d vectors", len(slot.engine.catalogue.documents), len(slot.engine.index))
+            state = slot.engine.index.state
+            log.info("serving %d documents, %d vectors", state.roster.live_count, len(state.dense))
             watching = asyncio.create_task(_watch(reloader, settings.watch_seconds))
             await stopping.wait()
             watching.cancel()
@@ -87,9 +125,43 @@ async def serve(settings: Settings) -> None:
             log.info("draining: %g seconds of notice, then at most %g", wait_seconds, settings.drain_seconds)
         finally:
             await rpc.stop(wait_seconds=wait_seconds, grace_seconds=settings.drain_seconds)
-        await _end_threads(reloader, slot)
+            await reloader.close()
+            await keeper.close()
+        await _end_threads(slot)
         _ignore_signals()
         log.info("stopped")
+
+
+def _engine_maker(settings: Settings, metrics: Metrics, *, on_death: Callable[[], None]) -> Callable[[Loaded], Engine]:
+    """Returns what makes an engine of what was loaded; cache and speed outlive it."""
+    cache, speed = EmbeddingCache(settings.cache_bytes), Speed()
+    metrics.cache_bytes.set_function(lambda: cache.held_bytes)
+    options = EngineOptions(
+        workers=settings.workers,
+        max_batch_tokens=settings.max_batch_tokens,
+        longest_wait_seconds=settings.longest_wait_seconds,
+        log_texts=settings.log_texts,
+    )
+    return partial(Engine, options=options, cache=cache, speed=speed, metrics=metrics, on_death=on_death)
+
+
+def _loading_options(settings: Settings, folder: Path, keeper: Keeper, metrics: Metrics) -> LoadingOptions:
+    return LoadingOptions(
+        bundle=settings.bundle,
+        native=settings.native,
+        storage=settings.index_storage,
+        weights=(settings.title_weight, settings.text_weight, settings.example_weight),
+        overlap_tokens=settings.passage_overlap_tokens,
+        dense=DenseOptions(
+            exact_below=settings.graph_from_vectors,
+            effort=settings.graph_effort,
+            searchers=settings.workers,
+            min_recall=settings.min_recall,
+            on_graph=keeper.graph_built,
+            on_recall=keeper.recall_measured,
+        ),
+        folder=folder,
+    )
 
 
 def _handle_signals(stopping: asyncio.Event, reloader: Reloader) -> None:
@@ -117,7 +189,7 @@ def _ignore_signals() -> None:
 
 async def _load_first(reloader: Reloader, stopping: asyncio.Event) -> bool:
     """Loads everything off the event loop; returns False if `stopping` is set before it is done."""
-    loading = asyncio.create_task(reloader.load(background=False))
+    loading = asyncio.create_task(reloader.load())
     stop = asyncio.create_task(stopping.wait())
     await asyncio.wait([loading, stop], return_when=asyncio.FIRST_COMPLETED)
     if stop.done():
@@ -135,11 +207,10 @@ async def _watch(reloader: Reloader, every_seconds: float) -> None:
         await reloader.watch(every_seconds)
 
 
-async def _end_threads(reloader: Reloader, slot: EngineSlot) -> None:
-    """Waits for the threads of the engines; ends the process where one hangs, since nothing else ends a thread."""
+async def _end_threads(slot: EngineSlot) -> None:
+    """Waits for the threads of the engine; ends the process where one hangs, since nothing else ends a thread."""
     try:
         async with asyncio.timeout(ENDING_SECONDS):
-            await reloader.close()
             await slot.engine.close()
     except TimeoutError:
         log.warning("a thread is not done %g seconds after the drain; stopped without it", ENDING_SECONDS)

@@ -20,7 +20,8 @@ from server.batching.speed import Speed
 from server.encoding.cache import EmbeddingCache
 from server.encoding.tokenizer import TextKind
 from server.errors import ChajaError, NotReady, Overloaded
-from server.loading import Loaded
+from server.index.options import SearchOptions
+from server.live.loading import Loaded
 from server.metrics import Metrics
 
 
@@ -50,7 +51,7 @@ class Engine:
         """Starts the threads; cache and speed outlive the engine, and `on_death` is told when a thread dies."""
         self.manifest = loaded.bundle.manifest
         self.encoder_name = loaded.bundle.encoder_name
-        self.catalogue = loaded.catalogue
+        self.bundle = loaded.bundle
         self.index = loaded.index
         self.pipeline = Pipeline(
             loaded.bundle,
@@ -68,16 +69,31 @@ class Engine:
         self._unused = asyncio.Event()
         self._unused.set()
 
-    def query_job(self, text: str, *, limit: int, remaining_seconds: float | None, bulk: bool) -> Job:
+    def query_job(self, text: str, options: SearchOptions, *, remaining_seconds: float | None, bulk: bool) -> Job:
         """Makes a job of a query to search for; its time runs from here."""
         return self._job(
             normalised(text),
             TextKind.QUERY,
-            limit=limit,
+            options=options,
             truncate=False,
             remaining_seconds=remaining_seconds,
             bulk=bulk,
         )
+
+    def passage_jobs(self, texts: Sequence[tuple[str, TextKind]], *, remaining_seconds: float) -> list[Job]:
+        """Makes jobs of passages of documents, which are to be encoded whole."""
+        return [
+            self._job(
+                text,
+                kind,
+                options=None,
+                truncate=False,
+                remaining_seconds=remaining_seconds,
+                bulk=True,
+                cached=False,  # Example queries of documents must not drive out what people ask.
+            )
+            for text, kind in texts
+        ]
 
     def text_jobs(
         self, texts: Sequence[str], kind: TextKind, *, truncate: bool, remaining_seconds: float | None
@@ -85,12 +101,14 @@ class Engine:
         """Makes jobs of the texts of one call, which are to be encoded as they are."""
         bulk = kind is TextKind.DOCUMENT or is_bulk(texts)
         return [
-            self._job(text, kind, limit=None, truncate=truncate, remaining_seconds=remaining_seconds, bulk=bulk)
+            self._job(text, kind, options=None, truncate=truncate, remaining_seconds=remaining_seconds, bulk=bulk)
             for text in texts
         ]
 
-    async def run(self, jobs: Sequence[Job]) -> list[ChajaError | None]:
+    async def run(self, jobs: Sequence[Job], *, admitted: bool = False) -> list[ChajaError | None]:
         """Takes the jobs of one call through the stages up to search; returns what went wrong with each, or None.
+
+        What is `admitted` is a part of something that was let in before.
 
         Raises:
             ChajaError: The call is not let in.
@@ -98,7 +116,7 @@ class Engine:
         self._calls += 1
         self._unused.clear()
         try:
-            return await self.pipeline.run(jobs)
+            return await self.pipeline.run(jobs, admitted=admitted)
         finally:
             self._calls -= 1
             if not self._calls:
@@ -106,19 +124,28 @@ class Engine:
 
     async def close(self) -> None:
         """Waits for the calls that the engine has taken, and ends its threads."""
-        await self._unused.wait()
+        while self._calls:  # Another may have come before we wake.
+            await self._unused.wait()
         await asyncio.to_thread(self.pipeline.close)
 
     @staticmethod
     def _job(
-        text: str, kind: TextKind, *, limit: int | None, truncate: bool, remaining_seconds: float | None, bulk: bool
+        text: str,
+        kind: TextKind,
+        *,
+        options: SearchOptions | None,
+        truncate: bool,
+        remaining_seconds: float | None,
+        bulk: bool,
+        cached: bool = True,
     ) -> Job:
         return Job(
             text=text,
             kind=kind,
-            limit=limit,
+            options=options,
             truncate=truncate,
             bulk=bulk,
+            cached=cached,
             deadline=math.inf if remaining_seconds is None else time.monotonic() + remaining_seconds,
             done=asyncio.get_running_loop().create_future(),
         )

@@ -129,6 +129,27 @@ class Metrics:
             "chaja_catalogue_documents", "Documents in the catalogue.", registry=self.registry
         )
         self.catalogue_vectors = Gauge("chaja_catalogue_vectors", "Vectors in the index.", registry=self.registry)
+        self.catalogue_sequence = Gauge(
+            "chaja_catalogue_sequence", "Sequence of the newest change that searches see.", registry=self.registry
+        )
+        self.index_recall = Gauge(
+            "chaja_index_recall",
+            "Recall at 10 of the index, as measured on a sample of the searches; 1 while every vector is compared.",
+            registry=self.registry,
+        )
+        self.index_recall.set(1)
+        self.index_effort = Gauge(
+            "chaja_index_effort", "Nodes that a search of the index's graph keeps in mind.", registry=self.registry
+        )
+        self.commit_seconds = Histogram(
+            "chaja_commit_seconds",
+            "Time until a group of changes is durable and searches have it.",
+            buckets=STAGE_SECONDS,
+            registry=self.registry,
+        )
+        self.changes = Counter(
+            "chaja_changes_total", "Documents written or deleted, with every version of each.", registry=self.registry
+        )
         Gauge(
             "chaja_build_info",
             "Always 1; the labels tell the versions.",

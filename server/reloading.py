@@ -1,7 +1,7 @@
-"""Puts another bundle or catalogue in the place of the one that is served, without missing a call.
+"""Loads what is to be served, at first and again: another bundle, or what the catalogue's file says now.
 
-The new ones are loaded, checked and encoded beside the old ones, by one thread of low priority. Only when they are
-complete do calls go to them. Whatever is wrong with them leaves the old ones serving.
+Another bundle is loaded, checked, and brought up to the store beside the old one, by one thread of low priority. Only
+when it is complete do calls go to it. Whatever is wrong with it leaves the old one serving.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ import threading
 from collections.abc import Callable
 
 from server.catalogue.catalogue import load_catalogue
+from server.encoding.manifest import check_files, read_manifest
 from server.engine import Engine, EngineSlot
 from server.errors import ChajaError, NotReady, ReloadFailed
-from server.loading import Loaded, load
+from server.live.building import LoadingCancelled
+from server.live.loading import Loaded, LoadingOptions, load
 from server.metrics import Metrics
 from server.security.watched import WatchedFiles
 from server.settings import Settings
+from server.writing.keeper import Keeper
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +33,8 @@ class Reloader:
     def __init__(
         self,
         settings: Settings,
+        options: LoadingOptions,
+        keeper: Keeper,
         slot: EngineSlot,
         metrics: Metrics,
         *,
@@ -38,6 +43,8 @@ class Reloader:
     ) -> None:
         """Takes what makes an engine of what was loaded, and what is to be told when it serves."""
         self._settings = settings
+        self._options = options
+        self._keeper = keeper
         self._slot = slot
         self._metrics = metrics
         self._make_engine = make_engine
@@ -45,32 +52,25 @@ class Reloader:
         self._cancelled = threading.Event()
         self._running: asyncio.Task[Engine] | None = None
         self._next: asyncio.Task[Engine] | None = None
+        self._importing: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
-        self._watched = WatchedFiles([settings.bundle / MANIFEST_FILE, settings.bundle, settings.catalogue])
+        paths = [settings.bundle / MANIFEST_FILE, settings.bundle]
+        self._watched = WatchedFiles([*paths, settings.catalogue] if settings.catalogue else paths)
 
-    async def load(self, *, background: bool) -> Engine:
-        """Loads bundle and catalogue, and serves them from then on.
+    async def load(self) -> Engine:
+        """Loads the bundle and imports the catalogue's file for the first time, and serves them from then on.
 
         Raises:
             StartError: They cannot be served.
             LoadingCancelled: `cancel` was called.
         """
-        engine = self._make_engine(await asyncio.to_thread(self._load, background=background))
-        manifest = engine.manifest
-        self._metrics.describe_model(
-            name=manifest.name,
-            revision=manifest.revision,
-            quantization=manifest.quantization,
-            encoder=engine.encoder_name,
-        )
-        self._metrics.catalogue_documents.set(len(engine.catalogue.documents))
-        self._metrics.catalogue_vectors.set(len(engine.index))
-        before = self._slot.swap(engine)
+        if self._settings.catalogue is not None:  # What is wrong with it is told before a model is loaded.
+            await asyncio.to_thread(load_catalogue, self._settings.catalogue)
+        loaded = await asyncio.to_thread(self._load, background=False)
+        engine = self._put(loaded)
+        self._keeper.begin(loaded)
+        await self._import_file()
         self._serving()
-        if before is not None:
-            retiring = asyncio.create_task(before.close())
-            self._retiring.add(retiring)
-            retiring.add_done_callback(self._retiring.discard)
         return engine
 
     async def reload(self, reason: str) -> Engine:
@@ -106,6 +106,8 @@ class Reloader:
     def cancel(self) -> None:
         """Ends a loading early, and any that is still to come."""
         self._cancelled.set()
+        if self._importing is not None:
+            self._importing.cancel()
 
     async def close(self) -> None:
         """Cancels a loading, and waits for the engines that were replaced."""
@@ -117,27 +119,78 @@ class Reloader:
             await asyncio.wait(self._retiring)
 
     def _load(self, *, background: bool) -> Loaded:
-        settings = self._settings
         return load(
-            settings.bundle,
-            load_catalogue(settings.catalogue),
-            threads=1 if background else settings.workers,
+            self._options,
+            self._keeper.store,
+            threads=1 if background else self._settings.workers,
             cancelled=self._cancelled,
-            storage=settings.index_storage,
-            native=settings.native,
+            snapshots=None if background else self._keeper.snapshots,
             background=background,
         )
+
+    def _put(self, loaded: Loaded) -> Engine:
+        """Lets calls go to an engine of what was loaded."""
+        engine = self._make_engine(loaded)
+        manifest = engine.manifest
+        self._metrics.describe_model(
+            name=manifest.name,
+            revision=manifest.revision,
+            quantization=manifest.quantization,
+            encoder=engine.encoder_name,
+        )
+        before = self._slot.swap(engine)
+        if before is not None:
+            retiring = asyncio.create_task(_retire(before))
+            self._retiring.add(retiring)
+            retiring.add_done_callback(self._retiring.discard)
+        return engine
+
+    async def _import_file(self) -> None:
+        if self._settings.catalogue is None:
+            return
+        if self._cancelled.is_set():
+            raise LoadingCancelled
+        self._importing = asyncio.create_task(self._keeper.import_file(self._settings.catalogue))
+        try:
+            await self._importing
+        except asyncio.CancelledError:
+            if self._cancelled.is_set():
+                raise LoadingCancelled from None
+            raise
+        finally:
+            self._importing = None
 
     async def _reload_after(self, before: asyncio.Task[Engine] | None) -> Engine:
         if before is not None:
             await asyncio.wait([before])
         self._running, self._next = self._next, None
         try:
-            engine = await self.load(background=True)
+            await self._reload()
         except ChajaError as error:
             raise ReloadFailed(f"{error}; what was served before goes on being served") from None
+        engine = self._slot.engine
         log.info("serving model %s of revision %s", engine.manifest.name, engine.manifest.revision)
         return engine
+
+    async def _reload(self) -> None:
+        if self._settings.catalogue is not None:  # Neither is used if one of them is wrong.
+            await asyncio.to_thread(load_catalogue, self._settings.catalogue)
+        revision = await asyncio.to_thread(self._revision_on_disk)
+        if revision != self._slot.engine.manifest.revision or self._slot.broken:
+            self._keeper.keep(revision)
+            loaded = await asyncio.to_thread(self._load, background=True)
+
+            def swap() -> None:
+                self._put(loaded)
+
+            await self._keeper.replace(loaded, swap)
+            self._serving()
+        await self._import_file()
+
+    def _revision_on_disk(self) -> str:
+        manifest = read_manifest(self._settings.bundle)
+        check_files(self._settings.bundle, manifest)
+        return manifest.revision
 
     async def _reload_and_log(self, reason: str) -> None:
         try:
@@ -156,3 +209,8 @@ class Reloader:
             log.error("%s", error)
         elif error is not None and not self._cancelled.is_set():
             log.error("loading anew failed", exc_info=error)
+
+
+async def _retire(engine: Engine) -> None:
+    await engine.close()
+    await asyncio.to_thread(engine.index.close)

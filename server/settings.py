@@ -86,6 +86,27 @@ def positive_seconds(text: str) -> float:
     return float(text)
 
 
+def fraction(text: str) -> float:
+    """Parses a number from 0 to 1."""
+    if not 0 <= (value := _number(text)) <= 1:
+        raise ValueError("expected a number from 0 to 1")
+    return value
+
+
+def weight(text: str) -> float:
+    """Parses a number that is more than 0 and finite."""
+    if not 0 < (value := _number(text)) < float("inf"):
+        raise ValueError("expected a number that is more than 0")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("expected a number") from None
+
+
 def _setting(parse: Callable[[str], Any], help: str, *, default: str | None = None) -> Any:
     """Declares a row. Its default is text, so that it reads the same in `--help`, README and environment.
 
@@ -102,7 +123,18 @@ class Settings:
     """What an operator can decide."""
 
     bundle: Path = _setting(Path, "Directory of the bundle to serve, as `python -m export` writes it.")
-    catalogue: Path = _setting(Path, "JSONL file of the documents to search.")
+    catalogue: Path | None = _setting(
+        Path,
+        "JSONL file of documents. It is imported at the start and whenever it changes: what it says something new of "
+        "is encoded. Required without --data.",
+        default="",
+    )
+    data: Path | None = _setting(
+        Path,
+        "Directory of the store, which keeps every document that was acknowledged. Without one, documents come from "
+        "the catalogue's file alone, and CatalogService takes no writes.",
+        default="",
+    )
     listen: Address = _setting(
         parse_address, "Address of the gRPC services. Port 0 lets the system choose.", default="127.0.0.1:50051"
     )
@@ -135,10 +167,37 @@ class Settings:
     )
     index_storage: Storage = _setting(
         one_of(STORAGES),
-        "How the index keeps vectors: f32, f16 for half the memory, or i8 for a quarter, which moves a cosine by some "
-        "thousandths. i8 is for bundles that compare by cosine.",
-        default="f32",
+        "How the index keeps vectors: f32, f16 for half the memory, or i8, whose graph is smaller still and leads to "
+        "candidates that are compared as f16. i8 is for bundles that compare by cosine.",
+        default="f16",
     )
+    graph_from_vectors: int = _setting(
+        whole_number(1),
+        "Number of vectors from which on the index is a graph (HNSW), which finds nearly all of the best; below, every "
+        "vector is compared.",
+        default="10000",
+    )
+    graph_effort: int = _setting(
+        whole_number(1, 4096),
+        "Nodes that a search of the graph keeps in mind (ef), up to 100,000 vectors; with more it grows by itself, to "
+        "3.5 times as many at a million. More finds more and takes longer. It is raised while the recall is low.",
+        default="192",
+    )
+    min_recall: float = _setting(
+        fraction,
+        "Recall at 10 below which the effort is raised, as measured on a sample of the searches (chaja_index_recall).",
+        default="0.98",
+    )
+    passage_overlap_tokens: int = _setting(
+        whole_number(0, 4096),
+        "Tokens that neighbouring passages of a long text share; a text that the model sees as a whole is one passage.",
+        default="32",
+    )
+    title_weight: float = _setting(
+        weight, "What the similarities of titles are multiplied with, to prefer or avoid them.", default="1"
+    )
+    text_weight: float = _setting(weight, "The same for texts.", default="1")
+    example_weight: float = _setting(weight, "The same for example queries.", default="1")
     native: bool = _setting(
         parse_switch,
         "Whether the native encoder may run the model, where it can: on or off. Off leaves it to ONNX Runtime.",
@@ -155,6 +214,15 @@ class Settings:
     max_text_characters: int = _setting(
         whole_number(1), "Longest text of an Encode call in characters.", default="20000"
     )
+    max_write_documents: int = _setting(
+        whole_number(1), "Most documents in one call that writes, or in one message of an import.", default="1000"
+    )
+    max_document_characters: int = _setting(
+        whole_number(1),
+        "Most characters in a document: its id, titles, texts, examples, and the names and strings of its attributes.",
+        default="1000000",
+    )
+    max_page_size: int = _setting(whole_number(1), "Most documents on a page of ListDocuments.", default="1000")
     max_message_bytes: int = _setting(
         whole_number(1024), "Largest request message in bytes; gRPC itself refuses a larger one.", default="4194304"
     )
@@ -218,6 +286,10 @@ class Settings:
 
     def check(self) -> None:
         """Raises SettingsError if settings contradict each other."""
+        if self.catalogue is None and self.data is None:
+            raise SettingsError(
+                "there is nothing to serve: give --catalogue (a file), --data (a directory) or both; --help explains"
+            )
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise SettingsError("--tls-certificate and --tls-key go together: give both or neither")
         if self.tls_client_ca is not None and self.tls_certificate is None:
@@ -248,7 +320,7 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str] = os
         SettingsError: A required setting is missing or a value cannot be used.
         SystemExit: `--help` was asked for.
     """
-    parser = _Parser(
+    parser = Parser(
         prog="python -m server",
         description="Serve natural-language search over gRPC.",
         epilog="example: python -m server --bundle build/bundle --catalogue sample/catalogue.jsonl",
@@ -285,8 +357,9 @@ def _variable(name: str) -> str:
     return "CHAJA_" + name.upper()
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Raises where argparse would print its usage over several lines and exit."""
 
     def error(self, message: str) -> NoReturn:
+        """Raises SettingsError."""
         raise SettingsError(f"{message}; --help lists the settings")

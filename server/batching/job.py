@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.encoding.tokenizer import TextKind, Tokens
-from server.index.exact import Match
+from server.index.options import Mode, SearchOptions
+from server.live.search import Found
 from server.stages import Stopwatch
 
 SEARCH_TOKENS = 3
@@ -22,31 +23,38 @@ SEARCH_TOKENS = 3
 class Job:
     """What a caller wants of one text, and what the stages have made of it so far.
 
-    `limit` is the number of documents to find, None to encode only. `truncate` says whether a text that is too long is
-    cut or refused. `bulk` work lets interactive work go first. After `deadline` nobody waits for the answer any more,
-    and no stage touches the job; `arrived` is when it was made; both are in the time of `time.monotonic`. `done` is
-    resolved on the event loop when the last stage has ended; when the caller gives up it is cancelled.
+    `options` say what to find, None to encode only. `truncate` says whether a text that is too long is
+    cut or refused. `bulk` work lets interactive work go first. `cached` says whether the vector of a query is
+    remembered. After `deadline` nobody waits for the answer any more, and no stage touches the job; `arrived` is when
+    it was made; both are in the time of `time.monotonic`. `done` is resolved on the event loop when the last stage has
+    ended; when the caller gives up it is cancelled.
     """
 
     text: str
     kind: TextKind
-    limit: int | None
+    options: SearchOptions | None
     truncate: bool
     done: asyncio.Future[None]
     bulk: bool = False
+    cached: bool = True
     deadline: float = math.inf
     arrived: float = field(default_factory=time.monotonic)
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     batch_texts: int = 0
     tokens: Tokens | None = None
     vector: NDArray[np.float32] | None = None
-    matches: list[Match] = field(default_factory=list)
+    found: Found | None = None
 
     def wanted(self, now: float) -> bool:
         """Whether somebody still waits for the answer, at a `time.monotonic`."""
         return now < self.deadline and not self.done.done()
 
     @property
+    def encoded(self) -> bool:
+        """Whether the encoder has nothing to do for it: its vector is known, or words are enough."""
+        return self.vector is not None or (self.options is not None and self.options.mode is Mode.LEXICAL)
+
+    @property
     def token_count(self) -> int:
         """Number of tokens that the encoder has yet to see; what a search is worth when the vector is known."""
-        return len(self.tokens.ids) if self.tokens and self.vector is None else SEARCH_TOKENS
+        return SEARCH_TOKENS if self.encoded or not self.tokens else len(self.tokens.ids)

@@ -23,7 +23,7 @@ from server.encoding.bundle import Bundle
 from server.encoding.cache import EmbeddingCache, Key
 from server.encoding.tokenizer import TextKind, Tokens
 from server.errors import ChajaError, DeadlinePassed, NoTokens, NotReady, TooManyTokens
-from server.index.exact import ExactIndex
+from server.live.index import LiveIndex
 from server.metrics import Metrics
 
 SLICE_TEXTS = 32
@@ -45,7 +45,7 @@ class Pipeline:
     def __init__(
         self,
         bundle: Bundle,
-        index: ExactIndex,
+        index: LiveIndex,
         *,
         workers: int,
         max_batch_tokens: int,
@@ -99,10 +99,10 @@ class Pipeline:
         """Whether a worker has died."""
         return self._workers.broken
 
-    async def run(self, jobs: Sequence[Job]) -> list[ChajaError | None]:
+    async def run(self, jobs: Sequence[Job], *, admitted: bool = False) -> list[ChajaError | None]:
         """Takes the jobs of one call through all stages; returns for each what went wrong with it, or None.
 
-        When the caller is cancelled, so are its jobs.
+        When the caller is cancelled, so are its jobs. What is `admitted` is a part of something that was let in before.
 
         Raises:
             Overloaded: The call would wait too long.
@@ -117,7 +117,10 @@ class Pipeline:
         if remaining <= 0:
             raise DeadlinePassed
         characters = [len(job.text) for job in jobs]
-        self.admission.admit(characters=sum(characters), bulk=bulk, remaining_seconds=remaining)
+        if admitted:
+            self.admission.bulk_characters += sum(characters)
+        else:
+            self.admission.admit(characters=sum(characters), bulk=bulk, remaining_seconds=remaining)
         outcomes: list[ChajaError | None] = []
         try:
             for start in range(0, len(jobs), SLICE_TEXTS):
@@ -165,9 +168,8 @@ class Pipeline:
         """Puts jobs into the queue, but for those whose text the model cannot encode."""
         passed = []
         for job in jobs:
-            assert job.tokens is not None, "it is tokenized"
             job.stopwatch.lap("tokenize")
-            problem = self._problem(job, job.tokens)
+            problem = None if job.tokens is None else self._problem(job, job.tokens)
             if problem is None:
                 passed.append(job)
             elif not job.done.done():
@@ -186,8 +188,11 @@ class Pipeline:
         return None
 
     def _known(self, job: Job) -> bool:
-        """Whether a job needs no encoding of its own: its text's vector is remembered, or on its way."""
-        if job.kind is not TextKind.QUERY:
+        """Whether a job needs no encoding of its own: its words are enough, or its vector is known, or on its way."""
+        if job.encoded:
+            self._enqueue([job])
+            return True
+        if job.kind is not TextKind.QUERY or not job.cached:
             return False
         key = Key(self._bundle.manifest.revision, self._bundle.manifest.prefixes[job.kind], job.text)
         if entry := self._cache.get(key):

@@ -23,6 +23,12 @@ BULK_SHARE = 8
 BULK_BATCH_TOKENS = 168
 """Most tokens in a batch of bulk work, but at least one text: a full run of the native encoder, some 10 ms."""
 
+BULK_BATCH_TOKENS_BESIDE = 48
+"""The same while interactive queries come, for the next one may have to wait for it."""
+
+BESIDE_SECONDS = 1.0
+"""Time for which another interactive query is expected after one."""
+
 
 @dataclass(slots=True)
 class Batch:
@@ -81,6 +87,7 @@ class Queue:
         self.interactive = Lane(longest_wait_seconds=longest_wait_seconds)
         self.bulk = Lane()
         self._bulk_credit = 0.0
+        self._interactive_seen = -math.inf
         self._changed = threading.Condition()
         self._closed = False
 
@@ -94,6 +101,8 @@ class Queue:
                 return False
             for job in jobs:
                 (self.bulk if job.bulk else self.interactive).put(job)
+            if not all(job.bulk for job in jobs):
+                self._interactive_seen = time.monotonic()
             self._changed.notify(len(jobs))
             return True
 
@@ -137,7 +146,8 @@ class Queue:
             # Credit is earned only while somebody waits for it, and is spent soon: there is never much of it.
             self._bulk_credit = self._bulk_credit + tokens / (BULK_SHARE - 1) if self.bulk.jobs else 0.0
         else:
-            budget = min(BULK_BATCH_TOKENS, self._max_batch_tokens)
+            beside = time.monotonic() - self._interactive_seen < BESIDE_SECONDS
+            budget = min(BULK_BATCH_TOKENS_BESIDE if beside else BULK_BATCH_TOKENS, self._max_batch_tokens)
             if self.interactive.jobs:  # Others wait: no more than what was earned.
                 budget = min(budget, int(self._bulk_credit))
             tokens = waiting.take(batch, most_texts=share, most_tokens=budget)

@@ -11,15 +11,15 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from server.batching.job import Job
 from server.batching.queue import Queue
 from server.batching.speed import Speed
 from server.cpus import give_way
 from server.encoding.bundle import Bundle
 from server.errors import ChajaError, DeadlinePassed, EncodingFailed, NotReady, Overloaded, new_incident
-from server.index.exact import ExactIndex
+from server.index.options import SearchOptions
+from server.live.index import LiveIndex
+from server.live.search import Found, search
 from server.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Workers:
         self,
         queue: Queue,
         bundle: Bundle,
-        index: ExactIndex,
+        index: LiveIndex,
         *,
         count: int,
         speed: Speed,
@@ -98,7 +98,7 @@ class Workers:
                 if not jobs:
                     continue
                 tokens = sum(job.token_count for job in jobs)
-                new = [(job.token_count, len(job.text)) for job in jobs if job.vector is None]
+                new = [(job.token_count, len(job.text)) for job in jobs if not job.encoded]
                 self._answer(jobs)
                 if new:
                     self._speed.learn(
@@ -133,7 +133,7 @@ class Workers:
             job.batch_texts = len(jobs)
             job.stopwatch.lap("queue")
         try:
-            self._encode([job for job in jobs if job.vector is None])
+            self._encode([job for job in jobs if not job.encoded])
             self._search(jobs)
         except Exception as error:
             if len(jobs) == 1:
@@ -160,16 +160,19 @@ class Workers:
 
     def _search(self, jobs: Sequence[Job]) -> None:
         now = time.monotonic()
-        searched = [job for job in jobs if job.limit is not None]
+        searched = [job for job in jobs if job.options is not None]
         waiting = [job for job in searched if job.wanted(now)]
         if len(waiting) < len(searched):
             self._refuse([job for job in searched if not job.wanted(now)], now)
-        if not waiting:
-            return
-        vectors = np.stack([job.vector for job in waiting if job.vector is not None])
-        for job, matches in zip(waiting, self._index.search(vectors, [job.limit or 0 for job in waiting]), strict=True):
-            job.matches = matches
+        state = self._index.state
+        shared: dict[tuple[str, SearchOptions], Found] = {}  # What many ask at once is searched for once.
         for job in waiting:
+            assert job.options is not None
+            key = job.text, job.options
+            # Filters are left out: to Python, 1 and True are the same.
+            job.found = shared.get(key) if job.options.filter is None else None
+            if job.found is None:
+                job.found = shared[key] = search(state, job.text, job.vector, job.options)
             job.stopwatch.lap("search")
 
     def _incident(self, error: Exception, job: Job) -> EncodingFailed:

@@ -16,6 +16,12 @@ ROLE_OF: dict[str, Role] = {
     "/chaja.v1.SearchService/SearchStream": "search",
     "/chaja.v1.EncodeService/Encode": "search",
     "/chaja.v1.InfoService/GetServerInfo": "search",
+    "/chaja.v1.CatalogService/UpsertDocuments": "write",
+    "/chaja.v1.CatalogService/DeleteDocuments": "write",
+    "/chaja.v1.CatalogService/GetDocument": "write",
+    "/chaja.v1.CatalogService/ListDocuments": "write",
+    "/chaja.v1.CatalogService/ImportDocuments": "write",
+    "/chaja.v1.CatalogService/WatchChanges": "write",
     "/chaja.v1.AdminService/Reload": "admin",
 }
 

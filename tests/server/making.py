@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,22 +16,37 @@ from numpy.typing import NDArray
 from server.batching.job import Job
 from server.batching.pipeline import Pipeline
 from server.batching.speed import Speed
+from server.catalogue.document import Document
+from server.catalogue.encoded import Versioned
+from server.catalogue.store import Store
 from server.encoding.bundle import Bundle
 from server.encoding.cache import EmbeddingCache
+from server.encoding.passages import passages_of
 from server.encoding.tokenizer import TextKind, Tokens
-from server.index.exact import ExactIndex
+from server.index.baseline import Probes
+from server.index.dense import DenseIndex, DenseOptions
+from server.index.options import SearchOptions
+from server.live.building import Builder
+from server.live.index import LiveIndex
+from server.live.loading import Loaded
+from server.live.search import FoundDocument
 from server.metrics import Metrics
 
 DOCUMENTS = ["지갑을 잃어버렸어", "send money", "환율", "split the bill", "x" * 60]
+"""Titles; the sequence of each is its place, from 1."""
+
+OVERLAP_TOKENS = 4
+"""Tokens that passages of a long text share."""
 
 
 def make_job(
     text: str = "",
     *,
-    limit: int | None = None,
+    options: SearchOptions | None = None,
     truncate: bool = False,
     kind: TextKind = TextKind.QUERY,
     bulk: bool = False,
+    cached: bool = True,
     seconds: float = math.inf,
     token_count: int | None = None,
 ) -> Job:
@@ -38,9 +54,10 @@ def make_job(
     job = Job(
         text=text,
         kind=kind,
-        limit=limit,
+        options=options,
         truncate=truncate,
         bulk=bulk,
+        cached=cached,
         deadline=time.monotonic() + seconds,
         done=asyncio.get_running_loop().create_future(),
     )
@@ -84,10 +101,48 @@ class WatchedBundle(Bundle):
         return sum(each == ids for batch in self.batches for each in batch)
 
 
-def make_index(bundle: Bundle) -> ExactIndex:
-    """An index of `DOCUMENTS`."""
-    vectors = Bundle.encode(bundle, Bundle.tokenize(bundle, [(text, TextKind.DOCUMENT) for text in DOCUMENTS]))
-    return ExactIndex(vectors, range(len(DOCUMENTS)), similarity="cosine")
+def found_by(job: Job) -> list[FoundDocument]:
+    """What a job has found; nothing where it was not searched."""
+    return job.found.documents if job.found else []
+
+
+def encode(bundle: Bundle, texts: Sequence[tuple[str, TextKind]]) -> NDArray[np.float32]:
+    """The vectors of some texts, unseen by whoever watches the bundle."""
+    return Bundle.encode(bundle, Bundle.tokenize(bundle, texts))
+
+
+def versioned(bundle: Bundle, document: Document, sequence: int) -> Versioned:
+    """A version of a document with its vectors."""
+    passages = passages_of(document, bundle, overlap_tokens=OVERLAP_TOKENS)
+    return Versioned(sequence, document, passages.with_matrix(encode(bundle, passages.texts)))
+
+
+def empty_index(bundle: Bundle, *, options: DenseOptions | None = None) -> LiveIndex:
+    """A live index of nothing, whose files lie beside the bundle."""
+    manifest = bundle.manifest
+    folder = Path(tempfile.mkdtemp(prefix="index-", dir=bundle.directory.parent))
+    dense = DenseIndex(manifest.dimension, manifest.similarity, "f32", folder=folder, options=options)
+    probes = Probes(lambda queries: encode(bundle, [(query, TextKind.QUERY) for query in queries]))
+    return LiveIndex(manifest.revision, dense, probes=probes)
+
+
+def make_index(bundle: Bundle) -> LiveIndex:
+    """A live index of `DOCUMENTS`."""
+    index = empty_index(bundle)
+    added = [
+        versioned(bundle, Document(id=str(sequence), title=title), sequence)
+        for sequence, title in enumerate(DOCUMENTS, start=1)
+    ]
+    index.follow(added, [], sequence=len(added))
+    return index
+
+
+def make_loaded(bundle: Bundle, store: Store) -> Loaded:
+    """A model and an index of what is in a store, as `load` makes them of a bundle's directory."""
+    builder = Builder(store, bundle, threads=1, overlap_tokens=OVERLAP_TOKENS, cancelled=threading.Event())
+    index = empty_index(bundle)
+    builder.catch_up(index)
+    return Loaded(bundle=bundle, index=index, builder=builder, new_index=lambda: empty_index(bundle))
 
 
 def make_pipeline(

@@ -5,6 +5,7 @@ import gc
 import threading
 import unicodedata
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,15 +14,14 @@ from hypothesis import strategies as st
 
 from server.batching.pipeline import INTERACTIVE_TEXTS, SHORT_CHARACTERS, is_bulk
 from server.batching.speed import Speed
-from server.catalogue.catalogue import load_catalogue
+from server.catalogue.store import Store
 from server.encoding.cache import EmbeddingCache
 from server.encoding.tokenizer import TextKind
 from server.engine import Engine, EngineOptions, EngineSlot, normalised
 from server.errors import NotReady
-from server.loading import Loaded
+from server.index.options import SearchOptions
 from server.metrics import Metrics
-from tests.conftest import SAMPLE_CATALOGUE
-from tests.server.making import WatchedBundle, make_index, until
+from tests.server.making import WatchedBundle, make_loaded, until
 
 OPTIONS = EngineOptions(workers=1, max_batch_tokens=64, longest_wait_seconds=60.0, log_texts=False)
 
@@ -31,13 +31,19 @@ def watched(tiny_bundle: Path) -> WatchedBundle:
     return WatchedBundle(tiny_bundle)
 
 
-def make_engine(watched: WatchedBundle) -> Engine:
-    loaded = Loaded(watched, load_catalogue(SAMPLE_CATALOGUE), make_index(watched))
-    return Engine(loaded, OPTIONS, cache=EmbeddingCache(0), speed=Speed(), metrics=Metrics([]))
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path, durable=False)
+    yield store
+    store.close()
 
 
-async def test_close_waits_for_the_calls_that_were_taken(watched: WatchedBundle) -> None:
-    engine = make_engine(watched)
+def make_engine(watched: WatchedBundle, store: Store) -> Engine:
+    return Engine(make_loaded(watched, store), OPTIONS, cache=EmbeddingCache(0), speed=Speed(), metrics=Metrics([]))
+
+
+async def test_close_waits_for_the_calls_that_were_taken(watched: WatchedBundle, store: Store) -> None:
+    engine = make_engine(watched, store)
     watched.gate.clear()
     texts = [f"text {number}" for number in range(100)]
     jobs = engine.text_jobs(texts, TextKind.DOCUMENT, truncate=False, remaining_seconds=None)
@@ -52,9 +58,9 @@ async def test_close_waits_for_the_calls_that_were_taken(watched: WatchedBundle)
     assert not any(thread.name.startswith(("worker-", "tokenizer")) for thread in threading.enumerate())
 
 
-async def test_close_waits_for_no_call_that_was_given_up(watched: WatchedBundle) -> None:
-    engine = make_engine(watched)
-    job = engine.query_job("환율", limit=1, remaining_seconds=None, bulk=False)
+async def test_close_waits_for_no_call_that_was_given_up(watched: WatchedBundle, store: Store) -> None:
+    engine = make_engine(watched, store)
+    job = engine.query_job("환율", SearchOptions(1), remaining_seconds=None, bulk=False)
     watched.gate.clear()
     running = asyncio.create_task(engine.run([job]))
     await until(lambda: watched.batches)
@@ -63,12 +69,14 @@ async def test_close_waits_for_no_call_that_was_given_up(watched: WatchedBundle)
     await asyncio.wait_for(engine.close(), 10)
 
 
-async def test_the_slot_gives_the_newest_engine_and_hands_back_the_one_before(watched: WatchedBundle) -> None:
+async def test_the_slot_gives_the_newest_engine_and_hands_back_the_one_before(
+    watched: WatchedBundle, store: Store
+) -> None:
     slot = EngineSlot()
     assert slot.queue_texts == 0
     with pytest.raises(NotReady, match="still loading"):
         _ = slot.engine
-    first, second = make_engine(watched), make_engine(watched)
+    first, second = make_engine(watched, store), make_engine(watched, store)
     assert slot.swap(first) is None
     assert slot.engine is first
     assert slot.swap(second) is first
@@ -77,25 +85,25 @@ async def test_the_slot_gives_the_newest_engine_and_hands_back_the_one_before(wa
         await engine.close()
 
 
-async def test_a_call_goes_on_with_the_engine_that_took_it(watched: WatchedBundle) -> None:
+async def test_a_call_goes_on_with_the_engine_that_took_it(watched: WatchedBundle, store: Store) -> None:
     slot = EngineSlot()
-    slot.swap(make_engine(watched))
+    slot.swap(make_engine(watched, store))
     old = slot.engine
     watched.gate.clear()
-    job = old.query_job("환율", limit=1, remaining_seconds=None, bulk=False)
+    job = old.query_job("환율", SearchOptions(1), remaining_seconds=None, bulk=False)
     running = asyncio.create_task(old.run([job]))
     await until(lambda: watched.batches)
-    slot.swap(make_engine(watched))
+    slot.swap(make_engine(watched, store))
     closing = asyncio.create_task(old.close())
     watched.gate.set()
     assert await running == [None]
-    assert job.matches
+    assert job.found is not None
     await closing
     await slot.engine.close()
 
 
-async def test_what_lets_others_go_first(watched: WatchedBundle) -> None:
-    engine = make_engine(watched)
+async def test_what_lets_others_go_first(watched: WatchedBundle, store: Store) -> None:
+    engine = make_engine(watched, store)
 
     def bulk(count: int, kind: TextKind) -> bool:
         jobs = engine.text_jobs(["a"] * count, kind, truncate=False, remaining_seconds=1)
@@ -110,10 +118,10 @@ async def test_what_lets_others_go_first(watched: WatchedBundle) -> None:
     await engine.close()
 
 
-async def test_a_query_is_encoded_composed_and_with_single_blanks(watched: WatchedBundle) -> None:
-    engine = make_engine(watched)
+async def test_a_query_is_encoded_composed_and_with_single_blanks(watched: WatchedBundle, store: Store) -> None:
+    engine = make_engine(watched, store)
     as_typed = unicodedata.normalize("NFD", "\u3000지갑을  잃어버렸어\n")
-    job = engine.query_job(as_typed, limit=1, remaining_seconds=None, bulk=False)
+    job = engine.query_job(as_typed, SearchOptions(1), remaining_seconds=None, bulk=False)
     assert job.text == "지갑을 잃어버렸어"
     (encoded,) = engine.text_jobs([as_typed], TextKind.QUERY, truncate=False, remaining_seconds=None)
     assert encoded.text == as_typed, "texts to encode are encoded as they are"
@@ -136,16 +144,18 @@ def test_how_a_query_was_composed_makes_no_difference(query: str) -> None:
     assert normalised(unicodedata.normalize("NFD", query)) == normalised(unicodedata.normalize("NFC", query))
 
 
-async def test_an_engine_that_was_replaced_is_freed_without_the_garbage_collector(watched: WatchedBundle) -> None:
+async def test_an_engine_that_was_replaced_is_freed_without_the_garbage_collector(
+    watched: WatchedBundle, store: Store
+) -> None:
     slot = EngineSlot()
-    slot.swap(make_engine(watched))
-    job = slot.engine.query_job("환율", limit=1, remaining_seconds=20, bulk=False)
+    slot.swap(make_engine(watched, store))
+    job = slot.engine.query_job("환율", SearchOptions(1), remaining_seconds=20, bulk=False)
     assert await slot.engine.run([job]) == [None]
     gone = weakref.ref(slot.engine.pipeline)
     gc.collect()
     gc.disable()  # What was frozen after the start it would not look at.
     try:
-        before = slot.swap(make_engine(watched))
+        before = slot.swap(make_engine(watched, store))
         assert before is not None
         await before.close()
         del before, job

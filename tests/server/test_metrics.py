@@ -26,13 +26,19 @@ def test_all_series_exist_before_the_first_request() -> None:
         assert f'chaja_reloads_total{{result="{result}"}} 0.0' in text
     for name in ("chaja_queue_texts", "chaja_dropped_texts_total", "chaja_cache_bytes"):
         assert f"{name} 0.0" in text
+    for name in ("catalogue_documents", "catalogue_vectors", "catalogue_sequence", "changes_total"):
+        assert f"chaja_{name} 0.0" in text
+    assert "chaja_index_recall 1.0" in text, "every vector is compared"
+    assert "chaja_index_effort 0.0" in text
+    assert "chaja_commit_seconds_count 0.0" in text
     assert "chaja_build_info{" in text
 
 
 def test_a_stream_is_told_from_single_calls() -> None:
     kinds = {method.name: method.kind for method in METHODS}
-    assert {name for name, kind in kinds.items() if kind == "bidi_stream"} == {"SearchStream"}
-    assert set(kinds.values()) == {"bidi_stream", "unary"}
+    assert {name for name, kind in kinds.items() if kind == "bidi_stream"} == {"SearchStream", "ImportDocuments"}
+    assert {name for name, kind in kinds.items() if kind == "server_stream"} == {"WatchChanges"}
+    assert set(kinds.values()) == {"bidi_stream", "server_stream", "unary"}
 
 
 def test_only_the_model_that_is_served_is_described() -> None:

@@ -10,15 +10,19 @@ import prometheus_client
 import pytest
 
 from server.batching.speed import Speed
+from server.catalogue.document import Document
+from server.catalogue.store import Store
 from server.encoding.cache import EmbeddingCache
 from server.encoding.manifest import MANIFEST_FILE
 from server.engine import Engine, EngineOptions, EngineSlot
-from server.errors import BundleError, ReloadFailed
-from server.loading import Loaded
+from server.errors import BundleError, NotReady, ReloadFailed
+from server.index.options import SearchOptions
+from server.live.loading import Loaded, LoadingOptions
 from server.metrics import Metrics
 from server.reloading import Reloader
 from server.settings import Settings
-from tests.server.making import until
+from server.writing.keeper import Keeper
+from tests.server.making import OVERLAP_TOKENS, found_by, until
 from tests.tiny_bundle import make_bundle
 
 OPTIONS = EngineOptions(workers=1, max_batch_tokens=64, longest_wait_seconds=60.0, log_texts=False)
@@ -26,23 +30,59 @@ DOCUMENT = '{"id": "%s", "title": "환율"}\n'
 
 
 class Server:
-    """What surrounds a reloader, on files that a test may change."""
+    """What surrounds a reloader, on files that a test may change. The event loop must be running."""
 
     def __init__(self, directory: Path, bundle: Path) -> None:
         self.bundle, self.catalogue = directory / "bundle", directory / "catalogue.jsonl"
         shutil.copytree(bundle, self.bundle)
         self.catalogue.write_text(DOCUMENT % "first", encoding="utf-8")
-        self.metrics, self.slot, self.loads = Metrics([]), EngineSlot(), 0
+        self.metrics, self.slot, self.loads, self.said_serving = Metrics([]), EngineSlot(), 0, 0
+        self.store = Store(directory, durable=False)
+        self.keeper = Keeper(
+            self.store, self.slot, self.metrics, snapshots=None, overlap_tokens=OVERLAP_TOKENS, on_death=self._died
+        )
         settings = Settings(bundle=self.bundle, catalogue=self.catalogue, encode_threads=1)
-        self.reloader = Reloader(settings, self.slot, self.metrics, make_engine=self._make_engine)
+        options = LoadingOptions(bundle=self.bundle, overlap_tokens=OVERLAP_TOKENS, folder=directory / "index")
+        self.reloader = Reloader(
+            settings,
+            options,
+            self.keeper,
+            self.slot,
+            self.metrics,
+            make_engine=self._make_engine,
+            serving=self._serving,
+        )
 
     def _make_engine(self, loaded: Loaded) -> Engine:
         self.loads += 1
         return Engine(loaded, OPTIONS, cache=EmbeddingCache(0), speed=Speed(), metrics=self.metrics)
 
+    def _serving(self) -> None:
+        self.said_serving += 1
+
+    def _died(self) -> None:
+        raise AssertionError("the committer died")
+
+    async def close(self) -> None:
+        """Ends everything, as the server does at its end."""
+        await self.reloader.close()
+        await self.keeper.close()
+        if self.loads:
+            await self.slot.engine.close()
+
+    def put_bundle(self, bundle: Path) -> None:
+        """Puts a copy of another bundle in the place of the one that is served."""
+        shutil.rmtree(self.bundle)
+        shutil.copytree(bundle, self.bundle)
+
     @property
     def served(self) -> list[str]:
-        return [document.id for document in self.slot.engine.catalogue.documents]
+        """The ids of the documents that searches may find, in the order of their ids."""
+        engine = self.slot.engine
+        roster = engine.index.state.roster
+        live = roster.sequences[roster.live].tolist()
+        fetched = [self.store.fetch(sequence, engine.manifest.revision) for sequence in live]
+        return sorted(each[0].id for each in fetched if each is not None)
 
     def reloads(self, result: str) -> float | None:
         return self.metrics.registry.get_sample_value("chaja_reloads_total", {"result": result})
@@ -50,9 +90,9 @@ class Server:
     async def search(self) -> int:
         """Number of documents that the engine of the moment finds."""
         engine = self.slot.engine
-        job = engine.query_job("환율", limit=10, remaining_seconds=20, bulk=False)
+        job = engine.query_job("환율", SearchOptions(100), remaining_seconds=20, bulk=False)
         assert await engine.run([job]) == [None]
-        return len(job.matches)
+        return len(found_by(job))
 
 
 @pytest.fixture(scope="session")
@@ -63,32 +103,41 @@ def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def server(tmp_path: Path, tiny_bundle: Path) -> AsyncIterator[Server]:
     server = Server(tmp_path, tiny_bundle)
-    await server.reloader.load(background=False)
+    await server.reloader.load()
     yield server
-    await server.reloader.close()
-    await server.slot.engine.close()
+    await server.close()
 
 
-async def test_another_catalogue_takes_the_place_of_the_one_that_is_served(server: Server) -> None:
+async def test_a_changed_catalogue_is_imported_into_the_engine_that_serves(server: Server) -> None:
     server.catalogue.write_text(DOCUMENT % "second" + DOCUMENT % "third", encoding="utf-8")
     before = server.slot.engine
     engine = await server.reloader.reload("a test")
-    assert server.slot.engine is engine is not before
+    assert server.slot.engine is engine is before
     assert server.served == ["second", "third"]
     assert await server.search() == 2
     assert (server.reloads("ok"), server.reloads("failed")) == (1, 0)
     assert server.metrics.registry.get_sample_value("chaja_catalogue_documents") == 2
 
 
-async def test_only_the_new_model_is_described(server: Server, other_bundle: Path) -> None:
-    old = server.slot.engine.manifest.revision
-    shutil.rmtree(server.bundle)
-    shutil.copytree(other_bundle, server.bundle)
+async def test_another_bundle_is_another_engine_of_the_same_documents(server: Server, other_bundle: Path) -> None:
+    before = server.slot.engine
+    server.put_bundle(other_bundle)
     engine = await server.reloader.reload("a test")
-    assert engine.manifest.revision != old
+    assert server.slot.engine is engine is not before
+    assert engine.manifest.revision != before.manifest.revision
+    assert server.served == ["first"]
+    assert await server.search() == 1
     text = prometheus_client.generate_latest(server.metrics.registry).decode()
-    assert text.count("\nchaja_model_info{") == 1
+    assert text.count("\nchaja_model_info{") == 1, "only the new model is described"
     assert f'revision="{engine.manifest.revision}"' in text
+
+
+async def test_another_bundle_and_another_catalogue_come_together(server: Server, other_bundle: Path) -> None:
+    server.put_bundle(other_bundle)
+    server.catalogue.write_text(DOCUMENT % "first" + DOCUMENT % "second", encoding="utf-8")
+    await server.reloader.reload("a test")
+    assert server.served == ["first", "second"]
+    assert await server.search() == 2
 
 
 @pytest.mark.parametrize("damage", ["no bundle", "manifest", "model", "catalogue", "no catalogue", "no utf-8"])
@@ -117,13 +166,32 @@ async def test_whatever_is_wrong_leaves_the_old_ones_serving(
     assert "goes on being served" in error.getMessage()
 
 
-async def test_two_who_ask_at_once_share_one_loading(server: Server) -> None:
+async def test_two_who_ask_at_once_share_one_loading(server: Server, other_bundle: Path, tiny_bundle: Path) -> None:
     loads = server.loads
+    server.put_bundle(other_bundle)
     first, second = await asyncio.gather(server.reloader.reload("one"), server.reloader.reload("another"))
     assert first is second is server.slot.engine
     assert (server.loads - loads, server.reloads("ok")) == (1, 1)
+    server.put_bundle(tiny_bundle)
     assert await server.reloader.reload("a third, later") is not first
     assert server.loads - loads == 2
+
+
+async def test_a_reload_of_the_same_bundle_makes_a_new_engine_where_a_worker_has_died(server: Server) -> None:
+    before = server.slot.engine
+    assert await server.reloader.reload("nothing has changed") is before
+    assert server.said_serving == 1
+
+    def broken(_: object) -> None:
+        raise SystemExit
+
+    before.bundle.encode = broken  # type: ignore[method-assign, assignment]
+    job = before.query_job("deadly", SearchOptions(1), remaining_seconds=20, bulk=False)
+    assert [type(outcome) for outcome in await before.run([job])] == [NotReady]
+    await until(lambda: server.slot.broken)
+    assert await server.reloader.reload("a worker has died") is not before
+    assert server.said_serving == 2
+    assert await server.search() == 1
 
 
 async def test_the_loading_goes_on_when_who_asked_for_it_gives_up(server: Server) -> None:
@@ -135,7 +203,8 @@ async def test_the_loading_goes_on_when_who_asked_for_it_gives_up(server: Server
     assert server.served == ["second"]
 
 
-async def test_calls_are_answered_all_the_while(server: Server) -> None:
+async def test_calls_are_answered_all_the_while(server: Server, other_bundle: Path) -> None:
+    server.put_bundle(other_bundle)
     reloading = asyncio.create_task(server.reloader.reload("a test"))
     answered = 0
     while not reloading.done():
@@ -207,12 +276,12 @@ async def test_a_bundle_that_is_copied_with_its_manifest_first_is_served_once_it
 async def test_the_watch_goes_on_after_a_failure_of_whatever_kind(
     server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(*_: object, **__: object) -> Loaded:
+    def broken(_: Path) -> list[Document]:
         raise MemoryError("too large")
 
     watching = asyncio.create_task(server.reloader.watch(0.01))
     with monkeypatch.context() as patch:
-        patch.setattr("server.reloading.load", broken)
+        patch.setattr("server.reloading.load_catalogue", broken)
         server.catalogue.write_text(DOCUMENT % "second", encoding="utf-8")
         await until(lambda: server.reloads("failed"))
     assert "too large" in caplog.text
@@ -233,4 +302,5 @@ async def test_a_first_loading_that_fails_says_what_to_mend(tmp_path: Path, tiny
     server = Server(tmp_path, tiny_bundle)
     shutil.rmtree(server.bundle)
     with pytest.raises(BundleError):
-        await server.reloader.load(background=False)
+        await server.reloader.load()
+    await server.close()

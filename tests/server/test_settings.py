@@ -89,9 +89,15 @@ def test_an_empty_variable_is_wrong_where_a_value_is_needed() -> None:
     for variable in ("CHAJA_MAX_LIMIT", "CHAJA_LISTEN", "CHAJA_LOG_TEXTS", "CHAJA_WATCH_SECONDS"):
         with pytest.raises(SettingsError, match=f"{variable}: expected .*; it is ''"):
             parse_settings(REQUIRED, {variable: ""})
-    for variable in ("CHAJA_BUNDLE", "CHAJA_CATALOGUE"):
-        with pytest.raises(SettingsError, match=variable):
-            parse_settings([], {"CHAJA_BUNDLE": "b", "CHAJA_CATALOGUE": "c.jsonl"} | {variable: ""})
+    with pytest.raises(SettingsError, match="CHAJA_BUNDLE"):
+        parse_settings([], {"CHAJA_BUNDLE": "", "CHAJA_CATALOGUE": "c.jsonl"})
+
+
+def test_there_must_be_documents_from_somewhere() -> None:
+    with pytest.raises(SettingsError, match=r"give --catalogue .* --data .* or both"):
+        parse_settings(["--bundle", "b"], {"CHAJA_CATALOGUE": "", "CHAJA_DATA": ""})
+    assert parse_settings(["--bundle", "b", "--data", "d"], {}).catalogue is None
+    assert parse_settings([*REQUIRED, "--data", "d"], {}).data == Path("d")
 
 
 def test_a_contradiction_is_found_across_flags_and_environment() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.batching.job import Job
-from server.batching.queue import BULK_BATCH_TOKENS, BULK_SHARE, Queue
+from server.batching.queue import BULK_BATCH_TOKENS, BULK_BATCH_TOKENS_BESIDE, BULK_SHARE, Queue
 from tests.server.making import make_job
 
 sizes = st.integers(1, 64)
@@ -87,6 +88,22 @@ async def test_interactive_work_goes_first() -> None:
         batch = queue.take()
         assert batch is not None
         assert batch.jobs == [expected]
+
+
+async def test_bulk_batches_are_small_while_interactive_queries_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Queue(workers=1, max_batch_tokens=512)
+    queue.put([make_job(token_count=16, bulk=True) for _ in range(40)])
+
+    def tokens_taken() -> int:
+        batch = queue.take()
+        assert batch is not None
+        return sum(job.token_count for job in batch.jobs)
+
+    assert tokens_taken() == BULK_BATCH_TOKENS // 16 * 16
+    queue.put([make_job(token_count=5)])
+    assert [tokens_taken(), tokens_taken()] == [5, BULK_BATCH_TOKENS_BESIDE // 16 * 16]
+    monkeypatch.setattr("server.batching.queue.BESIDE_SECONDS", 0.0)
+    assert tokens_taken() == BULK_BATCH_TOKENS // 16 * 16
 
 
 @settings(deadline=None, max_examples=50)

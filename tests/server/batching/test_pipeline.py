@@ -12,8 +12,9 @@ from server.batching.pipeline import SHORT_CHARACTERS, SLICE_TEXTS, Pipeline
 from server.encoding.bundle import Bundle
 from server.encoding.tokenizer import TextKind
 from server.errors import DeadlinePassed, NoTokens, NotReady, TooManyTokens
+from server.index.options import SearchOptions
 from server.metrics import Metrics
-from tests.server.making import DOCUMENTS, WatchedBundle, make_job, make_pipeline, until
+from tests.server.making import DOCUMENTS, WatchedBundle, found_by, make_job, make_pipeline, until
 
 
 @pytest.fixture(scope="module")
@@ -34,18 +35,18 @@ async def pipeline(bundle: Bundle) -> AsyncIterator[Pipeline]:
 
 
 async def test_a_job_goes_through_all_stages(pipeline: Pipeline) -> None:
-    job = make_job("환율", limit=2)
+    job = make_job("환율", options=SearchOptions(2))
     assert await pipeline.run([job]) == [None]
-    assert job.matches[0].document == 2
+    assert found_by(job)[0].sequence == 3
     assert list(job.stopwatch.seconds) == ["tokenize", "queue", "encode", "search"]
     assert job.batch_texts >= 1
 
 
-async def test_a_job_without_a_limit_is_not_searched(pipeline: Pipeline) -> None:
+async def test_a_job_without_options_is_not_searched(pipeline: Pipeline) -> None:
     job = make_job("환율")
     await pipeline.run([job])
     assert job.vector is not None
-    assert not job.matches
+    assert not found_by(job)
     assert "search" not in job.stopwatch.seconds
 
 
@@ -74,19 +75,19 @@ async def test_a_text_of_which_nothing_is_left_is_refused(pipeline: Pipeline) ->
 async def test_concurrent_jobs_share_batches_and_come_out_as_alone(pipeline: Pipeline) -> None:
     alone = {}
     for text in DOCUMENTS:
-        job = make_job(text, limit=3)
+        job = make_job(text, options=SearchOptions(3))
         await pipeline.run([job])
-        alone[text] = job.matches
-    jobs = [make_job(text, limit=3) for text in DOCUMENTS * 40]
+        alone[text] = found_by(job)
+    jobs = [make_job(text, options=SearchOptions(3)) for text in DOCUMENTS * 40]
     outcomes = await asyncio.gather(*(pipeline.run([job]) for job in jobs))
     assert outcomes == [[None]] * len(jobs)
-    assert all(job.matches == alone[job.text] for job in jobs)
+    assert all(found_by(job) == alone[job.text] for job in jobs)
     assert max(job.batch_texts for job in jobs) > 1
 
 
 async def test_a_lone_request_never_waits_for_company(pipeline: Pipeline) -> None:
     for _ in range(20):
-        job = make_job("환율", limit=1)
+        job = make_job("환율", options=SearchOptions(1))
         await pipeline.run([job])
         assert job.batch_texts == 1
         assert job.stopwatch.seconds["queue"] < 0.05
@@ -109,11 +110,11 @@ async def test_batches_grow_while_the_workers_are_busy(watched: WatchedBundle) -
 
 async def test_a_caller_that_gives_up_leaves_the_others_alone(pipeline: Pipeline) -> None:
     given_up = asyncio.create_task(pipeline.run([make_job(text) for text in DOCUMENTS * 10]))
-    staying = make_job("환율", limit=1)
+    staying = make_job("환율", options=SearchOptions(1))
     await asyncio.sleep(0)
     given_up.cancel()
     assert await pipeline.run([staying]) == [None]
-    assert staying.matches
+    assert found_by(staying)
     with pytest.raises(asyncio.CancelledError):
         await given_up
 

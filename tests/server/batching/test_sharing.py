@@ -12,8 +12,9 @@ from server.batching.job import Job
 from server.batching.pipeline import SHORT_CHARACTERS, Pipeline
 from server.encoding.tokenizer import TextKind
 from server.errors import ChajaError, DeadlinePassed, EncodingFailed, TooManyTokens
+from server.index.options import SearchOptions
 from server.metrics import Metrics
-from tests.server.making import WatchedBundle, make_job, make_pipeline, until
+from tests.server.making import WatchedBundle, found_by, make_job, make_pipeline, until
 
 Running = asyncio.Task[list[ChajaError | None]]
 
@@ -45,11 +46,15 @@ def bytes_of(job: Job) -> bytes:
 async def test_a_hit_gives_the_same_vector_and_matches_to_the_last_bit(watched: WatchedBundle) -> None:
     metrics = Metrics([])
     pipeline = make_pipeline(watched, cache_bytes=1_000_000, metrics=metrics)
-    first, again, encoded = make_job("환율", limit=3), make_job("환율", limit=3), make_job("환율")
+    first, again, encoded = (
+        make_job("환율", options=SearchOptions(3)),
+        make_job("환율", options=SearchOptions(3)),
+        make_job("환율"),
+    )
     for job in (first, again, encoded):
         assert await pipeline.run([job]) == [None]
     assert watched.times_encoded("환율") == 1
-    assert first.matches == again.matches != []
+    assert found_by(first) == found_by(again) != []
     assert bytes_of(first) == bytes_of(again) == bytes_of(encoded)
     assert first.tokens == again.tokens
     assert "encode" not in again.stopwatch.seconds
@@ -58,11 +63,14 @@ async def test_a_hit_gives_the_same_vector_and_matches_to_the_last_bit(watched: 
     await asyncio.to_thread(pipeline.close)
 
 
-async def test_documents_are_not_remembered(watched: WatchedBundle) -> None:
-    pipeline = make_pipeline(watched, cache_bytes=1_000_000)
+async def test_documents_and_their_example_queries_are_not_remembered(watched: WatchedBundle) -> None:
+    metrics = Metrics([])
+    pipeline = make_pipeline(watched, cache_bytes=1_000_000, metrics=metrics)
     for _ in range(2):
         await pipeline.run([make_job("환율", kind=TextKind.DOCUMENT)])
-    assert watched.times_encoded("환율") == 2
+        await pipeline.run([make_job("환율", cached=False)])
+    assert watched.times_encoded("환율") == 4
+    assert metrics.registry.get_sample_value("chaja_cache_lookups_total", {"result": "miss"}) == 0
     await asyncio.to_thread(pipeline.close)
 
 
@@ -79,23 +87,23 @@ async def test_identical_texts_in_flight_are_encoded_once(watched: WatchedBundle
     metrics = Metrics([])
     pipeline = make_pipeline(watched, cache_bytes=cache_bytes, metrics=metrics)
     busy = await held(pipeline, watched)
-    jobs = [make_job("환율", limit=2, bulk=number > 2) for number in range(5)]
+    jobs = [make_job("환율", options=SearchOptions(2), bulk=number > 2) for number in range(5)]
     tasks = await start(pipeline, *jobs)
     watched.gate.set()
     assert await asyncio.gather(busy, *tasks) == [[None]] * 6
     assert watched.times_encoded("환율") == 1
     assert len({bytes_of(job) for job in jobs}) == 1
-    assert all(job.matches == jobs[0].matches != [] for job in jobs)
+    assert all(found_by(job) == found_by(jobs[0]) != [] for job in jobs)
     assert metrics.registry.get_sample_value("chaja_cache_lookups_total", {"result": "shared"}) == 4
     await asyncio.to_thread(pipeline.close)
 
 
 async def test_the_same_text_twice_in_one_call_is_encoded_once(watched: WatchedBundle) -> None:
     pipeline = make_pipeline(watched)
-    jobs = [make_job(text, limit=1) for text in ("환율", "a", "환율")]
+    jobs = [make_job(text, options=SearchOptions(1)) for text in ("환율", "a", "환율")]
     assert await pipeline.run(jobs) == [None] * 3
     assert watched.times_encoded("환율") == 1
-    assert jobs[0].matches == jobs[2].matches != []
+    assert found_by(jobs[0]) == found_by(jobs[2]) != []
     await asyncio.to_thread(pipeline.close)
 
 
@@ -103,14 +111,17 @@ async def test_the_same_text_twice_in_one_call_is_encoded_once(watched: WatchedB
 async def test_texts_are_encoded_once_also_when_the_first_caller_is_lost(watched: WatchedBundle, fate: str) -> None:
     pipeline = make_pipeline(watched)
     busy = await held(pipeline, watched)
-    jobs = [make_job("환율", limit=1, seconds=0.03 if fate == "expired" and not number else 20) for number in range(4)]
+    jobs = [
+        make_job("환율", options=SearchOptions(1), seconds=0.03 if fate == "expired" and not number else 20)
+        for number in range(4)
+    ]
     first, *others = await start(pipeline, *jobs)
     if fate == "cancelled":
         first.cancel()
     await asyncio.sleep(0.05)
     watched.gate.set()
     assert await asyncio.gather(*others) == [[None]] * 3
-    assert all(job.matches for job in jobs[1:])
+    assert all(found_by(job) for job in jobs[1:])
     assert watched.times_encoded("환율") == 1
     if fate == "expired":
         assert isinstance((await first)[0], DeadlinePassed)

@@ -6,13 +6,21 @@ import asyncio
 import logging
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from server.batching import workers
 from server.batching.pipeline import SLICE_TEXTS
 from server.batching.speed import Speed
+from server.catalogue.document import AttributeValue, Document
 from server.encoding.tokenizer import TextKind
 from server.errors import DeadlinePassed, EncodingFailed, NotReady
-from tests.server.making import WatchedBundle, make_job, make_pipeline, until
+from server.index.filter import Equals
+from server.index.options import SearchOptions
+from server.live.search import Found, search
+from server.live.state import State
+from tests.server.making import DOCUMENTS, WatchedBundle, found_by, make_job, make_pipeline, until, versioned
 
 POISON = "독약"
 
@@ -28,10 +36,10 @@ async def test_a_text_that_breaks_the_model_fails_alone_with_an_incident(
 ) -> None:
     pipeline = make_pipeline(watched, log_texts=log_texts)
     watched.fails_on[POISON] = RuntimeError("the model broke")
-    jobs = [make_job(text, limit=1) for text in ("환율", POISON, "send money", "지갑")]
+    jobs = [make_job(text, options=SearchOptions(1)) for text in ("환율", POISON, "send money", "지갑")]
     outcomes = await pipeline.run(jobs)
     assert [type(outcome) for outcome in outcomes] == [type(None), EncodingFailed, type(None), type(None)]
-    assert all(job.matches for job in jobs if job.text != POISON)
+    assert all(found_by(job) for job in jobs if job.text != POISON)
     failed = outcomes[1]
     assert isinstance(failed, EncodingFailed)
     (record,) = caplog.records
@@ -97,29 +105,29 @@ async def test_one_dead_worker_leaves_the_work_to_the_others(watched: WatchedBun
     assert [type(outcome) for outcome in await pipeline.run([make_job("deadly")])] == [NotReady]
     await until(lambda: deaths)
     for text in "abc":
-        assert await pipeline.run([make_job(text, limit=1)]) == [None]
+        assert await pipeline.run([make_job(text, options=SearchOptions(1))]) == [None]
     await asyncio.to_thread(pipeline.close)
 
 
 async def test_texts_are_encoded_by_their_kind_in_one_batch(watched: WatchedBundle) -> None:
     pipeline = make_pipeline(watched)
-    query, document = make_job("환율", limit=1), make_job("환율", kind=TextKind.DOCUMENT)
+    query, document = make_job("환율", options=SearchOptions(1)), make_job("환율", kind=TextKind.DOCUMENT)
     assert await pipeline.run([query, document]) == [None, None]
     assert [len(batch) for batch in watched.batches] == [2]
-    assert query.matches
-    assert not document.matches
+    assert found_by(query)
+    assert not found_by(document)
     await asyncio.to_thread(pipeline.close)
 
 
 async def test_the_speed_is_learnt_from_what_was_encoded(watched: WatchedBundle) -> None:
     speed = Speed()
     pipeline = make_pipeline(watched, speed=speed, cache_bytes=1_000_000)
-    await pipeline.run([make_job("x" * 20, limit=1)])
+    await pipeline.run([make_job("x" * 20, options=SearchOptions(1))])
     await until(lambda: speed.seconds_per_token)
     assert 0 < speed.tokens_per_character < 1
     assert 0 < speed.seconds_per_token < 1
     learnt = speed.seconds_per_token
-    await pipeline.run([make_job("x" * 20, limit=1)])
+    await pipeline.run([make_job("x" * 20, options=SearchOptions(1))])
     await asyncio.to_thread(pipeline.close)
     assert speed.seconds_per_token == learnt, "a search of a known vector tells nothing of the encoder"
 
@@ -127,9 +135,43 @@ async def test_the_speed_is_learnt_from_what_was_encoded(watched: WatchedBundle)
 async def test_whose_deadline_passes_while_it_is_encoded_gets_no_empty_answer(watched: WatchedBundle) -> None:
     pipeline = make_pipeline(watched)
     watched.gate.clear()
-    running = asyncio.create_task(pipeline.run([make_job("환율", limit=1, seconds=0.2)]))
+    running = asyncio.create_task(pipeline.run([make_job("환율", options=SearchOptions(1), seconds=0.2)]))
     await until(lambda: watched.batches)
     await asyncio.sleep(0.3)
     watched.gate.set()
     assert [type(outcome) for outcome in await running] == [DeadlinePassed]
+    await asyncio.to_thread(pipeline.close)
+
+
+async def test_of_one_batch_filters_that_python_thinks_equal_find_each_their_own(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = WatchedBundle(tiny_bundle)
+    searched: list[tuple[str, SearchOptions]] = []
+
+    def counting(state: State, text: str, vector: NDArray[np.float32] | None, options: SearchOptions) -> Found:
+        searched.append((text, options))
+        return search(state, text, vector, options)
+
+    monkeypatch.setattr(workers, "search", counting)
+    pipeline = make_pipeline(watched, max_batch_tokens=1000)
+    documents: list[dict[str, AttributeValue]] = [{"f": True}, {"f": 1}, {"f": 1.0}, {"f": False}, {"f": 0}]
+    first = len(DOCUMENTS) + 1
+    added = [
+        versioned(watched, Document(id=f"f{place}", title="환율", attributes=attributes), first + place)
+        for place, attributes in enumerate(documents)
+    ]
+    pipeline._workers._index.follow(added, [], sequence=added[-1].sequence)
+    filters = [Equals("f", True), Equals("f", 1.0), Equals("f", 1), Equals("f", False), Equals("f", 0.0)]
+    jobs = [make_job("환율", options=SearchOptions(9, filter=each)) for each in filters]
+    plain = [make_job("환율", options=SearchOptions(9)) for _ in range(3)]
+    other = make_job("환율", options=SearchOptions(8))
+    encoding = make_job("환율")  # The others wait for its vector, and come together then.
+    assert await pipeline.run([encoding, *jobs, *plain, other]) == [None] * 10
+    assert {job.batch_texts for job in (*jobs, *plain, other)} == {9}, "they were of one batch"
+    found = [{each.sequence - first for each in found_by(job)} for job in jobs]
+    assert found == [{0}, {1, 2}, {1, 2}, {3}, {4}]
+    assert found_by(plain[0]) == found_by(plain[1]) == found_by(plain[2])
+    assert (len(found_by(plain[0])), len(found_by(other))) == (9, 8)
+    assert searched.count(("환율", SearchOptions(9))) == searched.count(("환율", SearchOptions(8))) == 1
     await asyncio.to_thread(pipeline.close)

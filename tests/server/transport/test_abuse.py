@@ -256,7 +256,7 @@ def test_garbage_is_taken_in_silence(garbage: list[bytes], seed: int) -> None:
     """Each piece goes to a connection of its own, behind a good beginning or not; another one is served all along."""
 
     async def run() -> None:
-        choose = random.Random(seed)  # noqa: S311
+        choose = random.Random(seed)
         loop = asyncio.get_running_loop()
         problems: list[object] = []
         loop.set_exception_handler(lambda _, context: problems.append(context))

@@ -255,7 +255,7 @@ async def test_no_call_leaves_a_trace(channel: Any, running: Serving) -> None:
 
 async def test_a_mixed_crowd_gets_what_it_asked_for(running: Serving, caplog: pytest.LogCaptureFixture) -> None:
     """Four clients, all shapes of calls, some cancelled, some out of time: answers are right and nothing is left."""
-    choose = random.Random(7)  # noqa: S311
+    choose = random.Random(7)
 
     async def ask(channel: Any) -> None:
         message = bytes([choose.randrange(256)]) * choose.choice((0, 1, 50, 20_000, 200_000))
