@@ -10,6 +10,7 @@ import msgspec
 from export.errors import ExportError
 from export.quality.corpus import sample_corpus
 from export.sentences import DOCUMENTS, QUERIES
+from server.catalogue.document import parts_of
 
 MOST_TEXTS = 500
 
@@ -33,7 +34,7 @@ def _own_texts() -> list[str]:
         *QUERIES,
         *DOCUMENTS,
         *(query.query for query in corpus.queries),
-        *(part.text for part in corpus.catalogue.parts),
+        *(part.text for document in corpus.documents for part in parts_of(document)),
     ]
 
 

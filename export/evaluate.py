@@ -6,24 +6,32 @@ Documents are encoded and searched by the server's own code.
 from __future__ import annotations
 
 import logging
-import threading
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import numpy as np
 
 from export.labelled_queries import LabelledQuery, load_labelled_queries
 from export.options import OneLineParser, check_evaluation_flags, evaluation_flags, open_corpus
+from export.quality.exact_search import exact_search
 from export.quality.retrieval import DEPTHS, first_relevant_rank, mean_reciprocal_rank, recall_at
-from server.catalogue.catalogue import Catalogue, load_catalogue
+from server.catalogue.catalogue import load_catalogue
+from server.catalogue.document import Document
 from server.cpus import usable_cpus
+from server.encoding.bundle import Bundle
+from server.encoding.documents import encode_documents
+from server.encoding.passages import OVERLAP_TOKENS
 from server.encoding.tokenizer import TextKind
-from server.loading import load
 
 log = logging.getLogger(__name__)
 
 
-def evaluate(*, bundle: Path, catalogue: Catalogue, queries: Sequence[LabelledQuery]) -> dict[str, list[int | None]]:
-    """Searches every labelled query to the full depth of the catalogue.
+def evaluate(
+    *, bundle: Path, documents: Sequence[Document], queries: Sequence[LabelledQuery]
+) -> dict[str, list[int | None]]:
+    """Searches every labelled query among all documents, and to the last of them.
 
     Returns:
         The rank of each query's first relevant document, by language and for all (`"all"`, first).
@@ -31,14 +39,22 @@ def evaluate(*, bundle: Path, catalogue: Catalogue, queries: Sequence[LabelledQu
     Raises:
         StartError: The bundle cannot be served.
     """
-    loaded = load(bundle, catalogue, threads=usable_cpus(), cancelled=threading.Event())
+    opened = Bundle(bundle)
+    opened.verify()
+    log.info("encoding %d documents by %s", len(documents), opened.encoder_name)
+    with ThreadPoolExecutor(usable_cpus()) as pool:
+        encoded = encode_documents(documents, opened, overlap_tokens=OVERLAP_TOKENS, map=pool.map)
     log.info("searching %d queries", len(queries))
-    vectors = loaded.bundle.encode_texts([(query.query, TextKind.QUERY) for query in queries])
-    documents = loaded.catalogue.documents
+    found = exact_search(
+        np.concatenate([each.matrix for each in encoded]),
+        [position for position, each in enumerate(encoded) for _ in each.spans],
+        opened.encode_texts([(query.query, TextKind.QUERY) for query in queries]),
+        similarity=opened.manifest.similarity,
+        limit=len(documents),
+    )
     ranks: dict[str, list[int | None]] = defaultdict(list)
-    found = loaded.index.search(vectors, [len(documents)] * len(queries))
-    for query, matches in zip(queries, found, strict=True):
-        rank = first_relevant_rank([documents[match.document].id for match in matches], query.relevant)
+    for query, positions in zip(queries, found, strict=True):
+        rank = first_relevant_rank([documents[position].id for position in positions], query.relevant)
         for language in dict.fromkeys(("all", query.language)):
             ranks[language].append(rank)
     return dict(ranks)
@@ -67,9 +83,9 @@ def main(arguments: Sequence[str]) -> None:
     check_evaluation_flags(parser, options)
     if options.eval is not None:
         corpus = open_corpus(options)
-        catalogue, queries = corpus.catalogue, corpus.queries
+        documents, queries = corpus.documents, corpus.queries
         log.info("%s", corpus.name)
     else:
-        catalogue = load_catalogue(options.catalogue)
-        queries = load_labelled_queries(options.queries, catalogue)
-    print(format_table(evaluate(bundle=options.bundle, catalogue=catalogue, queries=queries)))
+        documents = load_catalogue(options.catalogue)
+        queries = load_labelled_queries(options.queries, documents)
+    print(format_table(evaluate(bundle=options.bundle, documents=documents, queries=queries)))

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
-from server.catalogue.catalogue import Catalogue
+from server.catalogue.document import Document
 from server.catalogue.jsonl import read_jsonl
 from server.errors import CatalogueError
 
@@ -23,14 +24,14 @@ class LabelledQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     relevant: Annotated[list[str], msgspec.Meta(min_length=1)]
 
 
-def load_labelled_queries(path: Path, catalogue: Catalogue) -> list[LabelledQuery]:
-    """Reads labelled queries and checks them against the catalogue that they speak of.
+def load_labelled_queries(path: Path, documents: Sequence[Document]) -> list[LabelledQuery]:
+    """Reads labelled queries and checks them against the documents that they speak of.
 
     Raises:
         CatalogueError: The file is missing or empty, a line is wrong, a query stands twice, or a label names an
             unknown document; names file and line.
     """
-    known = {document.id for document in catalogue.documents}
+    known = {document.id for document in documents}
     queries: list[LabelledQuery] = []
     line_of: dict[str, int] = {}
     for number, query in read_jsonl(path, LabelledQuery):

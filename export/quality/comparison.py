@@ -9,15 +9,14 @@ from numpy.typing import NDArray
 
 from export.quality.closeness import closeness
 from export.quality.corpus import Corpus
+from export.quality.exact_search import exact_search
 from export.quality.gate import Quality
 from export.quality.invariance import invariance
 from export.quality.retrieval import retrieval
 from export.towers import SourceTowers
-from server.catalogue.document import Field
+from server.encoding.passages import Text, encodables_of
 from server.encoding.tokenizer import TextKind
-from server.index.exact import ExactIndex
 
-Text = tuple[str, TextKind]
 Encode = Callable[[Sequence[Text]], NDArray[np.float32]]
 
 DEPTH = 20
@@ -35,17 +34,16 @@ class Comparison:
 
     def __init__(self, source: SourceTowers, corpus: Corpus, golden: Sequence[Text]) -> None:
         """Encodes all texts by the original, which takes most of the time of an export."""
-        catalogue = corpus.catalogue
         self._corpus = corpus
         self._similarity = source.query.similarity
         separator = source.model(TextKind.DOCUMENT).title_separator
-        parts: list[Text] = [
-            (
-                catalogue.encoded_text(position, separator),
-                TextKind.QUERY if part.field is Field.EXAMPLE else TextKind.DOCUMENT,
-            )
-            for position, part in enumerate(catalogue.parts)
-        ]
+        # Parts are not cut into passages: what is compared are texts, which both models see the beginning of.
+        parts: list[Text] = []
+        self._owners: list[int] = []
+        for position, document in enumerate(corpus.documents):
+            texts = [each.text for each in encodables_of(document, separator)]
+            parts += texts
+            self._owners += [position] * len(texts)
         queries = [(query.query, TextKind.QUERY) for query in corpus.queries]
         self.golden = list(golden)
         self._texts = [*self.golden, *queries, *parts]
@@ -70,7 +68,7 @@ class Comparison:
             invariance=invariance(encode, [self._texts[row] for row in self._sample]),
             retrieval=retrieval(
                 self._corpus.name,
-                documents=len(self._corpus.catalogue.documents),
+                documents=len(self._corpus.documents),
                 expected=self._expected,
                 found=self._search(vectors),
                 relevant=[query.relevant for query in self._corpus.queries],
@@ -84,8 +82,11 @@ class Comparison:
 
     def _search(self, vectors: NDArray[np.float32]) -> list[list[str]]:
         """Returns the ids that each query finds, as the server would; what is not a number finds what is first."""
-        catalogue = self._corpus.catalogue
-        index = ExactIndex(np.nan_to_num(vectors[self._parts]), catalogue.owners, similarity=self._similarity)
-        queries = np.nan_to_num(vectors[self._queries])
-        found = index.search(queries, [min(DEPTH, len(catalogue.documents))] * len(queries))
-        return [[catalogue.documents[match.document].id for match in matches] for matches in found]
+        found = exact_search(
+            np.nan_to_num(vectors[self._parts]),
+            self._owners,
+            np.nan_to_num(vectors[self._queries]),
+            similarity=self._similarity,
+            limit=DEPTH,
+        )
+        return [[self._corpus.documents[position].id for position in positions] for positions in found]

@@ -18,7 +18,7 @@ import msgspec
 
 from export.errors import ExportError
 from export.labelled_queries import LabelledQuery, load_labelled_queries
-from server.catalogue.catalogue import Catalogue, load_catalogue
+from server.catalogue.catalogue import load_catalogue
 from server.catalogue.document import Document
 from server.catalogue.jsonl import read_jsonl
 
@@ -36,15 +36,16 @@ class Corpus:
     """Documents and labelled queries; `name` tells people which, and how many of them were taken."""
 
     name: str
-    catalogue: Catalogue
+    documents: list[Document]
     queries: list[LabelledQuery]
 
 
 def sample_corpus() -> Corpus:
     """Returns the project's own documents, without their example queries to save time, and queries."""
-    documents = load_catalogue(SAMPLE / "catalogue.jsonl").documents
-    catalogue = Catalogue([msgspec.structs.replace(document, examples=[]) for document in documents])
-    return Corpus("sample", catalogue, load_labelled_queries(SAMPLE / "queries.jsonl", catalogue))
+    documents = [
+        msgspec.structs.replace(document, examples=[]) for document in load_catalogue(SAMPLE / "catalogue.jsonl")
+    ]
+    return Corpus("sample", documents, load_labelled_queries(SAMPLE / "queries.jsonl", documents))
 
 
 def read_beir(
@@ -82,7 +83,7 @@ def read_beir(
     taken = [found for id in documents if id in chosen and (found := documents[id].as_document()) is not None]
     name = f"{directory.name} ({split}: {len(queries)} of {len(usable)} queries, {len(taken)} of {len(documents)})"
     labelled = [LabelledQuery(query=texts[id], language="all", relevant=relevant[id]) for id in queries]
-    return Corpus(name, Catalogue(taken), labelled)
+    return Corpus(name, taken, labelled)
 
 
 T = TypeVar("T", bound="_Query | _Document")

@@ -17,10 +17,10 @@ from export.quality.corpus import Corpus
 from export.recipe import Quantization, Recipe
 from export.source import SourceModel
 from export.towers import SourceTowers
-from server.catalogue.catalogue import Catalogue
-from server.catalogue.document import Document
+from server.catalogue.document import Document, Field
 from server.encoding.bundle import Bundle
 from server.encoding.golden import cosines
+from server.encoding.passages import encodables_of
 from server.encoding.tokenizer import TextKind
 from tests.export.tiny_models import dpr_encoder, fast_tokenizer, plain_bert
 
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 QUERIES = ["a", "b c d e", "where is it", "z y x w v u t s r q p o n"]
 DOCUMENT = Document(id="d", title={"ko": "t i", "en": "t l e"}, text={"en": "a b c, d e.", "fr": "x y"})
-CORPUS = Corpus("one", Catalogue([DOCUMENT]), [LabelledQuery(query="a b", language="en", relevant=["d"])])
+CORPUS = Corpus("one", [DOCUMENT], [LabelledQuery(query="a b", language="en", relevant=["d"])])
 
 
 def export(query: Path, document: Path, out: Path, *, quantization: Quantization = "none") -> Bundle:
@@ -71,12 +71,8 @@ def test_both_towers_compute_what_transformers_does(
     assert [tower.source.model for tower in manifest.towers.values()] == ["question", "context"]
     assert manifest.query.layout == ("padded" if quantization == "dynamic" else "packed")
 
-    catalogue = Catalogue([DOCUMENT])
-    texts = [
-        (catalogue.encoded_text(position, manifest.title_separator), TextKind.DOCUMENT)
-        for position, part in enumerate(catalogue.parts)
-        if part.field.value == "text"
-    ]
+    encodables = encodables_of(DOCUMENT, manifest.title_separator)
+    texts = [each.text for each in encodables if each.part.field is Field.TEXT]
     vectors = bundle.encode_texts([*((text, TextKind.QUERY) for text in QUERIES), *texts])
     expected = np.concatenate(
         [question_vectors(query, QUERIES), context_vectors(document, ["t l e", "t i"], ["a b c, d e.", "x y"])]

@@ -19,6 +19,6 @@ def test_queries_are_searched_and_counted_by_language(tiny_bundle: Path, tmp_pat
         encoding="utf-8",
     )
     known = load_catalogue(catalogue)
-    ranks = evaluate(bundle=tiny_bundle, catalogue=known, queries=load_labelled_queries(queries, known))
+    ranks = evaluate(bundle=tiny_bundle, documents=known, queries=load_labelled_queries(queries, known))
     assert ranks == {"all": [1, 2, 1], "en": [1, 2], "ko": [1]}
     assert "en           2  0.500  1.000  1.000  1.000  0.750" in format_table(ranks)

@@ -5,18 +5,17 @@ from pathlib import Path
 import pytest
 
 from export.labelled_queries import load_labelled_queries
-from server.catalogue.catalogue import Catalogue
 from server.catalogue.document import Document
 from server.errors import CatalogueError
 
-CATALOGUE = Catalogue([Document(id="a", title="A"), Document(id="b", title="B")])
+DOCUMENTS = [Document(id="a", title="A"), Document(id="b", title="B")]
 GOOD = '{"query": "find a", "language": "en", "relevant": ["a"]}\n'
 
 
 def test_queries_are_read_with_their_labels(tmp_path: Path) -> None:
     path = tmp_path / "q.jsonl"
     path.write_text(GOOD + '{"query": "둘 다", "language": "ko", "relevant": ["a", "b"]}\n', encoding="utf-8")
-    assert [query.relevant for query in load_labelled_queries(path, CATALOGUE)] == [["a"], ["a", "b"]]
+    assert [query.relevant for query in load_labelled_queries(path, DOCUMENTS)] == [["a"], ["a", "b"]]
 
 
 @pytest.mark.parametrize(
@@ -33,7 +32,7 @@ def test_a_wrong_line_is_named_by_file_and_line(tmp_path: Path, line: str, messa
     path = tmp_path / "q.jsonl"
     path.write_text(GOOD + line + "\n", encoding="utf-8")
     with pytest.raises(CatalogueError) as raised:
-        load_labelled_queries(path, CATALOGUE)
+        load_labelled_queries(path, DOCUMENTS)
     assert str(raised.value).startswith(f"{path}:2: ")
     assert message in str(raised.value)
 
@@ -42,4 +41,4 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "q.jsonl"
     path.write_text("")
     with pytest.raises(CatalogueError, match="has no queries"):
-        load_labelled_queries(path, CATALOGUE)
+        load_labelled_queries(path, DOCUMENTS)

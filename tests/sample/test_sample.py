@@ -6,7 +6,8 @@ import unicodedata
 import pytest
 
 from export.labelled_queries import LabelledQuery, load_labelled_queries
-from server.catalogue.catalogue import Catalogue, load_catalogue
+from server.catalogue.catalogue import load_catalogue
+from server.catalogue.document import Document, parts_of
 from tests.conftest import SAMPLE_CATALOGUE, SAMPLE_QUERIES
 from tests.sample.generic_words import ENGLISH, KOREAN
 
@@ -15,13 +16,13 @@ STEM_LETTERS = 5
 
 
 @pytest.fixture(scope="module")
-def catalogue() -> Catalogue:
+def documents() -> list[Document]:
     return load_catalogue(SAMPLE_CATALOGUE)
 
 
 @pytest.fixture(scope="module")
-def queries(catalogue: Catalogue) -> list[LabelledQuery]:
-    return load_labelled_queries(SAMPLE_QUERIES, catalogue)
+def queries(documents: list[Document]) -> list[LabelledQuery]:
+    return load_labelled_queries(SAMPLE_QUERIES, documents)
 
 
 def telling_words(text: str) -> set[str]:
@@ -36,18 +37,18 @@ def telling_words(text: str) -> set[str]:
     return found
 
 
-def test_there_are_enough_services_each_complete_in_both_languages(catalogue: Catalogue) -> None:
-    assert len(catalogue.documents) >= 200
-    for document in catalogue.documents:
+def test_there_are_enough_services_each_complete_in_both_languages(documents: list[Document]) -> None:
+    assert len(documents) >= 200
+    for document in documents:
         assert list(document.titles()) == ["ko", "en"], document.id
         assert list(document.texts()) == ["ko", "en"], document.id
         assert 3 <= len(document.examples) <= 6, document.id
         assert {"category", "link"} <= set(document.attributes), document.id
 
 
-def test_no_two_services_are_the_same(catalogue: Catalogue) -> None:
+def test_no_two_services_are_the_same(documents: list[Document]) -> None:
     for language in ("ko", "en"):
-        titles = [document.titles()[language] for document in catalogue.documents]
+        titles = [document.titles()[language] for document in documents]
         assert len(set(titles)) == len(titles), sorted(title for title in titles if titles.count(title) > 1)
 
 
@@ -57,15 +58,17 @@ def test_there_are_enough_queries_two_thirds_of_them_korean(queries: list[Labell
     assert 0.6 <= sum(query.language == "ko" for query in queries) / len(queries) <= 0.7
 
 
-def test_most_services_are_looked_for(catalogue: Catalogue, queries: list[LabelledQuery]) -> None:
+def test_most_services_are_looked_for(documents: list[Document], queries: list[LabelledQuery]) -> None:
     wanted = {id for query in queries for id in query.relevant}
-    assert len(wanted) >= 0.9 * len(catalogue.documents)
+    assert len(wanted) >= 0.9 * len(documents)
 
 
-def test_queries_do_not_repeat_the_words_of_their_documents(catalogue: Catalogue, queries: list[LabelledQuery]) -> None:
-    words_of: dict[str, set[str]] = {}
-    for part, owner in zip(catalogue.parts, catalogue.owners, strict=True):
-        words_of.setdefault(catalogue.documents[owner].id, set()).update(telling_words(part.text))
+def test_queries_do_not_repeat_the_words_of_their_documents(
+    documents: list[Document], queries: list[LabelledQuery]
+) -> None:
+    words_of = {
+        document.id: set().union(*(telling_words(part.text) for part in parts_of(document))) for document in documents
+    }
     for query in queries:
         for id in query.relevant:
             assert not telling_words(query.query) & words_of[id], (query.query, id)

@@ -26,17 +26,17 @@ def test_a_directory_is_read_with_its_labels(beir: Path) -> None:
     corpus = read_beir(beir)
     assert "dev: 20 of 20 queries, 50 of 50" in corpus.name
     assert {query.query: query.relevant for query in corpus.queries}["find 7"] == ["d14"]
-    assert corpus.catalogue.documents[0].title.startswith("t")  # type: ignore[union-attr]
+    assert corpus.documents[0].title.startswith("t")  # type: ignore[union-attr]
     assert [query.relevant for query in read_beir(beir, split="train").queries] == [["d3"]]
 
 
 def test_of_a_large_one_some_are_taken_and_always_the_same(beir: Path) -> None:
     corpus = read_beir(beir, max_queries=5, max_documents=12)
-    ids = {document.id for document in corpus.catalogue.documents}
+    ids = {document.id for document in corpus.documents}
     assert (len(corpus.queries), len(ids)) == (5, 12)
     assert {id for query in corpus.queries for id in query.relevant} <= ids
     assert read_beir(beir, max_queries=5, max_documents=12).queries == corpus.queries
-    assert len(read_beir(beir, max_queries=5, max_documents=1).catalogue.documents) == 5
+    assert len(read_beir(beir, max_queries=5, max_documents=1).documents) == 5
 
 
 @pytest.mark.parametrize(
@@ -72,4 +72,4 @@ def test_missing_parts_are_named(beir: Path, tmp_path: Path) -> None:
 def test_the_sample_is_there() -> None:
     corpus = sample_corpus()
     assert len(corpus.queries) > 300
-    assert len(corpus.catalogue.documents) > 200
+    assert len(corpus.documents) > 200
