@@ -16,6 +16,10 @@ SAMPLE_CATALOGUE = REPOSITORY / "sample/catalogue.jsonl"
 SAMPLE_QUERIES = REPOSITORY / "sample/queries.jsonl"
 
 
+PATIENT = ("--longest-wait-seconds", "60")
+"""Of a server that refuses nobody, however slow the machine is: for tests of something else."""
+
+
 def server_flags(bundle: Path, catalogue: Path, *more: str) -> list[str]:
     """Returns the flags of a server on ports that the system chooses."""
     free = "127.0.0.1:0"
@@ -31,7 +35,7 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_server(tiny_bundle: Path) -> Iterator[ServerProcess]:
     """A server of the small bundle and the sample catalogue, in a process of its own."""
-    with running_server(server_flags(tiny_bundle, SAMPLE_CATALOGUE)) as server:
+    with running_server(server_flags(tiny_bundle, SAMPLE_CATALOGUE, *PATIENT)) as server:
         yield server
 
 
@@ -48,5 +52,5 @@ def default_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def default_server(default_bundle: Path) -> Iterator[ServerProcess]:
     """A server of the default model and the sample catalogue, in a process of its own."""
-    with running_server(server_flags(default_bundle, SAMPLE_CATALOGUE)) as server:
+    with running_server(server_flags(default_bundle, SAMPLE_CATALOGUE, *PATIENT)) as server:
         yield server

@@ -1,6 +1,6 @@
 """The real server with an encoder that is slow, hangs or dies on purpose: `python -m tests.integration.slow_server`.
 
-Only what callers send is slow: the catalogue is loaded as fast as ever.
+Only what callers send is slow: the catalogue is imported as fast as ever, before it serves.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from server import loading
+from server import app
 from server.__main__ import main
 from server.encoding.bundle import Bundle
 from server.encoding.tokenizer import TextKind, Tokens
+from server.live import loading
+from server.rpc.server import RpcServer
 
 MODULE = "tests.integration.slow_server"
 SECONDS_PER_TOKEN = "SLOW_SECONDS_PER_TOKEN"
@@ -30,11 +32,14 @@ DIE = "~~die"
 """A query that ends a worker."""
 
 
+serving = threading.Event()
+
+
 class SlowBundle(Bundle):
     """Encodes as slowly as it is told to."""
 
     def encode(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
-        if threading.current_thread().name.startswith("worker"):
+        if serving.is_set() and threading.current_thread().name.startswith("worker"):
             texts = [each.ids for each in tokens]
             time.sleep(float(os.environ.get(SECONDS_PER_TOKEN, "0")) * sum(map(len, texts)))
             if self._ids_of(HANG) in texts:
@@ -47,6 +52,15 @@ class SlowBundle(Bundle):
         return self.tokenize([(text, TextKind.QUERY)])[0].ids
 
 
+class SlowServer(RpcServer):
+    """Becomes slow when it serves."""
+
+    def serve(self) -> None:
+        serving.set()
+        super().serve()
+
+
 if __name__ == "__main__":
     setattr(loading, "Bundle", SlowBundle)  # noqa: B010  mypy would have it that nobody may
+    setattr(app, "RpcServer", SlowServer)  # noqa: B010
     sys.exit(main())

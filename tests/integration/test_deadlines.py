@@ -13,12 +13,14 @@ import chaja
 from chaja.v1 import SearchRequest
 from sample.server_process import ServerProcess, running_server
 from server.errors import DeadlinePassed
+from server.index.options import SearchOptions
 from server.metrics import Metrics
 from tests.conftest import SAMPLE_CATALOGUE, server_flags
 from tests.integration import slow_server
 from tests.integration.scraping import HANDLED, scrape, scrape_until, total
 from tests.server.making import WatchedBundle, make_job, make_pipeline, until
 
+ONE = SearchOptions(1)
 CODES = ("DeadlineExceeded", "Canceled", "ResourceExhausted", "OK")
 
 
@@ -46,13 +48,14 @@ async def test_the_encoder_never_sees_what_came_too_late(tiny_bundle: Path) -> N
     bundle, metrics = WatchedBundle(tiny_bundle), Metrics([])
     pipeline = make_pipeline(bundle, metrics=metrics, max_batch_tokens=8)
     bundle.gate.clear()
-    first = asyncio.create_task(pipeline.run([make_job("patient", limit=1)]))
+    first = asyncio.create_task(pipeline.run([make_job("patient", options=ONE)]))
     await until(lambda: bundle.batches)
     late = [
-        asyncio.create_task(pipeline.run([make_job(f"late{number}", limit=1, seconds=0.05)])) for number in range(50)
+        asyncio.create_task(pipeline.run([make_job(f"late{number}", options=ONE, seconds=0.05)]))
+        for number in range(50)
     ]
-    gone = [asyncio.create_task(pipeline.run([make_job(f"gone{number}", limit=1)])) for number in range(50)]
-    last = asyncio.create_task(pipeline.run([make_job("also here", limit=1)]))
+    gone = [asyncio.create_task(pipeline.run([make_job(f"gone{number}", options=ONE)])) for number in range(50)]
+    last = asyncio.create_task(pipeline.run([make_job("also here", options=ONE)]))
     await until(lambda: len(pipeline) == 101)
     for task in gone:
         task.cancel()

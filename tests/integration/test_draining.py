@@ -21,7 +21,7 @@ from server.transport import frames
 from tests.conftest import SAMPLE_CATALOGUE, server_flags
 from tests.integration import slow_server
 from tests.integration.raw_calls import opened
-from tests.integration.scraping import scrape_until, total
+from tests.integration.scraping import scrape, scrape_until, total
 from tests.integration.test_lifecycle import health_of
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
@@ -53,8 +53,9 @@ def hanging_server(flags: list[str]) -> Iterator[ServerProcess]:
         grpc.insecure_channel(server.address) as channel,
     ):
         search: Any = chaja.Client(channel).search.Search
+        before = total(scrape(server.metrics_url), "chaja_batch_texts_count")
         hanging = search.future(SearchRequest(query=slow_server.HANG), timeout=600)
-        scrape_until(server.metrics_url, lambda found: total(found, "chaja_batch_texts_count") == 1)
+        scrape_until(server.metrics_url, lambda found: total(found, "chaja_batch_texts_count") == before + 1)
         yield server
         assert hanging.exception(timeout=20) is not None
 

@@ -28,20 +28,31 @@ from tests.integration.raw_calls import opened
 from tests.integration.vitals import MEGABYTE, open_files, resident_bytes, wait_for_open_files
 
 SEARCH = "/chaja.v1.SearchService/Search"
-PATHS = [f"/{method.service}/{method.name}" for method in METHODS if method.name != "Reload"]
+ENDLESS = "WatchChanges"
+PATHS = [f"/{method.service}/{method.name}" for method in METHODS if method.name not in ("Reload", ENDLESS)]
 PATHS += ["/grpc.health.v1.Health/Check", "/no.such.Service/Method"]
-STREAMS = {"/chaja.v1.SearchService/SearchStream"}
+STREAMS = {f"/{method.service}/{method.name}" for method in METHODS if method.kind == "bidi_stream"}
 DOCUMENTED = {
     grpc.StatusCode.OK,
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.FAILED_PRECONDITION,
 }
 OF_OTHERS = {"/grpc.health.v1.Health/Check": grpc.StatusCode.NOT_FOUND, PATHS[-1]: grpc.StatusCode.UNIMPLEMENTED}
 MANY = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 NUMBERS = st.integers(-(2**31), 2**31 - 1) | st.integers(0, 100)
-SEARCHES = st.builds(SearchRequest, query=st.text(), limit=NUMBERS, language_code=st.text(max_size=5))
+SEARCHES = st.builds(
+    SearchRequest,
+    query=st.text(),
+    limit=NUMBERS,
+    language_code=st.text(max_size=5),
+    mode=NUMBERS | st.integers(0, 3),
+    min_score=st.none() | st.floats(width=32),
+    fusion=NUMBERS | st.integers(0, 2),
+)
 BATCHES = st.builds(BatchSearchRequest, requests=st.lists(SEARCHES, max_size=12))
 TEXTS = st.lists(st.text(), max_size=12)
 ENCODES = st.builds(EncodeRequest, texts=TEXTS, text_kind=NUMBERS | st.integers(0, 2), truncate=st.booleans())
@@ -142,7 +153,7 @@ def received_until(client: socket.socket, wanted: bytes) -> bytes:
 
 def malformed() -> list[bytes]:
     """What no HTTP/2 client sends."""
-    chance = random.Random(7)  # noqa: S311
+    chance = random.Random(7)
     greeting, call = frames.PREFACE + frames.settings({}), opened(SEARCH)
     random_frames = [
         greeting

@@ -160,7 +160,7 @@ def test_what_cannot_be_served_is_one_line_and_an_exit_code(tiny_bundle: Path, t
 
     run = run_server("--bundle", str(tiny_bundle))
     assert run.returncode == 2
-    assert "--catalogue is required (or set CHAJA_CATALOGUE)" in last_line(run)
+    assert "give --catalogue (a file), --data (a directory) or both" in last_line(run)
 
     run = run_server(*server_flags(tiny_bundle, SAMPLE_CATALOGUE), "--listen", "192.0.2.1:0")
     assert run.returncode == 1

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,11 +20,16 @@ from chaja.v1 import (
     TextKind,
 )
 from sample.server_process import ServerProcess
+from server.catalogue.catalogue import load_catalogue
+from server.encoding.bundle import Bundle
+from server.encoding.passages import OVERLAP_TOKENS, passages_of
 from server.stages import STAGES
 from tests.conftest import SAMPLE_CATALOGUE, SAMPLE_QUERIES
 
 DOCUMENTS = [json.loads(line) for line in SAMPLE_CATALOGUE.read_text(encoding="utf-8").splitlines()]
 QUERIES = [json.loads(line)["query"] for line in SAMPLE_QUERIES.read_text(encoding="utf-8").splitlines()]
+F16 = 1e-3
+"""Precision of scores where vectors are kept in f16."""
 
 
 def hits_of(response: SearchResponse) -> list[tuple[str, float]]:
@@ -51,7 +57,7 @@ def test_a_hit_carries_title_attributes_and_score(tiny_server: ServerProcess) ->
         request = SearchRequest(query=document["title"]["en"], language_code="en")
         hit = client.search.Search(request).hits[0]
         assert hit.title == document["title"]["en"]
-        assert hit.score == pytest.approx(1.0)
+        assert hit.score == pytest.approx(1.0, abs=F16)
         assert dict(hit.attributes.items()) == document["attributes"]
         request.language_code = "fr"
         assert client.search.Search(request).hits[0].title == document["title"]["ko"]
@@ -96,10 +102,10 @@ def test_vectors_are_packed_and_searching_with_them_agrees(tiny_server: ServerPr
     assert list(response.token_counts) == [len(texts[0].replace(" ", "")), 70]
     assert not response.timings.HasField("search")
     assert (hit.document_id, hit.match.field) == (document["id"], Field.FIELD_TITLE)
-    assert hit.score == pytest.approx(float(np.frombuffer(query.vectors, "<f4") @ vectors[0]), abs=1e-5)
+    assert hit.score == pytest.approx(float(np.frombuffer(query.vectors, "<f4") @ vectors[0]), abs=F16)
 
 
-def test_the_info_tells_model_catalogue_and_limits(tiny_server: ServerProcess) -> None:
+def test_the_info_tells_model_catalogue_and_limits(tiny_server: ServerProcess, tiny_bundle: Path) -> None:
     with chaja.connect(tiny_server.address) as client:
         info = client.info.GetServerInfo(GetServerInfoRequest())
         revision = client.search.Search(SearchRequest(query="a")).model_revision
@@ -107,9 +113,14 @@ def test_the_info_tells_model_catalogue_and_limits(tiny_server: ServerProcess) -
     assert (info.model.name, info.model.dimension, info.model.max_tokens) == ("tiny", 32, 64)
     assert info.model.similarity == Similarity.SIMILARITY_COSINE
     assert info.model.revision == revision
-    parts = sum(4 + len(document["examples"]) for document in DOCUMENTS)
-    assert (info.catalogue.document_count, info.catalogue.vector_count) == (len(DOCUMENTS), parts)
+    bundle = Bundle(tiny_bundle)
+    passages = sum(
+        len(passages_of(document, bundle, overlap_tokens=OVERLAP_TOKENS).texts)
+        for document in load_catalogue(SAMPLE_CATALOGUE)
+    )
+    assert (info.catalogue.document_count, info.catalogue.vector_count) == (len(DOCUMENTS), passages)
     assert info.catalogue.index_kind == IndexKind.INDEX_KIND_EXACT
+    assert info.catalogue.model_revision == revision
     limits = {field.name: getattr(info.limits, field.name) for field in info.limits.DESCRIPTOR.fields}
     assert limits == {
         "max_query_characters": 1000,
@@ -119,6 +130,9 @@ def test_the_info_tells_model_catalogue_and_limits(tiny_server: ServerProcess) -
         "max_encode_texts": 256,
         "max_text_characters": 20000,
         "max_message_bytes": 4194304,
+        "max_write_documents": 1000,
+        "max_document_characters": 1000000,
+        "max_page_size": 1000,
     }
 
 

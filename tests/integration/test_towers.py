@@ -49,7 +49,7 @@ def two_towers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(two_towers: Path, catalogue: Path) -> Iterator[ServerProcess]:
-    with running_server(server_flags(two_towers, catalogue)) as server:
+    with running_server(server_flags(two_towers, catalogue, "--index-storage", "f32")) as server:
         yield server
 
 
@@ -133,8 +133,6 @@ def test_a_smaller_storage_gives_the_cosines_within_its_precision(
     bundle = make_bundle(tmp_path / "bundle", document_seed=8)
     with running_server(server_flags(bundle, catalogue, "--index-storage", storage)) as server:
         check_searches(server.address, None, tolerance=tolerance)
-    size = len(DOCUMENTS) * 6 * 32 * {"f16": 2, "i8": 1}[storage] / 1e6
-    assert any(f"the index keeps 36 vectors as {storage} in {size:.1f} MB" in line for line in server.lines)
 
 
 def test_i8_of_inner_products_is_refused_before_the_bundle_is_opened(two_towers: Path, catalogue: Path) -> None:
@@ -164,5 +162,5 @@ def test_a_dpr_goes_all_the_way_from_export_to_search(tmp_path: Path, catalogue:
         check=False,
     )
     assert exported.returncode == 0, exported.stderr
-    with running_server(server_flags(bundle, catalogue)) as server:
+    with running_server(server_flags(bundle, catalogue, "--index-storage", "f32")) as server:
         check_searches(server.address, " [SEP] ")

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.durability.servers import ForkServer
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[ForkServer]:
+    """Starts servers in a moment."""
+    forks = ForkServer()
+    yield forks
+    forks.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A directory in memory where there is one: what a killed process has written is there, synced or not."""
+    memory = Path("/dev/shm")  # noqa: S108  it is what it is for
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory, prefix="chaja-") as directory:
+        yield Path(directory)

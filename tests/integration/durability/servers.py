@@ -1,0 +1,133 @@
+"""Servers that start fast and are killed: the side of the tests."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+import chaja
+from sample.server_process import REPOSITORY
+from tests.integration.durability.fork_server import MODULE, Start, Wait
+
+LOOK_SECONDS = 0.003
+
+
+class ServerDied(Exception):
+    """A server ended before it served."""
+
+
+class ForkServer:
+    """A process that forks servers. Any thread may use it."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", MODULE], cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._lock = threading.Lock()
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "ready\n"
+
+    def start(self, start: Start) -> Server:
+        """Starts a server; does not wait for anything."""
+        return Server(self, self.ask(start), Path(start.log))
+
+    def ask(self, request: Start | Wait) -> int:
+        with self._lock:
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._process.stdin.write(msgspec.json.encode(request).decode() + "\n")
+            self._process.stdin.flush()
+            return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.communicate(timeout=60)
+
+
+@dataclass
+class Server:
+    """A server that was forked."""
+
+    forks: ForkServer
+    pid: int
+    log: Path
+    code: int | None = None
+
+    @property
+    def text(self) -> str:
+        """What it has written so far."""
+        return self.log.read_text(encoding="utf-8") if self.log.exists() else ""
+
+    def address(self, within_seconds: float = 30.0) -> str:
+        """Waits until it serves; returns where.
+
+        Raises:
+            ServerDied: It ended instead.
+        """
+        until = time.monotonic() + within_seconds
+        while time.monotonic() < until:
+            ended = self.ended
+            text = self.text
+            if re.search(r"server\.app: serving \d+ documents", text):
+                found = re.search(r"gRPC on (\S+), metrics on", text)
+                assert found is not None
+                return found[1]
+            if ended:
+                raise ServerDied(text)
+            time.sleep(LOOK_SECONDS)
+        raise AssertionError(f"it does not come to serve: {text}")
+
+    def wait_for(self, line: str, within_seconds: float = 30.0) -> None:
+        """Waits until it has written something."""
+        until = time.monotonic() + within_seconds
+        while line not in self.text:
+            assert time.monotonic() < until, self.text
+            assert not self.ended, self.text
+            time.sleep(LOOK_SECONDS)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, though nobody has waited for it yet."""
+        state = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+        return self.code is not None or state == "Z"
+
+    def ends(self, within_seconds: float = 5.0) -> bool:
+        """Whether it ends soon: its connections are gone a moment before it is."""
+        until = time.monotonic() + within_seconds
+        while time.monotonic() < until and not self.ended:
+            time.sleep(LOOK_SECONDS)
+        return self.ended
+
+    @contextlib.contextmanager
+    def client(self) -> Iterator[chaja.Client]:
+        """Connects to it, without any repeating of calls: a test wants to know what became of each."""
+        with chaja.connect(self.address(), options=[("grpc.enable_retries", 0)], timeout_seconds=30) as client:
+            yield client
+
+    def kill(self) -> None:
+        """Ends it as the loss of its process would."""
+        if self.code is None:
+            os.kill(self.pid, signal.SIGKILL)
+            self.wait()
+
+    def stop(self) -> int:
+        """Lets it drain; returns the exit code."""
+        if self.code is None:
+            os.kill(self.pid, signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Waits for its end; returns the exit code, or the negative number of the signal."""
+        if self.code is None:
+            self.code = self.forks.ask(Wait(self.pid))
+        return self.code

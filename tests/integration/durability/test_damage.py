@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import contextlib
+import io
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from chaja.v1 import Document
+from server.catalogue.database import DATABASE
+from server.commands import run
+from tests.integration.durability.servers import ForkServer, Server, ServerDied
+from tests.integration.durability.stores import check, delete, start_server, write
+
+Made = tuple[Path, Path, dict[str, Document]]
+
+
+@pytest.fixture(scope="module")
+def made(forks: ForkServer, tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A store that was written to and stopped, with a backup: directory, backup, documents."""
+    data = tmp_path_factory.mktemp("made") / "data"
+    server = start_server(forks, tiny_bundle, data)
+    with server.client() as client:
+        documents = write(client, random.Random(1), [f"id {number}" for number in range(40)])
+        delete(client, ["id 1", "id 2"])
+        written = io.StringIO()
+        with contextlib.redirect_stdout(written):  # While it serves.
+            run(["backup", "--data", str(data)])
+    assert server.stop() == 0
+    backup = Path(written.getvalue().strip())
+    assert backup.parent == data / "backups"
+    return data, backup, {id: each for id, each in documents.items() if id not in ("id 1", "id 2")}
+
+
+def refusal(server: Server) -> str:
+    """Returns the one line that a server ends with that cannot start."""
+    with pytest.raises(ServerDied):
+        server.address()
+    assert server.wait() == 1
+    lines = [line for line in server.text.splitlines() if " INFO " not in line]
+    assert len(lines) == 1, server.text
+    return lines[0]
+
+
+def cut(content: bytearray) -> None:
+    del content[len(content) // 2 :]
+
+
+def empty(content: bytearray) -> None:
+    content.clear()
+
+
+def no_header(content: bytearray) -> None:
+    content[:100] = bytes(100)
+
+
+def flipped(content: bytearray) -> None:
+    rng = random.Random(3)
+    for start in range(8192, len(content), 4096):
+        content[start + rng.randrange(2000, 4096)] ^= 0x10
+
+
+def no_page(content: bytearray) -> None:
+    content[8192:12288] = bytes(4096)
+
+
+@pytest.mark.parametrize("damage", [cut, empty, no_header, flipped, no_page])
+def test_a_damaged_database_is_named_and_restored(
+    made: Made, forks: ForkServer, tiny_bundle: Path, folder: Path, damage: Callable[[bytearray], None]
+) -> None:
+    whole, made_backup, documents = made
+    data = folder / "data"
+    shutil.copytree(whole, data)
+    backup = data / "backups" / made_backup.name
+    content = bytearray((data / DATABASE).read_bytes())
+    damage(content)
+    (data / DATABASE).write_bytes(content)
+    told = refusal(start_server(forks, tiny_bundle, data))
+    assert told.startswith(f"server: error: {data / DATABASE} is damaged")
+    assert f"python -m server restore --data {data} --from {backup}" in told
+    run(["restore", "--data", str(data), "--from", str(backup)])
+    server = start_server(forks, tiny_bundle, data)
+    with server.client() as client:
+        check(client, documents)
+        documents = documents | write(client, random.Random(5), ["id 3", "id 100"])
+        check(client, documents)
+    server.kill()
+    server = start_server(forks, tiny_bundle, data)
+    with server.client() as client:
+        check(client, documents)
+    server.kill()
+
+
+def test_a_damaged_backup_is_not_restored(made: Made, forks: ForkServer, tiny_bundle: Path, folder: Path) -> None:
+    from server.errors import StoreError  # noqa: PLC0415
+
+    whole, backup, documents = made
+    data = folder / "data"
+    shutil.copytree(whole, data)
+    content = bytearray(backup.read_bytes())
+    cut(content)
+    (folder / "backup.sqlite").write_bytes(content)
+    with pytest.raises(StoreError, match="is no whole backup"):
+        run(["restore", "--data", str(data), "--from", str(folder / "backup.sqlite")])
+    server = start_server(forks, tiny_bundle, data)
+    with server.client() as client:
+        check(client, documents)
+    server.kill()
+
+
+def test_no_snapshot_of_another_history_is_used(made: Made, forks: ForkServer, tiny_bundle: Path, folder: Path) -> None:
+    """A backup is restored, and goes on otherwise until its sequence is that of a snapshot of what it replaced."""
+    whole, backup, documents = made
+    data = folder / "data"
+    shutil.copytree(whole, data)
+    server = start_server(forks, tiny_bundle, data)
+    with server.client() as client:
+        write(client, random.Random(6), [f"lost {number}" for number in range(5)])
+    assert server.stop() == 0
+    [snapshot] = (data / "index").glob("snapshot-*")
+    run(["restore", "--data", str(data), "--from", str(data / "backups" / backup.name)])
+    kept = folder / snapshot.name
+    shutil.copytree(snapshot, kept)
+    server = start_server(forks, tiny_bundle, data)
+    with server.client() as client:
+        check(client, documents)
+        documents = documents | write(client, random.Random(7), [f"new {number}" for number in range(8)])
+    server.kill()
+    shutil.rmtree(data / "index")
+    shutil.copytree(kept, data / "index" / snapshot.name)
+    server = start_server(forks, tiny_bundle, data)
+    with server.client() as client:
+        check(client, documents)
+    server.kill()

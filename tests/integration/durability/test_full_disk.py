@@ -1,0 +1,154 @@
+"""A full disk, which a limit on the length of files stands for: writes fail, and everything else goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import resource
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+import chaja
+from chaja.v1 import Document, LocalizedText, UpsertDocumentsRequest
+from server.catalogue.database import DATABASE
+from tests.integration.durability.checking import listed
+from tests.integration.durability.documents import upsert, words
+from tests.integration.durability.servers import ForkServer, Server, ServerDied
+from tests.integration.durability.stores import check, start_server, write
+
+ROOM_BYTES = 250_000
+
+GRAPH_VECTORS = 1100
+
+FREQUENT = {"server.writing.keeper.TENDING_SECONDS": 0.05, "server.writing.keeper.SNAPSHOT_SECONDS": 0.0}
+"""Snapshots all the time."""
+
+
+def limit(server: Server, file_bytes: int) -> None:
+    """Lets no file of a server grow beyond a length from now on; -1 takes the limit away."""
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (file_bytes, -1))
+
+
+@pytest.fixture
+def server(forks: ForkServer, tiny_bundle: Path, folder: Path) -> Iterator[Server]:
+    server = start_server(forks, tiny_bundle, folder / "data", constants=FREQUENT)
+    yield server
+    server.kill()
+
+
+def fill(client: chaja.Client, rng: random.Random, documents: dict[str, Document]) -> None:
+    """Writes until the disk is full; what was acknowledged is among the documents."""
+
+    def write_on() -> None:
+        while True:
+            number = len(documents)
+            documents.update(write(client, rng, [f"id {number + each}" for each in range(rng.choice((1, 5, 20)))]))
+
+    with pytest.raises(grpc.RpcError) as caught:
+        write_on()
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "takes no more" in (caught.value.details() or "")
+
+
+def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(
+    server: Server, forks: ForkServer, tiny_bundle: Path, folder: Path
+) -> None:
+    rng = random.Random(1)
+    documents: dict[str, Document] = {}
+    with server.client() as client:
+        documents |= write(client, rng, ["first"])
+        limit(server, ROOM_BYTES)
+        for _ in range(3):
+            fill(client, rng, documents)
+            check(client, documents)
+        limit(server, 3 * ROOM_BYTES)
+        documents |= write(client, rng, ["behind", "first"])
+        check(client, documents)
+        fill(client, rng, documents)
+        check(client, documents)
+        server.kill()
+    assert "Traceback" not in server.text
+    again = start_server(forks, tiny_bundle, folder / "data")
+    with again.client() as client:
+        check(client, documents)
+        documents |= write(client, rng, ["last"])
+        check(client, documents)
+    assert again.stop() == 0
+
+
+def test_a_server_starts_and_ends_on_a_full_disk(
+    server: Server, forks: ForkServer, tiny_bundle: Path, folder: Path
+) -> None:
+    rng = random.Random(2)
+    with server.client() as client:
+        documents = write(client, rng, [f"id {number}" for number in range(100)])
+        documents |= write(client, rng, [f"id {number}" for number in range(20)])
+    assert server.stop() == 0
+    full = start_server(forks, tiny_bundle, folder / "data", file_bytes=40_000)
+    with full.client() as client:
+        check(client, documents)
+        with pytest.raises(grpc.RpcError):
+            write(client, rng, [f"id {number}" for number in range(50)])
+        check(client, documents)
+        assert len(listed(client)) == len(documents)
+    assert full.stop() == 0
+    assert "Traceback" not in full.text
+
+
+def test_a_server_that_cannot_even_open_the_database_says_so(
+    server: Server, forks: ForkServer, tiny_bundle: Path, folder: Path
+) -> None:
+    with server.client() as client:
+        documents = write(client, random.Random(2), ["first"])
+    assert server.stop() == 0
+    full = start_server(forks, tiny_bundle, folder / "data", file_bytes=20_000)
+    with pytest.raises(ServerDied):
+        full.address()
+    assert full.wait() == 1
+    [line] = full.text.splitlines()
+    assert line.startswith(f"server: error: the disk of {folder / 'data'} takes no more")
+    again = start_server(forks, tiny_bundle, folder / "data")
+    with again.client() as client:
+        check(client, documents)
+    again.kill()
+
+
+def test_a_snapshot_or_graph_that_cannot_be_written_is_done_without(
+    forks: ForkServer, tiny_bundle: Path, folder: Path
+) -> None:
+    rng = random.Random(3)
+    flags = ("--index-storage", "f32", "--graph-from-vectors", str(GRAPH_VECTORS))
+    server = start_server(forks, tiny_bundle, folder / "data", *flags, constants=FREQUENT)
+    with server.client() as client:
+        documents = write(client, rng, [f"id {number}" for number in range(190)])
+        with contextlib.closing(sqlite3.connect(folder / "data" / DATABASE)) as database:
+            vectors = database.execute("SELECT sum(length(spans) / 12) FROM vectors").fetchone()[0]
+            assert 700 < vectors < GRAPH_VECTORS
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        # The log of the database begins anew and has room yet, and files of vectors have none.
+        limit(server, 110_000)
+        many = Document(id="many", titles=[LocalizedText(text="많다")])
+        many.examples.extend(words(rng, 8) for _ in range(GRAPH_VECTORS - vectors))
+        request = UpsertDocumentsRequest(upserts=[upsert(many)])
+        [result] = client.catalog.UpsertDocuments(request).results
+        many.version = result.version
+        documents["many"] = many
+        server.wait_for("the index cannot be saved")
+        server.wait_for("the index goes on without a new graph")
+        check(client, documents)
+        limit(server, -1)
+        documents |= write(client, rng, ["last"])
+        check(client, documents)
+    assert server.stop() == 0
+    assert "Traceback" not in server.text
+    again = start_server(forks, tiny_bundle, folder / "data", *flags)
+    with again.client() as client:
+        check(client, documents)
+        again.wait_for("the graph of the index has")
+        check(client, documents)
+    assert "the index was loaded from the snapshot" in again.text
+    assert again.stop() == 0

@@ -1,0 +1,385 @@
+"""Documents as nobody would expect them: each is kept and found as it is, or refused with a reason."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+import unicodedata
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import grpc
+import pytest
+
+import chaja
+from chaja.v1 import (
+    Delete,
+    DeleteDocumentsRequest,
+    Document,
+    Field,
+    GetDocumentRequest,
+    Hit,
+    ListDocumentsRequest,
+    LocalizedText,
+    Mode,
+    SearchRequest,
+    Upsert,
+    UpsertDocumentsRequest,
+    WriteResult,
+)
+from sample.server_process import running_server
+from tests.tiny_bundle import make_bundle
+
+Form = Literal["NFC", "NFD", "NFKD"]
+
+MODES = (Mode.MODE_DENSE, Mode.MODE_LEXICAL, Mode.MODE_HYBRID)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server whose model sees as much of a text as real ones do."""
+    directory = tmp_path_factory.mktemp("odd")
+    bundle = make_bundle(directory / "bundle", max_tokens=512)
+    flags = ["--bundle", str(bundle), "--data", str(directory / "data"), "--longest-wait-seconds", "1000"]
+    with running_server([*flags, "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]) as server:
+        yield server.address
+        assert server.stop() == 0
+    assert not [line for line in server.lines if "Traceback" in line]
+
+
+@pytest.fixture
+def client(address: str) -> Iterator[chaja.Client]:
+    """A client of a server that has nothing."""
+    with chaja.connect(address, timeout_seconds=120) as client:
+        documents = client.catalog.ListDocuments(ListDocumentsRequest(page_size=1000)).documents
+        if documents:
+            deletes = [Delete(id=document.id) for document in documents]
+            client.catalog.DeleteDocuments(DeleteDocumentsRequest(deletes=deletes))
+        yield client
+
+
+def document(id: str, title: str, *, text: str = "", examples: list[str] | None = None, **attributes: Any) -> Document:
+    made = Document(id=id, titles=[LocalizedText(text=title)], examples=examples)
+    if text:
+        made.texts.append(LocalizedText(text=text))
+    made.attributes.update(attributes)
+    return made
+
+
+def write(client: chaja.Client, *documents: Document, request_id: str = "") -> list[WriteResult]:
+    """Writes documents that nothing is wrong with."""
+    upserts = [Upsert(document=each) for each in documents]
+    results = client.catalog.UpsertDocuments(UpsertDocumentsRequest(upserts=upserts, request_id=request_id)).results
+    assert not [result for result in results if result.HasField("error")], results
+    return list(results)
+
+
+def refusal(client: chaja.Client, refused: Document) -> str:
+    """Returns why a document is not written; another one of the same call is."""
+    upserts = [Upsert(document=refused), Upsert(document=document("beside", "옆"))]
+    results = client.catalog.UpsertDocuments(UpsertDocumentsRequest(upserts=upserts)).results
+    assert results[0].error.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    assert not results[1].HasField("error")
+    assert not results[0].changed
+    return results[0].error.message
+
+
+def stored(client: chaja.Client, id: str) -> Document:
+    """Returns a document as it was written, without its version."""
+    found = client.catalog.GetDocument(GetDocumentRequest(id=id)).document
+    assert found.version > 0
+    found.ClearField("version")
+    return found
+
+
+def hits(client: chaja.Client, query: str, mode: Mode.ValueType = Mode.MODE_DENSE, limit: int = 3) -> list[Hit]:
+    return list(client.search.Search(SearchRequest(query=query, mode=mode, limit=limit)).hits)
+
+
+@pytest.mark.parametrize(
+    "id",
+    [
+        "with a space",
+        " spaces around ",
+        "a/b/../c?d=e#f%20",
+        "line\nbreak\r\n\ttab",
+        "nul\0in the middle",
+        "nul\0",
+        "\ufeffmark",
+        "한글",
+        unicodedata.normalize("NFD", "한글"),
+        "👩‍👩‍👧‍👦",
+        "\u202eturned\u202c",
+        "'; DROP TABLE documents; --",
+        "%_*[]",
+        "x" * 256,
+        "\U0010ffff" * 256,
+    ],
+)
+def test_an_id_may_be_anything(client: chaja.Client, id: str) -> None:
+    near = [document(other, f"다른 {number}") for number, other in enumerate((id[:-1] or "a", id[:255] + "!", "nul"))]
+    write(client, *near)
+    written = document(id, "무엇이든 찾는다", examples=["찾아 주세요"], name=id)
+    [result] = write(client, written)
+    assert result.id == id
+    assert stored(client, id) == written
+    for mode in MODES:
+        assert [(hit.document_id, hit.version) for hit in hits(client, "무엇이든 찾는다", mode, 1)] == [
+            (id, result.version)
+        ]
+    listed = [each.id for each in client.catalog.ListDocuments(ListDocumentsRequest()).documents]
+    assert sorted(listed) == listed == sorted({id, *(each.id for each in near)})
+    paged, token = [], ""
+    while True:
+        page = client.catalog.ListDocuments(ListDocumentsRequest(page_size=1, page_token=token))
+        paged += [each.id for each in page.documents]
+        if not (token := page.next_page_token):
+            break
+    assert paged == listed
+    answer = client.catalog.DeleteDocuments(DeleteDocumentsRequest(deletes=[Delete(id=id)]))
+    assert answer.deleted_count == 1
+    assert id not in [hit.document_id for mode in MODES for hit in hits(client, "무엇이든 찾는다", mode)]
+
+
+@pytest.mark.parametrize("id", ["", " ", "\n\t", "\u3000", "x" * 257])
+def test_an_id_that_is_none_is_refused(client: chaja.Client, id: str) -> None:
+    assert "document.id" in refusal(client, document(id, "제목"))
+
+
+def test_documents_of_the_same_title_are_all_found(client: chaja.Client) -> None:
+    write(client, *(document(str(number), "같은 제목", text="같은 글") for number in range(50)))
+    for mode in MODES:
+        assert {hit.document_id for hit in hits(client, "같은 제목", mode, 50)} == set(map(str, range(50)))
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n", "\u200b \u3000"])
+def test_blank_texts_are_refused_or_do_no_harm(client: chaja.Client, blank: str) -> None:
+    for odd in (
+        document("odd", blank),
+        Document(id="odd", titles=[LocalizedText(text="제목")], texts=[LocalizedText(text=blank)]),
+        document("odd", "제목", examples=[blank]),
+    ):
+        upserts = [Upsert(document=odd)]
+        [result] = client.catalog.UpsertDocuments(UpsertDocumentsRequest(upserts=upserts)).results
+        if blank.isspace() or not blank:
+            assert result.error.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+            assert "document" in result.error.message
+        elif result.HasField("error"):
+            assert result.error.reason == "INVALID_REQUEST", result
+        else:
+            assert stored(client, "odd") == odd
+
+
+def test_nothing_to_search_is_refused(client: chaja.Client) -> None:
+    assert "has nothing to search" in refusal(client, Document(id="empty"))
+
+
+def test_the_end_of_a_megabyte_of_text_is_found(client: chaja.Client) -> None:
+    ending = "공항에서 잃어버린 파란 우산을 찾습니다"
+    filler = "회원은 약관에 따라 서비스를 이용한다. "
+    text = (filler * (1_000_000 // len(filler)))[: 999_000 - len(ending)] + " " + ending
+    large = document("large", "긴 글", text=text)
+    write(client, large, document("small", "짧은 글", text="공항 버스 시간표"))
+    assert stored(client, "large") == large
+    for mode in MODES:
+        found = {hit.document_id: hit for hit in hits(client, ending, mode)}
+        assert "large" in found, mode
+        if mode != Mode.MODE_LEXICAL:
+            match = found["large"].match
+            assert (match.field, match.end) == (Field.FIELD_TEXT, len(text))
+            assert ending in text[match.start : match.end]
+    assert hits(client, ending)[0].document_id == "large"
+
+
+def test_a_document_beyond_the_limit_is_refused(client: chaja.Client) -> None:
+    assert "at most 1000000 are allowed" in refusal(client, document("huge", "제목", text="가" * 1_000_000))
+    huge = document("huge", "제목", note="가" * 1_000_000)
+    assert "at most 1000000 are allowed" in refusal(client, huge)
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC"), ("NFC", "NFKD")])
+def test_composed_and_decomposed_text_is_the_same(client: chaja.Client, forms: tuple[Form, Form]) -> None:
+    written = document("jamo", unicodedata.normalize(forms[0], "각하의 결정"))
+    write(client, written, document("other", "전혀 다른 것"))
+    assert stored(client, "jamo") == written, "it is kept as it was written"
+    for mode in (Mode.MODE_LEXICAL, Mode.MODE_HYBRID):
+        found = hits(client, unicodedata.normalize(forms[1], "각하의 결정"), mode)
+        assert found[0].document_id == "jamo", mode
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "🎉 축하 파티 👩‍👩‍👧‍👦 🏳️‍🌈",
+        "مرحبا بالعالم",
+        "שלום עולם and left to right",
+        "\u202eturned around\u202c",
+        "ㄱㄴㄷ ㅏㅑㅓ",
+        "Ａｂｃ１２３ full width",
+        "zero\u200bwidth\u200djoined",
+        "e\u0301\u0302\u0303" * 20,
+        "nul\0inside",
+        "\U00020000\U0002a6d6 rare",
+        "long" * 400,
+    ],
+)
+def test_titles_of_any_script_are_kept_and_found(client: chaja.Client, title: str) -> None:
+    written = document("odd", title, examples=[f"{title} 예"])
+    write(client, written, document("other", "환율 조회"))
+    assert stored(client, "odd") == written
+    query = title[:500]
+    assert hits(client, query, Mode.MODE_HYBRID)[0].document_id == "odd"
+
+
+def test_of_ten_thousand_examples_only_the_new_one_is_encoded(client: chaja.Client) -> None:
+    examples = [f"{number} 번째로 묻는 말" for number in range(10_000)]
+    started = time.monotonic()
+    [first] = write(client, document("asked", "많이 묻는 것", examples=examples))
+    all_seconds = time.monotonic() - started
+    started = time.monotonic()
+    [second] = write(client, document("asked", "많이 묻는 것", examples=[*examples, "새로 묻는 말 하나"]))
+    one_seconds = time.monotonic() - started
+    assert second.version > first.version
+    assert one_seconds < max(1.0, all_seconds / 2), (one_seconds, all_seconds)
+    for query in ("새로 묻는 말 하나", "9999 번째로 묻는 말"):
+        first_hit = hits(client, query)[0]
+        assert (first_hit.document_id, first_hit.match.example) == ("asked", query)
+    assert len(hits(client, "번째로 묻는 말", limit=10)) == 1, "a document is one hit, however many vectors it has"
+
+
+def test_no_update_is_lost_between_writers(client: chaja.Client) -> None:
+    """Each adds one to a number, again and again, with the version that it has read."""
+    write(client, document("counter", "셈", count=0))
+    won: list[int] = []
+    lock = threading.Lock()
+
+    def add(times: int) -> None:
+        done = 0
+        while done < times:
+            read = client.catalog.GetDocument(GetDocumentRequest(id="counter")).document
+            count = int(str(read.attributes["count"]).partition(".")[0])
+            upsert = Upsert(document=document("counter", f"셈 {count + 1}", count=count + 1))
+            upsert.expected_version = read.version
+            [result] = client.catalog.UpsertDocuments(UpsertDocumentsRequest(upserts=[upsert])).results
+            if result.HasField("error"):
+                assert (result.error.reason, result.changed) == ("CONFLICT", False)
+                assert result.version > read.version
+            else:
+                done += 1
+                with lock:
+                    won.append(read.version)
+
+    threads = [threading.Thread(target=add, args=(10,)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert stored(client, "counter").attributes["count"] == 60 == len(won)
+    assert len(set(won)) == 60, "each version was replaced once"
+
+
+def test_one_of_many_creates_a_document(client: chaja.Client) -> None:
+    results: list[WriteResult] = []
+
+    def create(number: int) -> None:
+        upsert = Upsert(document=document("new", f"새 것 {number}", number=number), expected_version=0)
+        results.extend(client.catalog.UpsertDocuments(UpsertDocumentsRequest(upserts=[upsert])).results)
+
+    threads = [threading.Thread(target=create, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    created = [result for result in results if not result.HasField("error")]
+    assert len(created) == 1
+    assert {result.error.reason for result in results if result.HasField("error")} == {"CONFLICT"}
+    assert {result.version for result in results} == {created[0].version}
+
+
+def test_the_same_id_twice_in_one_call(client: chaja.Client) -> None:
+    first, second = write(client, document("twice", "먼저 쓴 것"), document("twice", "나중에 쓴 것"))
+    assert first.version < second.version
+    assert stored(client, "twice").titles[0].text == "나중에 쓴 것"
+    for mode in MODES:
+        assert [(hit.document_id, hit.version) for hit in hits(client, "먼저 쓴 것", mode)] in (
+            [("twice", second.version)],
+            [],
+        )
+    deletes = [Delete(id="twice"), Delete(id="twice")]
+    answer = client.catalog.DeleteDocuments(DeleteDocumentsRequest(deletes=deletes))
+    assert [result.changed for result in answer.results] == [True, False]
+    assert answer.deleted_count == 1
+
+
+def test_the_same_id_twice_with_expected_versions(client: chaja.Client) -> None:
+    upserts = [Upsert(document=document("chain", f"{number}"), expected_version=0) for number in range(3)]
+    results = client.catalog.UpsertDocuments(UpsertDocumentsRequest(upserts=upserts)).results
+    assert [result.error.reason for result in results] == ["", "CONFLICT", "CONFLICT"]
+    assert stored(client, "chain").titles[0].text == "0"
+
+
+def test_many_and_large_attributes(client: chaja.Client) -> None:
+    written = document("many", "속성이 많다")
+    written.attributes.update({f"이름 {number}": f"값 {number}" for number in range(5000)})
+    written.attributes.update({"list": [f"값 {number}" for number in range(20_000)], "long": "가" * 200_000})
+    written.attributes.update({"": "no name", "a.b[0]": True, "zero": 0, "minus": -0.5, "empty": []})
+    write(client, written)
+    assert stored(client, "many") == written
+    request = SearchRequest(query="속성이 많다", limit=1)
+    request.filter.equals.attribute = "list"
+    request.filter.equals.value.string_value = "값 19999"
+    [hit] = client.search.Search(request).hits
+    assert hit.attributes == written.attributes
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("within_list", [False, True])
+def test_numbers_that_are_none_are_refused(client: chaja.Client, number: float, within_list: bool) -> None:
+    odd = document("odd", "수", price=[1, number] if within_list else number)
+    told = refusal(client, odd)
+    assert "document.attributes.price" in told
+    assert "numbers must be finite" in told
+    with pytest.raises(grpc.RpcError) as caught:
+        client.catalog.GetDocument(GetDocumentRequest(id="odd"))
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.parametrize("number", [2.0**53, -(2.0**53), 2.0**53 + 2, 1e300, 5e-324, 0.1, -0.0])
+def test_numbers_are_kept_to_the_last_bit(client: chaja.Client, number: float) -> None:
+    write(client, document("number", "수", number=number))
+    assert stored(client, "number").attributes["number"] == number
+
+
+def test_structures_and_nothing_are_refused_as_attributes(client: chaja.Client) -> None:
+    for value in (None, {"a": 1}, [["nested"]], [None]):
+        assert "document.attributes.odd" in refusal(client, document("odd", "속성", odd=value))
+
+
+def test_a_repeated_request_is_done_once(client: chaja.Client) -> None:
+    documents = [document("again", "한 번만"), document("again 2", "또 한 번만")]
+    first = write(client, *documents, request_id="request 1")
+    write(client, document("again", "그 사이에 바뀐 것"))
+    assert write(client, *documents, request_id="request 1") == first
+    assert stored(client, "again").titles[0].text == "그 사이에 바뀐 것"
+    with pytest.raises(grpc.RpcError) as caught:
+        write(client, document("again", "다른 부름"), request_id="request 1")
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "request_id" in (caught.value.details() or "")
+
+
+def test_a_request_that_is_repeated_at_the_same_time_is_done_once(client: chaja.Client) -> None:
+    answers: list[list[WriteResult]] = []
+
+    def ask() -> None:
+        answers.append(write(client, document("once", "동시에 한 번"), request_id="request 2"))
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 6
+    assert all(answer == answers[0] for answer in answers)
+    deletes = DeleteDocumentsRequest(deletes=[Delete(id="once")], request_id="request 3")
+    assert client.catalog.DeleteDocuments(deletes) == client.catalog.DeleteDocuments(deletes)
