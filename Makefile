@@ -6,7 +6,8 @@ INSTALLED := $(VENV)/installed
 BUNDLE := build/bundle
 NATIVE := server/encoding/native/compiled/libencoder.so
 SAMPLE := --catalogue sample/catalogue.jsonl
-SERVICES := protos/chaja/v1/search.proto protos/chaja/v1/encode.proto protos/chaja/v1/info.proto protos/chaja/v1/admin.proto
+SERVICES := protos/chaja/v1/search.proto protos/chaja/v1/encode.proto protos/chaja/v1/info.proto protos/chaja/v1/admin.proto \
+	protos/chaja/v1/catalog.proto
 
 .PHONY: help
 help: ## Show the verbs
@@ -52,6 +53,10 @@ evaluate: $(BUNDLE)/manifest.json ## Print R@k of the default bundle on the samp
 test: $(NATIVE) ## Run the whole suite
 	$(PYTHON) -m pytest
 
+.PHONY: kill
+kill: $(NATIVE) ## Kill a server in 200 bursts of writes, and see that nothing is lost; make test does it in 80
+	DURABILITY_BURSTS=200 $(PYTHON) -m pytest tests/integration/durability/test_kill.py $(ARGS)
+
 .PHONY: bench
 bench: $(NATIVE) ## Compare the encoder with its rivals on one core; ARGS="--eval DIR" takes other queries
 	$(PYTHON) -m tests.benchmarks.encoding --json build/bench.json $(ARGS)
@@ -67,6 +72,14 @@ bench-loadtest: $(BUNDLE)/manifest.json h2load ## Measure the load tester itself
 .PHONY: bench-serving
 bench-serving: $(BUNDLE)/manifest.json h2load ## Measure the server beside its bars; ARGS="--only load" measures one
 	$(PYTHON) -m tests.benchmarks.serving --bundle $(BUNDLE) --json build/bench-serving.json $(ARGS)
+
+.PHONY: bench-retrieval
+bench-retrieval: $(BUNDLE)/manifest.json ## Measure what each mode of search finds; ARGS="--data DIR --split dev" takes a set in BEIR's layout
+	$(PYTHON) -m tests.benchmarks.retrieval --json build/bench-retrieval.json $(ARGS)
+
+.PHONY: bench-index
+bench-index: $(BUNDLE)/manifest.json ## Measure the index of vectors at several sizes; ARGS="--most 1000000" takes an hour the first time
+	$(PYTHON) -m tests.benchmarks.scale --json build/bench-index.json $(ARGS)
 
 .PHONY: soak
 soak: $(BUNDLE)/manifest.json ## Ask everything of one server at once for ARGS="--minutes 5", and see that nothing leaks

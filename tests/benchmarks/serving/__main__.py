@@ -32,6 +32,7 @@ from tests.benchmarks.serving.throughput import (
     measure_outside,
     measure_throughput,
 )
+from tests.benchmarks.serving.writing import measure_writes
 
 Measurement = Callable[[Setting, Peaks], Iterator[Figure]]
 
@@ -43,6 +44,7 @@ MEASUREMENTS: dict[str, tuple[str, Measurement]] = {
     "load": ("Load below the peak", measure_load),
     "overload": ("Load far beyond the peak", measure_overload),
     "idle": ("One search at a time", measure_idle),
+    "writes": ("Documents written beside searches", measure_writes),
     "loss": ("Nothing lost while bundles are swapped and servers restarted", measure_loss),
     "start": ("Start", measure_start),
     "limit": ("The limit of one process", measure_limit),

@@ -97,7 +97,7 @@ class Asked:
         self._client: AsyncClient = connect_async(address, timeout_seconds=TIMEOUT_SECONDS)
         self._search: Any = self._client.search
         self._texts = itertools.cycle(texts)
-        self._random = random.Random(SEED)  # noqa: S311  not for secrets
+        self._random = random.Random(SEED)
 
     def _some(self, count: int) -> list[str]:
         return list(itertools.islice(self._texts, count))

@@ -13,5 +13,5 @@ SEED = 7
 def shuffled_queries(path: Path) -> tuple[Query, ...]:
     """Returns the queries of a file, always in the same shuffled order: files are often sorted by subject or length."""
     queries = [Query(each.id, {"query": each.text}) for each in read_queries(path) if each.text.strip()]
-    random.Random(SEED).shuffle(queries)  # noqa: S311  not for secrets
+    random.Random(SEED).shuffle(queries)
     return tuple(queries)

@@ -1,0 +1,61 @@
+"""Sets to measure retrieval on: documents, queries, and which documents answer which."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from export.labelled_queries import load_labelled_queries
+from sample.server_process import REPOSITORY
+from server.catalogue.catalogue import load_catalogue
+from server.catalogue.document import Document
+
+
+class Asked(NamedTuple):
+    """A query, and the positions of the documents that answer it."""
+
+    query: str
+    relevant: frozenset[int]
+
+
+class RetrievalSet(NamedTuple):
+    """A set of documents and of what is asked for."""
+
+    name: str
+    documents: list[Document]
+    asked: list[Asked]
+
+
+def beir_set(directory: Path, split: str) -> RetrievalSet:
+    """Reads a set in BEIR's layout. Documents without any text are left out."""
+    documents: list[Document] = []
+    position_of: dict[str, int] = {}
+    for line in (directory / "corpus.jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        said = {name: row[name] for name in ("title", "text") if row.get(name, "").strip()}
+        if said:
+            position_of[row["_id"]] = len(documents)
+            documents.append(Document(id=row["_id"], **said))
+    rows = map(json.loads, (directory / "queries.jsonl").read_text(encoding="utf-8").splitlines())
+    query_of = {row["_id"]: row["text"] for row in rows}
+    relevant: dict[str, set[int]] = {}
+    with (directory / "qrels" / f"{split}.tsv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            if int(row["score"]) > 0:
+                relevant.setdefault(row["query-id"], set()).add(position_of[row["corpus-id"]])
+    asked = [Asked(query_of[id], frozenset(positions)) for id, positions in relevant.items()]
+    return RetrievalSet(f"{directory.name}, {split}", documents, asked)
+
+
+def sample_set() -> RetrievalSet:
+    """Reads the sample catalogue and its labelled queries."""
+    documents = load_catalogue(REPOSITORY / "sample/catalogue.jsonl")
+    position_of = {document.id: position for position, document in enumerate(documents)}
+    labelled = load_labelled_queries(REPOSITORY / "sample/queries.jsonl", documents)
+    return RetrievalSet(
+        "sample",
+        documents,
+        [Asked(each.query, frozenset(position_of[id] for id in each.relevant)) for each in labelled],
+    )

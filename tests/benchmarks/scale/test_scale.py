@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sample.server_process import REPOSITORY
+from tests.tiny_bundle import make_bundle
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+
+def test_a_size_is_measured_with_all_its_figures(tmp_path: Path) -> None:
+    bundle, out = make_bundle(tmp_path / "bundle"), tmp_path / "bench.json"
+    command = [sys.executable, "-m", "tests.benchmarks.scale", "--only", "12000", "--bundle", str(bundle)]
+    command += ["--kept", str(tmp_path / "kept"), "--json", str(out)]
+    run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=200, check=False)
+    assert run.returncode == 0, run.stderr
+    figures = {each["name"]: each["median"] for each in json.loads(out.read_text())["figures"]["12000"]}
+    assert figures["recall@10"] > 0.9
+    assert figures["build"] > 0
+    assert [value for name, value in figures.items() if name.startswith("filter") and "recall" in name] == [1, 1, 1]
