@@ -156,7 +156,7 @@ def test_the_lower_bound_is_exact() -> None:
 
 
 def test_an_unlucky_trial_does_not_decide_the_search(summary: Summary) -> None:
-    random = Random(7)  # noqa: S311  not for secrets
+    random = Random(7)
 
     def measure(rate: float) -> Trial:
         met = rate <= 400 and random.random() > 0.1
