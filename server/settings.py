@@ -288,7 +288,7 @@ class Settings:
         """Raises SettingsError if settings contradict each other."""
         if self.catalogue is None and self.data is None:
             raise SettingsError(
-                "there is nothing to serve: give --catalogue (a file), --data (a directory) or both; --help explains"
+                "there is nothing to serve: give --catalogue (a file), --data (a directory) or both; --help tells more"
             )
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise SettingsError("--tls-certificate and --tls-key go together: give both or neither")
