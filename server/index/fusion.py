@@ -32,26 +32,10 @@ EXACT_TITLE, TITLE_PREFIX = 2.0, 1.0
 
 
 class Candidate(NamedTuple):
-    """A document that a leg has found: its slot, and its score in that leg."""
+    """A document of a list: its slot, and its score there."""
 
     slot: int
     score: float
-
-
-class Fused(NamedTuple):
-    """A document, its score in the fused list, and in the legs that have found it.
-
-    Attributes:
-        slot: Where the document stands.
-        score: From 0 to 1; above 1 for a title that begins with the query, above 2 for one that is it.
-        dense: Its score in the dense leg, or None.
-        lexical: Its score in the lexical leg, or None.
-    """
-
-    slot: int
-    score: float
-    dense: float | None
-    lexical: float | None
 
 
 def fuse(
@@ -63,8 +47,10 @@ def fuse(
     limit: int,
     exact_titles: Iterable[int] = (),
     title_prefixes: Iterable[int] = (),
-) -> list[Fused]:
+) -> list[Candidate]:
     """Returns the `limit` best documents of two lists, best first; where scores are equal, the lower slot first.
+
+    Scores are from 0 to 1; above 1 for a title that begins with the query, above 2 for one that is it.
 
     Args:
         dense: The dense leg's `CANDIDATES` best documents, best first.
@@ -87,10 +73,7 @@ def fuse(
         for slot, score in part.items():
             scores[slot] = min(1.0, scores.get(slot, 0.0) + score)  # two halves may be rounded up
     best = sorted(scores, key=lambda slot: (-titles.get(slot, 0.0), -scores[slot], slot))[:limit]
-    of_dense, of_lexical = dict(dense), dict(lexical)
-    return [
-        Fused(slot, scores[slot] + titles.get(slot, 0.0), of_dense.get(slot), of_lexical.get(slot)) for slot in best
-    ]
+    return [Candidate(slot, scores[slot] + titles.get(slot, 0.0)) for slot in best]
 
 
 def estimate_dense_weight(evidence: Evidence) -> float:

@@ -50,13 +50,10 @@ class LexicalHits(NamedTuple):
     Attributes:
         slots: Where the documents stand.
         scores: Their BM25, above 0: documents without any term of the query are no hits.
-        attainable: What a document would score that says nothing but the query, again and again; its share tells how
-            much of the query a document has.
     """
 
     slots: NDArray[np.int64]
     scores: NDArray[np.float32]
-    attainable: float
 
 
 class Wanted(NamedTuple):
@@ -111,7 +108,7 @@ class LexicalView:
             scores.append(found[1])
         all_slots, all_scores = np.concatenate(slots), np.concatenate(scores)
         order = np.lexsort((all_slots, -all_scores))[:limit]
-        return LexicalHits(all_slots[order], all_scores[order], float(wanted.most.sum()))
+        return LexicalHits(all_slots[order], all_scores[order])
 
     def save(self, directory: Path) -> None:
         """Writes everything into an empty directory, while others search and append.

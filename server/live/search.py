@@ -138,7 +138,7 @@ def _hybrid(
         exact_titles=titles.exact,
         title_prefixes=titles.prefix,
     )
-    vectors = {match.slot: match for match in matches}
+    vectors, lexical_scores = {match.slot: match for match in matches}, dict(lexical)
     vectors |= state.dense.best_of(
         vector, [each.slot for each in fused if each.slot not in vectors], weights=state.weights
     )
@@ -148,7 +148,7 @@ def _hybrid(
             each.score,
             vectors[each.slot].part,
             vectors[each.slot].score,
-            each.lexical,
+            lexical_scores.get(each.slot),
         )
         for each in fused
     ]
