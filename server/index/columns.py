@@ -98,10 +98,6 @@ class Columns:
         """Returns what there is now."""
         return ColumnsView(self._slot_count, self._views)
 
-    def save(self, directory: Path) -> None:
-        """Writes a snapshot into an empty directory."""
-        self.view().save(directory)
-
     @classmethod
     def load(cls, directory: Path) -> Columns:
         """Reads a snapshot.

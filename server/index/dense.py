@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from server.errors import BuildFailed, SnapshotError
 from server.index.building import Builder
 from server.index.graph import Graph
+from server.index.growing import Growing
 from server.index.layout import row_dtype
 from server.index.recall import RecallWatch
-from server.index.rows import Column, Rows
-from server.index.snapshot import Snapshot, read_snapshot, write_snapshot
+from server.index.rows import Rows
+from server.index.snapshot import Snapshot, read_snapshot
 from server.index.storage import Storage, check_storage
 from server.index.view import DenseView, Effort, to_rows
 from server.similarity import Similarity
@@ -98,7 +99,8 @@ class DenseIndex:
         self._folder = Path(tempfile.mkdtemp(prefix="graphs-", dir=folder))
         self._lock = threading.Lock()
         self._rows = Rows(dimension, row_dtype(storage))
-        self._owners, self._parts, self._fields = Column(np.int32), Column(np.int32), Column(np.uint8)
+        self._owners, self._parts = Growing(np.empty(0, np.int32)), Growing(np.empty(0, np.int32))
+        self._fields = Growing(np.empty(0, np.uint8))
         self._longest = 1.0 if similarity == "cosine" else 0.0
         self._graph: Graph | None = None
         self._effort = Effort(self._options.effort)
@@ -137,14 +139,14 @@ class DenseIndex:
         """
         rows = to_rows(vectors, self._similarity, self._storage)
         with self._lock:
-            last = int(self._owners.view[-1]) if len(self) else 0
+            last = int(self._owners.view()[-1]) if len(self) else 0
             assert not len(owners) or (owners[0] >= last and (np.diff(owners) >= 0).all()), "slots are in order"
             if self._similarity == "dot" and len(rows):
                 self._longest = max(self._longest, float(np.linalg.norm(rows.astype(np.float64), axis=1).max()))
             self._rows.append(rows)
-            self._owners.append(owners)
-            self._parts.append(parts)
-            self._fields.append(fields)
+            self._owners.extend(owners)
+            self._parts.extend(parts)
+            self._fields.extend(fields)
             self._start_building()
 
     def view(self) -> DenseView:
@@ -169,14 +171,6 @@ class DenseIndex:
         self.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def save(self, directory: Path) -> None:
-        """Writes a snapshot of all that was appended so far into an empty directory. Appending may go on meanwhile.
-
-        Raises:
-            OSError: The disk is full, or the like.
-        """
-        write_snapshot(self.view(), directory)
-
     @classmethod
     def load(
         cls,
@@ -188,7 +182,9 @@ class DenseIndex:
         folder: Path,
         options: DenseOptions | None = None,
     ) -> DenseIndex:
-        """Returns the index of a snapshot. The directory may be removed afterwards; arguments as of the constructor.
+        """Returns the index whose view was written as a snapshot; arguments as of the constructor.
+
+        The directory may be removed afterwards.
 
         Raises:
             SnapshotError: It is missing, damaged, or of another kind of index.
@@ -213,9 +209,9 @@ class DenseIndex:
             self._rows = Rows(self._dimension, row_dtype(self._storage), start=len(self._graph))
             self._plan_build(len(self._graph))
         self._rows.append(snapshot.tail)
-        self._owners.append(snapshot.owners)
-        self._parts.append(snapshot.parts)
-        self._fields.append(snapshot.fields)
+        self._owners.extend(snapshot.owners)
+        self._parts.extend(snapshot.parts)
+        self._fields.extend(snapshot.fields)
         self._longest = snapshot.longest
         with self._lock:
             self._start_building()
@@ -228,9 +224,9 @@ class DenseIndex:
             storage=self._storage,
             graph=self._graph,
             tail=self._rows.pieces(start),
-            owners=self._owners.view,
-            parts=self._parts.view,
-            fields=self._fields.view,
+            owners=self._owners.view(),
+            parts=self._parts.view(),
+            fields=self._fields.view(),
             longest=self._longest,
             effort=self._effort,
             observe=self._recall.observe,

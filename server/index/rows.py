@@ -69,26 +69,3 @@ class Rows:
             if len(piece.rows):
                 found.append(piece)
         return found
-
-
-class Column:
-    """Numbers that are appended to while others read them."""
-
-    def __init__(self, dtype: DTypeLike) -> None:
-        self._kept: NDArray[Any] = np.empty(0, dtype=dtype)
-        self.count = 0
-
-    def append(self, numbers: NDArray[Any]) -> None:
-        """Copies numbers behind the last."""
-        end = self.count + len(numbers)
-        if end > len(self._kept):
-            grown = np.empty(max(end, 2 * len(self._kept)), dtype=self._kept.dtype)
-            grown[: self.count] = self._kept[: self.count]
-            self._kept = grown
-        self._kept[self.count : end] = numbers
-        self.count = end
-
-    @property
-    def view(self) -> NDArray[Any]:
-        """The numbers so far. Later ones do not change it."""
-        return self._kept[: self.count]

@@ -25,7 +25,7 @@ GROWTH = 2
 
 
 class LexicalIndex:
-    """Searched through its views. `append` and `view` are for one thread; `save` and `settle` are for any."""
+    """Searched through its views. `append` and `view` are for one thread; `settle` is for any."""
 
     def __init__(self) -> None:
         self._segments: list[Segment] = []
@@ -65,13 +65,9 @@ class LexicalIndex:
         if merging is not None:
             merging.join()
 
-    def save(self, directory: Path) -> None:
-        """Writes everything into an empty directory; see `LexicalView.save`."""
-        self.view().save(directory)
-
     @classmethod
     def load(cls, directory: Path) -> LexicalIndex:
-        """Returns the index that was saved into a directory.
+        """Returns the index whose view was saved into a directory.
 
         Raises:
             SnapshotError: It is missing, damaged, or its texts would have other terms today.

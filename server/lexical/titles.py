@@ -151,13 +151,9 @@ class Titles:
         """Returns what has been appended until now."""
         return TitlesView(tuple(self._runs), self._document_count)
 
-    def save(self, directory: Path) -> None:
-        """Writes everything into a directory; see `TitlesView.save`."""
-        self.view().save(directory)
-
     @classmethod
     def load(cls, directory: Path) -> Titles:
-        """Returns what was saved into a directory.
+        """Returns the titles whose view was saved into a directory.
 
         Raises:
             SnapshotError: It is missing, damaged, or titles would be folded otherwise today.

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from server.index.dense import DenseIndex, DenseOptions
+from server.index.snapshot import write_snapshot
 from server.index.storage import Storage
 from tests.benchmarks.scale.vectors import CHUNK_VECTORS, Source
 
@@ -56,7 +57,7 @@ def make(source: Source, folder: Path, size: int, storage: Storage) -> Made:
         started = time.perf_counter()
         index.wait()
         build_seconds = time.perf_counter() - started if index.view().graph_count else 0.0
-        index.save(kept / "snapshot")
+        write_snapshot(index.view(), kept / "snapshot")
         index.close()
         told.write_text(json.dumps({"append_seconds": append_seconds, "build_seconds": build_seconds}))
     return Made(kept / "snapshot", **json.loads(told.read_text(encoding="utf-8")))

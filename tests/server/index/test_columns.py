@@ -89,7 +89,7 @@ def test_a_view_agrees_with_the_definition_and_stays_as_it_was(
 @given(st.lists(documents, max_size=20), st.lists(documents, max_size=8), filters)
 def test_a_snapshot_is_the_same_and_goes_on(before: list[Attributes], after: list[Attributes], filter: Filter) -> None:
     with TemporaryDirectory() as directory:
-        columns_of(before).save(Path(directory))
+        columns_of(before).view().save(Path(directory))
         columns = Columns.load(Path(directory))
     assert_exact(columns.view(), filter, before)
     columns.append(after)
@@ -139,7 +139,7 @@ SOME: list[Attributes] = [
 
 
 def test_a_snapshot_that_differs_in_any_byte_or_length_is_refused(tmp_path: Path) -> None:
-    columns_of(SOME).save(tmp_path)
+    columns_of(SOME).view().save(tmp_path)
     path = tmp_path / columns_file.NAME
     whole = path.read_bytes()
     damaged = [
@@ -155,7 +155,7 @@ def test_a_snapshot_that_differs_in_any_byte_or_length_is_refused(tmp_path: Path
 def test_a_snapshot_of_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(columns_file, "FORMAT", b"chaja columns 0\n")
-        columns_of(SOME).save(tmp_path)
+        columns_of(SOME).view().save(tmp_path)
     with pytest.raises(SnapshotError, match="is of another version"):
         Columns.load(tmp_path)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from server.errors import SnapshotError
 from server.index.dense import DenseIndex, DenseOptions
+from server.index.snapshot import write_snapshot
 from server.index.storage import Storage
 from server.index.view import DenseView
 from server.similarity import Similarity
@@ -72,7 +73,7 @@ def check_graph(documents: Documents, view: DenseView, live: NDArray[np.bool_]) 
 def reload(index: DenseIndex, kind: tuple[Similarity, Storage], directory: Path) -> DenseIndex:
     """Saves, loads, and removes the snapshot: what was loaded does not need it."""
     directory.mkdir()
-    index.save(directory)
+    write_snapshot(index.view(), directory)
     index.close()
     loaded = DenseIndex.load(directory, DIMENSION, *kind, folder=directory.parent / "graphs", options=OPTIONS)
     shutil.rmtree(directory)
@@ -90,7 +91,7 @@ def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     index.wait()
     documents.append(index, [1] * 100)
     (folder / "snapshot").mkdir()
-    index.save(folder / "snapshot")
+    write_snapshot(index.view(), folder / "snapshot")
     assert index.view().graph_count == 300
     index.close()
     return folder / "snapshot", storage

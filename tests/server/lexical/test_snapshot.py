@@ -18,7 +18,7 @@ def saved(directory: Path) -> Path:
     index = LexicalIndex()
     for document in sentences(300):
         index.append([document])
-    index.save(directory)
+    index.view().save(directory)
     return directory / "lexical.snapshot"
 
 
@@ -31,7 +31,7 @@ def test_what_was_saved_is_found_again(
     index = LexicalIndex()
     for batch in batches:
         index.append(batch)
-    index.save(directory)
+    index.view().save(directory)
     loaded = LexicalIndex.load(directory)
     for each in (index, loaded):
         each.append([["적금 card"]])
@@ -75,7 +75,7 @@ def test_a_longer_file_a_missing_one_and_another_version_are_refused(tmp_path: P
 def test_a_snapshot_is_never_written_over_another(tmp_path: Path) -> None:
     saved(tmp_path)
     with pytest.raises(FileExistsError):
-        LexicalIndex().save(tmp_path)
+        LexicalIndex().view().save(tmp_path)
 
 
 @pytest.mark.parametrize(

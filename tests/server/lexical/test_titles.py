@@ -69,7 +69,7 @@ def test_runs_are_merged_and_views_never_change() -> None:
 
 def test_a_snapshot_brings_the_titles_back_and_damage_is_noticed(tmp_path: Path) -> None:
     titles = titles_of(["카드"], [], ["카드 분실", "Lost card"])
-    titles.save(tmp_path)
+    titles.view().save(tmp_path)
     loaded = Titles.load(tmp_path)
     assert len(loaded) == 3
     assert loaded.view().find("카드", limit=5) == TitleHits([0], [2])
