@@ -17,6 +17,8 @@ from tests.conftest import SAMPLE_CATALOGUE, server_flags
 from tests.integration import slow_server
 from tests.integration.scraping import HANDLED, Samples, scrape, scrape_until, total, value
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def weak_server(tiny_bundle: Path) -> Iterator[ServerProcess]:

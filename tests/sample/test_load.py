@@ -10,6 +10,8 @@ from loadtest.analysis.summary import summarize
 from loadtest.errors import ExitCode
 from sample.server_process import REPOSITORY
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.slow
 def test_the_standard_load_test_leaves_a_report(tiny_bundle: Path, tmp_path: Path) -> None:

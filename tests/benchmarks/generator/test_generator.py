@@ -12,7 +12,7 @@ from tests.benchmarks.generator.__main__ import QUERY, lateness, make_plan, run
 from tests.benchmarks.generator.second_opinion import ask_h2load, h2load_path
 from tests.benchmarks.generator.trivial_server import trivial_server
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 def test_one_process_drives_three_thousand_a_second_and_half_of_that_punctually() -> None:

@@ -11,7 +11,7 @@ from tests.benchmarks.serving.figure import Figure
 from tests.benchmarks.serving.setting import Setting
 from tests.benchmarks.serving.soak import soak
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 NAMES_WITH_BARS = {"throughput", "outside", "load", "overload", "idle", "loss", "start"}
 

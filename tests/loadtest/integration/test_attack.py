@@ -25,6 +25,8 @@ from tests.loadtest.integration.attacks import (
 )
 from tests.loadtest.pretend_server import pretend_server
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def quick_server() -> Iterator[str]:

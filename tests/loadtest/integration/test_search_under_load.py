@@ -24,6 +24,8 @@ from sample.server_process import ServerProcess
 from tests.conftest import SAMPLE_QUERIES
 from tests.loadtest.integration.attacks import make_plan, records_of, run_attack, run_command
 
+pytestmark = pytest.mark.alone
+
 
 def sample_plan(server: ServerProcess, **options: Any) -> Plan:
     return make_plan(server.address, **{"queries": tuple(read_queries(SAMPLE_QUERIES)), **options})

@@ -12,6 +12,8 @@ from loadtest.schedule import constant
 from tests.loadtest.integration.attacks import make_plan, records_of, run_attack
 from tests.loadtest.pretend_server import pretend_server
 
+pytestmark = pytest.mark.alone
+
 SECONDS, RATE = 20, 500
 
 
