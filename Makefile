@@ -92,7 +92,7 @@ soak: $(BUNDLE)/manifest.json ## Ask everything of one server at once for ARGS="
 lint: $(INSTALLED) ## Check style, format and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy --num-workers auto
 
 .PHONY: format
 format: $(INSTALLED) ## Mend style and format

@@ -102,7 +102,7 @@ class SourceModel:
     @property
     def parameter_bytes(self) -> int:
         """Bytes of all parameters in fp32."""
-        return 4 * sum(parameter.numel() for parameter in self.model.parameters())
+        return sum(4 * int(parameter.numel()) for parameter in self.model.parameters())
 
     @property
     def dense(self) -> Any | None:
@@ -156,10 +156,12 @@ class SourceModel:
         self.model.tokenizer.backend_tokenizer.save(str(path))
 
     def _checked_similarity(self) -> Similarity:
-        similarity = self.model.similarity_fn_name
-        if similarity not in ("cosine", "dot"):
-            raise ExportError(f"{self.origin} compares vectors by {similarity}; only cosine and dot can be served")
-        return similarity
+        for similarity in get_args(Similarity):
+            if self.model.similarity_fn_name == similarity:
+                known: Similarity = similarity
+                return known
+        given = self.model.similarity_fn_name
+        raise ExportError(f"{self.origin} compares vectors by {given}; only cosine and dot can be served")
 
     def _prefix(self, given: str | None, *names: str) -> str:
         if given is not None:
