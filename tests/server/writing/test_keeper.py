@@ -179,8 +179,7 @@ async def test_an_index_that_is_built_anew_keeps_its_effort_and_closes_what_it_h
         old = index.dense
         for number in range(30):
             await core.writer.upsert(upserts(titled("a", f"환율 {number}")))
-        await until(lambda: index.dense is not old and old._closed)
-        assert not old._folder.exists()
+        await until(lambda: index.dense is not old and not old._folder.exists())  # Removing it ends its closing.
         assert index.dense._folder.exists()
         assert index.dense.effort == index.state.dense.effort.value == 500
         assert core.committer.index is index
