@@ -155,11 +155,13 @@ def back_up(directory: Path, to: Path | None = None) -> Path:
     """Copies the database, as it is at one moment, while others may write to it; returns the path of the copy.
 
     Raises:
-        StoreError: There is no database, or the copy cannot be written.
+        StoreError: There is no database, `to` exists, or the copy cannot be written.
         DatabaseDamaged: The copy is not whole, because the database is not.
     """
     if not (directory / DATABASE).is_file():
         raise StoreError(f"there is no {directory / DATABASE} to back up")
+    if to is not None and to.exists():  # It may be the live database itself.
+        raise StoreError(f"{to} exists already: a backup replaces nothing, choose another name")
     path = to or directory / BACKUPS / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.sqlite"
     unfinished = path.with_name(path.name + ".unfinished")
     source = connect(directory)
