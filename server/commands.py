@@ -21,6 +21,7 @@ from server.catalogue.database import DATABASE, back_up, restore
 from server.catalogue.document import content_of
 from server.catalogue.store import Store
 from server.errors import StoreError
+from server.files import new_file
 from server.settings import Parser
 
 PORTION_DOCUMENTS = 1000
@@ -62,8 +63,10 @@ def _back_up(options: argparse.Namespace) -> None:
 
 
 def _restore(options: argparse.Namespace) -> None:
-    restore(options.data, getattr(options, "from"))
-    print(f"{options.data / DATABASE} is the one of {getattr(options, 'from')} again; what was there is kept beside it")
+    backup = getattr(options, "from")
+    kept = restore(options.data, backup)
+    beside = f"; what was there is kept as {kept}" if kept else ""
+    print(f"{options.data / DATABASE} is the one of {backup} again{beside}")
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -83,19 +86,17 @@ def _export(options: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def _opened(path: Path | None) -> Iterator[BinaryIO]:
-    """Opens a file that takes its place when it is written whole; without a path, gives stdout."""
+    """Opens a new file that has its name when it is written whole; without a path, gives stdout."""
     if path is None:
         yield sys.stdout.buffer
         return
-    unfinished = path.with_name(path.name + ".unfinished")
     try:
-        with unfinished.open("wb") as file:
+        with new_file(path) as unfinished, unfinished.open("wb") as file:
             yield file
-        unfinished.replace(path)
+    except FileExistsError:  # It may be the store itself.
+        raise StoreError(f"{path} exists already, and is not replaced: choose another name") from None
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}") from None
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 COMMANDS = {

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -21,3 +24,25 @@ def write_synced(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Gives the path of an empty file that gets its name when the context ends, on the disk, and never another's place.
+
+    Raises:
+        FileExistsError: Something has that name already; it stays as it is.
+        OSError: It cannot be written.
+    """
+    if os.path.lexists(path):
+        raise FileExistsError(f"{path} exists already")
+    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".unfinished", dir=path.parent)
+    os.close(descriptor)
+    unfinished = Path(name)
+    try:
+        yield unfinished
+        sync(unfinished)
+        path.hardlink_to(unfinished)
+        sync(path.parent)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -2,24 +2,26 @@
 
 DIR/catalogue.sqlite    the documents and their vectors; beside it SQLite's own -wal and -shm
 DIR/backups/            copies of it, named by the time at which they were made, in UTC
+DIR/acknowledged        the last change that was acknowledged (`server.catalogue.acknowledged`)
 DIR/lock                held by the one server that may write
 """
 
 from __future__ import annotations
 
 import contextlib
+import datetime
 import fcntl
-import itertools
 import os
 import sqlite3
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from server.catalogue.acknowledged import ACKNOWLEDGED
+from server.catalogue.checksums import find_damage
 from server.catalogue.schema import MIGRATIONS, has_our_tables, is_ours, migrate, schema_version
 from server.errors import DatabaseDamaged, StoreError, StoreFull
-from server.files import sync
+from server.files import new_file, sync
 
 DATABASE = "catalogue.sqlite"
 BACKUPS = "backups"
@@ -73,8 +75,8 @@ def bring_up_to_date(connection: sqlite3.Connection, directory: Path) -> None:
         raise StoreError(f"{path} is the database of another program: choose another directory with --data")
     if version > len(MIGRATIONS):
         raise StoreError(
-            f"{path} was written by a newer version of Chaja (schema {version}; this one knows {len(MIGRATIONS)}): "
-            "run that version, or restore a backup"
+            f"{path} was written by a newer version of Chaja (schema {version}; this one knows {len(MIGRATIONS)}), "
+            f"or is damaged: run that version, or {_remedy(directory)}"
         )
     if not empty:
         back_up(directory)
@@ -82,7 +84,7 @@ def bring_up_to_date(connection: sqlite3.Connection, directory: Path) -> None:
 
 
 def check(connection: sqlite3.Connection, directory: Path) -> None:
-    """Lets SQLite look through the whole database: it reads every page, and compares the indexes with their tables.
+    """Looks through the whole database: compares indexes with their tables, and rows with their checksums.
 
     Raises:
         DatabaseDamaged: It found something.
@@ -90,21 +92,22 @@ def check(connection: sqlite3.Connection, directory: Path) -> None:
     with translated(directory):
         if not has_our_tables(connection):
             raise damaged(directory, "its tables are not as they were made")
-        found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
-    if found != "ok":
-        raise damaged(directory, str(found))
+        found = find_damage(connection)
+    if found is not None:
+        raise damaged(directory, found)
 
 
 def damaged(directory: Path, reason: str) -> DatabaseDamaged:
     """Returns the error of a damaged database, which names the newest backup."""
-    backups = sorted((directory / BACKUPS).glob("*.sqlite"))
-    remedy = (
-        f"restore the newest backup, {backups[-1]}: python -m server restore --data {directory} --from {backups[-1]}"
-        if backups
-        else f"there is no backup in {directory / BACKUPS}; move the directory away and import the catalogue anew"
-    )
     told = " ".join(reason.split())  # SQLite writes several lines.
-    return DatabaseDamaged(f"{directory / DATABASE} is damaged ({told}); {remedy}")
+    return DatabaseDamaged(f"{directory / DATABASE} is damaged ({told}); {_remedy(directory)}")
+
+
+def _remedy(directory: Path) -> str:
+    backups = sorted((directory / BACKUPS).glob("*.sqlite"))
+    if not backups:
+        return f"there is no backup in {directory / BACKUPS}; move the directory away and import the catalogue anew"
+    return f"restore the newest backup, {backups[-1]}: python -m server restore --data {directory} --from {backups[-1]}"
 
 
 @contextlib.contextmanager
@@ -136,6 +139,8 @@ def locked(directory: Path) -> Iterator[None]:
     Raises:
         StoreError: The directory cannot be used, or another server uses it.
     """
+    if directory.exists() and not directory.is_dir():
+        raise StoreError(f"{directory} cannot be used for --data: it is a file, not a directory")
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock = os.open(directory / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
@@ -145,7 +150,7 @@ def locked(directory: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise StoreError(f"another server serves {directory}: stop it, or choose another with --data") from None
+            raise StoreError(f"a server serves {directory} already: stop it, or choose another with --data") from None
         yield
     finally:
         os.close(lock)
@@ -160,55 +165,58 @@ def back_up(directory: Path, to: Path | None = None) -> Path:
     """
     if not (directory / DATABASE).is_file():
         raise StoreError(f"there is no {directory / DATABASE} to back up")
-    if to is not None and to.exists():  # It may be the live database itself.
-        raise StoreError(f"{to} exists already: a backup replaces nothing, choose another name")
-    path = to or directory / BACKUPS / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.sqlite"
-    unfinished = path.with_name(path.name + ".unfinished")
+    path = to or directory / BACKUPS / f"{_now()}.sqlite"
     source = connect(directory)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with translated(directory), contextlib.closing(sqlite3.connect(unfinished)) as copy:
+        if to is None:
+            path.parent.mkdir(exist_ok=True)
+        with (
+            translated(directory),
+            new_file(path) as unfinished,
+            contextlib.closing(sqlite3.connect(unfinished)) as copy,
+        ):
             source.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
-            if (found := copy.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
-                raise damaged(directory, str(found))
-        sync(unfinished)
-        unfinished.replace(path)
-        sync(path.parent)
+            if (found := find_damage(copy)) is not None:
+                raise damaged(directory, found)
+    except FileExistsError:
+        raise StoreError(f"{path} exists already: a backup replaces nothing, choose another name") from None
     except OSError as error:
         raise StoreError(f"the backup {path} cannot be written: {error.strerror}") from None
     finally:
         source.close()
-        unfinished.unlink(missing_ok=True)
     return path
 
 
-def restore(directory: Path, backup: Path) -> None:
-    """Puts a backup in the place of the database; what was there is kept beside it under a name with the time.
+def restore(directory: Path, backup: Path) -> Path | None:
+    """Puts a backup in the place of the database; returns the path that what was there has now, if anything was.
 
     Raises:
         StoreError: A server uses the directory, or the backup cannot be read.
-        DatabaseDamaged: The backup is damaged itself.
     """
+    if not backup.is_file():
+        raise StoreError(f"there is no backup {backup}")
     with locked(directory):
         unfinished = directory / f"{DATABASE}.unfinished"
         try:
             unfinished.write_bytes(backup.read_bytes())
             sync(unfinished)
             with contextlib.closing(sqlite3.connect(unfinished)) as copy:
-                if not is_ours(copy) or copy.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
+                if not is_ours(copy) or find_damage(copy) is not None:
                     raise StoreError(f"{backup} is no whole backup of a catalogue: choose another")
                 # From here on it has another history: what follows the one that it replaces must not follow it.
                 copy.execute("UPDATE facts SET value = ? WHERE name = 'id'", (uuid.uuid4().hex,))
                 copy.commit()
             sync(unfinished)
-            kept = _unused_name(directory, f"replaced-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+            kept = directory / f"replaced-{_now()}.sqlite"
             for suffix in ("", "-wal", "-shm"):
                 with contextlib.suppress(FileNotFoundError):
-                    (directory / f"{DATABASE}{suffix}").replace(directory / f"{kept}{suffix}")
+                    (directory / f"{DATABASE}{suffix}").replace(f"{kept}{suffix}")
             unfinished.replace(directory / DATABASE)
+            (directory / ACKNOWLEDGED).unlink(missing_ok=True)  # It speaks of what was there, not of the backup.
             sync(directory)
-        except sqlite3.Error:
+            return kept if kept.exists() else None
+        except (sqlite3.Error, UnicodeDecodeError):
             raise StoreError(f"{backup} is no whole backup of a catalogue: choose another") from None
         except OSError as error:
             raise StoreError(f"{backup} cannot be restored to {directory}: {error.strerror}") from None
@@ -216,7 +224,6 @@ def restore(directory: Path, backup: Path) -> None:
             unfinished.unlink(missing_ok=True)
 
 
-def _unused_name(directory: Path, stem: str) -> str:
-    """Returns a name for a database that is to be kept: another may have been kept within the same second."""
-    names = (f"{stem}{f'-{number}' if number > 1 else ''}.sqlite" for number in itertools.count(1))
-    return next(name for name in names if not (directory / name).exists())
+def _now() -> str:
+    """Returns the time in UTC, for names of which the last is the newest."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S.%fZ")

@@ -14,18 +14,20 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from server.catalogue.acknowledged import Acknowledged, read_acknowledged
 from server.catalogue.changes import Change, Stored
+from server.catalogue.checksums import checksum_of, wrong_checksum
 from server.catalogue.database import bring_up_to_date, check, connect, damaged, translated
 from server.catalogue.document import Document
 from server.catalogue.encoded import Vectors, Versioned
-from server.catalogue.transaction import Transaction, checksum_of
+from server.catalogue.transaction import Transaction
 from server.errors import DatabaseDamaged, StoreFull
 
 log = logging.getLogger(__name__)
@@ -63,13 +65,19 @@ class Store:
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._writing = threading.Lock()
+        self._acknowledged = Acknowledged(directory)
+        acknowledged = read_acknowledged(directory)  # Before the database: another process may be writing to both.
         try:
             self._writer = self._connect()
             with translated(directory):
                 bring_up_to_date(self._writer, directory)
                 self.id = self._identity()
                 self._sequence = self._last_sequence()
+            if self._sequence < acknowledged:
+                told = f"it ends with change {self._sequence}, and change {acknowledged} was acknowledged"
+                raise damaged(directory, told)
             if serving:
+                self._acknowledged.write(self._sequence)
                 if self.size_bytes <= CHECKED_BYTES:
                     self.verify()
                 try:
@@ -89,6 +97,7 @@ class Store:
         """Closes the files. Nothing may read or write any more."""
         for connection in self._connections:
             connection.close()
+        self._acknowledged.close()
 
     def __len__(self) -> int:
         with self._reading() as connection:
@@ -110,7 +119,7 @@ class Store:
             page_bytes: int = connection.execute("PRAGMA page_size").fetchone()[0]
             return pages * page_bytes
 
-    def verify(self, *, cancelled: Callable[[], bool] = lambda: False) -> None:
+    def verify(self) -> None:
         """Reads everything and compares it with its checksums.
 
         Raises:
@@ -118,19 +127,6 @@ class Store:
         """
         with self._reading() as connection:
             check(connection, self.directory)
-            for sequence, id, content, checksum in connection.execute(
-                "SELECT sequence, id, content, checksum FROM documents"
-            ):
-                self._compare(checksum, checksum_of(id.encode(), content), sequence)
-                if cancelled():
-                    return
-            for sequence, spans, matrix, spans_checksum, matrix_checksum in connection.execute(
-                "SELECT sequence, spans, matrix, spans_checksum, matrix_checksum FROM vectors"
-            ):
-                self._compare(spans_checksum, checksum_of(spans), sequence)
-                self._compare(matrix_checksum, checksum_of(matrix), sequence)
-                if cancelled():
-                    return
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -151,6 +147,7 @@ class Store:
                     self._writer.execute("ROLLBACK")
                 raise
             self._sequence = transaction.sequence
+            self._acknowledged.write(self._sequence)
 
     def purge(self, *, limit: int, everything: bool = False) -> int:
         """Deletes up to so many versions that were retired long enough ago, or ever; returns how many."""
@@ -341,7 +338,7 @@ class Store:
 
     def _compare(self, stored: int, computed: int, sequence: int) -> None:
         if stored != computed:
-            raise damaged(self.directory, f"the checksum of version {sequence} is wrong")
+            raise damaged(self.directory, wrong_checksum(sequence))
 
 
 def _spans(stored: bytes) -> NDArray[np.int32]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
 
 from server.catalogue.changes import Stored
+from server.catalogue.checksums import checksum_of
 from server.catalogue.document import Document, content_of
 from server.catalogue.encoded import Vectors, Versioned
 
@@ -155,11 +155,3 @@ class Transaction:
         self._connection.execute("INSERT OR IGNORE INTO revisions (revision) VALUES (?)", (revision,))
         row = self._connection.execute("SELECT number FROM revisions WHERE revision = ?", (revision,)).fetchone()
         return int(row[0])
-
-
-def checksum_of(*pieces: bytes) -> int:
-    """Returns the CRC-32 of some bytes, one after the other."""
-    checksum = 0
-    for piece in pieces:
-        checksum = zlib.crc32(piece, checksum)
-    return checksum

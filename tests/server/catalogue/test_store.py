@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from server import commands
 from server.catalogue import database
+from server.catalogue.acknowledged import ACKNOWLEDGED, read_acknowledged
 from server.catalogue.catalogue import load_catalogue
 from server.catalogue.changes import Change
 from server.catalogue.database import DATABASE, back_up, locked, restore
@@ -209,7 +211,7 @@ def test_what_is_no_backup_is_not_restored(store: Store, tmp_path: Path) -> None
 
 
 def test_a_second_server_is_kept_out(tmp_path: Path) -> None:
-    with locked(tmp_path), pytest.raises(StoreError, match="another server"), locked(tmp_path):
+    with locked(tmp_path), pytest.raises(StoreError, match="already: stop it"), locked(tmp_path):
         pass
     with locked(tmp_path):
         pass
@@ -313,3 +315,79 @@ def test_large_numbers_are_stored_as_they_are(store: Store, tmp_path: Path) -> N
     (again,) = load_catalogue(file)
     assert again == large
     assert content_of(again) == content_of(large)
+
+
+def test_a_backup_replaces_nothing(store: Store, tmp_path: Path) -> None:
+    put(store, "a")
+    (tmp_path / "other").write_text("mine")
+    for place in (tmp_path / DATABASE, tmp_path / "other"):
+        with pytest.raises(StoreError, match="exists already"):
+            back_up(tmp_path, place)
+    assert (tmp_path / "other").read_text() == "mine"
+    put(store, "b")
+    assert len({back_up(tmp_path) for _ in range(5)}) == 5, "however soon after each other"
+    assert not list(tmp_path.rglob("*.unfinished"))
+
+
+@pytest.mark.parametrize("wanted", [b"XXXXXXXXXXXXXXXX", np.full(4, 7, dtype="<f4").tobytes()])
+def test_a_row_that_changed_is_neither_backed_up_nor_restored(store: Store, tmp_path: Path, wanted: bytes) -> None:
+    """SQLite's own check sees nothing: every page and index is whole."""
+    with store.write() as transaction:
+        transaction.put(document("a", title="XXXXXXXXXXXXXXXX"), vectors(7), revision=REVISION)
+    backup = back_up(tmp_path, tmp_path / "copy.sqlite")
+    store.close()
+    for path in (backup, tmp_path / DATABASE):
+        content = bytearray(path.read_bytes())
+        content[content.index(wanted) + 3] ^= 1
+        path.write_bytes(content)
+    with pytest.raises(StoreError, match="is no whole backup"):
+        restore(tmp_path, backup)
+    with pytest.raises(DatabaseDamaged, match="checksum"):
+        back_up(tmp_path)
+    assert not list((tmp_path / "backups").iterdir())
+
+
+def test_a_log_that_lost_acknowledged_changes_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "live").mkdir()
+    with contextlib.closing(Store(tmp_path / "live")) as store:
+        for number in range(30):
+            put(store, f"document {number}")
+        for name in ("killed", "damaged"):
+            shutil.copytree(tmp_path / "live", tmp_path / name)
+    with contextlib.closing(Store(tmp_path / "killed")) as store:
+        assert len(store) == 30
+    log = tmp_path / "damaged" / f"{DATABASE}-wal"
+    content = bytearray(log.read_bytes())
+    content[len(content) // 2] ^= 1
+    log.write_bytes(content)
+    for serving in (True, False):
+        with pytest.raises(DatabaseDamaged, match="change 30 was acknowledged"):
+            Store(tmp_path / "damaged", serving=serving)
+
+
+def test_a_database_that_is_gone_is_not_taken_for_a_new_one(store: Store, tmp_path: Path) -> None:
+    put(store, "a")
+    backup = back_up(tmp_path, tmp_path / "copy.sqlite")
+    put(store, "b")
+    store.close()
+    for path in tmp_path.glob(f"{DATABASE}*"):
+        path.unlink()
+    with pytest.raises(DatabaseDamaged, match="change 2 was acknowledged"):
+        Store(tmp_path)
+    restore(tmp_path, backup)
+    with contextlib.closing(Store(tmp_path)) as again:
+        assert len(again) == 1, "what is older was wanted"
+
+
+def test_what_is_known_of_the_last_change_may_be_missing_or_damaged(store: Store, tmp_path: Path) -> None:
+    put(store, "a")
+    store.close()
+    path = tmp_path / ACKNOWLEDGED
+    assert read_acknowledged(tmp_path) == 1
+    for content in (None, b"", b"x" * 12, bytes([path.read_bytes()[0] ^ 64]) + path.read_bytes()[1:]):
+        path.unlink(missing_ok=True)
+        if content is not None:
+            path.write_bytes(content)
+        assert read_acknowledged(tmp_path) == 0
+        Store(tmp_path).close()
+        assert read_acknowledged(tmp_path) == 1
