@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from chaja.v1 import (
     CatalogServiceServicer,
@@ -23,11 +23,12 @@ from chaja.v1 import (
     WatchChangesResponse,
     WriteResult,
 )
+from chaja.v1 import Delete as DeleteMessage
 from chaja.v1 import Document as DocumentMessage
 from chaja.v1 import Upsert as UpsertMessage
-from server.catalogue.changes import Outcome, Upsert
+from server.catalogue.changes import Delete, Outcome, Upsert
 from server.errors import InvalidRequest, NotReady, Violation
-from server.rpc.documents import to_change, to_deletes, to_message, to_result, to_upsert
+from server.rpc.documents import to_change, to_delete, to_message, to_result, to_upsert
 from server.rpc.filters import to_filter
 from server.rpc.imports import Imports
 from server.rpc.interruption import Interruption
@@ -43,6 +44,10 @@ CHANGES_BYTES = 256 * 1024
 
 PAGE_BYTES = 2 * 1024 * 1024
 """A page ends before it exceeds this, unless by its first document: gRPC's clients take 4 MiB where not told more."""
+
+
+Message = TypeVar("Message", UpsertMessage, DeleteMessage)
+Change = TypeVar("Change", Upsert, Delete)
 
 
 class CatalogServicer(CatalogServiceServicer):
@@ -76,7 +81,7 @@ class CatalogServicer(CatalogServiceServicer):
                 upserts, request_id=request.request_id, remaining_seconds=context.time_remaining()
             )
 
-        return UpsertDocumentsResponse(results=await self._write_valid(request.upserts, write))
+        return UpsertDocumentsResponse(results=await self._upsert_valid(request.upserts, write))
 
     async def DeleteDocuments(self, request: DeleteDocumentsRequest, context: Any) -> DeleteDocumentsResponse:
         """Deletes documents."""
@@ -84,9 +89,11 @@ class CatalogServicer(CatalogServiceServicer):
         _check_request_id(request.request_id)
         if not request.HasField("filter"):
             raise_any(count_violations("deletes", len(request.deletes), self._limits.max_write_documents))
-            deletes = to_deletes(request.deletes, field="deletes")
-            outcomes = await writer.delete(deletes, request_id=request.request_id)
-            results = [to_result(outcome, field=f"deletes[{at}]") for at, outcome in enumerate(outcomes)]
+
+            async def write(deletes: Sequence[Delete]) -> list[Outcome]:
+                return await writer.delete(deletes, request_id=request.request_id) if deletes else []
+
+            results = await self._delete_valid(request.deletes, write)
             return DeleteDocumentsResponse(results=results, deleted_count=sum(result.changed for result in results))
         if request.deletes:
             raise InvalidRequest([Violation("filter", "is set beside deletes: send one of them")])
@@ -146,7 +153,7 @@ class CatalogServicer(CatalogServiceServicer):
                     async def write(upserts: Sequence[Upsert], position: int = reached) -> list[Outcome]:
                         return await held.write(upserts, position=position)
 
-                    results = await self._write_valid(request.upserts, write)
+                    results = await self._upsert_valid(request.upserts, write)
                     yield ImportDocumentsResponse(position=reached, results=results)
 
     async def WatchChanges(self, request: WatchChangesRequest, context: Any) -> AsyncIterator[WatchChangesResponse]:
@@ -168,25 +175,24 @@ class CatalogServicer(CatalogServiceServicer):
                     if response.changes:
                         yield response
 
-    async def _write_valid(
+    async def _upsert_valid(
         self, messages: Sequence[UpsertMessage], write: Callable[[Sequence[Upsert]], Awaitable[list[Outcome]]]
     ) -> list[WriteResult]:
-        """Writes the documents that nothing is wrong with; returns a result for each document."""
-        read: list[Upsert | InvalidRequest] = []
-        for position, message in enumerate(messages):
-            try:
-                characters = self._limits.max_document_characters
-                read.append(to_upsert(message, field=f"upserts[{position}]", max_characters=characters))
-            except InvalidRequest as error:
-                read.append(error)
-            if position % PORTION_DOCUMENTS == PORTION_DOCUMENTS - 1:
-                await asyncio.sleep(0)
-        outcomes = iter(await write([each for each in read if isinstance(each, Upsert)]))
-        results = []
-        for position, (message, each) in enumerate(zip(messages, read, strict=True)):
-            outcome = next(outcomes) if isinstance(each, Upsert) else Outcome(message.document.id, 0, False, each)
-            results.append(to_result(outcome, field=f"upserts[{position}].document"))
-        return results
+        def read(message: UpsertMessage, position: int) -> Upsert:
+            characters = self._limits.max_document_characters
+            return to_upsert(message, field=f"upserts[{position}]", max_characters=characters)
+
+        outcomes = await _write_valid(messages, read, lambda message: message.document.id, write)
+        return [to_result(outcome, field=f"upserts[{at}].document") for at, outcome in enumerate(outcomes)]
+
+    async def _delete_valid(
+        self, messages: Sequence[DeleteMessage], write: Callable[[Sequence[Delete]], Awaitable[list[Outcome]]]
+    ) -> list[WriteResult]:
+        def read(message: DeleteMessage, position: int) -> Delete:
+            return to_delete(message, field=f"deletes[{position}]")
+
+        outcomes = await _write_valid(messages, read, lambda message: message.id, write)
+        return [to_result(outcome, field=f"deletes[{at}]") for at, outcome in enumerate(outcomes)]
 
     def _begins_at(self, request: ImportDocumentsRequest, follows: int, reached: int) -> int:
         """Returns the place of a message's first document; raises InvalidRequest if it leaves some out."""
@@ -209,6 +215,29 @@ class CatalogServicer(CatalogServiceServicer):
             yield interruption
         finally:
             self._waiting.discard(interruption)
+
+
+async def _write_valid(
+    messages: Sequence[Message],
+    read: Callable[[Message, int], Change],
+    id_of: Callable[[Message], str],
+    write: Callable[[Sequence[Change]], Awaitable[list[Outcome]]],
+) -> list[Outcome]:
+    """Writes the changes that nothing is wrong with; returns an outcome for each message."""
+    changes: list[Change | InvalidRequest] = []
+    for position, message in enumerate(messages):
+        try:
+            changes.append(read(message, position))
+        except InvalidRequest as error:
+            changes.append(error)
+        if position % PORTION_DOCUMENTS == PORTION_DOCUMENTS - 1:
+            await asyncio.sleep(0)
+    valid = [each for each in changes if not isinstance(each, InvalidRequest)]
+    outcomes = iter(await write(valid))
+    return [
+        Outcome(id_of(message), 0, False, each) if isinstance(each, InvalidRequest) else next(outcomes)
+        for message, each in zip(messages, changes, strict=True)
+    ]
 
 
 def _check_request_id(request_id: str) -> None:

@@ -34,18 +34,17 @@ def to_upsert(message: UpsertMessage, *, field: str, max_characters: int) -> Ups
     return Upsert(document, expected)
 
 
-def to_deletes(messages: Iterable[DeleteMessage], *, field: str) -> list[Delete]:
-    """Reads deletions out of a request.
+def to_delete(message: DeleteMessage, *, field: str) -> Delete:
+    """Reads a deletion out of a request.
 
     Raises:
-        InvalidRequest: Something is wrong with one; names each field.
+        InvalidRequest: Something is wrong with it; names each field.
     """
-    reading, deletes = _Reading(), []
-    for position, message in enumerate(messages):
-        reading.violations += name_violations(f"{field}[{position}].id", message.id)
-        deletes.append(Delete(message.id, reading.expected_version(message, f"{field}[{position}]")))
+    reading = _Reading()
+    reading.violations += name_violations(f"{field}.id", message.id)
+    delete = Delete(message.id, reading.expected_version(message, field))
     raise_any(reading.violations)
-    return deletes
+    return delete
 
 
 def to_message(document: Document, version: int) -> DocumentMessage:

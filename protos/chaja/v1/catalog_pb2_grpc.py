@@ -109,7 +109,8 @@ class CatalogServiceServicer:
 
     def DeleteDocuments(self, request, context):
         """Deletes documents, by their ids or by a filter. A document that does not
-        exist is no error, unless a version is expected of it.
+        exist is no error, unless a version is expected of it. A deletion that is
+        wrong gets an error in its place, and the others are done all the same.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -55,7 +55,8 @@ class CatalogServiceStub:
     """
     DeleteDocuments: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.DeleteDocumentsRequest, _catalog_pb2.DeleteDocumentsResponse]
     """Deletes documents, by their ids or by a filter. A document that does not
-    exist is no error, unless a version is expected of it.
+    exist is no error, unless a version is expected of it. A deletion that is
+    wrong gets an error in its place, and the others are done all the same.
     """
     GetDocument: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetDocumentRequest, _catalog_pb2.GetDocumentResponse]
     """Returns one document, as it was written. NOT_FOUND if there is none."""
@@ -120,7 +121,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """
     DeleteDocuments: _aio.UnaryUnaryMultiCallable[_catalog_pb2.DeleteDocumentsRequest, _catalog_pb2.DeleteDocumentsResponse]  # type: ignore[assignment]
     """Deletes documents, by their ids or by a filter. A document that does not
-    exist is no error, unless a version is expected of it.
+    exist is no error, unless a version is expected of it. A deletion that is
+    wrong gets an error in its place, and the others are done all the same.
     """
     GetDocument: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetDocumentRequest, _catalog_pb2.GetDocumentResponse]  # type: ignore[assignment]
     """Returns one document, as it was written. NOT_FOUND if there is none."""
@@ -194,7 +196,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.DeleteDocumentsResponse, _abc.Awaitable[_catalog_pb2.DeleteDocumentsResponse]]:
         """Deletes documents, by their ids or by a filter. A document that does not
-        exist is no error, unless a version is expected of it.
+        exist is no error, unless a version is expected of it. A deletion that is
+        wrong gets an error in its place, and the others are done all the same.
         """
 
     @_abc_1.abstractmethod

@@ -13,7 +13,7 @@ from chaja.v1 import Upsert as UpsertMessage
 from server.catalogue.changes import Delete, Outcome
 from server.catalogue.document import LARGEST_EXACT_INTEGER, Document
 from server.errors import EncodingFailed, InvalidRequest, NoTokens
-from server.rpc.documents import to_deletes, to_message, to_result, to_upsert
+from server.rpc.documents import to_delete, to_message, to_result, to_upsert
 
 UNIVERSE = st.characters(exclude_categories=["Cs"])
 TEXTS = st.text(UNIVERSE, min_size=1, max_size=20).filter(str.strip)
@@ -116,7 +116,7 @@ def test_all_characters_of_a_document_count() -> None:
 
 def test_deletions_are_read_with_their_versions() -> None:
     messages = [DeleteMessage(id="a"), DeleteMessage(id="b", expected_version=0), DeleteMessage(id="c")]
-    assert to_deletes(messages, field="deletes") == [Delete("a"), Delete("b", 0), Delete("c")]
+    assert [to_delete(each, field="it") for each in messages] == [Delete("a"), Delete("b", 0), Delete("c")]
 
 
 def test_a_text_that_the_model_cannot_read_is_a_wrong_document() -> None:
