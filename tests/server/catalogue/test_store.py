@@ -210,6 +210,15 @@ def test_what_is_no_backup_is_not_restored(store: Store, tmp_path: Path) -> None
     again.close()
 
 
+def test_a_number_of_migrations_that_is_too_high_may_be_damage(store: Store, tmp_path: Path) -> None:
+    backup = back_up(tmp_path)
+    store.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / DATABASE)) as connection:
+        connection.execute("PRAGMA user_version = 1073741825")
+    with pytest.raises(StoreError, match=f"newer version of Chaja .*or is damaged: .*{backup.name}"):
+        Store(tmp_path)
+
+
 def test_a_second_server_is_kept_out(tmp_path: Path) -> None:
     with locked(tmp_path), pytest.raises(StoreError, match="already: stop it"), locked(tmp_path):
         pass
@@ -323,6 +332,8 @@ def test_a_backup_replaces_nothing(store: Store, tmp_path: Path) -> None:
     for place in (tmp_path / DATABASE, tmp_path / "other"):
         with pytest.raises(StoreError, match="exists already"):
             back_up(tmp_path, place)
+        with pytest.raises(StoreError, match="exists already"):
+            commands.run(["export-catalogue", "--data", str(tmp_path), "--to", str(place)])
     assert (tmp_path / "other").read_text() == "mine"
     put(store, "b")
     assert len({back_up(tmp_path) for _ in range(5)}) == 5, "however soon after each other"
