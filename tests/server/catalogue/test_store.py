@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -14,16 +13,13 @@ from hypothesis import strategies as st
 
 from server import commands
 from server.catalogue import database
-from server.catalogue.acknowledged import ACKNOWLEDGED, read_acknowledged
 from server.catalogue.catalogue import load_catalogue
 from server.catalogue.changes import Change
 from server.catalogue.database import DATABASE, back_up, locked, restore
 from server.catalogue.document import AttributeValue, Document, content_of
-from server.catalogue.encoded import Vectors
 from server.catalogue.store import Store
 from server.errors import DatabaseDamaged, StoreError
-
-REVISION = "one"
+from tests.server.catalogue.stores import REVISION, document, put, vectors
 
 
 @pytest.fixture
@@ -31,22 +27,6 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store = Store(tmp_path)
     yield store
     store.close()
-
-
-def document(id: str, title: str = "환율") -> Document:
-    return Document(id=id, title={"ko": title}, attributes={"n": 1})
-
-
-def vectors(value: float = 1.0, count: int = 1) -> Vectors:
-    return Vectors(
-        np.array([[number, 0, 5] for number in range(count)], dtype=np.int32),
-        np.full((count, 4), value, dtype=np.float32),
-    )
-
-
-def put(store: Store, *ids: str, title: str = "환율", revision: str = REVISION) -> list[int]:
-    with store.write() as transaction:
-        return [transaction.put(document(id, title), vectors(), revision=revision) for id in ids]
 
 
 def delete(store: Store, id: str) -> int:
@@ -356,49 +336,3 @@ def test_a_row_that_changed_is_neither_backed_up_nor_restored(store: Store, tmp_
     with pytest.raises(DatabaseDamaged, match="checksum"):
         back_up(tmp_path)
     assert not list((tmp_path / "backups").iterdir())
-
-
-def test_a_log_that_lost_acknowledged_changes_is_noticed(tmp_path: Path) -> None:
-    (tmp_path / "live").mkdir()
-    with contextlib.closing(Store(tmp_path / "live")) as store:
-        for number in range(30):
-            put(store, f"document {number}")
-        for name in ("killed", "damaged"):
-            shutil.copytree(tmp_path / "live", tmp_path / name)
-    with contextlib.closing(Store(tmp_path / "killed")) as store:
-        assert len(store) == 30
-    log = tmp_path / "damaged" / f"{DATABASE}-wal"
-    content = bytearray(log.read_bytes())
-    content[len(content) // 2] ^= 1
-    log.write_bytes(content)
-    for serving in (True, False):
-        with pytest.raises(DatabaseDamaged, match="change 30 was acknowledged"):
-            Store(tmp_path / "damaged", serving=serving)
-
-
-def test_a_database_that_is_gone_is_not_taken_for_a_new_one(store: Store, tmp_path: Path) -> None:
-    put(store, "a")
-    backup = back_up(tmp_path, tmp_path / "copy.sqlite")
-    put(store, "b")
-    store.close()
-    for path in tmp_path.glob(f"{DATABASE}*"):
-        path.unlink()
-    with pytest.raises(DatabaseDamaged, match="change 2 was acknowledged"):
-        Store(tmp_path)
-    restore(tmp_path, backup)
-    with contextlib.closing(Store(tmp_path)) as again:
-        assert len(again) == 1, "what is older was wanted"
-
-
-def test_what_is_known_of_the_last_change_may_be_missing_or_damaged(store: Store, tmp_path: Path) -> None:
-    put(store, "a")
-    store.close()
-    path = tmp_path / ACKNOWLEDGED
-    assert read_acknowledged(tmp_path) == 1
-    for content in (None, b"", b"x" * 12, bytes([path.read_bytes()[0] ^ 64]) + path.read_bytes()[1:]):
-        path.unlink(missing_ok=True)
-        if content is not None:
-            path.write_bytes(content)
-        assert read_acknowledged(tmp_path) == 0
-        Store(tmp_path).close()
-        assert read_acknowledged(tmp_path) == 1

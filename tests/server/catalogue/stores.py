@@ -1,0 +1,27 @@
+"""What several tests of the store write into it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from server.catalogue.document import Document
+from server.catalogue.encoded import Vectors
+from server.catalogue.store import Store
+
+REVISION = "one"
+
+
+def document(id: str, title: str = "환율") -> Document:
+    return Document(id=id, title={"ko": title}, attributes={"n": 1})
+
+
+def vectors(value: float = 1.0, count: int = 1) -> Vectors:
+    return Vectors(
+        np.array([[number, 0, 5] for number in range(count)], dtype=np.int32),
+        np.full((count, 4), value, dtype=np.float32),
+    )
+
+
+def put(store: Store, *ids: str, title: str = "환율", revision: str = REVISION) -> list[int]:
+    with store.write() as transaction:
+        return [transaction.put(document(id, title), vectors(), revision=revision) for id in ids]

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from server.catalogue.acknowledged import ACKNOWLEDGED, read_acknowledged
+from server.catalogue.database import DATABASE, back_up, restore
+from server.catalogue.store import Store
+from server.errors import DatabaseDamaged
+from tests.server.catalogue.stores import put
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path)
+    yield store
+    store.close()
+
+
+def test_a_log_that_lost_acknowledged_changes_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "live").mkdir()
+    with contextlib.closing(Store(tmp_path / "live")) as store:
+        for number in range(30):
+            put(store, f"document {number}")
+        for name in ("killed", "damaged"):
+            shutil.copytree(tmp_path / "live", tmp_path / name)
+    with contextlib.closing(Store(tmp_path / "killed")) as store:
+        assert len(store) == 30
+    log = tmp_path / "damaged" / f"{DATABASE}-wal"
+    content = bytearray(log.read_bytes())
+    content[len(content) // 2] ^= 1
+    log.write_bytes(content)
+    for serving in (True, False):
+        with pytest.raises(DatabaseDamaged, match="change 30 was acknowledged"):
+            Store(tmp_path / "damaged", serving=serving)
+
+
+def test_a_database_that_is_gone_is_not_taken_for_a_new_one(store: Store, tmp_path: Path) -> None:
+    put(store, "a")
+    backup = back_up(tmp_path, tmp_path / "copy.sqlite")
+    put(store, "b")
+    store.close()
+    for path in tmp_path.glob(f"{DATABASE}*"):
+        path.unlink()
+    with pytest.raises(DatabaseDamaged, match="change 2 was acknowledged"):
+        Store(tmp_path)
+    restore(tmp_path, backup)
+    with contextlib.closing(Store(tmp_path)) as again:
+        assert len(again) == 1, "what is older was wanted"
+
+
+def test_what_is_known_of_the_last_change_may_be_missing_or_damaged(store: Store, tmp_path: Path) -> None:
+    put(store, "a")
+    store.close()
+    path = tmp_path / ACKNOWLEDGED
+    assert read_acknowledged(tmp_path) == 1
+    for content in (None, b"", b"x" * 12, bytes([path.read_bytes()[0] ^ 64]) + path.read_bytes()[1:]):
+        path.unlink(missing_ok=True)
+        if content is not None:
+            path.write_bytes(content)
+        assert read_acknowledged(tmp_path) == 0
+        Store(tmp_path).close()
+        assert read_acknowledged(tmp_path) == 1
