@@ -16,7 +16,7 @@ import msgspec
 from chaja.v1 import AdminServiceStub, ReloadRequest
 from sample.server_process import ServerProcess, running_server
 from server.encoding.manifest import MANIFEST_FILE, read_manifest
-from tests.benchmarks.serving.setting import NO_CACHE, Setting
+from tests.benchmarks.serving.setting import NO_CACHE, PATIENT, Setting
 
 Change = Literal["replace", "SIGHUP", "Reload", "restart"]
 CHANGES: tuple[Change, ...] = ("SIGHUP", "replace", "restart", "Reload", "replace", "restart", "SIGHUP")
@@ -89,8 +89,9 @@ class Changing:
         self.swapped += 1
 
     def _start(self) -> None:
-        flags = [*NO_CACHE, "--bundle", str(self._bundle), "--listen", self._listen, "--watch-seconds", WATCH_SECONDS]
-        self.server = self._stack.enter_context(running_server(self._setting.arguments(*flags)))
+        flags = ("--bundle", str(self._bundle), "--listen", self._listen, "--watch-seconds", WATCH_SECONDS)
+        arguments = self._setting.arguments(*NO_CACHE, *PATIENT, *flags)
+        self.server = self._stack.enter_context(running_server(arguments))
         self._listen = self.server.address
 
     def _times_served(self) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tests.benchmarks.serving.bare import Bare
-from tests.benchmarks.serving.setting import NO_CACHE, Setting, median
+from tests.benchmarks.serving.setting import NO_CACHE, PATIENT, Setting, median
 from tests.benchmarks.serving.stretch import Stretch
 
 
@@ -63,7 +63,7 @@ class Peaks:
         """The peak on all cores."""
         setting, bares, stretches = self._setting, [], []
         cores = len(setting.cores)
-        with setting.server(*NO_CACHE) as server:
+        with setting.server(*NO_CACHE, *PATIENT) as server:
             for _ in range(setting.repeats):
                 bares.append(setting.bare(threads=cores))
                 stretches.append(setting.closed(server))

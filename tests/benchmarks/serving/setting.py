@@ -27,6 +27,9 @@ IN_FLIGHT = 128
 NO_CACHE = ("--cache-bytes", "0")
 """So that every query is encoded. Equal ones in flight at a time still share one encoding."""
 
+PATIENT = ("--longest-wait-seconds", "30")
+"""So that a slow machine, too, lets in all that is in flight: `overload` measures what is refused."""
+
 LATE_SECONDS = 0.05
 """Server and generator share their cores: a send is late more often than on a machine of its own."""
 

@@ -10,7 +10,7 @@ from tests.benchmarks.generator.__main__ import only_on
 from tests.benchmarks.generator.second_opinion import ask_h2load, h2load_path
 from tests.benchmarks.serving.figure import Figure
 from tests.benchmarks.serving.peak import Peak, Peaks
-from tests.benchmarks.serving.setting import IN_FLIGHT, NO_CACHE, Setting
+from tests.benchmarks.serving.setting import IN_FLIGHT, NO_CACHE, PATIENT, Setting
 
 SEARCH = "/chaja.v1.SearchService/Search"
 LEAST_SHARE = 0.75
@@ -31,7 +31,7 @@ def measure_one_core(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
         print("  left out: there is one core only", file=sys.stderr)
         return
     bares, stretches = [], []
-    with only_on(cores[-1]), setting.server(*NO_CACHE) as server:
+    with only_on(cores[-1]), setting.server(*NO_CACHE, *PATIENT) as server:
         for _ in range(setting.repeats):
             bares.append(setting.bare(threads=1))
             with only_on(cores[0]):
