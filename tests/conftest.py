@@ -16,14 +16,14 @@ SAMPLE_CATALOGUE = REPOSITORY / "sample/catalogue.jsonl"
 SAMPLE_QUERIES = REPOSITORY / "sample/queries.jsonl"
 
 
-PATIENT = ("--longest-wait-seconds", "60")
-"""Of a server that refuses nobody, however slow the machine is: for tests of something else."""
-
-
 def server_flags(bundle: Path, catalogue: Path, *more: str) -> list[str]:
-    """Returns the flags of a server on ports that the system chooses."""
+    """Returns the flags of a server on ports that the system chooses.
+
+    It refuses nobody, however slow the machine is, unless `more` says otherwise: the last of equal flags counts.
+    """
     free = "127.0.0.1:0"
-    return ["--bundle", str(bundle), "--catalogue", str(catalogue), "--listen", free, "--metrics", free, *more]
+    flags = ["--bundle", str(bundle), "--catalogue", str(catalogue), "--listen", free, "--metrics", free]
+    return [*flags, "--longest-wait-seconds", "60", *more]
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +35,7 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_server(tiny_bundle: Path) -> Iterator[ServerProcess]:
     """A server of the small bundle and the sample catalogue, in a process of its own."""
-    with running_server(server_flags(tiny_bundle, SAMPLE_CATALOGUE, *PATIENT)) as server:
+    with running_server(server_flags(tiny_bundle, SAMPLE_CATALOGUE)) as server:
         yield server
 
 
@@ -51,5 +51,5 @@ def default_bundle() -> Path:
 @pytest.fixture(scope="session")
 def default_server(default_bundle: Path) -> Iterator[ServerProcess]:
     """A server of the default model and the sample catalogue, in a process of its own."""
-    with running_server(server_flags(default_bundle, SAMPLE_CATALOGUE, *PATIENT)) as server:
+    with running_server(server_flags(default_bundle, SAMPLE_CATALOGUE)) as server:
         yield server

@@ -78,8 +78,7 @@ def test_a_client_waits_for_a_server_that_still_loads(tiny_bundle: Path) -> None
 
 
 def test_sigterm_lets_calls_in_flight_finish(tiny_bundle: Path) -> None:
-    patient = ("--longest-wait-seconds", "60")
-    with running_server(server_flags(tiny_bundle, SAMPLE_CATALOGUE, *patient)) as server:
+    with running_server(server_flags(tiny_bundle, SAMPLE_CATALOGUE)) as server:
         requests = [SearchRequest(query=f"{number} 번째 질문", limit=100) for number in range(100)]
         with chaja.connect(server.address) as client:
             client.search.Search(requests[0])
