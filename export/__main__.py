@@ -20,7 +20,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 from export.calibration import calibration_texts
 from export.errors import ExportError
 from export.options import OneLineParser, open_corpus, parse_options
-from export.recipe import Recipe
+from export.recipe import CALIBRATED, Recipe
 from export.report import report_rows
 from server.encoding.manifest import Manifest, read_manifest
 from server.errors import StartError
@@ -67,7 +67,7 @@ def _export(arguments: Sequence[str]) -> None:
         recipe=Recipe(
             quantization=options.quantization,
             preset=options.preset,
-            calibration=calibration_texts(options.calibration) if options.quantization == "static" else (),
+            calibration=calibration_texts(options.calibration) if options.quantization in CALIBRATED else (),
         ),
         corpus=open_corpus(options),
         thresholds=options.thresholds,

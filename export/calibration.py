@@ -1,4 +1,4 @@
-"""The texts that static quantization is calibrated on."""
+"""The texts that quantization is calibrated on."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def open_graphs(source: SourceModel, directory: Path, recipe: Recipe, *, progres
 
         progress("building the packed graph")
         try:
-            return PackedGraphs(source, directory, quantize=recipe.quantization == "per-token")
+            return PackedGraphs(source, directory, recipe)
         except UnknownArchitecture as error:
             progress(f"{error}: going on with optimum's padded layout, dynamic INT8 unless none was asked for")
     from export.padded.graphs import PaddedGraphs

@@ -11,7 +11,7 @@ from typing import NoReturn
 from export.cpu import PRESETS, default_preset
 from export.quality.corpus import MAX_DOCUMENTS, MAX_QUERIES, Corpus, read_beir, sample_corpus
 from export.quality.gate import Thresholds, threshold_flags
-from export.recipe import QUANTIZATIONS
+from export.recipe import CALIBRATED, QUANTIZATIONS
 
 EXAMPLES = """examples:
   python -m export --out build/bundle
@@ -49,8 +49,8 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     _quantization_flags(parser)
     _quality_flags(parser)
     options = parser.parse_args(arguments)
-    if options.calibration is not None and options.quantization != "static":
-        parser.error("--calibration is for --quantization static")
+    if options.calibration is not None and options.quantization not in CALIBRATED:
+        parser.error(f"--calibration is for --quantization {' or '.join(CALIBRATED)}")
     if options.quantization == "none" and (options.exclude or options.auto_exclude):
         parser.error("--exclude and --auto-exclude leave layers out of quantization; with none there is none")
     check_evaluation_flags(parser, options)
@@ -152,7 +152,7 @@ def _quantization_flags(parser: argparse.ArgumentParser) -> None:
         "--calibration",
         type=Path,
         metavar="FILE",
-        help="texts like those that will be encoded, for static: one a line, or JSONL with text or query "
+        help="texts like those that will be encoded, for per-token and static: one a line, or JSONL with text or query "
         "(default: the project's own)",
     )
     parser.add_argument(

@@ -12,6 +12,9 @@ Quantization = Literal["per-token", "dynamic", "static", "none"]
 
 QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
 
+CALIBRATED: tuple[Quantization, ...] = ("per-token", "static")
+"""Those that measure something on texts."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -20,7 +23,8 @@ class Recipe:
     Attributes:
         quantization: What becomes of the weights.
         preset: The CPU's preset, for dynamic and static quantization.
-        calibration: Texts as the model will see them, for static quantization.
+        calibration: Texts as the model will see them. Static quantization measures its ranges on them, per-token what
+            its products multiply, for which their weights are rounded.
     """
 
     quantization: Quantization

@@ -25,13 +25,20 @@ from export.packed.builder import GraphBuilder
 from export.packed.layer import LayerNodes
 from export.packed.norm import layer_norm
 from export.packed.products import Choice, Operand, Products
+from export.packed.rounding import Rounding
 from export.packed.weights import EncoderWeights, Linear, Stack
 from server.encoding.manifest import Pooling
 from server.encoding.session import OUTPUT
 
 
 def packed_graph(
-    weights: EncoderWeights, *, pooling: Pooling, dense: Linear | None = None, normalise: bool, quantize: Choice
+    weights: EncoderWeights,
+    *,
+    pooling: Pooling,
+    dense: Linear | None = None,
+    normalise: bool,
+    quantize: Choice,
+    rounding: Rounding | None = None,
 ) -> onnx.ModelProto:
     """Returns the graph of an encoder with pooling and all that is behind it inside.
 
@@ -41,9 +48,10 @@ def packed_graph(
         dense: The linear layer behind the pooling, if there is one. It stays in fp32: it is small.
         normalise: Whether the vectors get unit length.
         quantize: Whether the product of a name, or the table of words (`embeddings.words`), is INT8.
+        rounding: Makes bytes of the products' weights; to the nearest without it.
     """
     graph = GraphBuilder()
-    products = Products(graph, quantize=quantize)
+    products = Products(graph, quantize=quantize, rounding=rounding or Rounding())
     rows = _embeddings(graph, products, weights)
     first = 0
     for stack in weights.stacks:

@@ -8,8 +8,11 @@ from pathlib import Path
 from export.errors import library_errors
 from export.packed.architectures import UnknownArchitecture, read_linear, read_weights
 from export.packed.graph import packed_graph
+from export.packed.moments import measure_moments
 from export.packed.native import native_architecture
+from export.packed.rounding import Rounding
 from export.packed.storage import save_packed
+from export.recipe import Recipe
 from export.source import SourceModel
 from server.encoding.manifest import Layout
 from server.encoding.tower import MODEL_FILE
@@ -20,8 +23,8 @@ class PackedGraphs:
 
     layout: Layout = "packed"
 
-    def __init__(self, source: SourceModel, directory: Path, *, quantize: bool) -> None:
-        """Reads the weights and writes the fp32 graph to `directory`.
+    def __init__(self, source: SourceModel, directory: Path, recipe: Recipe) -> None:
+        """Reads the weights, writes the fp32 graph to `directory` and measures what its products multiply.
 
         Raises:
             UnknownArchitecture: The packed layout cannot say what the model computes.
@@ -34,9 +37,15 @@ class PackedGraphs:
         self._source = source
         self._weights = read_weights(source.transformer)
         self._dense = None if source.dense is None else read_linear(source.dense)
-        self.quantization = "per-token-int8" if quantize else "none"
         self.names: list[str] = []
-        self.fp32 = self._write(directory, self._note if quantize else lambda name: False)
+        self._rounding = Rounding()
+        if recipe.quantization == "none":
+            self.quantization = "none"
+            self.fp32 = self._write(directory, lambda name: False)
+            return
+        self.quantization = "per-token-int8"
+        self.fp32 = self._write(directory, self._note)
+        self._rounding = Rounding(measure_moments(self.fp32, source.token_ids(recipe.calibration)))
 
     def quantize(self, directory: Path, excluded: Collection[str]) -> Path:
         """Writes the graph to serve; see `export.graphs.Graphs`."""
@@ -61,6 +70,7 @@ class PackedGraphs:
                 dense=self._dense,
                 normalise=source.normalise,
                 quantize=quantize,
+                rounding=self._rounding,
             )
             save_packed(graph, directory / MODEL_FILE, architecture)
         return directory / MODEL_FILE

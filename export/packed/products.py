@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import TensorProto
 
 from export.packed.builder import MICROSOFT, GraphBuilder
+from export.packed.rounding import Rounding, round_to_nearest
 from export.packed.weights import Array, Linear
 
 LEVELS = 255
@@ -57,11 +57,12 @@ class QuantizedRows:
 
 
 class Products:
-    """Writes products; `quantize` says of each which form it takes."""
+    """Writes products; `quantize` says of each which form it takes, `rounding` makes bytes of its weight."""
 
-    def __init__(self, graph: GraphBuilder, *, quantize: Choice) -> None:
+    def __init__(self, graph: GraphBuilder, *, quantize: Choice, rounding: Rounding) -> None:
         self._graph = graph
         self._quantize = quantize
+        self._rounding = rounding
         self._one = graph.constant(np.array(1, np.float32))
         self._zero = graph.constant(np.array(0, np.uint8))
 
@@ -80,7 +81,7 @@ class Products:
         if operand.quantized is None:
             operand.quantized = self._quantized(operand)
         left = operand.quantized
-        quantized, scale = quantize_columns(weight)
+        quantized, scale = self._rounding.round(weight, name)
         product = graph.node(
             "MatMulIntegerToFloat",
             left.rows,
@@ -103,7 +104,7 @@ class Products:
         graph = self._graph
         if not self._quantize(name):
             return graph.node("Gather", graph.constant(words, f"{name}.weight"), ids)
-        quantized, scale = quantize_columns(words.T)
+        quantized, scale = round_to_nearest(words.T)
         rows = graph.node("Gather", graph.constant(quantized.T, f"{name}.weight"), ids)
         scales = graph.node("Gather", graph.constant(scale[:, None], f"{name}.scale"), ids)
         return graph.node("Mul", graph.node("Cast", rows, to=TensorProto.FLOAT), scales)
@@ -126,9 +127,3 @@ class Products:
         rows = graph.node("QuantizeLinear", operand.rows, scale, zero_points, axis=0)
         exact_lowest = graph.node("Neg", graph.node("Mul", zero_point, scale))
         return QuantizedRows(rows, graph.node("Unsqueeze", scale, axis), graph.node("Unsqueeze", exact_lowest, axis))
-
-
-def quantize_columns(weight: Array) -> tuple[NDArray[np.int8], Array]:
-    """Returns a weight `[inputs, outputs]` as signed bytes, and the scale `[outputs]` of each column."""
-    scale = np.maximum(np.abs(weight).max(axis=0), np.finfo(np.float32).tiny) / 127
-    return np.rint(weight / scale).astype(np.int8), scale.astype(np.float32)

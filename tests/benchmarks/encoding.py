@@ -23,6 +23,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import numpy as np
 
+from export.calibration import calibration_texts
 from export.cpu import default_preset
 from export.graphs import open_graphs
 from export.options import evaluation_flags, open_corpus
@@ -118,7 +119,7 @@ def _build(source: SourceModel, directory: Path) -> dict[str, Path]:
 
     dynamic = Recipe(quantization="dynamic", preset=default_preset())
     padded = open_graphs(source, folders["padded"], dynamic, progress=silent)
-    per_token = Recipe(quantization="per-token", preset=default_preset())
+    per_token = Recipe(quantization="per-token", preset=default_preset(), calibration=calibration_texts(None))
     packed = open_graphs(source, folders["packed"], per_token, progress=silent)
     ours = packed.quantize(folders["ours"], [])
     return {

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper
 
 from export.packed.builder import GraphBuilder
 from export.packed.products import Operand, Products
+from export.packed.rounding import Rounding
 from server.encoding.session import OUTPUT, open_session
 
 pytestmark = pytest.mark.slow
@@ -29,7 +30,7 @@ ROWS = {
 def multiply(rows: NDArray[np.float32], weight: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
     """Multiplies in a session like the server's: where the CPU's fast products saturate, it takes others."""
     graph = GraphBuilder()
-    products = Products(graph, quantize=lambda name: True)
+    products = Products(graph, quantize=lambda name: True, rounding=Rounding())
     graph.node("Identity", products.product(Operand("rows"), weight, "a.b"), output=OUTPUT)
     model = graph.model(
         [helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["T", rows.shape[1]])],

@@ -1,0 +1,52 @@
+"""Measures what the products of a packed graph multiply, on texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from export.packed.weights import Array
+from server.encoding.packed import INPUTS, packed_inputs
+from server.encoding.session import open_session
+
+WEIGHT = ".weight"
+
+TEXTS = 8
+"""Texts of a run: all their rows are in memory at a time."""
+
+
+def measure_moments(fp32: Path, token_ids: Sequence[Sequence[int]]) -> dict[str, Array]:
+    """Returns `rows.T @ rows` `[inputs, inputs]` of each product's rows, by its name.
+
+    Those inside of a repetition are left out: what is computed there cannot be seen from outside.
+
+    Args:
+        fp32: The graph before quantization. A file is written beside it, and removed again.
+        token_ids: The texts. Those without tokens are skipped.
+    """
+    texts = sorted((ids for ids in token_ids if ids), key=len)
+    if not texts:
+        return {}
+    model = onnx.load(fp32, load_external_data=False)
+    rows_of = {
+        node.input[1].removesuffix(WEIGHT): node.input[0]
+        for node in model.graph.node
+        if node.op_type == "MatMul" and node.input[1].endswith(WEIGHT)
+    }
+    seen = sorted(set(rows_of.values()))
+    model.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in seen)
+    observed = fp32.with_name("observed.onnx")
+    observed.write_bytes(model.SerializeToString())
+    try:
+        session, _ = open_session(observed, INPUTS)
+        sums: dict[str, Array] = {}
+        for first in range(0, len(texts), TEXTS):
+            for name, rows in zip(seen, session.run(seen, packed_inputs(texts[first : first + TEXTS])), strict=True):
+                sums[name] = sums.get(name, np.float32(0)) + rows.T @ rows
+    finally:
+        observed.unlink()
+    return {product: sums[rows] for product, rows in rows_of.items() if rows in sums}
