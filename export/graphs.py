@@ -54,7 +54,7 @@ def open_graphs(source: SourceModel, directory: Path, recipe: Recipe, *, progres
         from export.packed.architectures import UnknownArchitecture
         from export.packed.graphs import PackedGraphs
 
-        progress("building the packed graph")
+        progress("building the packed graph and measuring what its products multiply")
         try:
             return PackedGraphs(source, directory, recipe)
         except UnknownArchitecture as error:

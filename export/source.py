@@ -146,6 +146,8 @@ class SourceModel:
         return self._tokenize([self.prefixes[TextKind.QUERY] + text for text in texts])
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        if not texts:  # transformers' tokenizers fail on none.
+            return []
         ids: list[list[int]] = self.model.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)[
             "input_ids"
         ]
