@@ -45,7 +45,9 @@ class PackedGraphs:
             return
         self.quantization = "per-token-int8"
         self.fp32 = self._write(directory, self._note)
-        self._rounding = Rounding(measure_moments(self.fp32, source.token_ids(recipe.calibration)))
+        with library_errors(f"what the products of {source.name} multiply cannot be measured"):
+            moments = measure_moments(self.fp32, source.token_ids(recipe.calibration))
+        self._rounding = Rounding(moments)
 
     def quantize(self, directory: Path, excluded: Collection[str]) -> Path:
         """Writes the graph to serve; see `export.graphs.Graphs`."""

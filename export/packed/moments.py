@@ -10,13 +10,13 @@ import onnx
 from onnx import TensorProto, helper
 
 from export.packed.weights import Array
-from server.encoding.packed import INPUTS, packed_inputs
+from server.encoding.packed import INPUTS, packed_inputs, runs
 from server.encoding.session import open_session
 
 WEIGHT = ".weight"
 
-TEXTS = 8
-"""Texts of a run: all their rows are in memory at a time."""
+RUN_TOKENS = 1024
+"""Most tokens of a run, but at least one text: what all products multiply is in memory at a time."""
 
 
 def measure_moments(fp32: Path, token_ids: Sequence[Sequence[int]]) -> dict[str, Array]:
@@ -28,7 +28,7 @@ def measure_moments(fp32: Path, token_ids: Sequence[Sequence[int]]) -> dict[str,
         fp32: The graph before quantization. A file is written beside it, and removed again.
         token_ids: The texts. Those without tokens are skipped.
     """
-    texts = sorted((ids for ids in token_ids if ids), key=len)
+    texts = [ids for ids in token_ids if ids]
     if not texts:
         return {}
     model = onnx.load(fp32, load_external_data=False)
@@ -44,8 +44,8 @@ def measure_moments(fp32: Path, token_ids: Sequence[Sequence[int]]) -> dict[str,
     try:
         session, _ = open_session(observed, INPUTS)
         sums: dict[str, Array] = {}
-        for first in range(0, len(texts), TEXTS):
-            for name, rows in zip(seen, session.run(seen, packed_inputs(texts[first : first + TEXTS])), strict=True):
+        for run in runs([len(ids) for ids in texts], run_tokens=RUN_TOKENS):
+            for name, rows in zip(seen, session.run(seen, packed_inputs([texts[at] for at in run])), strict=True):
                 sums[name] = sums.get(name, np.float32(0)) + rows.T @ rows
     finally:
         observed.unlink()
