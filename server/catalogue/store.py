@@ -1,8 +1,8 @@
 """The store: documents and their vectors in SQLite, and the sequence of their changes.
 
 It is the source of truth: a change is there for good when its `Transaction` has ended without an error, and nothing of
-it is there otherwise. Everything that searches follows it. One thread writes at a time; many may read meanwhile, each
-over a connection of its own. All methods block.
+it is there otherwise. Everything that searches follows it. One thread writes at a time; many may read meanwhile, and
+whoever reads borrows a connection. All methods block.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sqlite3
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -62,8 +63,8 @@ class Store:
         """
         self.directory = directory
         self.durable = durable
-        self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
+        self._idle: deque[sqlite3.Connection] = deque()
         self._writing = threading.Lock()
         self._acknowledged = Acknowledged(directory)
         acknowledged = read_acknowledged(directory)  # Before the database: another process may be writing to both.
@@ -299,10 +300,15 @@ class Store:
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        if not hasattr(self._local, "connection"):
-            self._local.connection = self._connect()
-        with translated(self.directory):
-            yield self._local.connection
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._connect()
+        try:
+            with translated(self.directory):
+                yield connection
+        finally:
+            self._idle.append(connection)
 
     def _identity(self) -> str:
         """Returns the name of this very database, by which what follows it can tell it from another."""

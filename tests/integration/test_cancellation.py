@@ -20,7 +20,7 @@ from server.transport import frames
 from tests.conftest import SAMPLE_CATALOGUE, server_flags
 from tests.integration.raw_calls import opened
 from tests.integration.scraping import HANDLED, scrape, scrape_until, total
-from tests.integration.vitals import MEGABYTE, open_files, resident_bytes, wait_for_open_files
+from tests.integration.vitals import MEGABYTE, open_sockets, resident_bytes, wait_for_open_sockets
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_streams_that_are_abandoned_half_way(server: ServerProcess, how: str) ->
 
 def test_a_stream_that_sends_and_never_reads(server: ServerProcess) -> None:
     """The server stops to read from it: what it holds for it is bounded."""
-    memory, files = resident_bytes(server.process.pid), open_files(server.process.pid)
+    memory, sockets = resident_bytes(server.process.pid), open_sockets(server.process.pid)
     message = SearchRequest(query="송금" * 20, limit=100).SerializeToString()
     data = frames.frame(frames.DATA, 0, 1, struct.pack(">BL", 0, len(message)) + message)
     host, port = server.address.split(":")
@@ -106,7 +106,7 @@ def test_a_stream_that_sends_and_never_reads(server: ServerProcess) -> None:
             for number in range(20):
                 assert other.search.Search(SearchRequest(query=f"other {number}", limit=3)).hits
         assert resident_bytes(server.process.pid) - memory < 60 * MEGABYTE
-    wait_for_open_files(server.process.pid, files)
+    wait_for_open_sockets(server.process.pid, sockets)
 
 
 def test_a_client_that_sends_all_it_may_and_never_takes_an_answer(server: ServerProcess) -> None:

@@ -25,7 +25,7 @@ from server.rpc.server import METHODS
 from server.transport import frames
 from tests.conftest import SAMPLE_CATALOGUE, server_flags
 from tests.integration.raw_calls import opened
-from tests.integration.vitals import MEGABYTE, open_files, resident_bytes, wait_for_open_files
+from tests.integration.vitals import MEGABYTE, open_sockets, resident_bytes, wait_for_open_sockets
 
 SEARCH = "/chaja.v1.SearchService/Search"
 ENDLESS = "WatchChanges"
@@ -183,14 +183,14 @@ def malformed() -> list[bytes]:
 
 
 def test_frames_that_are_malformed(server: ServerProcess) -> None:
-    files = open_files(server.process.pid)
+    sockets = open_sockets(server.process.pid)
     for data in malformed():
         with connected(server) as client:
             client.sendall(data)
             client.shutdown(socket.SHUT_WR)
             while client.recv(65536):  # To its end: the server closes, whatever it makes of it.
                 pass
-    wait_for_open_files(server.process.pid, files)
+    wait_for_open_sockets(server.process.pid, sockets)
     assert server.process.poll() is None
 
 
@@ -211,12 +211,12 @@ async def test_ten_thousand_connections_that_come_and_go(server: ServerProcess) 
         for start in range(0, count, 250):
             await asyncio.gather(*(come_and_go(number) for number in range(start, start + 250)))
 
-    files = open_files(pid)
+    sockets = open_sockets(pid)
     await storm(1000)  # So that what is allocated once is there.
-    wait_for_open_files(pid, files)
+    wait_for_open_sockets(pid, sockets)
     memory = resident_bytes(pid)
     await storm(9000)
-    wait_for_open_files(pid, files)
+    wait_for_open_sockets(pid, sockets)
     assert resident_bytes(pid) - memory < 30 * MEGABYTE
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +50,26 @@ def test_what_was_written_is_read_again_by_another_store(store: Store, tmp_path:
     np.testing.assert_array_equal(read.vectors.spans, vectors().spans)
     assert next(again.after(0, "another model")).vectors is None
     again.close()
+
+
+def test_threads_that_come_and_go_leave_no_files_open(store: Store, tmp_path: Path) -> None:
+    put(store, "a")
+
+    def open_files() -> int:
+        return sum(
+            each.readlink().is_relative_to(tmp_path) for each in Path("/proc/self/fd").iterdir() if each.exists()
+        )
+
+    assert store.get("a") is not None
+    before = open_files()
+    found: list[object] = []
+    for _ in range(20):
+        thread = threading.Thread(target=lambda: found.append(store.get("a")))
+        thread.start()
+        thread.join()
+    assert len(found) == 20
+    assert None not in found
+    assert open_files() == before
 
 
 def test_a_version_that_was_replaced_can_be_fetched_for_a_while(store: Store, tmp_path: Path) -> None:
