@@ -46,7 +46,7 @@ async def test_a_watch_tells_what_is_stored_and_then_what_comes(core: Core) -> N
     await core.writer.upsert(upserts(titled("c")))
     await until(lambda: len(watch.changes) == 4)
     assert watch.changes[2:] == [(4, "b", True), (5, "c", False)]
-    assert watch.portions[-1][0].document == titled("c")
+    assert watch.portions[-1][-1].document == titled("c")
     await watch.end()
 
 
