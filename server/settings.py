@@ -180,8 +180,8 @@ class Settings:
     graph_effort: int = _setting(
         whole_number(1, 4096),
         "Nodes that a search of the graph keeps in mind (ef), up to 100,000 vectors; with more it grows by itself, to "
-        "4.6 times as many at a million. More finds more and takes longer. It is raised while the recall is low.",
-        default="160",
+        "5.6 times as many at a million. More finds more and takes longer. It is raised while the recall is low.",
+        default="128",
     )
     min_recall: float = _setting(
         fraction,

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.errors import BuildFailed
-from server.index.layout import graph_files
+from server.index.layout import graph_files, unarranged_path
 from server.index.storage import Storage
 
 
@@ -85,8 +85,9 @@ class Builder:
         except BaseException:
             process.kill()
             process.wait()
-            for path in graph_files(self._out, self._storage):
-                path.unlink(missing_ok=True)
+            for graph in (self._out, unarranged_path(self._out)):
+                for path in graph_files(graph, self._storage):
+                    path.unlink(missing_ok=True)
             raise
         base_count = 0 if self._base is None else self._base.count
         return Built(self._out, base_count + count, told["checksums"], told["reachable"])

@@ -2,8 +2,8 @@
 
     python -m server.index.child --out FILE --dimension N --storage S --count N [--base FILE --base-count N] < ROWS
 
-One thread adds the rows, because concurrent adds lose nodes (USearch's issue 735), and what came out is checked: that
-the file holds the rows as they came, and that rows are found by their own vectors.
+One thread adds the rows, because concurrent adds lose nodes (USearch's issue 735). Then near ones are brought together,
+and what came out is checked: that the file holds the rows as they came, and that rows are found by their own vectors.
 """
 
 from __future__ import annotations
@@ -25,19 +25,23 @@ from usearch.index import Index
 
 from server.errors import BuildFailed, first_line
 from server.files import sync
+from server.index.arranging import arrange
 from server.index.checksum import file_checksum
 from server.index.layout import (
-    HEADER_BYTES,
     METRIC_OF,
     check_header,
     graph_files,
-    map_graph,
+    graph_rows,
+    map_file,
+    map_places,
+    map_rows,
     row_bytes,
     row_dtype,
     rows_path,
     to_graph,
+    unarranged_path,
 )
-from server.index.storage import DTYPE_OF, STORAGES, Storage
+from server.index.storage import STORAGES, Storage
 
 CONNECTIVITY = 24
 """Neighbours of a node, HNSW's M."""
@@ -73,7 +77,6 @@ def build(
     Raises:
         BuildFailed: The file does not hold the rows as it should, or too few of them are found.
     """
-    width = np.dtype(DTYPE_OF[storage]).itemsize * dimension
     index: Any  # Not Index: its setters are not typed.
     if base is None:
         index = Index(
@@ -84,15 +87,16 @@ def build(
             expansion_add=EXPANSION_ADD,
             enable_key_lookups=False,
         )
-        checksum = 0
     else:
         index = Index.restore(str(base), view=False, enable_key_lookups=False)
         if index is None:
             raise BuildFailed(f"{base} is not a graph")
         index.expansion_add = EXPANSION_ADD
-        checksum = file_checksum(base, start=HEADER_BYTES, length=base_count * width)
+    shape: dict[str, Any] = {"dimension": dimension, "storage": storage}
+    checksum = 0 if base is None else _rows_checksum(base, base_count)
     count = base_count
-    with rows_path(out).open("wb") if storage == "i8" else contextlib.nullcontext() as row_file:
+    unarranged = unarranged_path(out)
+    with rows_path(unarranged).open("wb") if storage == "i8" else contextlib.nullcontext() as row_file:
         if row_file is not None and base is not None:
             row_file.write(rows_path(base).read_bytes())
         for block in rows:
@@ -102,14 +106,17 @@ def build(
             count += len(block)
             if row_file is not None:
                 row_file.write(block.data)
-    index.save(str(out))
-    if out.stat().st_size != index.serialized_length:
+    index.save(str(unarranged))
+    if unarranged.stat().st_size != index.serialized_length:
         raise BuildFailed(f"{out} was not written whole")
     del index  # As much memory as the file; what is probed is the file.
-    check_header(out, count, dimension=dimension, storage=storage)
-    if file_checksum(out, start=HEADER_BYTES, length=count * width) != checksum:
+    arrange(unarranged, out, count, **shape)
+    for path in graph_files(unarranged, storage):
+        path.unlink(missing_ok=True)
+    check_header(out, count, **shape)
+    if _rows_checksum(out, count) != checksum:
         raise BuildFailed(f"{out} does not hold the rows as they were added")
-    mapped, kept = map_graph(out, count, dimension=dimension, storage=storage)
+    mapped, kept = map_rows(out, count, **shape)
     reachable = _reachable(Index.restore(mapped.data, view=True, enable_key_lookups=False), kept, storage)
     if reachable < MIN_REACHABLE:
         raise BuildFailed(f"only {reachable:.3f} of the vectors are found in the graph")
@@ -117,6 +124,16 @@ def build(
         sync(path)
     checksums = {path.suffix: file_checksum(path) for path in graph_files(out, storage)}
     return {"checksums": checksums, "reachable": reachable}
+
+
+def _rows_checksum(graph: Path, count: int) -> int:
+    """Returns the checksum of the rows of a graph's file, in the order of their positions."""
+    rows = graph_rows(map_file(graph), count)
+    places = map_places(graph, count)
+    checksum = 0
+    for start in range(0, count, BLOCK_ROWS):
+        checksum = zlib.crc32(rows[places[start : start + BLOCK_ROWS]].data, checksum)
+    return checksum
 
 
 def _reachable(index: Any, rows: NDArray[Any], storage: Storage) -> float:

@@ -58,7 +58,7 @@ class DenseOptions:
     exact_below: int = 10_000
     tail_least: int = 2_500
     tail_share: float = 0.03
-    effort: int = 160
+    effort: int = 128
     searchers: int = 2
     min_recall: float = 0.98
     on_graph: Callable[[], None] = _nothing

@@ -19,7 +19,7 @@ from usearch.index import Index
 
 from server.errors import SnapshotError, first_line
 from server.index.building import Built
-from server.index.layout import check_header, graph_files, map_graph, to_graph
+from server.index.layout import check_header, graph_files, map_places, map_rows, to_graph
 from server.index.storage import Storage
 
 
@@ -28,7 +28,8 @@ class Graph:
 
     Attributes:
         built: The files.
-        rows: The rows `[count, dimension]` that scores come from.
+        rows: The rows `[count, dimension]` that scores come from, by place.
+        places: For each position the place of its row.
     """
 
     def __init__(self, built: Built, *, dimension: int, storage: Storage, searchers: int, verify: bool = False) -> None:
@@ -48,7 +49,8 @@ class Graph:
         self._storage: Storage = storage
         try:
             check_header(built.path, built.count, dimension=dimension, storage=storage)
-            mapped, rows = map_graph(built.path, built.count, dimension=dimension, storage=storage)
+            mapped, rows = map_rows(built.path, built.count, dimension=dimension, storage=storage)
+            self.places = map_places(built.path, built.count)
         except (OSError, ValueError) as error:
             raise SnapshotError(f"{built.path} cannot be opened: {first_line(error)}") from error
         self._mapped = mapped
@@ -65,7 +67,16 @@ class Graph:
     def memory_bytes(self) -> int:
         """Bytes that are mapped, and those of the objects over them."""
         own_rows = self.rows.nbytes if self._storage == "i8" else 0
-        return self._mapped.nbytes + own_rows + 8 * len(self) * len(self._idle)
+        return self._mapped.nbytes + self.places.nbytes + own_rows + 8 * len(self) * len(self._idle)
+
+    @property
+    def wide(self) -> NDArray[np.float32] | None:
+        """The rows in f32, by place, where that is what they are kept in: they are too many to be kept twice."""
+        return self.rows if self.rows.dtype == np.float32 else None
+
+    def take(self, positions: NDArray[np.int64]) -> NDArray[Any]:
+        """Returns the rows at some positions."""
+        return self.rows[self.places[positions]]
 
     def search(self, row: NDArray[Any], count: int, effort: int) -> NDArray[np.int64]:
         """Returns the positions of about the `count` rows nearest to one, in no order that counts.
@@ -88,9 +99,9 @@ class Graph:
 
     def _verify(self) -> None:
         """Reads everything through the mapping, which also brings it into memory before it is searched."""
-        parts = [self._mapped, self.rows.reshape(-1).view(np.uint8)]
-        for path, mapped in zip(graph_files(self.built.path, self._storage), parts, strict=False):
-            if zlib.crc32(mapped.data) != self.built.checksums.get(path.suffix):
+        parts: list[NDArray[Any]] = [self._mapped, self.places, *([self.rows] if self._storage == "i8" else [])]
+        for path, mapped in zip(graph_files(self.built.path, self._storage), parts, strict=True):
+            if zlib.crc32(mapped.reshape(-1).view(np.uint8).data) != self.built.checksums.get(path.suffix):
                 raise SnapshotError(f"{path} is damaged: its checksum differs")
 
     def _open(self) -> Any:

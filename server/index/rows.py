@@ -19,6 +19,10 @@ class Piece(NamedTuple):
     rows: NDArray[Any]
     wide: NDArray[np.float32]
 
+    def take(self, positions: NDArray[np.int64]) -> NDArray[Any]:
+        """Returns the rows at some positions, counted from the first."""
+        return self.rows[positions]
+
 
 class Rows:
     """Rows from a position on. One thread appends.

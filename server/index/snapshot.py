@@ -26,7 +26,7 @@ from server.index.storage import Storage
 from server.index.view import DenseView
 from server.similarity import Similarity
 
-VERSION = 1
+VERSION = 2
 
 DESCRIPTION = "dense.json"
 

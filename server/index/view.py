@@ -34,20 +34,9 @@ GATHERED_SHARE = 0.3
 """Up to this share of a piece's rows are copied together to be compared; above, all are compared where they lie."""
 
 
-class _GraphPiece(NamedTuple):
-    """The rows of a graph, which are too many to be kept in f32, too."""
-
-    rows: NDArray[Any]
-
-    @property
-    def wide(self) -> NDArray[np.float32] | None:
-        """The same in f32, where that is what they are kept in."""
-        return self.rows if self.rows.dtype == np.float32 else None
-
-
 EFFORT_VECTORS = 100_000
-EFFORT_GROWTH = 0.66
-"""Recall falls with size: an effort of 160 gives .99 of 100,000 vectors, 730 gives .97 of a million (`bench-index`)."""
+EFFORT_GROWTH = 0.75
+"""Recall falls with size: an effort of 128 gives .99 of 100,000 vectors, 719 gives .97 of a million (`bench-index`)."""
 
 
 class Match(NamedTuple):
@@ -192,7 +181,7 @@ class DenseView:
         fetched = int(wanted / max(share, wanted / len(graph)))
         while fetched <= min(most, len(graph)):
             base = np.sort(graph.search(row, fetched, self.effort.at(len(graph))))
-            scores = dots(row, graph.rows[base])
+            scores = dots(row, graph.take(base))
             # What was not fetched is no nearer than this, as far as the graph is right.
             reach = max(float(scores.min()) * weight for weight in extremes)
             if allowed is not None:
@@ -260,15 +249,15 @@ class DenseView:
                 _sift_into(row, wide, piece, every)
                 sifted[done:end] = every[local]
             elif len(local):
-                sifted[done:end] = dots(row, piece.rows[local])
+                sifted[done:end] = dots(row, piece.take(local))
             done = end
         return sifted
 
-    def _pieces(self, start: int) -> list[tuple[int, Piece | _GraphPiece]]:
+    def _pieces(self, start: int) -> list[tuple[int, Piece | Graph]]:
         """Returns the rows from a position on, which is 0 or where the graph ends, each piece with its position."""
-        pieces: list[tuple[int, Piece | _GraphPiece]] = []
+        pieces: list[tuple[int, Piece | Graph]] = []
         if self.graph is not None and start < len(self.graph):
-            pieces.append((0, _GraphPiece(self.graph.rows)))
+            pieces.append((0, self.graph))
         first = self.graph_count
         for piece in self.tail:
             pieces.append((first, piece))
@@ -282,7 +271,7 @@ class DenseView:
         for first, piece in self._pieces(0):
             end = int(np.searchsorted(positions, first + len(piece.rows)))
             if end > done:
-                taken.append(piece.rows[positions[done:end] - first])
+                taken.append(piece.take(positions[done:end] - first))
             done = end
         if not taken:
             return np.empty((0, self.dimension), dtype=row_dtype(self.storage))
@@ -322,13 +311,14 @@ def dots(row: NDArray[Any], rows: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(numkong.cdist(row, rows, "dot"), dtype=np.float64).reshape(-1)
 
 
-def _sift_into(
-    row: NDArray[Any], wide: NDArray[np.float32], piece: Piece | _GraphPiece, out: NDArray[np.float64]
-) -> None:
+def _sift_into(row: NDArray[Any], wide: NDArray[np.float32], piece: Piece | Graph, out: NDArray[np.float64]) -> None:
+    scores = np.empty(len(out)) if isinstance(piece, Graph) else out
     if piece.wide is not None:
-        out[:] = piece.wide @ wide[0]  # Five times as fast as NumKong, and rounded less well.
+        scores[:] = piece.wide @ wide[0]  # Five times as fast as NumKong, and rounded less well.
     else:
-        numkong.cdist(row, piece.rows, "dot", out=out[None, :])  # Into f32 it would take sixteen times as long.
+        numkong.cdist(row, piece.rows, "dot", out=scores[None, :])  # Into f32 it would take sixteen times as long.
+    if isinstance(piece, Graph):
+        out[:] = scores[piece.places]
 
 
 def _count_distinct(ascending: NDArray[np.int32]) -> int:

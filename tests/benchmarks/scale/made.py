@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from server.index.dense import DenseIndex, DenseOptions
-from server.index.snapshot import write_snapshot
+from server.index.snapshot import VERSION, write_snapshot
 from server.index.storage import Storage
 from tests.benchmarks.scale.vectors import CHUNK_VECTORS, Source
 
@@ -39,7 +39,7 @@ class Made:
 
 def make(source: Source, folder: Path, size: int, storage: Storage) -> Made:
     """Returns the snapshot of an index of `size` vectors, each a document's; builds it unless the folder has it."""
-    kept = folder / f"{source.revision}-usearch-{importlib.metadata.version('usearch')}-{storage}-{size}"
+    kept = folder / f"{source.revision}-usearch-{importlib.metadata.version('usearch')}-{VERSION}-{storage}-{size}"
     told = kept / "made.json"
     if not told.exists():
         shutil.rmtree(kept, ignore_errors=True)

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from usearch.index import Index
+
+from server.errors import BuildFailed
+from server.index.arranging import arrange
+from server.index.layout import METRIC_OF, graph_rows, map_places, map_rows, rows_path, to_graph
+from server.index.storage import STORAGES, Storage
+from server.index.view import to_rows
+
+COUNT = 4000
+DIMENSION = 24
+
+
+def clustered(count: int, seed: int) -> NDArray[np.float32]:
+    random = np.random.default_rng(seed)
+    centres = np.random.default_rng(0).standard_normal((100, DIMENSION))
+    moved: NDArray[np.float32] = (
+        centres[random.integers(0, 100, count)] + 0.3 * random.standard_normal((count, DIMENSION))
+    ).astype(np.float32)
+    return moved
+
+
+def save(folder: Path, storage: Storage) -> tuple[Path, NDArray[Any]]:
+    """Returns the file that USearch writes of a graph, and its rows by position."""
+    rows = to_rows(clustered(COUNT, 1), "cosine", storage)
+    # Few neighbours make many levels.
+    index = Index(ndim=DIMENSION, metric=METRIC_OF[storage], dtype=storage, connectivity=5, enable_key_lookups=False)
+    index.add(np.arange(COUNT, dtype=np.uint64), to_graph(rows, storage), threads=1)
+    index.save(str(folder / "saved.graph"))
+    rows_path(folder / "saved.graph").write_bytes(rows.tobytes())
+    return folder / "saved.graph", rows
+
+
+def opened(path: Path) -> Any:
+    return Index.restore(str(path), view=False, enable_key_lookups=False)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_searches_find_the_same_at_the_same_distances(tmp_path: Path, storage: Storage) -> None:
+    saved, rows = save(tmp_path, storage)
+    out = tmp_path / "arranged.graph"
+    arrange(saved, out, COUNT, dimension=DIMENSION, storage=storage)
+    before, after = opened(saved), opened(out)
+    assert before.max_level >= 3
+    assert after.max_level == before.max_level
+    for effort in (10, 64):
+        before.expansion_search = after.expansion_search = effort
+        for query in to_graph(to_rows(clustered(50, 2), "cosine", storage), storage):
+            there, here = before.search(query, 10, threads=1), after.search(query, 10, threads=1)
+            assert np.array_equal(there.distances, here.distances)
+            assert sorted(there.keys.tolist()) == sorted(here.keys.tolist())
+            assert there.computed_distances == here.computed_distances
+    mapped, arranged = map_rows(out, COUNT, dimension=DIMENSION, storage=storage)
+    places = map_places(out, COUNT)
+    assert np.array_equal(arranged[places], rows)
+    assert np.array_equal(graph_rows(mapped, COUNT)[places], to_graph(rows, storage).view(np.uint8))
+
+
+def test_near_rows_lie_beside_each_other(tmp_path: Path) -> None:
+    saved, _ = save(tmp_path, "f16")
+    arrange(saved, tmp_path / "arranged.graph", COUNT, dimension=DIMENSION, storage="f16")
+    _, before = map_rows(saved, COUNT, dimension=DIMENSION, storage="f16")
+    _, after = map_rows(tmp_path / "arranged.graph", COUNT, dimension=DIMENSION, storage="f16")
+
+    def steps(rows: NDArray[Any]) -> float:
+        return float(np.linalg.norm(np.diff(rows.astype(np.float64), axis=0), axis=1).mean())
+
+    assert steps(after) < 0.6 * steps(before)
+
+
+def test_an_arranged_graph_can_be_added_to_and_arranged_again(tmp_path: Path) -> None:
+    saved, rows = save(tmp_path, "f16")
+    once, more, twice = (tmp_path / f"{name}.graph" for name in ("once", "more", "twice"))
+    arrange(saved, once, COUNT, dimension=DIMENSION, storage="f16")
+    index = Index.restore(str(once), view=False, enable_key_lookups=False)
+    assert index is not None
+    added = to_rows(clustered(500, 3), "cosine", "f16")
+    index.add(np.arange(COUNT, COUNT + 500, dtype=np.uint64), added, threads=1)
+    index.save(str(more))
+    arrange(more, twice, COUNT + 500, dimension=DIMENSION, storage="f16")
+    _, arranged = map_rows(twice, COUNT + 500, dimension=DIMENSION, storage="f16")
+    assert np.array_equal(arranged[map_places(twice, COUNT + 500)], np.concatenate((rows, added)))
+    found = opened(twice).search(added[7], 1, threads=1)
+    assert found.keys.tolist() == [COUNT + 7]
+
+
+@pytest.mark.parametrize("change", ["cut short", "longer", "another room", "a position twice"])
+def test_a_file_that_is_laid_out_otherwise_is_refused(tmp_path: Path, change: str) -> None:
+    saved, _ = save(tmp_path, "f16")
+    content = bytearray(saved.read_bytes())
+    facts = 8 + COUNT * DIMENSION * 2 + 64
+    if change == "cut short":
+        del content[-4:]
+    elif change == "longer":
+        content += b"more"
+    elif change == "another room":
+        content[facts + 16] += 1
+    else:
+        node = facts + 40 + 2 * COUNT
+        content[node : node + 8] = (1).to_bytes(8, "little")
+    saved.write_bytes(content)
+    with pytest.raises(BuildFailed, match="the graph's file"):
+        arrange(saved, tmp_path / "arranged.graph", COUNT, dimension=DIMENSION, storage="f16")
