@@ -1,4 +1,4 @@
-"""Rewrites a graph's file so that near rows lie beside each other: a search finds the same, and waits less for memory.
+"""Rewrites a graph's file in another order of its rows and nodes. A search finds the same.
 
 USearch's file (version 2.26) is little-endian: the number of rows and the bytes of each (u32), the rows, 64 bytes that
 describe them, five u64 (the number of nodes, how many neighbours have room above level 0 and at it, the highest level,
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from server.errors import BuildFailed
 from server.index.layout import HEADER_BYTES, graph_rows, map_rows, places_path, rows_path
-from server.index.order import order_of
 from server.index.storage import Storage
 
 DESCRIPTION_BYTES = 64
@@ -32,24 +31,24 @@ NODE_BYTES = 10
 BLOCK_ROWS = 8192
 
 
-def arrange(graph: Path, out: Path, count: int, *, dimension: int, storage: Storage) -> None:
-    """Writes the files of a graph anew, arranged, and that of its places.
+def arrange(graph: Path, out: Path, order: NDArray[np.int64], *, dimension: int, storage: Storage) -> None:
+    """Writes the files of a graph anew in another order, and that of its places.
 
     Args:
-        graph: The file that USearch has written, with the rows of an i8 graph beside it.
+        graph: The file of the graph, with the rows of an i8 graph beside it.
         out: The file to write.
-        count: Number of rows.
+        order: For each place the one at which what belongs there is now, `[N]`, each once.
         dimension: Numbers of a vector.
         storage: How vectors are kept.
 
     Raises:
         BuildFailed: The file is laid out in another way.
     """
+    count = len(order)
     mapped, rows = map_rows(graph, count, dimension=dimension, storage=storage)
     compared = graph_rows(mapped, count)
     rows_end = HEADER_BYTES + compared.nbytes
     nodes = _Nodes(mapped, rows_end + DESCRIPTION_BYTES, count)
-    order = order_of(rows)
     with out.open("wb") as file:
         file.write(mapped[:HEADER_BYTES].data)
         _write_rows(file, compared, order)

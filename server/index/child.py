@@ -41,6 +41,7 @@ from server.index.layout import (
     to_graph,
     unarranged_path,
 )
+from server.index.order import order_of
 from server.index.storage import STORAGES, Storage
 
 CONNECTIVITY = 24
@@ -110,7 +111,8 @@ def build(
     if unarranged.stat().st_size != index.serialized_length:
         raise BuildFailed(f"{out} was not written whole")
     del index  # As much memory as the file; what is probed is the file.
-    arrange(unarranged, out, count, **shape)
+    _, kept = map_rows(unarranged, count, **shape)
+    arrange(unarranged, out, order_of(kept), **shape)
     for path in graph_files(unarranged, storage):
         path.unlink(missing_ok=True)
     check_header(out, count, **shape)

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 def test_all_forms_of_the_model_are_measured_beside_each_other(tmp_path: Path) -> None:
     out = tmp_path / "bench.json"
-    command = [sys.executable, "-m", "tests.benchmarks.encoding", "--texts", "48", "--rounds", "1", "--json", str(out)]
+    command = [sys.executable, "-m", "tests.benchmarks.encoding", "--texts", "24", "--rounds", "1", "--json", str(out)]
     run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=200, check=False)
     assert run.returncode == 0, run.stderr
     result = json.loads(out.read_text(encoding="utf-8"))

@@ -201,13 +201,15 @@ def test_a_model_of_images_is_refused_even_with_a_tokenizer_beside_it(tmp_path: 
     assert not (tmp_path / "bundle").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_with_a_word_and_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "step"), [(signal.SIGINT, "building the packed graph"), (signal.SIGTERM, "encoding the texts")]
+)
+def test_a_signal_ends_it_with_a_word_and_leaves_nothing(tmp_path: Path, number: signal.Signals, step: str) -> None:
     command = [sys.executable, "-m", "export", "--out", str(tmp_path / "bundle")]
     with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
-            if "encoding the texts" in line:
+            if step in line:
                 process.send_signal(number)
                 break
         rest = process.stderr.read()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from server.index.dense import DenseIndex
 from server.index.storage import Storage
 from server.index.view import DenseView, Match, to_rows
+from tests.benchmarks.scale.arranged import measure_arranging
 from tests.benchmarks.scale.made import Made
 from tests.benchmarks.scale.vectors import CHUNK_VECTORS, Source
 from tests.benchmarks.serving.figure import Figure
@@ -71,6 +72,7 @@ def measure(source: Source, made: Made, size: int, storage: Storage, folder: Pat
                  at_most=bars.get("memory"))  # fmt: skip
 
     yield from _recall(source, view, queries, bars)
+    yield from measure_arranging(view, queries, storage, folder)
     yield from _filtered(source, view, queries[:FILTERED])
     yield from _updated(source, index, queries)
     index.close()

@@ -38,6 +38,10 @@ def save(folder: Path, storage: Storage) -> tuple[Path, NDArray[Any]]:
     return folder / "saved.graph", rows
 
 
+def random_order(count: int) -> NDArray[np.int64]:
+    return np.random.default_rng(count).permutation(count)
+
+
 def opened(path: Path) -> Any:
     return Index.restore(str(path), view=False, enable_key_lookups=False)
 
@@ -46,7 +50,7 @@ def opened(path: Path) -> Any:
 def test_searches_find_the_same_at_the_same_distances(tmp_path: Path, storage: Storage) -> None:
     saved, rows = save(tmp_path, storage)
     out = tmp_path / "arranged.graph"
-    arrange(saved, out, COUNT, dimension=DIMENSION, storage=storage)
+    arrange(saved, out, random_order(COUNT), dimension=DIMENSION, storage=storage)
     before, after = opened(saved), opened(out)
     assert before.max_level >= 3
     assert after.max_level == before.max_level
@@ -63,28 +67,16 @@ def test_searches_find_the_same_at_the_same_distances(tmp_path: Path, storage: S
     assert np.array_equal(graph_rows(mapped, COUNT)[places], to_graph(rows, storage).view(np.uint8))
 
 
-def test_near_rows_lie_beside_each_other(tmp_path: Path) -> None:
-    saved, _ = save(tmp_path, "f16")
-    arrange(saved, tmp_path / "arranged.graph", COUNT, dimension=DIMENSION, storage="f16")
-    _, before = map_rows(saved, COUNT, dimension=DIMENSION, storage="f16")
-    _, after = map_rows(tmp_path / "arranged.graph", COUNT, dimension=DIMENSION, storage="f16")
-
-    def steps(rows: NDArray[Any]) -> float:
-        return float(np.linalg.norm(np.diff(rows.astype(np.float64), axis=0), axis=1).mean())
-
-    assert steps(after) < 0.6 * steps(before)
-
-
-def test_an_arranged_graph_can_be_added_to_and_arranged_again(tmp_path: Path) -> None:
+def test_what_was_arranged_can_be_added_to_and_arranged_again(tmp_path: Path) -> None:
     saved, rows = save(tmp_path, "f16")
     once, more, twice = (tmp_path / f"{name}.graph" for name in ("once", "more", "twice"))
-    arrange(saved, once, COUNT, dimension=DIMENSION, storage="f16")
+    arrange(saved, once, random_order(COUNT), dimension=DIMENSION, storage="f16")
     index = Index.restore(str(once), view=False, enable_key_lookups=False)
     assert index is not None
     added = to_rows(clustered(500, 3), "cosine", "f16")
     index.add(np.arange(COUNT, COUNT + 500, dtype=np.uint64), added, threads=1)
     index.save(str(more))
-    arrange(more, twice, COUNT + 500, dimension=DIMENSION, storage="f16")
+    arrange(more, twice, random_order(COUNT + 500), dimension=DIMENSION, storage="f16")
     _, arranged = map_rows(twice, COUNT + 500, dimension=DIMENSION, storage="f16")
     assert np.array_equal(arranged[map_places(twice, COUNT + 500)], np.concatenate((rows, added)))
     found = opened(twice).search(added[7], 1, threads=1)
@@ -107,4 +99,4 @@ def test_a_file_that_is_laid_out_otherwise_is_refused(tmp_path: Path, change: st
         content[node : node + 8] = (1).to_bytes(8, "little")
     saved.write_bytes(content)
     with pytest.raises(BuildFailed, match="the graph's file"):
-        arrange(saved, tmp_path / "arranged.graph", COUNT, dimension=DIMENSION, storage="f16")
+        arrange(saved, tmp_path / "arranged.graph", random_order(COUNT), dimension=DIMENSION, storage="f16")

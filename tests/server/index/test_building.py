@@ -47,6 +47,19 @@ def test_a_graph_holds_its_rows_and_those_that_extended_it(tmp_path: Path, stora
         assert position in graph.search(graph.take(np.array([position])), 3, 64)
 
 
+def test_near_rows_lie_beside_each_other(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    centres = random.standard_normal((100, DIMENSION))
+    vectors = centres[random.integers(0, 100, 3000)] + 0.1 * random.standard_normal((3000, DIMENSION))
+    rows = to_rows(vectors.astype(np.float32), "cosine", "f16")
+    graph = Graph(build(tmp_path, rows, "f16"), dimension=DIMENSION, storage="f16", searchers=1)
+
+    def steps(rows: NDArray[np.generic]) -> float:
+        return float(np.linalg.norm(np.diff(rows.astype(np.float64), axis=0), axis=1).mean())
+
+    assert steps(graph.rows) < 0.5 * steps(rows)
+
+
 def test_a_graph_removes_its_files_when_nobody_uses_it_any_more(tmp_path: Path) -> None:
     graph = Graph(build(tmp_path, make_rows(50, "i8"), "i8"), dimension=DIMENSION, storage="i8", searchers=1)
     assert len(list(tmp_path.iterdir())) == 3
