@@ -236,10 +236,8 @@ class Store:
     def page(self, after_id: str, limit: int, *, among: NDArray[np.int64] | None = None) -> list[Stored]:
         """Returns the first documents behind an id, in the order of their ids; where given, of certain sequences."""
         found: list[Stored] = []
-        with self._reading() as connection:
-            rows = connection.execute(
-                "SELECT sequence FROM documents WHERE retired_seconds IS NULL AND id > ? ORDER BY id", (after_id,)
-            )
+        select = "SELECT sequence FROM documents WHERE retired_seconds IS NULL AND id > ? ORDER BY id"
+        with self._reading() as connection, contextlib.closing(connection.execute(select, (after_id,))) as rows:
             while len(found) < limit and (portion := rows.fetchmany(READ_ROWS if among is not None else limit)):
                 sequences = np.array(portion, dtype=np.int64)[:, 0]
                 if among is not None:
@@ -307,8 +305,12 @@ class Store:
         try:
             with translated(self.directory):
                 yield connection
-        finally:
-            self._idle.append(connection)
+        except BaseException:
+            # The error may hold a cursor, by which whoever borrows it next would see the past.
+            self._connections.remove(connection)
+            connection.close()
+            raise
+        self._idle.append(connection)
 
     def _identity(self) -> str:
         """Returns the name of this very database, by which what follows it can tell it from another."""

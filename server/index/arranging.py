@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from server.errors import BuildFailed
+from server.errors import BuildFailed, first_line
 from server.index.layout import HEADER_BYTES, graph_rows, map_rows, places_path, rows_path
 from server.index.storage import Storage
 
@@ -44,6 +44,13 @@ def arrange(graph: Path, out: Path, order: NDArray[np.int64], *, dimension: int,
     Raises:
         BuildFailed: The file is laid out in another way.
     """
+    try:
+        _arrange(graph, out, order, dimension=dimension, storage=storage)
+    except (IndexError, ValueError) as error:
+        raise BuildFailed(f"{graph} is not laid out as USearch 2.26 does: {first_line(error)}") from error
+
+
+def _arrange(graph: Path, out: Path, order: NDArray[np.int64], *, dimension: int, storage: Storage) -> None:
     count = len(order)
     mapped, rows = map_rows(graph, count, dimension=dimension, storage=storage)
     compared = graph_rows(mapped, count)
@@ -84,10 +91,10 @@ class _Nodes:
         self._sizes = self._size_at(self._levels.astype(np.int64))
         self._starts = nodes + np.cumsum(self._sizes) - self._sizes
         if self._facts[0] != count or nodes + self._sizes.sum() != len(mapped):
-            raise BuildFailed("the graph's file is not laid out as that of USearch 2.26")
+            raise ValueError("its nodes do not end where it does")
         self.positions = self._gather(np.arange(count), 8).view(np.uint64)[:, 0].astype(np.int64)
         if not np.array_equal(np.sort(self.positions), np.arange(count)):
-            raise BuildFailed("the graph's file does not have every position once")
+            raise ValueError("it does not have every position once")
 
     def write(self, file: BinaryIO, order: NDArray[np.int64]) -> None:
         """Writes the nodes of an order, which are told of each other's new places."""
@@ -111,6 +118,8 @@ class _Nodes:
             start = NODE_BYTES
             for room in (self._room_below, *(self._room_above for _ in range(level))):
                 lists = np.ascontiguousarray(nodes[:, start : start + 4 * (1 + room)]).view(np.uint32)
+                if (lists[:, 0] > room).any():
+                    raise ValueError("a node has more neighbours than there is room for")
                 neighbours = lists[:, 1:]
                 there = np.arange(room) < lists[:, :1]
                 neighbours[there] = places[neighbours[there]]

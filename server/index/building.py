@@ -1,14 +1,15 @@
 """A graph is built in a process of its own: rows in on its standard input, a file out (`server.index.child`).
 
 USearch adds vectors a hundred times slower beside a busy Python thread, and would stall searches meanwhile. A graph
-that exists is extended, not built again: what is new costs its own time alone. The process ends when the one that
-started it does, for then its input ends early.
+that exists is extended, not built again: what is new costs its own time alone. When the one that started it ends, the
+process does, too, for its input ends early; when it has read all of it, it still finishes.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -67,7 +68,13 @@ class Builder:
         command += ["--dimension", str(self._dimension), "--storage", self._storage, "--count", str(count)]
         if self._base is not None:
             command += ["--base", str(self._base.path), "--base-count", str(self._base.count)]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # One core is what a build takes.
+        )
         self._process = process
         if self._cancelled:
             process.kill()

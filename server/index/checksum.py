@@ -11,14 +11,11 @@ from pathlib import Path
 CHUNK_BYTES = 1 << 22
 
 
-def file_checksum(path: Path, *, start: int = 0, length: int | None = None) -> int:
-    """Returns the checksum of a file's content, or of `length` bytes of it. Reading also warms the page cache."""
+def file_checksum(path: Path) -> int:
+    """Returns the checksum of a file's content. Reading also warms the page cache."""
     checksum = 0
-    left = path.stat().st_size - start if length is None else length
     buffer = memoryview(bytearray(CHUNK_BYTES))
     with path.open("rb", buffering=0) as file:
-        file.seek(start)
-        while left > 0 and (count := file.readinto(buffer[: min(left, CHUNK_BYTES)])):
+        while count := file.readinto(buffer):
             checksum = zlib.crc32(buffer[:count], checksum)
-            left -= count
     return checksum

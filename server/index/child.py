@@ -32,7 +32,6 @@ from server.index.layout import (
     check_header,
     graph_files,
     graph_rows,
-    map_file,
     map_places,
     map_rows,
     row_bytes,
@@ -94,7 +93,7 @@ def build(
             raise BuildFailed(f"{base} is not a graph")
         index.expansion_add = EXPANSION_ADD
     shape: dict[str, Any] = {"dimension": dimension, "storage": storage}
-    checksum = 0 if base is None else _rows_checksum(base, base_count)
+    checksums = [0, 0] if base is None else _rows_checksums(base, base_count, **shape)
     count = base_count
     unarranged = unarranged_path(out)
     with rows_path(unarranged).open("wb") if storage == "i8" else contextlib.nullcontext() as row_file:
@@ -103,7 +102,8 @@ def build(
         for block in rows:
             added = np.ascontiguousarray(to_graph(block, storage))
             index.add(np.arange(count, count + len(block), dtype=np.uint64), added, threads=1)
-            checksum = zlib.crc32(added.view(np.uint8).data, checksum)
+            for number, part in enumerate((added, block) if storage == "i8" else (added,)):
+                checksums[number] = zlib.crc32(part.view(np.uint8).data, checksums[number])
             count += len(block)
             if row_file is not None:
                 row_file.write(block.data)
@@ -116,7 +116,7 @@ def build(
     for path in graph_files(unarranged, storage):
         path.unlink(missing_ok=True)
     check_header(out, count, **shape)
-    if _rows_checksum(out, count) != checksum:
+    if _rows_checksums(out, count, **shape) != checksums:
         raise BuildFailed(f"{out} does not hold the rows as they were added")
     mapped, kept = map_rows(out, count, **shape)
     reachable = _reachable(Index.restore(mapped.data, view=True, enable_key_lookups=False), kept, storage)
@@ -124,26 +124,31 @@ def build(
         raise BuildFailed(f"only {reachable:.3f} of the vectors are found in the graph")
     for path in graph_files(out, storage):
         sync(path)
-    checksums = {path.suffix: file_checksum(path) for path in graph_files(out, storage)}
-    return {"checksums": checksums, "reachable": reachable}
+    of_files = {path.suffix: file_checksum(path) for path in graph_files(out, storage)}
+    return {"checksums": of_files, "reachable": reachable}
 
 
-def _rows_checksum(graph: Path, count: int) -> int:
-    """Returns the checksum of the rows of a graph's file, in the order of their positions."""
-    rows = graph_rows(map_file(graph), count)
-    places = map_places(graph, count)
-    checksum = 0
-    for start in range(0, count, BLOCK_ROWS):
-        checksum = zlib.crc32(rows[places[start : start + BLOCK_ROWS]].data, checksum)
-    return checksum
+def _rows_checksums(graph: Path, count: int, *, dimension: int, storage: Storage) -> list[int]:
+    """Returns the checksums of a graph's rows, in the order of their positions.
+
+    One is of those that it compares, the other of those that scores come from: 0 where they are the same.
+    """
+    mapped, kept = map_rows(graph, count, dimension=dimension, storage=storage)
+    compared, places = graph_rows(mapped, count), map_places(graph, count)
+    checksums = [0, 0]
+    for number, rows in enumerate((compared, kept) if storage == "i8" else (compared,)):
+        for start in range(0, count, BLOCK_ROWS):
+            part = rows[places[start : start + BLOCK_ROWS]]
+            checksums[number] = zlib.crc32(part.view(np.uint8).data, checksums[number])
+    return checksums
 
 
 def _reachable(index: Any, rows: NDArray[Any], storage: Storage) -> float:
     """Returns the share of probed rows by whose vector they are found, or another that is as near."""
     probes = np.linspace(0, len(rows) - 1, min(PROBES, len(rows))).astype(np.int64)
     found = 0
-    for position in probes.tolist():
-        row = np.array(rows[position : position + 1])
+    for place in probes.tolist():
+        row = np.array(rows[place : place + 1])
         own = 0.0 if METRIC_OF[storage] == "cos" else 1 - np.asarray(numkong.cdist(row, row, "dot")).item()
         nearest = index.search(to_graph(row, storage)[0], 1, threads=1).distances
         found += len(nearest) > 0 and float(nearest[0]) <= own + TOLERANCE * max(1.0, abs(own))

@@ -29,7 +29,7 @@ class Graph:
     Attributes:
         built: The files.
         rows: The rows `[count, dimension]` that scores come from, by place.
-        places: For each position the place of its row.
+        places: For each position the place of its row, `[count]`.
     """
 
     def __init__(self, built: Built, *, dimension: int, storage: Storage, searchers: int, verify: bool = False) -> None:
@@ -47,6 +47,7 @@ class Graph:
         """
         self.built = built
         self._storage: Storage = storage
+        weakref.finalize(self, _remove, graph_files(built.path, storage))
         try:
             check_header(built.path, built.count, dimension=dimension, storage=storage)
             mapped, rows = map_rows(built.path, built.count, dimension=dimension, storage=storage)
@@ -58,7 +59,6 @@ class Graph:
         if verify:
             self._verify()
         self._idle = deque(self._open() for _ in range(searchers))
-        weakref.finalize(self, _remove, graph_files(built.path, storage))
 
     def __len__(self) -> int:
         return self.built.count

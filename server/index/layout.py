@@ -1,9 +1,9 @@
 """How a storage lies in a graph's file, and how vectors become rows.
 
-USearch's file is a header of 8 bytes (the number of rows and the bytes of each, both u32), the rows, and the graph
-behind them. The rows are therefore read from that file, too, and kept once. A row is what scores come from: of f16 for
-`f16` and for `i8`, whose graph finds candidates by one byte a number. Rows do not lie in the order of their positions
-(`server.index.arranging`): a file beside them says at which place each of them is.
+USearch's file has the rows and the graph behind them (`server.index.arranging` says how). The rows are therefore read
+from that file, too, and kept once. A row is what scores come from: of f16 for `f16` and for `i8`, whose graph finds
+candidates by one byte a number. Rows do not lie in the order of their positions: a file beside them says at which place
+each of them is.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def row_dtype(storage: Storage) -> DTypeLike:
 
 
 def graph_rows(mapped: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
-    """Returns the rows that a graph compares, by place: their bytes, out of those of its file."""
+    """Returns the rows that a graph compares, by place: their bytes `[count, width]`, of those of its file."""
     width = int(mapped[4:HEADER_BYTES].view(np.uint32)[0])
     return mapped[HEADER_BYTES : HEADER_BYTES + count * width].reshape(count, width)
 
@@ -67,13 +67,13 @@ def places_path(graph: Path) -> Path:
     return graph.with_suffix(".places")
 
 
-def map_file(path: Path) -> NDArray[np.uint8]:
-    """Returns the content of a file, mapped, not read.
+def map_graph(graph: Path) -> NDArray[np.uint8]:
+    """Returns the content of a graph's file, mapped, not read. Raises ValueError if it is empty, like the others here.
 
-    In huge pages, where the file system and what else has read the file allow it: searches are a tenth faster.
+    In huge pages, where the file system has them: searches are a tenth faster. What is not in memory is then read
+    megabytes at a time.
     """
-    with path.open("rb") as file:
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    mapped = _map(graph)
     if sys.platform == "linux":
         with contextlib.suppress(OSError):  # A kernel without them.
             mapped.madvise(mmap.MADV_HUGEPAGE)
@@ -81,8 +81,8 @@ def map_file(path: Path) -> NDArray[np.uint8]:
 
 
 def map_places(graph: Path, count: int) -> NDArray[np.uint32]:
-    """Returns the place of each position's row, mapped, not read."""
-    return map_file(places_path(graph)).view(np.uint32)[:count]
+    """Returns the place of each position's row, `[count]`, mapped, not read."""
+    return np.frombuffer(_map(places_path(graph)), dtype=np.uint32, count=count)
 
 
 def map_rows(graph: Path, count: int, *, dimension: int, storage: Storage) -> tuple[NDArray[np.uint8], NDArray[Any]]:
@@ -90,9 +90,10 @@ def map_rows(graph: Path, count: int, *, dimension: int, storage: Storage) -> tu
 
     Rows of the same file share its mapping: a second one would count, and be filled, twice.
     """
-    mapped = map_file(graph)
+    mapped = map_graph(graph)
     if storage == "i8":
-        return mapped, map_file(rows_path(graph)).view(np.float16)[: count * dimension].reshape(count, dimension)
+        rows = np.frombuffer(_map(rows_path(graph)), dtype=np.float16, count=count * dimension)
+        return mapped, rows.reshape(count, dimension)
     return mapped, graph_rows(mapped, count).view(row_dtype(storage))
 
 
@@ -112,3 +113,8 @@ def check_header(graph: Path, count: int, *, dimension: int, storage: Storage) -
         raise SnapshotError(f"{rows_path(graph)} does not hold {count} rows")
     if places_path(graph).stat().st_size != count * np.dtype(np.uint32).itemsize:
         raise SnapshotError(f"{places_path(graph)} does not hold {count} places")
+
+
+def _map(path: Path) -> mmap.mmap:
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

@@ -35,7 +35,7 @@ JUDGED = 50
 EFFORT_STEP = 1.5
 
 EFFORT_MOST = 512
-"""Of a graph of up to 100,000 vectors, where a search takes some 4 ms then."""
+"""Of a graph of up to 100,000 vectors: a search takes three times as long then as at first."""
 
 BUSY_SHARE = 0.02
 """Share of its time that the thread measures, at most: of one core, and of the memory's bandwidth."""

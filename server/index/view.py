@@ -33,7 +33,6 @@ FETCHED_MOST = 1024
 GATHERED_SHARE = 0.3
 """Up to this share of a piece's rows are copied together to be compared; above, all are compared where they lie."""
 
-
 EFFORT_VECTORS = 100_000
 EFFORT_GROWTH = 0.75
 """Recall falls with size: an effort of 128 gives .99 of 100,000 vectors, 719 gives .97 of a million (`bench-index`)."""

@@ -72,6 +72,28 @@ def test_threads_that_come_and_go_leave_no_files_open(store: Store, tmp_path: Pa
     assert open_files() == before
 
 
+def test_who_reads_after_an_error_does_not_see_the_past(store: Store, tmp_path: Path) -> None:
+    put(store, "a", "b", "c")
+    with contextlib.closing(sqlite3.connect(tmp_path / DATABASE)) as other, other:
+        other.execute("UPDATE documents SET checksum = checksum + 1 WHERE id = 'a'")
+    with pytest.raises(DatabaseDamaged) as held:
+        store.page("", 2)
+    put(store, "new")
+    assert store.get("new") is not None
+    assert len(store.live_sequences()) == 4
+    assert held.traceback, "the error, and what it was reading, is still there"
+
+
+def test_two_that_read_at_once_read_apart(store: Store) -> None:
+    put(store, *(str(number) for number in range(2000)))
+    reading = store.after(0, REVISION)
+    next(reading)
+    assert len(store) == 2000
+    put(store, "new")
+    assert store.get("new") is not None
+    assert sum(1 for _ in reading) >= 1999
+
+
 def test_a_version_that_was_replaced_can_be_fetched_for_a_while(store: Store, tmp_path: Path) -> None:
     put(store, "a", title="old")
     put(store, "a", title="new")

@@ -83,20 +83,27 @@ def test_what_was_arranged_can_be_added_to_and_arranged_again(tmp_path: Path) ->
     assert found.keys.tolist() == [COUNT + 7]
 
 
-@pytest.mark.parametrize("change", ["cut short", "longer", "another room", "a position twice"])
-def test_a_file_that_is_laid_out_otherwise_is_refused(tmp_path: Path, change: str) -> None:
+FACTS = 8 + COUNT * DIMENSION * 2 + 64
+
+NODE = FACTS + 40 + 2 * COUNT
+
+
+@pytest.mark.parametrize(
+    ("start", "bytes_there"),
+    [
+        pytest.param(-4, b"", id="cut short"),
+        pytest.param(FACTS + 20, b"", id="cut in half"),
+        pytest.param(FACTS + 16, b"\x0b", id="another room for neighbours"),
+        pytest.param(FACTS + 32, b"\xff\xff", id="no such entry"),
+        pytest.param(NODE, b"\x01", id="a position twice"),
+        pytest.param(NODE + 10, b"\x0b", id="too many neighbours"),
+        pytest.param(NODE + 14, b"\xff\xff", id="no such neighbour"),
+    ],
+)
+def test_a_file_that_is_laid_out_otherwise_is_refused(tmp_path: Path, start: int, bytes_there: bytes) -> None:
     saved, _ = save(tmp_path, "f16")
-    content = bytearray(saved.read_bytes())
-    facts = 8 + COUNT * DIMENSION * 2 + 64
-    if change == "cut short":
-        del content[-4:]
-    elif change == "longer":
-        content += b"more"
-    elif change == "another room":
-        content[facts + 16] += 1
-    else:
-        node = facts + 40 + 2 * COUNT
-        content[node : node + 8] = (1).to_bytes(8, "little")
-    saved.write_bytes(content)
-    with pytest.raises(BuildFailed, match="the graph's file"):
+    content = saved.read_bytes()
+    rest = content[start + len(bytes_there) :] if bytes_there else b""
+    saved.write_bytes(content[:start] + bytes_there + rest)
+    with pytest.raises(BuildFailed, match=r"saved\.graph is not laid out"):
         arrange(saved, tmp_path / "arranged.graph", random_order(COUNT), dimension=DIMENSION, storage="f16")

@@ -90,6 +90,16 @@ def test_a_build_without_its_base_fails_and_says_why(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_build_that_fails_at_its_end_leaves_nothing(tmp_path: Path) -> None:
+    base = build(tmp_path, make_rows(300, "i8"), "i8")
+    path = base.path.with_suffix(".places")
+    np.fromfile(path, np.uint32)[::-1].tofile(path)
+    before = set(tmp_path.iterdir())
+    with pytest.raises(BuildFailed, match="does not hold the rows as they were added"):
+        build(tmp_path, make_rows(50, "i8"), "i8", base)
+    assert set(tmp_path.iterdir()) == before
+
+
 def test_a_cancelled_build_leaves_nothing(tmp_path: Path) -> None:
     builder = Builder(tmp_path / "a.graph", dimension=DIMENSION, storage="f16")
     builder.cancel()
