@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import time
 from pathlib import Path
 
@@ -38,8 +39,8 @@ def test_the_effort_is_raised_until_recall_is_as_wanted(
     fill(index, vectors)
     queries = np.random.default_rng(2).standard_normal((5000, 64)).astype(np.float32)
     before = index.view()
-    deadline = time.monotonic() + 60
-    for query in queries:
+    deadline = time.monotonic() + 120
+    for query in itertools.cycle(queries):  # Until it is done: how many it takes depends on how busy the machine is.
         index.view().search(query, limit=10)
         time.sleep(0.002)
         if (len(told) > 300 and told[-1] >= 0.9) or time.monotonic() > deadline:
