@@ -68,10 +68,14 @@ def places_path(graph: Path) -> Path:
 
 
 def map_graph(graph: Path) -> NDArray[np.uint8]:
-    """Returns the content of a graph's file, mapped, not read. Raises ValueError if it is empty, like the others here.
+    """Returns the content of a graph's file, mapped, not read.
 
-    In huge pages, where the file system has them: searches are a tenth faster. What is not in memory is then read
-    megabytes at a time.
+    In huge pages, where the file system has them: a search reads all over the file, and looks fewer pages up. What is
+    not in memory is then read megabytes at a time.
+
+    Raises:
+        OSError: There is no such file.
+        ValueError: It is empty.
     """
     mapped = _map(graph)
     if sys.platform == "linux":
