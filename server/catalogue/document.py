@@ -56,8 +56,6 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             if not part.text.strip():
                 return f"{part.field.value} is blank: fill it or leave it out"
         for name, value in self.attributes.items():
-            if not name:
-                return "an attribute has an empty name: no filter could ask for it"
             for each in value if isinstance(value, list) else [value]:
                 if isinstance(each, int) and abs(each) > LARGEST_EXACT_INTEGER:
                     return f"attribute {name}: {each} is too large for a number: write it as a string"
