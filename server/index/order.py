@@ -1,8 +1,8 @@
 """The order in which a graph's rows lie best: those that are near each other, beside each other.
 
-A search reads a few hundred rows, and waits for memory most of the time. Where rows are in the order in which they
-came, each of them is somewhere else; where neighbours share pages and the caches have them, it waits less (Coleman et
-al., "Graph Reordering for Cache-Efficient Near Neighbor Search", NeurIPS 2022). What is found stays the same.
+A search reads a thousand rows and more, and waits for memory most of the time. Where rows are in the order in which
+they came, each of them is somewhere else; where neighbours share pages and the caches have them, it waits less (Coleman
+et al., "Graph Reordering for Cache-Efficient Near Neighbor Search", NeurIPS 2022). What is found stays the same.
 """
 
 from __future__ import annotations

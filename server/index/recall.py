@@ -35,7 +35,7 @@ JUDGED = 50
 EFFORT_STEP = 1.5
 
 EFFORT_MOST = 512
-"""Of a graph of up to 100,000 vectors: a search takes three times as long then as at first."""
+"""Of a graph of up to 100,000 vectors: four times as much as at first by default."""
 
 BUSY_SHARE = 0.02
 """Share of its time that the thread measures, at most: of one core, and of the memory's bandwidth."""

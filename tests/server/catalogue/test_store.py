@@ -84,14 +84,33 @@ def test_who_reads_after_an_error_does_not_see_the_past(store: Store, tmp_path: 
     assert held.traceback, "the error, and what it was reading, is still there"
 
 
-def test_two_that_read_at_once_read_apart(store: Store) -> None:
-    put(store, *(str(number) for number in range(2000)))
-    reading = store.after(0, REVISION)
-    next(reading)
-    assert len(store) == 2000
-    put(store, "new")
-    assert store.get("new") is not None
-    assert sum(1 for _ in reading) >= 1999
+def test_many_read_at_once_while_one_writes(store: Store, tmp_path: Path) -> None:
+    put(store, *(str(number) for number in range(50)))
+    all_there = threading.Barrier(9)
+    found: list[bool] = []
+
+    def read(first: int) -> None:
+        all_there.wait(20)
+        for number in range(200):
+            id = str((first + number) % 50)
+            stored = store.get(id)
+            found.append(stored is not None and stored.document.id == id)
+            found.append([each.document.id for each in store.page("", 3)] == ["0", "1", "10"])
+
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    all_there.wait(20)
+    for number in range(20):
+        put(store, f"new {number}")
+        assert len(store) == 51 + number
+    for thread in threads:
+        thread.join()
+    assert found == [True] * 8 * 2 * 200
+    connections = [
+        each for each in Path("/proc/self/fd").iterdir() if each.exists() and each.readlink() == tmp_path / DATABASE
+    ]
+    assert len(connections) <= 1 + 9, "the writer's, and one for each that read at once"
 
 
 def test_a_version_that_was_replaced_can_be_fetched_for_a_while(store: Store, tmp_path: Path) -> None:
