@@ -19,7 +19,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from export.calibration import calibration_texts
 from export.errors import ExportError
-from export.options import OneLineParser, open_corpus, parse_options
+from export.options import OneLineParser, given_prefixes, open_corpus, parse_options
 from export.recipe import CALIBRATED, Recipe
 from export.report import report_rows
 from server.encoding.manifest import Manifest, read_manifest
@@ -80,8 +80,7 @@ def _export(arguments: Sequence[str]) -> None:
     from export.towers import SourceTowers
 
     def open_source(model: str | None) -> SourceModel:
-        prefixes = {"query_prefix": options.query_prefix, "document_prefix": options.document_prefix}
-        return SourceModel(model, name=options.name, **prefixes)
+        return SourceModel(model, name=options.name, prefixes=given_prefixes(options))
 
     document = None if options.document_model is None else open_source(options.document_model)
     source = SourceTowers(open_source(options.model), document)

@@ -25,8 +25,8 @@ from export.staging import CARD_FILE, staged
 from export.towers import SourceTowers
 from server.encoding.bundle import Bundle
 from server.encoding.golden import cosines
+from server.encoding.kind import Side
 from server.encoding.manifest import Manifest
-from server.encoding.tokenizer import TextKind
 from server.encoding.tower import MODEL_FILE, TOKENIZER_FILE, WEIGHTS_FILE
 
 FAITHFUL_COSINE = 0.999
@@ -82,20 +82,20 @@ class _Maker:
         self._progress = progress
         self._scratch = directory.parent / "graphs"
         self._tokenizers = open_tokenizers(source, directory, TOKENIZER_FILE)
-        self._graphs: dict[TextKind, Graphs] = {}
+        self._graphs: dict[Side, Graphs] = {}
 
     def make(self) -> Manifest:
         """Returns the manifest of the bundle, which then is whole."""
-        for kind, model in self._source.models.items():
+        for side, model in self._source.models.items():
             if len(self._source.models) > 1:
-                self._progress(f"turning to the {kind.value} tower, {model.origin}")
-            scratch = self._scratch / kind.value
+                self._progress(f"turning to the {side.value} tower, {model.origin}")
+            scratch = self._scratch / side.value
             scratch.mkdir(parents=True)
-            self._graphs[kind] = open_graphs(model, scratch, self._wish.recipe, progress=self._progress)
+            self._graphs[side] = open_graphs(model, scratch, self._wish.recipe, progress=self._progress)
         excluded = matching(self._wish.exclude, self._names)
         self._progress("encoding the texts to compare by with the original")
         comparison = Comparison(self._source, self._wish.corpus, GOLDEN_TEXTS)
-        original = self._candidate({kind: graphs.fp32 for kind, graphs in self._graphs.items()})
+        original = self._candidate({side: graphs.fp32 for side, graphs in self._graphs.items()})
         _check_faithful(comparison, original)
         self._progress("quantizing and comparing" if self._names else "comparing")
         served = self._quantize(excluded)
@@ -129,28 +129,28 @@ class _Maker:
     @property
     def _names(self) -> list[str]:
         """What can be left out of quantization; behind the name of its tower where there are two."""
-        return [self._full_name(kind, name) for kind, graphs in self._graphs.items() for name in graphs.names]
+        return [self._full_name(side, name) for side, graphs in self._graphs.items() for name in graphs.names]
 
-    def _full_name(self, kind: TextKind, name: str) -> str:
-        return f"{kind.value}/{name}" if len(self._graphs) > 1 else name
+    def _full_name(self, side: Side, name: str) -> str:
+        return f"{side.value}/{name}" if len(self._graphs) > 1 else name
 
-    def _candidate(self, paths: dict[TextKind, Path]) -> Candidate:
-        graphs = {kind: (path, self._graphs[kind].layout) for kind, path in paths.items()}
+    def _candidate(self, paths: dict[Side, Path]) -> Candidate:
+        graphs = {side: (path, self._graphs[side].layout) for side, path in paths.items()}
         return Candidate(self._source, graphs, self._tokenizers)
 
     def _quantize(self, excluded: Collection[str]) -> Candidate:
         """Writes the graphs to serve into the bundle, in the place of those that are there."""
         paths = {}
-        for kind, graphs in self._graphs.items():
-            fresh, folder = self._scratch / f"{kind.value}-fresh", self._directory / kind.value
+        for side, graphs in self._graphs.items():
+            fresh, folder = self._scratch / f"{side.value}-fresh", self._directory / side.value
             fresh.mkdir()
-            path = graphs.quantize(fresh, [name for name in graphs.names if self._full_name(kind, name) in excluded])
+            path = graphs.quantize(fresh, [name for name in graphs.names if self._full_name(side, name) in excluded])
             for name in (MODEL_FILE, WEIGHTS_FILE):
                 (folder / name).unlink(missing_ok=True)
                 if path.with_name(name).is_file():
                     shutil.copyfile(path.with_name(name), folder / name)
             shutil.rmtree(fresh)
-            paths[kind] = folder / MODEL_FILE
+            paths[side] = folder / MODEL_FILE
         return self._candidate(paths)
 
     def _more_excluded(self, comparison: Comparison, excluded: list[str]) -> list[str]:
@@ -180,7 +180,7 @@ class _Maker:
         return ", ".join(ways)
 
     def _graph_bytes(self, root: Path) -> int:
-        paths = [root / kind.value / name for kind in self._graphs for name in (MODEL_FILE, WEIGHTS_FILE)]
+        paths = [root / side.value / name for side in self._graphs for name in (MODEL_FILE, WEIGHTS_FILE)]
         return sum(path.stat().st_size for path in paths if path.is_file())
 
 

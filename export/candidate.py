@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from export.towers import SourceTowers
 from server.encoding.encoder import open_encoder
+from server.encoding.kind import Side, TextKind
 from server.encoding.manifest import Layout
-from server.encoding.tokenizer import TextKind, Tokenizer
+from server.encoding.tokenizer import Tokenizer
 
 Text = tuple[str, TextKind]
 
@@ -22,12 +23,12 @@ class Candidate:
     def __init__(
         self,
         source: SourceTowers,
-        graphs: Mapping[TextKind, tuple[Path, Layout]],
-        tokenizers: Mapping[TextKind, Tokenizer],
+        graphs: Mapping[Side, tuple[Path, Layout]],
+        tokenizers: Mapping[Side, Tokenizer],
     ) -> None:
         self._source = source
         self._tokenizers = tokenizers
-        self._encoders = {kind: open_encoder(path, layout) for kind, (path, layout) in graphs.items()}
+        self._encoders = {side: open_encoder(path, layout) for side, (path, layout) in graphs.items()}
 
     @property
     def encoder_name(self) -> str:
@@ -45,12 +46,12 @@ class Candidate:
         return vectors
 
 
-def open_tokenizers(source: SourceTowers, directory: Path, name: str) -> dict[TextKind, Tokenizer]:
+def open_tokenizers(source: SourceTowers, directory: Path, name: str) -> dict[Side, Tokenizer]:
     """Writes the tokenizer of each tower to `directory`/TOWER/`name`, and opens it as the server will."""
     tokenizers = {}
-    for kind, model in source.models.items():
-        path = directory / kind.value / name
+    for side, model in source.models.items():
+        path = directory / side.value / name
         path.parent.mkdir(parents=True, exist_ok=True)
         model.save_tokenizer(path)
-        tokenizers[kind] = Tokenizer(path, prefixes=source.prefixes, max_tokens=model.max_tokens)
+        tokenizers[side] = Tokenizer(path, prefixes=source.prefixes, max_tokens=model.max_tokens)
     return tokenizers

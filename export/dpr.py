@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from export.errors import ExportError, library_errors
 from export.opening import opening_failure
-from server.encoding.tokenizer import TextKind
+from server.encoding.kind import Side
 from server.errors import first_line
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class DprEncoder:
     """Where one of the two encoders stands, and which."""
 
     place: str
-    made_for: TextKind
+    made_for: Side
 
     def open(self) -> SentenceTransformer:
         """Returns it as a sentence-transformers model that computes the same."""
@@ -34,7 +34,7 @@ class DprEncoder:
         from sentence_transformers.sentence_transformer.modules import Dense, Pooling, Transformer
 
         with library_errors(opening_failure(self.place)), tempfile.TemporaryDirectory() as plain:
-            if self.made_for is TextKind.QUERY:
+            if self.made_for is Side.QUERY:
                 encoder = transformers.DPRQuestionEncoder.from_pretrained(self.place).question_encoder
             else:
                 encoder = transformers.DPRContextEncoder.from_pretrained(self.place).ctx_encoder
@@ -69,9 +69,9 @@ def find_dpr(place: str) -> DprEncoder | None:
         return None
     architectures = config.architectures or []
     if "DPRQuestionEncoder" in architectures:
-        return DprEncoder(place, TextKind.QUERY)
+        return DprEncoder(place, Side.QUERY)
     if "DPRContextEncoder" in architectures:
-        return DprEncoder(place, TextKind.DOCUMENT)
+        return DprEncoder(place, Side.DOCUMENT)
     if "DPRReader" in architectures:
         raise ExportError(
             f"{place} is DPR's reader, which finds answers inside passages; a search needs DPR's question encoder "

@@ -22,8 +22,8 @@ from server.catalogue.document import Document
 from server.cpus import usable_cpus
 from server.encoding.bundle import Bundle
 from server.encoding.documents import encode_documents
+from server.encoding.kind import TextKind
 from server.encoding.passages import OVERLAP_TOKENS
-from server.encoding.tokenizer import TextKind
 
 log = logging.getLogger(__name__)
 

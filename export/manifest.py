@@ -16,8 +16,16 @@ from export.report import Report
 from export.source import SourceModel
 from export.towers import SourceTowers
 from server.encoding.golden import GOLDEN_FILE, GoldenText, cosines
-from server.encoding.manifest import MANIFEST_FILE, SCHEMA_VERSION, Manifest, Source, TowerManifest, file_digest
-from server.encoding.tokenizer import TextKind
+from server.encoding.kind import Side
+from server.encoding.manifest import (
+    MANIFEST_FILE,
+    SCHEMA_VERSION,
+    Manifest,
+    Prefixes,
+    Source,
+    TowerManifest,
+    file_digest,
+)
 
 LIBRARIES = [
     "onnx",
@@ -38,7 +46,7 @@ def write_manifest(
     directory: Path,
     source: SourceTowers,
     *,
-    graphs: Mapping[TextKind, Graphs],
+    graphs: Mapping[Side, Graphs],
     comparison: Comparison,
     served: Candidate,
     report: Report,
@@ -61,18 +69,17 @@ def write_manifest(
     (directory / GOLDEN_FILE).write_bytes(msgspec.json.encode(golden))
     floor = float(np.nan_to_num(cosines(served.encode(comparison.golden), reference)).min()) - GOLDEN_MARGIN
     files = sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file())
-    towers = {kind: _describe_tower(model, graphs[kind]) for kind, model in source.models.items()}
+    towers = {side: _describe_tower(model, graphs[side]) for side, model in source.models.items()}
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         name=source.query.name,
         revision="",
         dimension=source.query.dimension,
         similarity=source.query.similarity,
-        query_prefix=source.prefixes[TextKind.QUERY],
-        document_prefix=source.prefixes[TextKind.DOCUMENT],
-        title_separator=source.model(TextKind.DOCUMENT).title_separator,
-        query=towers[TextKind.QUERY],
-        document=towers.get(TextKind.DOCUMENT),
+        prefixes=Prefixes(**{kind.value: prefix for kind, prefix in source.prefixes.items()}),
+        title_separator=source.model(Side.DOCUMENT).title_separator,
+        query=towers[Side.QUERY],
+        document=towers.get(Side.DOCUMENT),
         golden_cosine_floor=round(max(-1.0, floor), 4),
         versions={name: importlib.metadata.version(name) for name in LIBRARIES},
         files={name: file_digest(directory / name) for name in files},

@@ -12,6 +12,7 @@ from export.cpu import PRESETS, default_preset
 from export.quality.corpus import MAX_DOCUMENTS, MAX_QUERIES, Corpus, read_beir, sample_corpus
 from export.quality.gate import Thresholds, threshold_flags
 from export.recipe import CALIBRATED, QUANTIZATIONS
+from server.encoding.kind import Side, TextKind
 
 EXAMPLES = """examples:
   python -m export --out build/bundle
@@ -22,6 +23,16 @@ EXAMPLES = """examples:
 
 `python -m export evaluate --help` tells how to measure a bundle's retrieval quality,
 `python -m export inspect DIR` shows its report again."""
+
+
+PREFIX_FLAGS = {
+    "query": "every query (default: the model's own prompt, if it states one)",
+    "document": "every title and every text (default: the model's own prompt)",
+    "title": "every title (default: --document-prefix)",
+    "text": "every text (default: --document-prefix)",
+    "example": "every example query (default: --query-prefix)",
+}
+"""The flags that set prefixes, with their help."""
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -60,6 +71,19 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
         parser.error("--exclude names nothing")
     options.thresholds = Thresholds(**{name: getattr(options, name) for name, _, _ in threshold_flags()})
     return options
+
+
+def given_prefixes(options: argparse.Namespace) -> dict[TextKind, str]:
+    """Returns the prefixes that the flags set, by kind of text. A kind without a flag has no entry."""
+    general = {Side.QUERY: options.query_prefix, Side.DOCUMENT: options.document_prefix}
+    specific = {
+        TextKind.TITLE: options.title_prefix,
+        TextKind.TEXT: options.text_prefix,
+        TextKind.EXAMPLE: options.example_prefix,
+    }
+    found: dict[TextKind, str | None] = {kind: general[kind.side] for kind in TextKind}
+    found |= {kind: prefix for kind, prefix in specific.items() if prefix is not None}
+    return {kind: prefix for kind, prefix in found.items() if prefix is not None}
 
 
 def evaluation_flags(parser: argparse._ActionsContainer) -> None:
@@ -125,12 +149,8 @@ def _model_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the bundle goes")
     parser.add_argument("--name", help="what the model is called from now on (default: the last part of --model)")
-    parser.add_argument(
-        "--query-prefix", metavar="TEXT", help="text before every query (default: what the model states)"
-    )
-    parser.add_argument(
-        "--document-prefix", metavar="TEXT", help="text before every document (default: what the model states)"
-    )
+    for name, texts in PREFIX_FLAGS.items():
+        parser.add_argument(f"--{name}-prefix", metavar="TEXT", help=f"text before {texts}")
 
 
 def _quantization_flags(parser: argparse.ArgumentParser) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from export.quality.gate import Quality
+from server.encoding.kind import Side
 from server.encoding.manifest import Manifest, TowerManifest
-from server.encoding.tokenizer import TextKind
 from server.errors import BundleError
 
 
@@ -48,8 +48,8 @@ def report_rows(manifest: Manifest) -> list[tuple[str, str]]:
         ("model", manifest.name),
         ("revision", manifest.revision),
         ("vectors", f"{manifest.dimension} dimensions, {manifest.similarity}"),
-        ("prefixes", f"query {manifest.query_prefix!r}, document {manifest.document_prefix!r}"),
-        *((_tower_name(manifest, kind), _tower(tower)) for kind, tower in manifest.towers.items()),
+        ("prefixes", ", ".join(f"{kind.value} {prefix!r}" for kind, prefix in manifest.prefixes.by_kind().items())),
+        *((_tower_name(manifest, side), _tower(tower)) for side, tower in manifest.towers.items()),
         *([("left in fp32", ", ".join(report.excluded))] if report.excluded else []),
         ("size", f"{report.served_bytes / 1e6:.1f} MB, fp32 {report.fp32_bytes / 1e6:.1f} MB"),
         *quality_rows(report.quality),
@@ -85,8 +85,8 @@ def quality_rows(quality: Quality) -> list[tuple[str, str]]:
     ]
 
 
-def _tower_name(manifest: Manifest, kind: TextKind) -> str:
-    return f"{kind.value} tower" if len(manifest.towers) > 1 else "tower"
+def _tower_name(manifest: Manifest, side: Side) -> str:
+    return f"{side.value} tower" if len(manifest.towers) > 1 else "tower"
 
 
 def _tower(tower: TowerManifest) -> str:

@@ -6,7 +6,7 @@ things that upset tokenizers (digits, Latin in Korean, emoji, punctuation).
 
 from __future__ import annotations
 
-from server.encoding.tokenizer import TextKind
+from server.encoding.kind import TextKind
 
 QUERIES = [
     "wallet",
@@ -55,5 +55,5 @@ DOCUMENTS = [
 
 GOLDEN_TEXTS: list[tuple[str, TextKind]] = [
     *((text, TextKind.QUERY) for text in QUERIES),
-    *((text, TextKind.DOCUMENT) for text in DOCUMENTS),
+    *((text, TextKind.TEXT) for text in DOCUMENTS),
 ]

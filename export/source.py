@@ -8,7 +8,7 @@ says. What cannot become a bundle is refused.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -27,8 +27,8 @@ from export.opening import (
     open_model,
     origin_of,
 )
+from server.encoding.kind import Side, TextKind
 from server.encoding.manifest import Pooling
-from server.encoding.tokenizer import TextKind
 from server.similarity import Similarity
 
 UNBOUNDED_TOKENS = 1_000_000
@@ -36,6 +36,15 @@ UNBOUNDED_TOKENS = 1_000_000
 
 DEFAULT_MAX_TOKENS = 512
 """The maximum of a model that has none: what fits the attention of most encoders in training."""
+
+
+PROMPTS = {
+    TextKind.QUERY: ("query",),
+    TextKind.TITLE: ("title", "document", "passage"),
+    TextKind.TEXT: ("text", "document", "passage"),
+    TextKind.EXAMPLE: ("example", "query"),
+}
+"""The names of a model's own prompts (sentence-transformers) that serve as prefixes; the first that exists counts."""
 
 
 class SourceModel:
@@ -49,7 +58,7 @@ class SourceModel:
         made_for: The only kind of text that it encodes, or None.
         title_separator: What stands between a document's title and its text, or None if it does not see them together.
         similarity: How its vectors are compared; vectors of a cosine model have unit length.
-        prefixes: What is put before a text, by its kind.
+        prefixes: The prefix of each kind of text.
         max_tokens: Most tokens of a text that it sees.
     """
 
@@ -58,12 +67,12 @@ class SourceModel:
         model: str | None,
         *,
         name: str | None = None,
-        query_prefix: str | None = None,
-        document_prefix: str | None = None,
+        prefixes: Mapping[TextKind, str] | None = None,
     ) -> None:
         """Opens a hub id, a local directory, or the default model (None) out of its package.
 
-        A name of None means the last part of `model`, a prefix of None the one that the model itself states, if any.
+        A name of None means the last part of `model`. A kind of text without an entry in `prefixes` takes the prompt
+        that the model itself states for it, if any.
 
         Raises:
             ExportError: There is no such model, or it cannot become a bundle.
@@ -76,14 +85,12 @@ class SourceModel:
         self.model = dpr.open() if dpr else open_model(place)
         check_model(self.model, self.origin)
         self.made_for = dpr.made_for if dpr else None
-        contexts = self.made_for is TextKind.DOCUMENT
+        contexts = self.made_for is Side.DOCUMENT
         self.title_separator = title_separator(self.model.tokenizer, self.origin) if contexts else None
         self.licence = licence_of(place)
         self.similarity = self._checked_similarity()
-        self.prefixes = {
-            TextKind.QUERY: self._prefix(query_prefix, "query"),
-            TextKind.DOCUMENT: self._prefix(document_prefix, "document", "passage"),
-        }
+        given = prefixes or {}
+        self.prefixes = {kind: given[kind] if kind in given else self._prompt(names) for kind, names in PROMPTS.items()}
         self.max_tokens = self._max_tokens()
         self.model.max_seq_length = self.max_tokens
         self._unit_length()
@@ -165,9 +172,7 @@ class SourceModel:
         given = self.model.similarity_fn_name
         raise ExportError(f"{self.origin} compares vectors by {given}; only cosine and dot can be served")
 
-    def _prefix(self, given: str | None, *names: str) -> str:
-        if given is not None:
-            return given
+    def _prompt(self, names: Sequence[str]) -> str:
         prompts = self.model.prompts or {}
         return next((prompt for name in names if (prompt := prompts.get(name))), "")
 

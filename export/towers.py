@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from export.errors import ExportError
 from export.source import SourceModel
-from server.encoding.tokenizer import TextKind
+from server.encoding.kind import Side, TextKind
 
 
 class SourceTowers:
@@ -28,16 +28,16 @@ class SourceTowers:
         """
         self.query = query
         self.document = document
-        if query.made_for is TextKind.DOCUMENT:
+        if query.made_for is Side.DOCUMENT:
             raise ExportError(
                 f"{query.origin} encodes only documents: give it as --document-model, and its question encoder as "
                 "--model"
             )
         if document is None:
-            if query.made_for is TextKind.QUERY:
+            if query.made_for is Side.QUERY:
                 raise ExportError(f"{query.origin} encodes only queries: name its context encoder by --document-model")
             return
-        if document.made_for is TextKind.QUERY:
+        if document.made_for is Side.QUERY:
             raise ExportError(f"{document.origin} encodes only queries: --document-model needs its context encoder")
         for name, of_query, of_document in (
             ("dimensions", query.dimension, document.dimension),
@@ -50,22 +50,22 @@ class SourceTowers:
                 )
 
     @property
-    def models(self) -> dict[TextKind, SourceModel]:
-        """The models that there are, by what they encode; a single one stands for queries."""
-        return {TextKind.QUERY: self.query} | ({TextKind.DOCUMENT: self.document} if self.document else {})
+    def models(self) -> dict[Side, SourceModel]:
+        """The models by their side; a single one stands on the side of queries."""
+        return {Side.QUERY: self.query} | ({Side.DOCUMENT: self.document} if self.document else {})
 
     @property
     def prefixes(self) -> dict[TextKind, str]:
-        """What is put before a text, by its kind."""
-        return {kind: self.model(kind).prefixes[kind] for kind in TextKind}
+        """The prefix of each kind of text."""
+        return {kind: self.model(kind.side).prefixes[kind] for kind in TextKind}
 
-    def tower_of(self, kind: TextKind) -> TextKind:
-        """Returns what the tower was made for that encodes texts of a kind."""
-        return kind if kind in self.models else TextKind.QUERY
+    def tower_of(self, kind: TextKind) -> Side:
+        """Returns the side of the tower that encodes texts of a kind."""
+        return kind.side if kind.side in self.models else Side.QUERY
 
-    def model(self, kind: TextKind) -> SourceModel:
-        """Returns the model that encodes texts of a kind."""
-        return self.models[self.tower_of(kind)]
+    def model(self, side: Side) -> SourceModel:
+        """Returns the model that encodes the texts of a side."""
+        return self.models.get(side, self.query)
 
     def encode(self, texts: Sequence[tuple[str, TextKind]]) -> NDArray[np.float32]:
         """Returns the fp32 vectors `[N, dimension]` of N texts."""

@@ -18,7 +18,7 @@ from server.batching.job import Job
 from server.batching.pipeline import Pipeline, is_bulk
 from server.batching.speed import Speed
 from server.encoding.cache import EmbeddingCache
-from server.encoding.tokenizer import TextKind
+from server.encoding.kind import Side, TextKind
 from server.errors import ChajaError, NotReady, Overloaded
 from server.index.options import SearchOptions
 from server.live.loading import Loaded
@@ -99,7 +99,7 @@ class Engine:
         self, texts: Sequence[str], kind: TextKind, *, truncate: bool, remaining_seconds: float | None
     ) -> list[Job]:
         """Makes jobs of the texts of one call, which are to be encoded as they are."""
-        bulk = kind is TextKind.DOCUMENT or is_bulk(texts)
+        bulk = kind.side is Side.DOCUMENT or is_bulk(texts)
         return [
             self._job(text, kind, options=None, truncate=truncate, remaining_seconds=remaining_seconds, bulk=bulk)
             for text in texts

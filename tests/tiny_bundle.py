@@ -15,17 +15,19 @@ import tokenizers
 from onnx import TensorProto, helper, numpy_helper
 
 from server.encoding.golden import GOLDEN_FILE, GoldenText
+from server.encoding.kind import Side, TextKind
 from server.encoding.manifest import (
     MANIFEST_FILE,
     SCHEMA_VERSION,
     Manifest,
+    Prefixes,
     Source,
     TowerManifest,
     file_digest,
 )
 from server.encoding.padded import PaddedEncoder
 from server.encoding.session import OUTPUT
-from server.encoding.tokenizer import TextKind, Tokenizer
+from server.encoding.tokenizer import Tokenizer
 from server.encoding.tower import MODEL_FILE, TOKENIZER_FILE
 from server.similarity import Similarity
 
@@ -49,10 +51,10 @@ def make_bundle(
     A `document_seed` gives it a second tower, with other vectors for the same characters.
     """
 
-    def tower(kind: TextKind, *, seed: int, max_tokens: int) -> TowerManifest:
-        (directory / kind.value).mkdir(parents=True)
-        _write_tokenizer(directory / kind.value / TOKENIZER_FILE)
-        path = directory / kind.value / MODEL_FILE
+    def tower(side: Side, *, seed: int, max_tokens: int) -> TowerManifest:
+        (directory / side.value).mkdir(parents=True)
+        _write_tokenizer(directory / side.value / TOKENIZER_FILE)
+        path = directory / side.value / MODEL_FILE
         _write_model(path, dimension=dimension, normalise=similarity == "cosine", seed=seed)
         return TowerManifest(
             pooling="mean",
@@ -65,17 +67,16 @@ def make_bundle(
 
     document = None
     if document_seed is not None:
-        document = tower(TextKind.DOCUMENT, seed=document_seed, max_tokens=document_max_tokens)
+        document = tower(Side.DOCUMENT, seed=document_seed, max_tokens=document_max_tokens)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         name="tiny",
         revision="",
         dimension=dimension,
         similarity=similarity,
-        query_prefix="",
-        document_prefix="",
+        prefixes=Prefixes(query="", title="", text="", example=""),
         title_separator=title_separator,
-        query=tower(TextKind.QUERY, seed=seed, max_tokens=max_tokens),
+        query=tower(Side.QUERY, seed=seed, max_tokens=max_tokens),
         document=document,
         golden_cosine_floor=0.99,
         versions={},
@@ -96,9 +97,11 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
 def _golden(directory: Path, manifest: Manifest) -> list[GoldenText]:
     golden = []
     for kind in TextKind:
-        folder = directory / (kind if kind in manifest.towers else TextKind.QUERY).value
+        folder = directory / (kind.side if kind.side in manifest.towers else Side.QUERY).value
         tokenizer = Tokenizer(
-            folder / TOKENIZER_FILE, prefixes=manifest.prefixes, max_tokens=manifest.tower(kind).max_tokens
+            folder / TOKENIZER_FILE,
+            prefixes=manifest.prefixes.by_kind(),
+            max_tokens=manifest.tower(kind.side).max_tokens,
         )
         tokens = tokenizer.tokenize([(text, kind) for text in GOLDEN])
         vectors = PaddedEncoder(folder / MODEL_FILE).encode([each.ids for each in tokens])

@@ -14,8 +14,8 @@ from export.quality.gate import Quality
 from export.quality.invariance import invariance
 from export.quality.retrieval import retrieval
 from export.towers import SourceTowers
+from server.encoding.kind import Side, TextKind
 from server.encoding.passages import Text, encodables_of
-from server.encoding.tokenizer import TextKind
 
 Encode = Callable[[Sequence[Text]], NDArray[np.float32]]
 
@@ -36,7 +36,7 @@ class Comparison:
         """Encodes all texts by the original, which takes most of the time of an export."""
         self._corpus = corpus
         self._similarity = source.query.similarity
-        separator = source.model(TextKind.DOCUMENT).title_separator
+        separator = source.model(Side.DOCUMENT).title_separator
         # Parts are not cut into passages: what is compared are texts, which both models see the beginning of.
         parts: list[Text] = []
         self._owners: list[int] = []

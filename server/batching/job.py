@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from server.encoding.tokenizer import TextKind, Tokens
+from server.encoding.kind import TextKind
+from server.encoding.tokenizer import Tokens
 from server.index.options import Mode, SearchOptions
 from server.live.search import Found
 from server.stages import Stopwatch

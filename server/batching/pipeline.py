@@ -21,7 +21,8 @@ from server.batching.speed import Speed
 from server.batching.workers import Workers
 from server.encoding.bundle import Bundle
 from server.encoding.cache import EmbeddingCache, Key
-from server.encoding.tokenizer import TextKind, Tokens
+from server.encoding.kind import TextKind
+from server.encoding.tokenizer import Tokens
 from server.errors import ChajaError, DeadlinePassed, NoTokens, NotReady, TooManyTokens
 from server.live.index import LiveIndex
 from server.metrics import Metrics
@@ -182,7 +183,7 @@ class Pipeline:
     def _problem(self, job: Job, tokens: Tokens) -> NoTokens | TooManyTokens | None:
         if not tokens.whole_count:
             return NoTokens()
-        max_tokens = self._bundle.manifest.tower(job.kind).max_tokens
+        max_tokens = self._bundle.manifest.tower(job.kind.side).max_tokens
         if tokens.whole_count > max_tokens and not job.truncate:
             return TooManyTokens(tokens.whole_count, max_tokens)
         return None
@@ -194,7 +195,7 @@ class Pipeline:
             return True
         if job.kind is not TextKind.QUERY or not job.cached:
             return False
-        key = Key(self._bundle.manifest.revision, self._bundle.manifest.prefixes[job.kind], job.text)
+        key = Key(self._bundle.manifest.revision, self._bundle.manifest.prefixes.of(job.kind), job.text)
         if entry := self._cache.get(key):
             self._metrics.cache_hits.inc()
             job.tokens, job.vector = entry

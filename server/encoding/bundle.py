@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.encoding.golden import GOLDEN_FILE, cosines, read_golden
+from server.encoding.kind import Side, TextKind
 from server.encoding.manifest import Manifest, check_files, read_manifest
-from server.encoding.tokenizer import TextKind, Tokens
+from server.encoding.tokenizer import Tokens
 from server.encoding.tower import Tower
 from server.errors import BundleError, first_line
 
@@ -29,7 +30,7 @@ class Bundle:
         check_files(directory, self.manifest)
         if GOLDEN_FILE not in self.manifest.files:
             raise BundleError(f"{directory} has no {GOLDEN_FILE}; export the model again")
-        self._towers = {kind: Tower(directory, self.manifest, kind, native=native) for kind in self.manifest.towers}
+        self._towers = {side: Tower(directory, self.manifest, side, native=native) for side in self.manifest.towers}
 
     @property
     def encoder_name(self) -> str:
@@ -71,7 +72,7 @@ class Bundle:
         Raises:
             NoRoom: There is none behind `before`.
         """
-        tower = self._towers.get(kind) or self._towers[TextKind.QUERY]
+        tower = self._towers.get(kind.side) or self._towers[Side.QUERY]
         return tower.tokenizer.split(text, kind, before=before, overlap_tokens=overlap_tokens)
 
     def encode(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
@@ -90,7 +91,7 @@ class Bundle:
 
     def _rows_by_tower(self, kinds: Sequence[TextKind]) -> Iterator[tuple[Tower, list[int]]]:
         """Yields each tower that is needed with the positions of its texts; one tower takes all at once."""
-        for made_for, tower in self._towers.items():
-            rows = [row for row, kind in enumerate(kinds) if len(self._towers) == 1 or kind is made_for]
+        for side, tower in self._towers.items():
+            rows = [row for row, kind in enumerate(kinds) if len(self._towers) == 1 or kind.side is side]
             if rows:
                 yield tower, rows

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from server.encoding.tokenizer import TextKind
+from server.encoding.kind import TextKind
 from server.errors import BundleError
 
 GOLDEN_FILE = "golden.json"

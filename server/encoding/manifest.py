@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from server.encoding.tokenizer import TextKind
+from server.encoding.kind import Side, TextKind
 from server.errors import BundleError
 from server.similarity import Similarity
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MANIFEST_FILE = "manifest.json"
 
 Pooling = Literal["mean", "cls", "lasttoken", "other"]
@@ -47,11 +47,29 @@ class TowerManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     source: Source
 
 
+class Prefixes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The text that is put before every text of a kind."""
+
+    query: str
+    title: str
+    text: str
+    example: str
+
+    def of(self, kind: TextKind) -> str:
+        """Returns the prefix of a kind of text."""
+        prefix: str = getattr(self, kind.value)
+        return prefix
+
+    def by_kind(self) -> dict[TextKind, str]:
+        """Returns the prefix of each kind of text."""
+        return {kind: self.of(kind) for kind in TextKind}
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Describes a bundle; the server needs nothing else about the model.
 
     `query` is the tower that encodes queries, `document` the one that encodes documents, None if `query` does both.
-    Each has its files in the folder of its name. A prefix is put before every text of its kind. Where there is a
+    Each has its files in the folder of its name. Where there is a
     `title_separator`, a document's text is encoded behind its title and this. `files` maps each file, relative to the
     bundle, to its SHA-256. `report` is what the export measured, for people (`export.report`).
     """
@@ -61,8 +79,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     revision: str
     dimension: int
     similarity: Similarity
-    query_prefix: str
-    document_prefix: str
+    prefixes: Prefixes
     title_separator: str | None
     query: TowerManifest
     document: TowerManifest | None
@@ -73,32 +90,26 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     checksum: str = ""
 
     @property
-    def prefixes(self) -> dict[TextKind, str]:
-        """What is put before a text, by its kind."""
-        return {TextKind.QUERY: self.query_prefix, TextKind.DOCUMENT: self.document_prefix}
-
-    @property
-    def towers(self) -> dict[TextKind, TowerManifest]:
-        """The towers that there are, by what they were made for."""
-        towers = {TextKind.QUERY: self.query, TextKind.DOCUMENT: self.document}
-        return {kind: tower for kind, tower in towers.items() if tower is not None}
+    def towers(self) -> dict[Side, TowerManifest]:
+        """The towers by their side; a single one stands on the side of queries."""
+        towers = {Side.QUERY: self.query, Side.DOCUMENT: self.document}
+        return {side: tower for side, tower in towers.items() if tower is not None}
 
     @property
     def quantization(self) -> str:
         """How the weights of the towers are stored; both where they differ."""
         return ", ".join(dict.fromkeys(tower.quantization for tower in self.towers.values()))
 
-    def tower(self, kind: TextKind) -> TowerManifest:
-        """Returns the tower that encodes texts of a kind."""
-        return self.towers.get(kind, self.query)
+    def tower(self, side: Side) -> TowerManifest:
+        """Returns the tower that encodes the texts of a side."""
+        return self.towers.get(side, self.query)
 
     def computed_revision(self) -> str:
         """Returns the revision that follows from the other fields."""
-        towers = [self.tower(kind) for kind in TextKind]
+        towers = [self.tower(side) for side in Side]
         parts = [
             self.files,
-            self.query_prefix,
-            self.document_prefix,
+            self.prefixes,
             self.title_separator,
             self.similarity,
             self.golden_cosine_floor,

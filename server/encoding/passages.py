@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 from server.catalogue.document import Document, Field, Part, parts_of
 from server.catalogue.encoded import Vectors
 from server.encoding.bundle import Bundle
-from server.encoding.tokenizer import TextKind
+from server.encoding.kind import TextKind
 from server.errors import InvalidRequest, UnfitText, Violation
 
 OVERLAP_TOKENS = 32
 """Tokens that passages of a long text share, where nobody has decided otherwise."""
 
 Text = tuple[str, TextKind]
-"""What the encoder is given: a text, and the side that it is on."""
+"""The encoder's input: a text and its kind."""
+
+KIND_OF = {Field.TITLE: TextKind.TITLE, Field.TEXT: TextKind.TEXT, Field.EXAMPLE: TextKind.EXAMPLE}
 
 
 class Passages(NamedTuple):
@@ -37,7 +39,7 @@ class Passages(NamedTuple):
 
 
 class Encodable(NamedTuple):
-    """A part of a document as it is encoded: behind a context, on one of the two sides."""
+    """A part of a document as it is encoded: after a context, as a text of a kind."""
 
     part: Part
     context: str
@@ -57,8 +59,8 @@ def encodables_of(document: Document, title_separator: str | None) -> list[Encod
     encodables = []
     for part in parts_of(document):
         title = document.title_in(part.language_code) if title_separator and part.field is Field.TEXT else ""
-        kind = TextKind.QUERY if part.field is Field.EXAMPLE else TextKind.DOCUMENT
-        encodables.append(Encodable(part, f"{title}{title_separator}" if title else "", kind))
+        context = f"{title}{title_separator}" if title else ""
+        encodables.append(Encodable(part, context, KIND_OF[part.field]))
     return encodables
 
 

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import tokenizers
 
+from server.encoding.kind import TextKind
 from server.errors import BundleError, NoRoom
-
-
-class TextKind(enum.Enum):
-    """The two sides that a retrieval model compares."""
-
-    QUERY = "query"
-    DOCUMENT = "document"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from server.encoding.encoder import Encoder, open_encoder
+from server.encoding.kind import Side
 from server.encoding.manifest import Manifest
 from server.encoding.packed import WEIGHTS_SUFFIX
-from server.encoding.tokenizer import TextKind, Tokenizer
+from server.encoding.tokenizer import Tokenizer
 from server.errors import BundleError
 
 MODEL_FILE = "model.onnx"
@@ -23,17 +24,19 @@ class Tower:
     tokenizer: Tokenizer
     encoder: Encoder
 
-    def __init__(self, directory: Path, manifest: Manifest, kind: TextKind, *, native: bool) -> None:
-        """Opens the tower that was made for a kind of text, in the bundle's directory.
+    def __init__(self, directory: Path, manifest: Manifest, side: Side, *, native: bool) -> None:
+        """Opens the tower of a side, in the bundle's directory.
 
         Raises:
             BundleError: It is missing or foreign.
         """
-        folder, described = directory / kind.value, manifest.towers[kind]
+        folder, described = directory / side.value, manifest.towers[side]
         for name in (MODEL_FILE, TOKENIZER_FILE):
-            if f"{kind.value}/{name}" not in manifest.files:
-                raise BundleError(f"{directory} has no {kind.value}/{name}; export the model again")
-        self.tokenizer = Tokenizer(folder / TOKENIZER_FILE, prefixes=manifest.prefixes, max_tokens=described.max_tokens)
+            if f"{side.value}/{name}" not in manifest.files:
+                raise BundleError(f"{directory} has no {side.value}/{name}; export the model again")
+        self.tokenizer = Tokenizer(
+            folder / TOKENIZER_FILE, prefixes=manifest.prefixes.by_kind(), max_tokens=described.max_tokens
+        )
         self.encoder = open_encoder(folder / MODEL_FILE, described.layout, native=native)
         if self.encoder.dimension != manifest.dimension:
             raise BundleError(

@@ -16,9 +16,9 @@ from pathlib import Path
 from server.catalogue.store import Store
 from server.cpus import give_way
 from server.encoding.bundle import Bundle
+from server.encoding.kind import TextKind
 from server.encoding.manifest import Manifest, read_manifest
 from server.encoding.passages import OVERLAP_TOKENS
-from server.encoding.tokenizer import TextKind
 from server.errors import SnapshotError, StoreError
 from server.index.baseline import Probes
 from server.index.dense import DenseIndex, DenseOptions

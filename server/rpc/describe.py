@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chaja.v1 import Catalogue, IndexKind, Model, Similarity
-from server.encoding.tokenizer import TextKind
+from server.encoding.kind import Side
 from server.engine import Engine
 
 SIMILARITY_OF = {"cosine": Similarity.SIMILARITY_COSINE, "dot": Similarity.SIMILARITY_DOT_PRODUCT}
@@ -17,9 +17,9 @@ def describe_model(engine: Engine) -> Model:
         revision=manifest.revision,
         dimension=manifest.dimension,
         similarity=SIMILARITY_OF[manifest.similarity],
-        max_tokens=manifest.tower(TextKind.QUERY).max_tokens,
+        max_tokens=manifest.tower(Side.QUERY).max_tokens,
         quantization=manifest.quantization,
-        max_document_tokens=manifest.tower(TextKind.DOCUMENT).max_tokens,
+        max_document_tokens=manifest.tower(Side.DOCUMENT).max_tokens,
     )
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from chaja.v1 import EncodeRequest, EncodeResponse, EncodeServiceServicer, TextKind
-from server.encoding import tokenizer
+from chaja.v1 import EncodeRequest, EncodeResponse, EncodeServiceServicer
+from chaja.v1 import TextKind as TextKindMessage
+from server.encoding.kind import TextKind
 from server.engine import EngineSlot
 from server.metrics import Metrics
 from server.rpc.limits import Limits
@@ -26,8 +27,8 @@ class EncodeServicer(EncodeServiceServicer):
         """Encodes texts."""
         engine = self._slot.engine
         self._limits.check_encode(request)
-        document = request.text_kind == TextKind.TEXT_KIND_DOCUMENT
-        kind = tokenizer.TextKind.DOCUMENT if document else tokenizer.TextKind.QUERY
+        document = request.text_kind == TextKindMessage.TEXT_KIND_DOCUMENT
+        kind = TextKind.TEXT if document else TextKind.QUERY
         jobs = engine.text_jobs(
             request.texts, kind, truncate=request.truncate, remaining_seconds=context.time_remaining()
         )

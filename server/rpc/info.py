@@ -7,7 +7,7 @@ from typing import Any
 from chaja import __version__
 from chaja.v1 import GetServerInfoRequest, GetServerInfoResponse, InfoServiceServicer
 from chaja.v1 import Limits as LimitsMessage
-from server.encoding.tokenizer import TextKind
+from server.encoding.kind import Side
 from server.engine import EngineSlot
 from server.rpc.describe import describe_catalogue, describe_model
 from server.rpc.limits import Limits
@@ -30,7 +30,7 @@ class InfoServicer(InfoServiceServicer):
             catalogue=describe_catalogue(engine, writable=self._writable),
             limits=LimitsMessage(
                 max_query_characters=limits.max_query_characters,
-                max_query_tokens=engine.manifest.tower(TextKind.QUERY).max_tokens,
+                max_query_tokens=engine.manifest.tower(Side.QUERY).max_tokens,
                 max_limit=limits.max_limit,
                 max_batch_queries=limits.max_batch_queries,
                 max_encode_texts=limits.max_encode_texts,

@@ -30,7 +30,7 @@ from export.options import evaluation_flags, open_corpus
 from export.recipe import Recipe
 from export.source import SourceModel
 from server.encoding.golden import cosines
-from server.encoding.tokenizer import TextKind
+from server.encoding.kind import TextKind
 from tests.benchmarks import contenders
 from tests.benchmarks.contenders import CONTENDERS, NATIVE, PACKED, STOCK, TORCH, Setting, Workload
 from tests.benchmarks.kernels import peak_products_per_second, products_of, profiled_share

@@ -20,8 +20,8 @@ from export.towers import SourceTowers
 from server.catalogue.document import Document, Field
 from server.encoding.bundle import Bundle
 from server.encoding.golden import cosines
+from server.encoding.kind import TextKind
 from server.encoding.passages import encodables_of
-from server.encoding.tokenizer import TextKind
 from tests.export.tiny_models import dpr_encoder, fast_tokenizer, plain_bert
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -90,7 +90,7 @@ def test_a_title_and_a_text_have_the_tokens_of_transformers_pair(tmp_path: Path)
     assert bundle.manifest.title_separator == " [SEP] "
     reference: Any = transformers.AutoTokenizer.from_pretrained(document)
     for title, text in [("a b", "c d e"), ("x", "y."), ("a-b", "c  [SEP] d"), ("ㄱ", "ae!")]:
-        tokens = bundle.tokenize([(f"{title} [SEP] {text}", TextKind.DOCUMENT)])[0]
+        tokens = bundle.tokenize([(f"{title} [SEP] {text}", TextKind.TEXT)])[0]
         assert tokens.ids == reference(title, text)["input_ids"]
 
 

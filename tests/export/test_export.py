@@ -12,10 +12,12 @@ import pytest
 from export.cpu import default_preset
 from export.report import report_of
 from sample.server_process import REPOSITORY
+from server.catalogue.document import Document
 from server.encoding.bundle import Bundle
 from server.encoding.golden import cosines
+from server.encoding.kind import TextKind
 from server.encoding.manifest import read_manifest
-from server.encoding.tokenizer import TextKind
+from server.encoding.passages import passages_of
 from tests.export.command_line import assert_one_line, export, export_tiny
 
 pytestmark = [
@@ -24,7 +26,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),
 ]
 
-TEXTS = [("a b c", TextKind.QUERY), ("hello", TextKind.QUERY), ("z " * 30, TextKind.DOCUMENT)]
+TEXTS = [("a b c", TextKind.QUERY), ("hello", TextKind.QUERY), ("z " * 30, TextKind.TEXT)]
 
 
 def test_the_default_model_comes_out_of_its_package(default_bundle: Path) -> None:
@@ -65,11 +67,32 @@ def test_a_plain_transformers_directory_gets_mean_pooling(tmp_path: Path) -> Non
     assert "Warning" not in run.stderr
     manifest = read_manifest(tmp_path / "bundle")
     assert (manifest.name, manifest.query.source.model) == ("small", "plain")
-    assert (manifest.query.pooling, manifest.query_prefix, manifest.query.max_tokens) == ("mean", "q ", 40)
+    assert (manifest.query.pooling, manifest.query.max_tokens) == ("mean", 40)
     assert (manifest.query.layout, manifest.query.quantization) == ("packed", "per-token-int8")
-    source = SourceModel(str(model), query_prefix="q ")
+    prefixes = {TextKind.QUERY: "q ", TextKind.TITLE: "", TextKind.TEXT: "", TextKind.EXAMPLE: "q "}
+    assert manifest.prefixes.by_kind() == prefixes
+    source = SourceModel(str(model), prefixes=prefixes)
     closeness = cosines(Bundle(tmp_path / "bundle").encode_texts(TEXTS), source.encode(TEXTS))
     assert closeness.min() > 0.98
+
+
+def test_each_kind_of_text_may_have_a_prefix_of_its_own(tmp_path: Path) -> None:
+    from tests.export.tiny_models import plain_bert
+
+    flags = ["--query-prefix", "q ", "--document-prefix", "d ", "--text-prefix", "", "--example-prefix", "e "]
+    run = export_tiny("--model", str(plain_bert(tmp_path / "plain")), "--out", str(tmp_path / "bundle"), *flags)
+    assert run.returncode == 0, run.stderr
+    bundle = Bundle(tmp_path / "bundle")
+    assert bundle.manifest.prefixes.by_kind() == {
+        TextKind.QUERY: "q ",
+        TextKind.TITLE: "d ",
+        TextKind.TEXT: "",
+        TextKind.EXAMPLE: "e ",
+    }
+    document = Document(id="1", title="a", text="b", examples=["c"])
+    texts = passages_of(document, bundle, overlap_tokens=4).texts
+    plain = [("d a", TextKind.TEXT), ("b", TextKind.TEXT), ("e c", TextKind.TEXT)]
+    assert bundle.encode_texts(texts).tobytes() == bundle.encode_texts(plain).tobytes()
 
 
 def test_positions_of_roberta_start_behind_the_padding_id(tmp_path: Path) -> None:
@@ -146,7 +169,7 @@ def test_a_dot_product_model_with_prompts_keeps_them_and_its_lengths(tmp_path: P
     assert run.returncode == 0, run.stderr
     manifest = read_manifest(tmp_path / "bundle")
     assert (manifest.similarity, manifest.query.pooling, manifest.query.normalise) == ("dot", "cls", False)
-    assert (manifest.query_prefix, manifest.document_prefix) == ("query: ", "passage: ")
+    assert [manifest.prefixes.of(kind) for kind in TextKind] == ["query: ", "passage: ", "passage: ", "query: "]
     lengths = np.linalg.norm(Bundle(tmp_path / "bundle").encode_texts(TEXTS), axis=1)
     assert (abs(lengths - 1) > 0.01).all()
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from server.encoding.bundle import Bundle
+from server.encoding.kind import TextKind
 from server.encoding.manifest import read_manifest
-from server.encoding.tokenizer import TextKind
 from tests.export.command_line import assert_one_line, export, export_tiny
 from tests.export.tiny_models import dpr_encoder, plain_bert, poison, sentence_transformer
 
@@ -29,9 +29,14 @@ def test_two_directories_of_sentence_transformers_become_one_bundle(tmp_path: Pa
     assert "made by `python -m export` out of\nleft and right." in (out / "README.md").read_text(encoding="utf-8")
     manifest = read_manifest(out)
     assert (manifest.name, manifest.title_separator) == ("left", None)
-    assert (manifest.query_prefix, manifest.document_prefix) == ("q: ", "p: ")
+    assert manifest.prefixes.by_kind() == {
+        TextKind.QUERY: "q: ",
+        TextKind.TITLE: "p: ",
+        TextKind.TEXT: "p: ",
+        TextKind.EXAMPLE: "q: ",
+    }
     assert [tower.pooling for tower in manifest.towers.values()] == ["cls", "mean"]
-    for kind, model in ((TextKind.QUERY, query), (TextKind.DOCUMENT, document)):
+    for kind, model in ((TextKind.QUERY, query), (TextKind.TEXT, document)):
         texts = [("a b c", kind), ("hello", kind)]
         np.testing.assert_allclose(Bundle(out).encode_texts(texts), SourceModel(str(model)).encode(texts), atol=2e-5)
     single = export_tiny("--model", str(query), "--out", str(out))

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from server import app
 from server.__main__ import main
 from server.encoding.bundle import Bundle
-from server.encoding.tokenizer import TextKind, Tokens
+from server.encoding.kind import TextKind
+from server.encoding.tokenizer import Tokens
 from server.live import loading
 from server.rpc.server import RpcServer
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import chaja
 from chaja.v1 import EncodeRequest, Field, GetServerInfoRequest, SearchRequest, TextKind
 from sample.server_process import REPOSITORY, ServerProcess, running_server
-from server.encoding import tokenizer
+from server.encoding import kind as kinds
 from server.encoding.bundle import Bundle
 from tests.conftest import server_flags
 from tests.tiny_bundle import make_bundle
@@ -107,7 +107,7 @@ def test_the_towers_differ_and_are_those_of_the_bundle(server: ServerProcess, tw
             encoded(client, ["환율"], kind) for kind in (TextKind.TEXT_KIND_QUERY, TextKind.TEXT_KIND_DOCUMENT)
         )
     assert abs(query - document).max() > 0.1
-    for kind, vector in ((tokenizer.TextKind.QUERY, query), (tokenizer.TextKind.DOCUMENT, document)):
+    for kind, vector in ((kinds.TextKind.QUERY, query), (kinds.TextKind.TEXT, document)):
         assert vector.tobytes() == bundle.encode_texts([("환율", kind)]).tobytes()
 
 

@@ -21,8 +21,9 @@ from server.catalogue.encoded import Versioned
 from server.catalogue.store import Store
 from server.encoding.bundle import Bundle
 from server.encoding.cache import EmbeddingCache
+from server.encoding.kind import TextKind
 from server.encoding.passages import passages_of
-from server.encoding.tokenizer import TextKind, Tokens
+from server.encoding.tokenizer import Tokens
 from server.index.baseline import Probes
 from server.index.dense import DenseIndex, DenseOptions
 from server.index.options import SearchOptions

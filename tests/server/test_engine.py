@@ -16,7 +16,7 @@ from server.batching.pipeline import INTERACTIVE_TEXTS, SHORT_CHARACTERS, is_bul
 from server.batching.speed import Speed
 from server.catalogue.store import Store
 from server.encoding.cache import EmbeddingCache
-from server.encoding.tokenizer import TextKind
+from server.encoding.kind import TextKind
 from server.engine import Engine, EngineOptions, EngineSlot, normalised
 from server.errors import NotReady
 from server.index.options import SearchOptions
@@ -46,7 +46,7 @@ async def test_close_waits_for_the_calls_that_were_taken(watched: WatchedBundle,
     engine = make_engine(watched, store)
     watched.gate.clear()
     texts = [f"text {number}" for number in range(100)]
-    jobs = engine.text_jobs(texts, TextKind.DOCUMENT, truncate=False, remaining_seconds=None)
+    jobs = engine.text_jobs(texts, TextKind.TEXT, truncate=False, remaining_seconds=None)
     running = asyncio.create_task(engine.run(jobs))
     await until(lambda: watched.batches)
     closing = asyncio.create_task(engine.close())
@@ -110,7 +110,7 @@ async def test_what_lets_others_go_first(watched: WatchedBundle, store: Store) -
         assert len({job.bulk for job in jobs}) == 1
         return jobs[0].bulk
 
-    assert bulk(1, TextKind.DOCUMENT)
+    assert bulk(1, TextKind.TEXT)
     assert not bulk(INTERACTIVE_TEXTS, TextKind.QUERY)
     assert bulk(INTERACTIVE_TEXTS + 1, TextKind.QUERY)
     assert not is_bulk(["a" * (SHORT_CHARACTERS // 2)] * 2)

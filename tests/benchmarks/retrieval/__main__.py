@@ -29,8 +29,8 @@ from server.catalogue.document import Document
 from server.catalogue.encoded import Versioned
 from server.encoding.bundle import Bundle
 from server.encoding.documents import encode_documents
+from server.encoding.kind import TextKind
 from server.encoding.passages import OVERLAP_TOKENS
-from server.encoding.tokenizer import TextKind
 from server.index.baseline import Probes, language_of
 from server.index.dense import DenseIndex
 from server.index.options import Fusion, Mode, SearchOptions

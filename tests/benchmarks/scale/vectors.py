@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from sample.server_process import REPOSITORY
 from server.encoding.bundle import Bundle
+from server.encoding.kind import TextKind
 from server.encoding.manifest import read_manifest
-from server.encoding.tokenizer import TextKind
 
 PAIRS = 6000
 """Texts made of two of the sample's, besides those themselves."""
@@ -48,7 +48,7 @@ class Source:
             folder.mkdir(parents=True, exist_ok=True)
             np.savez(
                 kept,
-                documents=_encode(opened, _document_texts(), TextKind.DOCUMENT),
+                documents=_encode(opened, _document_texts(), TextKind.TEXT),
                 queries=_encode(opened, _query_texts(), TextKind.QUERY),
             )
         with np.load(kept) as loaded:

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from sample.server_process import REPOSITORY
 from server.encoding.bundle import Bundle
-from server.encoding.tokenizer import TextKind, Tokens
+from server.encoding.kind import TextKind
+from server.encoding.tokenizer import Tokens
 from tests.benchmarks.serving.queries import shuffled_queries
 
 BATCH_TEXTS = 8

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from server.batching.admission import ADMITTED_SHARE, Admission
 from server.batching.queue import BULK_SHARE, Queue
 from server.batching.speed import Speed
-from server.encoding.tokenizer import TextKind
+from server.encoding.kind import TextKind
 from server.errors import Overloaded
 from tests.server.making import WatchedBundle, make_job, make_pipeline, until
 
@@ -137,7 +137,7 @@ async def test_bulk_characters_come_to_nothing_whatever_happens(tiny_bundle: Pat
     pipeline = make_pipeline(watched)
 
     def call(text: str, *, seconds: float = 20) -> asyncio.Task[object]:
-        jobs = [make_job(f"{text}{n}", kind=TextKind.DOCUMENT, bulk=True, seconds=seconds) for n in range(100)]
+        jobs = [make_job(f"{text}{n}", kind=TextKind.TEXT, bulk=True, seconds=seconds) for n in range(100)]
         return asyncio.create_task(pipeline.run(jobs))
 
     watched.fails_on["poison7"] = RuntimeError("broken")

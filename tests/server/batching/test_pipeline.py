@@ -10,7 +10,7 @@ import pytest
 
 from server.batching.pipeline import SHORT_CHARACTERS, SLICE_TEXTS, Pipeline
 from server.encoding.bundle import Bundle
-from server.encoding.tokenizer import TextKind
+from server.encoding.kind import TextKind
 from server.errors import DeadlinePassed, NoTokens, NotReady, TooManyTokens
 from server.index.options import SearchOptions
 from server.metrics import Metrics
@@ -149,7 +149,7 @@ async def test_a_call_that_comes_too_late_is_told_so_at_once(watched: WatchedBun
 
 async def test_a_large_call_does_not_stand_in_front_of_the_others(bundle: Bundle) -> None:
     pipeline = make_pipeline(bundle)
-    jobs = [make_job("x" * 60, kind=TextKind.DOCUMENT, bulk=True) for _ in range(40 * SLICE_TEXTS)]
+    jobs = [make_job("x" * 60, kind=TextKind.TEXT, bulk=True) for _ in range(40 * SLICE_TEXTS)]
     large = asyncio.create_task(pipeline.run(jobs))
     await asyncio.sleep(0)
     assert await pipeline.run([make_job("a")]) == [None]

@@ -10,7 +10,7 @@ import pytest
 
 from server.batching.job import Job
 from server.batching.pipeline import SHORT_CHARACTERS, Pipeline
-from server.encoding.tokenizer import TextKind
+from server.encoding.kind import TextKind
 from server.errors import ChajaError, DeadlinePassed, EncodingFailed, TooManyTokens
 from server.index.options import SearchOptions
 from server.metrics import Metrics
@@ -67,7 +67,7 @@ async def test_documents_and_their_example_queries_are_not_remembered(watched: W
     metrics = Metrics([])
     pipeline = make_pipeline(watched, cache_bytes=1_000_000, metrics=metrics)
     for _ in range(2):
-        await pipeline.run([make_job("환율", kind=TextKind.DOCUMENT)])
+        await pipeline.run([make_job("환율", kind=TextKind.TEXT)])
         await pipeline.run([make_job("환율", cached=False)])
     assert watched.times_encoded("환율") == 4
     assert metrics.registry.get_sample_value("chaja_cache_lookups_total", {"result": "miss"}) == 0

@@ -14,7 +14,7 @@ from server.batching import workers
 from server.batching.pipeline import SLICE_TEXTS
 from server.batching.speed import Speed
 from server.catalogue.document import AttributeValue, Document
-from server.encoding.tokenizer import TextKind
+from server.encoding.kind import TextKind
 from server.errors import DeadlinePassed, EncodingFailed, NotReady
 from server.index.filter import Equals
 from server.index.options import SearchOptions
@@ -83,7 +83,7 @@ async def test_when_the_last_worker_dies_nobody_waits_for_it(
     killing = [asyncio.create_task(pipeline.run([make_job(text)])) for text in deadly]
     await until(lambda: len(watched.batches) == workers)
     waiting = [asyncio.create_task(pipeline.run([make_job(text)])) for text in ("a", "b", "c", "c")]
-    bulk = [make_job(str(number), kind=TextKind.DOCUMENT, bulk=True) for number in range(2 * SLICE_TEXTS)]
+    bulk = [make_job(str(number), kind=TextKind.TEXT, bulk=True) for number in range(2 * SLICE_TEXTS)]
     large = asyncio.create_task(pipeline.run(bulk))
     await until(lambda: len(pipeline) == 3 + SLICE_TEXTS)
     watched.gate.set()
@@ -111,7 +111,7 @@ async def test_one_dead_worker_leaves_the_work_to_the_others(watched: WatchedBun
 
 async def test_texts_are_encoded_by_their_kind_in_one_batch(watched: WatchedBundle) -> None:
     pipeline = make_pipeline(watched)
-    query, document = make_job("환율", options=SearchOptions(1)), make_job("환율", kind=TextKind.DOCUMENT)
+    query, document = make_job("환율", options=SearchOptions(1)), make_job("환율", kind=TextKind.TEXT)
     assert await pipeline.run([query, document]) == [None, None]
     assert [len(batch) for batch in watched.batches] == [2]
     assert found_by(query)

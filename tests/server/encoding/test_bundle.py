@@ -12,8 +12,8 @@ import pytest
 
 from server.encoding.bundle import Bundle
 from server.encoding.golden import cosines
+from server.encoding.kind import TextKind
 from server.encoding.manifest import file_digest, read_manifest
-from server.encoding.tokenizer import TextKind
 from server.errors import BundleError
 from tests.tiny_bundle import make_bundle, write_manifest
 
@@ -52,9 +52,12 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no manifest": (lambda d: (d / "manifest.json").unlink(), "is not a bundle: it has no manifest.json"),
     "broken manifest": (lambda d: (d / "manifest.json").write_text("{"), "cannot be read: Input data was truncated"),
     "foreign manifest": (lambda d: (d / "manifest.json").write_text('{"name": "x"}'), "field `schema_version`"),
-    "earlier schema": (lambda d: change_manifest(d, schema_version=1), "schema version 1, this server reads 2"),
+    "earlier schema": (lambda d: change_manifest(d, schema_version=1), "schema version 1, this server reads 3"),
     "unknown field": (lambda d: change_manifest(d, surprise=1), "unknown field `surprise`"),
-    "changed manifest": (lambda d: change_manifest(d, query_prefix="q: "), "was changed after the export"),
+    "changed manifest": (
+        lambda d: change_manifest(d, prefixes=dict.fromkeys(("query", "title", "text", "example"), "q: ")),
+        "was changed after the export",
+    ),
     "changed name": (lambda d: change_manifest(d, name="other"), "was changed after the export"),
     "changed dimension": (lambda d: change_manifest(d, dimension=31), "was changed after the export"),
     "changed report": (lambda d: change_manifest(d, report={"good": True}), "was changed after the export"),
@@ -93,8 +96,7 @@ def test_the_revision_follows_every_field_that_a_vector_depends_on(copy: Path) -
     manifest = read_manifest(copy)
     shorter = msgspec.structs.replace(manifest.query, max_tokens=7)
     changes: list[dict[str, Any]] = [
-        {"query_prefix": "q"},
-        {"document_prefix": "d"},
+        *({"prefixes": msgspec.structs.replace(manifest.prefixes, **{kind.value: "other "})} for kind in TextKind),
         {"title_separator": " "},
         {"similarity": "dot"},
         {"query": shorter},

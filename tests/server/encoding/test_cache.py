@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.encoding.cache import OVERHEAD_BYTES, EmbeddingCache, Key
-from server.encoding.tokenizer import TextKind, Tokens
+from server.encoding.kind import TextKind
+from server.encoding.tokenizer import Tokens
 
 DIMENSION = 8
 ONE = OVERHEAD_BYTES + 4 * 1 + 40 * 1 + 4 * DIMENSION

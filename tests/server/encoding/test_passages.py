@@ -7,8 +7,8 @@ import pytest
 
 from server.catalogue.document import Document, Field, parts_of
 from server.encoding.bundle import Bundle
+from server.encoding.kind import TextKind
 from server.encoding.passages import encodables_of, passages_of
-from server.encoding.tokenizer import TextKind
 from server.errors import InvalidRequest
 from tests.tiny_bundle import make_bundle
 
@@ -38,7 +38,7 @@ def test_a_text_is_encoded_behind_the_title_in_its_language_or_the_first() -> No
 
 def test_examples_are_on_the_side_of_queries(titled: Bundle) -> None:
     passages = passages_of(Document(id="a", title="A", text="b", examples=["c"]), titled, overlap_tokens=4)
-    assert passages.texts == [("A", TextKind.DOCUMENT), ("A | b", TextKind.DOCUMENT), ("c", TextKind.QUERY)]
+    assert passages.texts == [("A", TextKind.TITLE), ("A | b", TextKind.TEXT), ("c", TextKind.EXAMPLE)]
     assert passages.fields == [Field.TITLE, Field.TEXT, Field.EXAMPLE]
     assert passages.spans.tolist() == [[0, 0, 1], [1, 0, 1], [2, 0, 1]]
 

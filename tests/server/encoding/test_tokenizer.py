@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.encoding.tokenizer import TextKind, Tokenizer
+from server.encoding.kind import TextKind
+from server.encoding.tokenizer import Tokenizer
 from server.encoding.tower import TOKENIZER_FILE
 from server.errors import NoRoom
 
@@ -20,7 +21,7 @@ texts = st.text(st.sampled_from("ab가나 \n\t.🚗\u200b"), max_size=300)
 
 @pytest.fixture(scope="module")
 def tokenizer(tiny_bundle: Path) -> Tokenizer:
-    prefixes = {TextKind.QUERY: "query: ", TextKind.DOCUMENT: ""}
+    prefixes = {TextKind.QUERY: "query: ", TextKind.TEXT: ""}
     return Tokenizer(tiny_bundle / "query" / TOKENIZER_FILE, prefixes=prefixes, max_tokens=MAX_TOKENS)
 
 
@@ -52,7 +53,7 @@ def test_passages_cover_everything_and_fit_the_model(
 def test_neighbours_share_as_many_tokens_as_was_asked_for_but_at_most_half(
     tokenizer: Tokenizer, text: str, overlap: int
 ) -> None:
-    spans = tokenizer.split(text, TextKind.DOCUMENT, overlap_tokens=overlap)
+    spans = tokenizer.split(text, TextKind.TEXT, overlap_tokens=overlap)
     for (first, end), (start, _) in pairwise(spans):
         shared = len("".join(text[start:end].split()))  # A token is a character here.
         size = len("".join(text[first:end].split()))
@@ -61,7 +62,7 @@ def test_neighbours_share_as_many_tokens_as_was_asked_for_but_at_most_half(
 
 def test_a_text_that_fits_is_one_passage_to_the_last_token(tokenizer: Tokenizer) -> None:
     for count, passages in ((MAX_TOKENS, 1), (MAX_TOKENS + 1, 2)):
-        assert len(tokenizer.split("a" * count, TextKind.DOCUMENT, overlap_tokens=0)) == passages
+        assert len(tokenizer.split("a" * count, TextKind.TEXT, overlap_tokens=0)) == passages
     room = MAX_TOKENS - len("query:") - len("b|")
     for count, passages in ((room, 1), (room + 1, 2)):
         assert len(tokenizer.split("a" * count, TextKind.QUERY, before="b | ", overlap_tokens=0)) == passages
@@ -69,4 +70,4 @@ def test_a_text_that_fits_is_one_passage_to_the_last_token(tokenizer: Tokenizer)
 
 def test_where_there_is_no_room_behind_what_stands_before_it_is_said(tokenizer: Tokenizer) -> None:
     with pytest.raises(NoRoom):
-        tokenizer.split("a" * 30, TextKind.DOCUMENT, before="b" * MAX_TOKENS, overlap_tokens=4)
+        tokenizer.split("a" * 30, TextKind.TEXT, before="b" * MAX_TOKENS, overlap_tokens=4)

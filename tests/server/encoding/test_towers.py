@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from server.encoding.bundle import Bundle
+from server.encoding.kind import TextKind
 from server.encoding.manifest import read_manifest
-from server.encoding.tokenizer import TextKind
 from server.errors import BundleError
 from tests.server.encoding.test_bundle import replace
 from tests.tiny_bundle import make_bundle, write_manifest
@@ -24,7 +24,7 @@ def two_towers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_each_kind_of_text_is_encoded_by_the_tower_made_for_it(two_towers: Path, tmp_path: Path) -> None:
     vectors = {kind: Bundle(two_towers).encode_texts([(text, kind) for text in TEXTS]) for kind in TextKind}
-    for kind, seed, max_tokens in ((TextKind.QUERY, 1, 64), (TextKind.DOCUMENT, 2, 20)):
+    for kind, seed, max_tokens in ((TextKind.QUERY, 1, 64), (TextKind.TEXT, 2, 20)):
         alone = Bundle(make_bundle(tmp_path / kind.value, seed=seed, max_tokens=max_tokens))
         assert vectors[kind].tobytes() == alone.encode_texts([(text, kind) for text in TEXTS]).tobytes()
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from server.catalogue.document import Document
 from server.catalogue.encoded import Versioned
 from server.encoding.bundle import Bundle
-from server.encoding.tokenizer import TextKind
+from server.encoding.kind import TextKind
 from server.index.dense import DenseOptions
 from server.index.filter import Equals, Not
 from server.index.options import Mode, SearchOptions

@@ -8,7 +8,7 @@ import pytest
 
 from server.catalogue.document import Document
 from server.encoding.bundle import Bundle
-from server.encoding.tokenizer import TextKind
+from server.encoding.kind import TextKind
 from server.index.baseline import Baseline, Probes
 from server.index.dense import DenseIndex
 from server.index.filter import Equals

@@ -12,7 +12,7 @@ from server.catalogue.document import Document
 from server.catalogue.encoded import Versioned
 from server.catalogue.store import Store
 from server.encoding.bundle import Bundle
-from server.encoding.tokenizer import TextKind
+from server.encoding.kind import TextKind
 from server.index.baseline import Probes
 from server.index.dense import DenseIndex, DenseOptions
 from server.index.options import Mode, SearchOptions

@@ -11,8 +11,8 @@ import pytest
 
 from server.catalogue.document import Document, parts_of
 from server.catalogue.encoded import Vectors
+from server.encoding.kind import TextKind
 from server.encoding.passages import passages_of
-from server.encoding.tokenizer import TextKind
 from server.errors import DeadlinePassed, InvalidRequest
 from server.writing.encoding import PORTION_TEXTS, PORTIONS, DocumentEncoder
 from tests.server.making import OVERLAP_TOKENS, WatchedBundle, encode, until
@@ -38,7 +38,7 @@ async def test_passages_of_a_long_text_cover_every_character_and_overlap(core: C
         assert (spans[0][1], spans[-1][2]) == (0, len(part.text))
         assert all(start < end_before < end for (_, _, end_before), (_, start, end) in pairwise(spans))
     assert len(vectors.spans) == len(core.slot.engine.index.state.dense) > 6
-    kinds = [TextKind.DOCUMENT] * 3 + [TextKind.QUERY]
+    kinds = [TextKind.TITLE] * 3 + [TextKind.EXAMPLE]
     texts = [(parts[position].text[start:end], kinds[position]) for position, start, end in vectors.spans.tolist()]
     np.testing.assert_allclose(vectors.matrix, encode(core.bundle, texts), atol=1e-6)
     assert all(not tokens.cut for tokens in core.bundle.tokenize(texts))
