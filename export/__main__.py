@@ -22,7 +22,7 @@ from export.errors import ExportError
 from export.options import OneLineParser, given_prefixes, open_corpus, parse_options
 from export.recipe import CALIBRATED, Recipe
 from export.report import report_rows
-from server.encoding.manifest import Manifest, read_manifest
+from server.encoding.manifest import Manifest, Weights, read_manifest
 from server.errors import StartError
 
 
@@ -63,14 +63,18 @@ def _export(arguments: Sequence[str]) -> None:
     from export.staging import check_out
 
     check_out(options.out)
+    texts = calibration_texts(options.calibration)
     wish = Wish(
         recipe=Recipe(
             quantization=options.quantization,
             preset=options.preset,
-            calibration=calibration_texts(options.calibration) if options.quantization in CALIBRATED else (),
+            calibration=texts if options.quantization in CALIBRATED else (),
         ),
         corpus=open_corpus(options),
         thresholds=options.thresholds,
+        weights=Weights(title=options.title_weight, text=options.text_weight, example=options.example_weight),
+        centering=options.center,
+        center_texts=texts,
         exclude=options.exclude,
         auto_exclude=options.auto_exclude,
         force=options.force,

@@ -7,7 +7,10 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from export.candidate import Candidate, open_tokenizers
+from export.center import Centering, measure_center
 from export.cpu import cpu_name
 from export.errors import ExportError, library_errors
 from export.graphs import Graphs, open_graphs
@@ -24,9 +27,10 @@ from export.speed import texts_per_second
 from export.staging import CARD_FILE, staged
 from export.towers import SourceTowers
 from server.encoding.bundle import Bundle
+from server.encoding.center import CENTER_FILE
 from server.encoding.golden import cosines
 from server.encoding.kind import Side
-from server.encoding.manifest import Manifest
+from server.encoding.manifest import Manifest, Weights
 from server.encoding.tower import MODEL_FILE, TOKENIZER_FILE, WEIGHTS_FILE
 
 FAITHFUL_COSINE = 0.999
@@ -41,6 +45,9 @@ class Wish:
         recipe: How the model is quantized.
         corpus: What quality is measured on, beside the golden texts.
         thresholds: What quality must reach.
+        weights: The factors of the similarities of titles, texts and example queries.
+        centering: Whether the center of the vectors is subtracted.
+        center_texts: The texts that it is measured on.
         exclude: Shell-style patterns of the products that are left in fp32.
         auto_exclude: Whether to look for more of them when a threshold is missed.
         force: Whether to write the bundle even so.
@@ -49,6 +56,9 @@ class Wish:
     recipe: Recipe
     corpus: Corpus
     thresholds: Thresholds = field(default_factory=Thresholds)
+    weights: Weights = field(default_factory=Weights)
+    centering: Centering = "auto"
+    center_texts: Sequence[str] = ()
     exclude: Sequence[str] = ()
     auto_exclude: bool = False
     force: bool = False
@@ -92,6 +102,7 @@ class _Maker:
             scratch = self._scratch / side.value
             scratch.mkdir(parents=True)
             self._graphs[side] = open_graphs(model, scratch, self._wish.recipe, progress=self._progress)
+        self._measure_centers()
         excluded = matching(self._wish.exclude, self._names)
         self._progress("encoding the texts to compare by with the original")
         comparison = Comparison(self._source, self._wish.corpus, GOLDEN_TEXTS)
@@ -123,8 +134,22 @@ class _Maker:
             missed=missed,
         )
         return write_manifest(
-            self._directory, self._source, graphs=self._graphs, comparison=comparison, served=served, report=report
+            self._directory,
+            self._source,
+            graphs=self._graphs,
+            weights=self._wish.weights,
+            comparison=comparison,
+            served=served,
+            report=report,
         )
+
+    def _measure_centers(self) -> None:
+        """Measures the center of each tower, and writes those that are to be subtracted."""
+        for side, model in self._source.models.items():
+            center = measure_center(model, side, self._wish.center_texts, self._wish.centering)
+            if center is not None:
+                self._source.centers[side] = center
+                np.save(self._directory / side.value / CENTER_FILE, center)
 
     @property
     def _names(self) -> list[str]:

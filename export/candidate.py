@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.towers import SourceTowers
+from server.encoding.center import centered
 from server.encoding.encoder import open_encoder
 from server.encoding.kind import Side, TextKind
 from server.encoding.manifest import Layout
@@ -42,7 +43,9 @@ class Candidate:
             rows = [row for row, (_, kind) in enumerate(texts) if self._source.tower_of(kind) is tower]
             if rows:
                 tokens = self._tokenizers[tower].tokenize([texts[row] for row in rows])
-                vectors[rows] = encoder.encode([each.ids for each in tokens])
+                found = encoder.encode([each.ids for each in tokens])
+                center = self._source.centers.get(tower)
+                vectors[rows] = found if center is None else centered(found, center)
         return vectors
 
 

@@ -24,6 +24,7 @@ from server.encoding.manifest import (
     Prefixes,
     Source,
     TowerManifest,
+    Weights,
     file_digest,
 )
 
@@ -47,6 +48,7 @@ def write_manifest(
     source: SourceTowers,
     *,
     graphs: Mapping[Side, Graphs],
+    weights: Weights,
     comparison: Comparison,
     served: Candidate,
     report: Report,
@@ -57,6 +59,7 @@ def write_manifest(
         directory: The bundle.
         source: The original.
         graphs: The graphs of each tower.
+        weights: The factors of the similarities of each field.
         comparison: Holds the golden texts and the original's vectors of them.
         served: Encodes as the server will.
         report: What was measured.
@@ -77,6 +80,7 @@ def write_manifest(
         dimension=source.query.dimension,
         similarity=source.query.similarity,
         prefixes=Prefixes(**{kind.value: prefix for kind, prefix in source.prefixes.items()}),
+        weights=weights,
         title_separator=source.model(Side.DOCUMENT).title_separator,
         query=towers[Side.QUERY],
         document=towers.get(Side.DOCUMENT),

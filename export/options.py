@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from export.center import CENTERINGS
 from export.cpu import PRESETS, default_preset
 from export.quality.corpus import MAX_DOCUMENTS, MAX_QUERIES, Corpus, read_beir, sample_corpus
 from export.quality.gate import Thresholds, threshold_flags
@@ -57,11 +58,12 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
         epilog=EXAMPLES,
     )
     _model_flags(parser)
+    _score_flags(parser)
     _quantization_flags(parser)
     _quality_flags(parser)
     options = parser.parse_args(arguments)
-    if options.calibration is not None and options.quantization not in CALIBRATED:
-        parser.error(f"--calibration is for --quantization {' or '.join(CALIBRATED)}")
+    if options.calibration is not None and options.quantization not in CALIBRATED and options.center == "off":
+        parser.error(f"--calibration is for --quantization {' or '.join(CALIBRATED)} and for --center")
     if options.quantization == "none" and (options.exclude or options.auto_exclude):
         parser.error("--exclude and --auto-exclude leave layers out of quantization; with none there is none")
     check_evaluation_flags(parser, options)
@@ -153,6 +155,25 @@ def _model_flags(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}-prefix", metavar="TEXT", help=f"text before {texts}")
 
 
+def _score_flags(parser: argparse.ArgumentParser) -> None:
+    scores = parser.add_argument_group("scores", "How similarities become the score of a document.")
+    scores.add_argument(
+        "--center",
+        choices=CENTERINGS,
+        default="auto",
+        help="subtract the mean vector of --calibration's texts from every vector; auto does so where the model gives "
+        "unrelated texts a mean cosine of .5 or more (default: %(default)s)",
+    )
+    for name, texts in (("title", "titles"), ("text", "texts"), ("example", "example queries")):
+        scores.add_argument(
+            f"--{name}-weight",
+            type=_weight,
+            default=1.0,
+            metavar="X",
+            help=f"factor of the similarities of {texts}; the server's flag of the same name overrides it (default: 1)",
+        )
+
+
 def _quantization_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quantization",
@@ -172,8 +193,8 @@ def _quantization_flags(parser: argparse.ArgumentParser) -> None:
         "--calibration",
         type=Path,
         metavar="FILE",
-        help="texts like those that will be encoded, for per-token and static: one a line, or JSONL with text or query "
-        "(default: the project's own)",
+        help="texts like those that will be encoded, for per-token, static and --center: one a line, or JSONL with "
+        "text or query (default: the project's own)",
     )
     parser.add_argument(
         "--exclude",
@@ -199,6 +220,16 @@ def _quality_flags(parser: argparse.ArgumentParser) -> None:
         flag = "--" + name.replace("_", "-")
         quality.add_argument(flag, type=_share, default=default, metavar="X", help=f"{help} (default: {default:g})")
     quality.add_argument("--force", action="store_true", help="write the bundle even if it is not good enough")
+
+
+def _weight(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError("expected a number above 0")
+    return value
 
 
 def _share(text: str) -> float:

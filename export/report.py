@@ -43,12 +43,15 @@ def report_of(manifest: Manifest) -> Report:
 def report_rows(manifest: Manifest) -> list[tuple[str, str]]:
     """Returns what the export measured and decided, as (name, value)."""
     report = report_of(manifest)
+    weights = manifest.weights
     served, fp32 = report.served_texts_per_second, report.fp32_texts_per_second
     return [
         ("model", manifest.name),
         ("revision", manifest.revision),
         ("vectors", f"{manifest.dimension} dimensions, {manifest.similarity}"),
         ("prefixes", ", ".join(f"{kind.value} {prefix!r}" for kind, prefix in manifest.prefixes.by_kind().items())),
+        ("weights", f"title {weights.title:g}, text {weights.text:g}, example {weights.example:g}"),
+        ("center", "subtracted from every vector" if manifest.centered else "not subtracted"),
         *((_tower_name(manifest, side), _tower(tower)) for side, tower in manifest.towers.items()),
         *([("left in fp32", ", ".join(report.excluded))] if report.excluded else []),
         ("size", f"{report.served_bytes / 1e6:.1f} MB, fp32 {report.fp32_bytes / 1e6:.1f} MB"),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from export.errors import ExportError
 from export.source import SourceModel
+from server.encoding.center import centered
 from server.encoding.kind import Side, TextKind
 
 
@@ -18,6 +19,7 @@ class SourceTowers:
     Attributes:
         query: The model of queries, and of documents if there is no other.
         document: The model of documents, or None.
+        centers: The center that is subtracted from a tower's vectors, by side; no entry where none is.
     """
 
     def __init__(self, query: SourceModel, document: SourceModel | None = None) -> None:
@@ -28,6 +30,7 @@ class SourceTowers:
         """
         self.query = query
         self.document = document
+        self.centers: dict[Side, NDArray[np.float32]] = {}
         if query.made_for is Side.DOCUMENT:
             raise ExportError(
                 f"{query.origin} encodes only documents: give it as --document-model, and its question encoder as "
@@ -68,10 +71,11 @@ class SourceTowers:
         return self.models.get(side, self.query)
 
     def encode(self, texts: Sequence[tuple[str, TextKind]]) -> NDArray[np.float32]:
-        """Returns the fp32 vectors `[N, dimension]` of N texts."""
+        """Returns the fp32 vectors `[N, dimension]` of N texts, centered where the tower has a center."""
         vectors = np.empty((len(texts), self.query.dimension), dtype=np.float32)
         for tower, model in self.models.items():
             rows = [row for row, (_, kind) in enumerate(texts) if self.tower_of(kind) is tower]
             if rows:
-                vectors[rows] = model.encode([texts[row] for row in rows])
+                found = model.encode([texts[row] for row in rows])
+                vectors[rows] = centered(found, self.centers[tower]) if tower in self.centers else found
         return vectors

@@ -150,7 +150,7 @@ def _loading_options(settings: Settings, folder: Path, keeper: Keeper, metrics: 
         bundle=settings.bundle,
         native=settings.native,
         storage=settings.index_storage,
-        weights=(settings.title_weight, settings.text_weight, settings.example_weight),
+        weights=settings.weights,
         overlap_tokens=settings.passage_overlap_tokens,
         dense=DenseOptions(
             exact_below=settings.graph_from_vectors,

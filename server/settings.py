@@ -13,6 +13,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from server.catalogue.document import Field
 from server.cpus import usable_cpus
 from server.errors import SettingsError
 from server.index.storage import STORAGES, Storage
@@ -193,11 +194,18 @@ class Settings:
         "Tokens that neighbouring passages of a long text share; a text that the model sees as a whole is one passage.",
         default="32",
     )
-    title_weight: float = _setting(
-        weight, "What the similarities of titles are multiplied with, to prefer or avoid them.", default="1"
+    title_weight: float | None = _setting(
+        weight, "Factor of the similarities of titles. Without one, the bundle's own.", default=""
     )
-    text_weight: float = _setting(weight, "The same for texts.", default="1")
-    example_weight: float = _setting(weight, "The same for example queries.", default="1")
+    text_weight: float | None = _setting(
+        weight, "Factor of the similarities of texts. Without one, the bundle's own.", default=""
+    )
+    example_weight: float | None = _setting(
+        weight,
+        "Factor of the similarities of example queries. Without one, the bundle's own, which keeps examples from "
+        "outweighing titles.",
+        default="",
+    )
     native: bool = _setting(
         parse_switch,
         "Whether the native encoder may run the model, where it can: on or off. Off leaves it to ONNX Runtime.",
@@ -278,6 +286,16 @@ class Settings:
     reflection: bool = _setting(
         parse_switch, "Whether tools such as grpcurl can ask for the services' descriptions: on or off.", default="on"
     )
+
+    @property
+    def weights(self) -> dict[Field, float]:
+        """The weights of fields that the operator chose."""
+        chosen = {
+            Field.TITLE: self.title_weight,
+            Field.TEXT: self.text_weight,
+            Field.EXAMPLE: self.example_weight,
+        }
+        return {each: factor for each, factor in chosen.items() if factor is not None}
 
     @property
     def workers(self) -> int:

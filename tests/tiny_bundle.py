@@ -12,8 +12,10 @@ import msgspec
 import numpy as np
 import onnx
 import tokenizers
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from server.encoding.center import CENTER_FILE, centered
 from server.encoding.golden import GOLDEN_FILE, GoldenText
 from server.encoding.kind import Side, TextKind
 from server.encoding.manifest import (
@@ -23,6 +25,7 @@ from server.encoding.manifest import (
     Prefixes,
     Source,
     TowerManifest,
+    Weights,
     file_digest,
 )
 from server.encoding.padded import PaddedEncoder
@@ -45,6 +48,7 @@ def make_bundle(
     document_seed: int | None = None,
     document_max_tokens: int = 64,
     title_separator: str | None = None,
+    center: NDArray[np.float32] | None = None,
 ) -> Path:
     """Writes a bundle whose tokens are characters; returns its directory.
 
@@ -54,6 +58,8 @@ def make_bundle(
     def tower(side: Side, *, seed: int, max_tokens: int) -> TowerManifest:
         (directory / side.value).mkdir(parents=True)
         _write_tokenizer(directory / side.value / TOKENIZER_FILE)
+        if center is not None:
+            np.save(directory / side.value / CENTER_FILE, center)
         path = directory / side.value / MODEL_FILE
         _write_model(path, dimension=dimension, normalise=similarity == "cosine", seed=seed)
         return TowerManifest(
@@ -75,6 +81,7 @@ def make_bundle(
         dimension=dimension,
         similarity=similarity,
         prefixes=Prefixes(query="", title="", text="", example=""),
+        weights=Weights(),
         title_separator=title_separator,
         query=tower(Side.QUERY, seed=seed, max_tokens=max_tokens),
         document=document,
@@ -105,6 +112,8 @@ def _golden(directory: Path, manifest: Manifest) -> list[GoldenText]:
         )
         tokens = tokenizer.tokenize([(text, kind) for text in GOLDEN])
         vectors = PaddedEncoder(folder / MODEL_FILE).encode([each.ids for each in tokens])
+        if (center := folder / CENTER_FILE).is_file():
+            vectors = centered(vectors, np.load(center))
         golden += [
             GoldenText(text=text, kind=kind, vector=vector.tolist())
             for text, vector in zip(GOLDEN, vectors, strict=True)

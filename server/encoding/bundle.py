@@ -82,7 +82,7 @@ class Bundle:
         """
         vectors = np.empty((len(tokens), self.manifest.dimension), dtype=np.float32)
         for tower, rows in self._rows_by_tower([each.kind for each in tokens]):
-            vectors[rows] = tower.encoder.encode([tokens[row].ids for row in rows])
+            vectors[rows] = tower.encode([tokens[row].ids for row in rows])
         return vectors
 
     def encode_texts(self, texts: Sequence[tuple[str, TextKind]]) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """The manifest: what a bundle says about itself. `python -m export` writes it, the server reads it.
 
-The revision is a hash over the files and over every field that a vector depends
-on, so equal revisions mean equal vectors, but for the rounding of the encoder that runs
+The revision is a hash over the files and over every field that a vector or a score
+depends on, so equal revisions mean equal vectors, but for the rounding of the encoder that runs
 them (native or ONNX Runtime). The checksum is one over all of the manifest.
 """
 
@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from server.encoding.center import CENTER_FILE
 from server.encoding.kind import Side, TextKind
 from server.errors import BundleError
 from server.similarity import Similarity
@@ -65,6 +66,14 @@ class Prefixes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return {kind: self.of(kind) for kind in TextKind}
 
 
+class Weights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The factors of the similarities of titles, texts and example queries."""
+
+    title: float = 1.0
+    text: float = 1.0
+    example: float = 1.0
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Describes a bundle; the server needs nothing else about the model.
 
@@ -80,6 +89,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dimension: int
     similarity: Similarity
     prefixes: Prefixes
+    weights: Weights
     title_separator: str | None
     query: TowerManifest
     document: TowerManifest | None
@@ -96,6 +106,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return {side: tower for side, tower in towers.items() if tower is not None}
 
     @property
+    def centered(self) -> bool:
+        """Whether the bundle subtracts a center from its vectors."""
+        return any(f"{side.value}/{CENTER_FILE}" in self.files for side in self.towers)
+
+    @property
     def quantization(self) -> str:
         """How the weights of the towers are stored; both where they differ."""
         return ", ".join(dict.fromkeys(tower.quantization for tower in self.towers.values()))
@@ -110,6 +125,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         parts = [
             self.files,
             self.prefixes,
+            self.weights,
             self.title_separator,
             self.similarity,
             self.golden_cosine_floor,

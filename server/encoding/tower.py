@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from server.encoding.center import CENTER_FILE, centered, read_center
 from server.encoding.encoder import Encoder, open_encoder
 from server.encoding.kind import Side
 from server.encoding.manifest import Manifest
@@ -23,6 +28,7 @@ class Tower:
 
     tokenizer: Tokenizer
     encoder: Encoder
+    center: NDArray[np.float32] | None
 
     def __init__(self, directory: Path, manifest: Manifest, side: Side, *, native: bool) -> None:
         """Opens the tower of a side, in the bundle's directory.
@@ -38,8 +44,20 @@ class Tower:
             folder / TOKENIZER_FILE, prefixes=manifest.prefixes.by_kind(), max_tokens=described.max_tokens
         )
         self.encoder = open_encoder(folder / MODEL_FILE, described.layout, native=native)
+        center = f"{side.value}/{CENTER_FILE}"
+        self.center = (
+            read_center(directory / center, dimension=manifest.dimension) if center in manifest.files else None
+        )
         if self.encoder.dimension != manifest.dimension:
             raise BundleError(
                 f"{folder}: the model gives {self.encoder.dimension} dimensions, "
                 f"the manifest says {manifest.dimension}; export the model again"
             )
+
+    def encode(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Returns the vectors `[N, dimension]` of N texts given as token ids, centered if the bundle has a center.
+
+        A text's vector does not depend on the texts that it is encoded with.
+        """
+        vectors = self.encoder.encode(texts)
+        return vectors if self.center is None else centered(vectors, self.center)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 import tempfile
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from server.catalogue.document import Field
 from server.catalogue.store import Store
 from server.cpus import give_way
 from server.encoding.bundle import Bundle
@@ -24,7 +25,7 @@ from server.index.baseline import Probes
 from server.index.dense import DenseIndex, DenseOptions
 from server.index.storage import Storage, check_storage
 from server.live.building import LOADING_NICENESS, Builder
-from server.live.index import LiveIndex
+from server.live.index import FIELDS, LiveIndex
 from server.live.snapshots import Snapshots
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ class LoadingOptions:
         bundle: The bundle's directory.
         native: Whether the native encoder is allowed.
         storage: How the index keeps vectors.
-        weights: Of the fields, in the order of `FIELDS`.
+        weights: Factors of the similarities of each field, instead of the bundle's own.
         overlap_tokens: Tokens that passages of a long text share.
         dense: How the dense index is built and searched.
         folder: Where graphs are built.
@@ -47,7 +48,7 @@ class LoadingOptions:
     bundle: Path
     native: bool = True
     storage: Storage = "f16"
-    weights: tuple[float, ...] = (1.0,)
+    weights: Mapping[Field, float] = field(default_factory=dict)
     overlap_tokens: int = OVERLAP_TOKENS
     dense: DenseOptions = DenseOptions()
     folder: Path = Path(tempfile.gettempdir())
@@ -120,7 +121,9 @@ def load(
         background=background,
     )
 
-    new_live_index = partial(LiveIndex, manifest.revision, weights=options.weights, probes=_probes(bundle))
+    new_live_index = partial(
+        LiveIndex, manifest.revision, weights=field_weights(manifest, options.weights), probes=_probes(bundle)
+    )
 
     def new_index() -> LiveIndex:
         return new_live_index(_new_dense(options, manifest))
@@ -140,6 +143,14 @@ def load(
         index.close()
         raise
     return Loaded(bundle=bundle, index=index, builder=builder, new_index=new_index, saved_sequence=saved_sequence)
+
+
+def field_weights(manifest: Manifest, chosen: Mapping[Field, float] | None = None) -> tuple[float, ...]:
+    """Returns the weights in the order of `FIELDS`: those chosen, and the bundle's own for the other fields."""
+    own = {Field.TITLE: manifest.weights.title, Field.TEXT: manifest.weights.text}
+    own[Field.EXAMPLE] = manifest.weights.example
+    weights = own | dict(chosen or {})
+    return tuple(weights[each] for each in FIELDS)
 
 
 def _probes(bundle: Bundle) -> Probes:

@@ -30,7 +30,7 @@ def test_a_flag_wins_over_the_environment_which_wins_over_the_default() -> None:
 
 def test_every_setting_can_be_given_by_flag_and_by_environment() -> None:
     for row in setting_rows():
-        text = row.default or "somewhere"
+        text = row.default or ("0.5" if row.flag.endswith("-weight") else "somewhere")
         more = TLS if row.flag.startswith("--tls-") else []
         by_flag = parse_settings([*REQUIRED, *more, row.flag, text], {})
         by_environment = {"CHAJA_BUNDLE": "b", "CHAJA_CATALOGUE": "c.jsonl"} | {row.variable: text}
