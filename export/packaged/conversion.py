@@ -112,6 +112,7 @@ def _settings(data: DataFile) -> dict[str, Any]:
         "config.json": {
             "architectures": ["BertModel"],
             "model_type": "bert",
+            "transformers_version": "4.57.1",  # Without it transformers suspects a faulty Mistral tokenizer.
             "hidden_size": sizes.hidden,
             "num_hidden_layers": sizes.layers,
             "num_attention_heads": sizes.heads,
