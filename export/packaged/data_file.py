@@ -6,6 +6,7 @@ sizes are checked against each other.
 
 from __future__ import annotations
 
+import itertools
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -154,7 +155,7 @@ def _read_vocabulary(cursor: _Cursor, sizes: Sizes) -> Vocabulary:
     if offsets[0] != 0 or offsets[-1] != blob_bytes or offsets != sorted(offsets):
         raise _damaged("the places of its pieces do not add up")
     try:
-        pieces = [blob[start:end].decode() for start, end in zip(offsets, offsets[1:], strict=False)]
+        pieces = [blob[start:end].decode() for start, end in itertools.pairwise(offsets)]
     except UnicodeDecodeError:
         raise _damaged("a piece is not UTF-8") from None
     normalization = _read_normalization(cursor)

