@@ -136,7 +136,7 @@ class _Cursor:
 
 def _read_sizes(cursor: _Cursor) -> Sizes:
     *counts, epsilon, block = cursor.numbers("7ifi")
-    sizes = Sizes(*counts, epsilon=epsilon)
+    sizes = Sizes(*counts, epsilon)
     if block != BLOCK:
         raise _damaged(f"its blocks have {block} weights, not {BLOCK}")
     if min(counts) < 1 or sizes.hidden % sizes.heads or not 0 < epsilon < 1:
@@ -158,8 +158,7 @@ def _read_vocabulary(cursor: _Cursor, sizes: Sizes) -> Vocabulary:
         pieces = [blob[start:end].decode() for start, end in itertools.pairwise(offsets)]
     except UnicodeDecodeError:
         raise _damaged("a piece is not UTF-8") from None
-    normalization = _read_normalization(cursor)
-    return Vocabulary(list(zip(pieces, scores, strict=True)), *special, normalization=normalization)
+    return Vocabulary(list(zip(pieces, scores, strict=True)), *special, _read_normalization(cursor))
 
 
 def _read_normalization(cursor: _Cursor) -> dict[str, str]:

