@@ -135,7 +135,8 @@ class _Cursor:
 
 
 def _read_sizes(cursor: _Cursor) -> Sizes:
-    *counts, epsilon, block = cursor.numbers("7ifi")
+    counts: tuple[int, int, int, int, int, int, int] = cursor.numbers("7i")  # type: ignore[assignment]
+    epsilon, block = cursor.numbers("fi")
     sizes = Sizes(*counts, epsilon)
     if block != BLOCK:
         raise _damaged(f"its blocks have {block} weights, not {BLOCK}")
@@ -145,9 +146,9 @@ def _read_sizes(cursor: _Cursor) -> Sizes:
 
 
 def _read_vocabulary(cursor: _Cursor, sizes: Sizes) -> Vocabulary:
-    count, *special = cursor.numbers("5i")
+    count, first, last, padding, unknown = cursor.numbers("5i")
     (blob_bytes,) = cursor.numbers("Q")
-    if not 0 < count <= sizes.vocabulary or not all(0 <= each < count for each in special):
+    if not 0 < count <= sizes.vocabulary or not all(0 <= each < count for each in (first, last, padding, unknown)):
         raise _damaged("the vocabulary and the ids of special tokens do not fit together")
     offsets = cursor.array("<u4", count + 1).tolist()
     scores = cursor.array("<f4", count).tolist()
@@ -158,7 +159,8 @@ def _read_vocabulary(cursor: _Cursor, sizes: Sizes) -> Vocabulary:
         pieces = [blob[start:end].decode() for start, end in itertools.pairwise(offsets)]
     except UnicodeDecodeError:
         raise _damaged("a piece is not UTF-8") from None
-    return Vocabulary(list(zip(pieces, scores, strict=True)), *special, _read_normalization(cursor))
+    normalization = _read_normalization(cursor)
+    return Vocabulary(list(zip(pieces, scores, strict=True)), first, last, padding, unknown, normalization)
 
 
 def _read_normalization(cursor: _Cursor) -> dict[str, str]:
