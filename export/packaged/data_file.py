@@ -135,7 +135,7 @@ class _Cursor:
 
 
 def _read_sizes(cursor: _Cursor) -> Sizes:
-    counts: tuple[int, int, int, int, int, int, int] = cursor.numbers("7i")  # type: ignore[assignment]
+    counts: tuple[int, int, int, int, int, int, int] = cursor.numbers("7i")
     epsilon, block = cursor.numbers("fi")
     sizes = Sizes(*counts, epsilon)
     if block != BLOCK:
