@@ -79,7 +79,7 @@ def _export(arguments: Sequence[str]) -> None:
         auto_exclude=options.auto_exclude,
         force=options.force,
     )
-    progress("opening the model; one that is not on this machine is asked of the hub")
+    progress("opening the model; one that is not on this machine is downloaded")
     from export.source import SourceModel
     from export.towers import SourceTowers
 

