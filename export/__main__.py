@@ -79,9 +79,11 @@ def _export(arguments: Sequence[str]) -> None:
     from export.source import SourceModel
     from export.towers import SourceTowers
 
+    languages = () if options.languages is None else options.languages
+
     def open_source(model: str | None) -> SourceModel:
         prefixes = {"query_prefix": options.query_prefix, "document_prefix": options.document_prefix}
-        return SourceModel(model, name=options.name, **prefixes)
+        return SourceModel(model, name=options.name, languages=languages, **prefixes)
 
     document = None if options.document_model is None else open_source(options.document_model)
     source = SourceTowers(open_source(options.model), document)

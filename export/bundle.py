@@ -18,7 +18,7 @@ from export.quality.corpus import Corpus
 from export.quality.exclusion import find_exclusions, matching
 from export.quality.gate import Quality, Thresholds
 from export.recipe import Recipe
-from export.report import Report
+from export.report import Report, Vocabulary
 from export.sentences import GOLDEN_TEXTS
 from export.speed import texts_per_second
 from export.staging import CARD_FILE, staged
@@ -26,7 +26,7 @@ from export.towers import SourceTowers
 from server.encoding.bundle import Bundle
 from server.encoding.golden import cosines
 from server.encoding.manifest import Manifest
-from server.encoding.tokenizer import TextKind
+from server.encoding.tokenizer import TextKind, Tokenizer
 from server.encoding.tower import MODEL_FILE, TOKENIZER_FILE, WEIGHTS_FILE
 
 FAITHFUL_COSINE = 0.999
@@ -81,7 +81,7 @@ class _Maker:
         self._wish = wish
         self._progress = progress
         self._scratch = directory.parent / "graphs"
-        self._tokenizers = open_tokenizers(source, directory, TOKENIZER_FILE)
+        self._tokenizers = open_tokenizers(source, directory, TOKENIZER_FILE, trimmed=True)
         self._graphs: dict[TextKind, Graphs] = {}
 
     def make(self) -> Manifest:
@@ -95,7 +95,10 @@ class _Maker:
         excluded = matching(self._wish.exclude, self._names)
         self._progress("encoding the texts to compare by with the original")
         comparison = Comparison(self._source, self._wish.corpus, GOLDEN_TEXTS)
-        original = self._candidate({kind: graphs.fp32 for kind, graphs in self._graphs.items()})
+        original = self._candidate(
+            {kind: graphs.fp32 for kind, graphs in self._graphs.items()},
+            open_tokenizers(self._source, self._scratch, TOKENIZER_FILE, trimmed=False),
+        )
         _check_faithful(comparison, original)
         self._progress("quantizing and comparing" if self._names else "comparing")
         served = self._quantize(excluded)
@@ -121,6 +124,7 @@ class _Maker:
             quality=quality,
             excluded=excluded,
             missed=missed,
+            vocabularies=self._vocabularies(),
         )
         return write_manifest(
             self._directory, self._source, graphs=self._graphs, comparison=comparison, served=served, report=report
@@ -134,9 +138,9 @@ class _Maker:
     def _full_name(self, kind: TextKind, name: str) -> str:
         return f"{kind.value}/{name}" if len(self._graphs) > 1 else name
 
-    def _candidate(self, paths: dict[TextKind, Path]) -> Candidate:
+    def _candidate(self, paths: dict[TextKind, Path], tokenizers: dict[TextKind, Tokenizer]) -> Candidate:
         graphs = {kind: (path, self._graphs[kind].layout) for kind, path in paths.items()}
-        return Candidate(self._source, graphs, self._tokenizers)
+        return Candidate(self._source, graphs, tokenizers)
 
     def _quantize(self, excluded: Collection[str]) -> Candidate:
         """Writes the graphs to serve into the bundle, in the place of those that are there."""
@@ -151,7 +155,7 @@ class _Maker:
                     shutil.copyfile(path.with_name(name), folder / name)
             shutil.rmtree(fresh)
             paths[kind] = folder / MODEL_FILE
-        return self._candidate(paths)
+        return self._candidate(paths, self._tokenizers)
 
     def _more_excluded(self, comparison: Comparison, excluded: list[str]) -> list[str]:
         """Returns what to leave out to pass the gate, or `excluded` if nothing helps."""
@@ -171,12 +175,21 @@ class _Maker:
             return excluded
         return [name for name in self._names if name in (*excluded, *more)]
 
+    def _vocabularies(self) -> dict[TextKind, Vocabulary]:
+        return {
+            kind: Vocabulary(kept=len(model.trimmed.kept_ids), pieces=model.trimmed.pieces)
+            for kind, model in self._source.models.items()
+            if model.trimmed is not None
+        }
+
     def _advice(self) -> str:
         ways = ["--force writes it even so"]
         if self._names:
             ways.insert(0, "--quantization none keeps fp32")
             if not self._wish.auto_exclude:
                 ways.insert(0, "--auto-exclude looks for the layers that hurt")
+        if self._source.query.trimmed is not None:
+            ways.insert(0, "--languages may need those of the texts to compare by, Korean and English among them")
         return ", ".join(ways)
 
     def _graph_bytes(self, root: Path) -> int:

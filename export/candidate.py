@@ -45,12 +45,17 @@ class Candidate:
         return vectors
 
 
-def open_tokenizers(source: SourceTowers, directory: Path, name: str) -> dict[TextKind, Tokenizer]:
-    """Writes the tokenizer of each tower to `directory`/TOWER/`name`, and opens it as the server will."""
+def open_tokenizers(
+    source: SourceTowers, directory: Path, name: str, *, trimmed: bool
+) -> dict[TextKind, Tokenizer]:
+    """Writes the tokenizer of each tower to `directory`/TOWER/`name`, and opens it as the server will.
+
+    It is the one of the bundle, or (not `trimmed`) that of the model itself.
+    """
     tokenizers = {}
     for kind, model in source.models.items():
         path = directory / kind.value / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        model.save_tokenizer(path)
+        model.save_tokenizer(path, trimmed=trimmed)
         tokenizers[kind] = Tokenizer(path, prefixes=source.prefixes, max_tokens=model.max_tokens)
     return tokenizers

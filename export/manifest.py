@@ -71,6 +71,7 @@ def write_manifest(
         query_prefix=source.prefixes[TextKind.QUERY],
         document_prefix=source.prefixes[TextKind.DOCUMENT],
         title_separator=source.model(TextKind.DOCUMENT).title_separator,
+        languages=None if source.query.trimmed is None else list(source.query.trimmed.languages),
         query=towers[TextKind.QUERY],
         document=towers.get(TextKind.DOCUMENT),
         golden_cosine_floor=round(max(-1.0, floor), 4),

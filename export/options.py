@@ -12,6 +12,7 @@ from export.cpu import PRESETS, default_preset
 from export.quality.corpus import MAX_DOCUMENTS, MAX_QUERIES, Corpus, read_beir, sample_corpus
 from export.quality.gate import Thresholds, threshold_flags
 from export.recipe import CALIBRATED, QUANTIZATIONS
+from export.vocabulary.languages import ALL, LANGUAGES, parse_languages
 
 EXAMPLES = """examples:
   python -m export --out build/bundle
@@ -46,6 +47,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
         epilog=EXAMPLES,
     )
     _model_flags(parser)
+    _vocabulary_flags(parser)
     _quantization_flags(parser)
     _quality_flags(parser)
     options = parser.parse_args(arguments)
@@ -133,6 +135,17 @@ def _model_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _vocabulary_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--languages",
+        type=_languages,
+        metavar="CODES",
+        help="keep only the part of the vocabulary that texts in these languages need, by commas, as in ko,en; other "
+        f"scripts are then read as single characters or not at all; known: {', '.join(LANGUAGES)}, or {ALL} to keep "
+        f"everything (default: {ALL})",
+    )
+
+
 def _quantization_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quantization",
@@ -179,6 +192,13 @@ def _quality_flags(parser: argparse.ArgumentParser) -> None:
         flag = "--" + name.replace("_", "-")
         quality.add_argument(flag, type=_share, default=default, metavar="X", help=f"{help} (default: {default:g})")
     quality.add_argument("--force", action="store_true", help="write the bundle even if it is not good enough")
+
+
+def _languages(text: str) -> tuple[str, ...]:
+    try:
+        return parse_languages(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _share(text: str) -> float:

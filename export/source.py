@@ -27,6 +27,7 @@ from export.opening import (
     open_model,
     origin_of,
 )
+from export.vocabulary.trimming import trim_vocabulary
 from server.encoding.manifest import Pooling
 from server.encoding.tokenizer import TextKind
 from server.similarity import Similarity
@@ -51,6 +52,7 @@ class SourceModel:
         similarity: How its vectors are compared; vectors of a cosine model have unit length.
         prefixes: What is put before a text, by its kind.
         max_tokens: Most tokens of a text that it sees.
+        trimmed: The vocabulary that the bundle gets, or None for the whole one. The model itself keeps the whole one.
     """
 
     def __init__(
@@ -60,10 +62,12 @@ class SourceModel:
         name: str | None = None,
         query_prefix: str | None = None,
         document_prefix: str | None = None,
+        languages: Sequence[str] = (),
     ) -> None:
         """Opens a hub id, a local directory, or the default model (None) out of its package.
 
         A name of None means the last part of `model`, a prefix of None the one that the model itself states, if any.
+        The vocabulary of the bundle is trimmed to `languages`, codes of `export.vocabulary`; without any it stays.
 
         Raises:
             ExportError: There is no such model, or it cannot become a bundle.
@@ -87,6 +91,8 @@ class SourceModel:
         self.max_tokens = self._max_tokens()
         self.model.max_seq_length = self.max_tokens
         self._unit_length()
+        tokenizer = self.model.tokenizer.backend_tokenizer
+        self.trimmed = trim_vocabulary(tokenizer, languages, name=self.origin) if languages else None
 
     @property
     def pooling(self) -> Pooling:
@@ -153,9 +159,12 @@ class SourceModel:
         ]
         return ids
 
-    def save_tokenizer(self, path: Path) -> None:
-        """Writes tokenizer.json."""
-        self.model.tokenizer.backend_tokenizer.save(str(path))
+    def save_tokenizer(self, path: Path, *, trimmed: bool) -> None:
+        """Writes tokenizer.json: the one of the bundle, or (not `trimmed`) that of the model itself."""
+        if trimmed and self.trimmed is not None:
+            path.write_text(self.trimmed.tokenizer_json, encoding="utf-8")
+        else:
+            self.model.tokenizer.backend_tokenizer.save(str(path))
 
     def _checked_similarity(self) -> Similarity:
         for similarity in get_args(Similarity):

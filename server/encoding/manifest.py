@@ -52,7 +52,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     `query` is the tower that encodes queries, `document` the one that encodes documents, None if `query` does both.
     Each has its files in the folder of its name. A prefix is put before every text of its kind. Where there is a
-    `title_separator`, a document's text is encoded behind its title and this. `files` maps each file, relative to the
+    `title_separator`, a document's text is encoded behind its title and this. `languages` are the codes of those that
+    the vocabulary was trimmed to, told for people; None if it is whole. `files` maps each file, relative to the
     bundle, to its SHA-256. `report` is what the export measured, for people (`export.report`).
     """
 
@@ -70,6 +71,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     versions: dict[str, str]
     files: dict[str, str]
     report: dict[str, Any]
+    languages: list[str] | None = None
     checksum: str = ""
 
     @property
