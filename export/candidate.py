@@ -45,9 +45,7 @@ class Candidate:
         return vectors
 
 
-def open_tokenizers(
-    source: SourceTowers, directory: Path, name: str, *, trimmed: bool
-) -> dict[TextKind, Tokenizer]:
+def open_tokenizers(source: SourceTowers, directory: Path, name: str, *, trimmed: bool) -> dict[TextKind, Tokenizer]:
     """Writes the tokenizer of each tower to `directory`/TOWER/`name`, and opens it as the server will.
 
     It is the one of the bundle, or (not `trimmed`) that of the model itself.

@@ -23,7 +23,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What the export measured, with one thread on the machine that exported, and what it decided.
 
     `encoder` tells what ran the model, `native` or `onnxruntime`; `excluded` names the products that were left in
-    fp32, `missed` the thresholds that the bundle was forced past. `vocabularies` holds those that were trimmed, by tower.
+    fp32, `missed` the thresholds that the bundle was forced past. `vocabularies` holds those that were trimmed, by
+    tower.
     """
 
     cpu: str

@@ -48,9 +48,7 @@ def trim_table(graph: Path, out: Path, kept_ids: NDArray[np.int64]) -> Path:
     return out
 
 
-def _constants_of(
-    name: str, makers: dict[str, onnx.NodeProto], constants: dict[str, onnx.TensorProto]
-) -> set[str]:
+def _constants_of(name: str, makers: dict[str, onnx.NodeProto], constants: dict[str, onnx.TensorProto]) -> set[str]:
     """Returns the constants that a table is, or that it is dequantized from."""
     if name in constants:
         return {name}
