@@ -119,6 +119,14 @@ def test_bytes_of_an_unknown_character_stay() -> None:
     assert list(trimmed.encode("д").tokens) == ["<0xD0>", "<0xB4>"]
 
 
+def test_the_lowest_score_stays_which_prices_an_unknown_character() -> None:
+    pieces = [("<unk>", 0.0), ("xb", -9.0), ("c", -9.0), ("d", -9.0), ("bcd", -1.0), ("가", -1.0), ("дб", -20.0)]
+    whole = tokenizers.Tokenizer(models.Unigram(pieces, unk_id=0))
+    assert whole.encode("xbcd").tokens == ["xb", "c", "d"]  # An unknown x before bcd would cost more, by the -20.
+    _, trimmed = trimmed_of(whole)
+    assert trimmed.encode("xbcd").tokens == ["xb", "c", "d"]
+
+
 def test_a_vocabulary_that_cannot_be_trimmed_is_refused() -> None:
     bpe = tokenizers.Tokenizer(models.BPE({"a": 0, "b": 1, "ab": 2}, [("a", "b")]))
     with pytest.raises(ExportError, match=r"^the vocabulary of some is BPE.*export it with --languages all$"):
