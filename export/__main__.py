@@ -19,7 +19,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from export.calibration import calibration_texts
 from export.errors import ExportError
-from export.options import OneLineParser, given_prefixes, open_corpus, parse_options
+from export.options import OneLineParser, chosen_weights, given_prefixes, open_corpus, parse_options
+from export.packaged.models import find_packaged
 from export.recipe import CALIBRATED, Recipe
 from export.report import report_rows
 from server.encoding.manifest import Manifest, Weights, read_manifest
@@ -63,6 +64,9 @@ def _export(arguments: Sequence[str]) -> None:
     from export.staging import check_out
 
     check_out(options.out)
+    packaged = find_packaged(options.model)
+    own_weights, own_languages = (packaged.weights, packaged.languages) if packaged else (Weights(), ())
+    languages = own_languages if options.languages is None else options.languages
     texts = calibration_texts(options.calibration)
     wish = Wish(
         recipe=Recipe(
@@ -72,7 +76,7 @@ def _export(arguments: Sequence[str]) -> None:
         ),
         corpus=open_corpus(options),
         thresholds=options.thresholds,
-        weights=Weights(title=options.title_weight, text=options.text_weight, example=options.example_weight),
+        weights=chosen_weights(options, own_weights),
         centering=options.center,
         center_texts=texts,
         exclude=options.exclude,
@@ -84,7 +88,7 @@ def _export(arguments: Sequence[str]) -> None:
     from export.towers import SourceTowers
 
     def open_source(model: str | None) -> SourceModel:
-        return SourceModel(model, name=options.name, prefixes=given_prefixes(options))
+        return SourceModel(model, name=options.name, prefixes=given_prefixes(options), languages=languages)
 
     document = None if options.document_model is None else open_source(options.document_model)
     source = SourceTowers(open_source(options.model), document)

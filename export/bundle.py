@@ -21,7 +21,7 @@ from export.quality.corpus import Corpus
 from export.quality.exclusion import find_exclusions, matching
 from export.quality.gate import Quality, Thresholds
 from export.recipe import Recipe
-from export.report import Report
+from export.report import Report, Vocabulary
 from export.sentences import GOLDEN_TEXTS
 from export.speed import texts_per_second
 from export.staging import CARD_FILE, staged
@@ -31,6 +31,7 @@ from server.encoding.center import CENTER_FILE
 from server.encoding.golden import cosines
 from server.encoding.kind import Side
 from server.encoding.manifest import Manifest, Weights
+from server.encoding.tokenizer import Tokenizer
 from server.encoding.tower import MODEL_FILE, TOKENIZER_FILE, WEIGHTS_FILE
 
 FAITHFUL_COSINE = 0.999
@@ -91,7 +92,7 @@ class _Maker:
         self._wish = wish
         self._progress = progress
         self._scratch = directory.parent / "graphs"
-        self._tokenizers = open_tokenizers(source, directory, TOKENIZER_FILE)
+        self._tokenizers = open_tokenizers(source, directory, TOKENIZER_FILE, trimmed=True)
         self._graphs: dict[Side, Graphs] = {}
 
     def make(self) -> Manifest:
@@ -106,7 +107,10 @@ class _Maker:
         excluded = matching(self._wish.exclude, self._names)
         self._progress("encoding the texts to compare by with the original")
         comparison = Comparison(self._source, self._wish.corpus, GOLDEN_TEXTS)
-        original = self._candidate({side: graphs.fp32 for side, graphs in self._graphs.items()})
+        original = self._candidate(
+            {side: graphs.fp32 for side, graphs in self._graphs.items()},
+            open_tokenizers(self._source, self._scratch, TOKENIZER_FILE, trimmed=False),
+        )
         _check_faithful(comparison, original)
         self._progress("quantizing and comparing" if self._names else "comparing")
         served = self._quantize(excluded)
@@ -132,6 +136,7 @@ class _Maker:
             quality=quality,
             excluded=excluded,
             missed=missed,
+            vocabularies=self._vocabularies(),
         )
         return write_manifest(
             self._directory,
@@ -159,9 +164,9 @@ class _Maker:
     def _full_name(self, side: Side, name: str) -> str:
         return f"{side.value}/{name}" if len(self._graphs) > 1 else name
 
-    def _candidate(self, paths: dict[Side, Path]) -> Candidate:
+    def _candidate(self, paths: dict[Side, Path], tokenizers: dict[Side, Tokenizer]) -> Candidate:
         graphs = {side: (path, self._graphs[side].layout) for side, path in paths.items()}
-        return Candidate(self._source, graphs, self._tokenizers)
+        return Candidate(self._source, graphs, tokenizers)
 
     def _quantize(self, excluded: Collection[str]) -> Candidate:
         """Writes the graphs to serve into the bundle, in the place of those that are there."""
@@ -176,7 +181,7 @@ class _Maker:
                     shutil.copyfile(path.with_name(name), folder / name)
             shutil.rmtree(fresh)
             paths[side] = folder / MODEL_FILE
-        return self._candidate(paths)
+        return self._candidate(paths, self._tokenizers)
 
     def _more_excluded(self, comparison: Comparison, excluded: list[str]) -> list[str]:
         """Returns what to leave out to pass the gate, or `excluded` if nothing helps."""
@@ -196,12 +201,21 @@ class _Maker:
             return excluded
         return [name for name in self._names if name in (*excluded, *more)]
 
+    def _vocabularies(self) -> dict[Side, Vocabulary]:
+        return {
+            side: Vocabulary(kept=len(model.trimmed.kept_ids), pieces=model.trimmed.pieces)
+            for side, model in self._source.models.items()
+            if model.trimmed is not None
+        }
+
     def _advice(self) -> str:
         ways = ["--force writes it even so"]
         if self._names:
             ways.insert(0, "--quantization none keeps fp32")
             if not self._wish.auto_exclude:
                 ways.insert(0, "--auto-exclude looks for the layers that hurt")
+        if self._source.query.trimmed is not None:
+            ways.insert(0, "--languages may need those of the texts to compare by, Korean and English among them")
         return ", ".join(ways)
 
     def _graph_bytes(self, root: Path) -> int:

@@ -49,12 +49,15 @@ class Candidate:
         return vectors
 
 
-def open_tokenizers(source: SourceTowers, directory: Path, name: str) -> dict[Side, Tokenizer]:
-    """Writes the tokenizer of each tower to `directory`/TOWER/`name`, and opens it as the server will."""
+def open_tokenizers(source: SourceTowers, directory: Path, name: str, *, trimmed: bool) -> dict[Side, Tokenizer]:
+    """Writes the tokenizer of each tower to `directory`/TOWER/`name`, and opens it as the server will.
+
+    It is the one of the bundle, or (not `trimmed`) that of the model itself.
+    """
     tokenizers = {}
     for side, model in source.models.items():
         path = directory / side.value / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        model.save_tokenizer(path)
+        model.save_tokenizer(path, trimmed=trimmed)
         tokenizers[side] = Tokenizer(path, prefixes=source.prefixes, max_tokens=model.max_tokens)
     return tokenizers

@@ -82,6 +82,7 @@ def write_manifest(
         prefixes=Prefixes(**{kind.value: prefix for kind, prefix in source.prefixes.items()}),
         weights=weights,
         title_separator=source.model(Side.DOCUMENT).title_separator,
+        languages=None if source.query.trimmed is None else list(source.query.trimmed.languages),
         query=towers[Side.QUERY],
         document=towers.get(Side.DOCUMENT),
         golden_cosine_floor=round(max(-1.0, floor), 4),

@@ -8,13 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+import msgspec
+
 from export.center import CENTERINGS
 from export.cpu import PRESETS, default_preset
 from export.packaged.models import DEFAULT_MODEL, PACKAGED_MODELS
 from export.quality.corpus import MAX_DOCUMENTS, MAX_QUERIES, Corpus, read_beir, sample_corpus
 from export.quality.gate import Thresholds, threshold_flags
 from export.recipe import CALIBRATED, QUANTIZATIONS
+from export.vocabulary.languages import ALL, LANGUAGES, parse_languages
 from server.encoding.kind import Side, TextKind
+from server.encoding.manifest import Weights
 
 EXAMPLES = """examples:
   python -m export --out build/bundle
@@ -60,6 +64,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
         epilog=EXAMPLES,
     )
     _model_flags(parser)
+    _vocabulary_flags(parser)
     _score_flags(parser)
     _quantization_flags(parser)
     _quality_flags(parser)
@@ -88,6 +93,12 @@ def given_prefixes(options: argparse.Namespace) -> dict[TextKind, str]:
     found: dict[TextKind, str | None] = {kind: general[kind.side] for kind in TextKind}
     found |= {kind: prefix for kind, prefix in specific.items() if prefix is not None}
     return {kind: prefix for kind, prefix in found.items() if prefix is not None}
+
+
+def chosen_weights(options: argparse.Namespace, own: Weights) -> Weights:
+    """Returns the weights that the flags set, and the model's own for the other fields."""
+    chosen = {"title": options.title_weight, "text": options.text_weight, "example": options.example_weight}
+    return msgspec.structs.replace(own, **{name: weight for name, weight in chosen.items() if weight is not None})
 
 
 def evaluation_flags(parser: argparse._ActionsContainer) -> None:
@@ -171,10 +182,21 @@ def _score_flags(parser: argparse.ArgumentParser) -> None:
         scores.add_argument(
             f"--{name}-weight",
             type=_weight,
-            default=1.0,
             metavar="X",
-            help=f"factor of the similarities of {texts}; the server's flag of the same name overrides it (default: 1)",
+            help=f"factor of the similarities of {texts}; the server's flag of the same name overrides it (default: "
+            "the packaged model's own, or 1)",
         )
+
+
+def _vocabulary_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--languages",
+        type=_languages,
+        metavar="CODES",
+        help="keep only the part of the vocabulary that texts in these languages need, by commas, as in ko,en; other "
+        f"scripts are then read as single characters or not at all; known: {', '.join(LANGUAGES)}, or {ALL} to keep "
+        f"everything (default: the packaged model's own, or {ALL})",
+    )
 
 
 def _quantization_flags(parser: argparse.ArgumentParser) -> None:
@@ -233,6 +255,13 @@ def _weight(text: str) -> float:
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError("expected a number above 0")
     return value
+
+
+def _languages(text: str) -> tuple[str, ...]:
+    try:
+        return parse_languages(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _share(text: str) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from export.quality.gate import Quality
@@ -10,11 +12,19 @@ from server.encoding.manifest import Manifest, TowerManifest
 from server.errors import BundleError
 
 
+class Vocabulary(msgspec.Struct, frozen=True, kw_only=True):
+    """A trimmed vocabulary: how many pieces were kept, of how many."""
+
+    kept: int
+    pieces: int
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What the export measured, with one thread on the machine that exported, and what it decided.
 
     `encoder` tells what ran the model, `native` or `onnxruntime`; `excluded` names the products that were left in
-    fp32, `missed` the thresholds that the bundle was forced past.
+    fp32, `missed` the thresholds that the bundle was forced past. `vocabularies` holds those that were trimmed, by
+    tower.
     """
 
     cpu: str
@@ -26,6 +36,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     quality: Quality
     excluded: list[str]
     missed: list[str]
+    vocabularies: dict[Side, Vocabulary] = {}
 
 
 def report_of(manifest: Manifest) -> Report:
@@ -53,6 +64,7 @@ def report_rows(manifest: Manifest) -> list[tuple[str, str]]:
         ("weights", f"title {weights.title:g}, text {weights.text:g}, example {weights.example:g}"),
         ("center", "subtracted from every vector" if manifest.centered else "not subtracted"),
         *((_tower_name(manifest, side), _tower(tower)) for side, tower in manifest.towers.items()),
+        *([("languages", _languages(manifest.languages, report))] if manifest.languages else []),
         *([("left in fp32", ", ".join(report.excluded))] if report.excluded else []),
         ("size", f"{report.served_bytes / 1e6:.1f} MB, fp32 {report.fp32_bytes / 1e6:.1f} MB"),
         *quality_rows(report.quality),
@@ -86,6 +98,14 @@ def quality_rows(quality: Quality) -> list[tuple[str, str]]:
         ("top-10 overlap", f"{found.top10_overlap:.3f} with fp32"),
         ("recall (fp32)", recalls),
     ]
+
+
+def _languages(languages: Sequence[str], report: Report) -> str:
+    kept = ", ".join(f"{each.kept:,} of {each.pieces:,}" for each in report.vocabularies.values())
+    return (
+        f"{', '.join(languages)}: {kept} vocabulary pieces kept; text in other scripts is read as single characters or "
+        "not at all, and is hardly found"
+    )
 
 
 def _tower_name(manifest: Manifest, side: Side) -> str:

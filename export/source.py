@@ -25,6 +25,7 @@ from export.opening import (
     origin_of,
 )
 from export.packaged.models import find_packaged
+from export.vocabulary.trimming import trim_vocabulary
 from server.encoding.kind import Side, TextKind
 from server.encoding.manifest import Pooling
 from server.similarity import Similarity
@@ -58,6 +59,7 @@ class SourceModel:
         similarity: How its vectors are compared; vectors of a cosine model have unit length.
         prefixes: The prefix of each kind of text.
         max_tokens: Most tokens of a text that it sees.
+        trimmed: The vocabulary that the bundle gets, or None for the whole one. The model itself keeps the whole one.
     """
 
     def __init__(
@@ -66,11 +68,13 @@ class SourceModel:
         *,
         name: str | None = None,
         prefixes: Mapping[TextKind, str] | None = None,
+        languages: Sequence[str] = (),
     ) -> None:
         """Opens a local directory, a packaged model by its name, a hub id, or the default model (None).
 
         A name of None means the last part of `model`. A kind of text without an entry in `prefixes` takes the prompt
-        that the model itself states for it, if any.
+        that the model itself states for it, if any. The vocabulary of the bundle is trimmed to `languages`, codes of
+        `export.vocabulary`; without any it stays.
 
         Raises:
             ExportError: There is no such model, or it cannot become a bundle.
@@ -93,6 +97,8 @@ class SourceModel:
         self.max_tokens = self._max_tokens()
         self.model.max_seq_length = self.max_tokens
         self._unit_length()
+        tokenizer = self.model.tokenizer.backend_tokenizer
+        self.trimmed = trim_vocabulary(tokenizer, languages, name=self.origin) if languages else None
 
     @property
     def pooling(self) -> Pooling:
@@ -159,9 +165,12 @@ class SourceModel:
         ]
         return ids
 
-    def save_tokenizer(self, path: Path) -> None:
-        """Writes tokenizer.json."""
-        self.model.tokenizer.backend_tokenizer.save(str(path))
+    def save_tokenizer(self, path: Path, *, trimmed: bool) -> None:
+        """Writes tokenizer.json: the one of the bundle, or (not `trimmed`) that of the model itself."""
+        if trimmed and self.trimmed is not None:
+            path.write_text(self.trimmed.tokenizer_json, encoding="utf-8")
+        else:
+            self.model.tokenizer.backend_tokenizer.save(str(path))
 
     def _checked_similarity(self) -> Similarity:
         for similarity in get_args(Similarity):

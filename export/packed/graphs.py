@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -42,18 +43,29 @@ class PackedGraphs:
         if recipe.quantization == "none":
             self.quantization = "none"
             self.fp32 = self._write(directory, lambda name: False)
+            self._trim()
             return
         self.quantization = "per-token-int8"
         self.fp32 = self._write(directory, self._note)
         with library_errors(f"what the products of {source.name} multiply cannot be measured"):
             moments = measure_moments(self.fp32, source.token_ids(recipe.calibration))
         self._rounding = Rounding(moments)
+        self._trim()
 
     def quantize(self, directory: Path, excluded: Collection[str]) -> Path:
         """Writes the graph to serve; see `export.graphs.Graphs`."""
         if not self.names:
-            return self.fp32
+            return self.fp32 if self._source.trimmed is None else self._write(directory, lambda name: False)
         return self._write(directory, lambda name: name not in excluded, whole=not excluded)
+
+    def _trim(self) -> None:
+        """Leaves the rows of the bundle's vocabulary in the table of words, for the graph to serve.
+
+        It comes last: texts to calibrate on are cut by the whole vocabulary, so the layers are rounded as without it.
+        """
+        if self._source.trimmed is not None:
+            words = self._weights.words[self._source.trimmed.kept_ids]
+            self._weights = dataclasses.replace(self._weights, words=words)
 
     def _note(self, name: str) -> bool:
         """Notes what could be quantized, and leaves it as it is."""

@@ -9,6 +9,7 @@ from export.padded.dynamic import quantize_dynamic
 from export.padded.graph import export_graph
 from export.padded.products import product_names
 from export.padded.static import quantize_static
+from export.padded.table import trim_table
 from export.recipe import Recipe
 from export.source import SourceModel
 from server.encoding.manifest import Layout
@@ -37,8 +38,11 @@ class PaddedGraphs:
 
     def quantize(self, directory: Path, excluded: Collection[str]) -> Path:
         """Writes the graph to serve; see `export.graphs.Graphs`."""
+        trimmed = self._source.trimmed
         if not self.names:
-            return self.fp32
+            if trimmed is None:
+                return self.fp32
+            return trim_table(self.fp32, directory / MODEL_FILE, trimmed.kept_ids)
         served, left_out = directory / MODEL_FILE, sorted(excluded)
         if self._recipe.quantization == "static":
             token_ids = self._source.token_ids(self._recipe.calibration)
@@ -52,4 +56,5 @@ class PaddedGraphs:
             )
         else:
             quantize_dynamic(self.fp32, served, preset=self._recipe.preset, exclude=left_out)
-        return served
+        # Last, so that nothing that is measured or rounded depends on it.
+        return served if trimmed is None else trim_table(served, served, trimmed.kept_ids)

@@ -78,8 +78,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Describes a bundle; the server needs nothing else about the model.
 
     `query` is the tower that encodes queries, `document` the one that encodes documents, None if `query` does both.
-    Each has its files in the folder of its name. Where there is a
-    `title_separator`, a document's text is encoded behind its title and this. `files` maps each file, relative to the
+    Each has its files in the folder of its name. Where there is a `title_separator`, a document's text is encoded after
+    its title and this. `languages` are the codes that the vocabulary was trimmed to, for people; None if it is whole.
+    `weights` are the factors of the fields' similarities. `files` maps each file, relative to the
     bundle, to its SHA-256. `report` is what the export measured, for people (`export.report`).
     """
 
@@ -97,6 +98,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     versions: dict[str, str]
     files: dict[str, str]
     report: dict[str, Any]
+    languages: list[str] | None = None
     checksum: str = ""
 
     @property

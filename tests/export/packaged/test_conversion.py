@@ -13,7 +13,7 @@ import pytest
 from export.errors import ExportError
 from export.opening import licence_of
 from export.packaged.cache import cached_model
-from export.packaged.conversion import convert
+from export.packaged.conversion import PROMPTS, convert
 from export.packaged.data_file import DataFile
 from export.packaged.tokenizer import build_tokenizer
 from tests.export.packaged.small_data_file import HEADS, HIDDEN, LAYERS, PIECES, ROWS, SmallDataFile
@@ -59,7 +59,7 @@ def test_sentence_transformers_gives_the_vectors_that_the_weights_do(small: Smal
     from export.opening import open_model
 
     opened = open_model(str(model))
-    assert opened.prompts == {"query": "query: ", "document": "query: "}
+    assert opened.prompts == PROMPTS
     assert (opened.similarity_fn_name, opened.max_seq_length) == ("cosine", 40)
     ids = opened.tokenizer(TEXT)["input_ids"]
     expected = encode_directly(small.weights, ids)

@@ -1,0 +1,1 @@
+"""Trims a vocabulary to some languages: `languages` says which pieces stay, `trimming` makes the smaller tokenizer."""

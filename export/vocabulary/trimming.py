@@ -1,0 +1,148 @@
+"""Makes a smaller tokenizer, which cuts texts of kept characters exactly as the whole one does.
+
+A Unigram or WordPiece tokenizer only ever looks up parts of the text. A part of a text of kept characters consists of
+kept characters, so every piece that such a text could use stays, and every choice between pieces falls the same way.
+Pieces keep their order, and get ids without gaps.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tokenizers
+from numpy.typing import NDArray
+
+from export.errors import ExportError, library_errors
+from export.vocabulary.languages import has_character_of, kept_characters
+
+WORD_START = "▁"
+"""Unigram's sign of the start of a word."""
+
+
+@dataclass(frozen=True)
+class TrimmedVocabulary:
+    """What is left of a vocabulary.
+
+    Attributes:
+        languages: The codes of the languages that it was trimmed to.
+        tokenizer_json: The tokenizer, as the text of tokenizer.json.
+        kept_ids: For each new id, in order, the id that the whole vocabulary has for the same token.
+        pieces: Number of tokens of the whole vocabulary.
+    """
+
+    languages: tuple[str, ...]
+    tokenizer_json: str
+    kept_ids: NDArray[np.int64]
+    pieces: int
+
+
+def trim_vocabulary(tokenizer: tokenizers.Tokenizer, languages: Sequence[str], *, name: str) -> TrimmedVocabulary:
+    """Trims a tokenizer to the languages of some codes.
+
+    Kept are all pieces of kept characters (see `languages`), all of a single character, and all added tokens.
+
+    Args:
+        tokenizer: The whole one; it is left as it is.
+        languages: Codes of `LANGUAGES`, at least one.
+        name: The model's name, for messages.
+
+    Raises:
+        ExportError: Its kind cannot be trimmed, or nothing of a language would be left.
+    """
+    whole = json.loads(tokenizer.to_str())
+    model = whole["model"]
+    kind = model.get("type")
+    if kind not in ("Unigram", "WordPiece"):
+        reason = ", whose pieces are made of each other" if kind == "BPE" else ""
+        raise ExportError(
+            f"the vocabulary of {name} is {kind}{reason}: only Unigram and WordPiece can be trimmed; "
+            "export it with --languages all"
+        )
+    pieces = _pieces(model)
+    added = {token["id"]: token["content"] for token in whole["added_tokens"]}
+    kept = _kept_ids(model, pieces, set(added.values()), languages)
+    _check_languages([pieces[old] for old in kept], languages, name)
+    old_ids = [*kept, *(old for old in sorted(added) if old not in pieces)]
+    new_ids = {old: new for new, old in enumerate(old_ids)}
+    if kind == "Unigram":
+        model["vocab"] = [model["vocab"][old] for old in kept]
+        if model.get("unk_id") is not None:
+            model["unk_id"] = new_ids[model["unk_id"]]
+    else:
+        model["vocab"] = {pieces[old]: new_ids[old] for old in kept}
+    for token in whole["added_tokens"]:
+        token["id"] = new_ids[token["id"]]
+    if whole["post_processor"] is not None:
+        _renumber_post_processor(whole["post_processor"], new_ids)
+    if whole["padding"] is not None:
+        whole["padding"]["pad_id"] = new_ids[whole["padding"]["pad_id"]]
+    text = json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
+    _check_ids(text, tokenizer, new_ids, name)
+    return TrimmedVocabulary(tuple(languages), text, np.array(old_ids, np.int64), tokenizer.get_vocab_size())
+
+
+def _pieces(model: dict[str, Any]) -> dict[int, str]:
+    """Returns the pieces by their ids, in order."""
+    if model["type"] == "Unigram":
+        return {number: piece for number, (piece, _) in enumerate(model["vocab"])}
+    return {number: piece for piece, number in sorted(model["vocab"].items(), key=lambda item: int(item[1]))}
+
+
+def _kept_ids(model: dict[str, Any], pieces: dict[int, str], special: set[str], languages: Sequence[str]) -> list[int]:
+    unigram = model["type"] == "Unigram"
+    sign = WORD_START if unigram else model["continuing_subword_prefix"]
+    always = {model.get("unk_id")} if unigram else set()
+    if unigram and pieces:
+        # The score of an unknown character follows from the lowest score of all.
+        scores = [score for _, score in model["vocab"]]
+        always.add(scores.index(min(scores)))
+    else:
+        special = special | {model["unk_token"]}
+    characters = kept_characters(languages)
+    return [
+        number
+        for number, piece in pieces.items()
+        if number in always
+        or piece in special
+        or len(piece.removeprefix(sign)) <= 1
+        or characters.fullmatch(piece.removeprefix(sign))
+    ]
+
+
+def _check_languages(pieces: Sequence[str], languages: Sequence[str], name: str) -> None:
+    for language in languages:
+        found = has_character_of(language)
+        if not any(found.search(piece) for piece in pieces):
+            raise ExportError(
+                f"--languages {language} would leave nothing of that language: the vocabulary of {name} has no piece "
+                "of its script; leave it out or take another model"
+            )
+
+
+def _renumber_post_processor(processor: dict[str, Any], new_ids: dict[int, int]) -> None:
+    """Renumbers the special tokens that a post-processor adds, for all kinds that add some."""
+    for part in processor.get("processors", ()):
+        _renumber_post_processor(part, new_ids)
+    for end in ("sep", "cls"):
+        if end in processor:
+            token, number = processor[end]
+            processor[end] = [token, new_ids[number]]
+    if processor["type"] == "TemplateProcessing":
+        for token in processor["special_tokens"].values():
+            token["ids"] = [new_ids[number] for number in token["ids"]]
+
+
+def _check_ids(text: str, whole: tokenizers.Tokenizer, new_ids: dict[int, int], name: str) -> None:
+    """Raises ExportError unless the tokenizer that was made has exactly the tokens that were kept, at their new ids."""
+    with library_errors(f"the trimmed vocabulary of {name} cannot be read; export it with --languages all"):
+        trimmed = tokenizers.Tokenizer.from_str(text)
+    wanted = {token: new_ids[number] for token, number in whole.get_vocab().items() if number in new_ids}
+    if trimmed.get_vocab() != wanted:
+        raise ExportError(
+            f"the vocabulary of {name} cannot be trimmed, since it numbers its tokens unusually; export it with "
+            "--languages all"
+        )

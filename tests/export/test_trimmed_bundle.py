@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from export.cpu import default_preset
+from export.errors import ExportError
+from export.recipe import Quantization, Recipe
+from server.encoding.bundle import Bundle
+from server.encoding.encoder import open_encoder
+from server.encoding.kind import TextKind
+from server.encoding.manifest import Layout, read_manifest
+from tests.export.command_line import assert_one_line, export, export_tiny
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+TEXTS = ["ab c 가나", "hello 나", "가", "1 a ㎛ !", "e o ? а"]
+"""The last one holds a single Cyrillic letter, which stays."""
+
+CALIBRATION = ["а дбж 中あ", "дбж дб", "中 a", "ab 가나 дбж", "あ中 дбж c"]
+"""Texts that a trimmed vocabulary would cut otherwise."""
+
+
+def many_scripts(directory: Path, *, kind: str = "bert") -> Path:
+    """A small random BERT, or a model of its kin, whose pieces of many scripts are mixed."""
+    import torch
+    import transformers
+
+    from tests.export.tiny_models import fast_tokenizer
+
+    words = ["[PAD]", "[UNK]", "дбж", "[CLS]", "дб", "[SEP]", "[MASK]", *"абaдbжcdefghijklmnopqrstuvwxyz"]
+    words += ["中あ", "가", "##나", "가나", "あ中", "나", "1", "!", "?", "μ", "##m", "ab", "дб1", "##жд", "中", "##あ"]
+    torch.manual_seed(0)
+    config = transformers.AutoConfig.for_model(
+        kind,
+        vocab_size=len(words) + 5,  # More rows than pieces, as multilingual-e5-small has.
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=42,
+        pad_token_id=0,
+    )
+    transformers.AutoModel.from_config(config).save_pretrained(directory)
+    tokenizer = fast_tokenizer(words, pad="[PAD]", unknown="[UNK]", first="[CLS]", last="[SEP]", mask="[MASK]")
+    tokenizer.save_pretrained(directory)
+    return directory
+
+
+def served(model: Path, scratch: Path, quantization: Quantization, languages: tuple[str, ...]) -> tuple[Path, Layout]:
+    """Makes the graph that is served and its tokenizer in `scratch`; returns the graph's path and its layout."""
+    from export.graphs import open_graphs
+    from export.source import SourceModel
+
+    source = SourceModel(str(model), languages=languages)
+    recipe = Recipe(quantization=quantization, preset=default_preset(), calibration=CALIBRATION)
+    before, after = scratch / "before", scratch / "after"
+    before.mkdir(parents=True)
+    after.mkdir()
+    graphs = open_graphs(source, before, recipe, progress=lambda step: None)
+    source.save_tokenizer(scratch / "tokenizer.json", trimmed=True)
+    return graphs.quantize(after, []), graphs.layout
+
+
+def vectors(scratch: Path, graph: Path, layout: Layout) -> NDArray[np.float32]:
+    import tokenizers
+
+    tokenizer = tokenizers.Tokenizer.from_file(str(scratch / "tokenizer.json"))
+    return open_encoder(graph, layout).encode([tokenizer.encode(text).ids for text in TEXTS])
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "xlm-roberta"])
+@pytest.mark.parametrize("quantization", ["per-token", "none"])
+def test_a_trimmed_packed_graph_differs_in_its_table_of_words_alone(
+    tmp_path: Path, kind: str, quantization: Quantization
+) -> None:
+    model = many_scripts(tmp_path / "model", kind=kind)
+    whole, layout = served(model, tmp_path / "whole", quantization, ())
+    trimmed, trimmed_layout = served(model, tmp_path / "trimmed", quantization, ("ko", "en"))
+    assert (layout, trimmed_layout) == ("packed", "packed")
+    one, other = (safetensors.numpy.load_file(path.with_suffix(".safetensors")) for path in (whole, trimmed))
+    assert one.keys() == other.keys()
+    for name, values in one.items():
+        if not name.startswith("embeddings.words."):
+            assert values.tobytes() == other[name].tobytes(), name
+    assert len(one["embeddings.words.weight"]) > len(other["embeddings.words.weight"])
+    expected = vectors(tmp_path / "whole", whole, layout)
+    assert expected.tobytes() == vectors(tmp_path / "trimmed", trimmed, layout).tobytes()
+    assert len(np.unique(expected, axis=0)) == len(TEXTS)
+
+
+def forbid_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has the packed layout know no model."""
+    from export.packed.architectures import UnknownArchitecture
+
+    def refuse(transformer: object) -> None:
+        raise UnknownArchitecture("not today")
+
+    monkeypatch.setattr("export.packed.graphs.read_weights", refuse)
+
+
+@pytest.mark.parametrize("quantization", ["dynamic", "static", "none"])
+def test_a_trimmed_padded_graph_gives_the_same_vectors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quantization: Quantization
+) -> None:
+    forbid_packed(monkeypatch)
+    model = many_scripts(tmp_path / "model")
+    whole, layout = served(model, tmp_path / "whole", quantization, ())
+    trimmed, trimmed_layout = served(model, tmp_path / "trimmed", quantization, ("ko", "en"))
+    assert (layout, trimmed_layout) == ("padded", "padded")
+    assert trimmed.stat().st_size < whole.stat().st_size
+    expected = vectors(tmp_path / "whole", whole, layout)
+    assert expected.tobytes() == vectors(tmp_path / "trimmed", trimmed, layout).tobytes()
+
+
+def test_a_padded_graph_that_counts_places_by_its_ids_is_refused(tmp_path: Path) -> None:
+    model = many_scripts(tmp_path / "model", kind="roberta")
+    with pytest.raises(ExportError, match=r"reads its token ids by .*export it with --languages all"):
+        served(model, tmp_path / "trimmed", "dynamic", ("ko", "en"))
+
+
+def test_both_towers_are_trimmed_and_the_bundle_says_so(tmp_path: Path) -> None:
+    model, out = str(many_scripts(tmp_path / "model")), tmp_path / "bundle"
+    run = export_tiny("--model", model, "--document-model", model, "--out", str(out), "--languages", "ko,en")
+    assert run.returncode == 0, run.stderr
+    manifest = read_manifest(out)
+    assert manifest.languages == ["ko", "en"]
+    assert "ko, en: 47 of 53, 47 of 53 vocabulary pieces kept; text in other scripts is read as" in run.stdout
+    assert "ko, en: 47 of 53" in (out / "README.md").read_text(encoding="utf-8")
+    texts = [(text, kind) for text in ("дбж 中あ", "あ中") for kind in TextKind]
+    assert np.isfinite(Bundle(out).encode_texts(texts)).all()
+
+
+def test_languages_that_cannot_be_are_refused_on_one_line(tmp_path: Path) -> None:
+    from tests.export.tiny_models import plain_bert
+
+    out = str(tmp_path / "bundle")
+    assert_one_line(export("--out", out, "--languages", "ko,xx"), "--languages: does not know xx; known are", code=2)
+    assert_one_line(export("--out", out, "--languages", ","), "--languages: names no language", code=2)
+    latin = str(plain_bert(tmp_path / "latin"))
+    assert_one_line(export("--model", latin, "--out", out, "--languages", "ko"), "would leave nothing of that language")
+    assert not Path(out).exists()

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from export.vocabulary.languages import LANGUAGES, has_character_of, kept_characters, parse_languages
+
+
+def test_codes_come_by_commas_and_count_once() -> None:
+    assert parse_languages(" ko,EN,,ko ") == ("ko", "en")
+    assert parse_languages("all") == ()
+
+
+@pytest.mark.parametrize("text", ["", ",", " , "])
+def test_naming_nothing_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="names no language"):
+        parse_languages(text)
+
+
+@pytest.mark.parametrize("text", ["ko,xx", "all,ko"])
+def test_an_unknown_code_is_refused_with_the_known_ones(text: str) -> None:
+    with pytest.raises(ValueError, match=r"does not know (xx|all); known are ar, .*ko.*zh") as error:
+        parse_languages(text)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hello",
+        "안녕 ㄱㅏ",
+        "\u1112\u1161\u11ab",
+        "1,234.5 %",
+        "₩€∑→℃",
+        "👍🏽👨\u200d👩\u200d👧❤\ufe0f1\ufe0f\u20e3",
+        "e\u0301",
+        "μmΩ",
+        "",
+    ],
+)
+def test_korean_and_english_keep_what_their_texts_are_made_of(text: str) -> None:
+    assert kept_characters(["ko", "en"]).fullmatch(text)
+
+
+@pytest.mark.parametrize("text", ["привет", "日本", "かな", "é", "สวัสดี", "γ", "हिन्दी", "a中"])
+def test_korean_and_english_keep_no_other_letters(text: str) -> None:
+    assert not kept_characters(["ko", "en"]).fullmatch(text)
+
+
+@pytest.mark.parametrize(
+    ("code", "text"), [("ja", "日本のカナー"), ("de", "Straße"), ("vi", "tiếng Việt"), ("ru", "привет")]
+)
+def test_a_language_adds_its_scripts(code: str, text: str) -> None:
+    assert kept_characters([code]).fullmatch(text)
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_the_characters_of_every_language_are_kept_for_it(code: str) -> None:
+    found = [chr(number) for number in range(0x3000) if has_character_of(code).match(chr(number))]
+    assert all(kept_characters([code]).fullmatch(character) for character in found)
