@@ -26,8 +26,9 @@ from export.towers import SourceTowers
 from server.encoding.bundle import Bundle
 from server.encoding.golden import cosines
 from server.encoding.manifest import Manifest
+from server.encoding.passages import Text, encodables_of
 from server.encoding.tokenizer import TextKind
-from server.encoding.tower import MODEL_FILE, TOKENIZER_FILE, WEIGHTS_FILE
+from server.encoding.tower import MODEL_FILE, WEIGHTS_FILE
 
 FAITHFUL_COSINE = 0.999
 """What a graph before quantization must reach: it is the same model."""
@@ -81,7 +82,7 @@ class _Maker:
         self._wish = wish
         self._progress = progress
         self._scratch = directory.parent / "graphs"
-        self._tokenizers = open_tokenizers(source, directory, TOKENIZER_FILE)
+        self._tokenizers = open_tokenizers(source, directory, _texts_of(source, wish), progress=progress)
         self._graphs: dict[TextKind, Graphs] = {}
 
     def make(self) -> Manifest:
@@ -182,6 +183,17 @@ class _Maker:
     def _graph_bytes(self, root: Path) -> int:
         paths = [root / kind.value / name for kind in self._graphs for name in (MODEL_FILE, WEIGHTS_FILE)]
         return sum(path.stat().st_size for path in paths if path.is_file())
+
+
+def _texts_of(source: SourceTowers, wish: Wish) -> list[Text]:
+    """Returns all texts at hand, as the model will see such."""
+    separator = source.model(TextKind.DOCUMENT).title_separator
+    return [
+        *GOLDEN_TEXTS,
+        *((each.query, TextKind.QUERY) for each in wish.corpus.queries),
+        *(each.text for document in wish.corpus.documents for each in encodables_of(document, separator)),
+        *((text, TextKind.QUERY) for text in wish.recipe.calibration),
+    ]
 
 
 def _check_faithful(comparison: Comparison, original: Candidate) -> None:

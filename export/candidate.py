@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from export.tokenizer.writing import prefer_sentencepiece
 from export.towers import SourceTowers
 from server.encoding.encoder import open_encoder
 from server.encoding.manifest import Layout
+from server.encoding.segmenter import TOKENIZER_FILE
 from server.encoding.tokenizer import TextKind, Tokenizer
 
 Text = tuple[str, TextKind]
@@ -45,12 +47,19 @@ class Candidate:
         return vectors
 
 
-def open_tokenizers(source: SourceTowers, directory: Path, name: str) -> dict[TextKind, Tokenizer]:
-    """Writes the tokenizer of each tower to `directory`/TOWER/`name`, and opens it as the server will."""
-    tokenizers = {}
+def open_tokenizers(
+    source: SourceTowers, directory: Path, texts: Sequence[Text], *, progress: Callable[[str], None]
+) -> dict[TextKind, Tokenizer]:
+    """Writes the tokenizer of each tower to its folder in `directory`, and opens it as the server will.
+
+    A sentencepiece model is written only if it gives `texts` the same tokens as the model's own tokenizer.
+    """
+    opened = {}
+    prefixed = [source.prefixes[kind] + text for text, kind in texts]
     for kind, model in source.models.items():
-        path = directory / kind.value / name
+        path = directory / kind.value / TOKENIZER_FILE
         path.parent.mkdir(parents=True, exist_ok=True)
         model.save_tokenizer(path)
-        tokenizers[kind] = Tokenizer(path, prefixes=source.prefixes, max_tokens=model.max_tokens)
-    return tokenizers
+        path = prefer_sentencepiece(path, prefixed, progress=progress)
+        opened[kind] = Tokenizer(path, prefixes=source.prefixes, max_tokens=model.max_tokens)
+    return opened

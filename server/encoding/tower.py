@@ -7,11 +7,11 @@ from pathlib import Path
 from server.encoding.encoder import Encoder, open_encoder
 from server.encoding.manifest import Manifest
 from server.encoding.packed import WEIGHTS_SUFFIX
+from server.encoding.segmenter import SENTENCEPIECE_FILE, TOKENIZER_FILE
 from server.encoding.tokenizer import TextKind, Tokenizer
 from server.errors import BundleError
 
 MODEL_FILE = "model.onnx"
-TOKENIZER_FILE = "tokenizer.json"
 
 WEIGHTS_FILE = f"model{WEIGHTS_SUFFIX}"
 """Only in the packed layout."""
@@ -30,10 +30,12 @@ class Tower:
             BundleError: It is missing or foreign.
         """
         folder, described = directory / kind.value, manifest.towers[kind]
-        for name in (MODEL_FILE, TOKENIZER_FILE):
+        of_sentencepiece = f"{kind.value}/{SENTENCEPIECE_FILE}" in manifest.files
+        tokenizer = SENTENCEPIECE_FILE if of_sentencepiece else TOKENIZER_FILE
+        for name in (MODEL_FILE, tokenizer):
             if f"{kind.value}/{name}" not in manifest.files:
                 raise BundleError(f"{directory} has no {kind.value}/{name}; export the model again")
-        self.tokenizer = Tokenizer(folder / TOKENIZER_FILE, prefixes=manifest.prefixes, max_tokens=described.max_tokens)
+        self.tokenizer = Tokenizer(folder / tokenizer, prefixes=manifest.prefixes, max_tokens=described.max_tokens)
         self.encoder = open_encoder(folder / MODEL_FILE, described.layout, native=native)
         if self.encoder.dimension != manifest.dimension:
             raise BundleError(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server.encoding.segmenter import TOKENIZER_FILE
 from server.encoding.tokenizer import TextKind, Tokenizer
-from server.encoding.tower import TOKENIZER_FILE
 from server.errors import NoRoom
 
 MAX_TOKENS = 24
