@@ -35,8 +35,10 @@ def sentencepiece_model(tokenizer: dict[str, Any]) -> bytes:
         NotExpressible: There is no such model.
     """
     model = tokenizer["model"]
-    if model.get("type") != "Unigram" or model.get("byte_fallback") or model.get("unk_id") is None:
-        raise NotExpressible(f"a model of type {model.get('type')}")
+    if model.get("type") != "Unigram" or model.get("unk_id") is None:
+        raise NotExpressible(f"a model of type {model.get('type')} without an unknown token")
+    if model.get("byte_fallback"):
+        raise NotExpressible("a model of type Unigram with bytes")
     pieces: list[tuple[str, float]] = [(piece, score) for piece, score in model["vocab"]]
     special = _special_ids(tokenizer, pieces)
     if any(SPACE in piece[1:] for number, (piece, _) in enumerate(pieces) if number not in special):
