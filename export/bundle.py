@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from export.candidate import Candidate, open_tokenizers
+from export.candidate import Candidate, own_tokenizers, served_tokenizers
 from export.center import Centering, measure_center
 from export.cpu import cpu_name
 from export.errors import ExportError, library_errors
@@ -29,10 +29,11 @@ from export.towers import SourceTowers
 from server.encoding.bundle import Bundle
 from server.encoding.center import CENTER_FILE
 from server.encoding.golden import cosines
-from server.encoding.kind import Side
+from server.encoding.kind import Side, TextKind
 from server.encoding.manifest import Manifest, Weights
+from server.encoding.passages import Text, encodables_of
 from server.encoding.tokenizer import Tokenizer
-from server.encoding.tower import MODEL_FILE, TOKENIZER_FILE, WEIGHTS_FILE
+from server.encoding.tower import MODEL_FILE, WEIGHTS_FILE
 
 FAITHFUL_COSINE = 0.999
 """What a graph before quantization must reach: it is the same model."""
@@ -92,7 +93,7 @@ class _Maker:
         self._wish = wish
         self._progress = progress
         self._scratch = directory.parent / "graphs"
-        self._tokenizers = open_tokenizers(source, directory, TOKENIZER_FILE, trimmed=True)
+        self._tokenizers = served_tokenizers(source, directory, _texts_of(source, wish), progress=progress)
         self._graphs: dict[Side, Graphs] = {}
 
     def make(self) -> Manifest:
@@ -109,7 +110,7 @@ class _Maker:
         comparison = Comparison(self._source, self._wish.corpus, GOLDEN_TEXTS)
         original = self._candidate(
             {side: graphs.fp32 for side, graphs in self._graphs.items()},
-            open_tokenizers(self._source, self._scratch, TOKENIZER_FILE, trimmed=False),
+            own_tokenizers(self._source, self._scratch),
         )
         _check_faithful(comparison, original)
         self._progress("quantizing and comparing" if self._names else "comparing")
@@ -221,6 +222,17 @@ class _Maker:
     def _graph_bytes(self, root: Path) -> int:
         paths = [root / side.value / name for side in self._graphs for name in (MODEL_FILE, WEIGHTS_FILE)]
         return sum(path.stat().st_size for path in paths if path.is_file())
+
+
+def _texts_of(source: SourceTowers, wish: Wish) -> list[Text]:
+    """Returns all texts at hand, with their kinds."""
+    separator = source.model(Side.DOCUMENT).title_separator
+    return [
+        *GOLDEN_TEXTS,
+        *((each.query, TextKind.QUERY) for each in wish.corpus.queries),
+        *(each.text for document in wish.corpus.documents for each in encodables_of(document, separator)),
+        *((text, TextKind.QUERY) for text in wish.recipe.calibration),
+    ]
 
 
 def _check_faithful(comparison: Comparison, original: Candidate) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from export.source import SourceModel
+from export.tokenizer.writing import prefer_sentencepiece
 from export.towers import SourceTowers
 from server.encoding.center import centered
 from server.encoding.encoder import open_encoder
 from server.encoding.kind import Side, TextKind
 from server.encoding.manifest import Layout
+from server.encoding.segmenter import TOKENIZER_FILE
 from server.encoding.tokenizer import Tokenizer
 
 Text = tuple[str, TextKind]
@@ -49,15 +52,33 @@ class Candidate:
         return vectors
 
 
-def open_tokenizers(source: SourceTowers, directory: Path, name: str, *, trimmed: bool) -> dict[Side, Tokenizer]:
-    """Writes the tokenizer of each tower to `directory`/TOWER/`name`, and opens it as the server will.
-
-    It is the one of the bundle, or (not `trimmed`) that of the model itself.
-    """
-    tokenizers = {}
+def own_tokenizers(source: SourceTowers, directory: Path) -> dict[Side, Tokenizer]:
+    """Writes the tokenizer of each model to its folder in `directory`, with the whole vocabulary, and opens it."""
+    opened = {}
     for side, model in source.models.items():
-        path = directory / side.value / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        model.save_tokenizer(path, trimmed=trimmed)
-        tokenizers[side] = Tokenizer(path, prefixes=source.prefixes, max_tokens=model.max_tokens)
-    return tokenizers
+        path = _saved_tokenizer(model, directory / side.value, trimmed=False)
+        opened[side] = Tokenizer(path, prefixes=source.prefixes, max_tokens=model.max_tokens)
+    return opened
+
+
+def served_tokenizers(
+    source: SourceTowers, directory: Path, texts: Sequence[Text], *, progress: Callable[[str], None]
+) -> dict[Side, Tokenizer]:
+    """Writes the tokenizer of each tower to its folder in the bundle `directory`, and opens it as the server will.
+
+    A sentencepiece model is written only if it gives `texts` the same tokens as the model's own tokenizer.
+    """
+    opened = {}
+    prefixed = [source.prefixes[kind] + text for text, kind in texts]
+    for side, model in source.models.items():
+        path = _saved_tokenizer(model, directory / side.value, trimmed=True)
+        path = prefer_sentencepiece(path, prefixed, progress=progress)
+        opened[side] = Tokenizer(path, prefixes=source.prefixes, max_tokens=model.max_tokens)
+    return opened
+
+
+def _saved_tokenizer(model: SourceModel, folder: Path, *, trimmed: bool) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / TOKENIZER_FILE
+    model.save_tokenizer(path, trimmed=trimmed)
+    return path

@@ -7,9 +7,13 @@ when it is complete do calls go to it. Whatever is wrong with it leaves the old 
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
 
 from server.catalogue.catalogue import load_catalogue
 from server.encoding.manifest import check_files, read_manifest
@@ -17,6 +21,7 @@ from server.engine import Engine, EngineSlot
 from server.errors import ChajaError, NotReady, ReloadFailed
 from server.live.building import LoadingCancelled
 from server.live.loading import Loaded, LoadingOptions, load
+from server.memory import return_freed_memory
 from server.metrics import Metrics
 from server.security.watched import WatchedFiles
 from server.settings import Settings
@@ -25,6 +30,8 @@ from server.writing.keeper import Keeper
 log = logging.getLogger(__name__)
 
 MANIFEST_FILE = "manifest.json"
+
+Result = TypeVar("Result")
 
 
 class Reloader:
@@ -50,6 +57,9 @@ class Reloader:
         self._make_engine = make_engine
         self._serving = serving
         self._cancelled = threading.Event()
+        # One thread for all loading: it may have a low priority without lending it to others, and its memory is in one
+        # place.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="loader")
         self._running: asyncio.Task[Engine] | None = None
         self._next: asyncio.Task[Engine] | None = None
         self._importing: asyncio.Task[None] | None = None
@@ -65,11 +75,12 @@ class Reloader:
             LoadingCancelled: `cancel` was called.
         """
         if self._settings.catalogue is not None:  # What is wrong with it is told before a model is loaded.
-            await asyncio.to_thread(load_catalogue, self._settings.catalogue)
-        loaded = await asyncio.to_thread(self._load, background=False)
-        engine = self._put(loaded)
+            await self._in_thread(load_catalogue, self._settings.catalogue)
+        loaded = await self._in_thread(self._load, background=False)
+        engine, _ = self._put(loaded)
         self._keeper.begin(loaded)
         await self._import_file()
+        await self._in_thread(return_freed_memory)
         self._serving()
         return engine
 
@@ -117,6 +128,11 @@ class Reloader:
             await asyncio.wait(unfinished)
         if self._retiring:
             await asyncio.wait(self._retiring)
+        self._thread.shutdown()
+
+    async def _in_thread(self, work: Callable[..., Result], *arguments: object, **options: object) -> Result:
+        """Lets the loader's thread work, when it is done with what came before."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *arguments, **options))
 
     def _load(self, *, background: bool) -> Loaded:
         return load(
@@ -128,8 +144,8 @@ class Reloader:
             background=background,
         )
 
-    def _put(self, loaded: Loaded) -> Engine:
-        """Lets calls go to an engine of what was loaded."""
+    def _put(self, loaded: Loaded) -> tuple[Engine, Engine | None]:
+        """Lets calls go to an engine of what was loaded; returns it, and the one before."""
         engine = self._make_engine(loaded)
         manifest = engine.manifest
         self._metrics.describe_model(
@@ -138,12 +154,13 @@ class Reloader:
             quantization=manifest.quantization,
             encoder=engine.encoder_name,
         )
-        before = self._slot.swap(engine)
-        if before is not None:
-            retiring = asyncio.create_task(_retire(before))
-            self._retiring.add(retiring)
-            retiring.add_done_callback(self._retiring.discard)
-        return engine
+        return engine, self._slot.swap(engine)
+
+    def _retire_soon(self, engine: Engine) -> None:
+        """Ends an engine when its last call is answered."""
+        retiring = asyncio.create_task(_retire(engine))
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retiring.discard)
 
     async def _import_file(self) -> None:
         if self._settings.catalogue is None:
@@ -174,16 +191,21 @@ class Reloader:
 
     async def _reload(self) -> None:
         if self._settings.catalogue is not None:  # Neither is used if one of them is wrong.
-            await asyncio.to_thread(load_catalogue, self._settings.catalogue)
-        revision = await asyncio.to_thread(self._revision_on_disk)
+            await self._in_thread(load_catalogue, self._settings.catalogue)
+        revision = await self._in_thread(self._revision_on_disk)
         if revision != self._slot.engine.manifest.revision or self._slot.broken:
             self._keeper.keep(revision)
-            loaded = await asyncio.to_thread(self._load, background=True)
+            loaded = await self._in_thread(self._load, background=True)
+
+            replaced: list[Engine | None] = []
 
             def swap() -> None:
-                self._put(loaded)
+                replaced.append(self._put(loaded)[1])
 
             await self._keeper.replace(loaded, swap)
+            if (before := replaced.pop()) is not None:  # Only now does nobody else have it.
+                self._retire_soon(before)
+                del before
             self._serving()
         await self._import_file()
 
@@ -212,5 +234,9 @@ class Reloader:
 
 
 async def _retire(engine: Engine) -> None:
+    """Ends an engine when its last call is answered, and gives its memory back."""
     await engine.close()
     await asyncio.to_thread(engine.index.close)
+    del engine
+    gc.collect()  # A call that failed may have left it in a cycle. What was there at the start is frozen.
+    await asyncio.to_thread(return_freed_memory)

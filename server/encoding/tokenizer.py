@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tokenizers
-
 from server.encoding.kind import TextKind
-from server.errors import BundleError, NoRoom
+from server.encoding.segmenter import open_segmenter
+from server.errors import NoRoom
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +31,14 @@ class Tokenizer:
     def __init__(self, path: Path, *, prefixes: dict[TextKind, str], max_tokens: int) -> None:
         self._prefixes = prefixes
         self._max_tokens = max_tokens
-        # Two copies, because to cut is a state of the tokenizer: special tokens at the end must survive the cut.
-        self._whole = _load(path)
-        self._whole.no_truncation()
-        self._cutting = _load(path)
-        self._cutting.enable_truncation(max_tokens)
-        self._special_tokens = len(self._whole.encode("").ids)
+        self._segmenter = open_segmenter(path)
 
     def tokenize(self, texts: Sequence[tuple[str, TextKind]]) -> list[Tokens]:
         """Returns the tokens of each text, special tokens included, cut at the model's maximum."""
-        prefixed = [self._prefixes[kind] + text for text, kind in texts]
-        result = []
-        encodings = self._whole.encode_batch_fast(prefixed)
-        for (_, kind), text, encoding in zip(texts, prefixed, encodings, strict=True):
-            ids = encoding.ids
-            count = len(ids)
-            if count > self._max_tokens:
-                ids = self._cutting.encode(text).ids
-            result.append(Tokens(kind, ids, count))
-        return result
+        segmented = self._segmenter.segment(
+            [self._prefixes[kind] + text for text, kind in texts], max_tokens=self._max_tokens
+        )
+        return [Tokens(kind, ids, count) for (_, kind), (ids, count) in zip(texts, segmented, strict=True)]
 
     def split(self, text: str, kind: TextKind, *, before: str = "", overlap_tokens: int) -> list[tuple[int, int]]:
         """Returns where the passages of a text start and end, in characters: one where the model sees all of it.
@@ -64,20 +52,23 @@ class Tokenizer:
             overlap_tokens: Tokens that neighbours share, but at most half of a passage.
         """
         before = self._prefixes[kind] + before
-        # No token is shorter than a byte.
-        if len(before.encode()) + len(text.encode()) + self._special_tokens <= self._max_tokens:
+        if self._fit([before + text]):
             return [(0, len(text))]
-        if len(self._whole.encode(before + text).ids) <= self._max_tokens:
-            return [(0, len(text))]
-        offsets = self._whole.encode(text, add_special_tokens=False).offsets
-        room = self._max_tokens - len(self._whole.encode(before).ids)
+        offsets = self._segmenter.offsets(text)
+        ((_, before_count),) = self._segmenter.segment([before], max_tokens=self._max_tokens)
+        room = self._max_tokens - before_count
         # Cut off from what surrounds it, a passage may have some tokens more: then all are made shorter.
         while (room := room * 15 // 16) > 0:
             passages = _windows(offsets, room, min(overlap_tokens, room // 2), end=len(text))
-            encodings = self._whole.encode_batch_fast([before + text[start:end] for start, end in passages])
-            if all(len(each.ids) <= self._max_tokens for each in encodings):
+            if self._fit([before + text[start:end] for start, end in passages]):
                 return passages
         raise NoRoom(self._max_tokens)
+
+    def _fit(self, texts: Sequence[str]) -> bool:
+        """Returns whether the model sees all of each text, prefix included."""
+        return all(
+            count <= self._max_tokens for _, count in self._segmenter.segment(texts, max_tokens=self._max_tokens)
+        )
 
 
 def _windows(offsets: Sequence[tuple[int, int]], size: int, overlap: int, *, end: int) -> list[tuple[int, int]]:
@@ -87,12 +78,3 @@ def _windows(offsets: Sequence[tuple[int, int]], size: int, overlap: int, *, end
     windows[0] = (0, windows[0][1])
     windows[-1] = (windows[-1][0], end)
     return windows
-
-
-def _load(path: Path) -> tokenizers.Tokenizer:
-    try:
-        tokenizer = tokenizers.Tokenizer.from_file(str(path))
-    except Exception as error:  # The library raises bare Exception for whatever it cannot read.
-        raise BundleError(f"{path} is not a tokenizer: {error}; export the model again") from None
-    tokenizer.no_padding()
-    return tokenizer

@@ -13,11 +13,11 @@ from server.encoding.encoder import Encoder, open_encoder
 from server.encoding.kind import Side
 from server.encoding.manifest import Manifest
 from server.encoding.packed import WEIGHTS_SUFFIX
+from server.encoding.segmenter import SENTENCEPIECE_FILE, TOKENIZER_FILE
 from server.encoding.tokenizer import Tokenizer
 from server.errors import BundleError
 
 MODEL_FILE = "model.onnx"
-TOKENIZER_FILE = "tokenizer.json"
 
 WEIGHTS_FILE = f"model{WEIGHTS_SUFFIX}"
 """Only in the packed layout."""
@@ -37,11 +37,13 @@ class Tower:
             BundleError: It is missing or foreign.
         """
         folder, described = directory / side.value, manifest.towers[side]
-        for name in (MODEL_FILE, TOKENIZER_FILE):
+        has_sentencepiece = f"{side.value}/{SENTENCEPIECE_FILE}" in manifest.files
+        tokenizer = SENTENCEPIECE_FILE if has_sentencepiece else TOKENIZER_FILE
+        for name in (MODEL_FILE, tokenizer):
             if f"{side.value}/{name}" not in manifest.files:
                 raise BundleError(f"{directory} has no {side.value}/{name}; export the model again")
         self.tokenizer = Tokenizer(
-            folder / TOKENIZER_FILE, prefixes=manifest.prefixes.by_kind(), max_tokens=described.max_tokens
+            folder / tokenizer, prefixes=manifest.prefixes.by_kind(), max_tokens=described.max_tokens
         )
         self.encoder = open_encoder(folder / MODEL_FILE, described.layout, native=native)
         center = f"{side.value}/{CENTER_FILE}"

@@ -191,21 +191,10 @@ class Keeper:
             self._metrics.index_recall.set(1)
 
     async def _tend(self) -> None:
-        assert self._committer is not None, "it has begun"
         while True:
             await asyncio.sleep(TENDING_SECONDS)
-            index = self._committer.index
-            roster = index.state.roster
             try:
-                if roster.dead_count > max(DEAD_SLOTS, DEAD_SHARE * len(roster.sequences)):
-                    await self._build_anew(index)
-                elif self._new_graph or (
-                    index.state.sequence != self._saved_sequence and time.monotonic() - self._saved > SNAPSHOT_SECONDS
-                ):
-                    self._new_graph, self._saved = False, time.monotonic()
-                    await self._save(index)
-                await self._measure()
-                await asyncio.to_thread(self._clear_away)
+                await self._tend_once()
             except LoadingCancelled:  # The server stops.
                 return
             except ChajaError as error:
@@ -214,6 +203,21 @@ class Keeper:
             except Exception:
                 log.exception("tending the index failed")
                 await asyncio.sleep(FAILED_SECONDS)
+
+    async def _tend_once(self) -> None:
+        """Does what there is to do. Between two times nothing here holds an index that may be replaced."""
+        assert self._committer is not None, "it has begun"
+        index = self._committer.index
+        roster = index.state.roster
+        if roster.dead_count > max(DEAD_SLOTS, DEAD_SHARE * len(roster.sequences)):
+            await self._build_anew(index)
+        elif self._new_graph or (
+            index.state.sequence != self._saved_sequence and time.monotonic() - self._saved > SNAPSHOT_SECONDS
+        ):
+            self._new_graph, self._saved = False, time.monotonic()
+            await self._save(index)
+        await self._measure()
+        await asyncio.to_thread(self._clear_away)
 
     async def _measure(self) -> None:
         """Lets searches know again what scores are worth, if they may not know any more."""

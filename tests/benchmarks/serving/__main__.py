@@ -25,6 +25,7 @@ from tests.benchmarks.serving.pressure import measure_idle, measure_load, measur
 from tests.benchmarks.serving.profile import measure_profile
 from tests.benchmarks.serving.setting import QUERIES, Setting
 from tests.benchmarks.serving.starting import measure_start
+from tests.benchmarks.serving.swaps import measure_swaps
 from tests.benchmarks.serving.throughput import (
     measure_h2load,
     measure_limit,
@@ -46,6 +47,7 @@ MEASUREMENTS: dict[str, tuple[str, Measurement]] = {
     "idle": ("One search at a time", measure_idle),
     "writes": ("Documents written beside searches", measure_writes),
     "loss": ("Nothing lost while bundles are swapped and servers restarted", measure_loss),
+    "swaps": ("Bundles swapped under searches", measure_swaps),
     "start": ("Start", measure_start),
     "limit": ("The limit of one process", measure_limit),
     "profile": ("Where the time goes", measure_profile),
@@ -62,6 +64,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=5, metavar="N", help="length of each measurement (default: 5)")
     parser.add_argument("--repeats", type=int, default=3, metavar="N", help="default: 3")
     parser.add_argument("--requests", type=int, default=10_000, metavar="N", help="of loss (default: 10000)")
+    parser.add_argument("--swaps", type=int, default=40, metavar="N", help="of the bundle (default: 40)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="writes everything there, too")
     options = parser.parse_args()
     setting = Setting(
@@ -70,6 +73,7 @@ def main() -> int:
         seconds=options.seconds,
         repeats=options.repeats,
         requests=options.requests,
+        swaps=options.swaps,
     )
     environment = {
         **describe_environment(" ".join(sys.argv)),

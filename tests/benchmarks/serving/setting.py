@@ -44,6 +44,7 @@ class Setting:
         seconds: Length of each measurement, after the warm-up.
         repeats: How often each is repeated.
         requests: Requests of the measurement that none gets lost.
+        swaps: How often the bundle is swapped under searches.
     """
 
     bundle: Path
@@ -51,6 +52,7 @@ class Setting:
     seconds: int = 5
     repeats: int = 3
     requests: int = 10_000
+    swaps: int = 40
 
     @cached_property
     def queries(self) -> tuple[Query, ...]:

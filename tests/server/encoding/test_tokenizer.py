@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from export.tokenizer.sentencepiece_model import sentencepiece_model
 from server.encoding.kind import TextKind
+from server.encoding.segmenter import SENTENCEPIECE_FILE, TOKENIZER_FILE
 from server.encoding.tokenizer import Tokenizer
-from server.encoding.tower import TOKENIZER_FILE
 from server.errors import NoRoom
+from tests.unigram import unigram_tokenizer
 
 MAX_TOKENS = 24
 befores = st.sampled_from(["", "a | ", "가나 | "])
@@ -25,6 +28,13 @@ def tokenizer(tiny_bundle: Path) -> Tokenizer:
     return Tokenizer(tiny_bundle / "query" / TOKENIZER_FILE, prefixes=prefixes, max_tokens=MAX_TOKENS)
 
 
+@pytest.fixture(scope="module")
+def unigram(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    path = tmp_path_factory.mktemp("unigram") / SENTENCEPIECE_FILE
+    path.write_bytes(sentencepiece_model(json.loads(unigram_tokenizer().to_str())))
+    return Tokenizer(path, prefixes=dict.fromkeys(TextKind, ""), max_tokens=MAX_TOKENS)
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     text=texts,
@@ -35,6 +45,20 @@ def tokenizer(tiny_bundle: Path) -> Tokenizer:
 def test_passages_cover_everything_and_fit_the_model(
     tokenizer: Tokenizer, text: str, kind: TextKind, before: str, overlap: int
 ) -> None:
+    _check_passages(tokenizer, text, kind, before, overlap)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    text=st.text(st.sampled_from("ab가나카드 \n\t.🚗\u200b㈜㎏\ufdfaＡ\u1112\u1161\u11ab"), max_size=200),
+    before=st.sampled_from(["", "a | "]),
+    overlap=st.integers(0, 40),
+)
+def test_passages_by_sentencepiece_do_so_too(unigram: Tokenizer, text: str, before: str, overlap: int) -> None:
+    _check_passages(unigram, text, TextKind.TEXT, before, overlap)
+
+
+def _check_passages(tokenizer: Tokenizer, text: str, kind: TextKind, before: str, overlap: int) -> None:
     spans = tokenizer.split(text, kind, before=before, overlap_tokens=overlap)
     assert (spans[0][0], spans[-1][1]) == (0, len(text))
     starts, ends = [start for start, _ in spans], [end for _, end in spans]

@@ -1,0 +1,90 @@
+"""Compares two ways to segment texts: a model's own tokenizer.json and the sentencepiece model made of it.
+
+They may differ in one way only. Both look for the likeliest segmentation; where two are equally likely, up to the
+rounding of float32, as in a row of dashes, either may come out. Any other difference is a disagreement.
+
+Sentencepiece normalises as the model's training did: it also composes sequences, such as the Korean syllables that an
+old Mac writes in pieces, or the letters ㅋㅠ. `tokenizers` goes by single characters, mostly. So both must map each
+single character alike, and texts are compared in composed form (NFKC). U+0085 alone is white space for one only.
+"""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import sentencepiece
+import tokenizers
+
+from export.tokenizer.sentencepiece_model import SPACE
+
+TIE = 1e-6
+"""Two sums of scores are equal if they differ by less than this share: float32 has 24 bits, sums of many have fewer."""
+
+ODD_TEXTS = (
+    "",
+    "   ",
+    "  spaces   around \t tabs\r\nand lines\u2028and\u3000wide\u00a0ones  ",
+    "🚗👩‍👩‍👧‍👦 ☕️ 1️⃣ ❤️ 🇰🇷",
+    "con\x01trol\x07 cha\x0brac\x1fters\x7f",
+    "zero\u200bwidth\u200d\ufeff\u200e",
+    "ＡＢＣ１２３（전각）！",
+    "한국어english日本語РусскийعربيעבריתไทยΕλληνικά中文",
+    "㈜회사 ① ㎏ ﬁ ½ Ⅳ ℃ ™",
+    "éàüñ ǟ 가각힣 ㄱㅏㅋㅋㅠㅠ",
+    "a▁b ▁ ▁▁c",
+    "\U00013000\U00013001 a\U00013000b \ue000",
+    "https://example.com/a/b?c=d&e=%20#f user@example.com C:\\path -1,234.56% $9.99 ₩1,000",
+    "가나다라" * 700,
+    "abc" * 700,
+    "0123456789" * 100,
+    "스스로 그리스를 " * 150,
+)
+
+
+def disagreement(
+    reference: tokenizers.Tokenizer, candidate: sentencepiece.SentencePieceProcessor, texts: Iterable[str]
+) -> str | None:
+    """Returns a text that `candidate` segments otherwise than `reference`, ties apart; None if there is none.
+
+    Args:
+        reference: The model's own.
+        candidate: What is to take its place.
+        texts: What is compared, beside `ODD_TEXTS`.
+    """
+    for character in _characters():
+        if _normalised(reference, character) != candidate.normalize(f"-{character}-"):
+            return character
+    composed = [unicodedata.normalize("NFKC", text) for text in dict.fromkeys([*ODD_TEXTS, *texts])]
+    for text, encoding in zip(composed, reference.encode_batch_fast(composed), strict=True):
+        ids = candidate.encode(text, add_bos=candidate.bos_id() >= 0, add_eos=candidate.eos_id() >= 0)
+        if ids != encoding.ids and not _tied(candidate, ids, encoding.ids):
+            return text
+    return None
+
+
+def _characters() -> Iterator[str]:
+    """Yields every character that Unicode assigns."""
+    for code in range(sys.maxunicode + 1):
+        if unicodedata.category(chr(code)) not in ("Cn", "Co", "Cs"):
+            yield chr(code)
+
+
+def _normalised(tokenizer: tokenizers.Tokenizer, character: str) -> str:
+    """Returns what becomes of a character between two hyphens, in sentencepiece's spelling of spaces."""
+    text = f"-{character}-"
+    text = text if tokenizer.normalizer is None else tokenizer.normalizer.normalize_str(text)
+    return SPACE + text.replace(" ", SPACE)
+
+
+def _tied(processor: Any, ids: Sequence[int], others: Sequence[int]) -> bool:
+    """Returns whether two segmentations spell the same and are equally likely."""
+    if max(others, default=0) >= processor.get_piece_size():
+        return False
+    spelt, likelihoods = [], []
+    for each in (list(ids), list(others)):
+        spelt.append("".join(processor.id_to_piece(each)))
+        likelihoods.append(sum(processor.get_score(each)))
+    return spelt[0] == spelt[1] and abs(likelihoods[0] - likelihoods[1]) <= TIE * abs(likelihoods[0])

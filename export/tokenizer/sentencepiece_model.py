@@ -1,0 +1,137 @@
+"""Turns a unigram tokenizer.json into a sentencepiece model, which the server loads faster and without the GIL.
+
+The piece at position i has the id i, as in tokenizer.json. The special tokens before and after every text become the
+model's bos and eos, so that the file says all that the server must know. What sentencepiece cannot express is refused.
+Scores become float32, in which sentencepiece also adds them up: see `export.tokenizer.agreement`.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from sentencepiece import sentencepiece_model_pb2 as schema
+
+SPACE = "▁"
+"""How pieces write a space."""
+
+NO_PIECE = "\x00"
+"""Names a special token that the model does not have."""
+
+Piece = schema.ModelProto.SentencePiece
+
+
+class NotExpressible(Exception):
+    """Sentencepiece cannot do what the tokenizer does; the message says which part of it."""
+
+
+def sentencepiece_model(tokenizer: dict[str, Any]) -> bytes:
+    """Returns the content of a sentencepiece model that segments as a tokenizer.json does.
+
+    Args:
+        tokenizer: The decoded tokenizer.json.
+
+    Raises:
+        NotExpressible: There is no such model.
+    """
+    model = tokenizer["model"]
+    if model.get("type") != "Unigram" or model.get("unk_id") is None:
+        raise NotExpressible(f"a model of type {model.get('type')} without an unknown token")
+    if model.get("byte_fallback"):
+        raise NotExpressible("a model of type Unigram with bytes")
+    pieces: list[tuple[str, float]] = [(piece, score) for piece, score in model["vocab"]]
+    special = _special_ids(tokenizer, pieces)
+    if any(SPACE in piece[1:] for number, (piece, _) in enumerate(pieces) if number not in special):
+        raise NotExpressible("pieces that span words")
+    before, after = _around(tokenizer.get("post_processor"))
+    result = schema.ModelProto()
+    for number, (piece, score) in enumerate(pieces):
+        kind = Piece.NORMAL
+        if number == model["unk_id"]:
+            kind = Piece.UNKNOWN
+        elif number in special:
+            kind = Piece.CONTROL
+        result.pieces.add(piece=piece, score=score, type=kind)
+    trainer = result.trainer_spec
+    trainer.model_type = schema.TrainerSpec.UNIGRAM
+    trainer.unk_id, trainer.unk_piece = model["unk_id"], pieces[model["unk_id"]][0]
+    for name, number in (("bos", before), ("eos", after), ("pad", None)):
+        if number is not None and number not in special:
+            raise NotExpressible("a special token that is none")
+        setattr(trainer, f"{name}_id", -1 if number is None else number)
+        setattr(trainer, f"{name}_piece", NO_PIECE if number is None else pieces[number][0])
+    charsmap, folds_spaces = _normalizer(tokenizer.get("normalizer"))
+    normalizer = result.normalizer_spec
+    normalizer.name, normalizer.precompiled_charsmap = "of the model", charsmap
+    normalizer.add_dummy_prefix = normalizer.escape_whitespaces = True
+    normalizer.remove_extra_whitespaces = _splits_at_spaces(tokenizer.get("pre_tokenizer")) or folds_spaces
+    content: bytes = result.SerializeToString(deterministic=True)
+    return content
+
+
+def _special_ids(tokenizer: dict[str, Any], pieces: list[tuple[str, float]]) -> set[int]:
+    """Returns the ids of the added tokens: no text has them, however it is spelt."""
+    added = tokenizer.get("added_tokens") or []
+    if not all(each["special"] for each in added):
+        raise NotExpressible("added tokens that texts may hold")
+    if any(each["id"] >= len(pieces) or pieces[each["id"]][0] != each["content"] for each in added):
+        raise NotExpressible("added tokens beyond the vocabulary")
+    return {each["id"] for each in added}
+
+
+def _normalizer(normalizer: dict[str, Any] | None) -> tuple[bytes, bool]:
+    """Returns the map of characters, empty if there is none, and whether repeated spaces become one."""
+    charsmap, folds_spaces = b"", False
+    steps = [] if normalizer is None else normalizer.get("normalizers", [normalizer])
+    for number, step in enumerate(steps):
+        match step:
+            case {"type": "Precompiled", "precompiled_charsmap": str(encoded)} if number == 0:
+                charsmap = base64.b64decode(encoded)
+            case {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " " | "▁"}:
+                folds_spaces = True
+            case {"type": "Strip"}:  # Sentencepiece does so where it folds spaces; the comparison says whether it fits.
+                continue
+            case _:
+                raise NotExpressible(f"a normalizer of type {step.get('type')}")
+    return charsmap, folds_spaces
+
+
+def _splits_at_spaces(pre_tokenizer: dict[str, Any] | None) -> bool:
+    """Returns whether white space only separates words."""
+    match pre_tokenizer:
+        case {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, {"type": "Metaspace"} as metaspace]}:
+            splits = True
+        case {"type": "Metaspace"} as metaspace:
+            splits = False
+        case _:
+            raise NotExpressible(f"a pre-tokenizer of type {(pre_tokenizer or {}).get('type')}")
+    if metaspace.get("replacement") != SPACE or metaspace.get("prepend_scheme", "always") != "always":
+        raise NotExpressible("a pre-tokenizer that writes spaces otherwise")
+    return splits
+
+
+def _around(post_processor: dict[str, Any] | None) -> tuple[int | None, int | None]:
+    """Returns the ids of the special tokens before and after a text."""
+    match post_processor:
+        case None:
+            return None, None
+        case {"type": "BertProcessing" | "RobertaProcessing", "cls": [_, int(before)], "sep": [_, int(after)]}:
+            return before, after
+        case {"type": "TemplateProcessing", "single": template, "special_tokens": tokens}:
+            parts = [_template_ids(part, tokens) for part in template]
+            if parts.count(None) == 1:
+                place = parts.index(None)
+                before, after = (
+                    [each for ids in part if ids for each in ids] for part in (parts[:place], parts[place + 1 :])
+                )
+                if len(before) <= 1 and len(after) <= 1:
+                    return next(iter(before), None), next(iter(after), None)
+    raise NotExpressible("special tokens other than one before and one after a text")
+
+
+def _template_ids(part: dict[str, Any], tokens: dict[str, Any]) -> list[int] | None:
+    """Returns the ids that a part of a template stands for, or None for the text itself."""
+    if "SpecialToken" not in part:
+        return None
+    ids: list[int] = tokens[part["SpecialToken"]["id"]]["ids"]
+    return ids

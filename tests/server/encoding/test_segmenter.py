@@ -1,0 +1,92 @@
+"""Both libraries that segment texts: where they cut, and where tokens lie."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import tokenizers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import models, pre_tokenizers, processors
+
+from export.tokenizer.sentencepiece_model import sentencepiece_model
+from server.encoding.segmenter import SENTENCEPIECE_FILE, TOKENIZER_FILE, open_segmenter
+from server.errors import BundleError
+from tests.unigram import unigram_tokenizer
+
+
+def _wordpiece() -> tokenizers.Tokenizer:
+    words = ["[UNK]", "[CLS]", "[SEP]", "a", "b", "##a", "##b", "ab", "가", "나"]
+    tokenizer = tokenizers.Tokenizer(models.WordPiece({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return tokenizer
+
+
+def _with_special(tokenizer: tokenizers.Tokenizer, template: str) -> tokenizers.Tokenizer:
+    tokenizer.add_special_tokens(["[CLS]", "[SEP]"])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=template, special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
+    )
+    return tokenizer
+
+
+TOKENIZERS = {
+    "no special tokens": _wordpiece(),
+    "one on each side": _with_special(_wordpiece(), "[CLS] $A [SEP]"),
+    "two before": _with_special(_wordpiece(), "[CLS] [SEP] $A"),
+    "one after": _with_special(_wordpiece(), "$A [SEP]"),
+    "unigram": unigram_tokenizer(),
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(text=st.text(st.sampled_from("ab가나 c[CLS]"), max_size=40), max_tokens=st.integers(3, 12))
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_a_text_is_cut_where_the_library_would_cut_it(
+    name: str, text: str, max_tokens: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / f"{name}-{TOKENIZER_FILE}"
+    tokenizer = TOKENIZERS[name]
+    if not path.exists():
+        tokenizer.save(str(path))
+    segmenter = open_segmenter(path)
+    tokenizer.no_truncation()
+    whole = tokenizer.encode(text).ids
+    tokenizer.enable_truncation(max_tokens)
+    assert segmenter.segment([text], max_tokens=max_tokens) == [(tokenizer.encode(text).ids, len(whole))]
+    tokenizer.no_truncation()
+    assert segmenter.special_count == len(tokenizer.encode("").ids)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / SENTENCEPIECE_FILE
+    path.write_bytes(sentencepiece_model(json.loads(unigram_tokenizer().to_str())))
+    return path
+
+
+def test_sentencepiece_keeps_the_special_tokens_around_a_cut(model: Path) -> None:
+    (whole, count), (cut, same) = [
+        open_segmenter(model).segment(["lost card " * 5], max_tokens=most)[0] for most in (1000, 7)
+    ]
+    assert count == same == len(whole)
+    assert cut == [*whole[:6], whole[-1]]
+    assert (cut[0], cut[-1]) == (0, 2)
+
+
+@pytest.mark.parametrize("text", ["카드 분실", "🚗 분실", "ＡＢ 분실", "\u1112\u1161\u11ab 분실"])
+def test_places_are_in_characters_of_the_text_itself(model: Path, text: str) -> None:
+    offsets = open_segmenter(model).offsets(text)
+    assert offsets[0][0] == 0
+    assert offsets[-1] == (len(text) - 2, len(text))
+    assert all(start <= end for start, end in offsets)
+
+
+def test_what_is_no_model_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / SENTENCEPIECE_FILE
+    path.write_bytes(b"no model")
+    with pytest.raises(BundleError, match=r"is not a tokenizer: .*; export the model again") as caught:
+        open_segmenter(path)
+    assert "\n" not in str(caught.value)
