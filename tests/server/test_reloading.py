@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -117,6 +118,15 @@ async def test_a_changed_catalogue_is_imported_into_the_engine_that_serves(serve
     assert await server.search() == 2
     assert (server.reloads("ok"), server.reloads("failed")) == (1, 0)
     assert server.metrics.registry.get_sample_value("chaja_catalogue_documents") == 2
+
+
+async def test_nothing_keeps_an_engine_that_was_replaced(server: Server, other_bundle: Path) -> None:
+    assert await server.search() == 1
+    before = weakref.ref(server.slot.engine)
+    bundle = weakref.ref(server.slot.engine.bundle)
+    server.put_bundle(other_bundle)
+    await server.reloader.reload("a test")
+    await until(lambda: before() is None and bundle() is None)
 
 
 async def test_another_bundle_is_another_engine_of_the_same_documents(server: Server, other_bundle: Path) -> None:

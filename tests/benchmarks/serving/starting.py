@@ -1,8 +1,10 @@
-"""How long from the start of the process until its health says SERVING."""
+"""How long from the start of the process until its health says SERVING, and how much memory it has after searches."""
 
 from __future__ import annotations
 
+import itertools
 import re
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -11,23 +13,46 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from chaja import connect
+from chaja.v1 import SearchRequest
 from sample.server_process import running_server
 from tests.benchmarks.serving.figure import Figure
 from tests.benchmarks.serving.peak import Peaks
-from tests.benchmarks.serving.setting import Setting
+from tests.benchmarks.serving.process import memory_of
+from tests.benchmarks.serving.setting import NO_CACHE, Setting
 
-LONGEST_SECONDS = 3
+LONGEST_COLD_SECONDS = 3
+LONGEST_WARM_SECONDS = 1.5
+MOST_MEMORY = 350
+SEARCHES = 3000
 GIVE_UP_SECONDS = 60
 
 
 def measure_start(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
-    """Yields the time, with the sample catalogue, which is encoded meanwhile."""
+    """Yields the times with the sample catalogue: it is encoded meanwhile, or its vectors are in the store already."""
     del peaks
-    times = tuple(_start(setting) for _ in range(setting.repeats))
-    yield Figure(name="from exec to SERVING", values=times, written="{:.2f} s", at_most=LONGEST_SECONDS)
+    cold, warm = [], []
+    for _ in range(setting.repeats):
+        with tempfile.TemporaryDirectory() as data:
+            cold.append(_start(setting, data))
+            warm.append(_start(setting, data))
+    for name, times, longest in (("cold", cold, LONGEST_COLD_SECONDS), ("warm", warm, LONGEST_WARM_SECONDS)):
+        yield Figure(name=f"from exec to SERVING, {name}", values=tuple(times), written="{:.2f} s", at_most=longest)
+    memory = _memory_after_searches(setting) / 1e6
+    note = f"after {SEARCHES:,} searches"
+    yield Figure(name="resident memory", values=(memory,), written="{:.0f} MB", at_most=MOST_MEMORY, note=note)
 
 
-def _start(setting: Setting) -> float:
+def _memory_after_searches(setting: Setting) -> int:
+    """Returns the resident memory of a server that has answered every query several times."""
+    with setting.server(*NO_CACHE) as server, connect(server.address) as client:
+        search: Any = client.search.Search
+        for query in itertools.islice(itertools.cycle(setting.queries), SEARCHES):
+            search(SearchRequest(query=query.text), timeout=GIVE_UP_SECONDS)
+        return memory_of(server.process.pid)
+
+
+def _start(setting: Setting, data: str) -> float:
     serving: list[float] = []
     watches: list[threading.Thread] = []
 
@@ -47,6 +72,6 @@ def _start(setting: Setting) -> float:
             watches[-1].start()
 
     began = time.monotonic()
-    with running_server(setting.arguments(), echo=listen):
+    with running_server(setting.arguments("--data", data), echo=listen):
         watches[0].join()
     return serving[0] - began

@@ -13,12 +13,12 @@ from tests.benchmarks.serving.soak import soak
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
-NAMES_WITH_BARS = {"throughput", "outside", "load", "overload", "idle", "loss", "start"}
+NAMES_WITH_BARS = {"throughput", "outside", "load", "overload", "idle", "loss", "swaps", "start"}
 
 
 @pytest.fixture(scope="module")
 def setting(tiny_bundle: Path) -> Setting:
-    return Setting(bundle=tiny_bundle, seconds=1, repeats=1, requests=200)
+    return Setting(bundle=tiny_bundle, seconds=1, repeats=1, requests=200, swaps=3)
 
 
 def test_every_figure_comes_out(setting: Setting, capsys: pytest.CaptureFixture[str]) -> None:
@@ -39,7 +39,12 @@ def test_every_figure_comes_out(setting: Setting, capsys: pytest.CaptureFixture[
     assert value["load"]["p50"] <= value["load"]["p99"]
     assert value["loss"]["failed"] == value["loss"]["wrong"] == 0
     assert value["loss"]["swaps of the bundle"] == 5
-    assert 0 < value["start"]["from exec to SERVING"] < 30
+    assert value["swaps"]["swaps"] == 3
+    assert value["swaps"]["refused"] == value["swaps"]["failed"] == 0
+    assert value["swaps"]["p99 of the worst second"] > 0
+    assert 0 < value["start"]["from exec to SERVING, warm"] < 30
+    assert 0 < value["start"]["from exec to SERVING, cold"] < 30
+    assert 0 < value["start"]["resident memory"] < 1000
     assert value["profile"]["CPU of the event loop for a search at the peak"] > 0
 
 
