@@ -23,6 +23,9 @@ from export.tokenizer.sentencepiece_model import SPACE
 TIE = 1e-6
 """Two sums of scores are equal if they differ by less than this share: float32 has 24 bits, sums of many have fewer."""
 
+SPLIT_CHARACTERS = ("각", "힣", "é", "Å", "ǟ")
+"""Characters that some systems write in parts (NFD)."""
+
 ODD_TEXTS = (
     "",
     "   ",
@@ -57,6 +60,11 @@ def disagreement(
     for character in _characters():
         if _normalised(reference, character) != candidate.normalize(f"-{character}-"):
             return character
+    for character in SPLIT_CHARACTERS:
+        split = unicodedata.normalize("NFD", character)
+        composes = _normalised(reference, split) == _normalised(reference, character)
+        if composes and candidate.normalize(f"-{split}-") != candidate.normalize(f"-{character}-"):
+            return split
     composed = [unicodedata.normalize("NFKC", text) for text in dict.fromkeys([*ODD_TEXTS, *texts])]
     for text, encoding in zip(composed, reference.encode_batch_fast(composed), strict=True):
         ids = candidate.encode(text, add_bos=candidate.bos_id() >= 0, add_eos=candidate.eos_id() >= 0)

@@ -55,11 +55,12 @@ def sentencepiece_model(tokenizer: dict[str, Any]) -> bytes:
     trainer = result.trainer_spec
     trainer.model_type = schema.TrainerSpec.UNIGRAM
     trainer.unk_id, trainer.unk_piece = model["unk_id"], pieces[model["unk_id"]][0]
-    for name, number in (("bos", before), ("eos", after), ("pad", None)):
-        if number is not None and number not in special:
+    around: dict[str, int | None] = {"bos": before, "eos": after, "pad": None}
+    for name, token in around.items():
+        if token is not None and token not in special:
             raise NotExpressible("a special token that is none")
-        setattr(trainer, f"{name}_id", -1 if number is None else number)
-        setattr(trainer, f"{name}_piece", NO_PIECE if number is None else pieces[number][0])
+        setattr(trainer, f"{name}_id", -1 if token is None else token)
+        setattr(trainer, f"{name}_piece", NO_PIECE if token is None else pieces[token][0])
     charsmap, folds_spaces = _normalizer(tokenizer.get("normalizer"))
     normalizer = result.normalizer_spec
     normalizer.name, normalizer.precompiled_charsmap = "of the model", charsmap
@@ -83,6 +84,8 @@ def _normalizer(normalizer: dict[str, Any] | None) -> tuple[bytes, bool]:
     """Returns the map of characters, empty if there is none, and whether repeated spaces become one."""
     charsmap, folds_spaces = b"", False
     steps = [] if normalizer is None else normalizer.get("normalizers", [normalizer])
+    if [step["type"] for step in steps[:2]] == ["NFC", "Precompiled"]:
+        steps = steps[1:]  # Sentencepiece composes by its map; the comparison says whether this map does.
     for number, step in enumerate(steps):
         match step:
             case {"type": "Precompiled", "precompiled_charsmap": str(encoded)} if number == 0:
@@ -103,8 +106,10 @@ def _splits_at_spaces(pre_tokenizer: dict[str, Any] | None) -> bool:
             splits = True
         case {"type": "Metaspace"} as metaspace:
             splits = False
-        case _:
-            raise NotExpressible(f"a pre-tokenizer of type {(pre_tokenizer or {}).get('type')}")
+        case None:
+            raise NotExpressible("no pre-tokenizer")
+        case other:
+            raise NotExpressible(f"a pre-tokenizer of type {other.get('type')}")
     if metaspace.get("replacement") != SPACE or metaspace.get("prepend_scheme", "always") != "always":
         raise NotExpressible("a pre-tokenizer that writes spaces otherwise")
     return splits
@@ -121,11 +126,10 @@ def _around(post_processor: dict[str, Any] | None) -> tuple[int | None, int | No
             parts = [_template_ids(part, tokens) for part in template]
             if parts.count(None) == 1:
                 place = parts.index(None)
-                before, after = (
-                    [each for ids in part if ids for each in ids] for part in (parts[:place], parts[place + 1 :])
-                )
-                if len(before) <= 1 and len(after) <= 1:
-                    return next(iter(before), None), next(iter(after), None)
+                first = [each for ids in parts[:place] for each in ids or ()]
+                last = [each for ids in parts[place + 1 :] for each in ids or ()]
+                if len(first) <= 1 and len(last) <= 1:
+                    return next(iter(first), None), next(iter(last), None)
     raise NotExpressible("special tokens other than one before and one after a text")
 
 
