@@ -1,40 +1,44 @@
 """Retrieval quality of a bundle on labelled queries: `python -m export evaluate`.
 
-Documents are encoded and searched by the server's own code.
+Documents are encoded and searched by the server's own code, in each mode of search.
 """
 
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import numpy as np
 
 from export.labelled_queries import LabelledQuery, load_labelled_queries
 from export.options import OneLineParser, check_evaluation_flags, evaluation_flags, open_corpus
-from export.quality.exact_search import exact_search
 from export.quality.retrieval import DEPTHS, first_relevant_rank, mean_reciprocal_rank, recall_at
+from export.quality.served import ServedDocuments, encode_passages, encode_queries, probes_of
 from server.catalogue.catalogue import load_catalogue
 from server.catalogue.document import Document
-from server.cpus import usable_cpus
 from server.encoding.bundle import Bundle
-from server.encoding.documents import encode_documents
-from server.encoding.kind import TextKind
-from server.encoding.passages import OVERLAP_TOKENS
+from server.index.fusion import CANDIDATES
+from server.index.options import Mode, SearchOptions
 
 log = logging.getLogger(__name__)
 
+DEPTH = CANDIDATES
+"""Hits of a search: as many as each leg of HYBRID gives, so that no score depends on the depth."""
+
+ALL = "all"
+
+Ranks = list[int | None]
+"""For each query the rank of its first relevant document; None if it is not among the first `DEPTH`."""
+
 
 def evaluate(
-    *, bundle: Path, documents: Sequence[Document], queries: Sequence[LabelledQuery]
-) -> dict[str, list[int | None]]:
-    """Searches every labelled query among all documents, and to the last of them.
+    *, bundle: Path, documents: Sequence[Document], queries: Sequence[LabelledQuery], modes: Sequence[Mode]
+) -> dict[tuple[Mode, str], Ranks]:
+    """Searches every labelled query among all documents.
 
     Returns:
-        The rank of each query's first relevant document, by language and for all (`"all"`, first).
+        The ranks by mode and language, and by mode for all queries (`"all"`, first).
 
     Raises:
         StartError: The bundle cannot be served.
@@ -42,39 +46,47 @@ def evaluate(
     opened = Bundle(bundle)
     opened.verify()
     log.info("encoding %d documents by %s", len(documents), opened.encoder_name)
-    with ThreadPoolExecutor(usable_cpus()) as pool:
-        encoded = encode_documents(documents, opened, overlap_tokens=OVERLAP_TOKENS, map=pool.map)
+    with tempfile.TemporaryDirectory() as folder:
+        vectors = encode_passages(opened, documents)
+        served = ServedDocuments(opened, documents, vectors, probes=probes_of(opened), folder=Path(folder))
     log.info("searching %d queries", len(queries))
-    found = exact_search(
-        np.concatenate([each.matrix for each in encoded]),
-        [position for position, each in enumerate(encoded) for _ in each.spans],
-        opened.encode_texts([(query.query, TextKind.QUERY) for query in queries]),
-        similarity=opened.manifest.similarity,
-        limit=len(documents),
-    )
-    ranks: dict[str, list[int | None]] = defaultdict(list)
-    for query, positions in zip(queries, found, strict=True):
-        rank = first_relevant_rank([documents[position].id for position in positions], query.relevant)
-        for language in dict.fromkeys(("all", query.language)):
-            ranks[language].append(rank)
+    ranks: dict[tuple[Mode, str], Ranks] = defaultdict(list)
+    encoded = encode_queries(opened, [query.query for query in queries])
+    for mode in modes:
+        for query, vector in zip(queries, encoded, strict=True):
+            found = served.search(query.query, vector, SearchOptions(DEPTH, mode))
+            rank = first_relevant_rank([documents[each.sequence].id for each in found.documents], query.relevant)
+            for language in dict.fromkeys((ALL, query.language)):
+                ranks[mode, language].append(rank)
     return dict(ranks)
 
 
-def format_table(ranks: dict[str, list[int | None]]) -> str:
-    """Returns the figures as a table, one row for each language."""
-    lines = ["queries      n  " + "  ".join(f"R@{depth:<3}" for depth in DEPTHS) + "  MRR"]
-    for language, values in ranks.items():
-        recalls = "  ".join(f"{recall_at(values, depth):.3f}" for depth in DEPTHS)
-        lines.append(f"{language:8} {len(values):5}  {recalls}  {mean_reciprocal_rank(values):.3f}")
+def format_table(ranks: Mapping[tuple[Mode, str], Ranks]) -> str:
+    """Returns the figures as a table, one row for each mode and language."""
+    recalls = "  ".join(f"R@{depth:<3}" for depth in DEPTHS)
+    lines = [f"mode     queries      n  {recalls}  MRR@{DEPTH}"]
+    for (mode, language), values in ranks.items():
+        figures = "  ".join(f"{recall_at(values, depth):.3f}" for depth in DEPTHS)
+        lines.append(f"{mode.name:8} {language:8} {len(values):5}  {figures}  {mean_reciprocal_rank(values):.3f}")
     return "\n".join(lines)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Runs the command line."""
-    parser = OneLineParser(prog="python -m export evaluate", description="Measure R@k of a bundle.", allow_abbrev=False)
+    parser = OneLineParser(
+        prog="python -m export evaluate",
+        description="Measure R@k of a bundle, searched as the server searches it.",
+        allow_abbrev=False,
+    )
     parser.add_argument("--bundle", type=Path, required=True, metavar="DIR", help="the bundle")
     parser.add_argument("--catalogue", type=Path, metavar="FILE", help="the documents, JSONL")
     parser.add_argument("--queries", type=Path, metavar="FILE", help="the labelled queries, JSONL")
+    parser.add_argument(
+        "--mode",
+        choices=[ALL, *(mode.value for mode in Mode)],
+        default=ALL,
+        help="mode of the searches (default: %(default)s of them)",
+    )
     evaluation_flags(parser)
     options = parser.parse_args(arguments)
     beside = [options.catalogue is not None, options.queries is not None]
@@ -88,4 +100,5 @@ def main(arguments: Sequence[str]) -> None:
     else:
         documents = load_catalogue(options.catalogue)
         queries = load_labelled_queries(options.queries, documents)
-    print(format_table(evaluate(bundle=options.bundle, documents=documents, queries=queries)))
+    modes = list(Mode) if options.mode == ALL else [Mode(options.mode)]
+    print(format_table(evaluate(bundle=options.bundle, documents=documents, queries=queries, modes=modes)))

@@ -106,10 +106,8 @@ def _splits_at_spaces(pre_tokenizer: dict[str, Any] | None) -> bool:
             splits = True
         case {"type": "Metaspace"} as metaspace:
             splits = False
-        case None:
-            raise NotExpressible("no pre-tokenizer")
-        case other:
-            raise NotExpressible(f"a pre-tokenizer of type {other.get('type')}")
+        case _:
+            raise NotExpressible(f"a pre-tokenizer of type {pre_tokenizer['type'] if pre_tokenizer else None}")
     if metaspace.get("replacement") != SPACE or metaspace.get("prepend_scheme", "always") != "always":
         raise NotExpressible("a pre-tokenizer that writes spaces otherwise")
     return splits

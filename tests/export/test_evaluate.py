@@ -5,6 +5,7 @@ from pathlib import Path
 from export.evaluate import evaluate, format_table
 from export.labelled_queries import load_labelled_queries
 from server.catalogue.catalogue import load_catalogue
+from server.index.options import Mode
 
 
 def test_queries_are_searched_and_counted_by_language(tiny_bundle: Path, tmp_path: Path) -> None:
@@ -19,6 +20,13 @@ def test_queries_are_searched_and_counted_by_language(tiny_bundle: Path, tmp_pat
         encoding="utf-8",
     )
     known = load_catalogue(catalogue)
-    ranks = evaluate(bundle=tiny_bundle, documents=known, queries=load_labelled_queries(queries, known))
-    assert ranks == {"all": [1, 2, 1], "en": [1, 2], "ko": [1]}
-    assert "en           2  0.500  1.000  1.000  1.000  0.750" in format_table(ranks)
+    labelled = load_labelled_queries(queries, known)
+    ranks = evaluate(bundle=tiny_bundle, documents=known, queries=labelled, modes=list(Mode))
+    assert {language: ranks[Mode.DENSE, language] for language in ("all", "en", "ko")} == {
+        "all": [1, 2, 1],
+        "en": [1, 2],
+        "ko": [1],
+    }
+    assert {mode for mode, _ in ranks} == set(Mode)
+    assert ranks[Mode.LEXICAL, "en"][0] == 1
+    assert "DENSE    en           2  0.500  1.000  1.000  1.000  0.750" in format_table(ranks)

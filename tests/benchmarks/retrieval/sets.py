@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import random
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,9 @@ from export.labelled_queries import load_labelled_queries
 from sample.server_process import REPOSITORY
 from server.catalogue.catalogue import load_catalogue
 from server.catalogue.document import Document
+
+MOST_EXAMPLES = 10
+"""Example queries that are drawn for each document, at most."""
 
 
 class Asked(NamedTuple):
@@ -21,15 +25,23 @@ class Asked(NamedTuple):
 
 
 class RetrievalSet(NamedTuple):
-    """A set of documents and of what is asked for."""
+    """A set of documents and of labelled queries.
+
+    Attributes:
+        name: The set and its split.
+        documents: The documents.
+        asked: The labelled queries.
+        examples: For each document training questions that it answers, drawn with a fixed seed. None of them is asked.
+    """
 
     name: str
     documents: list[Document]
     asked: list[Asked]
+    examples: list[list[str]]
 
 
 def beir_set(directory: Path, split: str) -> RetrievalSet:
-    """Reads a set in BEIR's layout. Documents without any text are left out."""
+    """Reads a set in BEIR's layout. Documents without any text are left out; examples come from its split `train`."""
     documents: list[Document] = []
     position_of: dict[str, int] = {}
     for line in (directory / "corpus.jsonl").read_text(encoding="utf-8").splitlines():
@@ -40,13 +52,30 @@ def beir_set(directory: Path, split: str) -> RetrievalSet:
             documents.append(Document(id=row["_id"], **said))
     rows = map(json.loads, (directory / "queries.jsonl").read_text(encoding="utf-8").splitlines())
     query_of = {row["_id"]: row["text"] for row in rows}
-    relevant: dict[str, set[int]] = {}
-    with (directory / "qrels" / f"{split}.tsv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file, delimiter="\t"):
-            if int(row["score"]) > 0:
-                relevant.setdefault(row["query-id"], set()).add(position_of[row["corpus-id"]])
-    asked = [Asked(query_of[id], frozenset(positions)) for id, positions in relevant.items()]
-    return RetrievalSet(f"{directory.name}, {split}", documents, asked)
+
+    def labels(name: str) -> list[Asked]:
+        relevant: dict[str, set[int]] = {}
+        with (directory / "qrels" / f"{name}.tsv").open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file, delimiter="\t"):
+                if int(row["score"]) > 0:
+                    relevant.setdefault(row["query-id"], set()).add(position_of[row["corpus-id"]])
+        return [Asked(query_of[id], frozenset(positions)) for id, positions in relevant.items()]
+
+    asked = labels(split)
+    has_training = split != "train" and (directory / "qrels/train.tsv").is_file()
+    examples = _draw_examples(labels("train") if has_training else [], asked, len(documents))
+    return RetrievalSet(f"{directory.name}, {split}", documents, asked, examples)
+
+
+def _draw_examples(training: list[Asked], asked: list[Asked], documents: int) -> list[list[str]]:
+    drawn: list[list[str]] = [[] for _ in range(documents)]
+    known = {each.query for each in asked}
+    random.Random(0).shuffle(training)
+    for each in training:
+        for position in each.relevant:
+            if each.query not in known and len(drawn[position]) < MOST_EXAMPLES:
+                drawn[position].append(each.query)
+    return drawn
 
 
 def sample_set() -> RetrievalSet:
@@ -54,8 +83,5 @@ def sample_set() -> RetrievalSet:
     documents = load_catalogue(REPOSITORY / "sample/catalogue.jsonl")
     position_of = {document.id: position for position, document in enumerate(documents)}
     labelled = load_labelled_queries(REPOSITORY / "sample/queries.jsonl", documents)
-    return RetrievalSet(
-        "sample",
-        documents,
-        [Asked(each.query, frozenset(position_of[id] for id in each.relevant)) for each in labelled],
-    )
+    asked = [Asked(each.query, frozenset(position_of[id] for id in each.relevant)) for each in labelled]
+    return RetrievalSet("sample", documents, asked, [[] for _ in documents])

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import cast
 
 import pytest
 
 from server.catalogue.document import Document
 from server.encoding.bundle import Bundle
-from tests.benchmarks.retrieval.__main__ import MODES, Served, measure, missed_bars
-from tests.benchmarks.retrieval.sets import Asked, beir_set, sample_set
+from tests.benchmarks.retrieval.bars import E5, MINILM, missed_bars
+from tests.benchmarks.retrieval.measuring import ALL, DEPTHS, EXAMPLES, MODES, Row, measure
+from tests.benchmarks.retrieval.sets import MOST_EXAMPLES, Asked, beir_set, sample_set
 
 
 @pytest.fixture
@@ -35,19 +35,56 @@ def test_the_sample_is_read() -> None:
     assert all(asked.relevant and max(asked.relevant) < len(read.documents) for asked in read.asked)
 
 
-def test_recall_and_rates_are_measured(directory: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+def test_examples_are_training_questions_that_are_not_asked(directory: Path) -> None:
+    rows = [{"_id": str(number), "text": f"lost card {number}"} for number in range(3, 20)]
+    rows.append({"_id": "20", "text": "my card is lost"})
+    with (directory / "queries.jsonl").open("a", encoding="utf-8") as file:
+        file.write("\n" + "\n".join(map(json.dumps, rows)))
+    labels = "".join(f"{number}\ta\t1\n" for number in range(3, 21))
+    (directory / "qrels/train.tsv").write_text("query-id\tcorpus-id\tscore\n" + labels, encoding="utf-8")
     read = beir_set(directory, "dev")
-    result = measure(Served(Bundle(tiny_bundle), read.documents, tmp_path / "index"), read)
-    recall = cast("dict[str, dict[str, float]]", result["recall"])
-    assert set(recall) == set(MODES)
-    assert recall["lexical"] == recall["hybrid, weighted sum"] == {"R@1": 1.0, "R@10": 1.0}
-    rates = cast("dict[str, float]", result["no_good_answer"])
-    assert set(rates) == {f"{mode}, {scope}, en" for mode in MODES for scope in ("answerable", "out of scope")}
+    assert [len(each) for each in read.examples] == [MOST_EXAMPLES, 0]
+    assert "my card is lost" not in read.examples[0]
+    assert read.examples == beir_set(directory, "dev").examples
+    assert beir_set(directory, "train").examples == [[], []]
 
 
-def test_bars_are_those_of_their_set() -> None:
-    good = {"R@1": 0.7, "R@10": 0.95}
-    recall = {"dense": {"R@1": 0.05, "R@10": 0.1}, "lexical": good, "hybrid, weighted sum": good}
-    assert missed_bars({"recall": recall}, "welfare-ko, dev") == []
-    assert len(missed_bars({"recall": {**recall, "lexical": {"R@1": 0.67, "R@10": 0.89}}}, "welfare-ko, dev")) == 2
-    assert len(missed_bars({"recall": {**recall, "hybrid, weighted sum": {"R@1": 0.6}}}, "another")) == 1
+def test_recall_and_rates_are_measured(directory: Path, tiny_bundle: Path) -> None:
+    read = beir_set(directory, "dev")
+    measured = measure(Bundle(tiny_bundle), read)
+    assert {row.mode for row in measured.recall} == set(MODES)
+    assert {row.examples for row in measured.recall} == {0}
+    assert measured.recall[Row(0, "lexical", "en")] == measured.recall[Row(0, "hybrid", "en")]
+    assert measured.recall[Row(0, "hybrid", ALL)] == dict.fromkeys(DEPTHS, 1.0)
+    kinds = ("answerable", "out of scope", "nonsense")
+    assert set(measured.flagged) == {(mode, "en", kind) for mode in MODES for kind in kinds}
+
+
+def test_examples_are_indexed_and_found(directory: Path, tiny_bundle: Path) -> None:
+    read = beir_set(directory, "dev")._replace(
+        asked=[Asked("qqq zzz", frozenset({1}))], examples=[["vvv"], ["qqq zzz", "www"]]
+    )
+    recall = measure(Bundle(tiny_bundle), read).recall
+    assert {row.examples for row in recall} == set(EXAMPLES)
+    assert recall[Row(1, "dense", ALL)][1] == 1.0
+
+
+def recall_of(**figures: float) -> dict[Row, dict[int, float]]:
+    return {Row(0, mode, ALL): dict.fromkeys(DEPTHS, figure) for mode, figure in figures.items()}
+
+
+def test_bars_are_those_of_the_model_and_the_set() -> None:
+    good = recall_of(dense=0.05, lexical=0.95, hybrid=0.95)
+    assert missed_bars(good, model=MINILM, name="welfare-ko, dev") == []
+    assert len(missed_bars(good, model=E5, name="welfare-ko, dev")) == 2
+    assert missed_bars(recall_of(dense=0.5, lexical=0.5, hybrid=0.4), model="another", name="another") == [
+        "hybrid R@1 is 0.400, more than 0.02 below 0.500"
+    ]
+
+
+def test_examples_that_hurt_miss_a_bar() -> None:
+    recall = recall_of(dense=0.5, lexical=0.5, hybrid=0.5)
+    worse = {Row(1, "dense", ALL): dict.fromkeys(DEPTHS, 0.4)}
+    assert missed_bars(recall | worse, model=E5, name="another") == [
+        "dense R@1 with 1 examples is 0.400, below that without examples"
+    ]

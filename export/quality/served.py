@@ -1,0 +1,79 @@
+"""Documents as a server has them: encoded in passages, in a live index, and searched by the code that serves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.catalogue.document import Document
+from server.catalogue.encoded import Vectors, Versioned
+from server.cpus import usable_cpus
+from server.encoding.bundle import Bundle
+from server.encoding.documents import encode_documents
+from server.encoding.kind import TextKind
+from server.encoding.passages import OVERLAP_TOKENS
+from server.engine import normalised
+from server.index.baseline import Probes
+from server.index.dense import DenseIndex, DenseOptions
+from server.index.options import SearchOptions
+from server.live.index import LiveIndex
+from server.live.loading import field_weights
+from server.live.search import Found, search
+
+BATCH_TEXTS = 32
+
+
+def encode_passages(bundle: Bundle, documents: Sequence[Document]) -> list[Vectors]:
+    """Returns the vectors of each document, encoded on all cores.
+
+    Raises:
+        BundleError: The model fails on a document.
+    """
+    with ThreadPoolExecutor(usable_cpus()) as pool:
+        return encode_documents(documents, bundle, overlap_tokens=OVERLAP_TOKENS, map=pool.map)
+
+
+def encode_queries(bundle: Bundle, queries: Sequence[str]) -> NDArray[np.float32]:
+    """Returns the vectors `[N, dimension]` of N queries, encoded on all cores."""
+    order = sorted(range(len(queries)), key=lambda row: len(queries[row]))
+    batches = [order[start : start + BATCH_TEXTS] for start in range(0, len(order), BATCH_TEXTS)]
+    vectors = np.empty((len(queries), bundle.manifest.dimension), np.float32)
+
+    def encode(rows: list[int]) -> None:
+        vectors[rows] = bundle.encode_texts([(normalised(queries[row]), TextKind.QUERY) for row in rows])
+
+    with ThreadPoolExecutor(usable_cpus()) as pool:
+        list(pool.map(encode, batches))
+    return vectors
+
+
+class ServedDocuments:
+    """A live index of some documents. A document's sequence is its position."""
+
+    def __init__(
+        self, bundle: Bundle, documents: Sequence[Document], vectors: Sequence[Vectors], *, probes: Probes, folder: Path
+    ) -> None:
+        """Indexes the documents with their vectors; the index has a temporary folder inside `folder`."""
+        manifest = bundle.manifest
+        exact = DenseOptions(exact_below=1 + sum(len(each.spans) for each in vectors))
+        dense = DenseIndex(manifest.dimension, manifest.similarity, "f16", folder=folder, options=exact)
+        index = LiveIndex(manifest.revision, dense, probes=probes, weights=field_weights(manifest))
+        versions = [Versioned(*each) for each in zip(range(len(documents)), documents, vectors, strict=True)]
+        index.follow(versions, [], sequence=len(documents))
+        index.measure()
+        index.refresh()
+        self._state = index.state
+        index.close()
+
+    def search(self, query: str, vector: NDArray[np.float32], options: SearchOptions) -> Found:
+        """Searches for a query as the server does; `vector` is its own."""
+        return search(self._state, normalised(query), vector, options)
+
+
+def probes_of(bundle: Bundle) -> Probes:
+    """Returns the probes as a bundle sees them."""
+    return Probes(lambda queries: encode_queries(bundle, queries))
