@@ -104,7 +104,8 @@ def _splits_at_spaces(pre_tokenizer: dict[str, Any] | None) -> bool:
         case {"type": "Metaspace"} as metaspace:
             splits = False
         case _:
-            raise NotExpressible(f"a pre-tokenizer of type {(pre_tokenizer or {}).get('type')}")
+            kind = None if pre_tokenizer is None else pre_tokenizer.get("type")
+            raise NotExpressible(f"a pre-tokenizer of type {kind}")
     if metaspace.get("replacement") != SPACE or metaspace.get("prepend_scheme", "always") != "always":
         raise NotExpressible("a pre-tokenizer that writes spaces otherwise")
     return splits
@@ -121,11 +122,11 @@ def _around(post_processor: dict[str, Any] | None) -> tuple[int | None, int | No
             parts = [_template_ids(part, tokens) for part in template]
             if parts.count(None) == 1:
                 place = parts.index(None)
-                before, after = (
+                first, last = (
                     [each for ids in part if ids for each in ids] for part in (parts[:place], parts[place + 1 :])
                 )
-                if len(before) <= 1 and len(after) <= 1:
-                    return next(iter(before), None), next(iter(after), None)
+                if len(first) <= 1 and len(last) <= 1:
+                    return next(iter(first), None), next(iter(last), None)
     raise NotExpressible("special tokens other than one before and one after a text")
 
 
