@@ -55,11 +55,11 @@ def sentencepiece_model(tokenizer: dict[str, Any]) -> bytes:
     trainer = result.trainer_spec
     trainer.model_type = schema.TrainerSpec.UNIGRAM
     trainer.unk_id, trainer.unk_piece = model["unk_id"], pieces[model["unk_id"]][0]
-    for name, number in (("bos", before), ("eos", after), ("pad", None)):
-        if number is not None and number not in special:
+    for name, token in (("bos", before), ("eos", after), ("pad", None)):
+        if token is not None and token not in special:
             raise NotExpressible("a special token that is none")
-        setattr(trainer, f"{name}_id", -1 if number is None else number)
-        setattr(trainer, f"{name}_piece", NO_PIECE if number is None else pieces[number][0])
+        setattr(trainer, f"{name}_id", -1 if token is None else token)
+        setattr(trainer, f"{name}_piece", NO_PIECE if token is None else pieces[token][0])
     charsmap, folds_spaces = _normalizer(tokenizer.get("normalizer"))
     normalizer = result.normalizer_spec
     normalizer.name, normalizer.precompiled_charsmap = "of the model", charsmap
@@ -98,17 +98,14 @@ def _normalizer(normalizer: dict[str, Any] | None) -> tuple[bytes, bool]:
 
 def _splits_at_spaces(pre_tokenizer: dict[str, Any] | None) -> bool:
     """Returns whether white space only separates words."""
-    match pre_tokenizer:
-        case {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, {"type": "Metaspace"} as metaspace]}:
-            splits = True
-        case {"type": "Metaspace"} as metaspace:
-            splits = False
-        case _:
-            kind = None if pre_tokenizer is None else pre_tokenizer.get("type")
-            raise NotExpressible(f"a pre-tokenizer of type {kind}")
+    steps = pre_tokenizer.get("pretokenizers", [pre_tokenizer]) if pre_tokenizer else []
+    kinds = [step.get("type") for step in steps]
+    if kinds not in (["WhitespaceSplit", "Metaspace"], ["Metaspace"]):
+        raise NotExpressible(f"a pre-tokenizer of type {' and '.join(kinds) or None}")
+    metaspace = steps[-1]
     if metaspace.get("replacement") != SPACE or metaspace.get("prepend_scheme", "always") != "always":
         raise NotExpressible("a pre-tokenizer that writes spaces otherwise")
-    return splits
+    return len(kinds) > 1
 
 
 def _around(post_processor: dict[str, Any] | None) -> tuple[int | None, int | None]:
