@@ -55,8 +55,7 @@ def sentencepiece_model(tokenizer: dict[str, Any]) -> bytes:
     trainer = result.trainer_spec
     trainer.model_type = schema.TrainerSpec.UNIGRAM
     trainer.unk_id, trainer.unk_piece = model["unk_id"], pieces[model["unk_id"]][0]
-    around: dict[str, int | None] = {"bos": before, "eos": after, "pad": None}
-    for name, token in around.items():
+    for name, token in (("bos", before), ("eos", after), ("pad", None)):
         if token is not None and token not in special:
             raise NotExpressible("a special token that is none")
         setattr(trainer, f"{name}_id", -1 if token is None else token)
@@ -101,16 +100,14 @@ def _normalizer(normalizer: dict[str, Any] | None) -> tuple[bytes, bool]:
 
 def _splits_at_spaces(pre_tokenizer: dict[str, Any] | None) -> bool:
     """Returns whether white space only separates words."""
-    match pre_tokenizer:
-        case {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, {"type": "Metaspace"} as metaspace]}:
-            splits = True
-        case {"type": "Metaspace"} as metaspace:
-            splits = False
-        case _:
-            raise NotExpressible(f"a pre-tokenizer of type {pre_tokenizer['type'] if pre_tokenizer else None}")
+    steps = pre_tokenizer.get("pretokenizers", [pre_tokenizer]) if pre_tokenizer else []
+    kinds = [step.get("type") for step in steps]
+    if kinds not in (["WhitespaceSplit", "Metaspace"], ["Metaspace"]):
+        raise NotExpressible(f"a pre-tokenizer of type {' and '.join(kinds) or None}")
+    metaspace = steps[-1]
     if metaspace.get("replacement") != SPACE or metaspace.get("prepend_scheme", "always") != "always":
         raise NotExpressible("a pre-tokenizer that writes spaces otherwise")
-    return splits
+    return len(kinds) > 1
 
 
 def _around(post_processor: dict[str, Any] | None) -> tuple[int | None, int | None]:
@@ -124,8 +121,9 @@ def _around(post_processor: dict[str, Any] | None) -> tuple[int | None, int | No
             parts = [_template_ids(part, tokens) for part in template]
             if parts.count(None) == 1:
                 place = parts.index(None)
-                first = [each for ids in parts[:place] for each in ids or ()]
-                last = [each for ids in parts[place + 1 :] for each in ids or ()]
+                first, last = (
+                    [each for ids in part if ids for each in ids] for part in (parts[:place], parts[place + 1 :])
+                )
                 if len(first) <= 1 and len(last) <= 1:
                     return next(iter(first), None), next(iter(last), None)
     raise NotExpressible("special tokens other than one before and one after a text")

@@ -25,7 +25,7 @@ LONGEST_COLD_SECONDS = 3
 LONGEST_WARM_SECONDS = 1.5
 MOST_MEMORY = 350
 SEARCHES = 3000
-GIVE_UP_SECONDS = 60
+GIVE_UP_SECONDS = 300
 
 
 def measure_start(setting: Setting, peaks: Peaks) -> Iterator[Figure]:

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from sample.server_process import REPOSITORY
+
+PROGRAM = """
+import os, threading
+from pathlib import Path
+from server.memory import return_freed_memory
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+blocks = []
+def allocate():
+    blocks.extend(bytearray(50_000) for _ in range(2000))
+    blocks.append(bytes(50_000))  # It lies above all of them: without it, freeing would be enough.
+
+thread = threading.Thread(target=allocate)
+thread.start()
+thread.join()
+del blocks[:-1]
+before = resident()
+return_freed_memory()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library keeps nothing, or cannot be asked")
+def test_what_a_thread_has_freed_goes_back() -> None:
+    run = subprocess.run([sys.executable, "-c", PROGRAM], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert int(run.stdout) > 90e6
