@@ -34,6 +34,7 @@ from server.encoding.manifest import Manifest, Weights
 from server.encoding.passages import Text, encodables_of
 from server.encoding.tokenizer import Tokenizer
 from server.encoding.tower import MODEL_FILE, WEIGHTS_FILE
+from server.index.probes import probe_texts, probes_file
 
 FAITHFUL_COSINE = 0.999
 """What a graph before quantization must reach: it is the same model."""
@@ -125,6 +126,8 @@ class _Maker:
             missed = self._wish.thresholds.missed(quality)
         if missed and not self._wish.force:
             raise ExportError(f"the bundle is not good enough: {'; '.join(missed)}; {self._advice()}")
+        probes = served.encode([(text, TextKind.QUERY) for text in probe_texts()])
+        np.save(self._directory / probes_file(), probes)
         self._progress("measuring its speed")
         rates = texts_per_second({"fp32": original, "served": served}, comparison.golden)
         report = Report(

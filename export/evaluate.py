@@ -14,12 +14,13 @@ from pathlib import Path
 from export.labelled_queries import LabelledQuery, load_labelled_queries
 from export.options import OneLineParser, check_evaluation_flags, evaluation_flags, open_corpus
 from export.quality.retrieval import DEPTHS, first_relevant_rank, mean_reciprocal_rank, recall_at
-from export.quality.served import ServedDocuments, encode_passages, encode_queries, probes_of
+from export.quality.served import ServedDocuments, encode_passages, encode_queries
 from server.catalogue.catalogue import load_catalogue
 from server.catalogue.document import Document
 from server.encoding.bundle import Bundle
 from server.index.fusion import CANDIDATES
 from server.index.options import Mode, SearchOptions
+from server.live.loading import probes_of
 
 log = logging.getLogger(__name__)
 

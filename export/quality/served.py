@@ -72,8 +72,3 @@ class ServedDocuments:
     def search(self, query: str, vector: NDArray[np.float32], options: SearchOptions) -> Found:
         """Searches for a query as the server does; `vector` is its own."""
         return search(self._state, normalised(query), vector, options)
-
-
-def probes_of(bundle: Bundle) -> Probes:
-    """Returns the probes as a bundle sees them."""
-    return Probes(lambda queries: encode_queries(bundle, queries))

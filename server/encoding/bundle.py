@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from server.encoding.arrays import read_array
 from server.encoding.golden import GOLDEN_FILE, cosines, read_golden
 from server.encoding.kind import Side, TextKind
 from server.encoding.manifest import Manifest, check_files, read_manifest
@@ -88,6 +89,17 @@ class Bundle:
     def encode_texts(self, texts: Sequence[tuple[str, TextKind]]) -> NDArray[np.float32]:
         """Returns the vectors `[N, dimension]` of N texts, cut where they are too long."""
         return self.encode(self.tokenize(texts))
+
+    def probe_vectors(self, name: str, texts: Sequence[str]) -> dict[str, NDArray[np.float32]] | None:
+        """Returns the vectors that the bundle keeps of `texts` as queries in a file; None if it has no such file.
+
+        Raises:
+            BundleError: The file holds something else.
+        """
+        if name not in self.manifest.files:
+            return None
+        matrix = read_array(self.directory / name, shape=(len(texts), self.manifest.dimension))
+        return dict(zip(texts, matrix, strict=True))
 
     def _rows_by_tower(self, kinds: Sequence[TextKind]) -> Iterator[tuple[Tower, list[int]]]:
         """Yields each tower that is needed with the positions of its texts; one tower takes all at once."""

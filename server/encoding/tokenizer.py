@@ -77,4 +77,11 @@ def _windows(offsets: Sequence[tuple[int, int]], size: int, overlap: int, *, end
     windows = [(offsets[start][0], offsets[min(start + size, len(offsets)) - 1][1]) for start in starts]
     windows[0] = (0, windows[0][1])
     windows[-1] = (windows[-1][0], end)
-    return windows
+    distinct: list[tuple[int, int]] = []
+    for start, stop in windows:
+        # A character of many tokens may be where two windows start, or where both end: the larger one has it all.
+        if distinct and distinct[-1][0] == start:
+            distinct[-1] = (start, stop)
+        elif not distinct or distinct[-1][1] < stop:
+            distinct.append((start, stop))
+    return distinct

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from server.encoding.center import CENTER_FILE, centered, read_center
+from server.encoding.arrays import read_array
+from server.encoding.center import CENTER_FILE, centered
 from server.encoding.encoder import Encoder, open_encoder
 from server.encoding.kind import Side
 from server.encoding.manifest import Manifest
@@ -47,9 +48,7 @@ class Tower:
         )
         self.encoder = open_encoder(folder / MODEL_FILE, described.layout, native=native)
         center = f"{side.value}/{CENTER_FILE}"
-        self.center = (
-            read_center(directory / center, dimension=manifest.dimension) if center in manifest.files else None
-        )
+        self.center = read_array(directory / center, shape=(manifest.dimension,)) if center in manifest.files else None
         if self.encoder.dimension != manifest.dimension:
             raise BundleError(
                 f"{folder}: the model gives {self.encoder.dimension} dimensions, "

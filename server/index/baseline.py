@@ -6,7 +6,7 @@ language by language, and a query's best score is held against theirs. How well 
 by whether it finds the other half of a paraphrase among everything else.
 
     Probes     once for each bundle: vectors, and how well it reads each language
-    Baseline   for each state of an index, as often as it has changed much: 64 searches of each leg
+    Baseline   for each state of an index, as often as it has changed much: some 300 searches
 """
 
 from __future__ import annotations
@@ -20,13 +20,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from server.index.probes import PARAPHRASES, PROBES
+from server.index.decoys import Decoys
+from server.index.probes import COMMANDS, PARAPHRASES, PROBES
 
 READS = 0.5
 """A model that finds so many of the paraphrases is held to read the language."""
 
 DENSE_NOISE = 0.9
-"""Share of the probes that a dense score must surpass to be more than noise."""
+"""Share of the probes that a dense score must surpass to be more than noise, where there are no decoys."""
+
+DENSE_FLOOR = 0.5
+"""The same beside decoys, which find most of what is noise."""
 
 LEXICAL_NOISE = 0.3
 """The same for a lexical score that stands alone. It is low, since people ask in other words than the catalogue's: that
@@ -64,16 +68,25 @@ class LanguageBaseline:
         reading: How well the model reads the language, from 0 to 1.
         dense: The best dense score of each probe, ascending.
         lexical: The best lexical score of each probe, ascending; 0 where it has no hit.
+        decoys: Queries that the catalogue does not answer; None where the model does not compare queries with queries
+            as it compares them with documents.
     """
 
     reading: float
     dense: tuple[float, ...]
     lexical: tuple[float, ...]
+    decoys: Decoys | None = None
+
+    def dense_noise(self, vector: NDArray[np.float32] | None) -> float:
+        """Returns the dense score that a query's best document must surpass to be more than noise."""
+        if self.decoys is None or vector is None:
+            return self._dense_quantiles[1]
+        return max(self._dense_quantiles[0], self.decoys.bar(vector))
 
     @cached_property
-    def dense_noise(self) -> float:
-        """The dense score that must be surpassed to be more than noise."""
-        return float(np.quantile(self.dense, DENSE_NOISE))
+    def _dense_quantiles(self) -> tuple[float, float]:
+        floor, noise = np.quantile(self.dense, (DENSE_FLOOR, DENSE_NOISE)).tolist()
+        return floor, noise
 
     @cached_property
     def lexical_noise(self) -> float:
@@ -144,11 +157,19 @@ class Baseline:
             )
         return self._languages[language].evidence(dense_best, lexical_best)
 
-    def no_good_answer(self, query: str, *, dense_best: float | None, lexical_best: float | None) -> bool:
+    def no_good_answer(
+        self,
+        query: str,
+        vector: NDArray[np.float32] | None = None,
+        *,
+        dense_best: float | None,
+        lexical_best: float | None,
+    ) -> bool:
         """Says whether nothing that was found is likely to answer a query. When in doubt, it says no.
 
         Args:
-            query: What was asked.
+            query: The query.
+            vector: Its vector, where there is one.
             dense_best: The best dense score; None in LEXICAL mode, and where nothing may be found at all.
             lexical_best: The best lexical score, 0 if there is no hit; None in DENSE mode.
         """
@@ -161,19 +182,27 @@ class Baseline:
         if dense_best is None or known.reading < READS:
             return lexical_best is not None and lexical_best <= known.lexical_noise
         outstanding = lexical_best is not None and lexical_best > known.lexical_outstanding
-        return dense_best < known.dense_noise and not outstanding
+        return dense_best < known.dense_noise(vector) and not outstanding
 
 
 class Probes:
     """The probes as a bundle sees them. Immutable; made once for each bundle."""
 
-    def __init__(self, encode: Callable[[Sequence[str]], NDArray[np.float32]]) -> None:
-        """Encodes the probes and the paraphrases, 128 short texts, as queries.
+    def __init__(
+        self, encode: Callable[[Sequence[str]], NDArray[np.float32]], *, compares_queries: bool = False
+    ) -> None:
+        """Encodes the texts of `server.index.probes`, some 300 short ones, as queries.
 
         Args:
             encode: Returns the vectors `[N, dimension]` of N queries.
+            compares_queries: Whether the similarity of two queries is on the scale of that of a query and a document,
+                as with one encoder for both and the cosine.
         """
         self._vectors = {language: encode(queries) for language, queries in PROBES.items()}
+        self._decoys: dict[str, Decoys] = {}
+        if compares_queries:
+            for language, vectors in self._vectors.items():
+                self._decoys[language] = Decoys.of(np.concatenate([vectors, encode(COMMANDS[language])]))
         self._readings = {
             language: _reading(
                 encode([one for one, _ in pairs]), encode([other for _, other in pairs]), self._vectors[language]
@@ -204,6 +233,7 @@ class Probes:
                     reading=self._readings[language],
                     dense=tuple(sorted(dense_best(vector) or 0.0 for vector in self._vectors[language])),
                     lexical=tuple(sorted(lexical_best(query) or 0.0 for query in queries)),
+                    decoys=self._decoys[language].unanswered(dense_best) if language in self._decoys else None,
                 )
                 for language, queries in PROBES.items()
             }

@@ -24,8 +24,11 @@ RANK_DAMPING = 60
 LEXICAL_DISCOUNT = 0.15
 """What a standard deviation of lexical evidence weighs against one of dense evidence. Chosen on training questions."""
 
-LEAST_DENSE_WEIGHT = 0.02
-"""So that the dense leg puts in order what the lexical one leaves equal, and fills up what it leaves empty."""
+LEXICAL_NOISE_DEVIATIONS = 1.0
+"""Standard deviations of lexical evidence that count for nothing: many unrelated queries have as much by chance."""
+
+LEAST_WEIGHT = 0.02
+"""Of either leg: it puts in order what the other leaves equal, and fills up what the other leaves empty."""
 
 EXACT_TITLE, TITLE_PREFIX = 2.0, 1.0
 """Added to the score of documents that are found by their title; all other scores are from 0 to 1."""
@@ -82,9 +85,9 @@ def estimate_dense_weight(evidence: Evidence) -> float:
     A model that does not read the query's language weighs next to nothing; otherwise the leg weighs more that stands
     out more from what unrelated queries score.
     """
-    lexical = LEXICAL_DISCOUNT * evidence.lexical
+    lexical = LEXICAL_DISCOUNT * max(0.0, evidence.lexical - LEXICAL_NOISE_DEVIATIONS)
     share = evidence.dense / (evidence.dense + lexical) if evidence.dense + lexical else 0.5
-    return max(LEAST_DENSE_WEIGHT, evidence.reading * share)
+    return min(1 - LEAST_WEIGHT, max(LEAST_WEIGHT, evidence.reading * share))
 
 
 def _by_rank(candidates: Sequence[Candidate]) -> dict[int, float]:

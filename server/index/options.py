@@ -31,7 +31,7 @@ class SearchOptions:
         limit: Most documents.
         mode: What they are compared by.
         filter: Those that may be found; None means all.
-        min_score: Lowest score of a hit, on the scale of the mode; None means any.
+        min_score: Lowest score of a hit; in HYBRID mode, its lowest similarity. None means any.
         fusion: How two orders become one.
     """
 

@@ -1,9 +1,11 @@
-"""Queries that no catalogue of services answers: what they score is what a score is worth without any relevance.
+"""Queries that hardly any catalogue of services answers: their scores show what a score is worth without relevance.
 
-They are questions of general knowledge, in English and Korean, in the length of what people type.
+The probes are questions of general knowledge, in the length of what people type. The commands are short.
 """
 
 from __future__ import annotations
+
+import hashlib
 
 PROBES: dict[str, tuple[str, ...]] = {
     "en": (
@@ -76,6 +78,181 @@ PROBES: dict[str, tuple[str, ...]] = {
     ),
 }
 
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "en": (
+        "what is the weather today",
+        "temperature tomorrow",
+        "do i need an umbrella",
+        "play music",
+        "next song",
+        "volume up",
+        "set a timer",
+        "turn on the lamp",
+        "switch on the tv",
+        "start the vacuum",
+        "order some chicken",
+        "what should i eat",
+        "lunch ideas",
+        "restaurants nearby",
+        "find a cafe",
+        "how to make pasta",
+        "recipe",
+        "how long to get home",
+        "navigate home",
+        "subway map",
+        "when does the bus come",
+        "get me a cab",
+        "find parking",
+        "book a hotel room",
+        "train tickets",
+        "places to visit",
+        "recommend a film",
+        "who plays in this series",
+        "baseball score",
+        "game walkthrough",
+        "tell me something funny",
+        "hi there",
+        "good morning",
+        "thanks",
+        "good night",
+        "what is your name",
+        "how old are you",
+        "i am bored",
+        "i am lonely",
+        "text my friend",
+        "phone my brother",
+        "show my photos",
+        "translate this",
+        "how do you say cheese in french",
+        "check my spelling",
+        "help with homework",
+        "multiplication table",
+        "history of rome",
+        "what is the capital",
+        "population of france",
+        "what day is it",
+        "next public holiday",
+        "exercises for the back",
+        "how to lose weight",
+        "flu symptoms",
+        "find a doctor",
+        "haircut near me",
+        "what to wear",
+        "shoe size",
+        "walk the dog",
+        "cat food",
+        "haha",
+        "hahaha",
+        "asd",
+        "asdfgh",
+        "qwer",
+        "abcabc",
+        "xxx",
+        "testing",
+        "whatever",
+        "dunno",
+        "blah",
+        "horoscope for leo",
+        "lottery numbers",
+        "dream meaning",
+    ),
+    "ko": (
+        "오늘 날씨 알려줘",
+        "내일 기온 몇 도야",
+        "미세먼지 수치",
+        "우산 챙겨야 해?",
+        "음악 들려줘",
+        "최신 가요 재생",
+        "소리 키워줘",
+        "다음 노래",
+        "타이머 십 분",
+        "알람 꺼줘",
+        "불 켜줘",
+        "에어컨 틀어",
+        "티비 켜",
+        "청소기 돌려줘",
+        "치킨 배달 시켜줘",
+        "저녁 뭐 먹지",
+        "점심 메뉴 추천",
+        "근처 식당",
+        "카페 어디 있어",
+        "커피 내리는 법",
+        "된장찌개 끓이는 법",
+        "요리 레시피",
+        "집까지 얼마나 걸려",
+        "길 찾기",
+        "지하철 노선도",
+        "버스 도착 시간",
+        "택시 잡아줘",
+        "주차장 찾아줘",
+        "기차표 예매",
+        "호텔 방 예약",
+        "여행지 추천",
+        "제주도 가볼 만한 곳",
+        "영화 추천해줘",
+        "드라마 몇 부작이야",
+        "야구 점수",
+        "월드컵 일정",
+        "게임 공략",
+        "웃긴 이야기 해줘",
+        "농담해봐",
+        "안녕하세요",
+        "반가워",
+        "고마워",
+        "잘 자",
+        "너 이름이 뭐니",
+        "몇 살이야",
+        "심심한데 놀아줘",
+        "사랑이 뭘까",
+        "외로워",
+        "엄마 보고 싶다",
+        "친구한테 문자 보내",
+        "전화 걸어줘",
+        "사진 보여줘",
+        "영상 틀어줘",
+        "번역해줘",
+        "영어로 뭐라고 해",
+        "맞춤법 검사",
+        "숙제 도와줘",
+        "구구단",
+        "한국 역사",
+        "수도가 어디야",
+        "인구가 몇 명이야",
+        "몇 시야",
+        "오늘 며칠이야",
+        "공휴일 언제야",
+        "운동 방법",
+        "살 빼는 법",
+        "감기 증상",
+        "병원 어디",
+        "약국 찾기",
+        "머리 자르고 싶다",
+        "옷 추천",
+        "신발 사이즈",
+        "강아지 산책",
+        "고양이 밥",
+        "ㅋㅋㅋ",
+        "ㅎㅎ",
+        "ㅠㅠ",
+        "ㅁㄴㅇㄹ",
+        "아아아",
+        "가나다",
+        "ㄱㄱ",
+        "테스트입니다",
+        "아무 말",
+        "몰라",
+        "그냥",
+        "뭐",
+        "어쩌라고",
+        "운세 봐줘",
+        "띠별 운세",
+        "꿈 해몽",
+        "로또 당첨 번호",
+        "복권 번호 추천",
+    ),
+}
+"""Short queries to other apps, to an assistant, or by mistake. They are nearer to most catalogues than the probes."""
+
 PARAPHRASES: dict[str, tuple[tuple[str, str], ...]] = {
     "en": (
         ("my head hurts", "I have a migraine"),
@@ -116,3 +293,18 @@ PARAPHRASES: dict[str, tuple[tuple[str, str], ...]] = {
 }
 """Two ways of asking for the same, with few words or none in common. A model that reads a language sees that they are
 near each other; one that does not sees two rows of unknown signs."""
+
+
+def probe_texts() -> list[str]:
+    """Returns every text of this module, each once, in a fixed order."""
+    pairs = [text for each in PARAPHRASES.values() for pair in each for text in pair]
+    return list(dict.fromkeys([text for by in (PROBES, COMMANDS) for each in by.values() for text in each] + pairs))
+
+
+def probes_file() -> str:
+    """Returns the name of the file in which a bundle keeps the vectors `[N, dimension]` of these texts.
+
+    The name has a digest of the texts: a bundle of a version with other texts has another file.
+    """
+    digest = hashlib.sha256("\n".join(probe_texts()).encode()).hexdigest()[:8]
+    return f"probes-{digest}.npy"

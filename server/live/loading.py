@@ -8,10 +8,13 @@ from __future__ import annotations
 import logging
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from server.catalogue.document import Field
 from server.catalogue.store import Store
@@ -23,6 +26,7 @@ from server.encoding.passages import OVERLAP_TOKENS
 from server.errors import SnapshotError, StoreError
 from server.index.baseline import Probes
 from server.index.dense import DenseIndex, DenseOptions
+from server.index.probes import probe_texts, probes_file
 from server.index.storage import Storage, check_storage
 from server.live.building import LOADING_NICENESS, Builder
 from server.live.index import FIELDS, LiveIndex
@@ -122,7 +126,7 @@ def load(
     )
 
     new_live_index = partial(
-        LiveIndex, manifest.revision, weights=field_weights(manifest, options.weights), probes=_probes(bundle)
+        LiveIndex, manifest.revision, weights=field_weights(manifest, options.weights), probes=probes_of(bundle)
     )
 
     def new_index() -> LiveIndex:
@@ -153,8 +157,17 @@ def field_weights(manifest: Manifest, chosen: Mapping[Field, float] | None = Non
     return tuple(weights[each] for each in FIELDS)
 
 
-def _probes(bundle: Bundle) -> Probes:
-    return Probes(lambda queries: bundle.encode_texts([(query, TextKind.QUERY) for query in queries]))
+def probes_of(bundle: Bundle) -> Probes:
+    """Returns the probes as a bundle sees them, with the vectors that it keeps of them if it does."""
+    stored = bundle.probe_vectors(probes_file(), probe_texts())
+
+    def encode(queries: Sequence[str]) -> NDArray[np.float32]:
+        if stored is None:
+            return bundle.encode_texts([(query, TextKind.QUERY) for query in queries])
+        return np.stack([stored[query] for query in queries])
+
+    manifest = bundle.manifest
+    return Probes(encode, compares_queries=manifest.similarity == "cosine" and manifest.document is None)
 
 
 def _new_dense(options: LoadingOptions, manifest: Manifest) -> DenseIndex:

@@ -64,11 +64,12 @@ def search(state: State, query: str, vector: NDArray[np.float32] | None, options
     if options.min_score is not None:
         # Scores travel as f32: one that came out of an answer must not exclude its own hit.
         least = np.float32(options.min_score)
-        found = [document for document in found if np.float32(document.score) >= least]
+        found = [document for document in found if np.float32(_absolute_score(document, options.mode)) >= least]
     no_good_answer = not found or (
         not documents.titled
         and state.baseline.no_good_answer(
             query,
+            vector,
             dense_best=None if options.mode is Mode.LEXICAL else _best(documents.dense),
             lexical_best=None if options.mode is Mode.DENSE else _best(documents.lexical) or 0.0,
         )
@@ -83,6 +84,13 @@ class _Legs(NamedTuple):
     dense: Sequence[float] = ()
     lexical: Sequence[float] = ()
     titled: bool = False
+
+
+def _absolute_score(document: FoundDocument, mode: Mode) -> float:
+    """Returns the score that `min_score` bounds: in HYBRID mode the similarity, since its best hit always has 1."""
+    if mode is Mode.HYBRID and document.dense_score is not None:
+        return document.dense_score
+    return document.score
 
 
 def _best(scores: Sequence[float]) -> float | None:

@@ -147,8 +147,11 @@ class SearchRequest(_message.Message):
     mode: Global___Mode.ValueType
     """What documents are compared with the query by. Unset means `MODE_DENSE`."""
     min_score: _builtins.float
-    """Lowest score of a hit, on the scale of `Hit.score`, which depends on the
-    mode and the model. A finite number. Unset means none.
+    """Lowest score of a hit. It bounds `Hit.score` in `MODE_DENSE` and
+    `MODE_LEXICAL`, and `Hit.dense_score` in `MODE_HYBRID`, where `Hit.score`
+    cannot be compared between queries. The scale of similarities depends on
+    the model: look at the scores of some queries before choosing a bound. A
+    finite number. Unset means none.
     """
     fusion: Global___Fusion.ValueType
     """How `MODE_HYBRID` makes one order out of two. Unset means
@@ -197,9 +200,10 @@ class SearchResponse(_message.Message):
     Scores of different revisions cannot be compared.
     """
     no_good_answer: _builtins.bool
-    """Whether even the best hit is no better than what an unrelated query would
-    find: the catalogue seems to have no answer. The hits are there all the
-    same.
+    """Whether the catalogue seems to have no answer: even the best hit is no
+    better than an unrelated query would find, or the query is nearer to one of
+    the server's examples of unrelated queries. It is a hint, which misses some
+    and is wrong at times. The hits are there all the same.
     """
     sequence: _builtins.int
     """Sequence of the newest change of the catalogue that the search has seen."""
@@ -369,8 +373,11 @@ class Hit(_message.Message):
     the similarity of the query and the document's best vector: for a
     `SIMILARITY_COSINE` model from -1 to 1, give or take the rounding of floats
     and the weights of fields; for a `SIMILARITY_DOT_PRODUCT` model any number.
-    In `MODE_LEXICAL` its BM25 score, 0 or more. In `MODE_HYBRID` what the
-    fusion makes of both.
+    In `MODE_LEXICAL` its BM25 score, 0 or more. In `MODE_HYBRID` its place
+    among the hits of this query: from 0 to 1 by the fusion, plus 1 for a title
+    that begins with the query and 2 for one that is the query. The best hit of
+    any query, even of nonsense, is near 1 there: compare `dense_score` between
+    queries, and look at `SearchResponse.no_good_answer`.
     """
     title: _builtins.str
     """The document's title in the requested language. Empty for a document

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from tests.benchmarks.retrieval.measuring import ALL, Row
 
 HYBRID_LOSS = 0.02
-"""What the default fusion may lose of the better leg's R@1, on any set and with any model."""
+"""Loss of R@1 against the better leg that the default fusion may have, on any set and with any model."""
+
+EXAMPLES_LOSS = 0.01
+"""Loss of dense R@1 that examples may cause on any set: the noise of 1,000 queries. On banking77 it is 0."""
 
 E5, MINILM = "multilingual-e5-small", "all-MiniLM-L6-v2"
 
@@ -44,9 +47,10 @@ def missed_bars(recall: Mapping[Row, Mapping[int, float]], *, model: str, name: 
     if (hybrid := recall[Row(0, "hybrid", ALL)][1]) < better - HYBRID_LOSS:
         missed.append(f"hybrid R@1 is {hybrid:.3f}, more than {HYBRID_LOSS} below {better:.3f}")
     if model == E5:
+        least = recall[Row(0, "dense", ALL)][1] - (0 if name.startswith("banking77") else EXAMPLES_LOSS)
         missed += [
-            f"dense R@1 with {row.examples} examples is {each[1]:.3f}, below that without examples"
+            f"dense R@1 with {row.examples} examples is {each[1]:.3f}, not {least:.3f}"
             for row, each in recall.items()
-            if row.mode == "dense" and row.language == ALL and each[1] < recall[Row(0, "dense", ALL)][1]
+            if row.mode == "dense" and row.language == ALL and each[1] < least
         ]
     return missed

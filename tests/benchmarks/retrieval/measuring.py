@@ -14,12 +14,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from export.quality.served import ServedDocuments, encode_passages, encode_queries, probes_of
+from export.quality.served import ServedDocuments, encode_passages, encode_queries
 from server.catalogue.document import Document, parts_of
 from server.catalogue.encoded import Vectors
 from server.encoding.bundle import Bundle
 from server.index.baseline import language_of
 from server.index.options import Fusion, Mode, SearchOptions
+from server.live.loading import probes_of
 from tests.benchmarks.retrieval.out_of_scope import NONSENSE, OUT_OF_SCOPE
 from tests.benchmarks.retrieval.sets import RetrievalSet
 

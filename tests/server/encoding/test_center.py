@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from server.encoding.bundle import Bundle
-from server.encoding.center import CENTER_FILE, centered, read_center
+from server.encoding.center import centered
 from server.encoding.kind import TextKind
-from server.errors import BundleError
 from tests.tiny_bundle import make_bundle
 
 DIMENSION = 32
@@ -54,20 +53,3 @@ def test_a_bundle_with_a_center_serves_centered_vectors(tmp_path: Path) -> None:
     texts = [("찾아", TextKind.QUERY), ("find it", TextKind.TITLE)]
     assert other.encode_texts(texts).tobytes() == centered(plain.encode_texts(texts), center).tobytes()
     assert other.verify() == pytest.approx(1.0)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"not an array", np.ones(3, np.float64), np.ones(4, np.float32), np.full(3, np.nan, np.float32)],
-    ids=["empty", "text", "doubles", "another dimension", "not finite"],
-)
-def test_what_is_no_center_is_refused_in_one_line(tmp_path: Path, content: bytes | NDArray[np.float32]) -> None:
-    path = tmp_path / CENTER_FILE
-    if isinstance(content, bytes):
-        path.write_bytes(content)
-    else:
-        np.save(path, content)
-    with pytest.raises(BundleError) as raised:
-        read_center(path, dimension=3)
-    assert "export the model again" in str(raised.value)
-    assert "\n" not in str(raised.value)

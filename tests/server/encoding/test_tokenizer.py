@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export.tokenizer.sentencepiece_model import sentencepiece_model
-from server.encoding.kind import TextKind
+from server.encoding.kind import Side, TextKind
 from server.encoding.segmenter import SENTENCEPIECE_FILE, TOKENIZER_FILE
 from server.encoding.tokenizer import Tokenizer
 from server.errors import NoRoom
@@ -24,7 +24,7 @@ texts = st.text(st.sampled_from("ab가나 \n\t.🚗\u200b"), max_size=300)
 
 @pytest.fixture(scope="module")
 def tokenizer(tiny_bundle: Path) -> Tokenizer:
-    prefixes = {TextKind.QUERY: "query: ", TextKind.TEXT: ""}
+    prefixes = {kind: "query: " if kind.side is Side.QUERY else "" for kind in TextKind}
     return Tokenizer(tiny_bundle / "query" / TOKENIZER_FILE, prefixes=prefixes, max_tokens=MAX_TOKENS)
 
 

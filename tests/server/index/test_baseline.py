@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from server.index.baseline import Baseline, LanguageBaseline, Probes, language_of
-from server.index.probes import PARAPHRASES, PROBES
+from server.index.probes import COMMANDS, PARAPHRASES, PROBES, probe_texts, probes_file
 
 SCORES = tuple(np.linspace(0, 1, 101).tolist())
 
@@ -37,7 +37,8 @@ def test_the_language_is_seen_by_the_letters(query: str, language: str | None) -
 
 
 def test_probes_are_in_their_language_and_stand_once() -> None:
-    for texts in (PROBES, {name: [text for pair in pairs for text in pair] for name, pairs in PARAPHRASES.items()}):
+    paraphrases = {name: tuple(text for pair in pairs for text in pair) for name, pairs in PARAPHRASES.items()}
+    for texts in (PROBES, COMMANDS, paraphrases):
         for language, queries in texts.items():
             assert len(set(queries)) == len(queries)
             assert {language_of(query) for query in queries} == {language}
@@ -102,3 +103,27 @@ def vector(meaning: str) -> NDArray[np.float32]:
     seed = int.from_bytes(blake2b(meaning.encode(), digest_size=4).digest(), "little")
     drawn: NDArray[np.float32] = np.random.default_rng(seed).standard_normal(64).astype(np.float32)
     return drawn
+
+
+def test_a_query_nearer_to_a_decoy_than_to_every_document_has_no_good_answer() -> None:
+    def unit(text: str) -> NDArray[np.float32]:
+        return vector(text) / np.linalg.norm(vector(text))
+
+    def encode(texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.stack([unit(text) for text in texts])
+
+    def measured(**options: bool) -> Baseline:
+        return Probes(encode, **options).measure(dense_best=lambda vector: 0.1, lexical_best=lambda query: None)
+
+    decoy, other = unit(COMMANDS["en"][0]), unit("lost card")
+    known = measured(compares_queries=True)._languages["en"]
+    assert known.decoys is not None
+    assert known.dense_noise(decoy) == pytest.approx(1 - known.decoys.margin)
+    assert known.dense_noise(decoy) > known.dense_noise(other)
+    assert measured()._languages["en"].decoys is None
+
+
+def test_the_texts_of_the_probes_name_their_file() -> None:
+    texts = probe_texts()
+    assert len(set(texts)) == len(texts) > 250
+    assert probes_file() == probes_file() != "probes-.npy"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from server.catalogue.document import Document
 from server.encoding.bundle import Bundle
@@ -15,7 +16,7 @@ from server.index.filter import Equals
 from server.index.fusion import CANDIDATES
 from server.index.options import Fusion, Mode, SearchOptions
 from server.live.index import LiveIndex
-from server.live.search import Found, search
+from server.live.search import Found, FoundDocument, search
 from tests.server.making import encode, versioned
 
 DOCUMENTS = [
@@ -93,13 +94,21 @@ def test_a_filter_holds_in_every_mode(bundle: Bundle, index: LiveIndex, mode: Mo
     assert (nothing.documents, nothing.no_good_answer) == ([], True)
 
 
+def compared(document: FoundDocument, mode: Mode) -> float:
+    """Returns the score that `min_score` bounds: in HYBRID mode the best document of any query has 1."""
+    score = document.dense_score if mode is Mode.HYBRID else document.score
+    assert score is not None
+    return score
+
+
 @pytest.mark.parametrize("mode", list(Mode))
 def test_a_lowest_score_cuts_the_end_off(bundle: Bundle, index: LiveIndex, mode: Mode) -> None:
     everything = find(bundle, index, "카드 환율 조회", SearchOptions(10, mode)).documents
     assert len(everything) > 1
-    bound = everything[1].score
+    bound = sorted(compared(each, mode) for each in everything)[-2]
     some = find(bundle, index, "카드 환율 조회", SearchOptions(10, mode, min_score=bound)).documents
-    assert some == [each for each in everything if each.score >= bound]
+    assert 0 < len(some) < len(everything)
+    assert some == [each for each in everything if compared(each, mode) >= bound]
     assert find(bundle, index, "카드 환율 조회", SearchOptions(10, mode, min_score=1e9)).documents == []
 
 
@@ -134,7 +143,14 @@ def test_unrelated_queries_have_no_good_answer_by_words(bundle: Bundle, index: L
 class Hopeless(Baseline):
     """To which no score is worth anything."""
 
-    def no_good_answer(self, query: str, *, dense_best: float | None, lexical_best: float | None) -> bool:
+    def no_good_answer(
+        self,
+        query: str,
+        vector: NDArray[np.float32] | None = None,
+        *,
+        dense_best: float | None,
+        lexical_best: float | None,
+    ) -> bool:
         return True
 
 
@@ -175,12 +191,13 @@ def test_fewer_hits_are_the_first_of_more(bundle: Bundle, crowded: LiveIndex, qu
 @pytest.mark.parametrize("mode", list(Mode))
 def test_a_lowest_score_out_of_an_answer_keeps_its_own_hit(bundle: Bundle, crowded: LiveIndex, mode: Mode) -> None:
     everything = find(bundle, crowded, "lost card", SearchOptions(30, mode)).documents
-    scores = [float(np.float32(each.score)) for each in everything]
-    assert mode is Mode.LEXICAL or any(sent > each.score for sent, each in zip(scores, everything, strict=True))
+    exact = [compared(each, mode) for each in everything]
+    scores = [float(np.float32(each)) for each in exact]
+    assert mode is Mode.LEXICAL or any(sent > score for sent, score in zip(scores, exact, strict=True))
     for place, sent in enumerate(scores):
         some = find(bundle, crowded, "lost card", SearchOptions(30, mode, min_score=sent)).documents
         assert everything[place] in some
-        assert some == everything[: len(some)]
+        assert some == [each for each, score in zip(everything, scores, strict=True) if score >= sent]
 
 
 @pytest.mark.parametrize("mode", list(Mode))

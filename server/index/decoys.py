@@ -1,0 +1,47 @@
+"""Decoys: queries that a catalogue does not answer, as vectors.
+
+A query that is nearer to a decoy than to every document asks for something else. That says more than its best score
+alone: short queries, such as `play music`, score higher than long ones whatever they ask for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Decoys(NamedTuple):
+    """Some decoys of one language.
+
+    Attributes:
+        vectors: Their vectors `[N, dimension]`, at unit length.
+        margin: How much nearer than the documents a decoy must be.
+    """
+
+    vectors: NDArray[np.float32]
+    margin: float
+
+    @classmethod
+    def of(cls, vectors: NDArray[np.float32]) -> Decoys:
+        """Returns decoys whose margin is one standard deviation of their similarities to each other."""
+        similarities = vectors @ vectors.T
+        others = similarities[~np.eye(len(vectors), dtype=np.bool_)]
+        return cls(vectors, float(others.std()))
+
+    def unanswered(self, dense_best: Callable[[NDArray[np.float32]], float | None]) -> Decoys:
+        """Returns those that a catalogue does not answer: no document is nearer, by the margin, than other decoys.
+
+        Args:
+            dense_best: Returns the best score of a vector in the catalogue; None if that is empty.
+        """
+        similarities = self.vectors @ self.vectors.T
+        np.fill_diagonal(similarities, -1)
+        best = np.array([dense_best(vector) or 0.0 for vector in self.vectors])
+        return self._replace(vectors=self.vectors[best < similarities.max(axis=1) + self.margin])
+
+    def bar(self, vector: NDArray[np.float32]) -> float:
+        """Returns the score below which a document is no good answer to a query; -1 if there are no decoys."""
+        return float((self.vectors @ vector).max()) - self.margin if len(self.vectors) else -1.0
