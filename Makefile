@@ -20,7 +20,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "Creating $(VENV) with $(PYTHON3): a few minutes the first time, torch is large"
 	$(PYTHON3) -m venv --clear $(VENV)
 	$(PYTHON) -m pip install --disable-pip-version-check --constraint constraints.txt \
-		--editable '.[server,native,export,loadtest,dev]'
+		--no-compile --editable '.[server,native,export,loadtest,dev]'
 	@touch $@
 
 .PHONY: native
@@ -46,8 +46,8 @@ serve: $(BUNDLE)/manifest.json ## Serve the sample catalogue
 	$(PYTHON) -m server --bundle $(BUNDLE) $(SAMPLE) $(ARGS)
 
 .PHONY: evaluate
-evaluate: $(BUNDLE)/manifest.json ## Print R@k of the default bundle on the sample's labelled queries
-	$(PYTHON) -m export evaluate --bundle $(BUNDLE) $(SAMPLE) --queries sample/queries.jsonl
+evaluate: $(BUNDLE)/manifest.json ## Print R@k of the default bundle on the sample's labelled queries, by mode and language
+	$(PYTHON) -m export evaluate --bundle $(BUNDLE) $(SAMPLE) --queries sample/queries.jsonl $(ARGS)
 
 .PHONY: test
 test: $(BUNDLE)/manifest.json ## Run the whole suite: what measures time alone, the rest on all cores

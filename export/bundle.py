@@ -17,6 +17,7 @@ from export.graphs import Graphs, open_graphs
 from export.manifest import write_manifest
 from export.model_card import model_card
 from export.quality.comparison import Comparison
+from export.quality.cores import encode_all
 from export.quality.corpus import Corpus
 from export.quality.exclusion import find_exclusions, matching
 from export.quality.gate import Quality, Thresholds
@@ -126,7 +127,7 @@ class _Maker:
             missed = self._wish.thresholds.missed(quality)
         if missed and not self._wish.force:
             raise ExportError(f"the bundle is not good enough: {'; '.join(missed)}; {self._advice()}")
-        probes = served.encode([(text, TextKind.QUERY) for text in probe_texts()])
+        probes = encode_all(served.encode, [(text, TextKind.QUERY) for text in probe_texts()])
         np.save(self._directory / probes_file(), probes)
         self._progress("measuring its speed")
         rates = texts_per_second({"fp32": original, "served": served}, comparison.golden)

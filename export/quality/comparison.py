@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from export.quality.closeness import closeness
+from export.quality.cores import Encode, encode_all
 from export.quality.corpus import Corpus
 from export.quality.exact_search import exact_search
 from export.quality.gate import Quality
@@ -16,8 +17,6 @@ from export.quality.retrieval import retrieval
 from export.towers import SourceTowers
 from server.encoding.kind import Side, TextKind
 from server.encoding.passages import Text, encodables_of
-
-Encode = Callable[[Sequence[Text]], NDArray[np.float32]]
 
 DEPTH = 20
 SAMPLE_TEXTS = 150
@@ -62,7 +61,7 @@ class Comparison:
 
     def measure(self, encode: Encode) -> Quality:
         """Returns everything that the gate asks for."""
-        vectors = encode(self._texts)
+        vectors = encode_all(encode, self._texts)
         return Quality(
             closeness=closeness(vectors, self._vectors),
             invariance=invariance(encode, [self._texts[row] for row in self._sample]),
@@ -77,7 +76,7 @@ class Comparison:
 
     def quick_score(self, encode: Encode) -> float:
         """Returns the mean cosine over some of the texts."""
-        vectors = encode([self._texts[row] for row in self._sample])
+        vectors = encode_all(encode, [self._texts[row] for row in self._sample])
         return closeness(vectors, self._vectors[self._sample]).cosine_mean
 
     def _search(self, vectors: NDArray[np.float32]) -> list[list[str]]:

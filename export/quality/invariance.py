@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from export.quality.cores import encode_batches
 from server.encoding.golden import cosines
 
 BATCH_TEXTS = (2, 3, 8, 16, 40, 128)
@@ -30,13 +31,13 @@ class Invariance(msgspec.Struct, frozen=True, kw_only=True):
 
 def invariance(encode: Callable[[Sequence[Text]], NDArray[np.float32]], texts: Sequence[Text]) -> Invariance:
     """Encodes texts alone, and shuffled in batches of mixed sizes; `encode` gives `[N, dimension]`."""
-    alone = np.concatenate([encode([text]) for text in texts])
+    alone = encode_batches(encode, [[text] for text in texts])
     random = np.random.default_rng(0)
     worst, identical = 1.0, []
     for size in BATCH_TEXTS:
         order = random.permutation(len(texts))
-        batches = [encode([texts[row] for row in order[start : start + size]]) for start in range(0, len(order), size)]
-        together = np.concatenate(batches)
+        batches = [[texts[row] for row in order[start : start + size]] for start in range(0, len(order), size)]
+        together = encode_batches(encode, batches)
         same = (together.view(np.uint32) == alone[order].view(np.uint32)).all(axis=1)
         identical.append(same.mean())
         values = np.nan_to_num(cosines(together[~same], alone[order][~same]), nan=-1.0)
