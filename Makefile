@@ -61,7 +61,7 @@ kill: $(NATIVE) ## Kill a server in 200 bursts of writes, and see that nothing i
 	DURABILITY_BURSTS=200 $(PYTHON) -m pytest tests/integration/durability/test_kill.py $(ARGS)
 
 .PHONY: bench
-bench: $(NATIVE) ## Compare the encoder with its rivals on one core; ARGS="--eval DIR" takes other queries
+bench: $(NATIVE) ## Compare the encoder with its rivals on one core; ARGS="--eval DIR --query-prefix TEXT" takes other queries
 	$(PYTHON) -m tests.benchmarks.encoding --json build/bench.json $(ARGS)
 
 .PHONY: loadtest

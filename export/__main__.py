@@ -64,7 +64,7 @@ def _export(arguments: Sequence[str]) -> None:
     from export.staging import check_out
 
     check_out(options.out)
-    packaged = find_packaged(options.model)
+    packaged = find_packaged(options.model) if options.document_model is None else None
     own_weights, own_languages = (packaged.weights, packaged.languages) if packaged else (Weights(), ())
     languages = own_languages if options.languages is None else options.languages
     texts = calibration_texts(options.calibration)

@@ -17,10 +17,10 @@ from export.graphs import Graphs, open_graphs
 from export.manifest import write_manifest
 from export.model_card import model_card
 from export.quality.comparison import Comparison
-from export.quality.cores import encode_all
 from export.quality.corpus import Corpus
 from export.quality.exclusion import find_exclusions, matching
 from export.quality.gate import Quality, Thresholds
+from export.quality.probes import write_probes
 from export.recipe import Recipe
 from export.report import Report, Vocabulary
 from export.sentences import GOLDEN_TEXTS
@@ -35,7 +35,6 @@ from server.encoding.manifest import Manifest, Weights
 from server.encoding.passages import Text, encodables_of
 from server.encoding.tokenizer import Tokenizer
 from server.encoding.tower import MODEL_FILE, WEIGHTS_FILE
-from server.index.probes import probe_texts, probes_file
 
 FAITHFUL_COSINE = 0.999
 """What a graph before quantization must reach: it is the same model."""
@@ -127,8 +126,7 @@ class _Maker:
             missed = self._wish.thresholds.missed(quality)
         if missed and not self._wish.force:
             raise ExportError(f"the bundle is not good enough: {'; '.join(missed)}; {self._advice()}")
-        probes = encode_all(served.encode, [(text, TextKind.QUERY) for text in probe_texts()])
-        np.save(self._directory / probes_file(), probes)
+        write_probes(self._directory, served.encode)
         self._progress("measuring its speed")
         rates = texts_per_second({"fp32": original, "served": served}, comparison.golden)
         report = Report(
@@ -220,7 +218,7 @@ class _Maker:
             if not self._wish.auto_exclude:
                 ways.insert(0, "--auto-exclude looks for the layers that hurt")
         if self._source.query.trimmed is not None:
-            ways.insert(0, "--languages may need those of the texts to compare by, Korean and English among them")
+            ways.insert(0, "it is compared on Korean and English texts: add ko,en to --languages")
         return ", ".join(ways)
 
     def _graph_bytes(self, root: Path) -> int:

@@ -64,7 +64,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
         epilog=EXAMPLES,
     )
     _model_flags(parser)
-    _vocabulary_flags(parser)
+    vocabulary_flags(parser)
     _score_flags(parser)
     _quantization_flags(parser)
     _quality_flags(parser)
@@ -99,6 +99,18 @@ def chosen_weights(options: argparse.Namespace, own: Weights) -> Weights:
     """Returns the weights that the flags set, and the model's own for the other fields."""
     chosen = {"title": options.title_weight, "text": options.text_weight, "example": options.example_weight}
     return msgspec.structs.replace(own, **{name: weight for name, weight in chosen.items() if weight is not None})
+
+
+def vocabulary_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flag that trims the vocabulary."""
+    parser.add_argument(
+        "--languages",
+        type=_languages,
+        metavar="CODES",
+        help="keep only the part of the vocabulary that texts in these languages need, by commas, as in ko,en; other "
+        f"scripts are then read as single characters or not at all; known: {', '.join(LANGUAGES)}, or {ALL} to keep "
+        f"everything (default: the packaged model's own, or {ALL})",
+    )
 
 
 def evaluation_flags(parser: argparse._ActionsContainer) -> None:
@@ -186,17 +198,6 @@ def _score_flags(parser: argparse.ArgumentParser) -> None:
             help=f"factor of the similarities of {texts}; the server's flag of the same name overrides it (default: "
             "the packaged model's own, or 1)",
         )
-
-
-def _vocabulary_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--languages",
-        type=_languages,
-        metavar="CODES",
-        help="keep only the part of the vocabulary that texts in these languages need, by commas, as in ko,en; other "
-        f"scripts are then read as single characters or not at all; known: {', '.join(LANGUAGES)}, or {ALL} to keep "
-        f"everything (default: the packaged model's own, or {ALL})",
-    )
 
 
 def _quantization_flags(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from server.batching.pipeline import Pipeline, is_bulk
 from server.batching.speed import Speed
 from server.encoding.cache import EmbeddingCache
 from server.encoding.kind import Side, TextKind
+from server.encoding.normalisation import normalised
 from server.errors import ChajaError, NotReady, Overloaded
 from server.index.options import SearchOptions
 from server.live.loading import Loaded
@@ -149,11 +149,6 @@ class Engine:
             deadline=math.inf if remaining_seconds is None else time.monotonic() + remaining_seconds,
             done=asyncio.get_running_loop().create_future(),
         )
-
-
-def normalised(query: str) -> str:
-    """Returns a query as it is encoded: composed (NFC; a Mac sends Korean in pieces), and with single blanks."""
-    return " ".join(unicodedata.normalize("NFC", query).split())
 
 
 class EngineSlot:

@@ -128,7 +128,7 @@ class Reloader:
             await asyncio.wait(unfinished)
         if self._retiring:
             await asyncio.wait(self._retiring)
-        self._thread.shutdown()
+        await asyncio.to_thread(self._thread.shutdown)
 
     async def _in_thread(self, work: Callable[..., Result], *arguments: object, **options: object) -> Result:
         """Lets the loader's thread work, when it is done with what came before."""
@@ -202,10 +202,13 @@ class Reloader:
             def swap() -> None:
                 replaced.append(self._put(loaded)[1])
 
-            await self._keeper.replace(loaded, swap)
-            if (before := replaced.pop()) is not None:  # Only now does nobody else have it.
-                self._retire_soon(before)
-                del before
+            try:
+                await self._keeper.replace(loaded, swap)
+            finally:
+                while replaced:  # Only now does nobody else have it.
+                    if (before := replaced.pop()) is not None:
+                        self._retire_soon(before)
+                    del before
             self._serving()
         await self._import_file()
 

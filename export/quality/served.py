@@ -9,22 +9,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from export.quality.cores import encode_all
 from server.catalogue.document import Document
 from server.catalogue.encoded import Vectors, Versioned
 from server.cpus import usable_cpus
 from server.encoding.bundle import Bundle
 from server.encoding.documents import encode_documents
 from server.encoding.kind import TextKind
+from server.encoding.normalisation import normalised
 from server.encoding.passages import OVERLAP_TOKENS
-from server.engine import normalised
 from server.index.baseline import Probes
 from server.index.dense import DenseIndex, DenseOptions
 from server.index.options import SearchOptions
 from server.live.index import LiveIndex
 from server.live.loading import field_weights
 from server.live.search import Found, search
-
-BATCH_TEXTS = 32
 
 
 def encode_passages(bundle: Bundle, documents: Sequence[Document]) -> list[Vectors]:
@@ -39,16 +38,7 @@ def encode_passages(bundle: Bundle, documents: Sequence[Document]) -> list[Vecto
 
 def encode_queries(bundle: Bundle, queries: Sequence[str]) -> NDArray[np.float32]:
     """Returns the vectors `[N, dimension]` of N queries, encoded on all cores."""
-    order = sorted(range(len(queries)), key=lambda row: len(queries[row]))
-    batches = [order[start : start + BATCH_TEXTS] for start in range(0, len(order), BATCH_TEXTS)]
-    vectors = np.empty((len(queries), bundle.manifest.dimension), np.float32)
-
-    def encode(rows: list[int]) -> None:
-        vectors[rows] = bundle.encode_texts([(normalised(queries[row]), TextKind.QUERY) for row in rows])
-
-    with ThreadPoolExecutor(usable_cpus()) as pool:
-        list(pool.map(encode, batches))
-    return vectors
+    return encode_all(bundle.encode_texts, [(normalised(query), TextKind.QUERY) for query in queries])
 
 
 class ServedDocuments:

@@ -1,4 +1,4 @@
-"""Segments texts by a sentencepiece model: unigram vocabularies, which `export.sentencepiece_model` writes so.
+"""Segments texts by a sentencepiece model: unigram vocabularies, as `export.tokenizer` writes them.
 
 The library releases the GIL while it reads the file, and needs a quarter of the memory that `tokenizers` takes for the
 same vocabulary. A special token that a text spells out, such as `</s>`, is plain text.

@@ -220,12 +220,14 @@ class Probes:
         *,
         dense_best: Callable[[NDArray[np.float32]], float | None],
         lexical_best: Callable[[str], float | None],
+        weight: float = 1.0,
     ) -> Baseline:
         """Asks all probes of an index.
 
         Args:
             dense_best: Returns the best score of a vector `[dimension]` in the index; None if that is empty.
             lexical_best: Returns the best lexical score of a query; None if it has no hit.
+            weight: Factor that the similarities of titles have in dense scores.
         """
         return Baseline(
             {
@@ -233,7 +235,11 @@ class Probes:
                     reading=self._readings[language],
                     dense=tuple(sorted(dense_best(vector) or 0.0 for vector in self._vectors[language])),
                     lexical=tuple(sorted(lexical_best(query) or 0.0 for query in queries)),
-                    decoys=self._decoys[language].unanswered(dense_best) if language in self._decoys else None,
+                    decoys=(
+                        self._decoys[language].unanswered(dense_best, weight=weight)
+                        if language in self._decoys
+                        else None
+                    ),
                 )
                 for language, queries in PROBES.items()
             }

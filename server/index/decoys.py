@@ -19,10 +19,12 @@ class Decoys(NamedTuple):
     Attributes:
         vectors: Their vectors `[N, dimension]`, at unit length.
         margin: How much nearer than the documents a decoy must be.
+        weight: Factor of the similarities of documents, which those of decoys are multiplied by as well.
     """
 
     vectors: NDArray[np.float32]
     margin: float
+    weight: float = 1.0
 
     @classmethod
     def of(cls, vectors: NDArray[np.float32]) -> Decoys:
@@ -31,17 +33,21 @@ class Decoys(NamedTuple):
         others = similarities[~np.eye(len(vectors), dtype=np.bool_)]
         return cls(vectors, float(others.std()))
 
-    def unanswered(self, dense_best: Callable[[NDArray[np.float32]], float | None]) -> Decoys:
+    def unanswered(self, dense_best: Callable[[NDArray[np.float32]], float | None], *, weight: float = 1.0) -> Decoys:
         """Returns those that a catalogue does not answer: no document is nearer, by the margin, than other decoys.
 
         Args:
             dense_best: Returns the best score of a vector in the catalogue; None if that is empty.
+            weight: Factor that the similarities of titles have in these scores.
         """
         similarities = self.vectors @ self.vectors.T
         np.fill_diagonal(similarities, -1)
         best = np.array([dense_best(vector) or 0.0 for vector in self.vectors])
-        return self._replace(vectors=self.vectors[best < similarities.max(axis=1) + self.margin])
+        kept = best < weight * (similarities.max(axis=1) + self.margin)
+        return self._replace(vectors=self.vectors[kept], weight=weight)
 
     def bar(self, vector: NDArray[np.float32]) -> float:
         """Returns the score below which a document is no good answer to a query; -1 if there are no decoys."""
-        return float((self.vectors @ vector).max()) - self.margin if len(self.vectors) else -1.0
+        if not len(self.vectors):
+            return -1.0
+        return self.weight * (float((self.vectors @ vector).max()) - self.margin)

@@ -100,7 +100,7 @@ class LiveIndex:
             scores = state.lexical.search(query, limit=1, allowed=state.allowed(None)).scores.tolist()
             return scores[0] if scores else None
 
-        self._baseline = self._probes.measure(dense_best=dense_best, lexical_best=lexical_best)
+        self._baseline = self._probes.measure(dense_best=dense_best, lexical_best=lexical_best, weight=self._weights[0])
         self._measured_slots = len(state.roster.sequences)
 
     def close(self) -> None:

@@ -64,7 +64,8 @@ def search(state: State, query: str, vector: NDArray[np.float32] | None, options
     if options.min_score is not None:
         # Scores travel as f32: one that came out of an answer must not exclude its own hit.
         least = np.float32(options.min_score)
-        found = [document for document in found if np.float32(_absolute_score(document, options.mode)) >= least]
+        found = [document for document in found if np.float32(_bounded_score(document, options.mode)) >= least]
+    found = found[: options.limit]
     no_good_answer = not found or (
         not documents.titled
         and state.baseline.no_good_answer(
@@ -86,11 +87,12 @@ class _Legs(NamedTuple):
     titled: bool = False
 
 
-def _absolute_score(document: FoundDocument, mode: Mode) -> float:
+def _bounded_score(document: FoundDocument, mode: Mode) -> float:
     """Returns the score that `min_score` bounds: in HYBRID mode the similarity, since its best hit always has 1."""
-    if mode is Mode.HYBRID and document.dense_score is not None:
-        return document.dense_score
-    return document.score
+    if mode is not Mode.HYBRID:
+        return document.score
+    assert document.dense_score is not None, "it was compared"
+    return document.dense_score
 
 
 def _best(scores: Sequence[float]) -> float | None:
@@ -142,7 +144,8 @@ def _hybrid(
             dense_best=dense[0].score if dense else None,
             lexical_best=lexical[0].score if lexical else None,
         ),
-        limit=options.limit,
+        # A lowest similarity is looked for among all candidates, which are in the order of another score.
+        limit=options.limit if options.min_score is None else candidates,
         exact_titles=titles.exact,
         title_prefixes=titles.prefix,
     )

@@ -16,27 +16,27 @@ import sys
 import tempfile
 import time
 import warnings
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import numpy as np
 
-from export.calibration import calibration_texts
-from export.cpu import default_preset
-from export.graphs import open_graphs
-from export.options import evaluation_flags, open_corpus
-from export.recipe import Recipe
+from export.errors import ExportError
+from export.options import check_evaluation_flags, evaluation_flags, open_corpus, vocabulary_flags
+from export.packaged.models import DEFAULT_MODEL, find_packaged
 from export.source import SourceModel
 from server.encoding.golden import cosines
 from server.encoding.kind import TextKind
-from tests.benchmarks import contenders
-from tests.benchmarks.contenders import CONTENDERS, NATIVE, PACKED, STOCK, TORCH, Setting, Workload
+from server.errors import StartError
+from tests.benchmarks.contenders import CONTENDERS, NATIVE, PACKED, STOCK, TORCH, Setting
+from tests.benchmarks.forms import Form, build_forms
 from tests.benchmarks.kernels import peak_products_per_second, products_of, profiled_share
 from tests.benchmarks.machine import describe_machine, pin_to_one_core
 from tests.benchmarks.memory import peak_bytes
-from tests.benchmarks.stock import quantize_as_optimum_does
 
 ROUNDS = 7
 TEXTS = 512
@@ -47,48 +47,11 @@ def main() -> int:
     options = _parse()
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
-    core = pin_to_one_core()
-    queries = [query.query for query in open_corpus(options).queries]
-    random = np.random.default_rng(options.seed)
-    texts = [queries[row] for row in random.permutation(len(queries))[: options.texts]]
-    machine = describe_machine()
-    with tempfile.TemporaryDirectory() as directory:
-        print("building every form of the model …", file=sys.stderr, flush=True)
-        source = SourceModel(options.model)
-        workload = Workload(texts, source.token_ids(texts))
-        places = _build(source, Path(directory))
-        reference = source.encode([(text, TextKind.QUERY) for text in texts])
-        settings = {name: CONTENDERS[name](place, workload) for name, place in places.items()}
-        rates = _measure(settings, rounds=options.rounds)
-        vectors = {name: _best(each, rates[name]).encode() for name, each in settings.items() if each}
-        _write_workload(workload, Path(directory) / "workload.json")
-        rows = [
-            {
-                "name": name,
-                "setting": _best(settings[name], rates[name]).label,
-                "texts_per_second": round(max(statistics.median(each) for each in rates[name].values()), 1),
-                "cosine_mean": round(float(cosines(found, reference).mean(dtype=np.float64)), 5),
-                "cosine_min": round(float(cosines(found, reference).min()), 5),
-                "peak_bytes": peak_bytes(name, places[name], Path(directory) / "workload.json"),
-            }
-            for name, found in vectors.items()
-        ]
-        shares = {name: profiled_share(places[name], workload, packed=name == PACKED) for name in (STOCK, PACKED)}
-        if NATIVE in vectors:
-            shares[NATIVE] = _native_share(places[NATIVE], workload, rows)
-    tokens = [len(ids) for ids in workload.token_ids]
-    result = {
-        "machine": machine,
-        "core": core,
-        "model": source.name,
-        "texts": len(texts),
-        "tokens_mean": round(statistics.mean(tokens), 2),
-        "tokens_p95": int(np.percentile(tokens, 95)),
-        "rounds": options.rounds,
-        "contenders": rows,
-        "product_shares": {name: round(share, 3) for name, share in shares.items()},
-        "texts_per_second": rates,
-    }
+    try:
+        result = _run(options)
+    except (ExportError, StartError) as error:
+        print(f"bench: error: {error}", file=sys.stderr)
+        return 1
     _print(result)
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -96,39 +59,86 @@ def main() -> int:
     return 0
 
 
+def _run(options: argparse.Namespace) -> dict[str, Any]:
+    core = pin_to_one_core()
+    queries = open_corpus(options).queries
+    random = np.random.default_rng(options.seed)
+    taken = [queries[row] for row in random.permutation(len(queries))[: options.texts]]
+    texts = [query.query for query in taken]
+    source = _open_source(options)
+    with tempfile.TemporaryDirectory() as directory:
+        print("building every form of the model …", file=sys.stderr, flush=True)
+        forms = build_forms(source, texts, Path(directory))
+        reference = source.encode([(text, TextKind.QUERY) for text in texts])
+        settings = {name: CONTENDERS[name](form.place, form.workload) for name, form in forms.items()}
+        rates = _measure(settings, rounds=options.rounds)
+        vectors = {name: _best(each, rates[name]).encode() for name, each in settings.items() if each}
+        rows: list[dict[str, Any]] = [
+            {
+                "name": name,
+                "setting": _best(settings[name], rates[name]).label,
+                "texts_per_second": round(max(statistics.median(each) for each in rates[name].values()), 1),
+                "cosine_mean": round(float(cosines(found, reference).mean(dtype=np.float64)), 5),
+                "cosine_min": round(float(cosines(found, reference).min()), 5),
+                "peak_bytes": _peak_bytes(name, forms[name]),
+            }
+            for name, found in vectors.items()
+        ]
+        shares = {
+            name: profiled_share(forms[name].place, forms[name].workload, packed=name == PACKED)
+            for name in (STOCK, PACKED)
+        }
+        if NATIVE in vectors:
+            rate = max(statistics.median(each) for each in rates[NATIVE].values())
+            shares[NATIVE] = _native_share(forms[NATIVE], rate)
+    tokens = [len(ids) for ids in forms[STOCK].workload.token_ids]
+    speeds = {row["name"]: row["texts_per_second"] for row in rows}
+    ours = NATIVE if NATIVE in speeds else PACKED
+    return {
+        "machine": describe_machine(),
+        "core": core,
+        "model": source.name,
+        "query_prefix": source.prefixes[TextKind.QUERY],
+        "kept_words": len(source.trimmed.kept_ids) if source.trimmed else None,
+        "texts": len(texts),
+        "languages": dict(Counter(query.language for query in taken)),
+        "tokens_mean": round(statistics.mean(tokens), 2),
+        "tokens_p95": int(np.percentile(tokens, 95)),
+        "rounds": options.rounds,
+        "contenders": rows,
+        "ours": ours,
+        "times_stock": round(speeds[ours] / speeds[STOCK], 2),
+        "times_torch": round(speeds[ours] / speeds[TORCH], 2),
+        "product_shares": {name: round(share, 3) for name, share in shares.items()},
+        "texts_per_second": rates,
+    }
+
+
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.encoding", description=__doc__)
-    parser.add_argument("--model", help="as for python -m export (default: all-MiniLM-L6-v2)")
+    parser.add_argument("--model", help=f"as for python -m export (default: {DEFAULT_MODEL.name})")
+    parser.add_argument(
+        "--query-prefix", metavar="TEXT", help="text before every query (default: the model's own prompt)"
+    )
+    vocabulary_flags(parser)
     evaluation_flags(parser)
     parser.add_argument("--texts", type=int, default=TEXTS, metavar="N", help="most queries (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the shuffle (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="writes everything there, too")
-    return parser.parse_args()
+    options = parser.parse_args()
+    check_evaluation_flags(parser, options)
+    return options
 
 
-def _build(source: SourceModel, directory: Path) -> dict[str, Path]:
-    """Writes every form of the model; returns where each lies."""
-    folders = {name: directory / name for name in ("torch", "padded", "stock", "packed", "ours")}
-    for folder in folders.values():
-        folder.mkdir()
-    source.model.save(str(folders["torch"]), create_model_card=False)
-
-    def silent(step: str) -> None:
-        del step
-
-    dynamic = Recipe(quantization="dynamic", preset=default_preset())
-    padded = open_graphs(source, folders["padded"], dynamic, progress=silent)
-    per_token = Recipe(quantization="per-token", preset=default_preset(), calibration=calibration_texts(None))
-    packed = open_graphs(source, folders["packed"], per_token, progress=silent)
-    ours = packed.quantize(folders["ours"], [])
-    return {
-        contenders.TORCH: folders["torch"],
-        contenders.FP32: padded.fp32,
-        contenders.STOCK: quantize_as_optimum_does(padded.fp32, folders["stock"]),
-        contenders.PACKED: ours,
-        contenders.NATIVE: ours,
-    }
+def _open_source(options: argparse.Namespace) -> SourceModel:
+    packaged = find_packaged(options.model)
+    own_languages = packaged.languages if packaged else ()
+    return SourceModel(
+        options.model,
+        prefixes={} if options.query_prefix is None else {TextKind.QUERY: options.query_prefix},
+        languages=own_languages if options.languages is None else options.languages,
+    )
 
 
 def _measure(settings: dict[str, list[Setting]], *, rounds: int) -> dict[str, dict[str, list[float]]]:
@@ -149,28 +159,32 @@ def _best(settings: list[Setting], rates: dict[str, list[float]]) -> Setting:
     return max(settings, key=lambda each: statistics.median(rates[each.label]))
 
 
-def _native_share(place: Path, workload: Workload, rows: list[dict[str, object]]) -> float:
-    """Returns the share that the products take at least: what they would at the peak rate of the CPU."""
-    rate = next(row["texts_per_second"] for row in rows if row["name"] == NATIVE)
-    assert isinstance(rate, float)
-    products = products_of(place.with_suffix(".safetensors"), workload)
-    return products / peak_products_per_second() * rate / len(workload.texts)
+def _peak_bytes(name: str, form: Form) -> int:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "workload.json"
+        workload = {"texts": form.workload.texts, "token_ids": form.workload.token_ids}
+        path.write_text(json.dumps(workload), encoding="utf-8")
+        return peak_bytes(name, form.place, path)
 
 
-def _write_workload(workload: Workload, path: Path) -> None:
-    path.write_text(json.dumps({"texts": workload.texts, "token_ids": workload.token_ids}), encoding="utf-8")
+def _native_share(form: Form, rate: float) -> float:
+    """Returns the share that the products take at least, at `rate` texts a second: at the peak rate of the CPU."""
+    products = products_of(form.place.with_suffix(".safetensors"), form.workload)
+    return products / peak_products_per_second() * rate / len(form.workload.texts)
 
 
-def _print(result: dict[str, object]) -> None:
-    machine, rows, rates = result["machine"], result["contenders"], result["texts_per_second"]
-    assert isinstance(machine, dict)
-    assert isinstance(rows, list)
-    assert isinstance(rates, dict)
-    print(", ".join(f"{name} {value}" for name, value in machine.items()))
+def _print(result: dict[str, Any]) -> None:
+    rows, rates = result["contenders"], result["texts_per_second"]
+    print(", ".join(f"{name} {value}" for name, value in result["machine"].items()))
+    counts = ", ".join(f"{language} {count}" for language, count in result["languages"].items())
     print(
-        f"{result['model']}, {result['texts']} queries of {result['tokens_mean']} tokens (p95 {result['tokens_p95']}), "
-        f"core {result['core']}, medians of {result['rounds']} rounds\n"
+        f"{result['model']}, query prefix {result['query_prefix']!r}, {result['texts']} queries ({counts}) of "
+        f"{result['tokens_mean']} tokens (p95 {result['tokens_p95']}), core {result['core']}, medians of "
+        f"{result['rounds']} rounds"
     )
+    if result["kept_words"]:
+        print(f"Chaja's vocabulary is trimmed to {result['kept_words']} tokens; the others have the whole one")
+    print()
     speeds = {row["name"]: row["texts_per_second"] for row in rows}
     print(f"{'':34} {'texts/s':>8} {'× stock':>8} {'cosine to fp32':>17} {'peak MB':>8}  best setting")
     for row in rows:
@@ -182,16 +196,15 @@ def _print(result: dict[str, object]) -> None:
     for name, settings in rates.items():
         for label, values in settings.items():
             print(f"{name:34} {statistics.median(values):8.0f} ({min(values):.0f} to {max(values):.0f})  {label}")
-    shares = result["product_shares"]
-    assert isinstance(shares, dict)
     print("\nshare of kernel time inside integer products")
-    for name, share in shares.items():
+    for name, share in result["product_shares"].items():
         how = "at least: their time at the CPU's peak rate" if name == NATIVE else "by ONNX Runtime's profile"
         print(f"{name:34} {share:8.1%}  {how}")
-    best = max((name for name in (PACKED, NATIVE) if name in speeds), key=speeds.__getitem__)
+    if NATIVE not in speeds:
+        print(f"\n{NATIVE}: cannot run here; it takes AVX-512 with VNNI and make native")
     print(
-        f"\n{best}: {speeds[best] / speeds[STOCK]:.2f} × stock INT8 at its best setting, "
-        f"{speeds[best] / speeds[TORCH]:.2f} × sentence-transformers"
+        f"\n{result['ours']}: {result['times_stock']:.2f} × stock INT8 at its best setting, "
+        f"{result['times_torch']:.2f} × sentence-transformers"
     )
 
 

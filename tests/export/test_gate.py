@@ -145,8 +145,8 @@ def test_static_is_calibrated_on_a_file(tmp_path: Path) -> None:
         (["--quantization", "none", "--auto-exclude"], "--exclude and --auto-exclude leave layers out"),
         (["--quantization", "none", "--exclude", "x"], "--exclude and --auto-exclude leave layers out"),
         (
-            ["--quantization", "dynamic", "--calibration", "x"],
-            "--calibration is for --quantization per-token or static",
+            ["--quantization", "dynamic", "--center", "off", "--calibration", "x"],
+            "--calibration is for --quantization per-token or static and for --center",
         ),
         (["--min-cosine-mean", "1.5"], "--min-cosine-mean: expected a number from -1 to 1"),
         (["--min-cosine-mean", "nan"], "--min-cosine-mean: expected a number from -1 to 1"),

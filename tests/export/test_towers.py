@@ -8,6 +8,7 @@ import pytest
 from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
 from server.encoding.manifest import read_manifest
+from server.index.probes import probes_file
 from tests.export.command_line import assert_one_line, export, export_tiny
 from tests.export.tiny_models import dpr_encoder, plain_bert, poison, sentence_transformer
 
@@ -53,9 +54,10 @@ def test_one_tower_of_two_prefixes_stays_one(tmp_path: Path) -> None:
     bundle = Bundle(tmp_path / "bundle")
     assert set(bundle.manifest.files) == {
         "golden.json",
+        probes_file(),
         *(f"query/{name}" for name in ("model.onnx", "model.safetensors", "tokenizer.json")),
     }
-    query, document = bundle.tokenize([("a", kind) for kind in TextKind])
+    query, document = bundle.tokenize([("a", kind) for kind in (TextKind.QUERY, TextKind.TEXT)])
     assert query.ids != document.ids
 
 

@@ -19,17 +19,17 @@ MEGABYTE = 1_000_000
 def test_a_bundle_of_the_default_model_is_small(default_bundle: Path) -> None:
     size = sum(path.stat().st_size for path in default_bundle.rglob("*") if path.is_file())
     print(f"bundle {size / MEGABYTE:.1f} MB")
-    assert size <= 25 * MEGABYTE
+    assert size <= 68 * MEGABYTE
 
 
-def test_a_server_of_it_stays_within_250_megabytes(default_server: ServerProcess) -> None:
+def test_a_server_of_it_stays_within_350_megabytes(default_server: ServerProcess) -> None:
     with chaja.connect(default_server.address) as client:
         for number in range(100):
             client.search.Search(SearchRequest(query="where is my card " * (1 + number % 20)))
     status = Path(f"/proc/{default_server.process.pid}/status").read_text(encoding="utf-8")
     peak = 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
     print(f"server {peak / MEGABYTE:.0f} MB at its peak")
-    assert peak <= 250 * MEGABYTE
+    assert peak <= 350 * MEGABYTE
 
 
 @pytest.mark.skipif(not cpu_can_run(), reason="the CPU has no AVX-512 with VNNI")

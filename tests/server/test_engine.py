@@ -17,7 +17,8 @@ from server.batching.speed import Speed
 from server.catalogue.store import Store
 from server.encoding.cache import EmbeddingCache
 from server.encoding.kind import TextKind
-from server.engine import Engine, EngineOptions, EngineSlot, normalised
+from server.encoding.normalisation import normalised
+from server.engine import Engine, EngineOptions, EngineSlot
 from server.errors import NotReady
 from server.index.options import SearchOptions
 from server.metrics import Metrics

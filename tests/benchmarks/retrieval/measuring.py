@@ -21,6 +21,7 @@ from server.encoding.bundle import Bundle
 from server.index.baseline import language_of
 from server.index.options import Fusion, Mode, SearchOptions
 from server.live.loading import probes_of
+from tests.benchmarks.retrieval.other_apps import OTHER_APPS
 from tests.benchmarks.retrieval.out_of_scope import NONSENSE, OUT_OF_SCOPE
 from tests.benchmarks.retrieval.sets import RetrievalSet
 
@@ -37,7 +38,7 @@ MODES = {
     "hybrid by rank": SearchOptions(LIMIT, Mode.HYBRID, fusion=Fusion.RECIPROCAL_RANK),
 }
 
-UNANSWERABLE = {"out of scope": OUT_OF_SCOPE, "nonsense": NONSENSE}
+UNANSWERABLE = {"out of scope": OUT_OF_SCOPE, "nonsense": NONSENSE, "other apps": OTHER_APPS}
 
 
 class Row(NamedTuple):

@@ -113,10 +113,10 @@ NONSENSE: dict[str, tuple[str, ...]] = {
         "영화 예매",
         "미용실 예약해줘",
         "지하철 막차 시간",
-        "ㅁㄴㅇㄹ",
         "사랑해",
         "오늘의 운세",
         "끝말잇기 하자",
     ),
 }
-"""What people type by mistake, or to another app. Nothing was chosen on them either."""
+"""Short queries by mistake, or to another app. The server's decoys cover the same topics in other words, so that these
+show how far decoys reach, not how well unknown topics are told from known ones."""

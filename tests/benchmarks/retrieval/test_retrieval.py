@@ -56,7 +56,7 @@ def test_recall_and_rates_are_measured(directory: Path, tiny_bundle: Path) -> No
     assert {row.examples for row in measured.recall} == {0}
     assert measured.recall[Row(0, "lexical", "en")] == measured.recall[Row(0, "hybrid", "en")]
     assert measured.recall[Row(0, "hybrid", ALL)] == dict.fromkeys(DEPTHS, 1.0)
-    kinds = ("answerable", "out of scope", "nonsense")
+    kinds = ("answerable", "out of scope", "nonsense", "other apps")
     assert set(measured.flagged) == {(mode, "en", kind) for mode in MODES for kind in kinds}
 
 
@@ -88,4 +88,4 @@ def test_examples_that_hurt_miss_a_bar() -> None:
     assert missed_bars(recall | worse, model=E5, name="another") == ["dense R@1 with 1 examples is 0.400, not 0.490"]
     little = {Row(1, "dense", ALL): dict.fromkeys(DEPTHS, 0.495)}
     assert missed_bars(recall | little, model=E5, name="another") == []
-    assert any("1 examples" in each for each in missed_bars(recall | little, model=E5, name="banking77, test"))
+    assert any("1 examples" in each for each in missed_bars(recall | little, model=E5, name="banking77, train"))

@@ -97,6 +97,7 @@ def test_the_revision_follows_every_field_that_a_vector_depends_on(copy: Path) -
     shorter = msgspec.structs.replace(manifest.query, max_tokens=7)
     changes: list[dict[str, Any]] = [
         *({"prefixes": msgspec.structs.replace(manifest.prefixes, **{kind.value: "other "})} for kind in TextKind),
+        {"weights": msgspec.structs.replace(manifest.weights, example=0.5)},
         {"title_separator": " "},
         {"similarity": "dot"},
         {"query": shorter},

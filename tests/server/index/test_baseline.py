@@ -123,7 +123,8 @@ def test_a_query_nearer_to_a_decoy_than_to_every_document_has_no_good_answer() -
     assert measured()._languages["en"].decoys is None
 
 
-def test_the_texts_of_the_probes_name_their_file() -> None:
-    texts = probe_texts()
+def test_the_texts_of_the_probes_name_their_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts, before = probe_texts(), probes_file()
     assert len(set(texts)) == len(texts) > 250
-    assert probes_file() == probes_file() != "probes-.npy"
+    monkeypatch.setitem(COMMANDS, "en", (*COMMANDS["en"][:-1], "something else"))
+    assert probes_file() != before

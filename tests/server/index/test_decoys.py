@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from server.index.decoys import Decoys
 
@@ -32,3 +33,15 @@ def test_decoys_that_the_catalogue_answers_are_left_out() -> None:
 
 def test_without_decoys_every_score_will_do() -> None:
     assert Decoys(np.empty((0, 6), np.float32), 0.1).bar(AXES[0]) == -1
+
+
+def test_weights_of_documents_change_nothing() -> None:
+    def halved(vector: NDArray[np.float32]) -> float:
+        return 0.5 * similarity(vector)
+
+    def similarity(vector: NDArray[np.float32]) -> float:
+        return 1.2 if float(vector @ AXES[0]) > 0.7 else 0.3
+
+    plain, weighted = Decoys.of(PAIRS).unanswered(similarity), Decoys.of(PAIRS).unanswered(halved, weight=0.5)
+    assert weighted.vectors.tobytes() == plain.vectors.tobytes()
+    assert weighted.bar(AXES[1]) == pytest.approx(0.5 * plain.bar(AXES[1]))

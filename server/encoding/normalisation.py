@@ -1,0 +1,10 @@
+"""Brings a query into the form that is encoded."""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+def normalised(query: str) -> str:
+    """Returns a query composed (NFC; a Mac sends Korean in pieces), and with single spaces."""
+    return " ".join(unicodedata.normalize("NFC", query).split())
