@@ -24,7 +24,7 @@ EXAMPLES = """examples:
   python -m export --out build/bundle
   python -m export --model all-MiniLM-L6-v2 --out build/english
   python -m export --model intfloat/multilingual-e5-base --query-prefix 'query: ' \\
-      --document-prefix 'query: ' --out build/e5-base
+      --document-prefix 'passage: ' --out build/e5-base
   python -m export --model facebook/dpr-question_encoder-multiset-base \\
       --document-model facebook/dpr-ctx_encoder-multiset-base --out build/dpr
 

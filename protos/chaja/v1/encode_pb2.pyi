@@ -31,7 +31,9 @@ class _TextKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TextKind.Val
     TEXT_KIND_QUERY: _TextKind.ValueType  # 1
     """What a user types to find something."""
     TEXT_KIND_DOCUMENT: _TextKind.ValueType  # 2
-    """What is to be found."""
+    """A document's text, which is encoded with the prefix of texts. A model may
+    have another one for titles, and encode them otherwise in the index.
+    """
 
 class TextKind(_TextKind, metaclass=_TextKindEnumTypeWrapper):
     """The two sides that a retrieval model compares."""
@@ -41,7 +43,9 @@ TEXT_KIND_UNSPECIFIED: TextKind.ValueType  # 0
 TEXT_KIND_QUERY: TextKind.ValueType  # 1
 """What a user types to find something."""
 TEXT_KIND_DOCUMENT: TextKind.ValueType  # 2
-"""What is to be found."""
+"""A document's text, which is encoded with the prefix of texts. A model may
+have another one for titles, and encode them otherwise in the index.
+"""
 Global___TextKind: _TypeAlias = TextKind  # noqa: Y015
 
 @_typing.final
