@@ -229,7 +229,7 @@ def test_a_model_of_images_is_refused_even_with_a_tokenizer_beside_it(tmp_path: 
     ("number", "step"), [(signal.SIGINT, "building the packed graph"), (signal.SIGTERM, "encoding the texts")]
 )
 def test_a_signal_ends_it_with_a_word_and_leaves_nothing(tmp_path: Path, number: signal.Signals, step: str) -> None:
-    command = [sys.executable, "-m", "export", "--out", str(tmp_path / "bundle")]
+    command = [sys.executable, "-m", "export", "--model", "all-MiniLM-L6-v2", "--out", str(tmp_path / "bundle")]
     with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
