@@ -32,9 +32,13 @@ def main() -> int:
             run(arguments)
             return 0
         settings = parse_settings(arguments)
-        from server.app import serve  # noqa: PLC0415  it loads for a while: after the settings are known to be right
+        # The rest loads for a while: after the settings are known to be right, and beside the opening of the bundle.
+        from server.encoding.opening import Opening  # noqa: PLC0415
 
-        asyncio.run(serve(settings))
+        opening = Opening(settings.bundle, native=settings.native)
+        from server.app import serve  # noqa: PLC0415
+
+        asyncio.run(serve(settings, opening))
     except KeyboardInterrupt:  # Before the server has come to handle signals itself.
         return 130
     except SettingsError as error:

@@ -20,6 +20,7 @@ from server.batching.speed import Speed
 from server.catalogue.database import locked
 from server.catalogue.store import Store
 from server.encoding.cache import EmbeddingCache
+from server.encoding.opening import Opening
 from server.engine import Engine, EngineOptions, EngineSlot
 from server.errors import AddressError, ReadOnly, first_line
 from server.index.dense import DenseOptions
@@ -46,8 +47,12 @@ SWITCH_SECONDS = 0.001
 """How long a thread of Python waits for another until it asks for its turn; by default five times as long."""
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, opening: Opening) -> None:
     """Serves until SIGTERM or SIGINT, then drains; a second signal ends the process at once.
+
+    Args:
+        settings: How to serve.
+        opening: The bundle of the settings, which is being opened.
 
     Raises:
         StartError: The server cannot start.
@@ -60,10 +65,10 @@ async def serve(settings: Settings) -> None:
             stack.enter_context(locked(directory))
         store = await asyncio.to_thread(Store, directory, durable=settings.data is not None)
         stack.callback(store.close)
-        await _serve(settings, store)
+        await _serve(settings, opening, store)
 
 
-async def _serve(settings: Settings, store: Store) -> None:
+async def _serve(settings: Settings, opening: Opening, store: Store) -> None:
     """Serves a store."""
     sys.setswitchinterval(SWITCH_SECONDS)
     stopping = asyncio.Event()
@@ -102,7 +107,9 @@ async def _serve(settings: Settings, store: Store) -> None:
     )
     loading = _loading_options(settings, folder, keeper, metrics)
     make_engine = _engine_maker(settings, metrics, on_death=worker_died)
-    reloader = Reloader(settings, loading, keeper, slot, metrics, make_engine=make_engine, serving=serving)
+    reloader = Reloader(
+        settings, loading, keeper, slot, metrics, make_engine=make_engine, serving=serving, opening=opening
+    )
     rpc = RpcServer(settings, slot, reloader, metrics, writer=writer, reader=reader, fetch=store.fetch)
     _handle_signals(stopping, reloader)
     with _metrics_server(metrics, settings.metrics) as metrics_address:

@@ -16,7 +16,8 @@ from functools import partial
 from typing import TypeVar
 
 from server.catalogue.catalogue import load_catalogue
-from server.encoding.manifest import check_files, read_manifest
+from server.encoding.manifest import MANIFEST_FILE, check_files, read_manifest
+from server.encoding.opening import Opening
 from server.engine import Engine, EngineSlot
 from server.errors import ChajaError, NotReady, ReloadFailed
 from server.live.building import LoadingCancelled
@@ -29,7 +30,6 @@ from server.writing.keeper import Keeper
 
 log = logging.getLogger(__name__)
 
-MANIFEST_FILE = "manifest.json"
 
 Result = TypeVar("Result")
 
@@ -47,8 +47,12 @@ class Reloader:
         *,
         make_engine: Callable[[Loaded], Engine],
         serving: Callable[[], None] = lambda: None,
+        opening: Opening | None = None,
     ) -> None:
-        """Takes what makes an engine of what was loaded, and what is to be told when it serves."""
+        """Takes what makes an engine of what was loaded, and what is to be told when it serves.
+
+        Another thread may have begun to open the first bundle.
+        """
         self._settings = settings
         self._options = options
         self._keeper = keeper
@@ -56,6 +60,7 @@ class Reloader:
         self._metrics = metrics
         self._make_engine = make_engine
         self._serving = serving
+        self._opening = opening
         self._cancelled = threading.Event()
         # One thread for all loading: it may have a low priority without lending it to others, and its memory is in one
         # place.
@@ -140,6 +145,7 @@ class Reloader:
             self._keeper.store,
             threads=1 if background else self._settings.workers,
             cancelled=self._cancelled,
+            opening=None if background else self._opening,
             snapshots=None if background else self._keeper.snapshots,
             background=background,
         )

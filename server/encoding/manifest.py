@@ -21,6 +21,9 @@ from server.similarity import Similarity
 SCHEMA_VERSION = 3
 MANIFEST_FILE = "manifest.json"
 
+HASHED_BYTES = 8 << 20
+"""Read and hashed at once, without the GIL: with the small parts of `hashlib.file_digest` a thread waits for it often."""
+
 Pooling = Literal["mean", "cls", "lasttoken", "other"]
 Layout = Literal["padded", "packed"]
 
@@ -183,8 +186,11 @@ def check_files(directory: Path, manifest: Manifest) -> None:
 
 def file_digest(path: Path) -> str:
     """Returns the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while part := file.read(HASHED_BYTES):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 class _Versioned(msgspec.Struct):

@@ -8,7 +8,6 @@ A pair is told by its two code points; a word by a hash of all of them, in which
 from __future__ import annotations
 
 import functools
-import itertools
 import unicodedata
 from collections.abc import Sequence
 
@@ -21,13 +20,14 @@ TERMS_VERSION = f"1, Unicode {unicodedata.unidata_version}"
 MIDDLE_DOTS = str.maketrans(dict.fromkeys("·ㆍ•・‧∙･", " "))
 
 CODE_POINTS = 0x110000
-ASSIGNED = (range(0x40000), range(0xE0000, 0xE1000))
-"""All others have no character in any version of Unicode, or are for private use."""
-
 CODE_POINT_BITS = 21
 
-BLANK, WRITTEN, UNSEEN = range(3)
-"""What a code point is: it parts words, it stands in one, or it is passed over (soft hyphens, direction marks)."""
+UNKNOWN, BLANK, WRITTEN, UNSEEN = range(4)
+"""Kinds of code points: a blank parts words, a written one stands in a word, an unseen one is passed over (soft
+hyphens, direction marks). Letters, marks, numbers and pictures are written."""
+
+KINDS = {"L": WRITTEN, "M": WRITTEN, "N": WRITTEN, "So": WRITTEN, "Cf": UNSEEN}
+"""Kinds by the category of Unicode or its first letter; all others are blanks."""
 
 WORD_MARK = np.uint64(1 << 63)
 """Set in every word and in no pair."""
@@ -54,7 +54,7 @@ def terms_of(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.int64
     folded = [f"{fold(text)}\n" for text in texts]
     points = np.frombuffer("".join(folded).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     owners = np.repeat(np.arange(len(texts)), [len(each) for each in folded])
-    kinds = _kinds()[points]
+    kinds = _kinds_of(points)
     if (kinds == UNSEEN).any():
         seen = kinds != UNSEEN
         points, owners, kinds = points[seen], owners[seen], kinds[seen]
@@ -90,16 +90,18 @@ def _powers() -> NDArray[np.uint64]:
 
 
 @functools.cache
-def _kinds() -> NDArray[np.uint8]:
-    """Returns the kind of every code point: letters, marks, numbers and pictures are written."""
-    kind_of = {"L": WRITTEN, "M": WRITTEN, "N": WRITTEN}
-    kinds = np.full(CODE_POINTS, BLANK, dtype=np.uint8)
-    for point in itertools.chain(*ASSIGNED):
+def _known_kinds() -> NDArray[np.uint8]:
+    """Returns the kinds of the code points that came so far; two threads that add one write the same."""
+    return np.zeros(CODE_POINTS, dtype=np.uint8)
+
+
+def _kinds_of(points: NDArray[np.uint32]) -> NDArray[np.uint8]:
+    known = _known_kinds()
+    kinds = known[points]
+    unknown = points[kinds == UNKNOWN]
+    if not len(unknown):
+        return kinds
+    for point in np.unique(unknown).tolist():
         category = unicodedata.category(chr(point))
-        if category == "So":
-            kinds[point] = WRITTEN
-        elif category == "Cf":
-            kinds[point] = UNSEEN
-        else:
-            kinds[point] = kind_of.get(category[0], BLANK)
-    return kinds
+        known[point] = KINDS.get(category) or KINDS.get(category[0], BLANK)
+    return known[points]

@@ -5,7 +5,6 @@ It blocks for seconds, so it runs in a thread of its own and says on the log whe
 
 from __future__ import annotations
 
-import logging
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ from server.cpus import give_way
 from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
 from server.encoding.manifest import Manifest, read_manifest
+from server.encoding.opening import Opening, open_verified
 from server.encoding.passages import OVERLAP_TOKENS
 from server.errors import SnapshotError, StoreError
 from server.index.baseline import Probes
@@ -31,8 +31,6 @@ from server.index.storage import Storage, check_storage
 from server.live.building import LOADING_NICENESS, Builder
 from server.live.index import FIELDS, LiveIndex
 from server.live.snapshots import Snapshots
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +81,7 @@ def load(
     *,
     threads: int,
     cancelled: threading.Event,
+    opening: Opening | None = None,
     snapshots: Snapshots | None = None,
     background: bool = False,
 ) -> Loaded:
@@ -93,6 +92,7 @@ def load(
         store: The documents.
         threads: Texts encoded at once.
         cancelled: Ends the loading early when it is set.
+        opening: The bundle, where a thread opens it already.
         snapshots: Where the index may be found as it was.
         background: Whether others are served meanwhile: they get the CPU first.
 
@@ -106,15 +106,7 @@ def load(
     if background:
         give_way(LOADING_NICENESS)
     check_storage(options.storage, read_manifest(options.bundle).similarity)
-    log.info("opening the bundle %s", options.bundle)
-    bundle = Bundle(options.bundle, native=options.native)
-    worst = bundle.verify()
-    log.info(
-        "model %s computes well on this CPU (%s): worst cosine to fp32 %.4f",
-        bundle.manifest.name,
-        bundle.encoder_name,
-        worst,
-    )
+    bundle = opening.take() if opening else open_verified(options.bundle, native=options.native)
     manifest = bundle.manifest
     builder = Builder(
         store,
