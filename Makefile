@@ -19,6 +19,7 @@ install: $(INSTALLED) ## Create .venv with everything, at the versions of constr
 $(INSTALLED): pyproject.toml constraints.txt
 	@echo "Creating $(VENV) with $(PYTHON3): a few minutes the first time, torch is large"
 	$(PYTHON3) -m venv --clear $(VENV)
+	$(PYTHON) -m pip install --disable-pip-version-check --constraint constraints.txt --quiet --no-compile pip
 	$(PYTHON) -m pip install --disable-pip-version-check --constraint constraints.txt \
 		--no-compile --editable '.[server,native,export,loadtest,dev]'
 	@touch $@
@@ -149,9 +150,9 @@ build/tools/usr/bin/h2load:
 lock: ## Resolve constraints.txt anew from pyproject.toml
 	rm -rf build/lock-venv
 	$(PYTHON3) -m venv build/lock-venv
-	build/lock-venv/bin/python -m pip install --disable-pip-version-check --quiet 'torch==2.13.0'
+	build/lock-venv/bin/python -m pip install --disable-pip-version-check --quiet --upgrade pip 'torch==2.13.0'
 	build/lock-venv/bin/python -m pip install --disable-pip-version-check --quiet '.[server,native,export,loadtest,dev]'
-	build/lock-venv/bin/python -m pip freeze --exclude chaja | sed 's/+cpu//' > constraints.txt
+	build/lock-venv/bin/python -m pip freeze --all --exclude chaja | sed 's/+cpu//' > constraints.txt
 
 .PHONY: clean
 clean: ## Remove everything that the verbs made

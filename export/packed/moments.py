@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from export.packed.weights import Array
+from server.cpus import usable_cpus
 from server.encoding.packed import INPUTS, packed_inputs, runs
 from server.encoding.session import open_session
 
@@ -17,6 +20,9 @@ WEIGHT = ".weight"
 
 RUN_TOKENS = 1024
 """Most tokens of a run, but at least one text: what all products multiply is in memory at a time."""
+
+MOST_RUNS = 4
+"""Runs at a time, on as many cores; each holds the moments of all products in memory."""
 
 
 def measure_moments(fp32: Path, token_ids: Sequence[Sequence[int]]) -> dict[str, Array]:
@@ -43,10 +49,17 @@ def measure_moments(fp32: Path, token_ids: Sequence[Sequence[int]]) -> dict[str,
     observed.write_bytes(model.SerializeToString())
     try:
         session, _ = open_session(observed, INPUTS)
+
+        def moments_of(run: Sequence[int]) -> list[Array]:
+            return [rows.T @ rows for rows in session.run(seen, packed_inputs([texts[at] for at in run]))]
+
         sums: dict[str, Array] = {}
-        for run in runs([len(ids) for ids in texts], run_tokens=RUN_TOKENS):
-            for name, rows in zip(seen, session.run(seen, packed_inputs([texts[at] for at in run])), strict=True):
-                sums[name] = sums.get(name, np.float32(0)) + rows.T @ rows
+        pending = iter(runs([len(ids) for ids in texts], run_tokens=RUN_TOKENS))
+        with ThreadPoolExecutor(MOST_RUNS) as pool:
+            while batch := list(itertools.islice(pending, min(MOST_RUNS, usable_cpus()))):
+                for moments in pool.map(moments_of, batch):  # In order: sums are the same to the bit each time.
+                    for name, moment in zip(seen, moments, strict=True):
+                        sums[name] = sums.get(name, np.float32(0)) + moment
     finally:
         observed.unlink()
     return {product: sums[rows] for product, rows in rows_of.items() if rows in sums}

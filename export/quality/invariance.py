@@ -31,17 +31,18 @@ class Invariance(msgspec.Struct, frozen=True, kw_only=True):
 
 def invariance(encode: Callable[[Sequence[Text]], NDArray[np.float32]], texts: Sequence[Text]) -> Invariance:
     """Encodes texts alone, and shuffled in batches of mixed sizes; `encode` gives `[N, dimension]`."""
-    alone = encode_batches(encode, [[text] for text in texts])
     random = np.random.default_rng(0)
-    worst, identical = 1.0, []
+    batches = [[row] for row in range(len(texts))]
     for size in BATCH_TEXTS:
-        order = random.permutation(len(texts))
-        batches = [[texts[row] for row in order[start : start + size]] for start in range(0, len(order), size)]
-        together = encode_batches(encode, batches)
-        same = (together.view(np.uint32) == alone[order].view(np.uint32)).all(axis=1)
-        identical.append(same.mean())
-        values = np.nan_to_num(cosines(together[~same], alone[order][~same]), nan=-1.0)
-        worst = min(worst, float(values.min(initial=1.0)))
+        order = random.permutation(len(texts)).tolist()
+        batches += [order[start : start + size] for start in range(0, len(order), size)]
+    vectors = encode_batches(encode, [[texts[row] for row in batch] for batch in batches])
+    alone, together = vectors[: len(texts)], vectors[len(texts) :]
+    expected = alone[np.concatenate(batches[len(texts) :])]
+    same = (together.view(np.uint32) == expected.view(np.uint32)).all(axis=1)
+    values = np.nan_to_num(cosines(together[~same], expected[~same]), nan=-1.0)
     return Invariance(
-        texts=len(texts), worst_cosine=round(worst, 7), identical_share=round(float(np.mean(identical)), 5)
+        texts=len(texts),
+        worst_cosine=round(float(values.min(initial=1.0)), 7),
+        identical_share=round(float(same.mean()), 5),
     )
