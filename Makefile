@@ -2,6 +2,7 @@
 PYTHON3 ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 PYTHON := $(VENV)/bin/python
+PIP_INSTALL := $(PYTHON) -m pip install --disable-pip-version-check --no-compile --constraint constraints.txt
 INSTALLED := $(VENV)/installed
 BUNDLE := build/bundle
 NATIVE := server/encoding/native/compiled/libencoder.so
@@ -19,15 +20,16 @@ install: $(INSTALLED) ## Create .venv with everything, at the versions of constr
 $(INSTALLED): pyproject.toml constraints.txt
 	@echo "Creating $(VENV) with $(PYTHON3): a few minutes the first time, torch is large"
 	$(PYTHON3) -m venv --clear $(VENV)
-	$(PYTHON) -m pip install --disable-pip-version-check --constraint constraints.txt --quiet --no-compile pip
-	$(PYTHON) -m pip install --disable-pip-version-check --constraint constraints.txt \
-		--no-compile --editable '.[server,native,export,loadtest,dev]'
+	$(PIP_INSTALL) --quiet pip
+	$(PIP_INSTALL) --editable '.[server,export,loadtest,dev]'
 	@touch $@
 
 .PHONY: native
 native: $(NATIVE) ## Compile the native encoder, where the CPU can run it
 
 $(NATIVE): $(INSTALLED) $(wildcard server/encoding/native/*.[ch]) server/encoding/native/build.py
+	@if $(PYTHON) -c 'from server.encoding.native.library import cpu_can_run; exit(not cpu_can_run())'; \
+		then $(PIP_INSTALL) --quiet ziglang; fi
 	$(PYTHON) -m server.encoding.native.build
 
 # After the native encoder, but not again because of it: where the CPU cannot run it, it never comes to be.
