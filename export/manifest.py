@@ -25,8 +25,8 @@ from server.encoding.manifest import (
     Source,
     TowerManifest,
     Weights,
-    file_digest,
 )
+from server.files import file_digest
 
 LIBRARIES = [
     "onnx",

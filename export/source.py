@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, get_args
 
@@ -24,7 +25,7 @@ from export.opening import (
     open_model,
     origin_of,
 )
-from export.packaged.models import find_packaged
+from export.packaged.models import PackagedModel, find_packaged
 from export.vocabulary.trimming import trim_vocabulary
 from server.encoding.kind import Side, TextKind
 from server.encoding.manifest import Pooling
@@ -80,7 +81,7 @@ class SourceModel:
             ExportError: There is no such model, or it cannot become a bundle.
         """
         packaged = find_packaged(model)
-        place = str(packaged.directory()) if packaged else str(model)
+        place = str(_ready_directory(packaged)) if packaged else str(model)
         self.origin = packaged.origin if packaged else origin_of(place)
         self.name = name or (packaged.name if packaged else self.origin.rpartition("/")[2])
         check_place(place)
@@ -210,3 +211,11 @@ class SourceModel:
     def normalise(self) -> bool:
         """Whether vectors have unit length."""
         return type(self.model[-1]).__name__ == "Normalize"
+
+
+def _ready_directory(packaged: PackagedModel) -> Path:
+    """Returns the directory of a packaged model; the libraries that will open it are imported meanwhile."""
+    with ThreadPoolExecutor(1) as pool:
+        directory = pool.submit(packaged.directory)
+        import sentence_transformers  # noqa: F401
+    return directory.result()

@@ -26,13 +26,13 @@ from server.encoding.manifest import (
     Source,
     TowerManifest,
     Weights,
-    file_digest,
 )
 from server.encoding.padded import PaddedEncoder
 from server.encoding.segmenter import TOKENIZER_FILE
 from server.encoding.session import OUTPUT
 from server.encoding.tokenizer import Tokenizer
 from server.encoding.tower import MODEL_FILE
+from server.files import file_digest
 from server.similarity import Similarity
 
 ALPHABET = [chr(code) for code in (*range(0x21, 0x7F), *range(0xAC00, 0xD7A4))]

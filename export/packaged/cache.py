@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import shutil
 import tempfile
@@ -19,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from export.errors import ExportError
-from server.files import sync, write_synced
+from server.files import file_digest, sync, write_synced
 
 CHECKSUMS_FILE = "checksums.json"
 UNFINISHED = ".unfinished-"
@@ -88,11 +87,7 @@ def _seal(directory: Path) -> None:
 
 
 def _checksums(directory: Path) -> dict[str, str]:
-    checksums = {}
-    for path in _files(directory):
-        with path.open("rb") as file:
-            checksums[path.relative_to(directory).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
-    return checksums
+    return {path.relative_to(directory).as_posix(): file_digest(path) for path in _files(directory)}
 
 
 def _files(directory: Path) -> list[Path]:

@@ -16,13 +16,11 @@ import msgspec
 from server.encoding.center import CENTER_FILE
 from server.encoding.kind import Side, TextKind
 from server.errors import BundleError
+from server.files import file_digest
 from server.similarity import Similarity
 
 SCHEMA_VERSION = 3
 MANIFEST_FILE = "manifest.json"
-
-HASHED_BYTES = 8 << 20
-"""Read and hashed at once, without the GIL: with the small parts of `hashlib.file_digest` a thread waits for it often."""
 
 Pooling = Literal["mean", "cls", "lasttoken", "other"]
 Layout = Literal["padded", "packed"]
@@ -182,15 +180,6 @@ def check_files(directory: Path, manifest: Manifest) -> None:
             intact = False
         if not intact:
             raise BundleError(f"{directory / name} is missing or damaged; export the model again or copy it anew")
-
-
-def file_digest(path: Path) -> str:
-    """Returns the SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as file:
-        while part := file.read(HASHED_BYTES):
-            digest.update(part)
-    return digest.hexdigest()
 
 
 class _Versioned(msgspec.Struct):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import threading
 import unicodedata
-import urllib.request
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -29,6 +28,7 @@ from chaja.v1 import (
     WriteResult,
 )
 from sample.server_process import ServerProcess, running_server
+from tests.integration.scraping import scrape, total
 from tests.tiny_bundle import make_bundle
 
 Form = Literal["NFC", "NFD", "NFKD"]
@@ -234,9 +234,7 @@ def test_titles_of_any_script_are_kept_and_found(client: chaja.Client, title: st
 
 def encoded_texts(server: ServerProcess) -> float:
     """Returns how many texts the server has encoded."""
-    with urllib.request.urlopen(server.metrics_url, timeout=10) as response:
-        lines = response.read().decode().splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith("chaja_batch_texts_sum "))
+    return total(scrape(server.metrics_url), "chaja_batch_texts_sum")
 
 
 def test_of_ten_thousand_examples_only_the_new_one_is_encoded(client: chaja.Client, server: ServerProcess) -> None:

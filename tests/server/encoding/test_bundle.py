@@ -13,8 +13,9 @@ import pytest
 from server.encoding.bundle import Bundle
 from server.encoding.golden import cosines
 from server.encoding.kind import TextKind
-from server.encoding.manifest import file_digest, read_manifest
+from server.encoding.manifest import read_manifest
 from server.errors import BundleError
+from server.files import file_digest
 from tests.tiny_bundle import make_bundle, write_manifest
 
 
