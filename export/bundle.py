@@ -217,8 +217,6 @@ class _Maker:
             ways.insert(0, "--quantization none keeps fp32")
             if not self._wish.auto_exclude:
                 ways.insert(0, "--auto-exclude looks for the layers that hurt")
-        if self._source.query.trimmed is not None:
-            ways.insert(0, "it is compared on Korean and English texts: add ko,en to --languages")
         return ", ".join(ways)
 
     def _graph_bytes(self, root: Path) -> int:

@@ -47,8 +47,7 @@ class Candidate:
             if rows:
                 tokens = self._tokenizers[tower].tokenize([texts[row] for row in rows])
                 found = encoder.encode([each.ids for each in tokens])
-                center = self._source.centers.get(tower)
-                vectors[rows] = found if center is None else centered(found, center)
+                vectors[rows] = centered(found, self._source.centers.get(tower))
         return vectors
 
 

@@ -62,6 +62,10 @@ class SourceTowers:
         """The prefix of each kind of text."""
         return {kind: self.model(kind.side).prefixes[kind] for kind in TextKind}
 
+    def covers(self, text: str) -> bool:
+        """Returns whether no trimmed vocabulary changes the tokens of a text."""
+        return all(model.trimmed is None or model.trimmed.covers(text) for model in self.models.values())
+
     def tower_of(self, kind: TextKind) -> Side:
         """Returns the side of the tower that encodes texts of a kind."""
         return kind.side if kind.side in self.models else Side.QUERY
@@ -76,6 +80,5 @@ class SourceTowers:
         for tower, model in self.models.items():
             rows = [row for row, (_, kind) in enumerate(texts) if self.tower_of(kind) is tower]
             if rows:
-                found = model.encode([texts[row] for row in rows])
-                vectors[rows] = centered(found, self.centers[tower]) if tower in self.centers else found
+                vectors[rows] = centered(model.encode([texts[row] for row in rows]), self.centers.get(tower))
         return vectors

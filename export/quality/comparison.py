@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from export.errors import ExportError
 from export.quality.closeness import closeness
 from export.quality.cores import Encode, encode_all
 from export.quality.corpus import Corpus
@@ -32,22 +33,34 @@ class Comparison:
     """
 
     def __init__(self, source: SourceTowers, corpus: Corpus, golden: Sequence[Text]) -> None:
-        """Encodes all texts by the original, which takes most of the time of an export."""
+        """Encodes all texts by the original, which takes most of the time of an export.
+
+        Texts in scripts that the vocabulary was trimmed of are left out: they are meant to differ.
+
+        Raises:
+            ExportError: The corpus has no documents or no queries besides.
+        """
         self._corpus = corpus
+        self._asked = [query for query in corpus.queries if source.covers(query.query)]
         self._similarity = source.query.similarity
         separator = source.model(Side.DOCUMENT).title_separator
         # Parts are not cut into passages: what is compared are texts, which both models see the beginning of.
         parts: list[Text] = []
         self._owners: list[int] = []
         for position, document in enumerate(corpus.documents):
-            texts = [each.text for each in encodables_of(document, separator)]
+            texts = [each.text for each in encodables_of(document, separator) if source.covers(each.text[0])]
             parts += texts
             self._owners += [position] * len(texts)
-        queries = [(query.query, TextKind.QUERY) for query in corpus.queries]
-        self.golden = list(golden)
+        if not parts or not self._asked:
+            raise ExportError(
+                f"the corpus {corpus.name} has no documents or no queries in the languages of the trimmed vocabulary: "
+                "add theirs to --languages, or name another corpus"
+            )
+        queries = [(query.query, TextKind.QUERY) for query in self._asked]
+        self.golden = [text for text in golden if source.covers(text[0])]
         self._texts = [*self.golden, *queries, *parts]
-        self._queries = slice(len(golden), len(golden) + len(queries))
-        self._parts = slice(len(golden) + len(queries), None)
+        self._queries = slice(len(self.golden), len(self.golden) + len(queries))
+        self._parts = slice(self._queries.stop, None)
         self._vectors = source.encode(self._texts)
         self._expected = self._search(self._vectors)
         random = np.random.default_rng(0)
@@ -70,7 +83,7 @@ class Comparison:
                 documents=len(self._corpus.documents),
                 expected=self._expected,
                 found=self._search(vectors),
-                relevant=[query.relevant for query in self._corpus.queries],
+                relevant=[query.relevant for query in self._asked],
             ),
         )
 

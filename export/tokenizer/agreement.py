@@ -1,11 +1,11 @@
 """Compares two ways to segment texts: a model's own tokenizer.json and the sentencepiece model made of it.
 
-They may differ in one way only. Both look for the likeliest segmentation; where two are equally likely, up to the
-rounding of float32, as in a row of dashes, either may come out. Any other difference is a disagreement.
+Both search for the likeliest segmentation. Where two are equally likely, up to the rounding of float32, either may
+come out, as in a row of dashes. Any other difference is a disagreement.
 
 Sentencepiece normalises as the model's training did: it also composes sequences, such as the Korean syllables that an
-old Mac writes in pieces, or the letters ㅋㅠ. `tokenizers` goes by single characters, mostly. So both must map each
-single character alike, and texts are compared in composed form (NFKC). U+0085 alone is white space for one only.
+old Mac writes as separate letters. `tokenizers` maps mostly single characters. So both must map each single character
+in the same way, and texts are compared in composed form (NFKC).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TIE = 1e-6
 """Two sums of scores are equal if they differ by less than this share: float32 has 24 bits, sums of many have fewer."""
 
 SPLIT_CHARACTERS = ("각", "힣", "é", "Å", "ǟ")
-"""Characters that some systems write in parts (NFD)."""
+"""Characters that some systems decompose (NFD)."""
 
 ODD_TEXTS = (
     "",
@@ -50,12 +50,12 @@ ODD_TEXTS = (
 def disagreement(
     reference: tokenizers.Tokenizer, candidate: sentencepiece.SentencePieceProcessor, texts: Iterable[str]
 ) -> str | None:
-    """Returns a text that `candidate` segments otherwise than `reference`, ties apart; None if there is none.
+    """Returns a text that the two segment differently, ties apart; None if there is none.
 
     Args:
-        reference: The model's own.
-        candidate: What is to take its place.
-        texts: What is compared, beside `ODD_TEXTS`.
+        reference: The model's own tokenizer.
+        candidate: The sentencepiece model that is to replace it.
+        texts: The texts to compare, beside `ODD_TEXTS`.
     """
     for character in _characters():
         if _normalised(reference, character) != candidate.normalize(f"-{character}-"):
@@ -81,14 +81,14 @@ def _characters() -> Iterator[str]:
 
 
 def _normalised(tokenizer: tokenizers.Tokenizer, character: str) -> str:
-    """Returns what becomes of a character between two hyphens, in sentencepiece's spelling of spaces."""
+    """Returns a character between two hyphens, normalised, with sentencepiece's sign for spaces."""
     text = f"-{character}-"
     text = text if tokenizer.normalizer is None else tokenizer.normalizer.normalize_str(text)
     return SPACE + text.replace(" ", SPACE)
 
 
 def _tied(processor: Any, ids: Sequence[int], others: Sequence[int]) -> bool:
-    """Returns whether two segmentations spell the same and are equally likely."""
+    """Returns whether two segmentations have the same characters and are equally likely."""
     if max(others, default=0) >= processor.get_piece_size():
         return False
     spelt, likelihoods = [], []

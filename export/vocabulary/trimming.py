@@ -25,7 +25,7 @@ WORD_START = "▁"
 
 @dataclass(frozen=True)
 class TrimmedVocabulary:
-    """What is left of a vocabulary.
+    """The part of a vocabulary that stays.
 
     Attributes:
         languages: The codes of the languages that it was trimmed to.
@@ -38,6 +38,10 @@ class TrimmedVocabulary:
     tokenizer_json: str
     kept_ids: NDArray[np.int64]
     pieces: int
+
+    def covers(self, text: str) -> bool:
+        """Returns whether a text has the same tokens as with the whole vocabulary."""
+        return kept_characters(self.languages).fullmatch(text) is not None
 
 
 def trim_vocabulary(tokenizer: tokenizers.Tokenizer, languages: Sequence[str], *, name: str) -> TrimmedVocabulary:

@@ -13,11 +13,13 @@ CENTER_FILE = "center.npy"
 """The center of a tower's vectors, float32 `[dimension]`. A bundle without it is not centered."""
 
 
-def centered(vectors: NDArray[np.float32], center: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Returns the vectors `[N, dimension]` minus the center `[dimension]`, at unit length.
+def centered(vectors: NDArray[np.float32], center: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """Returns the vectors `[N, dimension]` minus the center `[dimension]`, at unit length; as they are without one.
 
     A row of the result depends on its own vector only, to the last bit.
     """
+    if center is None:
+        return vectors
     moved = vectors - center
     lengths = np.sqrt(np.einsum("nd,nd->n", moved, moved, dtype=np.float64))
     result: NDArray[np.float32] = (moved / np.maximum(lengths, np.finfo(np.float32).tiny)[:, None]).astype(np.float32)

@@ -60,5 +60,4 @@ class Tower:
 
         A text's vector does not depend on the texts that it is encoded with.
         """
-        vectors = self.encoder.encode(texts)
-        return vectors if self.center is None else centered(vectors, self.center)
+        return centered(self.encoder.encode(texts), self.center)

@@ -103,6 +103,9 @@ class TitlesView:
         runs = [run.between(key, key.ljust(COMPARED_BYTES, b"\xff")) for run in self._runs]
         if allowed is not None:
             runs = [run.where(allowed[run.slots]) for run in runs]
+        runs = [run for run in runs if len(run.slots)]
+        if not runs:
+            return TitleHits([], [])
         exact = np.unique(np.concatenate([run.slots[run.hashes == own_hash] for run in runs]))
         exact_slots = np.union1d(exact[:limit], np.intersect1d(exact, among)).astype(np.int64).tolist()
         if len(typed) < FIRST_PREFIX_LENGTH:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from export.errors import ExportError
 from export.recipe import Quantization, Recipe
 from server.encoding.bundle import Bundle
 from server.encoding.encoder import open_encoder
+from server.encoding.golden import GOLDEN_FILE, read_golden
 from server.encoding.kind import TextKind
 from server.encoding.manifest import Layout, read_manifest
 from tests.export.command_line import assert_one_line, export, export_tiny
@@ -133,6 +135,29 @@ def test_both_towers_are_trimmed_and_the_bundle_says_so(tmp_path: Path) -> None:
     assert "ko, en: 47 of 53" in (out / "README.md").read_text(encoding="utf-8")
     texts = [(text, kind) for text in ("дбж 中あ", "あ中") for kind in TextKind]
     assert np.isfinite(Bundle(out).encode_texts(texts)).all()
+
+
+def test_a_bundle_is_compared_in_its_own_languages_alone(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    (corpus / "qrels").mkdir(parents=True)
+    documents = {"one": "дбж дб", "two": "ab c", "three": "e"}
+    lines = [json.dumps({"_id": id, "text": text}) for id, text in documents.items()]
+    (corpus / "corpus.jsonl").write_text("\n".join(lines))
+    queries = {"1": "дбж", "2": "c ab"}
+    lines = [json.dumps({"_id": id, "text": text}) for id, text in queries.items()]
+    (corpus / "queries.jsonl").write_text("\n".join(lines))
+    labels = "query-id\tcorpus-id\tscore\n"
+    (corpus / "qrels/test.tsv").write_text(labels + "1\tone\t1\n2\ttwo\t1\n")
+    arguments = ["--model", str(many_scripts(tmp_path / "model")), "--corpus", str(corpus), "--languages", "en"]
+    out = tmp_path / "bundle"
+    run = export(*arguments, "--out", str(out), "--quantization", "none")
+    assert run.returncode == 0, run.stderr
+    assert "1 queries, 3 documents" in run.stdout
+    golden = [each.text for each in read_golden(out / GOLDEN_FILE, dimension=32)]
+    assert golden
+    assert not [text for text in golden if any("가" <= character <= "힣" for character in text)]
+    (corpus / "qrels/test.tsv").write_text(labels + "1\tone\t1\n")
+    assert_one_line(export(*arguments, "--out", str(out)), "has no documents or no queries in the languages")
 
 
 def test_languages_that_cannot_be_are_refused_on_one_line(tmp_path: Path) -> None:

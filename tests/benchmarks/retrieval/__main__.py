@@ -15,15 +15,24 @@ from typing import Any
 
 from sample.server_process import REPOSITORY
 from server.encoding.bundle import Bundle
+from server.errors import BundleError
 from tests.benchmarks.machine import describe_machine
 from tests.benchmarks.retrieval.bars import missed_bars
 from tests.benchmarks.retrieval.measuring import ALL, DEPTHS, MODES, UNANSWERABLE, Measured, by_language, measure
-from tests.benchmarks.retrieval.sets import RetrievalSet, beir_set, sample_set
+from tests.benchmarks.retrieval.sets import RetrievalSet, SetError, beir_set, sample_set
 
 
 def main() -> int:
     """Runs the benchmark; returns the exit code."""
     options = _parse()
+    try:
+        return _run(options)
+    except (SetError, BundleError) as error:
+        print(f"bench-retrieval: error: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(options: argparse.Namespace) -> int:
     print(describe_machine())
     sets = [beir_set(directory, options.split) for directory in options.data or []] or [sample_set()]
     results, missed = [], []

@@ -1,4 +1,4 @@
-"""What the bundles of the packaged models must reach, by model and set."""
+"""The bars of the packaged models, by model and set."""
 
 from __future__ import annotations
 

@@ -40,8 +40,25 @@ class RetrievalSet(NamedTuple):
     examples: list[list[str]]
 
 
+class SetError(Exception):
+    """A directory that holds no retrieval set, or not this split of it; one line."""
+
+
 def beir_set(directory: Path, split: str) -> RetrievalSet:
-    """Reads a set in BEIR's layout. Documents without any text are left out; examples come from its split `train`."""
+    """Reads a set in BEIR's layout. Documents without any text are left out; examples come from its split `train`.
+
+    Raises:
+        SetError: A file is missing, or says something else.
+    """
+    try:
+        return _read_beir(directory, split)
+    except OSError as error:
+        raise SetError(f"{error.filename} cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SetError(f"{directory} is no retrieval set in BEIR's layout: {error!r}") from None
+
+
+def _read_beir(directory: Path, split: str) -> RetrievalSet:
     documents: list[Document] = []
     position_of: dict[str, int] = {}
     for line in (directory / "corpus.jsonl").read_text(encoding="utf-8").splitlines():

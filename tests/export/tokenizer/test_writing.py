@@ -80,7 +80,7 @@ def _with_other_spaces(content: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (_with_byte_fallback, "sentencepiece does not have a model of type Unigram with bytes"),
+        (_with_byte_fallback, "sentencepiece cannot express a model of type Unigram with bytes"),
         (_with_words_joined, "pieces that span words"),
         (_with_lowercase, "a normalizer of type Lowercase"),
         (_without_charsmap, "otherwise"),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from export.vocabulary.languages import LANGUAGES, has_character_of, kept_characters, parse_languages
+from export.vocabulary.languages import kept_characters, parse_languages
 
 
 def test_codes_come_by_commas_and_count_once() -> None:
@@ -51,9 +51,3 @@ def test_korean_and_english_keep_no_other_letters(text: str) -> None:
 )
 def test_a_language_adds_its_scripts(code: str, text: str) -> None:
     assert kept_characters([code]).fullmatch(text)
-
-
-@pytest.mark.parametrize("code", LANGUAGES)
-def test_the_characters_of_every_language_are_kept_for_it(code: str) -> None:
-    found = [chr(number) for number in range(0x3000) if has_character_of(code).match(chr(number))]
-    assert all(kept_characters([code]).fullmatch(character) for character in found)
