@@ -54,7 +54,7 @@ class Comparison:
         if not parts or not self._asked:
             raise ExportError(
                 f"the corpus {corpus.name} has no documents or no queries in the languages of the trimmed vocabulary: "
-                "add theirs to --languages, or name another corpus"
+                "add theirs to --languages, or name another one by --eval"
             )
         queries = [(query.query, TextKind.QUERY) for query in self._asked]
         self.golden = [text for text in golden if source.covers(text[0])]

@@ -148,7 +148,7 @@ def test_a_bundle_is_compared_in_its_own_languages_alone(tmp_path: Path) -> None
     (corpus / "queries.jsonl").write_text("\n".join(lines))
     labels = "query-id\tcorpus-id\tscore\n"
     (corpus / "qrels/test.tsv").write_text(labels + "1\tone\t1\n2\ttwo\t1\n")
-    arguments = ["--model", str(many_scripts(tmp_path / "model")), "--corpus", str(corpus), "--languages", "en"]
+    arguments = ["--model", str(many_scripts(tmp_path / "model")), "--eval", str(corpus), "--languages", "en"]
     out = tmp_path / "bundle"
     run = export(*arguments, "--out", str(out), "--quantization", "none")
     assert run.returncode == 0, run.stderr

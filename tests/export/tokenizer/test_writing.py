@@ -83,7 +83,7 @@ def _with_other_spaces(content: dict[str, Any]) -> None:
         (_with_byte_fallback, "sentencepiece cannot express a model of type Unigram with bytes"),
         (_with_words_joined, "pieces that span words"),
         (_with_lowercase, "a normalizer of type Lowercase"),
-        (_without_charsmap, "otherwise"),
+        (_without_charsmap, "differently"),
         (_with_two_after, "special tokens other than one before and one after a text"),
         (_with_a_token_for_texts, "added tokens that texts may hold"),
         (_with_other_spaces, "a pre-tokenizer that writes spaces otherwise"),
