@@ -6,6 +6,7 @@ flag, 130 for Ctrl-C and SIGTERM. What went wrong is one line on stderr.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -116,4 +117,8 @@ def _silence_libraries() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
+    # The usual exit takes seconds to tear torch down, and would do so under a thread that may still import it.
+    os._exit(code)

@@ -7,9 +7,10 @@ says. What cannot become a bundle is refused.
 
 from __future__ import annotations
 
+import importlib
+import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, get_args
 
@@ -81,7 +82,7 @@ class SourceModel:
             ExportError: There is no such model, or it cannot become a bundle.
         """
         packaged = find_packaged(model)
-        place = str(_ready_directory(packaged)) if packaged else str(model)
+        place = str(_directory_while_importing(packaged)) if packaged else str(model)
         self.origin = packaged.origin if packaged else origin_of(place)
         self.name = name or (packaged.name if packaged else self.origin.rpartition("/")[2])
         check_place(place)
@@ -100,6 +101,12 @@ class SourceModel:
         self._unit_length()
         tokenizer = self.model.tokenizer.backend_tokenizer
         self.trimmed = trim_vocabulary(tokenizer, languages, name=self.origin) if languages else None
+        self._kept_ids = frozenset(self.trimmed.kept_ids.tolist()) if self.trimmed else None
+
+    def covers(self, text: str, kind: TextKind) -> bool:
+        """Returns whether a text has the same tokens in the trimmed vocabulary as in the whole one."""
+        tokens = self.model.tokenizer.backend_tokenizer.encode(self.prefixes[kind] + text)
+        return self._kept_ids is None or self._kept_ids.issuperset(tokens.ids)
 
     @property
     def pooling(self) -> Pooling:
@@ -213,9 +220,7 @@ class SourceModel:
         return type(self.model[-1]).__name__ == "Normalize"
 
 
-def _ready_directory(packaged: PackagedModel) -> Path:
-    """Returns the directory of a packaged model; the libraries that will open it are imported meanwhile."""
-    with ThreadPoolExecutor(1) as pool:
-        directory = pool.submit(packaged.directory)
-        import sentence_transformers  # noqa: F401
-    return directory.result()
+def _directory_while_importing(packaged: PackagedModel) -> Path:
+    """Returns the directory of a packaged model; a thread imports the libraries that will open it meanwhile."""
+    threading.Thread(target=importlib.import_module, args=("sentence_transformers",), daemon=True).start()
+    return packaged.directory()

@@ -62,9 +62,9 @@ class SourceTowers:
         """The prefix of each kind of text."""
         return {kind: self.model(kind.side).prefixes[kind] for kind in TextKind}
 
-    def covers(self, text: str) -> bool:
-        """Returns whether no trimmed vocabulary changes the tokens of a text."""
-        return all(model.trimmed is None or model.trimmed.covers(text) for model in self.models.values())
+    def covers(self, text: str, kind: TextKind) -> bool:
+        """Returns whether a text has the same tokens in the trimmed vocabulary of its tower as in the whole one."""
+        return self.model(kind.side).covers(text, kind)
 
     def tower_of(self, kind: TextKind) -> Side:
         """Returns the side of the tower that encodes texts of a kind."""

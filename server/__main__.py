@@ -33,9 +33,9 @@ def main() -> int:
             return 0
         settings = parse_settings(arguments)
         # The rest loads for a while: after the settings are known to be right, and beside the opening of the bundle.
-        from server.encoding.opening import Opening  # noqa: PLC0415
+        from server.live.opening import Opening  # noqa: PLC0415
 
-        opening = Opening(settings.bundle, native=settings.native)
+        opening = Opening(settings.bundle, native=settings.native, storage=settings.index_storage)
         from server.app import serve  # noqa: PLC0415
 
         asyncio.run(serve(settings, opening))

@@ -20,12 +20,12 @@ from server.batching.speed import Speed
 from server.catalogue.database import locked
 from server.catalogue.store import Store
 from server.encoding.cache import EmbeddingCache
-from server.encoding.opening import Opening
 from server.engine import Engine, EngineOptions, EngineSlot
 from server.errors import AddressError, ReadOnly, first_line
 from server.index.dense import DenseOptions
 from server.live.building import LoadingCancelled
 from server.live.loading import Loaded, LoadingOptions
+from server.live.opening import Opening
 from server.live.snapshots import Snapshots
 from server.metrics import Metrics
 from server.reloading import Reloader

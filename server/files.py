@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 HASHED_BYTES = 8 << 20
-"""Hashed at once, without the GIL: with the small parts of `hashlib.file_digest` a thread waits for it often."""
+"""Bytes hashed at a time, without the GIL. `hashlib.file_digest` waits for the GIL after each of its small blocks."""
 
 
 def file_digest(path: Path) -> str:

@@ -17,11 +17,11 @@ from typing import TypeVar
 
 from server.catalogue.catalogue import load_catalogue
 from server.encoding.manifest import MANIFEST_FILE, check_files, read_manifest
-from server.encoding.opening import Opening
 from server.engine import Engine, EngineSlot
-from server.errors import ChajaError, NotReady, ReloadFailed
+from server.errors import BundleError, ChajaError, NotReady, ReloadFailed
 from server.live.building import LoadingCancelled
 from server.live.loading import Loaded, LoadingOptions, load
+from server.live.opening import Opening
 from server.memory import return_freed_memory
 from server.metrics import Metrics
 from server.security.watched import WatchedFiles
@@ -49,9 +49,17 @@ class Reloader:
         serving: Callable[[], None] = lambda: None,
         opening: Opening | None = None,
     ) -> None:
-        """Takes what makes an engine of what was loaded, and what is to be told when it serves.
+        """Loads nothing yet.
 
-        Another thread may have begun to open the first bundle.
+        Args:
+            settings: Which bundle and catalogue to load.
+            options: How to load them.
+            keeper: Follows the store with the index that serves.
+            slot: Holds the engine that serves.
+            metrics: Describes the model, and counts reloads.
+            make_engine: Returns an engine of a loaded bundle and index.
+            serving: Called after each load.
+            opening: The first bundle, if it is being opened already.
         """
         self._settings = settings
         self._options = options
@@ -62,8 +70,8 @@ class Reloader:
         self._serving = serving
         self._opening = opening
         self._cancelled = threading.Event()
-        # One thread for all loading: it may have a low priority without lending it to others, and its memory is in one
-        # place.
+        # One thread for all loading while others serve: it may have a low priority without lending it to others, and
+        # its memory is in one place.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="loader")
         self._running: asyncio.Task[Engine] | None = None
         self._next: asyncio.Task[Engine] | None = None
@@ -79,7 +87,7 @@ class Reloader:
             StartError: They cannot be served.
             LoadingCancelled: `cancel` was called.
         """
-        if self._settings.catalogue is not None:  # What is wrong with it is told before a model is loaded.
+        if self._settings.catalogue is not None:  # What is wrong with it is said at once.
             await self._in_thread(load_catalogue, self._settings.catalogue)
         loaded = await self._in_thread(self._load, background=False)
         engine, _ = self._put(loaded)
@@ -110,7 +118,7 @@ class Reloader:
 
     async def watch(self, every_seconds: float) -> None:
         """Looks again and again whether the files have changed, and loads them anew once they have come to rest."""
-        changed = False
+        changed = await self._in_thread(self._is_outdated)  # The first bundle was opened before the files were watched.
         while True:
             await asyncio.sleep(every_seconds)
             if self._watched.changed():
@@ -217,6 +225,13 @@ class Reloader:
                     del before
             self._serving()
         await self._import_file()
+
+    def _is_outdated(self) -> bool:
+        """Returns whether the bundle on the disk is another one than that which serves."""
+        try:
+            return read_manifest(self._settings.bundle).revision != self._slot.engine.manifest.revision
+        except BundleError:
+            return True
 
     def _revision_on_disk(self) -> str:
         manifest = read_manifest(self._settings.bundle)

@@ -53,7 +53,7 @@ def convert(content: bytes, directory: Path) -> None:
     """
     data = DataFile(content)
     _write_weights(dict(_tensors(data)), directory / "model.safetensors")
-    tokenizer_json = build_tokenizer(data.vocabulary).to_str()
+    tokenizer_json = build_tokenizer(data.vocabulary, directory).to_str()
     (directory / "tokenizer.json").write_text(tokenizer_json, encoding="utf-8")
     (directory / "README.md").write_text(CARD, encoding="utf-8")
     for name, settings in _settings(data).items():

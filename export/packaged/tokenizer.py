@@ -19,8 +19,8 @@ LAST_COMPOSED = 0x2FFFF
 """No character after this one is composed of others."""
 
 
-def build_tokenizer(vocabulary: Vocabulary) -> Any:
-    """Returns the tokenizer (tokenizers.Tokenizer) of a vocabulary."""
+def build_tokenizer(vocabulary: Vocabulary, scratch: Path) -> Any:
+    """Returns the tokenizer (tokenizers.Tokenizer) of a vocabulary. A temporary file goes to `scratch`."""
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
     names = [piece for piece, _ in vocabulary.pieces]
@@ -30,7 +30,7 @@ def build_tokenizer(vocabulary: Vocabulary) -> Any:
         [
             # `Precompiled` looks at most characters one by one; sentencepiece composes them by the map itself.
             normalizers.NFC(),
-            normalizers.Precompiled(compile_map(vocabulary.normalization)),
+            normalizers.Precompiled(compile_map(vocabulary.normalization, scratch)),
             normalizers.Replace(Regex(" {2,}"), " "),
         ]
     )
@@ -47,13 +47,13 @@ def build_tokenizer(vocabulary: Vocabulary) -> Any:
     return tokenizer
 
 
-def compile_map(normalization: dict[str, str]) -> bytes:
+def compile_map(normalization: dict[str, str], scratch: Path) -> bytes:
     """Returns a map of characters in sentencepiece's compiled form, with the composition of split characters."""
     import sentencepiece
     from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
     sentencepiece.set_min_log_level(2)  # It writes about its progress to stderr.
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory(dir=scratch) as directory:
         rules = Path(directory) / "rules.tsv"
         lines = [
             f"{_code_points(source)}\t{_code_points(target)}\n"

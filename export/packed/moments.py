@@ -19,10 +19,10 @@ from server.encoding.session import open_session
 WEIGHT = ".weight"
 
 RUN_TOKENS = 1024
-"""Most tokens of a run, but at least one text: what all products multiply is in memory at a time."""
+"""Most tokens in a run; a longer text is a run of its own. A run keeps the inputs of all products in memory."""
 
-MOST_RUNS = 4
-"""Runs at a time, on as many cores; each holds the moments of all products in memory."""
+MOMENTS_BYTES = 1 << 30
+"""Memory for the moments of runs that are measured at a time, beside their sums."""
 
 
 def measure_moments(fp32: Path, token_ids: Sequence[Sequence[int]]) -> dict[str, Array]:
@@ -55,11 +55,13 @@ def measure_moments(fp32: Path, token_ids: Sequence[Sequence[int]]) -> dict[str,
 
         sums: dict[str, Array] = {}
         pending = iter(runs([len(ids) for ids in texts], run_tokens=RUN_TOKENS))
-        with ThreadPoolExecutor(MOST_RUNS) as pool:
-            while batch := list(itertools.islice(pending, min(MOST_RUNS, usable_cpus()))):
+        with ThreadPoolExecutor(usable_cpus()) as pool:
+            at_a_time = 1  # The first run shows how much memory a run takes.
+            while batch := list(itertools.islice(pending, at_a_time)):
                 for moments in pool.map(moments_of, batch):  # In order: sums are the same to the bit each time.
                     for name, moment in zip(seen, moments, strict=True):
                         sums[name] = sums.get(name, np.float32(0)) + moment
+                at_a_time = max(1, min(usable_cpus(), MOMENTS_BYTES // sum(each.nbytes for each in sums.values())))
     finally:
         observed.unlink()
     return {product: sums[rows] for product, rows in rows_of.items() if rows in sums}

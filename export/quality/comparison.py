@@ -35,29 +35,29 @@ class Comparison:
     def __init__(self, source: SourceTowers, corpus: Corpus, golden: Sequence[Text]) -> None:
         """Encodes all texts by the original, which takes most of the time of an export.
 
-        Texts in scripts that the vocabulary was trimmed of are left out: they are meant to differ.
+        Texts that the trimmed vocabulary reads differently are left out: they are meant to differ.
 
         Raises:
             ExportError: The corpus has no documents or no queries besides.
         """
         self._corpus = corpus
-        self._asked = [query for query in corpus.queries if source.covers(query.query)]
+        self._covered_queries = [each for each in corpus.queries if source.covers(each.query, TextKind.QUERY)]
         self._similarity = source.query.similarity
         separator = source.model(Side.DOCUMENT).title_separator
         # Parts are not cut into passages: what is compared are texts, which both models see the beginning of.
         parts: list[Text] = []
         self._owners: list[int] = []
         for position, document in enumerate(corpus.documents):
-            texts = [each.text for each in encodables_of(document, separator) if source.covers(each.text[0])]
+            texts = [each.text for each in encodables_of(document, separator) if source.covers(*each.text)]
             parts += texts
             self._owners += [position] * len(texts)
-        if not parts or not self._asked:
+        if not parts or not self._covered_queries:
             raise ExportError(
                 f"the corpus {corpus.name} has no documents or no queries in the languages of the trimmed vocabulary: "
                 "add theirs to --languages, or name another one by --eval"
             )
-        queries = [(query.query, TextKind.QUERY) for query in self._asked]
-        self.golden = [text for text in golden if source.covers(text[0])]
+        queries = [(query.query, TextKind.QUERY) for query in self._covered_queries]
+        self.golden = [text for text in golden if source.covers(*text)]
         self._texts = [*self.golden, *queries, *parts]
         self._queries = slice(len(self.golden), len(self.golden) + len(queries))
         self._parts = slice(self._queries.stop, None)
@@ -80,10 +80,10 @@ class Comparison:
             invariance=invariance(encode, [self._texts[row] for row in self._sample]),
             retrieval=retrieval(
                 self._corpus.name,
-                documents=len(self._corpus.documents),
+                documents=len(set(self._owners)),
                 expected=self._expected,
                 found=self._search(vectors),
-                relevant=[query.relevant for query in self._asked],
+                relevant=[query.relevant for query in self._covered_queries],
             ),
         )
 

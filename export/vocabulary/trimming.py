@@ -39,10 +39,6 @@ class TrimmedVocabulary:
     kept_ids: NDArray[np.int64]
     pieces: int
 
-    def covers(self, text: str) -> bool:
-        """Returns whether a text has the same tokens as with the whole vocabulary."""
-        return kept_characters(self.languages).fullmatch(text) is not None
-
 
 def trim_vocabulary(tokenizer: tokenizers.Tokenizer, languages: Sequence[str], *, name: str) -> TrimmedVocabulary:
     """Trims a tokenizer to the languages of some codes.

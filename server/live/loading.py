@@ -20,16 +20,16 @@ from server.catalogue.store import Store
 from server.cpus import give_way
 from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
-from server.encoding.manifest import Manifest, read_manifest
-from server.encoding.opening import Opening, open_verified
+from server.encoding.manifest import Manifest
 from server.encoding.passages import OVERLAP_TOKENS
 from server.errors import SnapshotError, StoreError
 from server.index.baseline import Probes
 from server.index.dense import DenseIndex, DenseOptions
 from server.index.probes import probe_texts, probes_file
-from server.index.storage import Storage, check_storage
+from server.index.storage import Storage
 from server.live.building import LOADING_NICENESS, Builder
 from server.live.index import FIELDS, LiveIndex
+from server.live.opening import Opening, open_bundle
 from server.live.snapshots import Snapshots
 
 
@@ -105,8 +105,7 @@ def load(
     """
     if background:
         give_way(LOADING_NICENESS)
-    check_storage(options.storage, read_manifest(options.bundle).similarity)
-    bundle = opening.take() if opening else open_verified(options.bundle, native=options.native)
+    bundle = opening.take() if opening else open_bundle(options.bundle, native=options.native, storage=options.storage)
     manifest = bundle.manifest
     builder = Builder(
         store,

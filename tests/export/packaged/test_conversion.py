@@ -66,8 +66,8 @@ def test_sentence_transformers_gives_the_vectors_that_the_weights_do(small: Smal
     np.testing.assert_allclose(opened.encode([TEXT])[0], expected, atol=2e-6)
 
 
-def test_the_tokenizer_normalizes_by_the_map_of_the_file(small: SmallDataFile) -> None:
-    tokenizer = build_tokenizer(DataFile(small.content).vocabulary)
+def test_the_tokenizer_normalizes_by_the_map_of_the_file(small: SmallDataFile, tmp_path: Path) -> None:
+    tokenizer = build_tokenizer(DataFile(small.content).vocabulary, tmp_path)
     encoding = tokenizer.encode("\x07Ａ\n\n가①  ")
     assert encoding.tokens == ["<s>", "▁a", "▁가", "ab", "</s>"]
     assert encoding.ids == [PIECES.index(token) for token in encoding.tokens]

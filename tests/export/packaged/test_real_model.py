@@ -65,16 +65,16 @@ def test_vectors_are_those_of_the_engine_in_the_wheel(model: Path) -> None:
     assert counts == [golden["tokens"] for golden in GOLDEN]
 
 
-def test_every_character_is_normalized_as_the_file_says(data: DataFile) -> None:
-    normalizer = build_tokenizer(data.vocabulary).normalizer
+def test_every_character_is_normalized_as_the_file_says(data: DataFile, tmp_path: Path) -> None:
+    normalizer = build_tokenizer(data.vocabulary, tmp_path).normalizer
     characters = [chr(code) for code in range(1, 0x110000) if not 0xD800 <= code < 0xE000]
     given = data.vocabulary.normalization
     differing = [each for each in characters if normalizer.normalize_str(each) != given.get(each, each)]
     assert differing == []
 
 
-def test_split_hangul_is_put_together(data: DataFile) -> None:
-    tokenizer = build_tokenizer(data.vocabulary)
+def test_split_hangul_is_put_together(data: DataFile, tmp_path: Path) -> None:
+    tokenizer = build_tokenizer(data.vocabulary, tmp_path)
     for golden in GOLDEN:
         split = unicodedata.normalize("NFD", golden["text"])
         assert tokenizer.encode(split).ids == tokenizer.encode(golden["text"]).ids
