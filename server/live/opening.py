@@ -32,7 +32,7 @@ def open_bundle(directory: Path, *, native: bool, storage: Storage) -> Bundle:
         SettingsError: Its vectors cannot be kept in the storage.
     """
     _begin(directory, storage)
-    return _logged(_verified(directory, native=native))
+    return _logged(_open_verified(directory, native=native))
 
 
 class Opening:
@@ -42,7 +42,7 @@ class Opening:
         """Begins to do what `open_bundle` does; raises its errors as far as the manifest shows them."""
         _begin(directory, storage)
         thread = ThreadPoolExecutor(1, thread_name_prefix="opener")
-        self._verified: Future[_Verified] | None = thread.submit(_verified, directory, native=native)
+        self._verified: Future[_Verified] | None = thread.submit(_open_verified, directory, native=native)
         thread.shutdown(wait=False)
 
     def take(self) -> Bundle:
@@ -61,7 +61,7 @@ def _begin(directory: Path, storage: Storage) -> None:
     log.info("opening the bundle %s", directory)
 
 
-def _verified(directory: Path, *, native: bool) -> _Verified:
+def _open_verified(directory: Path, *, native: bool) -> _Verified:
     bundle = Bundle(directory, native=native)
     return _Verified(bundle, bundle.verify())
 
