@@ -19,7 +19,7 @@ from server.__main__ import main
 from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
 from server.encoding.tokenizer import Tokens
-from server.live import loading
+from server.live import opening
 from server.rpc.server import RpcServer
 
 MODULE = "tests.integration.slow_server"
@@ -62,6 +62,6 @@ class SlowServer(RpcServer):
 
 
 if __name__ == "__main__":
-    setattr(loading, "Bundle", SlowBundle)  # noqa: B010  mypy would have it that nobody may
+    setattr(opening, "Bundle", SlowBundle)  # noqa: B010  mypy would have it that nobody may
     setattr(app, "RpcServer", SlowServer)  # noqa: B010
     sys.exit(main())
