@@ -65,7 +65,7 @@ kill: $(NATIVE) ## Kill a server in 200 bursts of writes, and see that nothing i
 
 .PHONY: bench
 bench: $(NATIVE) ## Compare the encoder with its rivals on one core; ARGS="--eval DIR --query-prefix TEXT" takes other queries
-	$(PYTHON) -m tests.benchmarks.encoding --json build/bench.json $(ARGS)
+	$(PYTHON) -m benchmarks.encoding --json build/bench.json $(ARGS)
 
 .PHONY: loadtest
 loadtest: $(BUNDLE)/manifest.json ## Load-test the demo's server (its own if none runs), and leave build/loadtest/report.html
@@ -73,29 +73,30 @@ loadtest: $(BUNDLE)/manifest.json ## Load-test the demo's server (its own if non
 
 .PHONY: bench-loadtest
 bench-loadtest: $(BUNDLE)/manifest.json h2load ## Measure the load tester itself: speed, punctuality, memory, and beside h2load
-	$(PYTHON) -m tests.benchmarks.generator --bundle $(BUNDLE) $(ARGS)
+	$(PYTHON) -m benchmarks.generator --bundle $(BUNDLE) $(ARGS)
 
 .PHONY: bench-serving
 bench-serving: $(BUNDLE)/manifest.json h2load ## Measure the server beside its bars; ARGS="--only load" measures one
-	$(PYTHON) -m tests.benchmarks.serving --bundle $(BUNDLE) --json build/bench-serving.json $(ARGS)
+	$(PYTHON) -m benchmarks.serving --bundle $(BUNDLE) --json build/bench-serving.json $(ARGS)
 
 .PHONY: bench-retrieval
 bench-retrieval: $(BUNDLE)/manifest.json ## Measure what each mode of search finds; ARGS="--data DIR --split dev" takes a set in BEIR's layout
-	$(PYTHON) -m tests.benchmarks.retrieval --json build/bench-retrieval.json $(ARGS)
+	$(PYTHON) -m benchmarks.retrieval --json build/bench-retrieval.json $(ARGS)
 
 .PHONY: bench-index
 bench-index: $(BUNDLE)/manifest.json ## Measure the index of vectors at several sizes; ARGS="--most 1000000" takes an hour the first time
-	$(PYTHON) -m tests.benchmarks.scale --json build/bench-index.json $(ARGS)
+	$(PYTHON) -m benchmarks.scale --json build/bench-index.json $(ARGS)
 
 .PHONY: soak
 soak: $(BUNDLE)/manifest.json ## Ask everything of one server at once for ARGS="--minutes 5", and see that nothing leaks
-	$(PYTHON) -m tests.benchmarks.serving.soak --bundle $(BUNDLE) $(ARGS)
+	$(PYTHON) -m benchmarks.serving.soak --bundle $(BUNDLE) $(ARGS)
 
 .PHONY: lint
-lint: $(INSTALLED) ## Check style, format and types
+lint: $(INSTALLED) ## Check style, format, types and the layers of imports
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy --num-workers auto
+	$(VENV)/bin/lint-imports --no-logo
 
 .PHONY: format
 format: $(INSTALLED) ## Mend style and format
@@ -155,6 +156,11 @@ lock: ## Resolve constraints.txt anew from pyproject.toml
 	build/lock-venv/bin/python -m pip install --disable-pip-version-check --quiet --upgrade pip 'torch==2.13.0'
 	build/lock-venv/bin/python -m pip install --disable-pip-version-check --quiet '.[server,native,export,loadtest,dev]'
 	build/lock-venv/bin/python -m pip freeze --all --exclude chaja | sed 's/+cpu//' > constraints.txt
+
+.PHONY: size
+size: ## Count the lines of Python, blank ones and comments included
+	@for folders in server loadtest "tests benchmarks" export "sample tools"; do \
+		printf '%7d  %s\n' "$$(git ls-files -- $$folders | grep '\.py$$' | xargs cat | wc -l)" "$$folders"; done
 
 .PHONY: clean
 clean: ## Remove everything that the verbs made

@@ -18,9 +18,9 @@ from export.quality.served import ServedDocuments, encode_passages, encode_queri
 from server.catalogue.catalogue import load_catalogue
 from server.catalogue.document import Document
 from server.encoding.bundle import Bundle
-from server.index.fusion import CANDIDATES
-from server.index.options import Mode, SearchOptions
 from server.live.loading import probes_of
+from server.ranking.fusion import CANDIDATES
+from server.ranking.options import Mode, SearchOptions
 
 log = logging.getLogger(__name__)
 

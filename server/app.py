@@ -22,7 +22,6 @@ from server.catalogue.store import Store
 from server.encoding.cache import EmbeddingCache
 from server.engine import Engine, EngineOptions, EngineSlot
 from server.errors import AddressError, ReadOnly, first_line
-from server.index.dense import DenseOptions
 from server.live.building import LoadingCancelled
 from server.live.loading import Loaded, LoadingOptions
 from server.live.opening import Opening
@@ -31,6 +30,7 @@ from server.metrics import Metrics
 from server.reloading import Reloader
 from server.rpc.server import METHODS, RpcServer
 from server.settings import Address, Settings
+from server.vectors.dense import DenseOptions
 from server.writing.keeper import Keeper
 from server.writing.reader import Reader
 from server.writing.writer import Writer

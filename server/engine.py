@@ -20,9 +20,9 @@ from server.encoding.cache import EmbeddingCache
 from server.encoding.kind import Side, TextKind
 from server.encoding.normalisation import normalised
 from server.errors import ChajaError, NotReady, Overloaded
-from server.index.options import SearchOptions
 from server.live.loading import Loaded
 from server.metrics import Metrics
+from server.ranking.options import SearchOptions
 
 
 @dataclass(frozen=True, kw_only=True)

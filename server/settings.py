@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 from server.catalogue.document import Field
 from server.cpus import usable_cpus
 from server.errors import SettingsError
-from server.index.storage import STORAGES, Storage
+from server.vectors.storage import STORAGES, Storage
 
 
 class Address(NamedTuple):

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from server.index.dense import DenseIndex, DenseOptions
 from server.similarity import Similarity
+from server.vectors.dense import DenseIndex, DenseOptions
 
 
 def exact_search(

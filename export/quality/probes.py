@@ -8,7 +8,7 @@ import numpy as np
 
 from export.quality.cores import Encode, encode_all
 from server.encoding.kind import TextKind
-from server.index.probes import probe_texts, probes_file
+from server.ranking.probes import probe_texts, probes_file
 
 
 def write_probes(directory: Path, encode: Encode) -> None:

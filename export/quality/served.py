@@ -18,12 +18,12 @@ from server.encoding.documents import encode_documents
 from server.encoding.kind import TextKind
 from server.encoding.normalisation import normalised
 from server.encoding.passages import OVERLAP_TOKENS
-from server.index.baseline import Probes
-from server.index.dense import DenseIndex, DenseOptions
-from server.index.options import SearchOptions
 from server.live.index import LiveIndex
 from server.live.loading import field_weights
-from server.live.search import Found, search
+from server.ranking.baseline import Probes
+from server.ranking.options import SearchOptions
+from server.ranking.search import Found, search
+from server.vectors.dense import DenseIndex, DenseOptions
 
 
 def encode_passages(bundle: Bundle, documents: Sequence[Document]) -> list[Vectors]:

@@ -17,10 +17,10 @@ from server.batching.speed import Speed
 from server.cpus import give_way
 from server.encoding.bundle import Bundle
 from server.errors import ChajaError, DeadlinePassed, EncodingFailed, NotReady, Overloaded, new_incident
-from server.index.options import SearchOptions
 from server.live.index import LiveIndex
-from server.live.search import Found, search
 from server.metrics import Metrics
+from server.ranking.options import SearchOptions
+from server.ranking.search import Found, search
 
 log = logging.getLogger(__name__)
 

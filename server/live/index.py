@@ -11,15 +11,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from server.attributes.columns import Columns
 from server.catalogue.document import Document, Field, parts_of
 from server.catalogue.encoded import Versioned
-from server.index.baseline import Baseline, Probes
-from server.index.columns import Columns
-from server.index.dense import DenseIndex
 from server.lexical.index import LexicalIndex
 from server.lexical.titles import Titles
-from server.live.roster import Roster
-from server.live.state import State
+from server.ranking.baseline import Baseline, Probes
+from server.ranking.roster import Roster
+from server.ranking.state import State
+from server.vectors.dense import DenseIndex
 
 MEASURED_SHARE = 0.1
 """Change in the number of slots from which on what scores are worth is measured again."""

@@ -23,14 +23,14 @@ from server.encoding.kind import TextKind
 from server.encoding.manifest import Manifest
 from server.encoding.passages import OVERLAP_TOKENS
 from server.errors import SnapshotError, StoreError
-from server.index.baseline import Probes
-from server.index.dense import DenseIndex, DenseOptions
-from server.index.probes import probe_texts, probes_file
-from server.index.storage import Storage
 from server.live.building import LOADING_NICENESS, Builder
 from server.live.index import FIELDS, LiveIndex
 from server.live.opening import Opening, open_bundle
 from server.live.snapshots import Snapshots
+from server.ranking.baseline import Probes
+from server.ranking.probes import probe_texts, probes_file
+from server.vectors.dense import DenseIndex, DenseOptions
+from server.vectors.storage import Storage
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from server.encoding.bundle import Bundle
 from server.encoding.manifest import read_manifest
-from server.index.storage import Storage, check_storage
+from server.vectors.storage import Storage, check_storage
 
 log = logging.getLogger(__name__)
 

@@ -19,17 +19,17 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from server.attributes.columns import Columns
 from server.catalogue.store import Store
 from server.errors import SnapshotError, StoreError, first_line
 from server.files import sync, write_synced
-from server.index.columns import Columns
-from server.index.dense import DenseIndex
-from server.index.snapshot import write_snapshot
 from server.lexical.index import LexicalIndex
 from server.lexical.titles import Titles
 from server.live.index import LiveIndex
-from server.live.roster import Roster
-from server.live.state import State
+from server.ranking.roster import Roster
+from server.ranking.state import State
+from server.vectors.dense import DenseIndex
+from server.vectors.snapshot import write_snapshot
 
 log = logging.getLogger(__name__)
 

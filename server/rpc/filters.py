@@ -18,8 +18,8 @@ from chaja.v1 import Filter as FilterMessage
 from chaja.v1 import FilterList as FilterListMessage
 from chaja.v1 import In as InMessage
 from chaja.v1 import Range as RangeMessage
+from server.attributes.filter import AllOf, AnyOf, Equals, Exists, Filter, In, Not, Range, Scalar
 from server.errors import InvalidRequest, Violation
-from server.index.filter import AllOf, AnyOf, Equals, Exists, Filter, In, Not, Range, Scalar
 
 MAX_DEPTH = 32
 """Filters within filters. A message may be nested 100 deep in Protobuf, and a filter takes two of those."""

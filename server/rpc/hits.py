@@ -15,7 +15,7 @@ from chaja.v1 import Match as MatchMessage
 from server.catalogue import document
 from server.catalogue.document import Document, Part, parts_of
 from server.lexical.tokens import terms_of
-from server.live.search import FoundDocument
+from server.ranking.search import FoundDocument
 
 FIELD_OF = {
     document.Field.TITLE: Field.FIELD_TITLE,

@@ -9,7 +9,7 @@ from chaja.v1 import EncodeRequest, SearchRequest, TextKind
 from chaja.v1 import Fusion as FusionMessage
 from chaja.v1 import Mode as ModeMessage
 from server.errors import InvalidRequest, Violation
-from server.index.options import Fusion, Mode, SearchOptions
+from server.ranking.options import Fusion, Mode, SearchOptions
 from server.rpc.filters import to_filter
 from server.settings import Settings
 

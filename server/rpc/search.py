@@ -18,8 +18,8 @@ from chaja.v1 import (
 from server.batching.job import Job
 from server.batching.pipeline import is_bulk
 from server.engine import Engine, EngineSlot
-from server.index.options import SearchOptions
 from server.metrics import Metrics
+from server.ranking.options import SearchOptions
 from server.rpc.hits import Fetch, Hits
 from server.rpc.limits import Limits
 from server.rpc.running import run_jobs, timings_of

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
+from server.attributes.filter import Filter
 from server.catalogue.changes import Change, Delete, Outcome, Stored, Upsert
-from server.index.filter import Filter
 
 
 class Writer(Protocol):

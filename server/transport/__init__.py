@@ -1,6 +1,6 @@
 """gRPC over HTTP/2 for handlers of grpc.aio, on one asyncio event loop and without a thread.
 
-gRPC's own library takes several times the CPU for a call (`python -m tests.benchmarks.transport`). What a handler sees
+gRPC's own library takes several times the CPU for a call (`python -m benchmarks.transport`). What a handler sees
 is the same: `context` offers what `grpc.aio.ServicerContext` does. From the socket inwards:
 
     server      listens; holds the handlers; stops

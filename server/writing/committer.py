@@ -17,13 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from server.attributes.filter import Filter
 from server.catalogue.changes import Delete, Outcome
 from server.catalogue.document import Document, content_of
 from server.catalogue.encoded import Vectors
 from server.catalogue.store import Store
 from server.catalogue.transaction import Transaction
 from server.errors import ChajaError, Conflict, NotReady
-from server.index.filter import Filter
 from server.live.index import LiveIndex
 from server.metrics import Metrics
 from server.writing.requests import Request, remembered

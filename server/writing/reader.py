@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
+from server.attributes.filter import Filter
 from server.catalogue.changes import Change, Stored
 from server.catalogue.store import Store
 from server.engine import EngineSlot
 from server.errors import NotFound, OutOfRange
-from server.index.filter import Filter
 
 Page = list[Stored]
 

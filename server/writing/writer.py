@@ -12,11 +12,11 @@ import math
 import time
 from collections.abc import Sequence
 
+from server.attributes.filter import Filter
 from server.catalogue.changes import Delete, Outcome, Upsert
 from server.catalogue.store import Store
 from server.engine import EngineSlot
 from server.errors import ChajaError, NotReady
-from server.index.filter import Filter
 from server.writing.committer import Committer, FileRecord, Outdated, Put, Work
 from server.writing.encoding import DocumentEncoder
 from server.writing.requests import Request, digest_of, look_up

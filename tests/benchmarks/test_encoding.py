@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.contenders import CONTENDERS, NATIVE, PACKED, STOCK, TORCH
 from sample.server_process import REPOSITORY
 from server.encoding.native.library import cpu_can_run
-from tests.benchmarks.contenders import CONTENDERS, NATIVE, PACKED, STOCK, TORCH
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 def test_all_forms_of_the_model_are_measured_beside_each_other(tmp_path: Path) -> None:
     out = tmp_path / "bench.json"
-    command = [sys.executable, "-m", "tests.benchmarks.encoding", "--model", "all-MiniLM-L6-v2"]
+    command = [sys.executable, "-m", "benchmarks.encoding", "--model", "all-MiniLM-L6-v2"]
     command += ["--query-prefix", "query: ", "--texts", "24", "--rounds", "1", "--json", str(out)]
     run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=200, check=False)
     assert run.returncode == 0, run.stderr
@@ -38,7 +38,7 @@ def test_all_forms_of_the_model_are_measured_beside_each_other(tmp_path: Path) -
 
 
 def test_what_cannot_be_measured_is_one_line() -> None:
-    command = [sys.executable, "-m", "tests.benchmarks.encoding", "--model", "./nowhere"]
+    command = [sys.executable, "-m", "benchmarks.encoding", "--model", "./nowhere"]
     run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=100, check=False)
     assert run.returncode == 1
     assert run.stderr == "bench: error: there is no directory ./nowhere\n"

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.contenders import CONTENDERS, FP32, NATIVE, PACKED, TORCH
+from benchmarks.forms import build_forms
 from export.source import SourceModel
 from server.encoding.golden import cosines
 from server.encoding.kind import TextKind
-from tests.benchmarks.contenders import CONTENDERS, FP32, NATIVE, PACKED, TORCH
-from tests.benchmarks.forms import build_forms
 from tests.export.test_trimmed_bundle import many_scripts
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

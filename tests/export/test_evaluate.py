@@ -5,7 +5,7 @@ from pathlib import Path
 from export.evaluate import evaluate, format_table
 from export.labelled_queries import load_labelled_queries
 from server.catalogue.catalogue import load_catalogue
-from server.index.options import Mode
+from server.ranking.options import Mode
 
 
 def test_queries_are_searched_and_counted_by_language(tiny_bundle: Path, tmp_path: Path) -> None:

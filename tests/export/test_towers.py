@@ -8,7 +8,7 @@ import pytest
 from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
 from server.encoding.manifest import read_manifest
-from server.index.probes import probes_file
+from server.ranking.probes import probes_file
 from tests.export.command_line import assert_one_line, export, export_tiny
 from tests.export.tiny_models import dpr_encoder, plain_bert, poison, sentence_transformer
 

@@ -13,8 +13,8 @@ import chaja
 from chaja.v1 import SearchRequest
 from sample.server_process import ServerProcess, running_server
 from server.errors import DeadlinePassed
-from server.index.options import SearchOptions
 from server.metrics import Metrics
+from server.ranking.options import SearchOptions
 from tests.conftest import SAMPLE_CATALOGUE, server_flags
 from tests.integration import slow_server
 from tests.integration.scraping import HANDLED, scrape, scrape_until, total

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from benchmarks.serving.swaps import swap_under_searches, two_bundles
 from sample.server_process import running_server
-from tests.benchmarks.serving.swaps import swap_under_searches, two_bundles
 from tests.conftest import server_flags
 from tests.tiny_bundle import make_bundle
 

@@ -24,14 +24,14 @@ from server.encoding.cache import EmbeddingCache
 from server.encoding.kind import TextKind
 from server.encoding.passages import passages_of
 from server.encoding.tokenizer import Tokens
-from server.index.baseline import Probes
-from server.index.dense import DenseIndex, DenseOptions
-from server.index.options import SearchOptions
 from server.live.building import Builder
 from server.live.index import LiveIndex
 from server.live.loading import Loaded
-from server.live.search import FoundDocument
 from server.metrics import Metrics
+from server.ranking.baseline import Probes
+from server.ranking.options import SearchOptions
+from server.ranking.search import FoundDocument
+from server.vectors.dense import DenseIndex, DenseOptions
 
 DOCUMENTS = ["지갑을 잃어버렸어", "send money", "환율", "split the bill", "x" * 60]
 """Titles; the sequence of each is its place, from 1."""

@@ -20,8 +20,8 @@ from server.encoding.kind import TextKind
 from server.encoding.normalisation import normalised
 from server.engine import Engine, EngineOptions, EngineSlot
 from server.errors import NotReady
-from server.index.options import SearchOptions
 from server.metrics import Metrics
+from server.ranking.options import SearchOptions
 from tests.server.making import WatchedBundle, make_loaded, until
 
 OPTIONS = EngineOptions(workers=1, max_batch_tokens=64, longest_wait_seconds=60.0, log_texts=False)

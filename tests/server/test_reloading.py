@@ -17,9 +17,9 @@ from server.encoding.cache import EmbeddingCache
 from server.encoding.manifest import MANIFEST_FILE
 from server.engine import Engine, EngineOptions, EngineSlot
 from server.errors import BundleError, NotReady, ReloadFailed
-from server.index.options import SearchOptions
 from server.live.loading import Loaded, LoadingOptions
 from server.metrics import Metrics
+from server.ranking.options import SearchOptions
 from server.reloading import Reloader
 from server.settings import Settings
 from server.writing.keeper import Keeper

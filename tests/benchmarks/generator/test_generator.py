@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.generator.__main__ import QUERY, lateness, make_plan, run
+from benchmarks.generator.second_opinion import ask_h2load, h2load_path
+from benchmarks.generator.trivial_server import trivial_server
 from chaja.v1 import SearchRequest
 from loadtest.schedule import constant
-from tests.benchmarks.generator.__main__ import QUERY, lateness, make_plan, run
-from tests.benchmarks.generator.second_opinion import ask_h2load, h2load_path
-from tests.benchmarks.generator.trivial_server import trivial_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.retrieval.bars import E5, MINILM, missed_bars
+from benchmarks.retrieval.measuring import ALL, DEPTHS, EXAMPLES, MODES, Row, measure
+from benchmarks.retrieval.sets import MOST_EXAMPLES, Asked, beir_set, sample_set
 from server.catalogue.document import Document
 from server.encoding.bundle import Bundle
-from tests.benchmarks.retrieval.bars import E5, MINILM, missed_bars
-from tests.benchmarks.retrieval.measuring import ALL, DEPTHS, EXAMPLES, MODES, Row, measure
-from tests.benchmarks.retrieval.sets import MOST_EXAMPLES, Asked, beir_set, sample_set
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 def test_a_size_is_measured_with_all_its_figures(tmp_path: Path) -> None:
     bundle, out = make_bundle(tmp_path / "bundle"), tmp_path / "bench.json"
-    command = [sys.executable, "-m", "tests.benchmarks.scale", "--only", "12000", "--bundle", str(bundle)]
+    command = [sys.executable, "-m", "benchmarks.scale", "--only", "12000", "--bundle", str(bundle)]
     command += ["--kept", str(tmp_path / "kept"), "--json", str(out)]
     run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=200, check=False)
     assert run.returncode == 0, run.stderr

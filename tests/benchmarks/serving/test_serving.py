@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.generator.second_opinion import h2load_path
-from tests.benchmarks.serving.__main__ import MEASUREMENTS, measure
-from tests.benchmarks.serving.figure import Figure
-from tests.benchmarks.serving.setting import Setting
-from tests.benchmarks.serving.soak import soak
+from benchmarks.generator.second_opinion import h2load_path
+from benchmarks.serving.__main__ import MEASUREMENTS, measure
+from benchmarks.serving.figure import Figure
+from benchmarks.serving.setting import Setting
+from benchmarks.serving.soak import soak
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 

@@ -12,8 +12,8 @@ from server.batching.pipeline import SHORT_CHARACTERS, SLICE_TEXTS, Pipeline
 from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
 from server.errors import DeadlinePassed, NoTokens, NotReady, TooManyTokens
-from server.index.options import SearchOptions
 from server.metrics import Metrics
+from server.ranking.options import SearchOptions
 from tests.server.making import DOCUMENTS, WatchedBundle, found_by, make_job, make_pipeline, until
 
 

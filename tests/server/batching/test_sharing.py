@@ -12,8 +12,8 @@ from server.batching.job import Job
 from server.batching.pipeline import SHORT_CHARACTERS, Pipeline
 from server.encoding.kind import TextKind
 from server.errors import ChajaError, DeadlinePassed, EncodingFailed, TooManyTokens
-from server.index.options import SearchOptions
 from server.metrics import Metrics
+from server.ranking.options import SearchOptions
 from tests.server.making import WatchedBundle, found_by, make_job, make_pipeline, until
 
 Running = asyncio.Task[list[ChajaError | None]]

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from server.attributes.filter import Equals
 from server.batching import workers
 from server.batching.pipeline import SLICE_TEXTS
 from server.batching.speed import Speed
 from server.catalogue.document import AttributeValue, Document
 from server.encoding.kind import TextKind
 from server.errors import DeadlinePassed, EncodingFailed, NotReady
-from server.index.filter import Equals
-from server.index.options import SearchOptions
-from server.live.search import Found, search
-from server.live.state import State
+from server.ranking.options import SearchOptions
+from server.ranking.search import Found, search
+from server.ranking.state import State
 from tests.server.making import DOCUMENTS, WatchedBundle, found_by, make_job, make_pipeline, until, versioned
 
 POISON = "독약"

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from server.attributes.filter import Equals, Not
 from server.catalogue.document import Document
 from server.catalogue.encoded import Versioned
 from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
-from server.index.dense import DenseOptions
-from server.index.filter import Equals, Not
-from server.index.options import Mode, SearchOptions
 from server.live.index import LiveIndex
-from server.live.search import search
-from server.live.state import State
+from server.ranking.options import Mode, SearchOptions
+from server.ranking.search import search
+from server.ranking.state import State
+from server.vectors.dense import DenseOptions
 from tests.server.making import empty_index, encode, versioned
 
 TITLES = ["환율 조회", "지갑을 잃어버렸어", "send money", "split the bill", "카드 분실", "exchange rate"]

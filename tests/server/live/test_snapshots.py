@@ -13,13 +13,13 @@ from server.catalogue.encoded import Versioned
 from server.catalogue.store import Store
 from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
-from server.index.baseline import Probes
-from server.index.dense import DenseIndex, DenseOptions
-from server.index.options import Mode, SearchOptions
 from server.live.index import LiveIndex
 from server.live.loading import Loaded
-from server.live.search import Found, search
 from server.live.snapshots import DESCRIPTION, SEQUENCES, Snapshots
+from server.ranking.baseline import Probes
+from server.ranking.options import Mode, SearchOptions
+from server.ranking.search import Found, search
+from server.vectors.dense import DenseIndex, DenseOptions
 from tests.server.making import encode, make_loaded, versioned
 
 QUERIES = ["환율 3", "document 7", "카드"]

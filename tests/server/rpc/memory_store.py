@@ -12,9 +12,9 @@ import grpc
 
 from chaja.client import AsyncClient
 from chaja.v1 import add_CatalogServiceServicer_to_server
+from server.attributes.filter import Filter, matches
 from server.catalogue.changes import Change, Delete, Outcome, Stored, Upsert
 from server.errors import ChajaError, Conflict, NotFound, OutOfRange
-from server.index.filter import Filter, matches
 from server.metrics import Metrics
 from server.rpc.calls import Calls
 from server.rpc.catalog import CatalogServicer

@@ -6,13 +6,13 @@ import pytest
 from google.protobuf.json_format import ParseDict
 
 from chaja.v1 import AttributeValue, Equals, Filter, FilterList, In, Range
+from server.attributes import filter as filters
 from server.errors import InvalidRequest, Violation
-from server.index import filter as index
 from server.rpc.errors import refusal_of
 from server.rpc.filters import MAX_CONDITIONS, MAX_DEPTH, MAX_VALUES, to_filter
 
 A = Filter(equals=Equals(attribute="a", value=AttributeValue(bool_value=False)))
-A_READ = index.Equals("a", False)
+A_READ = filters.Equals("a", False)
 
 
 def nested(depth: int) -> Filter:
@@ -32,29 +32,32 @@ def violation_of(message: Filter, field: str = "filter") -> Violation:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ({"equals": {"attribute": "a", "value": {"string_value": ""}}}, index.Equals("a", "")),
-        ({"equals": {"attribute": "a", "value": {"number_value": 0}}}, index.Equals("a", 0.0)),
-        ({"equals": {"attribute": "a", "value": {"bool_value": False}}}, index.Equals("a", False)),
+        ({"equals": {"attribute": "a", "value": {"string_value": ""}}}, filters.Equals("a", "")),
+        ({"equals": {"attribute": "a", "value": {"number_value": 0}}}, filters.Equals("a", 0.0)),
+        ({"equals": {"attribute": "a", "value": {"bool_value": False}}}, filters.Equals("a", False)),
         (
             {"is_in": {"attribute": "a", "values": [{"string_value": "x"}, {"number_value": 1}, {"bool_value": True}]}},
-            index.In("a", ("x", 1.0, True)),
+            filters.In("a", ("x", 1.0, True)),
         ),
-        ({"range": {"attribute": "a", "at_least": {"number_value": 1}}}, index.Range("a", 1.0, None)),
+        ({"range": {"attribute": "a", "at_least": {"number_value": 1}}}, filters.Range("a", 1.0, None)),
         (
             {"range": {"attribute": "a", "above": {"number_value": 1}, "at_most": {"number_value": 2}}},
-            index.Range("a", 1.0, 2.0, lower_inclusive=False),
+            filters.Range("a", 1.0, 2.0, lower_inclusive=False),
         ),
         (
             {"range": {"attribute": "a", "at_least": {"string_value": "x"}, "below": {"string_value": "y"}}},
-            index.Range("a", "x", "y", upper_inclusive=False),
+            filters.Range("a", "x", "y", upper_inclusive=False),
         ),
-        ({"exists": {"attribute": "a"}}, index.Exists("a")),
-        ({"all_of": {"filters": [{"exists": {"attribute": "a"}}]}}, index.AllOf((index.Exists("a"),))),
-        ({"any_of": {"filters": [{"exists": {"attribute": "a"}}]}}, index.AnyOf((index.Exists("a"),))),
-        ({"none_of": {"filters": [{"exists": {"attribute": "a"}}]}}, index.Not(index.AnyOf((index.Exists("a"),)))),
+        ({"exists": {"attribute": "a"}}, filters.Exists("a")),
+        ({"all_of": {"filters": [{"exists": {"attribute": "a"}}]}}, filters.AllOf((filters.Exists("a"),))),
+        ({"any_of": {"filters": [{"exists": {"attribute": "a"}}]}}, filters.AnyOf((filters.Exists("a"),))),
+        (
+            {"none_of": {"filters": [{"exists": {"attribute": "a"}}]}},
+            filters.Not(filters.AnyOf((filters.Exists("a"),))),
+        ),
     ],
 )
-def test_each_condition_is_read(content: dict[str, Any], expected: index.Filter) -> None:
+def test_each_condition_is_read(content: dict[str, Any], expected: filters.Filter) -> None:
     read = to_filter(ParseDict(content, Filter()), field="filter")
     assert read == expected
     assert repr(read) == repr(expected)  # 1, 1.0 and True are equal to Python.
@@ -104,8 +107,8 @@ def test_the_path_begins_where_the_filter_stands() -> None:
 def test_depth_is_bounded_and_the_longest_path_fits_into_headers() -> None:
     read = to_filter(nested(MAX_DEPTH), field="filter")
     for _ in range(MAX_DEPTH - 1):
-        assert isinstance(read, index.Not)
-        assert isinstance(read.filter, index.AnyOf)
+        assert isinstance(read, filters.Not)
+        assert isinstance(read.filter, filters.AnyOf)
         (read,) = read.filter.filters
     assert read == A_READ
     with pytest.raises(InvalidRequest, match="is nested deeper than 32 filters") as raised:

@@ -8,9 +8,9 @@ from chaja.v1 import EncodeRequest, SearchRequest
 from chaja.v1 import Fusion as FusionMessage
 from chaja.v1 import Limits as LimitsMessage
 from chaja.v1 import Mode as ModeMessage
+from server.attributes.filter import Exists
 from server.errors import InvalidRequest
-from server.index.filter import Exists
-from server.index.options import Fusion, Mode, SearchOptions
+from server.ranking.options import Fusion, Mode, SearchOptions
 from server.rpc.limits import FUSION_OF, MODE_OF, Limits
 from server.settings import Settings
 

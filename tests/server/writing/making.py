@@ -12,10 +12,10 @@ from server.catalogue.document import Document
 from server.catalogue.store import Store
 from server.encoding.cache import EmbeddingCache
 from server.engine import Engine, EngineOptions, EngineSlot
-from server.index.options import SearchOptions
 from server.live.loading import Loaded
 from server.live.snapshots import Snapshots
 from server.metrics import Metrics
+from server.ranking.options import SearchOptions
 from server.writing.committer import Committer
 from server.writing.keeper import Keeper
 from server.writing.reader import Reader

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from server.attributes.filter import Equals
 from server.catalogue.changes import Delete, Outcome, Upsert
 from server.catalogue.document import Document
 from server.catalogue.transaction import Transaction
 from server.errors import Conflict, DatabaseDamaged, InvalidRequest, NotReady, StoreFull
-from server.index.filter import Equals
 from server.writing.committer import Outdated, Put, Work
 from tests.server.making import WatchedBundle, until, versioned
 from tests.server.writing.making import Core, running, summary, titled, upserts

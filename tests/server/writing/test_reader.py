@@ -5,10 +5,10 @@ import contextlib
 
 import pytest
 
+from server.attributes.filter import Equals
 from server.catalogue.changes import Change, Delete
 from server.catalogue.document import Document
 from server.errors import NotFound, OutOfRange
-from server.index.filter import Equals
 from server.writing.reader import PORTION_CHANGES
 from tests.server.making import until
 from tests.server.writing.making import Core, titled, upserts

@@ -1,0 +1,1 @@
+"""Benchmarks: rivals side by side in one run, on one core, taking turns. `make bench` runs them."""

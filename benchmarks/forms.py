@@ -1,0 +1,65 @@
+"""Every form of a model that the benchmark of encoders compares, and the queries as each form reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import contenders
+from benchmarks.contenders import Workload
+from benchmarks.stock import quantize_as_optimum_does
+from export.calibration import calibration_texts
+from export.cpu import default_preset
+from export.graphs import open_graphs
+from export.recipe import Recipe
+from export.source import SourceModel
+from server.encoding.kind import TextKind
+from server.encoding.segmenter import TOKENIZER_FILE
+from server.encoding.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form of the model: its file or directory, and the queries with the tokens of its vocabulary."""
+
+    place: Path
+    workload: Workload
+
+
+def build_forms(source: SourceModel, queries: Sequence[str], directory: Path) -> dict[str, Form]:
+    """Writes every form of a model to a directory; returns the forms by the name of their contender.
+
+    Chaja's forms have the vocabulary of the bundle, which may be trimmed. The others have that of the model. All read
+    the queries with the model's prefix for queries.
+    """
+    folders = {name: directory / name for name in ("torch", "padded", "stock", "packed", "ours")}
+    for folder in folders.values():
+        folder.mkdir()
+    source.model.save(str(folders["torch"]), create_model_card=False)
+
+    def silent(step: str) -> None:
+        del step
+
+    dynamic = Recipe(quantization="dynamic", preset=default_preset())
+    padded = open_graphs(source, folders["padded"], dynamic, progress=silent)
+    per_token = Recipe(quantization="per-token", preset=default_preset(), calibration=calibration_texts(None))
+    packed = open_graphs(source, folders["packed"], per_token, progress=silent)
+    texts = [source.prefixes[TextKind.QUERY] + query for query in queries]
+    whole = Workload(texts, source.token_ids(queries))
+    ours = Form(
+        packed.quantize(folders["ours"], []), Workload(texts, _bundle_token_ids(source, queries, folders["ours"]))
+    )
+    return {
+        contenders.TORCH: Form(folders["torch"], whole),
+        contenders.FP32: Form(padded.fp32, whole),
+        contenders.STOCK: Form(quantize_as_optimum_does(padded.fp32, folders["stock"]), whole),
+        contenders.PACKED: ours,
+        contenders.NATIVE: ours,
+    }
+
+
+def _bundle_token_ids(source: SourceModel, queries: Sequence[str], folder: Path) -> list[list[int]]:
+    source.save_tokenizer(folder / TOKENIZER_FILE, trimmed=True)
+    tokenizer = Tokenizer(folder / TOKENIZER_FILE, prefixes=source.prefixes, max_tokens=source.max_tokens)
+    return [tokens.ids for tokens in tokenizer.tokenize([(query, TextKind.QUERY) for query in queries])]

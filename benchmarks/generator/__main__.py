@@ -1,0 +1,239 @@
+"""`make bench-loadtest`: the generator's own limits, and whether h2load agrees with it.
+
+Server and generator have a core each. What is compared is measured in turns, in one run; medians are printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.generator.library import Library, ask_library
+from benchmarks.generator.second_opinion import RATE_OF_ONE, ask_h2load, h2load_path
+from benchmarks.generator.trivial_server import trivial_server
+from chaja.v1 import SearchRequest
+from loadtest.analysis.summary import Summary, summarize
+from loadtest.attack import attack
+from loadtest.environment import describe_environment
+from loadtest.generator.vitals import memory_bytes
+from loadtest.plan import Call, Plan
+from loadtest.requests.method import find_method
+from loadtest.requests.queries import Query
+from loadtest.results.file import read_runs
+from loadtest.schedule import constant
+from loadtest.target import Target
+from sample.server_process import REPOSITORY, running_server
+
+QUERY = "I lost my wallet"
+PUNCTUAL_NS = 2_000_000
+IN_FLIGHT = 256
+
+
+def main() -> None:
+    """Prints every figure."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.generator", description=__doc__)
+    parser.add_argument("--seconds", type=int, default=5, help="length of each measurement")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--requests", type=int, default=500_000, help="length of the measurement of memory")
+    parser.add_argument("--bundle", type=Path, default=REPOSITORY / "build/bundle", help="for the search server")
+    parser.add_argument("--only", choices=("speed", "library", "memory", "opinion"), help="leave the others out")
+    options = parser.parse_args()
+    for name, value in describe_environment().items():
+        print(f"{name:14} {value}")
+    if options.only in (None, "speed"):
+        measure_speed(options.seconds, options.repeats)
+    if options.only in (None, "library"):
+        compare_with_library(options.seconds, options.repeats)
+    if options.only in (None, "memory"):
+        measure_memory(options.requests)
+    if options.only in (None, "opinion"):
+        compare_with_h2load(options.seconds, options.repeats, options.bundle)
+
+
+def measure_speed(seconds: int, repeats: int) -> None:
+    """Prints what one process drives and how punctually, and what two drive."""
+    cores = sorted(os.sched_getaffinity(0))[-2:]
+    print(f"\nTrivial server on core {cores[-1]}; one generator process on core {cores[0]}, two on both")
+    one, two, punctual, late_p99 = [], [], [], []
+    per_cpu_second: list[float] = []
+    with trivial_server(core=cores[-1]) as address:
+        closed = make_plan(address, seconds=seconds, in_flight=IN_FLIGHT)
+        for _ in range(repeats):
+            with only_on(cores[0]):
+                alone = run(closed)
+                one.append(alone.achieved_rate)
+                half = one[-1] / 2
+                opened = replace(closed, in_flight=0, schedule=constant(half, seconds=seconds, warm_up_seconds=1))
+                late = lateness(opened)
+            punctual.append(float((late <= PUNCTUAL_NS).mean()))
+            late_p99.append(float(np.percentile(late, 99)) / 1e6)
+            both = run(replace(closed, in_flight=2 * IN_FLIGHT, processes=2))
+            two.append(both.achieved_rate)
+            costs = [each.total.sent / each.generator.cpu_seconds for each in (alone, both)]
+            per_cpu_second.append(costs[1] / costs[0])
+    print_figure("one process, closed loop", one, "{:,.0f} requests/s (at least 3,000)")
+    print_figure("sends within 2 ms of plan at half of that", punctual, "{:.2%} (at least 99 %)")
+    print_figure("99th percentile of lateness", late_p99, "{:.2f} ms")
+    print_figure("two processes, closed loop", two, "{:,.0f} requests/s")
+    print_figure("two against one, sharing their cores with the server", ratios(one, two), "{:.2f} × (at least 1.7)")
+    free = [2 * share for share in per_cpu_second]
+    print_figure("two against one, by the CPU that a request took, as if each had a core", free, "{:.2f} ×")
+
+
+def compare_with_library(seconds: int, repeats: int) -> None:
+    """Prints what gRPC's own library makes of the same servers, in turns with ours."""
+    cores = sorted(os.sched_getaffinity(0))[-2:]
+    print(f"\nAgainst grpc.aio: in turns, {repeats} × {seconds} s, {IN_FLIGHT} in flight, medians")
+    ours, theirs = [], []
+    with only_on(cores[0]), trivial_server(core=cores[-1]) as fast, trivial_server(delay=0.005) as slow:
+        closed = make_plan(fast, seconds=seconds, in_flight=IN_FLIGHT)
+        timed = make_plan(slow, seconds=seconds, schedule=constant(RATE_OF_ONE, seconds=seconds, warm_up_seconds=1))
+        message, method = SearchRequest(query=QUERY).SerializeToString(), closed.calls[0].method.path
+        for _ in range(repeats):
+            quick, paced = run(closed), run(timed)
+            cost = quick.generator.cpu_seconds / quick.total.sent
+            ours.append(Library(quick.achieved_rate, cost, paced.total.ok.service.percentile(50)))
+            rate = ask_library(fast, method, message, seconds=seconds, rate=RATE_OF_ONE, in_flight=IN_FLIGHT)
+            median_of = ask_library(slow, method, message, seconds=seconds, rate=RATE_OF_ONE, in_flight=1)
+            theirs.append(Library(rate.rate, rate.cpu_seconds, median_of.p50_seconds))
+    for name, found in (("loadtest/wire", ours), (f"grpc.aio {grpc.__version__}", theirs)):
+        print(
+            f"  {name}: {median(lambda each: each.rate, found):,.0f} calls/s, "
+            f"{median(lambda each: each.cpu_seconds, found) * 1e6:.0f} µs of CPU a call; a server that answers after "
+            f"5 ms, {RATE_OF_ONE}/s: median {median(lambda each: each.p50_seconds, found) * 1e3:.2f} ms"
+        )
+
+
+def measure_memory(requests: int) -> None:
+    """Prints the generator's memory along a run of many requests."""
+    print(f"\nMemory of the generator over {requests:,} requests, two processes, closed loop")
+    with trivial_server() as address, results_file() as out:
+        plan = make_plan(address, count=requests, in_flight=2 * IN_FLIGHT, processes=2)
+        attack(plan, out)
+        file_bytes = out.stat().st_size
+        for read, blocks in read_runs([out]):
+            for _ in blocks:
+                pass
+            told = [each for each in read.vitals if each["worker"] == 0]
+    for share in (0.1, 0.25, 0.5, 0.75, 1.0):
+        print(f"  after {share:4.0%}: {told[int((len(told) - 1) * share)]['memory_bytes'] / 2**20:6.1f} MiB a process")
+    print(f"  the coordinator: {memory_bytes() / 2**20:.1f} MiB; results: {file_bytes / requests:.1f} bytes a request")
+
+
+def compare_with_h2load(seconds: int, repeats: int, bundle: Path) -> None:
+    """Prints rate and median of both tools, on the same server in turns."""
+    if h2load_path() is None:
+        print("\nh2load is not there: make h2load fetches it", file=sys.stderr)
+        sys.exit(1)
+    print(f"\nAgainst h2load: in turns, {repeats} × {seconds} s, medians; ours is the service time, as h2load's")
+    with trivial_server(delay=0.005) as address:
+        print_opinions("a server that answers after 5 ms", address, seconds, repeats)
+    with trivial_server() as address:
+        print_opinions("a server that answers at once", address, seconds, repeats)
+    if not bundle.is_dir():
+        print(f"  (the search server is left out: there is no bundle in {bundle})")
+        return
+    flags = ["--bundle", str(bundle), "--catalogue", str(REPOSITORY / "sample/catalogue.jsonl")]
+    with running_server([*flags, "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]) as server:
+        print_opinions("Chaja's server, a search", server.address, seconds, repeats)
+
+
+def print_opinions(name: str, address: str, seconds: int, repeats: int) -> None:
+    """Prints what both tools say of one server, by the clock and with calls in flight."""
+    plan = make_plan(address, seconds=seconds, in_flight=8)
+    message, method = SearchRequest(query=QUERY).SerializeToString(), plan.calls[0].method.path
+    schedule = constant(RATE_OF_ONE, seconds=seconds, warm_up_seconds=1)
+    ways: list[tuple[str, Plan, dict[str, int]]] = [
+        (f"{RATE_OF_ONE}/s", replace(plan, in_flight=0, schedule=schedule), {"rate": RATE_OF_ONE}),
+        ("8 in flight", plan, {"in_flight": 8}),
+    ]
+    for way, each, flags in ways:
+        theirs, ours = [], []
+        for _ in range(repeats):
+            theirs.append(ask_h2load(address, method, message, seconds=seconds, **flags))
+            ours.append(run(each))
+        rates = median(lambda opinion: opinion.rate, theirs), median(lambda summary: summary.achieved_rate, ours)
+        p50s = (
+            median(lambda opinion: opinion.p50_seconds, theirs),
+            median(lambda summary: summary.total.ok.service.percentile(50), ours),
+        )
+        print(
+            f"  {name}, {way}: {rates[0]:,.1f} and {rates[1]:,.1f}/s ({rates[1] / rates[0] - 1:+.1%}), "
+            f"median {p50s[0] * 1e3:.3f} and {p50s[1] * 1e3:.3f} ms ({p50s[1] / p50s[0] - 1:+.1%})"
+        )
+
+
+def ratios(of: list[float], to: list[float]) -> list[float]:
+    """Returns each second value by the first of the same repeat."""
+    return [second / first for first, second in zip(of, to, strict=True)]
+
+
+def median(figure: Callable[[Any], float], of: Iterable[object]) -> float:
+    """Returns the median of a figure."""
+    return statistics.median(figure(each) for each in of)
+
+
+def make_plan(address: str, **options: Any) -> Plan:
+    """Returns a plan of one search, a second of warm-up before it."""
+    target = Target(address=address)
+    call = Call(method=asyncio.run(find_method("Search", target=target)))
+    queries = (Query("0", {"query": QUERY}),)
+    return Plan(target=target, calls=(call,), queries=queries, warm_up_seconds=1, **options)
+
+
+def run(plan: Plan) -> Summary:
+    """Runs a plan; returns its summary."""
+    with results_file() as out:
+        attack(plan, out)
+        return summarize([out])
+
+
+def lateness(plan: Plan) -> NDArray[np.int64]:
+    """Runs a plan; returns how late each request was sent, in nanoseconds."""
+    with results_file() as out:
+        attack(plan, out)
+        records = np.concatenate([block for _, blocks in read_runs([out]) for block in blocks])
+    records = records[records["planned_ns"] >= 0]
+    late: NDArray[np.int64] = records["sent_ns"] - records["planned_ns"]
+    return late
+
+
+@contextlib.contextmanager
+def results_file() -> Iterator[Path]:
+    """Gives a place for results that is gone afterwards."""
+    with tempfile.TemporaryDirectory() as scratch:
+        yield Path(scratch) / "results.bin"
+
+
+@contextlib.contextmanager
+def only_on(core: int) -> Iterator[None]:
+    """Keeps this process, and those that it starts, to one core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def print_figure(name: str, values: list[float], written: str) -> None:
+    """Prints the median of repeats, and each of them."""
+    each = " ".join(written.partition("}")[0].join(("", "}")).format(value) for value in values)
+    print(f"  {name}: {written.format(statistics.median(values))}; each: {each}")
+
+
+if __name__ == "__main__":
+    main()

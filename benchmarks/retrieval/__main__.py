@@ -1,0 +1,111 @@
+"""How well each mode of search finds the right document: `make bench-retrieval ARGS="--data DIR --split dev"`.
+
+DIR has BEIR's layout (`corpus.jsonl`, `queries.jsonl`, `qrels/SPLIT.tsv`); without it the sample catalogue and its
+queries are taken. Where a set has a split `train`, its questions also serve as example queries, 1 to 10 a document.
+Documents are searched as a server searches them. It exits with 1 if a bar is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import describe_machine
+from benchmarks.retrieval.bars import missed_bars
+from benchmarks.retrieval.measuring import ALL, DEPTHS, MODES, UNANSWERABLE, Measured, by_language, measure
+from benchmarks.retrieval.sets import RetrievalSet, SetError, beir_set, sample_set
+from sample.server_process import REPOSITORY
+from server.encoding.bundle import Bundle
+from server.errors import BundleError
+
+
+def main() -> int:
+    """Runs the benchmark; returns the exit code."""
+    options = _parse()
+    try:
+        return _run(options)
+    except (SetError, BundleError) as error:
+        print(f"bench-retrieval: error: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(options: argparse.Namespace) -> int:
+    print(describe_machine())
+    sets = [beir_set(directory, options.split) for directory in options.data or []] or [sample_set()]
+    results, missed = [], []
+    for chosen in sets:
+        print(f"\n## {chosen.name}: {len(chosen.documents)} documents\n", flush=True)
+        for directory in options.bundle or [REPOSITORY / "build/bundle"]:
+            bundle = Bundle(directory)
+            name = bundle.manifest.name
+            measured = measure(bundle, chosen)
+            _print(name, measured)
+            results.append(_plain(name, chosen, measured))
+            bars = missed_bars(measured.recall, model=name, name=chosen.name)
+            missed += [f"{name} on {chosen.name}: {each}" for each in bars]
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        content = {"machine": describe_machine(), "results": results, "missed": missed}
+        options.json.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    print("\n" + ("bars missed:\n" + "\n".join(missed) if missed else "every bar was reached"))
+    return 1 if missed else 0
+
+
+def _print(name: str, measured: Measured) -> None:
+    print(f"| {name} | examples | queries | n | {' | '.join(f'R@{depth}' for depth in DEPTHS)} |")
+    print("|---|---|---|---|" + "---|" * len(DEPTHS))
+    languages = by_language(measured.queries)
+    for row, recall in measured.recall.items():
+        if row.language in languages:
+            figures = " | ".join(f"{recall[depth]:.3f}" for depth in DEPTHS)
+            print(f"| {row.mode} | {row.examples} | {row.language} | {measured.queries[row.language]} | {figures} |")
+    kinds = ("answerable", *UNANSWERABLE)
+    print(f"\n| flagged as without a good answer | queries | {' | '.join(kinds)} |\n|---|---|" + "---|" * len(kinds))
+    for mode in MODES:
+        for language in [each for each in languages if each != ALL]:
+            shares = [measured.flagged.get((mode, language, kind)) for kind in kinds]
+            print(f"| {mode} | {language} | {' | '.join('' if each is None else f'{each:.3f}' for each in shares)} |")
+    times = ", ".join(f"{mode} {p50:.2f} / {p99:.2f}" for mode, (p50, p99) in measured.search_milliseconds.items())
+    print(f"\nsearch, p50 / p99 in milliseconds: {times}\n", flush=True)
+
+
+def _plain(name: str, chosen: RetrievalSet, measured: Measured) -> dict[str, Any]:
+    return {
+        "model": name,
+        "set": chosen.name,
+        "documents": len(chosen.documents),
+        "queries": measured.queries,
+        "recall": [
+            row._asdict() | {f"R@{depth}": share for depth, share in recall.items()}
+            for row, recall in measured.recall.items()
+        ],
+        "no_good_answer": [
+            {"mode": mode, "language": language, "kind": kind, "share": share}
+            for (mode, language, kind), share in measured.flagged.items()
+        ],
+        "search_milliseconds": measured.search_milliseconds,
+    }
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.retrieval", description=__doc__)
+    parser.add_argument(
+        "--data", type=Path, action="append", metavar="DIR", help="a set in BEIR's layout; may be given again"
+    )
+    parser.add_argument("--split", default="test", help="which labels of it (default: %(default)s)")
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        action="append",
+        metavar="DIR",
+        help="may be given again, to compare models (default: build/bundle)",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there, too")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""Measures what a bundle finds in a set: recall by mode, language and examples, and the signal of no good answer."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.retrieval.other_apps import OTHER_APPS
+from benchmarks.retrieval.out_of_scope import NONSENSE, OUT_OF_SCOPE
+from benchmarks.retrieval.sets import RetrievalSet
+from export.quality.served import ServedDocuments, encode_passages, encode_queries
+from server.catalogue.document import Document, parts_of
+from server.catalogue.encoded import Vectors
+from server.encoding.bundle import Bundle
+from server.live.loading import probes_of
+from server.ranking.baseline import language_of
+from server.ranking.options import Fusion, Mode, SearchOptions
+
+DEPTHS = (1, 5, 10, 20)
+LIMIT = max(DEPTHS)
+ALL = "all"
+EXAMPLES = (0, 1, 2, 5, 10)
+"""Example queries that each document is given, one run each."""
+
+MODES = {
+    "dense": SearchOptions(LIMIT, Mode.DENSE),
+    "lexical": SearchOptions(LIMIT, Mode.LEXICAL),
+    "hybrid": SearchOptions(LIMIT, Mode.HYBRID),
+    "hybrid by rank": SearchOptions(LIMIT, Mode.HYBRID, fusion=Fusion.RECIPROCAL_RANK),
+}
+
+UNANSWERABLE = {"out of scope": OUT_OF_SCOPE, "nonsense": NONSENSE, "other apps": OTHER_APPS}
+
+
+class Row(NamedTuple):
+    """What is measured together: the number of examples, the mode of search and the language of queries."""
+
+    examples: int
+    mode: str
+    language: str
+
+
+class Measured(NamedTuple):
+    """What a bundle finds in a set.
+
+    Attributes:
+        queries: Number of queries, by language.
+        recall: R@k by k.
+        flagged: Share of queries flagged as without a good answer, by mode, language and kind of query.
+        search_milliseconds: Median and 99th percentile of a search, by mode.
+    """
+
+    queries: dict[str, int]
+    recall: dict[Row, dict[int, float]]
+    flagged: dict[tuple[str, str, str], float]
+    search_milliseconds: dict[str, tuple[float, float]]
+
+
+class Corpus:
+    """The documents of a set, encoded once, to be indexed with any number of examples."""
+
+    def __init__(self, bundle: Bundle, chosen: RetrievalSet) -> None:
+        """Encodes documents and examples."""
+        self._bundle = bundle
+        self._documents = chosen.documents
+        self._examples = chosen.examples
+        self._probes = probes_of(bundle)
+        self._vectors = encode_passages(bundle, chosen.documents)
+        alone = [Document(id=str(place), examples=texts) for place, texts in enumerate(chosen.examples)]
+        self._example_vectors = encode_passages(bundle, alone)
+
+    @property
+    def has_examples(self) -> bool:
+        """Whether there are examples to add."""
+        return any(self._examples)
+
+    def served(self, examples: int, folder: Path) -> ServedDocuments:
+        """Returns the documents in an index, each with so many of its examples."""
+        documents = [
+            msgspec.structs.replace(document, examples=[*document.examples, *texts[:examples]])
+            for document, texts in zip(self._documents, self._examples, strict=True)
+        ]
+        vectors = [
+            _joined(own, more, parts=len(parts_of(document)), examples=examples)
+            for document, own, more in zip(self._documents, self._vectors, self._example_vectors, strict=True)
+        ]
+        return ServedDocuments(self._bundle, documents, vectors, probes=self._probes, folder=folder)
+
+
+def measure(bundle: Bundle, chosen: RetrievalSet) -> Measured:
+    """Searches all queries of a set in all modes, with more and more examples, and queries that nothing answers."""
+    corpus = Corpus(bundle, chosen)
+    languages = {language_of(each.query) or ALL for each in chosen.asked}
+    unanswerable = [
+        (query, kind) for kind, by in UNANSWERABLE.items() for each in by if each in languages for query in by[each]
+    ]
+    texts = [*(each.query for each in chosen.asked), *(query for query, _ in unanswerable)]
+    vectors = encode_queries(bundle, texts)
+    ranks: dict[Row, list[float]] = defaultdict(list)
+    flagged: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for examples in EXAMPLES if corpus.has_examples else (0,):
+        with tempfile.TemporaryDirectory() as folder:
+            served = corpus.served(examples, Path(folder))
+        for mode, options in MODES.items():
+            if examples and mode not in ("dense", "hybrid"):
+                continue
+            for asked, vector in zip(chosen.asked, vectors, strict=False):
+                started = time.perf_counter()
+                found = served.search(asked.query, vector, options)
+                seconds[mode].append(time.perf_counter() - started)
+                hits = [rank for rank, each in enumerate(found.documents, 1) if each.sequence in asked.relevant]
+                for language in (ALL, language_of(asked.query) or ALL):
+                    ranks[Row(examples, mode, language)].append(hits[0] if hits else float("inf"))
+                if not examples:
+                    flagged[mode, language_of(asked.query) or ALL, "answerable"].append(found.no_good_answer)
+            if not examples:
+                for (query, kind), vector in zip(unanswerable, vectors[len(chosen.asked) :], strict=True):
+                    found = served.search(query, vector, options)
+                    flagged[mode, language_of(query) or ALL, kind].append(found.no_good_answer)
+    return Measured(
+        queries={row.language: len(each) for row, each in ranks.items()},
+        recall={row: {k: statistics.mean(rank <= k for rank in each) for k in DEPTHS} for row, each in ranks.items()},
+        flagged={name: statistics.mean(each) for name, each in flagged.items()},
+        search_milliseconds={mode: _percentiles(each) for mode, each in seconds.items()},
+    )
+
+
+def _joined(own: Vectors, more: Vectors, *, parts: int, examples: int) -> Vectors:
+    """Returns the vectors of a document with `parts` parts, and those of the first `examples` that are added to it."""
+    kept: NDArray[np.bool_] = more.spans[:, 0] < examples
+    added = more.spans[kept] + np.array([parts, 0, 0], dtype=np.int32)
+    return Vectors(np.concatenate([own.spans, added]), np.concatenate([own.matrix, more.matrix[kept]]))
+
+
+def _percentiles(seconds: Sequence[float]) -> tuple[float, float]:
+    p50, p99 = np.percentile(seconds, (50, 99)).tolist()
+    return 1e3 * p50, 1e3 * p99
+
+
+def by_language(queries: Mapping[str, int]) -> list[str]:
+    """Returns the languages to print: each, and all of them if there are several."""
+    languages = sorted(set(queries) - {ALL})
+    return languages if len(languages) == 1 else [*languages, ALL]

@@ -1,0 +1,63 @@
+"""Snapshots of indexes of some size, built once and kept: a million vectors take a quarter of an hour and more."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.scale.vectors import CHUNK_VECTORS, Source
+from server.vectors.dense import DenseIndex, DenseOptions
+from server.vectors.snapshot import VERSION, write_snapshot
+from server.vectors.storage import Storage
+
+
+@dataclass(frozen=True)
+class Made:
+    """A snapshot.
+
+    Attributes:
+        directory: Where it is.
+        append_seconds: What appending the vectors took.
+        build_seconds: What building the graph took behind it; 0 without a graph.
+    """
+
+    directory: Path
+    append_seconds: float
+    build_seconds: float
+
+    @property
+    def disk_bytes(self) -> int:
+        """Bytes on the disk."""
+        return sum(path.stat().st_size for path in self.directory.iterdir())
+
+
+def make(source: Source, folder: Path, size: int, storage: Storage) -> Made:
+    """Returns the snapshot of an index of `size` vectors, each a document's; builds it unless the folder has it."""
+    kept = folder / f"{source.revision}-usearch-{importlib.metadata.version('usearch')}-{VERSION}-{storage}-{size}"
+    told = kept / "made.json"
+    if not told.exists():
+        shutil.rmtree(kept, ignore_errors=True)
+        (kept / "snapshot").mkdir(parents=True)
+        options = DenseOptions(exact_below=max(size, DenseOptions.exact_below))
+        index = DenseIndex(source.dimension, "cosine", storage, folder=kept / "graphs", options=options)
+        append_seconds = 0.0
+        for start in range(0, size, CHUNK_VECTORS):
+            count = min(CHUNK_VECTORS, size - start)
+            vectors = source.documents(count, start=start)
+            slots = np.arange(start, start + count, dtype=np.int32)
+            started = time.perf_counter()
+            index.append(slots, np.zeros(count, np.int32), np.zeros(count, np.uint8), vectors)
+            append_seconds += time.perf_counter() - started
+        started = time.perf_counter()
+        index.wait()
+        build_seconds = time.perf_counter() - started if index.view().graph_count else 0.0
+        write_snapshot(index.view(), kept / "snapshot")
+        index.close()
+        told.write_text(json.dumps({"append_seconds": append_seconds, "build_seconds": build_seconds}))
+    return Made(kept / "snapshot", **json.loads(told.read_text(encoding="utf-8")))

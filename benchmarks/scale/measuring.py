@@ -1,0 +1,193 @@
+"""What is measured of one index, in a process of its own so that its memory is its own."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.scale.arranged import measure_arranging
+from benchmarks.scale.made import Made
+from benchmarks.scale.vectors import CHUNK_VECTORS, Source
+from benchmarks.serving.figure import Figure
+from server.vectors.dense import DenseIndex
+from server.vectors.storage import Storage
+from server.vectors.view import DenseView, Match, to_rows
+
+SEARCHES = 2000
+
+EXACT = 50
+"""Searches that compare everything."""
+
+SHARES = {"50 %": 0.5, "1 %": 0.01, "0.01 %": 0.0001}
+
+FILTERED = 20
+"""Searches with each filter."""
+
+ROUNDING = 1e-5
+"""By how much sums in f32 may differ."""
+
+UPDATING_SECONDS = 4
+
+UPDATE_DOCUMENTS = 10
+
+BARS: dict[int, dict[str, float]] = {
+    100_000: {"p50": 1, "p99": 3, "recall": 0.99, "start": 3},
+    1_000_000: {"p99": 10, "recall": 0.97, "start": 10, "memory": 1.6},
+}
+"""What must be reached: milliseconds, shares, seconds, and the f16 vectors' bytes."""
+
+
+def measure(source: Source, made: Made, size: int, storage: Storage, folder: Path) -> Iterator[Figure]:
+    """Yields the figures of an index. Everything runs on one thread but where it says otherwise."""
+    bars = BARS.get(size, {})
+    yield Figure(name="append", values=(size / made.append_seconds,), written="{:,.0f} vectors/s")
+    if made.build_seconds:
+        rate = f"{size / made.build_seconds:,.0f} vectors/s, beside others, with a niceness of 10"
+        yield Figure(name="build", values=(made.build_seconds,), written="{:,.0f} s", note=rate)
+    yield Figure(name="disk", values=(made.disk_bytes / 1e6,), written="{:,.1f} MB")
+
+    vectors_bytes = size * source.dimension * 2
+    queries = source.queries(SEARCHES)
+    _forget(made.directory)
+    before = _resident_bytes()
+    started = time.perf_counter()
+    index = DenseIndex.load(made.directory, source.dimension, "cosine", storage, folder=folder)
+    found = index.view().search(queries[0], limit=10)
+    seconds = time.perf_counter() - started
+    yield Figure(name="start from the disk, checksum and first search", values=(seconds,), written="{:.2f} s",
+                 at_most=bars.get("start"))  # fmt: skip
+    assert len(found) == 10
+    view = index.view()
+    searched = [_milliseconds(view, query) for query in queries]
+    yield from _latency("search", searched, bars)
+    resident = (_resident_bytes() - before) / vectors_bytes
+    note = f"{view.memory_bytes / vectors_bytes:.2f} computed; the vectors in f16 are {vectors_bytes / 1e6:,.1f} MB"
+    yield Figure(name="memory, in vectors of f16", values=(resident,), written="{:.2f} ×", note=note,
+                 at_most=bars.get("memory"))  # fmt: skip
+
+    yield from _recall(source, view, queries, bars)
+    yield from measure_arranging(view, queries, storage, folder)
+    yield from _filtered(source, view, queries[:FILTERED])
+    yield from _updated(source, index, queries)
+    index.close()
+
+
+def _recall(source: Source, view: DenseView, queries: NDArray[np.float32], bars: dict[str, float]) -> Iterator[Figure]:
+    right = _best_scores(source, view, queries, np.ones(len(view), np.bool_))
+    recalls = [_share_found(view.search(query, limit=10), best) for query, best in zip(queries, right, strict=True)]
+    effort = view.effort.at(view.graph_count)
+    kind = f"{len(recalls)} queries, effort {effort}" if view.graph_count else "everything is compared"
+    yield Figure(name="recall@10", values=(float(np.mean(recalls)),), written="{:.4f}", note=kind,
+                 at_least=bars.get("recall"))  # fmt: skip
+    exact = [_milliseconds(view, query, exact=True) for query in queries[:EXACT]]
+    yield Figure(name="everything compared p50", values=(float(np.median(exact)),), written="{:.2f} ms")
+
+
+def _share_found(found: list[Match], best: NDArray[np.float32]) -> float:
+    """Returns the share of the best scores that was found, or others as good."""
+    least = float(best.min()) - ROUNDING
+    return sum(match.score >= least for match in found) / len(best)
+
+
+def _filtered(source: Source, view: DenseView, queries: NDArray[np.float32]) -> Iterator[Figure]:
+    size = len(view)
+    chosen = np.random.default_rng(0).permutation(size)
+    allowed = {name: np.zeros(size, np.bool_) for name in SHARES}
+    for name, share in SHARES.items():
+        allowed[name][chosen[: max(1, round(share * size))]] = True
+    right = {name: _best_scores(source, view, queries, mask) for name, mask in allowed.items()}
+    for name, mask in allowed.items():
+        taken, recalls = [], []
+        for query, scores in zip(queries, right[name], strict=True):
+            started = time.perf_counter()
+            found = view.search(query, limit=10, allowed=mask, exact=True)
+            taken.append(1000 * (time.perf_counter() - started))
+            assert all(mask[match.slot] for match in found)
+            recalls.append(_share_found(found, scores))
+        yield Figure(
+            name=f"filter of {name}: recall@10", values=(float(np.mean(recalls)),), written="{:.4f}", at_least=1
+        )
+        yield from _latency(f"filter of {name}:", taken, {})
+
+
+def _best_scores(
+    source: Source, view: DenseView, queries: NDArray[np.float32], mask: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Returns the ten best scores `[N, 10]` of each query, in no order, by NumPy alone."""
+    best = np.full((len(queries), 0), -np.inf, dtype=np.float32)
+    rows = to_rows(queries, "cosine", view.storage).astype(np.float32)
+    for start in range(0, len(view), CHUNK_VECTORS):
+        part = mask[start : start + CHUNK_VECTORS]
+        vectors = to_rows(source.documents(len(part), start=start)[part], "cosine", view.storage).astype(np.float32)
+        best = np.concatenate((best, rows @ vectors.T), axis=1)
+        if best.shape[1] > 10:
+            best = np.partition(best, -10, axis=1)[:, -10:]
+    return best
+
+
+def _updated(source: Source, index: DenseIndex, queries: NDArray[np.float32]) -> Iterator[Figure]:
+    """One thread appends calls of some documents and takes a view after each; another searches the latest."""
+    latest = [index.view()]
+    taken: list[float] = []
+    ended = threading.Event()
+
+    def search() -> None:
+        while not ended.is_set():
+            taken.append(_milliseconds(latest[0], queries[len(taken) % len(queries)]))
+
+    searcher = threading.Thread(target=search)
+    vectors = source.documents(CHUNK_VECTORS, start=0)
+    searcher.start()
+    calls: list[float] = []
+    started = time.perf_counter()
+    while (seconds := time.perf_counter() - started) < UPDATING_SECONDS:
+        first = len(index)
+        slots = np.arange(first, first + UPDATE_DOCUMENTS, dtype=np.int32)
+        zeros = np.zeros(UPDATE_DOCUMENTS, np.int32)
+        at = UPDATE_DOCUMENTS * len(calls) % (CHUNK_VECTORS - UPDATE_DOCUMENTS)
+        moved = vectors[at : at + UPDATE_DOCUMENTS]
+        before = time.perf_counter()
+        index.append(slots, zeros, zeros.astype(np.uint8), moved)
+        latest[0] = index.view()
+        calls.append(1000 * (time.perf_counter() - before))
+        time.sleep(0.01)  # What an update costs besides: it is encoded and committed.
+    ended.set()
+    searcher.join()
+    rate = len(calls) * UPDATE_DOCUMENTS / seconds
+    note = f"a call of {UPDATE_DOCUMENTS}: p50 {np.median(calls):.2f} ms, p99 {np.percentile(calls, 99):.2f} ms"
+    yield Figure(name="documents appended while searching", values=(rate,), written="{:,.0f}/s", note=note)
+    yield from _latency("search meanwhile", taken, {})
+
+
+def _latency(name: str, milliseconds: list[float], bars: dict[str, float]) -> Iterator[Figure]:
+    for percentile in (50, 99):
+        value = float(np.percentile(milliseconds, percentile))
+        yield Figure(
+            name=f"{name} p{percentile}", values=(value,), written="{:.2f} ms", at_most=bars.get(f"p{percentile}")
+        )
+
+
+def _milliseconds(view: DenseView, query: NDArray[np.float32], *, exact: bool = False) -> float:
+    started = time.perf_counter()
+    view.search(query, limit=10, exact=exact)
+    return 1000 * (time.perf_counter() - started)
+
+
+def _resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _forget(directory: Path) -> None:
+    """Drops files from the page cache: a start reads them from the disk."""
+    for path in directory.iterdir():
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)

@@ -1,0 +1,114 @@
+"""`make bench-serving`: every figure that the server must reach, beside its bar.
+
+Server and generator share all cores of the machine. What is compared is measured in turns, in one run; medians are
+printed. Exits with 1 if a bar is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import onnxruntime
+
+from benchmarks.serving.figure import Figure
+from benchmarks.serving.loss import measure_loss
+from benchmarks.serving.peak import Peaks
+from benchmarks.serving.pressure import measure_idle, measure_load, measure_overload
+from benchmarks.serving.profile import measure_profile
+from benchmarks.serving.setting import QUERIES, Setting
+from benchmarks.serving.starting import measure_start
+from benchmarks.serving.swaps import measure_swaps
+from benchmarks.serving.throughput import (
+    measure_h2load,
+    measure_limit,
+    measure_one_core,
+    measure_outside,
+    measure_throughput,
+)
+from benchmarks.serving.writing import measure_writes
+from chaja import __version__
+from loadtest.environment import describe_environment
+from sample.server_process import REPOSITORY
+
+Measurement = Callable[[Setting, Peaks], Iterator[Figure]]
+
+MEASUREMENTS: dict[str, tuple[str, Measurement]] = {
+    "throughput": ("Throughput, 128 in flight, all cores", measure_throughput),
+    "one-core": ("Throughput, 128 in flight, a core each for server and generator", measure_one_core),
+    "outside": ("CPU at the peak", measure_outside),
+    "h2load": ("A second opinion on the rate, one query", measure_h2load),
+    "load": ("Load below the peak", measure_load),
+    "overload": ("Load far beyond the peak", measure_overload),
+    "idle": ("One search at a time", measure_idle),
+    "writes": ("Documents written beside searches", measure_writes),
+    "loss": ("Nothing lost while bundles are swapped and servers restarted", measure_loss),
+    "swaps": ("Bundles swapped under searches", measure_swaps),
+    "start": ("Start", measure_start),
+    "limit": ("The limit of one process", measure_limit),
+    "profile": ("Where the time goes", measure_profile),
+}
+"""By name: what is printed above the figures, and what measures them."""
+
+
+def main() -> int:
+    """Prints every figure; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
+    parser.add_argument("--bundle", type=Path, default=REPOSITORY / "build/bundle", metavar="DIR")
+    parser.add_argument("--queries", type=Path, default=QUERIES, metavar="FILE", help="as loadtest takes them")
+    parser.add_argument("--only", choices=MEASUREMENTS, action="append", help="leave the others out; may be repeated")
+    parser.add_argument("--seconds", type=int, default=5, metavar="N", help="length of each measurement (default: 5)")
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="default: 3")
+    parser.add_argument("--requests", type=int, default=10_000, metavar="N", help="of loss (default: 10000)")
+    parser.add_argument("--swaps", type=int, default=40, metavar="N", help="of the bundle (default: 40)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="writes everything there, too")
+    options = parser.parse_args()
+    setting = Setting(
+        bundle=options.bundle.resolve(),
+        queries_file=options.queries.resolve(),
+        seconds=options.seconds,
+        repeats=options.repeats,
+        requests=options.requests,
+        swaps=options.swaps,
+    )
+    environment = {
+        **describe_environment(" ".join(sys.argv)),
+        "server": f"chaja {__version__}, onnxruntime {onnxruntime.__version__}, grpcio {grpc.__version__}",
+        "bundle": str(options.bundle),
+        "queries": f"{len(setting.queries)} of {options.queries}",
+        "measured": f"{setting.repeats} × {setting.seconds} s, in turns; medians",
+    }
+    for name, value in environment.items():
+        print(f"{name:14} {value}")
+    figures = measure(setting, options.only or list(MEASUREMENTS))
+    if options.json:
+        described = {name: [each.described() for each in of] for name, of in figures.items()}
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        document = {"environment": environment, "figures": described}
+        options.json.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    missed = [f"{name}: {each.name}" for name, of in figures.items() for each in of if each.missed]
+    print(f"\n{len(missed)} bars missed: {'; '.join(missed)}" if missed else "\nevery bar was reached")
+    return 1 if missed else 0
+
+
+def measure(setting: Setting, names: list[str]) -> dict[str, list[Figure]]:
+    """Measures in the table's order, prints each figure as it comes, and returns all by measurement."""
+    peaks = Peaks(setting)
+    figures: dict[str, list[Figure]] = {}
+    for name, (title, measurement) in MEASUREMENTS.items():
+        if name not in names:
+            continue
+        print(f"\n{title} ({name})", flush=True)
+        figures[name] = []
+        for figure in measurement(setting, peaks):
+            print(figure, flush=True)
+            figures[name].append(figure)
+    return figures
+
+
+if __name__ == "__main__":
+    sys.exit(main())

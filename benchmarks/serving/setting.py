@@ -1,0 +1,116 @@
+"""What all measurements share: bundle, queries, lengths, how servers are started and attacked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from benchmarks.serving.bare import Bare, encode_bare
+from benchmarks.serving.queries import shuffled_queries
+from benchmarks.serving.stretch import Stretch, drive
+from loadtest.plan import Call, Plan
+from loadtest.requests.method import find_method
+from loadtest.requests.queries import Query
+from loadtest.schedule import constant
+from loadtest.target import Target
+from sample.server_process import REPOSITORY, ServerProcess, running_server
+
+CATALOGUE = REPOSITORY / "sample/catalogue.jsonl"
+QUERIES = REPOSITORY / "sample/queries.jsonl"
+IN_FLIGHT = 128
+NO_CACHE = ("--cache-bytes", "0")
+"""So that every query is encoded. Equal ones in flight at a time still share one encoding."""
+
+PATIENT = ("--longest-wait-seconds", "30")
+"""So that a slow machine, too, lets in all that is in flight: `overload` measures what is refused."""
+
+LATE_SECONDS = 0.05
+"""Server and generator share their cores: a send is late more often than on a machine of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What is measured and for how long.
+
+    Attributes:
+        bundle: The model.
+        queries_file: What is asked.
+        seconds: Length of each measurement, after the warm-up.
+        repeats: How often each is repeated.
+        requests: Requests of the measurement that none gets lost.
+        swaps: How often the bundle is swapped under searches.
+    """
+
+    bundle: Path
+    queries_file: Path = QUERIES
+    seconds: int = 5
+    repeats: int = 3
+    requests: int = 10_000
+    swaps: int = 40
+
+    @cached_property
+    def queries(self) -> tuple[Query, ...]:
+        """The queries in their shuffled order."""
+        return shuffled_queries(self.queries_file)
+
+    @property
+    def cores(self) -> list[int]:
+        """The cores that server and generator share."""
+        return sorted(os.sched_getaffinity(0))
+
+    def arguments(self, *flags: str) -> list[str]:
+        """Returns the arguments of a server; of a flag that is given twice, the last one counts."""
+        usual = ["--bundle", str(self.bundle), "--catalogue", str(CATALOGUE)]
+        return [*usual, "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", *flags]
+
+    @contextlib.contextmanager
+    def server(self, *flags: str) -> Iterator[ServerProcess]:
+        """Runs a server, on the cores that this thread may use."""
+        with running_server(self.arguments(*flags)) as server:
+            yield server
+
+    def bare(self, *, threads: int, batch: int = 8) -> Bare:
+        """Measures the encoder alone."""
+        return encode_bare(self.bundle, self.queries_file, threads=threads, batch=batch, seconds=self.seconds)
+
+    def closed(self, server: ServerProcess, *, in_flight: int = IN_FLIGHT, one_query: bool = False) -> Stretch:
+        """Attacks with so many calls in flight; with one query over and over, or with all in turn."""
+        return self._drive(server, in_flight=in_flight, queries=self.queries[:1] if one_query else self.queries)
+
+    def opened(
+        self, server: ServerProcess, rate: float, *, poisson: bool = True, connections: int = 1, seed: int = 0
+    ) -> Stretch:
+        """Attacks so many times a second, whatever the server does."""
+        schedule = constant(
+            rate, seconds=self.seconds, warm_up_seconds=self._warm_up_seconds, poisson=poisson, seed=seed
+        )
+        return self._drive(server, schedule=schedule, connections=connections)
+
+    @property
+    def _warm_up_seconds(self) -> float:
+        return min(1.0, self.seconds / 2)
+
+    def _drive(self, server: ServerProcess, *, connections: int = 1, **options: object) -> Stretch:
+        target = Target(address=server.address, connections=connections)
+        call = Call(method=asyncio.run(find_method("Search", target=target)))
+        arguments: dict[str, object] = {"queries": self.queries, **options}
+        plan = Plan(
+            target=target,
+            calls=(call,),
+            seconds=self.seconds,
+            warm_up_seconds=self._warm_up_seconds,
+            late_seconds=LATE_SECONDS,
+            **arguments,  # type: ignore[arg-type]
+        )
+        return drive(plan, server.process.pid)
+
+
+def median(values: list[float]) -> float:
+    """Returns the median."""
+    return statistics.median(values)

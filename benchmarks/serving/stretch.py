@@ -1,0 +1,114 @@
+"""One attack, watched: what the load tester saw, and what the server's process took meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.generator.__main__ import results_file
+from benchmarks.serving.process import Use, use_of
+from loadtest.analysis.summary import Summary, summarize
+from loadtest.attack import attack
+from loadtest.codes import OK, REFUSED
+from loadtest.plan import Plan
+from loadtest.progress import Progress
+from loadtest.results.file import Records, read_runs
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The measured part of an attack.
+
+    Attributes:
+        summary: What the load tester makes of it.
+        records: The requests of the measured part.
+        uses: What the server had taken until several moments of it, the first one near its start.
+    """
+
+    summary: Summary
+    records: Records
+    uses: tuple[Use, ...]
+
+    @property
+    def rate(self) -> float:
+        """Answers with OK a second."""
+        return self.summary.achieved_rate
+
+    @property
+    def seconds(self) -> float:
+        """Time between the first and the last look at the server."""
+        return self.uses[-1].seconds - self.uses[0].seconds
+
+    @property
+    def server_cores(self) -> float:
+        """Cores that the server kept busy."""
+        return (self.uses[-1].cpu_seconds - self.uses[0].cpu_seconds) / self.seconds
+
+    @property
+    def generator_cores(self) -> float:
+        """Cores that the load tester kept busy: its worker processes, and this one, which collects their results."""
+        workers = self.summary.generator
+        own = (self.uses[-1].own_seconds - self.uses[0].own_seconds) / self.seconds
+        return workers.cpu_seconds / workers.watched_seconds + own
+
+    @property
+    def other_cores(self) -> float:
+        """Cores that neither of them kept busy, but somebody else: with more than a little, ratios are noise."""
+        machine = (self.uses[-1].machine_seconds - self.uses[0].machine_seconds) / self.seconds
+        return max(0.0, machine - self.server_cores - self.generator_cores)
+
+    @property
+    def cpu_per_answer(self) -> float:
+        """CPU seconds of the server for each answer with OK, where all were."""
+        return self.server_cores / self.rate
+
+    @property
+    def thread_cores(self) -> dict[int, float]:
+        """Cores that each thread of the server kept busy, by its id."""
+        first, last = self.uses[0].threads, self.uses[-1].threads
+        return {thread: (last[thread] - first.get(thread, 0.0)) / self.seconds for thread in last}
+
+    @cached_property
+    def late_p99_seconds(self) -> float:
+        """99th percentile of how late requests were sent."""
+        return _percentile(self.records["sent_ns"] - self.records["planned_ns"], 99)
+
+    def service_p99_seconds(self, code: int) -> float:
+        """Returns the 99th percentile of the time from sending to an outcome; NaN if there was none such."""
+        records = self.records[self.records["code"] == code]
+        return _percentile(records["done_ns"] - records["sent_ns"], 99)
+
+    def goodput(self, within_seconds: float) -> float:
+        """Returns the answers with OK a second that came within a time from their sending."""
+        took = self.records["done_ns"] - self.records["sent_ns"]
+        good = (self.records["code"] == OK) & (took <= within_seconds * 1e9)
+        return int(np.count_nonzero(good)) / self.summary.seconds
+
+    @property
+    def refused_rate(self) -> float:
+        """Refused calls a second."""
+        return int(np.count_nonzero(self.records["code"] == REFUSED)) / self.summary.seconds
+
+
+def drive(plan: Plan, server_pid: int) -> Stretch:
+    """Runs a plan against a server of this machine and watches its process."""
+    uses: list[Use] = []
+
+    def watch(progress: Progress) -> None:
+        if 0 <= progress.seconds <= plan.seconds:
+            uses.append(use_of(server_pid))
+
+    with results_file() as out:
+        attack(plan, out, observer=watch)
+        summary = summarize([out])
+        records = np.concatenate([block for _, blocks in read_runs([out]) for block in blocks])
+    assert len(uses) > 1, "the measured part is long enough for two looks at the server"
+    return Stretch(summary, records[records["planned_ns"] >= 0], tuple(uses))
+
+
+def _percentile(nanoseconds: NDArray[Any], percent: float) -> float:
+    return float(np.percentile(nanoseconds, percent)) / 1e9 if len(nanoseconds) else float("nan")

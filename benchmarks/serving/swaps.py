@@ -1,0 +1,146 @@
+"""Whether searches notice that the bundle is swapped, again and again, and whether the memory comes back.
+
+Searches are sent at a fixed rate, however long the answers take, and their time counts from when they were due. The two
+bundles are copies with different revisions: each swap loads all of a model and encodes the documents whose vectors were
+deleted meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import msgspec
+import numpy as np
+
+from benchmarks.serving.figure import Figure
+from benchmarks.serving.peak import Peaks
+from benchmarks.serving.process import memory_of
+from benchmarks.serving.setting import NO_CACHE, Setting
+from chaja import AsyncClient, connect_async
+from chaja.v1 import AdminServiceStub, ReloadRequest, SearchRequest
+from loadtest.codes import REFUSED
+from server.encoding.manifest import MANIFEST_FILE, read_manifest
+
+RATE = 50
+DEADLINE_SECONDS = 10.0
+PATIENCE_SECONDS = 300.0
+LONGEST_SECONDS = 0.15
+MOST_GROWTH = 1.3
+
+MEGABYTES = "{:,.0f} MB"
+
+
+@dataclass
+class Swapping:
+    """What became of the searches, and of the server's memory.
+
+    Attributes:
+        calls: Of each search, the second in which it was due, and how long it took from then.
+        refused: Searches that the server refused.
+        failed: Searches that failed in another way, by what was said.
+        memory_bytes: Resident memory after each swap.
+        swap_seconds: How long each swap took.
+    """
+
+    calls: list[tuple[int, float]] = field(default_factory=list)
+    refused: int = 0
+    failed: list[str] = field(default_factory=list)
+    memory_bytes: list[int] = field(default_factory=list)
+    swap_seconds: list[float] = field(default_factory=list)
+
+    def worst_p99_seconds(self) -> float:
+        """Returns the 99th percentile of the second in which it is highest."""
+        by_second = itertools.groupby(sorted(self.calls), key=lambda call: call[0])
+        return max(float(np.percentile([took for _, took in calls], 99)) for _, calls in by_second)
+
+
+def measure_swaps(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
+    """Yields what searches noticed, and the memory."""
+    del peaks
+    with tempfile.TemporaryDirectory() as scratch:
+        bundle = two_bundles(setting.bundle, Path(scratch))
+        with setting.server(*NO_CACHE, "--bundle", str(bundle), "--watch-seconds", "0") as server:
+            texts = [query.text for query in setting.queries]
+            result = asyncio.run(swap_under_searches(server.address, server.process.pid, bundle, texts, setting.swaps))
+    second, last = result.memory_bytes[1], result.memory_bytes[-1]
+    swaps, count = len(result.swap_seconds), len(result.calls)
+    yield Figure(name="swaps", values=(swaps,), written="{:.0f}", at_least=setting.swaps)
+    yield Figure(name="a swap", values=tuple(result.swap_seconds), written="{:.1f} s")
+    note = f"of {count:,} at {RATE} a second"
+    yield Figure(name="refused", values=(result.refused,), written="{:.0f}", at_most=0, note=note)
+    said = "; ".join(dict.fromkeys(result.failed))
+    yield Figure(name="failed", values=(len(result.failed),), written="{:.0f}", at_most=0, note=said)
+    worst = 1000 * result.worst_p99_seconds()
+    yield Figure(name="p99 of the worst second", values=(worst,), written="{:.0f} ms", at_most=1000 * LONGEST_SECONDS)
+    yield Figure(name="memory after the second swap", values=(second / 1e6,), written=MEGABYTES)
+    yield Figure(name="memory after the last", values=(last / 1e6,), written=MEGABYTES)
+    yield Figure(name="last to second", values=(last / second,), written="{:.2f} ×", at_most=MOST_GROWTH)
+
+
+def two_bundles(source: Path, scratch: Path) -> Path:
+    """Copies a bundle twice, with different revisions; returns a link to one of the copies, which `swap` turns."""
+    manifest = read_manifest(source)
+    for name, floor in (("one", manifest.golden_cosine_floor), ("other", manifest.golden_cosine_floor - 1e-4)):
+        shutil.copytree(source, scratch / name)
+        changed = msgspec.structs.replace(manifest, golden_cosine_floor=round(floor, 6)).sealed()
+        (scratch / name / MANIFEST_FILE).write_bytes(msgspec.json.encode(changed))
+    link = scratch / "bundle"
+    link.symlink_to("one")
+    return link
+
+
+def swap(link: Path) -> None:
+    """Lets the link of `two_bundles` point to the other bundle."""
+    turned = link.with_name("turned")
+    turned.symlink_to("other" if link.readlink() == Path("one") else "one")
+    turned.replace(link)
+
+
+async def swap_under_searches(address: str, pid: int, bundle: Path, texts: list[str], swaps: int) -> Swapping:
+    """Swaps the bundle so many times while searches are sent."""
+    result = Swapping()
+    async with connect_async(address) as client, grpc.aio.insecure_channel(address) as channel:
+        reload: Any = AdminServiceStub(channel).Reload
+        sending = asyncio.create_task(_send(client, texts, result))
+        try:
+            for _ in range(swaps):
+                swap(bundle)
+                began = time.monotonic()
+                await reload(ReloadRequest(), timeout=PATIENCE_SECONDS)
+                result.swap_seconds.append(time.monotonic() - began)
+                await asyncio.sleep(1)  # The model before has gone then.
+                result.memory_bytes.append(memory_of(pid))
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+    return result
+
+
+async def _send(client: AsyncClient, texts: list[str], result: Swapping) -> None:
+    search: Any = client.search.Search
+    began = time.monotonic()
+
+    async def call(number: int, due: float) -> None:
+        try:
+            await search(SearchRequest(query=texts[number % len(texts)]), timeout=DEADLINE_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            if error.code().value[0] == REFUSED:
+                result.refused += 1
+            else:
+                result.failed.append(f"{error.code().name}: {error.details()}")
+        result.calls.append((int(due - began), time.monotonic() - due))
+
+    async with asyncio.TaskGroup() as calls:
+        for number in itertools.count():
+            due = began + number / RATE
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            calls.create_task(call(number, due))

@@ -1,0 +1,165 @@
+"""How fast documents are written, and what searches feel of it."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import chaja
+from benchmarks.serving.bare import encode_bare
+from benchmarks.serving.documents import new_documents, texts_of, write_queries
+from benchmarks.serving.figure import Figure
+from benchmarks.serving.peak import Peaks
+from benchmarks.serving.setting import NO_CACHE, Setting, median
+from chaja.v1 import (
+    EncodeRequest,
+    ImportDocumentsRequest,
+    SearchRequest,
+    TextKind,
+    Upsert,
+    UpsertDocumentsRequest,
+)
+
+CALL_DOCUMENTS = 10
+CALLS = 30
+IMPORT_DOCUMENTS = 256
+"""Documents of a message of an import."""
+
+IMPORTS_AHEAD = 2
+"""Messages of an import that wait for their answers."""
+
+BARE_TEXTS = 2000
+BARE_BATCH = 8
+
+SEARCH_SHARE = 0.25
+"""Of the peak: searches while documents are imported."""
+
+
+def measure_writes(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
+    """Yields the time of a write beside that of encoding its texts, and the rate of an import beside the encoder's."""
+    documents = new_documents(setting.queries)
+    with tempfile.TemporaryDirectory() as folder:
+        queries = write_queries(
+            Path(folder) / "queries.jsonl", texts_of(list(itertools.islice(documents, BARE_TEXTS // 2)))
+        )
+        with setting.server("--data", folder, *NO_CACHE) as server, chaja.connect(server.address) as client:
+            written, encoded, rates, bare = [], [], [], []
+            for _ in range(setting.repeats):
+                one, other = _upserts(client, documents)
+                written.append(1e3 * one)
+                encoded.append(1e3 * other)
+                rates.append(_import(client, documents, seconds=setting.seconds))
+                bare.append(_bare(setting, queries))
+            yield Figure(name=f"{CALL_DOCUMENTS} documents encoded, p50", values=tuple(encoded), written="{:.1f} ms")
+            yield Figure(name="the same written and searchable, p50", values=tuple(written), written="{:.1f} ms")
+            yield Figure(
+                name="that beyond encoding",
+                values=tuple(one - other for one, other in zip(written, encoded, strict=True)),
+                written="{:.1f} ms",
+                at_most=10,
+            )
+            yield Figure(name="encoder alone, texts a second", values=tuple(bare))
+            yield Figure(name="imported texts a second", values=tuple(rates))
+            yield Figure(
+                name="import by encoder",
+                values=tuple(one / other for one, other in zip(rates, bare, strict=True)),
+                written="{:.2f}",
+                at_least=0.8,
+            )
+            rate = SEARCH_SHARE * peaks.peak.rate
+            alone, beside, beside_rates = [], [], []
+            for seed in range(setting.repeats):
+                alone.append(1e3 * setting.opened(server, rate, seed=seed).summary.total.ok.latency.percentile(99))
+                with _Importing(client, documents) as importing:
+                    tail = setting.opened(server, rate, seed=seed).summary.total.ok.latency.percentile(99)
+                beside.append(1e3 * tail)
+                beside_rates.append(importing.rate)
+    note = f"{SEARCH_SHARE:.0%} of the peak, Poisson"
+    yield Figure(name="searches alone, p99", values=tuple(alone), written="{:.1f} ms", note=note)
+    yield Figure(name="searches beside an import, p99", values=tuple(beside), written="{:.1f} ms", note=note)
+    yield Figure(
+        name="that by the one alone",
+        values=tuple(one / other for one, other in zip(beside, alone, strict=True)),
+        written="{:.2f} ×",
+        at_most=2,
+    )
+    yield Figure(name="imported texts a second beside searches", values=tuple(beside_rates))
+
+
+def _upserts(client: chaja.Client, documents: Iterator[Upsert]) -> tuple[float, float]:
+    """Returns the median seconds of calls that write documents, and of calls that encode their texts, in turns."""
+    written, encoded = [], []
+    for _ in range(CALLS):
+        upserts = list(itertools.islice(documents, CALL_DOCUMENTS))
+        started = time.perf_counter()
+        # Cut, if the model sees less than a passage of the document: less to encode, so never in favour of the write.
+        client.encode.Encode(
+            EncodeRequest(texts=texts_of(upserts), text_kind=TextKind.TEXT_KIND_DOCUMENT, truncate=True)
+        )
+        encoded.append(time.perf_counter() - started)
+        started = time.perf_counter()
+        response = client.catalog.UpsertDocuments(UpsertDocumentsRequest(upserts=upserts))
+        written.append(time.perf_counter() - started)
+        assert all(result.changed for result in response.results), "it was written"
+        last = upserts[-1].document
+        found = client.search.Search(SearchRequest(query=last.titles[0].text, limit=3))
+        assert last.id in [hit.document_id for hit in found.hits], "what was written is found by the next search"
+    return median(written), median(encoded)
+
+
+def _bare(setting: Setting, queries: Path) -> float:
+    threads = len(setting.cores)
+    return encode_bare(setting.bundle, queries, threads=threads, batch=BARE_BATCH, seconds=setting.seconds).rate
+
+
+def _import(
+    client: chaja.Client,
+    documents: Iterator[Upsert],
+    *,
+    seconds: float = float("inf"),
+    stopped: threading.Event | None = None,
+) -> float:
+    """Imports documents until it is time; returns the texts a second, from the first answer to the last."""
+    room = threading.Semaphore(IMPORTS_AHEAD)
+    ends = time.monotonic() + seconds
+    sent: list[int] = []
+
+    def requests() -> Iterator[ImportDocumentsRequest]:
+        yield ImportDocumentsRequest(import_id=f"import {time.time()}")
+        while time.monotonic() < ends and not (stopped is not None and stopped.is_set()):
+            upserts: Sequence[Upsert] = list(itertools.islice(documents, IMPORT_DOCUMENTS))
+            sent.append(len(texts_of(upserts)))
+            room.acquire()
+            yield ImportDocumentsRequest(upserts=upserts)
+
+    answered: list[float] = []
+    for number, response in enumerate(client.catalog.ImportDocuments(requests())):
+        if number:  # The first tells the position.
+            assert all(result.changed for result in response.results), "it was imported"
+            room.release()
+        answered.append(time.perf_counter())
+    return sum(sent) / (answered[-1] - answered[0])
+
+
+class _Importing:
+    """Imports in a thread of its own for as long as the context lasts."""
+
+    def __init__(self, client: chaja.Client, documents: Iterator[Upsert]) -> None:
+        self.rate = 0.0
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(client, documents))
+
+    def __enter__(self) -> _Importing:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self, client: chaja.Client, documents: Iterator[Upsert]) -> None:
+        self.rate = _import(client, documents, stopped=self._stopped)

@@ -1,0 +1,1 @@
+"""Attributes in, the documents that a filter allows out."""

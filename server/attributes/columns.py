@@ -1,0 +1,124 @@
+"""The attributes of all documents, by slot, for filters to choose from.
+
+Equal to `filter.matches` on every document, whatever a filter says. For each attribute and type there is a column; a
+condition looks at no other than its own, all at once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.attributes import columns_file
+from server.attributes.column import Column, ColumnView
+from server.attributes.filter import (
+    AllOf,
+    AnyOf,
+    Equals,
+    Exists,
+    Filter,
+    In,
+    Kind,
+    Not,
+    Range,
+    Scalar,
+    kind_of,
+    values_of,
+)
+from server.catalogue.document import AttributeValue
+
+
+class ColumnsView(NamedTuple):
+    """The attributes of the first documents, as many as there were at one time. Immutable, for any thread.
+
+    Attributes:
+        slot_count: Number of those documents.
+        columns: Their values by attribute and type.
+    """
+
+    slot_count: int
+    columns: Mapping[tuple[str, Kind], ColumnView]
+
+    def select(self, filter: Filter) -> NDArray[np.bool_]:
+        """Tells of each slot whether its document matches. The array is the caller's own."""
+        match filter:
+            case AllOf(filters):
+                chosen = np.ones(self.slot_count, np.bool_)
+                for each in filters:
+                    chosen &= self.select(each)
+            case AnyOf(filters):
+                chosen = np.zeros(self.slot_count, np.bool_)
+                for each in filters:
+                    chosen |= self.select(each)
+            case Not(negated):
+                chosen = ~self.select(negated)
+            case _:
+                chosen = np.zeros(self.slot_count, np.bool_)
+                self._mark(chosen, filter)
+        return chosen
+
+    def save(self, directory: Path) -> None:
+        """Writes a snapshot into an empty directory, which may be done while documents are appended."""
+        columns_file.write(directory, self.slot_count, self.columns)
+
+    def _mark(self, chosen: NDArray[np.bool_], condition: Equals | In | Range | Exists) -> None:
+        """Sets the slots that match a condition."""
+        for kind in get_args(Kind):
+            column = self.columns.get((condition.attribute, kind))
+            if column is None:
+                continue
+            match condition:
+                case Equals(_, value) if kind_of(value) == kind:
+                    column.mark(chosen, column.equal(value))
+                case In(_, values) if wanted := [value for value in values if kind_of(value) == kind]:
+                    column.mark(chosen, column.one_of(wanted))
+                case Range() if condition.kind == kind:
+                    column.mark(chosen, column.within(condition))
+                case Exists():
+                    chosen[column.slots] = True
+
+
+class Columns:
+    """Follows the catalogue. One thread appends and takes views; any thread may use a view meanwhile."""
+
+    def __init__(self) -> None:
+        self._slot_count = 0
+        self._columns: dict[tuple[str, Kind], Column] = {}
+        self._views: dict[tuple[str, Kind], ColumnView] = {}
+
+    def append(self, attributes: Sequence[Mapping[str, AttributeValue]]) -> None:
+        """Appends documents, which get the next slots."""
+        gathered: defaultdict[tuple[str, Kind], tuple[list[int], list[Scalar]]] = defaultdict(lambda: ([], []))
+        for slot, each in enumerate(attributes, start=self._slot_count):
+            for name, value in each.items():
+                for scalar in values_of(value):
+                    slots, scalars = gathered[name, kind_of(scalar)]
+                    slots.append(slot)
+                    scalars.append(scalar)
+        for key, (slots, scalars) in gathered.items():
+            if key not in self._columns:
+                self._columns[key] = Column(key[1])
+            self._columns[key].append(slots, scalars)
+        self._views = self._views | {key: self._columns[key].view() for key in gathered}
+        self._slot_count += len(attributes)
+
+    def view(self) -> ColumnsView:
+        """Returns what there is now."""
+        return ColumnsView(self._slot_count, self._views)
+
+    @classmethod
+    def load(cls, directory: Path) -> Columns:
+        """Reads a snapshot.
+
+        Raises:
+            SnapshotError: It is missing, damaged, cut short or of another version.
+        """
+        columns = cls()
+        columns._slot_count, columns._columns = columns_file.read(directory)
+        columns._views = {key: column.view() for key, column in columns._columns.items()}
+        return columns

@@ -1,0 +1,180 @@
+"""Searches the live index: by meaning, by words, or by both.
+
+Every search sees one state from its first look to its last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.ranking.fusion import CANDIDATES, Candidate, fuse
+from server.ranking.options import Mode, SearchOptions
+from server.ranking.state import State
+from server.vectors.view import Match
+
+
+class FoundDocument(NamedTuple):
+    """A document that was found.
+
+    Attributes:
+        sequence: Of its version.
+        score: By which it has its place.
+        vector: Ordinal of its vector that is nearest to the query; None where vectors were not compared.
+        dense_score: Similarity of that vector, weighted by its field.
+        lexical_score: Its BM25; None where it was not among the best by words.
+    """
+
+    sequence: int
+    score: float
+    vector: int | None = None
+    dense_score: float | None = None
+    lexical_score: float | None = None
+
+
+class Found(NamedTuple):
+    """What a search has found, best first.
+
+    Attributes:
+        documents: The documents.
+        sequence: That of the last change that the search has seen.
+        no_good_answer: Whether even the best is no better than what an unrelated query finds.
+    """
+
+    documents: list[FoundDocument]
+    sequence: int
+    no_good_answer: bool
+
+
+def search(state: State, query: str, vector: NDArray[np.float32] | None, options: SearchOptions) -> Found:
+    """Returns the best documents for a query; `vector` is its own, which words alone do not need."""
+    allowed = state.allowed(options.filter)
+    if options.mode is Mode.LEXICAL:
+        documents = _lexical(state, query, options, allowed)
+    elif vector is None:
+        raise AssertionError("it is encoded")
+    elif options.mode is Mode.DENSE:
+        documents = _dense(state, vector, options, allowed)
+    else:
+        documents = _hybrid(state, query, vector, options, allowed)
+    found = documents.found
+    if options.min_score is not None:
+        # Scores travel as f32: one that came out of an answer must not exclude its own hit.
+        least = np.float32(options.min_score)
+        found = [document for document in found if np.float32(_bounded_score(document, options.mode)) >= least]
+    found = found[: options.limit]
+    no_good_answer = not found or (
+        not documents.titled
+        and state.baseline.no_good_answer(
+            query,
+            vector,
+            dense_best=None if options.mode is Mode.LEXICAL else _best(documents.dense),
+            lexical_best=None if options.mode is Mode.DENSE else _best(documents.lexical) or 0.0,
+        )
+    )
+    return Found(found, state.sequence, no_good_answer)
+
+
+class _Legs(NamedTuple):
+    """What was found, the scores of each leg that it came from, best first, and whether a title answers the query."""
+
+    found: list[FoundDocument]
+    dense: Sequence[float] = ()
+    lexical: Sequence[float] = ()
+    titled: bool = False
+
+
+def _bounded_score(document: FoundDocument, mode: Mode) -> float:
+    """Returns the score that `min_score` bounds: in HYBRID mode the similarity, since its best hit always has 1."""
+    if mode is not Mode.HYBRID:
+        return document.score
+    assert document.dense_score is not None, "it was compared"
+    return document.dense_score
+
+
+def _best(scores: Sequence[float]) -> float | None:
+    return scores[0] if scores else None
+
+
+def _dense(
+    state: State, vector: NDArray[np.float32], options: SearchOptions, allowed: NDArray[np.bool_] | None
+) -> _Legs:
+    matches = _nearest(state, vector, options, allowed, limit=options.limit)
+    found = [
+        FoundDocument(int(state.roster.sequences[match.slot]), match.score, match.part, match.score)
+        for match in matches
+    ]
+    return _Legs(found, dense=[match.score for match in matches])
+
+
+def _lexical(state: State, query: str, options: SearchOptions, allowed: NDArray[np.bool_] | None) -> _Legs:
+    hits = state.lexical.search(query, limit=options.limit, allowed=allowed)
+    scores = hits.scores.tolist()
+    found = [
+        FoundDocument(int(state.roster.sequences[slot]), score, lexical_score=score)
+        for slot, score in zip(hits.slots.tolist(), scores, strict=True)
+    ]
+    return _Legs(found, lexical=scores)
+
+
+def _hybrid(
+    state: State,
+    query: str,
+    vector: NDArray[np.float32],
+    options: SearchOptions,
+    allowed: NDArray[np.bool_] | None,
+) -> _Legs:
+    candidates = max(CANDIDATES, options.limit)
+    matches = _nearest(state, vector, options, allowed, limit=candidates)
+    hits = state.lexical.search(query, limit=candidates, allowed=allowed)
+    dense = [Candidate(match.slot, match.score) for match in matches]
+    lexical = [Candidate(*each) for each in zip(hits.slots.tolist(), hits.scores.tolist(), strict=True)]
+    # The candidates' own titles count whatever others there are: else the first hits would depend on the limit.
+    among = list({each.slot for each in (*dense, *lexical)})
+    titles = state.titles.find(query, limit=candidates, among=among, allowed=allowed)
+    fused = fuse(
+        dense,
+        lexical,
+        fusion=options.fusion,
+        evidence=state.baseline.evidence(
+            query,
+            dense_best=dense[0].score if dense else None,
+            lexical_best=lexical[0].score if lexical else None,
+        ),
+        # A lowest similarity is looked for among all candidates, which are in the order of another score.
+        limit=options.limit if options.min_score is None else candidates,
+        exact_titles=titles.exact,
+        title_prefixes=titles.prefix,
+    )
+    vectors, lexical_scores = {match.slot: match for match in matches}, dict(lexical)
+    vectors |= state.dense.best_of(
+        vector, [each.slot for each in fused if each.slot not in vectors], weights=state.weights
+    )
+    found = [
+        FoundDocument(
+            int(state.roster.sequences[each.slot]),
+            each.score,
+            vectors[each.slot].part,
+            vectors[each.slot].score,
+            lexical_scores.get(each.slot),
+        )
+        for each in fused
+    ]
+    titled = bool(titles.exact or titles.prefix)
+    return _Legs(found, [each.score for each in dense], [each.score for each in lexical], titled)
+
+
+def _nearest(
+    state: State,
+    vector: NDArray[np.float32],
+    options: SearchOptions,
+    allowed: NDArray[np.bool_] | None,
+    *,
+    limit: int,
+) -> list[Match]:
+    """Returns the nearest documents; behind a filter nothing may be missed."""
+    exact = options.filter is not None
+    return state.dense.search(vector, limit=limit, allowed=allowed, weights=state.weights, exact=exact)

@@ -1,0 +1,286 @@
+"""The live index of vectors: one thread appends, many search views, and a graph is built behind them.
+
+Below a number of vectors all are compared; above, there is a graph of most and the latest are compared beside it. What
+was appended is in the very next view. Nothing is ever removed: a search is told which documents it may find.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.errors import BuildFailed, SnapshotError
+from server.growing import Growing
+from server.similarity import Similarity
+from server.vectors.building import Builder
+from server.vectors.graph import Graph
+from server.vectors.layout import row_dtype
+from server.vectors.recall import RecallWatch
+from server.vectors.rows import Rows
+from server.vectors.snapshot import Snapshot, read_snapshot
+from server.vectors.storage import Storage, check_storage
+from server.vectors.view import DenseView, Effort, to_rows
+
+log = logging.getLogger(__name__)
+
+
+def _nothing() -> None:
+    """Stands for what nobody wants to be told."""
+
+
+def _no_recall(recall: float) -> None:
+    """Stands for a recall that nobody wants to be told."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenseOptions:
+    """How an index is searched and built.
+
+    Attributes:
+        exact_below: Number of vectors from which on there is a graph.
+        tail_least: Vectors behind the graph before it is extended, at least.
+        tail_share: The same as a share of those in the graph: extending writes its whole file.
+        effort: Nodes that a search of the graph keeps in mind at first, HNSW's ef.
+        searchers: Threads that are expected to search at once.
+        min_recall: Recall at 10 below which the effort is raised.
+        on_graph: Is called by the building thread when a new graph serves: `view()` has it from now on.
+        on_recall: Is called with the recall at 10 whenever it was measured.
+    """
+
+    exact_below: int = 10_000
+    tail_least: int = 2_500
+    tail_share: float = 0.03
+    effort: int = 128
+    searchers: int = 2
+    min_recall: float = 0.98
+    on_graph: Callable[[], None] = _nothing
+    on_recall: Callable[[float], None] = _no_recall
+
+
+class DenseIndex:
+    """Follows the vectors of documents, in the order of their slots."""
+
+    def __init__(
+        self,
+        dimension: int,
+        similarity: Similarity,
+        storage: Storage,
+        *,
+        folder: Path,
+        options: DenseOptions | None = None,
+    ) -> None:
+        """Makes an empty index.
+
+        Args:
+            dimension: Numbers of a vector.
+            similarity: How vectors are compared.
+            storage: How they are kept.
+            folder: Where graphs are built, on the disk that snapshots are written to. A folder in it is this index's
+                own until `close`; what a killed process left there may be removed before.
+            options: How it is searched and built.
+
+        Raises:
+            SettingsError: The similarity cannot be computed from such a storage.
+        """
+        check_storage(storage, similarity)
+        self._dimension = dimension
+        self._similarity: Similarity = similarity
+        self._storage: Storage = storage
+        self._options = options or DenseOptions()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = Path(tempfile.mkdtemp(prefix="graphs-", dir=folder))
+        self._lock = threading.Lock()
+        self._rows = Rows(dimension, row_dtype(storage))
+        self._owners, self._parts = Growing(np.empty(0, np.int32)), Growing(np.empty(0, np.int32))
+        self._fields = Growing(np.empty(0, np.uint8))
+        self._longest = 1.0 if similarity == "cosine" else 0.0
+        self._graph: Graph | None = None
+        self._effort = Effort(self._options.effort)
+        self._recall = RecallWatch(self._effort, self._options.min_recall, self._options.on_recall)
+        self._next_build = self._options.exact_below
+        self._builder: Builder | None = None
+        self._building: threading.Thread | None = None
+        self._closed = False
+
+    def __len__(self) -> int:
+        return self._rows.count
+
+    @property
+    def effort(self) -> int:
+        """Nodes that a search of the graph keeps in mind now."""
+        return self._effort.value
+
+    @effort.setter
+    def effort(self, value: int) -> None:
+        self._effort.value = value
+
+    def append(
+        self,
+        owners: NDArray[np.int32],
+        parts: NDArray[np.int32],
+        fields: NDArray[np.uint8],
+        vectors: NDArray[np.float32],
+    ) -> None:
+        """Appends the vectors `[V, dimension]` of documents. The next view has them.
+
+        Args:
+            owners: For each vector the slot of its document, ascending, and none below those appended before.
+            parts: For each vector its ordinal in the document.
+            fields: For each vector the index of its weight.
+            vectors: The vectors.
+        """
+        rows = to_rows(vectors, self._similarity, self._storage)
+        with self._lock:
+            last = int(self._owners.view()[-1]) if len(self) else 0
+            assert not len(owners) or (owners[0] >= last and (np.diff(owners) >= 0).all()), "slots are in order"
+            if self._similarity == "dot" and len(rows):
+                self._longest = max(self._longest, float(np.linalg.norm(rows.astype(np.float64), axis=1).max()))
+            self._rows.append(rows)
+            self._owners.extend(owners)
+            self._parts.extend(parts)
+            self._fields.extend(fields)
+            self._start_building()
+
+    def view(self) -> DenseView:
+        """Returns all that was appended so far, by the best graph there is."""
+        with self._lock:
+            return self._view()
+
+    def wait(self) -> None:
+        """Waits until no graph is being built."""
+        building = self._building
+        if building is not None:
+            building.join()
+
+    def close(self) -> None:
+        """Ends what runs in the background. Views still work; the folder is removed."""
+        with self._lock:
+            self._closed = True
+            builder = self._builder
+        self._recall.close()
+        if builder is not None:
+            builder.cancel()
+        self.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @classmethod
+    def load(
+        cls,
+        directory: Path,
+        dimension: int,
+        similarity: Similarity,
+        storage: Storage,
+        *,
+        folder: Path,
+        options: DenseOptions | None = None,
+    ) -> DenseIndex:
+        """Returns the index whose view was written as a snapshot; arguments as of the constructor.
+
+        The directory may be removed afterwards.
+
+        Raises:
+            SnapshotError: It is missing, damaged, or of another kind of index.
+        """
+        index = cls(dimension, similarity, storage, folder=folder, options=options)
+        try:
+            index._take_over(read_snapshot(directory, index._new_path(), dimension, similarity, storage))
+        except SnapshotError:
+            index.close()
+            raise
+        return index
+
+    def _take_over(self, snapshot: Snapshot) -> None:
+        if snapshot.built is not None:
+            self._graph = Graph(
+                snapshot.built,
+                dimension=self._dimension,
+                storage=self._storage,
+                searchers=self._options.searchers,
+                verify=True,
+            )
+            self._rows = Rows(self._dimension, row_dtype(self._storage), start=len(self._graph))
+            self._plan_build(len(self._graph))
+        self._rows.append(snapshot.tail)
+        self._owners.extend(snapshot.owners)
+        self._parts.extend(snapshot.parts)
+        self._fields.extend(snapshot.fields)
+        self._longest = snapshot.longest
+        with self._lock:
+            self._start_building()
+
+    def _view(self) -> DenseView:
+        start = 0 if self._graph is None else len(self._graph)
+        return DenseView(
+            dimension=self._dimension,
+            similarity=self._similarity,
+            storage=self._storage,
+            graph=self._graph,
+            tail=self._rows.pieces(start),
+            owners=self._owners.view(),
+            parts=self._parts.view(),
+            fields=self._fields.view(),
+            longest=self._longest,
+            effort=self._effort,
+            observe=self._recall.observe,
+        )
+
+    def _new_path(self) -> Path:
+        return self._folder / f"{len(self)}.graph"
+
+    def _plan_build(self, count: int) -> None:
+        """Plans the next build for when there are some more than `count` vectors. The lock is held."""
+        self._next_build = count + max(self._options.tail_least, int(count * self._options.tail_share))
+
+    def _start_building(self) -> None:
+        """Starts building where that is due. The lock is held."""
+        if self._closed or self._building is not None or len(self) < max(self._next_build, 1):
+            return
+        self._building = threading.Thread(target=self._build, name="index-building", daemon=True)
+        self._building.start()
+
+    def _build(self) -> None:
+        while True:
+            with self._lock:
+                if self._closed or len(self) < self._next_build:
+                    self._building = None
+                    return
+                view = self._view()
+                base = self._graph
+                self._builder = Builder(
+                    self._new_path(),
+                    dimension=self._dimension,
+                    storage=self._storage,
+                    base=None if base is None else base.built,
+                )
+            built = self._built(self._builder, view)
+            with self._lock:
+                self._builder = None
+                if built is not None:
+                    self._graph = built
+                    self._rows.drop_before(len(built))
+                self._plan_build(len(self) if built is None else len(built))
+            if built is not None:
+                self._options.on_graph()
+
+    def _built(self, builder: Builder, view: DenseView) -> Graph | None:
+        """Returns the graph of a view, or None if it could not be built."""
+        try:
+            built = builder.run([piece.rows for piece in view.tail], len(view) - view.graph_count)
+            graph = Graph(built, dimension=self._dimension, storage=self._storage, searchers=self._options.searchers)
+        except (BuildFailed, SnapshotError, OSError) as error:
+            if not self._closed:
+                log.warning("the index goes on without a new graph: %s", error)
+            return None
+        except Exception:  # It must not be the last build for good.
+            log.exception("the index goes on without a new graph")
+            return None
+        log.info("the graph of the index has %d vectors; %.4f of some were found", len(graph), built.reachable)
+        return graph

@@ -1,0 +1,145 @@
+"""The recall of the graph, measured on what is really searched for.
+
+Now and then a search of the graph is done again, by the graph and by comparing everything, in a thread that gets the
+CPU when nobody else wants it. Of the ten best documents by comparing, recall is the share that the graph found too, or
+that it found others just as good for. While it is low the effort of all searches is raised, step by step. It is never
+lowered: it was too low for queries such as these. A restart begins anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.cpus import give_way
+from server.vectors.view import DenseView, Effort
+
+log = logging.getLogger(__name__)
+
+DEPTH = 10
+
+WINDOW = 200
+"""Searches that recall is the mean of."""
+
+JUDGED = 50
+"""Searches after which recall is believed."""
+
+EFFORT_STEP = 1.5
+
+EFFORT_MOST = 512
+"""Of a graph of up to 100,000 vectors: four times as much as at first by default."""
+
+BUSY_SHARE = 0.02
+"""Share of its time that the thread measures, at most: of one core, and of the memory's bandwidth."""
+
+NICENESS = 19
+
+PAUSE_SECONDS = 0.1
+"""Between two measurements, at least."""
+
+
+class _Sample(NamedTuple):
+    view: DenseView
+    query: NDArray[np.float32]
+    allowed: NDArray[np.bool_] | None
+    weights: Sequence[float]
+
+
+class RecallWatch:
+    """Measures recall in a thread of its own and raises the effort."""
+
+    def __init__(self, effort: Effort, min_recall: float, publish: Callable[[float], None]) -> None:
+        """Takes the effort of all searches, the recall to keep, and who is told of each measurement."""
+        self._effort = effort
+        self._min_recall = min_recall
+        self._publish = publish
+        self._recalls: deque[float] = deque(maxlen=WINDOW)
+        self._sample: _Sample | None = None
+        self._wanted = threading.Event()
+        self._next_seconds = 0.0
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def observe(
+        self,
+        view: DenseView,
+        query: NDArray[np.float32],
+        allowed: NDArray[np.bool_] | None,
+        weights: Sequence[float],
+    ) -> None:
+        """Takes a search as the next to be measured, if it is time for one. Costs next to nothing if it is not."""
+        now = time.monotonic()
+        if now < self._next_seconds or self._closed:
+            return
+        self._next_seconds = now + PAUSE_SECONDS
+        self._sample = _Sample(view, query, allowed, weights)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="index-recall", daemon=True)
+            self._thread.start()
+        self._wanted.set()
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._closed = True
+        self._wanted.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._sample = None  # It has a view, which has us.
+
+    def _run(self) -> None:
+        give_way(NICENESS)
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            sample, self._sample = self._sample, None
+            if self._closed:
+                return
+            if sample is None:
+                continue
+            started = time.monotonic()
+            recall = measure_recall(sample.view, sample.query, allowed=sample.allowed, weights=sample.weights)
+            del sample
+            now = time.monotonic()
+            self._next_seconds = now + max(PAUSE_SECONDS, (now - started) / BUSY_SHARE)
+            self._learn(recall)
+
+    def _learn(self, recall: float) -> None:
+        self._recalls.append(recall)
+        mean = float(np.mean(self._recalls))
+        self._publish(mean)
+        if len(self._recalls) < JUDGED or mean >= self._min_recall or self._effort.value >= EFFORT_MOST:
+            return
+        raised = min(int(self._effort.value * EFFORT_STEP), EFFORT_MOST)
+        log.warning(
+            "the recall of the index is %.4f, below %.4f: its effort is raised from %d to %d",
+            mean,
+            self._min_recall,
+            self._effort.value,
+            raised,
+        )
+        self._effort.value = raised
+        self._recalls.clear()
+
+
+def measure_recall(
+    view: DenseView,
+    query: NDArray[np.float32],
+    *,
+    allowed: NDArray[np.bool_] | None = None,
+    weights: Sequence[float] = (1.0,),
+    depth: int = DEPTH,
+) -> float:
+    """Returns the share of the `depth` best documents that a search of the graph finds, or others as good for them."""
+    right = view.search(query, limit=depth, allowed=allowed, weights=weights, exact=True)
+    found = replace(view, observe=None).search(query, limit=depth, allowed=allowed, weights=weights)
+    if not right:
+        return 1.0
+    return sum(match.score >= right[-1].score for match in found) / len(right)

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from server.ranking.decoys import Decoys
+
+AXES = np.eye(6, dtype=np.float32)
+PAIRS = np.concatenate([AXES[:3], AXES[:3] * 0.8 + AXES[3:] * 0.6]).astype(np.float32)
+"""Three pairs of decoys, each with a cosine of .8."""
+
+
+def test_the_margin_is_the_spread_of_decoys_among_each_other() -> None:
+    assert Decoys.of(AXES).margin == 0
+    assert Decoys.of(PAIRS).margin == pytest.approx(np.std([0.8] * 6 + [0.0] * 18 + [0.0] * 6))
+
+
+def test_a_query_must_be_nearer_to_its_documents_than_to_the_nearest_decoy() -> None:
+    decoys = Decoys.of(PAIRS)
+    assert decoys.bar(AXES[0]) == pytest.approx(1 - decoys.margin)
+    assert decoys.bar(-AXES[0]) < 0
+
+
+def test_decoys_that_the_catalogue_answers_are_left_out() -> None:
+    decoys = Decoys.of(PAIRS)
+    answered = AXES[0]
+    left = decoys.unanswered(lambda vector: 1.2 if float(vector @ answered) > 0.7 else 0.3)
+    assert len(left.vectors) == 4
+    assert left.bar(answered) < decoys.bar(answered)
+    assert len(decoys.unanswered(lambda vector: None).vectors) == len(PAIRS)
+
+
+def test_without_decoys_every_score_will_do() -> None:
+    assert Decoys(np.empty((0, 6), np.float32), 0.1).bar(AXES[0]) == -1
+
+
+def test_weights_of_documents_change_nothing() -> None:
+    def halved(vector: NDArray[np.float32]) -> float:
+        return 0.5 * similarity(vector)
+
+    def similarity(vector: NDArray[np.float32]) -> float:
+        return 1.2 if float(vector @ AXES[0]) > 0.7 else 0.3
+
+    plain, weighted = Decoys.of(PAIRS).unanswered(similarity), Decoys.of(PAIRS).unanswered(halved, weight=0.5)
+    assert weighted.vectors.tobytes() == plain.vectors.tobytes()
+    assert weighted.bar(AXES[1]) == pytest.approx(0.5 * plain.bar(AXES[1]))

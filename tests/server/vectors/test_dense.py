@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from server.errors import SettingsError
+from server.similarity import Similarity
+from server.vectors.dense import DenseIndex, DenseOptions
+from server.vectors.storage import Storage
+from server.vectors.view import DenseView, Match
+from tests.server.attributes.documents import DIMENSION, Documents, check
+
+KINDS: list[tuple[Similarity, Storage]] = [
+    ("cosine", "f32"),
+    ("cosine", "f16"),
+    ("cosine", "i8"),
+    ("dot", "f32"),
+    ("dot", "f16"),
+]
+
+SMALL = DenseOptions(exact_below=200, tail_least=100)
+"""A graph of few vectors."""
+
+
+@pytest.mark.parametrize(("similarity", "storage"), KINDS)
+@settings(max_examples=25, deadline=None)
+@given(data=st.data(), counts=st.lists(st.integers(0, 12), min_size=1, max_size=60), seed=st.integers(0, 2**16))
+def test_an_index_without_a_graph_agrees_with_the_definition_even_where_scores_tie(
+    similarity: Similarity, storage: Storage, data: st.DataObject, counts: list[int], seed: int
+) -> None:
+    limit = data.draw(st.integers(1, 25), "limit")
+    share = data.draw(st.sampled_from([1.0, 0.5, 0.05]), "share of allowed documents")
+    weights = data.draw(st.sampled_from([(1.0,), (1.0, 0.5, 2.0)]), "weights")
+    documents = Documents(similarity, storage, seed, levels=data.draw(st.integers(1, 3), "levels"))
+    with tempfile.TemporaryDirectory() as folder:
+        index = DenseIndex(DIMENSION, similarity, storage, folder=Path(folder))
+        for start in range(0, len(counts), 7):
+            documents.append(index, counts[start : start + 7])
+            allowed = documents.random.random(len(documents)) < share
+            check(documents, index.view(), limit, allowed if share < 1 else None, weights)
+        index.close()
+
+
+def test_slots_are_in_order(tmp_path: Path) -> None:
+    index = DenseIndex(2, "dot", "f16", folder=tmp_path)
+    add(index, [3], np.ones((1, 2), np.float32))
+    with pytest.raises(AssertionError, match="order"):
+        add(index, [2], np.ones((1, 2), np.float32))
+
+
+def test_a_view_does_not_see_what_comes_later(tmp_path: Path) -> None:
+    index = DenseIndex(2, "dot", "f16", folder=tmp_path)
+    empty = index.view()
+    add(index, [0], np.array([[1, 0]], np.float32))
+    one = index.view()
+    add(index, [1], np.array([[2, 0]], np.float32))
+    query = np.array([1, 0], np.float32)
+    assert empty.search(query, limit=10) == []
+    assert one.search(query, limit=10) == [Match(0, 0, 1.0)]
+    assert index.view().search(query, limit=10) == [Match(1, 0, 2.0), Match(0, 0, 1.0)]
+    assert index.view().search(query, limit=10, allowed=np.array([True, False])) == [Match(0, 0, 1.0)]
+    assert index.view().search(query, limit=10, allowed=np.array([False, False])) == []
+
+
+def test_i8_needs_cosine(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError):
+        DenseIndex(2, "dot", "i8", folder=tmp_path)
+
+
+@pytest.mark.parametrize(("similarity", "storage"), KINDS)
+def test_with_a_graph_nothing_that_was_appended_is_missed_and_nothing_dead_returns(
+    tmp_path: Path, similarity: Similarity, storage: Storage
+) -> None:
+    documents = Documents(similarity, storage, seed=1)
+    index = DenseIndex(DIMENSION, similarity, storage, folder=tmp_path, options=SMALL)
+    for _ in range(8):
+        documents.append(index, documents.random.integers(0, 4, 60).tolist())
+        view = index.view()
+        allowed = documents.random.random(len(documents)) < 0.8
+        for slot in range(len(documents) - 60, len(documents)):
+            for vector in documents.vectors_of(slot)[:1]:
+                found = view.search(vector, limit=5)
+                best = documents.best(vector, 1)[0]
+                assert found[0].score == pytest.approx(best.score, abs=2e-3 * max(1, abs(best.score)))
+                assert all(allowed[match.slot] for match in view.search(vector, limit=5, allowed=allowed))
+    index.wait()
+    assert index.view().graph_count > 200
+    for weights in ((1.0,), (1.0, 0.5, 2.0)):
+        for share in (0.5, 0.02):
+            check(documents, index.view(), 10, documents.random.random(len(documents)) < share, weights, exact=True)
+    assert recall(documents, index.view(), allowed) > 0.95
+    index.close()
+
+
+def test_scores_do_not_depend_on_where_a_vector_stands(tmp_path: Path) -> None:
+    documents = Documents("cosine", "f16", seed=2)
+    index = DenseIndex(DIMENSION, "cosine", "f16", folder=tmp_path, options=SMALL)
+    documents.append(index, [1] * 250)
+    before = index.view()
+    index.wait()
+    after = index.view()
+    assert (before.graph_count, after.graph_count) == (0, 250)
+    queries = documents.random.standard_normal((50, DIMENSION)).astype(np.float32)
+    for query in queries:
+        assert after.search(query, limit=10, exact=True) == before.search(query, limit=10)
+        found = {match.slot: match.score for match in before.search(query, limit=250)}
+        assert all(match.score == found[match.slot] for match in after.search(query, limit=10))
+    index.close()
+
+
+def test_one_document_with_very_many_vectors_does_not_crowd_the_others_out(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    direction = random.standard_normal(16)
+    crowd = direction + 0.01 * random.standard_normal((3000, 16))
+    others = direction + 0.5 * random.standard_normal((500, 16))
+    options = DenseOptions(exact_below=3400)
+    index = DenseIndex(16, "cosine", "f16", folder=tmp_path, options=options)
+    add(index, [0] * 3000 + list(range(1, 501)), np.concatenate((crowd, others)).astype(np.float32))
+    index.wait()
+    assert index.view().graph_count == 3500
+    found = index.view().search(direction.astype(np.float32), limit=10)
+    assert found == index.view().search(direction.astype(np.float32), limit=10, exact=True)
+    assert len({match.slot for match in found}) == 10
+    index.close()
+
+
+def test_very_many_equal_vectors_are_found_in_the_order_of_their_slots(tmp_path: Path) -> None:
+    index = DenseIndex(8, "cosine", "f16", folder=tmp_path)
+    add(index, list(range(1000)), np.ones((1000, 8), np.float32))
+    assert [match.slot for match in index.view().search(np.ones(8, np.float32), limit=20)] == list(range(20))
+
+
+def test_what_is_no_number_is_not_found_and_stops_nobody(tmp_path: Path) -> None:
+    index = DenseIndex(8, "cosine", "f16", folder=tmp_path)
+    vectors = np.random.default_rng(8).standard_normal((100, 8)).astype(np.float32)
+    vectors[3:60, 2] = np.nan
+    add(index, list(range(100)), vectors)
+    assert index.view().search(vectors[70], limit=5)[0].slot == 70
+    assert index.view().search(vectors[3], limit=5) == []
+
+
+def test_closing_ends_a_build_and_leaves_nothing(tmp_path: Path) -> None:
+    index = DenseIndex(64, "cosine", "f16", folder=tmp_path, options=DenseOptions(exact_below=20_000))
+    vectors = np.random.default_rng(4).standard_normal((40_000, 64)).astype(np.float32)
+    add(index, list(range(40_000)), vectors)
+    view = index.view()
+    index.close()
+    assert list(tmp_path.iterdir()) == []
+    assert view.search(vectors[5], limit=1)[0].slot == 5
+
+
+def test_a_build_that_fails_leaves_the_index_as_it_was(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    index = DenseIndex(8, "cosine", "f16", folder=tmp_path, options=SMALL)
+    next(tmp_path.iterdir()).rmdir()  # The child finds no folder to write to.
+    vectors = np.random.default_rng(5).standard_normal((250, 8)).astype(np.float32)
+    add(index, list(range(250)), vectors)
+    index.wait()
+    assert "goes on without a new graph" in caplog.text
+    assert index.view().graph_count == 0
+    assert index.view().search(vectors[7], limit=1)[0].slot == 7
+    index.close()
+
+
+def test_who_listens_is_told_of_a_new_graph(tmp_path: Path) -> None:
+    counts: list[int] = []
+    options = DenseOptions(exact_below=200, on_graph=lambda: counts.append(index.view().graph_count))
+    index = DenseIndex(8, "cosine", "f16", folder=tmp_path, options=options)
+    add(index, list(range(300)), np.random.default_rng(6).standard_normal((300, 8)).astype(np.float32))
+    index.wait()
+    assert counts == [300]
+    index.close()
+
+
+def add(index: DenseIndex, slots: list[int], vectors: NDArray[np.float32]) -> None:
+    zeros = np.zeros(len(slots), np.int32)
+    index.append(np.array(slots, np.int32), zeros, zeros.astype(np.uint8), vectors)
+
+
+def recall(documents: Documents, view: DenseView, allowed: NDArray[np.bool_]) -> float:
+    queries = documents.random.standard_normal((100, DIMENSION)).astype(np.float32)
+    shares = []
+    for query in queries:
+        right = view.search(query, limit=10, allowed=allowed, exact=True)
+        found = view.search(query, limit=10, allowed=allowed)
+        shares.append(len({match.slot for match in right} & {match.slot for match in found}) / 10)
+    return float(np.mean(shares))
+
+
+@pytest.mark.slow
+def test_threads_search_while_documents_are_appended_and_graphs_swapped(tmp_path: Path) -> None:
+    latest: list[DenseView] = []
+    options = DenseOptions(exact_below=1000, tail_least=300, on_graph=lambda: latest.append(index.view()))
+    index = DenseIndex(32, "cosine", "f16", folder=tmp_path, options=options)
+    vectors = np.random.default_rng(7).standard_normal((6000, 32)).astype(np.float32)
+    add(index, list(range(10)), vectors[:10])
+    latest.append(index.view())
+    ended = threading.Event()
+    wrong: list[tuple[int, int]] = []
+    searched = [0] * 3
+
+    def search(number: int) -> None:
+        random = np.random.default_rng(number)
+        while not ended.is_set():
+            view = latest[-1]
+            slot = int(random.integers(max(0, len(view) - 200), len(view)))
+            found = view.search(vectors[slot], limit=3)
+            searched[number] += 1
+            if found[0].slot != slot:
+                wrong.append((slot, len(view)))
+
+    threads = [threading.Thread(target=search, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for start in range(10, 6000, 10):
+        add(index, list(range(start, start + 10)), vectors[start : start + 10])
+        latest.append(index.view())
+        time.sleep(0.005)
+    index.wait()
+    ended.set()
+    for thread in threads:
+        thread.join()
+    assert min(searched) > 50
+    assert len({view.graph_count for view in latest}) > 2
+    # What is not in the graph yet is always found; a graph may miss a few.
+    assert len(wrong) < 0.01 * sum(searched)
+    index.close()

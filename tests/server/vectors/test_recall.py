@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from server.vectors.dense import DenseIndex, DenseOptions
+from server.vectors.recall import measure_recall
+
+
+@pytest.fixture
+def vectors() -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    """Noise without any direction of its own: hard to find one's way in."""
+    return np.random.default_rng(1).standard_normal((6000, 64)).astype(np.float32)
+
+
+def fill(index: DenseIndex, vectors: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> None:
+    zeros = np.zeros(len(vectors), np.int32)
+    index.append(np.arange(len(vectors), dtype=np.int32), zeros, zeros.astype(np.uint8), vectors)
+    index.wait()
+    assert index.view().graph_count == len(vectors)
+
+
+@pytest.mark.slow
+def test_the_effort_is_raised_until_recall_is_as_wanted(
+    tmp_path: Path,
+    vectors: np.ndarray[tuple[int, int], np.dtype[np.float32]],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("server.vectors.recall.PAUSE_SECONDS", 0)
+    monkeypatch.setattr("server.vectors.recall.BUSY_SHARE", 1)
+    told: list[float] = []
+    options = DenseOptions(exact_below=1000, effort=8, min_recall=0.9, on_recall=told.append)
+    index = DenseIndex(64, "cosine", "f16", folder=tmp_path, options=options)
+    fill(index, vectors)
+    queries = np.random.default_rng(2).standard_normal((5000, 64)).astype(np.float32)
+    before = index.view()
+    deadline = time.monotonic() + 120
+    for query in itertools.cycle(queries):  # Until it is done: how many it takes depends on how busy the machine is.
+        index.view().search(query, limit=10)
+        time.sleep(0.002)
+        if (len(told) > 300 and told[-1] >= 0.9) or time.monotonic() > deadline:
+            break
+    index.close()
+    assert min(told) < 0.9 <= told[-1]
+    assert index.effort > 8
+    assert "its effort is raised from 8 to 12" in caplog.text
+    # It holds for every view, also those from before.
+    assert np.mean([measure_recall(before, query) for query in queries[:100]]) > 0.85
+
+
+def test_recall_is_not_measured_where_everything_is_compared(tmp_path: Path) -> None:
+    told: list[float] = []
+    index = DenseIndex(8, "cosine", "f16", folder=tmp_path, options=DenseOptions(on_recall=told.append))
+    zeros = np.zeros(100, np.int32)
+    vectors = np.random.default_rng(3).standard_normal((100, 8)).astype(np.float32)
+    index.append(np.arange(100, dtype=np.int32), zeros, zeros.astype(np.uint8), vectors)
+    for query in vectors:
+        index.view().search(query, limit=3)
+    index.close()
+    assert told == []
+    assert measure_recall(index.view(), vectors[0]) == 1
+
+
+def test_the_recall_of_an_empty_index_is_one(tmp_path: Path) -> None:
+    index = DenseIndex(8, "cosine", "f16", folder=tmp_path)
+    assert measure_recall(index.view(), np.ones(8, np.float32)) == 1
+    index.close()

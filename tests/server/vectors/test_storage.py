@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.errors import SettingsError
+from server.similarity import Similarity
+from server.vectors.storage import STORAGES, Storage, check_storage, to_storage
+
+
+@pytest.mark.parametrize(("storage", "share"), [("f32", 1), ("f16", 2), ("i8", 4)])
+def test_smaller_numbers_take_less_memory(storage: Storage, share: int) -> None:
+    vectors = np.random.default_rng(0).standard_normal((100, 32)).astype(np.float32)
+    assert to_storage(vectors, storage).nbytes == vectors.nbytes / share
+
+
+@given(st.floats(1e-30, 1e30), st.integers(0, 2**16))
+def test_i8_keeps_the_direction_whatever_the_length(length: float, seed: int) -> None:
+    vectors = np.random.default_rng(seed).standard_normal((5, 64)).astype(np.float32)
+    kept = to_storage(vectors * np.float32(length), "i8")
+    assert (np.abs(kept.astype(np.int32)).max(axis=1) == 127).all()
+    products = np.einsum("nd,nd->n", vectors, kept.astype(np.float32))
+    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(kept.astype(np.float32), axis=1)
+    np.testing.assert_allclose(products / lengths, 1, atol=1e-3)
+
+
+def test_a_vector_of_zeros_stays_one() -> None:
+    assert not to_storage(np.zeros((1, 8), dtype=np.float32), "i8").any()
+
+
+def test_what_is_too_large_for_f16_stays_finite() -> None:
+    assert to_storage(np.array([[1e9, -1e9]], dtype=np.float32), "f16").tolist() == [[65504, -65504]]
+
+
+def test_only_i8_of_inner_products_is_refused() -> None:
+    for similarity in get_args(Similarity):
+        for storage in STORAGES:
+            if (storage, similarity) != ("i8", "dot"):
+                check_storage(storage, similarity)
+    with pytest.raises(SettingsError, match=r"--index-storage i8 .* use f16 or f32"):
+        check_storage("i8", "dot")
