@@ -28,7 +28,7 @@ from server.live.opening import Opening
 from server.live.snapshots import Snapshots
 from server.metrics import Metrics
 from server.reloading import Reloader
-from server.rpc.server import METHODS, RpcServer
+from server.rpc.server import COUNTED_METHODS, RpcServer
 from server.settings import Address, Settings
 from server.vectors.dense import DenseOptions
 from server.writing.keeper import Keeper
@@ -72,7 +72,7 @@ async def _serve(settings: Settings, opening: Opening, store: Store) -> None:
     """Serves a store."""
     sys.setswitchinterval(SWITCH_SECONDS)
     stopping = asyncio.Event()
-    metrics, slot = Metrics(METHODS), EngineSlot()
+    metrics, slot = Metrics(COUNTED_METHODS), EngineSlot()
     metrics.queue_texts.set_function(lambda: slot.queue_texts)
 
     # They must not know the engine: with a cycle, one that was replaced would stay in memory, since it is frozen below.

@@ -2,6 +2,7 @@
 
 ChajaError
 ├── InvalidRequest      a request breaks a rule of the protocol
+├── UnknownMethod       a call asks for a method that does not exist
 ├── UnfitText           the model cannot encode a text
 │   ├── TooManyTokens   it is longer than the model can see
 │   ├── NoTokens        nothing of it is left to encode
@@ -10,6 +11,7 @@ ChajaError
 ├── NotAllowed          the token's role does not cover the method
 ├── NotReady            the server is still loading, or already shutting down
 ├── Overloaded          a call would wait too long, and is not let in
+├── ConnectionOverloaded  one connection has too many calls, or answers that its client does not read
 ├── DeadlinePassed      the caller no longer waits for the answer
 ├── EncodingFailed      the model failed on a text; the log has the incident
 ├── SnapshotError       a snapshot of an index is damaged, foreign or old; it is built again
@@ -118,6 +120,13 @@ class NoRoom(UnfitText):
         super().__init__(f"has no room behind its title: the model sees {max_tokens} tokens of both; shorten the title")
 
 
+class UnknownMethod(ChajaError):
+    """A call asks for a method that does not exist."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no such method; reflection lists those that are there")
+
+
 class NotAuthenticated(ChajaError):
     """A call carries no token, or one that is not known."""
 
@@ -149,6 +158,10 @@ class Overloaded(ChajaError):
         else:
             super().__init__(f"the deadline is too near: with a wait of {wait} the answer would come too late")
         self.facts = {"retry_milliseconds": str(self.retry_milliseconds)}
+
+
+class ConnectionOverloaded(ChajaError):
+    """One connection holds too much: calls in flight, or answers that its client does not read."""
 
 
 class DeadlinePassed(ChajaError):

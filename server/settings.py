@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn, get_args
 
 from server.catalogue.document import Field
 from server.cpus import usable_cpus
@@ -36,6 +36,32 @@ def parse_address(text: str) -> Address:
     if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise ValueError("expected host:port with a port from 0 to 65535, as in 127.0.0.1:50051")
     return Address(host, int(port))
+
+
+class UnixSocket(NamedTuple):
+    """The path of a Unix domain socket to listen on."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+MAX_SOCKET_PATH_BYTES = 107
+"""Length of `sun_path` on Linux, without its final zero."""
+
+
+def parse_listen(text: str) -> Address | UnixSocket:
+    """Parses `host:port`, `[IPv6]:port` or `unix:/path`."""
+    if not text.startswith("unix:"):
+        return parse_address(text)
+    path = Path(text.removeprefix("unix:")).absolute()
+    if text == "unix:" or len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
+        raise ValueError(f"expected unix: and a path of at most {MAX_SOCKET_PATH_BYTES} bytes")
+    return UnixSocket(path)
+
+
+Compression = Literal["none", "deflate", "gzip"]
 
 
 def parse_switch(text: str) -> bool:
@@ -136,8 +162,10 @@ class Settings:
         "the catalogue's file alone, and CatalogService takes no writes.",
         default="",
     )
-    listen: Address = _setting(
-        parse_address, "Address of the gRPC services. Port 0 lets the system choose.", default="127.0.0.1:50051"
+    listen: Address | UnixSocket = _setting(
+        parse_listen,
+        "Address of the gRPC services: host:port, or unix:/path for a Unix socket. Port 0 lets the system choose.",
+        default="127.0.0.1:50051",
     )
     metrics: Address = _setting(
         parse_address, "Address of the Prometheus metrics, at `/metrics`.", default="127.0.0.1:9464"
@@ -233,6 +261,11 @@ class Settings:
     max_page_size: int = _setting(whole_number(1), "Most documents on a page of ListDocuments.", default="1000")
     max_message_bytes: int = _setting(
         whole_number(1024), "Largest request message in bytes; gRPC itself refuses a larger one.", default="4194304"
+    )
+    compression: Compression = _setting(
+        one_of(get_args(Compression)),
+        "Compression of answers to clients that accept it: none, deflate or gzip. Requests may always be compressed.",
+        default="none",
     )
     drain_wait_seconds: float = _setting(
         seconds,

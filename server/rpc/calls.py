@@ -1,152 +1,199 @@
-"""What every call of our services goes through: it is counted, its token is checked, and its errors get a name.
+"""Wraps every method once, when it is registered: counts its calls, checks their tokens, names their errors.
 
-The handlers are wrapped once, when they are registered: an interceptor of gRPC would be run, and make a new handler,
-with every call.
+A call is looked at as soon as its headers are here: who carries no token, or comes while the server is overloaded, is
+refused before a byte of the message is read. So unary methods are registered as methods that read a stream of one.
+There is no interceptor: grpc.aio would make a new handler with every call.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import time
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import grpc
 
-from server.errors import Overloaded
+from server.errors import ChajaError, InvalidRequest, Overloaded, UnknownMethod, Violation
 from server.metrics import CallMetrics, Metrics
-from server.rpc.errors import Refusal, refusal_of
-from server.security.access import Access
-from server.transport import request as transport
+from server.rpc.connections import Connections
+from server.rpc.errors import refusal_of
+from server.rpc.grpc_server import Handler, Methods
+from server.security.access import ROLE_OF, Access
 
 OK = grpc.StatusCode.OK.value[0]
 UNKNOWN = grpc.StatusCode.UNKNOWN.value[0]
 CANCELLED = grpc.StatusCode.CANCELLED.value[0]
 DEADLINE_EXCEEDED = grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
-RESOURCE_EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
 
 SEARCH = "/chaja.v1.SearchService/Search"
+UNKNOWN_METHOD = "/unknown/unknown"
+"""The series of calls whose method does not exist; their names are the callers' and must not become labels."""
 
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-
-REGISTER_OF: dict[tuple[bool, bool], Callable[..., Handler]] = {
-    (False, False): grpc.unary_unary_rpc_method_handler,
-    (False, True): grpc.unary_stream_rpc_method_handler,
-    (True, False): grpc.stream_unary_rpc_method_handler,
-    (True, True): grpc.stream_stream_rpc_method_handler,
-}
-"""What makes the handler of a method, by whether its requests and its responses are streams."""
+CANCELLATION_SECONDS = 0.005
+"""grpc.aio reports the end of a cancelled request first, and its cancellation a moment later."""
 
 
-class Calls:
-    """Takes the place of the gRPC server where the generated code registers a service's handlers."""
+class Calls(Methods):
+    """The methods of all services, wrapped. Health and reflection need no token and are not counted."""
 
     def __init__(self, metrics: Metrics, access: Access, *, overload: Callable[[], Overloaded | None]) -> None:
-        """Takes what is asked, before a search is looked at, whether any can be let in."""
+        """Makes an empty table; `overload` returns why no search can be admitted, None if one can."""
+        super().__init__()
         self._metrics = metrics
         self._access = access
         self._overload = overload
-        self.handlers: dict[str, dict[str, Handler]] = {}
-
-    def add_generic_rpc_handlers(self, handlers: Any) -> None:
-        """Is called by the generated code; the handlers are those that are registered as well."""
+        self._connections = Connections()
+        self._running: set[Call] = set()
+        self._unknown_method = self._wrap(UNKNOWN_METHOD, grpc.unary_unary_rpc_method_handler(_refuse_unknown_method))
 
     def add_registered_method_handlers(self, service: str, handlers: dict[str, Handler]) -> None:
-        """Wraps the handlers of a service."""
-        self.handlers[service] = {name: self._wrap(f"/{service}/{name}", handler) for name, handler in handlers.items()}
+        """Wraps and adds the methods of a service."""
+        wrapped = {name: self._wrap(f"/{service}/{name}", handler) for name, handler in handlers.items()}
+        super().add_registered_method_handlers(service, wrapped)
 
-    def gate(self, path: str) -> transport.Refusal | None:
-        """Refuses searches that would be refused whatever they ask, at half of what it costs to look at them."""
-        if path != SEARCH or (error := self._overload()) is None:
-            return None
-        call_metrics = self._metrics.calls[path]
-        call_metrics.start()
-        call_metrics.end(RESOURCE_EXHAUSTED, 0.0)
-        return _to_transport(refusal_of(error, path))
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
+        """Returns the handler of a call's method."""
+        return super().service(handler_call_details) or self._unknown_method
+
+    def end_all(self, error: ChajaError) -> None:
+        """Ends the calls that run, each with the error."""
+        for call in list(self._running):
+            call.end(error)
 
     def _wrap(self, path: str, handler: Handler) -> Handler:
-        call_metrics = self._metrics.calls[path]
-        decode = cast(Callable[[bytes], Any], handler.request_deserializer)
-
-        def call(context: Any) -> Call:
-            return Call(path, call_metrics, self._access, context)
-
-        def decoded(request: Any) -> Any:
-            """Returns one request, or those of a stream as they come.
-
-            They are decoded here: gRPC itself would answer bytes that are no message with UNKNOWN and a traceback.
-            """
-            if handler.request_streaming:
-                return (decode(each) async for each in request)
-            return decode(request)
-
         method = cast(Callable[[Any, Any], Any], _method_of(handler))
+        decode, encode = handler.request_deserializer or bytes, handler.response_serializer or bytes
+        metrics = self._metrics.calls.get(path)
 
-        async def answer(request: Any, context: Any) -> Any:
-            async with call(context):
-                return await method(decoded(request), context)
+        def check(context: Any) -> None:
+            if path in ROLE_OF:
+                self._access.check(path, context.invocation_metadata)
+            if path == SEARCH and (error := self._overload()) is not None:
+                raise error
 
-        async def answer_with_stream(request: Any, context: Any) -> AsyncIterator[Any]:
-            async with call(context), contextlib.aclosing(method(decoded(request), context)) as responses:
-                async for response in responses:
-                    yield response
+        def begin(context: Any) -> Call:
+            return Call(
+                path, context, metrics=metrics, check=check, connections=self._connections, running=self._running
+            )
 
-        register = REGISTER_OF[handler.request_streaming, handler.response_streaming]
-        wrapped = answer_with_stream if handler.response_streaming else answer
-        return register(wrapped, response_serializer=handler.response_serializer)
+        async def answer(_: Any, context: Any) -> bytes:
+            async with begin(context) as call:
+                request = _messages(context, decode) if handler.request_streaming else await _message(context, decode)
+                response = encode(await method(request, context))
+                call.hold(len(response))
+            return response
+
+        async def answer_with_stream(_: Any, context: Any) -> None:
+            async with begin(context):
+                request = _messages(context, decode) if handler.request_streaming else await _message(context, decode)
+                async with contextlib.aclosing(method(request, context)) as responses:
+                    async for response in responses:
+                        await context.write(encode(response))
+
+        if handler.response_streaming:
+            return grpc.stream_stream_rpc_method_handler(answer_with_stream)
+        return grpc.stream_unary_rpc_method_handler(answer)
+
+
+async def _message(context: Any, decode: Callable[[bytes], Any]) -> Any:
+    """Returns the only message of a request."""
+    message = await context.read()
+    if message is grpc.aio.EOF:
+        await asyncio.sleep(CANCELLATION_SECONDS)
+        raise InvalidRequest([Violation("request", "has no message: send one")])
+    return decode(message)
+
+
+async def _messages(context: Any, decode: Callable[[bytes], Any]) -> AsyncIterator[Any]:
+    """Yields the messages of a streamed request."""
+    while (message := await context.read()) is not grpc.aio.EOF:
+        yield decode(message)
+    await asyncio.sleep(CANCELLATION_SECONDS)
+
+
+async def _refuse_unknown_method(request: bytes, context: Any) -> bytes:
+    raise UnknownMethod
 
 
 def _method_of(handler: Handler) -> Any:
-    """Returns the method of a handler, which has it by the name of its shape."""
+    """Returns the method of a handler, which has it under the name of its shape."""
     if handler.request_streaming:
         return handler.stream_stream if handler.response_streaming else handler.stream_unary
     return handler.unary_stream if handler.response_streaming else handler.unary_unary
 
 
-@functools.lru_cache(maxsize=1024)
-def _to_transport(refusal: Refusal) -> transport.Refusal:
-    return transport.Refusal(refusal.code, refusal.message, metadata=refusal.metadata)
-
-
 class Call:
-    """One call, from its arrival at our code to its end."""
+    """One call, from the arrival of its headers to its answer; an error in its block becomes the call's status."""
 
-    __slots__ = ("_access", "_context", "_metrics", "_path", "_started")
+    __slots__ = (
+        "_check", "_connections", "_context", "_error", "_metrics", "_path", "_running", "_share", "_started", "_task",
+    )  # fmt: skip
 
-    def __init__(self, path: str, metrics: CallMetrics, access: Access, context: Any) -> None:
+    def __init__(
+        self,
+        path: str,
+        context: Any,
+        *,
+        metrics: CallMetrics | None,
+        check: Callable[[Any], None],
+        connections: Connections,
+        running: set[Call],
+    ) -> None:
         self._path = path
-        self._metrics = metrics
-        self._access = access
         self._context = context
+        self._metrics = metrics
+        self._check = check
+        self._connections = connections
+        self._running = running
         self._started = time.perf_counter()
+        self._task = asyncio.current_task()
+        self._error: ChajaError | None = None
 
-    async def __aenter__(self) -> None:
-        self._metrics.start()
+    async def __aenter__(self) -> Call:
+        if self._metrics is not None:
+            self._metrics.start()
         try:
-            self._access.check(self._path, self._context.invocation_metadata)
+            self._share = self._connections.enter(self._context)
+            self._check(self._context)
         except Exception as error:
             await self._abort(error)
+        self._running.add(self)
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._running.discard(self)
         if error is None:
-            self._end(OK)
+            self._count(OK)
         elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+            if self._error is not None:
+                await self._abort(self._error)
             remaining = self._context.time_remaining()
-            self._end(DEADLINE_EXCEEDED if remaining is not None and remaining <= 0 else CANCELLED)
+            self._count(DEADLINE_EXCEEDED if remaining is not None and remaining <= 0 else CANCELLED)
         elif isinstance(error, Exception) and not isinstance(error, grpc.aio.AbortError):
             await self._abort(error)
         else:
-            self._end(UNKNOWN)
+            self._count(UNKNOWN)
+
+    def hold(self, answer_bytes: int) -> None:
+        """Counts the answer to what the connection holds, until the client has taken it."""
+        self._share.hold(answer_bytes)
+
+    def end(self, error: ChajaError) -> None:
+        """Ends the call with an error, wherever it waits."""
+        if self._task is not None:
+            self._error = error
+            self._task.cancel()
 
     async def _abort(self, error: Exception) -> None:
         refusal = refusal_of(error, self._path)
-        self._end(refusal.code.value[0])
+        self._count(refusal.code.value[0])
         await self._context.abort(refusal.code, refusal.message, refusal.metadata)
 
-    def _end(self, code: int) -> None:
-        self._metrics.end(code, time.perf_counter() - self._started)
+    def _count(self, code: int) -> None:
+        if self._metrics is not None:
+            self._metrics.end(code, time.perf_counter() - self._started)

@@ -22,6 +22,7 @@ from google.rpc import error_details_pb2, status_pb2
 from server.errors import (
     ChajaError,
     Conflict,
+    ConnectionOverloaded,
     DeadlinePassed,
     EncodingFailed,
     ImportTakenOver,
@@ -35,6 +36,7 @@ from server.errors import (
     ReadOnly,
     ReloadFailed,
     StoreFull,
+    UnknownMethod,
     incident_message,
     new_incident,
 )
@@ -58,10 +60,12 @@ class Row(NamedTuple):
 
 ROW_OF: dict[type[ChajaError], Row] = {
     InvalidRequest: Row(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"),
+    UnknownMethod: Row(grpc.StatusCode.UNIMPLEMENTED, "UNKNOWN_METHOD"),
     NotAuthenticated: Row(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_MISSING_OR_UNKNOWN"),
     NotAllowed: Row(grpc.StatusCode.PERMISSION_DENIED, "ROLE_INSUFFICIENT"),
     NotReady: Row(grpc.StatusCode.UNAVAILABLE, "NOT_READY"),
     Overloaded: Row(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED"),
+    ConnectionOverloaded: Row(grpc.StatusCode.RESOURCE_EXHAUSTED, "CONNECTION_OVERLOADED"),
     DeadlinePassed: Row(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_PASSED"),
     EncodingFailed: Row(grpc.StatusCode.INTERNAL, "INTERNAL_FAULT"),
     ReloadFailed: Row(grpc.StatusCode.FAILED_PRECONDITION, "RELOAD_FAILED"),

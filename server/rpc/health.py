@@ -7,6 +7,7 @@ others from being told, and the server from draining.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -50,15 +51,15 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
             await context.abort(grpc.StatusCode.NOT_FOUND, "there is no such service")
         return Status(status=status)
 
-    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> None:  # noqa: N802
-        """Tells the status of a service, and every other one that it comes to have."""
-        told: int | None = None
+    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> AsyncIterator[Status]:  # noqa: N802
+        """Yields the status of a service, and every later one."""
+        last: int | None = None
         while True:
             changed = self._changed
             status = self._statuses.get(request.service, Status.SERVICE_UNKNOWN)
-            if status != told:
-                await context.write(Status(status=status))
-                told = status
+            if status != last:
+                yield Status(status=status)
+                last = status
             elif self._ended:
                 return
             else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
@@ -25,13 +24,14 @@ from chaja.v1 import (
     search_pb2,
 )
 from server.engine import EngineSlot
-from server.errors import AddressError
+from server.errors import NotReady
 from server.metrics import Method, Metrics
 from server.reloading import Reloader
 from server.rpc.admin import AdminServicer
-from server.rpc.calls import Calls
+from server.rpc.calls import UNKNOWN_METHOD, Calls
 from server.rpc.catalog import CatalogServicer
 from server.rpc.encode import EncodeServicer
+from server.rpc.grpc_server import listen, new_server
 from server.rpc.health import LIVENESS, HealthServicer
 from server.rpc.hits import Fetch
 from server.rpc.info import InfoServicer
@@ -41,8 +41,7 @@ from server.rpc.store import Reader, Writer
 from server.security.access import Access
 from server.security.tls import Certificates
 from server.security.tokens import Tokens
-from server.settings import Address, Settings
-from server.transport.server import Server
+from server.settings import Address, Settings, UnixSocket
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +63,14 @@ METHODS = [
     for service in SERVICES
     for method in service.methods
 ]
+_, UNKNOWN_SERVICE, UNKNOWN_NAME = UNKNOWN_METHOD.split("/")
+COUNTED_METHODS = [*METHODS, Method(UNKNOWN_SERVICE, UNKNOWN_NAME, "unary")]
+"""The methods that have metrics: ours, and one for calls of methods that do not exist."""
+
+
+SHUTTING_DOWN = "the server is shutting down"
+ENDING_SECONDS = 1.0
+"""Time for calls to tell their clients that they end; connections that are still open after it are closed."""
 
 
 class RpcServer:
@@ -95,30 +102,22 @@ class RpcServer:
             else None
         )
         limits, writable = Limits.of(settings), settings.data is not None
-        calls: Any = Calls(metrics, Access(self._tokens), overload=slot.overload)
+        self._calls = Calls(metrics, Access(self._tokens), overload=slot.overload)
+        calls: Any = self._calls
         add_SearchServiceServicer_to_server(SearchServicer(slot, limits, metrics, fetch), calls)
         self._catalog = CatalogServicer(writer, reader, limits)
         add_CatalogServiceServicer_to_server(self._catalog, calls)
         add_EncodeServiceServicer_to_server(EncodeServicer(slot, limits, metrics), calls)
         add_InfoServiceServicer_to_server(InfoServicer(slot, limits, writable=writable), calls)
         add_AdminServiceServicer_to_server(AdminServicer(reloader, writable=writable), calls)
-        self._server = Server(
-            max_message_bytes=settings.max_message_bytes,
-            max_connection_age_seconds=settings.max_connection_age_seconds or math.inf,
-            max_connection_age_grace_seconds=settings.max_connection_age_grace_seconds,
-            gate=calls.gate,
-        )
-        for service, handlers in calls.handlers.items():
-            self._server.add_registered_method_handlers(service, handlers)
         self._health = HealthServicer()
-        host: Any = self._server
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, host)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, calls)
         if settings.reflection:
             names = [service.full_name for service in SERVICES]
             servicer = reflection.aio.ReflectionServicer([*names, health.SERVICE_NAME, reflection.SERVICE_NAME])
-            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, host)  # type: ignore[no-untyped-call]
+            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, calls)  # type: ignore[no-untyped-call]
 
-    async def listen(self, address: Address) -> Address:
+    async def listen(self, address: Address | UnixSocket) -> Address | UnixSocket:
         """Starts to listen, NOT_SERVING; returns the address with the port that the system chose.
 
         Raises:
@@ -126,18 +125,15 @@ class RpcServer:
         """
         self._health.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
         self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
-        tls = self._certificates.context if self._certificates else None
-        try:
-            port = await self._server.listen(address.host, address.port, tls=tls)
-        except OSError:
-            raise AddressError(
-                f"cannot listen on {address}: it is in use or not this machine's; choose another with --listen"
-            ) from None
-        if not _is_loopback(address.host):
-            for missing, flag in ((tls is None, "--tls-certificate"), (self._tokens is None, "--tokens")):
+        self._server = new_server(self._settings, self._calls)
+        credentials = self._certificates.credentials() if self._certificates else None
+        bound = listen(self._server, address, credentials)
+        await self._server.start()
+        if isinstance(address, Address) and not _is_loopback(address.host):
+            for missing, flag in ((credentials is None, "--tls-certificate"), (self._tokens is None, "--tokens")):
                 if missing:
                     log.warning("listening on %s, which others may reach, without %s", address, flag)
-        return Address(address.host, port)
+        return bound
 
     def serve(self) -> None:
         """Says SERVING."""
@@ -155,7 +151,9 @@ class RpcServer:
         await asyncio.sleep(wait_seconds)
         self._health.end_watches()
         self._catalog.leave()
-        await self._server.stop(grace_seconds)
+        ending = asyncio.get_running_loop().call_later(grace_seconds, self._calls.end_all, NotReady(SHUTTING_DOWN))
+        await self._server.stop(grace_seconds + ENDING_SECONDS)
+        ending.cancel()
 
     def _set_health(self, status: int) -> None:
         for name in ["", *(service.full_name for service in SERVICES)]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 import ssl
 from pathlib import Path
+from typing import Any
+
+import grpc
 
 from server.errors import SecurityError
 from server.security.watched import WatchedFiles
@@ -13,9 +16,10 @@ log = logging.getLogger(__name__)
 
 
 class Certificates:
-    """The server's certificate and key, and whom it takes certificates of clients from.
+    """The server's certificate and key, and the authorities that sign its clients' certificates.
 
-    New connections get the newest certificate; those that are open keep theirs.
+    New connections get the newest certificate; open ones keep theirs. gRPC offers TLS 1.2 and 1.3 with AEAD ciphers
+    alone (`server.__main__` names them).
     """
 
     def __init__(self, certificate: Path, key: Path, client_ca: Path | None) -> None:
@@ -31,39 +35,51 @@ class Certificates:
         """
         self._certificate, self._key, self._client_ca = certificate, key, client_ca
         self._watched = WatchedFiles([path for path in (certificate, key, client_ca) if path is not None])
-        self._context = self._read()
+        self._configuration = self._read()
 
-    def context(self) -> ssl.SSLContext:
-        """Returns what a new connection is to use."""
-        if self._watched.changed():
-            try:
-                self._context = self._read()
-                log.info("read the certificate %s again", self._certificate)
-            except SecurityError as error:
-                log.error("%s; the certificate read before stays in use", error)
-        return self._context
+    def credentials(self) -> grpc.ServerCredentials:
+        """Returns credentials that ask for the newest certificate with every new connection."""
+        renewed: Any = self.renewed  # May return None, which types-grpcio does not say.
+        return grpc.dynamic_ssl_server_credentials(
+            self._configuration, renewed, require_client_authentication=self._client_ca is not None
+        )
 
-    def _read(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.set_alpn_protocols(["h2"])
-        for path in (self._certificate, self._key, self._client_ca):
-            if path is not None and not path.is_file():
+    def renewed(self) -> grpc.ServerCertificateConfiguration | None:
+        """Returns what new connections use from now on; None if nothing has changed. gRPC calls this in its threads."""
+        if not self._watched.changed():
+            return None
+        try:
+            self._configuration = self._read()
+        except SecurityError as error:
+            log.error("%s; the certificate read before stays in use", error)
+            return None
+        log.info("read the certificate %s again", self._certificate)
+        return self._configuration
+
+    def _read(self) -> grpc.ServerCertificateConfiguration:
+        files = [path for path in (self._certificate, self._key, self._client_ca) if path is not None]
+        for path in files:
+            if not path.is_file():
                 raise SecurityError(f"{path} is not there, or no file")
         try:
-            context.load_cert_chain(self._certificate, self._key, password=_no_passphrase)
-            if self._client_ca is not None:
-                context.load_verify_locations(self._client_ca)
-                context.verify_mode = ssl.CERT_REQUIRED
+            _check(self._certificate, self._key, self._client_ca)
+            certificate, key, *client_ca = [path.read_bytes() for path in files]
         except (OSError, ssl.SSLError, ValueError) as error:
-            files = ", ".join(str(path) for path in (self._certificate, self._key, self._client_ca) if path is not None)
             raise SecurityError(
-                f"TLS cannot be set up with {files}; expected a certificate, its own key and certificates, in PEM: "
-                f"{error}"
+                f"TLS cannot be set up with {', '.join(map(str, files))}; expected a certificate, its own key and "
+                f"certificates, in PEM: {error}"
             ) from None
-        return context
+        return grpc.ssl_server_certificate_configuration([(key, certificate)], client_ca[0] if client_ca else None)
+
+
+def _check(certificate: Path, key: Path, client_ca: Path | None) -> None:
+    """Raises what is wrong with the files. gRPC itself would listen, and fail every handshake."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key, password=_no_passphrase)
+    if client_ca is not None:
+        context.load_verify_locations(client_ca)
 
 
 def _no_passphrase() -> str:
-    """Is asked for the passphrase of a key, where OpenSSL would ask the terminal."""
+    """Refuses a key with a passphrase, where OpenSSL would ask the terminal."""
     raise ValueError("the key has a passphrase; give one without")

@@ -1,20 +1,78 @@
-"""The bytes of calls that no gRPC client would make."""
+"""A client of HTTP/2 that sends what no gRPC client would."""
 
 from __future__ import annotations
 
-from server.transport import frames
-from server.transport.response import field
+import contextlib
+import socket
+import struct
+from collections.abc import Iterator, Mapping
+
+from hpack import Encoder
+from hyperframe.frame import DataFrame, Frame, HeadersFrame, SettingsFrame
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 
-def opened(path: str, settings: bytes | None = None) -> bytes:
-    """What opens a connection and, as its stream 1, a call whose messages are still to come."""
-    headers = {
+def greeting(settings: Mapping[int, int] | None = None) -> bytes:
+    """Returns the bytes that open a connection."""
+    return PREFACE + SettingsFrame(0, settings=dict(settings or {})).serialize()
+
+
+def headers(path: str, stream: int = 1, **more: str) -> bytes:
+    """Returns the HEADERS frame of a call whose message is still to come; `more` are headers, `_` for `-`."""
+    fields = {
         ":method": "POST",
         ":scheme": "http",
         ":path": path,
         ":authority": "localhost",
         "content-type": "application/grpc",
         "te": "trailers",
+        **{name.replace("_", "-"): value for name, value in more.items()},
     }
-    block = b"".join(field(name.encode(), value.encode()) for name, value in headers.items())
-    return b"".join((frames.PREFACE, settings or frames.settings({}), frames.header_frames(block, 1, ends=False)))
+    block = _literals(fields)
+    first, rest = block[:16_000], [block[start : start + 16_000] for start in range(16_000, len(block), 16_000)]
+    frames: list[Frame] = [HeadersFrame(stream, first, flags=[] if rest else ["END_HEADERS"])]
+    continued = [raw_frame(9, 4 if part is rest[-1] else 0, stream, part) for part in rest]
+    return b"".join([*(frame.serialize() for frame in frames), *continued])
+
+
+def opened(path: str, settings: Mapping[int, int] | None = None) -> bytes:
+    """Returns what opens a connection and, as its stream 1, a call whose message is still to come."""
+    return greeting(settings) + headers(path)
+
+
+def message(content: bytes, stream: int = 1, *, ends: bool = True) -> bytes:
+    """Returns the DATA frame of a whole message."""
+    data = struct.pack(">BL", 0, len(content)) + content
+    return DataFrame(stream, data, flags=["END_STREAM"] if ends else []).serialize()
+
+
+def raw_frame(kind: int, flags: int, stream: int, content: bytes) -> bytes:
+    """Returns a frame of any kind."""
+    return struct.pack(">L", len(content))[1:] + struct.pack(">BBL", kind, flags, stream) + content
+
+
+@contextlib.contextmanager
+def connected(address: str, data: bytes = b"") -> Iterator[socket.socket]:
+    """Connects to a server and sends what a connection begins with."""
+    host, port = address.split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as client:
+        client.sendall(data)
+        yield client
+
+
+def received_until(client: socket.socket, wanted: bytes) -> bytes:
+    """Returns what was received up to some bytes."""
+    received = b""
+    while wanted not in received:
+        part = client.recv(65536)
+        assert part, received
+        received += part
+    return received
+
+
+def _literals(fields: Mapping[str, str]) -> bytes:
+    """Returns a header block that needs no table, so that every stream may use it."""
+    encoder = Encoder()
+    encoder.header_table_size = 0
+    return encoder.encode([(name, value, True) for name, value in fields.items()], huffman=False)

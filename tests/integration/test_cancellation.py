@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import socket
-import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -16,9 +14,8 @@ import pytest
 import chaja
 from chaja.v1 import SearchRequest
 from sample.server_process import ServerProcess, running_server
-from server.transport import frames
 from tests.conftest import SAMPLE_CATALOGUE, server_flags
-from tests.integration.raw_calls import opened
+from tests.integration.raw_calls import connected, message, opened
 from tests.integration.scraping import HANDLED, scrape, scrape_until, total
 from tests.integration.vitals import MEGABYTE, open_sockets, resident_bytes, wait_for_open_sockets
 
@@ -91,11 +88,8 @@ def test_streams_that_are_abandoned_half_way(server: ServerProcess, how: str) ->
 def test_a_stream_that_sends_and_never_reads(server: ServerProcess) -> None:
     """The server stops to read from it: what it holds for it is bounded."""
     memory, sockets = resident_bytes(server.process.pid), open_sockets(server.process.pid)
-    message = SearchRequest(query="송금" * 20, limit=100).SerializeToString()
-    data = frames.frame(frames.DATA, 0, 1, struct.pack(">BL", 0, len(message)) + message)
-    host, port = server.address.split(":")
-    with socket.create_connection((host, int(port))) as client:
-        client.sendall(opened("/chaja.v1.SearchService/SearchStream"))
+    data = message(SearchRequest(query="송금" * 20, limit=100).SerializeToString(), ends=False)
+    with connected(server.address, opened("/chaja.v1.SearchService/SearchStream")) as client:
         client.settimeout(1.0)
         sent = 0
         # It heeds no window: the server may end the stream or the connection, but must not keep what it is sent.

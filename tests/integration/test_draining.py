@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,14 +12,14 @@ from typing import Any
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from hyperframe.frame import SettingsFrame
 
 import chaja
 from chaja.v1 import ReloadRequest, SearchRequest
 from sample.server_process import ServerProcess, running_server
-from server.transport import frames
 from tests.conftest import SAMPLE_CATALOGUE, server_flags
 from tests.integration import slow_server
-from tests.integration.raw_calls import opened
+from tests.integration.raw_calls import connected, message, opened, received_until
 from tests.integration.scraping import scrape, scrape_until, total
 from tests.integration.test_lifecycle import health_of
 
@@ -128,14 +127,9 @@ def test_a_call_that_hangs_does_not_outlive_the_drain(tiny_bundle: Path) -> None
 def test_a_watcher_that_does_not_read_holds_up_nobody(tiny_bundle: Path) -> None:
     flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, "--drain-seconds", "0.5")
     with running_server(flags) as server, grpc.insecure_channel(server.address) as channel:
-        host, port = server.address.split(":")
-        with socket.create_connection((host, int(port))) as deaf:
-            deaf.sendall(opened(WATCH, frames.settings({frames.INITIAL_WINDOW_SIZE: 0})))
-            deaf.sendall(frames.frame(frames.DATA, frames.END_STREAM, 1, bytes(5)))
-            deaf.settimeout(20)
-            received = b""
-            while b"application/grpc" not in received:  # The head of the answer, which no window holds back.
-                received += deaf.recv(4096)
+        no_window = opened(WATCH, {SettingsFrame.INITIAL_WINDOW_SIZE: 0}) + message(b"")
+        with connected(server.address, no_window) as deaf:
+            received_until(deaf, b"application/grpc")  # The head of the answer, which no window holds back.
             statuses = watch(channel)
             assert next(statuses).status == SERVING
             server.process.send_signal(signal.SIGTERM)

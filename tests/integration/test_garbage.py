@@ -15,6 +15,7 @@ from typing import Any
 
 import grpc
 import pytest
+from hyperframe.frame import DataFrame
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,9 +23,8 @@ import chaja
 from chaja.v1 import BatchSearchRequest, EncodeRequest, SearchRequest
 from sample.server_process import REPOSITORY, ServerProcess, running_server
 from server.rpc.server import METHODS
-from server.transport import frames
 from tests.conftest import SAMPLE_CATALOGUE, server_flags
-from tests.integration.raw_calls import opened
+from tests.integration.raw_calls import PREFACE, connected, greeting, opened, raw_frame, received_until
 from tests.integration.vitals import MEGABYTE, open_sockets, resident_bytes, wait_for_open_sockets
 
 SEARCH = "/chaja.v1.SearchService/Search"
@@ -130,54 +130,40 @@ def test_messages_that_are_too_large(
 def test_a_message_that_claims_to_be_large_takes_no_memory(server: ServerProcess) -> None:
     memory = resident_bytes(server.process.pid)
     for claimed in (2**32 - 1, 2**30):
-        with connected(server) as client:
-            data = struct.pack(">BL", 0, claimed) + bytes(1000)
-            client.sendall(opened(SEARCH) + frames.frame(frames.DATA, 0, 1, data))
+        data = struct.pack(">BL", 0, claimed) + bytes(1000)
+        with connected(server.address, opened(SEARCH) + DataFrame(1, data).serialize()) as client:
             assert b"grpc-status\x018" in received_until(client, b"grpc-status")
     assert resident_bytes(server.process.pid) - memory < 20 * MEGABYTE
-
-
-def connected(server: ServerProcess) -> socket.socket:
-    host, port = server.address.split(":")
-    return socket.create_connection((host, int(port)), timeout=20)
-
-
-def received_until(client: socket.socket, wanted: bytes) -> bytes:
-    received = b""
-    while wanted not in received:
-        part = client.recv(65536)
-        assert part, received
-        received += part
-    return received + client.recv(0)
 
 
 def malformed() -> list[bytes]:
     """What no HTTP/2 client sends."""
     chance = random.Random(7)
-    greeting, call = frames.PREFACE + frames.settings({}), opened(SEARCH)
+    hello, call = greeting(), opened(SEARCH)
     random_frames = [
-        greeting
-        + frames.frame(chance.randrange(12), chance.randrange(256), chance.randrange(4), chance.randbytes(size))
+        hello + raw_frame(chance.randrange(12), chance.randrange(256), chance.randrange(4), chance.randbytes(size))
         for size in range(60)
     ]
+    data, header_frame, settings_frame, push, ping, window_update, continuation = 0, 1, 4, 5, 6, 8, 9
+    end_headers = 4
     return [
         b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + chance.randbytes(200),
         chance.randbytes(5000),
-        frames.PREFACE + chance.randbytes(5000),
-        frames.PREFACE + frames.frame(frames.PING, 0, 0, bytes(8)),
-        greeting + struct.pack(">LBL", (2**24 - 1) << 8, 0, 1),
-        greeting + frames.frame(frames.HEADERS, frames.END_HEADERS, 1, b"\xff" * 100),
-        greeting + frames.frame(frames.HEADERS, frames.END_HEADERS, 2, b"\x88"),
-        greeting + frames.frame(frames.HEADERS, 0, 1, b"\x88") + frames.frame(frames.PING, 0, 0, bytes(8)),
-        greeting + frames.frame(frames.CONTINUATION, 0, 1, b"\x88"),
-        greeting + frames.frame(frames.DATA, 0, 1, b"data"),
-        greeting + frames.frame(frames.WINDOW_UPDATE, 0, 0, bytes(4)),
-        greeting + frames.frame(frames.PUSH_PROMISE, 0, 1, bytes(8)),
-        greeting + frames.frame(frames.SETTINGS, 0, 0, b"\x00"),
-        call + frames.frame(frames.DATA, frames.PADDED, 1, b"\xff"),
-        call + frames.frame(frames.DATA, frames.END_STREAM, 1, b"\x02\x00\x00\x00\x00"),
-        call + frames.frame(frames.DATA, frames.END_STREAM, 1, b"\x00\x00\x00"),
+        PREFACE + chance.randbytes(5000),
+        PREFACE + raw_frame(ping, 0, 0, bytes(8)),
+        hello + struct.pack(">LBL", (2**24 - 1) << 8, 0, 1),
+        hello + raw_frame(header_frame, end_headers, 1, b"\xff" * 100),
+        hello + raw_frame(header_frame, end_headers, 2, b"\x88"),
+        hello + raw_frame(header_frame, 0, 1, b"\x88") + raw_frame(ping, 0, 0, bytes(8)),
+        hello + raw_frame(continuation, 0, 1, b"\x88"),
+        hello + raw_frame(data, 0, 1, b"data"),
+        hello + raw_frame(window_update, 0, 0, bytes(4)),
+        hello + raw_frame(push, 0, 1, bytes(8)),
+        hello + raw_frame(settings_frame, 0, 0, b"\x00"),
+        call + raw_frame(data, 8, 1, b"\xff"),  # More padding than there is.
+        call + raw_frame(data, 1, 1, b"\x02\x00\x00\x00\x00"),
+        call + raw_frame(data, 1, 1, b"\x00\x00\x00"),
         *random_frames,
     ]
 
@@ -185,8 +171,7 @@ def malformed() -> list[bytes]:
 def test_frames_that_are_malformed(server: ServerProcess) -> None:
     sockets = open_sockets(server.process.pid)
     for data in malformed():
-        with connected(server) as client:
-            client.sendall(data)
+        with connected(server.address, data) as client:
             client.shutdown(socket.SHUT_WR)
             while client.recv(65536):  # To its end: the server closes, whatever it makes of it.
                 pass
@@ -197,7 +182,7 @@ def test_frames_that_are_malformed(server: ServerProcess) -> None:
 async def test_ten_thousand_connections_that_come_and_go(server: ServerProcess) -> None:
     pid = server.process.pid
     host, port = server.address.split(":")
-    greetings = [b"", frames.PREFACE[:7], frames.PREFACE + frames.settings({}), opened(SEARCH)]
+    greetings = [b"", PREFACE[:7], greeting(), opened(SEARCH)]
     linger = struct.pack("ii", 1, 0)  # Closes by RST: ports would run out otherwise.
 
     async def come_and_go(number: int) -> None:

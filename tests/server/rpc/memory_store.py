@@ -18,12 +18,12 @@ from server.errors import ChajaError, Conflict, NotFound, OutOfRange
 from server.metrics import Metrics
 from server.rpc.calls import Calls
 from server.rpc.catalog import CatalogServicer
+from server.rpc.grpc_server import new_server
 from server.rpc.limits import Limits
 from server.rpc.server import METHODS
 from server.security.access import Access
 from server.security.tokens import Tokens
 from server.settings import Settings
-from server.transport.server import Server
 
 
 class MemoryStore:
@@ -139,7 +139,9 @@ class MemoryStore:
 class Served:
     """A running server, and what tests look at."""
 
-    def __init__(self, store: MemoryStore, servicer: CatalogServicer, server: Server, client: AsyncClient) -> None:
+    def __init__(
+        self, store: MemoryStore, servicer: CatalogServicer, server: grpc.aio.Server, client: AsyncClient
+    ) -> None:
         self.store = store
         self.servicer = servicer
         self.server = server
@@ -150,16 +152,15 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def serving_catalog(tokens: Tokens | None = None, **limits: int) -> AsyncIterator[Served]:
-    """Serves a store behind the real transport."""
+    """Serves a store over a real grpc.aio server."""
     settings = Settings(bundle=Path(), catalogue=Path(), **{"max_write_documents": 5, **limits})  # type: ignore[arg-type]
     store = MemoryStore()
     servicer = CatalogServicer(lambda: store, lambda: store, Limits.of(settings))
     calls: Any = Calls(Metrics(METHODS), Access(tokens), overload=lambda: None)
     add_CatalogServiceServicer_to_server(servicer, calls)
-    server = Server(max_message_bytes=settings.max_message_bytes)
-    for service, handlers in calls.handlers.items():
-        server.add_registered_method_handlers(service, handlers)
-    address = f"127.0.0.1:{await server.listen('127.0.0.1', 0)}"
+    server = new_server(settings, calls)
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
     async with AsyncClient(grpc.aio.insecure_channel(address)) as client:
         served = Served(store, servicer, server, client)
         served.address = address

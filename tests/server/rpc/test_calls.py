@@ -1,11 +1,12 @@
-"""What every call goes through, with the handlers that the generated code registers."""
+"""The way of every call, over a real grpc.aio server on the loopback."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import grpc
 import pytest
@@ -24,52 +25,40 @@ from chaja.v1 import (
 )
 from server.errors import NotReady, Overloaded
 from server.metrics import Metrics
+from server.rpc import connections
 from server.rpc.calls import Calls
-from server.rpc.server import METHODS
+from server.rpc.grpc_server import new_server
+from server.rpc.server import COUNTED_METHODS, METHODS
 from server.security.access import ROLE_OF, Access
 from server.security.tokens import Tokens
+from server.settings import Settings
 
+SEARCH = "/chaja.v1.SearchService/Search"
+STREAM = "/chaja.v1.SearchService/SearchStream"
+WATCH = "/chaja.v1.CatalogService/WatchChanges"
 REQUEST = SearchRequest(query="환율").SerializeToString()
-
-
-class Context:
-    """What gRPC gives to a method."""
-
-    def __init__(self, *, remaining: float | None = None, token: str | None = None) -> None:
-        self.remaining = remaining
-        self.token = token
-        self.code: grpc.StatusCode | None = None
-        self.details = ""
-        self.metadata: dict[str, str | bytes] = {}
-
-    def time_remaining(self) -> float | None:
-        return self.remaining
-
-    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
-        return () if self.token is None else (("authorization", f"Bearer {self.token}"),)
-
-    async def abort(self, code: grpc.StatusCode, details: str, metadata: Any) -> NoReturn:
-        assert self.code is None, "a call ends once"
-        self.code, self.details, self.metadata = code, details, dict(metadata)
-        raise grpc.aio.AbortError
+Codes = grpc.StatusCode
 
 
 class Service(SearchServiceServicer):
-    """Does what a test tells it to."""
+    """Answers as a test wants it to."""
 
-    def __init__(self, answer: Callable[[], Any]) -> None:
-        self.answer = answer
+    def __init__(self) -> None:
+        self.answer: Callable[[], Any] = lambda: None
         self.asked: list[str] = []
-        self.ended = False
+        self.released = asyncio.Event()
+        self.released.set()
+        self.ended = asyncio.Event()
+        self.answer_text = "r"
 
     async def Search(self, request: SearchRequest, context: Any) -> SearchResponse:
         self.asked.append(request.query)
-        await asyncio.sleep(0)
+        await self.released.wait()
         self.answer()
-        return SearchResponse(model_revision="r")
+        return SearchResponse(model_revision=self.answer_text)
 
     async def BatchSearch(self, request: BatchSearchRequest, context: Any) -> BatchSearchResponse:
-        raise NotImplementedError
+        return BatchSearchResponse()
 
     async def SearchStream(
         self, request_iterator: AsyncIterator[SearchRequest], context: Any
@@ -80,39 +69,81 @@ class Service(SearchServiceServicer):
                 self.answer()
                 yield SearchStreamResponse()
         finally:
-            self.ended = True
+            self.ended.set()
+
+    async def watch(self, request: WatchChangesRequest, context: Any) -> AsyncIterator[WatchChangesResponse]:
+        try:
+            for sequence in (1, 2):
+                yield WatchChangesResponse(changes=[Change(sequence=request.after_sequence + sequence)])
+            await self.released.wait()
+            raise NotReady("leaving")
+        finally:
+            self.ended.set()
 
 
 class Served:
-    """A service behind `Calls`."""
+    """A service on a server, and what its calls were counted as."""
 
-    def __init__(self, answer: Callable[[], Any] = lambda: None, *, tokens: Tokens | None = None) -> None:
-        self.metrics = Metrics(METHODS)
+    def __init__(self, tokens: Tokens | None) -> None:
+        self.metrics = Metrics(COUNTED_METHODS)
         self.overload: Overloaded | None = None
-        self.service = Service(answer)
+        self.service = Service()
         calls: Any = Calls(self.metrics, Access(tokens), overload=lambda: self.overload)
         add_SearchServiceServicer_to_server(self.service, calls)
+        watch: Any = self.service.watch
+        handler = grpc.unary_stream_rpc_method_handler(
+            watch, WatchChangesRequest.FromString, WatchChangesResponse.SerializeToString
+        )
+        calls.add_registered_method_handlers("chaja.v1.CatalogService", {"WatchChanges": handler})
         self.calls: Calls = calls
-        self.handlers = calls.handlers["chaja.v1.SearchService"]
+        self.channel: Any = None
+        self.address = ""
 
-    async def search(self, context: Context, request: bytes = REQUEST) -> Any:
-        return await self.handlers["Search"].unary_unary(request, context)
+    async def call(self, request: bytes = REQUEST, *, path: str = SEARCH, **options: Any) -> Any:
+        return await self.channel.unary_unary(path)(request, **options)
 
-    def stream(self, context: Context, *requests: bytes) -> Any:
-        async def iterate() -> AsyncIterator[bytes]:
-            for request in requests:
-                yield request
+    async def code(self, request: bytes = REQUEST, **options: Any) -> grpc.StatusCode:
+        return (await self.error(request, **options)).code()
 
-        return self.handlers["SearchStream"].stream_stream(iterate(), context)
+    async def error(self, request: bytes = REQUEST, **options: Any) -> grpc.aio.AioRpcError:
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await self.call(request, **options)
+        return raised.value
 
-    def counted(self, method: str = "Search") -> dict[str, float]:
-        """How often a method's calls ended with each code that they ended with."""
-        codes = {}
-        for family in self.metrics.registry.collect():
-            for sample in family.samples:
-                if sample.name == "grpc_server_handled_total" and sample.labels["grpc_method"] == method:
-                    codes[sample.labels["grpc_code"]] = sample.value
-        return {code: value for code, value in codes.items() if value}
+    async def counted(self, method: str = "Search") -> dict[str, float]:
+        """How often a method's calls ended with each code, once all have ended."""
+        while True:
+            started, codes = 0.0, {}
+            for family in self.metrics.registry.collect():
+                for sample in family.samples:
+                    if sample.labels.get("grpc_method") == method:
+                        started += sample.value if sample.name == "grpc_server_started_total" else 0
+                        if sample.name == "grpc_server_handled_total" and sample.value:
+                            codes[sample.labels["grpc_code"]] = sample.value
+            if sum(codes.values()) == started:
+                return codes
+            await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def serving(tokens: Tokens | None = None) -> AsyncIterator[Served]:
+    served = Served(tokens)
+    server = new_server(Settings(bundle=Path(), catalogue=Path()), served.calls)
+    served.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    async with grpc.aio.insecure_channel(served.address, options=[("grpc.enable_retries", 0)]) as channel:
+        served.channel = channel
+        try:
+            yield served
+        finally:
+            served.service.released.set()
+            await server.stop(5)
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    async with serving() as served:
+        yield served
 
 
 def raising(error: BaseException) -> Callable[[], None]:
@@ -122,175 +153,173 @@ def raising(error: BaseException) -> Callable[[], None]:
     return answer
 
 
-async def test_a_call_is_answered_and_counted() -> None:
-    served = Served()
-    assert (await served.search(Context())).model_revision == "r"
+def bearer(token: str | None) -> tuple[tuple[str, str], ...]:
+    return () if token is None else (("authorization", f"Bearer {token}"),)
+
+
+async def test_a_call_is_answered_and_counted(served: Served) -> None:
+    assert SearchResponse.FromString(await served.call()).model_revision == "r"
     assert served.service.asked == ["환율"]
-    assert served.counted() == {"OK": 1}
+    assert await served.counted() == {"OK": 1}
 
 
 @pytest.mark.parametrize(
     ("error", "code", "name"),
     [
-        (NotReady("loading"), grpc.StatusCode.UNAVAILABLE, "Unavailable"),
-        (Overloaded(1.0), grpc.StatusCode.RESOURCE_EXHAUSTED, "ResourceExhausted"),
-        (ZeroDivisionError("secret"), grpc.StatusCode.INTERNAL, "Internal"),
+        (NotReady("loading"), Codes.UNAVAILABLE, "Unavailable"),
+        (Overloaded(1.0), Codes.RESOURCE_EXHAUSTED, "ResourceExhausted"),
+        (ZeroDivisionError("secret"), Codes.INTERNAL, "Internal"),
     ],
 )
-async def test_an_error_gets_its_code_and_is_counted_with_it(
-    error: Exception, code: grpc.StatusCode, name: str
+async def test_an_error_becomes_a_status_and_is_counted(
+    served: Served, error: Exception, code: grpc.StatusCode, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    served, context = Served(raising(error)), Context()
-    with pytest.raises(grpc.aio.AbortError):
-        await served.search(context)
-    assert context.code is code
-    assert "secret" not in context.details
-    assert "grpc-status-details-bin" in context.metadata
-    assert served.counted() == {name: 1}
+    served.service.answer = raising(error)
+    status = await served.error()
+    assert status.code() is code
+    details = dict(status.trailing_metadata() or ())["grpc-status-details-bin"]
+    assert isinstance(details, bytes)
+    assert "secret" not in str(status.details())
+    assert b"secret" not in details
+    assert await served.counted() == {name: 1}
+    if code is Codes.INTERNAL:  # The caller gets an id, and the log has the traceback under it.
+        incident = str(status.details()).rpartition(" ")[2]
+        (record,) = caplog.records
+        assert incident in record.getMessage()
+        assert SEARCH in record.getMessage()
+        assert "ZeroDivisionError" in caplog.text
 
 
-async def test_an_unknown_error_tells_its_incident_and_the_log_has_it(caplog: pytest.LogCaptureFixture) -> None:
-    served, context = Served(raising(ZeroDivisionError("secret"))), Context()
-    with pytest.raises(grpc.aio.AbortError):
-        await served.search(context)
-    (record,) = caplog.records
-    incident = context.details.rpartition(" ")[2]
-    assert incident in record.getMessage()
-    assert "/chaja.v1.SearchService/Search" in record.getMessage()
-    assert "ZeroDivisionError" in caplog.text
-    assert b"secret" not in bytes(context.metadata["grpc-status-details-bin"])  # type: ignore[arg-type]
-
-
-async def test_bytes_that_are_no_message_never_reach_the_method() -> None:
-    served, context = Served(), Context()
-    with pytest.raises(grpc.aio.AbortError):
-        await served.search(context, b"\xff")
-    assert context.code is grpc.StatusCode.INVALID_ARGUMENT
+@pytest.mark.parametrize("path", [SEARCH, WATCH])
+async def test_bytes_that_are_no_message_never_reach_the_method(served: Served, path: str) -> None:
+    assert await served.code(b"\xff", path=path) is Codes.INVALID_ARGUMENT
     assert not served.service.asked
-    assert served.counted() == {"InvalidArgument": 1}
+    assert await served.counted(path.rpartition("/")[2]) == {"InvalidArgument": 1}
 
 
-@pytest.mark.parametrize(("remaining", "name"), [(None, "Canceled"), (5.0, "Canceled"), (-0.001, "DeadlineExceeded")])
-async def test_a_call_that_is_given_up_is_counted_by_why(remaining: float | None, name: str) -> None:
-    served = Served()
-    running = asyncio.create_task(served.search(Context(remaining=remaining)))
-    await asyncio.sleep(0)
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
-    assert served.counted() == {name: 1}
+async def test_a_request_without_a_message_is_invalid(served: Served) -> None:
+    call = served.channel.stream_unary(SEARCH)()
+    await call.done_writing()
+    assert await call.code() is Codes.INVALID_ARGUMENT
+    assert await served.counted() == {"InvalidArgument": 1}
 
 
-async def test_a_stream_is_answered_and_counted_once() -> None:
-    served = Served()
-    answers = [answer async for answer in served.stream(Context(), REQUEST, REQUEST)]
+@pytest.mark.parametrize("path", ["/chaja.v1.SearchService/Nothing", "/no.such.Service/Method"])
+async def test_calls_of_unknown_methods_are_counted_without_their_names(served: Served, path: str) -> None:
+    assert await served.code(path=path) is Codes.UNIMPLEMENTED
+    assert await served.counted("unknown") == {"Unimplemented": 1}
+
+
+@pytest.mark.parametrize(("how", "name"), [("cancel", "Canceled"), ("deadline", "DeadlineExceeded")])
+async def test_a_call_that_is_given_up_is_counted_by_why(served: Served, how: str, name: str) -> None:
+    served.service.released.clear()
+    call = served.channel.unary_unary(SEARCH)(REQUEST, timeout=0.3 if how == "deadline" else None)
+    while not served.service.asked:
+        await asyncio.sleep(0.01)
+    if how == "cancel":
+        call.cancel()
+    assert await call.code() is (Codes.CANCELLED if how == "cancel" else Codes.DEADLINE_EXCEEDED)
+    assert await served.counted() == {name: 1}
+
+
+async def test_calls_that_run_are_ended_with_an_error(served: Served) -> None:
+    served.service.released.clear()
+    calls = [asyncio.create_task(served.code()) for _ in range(3)]
+    while len(served.service.asked) < 3:
+        await asyncio.sleep(0.01)
+    served.calls.end_all(NotReady("the server is shutting down"))
+    assert await asyncio.gather(*calls) == [Codes.UNAVAILABLE] * 3
+    assert await served.counted() == {"Unavailable": 3}
+
+
+async def test_a_stream_is_answered_and_counted_once(served: Served) -> None:
+    answers = [answer async for answer in served.channel.stream_stream(STREAM)(iter([REQUEST, REQUEST]))]
     assert len(answers) == 2
-    assert served.counted("SearchStream") == {"OK": 1}
+    assert await served.counted("SearchStream") == {"OK": 1}
 
 
-async def test_a_stream_ends_with_a_request_that_is_no_message() -> None:
-    served, context = Served(), Context()
-    answers = served.stream(context, REQUEST, b"\xff", REQUEST)
-    await anext(answers)
-    with pytest.raises(grpc.aio.AbortError):
-        await anext(answers)
-    assert context.code is grpc.StatusCode.INVALID_ARGUMENT
-    assert served.counted("SearchStream") == {"InvalidArgument": 1}
+async def test_a_stream_ends_with_a_request_that_is_no_message(served: Served) -> None:
+    call = served.channel.stream_stream(STREAM)(iter([REQUEST, b"\xff", REQUEST]))
+    assert await call.read() == b""
+    assert await call.code() is Codes.INVALID_ARGUMENT
+    assert await served.counted("SearchStream") == {"InvalidArgument": 1}
 
 
-async def test_an_abandoned_stream_ends_its_method_before_it_is_closed() -> None:
-    served = Served()
-    answers = served.stream(Context(), REQUEST, REQUEST)
-    await anext(answers)
-    await answers.aclose()
-    assert served.service.ended
-    assert served.counted("SearchStream") == {"Canceled": 1}
+async def test_an_abandoned_stream_ends_its_method(served: Served) -> None:
+    call = served.channel.stream_stream(STREAM)()
+    await call.write(REQUEST)
+    assert await call.read() == b""
+    call.cancel()
+    await asyncio.wait_for(served.service.ended.wait(), 5)
+    assert await served.counted("SearchStream") == {"Canceled": 1}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_stream_of_answers_is_ended_and_counted_once(served: Served, whole: bool) -> None:
+    if not whole:
+        served.service.released.clear()
+    call = served.channel.unary_stream(WATCH)(WatchChangesRequest(after_sequence=5).SerializeToString())
+    answers = [WatchChangesResponse.FromString(await call.read()).changes[0].sequence for _ in range(2)]
+    assert answers == [6, 7]
+    if not whole:
+        call.cancel()
+    assert await call.code() is (Codes.UNAVAILABLE if whole else Codes.CANCELLED)
+    await asyncio.wait_for(served.service.ended.wait(), 5)
+    assert await served.counted("WatchChanges") == {"Unavailable" if whole else "Canceled": 1}
 
 
 @pytest.mark.parametrize(
-    ("token", "code"),
-    [(None, grpc.StatusCode.UNAUTHENTICATED), ("wrong", grpc.StatusCode.UNAUTHENTICATED), ("t" * 16, None)],
+    ("token", "code"), [(None, Codes.UNAUTHENTICATED), ("wrong", Codes.UNAUTHENTICATED), ("t" * 16, None)]
 )
-async def test_a_token_is_checked_before_anything_else(
+async def test_a_token_is_checked_before_the_message_is_here(
     tmp_path: Path, token: str | None, code: grpc.StatusCode | None
 ) -> None:
     path = tmp_path / "tokens"
     path.write_text(f"search app {'t' * 16}\n", encoding="utf-8")
-    served, context = Served(tokens=Tokens(path)), Context(token=token)
-    if code is None:
-        await served.search(context)
-        assert served.counted() == {"OK": 1}
-        return
-    with pytest.raises(grpc.aio.AbortError):
-        await served.search(context, b"\xff")
-    assert context.code is code
-    with pytest.raises(grpc.aio.AbortError):
-        _ = [answer async for answer in served.stream(Context(token=token), REQUEST)]
-    assert not served.service.asked
-    assert served.counted() == served.counted("SearchStream") == {"Unauthenticated": 1}
-
-
-class Watched:
-    """A service with a method whose answers alone are a stream."""
-
-    def __init__(self) -> None:
-        self.ended = False
-        self.served = Served()
-        calls: Any = self.served.calls
-        servicer: Any = self
-        handler = grpc.unary_stream_rpc_method_handler(
-            servicer.watch, WatchChangesRequest.FromString, WatchChangesResponse.SerializeToString
-        )
-        calls.add_registered_method_handlers("chaja.v1.CatalogService", {"WatchChanges": handler})
-        self.handler: Any = calls.handlers["chaja.v1.CatalogService"]["WatchChanges"]
-
-    async def watch(self, request: WatchChangesRequest, context: Any) -> AsyncIterator[WatchChangesResponse]:
-        try:
-            for sequence in (1, 2):
-                yield WatchChangesResponse(changes=[Change(sequence=request.after_sequence + sequence)])
-            raise NotReady("leaving")
-        finally:
-            self.ended = True
-
-
-@pytest.mark.parametrize("whole", [True, False])
-async def test_a_stream_of_answers_is_ended_and_counted_once(whole: bool) -> None:
-    watched, context = Watched(), Context()
-    answers = watched.handler.unary_stream(WatchChangesRequest(after_sequence=5).SerializeToString(), context)
-    assert [(await anext(answers)).changes[0].sequence for _ in range(2)] == [6, 7]
-    if whole:
-        with pytest.raises(grpc.aio.AbortError):
-            await anext(answers)
-        assert context.code is grpc.StatusCode.UNAVAILABLE
-    else:
-        await answers.aclose()
-    assert watched.ended
-    assert watched.served.counted("WatchChanges") == {"Unavailable" if whole else "Canceled": 1}
-
-
-async def test_bytes_that_are_no_message_never_reach_a_method_that_answers_with_a_stream() -> None:
-    watched, context = Watched(), Context()
-    with pytest.raises(grpc.aio.AbortError):
-        await anext(watched.handler.unary_stream(b"\xff", context))
-    assert context.code is grpc.StatusCode.INVALID_ARGUMENT
+    async with serving(Tokens(path)) as served:
+        if code is None:
+            await served.call(metadata=bearer(token))
+            assert await served.counted() == {"OK": 1}
+            return
+        for method, name in ((SEARCH, "Search"), (STREAM, "SearchStream")):
+            unfinished = served.channel.stream_stream(method)(metadata=bearer(token))
+            assert await unfinished.code() is code
+            assert await served.counted(name) == {"Unauthenticated": 1}
+        assert not served.service.asked
 
 
 def test_every_method_has_a_role() -> None:
     assert {f"/{method.service}/{method.name}" for method in METHODS} == set(ROLE_OF)
 
 
-def test_the_gate_refuses_searches_while_none_can_be_let_in_and_counts_them() -> None:
-    served = Served()
-    assert served.calls.gate("/chaja.v1.SearchService/Search") is None
+async def test_searches_are_refused_during_overload_before_they_are_read(served: Served) -> None:
     served.overload = Overloaded(0.7)
-    refusal = served.calls.gate("/chaja.v1.SearchService/Search")
-    assert refusal is not None
-    assert (refusal.code, dict(refusal.metadata)["grpc-retry-pushback-ms"]) == (
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-        "700",
-    )
-    assert served.counted() == {"ResourceExhausted": 1}
-    assert served.calls.gate("/chaja.v1.SearchService/BatchSearch") is None, (
-        "it may be bulk work, with a line of its own"
-    )
-    assert served.calls.gate("/grpc.health.v1.Health/Check") is None
+    unfinished = served.channel.stream_unary(SEARCH)()
+    assert await unfinished.code() is Codes.RESOURCE_EXHAUSTED
+    assert dict(await unfinished.trailing_metadata())["grpc-retry-pushback-ms"] == "700"
+    assert not served.service.asked
+    assert await served.counted() == {"ResourceExhausted": 1}
+    await served.call(
+        b"", path="/chaja.v1.SearchService/BatchSearch"
+    )  # It may be bulk work, which has a queue of its own.
+
+
+async def test_a_connection_with_too_many_calls_is_refused_more_and_others_are_not(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MAX_CALLS", 8)
+    monkeypatch.setattr(connections, "FAIR_CALLS", 2)
+    served.service.released.clear()
+    calls = [asyncio.create_task(served.call()) for _ in range(8)]
+    while len(served.service.asked) < 8:
+        await asyncio.sleep(0.01)
+    assert await served.code() is Codes.RESOURCE_EXHAUSTED
+    async with grpc.aio.insecure_channel(served.address, options=[("grpc.use_local_subchannel_pool", 1)]) as other:
+        call = other.unary_unary(SEARCH)(REQUEST)
+        while len(served.service.asked) < 9:
+            await asyncio.sleep(0.01)
+        served.service.released.set()
+        await call
+    await asyncio.gather(*calls)
+    await served.call()
+    assert await served.counted() == {"OK": 10, "ResourceExhausted": 1}

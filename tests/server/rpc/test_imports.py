@@ -1,4 +1,4 @@
-"""ImportDocuments over the real transport: resumed, taken over, given up and refused."""
+"""ImportDocuments over a real grpc.aio server: resumed, taken over, given up and refused."""
 
 from __future__ import annotations
 

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import shutil
-import ssl
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -65,73 +63,27 @@ def install(directory: Path, pair: tuple[Path, Path]) -> None:
         (directory / "new").replace(directory / name)
 
 
-def handshake(
-    server: ssl.SSLContext, authority: Authority, client_pair: tuple[Path, Path] | None = None
-) -> tuple[str, str | None]:
-    """Lets both sides talk in memory; returns the name in the server's certificate, and the protocol agreed on."""
-    client = ssl.create_default_context(cafile=str(authority.certificate))
-    client.set_alpn_protocols(["h2", "http/1.1"])
-    if client_pair:
-        client.load_cert_chain(*client_pair)
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ours = server.wrap_bio(to_server, to_client, server_side=True)
-    theirs = client.wrap_bio(to_client, to_server, server_hostname="localhost")
-    for _ in range(4):
-        for side in (theirs, ours):
-            try:
-                side.do_handshake()
-            except ssl.SSLWantReadError:
-                continue
-    certificate = theirs.getpeercert()
-    assert certificate is not None
-    subject: Any = certificate["subject"]
-    return subject[0][0][1], ours.selected_alpn_protocol()
-
-
-def test_clients_that_trust_the_authority_connect_with_http2(files: tuple[Path, Path], authority: Authority) -> None:
-    context = Certificates(*files, None).context()
-    assert handshake(context, authority) == ("first", "h2")
-    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
-
-
-def test_a_rotated_certificate_is_used_for_new_connections(
-    files: tuple[Path, Path], authority: Authority, signed: dict[str, tuple[Path, Path]]
+def test_a_rotated_certificate_is_for_new_connections_and_is_read_once(
+    files: tuple[Path, Path], signed: dict[str, tuple[Path, Path]]
 ) -> None:
     certificates = Certificates(*files, None)
-    before = certificates.context()
-    assert certificates.context() is before, "nothing has changed"
+    assert certificates.renewed() is None
     install(files[0].parent, signed["second"])
-    assert handshake(certificates.context(), authority)[0] == "second"
-    assert handshake(before, authority)[0] == "first", "connections that are open keep theirs"
+    assert certificates.renewed() is not None
+    assert certificates.renewed() is None
 
 
 def test_a_broken_rotation_keeps_the_old_certificate_until_it_is_mended(
-    files: tuple[Path, Path],
-    authority: Authority,
-    signed: dict[str, tuple[Path, Path]],
-    caplog: pytest.LogCaptureFixture,
+    files: tuple[Path, Path], signed: dict[str, tuple[Path, Path]], caplog: pytest.LogCaptureFixture
 ) -> None:
     certificates = Certificates(*files, None)
     shutil.copy(signed["second"][0], files[0])  # Its key is still to come.
-    for _ in range(3):
-        assert handshake(certificates.context(), authority)[0] == "first"
+    assert [certificates.renewed() for _ in range(3)] == [None] * 3
     (record,) = [each for each in caplog.records if each.levelname == "ERROR"]
     assert "the certificate read before stays in use" in record.getMessage()
     assert str(files[0]) in record.getMessage()
     shutil.copy(signed["second"][1], files[1])
-    assert handshake(certificates.context(), authority)[0] == "second"
-
-
-def test_mutual_tls_wants_a_certificate_that_the_authority_has_signed(
-    files: tuple[Path, Path], authority: Authority, signed: dict[str, tuple[Path, Path]], tmp_path: Path
-) -> None:
-    context = Certificates(*files, authority.certificate).context()
-    assert handshake(context, authority, signed["client"])[0] == "first"
-    with pytest.raises(ssl.SSLError, match=r"PEER_DID_NOT_RETURN_A_CERTIFICATE|peer did not return"):
-        handshake(context, authority)
-    stranger = Authority(tmp_path, "stranger").sign("somebody")
-    with pytest.raises(ssl.SSLError, match=r"CERTIFICATE_VERIFY_FAILED|certificate verify failed"):
-        handshake(context, authority, stranger)
+    assert certificates.renewed() is not None
 
 
 def test_a_key_of_another_certificate_is_refused(
