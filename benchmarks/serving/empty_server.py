@@ -28,7 +28,7 @@ class EmptyMethod(grpc.GenericRpcHandler):
         async def method(request: bytes, context: Any) -> bytes:
             return answer
 
-        self._handler = grpc.unary_unary_rpc_method_handler(method)
+        self._handler: Any = grpc.unary_unary_rpc_method_handler(method)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         """Returns the method."""

@@ -65,7 +65,8 @@ async def _answer_bytes(setting: Setting) -> int:
     with setting.server() as server:
         async with connect_async(server.address) as client:
             search: Any = client.search.Search
-            return (await search(SearchRequest(query=setting.queries[0].text))).ByteSize()
+            response = await search(SearchRequest(query=setting.queries[0].text))
+            return len(response.SerializeToString())
 
 
 def measure_h2load(setting: Setting, peaks: Peaks) -> Iterator[Figure]:

@@ -87,11 +87,11 @@ class Calls(Methods):
             return response
 
         async def answer_with_stream(_: Any, context: Any) -> None:
-            async with begin(context):
+            async with begin(context) as call:
                 request = _messages(context, decode) if handler.request_streaming else await _message(context, decode)
                 async with contextlib.aclosing(method(request, context)) as responses:
                     async for response in responses:
-                        await context.write(encode(response))
+                        await call.write(encode(response))
 
         if handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(answer_with_stream)
@@ -130,6 +130,7 @@ class Call:
 
     __slots__ = (
         "_check", "_connections", "_context", "_error", "_metrics", "_path", "_running", "_share", "_started", "_task",
+        "_writing",
     )  # fmt: skip
 
     def __init__(
@@ -151,6 +152,7 @@ class Call:
         self._started = time.perf_counter()
         self._task = asyncio.current_task()
         self._error: ChajaError | None = None
+        self._writing = False
 
     async def __aenter__(self) -> Call:
         if self._metrics is not None:
@@ -170,7 +172,7 @@ class Call:
         if error is None:
             self._count(OK)
         elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
-            if self._error is not None:
+            if self._error is not None and not self._writing:  # After a half-written message no status can be sent.
                 await self._abort(self._error)
             remaining = self._context.time_remaining()
             self._count(DEADLINE_EXCEEDED if remaining is not None and remaining <= 0 else CANCELLED)
@@ -182,6 +184,12 @@ class Call:
     def hold(self, answer_bytes: int) -> None:
         """Counts the answer to what the connection holds, until the client has taken it."""
         self._share.hold(answer_bytes)
+
+    async def write(self, answer: bytes) -> None:
+        """Sends one answer of a stream; waits while the client takes no more."""
+        self._writing = True
+        await self._context.write(answer)
+        self._writing = False
 
     def end(self, error: ChajaError) -> None:
         """Ends the call with an error, wherever it waits."""

@@ -299,9 +299,7 @@ async def test_searches_are_refused_during_overload_before_they_are_read(served:
     assert dict(await unfinished.trailing_metadata())["grpc-retry-pushback-ms"] == "700"
     assert not served.service.asked
     assert await served.counted() == {"ResourceExhausted": 1}
-    await served.call(
-        b"", path="/chaja.v1.SearchService/BatchSearch"
-    )  # It may be bulk work, which has a queue of its own.
+    await served.call(b"", path="/chaja.v1.SearchService/BatchSearch")  # Bulk work has a queue of its own.
 
 
 async def test_a_connection_with_too_many_calls_is_refused_more_and_others_are_not(
@@ -315,7 +313,8 @@ async def test_a_connection_with_too_many_calls_is_refused_more_and_others_are_n
         await asyncio.sleep(0.01)
     assert await served.code() is Codes.RESOURCE_EXHAUSTED
     async with grpc.aio.insecure_channel(served.address, options=[("grpc.use_local_subchannel_pool", 1)]) as other:
-        call = other.unary_unary(SEARCH)(REQUEST)
+        search: Any = other.unary_unary(SEARCH)
+        call = search(REQUEST)
         while len(served.service.asked) < 9:
             await asyncio.sleep(0.01)
         served.service.released.set()
