@@ -16,14 +16,14 @@ import grpc
 from server.errors import AddressError
 from server.settings import Address, Compression, Settings, UnixSocket
 
-MAX_CONCURRENT_STREAMS = 1000
-"""Calls at once on one connection; a client keeps the others back. More than a server admits in its longest wait."""
+MAX_CONCURRENT_STREAMS = 256
+"""Calls at once on one connection; a client keeps the others back, or opens a second connection."""
 
 MAX_METADATA_BYTES = 16 * 1024
 """Size of a call's headers. A call with more is refused; the others on its connection go on."""
 
-KEEPALIVE_SECONDS, KEEPALIVE_TIMEOUT_SECONDS = 60, 20
-"""The server pings a connection after a minute of silence, and closes it when no answer comes in time."""
+KEEPALIVE_SECONDS, KEEPALIVE_TIMEOUT_SECONDS = 30, 10
+"""The server pings a connection after a time of silence, and closes it when no answer comes in time."""
 
 MIN_PING_SECONDS = 9
 """Clients may ping this often; one that does so more often three times in a row loses its connection."""
@@ -65,6 +65,9 @@ def server_options(settings: Settings) -> list[tuple[str, int]]:
         # Connections. Beyond the limit a new one is closed at once, so that descriptors never run out.
         "grpc.max_allowed_incoming_connections": max_connections(),
         "grpc.max_concurrent_streams": MAX_CONCURRENT_STREAMS,
+        # Calls that have ended for the client and not yet for the server; it refuses more. This is the guard against
+        # rapid resets (CVE-2023-44487). With gRPC's default of 0 a client near its limit of streams would be refused.
+        "grpc.http2.max_deallocating_streams": MAX_CONCURRENT_STREAMS,
         "grpc.server_handshake_timeout_ms": HANDSHAKE_SECONDS * 1000,
         "grpc.so_reuseport": 0,  # A second server on the same port is an error, not a silent share of the calls.
         # Keepalive: a client that is gone is noticed, one that pings too often is sent away (gRFC A8).

