@@ -149,6 +149,15 @@ build/tools/usr/bin/h2load:
 	cd build/tools && apt-get download -qq nghttp2-client libnghttp2-14 libev4 libjemalloc2 && \
 		for package in nghttp2-client_* libnghttp2-14_* libev4_* libjemalloc2_*; do dpkg -x $$package . && rm $$package; done
 
+.PHONY: node
+node: build/node/node ## Fetch Node and grpc-js, for the tests of interoperability
+
+build/node/node: $(INSTALLED) $(addprefix tests/integration/interop/,package.json package-lock.json client.mjs)
+	mkdir -p build/node
+	cp tests/integration/interop/*.json tests/integration/interop/client.mjs build/node
+	cd build/node && PATH="$(CURDIR)/$(VENV)/bin:$$PATH" npm ci --ignore-scripts --no-audit --no-fund
+	ln -sf ../../$(VENV)/bin/node $@
+
 .PHONY: lock
 lock: ## Resolve constraints.txt anew from pyproject.toml
 	rm -rf build/lock-venv

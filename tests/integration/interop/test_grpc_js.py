@@ -1,0 +1,83 @@
+"""grpc-js, the client of Node, against the real server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.descriptor import FileDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
+
+from chaja.v1 import search_pb2
+from sample.server_process import REPOSITORY, ServerProcess
+
+MODULES = REPOSITORY / "build/node"
+NODE = MODULES / "node"
+
+
+@pytest.fixture(scope="module")
+def answers(tiny_server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    if not NODE.exists():
+        assert "CI" not in os.environ, "make node installs grpc-js"
+        pytest.skip("grpc-js is missing: make node")
+    descriptors = tmp_path_factory.mktemp("interop") / "descriptors"
+    descriptors.write_bytes(descriptor_set())
+    command = [str(NODE), str(MODULES / "client.mjs"), tiny_server.address, str(descriptors)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 0, run.stderr
+    found: dict[str, Any] = json.loads(run.stdout)
+    return found
+
+
+def descriptor_set() -> bytes:
+    """The protocol, health and reflection, each after what it imports."""
+    files: dict[str, FileDescriptor] = {}
+
+    def add(file: FileDescriptor) -> None:
+        for imported in file.dependencies:
+            add(imported)
+        files[file.name] = file
+
+    for module in (search_pb2, health_pb2, reflection_pb2):
+        add(module.DESCRIPTOR)
+    found = FileDescriptorSet()
+    for file in files.values():
+        file.CopyToProto(found.file.add())
+    return found.SerializeToString()
+
+
+@pytest.mark.parametrize("name", ["search", "compressed"])
+def test_search(answers: dict[str, Any], name: str) -> None:
+    assert len(answers[name]["hits"]) == 3
+    assert answers[name]["model_revision"]
+
+
+def test_search_stream(answers: dict[str, Any]) -> None:
+    first, wrong, last = answers["stream"]
+    assert len(first["response"]["hits"]) == len(last["response"]["hits"]) == 3
+    assert wrong["error"]["code"] == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+
+
+def test_errors_have_code_words_and_details(answers: dict[str, Any]) -> None:
+    invalid = answers["invalid"]
+    assert (invalid["code"], invalid["status_details"]) == (grpc.StatusCode.INVALID_ARGUMENT.value[0], 1)
+    assert invalid["details"].startswith("query: is empty")
+    assert answers["late"]["code"] == grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
+
+
+def test_health(answers: dict[str, Any]) -> None:
+    assert answers["health"]["status"] == answers["watched"]["status"] == "SERVING"
+    assert answers["unknown_service"]["code"] == grpc.StatusCode.NOT_FOUND.value[0]
+
+
+def test_reflection(answers: dict[str, Any]) -> None:
+    (answer,) = answers["reflection"]
+    names = {service["name"] for service in answer["list_services_response"]["service"]}
+    assert {"chaja.v1.SearchService", "grpc.health.v1.Health"} <= names
