@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, NoReturn, get_args
+from typing import Any, NamedTuple, NoReturn
 
 from server.catalogue.document import Field
 from server.cpus import usable_cpus
@@ -59,9 +59,6 @@ def parse_listen(text: str) -> Address | UnixSocket:
     if text == "unix:" or len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
         raise ValueError(f"expected unix: and a path of at most {MAX_SOCKET_PATH_BYTES} bytes")
     return UnixSocket(path)
-
-
-Compression = Literal["none", "deflate", "gzip"]
 
 
 def parse_switch(text: str) -> bool:
@@ -260,12 +257,12 @@ class Settings:
     )
     max_page_size: int = _setting(whole_number(1), "Most documents on a page of ListDocuments.", default="1000")
     max_message_bytes: int = _setting(
-        whole_number(1024), "Largest request message in bytes; gRPC itself refuses a larger one.", default="4194304"
+        whole_number(1024), "Size of the largest request message; gRPC refuses a larger one.", default="4194304"
     )
-    compression: Compression = _setting(
-        one_of(get_args(Compression)),
-        "Compression of answers to clients that accept it: none, deflate or gzip. Requests may always be compressed.",
-        default="none",
+    compress_answers: bool = _setting(
+        parse_switch,
+        "Whether to compress answers (gzip) to clients that accept it: on or off. Requests may always be compressed.",
+        default="off",
     )
     drain_wait_seconds: float = _setting(
         seconds,

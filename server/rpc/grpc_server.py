@@ -14,10 +14,13 @@ from typing import Any, TypeAlias
 import grpc
 
 from server.errors import AddressError
-from server.settings import Address, Compression, Settings, UnixSocket
+from server.settings import Address, Settings, UnixSocket
 
 MAX_CONCURRENT_STREAMS = 256
 """Calls at once on one connection; a client keeps the others back, or opens a second connection."""
+
+MAX_CONCURRENT_RPCS = 10_000
+"""Calls at once on all connections; gRPC refuses more. `Connections` bounds the greedy ones long before."""
 
 MAX_METADATA_BYTES = 16 * 1024
 """Size of a call's headers. A call with more is refused; the others on its connection go on."""
@@ -34,13 +37,10 @@ HANDSHAKE_SECONDS = 20
 RESERVED_DESCRIPTORS = 100
 """File descriptors that connections leave to the store, its snapshots, the metrics and the model."""
 
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+COMPRESSION_NONE, COMPRESSION_LOW = 0, 1
+"""Levels of compression (grpc/impl/compression_types.h). The low one is gzip wherever the client accepts that."""
 
-COMPRESSION_OF: dict[Compression, grpc.Compression] = {
-    "none": grpc.Compression.NoCompression,
-    "deflate": grpc.Compression.Deflate,
-    "gzip": grpc.Compression.Gzip,
-}
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
 def new_server(settings: Settings, handler: grpc.GenericRpcHandler) -> grpc.aio.Server:
@@ -49,8 +49,9 @@ def new_server(settings: Settings, handler: grpc.GenericRpcHandler) -> grpc.aio.
     One generic handler is cheaper than registered methods: grpc.aio waits for the next call of each registered method
     separately, and wakes all of these waits with every call.
     """
-    compression = COMPRESSION_OF[settings.compression]
-    return grpc.aio.server(handlers=[handler], options=server_options(settings), compression=compression)
+    return grpc.aio.server(
+        handlers=[handler], options=server_options(settings), maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS
+    )
 
 
 def server_options(settings: Settings) -> list[tuple[str, int]]:
@@ -59,6 +60,8 @@ def server_options(settings: Settings) -> list[tuple[str, int]]:
         # Messages. A larger request is refused with RESOURCE_EXHAUSTED before it is read, or while it is decompressed.
         "grpc.max_receive_message_length": settings.max_message_bytes,
         "grpc.max_send_message_length": -1,  # The limits of each method bound its answers.
+        # A level, not an algorithm: with the latter gRPC compresses for clients that do not accept it, too.
+        "grpc.default_compression_level": COMPRESSION_LOW if settings.compress_answers else COMPRESSION_NONE,
         # The hard limit equals the soft one: between them gRPC would refuse calls at random.
         "grpc.max_metadata_size": MAX_METADATA_BYTES,
         "grpc.absolute_max_metadata_size": MAX_METADATA_BYTES,

@@ -146,6 +146,23 @@ def test_a_port_in_use(tiny_server: ServerProcess, tiny_bundle: Path) -> None:
     assert f"cannot serve metrics on {metrics_address}: Address already in use" in last_line(run)
 
 
+def test_a_unix_socket_is_served_by_one_server_at_a_time(tiny_bundle: Path, tmp_path: Path) -> None:
+    path = tmp_path / "chaja.sock"
+    flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, "--listen", f"unix:{path}")
+    for _ in range(2):  # A server that was killed leaves its socket behind; the next one takes it over.
+        with running_server(flags) as server:
+            assert server.address == f"unix:{path}"
+            with chaja.connect(server.address) as client:
+                assert client.search.Search(SearchRequest(query="송금", limit=3)).hits
+            assert "another server does" in last_line(run_server(*flags))
+            server.process.kill()
+            server.process.wait()
+    path.unlink()
+    path.write_text("a file of somebody")
+    assert "it is no socket" in last_line(run_server(*flags))
+    assert "at most 107 bytes" in last_line(run_server(*flags, "--listen", f"unix:{tmp_path / ('x' * 200)}"))
+
+
 def test_what_cannot_be_served_is_one_line_and_an_exit_code(tiny_bundle: Path, tmp_path: Path) -> None:
     run = run_server(*server_flags(tmp_path / "missing", SAMPLE_CATALOGUE))
     assert run.returncode == 1

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import socket
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -154,3 +156,35 @@ def test_flags_that_are_wrong_are_one_line_and_an_exit_code(tmp_path: Path, tiny
     assert "go together" in refused(2, "--tls-certificate", certificate)
     assert "go together" in refused(2, "--tls-key", key)
     assert "--tls-client-ca needs" in refused(2, "--tls-client-ca", ours.pair.certificate)
+
+
+def offered(address: str, authority: Authority, ciphers: str, version: ssl.TLSVersion) -> str | None:
+    """Returns the cipher that a server agrees to with a client that knows no others; None if it refuses."""
+    context = ssl.create_default_context(cafile=str(authority.pair.certificate))
+    context.minimum_version = context.maximum_version = version
+    context.set_ciphers(f"{ciphers}:@SECLEVEL=0")
+    context.set_alpn_protocols(["h2"])
+    host, port = address.split(":")
+    try:
+        with (
+            socket.create_connection((host, int(port)), timeout=10) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as secured,
+        ):
+            assert secured.selected_alpn_protocol() == "h2"
+            return (secured.cipher() or ("",))[0]
+    except (ssl.SSLError, ConnectionError):
+        return None
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")
+def test_old_versions_and_ciphers_without_authentication_are_refused(
+    tmp_path: Path, tiny_bundle: Path, ours: Authority
+) -> None:
+    with secured(tmp_path, tiny_bundle, ours.signed("modern")) as (server, _):
+        aead = "ECDHE-ECDSA-AES128-GCM-SHA256"
+        assert offered(server.address, ours, aead, ssl.TLSVersion.TLSv1_2) == aead
+        assert offered(server.address, ours, "ALL", ssl.TLSVersion.TLSv1_3) is not None
+        for cbc in ("ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-AES128-SHA256"):
+            assert offered(server.address, ours, cbc, ssl.TLSVersion.TLSv1_2) is None
+        for old in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
+            assert offered(server.address, ours, "ALL", old) is None

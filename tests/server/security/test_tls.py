@@ -1,43 +1,15 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from server.errors import SecurityError
 from server.security.tls import Certificates
+from tests.integration.certificates import Authority, Pair, openssl
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
-
-
-class Authority:
-    """Signs certificates for localhost."""
-
-    def __init__(self, directory: Path, name: str) -> None:
-        self._directory = directory
-        self.certificate, self._key = directory / f"{name}.pem", directory / f"{name}.key"
-        subject = ["-subj", f"/CN={name}", "-days", "2", "-keyout", str(self._key), "-out", str(self.certificate)]
-        openssl("req", "-x509", *NEW_KEY, "-nodes", *subject, "-addext", "basicConstraints=critical,CA:TRUE")
-
-    def sign(self, name: str) -> tuple[Path, Path]:
-        """Returns a new certificate of that name and its key."""
-        request, certificate, key = (self._directory / f"{name}.{each}" for each in ("csr", "crt", "key"))
-        openssl("req", *NEW_KEY, "-nodes", "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(request))
-        extensions = self._directory / f"{name}.extensions"
-        extensions.write_text("subjectAltName=DNS:localhost\n", encoding="utf-8")
-        signer = ["-CA", str(self.certificate), "-CAkey", str(self._key), "-CAcreateserial"]
-        files = ["-in", str(request), "-out", str(certificate), "-extfile", str(extensions)]
-        openssl("x509", "-req", "-days", "2", *signer, *files)
-        return certificate, key
-
-
-NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-
-
-def openssl(*arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=30)  # noqa: S607
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +18,12 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture(scope="module")
-def signed(authority: Authority) -> dict[str, tuple[Path, Path]]:
-    return {name: authority.sign(name) for name in ("first", "second", "client")}
+def signed(authority: Authority) -> dict[str, Pair]:
+    return {name: authority.signed(name) for name in ("first", "second")}
 
 
 @pytest.fixture
-def files(tmp_path: Path, signed: dict[str, tuple[Path, Path]]) -> tuple[Path, Path]:
+def files(tmp_path: Path, signed: dict[str, Pair]) -> tuple[Path, Path]:
     """The server's certificate and key, which a test may change."""
     install(tmp_path, signed["first"])
     return tmp_path / "tls.crt", tmp_path / "tls.key"
@@ -64,7 +36,7 @@ def install(directory: Path, pair: tuple[Path, Path]) -> None:
 
 
 def test_a_rotated_certificate_is_for_new_connections_and_is_read_once(
-    files: tuple[Path, Path], signed: dict[str, tuple[Path, Path]]
+    files: tuple[Path, Path], signed: dict[str, Pair]
 ) -> None:
     certificates = Certificates(*files, None)
     assert certificates.renewed() is None
@@ -74,7 +46,7 @@ def test_a_rotated_certificate_is_for_new_connections_and_is_read_once(
 
 
 def test_a_broken_rotation_keeps_the_old_certificate_until_it_is_mended(
-    files: tuple[Path, Path], signed: dict[str, tuple[Path, Path]], caplog: pytest.LogCaptureFixture
+    files: tuple[Path, Path], signed: dict[str, Pair], caplog: pytest.LogCaptureFixture
 ) -> None:
     certificates = Certificates(*files, None)
     shutil.copy(signed["second"][0], files[0])  # Its key is still to come.
@@ -86,9 +58,7 @@ def test_a_broken_rotation_keeps_the_old_certificate_until_it_is_mended(
     assert certificates.renewed() is not None
 
 
-def test_a_key_of_another_certificate_is_refused(
-    files: tuple[Path, Path], signed: dict[str, tuple[Path, Path]]
-) -> None:
+def test_a_key_of_another_certificate_is_refused(files: tuple[Path, Path], signed: dict[str, Pair]) -> None:
     with pytest.raises(SecurityError, match="TLS cannot be set up with"):
         Certificates(files[0], signed["second"][1], None)
 
@@ -110,7 +80,7 @@ def test_files_that_are_missing_or_no_pem_are_refused_by_their_names(
         path.write_bytes(content)
     certificate = path if broken == "certificate" else files[0]
     key = path if broken == "key" else files[1]
-    client_ca = path if broken == "client ca" else authority.certificate
+    client_ca = path if broken == "client ca" else authority.pair.certificate
     with pytest.raises(SecurityError) as raised:
         Certificates(certificate, key, client_ca)
     assert str(path) in str(raised.value)
