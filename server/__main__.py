@@ -18,6 +18,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from server.errors import ChajaError, SettingsError
+from server.logs import ShowUserTexts
 from server.settings import parse_settings
 
 
@@ -32,6 +33,9 @@ def main() -> int:
             run(arguments)
             return 0
         settings = parse_settings(arguments)
+        if settings.log_texts:
+            for handler in logging.getLogger().handlers:
+                handler.addFilter(ShowUserTexts())
         # The rest loads for a while: after the settings are known to be right, and beside the opening of the bundle.
         from server.live.opening import Opening  # noqa: PLC0415
 

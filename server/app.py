@@ -10,30 +10,22 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 import prometheus_client
 
-from server.batching.speed import Speed
 from server.catalogue.database import locked
 from server.catalogue.store import Store
-from server.encoding.cache import EmbeddingCache
-from server.engine import Engine, EngineOptions, EngineSlot
-from server.errors import AddressError, ReadOnly, first_line
+from server.engine import EngineSlot
+from server.errors import AddressError, first_line
 from server.live.building import LoadingCancelled
-from server.live.loading import Loaded, LoadingOptions
 from server.live.opening import Opening
-from server.live.snapshots import Snapshots
 from server.metrics import Metrics
 from server.reloading import Reloader
-from server.rpc.server import COUNTED_METHODS, RpcServer
+from server.rpc.health import HealthServicer
+from server.rpc.server import COUNTED_METHODS, SERVICES, RpcServer
 from server.settings import Address, Settings
-from server.vectors.dense import DenseOptions
-from server.writing.keeper import Keeper
-from server.writing.reader import Reader
-from server.writing.writer import Writer
 
 log = logging.getLogger(__name__)
 
@@ -72,45 +64,11 @@ async def _serve(settings: Settings, opening: Opening, store: Store) -> None:
     """Serves a store."""
     sys.setswitchinterval(SWITCH_SECONDS)
     stopping = asyncio.Event()
-    metrics, slot = Metrics(COUNTED_METHODS), EngineSlot()
+    health = HealthServicer(service.full_name for service in SERVICES)
+    metrics, slot = Metrics(COUNTED_METHODS), EngineSlot(on_broken=health.fail)
     metrics.queue_texts.set_function(lambda: slot.queue_texts)
-
-    # They must not know the engine: with a cycle, one that was replaced would stay in memory, since it is frozen below.
-    def worker_died() -> None:
-        if slot.broken:
-            rpc.fail()
-
-    def committer_died() -> None:
-        rpc.fail()
-
-    def serving() -> None:
-        if not keeper.broken:
-            rpc.serve()
-
-    def writer() -> Writer:
-        if settings.data is None:
-            raise ReadOnly("the server has no directory to keep documents in: start it with --data")
-        return keeper.writer
-
-    def reader() -> Reader:
-        assert slot.engine, "it is loaded"
-        return keeper.reader
-
-    folder = store.directory / "index"
-    keeper = Keeper(
-        store,
-        slot,
-        metrics,
-        snapshots=Snapshots(folder, store) if settings.data is not None else None,
-        overlap_tokens=settings.passage_overlap_tokens,
-        on_death=committer_died,
-    )
-    loading = _loading_options(settings, folder, keeper, metrics)
-    make_engine = _engine_maker(settings, metrics, on_death=worker_died)
-    reloader = Reloader(
-        settings, loading, keeper, slot, metrics, make_engine=make_engine, serving=serving, opening=opening
-    )
-    rpc = RpcServer(settings, slot, reloader, metrics, writer=writer, reader=reader, fetch=store.fetch)
+    reloader = Reloader(settings, store, slot, metrics, on_serving=health.serve, on_broken=health.fail, opening=opening)
+    rpc = RpcServer(settings, slot, reloader, metrics, health=health, fetch=store.fetch)
     _handle_signals(stopping, reloader)
     with _metrics_server(metrics, settings.metrics) as metrics_address:
         address = await rpc.listen(settings.listen)
@@ -133,42 +91,9 @@ async def _serve(settings: Settings, opening: Opening, store: Store) -> None:
         finally:
             await rpc.stop(wait_seconds=wait_seconds, grace_seconds=settings.drain_seconds)
             await reloader.close()
-            await keeper.close()
         await _end_threads(slot)
         _ignore_signals()
         log.info("stopped")
-
-
-def _engine_maker(settings: Settings, metrics: Metrics, *, on_death: Callable[[], None]) -> Callable[[Loaded], Engine]:
-    """Returns what makes an engine of what was loaded; cache and speed outlive it."""
-    cache, speed = EmbeddingCache(settings.cache_bytes), Speed()
-    metrics.cache_bytes.set_function(lambda: cache.held_bytes)
-    options = EngineOptions(
-        workers=settings.workers,
-        max_batch_tokens=settings.max_batch_tokens,
-        longest_wait_seconds=settings.longest_wait_seconds,
-        log_texts=settings.log_texts,
-    )
-    return partial(Engine, options=options, cache=cache, speed=speed, metrics=metrics, on_death=on_death)
-
-
-def _loading_options(settings: Settings, folder: Path, keeper: Keeper, metrics: Metrics) -> LoadingOptions:
-    return LoadingOptions(
-        bundle=settings.bundle,
-        native=settings.native,
-        storage=settings.index_storage,
-        weights=settings.weights,
-        overlap_tokens=settings.passage_overlap_tokens,
-        dense=DenseOptions(
-            exact_below=settings.graph_from_vectors,
-            effort=settings.graph_effort,
-            searchers=settings.workers,
-            min_recall=settings.min_recall,
-            on_graph=keeper.graph_built,
-            on_recall=keeper.recall_measured,
-        ),
-        folder=folder,
-    )
 
 
 def _handle_signals(stopping: asyncio.Event, reloader: Reloader) -> None:

@@ -23,6 +23,7 @@ from server.errors import ChajaError, NotReady, Overloaded
 from server.live.loading import Loaded
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
+from server.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,15 @@ class EngineOptions:
     workers: int
     max_batch_tokens: int
     longest_wait_seconds: float
-    log_texts: bool
+
+    @classmethod
+    def of(cls, settings: Settings) -> EngineOptions:
+        """Returns what the settings say."""
+        return cls(
+            workers=settings.workers,
+            max_batch_tokens=settings.max_batch_tokens,
+            longest_wait_seconds=settings.longest_wait_seconds,
+        )
 
 
 class Engine:
@@ -46,9 +55,8 @@ class Engine:
         cache: EmbeddingCache,
         speed: Speed,
         metrics: Metrics,
-        on_death: Callable[[], None] = lambda: None,
     ) -> None:
-        """Starts the threads; cache and speed outlive the engine, and `on_death` is told when a thread dies."""
+        """Starts the threads; cache and speed outlive the engine."""
         self.manifest = loaded.bundle.manifest
         self.encoder_name = loaded.bundle.encoder_name
         self.bundle = loaded.bundle
@@ -62,8 +70,6 @@ class Engine:
             cache=cache,
             speed=speed,
             metrics=metrics,
-            log_texts=options.log_texts,
-            on_death=on_death,
         )
         self._calls = 0
         self._unused = asyncio.Event()
@@ -151,15 +157,34 @@ class Engine:
         )
 
 
+class EngineFactory:
+    """Makes engines that share the cache of vectors and what is known of the workers' speed."""
+
+    def __init__(self, options: EngineOptions, *, cache_bytes: int, metrics: Metrics) -> None:
+        self._options = options
+        self._cache = EmbeddingCache(cache_bytes)
+        self._speed = Speed()
+        self._metrics = metrics
+        metrics.cache_bytes.set_function(lambda: self._cache.held_bytes)
+
+    def make(self, loaded: Loaded) -> Engine:
+        """Returns an engine of what was loaded."""
+        return Engine(loaded, self._options, cache=self._cache, speed=self._speed, metrics=self._metrics)
+
+
 class EngineSlot:
     """Holds the engine for the services, which are registered before it is loaded."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, on_broken: Callable[[], None] = lambda: None) -> None:
+        """Makes an empty slot; `on_broken` is called when a worker of the engine that answers has died."""
         self._engine: Engine | None = None
+        self._on_broken = on_broken
 
     def swap(self, engine: Engine) -> Engine | None:
         """Lets an engine answer from now on; returns the one before."""
         before, self._engine = self._engine, engine
+        # The callback must not capture the engine: after gc.freeze() a replaced engine in a cycle is never freed.
+        engine.pipeline.death.add_done_callback(self._check)
         return before
 
     @property
@@ -177,6 +202,10 @@ class EngineSlot:
     def broken(self) -> bool:
         """Whether a worker of the engine that answers has died."""
         return self._engine is not None and self._engine.pipeline.broken
+
+    def _check(self, _: asyncio.Future[None]) -> None:
+        if self.broken:
+            self._on_broken()
 
     def overload(self) -> Overloaded | None:
         """Returns why no query is let in now, whatever it is; None if one may be, or nothing is loaded yet."""

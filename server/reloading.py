@@ -13,20 +13,26 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from server.catalogue.catalogue import load_catalogue
+from server.catalogue.store import Store
 from server.encoding.manifest import MANIFEST_FILE, check_files, read_manifest
-from server.engine import Engine, EngineSlot
-from server.errors import BundleError, ChajaError, NotReady, ReloadFailed
+from server.engine import Engine, EngineFactory, EngineOptions, EngineSlot
+from server.errors import BundleError, ChajaError, NotReady, ReadOnly, ReloadFailed
 from server.live.building import LoadingCancelled
 from server.live.loading import Loaded, LoadingOptions, load
 from server.live.opening import Opening
+from server.live.snapshots import Snapshots
 from server.memory import return_freed_memory
 from server.metrics import Metrics
 from server.security.watched import WatchedFiles
 from server.settings import Settings
-from server.writing.keeper import Keeper
+from server.vectors.dense import DenseOptions
+from server.writing.live_catalogue import LiveCatalogue
+from server.writing.reader import Reader
+from server.writing.writer import Writer
 
 log = logging.getLogger(__name__)
 
@@ -40,35 +46,40 @@ class Reloader:
     def __init__(
         self,
         settings: Settings,
-        options: LoadingOptions,
-        keeper: Keeper,
+        store: Store,
         slot: EngineSlot,
         metrics: Metrics,
         *,
-        make_engine: Callable[[Loaded], Engine],
-        serving: Callable[[], None] = lambda: None,
+        on_serving: Callable[[], None] = lambda: None,
+        on_broken: Callable[[], None] = lambda: None,
         opening: Opening | None = None,
     ) -> None:
         """Loads nothing yet.
 
         Args:
-            settings: Which bundle and catalogue to load.
-            options: How to load them.
-            keeper: Follows the store with the index that serves.
+            settings: Which bundle and catalogue to load, and how.
+            store: The documents.
             slot: Holds the engine that serves.
             metrics: Describes the model, and counts reloads.
-            make_engine: Returns an engine of a loaded bundle and index.
-            serving: Called after each load.
+            on_serving: Called after each load that leaves everything working.
+            on_broken: Called when the catalogue takes no more changes.
             opening: The first bundle, if it is being opened already.
+
+        Raises:
+            StoreError: The folder of the index cannot be used.
         """
         self._settings = settings
-        self._options = options
-        self._keeper = keeper
+        self._store = store
         self._slot = slot
         self._metrics = metrics
-        self._make_engine = make_engine
-        self._serving = serving
+        self._on_serving = on_serving
+        self._on_broken = on_broken
         self._opening = opening
+        folder = store.directory / "index"
+        self._options = _loading_options(settings, folder)
+        self._snapshots = Snapshots(folder, store) if settings.data is not None else None
+        self._engines = EngineFactory(EngineOptions.of(settings), cache_bytes=settings.cache_bytes, metrics=metrics)
+        self._catalogue: LiveCatalogue | None = None
         self._cancelled = threading.Event()
         # One thread for all loading while others serve: it may have a low priority without lending it to others, and
         # its memory is in one place.
@@ -91,11 +102,45 @@ class Reloader:
             await self._in_thread(load_catalogue, self._settings.catalogue)
         loaded = await self._in_thread(self._load, background=False)
         engine, _ = self._put(loaded)
-        self._keeper.begin(loaded)
+        self._catalogue = LiveCatalogue(
+            self._store,
+            loaded,
+            self._slot,
+            self._metrics,
+            snapshots=self._snapshots,
+            overlap_tokens=self._settings.passage_overlap_tokens,
+            on_broken=self._on_broken,
+        )
         await self._import_file()
         await self._in_thread(return_freed_memory)
         self._serving()
         return engine
+
+    @property
+    def catalogue(self) -> LiveCatalogue:
+        """The catalogue that is served.
+
+        Raises:
+            NotReady: It is not loaded yet.
+        """
+        if self._catalogue is None:
+            raise NotReady("the server is still loading its model; try again in a few seconds")
+        return self._catalogue
+
+    def reader(self) -> Reader:
+        """Returns what reads documents; raises NotReady while nothing is loaded."""
+        return self.catalogue.reader
+
+    def writer(self) -> Writer:
+        """Returns what writes documents.
+
+        Raises:
+            ReadOnly: The server has no directory to keep them in.
+            NotReady: Nothing is loaded yet.
+        """
+        if self._settings.data is None:
+            raise ReadOnly("the server has no directory to keep documents in: start it with --data")
+        return self.catalogue.writer
 
     async def reload(self, reason: str) -> Engine:
         """Loads what lies on the disk from now on; whoever asks before that has begun gets the same result.
@@ -134,14 +179,20 @@ class Reloader:
             self._importing.cancel()
 
     async def close(self) -> None:
-        """Cancels a loading, and waits for the engines that were replaced."""
+        """Cancels a loading, waits for the engines that were replaced, and finishes the changes that were admitted."""
         self.cancel()
         unfinished = [task for task in (self._running, self._next) if task is not None]
         if unfinished:
             await asyncio.wait(unfinished)
         if self._retiring:
             await asyncio.wait(self._retiring)
+        if self._catalogue is not None:
+            await self._catalogue.close()
         await asyncio.to_thread(self._thread.shutdown)
+
+    def _serving(self) -> None:
+        if not self.catalogue.broken:
+            self._on_serving()
 
     async def _in_thread(self, work: Callable[..., Result], *arguments: object, **options: object) -> Result:
         """Lets the loader's thread work, when it is done with what came before."""
@@ -150,17 +201,17 @@ class Reloader:
     def _load(self, *, background: bool) -> Loaded:
         return load(
             self._options,
-            self._keeper.store,
+            self._store,
             threads=1 if background else self._settings.workers,
             cancelled=self._cancelled,
             opening=None if background else self._opening,
-            snapshots=None if background else self._keeper.snapshots,
+            snapshots=None if background else self._snapshots,
             background=background,
         )
 
     def _put(self, loaded: Loaded) -> tuple[Engine, Engine | None]:
         """Lets calls go to an engine of what was loaded; returns it, and the one before."""
-        engine = self._make_engine(loaded)
+        engine = self._engines.make(loaded)
         manifest = engine.manifest
         self._metrics.describe_model(
             name=manifest.name,
@@ -181,7 +232,7 @@ class Reloader:
             return
         if self._cancelled.is_set():
             raise LoadingCancelled
-        self._importing = asyncio.create_task(self._keeper.import_file(self._settings.catalogue))
+        self._importing = asyncio.create_task(self.catalogue.import_file(self._settings.catalogue))
         try:
             await self._importing
         except asyncio.CancelledError:
@@ -208,7 +259,7 @@ class Reloader:
             await self._in_thread(load_catalogue, self._settings.catalogue)
         revision = await self._in_thread(self._revision_on_disk)
         if revision != self._slot.engine.manifest.revision or self._slot.broken:
-            self._keeper.keep(revision)
+            self.catalogue.keep(revision)
             loaded = await self._in_thread(self._load, background=True)
 
             replaced: list[Engine | None] = []
@@ -217,7 +268,7 @@ class Reloader:
                 replaced.append(self._put(loaded)[1])
 
             try:
-                await self._keeper.replace(loaded, swap)
+                await self.catalogue.replace(loaded, swap)
             finally:
                 while replaced:  # Only now does nobody else have it.
                     if (before := replaced.pop()) is not None:
@@ -255,6 +306,23 @@ class Reloader:
             log.error("%s", error)
         elif error is not None and not self._cancelled.is_set():
             log.error("loading anew failed", exc_info=error)
+
+
+def _loading_options(settings: Settings, folder: Path) -> LoadingOptions:
+    return LoadingOptions(
+        bundle=settings.bundle,
+        native=settings.native,
+        storage=settings.index_storage,
+        weights=settings.weights,
+        overlap_tokens=settings.passage_overlap_tokens,
+        dense=DenseOptions(
+            exact_below=settings.graph_from_vectors,
+            effort=settings.graph_effort,
+            searchers=settings.workers,
+            min_recall=settings.min_recall,
+        ),
+        folder=folder,
+    )
 
 
 async def _retire(engine: Engine) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -54,8 +54,6 @@ class Pipeline:
         cache: EmbeddingCache,
         speed: Speed,
         metrics: Metrics,
-        log_texts: bool = False,
-        on_death: Callable[[], None] = lambda: None,
     ) -> None:
         """Starts the threads.
 
@@ -68,8 +66,6 @@ class Pipeline:
             cache: Vectors of earlier queries.
             speed: How fast the workers are thought to be at first; learns how fast they are.
             metrics: Counts.
-            log_texts: Whether the log may hold the texts of a batch that failed.
-            on_death: Is called when a worker has died.
         """
         self._bundle = bundle
         self._cache = cache
@@ -84,8 +80,6 @@ class Pipeline:
             count=workers,
             speed=speed,
             metrics=metrics,
-            log_texts=log_texts,
-            on_death=on_death,
         )
         self.admission = Admission(self._queue, speed, workers=workers, longest_wait_seconds=longest_wait_seconds)
         self._tokenizing = ThreadPoolExecutor(1, thread_name_prefix="tokenizer")
@@ -99,6 +93,11 @@ class Pipeline:
     def broken(self) -> bool:
         """Whether a worker has died."""
         return self._workers.broken
+
+    @property
+    def death(self) -> asyncio.Future[None]:
+        """Done when a worker has died."""
+        return self._workers.death
 
     async def run(self, jobs: Sequence[Job], *, admitted: bool = False) -> list[ChajaError | None]:
         """Takes the jobs of one call through all stages; returns for each what went wrong with it, or None.

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from server.batching.job import Job
 from server.batching.queue import Queue
@@ -18,6 +18,7 @@ from server.cpus import give_way
 from server.encoding.bundle import Bundle
 from server.errors import ChajaError, DeadlinePassed, EncodingFailed, NotReady, Overloaded, new_incident
 from server.live.index import LiveIndex
+from server.logs import UserText
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
 from server.ranking.search import Found, search
@@ -33,6 +34,7 @@ class Workers:
 
     Attributes:
         alive: Number of threads that have not died.
+        death: Done when the first of them has died of something that is no mere error.
     """
 
     def __init__(
@@ -44,8 +46,6 @@ class Workers:
         count: int,
         speed: Speed,
         metrics: Metrics,
-        log_texts: bool = False,
-        on_death: Callable[[], None] = lambda: None,
     ) -> None:
         """Starts the threads.
 
@@ -56,17 +56,14 @@ class Workers:
             count: Number of threads.
             speed: Learns from every batch.
             metrics: Counts batches, and jobs that were dropped.
-            log_texts: Whether the log may hold the texts of a batch that failed.
-            on_death: Is called on the event loop when a thread has died of what is no mere error.
         """
         self._queue = queue
         self._bundle = bundle
         self._index = index
         self._speed = speed
         self._metrics = metrics
-        self._log_texts = log_texts
-        self._on_death = on_death
         self._loop = asyncio.get_running_loop()
+        self.death: asyncio.Future[None] = self._loop.create_future()
         self._threads = [
             threading.Thread(target=self._work, name=f"worker-{number}", daemon=True) for number in range(count)
         ]
@@ -123,7 +120,8 @@ class Workers:
 
     def _bury(self) -> None:
         self.alive -= 1
-        self._on_death()
+        if not self.death.done():
+            self.death.set_result(None)
         if not self.alive:
             self._queue.close()  # What comes later is refused.
             _settle(self._queue.take_all(), NotReady("the workers of the server died; try another server"))
@@ -177,8 +175,7 @@ class Workers:
 
     def _incident(self, error: Exception, job: Job) -> EncodingFailed:
         incident = new_incident()
-        shown = repr(job.text) if self._log_texts else f"{len(job.text)} characters, not shown"
-        log.error("incident %s with a text (%s)", incident, shown, exc_info=error)
+        log.error("incident %s with a text (%s)", incident, UserText(job.text), exc_info=error)
         return EncodingFailed(incident)
 
     def _resolve(self, jobs: Sequence[Job], error: ChajaError | None) -> None:

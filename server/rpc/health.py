@@ -7,7 +7,7 @@ others from being told, and the server from draining.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import grpc
@@ -22,21 +22,24 @@ LIVENESS = "liveness"
 class HealthServicer(health_pb2_grpc.HealthServicer):
     """Implements `grpc.health.v1.Health`. Used on the event loop only."""
 
-    def __init__(self) -> None:
-        self._statuses: dict[str, int] = {}
+    def __init__(self, services: Iterable[str]) -> None:
+        """Starts as a process that lives and does not serve; `services` are the names that may be asked for."""
+        self._statuses: dict[str, int] = dict.fromkeys(["", *services], Status.NOT_SERVING)
+        self._statuses[LIVENESS] = Status.SERVING
         self._changed = asyncio.Event()
         self._leaving = self._ended = False
 
-    def set(self, service: str, status: int) -> None:
-        """Says so from now on, unless the server is leaving."""
-        if not self._leaving:
-            self._statuses[service] = status
-            self._wake()
+    def serve(self) -> None:
+        """Reports SERVING, unless the server is leaving."""
+        self._set(Status.SERVING, self._statuses)
+
+    def fail(self) -> None:
+        """Reports that the process had better be restarted: a thread has died. Calls are still accepted."""
+        self._set(Status.NOT_SERVING, self._statuses)
 
     def leave(self) -> None:
-        """Says NOT_SERVING for good, but for the process itself."""
-        for service in self._statuses.keys() - {LIVENESS}:
-            self.set(service, Status.NOT_SERVING)
+        """Reports NOT_SERVING for good; the process itself lives until it ends."""
+        self._set(Status.NOT_SERVING, self._statuses.keys() - {LIVENESS})
         self._leaving = True
 
     def end_watches(self) -> None:
@@ -64,6 +67,11 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
                 return
             else:
                 await changed.wait()
+
+    def _set(self, status: int, services: Iterable[str]) -> None:
+        if not self._leaving:
+            self._statuses |= dict.fromkeys(services, status)
+            self._wake()
 
     def _wake(self) -> None:
         self._changed.set()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
 
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health as health_names
+from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from chaja.v1 import (
@@ -32,12 +32,11 @@ from server.rpc.calls import UNKNOWN_METHOD, Calls
 from server.rpc.catalog import CatalogServicer
 from server.rpc.encode import EncodeServicer
 from server.rpc.grpc_server import listen, new_server
-from server.rpc.health import LIVENESS, HealthServicer
+from server.rpc.health import HealthServicer
 from server.rpc.hits import Fetch
 from server.rpc.info import InfoServicer
 from server.rpc.limits import Limits
 from server.rpc.search import SearchServicer
-from server.rpc.store import Reader, Writer
 from server.security.access import Access
 from server.security.tls import Certificates
 from server.security.tokens import Tokens
@@ -74,7 +73,7 @@ ENDING_SECONDS = 1.0
 
 
 class RpcServer:
-    """The gRPC server: listens from the start, NOT_SERVING until it is told that all is loaded."""
+    """The gRPC server. It listens from the start; `health` says when it serves."""
 
     def __init__(
         self,
@@ -83,13 +82,10 @@ class RpcServer:
         reloader: Reloader,
         metrics: Metrics,
         *,
-        writer: Callable[[], Writer],
-        reader: Callable[[], Reader],
+        health: HealthServicer,
         fetch: Fetch,
     ) -> None:
-        """Puts the server together.
-
-        `writer` and `reader` give those of the store, or raise why there is none; `fetch` reads a document's version.
+        """Puts the server together; `fetch` reads a document's version.
 
         Raises:
             SecurityError: A certificate or the file of tokens cannot be used.
@@ -105,26 +101,24 @@ class RpcServer:
         self._calls = Calls(metrics, Access(self._tokens), overload=slot.overload)
         calls: Any = self._calls
         add_SearchServiceServicer_to_server(SearchServicer(slot, limits, metrics, fetch), calls)
-        self._catalog = CatalogServicer(writer, reader, limits)
+        self._catalog = CatalogServicer(reloader.writer, reloader.reader, limits)
         add_CatalogServiceServicer_to_server(self._catalog, calls)
         add_EncodeServiceServicer_to_server(EncodeServicer(slot, limits, metrics), calls)
         add_InfoServiceServicer_to_server(InfoServicer(slot, limits, writable=writable), calls)
         add_AdminServiceServicer_to_server(AdminServicer(reloader, writable=writable), calls)
-        self._health = HealthServicer()
+        self._health = health
         health_pb2_grpc.add_HealthServicer_to_server(self._health, calls)
         if settings.reflection:
             names = [service.full_name for service in SERVICES]
-            servicer = reflection.aio.ReflectionServicer([*names, health.SERVICE_NAME, reflection.SERVICE_NAME])
+            servicer = reflection.aio.ReflectionServicer([*names, health_names.SERVICE_NAME, reflection.SERVICE_NAME])
             reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, calls)  # type: ignore[no-untyped-call]
 
     async def listen(self, address: Address | UnixSocket) -> Address | UnixSocket:
-        """Starts to listen, NOT_SERVING; returns the address with the port that the system chose.
+        """Starts to listen; returns the address with the port that the system chose.
 
         Raises:
             AddressError: The address is taken or not this machine's.
         """
-        self._health.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
-        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         self._server = new_server(self._settings, self._calls)
         credentials = self._certificates.credentials() if self._certificates else None
         bound = listen(self._server, address, credentials)
@@ -135,16 +129,6 @@ class RpcServer:
                     log.warning("listening on %s, which others may reach, without %s", address, flag)
         return bound
 
-    def serve(self) -> None:
-        """Says SERVING."""
-        self._set_health(health_pb2.HealthCheckResponse.SERVING)
-        self._health.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
-
-    def fail(self) -> None:
-        """Says NOT_SERVING, and that the process had better be restarted: a thread is dead. Calls are still taken."""
-        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
-        self._health.set(LIVENESS, health_pb2.HealthCheckResponse.NOT_SERVING)
-
     async def stop(self, *, wait_seconds: float, grace_seconds: float) -> None:
         """Says NOT_SERVING for good; after a wait takes no new calls, and lets those in flight finish in the grace."""
         self._health.leave()
@@ -154,10 +138,6 @@ class RpcServer:
         ending = asyncio.get_running_loop().call_later(grace_seconds, self._calls.end_all, NotReady(SHUTTING_DOWN))
         await self._server.stop(grace_seconds + ENDING_SECONDS)
         ending.cancel()
-
-    def _set_health(self, status: int) -> None:
-        for name in ["", *(service.full_name for service in SERVICES)]:
-            self._health.set(name, status)
 
 
 def _is_loopback(host: str) -> bool:

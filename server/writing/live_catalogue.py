@@ -16,7 +16,7 @@ from pathlib import Path
 
 from server.catalogue.store import Store
 from server.engine import EngineSlot
-from server.errors import ChajaError, NotReady
+from server.errors import ChajaError
 from server.live.building import LoadingCancelled
 from server.live.index import LiveIndex
 from server.live.loading import Loaded
@@ -50,65 +50,56 @@ FORGOTTEN_VECTORS = 200
 """Vectors of other models that are deleted at a time."""
 
 
-class Keeper:
-    """Holds what the changes of one store go through. Used on the event loop."""
+class LiveCatalogue:
+    """Store and live index in step, and what reads and writes them. Used on the event loop.
+
+    Attributes:
+        reader: Reads documents and changes.
+        writer: Writes documents.
+    """
 
     def __init__(
         self,
         store: Store,
+        loaded: Loaded,
         slot: EngineSlot,
         metrics: Metrics,
         *,
         snapshots: Snapshots | None,
         overlap_tokens: int,
-        on_death: Callable[[], None],
+        on_broken: Callable[[], None] = lambda: None,
     ) -> None:
-        """Takes what is kept in step; without `snapshots` none are made. `on_death` is told when no change works."""
-        self.store = store
-        self.snapshots = snapshots
-        self.reader = Reader(store, slot)
-        self._slot = slot
-        self._metrics = metrics
-        self._encoder = DocumentEncoder(store, overlap_tokens=overlap_tokens)
-        self._on_death = on_death
-        self._committer: Committer | None = None
-        self._writer: Writer | None = None
-        self._tending: asyncio.Task[None] | None = None
-        self._saved_sequence = -1
-        self._saved = time.monotonic()
-        self._new_graph = False
-        self._obsolete: set[str] = set()
-        self._loaded: Loaded
+        """Accepts changes, which the index of what was loaded follows from now on.
 
-    @property
-    def writer(self) -> Writer:
-        """What writes documents.
-
-        Raises:
-            NotReady: Nothing is loaded yet.
+        Args:
+            store: The documents.
+            loaded: The model and the index.
+            slot: Holds the engine that encodes documents.
+            metrics: Describes the index.
+            snapshots: Where the index is saved; None saves none.
+            overlap_tokens: Tokens that passages of a long text share.
+            on_broken: Called when no change can be made any more.
         """
-        if self._writer is None:
-            raise NotReady("the server is still loading its model; try again in a few seconds")
-        return self._writer
+        self._store = store
+        self._loaded = loaded
+        self._metrics = metrics
+        self._snapshots = snapshots
+        self._encoder = DocumentEncoder(store, overlap_tokens=overlap_tokens)
+        self._committer = Committer(store, loaded.index, metrics, on_commit=self._committed, on_death=on_broken)
+        self.reader = Reader(store, slot)
+        self.writer = Writer(store, slot, self._committer, self._encoder)
+        self._saved_sequence = loaded.saved_sequence
+        self._saved = time.monotonic()
+        self._graph_generation = loaded.index.dense.graph_generation
+        self._new_graph = loaded.saved_sequence < 0
+        self._obsolete = store.revisions() - {loaded.index.revision}
+        self._describe()
+        self._tending = asyncio.create_task(self._tend())
 
     @property
     def broken(self) -> bool:
         """Whether no change can be made any more."""
-        return self._committer is not None and self._committer.dead
-
-    def begin(self, loaded: Loaded) -> None:
-        """Lets changes in, which the index of what was loaded follows from now on."""
-        index = loaded.index
-        self._loaded = loaded
-        self._saved_sequence = loaded.saved_sequence
-        self._new_graph = loaded.saved_sequence < 0
-        self._committer = Committer(
-            self.store, index, self._metrics, on_commit=self._committed, on_death=self._on_death
-        )
-        self._writer = Writer(self.store, self._slot, self._committer, self._encoder)
-        self._describe()
-        self._obsolete = self.store.revisions() - {index.revision}
-        self._tending = asyncio.create_task(self._tend())
+        return self._committer.dead
 
     def keep(self, revision: str) -> None:
         """Takes note that the vectors of a model are wanted, because it is being loaded."""
@@ -118,44 +109,27 @@ class Keeper:
         """Lets another index follow from now on. No change is made while `swap` lets searches have it, too."""
         await asyncio.to_thread(self._replace, loaded, swap, asyncio.get_running_loop())
         self._new_graph = True
-        self._obsolete = self.store.revisions() - {loaded.index.revision}
+        self._obsolete = self._store.revisions() - {loaded.index.revision}
         self._describe()
 
     async def import_file(self, path: Path) -> None:
         """Imports the catalogue's file; see `import_file`."""
-        await import_file(path, self.store, self.writer)
+        await import_file(path, self._store, self.writer)
         await self._measure()
 
-    def graph_built(self) -> None:
-        """Takes note that the index has a new graph. Any thread may say so."""
-        if self._committer is not None:
-            self._committer.refresh_soon()
-            self._new_graph = True
-
-    def recall_measured(self, recall: float) -> None:
-        """Takes note of the recall of the index's graph. Any thread may say so."""
-        self._metrics.index_recall.set(recall)
-        if self._committer is not None:
-            dense = self._committer.index.state.dense
-            self._metrics.index_effort.set(dense.effort.at(dense.graph_count))
-
     async def close(self) -> None:
-        """Finishes the changes that were let in, saves the index and closes the store."""
+        """Finishes the changes that were admitted, and saves the index."""
         try:
-            if self._tending is not None:
-                self._tending.cancel()
-                await asyncio.wait([self._tending])
-            if self._committer is not None:
-                await asyncio.to_thread(self._committer.close)
-                if self._committer.index.state.sequence != self._saved_sequence or self._new_graph:
-                    await self._save(self._committer.index)
-                await asyncio.to_thread(self._committer.index.close)
+            self._tending.cancel()
+            await asyncio.wait([self._tending])
+            await asyncio.to_thread(self._committer.close)
+            if self._committer.index.state.sequence != self._saved_sequence or self._new_graph:
+                await self._save(self._committer.index)
+            await asyncio.to_thread(self._committer.index.close)
         finally:
             self._encoder.close()
-            self.store.close()
 
     def _replace(self, loaded: Loaded, swap: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
-        assert self._committer is not None, "it has begun"
         swapped: concurrent.futures.Future[None] = concurrent.futures.Future()
 
         def swap_on_the_loop() -> None:
@@ -181,14 +155,12 @@ class Keeper:
         self._describe()
 
     def _describe(self) -> None:
-        assert self._committer is not None, "it has begun"
         state = self._committer.index.state
         self._metrics.catalogue_documents.set(state.roster.live_count)
         self._metrics.catalogue_vectors.set(len(state.dense))
         self._metrics.catalogue_sequence.set(state.sequence)
         self._metrics.index_effort.set(state.dense.effort.at(state.dense.graph_count))
-        if not state.dense.graph_count:
-            self._metrics.index_recall.set(1)
+        self._metrics.index_recall.set(self._committer.index.dense.recall if state.dense.graph_count else 1)
 
     async def _tend(self) -> None:
         while True:
@@ -206,8 +178,10 @@ class Keeper:
 
     async def _tend_once(self) -> None:
         """Does what there is to do. Between two times nothing here holds an index that may be replaced."""
-        assert self._committer is not None, "it has begun"
         index = self._committer.index
+        if index.dense.graph_generation != self._graph_generation:
+            self._graph_generation, self._new_graph = index.dense.graph_generation, True
+            self._committer.refresh_soon()
         roster = index.state.roster
         if roster.dead_count > max(DEAD_SLOTS, DEAD_SHARE * len(roster.sequences)):
             await self._build_anew(index)
@@ -217,11 +191,11 @@ class Keeper:
             self._new_graph, self._saved = False, time.monotonic()
             await self._save(index)
         await self._measure()
+        self._describe()
         await asyncio.to_thread(self._clear_away)
 
     async def _measure(self) -> None:
         """Lets searches know again what scores are worth, if they may not know any more."""
-        assert self._committer is not None, "it has begun"
         index = self._committer.index
         if index.unmeasured:
             await asyncio.to_thread(index.measure)
@@ -233,7 +207,6 @@ class Keeper:
         self._new_graph = True
 
     def _adopt(self, loaded: Loaded) -> None:
-        assert self._committer is not None, "it has begun"
         built = unused = loaded.new_index()
         try:
             loaded.builder.catch_up(built)
@@ -247,11 +220,11 @@ class Keeper:
             unused.close()
 
     async def _save(self, index: LiveIndex) -> None:
-        if self.snapshots is None:
+        if self._snapshots is None:
             return
         state = index.state
         try:
-            await asyncio.to_thread(self.snapshots.save, state, index.revision)
+            await asyncio.to_thread(self._snapshots.save, state, index.revision)
         except OSError as error:
             log.error("the index cannot be saved, so that the next start will take longer: %s", error)
             self._new_graph = True  # It is tried again with the next look.
@@ -261,9 +234,9 @@ class Keeper:
 
     def _clear_away(self) -> None:
         """Deletes what nobody asks for any more, some at a time: writers wait meanwhile."""
-        while self.store.purge(limit=PURGED_VERSIONS) == PURGED_VERSIONS:
+        while self._store.purge(limit=PURGED_VERSIONS) == PURGED_VERSIONS:
             time.sleep(0)
         for revision in list(self._obsolete):
-            with self.store.write() as transaction:
+            with self._store.write() as transaction:
                 if not transaction.forget_vectors(revision, limit=FORGOTTEN_VECTORS):
                     self._obsolete.discard(revision)
