@@ -20,7 +20,7 @@ from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
 from server.encoding.tokenizer import Tokens
 from server.live import opening
-from server.rpc.server import RpcServer
+from server.rpc.health import HealthServicer
 
 MODULE = "tests.integration.slow_server"
 SECONDS_PER_TOKEN = "SLOW_SECONDS_PER_TOKEN"
@@ -53,8 +53,8 @@ class SlowBundle(Bundle):
         return self.tokenize([(text, TextKind.QUERY)])[0].ids
 
 
-class SlowServer(RpcServer):
-    """Becomes slow when it serves."""
+class SlowHealth(HealthServicer):
+    """Lets the bundle become slow when the server serves."""
 
     def serve(self) -> None:
         serving.set()
@@ -63,5 +63,5 @@ class SlowServer(RpcServer):
 
 if __name__ == "__main__":
     setattr(opening, "Bundle", SlowBundle)  # noqa: B010  mypy would have it that nobody may
-    setattr(app, "RpcServer", SlowServer)  # noqa: B010
+    setattr(app, "HealthServicer", SlowHealth)  # noqa: B010
     sys.exit(main())
