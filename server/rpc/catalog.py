@@ -34,7 +34,8 @@ from server.rpc.imports import Imports
 from server.rpc.interruption import Interruption
 from server.rpc.limits import Limits, check_name, count_violations, raise_any
 from server.rpc.pages import id_before, page_token
-from server.rpc.store import Reader, Writer
+from server.writing.reader import Reader
+from server.writing.writer import Writer
 
 PORTION_DOCUMENTS = 32
 """Documents that are read, checked or built at a time, so that the event loop never stands still for long."""

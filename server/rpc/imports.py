@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 from server.catalogue.changes import Outcome, Upsert
 from server.errors import ImportTakenOver
 from server.rpc.interruption import Interruption
-from server.rpc.store import Writer
+from server.writing.writer import Writer
 
 
 class Imports:

@@ -40,7 +40,7 @@ class Reader:
         return stored
 
     async def list(self, *, filter: Filter | None, after_id: str, limit: int) -> list[Stored]:
-        """Returns the first documents behind an id, in the order of their ids."""
+        """Returns up to `limit` documents after an id that match, in the order of their ids' code points."""
         return await asyncio.to_thread(self._page, filter, after_id, limit)
 
     def _page(self, filter: Filter | None, after_id: str, limit: int) -> Page:
@@ -55,10 +55,12 @@ class Reader:
         return page
 
     async def changes(self, after_sequence: int) -> AsyncGenerator[Sequence[Change], None]:
-        """Yields changes behind a sequence, some at a time, and then those that come.
+        """Yields the changes after a sequence, some at a time, and then those that come, without end.
+
+        It may leave out changes that a later one of the same document replaces, so a slow caller costs no memory.
 
         Raises:
-            OutOfRange: There is no such sequence yet.
+            OutOfRange: There is no such sequence yet, or deletions since then are forgotten.
         """
         if after_sequence > self._store.sequence:
             raise OutOfRange(

@@ -23,7 +23,14 @@ from server.writing.requests import Request, digest_of, look_up
 
 
 class Writer:
-    """Writes documents. Used on the event loop. Every method returns when what it did is durable and searchable."""
+    """Writes documents. Used on the event loop. Every method returns when what it did is durable and searchable.
+
+    A call that is repeated with the same `request_id` returns what the first one returned, and tries again what was
+    refused; an empty id stands for none. An error that concerns one document is in its outcome. A caller who gives up
+    cancels the wait alone: a write that was handed over is done wholly or not at all.
+
+    All methods raise `StoreFull` and `NotReady`; those that encode also `Overloaded` and `DeadlinePassed`.
+    """
 
     def __init__(self, store: Store, slot: EngineSlot, committer: Committer, encoder: DocumentEncoder) -> None:
         self._store = store
@@ -81,7 +88,10 @@ class Writer:
                 continue
 
     async def import_documents(self, import_id: str, position: int, upserts: Sequence[Upsert]) -> list[Outcome]:
-        """Writes documents of an import, and with them that it has come to a position. Waits while others go first."""
+        """Writes documents of an import, and with them that it has come to a position. Waits while others go first.
+
+        The position counts documents that were refused, too, which are not among `upserts`.
+        """
         while True:
             try:
                 return await self._upsert(upserts, imported=(import_id, position), patient=True)
@@ -89,7 +99,7 @@ class Writer:
                 continue
 
     async def import_position(self, import_id: str) -> int:
-        """Returns how far an import has come."""
+        """Returns how far an import has come; 0 for an unknown one."""
         return await asyncio.to_thread(self._store.import_position, import_id)
 
     async def import_file(

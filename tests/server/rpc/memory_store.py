@@ -155,7 +155,8 @@ async def serving_catalog(tokens: Tokens | None = None, **limits: int) -> AsyncI
     """Serves a store over a real grpc.aio server."""
     settings = Settings(bundle=Path(), catalogue=Path(), **{"max_write_documents": 5, **limits})  # type: ignore[arg-type]
     store = MemoryStore()
-    servicer = CatalogServicer(lambda: store, lambda: store, Limits.of(settings))
+    stored: Any = lambda: store  # noqa: E731
+    servicer = CatalogServicer(stored, stored, Limits.of(settings))
     calls: Any = Calls(Metrics(METHODS), Access(tokens), overload=lambda: None)
     add_CatalogServiceServicer_to_server(servicer, calls)
     server = new_server(settings, calls)
