@@ -25,7 +25,7 @@ from server.errors import AddressError, ReadOnly, first_line
 from server.live.building import LoadingCancelled
 from server.live.loading import Loaded, LoadingOptions
 from server.live.opening import Opening
-from server.live.snapshots import Snapshots
+from server.live.snapshots import SnapshotFolder
 from server.metrics import Metrics
 from server.reloading import Reloader
 from server.rpc.server import METHODS, RpcServer
@@ -101,7 +101,7 @@ async def _serve(settings: Settings, opening: Opening, store: Store) -> None:
         store,
         slot,
         metrics,
-        snapshots=Snapshots(folder, store) if settings.data is not None else None,
+        snapshots=SnapshotFolder(folder, store) if settings.data is not None else None,
         overlap_tokens=settings.passage_overlap_tokens,
         on_death=committer_died,
     )
@@ -124,7 +124,7 @@ async def _serve(settings: Settings, opening: Opening, store: Store) -> None:
             gc.freeze()  # What was loaded stays: collections that went through all of it would hold calls up.
             gc.set_threshold(COLLECTED_OBJECTS)
             state = slot.engine.index.state
-            log.info("serving %d documents, %d vectors", state.roster.live_count, len(state.dense))
+            log.info("serving %d documents, %d vectors", state.slots.live_count, len(state.dense))
             watching = asyncio.create_task(_watch(reloader, settings.watch_seconds))
             await stopping.wait()
             watching.cancel()
@@ -161,7 +161,7 @@ def _loading_options(settings: Settings, folder: Path, keeper: Keeper, metrics: 
         overlap_tokens=settings.passage_overlap_tokens,
         dense=DenseOptions(
             exact_below=settings.graph_from_vectors,
-            effort=settings.graph_effort,
+            ef_search=settings.graph_effort,
             searchers=settings.workers,
             min_recall=settings.min_recall,
             on_graph=keeper.graph_built,

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.scale.vectors import CHUNK_VECTORS, Source
+from server.snapshot import VERSION, write_snapshot
 from server.vectors.dense import DenseIndex, DenseOptions
-from server.vectors.snapshot import VERSION, write_snapshot
 from server.vectors.storage import Storage
 
 
@@ -57,7 +57,8 @@ def make(source: Source, folder: Path, size: int, storage: Storage) -> Made:
         started = time.perf_counter()
         index.wait()
         build_seconds = time.perf_counter() - started if index.view().graph_count else 0.0
-        write_snapshot(index.view(), kept / "snapshot")
+        view = index.view()
+        write_snapshot(kept / "snapshot", view.facts, parts={"dense": view.arrays}, files=view.files)
         index.close()
         told.write_text(json.dumps({"append_seconds": append_seconds, "build_seconds": build_seconds}))
     return Made(kept / "snapshot", **json.loads(told.read_text(encoding="utf-8")))

@@ -91,11 +91,15 @@ class Column:
         self._dense = True
 
     @classmethod
-    def of(cls, kind: Kind, slots: NDArray[np.int32], values: NDArray[Any], dictionary: Dictionary | None) -> Column:
-        """Returns a column of entries that another one had; the arrays become its own."""
+    def restored(
+        cls, kind: Kind, slots: NDArray[np.int32], values: NDArray[Any], strings: Sequence[str] | None
+    ) -> Column:
+        """Returns the column whose view had these arrays and, of strings, this dictionary."""
         column = cls(kind)
-        column._slots, column._values, column._dictionary = Growing(slots), Growing(values), dictionary
+        column._slots, column._values = Growing(slots), Growing(values)
         column._dense = bool((slots == np.arange(len(slots))).all())
+        if column._dictionary and strings:
+            column._dictionary.encode(strings)
         return column
 
     def append(self, slots: Sequence[int], values: Sequence[Any]) -> None:

@@ -76,20 +76,6 @@ class Dictionary:
         self._codes: dict[str, int] = {}
         self._heads = Growing(np.empty((0, 2), np.uint64))
 
-    @classmethod
-    def of(cls, strings: list[str], heads: NDArray[np.uint64]) -> Dictionary:
-        """Returns a dictionary of what the view of another one had; list and array become its own.
-
-        Raises:
-            ValueError: A string comes twice.
-        """
-        dictionary = cls()
-        dictionary._strings, dictionary._heads = strings, Growing(heads)
-        dictionary._codes = {string: code for code, string in enumerate(strings)}
-        if not len(dictionary._codes) == len(strings) == len(heads):
-            raise ValueError("a string comes twice")
-        return dictionary
-
     def encode(self, strings: Sequence[str]) -> list[int]:
         """Returns the codes of strings, and adds those that are new."""
         known = len(self._strings)

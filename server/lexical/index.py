@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 
-from server.errors import SnapshotError
-from server.lexical.segment import Segment, merged, segment_from, segment_of
-from server.lexical.snapshot import read_snapshot
-from server.lexical.tokens import TERMS_VERSION
+from server.lexical.segment import STORED, Segment, merged, segment_of
 from server.lexical.view import LexicalView
+from server.snapshot import Arrays
 
 POSTINGS_JOINED_AT_ONCE = 20_000
 """Postings that the appending thread joins itself: some 0.5 ms of work."""
@@ -66,19 +63,12 @@ class LexicalIndex:
             merging.join()
 
     @classmethod
-    def load(cls, directory: Path) -> LexicalIndex:
-        """Returns the index whose view was saved into a directory.
-
-        Raises:
-            SnapshotError: It is missing, damaged, or its texts would have other terms today.
-        """
-        arrays = read_snapshot(directory / "lexical.snapshot", version=TERMS_VERSION)
+    def restored(cls, arrays: Arrays) -> LexicalIndex:
+        """Returns the index whose view had these arrays."""
         index = cls()
-        dtypes = ["<f4", "<u8", "<i8", "<i4", "|u1"]
-        if [array.dtype.str for array in arrays] != dtypes * (len(arrays) // len(dtypes)):
-            raise SnapshotError(f"{directory} has other arrays than a lexical index")
-        for at in range(0, len(arrays), len(dtypes)):
-            segment = segment_from(index._document_count, arrays[at : at + len(dtypes)])
+        for number in range(len(arrays) // len(STORED)):
+            stored = {name: arrays[f"{number}.{name}"] for name in STORED}
+            segment = Segment.of(index._document_count, **stored)
             index._segments.append(segment)
             index._document_count += segment.document_count
         return index

@@ -39,7 +39,7 @@ class LoadingCancelled(Exception):
     """Loading was told to end early."""
 
 
-class Builder:
+class IndexBuilder:
     """Brings live indexes of one model up to the store."""
 
     def __init__(
@@ -88,8 +88,8 @@ class Builder:
                 added = self._with_vectors(portion, pool.map)
                 index.follow(added, [], sequence=added[-1].sequence)
                 self._report(index)
-        roster = index.state.roster
-        retired = np.setdiff1d(roster.sequences[roster.live], self._store.live_sequences(), assume_unique=True)
+        slots = index.state.slots
+        retired = np.setdiff1d(slots.sequences[slots.live], self._store.live_sequences(), assume_unique=True)
         index.follow([], retired.tolist(), sequence=max(until, index.state.sequence))
         return until - began_at
 
@@ -125,6 +125,6 @@ class Builder:
             self._reported = now
             log.info(
                 "building the index: %d documents so far, %d texts encoded",
-                len(index.state.roster.sequences),
+                len(index.state.slots.sequences),
                 self._encoded_texts,
             )

@@ -2,8 +2,8 @@
 
 Now and then a search of the graph is done again, by the graph and by comparing everything, in a thread that gets the
 CPU when nobody else wants it. Of the ten best documents by comparing, recall is the share that the graph found too, or
-that it found others just as good for. While it is low the effort of all searches is raised, step by step. It is never
-lowered: it was too low for queries such as these. A restart begins anew.
+that it found others just as good for. While it is low, the ef_search of all searches is raised, step by step. It is
+never lowered: it was too low for queries such as these. A restart begins with the first value.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.cpus import give_way
-from server.vectors.view import DenseView, Effort
+from server.vectors.view import DenseView, EfSearch
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +32,9 @@ WINDOW = 200
 JUDGED = 50
 """Searches after which recall is believed."""
 
-EFFORT_STEP = 1.5
+EF_SEARCH_STEP = 1.5
 
-EFFORT_MOST = 512
+EF_SEARCH_MOST = 512
 """Of a graph of up to 100,000 vectors: four times as much as at first by default."""
 
 BUSY_SHARE = 0.02
@@ -54,11 +54,11 @@ class _Sample(NamedTuple):
 
 
 class RecallWatch:
-    """Measures recall in a thread of its own and raises the effort."""
+    """Measures recall in a thread of its own and raises ef_search."""
 
-    def __init__(self, effort: Effort, min_recall: float, publish: Callable[[float], None]) -> None:
-        """Takes the effort of all searches, the recall to keep, and who is told of each measurement."""
-        self._effort = effort
+    def __init__(self, ef_search: EfSearch, min_recall: float, publish: Callable[[float], None]) -> None:
+        """Takes the ef_search of all searches, the recall to keep, and what to call with each measurement."""
+        self._ef_search = ef_search
         self._min_recall = min_recall
         self._publish = publish
         self._recalls: deque[float] = deque(maxlen=WINDOW)
@@ -115,17 +115,17 @@ class RecallWatch:
         self._recalls.append(recall)
         mean = float(np.mean(self._recalls))
         self._publish(mean)
-        if len(self._recalls) < JUDGED or mean >= self._min_recall or self._effort.value >= EFFORT_MOST:
+        if len(self._recalls) < JUDGED or mean >= self._min_recall or self._ef_search.value >= EF_SEARCH_MOST:
             return
-        raised = min(int(self._effort.value * EFFORT_STEP), EFFORT_MOST)
+        raised = min(int(self._ef_search.value * EF_SEARCH_STEP), EF_SEARCH_MOST)
         log.warning(
-            "the recall of the index is %.4f, below %.4f: its effort is raised from %d to %d",
+            "the recall of the index is %.4f, below %.4f: ef_search is raised from %d to %d",
             mean,
             self._min_recall,
-            self._effort.value,
+            self._ef_search.value,
             raised,
         )
-        self._effort.value = raised
+        self._ef_search.value = raised
         self._recalls.clear()
 
 

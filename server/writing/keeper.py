@@ -20,7 +20,7 @@ from server.errors import ChajaError, NotReady
 from server.live.building import LoadingCancelled
 from server.live.index import LiveIndex
 from server.live.loading import Loaded
-from server.live.snapshots import Snapshots
+from server.live.snapshots import SnapshotFolder
 from server.metrics import Metrics
 from server.writing.committer import Committer
 from server.writing.encoding import DocumentEncoder
@@ -59,7 +59,7 @@ class Keeper:
         slot: EngineSlot,
         metrics: Metrics,
         *,
-        snapshots: Snapshots | None,
+        snapshots: SnapshotFolder | None,
         overlap_tokens: int,
         on_death: Callable[[], None],
     ) -> None:
@@ -137,7 +137,7 @@ class Keeper:
         self._metrics.index_recall.set(recall)
         if self._committer is not None:
             dense = self._committer.index.state.dense
-            self._metrics.index_effort.set(dense.effort.at(dense.graph_count))
+            self._metrics.index_effort.set(dense.ef_search.at(dense.graph_count))
 
     async def close(self) -> None:
         """Finishes the changes that were let in, saves the index and closes the store."""
@@ -183,10 +183,10 @@ class Keeper:
     def _describe(self) -> None:
         assert self._committer is not None, "it has begun"
         state = self._committer.index.state
-        self._metrics.catalogue_documents.set(state.roster.live_count)
+        self._metrics.catalogue_documents.set(state.slots.live_count)
         self._metrics.catalogue_vectors.set(len(state.dense))
         self._metrics.catalogue_sequence.set(state.sequence)
-        self._metrics.index_effort.set(state.dense.effort.at(state.dense.graph_count))
+        self._metrics.index_effort.set(state.dense.ef_search.at(state.dense.graph_count))
         if not state.dense.graph_count:
             self._metrics.index_recall.set(1)
 
@@ -208,8 +208,8 @@ class Keeper:
         """Does what there is to do. Between two times nothing here holds an index that may be replaced."""
         assert self._committer is not None, "it has begun"
         index = self._committer.index
-        roster = index.state.roster
-        if roster.dead_count > max(DEAD_SLOTS, DEAD_SHARE * len(roster.sequences)):
+        slots = index.state.slots
+        if slots.dead_count > max(DEAD_SLOTS, DEAD_SHARE * len(slots.sequences)):
             await self._build_anew(index)
         elif self._new_graph or (
             index.state.sequence != self._saved_sequence and time.monotonic() - self._saved > SNAPSHOT_SECONDS
@@ -228,7 +228,7 @@ class Keeper:
             self._committer.refresh_soon()
 
     async def _build_anew(self, index: LiveIndex) -> None:
-        log.info("building the index anew: %d of its slots are dead", index.state.roster.dead_count)
+        log.info("building the index anew: %d of its slots are dead", index.state.slots.dead_count)
         await asyncio.to_thread(self._adopt, self._loaded)
         self._new_graph = True
 

@@ -80,8 +80,8 @@ class Server:
     def served(self) -> list[str]:
         """The ids of the documents that searches may find, in the order of their ids."""
         engine = self.slot.engine
-        roster = engine.index.state.roster
-        live = roster.sequences[roster.live].tolist()
+        slots = engine.index.state.slots
+        live = slots.sequences[slots.live].tolist()
         fetched = [self.store.fetch(sequence, engine.manifest.revision) for sequence in live]
         return sorted(each[0].id for each in fetched if each is not None)
 

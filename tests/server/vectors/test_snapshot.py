@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from server.errors import SnapshotError
 from server.similarity import Similarity
+from server.snapshot import read_snapshot, write_snapshot
 from server.vectors.dense import DenseIndex, DenseOptions
-from server.vectors.snapshot import write_snapshot
 from server.vectors.storage import Storage
 from server.vectors.view import DenseView
 from tests.server.attributes.documents import DIMENSION, Documents, check
@@ -73,68 +73,18 @@ def check_graph(documents: Documents, view: DenseView, live: NDArray[np.bool_]) 
 def reload(index: DenseIndex, kind: tuple[Similarity, Storage], directory: Path) -> DenseIndex:
     """Saves, loads, and removes the snapshot: what was loaded does not need it."""
     directory.mkdir()
-    write_snapshot(index.view(), directory)
+    view = index.view()
+    write_snapshot(directory, view.facts, parts={"dense": view.arrays}, files=view.files)
     index.close()
-    loaded = DenseIndex.load(directory, DIMENSION, *kind, folder=directory.parent / "graphs", options=OPTIONS)
+    loaded = DenseIndex(DIMENSION, *kind, folder=directory.parent / "graphs", options=OPTIONS)
+    snapshot = read_snapshot(directory, loaded.view().facts)
+    loaded.restore(snapshot.parts["dense"], snapshot.files)
     shutil.rmtree(directory)
     return loaded
 
 
-@pytest.fixture(scope="module", params=["f16", "i8"])
-def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Storage]:
-    """A snapshot of 400 vectors, 300 of them in a graph."""
-    folder = tmp_path_factory.mktemp("saved")
-    storage: Storage = request.param
-    documents = Documents("cosine", storage, seed=1)
-    index = DenseIndex(DIMENSION, "cosine", storage, folder=folder / "graphs", options=OPTIONS)
-    documents.append(index, [1] * 300)
-    index.wait()
-    documents.append(index, [1] * 100)
-    (folder / "snapshot").mkdir()
-    write_snapshot(index.view(), folder / "snapshot")
-    assert index.view().graph_count == 300
+def test_a_snapshot_depends_on_everything_that_its_files_do(tmp_path: Path) -> None:
+    index = DenseIndex(DIMENSION, "cosine", "i8", folder=tmp_path)
+    facts = index.view().facts
+    assert facts == {"usearch": version("usearch"), "dimension": DIMENSION, "similarity": "cosine", "storage": "i8"}
     index.close()
-    return folder / "snapshot", storage
-
-
-def test_a_damaged_file_is_found_wherever_the_damage_is(saved: tuple[Path, Storage], tmp_path: Path) -> None:
-    snapshot, storage = saved
-    random = np.random.default_rng(2)
-    for path in sorted(snapshot.iterdir()):
-        good = path.read_bytes()
-        for place in {0, len(good) - 2, *random.integers(0, len(good) - 1, 10).tolist()}:
-            bad = bytearray(good)
-            bad[place] ^= 1 << int(random.integers(0, 8))
-            refuse(snapshot, path.name, bytes(bad), storage, tmp_path)
-
-
-def test_a_file_cut_short_grown_or_missing_is_found(saved: tuple[Path, Storage], tmp_path: Path) -> None:
-    snapshot, storage = saved
-    for path in sorted(snapshot.iterdir()):
-        good = path.read_bytes()
-        for bad in (b"", good[: len(good) // 2], good + b"more", None):
-            refuse(snapshot, path.name, bad, storage, tmp_path)
-
-
-def refuse(snapshot: Path, name: str, content: bytes | None, storage: Storage, folder: Path) -> None:
-    copy = folder / "copy"
-    shutil.copytree(snapshot, copy)
-    (copy / name).unlink()
-    if content is not None:
-        (copy / name).write_bytes(content)
-    with pytest.raises(SnapshotError):
-        DenseIndex.load(copy, DIMENSION, "cosine", storage, folder=folder / "graphs", options=OPTIONS)
-    assert not list((folder / "graphs").iterdir())
-    shutil.rmtree(copy)
-
-
-def test_a_snapshot_of_another_index_is_refused(saved: tuple[Path, Storage], tmp_path: Path) -> None:
-    snapshot, storage = saved
-    for dimension, similarity, other in ((32, "cosine", storage), (16, "dot", "f16"), (16, "cosine", "f32")):
-        with pytest.raises(SnapshotError, match=r"is of (dimension|similarity|storage)"):
-            DenseIndex.load(snapshot, dimension, similarity, other, folder=tmp_path)  # type: ignore[arg-type]
-
-
-def test_no_snapshot_at_all_is_an_error_of_its_own(tmp_path: Path) -> None:
-    with pytest.raises(SnapshotError, match="cannot be read"):
-        DenseIndex.load(tmp_path / "none", 16, "cosine", "f16", folder=tmp_path / "graphs")

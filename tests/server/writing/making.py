@@ -13,7 +13,7 @@ from server.catalogue.store import Store
 from server.encoding.cache import EmbeddingCache
 from server.engine import Engine, EngineOptions, EngineSlot
 from server.live.loading import Loaded
-from server.live.snapshots import Snapshots
+from server.live.snapshots import SnapshotFolder
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
 from server.writing.committer import Committer
@@ -38,7 +38,7 @@ class Core:
             self.store,
             self.slot,
             self.metrics,
-            snapshots=Snapshots(directory / "index", self.store),
+            snapshots=SnapshotFolder(directory / "index", self.store),
             overlap_tokens=OVERLAP_TOKENS,
             on_death=self._died,
         )
