@@ -9,9 +9,18 @@ import pytest
 
 from server import snapshot
 from server.errors import SnapshotError
-from server.snapshot import ARRAYS, DESCRIPTION, CheckedFile, file_checksum, read_snapshot, write_snapshot
+from server.snapshot import (
+    ARRAYS,
+    DESCRIPTION,
+    Arrays,
+    CheckedFile,
+    Facts,
+    file_checksum,
+    read_snapshot,
+    write_snapshot,
+)
 
-FACTS = {"model": "a", "dimension": 3}
+FACTS: Facts = {"model": "a", "dimension": 3}
 
 LINKED = "large.bin"
 
@@ -22,7 +31,7 @@ def written(tmp_path: Path) -> Path:
     source.write_bytes(bytes(range(256)) * 20)
     directory = tmp_path / "snapshot"
     directory.mkdir()
-    parts = {
+    parts: dict[str, Arrays] = {
         "one": {"numbers": np.arange(40, dtype=np.int32), "empty": np.zeros((0, 7), np.float16)},
         "other": {"numbers": np.array(2.5), "texts": np.array([b"a", b"\xea\xb0\x80"], "S4")},
     }
@@ -64,8 +73,8 @@ def test_a_snapshot_that_differs_in_any_byte_or_length_is_refused(written: Path,
     read_snapshot(written, FACTS)
 
 
-@pytest.mark.parametrize("facts", [{}, {"model": "b", "dimension": 3}, FACTS | {"more": 1}])
-def test_a_snapshot_that_depends_on_other_facts_is_refused(written: Path, facts: dict[str, str | int]) -> None:
+@pytest.mark.parametrize("facts", [{}, {"model": "b", "dimension": 3}, {**FACTS, "more": 1}])
+def test_a_snapshot_that_depends_on_other_facts_is_refused(written: Path, facts: Facts) -> None:
     with pytest.raises(SnapshotError, match=r"is of (model|dimension|more) "):
         read_snapshot(written, facts)
 

@@ -47,5 +47,4 @@ def test_views_never_change(steps: list[tuple[int, list[int]]]) -> None:
     for view, expected in views:
         assert dict(zip(view.sequences.tolist(), view.live.tolist(), strict=True)) == expected
         assert view.live_count == sum(expected.values())
-        slots = view.slots_of(sorted(expected))
-        assert slots.tolist() == list(range(len(expected)))
+        assert view.slots_of(sorted(expected)).tolist() == list(range(len(expected)))
