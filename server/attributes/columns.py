@@ -45,7 +45,7 @@ class ColumnsView(NamedTuple):
     columns: Mapping[tuple[str, Kind], ColumnView]
 
     def select(self, filter: Filter) -> NDArray[np.bool_]:
-        """Tells of each slot whether its document matches. The array is the caller's own."""
+        """Returns for each slot whether its document matches. The array is the caller's own."""
         match filter:
             case AllOf(filters):
                 chosen = np.ones(self.slot_count, np.bool_)

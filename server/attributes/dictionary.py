@@ -41,13 +41,13 @@ class DictionaryView(NamedTuple):
         return code if code < len(self.heads) else UNKNOWN
 
     def one_of(self, strings: Sequence[str]) -> NDArray[np.bool_]:
-        """Tells of each code whether its string is one of these."""
+        """Returns for each code whether its string is one of these."""
         chosen = np.zeros(len(self.heads), np.bool_)
         chosen[[code for code in map(self.code_of, strings) if code != UNKNOWN]] = True
         return chosen
 
     def within(self, range: Range) -> NDArray[np.bool_]:
-        """Tells of each code whether its string lies within the bounds of a range."""
+        """Returns for each code whether its string lies within the bounds of a range."""
         chosen = np.ones(len(self.heads), np.bool_)
         if isinstance(range.lower, str):
             chosen &= self._from(range.lower, inclusive=range.lower_inclusive)
@@ -56,7 +56,7 @@ class DictionaryView(NamedTuple):
         return chosen
 
     def _from(self, bound: str, *, inclusive: bool) -> NDArray[np.bool_]:
-        """Tells of each code whether its string is greater than a bound, or equal to it where that counts."""
+        """Returns for each code whether its string is greater than a bound, or equal to it where that counts."""
         first, second = self.heads.T
         bound_first, bound_second = _heads([bound])[0]
         chosen: NDArray[np.bool_] = first > bound_first

@@ -1,7 +1,7 @@
 """The lexical index: takes documents as they come, and gives views that search them.
 
 One thread appends. What it appends is a small segment of its own at once, so that the next view has it; small segments
-are joined on the spot, large ones by a thread behind it, so that a view has some ten segments at most and no append
+are joined at once, large ones by a background thread, so that a view has some ten segments at most and no append
 waits for a long merge.
 """
 
@@ -29,7 +29,7 @@ class LexicalIndex:
         self._document_count = 0
         self._lock = threading.Lock()
         self._merging: threading.Thread | None = None
-        self._held_slots = 0  # documents before this one are being joined behind us
+        self._held_slots = 0  # Documents before this one are being joined in the background.
 
     def __len__(self) -> int:
         return self._document_count

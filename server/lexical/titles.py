@@ -1,7 +1,7 @@
 """Titles by what is typed of them: the documents whose title is the query, and those whose title begins with it.
 
-Titles are folded as terms are, and their blanks are single. They stand in sorted runs, each more than twice as long as
-the next; what comes last is a run of its own, and is merged with those before it that are not.
+Titles are folded as terms are, and runs of spaces become one. They stand in sorted runs, each more than twice as long
+as the next; what comes last is a run of its own, and is merged with those before it that are not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from server.lexical.tokens import fold
 from server.snapshot import Arrays
 
 COMPARED_BYTES = 64
-"""Bytes of a title's UTF-8 by which titles are sorted. Two that share so many are told apart by a hash when they are
+"""Bytes of a title's UTF-8 by which titles are sorted. Two that share so many are distinguished by a hash when they are
 compared with a whole query, and not at all when the query is longer and may be the beginning of either."""
 
 FIRST_PREFIX_LENGTH = 2
@@ -50,7 +50,7 @@ class Run(NamedTuple):
         return cls(keys, hashes, np.array(slots, dtype=np.int64)).sorted()
 
     def sorted(self) -> Run:
-        """Returns it in order. Of two runs, one behind the other, it makes one in linear time."""
+        """Returns it in order. Two concatenated runs become one in linear time."""
         order = np.argsort(self.keys, kind="stable")
         return Run(self.keys[order], self.hashes[order], self.slots[order])
 

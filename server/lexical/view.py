@@ -1,6 +1,6 @@
 """What a lexical search sees: some segments, which never change. Scores documents by BM25.
 
-The score is exact whatever way it is come by. Terms are taken from the rarest to the commonest. Where few documents
+Scores are exact, however they are computed. Terms are taken from the rarest to the commonest. Where few documents
 are left that could still be among the best, because the commoner terms together weigh too little or because a filter
 allows few, these are looked up in the long lists instead of adding the lists up.
 """

@@ -36,7 +36,7 @@ REPORT_SECONDS = 1.0
 
 
 class LoadingCancelled(Exception):
-    """Loading was told to end early."""
+    """Loading was cancelled."""
 
 
 class IndexBuilder:
@@ -72,7 +72,7 @@ class IndexBuilder:
         self._started = self._reported = time.monotonic()
 
     def catch_up(self, index: LiveIndex) -> int:
-        """Lets an index follow until it has what the store had when this began; returns how many changes there were.
+        """Brings an index up to what the store had when this began; returns the number of changes.
 
         Raises:
             LoadingCancelled: `cancelled` was set.

@@ -85,7 +85,7 @@ class LiveIndex:
         self._publish(int(parts["slots"]["sequence"]))
 
     def follow(self, added: Sequence[Versioned], retired: Sequence[int], *, sequence: int) -> None:
-        """Takes in new versions of documents, in the order of their sequences, and lets go of others.
+        """Takes in new versions of documents, in the order of their sequences, and retires others.
 
         The new state is there when this returns, and shows all of it or, before, nothing.
         """
@@ -95,7 +95,7 @@ class LiveIndex:
         self._publish(sequence)
 
     def refresh(self) -> None:
-        """Lets searches have what followers have improved by themselves, such as a new graph."""
+        """Publishes what parts of the index have improved by themselves, such as a new graph."""
         self._publish(self.state.sequence)
 
     @property

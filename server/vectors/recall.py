@@ -1,7 +1,7 @@
 """The recall of the graph, measured on what is really searched for.
 
-Now and then a search of the graph is done again, by the graph and by comparing everything, in a thread that gets the
-CPU when nobody else wants it. Of the ten best documents by comparing, recall is the share that the graph found too, or
+Now and then a search of the graph is repeated, by the graph and by comparing everything, in a thread of the lowest
+priority. Of the ten best documents by comparing, recall is the share that the graph found too, or
 that it found others just as good for. While it is low, the ef_search of all searches is raised, step by step. It is
 never lowered: it was too low for queries such as these. A restart begins with the first value.
 """
