@@ -82,7 +82,7 @@ async def _serve(settings: Settings, opening: Opening, store: Store) -> None:
             gc.freeze()  # What was loaded stays: collections that went through all of it would hold calls up.
             gc.set_threshold(COLLECTED_OBJECTS)
             state = slot.engine.index.state
-            log.info("serving %d documents, %d vectors", state.roster.live_count, len(state.dense))
+            log.info("serving %d documents, %d vectors", state.slots.live_count, len(state.dense))
             watching = asyncio.create_task(_watch(reloader, settings.watch_seconds))
             await stopping.wait()
             watching.cancel()

@@ -24,7 +24,7 @@ from server.errors import BundleError, ChajaError, NotReady, ReadOnly, ReloadFai
 from server.live.building import LoadingCancelled
 from server.live.loading import Loaded, LoadingOptions, load
 from server.live.opening import Opening
-from server.live.snapshots import Snapshots
+from server.live.snapshots import SnapshotFolder
 from server.memory import return_freed_memory
 from server.metrics import Metrics
 from server.security.watched import WatchedFiles
@@ -77,7 +77,7 @@ class Reloader:
         self._opening = opening
         folder = store.directory / "index"
         self._options = _loading_options(settings, folder)
-        self._snapshots = Snapshots(folder, store) if settings.data is not None else None
+        self._snapshots = SnapshotFolder(folder, store) if settings.data is not None else None
         self._engines = EngineFactory(EngineOptions.of(settings), cache_bytes=settings.cache_bytes, metrics=metrics)
         self._catalogue: LiveCatalogue | None = None
         self._cancelled = threading.Event()
@@ -317,7 +317,7 @@ def _loading_options(settings: Settings, folder: Path) -> LoadingOptions:
         overlap_tokens=settings.passage_overlap_tokens,
         dense=DenseOptions(
             exact_below=settings.graph_from_vectors,
-            effort=settings.graph_effort,
+            ef_search=settings.graph_effort,
             searchers=settings.workers,
             min_recall=settings.min_recall,
         ),

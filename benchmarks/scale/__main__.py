@@ -1,7 +1,7 @@
 """`make bench-index`: the index of vectors at 1,000, 10,000, 100,000 and, with `--most 1000000`, a million of them.
 
-Built once and kept in a folder; everything else is measured anew, each size in a process of its own. Exits with 1 if a
-bar is missed.
+Built once and kept in a folder; everything else is measured every time, each size in a process of its own. Exits with 1
+if a bar is missed.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.scale.vectors import CHUNK_VECTORS, Source
+from server.snapshot import VERSION, write_snapshot
 from server.vectors.dense import DenseIndex, DenseOptions
-from server.vectors.snapshot import VERSION, write_snapshot
 from server.vectors.storage import Storage
 
 
@@ -24,7 +24,7 @@ class Made:
     Attributes:
         directory: Where it is.
         append_seconds: What appending the vectors took.
-        build_seconds: What building the graph took behind it; 0 without a graph.
+        build_seconds: What building the graph took after that; 0 without a graph.
     """
 
     directory: Path
@@ -40,8 +40,8 @@ class Made:
 def make(source: Source, folder: Path, size: int, storage: Storage) -> Made:
     """Returns the snapshot of an index of `size` vectors, each a document's; builds it unless the folder has it."""
     kept = folder / f"{source.revision}-usearch-{importlib.metadata.version('usearch')}-{VERSION}-{storage}-{size}"
-    told = kept / "made.json"
-    if not told.exists():
+    described = kept / "made.json"
+    if not described.exists():
         shutil.rmtree(kept, ignore_errors=True)
         (kept / "snapshot").mkdir(parents=True)
         options = DenseOptions(exact_below=max(size, DenseOptions.exact_below))
@@ -57,7 +57,8 @@ def make(source: Source, folder: Path, size: int, storage: Storage) -> Made:
         started = time.perf_counter()
         index.wait()
         build_seconds = time.perf_counter() - started if index.view().graph_count else 0.0
-        write_snapshot(index.view(), kept / "snapshot")
+        view = index.view()
+        write_snapshot(kept / "snapshot", view.facts, parts={"dense": view.arrays}, files=view.files)
         index.close()
-        told.write_text(json.dumps({"append_seconds": append_seconds, "build_seconds": build_seconds}))
-    return Made(kept / "snapshot", **json.loads(told.read_text(encoding="utf-8")))
+        described.write_text(json.dumps({"append_seconds": append_seconds, "build_seconds": build_seconds}))
+    return Made(kept / "snapshot", **json.loads(described.read_text(encoding="utf-8")))

@@ -52,13 +52,13 @@ class ColumnView(NamedTuple):
             chosen[self.slots[np.flatnonzero(entries)]] = True  # A boolean index takes four times as long.
 
     def equal(self, value: Scalar) -> NDArray[np.bool_]:
-        """Tells of each entry whether its value is this one."""
+        """Returns for each entry whether its value is this one."""
         wanted = self.dictionary.code_of(str(value)) if self.dictionary else value
         equal: NDArray[np.bool_] = self.values == wanted
         return equal
 
     def one_of(self, values: Sequence[Any]) -> NDArray[np.bool_]:
-        """Tells of each entry whether its value is one of these."""
+        """Returns for each entry whether its value is one of these."""
         if self.dictionary:
             return self.dictionary.one_of(values).take(self.values)
         wanted = np.array(list(set(values)), self.values.dtype)
@@ -70,7 +70,7 @@ class ColumnView(NamedTuple):
         return chosen
 
     def within(self, range: Range) -> NDArray[np.bool_]:
-        """Tells of each entry whether its value lies within the bounds of a range of the column's type."""
+        """Returns for each entry whether its value lies within the bounds of a range of the column's type."""
         if self.dictionary:
             return self.dictionary.within(range).take(self.values)
         chosen = np.ones(len(self.values), np.bool_)
@@ -91,11 +91,15 @@ class Column:
         self._dense = True
 
     @classmethod
-    def of(cls, kind: Kind, slots: NDArray[np.int32], values: NDArray[Any], dictionary: Dictionary | None) -> Column:
-        """Returns a column of entries that another one had; the arrays become its own."""
+    def restored(
+        cls, kind: Kind, slots: NDArray[np.int32], values: NDArray[Any], strings: Sequence[str] | None
+    ) -> Column:
+        """Returns the column whose view had these arrays and, of strings, this dictionary."""
         column = cls(kind)
-        column._slots, column._values, column._dictionary = Growing(slots), Growing(values), dictionary
+        column._slots, column._values = Growing(slots), Growing(values)
         column._dense = bool((slots == np.arange(len(slots))).all())
+        if column._dictionary and strings:
+            column._dictionary.encode(strings)
         return column
 
     def append(self, slots: Sequence[int], values: Sequence[Any]) -> None:
@@ -112,7 +116,7 @@ class Column:
 
 
 def _found_by_hash(values: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Tells of each value whether it is one of those wanted, of which each is there once."""
+    """Returns for each value whether it is wanted. Each wanted number is there once."""
     holder_of = np.full(1 << HASH_BITS, -1, np.int32)
     wanted_hashes, positions = _hashes(wanted), np.arange(len(wanted))
     holder_of[wanted_hashes] = positions

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from server.attributes import columns_file
 from server.attributes.column import Column, ColumnView
 from server.attributes.filter import (
     AllOf,
@@ -31,6 +30,7 @@ from server.attributes.filter import (
     values_of,
 )
 from server.catalogue.document import AttributeValue
+from server.snapshot import Arrays
 
 
 class ColumnsView(NamedTuple):
@@ -45,7 +45,7 @@ class ColumnsView(NamedTuple):
     columns: Mapping[tuple[str, Kind], ColumnView]
 
     def select(self, filter: Filter) -> NDArray[np.bool_]:
-        """Tells of each slot whether its document matches. The array is the caller's own."""
+        """Returns for each slot whether its document matches. The array is the caller's own."""
         match filter:
             case AllOf(filters):
                 chosen = np.ones(self.slot_count, np.bool_)
@@ -62,9 +62,15 @@ class ColumnsView(NamedTuple):
                 self._mark(chosen, filter)
         return chosen
 
-    def save(self, directory: Path) -> None:
-        """Writes a snapshot into an empty directory, which may be done while documents are appended."""
-        columns_file.write(directory, self.slot_count, self.columns)
+    @property
+    def arrays(self) -> Arrays:
+        """What a snapshot has of the attributes. Strings are packed together, for any may be in them."""
+        arrays: dict[str, NDArray[Any]] = {"slot_count": np.array(self.slot_count), "keys": _packed(list(self.columns))}
+        for number, column in enumerate(self.columns.values()):
+            arrays[f"{number}.slots"], arrays[f"{number}.values"] = column.slots, column.values
+            if column.dictionary:
+                arrays[f"{number}.strings"] = _packed(column.dictionary.strings[: len(column.dictionary.heads)])
+        return arrays
 
     def _mark(self, chosen: NDArray[np.bool_], condition: Equals | In | Range | Exists) -> None:
         """Sets the slots that match a condition."""
@@ -112,13 +118,17 @@ class Columns:
         return ColumnsView(self._slot_count, self._views)
 
     @classmethod
-    def load(cls, directory: Path) -> Columns:
-        """Reads a snapshot.
-
-        Raises:
-            SnapshotError: It is missing, damaged, cut short or of another version.
-        """
+    def restored(cls, arrays: Arrays) -> Columns:
+        """Returns the columns whose view had these arrays."""
         columns = cls()
-        columns._slot_count, columns._columns = columns_file.read(directory)
-        columns._views = {key: column.view() for key, column in columns._columns.items()}
+        columns._slot_count = int(arrays["slot_count"])
+        for number, key in enumerate(msgspec.msgpack.decode(arrays["keys"].data, type=list[tuple[str, Kind]])):
+            packed = arrays.get(f"{number}.strings")
+            strings = None if packed is None else msgspec.msgpack.decode(packed.data, type=list[str])
+            column = Column.restored(key[1], arrays[f"{number}.slots"], arrays[f"{number}.values"], strings)
+            columns._columns[key], columns._views[key] = column, column.view()
         return columns
+
+
+def _packed(strings: Sequence[object]) -> NDArray[np.uint8]:
+    return np.frombuffer(msgspec.msgpack.encode(strings), np.uint8)

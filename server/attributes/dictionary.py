@@ -41,13 +41,13 @@ class DictionaryView(NamedTuple):
         return code if code < len(self.heads) else UNKNOWN
 
     def one_of(self, strings: Sequence[str]) -> NDArray[np.bool_]:
-        """Tells of each code whether its string is one of these."""
+        """Returns for each code whether its string is one of these."""
         chosen = np.zeros(len(self.heads), np.bool_)
         chosen[[code for code in map(self.code_of, strings) if code != UNKNOWN]] = True
         return chosen
 
     def within(self, range: Range) -> NDArray[np.bool_]:
-        """Tells of each code whether its string lies within the bounds of a range."""
+        """Returns for each code whether its string lies within the bounds of a range."""
         chosen = np.ones(len(self.heads), np.bool_)
         if isinstance(range.lower, str):
             chosen &= self._from(range.lower, inclusive=range.lower_inclusive)
@@ -56,7 +56,7 @@ class DictionaryView(NamedTuple):
         return chosen
 
     def _from(self, bound: str, *, inclusive: bool) -> NDArray[np.bool_]:
-        """Tells of each code whether its string is greater than a bound, or equal to it where that counts."""
+        """Returns for each code whether its string is greater than a bound, or equal to it where that counts."""
         first, second = self.heads.T
         bound_first, bound_second = _heads([bound])[0]
         chosen: NDArray[np.bool_] = first > bound_first
@@ -75,20 +75,6 @@ class Dictionary:
         self._strings: list[str] = []
         self._codes: dict[str, int] = {}
         self._heads = Growing(np.empty((0, 2), np.uint64))
-
-    @classmethod
-    def of(cls, strings: list[str], heads: NDArray[np.uint64]) -> Dictionary:
-        """Returns a dictionary of what the view of another one had; list and array become its own.
-
-        Raises:
-            ValueError: A string comes twice.
-        """
-        dictionary = cls()
-        dictionary._strings, dictionary._heads = strings, Growing(heads)
-        dictionary._codes = {string: code for code, string in enumerate(strings)}
-        if not len(dictionary._codes) == len(strings) == len(heads):
-            raise ValueError("a string comes twice")
-        return dictionary
 
     def encode(self, strings: Sequence[str]) -> list[int]:
         """Returns the codes of strings, and adds those that are new."""

@@ -83,7 +83,7 @@ Filter = Equals | In | Range | Exists | AllOf | AnyOf | Not
 
 
 def matches(filter: Filter, attributes: Mapping[str, AttributeValue]) -> bool:
-    """Tells whether a document with these attributes matches."""
+    """Returns whether a document with these attributes matches."""
     match filter:
         case AllOf(filters):
             return all(matches(each, attributes) for each in filters)
@@ -108,7 +108,7 @@ def kind_of(value: Scalar) -> Kind:
 
 
 def within(value: str | float, range: Range) -> bool:
-    """Tells whether a value of the range's kind lies within its bounds."""
+    """Returns whether a value of the range's kind lies within its bounds."""
     # Both bounds are of the value's type, which the type checker cannot know.
     lower, upper = range.lower, range.upper
     if lower is not None and not (value >= lower if range.lower_inclusive else value > lower):  # type: ignore[operator]

@@ -1,7 +1,7 @@
 """The lexical index: takes documents as they come, and gives views that search them.
 
 One thread appends. What it appends is a small segment of its own at once, so that the next view has it; small segments
-are joined on the spot, large ones by a thread behind it, so that a view has some ten segments at most and no append
+are joined at once, large ones by a background thread, so that a view has some ten segments at most and no append
 waits for a long merge.
 """
 
@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 
-from server.errors import SnapshotError
-from server.lexical.segment import Segment, merged, segment_from, segment_of
-from server.lexical.snapshot import read_snapshot
-from server.lexical.tokens import TERMS_VERSION
+from server.lexical.segment import STORED, Segment, merged, segment_of
 from server.lexical.view import LexicalView
+from server.snapshot import Arrays
 
 POSTINGS_JOINED_AT_ONCE = 20_000
 """Postings that the appending thread joins itself: some 0.5 ms of work."""
@@ -32,7 +29,7 @@ class LexicalIndex:
         self._document_count = 0
         self._lock = threading.Lock()
         self._merging: threading.Thread | None = None
-        self._held_slots = 0  # documents before this one are being joined behind us
+        self._held_slots = 0  # Documents before this one are being joined in the background.
 
     def __len__(self) -> int:
         return self._document_count
@@ -66,19 +63,12 @@ class LexicalIndex:
             merging.join()
 
     @classmethod
-    def load(cls, directory: Path) -> LexicalIndex:
-        """Returns the index whose view was saved into a directory.
-
-        Raises:
-            SnapshotError: It is missing, damaged, or its texts would have other terms today.
-        """
-        arrays = read_snapshot(directory / "lexical.snapshot", version=TERMS_VERSION)
+    def restored(cls, arrays: Arrays) -> LexicalIndex:
+        """Returns the index whose view had these arrays."""
         index = cls()
-        dtypes = ["<f4", "<u8", "<i8", "<i4", "|u1"]
-        if [array.dtype.str for array in arrays] != dtypes * (len(arrays) // len(dtypes)):
-            raise SnapshotError(f"{directory} has other arrays than a lexical index")
-        for at in range(0, len(arrays), len(dtypes)):
-            segment = segment_from(index._document_count, arrays[at : at + len(dtypes)])
+        for number in range(len(arrays) // len(STORED)):
+            stored = {name: arrays[f"{number}.{name}"] for name in STORED}
+            segment = Segment.of(index._document_count, **stored)
             index._segments.append(segment)
             index._document_count += segment.document_count
         return index

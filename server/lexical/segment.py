@@ -7,13 +7,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server.errors import SnapshotError
 from server.lexical.tokens import terms_of
+
+STORED = ("lengths", "terms", "starts", "slots", "counts")
+"""The arrays of a segment from which the others follow."""
 
 MOST_COUNTED = 255
 """A term that comes more often in a document counts as if it came so often."""
@@ -69,11 +71,6 @@ class Segment(NamedTuple):
         )
 
     @property
-    def stored(self) -> tuple[NDArray[Any], ...]:
-        """The arrays from which the others follow."""
-        return self[1:6]
-
-    @property
     def document_count(self) -> int:
         """Documents in it."""
         return len(self.lengths)
@@ -86,7 +83,7 @@ class Segment(NamedTuple):
     @property
     def bytes(self) -> int:
         """Bytes that its arrays take."""
-        return sum(array.nbytes for array in (*self.stored, self.largest_counts, self.smallest_spans))
+        return sum(array.nbytes for array in (*self[1:6], self.largest_counts, self.smallest_spans))
 
     def places(self, terms: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Returns where each term stands in `terms`, and how many documents have it: 0 for one that is not known."""
@@ -97,36 +94,6 @@ class Segment(NamedTuple):
         sizes = self.starts[places + 1] - self.starts[places]
         sizes[self.terms[places] != terms] = 0
         return places, sizes
-
-
-def segment_from(first_slot: int, stored: Sequence[NDArray[Any]]) -> Segment:
-    """Returns the segment whose `stored` arrays come from elsewhere.
-
-    Raises:
-        SnapshotError: There is no segment that has them.
-    """
-    lengths, terms, starts, slots, counts = stored
-    problem = None
-    if len(starts) != len(terms) + 1 or len(counts) != len(slots):
-        problem = "its arrays are not of one size"
-    elif starts[0] != 0 or starts[-1] != len(slots) or (np.diff(starts) <= 0).any():
-        problem = "its postings are not in one piece"
-    elif (terms[:-1] >= terms[1:]).any() or not _ascending_within(slots, starts):
-        problem = "it is not in order"
-    elif len(slots) and (slots.min() < 0 or slots.max() >= len(lengths)):
-        problem = "it tells of documents that it does not have"
-    elif not counts.all() or not np.isfinite(lengths).all() or (lengths < 0).any():
-        problem = "it counts wrongly"
-    if problem is not None:
-        raise SnapshotError(f"a segment of the snapshot cannot be: {problem}")
-    return Segment.of(first_slot, lengths, terms, starts, slots, counts)
-
-
-def _ascending_within(slots: NDArray[np.int32], starts: NDArray[np.int64]) -> bool:
-    """Says whether slots ascend within each term; where the next term's begin they may fall."""
-    falls = slots[1:] <= slots[:-1]
-    falls[starts[1:-1] - 1] = False
-    return not falls.any()
 
 
 def segment_of(documents: Sequence[Sequence[str]], *, first_slot: int) -> Segment:

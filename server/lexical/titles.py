@@ -1,25 +1,23 @@
 """Titles by what is typed of them: the documents whose title is the query, and those whose title begins with it.
 
-Titles are folded as terms are, and their blanks are single. They stand in sorted runs, each more than twice as long as
-the next; what comes last is a run of its own, and is merged with those before it that are not.
+Titles are folded as terms are, and runs of spaces become one. They stand in sorted runs, each more than twice as long
+as the next; what comes last is a run of its own, and is merged with those before it that are not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import blake2b
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server.errors import SnapshotError
-from server.lexical.snapshot import read_snapshot, write_snapshot
-from server.lexical.tokens import TERMS_VERSION, fold
+from server.lexical.tokens import fold
+from server.snapshot import Arrays
 
 COMPARED_BYTES = 64
-"""Bytes of a title's UTF-8 by which titles are sorted. Two that share so many are told apart by a hash when they are
+"""Bytes of a title's UTF-8 by which titles are sorted. Two that share so many are distinguished by a hash when they are
 compared with a whole query, and not at all when the query is longer and may be the beginning of either."""
 
 FIRST_PREFIX_LENGTH = 2
@@ -52,7 +50,7 @@ class Run(NamedTuple):
         return cls(keys, hashes, np.array(slots, dtype=np.int64)).sorted()
 
     def sorted(self) -> Run:
-        """Returns it in order. Of two runs, one behind the other, it makes one in linear time."""
+        """Returns it in order. Two concatenated runs become one in linear time."""
         order = np.argsort(self.keys, kind="stable")
         return Run(self.keys[order], self.hashes[order], self.slots[order])
 
@@ -116,19 +114,14 @@ class TitlesView:
             first = list(dict.fromkeys(found.slots.tolist()))
         return TitleHits(exact_slots, sorted({*first[:limit], *np.intersect1d(found.slots, among).tolist()}))
 
-    def save(self, directory: Path) -> None:
-        """Writes everything into a directory that has no such file, while others search and append.
-
-        Raises:
-            OSError: The disk is full, or the directory is not to be written.
-        """
-        run = _joined(self._runs)
-        arrays = [np.array([self._document_count]), run.keys.view(np.uint8), run.hashes, run.slots]
-        write_snapshot(directory / "titles.snapshot", version=TERMS_VERSION, arrays=arrays)
+    @property
+    def arrays(self) -> Arrays:
+        """What a snapshot has of the titles."""
+        return {"document_count": np.array(self._document_count), **_joined(self._runs)._asdict()}
 
 
 class Titles:
-    """Used through its views. `append` and `view` are for one thread, `save` is for any."""
+    """Used through its views. `append` and `view` are for one thread."""
 
     def __init__(self) -> None:
         self._runs: list[Run] = [Run.of([], [])]
@@ -155,24 +148,11 @@ class Titles:
         return TitlesView(tuple(self._runs), self._document_count)
 
     @classmethod
-    def load(cls, directory: Path) -> Titles:
-        """Returns the titles whose view was saved into a directory.
-
-        Raises:
-            SnapshotError: It is missing, damaged, or titles would be folded otherwise today.
-        """
-        arrays: list[NDArray[Any]] = read_snapshot(directory / "titles.snapshot", version=TERMS_VERSION)
-        if [array.dtype.str for array in arrays] != ["<i8", "|u1", "<u8", "<i8"] or len(arrays[0]) != 1:
-            raise SnapshotError(f"{directory} has other arrays than titles")
-        count, flat, hashes, slots = int(arrays[0][0]), *arrays[1:]
-        if len(flat) != COMPARED_BYTES * len(slots) or len(hashes) != len(slots):
-            raise SnapshotError(f"{directory} has titles of other sizes")
-        keys = flat.view(f"S{COMPARED_BYTES}")
-        if (slots < 0).any() or (slots >= count).any() or (keys[:-1] > keys[1:]).any():
-            raise SnapshotError(f"{directory} has titles that cannot be")
+    def restored(cls, arrays: Arrays) -> Titles:
+        """Returns the titles whose view had these arrays."""
         titles = cls()
-        titles._document_count = count
-        titles._runs = [Run(keys, hashes, slots)]
+        titles._document_count = int(arrays["document_count"])
+        titles._runs = [Run(arrays["keys"], arrays["hashes"], arrays["slots"])]
         return titles
 
 

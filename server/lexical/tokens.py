@@ -1,8 +1,8 @@
 """Texts as terms: the words of a text and the pairs of neighbouring characters inside them, as 64-bit numbers.
 
 Korean particles are glued to nouns, so that words alone seldom match: `적금을` is found by `적금` through its pair of
-characters. Texts are folded first: compatibility forms and widths (NFKC), case, and middle dots, which are blanks.
-A pair is told by its two code points; a word by a hash of all of them, in which two words meet once in 10^18.
+characters. Texts are folded first: compatibility forms and widths (NFKC), case, and middle dots, which separate words.
+A pair is known by its two code points; a word by a hash of all of them, in which two words meet once in 10^18.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ MIDDLE_DOTS = str.maketrans(dict.fromkeys("·ㆍ•・‧∙･", " "))
 CODE_POINTS = 0x110000
 CODE_POINT_BITS = 21
 
-UNKNOWN, BLANK, WRITTEN, UNSEEN = range(4)
-"""Kinds of code points: a blank parts words, a written one stands in a word, an unseen one is passed over (soft
+UNKNOWN, SEPARATOR, WRITTEN, UNSEEN = range(4)
+"""Kinds of code points: a separator ends a word, a written one is part of a word, an unseen one is skipped (soft
 hyphens, direction marks). Letters, marks, numbers and pictures are written."""
 
 KINDS = {"L": WRITTEN, "M": WRITTEN, "N": WRITTEN, "So": WRITTEN, "Cf": UNSEEN}
-"""Kinds by the category of Unicode or its first letter; all others are blanks."""
+"""Kinds by the category of Unicode or its first letter; all others are separators."""
 
 WORD_MARK = np.uint64(1 << 63)
 """Set in every word and in no pair."""
@@ -103,5 +103,5 @@ def _kinds_of(points: NDArray[np.uint32]) -> NDArray[np.uint8]:
         return kinds
     for point in np.unique(unknown).tolist():
         category = unicodedata.category(chr(point))
-        known[point] = KINDS.get(category) or KINDS.get(category[0], BLANK)
+        known[point] = KINDS.get(category) or KINDS.get(category[0], SEPARATOR)
     return known[points]

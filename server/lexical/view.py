@@ -1,6 +1,6 @@
 """What a lexical search sees: some segments, which never change. Scores documents by BM25.
 
-The score is exact whatever way it is come by. Terms are taken from the rarest to the commonest. Where few documents
+Scores are exact, however they are computed. Terms are taken from the rarest to the commonest. Where few documents
 are left that could still be among the best, because the commoner terms together weigh too little or because a filter
 allows few, these are looked up in the long lists instead of adding the lists up.
 """
@@ -8,15 +8,14 @@ allows few, these are looked up in the long lists instead of adding the lists up
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server.lexical.segment import Segment
-from server.lexical.snapshot import write_snapshot
-from server.lexical.tokens import TERMS_VERSION, terms_of
+from server.lexical.segment import STORED, Segment
+from server.lexical.tokens import terms_of
+from server.snapshot import Arrays
 
 SATURATION = 4.0
 """BM25's k1: how late it no longer matters how often a term stands in a document. Pairs of characters are many and say
@@ -110,14 +109,14 @@ class LexicalView:
         order = np.lexsort((all_slots, -all_scores))[:limit]
         return LexicalHits(all_slots[order], all_scores[order])
 
-    def save(self, directory: Path) -> None:
-        """Writes everything into an empty directory, while others search and append.
-
-        Raises:
-            OSError: The disk is full, or the directory is not to be written.
-        """
-        arrays = [array for segment in self.segments for array in segment.stored]
-        write_snapshot(directory / "lexical.snapshot", version=TERMS_VERSION, arrays=arrays)
+    @property
+    def arrays(self) -> Arrays:
+        """What a snapshot has of the segments."""
+        return {
+            f"{number}.{name}": getattr(segment, name)
+            for number, segment in enumerate(self.segments)
+            for name in STORED
+        }
 
     def _wanted(self, query: str) -> Wanted:
         terms, times = np.unique(terms_of([query])[0], return_counts=True)

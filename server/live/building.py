@@ -36,10 +36,10 @@ REPORT_SECONDS = 1.0
 
 
 class LoadingCancelled(Exception):
-    """Loading was told to end early."""
+    """Loading was cancelled."""
 
 
-class Builder:
+class IndexBuilder:
     """Brings live indexes of one model up to the store."""
 
     def __init__(
@@ -72,7 +72,7 @@ class Builder:
         self._started = self._reported = time.monotonic()
 
     def catch_up(self, index: LiveIndex) -> int:
-        """Lets an index follow until it has what the store had when this began; returns how many changes there were.
+        """Brings an index up to what the store had when this began; returns the number of changes.
 
         Raises:
             LoadingCancelled: `cancelled` was set.
@@ -88,8 +88,8 @@ class Builder:
                 added = self._with_vectors(portion, pool.map)
                 index.follow(added, [], sequence=added[-1].sequence)
                 self._report(index)
-        roster = index.state.roster
-        retired = np.setdiff1d(roster.sequences[roster.live], self._store.live_sequences(), assume_unique=True)
+        slots = index.state.slots
+        retired = np.setdiff1d(slots.sequences[slots.live], self._store.live_sequences(), assume_unique=True)
         index.follow([], retired.tolist(), sequence=max(until, index.state.sequence))
         return until - began_at
 
@@ -125,6 +125,6 @@ class Builder:
             self._reported = now
             log.info(
                 "building the index: %d documents so far, %d texts encoded",
-                len(index.state.roster.sequences),
+                len(index.state.slots.sequences),
                 self._encoded_texts,
             )

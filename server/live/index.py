@@ -6,7 +6,7 @@ It holds no truth of its own: whatever it holds can be built again from the stor
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from server.attributes.columns import Columns
 from server.catalogue.document import Document, Field, parts_of
 from server.catalogue.encoded import Versioned
+from server.errors import SnapshotError
 from server.lexical.index import LexicalIndex
 from server.lexical.titles import Titles
 from server.ranking.baseline import Baseline, Probes
-from server.ranking.roster import Roster
+from server.ranking.slots import DocumentSlots
 from server.ranking.state import State
+from server.snapshot import Arrays, Snapshot
 from server.vectors.dense import DenseIndex
 
 MEASURED_SHARE = 0.1
@@ -39,52 +41,67 @@ class LiveIndex:
     state: State
 
     def __init__(
-        self,
-        revision: str,
-        dense: DenseIndex,
-        *,
-        probes: Probes,
-        weights: tuple[float, ...] = (1.0,),
-        roster: Roster | None = None,
-        lexical: LexicalIndex | None = None,
-        titles: Titles | None = None,
-        columns: Columns | None = None,
-        sequence: int = 0,
+        self, revision: str, dense: DenseIndex, *, probes: Probes, weights: tuple[float, ...] = (1.0,)
     ) -> None:
-        """Takes the followers, which begin empty where they are not given, and the weights of `FIELDS`.
+        """Makes an empty index of empty vectors.
 
-        The probes measure what its scores are worth.
+        Args:
+            revision: Of the model.
+            dense: The vectors.
+            probes: Measure what its scores are worth.
+            weights: Of `FIELDS`.
         """
         self.revision = revision
         self._probes = probes
         self._weights = weights
         self.dense = dense
-        self.lexical = lexical or LexicalIndex()
-        self.titles = titles or Titles()
-        self.columns = columns or Columns()
-        self._roster = roster or Roster()
+        self.lexical = LexicalIndex()
+        self.titles = Titles()
+        self.columns = Columns()
+        self._slots = DocumentSlots()
         self._baseline = Baseline({})
         self._measured_slots = -1
-        self._publish(sequence)
+        self._publish(0)
+
+    def restore(self, snapshot: Snapshot, *, live_sequences: NDArray[np.int64]) -> None:
+        """Takes over what a snapshot has of another index of the same facts.
+
+        Args:
+            snapshot: What was read.
+            live_sequences: Of the documents that are still there.
+
+        Raises:
+            SnapshotError: The graph cannot be opened, or the parts disagree.
+        """
+        parts = snapshot.parts
+        self.dense.restore(parts["dense"], snapshot.files)
+        self.lexical = LexicalIndex.restored(parts["lexical"])
+        self.titles = Titles.restored(parts["titles"])
+        self.columns = Columns.restored(parts["columns"])
+        sequences = parts["slots"]["sequences"]
+        self._slots = DocumentSlots(sequences, np.isin(sequences, live_sequences, assume_unique=True))
+        if not len(self._slots) == len(self.lexical) == len(self.titles) == self.columns.view().slot_count:
+            raise SnapshotError("the parts of a snapshot have different numbers of documents")
+        self._publish(int(parts["slots"]["sequence"]))
 
     def follow(self, added: Sequence[Versioned], retired: Sequence[int], *, sequence: int) -> None:
-        """Takes in new versions of documents, in the order of their sequences, and lets go of others.
+        """Takes in new versions of documents, in the order of their sequences, and retires others.
 
         The new state is there when this returns, and shows all of it or, before, nothing.
         """
         if added or retired:
-            self._roster.change([each.sequence for each in added], retired)
+            self._slots.change([each.sequence for each in added], retired)
             self._append(added)
         self._publish(sequence)
 
     def refresh(self) -> None:
-        """Lets searches have what followers have improved by themselves, such as a new graph."""
+        """Publishes what parts of the index have improved by themselves, such as a new graph."""
         self._publish(self.state.sequence)
 
     @property
     def unmeasured(self) -> bool:
         """Whether it has changed so much that what its scores are worth is to be measured again."""
-        slots = len(self._roster)
+        slots = len(self._slots)
         return abs(slots - self._measured_slots) > MEASURED_SHARE * max(self._measured_slots, 0)
 
     def measure(self) -> None:
@@ -101,25 +118,27 @@ class LiveIndex:
             return scores[0] if scores else None
 
         self._baseline = self._probes.measure(dense_best=dense_best, lexical_best=lexical_best, weight=self._weights[0])
-        self._measured_slots = len(state.roster.sequences)
+        self._measured_slots = len(state.slots.sequences)
 
     def close(self) -> None:
         """Ends what runs in the background, and removes its files. Searches that have a state still work."""
         self.dense.close()
 
     def adopt(self, other: LiveIndex) -> LiveIndex:
-        """Takes the followers of another index in the place of its own; returns the other, which has these to close."""
-        other.dense.effort = max(self.dense.effort, other.dense.effort)  # It was raised for queries such as these.
+        """Takes over the parts of another index; returns the other, which has the old ones to close."""
+        other.dense.ef_search = max(
+            self.dense.ef_search, other.dense.ef_search
+        )  # It was raised for queries such as these.
         self.dense, other.dense = other.dense, self.dense
         self.lexical, self.titles = other.lexical, other.titles
-        self.columns, self._roster = other.columns, other._roster
+        self.columns, self._slots = other.columns, other._slots
         self._publish(other.state.sequence)
         return other
 
     def _append(self, added: Sequence[Versioned]) -> None:
         if not added:
             return
-        first = len(self._roster) - len(added)
+        first = len(self._slots) - len(added)
         owners, ordinals, fields, matrices = [], [], [], []
         for slot, each in enumerate(added, start=first):
             assert each.vectors is not None, "it is encoded"
@@ -144,12 +163,23 @@ class LiveIndex:
             sequence,
             self._weights,
             self._baseline,
-            self._roster.view(),
+            self._slots.view(),
             self.dense.view(),
             self.lexical.view(),
             self.titles.view(),
             self.columns.view(),
         )
+
+
+def snapshot_parts(state: State) -> Mapping[str, Arrays]:
+    """Returns what a snapshot has of a state, besides the files of its vectors."""
+    return {
+        "slots": {"sequence": np.array(state.sequence), "sequences": state.slots.sequences},
+        "dense": state.dense.arrays,
+        "lexical": state.lexical.arrays,
+        "titles": state.titles.arrays,
+        "columns": state.columns.arrays,
+    }
 
 
 def searched_texts(document: Document) -> list[str]:

@@ -9,7 +9,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +21,11 @@ from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
 from server.encoding.manifest import Manifest
 from server.encoding.passages import OVERLAP_TOKENS
-from server.errors import SnapshotError, StoreError
-from server.live.building import LOADING_NICENESS, Builder
+from server.errors import StoreError
+from server.live.building import LOADING_NICENESS, IndexBuilder
 from server.live.index import FIELDS, LiveIndex
 from server.live.opening import Opening, open_bundle
-from server.live.snapshots import Snapshots
+from server.live.snapshots import SnapshotFolder
 from server.ranking.baseline import Probes
 from server.ranking.probes import probe_texts, probes_file
 from server.vectors.dense import DenseIndex, DenseOptions
@@ -70,7 +69,7 @@ class Loaded:
 
     bundle: Bundle
     index: LiveIndex
-    builder: Builder
+    builder: IndexBuilder
     new_index: Callable[[], LiveIndex]
     saved_sequence: int = -1
 
@@ -82,7 +81,7 @@ def load(
     threads: int,
     cancelled: threading.Event,
     opening: Opening | None = None,
-    snapshots: Snapshots | None = None,
+    snapshots: SnapshotFolder | None = None,
     background: bool = False,
 ) -> Loaded:
     """Opens the bundle, checks it on this CPU, and brings an index up to the store.
@@ -107,7 +106,7 @@ def load(
         give_way(LOADING_NICENESS)
     bundle = opening.take() if opening else open_bundle(options.bundle, native=options.native, storage=options.storage)
     manifest = bundle.manifest
-    builder = Builder(
+    builder = IndexBuilder(
         store,
         bundle,
         threads=threads,
@@ -116,16 +115,12 @@ def load(
         background=background,
     )
 
-    new_live_index = partial(
-        LiveIndex, manifest.revision, weights=field_weights(manifest, options.weights), probes=probes_of(bundle)
-    )
+    weights, probes = field_weights(manifest, options.weights), probes_of(bundle)
 
     def new_index() -> LiveIndex:
-        return new_live_index(_new_dense(options, manifest))
+        return LiveIndex(manifest.revision, _new_dense(options, manifest), weights=weights, probes=probes)
 
-    index = None
-    if snapshots is not None:
-        index = snapshots.load(manifest.revision, partial(_load_dense, options, manifest), new_live_index)
+    index = None if snapshots is None else snapshots.load(new_index)
     saved_sequence = -1 if index is None else index.state.sequence
     index = index or new_index()
     try:
@@ -168,17 +163,3 @@ def _new_dense(options: LoadingOptions, manifest: Manifest) -> DenseIndex:
         )
     except OSError as error:
         raise StoreError(f"{options.folder} cannot be used for the index: {error.strerror}") from None
-
-
-def _load_dense(options: LoadingOptions, manifest: Manifest, path: Path) -> DenseIndex:
-    try:
-        return DenseIndex.load(
-            path,
-            manifest.dimension,
-            manifest.similarity,
-            options.storage,
-            folder=options.folder,
-            options=options.dense,
-        )
-    except OSError as error:
-        raise SnapshotError(f"{path} cannot be opened: {error.strerror}") from None

@@ -104,8 +104,7 @@ def _dense(
 ) -> _Legs:
     matches = _nearest(state, vector, options, allowed, limit=options.limit)
     found = [
-        FoundDocument(int(state.roster.sequences[match.slot]), match.score, match.part, match.score)
-        for match in matches
+        FoundDocument(int(state.slots.sequences[match.slot]), match.score, match.part, match.score) for match in matches
     ]
     return _Legs(found, dense=[match.score for match in matches])
 
@@ -114,7 +113,7 @@ def _lexical(state: State, query: str, options: SearchOptions, allowed: NDArray[
     hits = state.lexical.search(query, limit=options.limit, allowed=allowed)
     scores = hits.scores.tolist()
     found = [
-        FoundDocument(int(state.roster.sequences[slot]), score, lexical_score=score)
+        FoundDocument(int(state.slots.sequences[slot]), score, lexical_score=score)
         for slot, score in zip(hits.slots.tolist(), scores, strict=True)
     ]
     return _Legs(found, lexical=scores)
@@ -155,7 +154,7 @@ def _hybrid(
     )
     found = [
         FoundDocument(
-            int(state.roster.sequences[each.slot]),
+            int(state.slots.sequences[each.slot]),
             each.score,
             vectors[each.slot].part,
             vectors[each.slot].score,

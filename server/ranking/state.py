@@ -12,7 +12,7 @@ from server.attributes.filter import Filter
 from server.lexical.titles import TitlesView
 from server.lexical.view import LexicalView
 from server.ranking.baseline import Baseline
-from server.ranking.roster import RosterView
+from server.ranking.slots import DocumentSlotsView
 from server.vectors.view import DenseView
 
 
@@ -23,7 +23,7 @@ class State(NamedTuple):
         sequence: That of the last change that it shows.
         weights: By field, what the similarities of its vectors are multiplied with.
         baseline: What scores are worth, as it was measured last.
-        roster: The documents.
+        slots: The documents.
         dense: Their vectors.
         lexical: Their words.
         titles: Their titles.
@@ -33,7 +33,7 @@ class State(NamedTuple):
     sequence: int
     weights: tuple[float, ...]
     baseline: Baseline
-    roster: RosterView
+    slots: DocumentSlotsView
     dense: DenseView
     lexical: LexicalView
     titles: TitlesView
@@ -42,9 +42,9 @@ class State(NamedTuple):
     def allowed(self, filter: Filter | None) -> NDArray[np.bool_] | None:
         """Returns by slot which documents may be found; None if every slot may."""
         if filter is not None:
-            return self.columns.select(filter) & self.roster.live
-        return self.roster.live if self.roster.dead_count else None
+            return self.columns.select(filter) & self.slots.live
+        return self.slots.live if self.slots.dead_count else None
 
     def matching(self, filter: Filter) -> NDArray[np.int64]:
         """Returns the sequences of the documents that match, ascending."""
-        return self.roster.sequences[self.columns.select(filter) & self.roster.live]
+        return self.slots.sequences[self.columns.select(filter) & self.slots.live]

@@ -27,7 +27,7 @@ def describe_catalogue(engine: Engine, *, writable: bool) -> Catalogue:
     """Describes what is searched."""
     state = engine.index.state
     return Catalogue(
-        document_count=state.roster.live_count,
+        document_count=state.slots.live_count,
         vector_count=len(state.dense),
         index_kind=IndexKind.INDEX_KIND_GRAPH if state.dense.graph_count else IndexKind.INDEX_KIND_EXACT,
         sequence=state.sequence,

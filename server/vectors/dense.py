@@ -1,7 +1,7 @@
-"""The live index of vectors: one thread appends, many search views, and a graph is built behind them.
+"""The live index of vectors: one thread appends, many search views, and a graph is built meanwhile.
 
-Below a number of vectors all are compared; above, there is a graph of most and the latest are compared beside it. What
-was appended is in the very next view. Nothing is ever removed: a search is told which documents it may find.
+Below a number of vectors all are compared; above, there is a graph of most, and the latest are compared beside it.
+What was appended is in the very next view. Nothing is ever removed: a search is given the documents it may find.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,24 +20,15 @@ from numpy.typing import NDArray
 from server.errors import BuildFailed, SnapshotError
 from server.growing import Growing
 from server.similarity import Similarity
-from server.vectors.building import Builder
+from server.snapshot import Arrays, CheckedFile, link
+from server.vectors.building import BuiltGraph, GraphBuilder
 from server.vectors.graph import Graph
-from server.vectors.layout import row_dtype
 from server.vectors.recall import RecallWatch
 from server.vectors.rows import Rows
-from server.vectors.snapshot import Snapshot, read_snapshot
-from server.vectors.storage import Storage, check_storage
-from server.vectors.view import DenseView, Effort, to_rows
+from server.vectors.storage import Storage, check_storage, row_dtype, to_rows
+from server.vectors.view import GRAPH_FILE, ROWS_FILE, DenseView, EfSearch
 
 log = logging.getLogger(__name__)
-
-
-def _nothing() -> None:
-    """Stands for what nobody wants to be told."""
-
-
-def _no_recall(recall: float) -> None:
-    """Stands for a recall that nobody wants to be told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,27 +37,27 @@ class DenseOptions:
 
     Attributes:
         exact_below: Number of vectors from which on there is a graph.
-        tail_least: Vectors behind the graph before it is extended, at least.
+        tail_least: Vectors not yet in the graph before it is extended, at least.
         tail_share: The same as a share of those in the graph: extending writes its whole file.
-        effort: Nodes that a search of the graph keeps in mind at first, HNSW's ef.
+        ef_search: Candidates that a search of the graph keeps at first.
         searchers: Threads that are expected to search at once.
-        min_recall: Recall at 10 below which the effort is raised.
-        on_graph: Is called by the building thread when a new graph serves: `view()` has it from now on.
-        on_recall: Is called with the recall at 10 whenever it was measured.
+        min_recall: Recall at 10 below which ef_search is raised.
     """
 
     exact_below: int = 10_000
     tail_least: int = 2_500
     tail_share: float = 0.03
-    effort: int = 128
+    ef_search: int = 128
     searchers: int = 2
     min_recall: float = 0.98
-    on_graph: Callable[[], None] = _nothing
-    on_recall: Callable[[float], None] = _no_recall
 
 
 class DenseIndex:
-    """Follows the vectors of documents, in the order of their slots."""
+    """Follows the vectors of documents, in the order of their slots.
+
+    Attributes:
+        graph_generation: How many graphs were built. `view()` has the newest.
+    """
 
     def __init__(
         self,
@@ -103,24 +94,30 @@ class DenseIndex:
         self._fields = Growing(np.empty(0, np.uint8))
         self._longest = 1.0 if similarity == "cosine" else 0.0
         self._graph: Graph | None = None
-        self._effort = Effort(self._options.effort)
-        self._recall = RecallWatch(self._effort, self._options.min_recall, self._options.on_recall)
+        self._ef_search = EfSearch(self._options.ef_search)
+        self._recall = RecallWatch(self._ef_search, self._options.min_recall)
         self._next_build = self._options.exact_below
-        self._builder: Builder | None = None
+        self._builder: GraphBuilder | None = None
         self._building: threading.Thread | None = None
         self._closed = False
+        self.graph_generation = 0
 
     def __len__(self) -> int:
         return self._rows.count
 
     @property
-    def effort(self) -> int:
-        """Nodes that a search of the graph keeps in mind now."""
-        return self._effort.value
+    def ef_search(self) -> int:
+        """Candidates that a search of the graph keeps now, in a graph of up to 100,000 vectors."""
+        return self._ef_search.value
 
-    @effort.setter
-    def effort(self, value: int) -> None:
-        self._effort.value = value
+    @ef_search.setter
+    def ef_search(self, value: int) -> None:
+        self._ef_search.value = value
+
+    @property
+    def recall(self) -> float:
+        """Recall at 10 of the graph as last measured; 1 before."""
+        return self._recall.mean
 
     def append(
         self,
@@ -171,48 +168,27 @@ class DenseIndex:
         self.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    @classmethod
-    def load(
-        cls,
-        directory: Path,
-        dimension: int,
-        similarity: Similarity,
-        storage: Storage,
-        *,
-        folder: Path,
-        options: DenseOptions | None = None,
-    ) -> DenseIndex:
-        """Returns the index whose view was written as a snapshot; arguments as of the constructor.
-
-        The directory may be removed afterwards.
+    def restore(self, arrays: Arrays, files: Mapping[str, CheckedFile]) -> None:
+        """Takes over what the view of another index saved into a snapshot, which may be removed afterwards.
 
         Raises:
-            SnapshotError: It is missing, damaged, or of another kind of index.
+            SnapshotError: The graph cannot be opened.
         """
-        index = cls(dimension, similarity, storage, folder=folder, options=options)
-        try:
-            index._take_over(read_snapshot(directory, index._new_path(), dimension, similarity, storage))
-        except SnapshotError:
-            index.close()
-            raise
-        return index
-
-    def _take_over(self, snapshot: Snapshot) -> None:
-        if snapshot.built is not None:
-            self._graph = Graph(
-                snapshot.built,
-                dimension=self._dimension,
-                storage=self._storage,
-                searchers=self._options.searchers,
-                verify=True,
+        assert not len(self), "it is empty"
+        if files:
+            path = self._folder / "restored"
+            built = BuiltGraph(
+                CheckedFile(path.with_suffix(".graph"), files[GRAPH_FILE].checksum),
+                CheckedFile(path.with_suffix(".npy"), files[ROWS_FILE].checksum),
             )
+            link(files[GRAPH_FILE].path, built.graph.path)
+            link(files[ROWS_FILE].path, built.rows.path)
+            self._graph = Graph(built, storage=self._storage, searchers=self._options.searchers)
             self._rows = Rows(self._dimension, row_dtype(self._storage), start=len(self._graph))
             self._plan_build(len(self._graph))
-        self._rows.append(snapshot.tail)
-        self._owners.extend(snapshot.owners)
-        self._parts.extend(snapshot.parts)
-        self._fields.extend(snapshot.fields)
-        self._longest = snapshot.longest
+        self._rows.append(arrays["tail"])
+        self._owners, self._parts, self._fields = map(Growing, (arrays["owners"], arrays["parts"], arrays["fields"]))
+        self._longest = float(arrays["longest"])
         with self._lock:
             self._start_building()
 
@@ -223,17 +199,14 @@ class DenseIndex:
             similarity=self._similarity,
             storage=self._storage,
             graph=self._graph,
-            tail=self._rows.pieces(start),
+            tail=self._rows.blocks(start),
             owners=self._owners.view(),
             parts=self._parts.view(),
             fields=self._fields.view(),
             longest=self._longest,
-            effort=self._effort,
+            ef_search=self._ef_search,
             observe=self._recall.observe,
         )
-
-    def _new_path(self) -> Path:
-        return self._folder / f"{len(self)}.graph"
 
     def _plan_build(self, count: int) -> None:
         """Plans the next build for when there are some more than `count` vectors. The lock is held."""
@@ -254,11 +227,8 @@ class DenseIndex:
                     return
                 view = self._view()
                 base = self._graph
-                self._builder = Builder(
-                    self._new_path(),
-                    dimension=self._dimension,
-                    storage=self._storage,
-                    base=None if base is None else base.built,
+                self._builder = GraphBuilder(
+                    self._folder / str(len(self)), storage=self._storage, base=None if base is None else base.built
                 )
             built = self._built(self._builder, view)
             with self._lock:
@@ -268,13 +238,14 @@ class DenseIndex:
                     self._rows.drop_before(len(built))
                 self._plan_build(len(self) if built is None else len(built))
             if built is not None:
-                self._options.on_graph()
+                self.graph_generation += 1
 
-    def _built(self, builder: Builder, view: DenseView) -> Graph | None:
+    def _built(self, builder: GraphBuilder, view: DenseView) -> Graph | None:
         """Returns the graph of a view, or None if it could not be built."""
         try:
-            built = builder.run([piece.rows for piece in view.tail], len(view) - view.graph_count)
-            graph = Graph(built, dimension=self._dimension, storage=self._storage, searchers=self._options.searchers)
+            graph_rows = [] if view.graph is None else [view.graph.block.rows]
+            built = builder.run(graph_rows + [block.rows for block in view.tail])
+            graph = Graph(built, storage=self._storage, searchers=self._options.searchers)
         except (BuildFailed, SnapshotError, OSError) as error:
             if not self._closed:
                 log.warning("the index goes on without a new graph: %s", error)
@@ -282,5 +253,5 @@ class DenseIndex:
         except Exception:  # It must not be the last build for good.
             log.exception("the index goes on without a new graph")
             return None
-        log.info("the graph of the index has %d vectors; %.4f of some were found", len(graph), built.reachable)
+        log.info("the graph of the index has %d vectors", len(graph))
         return graph

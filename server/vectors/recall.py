@@ -1,9 +1,9 @@
 """The recall of the graph, measured on what is really searched for.
 
-Now and then a search of the graph is done again, by the graph and by comparing everything, in a thread that gets the
-CPU when nobody else wants it. Of the ten best documents by comparing, recall is the share that the graph found too, or
-that it found others just as good for. While it is low the effort of all searches is raised, step by step. It is never
-lowered: it was too low for queries such as these. A restart begins anew.
+Now and then a search of the graph is repeated, by the graph and by comparing everything, in a thread of the lowest
+priority. Of the ten best documents by comparing, recall is the share that the graph found too, or
+that it found others just as good for. While it is low, the ef_search of all searches is raised, step by step. It is
+never lowered: it was too low for queries such as these. A restart begins with the first value.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.cpus import give_way
-from server.vectors.view import DenseView, Effort
+from server.vectors.view import DenseView, EfSearch
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +32,9 @@ WINDOW = 200
 JUDGED = 50
 """Searches after which recall is believed."""
 
-EFFORT_STEP = 1.5
+EF_SEARCH_STEP = 1.5
 
-EFFORT_MOST = 512
+EF_SEARCH_MOST = 512
 """Of a graph of up to 100,000 vectors: four times as much as at first by default."""
 
 BUSY_SHARE = 0.02
@@ -54,13 +54,17 @@ class _Sample(NamedTuple):
 
 
 class RecallWatch:
-    """Measures recall in a thread of its own and raises the effort."""
+    """Measures recall in a thread of its own and raises ef_search.
 
-    def __init__(self, effort: Effort, min_recall: float, publish: Callable[[float], None]) -> None:
-        """Takes the effort of all searches, the recall to keep, and who is told of each measurement."""
-        self._effort = effort
+    Attributes:
+        mean: Recall at 10 of the last searches that were measured; 1 before the first.
+    """
+
+    def __init__(self, ef_search: EfSearch, min_recall: float) -> None:
+        """Takes the ef_search of all searches and the recall to keep."""
+        self._ef_search = ef_search
         self._min_recall = min_recall
-        self._publish = publish
+        self.mean = 1.0
         self._recalls: deque[float] = deque(maxlen=WINDOW)
         self._sample: _Sample | None = None
         self._wanted = threading.Event()
@@ -114,18 +118,18 @@ class RecallWatch:
     def _learn(self, recall: float) -> None:
         self._recalls.append(recall)
         mean = float(np.mean(self._recalls))
-        self._publish(mean)
-        if len(self._recalls) < JUDGED or mean >= self._min_recall or self._effort.value >= EFFORT_MOST:
+        self.mean = mean
+        if len(self._recalls) < JUDGED or mean >= self._min_recall or self._ef_search.value >= EF_SEARCH_MOST:
             return
-        raised = min(int(self._effort.value * EFFORT_STEP), EFFORT_MOST)
+        raised = min(int(self._ef_search.value * EF_SEARCH_STEP), EF_SEARCH_MOST)
         log.warning(
-            "the recall of the index is %.4f, below %.4f: its effort is raised from %d to %d",
+            "the recall of the index is %.4f, below %.4f: ef_search is raised from %d to %d",
             mean,
             self._min_recall,
-            self._effort.value,
+            self._ef_search.value,
             raised,
         )
-        self._effort.value = raised
+        self._ef_search.value = raised
         self._recalls.clear()
 
 

@@ -1,6 +1,6 @@
 """Rows that are appended to while others read them.
 
-They lie in blocks that never move: growing copies nothing, and whoever took a view keeps reading what it saw.
+They lie in blocks that never move: growing copies nothing, and views keep what they have.
 """
 
 from __future__ import annotations
@@ -13,22 +13,18 @@ from numpy.typing import DTypeLike, NDArray
 BLOCK_ROWS = 8192
 
 
-class Piece(NamedTuple):
-    """Some rows as they are kept, and the same in f32."""
+class RowBlock(NamedTuple):
+    """Some consecutive rows as they are kept, and the same in f32 where they are few enough to be kept twice."""
 
     rows: NDArray[Any]
-    wide: NDArray[np.float32]
-
-    def take(self, positions: NDArray[np.int64]) -> NDArray[Any]:
-        """Returns the rows at some positions, counted from the first."""
-        return self.rows[positions]
+    wide: NDArray[np.float32] | None
 
 
 class Rows:
     """Rows from a position on. One thread appends.
 
     Attributes:
-        count: Position behind the last row.
+        count: Position after the last row.
     """
 
     def __init__(self, dimension: int, dtype: DTypeLike, *, start: int = 0) -> None:
@@ -41,7 +37,7 @@ class Rows:
         self.count = start
 
     def append(self, rows: NDArray[Any]) -> None:
-        """Copies rows behind the last."""
+        """Copies rows to the end."""
         done = 0
         while done < len(rows):
             block, offset = divmod(self.count, BLOCK_ROWS)
@@ -64,12 +60,12 @@ class Rows:
                 del self._wide[:whole]
             self._first_block += whole
 
-    def pieces(self, start: int) -> list[Piece]:
-        """Returns the rows from a position on, in pieces that follow each other."""
+    def blocks(self, start: int) -> list[RowBlock]:
+        """Returns the rows from a position on."""
         found = []
-        for number, blocks in enumerate(zip(self._blocks, self._wide, strict=True), self._first_block):
+        for number, arrays in enumerate(zip(self._blocks, self._wide, strict=True), self._first_block):
             first = number * BLOCK_ROWS
-            piece = Piece(*(block[max(start - first, 0) : self.count - first] for block in blocks))
-            if len(piece.rows):
-                found.append(piece)
+            block = RowBlock(*(array[max(start - first, 0) : self.count - first] for array in arrays))
+            if len(block.rows):
+                found.append(block)
         return found

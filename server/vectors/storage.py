@@ -1,8 +1,8 @@
 """How vectors are kept: in 4, 2 or 1 bytes a number.
 
-`f32` keeps them as they are. `f16` keeps 11 bits of each number. `i8` scales each
-vector so that its largest number becomes 127 and rounds: what is left is its direction
-in whole numbers, which is all that a cosine looks at, and no inner product.
+`f32` keeps them as they are. `f16` keeps 11 bits of each number. `i8` scales each vector so that its largest number
+becomes 127, and rounds: that keeps its direction, which is all that a cosine needs, and is not enough for an inner
+product. Only the graph is kept in i8; scores then come from rows in f16.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ Storage = Literal["f32", "f16", "i8"]
 
 STORAGES: tuple[Storage, ...] = get_args(Storage)
 
-DTYPE_OF: dict[Storage, DTypeLike] = {"f32": np.float32, "f16": np.float16, "i8": np.int8}
+METRIC_OF: dict[Storage, Literal["ip", "cos"]] = {"f32": "ip", "f16": "ip", "i8": "cos"}
+"""What a graph compares by. Vectors compared by cosine have length 1 already; only in i8 do lengths differ again."""
 
 I8_LARGEST = 127
 
@@ -33,16 +34,31 @@ def check_storage(storage: Storage, similarity: Similarity) -> None:
         )
 
 
-def to_storage(vectors: NDArray[np.float32], storage: Storage) -> NDArray[Any]:
-    """Returns vectors `[N, dimension]` as they are kept. What is too large for f16 becomes its largest number."""
-    if storage == "f32":
-        return vectors
-    kept: NDArray[Any]
-    if storage == "f16":
+def row_dtype(storage: Storage) -> DTypeLike:
+    """Returns the type of the numbers that scores are computed from."""
+    return np.float32 if storage == "f32" else np.float16
+
+
+def to_rows(vectors: NDArray[np.float32], similarity: Similarity, storage: Storage) -> NDArray[Any]:
+    """Returns vectors `[N, dimension]` as scores are computed from them, so that every similarity is a product.
+
+    They get length 1 where only directions count. What f16 cannot hold becomes its largest number.
+    """
+    if similarity == "cosine":
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        vectors = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+    if storage != "f32":
         largest = np.finfo(np.float16).max
-        kept = np.clip(vectors, -largest, largest).astype(np.float16)
-    else:
-        magnitudes = np.abs(vectors).max(axis=1, keepdims=True)
-        scale = I8_LARGEST / np.maximum(magnitudes, np.finfo(np.float32).tiny * I8_LARGEST)
-        kept = np.rint(vectors * scale).astype(np.int8)
+        vectors = np.clip(vectors, -largest, largest)
+    return np.ascontiguousarray(vectors, dtype=row_dtype(storage))
+
+
+def to_graph(rows: NDArray[Any], storage: Storage) -> NDArray[Any]:
+    """Returns rows `[N, dimension]` as the graph keeps them."""
+    if storage != "i8":
+        return rows
+    vectors = rows.astype(np.float32)
+    magnitudes = np.abs(vectors).max(axis=1, keepdims=True)
+    scale = I8_LARGEST / np.maximum(magnitudes, np.finfo(np.float32).tiny * I8_LARGEST)
+    kept: NDArray[Any] = np.rint(vectors * scale).astype(np.int8)
     return kept

@@ -1,12 +1,12 @@
-"""What the index held at one moment: searched by many threads while its writer goes on.
+"""The vectors of the index at one moment: searched by many threads while its writer goes on.
 
-Vectors lie one behind the other, in the order of their documents' slots. Those up to `len(graph)` are in the graph, and
-the rest are compared one by one. However a vector was found, its score is computed by one kernel, and is the same to
-the last bit wherever the vector stands.
+Vectors are in the order of their documents' slots. The first `len(graph)` are in the graph, and the rest are compared
+one by one. However a vector was found, its score is computed by one kernel, and is the same to the last bit.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.similarity import Similarity
+from server.snapshot import Arrays, CheckedFile, Facts
 from server.vectors.graph import Graph
-from server.vectors.layout import row_dtype, row_storage
-from server.vectors.rows import Piece
-from server.vectors.storage import Storage, to_storage
+from server.vectors.rows import RowBlock
+from server.vectors.storage import Storage, row_dtype, to_rows
 
-SMALLEST = float(np.finfo(np.float32).tiny)
-"""Stands for the length of a vector of zeros."""
+GRAPH_FILE = "vectors.graph"
+ROWS_FILE = "vectors.npy"
 
 FETCHED_LEAST = 32
 """Candidates taken from the graph at least, of the many more that it comes by."""
@@ -31,11 +31,11 @@ FETCHED_MOST = 1024
 """Candidates taken from the graph at most, unless the limit wants more: beyond, comparing all is as fast."""
 
 GATHERED_SHARE = 0.3
-"""Up to this share of a piece's rows are copied together to be compared; above, all are compared where they lie."""
+"""Up to this share of a block's rows are copied together to be compared; above, all are compared where they lie."""
 
-EFFORT_VECTORS = 100_000
-EFFORT_GROWTH = 0.75
-"""Recall falls with size: an effort of 128 gives .99 of 100,000 vectors, 719 gives .97 of a million (`bench-index`)."""
+EF_SEARCH_VECTORS = 100_000
+EF_SEARCH_GROWTH = 0.75
+"""Recall falls with size: an ef_search of 128 at 100,000 vectors becomes 719 at a million (`bench-index`)."""
 
 
 class Match(NamedTuple):
@@ -47,22 +47,22 @@ class Match(NamedTuple):
 
 
 @dataclass
-class Effort:
-    """Nodes that a search of a graph keeps in mind, HNSW's ef. Shared by all views, raised when recall is low.
+class EfSearch:
+    """Candidates that a search of the graph keeps. Shared by all views; raised when recall is low.
 
     Attributes:
-        value: In a graph of up to `EFFORT_VECTORS` vectors.
+        value: In a graph of up to `EF_SEARCH_VECTORS` vectors.
     """
 
     value: int
 
     def at(self, vectors: int) -> int:
-        """Returns the effort in a graph of so many vectors: the more there are, the more are nearly as near."""
-        return int(self.value * max(1.0, vectors / EFFORT_VECTORS) ** EFFORT_GROWTH)
+        """Returns the ef_search of a graph of so many vectors: the more there are, the more are nearly as near."""
+        return int(self.value * max(1.0, vectors / EF_SEARCH_VECTORS) ** EF_SEARCH_GROWTH)
 
 
 Observe = Callable[["DenseView", NDArray[np.float32], "NDArray[np.bool_] | None", Sequence[float]], None]
-"""Is told of every search of the graph: the view, the query, what was allowed and the weights."""
+"""Is called with every search of the graph: the view, the query, the allowed slots and the weights."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,25 +74,25 @@ class DenseView:
         similarity: How vectors are compared.
         storage: How they are kept.
         graph: The vectors up to a position, or None where there are few.
-        tail: The rows behind it, in pieces that follow each other.
+        tail: The rows after it.
         owners: For each vector the slot of its document, ascending.
         parts: For each vector its ordinal in the document.
         fields: For each vector the index of its weight.
         longest: Length of the longest vector.
-        effort: Of searches of the graph.
-        observe: Is told of searches of the graph.
+        ef_search: Of searches of the graph.
+        observe: Is called with each search of the graph.
     """
 
     dimension: int
     similarity: Similarity
     storage: Storage
     graph: Graph | None
-    tail: Sequence[Piece]
+    tail: Sequence[RowBlock]
     owners: NDArray[np.int32]
     parts: NDArray[np.int32]
     fields: NDArray[np.uint8]
     longest: float
-    effort: Effort
+    ef_search: EfSearch
     observe: Observe | None = None
 
     def __len__(self) -> int:
@@ -106,11 +106,38 @@ class DenseView:
     @property
     def memory_bytes(self) -> int:
         """Bytes that all of it takes, mapped files included."""
-        # In f32, a piece is one array.
-        tail = {id(array): array.nbytes for piece in self.tail for array in piece}
+        # In f32, both arrays of a block are one.
+        tail = {id(array): array.nbytes for block in self.tail for array in block if array is not None}
         arrays = (self.owners, self.parts, self.fields)
         graph_bytes = 0 if self.graph is None else self.graph.memory_bytes
         return sum(tail.values()) + sum(each.nbytes for each in arrays) + graph_bytes
+
+    @property
+    def facts(self) -> Facts:
+        """What a snapshot of the vectors depends on."""
+        return {
+            "usearch": importlib.metadata.version("usearch"),
+            "dimension": self.dimension,
+            "similarity": self.similarity,
+            "storage": self.storage,
+        }
+
+    @property
+    def arrays(self) -> Arrays:
+        """What a snapshot has of the vectors, besides the graph's files."""
+        empty = np.empty((0, self.dimension), row_dtype(self.storage))
+        return {
+            "owners": self.owners,
+            "parts": self.parts,
+            "fields": self.fields,
+            "longest": np.array(self.longest),
+            "tail": np.concatenate([empty, *(block.rows for block in self.tail)]),
+        }
+
+    @property
+    def files(self) -> dict[str, CheckedFile]:
+        """The graph's files for a snapshot, by name."""
+        return {} if self.graph is None else dict(zip((GRAPH_FILE, ROWS_FILE), self.graph.built, strict=True))
 
     def search(
         self,
@@ -179,8 +206,8 @@ class DenseView:
         most = max(FETCHED_MOST, 4 * wanted)
         fetched = int(wanted / max(share, wanted / len(graph)))
         while fetched <= min(most, len(graph)):
-            base = np.sort(graph.search(row, fetched, self.effort.at(len(graph))))
-            scores = dots(row, graph.take(base))
+            base = np.sort(graph.search(row, fetched, self.ef_search.at(len(graph))))
+            scores = dots(row, graph.block.rows[base])
             # What was not fetched is no nearer than this, as far as the graph is right.
             reach = max(float(scores.min()) * weight for weight in extremes)
             if allowed is not None:
@@ -236,45 +263,43 @@ class DenseView:
         sifted = np.empty(count)
         done = 0
         wide = row.astype(np.float32)
-        for first, piece in self._pieces(start):
+        for first, block in self._blocks(start):
             if positions is None:
-                _sift_into(row, wide, piece, sifted[done : done + len(piece.rows)])
-                done += len(piece.rows)
+                _sift_into(row, wide, block, sifted[done : done + len(block.rows)])
+                done += len(block.rows)
                 continue
-            end = int(np.searchsorted(positions, first + len(piece.rows)))
+            end = int(np.searchsorted(positions, first + len(block.rows)))
             local = positions[done:end] - first
-            if len(local) > GATHERED_SHARE * len(piece.rows):
-                every = np.empty(len(piece.rows))
-                _sift_into(row, wide, piece, every)
+            if len(local) > GATHERED_SHARE * len(block.rows):
+                every = np.empty(len(block.rows))
+                _sift_into(row, wide, block, every)
                 sifted[done:end] = every[local]
             elif len(local):
-                sifted[done:end] = dots(row, piece.take(local))
+                sifted[done:end] = dots(row, block.rows[local])
             done = end
         return sifted
 
-    def _pieces(self, start: int) -> list[tuple[int, Piece | Graph]]:
-        """Returns the rows from a position on, which is 0 or where the graph ends, each piece with its position."""
-        pieces: list[tuple[int, Piece | Graph]] = []
+    def _blocks(self, start: int) -> list[tuple[int, RowBlock]]:
+        """Returns the rows from a position on, which is 0 or where the graph ends, each block with its position."""
+        blocks: list[tuple[int, RowBlock]] = []
         if self.graph is not None and start < len(self.graph):
-            pieces.append((0, self.graph))
+            blocks.append((0, self.graph.block))
         first = self.graph_count
-        for piece in self.tail:
-            pieces.append((first, piece))
-            first += len(piece.rows)
-        return pieces
+        for block in self.tail:
+            blocks.append((first, block))
+            first += len(block.rows)
+        return blocks
 
     def _take(self, positions: NDArray[np.int64]) -> NDArray[Any]:
         """Returns the rows at ascending positions."""
-        taken = []
+        taken = [np.empty((0, self.dimension), dtype=row_dtype(self.storage))]
         done = 0
-        for first, piece in self._pieces(0):
-            end = int(np.searchsorted(positions, first + len(piece.rows)))
+        for first, block in self._blocks(0):
+            end = int(np.searchsorted(positions, first + len(block.rows)))
             if end > done:
-                taken.append(piece.take(positions[done:end] - first))
+                taken.append(block.rows[positions[done:end] - first])
             done = end
-        if not taken:
-            return np.empty((0, self.dimension), dtype=row_dtype(self.storage))
-        return taken[0] if len(taken) == 1 else np.concatenate(taken)
+        return np.concatenate(taken)
 
     def _weights_at(self, weights: NDArray[np.float64], positions: NDArray[np.int64] | slice) -> NDArray[np.float64]:
         return weights if len(weights) == 1 else weights[self.fields[positions]]
@@ -295,14 +320,6 @@ class DenseView:
         return list(found.values())
 
 
-def to_rows(vectors: NDArray[np.float32], similarity: Similarity, storage: Storage) -> NDArray[Any]:
-    """Returns vectors `[N, dimension]` as rows: of length 1 where only directions count, so that all is products."""
-    if similarity == "cosine":
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        vectors = vectors / np.maximum(lengths, SMALLEST)
-    return np.ascontiguousarray(to_storage(vectors, row_storage(storage)))
-
-
 def dots(row: NDArray[Any], rows: NDArray[Any]) -> NDArray[np.float64]:
     """Returns the products that scores come from."""
     if not len(rows):
@@ -310,14 +327,11 @@ def dots(row: NDArray[Any], rows: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(numkong.cdist(row, rows, "dot"), dtype=np.float64).reshape(-1)
 
 
-def _sift_into(row: NDArray[Any], wide: NDArray[np.float32], piece: Piece | Graph, out: NDArray[np.float64]) -> None:
-    scores = np.empty(len(out)) if isinstance(piece, Graph) else out
-    if piece.wide is not None:
-        scores[:] = piece.wide @ wide[0]  # Five times as fast as NumKong, and rounded less well.
+def _sift_into(row: NDArray[Any], wide: NDArray[np.float32], block: RowBlock, out: NDArray[np.float64]) -> None:
+    if block.wide is not None:
+        out[:] = block.wide @ wide[0]  # Five times as fast as NumKong, and rounded less well.
     else:
-        numkong.cdist(row, piece.rows, "dot", out=scores[None, :])  # Into f32 it would take sixteen times as long.
-    if isinstance(piece, Graph):
-        out[:] = scores[piece.places]
+        numkong.cdist(row, block.rows, "dot", out=out[None, :])  # Into f32 it would take sixteen times as long.
 
 
 def _count_distinct(ascending: NDArray[np.int32]) -> int:

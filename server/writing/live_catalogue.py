@@ -20,7 +20,7 @@ from server.errors import ChajaError
 from server.live.building import LoadingCancelled
 from server.live.index import LiveIndex
 from server.live.loading import Loaded
-from server.live.snapshots import Snapshots
+from server.live.snapshots import SnapshotFolder
 from server.metrics import Metrics
 from server.writing.committer import Committer
 from server.writing.encoding import DocumentEncoder
@@ -65,7 +65,7 @@ class LiveCatalogue:
         slot: EngineSlot,
         metrics: Metrics,
         *,
-        snapshots: Snapshots | None,
+        snapshots: SnapshotFolder | None,
         overlap_tokens: int,
         on_broken: Callable[[], None] = lambda: None,
     ) -> None:
@@ -156,10 +156,10 @@ class LiveCatalogue:
 
     def _describe(self) -> None:
         state = self._committer.index.state
-        self._metrics.catalogue_documents.set(state.roster.live_count)
+        self._metrics.catalogue_documents.set(state.slots.live_count)
         self._metrics.catalogue_vectors.set(len(state.dense))
         self._metrics.catalogue_sequence.set(state.sequence)
-        self._metrics.index_effort.set(state.dense.effort.at(state.dense.graph_count))
+        self._metrics.index_effort.set(state.dense.ef_search.at(state.dense.graph_count))
         self._metrics.index_recall.set(self._committer.index.dense.recall if state.dense.graph_count else 1)
 
     async def _tend(self) -> None:
@@ -182,8 +182,8 @@ class LiveCatalogue:
         if index.dense.graph_generation != self._graph_generation:
             self._graph_generation, self._new_graph = index.dense.graph_generation, True
             self._committer.refresh_soon()
-        roster = index.state.roster
-        if roster.dead_count > max(DEAD_SLOTS, DEAD_SHARE * len(roster.sequences)):
+        slots = index.state.slots
+        if slots.dead_count > max(DEAD_SLOTS, DEAD_SHARE * len(slots.sequences)):
             await self._build_anew(index)
         elif self._new_graph or (
             index.state.sequence != self._saved_sequence and time.monotonic() - self._saved > SNAPSHOT_SECONDS
@@ -202,7 +202,7 @@ class LiveCatalogue:
             self._committer.refresh_soon()
 
     async def _build_anew(self, index: LiveIndex) -> None:
-        log.info("building the index anew: %d of its slots are dead", index.state.roster.dead_count)
+        log.info("building the index anew: %d of its slots are dead", index.state.slots.dead_count)
         await asyncio.to_thread(self._adopt, self._loaded)
         self._new_graph = True
 

@@ -24,7 +24,7 @@ from server.encoding.cache import EmbeddingCache
 from server.encoding.kind import TextKind
 from server.encoding.passages import passages_of
 from server.encoding.tokenizer import Tokens
-from server.live.building import Builder
+from server.live.building import IndexBuilder
 from server.live.index import LiveIndex
 from server.live.loading import Loaded
 from server.metrics import Metrics
@@ -140,7 +140,7 @@ def make_index(bundle: Bundle) -> LiveIndex:
 
 def make_loaded(bundle: Bundle, store: Store) -> Loaded:
     """A model and an index of what is in a store, as `load` makes them of a bundle's directory."""
-    builder = Builder(store, bundle, threads=1, overlap_tokens=OVERLAP_TOKENS, cancelled=threading.Event())
+    builder = IndexBuilder(store, bundle, threads=1, overlap_tokens=OVERLAP_TOKENS, cancelled=threading.Event())
     index = empty_index(bundle)
     builder.catch_up(index)
     return Loaded(bundle=bundle, index=index, builder=builder, new_index=lambda: empty_index(bundle))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import prometheus_client
 import pytest
+from server.writing.keeper import Keeper
 
 from server.batching.speed import Speed
 from server.catalogue.document import Document
@@ -22,7 +23,6 @@ from server.metrics import Metrics
 from server.ranking.options import SearchOptions
 from server.reloading import Reloader
 from server.settings import Settings
-from server.writing.keeper import Keeper
 from tests.server.making import OVERLAP_TOKENS, found_by, until
 from tests.tiny_bundle import make_bundle
 
@@ -80,8 +80,8 @@ class Server:
     def served(self) -> list[str]:
         """The ids of the documents that searches may find, in the order of their ids."""
         engine = self.slot.engine
-        roster = engine.index.state.roster
-        live = roster.sequences[roster.live].tolist()
+        slots = engine.index.state.slots
+        live = slots.sequences[slots.live].tolist()
         fetched = [self.store.fetch(sequence, engine.manifest.revision) for sequence in live]
         return sorted(each[0].id for each in fetched if each is not None)
 

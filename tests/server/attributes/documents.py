@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from server.similarity import Similarity
 from server.vectors.dense import DenseIndex
-from server.vectors.storage import Storage
-from server.vectors.view import DenseView, Match, to_rows
+from server.vectors.storage import Storage, to_rows
+from server.vectors.view import DenseView, Match
 
 DIMENSION = 16
 

@@ -1,19 +1,16 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.attributes import columns_file
 from server.attributes.columns import Columns, ColumnsView
 from server.attributes.filter import AllOf, AnyOf, Equals, Exists, Filter, In, Not, Range, Scalar, matches
 from server.catalogue.document import AttributeValue
-from server.errors import SnapshotError
+from tests.server.snapshots import saved_and_read
 
 Attributes = dict[str, AttributeValue]
 
@@ -88,9 +85,7 @@ def test_a_view_agrees_with_the_definition_and_stays_as_it_was(
 @settings(max_examples=50, deadline=None)
 @given(st.lists(documents, max_size=20), st.lists(documents, max_size=8), filters)
 def test_a_snapshot_is_the_same_and_goes_on(before: list[Attributes], after: list[Attributes], filter: Filter) -> None:
-    with TemporaryDirectory() as directory:
-        columns_of(before).view().save(Path(directory))
-        columns = Columns.load(Path(directory))
+    columns = Columns.restored(saved_and_read(columns_of(before).view().arrays))
     assert_exact(columns.view(), filter, before)
     columns.append(after)
     assert_exact(columns.view(), filter, before + after)
@@ -129,46 +124,3 @@ def test_views_are_searched_while_documents_are_appended() -> None:
     for thread in searching:
         thread.join()
     assert not wrong
-
-
-SOME: list[Attributes] = [
-    {"category": "카드", "age": 14, "open": True, "tags": ["a", 1.5, "a"]},
-    {},
-    {"category": "대출"},
-]
-
-
-def test_a_snapshot_that_differs_in_any_byte_or_length_is_refused(tmp_path: Path) -> None:
-    columns_of(SOME).view().save(tmp_path)
-    path = tmp_path / columns_file.NAME
-    whole = path.read_bytes()
-    damaged = [
-        whole[:position] + bytes([whole[position] ^ 16]) + whole[position + 1 :] for position in range(len(whole))
-    ]
-    cut = [whole[:length] for length in range(len(whole))]
-    for content in [*damaged, *cut, whole + b"\0"]:
-        path.write_bytes(content)
-        with pytest.raises(SnapshotError):
-            Columns.load(tmp_path)
-
-
-def test_a_snapshot_of_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patched:
-        patched.setattr(columns_file, "FORMAT", b"chaja columns 0\n")
-        columns_of(SOME).view().save(tmp_path)
-    with pytest.raises(SnapshotError, match="is of another version"):
-        Columns.load(tmp_path)
-
-
-def test_a_snapshot_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SnapshotError, match="cannot be read: No such file or directory"):
-        Columns.load(tmp_path)
-
-
-@pytest.mark.parametrize("column", ["category", "age"])
-def test_contents_out_of_bounds_are_refused_though_their_checksum_is_right(tmp_path: Path, column: str) -> None:
-    view = columns_of(SOME).view()
-    columns = {key: each for key, each in view.columns.items() if key[0] == column}
-    columns_file.write(tmp_path, 0, columns)
-    with pytest.raises(SnapshotError, match="contents that are not"):
-        Columns.load(tmp_path)

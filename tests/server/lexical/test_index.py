@@ -16,6 +16,7 @@ from server.lexical import index as index_module
 from server.lexical.index import LexicalIndex
 from server.lexical.view import LexicalHits, LexicalView
 from tests.server.lexical.making import bm25, documents, sentences, texts
+from tests.server.snapshots import saved_and_read
 
 
 def indexed(*batches: Sequence[Sequence[str]]) -> LexicalIndex:
@@ -48,6 +49,19 @@ def test_scores_are_bm25_however_documents_came(
     scores = bm25(everything, query)
     check(view.search(query, limit=limit), scores, limit, [True] * len(everything))
     check(view.search(query, limit=limit, allowed=np.array(allowed, dtype=np.bool_)), scores, limit, allowed)
+
+
+@settings(deadline=None)
+@given(st.lists(documents, max_size=3), texts)
+def test_a_snapshot_finds_the_same_and_goes_on(batches: list[list[list[str]]], query: str) -> None:
+    index = indexed(*batches)
+    loaded = LexicalIndex.restored(saved_and_read(index.view().arrays))
+    assert len(loaded) == len(index)
+    for each in (index, loaded):
+        each.append([["적금 card"]])
+    before, after = index.view().search(query, limit=50), loaded.view().search(query, limit=50)
+    np.testing.assert_array_equal(before.slots, after.slots)
+    np.testing.assert_array_equal(before.scores, after.scores)
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.01, 0.0005])

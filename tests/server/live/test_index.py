@@ -62,7 +62,7 @@ class Model:
     def check(self, state: State) -> None:
         """Compares everything that searches may find with what there is."""
         assert state.sequence == self.sequence
-        assert state.roster.live_count == len(self.documents)
+        assert state.slots.live_count == len(self.documents)
         sequences = {each.sequence for each in self.documents.values()}
         vector = encode(self._bundle, [("환율 카드 money", TextKind.QUERY)])[0]
         for mode in (Mode.DENSE, Mode.HYBRID):
@@ -127,7 +127,7 @@ def test_it_finds_what_a_dictionary_has(
             other = empty_index(bundle, options=options)
             other.follow(sorted(model.documents.values()), [], sequence=model.sequence)
             index.adopt(other)
-            assert index.state.roster.dead_count == 0
+            assert index.state.slots.dead_count == 0
         else:
             index.refresh()
         if step in ("put", "delete"):
@@ -183,30 +183,32 @@ def test_vectors_know_their_part_and_field(bundle: Bundle, index: LiveIndex) -> 
     assert dense.owners.tolist() == [0] * len(dense)
     assert dense.parts.tolist() == list(range(len(dense)))
     assert dense.fields.tolist() == [0, 0, *[1] * (len(dense) - 4), 2, 2]
-    np.testing.assert_array_equal(index.state.roster.sequences, [1])
+    np.testing.assert_array_equal(index.state.slots.sequences, [1])
 
 
-def test_an_index_that_was_built_anew_keeps_the_raised_effort_and_gives_the_old_followers_back(bundle: Bundle) -> None:
+def test_a_rebuilt_index_keeps_the_raised_ef_search_and_returns_the_old_parts(
+    bundle: Bundle,
+) -> None:
     index, model = empty_index(bundle), Model(bundle)
     for number in range(5):
         added, retired = model.put("ab"[number % 2], TITLES[number], 0)
         index.follow([added], retired, sequence=model.sequence)
     before, old = index.state, index.dense
     for raised, anew, expected in ((400, 192, 400), (400, 600, 600)):
-        index.dense.effort = raised
+        index.dense.ef_search = raised
         built = empty_index(bundle)
-        built.dense.effort = anew
+        built.dense.ef_search = anew
         built.follow(sorted(model.documents.values()), [], sequence=model.sequence)
         new, replaced = built.dense, index.dense
         unused = index.adopt(built)
         assert unused is built
         assert (index.dense, unused.dense) == (new, replaced)
-        assert index.dense.effort == index.state.dense.effort.value == expected
+        assert index.dense.ef_search == index.state.dense.ef_search.value == expected
         unused.close()
         assert not replaced._folder.exists()
         assert new._folder.exists()
         model.check(index.state)
     assert not old._folder.exists()
-    assert before.roster.live_count == 2, "searches that have a state still work"
+    assert before.slots.live_count == 2, "searches that have a state still work"
     model.check(before)
     index.close()

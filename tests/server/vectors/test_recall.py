@@ -25,7 +25,7 @@ def fill(index: DenseIndex, vectors: np.ndarray[tuple[int, int], np.dtype[np.flo
 
 
 @pytest.mark.slow
-def test_the_effort_is_raised_until_recall_is_as_wanted(
+def test_ef_search_is_raised_until_recall_is_as_wanted(
     tmp_path: Path,
     vectors: np.ndarray[tuple[int, int], np.dtype[np.float32]],
     caplog: pytest.LogCaptureFixture,
@@ -34,7 +34,7 @@ def test_the_effort_is_raised_until_recall_is_as_wanted(
     monkeypatch.setattr("server.vectors.recall.PAUSE_SECONDS", 0)
     monkeypatch.setattr("server.vectors.recall.BUSY_SHARE", 1)
     told: list[float] = []
-    options = DenseOptions(exact_below=1000, effort=8, min_recall=0.9, on_recall=told.append)
+    options = DenseOptions(exact_below=1000, ef_search=8, min_recall=0.9, on_recall=told.append)
     index = DenseIndex(64, "cosine", "f16", folder=tmp_path, options=options)
     fill(index, vectors)
     queries = np.random.default_rng(2).standard_normal((5000, 64)).astype(np.float32)
@@ -47,8 +47,8 @@ def test_the_effort_is_raised_until_recall_is_as_wanted(
             break
     index.close()
     assert min(told) < 0.9 <= told[-1]
-    assert index.effort > 8
-    assert "its effort is raised from 8 to 12" in caplog.text
+    assert index.ef_search > 8
+    assert "ef_search is raised from 8 to 12" in caplog.text
     # It holds for every view, also those from before.
     assert np.mean([measure_recall(before, query) for query in queries[:100]]) > 0.85
 

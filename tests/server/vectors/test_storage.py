@@ -9,19 +9,19 @@ from hypothesis import strategies as st
 
 from server.errors import SettingsError
 from server.similarity import Similarity
-from server.vectors.storage import STORAGES, Storage, check_storage, to_storage
+from server.vectors.storage import STORAGES, Storage, check_storage, to_graph, to_rows
 
 
 @pytest.mark.parametrize(("storage", "share"), [("f32", 1), ("f16", 2), ("i8", 4)])
 def test_smaller_numbers_take_less_memory(storage: Storage, share: int) -> None:
     vectors = np.random.default_rng(0).standard_normal((100, 32)).astype(np.float32)
-    assert to_storage(vectors, storage).nbytes == vectors.nbytes / share
+    assert to_graph(to_rows(vectors, "cosine", storage), storage).nbytes == vectors.nbytes / share
 
 
 @given(st.floats(1e-30, 1e30), st.integers(0, 2**16))
 def test_i8_keeps_the_direction_whatever_the_length(length: float, seed: int) -> None:
     vectors = np.random.default_rng(seed).standard_normal((5, 64)).astype(np.float32)
-    kept = to_storage(vectors * np.float32(length), "i8")
+    kept = to_graph(vectors * np.float32(length), "i8")
     assert (np.abs(kept.astype(np.int32)).max(axis=1) == 127).all()
     products = np.einsum("nd,nd->n", vectors, kept.astype(np.float32))
     lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(kept.astype(np.float32), axis=1)
@@ -29,11 +29,12 @@ def test_i8_keeps_the_direction_whatever_the_length(length: float, seed: int) ->
 
 
 def test_a_vector_of_zeros_stays_one() -> None:
-    assert not to_storage(np.zeros((1, 8), dtype=np.float32), "i8").any()
+    zeros = np.zeros((1, 8), dtype=np.float32)
+    assert not to_graph(to_rows(zeros, "cosine", "i8"), "i8").any()
 
 
 def test_what_is_too_large_for_f16_stays_finite() -> None:
-    assert to_storage(np.array([[1e9, -1e9]], dtype=np.float32), "f16").tolist() == [[65504, -65504]]
+    assert to_rows(np.array([[1e9, -1e9]], dtype=np.float32), "dot", "f16").tolist() == [[65504, -65504]]
 
 
 def test_only_i8_of_inner_products_is_refused() -> None:

@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+from server.writing.keeper import Keeper
+
 from server.batching.speed import Speed
 from server.catalogue.changes import Outcome, Upsert
 from server.catalogue.document import Document
@@ -13,11 +15,10 @@ from server.catalogue.store import Store
 from server.encoding.cache import EmbeddingCache
 from server.engine import Engine, EngineOptions, EngineSlot
 from server.live.loading import Loaded
-from server.live.snapshots import Snapshots
+from server.live.snapshots import SnapshotFolder
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
 from server.writing.committer import Committer
-from server.writing.keeper import Keeper
 from server.writing.reader import Reader
 from server.writing.writer import Writer
 from tests.server.making import OVERLAP_TOKENS, WatchedBundle, found_by, make_loaded
@@ -38,7 +39,7 @@ class Core:
             self.store,
             self.slot,
             self.metrics,
-            snapshots=Snapshots(directory / "index", self.store),
+            snapshots=SnapshotFolder(directory / "index", self.store),
             overlap_tokens=OVERLAP_TOKENS,
             on_death=self._died,
         )

@@ -49,7 +49,7 @@ async def test_a_change_is_found_when_it_is_answered(core: Core) -> None:
         assert summary(await core.writer.upsert(upserts(titled("a", title)))) == [("a", number + 1, True, None)]
         assert core.slot.engine.index.state.sequence == number + 1
         assert await core.found(title) == ["a"]
-    assert core.slot.engine.index.state.roster.dead_count == 19
+    assert core.slot.engine.index.state.slots.dead_count == 19
     assert summary(await core.writer.delete([Delete("a")])) == [("a", 21, True, None)]
     assert await core.found("환율") == []
 
@@ -288,7 +288,7 @@ async def test_of_one_id_twice_the_last_counts_also_where_it_is_what_is_stored(c
     assert (stored.document.title, stored.version) == ("환율", 3)
     assert summary(await write("환율", "환율")) == [("a", 3, False, None), ("a", 3, False, None)]
     assert await core.found("환율") == ["a"]
-    assert core.slot.engine.index.state.roster.live_count == 1
+    assert core.slot.engine.index.state.slots.live_count == 1
 
 
 @pytest.mark.parametrize("imported", [False, True])

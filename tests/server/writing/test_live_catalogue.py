@@ -39,8 +39,8 @@ async def test_an_index_of_many_dead_slots_is_built_anew_while_changes_and_searc
             id, title = f"{number % 10}", "환율 " + "가나다라마바사"[number % 7]
             await core.writer.upsert(upserts(titled(id, title)))
             assert id in await core.found(title, limit=10)
-            slots.append(len(core.slot.engine.index.state.roster.sequences))
-        await until(lambda: core.slot.engine.index.state.roster.dead_count <= 20)
+            slots.append(len(core.slot.engine.index.state.slots.sequences))
+        await until(lambda: core.slot.engine.index.state.slots.dead_count <= 20)
         assert any(after < before for before, after in pairwise(slots)), "it was built anew"
         assert sorted(await core.found("환율")) == [f"{number}" for number in range(10)]
         assert core.slot.engine.index.state.sequence == core.store.sequence == 160
@@ -170,17 +170,17 @@ async def test_a_keeper_whose_tending_has_died_can_be_closed(core: Core, monkeyp
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_an_index_that_is_built_anew_keeps_its_effort_and_closes_what_it_had(
+async def test_an_index_that_is_built_anew_keeps_its_ef_search_and_closes_what_it_had(
     tmp_path: Path, tiny_bundle: Path
 ) -> None:
     async with running(tmp_path, tiny_bundle) as core:
         index = core.slot.engine.index
-        index.dense.effort = 500
+        index.dense.ef_search = 500
         old = index.dense
         for number in range(30):
             await core.writer.upsert(upserts(titled("a", f"환율 {number}")))
         await until(lambda: index.dense is not old and not old._folder.exists())  # Removing it ends its closing.
         assert index.dense._folder.exists()
-        assert index.dense.effort == index.state.dense.effort.value == 500
+        assert index.dense.ef_search == index.state.dense.ef_search.value == 500
         assert core.committer.index is index
         assert await core.found("환율") == ["a"]

@@ -1,7 +1,7 @@
-"""Which document stands in which slot, and which of them are there still.
+"""The documents of the slots, and which of them are still there.
 
-A slot is a place in the live index; followers speak of documents by their slots. Slots ascend with the sequences of
-their documents. A document that is replaced or deleted leaves its slot dead.
+A slot is a place in the live index; its parts know documents by their slots. Slots ascend with the sequences of their
+documents. A document that is replaced or deleted leaves its slot dead.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from server.growing import Growing
 
-class RosterView(NamedTuple):
+
+class DocumentSlotsView(NamedTuple):
     """The slots at one moment. Immutable.
 
     Attributes:
@@ -39,33 +41,24 @@ class RosterView(NamedTuple):
         return slots[self.sequences[slots] == wanted] if len(self.sequences) else slots[:0]
 
 
-class Roster:
+class DocumentSlots:
     """The slots. One thread changes them."""
 
     def __init__(self, sequences: NDArray[np.int64] | None = None, live: NDArray[np.bool_] | None = None) -> None:
         """Takes the slots that there are at first."""
-        given = np.empty(0, dtype=np.int64) if sequences is None else sequences
-        self._buffer = np.array(given, dtype=np.int64)
-        self._live = np.ones(len(given), dtype=np.bool_) if live is None else live
-        self._count = len(given)
+        self._sequences = Growing(np.empty(0, dtype=np.int64) if sequences is None else sequences)
+        self._live = np.ones(len(self), dtype=np.bool_) if live is None else live
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._sequences.view())
 
     def change(self, added: Sequence[int], retired: Sequence[int]) -> None:
         """Gives documents the next slots, and marks those of others as dead, which may be among the new ones."""
-        count = self._count + len(added)
-        if count > len(self._buffer):
-            grown = np.empty(max(1024, count, 2 * len(self._buffer)), dtype=np.int64)
-            grown[: self._count] = self._buffer[: self._count]
-            self._buffer = grown
-        self._buffer[self._count : count] = added
-        self._count = count
+        self._sequences.extend(added)
         # Views hold the array as it was.
         self._live = np.concatenate((self._live, np.ones(len(added), dtype=np.bool_)))
-        slots = RosterView(self._buffer[:count], self._live, 0).slots_of(retired)
-        self._live[slots] = False
+        self._live[self.view().slots_of(retired)] = False
 
-    def view(self) -> RosterView:
+    def view(self) -> DocumentSlotsView:
         """Returns the slots as they are now."""
-        return RosterView(self._buffer[: self._count], self._live, int(np.count_nonzero(self._live)))
+        return DocumentSlotsView(self._sequences.view(), self._live, int(np.count_nonzero(self._live)))

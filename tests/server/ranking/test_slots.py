@@ -4,15 +4,15 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.ranking.roster import Roster
+from server.ranking.slots import DocumentSlots
 
 
 def test_a_document_may_come_and_go_in_one_change() -> None:
-    roster = Roster()
-    roster.change([3, 5], [])
-    before = roster.view()
-    roster.change([7, 8], [3, 7, 99])
-    view = roster.view()
+    slots = DocumentSlots()
+    slots.change([3, 5], [])
+    before = slots.view()
+    slots.change([7, 8], [3, 7, 99])
+    view = slots.view()
     assert view.sequences.tolist() == [3, 5, 7, 8]
     assert view.live.tolist() == [False, True, False, True]
     assert (view.live_count, view.dead_count) == (2, 2)
@@ -20,32 +20,31 @@ def test_a_document_may_come_and_go_in_one_change() -> None:
 
 
 def test_of_an_empty_one_nothing_is_found() -> None:
-    view = Roster().view()
+    view = DocumentSlots().view()
     assert (view.live_count, view.dead_count) == (0, 0)
     assert view.slots_of([1, 2]).tolist() == []
 
 
 def test_it_goes_on_from_what_it_is_given() -> None:
-    roster = Roster(np.array([2, 4], dtype=np.int64), np.array([False, True]))
-    roster.change([6], [4])
-    assert roster.view().sequences.tolist() == [2, 4, 6]
-    assert roster.view().live.tolist() == [False, False, True]
+    slots = DocumentSlots(np.array([2, 4], dtype=np.int64), np.array([False, True]))
+    slots.change([6], [4])
+    assert slots.view().sequences.tolist() == [2, 4, 6]
+    assert slots.view().live.tolist() == [False, False, True]
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.lists(st.integers(0, 3000), max_size=5)), max_size=60))
 def test_views_never_change(steps: list[tuple[int, list[int]]]) -> None:
-    roster, sequence = Roster(), 0
+    slots, sequence = DocumentSlots(), 0
     live: dict[int, bool] = {}
     views = []
     for count, retired in steps:
         added = list(range(sequence + 1, sequence + 1 + count))
         sequence += count
-        roster.change(added, retired)
+        slots.change(added, retired)
         live |= dict.fromkeys(added, True)
         live |= {each: False for each in retired if each in live}
-        views.append((roster.view(), dict(live)))
+        views.append((slots.view(), dict(live)))
     for view, expected in views:
         assert dict(zip(view.sequences.tolist(), view.live.tolist(), strict=True)) == expected
         assert view.live_count == sum(expected.values())
-        slots = view.slots_of(sorted(expected))
-        assert slots.tolist() == list(range(len(expected)))
+        assert view.slots_of(sorted(expected)).tolist() == list(range(len(expected)))

@@ -1,0 +1,15 @@
+"""Snapshots in a folder of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from server.snapshot import Arrays, read_snapshot, write_snapshot
+
+
+def saved_and_read(arrays: Arrays) -> Arrays:
+    """Returns arrays as they come back from the disk."""
+    with TemporaryDirectory() as directory:
+        write_snapshot(Path(directory), {}, parts={"part": arrays}, files={})
+        return read_snapshot(Path(directory), {}).parts["part"]
