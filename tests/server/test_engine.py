@@ -28,11 +28,6 @@ OPTIONS = EngineOptions(workers=1, max_batch_tokens=64, longest_wait_seconds=60.
 
 
 @pytest.fixture
-def watched(tiny_bundle: Path) -> WatchedBundle:
-    return WatchedBundle(tiny_bundle)
-
-
-@pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     store = Store(tmp_path, durable=False)
     yield store

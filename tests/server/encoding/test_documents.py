@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,11 +12,6 @@ from server.errors import BundleError
 from tests.server.making import WatchedBundle
 
 OVERLAP_TOKENS = 4
-
-
-@pytest.fixture
-def watched(tiny_bundle: Path) -> WatchedBundle:
-    return WatchedBundle(tiny_bundle)
 
 
 def test_each_document_gets_the_vectors_of_its_passages(watched: WatchedBundle) -> None:
