@@ -38,15 +38,16 @@ def measure_start(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
             warm.append(_start(setting, data))
     yield Figure("from exec to SERVING, cold", cold, "{:.2f} s", at_most=LONGEST_COLD_SECONDS)
     yield Figure("from exec to SERVING, warm", warm, "{:.2f} s", at_most=LONGEST_WARM_SECONDS)
-    memory, note = _memory_after_searches(setting) / 1e6, f"after {SEARCHES:,} searches"
+    searches = min(SEARCHES, setting.requests)
+    memory, note = _memory_after_searches(setting, searches) / 1e6, f"after {searches:,} searches"
     yield Figure("resident memory", [memory], "{:.0f} MB", at_most=MOST_MEMORY, note=note)
 
 
-def _memory_after_searches(setting: Setting) -> int:
-    """Returns the resident memory of a server that has answered every query several times."""
+def _memory_after_searches(setting: Setting, searches: int) -> int:
+    """Returns the resident memory of a server in bytes."""
     with setting.server(*NO_CACHE) as server, connect(server.address) as client:
         search: Any = client.search.Search
-        for query in itertools.islice(itertools.cycle(setting.queries), SEARCHES):
+        for query in itertools.islice(itertools.cycle(setting.queries), searches):
             search(SearchRequest(query=query.text), timeout=GIVE_UP_SECONDS)
         return memory_of(server.process.pid)
 
