@@ -1,4 +1,4 @@
-"""A store, an engine and what keeps them in step, put together as the server does it, over a bundle that is watched."""
+"""A store, an engine and the keeper of both, assembled as the server does it, over a watched bundle."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from server.batching.speed import Speed
-from server.catalogue.changes import Outcome, Upsert
+from server.catalogue.changes import Outcome, Stored, Upsert
 from server.catalogue.document import Document
 from server.catalogue.store import Store
 from server.encoding.cache import EmbeddingCache
@@ -86,6 +86,12 @@ class Core:
         fetched = [self.store.fetch(each.sequence, engine.manifest.revision) for each in found_by(job)]
         return [each[0].id for each in fetched if each is not None]
 
+    def stored(self, id: str) -> Stored:
+        """A document that is in the store."""
+        stored = self.store.get(id)
+        assert stored is not None
+        return stored
+
     def value(self, name: str) -> float | None:
         return self.metrics.registry.get_sample_value(name)
 
@@ -99,7 +105,7 @@ class Core:
 
 @contextlib.asynccontextmanager
 async def running(directory: Path, bundle: Path | WatchedBundle) -> AsyncIterator[Core]:
-    """A core that is closed at the end."""
+    """Runs a core and closes it."""
     core = Core(directory, bundle if isinstance(bundle, WatchedBundle) else WatchedBundle(bundle))
     try:
         yield core
@@ -108,7 +114,7 @@ async def running(directory: Path, bundle: Path | WatchedBundle) -> AsyncIterato
 
 
 def titled(id: str, title: str = "") -> Document:
-    """A document of one title, which is its id if there is none."""
+    """A document with a title, by default its id."""
     return Document(id=id, title=title or id)
 
 

@@ -23,7 +23,7 @@ def ids(core: Core) -> list[str]:
     return [stored.document.id for stored in core.store.page("", 1000)]
 
 
-async def test_only_what_the_file_says_anew_is_encoded(core: Core, tmp_path: Path) -> None:
+async def test_only_changed_documents_are_encoded(core: Core, tmp_path: Path) -> None:
     file = write(tmp_path / "c.jsonl", a="환율", b="달러", c="유로")
     await core.keeper.import_file(file)
     assert await core.found("환율") == ["a", "b", "c"]
@@ -36,7 +36,7 @@ async def test_only_what_the_file_says_anew_is_encoded(core: Core, tmp_path: Pat
     assert [core.store.page("", 9)[place].version for place in range(4)] == [1, 4, 3, 5]
 
 
-async def test_what_the_file_does_not_speak_of_any_more_is_deleted(core: Core, tmp_path: Path) -> None:
+async def test_a_document_that_left_the_file_is_deleted(core: Core, tmp_path: Path) -> None:
     file = write(tmp_path / "c.jsonl", a="환율", b="달러", c="유로")
     await core.keeper.import_file(file)
     await core.keeper.import_file(write(file, b="달러"))
@@ -46,30 +46,26 @@ async def test_what_the_file_does_not_speak_of_any_more_is_deleted(core: Core, t
     assert ids(core) == ["a", "b"]
 
 
-async def test_what_was_written_otherwise_stays(core: Core, tmp_path: Path) -> None:
+async def test_documents_written_by_the_api_stay(core: Core, tmp_path: Path) -> None:
     await core.writer.upsert(upserts(titled("api")))
     file = write(tmp_path / "c.jsonl", a="환율", b="달러", c="유로")
     await core.keeper.import_file(file)
     await core.writer.upsert(upserts(titled("a", "by hand")))
     await core.writer.delete([Delete("b")])
     await core.keeper.import_file(write(file, a="환율", b="달러", c="파운드"))
-    assert ids(core) == ["a", "api", "c"], "the file says nothing new of a and b"
-    stored = core.store.get("a")
-    assert stored is not None
-    assert stored.document.title == "by hand"
+    assert ids(core) == ["a", "api", "c"], "the lines of a and b have not changed"
+    assert core.stored("a").document.title == "by hand"
     await core.keeper.import_file(write(file, a="환율 2", c="파운드"))
-    stored = core.store.get("a")
-    assert stored is not None
-    assert stored.document.title == "환율 2"
+    assert core.stored("a").document.title == "환율 2"
     assert ids(core) == ["a", "api", "c"]
 
 
-async def test_a_document_of_the_api_that_the_file_takes_over_is_the_files(core: Core, tmp_path: Path) -> None:
+async def test_a_document_of_the_api_that_appears_in_the_file_belongs_to_the_file(core: Core, tmp_path: Path) -> None:
     await core.writer.upsert(upserts(titled("a", "환율")))
     core.bundle.batches.clear()
     file = write(tmp_path / "c.jsonl", a="환율", b="달러")
     await core.keeper.import_file(file)
-    assert core.bundle.times_encoded("환율") == 0, "it is there just so"
+    assert core.bundle.times_encoded("환율") == 0, "it is stored already"
     await core.keeper.import_file(write(file, b="달러"))
     assert ids(core) == ["b"]
 
@@ -88,7 +84,7 @@ async def test_a_broken_file_changes_nothing(core: Core, tmp_path: Path, line: s
 
 
 @pytest.mark.parametrize("wrong", ["no room for a text", "the model fails", "the disk is full"])
-async def test_what_cannot_be_written_changes_nothing(tmp_path: Path, titled_bundle: Path, wrong: str) -> None:
+async def test_a_file_that_cannot_be_written_changes_nothing(tmp_path: Path, titled_bundle: Path, wrong: str) -> None:
     async with running(tmp_path / "data", titled_bundle) as core:
         file = write(tmp_path / "c.jsonl", a="환율", b="달러")
         await core.keeper.import_file(file)
