@@ -1,7 +1,5 @@
 """The rivals: the same model in every form, each in the settings that it may be best at."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial

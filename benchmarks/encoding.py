@@ -5,8 +5,6 @@ round, so that a busy machine slows all of them alike; what counts are medians, 
 ratios within this run. A contender is as fast as its best setting.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import logging

@@ -1,7 +1,5 @@
 """Every form of a model that the benchmark of encoders compares, and the queries as each form reads them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

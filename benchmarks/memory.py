@@ -1,7 +1,5 @@
 """Peak memory of one contender, in a process of its own: `python -m benchmarks.memory NAME PLACE WORKLOAD`."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

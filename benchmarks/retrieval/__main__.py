@@ -5,8 +5,6 @@ queries are taken. Where a set has a split `train`, its questions also serve as 
 Documents are searched as a server searches them. It exits with 1 if a bar is missed.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

@@ -1,7 +1,5 @@
 """Measures search in a data set: recall by mode, language and examples, and the signal of no good answer."""
 
-from __future__ import annotations
-
 import statistics
 import tempfile
 import time

@@ -1,7 +1,5 @@
 """Data sets to measure retrieval on: documents, queries, and the documents that answer each query."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ Server and generator share all cores of the machine. Compared figures are measur
 printed. Exits with 1 if a bar is missed.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

@@ -3,8 +3,6 @@
 It prints one JSON object. The texts are tokenized first; each thread encodes batch after batch.
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import json

@@ -1,7 +1,5 @@
 """Every way to call a server, well-behaved or not, for the soak."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import itertools

@@ -1,7 +1,5 @@
 """A measured figure and the bar that it must reach."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass

@@ -1,7 +1,5 @@
 """Searches while bundles are swapped and the server is restarted: none may fail, none may be wrong."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import signal

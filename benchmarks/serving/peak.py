@@ -1,7 +1,5 @@
 """The highest rate of server and encoder: throughput, load and overload are stated relative to it."""
 
-from __future__ import annotations
-
 import statistics
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,7 +1,5 @@
 """Latencies when the server has less, nearly as much, and far more to do than it can."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from benchmarks.serving.figure import Figure

@@ -1,7 +1,5 @@
 """Resources that a process has used, read from Linux's /proc."""
 
-from __future__ import annotations
-
 import os
 import time
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The setting of all measurements: bundle, queries, durations, and how servers are started and attacked."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

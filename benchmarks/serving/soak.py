@@ -5,8 +5,6 @@ connections, and a reload every half minute. No call may end unexpectedly, the l
 descriptors and threads must be at the end what they were near the beginning.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import sys

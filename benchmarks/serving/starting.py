@@ -1,7 +1,5 @@
 """Time from the start of the process until its health is SERVING, and its memory after searches."""
 
-from __future__ import annotations
-
 import itertools
 import re
 import tempfile

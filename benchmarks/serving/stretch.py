@@ -1,7 +1,5 @@
 """One attack: the load tester's results, and the resources that the server used meanwhile."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any

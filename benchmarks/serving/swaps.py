@@ -5,8 +5,6 @@ bundles are copies with different revisions: each swap loads a whole model, and 
 deleted meanwhile.
 """
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import shutil

@@ -1,7 +1,5 @@
 """Searches a second, compared with the encoder alone."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from benchmarks.serving.figure import Figure

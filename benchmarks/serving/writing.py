@@ -1,7 +1,5 @@
 """The speed of writes, and the latency of searches beside them."""
 
-from __future__ import annotations
-
 import itertools
 import statistics
 import tempfile
@@ -9,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 import chaja
 from benchmarks.serving.bare import encode_bare
@@ -141,7 +140,7 @@ class _Importing:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(client, documents))
 
-    def __enter__(self) -> _Importing:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

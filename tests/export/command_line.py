@@ -1,7 +1,5 @@
 """Runs `python -m export` inside the test's own process, which has loaded torch already."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import logging

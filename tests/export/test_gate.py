@@ -1,7 +1,5 @@
 """The gate and the search for harmful products, through the command line."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Makes small random models in the layouts that the exporter takes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

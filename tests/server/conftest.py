@@ -1,7 +1,5 @@
 """Fixtures of the serving core: a watched bundle, and pipelines that are closed at the end."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path

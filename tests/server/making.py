@@ -1,7 +1,5 @@
 """Jobs, indexes and pipelines for the tests of the serving core, and a bundle that can be held, broken and watched."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 import tempfile

@@ -5,8 +5,6 @@ made with the wheel's own engine (its C source, compiled; it rounds activations 
 8 bits, hence cosines a little below 1), and how many tokens it counted.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import unicodedata

@@ -1,7 +1,5 @@
 """When a sentencepiece model takes the place of a tokenizer.json."""
 
-from __future__ import annotations
-
 import json
 import unicodedata
 from collections.abc import Callable

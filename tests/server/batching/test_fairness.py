@@ -1,7 +1,5 @@
 """How interactive and bulk work share the workers while both wait."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import pytest

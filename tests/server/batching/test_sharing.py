@@ -1,7 +1,5 @@
 """Equal texts are encoded once: they share the cache, or the encoding in flight."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 

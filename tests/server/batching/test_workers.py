@@ -1,7 +1,5 @@
 """Failing batches, the texts that break them, and dying workers."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Any damage to the database is noticed, or does no harm."""
 
-from __future__ import annotations
-
 import contextlib
 import random
 import shutil

@@ -1,7 +1,5 @@
 """Where long texts are cut."""
 
-from __future__ import annotations
-
 import json
 from itertools import pairwise
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A store, an engine and the keeper of both, assembled as the server does it, over a watched bundle."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Random weights for the native encoder."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

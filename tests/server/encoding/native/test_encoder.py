@@ -1,7 +1,5 @@
 """The native encoder. tests/export/packed/test_parity.py compares its vectors with those of transformers."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes.util
 from concurrent.futures import ThreadPoolExecutor
