@@ -19,7 +19,7 @@ from server.encoding.kind import TextKind
 from server.encoding.manifest import read_manifest
 from server.encoding.passages import passages_of
 from server.ranking.probes import probes_file
-from tests.export.command_line import assert_one_line, export, export_tiny
+from tests.export.command_line import TINY_CORPUS, assert_one_line, export, export_tiny
 from tests.export.tiny_models import WORDS, fast_tokenizer, plain_bert, plain_roberta, sentence_transformer
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # torch, optimum and their kin warn.
@@ -167,7 +167,9 @@ def test_a_directory_that_holds_no_usable_model_is_refused(tmp_path: Path) -> No
     ("number", "step"), [(signal.SIGINT, "building the packed graph"), (signal.SIGTERM, "encoding the texts")]
 )
 def test_a_signal_ends_it_with_one_line_and_no_files(tmp_path: Path, number: signal.Signals, step: str) -> None:
-    command = [sys.executable, "-m", "export", "--model", "all-MiniLM-L6-v2", "--out", str(tmp_path / "bundle")]
+    model = plain_bert(tmp_path / "model")
+    command = [sys.executable, "-m", "export", "--model", str(model), "--out", str(tmp_path / "out/bundle")]
+    command += ["--eval", str(TINY_CORPUS)]
     with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
@@ -178,7 +180,7 @@ def test_a_signal_ends_it_with_one_line_and_no_files(tmp_path: Path, number: sig
         assert process.wait(60) == 130
     assert rest.strip().splitlines()[-1] == "export: stopped; nothing was written"
     assert "Traceback" not in rest
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [model]
 
 
 def test_a_wrong_flag_is_refused() -> None:
