@@ -23,6 +23,7 @@ from server.encoding.cache import EmbeddingCache
 from server.encoding.kind import TextKind
 from server.encoding.passages import passages_of
 from server.encoding.tokenizer import Tokens
+from server.engine import EngineOptions
 from server.live.building import Builder
 from server.live.index import LiveIndex
 from server.live.loading import Loaded
@@ -37,6 +38,8 @@ DOCUMENTS = ["지갑을 잃어버렸어", "send money", "환율", "split the bil
 
 OVERLAP_TOKENS = 4
 """Tokens that passages of a long text share."""
+
+ENGINE_OPTIONS = EngineOptions(workers=1, max_batch_tokens=64, longest_wait_seconds=60.0, log_texts=False)
 
 
 def make_job(

@@ -16,13 +16,11 @@ from server.catalogue.store import Store
 from server.encoding.cache import EmbeddingCache
 from server.encoding.kind import TextKind
 from server.encoding.normalisation import normalised
-from server.engine import Engine, EngineOptions, EngineSlot
+from server.engine import Engine, EngineSlot
 from server.errors import NotReady
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
-from tests.server.making import WatchedBundle, make_loaded, until
-
-OPTIONS = EngineOptions(workers=1, max_batch_tokens=64, longest_wait_seconds=60.0, log_texts=False)
+from tests.server.making import ENGINE_OPTIONS, WatchedBundle, make_loaded, until
 
 
 @pytest.fixture
@@ -33,7 +31,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def make_engine(watched: WatchedBundle, store: Store) -> Engine:
-    return Engine(make_loaded(watched, store), OPTIONS, cache=EmbeddingCache(0), speed=Speed(), metrics=Metrics([]))
+    return Engine(
+        make_loaded(watched, store), ENGINE_OPTIONS, cache=EmbeddingCache(0), speed=Speed(), metrics=Metrics([])
+    )
 
 
 async def test_close_waits_for_accepted_calls(watched: WatchedBundle, store: Store) -> None:

@@ -13,7 +13,7 @@ from server.catalogue.document import Document
 from server.catalogue.store import Store
 from server.encoding.cache import EmbeddingCache
 from server.encoding.manifest import MANIFEST_FILE
-from server.engine import Engine, EngineOptions, EngineSlot
+from server.engine import Engine, EngineSlot
 from server.errors import BundleError, NotReady, ReloadFailed
 from server.live.loading import Loaded, LoadingOptions
 from server.metrics import Metrics
@@ -21,9 +21,8 @@ from server.ranking.options import SearchOptions
 from server.reloading import Reloader
 from server.settings import Settings
 from server.writing.keeper import Keeper
-from tests.server.making import OVERLAP_TOKENS, found_by, until
+from tests.server.making import ENGINE_OPTIONS, OVERLAP_TOKENS, found_by, until
 
-OPTIONS = EngineOptions(workers=1, max_batch_tokens=64, longest_wait_seconds=60.0, log_texts=False)
 DOCUMENT = '{"id": "%s", "title": "환율"}\n'
 
 
@@ -53,7 +52,7 @@ class Server:
 
     def _make_engine(self, loaded: Loaded) -> Engine:
         self.loads += 1
-        return Engine(loaded, OPTIONS, cache=EmbeddingCache(0), speed=Speed(), metrics=self.metrics)
+        return Engine(loaded, ENGINE_OPTIONS, cache=EmbeddingCache(0), speed=Speed(), metrics=self.metrics)
 
     def _serving(self) -> None:
         self.said_serving += 1

@@ -12,26 +12,20 @@ from server.ranking.options import SearchOptions
 from tests.server.making import DOCUMENTS, WatchedBundle, found_by, make_job, until
 
 
-async def test_a_job_goes_through_all_stages(pipeline: Pipeline) -> None:
-    job = make_job("환율", options=SearchOptions(2))
-    assert await pipeline.run([job]) == [None]
-    assert found_by(job)[0].sequence == 3
-    assert list(job.stopwatch.seconds) == ["tokenize", "queue", "encode", "search"]
-    assert job.batch_texts >= 1
+async def test_a_job_goes_through_all_stages_and_is_searched_only_with_options(pipeline: Pipeline) -> None:
+    searched, encoded = make_job("환율", options=SearchOptions(2)), make_job("환율")
+    assert await pipeline.run([searched, encoded]) == [None, None]
+    assert found_by(searched)[0].sequence == 3
+    assert list(searched.stopwatch.seconds) == ["tokenize", "queue", "encode", "search"]
+    assert searched.batch_texts >= 1
+    assert encoded.vector is not None
+    assert not found_by(encoded)
+    assert "search" not in encoded.stopwatch.seconds
 
 
-async def test_a_job_without_options_is_not_searched(pipeline: Pipeline) -> None:
-    job = make_job("환율")
-    await pipeline.run([job])
-    assert job.vector is not None
-    assert not found_by(job)
-    assert "search" not in job.stopwatch.seconds
-
-
-async def test_a_text_that_is_too_long_fails_alone(pipeline: Pipeline) -> None:
-    jobs = [make_job("a"), make_job("x" * 65), make_job("b")]
-    outcomes = await pipeline.run(jobs)
-    assert [type(outcome) for outcome in outcomes] == [type(None), TooManyTokens, type(None)]
+async def test_a_text_with_too_many_tokens_or_none_fails_alone(pipeline: Pipeline) -> None:
+    outcomes = await pipeline.run([make_job(text) for text in ("a", "x" * 65, " ", "b")])
+    assert [type(outcome) for outcome in outcomes] == [type(None), TooManyTokens, NoTokens, type(None)]
     assert str(outcomes[1]) == "has 65 tokens; the model sees at most 64: shorten it"
 
 
@@ -43,11 +37,6 @@ async def test_a_text_that_is_too_long_is_cut_where_the_caller_allows_it(pipelin
     assert job.vector is not None
     assert shorter.vector is not None
     assert job.vector.tobytes() == shorter.vector.tobytes()
-
-
-async def test_a_text_without_tokens_is_refused(pipeline: Pipeline) -> None:
-    outcomes = await pipeline.run([make_job(" "), make_job("a")])
-    assert [type(outcome) for outcome in outcomes] == [NoTokens, type(None)]
 
 
 async def test_concurrent_jobs_share_batches_and_find_what_they_find_alone(

@@ -9,7 +9,7 @@ from server.catalogue.changes import Outcome, Stored, Upsert
 from server.catalogue.document import Document
 from server.catalogue.store import Store
 from server.encoding.cache import EmbeddingCache
-from server.engine import Engine, EngineOptions, EngineSlot
+from server.engine import Engine, EngineSlot
 from server.live.loading import Loaded
 from server.live.snapshots import Snapshots
 from server.metrics import Metrics
@@ -18,9 +18,7 @@ from server.writing.committer import Committer
 from server.writing.keeper import Keeper
 from server.writing.reader import Reader
 from server.writing.writer import Writer
-from tests.server.making import OVERLAP_TOKENS, WatchedBundle, found_by, make_loaded
-
-OPTIONS = EngineOptions(workers=1, max_batch_tokens=64, longest_wait_seconds=60.0, log_texts=False)
+from tests.server.making import ENGINE_OPTIONS, OVERLAP_TOKENS, WatchedBundle, found_by, make_loaded
 
 
 class Core:
@@ -63,7 +61,7 @@ class Core:
         return make_loaded(bundle, self.store)
 
     def engine_of(self, loaded: Loaded) -> Engine:
-        return Engine(loaded, OPTIONS, cache=EmbeddingCache(0), speed=Speed(), metrics=self.metrics)
+        return Engine(loaded, ENGINE_OPTIONS, cache=EmbeddingCache(0), speed=Speed(), metrics=self.metrics)
 
     async def take_over(self, bundle: WatchedBundle) -> None:
         """Lets another model serve, as a reload does."""
