@@ -1,12 +1,10 @@
 """The rivals: the same model in every form, each in the settings that it may be best at."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -23,9 +21,6 @@ FP32 = "ONNX fp32, padded"
 STOCK = "optimum dynamic INT8, padded"
 PACKED = "Chaja packed INT8, ONNX Runtime"
 NATIVE = "Chaja packed INT8, native"
-
-BATCHES = (1, 8, 16, 32)
-FP32_BATCHES = (1, 16)
 
 Vectors = NDArray[np.float32]
 
@@ -46,10 +41,8 @@ class Setting:
     encode: Callable[[], Vectors]
 
 
-class Open(Protocol):
-    """Opens a contender and returns its settings."""
-
-    def __call__(self, place: Path, workload: Workload) -> list[Setting]: ...
+Open = Callable[[Path, Workload], list[Setting]]
+"""Opens a contender and returns its settings."""
 
 
 def torch_settings(place: Path, workload: Workload) -> list[Setting]:
@@ -67,14 +60,21 @@ def torch_settings(place: Path, workload: Workload) -> list[Setting]:
     return [Setting(f"{batch} a batch", partial(encode, batch)) for batch in (8, 32)]
 
 
-def fp32_settings(place: Path, workload: Workload) -> list[Setting]:
-    """Optimum's fp32 export."""
-    return _padded_settings(place, workload, FP32_BATCHES)
+def padded_settings(place: Path, workload: Workload, *, sizes: Sequence[int]) -> list[Setting]:
+    """One of optimum's graphs, with batches of several sizes."""
+    session = single_thread_session(place)
+    orders = {"in order of arrival": list(range(len(workload.texts))), "sorted by length": by_length(workload)}
 
+    def encode(order: Sequence[int], size: int) -> Vectors:
+        inputs = (padded_inputs([workload.token_ids[row] for row in rows]) for rows in batches(order, size))
+        vectors = np.concatenate([session.run([OUTPUT], each)[0] for each in inputs])
+        return np.asarray(vectors[np.argsort(order)])
 
-def stock_settings(place: Path, workload: Workload) -> list[Setting]:
-    """Optimum's dynamic INT8."""
-    return _padded_settings(place, workload, BATCHES)
+    return [
+        Setting(f"{size} a batch, {name}", partial(encode, order, size))
+        for size in sizes
+        for name, order in orders.items()
+    ]
 
 
 def packed_settings(place: Path, workload: Workload) -> list[Setting]:
@@ -96,8 +96,8 @@ def native_settings(place: Path, workload: Workload) -> list[Setting]:
 
 CONTENDERS: dict[str, Open] = {
     TORCH: torch_settings,
-    FP32: fp32_settings,
-    STOCK: stock_settings,
+    FP32: partial(padded_settings, sizes=(1, 16)),
+    STOCK: partial(padded_settings, sizes=(1, 8, 16, 32)),
     PACKED: packed_settings,
     NATIVE: native_settings,
 }
@@ -135,27 +135,6 @@ def batches(order: Sequence[int], size: int) -> Iterator[list[int]]:
 def by_length(workload: Workload) -> list[int]:
     """Returns the positions of the texts, shortest first."""
     return sorted(range(len(workload.texts)), key=lambda row: len(workload.token_ids[row]))
-
-
-def _padded_settings(place: Path, workload: Workload, sizes: Sequence[int]) -> list[Setting]:
-    session = single_thread_session(place)
-    orders = {"in order of arrival": list(range(len(workload.texts))), "sorted by length": by_length(workload)}
-
-    def encode(order: Sequence[int], size: int) -> Vectors:
-        vectors: Vectors | None = None
-        for rows in batches(order, size):
-            found = session.run([OUTPUT], padded_inputs([workload.token_ids[row] for row in rows]))[0]
-            if vectors is None:
-                vectors = np.empty((len(order), found.shape[1]), dtype=np.float32)
-            vectors[rows] = found
-        assert vectors is not None
-        return vectors
-
-    return [
-        Setting(f"{size} a batch, {name}", partial(encode, order, size))
-        for size in sizes
-        for name, order in orders.items()
-    ]
 
 
 def _our_settings(

@@ -1,11 +1,8 @@
-"""How fast a model encodes queries in every form of it: `make bench`.
+"""Compares all forms of a model by the speed of encoding queries: `make bench`.
 
-One core, one thread each. Every setting of every contender takes its turn in each
-round, so that a busy machine slows all of them alike; what counts are medians, and
-ratios within this run. A contender is as fast as its best setting.
+One core, one thread each. Each round runs every setting of every contender, so a busy machine slows all of them alike;
+medians count, and ratios within one run. A contender is as fast as its best setting.
 """
-
-from __future__ import annotations
 
 import argparse
 import json
@@ -80,7 +77,7 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
                 "texts_per_second": round(max(statistics.median(each) for each in rates[name].values()), 1),
                 "cosine_mean": round(float(cosines(found, reference).mean(dtype=np.float64)), 5),
                 "cosine_min": round(float(cosines(found, reference).min()), 5),
-                "peak_bytes": _peak_bytes(name, forms[name]),
+                "peak_bytes": peak_bytes(name, forms[name].place, forms[name].workload),
             }
             for name, found in vectors.items()
         ]
@@ -157,14 +154,6 @@ def _measure(settings: dict[str, list[Setting]], *, rounds: int) -> dict[str, di
 
 def _best(settings: list[Setting], rates: dict[str, list[float]]) -> Setting:
     return max(settings, key=lambda each: statistics.median(rates[each.label]))
-
-
-def _peak_bytes(name: str, form: Form) -> int:
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "workload.json"
-        workload = {"texts": form.workload.texts, "token_ids": form.workload.token_ids}
-        path.write_text(json.dumps(workload), encoding="utf-8")
-        return peak_bytes(name, form.place, path)
 
 
 def _native_share(form: Form, rate: float) -> float:

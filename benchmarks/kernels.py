@@ -1,7 +1,5 @@
 """How much of the time goes into integer matrix products."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 import time

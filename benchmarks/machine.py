@@ -1,7 +1,5 @@
 """The machine that a benchmark ran on: without it, a figure says nothing."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import os
 import platform

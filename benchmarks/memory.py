@@ -1,25 +1,25 @@
-"""Peak memory of one contender, in a process of its own: `python -m benchmarks.memory NAME PLACE WORKLOAD`."""
-
-from __future__ import annotations
+"""Peak memory of one contender, measured in its own process."""
 
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.contenders import CONTENDERS, Workload
 
 
-def peak_bytes(name: str, place: Path, workload: Path) -> int:
+def peak_bytes(name: str, place: Path, workload: Workload) -> int:
     """Returns the largest resident set of a process that opens a contender and encodes the texts once."""
-    command = [sys.executable, "-m", "benchmarks.memory", name, str(place), str(workload)]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    command = [sys.executable, "-m", "benchmarks.memory", name, str(place)]
+    texts = json.dumps(asdict(workload))
+    return int(subprocess.run(command, input=texts, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def main() -> None:
     """Encodes, and prints the peak in bytes."""
-    name, place, workload = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    settings = CONTENDERS[name](place, Workload(**json.loads(workload.read_text(encoding="utf-8"))))
+    name, place = sys.argv[1], Path(sys.argv[2])
+    settings = CONTENDERS[name](place, Workload(**json.load(sys.stdin)))
     settings[0].encode()
     # Not getrusage: its maximum is inherited from the process that started this one.
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()

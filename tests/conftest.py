@@ -1,7 +1,5 @@
 """Fixtures that several test packages share."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Servers of the tests in processes of their own, which print the port that they listen on."""
 
-from __future__ import annotations
-
 import contextlib
 import subprocess
 import sys

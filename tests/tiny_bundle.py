@@ -4,8 +4,6 @@ Texts with many characters in common come out near each other, so that searches 
 them have an answer that a test can expect.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import msgspec

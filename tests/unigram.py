@@ -1,7 +1,5 @@
 """Makes small unigram tokenizers, as multilingual models have them."""
 
-from __future__ import annotations
-
 import base64
 import functools
 import io

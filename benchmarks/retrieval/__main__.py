@@ -5,8 +5,6 @@ queries are taken. Where a set has a split `train`, its questions also serve as 
 Documents are searched as a server searches them. It exits with 1 if a bar is missed.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys
@@ -16,10 +14,11 @@ from typing import Any
 from benchmarks.machine import describe_machine
 from benchmarks.retrieval.bars import missed_bars
 from benchmarks.retrieval.measuring import ALL, DEPTHS, MODES, UNANSWERABLE, Measured, by_language, measure
-from benchmarks.retrieval.sets import RetrievalSet, SetError, beir_set, sample_set
+from benchmarks.retrieval.sets import RetrievalSet, beir_set, sample_set
+from export.errors import ExportError
 from sample.server_process import REPOSITORY
 from server.encoding.bundle import Bundle
-from server.errors import BundleError
+from server.errors import StartError
 
 
 def main() -> int:
@@ -27,7 +26,7 @@ def main() -> int:
     options = _parse()
     try:
         return _run(options)
-    except (SetError, BundleError) as error:
+    except (ExportError, StartError) as error:
         print(f"bench-retrieval: error: {error}", file=sys.stderr)
         return 2
 

@@ -1,7 +1,5 @@
 """The bars of the packaged models, by model and set."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from benchmarks.retrieval.measuring import ALL, Row

@@ -1,6 +1,4 @@
-"""Measures what a bundle finds in a set: recall by mode, language and examples, and the signal of no good answer."""
-
-from __future__ import annotations
+"""Measures search in a data set: recall by mode, language and examples, and the signal of no good answer."""
 
 import statistics
 import tempfile
@@ -14,12 +12,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.retrieval.other_apps import OTHER_APPS
-from benchmarks.retrieval.out_of_scope import NONSENSE, OUT_OF_SCOPE
 from benchmarks.retrieval.sets import RetrievalSet
 from export.quality.served import ServedDocuments, encode_passages, encode_queries
 from server.catalogue.document import Document, parts_of
 from server.catalogue.encoded import Vectors
+from server.catalogue.jsonl import read_jsonl
 from server.encoding.bundle import Bundle
 from server.live.loading import probes_of
 from server.ranking.baseline import language_of
@@ -38,11 +35,24 @@ MODES = {
     "hybrid by rank": SearchOptions(LIMIT, Mode.HYBRID, fusion=Fusion.RECIPROCAL_RANK),
 }
 
-UNANSWERABLE = {"out of scope": OUT_OF_SCOPE, "nonsense": NONSENSE, "other apps": OTHER_APPS}
+UNANSWERABLE = ("out of scope", "nonsense", "other apps")
+"""Kinds of queries in unanswerable.jsonl, which no data set answers. No threshold, decoy or probe was chosen on them.
+
+The server's decoys cover the topics of "nonsense" in other words, so these show how far decoys reach. "other apps" was
+written by somebody who had not seen the server's probes and decoys.
+"""
+
+
+class Unanswerable(msgspec.Struct):
+    """A query that no data set answers."""
+
+    kind: str
+    language: str
+    query: str
 
 
 class Row(NamedTuple):
-    """What is measured together: the number of examples, the mode of search and the language of queries."""
+    """The conditions of one measurement: number of examples, mode of search, language of the queries."""
 
     examples: int
     mode: str
@@ -50,7 +60,7 @@ class Row(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What a bundle finds in a set.
+    """Results of a bundle in a data set.
 
     Attributes:
         queries: Number of queries, by language.
@@ -97,14 +107,12 @@ class Corpus:
 
 
 def measure(bundle: Bundle, chosen: RetrievalSet) -> Measured:
-    """Searches all queries of a set in all modes, with more and more examples, and queries that nothing answers."""
+    """Searches all queries in all modes with a growing number of examples, and queries that no document answers."""
     corpus = Corpus(bundle, chosen)
     languages = {language_of(each.query) or ALL for each in chosen.asked}
-    unanswerable = [
-        (query, kind) for kind, by in UNANSWERABLE.items() for each in by if each in languages for query in by[each]
-    ]
-    texts = [*(each.query for each in chosen.asked), *(query for query, _ in unanswerable)]
-    vectors = encode_queries(bundle, texts)
+    lines = read_jsonl(Path(__file__).with_name("unanswerable.jsonl"), Unanswerable)
+    unanswerable = [each for _, each in lines if each.language in languages]
+    vectors = encode_queries(bundle, [asked.query for asked in chosen.asked] + [each.query for each in unanswerable])
     ranks: dict[Row, list[float]] = defaultdict(list)
     flagged: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
     seconds: dict[str, list[float]] = defaultdict(list)
@@ -118,15 +126,15 @@ def measure(bundle: Bundle, chosen: RetrievalSet) -> Measured:
                 started = time.perf_counter()
                 found = served.search(asked.query, vector, options)
                 seconds[mode].append(time.perf_counter() - started)
-                hits = [rank for rank, each in enumerate(found.documents, 1) if each.sequence in asked.relevant]
+                hits = [rank for rank, hit in enumerate(found.documents, 1) if hit.sequence in asked.relevant]
                 for language in (ALL, language_of(asked.query) or ALL):
                     ranks[Row(examples, mode, language)].append(hits[0] if hits else float("inf"))
                 if not examples:
                     flagged[mode, language_of(asked.query) or ALL, "answerable"].append(found.no_good_answer)
             if not examples:
-                for (query, kind), vector in zip(unanswerable, vectors[len(chosen.asked) :], strict=True):
-                    found = served.search(query, vector, options)
-                    flagged[mode, language_of(query) or ALL, kind].append(found.no_good_answer)
+                for each, vector in zip(unanswerable, vectors[len(chosen.asked) :], strict=True):
+                    found = served.search(each.query, vector, options)
+                    flagged[mode, each.language, each.kind].append(found.no_good_answer)
     return Measured(
         queries={row.language: len(each) for row, each in ranks.items()},
         recall={row: {k: statistics.mean(rank <= k for rank in each) for k in DEPTHS} for row, each in ranks.items()},

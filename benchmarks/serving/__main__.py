@@ -1,10 +1,8 @@
 """`make bench-serving`: every figure that the server must reach, beside its bar.
 
-Server and generator share all cores of the machine. What is compared is measured in turns, in one run; medians are
+Server and generator share all cores of the machine. Compared figures are measured alternately in one run; medians are
 printed. Exits with 1 if a bar is missed.
 """
-
-from __future__ import annotations
 
 import argparse
 import json
@@ -19,17 +17,10 @@ from benchmarks.serving.figure import Figure
 from benchmarks.serving.loss import measure_loss
 from benchmarks.serving.peak import Peaks
 from benchmarks.serving.pressure import measure_idle, measure_load, measure_overload
-from benchmarks.serving.profile import measure_profile
 from benchmarks.serving.setting import QUERIES, Setting
 from benchmarks.serving.starting import measure_start
 from benchmarks.serving.swaps import measure_swaps
-from benchmarks.serving.throughput import (
-    measure_h2load,
-    measure_limit,
-    measure_one_core,
-    measure_outside,
-    measure_throughput,
-)
+from benchmarks.serving.throughput import measure_limit, measure_outside, measure_throughput
 from benchmarks.serving.writing import measure_writes
 from chaja import __version__
 from loadtest.environment import describe_environment
@@ -39,9 +30,7 @@ Measurement = Callable[[Setting, Peaks], Iterator[Figure]]
 
 MEASUREMENTS: dict[str, tuple[str, Measurement]] = {
     "throughput": ("Throughput, 128 in flight, all cores", measure_throughput),
-    "one-core": ("Throughput, 128 in flight, a core each for server and generator", measure_one_core),
     "outside": ("CPU at the peak", measure_outside),
-    "h2load": ("A second opinion on the rate, one query", measure_h2load),
     "load": ("Load below the peak", measure_load),
     "overload": ("Load far beyond the peak", measure_overload),
     "idle": ("One search at a time", measure_idle),
@@ -50,9 +39,8 @@ MEASUREMENTS: dict[str, tuple[str, Measurement]] = {
     "swaps": ("Bundles swapped under searches", measure_swaps),
     "start": ("Start", measure_start),
     "limit": ("The limit of one process", measure_limit),
-    "profile": ("Where the time goes", measure_profile),
 }
-"""By name: what is printed above the figures, and what measures them."""
+"""By name: the title above the figures, and the function that measures them."""
 
 
 def main() -> int:
@@ -80,7 +68,7 @@ def main() -> int:
         "server": f"chaja {__version__}, onnxruntime {onnxruntime.__version__}, grpcio {grpc.__version__}",
         "bundle": str(options.bundle),
         "queries": f"{len(setting.queries)} of {options.queries}",
-        "measured": f"{setting.repeats} × {setting.seconds} s, in turns; medians",
+        "measured": f"{setting.repeats} × {setting.seconds} s, alternately; medians",
     }
     for name, value in environment.items():
         print(f"{name:14} {value}")

@@ -1,18 +1,16 @@
-"""The encoder alone, in a process of its own: what the server is measured against.
+"""The encoder alone, in its own process: the server is compared with it.
 
-`python -m benchmarks.serving.bare --bundle DIR --queries FILE --threads N --batch N --seconds N` prints one JSON
-object. The texts are tokenized before; each thread encodes batch after batch.
+It prints one JSON object. The texts are tokenized first; each thread encodes batch after batch.
 """
 
-from __future__ import annotations
-
 import argparse
+import itertools
 import json
 import statistics
 import subprocess
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,11 +26,11 @@ WARM_UP_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Bare:
-    """What the encoder does alone.
+    """Speed of the encoder alone.
 
     Attributes:
         rate: Texts a second.
-        cpu_seconds: CPU of the process for each of them.
+        cpu_seconds: CPU time of the process for each text.
         batch_seconds: Median time of a batch.
     """
 
@@ -71,7 +69,7 @@ def _encode(bundle: Bundle, tokens: list[Tokens], *, threads: int, batch: int, s
     until = time.perf_counter() + seconds
 
     def encode(number: int) -> None:
-        position = len(tokens) * number // threads  # So that no two of them go through the same texts in step.
+        position = len(tokens) * number // threads  # No two threads encode the same texts at the same time.
         while (started := time.perf_counter()) < until:
             texts = [tokens[(position + offset) % len(tokens)] for offset in range(batch)]
             bundle.encode(texts)
@@ -80,14 +78,11 @@ def _encode(bundle: Bundle, tokens: list[Tokens], *, threads: int, batch: int, s
             position += batch
 
     began, cpu = time.perf_counter(), time.process_time()
-    running = [threading.Thread(target=encode, args=(number,)) for number in range(threads)]
-    for thread in running:
-        thread.start()
-    for thread in running:
-        thread.join()
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(encode, range(threads)))
     elapsed, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu
-    every = [duration for of_thread in durations for duration in of_thread]
-    return Bare(sum(counts) / elapsed, cpu_seconds / sum(counts), statistics.median(every))
+    batch_seconds = statistics.median(itertools.chain.from_iterable(durations))
+    return Bare(sum(counts) / elapsed, cpu_seconds / sum(counts), batch_seconds)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """Documents for the measurements of writes: new ones without end, made of what the queries say."""
 
-from __future__ import annotations
-
 import itertools
 import json
 from collections.abc import Iterator, Sequence

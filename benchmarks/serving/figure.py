@@ -1,28 +1,28 @@
-"""A measured figure beside the bar that it must reach."""
-
-from __future__ import annotations
+"""A measured figure and the bar that it must reach."""
 
 import statistics
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Figure:
-    """One figure, measured in each repeat.
+    """One figure, measured once in each repeat.
 
     Attributes:
-        name: What it is.
-        values: One for each repeat.
-        written: How a value is written, as in `{:.2f} ms`.
-        at_least: The median must not be below; `None` for no such bar.
-        at_most: The median must not be above; `None` for no such bar.
-        note: How it was measured, where the name does not say it.
+        name: Its name.
+        values: One value for each repeat.
+        written: Format of a value, as in `{:.2f} ms`.
+        at_least: Lower bound of the median, if there is one.
+        at_most: Upper bound of the median, if there is one.
+        note: How it was measured, where the name does not say so.
     """
 
     name: str
-    values: tuple[float, ...]
+    values: Sequence[float]
     written: str = "{:,.1f}"
+    _: KW_ONLY
     at_least: float | None = None
     at_most: float | None = None
     note: str = ""
@@ -34,7 +34,7 @@ class Figure:
 
     @property
     def missed(self) -> bool:
-        """Whether there is a bar that the median does not reach; NaN reaches none."""
+        """Whether the median misses its bar; NaN misses every bar."""
         low, high = self.at_least, self.at_most
         return (low is not None and not self.median >= low) or (high is not None and not self.median <= high)
 
@@ -55,6 +55,6 @@ class Figure:
         return f"{line}; {self.note}" if self.note else line
 
     def described(self) -> dict[str, Any]:
-        """Returns what the JSON file keeps of it."""
+        """Returns the figure as the JSON file holds it."""
         bars = {"at_least": self.at_least, "at_most": self.at_most, "missed": self.missed} if self.bar else {}
         return {"name": self.name, "median": self.median, "values": list(self.values), "note": self.note, **bars}

@@ -1,85 +1,146 @@
-"""Nothing lost, nothing wrong: many calls while bundles are swapped and the server is restarted."""
-
-from __future__ import annotations
+"""Searches while bundles are swapped and the server is restarted: none may fail, none may be wrong."""
 
 import asyncio
 import contextlib
-import shutil
+import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import grpc
 
-from benchmarks.serving.changes import CHANGES, Changing
 from benchmarks.serving.figure import Figure
 from benchmarks.serving.peak import Peaks
-from benchmarks.serving.setting import Setting
+from benchmarks.serving.setting import NO_CACHE, PATIENT, Setting
+from benchmarks.serving.swaps import swap, two_bundles
 from chaja import AsyncClient, connect_async
-from chaja.v1 import SearchRequest
+from chaja.v1 import AdminServiceStub, ReloadRequest, SearchRequest
+from sample.server_process import ServerProcess, running_server
+from server.encoding.manifest import read_manifest
 
 CALLERS = 50
 DEADLINE_SECONDS = 30.0
 LIMIT = 5
 MOST_TEXTS = 2000
-"""Each of them is asked at rest first, one at a time."""
+"""Each of them is searched once at rest, to know the right answer."""
+
+Change = Literal["watch", "SIGHUP", "Reload", "restart"]
+CHANGES: tuple[Change, ...] = ("SIGHUP", "watch", "restart", "Reload", "watch", "restart", "SIGHUP")
+"""All but a restart swap the bundle, and then make the server notice in this way."""
+
+WATCH_SECONDS = "0.5"
+CHANGE_SECONDS = 300.0
+"""A new bundle loads with the CPU that calls leave, and these leave none: a minute each on two cores."""
 
 Answer = tuple[tuple[str, float], ...]
 
 
+class ChangeFailed(Exception):
+    """The server could not make a change; the message is its log line."""
+
+
 @dataclass
 class Tally:
-    """What became of the calls.
+    """How the searches ended.
 
     Attributes:
-        sent: How many there were.
-        failed: Those that failed, by what was said.
-        wrong: Answers other than those at rest.
-        longest_seconds: The longest call.
+        sent: Number of searches.
+        failed: Failed searches, by error.
+        wrong: Answers that differ from those at rest.
+        longest_seconds: Duration of the longest search.
+        changes: Changes made so far.
     """
 
     sent: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     wrong: int = 0
     longest_seconds: float = 0.0
+    changes: Counter[str] = field(default_factory=Counter)
+
+
+class ChangingServer:
+    """A server whose bundle is swapped, and which restarts on the same port."""
+
+    process: ServerProcess
+
+    def __init__(self, setting: Setting, link: Path) -> None:
+        """Starts it; `link` points to one of two bundles."""
+        self._setting = setting
+        self._link = link
+        self._listen = "127.0.0.1:0"
+        self._stack = contextlib.ExitStack()
+        self._start()
+
+    def stop(self) -> None:
+        """Ends it."""
+        self._stack.close()
+
+    async def make(self, change: Change) -> None:
+        """Makes a change and waits until it is done.
+
+        Raises:
+            ChangeFailed: The server logged an error instead.
+        """
+        if change == "restart":
+            await asyncio.to_thread(self.stop)
+            await asyncio.to_thread(self._start)
+            return
+        swap(self._link)
+        if change == "SIGHUP":
+            self.process.process.send_signal(signal.SIGHUP)
+        elif change == "Reload":
+            async with grpc.aio.insecure_channel(self.process.address) as channel:
+                stub: Any = AdminServiceStub(channel)
+                await stub.Reload(ReloadRequest(), timeout=CHANGE_SECONDS)
+        done = f"of revision {read_manifest(self._link).revision}"
+        async with asyncio.timeout(CHANGE_SECONDS):
+            while done not in self._last_line("serving model"):
+                if error := self._last_line(" ERROR "):
+                    raise ChangeFailed(error)
+                await asyncio.sleep(0.05)
+
+    def _start(self) -> None:
+        flags = ("--bundle", str(self._link), "--listen", self._listen, "--watch-seconds", WATCH_SECONDS)
+        self.process = self._stack.enter_context(running_server(self._setting.arguments(*NO_CACHE, *PATIENT, *flags)))
+        self._listen = self.process.address
+
+    def _last_line(self, text: str) -> str:
+        return next((line for line in reversed(self.process.lines) if text in line), "")
 
 
 def measure_loss(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
-    """Yields what was lost."""
+    """Yields the number of failed and wrong searches."""
     del peaks
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
-        tally, swapped, restarted = asyncio.run(_measure(setting, Path(scratch)))
-    took = (time.monotonic() - began,)
-    yield Figure(
-        name="searches",
-        values=(tally.sent,),
-        written="{:,.0f}",
-        at_least=setting.requests,
-        note=f"{CALLERS} in flight, as many as are made until all is done",
-    )
-    yield Figure(name="swaps of the bundle", values=(swapped,), written="{:.0f}", at_least=5, note=", ".join(CHANGES))
-    yield Figure(name="restarts", values=(restarted,), written="{:.0f}", at_least=2)
-    failed = float(tally.failed.total())
-    said = "; ".join(f"{count} × {message}" for message, count in tally.failed.most_common(3))
-    yield Figure(name="failed", values=(failed,), written="{:.0f}", at_most=0, note=said)
-    yield Figure(name="wrong", values=(tally.wrong,), written="{:.0f}", at_most=0, note="against the answers at rest")
-    yield Figure(name="longest search", values=(tally.longest_seconds,), written="{:.2f} s")
-    yield Figure(name="all of it took", values=took, written="{:.1f} s")
+        server = ChangingServer(setting, two_bundles(setting.bundle, Path(scratch)))
+        try:
+            tally = asyncio.run(_measure(setting, server))
+        finally:
+            server.stop()
+    took = time.monotonic() - began
+    restarts = tally.changes.pop("restart", 0)
+    note = f"{CALLERS} in flight, until every change is made"
+    yield Figure("searches", [tally.sent], "{:,.0f}", at_least=setting.requests, note=note)
+    swaps = tally.changes.total()
+    yield Figure("swaps of the bundle", [swaps], "{:.0f}", at_least=5, note=", ".join(CHANGES))
+    yield Figure("restarts", [restarts], "{:.0f}", at_least=2)
+    errors = "; ".join(f"{count} × {message}" for message, count in tally.failed.most_common(3))
+    yield Figure("failed", [tally.failed.total()], "{:.0f}", at_most=0, note=errors)
+    yield Figure("wrong", [tally.wrong], "{:.0f}", at_most=0, note="against the answers at rest")
+    yield Figure("longest search", [tally.longest_seconds], "{:.2f} s")
+    yield Figure("all of it took", [took], "{:.1f} s")
 
 
-async def _measure(setting: Setting, scratch: Path) -> tuple[Tally, int, int]:
-    bundle = scratch / "bundle"
-    shutil.copytree(setting.bundle, bundle)
+async def _measure(setting: Setting, server: ChangingServer) -> Tally:
     tally = Tally()
-    texts = [query.text for query in setting.queries]
-    changing = Changing(setting, bundle)
-    async with changing, _client(changing.address) as client:
-        expected = {text: await _search(client, text) for text in texts[:MOST_TEXTS]}
+    async with connect_async(server.process.address) as client:
+        texts = [query.text for query in setting.queries[:MOST_TEXTS]]
+        expected = {text: await _search(client, text) for text in texts}
         known = list(expected)
         over = asyncio.Event()
 
@@ -96,23 +157,18 @@ async def _measure(setting: Setting, scratch: Path) -> tuple[Tally, int, int]:
 
         async def change() -> None:
             try:
-                for step in CHANGES:
-                    await changing.make(step)
+                for each in CHANGES:
+                    await server.make(each)
+                    tally.changes[each] += 1
             finally:
-                over.set()  # Or the callers would go on for ever after a failure.
+                over.set()  # Otherwise the callers would never stop after a failure.
 
         await asyncio.gather(change(), *(call() for _ in range(CALLERS)))
-    return tally, changing.swapped, changing.restarted
-
-
-@contextlib.asynccontextmanager
-async def _client(address: str) -> AsyncIterator[AsyncClient]:
-    async with connect_async(address) as client:
-        yield client
+    return tally
 
 
 async def _search(client: AsyncClient, text: str) -> Answer:
-    """Returns ids and scores of what was found."""
+    """Returns ids and scores of the hits."""
     search: Any = client.search.Search
     response = await search(SearchRequest(query=text, limit=LIMIT), timeout=DEADLINE_SECONDS, wait_for_ready=True)
     return tuple((hit.document_id, hit.score) for hit in response.hits)

@@ -1,59 +1,51 @@
-"""The most that server and encoder do: the measurement that throughput, load and overload are stated by."""
+"""The highest rate of server and encoder: throughput, load and overload are stated relative to it."""
 
-from __future__ import annotations
-
+import statistics
 from dataclasses import dataclass
 from functools import cached_property
 
 from benchmarks.serving.bare import Bare
-from benchmarks.serving.setting import NO_CACHE, PATIENT, Setting, median
+from benchmarks.serving.setting import NO_CACHE, PATIENT, Setting
 from benchmarks.serving.stretch import Stretch
 
 
 @dataclass(frozen=True)
 class Peak:
-    """Encoder and server in turns, on the same cores with the same queries.
+    """Encoder and server measured alternately, on the same cores with the same queries.
 
     Attributes:
-        cores: How many cores each of them had.
-        bares: The encoder alone, a thread for each core.
-        stretches: The server with 128 calls in flight.
-        shared: Whether the generator ran on the server's cores.
+        cores: Number of cores, shared by server and generator.
+        bares: The encoder alone, one thread for each core.
+        stretches: The server with `IN_FLIGHT` calls in flight.
     """
 
     cores: int
     bares: tuple[Bare, ...]
     stretches: tuple[Stretch, ...]
-    shared: bool = True
 
     @property
     def rate(self) -> float:
-        """Answers a second as they were."""
-        return median([each.rate for each in self.stretches])
+        """Answers a second as measured."""
+        return statistics.median(each.rate for each in self.stretches)
 
     @property
     def cpu_per_answer(self) -> float:
         """CPU seconds of the server for each answer."""
-        return median([each.cpu_per_answer for each in self.stretches])
-
-    def corrected(self, stretch: Stretch) -> float:
-        """Returns the rate as if the generator had taken nothing of the server's cores."""
-        taken = stretch.generator_cores / self.cores if self.shared else 0.0
-        return stretch.rate / max(1 - taken, 0.01)
+        return statistics.median(each.cpu_per_answer for each in self.stretches)
 
     @property
-    def corrected_rates(self) -> tuple[float, ...]:
-        """The corrected rate of each repeat."""
-        return tuple(map(self.corrected, self.stretches))
+    def corrected_rates(self) -> list[float]:
+        """Answers a second of each repeat if the generator had used none of the cores."""
+        return [each.rate / max(1 - each.generator_cores / self.cores, 0.01) for each in self.stretches]
 
     @property
-    def ratios(self) -> tuple[float, ...]:
-        """The corrected rate by that of the encoder alone, of each repeat."""
-        return tuple(rate / bare.rate for rate, bare in zip(self.corrected_rates, self.bares, strict=True))
+    def ratios(self) -> list[float]:
+        """The corrected rate divided by the encoder's own, of each repeat."""
+        return [rate / bare.rate for rate, bare in zip(self.corrected_rates, self.bares, strict=True)]
 
 
 class Peaks:
-    """Measures the peak once, for whoever asks first."""
+    """Measures the peak once, when it is first needed."""
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting

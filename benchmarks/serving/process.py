@@ -1,6 +1,4 @@
-"""What a process has taken of the machine so far, as Linux tells it in /proc."""
-
-from __future__ import annotations
+"""Resources that a process has used, read from Linux's /proc."""
 
 import os
 import time
@@ -14,38 +12,38 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Use:
-    """What was taken until a moment.
+    """Resources used until one moment.
 
     Attributes:
         seconds: The moment, by the monotonic clock.
-        cpu_seconds: CPU of the process, in user and system mode; of its threads that have ended, too.
+        cpu_seconds: CPU time of the process, its ended threads included.
         memory_bytes: Its resident memory.
         descriptors: Its open files and sockets.
-        threads: CPU of each living thread by its id; the id of the main thread is that of the process.
-        machine_seconds: CPU that anybody took on the whole machine.
-        own_seconds: CPU of the process that asks: the load tester's coordinator.
+        threads: Its living threads.
+        machine_seconds: CPU time of every process on the machine.
+        own_seconds: CPU time of the calling process: the load tester's coordinator.
     """
 
     seconds: float
     cpu_seconds: float
     memory_bytes: int
     descriptors: int
-    threads: dict[int, float]
+    threads: int
     machine_seconds: float
     own_seconds: float
 
 
 def use_of(pid: int) -> Use:
-    """Returns what a process has taken until now."""
+    """Returns the resources that a process has used until now."""
     folder = PROC / str(pid)
-    # The fields after the name, which may hold blanks and brackets of its own.
+    # The fields behind the name, which may itself contain spaces and brackets.
     fields = (folder / "stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
     return Use(
         seconds=time.monotonic(),
         cpu_seconds=(int(fields[11]) + int(fields[12])) * TICK_SECONDS,
         memory_bytes=memory_of(pid),
         descriptors=len(list((folder / "fd").iterdir())),
-        threads=_threads(folder),
+        threads=int(fields[17]),
         machine_seconds=_machine_seconds(),
         own_seconds=time.process_time(),
     )
@@ -56,19 +54,8 @@ def memory_of(pid: int) -> int:
     return int((PROC / str(pid) / "statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES
 
 
-def _threads(folder: Path) -> dict[int, float]:
-    """Returns the CPU of each thread: by the scheduler's own books, which are finer than the ticks of `stat`."""
-    found = {}
-    for task in (folder / "task").iterdir():
-        try:
-            found[int(task.name)] = int((task / "schedstat").read_text(encoding="ascii").split()[0]) / 1e9
-        except (OSError, IndexError):  # It has ended meanwhile, or the kernel keeps no such books.
-            continue
-    return found
-
-
 def _machine_seconds() -> float:
-    """Returns the CPU that was taken on all cores: all that the first line of /proc/stat has but idling."""
+    """Returns the CPU time used on all cores: every column of /proc/stat's first line but idle and iowait."""
     fields = [int(field) for field in (PROC / "stat").read_text(encoding="ascii").split("\n")[0].split()[1:]]
     user, nice, system, _idle, _waiting, *rest = fields
     return (user + nice + system + sum(rest[:3])) * TICK_SECONDS

@@ -1,7 +1,5 @@
 """The queries of the benchmark, in an order in which any stretch of them stands for all."""
 
-from __future__ import annotations
-
 import random
 from pathlib import Path
 

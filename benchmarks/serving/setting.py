@@ -1,11 +1,8 @@
-"""What all measurements share: bundle, queries, lengths, how servers are started and attacked."""
-
-from __future__ import annotations
+"""The setting of all measurements: bundle, queries, durations, and how servers are started and attacked."""
 
 import asyncio
 import contextlib
 import os
-import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,10 +22,10 @@ CATALOGUE = REPOSITORY / "sample/catalogue.jsonl"
 QUERIES = REPOSITORY / "sample/queries.jsonl"
 IN_FLIGHT = 128
 NO_CACHE = ("--cache-bytes", "0")
-"""So that every query is encoded. Equal ones in flight at a time still share one encoding."""
+"""Every query is encoded. Equal ones in flight at the same time still share one encoding."""
 
 PATIENT = ("--longest-wait-seconds", "30")
-"""So that a slow machine, too, lets in all that is in flight: `overload` measures what is refused."""
+"""Even a slow machine admits all calls in flight: only `overload` measures refusals."""
 
 LATE_SECONDS = 0.05
 """Server and generator share their cores: a send is late more often than on a machine of its own."""
@@ -36,15 +33,15 @@ LATE_SECONDS = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What is measured and for how long.
+    """The setting of a run.
 
     Attributes:
         bundle: The model.
-        queries_file: What is asked.
+        queries_file: The queries.
         seconds: Length of each measurement, after the warm-up.
         repeats: How often each is repeated.
-        requests: Requests of the measurement that none gets lost.
-        swaps: How often the bundle is swapped under searches.
+        requests: Fewest searches of the measurement of losses.
+        swaps: Number of swaps of the bundle under searches.
     """
 
     bundle: Path
@@ -80,13 +77,13 @@ class Setting:
         return encode_bare(self.bundle, self.queries_file, threads=threads, batch=batch, seconds=self.seconds)
 
     def closed(self, server: ServerProcess, *, in_flight: int = IN_FLIGHT, one_query: bool = False) -> Stretch:
-        """Attacks with so many calls in flight; with one query over and over, or with all in turn."""
+        """Attacks with so many calls in flight, with the first query alone or with all in turn."""
         return self._drive(server, in_flight=in_flight, queries=self.queries[:1] if one_query else self.queries)
 
     def opened(
         self, server: ServerProcess, rate: float, *, poisson: bool = True, connections: int = 1, seed: int = 0
     ) -> Stretch:
-        """Attacks so many times a second, whatever the server does."""
+        """Sends so many calls a second, whatever the server does."""
         schedule = constant(
             rate, seconds=self.seconds, warm_up_seconds=self._warm_up_seconds, poisson=poisson, seed=seed
         )
@@ -109,8 +106,3 @@ class Setting:
             **arguments,  # type: ignore[arg-type]
         )
         return drive(plan, server.process.pid)
-
-
-def median(values: list[float]) -> float:
-    """Returns the median."""
-    return statistics.median(values)

@@ -1,11 +1,9 @@
-"""`make soak`: one server under everything at once for minutes, and whether it is afterwards as it was before.
+"""`make soak`: every kind of call at once for minutes, and whether the server leaks.
 
-Searches, batches, streams and encodings beside wrong requests, cancelled calls, deadlines that cannot be kept,
-connections that are dropped, and a reload every half minute. At the end there must have been no error but those that
-were asked for, no fault in the log, and as much memory, as many descriptors and threads as near the beginning.
+Searches, batches, streams and encodings beside invalid requests, cancelled calls, deadlines too short to meet, dropped
+connections, and a reload every half minute. No call may end unexpectedly, the log may hold no error, and memory,
+descriptors and threads must be at the end what they were near the beginning.
 """
-
-from __future__ import annotations
 
 import argparse
 import asyncio
@@ -14,21 +12,22 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.serving.callers import Outcomes, callers_of
+from benchmarks.serving.callers import Callers
 from benchmarks.serving.figure import Figure
 from benchmarks.serving.process import Use, use_of
 from benchmarks.serving.setting import QUERIES, Setting
 from loadtest.environment import describe_environment
 from sample.server_process import REPOSITORY, ServerProcess
 
+CALLERS_PER_KIND = 3
 LOOKS = 100
-"""So often is the process looked at."""
+"""How often the process's use of resources is read."""
 
 FAULTS = (" ERROR ", " CRITICAL ", "Traceback (most recent call last)")
 
 
 def main() -> int:
-    """Runs it; returns 1 if something was not as it must be."""
+    """Runs it; returns 1 if a figure misses its bar."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving.soak", description=__doc__)
     parser.add_argument("--bundle", type=Path, default=REPOSITORY / "build/bundle", metavar="DIR")
     parser.add_argument("--queries", type=Path, default=QUERIES, metavar="FILE", help="as loadtest takes them")
@@ -46,64 +45,57 @@ def main() -> int:
 
 
 def soak(setting: Setting, *, seconds: float, reload_seconds: float) -> list[Figure]:
-    """Soaks a server; returns what came of it."""
+    """Soaks a server; returns the figures."""
     with setting.server() as server:
-        outcomes, uses = asyncio.run(_soak(setting, server, seconds=seconds, reload_seconds=reload_seconds))
+        callers, uses = asyncio.run(_soak(setting, server, seconds=seconds, reload_seconds=reload_seconds))
         faults = [line for line in server.lines if any(fault in line for fault in FAULTS)]
         code = server.stop()
     for line in faults[:5]:
         print(line, file=sys.stderr)
-    made = "; ".join(f"{name} {count:,}" for name, count in sorted(outcomes.made.items()))
-    unexpected = "; ".join(f"{count} × {what}" for what, count in outcomes.unexpected.most_common(5))
-    figures = [
-        Figure(name="calls", values=(outcomes.made.total(),), written="{:,.0f}", at_least=1, note=made),
-        Figure(name="unexpected", values=(outcomes.unexpected.total(),), written="{:.0f}", at_most=0, note=unexpected),
-        Figure(name="faults in the log", values=(len(faults),), written="{:.0f}", at_most=0),
-        Figure(name="exit code", values=(code,), written="{:.0f}", at_most=0),
+    made = "; ".join(f"{name} {count:,}" for name, count in sorted(callers.made.items()))
+    unexpected = "; ".join(f"{count} × {ended}" for ended, count in callers.unexpected.most_common(5))
+    return [
+        Figure("calls", [callers.made.total()], "{:,.0f}", at_least=1, note=made),
+        Figure("unexpected", [callers.unexpected.total()], "{:.0f}", at_most=0, note=unexpected),
+        Figure("faults in the log", [len(faults)], "{:.0f}", at_most=0),
+        Figure("exit code", [code], "{:.0f}", at_most=0),
+        _growth("memory, MB", [use.memory_bytes / 1e6 for use in uses], at_most=1.1),
+        _growth("descriptors", [use.descriptors for use in uses], at_most=1.25),
+        _growth("threads", [use.threads for use in uses], at_most=1.25),
     ]
-    for name, early, late, more in flatness(uses):
-        note = f"from {early:,.0f} to {late:,.0f}: the least of the second and of the last fifth"
-        figures.append(Figure(name=name, values=(late / early,), written="{:.3f} ×", at_most=more, note=note))
-    return figures
 
 
-def flatness(uses: Sequence[Use]) -> list[tuple[str, float, float, float]]:
-    """Returns of memory, descriptors and threads: name, early and late floor, and how many times that late may be.
+def _growth(name: str, values: Sequence[float], *, at_most: float) -> Figure:
+    """Returns the minimum of the last fifth divided by that of the second.
 
-    The first fifth does not count: then pools fill and caches grow. It is the least of a fifth that counts: two models
-    are there while one is loaded, but what leaks never comes back.
+    In the first fifth pools fill and caches grow. Minima count because two models exist while one is loaded; a leak
+    raises the minimum.
     """
-    fifth = max(1, len(uses) // 5)
-    early, late = uses[fifth : 2 * fifth] or uses[:1], uses[-fifth:]
-    found = []
-    for name, values, slack in (
-        ("memory, MB", [[each.memory_bytes / 1e6 for each in part] for part in (early, late)], 0.1),
-        ("descriptors", [[float(each.descriptors) for each in part] for part in (early, late)], 0.25),
-        ("threads", [[float(len(each.threads)) for each in part] for part in (early, late)], 0.25),
-    ):
-        before, after = map(min, values)
-        found.append((name, before, after, 1 + slack))
-    return found
+    fifth = max(1, len(values) // 5)
+    early, late = min(values[fifth : 2 * fifth] or values[:1]), min(values[-fifth:])
+    note = f"from {early:,.0f} to {late:,.0f}: the minima of the second and of the last fifth"
+    return Figure(name, [late / early], "{:.3f} ×", at_most=at_most, note=note)
 
 
 async def _soak(
     setting: Setting, server: ServerProcess, *, seconds: float, reload_seconds: float
-) -> tuple[Outcomes, list[Use]]:
-    outcomes, uses, until = Outcomes(), list[Use](), time.monotonic() + seconds
-    texts = [query.text for query in setting.queries]
-    callers = callers_of(server.address, texts, outcomes, reload_seconds=reload_seconds)
+) -> tuple[Callers, list[Use]]:
+    callers = Callers(server.address, [query.text for query in setting.queries])
+    uses, until = list[Use](), time.monotonic() + seconds
 
-    async def look() -> None:
+    async def watch() -> None:
         while time.monotonic() < until:
             uses.append(use_of(server.process.pid))
             await asyncio.sleep(seconds / LOOKS)
 
-    async def repeat(number: int) -> None:
+    async def repeat(kind: str) -> None:
         while time.monotonic() < until:
-            await callers[number].call()
+            await callers.call(kind)
+            await asyncio.sleep(reload_seconds if kind == "reload" else 0)
 
-    await asyncio.gather(look(), *(repeat(number) for number in range(len(callers))))
-    return outcomes, uses
+    kinds = [kind for kind in callers.kinds for _ in range(1 if kind == "reload" else CALLERS_PER_KIND)]
+    await asyncio.gather(watch(), *map(repeat, kinds))
+    return callers, uses
 
 
 if __name__ == "__main__":

@@ -1,6 +1,4 @@
-"""How long from the start of the process until its health says SERVING, and how much memory it has after searches."""
-
-from __future__ import annotations
+"""Time from the start of the process until its health is SERVING, and its memory after searches."""
 
 import itertools
 import re
@@ -29,25 +27,25 @@ GIVE_UP_SECONDS = 300
 
 
 def measure_start(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
-    """Yields the times with the sample catalogue: it is encoded meanwhile, or its vectors are in the store already."""
+    """Yields the times with the sample catalogue: cold, it is encoded; warm, its vectors are in the store."""
     del peaks
     cold, warm = [], []
     for _ in range(setting.repeats):
         with tempfile.TemporaryDirectory() as data:
             cold.append(_start(setting, data))
             warm.append(_start(setting, data))
-    for name, times, longest in (("cold", cold, LONGEST_COLD_SECONDS), ("warm", warm, LONGEST_WARM_SECONDS)):
-        yield Figure(name=f"from exec to SERVING, {name}", values=tuple(times), written="{:.2f} s", at_most=longest)
-    memory = _memory_after_searches(setting) / 1e6
-    note = f"after {SEARCHES:,} searches"
-    yield Figure(name="resident memory", values=(memory,), written="{:.0f} MB", at_most=MOST_MEMORY, note=note)
+    yield Figure("from exec to SERVING, cold", cold, "{:.2f} s", at_most=LONGEST_COLD_SECONDS)
+    yield Figure("from exec to SERVING, warm", warm, "{:.2f} s", at_most=LONGEST_WARM_SECONDS)
+    searches = min(SEARCHES, setting.requests)
+    memory, note = _memory_after_searches(setting, searches) / 1e6, f"after {searches:,} searches"
+    yield Figure("resident memory", [memory], "{:.0f} MB", at_most=MOST_MEMORY, note=note)
 
 
-def _memory_after_searches(setting: Setting) -> int:
-    """Returns the resident memory of a server that has answered every query several times."""
+def _memory_after_searches(setting: Setting, searches: int) -> int:
+    """Returns the resident memory of a server in bytes."""
     with setting.server(*NO_CACHE) as server, connect(server.address) as client:
         search: Any = client.search.Search
-        for query in itertools.islice(itertools.cycle(setting.queries), SEARCHES):
+        for query in itertools.islice(itertools.cycle(setting.queries), searches):
             search(SearchRequest(query=query.text), timeout=GIVE_UP_SECONDS)
         return memory_of(server.process.pid)
 
@@ -57,7 +55,7 @@ def _start(setting: Setting, data: str) -> float:
     watches: list[threading.Thread] = []
 
     def watch(address: str) -> None:
-        """Lets the server say itself when it serves: looking again and again would slow its start."""
+        """Waits on the server's own health stream: polling would slow its start."""
         with grpc.insecure_channel(address) as channel:
             stub: Any = health_pb2_grpc.HealthStub(channel)
             request = health_pb2.HealthCheckRequest(service="chaja.v1.SearchService")

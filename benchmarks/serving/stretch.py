@@ -1,6 +1,4 @@
-"""One attack, watched: what the load tester saw, and what the server's process took meanwhile."""
-
-from __future__ import annotations
+"""One attack: the load tester's results, and the resources that the server used meanwhile."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,9 +22,9 @@ class Stretch:
     """The measured part of an attack.
 
     Attributes:
-        summary: What the load tester makes of it.
+        summary: The load tester's summary.
         records: The requests of the measured part.
-        uses: What the server had taken until several moments of it, the first one near its start.
+        uses: The server's use of resources at several moments, the first one near the start.
     """
 
     summary: Summary
@@ -57,7 +55,7 @@ class Stretch:
 
     @property
     def other_cores(self) -> float:
-        """Cores that neither of them kept busy, but somebody else: with more than a little, ratios are noise."""
+        """Cores that other processes kept busy: with more than a little, ratios are noise."""
         machine = (self.uses[-1].machine_seconds - self.uses[0].machine_seconds) / self.seconds
         return max(0.0, machine - self.server_cores - self.generator_cores)
 
@@ -67,18 +65,21 @@ class Stretch:
         return self.server_cores / self.rate
 
     @property
-    def thread_cores(self) -> dict[int, float]:
-        """Cores that each thread of the server kept busy, by its id."""
-        first, last = self.uses[0].threads, self.uses[-1].threads
-        return {thread: (last[thread] - first.get(thread, 0.0)) / self.seconds for thread in last}
+    def memory_growth(self) -> float:
+        """The server's memory at the end, divided by that after a third of the time."""
+        return self.uses[-1].memory_bytes / self.uses[len(self.uses) // 3].memory_bytes
 
     @cached_property
     def late_p99_seconds(self) -> float:
         """99th percentile of how late requests were sent."""
         return _percentile(self.records["sent_ns"] - self.records["planned_ns"], 99)
 
+    def latency_ms(self, percent: float) -> float:
+        """Returns a percentile of the time from the plan to an answer with OK."""
+        return 1e3 * self.summary.total.ok.latency.percentile(percent)
+
     def service_p99_seconds(self, code: int) -> float:
-        """Returns the 99th percentile of the time from sending to an outcome; NaN if there was none such."""
+        """Returns the 99th percentile of the time from sending to an outcome with this code; NaN without one."""
         records = self.records[self.records["code"] == code]
         return _percentile(records["done_ns"] - records["sent_ns"], 99)
 

@@ -1,11 +1,9 @@
-"""Whether searches notice that the bundle is swapped, again and again, and whether the memory comes back.
+"""Latency of searches while the bundle is swapped repeatedly, and the memory afterwards.
 
 Searches are sent at a fixed rate, however long the answers take, and their time counts from when they were due. The two
-bundles are copies with different revisions: each swap loads all of a model and encodes the documents whose vectors were
+bundles are copies with different revisions: each swap loads a whole model, and encodes the documents whose vectors were
 deleted meanwhile.
 """
-
-from __future__ import annotations
 
 import asyncio
 import itertools
@@ -36,19 +34,17 @@ PATIENCE_SECONDS = 300.0
 LONGEST_SECONDS = 0.15
 MOST_GROWTH = 1.3
 
-MEGABYTES = "{:,.0f} MB"
-
 
 @dataclass
 class Swapping:
-    """What became of the searches, and of the server's memory.
+    """Results of the searches, and the server's memory.
 
     Attributes:
-        calls: Of each search, the second in which it was due, and how long it took from then.
-        refused: Searches that the server refused.
-        failed: Searches that failed in another way, by what was said.
+        calls: Of each search, the second in which it was due, and its duration from then.
+        refused: Number of refused searches.
+        failed: Errors of the searches that failed otherwise.
         memory_bytes: Resident memory after each swap.
-        swap_seconds: How long each swap took.
+        swap_seconds: Duration of each swap.
     """
 
     calls: list[tuple[int, float]] = field(default_factory=list)
@@ -64,7 +60,7 @@ class Swapping:
 
 
 def measure_swaps(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
-    """Yields what searches noticed, and the memory."""
+    """Yields refusals, failures and latency of the searches, and the memory."""
     del peaks
     with tempfile.TemporaryDirectory() as scratch:
         bundle = two_bundles(setting.bundle, Path(scratch))
@@ -72,22 +68,20 @@ def measure_swaps(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
             texts = [query.text for query in setting.queries]
             result = asyncio.run(swap_under_searches(server.address, server.process.pid, bundle, texts, setting.swaps))
     second, last = result.memory_bytes[1], result.memory_bytes[-1]
-    swaps, count = len(result.swap_seconds), len(result.calls)
-    yield Figure(name="swaps", values=(swaps,), written="{:.0f}", at_least=setting.swaps)
-    yield Figure(name="a swap", values=tuple(result.swap_seconds), written="{:.1f} s")
-    note = f"of {count:,} at {RATE} a second"
-    yield Figure(name="refused", values=(result.refused,), written="{:.0f}", at_most=0, note=note)
-    said = "; ".join(dict.fromkeys(result.failed))
-    yield Figure(name="failed", values=(len(result.failed),), written="{:.0f}", at_most=0, note=said)
-    worst = 1000 * result.worst_p99_seconds()
-    yield Figure(name="p99 of the worst second", values=(worst,), written="{:.0f} ms", at_most=1000 * LONGEST_SECONDS)
-    yield Figure(name="memory after the second swap", values=(second / 1e6,), written=MEGABYTES)
-    yield Figure(name="memory after the last", values=(last / 1e6,), written=MEGABYTES)
-    yield Figure(name="last to second", values=(last / second,), written="{:.2f} ×", at_most=MOST_GROWTH)
+    worst, errors = 1e3 * result.worst_p99_seconds(), "; ".join(dict.fromkeys(result.failed))
+    yield Figure("swaps", [len(result.swap_seconds)], "{:.0f}", at_least=setting.swaps)
+    yield Figure("a swap", result.swap_seconds, "{:.1f} s")
+    note = f"of {len(result.calls):,} at {RATE} a second"
+    yield Figure("refused", [result.refused], "{:.0f}", at_most=0, note=note)
+    yield Figure("failed", [len(result.failed)], "{:.0f}", at_most=0, note=errors)
+    yield Figure("p99 of the worst second", [worst], "{:.0f} ms", at_most=1e3 * LONGEST_SECONDS)
+    yield Figure("memory after the second swap", [second / 1e6], "{:,.0f} MB")
+    yield Figure("memory after the last", [last / 1e6], "{:,.0f} MB")
+    yield Figure("last to second", [last / second], "{:.2f} ×", at_most=MOST_GROWTH)
 
 
 def two_bundles(source: Path, scratch: Path) -> Path:
-    """Copies a bundle twice, with different revisions; returns a link to one of the copies, which `swap` turns."""
+    """Copies a bundle twice, with different revisions; returns a link to one of them, which `swap` changes."""
     manifest = read_manifest(source)
     for name, floor in (("one", manifest.golden_cosine_floor), ("other", manifest.golden_cosine_floor - 1e-4)):
         shutil.copytree(source, scratch / name)
@@ -99,14 +93,14 @@ def two_bundles(source: Path, scratch: Path) -> Path:
 
 
 def swap(link: Path) -> None:
-    """Lets the link of `two_bundles` point to the other bundle."""
+    """Points the link of `two_bundles` to the other bundle."""
     turned = link.with_name("turned")
     turned.symlink_to("other" if link.readlink() == Path("one") else "one")
     turned.replace(link)
 
 
 async def swap_under_searches(address: str, pid: int, bundle: Path, texts: list[str], swaps: int) -> Swapping:
-    """Swaps the bundle so many times while searches are sent."""
+    """Swaps the bundle `swaps` times while searches are sent."""
     result = Swapping()
     async with connect_async(address) as client, grpc.aio.insecure_channel(address) as channel:
         reload: Any = AdminServiceStub(channel).Reload
@@ -117,7 +111,7 @@ async def swap_under_searches(address: str, pid: int, bundle: Path, texts: list[
                 began = time.monotonic()
                 await reload(ReloadRequest(), timeout=PATIENCE_SECONDS)
                 result.swap_seconds.append(time.monotonic() - began)
-                await asyncio.sleep(1)  # The model before has gone then.
+                await asyncio.sleep(1)  # Long enough for the old model to be freed.
                 result.memory_bytes.append(memory_of(pid))
         finally:
             sending.cancel()

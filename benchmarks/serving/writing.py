@@ -1,20 +1,20 @@
-"""How fast documents are written, and what searches feel of it."""
-
-from __future__ import annotations
+"""The speed of writes, and the latency of searches beside them."""
 
 import itertools
+import statistics
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 import chaja
 from benchmarks.serving.bare import encode_bare
 from benchmarks.serving.documents import new_documents, texts_of, write_queries
 from benchmarks.serving.figure import Figure
 from benchmarks.serving.peak import Peaks
-from benchmarks.serving.setting import NO_CACHE, Setting, median
+from benchmarks.serving.setting import NO_CACHE, Setting
 from chaja.v1 import (
     EncodeRequest,
     ImportDocumentsRequest,
@@ -30,73 +30,60 @@ IMPORT_DOCUMENTS = 256
 """Documents of a message of an import."""
 
 IMPORTS_AHEAD = 2
-"""Messages of an import that wait for their answers."""
+"""Messages of an import that are sent ahead of their answers."""
 
 BARE_TEXTS = 2000
 BARE_BATCH = 8
 
 SEARCH_SHARE = 0.25
-"""Of the peak: searches while documents are imported."""
+"""Share of the peak that is searched while documents are imported."""
 
 
 def measure_writes(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
     """Yields the time of a write beside that of encoding its texts, and the rate of an import beside the encoder's."""
     documents = new_documents(setting.queries)
+    written, encoded, rates, bare = [], [], [], []
+    alone, beside, beside_rates = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         queries = write_queries(
             Path(folder) / "queries.jsonl", texts_of(list(itertools.islice(documents, BARE_TEXTS // 2)))
         )
         with setting.server("--data", folder, *NO_CACHE) as server, chaja.connect(server.address) as client:
-            written, encoded, rates, bare = [], [], [], []
             for _ in range(setting.repeats):
-                one, other = _upserts(client, documents)
-                written.append(1e3 * one)
-                encoded.append(1e3 * other)
+                write_ms, encode_ms = _upserts(client, documents)
+                written.append(write_ms)
+                encoded.append(encode_ms)
                 rates.append(_import(client, documents, seconds=setting.seconds))
                 bare.append(_bare(setting, queries))
-            yield Figure(name=f"{CALL_DOCUMENTS} documents encoded, p50", values=tuple(encoded), written="{:.1f} ms")
-            yield Figure(name="the same written and searchable, p50", values=tuple(written), written="{:.1f} ms")
-            yield Figure(
-                name="that beyond encoding",
-                values=tuple(one - other for one, other in zip(written, encoded, strict=True)),
-                written="{:.1f} ms",
-                at_most=10,
-            )
-            yield Figure(name="encoder alone, texts a second", values=tuple(bare))
-            yield Figure(name="imported texts a second", values=tuple(rates))
-            yield Figure(
-                name="import by encoder",
-                values=tuple(one / other for one, other in zip(rates, bare, strict=True)),
-                written="{:.2f}",
-                at_least=0.8,
-            )
             rate = SEARCH_SHARE * peaks.peak.rate
-            alone, beside, beside_rates = [], [], []
             for seed in range(setting.repeats):
-                alone.append(1e3 * setting.opened(server, rate, seed=seed).summary.total.ok.latency.percentile(99))
+                alone.append(setting.opened(server, rate, seed=seed).latency_ms(99))
                 with _Importing(client, documents) as importing:
-                    tail = setting.opened(server, rate, seed=seed).summary.total.ok.latency.percentile(99)
-                beside.append(1e3 * tail)
+                    beside.append(setting.opened(server, rate, seed=seed).latency_ms(99))
                 beside_rates.append(importing.rate)
+    beyond = [write - encode for write, encode in zip(written, encoded, strict=True)]
+    share = [imported / encoder for imported, encoder in zip(rates, bare, strict=True)]
+    slower = [with_import / without for with_import, without in zip(beside, alone, strict=True)]
     note = f"{SEARCH_SHARE:.0%} of the peak, Poisson"
-    yield Figure(name="searches alone, p99", values=tuple(alone), written="{:.1f} ms", note=note)
-    yield Figure(name="searches beside an import, p99", values=tuple(beside), written="{:.1f} ms", note=note)
-    yield Figure(
-        name="that by the one alone",
-        values=tuple(one / other for one, other in zip(beside, alone, strict=True)),
-        written="{:.2f} ×",
-        at_most=2,
-    )
-    yield Figure(name="imported texts a second beside searches", values=tuple(beside_rates))
+    yield Figure(f"{CALL_DOCUMENTS} documents encoded, p50", encoded, "{:.1f} ms")
+    yield Figure("the same written and searchable, p50", written, "{:.1f} ms")
+    yield Figure("that beyond encoding", beyond, "{:.1f} ms", at_most=10)
+    yield Figure("encoder alone, texts a second", bare)
+    yield Figure("imported texts a second", rates)
+    yield Figure("import by encoder", share, "{:.2f}", at_least=0.8)
+    yield Figure("searches alone, p99", alone, "{:.1f} ms", note=note)
+    yield Figure("searches beside an import, p99", beside, "{:.1f} ms", note=note)
+    yield Figure("that by the one alone", slower, "{:.2f} ×", at_most=2)
+    yield Figure("imported texts a second beside searches", beside_rates)
 
 
 def _upserts(client: chaja.Client, documents: Iterator[Upsert]) -> tuple[float, float]:
-    """Returns the median seconds of calls that write documents, and of calls that encode their texts, in turns."""
+    """Returns the median milliseconds of calls that write documents, and of calls that encode their texts."""
     written, encoded = [], []
     for _ in range(CALLS):
         upserts = list(itertools.islice(documents, CALL_DOCUMENTS))
         started = time.perf_counter()
-        # Cut, if the model sees less than a passage of the document: less to encode, so never in favour of the write.
+        # Where a text is longer than the model's input, truncating it gives the encoder less work, never the write.
         client.encode.Encode(
             EncodeRequest(texts=texts_of(upserts), text_kind=TextKind.TEXT_KIND_DOCUMENT, truncate=True)
         )
@@ -108,7 +95,7 @@ def _upserts(client: chaja.Client, documents: Iterator[Upsert]) -> tuple[float, 
         last = upserts[-1].document
         found = client.search.Search(SearchRequest(query=last.titles[0].text, limit=3))
         assert last.id in [hit.document_id for hit in found.hits], "what was written is found by the next search"
-    return median(written), median(encoded)
+    return 1e3 * statistics.median(written), 1e3 * statistics.median(encoded)
 
 
 def _bare(setting: Setting, queries: Path) -> float:
@@ -123,7 +110,7 @@ def _import(
     seconds: float = float("inf"),
     stopped: threading.Event | None = None,
 ) -> float:
-    """Imports documents until it is time; returns the texts a second, from the first answer to the last."""
+    """Imports documents until the end; returns the texts a second, from the first answer to the last."""
     room = threading.Semaphore(IMPORTS_AHEAD)
     ends = time.monotonic() + seconds
     sent: list[int] = []
@@ -138,7 +125,7 @@ def _import(
 
     answered: list[float] = []
     for number, response in enumerate(client.catalog.ImportDocuments(requests())):
-        if number:  # The first tells the position.
+        if number:  # The first holds the position.
             assert all(result.changed for result in response.results), "it was imported"
             room.release()
         answered.append(time.perf_counter())
@@ -146,14 +133,14 @@ def _import(
 
 
 class _Importing:
-    """Imports in a thread of its own for as long as the context lasts."""
+    """Imports in its own thread while the context lasts."""
 
     def __init__(self, client: chaja.Client, documents: Iterator[Upsert]) -> None:
         self.rate = 0.0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(client, documents))
 
-    def __enter__(self) -> _Importing:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from export.cpu import PRESETS, cpu_name, default_preset

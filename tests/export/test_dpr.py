@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +55,9 @@ def context_vectors(place: Path, titles: list[str], texts: list[str]) -> NDArray
     return np.concatenate(rows)
 
 
-@pytest.mark.parametrize("projection_dim", [0, 16])
-@pytest.mark.parametrize("quantization", ["none", "per-token", "dynamic"])
+@pytest.mark.parametrize(
+    ("quantization", "projection_dim"), [("none", 0), ("none", 16), ("per-token", 16), ("dynamic", 16)]
+)
 def test_both_towers_compute_what_transformers_does(
     tmp_path: Path, quantization: Quantization, projection_dim: int
 ) -> None:
@@ -96,7 +95,7 @@ def test_a_title_and_a_text_have_the_tokens_of_transformers_pair(tmp_path: Path)
 
 def test_a_tokenizer_that_joins_pairs_otherwise_is_refused(tmp_path: Path) -> None:
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]
-    tokenizer = fast_tokenizer(words, pad="[PAD]", unknown="[UNK]", first="[CLS]", last="[SEP]", mask="[MASK]")
+    tokenizer = fast_tokenizer(words)
     tokenizer.backend_tokenizer.post_processor = None
     document = dpr_encoder(tmp_path / "context", "context")
     tokenizer.save_pretrained(document)
@@ -112,7 +111,7 @@ def test_towers_may_differ_in_length(tmp_path: Path) -> None:
     assert [len(tokens.ids) for tokens in bundle.tokenize(texts)] == [24, 40]
 
 
-def test_what_does_not_belong_together_is_refused(tmp_path: Path) -> None:
+def test_models_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     question, context = (SourceModel(str(dpr_encoder(tmp_path / kind, kind))) for kind in ("question", "context"))
     narrow = SourceModel(str(dpr_encoder(tmp_path / "narrow", "context", projection_dim=16)))
     cosine = SourceModel(str(plain_bert(tmp_path / "cosine")))
@@ -131,7 +130,7 @@ def test_what_does_not_belong_together_is_refused(tmp_path: Path) -> None:
         assert "\n" not in str(raised.value)
 
 
-def test_the_reader_and_what_does_not_say_its_name_are_refused(tmp_path: Path) -> None:
+def test_a_reader_and_a_nameless_encoder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="is DPR's reader, which finds answers inside passages"):
         SourceModel(str(dpr_encoder(tmp_path / "reader", "reader")))
     nameless = dpr_encoder(tmp_path / "nameless")

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 import signal
 import subprocess
@@ -8,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import transformers
 
 from export.cpu import default_preset
 from export.report import report_of
+from export.source import SourceModel
 from sample.server_process import REPOSITORY
 from server.catalogue.document import Document
 from server.encoding.bundle import Bundle
@@ -18,13 +18,11 @@ from server.encoding.golden import cosines
 from server.encoding.kind import TextKind
 from server.encoding.manifest import read_manifest
 from server.encoding.passages import passages_of
-from tests.export.command_line import assert_one_line, export, export_tiny
+from server.ranking.probes import probes_file
+from tests.export.command_line import TINY_CORPUS, assert_one_line, export, export_tiny
+from tests.export.tiny_models import WORDS, fast_tokenizer, plain_bert, plain_roberta, sentence_transformer
 
-pytestmark = [
-    pytest.mark.slow,
-    # torch, optimum and their kin warn about themselves.
-    pytest.mark.filterwarnings("ignore"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # torch, optimum and their kin warn.
 
 TEXTS = [("a b c", TextKind.QUERY), ("hello", TextKind.QUERY), ("z " * 30, TextKind.TEXT)]
 
@@ -49,97 +47,60 @@ def test_the_default_model_comes_out_of_its_wheel(default_bundle: Path) -> None:
 
 
 def test_inspect_shows_the_report_again(default_bundle: Path, tmp_path: Path) -> None:
-    run = export("inspect", str(default_bundle))
+    run = export("inspect", default_bundle)
     assert run.returncode == 0, run.stderr
     assert f"revision              {read_manifest(default_bundle).revision}" in run.stdout
     assert "per-token-int8, packed layout" in run.stdout
-    assert_one_line(export("inspect", str(tmp_path)), "is not a bundle: it has no manifest.json")
+    assert_one_line(export("inspect", tmp_path), "is not a bundle: it has no manifest.json")
 
 
 def test_a_plain_transformers_directory_gets_mean_pooling(tmp_path: Path) -> None:
-    from export.source import SourceModel
-    from tests.export.tiny_models import plain_bert
-
     model = plain_bert(tmp_path / "plain")
-    run = export_tiny(
-        "--model", str(model), "--out", str(tmp_path / "bundle"), "--query-prefix", "q ", "--name", "small"
-    )
-    assert run.returncode == 0, run.stderr
-    assert "Warning" not in run.stderr
-    manifest = read_manifest(tmp_path / "bundle")
+    made = export_tiny(model, "--query-prefix", "q ", "--name", "small")
+    assert "Warning" not in made.stderr
+    manifest = made.manifest
     assert (manifest.name, manifest.query.source.model) == ("small", "plain")
     assert (manifest.query.pooling, manifest.query.max_tokens) == ("mean", 40)
     assert (manifest.query.layout, manifest.query.quantization) == ("packed", "per-token-int8")
     prefixes = {TextKind.QUERY: "q ", TextKind.TITLE: "", TextKind.TEXT: "", TextKind.EXAMPLE: "q "}
     assert manifest.prefixes.by_kind() == prefixes
     source = SourceModel(str(model), prefixes=prefixes)
-    closeness = cosines(Bundle(tmp_path / "bundle").encode_texts(TEXTS), source.encode(TEXTS))
-    assert closeness.min() > 0.98
+    assert cosines(made.bundle.encode_texts(TEXTS), source.encode(TEXTS)).min() > 0.98
 
 
-def test_each_kind_of_text_may_have_a_prefix_of_its_own(tmp_path: Path) -> None:
-    from tests.export.tiny_models import plain_bert
-
+def test_each_kind_of_text_may_have_its_own_prefix(tmp_path: Path) -> None:
     flags = ["--query-prefix", "q ", "--document-prefix", "d ", "--text-prefix", "", "--example-prefix", "e "]
-    run = export_tiny("--model", str(plain_bert(tmp_path / "plain")), "--out", str(tmp_path / "bundle"), *flags)
-    assert run.returncode == 0, run.stderr
-    bundle = Bundle(tmp_path / "bundle")
-    assert bundle.manifest.prefixes.by_kind() == {
-        TextKind.QUERY: "q ",
-        TextKind.TITLE: "d ",
-        TextKind.TEXT: "",
-        TextKind.EXAMPLE: "e ",
-    }
+    bundle = export_tiny(plain_bert(tmp_path / "plain"), *flags).bundle
+    assert [bundle.manifest.prefixes.of(kind) for kind in TextKind] == ["q ", "d ", "", "e "]
     document = Document(id="1", title="a", text="b", examples=["c"])
     texts = passages_of(document, bundle, overlap_tokens=4).texts
     plain = [("d a", TextKind.TEXT), ("b", TextKind.TEXT), ("e c", TextKind.TEXT)]
     assert bundle.encode_texts(texts).tobytes() == bundle.encode_texts(plain).tobytes()
 
 
-def test_positions_of_roberta_start_behind_the_padding_id(tmp_path: Path) -> None:
-    from tests.export.tiny_models import plain_roberta
+@pytest.mark.parametrize(
+    ("flag", "layout", "quantization", "cosine"),
+    [("none", "packed", "none", 0.99999), ("dynamic", "padded", f"dynamic-int8/{default_preset()}", 0.98)],
+)
+def test_the_quantization_can_be_chosen(
+    tmp_path: Path, flag: str, layout: str, quantization: str, cosine: float
+) -> None:
+    made = export_tiny(plain_bert(tmp_path / "plain"), "--quantization", flag)
+    assert (made.manifest.query.layout, made.manifest.query.quantization) == (layout, quantization)
+    assert made.report.quality.closeness.cosine_min > cosine
 
-    run = export_tiny("--model", str(plain_roberta(tmp_path / "plain")), "--out", str(tmp_path / "bundle"))
-    assert run.returncode == 0, run.stderr
-    bundle = Bundle(tmp_path / "bundle")
-    assert bundle.manifest.query.max_tokens == 40
-    assert bundle.encode_texts([("a " * 99, TextKind.QUERY)]).shape == (1, 32)
+
+def test_optimum_exports_an_architecture_that_the_packed_layout_does_not_know(tmp_path: Path) -> None:
+    made = export_tiny(plain_roberta(tmp_path / "plain", kind="convbert"))
+    assert "the packed layout does not know convbert: going on with optimum's padded layout" in made.stderr
+    query = made.manifest.query
+    assert (query.layout, query.quantization) == ("padded", f"dynamic-int8/{default_preset()}")
 
 
 @pytest.mark.parametrize(
-    ("quantization", "layout", "told"),
-    [
-        ("none", "packed", "none"),
-        ("dynamic", "padded", f"dynamic-int8/{default_preset()}"),
-    ],
+    ("kind", "max_tokens"), [("roberta", 40), ("camembert", 40), ("mpnet", 40), ("albert", 42), ("modernbert", 42)]
 )
-def test_the_quantization_can_be_chosen(tmp_path: Path, quantization: str, layout: str, told: str) -> None:
-    from tests.export.tiny_models import plain_bert
-
-    model = plain_bert(tmp_path / "plain")
-    run = export_tiny("--model", str(model), "--out", str(tmp_path / "bundle"), "--quantization", quantization)
-    assert run.returncode == 0, run.stderr
-    manifest = read_manifest(tmp_path / "bundle")
-    assert (manifest.query.layout, manifest.query.quantization) == (layout, told)
-    assert report_of(manifest).quality.closeness.cosine_min > (0.99999 if quantization == "none" else 0.98)
-
-
-def test_an_architecture_that_the_packed_layout_does_not_know_is_exported_by_optimum(tmp_path: Path) -> None:
-    from tests.export.tiny_models import plain_roberta
-
-    model = plain_roberta(tmp_path / "plain", kind="convbert")
-    run = export_tiny("--model", str(model), "--out", str(tmp_path / "bundle"))
-    assert run.returncode == 0, run.stderr
-    assert "the packed layout does not know convbert: going on with optimum's padded layout" in run.stderr
-    manifest = read_manifest(tmp_path / "bundle")
-    assert (manifest.query.layout, manifest.query.quantization) == ("padded", f"dynamic-int8/{default_preset()}")
-
-
-@pytest.mark.parametrize(("kind", "max_tokens"), [("camembert", 40), ("mpnet", 40), ("albert", 42), ("modernbert", 42)])
-def test_positions_are_read_off_the_model_not_off_its_name(tmp_path: Path, kind: str, max_tokens: int) -> None:
-    from export.source import SourceModel
-    from tests.export.tiny_models import plain_roberta
-
+def test_the_longest_text_follows_from_the_models_positions(tmp_path: Path, kind: str, max_tokens: int) -> None:
     plain = plain_roberta(tmp_path / "plain", kind=kind)
     (plain / "sentence_bert_config.json").write_text('{"max_seq_length": 999, "do_lower_case": false}')
     model = SourceModel(str(plain))
@@ -147,89 +108,68 @@ def test_positions_are_read_off_the_model_not_off_its_name(tmp_path: Path, kind:
     assert model.encode([("a " * 99, TextKind.QUERY)]).shape == (1, 32)
 
 
-@pytest.mark.parametrize("kind", ["mpnet", "albert", "modernbert"])
-def test_more_families_are_served_in_the_packed_layout(tmp_path: Path, kind: str) -> None:
-    from export.source import SourceModel
-    from tests.export.tiny_models import plain_roberta
-
-    model = plain_roberta(tmp_path / "plain", kind=kind)
-    run = export_tiny("--model", str(model), "--out", str(tmp_path / "bundle"))
-    assert run.returncode == 0, run.stderr
-    bundle = Bundle(tmp_path / "bundle")
-    assert (bundle.manifest.query.layout, bundle.manifest.quantization) == ("packed", "per-token-int8")
-    closeness = cosines(bundle.encode_texts(TEXTS), SourceModel(str(model)).encode(TEXTS))
-    assert closeness.min() > 0.98
+def test_a_family_whose_positions_start_behind_the_padding_is_packed(tmp_path: Path) -> None:
+    model = plain_roberta(tmp_path / "plain", kind="mpnet")
+    bundle = export_tiny(model).bundle
+    assert (bundle.manifest.query.layout, bundle.manifest.query.max_tokens) == ("packed", 40)
+    texts = [*TEXTS, ("a " * 99, TextKind.QUERY)]
+    assert cosines(bundle.encode_texts(texts), SourceModel(str(model)).encode(texts)).min() > 0.98
 
 
-def test_a_dot_product_model_with_prompts_keeps_them_and_its_lengths(tmp_path: Path) -> None:
-    from tests.export.tiny_models import sentence_transformer
-
+def test_a_dot_product_model_keeps_its_prompts_and_lengths_in_one_tower(tmp_path: Path) -> None:
     prompts = {"query": "query: ", "passage": "passage: "}
-    model = sentence_transformer(tmp_path / "st", pooling="cls", similarity="dot", prompts=prompts)
-    run = export_tiny("--model", str(model), "--out", str(tmp_path / "bundle"))
-    assert run.returncode == 0, run.stderr
-    manifest = read_manifest(tmp_path / "bundle")
+    made = export_tiny(sentence_transformer(tmp_path / "st", pooling="cls", similarity="dot", prompts=prompts))
+    manifest = made.manifest
     assert (manifest.similarity, manifest.query.pooling, manifest.query.normalise) == ("dot", "cls", False)
     assert [manifest.prefixes.of(kind) for kind in TextKind] == ["query: ", "passage: ", "passage: ", "query: "]
-    lengths = np.linalg.norm(Bundle(tmp_path / "bundle").encode_texts(TEXTS), axis=1)
+    tower = {f"query/{name}" for name in ("model.onnx", "model.safetensors", "tokenizer.json")}
+    assert set(manifest.files) == {"golden.json", probes_file(), *tower}
+    lengths = np.linalg.norm(made.bundle.encode_texts(TEXTS), axis=1)
     assert (abs(lengths - 1) > 0.01).all()
 
 
 def test_an_out_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("precious")
-    assert_one_line(export("--out", str(tmp_path / "mine")), "exists and is not a bundle; choose another --out")
-    assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
-    assert_one_line(export("--out", str(tmp_path / "mine" / "thesis.txt")), "exists and is not a directory")
+    file = tmp_path / "mine/thesis.txt"
+    file.parent.mkdir()
+    file.write_text("precious")
+    assert_one_line(export("--out", file.parent), "exists and is not a bundle; choose another --out")
+    assert_one_line(export("--out", file), "exists and is not a directory")
+    assert file.read_text() == "precious"
     assert_one_line(export("--out", "/proc/x/bundle"), "cannot write the bundle to /proc/x/bundle")
     assert_one_line(export("--out", "."), "is the directory you are in")
 
 
-def test_what_cannot_be_exported_is_refused_in_one_line(tmp_path: Path) -> None:
-    from tests.export.tiny_models import plain_bert, sentence_transformer
-
-    out = str(tmp_path / "bundle")
-    assert_one_line(export("--model", str(tmp_path / "missing"), "--out", out), "there is no directory")
+def test_a_directory_that_holds_no_usable_model_is_refused(tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
     (tmp_path / "empty").mkdir()
-    assert_one_line(
-        export("--model", str(tmp_path / "empty"), "--out", out), "has neither config.json nor modules.json"
-    )
-
-    euclidean = sentence_transformer(tmp_path / "far", pooling="mean", similarity="euclidean", prompts={})
-    assert_one_line(export("--model", str(euclidean), "--out", out), "compares vectors by euclidean")
-
-    broken = plain_bert(tmp_path / "broken")
-    (broken / "model.safetensors").write_bytes(b"no weights")
-    assert_one_line(export("--model", str(broken), "--out", out), "cannot open the model")
-
-    unknown = plain_bert(tmp_path / "unknown")
-    config = json.loads((unknown / "config.json").read_text())
-    (unknown / "config.json").write_text(json.dumps(config | {"model_type": "marvellous"}))
-    assert_one_line(export("--model", str(unknown), "--out", out), "cannot open the model")
-    assert not Path(out).exists()
-
-
-def test_a_model_of_images_is_refused_even_with_a_tokenizer_beside_it(tmp_path: Path) -> None:
-    import transformers
-
-    from tests.export.tiny_models import WORDS, fast_tokenizer
-
-    config = transformers.ViTConfig(
+    sentence_transformer(tmp_path / "far", pooling="mean", similarity="euclidean", prompts={})
+    (plain_bert(tmp_path / "broken") / "model.safetensors").write_bytes(b"no weights")
+    config = plain_bert(tmp_path / "unknown") / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"model_type": "marvellous"}))
+    vision = transformers.ViTConfig(
         hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, image_size=32, patch_size=16
     )
-    transformers.ViTModel(config).save_pretrained(tmp_path / "vit")
-    tokenizer = fast_tokenizer(WORDS, pad="[PAD]", unknown="[UNK]", first="[CLS]", last="[SEP]", mask="[MASK]")
-    tokenizer.save_pretrained(tmp_path / "vit")
-    run = export("--model", str(tmp_path / "vit"), "--out", str(tmp_path / "bundle"))
-    assert_one_line(run, "vit is no text encoder that can be exported: it has no table of tokens")
-    assert not (tmp_path / "bundle").exists()
+    transformers.ViTModel(vision).save_pretrained(tmp_path / "images")
+    fast_tokenizer(WORDS).save_pretrained(tmp_path / "images")
+    for name, message in {
+        "missing": "there is no directory",
+        "empty": "has neither config.json nor modules.json",
+        "far": "compares vectors by euclidean",
+        "broken": "cannot open the model",
+        "unknown": "cannot open the model",
+        "images": "images is no text encoder that can be exported: it has no table of tokens",
+    }.items():
+        assert_one_line(export("--model", tmp_path / name, "--out", out), message)
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(
     ("number", "step"), [(signal.SIGINT, "building the packed graph"), (signal.SIGTERM, "encoding the texts")]
 )
-def test_a_signal_ends_it_with_a_word_and_leaves_nothing(tmp_path: Path, number: signal.Signals, step: str) -> None:
-    command = [sys.executable, "-m", "export", "--model", "all-MiniLM-L6-v2", "--out", str(tmp_path / "bundle")]
+def test_a_signal_ends_it_with_one_line_and_no_files(tmp_path: Path, number: signal.Signals, step: str) -> None:
+    model = plain_bert(tmp_path / "model")
+    command = [sys.executable, "-m", "export", "--model", str(model), "--out", str(tmp_path / "out/bundle")]
+    command += ["--eval", str(TINY_CORPUS)]
     with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
@@ -240,13 +180,14 @@ def test_a_signal_ends_it_with_a_word_and_leaves_nothing(tmp_path: Path, number:
         assert process.wait(60) == 130
     assert rest.strip().splitlines()[-1] == "export: stopped; nothing was written"
     assert "Traceback" not in rest
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [model]
 
 
 def test_a_wrong_flag_is_refused() -> None:
-    run = export("evalute", "--bundle", "x")
-    assert run.returncode == 2
-    assert "unknown command 'evalute'" in run.stderr
-    run = export("--preset", "sse2", "--out", "x")
-    assert run.returncode == 2
-    assert "invalid choice: 'sse2'" in run.stderr
+    for arguments, message in [
+        (("evalute", "--bundle", "x"), "unknown command 'evalute'"),
+        (("--preset", "sse2", "--out", "x"), "invalid choice: 'sse2'"),
+    ]:
+        run = export(*arguments)
+        assert run.returncode == 2
+        assert message in run.stderr

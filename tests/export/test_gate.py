@@ -1,18 +1,15 @@
-"""The gate, and the search for the products that hurt, through the command line."""
+"""The gate and the search for harmful products, through the command line."""
 
-from __future__ import annotations
-
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import transformers
 
-from export.report import report_of
-from server.encoding.bundle import Bundle
-from server.encoding.manifest import read_manifest
-from tests.export.command_line import TINY_CORPUS, assert_one_line, export
+from tests.export.command_line import TINY_CORPUS, assert_one_line, export, exported
+from tests.export.tiny_models import plain_bert
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -22,16 +19,11 @@ CLOSENESS_ALONE = ("--min-top10-overlap", "0", "--max-recall-loss", "1")
 
 
 def bert_with_outliers(directory: Path, *layers: int) -> Path:
-    """A small BERT in some layers of which one of the values is ten thousand times as large as the others.
+    """A small BERT with one value in some layers that is ten thousand times as large as the others.
 
-    The weights that attention's output has for it are as much smaller, so that in fp32 nothing changes. In INT8 the
-    outlier decides the scale of all that goes into that product, and of the others nothing is left.
+    The weights of attention's output for it are as much smaller, so fp32 computes the same. In INT8 the outlier
+    decides the scale of that product's input, and the other values become zero.
     """
-    import torch
-    import transformers
-
-    from tests.export.tiny_models import plain_bert
-
     plain_bert(directory)
     model: Any = transformers.BertModel.from_pretrained(directory)
     torch.manual_seed(1)
@@ -53,90 +45,66 @@ def bert_with_outliers(directory: Path, *layers: int) -> Path:
     [
         ("per-token", "layers.{}.attention_output"),
         ("dynamic", "/0/encoder/layer.{}/attention/output/dense/MatMul"),
-        ("static", "/0/encoder/layer.{}/attention/output/dense/MatMul"),
     ],
 )
-def test_exactly_the_products_that_hurt_are_left_out(tmp_path: Path, quantization: str, name: str) -> None:
-    model, out = bert_with_outliers(tmp_path / "model", 1), tmp_path / "bundle"
-    arguments = ["--model", str(model), "--out", str(out), "--quantization", quantization, *CORPUS, *CLOSENESS_ALONE]
-    refused = export(*arguments)
+def test_exactly_the_harmful_products_are_left_out(tmp_path: Path, quantization: str, name: str) -> None:
+    model = bert_with_outliers(tmp_path / "model", 1)
+    flags = ["--quantization", quantization, *CORPUS, *CLOSENESS_ALONE]
+    refused = export("--model", model, "--out", tmp_path / "bundle", *flags)
     assert_one_line(refused, "the bundle is not good enough: --min-cosine-mean 0.97: ")
     for advice in ("--auto-exclude", "--quantization none", "--force"):
         assert advice in refused.stderr
-    assert not out.exists()
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
-    found = export(*arguments, "--auto-exclude")
-    assert found.returncode == 0, found.stderr
+    found = exported(model, *flags, "--auto-exclude")
     assert "not good enough (--min-cosine-mean 0.97: " in found.stderr
     assert f"{name.format(1)} left out: enough" in found.stderr
-    report = report_of(read_manifest(out))
-    assert report.excluded == [name.format(1)]
-    assert report.missed == []
+    report = found.report
+    assert (report.excluded, report.missed) == ([name.format(1)], [])
     assert report.quality.closeness.cosine_min > 0.97
     assert re.search(rf"left in fp32 +{re.escape(name.format(1))}\n", found.stdout)
-    Bundle(out).verify()
-
-    by_name = export(*arguments, "--exclude", name.format("[1]"))
-    assert by_name.returncode == 0, by_name.stderr
-    assert report_of(read_manifest(out)).quality == report.quality
+    found.bundle.verify()
+    assert exported(model, *flags, "--exclude", name.format("[1]")).report.quality == report.quality
 
 
-def test_two_that_hurt_are_both_found(tmp_path: Path) -> None:
-    model, out = bert_with_outliers(tmp_path / "model", 0, 1), tmp_path / "bundle"
-    found = export("--model", str(model), "--out", str(out), "--auto-exclude", *CORPUS, *CLOSENESS_ALONE)
-    assert found.returncode == 0, found.stderr
-    assert report_of(read_manifest(out)).excluded == ["layers.0.attention_output", "layers.1.attention_output"]
-
-
-def test_where_exclusions_do_not_help_it_gives_up_with_the_figures(tmp_path: Path) -> None:
-    model, out = bert_with_outliers(tmp_path / "model"), tmp_path / "bundle"
-    arguments = ["--model", str(model), "--out", str(out), *CORPUS, *CLOSENESS_ALONE, "--min-cosine-min", "1"]
-    run = export(*arguments, "--auto-exclude")
+def test_without_a_remedy_it_gives_up_with_the_figures(tmp_path: Path) -> None:
+    model = bert_with_outliers(tmp_path / "model")
+    flags = [*CORPUS, *CLOSENESS_ALONE, "--min-cosine-min", "1"]
+    run = export("--model", model, "--out", tmp_path / "bundle", *flags, "--auto-exclude")
     assert_one_line(run, "the bundle is not good enough: --min-cosine-min 1: 0.99")
     assert "leaving a third of all products in fp32 is not enough" in run.stderr
-    assert not out.exists()
+    assert not (tmp_path / "bundle").exists()
 
-    forced = export(*arguments, "--force")
-    assert forced.returncode == 0, forced.stderr
+    forced = exported(model, *flags, "--force")
     assert "although it missed --min-cosine-min 1: 0.99" in forced.stdout
-    again = export("inspect", str(out))
-    assert again.stdout == forced.stdout
+    assert export("inspect", forced.directory).stdout == forced.stdout
 
 
-def test_names_that_match_nothing_are_told_what_there_is(tmp_path: Path) -> None:
-    from tests.export.tiny_models import plain_bert
-
-    model, out = plain_bert(tmp_path / "model"), tmp_path / "bundle"
-    run = export("--model", str(model), "--out", str(out), *CORPUS, "--exclude", "embeddings.words,layers.7.*")
-    assert_one_line(run, "--exclude layers.7.*: no product has this name; there is embeddings.words, layers.0.qkv, ")
-    run = export("--model", str(model), "--out", str(out), *CORPUS, "--exclude", "embeddings.*,*.output", "--force")
-    assert run.returncode == 0, run.stderr
-    assert report_of(read_manifest(out)).excluded == ["embeddings.words", "layers.0.output", "layers.1.output"]
+def test_several_patterns_leave_products_out(tmp_path: Path) -> None:
+    made = exported(plain_bert(tmp_path / "model"), *CORPUS, "--exclude", "embeddings.*,*.output", "--force")
+    assert made.report.excluded == ["embeddings.words", "layers.0.output", "layers.1.output"]
 
 
-def test_static_is_calibrated_on_a_file(tmp_path: Path) -> None:
-    from tests.export.tiny_models import plain_bert
-
-    model, out, file = plain_bert(tmp_path / "model"), tmp_path / "bundle", tmp_path / "texts"
-    arguments = ["--model", str(model), "--out", str(out), "--quantization", "static", *CORPUS, "--calibration"]
+def test_static_quantization_is_calibrated_on_a_file(tmp_path: Path) -> None:
+    model, file = plain_bert(tmp_path / "model"), tmp_path / "texts"
+    flags = ["--quantization", "static", *CORPUS, "--calibration"]
     file.write_text('a b c\n{"query": "d e"}\n\n{"text": "f g", "_id": "3"}\n', encoding="utf-8")
-    run = export(*arguments, str(file), "--force")
-    assert run.returncode == 0, run.stderr
-    manifest = read_manifest(out)
-    assert manifest.query.layout == "padded"
-    assert manifest.quantization.startswith("static-int8/")
-    assert report_of(manifest).quality.invariance.identical_share == 1.0
+    made = exported(model, *flags, file, "--force")
+    assert made.manifest.query.layout == "padded"
+    assert made.manifest.quantization.startswith("static-int8/")
+    assert made.report.quality.invariance.identical_share == 1.0
 
     for content, message in [
         (b"\n \n", "has no texts"),
         (b"a\n{\n", f"{file}:2: "),
         (b'{"title": "a"}\n', f"{file}:1: expected a text or a query"),
         (b"\xff\xfe", "is not UTF-8"),
+        (None, "cannot be read: No such file"),
     ]:
-        file.write_bytes(content)
-        assert_one_line(export(*arguments, str(file)), message)
-    assert_one_line(export(*arguments, str(tmp_path / "missing")), "cannot be read: No such file")
+        file.unlink()
+        if content is not None:
+            file.write_bytes(content)
+        assert_one_line(export("--model", model, "--out", tmp_path / "other", *flags, file), message)
 
 
 @pytest.mark.parametrize(
@@ -161,13 +129,6 @@ def test_flags_that_make_no_sense_are_refused(arguments: list[str], message: str
     assert_one_line(export("--out", "x", *arguments), message, code=2)
 
 
-def test_a_corpus_of_no_use_is_refused_before_the_work(tmp_path: Path) -> None:
-    corpus = tmp_path / "corpus"
-    (corpus / "qrels").mkdir(parents=True)
-    out = ("--out", str(tmp_path / "bundle"), "--eval", str(corpus))
-    assert_one_line(export(*out), "is not in BEIR's layout: it has no qrels/*.tsv")
-    (corpus / "qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\nq\td\t1\n")
-    assert_one_line(export(*out), "queries.jsonl cannot be read: No such file")
-    (corpus / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "a"}))
-    (corpus / "corpus.jsonl").write_text(json.dumps({"_id": "d", "title": " ", "text": ""}))
-    assert_one_line(export(*out), "has no query with a relevant document")
+def test_a_useless_corpus_is_refused_before_the_work(tmp_path: Path) -> None:
+    run = export("--out", tmp_path / "bundle", "--eval", tmp_path)
+    assert_one_line(run, "is not in BEIR's layout: it has no qrels/*.tsv")

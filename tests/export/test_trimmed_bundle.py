@@ -1,21 +1,25 @@
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.numpy
+import tokenizers
+import torch
+import transformers
 from numpy.typing import NDArray
 
 from export.cpu import default_preset
 from export.errors import ExportError
+from export.graphs import open_graphs
+from export.packed.architectures import UnknownArchitecture
 from export.recipe import Quantization, Recipe
-from server.encoding.bundle import Bundle
+from export.source import SourceModel
 from server.encoding.encoder import open_encoder
 from server.encoding.kind import TextKind
-from server.encoding.manifest import Layout, read_manifest
-from tests.export.command_line import assert_one_line, export, export_tiny
+from server.encoding.manifest import Layout
+from tests.export.command_line import assert_one_line, export, export_tiny, exported
+from tests.export.tiny_models import SIZES, fast_tokenizer, plain_bert
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -27,36 +31,20 @@ CALIBRATION = ["а дбж 中あ", "дбж дб", "中 a", "ab 가나 дбж", "
 
 
 def many_scripts(directory: Path, *, kind: str = "bert") -> Path:
-    """A small random BERT, or a model of its kin, whose pieces of many scripts are mixed."""
-    import torch
-    import transformers
-
-    from tests.export.tiny_models import fast_tokenizer
-
+    """A small random BERT, or a similar model, whose vocabulary mixes many scripts."""
     words = ["[PAD]", "[UNK]", "дбж", "[CLS]", "дб", "[SEP]", "[MASK]", *"абaдbжcdefghijklmnopqrstuvwxyz"]
     words += ["中あ", "가", "##나", "가나", "あ中", "나", "1", "!", "?", "μ", "##m", "ab", "дб1", "##жд", "中", "##あ"]
     torch.manual_seed(0)
-    config = transformers.AutoConfig.for_model(
-        kind,
-        vocab_size=len(words) + 5,  # More rows than pieces, as multilingual-e5-small has.
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=64,
-        max_position_embeddings=42,
-        pad_token_id=0,
-    )
+    # More rows than pieces, as in multilingual-e5-small.
+    sizes = SIZES | {"vocab_size": len(words) + 5, "max_position_embeddings": 42, "pad_token_id": 0}
+    config = transformers.AutoConfig.for_model(kind, **sizes)
     transformers.AutoModel.from_config(config).save_pretrained(directory)
-    tokenizer = fast_tokenizer(words, pad="[PAD]", unknown="[UNK]", first="[CLS]", last="[SEP]", mask="[MASK]")
-    tokenizer.save_pretrained(directory)
+    fast_tokenizer(words).save_pretrained(directory)
     return directory
 
 
 def served(model: Path, scratch: Path, quantization: Quantization, languages: tuple[str, ...]) -> tuple[Path, Layout]:
     """Makes the graph that is served and its tokenizer in `scratch`; returns the graph's path and its layout."""
-    from export.graphs import open_graphs
-    from export.source import SourceModel
-
     source = SourceModel(str(model), languages=languages)
     recipe = Recipe(quantization=quantization, preset=default_preset(), calibration=CALIBRATION)
     before, after = scratch / "before", scratch / "after"
@@ -68,15 +56,12 @@ def served(model: Path, scratch: Path, quantization: Quantization, languages: tu
 
 
 def vectors(scratch: Path, graph: Path, layout: Layout) -> NDArray[np.float32]:
-    import tokenizers
-
     tokenizer = tokenizers.Tokenizer.from_file(str(scratch / "tokenizer.json"))
     return open_encoder(graph, layout).encode([tokenizer.encode(text).ids for text in TEXTS])
 
 
-@pytest.mark.parametrize("kind", ["bert", "roberta", "xlm-roberta"])
-@pytest.mark.parametrize("quantization", ["per-token", "none"])
-def test_a_trimmed_packed_graph_differs_in_its_table_of_words_alone(
+@pytest.mark.parametrize(("kind", "quantization"), [("bert", "none"), ("bert", "per-token"), ("roberta", "per-token")])
+def test_a_trimmed_packed_graph_differs_only_in_its_table_of_words(
     tmp_path: Path, kind: str, quantization: Quantization
 ) -> None:
     model = many_scripts(tmp_path / "model", kind=kind)
@@ -95,8 +80,7 @@ def test_a_trimmed_packed_graph_differs_in_its_table_of_words_alone(
 
 
 def forbid_packed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has the packed layout know no model."""
-    from export.packed.architectures import UnknownArchitecture
+    """Makes the packed layout refuse every model."""
 
     def refuse(transformer: object) -> None:
         raise UnknownArchitecture("not today")
@@ -125,20 +109,16 @@ def test_a_padded_graph_that_counts_places_by_its_ids_is_refused(tmp_path: Path)
 
 
 def test_both_towers_are_trimmed_and_the_bundle_says_so(tmp_path: Path) -> None:
-    model, out = str(many_scripts(tmp_path / "model")), tmp_path / "bundle"
-    run = export_tiny("--model", model, "--document-model", model, "--out", str(out), "--languages", "ko,en")
-    assert run.returncode == 0, run.stderr
-    manifest = read_manifest(out)
-    assert manifest.languages == ["ko", "en"]
-    assert "ko, en: 47 of 53, 47 of 53 vocabulary pieces kept; text in other scripts is read as" in run.stdout
-    assert "ko, en: 47 of 53" in (out / "README.md").read_text(encoding="utf-8")
+    model = many_scripts(tmp_path / "model")
+    made = export_tiny(model, "--document-model", model, "--languages", "ko,en")
+    assert made.manifest.languages == ["ko", "en"]
+    assert "ko, en: 47 of 53, 47 of 53 vocabulary pieces kept; text in other scripts is read as" in made.stdout
+    assert "ko, en: 47 of 53" in (made.directory / "README.md").read_text(encoding="utf-8")
     texts = [(text, kind) for text in ("дбж 中あ", "あ中") for kind in TextKind]
-    assert np.isfinite(Bundle(out).encode_texts(texts)).all()
+    assert np.isfinite(made.bundle.encode_texts(texts)).all()
 
 
 def test_a_text_is_covered_if_its_tokens_are_kept(tmp_path: Path) -> None:
-    from export.source import SourceModel
-
     model = str(many_scripts(tmp_path / "model"))
     trimmed, whole = SourceModel(model, languages=["ko", "en"]), SourceModel(model)
     assert all(trimmed.covers(text, TextKind.QUERY) for text in TEXTS)
@@ -150,32 +130,27 @@ def test_a_text_is_covered_if_its_tokens_are_kept(tmp_path: Path) -> None:
     assert prefixed.covers("ab", TextKind.QUERY)
 
 
-def test_a_bundle_is_compared_in_its_own_languages_alone(tmp_path: Path) -> None:
-    corpus = tmp_path / "corpus"
+def test_a_bundle_is_compared_only_in_its_own_languages(tmp_path: Path) -> None:
+    corpus, model = tmp_path / "corpus", many_scripts(tmp_path / "model")
     (corpus / "qrels").mkdir(parents=True)
-    documents = {"one": "дбж дб", "two": "ab c", "three": "e"}
-    lines = [json.dumps({"_id": id, "text": text}) for id, text in documents.items()]
-    (corpus / "corpus.jsonl").write_text("\n".join(lines))
-    queries = {"1": "дбж", "2": "c ab"}
-    lines = [json.dumps({"_id": id, "text": text}) for id, text in queries.items()]
-    (corpus / "queries.jsonl").write_text("\n".join(lines))
-    labels = "query-id\tcorpus-id\tscore\n"
-    (corpus / "qrels/test.tsv").write_text(labels + "1\tone\t1\n2\ttwo\t1\n")
-    arguments = ["--model", str(many_scripts(tmp_path / "model")), "--eval", str(corpus), "--languages", "en"]
+    for name, texts in (
+        ("corpus", {"one": "дбж дб", "two": "ab c", "three": "e"}),
+        ("queries", {"1": "дбж", "2": "c ab"}),
+    ):
+        lines = [json.dumps({"_id": id, "text": text}) for id, text in texts.items()]
+        (corpus / f"{name}.jsonl").write_text("\n".join(lines))
+    labels = "query-id\tcorpus-id\tscore\n1\tone\t1\n"
+    (corpus / "qrels/test.tsv").write_text(labels + "2\ttwo\t1\n")
+    made = exported(model, "--eval", corpus, "--languages", "en", "--quantization", "none")
+    assert "1 queries, 2 documents" in made.stdout
+    (corpus / "qrels/test.tsv").write_text(labels)
+    run = export("--model", model, "--out", made.directory, "--eval", corpus, "--languages", "en")
+    assert_one_line(run, "has no documents or no queries in the languages")
+
+
+def test_impossible_languages_are_refused(tmp_path: Path) -> None:
     out = tmp_path / "bundle"
-    run = export(*arguments, "--out", str(out), "--quantization", "none")
-    assert run.returncode == 0, run.stderr
-    assert "1 queries, 2 documents" in run.stdout
-    (corpus / "qrels/test.tsv").write_text(labels + "1\tone\t1\n")
-    assert_one_line(export(*arguments, "--out", str(out)), "has no documents or no queries in the languages")
-
-
-def test_languages_that_cannot_be_are_refused_on_one_line(tmp_path: Path) -> None:
-    from tests.export.tiny_models import plain_bert
-
-    out = str(tmp_path / "bundle")
     assert_one_line(export("--out", out, "--languages", "ko,xx"), "--languages: does not know xx; known are", code=2)
-    assert_one_line(export("--out", out, "--languages", ","), "--languages: names no language", code=2)
-    latin = str(plain_bert(tmp_path / "latin"))
-    assert_one_line(export("--model", latin, "--out", out, "--languages", "ko"), "would leave nothing of that language")
-    assert not Path(out).exists()
+    run = export("--model", plain_bert(tmp_path / "latin"), "--out", out, "--languages", "ko")
+    assert_one_line(run, "would leave nothing of that language")
+    assert not out.exists()

@@ -38,7 +38,7 @@ def headers(path: str, stream: int = 1, **more: str) -> bytes:
 
 def opened(path: str, settings: Mapping[int, int] | None = None, **more: str) -> bytes:
     """Returns what opens a connection and, as its stream 1, a call whose message is still to come."""
-    return greeting(settings) + headers(path, **more)
+    return greeting(settings) + headers(path, 1, **more)
 
 
 def message(content: bytes, stream: int = 1, *, ends: bool = True) -> bytes:

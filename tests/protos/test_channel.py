@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 
 from chaja.channel import KEEPALIVE_SECONDS, channel_options, service_config

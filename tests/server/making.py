@@ -1,6 +1,4 @@
-"""Makes what the tests of the serving core have in common: jobs, and a bundle that can be held, broken and watched."""
-
-from __future__ import annotations
+"""Jobs, indexes and pipelines for the tests of the serving core, and a bundle that can be held, broken and watched."""
 
 import asyncio
 import math
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 
 from server.batching.job import Job
 from server.batching.pipeline import Pipeline
+from server.batching.queue import Batch, Queue
 from server.batching.speed import Speed
 from server.catalogue.document import Document
 from server.catalogue.encoded import Versioned
@@ -24,6 +23,7 @@ from server.encoding.cache import EmbeddingCache
 from server.encoding.kind import TextKind
 from server.encoding.passages import passages_of
 from server.encoding.tokenizer import Tokens
+from server.engine import EngineOptions
 from server.live.building import IndexBuilder
 from server.live.index import LiveIndex
 from server.live.loading import Loaded
@@ -38,6 +38,8 @@ DOCUMENTS = ["지갑을 잃어버렸어", "send money", "환율", "split the bil
 
 OVERLAP_TOKENS = 4
 """Tokens that passages of a long text share."""
+
+ENGINE_OPTIONS = EngineOptions(workers=1, max_batch_tokens=64, longest_wait_seconds=60.0)
 
 
 def make_job(
@@ -68,7 +70,7 @@ def make_job(
 
 
 class WatchedBundle(Bundle):
-    """A real bundle that tells what it encodes, stops while `gate` is closed, and fails where it is told to."""
+    """A real bundle that records its batches, waits while `gate` is closed, and fails on the texts of `fails_on`."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
@@ -86,29 +88,36 @@ class WatchedBundle(Bundle):
 
     def encode(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
         self.batches.append([each.ids for each in tokens])
-        assert self.gate.wait(20), "a test holds the encoder for good"
+        assert self.gate.wait(20), "the test never opened the gate"
         for text, error in self.fails_on.items():
             if self.ids_of(text) in [each.ids for each in tokens]:
                 raise error
         return super().encode(tokens)
 
     def ids_of(self, text: str) -> list[int]:
-        """The tokens by which a text can be told in `batches`."""
+        """The token ids of a text, to find it in `batches`."""
         return super().tokenize([(text, TextKind.QUERY)])[0].ids
 
     def times_encoded(self, text: str) -> int:
-        """How often a text was given to the encoder."""
+        """How often a text was encoded."""
         ids = self.ids_of(text)
         return sum(each == ids for batch in self.batches for each in batch)
 
 
+def take(queue: Queue) -> Batch:
+    """Takes the next batch of an open queue."""
+    batch = queue.take()
+    assert batch is not None
+    return batch
+
+
 def found_by(job: Job) -> list[FoundDocument]:
-    """What a job has found; nothing where it was not searched."""
+    """The hits of a job; none if it was not searched."""
     return job.found.documents if job.found else []
 
 
 def encode(bundle: Bundle, texts: Sequence[tuple[str, TextKind]]) -> NDArray[np.float32]:
-    """The vectors of some texts, unseen by whoever watches the bundle."""
+    """The vectors of some texts, without recording them."""
     return Bundle.encode(bundle, Bundle.tokenize(bundle, texts))
 
 
@@ -119,7 +128,7 @@ def versioned(bundle: Bundle, document: Document, sequence: int) -> Versioned:
 
 
 def empty_index(bundle: Bundle, *, options: DenseOptions | None = None) -> LiveIndex:
-    """A live index of nothing, whose files lie beside the bundle."""
+    """An empty live index, whose files lie beside the bundle."""
     manifest = bundle.manifest
     folder = Path(tempfile.mkdtemp(prefix="index-", dir=bundle.directory.parent))
     dense = DenseIndex(manifest.dimension, manifest.similarity, "f32", folder=folder, options=options)
@@ -139,7 +148,7 @@ def make_index(bundle: Bundle) -> LiveIndex:
 
 
 def make_loaded(bundle: Bundle, store: Store) -> Loaded:
-    """A model and an index of what is in a store, as `load` makes them of a bundle's directory."""
+    """A model and an index of a store, as `load` makes them."""
     builder = IndexBuilder(store, bundle, threads=1, overlap_tokens=OVERLAP_TOKENS, cancelled=threading.Event())
     index = empty_index(bundle)
     builder.catch_up(index)
@@ -155,10 +164,8 @@ def make_pipeline(
     cache_bytes: int = 0,
     metrics: Metrics | None = None,
     speed: Speed | None = None,
-    log_texts: bool = False,
-    on_death: Callable[[], None] = lambda: None,
 ) -> Pipeline:
-    """A pipeline over `DOCUMENTS`, with no cache where none is asked for."""
+    """A pipeline over `DOCUMENTS`, without a cache by default."""
     return Pipeline(
         bundle,
         make_index(bundle),
@@ -168,14 +175,12 @@ def make_pipeline(
         cache=EmbeddingCache(cache_bytes),
         speed=speed or Speed(),
         metrics=metrics or Metrics([]),
-        log_texts=log_texts,
-        on_death=on_death,
     )
 
 
 async def until(condition: Callable[[], object], *, seconds: float = 10.0) -> None:
-    """Waits until something is so."""
+    """Waits until a condition is true."""
     ends = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < ends, "it has not come about"
+        assert time.monotonic() < ends, "the condition did not become true"
         await asyncio.sleep(0.001)

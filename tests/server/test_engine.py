@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import asyncio
 import gc
 import threading
@@ -18,18 +16,11 @@ from server.catalogue.store import Store
 from server.encoding.cache import EmbeddingCache
 from server.encoding.kind import TextKind
 from server.encoding.normalisation import normalised
-from server.engine import Engine, EngineOptions, EngineSlot
+from server.engine import Engine, EngineSlot
 from server.errors import NotReady
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
-from tests.server.making import WatchedBundle, make_loaded, until
-
-OPTIONS = EngineOptions(workers=1, max_batch_tokens=64, longest_wait_seconds=60.0, log_texts=False)
-
-
-@pytest.fixture
-def watched(tiny_bundle: Path) -> WatchedBundle:
-    return WatchedBundle(tiny_bundle)
+from tests.server.making import ENGINE_OPTIONS, WatchedBundle, make_loaded, until
 
 
 @pytest.fixture
@@ -40,10 +31,12 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def make_engine(watched: WatchedBundle, store: Store) -> Engine:
-    return Engine(make_loaded(watched, store), OPTIONS, cache=EmbeddingCache(0), speed=Speed(), metrics=Metrics([]))
+    return Engine(
+        make_loaded(watched, store), ENGINE_OPTIONS, cache=EmbeddingCache(0), speed=Speed(), metrics=Metrics([])
+    )
 
 
-async def test_close_waits_for_the_calls_that_were_taken(watched: WatchedBundle, store: Store) -> None:
+async def test_close_waits_for_accepted_calls(watched: WatchedBundle, store: Store) -> None:
     engine = make_engine(watched, store)
     watched.gate.clear()
     texts = [f"text {number}" for number in range(100)]
@@ -54,12 +47,12 @@ async def test_close_waits_for_the_calls_that_were_taken(watched: WatchedBundle,
     await asyncio.sleep(0.02)
     assert not closing.done()
     watched.gate.set()
-    assert await running == [None] * 100, "also the slices that were not in the queue yet"
+    assert await running == [None] * 100, "even the slices that were not in the queue yet"
     await closing
     assert not any(thread.name.startswith(("worker-", "tokenizer")) for thread in threading.enumerate())
 
 
-async def test_close_waits_for_no_call_that_was_given_up(watched: WatchedBundle, store: Store) -> None:
+async def test_close_does_not_wait_for_cancelled_calls(watched: WatchedBundle, store: Store) -> None:
     engine = make_engine(watched, store)
     job = engine.query_job("환율", SearchOptions(1), remaining_seconds=None, bulk=False)
     watched.gate.clear()
@@ -70,9 +63,7 @@ async def test_close_waits_for_no_call_that_was_given_up(watched: WatchedBundle,
     await asyncio.wait_for(engine.close(), 10)
 
 
-async def test_the_slot_gives_the_newest_engine_and_hands_back_the_one_before(
-    watched: WatchedBundle, store: Store
-) -> None:
+async def test_the_slot_holds_the_newest_engine_and_returns_the_old_one(watched: WatchedBundle, store: Store) -> None:
     slot = EngineSlot()
     assert slot.queue_texts == 0
     with pytest.raises(NotReady, match="still loading"):
@@ -86,24 +77,7 @@ async def test_the_slot_gives_the_newest_engine_and_hands_back_the_one_before(
         await engine.close()
 
 
-async def test_a_call_goes_on_with_the_engine_that_took_it(watched: WatchedBundle, store: Store) -> None:
-    slot = EngineSlot()
-    slot.swap(make_engine(watched, store))
-    old = slot.engine
-    watched.gate.clear()
-    job = old.query_job("환율", SearchOptions(1), remaining_seconds=None, bulk=False)
-    running = asyncio.create_task(old.run([job]))
-    await until(lambda: watched.batches)
-    slot.swap(make_engine(watched, store))
-    closing = asyncio.create_task(old.close())
-    watched.gate.set()
-    assert await running == [None]
-    assert job.found is not None
-    await closing
-    await slot.engine.close()
-
-
-async def test_what_lets_others_go_first(watched: WatchedBundle, store: Store) -> None:
+async def test_documents_and_large_calls_are_bulk_work(watched: WatchedBundle, store: Store) -> None:
     engine = make_engine(watched, store)
 
     def bulk(count: int, kind: TextKind) -> bool:
@@ -115,22 +89,22 @@ async def test_what_lets_others_go_first(watched: WatchedBundle, store: Store) -
     assert not bulk(INTERACTIVE_TEXTS, TextKind.QUERY)
     assert bulk(INTERACTIVE_TEXTS + 1, TextKind.QUERY)
     assert not is_bulk(["a" * (SHORT_CHARACTERS // 2)] * 2)
-    assert is_bulk(["a" * (SHORT_CHARACTERS // 2)] * 3), "it is tokenized where others wait, too"
+    assert is_bulk(["a" * (SHORT_CHARACTERS // 2)] * 3), "it would be tokenized on the event loop"
     await engine.close()
 
 
-async def test_a_query_is_encoded_composed_and_with_single_blanks(watched: WatchedBundle, store: Store) -> None:
+async def test_a_query_is_normalised_and_texts_to_encode_are_not(watched: WatchedBundle, store: Store) -> None:
     engine = make_engine(watched, store)
     as_typed = unicodedata.normalize("NFD", "\u3000지갑을  잃어버렸어\n")
     job = engine.query_job(as_typed, SearchOptions(1), remaining_seconds=None, bulk=False)
     assert job.text == "지갑을 잃어버렸어"
     (encoded,) = engine.text_jobs([as_typed], TextKind.QUERY, truncate=False, remaining_seconds=None)
-    assert encoded.text == as_typed, "texts to encode are encoded as they are"
+    assert encoded.text == as_typed, "unchanged"
     await engine.close()
 
 
 @given(st.text())
-def test_a_normalised_query_is_so_for_good_and_lost_nothing_but_white_space(query: str) -> None:
+def test_normalising_is_idempotent_and_removes_only_white_space(query: str) -> None:
     once = normalised(query)
     assert normalised(once) == once
     assert once == once.strip()
@@ -141,13 +115,11 @@ def test_a_normalised_query_is_so_for_good_and_lost_nothing_but_white_space(quer
 
 
 @given(st.text())
-def test_how_a_query_was_composed_makes_no_difference(query: str) -> None:
+def test_composed_and_decomposed_queries_are_equal(query: str) -> None:
     assert normalised(unicodedata.normalize("NFD", query)) == normalised(unicodedata.normalize("NFC", query))
 
 
-async def test_an_engine_that_was_replaced_is_freed_without_the_garbage_collector(
-    watched: WatchedBundle, store: Store
-) -> None:
+async def test_a_replaced_engine_is_freed_without_the_garbage_collector(watched: WatchedBundle, store: Store) -> None:
     slot = EngineSlot()
     slot.swap(make_engine(watched, store))
     job = slot.engine.query_job("환율", SearchOptions(1), remaining_seconds=20, bulk=False)

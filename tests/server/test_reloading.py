@@ -1,84 +1,65 @@
-from __future__ import annotations
-
 import asyncio
+import contextlib
 import os
 import shutil
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import prometheus_client
 import pytest
-from server.writing.keeper import Keeper
 
-from server.batching.speed import Speed
 from server.catalogue.document import Document
 from server.catalogue.store import Store
-from server.encoding.cache import EmbeddingCache
 from server.encoding.manifest import MANIFEST_FILE
-from server.engine import Engine, EngineOptions, EngineSlot
+from server.engine import EngineSlot
 from server.errors import BundleError, NotReady, ReloadFailed
-from server.live.loading import Loaded, LoadingOptions
+from server.live.loading import Loaded, LoadingOptions, load
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
 from server.reloading import Reloader
 from server.settings import Settings
-from tests.server.making import OVERLAP_TOKENS, found_by, until
-from tests.tiny_bundle import make_bundle
+from tests.server.making import found_by, until
 
-OPTIONS = EngineOptions(workers=1, max_batch_tokens=64, longest_wait_seconds=60.0, log_texts=False)
 DOCUMENT = '{"id": "%s", "title": "환율"}\n'
 
 
 class Server:
-    """What surrounds a reloader, on files that a test may change. The event loop must be running."""
+    """A reloader and its collaborators, on files that a test may change. The event loop must be running."""
 
     def __init__(self, directory: Path, bundle: Path) -> None:
         self.bundle, self.catalogue = directory / "bundle", directory / "catalogue.jsonl"
         shutil.copytree(bundle, self.bundle)
         self.catalogue.write_text(DOCUMENT % "first", encoding="utf-8")
-        self.metrics, self.slot, self.loads, self.said_serving = Metrics([]), EngineSlot(), 0, 0
+        self.metrics, self.slot, self.said_serving = Metrics([]), EngineSlot(), 0
         self.store = Store(directory, durable=False)
-        self.keeper = Keeper(
-            self.store, self.slot, self.metrics, snapshots=None, overlap_tokens=OVERLAP_TOKENS, on_death=self._died
-        )
-        settings = Settings(bundle=self.bundle, catalogue=self.catalogue, encode_threads=1)
-        options = LoadingOptions(bundle=self.bundle, overlap_tokens=OVERLAP_TOKENS, folder=directory / "index")
+        settings = Settings(bundle=self.bundle, catalogue=self.catalogue, encode_threads=1, cache_bytes=0)
         self.reloader = Reloader(
-            settings,
-            options,
-            self.keeper,
-            self.slot,
-            self.metrics,
-            make_engine=self._make_engine,
-            serving=self._serving,
+            settings, self.store, self.slot, self.metrics, on_serving=self._serving, on_broken=self._broken
         )
-
-    def _make_engine(self, loaded: Loaded) -> Engine:
-        self.loads += 1
-        return Engine(loaded, OPTIONS, cache=EmbeddingCache(0), speed=Speed(), metrics=self.metrics)
 
     def _serving(self) -> None:
         self.said_serving += 1
 
-    def _died(self) -> None:
+    def _broken(self) -> None:
         raise AssertionError("the committer died")
 
     async def close(self) -> None:
         """Ends everything, as the server does at its end."""
         await self.reloader.close()
-        await self.keeper.close()
-        if self.loads:
+        with contextlib.suppress(NotReady):
             await self.slot.engine.close()
+        self.store.close()
 
     def put_bundle(self, bundle: Path) -> None:
-        """Puts a copy of another bundle in the place of the one that is served."""
+        """Replaces the served bundle by a copy of another."""
         shutil.rmtree(self.bundle)
         shutil.copytree(bundle, self.bundle)
 
     @property
     def served(self) -> list[str]:
-        """The ids of the documents that searches may find, in the order of their ids."""
+        """The sorted ids of the documents that searches can find."""
         engine = self.slot.engine
         slots = engine.index.state.slots
         live = slots.sequences[slots.live].tolist()
@@ -89,16 +70,11 @@ class Server:
         return self.metrics.registry.get_sample_value("chaja_reloads_total", {"result": result})
 
     async def search(self) -> int:
-        """Number of documents that the engine of the moment finds."""
+        """Returns the number of documents that the current engine finds."""
         engine = self.slot.engine
         job = engine.query_job("환율", SearchOptions(100), remaining_seconds=20, bulk=False)
         assert await engine.run([job]) == [None]
         return len(found_by(job))
-
-
-@pytest.fixture(scope="session")
-def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_bundle(tmp_path_factory.mktemp("other") / "bundle", seed=8)
 
 
 @pytest.fixture
@@ -120,53 +96,39 @@ async def test_a_changed_catalogue_is_imported_into_the_engine_that_serves(serve
     assert server.metrics.registry.get_sample_value("chaja_catalogue_documents") == 2
 
 
-async def test_nothing_keeps_an_engine_that_was_replaced(server: Server, other_bundle: Path) -> None:
-    assert await server.search() == 1
-    before = weakref.ref(server.slot.engine)
-    bundle = weakref.ref(server.slot.engine.bundle)
-    server.put_bundle(other_bundle)
-    await server.reloader.reload("a test")
-    await until(lambda: before() is None and bundle() is None)
-
-
-async def test_another_bundle_is_another_engine_of_the_same_documents(server: Server, other_bundle: Path) -> None:
+async def test_another_bundle_and_another_catalogue_come_together(server: Server, other_bundle: Path) -> None:
     before = server.slot.engine
     server.put_bundle(other_bundle)
+    server.catalogue.write_text(DOCUMENT % "first" + DOCUMENT % "second", encoding="utf-8")
     engine = await server.reloader.reload("a test")
-    assert server.slot.engine is engine is not before
+    assert server.slot.engine is engine
     assert engine.manifest.revision != before.manifest.revision
-    assert server.served == ["first"]
-    assert await server.search() == 1
+    assert server.served == ["first", "second"]
+    assert await server.search() == 2
     text = prometheus_client.generate_latest(server.metrics.registry).decode()
     assert text.count("\nchaja_model_info{") == 1, "only the new model is described"
     assert f'revision="{engine.manifest.revision}"' in text
+    gone = weakref.ref(before)
+    del before
+    await until(lambda: gone() is None)
 
 
-async def test_another_bundle_and_another_catalogue_come_together(server: Server, other_bundle: Path) -> None:
-    server.put_bundle(other_bundle)
-    server.catalogue.write_text(DOCUMENT % "first" + DOCUMENT % "second", encoding="utf-8")
-    await server.reloader.reload("a test")
-    assert server.served == ["first", "second"]
-    assert await server.search() == 2
+DAMAGES: dict[str, Callable[[Server], object]] = {
+    "no bundle": lambda server: shutil.rmtree(server.bundle),
+    "manifest": lambda server: (server.bundle / MANIFEST_FILE).write_text("{", encoding="utf-8"),
+    "model": lambda server: (server.bundle / "query/model.onnx").write_bytes(b"no model"),
+    "catalogue": lambda server: server.catalogue.write_text("{\n", encoding="utf-8"),
+    "no catalogue": lambda server: server.catalogue.unlink(),
+    "no utf-8": lambda server: server.catalogue.write_bytes(b"\xff\xfe\n"),
+}
 
 
-@pytest.mark.parametrize("damage", ["no bundle", "manifest", "model", "catalogue", "no catalogue", "no utf-8"])
-async def test_whatever_is_wrong_leaves_the_old_ones_serving(
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_after_any_damage_the_old_engine_goes_on_serving(
     server: Server, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = server.slot.engine
-    if damage == "no bundle":
-        shutil.rmtree(server.bundle)
-    elif damage == "manifest":
-        (server.bundle / MANIFEST_FILE).write_text("{", encoding="utf-8")
-    elif damage == "model":
-        (server.bundle / "query/model.onnx").write_bytes(b"no model")
-    elif damage == "no catalogue":
-        server.catalogue.unlink()
-    elif damage == "no utf-8":
-        server.catalogue.write_bytes(b"\xff\xfe\n")
-    else:
-        server.catalogue.write_text("{\n", encoding="utf-8")
+    DAMAGES[damage](server)
     with pytest.raises(ReloadFailed, match="what was served before goes on being served"):
         await server.reloader.reload("a test")
     assert server.slot.engine is before
@@ -176,15 +138,29 @@ async def test_whatever_is_wrong_leaves_the_old_ones_serving(
     assert "goes on being served" in error.getMessage()
 
 
-async def test_two_who_ask_at_once_share_one_loading(server: Server, other_bundle: Path, tiny_bundle: Path) -> None:
-    loads = server.loads
+def count_loads(monkeypatch: pytest.MonkeyPatch) -> list[LoadingOptions]:
+    """Returns what is loaded from now on."""
+    loads: list[LoadingOptions] = []
+
+    def counted(options: LoadingOptions, *arguments: Any, **more: Any) -> Loaded:
+        loads.append(options)
+        return load(options, *arguments, **more)
+
+    monkeypatch.setattr("server.reloading.load", counted)
+    return loads
+
+
+async def test_simultaneous_reloads_share_one_loading(
+    server: Server, other_bundle: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads = count_loads(monkeypatch)
     server.put_bundle(other_bundle)
     first, second = await asyncio.gather(server.reloader.reload("one"), server.reloader.reload("another"))
     assert first is second is server.slot.engine
-    assert (server.loads - loads, server.reloads("ok")) == (1, 1)
+    assert (len(loads), server.reloads("ok")) == (1, 1)
     server.put_bundle(tiny_bundle)
     assert await server.reloader.reload("a third, later") is not first
-    assert server.loads - loads == 2
+    assert len(loads) == 2
 
 
 async def test_a_reload_of_the_same_bundle_makes_a_new_engine_where_a_worker_has_died(server: Server) -> None:
@@ -204,7 +180,7 @@ async def test_a_reload_of_the_same_bundle_makes_a_new_engine_where_a_worker_has
     assert await server.search() == 1
 
 
-async def test_the_loading_goes_on_when_who_asked_for_it_gives_up(server: Server) -> None:
+async def test_a_cancelled_reload_goes_on_loading(server: Server) -> None:
     server.catalogue.write_text(DOCUMENT % "second", encoding="utf-8")
     asking = asyncio.create_task(server.reloader.reload("a test"))
     await asyncio.sleep(0)
@@ -213,7 +189,7 @@ async def test_the_loading_goes_on_when_who_asked_for_it_gives_up(server: Server
     assert server.served == ["second"]
 
 
-async def test_calls_are_answered_all_the_while(server: Server, other_bundle: Path) -> None:
+async def test_searches_are_answered_during_a_reload(server: Server, other_bundle: Path) -> None:
     server.put_bundle(other_bundle)
     reloading = asyncio.create_task(server.reloader.reload("a test"))
     answered = 0
@@ -224,81 +200,114 @@ async def test_calls_are_answered_all_the_while(server: Server, other_bundle: Pa
     assert await server.search() == 1
 
 
-async def test_the_watch_sees_a_replaced_directory(server: Server, other_bundle: Path, tmp_path: Path) -> None:
-    old = server.slot.engine.manifest.revision
-    watching = asyncio.create_task(server.reloader.watch(0.01))
-    await asyncio.sleep(0.05)
-    assert server.reloads("ok") == 0, "nothing has changed"
-    shutil.copytree(other_bundle, tmp_path / "new")
-    server.bundle.rename(tmp_path / "old")
-    await asyncio.sleep(0.05)
-    assert server.reloads("failed") == 0, "it waits for what is not there"
-    (tmp_path / "new").rename(server.bundle)
-    await until(lambda: server.reloads("ok"))
-    assert server.slot.engine.manifest.revision != old
+class Looks:
+    """Lets the watch look at the files when a test says so, not when time has passed."""
+
+    def __init__(self) -> None:
+        self._waiting, self._asked = asyncio.Event(), asyncio.Semaphore(0)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(asyncio, name)
+
+    async def sleep(self, _: float) -> None:
+        self._waiting.set()
+        await self._asked.acquire()
+
+    async def look(self) -> None:
+        """Returns after the watch has looked, and has reloaded where it found reason to."""
+        async with asyncio.timeout(20):
+            await self._waiting.wait()
+            self._waiting.clear()
+            self._asked.release()
+            await self._waiting.wait()
+
+
+@pytest.fixture
+async def looks(server: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Looks]:
+    looks = Looks()
+    monkeypatch.setattr("server.reloading.asyncio", looks)
+    watching = asyncio.create_task(server.reloader.watch(1.0))
+    yield looks
     watching.cancel()
 
 
-async def test_the_watch_follows_a_link_that_is_turned(server: Server, other_bundle: Path, tmp_path: Path) -> None:
+async def test_the_watch_sees_a_replaced_directory(
+    server: Server, looks: Looks, other_bundle: Path, tmp_path: Path
+) -> None:
+    old = server.slot.engine.manifest.revision
+    await looks.look()
+    assert server.reloads("ok") == 0, "nothing has changed"
+    server.bundle.rename(tmp_path / "old")
+    for _ in range(3):
+        await looks.look()
+    assert server.reloads("failed") == 0, "it waits while the directory is missing"
+    shutil.copytree(other_bundle, server.bundle)
+    for _ in range(2):
+        await looks.look()
+    assert server.reloads("ok") == 1
+    assert server.slot.engine.manifest.revision != old
+
+
+async def test_the_watch_follows_a_link_that_changes(
+    server: Server, looks: Looks, other_bundle: Path, tmp_path: Path
+) -> None:
     old = server.slot.engine.manifest.revision
     server.bundle.rename(tmp_path / "v1")
     server.bundle.symlink_to("v1")
-    server.reloader._watched.changed()
-    watching = asyncio.create_task(server.reloader.watch(0.01))
+    for _ in range(3):
+        await looks.look()
     shutil.copytree(other_bundle, tmp_path / "v2")
     (tmp_path / "turned").symlink_to("v2")
     os.replace(tmp_path / "turned", server.bundle)  # noqa: PTH105  what Kubernetes does
-    await until(lambda: server.reloads("ok"))
+    for _ in range(2):
+        await looks.look()
     assert server.slot.engine.manifest.revision != old
     assert server.reloads("failed") == 0
-    watching.cancel()
 
 
-async def test_the_watch_waits_until_a_file_has_come_to_rest(server: Server) -> None:
-    watching = asyncio.create_task(server.reloader.watch(0.3))
+async def test_the_watch_waits_until_a_file_stops_changing(server: Server, looks: Looks) -> None:
     with server.catalogue.open("w", encoding="utf-8") as file:
-        for number in range(80):
+        for number in range(10):
             file.write((DOCUMENT % number)[:-4])
             file.flush()
-            await asyncio.sleep(0.01)
+            await looks.look()
             file.write((DOCUMENT % number)[-4:])
-            file.flush()
-            assert server.reloads("failed") == server.reloads("ok") == 0
-    await until(lambda: server.reloads("ok"))
-    assert len(server.served) == 80
+    assert server.reloads("failed") == server.reloads("ok") == 0
+    for _ in range(2):
+        await looks.look()
+    assert len(server.served) == 10
     assert server.reloads("failed") == 0
-    watching.cancel()
 
 
-async def test_a_bundle_that_is_copied_with_its_manifest_first_is_served_once_it_is_whole(
-    server: Server, other_bundle: Path
+async def test_a_bundle_that_is_copied_with_its_manifest_first_is_served_once_it_is_complete(
+    server: Server, looks: Looks, other_bundle: Path
 ) -> None:
     old = server.slot.engine.manifest.revision
-    watching = asyncio.create_task(server.reloader.watch(0.05))
-    files = sorted((path for path in other_bundle.rglob("*.*")), key=lambda path: path.name != MANIFEST_FILE)
-    for path in files:
+    for path in sorted(other_bundle.rglob("*.*"), key=lambda path: path.name != MANIFEST_FILE):
+        assert server.slot.engine.manifest.revision == old
         shutil.copy(path, server.bundle / path.relative_to(other_bundle))
-        await asyncio.sleep(0.2)  # It seems to have come to rest each time.
-    await until(lambda: server.slot.engine.manifest.revision != old, seconds=3)
-    watching.cancel()
+        for _ in range(3):  # Each time it seems to be complete.
+            await looks.look()
+    assert server.slot.engine.manifest.revision != old
 
 
-async def test_the_watch_goes_on_after_a_failure_of_whatever_kind(
-    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_the_watch_survives_any_failure(
+    server: Server, looks: Looks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(_: Path) -> list[Document]:
         raise MemoryError("too large")
 
-    watching = asyncio.create_task(server.reloader.watch(0.01))
     with monkeypatch.context() as patch:
         patch.setattr("server.reloading.load_catalogue", broken)
         server.catalogue.write_text(DOCUMENT % "second", encoding="utf-8")
-        await until(lambda: server.reloads("failed"))
+        for _ in range(2):
+            await looks.look()
+    assert server.reloads("failed") == 1
     assert "too large" in caplog.text
     server.catalogue.write_text(DOCUMENT % "the third", encoding="utf-8")
-    await until(lambda: server.reloads("ok"))
+    for _ in range(2):
+        await looks.look()
     assert server.served == ["the third"]
-    watching.cancel()
 
 
 async def test_a_loading_ends_early_when_the_server_does(server: Server) -> None:
@@ -308,7 +317,7 @@ async def test_a_loading_ends_early_when_the_server_does(server: Server) -> None
     assert server.served == ["first"]
 
 
-async def test_a_first_loading_that_fails_says_what_to_mend(tmp_path: Path, tiny_bundle: Path) -> None:
+async def test_a_first_loading_that_fails_raises_the_cause(tmp_path: Path, tiny_bundle: Path) -> None:
     server = Server(tmp_path, tiny_bundle)
     shutil.rmtree(server.bundle)
     with pytest.raises(BundleError):

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import re
 from pathlib import Path
 
@@ -73,11 +71,6 @@ def test_a_wrong_setting_is_named(arguments: list[str], message: str) -> None:
         parse_settings(arguments, {})
 
 
-def test_a_wrong_environment_variable_is_named() -> None:
-    with pytest.raises(SettingsError, match="CHAJA_MAX_LIMIT: expected a whole number"):
-        parse_settings(REQUIRED, {"CHAJA_MAX_LIMIT": "x"})
-
-
 @pytest.mark.parametrize("name", ["tokens", "tls_certificate", "tls_key", "tls_client_ca"])
 def test_an_empty_environment_variable_means_none_where_none_is_allowed(name: str) -> None:
     """A manifest of Kubernetes or Compose can only set it to nothing, not unset it."""
@@ -85,7 +78,9 @@ def test_an_empty_environment_variable_means_none_where_none_is_allowed(name: st
     assert getattr(parse_settings([*REQUIRED, f"--{name.replace('_', '-')}", ""], {}), name) is None
 
 
-def test_an_empty_variable_is_wrong_where_a_value_is_needed() -> None:
+def test_a_wrong_or_empty_environment_variable_is_named() -> None:
+    with pytest.raises(SettingsError, match="CHAJA_MAX_LIMIT: expected a whole number"):
+        parse_settings(REQUIRED, {"CHAJA_MAX_LIMIT": "x"})
     for variable in ("CHAJA_MAX_LIMIT", "CHAJA_LISTEN", "CHAJA_LOG_TEXTS", "CHAJA_WATCH_SECONDS"):
         with pytest.raises(SettingsError, match=f"{variable}: expected .*; it is ''"):
             parse_settings(REQUIRED, {variable: ""})
@@ -108,7 +103,7 @@ def test_a_contradiction_is_found_across_flags_and_environment() -> None:
     assert parse_settings([*REQUIRED, *TLS, "--tls-client-ca", "ca"], {}).tls_client_ca == Path("ca")
 
 
-def test_what_protects_is_on_and_what_costs_is_off_by_default() -> None:
+def test_defaults_protect_and_log_no_texts() -> None:
     settings = parse_settings(REQUIRED, {})
     assert not settings.log_texts
     assert settings.tokens is settings.tls_certificate is None
@@ -116,7 +111,7 @@ def test_what_protects_is_on_and_what_costs_is_off_by_default() -> None:
     assert settings.max_connection_age_seconds == settings.drain_wait_seconds == 0
 
 
-def test_workers_are_as_many_as_the_cpus_unless_told() -> None:
+def test_there_is_a_worker_for_each_cpu_by_default() -> None:
     assert parse_settings([*REQUIRED, "--encode-threads", "3"], {}).workers == 3
     assert parse_settings(REQUIRED, {}).workers == usable_cpus()
 

@@ -1,7 +1,5 @@
 """Writes a small data file in the layout `E5S1`, with random weights, and the wheel around it."""
 
-from __future__ import annotations
-
 import hashlib
 import struct
 import zipfile

@@ -1,7 +1,5 @@
 """Makes small random models of every family that the packed layout knows, and what transformers says of them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

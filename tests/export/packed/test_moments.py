@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 PRODUCTS = {"qkv", "attention_output", "intermediate", "output"}
 
 
-def test_they_are_those_of_the_rows_that_transformers_multiplies(tmp_path: Path) -> None:
+def test_moments_are_those_of_the_rows_that_transformers_multiplies(tmp_path: Path) -> None:
     model = random_model("bert")
     packed(model, tmp_path / "model.onnx")
     moments = measure_moments(tmp_path / "model.onnx", [[], *TEXTS])
@@ -31,18 +29,18 @@ def test_they_are_those_of_the_rows_that_transformers_multiplies(tmp_path: Path)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["model.onnx", "model.safetensors"]
 
 
-def test_products_of_one_operand_share_them(tmp_path: Path) -> None:
+def test_products_of_one_operand_share_their_moments(tmp_path: Path) -> None:
     packed(random_model("modernbert"), tmp_path / "model.onnx")
     moments = measure_moments(tmp_path / "model.onnx", TEXTS)
     assert moments["layers.0.query_key"] is moments["layers.0.value"]
     assert moments["layers.3.intermediate"] is moments["layers.3.gate"]
 
 
-def test_what_is_repeated_cannot_be_seen(tmp_path: Path) -> None:
+def test_repeated_layers_have_no_moments(tmp_path: Path) -> None:
     packed(random_model("albert"), tmp_path / "model.onnx")
     assert set(measure_moments(tmp_path / "model.onnx", TEXTS)) == {"projection"}
 
 
-def test_without_texts_nothing_is_known(tmp_path: Path) -> None:
+def test_without_texts_there_are_no_moments(tmp_path: Path) -> None:
     packed(random_model("bert"), tmp_path / "model.onnx")
     assert measure_moments(tmp_path / "model.onnx", [[], []]) == {}

@@ -1,6 +1,4 @@
-"""When a sentencepiece model takes the place of a tokenizer.json."""
-
-from __future__ import annotations
+"""When a sentencepiece model replaces a tokenizer.json."""
 
 import json
 import unicodedata
@@ -43,57 +41,31 @@ def test_a_special_token_that_is_spelt_out_is_text(segmenter: Segmenter) -> None
     assert ids[1:-1].count(2) == 0
 
 
-def test_korean_in_pieces_is_read_as_the_same_korean_whole(segmenter: Segmenter) -> None:
+def test_decomposed_korean_gets_the_tokens_of_composed(segmenter: Segmenter) -> None:
     text = "카드 분실 신고"
     whole, in_pieces = segmenter.segment([text, unicodedata.normalize("NFD", text)], max_tokens=ALL)
     assert whole == in_pieces
 
 
-def _with_byte_fallback(content: dict[str, Any]) -> None:
-    content["model"]["byte_fallback"] = True
+END = {"SpecialToken": {"id": "</s>", "type_id": 0}}
+CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "sentencepiece cannot express a model of type Unigram with bytes": lambda c: c["model"].update(byte_fallback=True),
+    "pieces that span words": lambda c: c["model"]["vocab"].append(["▁lost▁card", -2.0]),
+    "a normalizer of type Lowercase": lambda c: c["normalizer"]["normalizers"].append({"type": "Lowercase"}),
+    "differently": lambda c: c["normalizer"]["normalizers"].pop(0),
+    "special tokens other than one before and one after a text": lambda c: c["post_processor"]["single"].append(END),
+    "added tokens that texts may hold": lambda c: c["added_tokens"][1].update(special=False),
+    "a pre-tokenizer that writes spaces otherwise": lambda c: c["pre_tokenizer"]["pretokenizers"][1].update(
+        prepend_scheme="never"
+    ),
+}
+"""Changes to a tokenizer that sentencepiece cannot express, by the reason that is given."""
 
 
-def _with_words_joined(content: dict[str, Any]) -> None:
-    content["model"]["vocab"].append(["▁lost▁card", -2.0])
-
-
-def _with_lowercase(content: dict[str, Any]) -> None:
-    content["normalizer"]["normalizers"].append({"type": "Lowercase"})
-
-
-def _without_charsmap(content: dict[str, Any]) -> None:
-    del content["normalizer"]["normalizers"][0]
-
-
-def _with_two_after(content: dict[str, Any]) -> None:
-    content["post_processor"]["single"].append({"SpecialToken": {"id": "</s>", "type_id": 0}})
-
-
-def _with_a_token_for_texts(content: dict[str, Any]) -> None:
-    content["added_tokens"][1]["special"] = False
-
-
-def _with_other_spaces(content: dict[str, Any]) -> None:
-    content["pre_tokenizer"]["pretokenizers"][1]["prepend_scheme"] = "never"
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        (_with_byte_fallback, "sentencepiece cannot express a model of type Unigram with bytes"),
-        (_with_words_joined, "pieces that span words"),
-        (_with_lowercase, "a normalizer of type Lowercase"),
-        (_without_charsmap, "differently"),
-        (_with_two_after, "special tokens other than one before and one after a text"),
-        (_with_a_token_for_texts, "added tokens that texts may hold"),
-        (_with_other_spaces, "a pre-tokenizer that writes spaces otherwise"),
-    ],
-)
-def test_what_sentencepiece_cannot_do_stays_and_is_said(
-    tmp_path: Path, change: Callable[[dict[str, Any]], None], reason: str
-) -> None:
+@pytest.mark.parametrize("reason", CHANGES)
+def test_a_tokenizer_that_sentencepiece_cannot_express_is_kept(tmp_path: Path, reason: str) -> None:
     content = json.loads(unigram_tokenizer().to_str())
-    change(content)
+    CHANGES[reason](content)
     said: list[str] = []
     path = tmp_path / TOKENIZER_FILE
     path.write_text(json.dumps(content), encoding="utf-8")
@@ -104,7 +76,7 @@ def test_what_sentencepiece_cannot_do_stays_and_is_said(
     assert reason in line
 
 
-def test_a_text_at_hand_that_gets_other_tokens_keeps_the_models_own(tmp_path: Path) -> None:
+def test_a_text_that_would_get_other_tokens_keeps_the_models_own(tmp_path: Path) -> None:
     said: list[str] = []
     path = tmp_path / TOKENIZER_FILE
     unigram_tokenizer().save(str(path))
@@ -112,7 +84,7 @@ def test_a_text_at_hand_that_gets_other_tokens_keeps_the_models_own(tmp_path: Pa
     assert "'card <s>'" in said[0]
 
 
-def test_wordpiece_stays_without_a_word(tmp_path: Path) -> None:
+def test_wordpiece_is_kept_silently(tmp_path: Path) -> None:
     said: list[str] = []
     path = tmp_path / TOKENIZER_FILE
     tokenizers.Tokenizer(tokenizers.models.WordPiece({"[UNK]": 0, "a": 1}, unk_token="[UNK]")).save(str(path))

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from export.vocabulary.languages import kept_characters, parse_languages

@@ -1,20 +1,20 @@
-from __future__ import annotations
-
 import asyncio
+import contextlib
 import itertools
 import math
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.batching.admission import ADMITTED_SHARE, Admission
+from server.batching.job import Job
+from server.batching.pipeline import Pipeline
 from server.batching.queue import BULK_SHARE, Queue
 from server.batching.speed import Speed
 from server.encoding.kind import TextKind
 from server.errors import Overloaded
-from tests.server.making import WatchedBundle, make_job, make_pipeline, until
+from tests.server.making import WatchedBundle, make_job, take, until
 
 SECONDS_PER_TOKEN = 0.001
 
@@ -25,18 +25,25 @@ def make_admission(queue: Queue, *, workers: int = 1, longest_wait_seconds: floa
     return Admission(queue, speed, workers=workers, longest_wait_seconds=longest_wait_seconds)
 
 
+def new_jobs(sizes: list[int], *, bulk: bool = False) -> list[Job]:
+    """Jobs that have not waited yet, however slow this machine is."""
+    jobs = [make_job(token_count=size, bulk=bulk) for size in sizes]
+    for job in jobs:
+        job.arrived = math.inf
+    return jobs
+
+
 def simulated_wait(queue: Queue, *, bulk: bool, workers: int) -> float:
-    """The time until a job that comes now is taken, by workers that do nothing else."""
+    """The time until a job that comes now is taken by otherwise idle workers."""
     probe = make_job(token_count=1, bulk=bulk)
     queue.put([probe])
     free = [0.0] * workers
     for _ in itertools.count():
         worker = min(range(workers), key=free.__getitem__)
-        batch = queue.take()
-        assert batch is not None
-        if probe in batch.jobs:
+        jobs = take(queue).jobs
+        if probe in jobs:
             return free[worker]
-        free[worker] += SECONDS_PER_TOKEN * sum(job.token_count for job in batch.jobs)
+        free[worker] += SECONDS_PER_TOKEN * sum(job.token_count for job in jobs)
     raise AssertionError
 
 
@@ -47,31 +54,28 @@ def simulated_wait(queue: Queue, *, bulk: bool, workers: int) -> float:
     st.integers(1, 4),
     st.booleans(),
 )
-def test_the_predicted_wait_is_that_of_a_simulated_queue(
+async def test_the_predicted_wait_is_that_of_a_simulated_queue(
     interactive: list[int], bulk: list[int], workers: int, probe_is_bulk: bool
 ) -> None:
-    async def play() -> None:
-        queue = Queue(workers=workers, max_batch_tokens=64)
-        admission = make_admission(queue, workers=workers)
-        queue.put([make_job(token_count=size) for size in interactive])
-        queue.put([make_job(token_count=size, bulk=True) for size in bulk])
-        admission.bulk_characters = sum(bulk)
-        predicted = admission.predicted_wait_seconds(bulk=probe_is_bulk)
-        simulated = simulated_wait(queue, bulk=probe_is_bulk, workers=workers)
-        # What shares the last batch with it, and what the workers are apart by when it comes to it.
-        batches = 64 + (BULK_SHARE if probe_is_bulk else 1) * (30 + 64)
-        assert simulated <= predicted + batches * SECONDS_PER_TOKEN
-        assert simulated >= predicted - (batches + 64) * SECONDS_PER_TOKEN
-
-    asyncio.run(play())
+    queue = Queue(workers=workers, max_batch_tokens=64)
+    admission = make_admission(queue, workers=workers)
+    queue.put(new_jobs(interactive))
+    queue.put(new_jobs(bulk, bulk=True))
+    admission.bulk_characters = sum(bulk)
+    predicted = admission.predicted_wait_seconds(bulk=probe_is_bulk)
+    simulated = simulated_wait(queue, bulk=probe_is_bulk, workers=workers)
+    # The last batch may be shared, and the workers may be a batch apart by then.
+    batches = 64 + (BULK_SHARE if probe_is_bulk else 1) * (30 + 64)
+    assert simulated <= predicted + batches * SECONDS_PER_TOKEN
+    assert simulated >= predicted - (batches + 64) * SECONDS_PER_TOKEN
 
 
-async def test_nobody_waits_in_an_empty_queue() -> None:
+async def test_the_wait_in_an_empty_queue_is_zero() -> None:
     admission = make_admission(Queue(workers=1, max_batch_tokens=64))
     assert admission.predicted_wait_seconds(bulk=False) == admission.predicted_wait_seconds(bulk=True) == 0
 
 
-async def test_a_server_that_knows_no_speed_yet_lets_everybody_in() -> None:
+async def test_a_server_that_does_not_know_its_speed_admits_every_call() -> None:
     queue = Queue(workers=1, max_batch_tokens=64)
     queue.put([make_job(token_count=64) for _ in range(1000)])
     Admission(queue, Speed(), workers=1, longest_wait_seconds=60).admit(
@@ -79,7 +83,7 @@ async def test_a_server_that_knows_no_speed_yet_lets_everybody_in() -> None:
     )
 
 
-async def test_who_would_wait_too_long_is_refused_and_told_how_long() -> None:
+async def test_a_call_that_would_wait_too_long_is_refused_with_that_time() -> None:
     queue = Queue(workers=2, max_batch_tokens=64)
     admission = make_admission(queue, workers=2, longest_wait_seconds=0.5 / ADMITTED_SHARE + 1e-9)
     queue.put([make_job(token_count=10) for _ in range(100)])  # 1000 tokens: half a second of two workers.
@@ -91,40 +95,30 @@ async def test_who_would_wait_too_long_is_refused_and_told_how_long() -> None:
 
 
 @pytest.mark.parametrize("bulk", [False, True])
-async def test_who_could_not_be_answered_in_time_is_refused(bulk: bool) -> None:
+async def test_a_call_whose_deadline_cannot_be_met_is_refused(bulk: bool) -> None:
     admission = make_admission(Queue(workers=1, max_batch_tokens=64))
     admission.admit(characters=100, bulk=bulk, remaining_seconds=0.11)
     admission.bulk_characters = 0
     with pytest.raises(Overloaded, match="the deadline is too near"):
         admission.admit(characters=100, bulk=bulk, remaining_seconds=0.09)
-    assert admission.bulk_characters == 0, "what is refused is not counted"
+    assert admission.bulk_characters == 0, "refused calls are not counted"
 
 
 @given(st.lists(st.integers(1, 40), max_size=200), st.floats(0.01, 1), st.integers(1, 4))
 @settings(deadline=None)
-def test_the_bound_on_the_wait_is_the_same_for_one_and_for_many(
+async def test_the_bound_on_the_wait_is_the_same_for_one_and_for_many(
     waiting: list[int], longest: float, workers: int
 ) -> None:
-    async def play() -> None:
-        queue = Queue(workers=workers, max_batch_tokens=64)
-        admission = make_admission(queue, workers=workers, longest_wait_seconds=longest)
-        jobs = [make_job(token_count=size) for size in waiting]
-        for job in jobs:
-            job.arrived = math.inf  # They have not waited yet, however slow this test is.
-        queue.put(jobs)
-        let_in = []
-        for characters in (1, 8, 5000):
-            try:
-                admission.admit(characters=characters, bulk=False, remaining_seconds=math.inf)
-                let_in.append(True)
-            except Overloaded:
-                let_in.append(False)
-        assert let_in == [sum(waiting) * SECONDS_PER_TOKEN / workers <= longest * ADMITTED_SHARE] * 3
-
-    asyncio.run(play())
+    queue = Queue(workers=workers, max_batch_tokens=64)
+    admission = make_admission(queue, workers=workers, longest_wait_seconds=longest)
+    queue.put(new_jobs(waiting))
+    fits = sum(waiting) * SECONDS_PER_TOKEN / workers <= longest * ADMITTED_SHARE
+    for characters in (1, 8, 5000):
+        with contextlib.nullcontext() if fits else pytest.raises(Overloaded):
+            admission.admit(characters=characters, bulk=False, remaining_seconds=math.inf)
 
 
-async def test_bulk_work_is_refused_for_the_bulk_work_before_it_and_queries_are_not() -> None:
+async def test_waiting_bulk_work_keeps_out_bulk_work_but_no_queries() -> None:
     admission = make_admission(Queue(workers=1, max_batch_tokens=64), longest_wait_seconds=0.5)
     admission.admit(characters=600, bulk=True, remaining_seconds=math.inf)
     with pytest.raises(Overloaded):
@@ -132,10 +126,7 @@ async def test_bulk_work_is_refused_for_the_bulk_work_before_it_and_queries_are_
     admission.admit(characters=1, bulk=False, remaining_seconds=0.1)
 
 
-async def test_bulk_characters_come_to_nothing_whatever_happens(tiny_bundle: Path) -> None:
-    watched = WatchedBundle(tiny_bundle)
-    pipeline = make_pipeline(watched)
-
+async def test_bulk_characters_are_zero_again_however_calls_end(watched: WatchedBundle, pipeline: Pipeline) -> None:
     def call(text: str, *, seconds: float = 20) -> asyncio.Task[object]:
         jobs = [make_job(f"{text}{n}", kind=TextKind.TEXT, bulk=True, seconds=seconds) for n in range(100)]
         return asyncio.create_task(pipeline.run(jobs))
@@ -161,10 +152,9 @@ async def test_bulk_characters_come_to_nothing_whatever_happens(tiny_bundle: Pat
     with pytest.raises(RuntimeError, match="the tokenizer is broken"):
         await call("y")
     assert pipeline.admission.bulk_characters == 0
-    await asyncio.to_thread(pipeline.close)
 
 
-async def test_a_pause_of_the_machine_does_not_keep_everybody_out_for_good() -> None:
+async def test_after_a_pause_of_the_machine_calls_are_admitted_again() -> None:
     speed = Speed()
     speed.learn(tokens=10, tokens_per_character=0.25, seconds=3.0)
     admission = Admission(Queue(workers=1, max_batch_tokens=64), speed, workers=1, longest_wait_seconds=0.5)
@@ -175,10 +165,10 @@ async def test_a_pause_of_the_machine_does_not_keep_everybody_out_for_good() -> 
             break
         except Overloaded:
             refused += 1
-    assert 1 <= refused <= 20, "some are refused, and then one finds out that it goes better"
+    assert 1 <= refused <= 20, "some are refused until the speed is known to be better"
 
 
-async def test_the_log_tells_of_refusals_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
+async def test_refusals_are_logged_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
     queue = Queue(workers=1, max_batch_tokens=64)
     queue.put([make_job(token_count=10) for _ in range(100)])
     admission = make_admission(queue, longest_wait_seconds=0.5)

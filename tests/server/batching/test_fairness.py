@@ -1,8 +1,5 @@
-"""What interactive and bulk work get of the workers while both wait."""
+"""How interactive and bulk work share the workers while both wait."""
 
-from __future__ import annotations
-
-import asyncio
 from itertools import pairwise
 
 import pytest
@@ -11,7 +8,7 @@ from hypothesis import strategies as st
 
 from server.batching.job import Job
 from server.batching.queue import BULK_BATCH_TOKENS, BULK_BATCH_TOKENS_BESIDE, BULK_SHARE, Queue
-from tests.server.making import make_job
+from tests.server.making import make_job, take
 
 sizes = st.integers(1, 64)
 arrivals = st.lists(
@@ -26,21 +23,16 @@ arrivals = st.lists(
 
 @settings(deadline=None)
 @given(arrivals, st.integers(1, 4), st.integers(1, 512))
-def test_every_job_comes_out_once_in_its_order_and_within_the_budgets(
+async def test_every_job_comes_out_once_in_its_order_and_within_the_budgets(
     script: list[tuple[str, object]], workers: int, max_batch_tokens: int
 ) -> None:
-    asyncio.run(play(script, workers, max_batch_tokens))
-
-
-async def play(script: list[tuple[str, object]], workers: int, max_batch_tokens: int) -> None:
     queue = Queue(workers=workers, max_batch_tokens=max_batch_tokens)
     put: list[Job] = []
     out: list[Job] = []
 
-    def take() -> None:
+    def take_one() -> None:
         waiting = {kind: sum(job.bulk is kind for job in put if job not in out) for kind in (False, True)}
-        batch = queue.take()
-        assert batch is not None
+        batch = take(queue)
         both = batch.jobs + batch.dropped
         assert both, "a worker is never woken for nothing"
         kinds = {job.bulk for job in both}
@@ -68,12 +60,12 @@ async def play(script: list[tuple[str, object]], workers: int, max_batch_tokens:
             assert isinstance(argument, int)
             for _ in range(argument):
                 if len(queue):
-                    take()
+                    take_one()
         assert len(queue) == len(put) - len(out)
         for lane, bulk in ((queue.interactive, False), (queue.bulk, True)):
             assert lane.tokens == sum(job.token_count for job in put if job.bulk is bulk and job not in out)
     while len(queue):
-        take()
+        take_one()
     assert len(out) == len(put) == len({id(job) for job in out})
     for bulk in (False, True):
         assert [job for job in out if job.bulk is bulk] == [job for job in put if job.bulk is bulk]
@@ -84,10 +76,7 @@ async def test_interactive_work_goes_first() -> None:
     queue = Queue(workers=1, max_batch_tokens=100)
     bulk, interactive = make_job(token_count=5, bulk=True), make_job(token_count=5)
     queue.put([bulk, interactive])
-    for expected in (interactive, bulk):
-        batch = queue.take()
-        assert batch is not None
-        assert batch.jobs == [expected]
+    assert [take(queue).jobs, take(queue).jobs] == [[interactive], [bulk]]
 
 
 async def test_bulk_batches_are_small_while_interactive_queries_come(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,9 +84,7 @@ async def test_bulk_batches_are_small_while_interactive_queries_come(monkeypatch
     queue.put([make_job(token_count=16, bulk=True) for _ in range(40)])
 
     def tokens_taken() -> int:
-        batch = queue.take()
-        assert batch is not None
-        return sum(job.token_count for job in batch.jobs)
+        return sum(job.token_count for job in take(queue).jobs)
 
     assert tokens_taken() == BULK_BATCH_TOKENS // 16 * 16
     queue.put([make_job(token_count=5)])
@@ -108,40 +95,23 @@ async def test_bulk_batches_are_small_while_interactive_queries_come(monkeypatch
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(sizes, min_size=1, max_size=30), st.lists(sizes, min_size=1, max_size=30), st.integers(1, 4))
-def test_bulk_work_gets_its_share_while_interactive_work_never_ends(
+async def test_bulk_work_gets_its_share_while_interactive_work_never_ends(
     interactive_sizes: list[int], bulk_sizes: list[int], workers: int
 ) -> None:
-    """One token in `BULK_SHARE`, in the long run; what it is ahead or behind is never more than a text or a batch."""
-
-    async def play() -> None:
-        queue = Queue(workers=workers, max_batch_tokens=128)
-        tokens = {False: 0, True: 0}
-        turns_of_bulk = [0]
-        for turn in range(400):
-            for lane, lengths, bulk in ((queue.interactive, interactive_sizes, False), (queue.bulk, bulk_sizes, True)):
-                while len(lane.jobs) < 20:  # Neither kind ever runs out.
-                    queue.put([make_job(token_count=lengths[turn % len(lengths)], bulk=bulk)])
-            batch = queue.take()
-            assert batch is not None
-            bulk = batch.jobs[0].bulk
-            tokens[bulk] += sum(job.token_count for job in batch.jobs)
-            if bulk:
-                turns_of_bulk.append(turn)
-            fair = tokens[False] / (BULK_SHARE - 1)
-            assert fair - max(bulk_sizes) - 1 - 128 / (BULK_SHARE - 1) <= tokens[True] <= fair
-        assert len(turns_of_bulk) > 1
-        longest = max(b - a for a, b in pairwise([*turns_of_bulk, 400]))
-        assert longest <= 2 + (BULK_SHARE - 1) * max(bulk_sizes) / min(interactive_sizes)
-
-    asyncio.run(play())
-
-
-async def test_bulk_work_alone_has_the_workers_to_itself_in_small_batches() -> None:
-    queue = Queue(workers=1, max_batch_tokens=512)
-    queue.put([make_job(token_count=20, bulk=True) for _ in range(30)])
-    taken = []
-    while len(queue):
-        batch = queue.take()
-        assert batch is not None
-        taken.append(sum(job.token_count for job in batch.jobs))
-    assert taken == [160, 160, 160, 120]
+    """One token in `BULK_SHARE`, in the long run; it is never ahead or behind by more than a text or a batch."""
+    queue = Queue(workers=workers, max_batch_tokens=128)
+    tokens = {False: 0, True: 0}
+    turns_of_bulk = [0]
+    for turn in range(400):
+        for lane, lengths, bulk in ((queue.interactive, interactive_sizes, False), (queue.bulk, bulk_sizes, True)):
+            while len(lane.jobs) < 20:  # Neither kind ever runs out.
+                queue.put([make_job(token_count=lengths[turn % len(lengths)], bulk=bulk)])
+        jobs = take(queue).jobs
+        tokens[jobs[0].bulk] += sum(job.token_count for job in jobs)
+        if jobs[0].bulk:
+            turns_of_bulk.append(turn)
+        fair = tokens[False] / (BULK_SHARE - 1)
+        assert fair - max(bulk_sizes) - 1 - 128 / (BULK_SHARE - 1) <= tokens[True] <= fair
+    assert len(turns_of_bulk) > 1
+    longest = max(b - a for a, b in pairwise([*turns_of_bulk, 400]))
+    assert longest <= 2 + (BULK_SHARE - 1) * max(bulk_sizes) / min(interactive_sizes)

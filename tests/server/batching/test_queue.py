@@ -1,16 +1,13 @@
-from __future__ import annotations
-
 import threading
 import time
 
 from server.batching.job import Job
 from server.batching.queue import Batch, Queue
-from tests.server.making import make_job
+from tests.server.making import make_job, take
 
 
 def taken_jobs(queue: Queue) -> list[Job]:
-    batch = queue.take()
-    assert batch is not None
+    batch = take(queue)
     assert not batch.dropped
     return batch.jobs
 
@@ -34,40 +31,30 @@ async def test_a_batch_keeps_to_the_token_budget_but_takes_at_least_one() -> Non
     assert taken_jobs(queue) == jobs[4:]
 
 
-async def test_jobs_that_nobody_waits_for_are_dropped_and_told() -> None:
+async def test_cancelled_and_expired_jobs_are_dropped() -> None:
     queue = Queue(workers=1, max_batch_tokens=100)
     jobs = [make_job(token_count=1) for _ in range(3)]
     late, wanted = make_job(token_count=1, seconds=-1), make_job(token_count=1)
     queue.put([*jobs, late, wanted])
     for job in jobs:
         job.done.cancel()
-    batch = queue.take()
-    assert batch is not None
-    assert batch.jobs == [wanted]
-    assert batch.dropped == [*jobs, late]
+    assert take(queue) == Batch(jobs=[wanted], dropped=[*jobs, late])
     assert len(queue) == queue.interactive.tokens == 0
 
 
-async def test_a_worker_learns_at_once_of_jobs_that_were_all_dropped() -> None:
-    queue = Queue(workers=1, max_batch_tokens=100)
-    late = make_job(token_count=1, seconds=-1)
-    queue.put([late])
-    assert queue.take() == Batch(jobs=[], dropped=[late])
-
-
-async def test_a_closed_queue_is_emptied_first_and_then_ends_its_workers() -> None:
+async def test_a_closed_queue_is_emptied_before_its_workers_end() -> None:
     queue = Queue(workers=1, max_batch_tokens=100)
     jobs = [make_job(token_count=1), make_job(token_count=1, bulk=True)]
     assert queue.put(jobs)
     queue.close()
-    assert not queue.put([make_job(token_count=1)]), "it takes nothing any more"
+    assert not queue.put([make_job(token_count=1)]), "it accepts no more jobs"
     assert taken_jobs(queue) == jobs[:1]
     assert taken_jobs(queue) == jobs[1:]
     assert queue.take() is None
     assert queue.take() is None
 
 
-async def test_a_worker_that_waits_is_woken() -> None:
+async def test_a_waiting_worker_wakes_up() -> None:
     queue = Queue(workers=1, max_batch_tokens=100)
     taken: list[Batch | None] = []
     worker = threading.Thread(target=lambda: taken.append(queue.take()))
@@ -78,7 +65,7 @@ async def test_a_worker_that_waits_is_woken() -> None:
     assert taken == [Batch(jobs=[job])]
 
 
-async def test_all_is_taken_at_once_from_both_kinds() -> None:
+async def test_everything_can_be_taken_at_once() -> None:
     queue = Queue(workers=4, max_batch_tokens=10)
     interactive = [make_job(token_count=9) for _ in range(9)]
     bulk = [make_job(token_count=9, bulk=True) for _ in range(3)]
@@ -87,15 +74,11 @@ async def test_all_is_taken_at_once_from_both_kinds() -> None:
     assert len(queue) == queue.interactive.tokens == queue.bulk.tokens == 0
 
 
-async def test_who_has_waited_too_long_is_not_answered_whatever_was_predicted() -> None:
+async def test_a_query_that_has_waited_too_long_is_dropped() -> None:
     queue = Queue(workers=1, max_batch_tokens=1000, longest_wait_seconds=0.5)
     late, late_bulk, early = make_job(token_count=1), make_job(token_count=1, bulk=True), make_job(token_count=1)
     late.arrived = late_bulk.arrived = time.monotonic() - 1
     queue.put([late, early, late_bulk])
     assert queue.interactive.oldest_seconds >= 1
-    batch = queue.take()
-    assert batch is not None
-    assert (batch.jobs, batch.dropped) == ([early], [late])
-    batch = queue.take()
-    assert batch is not None
-    assert batch.jobs == [late_bulk], "bulk work has its deadline only"
+    assert take(queue) == Batch(jobs=[early], dropped=[late])
+    assert taken_jobs(queue) == [late_bulk], "only its deadline ends bulk work"

@@ -1,9 +1,7 @@
-"""What is asked twice is encoded once: from the cache, or together with the one that is on its way."""
-
-from __future__ import annotations
+"""Equal texts are encoded once: they share the cache, or the encoding in flight."""
 
 import asyncio
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,14 +12,10 @@ from server.encoding.kind import TextKind
 from server.errors import ChajaError, DeadlinePassed, EncodingFailed, TooManyTokens
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
-from tests.server.making import WatchedBundle, found_by, make_job, make_pipeline, until
+from tests.server.making import WatchedBundle, found_by, make_job, until
 
 Running = asyncio.Task[list[ChajaError | None]]
-
-
-@pytest.fixture
-def watched(tiny_bundle: Path) -> WatchedBundle:
-    return WatchedBundle(tiny_bundle)
+NewPipeline = Callable[..., Pipeline]
 
 
 async def held(pipeline: Pipeline, watched: WatchedBundle) -> Running:
@@ -43,9 +37,10 @@ def bytes_of(job: Job) -> bytes:
     return job.vector.tobytes()
 
 
-async def test_a_hit_gives_the_same_vector_and_matches_to_the_last_bit(watched: WatchedBundle) -> None:
-    metrics = Metrics([])
-    pipeline = make_pipeline(watched, cache_bytes=1_000_000, metrics=metrics)
+async def test_a_cache_hit_gives_the_same_vector_and_hits(
+    watched: WatchedBundle, new_pipeline: NewPipeline, metrics: Metrics
+) -> None:
+    pipeline = new_pipeline(cache_bytes=1_000_000)
     first, again, encoded = (
         make_job("환율", options=SearchOptions(3)),
         make_job("환율", options=SearchOptions(3)),
@@ -60,32 +55,33 @@ async def test_a_hit_gives_the_same_vector_and_matches_to_the_last_bit(watched: 
     assert "encode" not in again.stopwatch.seconds
     value = metrics.registry.get_sample_value
     assert [value("chaja_cache_lookups_total", {"result": each}) for each in ("hit", "miss", "shared")] == [2, 1, 0]
-    await asyncio.to_thread(pipeline.close)
 
 
-async def test_documents_and_their_example_queries_are_not_remembered(watched: WatchedBundle) -> None:
-    metrics = Metrics([])
-    pipeline = make_pipeline(watched, cache_bytes=1_000_000, metrics=metrics)
+async def test_documents_and_their_examples_are_not_cached(
+    watched: WatchedBundle, new_pipeline: NewPipeline, metrics: Metrics
+) -> None:
+    pipeline = new_pipeline(cache_bytes=1_000_000)
     for _ in range(2):
         await pipeline.run([make_job("환율", kind=TextKind.TEXT)])
         await pipeline.run([make_job("환율", cached=False)])
     assert watched.times_encoded("환율") == 4
     assert metrics.registry.get_sample_value("chaja_cache_lookups_total", {"result": "miss"}) == 0
-    await asyncio.to_thread(pipeline.close)
 
 
-async def test_a_vector_of_a_cut_text_is_no_answer_for_who_wants_it_whole(watched: WatchedBundle) -> None:
-    pipeline = make_pipeline(watched, cache_bytes=1_000_000)
+async def test_the_cached_vector_of_a_cut_text_serves_only_who_allows_it(
+    watched: WatchedBundle, new_pipeline: NewPipeline
+) -> None:
+    pipeline = new_pipeline(cache_bytes=1_000_000)
     assert await pipeline.run([make_job("y" * 70, truncate=True)]) == [None]
     (outcome,) = await pipeline.run([make_job("y" * 70)])
     assert isinstance(outcome, TooManyTokens)
-    await asyncio.to_thread(pipeline.close)
 
 
 @pytest.mark.parametrize("cache_bytes", [0, 1_000_000])
-async def test_identical_texts_in_flight_are_encoded_once(watched: WatchedBundle, cache_bytes: int) -> None:
-    metrics = Metrics([])
-    pipeline = make_pipeline(watched, cache_bytes=cache_bytes, metrics=metrics)
+async def test_identical_texts_in_flight_are_encoded_once(
+    watched: WatchedBundle, cache_bytes: int, new_pipeline: NewPipeline, metrics: Metrics
+) -> None:
+    pipeline = new_pipeline(cache_bytes=cache_bytes)
     busy = await held(pipeline, watched)
     jobs = [make_job("환율", options=SearchOptions(2), bulk=number > 2) for number in range(5)]
     tasks = await start(pipeline, *jobs)
@@ -95,21 +91,19 @@ async def test_identical_texts_in_flight_are_encoded_once(watched: WatchedBundle
     assert len({bytes_of(job) for job in jobs}) == 1
     assert all(found_by(job) == found_by(jobs[0]) != [] for job in jobs)
     assert metrics.registry.get_sample_value("chaja_cache_lookups_total", {"result": "shared"}) == 4
-    await asyncio.to_thread(pipeline.close)
 
 
-async def test_the_same_text_twice_in_one_call_is_encoded_once(watched: WatchedBundle) -> None:
-    pipeline = make_pipeline(watched)
+async def test_the_same_text_twice_in_one_call_is_encoded_once(watched: WatchedBundle, pipeline: Pipeline) -> None:
     jobs = [make_job(text, options=SearchOptions(1)) for text in ("환율", "a", "환율")]
     assert await pipeline.run(jobs) == [None] * 3
     assert watched.times_encoded("환율") == 1
     assert found_by(jobs[0]) == found_by(jobs[2]) != []
-    await asyncio.to_thread(pipeline.close)
 
 
 @pytest.mark.parametrize("fate", ["cancelled", "expired"])
-async def test_texts_are_encoded_once_also_when_the_first_caller_is_lost(watched: WatchedBundle, fate: str) -> None:
-    pipeline = make_pipeline(watched)
+async def test_texts_are_encoded_once_when_the_first_caller_is_lost(
+    watched: WatchedBundle, fate: str, pipeline: Pipeline
+) -> None:
     busy = await held(pipeline, watched)
     jobs = [
         make_job("환율", options=SearchOptions(1), seconds=0.03 if fate == "expired" and not number else 20)
@@ -126,11 +120,9 @@ async def test_texts_are_encoded_once_also_when_the_first_caller_is_lost(watched
     if fate == "expired":
         assert isinstance((await first)[0], DeadlinePassed)
     await busy
-    await asyncio.to_thread(pipeline.close)
 
 
-async def test_a_caller_lost_while_its_long_text_is_tokenized_holds_up_nobody(watched: WatchedBundle) -> None:
-    pipeline = make_pipeline(watched)
+async def test_a_caller_lost_during_tokenizing_delays_nobody(watched: WatchedBundle, pipeline: Pipeline) -> None:
     text = "z" * (SHORT_CHARACTERS + 1)
     watched.slow_tokenizing = 0.05
     first, second = await start(pipeline, *(make_job(text, truncate=True) for _ in range(2)))
@@ -138,21 +130,17 @@ async def test_a_caller_lost_while_its_long_text_is_tokenized_holds_up_nobody(wa
     assert await asyncio.wait_for(second, 5) == [None]
     assert await asyncio.wait_for(pipeline.run([make_job(text, truncate=True)]), 5) == [None]
     assert set(watched.tokenizing_threads) == {"tokenizer_0"}
-    await asyncio.to_thread(pipeline.close)
 
 
-async def test_a_follower_that_is_lost_leaves_the_first_alone(watched: WatchedBundle) -> None:
-    pipeline = make_pipeline(watched)
+async def test_a_cancelled_follower_does_not_disturb_the_first(watched: WatchedBundle, pipeline: Pipeline) -> None:
     busy = await held(pipeline, watched)
     first, follower = await start(pipeline, make_job("환율"), make_job("환율"))
     follower.cancel()
     watched.gate.set()
     assert await first == await busy == [None]
-    await asyncio.to_thread(pipeline.close)
 
 
-async def test_a_query_does_not_wait_for_bulk_work_of_the_same_text(watched: WatchedBundle) -> None:
-    pipeline = make_pipeline(watched)
+async def test_a_query_does_not_wait_for_bulk_work_of_the_same_text(watched: WatchedBundle, pipeline: Pipeline) -> None:
     busy = await held(pipeline, watched)
     bulk, interactive, follower = make_job("환율", bulk=True), make_job("환율"), make_job("환율")
     tasks = await start(pipeline, bulk, interactive, follower)
@@ -160,11 +148,10 @@ async def test_a_query_does_not_wait_for_bulk_work_of_the_same_text(watched: Wat
     assert await asyncio.gather(busy, *tasks) == [[None]] * 4
     assert watched.times_encoded("환율") == 2, "once for the bulk work, once for both queries"
     assert bytes_of(bulk) == bytes_of(interactive) == bytes_of(follower)
-    await asyncio.to_thread(pipeline.close)
 
 
-async def test_a_failure_is_not_remembered(watched: WatchedBundle) -> None:
-    pipeline = make_pipeline(watched, cache_bytes=1_000_000)
+async def test_a_failure_is_not_cached(watched: WatchedBundle, new_pipeline: NewPipeline) -> None:
+    pipeline = new_pipeline(cache_bytes=1_000_000)
     watched.fails_on["환율"] = RuntimeError("once")
     busy = await held(pipeline, watched)
     tasks = await start(pipeline, make_job("환율"), make_job("환율"))
@@ -177,11 +164,9 @@ async def test_a_failure_is_not_remembered(watched: WatchedBundle) -> None:
     assert job.vector is not None
     assert np.isfinite(job.vector).all()
     await busy
-    await asyncio.to_thread(pipeline.close)
 
 
-async def test_nothing_is_kept_of_texts_that_are_done(watched: WatchedBundle) -> None:
-    pipeline = make_pipeline(watched)
+async def test_finished_texts_leave_nothing_behind(watched: WatchedBundle, pipeline: Pipeline) -> None:
     busy = await held(pipeline, watched)
     tasks = await start(pipeline, *(make_job(text, seconds=20) for text in ("a", "b", "a", " ", "x" * 65)))
     tasks[1].cancel()
@@ -189,4 +174,3 @@ async def test_nothing_is_kept_of_texts_that_are_done(watched: WatchedBundle) ->
     await asyncio.gather(busy, *tasks, return_exceptions=True)
     await asyncio.sleep(0)
     assert not pipeline._first
-    await asyncio.to_thread(pipeline.close)

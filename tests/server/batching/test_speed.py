@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from server.batching.speed import MEMORY_TOKENS, Speed

@@ -1,10 +1,8 @@
-"""Batches that fail, texts that are to blame, and workers that die."""
-
-from __future__ import annotations
+"""Failing batches, the texts that break them, and dying workers."""
 
 import asyncio
 import logging
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -12,7 +10,7 @@ from numpy.typing import NDArray
 
 from server.attributes.filter import Equals
 from server.batching import workers
-from server.batching.pipeline import SLICE_TEXTS
+from server.batching.pipeline import SLICE_TEXTS, Pipeline
 from server.batching.speed import Speed
 from server.catalogue.document import AttributeValue, Document
 from server.encoding.kind import TextKind
@@ -20,21 +18,15 @@ from server.errors import DeadlinePassed, EncodingFailed, NotReady
 from server.ranking.options import SearchOptions
 from server.ranking.search import Found, search
 from server.ranking.state import State
-from tests.server.making import DOCUMENTS, WatchedBundle, found_by, make_job, make_pipeline, until, versioned
+from tests.server.making import DOCUMENTS, WatchedBundle, found_by, make_job, until, versioned
 
 POISON = "독약"
+NewPipeline = Callable[..., Pipeline]
 
 
-@pytest.fixture
-def watched(tiny_bundle: Path) -> WatchedBundle:
-    return WatchedBundle(tiny_bundle)
-
-
-@pytest.mark.parametrize("log_texts", [False, True])
 async def test_a_text_that_breaks_the_model_fails_alone_with_an_incident(
-    watched: WatchedBundle, caplog: pytest.LogCaptureFixture, log_texts: bool
+    watched: WatchedBundle, caplog: pytest.LogCaptureFixture, pipeline: Pipeline
 ) -> None:
-    pipeline = make_pipeline(watched, log_texts=log_texts)
     watched.fails_on[POISON] = RuntimeError("the model broke")
     jobs = [make_job(text, options=SearchOptions(1)) for text in ("환율", POISON, "send money", "지갑")]
     outcomes = await pipeline.run(jobs)
@@ -47,14 +39,11 @@ async def test_a_text_that_breaks_the_model_fails_alone_with_an_incident(
     assert failed.facts["incident"] in str(failed)
     assert "the model broke" in caplog.text
     assert "the model broke" not in str(failed)
-    assert (POISON in caplog.text) is log_texts
-    for other in ("환율", "send money", "지갑"):
-        assert other not in caplog.text
-    await asyncio.to_thread(pipeline.close)
+    for text in (POISON, "환율", "send money", "지갑"):
+        assert text not in caplog.text
 
 
-async def test_a_batch_that_failed_and_expired_is_not_encoded_again(watched: WatchedBundle) -> None:
-    pipeline = make_pipeline(watched)
+async def test_a_batch_that_failed_and_expired_is_not_encoded_again(watched: WatchedBundle, pipeline: Pipeline) -> None:
     watched.fails_on[POISON] = RuntimeError("the model broke")
     watched.gate.clear()
     running = asyncio.create_task(pipeline.run([make_job(text, seconds=0.05) for text in (POISON, "환율")]))
@@ -64,7 +53,6 @@ async def test_a_batch_that_failed_and_expired_is_not_encoded_again(watched: Wat
     outcomes = await asyncio.wait_for(running, 10)
     assert [type(outcome) for outcome in outcomes] == [DeadlinePassed, DeadlinePassed]
     assert watched.times_encoded("환율") == 1
-    await asyncio.to_thread(pipeline.close)
 
 
 class Deadly(BaseException):
@@ -72,11 +60,10 @@ class Deadly(BaseException):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_when_the_last_worker_dies_nobody_waits_for_it(
-    watched: WatchedBundle, caplog: pytest.LogCaptureFixture, workers: int
+async def test_when_the_last_worker_dies_nobody_waits_for_an_answer(
+    watched: WatchedBundle, caplog: pytest.LogCaptureFixture, workers: int, new_pipeline: NewPipeline
 ) -> None:
-    deaths: list[str] = []
-    pipeline = make_pipeline(watched, workers=workers, on_death=lambda: deaths.append("died"))
+    pipeline = new_pipeline(workers=workers)
     deadly = [f"deadly {number}" for number in range(workers)]
     watched.fails_on = {text: Deadly() for text in deadly}
     watched.gate.clear()
@@ -89,39 +76,34 @@ async def test_when_the_last_worker_dies_nobody_waits_for_it(
     watched.gate.set()
     outcomes = await asyncio.wait_for(asyncio.gather(*killing, *waiting, large), 10)
     assert {type(outcome) for each in outcomes for outcome in each} == {NotReady}
-    assert deaths == ["died"] * workers
+    assert pipeline.death.done()
     with pytest.raises(NotReady, match="try another server"):
         await pipeline.run([make_job("d")])
     assert pipeline.admission.bulk_characters == 0
     assert len(pipeline) == 0
     assert [record.levelno for record in caplog.records] == [logging.CRITICAL] * workers
-    await asyncio.to_thread(pipeline.close)
 
 
-async def test_one_dead_worker_leaves_the_work_to_the_others(watched: WatchedBundle) -> None:
-    deaths: list[str] = []
-    pipeline = make_pipeline(watched, workers=2, on_death=lambda: deaths.append("died"))
+async def test_one_dead_worker_leaves_the_work_to_the_others(watched: WatchedBundle, new_pipeline: NewPipeline) -> None:
+    pipeline = new_pipeline(workers=2)
     watched.fails_on["deadly"] = Deadly()
     assert [type(outcome) for outcome in await pipeline.run([make_job("deadly")])] == [NotReady]
-    await until(lambda: deaths)
+    await asyncio.wait_for(pipeline.death, 10)
     for text in "abc":
         assert await pipeline.run([make_job(text, options=SearchOptions(1))]) == [None]
-    await asyncio.to_thread(pipeline.close)
 
 
-async def test_texts_are_encoded_by_their_kind_in_one_batch(watched: WatchedBundle) -> None:
-    pipeline = make_pipeline(watched)
+async def test_texts_are_encoded_by_their_kind_in_one_batch(watched: WatchedBundle, pipeline: Pipeline) -> None:
     query, document = make_job("환율", options=SearchOptions(1)), make_job("환율", kind=TextKind.TEXT)
     assert await pipeline.run([query, document]) == [None, None]
     assert [len(batch) for batch in watched.batches] == [2]
     assert found_by(query)
     assert not found_by(document)
-    await asyncio.to_thread(pipeline.close)
 
 
-async def test_the_speed_is_learnt_from_what_was_encoded(watched: WatchedBundle) -> None:
+async def test_the_speed_is_learnt_from_what_was_encoded(watched: WatchedBundle, new_pipeline: NewPipeline) -> None:
     speed = Speed()
-    pipeline = make_pipeline(watched, speed=speed, cache_bytes=1_000_000)
+    pipeline = new_pipeline(speed=speed, cache_bytes=1_000_000)
     await pipeline.run([make_job("x" * 20, options=SearchOptions(1))])
     await until(lambda: speed.seconds_per_token)
     assert 0 < speed.tokens_per_character < 1
@@ -129,24 +111,21 @@ async def test_the_speed_is_learnt_from_what_was_encoded(watched: WatchedBundle)
     learnt = speed.seconds_per_token
     await pipeline.run([make_job("x" * 20, options=SearchOptions(1))])
     await asyncio.to_thread(pipeline.close)
-    assert speed.seconds_per_token == learnt, "a search of a known vector tells nothing of the encoder"
+    assert speed.seconds_per_token == learnt, "a search of a known vector says nothing about the encoder"
 
 
-async def test_whose_deadline_passes_while_it_is_encoded_gets_no_empty_answer(watched: WatchedBundle) -> None:
-    pipeline = make_pipeline(watched)
+async def test_a_deadline_that_passes_during_encoding_is_an_error(watched: WatchedBundle, pipeline: Pipeline) -> None:
     watched.gate.clear()
     running = asyncio.create_task(pipeline.run([make_job("환율", options=SearchOptions(1), seconds=0.2)]))
     await until(lambda: watched.batches)
     await asyncio.sleep(0.3)
     watched.gate.set()
     assert [type(outcome) for outcome in await running] == [DeadlinePassed]
-    await asyncio.to_thread(pipeline.close)
 
 
-async def test_of_one_batch_filters_that_python_thinks_equal_find_each_their_own(
-    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+async def test_filters_that_python_calls_equal_are_kept_apart_in_a_batch(
+    watched: WatchedBundle, monkeypatch: pytest.MonkeyPatch, new_pipeline: NewPipeline
 ) -> None:
-    watched = WatchedBundle(tiny_bundle)
     searched: list[tuple[str, SearchOptions]] = []
 
     def counting(state: State, text: str, vector: NDArray[np.float32] | None, options: SearchOptions) -> Found:
@@ -154,7 +133,7 @@ async def test_of_one_batch_filters_that_python_thinks_equal_find_each_their_own
         return search(state, text, vector, options)
 
     monkeypatch.setattr(workers, "search", counting)
-    pipeline = make_pipeline(watched, max_batch_tokens=1000)
+    pipeline = new_pipeline(max_batch_tokens=1000)
     documents: list[dict[str, AttributeValue]] = [{"f": True}, {"f": 1}, {"f": 1.0}, {"f": False}, {"f": 0}]
     first = len(DOCUMENTS) + 1
     added = [
@@ -174,4 +153,3 @@ async def test_of_one_batch_filters_that_python_thinks_equal_find_each_their_own
     assert found_by(plain[0]) == found_by(plain[1]) == found_by(plain[2])
     assert (len(found_by(plain[0])), len(found_by(other))) == (9, 8)
     assert searched.count(("환율", SearchOptions(9))) == searched.count(("환율", SearchOptions(8))) == 1
-    await asyncio.to_thread(pipeline.close)

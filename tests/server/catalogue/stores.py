@@ -1,7 +1,5 @@
 """What several tests of the store write into it."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from server.catalogue.document import Document

@@ -1,6 +1,4 @@
-"""A damaged database is noticed, whatever is wrong with it, or does no harm."""
-
-from __future__ import annotations
+"""Any damage to the database is noticed, or does no harm."""
 
 import contextlib
 import random
@@ -22,7 +20,7 @@ DOCUMENTS = 60
 
 
 def content_of(store: Store) -> list[object]:
-    """Returns everything that the store says."""
+    """Returns everything that a store holds."""
     versioned = [
         (each.sequence, each.document, each.vectors.matrix.tolist() if each.vectors else None)
         for each in store.after(0, REVISION)
@@ -55,11 +53,7 @@ def damaged_copy(whole: Path, to: Path, content: bytes) -> Path:
 
 
 def opened(directory: Path) -> list[object]:
-    """Opens a store and returns everything that it says.
-
-    Raises:
-        DatabaseDamaged: It is damaged.
-    """
+    """Opens a store and returns everything that it holds."""
     with contextlib.closing(Store(directory)) as store:
         return content_of(store)
 
@@ -94,7 +88,7 @@ def test_a_byte_that_changed_is_noticed_or_does_no_harm(whole: Path, tmp_path: P
             assert place < 100, refusal
 
 
-def test_the_structure_that_ids_are_found_by_is_looked_at(whole: Path, tmp_path: Path) -> None:
+def test_damage_to_an_index_or_to_the_schema_is_noticed(whole: Path, tmp_path: Path) -> None:
     """An id in an index that differs from that in its table, and the description of a table."""
     content = (whole / DATABASE).read_bytes()
     for text, other in ((b"id 33", b"id 3:"), (b"INTEGER PRIMARY KEY", b"INTEGES PRIMARY KEY")):
@@ -106,7 +100,7 @@ def test_the_structure_that_ids_are_found_by_is_looked_at(whole: Path, tmp_path:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.7, 0.999])
-def test_a_file_that_was_cut_short(whole: Path, tmp_path: Path, share: float) -> None:
+def test_a_truncated_file_is_noticed(whole: Path, tmp_path: Path, share: float) -> None:
     content = (whole / DATABASE).read_bytes()
     directory = damaged_copy(whole, tmp_path / "cut", content[: int(len(content) * share)])
     with pytest.raises(DatabaseDamaged, match="restore the newest backup"):
@@ -114,11 +108,12 @@ def test_a_file_that_was_cut_short(whole: Path, tmp_path: Path, share: float) ->
 
 
 @pytest.mark.parametrize("start", [0, 4096, 8192, 5 * 4096])
-def test_a_page_of_zeros(whole: Path, tmp_path: Path, start: int) -> None:
+def test_a_page_of_zeros_is_noticed_and_a_backup_restores_it(whole: Path, tmp_path: Path, start: int) -> None:
     content = bytearray((whole / DATABASE).read_bytes())
     content[start : start + 4096] = bytes(4096)
     directory = damaged_copy(whole, tmp_path / "zeros", bytes(content))
-    with pytest.raises(DatabaseDamaged, match="restore the newest backup"):
+    (backup,) = (directory / "backups").iterdir()
+    with pytest.raises(DatabaseDamaged, match=f"restore the newest backup.*{backup.name}"):
         opened(directory)
-    restore(directory, next((directory / "backups").iterdir()))
+    restore(directory, backup)
     assert opened(directory) == opened(shutil.copytree(whole, tmp_path / "whole"))

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,31 +23,7 @@ def vector(value: float = 1.0) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     return np.full(DIMENSION, value, dtype=np.float32)
 
 
-def test_what_was_asked_longest_ago_goes_first() -> None:
-    cache = EmbeddingCache(3 * ONE)
-    for text in "abc":
-        cache.put(key(text), tokens(), vector())
-    assert cache.get(key("a")) is not None
-    cache.put(key("d"), tokens(), vector())
-    assert [text for text in "abcd" if cache.get(key(text))] == ["a", "c", "d"]
-
-
-def test_a_cache_of_nothing_stays_empty() -> None:
-    cache = EmbeddingCache(0)
-    cache.put(key("a"), tokens(), vector())
-    assert cache.get(key("a")) is None
-    assert len(cache) == cache.held_bytes == 0
-
-
-def test_what_is_larger_than_the_cache_drives_nothing_out() -> None:
-    cache = EmbeddingCache(2 * ONE)
-    cache.put(key("a"), tokens(), vector())
-    cache.put(key("x" * 1000), tokens(1000), vector())
-    assert cache.get(key("a")) is not None
-    assert len(cache) == 1
-
-
-def test_a_vector_is_that_of_its_text_prefix_and_model_only() -> None:
+def test_a_vector_belongs_to_one_text_prefix_and_model() -> None:
     cache = EmbeddingCache(100 * ONE)
     keys = [key("a"), key("b"), key("a", revision="s"), key("a", prefix="query: ")]
     for number, each in enumerate(keys):
@@ -61,7 +35,7 @@ def test_a_vector_is_that_of_its_text_prefix_and_model_only() -> None:
     assert cache.get(key("a", revision="t")) is None
 
 
-def test_a_row_of_a_batch_does_not_hold_the_batch_nor_change_with_it() -> None:
+def test_a_cached_row_is_a_copy_of_its_batch() -> None:
     cache = EmbeddingCache(100 * ONE)
     batch = np.ones((1000, DIMENSION), dtype=np.float32)
     cache.put(key("a"), tokens(), batch[3])
@@ -76,8 +50,10 @@ operations = st.lists(st.tuples(st.booleans(), st.text("ab가", max_size=3), st.
 
 
 @given(operations, st.integers(0, 5000))
-def test_the_memory_is_counted_exactly_and_never_exceeded(script: list[tuple[bool, str, int]], most: int) -> None:
-    """Beside a model that does it the slow way: a list, the one asked last at its end."""
+def test_the_least_recently_used_entries_leave_and_the_memory_is_never_exceeded(
+    script: list[tuple[bool, str, int]], most: int
+) -> None:
+    """Compares the cache with a simple model: a list of entries, the most recently used last."""
     cache = EmbeddingCache(most)
     model: list[tuple[str, int]] = []
     for is_put, text, count in script:

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from server.encoding.cpu import cpuinfo, products_saturate

@@ -1,7 +1,4 @@
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,14 +7,7 @@ from server.catalogue.document import Document
 from server.encoding.documents import CHUNK_TEXTS, encode_documents
 from server.encoding.passages import passages_of
 from server.errors import BundleError
-from tests.server.making import WatchedBundle
-
-OVERLAP_TOKENS = 4
-
-
-@pytest.fixture
-def watched(tiny_bundle: Path) -> WatchedBundle:
-    return WatchedBundle(tiny_bundle)
+from tests.server.making import OVERLAP_TOKENS, WatchedBundle
 
 
 def test_each_document_gets_the_vectors_of_its_passages(watched: WatchedBundle) -> None:
@@ -25,6 +15,7 @@ def test_each_document_gets_the_vectors_of_its_passages(watched: WatchedBundle) 
         Document(id=str(number), title=f"title {number}", text="long " * number, examples=["환율"] * (number % 3))
         for number in range(1, 60)
     ]
+    assert encode_documents([], watched, overlap_tokens=OVERLAP_TOKENS) == []
     with ThreadPoolExecutor(3) as pool:
         encoded = encode_documents(documents, watched, overlap_tokens=OVERLAP_TOKENS, map=pool.map)
     assert max(len(batch) for batch in watched.batches) == CHUNK_TEXTS
@@ -34,11 +25,7 @@ def test_each_document_gets_the_vectors_of_its_passages(watched: WatchedBundle) 
         np.testing.assert_array_equal(vectors.matrix, watched.encode_texts(passages.texts))
 
 
-def test_no_documents_have_no_vectors(watched: WatchedBundle) -> None:
-    assert encode_documents([], watched, overlap_tokens=OVERLAP_TOKENS) == []
-
-
-def test_what_the_model_cannot_encode_is_named(watched: WatchedBundle) -> None:
+def test_the_texts_that_break_the_model_are_named(watched: WatchedBundle) -> None:
     watched.fails_on["독약"] = RuntimeError("the model broke")
     with pytest.raises(BundleError, match=r"fails on the texts '환율' … '독약'.*the model broke"):
         encode_documents(
@@ -46,7 +33,7 @@ def test_what_the_model_cannot_encode_is_named(watched: WatchedBundle) -> None:
         )
 
 
-def test_who_calls_can_end_it_between_chunks(watched: WatchedBundle) -> None:
+def test_the_caller_can_end_it_between_chunks(watched: WatchedBundle) -> None:
     def check() -> None:
         if watched.batches:
             raise InterruptedError

@@ -1,7 +1,5 @@
 """Both libraries that segment texts: where they cut, and where tokens lie."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

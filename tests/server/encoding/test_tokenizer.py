@@ -1,7 +1,5 @@
 """Where long texts are cut."""
 
-from __future__ import annotations
-
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +16,6 @@ from server.errors import NoRoom
 from tests.unigram import unigram_tokenizer
 
 MAX_TOKENS = 24
-befores = st.sampled_from(["", "a | ", "가나 | "])
 texts = st.text(st.sampled_from("ab가나 \n\t.🚗\u200b"), max_size=300)
 
 
@@ -37,35 +34,23 @@ def unigram(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
 
 @settings(max_examples=200, deadline=None)
 @given(
-    text=texts,
+    text=st.text(st.sampled_from("ab가나카드 \n\t.🚗\u200b㈜㎏\ufdfaＡ\u1112\u1161\u11ab"), max_size=300),
     kind=st.sampled_from(TextKind),
     before=st.sampled_from(["", "a | ", "가나 | "]),
     overlap=st.integers(0, 40),
 )
+@pytest.mark.parametrize("library", ["tokenizer", "unigram"])
 def test_passages_cover_everything_and_fit_the_model(
-    tokenizer: Tokenizer, text: str, kind: TextKind, before: str, overlap: int
+    request: pytest.FixtureRequest, *, library: str, text: str, kind: TextKind, before: str, overlap: int
 ) -> None:
-    _check_passages(tokenizer, text, kind, before, overlap)
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    text=st.text(st.sampled_from("ab가나카드 \n\t.🚗\u200b㈜㎏\ufdfaＡ\u1112\u1161\u11ab"), max_size=200),
-    before=st.sampled_from(["", "a | "]),
-    overlap=st.integers(0, 40),
-)
-def test_passages_by_sentencepiece_do_so_too(unigram: Tokenizer, text: str, before: str, overlap: int) -> None:
-    _check_passages(unigram, text, TextKind.TEXT, before, overlap)
-
-
-def _check_passages(tokenizer: Tokenizer, text: str, kind: TextKind, before: str, overlap: int) -> None:
+    tokenizer: Tokenizer = request.getfixturevalue(library)
     spans = tokenizer.split(text, kind, before=before, overlap_tokens=overlap)
     assert (spans[0][0], spans[-1][1]) == (0, len(text))
     starts, ends = [start for start, _ in spans], [end for _, end in spans]
-    assert starts == sorted(set(starts)), "each begins behind the one before"
-    assert ends == sorted(set(ends)), "and ends behind it"
+    assert starts == sorted(set(starts)), "each begins after the one before"
+    assert ends == sorted(set(ends)), "and ends after it"
     for (_, end), (start, _) in pairwise(spans):
-        assert not text[end:start].strip(), "between two passages is nothing but white space"
+        assert not text[end:start].strip(), "only white space lies between two passages"
     tokens = tokenizer.tokenize([(before + text[start:end], kind) for start, end in spans])
     assert all(not each.cut for each in tokens)
     (whole,) = tokenizer.tokenize([(before + text, kind)])
@@ -74,7 +59,7 @@ def _check_passages(tokenizer: Tokenizer, text: str, kind: TextKind, before: str
 
 @settings(max_examples=100, deadline=None)
 @given(text=texts, overlap=st.integers(0, 40))
-def test_neighbours_share_as_many_tokens_as_was_asked_for_but_at_most_half(
+def test_neighbours_share_the_overlap_but_at_most_half_of_a_passage(
     tokenizer: Tokenizer, text: str, overlap: int
 ) -> None:
     spans = tokenizer.split(text, TextKind.TEXT, overlap_tokens=overlap)
@@ -92,6 +77,6 @@ def test_a_text_that_fits_is_one_passage_to_the_last_token(tokenizer: Tokenizer)
         assert len(tokenizer.split("a" * count, TextKind.QUERY, before="b | ", overlap_tokens=0)) == passages
 
 
-def test_where_there_is_no_room_behind_what_stands_before_it_is_said(tokenizer: Tokenizer) -> None:
+def test_a_prefix_that_leaves_no_room_is_an_error(tokenizer: Tokenizer) -> None:
     with pytest.raises(NoRoom):
         tokenizer.split("a" * 30, TextKind.TEXT, before="b" * MAX_TOKENS, overlap_tokens=4)

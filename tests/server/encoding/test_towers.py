@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 
@@ -29,7 +27,7 @@ def test_each_kind_of_text_is_encoded_by_the_tower_made_for_it(two_towers: Path,
         assert vectors[kind].tobytes() == alone.encode_texts([(text, kind) for text in TEXTS]).tobytes()
 
 
-def test_mixed_kinds_come_back_in_order_and_as_they_are_alone(two_towers: Path) -> None:
+def test_mixed_kinds_keep_their_order_and_their_vectors(two_towers: Path) -> None:
     bundle = Bundle(two_towers)
     texts = [(text, kind) for text in TEXTS for kind in reversed(TextKind)]
     tokens = bundle.tokenize(texts)
@@ -53,17 +51,12 @@ def test_the_golden_texts_check_both_towers(two_towers: Path, tmp_path: Path) ->
         Bundle(swapped).verify()
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json"])
-def test_a_truncated_document_tower_is_refused(two_towers: Path, tmp_path: Path, name: str) -> None:
+def test_a_document_tower_that_is_damaged_or_not_in_the_manifest_is_refused(two_towers: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(two_towers, tmp_path / "bundle"))
-    path = copy / "document" / name
+    path = copy / "document/tokenizer.json"
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(BundleError, match=f"document/{name} is missing or damaged; export the model again"):
+    with pytest.raises(BundleError, match=r"document/tokenizer\.json is missing or damaged; export the model again"):
         Bundle(copy)
-
-
-def test_a_document_tower_that_the_manifest_has_no_files_of_is_refused(two_towers: Path, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(two_towers, tmp_path / "bundle"))
     manifest = read_manifest(copy)
     files = {name: digest for name, digest in manifest.files.items() if not name.startswith("document/")}
     write_manifest(copy, msgspec.structs.replace(manifest, files=files))

@@ -172,13 +172,12 @@ def test_a_build_that_fails_leaves_the_index_as_it_was(tmp_path: Path, caplog: p
     index.close()
 
 
-def test_who_listens_is_told_of_a_new_graph(tmp_path: Path) -> None:
-    counts: list[int] = []
-    options = DenseOptions(exact_below=200, on_graph=lambda: counts.append(index.view().graph_count))
-    index = DenseIndex(8, "cosine", "f16", folder=tmp_path, options=options)
+def test_the_generation_counts_graphs(tmp_path: Path) -> None:
+    index = DenseIndex(8, "cosine", "f16", folder=tmp_path, options=DenseOptions(exact_below=200))
+    assert index.graph_generation == 0
     add(index, list(range(300)), np.random.default_rng(6).standard_normal((300, 8)).astype(np.float32))
     index.wait()
-    assert counts == [300]
+    assert (index.graph_generation, index.view().graph_count) == (1, 300)
     index.close()
 
 
@@ -200,7 +199,7 @@ def recall(documents: Documents, view: DenseView, allowed: NDArray[np.bool_]) ->
 @pytest.mark.slow
 def test_threads_search_while_documents_are_appended_and_graphs_swapped(tmp_path: Path) -> None:
     latest: list[DenseView] = []
-    options = DenseOptions(exact_below=1000, tail_least=300, on_graph=lambda: latest.append(index.view()))
+    options = DenseOptions(exact_below=1000, tail_least=300)
     index = DenseIndex(32, "cosine", "f16", folder=tmp_path, options=options)
     vectors = np.random.default_rng(7).standard_normal((6000, 32)).astype(np.float32)
     add(index, list(range(10)), vectors[:10])

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,12 +14,6 @@ async def core(tmp_path: Path, tiny_bundle: Path) -> AsyncIterator[Core]:
 
 
 @pytest.fixture(scope="session")
-def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Another model."""
-    return make_bundle(tmp_path_factory.mktemp("other") / "bundle", seed=8)
-
-
-@pytest.fixture(scope="session")
 def titled_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that sees 64 characters, and texts behind their titles: behind a long one there is no room for a text."""
+    """A model with 64 tokens that encodes texts behind their titles: a long title leaves no room for the text."""
     return make_bundle(tmp_path_factory.mktemp("titled") / "bundle", title_separator=" | ")

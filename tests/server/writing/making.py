@@ -1,29 +1,24 @@
-"""A store, an engine and what keeps them in step, put together as the server does it, over a bundle that is watched."""
-
-from __future__ import annotations
+"""A store, an engine and the live catalogue, assembled as the server does it, over a watched bundle."""
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from server.writing.keeper import Keeper
-
 from server.batching.speed import Speed
-from server.catalogue.changes import Outcome, Upsert
+from server.catalogue.changes import Outcome, Stored, Upsert
 from server.catalogue.document import Document
 from server.catalogue.store import Store
 from server.encoding.cache import EmbeddingCache
-from server.engine import Engine, EngineOptions, EngineSlot
+from server.engine import Engine, EngineSlot
 from server.live.loading import Loaded
 from server.live.snapshots import SnapshotFolder
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
 from server.writing.committer import Committer
+from server.writing.live_catalogue import LiveCatalogue
 from server.writing.reader import Reader
 from server.writing.writer import Writer
-from tests.server.making import OVERLAP_TOKENS, WatchedBundle, found_by, make_loaded
-
-OPTIONS = EngineOptions(workers=1, max_batch_tokens=64, longest_wait_seconds=60.0, log_texts=False)
+from tests.server.making import ENGINE_OPTIONS, OVERLAP_TOKENS, WatchedBundle, found_by, make_loaded
 
 
 class Core:
@@ -35,38 +30,36 @@ class Core:
         self.store = Store(directory, durable=False)
         self.slot, self.metrics = EngineSlot(), Metrics([])
         self.deaths = 0
-        self.keeper = Keeper(
+        loaded = self.load(bundle)
+        self.slot.swap(self.engine_of(loaded))
+        self.catalogue = LiveCatalogue(
             self.store,
+            loaded,
             self.slot,
             self.metrics,
             snapshots=SnapshotFolder(directory / "index", self.store),
             overlap_tokens=OVERLAP_TOKENS,
-            on_death=self._died,
+            on_broken=self._died,
         )
-        loaded = self.load(bundle)
-        self.slot.swap(self.engine_of(loaded))
-        self.keeper.begin(loaded)
 
     @property
     def writer(self) -> Writer:
-        return self.keeper.writer
+        return self.catalogue.writer
 
     @property
     def reader(self) -> Reader:
-        return self.keeper.reader
+        return self.catalogue.reader
 
     @property
     def committer(self) -> Committer:
-        committer = self.keeper._committer
-        assert committer is not None
-        return committer
+        return self.catalogue._committer
 
     def load(self, bundle: WatchedBundle) -> Loaded:
         """Brings an index of a model up to the store."""
         return make_loaded(bundle, self.store)
 
     def engine_of(self, loaded: Loaded) -> Engine:
-        return Engine(loaded, OPTIONS, cache=EmbeddingCache(0), speed=Speed(), metrics=self.metrics)
+        return Engine(loaded, ENGINE_OPTIONS, cache=EmbeddingCache(0), speed=Speed(), metrics=self.metrics)
 
     async def take_over(self, bundle: WatchedBundle) -> None:
         """Lets another model serve, as a reload does."""
@@ -76,7 +69,7 @@ class Core:
         def swap() -> None:
             self.slot.swap(self.engine_of(loaded))
 
-        await self.keeper.replace(loaded, swap)
+        await self.catalogue.replace(loaded, swap)
         await before.close()
 
     async def found(self, query: str, *, limit: int = 100) -> list[str]:
@@ -87,12 +80,19 @@ class Core:
         fetched = [self.store.fetch(each.sequence, engine.manifest.revision) for each in found_by(job)]
         return [each[0].id for each in fetched if each is not None]
 
+    def stored(self, id: str) -> Stored:
+        """A document that is in the store."""
+        stored = self.store.get(id)
+        assert stored is not None
+        return stored
+
     def value(self, name: str) -> float | None:
         return self.metrics.registry.get_sample_value(name)
 
     async def close(self) -> None:
-        await self.keeper.close()
+        await self.catalogue.close()
         await self.slot.engine.close()
+        self.store.close()
 
     def _died(self) -> None:
         self.deaths += 1
@@ -100,7 +100,7 @@ class Core:
 
 @contextlib.asynccontextmanager
 async def running(directory: Path, bundle: Path | WatchedBundle) -> AsyncIterator[Core]:
-    """A core that is closed at the end."""
+    """Runs a core and closes it."""
     core = Core(directory, bundle if isinstance(bundle, WatchedBundle) else WatchedBundle(bundle))
     try:
         yield core
@@ -109,7 +109,7 @@ async def running(directory: Path, bundle: Path | WatchedBundle) -> AsyncIterato
 
 
 def titled(id: str, title: str = "") -> Document:
-    """A document of one title, which is its id if there is none."""
+    """A document with a title, by default its id."""
     return Document(id=id, title=title or id)
 
 

@@ -1,7 +1,4 @@
-from __future__ import annotations
-
 import asyncio
-import sqlite3
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,7 +8,6 @@ import pytest
 from server.attributes.filter import Equals
 from server.catalogue.changes import Delete, Outcome, Upsert
 from server.catalogue.document import Document
-from server.catalogue.transaction import Transaction
 from server.errors import Conflict, DatabaseDamaged, InvalidRequest, NotReady, StoreFull
 from server.writing.committer import Outdated, Put, Work
 from tests.server.making import WatchedBundle, until, versioned
@@ -26,19 +22,20 @@ def work(core: Core, *changes: Put | Delete) -> Work:
     return Work(changes=changes, revision=core.bundle.manifest.revision)
 
 
-def commits(core: Core) -> float | None:
-    return core.value("chaja_commit_seconds_count")
-
-
-async def test_what_waits_is_committed_as_a_group(core: Core) -> None:
+async def commit_as_group(core: Core, first: Work, *others: Work) -> list[list[Outcome] | BaseException]:
+    """Commits the first work while all others wait; they follow as one group."""
     with core.committer.lock:
-        first = asyncio.create_task(core.committer.commit(work(core, put(core, "first"))))
+        tasks = [asyncio.create_task(core.committer.commit(first))]
         await asyncio.sleep(0.02)  # The thread has taken it, and waits for the lock.
-        others = [asyncio.create_task(core.committer.commit(work(core, put(core, f"{n}")))) for n in range(20)]
+        tasks += [asyncio.create_task(core.committer.commit(each)) for each in others]
         await asyncio.sleep(0)
-    outcomes = await asyncio.gather(first, *others)
-    assert [each[0].version for each in outcomes] == list(range(1, 22)), "in the order in which they came"
-    assert commits(core) == 2
+    return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_waiting_changes_are_committed_as_one_group(core: Core) -> None:
+    outcomes = await commit_as_group(core, *(work(core, put(core, f"{n}")) for n in range(21)))
+    assert [each[0].version for each in outcomes if isinstance(each, list)] == list(range(1, 22))
+    assert core.value("chaja_commit_seconds_count") == 2
     assert core.value("chaja_changes_total") == 21
     assert core.value("chaja_catalogue_documents") == 21
 
@@ -54,7 +51,7 @@ async def test_a_change_is_found_when_it_is_answered(core: Core) -> None:
     assert await core.found("환율") == []
 
 
-async def test_a_conflict_is_that_of_one_item(core: Core) -> None:
+async def test_a_conflict_concerns_one_item(core: Core) -> None:
     await core.writer.upsert(upserts(titled("a"), titled("b")))
     outcomes = await core.writer.upsert(
         [
@@ -89,7 +86,7 @@ async def test_the_same_content_changes_nothing(core: Core) -> None:
     assert core.store.sequence == 1
 
 
-async def test_a_call_that_comes_again_is_done_once(core: Core) -> None:
+async def test_a_repeated_call_is_done_once(core: Core) -> None:
     first = await core.writer.upsert(upserts(titled("a"), titled("b")), request_id="key")
     await core.writer.upsert(upserts(titled("a", "by another")))
     again = await core.writer.upsert(upserts(titled("a"), titled("b")), request_id="key")
@@ -101,7 +98,7 @@ async def test_a_call_that_comes_again_is_done_once(core: Core) -> None:
     assert sorted(await core.found("b")) == ["a", "b"]
 
 
-async def test_of_a_call_that_comes_again_what_was_refused_is_tried_again(core: Core) -> None:
+async def test_a_repeated_call_tries_its_conflicts_again(core: Core) -> None:
     await core.writer.upsert(upserts(titled("a")))
     call = [Upsert(titled("new")), Upsert(titled("a", "changed"), expected_version=4), Upsert(titled("last"))]
     first = await core.writer.upsert(call, request_id="key")
@@ -112,10 +109,10 @@ async def test_of_a_call_that_comes_again_what_was_refused_is_tried_again(core: 
     again = await core.writer.upsert(call, request_id="key")
     assert summary(again) == [("new", 2, True, None), ("a", 6, True, None), ("last", 3, True, None)]
     assert await core.writer.upsert(call, request_id="key") == again
-    assert sorted(await core.found("changed")) == ["a", "last"], "what was done is not done again"
+    assert sorted(await core.found("changed")) == ["a", "last"], "finished changes are not repeated"
 
 
-async def test_what_could_not_be_encoded_is_tried_again_in_its_place(core: Core) -> None:
+async def test_a_repeated_call_tries_failed_encodings_again_in_their_place(core: Core) -> None:
     core.bundle.fails_on["독약"] = RuntimeError("the model broke")
     call = upserts(titled("a"), titled("poison", "독약"), titled("b"))
     first = await core.writer.upsert(call, request_id="key")
@@ -127,7 +124,7 @@ async def test_what_could_not_be_encoded_is_tried_again_in_its_place(core: Core)
     assert core.store.sequence == 3
 
 
-async def test_a_key_is_for_one_call(core: Core) -> None:
+async def test_a_request_id_belongs_to_one_call(core: Core) -> None:
     await core.writer.upsert(upserts(titled("a")), request_id="key")
     for attempt in (
         core.writer.upsert(upserts(titled("a", "other")), request_id="key"),
@@ -145,7 +142,7 @@ async def test_the_same_call_twice_at_once_is_done_once(core: Core) -> None:
     assert core.store.sequence == 1
 
 
-async def test_documents_that_match_are_deleted_and_counted_once(core: Core) -> None:
+async def test_matching_documents_are_deleted_and_counted_once(core: Core) -> None:
     await core.writer.upsert(upserts(*(Document(id=f"{n}", title="환율", attributes={"n": n % 2}) for n in range(10))))
     assert await core.writer.delete_matching(Equals("n", 1), request_id="key") == 5
     await core.writer.upsert(upserts(Document(id="1", title="환율", attributes={"n": 1})))
@@ -153,21 +150,19 @@ async def test_documents_that_match_are_deleted_and_counted_once(core: Core) -> 
     assert len(await core.found("환율")) == 6
 
 
-async def test_works_of_one_group_see_each_other(core: Core) -> None:
+async def test_changes_of_one_group_see_each_other(core: Core) -> None:
     await core.writer.upsert(upserts(Document(id="a", title="a", attributes={"n": 1})))
-    with core.committer.lock:
-        changed = asyncio.create_task(core.committer.commit(work(core, put(core, "a", "changed"))))
-        await asyncio.sleep(0.02)
-        matching = Work(matching=Equals("n", 1), revision=core.bundle.manifest.revision)
-        deleting = asyncio.create_task(core.committer.commit(matching))
-        again = asyncio.create_task(core.committer.commit(work(core, Delete("a"))))
-        await asyncio.sleep(0)
-    assert summary(await changed) == [("a", 2, True, None)]
-    assert await deleting == [], "it matches no more"
-    assert summary(await again) == [("a", 3, True, None)]
+    matching = Work(matching=Equals("n", 1), revision=core.bundle.manifest.revision)
+    changed, deleted, again = await commit_as_group(
+        core, work(core, put(core, "a", "changed")), matching, work(core, Delete("a"))
+    )
+    assert deleted == [], "it no longer matches"
+    assert isinstance(changed, list)
+    assert isinstance(again, list)
+    assert summary([*changed, *again]) == [("a", 2, True, None), ("a", 3, True, None)]
 
 
-async def test_what_another_model_has_encoded_is_outdated(core: Core, other_bundle: Path) -> None:
+async def test_vectors_of_another_model_are_outdated(core: Core, other_bundle: Path) -> None:
     with pytest.raises(Outdated):
         await core.committer.commit(Work(changes=[put(core, "a")], revision="another"))
     with pytest.raises(Outdated):
@@ -179,7 +174,7 @@ async def test_what_another_model_has_encoded_is_outdated(core: Core, other_bund
         await core.committer.commit(work(core, put(core, "b")))
 
 
-async def test_a_document_that_is_encoded_while_another_model_takes_over_is_encoded_anew(
+async def test_a_document_that_was_encoded_by_the_replaced_model_is_encoded_again(
     core: Core, other_bundle: Path
 ) -> None:
     other = WatchedBundle(other_bundle)
@@ -196,56 +191,32 @@ async def test_a_document_that_is_encoded_while_another_model_takes_over_is_enco
     assert core.store.versioned(["a"], other.manifest.revision)["a"].vectors is not None
 
 
-async def test_one_work_that_fails_leaves_the_others_of_its_group_alone(core: Core) -> None:
-    with core.committer.lock:
-        busy = asyncio.create_task(core.committer.commit(work(core, put(core, "busy"))))
-        await asyncio.sleep(0.02)
-        good = asyncio.create_task(core.committer.commit(work(core, put(core, "good"))))
-        bad = asyncio.create_task(core.committer.commit(work(core, put(core, "half"), Put(titled("bad"), None))))
-        last = asyncio.create_task(core.committer.commit(work(core, put(core, "last"))))
-        await asyncio.sleep(0)
-    with pytest.raises(Outdated):
-        await bad
-    assert [(await each)[0].version for each in (busy, good, last)] == [1, 2, 3]
+async def test_a_failed_change_does_not_disturb_the_others_of_its_group(core: Core) -> None:
+    bad = work(core, put(core, "half"), Put(titled("bad"), None))
+    works = [work(core, put(core, id)) for id in ("busy", "good", "last")]
+    busy, good, failed, last = await commit_as_group(core, works[0], works[1], bad, works[2])
+    assert isinstance(failed, Outdated)
+    assert [each[0].version for each in (busy, good, last) if isinstance(each, list)] == [1, 2, 3]
     assert sorted(await core.found("good")) == ["busy", "good", "last"]
 
 
-async def test_a_full_disk_leaves_nothing_of_a_change(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_disk_leaves_nothing_of_a_change(core: Core) -> None:
     await core.writer.upsert(upserts(titled("a")))
     before = core.slot.engine.index.state
-
-    def full(*_: object, **__: object) -> None:
-        error = sqlite3.OperationalError("database or disk is full")
-        error.sqlite_errorcode = sqlite3.SQLITE_FULL
-        raise error
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Transaction, "put_vectors", full)
-        with pytest.raises(StoreFull):
-            await core.writer.upsert(upserts(titled("b"), titled("a", "changed")), request_id="key")
-    assert core.slot.engine.index.state is before
-    assert (core.store.sequence, core.store.get("b")) == (1, None)
-    stored = core.store.get("a")
-    assert stored is not None
-    assert stored.version == 1
-    assert summary(await core.writer.upsert(upserts(titled("b")), request_id="key")) == [("b", 2, True, None)]
-
-
-async def test_a_disk_that_fills_up_for_real_leaves_nothing_of_a_change(core: Core) -> None:
-    await core.writer.upsert(upserts(titled("a")))
     pages = core.store._writer.execute("PRAGMA page_count").fetchone()[0]
     core.store._writer.execute(f"PRAGMA max_page_count = {pages + 20}")
     large = [Document(id=f"{n}", title="환율", attributes={"x": "y" * 10_000}) for n in range(30)]
     with pytest.raises(StoreFull):
-        await core.writer.upsert(upserts(*large))
-    assert (core.store.sequence, len(core.store)) == (1, 1)
+        await core.writer.upsert(upserts(titled("a", "changed"), *large), request_id="key")
+    assert core.slot.engine.index.state is before
+    assert (core.store.sequence, len(core.store), core.stored("a").version) == (1, 1, 1)
     assert await core.found("환율") == ["a"]
     core.store._writer.execute("PRAGMA max_page_count = 1000000")
-    assert len(await core.writer.upsert(upserts(*large))) == 30
+    assert len(await core.writer.upsert(upserts(*large), request_id="key")) == 30
     assert core.slot.engine.index.state.sequence == core.store.sequence == 31
 
 
-async def test_nobody_waits_for_a_committer_that_died(
+async def test_writes_fail_after_the_committer_has_died(
     core: Core, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: object, **__: object) -> None:
@@ -260,12 +231,12 @@ async def test_nobody_waits_for_a_committer_that_died(
     assert "the committer died" in caplog.text
 
 
-async def test_what_was_let_in_is_finished_at_the_end(tmp_path: Path, tiny_bundle: Path) -> None:
+async def test_accepted_changes_are_finished_before_closing(tmp_path: Path, tiny_bundle: Path) -> None:
     async with running(tmp_path, tiny_bundle) as core:
         with core.committer.lock:
             writing = [asyncio.create_task(core.committer.commit(work(core, put(core, f"{n}")))) for n in range(9)]
             await asyncio.sleep(0.02)
-            closing = asyncio.create_task(core.keeper.close())
+            closing = asyncio.create_task(core.catalogue.close())
             await asyncio.sleep(0.02)
         outcomes: list[list[Outcome]] = await asyncio.gather(*writing)
         assert [each[0].version for each in outcomes] == list(range(1, 10))
@@ -275,7 +246,9 @@ async def test_what_was_let_in_is_finished_at_the_end(tmp_path: Path, tiny_bundl
 
 
 @pytest.mark.parametrize("imported", [False, True])
-async def test_of_one_id_twice_the_last_counts_also_where_it_is_what_is_stored(core: Core, imported: bool) -> None:
+async def test_the_last_of_two_changes_to_one_id_counts_even_if_it_equals_the_stored_one(
+    core: Core, imported: bool
+) -> None:
     async def write(*titles: str) -> list[Outcome]:
         call = upserts(*(titled("a", title) for title in titles))
         writing = core.writer.import_documents("list", len(titles), call) if imported else core.writer.upsert(call)
@@ -283,19 +256,17 @@ async def test_of_one_id_twice_the_last_counts_also_where_it_is_what_is_stored(c
 
     await write("환율")
     assert summary(await write("달러", "환율")) == [("a", 2, True, None), ("a", 3, True, None)]
-    stored = core.store.get("a")
-    assert stored is not None
-    assert (stored.document.title, stored.version) == ("환율", 3)
+    assert (core.stored("a").document.title, core.stored("a").version) == ("환율", 3)
     assert summary(await write("환율", "환율")) == [("a", 3, False, None), ("a", 3, False, None)]
     assert await core.found("환율") == ["a"]
     assert core.slot.engine.index.state.slots.live_count == 1
 
 
 @pytest.mark.parametrize("imported", [False, True])
-async def test_a_write_whose_engine_is_closed_before_it_is_encoded_is_encoded_by_the_next(
+async def test_a_write_whose_engine_closes_is_encoded_by_the_next_engine(
     core: Core, other_bundle: Path, monkeypatch: pytest.MonkeyPatch, imported: bool
 ) -> None:
-    other, prepare = WatchedBundle(other_bundle), core.keeper._encoder._prepare
+    other, prepare = WatchedBundle(other_bundle), core.catalogue._encoder._prepare
     preparing, go_on = threading.Event(), threading.Event()
 
     def held(*arguments: Any) -> Any:
@@ -303,7 +274,7 @@ async def test_a_write_whose_engine_is_closed_before_it_is_encoded_is_encoded_by
         assert go_on.wait(20)
         return prepare(*arguments)
 
-    monkeypatch.setattr(core.keeper._encoder, "_prepare", held)
+    monkeypatch.setattr(core.catalogue._encoder, "_prepare", held)
     call = upserts(titled("a", "환율"), titled("b", "달러"))
     writing = asyncio.create_task(
         core.writer.import_documents("list", 2, call) if imported else core.writer.upsert(call)
@@ -319,7 +290,7 @@ async def test_a_write_whose_engine_is_closed_before_it_is_encoded_is_encoded_by
     assert sorted(await core.found("환율")) == ["a", "b"]
 
 
-async def test_an_import_that_the_engine_does_not_take_has_come_no_further(core: Core) -> None:
+async def test_an_import_that_the_engine_refuses_does_not_advance(core: Core) -> None:
     await core.slot.engine.close()
     with pytest.raises((NotReady, RuntimeError)):
         await core.writer.import_documents("list", 1, upserts(titled("a")))
@@ -327,44 +298,21 @@ async def test_an_import_that_the_engine_does_not_take_has_come_no_further(core:
     assert core.store.sequence == 0
 
 
-async def test_a_document_whose_checksum_is_wrong_can_be_replaced_and_deleted_while_others_are_written(
-    core: Core,
-) -> None:
-    await core.writer.upsert(upserts(titled("a"), titled("b"), titled("good")))
-    core.store._writer.execute("UPDATE documents SET checksum = checksum + 1 WHERE id IN ('a', 'b')")
-    with pytest.raises(DatabaseDamaged):
-        core.store.get("a")
-    with core.committer.lock:
-        busy = asyncio.create_task(core.committer.commit(work(core, put(core, "busy"))))
-        await asyncio.sleep(0.02)
-        replaced = asyncio.create_task(core.committer.commit(work(core, put(core, "a", "anew"))))
-        stale = asyncio.create_task(core.committer.commit(work(core, Delete("b", expected_version=9))))
-        deleted = asyncio.create_task(core.committer.commit(work(core, Delete("b", expected_version=2))))
-        other = asyncio.create_task(core.committer.commit(work(core, put(core, "other"))))
-        await asyncio.sleep(0)
-    assert summary(await busy) == [("busy", 4, True, None)]
-    assert summary(await replaced) == [("a", 5, True, None)]
-    assert summary(await stale) == [("b", 2, False, "Conflict")]
-    assert summary(await deleted) == [("b", 6, True, None)]
-    assert summary(await other) == [("other", 7, True, None)]
-    assert sorted(await core.found("good")) == ["a", "busy", "good", "other"]
-    stored = core.store.get("a")
-    assert stored is not None
-    assert stored.document.title == "anew"
-    assert core.deaths == 0
-
-
 @pytest.mark.parametrize(
     "damage",
     [
-        "UPDATE documents SET checksum = checksum + 1 WHERE id = 'a'",
-        "UPDATE documents SET content = CAST('{' AS BLOB) WHERE id = 'a'",
+        "UPDATE documents SET checksum = checksum + 1 WHERE id IN ('a', 'b')",
+        "UPDATE documents SET content = CAST('{' AS BLOB) WHERE id IN ('a', 'b')",
     ],
 )
-async def test_a_damaged_document_is_written_anew_by_a_call(core: Core, damage: str) -> None:
-    await core.writer.upsert(upserts(titled("a", "환율"), titled("b")))
+async def test_a_damaged_document_can_be_replaced_and_deleted(core: Core, damage: str) -> None:
+    await core.writer.upsert(upserts(titled("a", "환율"), titled("b"), titled("good")))
     core.store._writer.execute(damage)
+    with pytest.raises(DatabaseDamaged):
+        core.store.get("a")
     outcomes = await core.writer.upsert([Upsert(titled("a", "환율"), expected_version=1), Upsert(titled("c"))])
-    assert summary(outcomes) == [("a", 3, True, None), ("c", 4, True, None)]
-    assert sorted(await core.found("환율")) == ["a", "b", "c"]
-    assert core.store.get("a") is not None
+    assert summary(outcomes) == [("a", 4, True, None), ("c", 5, True, None)]
+    deleted = await core.writer.delete([Delete("b", expected_version=9), Delete("b", expected_version=2)])
+    assert summary(deleted) == [("b", 2, False, "Conflict"), ("b", 6, True, None)]
+    assert sorted(await core.found("환율")) == ["a", "c", "good"]
+    assert core.stored("a").document.title == "환율"

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -23,75 +21,71 @@ def ids(core: Core) -> list[str]:
     return [stored.document.id for stored in core.store.page("", 1000)]
 
 
-async def test_only_what_the_file_says_anew_is_encoded(core: Core, tmp_path: Path) -> None:
+async def test_only_changed_documents_are_encoded(core: Core, tmp_path: Path) -> None:
     file = write(tmp_path / "c.jsonl", a="환율", b="달러", c="유로")
-    await core.keeper.import_file(file)
+    await core.catalogue.import_file(file)
     assert await core.found("환율") == ["a", "b", "c"]
     core.bundle.batches.clear()
-    await core.keeper.import_file(file)
+    await core.catalogue.import_file(file)
     assert (core.bundle.batches, core.store.sequence) == ([], 3)
-    await core.keeper.import_file(write(file, c="유로", a="환율", b="엔화", d="위안"))
+    await core.catalogue.import_file(write(file, c="유로", a="환율", b="엔화", d="위안"))
     assert sum(map(len, core.bundle.batches)) == 2
     assert (core.bundle.times_encoded("엔화"), core.bundle.times_encoded("위안")) == (1, 1)
     assert [core.store.page("", 9)[place].version for place in range(4)] == [1, 4, 3, 5]
 
 
-async def test_what_the_file_does_not_speak_of_any_more_is_deleted(core: Core, tmp_path: Path) -> None:
+async def test_a_document_that_left_the_file_is_deleted(core: Core, tmp_path: Path) -> None:
     file = write(tmp_path / "c.jsonl", a="환율", b="달러", c="유로")
-    await core.keeper.import_file(file)
-    await core.keeper.import_file(write(file, b="달러"))
+    await core.catalogue.import_file(file)
+    await core.catalogue.import_file(write(file, b="달러"))
     assert ids(core) == ["b"]
     assert await core.found("환율") == ["b"]
-    await core.keeper.import_file(write(file, a="환율", b="달러"))
+    await core.catalogue.import_file(write(file, a="환율", b="달러"))
     assert ids(core) == ["a", "b"]
 
 
-async def test_what_was_written_otherwise_stays(core: Core, tmp_path: Path) -> None:
+async def test_documents_written_by_the_api_stay(core: Core, tmp_path: Path) -> None:
     await core.writer.upsert(upserts(titled("api")))
     file = write(tmp_path / "c.jsonl", a="환율", b="달러", c="유로")
-    await core.keeper.import_file(file)
+    await core.catalogue.import_file(file)
     await core.writer.upsert(upserts(titled("a", "by hand")))
     await core.writer.delete([Delete("b")])
-    await core.keeper.import_file(write(file, a="환율", b="달러", c="파운드"))
-    assert ids(core) == ["a", "api", "c"], "the file says nothing new of a and b"
-    stored = core.store.get("a")
-    assert stored is not None
-    assert stored.document.title == "by hand"
-    await core.keeper.import_file(write(file, a="환율 2", c="파운드"))
-    stored = core.store.get("a")
-    assert stored is not None
-    assert stored.document.title == "환율 2"
+    await core.catalogue.import_file(write(file, a="환율", b="달러", c="파운드"))
+    assert ids(core) == ["a", "api", "c"], "the lines of a and b have not changed"
+    assert core.stored("a").document.title == "by hand"
+    await core.catalogue.import_file(write(file, a="환율 2", c="파운드"))
+    assert core.stored("a").document.title == "환율 2"
     assert ids(core) == ["a", "api", "c"]
 
 
-async def test_a_document_of_the_api_that_the_file_takes_over_is_the_files(core: Core, tmp_path: Path) -> None:
+async def test_a_document_of_the_api_that_appears_in_the_file_belongs_to_the_file(core: Core, tmp_path: Path) -> None:
     await core.writer.upsert(upserts(titled("a", "환율")))
     core.bundle.batches.clear()
     file = write(tmp_path / "c.jsonl", a="환율", b="달러")
-    await core.keeper.import_file(file)
-    assert core.bundle.times_encoded("환율") == 0, "it is there just so"
-    await core.keeper.import_file(write(file, b="달러"))
+    await core.catalogue.import_file(file)
+    assert core.bundle.times_encoded("환율") == 0, "it is stored already"
+    await core.catalogue.import_file(write(file, b="달러"))
     assert ids(core) == ["b"]
 
 
 @pytest.mark.parametrize("line", ['{"id": "d"}', "{", '{"id": "a", "title": "x"}'])
 async def test_a_broken_file_changes_nothing(core: Core, tmp_path: Path, line: str) -> None:
     file = write(tmp_path / "c.jsonl", a="환율", b="달러")
-    await core.keeper.import_file(file)
+    await core.catalogue.import_file(file)
     write(file, a="changed", c="new")
     file.write_text(file.read_text(encoding="utf-8") + line + "\n", encoding="utf-8")
     with pytest.raises(CatalogueError, match="jsonl"):
-        await core.keeper.import_file(file)
+        await core.catalogue.import_file(file)
     assert (ids(core), core.store.sequence) == (["a", "b"], 2)
-    await core.keeper.import_file(write(file, a="changed"))
+    await core.catalogue.import_file(write(file, a="changed"))
     assert ids(core) == ["a"]
 
 
 @pytest.mark.parametrize("wrong", ["no room for a text", "the model fails", "the disk is full"])
-async def test_what_cannot_be_written_changes_nothing(tmp_path: Path, titled_bundle: Path, wrong: str) -> None:
+async def test_a_file_that_cannot_be_written_changes_nothing(tmp_path: Path, titled_bundle: Path, wrong: str) -> None:
     async with running(tmp_path / "data", titled_bundle) as core:
         file = write(tmp_path / "c.jsonl", a="환율", b="달러")
-        await core.keeper.import_file(file)
+        await core.catalogue.import_file(file)
         write(file, a="changed", c="new")
         if wrong == "no room for a text":
             with file.open("a", encoding="utf-8") as more:
@@ -103,7 +97,7 @@ async def test_what_cannot_be_written_changes_nothing(tmp_path: Path, titled_bun
             with file.open("a", encoding="utf-8") as more:
                 more.write(json.dumps({"id": "d", "title": "x", "attributes": {"y": "z" * 100_000}}) + "\n")
         with pytest.raises(CatalogueError, match="jsonl: "):
-            await core.keeper.import_file(file)
+            await core.catalogue.import_file(file)
         assert (ids(core), core.store.sequence) == (["a", "b"], 2)
         assert sorted(await core.found("환율")) == ["a", "b"]
 
@@ -111,8 +105,8 @@ async def test_what_cannot_be_written_changes_nothing(tmp_path: Path, titled_bun
 async def test_a_large_file_comes_in_portions(core: Core, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_import, "PORTION_DOCUMENTS", 7)
     file = write(tmp_path / "c.jsonl", **{f"d{number:02}": f"title {number}" for number in range(20)}, z="gone")
-    await core.keeper.import_file(file)
-    await core.keeper.import_file(write(file, **{f"d{number:02}": f"changed {number}" for number in range(20)}))
+    await core.catalogue.import_file(file)
+    await core.catalogue.import_file(write(file, **{f"d{number:02}": f"changed {number}" for number in range(20)}))
     assert ids(core) == [f"d{number:02}" for number in range(20)]
     assert core.store.sequence == 42
     assert core.store.file_digests().keys() == set(ids(core))
@@ -121,9 +115,9 @@ async def test_a_large_file_comes_in_portions(core: Core, tmp_path: Path, monkey
 async def test_a_new_start_imports_nothing_again(tmp_path: Path, tiny_bundle: Path) -> None:
     file = write(tmp_path / "c.jsonl", a="환율", b="달러")
     async with running(tmp_path / "data", tiny_bundle) as core:
-        await core.keeper.import_file(file)
+        await core.catalogue.import_file(file)
     async with running(tmp_path / "data", WatchedBundle(tiny_bundle)) as core:
-        await core.keeper.import_file(file)
+        await core.catalogue.import_file(file)
         assert core.bundle.batches == []
         assert sorted(await core.found("환율")) == ["a", "b"]
         assert summary(await core.writer.upsert(upserts(Document(id="a", title="환율")))) == [("a", 1, False, None)]

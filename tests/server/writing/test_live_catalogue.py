@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import asyncio
 import sqlite3
 from itertools import pairwise
@@ -11,17 +9,17 @@ from server.catalogue.changes import Delete
 from server.catalogue.store import Store
 from server.errors import NotReady, StoreFull
 from server.live.index import LiveIndex
-from server.writing import keeper
+from server.writing import live_catalogue
 from tests.server.making import WatchedBundle, until
 from tests.server.writing.making import Core, running, summary, titled, upserts
 
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets the index be tended all the time, and be built anew for few dead slots."""
-    monkeypatch.setattr(keeper, "TENDING_SECONDS", 0.01)
-    monkeypatch.setattr(keeper, "DEAD_SLOTS", 20)
-    monkeypatch.setattr(keeper, "SNAPSHOT_SECONDS", 0.05)
+    """Tends the index all the time, and rebuilds it for few dead slots."""
+    monkeypatch.setattr(live_catalogue, "TENDING_SECONDS", 0.01)
+    monkeypatch.setattr(live_catalogue, "DEAD_SLOTS", 20)
+    monkeypatch.setattr(live_catalogue, "SNAPSHOT_SECONDS", 0.05)
 
 
 def whole(directory: Path) -> list[str]:
@@ -29,7 +27,7 @@ def whole(directory: Path) -> list[str]:
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_an_index_of_many_dead_slots_is_built_anew_while_changes_and_searches_go_on(
+async def test_an_index_with_many_dead_slots_is_rebuilt_during_changes_and_searches(
     tmp_path: Path, tiny_bundle: Path
 ) -> None:
     async with running(tmp_path, tiny_bundle) as core:
@@ -41,7 +39,7 @@ async def test_an_index_of_many_dead_slots_is_built_anew_while_changes_and_searc
             assert id in await core.found(title, limit=10)
             slots.append(len(core.slot.engine.index.state.slots.sequences))
         await until(lambda: core.slot.engine.index.state.slots.dead_count <= 20)
-        assert any(after < before for before, after in pairwise(slots)), "it was built anew"
+        assert any(after < before for before, after in pairwise(slots)), "it was rebuilt"
         assert sorted(await core.found("환율")) == [f"{number}" for number in range(10)]
         assert core.slot.engine.index.state.sequence == core.store.sequence == 160
         assert core.deaths == 0
@@ -63,10 +61,10 @@ async def test_at_the_end_the_index_is_saved(tmp_path: Path, tiny_bundle: Path) 
     assert [path.name for path in (tmp_path / "index").iterdir()] == whole(tmp_path)
 
 
-async def test_vectors_of_a_model_that_is_not_served_any_more_are_forgotten(
+async def test_vectors_of_the_replaced_model_are_deleted(
     tmp_path: Path, tiny_bundle: Path, other_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeper, "TENDING_SECONDS", 0.01)
+    monkeypatch.setattr(live_catalogue, "TENDING_SECONDS", 0.01)
     async with running(tmp_path, tiny_bundle) as core:
         await core.writer.upsert(upserts(titled("a"), titled("b")))
         old, new = core.bundle.manifest.revision, WatchedBundle(other_bundle)
@@ -76,7 +74,7 @@ async def test_vectors_of_a_model_that_is_not_served_any_more_are_forgotten(
         assert sorted(await core.found("a")) == ["a", "b"]
 
 
-async def test_nothing_that_is_written_while_another_model_takes_over_is_lost(core: Core, other_bundle: Path) -> None:
+async def test_no_write_is_lost_while_another_model_takes_over(core: Core, other_bundle: Path) -> None:
     await core.writer.upsert(upserts(*(titled(f"before {number}") for number in range(30))))
     written: list[str] = []
 
@@ -109,7 +107,7 @@ async def test_the_index_is_tended_again_after_an_error(
     caplog: pytest.LogCaptureFixture,
     error: Exception,
 ) -> None:
-    monkeypatch.setattr(keeper, "FAILED_SECONDS", 0.01)
+    monkeypatch.setattr(live_catalogue, "FAILED_SECONDS", 0.01)
     attempts = 0
 
     def purge(store: Store, *, limit: int, everything: bool = False) -> int:
@@ -129,11 +127,11 @@ async def test_the_index_is_tended_again_after_an_error(
 
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("pause_seconds", [0.0, 60.0])
-async def test_a_keeper_whose_tending_fails_can_be_closed(
+async def test_a_catalogue_whose_tending_fails_can_be_closed(
     tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, pause_seconds: float
 ) -> None:
-    monkeypatch.setattr(keeper, "FAILED_SECONDS", pause_seconds)
-    monkeypatch.setattr(keeper, "SNAPSHOT_SECONDS", 60.0)
+    monkeypatch.setattr(live_catalogue, "FAILED_SECONDS", pause_seconds)
+    monkeypatch.setattr(live_catalogue, "SNAPSHOT_SECONDS", 60.0)
     failures = 0
 
     def fail(_: LiveIndex) -> None:
@@ -145,34 +143,17 @@ async def test_a_keeper_whose_tending_fails_can_be_closed(
     async with running(tmp_path, tiny_bundle) as core:
         await core.writer.upsert(upserts(titled("a")))
         await until(lambda: failures)
-        await asyncio.wait_for(core.keeper.close(), 10)
+        await asyncio.wait_for(core.catalogue.close(), 10)
         assert whole(tmp_path) == ["snapshot-00000000000000000001"]
         with pytest.raises(sqlite3.ProgrammingError):
             core.store.get("a")
         with pytest.raises(NotReady):
             await core.writer.delete([Delete("a")])
-        monkeypatch.setattr(core.keeper, "close", core.slot.engine.close)  # It is closed already.
-
-
-async def test_a_keeper_whose_tending_has_died_can_be_closed(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def die() -> None:
-        raise ZeroDivisionError
-
-    tending = core.keeper._tending
-    assert tending is not None
-    tending.cancel()
-    core.keeper._tending = asyncio.create_task(die())
-    await until(core.keeper._tending.done)
-    await asyncio.wait_for(core.keeper.close(), 10)
-    with pytest.raises(sqlite3.ProgrammingError):
-        core.store.get("a")
-    monkeypatch.setattr(core.keeper, "close", core.slot.engine.close)  # It is closed already.
+        monkeypatch.setattr(core.catalogue, "close", core.slot.engine.close)  # It is closed already.
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_an_index_that_is_built_anew_keeps_its_ef_search_and_closes_what_it_had(
-    tmp_path: Path, tiny_bundle: Path
-) -> None:
+async def test_a_rebuilt_index_keeps_its_ef_search_and_closes_the_old_one(tmp_path: Path, tiny_bundle: Path) -> None:
     async with running(tmp_path, tiny_bundle) as core:
         index = core.slot.engine.index
         index.dense.ef_search = 500
