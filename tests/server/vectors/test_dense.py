@@ -226,6 +226,7 @@ def test_threads_search_while_documents_are_appended_and_graphs_swapped(tmp_path
         latest.append(index.view())
         time.sleep(0.005)
     index.wait()
+    latest.append(index.view())
     ended.set()
     for thread in threads:
         thread.join()
