@@ -7,7 +7,7 @@ import os
 import platform
 from pathlib import Path
 
-LIBRARIES = ("hdrhistogram", "hpack", "numpy", "protobuf")
+LIBRARIES = ("grpcio", "hdrhistogram", "numpy", "protobuf")
 
 
 def describe_environment(command_line: str = "") -> dict[str, object]:

@@ -31,7 +31,11 @@ class WorkerHandle:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             process_group=0,  # Ctrl-C, or a SIGTERM to the group, is for the coordinator: it says when to stop.
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path or "." for path in sys.path)},
+            env={
+                "GRPC_VERBOSITY": "NONE",  # What it would log of a connection is in the results.
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(path or "." for path in sys.path),
+            },
         )
         self._send(pickle.dumps(plan))
         threading.Thread(target=self._follow, daemon=True).start()

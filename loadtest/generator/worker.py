@@ -16,6 +16,7 @@ import sys
 import threading
 import traceback
 
+from loadtest.channel import Channel
 from loadtest.errors import LoadtestError
 from loadtest.generator.loops import closed_loop, open_loop
 from loadtest.generator.outlet import Outlet
@@ -24,7 +25,6 @@ from loadtest.generator.sender import Sender
 from loadtest.generator.vitals import Vitals
 from loadtest.plan import Plan
 from loadtest.results.blocks import Kind
-from loadtest.wire.channel import Channel
 
 GRACE_SECONDS = 1.0
 """How long calls in flight are waited for after a stop, and beyond their deadline."""

@@ -6,9 +6,10 @@ from typing import Any
 import grpc
 import pytest
 
+from loadtest.channel import Channel
+from loadtest.codes import OK
 from loadtest.errors import UsageError
 from loadtest.target import Target
-from loadtest.wire.channel import Channel
 
 ADDRESS = "127.0.0.1:1"
 
@@ -60,8 +61,8 @@ async def test_what_is_accepted_arrives() -> None:
     try:
         target = Target(address=f"127.0.0.1:{port}", headers=(("X-Up.per_1", " ~!"),), token="a b")
         async with Channel(target) as channel:
-            echoed = await channel.call("/test.Echo/Echo", [b"x"], timeout_seconds=5)
-            assert (echoed.code, echoed.messages) == ("OK", [b"x"])
+            echoed = await channel.method("/test.Echo/Echo")([b"x"], timeout_seconds=5)
+            assert (echoed.code, echoed.messages) == (OK, [b"x"])
     finally:
         await server.stop(None)
     assert ("authorization", "Bearer a b") in seen
@@ -82,7 +83,7 @@ def test_there_is_a_connection() -> None:
 async def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "ca.pem"
     with pytest.raises(UsageError, match=r"ca\.pem cannot be read: No such file"):
-        Target(address=ADDRESS, ca_file=missing).ssl_context()
+        Target(address=ADDRESS, ca_file=missing).credentials()
 
 
 @pytest.mark.parametrize("changes", [{"tls": True}, {"ca_file": Path("a")}])
