@@ -16,6 +16,7 @@ from loadtest.target import Target
 
 CONNECT_SECONDS = 5.0
 REASON_SECONDS = 0.2
+CORE_ERROR = "Internal error from Core"
 
 OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.use_local_subchannel_pool", 1),  # Each channel has a connection of its own.
@@ -67,8 +68,8 @@ class Method:
         call = self._call(request, timeout=timeout_seconds, metadata=self._metadata)
         statuses: list[tuple[grpc.StatusCode, str]] = []
         if self._client_streaming:
-            # When the server ends a call while messages are being sent, the library puts INTERNAL in place of the
-            # status a moment after it came (https://github.com/grpc/grpc/issues/36066).
+            # When the server ends a call while requests are being written, the library reports an error of its own,
+            # before or after the server's status: https://github.com/grpc/grpc/issues/36066.
             call.add_done_callback(lambda call: statuses.append((_result(call.code()), _result(call.details()))))
         return self._answer(call, statuses)
 
@@ -82,8 +83,9 @@ class Method:
                 messages.append(await call)
         except grpc.aio.AioRpcError as error:
             done_ns = now_ns()
-            code, details = statuses[0] if statuses else (error.code(), error.details())
-            return Answer(code.value[0], details or "", messages, done_ns)
+            statuses.append((error.code(), error.details() or ""))
+            code, details = min(statuses, key=lambda status: status[1] == CORE_ERROR)
+            return Answer(code.value[0], details, messages, done_ns)
         done_ns = now_ns()
         if not self._server_streaming and messages[0] is None:
             return Answer(INTERNAL, "the answer has no message", (), done_ns)
