@@ -66,14 +66,14 @@ class Method:
         """Starts a call with its serialized messages; what it returns waits for the answer."""
         request = messages if self._client_streaming else messages[0]
         call = self._call(request, timeout=timeout_seconds, metadata=self._metadata)
-        statuses: list[tuple[grpc.StatusCode, str]] = []
+        statuses: list[tuple[grpc.StatusCode, str | None]] = []
         if self._client_streaming:
             # When the server ends a call while requests are being written, the library reports an error of its own,
             # before or after the server's status: https://github.com/grpc/grpc/issues/36066.
             call.add_done_callback(lambda call: statuses.append((_result(call.code()), _result(call.details()))))
         return self._answer(call, statuses)
 
-    async def _answer(self, call: Any, statuses: list[tuple[grpc.StatusCode, str]]) -> Answer:
+    async def _answer(self, call: Any, statuses: list[tuple[grpc.StatusCode, str | None]]) -> Answer:
         messages: list[bytes] = []
         try:
             if self._server_streaming:
@@ -83,9 +83,9 @@ class Method:
                 messages.append(await call)
         except grpc.aio.AioRpcError as error:
             done_ns = now_ns()
-            statuses.append((error.code(), error.details() or ""))
+            statuses.append((error.code(), error.details()))
             code, details = min(statuses, key=lambda status: status[1] == CORE_ERROR)
-            return Answer(code.value[0], details, messages, done_ns)
+            return Answer(code.value[0], details or "", messages, done_ns)
         done_ns = now_ns()
         if not self._server_streaming and messages[0] is None:
             return Answer(INTERNAL, "the answer has no message", (), done_ns)

@@ -33,7 +33,7 @@ async def open_loop(plan: Plan, sender: Sender, *, start_ns: int) -> None:
         if sender.in_flight >= share or now_ns() > end_ns + OVERRUN_NS:
             sender.drop(planned_ns)
         else:
-            sender.send(number, planned_ns)
+            sender.start(number, planned_ns)
         in_a_row += 1
         if in_a_row % BURST == 0:
             await asyncio.sleep(0)
@@ -53,19 +53,20 @@ async def closed_loop(plan: Plan, sender: Sender, *, start_ns: int) -> None:
 
     async def caller() -> None:
         nonlocal left
-        while (planned_ns := now_ns()) < end_ns and (left != 0 or planned_ns < start_ns):
+        while not stopped and (planned_ns := now_ns()) < end_ns and (left != 0 or planned_ns < start_ns):
             if left is not None and planned_ns >= start_ns:
                 left -= 1
-            # Shielded: whoever stops this loop still wants the answers of the calls in flight.
-            if await asyncio.shield(sender.send(next(numbers), planned_ns)) == UNAVAILABLE:
+            if await sender.send(next(numbers), planned_ns) == UNAVAILABLE:
                 await asyncio.sleep(UNAVAILABLE_PAUSE_SECONDS)
 
+    stopped = False
     callers = [asyncio.create_task(caller()) for _ in range(share_of(plan.in_flight, sender.worker, plan.processes))]
     try:
-        await asyncio.gather(*callers)
+        ended, _ = await asyncio.wait(callers, return_when=asyncio.FIRST_EXCEPTION)
+        for each in ended:
+            each.result()
     finally:
-        for each in callers:
-            each.cancel()
+        stopped = True  # Whoever stops this loop still wants the answers of the calls in flight.
 
 
 def share_of(total: int, worker: int, processes: int) -> int:

@@ -26,6 +26,7 @@ MIX_STREAM = 3
 DROP_PERIOD_NS = 100_000_000
 MOST_MESSAGES, MESSAGE_CHARACTERS = 50, 300
 OTHER_MESSAGES = "(other messages)"
+DRAIN_PROBE_SECONDS = 0.005
 
 
 class Caller:
@@ -61,6 +62,7 @@ class Sender:
     Attributes:
         start_ns: When the measured part starts.
         worker: Number of this process.
+        in_flight: Calls that are not answered yet.
         dropped: Planned requests that were not sent.
         dropped_at: Those since the last report, by the tenth of a second that they were planned for.
         messages: Status messages of errors since the last report, by code.
@@ -69,6 +71,7 @@ class Sender:
     def __init__(self, plan: Plan, worker: int, channels: Sequence[Channel], outlet: Outlet) -> None:
         self.start_ns = 0
         self.worker = worker
+        self.in_flight = 0
         self.dropped = 0
         self.dropped_at: Counter[int] = Counter()
         self.messages: Counter[tuple[int, str]] = Counter()
@@ -82,13 +85,14 @@ class Sender:
         self._tasks: set[asyncio.Task[int]] = set()
         self._loop = asyncio.get_running_loop()
 
-    @property
-    def in_flight(self) -> int:
-        """Calls that are not answered yet."""
-        return len(self._tasks)
+    def start(self, number: int, planned_ns: int) -> None:
+        """Sends request `number` as `send` does; nobody waits for its answer."""
+        task = self._loop.create_task(self.send(number, planned_ns))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    def send(self, number: int, planned_ns: int) -> asyncio.Task[int]:
-        """Sends request `number` at once; the task that it returns gives the gRPC code.
+    def send(self, number: int, planned_ns: int) -> Coroutine[Any, Any, int]:
+        """Sends request `number` at once; what it returns waits for the answer and gives its gRPC code.
 
         Args:
             number: The request's number, which decides on its call and queries.
@@ -106,13 +110,14 @@ class Sender:
         self._sends += 1
         request = _Request(index, key, number, sum(map(len, messages)), planned_ns, now_ns())
         answering = method(messages, timeout_seconds=self._plan.deadline_seconds)
-        task = self._loop.create_task(self._finish(request, answering))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        self.in_flight += 1
+        return self._finish(request, answering)
 
     async def _finish(self, request: _Request, answering: Coroutine[Any, Any, Answer]) -> int:
-        answer = await answering
+        try:
+            answer = await answering
+        finally:
+            self.in_flight -= 1
         code = self._record(request, answer)
         if code != OK:
             self._note(code, answer.message)
@@ -135,9 +140,10 @@ class Sender:
 
     async def drain(self, *, patience_seconds: float) -> int:
         """Waits for the calls in flight, for so long at most; returns how many are left."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=patience_seconds)
-        return len(self._tasks)
+        until_ns = now_ns() + int(patience_seconds * 1e9)
+        while self.in_flight and now_ns() < until_ns:
+            await asyncio.sleep(DRAIN_PROBE_SECONDS)
+        return self.in_flight
 
     def _record(self, request: _Request, answer: Answer) -> int:
         """Records the outcome of a request; returns its code."""
