@@ -11,17 +11,9 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-BLUE, ORANGE, GREEN, RED, VIOLET, TEAL, PINK, GREY, OLIVE = COLOURS = (
-    "#3b7dd8",
-    "#d9730d",
-    "#2a9d63",
-    "#d9363e",
-    "#8e62d0",
-    "#1a9aa8",
-    "#c9539c",
-    "#8a8f98",
-    "#9a8a1f",
-)
+BLUE, ORANGE, GREEN, RED, VIOLET = "#3b7dd8", "#d9730d", "#2a9d63", "#d9363e", "#8e62d0"
+TEAL, PINK, GREY, OLIVE = "#1a9aa8", "#c9539c", "#8a8f98", "#9a8a1f"
+COLOURS = (BLUE, ORANGE, GREEN, RED, VIOLET, TEAL, PINK, GREY, OLIVE)
 """Colours that can be told from white and from black alike."""
 
 GRID = "rgba(128, 128, 128, 0.25)"
