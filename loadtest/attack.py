@@ -18,11 +18,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from loadtest.clock import now_ns
 from loadtest.environment import describe_environment
-from loadtest.errors import AttackError, LoadtestError, UsageError
+from loadtest.errors import AttackError, UsageError
 from loadtest.generator.handle import Inbox, WorkerHandle
 from loadtest.plan import Plan
 from loadtest.progress import Progress
@@ -197,10 +196,7 @@ def _wait_until_ready(inbox: Inbox, processes: int) -> None:
         if block is None:
             raise AttackError(f"generator process {number} ended before the start")
         if block.kind == Kind.FAILED:
-            raise _error(block.json())
+            failure = block.json()
+            kind = UsageError if failure["exit_code"] == UsageError.exit_code else AttackError
+            raise kind(failure["message"])
         ready += block.kind == Kind.READY
-
-
-def _error(failure: dict[str, Any]) -> LoadtestError:
-    kind = UsageError if failure["exit_code"] == UsageError.exit_code else AttackError
-    return kind(failure["message"])

@@ -73,7 +73,7 @@ class Method:
         return self._answer(call, statuses)
 
     async def _answer(self, call: Any, statuses: list[tuple[grpc.StatusCode, str | None]]) -> Answer:
-        messages: list[bytes] = []
+        messages: list[Any] = []
         try:
             if self._server_streaming:
                 async for message in call:

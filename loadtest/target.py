@@ -96,14 +96,13 @@ class Target:
         """
         if not self.uses_tls:
             return None
-        files = {path: _read(path) for path in (self.ca_file, self.certificate_file, self.key_file) if path}
+        ca, certificate, key = (_read(path) for path in (self.ca_file, self.certificate_file, self.key_file))
         try:  # gRPC would only log that they are malformed.
             context = ssl.create_default_context(cafile=self.ca_file)
             if self.certificate_file is not None:
                 context.load_cert_chain(self.certificate_file, self.key_file)
         except ssl.SSLError as error:
             raise UsageError(f"the certificates or the key are not in PEM, or do not fit: {error}") from None
-        ca, certificate, key = (path and files[path] for path in (self.ca_file, self.certificate_file, self.key_file))
         return grpc.ssl_channel_credentials(ca or _system_certificates(), key, certificate)
 
     def described(self) -> dict[str, object]:
@@ -116,9 +115,9 @@ class Target:
         }
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path | None) -> bytes | None:
     try:
-        return path.read_bytes()
+        return path.read_bytes() if path else None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 

@@ -37,8 +37,7 @@ class Generator:
 
     Attributes:
         processes: Number of worker processes that reported.
-        late: Sends that were late.
-        late_share: Their share.
+        late, late_share: Sends that were late, and their share.
         watched_seconds: For how long the processes watched themselves.
         busiest_share: Share of a core that the busiest event loop took.
         cpu_seconds: CPU of all worker processes.
@@ -82,20 +81,9 @@ class Generator:
 
 
 def judge(
-    vitals: Iterable[Mapping[str, Any]],
-    *,
-    sent: int,
-    late: int,
-    between_seconds: tuple[float, float] = (0.0, math.inf),
+    vitals: Iterable[Mapping[str, Any]], *, sent: int, late: int, between_seconds: tuple[float, float] = (0.0, math.inf)
 ) -> Generator:
-    """Judges by what the workers said of a part of the run, and by the sends that were late.
-
-    Args:
-        vitals: All that the workers said; what is of the warm-up does not count.
-        sent: Requests sent.
-        late: Those of them that were late.
-        between_seconds: The part of the run that is judged.
-    """
+    """Judges a part of the run by the workers' vitals, those of the warm-up aside, and by late sends."""
     first, last = between_seconds
     sums: dict[tuple[str, int], Counter[str]] = {}
     lags, memory = [], 0

@@ -121,14 +121,7 @@ def make_plan(
     seconds: float = math.inf,
     count: int | None = None,
 ) -> Plan:
-    """Returns the plan that the flags make, every payload tried once.
-
-    Args:
-        options: The flags of `add_target_options`, `add_request_options` and `add_run_options`.
-        schedule: Of an open loop.
-        in_flight: Of a closed loop.
-        seconds: Length of the measured part.
-        count: Most requests of it.
+    """Returns the plan that the flags make, every payload tried once; what else it takes is as in `Plan`.
 
     Raises:
         LoadtestError: A flag or file is wrong, or the server does not say what it is asked.

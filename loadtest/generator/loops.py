@@ -24,8 +24,7 @@ UNAVAILABLE_PAUSE_SECONDS = 0.01
 async def open_loop(plan: Plan, sender: Sender, *, start_ns: int) -> None:
     """Sends this process's share of the schedule, each request at its time, whatever became of those before."""
     share = -(-plan.max_in_flight // plan.processes)
-    end_ns = start_ns + int(min(plan.seconds, 1e9) * 1e9)
-    in_a_row = 0
+    end_ns, in_a_row = start_ns + int(min(plan.seconds, 1e9) * 1e9), 0
     for number, planned_ns in _arrivals(plan, sender.worker, start_ns=start_ns):
         while (wait_ns := planned_ns - now_ns()) > 0:
             in_a_row = 0

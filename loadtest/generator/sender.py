@@ -37,12 +37,8 @@ class Caller:
         self.queries_per_call = call.queries_per_call
         self.payload = Payload(method, call.template)
         self.reader = AnswerReader(method.response_class)
-        self.methods = [
-            channel.method(
-                method.path, client_streaming=method.client_streaming, server_streaming=method.server_streaming
-            )
-            for channel in channels
-        ]
+        form = {"client_streaming": method.client_streaming, "server_streaming": method.server_streaming}
+        self.methods = [channel.method(method.path, **form) for channel in channels]
 
 
 class _Request(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -107,10 +108,9 @@ def _handled(scrapes: Scrapes) -> dict[str, Points]:
     codes = sorted({found[1] for name in names if (found := _CODE.search(name))})
     rates: dict[str, Points] = {}
     for code in codes:
-        of_code = [_rate(scrapes, name) for name in sorted(names) if f'grpc_code="{code}"' in name]
-        summed: dict[float, float] = {}
-        for seconds, rate in (point for points in of_code for point in points):
-            summed[seconds] = summed.get(seconds, 0.0) + rate
+        summed: Counter[float] = Counter()
+        for name in (name for name in names if f'grpc_code="{code}"' in name):
+            summed.update(dict(_rate(scrapes, name)))
         if any(rate > 0 for rate in summed.values()):
             rates[f"calls that ended {code}"] = sorted(summed.items())
     return rates

@@ -35,11 +35,7 @@ def chaja_descriptors() -> FileDescriptorSet:
 
 
 def proto_descriptors(path: Path, *, import_paths: Iterable[Path] = ()) -> FileDescriptorSet:
-    """Compiles a .proto file.
-
-    Args:
-        path: The file.
-        import_paths: Folders that its imports are relative to; its own folder is always one.
+    """Compiles a .proto file, whose imports are relative to its own folder or to `import_paths`.
 
     Raises:
         UsageError: protoc refuses it; the message is protoc's own.

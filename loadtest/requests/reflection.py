@@ -19,11 +19,7 @@ TIMEOUT_SECONDS = 10.0
 
 
 async def reflected_descriptors(target: Target, symbol: str) -> FileDescriptorSet:
-    """Returns the file that defines a service and everything that it imports.
-
-    Args:
-        target: The server.
-        symbol: Full name of the service.
+    """Returns the file that defines a service, by its full name, and everything that it imports.
 
     Raises:
         UsageError: The server does not know the symbol, or has no reflection.
