@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 
@@ -21,6 +22,7 @@ def main() -> int:
     for verb in (attack, report, plot, compare, slo):
         verb.add_parser(verbs)
     options = parser.parse_args()
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # The message of an error has what gRPC would log of it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # Partial results are kept, as with Ctrl-C.
     try:
         return int(options.run(options))

@@ -18,11 +18,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from loadtest.clock import now_ns
 from loadtest.environment import describe_environment
-from loadtest.errors import AttackError, LoadtestError, UsageError
+from loadtest.errors import AttackError, UsageError
 from loadtest.generator.handle import Inbox, WorkerHandle
 from loadtest.plan import Plan
 from loadtest.progress import Progress
@@ -83,7 +82,7 @@ def attack(plan: Plan, out: Path, *, observer: Observer | None = None, command_l
         }
         with ResultsWriter(out, header) as results:
             with _interrupts() as interrupts:
-                ending = _Run(plan, workers, inbox, results, observer=observer, interrupts=interrupts).run()
+                ending = _Run(plan, workers, inbox, results, observer, interrupts).run()
             results.json(Kind.END, asdict(ending))
         return ending
     finally:
@@ -91,52 +90,45 @@ def attack(plan: Plan, out: Path, *, observer: Observer | None = None, command_l
             worker.kill()
 
 
+@dataclass
 class _Run:
     """One run from its start to the end of the last worker."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        workers: list[WorkerHandle],
-        inbox: Inbox,
-        results: ResultsWriter,
-        *,
-        observer: Observer | None,
-        interrupts: list[int],
-    ) -> None:
-        self._interrupts = interrupts
-        self._plan = plan
-        self._workers = workers
-        self._inbox = inbox
-        self._results = results
-        self._observer = observer
-        self._progress = Progress(plan)
-        self._running = {worker.number for worker in workers}
+    plan: Plan
+    workers: list[WorkerHandle]
+    inbox: Inbox
+    results: ResultsWriter
+    observer: Observer | None
+    interrupts: list[int]
+
+    def __post_init__(self) -> None:
+        self._progress = Progress(self.plan)
+        self._running = {worker.number for worker in self.workers}
         self._unfinished = 0
         self._troubles: list[str] = []
         self._interrupted_at: float | None = None
 
     def run(self) -> Ending:
         """Returns how it ended."""
-        start_ns = now_ns() + int((HEAD_START_SECONDS + self._plan.warm_up_seconds) * 1e9)
-        for worker in self._workers:
+        start_ns = now_ns() + int((HEAD_START_SECONDS + self.plan.warm_up_seconds) * 1e9)
+        for worker in self.workers:
             worker.start(start_ns)
-        plan = self._plan
+        plan = self.plan
         longest = plan.seconds + plan.deadline_seconds + STOP_SECONDS
         with Scraper(plan.metrics_url, start_ns=start_ns) as scraper:
             while self._running:
                 self._step(start_ns, scraper)
-                if self._interrupts and self._interrupted_at is None:
+                if self.interrupts and self._interrupted_at is None:
                     self._interrupted_at = time.monotonic()
-                    for worker in self._workers:
+                    for worker in self.workers:
                         worker.stop()
                 since = self._interrupted_at
                 late = self._progress.seconds > longest or (since and time.monotonic() - since > STOP_SECONDS)
-                if late or len(self._interrupts) > 1:  # The second Ctrl-C does not wait for anybody.
+                if late or len(self.interrupts) > 1:  # The second Ctrl-C does not wait for anybody.
                     self._troubles.append(f"{len(self._running)} generator processes did not stop by themselves")
                     break
             for metrics in scraper.take():
-                self._results.json(Kind.METRICS, metrics)
+                self.results.json(Kind.METRICS, metrics)
         if self._interrupted_at is not None:
             seconds = max(0.0, self._interrupted_at - start_ns / 1e9)
             self._troubles.insert(0, f"interrupted after {seconds:.1f} s; {self._unfinished} calls were not waited for")
@@ -146,16 +138,16 @@ class _Run:
         deadline = time.monotonic() + TICK_SECONDS
         while (left := deadline - time.monotonic()) > 0 and self._running:
             try:
-                number, block = self._inbox.get(timeout=left)
+                number, block = self.inbox.get(timeout=left)
             except queue.Empty:
                 break
             self._take(number, block)
         for metrics in scraper.take():
-            self._results.json(Kind.METRICS, metrics)
+            self.results.json(Kind.METRICS, metrics)
         self._progress.tick()
         self._progress.seconds = (now_ns() - start_ns) / 1e9
-        if self._observer is not None:
-            self._observer(self._progress)
+        if self.observer is not None:
+            self.observer(self._progress)
 
     def _take(self, number: int, block: Block | None) -> None:
         if block is None:
@@ -163,11 +155,11 @@ class _Run:
                 self._running.discard(number)
                 self._troubles.append(f"generator process {number} died")
         elif block.kind == Kind.RECORDS:
-            self._results.records(block.payload)
+            self.results.records(block.payload)
             self._progress.add(block.payload)
         elif block.kind == Kind.VITALS:
             vitals = block.json()
-            self._results.json(Kind.VITALS, vitals)
+            self.results.json(Kind.VITALS, vitals)
             self._progress.note(vitals)
         elif block.kind == Kind.FAILED:
             self._running.discard(number)
@@ -204,10 +196,7 @@ def _wait_until_ready(inbox: Inbox, processes: int) -> None:
         if block is None:
             raise AttackError(f"generator process {number} ended before the start")
         if block.kind == Kind.FAILED:
-            raise _error(block.json())
+            failure = block.json()
+            kind = UsageError if failure["exit_code"] == UsageError.exit_code else AttackError
+            raise kind(failure["message"])
         ready += block.kind == Kind.READY
-
-
-def _error(failure: dict[str, Any]) -> LoadtestError:
-    kind = UsageError if failure["exit_code"] == UsageError.exit_code else AttackError
-    return kind(failure["message"])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
+import re
 from pathlib import Path
 
-LIBRARIES = ("hdrhistogram", "hpack", "numpy", "protobuf")
+LIBRARIES = ("grpcio", "hdrhistogram", "numpy", "protobuf")
 
 
 def describe_environment(command_line: str = "") -> dict[str, object]:
@@ -26,10 +28,7 @@ def describe_environment(command_line: str = "") -> dict[str, object]:
 
 def cpu_name() -> str:
     """Returns the CPU's name as the system tells it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
+    with contextlib.suppress(OSError):
+        if found := re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8")):
+            return found[1]
     return platform.processor() or platform.machine()

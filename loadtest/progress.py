@@ -23,8 +23,6 @@ class Progress:
         answered: Requests of the measured part that ended, in whichever way.
         errors: Those of them that failed, refused ones aside.
         refused: Those of them that the server shed.
-        dropped: Requests that were planned and not sent.
-        in_flight: Calls unanswered.
         rate: Answers a second, over the last second.
         p99_seconds: 99th percentile of the latencies from the planned time, over the last second; NaN without any.
     """

@@ -5,11 +5,12 @@ Answers under load are compared with them; throughput that was bought by wrong r
 
 from __future__ import annotations
 
+from loadtest.channel import Channel
+from loadtest.codes import OK
 from loadtest.errors import AttackError, UsageError
 from loadtest.generator.sender import Caller
 from loadtest.plan import Plan
 from loadtest.requests.payload import NUMBER
-from loadtest.wire.channel import Channel
 
 Key = tuple[int, tuple[int, ...]]
 
@@ -30,15 +31,15 @@ async def answers_at_rest(plan: Plan) -> dict[Key, bytes]:
     async with Channel(plan.target) as channel:
         await channel.connected()
         for index, call in enumerate(plan.calls):
-            caller = Caller(call, plan, channel)
+            caller = Caller(call, [channel])
             if NUMBER in caller.payload.places:
                 raise UsageError("answers of payloads with {{number}} cannot be compared with those at rest")
             for key in _keys(plan, call.queries_per_call):
                 messages = caller.payload.render([plan.queries[each] for each in key], 0, key=key)
-                path, timeout = call.method.path, plan.deadline_seconds
-                answer = await channel.call(path, messages, timeout_seconds=timeout)
-                if answer.code != "OK":
-                    raise AttackError(f"{call.method.name} fails at rest: {answer.code}: {answer.message}")
+                [method] = caller.methods
+                answer = await method(messages, timeout_seconds=plan.deadline_seconds)
+                if answer.code != OK:
+                    raise AttackError(f"{call.method.name} fails at rest: {answer}")
                 reader = caller.reader
                 digests[index, key] = reader.digest([reader.parse(message) for message in answer.messages])
     return digests

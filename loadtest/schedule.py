@@ -102,10 +102,7 @@ class Schedule:
     def _unit_arrivals(self) -> Iterator[float]:
         """Yields the arrivals of a process with rate 1."""
         if not self.poisson:
-            number = 0
-            while True:
-                yield float(number)
-                number += 1
+            yield from itertools.count(0.0)
         gaps = random.Random(self.seed)  # noqa: S311  not for secrets
         time = gaps.expovariate(1.0)
         while True:
@@ -124,24 +121,16 @@ def constant(
     _check_rates(rate)
     if seconds != math.inf:
         _check_seconds(seconds)
-    return Schedule(
-        kind="poisson" if poisson else "constant",
-        segments=(Segment(seconds=seconds, rate=rate, rate_to=rate),),
-        warm_up_seconds=warm_up_seconds,
-        poisson=poisson,
-        seed=seed,
-    )
+    kind, segments = "poisson" if poisson else "constant", (Segment(seconds=seconds, rate=rate, rate_to=rate),)
+    return Schedule(kind=kind, segments=segments, warm_up_seconds=warm_up_seconds, poisson=poisson, seed=seed)
 
 
 def ramp(rate: float, rate_to: float, *, seconds: float, warm_up_seconds: float = 0.0) -> Schedule:
     """Returns a schedule whose rate goes in a straight line from `rate` to `rate_to`."""
     _check_rates(rate, rate_to)
     _check_seconds(seconds)
-    return Schedule(
-        kind="ramp",
-        segments=(Segment(seconds=seconds, rate=rate, rate_to=rate_to),),
-        warm_up_seconds=warm_up_seconds,
-    )
+    segment = Segment(seconds=seconds, rate=rate, rate_to=rate_to)
+    return Schedule(kind="ramp", segments=(segment,), warm_up_seconds=warm_up_seconds)
 
 
 def step(rate: float, rate_to: float, *, steps: int, seconds: float, warm_up_seconds: float = 0.0) -> Schedule:
@@ -151,11 +140,8 @@ def step(rate: float, rate_to: float, *, steps: int, seconds: float, warm_up_sec
     if steps < 2:
         raise UsageError(f"a step schedule has at least 2 steps, not {steps}")
     rates = [rate + (rate_to - rate) * number / (steps - 1) for number in range(steps)]
-    return Schedule(
-        kind="step",
-        segments=tuple(Segment(seconds=seconds / steps, rate=each, rate_to=each) for each in rates),
-        warm_up_seconds=warm_up_seconds,
-    )
+    segments = tuple(Segment(seconds=seconds / steps, rate=each, rate_to=each) for each in rates)
+    return Schedule(kind="step", segments=segments, warm_up_seconds=warm_up_seconds)
 
 
 def replay(timestamps: Sequence[float], *, speed: float = 1.0) -> Schedule:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from loadtest.analysis.objective import Objective, Verdict, goodput_bound, judge_objectives
+from loadtest.analysis.objective import Objective, goodput_bound, judge_objectives
 from loadtest.analysis.summary import Summary, summarize
 from loadtest.attack import Observer, attack
 from loadtest.errors import AttackError
@@ -37,8 +37,7 @@ class Trial:
 
     Attributes:
         rate: Requests a second.
-        summary: What came of it.
-        verdicts: What became of the objectives over the whole of it.
+        summary: Its results.
         windows_met: Windows in which every objective was met.
         windows: Number of windows.
         troubles: Why it does not count as met; empty if it does.
@@ -47,7 +46,6 @@ class Trial:
 
     rate: float
     summary: Summary
-    verdicts: tuple[Verdict, ...]
     windows_met: int
     windows: int
     troubles: tuple[str, ...]
@@ -197,18 +195,9 @@ def trial(
     observer: Observer | None = None,
     command_line: str = "",
 ) -> Trial:
-    """Tries one rate.
+    """Tries one rate, in requests a second, for some windows; writes the results to `out`, as `attack` does.
 
-    Args:
-        plan: What to send; its schedule and length are replaced.
-        rate: Requests a second.
-        objectives: What has to be met.
-        out: Results file of the trial.
-        windows: Number of windows.
-        window_seconds: Length of each.
-        poisson: Whether requests come as a Poisson process.
-        observer: Is told how it goes.
-        command_line: Kept in the results file.
+    The schedule and the length of the plan are replaced; `poisson` makes the requests a Poisson process.
 
     Raises:
         AttackError: The server did not answer, or the trial is partial.
@@ -247,7 +236,6 @@ def judge(rate: float, whole: Summary, windows: Sequence[Summary], objectives: S
     return Trial(
         rate=rate,
         summary=whole,
-        verdicts=tuple(verdicts),
         windows_met=met,
         windows=len(windows),
         troubles=tuple(troubles),
@@ -282,12 +270,10 @@ def _next_rate(good: float, bad: float, *, limit: float) -> float:
     """Returns the rate to try when `good` is the highest met (0 for none) and `bad` the lowest not met."""
     if math.isinf(bad):
         return min(good * 2, limit)
-    return _between(good, bad) if good else bad / 2
-
-
-def _between(good: float, bad: float) -> float:
-    """Returns the middle, to three digits: rates that can be said aloud."""
     middle = (good + bad) / 2
+    if not good:
+        return middle
+    # To three digits: rates that can be said aloud.
     digits = 2 - math.floor(math.log10(middle))
     rounded = round(middle, digits)
     return rounded if good < rounded < bad else middle

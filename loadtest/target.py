@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import ssl
+import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import grpc
 
 from loadtest.errors import UsageError
 
@@ -13,7 +16,7 @@ HEADER_NAME = re.compile(r"[0-9a-z_.-]+")
 RESERVED_HEADERS = ("connection", "content-type", "te", "transfer-encoding", "upgrade", "user-agent")
 HEADER_VALUE = re.compile(r"[ -~]*")
 MAX_CONNECTIONS = 256
-"""Of one process, whose event loop waits with select(): it takes no more than 1,024 descriptors."""
+"""Of one process, which may often have no more than 1,024 files open."""
 
 SECRET = "***"  # noqa: S105  what reports show instead
 
@@ -49,7 +52,7 @@ class Target:
             raise UsageError("a client certificate needs its key, and a key its certificate")
         if not 1 <= self.connections <= MAX_CONNECTIONS:
             raise UsageError(f"the number of connections must be from 1 to {MAX_CONNECTIONS}, not {self.connections}")
-        self.endpoint()
+        _ = self.uri
         for name, value in self.metadata():
             if name in RESERVED_HEADERS:
                 raise UsageError(f"the header {name} is set by gRPC or HTTP/2 itself")
@@ -68,40 +71,39 @@ class Target:
         """Whether connections are encrypted."""
         return self.tls or self.ca_file is not None or self.certificate_file is not None
 
-    def endpoint(self) -> tuple[str, str, int]:
-        """Returns the path of a Unix socket, or else host and port.
+    @property
+    def uri(self) -> str:
+        """The address as gRPC takes it.
 
         Raises:
-            UsageError: The address is none.
+            UsageError: It is malformed.
         """
         if self.address.startswith("unix:"):
-            return self.address.removeprefix("unix:").removeprefix("//"), "localhost", 0
+            return "unix:" + urllib.parse.quote(self.address.removeprefix("unix:").removeprefix("//"))
         host, _, port = self.address.removeprefix("dns:///").rpartition(":")
         if not host or "/" in host or not port.isdigit() or not 0 < int(port) < 65536:
             raise UsageError(f"{self.address!r} is no address; write HOST:PORT, dns:///HOST:PORT or unix:PATH")
-        return "", host.strip("[]"), int(port)
+        try:
+            return f"dns:///{host if host.isascii() else host.encode('idna').decode('ascii')}:{port}"
+        except UnicodeError:
+            raise UsageError(f"{self.address!r} has a host name that cannot exist") from None
 
-    def ssl_context(self) -> ssl.SSLContext | None:
-        """Returns how connections are encrypted; `None` for not at all.
+    def credentials(self) -> grpc.ChannelCredentials | None:
+        """Returns the certificates of encrypted connections; `None` for plain ones.
 
         Raises:
             UsageError: A certificate or key cannot be read.
         """
         if not self.uses_tls:
             return None
-        for path in filter(None, (self.ca_file, self.certificate_file, self.key_file)):
-            try:
-                path.read_bytes()
-            except OSError as error:
-                raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-        try:
+        ca, certificate, key = (_read(path) for path in (self.ca_file, self.certificate_file, self.key_file))
+        try:  # gRPC would only log that they are malformed.
             context = ssl.create_default_context(cafile=self.ca_file)
             if self.certificate_file is not None:
                 context.load_cert_chain(self.certificate_file, self.key_file)
         except ssl.SSLError as error:
             raise UsageError(f"the certificates or the key are not in PEM, or do not fit: {error}") from None
-        context.set_alpn_protocols(["h2"])
-        return context
+        return grpc.ssl_channel_credentials(ca or _system_certificates(), key, certificate)
 
     def described(self) -> dict[str, object]:
         """Returns what reports say about it; secrets are hidden."""
@@ -111,3 +113,17 @@ class Target:
             "headers": [name for name, _ in self.metadata()],
             "connections": self.connections,
         }
+
+
+def _read(path: Path | None) -> bytes | None:
+    try:
+        return path.read_bytes() if path else None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _system_certificates() -> bytes | None:
+    """Returns the system's certificates; `None`, for those that come with gRPC, where Python finds none."""
+    paths = ssl.get_default_verify_paths()
+    places = (paths.cafile, paths.capath and f"{paths.capath}/ca-certificates.crt")
+    return next((Path(place).read_bytes() for place in places if place and Path(place).is_file()), None)

@@ -17,11 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.generator.library import Library, ask_library
 from benchmarks.generator.second_opinion import RATE_OF_ONE, ask_h2load, h2load_path
 from benchmarks.generator.trivial_server import trivial_server
 from chaja.v1 import SearchRequest
@@ -49,14 +47,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--requests", type=int, default=500_000, help="length of the measurement of memory")
     parser.add_argument("--bundle", type=Path, default=REPOSITORY / "build/bundle", help="for the search server")
-    parser.add_argument("--only", choices=("speed", "library", "memory", "opinion"), help="leave the others out")
+    parser.add_argument("--only", choices=("speed", "memory", "opinion"), help="leave the others out")
     options = parser.parse_args()
     for name, value in describe_environment().items():
         print(f"{name:14} {value}")
     if options.only in (None, "speed"):
         measure_speed(options.seconds, options.repeats)
-    if options.only in (None, "library"):
-        compare_with_library(options.seconds, options.repeats)
     if options.only in (None, "memory"):
         measure_memory(options.requests)
     if options.only in (None, "opinion"):
@@ -68,6 +64,7 @@ def measure_speed(seconds: int, repeats: int) -> None:
     cores = sorted(os.sched_getaffinity(0))[-2:]
     print(f"\nTrivial server on core {cores[-1]}; one generator process on core {cores[0]}, two on both")
     one, two, punctual, late_p99 = [], [], [], []
+    cpu_microseconds: list[float] = []
     per_cpu_second: list[float] = []
     with trivial_server(core=cores[-1]) as address:
         closed = make_plan(address, seconds=seconds, in_flight=IN_FLIGHT)
@@ -75,6 +72,7 @@ def measure_speed(seconds: int, repeats: int) -> None:
             with only_on(cores[0]):
                 alone = run(closed)
                 one.append(alone.achieved_rate)
+                cpu_microseconds.append(alone.generator.cpu_seconds / alone.total.sent * 1e6)
                 half = one[-1] / 2
                 opened = replace(closed, in_flight=0, schedule=constant(half, seconds=seconds, warm_up_seconds=1))
                 late = lateness(opened)
@@ -85,36 +83,13 @@ def measure_speed(seconds: int, repeats: int) -> None:
             costs = [each.total.sent / each.generator.cpu_seconds for each in (alone, both)]
             per_cpu_second.append(costs[1] / costs[0])
     print_figure("one process, closed loop", one, "{:,.0f} requests/s (at least 3,000)")
+    print_figure("CPU of a request", cpu_microseconds, "{:.0f} µs")
     print_figure("sends within 2 ms of plan at half of that", punctual, "{:.2%} (at least 99 %)")
     print_figure("99th percentile of lateness", late_p99, "{:.2f} ms")
     print_figure("two processes, closed loop", two, "{:,.0f} requests/s")
     print_figure("two against one, sharing their cores with the server", ratios(one, two), "{:.2f} × (at least 1.7)")
     free = [2 * share for share in per_cpu_second]
     print_figure("two against one, by the CPU that a request took, as if each had a core", free, "{:.2f} ×")
-
-
-def compare_with_library(seconds: int, repeats: int) -> None:
-    """Prints what gRPC's own library makes of the same servers, in turns with ours."""
-    cores = sorted(os.sched_getaffinity(0))[-2:]
-    print(f"\nAgainst grpc.aio: in turns, {repeats} × {seconds} s, {IN_FLIGHT} in flight, medians")
-    ours, theirs = [], []
-    with only_on(cores[0]), trivial_server(core=cores[-1]) as fast, trivial_server(delay=0.005) as slow:
-        closed = make_plan(fast, seconds=seconds, in_flight=IN_FLIGHT)
-        timed = make_plan(slow, seconds=seconds, schedule=constant(RATE_OF_ONE, seconds=seconds, warm_up_seconds=1))
-        message, method = SearchRequest(query=QUERY).SerializeToString(), closed.calls[0].method.path
-        for _ in range(repeats):
-            quick, paced = run(closed), run(timed)
-            cost = quick.generator.cpu_seconds / quick.total.sent
-            ours.append(Library(quick.achieved_rate, cost, paced.total.ok.service.percentile(50)))
-            rate = ask_library(fast, method, message, seconds=seconds, rate=RATE_OF_ONE, in_flight=IN_FLIGHT)
-            median_of = ask_library(slow, method, message, seconds=seconds, rate=RATE_OF_ONE, in_flight=1)
-            theirs.append(Library(rate.rate, rate.cpu_seconds, median_of.p50_seconds))
-    for name, found in (("loadtest/wire", ours), (f"grpc.aio {grpc.__version__}", theirs)):
-        print(
-            f"  {name}: {median(lambda each: each.rate, found):,.0f} calls/s, "
-            f"{median(lambda each: each.cpu_seconds, found) * 1e6:.0f} µs of CPU a call; a server that answers after "
-            f"5 ms, {RATE_OF_ONE}/s: median {median(lambda each: each.p50_seconds, found) * 1e3:.2f} ms"
-        )
 
 
 def measure_memory(requests: int) -> None:

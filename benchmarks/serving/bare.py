@@ -58,7 +58,7 @@ def main() -> None:
     options = parser.parse_args()
     bundle = Bundle(options.bundle)
     bundle.verify()
-    tokens = bundle.tokenize([(query.text, TextKind.QUERY) for query in shuffled_queries(options.queries)])
+    tokens = bundle.tokenize([(query.fields["query"], TextKind.QUERY) for query in shuffled_queries(options.queries)])
     _encode(bundle, tokens, threads=options.threads, batch=options.batch, seconds=WARM_UP_SECONDS)
     bare = _encode(bundle, tokens, threads=options.threads, batch=options.batch, seconds=options.seconds)
     print(json.dumps(asdict(bare)))

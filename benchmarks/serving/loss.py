@@ -139,7 +139,7 @@ def measure_loss(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
 async def _measure(setting: Setting, server: ChangingServer) -> Tally:
     tally = Tally()
     async with connect_async(server.process.address) as client:
-        texts = [query.text for query in setting.queries[:MOST_TEXTS]]
+        texts = [query.fields["query"] for query in setting.queries[:MOST_TEXTS]]
         expected = {text: await _search(client, text) for text in texts}
         known = list(expected)
         over = asyncio.Event()

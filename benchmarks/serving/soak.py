@@ -80,7 +80,7 @@ def _growth(name: str, values: Sequence[float], *, at_most: float) -> Figure:
 async def _soak(
     setting: Setting, server: ServerProcess, *, seconds: float, reload_seconds: float
 ) -> tuple[Callers, list[Use]]:
-    callers = Callers(server.address, [query.text for query in setting.queries])
+    callers = Callers(server.address, [query.fields["query"] for query in setting.queries])
     uses, until = list[Use](), time.monotonic() + seconds
 
     async def watch() -> None:

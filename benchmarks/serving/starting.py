@@ -46,7 +46,7 @@ def _memory_after_searches(setting: Setting, searches: int) -> int:
     with setting.server(*NO_CACHE) as server, connect(server.address) as client:
         search: Any = client.search.Search
         for query in itertools.islice(itertools.cycle(setting.queries), searches):
-            search(SearchRequest(query=query.text), timeout=GIVE_UP_SECONDS)
+            search(SearchRequest(query=query.fields["query"]), timeout=GIVE_UP_SECONDS)
         return memory_of(server.process.pid)
 
 

@@ -65,7 +65,7 @@ def measure_swaps(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as scratch:
         bundle = two_bundles(setting.bundle, Path(scratch))
         with setting.server(*NO_CACHE, "--bundle", str(bundle), "--watch-seconds", "0") as server:
-            texts = [query.text for query in setting.queries]
+            texts = [query.fields["query"] for query in setting.queries]
             result = asyncio.run(swap_under_searches(server.address, server.process.pid, bundle, texts, setting.swaps))
     second, last = result.memory_bytes[1], result.memory_bytes[-1]
     worst, errors = 1e3 * result.worst_p99_seconds(), "; ".join(dict.fromkeys(result.failed))

@@ -53,7 +53,7 @@ async def _answer_bytes(setting: Setting) -> int:
     with setting.server() as server:
         async with connect_async(server.address) as client:
             search: Any = client.search.Search
-            response = await search(SearchRequest(query=setting.queries[0].text))
+            response = await search(SearchRequest(query=setting.queries[0].fields["query"]))
             return len(response.SerializeToString())
 
 

@@ -26,11 +26,6 @@ def bins_of(nanoseconds: NDArray[np.int64]) -> NDArray[np.int64]:
     return (np.log(clipped / SHORTEST_NS) / WIDTH).astype(np.int64)
 
 
-def count(nanoseconds: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Returns the number of durations in each bin."""
-    return np.bincount(bins_of(nanoseconds), minlength=COUNT)
-
-
 def percentiles(counts: Counts, percents: list[float]) -> NDArray[np.float64]:
     """Returns percentiles in seconds, in columns after the leading axes of `counts`; NaN where nothing is counted.
 

@@ -38,8 +38,7 @@ class CallSummary:
         beyond_server: Service time less the server's own: network, gRPC and client.
         goodput: Successes within the objective.
         batch_texts: Sum of the batch sizes that successes told.
-        request_bytes: Sum over all.
-        response_bytes: Sum over all.
+        request_bytes, response_bytes: Sums over all.
     """
 
     name: str

@@ -40,11 +40,9 @@ class Row:
     Attributes:
         name: The figure.
         unit: `ms`, `/s` or `%`.
-        a: Of A.
-        b: Of B.
+        a, b: Its values.
         ratio: B / A; of a share their difference.
-        low: Lower end of the 95 % interval of `ratio`.
-        high: Upper end.
+        low, high: Ends of the 95 % interval of `ratio`.
         more_is_better: Whether a higher value is the better one.
     """
 
@@ -68,11 +66,6 @@ class Row:
         return self.low > self.neutral or self.high < self.neutral
 
     @property
-    def near_end(self) -> float:
-        """The end of the interval that is nearer to `neutral`; `neutral` if that is inside."""
-        return self.low if self.low > self.neutral else self.high if self.high < self.neutral else self.neutral
-
-    @property
     def worse(self) -> bool:
         """Whether B is worse than A, beyond the noise."""
         return self.beyond_noise and (self.ratio < self.neutral) == self.more_is_better
@@ -81,9 +74,10 @@ class Row:
         """Returns by how much B is worse at least, as a share of A (of a share: as a share of all); 0 if it is not."""
         if not self.worse:
             return 0.0
+        near_end = self.low if self.low > self.neutral else self.high
         if self.unit == "%":
-            return abs(self.near_end)
-        return 1 / self.near_end - 1 if self.more_is_better else self.near_end - 1
+            return abs(near_end)
+        return 1 / near_end - 1 if self.more_is_better else near_end - 1
 
 
 @dataclass(frozen=True)
@@ -119,12 +113,7 @@ class Comparison:
 
 
 def compare(a: Sequence[Path], b: Sequence[Path], *, seed: int = 0) -> Comparison:
-    """Compares the runs of two sides.
-
-    Args:
-        a: Results files of the one side, each a repeat.
-        b: Of the other.
-        seed: Seed of the resampling.
+    """Compares two sides by their results files, each a repeat; `seed` is that of the resampling.
 
     Raises:
         ResultsError: A file cannot be read, or a run is shorter than five seconds.

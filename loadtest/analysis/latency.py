@@ -42,17 +42,17 @@ class Latencies:
         # The library records one value at a time. Here those that it does not tell apart are counted together first:
         # a value is known by its highest bits and by how many there are below them.
         shift = np.maximum(np.frexp(clipped.astype(np.float64))[1] - _SUB_BUCKET_BITS, 0)
-        counts = np.bincount((shift << (_SUB_BUCKET_BITS - 1)) + (clipped >> shift), minlength=len(self._counts))
-        counts[: len(self._counts)] += self._counts
-        self._counts, self._made = counts, None
+        self._merge(np.bincount((shift << (_SUB_BUCKET_BITS - 1)) + (clipped >> shift)))
 
     def merge(self, other: Latencies) -> None:
         """Adds what another one has counted."""
-        longer, shorter = sorted((self._counts, other._counts), key=len, reverse=True)
-        counts = longer.copy()
-        counts[: len(shorter)] += shorter
-        self._counts, self._made = counts, None
+        self._merge(other._counts)
         self._sum_ns += other._sum_ns
+
+    def _merge(self, more: NDArray[np.int64]) -> None:
+        longer, shorter = sorted((self._counts, more), key=len, reverse=True)
+        self._counts, self._made = longer.copy(), None
+        self._counts[: len(shorter)] += shorter
 
     def add_seconds(self, seconds: NDArray[np.floating]) -> None:
         """Counts durations in seconds; those that are NaN are not counted."""
@@ -94,9 +94,9 @@ class Latencies:
     def spectrum(self) -> list[tuple[float, float, int]]:
         """Returns percentile, value in seconds and count up to it, closer and closer to 100 %."""
         points = []
-        for item in self._histogram.get_percentile_iterator(SPECTRUM_TICKS):
-            percent = float(item.percentile_level_iterated_to)
-            points.append((percent, float(item.value_iterated_to) / 1e9, int(item.total_count_to_this_value)))
+        for each in self._histogram.get_percentile_iterator(SPECTRUM_TICKS):
+            seconds = each.value_iterated_to / 1e9
+            points.append((each.percentile_level_iterated_to, seconds, each.total_count_to_this_value))
         return points
 
     def encoded(self) -> str:

@@ -42,18 +42,15 @@ class Figure:
 
 FIGURES: dict[str, Figure] = {
     "errors": Figure(
-        "share",
-        "requests that did not succeed, of those planned: failed, refused or dropped",
+        "share", "requests that did not succeed, of those planned: failed, refused or dropped",
         lambda summary: summary.error_share,
     ),
     "refused": Figure(
-        "share",
-        "requests that the server shed (RESOURCE_EXHAUSTED), of those planned",
+        "share", "requests that the server shed (RESOURCE_EXHAUSTED), of those planned",
         lambda summary: _share(summary.total.refused.count, summary.planned),
     ),
     "dropped": Figure(
-        "share",
-        "requests that were planned and not sent, of those planned",
+        "share", "requests that were planned and not sent, of those planned",
         lambda summary: _share(summary.dropped, summary.planned),
     ),
     "late": Figure(
@@ -67,11 +64,10 @@ FIGURES: dict[str, Figure] = {
     ),
     "ndcg": Figure("share", "mean nDCG@k of the answers to labelled queries", lambda summary: summary.quality.ndcg),
     "different": Figure(
-        "share",
-        "answers that differ from the answer at rest, of those compared",
+        "share", "answers that differ from the answer at rest, of those compared",
         lambda summary: _share(summary.quality.different, summary.quality.compared, empty=math.nan),
     ),
-}
+}  # fmt: skip
 
 
 def _of_stage(stage: str) -> Callable[[Summary], Latencies]:

@@ -19,8 +19,6 @@ class Quality:
     Attributes:
         at: The k of recall@k and nDCG@k.
         labelled: Answers to labelled queries.
-        recall: Their mean recall@k; NaN without any.
-        ndcg: Their mean nDCG@k; NaN without any.
         compared: Answers that were compared with the answer at rest.
         different: Those that were not the same.
         different_queries: Numbers of the first queries with such answers.
@@ -36,12 +34,12 @@ class Quality:
 
     @property
     def recall(self) -> float:
-        """Mean recall@k."""
+        """Mean recall@k of the labelled answers; NaN without any."""
         return self.recall_sum / self.labelled if self.labelled else math.nan
 
     @property
     def ndcg(self) -> float:
-        """Mean nDCG@k."""
+        """Mean nDCG@k of the labelled answers; NaN without any."""
         return self.ndcg_sum / self.labelled if self.labelled else math.nan
 
     def add(self, records: Records) -> None:

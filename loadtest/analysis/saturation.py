@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -36,8 +37,7 @@ class Generator:
 
     Attributes:
         processes: Number of worker processes that reported.
-        late: Sends that were late.
-        late_share: Their share.
+        late, late_share: Sends that were late, and their share.
         watched_seconds: For how long the processes watched themselves.
         busiest_share: Share of a core that the busiest event loop took.
         cpu_seconds: CPU of all worker processes.
@@ -81,44 +81,31 @@ class Generator:
 
 
 def judge(
-    vitals: Iterable[Mapping[str, Any]],
-    *,
-    sent: int,
-    late: int,
-    between_seconds: tuple[float, float] = (0.0, math.inf),
+    vitals: Iterable[Mapping[str, Any]], *, sent: int, late: int, between_seconds: tuple[float, float] = (0.0, math.inf)
 ) -> Generator:
-    """Judges by what the workers said of a part of the run, and by the sends that were late.
-
-    Args:
-        vitals: All that the workers said; what is of the warm-up does not count.
-        sent: Requests sent.
-        late: Those of them that were late.
-        between_seconds: The part of the run that is judged.
-    """
+    """Judges a part of the run by the workers' vitals, those of the warm-up aside, and by late sends."""
     first, last = between_seconds
-    elapsed: dict[tuple[str, int], float] = {}
-    busy: dict[tuple[str, int], float] = {}
-    waited: dict[tuple[str, int], float] = {}
-    cpu_seconds, lags, memory = 0.0, [], 0
+    sums: dict[tuple[str, int], Counter[str]] = {}
+    lags, memory = [], 0
     for told in vitals:
         memory = max(memory, int(told["memory_bytes"]))
         began = told["seconds"] - told["elapsed_seconds"]
         if began < -ROUNDING_SECONDS or not first <= (began + told["seconds"]) / 2 < last:
             continue
-        worker = (str(told.get("run", "")), int(told["worker"]))
-        elapsed[worker] = elapsed.get(worker, 0.0) + told["elapsed_seconds"]
-        busy[worker] = busy.get(worker, 0.0) + told["loop_cpu_seconds"]
-        waited[worker] = waited.get(worker, 0.0) + told["loop_waited_seconds"]
-        cpu_seconds += told["process_cpu_seconds"]
+        of_worker = sums.setdefault((str(told.get("run", "")), int(told["worker"])), Counter())
+        of_worker.update(
+            {name: told[f"{name}_seconds"] for name in ("elapsed", "loop_cpu", "loop_waited", "process_cpu")}
+        )
         lags.append(float(told["loop_lag_seconds"]))
+    workers = sums.values()
     return Generator(
-        processes=len(elapsed),
+        processes=len(workers),
         late=late,
         late_share=late / sent if sent else 0.0,
-        watched_seconds=max(elapsed.values(), default=0.0),
-        busiest_share=max((busy[worker] / elapsed[worker] for worker in elapsed), default=0.0),
-        waited_share=max((waited[worker] / elapsed[worker] for worker in elapsed), default=0.0),
-        cpu_seconds=cpu_seconds,
+        watched_seconds=max((worker["elapsed"] for worker in workers), default=0.0),
+        busiest_share=max((worker["loop_cpu"] / worker["elapsed"] for worker in workers), default=0.0),
+        waited_share=max((worker["loop_waited"] / worker["elapsed"] for worker in workers), default=0.0),
+        cpu_seconds=sum(worker["process_cpu"] for worker in workers),
         lag_share=sum(lag > LAG_SECONDS for lag in lags) / len(lags) if lags else 0.0,
         longest_lag_seconds=max(lags, default=0.0),
         memory_bytes=memory,

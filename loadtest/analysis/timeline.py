@@ -20,6 +20,19 @@ WINDOW_NS = 1_000_000_000
 _GROW = 64
 
 
+class _Column:
+    """An array of `Timeline` without the room that is kept for seconds to come."""
+
+    def __init__(self, *width: int, kind: type = np.int32) -> None:
+        self.empty: NDArray[Any] = np.zeros((0, *width), dtype=kind)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, timeline: Timeline, owner: type) -> NDArray[Any]:
+        return timeline.arrays[self._name][: len(timeline)]
+
+
 class Timeline:
     """Counts for each second of a run.
 
@@ -34,67 +47,25 @@ class Timeline:
         stage_sums: Seconds in each of the server's stages, summed over successes that told them,
             `[seconds, len(STAGES)]`.
         staged: Number of those successes, `[seconds]`.
+        arrays: All of them by name, with room for seconds to come.
     """
+
+    planned = _Column()
+    dropped = _Column()
+    codes = _Column(len(CODES))
+    ended = _Column()
+    answered = _Column()
+    latency = _Column(bins.COUNT)
+    service = _Column(bins.COUNT)
+    stage_sums = _Column(len(STAGES), kind=np.float64)
+    staged = _Column()
 
     def __init__(self) -> None:
         self._length = 0
-        self._planned = _zeros()
-        self._dropped = _zeros()
-        self._codes = _zeros(len(CODES))
-        self._ended = _zeros()
-        self._answered = _zeros()
-        self._latency = _zeros(bins.COUNT)
-        self._service = _zeros(bins.COUNT)
-        self._stage_sums = _zeros(len(STAGES), kind=np.float64)
-        self._staged = _zeros()
+        self.arrays = {name: each.empty for name, each in vars(Timeline).items() if isinstance(each, _Column)}
 
     def __len__(self) -> int:
         return self._length
-
-    @property
-    def planned(self) -> NDArray[Any]:
-        """Requests planned for each second, and sent."""
-        return self._planned[: self._length]
-
-    @property
-    def dropped(self) -> NDArray[Any]:
-        """Requests planned for each second, and not sent."""
-        return self._dropped[: self._length]
-
-    @property
-    def codes(self) -> NDArray[Any]:
-        """Outcomes of each second's requests by gRPC code."""
-        return self._codes[: self._length]
-
-    @property
-    def ended(self) -> NDArray[Any]:
-        """Requests that ended in each second, whatever their outcome."""
-        return self._ended[: self._length]
-
-    @property
-    def answered(self) -> NDArray[Any]:
-        """Successful answers that came in each second."""
-        return self._answered[: self._length]
-
-    @property
-    def latency(self) -> NDArray[Any]:
-        """Each second's successes by their latency from the planned time."""
-        return self._latency[: self._length]
-
-    @property
-    def service(self) -> NDArray[Any]:
-        """Each second's successes by their service time."""
-        return self._service[: self._length]
-
-    @property
-    def stage_sums(self) -> NDArray[Any]:
-        """Seconds in the server's stages, summed over each second's successes that told them."""
-        return self._stage_sums[: self._length]
-
-    @property
-    def staged(self) -> NDArray[Any]:
-        """Number of each second's successes that told their stages."""
-        return self._staged[: self._length]
 
     def add(self, records: Records) -> None:
         """Counts records of the measured part."""
@@ -103,46 +74,31 @@ class Timeline:
         planned = records["planned_ns"] // WINDOW_NS
         done = records["done_ns"] // WINDOW_NS
         self._reserve(int(max(planned.max(), done.max())) + 1)
-        np.add.at(self._planned, planned, 1)
-        np.add.at(self._codes, (planned, records["code"]), 1)
-        np.add.at(self._ended, done, 1)
+        np.add.at(self.planned, planned, 1)
+        np.add.at(self.codes, (planned, records["code"]), 1)
+        np.add.at(self.ended, done, 1)
         good = records["code"] == OK
-        np.add.at(self._answered, done[good], 1)
+        np.add.at(self.answered, done[good], 1)
         planned, records = planned[good], records[good]
         latency = bins.bins_of(records["done_ns"] - records["planned_ns"])
         service = bins.bins_of(records["done_ns"] - records["sent_ns"])
-        np.add.at(self._latency, (planned, latency), 1)
-        np.add.at(self._service, (planned, service), 1)
+        np.add.at(self.latency, (planned, latency), 1)
+        np.add.at(self.service, (planned, service), 1)
         told = ~np.isnan(records[f"{STAGES[0]}_seconds"])
         for column, stage in enumerate(STAGES):
-            np.add.at(self._stage_sums[:, column], planned[told], records[f"{stage}_seconds"][told])
-        np.add.at(self._staged, planned[told], 1)
+            np.add.at(self.stage_sums[:, column], planned[told], records[f"{stage}_seconds"][told])
+        np.add.at(self.staged, planned[told], 1)
 
     def add_drops(self, drops: Iterable[tuple[int, int]]) -> None:
         """Counts requests that were not sent, by the tenth of a second that they were planned for."""
         for tenth, number in drops:
             self._reserve(tenth // 10 + 1)
-            self._dropped[tenth // 10] += number
+            self.dropped[tenth // 10] += number
 
     def _reserve(self, length: int) -> None:
         self._length = max(self._length, length)
-        missing = self._length - len(self._planned)
+        missing = self._length - len(self.arrays["planned"])
         if missing > 0:
-            more = max(missing, _GROW)
-            for name in (
-                "_planned",
-                "_dropped",
-                "_codes",
-                "_ended",
-                "_answered",
-                "_latency",
-                "_service",
-                "_stage_sums",
-                "_staged",
-            ):
-                array = getattr(self, name)
-                setattr(self, name, np.concatenate([array, np.zeros((more, *array.shape[1:]), dtype=array.dtype)]))
-
-
-def _zeros(*width: int, kind: type = np.int32) -> NDArray[Any]:
-    return np.zeros((0, *width), dtype=kind)
+            for name, array in self.arrays.items():
+                more = np.zeros((max(missing, _GROW), *array.shape[1:]), dtype=array.dtype)
+                self.arrays[name] = np.concatenate([array, more])

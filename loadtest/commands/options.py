@@ -44,111 +44,73 @@ def duration(text: str) -> float:
 
 def add_target_options(parser: argparse.ArgumentParser) -> None:
     """Adds the flags that name the server."""
-    group = parser.add_argument_group("the server")
-    group.add_argument("target", metavar="HOST:PORT", help="the server, as a gRPC target")
-    group.add_argument("--tls", action="store_true", help="use TLS with the system's certificates")
-    group.add_argument("--ca", type=Path, metavar="FILE", help="use TLS and trust these certificates")
-    group.add_argument("--cert", type=Path, metavar="FILE", help="the client's own certificate, for mutual TLS")
-    group.add_argument("--key", type=Path, metavar="FILE", help="its key")
-    group.add_argument("--authority", default="", metavar="NAME", help="name to expect in the server's certificate")
-    group.add_argument(
-        "--token", default=os.environ.get("CHAJA_TOKEN", ""), help="bearer token (default: the variable CHAJA_TOKEN)"
-    )
-    group.add_argument(
-        "--header", action="append", default=[], metavar="NAME:VALUE", help="metadata of every call; repeat for more"
-    )
-    group.add_argument(
-        "--connections", type=int, default=1, metavar="N", help="connections of each process (default: 1)"
-    )
+    add = parser.add_argument_group("the server").add_argument
+    add("target", metavar="HOST:PORT", help="the server, as a gRPC target")
+    add("--tls", action="store_true", help="use TLS with the system's certificates")
+    add("--ca", type=Path, metavar="FILE", help="use TLS and trust these certificates")
+    add("--cert", type=Path, metavar="FILE", help="the client's own certificate, for mutual TLS")
+    add("--key", type=Path, metavar="FILE", help="its key")
+    add("--authority", default="", metavar="NAME", help="name to expect in the server's certificate")
+    token = os.environ.get("CHAJA_TOKEN", "")
+    add("--token", default=token, help="bearer token (default: the variable CHAJA_TOKEN)")
+    add("--header", action="append", default=[], metavar="NAME:VALUE", help="metadata of every call; repeat for more")
+    add("--connections", type=int, default=1, metavar="N", help="connections of each process (default: 1)")
 
 
 def add_request_options(parser: argparse.ArgumentParser) -> None:
     """Adds the flags that say what is sent."""
-    group = parser.add_argument_group("the requests")
-    group.add_argument(
+    add = parser.add_argument_group("the requests").add_argument
+    add(
         "--call", default="Search", metavar="METHOD",
         help="Search, BatchSearch, Encode, … of chaja.v1, or any method as package.Service/Method, which is learnt "
         "from the server's reflection or from --proto (default: Search)",
     )  # fmt: skip
-    group.add_argument(
-        "--data", metavar="JSON", help="payload, with {{query}} for the query (default: the method's obvious field)"
-    )
-    group.add_argument(
-        "--data-file",
-        type=Path,
-        metavar="FILE",
-        help="JSONL with a whole payload a line, instead of --data and --queries",
-    )
-    group.add_argument(
-        "--mix", type=Path, metavar="FILE",
-        help="JSONL of weighted calls, instead of --call: call, weight, data, queries_per_call",
-    )  # fmt: skip
-    group.add_argument("--proto", type=Path, metavar="FILE", help=".proto file that has the method")
-    group.add_argument(
-        "--import-path", type=Path, action="append", default=[], metavar="DIR", help="folder of the .proto's imports"
-    )
-    group.add_argument(
-        "--queries", type=Path, metavar="FILE", help="plain text, JSONL with a query or text each, or BEIR's queries"
-    )
-    group.add_argument(
-        "--order", choices=ORDERS, default="sequential", help="how queries are drawn (default: sequential)"
-    )
-    group.add_argument(
-        "--zipf-exponent", type=float, default=1.0, metavar="S", help="skew of --order zipf (default: 1)"
-    )
-    group.add_argument(
-        "--queries-per-call", type=int, default=1, metavar="N",
-        help="queries in each call of a method that takes several, or a stream (default: 1)",
-    )  # fmt: skip
-    group.add_argument("--deadline", type=duration, default=10.0, help="deadline of each call (default: 10s)")
-    group.add_argument("--seed", type=int, default=0, help="seed of every draw (default: 0)")
-    group.add_argument(
-        "--qrels",
-        type=Path,
-        metavar="FILE",
-        help="relevance labels (BEIR's TSV, or JSONL with `relevant`): recall, nDCG",
-    )
-    group.add_argument(
-        "--quality-at", type=int, default=10, metavar="K", help="the k of recall@k, nDCG@k (default: 10)"
-    )
-    group.add_argument(
-        "--check-answers", action="store_true",
-        help="ask each query alone first, and count the answers under load that differ",
-    )  # fmt: skip
+    add("--data", metavar="JSON", help="payload, with {{query}} for the query (default: the method's obvious field)")
+    whole = "JSONL with a whole payload a line, instead of --data and --queries"
+    add("--data-file", type=Path, metavar="FILE", help=whole)
+    mix = "JSONL of weighted calls, instead of --call: call, weight, data, queries_per_call"
+    add("--mix", type=Path, metavar="FILE", help=mix)
+    add("--proto", type=Path, metavar="FILE", help=".proto file that has the method")
+    imports = "folder of the .proto's imports"
+    add("--import-path", type=Path, action="append", default=[], metavar="DIR", help=imports)
+    add("--queries", type=Path, metavar="FILE", help="plain text, JSONL with a query or text each, or BEIR's queries")
+    add("--order", choices=ORDERS, default="sequential", help="how queries are drawn (default: sequential)")
+    add("--zipf-exponent", type=float, default=1.0, metavar="S", help="skew of --order zipf (default: 1)")
+    size = "queries in each call of a method that takes several, or a stream (default: 1)"
+    add("--queries-per-call", type=int, default=1, metavar="N", help=size)
+    add("--deadline", type=duration, default=10.0, help="deadline of each call (default: 10s)")
+    add("--seed", type=int, default=0, help="seed of every draw (default: 0)")
+    labels = "relevance labels (BEIR's TSV, or JSONL with `relevant`): recall, nDCG"
+    add("--qrels", type=Path, metavar="FILE", help=labels)
+    add("--quality-at", type=int, default=10, metavar="K", help="the k of recall@k, nDCG@k (default: 10)")
+    check = "ask each query alone first, and count the answers under load that differ"
+    add("--check-answers", action="store_true", help=check)
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of generator and metrics."""
-    group = parser.add_argument_group("the generator")
-    group.add_argument(
-        "--warm-up", type=duration, default=1.0, help="time before the measured part, not counted (default: 1s)"
-    )
-    group.add_argument("--processes", type=int, default=1, metavar="N", help="worker processes (default: 1)")
-    group.add_argument(
-        "--max-in-flight", type=int, default=10_000, metavar="N",
-        help="most unanswered calls of an open loop; a send beyond is dropped and counted (default: 10000)",
-    )  # fmt: skip
-    group.add_argument(
-        "--late-after", type=duration, default=0.002, help="a send later than this counts as late (default: 2ms)"
-    )
-    group.add_argument("--metrics-url", default="", metavar="URL", help="pull the server's metrics once a second")
+    add = parser.add_argument_group("the generator").add_argument
+    add("--warm-up", type=duration, default=1.0, help="time before the measured part, not counted (default: 1s)")
+    add("--processes", type=int, default=1, metavar="N", help="worker processes (default: 1)")
+    most = "most unanswered calls of an open loop; a send beyond is dropped and counted (default: 10000)"
+    add("--max-in-flight", type=int, default=10_000, metavar="N", help=most)
+    add("--late-after", type=duration, default=0.002, help="a send later than this counts as late (default: 2ms)")
+    add("--metrics-url", default="", metavar="URL", help="pull the server's metrics once a second")
 
 
 def add_schedule_options(parser: argparse.ArgumentParser) -> None:
     """Adds the flags that say when requests are sent."""
-    group = parser.add_argument_group("the load")
-    group.add_argument("--rate", type=float, metavar="R", help="open loop: requests a second")
-    group.add_argument("--in-flight", type=int, metavar="N", help="closed loop: calls in flight, instead of --rate")
-    group.add_argument("--schedule", choices=SCHEDULES, default="constant", help="of the open loop (default: constant)")
-    group.add_argument("--rate-to", type=float, metavar="R", help="rate at the end of a ramp or of the last step")
-    group.add_argument("--steps", type=int, default=5, metavar="N", help="number of steps (default: 5)")
-    group.add_argument(
-        "--timestamps", type=Path, metavar="FILE",
-        help="for a replay: a time a line, or JSONL with `timestamp` (default: the file of --queries)",
-    )  # fmt: skip
-    group.add_argument("--replay-speed", type=float, default=1.0, metavar="X", help="1 is as recorded (default: 1)")
-    group.add_argument("--duration", type=duration, help="length of the measured part, such as 30s")
-    group.add_argument("--count", type=int, metavar="N", help="most requests of the measured part")
+    add = parser.add_argument_group("the load").add_argument
+    add("--rate", type=float, metavar="R", help="open loop: requests a second")
+    add("--in-flight", type=int, metavar="N", help="closed loop: calls in flight, instead of --rate")
+    add("--schedule", choices=SCHEDULES, default="constant", help="of the open loop (default: constant)")
+    add("--rate-to", type=float, metavar="R", help="rate at the end of a ramp or of the last step")
+    add("--steps", type=int, default=5, metavar="N", help="number of steps (default: 5)")
+    times = "for a replay: a time a line, or JSONL with `timestamp` (default: the file of --queries)"
+    add("--timestamps", type=Path, metavar="FILE", help=times)
+    add("--replay-speed", type=float, default=1.0, metavar="X", help="1 is as recorded (default: 1)")
+    add("--duration", type=duration, help="length of the measured part, such as 30s")
+    add("--count", type=int, metavar="N", help="most requests of the measured part")
 
 
 def make_plan(
@@ -159,14 +121,7 @@ def make_plan(
     seconds: float = math.inf,
     count: int | None = None,
 ) -> Plan:
-    """Returns the plan that the flags make, every payload tried once.
-
-    Args:
-        options: The flags of `add_target_options`, `add_request_options` and `add_run_options`.
-        schedule: Of an open loop.
-        in_flight: Of a closed loop.
-        seconds: Length of the measured part.
-        count: Most requests of it.
+    """Returns the plan that the flags make, every payload tried once; what else it takes is as in `Plan`.
 
     Raises:
         LoadtestError: A flag or file is wrong, or the server does not say what it is asked.
@@ -249,13 +204,8 @@ def make_schedule(options: argparse.Namespace) -> Schedule | None:
             raise UsageError(f"a {options.schedule} needs --rate-to and --duration")
         if options.schedule == "ramp":
             return ramp(options.rate, options.rate_to, seconds=options.duration, warm_up_seconds=options.warm_up)
-        return step(
-            options.rate,
-            options.rate_to,
-            steps=options.steps,
-            seconds=options.duration,
-            warm_up_seconds=options.warm_up,
-        )
+        steps, warm_up = options.steps, options.warm_up
+        return step(options.rate, options.rate_to, steps=steps, seconds=options.duration, warm_up_seconds=warm_up)
     return constant(
         options.rate,
         seconds=options.duration or math.inf,

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 
-from loadtest.generator.pipe import write_message
 from loadtest.plan import Plan
 from loadtest.results.blocks import Block, CutShort, read_blocks
 
@@ -31,14 +30,18 @@ class WorkerHandle:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             process_group=0,  # Ctrl-C, or a SIGTERM to the group, is for the coordinator: it says when to stop.
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path or "." for path in sys.path)},
+            env={
+                "GRPC_VERBOSITY": "NONE",  # What it would log of a connection is in the results.
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(path or "." for path in sys.path),
+            },
         )
-        self._send(pickle.dumps(plan))
+        self._send(plan)
         threading.Thread(target=self._follow, daemon=True).start()
 
     def start(self, start_ns: int) -> None:
         """Tells it when to start, on the clock that all processes share."""
-        self._send(start_ns.to_bytes(8, "little"))
+        self._send(start_ns)
 
     def stop(self) -> None:
         """Tells it to stop; it says what it still has."""
@@ -52,10 +55,11 @@ class WorkerHandle:
         self._process.kill()
         self._process.wait()
 
-    def _send(self, message: bytes) -> None:
+    def _send(self, message: Plan | int) -> None:
         assert self._process.stdin is not None, "it is a pipe"
         with contextlib.suppress(OSError):  # If it is gone, its end of output says so.
-            write_message(self._process.stdin, message)
+            pickle.dump(message, self._process.stdin)
+            self._process.stdin.flush()
 
     def _follow(self) -> None:
         assert self._process.stdout is not None, "it is a pipe"

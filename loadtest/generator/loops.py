@@ -11,8 +11,8 @@ from loadtest.codes import UNAVAILABLE
 from loadtest.generator.sender import Sender
 from loadtest.plan import Plan
 
-BURST = 32
-"""Sends in a row until the event loop gets to see answers."""
+BURST = 8
+"""Sends in a row until the event loop writes them and gets to see answers."""
 
 OVERRUN_NS = 1_000_000_000
 """What is still not sent this long after the end of the plan is dropped: an unreachable rate must end too."""
@@ -24,8 +24,7 @@ UNAVAILABLE_PAUSE_SECONDS = 0.01
 async def open_loop(plan: Plan, sender: Sender, *, start_ns: int) -> None:
     """Sends this process's share of the schedule, each request at its time, whatever became of those before."""
     share = -(-plan.max_in_flight // plan.processes)
-    end_ns = start_ns + int(min(plan.seconds, 1e9) * 1e9)
-    in_a_row = 0
+    end_ns, in_a_row = start_ns + int(min(plan.seconds, 1e9) * 1e9), 0
     for number, planned_ns in _arrivals(plan, sender.worker, start_ns=start_ns):
         while (wait_ns := planned_ns - now_ns()) > 0:
             in_a_row = 0
@@ -33,7 +32,7 @@ async def open_loop(plan: Plan, sender: Sender, *, start_ns: int) -> None:
         if sender.in_flight >= share or now_ns() > end_ns + OVERRUN_NS:
             sender.drop(planned_ns)
         else:
-            sender.send(number, planned_ns)
+            sender.start(number, planned_ns)
         in_a_row += 1
         if in_a_row % BURST == 0:
             await asyncio.sleep(0)
@@ -51,36 +50,22 @@ async def closed_loop(plan: Plan, sender: Sender, *, start_ns: int) -> None:
     first_ns = start_ns - int(plan.warm_up_seconds * 1e9)
     await asyncio.sleep(max(0, first_ns - now_ns()) / 1e9)
 
-    loop = asyncio.get_running_loop()
-    callers = share_of(plan.in_flight, sender.worker, plan.processes)
-    finished: asyncio.Future[None] = loop.create_future()
+    async def caller() -> None:
+        nonlocal left
+        while not stopped and (planned_ns := now_ns()) < end_ns and (left != 0 or planned_ns < start_ns):
+            if left is not None and planned_ns >= start_ns:
+                left -= 1
+            if await sender.send(next(numbers), planned_ns) == UNAVAILABLE:
+                await asyncio.sleep(UNAVAILABLE_PAUSE_SECONDS)
 
-    def send() -> None:
-        nonlocal left, callers
-        planned_ns = now_ns()
-        if finished.done():  # By a failure, or because whoever waited for it was told to stop.
-            return
-        if planned_ns >= end_ns or (left == 0 and planned_ns >= start_ns):
-            callers -= 1
-            if callers == 0:
-                finished.set_result(None)
-            return
-        if left is not None and planned_ns >= start_ns:
-            left -= 1
-        try:
-            sender.send(next(numbers), planned_ns, answered)
-        except Exception as error:  # It is raised from the loop, not from whoever brought the last answer.
-            finished.set_exception(error)
-
-    def answered(code: int) -> None:
-        if code == UNAVAILABLE:
-            loop.call_later(UNAVAILABLE_PAUSE_SECONDS, send)
-        else:
-            send()
-
-    for _ in range(callers):
-        send()
-    await finished
+    stopped = False
+    callers = [asyncio.create_task(caller()) for _ in range(share_of(plan.in_flight, sender.worker, plan.processes))]
+    try:
+        ended, _ = await asyncio.wait(callers, return_when=asyncio.FIRST_EXCEPTION)
+        for each in ended:
+            each.result()
+    finally:
+        stopped = True  # Whoever stops this loop still wants the answers of the calls in flight.
 
 
 def share_of(total: int, worker: int, processes: int) -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Coroutine, Sequence
+from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError, Message
 
+from loadtest.channel import Answer, Channel
 from loadtest.clock import now_ns
 from loadtest.codes import INTERNAL, OK
 from loadtest.generator.outlet import Outlet
@@ -20,8 +21,6 @@ from loadtest.requests.sampling import Draw, Sampler
 from loadtest.results.record import PACKER
 from loadtest.results.relevance import ndcg, recall
 from loadtest.stages import NO_STAGES
-from loadtest.wire.call import WireCall
-from loadtest.wire.channel import Channel
 
 MIX_STREAM = 3
 DROP_PERIOD_NS = 100_000_000
@@ -31,19 +30,15 @@ DRAIN_PROBE_SECONDS = 0.005
 
 
 class Caller:
-    """One call of the mix.
+    """One call of the mix: its payload, its method on each channel, and the reader of its answers."""
 
-    Messages stay bytes on their way: requests are made once for each query, and answers are parsed only after
-    their time has been taken.
-    """
-
-    def __init__(self, call: Call, plan: Plan, channel: Channel) -> None:
+    def __init__(self, call: Call, channels: Sequence[Channel]) -> None:
         method = call.method
-        self.method = method
         self.queries_per_call = call.queries_per_call
         self.payload = Payload(method, call.template)
         self.reader = AnswerReader(method.response_class)
-        self.headers = channel.headers(method.path, timeout_seconds=plan.deadline_seconds)
+        form = {"client_streaming": method.client_streaming, "server_streaming": method.server_streaming}
+        self.methods = [channel.method(method.path, **form) for channel in channels]
 
 
 class _Request(NamedTuple):
@@ -58,15 +53,15 @@ class _Request(NamedTuple):
 
 
 class Sender:
-    """Makes a plan's calls, and counts those in flight.
+    """Makes a plan's calls.
 
     Attributes:
         start_ns: When the measured part starts.
         worker: Number of this process.
         in_flight: Calls that are not answered yet.
         dropped: Planned requests that were not sent.
-        messages: What the server, or the connection, said of errors since the last report, by code.
         dropped_at: Those since the last report, by the tenth of a second that they were planned for.
+        messages: Status messages of errors since the last report, by code.
     """
 
     def __init__(self, plan: Plan, worker: int, channels: Sequence[Channel], outlet: Outlet) -> None:
@@ -78,20 +73,26 @@ class Sender:
         self.messages: Counter[tuple[int, str]] = Counter()
         self._known_messages: set[tuple[int, str]] = set()
         self._plan = plan
-        self._channels = channels
-        self._callers = [Caller(call, plan, channels[0]) for call in plan.calls]
+        self._callers = [Caller(call, channels) for call in plan.calls]
         self._mix = Draw([call.weight for call in plan.calls], seed=plan.seed, stream=MIX_STREAM)
         self._sampler = Sampler(plan.order, len(plan.queries), seed=plan.seed, exponent=plan.zipf_exponent)
         self._outlet = outlet
         self._sends = 0
+        self._tasks: set[asyncio.Task[int]] = set()
+        self._loop = asyncio.get_running_loop()
 
-    def send(self, number: int, planned_ns: int, on_done: Callable[[int], None] | None = None) -> None:
-        """Sends request `number` at once.
+    def start(self, number: int, planned_ns: int) -> None:
+        """Sends request `number` as `send` does; nobody waits for its answer."""
+        task = self._loop.create_task(self.send(number, planned_ns))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def send(self, number: int, planned_ns: int) -> Coroutine[Any, Any, int]:
+        """Sends request `number` at once; what it returns waits for the answer and gives its gRPC code.
 
         Args:
             number: The request's number, which decides on its call and queries.
             planned_ns: When it was to be sent.
-            on_done: Is told the gRPC code when the call has ended; not before this method returns.
 
         Raises:
             UsageError: The payload cannot be made.
@@ -101,20 +102,22 @@ class Sender:
         size = caller.queries_per_call
         key = tuple([self._sampler[number * size + offset] for offset in range(size)])
         messages = caller.payload.render([self._plan.queries[each] for each in key], number, key=key)
-        channel = self._channels[self._sends % len(self._channels)]
+        method = caller.methods[self._sends % len(caller.methods)]
         self._sends += 1
-        self.in_flight += 1
         request = _Request(index, key, number, sum(map(len, messages)), planned_ns, now_ns())
+        answering = method(messages, timeout_seconds=self._plan.deadline_seconds)
+        self.in_flight += 1
+        return self._finish(request, answering)
 
-        def on_end(call: WireCall, code: int, done_ns: int) -> None:
+    async def _finish(self, request: _Request, answering: Coroutine[Any, Any, Answer]) -> int:
+        try:
+            answer = await answering
+        finally:
             self.in_flight -= 1
-            code = self._record(request, code, done_ns, call.answers)
-            if code != OK:
-                self._note(code, call.message)
-            if on_done is not None:
-                on_done(code)
-
-        channel.start(caller.headers, messages, on_end, timeout_seconds=self._plan.deadline_seconds)
+        code = self._record(request, answer)
+        if code != OK:
+            self._note(code, answer.message)
+        return code
 
     def drop(self, planned_ns: int) -> None:
         """Counts a request that is not sent; of the warm-up, none is."""
@@ -138,22 +141,21 @@ class Sender:
             await asyncio.sleep(DRAIN_PROBE_SECONDS)
         return self.in_flight
 
-    def _record(self, request: _Request, code: int, done_ns: int, answers: list[bytes]) -> int:
-        """Records what became of a request; returns its code."""
+    def _record(self, request: _Request, answer: Answer) -> int:
+        """Records the outcome of a request; returns its code."""
+        code, answers = answer.code, answer.messages
         stages, batch_texts, same, scores = NO_STAGES, 0, -1, (math.nan, math.nan)
-        if code == OK and not self._callers[request.call].method.server_streaming and len(answers) != 1:
-            code = INTERNAL  # What gRPC calls a unary answer without a message, or with two.
         if code == OK:
             try:
                 stages, batch_texts, same, scores = self._read(request.call, request.key, answers)
             except DecodeError:
-                code = INTERNAL  # And one that cannot be parsed.
+                code = INTERNAL  # As gRPC calls a message that cannot be parsed.
         start_ns = self.start_ns
         self._outlet.record(
             PACKER.pack(
                 request.planned_ns - start_ns,
                 request.sent_ns - start_ns,
-                done_ns - start_ns,
+                answer.done_ns - start_ns,
                 request.number,
                 request.key[0],
                 request.request_bytes,
@@ -170,7 +172,7 @@ class Sender:
         return code
 
     def _read(
-        self, index: int, key: tuple[int, ...], answers: list[bytes]
+        self, index: int, key: tuple[int, ...], answers: Sequence[bytes]
     ) -> tuple[tuple[float, ...], int, int, tuple[float, float]]:
         """Returns stage times, texts in the batch, whether the answer is that at rest, and its quality."""
         plan, reader = self._plan, self._callers[index].reader

@@ -40,9 +40,7 @@ class Vitals:
     def report(self) -> None:
         """Sends one block about the time since the last one; on the event loop's thread."""
         clocks = _clocks()
-        elapsed, loop_cpu, waited, process_cpu = (
-            now - before for now, before in zip(clocks, self._before, strict=True)
-        )
+        elapsed, loop_cpu, waited, process_cpu = (now - then for now, then in zip(clocks, self._before, strict=True))
         self._outlet.json(
             Kind.VITALS,
             {

@@ -16,15 +16,14 @@ import sys
 import threading
 import traceback
 
+from loadtest.channel import Channel
 from loadtest.errors import LoadtestError
 from loadtest.generator.loops import closed_loop, open_loop
 from loadtest.generator.outlet import Outlet
-from loadtest.generator.pipe import read_message
 from loadtest.generator.sender import Sender
 from loadtest.generator.vitals import Vitals
 from loadtest.plan import Plan
 from loadtest.results.blocks import Kind
-from loadtest.wire.channel import Channel
 
 GRACE_SECONDS = 1.0
 """How long calls in flight are waited for after a stop, and beyond their deadline."""
@@ -37,7 +36,7 @@ def main() -> None:
     os.dup2(2, 1)  # Whatever a library prints must not fall among the blocks.
     outlet = Outlet(out)
     try:
-        plan: Plan = pickle.loads(read_message(sys.stdin.buffer))  # noqa: S301  from our own coordinator
+        plan: Plan = pickle.load(sys.stdin.buffer)  # noqa: S301  from our own coordinator
         # select() waits for microseconds where epoll rounds up to the next millisecond: a send would be late by
         # half of one on average. It serves few descriptors only; that is all there are here.
         loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
@@ -61,9 +60,9 @@ async def _run(plan: Plan, worker: int, outlet: Outlet) -> None:
         gc.collect()
         gc.freeze()  # Collections during the run need not look at what was there before.
         outlet.json(Kind.READY, {})
-        start = await asyncio.to_thread(read_message, sys.stdin.buffer)
-        if start:
-            await _attack(plan, sender, outlet, start_ns=int.from_bytes(start, "little"))
+        with contextlib.suppress(EOFError):  # Stopped before the start.
+            start_ns = await asyncio.to_thread(pickle.load, sys.stdin.buffer)
+            await _attack(plan, sender, outlet, start_ns=start_ns)
 
 
 async def _attack(plan: Plan, sender: Sender, outlet: Outlet, *, start_ns: int) -> None:

@@ -5,8 +5,9 @@ Charts of one run take what they need of its `Summary`; charts over several runs
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,7 +101,7 @@ def latency_histogram(timeline: Timeline) -> go.Figure:
 def throughput_over_time(timeline: Timeline) -> go.Figure:
     """Draws requests a second: those planned for each second and sent, and those answered OK in it."""
     chart = figure(x=SECONDS, y="requests a second")
-    groups = _Groups.of_whole_seconds(timeline)
+    groups = _Groups.of(timeline, whole=True)
     line(chart, groups.starts, groups.rates(timeline.planned + timeline.dropped), "planned", GREY, dash="dash")
     line(chart, groups.starts, groups.rates(timeline.answered), "answered OK", GREEN)
     return chart
@@ -148,7 +149,7 @@ def stages_over_time(timeline: Timeline) -> go.Figure:
 def compared_latency(summaries: Mapping[str, Summary]) -> go.Figure:
     """Draws the 99th percentile of each second's latencies from the planned time in ms, a line for each run."""
     chart = figure(x=SECONDS, y=f"p99 {LATENCY}", log_y=True)
-    for (name, summary), colour in zip(summaries.items(), _colours(len(summaries)), strict=True):
+    for name, summary, colour in _coloured(summaries):
         groups = _Groups.of(summary.timeline)
         p99 = bins.percentiles(groups.sums(summary.timeline.latency), [99])[:, 0] * 1e3
         line(chart, groups.starts, p99, name, colour)
@@ -158,20 +159,15 @@ def compared_latency(summaries: Mapping[str, Summary]) -> go.Figure:
 
 def compared_percentiles(summaries: Mapping[str, Summary]) -> go.Figure:
     """Draws latency from the planned time in ms by percentile, a line for each run."""
-    colours = _colours(len(summaries))
-    return _percentile_curves(
-        {
-            name: (summary.total.ok.latency, colour, "solid")
-            for (name, summary), colour in zip(summaries.items(), colours, strict=True)
-        }
-    )
+    lines = {name: (summary.total.ok.latency, colour, "solid") for name, summary, colour in _coloured(summaries)}
+    return _percentile_curves(lines)
 
 
 def compared_throughput(summaries: Mapping[str, Summary]) -> go.Figure:
     """Draws the successful answers of each second, a line for each run."""
     chart = figure(x=SECONDS, y="answers OK a second")
-    for (name, summary), colour in zip(summaries.items(), _colours(len(summaries)), strict=True):
-        groups = _Groups.of_whole_seconds(summary.timeline)
+    for name, summary, colour in _coloured(summaries):
+        groups = _Groups.of(summary.timeline, whole=True)
         line(chart, groups.starts, groups.rates(summary.timeline.answered), name, colour)
     return chart
 
@@ -191,17 +187,9 @@ class _Groups:
     seconds: int
 
     @classmethod
-    def of(cls, timeline: Timeline) -> _Groups:
-        """Returns the groups of a timeline."""
-        return cls._of(len(timeline))
-
-    @classmethod
-    def of_whole_seconds(cls, timeline: Timeline) -> _Groups:
-        """Leaves out the last second: it ends with the last answer, and rates would seem to fall in it."""
-        return cls._of(max(1, len(timeline) - 1))
-
-    @classmethod
-    def _of(cls, seconds: int) -> _Groups:
+    def of(cls, timeline: Timeline, *, whole: bool = False) -> _Groups:
+        """Returns the groups of a timeline; `whole` leaves out its last second, which ends with the last answer."""
+        seconds = max(1, len(timeline) - 1) if whole else len(timeline)
         step = max(1, math.ceil(seconds / MOST_POINTS))
         return cls(starts=np.arange(0, seconds, step), step=step, seconds=seconds)
 
@@ -246,5 +234,7 @@ def _percentile_curves(lines: Mapping[str, tuple[Latencies, str, str]]) -> go.Fi
     return chart
 
 
-def _colours(count: int) -> list[str]:
-    return [COLOURS[number % len(COLOURS)] for number in range(count)]
+def _coloured(summaries: Mapping[str, Summary]) -> Iterator[tuple[str, Summary, str]]:
+    """Yields name, summary and colour of each run."""
+    for (name, summary), colour in zip(summaries.items(), itertools.cycle(COLOURS), strict=False):
+        yield name, summary, colour

@@ -9,6 +9,8 @@ import json
 import math
 from typing import Any
 
+import numpy as np
+
 from loadtest.analysis import bins
 from loadtest.analysis.calls import CallSummary
 from loadtest.analysis.latency import Latencies
@@ -19,6 +21,10 @@ from loadtest.reports.tables import PERCENTS, verdict
 from loadtest.stages import STAGES
 
 SCHEMA_VERSION = 1
+QUALITY = ("at", "labelled", "recall", "ndcg", "compared", "different")
+GENERATOR = (
+    "reasons", "processes", "late_share", "busiest_share", "cpu_seconds", "longest_lag_seconds", "memory_bytes",
+)  # fmt: skip
 
 
 def json_report(summary: Summary, verdicts: list[Verdict]) -> str:
@@ -28,11 +34,10 @@ def json_report(summary: Summary, verdicts: list[Verdict]) -> str:
 
 def report_object(summary: Summary, verdicts: list[Verdict]) -> dict[str, Any]:
     """Returns the report as an object; what is not there is NaN in it."""
-    generator, quality = summary.generator, summary.quality
     return {
         "schema_version": SCHEMA_VERSION,
         "verdict": verdict(summary),
-        "saturated": generator.saturated,
+        "saturated": summary.generator.saturated,
         "partial": summary.partial,
         "assertions": [{"assertion": each.objective.text, "value": each.value, "met": each.met} for each in verdicts],
         "seconds": summary.seconds,
@@ -57,23 +62,8 @@ def report_object(summary: Summary, verdicts: list[Verdict]) -> dict[str, Any]:
         "all": _call(summary.total),
         "calls": [_call(call) for call in summary.calls],
         "messages": [{"code": code, "message": message, "count": count} for code, message, count in summary.messages],
-        "quality": {
-            "at": quality.at,
-            "labelled": quality.labelled,
-            "recall": quality.recall,
-            "ndcg": quality.ndcg,
-            "compared": quality.compared,
-            "different": quality.different,
-        },
-        "generator": {
-            "reasons": generator.reasons,
-            "processes": generator.processes,
-            "late_share": generator.late_share,
-            "busiest_share": generator.busiest_share,
-            "cpu_seconds": generator.cpu_seconds,
-            "longest_lag_seconds": generator.longest_lag_seconds,
-            "memory_bytes": generator.memory_bytes,
-        },
+        "quality": {name: getattr(summary.quality, name) for name in QUALITY},
+        "generator": {name: getattr(summary.generator, name) for name in GENERATOR},
         "timeline": timeline_rows(summary),
         "metrics": [scrape for run in summary.runs for scrape in run.metrics],
         "runs": [{"file": str(run.path), "partial": run.partial, **run.header} for run in summary.runs],
@@ -83,8 +73,8 @@ def report_object(summary: Summary, verdicts: list[Verdict]) -> dict[str, Any]:
 def timeline_rows(summary: Summary) -> list[dict[str, Any]]:
     """Returns one object for each second."""
     timeline = summary.timeline
-    latency = bins.percentiles(timeline.latency, [50, 99])
-    service = bins.percentiles(timeline.service, [50, 99])
+    percentiles = np.hstack([bins.percentiles(counts, [50, 99]) for counts in (timeline.latency, timeline.service)])
+    names = ("p50_seconds", "p99_seconds", "service_p50_seconds", "service_p99_seconds")
     rows = []
     for second in range(len(timeline)):
         staged = int(timeline.staged[second])
@@ -94,12 +84,7 @@ def timeline_rows(summary: Summary) -> list[dict[str, Any]]:
                 "planned": int(timeline.planned[second] + timeline.dropped[second]),
                 "dropped": int(timeline.dropped[second]),
                 "answered": int(timeline.answered[second]),
-                **{
-                    f"{statistic}_seconds": float(value)
-                    for statistic, value in zip(
-                        ("p50", "p99", "service_p50", "service_p99"), (*latency[second], *service[second]), strict=True
-                    )
-                },
+                **dict(zip(names, percentiles[second].tolist(), strict=True)),
                 **{
                     f"{stage}_seconds": float(timeline.stage_sums[second, column]) / staged if staged else math.nan
                     for column, stage in enumerate(STAGES)

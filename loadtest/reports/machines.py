@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
@@ -58,8 +58,8 @@ def vitals_over_time(runs: Sequence[Run]) -> go.Figure:
 def server_over_time(scrapes: Scrapes) -> go.Figure:
     """Draws what the server said of itself: gauges as they are, counters by their rate a second."""
     drawn = _panels_of(scrapes)
-    chart = panels([panel.title for panel, _ in drawn], [panel.unit for panel, _ in drawn], x=SECONDS)
-    for row, (_, lines) in enumerate(drawn, start=1):
+    chart = panels([title for title, _, _ in drawn], [unit for _, unit, _ in drawn], x=SECONDS)
+    for row, (_, _, lines) in enumerate(drawn, start=1):
         # Not the colour of the other panels, where the legend would seem to be about them too.
         colours = COLOURS[1:] if len(lines) > 1 else COLOURS
         for (name, points), colour in zip(lines.items(), colours, strict=False):
@@ -72,23 +72,11 @@ def tells_of_server(scrapes: Scrapes) -> bool:
     return bool(_panels_of(scrapes))
 
 
-@dataclass(frozen=True)
-class _Panel:
-    """One panel about the server: lines by name."""
-
-    title: str
-    unit: str
-    lines: Callable[[Scrapes], dict[str, Points]]
-
-
-def _panels_of(scrapes: Scrapes) -> list[tuple[_Panel, dict[str, Points]]]:
-    """Returns the panels that have anything to show, with their lines."""
-    drawn = []
-    for panel in _PANELS:
-        lines = {name: points for name, points in panel.lines(scrapes).items() if points}
-        if lines:
-            drawn.append((panel, lines))
-    return drawn
+def _panels_of(scrapes: Scrapes) -> list[tuple[str, str, dict[str, Points]]]:
+    """Returns title, unit and lines by name of each panel that has anything to show."""
+    found = [(title, unit, lines(scrapes)) for title, unit, lines in _PANELS]
+    shown = [(title, unit, {name: points for name, points in lines.items() if points}) for title, unit, lines in found]
+    return [panel for panel in shown if panel[2]]
 
 
 def _gauge(scrapes: Scrapes, name: str, *, scale: float = 1.0) -> Points:
@@ -120,10 +108,9 @@ def _handled(scrapes: Scrapes) -> dict[str, Points]:
     codes = sorted({found[1] for name in names if (found := _CODE.search(name))})
     rates: dict[str, Points] = {}
     for code in codes:
-        of_code = [_rate(scrapes, name) for name in sorted(names) if f'grpc_code="{code}"' in name]
-        summed: dict[float, float] = {}
-        for seconds, rate in (point for points in of_code for point in points):
-            summed[seconds] = summed.get(seconds, 0.0) + rate
+        summed: Counter[float] = Counter()
+        for name in (name for name in names if f'grpc_code="{code}"' in name):
+            summed.update(dict(_rate(scrapes, name)))
         if any(rate > 0 for rate in summed.values()):
             rates[f"calls that ended {code}"] = sorted(summed.items())
     return rates
@@ -146,18 +133,15 @@ def _draw(chart: go.Figure, points: Points, name: str, colour: str, *, row: int,
 _HANDLED = "grpc_server_handled_total{"
 _CODE = re.compile(r'grpc_code="([^"]*)"')
 
-_PANELS = (
-    _Panel(
-        "Texts that wait for an encoder", "texts", lambda scrapes: {"waiting": _gauge(scrapes, "chaja_queue_texts")}
-    ),
-    _Panel(
-        "Texts in a batch, mean", "texts", lambda scrapes: {"texts in a batch": _mean(scrapes, "chaja_batch_texts")}
-    ),
-    _Panel("Calls ended, by gRPC code", "calls a second", _handled),
-    _Panel("CPU of the server", "cores", lambda scrapes: {"CPU": _rate(scrapes, "process_cpu_seconds_total")}),
-    _Panel(
+_PANELS: tuple[tuple[str, str, Callable[[Scrapes], dict[str, Points]]], ...] = (
+    ("Texts that wait for an encoder", "texts", lambda scrapes: {"waiting": _gauge(scrapes, "chaja_queue_texts")}),
+    ("Texts in a batch, mean", "texts", lambda scrapes: {"texts in a batch": _mean(scrapes, "chaja_batch_texts")}),
+    ("Calls ended, by gRPC code", "calls a second", _handled),
+    ("CPU of the server", "cores", lambda scrapes: {"CPU": _rate(scrapes, "process_cpu_seconds_total")}),
+    (
         "Resident memory of the server",
         "MB",
         lambda scrapes: {"memory": _gauge(scrapes, "process_resident_memory_bytes", scale=1e-6)},
     ),
 )
+"""Title, unit and lines by name."""

@@ -27,13 +27,7 @@ COMPARISON_COLUMNS = (
 
 
 def report_page(summary: Summary, verdicts: Sequence[Verdict] = (), *, title: str) -> str:
-    """Returns a page about one summary.
-
-    Args:
-        summary: What to show.
-        verdicts: What became of the assertions.
-        title: The page's title; may come from outside.
-    """
+    """Returns a page about one summary and its assertions; the title may come from outside."""
     parts = [banner(verdict_kind(summary), verdict(summary)), f"<h1>{escape(title)}</h1>"]
     parts += [note(text) for text in notes(summary)]
     parts.append(figures_section(headline(summary)))
@@ -44,12 +38,7 @@ def report_page(summary: Summary, verdicts: Sequence[Verdict] = (), *, title: st
 
 
 def comparison_page(summaries: Mapping[str, Summary], *, title: str) -> str:
-    """Returns a page that lays summaries one over the other.
-
-    Args:
-        summaries: What to show, by names that may come from outside.
-        title: The page's title; may come from outside.
-    """
+    """Returns a page that lays summaries one over the other; their names and the title may come from outside."""
     parts = [
         banner(verdict_kind(summary), f"{name}: {verdict(summary)}")
         for name, summary in summaries.items()

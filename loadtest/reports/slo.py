@@ -94,13 +94,13 @@ def answer_object(answer: Answer, objectives: Sequence[Objective]) -> dict[str, 
 def _trial_object(trial: Trial) -> dict[str, Any]:
     summary = trial.summary
     latency = summary.total.ok.latency
-    answered = bool(latency.count)
+    p50, p99 = (latency.percentile(percent) if latency.count else None for percent in (50, 99))
     return {
         "rate": trial.rate,
         "offered": summary.offered_rate,
         "achieved": summary.achieved_rate,
-        "p50_seconds": latency.percentile(50) if answered else None,
-        "p99_seconds": latency.percentile(99) if answered else None,
+        "p50_seconds": p50,
+        "p99_seconds": p99,
         "error_share": summary.error_share,
         "windows_met": trial.windows_met,
         "windows": trial.windows,

@@ -11,17 +11,9 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-BLUE, ORANGE, GREEN, RED, VIOLET, TEAL, PINK, GREY, OLIVE = COLOURS = (
-    "#3b7dd8",
-    "#d9730d",
-    "#2a9d63",
-    "#d9363e",
-    "#8e62d0",
-    "#1a9aa8",
-    "#c9539c",
-    "#8a8f98",
-    "#9a8a1f",
-)
+BLUE, ORANGE, GREEN, RED, VIOLET = "#3b7dd8", "#d9730d", "#2a9d63", "#d9363e", "#8e62d0"
+TEAL, PINK, GREY, OLIVE = "#1a9aa8", "#c9539c", "#8a8f98", "#9a8a1f"
+COLOURS = (BLUE, ORANGE, GREEN, RED, VIOLET, TEAL, PINK, GREY, OLIVE)
 """Colours that can be told from white and from black alike."""
 
 GRID = "rgba(128, 128, 128, 0.25)"
@@ -33,14 +25,7 @@ PANEL_HEIGHT = 170
 
 
 def figure(*, x: str, y: str, log_x: bool = False, log_y: bool = False) -> go.Figure:
-    """Returns a figure without lines.
-
-    Args:
-        x: Title of the x axis, with the unit.
-        y: Title of the y axis, with the unit.
-        log_x: Whether the x axis is logarithmic.
-        log_y: Whether the y axis is logarithmic; otherwise it begins at 0.
-    """
+    """Returns a figure without lines; titles have the unit, and a y axis that is not logarithmic begins at 0."""
     chart = go.Figure()
     _lay_out(chart, HEIGHT)
     chart.update_xaxes(title_text=x, type="log" if log_x else "linear")
@@ -49,13 +34,7 @@ def figure(*, x: str, y: str, log_x: bool = False, log_y: bool = False) -> go.Fi
 
 
 def panels(titles: Sequence[str], units: Sequence[str], *, x: str) -> go.Figure:
-    """Returns a figure of panels one below the other, with one x axis for all; each y axis begins at 0.
-
-    Args:
-        titles: What each panel shows.
-        units: The title of each panel's y axis.
-        x: Title of the x axis, with the unit.
-    """
+    """Returns panels one below the other, with one x axis for all; each y axis has its unit and begins at 0."""
     height = PANEL_HEIGHT * len(titles) + 60
     gap = 52 / height
     chart = make_subplots(rows=len(titles), shared_xaxes=True, vertical_spacing=gap, subplot_titles=list(titles))
@@ -70,15 +49,9 @@ def panels(titles: Sequence[str], units: Sequence[str], *, x: str) -> go.Figure:
 
 
 def line(chart: go.Figure, x: Any, y: Any, name: str, colour: str, **options: Any) -> None:
-    """Adds a line; a NaN interrupts it.
+    """Adds a line through points; a NaN interrupts it.
 
-    Args:
-        chart: Where to.
-        x: Where the points are.
-        y: Their values.
-        name: Its label; may come from outside.
-        colour: One of `COLOURS`.
-        **options: `dash`, the line's pattern; anything else as in `plotly.graph_objects.Scatter`.
+    The name may come from outside. `dash` is the line's pattern; all else is as in `plotly.graph_objects.Scatter`.
     """
     dash = options.pop("dash", "solid")
     # A single point, or one between two gaps, would not be seen without a marker.
@@ -130,14 +103,8 @@ def _lay_out(chart: go.Figure, height: int) -> None:
         font={"family": "system-ui, sans-serif", "size": 12, "color": TEXT},
         hovermode="x unified",
         hoverlabel={"bgcolor": "#22262c", "bordercolor": "#22262c", "font": {"color": "#f0f0f0"}},
-        legend={
-            "orientation": "h",
-            "x": 0,
-            "y": 1,
-            "yanchor": "bottom",
-            "bgcolor": "rgba(0,0,0,0)",
-            "traceorder": "normal",
-        },
+        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
+        legend_traceorder="normal",
         showlegend=True,
     )
     lines = {"gridcolor": GRID, "zerolinecolor": GRID, "linecolor": GRID, "automargin": True}

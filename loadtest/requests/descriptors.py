@@ -15,9 +15,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
-from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor, FileDescriptor
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_database import DescriptorDatabase
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
 import chaja.v1
@@ -34,11 +35,7 @@ def chaja_descriptors() -> FileDescriptorSet:
 
 
 def proto_descriptors(path: Path, *, import_paths: Iterable[Path] = ()) -> FileDescriptorSet:
-    """Compiles a .proto file.
-
-    Args:
-        path: The file.
-        import_paths: Folders that its imports are relative to; its own folder is always one.
+    """Compiles a .proto file, whose imports are relative to its own folder or to `import_paths`.
 
     Raises:
         UsageError: protoc refuses it; the message is protoc's own.
@@ -63,20 +60,12 @@ def descriptor_of(message_class: type[Message]) -> Descriptor:
     return cast(Descriptor, message_class.DESCRIPTOR)
 
 
-def pool_of(descriptors: FileDescriptorSet) -> descriptor_pool.DescriptorPool:
+def pool_of(descriptors: FileDescriptorSet) -> DescriptorPool:
     """Returns a pool of the files, which may come in any order."""
-    pool = descriptor_pool.DescriptorPool()
-    waiting = {file.name: file for file in descriptors.file}
-
-    def add(file: FileDescriptorProto) -> None:
-        for name in file.dependency:
-            if dependency := waiting.pop(name, None):
-                add(dependency)
-        pool.Add(file)
-
-    while waiting:
-        add(waiting.pop(next(iter(waiting))))
-    return pool
+    database = DescriptorDatabase()
+    for file in descriptors.file:
+        database.Add(file)
+    return DescriptorPool(database)
 
 
 def _closure(files: Iterable[FileDescriptor]) -> FileDescriptorSet:

@@ -33,11 +33,6 @@ class Query:
     id: str
     fields: Mapping[str, Any]
 
-    @property
-    def text(self) -> str:
-        """What is searched for; empty when the line has no text."""
-        return str(self.fields.get("query", ""))
-
 
 def read_queries(path: Path) -> list[Query]:
     """Returns the queries of a file.

@@ -9,20 +9,17 @@ from __future__ import annotations
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 
+from loadtest.channel import Channel
+from loadtest.codes import OK, UNIMPLEMENTED
 from loadtest.errors import AttackError, UsageError
 from loadtest.target import Target
-from loadtest.wire.channel import Channel
 
 VERSIONS = ("v1", "v1alpha")
 TIMEOUT_SECONDS = 10.0
 
 
 async def reflected_descriptors(target: Target, symbol: str) -> FileDescriptorSet:
-    """Returns the file that defines a service and everything that it imports.
-
-    Args:
-        target: The server.
-        symbol: Full name of the service.
+    """Returns the file that defines a service, by its full name, and everything that it imports.
 
     Raises:
         UsageError: The server does not know the symbol, or has no reflection.
@@ -44,13 +41,14 @@ class _Unimplemented(Exception):
 async def _ask(channel: Channel, version: str, symbol: str) -> FileDescriptorSet | None:
     """Asks in one version of the protocol; returns nothing if the server does not have it."""
     path = f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"
+    ask = channel.method(path, client_streaming=True, server_streaming=True)
 
     async def files(request: ServerReflectionRequest) -> list[FileDescriptorProto]:
-        answer = await channel.call(path, [request.SerializeToString()], timeout_seconds=TIMEOUT_SECONDS)
-        if answer.code == "UNIMPLEMENTED":
+        answer = await ask([request.SerializeToString()], timeout_seconds=TIMEOUT_SECONDS)
+        if answer.code == UNIMPLEMENTED:
             raise _Unimplemented
-        if answer.code != "OK" or not answer.messages:
-            raise AttackError(f"reflection failed: {answer.code}: {answer.message}")
+        if answer.code != OK or not answer.messages:
+            raise AttackError(f"reflection failed: {answer}")
         response = ServerReflectionResponse.FromString(answer.messages[0])
         if response.HasField("error_response"):
             raise UsageError(f"the server does not know {symbol}: {response.error_response.error_message}")

@@ -25,7 +25,7 @@ def searched(summary: Summary, capacity: float, *, limited_above: float = math.i
     def measure(rate: float) -> Trial:
         met = rate <= min(capacity, limited_above)
         saturated = rate > limited_above
-        return Trial(rate, summary, (), 3 if met else 0, 3, () if met else ("too slow",), saturated)
+        return Trial(rate, summary, 3 if met else 0, 3, () if met else ("too slow",), saturated)
 
     return search(measure, **{"start": 50.0, **options})  # type: ignore[arg-type]
 
@@ -72,7 +72,7 @@ def test_a_trial_that_a_busy_machine_spoilt_is_repeated(summary: Summary) -> Non
         if spoils:
             spoilt.append(rate)
         met = rate <= 300 and not spoils
-        return Trial(rate, summary, (), 3 if met else 0, 3, () if met else ("too slow",), spoils)
+        return Trial(rate, summary, 3 if met else 0, 3, () if met else ("too slow",), spoils)
 
     answer = search(measure, start=50)
     assert spoilt == [100]
@@ -87,7 +87,7 @@ def test_an_answer_that_is_not_confirmed_is_given_up_for_a_lower_one(summary: Su
     def measure(rate: float) -> Trial:
         tried[rate] = tried.get(rate, 0) + 1
         met = rate <= 300 and not (rate > 250 and tried[rate] > 1)  # Above 250 it goes well only once.
-        return Trial(rate, summary, (), 3 if met else 0, 3, () if met else ("too slow",), saturated=False)
+        return Trial(rate, summary, 3 if met else 0, 3, () if met else ("too slow",), saturated=False)
 
     answer = search(measure, start=50)
     assert answer.highest is not None
@@ -138,7 +138,7 @@ def test_an_interrupted_search_says_what_there_is_until_then(summary: Summary) -
     def measure(rate: float) -> Trial:
         if rate > 200:
             raise KeyboardInterrupt
-        return Trial(rate, summary, (), 3, 3, (), saturated=False)
+        return Trial(rate, summary, 3, 3, (), saturated=False)
 
     answer = search(measure, start=50)
     assert [trial.rate for trial in answer.trials] == [50, 100, 200]
@@ -160,7 +160,7 @@ def test_an_unlucky_trial_does_not_decide_the_search(summary: Summary) -> None:
 
     def measure(rate: float) -> Trial:
         met = rate <= 400 and random.random() > 0.1
-        return Trial(rate, summary, (), 3 if met else 1 if rate <= 400 else 0, 3, () if met else ("bad luck",), False)
+        return Trial(rate, summary, 3 if met else 1 if rate <= 400 else 0, 3, () if met else ("bad luck",), False)
 
     found = sorted(search(measure, start=50).highest or 0 for _ in range(100))
     assert found[10] > 200

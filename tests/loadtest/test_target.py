@@ -1,14 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import grpc
 import pytest
 
 from loadtest.errors import UsageError
 from loadtest.target import Target
-from loadtest.wire.channel import Channel
 
 ADDRESS = "127.0.0.1:1"
 
@@ -45,27 +42,25 @@ def test_a_value_that_grpc_would_not_send_is_refused_and_not_shown(value: str) -
         assert value not in str(error.value)
 
 
-async def test_what_is_accepted_arrives() -> None:
-    seen: list[tuple[str, str | bytes]] = []
+@pytest.mark.parametrize(
+    ("address", "uri"),
+    [
+        ("search:50051", "dns:///search:50051"),
+        ("dns:///search:50051", "dns:///search:50051"),
+        ("[::1]:50051", "dns:///[::1]:50051"),
+        ("검색.example:50051", "dns:///xn--c79as89a.example:50051"),
+        ("unix:/tmp/소켓", "unix:/tmp/%EC%86%8C%EC%BC%93"),
+        ("unix:///tmp/x", "unix:/tmp/x"),
+    ],
+)
+def test_an_address_is_one_of_grpc(address: str, uri: str) -> None:
+    assert Target(address=address).uri == uri
 
-    async def answer(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
-        seen.extend(context.invocation_metadata() or ())
-        return request
 
-    server = grpc.aio.server()
-    handlers: dict[str, Any] = {"Echo": grpc.unary_unary_rpc_method_handler(answer)}
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Echo", handlers),))
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    try:
-        target = Target(address=f"127.0.0.1:{port}", headers=(("X-Up.per_1", " ~!"),), token="a b")
-        async with Channel(target) as channel:
-            echoed = await channel.call("/test.Echo/Echo", [b"x"], timeout_seconds=5)
-            assert (echoed.code, echoed.messages) == ("OK", [b"x"])
-    finally:
-        await server.stop(None)
-    assert ("authorization", "Bearer a b") in seen
-    assert [value.strip() for name, value in seen if name == "x-up.per_1" and isinstance(value, str)] == ["~!"]
+@pytest.mark.parametrize("address", ["", "host", "host:0", "host:70000", ":1", "http://host:1", "a..b.검색:1"])
+def test_an_address_that_is_none_is_refused(address: str) -> None:
+    with pytest.raises(UsageError, match=r"is no address|cannot exist"):
+        Target(address=address)
 
 
 @pytest.mark.parametrize("given", ["certificate_file", "key_file"])
@@ -79,10 +74,10 @@ def test_there_is_a_connection() -> None:
         Target(address=ADDRESS, connections=0)
 
 
-async def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "ca.pem"
     with pytest.raises(UsageError, match=r"ca\.pem cannot be read: No such file"):
-        Target(address=ADDRESS, ca_file=missing).ssl_context()
+        Target(address=ADDRESS, ca_file=missing).credentials()
 
 
 @pytest.mark.parametrize("changes", [{"tls": True}, {"ca_file": Path("a")}])

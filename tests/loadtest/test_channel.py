@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import grpc
+import pytest
+
+import loadtest.channel
+from loadtest.channel import Channel
+from loadtest.codes import CODES
+from loadtest.errors import AttackError
+from loadtest.target import Target
+
+FORMS = [(client, server) for client in (False, True) for server in (False, True)]
+LARGE = bytes(20 * 1024 * 1024)
+
+
+class Service(grpc.GenericRpcHandler):
+    """Each of its methods takes and gives a stream; keeps who called."""
+
+    def __init__(self) -> None:
+        self.peers: set[str] = set()
+        self.metadata: list[dict[str, Any]] = []
+
+    def service(self, handler_call_details: Any) -> Any:
+        handler = getattr(self, handler_call_details.method.rpartition("/")[2], None)
+        return handler and grpc.stream_stream_rpc_method_handler(handler)
+
+    async def echo(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+        self.peers.add(context.peer())
+        self.metadata.append(dict(context.invocation_metadata()))
+        yield b"".join([request async for request in requests])
+
+    async def refuse(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+        await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no room")
+        yield b""
+
+    async def count(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+        for number in range(3):
+            yield b"%d" % number
+        await context.abort(grpc.StatusCode.OUT_OF_RANGE, "더 없다")
+
+    async def wait(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+        async for request in requests:
+            await asyncio.sleep(float(request))
+            yield request
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    service: Service, address: str = "127.0.0.1:0", **options: int
+) -> AsyncIterator[tuple[Target, grpc.aio.Server]]:
+    settings = {"max_receive_message_length": -1, "so_reuseport": 0, **options}
+    server = grpc.aio.server(handlers=(service,), options=[(f"grpc.{name}", value) for name, value in settings.items()])
+    port = server.add_insecure_port(address)
+    await server.start()
+    try:
+        yield Target(address=address if address.startswith("unix:") else f"127.0.0.1:{port}"), server
+    finally:
+        await server.stop(None)
+
+
+async def ask(channel: Channel, name: str, *messages: bytes, seconds: float = 5, **form: bool) -> tuple[str, str, Any]:
+    answer = await channel.method(f"/test.Test/{name}", **form)(messages, timeout_seconds=seconds)
+    return CODES[answer.code], answer.message, answer.messages
+
+
+async def test_calls_of_every_form_carry_bytes_of_any_size() -> None:
+    async with serving(Service()) as (target, _), Channel(target) as channel:
+        for client, server in FORMS:
+            form = {"client_streaming": client, "server_streaming": server}
+            assert await ask(channel, "echo", b"x", seconds=20, **form) == ("OK", "", [b"x"])
+            assert await ask(channel, "echo", LARGE, seconds=20, **form) == ("OK", "", [LARGE])
+        assert await ask(channel, "echo", b"a", b"b", b"c", client_streaming=True) == ("OK", "", [b"abc"])
+        calls = [ask(channel, "echo", b"%d" % number, seconds=20) for number in range(1000)]
+        assert [answer for _, _, answer in await asyncio.gather(*calls)] == [[b"%d" % each] for each in range(1000)]
+
+
+async def test_an_error_has_its_message_and_the_answers_before_it() -> None:
+    async with serving(Service()) as (target, _), Channel(target) as channel:
+        counted = await ask(channel, "count", b"", server_streaming=True)
+        assert counted == ("OUT_OF_RANGE", "더 없다", [b"0", b"1", b"2"])
+        assert (await ask(channel, "nothing", b""))[0] == "UNIMPLEMENTED"
+
+
+async def test_a_stream_that_is_refused_while_it_is_sent_has_the_servers_status() -> None:
+    async with serving(Service()) as (target, _), Channel(target) as channel:
+        for client, server in FORMS:
+            for _ in range(30):
+                messages = [b"x" * 20] * (4 if client else 1)
+                answer = await ask(channel, "refuse", *messages, client_streaming=client, server_streaming=server)
+                assert answer == ("RESOURCE_EXHAUSTED", "no room", [])
+
+
+async def test_metadata_and_authority_are_sent() -> None:
+    service = Service()
+    async with serving(service) as (target, _):
+        named = Target(address=target.address, authority="search.example", headers=(("X-Up.per_1", "~!"),), token="a b")
+        async with Channel(named) as channel:
+            await ask(channel, "echo", b"x")
+    [metadata] = service.metadata
+    assert (metadata["authorization"], metadata["x-up.per_1"]) == ("Bearer a b", "~!")
+    assert metadata["user-agent"].startswith("chaja-loadtest ")
+
+
+async def test_a_unix_socket_is_called(tmp_path: Path) -> None:
+    service, path = Service(), f"{tmp_path}/소켓"
+    async with serving(service, f"unix:{quote(path)}"), Channel(Target(address=f"unix:{path}")) as channel:
+        assert (await ask(channel, "echo", b"x"))[0] == "OK"
+
+
+async def test_each_channel_has_a_connection_of_its_own() -> None:
+    service = Service()
+    async with serving(service) as (target, _), Channel(target) as one, Channel(target) as two:
+        for channel in (one, two, one, two):
+            assert (await ask(channel, "echo", b"x"))[0] == "OK"
+    assert len(service.peers) == 2
+
+
+async def test_more_calls_than_the_server_takes_at_a_time_wait_for_their_turn() -> None:
+    async with serving(Service(), max_concurrent_streams=1) as (target, _), Channel(target) as channel:
+        assert {code for code, *_ in await asyncio.gather(*(ask(channel, "wait", b"0.01") for _ in range(20)))} == {
+            "OK"
+        }
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
+
+
+async def test_where_nothing_listens_calls_fail_at_once_and_connecting_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loadtest.channel, "CONNECT_SECONDS", 0.5)
+    async with Channel(Target(address=f"127.0.0.1:{free_port()}")) as channel:
+        with pytest.raises(
+            AttackError, match=r"does not answer: no connection within 0\.5 seconds .*Connection refused"
+        ):
+            await channel.connected()
+        started = time.perf_counter()
+        for _ in range(3):
+            code, message, _ = await ask(channel, "echo", b"x")
+            assert code == "UNAVAILABLE"
+            assert "Connection refused" in message
+        assert time.perf_counter() - started < 1
+
+
+async def test_a_server_that_accepts_and_says_nothing_is_given_up_and_deadlines_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loadtest.channel, "CONNECT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        async with Channel(Target(address=f"127.0.0.1:{silent.getsockname()[1]}")) as channel:
+            with pytest.raises(AttackError, match=r"no connection within 0\.2 seconds"):
+                await channel.connected()
+            async with asyncio.timeout(2):
+                assert (await ask(channel, "echo", b"x", seconds=0.05))[0] == "DEADLINE_EXCEEDED"
+
+
+async def test_a_lost_server_is_unavailable_and_is_called_again_when_it_is_back() -> None:
+    async with serving(Service()) as (target, server), Channel(target) as channel:
+        waiting = asyncio.create_task(ask(channel, "wait", b"30", seconds=60))
+        assert (await ask(channel, "echo", b"x"))[0] == "OK"
+        await server.stop(None)
+        assert (await waiting)[0] == "UNAVAILABLE"
+        assert (await ask(channel, "echo", b"x"))[0] == "UNAVAILABLE"
+        async with serving(Service(), target.address):
+            started = time.perf_counter()
+            while (await ask(channel, "echo", b"x"))[0] != "OK":
+                await asyncio.sleep(0.01)
+            assert time.perf_counter() - started < 3
+
+
+async def test_a_server_that_says_goodbye_answers_what_it_has_begun() -> None:
+    async with serving(Service()) as (target, server), Channel(target) as channel:
+        assert (await ask(channel, "echo", b"x"))[0] == "OK"
+        begun = asyncio.create_task(ask(channel, "wait", b"0.3"))
+        await asyncio.sleep(0.1)
+        leaving = asyncio.create_task(server.stop(5))
+        await asyncio.sleep(0.1)
+        assert (await ask(channel, "echo", b"x"))[0] == "UNAVAILABLE"
+        assert await begun == ("OK", "", [b"0.3"])
+        await leaving
+
+
+async def test_closing_cancels_the_calls_in_flight() -> None:
+    async with serving(Service()) as (target, _):
+        async with Channel(target) as channel:
+            calls = [asyncio.create_task(ask(channel, "wait", b"30", seconds=60)) for _ in range(3)]
+            assert (await ask(channel, "echo", b"x"))[0] == "OK"
+        assert all(
+            isinstance(each, asyncio.CancelledError) for each in await asyncio.gather(*calls, return_exceptions=True)
+        )
+
+
+def frame(kind: int, flags: int, payload: bytes = b"", stream: int = 1) -> bytes:
+    return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
+
+
+DATA, HEADERS, RST_STREAM, SETTINGS = 0, 1, 3, 4
+BEGIN = frame(HEADERS, 4, b"\x88\x0f\x10\x10application/grpc")  # HPACK: :status 200, content-type.
+END = frame(HEADERS, 5, b"\0\x0bgrpc-status\x010")
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "message"),
+    [
+        (BEGIN + END, "INTERNAL", "the answer has no message"),
+        (BEGIN + frame(DATA, 0, b"\1\0\0\0\1x") + END, "INTERNAL", "Compression bit set"),
+        (BEGIN + frame(DATA, 1, bytes(5)), "UNKNOWN", "END_STREAM"),
+        (frame(HEADERS, 5, b"\0\x07:status\x03503"), "UNAVAILABLE", "status: 503"),
+        (frame(RST_STREAM, 0, (11).to_bytes(4, "big")), "RESOURCE_EXHAUSTED", "error code 11"),
+    ],
+)
+async def test_an_answer_that_is_not_grpc_has_a_code_and_says_why(said: bytes, code: str, message: str) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(frame(SETTINGS, 0, stream=0))
+        await reader.readuntil(b"/test.Test/echo")
+        writer.write(said)
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with Channel(Target(address=f"127.0.0.1:{server.sockets[0].getsockname()[1]}")) as channel:
+        found, why, _ = await ask(channel, "echo", b"x")
+    server.close()
+    await server.wait_closed()
+    await asyncio.sleep(0.05)
+    assert found == code
+    assert message in why
