@@ -25,7 +25,8 @@ from server.metrics import Metrics
 from server.reloading import Reloader
 from server.rpc.health import HealthServicer
 from server.rpc.server import COUNTED_METHODS, SERVICES, RpcServer
-from server.settings import Address, Settings
+from server.setting_types import Address
+from server.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -138,8 +138,8 @@ class Metrics:
             registry=self.registry,
         )
         self.index_recall.set(1)
-        self.index_effort = Gauge(
-            "chaja_index_effort", "Nodes that a search of the index's graph keeps in mind.", registry=self.registry
+        self.index_ef_search = Gauge(
+            "chaja_index_ef_search", "Candidates that a search of the index's graph keeps.", registry=self.registry
         )
         self.commit_seconds = Histogram(
             "chaja_commit_seconds",

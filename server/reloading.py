@@ -316,8 +316,8 @@ def _loading_options(settings: Settings, folder: Path) -> LoadingOptions:
         weights=settings.weights,
         overlap_tokens=settings.passage_overlap_tokens,
         dense=DenseOptions(
-            exact_below=settings.graph_from_vectors,
-            ef_search=settings.graph_effort,
+            exact_below=settings.hnsw_from_vectors,
+            ef_search=settings.ef_search,
             searchers=settings.workers,
             min_recall=settings.min_recall,
         ),

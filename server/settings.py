@@ -16,119 +16,20 @@ from typing import Any, NamedTuple, NoReturn
 from server.catalogue.document import Field
 from server.cpus import usable_cpus
 from server.errors import SettingsError
+from server.setting_types import (
+    Address,
+    UnixSocket,
+    fraction,
+    one_of,
+    parse_address,
+    parse_listen,
+    parse_switch,
+    positive_seconds,
+    seconds,
+    weight,
+    whole_number,
+)
 from server.vectors.storage import STORAGES, Storage
-
-
-class Address(NamedTuple):
-    """A host and a port to listen on. Port 0 lets the system choose."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def parse_address(text: str) -> Address:
-    """Parses `host:port` or `[IPv6]:port`."""
-    host, colon, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise ValueError("expected host:port with a port from 0 to 65535, as in 127.0.0.1:50051")
-    return Address(host, int(port))
-
-
-class UnixSocket(NamedTuple):
-    """The path of a Unix domain socket to listen on."""
-
-    path: Path
-
-    def __str__(self) -> str:
-        return f"unix:{self.path}"
-
-
-MAX_SOCKET_PATH_BYTES = 107
-"""Length of `sun_path` on Linux, without its final zero."""
-
-
-def parse_listen(text: str) -> Address | UnixSocket:
-    """Parses `host:port`, `[IPv6]:port` or `unix:/path`."""
-    if not text.startswith("unix:"):
-        return parse_address(text)
-    path = Path(text.removeprefix("unix:")).absolute()
-    if text == "unix:" or len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
-        raise ValueError(f"expected unix: and a path of at most {MAX_SOCKET_PATH_BYTES} bytes")
-    return UnixSocket(path)
-
-
-def parse_switch(text: str) -> bool:
-    """Parses `on` or `off`."""
-    return one_of(("on", "off"))(text) == "on"
-
-
-def one_of(choices: Sequence[str]) -> Callable[[str], str]:
-    """Returns a parser of one word out of several."""
-
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"expected {', '.join(choices[:-1])} or {choices[-1]}")
-        return text
-
-    return parse
-
-
-def whole_number(minimum: int, maximum: int = 2**31 - 1) -> Callable[[str], int]:
-    """Returns a parser of whole numbers in a range; its usual end is what the protocol's int32 can say."""
-
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            raise ValueError("expected a whole number") from None
-        if not minimum <= value <= maximum:
-            raise ValueError(f"expected a whole number from {minimum} to {maximum}")
-        return value
-
-    return parse
-
-
-def seconds(text: str) -> float:
-    """Parses a duration in seconds, 0 or more and finite."""
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError("expected a number of seconds") from None
-    if not 0 <= value < float("inf"):
-        raise ValueError("expected a number of seconds, 0 or more")
-    return value
-
-
-def positive_seconds(text: str) -> float:
-    """Parses a duration in seconds, more than 0 and finite."""
-    if seconds(text) == 0:
-        raise ValueError("expected a number of seconds, more than 0")
-    return float(text)
-
-
-def fraction(text: str) -> float:
-    """Parses a number from 0 to 1."""
-    if not 0 <= (value := _number(text)) <= 1:
-        raise ValueError("expected a number from 0 to 1")
-    return value
-
-
-def weight(text: str) -> float:
-    """Parses a number that is more than 0 and finite."""
-    if not 0 < (value := _number(text)) < float("inf"):
-        raise ValueError("expected a number that is more than 0")
-    return value
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError("expected a number") from None
 
 
 def _setting(parse: Callable[[str], Any], help: str, *, default: str | None = None) -> Any:
@@ -167,17 +68,16 @@ class Settings:
     metrics: Address = _setting(
         parse_address, "Address of the Prometheus metrics, at `/metrics`.", default="127.0.0.1:9464"
     )
-    encode_threads: int = _setting(
+    encode_workers: int = _setting(
         whole_number(0, 1024),
-        "Workers: batches encoded and searched at once, each on one core. 0 means one for each CPU that the "
-        "process may "
-        "use, by its affinity and its control group's quota.",
+        "Workers, each of which encodes and searches one batch at a time on one core. 0 starts one for each CPU that "
+        "the process may use, by its affinity and its control group's quota.",
         default="0",
     )
     longest_wait_seconds: float = _setting(
         positive_seconds,
-        "Longest wait for a worker that a call is let in with, as predicted from what waits and how fast it goes; a "
-        "nearer deadline bounds it further. Other calls are refused at once with RESOURCE_EXHAUSTED.",
+        "Reject calls whose predicted queue wait exceeds this, with RESOURCE_EXHAUSTED. A nearer deadline bounds it "
+        "further.",
         default="0.5",
     )
     cache_bytes: int = _setting(
@@ -197,21 +97,21 @@ class Settings:
         "candidates that are compared as f16. i8 is for bundles that compare by cosine.",
         default="f16",
     )
-    graph_from_vectors: int = _setting(
+    hnsw_from_vectors: int = _setting(
         whole_number(1),
-        "Number of vectors from which on the index is a graph (HNSW), which finds nearly all of the best; below, every "
+        "Number of vectors above which the index is a graph (HNSW), which finds nearly all of the best. Below, every "
         "vector is compared.",
         default="10000",
     )
-    graph_effort: int = _setting(
+    ef_search: int = _setting(
         whole_number(1, 4096),
-        "Nodes that a search of the graph keeps in mind (ef), up to 100,000 vectors; with more it grows by itself, to "
-        "5.6 times as many at a million. More finds more and takes longer. It is raised while the recall is low.",
+        "Candidates that a search of the graph keeps, up to 100,000 vectors; with more it grows by itself, to 5.6 "
+        "times as many at a million. More finds more and takes longer. It is raised while the recall is low.",
         default="128",
     )
     min_recall: float = _setting(
         fraction,
-        "Recall at 10 below which the effort is raised, as measured on a sample of the searches (chaja_index_recall).",
+        "Recall at 10 below which ef_search is raised, as measured on a sample of the searches (chaja_index_recall).",
         default="0.98",
     )
     passage_overlap_tokens: int = _setting(
@@ -330,7 +230,7 @@ class Settings:
     @property
     def workers(self) -> int:
         """Number of workers."""
-        return self.encode_threads or usable_cpus()
+        return self.encode_workers or usable_cpus()
 
     def check(self) -> None:
         """Raises SettingsError if settings contradict each other."""

@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 import grpc
 
 from server.errors import AddressError
-from server.settings import Address, Settings, UnixSocket
+from server.setting_types import Address, UnixSocket
+from server.settings import Settings
 
 MAX_CONCURRENT_STREAMS = 256
 """Calls at once on one connection; a client keeps the others back, or opens a second connection."""

@@ -40,7 +40,8 @@ from server.rpc.search import SearchServicer
 from server.security.access import Access
 from server.security.tls import Certificates
 from server.security.tokens import Tokens
-from server.settings import Address, Settings, UnixSocket
+from server.setting_types import Address, UnixSocket
+from server.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -159,7 +159,7 @@ class LiveCatalogue:
         self._metrics.catalogue_documents.set(state.slots.live_count)
         self._metrics.catalogue_vectors.set(len(state.dense))
         self._metrics.catalogue_sequence.set(state.sequence)
-        self._metrics.index_effort.set(state.dense.ef_search.at(state.dense.graph_count))
+        self._metrics.index_ef_search.set(state.dense.ef_search.at(state.dense.graph_count))
         self._metrics.index_recall.set(self._committer.index.dense.recall if state.dense.graph_count else 1)
 
     async def _tend(self) -> None:

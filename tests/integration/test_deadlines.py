@@ -27,7 +27,7 @@ CODES = ("DeadlineExceeded", "Canceled", "ResourceExhausted", "OK")
 @pytest.fixture(scope="module")
 def slow(tiny_bundle: Path) -> Iterator[ServerProcess]:
     """A server that takes a fifth of a second for a query, and lets a call wait for very long."""
-    wait = ("--encode-threads", "1", "--max-batch-tokens", "10", "--longest-wait-seconds", "3600")
+    wait = ("--encode-workers", "1", "--max-batch-tokens", "10", "--longest-wait-seconds", "3600")
     flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, *wait)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(slow_server.SECONDS_PER_TOKEN, "0.02")

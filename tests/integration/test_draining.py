@@ -81,7 +81,7 @@ def test_calls_are_taken_while_balancers_are_told(tiny_bundle: Path) -> None:
 
 def test_calls_in_flight_finish_and_later_ones_are_refused(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(slow_server.SECONDS_PER_TOKEN, "0.1")
-    flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, "--encode-threads", "1")
+    flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, "--encode-workers", "1")
     with (
         running_server(flags, module=slow_server.MODULE) as server,
         grpc.insecure_channel(server.address) as channel,
@@ -179,7 +179,7 @@ def test_a_connection_that_grows_old_is_replaced_without_a_failed_call(tiny_bund
 
 
 def test_a_worker_that_dies_flips_health(tiny_bundle: Path) -> None:
-    flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, "--encode-threads", "1")
+    flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, "--encode-workers", "1")
     with (
         running_server(flags, module=slow_server.MODULE) as server,
         grpc.insecure_channel(server.address) as channel,

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.alone
 @pytest.fixture(scope="module")
 def weak_server(tiny_bundle: Path) -> Iterator[ServerProcess]:
     """A server that takes thirty milliseconds for sixty characters, knows that, and lets none wait for long."""
-    flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, "--encode-threads", "1", "--longest-wait-seconds", "0.3")
+    flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, "--encode-workers", "1", "--longest-wait-seconds", "0.3")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(slow_server.SECONDS_PER_TOKEN, "0.0005")
         with running_server(flags, module=slow_server.MODULE) as server:

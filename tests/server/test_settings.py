@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from server.cpus import usable_cpus
 from server.errors import SettingsError
-from server.settings import Address, Settings, parse_address, parse_settings, setting_rows
+from server.setting_types import Address, parse_address
+from server.settings import Settings, parse_settings, setting_rows
 
 REQUIRED = ["--bundle", "b", "--catalogue", "c.jsonl"]
 TLS = ["--tls-certificate", "a.crt", "--tls-key", "a.key"]
@@ -49,7 +50,7 @@ def pairwise_flags(arguments: list[str]) -> list[tuple[str, str]]:
         ([*REQUIRED, "--max-limit", "0"], "--max-limit: expected a whole number from 1"),
         ([*REQUIRED, "--max-limit", "many"], "--max-limit: expected a whole number; it is 'many'"),
         ([*REQUIRED, "--max-limit", "3000000000"], "--max-limit: expected a whole number from 1 to 2147483647"),
-        ([*REQUIRED, "--encode-threads", "1025"], "--encode-threads: expected a whole number from 0 to 1024"),
+        ([*REQUIRED, "--encode-workers", "1025"], "--encode-workers: expected a whole number from 0 to 1024"),
         ([*REQUIRED, "--max-lim", "5"], "unrecognized arguments: --max-lim"),
         ([*REQUIRED, "--drain-seconds", "-1"], "--drain-seconds: expected a number of seconds"),
         ([*REQUIRED, "--drain-seconds", "nan"], "--drain-seconds: expected a number of seconds"),
@@ -112,7 +113,7 @@ def test_defaults_protect_and_log_no_texts() -> None:
 
 
 def test_there_is_a_worker_for_each_cpu_by_default() -> None:
-    assert parse_settings([*REQUIRED, "--encode-threads", "3"], {}).workers == 3
+    assert parse_settings([*REQUIRED, "--encode-workers", "3"], {}).workers == 3
     assert parse_settings(REQUIRED, {}).workers == usable_cpus()
 
 

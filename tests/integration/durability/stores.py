@@ -20,7 +20,7 @@ _numbers = itertools.count()
 def start_server(forks: ForkServer, bundle: Path, data: Path, *flags: str, **options: object) -> Server:
     """Starts a server of a directory; `options` are those of `Start`."""
     arguments = ["--bundle", str(bundle), "--data", str(data), "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]
-    arguments += ["--encode-threads", "1", "--longest-wait-seconds", "100000", *flags]
+    arguments += ["--encode-workers", "1", "--longest-wait-seconds", "100000", *flags]
     log = data.parent / f"{data.name}-{next(_numbers)}.log"
     return forks.start(Start(arguments=arguments, log=str(log), **options))  # type: ignore[arg-type]
 

@@ -121,7 +121,7 @@ def test_a_snapshot_or_graph_that_cannot_be_written_is_done_without(
     forks: ForkServer, tiny_bundle: Path, folder: Path
 ) -> None:
     rng = random.Random(3)
-    flags = ("--index-storage", "f32", "--graph-from-vectors", str(GRAPH_VECTORS))
+    flags = ("--index-storage", "f32", "--hnsw-from-vectors", str(GRAPH_VECTORS))
     server = start_server(forks, tiny_bundle, folder / "data", *flags, constants=FREQUENT)
     with server.client() as client:
         documents = write(client, rng, [f"id {number}" for number in range(190)])

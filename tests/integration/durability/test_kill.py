@@ -72,12 +72,12 @@ class Lane:
         """Starts a server, now with snapshots all the time, now with graphs."""
         self.starts += 1
         arguments = ["--bundle", str(self.bundle), "--data", str(self.directory / "data")]
-        arguments += ["--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--encode-threads", "1"]
+        arguments += ["--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--encode-workers", "1"]
         if self._settled:
             self._settled = False
             self._write_file()
         arguments += ["--catalogue", str(self.catalogue), "--longest-wait-seconds", "100000"]
-        arguments += ["--graph-from-vectors", "150" if self.starts % 6 == 1 else "100000"]
+        arguments += ["--hnsw-from-vectors", "150" if self.starts % 6 == 1 else "100000"]
         return self.forks.start(
             Start(
                 arguments=arguments,

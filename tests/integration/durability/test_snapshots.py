@@ -11,7 +11,7 @@ from chaja.v1 import Document
 from tests.integration.durability.servers import ForkServer
 from tests.integration.durability.stores import check, delete, start_server, write
 
-GRAPH = ("--graph-from-vectors", "100")
+GRAPH = ("--hnsw-from-vectors", "100")
 
 Made = tuple[Path, dict[str, Document]]
 

@@ -13,7 +13,8 @@ import pytest
 
 from server.errors import AddressError
 from server.rpc.grpc_server import MAX_METADATA_BYTES, Methods, listen, max_connections, new_server
-from server.settings import Address, Settings
+from server.setting_types import Address
+from server.settings import Settings
 from tests.integration.raw_calls import connected, message, opened, received_until
 
 ECHO = "/test.Echo/Echo"

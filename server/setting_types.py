@@ -1,0 +1,120 @@
+"""Values of settings, and the parsers that read them from text. A parser raises ValueError with what it expected."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Address(NamedTuple):
+    """A host and a port to listen on. Port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(text: str) -> Address:
+    """Parses `host:port` or `[IPv6]:port`."""
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError("expected host:port with a port from 0 to 65535, as in 127.0.0.1:50051")
+    return Address(host, int(port))
+
+
+class UnixSocket(NamedTuple):
+    """The path of a Unix domain socket to listen on."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+MAX_SOCKET_PATH_BYTES = 107
+"""Length of `sun_path` on Linux, without its final zero."""
+
+
+def parse_listen(text: str) -> Address | UnixSocket:
+    """Parses `host:port`, `[IPv6]:port` or `unix:/path`."""
+    if not text.startswith("unix:"):
+        return parse_address(text)
+    path = Path(text.removeprefix("unix:")).absolute()
+    if text == "unix:" or len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
+        raise ValueError(f"expected unix: and a path of at most {MAX_SOCKET_PATH_BYTES} bytes")
+    return UnixSocket(path)
+
+
+def parse_switch(text: str) -> bool:
+    """Parses `on` or `off`."""
+    return one_of(("on", "off"))(text) == "on"
+
+
+def one_of(choices: Sequence[str]) -> Callable[[str], str]:
+    """Returns a parser of one word out of several."""
+
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"expected {', '.join(choices[:-1])} or {choices[-1]}")
+        return text
+
+    return parse
+
+
+def whole_number(minimum: int, maximum: int = 2**31 - 1) -> Callable[[str], int]:
+    """Returns a parser of whole numbers in a range; its usual end is what the protocol's int32 can say."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise ValueError("expected a whole number") from None
+        if not minimum <= value <= maximum:
+            raise ValueError(f"expected a whole number from {minimum} to {maximum}")
+        return value
+
+    return parse
+
+
+def seconds(text: str) -> float:
+    """Parses a duration in seconds, 0 or more and finite."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError("expected a number of seconds") from None
+    if not 0 <= value < float("inf"):
+        raise ValueError("expected a number of seconds, 0 or more")
+    return value
+
+
+def positive_seconds(text: str) -> float:
+    """Parses a duration in seconds, more than 0 and finite."""
+    if seconds(text) == 0:
+        raise ValueError("expected a number of seconds, more than 0")
+    return float(text)
+
+
+def fraction(text: str) -> float:
+    """Parses a number from 0 to 1."""
+    if not 0 <= (value := _number(text)) <= 1:
+        raise ValueError("expected a number from 0 to 1")
+    return value
+
+
+def weight(text: str) -> float:
+    """Parses a number that is more than 0 and finite."""
+    if not 0 < (value := _number(text)) < float("inf"):
+        raise ValueError("expected a number that is more than 0")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("expected a number") from None
