@@ -20,7 +20,7 @@ from server.batching.queue import Queue
 from server.batching.speed import Speed
 from server.batching.workers import Workers
 from server.encoding.bundle import Bundle
-from server.encoding.cache import EmbeddingCache, Key
+from server.encoding.cache import CacheKey, EmbeddingCache
 from server.encoding.kind import TextKind
 from server.encoding.tokenizer import Tokens
 from server.errors import ChajaError, DeadlinePassed, NoTokens, NotReady, TooManyTokens
@@ -83,7 +83,7 @@ class Pipeline:
         )
         self.admission = Admission(self._queue, speed, workers=workers, longest_wait_seconds=longest_wait_seconds)
         self._tokenizing = ThreadPoolExecutor(1, thread_name_prefix="tokenizer")
-        self._first: dict[Key, Job] = {}
+        self._first: dict[CacheKey, Job] = {}
         self._alone: set[asyncio.Future[None]] = set()
 
     def __len__(self) -> int:
@@ -194,7 +194,7 @@ class Pipeline:
             return True
         if job.kind is not TextKind.QUERY or not job.cached:
             return False
-        key = Key(self._bundle.manifest.revision, self._bundle.manifest.prefixes.of(job.kind), job.text)
+        key = CacheKey(self._bundle.manifest.revision, self._bundle.manifest.prefixes.of(job.kind), job.text)
         if entry := self._cache.get(key):
             self._metrics.cache_hits.inc()
             job.tokens, job.vector = entry
@@ -210,7 +210,7 @@ class Pipeline:
         job.done.add_done_callback(partial(self._remember, key, job))
         return False
 
-    def _remember(self, key: Key, job: Job, _done: asyncio.Future[None]) -> None:
+    def _remember(self, key: CacheKey, job: Job, _done: asyncio.Future[None]) -> None:
         if self._first.get(key) is job:
             del self._first[key]
         if job.vector is not None and job.tokens is not None:

@@ -18,7 +18,7 @@ OVERHEAD_BYTES = 500
 """What an entry takes beside its numbers and letters: the objects of Python, the places in the table."""
 
 
-class Key(NamedTuple):
+class CacheKey(NamedTuple):
     """What a vector depends on."""
 
     revision: str
@@ -43,20 +43,20 @@ class EmbeddingCache:
     def __init__(self, max_bytes: int) -> None:
         """Makes an empty cache; one of 0 bytes stays empty."""
         self._max_bytes = max_bytes
-        self._entries: OrderedDict[Key, Entry] = OrderedDict()
+        self._entries: OrderedDict[CacheKey, Entry] = OrderedDict()
         self.held_bytes = 0
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, key: Key) -> Entry | None:
+    def get(self, key: CacheKey) -> Entry | None:
         """Returns what is remembered of a text."""
         entry = self._entries.get(key)
         if entry is not None:
             self._entries.move_to_end(key)
         return entry
 
-    def put(self, key: Key, tokens: Tokens, vector: NDArray[np.float32]) -> None:
+    def put(self, key: CacheKey, tokens: Tokens, vector: NDArray[np.float32]) -> None:
         """Remembers a text's vector; it is copied, since it may be a row of a large batch."""
         size = _size(key, tokens, vector)
         if size > self._max_bytes or key in self._entries:
@@ -68,6 +68,6 @@ class EmbeddingCache:
             self.held_bytes -= _size(oldest, entry.tokens, entry.vector)
 
 
-def _size(key: Key, tokens: Tokens, vector: NDArray[np.float32]) -> int:
+def _size(key: CacheKey, tokens: Tokens, vector: NDArray[np.float32]) -> int:
     # CPython keeps a text in at most 4 bytes a character, a list in 8 bytes a place and its large numbers in 32.
     return OVERHEAD_BYTES + 4 * len(key.text) + 40 * len(tokens.ids) + vector.nbytes

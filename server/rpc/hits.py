@@ -40,7 +40,7 @@ Fetch = Callable[[int, str], "tuple[Document, NDArray[np.int32]] | None"]
 """Returns the version of a document that has a sequence, and the spans of its vectors of a model."""
 
 
-class Key(NamedTuple):
+class HitKey(NamedTuple):
     """What a hit depends on but for its scores. Its part is that of a vector, or the one that has most of a query."""
 
     sequence: int
@@ -56,7 +56,7 @@ class Hits:
         self._fetch = fetch
         self._fetching = ThreadPoolExecutor(FETCHING_THREADS, thread_name_prefix="fetch")
         self._revision = ""
-        self._kept: dict[Key, Hit] = {}
+        self._kept: dict[HitKey, Hit] = {}
         self._kept_bytes = 0
 
     async def of(self, found: Sequence[FoundDocument], *, query: str, language_code: str, revision: str) -> list[Hit]:
@@ -69,7 +69,7 @@ class Hits:
         if len(language_code) > LONGEST_LANGUAGE_CODE:
             language_code = ""
         # Where vectors were not compared, the query's words say which part matched.
-        keys = [Key(each.sequence, query if each.vector is None else each.vector, language_code) for each in found]
+        keys = [HitKey(each.sequence, query if each.vector is None else each.vector, language_code) for each in found]
         built = {key: self._kept[key] for key in keys if key in self._kept}
         missing = [key for key in keys if key not in built]
         if missing:
@@ -84,7 +84,7 @@ class Hits:
                 hits.append(_scored(built[key], each))
         return hits
 
-    def _keep(self, fresh: dict[Key, Hit]) -> None:
+    def _keep(self, fresh: dict[HitKey, Hit]) -> None:
         size = sum(hit.ByteSize() for hit in fresh.values())
         if len(self._kept) + len(fresh) > KEPT_HITS or self._kept_bytes + size > KEPT_BYTES:
             self._kept, self._kept_bytes = {}, 0
@@ -92,7 +92,7 @@ class Hits:
             self._kept |= fresh
             self._kept_bytes += size
 
-    def _build_all(self, keys: Sequence[Key], revision: str) -> dict[Key, Hit]:
+    def _build_all(self, keys: Sequence[HitKey], revision: str) -> dict[HitKey, Hit]:
         built = {}
         for key in keys:
             fetched = self._fetch(key.sequence, revision)
@@ -101,7 +101,7 @@ class Hits:
         return built
 
 
-def _build(key: Key, found: Document, spans: NDArray[np.int32]) -> Hit:
+def _build(key: HitKey, found: Document, spans: NDArray[np.int32]) -> Hit:
     hit = Hit(document_id=found.id, title=found.title_in(key.language_code), version=key.sequence)
     parts = parts_of(found)
     vector = _wordiest(key.part, parts, spans) if isinstance(key.part, str) else key.part

@@ -39,7 +39,7 @@ from server.rpc.limits import Limits
 from server.rpc.search import SearchServicer
 from server.security.access import Access
 from server.security.tls import Certificates
-from server.security.tokens import Tokens
+from server.security.tokens import AccessTokens
 from server.setting_types import Address, UnixSocket
 from server.settings import Settings
 
@@ -92,7 +92,7 @@ class RpcServer:
             SecurityError: A certificate or the file of tokens cannot be used.
         """
         self._settings = settings
-        self._tokens = Tokens(settings.tokens) if settings.tokens else None
+        self._tokens = AccessTokens(settings.tokens) if settings.tokens else None
         self._certificates = (
             Certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
             if settings.tls_certificate and settings.tls_key

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from server.errors import NotAllowed, NotAuthenticated
-from server.security.tokens import ROLES, Role, Tokens
+from server.security.tokens import ROLES, AccessTokens, Role
 
 ROLE_OF: dict[str, Role] = {
     "/chaja.v1.SearchService/Search": "search",
@@ -31,7 +31,7 @@ SCHEME = "bearer "
 class Access:
     """Checks calls against the tokens; without tokens everybody may call everything."""
 
-    def __init__(self, tokens: Tokens | None) -> None:
+    def __init__(self, tokens: AccessTokens | None) -> None:
         self._tokens = tokens
 
     def check(self, path: str, metadata: Callable[[], Iterable[tuple[str, str | bytes]] | None]) -> None:

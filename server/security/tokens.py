@@ -37,7 +37,7 @@ LOOK_SECONDS = 1.0
 """How long a change of the file may go unnoticed."""
 
 
-class Tokens:
+class AccessTokens:
     """The roles of tokens. Used on the event loop only."""
 
     def __init__(self, path: Path) -> None:

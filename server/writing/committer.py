@@ -26,11 +26,11 @@ from server.catalogue.transaction import Transaction
 from server.errors import ChajaError, Conflict, NotReady
 from server.live.index import LiveIndex
 from server.metrics import Metrics
-from server.writing.requests import Request, remembered
+from server.writing.remembered_calls import RememberedCall, remembered
 
 log = logging.getLogger(__name__)
 
-GROUP_WORKS = 64
+GROUP_REQUESTS = 64
 """Calls that are committed together at most."""
 
 
@@ -50,21 +50,21 @@ class Put(NamedTuple):
 
 
 class FileRecord(NamedTuple):
-    """What the catalogue's file says of the documents of a work, and which it speaks of no more."""
+    """What the catalogue's file says of the documents in a request, and of those that are gone."""
 
     digests: Mapping[str, bytes]
     gone: Sequence[str] = ()
 
 
 @dataclass(eq=False, kw_only=True)
-class Work:
-    """Changes that are made together or not at all, but for those of single documents that are refused.
+class CommitRequest:
+    """Changes that are made together or not at all, except those of single documents that are refused.
 
     Attributes:
         changes: In their order.
         matching: Deletes all documents that match, besides.
         revision: Of the model that has encoded the documents.
-        request: By what the call is remembered.
+        call: By what the call is remembered.
         imported: The import that this belongs to, and how far it has come with this.
         file: What is noted of the catalogue's file.
     """
@@ -72,14 +72,14 @@ class Work:
     changes: Sequence[Put | Delete] = ()
     matching: Filter | None = None
     revision: str
-    request: Request | None = None
+    call: RememberedCall | None = None
     imported: tuple[str, int] | None = None
     file: FileRecord | None = None
     done: asyncio.Future[list[Outcome]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class Outdated(Exception):
-    """What a work took for granted has changed meanwhile: it is to be prepared again."""
+    """What a request took for granted has changed meanwhile: prepare it again."""
 
 
 class Committer:
@@ -107,7 +107,7 @@ class Committer:
         self._on_commit = on_commit
         self._on_death = on_death
         self._loop = asyncio.get_running_loop()
-        self._works: queue.SimpleQueue[Work | Signal] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[CommitRequest | Signal] = queue.SimpleQueue()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._thread.start()
@@ -117,39 +117,39 @@ class Committer:
         """Whether it takes no more changes."""
         return self._ended.is_set()
 
-    async def commit(self, work: Work) -> list[Outcome]:
+    async def commit(self, request: CommitRequest) -> list[Outcome]:
         """Makes changes; returns an outcome for each.
 
         Raises:
-            Outdated: The work is to be prepared again.
+            Outdated: The request is to be prepared again.
             StoreFull: The disk is full.
             NotReady: The server takes no more changes.
         """
         if self._ended.is_set():
             raise NotReady("the server takes no more changes; try another server")
-        self._works.put(work)
+        self._waiting.put(request)
         if self._ended.is_set():  # It may have died in between, and look at nothing any more.
-            self._refuse_waiting()
-        return await work.done
+            self._refuse_all()
+        return await request.done
 
     def refresh_soon(self) -> None:
         """Lets searches have what followers have improved by themselves. Any thread may ask for it."""
-        self._works.put(Signal.REFRESH)
+        self._waiting.put(Signal.REFRESH)
 
     def close(self) -> None:
         """Finishes what waits, and ends the thread. Blocks; the event loop must be running."""
-        self._works.put(Signal.END)
+        self._waiting.put(Signal.END)
         self._thread.join()
 
     def _run(self) -> None:
-        group: list[Work] = []
+        group: list[CommitRequest] = []
         try:
             ending = False
             while not ending:
-                taken = [self._works.get()]
-                while len(taken) < GROUP_WORKS and not self._works.empty():
-                    taken.append(self._works.get())
-                group = [each for each in taken if isinstance(each, Work)]
+                taken = [self._waiting.get()]
+                while len(taken) < GROUP_REQUESTS and not self._waiting.empty():
+                    taken.append(self._waiting.get())
+                group = [each for each in taken if isinstance(each, CommitRequest)]
                 ending = Signal.END in taken
                 with self.lock:
                     if group:
@@ -163,22 +163,22 @@ class Committer:
             self._loop.call_soon_threadsafe(self._on_death)
         finally:
             self._ended.set()
-            self._refuse_waiting()
+            self._refuse_all()
 
-    def _refuse_waiting(self) -> None:
+    def _refuse_all(self) -> None:
         with contextlib.suppress(queue.Empty):
             while True:
-                if isinstance(left := self._works.get_nowait(), Work):
+                if isinstance(left := self._waiting.get_nowait(), CommitRequest):
                     self._settle([left], NotReady("the server takes no more changes; try another server"))
 
-    def _commit(self, group: Sequence[Work]) -> None:
+    def _commit(self, group: Sequence[CommitRequest]) -> None:
         outcomes: list[list[Outcome] | Exception] = []
         started = time.perf_counter()
         try:
             began_at = self._store.sequence
             with self._store.write() as transaction:
-                for work in group:
-                    outcomes.append(self._attempt(work, transaction))
+                for request in group:
+                    outcomes.append(self._attempt(request, transaction))
         except Exception as error:
             if not isinstance(error, ChajaError):
                 log.exception("a commit failed")
@@ -191,43 +191,43 @@ class Committer:
             self._loop.call_soon_threadsafe(self._on_commit)
         self._loop.call_soon_threadsafe(_settle_each, group, outcomes)
 
-    def _attempt(self, work: Work, transaction: Transaction) -> list[Outcome] | Exception:
-        """Makes the changes of one work; what is wrong with it leaves the others of its group alone."""
+    def _attempt(self, request: CommitRequest, transaction: Transaction) -> list[Outcome] | Exception:
+        """Makes the changes of one request; what is wrong with it leaves the others of its group alone."""
         try:
             with transaction.together():
-                return self._perform(work, transaction)
+                return self._perform(request, transaction)
         except (ChajaError, Outdated) as error:
             return error
 
-    def _perform(self, work: Work, transaction: Transaction) -> list[Outcome]:
-        if work.request is not None:
-            digest = transaction.request_digest(work.request.id)
-            if digest != work.request.known_digest:
+    def _perform(self, request: CommitRequest, transaction: Transaction) -> list[Outcome]:
+        if request.call is not None:
+            digest = transaction.request_digest(request.call.id)
+            if digest != request.call.known_digest:
                 raise Outdated
         outcomes = [
-            self._delete(change, transaction) if isinstance(change, Delete) else self._put(change, work, transaction)
-            for change in work.changes
+            self._delete(change, transaction) if isinstance(change, Delete) else self._put(change, request, transaction)
+            for change in request.changes
         ]
-        if work.matching is not None:
-            outcomes += self._delete_matching(work.matching, transaction)
-        if work.request is not None:
-            transaction.remember_request(work.request.id, work.request.digest, remembered(work.request, outcomes))
-        if work.imported is not None:
-            transaction.advance_import(*work.imported)
-        if work.file is not None:
-            transaction.record_file(*work.file)
+        if request.matching is not None:
+            outcomes += self._delete_matching(request.matching, transaction)
+        if request.call is not None:
+            transaction.remember_request(request.call.id, request.call.digest, remembered(request.call, outcomes))
+        if request.imported is not None:
+            transaction.advance_import(*request.imported)
+        if request.file is not None:
+            transaction.record_file(*request.file)
         return outcomes
 
-    def _put(self, put: Put, work: Work, transaction: Transaction) -> Outcome:
+    def _put(self, put: Put, request: CommitRequest, transaction: Transaction) -> Outcome:
         id = put.document.id
         version, current = transaction.version_of(id), transaction.current(id)
         if put.expected_version not in (None, version):
             return _conflict(id, put.expected_version, version)
         if current is not None and content_of(current.document) == content_of(put.document):
             return Outcome(id, version, changed=False)
-        if put.vectors is None or work.revision != self.index.revision:
+        if put.vectors is None or request.revision != self.index.revision:
             raise Outdated
-        return Outcome(id, transaction.put(put.document, put.vectors, revision=work.revision), changed=True)
+        return Outcome(id, transaction.put(put.document, put.vectors, revision=request.revision), changed=True)
 
     @staticmethod
     def _delete(delete: Delete, transaction: Transaction) -> Outcome:
@@ -242,22 +242,22 @@ class Committer:
         outcomes = []
         for sequence in self.index.state.matching(filter).tolist():
             id = transaction.id_of(sequence)
-            if id is not None:  # A work of the same group may have replaced it.
+            if id is not None:  # A request of the same group may have replaced it.
                 outcomes.append(Outcome(id, transaction.delete(id), changed=True))
         return outcomes
 
-    def _settle(self, group: Sequence[Work], error: Exception) -> None:
+    def _settle(self, group: Sequence[CommitRequest], error: Exception) -> None:
         self._loop.call_soon_threadsafe(_settle_each, group, [error] * len(group))
 
 
-def _settle_each(group: Sequence[Work], outcomes: Sequence[list[Outcome] | Exception]) -> None:
-    for work, each in zip(group, outcomes, strict=True):
-        if work.done.done():  # Whoever asked has gone; what was asked is done.
+def _settle_each(group: Sequence[CommitRequest], outcomes: Sequence[list[Outcome] | Exception]) -> None:
+    for request, each in zip(group, outcomes, strict=True):
+        if request.done.done():  # The caller has gone; the change is made.
             continue
         if isinstance(each, Exception):
-            work.done.set_exception(each)
+            request.done.set_exception(each)
         else:
-            work.done.set_result(each)
+            request.done.set_result(each)
 
 
 def _conflict(id: str, expected_version: int | None, version: int) -> Outcome:

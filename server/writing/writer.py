@@ -17,9 +17,9 @@ from server.catalogue.changes import Delete, Outcome, Upsert
 from server.catalogue.store import Store
 from server.engine import EngineSlot
 from server.errors import ChajaError, NotReady
-from server.writing.committer import Committer, FileRecord, Outdated, Put, Work
+from server.writing.committer import CommitRequest, Committer, FileRecord, Outdated, Put
 from server.writing.encoding import DocumentEncoder
-from server.writing.requests import Request, digest_of, look_up
+from server.writing.remembered_calls import RememberedCall, digest_of, look_up
 
 
 class Writer:
@@ -46,42 +46,42 @@ class Writer:
         content = [(each.document, each.expected_version) for each in upserts] if request_id else []
         digest = digest_of("upsert", content)
         while True:
-            request = await self._request(request_id, digest, len(upserts))
-            asked = upserts if request is None else [upserts[position] for position in request.open]
+            call = await self._remembered(request_id, digest, len(upserts))
+            asked = upserts if call is None else [upserts[position] for position in call.open]
             try:
-                outcomes = await self._upsert(asked, request=request, deadline=deadline)
+                outcomes = await self._upsert(asked, call=call, deadline=deadline)
             except Outdated:
                 continue
-            return outcomes if request is None else request.outcomes(outcomes)
+            return outcomes if call is None else call.outcomes(outcomes)
 
     async def delete(self, deletes: Sequence[Delete], *, request_id: str = "") -> list[Outcome]:
         """Deletes documents in their order; returns an outcome for each."""
         digest = digest_of("delete", [(each.id, each.expected_version) for each in deletes])
         while True:
-            request = await self._request(request_id, digest, len(deletes))
+            call = await self._remembered(request_id, digest, len(deletes))
             asked = deletes
-            if request is not None:
-                request = request._replace(handed_on=request.open)
-                asked = [deletes[position] for position in request.open]
+            if call is not None:
+                call = call._replace(handed_on=call.open)
+                asked = [deletes[position] for position in call.open]
             try:
                 outcomes = await self._committer.commit(
-                    Work(changes=asked, request=request, revision=self._slot.engine.manifest.revision)
+                    CommitRequest(changes=asked, call=call, revision=self._slot.engine.manifest.revision)
                 )
             except Outdated:
                 continue
-            return outcomes if request is None else request.outcomes(outcomes)
+            return outcomes if call is None else call.outcomes(outcomes)
 
     async def delete_matching(self, filter: Filter, *, request_id: str = "") -> int:
         """Deletes every document that matches; returns how many."""
         digest = digest_of("delete matching", repr(filter))
         while True:
-            request = await self._request(request_id, digest, 0)
-            if request is not None and request.known_digest is not None:
-                return len(request.done)
+            call = await self._remembered(request_id, digest, 0)
+            if call is not None and call.known_digest is not None:
+                return len(call.done)
             try:
                 return len(
                     await self._committer.commit(
-                        Work(matching=filter, request=request, revision=self._slot.engine.manifest.revision)
+                        CommitRequest(matching=filter, call=call, revision=self._slot.engine.manifest.revision)
                     )
                 )
             except Outdated:
@@ -112,7 +112,7 @@ class Writer:
             except Outdated:
                 continue
 
-    async def _request(self, request_id: str, digest: bytes, count: int) -> Request | None:
+    async def _remembered(self, request_id: str, digest: bytes, count: int) -> RememberedCall | None:
         if not request_id:
             return None
         return await asyncio.to_thread(look_up, self._store, request_id, digest, count=count)
@@ -122,7 +122,7 @@ class Writer:
         upserts: Sequence[Upsert],
         *,
         deletes: Sequence[Delete] = (),
-        request: Request | None = None,
+        call: RememberedCall | None = None,
         imported: tuple[str, int] | None = None,
         file: FileRecord | None = None,
         deadline: float = math.inf,
@@ -143,19 +143,17 @@ class Writer:
         ]
         if file is not None and (wrong := next((each for each in encoded if isinstance(each, ChajaError)), None)):
             raise wrong
-        if request is not None:
+        if call is not None:
             handed_on = [
-                position
-                for position, each in zip(request.open, encoded, strict=True)
-                if not isinstance(each, ChajaError)
+                position for position, each in zip(call.open, encoded, strict=True) if not isinstance(each, ChajaError)
             ]
-            request = request._replace(handed_on=handed_on)
+            call = call._replace(handed_on=handed_on)
         committed = iter(
             await self._committer.commit(
-                Work(
+                CommitRequest(
                     changes=[*changes, *deletes],
                     revision=engine.manifest.revision,
-                    request=request,
+                    call=call,
                     imported=imported,
                     file=file,
                 )

@@ -58,7 +58,7 @@ class Layer(ctypes.Structure):
     )
 
 
-class Encoder(ctypes.Structure):
+class EncoderStruct(ctypes.Structure):
     """`encoder` of encoder.c."""
 
     _fields_ = (
@@ -119,10 +119,10 @@ def load_library() -> ctypes.CDLL | None:
         log.warning("the native encoder is built of other sources: run make native; until then ONNX Runtime is used")
         return None
     library.chaja_workspace_bytes.restype = ctypes.c_size_t
-    library.chaja_workspace_bytes.argtypes = [ctypes.POINTER(Encoder), ctypes.c_int32, ctypes.c_int32]
+    library.chaja_workspace_bytes.argtypes = [ctypes.POINTER(EncoderStruct), ctypes.c_int32, ctypes.c_int32]
     library.chaja_encode.restype = None
     library.chaja_encode.argtypes = [
-        ctypes.POINTER(Encoder),
+        ctypes.POINTER(EncoderStruct),
         ctypes.c_int32,
         ctypes.c_void_p,
         ctypes.c_void_p,

@@ -22,7 +22,7 @@ from server.encoding.native.architecture import (
     Architecture,
     check_tensors,
 )
-from server.encoding.native.library import Encoder, Layer, Norm, Product
+from server.encoding.native.library import EncoderStruct, Layer, Norm, Product
 
 ALIGNMENT = 64
 """Bytes of a cache line, and of a vector register."""
@@ -44,7 +44,7 @@ GELU_COEFFICIENTS = {
 class NativeWeights:
     """The C struct of an encoder, with the arrays that it points into."""
 
-    encoder: Encoder
+    encoder: EncoderStruct
     hidden: int
     vocabulary: int
     max_tokens: int
@@ -73,7 +73,7 @@ def lay_out(architecture: Architecture, tensors: Mapping[str, NDArray[Any]]) -> 
         layer.attention_norm = packer.norm(f"{name}.attention_norm", architecture.epsilon)
         layer.output_norm = packer.norm(f"{name}.output_norm", architecture.epsilon)
     projection = packer.product("projection") if "projection.weight" in tensors else None
-    encoder = Encoder(
+    encoder = EncoderStruct(
         hidden=hidden,
         embedding=tensors[WORDS].shape[1],
         inner=inner,

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.encoding.cache import OVERHEAD_BYTES, EmbeddingCache, Key
+from server.encoding.cache import OVERHEAD_BYTES, CacheKey, EmbeddingCache
 from server.encoding.kind import TextKind
 from server.encoding.tokenizer import Tokens
 
@@ -11,8 +11,8 @@ ONE = OVERHEAD_BYTES + 4 * 1 + 40 * 1 + 4 * DIMENSION
 """Size of a text of one character and one token."""
 
 
-def key(text: str, *, revision: str = "r", prefix: str = "") -> Key:
-    return Key(revision, prefix, text)
+def key(text: str, *, revision: str = "r", prefix: str = "") -> CacheKey:
+    return CacheKey(revision, prefix, text)
 
 
 def tokens(count: int = 1) -> Tokens:

@@ -22,7 +22,7 @@ from server.rpc.grpc_server import new_server
 from server.rpc.limits import Limits
 from server.rpc.server import METHODS
 from server.security.access import Access
-from server.security.tokens import Tokens
+from server.security.tokens import AccessTokens
 from server.settings import Settings
 
 
@@ -151,7 +151,7 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving_catalog(tokens: Tokens | None = None, **limits: int) -> AsyncIterator[Served]:
+async def serving_catalog(tokens: AccessTokens | None = None, **limits: int) -> AsyncIterator[Served]:
     """Serves a store over a real grpc.aio server."""
     settings = Settings(bundle=Path(), catalogue=Path(), **{"max_write_documents": 5, **limits})  # type: ignore[arg-type]
     store = MemoryStore()

@@ -30,7 +30,7 @@ from server.rpc.calls import Calls
 from server.rpc.grpc_server import new_server
 from server.rpc.server import COUNTED_METHODS, METHODS
 from server.security.access import ROLE_OF, Access
-from server.security.tokens import Tokens
+from server.security.tokens import AccessTokens
 from server.settings import Settings
 
 SEARCH = "/chaja.v1.SearchService/Search"
@@ -84,7 +84,7 @@ class Service(SearchServiceServicer):
 class Served:
     """A service on a server, and what its calls were counted as."""
 
-    def __init__(self, tokens: Tokens | None) -> None:
+    def __init__(self, tokens: AccessTokens | None) -> None:
         self.metrics = Metrics(COUNTED_METHODS)
         self.overload: Overloaded | None = None
         self.service = Service()
@@ -126,7 +126,7 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(tokens: Tokens | None = None) -> AsyncIterator[Served]:
+async def serving(tokens: AccessTokens | None = None) -> AsyncIterator[Served]:
     served = Served(tokens)
     server = new_server(Settings(bundle=Path(), catalogue=Path()), served.calls)
     served.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
@@ -276,7 +276,7 @@ async def test_a_token_is_checked_before_the_message_is_here(
 ) -> None:
     path = tmp_path / "tokens"
     path.write_text(f"search app {'t' * 16}\n", encoding="utf-8")
-    async with serving(Tokens(path)) as served:
+    async with serving(AccessTokens(path)) as served:
         if code is None:
             await served.call(metadata=bearer(token))
             assert await served.counted() == {"OK": 1}

@@ -29,7 +29,7 @@ from chaja.v1 import (
     WatchChangesRequest,
 )
 from server.errors import NotReady, ReadOnly, StoreFull
-from server.security.tokens import Tokens
+from server.security.tokens import AccessTokens
 from tests.server.rpc.memory_store import Served, serving_catalog
 
 Code = grpc.StatusCode
@@ -331,7 +331,7 @@ async def test_every_shape_of_call_carries_the_token_and_needs_the_role(
             assert [each.position for each in client.catalog.ImportDocuments(iter([first]))] == [0]
 
     first = ImportDocumentsRequest(import_id="y")
-    async with serving_catalog(Tokens(path)) as served:
+    async with serving_catalog(AccessTokens(path)) as served:
         async with chaja.connect_async(served.address, token="t" * 16) as client:
             async for call in calls(client.catalog, taken=code is None):
                 if code is not None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from server.errors import NotAllowed, NotAuthenticated, SecurityError
 from server.security.access import ROLE_OF, Access
-from server.security.tokens import MIN_TOKEN_CHARACTERS, ROLES, Tokens, read_tokens
+from server.security.tokens import MIN_TOKEN_CHARACTERS, ROLES, AccessTokens, read_tokens
 
 SEARCH, WRITE, ADMIN = ("s" * 16, "w" * 16, "a" * 16)
 FILE = f"""# who may do what
@@ -41,7 +41,7 @@ def replace(path: Path, text: str) -> None:
 
 
 def test_tokens_have_the_roles_that_the_file_gives_them(path: Path) -> None:
-    tokens = Tokens(path)
+    tokens = AccessTokens(path)
     assert [tokens.role_of(token) for token in (SEARCH, WRITE, ADMIN)] == ["search", "write", "admin"]
     for unknown in ("", "s", SEARCH[:-1], SEARCH + "s", "mobile-app", "#", "ㄱ" * 16, "\udcff" * 16):
         assert tokens.role_of(unknown) is None
@@ -49,7 +49,7 @@ def test_tokens_have_the_roles_that_the_file_gives_them(path: Path) -> None:
 
 def test_a_name_may_have_two_tokens_while_one_takes_the_place_of_the_other(path: Path) -> None:
     replace(path, FILE + f"search mobile-app {'n' * 16}\n")
-    tokens = Tokens(path)
+    tokens = AccessTokens(path)
     assert tokens.role_of(SEARCH) == tokens.role_of("n" * 16) == "search"
 
 
@@ -88,22 +88,22 @@ def test_no_file_however_wrong_raises_anything_else(tmp_path_factory: pytest.Tem
 def test_a_file_without_tokens_is_refused(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(SecurityError, match="has no tokens"):
-        Tokens(path)
+        AccessTokens(path)
 
 
 def test_a_file_that_cannot_be_read_is_refused(path: Path) -> None:
     with pytest.raises(SecurityError, match="cannot be read: No such file"):
-        Tokens(path.with_name("elsewhere"))
+        AccessTokens(path.with_name("elsewhere"))
     with pytest.raises(SecurityError, match="cannot be read"):
-        Tokens(path.parent)
+        AccessTokens(path.parent)
     path.write_bytes(b"search app \xff\xfe\n")
     with pytest.raises(SecurityError, match="cannot be read"):
-        Tokens(path)
+        AccessTokens(path)
 
 
 @pytest.mark.usefixtures("at_once")
 def test_a_change_of_the_file_is_noticed(path: Path) -> None:
-    tokens = Tokens(path)
+    tokens = AccessTokens(path)
     replace(path, f"search app {'n' * 16}\n")
     assert tokens.role_of("n" * 16) == "search"
     assert tokens.role_of(ADMIN) is None, "what is taken out of the file is worth nothing any more"
@@ -114,7 +114,7 @@ def test_a_change_of_the_file_is_noticed(path: Path) -> None:
 def test_a_bad_change_leaves_the_old_tokens_in_force(
     path: Path, bad: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tokens = Tokens(path)
+    tokens = AccessTokens(path)
     if bad is None:
         path.unlink()
     else:
@@ -129,7 +129,7 @@ def test_a_bad_change_leaves_the_old_tokens_in_force(
 
 
 def test_the_file_is_not_looked_at_with_every_call(path: Path) -> None:
-    tokens = Tokens(path)
+    tokens = AccessTokens(path)
     replace(path, f"search app {'n' * 16}\n")
     assert tokens.role_of(ADMIN) == "admin", "the second is not over"
 
@@ -140,7 +140,7 @@ def bearer(token: str) -> tuple[tuple[str, str | bytes], ...]:
 
 @pytest.mark.parametrize("path_", ROLE_OF)
 def test_a_role_covers_those_below_it(path: Path, path_: str) -> None:
-    access = Access(Tokens(path))
+    access = Access(AccessTokens(path))
     for role, token in zip(ROLES, (SEARCH, WRITE, ADMIN), strict=True):
         if ROLES.index(role) >= ROLES.index(ROLE_OF[path_]):
             access.check(path_, lambda token=token: bearer(token))  # type: ignore[misc]
@@ -166,14 +166,14 @@ def test_a_call_without_a_known_token_is_not_taken(
     path: Path, metadata: tuple[tuple[str, str | bytes], ...] | None
 ) -> None:
     with pytest.raises(NotAuthenticated) as raised:
-        Access(Tokens(path)).check("/chaja.v1.SearchService/Search", lambda: metadata)
+        Access(AccessTokens(path)).check("/chaja.v1.SearchService/Search", lambda: metadata)
     assert SEARCH not in str(raised.value)
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 def test_the_scheme_is_read_in_any_case(path: Path, scheme: str) -> None:
     metadata = (("authorization", f"{scheme}  {SEARCH} "),)
-    Access(Tokens(path)).check("/chaja.v1.SearchService/Search", lambda: metadata)
+    Access(AccessTokens(path)).check("/chaja.v1.SearchService/Search", lambda: metadata)
 
 
 def test_without_tokens_everybody_may_call_everything_and_metadata_is_not_asked_for() -> None:
@@ -192,7 +192,7 @@ def test_a_mounted_secret_is_followed_through_its_links(tmp_path: Path) -> None:
         (tmp_path / version / "tokens").write_text(f"search app {letter * 16}\n", encoding="utf-8")
     (tmp_path / "..data").symlink_to("v1")
     (tmp_path / "tokens").symlink_to("..data/tokens")
-    tokens = Tokens(tmp_path / "tokens")
+    tokens = AccessTokens(tmp_path / "tokens")
     assert tokens.role_of("o" * 16) == "search"
     (tmp_path / "..data_tmp").symlink_to("v2")
     os.replace(tmp_path / "..data_tmp", tmp_path / "..data")  # noqa: PTH105  as Kubernetes does

@@ -9,7 +9,7 @@ from server.attributes.filter import Equals
 from server.catalogue.changes import Delete, Outcome, Upsert
 from server.catalogue.document import Document
 from server.errors import Conflict, DatabaseDamaged, InvalidRequest, NotReady, StoreFull
-from server.writing.committer import Outdated, Put, Work
+from server.writing.committer import CommitRequest, Outdated, Put
 from tests.server.making import WatchedBundle, until, versioned
 from tests.server.writing.making import Core, running, summary, titled, upserts
 
@@ -18,12 +18,14 @@ def put(core: Core, id: str, title: str = "") -> Put:
     return Put(titled(id, title), versioned(core.bundle, titled(id, title), 0).vectors)
 
 
-def work(core: Core, *changes: Put | Delete) -> Work:
-    return Work(changes=changes, revision=core.bundle.manifest.revision)
+def work(core: Core, *changes: Put | Delete) -> CommitRequest:
+    return CommitRequest(changes=changes, revision=core.bundle.manifest.revision)
 
 
-async def commit_as_group(core: Core, first: Work, *others: Work) -> list[list[Outcome] | BaseException]:
-    """Commits the first work while all others wait; they follow as one group."""
+async def commit_as_group(
+    core: Core, first: CommitRequest, *others: CommitRequest
+) -> list[list[Outcome] | BaseException]:
+    """Commits the first request while all others wait; they follow as one group."""
     with core.committer.lock:
         tasks = [asyncio.create_task(core.committer.commit(first))]
         await asyncio.sleep(0.02)  # The thread has taken it, and waits for the lock.
@@ -152,7 +154,7 @@ async def test_matching_documents_are_deleted_and_counted_once(core: Core) -> No
 
 async def test_changes_of_one_group_see_each_other(core: Core) -> None:
     await core.writer.upsert(upserts(Document(id="a", title="a", attributes={"n": 1})))
-    matching = Work(matching=Equals("n", 1), revision=core.bundle.manifest.revision)
+    matching = CommitRequest(matching=Equals("n", 1), revision=core.bundle.manifest.revision)
     changed, deleted, again = await commit_as_group(
         core, work(core, put(core, "a", "changed")), matching, work(core, Delete("a"))
     )
@@ -164,7 +166,7 @@ async def test_changes_of_one_group_see_each_other(core: Core) -> None:
 
 async def test_vectors_of_another_model_are_outdated(core: Core, other_bundle: Path) -> None:
     with pytest.raises(Outdated):
-        await core.committer.commit(Work(changes=[put(core, "a")], revision="another"))
+        await core.committer.commit(CommitRequest(changes=[put(core, "a")], revision="another"))
     with pytest.raises(Outdated):
         await core.committer.commit(work(core, Put(titled("a"), None)))
     assert core.store.sequence == 0

@@ -25,7 +25,7 @@ class Done(NamedTuple):
     changed: bool
 
 
-class Request(NamedTuple):
+class RememberedCall(NamedTuple):
     """A call with a key.
 
     Attributes:
@@ -58,7 +58,7 @@ def digest_of(*content: object) -> bytes:
     return hashlib.blake2b(msgspec.json.encode(content), digest_size=16).digest()
 
 
-def look_up(store: Store, request_id: str, digest: bytes, *, count: int) -> Request:
+def look_up(store: Store, request_id: str, digest: bytes, *, count: int) -> RememberedCall:
     """Returns what is known of a call with so many changes. Blocks.
 
     Raises:
@@ -66,13 +66,13 @@ def look_up(store: Store, request_id: str, digest: bytes, *, count: int) -> Requ
     """
     row = store.request(request_id)
     if row is None:
-        return Request(request_id, digest, None, [None] * count)
+        return RememberedCall(request_id, digest, None, [None] * count)
     if row[0] != digest:
         raise InvalidRequest([Violation("request_id", "was used for another call: use a new one for each call")])
-    return Request(request_id, digest, digest, msgspec.json.decode(row[1], type=list[Done | None]))
+    return RememberedCall(request_id, digest, digest, msgspec.json.decode(row[1], type=list[Done | None]))
 
 
-def remembered(request: Request, new: Sequence[Outcome]) -> bytes:
+def remembered(request: RememberedCall, new: Sequence[Outcome]) -> bytes:
     """Returns what is to be remembered of a call whose changes came out so."""
     made = [None if each.error else Done(each.id, each.version, each.changed) for each in new]
     if request.handed_on is None:
