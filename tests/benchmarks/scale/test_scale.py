@@ -22,5 +22,4 @@ def test_a_size_is_measured_with_all_its_figures(tmp_path: Path) -> None:
     figures = {each["name"]: each["median"] for each in json.loads(out.read_text())["figures"]["12000"]}
     assert figures["recall@10"] > 0.9
     assert figures["build"] > 0
-    assert 0.2 < figures["time of a search for rows being arranged"] < 2
     assert [value for name, value in figures.items() if name.startswith("filter") and "recall" in name] == [1, 1, 1]

@@ -106,7 +106,7 @@ class Lane:
         if how == "at a file":
             server = self.start(killed_at_file=self.rng.randrange(5, 300), killed_in=str(data))
         elif how == "in a snapshot":
-            server = self.start(killed_at_file=self.rng.randrange(1, 80), killed_in=str(data / "index" / UNFINISHED))
+            server = self.start(killed_at_file=self.rng.randrange(1, 30), killed_in=str(data / "index" / UNFINISHED))
         elif how == "at a statement":
             server = self.start(killed_at_statement=self.rng.randrange(200, 3000))
         else:
