@@ -68,7 +68,7 @@ async def test_documents_and_their_examples_are_not_cached(
     assert metrics.registry.get_sample_value("chaja_cache_lookups_total", {"result": "miss"}) == 0
 
 
-async def test_the_cached_vector_of_a_cut_text_serves_only_who_allows_it(
+async def test_the_cached_vector_of_a_cut_text_is_used_only_where_cutting_is_allowed(
     watched: WatchedBundle, new_pipeline: NewPipeline
 ) -> None:
     pipeline = new_pipeline(cache_bytes=1_000_000)

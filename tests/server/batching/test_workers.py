@@ -106,7 +106,7 @@ async def test_texts_are_encoded_by_their_kind_in_one_batch(watched: WatchedBund
     assert not found_by(document)
 
 
-async def test_the_speed_is_learnt_from_what_was_encoded(watched: WatchedBundle, new_pipeline: NewPipeline) -> None:
+async def test_the_speed_is_learnt_from_encoded_texts(watched: WatchedBundle, new_pipeline: NewPipeline) -> None:
     speed = Speed()
     pipeline = new_pipeline(speed=speed, cache_bytes=1_000_000)
     await pipeline.run([make_job("x" * 20, options=SearchOptions(1))])
