@@ -36,7 +36,7 @@ class Use:
 def use_of(pid: int) -> Use:
     """Returns the resources that a process has used until now."""
     folder = PROC / str(pid)
-    # The fields behind the name, which may itself contain spaces and brackets.
+    # The fields after the name, which may itself contain spaces and brackets.
     fields = (folder / "stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
     return Use(
         seconds=time.monotonic(),

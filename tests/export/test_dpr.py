@@ -58,7 +58,7 @@ def context_vectors(place: Path, titles: list[str], texts: list[str]) -> NDArray
 @pytest.mark.parametrize(
     ("quantization", "projection_dim"), [("none", 0), ("none", 16), ("per-token", 16), ("dynamic", 16)]
 )
-def test_both_towers_compute_what_transformers_does(
+def test_both_towers_compute_the_same_as_transformers(
     tmp_path: Path, quantization: Quantization, projection_dim: int
 ) -> None:
     query = dpr_encoder(tmp_path / "question", "question", projection_dim=projection_dim)

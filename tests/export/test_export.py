@@ -108,7 +108,7 @@ def test_the_longest_text_follows_from_the_models_positions(tmp_path: Path, kind
     assert model.encode([("a " * 99, TextKind.QUERY)]).shape == (1, 32)
 
 
-def test_a_family_whose_positions_start_behind_the_padding_is_packed(tmp_path: Path) -> None:
+def test_a_family_whose_positions_start_after_the_padding_is_packed(tmp_path: Path) -> None:
     model = plain_roberta(tmp_path / "plain", kind="mpnet")
     bundle = export_tiny(model).bundle
     assert (bundle.manifest.query.layout, bundle.manifest.query.max_tokens) == ("packed", 40)

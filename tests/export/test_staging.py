@@ -13,7 +13,7 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
-def test_what_was_written_takes_its_place_all_at_once(tmp_path: Path) -> None:
+def test_a_bundle_appears_only_when_it_is_complete(tmp_path: Path) -> None:
     out = tmp_path / "deep" / "bundle"
     with staged(out) as directory:
         (directory / "a").write_text("new")
@@ -22,7 +22,7 @@ def test_what_was_written_takes_its_place_all_at_once(tmp_path: Path) -> None:
     assert names(tmp_path / "deep") == ["bundle"]
 
 
-def test_an_older_bundle_is_replaced_even_behind_a_link(tmp_path: Path, tiny_bundle: Path) -> None:
+def test_an_older_bundle_is_replaced_even_through_a_link(tmp_path: Path, tiny_bundle: Path) -> None:
     shutil.copytree(tiny_bundle, tmp_path / "bundle")
     (tmp_path / "link").symlink_to(tmp_path / "bundle")
     for out in (tmp_path / "bundle", tmp_path / "link"):
@@ -55,7 +55,7 @@ def test_a_failure_leaves_the_older_bundle_and_nothing_else(tmp_path: Path, tiny
 
 
 @pytest.mark.parametrize("stranger", ["thesis.txt", "src/app.js"])
-def test_a_directory_with_anything_else_in_it_is_left_alone(tmp_path: Path, tiny_bundle: Path, stranger: str) -> None:
+def test_a_directory_with_other_files_is_refused(tmp_path: Path, tiny_bundle: Path, stranger: str) -> None:
     out = Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
     (out / stranger).parent.mkdir(exist_ok=True)
     (out / stranger).write_text("precious")
@@ -64,7 +64,7 @@ def test_a_directory_with_anything_else_in_it_is_left_alone(tmp_path: Path, tiny
     assert (out / stranger).read_text() == "precious"
 
 
-def test_somebody_elses_manifest_makes_no_bundle(tmp_path: Path) -> None:
+def test_another_programs_manifest_is_refused(tmp_path: Path) -> None:
     out = tmp_path / "webapp"
     out.mkdir()
     (out / "manifest.json").write_text('{"name": "my app"}')
@@ -92,14 +92,14 @@ def test_a_swap_that_fails_halfway_brings_the_older_bundle_back(
     assert names(tmp_path) == ["bundle"]
 
 
-def test_a_refused_out_leaves_no_parents_behind(tmp_path: Path) -> None:
+def test_a_refused_out_leaves_no_folders(tmp_path: Path) -> None:
     for out in (tmp_path / "a" / "b" / ("x" * 300), Path("/proc/x/bundle")):
         with pytest.raises(ExportError, match="cannot write the bundle"), staged(out):
             pass
     assert names(tmp_path) == []
 
 
-def test_a_failure_takes_the_folders_away_that_were_made_for_it(tmp_path: Path) -> None:
+def test_a_failure_removes_the_folders_created_for_it(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     with pytest.raises(ZeroDivisionError), staged(tmp_path / "mine" / "new" / "deep" / "bundle"):
         raise ZeroDivisionError

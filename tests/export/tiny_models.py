@@ -51,7 +51,7 @@ def dpr_encoder(
 
 
 def plain_roberta(directory: Path, *, kind: str = "roberta") -> Path:
-    """A model of another family: RoBERTa's positions start behind the padding id."""
+    """A model of another family: RoBERTa's positions start after the padding id."""
     torch.manual_seed(0)
     words = [*ROBERTA_TOKENS.values(), *LETTERS]
     sizes = SIZES | {"num_hidden_layers": 1}

@@ -63,7 +63,7 @@ async def test_the_default_deadline_is_for_calls_that_set_none(
 
 
 @pytest.mark.parametrize("target", ["", " ", "localhost", "http://localhost:50051"])
-def test_what_is_no_target_is_refused_at_once(target: str) -> None:
+def test_an_invalid_target_is_refused_at_once(target: str) -> None:
     with pytest.raises(ValueError, match="expected host:port or a gRPC target"):
         chaja.connect(target)
     with pytest.raises(ValueError, match="expected host:port or a gRPC target"):

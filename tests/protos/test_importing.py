@@ -32,18 +32,18 @@ async def imported(served: Served, upserts: list[Upsert], *, attempts: int = 10)
 
 
 class Failing:
-    """Makes some writes of a store fail, in front of the write or behind it."""
+    """Makes some writes of a store fail, before or after the write."""
 
-    def __init__(self, served: Served, error: ChajaError, *, fails: set[int], behind: bool) -> None:
+    def __init__(self, served: Served, error: ChajaError, *, fails: set[int], after: bool) -> None:
         self._write = served.store.import_documents
-        self._error, self._fails, self._behind = error, fails, behind
+        self._error, self._fails, self._after = error, fails, after
         self.calls = 0
         served.store.import_documents = self.import_documents  # type: ignore[method-assign]
 
     async def import_documents(self, import_id: str, position: int, upserts: Sequence[Write]) -> list[Outcome]:
         self.calls += 1
         fails = self.calls in self._fails
-        if fails and not self._behind:
+        if fails and not self._after:
             raise self._error
         outcomes = await self._write(import_id, position, upserts)
         if fails:
@@ -66,11 +66,11 @@ async def test_messages_are_bounded_by_their_bytes(served: Served) -> None:
     assert served.store.writes == [2] * 5
 
 
-@pytest.mark.parametrize("behind", [False, True])
-async def test_it_goes_on_where_the_server_failed_and_no_result_is_lost(served: Served, behind: bool) -> None:
+@pytest.mark.parametrize("after", [False, True])
+async def test_an_import_resumes_after_failures_without_losing_a_result(served: Served, after: bool) -> None:
     upserts = upserts_of(1500)
     upserts[700].document.id = ""
-    failing = Failing(served, NotReady("restarting"), fails={1, 3, 4, 7}, behind=behind)
+    failing = Failing(served, NotReady("restarting"), fails={1, 3, 4, 7}, after=after)
     results = await imported(served, upserts)
     assert [result.id for result in results] == [upsert.document.id for upsert in upserts]
     assert [at for at, result in enumerate(results) if result.HasField("error")] == [700]
@@ -79,8 +79,8 @@ async def test_it_goes_on_where_the_server_failed_and_no_result_is_lost(served: 
     assert failing.calls >= 12
 
 
-async def test_what_is_not_of_the_moment_is_raised(served: Served) -> None:
-    Failing(served, StoreFull("the disk is full"), fails={3}, behind=False)
+async def test_a_permanent_error_is_raised(served: Served) -> None:
+    Failing(served, StoreFull("the disk is full"), fails={3}, after=False)
     with pytest.raises(grpc.RpcError, match="the disk is full"):
         await imported(served, upserts_of(1000))
     assert served.store.positions["list"] == 2 * MESSAGE_DOCUMENTS
@@ -88,7 +88,7 @@ async def test_what_is_not_of_the_moment_is_raised(served: Served) -> None:
 
 
 async def test_it_gives_up_when_there_is_no_progress(served: Served) -> None:
-    failing = Failing(served, NotReady("down"), fails=set(range(100)), behind=False)
+    failing = Failing(served, NotReady("down"), fails=set(range(100)), after=False)
     with pytest.raises(grpc.RpcError, match="down"):
         await imported(served, upserts_of(3), attempts=3)
     assert failing.calls == 3

@@ -104,6 +104,12 @@ class WatchedBundle(Bundle):
         return sum(each == ids for batch in self.batches for each in batch)
 
 
+def expire(*jobs: Job) -> None:
+    """Lets the deadlines of jobs pass."""
+    for job in jobs:
+        job.deadline = 0.0
+
+
 def take(queue: Queue) -> Batch:
     """Takes the next batch of an open queue."""
     batch = queue.take()

@@ -30,6 +30,6 @@ print(before - resident())
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library keeps nothing, or cannot be asked")
-def test_what_a_thread_has_freed_goes_back() -> None:
+def test_memory_freed_by_a_thread_is_returned() -> None:
     run = subprocess.run([sys.executable, "-c", PROGRAM], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert int(run.stdout) > 90e6

@@ -32,7 +32,7 @@ def test_all_series_exist_before_the_first_request() -> None:
     assert "chaja_build_info{" in text
 
 
-def test_a_stream_is_told_from_single_calls() -> None:
+def test_streams_have_their_own_type() -> None:
     kinds = {method.name: method.kind for method in METHODS}
     assert {name for name, kind in kinds.items() if kind == "bidi_stream"} == {"SearchStream", "ImportDocuments"}
     assert {name for name, kind in kinds.items() if kind == "server_stream"} == {"WatchChanges"}

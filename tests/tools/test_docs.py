@@ -21,7 +21,7 @@ def test_the_tables_are_those_of_the_code(document: Path) -> None:
     assert with_tables(document) == document.read_text(encoding="utf-8"), "run make docs"
 
 
-def test_every_key_of_the_json_report_is_told(tmp_path: Path) -> None:
+def test_every_key_of_the_json_report_is_documented(tmp_path: Path) -> None:
     stages = (0.001, 0.001, 0.001, 0.001, 0.001)
     records = [record(1, 0.01, stages=stages, batch_texts=1, quality=(1.0, 1.0), same=1)]
     report = json.loads(json_report(summarize([write_run(tmp_path / "results.bin", records)]), []))
@@ -41,13 +41,13 @@ def test_every_key_of_the_json_report_is_told(tmp_path: Path) -> None:
     check(report, "report")
 
 
-def test_every_flag_and_exit_code_of_the_load_tester_is_told() -> None:
+def test_every_exit_code_of_the_load_tester_is_documented() -> None:
     text = LOADTEST.read_text(encoding="utf-8")
     for code in ExitCode:
         assert re.search(rf"^\| {code.value} \|", text, re.MULTILINE), code
 
 
-def test_every_method_is_told() -> None:
+def test_every_method_is_documented() -> None:
     for service in SERVICES:
         assert f"`{service.full_name}`" in TEXT
         for method in service.methods:

@@ -97,7 +97,7 @@ def test_two_processes_write_it_once_between_them(cache: Path, tmp_path: Path) -
     assert (tmp_path / "log").read_text() == "begin "
 
 
-def test_what_a_killed_process_left_is_never_used_and_removed(cache: Path, tmp_path: Path) -> None:
+def test_the_remains_of_a_killed_process_are_removed(cache: Path, tmp_path: Path) -> None:
     with start_writer(tmp_path / "log", seconds=60) as process:
         wait_for(tmp_path / "log")
         process.send_signal(signal.SIGKILL)

@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
         ("modernbert", {"rope_scaling": {"rope_type": "linear", "factor": 4.0}}),
     ],
 )
-def test_the_packed_graph_computes_what_transformers_does(kind: str, changes: dict[str, Any], tmp_path: Path) -> None:
+def test_the_packed_graph_computes_the_same_as_transformers(kind: str, changes: dict[str, Any], tmp_path: Path) -> None:
     model = random_model(kind, **changes)
     expected = reference(model, "mean")
     np.testing.assert_allclose(packed(model, tmp_path / "fp32.onnx").encode(TEXTS), expected, atol=2e-5)
@@ -83,7 +83,7 @@ def test_every_pooling_is_inside_the_graph(kind: str, pooling: Pooling, tmp_path
 
 
 @pytest.mark.parametrize("bias", [False, True])
-def test_a_linear_layer_behind_the_pooling_is_inside_the_graph(bias: bool, tmp_path: Path) -> None:
+def test_a_linear_layer_after_the_pooling_is_inside_the_graph(bias: bool, tmp_path: Path) -> None:
     model = random_model("bert")
     layer = torch.nn.Linear(64, 24, bias=bias)
     vectors = packed(model, tmp_path / "model.onnx", pooling="cls", dense=layer).encode(TEXTS)

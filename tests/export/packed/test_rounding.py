@@ -24,7 +24,7 @@ def change(
 
 
 @pytest.mark.parametrize("inputs", [8, 64, 300])
-def test_products_with_rows_that_were_not_measured_change_less(inputs: int) -> None:
+def test_joint_rounding_changes_products_less_even_for_unmeasured_rows(inputs: int) -> None:
     random = np.random.default_rng(inputs)
     rows = related_rows(random, 4000, inputs)
     measured, others = rows[:3000], rows[3000:]
@@ -35,7 +35,7 @@ def test_products_with_rows_that_were_not_measured_change_less(inputs: int) -> N
 
 @given(st.integers(1, 200), st.integers(1, 8), st.integers(0, 2**32 - 1), st.booleans())
 @settings(max_examples=50, deadline=None)
-def test_bytes_and_scales_fit_whatever_was_measured(inputs: int, outputs: int, seed: int, some: bool) -> None:
+def test_bytes_and_scales_are_valid_for_any_moments(inputs: int, outputs: int, seed: int, some: bool) -> None:
     random = np.random.default_rng(seed)
     weight = random.standard_normal((inputs, outputs)).astype(np.float32)
     weight[:, random.random(outputs) < 0.2] = 0
@@ -54,14 +54,14 @@ def test_bytes_and_scales_fit_whatever_was_measured(inputs: int, outputs: int, s
     np.testing.assert_array_equal(levels[unseen], nearest[unseen])
 
 
-def test_channels_that_do_not_tell_of_each_other_go_to_the_nearest() -> None:
+def test_uncorrelated_channels_are_rounded_to_the_nearest() -> None:
     weight = np.random.default_rng(0).standard_normal((50, 20)).astype(np.float32)
     jointly = round_jointly(weight, np.diag(np.arange(1, 51)).astype(np.float32))
     for one, other in zip(jointly, round_to_nearest(weight), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_products_of_which_nothing_is_known_go_to_the_nearest() -> None:
+def test_products_without_moments_are_rounded_to_the_nearest() -> None:
     weight = np.random.default_rng(0).standard_normal((50, 20)).astype(np.float32)
     rounding = Rounding({"zero": np.zeros((50, 50), np.float32)})
     for name in ("zero", "another"):

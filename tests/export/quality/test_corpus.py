@@ -28,7 +28,7 @@ def test_a_directory_is_read_with_its_labels(beir: Path) -> None:
     assert [query.relevant for query in read_beir(beir, split="train").queries] == [["d3"]]
 
 
-def test_of_a_large_one_some_are_taken_and_always_the_same(beir: Path) -> None:
+def test_a_large_corpus_is_sampled_with_a_fixed_seed(beir: Path) -> None:
     corpus = read_beir(beir, max_queries=5, max_documents=12)
     ids = {document.id for document in corpus.documents}
     assert (len(corpus.queries), len(ids)) == (5, 12)
@@ -48,7 +48,7 @@ def test_of_a_large_one_some_are_taken_and_always_the_same(beir: Path) -> None:
         ("queries.jsonl", "no json\n", "queries.jsonl:1: the line is not one whole JSON object"),
     ],
 )
-def test_what_cannot_be_used_is_named(beir: Path, file: str, text: str, message: str) -> None:
+def test_a_wrong_line_is_named(beir: Path, file: str, text: str, message: str) -> None:
     (beir / file).write_text(text, encoding="utf-8")
     with pytest.raises((ExportError, CatalogueError)) as raised:
         read_beir(beir)

@@ -43,12 +43,12 @@ def test_every_threshold_can_be_missed(thresholds: Thresholds, missed: list[str]
     assert thresholds.missed(GOOD) == missed
 
 
-def test_the_readme_tells_every_threshold() -> None:
+def test_the_readme_lists_every_threshold() -> None:
     for name, default, _ in threshold_flags():
         assert f"| `--{name.replace('_', '-')}` | {default:g} |" in README.read_text(encoding="utf-8")
 
 
-def test_what_is_not_a_number_passes_nothing() -> None:
+def test_nan_misses_its_threshold() -> None:
     nothing = msgspec.structs.replace(GOOD.closeness, cosine_mean=float("nan"))
     assert Thresholds().missed(msgspec.structs.replace(GOOD, closeness=nothing)) == ["--min-cosine-mean 0.97: nan"]
 
@@ -61,7 +61,7 @@ def test_patterns_name_products() -> None:
 
 
 @given(hostile=st.sets(st.sampled_from(NAMES), min_size=1, max_size=4), order=st.permutations(NAMES))
-def test_just_the_products_that_hurt_are_found(hostile: set[str], order: list[str]) -> None:
+def test_exactly_the_harmful_products_are_found(hostile: set[str], order: list[str]) -> None:
     # Any one of them spoils everything, so that to leave out but one of several gains nothing.
     found = find_exclusions(
         order,
@@ -74,7 +74,7 @@ def test_just_the_products_that_hurt_are_found(hostile: set[str], order: list[st
     assert set(found) == hostile
 
 
-def test_what_was_left_out_before_stays_so_and_is_not_tried() -> None:
+def test_products_excluded_before_stay_excluded_and_are_not_tried() -> None:
     tried: list[str] = []
 
     def score(excluded: Collection[str]) -> float:
@@ -91,7 +91,7 @@ def test_what_was_left_out_before_stays_so_and_is_not_tried() -> None:
     assert NAMES[2] not in tried
 
 
-def test_one_that_only_seems_to_hurt_is_taken_back() -> None:
+def test_an_exclusion_that_does_not_help_is_undone() -> None:
     def score(excluded: Collection[str]) -> float:
         (name,) = set(NAMES) - set(excluded)
         return {NAMES[3]: -2.0, NAMES[4]: -1.0}.get(name, 0.0)
@@ -104,7 +104,7 @@ def test_one_that_only_seems_to_hurt_is_taken_back() -> None:
     assert steps[-2:] == [f"{NAMES[3]} left out: not enough", f"{NAMES[4]} left out: enough"]
 
 
-def test_a_model_that_stays_bad_is_given_up_at_once() -> None:
+def test_the_search_ends_at_once_if_no_exclusion_can_help() -> None:
     tried: list[int] = []
 
     def passes(excluded: Collection[str]) -> bool:

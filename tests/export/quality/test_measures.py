@@ -27,7 +27,7 @@ def test_overlap_by_hand() -> None:
 
 
 @given(st.permutations("abcdefghijkl"))
-def test_overlap_does_not_ask_for_the_order(found: list[str]) -> None:
+def test_overlap_ignores_the_order(found: list[str]) -> None:
     assert overlap_at(["abcdefghijkl"], [found], 12) == 1.0
 
 
@@ -64,7 +64,7 @@ def alone_or_not(*, noise: float) -> object:
     return encode
 
 
-def test_invariance_tells_what_depends_on_its_neighbours() -> None:
+def test_invariance_detects_vectors_that_depend_on_their_batch() -> None:
     texts = list(range(300))
     same = invariance(alone_or_not(noise=0), texts)  # type: ignore[arg-type]
     assert (same.worst_cosine, same.identical_share, same.texts) == (1.0, 1.0, 300)

@@ -35,7 +35,7 @@ def test_an_unknown_code_is_refused_with_the_known_ones(text: str) -> None:
         "",
     ],
 )
-def test_korean_and_english_keep_what_their_texts_are_made_of(text: str) -> None:
+def test_korean_and_english_keep_the_characters_of_their_texts(text: str) -> None:
     assert kept_characters(["ko", "en"]).fullmatch(text)
 
 

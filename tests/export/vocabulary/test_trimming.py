@@ -77,7 +77,7 @@ def test_texts_of_kept_characters_have_the_same_tokens(
 
 @settings(max_examples=400)
 @given(st.text(st.sampled_from(KEPT + OTHER) | st.characters(codec="utf-8"), max_size=12), st.sampled_from(TOKENIZERS))
-def test_any_other_text_has_tokens_that_there_are(
+def test_any_other_text_gets_existing_tokens(
     text: str, case: tuple[tokenizers.Tokenizer, TrimmedVocabulary, tokenizers.Tokenizer]
 ) -> None:
     _, vocabulary, trimmed = case
@@ -85,7 +85,7 @@ def test_any_other_text_has_tokens_that_there_are(
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_other_scripts_go_but_for_single_characters(
+def test_other_scripts_keep_only_single_characters(
     make: Callable[[int], tokenizers.Tokenizer],
 ) -> None:
     whole = make(1)
@@ -117,7 +117,7 @@ def test_bytes_of_an_unknown_character_stay() -> None:
     assert list(trimmed.encode("д").tokens) == ["<0xD0>", "<0xB4>"]
 
 
-def test_the_lowest_score_stays_which_prices_an_unknown_character() -> None:
+def test_the_lowest_score_is_kept_since_it_prices_unknown_characters() -> None:
     pieces = [("<unk>", 0.0), ("xb", -9.0), ("c", -9.0), ("d", -9.0), ("bcd", -1.0), ("가", -1.0), ("дб", -20.0)]
     whole = tokenizers.Tokenizer(models.Unigram(pieces, unk_id=0))
     assert whole.encode("xbcd").tokens == ["xb", "c", "d"]  # An unknown x before bcd would cost more, by the -20.
@@ -140,7 +140,7 @@ def test_a_language_that_the_vocabulary_lacks_is_refused() -> None:
         trim_vocabulary(whole, ["en", "ko"], name="some")
 
 
-def test_what_a_post_processor_adds_is_renumbered_in_a_sequence_too() -> None:
+def test_tokens_of_a_post_processor_are_renumbered_in_a_sequence_too() -> None:
     whole = wordpiece(2)
     ids = {token: whole.token_to_id(token) for token in ("[CLS]", "[SEP]")}
     whole.post_processor = processors.Sequence(

@@ -14,7 +14,7 @@ from server.batching.queue import BULK_SHARE, Queue
 from server.batching.speed import Speed
 from server.encoding.kind import TextKind
 from server.errors import Overloaded
-from tests.server.making import WatchedBundle, make_job, take, until
+from tests.server.making import WatchedBundle, expire, make_job, take, until
 
 SECONDS_PER_TOKEN = 0.001
 
@@ -127,18 +127,17 @@ async def test_waiting_bulk_work_keeps_out_bulk_work_but_no_queries() -> None:
 
 
 async def test_bulk_characters_are_zero_again_however_calls_end(watched: WatchedBundle, pipeline: Pipeline) -> None:
-    def call(text: str, *, seconds: float = 20) -> asyncio.Task[object]:
-        jobs = [make_job(f"{text}{n}", kind=TextKind.TEXT, bulk=True, seconds=seconds) for n in range(100)]
-        return asyncio.create_task(pipeline.run(jobs))
+    def jobs_of(text: str) -> list[Job]:
+        return [make_job(f"{text}{n}", kind=TextKind.TEXT, bulk=True, seconds=20) for n in range(100)]
 
     watched.fails_on["poison7"] = RuntimeError("broken")
     watched.gate.clear()
-    tasks = {name: call(name) for name in ("fine", "poison", "x" * 64, "cancelled", "abandoned")}
-    tasks["expired"] = call("expired", seconds=0.05)
+    jobs = {text: jobs_of(text) for text in ("fine", "poison", "x" * 64, "cancelled", "abandoned", "expired")}
+    tasks = {text: asyncio.create_task(pipeline.run(of)) for text, of in jobs.items()}
     await until(lambda: watched.batches)
     assert pipeline.admission.bulk_characters > 0
     tasks["cancelled"].cancel()
-    await asyncio.sleep(0.06)
+    expire(*jobs["expired"])
     watched.gate.set()
     await asyncio.sleep(0.005)
     tasks["abandoned"].cancel()
@@ -150,7 +149,7 @@ async def test_bulk_characters_are_zero_again_however_calls_end(watched: Watched
 
     watched.tokenize = broken  # type: ignore[method-assign, assignment]
     with pytest.raises(RuntimeError, match="the tokenizer is broken"):
-        await call("y")
+        await pipeline.run(jobs_of("y"))
     assert pipeline.admission.bulk_characters == 0
 
 

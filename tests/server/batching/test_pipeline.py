@@ -9,7 +9,7 @@ from server.encoding.kind import TextKind
 from server.errors import DeadlinePassed, NoTokens, NotReady, TooManyTokens
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
-from tests.server.making import DOCUMENTS, WatchedBundle, found_by, make_job, until
+from tests.server.making import DOCUMENTS, WatchedBundle, expire, found_by, make_job, until
 
 
 async def test_a_job_goes_through_all_stages_and_is_searched_only_with_options(pipeline: Pipeline) -> None:
@@ -95,12 +95,11 @@ async def test_cancelled_and_expired_jobs_never_reach_the_encoder(
     watched.gate.clear()
     first = asyncio.create_task(pipeline.run([make_job("first")]))
     await until(lambda: watched.batches)
-    late = asyncio.create_task(pipeline.run([make_job("late", seconds=0.02)]))
-    given_up = asyncio.create_task(pipeline.run([make_job("given up")]))
-    wanted = asyncio.create_task(pipeline.run([make_job("wanted", seconds=20)]))
+    jobs = [make_job(text, seconds=20) for text in ("late", "given up", "wanted")]
+    late, given_up, wanted = [asyncio.create_task(pipeline.run([job])) for job in jobs]
     await until(lambda: len(pipeline) == 3)
     given_up.cancel()
-    await asyncio.sleep(0.03)
+    expire(jobs[0])
     watched.gate.set()
     assert [type(outcome) for outcome in await late] == [DeadlinePassed]
     assert await first == await wanted == [None]

@@ -12,7 +12,7 @@ from server.encoding.kind import TextKind
 from server.errors import ChajaError, DeadlinePassed, EncodingFailed, TooManyTokens
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
-from tests.server.making import WatchedBundle, found_by, make_job, until
+from tests.server.making import WatchedBundle, expire, found_by, make_job, until
 
 Running = asyncio.Task[list[ChajaError | None]]
 NewPipeline = Callable[..., Pipeline]
@@ -68,7 +68,7 @@ async def test_documents_and_their_examples_are_not_cached(
     assert metrics.registry.get_sample_value("chaja_cache_lookups_total", {"result": "miss"}) == 0
 
 
-async def test_the_cached_vector_of_a_cut_text_serves_only_who_allows_it(
+async def test_the_cached_vector_of_a_cut_text_is_used_only_where_cutting_is_allowed(
     watched: WatchedBundle, new_pipeline: NewPipeline
 ) -> None:
     pipeline = new_pipeline(cache_bytes=1_000_000)
@@ -105,14 +105,12 @@ async def test_texts_are_encoded_once_when_the_first_caller_is_lost(
     watched: WatchedBundle, fate: str, pipeline: Pipeline
 ) -> None:
     busy = await held(pipeline, watched)
-    jobs = [
-        make_job("환율", options=SearchOptions(1), seconds=0.03 if fate == "expired" and not number else 20)
-        for number in range(4)
-    ]
+    jobs = [make_job("환율", options=SearchOptions(1), seconds=20) for _ in range(4)]
     first, *others = await start(pipeline, *jobs)
     if fate == "cancelled":
         first.cancel()
-    await asyncio.sleep(0.05)
+    else:
+        expire(jobs[0])
     watched.gate.set()
     assert await asyncio.gather(*others) == [[None]] * 3
     assert all(found_by(job) for job in jobs[1:])

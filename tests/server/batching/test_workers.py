@@ -18,7 +18,7 @@ from server.errors import DeadlinePassed, EncodingFailed, NotReady
 from server.ranking.options import SearchOptions
 from server.ranking.search import Found, search
 from server.ranking.state import State
-from tests.server.making import DOCUMENTS, WatchedBundle, found_by, make_job, until, versioned
+from tests.server.making import DOCUMENTS, WatchedBundle, expire, found_by, make_job, until, versioned
 
 POISON = "독약"
 NewPipeline = Callable[..., Pipeline]
@@ -46,9 +46,10 @@ async def test_a_text_that_breaks_the_model_fails_alone_with_an_incident(
 async def test_a_batch_that_failed_and_expired_is_not_encoded_again(watched: WatchedBundle, pipeline: Pipeline) -> None:
     watched.fails_on[POISON] = RuntimeError("the model broke")
     watched.gate.clear()
-    running = asyncio.create_task(pipeline.run([make_job(text, seconds=0.05) for text in (POISON, "환율")]))
+    jobs = [make_job(text, seconds=20) for text in (POISON, "환율")]
+    running = asyncio.create_task(pipeline.run(jobs))
     await until(lambda: watched.batches)
-    await asyncio.sleep(0.06)
+    expire(*jobs)
     watched.gate.set()
     outcomes = await asyncio.wait_for(running, 10)
     assert [type(outcome) for outcome in outcomes] == [DeadlinePassed, DeadlinePassed]
@@ -101,7 +102,7 @@ async def test_texts_are_encoded_by_their_kind_in_one_batch(watched: WatchedBund
     assert not found_by(document)
 
 
-async def test_the_speed_is_learnt_from_what_was_encoded(watched: WatchedBundle, new_pipeline: NewPipeline) -> None:
+async def test_the_speed_is_learnt_from_encoded_texts(watched: WatchedBundle, new_pipeline: NewPipeline) -> None:
     speed = Speed()
     pipeline = new_pipeline(speed=speed, cache_bytes=1_000_000)
     await pipeline.run([make_job("x" * 20, options=SearchOptions(1))])
@@ -116,9 +117,10 @@ async def test_the_speed_is_learnt_from_what_was_encoded(watched: WatchedBundle,
 
 async def test_a_deadline_that_passes_during_encoding_is_an_error(watched: WatchedBundle, pipeline: Pipeline) -> None:
     watched.gate.clear()
-    running = asyncio.create_task(pipeline.run([make_job("환율", options=SearchOptions(1), seconds=0.2)]))
+    job = make_job("환율", options=SearchOptions(1), seconds=20)
+    running = asyncio.create_task(pipeline.run([job]))
     await until(lambda: watched.batches)
-    await asyncio.sleep(0.3)
+    expire(job)
     watched.gate.set()
     assert [type(outcome) for outcome in await running] == [DeadlinePassed]
 

@@ -37,7 +37,7 @@ def test_a_log_that_lost_acknowledged_changes_is_noticed(tmp_path: Path) -> None
             Store(tmp_path / "damaged", serving=serving)
 
 
-def test_a_database_that_is_gone_is_not_taken_for_a_new_one(store: Store, tmp_path: Path) -> None:
+def test_a_missing_database_is_not_taken_for_a_new_one(store: Store, tmp_path: Path) -> None:
     put(store, "a")
     backup = back_up(tmp_path, tmp_path / "copy.sqlite")
     put(store, "b")
@@ -51,7 +51,7 @@ def test_a_database_that_is_gone_is_not_taken_for_a_new_one(store: Store, tmp_pa
         assert len(again) == 1, "what is older was wanted"
 
 
-def test_what_is_known_of_the_last_change_may_be_missing_or_damaged(store: Store, tmp_path: Path) -> None:
+def test_a_missing_or_damaged_acknowledgement_is_harmless(store: Store, tmp_path: Path) -> None:
     put(store, "a")
     store.close()
     path = tmp_path / ACKNOWLEDGED

@@ -75,7 +75,7 @@ def test_a_broken_line_is_named_by_file_and_line(tmp_path: Path, line: str, mess
     assert message in str(raised.value)
 
 
-def test_text_that_is_not_utf8_is_named_by_its_line(tmp_path: Path) -> None:
+def test_a_line_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     path = tmp_path / "c.jsonl"
     path.write_bytes(b'{"id": "a", "title": "A"}\n{"id": "b", "title": "\xff\xfe"}\n')
     with pytest.raises(CatalogueError, match=r"c\.jsonl:2: "):

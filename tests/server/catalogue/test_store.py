@@ -40,7 +40,7 @@ def fetched(store: Store, sequence: int) -> tuple[Document, NDArray[np.int32]]:
     return found
 
 
-def test_what_was_written_is_read_again_by_another_store(store: Store, tmp_path: Path) -> None:
+def test_another_store_reads_everything_that_was_written(store: Store, tmp_path: Path) -> None:
     assert put(store, "a", "b c", "\U0001f600") == [1, 2, 3]
     store.close()
     with contextlib.closing(Store(tmp_path)) as again:
@@ -160,7 +160,7 @@ def test_the_store_behaves_like_a_dictionary_that_counts_its_changes(steps: list
         assert store.changes(2, 1) == [change for change in changes if change.sequence > 2][:1]
 
 
-def test_another_program_s_database_is_left_alone(tmp_path: Path) -> None:
+def test_another_programs_database_is_refused(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / DATABASE)
     connection.execute("CREATE TABLE theirs (x)")
     connection.close()

@@ -81,7 +81,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_or_foreign_bundle_is_refused_with_what_to_do(copy: Path, damage: str) -> None:
+def test_a_damaged_or_foreign_bundle_is_refused_with_advice(copy: Path, damage: str) -> None:
     harm, message = DAMAGES[damage]
     harm(copy)
     with pytest.raises(BundleError) as raised:

@@ -17,5 +17,5 @@ def test_products_saturate_on_x86_without_vnni(machine: str, flags: set[str], sa
     assert products_saturate(machine, frozenset(flags)) == saturate
 
 
-def test_what_linux_does_not_tell_is_empty() -> None:
+def test_an_unknown_field_of_cpuinfo_is_empty() -> None:
     assert cpuinfo("no such name") == ""

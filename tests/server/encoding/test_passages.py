@@ -15,12 +15,12 @@ MAX_TOKENS = 16
 
 @pytest.fixture(scope="session")
 def titled(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A bundle that sees little, and texts behind their titles."""
+    """A bundle with few tokens that encodes texts after their titles."""
     directory = tmp_path_factory.mktemp("titled") / "bundle"
     return Bundle(make_bundle(directory, max_tokens=MAX_TOKENS, title_separator=" | "))
 
 
-def test_a_text_is_encoded_behind_the_title_in_its_language_or_the_first() -> None:
+def test_a_text_is_encoded_after_the_title_in_its_language_or_the_first() -> None:
     title = {"ko": "가", "en": "A"}
     documents = [
         Document(id="both", title=title, text={"en": "text", "fr": "texte"}, examples=["example"]),
@@ -41,7 +41,7 @@ def test_examples_are_on_the_side_of_queries(titled: Bundle) -> None:
     assert passages.spans.tolist() == [[0, 0, 1], [1, 0, 1], [2, 0, 1]]
 
 
-def test_a_long_text_is_covered_by_passages_that_overlap_behind_its_title(titled: Bundle) -> None:
+def test_a_long_text_is_covered_by_overlapping_passages_after_its_title(titled: Bundle) -> None:
     text = " ".join(f"낱말{number}" for number in range(40))
     document = Document(id="a", title="제목", text=text)
     passages = passages_of(document, titled, overlap_tokens=4)

@@ -82,7 +82,7 @@ def test_places_are_in_characters_of_the_text_itself(model: Path, text: str) -> 
     assert all(start <= end for start, end in offsets)
 
 
-def test_what_is_no_model_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_an_invalid_model_is_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / SENTENCEPIECE_FILE
     path.write_bytes(b"no model")
     with pytest.raises(BundleError, match=r"is not a tokenizer: .*; export the model again") as caught:

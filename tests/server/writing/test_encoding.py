@@ -33,7 +33,7 @@ async def test_a_document_is_stored_with_the_vectors_of_its_passages(core: Core)
     assert await core.found("낱말99") == ["a"], "even the end of the text is found"
 
 
-async def test_only_what_is_new_of_a_document_is_encoded(core: Core) -> None:
+async def test_only_the_new_texts_of_a_document_are_encoded(core: Core) -> None:
     before = Document(id="a", title={"ko": "환율", "en": "exchange rate"}, text=LONG, examples=["달러"])
     await core.writer.upsert(upserts(before))
     old = stored_vectors(core, "a")
@@ -51,7 +51,7 @@ async def test_only_what_is_new_of_a_document_is_encoded(core: Core) -> None:
     np.testing.assert_array_equal(new.matrix[new.spans[:, 0] == 2], old.matrix[kept])
 
 
-async def test_a_change_of_attributes_alone_encodes_nothing(core: Core) -> None:
+async def test_a_change_of_attributes_encodes_nothing(core: Core) -> None:
     await core.writer.upsert(upserts(Document(id="a", title="환율", attributes={"n": 1})))
     core.bundle.batches.clear()
     assert summary(await core.writer.upsert(upserts(Document(id="a", title="환율")))) == [("a", 2, True, None)]

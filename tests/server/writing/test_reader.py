@@ -13,7 +13,7 @@ from tests.server.writing.making import Core, titled, upserts
 
 
 class Watch:
-    """Collects what a watch tells."""
+    """Collects the changes of a watch."""
 
     def __init__(self, core: Core, after_sequence: int) -> None:
         self.portions: list[list[Change]] = []
@@ -35,7 +35,7 @@ class Watch:
             await self._task
 
 
-async def test_a_watch_tells_what_is_stored_and_then_what_comes(core: Core) -> None:
+async def test_a_watch_yields_stored_and_then_new_changes(core: Core) -> None:
     await core.writer.upsert(upserts(titled("a"), titled("b"), titled("a", "again")))
     watch = Watch(core, 0)
     await until(lambda: watch.portions)
@@ -48,7 +48,7 @@ async def test_a_watch_tells_what_is_stored_and_then_what_comes(core: Core) -> N
     await watch.end()
 
 
-async def test_every_watch_hears_of_every_document(core: Core) -> None:
+async def test_every_watch_yields_every_document(core: Core) -> None:
     watches = [Watch(core, 0) for _ in range(5)]
     await asyncio.gather(*(core.writer.upsert(upserts(titled(f"{number}"))) for number in range(50)))
     await until(lambda: all(len(watch.changes) == 50 for watch in watches))
@@ -58,7 +58,7 @@ async def test_every_watch_hears_of_every_document(core: Core) -> None:
         await watch.end()
 
 
-async def test_a_watch_goes_on_where_another_ended(core: Core) -> None:
+async def test_a_watch_resumes_where_another_ended(core: Core) -> None:
     await core.writer.upsert(upserts(*(titled(f"{number}") for number in range(3 * PORTION_CHANGES))))
     watch = Watch(core, PORTION_CHANGES + 1)
     await until(lambda: len(watch.changes) == 2 * PORTION_CHANGES - 1)
