@@ -75,8 +75,8 @@ def fuse(
     for part in parts:
         for slot, score in part.items():
             scores[slot] = min(1.0, scores.get(slot, 0.0) + score)  # two halves may be rounded up
-    best = sorted(scores, key=lambda slot: (-titles.get(slot, 0.0), -scores[slot], slot))[:limit]
-    return [Candidate(slot, scores[slot] + titles.get(slot, 0.0)) for slot in best]
+    found = [Candidate(slot, score + titles.get(slot, 0.0)) for slot, score in scores.items()]
+    return sorted(found, key=lambda each: (-titles.get(each.slot, 0.0), -each.score, each.slot))[:limit]
 
 
 def estimate_dense_weight(evidence: Evidence) -> float:
