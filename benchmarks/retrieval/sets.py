@@ -1,6 +1,9 @@
 """Data sets to measure retrieval on: documents, queries, and the documents that answer each query."""
 
+import json
+import random
 import sys
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -49,7 +52,13 @@ def beir_set(directory: Path, split: str) -> RetrievalSet:
     examples: list[list[str]] = [[] for _ in corpus.documents]
     if split != "train" and (directory / "qrels/train.tsv").is_file():
         known = {each.query for each in asked}
-        for each in _asked(_whole(directory, "train").queries, corpus.documents):
+        places: dict[str, list[int]] = defaultdict(list)
+        for place, line in enumerate((directory / "queries.jsonl").read_text(encoding="utf-8").splitlines()):
+            places[json.loads(line)["text"]].append(place)
+        training = _asked(_whole(directory, "train").queries, corpus.documents)
+        training.sort(key=lambda each: places[each.query].pop(0))  # In the order of the file.
+        random.Random(0).shuffle(training)
+        for each in training:
             for position in each.relevant:
                 if each.query not in known and len(examples[position]) < MOST_EXAMPLES:
                     examples[position].append(each.query)
@@ -64,7 +73,7 @@ def sample_set() -> RetrievalSet:
 
 
 def _whole(directory: Path, split: str) -> Corpus:
-    """Reads all of a set, its queries in an order shuffled with a fixed seed."""
+    """Reads all of a set."""
     return read_beir(directory, split=split, max_queries=sys.maxsize, max_documents=sys.maxsize)
 
 

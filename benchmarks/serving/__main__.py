@@ -72,7 +72,7 @@ def main() -> int:
     }
     for name, value in environment.items():
         print(f"{name:14} {value}")
-    figures = measure(setting, options.only or list(MEASUREMENTS))
+    figures = measure(setting, Peaks(setting), options.only or list(MEASUREMENTS))
     if options.json:
         described = {name: [each.described() for each in of] for name, of in figures.items()}
         options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -83,9 +83,8 @@ def main() -> int:
     return 1 if missed else 0
 
 
-def measure(setting: Setting, names: list[str]) -> dict[str, list[Figure]]:
+def measure(setting: Setting, peaks: Peaks, names: list[str]) -> dict[str, list[Figure]]:
     """Measures in the table's order, prints each figure as it comes, and returns all by measurement."""
-    peaks = Peaks(setting)
     figures: dict[str, list[Figure]] = {}
     for name, (title, measurement) in MEASUREMENTS.items():
         if name not in names:

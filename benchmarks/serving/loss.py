@@ -22,7 +22,6 @@ from chaja.v1 import AdminServiceStub, ReloadRequest, SearchRequest
 from sample.server_process import ServerProcess, running_server
 from server.encoding.manifest import read_manifest
 
-CALLERS = 50
 DEADLINE_SECONDS = 30.0
 LIMIT = 5
 MOST_TEXTS = 2000
@@ -124,7 +123,7 @@ def measure_loss(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
             server.stop()
     took = time.monotonic() - began
     restarts = tally.changes.pop("restart", 0)
-    note = f"{CALLERS} in flight, until every change is made"
+    note = f"{setting.callers} in flight, until every change is made"
     yield Figure("searches", [tally.sent], "{:,.0f}", at_least=setting.requests, note=note)
     swaps = tally.changes.total()
     yield Figure("swaps of the bundle", [swaps], "{:.0f}", at_least=5, note=", ".join(CHANGES))
@@ -163,7 +162,7 @@ async def _measure(setting: Setting, server: ChangingServer) -> Tally:
             finally:
                 over.set()  # Otherwise the callers would never stop after a failure.
 
-        await asyncio.gather(change(), *(call() for _ in range(CALLERS)))
+        await asyncio.gather(change(), *(call() for _ in range(setting.callers)))
     return tally
 
 

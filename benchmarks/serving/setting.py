@@ -41,6 +41,7 @@ class Setting:
         seconds: Length of each measurement, after the warm-up.
         repeats: How often each is repeated.
         requests: Fewest searches of the measurement of losses.
+        callers: Callers of the measurement of losses, each with one search in flight.
         swaps: Number of swaps of the bundle under searches.
     """
 
@@ -49,6 +50,7 @@ class Setting:
     seconds: int = 5
     repeats: int = 3
     requests: int = 10_000
+    callers: int = 50
     swaps: int = 40
 
     @cached_property
