@@ -3,8 +3,6 @@
 Server and generator have a core each. What is compared is measured in turns, in one run; medians are printed.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import contextlib

@@ -3,8 +3,6 @@
 Source: https://nghttp2.org/documentation/h2load.1.html (the log's columns: start, status, microseconds).
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -6,8 +6,6 @@ A real gRPC server in Python takes more CPU a call than the generator, so it wou
 It answers every unary call of any method with an empty message. It prints its port. RFC 9113.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 from contextlib import AbstractContextManager

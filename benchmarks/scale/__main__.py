@@ -4,8 +4,6 @@ Built once and kept in a folder; everything else is measured every time, each si
 if a bar is missed.
 """
 
-from __future__ import annotations
-
 import argparse
 import importlib.metadata
 import json

@@ -1,7 +1,5 @@
 """Snapshots of indexes of some size, built once and kept: a million vectors take a quarter of an hour and more."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import json
 import shutil

@@ -1,7 +1,5 @@
 """What is measured of one index, in a process of its own so that its memory is its own."""
 
-from __future__ import annotations
-
 import os
 import threading
 import time

@@ -5,8 +5,6 @@ vector `a` becomes `a + s (b - c)` for two other texts and a random s up to 0.5,
 that says something else besides. Queries are made alike, of the sample's labelled queries, with s up to 0.1.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 `python -m benchmarks.serving.empty_server --answer-bytes N` prints its port and serves until it is killed.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import contextlib

@@ -5,8 +5,6 @@
 It prints the port that it listens on.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import contextlib

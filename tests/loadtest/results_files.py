@@ -1,7 +1,5 @@
 """Results files made by hand, for tests that read them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """How often `compare` calls equal sides different; `pytest -s` shows what was counted."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Plans and command lines that several tests share."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

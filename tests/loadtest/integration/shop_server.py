@@ -1,7 +1,5 @@
 """A server that is not ours: a shop, with unary and streaming methods, reflection, TLS and a token, in this process."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import threading

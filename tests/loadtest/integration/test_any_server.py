@@ -1,7 +1,5 @@
 """Any method of any server: learnt by reflection or from a .proto, over TLS, with tokens."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

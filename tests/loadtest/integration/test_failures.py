@@ -1,7 +1,5 @@
 """What goes wrong in mid-run ends the run, as partial, and with an exit code that tells."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """The load tester on the server that it is made for."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import re

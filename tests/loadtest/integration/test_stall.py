@@ -1,7 +1,5 @@
 """A server that stalls for a second: an open loop sees it, a closed one does not."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

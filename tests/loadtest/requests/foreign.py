@@ -1,7 +1,5 @@
 """Services of other people, as .proto files."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 COMMON = """\
