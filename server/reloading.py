@@ -19,7 +19,7 @@ from typing import TypeVar
 from server.catalogue.catalogue import load_catalogue
 from server.catalogue.store import Store
 from server.encoding.manifest import MANIFEST_FILE, check_files, read_manifest
-from server.engine import Engine, EngineFactory, EngineOptions, EngineSlot
+from server.engine import Engine, EngineFactory, EngineSlot
 from server.errors import BundleError, ChajaError, NotReady, ReadOnly, ReloadFailed
 from server.live.building import LoadingCancelled
 from server.live.loading import Loaded, LoadingOptions, load
@@ -78,7 +78,7 @@ class Reloader:
         folder = store.directory / "index"
         self._options = _loading_options(settings, folder)
         self._snapshots = SnapshotFolder(folder, store) if settings.data is not None else None
-        self._engines = EngineFactory(EngineOptions.of(settings), cache_bytes=settings.cache_bytes, metrics=metrics)
+        self._engines = EngineFactory(settings, metrics)
         self._catalogue: LiveCatalogue | None = None
         self._cancelled = threading.Event()
         # One thread for all loading while others serve: it may have a low priority without lending it to others, and

@@ -20,7 +20,7 @@ from server.engine import Engine, EngineSlot
 from server.errors import NotReady
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
-from tests.server.making import ENGINE_OPTIONS, WatchedBundle, make_loaded, until
+from tests.server.making import ENGINE_SETTINGS, WatchedBundle, make_loaded, until
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def make_engine(watched: WatchedBundle, store: Store) -> Engine:
     return Engine(
-        make_loaded(watched, store), ENGINE_OPTIONS, cache=EmbeddingCache(0), speed=Speed(), metrics=Metrics([])
+        make_loaded(watched, store), ENGINE_SETTINGS, cache=EmbeddingCache(0), speed=Speed(), metrics=Metrics([])
     )
 
 
