@@ -184,8 +184,8 @@ class Probes:
     ) -> None:
         """Encodes the texts of `server.ranking.probes`, some 300 short ones, as queries.
 
-        `encode` returns the vectors `[N, dimension]` of N queries. `compares_queries` says whether the similarity of two queries is on the scale of that of a query and a
-        document, as with one encoder for both and the cosine.
+        `encode` returns the vectors `[N, dimension]` of N queries. `compares_queries` says whether the similarity of
+        two queries is on the scale of that of a query and a document, as with one encoder for both and the cosine.
         """
         self._vectors = {language: encode(queries) for language, queries in PROBES.items()}
         self._decoys: dict[str, Decoys] = {}

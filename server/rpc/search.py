@@ -1,7 +1,5 @@
 """SearchService: queries in, hits out."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
