@@ -1,8 +1,7 @@
 """The engine: one model and one catalogue, and the threads that answer queries with them.
 
-Another model or another catalogue is another engine: `EngineSlot` puts it in the place of the old one between two
-calls, and the old one ends when the last call that it has taken is answered. So every answer comes from one model and
-one index.
+Another model is another engine: `EngineSlot` swaps it in between two calls, and the old one ends when its last call is
+answered. So every answer comes from one model and one index.
 """
 
 import asyncio
@@ -124,20 +123,15 @@ class EngineSlot:
         self._engine: Engine | None = None
         self._on_broken = on_broken
 
-    def swap(self, engine: Engine) -> Engine | None:
-        """Lets an engine answer from now on; returns the one before."""
-        before, self._engine = self._engine, engine
+    def swap(self, engine: Engine) -> None:
+        """Lets an engine answer from now on."""
+        self._engine = engine
         # The callback must not capture the engine: after gc.freeze() a replaced engine in a cycle is never freed.
         engine.pipeline.workers.death.add_done_callback(self._check)
-        return before
 
     @property
     def engine(self) -> Engine:
-        """The engine.
-
-        Raises:
-            NotReady: It is not loaded yet.
-        """
+        """The engine; raises NotReady before it is loaded."""
         if self._engine is None:
             raise NotReady("the server is still loading its model; try again in a few seconds")
         return self._engine

@@ -1,7 +1,5 @@
 """Values of settings, and the parsers that read them from text. A parser raises ValueError with what it expected."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,6 +1,7 @@
 """The one thread that changes the catalogue: commits to the store, then lets the live index follow, then answers.
 
-Whatever waits is committed as a group: the disk is waited for once.
+Whatever waits is committed as a group: the disk is waited for once. A caller is answered when its change is durable
+*and* in the index, so that the next search finds it.
 """
 
 import asyncio

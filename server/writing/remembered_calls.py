@@ -24,7 +24,6 @@ class RememberedCall(NamedTuple):
 
     Attributes:
         id: The key.
-        digest: What tells the call from others.
         known_digest: That of the call which had the key before; None if there was none.
         done: For each change what came of it then; None where it is still to be made.
         handed_on: Positions of the changes that are made now, where they are known one by one.
