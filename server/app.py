@@ -1,7 +1,5 @@
 """The life of the server: listen, load, serve, drain."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import gc
@@ -43,10 +41,6 @@ SWITCH_SECONDS = 0.001
 async def serve(settings: Settings, opening: Opening) -> None:
     """Serves until SIGTERM or SIGINT, then drains; a second signal ends the process at once.
 
-    Args:
-        settings: How to serve.
-        opening: The bundle of the settings, which is being opened.
-
     Raises:
         StartError: The server cannot start.
     """
@@ -62,7 +56,6 @@ async def serve(settings: Settings, opening: Opening) -> None:
 
 
 async def _serve(settings: Settings, opening: Opening, store: Store) -> None:
-    """Serves a store."""
     sys.setswitchinterval(SWITCH_SECONDS)
     stopping = asyncio.Event()
     health = HealthServicer(service.full_name for service in SERVICES)
@@ -84,7 +77,7 @@ async def _serve(settings: Settings, opening: Opening, store: Store) -> None:
             gc.set_threshold(COLLECTED_OBJECTS)
             state = slot.engine.index.state
             log.info("serving %d documents, %d vectors", state.slots.live_count, len(state.dense))
-            watching = asyncio.create_task(_watch(reloader, settings.watch_seconds))
+            watching = asyncio.create_task(reloader.watch(settings.watch_seconds))
             await stopping.wait()
             watching.cancel()
             wait_seconds = settings.drain_wait_seconds
@@ -133,11 +126,6 @@ async def _load_first(reloader: Reloader, stopping: asyncio.Event) -> bool:
         return True
     except LoadingCancelled:
         return False
-
-
-async def _watch(reloader: Reloader, every_seconds: float) -> None:
-    if every_seconds:
-        await reloader.watch(every_seconds)
 
 
 async def _end_threads(slot: EngineSlot) -> None:

@@ -1,10 +1,8 @@
 """How many CPUs this process may use, by its affinity and the quota of its control group; and which thread goes first.
 
-A container with `--cpus 2` on a large host sees all of the host's cores; a thread for
-each of them would spend its time being throttled (text-embeddings-inference issue 405).
+A container with `--cpus 2` on a large host sees all of the host's cores; a thread for each of them would spend its time
+being throttled (text-embeddings-inference issue 405).
 """
-
-from __future__ import annotations
 
 import contextlib
 import math

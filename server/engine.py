@@ -1,17 +1,13 @@
 """The engine: one model and one catalogue, and the threads that answer queries with them.
 
-Another model or another catalogue is another engine: `EngineSlot` puts it in the place of the old one between two
-calls, and the old one ends when the last call that it has taken is answered. So every answer comes from one model and
-one index.
+Another model is another engine: `EngineSlot` swaps it in between two calls, and the old one ends when its last call is
+answered. So every answer comes from one model and one index.
 """
-
-from __future__ import annotations
 
 import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from server.batching.job import Job
 from server.batching.pipeline import Pipeline, is_bulk
@@ -26,90 +22,37 @@ from server.ranking.options import SearchOptions
 from server.settings import Settings
 
 
-@dataclass(frozen=True, kw_only=True)
-class EngineOptions:
-    """What an operator has decided for every engine."""
-
-    workers: int
-    max_batch_tokens: int
-    longest_wait_seconds: float
-
-    @classmethod
-    def of(cls, settings: Settings) -> EngineOptions:
-        """Returns what the settings say."""
-        return cls(
-            workers=settings.workers,
-            max_batch_tokens=settings.max_batch_tokens,
-            longest_wait_seconds=settings.longest_wait_seconds,
-        )
-
-
 class Engine:
     """Serves what was loaded. Made and used on the event loop."""
 
     def __init__(
-        self,
-        loaded: Loaded,
-        options: EngineOptions,
-        *,
-        cache: EmbeddingCache,
-        speed: Speed,
-        metrics: Metrics,
+        self, loaded: Loaded, settings: Settings, *, cache: EmbeddingCache, speed: Speed, metrics: Metrics
     ) -> None:
         """Starts the threads; cache and speed outlive the engine."""
         self.manifest = loaded.bundle.manifest
         self.encoder_name = loaded.bundle.encoder_name
         self.bundle = loaded.bundle
         self.index = loaded.index
-        self.pipeline = Pipeline(
-            loaded.bundle,
-            loaded.index,
-            workers=options.workers,
-            max_batch_tokens=options.max_batch_tokens,
-            longest_wait_seconds=options.longest_wait_seconds,
-            cache=cache,
-            speed=speed,
-            metrics=metrics,
-        )
+        self.pipeline = Pipeline(loaded.bundle, loaded.index, settings, cache=cache, speed=speed, metrics=metrics)
         self._calls = 0
         self._unused = asyncio.Event()
         self._unused.set()
 
     def query_job(self, text: str, options: SearchOptions, *, remaining_seconds: float | None, bulk: bool) -> Job:
         """Makes a job of a query to search for; its time runs from here."""
-        return self._job(
-            normalised(text),
-            TextKind.QUERY,
-            options=options,
-            truncate=False,
-            remaining_seconds=remaining_seconds,
-            bulk=bulk,
-        )
+        return _job(normalised(text), TextKind.QUERY, options=options, remaining_seconds=remaining_seconds, bulk=bulk)
 
     def passage_jobs(self, texts: Sequence[tuple[str, TextKind]], *, remaining_seconds: float) -> list[Job]:
         """Makes jobs of passages of documents, which are to be encoded whole."""
-        return [
-            self._job(
-                text,
-                kind,
-                options=None,
-                truncate=False,
-                remaining_seconds=remaining_seconds,
-                bulk=True,
-                cached=False,  # Example queries of documents must not drive out what people ask.
-            )
-            for text, kind in texts
-        ]
+        # They are not cached: example queries of documents must not drive out what people ask.
+        return [_job(text, kind, remaining_seconds=remaining_seconds, bulk=True, cached=False) for text, kind in texts]
 
     def text_jobs(
         self, texts: Sequence[str], kind: TextKind, *, truncate: bool, remaining_seconds: float | None
     ) -> list[Job]:
         """Makes jobs of the texts of one call, which are to be encoded as they are."""
         bulk = kind.side is Side.DOCUMENT or is_bulk(texts)
-        return [
-            self._job(text, kind, options=None, truncate=truncate, remaining_seconds=remaining_seconds, bulk=bulk)
-            for text in texts
-        ]
+        return [_job(text, kind, truncate=truncate, remaining_seconds=remaining_seconds, bulk=bulk) for text in texts]
 
     async def run(self, jobs: Sequence[Job], *, admitted: bool = False) -> list[ChajaError | None]:
         """Takes the jobs of one call through the stages up to search; returns what went wrong with each, or None.
@@ -134,42 +77,42 @@ class Engine:
             await self._unused.wait()
         await asyncio.to_thread(self.pipeline.close)
 
-    @staticmethod
-    def _job(
-        text: str,
-        kind: TextKind,
-        *,
-        options: SearchOptions | None,
-        truncate: bool,
-        remaining_seconds: float | None,
-        bulk: bool,
-        cached: bool = True,
-    ) -> Job:
-        return Job(
-            text=text,
-            kind=kind,
-            options=options,
-            truncate=truncate,
-            bulk=bulk,
-            cached=cached,
-            deadline=math.inf if remaining_seconds is None else time.monotonic() + remaining_seconds,
-            done=asyncio.get_running_loop().create_future(),
-        )
+
+def _job(
+    text: str,
+    kind: TextKind,
+    *,
+    remaining_seconds: float | None,
+    bulk: bool,
+    options: SearchOptions | None = None,
+    truncate: bool = False,
+    cached: bool = True,
+) -> Job:
+    return Job(
+        text=text,
+        kind=kind,
+        options=options,
+        truncate=truncate,
+        bulk=bulk,
+        cached=cached,
+        deadline=math.inf if remaining_seconds is None else time.monotonic() + remaining_seconds,
+        done=asyncio.get_running_loop().create_future(),
+    )
 
 
 class EngineFactory:
     """Makes engines that share the cache of vectors and what is known of the workers' speed."""
 
-    def __init__(self, options: EngineOptions, *, cache_bytes: int, metrics: Metrics) -> None:
-        self._options = options
-        self._cache = EmbeddingCache(cache_bytes)
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._settings = settings
+        self._cache = EmbeddingCache(settings.cache_bytes)
         self._speed = Speed()
         self._metrics = metrics
         metrics.cache_bytes.set_function(lambda: self._cache.held_bytes)
 
     def make(self, loaded: Loaded) -> Engine:
         """Returns an engine of what was loaded."""
-        return Engine(loaded, self._options, cache=self._cache, speed=self._speed, metrics=self._metrics)
+        return Engine(loaded, self._settings, cache=self._cache, speed=self._speed, metrics=self._metrics)
 
 
 class EngineSlot:
@@ -180,20 +123,15 @@ class EngineSlot:
         self._engine: Engine | None = None
         self._on_broken = on_broken
 
-    def swap(self, engine: Engine) -> Engine | None:
-        """Lets an engine answer from now on; returns the one before."""
-        before, self._engine = self._engine, engine
+    def swap(self, engine: Engine) -> None:
+        """Lets an engine answer from now on."""
+        self._engine = engine
         # The callback must not capture the engine: after gc.freeze() a replaced engine in a cycle is never freed.
-        engine.pipeline.death.add_done_callback(self._check)
-        return before
+        engine.pipeline.workers.death.add_done_callback(self._check)
 
     @property
     def engine(self) -> Engine:
-        """The engine.
-
-        Raises:
-            NotReady: It is not loaded yet.
-        """
+        """The engine; raises NotReady before it is loaded."""
         if self._engine is None:
             raise NotReady("the server is still loading its model; try again in a few seconds")
         return self._engine
@@ -201,7 +139,7 @@ class EngineSlot:
     @property
     def broken(self) -> bool:
         """Whether a worker of the engine that answers has died."""
-        return self._engine is not None and self._engine.pipeline.broken
+        return self._engine is not None and self._engine.pipeline.workers.broken
 
     def _check(self, _: asyncio.Future[None]) -> None:
         if self.broken:

@@ -4,8 +4,6 @@ The C library keeps what was freed, in one pool (arena) for each of several thre
 place would stay taken in the pool of whichever thread had loaded it, and the next one would come on top.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import sys

@@ -1,13 +1,11 @@
 """Everything that Prometheus can ask of the server. All series exist before the first request.
 
-Names and codes of the `grpc_server_*` metrics are those of go-grpc-middleware, so
-that dashboards and alert rules made for it fit.
+The `grpc_server_*` metrics are those of go-grpc-middleware, so that dashboards and alert rules made for it fit.
 """
-
-from __future__ import annotations
 
 import platform
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
 import onnxruntime
@@ -18,24 +16,10 @@ from chaja import __version__
 from server.stages import STAGES, Stopwatch
 
 CODES = [
-    "OK",
-    "Canceled",
-    "Unknown",
-    "InvalidArgument",
-    "DeadlineExceeded",
-    "NotFound",
-    "AlreadyExists",
-    "PermissionDenied",
-    "ResourceExhausted",
-    "FailedPrecondition",
-    "Aborted",
-    "OutOfRange",
-    "Unimplemented",
-    "Internal",
-    "Unavailable",
-    "DataLoss",
-    "Unauthenticated",
-]
+    "OK", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound", "AlreadyExists", "PermissionDenied",
+    "ResourceExhausted", "FailedPrecondition", "Aborted", "OutOfRange", "Unimplemented", "Internal", "Unavailable",
+    "DataLoss", "Unauthenticated",
+]  # fmt: skip
 """The names of gRPC's status codes 0 to 16, spelled as Go spells them."""
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -62,105 +46,83 @@ class Metrics:
         self.registry = CollectorRegistry()
         prometheus_client.ProcessCollector(registry=self.registry)
         prometheus_client.GCCollector(registry=self.registry)
+        counter = partial(Counter, registry=self.registry)
+        gauge = partial(Gauge, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
         labels = ["grpc_type", "grpc_service", "grpc_method"]
-        self._started = Counter(
-            "grpc_server_started_total", "Calls started on the server.", labels, registry=self.registry
-        )
-        self._handled = Counter(
+        self._started = counter("grpc_server_started_total", "Calls started on the server.", labels)
+        self._handled = counter(
             "grpc_server_handled_total",
             "Calls completed on the server, whatever their success.",
             [*labels, "grpc_code"],
-            registry=self.registry,
         )
-        self._handling_seconds = Histogram(
+        self._handling_seconds = histogram(
             "grpc_server_handling_seconds",
             "Time from the arrival of a call at the server's code to its answer.",
             labels,
             buckets=SECONDS,
-            registry=self.registry,
         )
         self.calls = {f"/{method.service}/{method.name}": CallMetrics(self, method) for method in methods}
-        stage_seconds = Histogram(
+        stage_seconds = histogram(
             "chaja_stage_seconds",
             "Time that a text spent in each stage; they sum up to its whole time but for waits for others of its call.",
             ["stage"],
             buckets=STAGE_SECONDS,
-            registry=self.registry,
         )
         self._stage_seconds = {stage: stage_seconds.labels(stage) for stage in STAGES}
-        self.batch_texts = Histogram(
-            "chaja_batch_texts", "Texts in an encoded batch.", buckets=BATCH_TEXTS, registry=self.registry
-        )
-        self.batch_tokens = Histogram(
-            "chaja_batch_tokens", "Tokens in an encoded batch.", buckets=BATCH_TOKENS, registry=self.registry
-        )
-        self.queue_texts = Gauge("chaja_queue_texts", "Texts that wait for a worker.", registry=self.registry)
-        self.dropped_texts = Counter(
+        self.batch_texts = histogram("chaja_batch_texts", "Texts in an encoded batch.", buckets=BATCH_TEXTS)
+        self.batch_tokens = histogram("chaja_batch_tokens", "Tokens in an encoded batch.", buckets=BATCH_TOKENS)
+        self.queue_texts = gauge("chaja_queue_texts", "Texts that wait for a worker.")
+        self.dropped_texts = counter(
             "chaja_dropped_texts_total",
             "Texts that nobody waited for any more when a worker came to them; they were not encoded.",
-            registry=self.registry,
         )
-        cache_lookups = Counter(
+        cache_lookups = counter(
             "chaja_cache_lookups_total",
             "Queries looked up in the cache of vectors: hit; miss; or shared, encoded once with one in flight.",
             ["result"],
-            registry=self.registry,
         )
         self.cache_hits, self.cache_misses, self.cache_shared = (
             cache_lookups.labels(result) for result in ("hit", "miss", "shared")
         )
-        self.cache_bytes = Gauge("chaja_cache_bytes", "Memory that the cache of vectors holds.", registry=self.registry)
-        stream_queries = Counter(
+        self.cache_bytes = gauge("chaja_cache_bytes", "Memory that the cache of vectors holds.")
+        stream_queries = counter(
             "chaja_stream_queries_total",
             "Queries of streams, by the code that each was answered with in its place.",
             ["grpc_code"],
-            registry=self.registry,
         )
         self._stream_queries = [stream_queries.labels(code) for code in CODES]
-        self._reloads = Counter(
+        self._reloads = counter(
             "chaja_reloads_total",
             "Loadings of another bundle or catalogue while serving, by result: ok or failed.",
             ["result"],
-            registry=self.registry,
         )
         for result in ("ok", "failed"):
             self._reloads.labels(result)
-        self.catalogue_documents = Gauge(
-            "chaja_catalogue_documents", "Documents in the catalogue.", registry=self.registry
-        )
-        self.catalogue_vectors = Gauge("chaja_catalogue_vectors", "Vectors in the index.", registry=self.registry)
-        self.catalogue_sequence = Gauge(
-            "chaja_catalogue_sequence", "Sequence of the newest change that searches see.", registry=self.registry
-        )
-        self.index_recall = Gauge(
+        self.catalogue_documents = gauge("chaja_catalogue_documents", "Documents in the catalogue.")
+        self.catalogue_vectors = gauge("chaja_catalogue_vectors", "Vectors in the index.")
+        self.catalogue_sequence = gauge("chaja_catalogue_sequence", "Sequence of the newest change that searches see.")
+        self.index_recall = gauge(
             "chaja_index_recall",
             "Recall at 10 of the index, as measured on a sample of the searches; 1 while every vector is compared.",
-            registry=self.registry,
         )
         self.index_recall.set(1)
-        self.index_ef_search = Gauge(
-            "chaja_index_ef_search", "Candidates that a search of the index's graph keeps.", registry=self.registry
-        )
-        self.commit_seconds = Histogram(
+        self.index_ef_search = gauge("chaja_index_ef_search", "Candidates that a search of the index's graph keeps.")
+        self.commit_seconds = histogram(
             "chaja_commit_seconds",
             "Time until a group of changes is durable and searches have it.",
             buckets=STAGE_SECONDS,
-            registry=self.registry,
         )
-        self.changes = Counter(
-            "chaja_changes_total", "Documents written or deleted, with every version of each.", registry=self.registry
-        )
-        Gauge(
+        self.changes = counter("chaja_changes_total", "Documents written or deleted, with every version of each.")
+        gauge(
             "chaja_build_info",
             "Always 1; the labels tell the versions.",
             ["version", "python_version", "onnxruntime_version"],
-            registry=self.registry,
         ).labels(__version__, platform.python_version(), onnxruntime.__version__).set(1)
-        self._model_info = Gauge(
+        self._model_info = gauge(
             "chaja_model_info",
             "Always 1 once the model is loaded; the labels tell which one.",
             ["name", "revision", "quantization", "encoder"],
-            registry=self.registry,
         )
 
     def describe_model(self, *, name: str, revision: str, quantization: str, encoder: str) -> None:

@@ -4,8 +4,6 @@ Another bundle is loaded, checked, and brought up to the store beside the old on
 when it is complete do calls go to it. Whatever is wrong with it leaves the old one serving.
 """
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import logging
@@ -19,7 +17,7 @@ from typing import TypeVar
 from server.catalogue.catalogue import load_catalogue
 from server.catalogue.store import Store
 from server.encoding.manifest import MANIFEST_FILE, check_files, read_manifest
-from server.engine import Engine, EngineFactory, EngineOptions, EngineSlot
+from server.engine import Engine, EngineFactory, EngineSlot
 from server.errors import BundleError, ChajaError, NotReady, ReadOnly, ReloadFailed
 from server.live.building import LoadingCancelled
 from server.live.loading import Loaded, LoadingOptions, load
@@ -36,7 +34,6 @@ from server.writing.writer import Writer
 
 log = logging.getLogger(__name__)
 
-
 Result = TypeVar("Result")
 
 
@@ -50,20 +47,14 @@ class Reloader:
         slot: EngineSlot,
         metrics: Metrics,
         *,
-        on_serving: Callable[[], None] = lambda: None,
-        on_broken: Callable[[], None] = lambda: None,
+        on_serving: Callable[[], None],
+        on_broken: Callable[[], None],
         opening: Opening | None = None,
     ) -> None:
-        """Loads nothing yet.
+        """Loads nothing yet; with an `opening` the first bundle is being opened already.
 
-        Args:
-            settings: Which bundle and catalogue to load, and how.
-            store: The documents.
-            slot: Holds the engine that serves.
-            metrics: Describes the model, and counts reloads.
-            on_serving: Called after each load that leaves everything working.
-            on_broken: Called when the catalogue takes no more changes.
-            opening: The first bundle, if it is being opened already.
+        `on_serving` is called after each load that leaves everything working, `on_broken` when the catalogue takes no
+        more changes.
 
         Raises:
             StoreError: The folder of the index cannot be used.
@@ -78,7 +69,7 @@ class Reloader:
         folder = store.directory / "index"
         self._options = _loading_options(settings, folder)
         self._snapshots = SnapshotFolder(folder, store) if settings.data is not None else None
-        self._engines = EngineFactory(EngineOptions.of(settings), cache_bytes=settings.cache_bytes, metrics=metrics)
+        self._engines = EngineFactory(settings, metrics)
         self._catalogue: LiveCatalogue | None = None
         self._cancelled = threading.Event()
         # One thread for all loading while others serve: it may have a low priority without lending it to others, and
@@ -91,7 +82,7 @@ class Reloader:
         paths = [settings.bundle / MANIFEST_FILE, settings.bundle]
         self._watched = WatchedFiles([*paths, settings.catalogue] if settings.catalogue else paths)
 
-    async def load(self) -> Engine:
+    async def load(self) -> None:
         """Loads the bundle and imports the catalogue's file for the first time, and serves them from then on.
 
         Raises:
@@ -101,7 +92,7 @@ class Reloader:
         if self._settings.catalogue is not None:  # What is wrong with it is said at once.
             await self._in_thread(load_catalogue, self._settings.catalogue)
         loaded = await self._in_thread(self._load, background=False)
-        engine, _ = self._put(loaded)
+        self._put(loaded)
         self._catalogue = LiveCatalogue(
             self._store,
             loaded,
@@ -114,15 +105,10 @@ class Reloader:
         await self._import_file()
         await self._in_thread(return_freed_memory)
         self._serving()
-        return engine
 
     @property
     def catalogue(self) -> LiveCatalogue:
-        """The catalogue that is served.
-
-        Raises:
-            NotReady: It is not loaded yet.
-        """
+        """The catalogue that is served; raises NotReady before it is loaded."""
         if self._catalogue is None:
             raise NotReady("the server is still loading its model; try again in a few seconds")
         return self._catalogue
@@ -162,7 +148,9 @@ class Reloader:
         asyncio.create_task(self._reload_and_log(reason)).add_done_callback(lambda _: None)
 
     async def watch(self, every_seconds: float) -> None:
-        """Looks again and again whether the files have changed, and loads them anew once they have come to rest."""
+        """Reloads the files whenever they have changed and are at rest again; never if `every_seconds` is 0."""
+        if not every_seconds:
+            return
         changed = await self._in_thread(self._is_outdated)  # The first bundle was opened before the files were watched.
         while True:
             await asyncio.sleep(every_seconds)
@@ -209,8 +197,8 @@ class Reloader:
             background=background,
         )
 
-    def _put(self, loaded: Loaded) -> tuple[Engine, Engine | None]:
-        """Lets calls go to an engine of what was loaded; returns it, and the one before."""
+    def _put(self, loaded: Loaded) -> None:
+        """Lets calls go to an engine of what was loaded."""
         engine = self._engines.make(loaded)
         manifest = engine.manifest
         self._metrics.describe_model(
@@ -219,7 +207,7 @@ class Reloader:
             quantization=manifest.quantization,
             encoder=engine.encoder_name,
         )
-        return engine, self._slot.swap(engine)
+        self._slot.swap(engine)
 
     def _retire_soon(self, engine: Engine) -> None:
         """Ends an engine when its last call is answered."""
@@ -261,19 +249,13 @@ class Reloader:
         if revision != self._slot.engine.manifest.revision or self._slot.broken:
             self.catalogue.keep(revision)
             loaded = await self._in_thread(self._load, background=True)
-
-            replaced: list[Engine | None] = []
-
-            def swap() -> None:
-                replaced.append(self._put(loaded)[1])
-
+            before = self._slot.engine
             try:
-                await self.catalogue.replace(loaded, swap)
+                await self.catalogue.replace(loaded, partial(self._put, loaded))
             finally:
-                while replaced:  # Only now does nobody else have it.
-                    if (before := replaced.pop()) is not None:
-                        self._retire_soon(before)
-                    del before
+                if self._slot.engine is not before:
+                    self._retire_soon(before)
+                del before  # It is freed when it has retired.
             self._serving()
         await self._import_file()
 

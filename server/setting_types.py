@@ -1,7 +1,5 @@
 """Values of settings, and the parsers that read them from text. A parser raises ValueError with what it expected."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -83,20 +81,16 @@ def whole_number(minimum: int, maximum: int = 2**31 - 1) -> Callable[[str], int]
 
 def seconds(text: str) -> float:
     """Parses a duration in seconds, 0 or more and finite."""
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError("expected a number of seconds") from None
-    if not 0 <= value < float("inf"):
+    if not 0 <= (value := _number(text, expected="a number of seconds")) < float("inf"):
         raise ValueError("expected a number of seconds, 0 or more")
     return value
 
 
 def positive_seconds(text: str) -> float:
     """Parses a duration in seconds, more than 0 and finite."""
-    if seconds(text) == 0:
+    if not (value := seconds(text)):
         raise ValueError("expected a number of seconds, more than 0")
-    return float(text)
+    return value
 
 
 def fraction(text: str) -> float:
@@ -113,8 +107,8 @@ def weight(text: str) -> float:
     return value
 
 
-def _number(text: str) -> float:
+def _number(text: str, *, expected: str = "a number") -> float:
     try:
         return float(text)
     except ValueError:
-        raise ValueError("expected a number") from None
+        raise ValueError(f"expected {expected}") from None

@@ -1,10 +1,8 @@
 """The settings of the server: one table for flag, environment variable, default, help and README.
 
-A field of `Settings` is a row of the table: `max_limit` is the flag `--max-limit`
-and the environment variable `CHAJA_MAX_LIMIT`; a flag wins over the environment.
+A field of `Settings` is a row of the table: `max_limit` is the flag `--max-limit` and the environment variable
+`CHAJA_MAX_LIMIT`; a flag wins over the environment.
 """
-
-from __future__ import annotations
 
 import argparse
 import os
@@ -166,9 +164,8 @@ class Settings:
     )
     drain_wait_seconds: float = _setting(
         seconds,
-        "Time after SIGTERM or Ctrl-C in which the server says NOT_SERVING and still takes calls, so that "
-        "balancers can "
-        "notice.",
+        "Time after SIGTERM or Ctrl-C in which the server says NOT_SERVING and still takes calls, so that balancers "
+        "can notice.",
         default="0",
     )
     drain_seconds: float = _setting(
@@ -178,9 +175,8 @@ class Settings:
     )
     watch_seconds: float = _setting(
         seconds,
-        "Time between two looks whether bundle or catalogue have changed on the disk; they are then loaded anew "
-        "while the "
-        "old ones serve, as upon SIGHUP or AdminService.Reload. 0 looks never.",
+        "Time between two looks whether bundle or catalogue have changed on the disk; they are then loaded anew while "
+        "the old ones serve, as upon SIGHUP or AdminService.Reload. 0 looks never.",
         default="5",
     )
     max_connection_age_seconds: float = _setting(
@@ -203,9 +199,8 @@ class Settings:
     )
     tokens: Path | None = _setting(
         Path,
-        "File of the tokens that callers must carry, one a line: role (search, write or admin), name, token; "
-        "read again "
-        "when it changes. Health checks and reflection need none.",
+        "File of the tokens that callers must carry, one a line: role (search, write or admin), name, token; read "
+        "again when it changes. Health checks and reflection need none.",
         default="",
     )
     log_texts: bool = _setting(
@@ -220,11 +215,7 @@ class Settings:
     @property
     def weights(self) -> dict[Field, float]:
         """The weights of fields that the operator chose."""
-        chosen = {
-            Field.TITLE: self.title_weight,
-            Field.TEXT: self.text_weight,
-            Field.EXAMPLE: self.example_weight,
-        }
+        chosen = {Field.TITLE: self.title_weight, Field.TEXT: self.text_weight, Field.EXAMPLE: self.example_weight}
         return {each: factor for each, factor in chosen.items() if factor is not None}
 
     @property

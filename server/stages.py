@@ -1,10 +1,4 @@
-"""The five stages of a query, and the stopwatch that times them.
-
-The same words name the fields of `Timings` in every response and the `stage`
-label of the metrics.
-"""
-
-from __future__ import annotations
+"""The five stages of a query, named as in `Timings` and the metrics, and the stopwatch that times them."""
 
 import time
 from typing import Literal, get_args
@@ -15,10 +9,7 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 class Stopwatch:
-    """Times the stages of one text, which follow one another.
-
-    It starts when it is made. `seconds` holds the stages that have ended.
-    """
+    """Times the stages of one text, from when it is made. `seconds` holds the stages that have ended."""
 
     __slots__ = ("_since", "seconds")
 

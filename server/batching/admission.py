@@ -1,11 +1,8 @@
 """Decides whether a call may wait, before anything is spent on it.
 
-What a caller would wait is predicted from the tokens in front of it and the speed that the workers were last seen at.
-A call that would wait too long is refused at once: the answer costs little, and those that are let in are answered in
-time. The rule is the same for one query, for a batch and for each query of a stream.
+The wait is predicted from the tokens in the queue and the measured speed of the workers. The rule is the same for one
+query, for a batch and for each query of a stream.
 """
-
-from __future__ import annotations
 
 import logging
 import math
@@ -19,7 +16,6 @@ log = logging.getLogger(__name__)
 
 ADMITTED_SHARE = 0.7
 """Of the longest wait: predictions err, and what was let in and waits too long after all is refused late."""
-
 
 TELLING_SECONDS = 10.0
 """Time between two lines of the log that tell of refusals; the metrics count each of them."""
@@ -63,13 +59,9 @@ class Admission:
         return Overloaded(wait)
 
     def admit(self, *, characters: int, bulk: bool, remaining_seconds: float) -> None:
-        """Lets the texts of a call in, so many characters in all.
+        """Admits a call whose texts have so many characters in all.
 
-        Args:
-            characters: Length of all texts of the call.
-            bulk: Whether it lets interactive work go first. It is then counted in `bulk_characters`, from which the
-                caller takes it away again as its texts are done.
-            remaining_seconds: Time until the caller's deadline, infinite without one.
+        Bulk work is counted in `bulk_characters`; the caller subtracts it again as its texts are done.
 
         Raises:
             Overloaded: It would wait longer than is allowed, or could not be answered within its deadline.

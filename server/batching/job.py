@@ -1,7 +1,5 @@
 """A job: one text on its way through the stages."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 import time
@@ -24,11 +22,9 @@ SEARCH_TOKENS = 3
 class Job:
     """What a caller wants of one text, and what the stages have made of it so far.
 
-    `options` say what to find, None to encode only. `truncate` says whether a text that is too long is
-    cut or refused. `bulk` work lets interactive work go first. `cached` says whether the vector of a query is
-    remembered. After `deadline` nobody waits for the answer any more, and no stage touches the job; `arrived` is when
-    it was made; both are in the time of `time.monotonic`. `done` is resolved on the event loop when the last stage has
-    ended; when the caller gives up it is cancelled.
+    Without `options` the text is only encoded. A text that is too long is cut if `truncate` is set, else refused. No
+    stage touches a job after its `deadline`, which like `arrived` is a `time.monotonic`. `done` is resolved on the
+    event loop when the last stage has ended, and cancelled when the caller gives up.
     """
 
     text: str

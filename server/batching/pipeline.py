@@ -6,8 +6,6 @@ All of it but the work itself happens on the event loop: admission, the cache of
 Long texts are tokenized in a thread, so that the loop never stands still.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Sequence
@@ -26,6 +24,7 @@ from server.encoding.tokenizer import Tokens
 from server.errors import ChajaError, DeadlinePassed, NoTokens, NotReady, TooManyTokens
 from server.live.index import LiveIndex
 from server.metrics import Metrics
+from server.settings import Settings
 
 SLICE_TEXTS = 32
 """Texts of one call that are in the stages at a time, so that a large call does not stand in front of all others."""
@@ -47,40 +46,23 @@ class Pipeline:
         self,
         bundle: Bundle,
         index: LiveIndex,
+        settings: Settings,
         *,
-        workers: int,
-        max_batch_tokens: int,
-        longest_wait_seconds: float,
         cache: EmbeddingCache,
         speed: Speed,
         metrics: Metrics,
     ) -> None:
-        """Starts the threads.
-
-        Args:
-            bundle: Tokenizes and encodes.
-            index: Is searched.
-            workers: Number of threads that encode and search.
-            max_batch_tokens: Most tokens that one of them takes at once.
-            longest_wait_seconds: Longest predicted wait of a job that is let in.
-            cache: Vectors of earlier queries.
-            speed: How fast the workers are thought to be at first; learns how fast they are.
-            metrics: Counts.
-        """
+        """Starts the threads; `cache` and `speed` may know something already."""
         self._bundle = bundle
         self._cache = cache
         self._metrics = metrics
+        workers, longest_wait_seconds = settings.workers, settings.longest_wait_seconds
         self._queue = Queue(
-            workers=workers, max_batch_tokens=max_batch_tokens, longest_wait_seconds=longest_wait_seconds
+            workers=workers,
+            max_batch_tokens=settings.max_batch_tokens,
+            longest_wait_seconds=longest_wait_seconds,
         )
-        self._workers = Workers(
-            self._queue,
-            bundle,
-            index,
-            count=workers,
-            speed=speed,
-            metrics=metrics,
-        )
+        self.workers = Workers(self._queue, bundle, index, count=workers, speed=speed, metrics=metrics)
         self.admission = Admission(self._queue, speed, workers=workers, longest_wait_seconds=longest_wait_seconds)
         self._tokenizing = ThreadPoolExecutor(1, thread_name_prefix="tokenizer")
         self._first: dict[CacheKey, Job] = {}
@@ -88,16 +70,6 @@ class Pipeline:
 
     def __len__(self) -> int:
         return len(self._queue)
-
-    @property
-    def broken(self) -> bool:
-        """Whether a worker has died."""
-        return self._workers.broken
-
-    @property
-    def death(self) -> asyncio.Future[None]:
-        """Done when a worker has died."""
-        return self._workers.death
 
     async def run(self, jobs: Sequence[Job], *, admitted: bool = False) -> list[ChajaError | None]:
         """Takes the jobs of one call through all stages; returns for each what went wrong with it, or None.
@@ -109,11 +81,10 @@ class Pipeline:
             DeadlinePassed: It came too late.
             NotReady: No worker is alive.
         """
-        if not self._workers.alive:
+        if not self.workers.alive:
             raise NotReady("the workers of the server died; try another server")
-        now = time.monotonic()
         bulk = jobs[0].bulk
-        remaining = jobs[0].deadline - now
+        remaining = jobs[0].deadline - time.monotonic()
         if remaining <= 0:
             raise DeadlinePassed
         characters = [len(job.text) for job in jobs]
@@ -125,7 +96,11 @@ class Pipeline:
         try:
             for start in range(0, len(jobs), SLICE_TEXTS):
                 part = jobs[start : start + SLICE_TEXTS]
-                await self._hand_over(part)
+                now = time.monotonic()
+                for job in part:
+                    job.arrived = now
+                    job.stopwatch.restart()
+                await self._tokenize([job for job in part if not self._known(job)])
                 outcomes += await _outcomes(part)
                 if bulk:
                     self.admission.bulk_characters -= sum(characters[start : start + SLICE_TEXTS])
@@ -139,16 +114,8 @@ class Pipeline:
     def close(self) -> None:
         """Lets the workers finish what waits, and ends the threads. Blocks; the event loop must be running."""
         self._queue.close()
-        self._workers.join()
+        self.workers.join()
         self._tokenizing.shutdown()
-
-    async def _hand_over(self, jobs: Sequence[Job]) -> None:
-        """Lets jobs of one call into the stages."""
-        now = time.monotonic()
-        for job in jobs:
-            job.arrived = now
-            job.stopwatch.restart()
-        await self._tokenize([job for job in jobs if not self._known(job)])
 
     async def _tokenize(self, jobs: Sequence[Job]) -> None:
         """Lets jobs whose vectors are not known go on."""

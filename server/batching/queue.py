@@ -6,8 +6,6 @@ hardly feel it, and it does not starve. Its batches are small, because an intera
 encoded.
 """
 
-from __future__ import annotations
-
 import math
 import threading
 import time
@@ -112,14 +110,9 @@ class Queue:
         None means that the queue is closed and empty.
         """
         with self._changed:
-            while True:
-                while not len(self) and not self._closed:
-                    self._changed.wait()
-                if not len(self):
-                    return None
-                batch = self._take_share()
-                if batch.jobs or batch.dropped:
-                    return batch
+            while not len(self) and not self._closed:
+                self._changed.wait()
+            return self._take_share() if len(self) else None
 
     def take_all(self) -> list[Job]:
         """Takes everything that waits, at once."""

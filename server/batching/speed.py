@@ -1,7 +1,5 @@
 """How fast a worker is, learnt from the batches that it has done."""
 
-from __future__ import annotations
-
 import math
 
 MEMORY_TOKENS = 4000

@@ -3,8 +3,6 @@
 Each is free as soon as its batch is done; the event loop is woken once a batch.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import threading
@@ -24,7 +22,6 @@ from server.ranking.options import SearchOptions
 from server.ranking.search import Found, search
 
 log = logging.getLogger(__name__)
-
 
 WORKER_NICENESS = 5
 
@@ -47,16 +44,7 @@ class Workers:
         speed: Speed,
         metrics: Metrics,
     ) -> None:
-        """Starts the threads.
-
-        Args:
-            queue: Where jobs wait.
-            bundle: Encodes them.
-            index: Is searched with them.
-            count: Number of threads.
-            speed: Learns from every batch.
-            metrics: Counts batches, and jobs that were dropped.
-        """
+        """Starts the threads; `speed` learns from every batch."""
         self._queue = queue
         self._bundle = bundle
         self._index = index
@@ -111,11 +99,9 @@ class Workers:
     def _refuse(self, dropped: Sequence[Job], now: float) -> None:
         """Answers jobs that were dropped; those that were cancelled need no answer."""
         waiting = [job for job in dropped if not job.done.done()]
-        expired = [job for job in waiting if job.deadline <= now]
-        late = [job for job in waiting if now < job.deadline]
-        if expired:
+        if expired := [job for job in waiting if job.deadline <= now]:
             self._resolve(expired, DeadlinePassed())
-        if late:
+        if late := [job for job in waiting if now < job.deadline]:
             self._resolve(late, Overloaded(now - late[0].arrived))
 
     def _bury(self) -> None:
@@ -135,7 +121,9 @@ class Workers:
             self._search(jobs)
         except Exception as error:
             if len(jobs) == 1:
-                self._resolve(jobs, self._incident(error, jobs[0]))
+                incident = new_incident()
+                log.error("incident %s with a text (%s)", incident, UserText(jobs[0].text), exc_info=error)
+                self._resolve(jobs, EncodingFailed(incident))
                 return
             for job in jobs:  # One of them may be to blame: alone, it fails alone.
                 if job.wanted(time.monotonic()):
@@ -160,8 +148,7 @@ class Workers:
         now = time.monotonic()
         searched = [job for job in jobs if job.options is not None]
         waiting = [job for job in searched if job.wanted(now)]
-        if len(waiting) < len(searched):
-            self._refuse([job for job in searched if not job.wanted(now)], now)
+        self._refuse([job for job in searched if not job.wanted(now)], now)
         state = self._index.state
         shared: dict[tuple[str, SearchOptions], Found] = {}  # What many ask at once is searched for once.
         for job in waiting:
@@ -172,11 +159,6 @@ class Workers:
             if job.found is None:
                 job.found = shared[key] = search(state, job.text, job.vector, job.options)
             job.stopwatch.lap("search")
-
-    def _incident(self, error: Exception, job: Job) -> EncodingFailed:
-        incident = new_incident()
-        log.error("incident %s with a text (%s)", incident, UserText(job.text), exc_info=error)
-        return EncodingFailed(incident)
 
     def _resolve(self, jobs: Sequence[Job], error: ChajaError | None) -> None:
         """Wakes the callers, on the event loop."""

@@ -1,10 +1,8 @@
 """Brings a live index up to the store: from a snapshot, from nothing, or from where it stands.
 
 What the model has not encoded yet is encoded here, and its vectors are stored: a build that is interrupted goes on
-where it stopped. It blocks for as long as that takes, and says on the log where it is.
+where it stopped.
 """
-
-from __future__ import annotations
 
 import logging
 import threading
@@ -52,15 +50,9 @@ class IndexBuilder:
         cancelled: threading.Event,
         background: bool = False,
     ) -> None:
-        """Takes what to encode with.
+        """Takes the store, to which missing vectors are added, and the model.
 
-        Args:
-            store: Is followed; vectors that are missing are added to it.
-            bundle: Encodes.
-            threads: Chunks encoded at once.
-            overlap_tokens: Tokens that passages of a long text share.
-            cancelled: Ends the work early when it is set.
-            background: Whether others are served meanwhile: they get the CPU first.
+        Setting `cancelled` ends the work early. In the `background`, those who are served get the CPU first.
         """
         self._store = store
         self._bundle = bundle
@@ -123,8 +115,5 @@ class IndexBuilder:
         now = time.monotonic()
         if now - self._reported >= REPORT_SECONDS:
             self._reported = now
-            log.info(
-                "building the index: %d documents so far, %d texts encoded",
-                len(index.state.slots.sequences),
-                self._encoded_texts,
-            )
+            documents = len(index.state.slots.sequences)
+            log.info("building the index: %d documents so far, %d texts encoded", documents, self._encoded_texts)

@@ -3,16 +3,15 @@
 It holds no truth of its own: whatever it holds can be built again from the store.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from server.attributes.columns import Columns
-from server.catalogue.document import Document, Field, parts_of
+from server.catalogue.document import Field, parts_of
 from server.catalogue.encoded import Versioned
 from server.errors import SnapshotError
 from server.lexical.index import LexicalIndex
@@ -43,14 +42,7 @@ class LiveIndex:
     def __init__(
         self, revision: str, dense: DenseIndex, *, probes: Probes, weights: tuple[float, ...] = (1.0,)
     ) -> None:
-        """Makes an empty index of empty vectors.
-
-        Args:
-            revision: Of the model.
-            dense: The vectors.
-            probes: Measure what its scores are worth.
-            weights: Of `FIELDS`.
-        """
+        """Makes an empty index; the probes measure its scores, the weights are those of `FIELDS`."""
         self.revision = revision
         self._probes = probes
         self._weights = weights
@@ -64,11 +56,7 @@ class LiveIndex:
         self._publish(0)
 
     def restore(self, snapshot: Snapshot, *, live_sequences: NDArray[np.int64]) -> None:
-        """Takes over what a snapshot has of another index of the same facts.
-
-        Args:
-            snapshot: What was read.
-            live_sequences: Of the documents that are still there.
+        """Takes over a snapshot of another index of the same facts, but for documents that are gone.
 
         Raises:
             SnapshotError: The graph cannot be opened, or the parts disagree.
@@ -124,11 +112,10 @@ class LiveIndex:
         """Ends what runs in the background, and removes its files. Searches that have a state still work."""
         self.dense.close()
 
-    def adopt(self, other: LiveIndex) -> LiveIndex:
+    def adopt(self, other: Self) -> Self:
         """Takes over the parts of another index; returns the other, which has the old ones to close."""
-        other.dense.ef_search = max(
-            self.dense.ef_search, other.dense.ef_search
-        )  # It was raised for queries such as these.
+        # It was raised for queries such as these.
+        other.dense.ef_search = max(self.dense.ef_search, other.dense.ef_search)
         self.dense, other.dense = other.dense, self.dense
         self.lexical, self.titles = other.lexical, other.titles
         self.columns, self._slots = other.columns, other._slots
@@ -139,7 +126,7 @@ class LiveIndex:
         if not added:
             return
         first = len(self._slots) - len(added)
-        owners, ordinals, fields, matrices = [], [], [], []
+        owners, ordinals, fields, matrices, texts = [], [], [], [], []
         for slot, each in enumerate(added, start=first):
             assert each.vectors is not None, "it is encoded"
             count = len(each.vectors.spans)
@@ -150,13 +137,13 @@ class LiveIndex:
                 np.array([FIELDS.index(parts[part].field) for part in each.vectors.spans[:, 0]], dtype=np.uint8)
             )
             matrices.append(each.vectors.matrix)
+            texts.append([part.text for part in parts])
         self.dense.append(
             np.concatenate(owners), np.concatenate(ordinals), np.concatenate(fields), np.concatenate(matrices)
         )
-        documents = [each.document for each in added]
-        self.lexical.append([searched_texts(document) for document in documents])
-        self.titles.append([list(document.titles().values()) for document in documents])
-        self.columns.append([document.attributes for document in documents])
+        self.lexical.append(texts)
+        self.titles.append([list(each.document.titles().values()) for each in added])
+        self.columns.append([each.document.attributes for each in added])
 
     def _publish(self, sequence: int) -> None:
         self.state = State(
@@ -180,8 +167,3 @@ def snapshot_parts(state: State) -> Mapping[str, Arrays]:
         "titles": state.titles.arrays,
         "columns": state.columns.arrays,
     }
-
-
-def searched_texts(document: Document) -> list[str]:
-    """Returns everything of a document that the lexical index knows it by."""
-    return [part.text for part in parts_of(document)]

@@ -1,14 +1,11 @@
 """Opens the bundle and brings a live index up to the store: everything slow that comes before serving.
 
-It blocks for seconds, so it runs in a thread of its own and says on the log where it is.
+It blocks for seconds, so it runs in a thread of its own.
 """
 
-from __future__ import annotations
-
-import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +17,6 @@ from server.cpus import give_way
 from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
 from server.encoding.manifest import Manifest
-from server.encoding.passages import OVERLAP_TOKENS
 from server.errors import StoreError
 from server.live.building import LOADING_NICENESS, IndexBuilder
 from server.live.index import FIELDS, LiveIndex
@@ -37,22 +33,17 @@ class LoadingOptions:
     """What an operator has decided of the model and its index.
 
     Attributes:
-        bundle: The bundle's directory.
-        native: Whether the native encoder is allowed.
-        storage: How the index keeps vectors.
         weights: Factors of the similarities of each field, instead of the bundle's own.
-        overlap_tokens: Tokens that passages of a long text share.
-        dense: How the dense index is built and searched.
         folder: Where graphs are built.
     """
 
     bundle: Path
-    native: bool = True
-    storage: Storage = "f16"
-    weights: Mapping[Field, float] = field(default_factory=dict)
-    overlap_tokens: int = OVERLAP_TOKENS
-    dense: DenseOptions = DenseOptions()
-    folder: Path = Path(tempfile.gettempdir())
+    native: bool
+    storage: Storage
+    weights: Mapping[Field, float]
+    overlap_tokens: int
+    dense: DenseOptions
+    folder: Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +51,6 @@ class Loaded:
     """What is served: a model, and the index that follows the store with it.
 
     Attributes:
-        bundle: The model.
-        index: The index.
-        builder: Brings indexes of the model up to the store.
         new_index: Returns an empty one.
         saved_sequence: That of the snapshot which the index came from; -1 if it came from none.
     """
@@ -86,14 +74,8 @@ def load(
 ) -> Loaded:
     """Opens the bundle, checks it on this CPU, and brings an index up to the store.
 
-    Args:
-        options: What to load, and how.
-        store: The documents.
-        threads: Texts encoded at once.
-        cancelled: Ends the loading early when it is set.
-        opening: The bundle, where a thread opens it already.
-        snapshots: Where the index may be found as it was.
-        background: Whether others are served meanwhile: they get the CPU first.
+    Setting `cancelled` ends the loading early. With an `opening` a thread opens the bundle already. `snapshots` may
+    hold the index as it was. In the `background`, those who are served get the CPU first.
 
     Raises:
         LoadingCancelled: `cancelled` was set.
@@ -114,7 +96,6 @@ def load(
         cancelled=cancelled,
         background=background,
     )
-
     weights, probes = field_weights(manifest, options.weights), probes_of(bundle)
 
     def new_index() -> LiveIndex:

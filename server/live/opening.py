@@ -1,7 +1,5 @@
 """Opens a bundle in a thread of its own: the start of a server imports everything else meanwhile."""
 
-from __future__ import annotations
-
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -22,11 +20,6 @@ class _Verified(NamedTuple):
 def open_bundle(directory: Path, *, native: bool, storage: Storage) -> Bundle:
     """Opens and verifies a bundle in the calling thread.
 
-    Args:
-        directory: The bundle.
-        native: Whether the native encoder is allowed.
-        storage: How the index will keep the vectors.
-
     Raises:
         BundleError: It is missing, damaged, foreign, or wrong on this CPU.
         SettingsError: Its vectors cannot be kept in the storage.
@@ -46,11 +39,7 @@ class Opening:
         thread.shutdown(wait=False)
 
     def take(self) -> Bundle:
-        """Returns the bundle when it is open, once.
-
-        Raises:
-            BundleError: It is missing, damaged, foreign, or wrong on this CPU.
-        """
+        """Returns the bundle when it is open, once; raises BundleError."""
         assert self._verified, "it is taken once"
         verified, self._verified = self._verified, None
         return _logged(verified.result())

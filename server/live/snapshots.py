@@ -4,8 +4,6 @@ A snapshot is written beside the one before and takes its place when it is whole
 removed, and the index is built from the store.
 """
 
-from __future__ import annotations
-
 import logging
 import shutil
 import threading
@@ -54,35 +52,27 @@ class SnapshotFolder:
         Raises:
             OSError: The disk is full, or the like; the snapshot before is still there.
         """
-        with self._saving:
-            self._save(state, revision)
-
-    def _save(self, state: State, revision: str) -> None:
         name = f"{state.sequence:020d}"
-        unfinished = self._folder / f"{UNFINISHED}{name}"
-        try:
-            unfinished.mkdir()
-            write_snapshot(
-                unfinished, self._facts(state, revision), parts=snapshot_parts(state), files=state.dense.files
-            )
-            whole = self._folder / f"{WHOLE}{name}"
-            older = [path for path in self._whole() if path != whole]
-            if whole.exists():  # Of the same state, with another graph.
-                aside = self._folder / f"{UNFINISHED}{name}-before"
-                whole.rename(aside)
-                older.append(aside)
-            unfinished.rename(whole)
-            sync(self._folder)
-            for path in older:
-                shutil.rmtree(path, ignore_errors=True)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished, whole = self._folder / f"{UNFINISHED}{name}", self._folder / f"{WHOLE}{name}"
+        facts, parts = self._facts(state, revision), snapshot_parts(state)
+        with self._saving:
+            try:
+                unfinished.mkdir()
+                write_snapshot(unfinished, facts, parts=parts, files=state.dense.files)
+                older = [path for path in self._whole() if path != whole]
+                if whole.exists():  # Of the same state, with another graph.
+                    aside = self._folder / f"{UNFINISHED}{name}-before"
+                    whole.rename(aside)
+                    older.append(aside)
+                unfinished.rename(whole)
+                sync(self._folder)
+                for path in older:
+                    shutil.rmtree(path, ignore_errors=True)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
 
     def load(self, new_index: Callable[[], LiveIndex]) -> LiveIndex | None:
-        """Returns the live index of the newest snapshot, as it was then; None if there is none that can be used.
-
-        `new_index` makes an empty one.
-        """
+        """Returns the live index of the newest snapshot, as it was then; None if none can be used."""
         for path in reversed(self._whole()):
             index = new_index()
             try:

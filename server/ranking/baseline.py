@@ -2,14 +2,9 @@
 
 Similarities and BM25 scores mean nothing by themselves: with one model unrelated texts have a cosine of .05, with
 another .8, and in a language that the model does not read it may be .6 for all. So the probes are asked of each index,
-language by language, and a query's best score is held against theirs. How well the model reads a language is seen
-by whether it finds the other half of a paraphrase among everything else.
-
-    Probes     once for each bundle: vectors, and how well it reads each language
-    Baseline   for each state of an index, as often as it has changed much: some 300 searches
+language by language, and a query's best score is held against theirs. A model reads a language well if it finds the
+other half of a paraphrase among everything else.
 """
-
-from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -58,6 +53,31 @@ def language_of(query: str) -> str | None:
     if other > korean + latin or not korean + latin + other:
         return None
     return "ko" if korean >= latin else "en"
+
+
+class Evidence(NamedTuple):
+    """How far a query's best scores stand out from those of unrelated queries.
+
+    Attributes:
+        reading: How well the model reads the query's language, from 0 to 1.
+        dense: By how many standard deviations the best dense score is above the probes' mean; 0 where it is below.
+        lexical: The same for the best lexical score.
+    """
+
+    reading: float
+    dense: float
+    lexical: float
+
+
+class _Spread(NamedTuple):
+    """Mean and standard deviation of some scores."""
+
+    mean: float
+    deviation: float
+
+    def of(self, best: float | None) -> float:
+        """Returns by how many standard deviations a score is above the mean; 0 if it is below, or none."""
+        return 0.0 if best is None else max(0.0, (best - self.mean) / max(self.deviation, 1e-6))
 
 
 @dataclass(frozen=True)
@@ -111,32 +131,6 @@ class LanguageBaseline:
         return _Spread(float(np.mean(self.lexical)), float(np.std(self.lexical)))
 
 
-class _Spread(NamedTuple):
-    """Mean and standard deviation of some scores."""
-
-    mean: float
-    deviation: float
-
-    def of(self, best: float | None) -> float:
-        """Returns by how many standard deviations a score is above the mean; 0 if it is below, or none."""
-        return 0.0 if best is None else max(0.0, (best - self.mean) / max(self.deviation, 1e-6))
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """How far a query's best scores stand out from those of unrelated queries.
-
-    Attributes:
-        reading: How well the model reads the query's language, from 0 to 1.
-        dense: By how many standard deviations the best dense score is above the probes' mean; 0 where it is below.
-        lexical: The same for the best lexical score.
-    """
-
-    reading: float
-    dense: float
-    lexical: float
-
-
 class Baseline:
     """What scores of one state of an index are worth; without languages, nothing is known of it yet. Immutable."""
 
@@ -148,13 +142,9 @@ class Baseline:
         if not self._languages:
             return Evidence(reading=1.0, dense=0.0, lexical=0.0)
         language = language_of(query)
-        if language is None:  # nothing is known of it: the mean of what is
+        if language is None:  # Nothing is known of it: the mean of the languages that are.
             each = [known.evidence(dense_best, lexical_best) for known in self._languages.values()]
-            return Evidence(
-                reading=float(np.mean([one.reading for one in each])),
-                dense=float(np.mean([one.dense for one in each])),
-                lexical=float(np.mean([one.lexical for one in each])),
-            )
+            return Evidence(*np.mean(each, axis=0).tolist())
         return self._languages[language].evidence(dense_best, lexical_best)
 
     def no_good_answer(
@@ -167,11 +157,8 @@ class Baseline:
     ) -> bool:
         """Says whether nothing that was found is likely to answer a query. When in doubt, it says no.
 
-        Args:
-            query: The query.
-            vector: Its vector, where there is one.
-            dense_best: The best dense score; None in LEXICAL mode, and where nothing may be found at all.
-            lexical_best: The best lexical score, 0 if there is no hit; None in DENSE mode.
+        `dense_best` is None in LEXICAL mode, and where nothing may be found at all. `lexical_best` is None in DENSE
+        mode, and 0 if there is no hit.
         """
         if dense_best is None and not lexical_best:
             return True
@@ -186,34 +173,31 @@ class Baseline:
 
 
 class Probes:
-    """The probes as a bundle sees them. Immutable; made once for each bundle."""
+    """The probes as a bundle sees them. Immutable; made once for each bundle.
+
+    Attributes:
+        readings: How well the model reads each language, from 0 to 1.
+    """
 
     def __init__(
         self, encode: Callable[[Sequence[str]], NDArray[np.float32]], *, compares_queries: bool = False
     ) -> None:
         """Encodes the texts of `server.ranking.probes`, some 300 short ones, as queries.
 
-        Args:
-            encode: Returns the vectors `[N, dimension]` of N queries.
-            compares_queries: Whether the similarity of two queries is on the scale of that of a query and a document,
-                as with one encoder for both and the cosine.
+        `encode` returns the vectors `[N, dimension]` of N queries. `compares_queries` says whether the similarity of
+        two queries is on the scale of that of a query and a document, as with one encoder for both and the cosine.
         """
         self._vectors = {language: encode(queries) for language, queries in PROBES.items()}
         self._decoys: dict[str, Decoys] = {}
         if compares_queries:
             for language, vectors in self._vectors.items():
                 self._decoys[language] = Decoys.of(np.concatenate([vectors, encode(COMMANDS[language])]))
-        self._readings = {
+        self.readings = {
             language: _reading(
                 encode([one for one, _ in pairs]), encode([other for _, other in pairs]), self._vectors[language]
             )
             for language, pairs in PARAPHRASES.items()
         }
-
-    @property
-    def readings(self) -> dict[str, float]:
-        """How well the model reads each language, from 0 to 1."""
-        return dict(self._readings)
 
     def measure(
         self,
@@ -222,28 +206,20 @@ class Probes:
         lexical_best: Callable[[str], float | None],
         weight: float = 1.0,
     ) -> Baseline:
-        """Asks all probes of an index.
+        """Asks all probes of an index, which returns the best score of each; None where it finds nothing.
 
-        Args:
-            dense_best: Returns the best score of a vector `[dimension]` in the index; None if that is empty.
-            lexical_best: Returns the best lexical score of a query; None if it has no hit.
-            weight: Factor that the similarities of titles have in dense scores.
+        `weight` is the factor that the similarities of titles have in dense scores.
         """
-        return Baseline(
-            {
-                language: LanguageBaseline(
-                    reading=self._readings[language],
-                    dense=tuple(sorted(dense_best(vector) or 0.0 for vector in self._vectors[language])),
-                    lexical=tuple(sorted(lexical_best(query) or 0.0 for query in queries)),
-                    decoys=(
-                        self._decoys[language].unanswered(dense_best, weight=weight)
-                        if language in self._decoys
-                        else None
-                    ),
-                )
-                for language, queries in PROBES.items()
-            }
-        )
+        languages = {}
+        for language, queries in PROBES.items():
+            decoys = self._decoys.get(language)
+            languages[language] = LanguageBaseline(
+                reading=self.readings[language],
+                dense=tuple(sorted(dense_best(vector) or 0.0 for vector in self._vectors[language])),
+                lexical=tuple(sorted(lexical_best(query) or 0.0 for query in queries)),
+                decoys=None if decoys is None else decoys.unanswered(dense_best, weight=weight),
+            )
+        return Baseline(languages)
 
 
 def _reading(ones: NDArray[np.float32], others: NDArray[np.float32], rest: NDArray[np.float32]) -> float:

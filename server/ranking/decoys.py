@@ -4,10 +4,8 @@ A query that is nearer to a decoy than to every document asks for something else
 alone: short queries, such as `play music`, score higher than long ones whatever they ask for.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,18 +25,16 @@ class Decoys(NamedTuple):
     weight: float = 1.0
 
     @classmethod
-    def of(cls, vectors: NDArray[np.float32]) -> Decoys:
+    def of(cls, vectors: NDArray[np.float32]) -> Self:
         """Returns decoys whose margin is one standard deviation of their similarities to each other."""
         similarities = vectors @ vectors.T
         others = similarities[~np.eye(len(vectors), dtype=np.bool_)]
         return cls(vectors, float(others.std()))
 
-    def unanswered(self, dense_best: Callable[[NDArray[np.float32]], float | None], *, weight: float = 1.0) -> Decoys:
+    def unanswered(self, dense_best: Callable[[NDArray[np.float32]], float | None], *, weight: float = 1.0) -> Self:
         """Returns those that a catalogue does not answer: no document is nearer, by the margin, than other decoys.
 
-        Args:
-            dense_best: Returns the best score of a vector in the catalogue; None if that is empty.
-            weight: Factor that the similarities of titles have in these scores.
+        `dense_best` returns the best score of a vector in the catalogue, in which titles have a factor of `weight`.
         """
         similarities = self.vectors @ self.vectors.T
         np.fill_diagonal(similarities, -1)

@@ -1,13 +1,11 @@
 """One list out of two: the dense leg's and the lexical leg's, and titles by what is typed of them.
 
-Reciprocal rank looks at places only. It needs to know nothing, and gives both legs equal votes, so that it is worse
-than the better leg wherever one is much better. The weighted sum looks at scores, and weighs the legs query by query by
-how far each stands out from what unrelated queries score (`server.ranking.baseline`).
+Reciprocal rank looks at places only and gives both legs equal votes, so it is worse than the better leg wherever one is
+much better. The weighted sum weighs the legs, query by query, by how far the scores of each stand out from those of
+unrelated queries (`server.ranking.baseline`).
 
 Whatever the fusion, a document whose title is the query comes first, and then those whose title begins with it.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -53,16 +51,8 @@ def fuse(
 ) -> list[Candidate]:
     """Returns the `limit` best documents of two lists, best first; where scores are equal, the lower slot first.
 
-    Scores are from 0 to 1; above 1 for a title that begins with the query, above 2 for one that is it.
-
-    Args:
-        dense: The dense leg's `CANDIDATES` best documents, best first.
-        lexical: The lexical leg's.
-        fusion: How they are put together.
-        evidence: How far the legs stand out; only the weighted sum asks.
-        limit: Most documents that come back.
-        exact_titles: Slots of documents whose title is the query.
-        title_prefixes: Slots of documents whose title begins with the query.
+    Scores are from 0 to 1; above 1 for a title that begins with the query, above 2 for one that is it. Titles are
+    given by the slots of their documents. Only the weighted sum asks for the evidence.
     """
     titles = {**dict.fromkeys(title_prefixes, TITLE_PREFIX), **dict.fromkeys(exact_titles, EXACT_TITLE)}
     if fusion is Fusion.RECIPROCAL_RANK:

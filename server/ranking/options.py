@@ -1,7 +1,5 @@
 """What a search asks for beside its query."""
 
-from __future__ import annotations
-
 import enum
 from dataclasses import dataclass
 
@@ -25,15 +23,7 @@ class Fusion(enum.Enum):
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """How many documents to find, how, and among which.
-
-    Attributes:
-        limit: Most documents.
-        mode: What they are compared by.
-        filter: Those that may be found; None means all.
-        min_score: Lowest score of a hit; in HYBRID mode, its lowest similarity. None means any.
-        fusion: How two orders become one.
-    """
+    """How many documents to find, how, and among which. `min_score` bounds the similarity in HYBRID mode."""
 
     limit: int
     mode: Mode = Mode.DENSE

@@ -1,12 +1,9 @@
 """Queries that hardly any catalogue of services answers: their scores show what a score is worth without relevance.
 
-The probes are questions of general knowledge, in the length of what people type. The commands are short
-queries to other apps or by mistake, and nearer to most catalogues. A paraphrase
-is a pair that asks for the same with few words or none in common: a model that reads a language sees that the two are
-near each other; one that does not sees two rows of unknown signs.
+The probes are questions of general knowledge, in the length of what people type. The commands are short queries to
+other apps or by mistake, and nearer to most catalogues. A paraphrase is a pair that asks for the same with hardly a
+word in common: only a model that reads the language sees that the two are near each other.
 """
-
-from __future__ import annotations
 
 import hashlib
 import json

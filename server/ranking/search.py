@@ -1,9 +1,4 @@
-"""Searches the live index: by meaning, by words, or by both.
-
-Every search sees one state from its first look to its last.
-"""
-
-from __future__ import annotations
+"""Searches one state of the live index: by meaning, by words, or by both."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,6 +10,9 @@ from server.ranking.fusion import CANDIDATES, Candidate, fuse
 from server.ranking.options import Mode, SearchOptions
 from server.ranking.state import State
 from server.vectors.view import Match
+
+Allowed = NDArray[np.bool_] | None
+"""By slot, which documents may be found; None where every one may."""
 
 
 class FoundDocument(NamedTuple):
@@ -39,9 +37,8 @@ class Found(NamedTuple):
     """What a search has found, best first.
 
     Attributes:
-        documents: The documents.
         sequence: That of the last change that the search has seen.
-        no_good_answer: Whether even the best is no better than what an unrelated query finds.
+        no_good_answer: Whether even the best document is no better than what an unrelated query finds.
     """
 
     documents: list[FoundDocument]
@@ -99,9 +96,7 @@ def _best(scores: Sequence[float]) -> float | None:
     return scores[0] if scores else None
 
 
-def _dense(
-    state: State, vector: NDArray[np.float32], options: SearchOptions, allowed: NDArray[np.bool_] | None
-) -> _Legs:
+def _dense(state: State, vector: NDArray[np.float32], options: SearchOptions, allowed: Allowed) -> _Legs:
     matches = _nearest(state, vector, options, allowed, limit=options.limit)
     found = [
         FoundDocument(int(state.slots.sequences[match.slot]), match.score, match.part, match.score) for match in matches
@@ -109,7 +104,7 @@ def _dense(
     return _Legs(found, dense=[match.score for match in matches])
 
 
-def _lexical(state: State, query: str, options: SearchOptions, allowed: NDArray[np.bool_] | None) -> _Legs:
+def _lexical(state: State, query: str, options: SearchOptions, allowed: Allowed) -> _Legs:
     hits = state.lexical.search(query, limit=options.limit, allowed=allowed)
     scores = hits.scores.tolist()
     found = [
@@ -119,13 +114,7 @@ def _lexical(state: State, query: str, options: SearchOptions, allowed: NDArray[
     return _Legs(found, lexical=scores)
 
 
-def _hybrid(
-    state: State,
-    query: str,
-    vector: NDArray[np.float32],
-    options: SearchOptions,
-    allowed: NDArray[np.bool_] | None,
-) -> _Legs:
+def _hybrid(state: State, query: str, vector: NDArray[np.float32], options: SearchOptions, allowed: Allowed) -> _Legs:
     candidates = max(CANDIDATES, options.limit)
     matches = _nearest(state, vector, options, allowed, limit=candidates)
     hits = state.lexical.search(query, limit=candidates, allowed=allowed)
@@ -167,13 +156,8 @@ def _hybrid(
 
 
 def _nearest(
-    state: State,
-    vector: NDArray[np.float32],
-    options: SearchOptions,
-    allowed: NDArray[np.bool_] | None,
-    *,
-    limit: int,
+    state: State, vector: NDArray[np.float32], options: SearchOptions, allowed: Allowed, *, limit: int
 ) -> list[Match]:
-    """Returns the nearest documents; behind a filter nothing may be missed."""
-    exact = options.filter is not None
+    """Returns the nearest documents."""
+    exact = options.filter is not None  # Of what matches a filter, nothing may be missed.
     return state.dense.search(vector, limit=limit, allowed=allowed, weights=state.weights, exact=exact)

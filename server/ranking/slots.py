@@ -4,8 +4,6 @@ A slot is a place in the live index; its parts know documents by their slots. Sl
 documents. A document that is replaced or deleted leaves its slot dead.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -21,7 +19,6 @@ class DocumentSlotsView(NamedTuple):
     Attributes:
         sequences: For each slot the sequence of its document, ascending.
         live: For each slot whether its document is there.
-        live_count: Number of documents that are there.
     """
 
     sequences: NDArray[np.int64]

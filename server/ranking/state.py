@@ -1,7 +1,5 @@
 """The state of the live index at one moment: what one search sees, from its first look to its last."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np
@@ -23,11 +21,6 @@ class State(NamedTuple):
         sequence: That of the last change that it shows.
         weights: By field, what the similarities of its vectors are multiplied with.
         baseline: What scores are worth, as it was measured last.
-        slots: The documents.
-        dense: Their vectors.
-        lexical: Their words.
-        titles: Their titles.
-        columns: Their attributes.
     """
 
     sequence: int

@@ -1,7 +1,5 @@
 """AdminService: operates the server."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from chaja.v1 import AdminServiceServicer, ReloadRequest, ReloadResponse
@@ -17,7 +15,7 @@ class AdminServicer(AdminServiceServicer):
         self._writable = writable
 
     async def Reload(self, request: ReloadRequest, context: Any) -> ReloadResponse:
-        """Loads the bundle and the catalogue anew."""
+        """Reloads the bundle and the catalogue."""
         engine = await self._reloader.reload("AdminService.Reload")
         return ReloadResponse(
             model=describe_model(engine), catalogue=describe_catalogue(engine, writable=self._writable)

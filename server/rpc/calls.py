@@ -1,18 +1,16 @@
 """Wraps every method once, when it is registered: counts its calls, checks their tokens, names their errors.
 
-A call is looked at as soon as its headers are here: who carries no token, or comes while the server is overloaded, is
-refused before a byte of the message is read. So unary methods are registered as methods that read a stream of one.
-There is no interceptor: grpc.aio would make a new handler with every call.
+A call without a token, or one that comes while the server is overloaded, is refused before a byte of its message is
+read. So unary methods are registered as methods that read a stream of one. There is no interceptor: grpc.aio would
+make a new handler with every call.
 """
-
-from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import grpc
 
@@ -45,8 +43,8 @@ class Calls(Methods):
         self._metrics = metrics
         self._access = access
         self._overload = overload
-        self._connections = Connections()
-        self._running: set[Call] = set()
+        self.connections = Connections()
+        self.running: set[Call] = set()
         self._unknown_method = self._wrap(UNKNOWN_METHOD, grpc.unary_unary_rpc_method_handler(_refuse_unknown_method))
 
     def add_registered_method_handlers(self, service: str, handlers: dict[str, Handler]) -> None:
@@ -60,34 +58,30 @@ class Calls(Methods):
 
     def end_all(self, error: ChajaError) -> None:
         """Ends the calls that run, each with the error."""
-        for call in list(self._running):
+        for call in list(self.running):
             call.end(error)
+
+    def check(self, path: str, context: Any) -> None:
+        """Raises why a call is refused before its message is read."""
+        if path in ROLE_OF:
+            self._access.check(path, context.invocation_metadata)
+        if path == SEARCH and (error := self._overload()) is not None:
+            raise error
 
     def _wrap(self, path: str, handler: Handler) -> Handler:
         method = cast(Callable[[Any, Any], Any], _method_of(handler))
         decode, encode = handler.request_deserializer or bytes, handler.response_serializer or bytes
         metrics = self._metrics.calls.get(path)
 
-        def check(context: Any) -> None:
-            if path in ROLE_OF:
-                self._access.check(path, context.invocation_metadata)
-            if path == SEARCH and (error := self._overload()) is not None:
-                raise error
-
-        def begin(context: Any) -> Call:
-            return Call(
-                path, context, metrics=metrics, check=check, connections=self._connections, running=self._running
-            )
-
         async def answer(_: Any, context: Any) -> bytes:
-            async with begin(context) as call:
+            async with Call(self, path, context, metrics) as call:
                 request = _messages(context, decode) if handler.request_streaming else await _message(context, decode)
                 response = encode(await method(request, context))
-                call.hold(len(response))
+                call.share.hold(len(response))
             return response
 
         async def answer_with_stream(_: Any, context: Any) -> None:
-            async with begin(context) as call:
+            async with Call(self, path, context, metrics) as call:
                 request = _messages(context, decode) if handler.request_streaming else await _message(context, decode)
                 async with contextlib.aclosing(method(request, context)) as responses:
                     async for response in responses:
@@ -126,49 +120,39 @@ def _method_of(handler: Handler) -> Any:
 
 
 class Call:
-    """One call, from the arrival of its headers to its answer; an error in its block becomes the call's status."""
+    """One call, from the arrival of its headers to its answer; an error in its block becomes the call's status.
 
-    __slots__ = (
-        "_check", "_connections", "_context", "_error", "_metrics", "_path", "_running", "_share", "_started", "_task",
-        "_writing",
-    )  # fmt: skip
+    Attributes:
+        share: What it holds of its connection.
+    """
 
-    def __init__(
-        self,
-        path: str,
-        context: Any,
-        *,
-        metrics: CallMetrics | None,
-        check: Callable[[Any], None],
-        connections: Connections,
-        running: set[Call],
-    ) -> None:
+    __slots__ = ("_calls", "_context", "_error", "_metrics", "_path", "_started", "_task", "_writing", "share")
+
+    def __init__(self, calls: Calls, path: str, context: Any, metrics: CallMetrics | None) -> None:
+        self._calls = calls
         self._path = path
         self._context = context
         self._metrics = metrics
-        self._check = check
-        self._connections = connections
-        self._running = running
         self._started = time.perf_counter()
         self._task = asyncio.current_task()
         self._error: ChajaError | None = None
         self._writing = False
 
-    async def __aenter__(self) -> Call:
+    async def __aenter__(self) -> Self:
         if self._metrics is not None:
             self._metrics.start()
         try:
-            self._share = self._connections.enter(self._context)
-            self._check(self._context)
+            self.share = self._calls.connections.enter(self._context)
+            self._calls.check(self._path, self._context)
         except Exception as error:
             await self._abort(error)
-        self._running.add(self)
+        self._calls.running.add(self)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._running.discard(self)
+        self._calls.running.discard(self)
         if error is None:
             self._count(OK)
         elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
@@ -180,10 +164,6 @@ class Call:
             await self._abort(error)
         else:
             self._count(UNKNOWN)
-
-    def hold(self, answer_bytes: int) -> None:
-        """Counts the answer to what the connection holds, until the client has taken it."""
-        self._share.hold(answer_bytes)
 
     async def write(self, answer: bytes) -> None:
         """Sends one answer of a stream; waits while the client takes no more."""

@@ -1,10 +1,8 @@
 """CatalogService: documents in and out."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from chaja.v1 import (
@@ -46,7 +44,6 @@ CHANGES_BYTES = 256 * 1024
 PAGE_BYTES = 2 * 1024 * 1024
 """A page ends before it exceeds this, unless by its first document: gRPC's clients take 4 MiB where not told more."""
 
-
 Message = TypeVar("Message", UpsertMessage, DeleteMessage)
 Change = TypeVar("Change", Upsert, Delete)
 
@@ -55,7 +52,7 @@ class CatalogServicer(CatalogServiceServicer):
     """Implements `chaja.v1.CatalogService`; its contract stands in the proto file."""
 
     def __init__(self, writer: Callable[[], Writer], reader: Callable[[], Reader], limits: Limits) -> None:
-        """Takes what gives writer and reader of the moment, and raises NotReady or ReadOnly where there are none."""
+        """Takes functions that return the current writer and reader, or raise NotReady or ReadOnly."""
         self._writer = writer
         self._reader = reader
         self._limits = limits
@@ -74,15 +71,13 @@ class CatalogServicer(CatalogServiceServicer):
         writer = self._writer()
         raise_any(count_violations("upserts", len(request.upserts), self._limits.max_write_documents))
         _check_request_id(request.request_id)
-
-        async def write(upserts: Sequence[Upsert]) -> list[Outcome]:
-            if not upserts:
-                return []
-            return await writer.upsert(
+        changes = await self._read_upserts(request.upserts)
+        outcomes: list[Outcome] = []
+        if upserts := _valid(changes):
+            outcomes = await writer.upsert(
                 upserts, request_id=request.request_id, remaining_seconds=context.time_remaining()
             )
-
-        return UpsertDocumentsResponse(results=await self._upsert_valid(request.upserts, write))
+        return UpsertDocumentsResponse(results=_results(changes, outcomes, field="upserts[{}].document"))
 
     async def DeleteDocuments(self, request: DeleteDocumentsRequest, context: Any) -> DeleteDocumentsResponse:
         """Deletes documents."""
@@ -90,11 +85,10 @@ class CatalogServicer(CatalogServiceServicer):
         _check_request_id(request.request_id)
         if not request.HasField("filter"):
             raise_any(count_violations("deletes", len(request.deletes), self._limits.max_write_documents))
-
-            async def write(deletes: Sequence[Delete]) -> list[Outcome]:
-                return await writer.delete(deletes, request_id=request.request_id) if deletes else []
-
-            results = await self._delete_valid(request.deletes, write)
+            changes = await _read_each(request.deletes, lambda each, at: to_delete(each, field=f"deletes[{at}]"))
+            deletes = _valid(changes)
+            outcomes = await writer.delete(deletes, request_id=request.request_id) if deletes else []
+            results = _results(changes, outcomes, field="deletes[{}]")
             return DeleteDocumentsResponse(results=results, deleted_count=sum(result.changed for result in results))
         if request.deletes:
             raise InvalidRequest([Violation("filter", "is set beside deletes: send one of them")])
@@ -150,11 +144,9 @@ class CatalogServicer(CatalogServiceServicer):
                 while (request := await interruption.next(request_iterator)) is not None:
                     follows = self._begins_at(request, follows, reached) + len(request.upserts)
                     reached = max(reached, follows)
-
-                    async def write(upserts: Sequence[Upsert], position: int = reached) -> list[Outcome]:
-                        return await held.write(upserts, position=position)
-
-                    results = await self._upsert_valid(request.upserts, write)
+                    changes = await self._read_upserts(request.upserts)
+                    outcomes = await held.write(_valid(changes), position=reached)
+                    results = _results(changes, outcomes, field="upserts[{}].document")
                     yield ImportDocumentsResponse(position=reached, results=results)
 
     async def WatchChanges(self, request: WatchChangesRequest, context: Any) -> AsyncIterator[WatchChangesResponse]:
@@ -176,24 +168,11 @@ class CatalogServicer(CatalogServiceServicer):
                     if response.changes:
                         yield response
 
-    async def _upsert_valid(
-        self, messages: Sequence[UpsertMessage], write: Callable[[Sequence[Upsert]], Awaitable[list[Outcome]]]
-    ) -> list[WriteResult]:
-        def read(message: UpsertMessage, position: int) -> Upsert:
-            characters = self._limits.max_document_characters
-            return to_upsert(message, field=f"upserts[{position}]", max_characters=characters)
-
-        outcomes = await _write_valid(messages, read, lambda message: message.document.id, write)
-        return [to_result(outcome, field=f"upserts[{at}].document") for at, outcome in enumerate(outcomes)]
-
-    async def _delete_valid(
-        self, messages: Sequence[DeleteMessage], write: Callable[[Sequence[Delete]], Awaitable[list[Outcome]]]
-    ) -> list[WriteResult]:
-        def read(message: DeleteMessage, position: int) -> Delete:
-            return to_delete(message, field=f"deletes[{position}]")
-
-        outcomes = await _write_valid(messages, read, lambda message: message.id, write)
-        return [to_result(outcome, field=f"deletes[{at}]") for at, outcome in enumerate(outcomes)]
+    async def _read_upserts(self, messages: Sequence[UpsertMessage]) -> list[Upsert | Outcome]:
+        characters = self._limits.max_document_characters
+        return await _read_each(
+            messages, lambda each, at: to_upsert(each, field=f"upserts[{at}]", max_characters=characters)
+        )
 
     def _begins_at(self, request: ImportDocumentsRequest, follows: int, reached: int) -> int:
         """Returns the place of a message's first document; raises InvalidRequest if it leaves some out."""
@@ -218,27 +197,31 @@ class CatalogServicer(CatalogServiceServicer):
             self._waiting.discard(interruption)
 
 
-async def _write_valid(
-    messages: Sequence[Message],
-    read: Callable[[Message, int], Change],
-    id_of: Callable[[Message], str],
-    write: Callable[[Sequence[Change]], Awaitable[list[Outcome]]],
-) -> list[Outcome]:
-    """Writes the changes that nothing is wrong with; returns an outcome for each message."""
-    changes: list[Change | InvalidRequest] = []
+async def _read_each(messages: Sequence[Message], read: Callable[[Message, int], Change]) -> list[Change | Outcome]:
+    """Reads the change of every message, by its position; one that is invalid has an outcome already."""
+    changes: list[Change | Outcome] = []
     for position, message in enumerate(messages):
         try:
             changes.append(read(message, position))
         except InvalidRequest as error:
-            changes.append(error)
+            id = message.document.id if isinstance(message, UpsertMessage) else message.id
+            changes.append(Outcome(id, 0, False, error))
         if position % PORTION_DOCUMENTS == PORTION_DOCUMENTS - 1:
             await asyncio.sleep(0)
-    valid = [each for each in changes if not isinstance(each, InvalidRequest)]
-    outcomes = iter(await write(valid))
-    return [
-        Outcome(id_of(message), 0, False, each) if isinstance(each, InvalidRequest) else next(outcomes)
-        for message, each in zip(messages, changes, strict=True)
-    ]
+    return changes
+
+
+def _valid(changes: Sequence[Change | Outcome]) -> list[Change]:
+    return [each for each in changes if not isinstance(each, Outcome)]
+
+
+def _results(
+    changes: Sequence[Upsert | Delete | Outcome], outcomes: Sequence[Outcome], *, field: str
+) -> list[WriteResult]:
+    """Returns the results of all changes, with the outcomes of the valid ones; `field` takes a position."""
+    left = iter(outcomes)
+    every = [each if isinstance(each, Outcome) else next(left) for each in changes]
+    return [to_result(outcome, field=field.format(position)) for position, outcome in enumerate(every)]
 
 
 def _check_request_id(request_id: str) -> None:

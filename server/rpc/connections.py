@@ -4,8 +4,7 @@ gRPC bounds calls by connection (`max_concurrent_streams`) and slows the sender 
 answers of many calls to a client that opens no window for them, nor the calls of many connections together.
 """
 
-from __future__ import annotations
-
+from dataclasses import dataclass
 from typing import Any
 
 from server.errors import ConnectionOverloaded
@@ -20,19 +19,25 @@ FAIR_CALLS = 100
 """A connection's share of calls in flight while there are too many."""
 
 
+@dataclass(slots=True)
 class Connection:
-    """What one connection holds.
+    """What one connection holds: calls, each until its client has taken the whole answer, and bytes of answers."""
 
-    Attributes:
-        calls: Calls in flight, each until its client has taken the whole answer.
-        unsent_bytes: Their answers.
-    """
+    calls: int = 0
+    unsent_bytes: int = 0
 
-    __slots__ = ("calls", "unsent_bytes")
 
-    def __init__(self) -> None:
-        self.calls = 0
-        self.unsent_bytes = 0
+@dataclass(slots=True)
+class ConnectionShare:
+    """What one call holds of its connection."""
+
+    connection: Connection
+    answer_bytes: int = 0
+
+    def hold(self, answer_bytes: int) -> None:
+        """Counts an answer in, until the client has taken it."""
+        self.answer_bytes += answer_bytes
+        self.connection.unsent_bytes += answer_bytes
 
 
 class Connections:
@@ -67,18 +72,3 @@ class Connections:
         if self._calls > MAX_CALLS and connection.calls > FAIR_CALLS:
             raise ConnectionOverloaded("this connection has too many calls in flight: wait for some of their answers")
         return share
-
-
-class ConnectionShare:
-    """What one call holds of its connection."""
-
-    __slots__ = ("_connection", "answer_bytes")
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self.answer_bytes = 0
-
-    def hold(self, answer_bytes: int) -> None:
-        """Counts an answer in."""
-        self.answer_bytes += answer_bytes
-        self._connection.unsent_bytes += answer_bytes

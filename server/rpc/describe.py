@@ -1,7 +1,5 @@
 """Describes what is served, in the messages of the protocol."""
 
-from __future__ import annotations
-
 from chaja.v1 import Catalogue, IndexKind, Model, Similarity
 from server.encoding.kind import Side
 from server.engine import Engine

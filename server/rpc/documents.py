@@ -1,7 +1,5 @@
 """Documents and writes between the protocol's messages and the catalogue's types."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 

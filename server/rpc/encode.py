@@ -1,7 +1,5 @@
 """EncodeService: texts in, vectors out."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

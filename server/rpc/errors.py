@@ -1,13 +1,9 @@
-"""One table from our errors to gRPC codes, and what a caller is told beside the code.
+"""One table from our errors to gRPC codes, and the details that each carries (AIP-193).
 
-Every error carries `google.rpc.ErrorInfo` in its status details (AIP-193): a reason for programs, our domain, and the
-facts of the case. A wrong request also carries `google.rpc.BadRequest`; a refusal for overload carries
-`google.rpc.RetryInfo`, and the same time as `grpc-retry-pushback-ms`, which gRPC's own retries obey (gRFC A6).
-Anything that is not in our tree is a fault of the server: it is logged with its traceback, and the caller sees no more
-than an id to find it by.
+All carry `google.rpc.ErrorInfo`; a wrong request also `google.rpc.BadRequest`; a refusal for overload also
+`google.rpc.RetryInfo`, and the same time as `grpc-retry-pushback-ms`, which gRPC's own retries obey (gRFC A6). An error
+that is not in our tree is a fault of the server: it is logged, and the caller sees no more than an id to find it by.
 """
-
-from __future__ import annotations
 
 import functools
 import logging

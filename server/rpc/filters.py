@@ -3,10 +3,7 @@
 The first violation ends it: a path into a deep filter is long, and ten of them would not fit into gRPC's headers.
 """
 
-from __future__ import annotations
-
 import math
-from typing import Literal
 
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
@@ -32,11 +29,7 @@ MAX_VALUES = 10_000
 
 
 def to_filter(message: FilterMessage, *, field: str) -> Filter | None:
-    """Returns the filter that a message stands for, or None if it has no condition.
-
-    Args:
-        message: The filter of a request; one that is not set does.
-        field: The path of the message in the request, as in `filter` or `requests[3].filter`.
+    """Returns the filter that a message stands for, or None if it has no condition; `field` is its path in the request.
 
     Raises:
         InvalidRequest: The filter breaks a rule of the protocol; names the place.
@@ -66,29 +59,23 @@ class _Reader:
         inner = f"{path}.{name}"
         match name:
             case "equals":
-                return _equals(message.equals, inner)
+                equals = message.equals
+                read: Filter = Equals(_attribute(equals, inner), _value(equals.value, f"{inner}.value"))
             case "is_in":
-                return self._is_in(message.is_in, inner)
+                read = self._is_in(message.is_in, inner)
             case "range":
-                return _range(message.range, inner)
+                read = _range(message.range, inner)
             case "exists":
-                return Exists(_attribute(message.exists, inner))
+                read = Exists(_attribute(message.exists, inner))
+            case "all_of":
+                read = AllOf(self._filters(message.all_of, inner, depth))
+            case "any_of":
+                read = AnyOf(self._filters(message.any_of, inner, depth))
+            case "none_of":
+                read = Not(AnyOf(self._filters(message.none_of, inner, depth)))
             case None:
                 raise _wrong(path, "has no condition; send one")
-            case _:
-                return self._combined(message, name, inner, depth)
-
-    def _combined(
-        self, message: FilterMessage, name: Literal["all_of", "any_of", "none_of"], path: str, depth: int
-    ) -> Filter:
-        filters = self._filters(getattr(message, name), path, depth)
-        match name:
-            case "all_of":
-                return AllOf(filters)
-            case "any_of":
-                return AnyOf(filters)
-            case "none_of":
-                return Not(AnyOf(filters))
+        return read
 
     def _filters(self, message: FilterListMessage, path: str, depth: int) -> tuple[Filter, ...]:
         _check_known(message, path)
@@ -108,10 +95,6 @@ class _Reader:
             raise _wrong(f"{path}.values", f"makes more than {MAX_VALUES} values in the filter: send fewer")
         values = (_value(each, f"{path}.values[{position}]") for position, each in enumerate(message.values))
         return In(attribute, tuple(values))
-
-
-def _equals(message: EqualsMessage, path: str) -> Equals:
-    return Equals(_attribute(message, path), _value(message.value, f"{path}.value"))
 
 
 def _range(message: RangeMessage, path: str) -> Range:

@@ -100,11 +100,7 @@ def max_connections() -> int:
 def listen(
     server: grpc.aio.Server, address: Address | UnixSocket, credentials: grpc.ServerCredentials | None
 ) -> Address | UnixSocket:
-    """Binds an address; returns it with the port that the system chose.
-
-    Raises:
-        AddressError: The address is in use or not this machine's.
-    """
+    """Binds an address; returns it with the port that the system chose. Raises AddressError."""
     if isinstance(address, UnixSocket) and _answers(address):
         raise AddressError(f"cannot listen on {address}: another server does; choose another with --listen")
     try:
@@ -142,9 +138,7 @@ class Methods(grpc.GenericRpcHandler):
     def add_generic_rpc_handlers(self, handlers: Any) -> None:
         """Ignores the generic handlers: generated code registers the same methods by name."""
 
-    def add_registered_method_handlers(
-        self, service: str, handlers: dict[str, grpc.RpcMethodHandler[Any, Any]]
-    ) -> None:
+    def add_registered_method_handlers(self, service: str, handlers: dict[str, Handler]) -> None:
         """Adds the methods of a service."""
         self.handlers |= {f"/{service}/{name}": handler for name, handler in handlers.items()}
 

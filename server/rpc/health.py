@@ -4,8 +4,6 @@ The servicer of grpc_health holds a lock while it tells a watcher of a change: o
 others from being told, and the server from draining.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import Any

@@ -1,7 +1,5 @@
 """Builds the hits of an answer: fetches the documents that a search has found."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -60,10 +58,7 @@ class Hits:
         self._kept_bytes = 0
 
     async def of(self, found: Sequence[FoundDocument], *, query: str, language_code: str, revision: str) -> list[Hit]:
-        """Returns the hits of what was found for a query with a model, with titles in a language.
-
-        A document that was deleted long before it is fetched is left out.
-        """
+        """Returns the hits of what was found, but for documents that were deleted long before they are fetched."""
         if revision != self._revision:  # Another model has other passages.
             self._revision, self._kept, self._kept_bytes = revision, {}, 0
         if len(language_code) > LONGEST_LANGUAGE_CODE:
@@ -78,11 +73,7 @@ class Hits:
             built |= fresh
             if revision == self._revision:  # What depends on a query hardly comes again.
                 self._keep({key: hit for key, hit in fresh.items() if isinstance(key.part, int)})
-        hits = []
-        for key, each in zip(keys, found, strict=True):
-            if key in built:
-                hits.append(_scored(built[key], each))
-        return hits
+        return [_scored(built[key], each) for key, each in zip(keys, found, strict=True) if key in built]
 
     def _keep(self, fresh: dict[HitKey, Hit]) -> None:
         size = sum(hit.ByteSize() for hit in fresh.values())
@@ -93,12 +84,8 @@ class Hits:
             self._kept_bytes += size
 
     def _build_all(self, keys: Sequence[HitKey], revision: str) -> dict[HitKey, Hit]:
-        built = {}
-        for key in keys:
-            fetched = self._fetch(key.sequence, revision)
-            if fetched is not None:
-                built[key] = _build(key, *fetched)
-        return built
+        fetched = ((key, self._fetch(key.sequence, revision)) for key in keys)
+        return {key: _build(key, *each) for key, each in fetched if each is not None}
 
 
 def _build(key: HitKey, found: Document, spans: NDArray[np.int32]) -> Hit:

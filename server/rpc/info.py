@@ -1,7 +1,6 @@
 """InfoService: what the server serves and what it allows."""
 
-from __future__ import annotations
-
+import dataclasses
 from typing import Any
 
 from chaja import __version__
@@ -23,21 +22,12 @@ class InfoServicer(InfoServiceServicer):
 
     async def GetServerInfo(self, request: GetServerInfoRequest, context: Any) -> GetServerInfoResponse:
         """Describes the server."""
-        engine, limits = self._slot.engine, self._limits
+        engine = self._slot.engine
         return GetServerInfoResponse(
             server_version=__version__,
             model=describe_model(engine),
             catalogue=describe_catalogue(engine, writable=self._writable),
             limits=LimitsMessage(
-                max_query_characters=limits.max_query_characters,
-                max_query_tokens=engine.manifest.tower(Side.QUERY).max_tokens,
-                max_limit=limits.max_limit,
-                max_batch_queries=limits.max_batch_queries,
-                max_encode_texts=limits.max_encode_texts,
-                max_text_characters=limits.max_text_characters,
-                max_message_bytes=limits.max_message_bytes,
-                max_write_documents=limits.max_write_documents,
-                max_document_characters=limits.max_document_characters,
-                max_page_size=limits.max_page_size,
+                max_query_tokens=engine.manifest.tower(Side.QUERY).max_tokens, **dataclasses.asdict(self._limits)
             ),
         )

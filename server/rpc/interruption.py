@@ -1,7 +1,5 @@
 """Lets a call that waits for its next step be ended from outside, but never within a step."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, TypeVar
@@ -30,7 +28,7 @@ class Interruption:
         """
         if self._error.done():
             raise self._error.result()
-        step = asyncio.create_task(_next(items))
+        step = asyncio.ensure_future(anext(items, None))
         either: list[asyncio.Future[Any]] = [step, self._error]
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -43,7 +41,3 @@ class Interruption:
                 await asyncio.wait([step])  # A generator that still runs could not be closed.
                 if not step.cancelled():
                     step.exception()
-
-
-async def _next(items: AsyncIterator[T]) -> T | None:
-    return await anext(items, None)

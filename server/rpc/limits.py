@@ -1,9 +1,8 @@
 """What a request may ask for, and the checks that hold it to that before any work is done."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
+from typing import Self
 
 from chaja.v1 import EncodeRequest, SearchRequest, TextKind
 from chaja.v1 import Fusion as FusionMessage
@@ -51,7 +50,7 @@ class Limits:
     max_page_size: int
 
     @classmethod
-    def of(cls, settings: Settings) -> Limits:
+    def of(cls, settings: Settings) -> Self:
         """Returns the limits that an operator has set."""
         return cls(**{name: getattr(settings, name) for name in cls.__dataclass_fields__})
 

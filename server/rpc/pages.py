@@ -1,7 +1,5 @@
 """Where a page of ListDocuments begins: a token that holds the id in front of it, and what was filtered by."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import zlib

@@ -1,10 +1,6 @@
 """Runs the jobs of a call and says which of its fields went wrong."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-
-from google.protobuf.duration_pb2 import Duration
 
 from chaja.v1 import Timings
 from server.batching.job import Job
@@ -34,10 +30,7 @@ async def run_jobs(engine: Engine, jobs: Sequence[Job], fields: Sequence[str]) -
 
 def timings_of(job: Job) -> Timings:
     """Returns the times of a job's stages, as the protocol carries them."""
-    stages = {stage: _duration(seconds) for stage, seconds in job.stopwatch.seconds.items()}
-    return Timings(batch_texts=job.batch_texts, **stages)
-
-
-def _duration(seconds: float) -> Duration:
-    whole = int(seconds)
-    return Duration(seconds=whole, nanos=int((seconds - whole) * 1e9))
+    timings = Timings(batch_texts=job.batch_texts)
+    for stage, seconds in job.stopwatch.seconds.items():
+        getattr(timings, stage).FromNanoseconds(int(seconds * 1e9))
+    return timings

@@ -1,7 +1,5 @@
 """SearchService: queries in, hits out."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
@@ -19,7 +17,6 @@ from server.batching.job import Job
 from server.batching.pipeline import is_bulk
 from server.engine import Engine, EngineSlot
 from server.metrics import Metrics
-from server.ranking.options import SearchOptions
 from server.rpc.hits import Fetch, Hits
 from server.rpc.limits import Limits
 from server.rpc.running import run_jobs, timings_of
@@ -45,7 +42,10 @@ class SearchServicer(SearchServiceServicer):
         requests = list(request.requests)
         options = self._limits.batch_options(requests)
         remaining, bulk = context.time_remaining(), is_bulk([each.query for each in requests])
-        jobs = [_job(engine, each, asked, remaining, bulk=bulk) for each, asked in zip(requests, options, strict=True)]
+        jobs = [
+            engine.query_job(each.query, asked, remaining_seconds=remaining, bulk=bulk)
+            for each, asked in zip(requests, options, strict=True)
+        ]
         await run_jobs(engine, jobs, [f"requests[{position}].query" for position in range(len(jobs))])
         response = BatchSearchResponse()
         for each, job in zip(requests, jobs, strict=True):
@@ -70,7 +70,7 @@ class SearchServicer(SearchServiceServicer):
     async def _search(self, request: SearchRequest, context: Any, *, bulk: bool) -> SearchResponse:
         engine = self._slot.engine
         options = self._limits.search_options(request)
-        job = _job(engine, request, options, context.time_remaining(), bulk=bulk)
+        job = engine.query_job(request.query, options, remaining_seconds=context.time_remaining(), bulk=bulk)
         await run_jobs(engine, [job], ["query"])
         return await self._response(engine, request, job)
 
@@ -88,9 +88,3 @@ class SearchServicer(SearchServiceServicer):
         self._metrics.observe_stages(job.stopwatch)
         response.timings.MergeFrom(timings_of(job))
         return response
-
-
-def _job(
-    engine: Engine, request: SearchRequest, options: SearchOptions, remaining_seconds: float | None, *, bulk: bool
-) -> Job:
-    return engine.query_job(request.query, options, remaining_seconds=remaining_seconds, bulk=bulk)

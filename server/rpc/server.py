@@ -1,7 +1,5 @@
 """Puts the services, health and reflection on one gRPC server."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from ipaddress import ip_address
@@ -67,7 +65,6 @@ _, UNKNOWN_SERVICE, UNKNOWN_NAME = UNKNOWN_METHOD.split("/")
 COUNTED_METHODS = [*METHODS, Method(UNKNOWN_SERVICE, UNKNOWN_NAME, "unary")]
 """The methods that have metrics: ours, and one for calls of methods that do not exist."""
 
-
 SHUTTING_DOWN = "the server is shutting down"
 ENDING_SECONDS = 1.0
 """Time for calls to tell their clients that they end; connections that are still open after it are closed."""
@@ -86,11 +83,7 @@ class RpcServer:
         health: HealthServicer,
         fetch: Fetch,
     ) -> None:
-        """Puts the server together; `fetch` reads a document's version.
-
-        Raises:
-            SecurityError: A certificate or the file of tokens cannot be used.
-        """
+        """Puts the server together; raises SecurityError if a certificate or the file of tokens cannot be used."""
         self._settings = settings
         self._tokens = AccessTokens(settings.tokens) if settings.tokens else None
         self._certificates = (
@@ -115,11 +108,7 @@ class RpcServer:
             reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, calls)  # type: ignore[no-untyped-call]
 
     async def listen(self, address: Address | UnixSocket) -> Address | UnixSocket:
-        """Starts to listen; returns the address with the port that the system chose.
-
-        Raises:
-            AddressError: The address is taken or not this machine's.
-        """
+        """Starts to listen; returns the address with the port that the system chose. Raises AddressError."""
         self._server = new_server(self._settings, self._calls)
         credentials = self._certificates.credentials() if self._certificates else None
         bound = listen(self._server, address, credentials)

@@ -1,7 +1,5 @@
 """Answers the requests of a stream in their order, some of them at a time."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 

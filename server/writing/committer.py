@@ -1,10 +1,8 @@
-"""The one thread that changes the catalogue: commits to the store, then lets the live index follow, then says so.
+"""The one thread that changes the catalogue: commits to the store, then lets the live index follow, then answers.
 
-What waits is committed as a group: the disk is waited for once. Whoever asked is answered when the change is durable
+Whatever waits is committed as a group: the disk is waited for once. A caller is answered when its change is durable
 *and* in the index, so that the next search finds it.
 """
-
-from __future__ import annotations
 
 import asyncio
 import contextlib
@@ -61,17 +59,14 @@ class CommitRequest:
     """Changes that are made together or not at all, except those of single documents that are refused.
 
     Attributes:
-        changes: In their order.
         matching: Deletes all documents that match, besides.
         revision: Of the model that has encoded the documents.
-        call: By what the call is remembered.
         imported: The import that this belongs to, and how far it has come with this.
-        file: What is noted of the catalogue's file.
     """
 
     changes: Sequence[Put | Delete] = ()
     matching: Filter | None = None
-    revision: str
+    revision: str = ""
     call: RememberedCall | None = None
     imported: tuple[str, int] | None = None
     file: FileRecord | None = None
@@ -87,7 +82,6 @@ class Committer:
 
     Attributes:
         lock: Is held while a group is committed and followed; who holds it may replace `index`.
-        index: What follows.
     """
 
     def __init__(
@@ -200,10 +194,8 @@ class Committer:
             return error
 
     def _perform(self, request: CommitRequest, transaction: Transaction) -> list[Outcome]:
-        if request.call is not None:
-            digest = transaction.request_digest(request.call.id)
-            if digest != request.call.known_digest:
-                raise Outdated
+        if request.call is not None and transaction.request_digest(request.call.id) != request.call.known_digest:
+            raise Outdated
         outcomes = [
             self._delete(change, transaction) if isinstance(change, Delete) else self._put(change, request, transaction)
             for change in request.changes

@@ -1,12 +1,11 @@
 """Encodes the documents of a write: as bulk work of the engine that serves, and only what is new of them."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +26,30 @@ PORTIONS = 3
 """Handed over at once, so that no worker waits for the end of another's portion, and others' writes find room."""
 
 
+class Prepared(NamedTuple):
+    """A document that is cut into passages, some of whose vectors are known."""
+
+    passages: Passages
+    known: dict[Text, NDArray[np.float32]]
+
+    @property
+    def unknown(self) -> Iterator[Text]:
+        """The texts that are to be encoded."""
+        return (text for text in self.passages.texts if text not in self.known)
+
+    def vectors(self, encoded: dict[Text, NDArray[np.float32] | ChajaError]) -> Vectors | ChajaError:
+        """Returns the vectors, or why there are none."""
+        rows: list[NDArray[np.float32]] = []
+        for position, text in enumerate(self.passages.texts):
+            row = self.known[text] if text in self.known else encoded[text]
+            if isinstance(row, UnfitText):
+                return InvalidRequest([Violation(self.passages.fields[position].value, f"{text[0][:40]!r} {row}")])
+            if isinstance(row, ChajaError):
+                return row
+            rows.append(row)
+        return self.passages.with_matrix(np.stack(rows))
+
+
 class DocumentEncoder:
     """Encodes documents. Used on the event loop."""
 
@@ -40,14 +63,10 @@ class DocumentEncoder:
     ) -> list[Vectors | ChajaError | None]:
         """Returns the vectors of each document; None where it is stored like that; or why it has none.
 
-        Args:
-            engine: Encodes.
-            documents: The documents.
-            deadline: At which nobody waits any more, in the time of `time.monotonic`.
-            patient: Whether the work is let in, however much there is already.
+        The work is dropped at `deadline`, a `time.monotonic`. If `patient`, it is admitted however much waits.
 
         Raises:
-            ChajaError: The engine does not take the work.
+            ChajaError: The engine does not admit the work.
         """
         loop = asyncio.get_running_loop()
         prepared = await loop.run_in_executor(self._preparing, self._prepare, engine.bundle, documents)
@@ -86,31 +105,6 @@ class DocumentEncoder:
         if not np.array_equal(passages.spans, before.vectors.spans):
             return {}  # It was cut otherwise, by another overlap.
         return dict(zip(passages.texts, before.vectors.matrix, strict=True))
-
-
-class Prepared:
-    """A document that is cut into passages, some of whose vectors are known."""
-
-    def __init__(self, passages: Passages, known: dict[Text, NDArray[np.float32]]) -> None:
-        self._passages = passages
-        self._known = known
-
-    @property
-    def unknown(self) -> Iterator[Text]:
-        """The texts that are to be encoded."""
-        return (text for text in self._passages.texts if text not in self._known)
-
-    def vectors(self, encoded: dict[Text, NDArray[np.float32] | ChajaError]) -> Vectors | ChajaError:
-        """Returns the vectors, or why there are none."""
-        rows: list[NDArray[np.float32]] = []
-        for position, text in enumerate(self._passages.texts):
-            row = self._known[text] if text in self._known else encoded[text]
-            if isinstance(row, UnfitText):
-                return InvalidRequest([Violation(self._passages.fields[position].value, f"{text[0][:40]!r} {row}")])
-            if isinstance(row, ChajaError):
-                return row
-            rows.append(row)
-        return self._passages.with_matrix(np.stack(rows))
 
 
 async def _encode_texts(

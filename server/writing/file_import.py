@@ -3,12 +3,9 @@
 What was written through CatalogService stays, until the file says something else of the same document.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,30 +52,22 @@ async def import_file(path: Path, store: Store, writer: Writer) -> None:
     starts = range(0, max(total, 1), PORTION_DOCUMENTS)
     for start in starts:
         portion = slice(start, start + PORTION_DOCUMENTS)
+        documents, digests = difference.documents[portion], difference.digests[portion]
         gone = difference.gone if start == starts[-1] else []
         try:
-            await _import(difference.documents[portion], difference.digests[portion], gone, writer)
+            await writer.import_file(
+                [Upsert(document) for document in documents],
+                [Delete(id) for id in gone],
+                FileRecord({each.id: digest for each, digest in zip(documents, digests, strict=True)}, gone),
+            )
         except ChajaError as error:
             raise CatalogueError(f"{path}: {error}") from None
         if total > PORTION_DOCUMENTS:
             log.info("importing %s: %d of %d documents", path, min(start + PORTION_DOCUMENTS, total), total)
 
 
-async def _import(documents: Sequence[Document], digests: Sequence[bytes], gone: Sequence[str], writer: Writer) -> None:
-    ids = [document.id for document in documents]
-    await writer.import_file(
-        [Upsert(document) for document in documents],
-        [Delete(id) for id in gone],
-        FileRecord(dict(zip(ids, digests, strict=True)), gone),
-    )
-
-
 def read_difference(path: Path, store: Store) -> Difference:
-    """Compares a file with what it said when it was imported last. Blocks.
-
-    Raises:
-        CatalogueError: The file cannot be used.
-    """
+    """Compares a file with what it said when it was imported last. Blocks; raises CatalogueError."""
     known = store.file_digests()
     documents, digests = [], []
     for document in load_catalogue(path):

@@ -1,14 +1,9 @@
 """Keeps store and live index in step for as long as the server runs, and tends both.
 
-changes ──> committer ──> store, then live index
-^
-every few seconds: is the index worth building anew, or saving?
+It looks every few seconds whether the index is worth rebuilding or saving.
 """
 
-from __future__ import annotations
-
 import asyncio
-import concurrent.futures
 import logging
 import time
 from collections.abc import Callable
@@ -51,12 +46,7 @@ FORGOTTEN_VECTORS = 200
 
 
 class LiveCatalogue:
-    """Store and live index in step, and what reads and writes them. Used on the event loop.
-
-    Attributes:
-        reader: Reads documents and changes.
-        writer: Writes documents.
-    """
+    """Store and live index in step, and what reads and writes them. Used on the event loop."""
 
     def __init__(
         self,
@@ -67,18 +57,11 @@ class LiveCatalogue:
         *,
         snapshots: SnapshotFolder | None,
         overlap_tokens: int,
-        on_broken: Callable[[], None] = lambda: None,
+        on_broken: Callable[[], None],
     ) -> None:
         """Accepts changes, which the index of what was loaded follows from now on.
 
-        Args:
-            store: The documents.
-            loaded: The model and the index.
-            slot: Holds the engine that encodes documents.
-            metrics: Describes the index.
-            snapshots: Where the index is saved; None saves none.
-            overlap_tokens: Tokens that passages of a long text share.
-            on_broken: Called when no change can be made any more.
+        Without `snapshots` the index is not saved. `on_broken` is called when no change can be made any more.
         """
         self._store = store
         self._loaded = loaded
@@ -130,21 +113,13 @@ class LiveCatalogue:
             self._encoder.close()
 
     def _replace(self, loaded: Loaded, swap: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
-        swapped: concurrent.futures.Future[None] = concurrent.futures.Future()
-
-        def swap_on_the_loop() -> None:
-            try:
-                swap()
-            except BaseException as error:
-                swapped.set_exception(error)
-            else:
-                swapped.set_result(None)
+        async def swap_on_the_loop() -> None:
+            swap()
 
         try:
             with self._committer.lock:
                 loaded.builder.catch_up(loaded.index)
-                loop.call_soon_threadsafe(swap_on_the_loop)
-                swapped.result()
+                asyncio.run_coroutine_threadsafe(swap_on_the_loop(), loop).result()
                 self._loaded, self._committer.index = loaded, loaded.index
         except BaseException:
             loaded.index.close()
@@ -184,7 +159,9 @@ class LiveCatalogue:
             self._committer.refresh_soon()
         slots = index.state.slots
         if slots.dead_count > max(DEAD_SLOTS, DEAD_SHARE * len(slots.sequences)):
-            await self._build_anew(index)
+            log.info("building the index anew: %d of its slots are dead", slots.dead_count)
+            await asyncio.to_thread(self._adopt, self._loaded)
+            self._new_graph = True
         elif self._new_graph or (
             index.state.sequence != self._saved_sequence and time.monotonic() - self._saved > SNAPSHOT_SECONDS
         ):
@@ -200,11 +177,6 @@ class LiveCatalogue:
         if index.unmeasured:
             await asyncio.to_thread(index.measure)
             self._committer.refresh_soon()
-
-    async def _build_anew(self, index: LiveIndex) -> None:
-        log.info("building the index anew: %d of its slots are dead", index.state.slots.dead_count)
-        await asyncio.to_thread(self._adopt, self._loaded)
-        self._new_graph = True
 
     def _adopt(self, loaded: Loaded) -> None:
         built = unused = loaded.new_index()

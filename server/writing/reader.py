@@ -1,7 +1,5 @@
 """Reads documents for those who ask for them, and tells of changes as they come."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
@@ -29,11 +27,7 @@ class Reader:
         self._changed = asyncio.Event()
 
     async def get(self, id: str) -> Stored:
-        """Returns a document.
-
-        Raises:
-            NotFound: There is none.
-        """
+        """Returns a document. Raises NotFound."""
         stored = await asyncio.to_thread(self._store.get, id)
         if stored is None:
             raise NotFound(id)

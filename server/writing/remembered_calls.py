@@ -1,10 +1,4 @@
-"""Calls that are remembered by a key of their caller, so that one which comes twice is done once.
-
-Of each document it is remembered what came of it, but for those that were refused: when the call comes again, what was
-done is not done again, and what was refused is tried again.
-"""
-
-from __future__ import annotations
+"""Calls that are remembered by a key of their caller: when one is repeated, only what was refused is tried again."""
 
 import hashlib
 from collections.abc import Sequence
@@ -30,7 +24,6 @@ class RememberedCall(NamedTuple):
 
     Attributes:
         id: The key.
-        digest: What tells the call from others.
         known_digest: That of the call which had the key before; None if there was none.
         done: For each change what came of it then; None where it is still to be made.
         handed_on: Positions of the changes that are made now, where they are known one by one.

@@ -1,16 +1,15 @@
 """Writes documents: prepares what callers ask for, and has it committed.
 
-    upsert → encode what is new (bulk work of the engine) → commit and follow (the committer) → outcomes
-
 What was prepared may be outdated when its turn comes, by another write or another model: then it is prepared again.
 """
 
-from __future__ import annotations
-
 import asyncio
+import contextlib
+import functools
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, ParamSpec, TypeVar
 
 from server.attributes.filter import Filter
 from server.catalogue.changes import Delete, Outcome, Upsert
@@ -20,6 +19,21 @@ from server.errors import ChajaError, NotReady
 from server.writing.committer import CommitRequest, Committer, FileRecord, Outdated, Put
 from server.writing.encoding import DocumentEncoder
 from server.writing.remembered_calls import RememberedCall, digest_of, look_up
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _repeat_if_outdated(write: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Prepares and commits a write again for as long as it is outdated when its turn comes."""
+
+    @functools.wraps(write)
+    async def repeat(*arguments: P.args, **options: P.kwargs) -> T:
+        while True:
+            with contextlib.suppress(Outdated):
+                return await write(*arguments, **options)
+
+    return repeat
 
 
 class Writer:
@@ -43,60 +57,33 @@ class Writer:
     ) -> list[Outcome]:
         """Writes documents in their order; returns an outcome for each."""
         deadline = math.inf if remaining_seconds is None else time.monotonic() + remaining_seconds
-        content = [(each.document, each.expected_version) for each in upserts] if request_id else []
-        digest = digest_of("upsert", content)
-        while True:
-            call = await self._remembered(request_id, digest, len(upserts))
-            asked = upserts if call is None else [upserts[position] for position in call.open]
-            try:
-                outcomes = await self._upsert(asked, call=call, deadline=deadline)
-            except Outdated:
-                continue
-            return outcomes if call is None else call.outcomes(outcomes)
+        return await self._upsert(upserts, request_id=request_id, deadline=deadline, patient=False)
 
+    @_repeat_if_outdated
     async def delete(self, deletes: Sequence[Delete], *, request_id: str = "") -> list[Outcome]:
         """Deletes documents in their order; returns an outcome for each."""
-        digest = digest_of("delete", [(each.id, each.expected_version) for each in deletes])
-        while True:
-            call = await self._remembered(request_id, digest, len(deletes))
-            asked = deletes
-            if call is not None:
-                call = call._replace(handed_on=call.open)
-                asked = [deletes[position] for position in call.open]
-            try:
-                outcomes = await self._committer.commit(
-                    CommitRequest(changes=asked, call=call, revision=self._slot.engine.manifest.revision)
-                )
-            except Outdated:
-                continue
-            return outcomes if call is None else call.outcomes(outcomes)
+        content = [(each.id, each.expected_version) for each in deletes]
+        call = await self._remembered(request_id, len(deletes), "delete", content)
+        if call is None:
+            return await self._committer.commit(CommitRequest(changes=deletes))
+        call = call._replace(handed_on=call.open)
+        changes = [deletes[position] for position in call.open]
+        return call.outcomes(await self._committer.commit(CommitRequest(changes=changes, call=call)))
 
+    @_repeat_if_outdated
     async def delete_matching(self, filter: Filter, *, request_id: str = "") -> int:
         """Deletes every document that matches; returns how many."""
-        digest = digest_of("delete matching", repr(filter))
-        while True:
-            call = await self._remembered(request_id, digest, 0)
-            if call is not None and call.known_digest is not None:
-                return len(call.done)
-            try:
-                return len(
-                    await self._committer.commit(
-                        CommitRequest(matching=filter, call=call, revision=self._slot.engine.manifest.revision)
-                    )
-                )
-            except Outdated:
-                continue
+        call = await self._remembered(request_id, 0, "delete matching", repr(filter))
+        if call is not None and call.known_digest is not None:
+            return len(call.done)
+        return len(await self._committer.commit(CommitRequest(matching=filter, call=call)))
 
     async def import_documents(self, import_id: str, position: int, upserts: Sequence[Upsert]) -> list[Outcome]:
         """Writes documents of an import, and with them that it has come to a position. Waits while others go first.
 
         The position counts documents that were refused, too, which are not among `upserts`.
         """
-        while True:
-            try:
-                return await self._upsert(upserts, imported=(import_id, position), patient=True)
-            except Outdated:
-                continue
+        return await self._upsert(upserts, imported=(import_id, position))
 
     async def import_position(self, import_id: str) -> int:
         """Returns how far an import has come; 0 for an unknown one."""
@@ -106,28 +93,29 @@ class Writer:
         self, upserts: Sequence[Upsert], deletes: Sequence[Delete], file: FileRecord
     ) -> list[Outcome]:
         """Makes the changes of the catalogue's file, and notes what it says now."""
-        while True:
-            try:
-                return await self._upsert(upserts, deletes=deletes, file=file, patient=True)
-            except Outdated:
-                continue
+        return await self._upsert(upserts, deletes=deletes, file=file)
 
-    async def _remembered(self, request_id: str, digest: bytes, count: int) -> RememberedCall | None:
+    async def _remembered(self, request_id: str, count: int, *content: object) -> RememberedCall | None:
         if not request_id:
             return None
-        return await asyncio.to_thread(look_up, self._store, request_id, digest, count=count)
+        return await asyncio.to_thread(look_up, self._store, request_id, digest_of(*content), count=count)
 
+    @_repeat_if_outdated
     async def _upsert(
         self,
         upserts: Sequence[Upsert],
         *,
         deletes: Sequence[Delete] = (),
-        call: RememberedCall | None = None,
+        request_id: str = "",
         imported: tuple[str, int] | None = None,
         file: FileRecord | None = None,
         deadline: float = math.inf,
-        patient: bool = False,
+        patient: bool = True,
     ) -> list[Outcome]:
+        content = [(each.document, each.expected_version) for each in upserts]
+        call = await self._remembered(request_id, len(upserts), "upsert", content)
+        if call is not None:
+            upserts = [upserts[position] for position in call.open]
         engine = self._slot.engine
         documents = [each.document for each in upserts]
         try:
@@ -163,4 +151,4 @@ class Writer:
             Outcome(document.id, 0, changed=False, error=each) if isinstance(each, ChajaError) else next(committed)
             for document, each in zip(documents, encoded, strict=True)
         ]
-        return [*outcomes, *committed]
+        return [*outcomes, *committed] if call is None else call.outcomes(outcomes)

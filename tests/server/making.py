@@ -23,7 +23,6 @@ from server.encoding.cache import EmbeddingCache
 from server.encoding.kind import TextKind
 from server.encoding.passages import passages_of
 from server.encoding.tokenizer import Tokens
-from server.engine import EngineOptions
 from server.live.building import IndexBuilder
 from server.live.index import LiveIndex
 from server.live.loading import Loaded
@@ -31,6 +30,7 @@ from server.metrics import Metrics
 from server.ranking.baseline import Probes
 from server.ranking.options import SearchOptions
 from server.ranking.search import FoundDocument
+from server.settings import Settings
 from server.vectors.dense import DenseIndex, DenseOptions
 
 DOCUMENTS = ["지갑을 잃어버렸어", "send money", "환율", "split the bill", "x" * 60]
@@ -39,7 +39,7 @@ DOCUMENTS = ["지갑을 잃어버렸어", "send money", "환율", "split the bil
 OVERLAP_TOKENS = 4
 """Tokens that passages of a long text share."""
 
-ENGINE_OPTIONS = EngineOptions(workers=1, max_batch_tokens=64, longest_wait_seconds=60.0)
+ENGINE_SETTINGS = Settings(bundle=Path(), encode_workers=1, max_batch_tokens=64, longest_wait_seconds=60.0)
 
 
 def make_job(
@@ -175,9 +175,12 @@ def make_pipeline(
     return Pipeline(
         bundle,
         make_index(bundle),
-        workers=workers,
-        max_batch_tokens=max_batch_tokens,
-        longest_wait_seconds=longest_wait_seconds,
+        Settings(
+            bundle=Path(),
+            encode_workers=workers,
+            max_batch_tokens=max_batch_tokens,
+            longest_wait_seconds=longest_wait_seconds,
+        ),
         cache=EmbeddingCache(cache_bytes),
         speed=speed or Speed(),
         metrics=metrics or Metrics([]),

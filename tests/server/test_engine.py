@@ -20,7 +20,7 @@ from server.engine import Engine, EngineSlot
 from server.errors import NotReady
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
-from tests.server.making import ENGINE_OPTIONS, WatchedBundle, make_loaded, until
+from tests.server.making import ENGINE_SETTINGS, WatchedBundle, make_loaded, until
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def make_engine(watched: WatchedBundle, store: Store) -> Engine:
     return Engine(
-        make_loaded(watched, store), ENGINE_OPTIONS, cache=EmbeddingCache(0), speed=Speed(), metrics=Metrics([])
+        make_loaded(watched, store), ENGINE_SETTINGS, cache=EmbeddingCache(0), speed=Speed(), metrics=Metrics([])
     )
 
 
@@ -63,15 +63,15 @@ async def test_close_does_not_wait_for_cancelled_calls(watched: WatchedBundle, s
     await asyncio.wait_for(engine.close(), 10)
 
 
-async def test_the_slot_holds_the_newest_engine_and_returns_the_old_one(watched: WatchedBundle, store: Store) -> None:
+async def test_the_slot_holds_the_newest_engine(watched: WatchedBundle, store: Store) -> None:
     slot = EngineSlot()
     assert slot.queue_texts == 0
     with pytest.raises(NotReady, match="still loading"):
         _ = slot.engine
     first, second = make_engine(watched, store), make_engine(watched, store)
-    assert slot.swap(first) is None
+    slot.swap(first)
     assert slot.engine is first
-    assert slot.swap(second) is first
+    slot.swap(second)
     assert slot.engine is second
     for engine in (first, second):
         await engine.close()
@@ -128,8 +128,8 @@ async def test_a_replaced_engine_is_freed_without_the_garbage_collector(watched:
     gc.collect()
     gc.disable()  # What was frozen after the start it would not look at.
     try:
-        before = slot.swap(make_engine(watched, store))
-        assert before is not None
+        before = slot.engine
+        slot.swap(make_engine(watched, store))
         await before.close()
         del before, job
         await asyncio.sleep(0.05)

@@ -77,7 +77,7 @@ async def test_when_the_last_worker_dies_nobody_waits_for_an_answer(
     watched.gate.set()
     outcomes = await asyncio.wait_for(asyncio.gather(*killing, *waiting, large), 10)
     assert {type(outcome) for each in outcomes for outcome in each} == {NotReady}
-    assert pipeline.death.done()
+    assert pipeline.workers.death.done()
     with pytest.raises(NotReady, match="try another server"):
         await pipeline.run([make_job("d")])
     assert pipeline.admission.bulk_characters == 0
@@ -89,7 +89,7 @@ async def test_one_dead_worker_leaves_the_work_to_the_others(watched: WatchedBun
     pipeline = new_pipeline(workers=2)
     watched.fails_on["deadly"] = Deadly()
     assert [type(outcome) for outcome in await pipeline.run([make_job("deadly")])] == [NotReady]
-    await asyncio.wait_for(pipeline.death, 10)
+    await asyncio.wait_for(pipeline.workers.death, 10)
     for text in "abc":
         assert await pipeline.run([make_job(text, options=SearchOptions(1))]) == [None]
 
@@ -142,7 +142,7 @@ async def test_filters_that_python_calls_equal_are_kept_apart_in_a_batch(
         versioned(watched, Document(id=f"f{place}", title="환율", attributes=attributes), first + place)
         for place, attributes in enumerate(documents)
     ]
-    pipeline._workers._index.follow(added, [], sequence=added[-1].sequence)
+    pipeline.workers._index.follow(added, [], sequence=added[-1].sequence)
     filters = [Equals("f", True), Equals("f", 1.0), Equals("f", 1), Equals("f", False), Equals("f", 0.0)]
     jobs = [make_job("환율", options=SearchOptions(9, filter=each)) for each in filters]
     plain = [make_job("환율", options=SearchOptions(9)) for _ in range(3)]

@@ -18,7 +18,7 @@ from server.writing.committer import Committer
 from server.writing.live_catalogue import LiveCatalogue
 from server.writing.reader import Reader
 from server.writing.writer import Writer
-from tests.server.making import ENGINE_OPTIONS, OVERLAP_TOKENS, WatchedBundle, found_by, make_loaded
+from tests.server.making import ENGINE_SETTINGS, OVERLAP_TOKENS, WatchedBundle, found_by, make_loaded
 
 
 class Core:
@@ -59,7 +59,7 @@ class Core:
         return make_loaded(bundle, self.store)
 
     def engine_of(self, loaded: Loaded) -> Engine:
-        return Engine(loaded, ENGINE_OPTIONS, cache=EmbeddingCache(0), speed=Speed(), metrics=self.metrics)
+        return Engine(loaded, ENGINE_SETTINGS, cache=EmbeddingCache(0), speed=Speed(), metrics=self.metrics)
 
     async def take_over(self, bundle: WatchedBundle) -> None:
         """Lets another model serve, as a reload does."""
