@@ -42,9 +42,9 @@ FROM_OUTSIDE = ("at a time", "in a drain")
 START_SECONDS = 0.5
 
 FREQUENT = {
-    "server.writing.keeper.TENDING_SECONDS": 0.03,
-    "server.writing.keeper.SNAPSHOT_SECONDS": 0.0,
-    "server.writing.keeper.DEAD_SLOTS": 200,
+    "server.writing.live_catalogue.TENDING_SECONDS": 0.03,
+    "server.writing.live_catalogue.SNAPSHOT_SECONDS": 0.0,
+    "server.writing.live_catalogue.DEAD_SLOTS": 200,
 }
 """Snapshots all the time, and an index that is built anew soon."""
 

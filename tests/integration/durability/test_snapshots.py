@@ -27,7 +27,9 @@ def made(forks: ForkServer, tiny_bundle: Path, tmp_path_factory: pytest.TempPath
         server.wait_for("the graph of the index has")
     assert server.stop() == 0
     assert list(data.glob("index/snapshot-*/vectors.graph"))
-    server = start_server(forks, tiny_bundle, data, *GRAPH, constants={"server.writing.keeper.TENDING_SECONDS": 600.0})
+    server = start_server(
+        forks, tiny_bundle, data, *GRAPH, constants={"server.writing.live_catalogue.TENDING_SECONDS": 600.0}
+    )
     with server.client() as client:
         documents |= write(client, random.Random(2), ["id 3", "id 4", "new"])
         delete(client, ["id 5", "id 6"])
