@@ -1,7 +1,5 @@
 """Files that are on the disk when they are said to be."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

@@ -3,8 +3,6 @@
 A change has a sequence, which grows with every change of the store; that of a document's last write is its version.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from server.catalogue.document import Document

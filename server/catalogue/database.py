@@ -6,8 +6,6 @@ DIR/acknowledged        the last change that was acknowledged (`server.catalogue
 DIR/lock                held by the one server that may write
 """
 
-from __future__ import annotations
-
 import contextlib
 import datetime
 import fcntl

@@ -7,8 +7,6 @@ Only `id` is required, and one title, text or example. Title and text are a stri
 or an object from language code (BCP 47) to string.
 """
 
-from __future__ import annotations
-
 import enum
 from typing import Annotated
 

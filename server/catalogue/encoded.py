@@ -1,7 +1,5 @@
 """A document with its vectors: what one model has made of it."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

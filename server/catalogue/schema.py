@@ -4,8 +4,6 @@
 released: another one is appended.
 """
 
-from __future__ import annotations
-
 import contextlib
 import sqlite3
 from collections.abc import Sequence

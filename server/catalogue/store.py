@@ -5,8 +5,6 @@ it is there otherwise. Everything that searches follows it. One thread writes at
 whoever reads borrows a connection. All methods block.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import math

@@ -1,7 +1,5 @@
 """A transaction of the store: changes that become durable together, and what they mean for those who follow."""
 
-from __future__ import annotations
-
 import contextlib
 import sqlite3
 import time

@@ -4,8 +4,6 @@ A key holds everything that a vector depends on: the text, the model's prefix fo
 was asked longest ago goes first when the memory is used up.
 """
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from typing import NamedTuple
 

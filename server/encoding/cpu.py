@@ -1,7 +1,5 @@
 """What this CPU can do, as far as Linux tells it in /proc/cpuinfo."""
 
-from __future__ import annotations
-
 import platform
 from pathlib import Path
 

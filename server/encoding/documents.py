@@ -1,7 +1,5 @@
 """Encodes documents, passage by passage, outside of the pipeline: before they are served, or to measure a bundle."""
 
-from __future__ import annotations
-
 import builtins
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate

@@ -1,7 +1,5 @@
 """Runs the model: tokens in, vectors out. One class for each layout of a graph."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol

@@ -4,8 +4,6 @@ A bundle carries them so that the server can check, on its own CPU and before it
 takes a request, that the model computes what it should.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import msgspec

@@ -3,8 +3,6 @@
 The library holds the GIL while it reads the file.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

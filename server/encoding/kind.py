@@ -3,8 +3,6 @@
 A model may put another prefix before each kind of text. A two-tower model has an encoder for each side.
 """
 
-from __future__ import annotations
-
 import enum
 
 

@@ -5,8 +5,6 @@ length, up to a budget of tokens: small enough to stay in the caches, large enou
 for the products.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any

@@ -7,8 +7,6 @@ run saves (all-MiniLM-L6-v2, Banking77 queries, one thread: 378 texts a second a
 308 padded by eights).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Titles, texts and example queries are parts of their own. A part that the model 
 passages that overlap, so that nothing of it is lost.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

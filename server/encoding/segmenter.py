@@ -1,7 +1,5 @@
 """Segments texts into token ids. One class for each library, and one copy of the vocabulary in memory."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol

@@ -4,8 +4,6 @@ The library releases the GIL while it reads the file, and needs a quarter of the
 same vocabulary. A special token that a text spells out, such as `</s>`, is plain text.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -5,8 +5,6 @@ arrays (huggingface/safetensors, "Format"). Mapped pages are shared between proc
 and cost no memory before they are touched.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

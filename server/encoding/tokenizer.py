@@ -1,7 +1,5 @@
 """Cuts texts into the tokens that the model knows."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

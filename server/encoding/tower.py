@@ -1,7 +1,5 @@
 """A tower, opened: the tokenizer and the encoder of one side of a model, or of both."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

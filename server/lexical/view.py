@@ -5,8 +5,6 @@ are left that could still be among the best, because the commoner terms together
 allows few, these are looked up in the long lists instead of adding the lists up.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

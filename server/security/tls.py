@@ -1,7 +1,5 @@
 """TLS, and mutual TLS, with certificates that are read again when their files change."""
 
-from __future__ import annotations
-
 import logging
 import ssl
 from pathlib import Path

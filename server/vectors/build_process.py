@@ -6,8 +6,6 @@ One thread adds the rows, because concurrent adds lose nodes (USearch's issue 73
 the file. The process ends when its standard input does: whoever wanted the graph is gone.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

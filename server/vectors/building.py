@@ -4,8 +4,6 @@ USearch adds vectors a hundred times slower beside a busy Python thread, and wou
 that exists is extended, not built again. When this process ends, so does the other: its standard input closes.
 """
 
-from __future__ import annotations
-
 import logging
 import subprocess
 import sys

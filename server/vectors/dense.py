@@ -4,8 +4,6 @@ Below a number of vectors all are compared; above, there is a graph of most, and
 What was appended is in the very next view. Nothing is ever removed: a search is given the documents it may find.
 """
 
-from __future__ import annotations
-
 import logging
 import shutil
 import tempfile

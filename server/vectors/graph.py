@@ -4,8 +4,6 @@ USearch's file is opaque here; scores come from a file of rows beside it. Both a
 search at a time on each of its objects, so several share the mapping; each costs 8 bytes a row.
 """
 
-from __future__ import annotations
-
 import weakref
 from collections import deque
 from typing import Any

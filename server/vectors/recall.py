@@ -6,8 +6,6 @@ that it found others just as good for. While it is low, the ef_search of all sea
 never lowered: it was too low for queries such as these. A restart begins with the first value.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 import time

@@ -3,8 +3,6 @@
 They lie in blocks that never move: growing copies nothing, and views keep what they have.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

@@ -4,8 +4,6 @@ Vectors are in the order of their documents' slots. The first `len(graph)` are i
 one by one. However a vector was found, its score is computed by one kernel, and is the same to the last bit.
 """
 
-from __future__ import annotations
-
 import importlib.metadata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ no system compiler is needed. (GCC 12 keeps the sums of a tile in memory instead
 registers: less than half as fast.)
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -1,7 +1,5 @@
 """Runs the library: an encoder of the packed layout."""
 
-from __future__ import annotations
-
 import ctypes
 import threading
 from collections.abc import Mapping, Sequence

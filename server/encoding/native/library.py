@@ -1,7 +1,5 @@
 """The compiled library: where it lies, whether this CPU can run it, and its C types in Python."""
 
-from __future__ import annotations
-
 import ctypes
 import functools
 import hashlib

@@ -4,8 +4,6 @@ They come from the model's `model.safetensors`, whose metadata say what is compu
 with them; `export.packed.storage` writes both. Large tables stay in the file, mapped.
 """
 
-from __future__ import annotations
-
 import ctypes
 from collections.abc import Mapping
 from dataclasses import dataclass
