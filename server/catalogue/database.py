@@ -17,7 +17,7 @@ from pathlib import Path
 
 from server.catalogue.acknowledged import ACKNOWLEDGED
 from server.catalogue.checksums import find_damage
-from server.catalogue.schema import MIGRATIONS, has_our_tables, is_ours, migrate, schema_version
+from server.catalogue.schema import MIGRATIONS, has_our_tables, is_ours, migrate, query_value, schema_version
 from server.errors import DatabaseDamaged, StoreError, StoreFull
 from server.files import new_file, sync
 
@@ -43,9 +43,8 @@ def connect(directory: Path, *, durable: bool = True) -> sqlite3.Connection:
         StoreError: It cannot be opened.
     """
     with translated(directory):
-        connection = sqlite3.connect(
-            directory / DATABASE, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
+        path = directory / DATABASE
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
@@ -66,7 +65,7 @@ def bring_up_to_date(connection: sqlite3.Connection, directory: Path) -> None:
     version, path = schema_version(connection), directory / DATABASE
     if version == len(MIGRATIONS) and is_ours(connection):
         return
-    empty = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    empty = not query_value(connection, "SELECT count(*) FROM sqlite_master")
     if empty and next((directory / BACKUPS).glob("*.sqlite"), None) is not None:
         raise damaged(directory, "it is empty, and there are backups of what it was")
     if not empty and not is_ours(connection):
@@ -168,11 +167,7 @@ def back_up(directory: Path, to: Path | None = None) -> Path:
     try:
         if to is None:
             path.parent.mkdir(exist_ok=True)
-        with (
-            translated(directory),
-            new_file(path) as unfinished,
-            contextlib.closing(sqlite3.connect(unfinished)) as copy,
-        ):
+        with translated(directory), new_file(path) as new, contextlib.closing(sqlite3.connect(new)) as copy:
             source.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
             if (found := find_damage(copy)) is not None:

@@ -14,14 +14,11 @@ from server.encoding.padded import PaddedEncoder
 
 
 class Encoder(Protocol):
-    """A model, ready to run. Safe to share between threads.
-
-    Attributes:
-        name: What runs it, `native` or `onnxruntime`.
-        dimension: Number of floats in a vector.
-    """
+    """A model, ready to run. Safe to share between threads."""
 
     name: str
+    """`native` or `onnxruntime`."""
+
     dimension: int
 
     def encode(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:

@@ -1,15 +1,12 @@
 """The manifest: what a bundle says about itself. `python -m export` writes it, the server reads it.
 
-The revision is a hash over the files and over every field that a vector or a score
-depends on, so equal revisions mean equal vectors, but for the rounding of the encoder that runs
-them (native or ONNX Runtime). The checksum is one over all of the manifest.
+The revision is a hash over the files and over every field that a vector or a score depends on, so equal revisions mean
+equal vectors, but for the rounding of the encoder that runs them (native or ONNX Runtime).
 """
-
-from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import msgspec
 
@@ -36,9 +33,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 class TowerManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Describes one encoder of a bundle.
 
-    What the graph takes depends on `layout` (see `server.encoding.padded` and `packed`); it gives pooled vectors
-    float32 `[N, dimension]`, of unit length if `normalise`. `pooling`, `quantization` and `source` are told for
-    people.
+    The inputs of the graph depend on `layout` (see `server.encoding.padded` and `packed`); it gives pooled vectors
+    float32 `[N, dimension]`, of unit length if `normalise`. `pooling`, `quantization` and `source` are for people.
     """
 
     pooling: Pooling
@@ -59,8 +55,7 @@ class Prefixes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def of(self, kind: TextKind) -> str:
         """Returns the prefix of a kind of text."""
-        prefix: str = getattr(self, kind.value)
-        return prefix
+        return str(getattr(self, kind.value))
 
     def by_kind(self) -> dict[TextKind, str]:
         """Returns the prefix of each kind of text."""
@@ -125,15 +120,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def computed_revision(self) -> str:
         """Returns the revision that follows from the other fields."""
         towers = [self.tower(side) for side in Side]
-        parts = [
-            self.files,
-            self.prefixes,
-            self.weights,
-            self.title_separator,
-            self.similarity,
-            self.golden_cosine_floor,
-            [(tower.max_tokens, tower.layout) for tower in towers],
-        ]
+        fields = [self.files, self.prefixes, self.weights, self.title_separator, self.similarity]
+        parts = [*fields, self.golden_cosine_floor, [(tower.max_tokens, tower.layout) for tower in towers]]
         return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:16]
 
     def computed_checksum(self) -> str:
@@ -141,7 +129,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         data = msgspec.json.encode(msgspec.structs.replace(self, checksum=""), order="sorted")
         return hashlib.sha256(data).hexdigest()[:16]
 
-    def sealed(self) -> Manifest:
+    def sealed(self) -> Self:
         """Returns the manifest with the revision and the checksum that follow from the other fields."""
         revised = msgspec.structs.replace(self, revision=self.computed_revision())
         return msgspec.structs.replace(revised, checksum=revised.computed_checksum())

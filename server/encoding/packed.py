@@ -1,8 +1,7 @@
 """The packed layout: texts end to end in one row of tokens, so that no padding is computed.
 
-The inputs of the graph stand in `export.packed.graph`. Runs hold texts of like
-length, up to a budget of tokens: small enough to stay in the caches, large enough
-for the products.
+The inputs of the graph stand in `export.packed.graph`. Runs hold texts of like length, up to a budget of tokens: small
+enough to stay in the caches, large enough for the products.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,10 +1,8 @@
 """The padded layout: graphs of optimum's exporter, over `input_ids` and `attention_mask` `[N, L]`.
 
-They are run one text at a time, whatever the batch. Their dynamic INT8 takes one
-scale over the whole run (onnxruntime issue 10111), so that a text's vector would
-depend on its neighbours; and padding texts of mixed length costs more than the shared
-run saves (all-MiniLM-L6-v2, Banking77 queries, one thread: 378 texts a second alone,
-308 padded by eights).
+They are run one text at a time, whatever the batch. Their dynamic INT8 takes one scale over the whole run (onnxruntime
+issue 10111), so that a text's vector would depend on its neighbours; and padding texts of mixed length costs more than
+the shared run saves (all-MiniLM-L6-v2, Banking77 queries, one thread: 378 texts a second alone, 308 padded by eights).
 """
 
 from collections.abc import Sequence

@@ -25,7 +25,7 @@ KIND_OF = {Field.TITLE: TextKind.TITLE, Field.TEXT: TextKind.TEXT, Field.EXAMPLE
 
 
 class Passages(NamedTuple):
-    """What there is to encode of a document, passage by passage; `spans` as in `Vectors`."""
+    """The passages of a document; `spans` as in `Vectors`."""
 
     spans: NDArray[np.int32]
     texts: list[Text]

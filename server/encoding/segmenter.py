@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from server.encoding.json_segmenter import JsonSegmenter
-from server.encoding.sentencepiece_segmenter import SentencePieceSegmenter
+import sentencepiece
+import tokenizers
+
+from server.errors import BundleError, first_line
 
 SENTENCEPIECE_FILE = "tokenizer.model"
 TOKENIZER_FILE = "tokenizer.json"
@@ -31,6 +33,61 @@ class Segmenter(Protocol):
         """Returns where each token starts and ends, in characters; without special tokens."""
 
 
+class JsonSegmenter:
+    """Reads a tokenizer.json with the `tokenizers` library, which holds the GIL meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        except Exception as error:  # The library raises bare Exception for whatever it cannot read.
+            raise BundleError(f"{path} is not a tokenizer: {error}; export the model again") from None
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self.special_count: int = self._tokenizer.num_special_tokens_to_add(is_pair=False)
+
+    def segment(self, texts: Sequence[str], *, max_tokens: int) -> list[tuple[list[int], int]]:
+        """See `Segmenter`."""
+        return [(_cut(each, max_tokens), len(each)) for each in self._tokenizer.encode_batch_fast(list(texts))]
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """See `Segmenter`."""
+        offsets: list[tuple[int, int]] = self._tokenizer.encode(text, add_special_tokens=False).offsets
+        return offsets
+
+
+class SentencePieceSegmenter:
+    """Reads a sentencepiece model, a unigram vocabulary as `export.tokenizer` writes it.
+
+    The library releases the GIL meanwhile, and needs a quarter of the memory that `tokenizers` takes for the same
+    vocabulary. The special tokens are the model's bos and eos, where it has them. A special token that a text spells
+    out, such as `</s>`, is plain text.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._processor = sentencepiece.SentencePieceProcessor()
+        try:
+            self._processor.LoadFromFile(str(path))
+        except Exception as error:  # The library has no common base for its errors.
+            raise BundleError(f"{path} is not a tokenizer: {first_line(error)}; export the model again") from None
+        self._before = [each for each in [self._processor.bos_id()] if each >= 0]
+        self._after = [each for each in [self._processor.eos_id()] if each >= 0]
+        self.special_count = len(self._before) + len(self._after)
+
+    def segment(self, texts: Sequence[str], *, max_tokens: int) -> list[tuple[list[int], int]]:
+        """See `Segmenter`."""
+        room = max_tokens - self.special_count
+        result = []
+        for text in texts:
+            ids: list[int] = self._processor.EncodeAsIds(text)
+            result.append(([*self._before, *ids[:room], *self._after], len(ids) + self.special_count))
+        return result
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """See `Segmenter`."""
+        offsets: list[tuple[int, int]] = self._processor.EncodeAsOffsetMapping(text)["offsets"]
+        return offsets
+
+
 def open_segmenter(path: Path) -> Segmenter:
     """Opens a tower's tokenizer, by the name of its file.
 
@@ -38,3 +95,14 @@ def open_segmenter(path: Path) -> Segmenter:
         BundleError: It cannot be read.
     """
     return SentencePieceSegmenter(path) if path.name == SENTENCEPIECE_FILE else JsonSegmenter(path)
+
+
+def _cut(encoding: tokenizers.Encoding, max_tokens: int) -> list[int]:
+    """Returns the ids without the last tokens of the text itself, where there are more than `max_tokens`."""
+    ids: list[int] = encoding.ids
+    excess = len(ids) - max_tokens
+    if excess <= 0:
+        return ids
+    mask = encoding.special_tokens_mask
+    end = len(ids) - mask[::-1].index(0)
+    return ids[: end - excess] + ids[end:]

@@ -17,17 +17,12 @@ from server.encoding.tokenizer import Tokenizer
 from server.errors import BundleError
 
 MODEL_FILE = "model.onnx"
-
 WEIGHTS_FILE = f"model{WEIGHTS_SUFFIX}"
 """Only in the packed layout."""
 
 
 class Tower:
     """One encoder of a bundle and its tokenizer. Safe to share between threads."""
-
-    tokenizer: Tokenizer
-    encoder: Encoder
-    center: NDArray[np.float32] | None
 
     def __init__(self, directory: Path, manifest: Manifest, side: Side, *, native: bool) -> None:
         """Opens the tower of a side, in the bundle's directory.
@@ -44,7 +39,7 @@ class Tower:
         self.tokenizer = Tokenizer(
             folder / tokenizer, prefixes=manifest.prefixes.by_kind(), max_tokens=described.max_tokens
         )
-        self.encoder = open_encoder(folder / MODEL_FILE, described.layout, native=native)
+        self.encoder: Encoder = open_encoder(folder / MODEL_FILE, described.layout, native=native)
         center = f"{side.value}/{CENTER_FILE}"
         self.center = read_array(directory / center, shape=(manifest.dimension,)) if center in manifest.files else None
         if self.encoder.dimension != manifest.dimension:
