@@ -41,13 +41,7 @@ TOLERANCE = 1e-3
 
 
 def build(rows: NDArray[Any], out: Path, *, storage: Storage, base: Path | None = None) -> float:
-    """Builds or extends a graph; returns the share of probes that were found.
-
-    Args:
-        rows: All rows `[N, dimension]`, those of the base first.
-        out: The file to write.
-        storage: How vectors are kept.
-        base: The graph to extend.
+    """Builds or extends the graph of rows `[N, dimension]`, those of the base first; returns the share of probes found.
 
     Raises:
         BuildFailed: The graph is not whole, or too few of the probes are found.

@@ -37,7 +37,6 @@ class DenseOptions:
         exact_below: Number of vectors from which on there is a graph.
         tail_least: Vectors not yet in the graph before it is extended, at least.
         tail_share: The same as a share of those in the graph: extending writes its whole file.
-        ef_search: Candidates that a search of the graph keeps at first.
         searchers: Threads that are expected to search at once.
         min_recall: Recall at 10 below which ef_search is raised.
     """
@@ -54,7 +53,7 @@ class DenseIndex:
     """Follows the vectors of documents, in the order of their slots.
 
     Attributes:
-        graph_generation: How many graphs were built. `view()` has the newest.
+        graph_generation: Number of graphs built so far. `view()` has the newest.
     """
 
     def __init__(
@@ -66,15 +65,7 @@ class DenseIndex:
         folder: Path,
         options: DenseOptions | None = None,
     ) -> None:
-        """Makes an empty index.
-
-        Args:
-            dimension: Numbers of a vector.
-            similarity: How vectors are compared.
-            storage: How they are kept.
-            folder: Where graphs are built, on the disk that snapshots are written to. A folder in it is this index's
-                own until `close`; what a killed process left there may be removed before.
-            options: How it is searched and built.
+        """Makes an empty index, which builds graphs in a folder of its own in `folder`, on the disk of the snapshots.
 
         Raises:
             SettingsError: The similarity cannot be computed from such a storage.
@@ -130,7 +121,7 @@ class DenseIndex:
             owners: For each vector the slot of its document, ascending, and none below those appended before.
             parts: For each vector its ordinal in the document.
             fields: For each vector the index of its weight.
-            vectors: The vectors.
+            vectors: As the model gave them.
         """
         rows = to_rows(vectors, self._similarity, self._storage)
         with self._lock:
@@ -151,8 +142,7 @@ class DenseIndex:
 
     def wait(self) -> None:
         """Waits until no graph is being built."""
-        building = self._building
-        if building is not None:
+        if (building := self._building) is not None:
             building.join()
 
     def close(self) -> None:

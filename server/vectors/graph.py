@@ -23,17 +23,11 @@ class Graph:
     """Immutable, and safe to search from many threads at once. Its files are removed with it.
 
     Attributes:
-        built: The files.
         block: The rows `[count, dimension]`, by position. In f16 they are too many to be kept in f32, too.
     """
 
     def __init__(self, built: BuiltGraph, *, storage: Storage, searchers: int) -> None:
-        """Opens a graph.
-
-        Args:
-            built: Its files. They are this object's own from now on.
-            storage: How vectors are kept.
-            searchers: Threads that are expected to search at once. More wait for their own first opening.
+        """Opens a graph for so many concurrent searchers; each one more waits for its own first opening.
 
         Raises:
             SnapshotError: The files are not those of one graph.
@@ -58,13 +52,7 @@ class Graph:
         return self._mapped.nbytes + self.block.rows.nbytes + 8 * len(self) * len(self._idle)
 
     def search(self, row: NDArray[Any], count: int, ef_search: int) -> NDArray[np.int64]:
-        """Returns the positions of about the `count` rows nearest to one, in no order that counts.
-
-        Args:
-            row: The query, `[1, dimension]`, as rows are kept.
-            count: Number of positions.
-            ef_search: Candidates that the search keeps.
-        """
+        """Returns the positions of about the `count` rows nearest to `row` `[1, dimension]`, in no particular order."""
         try:
             searcher = self._idle.pop()
         except IndexError:

@@ -1,9 +1,9 @@
 """The recall of the graph, measured on what is really searched for.
 
 Now and then a search of the graph is repeated, by the graph and by comparing everything, in a thread of the lowest
-priority. Of the ten best documents by comparing, recall is the share that the graph found too, or
-that it found others just as good for. While it is low, the ef_search of all searches is raised, step by step. It is
-never lowered: it was too low for queries such as these. A restart begins with the first value.
+priority. Recall is the share of the ten best documents that the graph found, or found others just as good for. While it
+is low, the ef_search of all searches is raised, step by step. It is never lowered: it was too low for queries such as
+these. A restart begins with the first value.
 """
 
 import logging
@@ -59,7 +59,6 @@ class RecallWatch:
     """
 
     def __init__(self, ef_search: EfSearch, min_recall: float) -> None:
-        """Takes the ef_search of all searches and the recall to keep."""
         self._ef_search = ef_search
         self._min_recall = min_recall
         self.mean = 1.0
@@ -71,11 +70,7 @@ class RecallWatch:
         self._thread: threading.Thread | None = None
 
     def observe(
-        self,
-        view: DenseView,
-        query: NDArray[np.float32],
-        allowed: NDArray[np.bool_] | None,
-        weights: Sequence[float],
+        self, view: DenseView, query: NDArray[np.float32], allowed: NDArray[np.bool_] | None, weights: Sequence[float]
     ) -> None:
         """Takes a search as the next to be measured, if it is time for one. Costs next to nothing if it is not."""
         now = time.monotonic()
@@ -115,18 +110,13 @@ class RecallWatch:
 
     def _learn(self, recall: float) -> None:
         self._recalls.append(recall)
-        mean = float(np.mean(self._recalls))
-        self.mean = mean
-        if len(self._recalls) < JUDGED or mean >= self._min_recall or self._ef_search.value >= EF_SEARCH_MOST:
+        self.mean = float(np.mean(self._recalls))
+        before = self._ef_search.value
+        if len(self._recalls) < JUDGED or self.mean >= self._min_recall or before >= EF_SEARCH_MOST:
             return
-        raised = min(int(self._ef_search.value * EF_SEARCH_STEP), EF_SEARCH_MOST)
-        log.warning(
-            "the recall of the index is %.4f, below %.4f: ef_search is raised from %d to %d",
-            mean,
-            self._min_recall,
-            self._ef_search.value,
-            raised,
-        )
+        raised = min(int(before * EF_SEARCH_STEP), EF_SEARCH_MOST)
+        message = "the recall of the index is %.4f, below %.4f: ef_search is raised from %d to %d"
+        log.warning(message, self.mean, self._min_recall, before, raised)
         self._ef_search.value = raised
         self._recalls.clear()
 
