@@ -117,11 +117,7 @@ def file_checksum(path: Path) -> int:
 
 
 def link(source: Path, target: Path) -> None:
-    """Gives a file a second name, or copies it where the file system does not allow that.
-
-    Raises:
-        OSError: There is no such file, or no room for a copy.
-    """
+    """Gives a file a second name, or copies it where the file system does not allow that."""
     try:
         os.link(source, target)
     except FileNotFoundError:

@@ -28,19 +28,13 @@ MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 class ColumnView(NamedTuple):
-    """The entries that there were at one time.
-
-    Attributes:
-        slots: Their slots, ascending.
-        values: Their values; of strings the codes.
-        dictionary: The strings.
-        dense: Every slot up to the last has one entry, so that an entry's position is its slot.
-    """
+    """The entries that there were at one time: slots, ascending, and values, which are codes for strings."""
 
     slots: NDArray[np.int32]
     values: NDArray[Any]
     dictionary: DictionaryView | None
     dense: bool
+    """Every slot up to the last has one entry, so that an entry's position is its slot."""
 
     def mark(self, chosen: NDArray[np.bool_], entries: NDArray[np.bool_]) -> None:
         """Sets the slots of some entries."""

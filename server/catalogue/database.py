@@ -81,16 +81,14 @@ def bring_up_to_date(connection: sqlite3.Connection, directory: Path) -> None:
 
 
 def check(connection: sqlite3.Connection, directory: Path) -> None:
-    """Looks through the whole database: compares indexes with their tables, and rows with their checksums.
+    """Compares indexes with their tables, and rows with their checksums, within `translated`.
 
     Raises:
-        DatabaseDamaged: It found something.
+        DatabaseDamaged: Something is not as it was written.
     """
-    with translated(directory):
-        if not has_our_tables(connection):
-            raise damaged(directory, "its tables are not as they were made")
-        found = find_damage(connection)
-    if found is not None:
+    if not has_our_tables(connection):
+        raise damaged(directory, "its tables are not as they were made")
+    if (found := find_damage(connection)) is not None:
         raise damaged(directory, found)
 
 
@@ -163,21 +161,19 @@ def back_up(directory: Path, to: Path | None = None) -> Path:
     if not (directory / DATABASE).is_file():
         raise StoreError(f"there is no {directory / DATABASE} to back up")
     path = to or directory / BACKUPS / f"{_now()}.sqlite"
-    source = connect(directory)
     try:
-        if to is None:
-            path.parent.mkdir(exist_ok=True)
-        with translated(directory), new_file(path) as new, contextlib.closing(sqlite3.connect(new)) as copy:
-            source.backup(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")
-            if (found := find_damage(copy)) is not None:
-                raise damaged(directory, found)
+        with contextlib.closing(connect(directory)) as source:
+            if to is None:
+                path.parent.mkdir(exist_ok=True)
+            with translated(directory), new_file(path) as new, contextlib.closing(sqlite3.connect(new)) as copy:
+                source.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")
+                if (found := find_damage(copy)) is not None:
+                    raise damaged(directory, found)
     except FileExistsError:
         raise StoreError(f"{path} exists already: a backup replaces nothing, choose another name") from None
     except OSError as error:
         raise StoreError(f"the backup {path} cannot be written: {error.strerror}") from None
-    finally:
-        source.close()
     return path
 
 

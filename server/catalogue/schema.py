@@ -59,13 +59,12 @@ MIGRATIONS: tuple[str, ...] = (
 )
 
 
-def migrate(connection: sqlite3.Connection, migrations: Sequence[str] = MIGRATIONS) -> None:
+def migrate(connection: sqlite3.Connection) -> None:
     """Takes a database through the migrations that it lacks, all of them or none."""
-    version = schema_version(connection)
-    steps = "".join(migrations[version:])
+    steps = "".join(MIGRATIONS[schema_version(connection) :])
     connection.executescript(
         f"BEGIN EXCLUSIVE; {steps}\nPRAGMA application_id = {APPLICATION_ID}; "
-        f"PRAGMA user_version = {len(migrations)}; COMMIT;"
+        f"PRAGMA user_version = {len(MIGRATIONS)}; COMMIT;"
     )
 
 

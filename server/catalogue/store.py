@@ -58,10 +58,8 @@ class Store:
     def __init__(self, directory: Path, *, durable: bool = True, serving: bool = True) -> None:
         """Opens the store, or makes it.
 
-        Args:
-            directory: Where it is.
-            durable: Whether what was written survives a crash of the machine.
-            serving: Whether to check the store first, if it is small, and to purge versions that were replaced.
+        If `durable`, what was written survives a crash of the machine. If `serving`, a small store is checked first,
+        and versions that were replaced are purged.
 
         Raises:
             DatabaseDamaged: It is damaged; the message names the newest backup.

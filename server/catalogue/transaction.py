@@ -21,10 +21,7 @@ REQUEST_SECONDS = 24 * 3600.0
 class Transaction:
     """Changes documents; made by `Store.write`.
 
-    Attributes:
-        sequence: That of the last change.
-        added: The versions of documents that are new, in order.
-        retired: The sequences of those that are replaced or deleted.
+    `added` are the new versions, in order; `retired` are the sequences of those that were replaced or deleted.
     """
 
     def __init__(self, connection: sqlite3.Connection, sequence: int) -> None:

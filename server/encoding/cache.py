@@ -31,16 +31,12 @@ class Entry(NamedTuple):
 
 
 class EmbeddingCache:
-    """Vectors by key, bounded by memory: a cache of 0 bytes stays empty. Used on the event loop only.
-
-    Attributes:
-        held_bytes: Memory in use, by a slight overestimate.
-    """
+    """Vectors by key, bounded by memory: a cache of 0 bytes stays empty. Used on the event loop only."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._entries: OrderedDict[CacheKey, Entry] = OrderedDict()
-        self.held_bytes = 0
+        self.held_bytes = 0  # A slight overestimate.
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -10,7 +10,6 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from server.encoding.center import CENTER_FILE
 from server.encoding.kind import Side, TextKind
 from server.errors import BundleError
 from server.files import file_digest
@@ -33,7 +32,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 class TowerManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Describes one encoder of a bundle.
 
-    The inputs of the graph depend on `layout` (see `server.encoding.padded` and `packed`); it gives pooled vectors
+    The inputs of the graph depend on `layout` (see `server.encoding.encoder` and `packed`); it gives pooled vectors
     float32 `[N, dimension]`, of unit length if `normalise`. `pooling`, `quantization` and `source` are for people.
     """
 
@@ -104,11 +103,6 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return {side: tower for side, tower in towers.items() if tower is not None}
 
     @property
-    def centered(self) -> bool:
-        """Whether the bundle subtracts a center from its vectors."""
-        return any(f"{side.value}/{CENTER_FILE}" in self.files for side in self.towers)
-
-    @property
     def quantization(self) -> str:
         """How the weights of the towers are stored; both where they differ."""
         return ", ".join(dict.fromkeys(tower.quantization for tower in self.towers.values()))
@@ -122,17 +116,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         towers = [self.tower(side) for side in Side]
         fields = [self.files, self.prefixes, self.weights, self.title_separator, self.similarity]
         parts = [*fields, self.golden_cosine_floor, [(tower.max_tokens, tower.layout) for tower in towers]]
-        return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:16]
-
-    def computed_checksum(self) -> str:
-        """Returns the checksum that follows from the other fields."""
-        data = msgspec.json.encode(msgspec.structs.replace(self, checksum=""), order="sorted")
-        return hashlib.sha256(data).hexdigest()[:16]
+        return _digest(parts)
 
     def sealed(self) -> Self:
         """Returns the manifest with the revision and the checksum that follow from the other fields."""
-        revised = msgspec.structs.replace(self, revision=self.computed_revision())
-        return msgspec.structs.replace(revised, checksum=revised.computed_checksum())
+        revised = msgspec.structs.replace(self, revision=self.computed_revision(), checksum="")
+        return msgspec.structs.replace(revised, checksum=_digest(revised))
 
 
 def read_manifest(directory: Path) -> Manifest:
@@ -168,6 +157,10 @@ def check_files(directory: Path, manifest: Manifest) -> None:
             intact = False
         if not intact:
             raise BundleError(f"{directory / name} is missing or damaged; export the model again or copy it anew")
+
+
+def _digest(fields: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(fields, order="sorted")).hexdigest()[:16]
 
 
 class _Versioned(msgspec.Struct):

@@ -1,8 +1,10 @@
-"""Segments texts into token ids. One class for each library, and one copy of the vocabulary in memory."""
+"""Segments texts into token ids. One class for each library, and one copy of the vocabulary in memory.
+
+Segmenters are safe to share between threads.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import sentencepiece
 import tokenizers
@@ -12,25 +14,6 @@ from server.errors import BundleError, first_line
 SENTENCEPIECE_FILE = "tokenizer.model"
 TOKENIZER_FILE = "tokenizer.json"
 """A tower has one of the two."""
-
-
-class Segmenter(Protocol):
-    """A vocabulary, ready to use. Safe to share between threads.
-
-    Attributes:
-        special_count: Number of special tokens that every text gets.
-    """
-
-    special_count: int
-
-    def segment(self, texts: Sequence[str], *, max_tokens: int) -> list[tuple[list[int], int]]:
-        """Returns the ids of each text, cut to `max_tokens`, and how many there were before.
-
-        Both include the special tokens, which a cut leaves in place.
-        """
-
-    def offsets(self, text: str) -> list[tuple[int, int]]:
-        """Returns where each token starts and ends, in characters; without special tokens."""
 
 
 class JsonSegmenter:
@@ -43,14 +26,16 @@ class JsonSegmenter:
             raise BundleError(f"{path} is not a tokenizer: {error}; export the model again") from None
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        self.special_count: int = self._tokenizer.num_special_tokens_to_add(is_pair=False)
 
     def segment(self, texts: Sequence[str], *, max_tokens: int) -> list[tuple[list[int], int]]:
-        """See `Segmenter`."""
+        """Returns the ids of each text, cut to `max_tokens`, and how many there were before.
+
+        Both include the special tokens, which a cut leaves in place.
+        """
         return [(_cut(each, max_tokens), len(each)) for each in self._tokenizer.encode_batch_fast(list(texts))]
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
-        """See `Segmenter`."""
+        """Returns where each token starts and ends, in characters; without special tokens."""
         offsets: list[tuple[int, int]] = self._tokenizer.encode(text, add_special_tokens=False).offsets
         return offsets
 
@@ -71,21 +56,24 @@ class SentencePieceSegmenter:
             raise BundleError(f"{path} is not a tokenizer: {first_line(error)}; export the model again") from None
         self._before = [each for each in [self._processor.bos_id()] if each >= 0]
         self._after = [each for each in [self._processor.eos_id()] if each >= 0]
-        self.special_count = len(self._before) + len(self._after)
 
     def segment(self, texts: Sequence[str], *, max_tokens: int) -> list[tuple[list[int], int]]:
-        """See `Segmenter`."""
-        room = max_tokens - self.special_count
+        """See `JsonSegmenter.segment`."""
+        special_count = len(self._before) + len(self._after)
+        room = max_tokens - special_count
         result = []
         for text in texts:
             ids: list[int] = self._processor.EncodeAsIds(text)
-            result.append(([*self._before, *ids[:room], *self._after], len(ids) + self.special_count))
+            result.append(([*self._before, *ids[:room], *self._after], len(ids) + special_count))
         return result
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
-        """See `Segmenter`."""
+        """See `JsonSegmenter.offsets`."""
         offsets: list[tuple[int, int]] = self._processor.EncodeAsOffsetMapping(text)["offsets"]
         return offsets
+
+
+Segmenter = JsonSegmenter | SentencePieceSegmenter
 
 
 def open_segmenter(path: Path) -> Segmenter:

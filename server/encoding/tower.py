@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from server.encoding.arrays import read_array
 from server.encoding.center import CENTER_FILE, centered
-from server.encoding.encoder import Encoder, open_encoder
+from server.encoding.encoder import open_encoder
 from server.encoding.kind import Side
 from server.encoding.manifest import Manifest
 from server.encoding.packed import WEIGHTS_SUFFIX
@@ -39,7 +39,7 @@ class Tower:
         self.tokenizer = Tokenizer(
             folder / tokenizer, prefixes=manifest.prefixes.by_kind(), max_tokens=described.max_tokens
         )
-        self.encoder: Encoder = open_encoder(folder / MODEL_FILE, described.layout, native=native)
+        self.encoder = open_encoder(folder / MODEL_FILE, described.layout, native=native)
         center = f"{side.value}/{CENTER_FILE}"
         self.center = read_array(directory / center, shape=(manifest.dimension,)) if center in manifest.files else None
         if self.encoder.dimension != manifest.dimension:

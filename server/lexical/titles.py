@@ -69,9 +69,6 @@ class TitlesView:
         self._runs = runs
         self._document_count = document_count
 
-    def __len__(self) -> int:
-        return self._document_count
-
     def find(
         self, query: str, *, limit: int, among: Sequence[int] = (), allowed: NDArray[np.bool_] | None = None
     ) -> TitleHits:
@@ -124,8 +121,8 @@ class Titles:
     def append(self, documents: Sequence[Sequence[str]]) -> None:
         """Takes documents into the next slots, each with all its titles."""
         first = self._document_count
-        added = [(fold_title(title), first + place) for place, titles in enumerate(documents) for title in titles]
-        added = [(title, slot) for title, slot in added if title]
+        folded = [(fold_title(title), slot) for slot, titles in enumerate(documents, first) for title in titles]
+        added = [(title, slot) for title, slot in folded if title]
         self._document_count += len(documents)
         if not added:
             return

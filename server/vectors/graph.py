@@ -20,11 +20,7 @@ from server.vectors.storage import Storage, to_graph
 
 
 class Graph:
-    """Immutable, and safe to search from many threads at once. Its files are removed with it.
-
-    Attributes:
-        block: The rows `[count, dimension]`, by position. In f16 they are too many to be kept in f32, too.
-    """
+    """Immutable, and safe to search from many threads at once. Its files are removed with it."""
 
     def __init__(self, built: BuiltGraph, *, storage: Storage, searchers: int) -> None:
         """Opens a graph for so many concurrent searchers; each one more waits for its own first opening.
@@ -40,6 +36,7 @@ class Graph:
             rows = np.asarray(np.load(built.rows.path, mmap_mode="r"))
         except (OSError, ValueError) as error:
             raise SnapshotError(f"{built.graph.path} cannot be opened: {first_line(error)}") from error
+        # In f16 they are too many to be kept in f32, too.
         self.block = RowBlock(rows, rows if rows.dtype == np.float32 else None)
         self._idle = deque(self._open() for _ in range(searchers))
 

@@ -10,9 +10,9 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,18 +44,10 @@ PAUSE_SECONDS = 0.1
 """Between two measurements, at least."""
 
 
-class _Sample(NamedTuple):
-    view: DenseView
-    query: NDArray[np.float32]
-    allowed: NDArray[np.bool_] | None
-    weights: Sequence[float]
-
-
 class RecallWatch:
     """Measures recall in a thread of its own and raises ef_search.
 
-    Attributes:
-        mean: Recall at 10 of the last searches that were measured; 1 before the first.
+    `mean` is the recall at 10 of the last searches that were measured; 1 before the first.
     """
 
     def __init__(self, ef_search: EfSearch, min_recall: float) -> None:
@@ -63,7 +55,7 @@ class RecallWatch:
         self._min_recall = min_recall
         self.mean = 1.0
         self._recalls: deque[float] = deque(maxlen=WINDOW)
-        self._sample: _Sample | None = None
+        self._sample: Callable[[], float] | None = None
         self._wanted = threading.Event()
         self._next_seconds = 0.0
         self._closed = False
@@ -77,7 +69,7 @@ class RecallWatch:
         if now < self._next_seconds or self._closed:
             return
         self._next_seconds = now + PAUSE_SECONDS
-        self._sample = _Sample(view, query, allowed, weights)
+        self._sample = partial(measure_recall, view, query, allowed=allowed, weights=weights)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="index-recall", daemon=True)
             self._thread.start()
@@ -102,7 +94,7 @@ class RecallWatch:
             if sample is None:
                 continue
             started = time.monotonic()
-            recall = measure_recall(sample.view, sample.query, allowed=sample.allowed, weights=sample.weights)
+            recall = sample()
             del sample
             now = time.monotonic()
             self._next_seconds = now + max(PAUSE_SECONDS, (now - started) / BUSY_SHARE)
@@ -127,11 +119,10 @@ def measure_recall(
     *,
     allowed: NDArray[np.bool_] | None = None,
     weights: Sequence[float] = (1.0,),
-    depth: int = DEPTH,
 ) -> float:
-    """Returns the share of the `depth` best documents that a search of the graph finds, or others as good for them."""
-    right = view.search(query, limit=depth, allowed=allowed, weights=weights, exact=True)
-    found = replace(view, observe=None).search(query, limit=depth, allowed=allowed, weights=weights)
+    """Returns the share of the ten best documents that a search of the graph finds, or others as good for them."""
+    right = view.search(query, limit=DEPTH, allowed=allowed, weights=weights, exact=True)
+    found = replace(view, observe=None).search(query, limit=DEPTH, allowed=allowed, weights=weights)
     if not right:
         return 1.0
     return sum(match.score >= right[-1].score for match in found) / len(right)

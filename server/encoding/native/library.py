@@ -4,7 +4,6 @@ import ctypes
 import functools
 import hashlib
 import logging
-import platform
 from ctypes import c_int32, c_void_p
 from pathlib import Path
 
@@ -62,11 +61,9 @@ class EncoderStruct(ctypes.Structure):
     )
 
 
-def cpu_can_run(machine: str | None = None, flags: frozenset[str] | None = None) -> bool:
-    """Whether a CPU (this one unless told otherwise) has the instructions that the library is compiled for."""
-    machine = platform.machine() if machine is None else machine
-    flags = frozenset(cpuinfo("flags").split()) if flags is None else flags
-    return machine.lower() in ("x86_64", "amd64") and flags >= NEEDED_FLAGS
+def cpu_can_run() -> bool:
+    """Whether this CPU has the instructions that the library is compiled for."""
+    return NEEDED_FLAGS.issubset(cpuinfo("flags").split())
 
 
 def source_digest() -> int:
