@@ -11,8 +11,8 @@ from server.catalogue.document import Document
 class Vectors(NamedTuple):
     """The vectors `[V, dimension]` of a document, and the passage that each stands for.
 
-    A row of `spans` `[V, 3]` has the position of the vector's part in `parts_of(document)`, and where its passage starts
-    and ends in the part's text, in characters.
+    A row of `spans` `[V, 3]` has the position of the vector's part in `parts_of(document)`, and where its passage
+    starts and ends in the part's text, in characters.
     """
 
     spans: NDArray[np.int32]
