@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from export.quality.gate import Quality
+from server.encoding.center import CENTER_FILE
 from server.encoding.kind import Side
 from server.encoding.manifest import Manifest, TowerManifest
 from server.errors import BundleError
@@ -55,6 +56,7 @@ def report_rows(manifest: Manifest) -> list[tuple[str, str]]:
     """Returns what the export measured and decided, as (name, value)."""
     report = report_of(manifest)
     weights = manifest.weights
+    centered = any(f"{side.value}/{CENTER_FILE}" in manifest.files for side in manifest.towers)
     served, fp32 = report.served_texts_per_second, report.fp32_texts_per_second
     return [
         ("model", manifest.name),
@@ -62,7 +64,7 @@ def report_rows(manifest: Manifest) -> list[tuple[str, str]]:
         ("vectors", f"{manifest.dimension} dimensions, {manifest.similarity}"),
         ("prefixes", ", ".join(f"{kind.value} {prefix!r}" for kind, prefix in manifest.prefixes.by_kind().items())),
         ("weights", f"title {weights.title:g}, text {weights.text:g}, example {weights.example:g}"),
-        ("center", "subtracted from every vector" if manifest.centered else "not subtracted"),
+        ("center", "subtracted from every vector" if centered else "not subtracted"),
         *((_tower_name(manifest, side), _tower(tower)) for side, tower in manifest.towers.items()),
         *([("languages", _languages(manifest.languages, report))] if manifest.languages else []),
         *([("left in fp32", ", ".join(report.excluded))] if report.excluded else []),

@@ -8,8 +8,6 @@
 All but restore may run while a server serves the directory.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import sys

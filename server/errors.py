@@ -1,42 +1,8 @@
-"""Every error that a person may see, in one tree.
-
-ChajaError
-├── InvalidRequest      a request breaks a rule of the protocol
-├── UnknownMethod       a call asks for a method that does not exist
-├── UnfitText           the model cannot encode a text
-│   ├── TooManyTokens   it is longer than the model can see
-│   ├── NoTokens        nothing of it is left to encode
-│   └── NoRoom          what must stand before it leaves no room for it
-├── NotAuthenticated    a call carries no token that is known
-├── NotAllowed          the token's role does not cover the method
-├── NotReady            the server is still loading, or already shutting down
-├── Overloaded          a call would wait too long, and is not let in
-├── ConnectionOverloaded  one connection has too many calls, or answers that its client does not read
-├── DeadlinePassed      the caller no longer waits for the answer
-├── EncodingFailed      the model failed on a text; the log has the incident
-├── SnapshotError       a snapshot of an index is damaged, foreign or old; it is built again
-├── BuildFailed         the graph of an index could not be built; the index goes on without
-├── ReloadFailed        what should be served from now on cannot be; the old goes on
-├── NotFound            there is no such document
-├── Conflict            a document has another version than expected
-├── OutOfRange          changes cannot be told from where a client wants to go on
-├── ImportTakenOver     another connection goes on with an import
-├── ReadOnly            the server takes no writes
-├── StoreFull           the disk has no room for a write
-└── StartError          the server cannot start; its message says what to mend
-    ├── SettingsError   a flag or an environment variable
-    ├── BundleError     the bundle's directory
-    ├── CatalogueError  the catalogue's file, with its line
-    ├── StoreError      the directory of the store
-    │   └── DatabaseDamaged its database; names the newest backup
-    ├── SecurityError   a certificate, a key or the file of tokens
-    └── AddressError    an address to listen on
+"""Every error that a person may see, in one tree below `ChajaError`.
 
 `server.rpc.errors` maps all but UnfitText, SnapshotError, BuildFailed and StartError to gRPC codes; `server.__main__`
 prints the last as one line.
 """
-
-from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
@@ -60,13 +26,10 @@ def first_line(error: Exception) -> str:
 
 
 class ChajaError(Exception):
-    """Base of all errors whose message is meant for a person.
-
-    Attributes:
-        facts: What of the message changes from case to case, for programs to read.
-    """
+    """Base of all errors whose message is meant for a person."""
 
     facts: Mapping[str, str] = MappingProxyType({})
+    """The parts of the message that change from case to case, for programs to read."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +41,7 @@ class Violation:
 
 
 MAX_VIOLATIONS = 10
-"""Violations told at once. They travel in headers, and gRPC drops a call whose headers exceed 8 KiB."""
-
+"""Violations reported at once. They travel in headers, and gRPC drops a call whose headers exceed 8 KiB."""
 
 MIN_RETRY_MILLISECONDS = 10
 
@@ -150,7 +112,7 @@ class Overloaded(ChajaError):
     """A call would wait too long: longer than the server allows, or than its own deadline does."""
 
     def __init__(self, wait_seconds: float, *, remaining_seconds: float | None = None) -> None:
-        """Takes the predicted wait, and what is left until the deadline where that is what does not suffice."""
+        """Takes the predicted wait, and the time left until the deadline where that is too short."""
         self.retry_milliseconds = max(MIN_RETRY_MILLISECONDS, 10 * round(wait_seconds * 100))
         wait = f"{self.retry_milliseconds} ms"
         if remaining_seconds is None:

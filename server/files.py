@@ -1,7 +1,5 @@
 """Files that are on the disk when they are said to be."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os
@@ -33,10 +31,8 @@ def sync(path: Path) -> None:
 
 def write_synced(path: Path, content: bytes) -> None:
     """Writes a file, and waits until it is on the disk."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    path.write_bytes(content)
+    sync(path)
 
 
 @contextlib.contextmanager

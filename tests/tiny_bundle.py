@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from server.encoding.center import CENTER_FILE, centered
+from server.encoding.encoder import PaddedEncoder
 from server.encoding.golden import GOLDEN_FILE, GoldenText
 from server.encoding.kind import Side, TextKind
 from server.encoding.manifest import (
@@ -25,7 +26,6 @@ from server.encoding.manifest import (
     TowerManifest,
     Weights,
 )
-from server.encoding.padded import PaddedEncoder
 from server.encoding.segmenter import TOKENIZER_FILE
 from server.encoding.session import OUTPUT
 from server.encoding.tokenizer import Tokenizer

@@ -5,10 +5,8 @@ a column takes memory for what there is (8 bytes an entry of strings, 12 of numb
 string once), not for what there might be.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,19 +28,13 @@ MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 class ColumnView(NamedTuple):
-    """The entries that there were at one time.
-
-    Attributes:
-        slots: Their slots, ascending.
-        values: Their values; of strings the codes.
-        dictionary: The strings.
-        dense: Every slot up to the last has one entry, so that an entry's position is its slot.
-    """
+    """The entries that there were at one time: slots, ascending, and values, which are codes for strings."""
 
     slots: NDArray[np.int32]
     values: NDArray[Any]
     dictionary: DictionaryView | None
     dense: bool
+    """Every slot up to the last has one entry, so that an entry's position is its slot."""
 
     def mark(self, chosen: NDArray[np.bool_], entries: NDArray[np.bool_]) -> None:
         """Sets the slots of some entries."""
@@ -93,7 +85,7 @@ class Column:
     @classmethod
     def restored(
         cls, kind: Kind, slots: NDArray[np.int32], values: NDArray[Any], strings: Sequence[str] | None
-    ) -> Column:
+    ) -> Self:
         """Returns the column whose view had these arrays and, of strings, this dictionary."""
         column = cls(kind)
         column._slots, column._values = Growing(slots), Growing(values)
@@ -124,9 +116,8 @@ def _found_by_hash(values: NDArray[np.float64], wanted: NDArray[np.float64]) -> 
     entries = np.flatnonzero(holders >= 0)
     candidates = values[entries]
     found = wanted[holders[entries]] == candidates
-    for displaced in wanted[
-        holder_of[wanted_hashes] != positions
-    ]:  # Another one has the same hash and holds its place.
+    # Another number has the same hash and holds the place of these.
+    for displaced in wanted[holder_of[wanted_hashes] != positions]:
         found |= candidates == displaced
     chosen = np.zeros(len(values), np.bool_)
     chosen[entries] = found

@@ -1,14 +1,11 @@
 """The attributes of all documents, by slot, for filters to choose from.
 
-Equal to `filter.matches` on every document, whatever a filter says. For each attribute and type there is a column; a
-condition looks at no other than its own, all at once.
+Each attribute and type has a column; a condition looks at its own only, all at once.
 """
-
-from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, Self, get_args
 
 import msgspec
 import numpy as np
@@ -34,12 +31,7 @@ from server.snapshot import Arrays
 
 
 class ColumnsView(NamedTuple):
-    """The attributes of the first documents, as many as there were at one time. Immutable, for any thread.
-
-    Attributes:
-        slot_count: Number of those documents.
-        columns: Their values by attribute and type.
-    """
+    """The attributes of the first `slot_count` documents, by attribute and type. Immutable, for any thread."""
 
     slot_count: int
     columns: Mapping[tuple[str, Kind], ColumnView]
@@ -118,7 +110,7 @@ class Columns:
         return ColumnsView(self._slot_count, self._views)
 
     @classmethod
-    def restored(cls, arrays: Arrays) -> Columns:
+    def restored(cls, arrays: Arrays) -> Self:
         """Returns the columns whose view had these arrays."""
         columns = cls()
         columns._slot_count = int(arrays["slot_count"])

@@ -5,8 +5,6 @@ They are not sorted, so that a new one costs no more than the last. What a range
 points.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -23,17 +21,12 @@ HEAD_BYTES = 16
 
 
 class DictionaryView(NamedTuple):
-    """The strings that there were at one time.
-
-    Attributes:
-        strings: All strings, perhaps some more by now than this view has.
-        codes: The codes of the same.
-        heads: For each string of this view its first bytes as two numbers, which are in the order of the bytes.
-    """
+    """The strings that there were at one time; `strings` and `codes` may have more by now."""
 
     strings: list[str]
     codes: dict[str, int]
     heads: NDArray[np.uint64]
+    """For each string of this view its first bytes as two numbers, which are in the order of the bytes."""
 
     def code_of(self, string: str) -> int:
         """Returns a string's code, or UNKNOWN."""

@@ -7,8 +7,6 @@ The file is written after each commit and not waited for: after a crash of the m
 but it is never ahead of one that lost nothing. What cannot be read says nothing.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import struct

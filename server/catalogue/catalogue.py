@@ -1,7 +1,5 @@
 """The catalogue's file: documents, one a line."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from server.catalogue.document import Document

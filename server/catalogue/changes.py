@@ -3,8 +3,6 @@
 A change has a sequence, which grows with every change of the store; that of a document's last write is its version.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from server.catalogue.document import Document
@@ -29,17 +27,12 @@ class Delete:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one write.
-
-    Attributes:
-        id: The document's.
-        version: The document's by now; the sequence of its deletion; with a `Conflict` the one that it has; 0 for none.
-        changed: Whether the write changed anything.
-        error: Why nothing was written, or None.
-    """
+    """The result of one write."""
 
     id: str
     version: int
+    """The document's by now; the sequence of its deletion; with a `Conflict` the one that it has; 0 for none."""
+
     changed: bool
     error: ChajaError | None = None
 

@@ -1,7 +1,5 @@
 """Every row that holds something has a checksum of it: SQLite itself does not notice a byte that changed in a value."""
 
-from __future__ import annotations
-
 import sqlite3
 import zlib
 

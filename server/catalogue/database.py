@@ -6,8 +6,6 @@ DIR/acknowledged        the last change that was acknowledged (`server.catalogue
 DIR/lock                held by the one server that may write
 """
 
-from __future__ import annotations
-
 import contextlib
 import datetime
 import fcntl
@@ -19,7 +17,7 @@ from pathlib import Path
 
 from server.catalogue.acknowledged import ACKNOWLEDGED
 from server.catalogue.checksums import find_damage
-from server.catalogue.schema import MIGRATIONS, has_our_tables, is_ours, migrate, schema_version
+from server.catalogue.schema import MIGRATIONS, has_our_tables, is_ours, migrate, query_value, schema_version
 from server.errors import DatabaseDamaged, StoreError, StoreFull
 from server.files import new_file, sync
 
@@ -45,9 +43,8 @@ def connect(directory: Path, *, durable: bool = True) -> sqlite3.Connection:
         StoreError: It cannot be opened.
     """
     with translated(directory):
-        connection = sqlite3.connect(
-            directory / DATABASE, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
+        path = directory / DATABASE
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
@@ -68,7 +65,7 @@ def bring_up_to_date(connection: sqlite3.Connection, directory: Path) -> None:
     version, path = schema_version(connection), directory / DATABASE
     if version == len(MIGRATIONS) and is_ours(connection):
         return
-    empty = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    empty = not query_value(connection, "SELECT count(*) FROM sqlite_master")
     if empty and next((directory / BACKUPS).glob("*.sqlite"), None) is not None:
         raise damaged(directory, "it is empty, and there are backups of what it was")
     if not empty and not is_ours(connection):
@@ -84,16 +81,14 @@ def bring_up_to_date(connection: sqlite3.Connection, directory: Path) -> None:
 
 
 def check(connection: sqlite3.Connection, directory: Path) -> None:
-    """Looks through the whole database: compares indexes with their tables, and rows with their checksums.
+    """Compares indexes with their tables, and rows with their checksums, within `translated`.
 
     Raises:
-        DatabaseDamaged: It found something.
+        DatabaseDamaged: Something is not as it was written.
     """
-    with translated(directory):
-        if not has_our_tables(connection):
-            raise damaged(directory, "its tables are not as they were made")
-        found = find_damage(connection)
-    if found is not None:
+    if not has_our_tables(connection):
+        raise damaged(directory, "its tables are not as they were made")
+    if (found := find_damage(connection)) is not None:
         raise damaged(directory, found)
 
 
@@ -166,25 +161,19 @@ def back_up(directory: Path, to: Path | None = None) -> Path:
     if not (directory / DATABASE).is_file():
         raise StoreError(f"there is no {directory / DATABASE} to back up")
     path = to or directory / BACKUPS / f"{_now()}.sqlite"
-    source = connect(directory)
     try:
-        if to is None:
-            path.parent.mkdir(exist_ok=True)
-        with (
-            translated(directory),
-            new_file(path) as unfinished,
-            contextlib.closing(sqlite3.connect(unfinished)) as copy,
-        ):
-            source.backup(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")
-            if (found := find_damage(copy)) is not None:
-                raise damaged(directory, found)
+        with contextlib.closing(connect(directory)) as source:
+            if to is None:
+                path.parent.mkdir(exist_ok=True)
+            with translated(directory), new_file(path) as new, contextlib.closing(sqlite3.connect(new)) as copy:
+                source.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")
+                if (found := find_damage(copy)) is not None:
+                    raise damaged(directory, found)
     except FileExistsError:
         raise StoreError(f"{path} exists already: a backup replaces nothing, choose another name") from None
     except OSError as error:
         raise StoreError(f"the backup {path} cannot be written: {error.strerror}") from None
-    finally:
-        source.close()
     return path
 
 

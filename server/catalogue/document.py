@@ -7,8 +7,6 @@ Only `id` is required, and one title, text or example. Title and text are a stri
 or an object from language code (BCP 47) to string.
 """
 
-from __future__ import annotations
-
 import enum
 from typing import Annotated
 
@@ -94,11 +92,8 @@ def content_of(document: Document) -> bytes:
     nothing.
     """
     attributes = {name: _plain(value) for name, value in sorted(document.attributes.items())}
-    return msgspec.json.encode(
-        msgspec.structs.replace(
-            document, title=_briefly(document.title), text=_briefly(document.text), attributes=attributes
-        )
-    )
+    title, text = _briefly(document.title), _briefly(document.text)
+    return msgspec.json.encode(msgspec.structs.replace(document, title=title, text=text, attributes=attributes))
 
 
 def _briefly(value: Localized) -> Localized:
@@ -106,9 +101,7 @@ def _briefly(value: Localized) -> Localized:
 
 
 def _plain(value: AttributeValue) -> AttributeValue:
-    if isinstance(value, list):
-        return [_plain_scalar(each) for each in value]
-    return _plain_scalar(value)
+    return [_plain_scalar(each) for each in value] if isinstance(value, list) else _plain_scalar(value)
 
 
 def _plain_scalar(value: str | bool | int | float) -> str | bool | int | float:

@@ -1,7 +1,5 @@
 """A document with its vectors: what one model has made of it."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np
@@ -11,12 +9,10 @@ from server.catalogue.document import Document
 
 
 class Vectors(NamedTuple):
-    """The vectors of a document, and the passage of it that each stands for.
+    """The vectors `[V, dimension]` of a document, and the passage that each stands for.
 
-    Attributes:
-        spans: For each vector the position of its part in `parts_of(document)`, and where its passage starts and ends
-            in the part's text, in characters `[V, 3]`.
-        matrix: The vectors `[V, dimension]`.
+    A row of `spans` `[V, 3]` has the position of the vector's part in `parts_of(document)`, and where its passage
+    starts and ends in the part's text, in characters.
     """
 
     spans: NDArray[np.int32]

@@ -1,7 +1,5 @@
 """Reads JSONL files, one typed object a line, and says where a line is wrong."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar

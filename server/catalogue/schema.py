@@ -4,11 +4,10 @@
 released: another one is appended.
 """
 
-from __future__ import annotations
-
 import contextlib
 import sqlite3
 from collections.abc import Sequence
+from typing import Any
 
 APPLICATION_ID = 0x43484A41  # "CHJA": tells our databases from others'.
 
@@ -60,26 +59,29 @@ MIGRATIONS: tuple[str, ...] = (
 )
 
 
-def migrate(connection: sqlite3.Connection, migrations: Sequence[str] = MIGRATIONS) -> None:
+def migrate(connection: sqlite3.Connection) -> None:
     """Takes a database through the migrations that it lacks, all of them or none."""
-    version = schema_version(connection)
-    steps = "".join(migrations[version:])
+    steps = "".join(MIGRATIONS[schema_version(connection) :])
     connection.executescript(
         f"BEGIN EXCLUSIVE; {steps}\nPRAGMA application_id = {APPLICATION_ID}; "
-        f"PRAGMA user_version = {len(migrations)}; COMMIT;"
+        f"PRAGMA user_version = {len(MIGRATIONS)}; COMMIT;"
     )
+
+
+def query_value(connection: sqlite3.Connection, query: str, parameters: Sequence[object] = ()) -> Any:
+    """Returns the first column of a query's first row; None if it has no row."""
+    row = connection.execute(query, parameters).fetchone()
+    return None if row is None else row[0]
 
 
 def schema_version(connection: sqlite3.Connection) -> int:
     """Returns the number of migrations that a database has been through: 0 for an empty one."""
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    return version
+    return int(query_value(connection, "PRAGMA user_version"))
 
 
 def is_ours(connection: sqlite3.Connection) -> bool:
     """Whether a database that is not empty is one of ours."""
-    application: int = connection.execute("PRAGMA application_id").fetchone()[0]
-    return application == APPLICATION_ID
+    return bool(query_value(connection, "PRAGMA application_id") == APPLICATION_ID)
 
 
 def has_our_tables(connection: sqlite3.Connection) -> bool:

@@ -5,8 +5,6 @@ it is there otherwise. Everything that searches follows it. One thread writes at
 whoever reads borrows a connection. All methods block.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import math
@@ -28,6 +26,7 @@ from server.catalogue.checksums import checksum_of, wrong_checksum
 from server.catalogue.database import bring_up_to_date, check, connect, damaged, translated
 from server.catalogue.document import Document
 from server.catalogue.encoded import Vectors, Versioned
+from server.catalogue.schema import query_value
 from server.catalogue.transaction import Transaction
 from server.errors import DatabaseDamaged, StoreFull
 
@@ -42,27 +41,32 @@ CHECKED_BYTES = 2**28
 READ_ROWS = 1000
 """Rows that are read at a time where there may be many."""
 
+Row = tuple[int, str, bytes, int]
+"""Sequence, id, content and checksum of a version of a document."""
+
 _decode = msgspec.json.Decoder(Document).decode
 
 
 class Store:
-    """The documents of one directory."""
+    """The documents of one directory.
+
+    Attributes:
+        id: Name of this very database, by which what follows it can tell it from another.
+        sequence: Sequence of the last change; 0 where there was none.
+    """
 
     def __init__(self, directory: Path, *, durable: bool = True, serving: bool = True) -> None:
         """Opens the store, or makes it.
 
-        Args:
-            directory: Where it is.
-            durable: Whether a crash of the machine may not lose what was written.
-            serving: Whether it is the one that serves the directory: it looks through the store first, if that takes no
-                time to speak of, and clears away what is left of versions that were replaced.
+        If `durable`, what was written survives a crash of the machine. If `serving`, a small store is checked first,
+        and versions that were replaced are purged.
 
         Raises:
             DatabaseDamaged: It is damaged; the message names the newest backup.
             StoreError: It cannot be used.
         """
         self.directory = directory
-        self.durable = durable
+        self._durable = durable
         self._connections: list[sqlite3.Connection] = []
         self._idle: deque[sqlite3.Connection] = deque()
         self._writing = threading.Lock()
@@ -73,12 +77,12 @@ class Store:
             with translated(directory):
                 bring_up_to_date(self._writer, directory)
                 self.id = self._identity()
-                self._sequence = self._last_sequence()
-            if self._sequence < acknowledged:
-                told = f"it ends with change {self._sequence}, and change {acknowledged} was acknowledged"
+                self.sequence = self._last_sequence()
+            if self.sequence < acknowledged:
+                told = f"it ends with change {self.sequence}, and change {acknowledged} was acknowledged"
                 raise damaged(directory, told)
             if serving:
-                self._acknowledged.write(self._sequence)
+                self._acknowledged.write(self.sequence)
                 if self.size_bytes <= CHECKED_BYTES:
                     self.verify()
                 try:
@@ -88,9 +92,8 @@ class Store:
                     log.warning("%s", error)
         except BaseException as error:
             self.close()
-            if (
-                isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_ERROR
-            ):  # Our own statements fail only where the tables are not ours any more.
+            # Our own statements fail only where the tables are not ours any more.
+            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_ERROR:
                 raise damaged(directory, str(error)) from None
             raise
 
@@ -102,23 +105,13 @@ class Store:
 
     def __len__(self) -> int:
         with self._reading() as connection:
-            count: int = connection.execute("SELECT count(*) FROM documents WHERE retired_seconds IS NULL").fetchone()[
-                0
-            ]
-            return count
-
-    @property
-    def sequence(self) -> int:
-        """Sequence of the last change; 0 where there was none."""
-        return self._sequence
+            return int(query_value(connection, "SELECT count(*) FROM documents WHERE retired_seconds IS NULL"))
 
     @property
     def size_bytes(self) -> int:
         """Size of the database."""
         with self._reading() as connection:
-            pages: int = connection.execute("PRAGMA page_count").fetchone()[0]
-            page_bytes: int = connection.execute("PRAGMA page_size").fetchone()[0]
-            return pages * page_bytes
+            return int(query_value(connection, "PRAGMA page_count") * query_value(connection, "PRAGMA page_size"))
 
     def verify(self) -> None:
         """Reads everything and compares it with its checksums.
@@ -139,7 +132,7 @@ class Store:
         with self._writing, translated(self.directory):
             self._writer.execute("BEGIN IMMEDIATE")
             try:
-                transaction = Transaction(self._writer, self._sequence)
+                transaction = Transaction(self._writer, self.sequence)
                 yield transaction
                 self._writer.execute("COMMIT")
             except BaseException:
@@ -147,8 +140,8 @@ class Store:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
-            self._sequence = transaction.sequence
-            self._acknowledged.write(self._sequence)
+            self.sequence = transaction.sequence
+            self._acknowledged.write(self.sequence)
 
     def purge(self, *, limit: int, everything: bool = False) -> int:
         """Deletes up to so many versions that were retired long enough ago, or ever; returns how many."""
@@ -165,9 +158,7 @@ class Store:
     def get(self, id: str) -> Stored | None:
         """Returns a document; None if there is none of that id."""
         with self._reading() as connection:
-            row = connection.execute(
-                "SELECT sequence, id, content, checksum FROM documents WHERE id = ? AND retired_seconds IS NULL", (id,)
-            ).fetchone()
+            row = _live_row(connection, id)
             return None if row is None else Stored(self._document(*row), row[0])
 
     def versioned(self, ids: Sequence[str], revision: str) -> dict[str, Versioned]:
@@ -175,11 +166,7 @@ class Store:
         found = {}
         with self._reading() as connection:
             for id in ids:
-                row = connection.execute(
-                    "SELECT sequence, id, content, checksum FROM documents WHERE id = ? AND retired_seconds IS NULL",
-                    (id,),
-                ).fetchone()
-                if row is not None:
+                if (row := _live_row(connection, id)) is not None:
                     # What is damaged is as good as not there: it is about to be replaced.
                     with contextlib.suppress(DatabaseDamaged):
                         vectors = self._vectors(connection, row[0], revision)
@@ -220,11 +207,7 @@ class Store:
         """
         while True:
             with self._reading() as connection:
-                rows = connection.execute(
-                    "SELECT sequence, id, content, checksum FROM documents "
-                    "WHERE sequence > ? AND retired_seconds IS NULL ORDER BY sequence LIMIT ?",
-                    (sequence, READ_ROWS),
-                ).fetchall()
+                rows = _live_rows_after(connection, sequence, READ_ROWS)
                 found = [
                     Versioned(row[0], self._document(*row), self._vectors(connection, row[0], revision)) for row in rows
                 ]
@@ -255,11 +238,7 @@ class Store:
         with self._reading() as connection:
             connection.execute("BEGIN")  # Both tables as they are at one moment.
             try:
-                rows = connection.execute(
-                    "SELECT sequence, id, content, checksum FROM documents "
-                    "WHERE sequence > ? AND retired_seconds IS NULL ORDER BY sequence LIMIT ?",
-                    (after_sequence, limit),
-                ).fetchall()
+                rows = _live_rows_after(connection, after_sequence, limit)
                 gone = connection.execute(
                     "SELECT sequence, id FROM deletions WHERE sequence > ? ORDER BY sequence LIMIT ?",
                     (after_sequence, limit),
@@ -273,18 +252,15 @@ class Store:
     def request(self, request_id: str) -> tuple[bytes, bytes] | None:
         """Returns digest and outcomes of a call that was answered before; None if it was not."""
         with self._reading() as connection:
-            row = connection.execute(
-                "SELECT digest, outcomes FROM requests WHERE request_id = ?", (request_id,)
-            ).fetchone()
-            return None if row is None else (row[0], row[1])
+            query = "SELECT digest, outcomes FROM requests WHERE request_id = ?"
+            row: tuple[bytes, bytes] | None = connection.execute(query, (request_id,)).fetchone()
+            return row
 
     def import_position(self, import_id: str) -> int:
         """Returns how many documents of an import were taken."""
         with self._reading() as connection:
-            row = connection.execute(
-                "SELECT position FROM import_positions WHERE import_id = ?", (import_id,)
-            ).fetchone()
-            return 0 if row is None else int(row[0])
+            query = "SELECT position FROM import_positions WHERE import_id = ?"
+            return int(query_value(connection, query, (import_id,)) or 0)
 
     def file_digests(self) -> dict[str, bytes]:
         """Returns what the catalogue's file said of each of its documents when it was imported last."""
@@ -292,7 +268,7 @@ class Store:
             return dict(connection.execute("SELECT id, digest FROM file_documents"))
 
     def _connect(self) -> sqlite3.Connection:
-        connection = connect(self.directory, durable=self.durable)
+        connection = connect(self.directory, durable=self._durable)
         self._connections.append(connection)
         return connection
 
@@ -313,19 +289,18 @@ class Store:
         self._idle.append(connection)
 
     def _identity(self) -> str:
-        """Returns the name of this very database, by which what follows it can tell it from another."""
-        row = self._writer.execute("SELECT value FROM facts WHERE name = 'id'").fetchone()
-        if row is None:
-            row = (uuid.uuid4().hex,)
-            self._writer.execute("INSERT INTO facts VALUES ('id', ?)", row)
-        return str(row[0])
+        id = query_value(self._writer, "SELECT value FROM facts WHERE name = 'id'")
+        if id is None:
+            id = uuid.uuid4().hex
+            self._writer.execute("INSERT INTO facts VALUES ('id', ?)", (id,))
+        return str(id)
 
     def _last_sequence(self) -> int:
-        row = self._writer.execute(
+        query = (
             "SELECT max((SELECT ifnull(max(sequence), 0) FROM documents), "
             "(SELECT ifnull(max(sequence), 0) FROM deletions))"
-        ).fetchone()
-        return int(row[0])
+        )
+        return int(query_value(self._writer, query))
 
     def _document(self, sequence: int, id: str, content: bytes, checksum: int) -> Document:
         self._compare(checksum, checksum_of(id.encode(), content), sequence)
@@ -347,6 +322,20 @@ class Store:
     def _compare(self, stored: int, computed: int, sequence: int) -> None:
         if stored != computed:
             raise damaged(self.directory, wrong_checksum(sequence))
+
+
+def _live_row(connection: sqlite3.Connection, id: str) -> Row | None:
+    query = "SELECT sequence, id, content, checksum FROM documents WHERE id = ? AND retired_seconds IS NULL"
+    row: Row | None = connection.execute(query, (id,)).fetchone()
+    return row
+
+
+def _live_rows_after(connection: sqlite3.Connection, sequence: int, limit: int) -> list[Row]:
+    query = (
+        "SELECT sequence, id, content, checksum FROM documents "
+        "WHERE sequence > ? AND retired_seconds IS NULL ORDER BY sequence LIMIT ?"
+    )
+    return connection.execute(query, (sequence, limit)).fetchall()
 
 
 def _spans(stored: bytes) -> NDArray[np.int32]:

@@ -1,7 +1,5 @@
 """A transaction of the store: changes that become durable together, and what they mean for those who follow."""
 
-from __future__ import annotations
-
 import contextlib
 import sqlite3
 import time
@@ -14,6 +12,7 @@ from server.catalogue.changes import Stored
 from server.catalogue.checksums import checksum_of
 from server.catalogue.document import Document, content_of
 from server.catalogue.encoded import Vectors, Versioned
+from server.catalogue.schema import query_value
 
 REQUEST_SECONDS = 24 * 3600.0
 """For which a call is remembered by the key of its caller, and an import by its id."""
@@ -22,10 +21,7 @@ REQUEST_SECONDS = 24 * 3600.0
 class Transaction:
     """Changes documents; made by `Store.write`.
 
-    Attributes:
-        sequence: That of the last change.
-        added: The versions of documents that are new, in order.
-        retired: The sequences of those that are replaced or deleted.
+    `added` are the new versions, in order; `retired` are the sequences of those that were replaced or deleted.
     """
 
     def __init__(self, connection: sqlite3.Connection, sequence: int) -> None:
@@ -53,10 +49,8 @@ class Transaction:
 
     def version_of(self, id: str) -> int:
         """Returns the version of a document; 0 if there is none."""
-        row = self._connection.execute(
-            "SELECT sequence FROM documents WHERE id = ? AND retired_seconds IS NULL", (id,)
-        ).fetchone()
-        return 0 if row is None else int(row[0])
+        query = "SELECT sequence FROM documents WHERE id = ? AND retired_seconds IS NULL"
+        return int(query_value(self._connection, query, (id,)) or 0)
 
     def current(self, id: str) -> Stored | None:
         """Returns what is there of a document; None if there is none, or it is damaged and only good to be replaced."""
@@ -69,10 +63,9 @@ class Transaction:
 
     def id_of(self, sequence: int) -> str | None:
         """Returns the id of the document that has a version; None if it has not, or not any more."""
-        row = self._connection.execute(
-            "SELECT id FROM documents WHERE sequence = ? AND retired_seconds IS NULL", (sequence,)
-        ).fetchone()
-        return None if row is None else str(row[0])
+        query = "SELECT id FROM documents WHERE sequence = ? AND retired_seconds IS NULL"
+        id: str | None = query_value(self._connection, query, (sequence,))
+        return id
 
     def put(self, document: Document, vectors: Vectors, *, revision: str) -> int:
         """Writes a document in the place of the one that has its id; returns its version."""
@@ -121,8 +114,9 @@ class Transaction:
 
     def request_digest(self, request_id: str) -> bytes | None:
         """Returns the digest of the call that had a key; None if none had it."""
-        row = self._connection.execute("SELECT digest FROM requests WHERE request_id = ?", (request_id,)).fetchone()
-        return None if row is None else bytes(row[0])
+        query = "SELECT digest FROM requests WHERE request_id = ?"
+        digest: bytes | None = query_value(self._connection, query, (request_id,))
+        return digest
 
     def advance_import(self, import_id: str, position: int) -> None:
         """Notes how many documents of an import have been taken."""
@@ -143,15 +137,12 @@ class Transaction:
         self._connection.executemany("DELETE FROM documents WHERE sequence = ? AND retired_seconds IS NOT NULL", rows)
 
     def _retire(self, id: str) -> None:
-        self.retired += [
-            row[0]
-            for row in self._connection.execute(
-                "UPDATE documents SET retired_seconds = ? WHERE id = ? AND retired_seconds IS NULL RETURNING sequence",
-                (self._now, id),
-            )
-        ]
+        rows = self._connection.execute(
+            "UPDATE documents SET retired_seconds = ? WHERE id = ? AND retired_seconds IS NULL RETURNING sequence",
+            (self._now, id),
+        )
+        self.retired += [row[0] for row in rows]
 
     def _number_of(self, revision: str) -> int:
         self._connection.execute("INSERT OR IGNORE INTO revisions (revision) VALUES (?)", (revision,))
-        row = self._connection.execute("SELECT number FROM revisions WHERE revision = ?", (revision,)).fetchone()
-        return int(row[0])
+        return int(query_value(self._connection, "SELECT number FROM revisions WHERE revision = ?", (revision,)))

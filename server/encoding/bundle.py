@@ -1,7 +1,5 @@
 """A bundle, opened: the manifest and the towers of one model."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 

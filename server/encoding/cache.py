@@ -1,10 +1,7 @@
 """Remembers the vectors of queries, because people ask the same things again and again.
 
-A key holds everything that a vector depends on: the text, the model's prefix for it, and the bundle's revision. What
-was asked longest ago goes first when the memory is used up.
+What was asked longest ago goes first when the memory is used up.
 """
-
-from __future__ import annotations
 
 from collections import OrderedDict
 from typing import NamedTuple
@@ -19,7 +16,7 @@ OVERHEAD_BYTES = 500
 
 
 class CacheKey(NamedTuple):
-    """What a vector depends on."""
+    """Everything that a vector depends on."""
 
     revision: str
     prefix: str
@@ -27,24 +24,19 @@ class CacheKey(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """What is remembered of a text."""
+    """The tokens and the vector of a text."""
 
     tokens: Tokens
     vector: NDArray[np.float32]
 
 
 class EmbeddingCache:
-    """Vectors by key, bounded by memory. Used on the event loop only.
-
-    Attributes:
-        held_bytes: Memory in use, by a slight overestimate.
-    """
+    """Vectors by key, bounded by memory: a cache of 0 bytes stays empty. Used on the event loop only."""
 
     def __init__(self, max_bytes: int) -> None:
-        """Makes an empty cache; one of 0 bytes stays empty."""
         self._max_bytes = max_bytes
         self._entries: OrderedDict[CacheKey, Entry] = OrderedDict()
-        self.held_bytes = 0
+        self.held_bytes = 0  # A slight overestimate.
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -4,8 +4,6 @@ Some models (E5, for one) put all texts into a narrow cone: two unrelated texts 
 center, which says nothing about a text, differences count for more (Mu and Viswanath, ICLR 2018, "All-but-the-Top").
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """What this CPU can do, as far as Linux tells it in /proc/cpuinfo."""
 
-from __future__ import annotations
-
 import platform
 from pathlib import Path
 
@@ -12,8 +10,8 @@ def cpuinfo(name: str) -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return ""
-    values = [value.strip() for key, _, value in (line.partition(":") for line in lines) if key.strip() == name]
-    return values[0] if values else ""
+    fields = (line.partition(":") for line in lines)
+    return next((value.strip() for key, _, value in fields if key.strip() == name), "")
 
 
 def products_saturate(machine: str | None = None, flags: frozenset[str] | None = None) -> bool:

@@ -1,7 +1,5 @@
 """Encodes documents, passage by passage, outside of the pipeline: before they are served, or to measure a bundle."""
 
-from __future__ import annotations
-
 import builtins
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
@@ -29,12 +27,8 @@ def encode_documents(
 ) -> list[Vectors]:
     """Returns the vectors of each document. Blocks for as long as that takes.
 
-    Args:
-        documents: The documents.
-        bundle: Encodes.
-        overlap_tokens: Tokens that passages of a long text share.
-        map: Applies the encoder to chunks of texts; that of an executor does so in several threads.
-        check: Is called before each chunk; what it raises ends the work.
+    `map` applies the encoder to chunks of texts; that of an executor does so in several threads. `check` is called
+    before each chunk; what it raises ends the work.
 
     Raises:
         BundleError: The model fails on a document, or can make nothing of one.

@@ -1,10 +1,7 @@
-"""Golden vectors: texts with the vectors that the original fp32 model gave them.
+"""Golden vectors: texts with the vectors of the original fp32 model.
 
-A bundle carries them so that the server can check, on its own CPU and before it
-takes a request, that the model computes what it should.
+With them the server checks, on its own CPU and before it takes a request, that the model computes what it should.
 """
-
-from __future__ import annotations
 
 from pathlib import Path
 
@@ -19,7 +16,7 @@ GOLDEN_FILE = "golden.json"
 
 
 class GoldenText(msgspec.Struct, frozen=True, kw_only=True):
-    """One text, its kind and its fp32 vector."""
+    """A text with its fp32 vector."""
 
     text: str
     kind: TextKind

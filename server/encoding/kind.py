@@ -1,15 +1,10 @@
-"""The kinds of text that a model encodes, and the sides that they are on.
-
-A model may put another prefix before each kind of text. A two-tower model has an encoder for each side.
-"""
-
-from __future__ import annotations
+"""The kinds of text that a model encodes, and the sides that they are on."""
 
 import enum
 
 
 class Side(enum.Enum):
-    """The two sides that a retrieval model compares."""
+    """The two sides that a retrieval model compares. A two-tower model has an encoder for each."""
 
     QUERY = "query"
     DOCUMENT = "document"

@@ -1,19 +1,15 @@
 """The manifest: what a bundle says about itself. `python -m export` writes it, the server reads it.
 
-The revision is a hash over the files and over every field that a vector or a score
-depends on, so equal revisions mean equal vectors, but for the rounding of the encoder that runs
-them (native or ONNX Runtime). The checksum is one over all of the manifest.
+The revision is a hash over the files and over every field that a vector or a score depends on, so equal revisions mean
+equal vectors, but for the rounding of the encoder that runs them (native or ONNX Runtime).
 """
-
-from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import msgspec
 
-from server.encoding.center import CENTER_FILE
 from server.encoding.kind import Side, TextKind
 from server.errors import BundleError
 from server.files import file_digest
@@ -36,9 +32,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 class TowerManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Describes one encoder of a bundle.
 
-    What the graph takes depends on `layout` (see `server.encoding.padded` and `packed`); it gives pooled vectors
-    float32 `[N, dimension]`, of unit length if `normalise`. `pooling`, `quantization` and `source` are told for
-    people.
+    The inputs of the graph depend on `layout` (see `server.encoding.encoder` and `packed`); it gives pooled vectors
+    float32 `[N, dimension]`, of unit length if `normalise`. `pooling`, `quantization` and `source` are for people.
     """
 
     pooling: Pooling
@@ -59,8 +54,7 @@ class Prefixes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def of(self, kind: TextKind) -> str:
         """Returns the prefix of a kind of text."""
-        prefix: str = getattr(self, kind.value)
-        return prefix
+        return str(getattr(self, kind.value))
 
     def by_kind(self) -> dict[TextKind, str]:
         """Returns the prefix of each kind of text."""
@@ -109,11 +103,6 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return {side: tower for side, tower in towers.items() if tower is not None}
 
     @property
-    def centered(self) -> bool:
-        """Whether the bundle subtracts a center from its vectors."""
-        return any(f"{side.value}/{CENTER_FILE}" in self.files for side in self.towers)
-
-    @property
     def quantization(self) -> str:
         """How the weights of the towers are stored; both where they differ."""
         return ", ".join(dict.fromkeys(tower.quantization for tower in self.towers.values()))
@@ -125,26 +114,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def computed_revision(self) -> str:
         """Returns the revision that follows from the other fields."""
         towers = [self.tower(side) for side in Side]
-        parts = [
-            self.files,
-            self.prefixes,
-            self.weights,
-            self.title_separator,
-            self.similarity,
-            self.golden_cosine_floor,
-            [(tower.max_tokens, tower.layout) for tower in towers],
-        ]
-        return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:16]
+        fields = [self.files, self.prefixes, self.weights, self.title_separator, self.similarity]
+        parts = [*fields, self.golden_cosine_floor, [(tower.max_tokens, tower.layout) for tower in towers]]
+        return _digest(parts)
 
-    def computed_checksum(self) -> str:
-        """Returns the checksum that follows from the other fields."""
-        data = msgspec.json.encode(msgspec.structs.replace(self, checksum=""), order="sorted")
-        return hashlib.sha256(data).hexdigest()[:16]
-
-    def sealed(self) -> Manifest:
+    def sealed(self) -> Self:
         """Returns the manifest with the revision and the checksum that follow from the other fields."""
-        revised = msgspec.structs.replace(self, revision=self.computed_revision())
-        return msgspec.structs.replace(revised, checksum=revised.computed_checksum())
+        revised = msgspec.structs.replace(self, revision=self.computed_revision(), checksum="")
+        return msgspec.structs.replace(revised, checksum=_digest(revised))
 
 
 def read_manifest(directory: Path) -> Manifest:
@@ -180,6 +157,10 @@ def check_files(directory: Path, manifest: Manifest) -> None:
             intact = False
         if not intact:
             raise BundleError(f"{directory / name} is missing or damaged; export the model again or copy it anew")
+
+
+def _digest(fields: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(fields, order="sorted")).hexdigest()[:16]
 
 
 class _Versioned(msgspec.Struct):

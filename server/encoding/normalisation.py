@@ -1,7 +1,5 @@
 """Brings a query into the form that is encoded."""
 
-from __future__ import annotations
-
 import unicodedata
 
 

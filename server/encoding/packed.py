@@ -1,11 +1,8 @@
 """The packed layout: texts end to end in one row of tokens, so that no padding is computed.
 
-The inputs of the graph stand in `export.packed.graph`. Runs hold texts of like
-length, up to a budget of tokens: small enough to stay in the caches, large enough
-for the products.
+The inputs of the graph stand in `export.packed.graph`. Runs hold texts of like length, up to a budget of tokens: small
+enough to stay in the caches, large enough for the products.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ Titles, texts and example queries are parts of their own. A part that the model 
 passages that overlap, so that nothing of it is lost.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +25,7 @@ KIND_OF = {Field.TITLE: TextKind.TITLE, Field.TEXT: TextKind.TEXT, Field.EXAMPLE
 
 
 class Passages(NamedTuple):
-    """What there is to encode of a document, passage by passage; `spans` as in `Vectors`."""
+    """The passages of a document; `spans` as in `Vectors`."""
 
     spans: NDArray[np.int32]
     texts: list[Text]

@@ -1,36 +1,79 @@
-"""Segments texts into token ids. One class for each library, and one copy of the vocabulary in memory."""
+"""Segments texts into token ids. One class for each library, and one copy of the vocabulary in memory.
 
-from __future__ import annotations
+Segmenters are safe to share between threads.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
-from server.encoding.json_segmenter import JsonSegmenter
-from server.encoding.sentencepiece_segmenter import SentencePieceSegmenter
+import sentencepiece
+import tokenizers
+
+from server.errors import BundleError, first_line
 
 SENTENCEPIECE_FILE = "tokenizer.model"
 TOKENIZER_FILE = "tokenizer.json"
 """A tower has one of the two."""
 
 
-class Segmenter(Protocol):
-    """A vocabulary, ready to use. Safe to share between threads.
+class JsonSegmenter:
+    """Reads a tokenizer.json with the `tokenizers` library, which holds the GIL meanwhile."""
 
-    Attributes:
-        special_count: Number of special tokens that every text gets.
-    """
-
-    special_count: int
+    def __init__(self, path: Path) -> None:
+        try:
+            self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        except Exception as error:  # The library raises bare Exception for whatever it cannot read.
+            raise BundleError(f"{path} is not a tokenizer: {error}; export the model again") from None
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
 
     def segment(self, texts: Sequence[str], *, max_tokens: int) -> list[tuple[list[int], int]]:
         """Returns the ids of each text, cut to `max_tokens`, and how many there were before.
 
         Both include the special tokens, which a cut leaves in place.
         """
+        return [(_cut(each, max_tokens), len(each)) for each in self._tokenizer.encode_batch_fast(list(texts))]
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
         """Returns where each token starts and ends, in characters; without special tokens."""
+        offsets: list[tuple[int, int]] = self._tokenizer.encode(text, add_special_tokens=False).offsets
+        return offsets
+
+
+class SentencePieceSegmenter:
+    """Reads a sentencepiece model, a unigram vocabulary as `export.tokenizer` writes it.
+
+    The library releases the GIL meanwhile, and needs a quarter of the memory that `tokenizers` takes for the same
+    vocabulary. The special tokens are the model's bos and eos, where it has them. A special token that a text spells
+    out, such as `</s>`, is plain text.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._processor = sentencepiece.SentencePieceProcessor()
+        try:
+            self._processor.LoadFromFile(str(path))
+        except Exception as error:  # The library has no common base for its errors.
+            raise BundleError(f"{path} is not a tokenizer: {first_line(error)}; export the model again") from None
+        self._before = [each for each in [self._processor.bos_id()] if each >= 0]
+        self._after = [each for each in [self._processor.eos_id()] if each >= 0]
+
+    def segment(self, texts: Sequence[str], *, max_tokens: int) -> list[tuple[list[int], int]]:
+        """See `JsonSegmenter.segment`."""
+        special_count = len(self._before) + len(self._after)
+        room = max_tokens - special_count
+        result = []
+        for text in texts:
+            ids: list[int] = self._processor.EncodeAsIds(text)
+            result.append(([*self._before, *ids[:room], *self._after], len(ids) + special_count))
+        return result
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """See `JsonSegmenter.offsets`."""
+        offsets: list[tuple[int, int]] = self._processor.EncodeAsOffsetMapping(text)["offsets"]
+        return offsets
+
+
+Segmenter = JsonSegmenter | SentencePieceSegmenter
 
 
 def open_segmenter(path: Path) -> Segmenter:
@@ -40,3 +83,14 @@ def open_segmenter(path: Path) -> Segmenter:
         BundleError: It cannot be read.
     """
     return SentencePieceSegmenter(path) if path.name == SENTENCEPIECE_FILE else JsonSegmenter(path)
+
+
+def _cut(encoding: tokenizers.Encoding, max_tokens: int) -> list[int]:
+    """Returns the ids without the last tokens of the text itself, where there are more than `max_tokens`."""
+    ids: list[int] = encoding.ids
+    excess = len(ids) - max_tokens
+    if excess <= 0:
+        return ids
+    mask = encoding.special_tokens_mask
+    end = len(ids) - mask[::-1].index(0)
+    return ids[: end - excess] + ids[end:]

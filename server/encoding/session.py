@@ -1,7 +1,5 @@
 """Opens a graph in ONNX Runtime, with the settings that all layouts share."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import onnxruntime

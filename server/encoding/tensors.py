@@ -1,11 +1,8 @@
 """Reads a safetensors file: named arrays, mapped into memory rather than copied.
 
-The format is eight bytes with the length of a header, the header in JSON, and the
-arrays (huggingface/safetensors, "Format"). Mapped pages are shared between processes
-and cost no memory before they are touched.
+The format is eight bytes with the length of a header, the header in JSON, and the arrays (huggingface/safetensors,
+"Format"). Mapped pages are shared between processes and cost no memory before they are touched.
 """
-
-from __future__ import annotations
 
 from pathlib import Path
 from typing import Any

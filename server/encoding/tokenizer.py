@@ -1,7 +1,5 @@
 """Cuts texts into the tokens that the model knows."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +16,6 @@ class Tokens:
     kind: TextKind
     ids: list[int]
     whole_count: int
-
-    @property
-    def cut(self) -> bool:
-        """Whether the text is longer than the model can see."""
-        return self.whole_count > len(self.ids)
 
 
 class Tokenizer:
@@ -43,13 +36,8 @@ class Tokenizer:
     def split(self, text: str, kind: TextKind, *, before: str = "", overlap_tokens: int) -> list[tuple[int, int]]:
         """Returns where the passages of a text start and end, in characters: one where the model sees all of it.
 
-        Each passage fits the model behind its prefix and `before`, and shares some tokens with the one before it.
-
-        Args:
-            text: The text.
-            kind: Its kind.
-            before: What stands in front of every passage when it is encoded.
-            overlap_tokens: Tokens that neighbours share, but at most half of a passage.
+        Each passage fits the model after its prefix and `before`. Neighbours share `overlap_tokens`, but at most half
+        of a passage.
         """
         before = self._prefixes[kind] + before
         if self._fit([before + text]):
@@ -66,9 +54,8 @@ class Tokenizer:
 
     def _fit(self, texts: Sequence[str]) -> bool:
         """Returns whether the model sees all of each text, prefix included."""
-        return all(
-            count <= self._max_tokens for _, count in self._segmenter.segment(texts, max_tokens=self._max_tokens)
-        )
+        segmented = self._segmenter.segment(texts, max_tokens=self._max_tokens)
+        return all(count <= self._max_tokens for _, count in segmented)
 
 
 def _windows(offsets: Sequence[tuple[int, int]], size: int, overlap: int, *, end: int) -> list[tuple[int, int]]:

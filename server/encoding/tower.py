@@ -1,7 +1,5 @@
 """A tower, opened: the tokenizer and the encoder of one side of a model, or of both."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +8,7 @@ from numpy.typing import NDArray
 
 from server.encoding.arrays import read_array
 from server.encoding.center import CENTER_FILE, centered
-from server.encoding.encoder import Encoder, open_encoder
+from server.encoding.encoder import open_encoder
 from server.encoding.kind import Side
 from server.encoding.manifest import Manifest
 from server.encoding.packed import WEIGHTS_SUFFIX
@@ -19,17 +17,12 @@ from server.encoding.tokenizer import Tokenizer
 from server.errors import BundleError
 
 MODEL_FILE = "model.onnx"
-
 WEIGHTS_FILE = f"model{WEIGHTS_SUFFIX}"
 """Only in the packed layout."""
 
 
 class Tower:
     """One encoder of a bundle and its tokenizer. Safe to share between threads."""
-
-    tokenizer: Tokenizer
-    encoder: Encoder
-    center: NDArray[np.float32] | None
 
     def __init__(self, directory: Path, manifest: Manifest, side: Side, *, native: bool) -> None:
         """Opens the tower of a side, in the bundle's directory.

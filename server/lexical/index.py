@@ -5,10 +5,9 @@ are joined at once, large ones by a background thread, so that a view has some t
 waits for a long merge.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Sequence
+from typing import Self
 
 from server.lexical.segment import STORED, Segment, merged, segment_of
 from server.lexical.view import LexicalView
@@ -22,7 +21,7 @@ GROWTH = 2
 
 
 class LexicalIndex:
-    """Searched through its views. `append` and `view` are for one thread; `settle` is for any."""
+    """Searched through its views. `append` and `view` are for one thread."""
 
     def __init__(self) -> None:
         self._segments: list[Segment] = []
@@ -55,15 +54,8 @@ class LexicalIndex:
         with self._lock:
             return LexicalView(self._segments)
 
-    def settle(self) -> None:
-        """Waits until nothing is left to be joined."""
-        with self._lock:
-            merging = self._merging
-        if merging is not None:
-            merging.join()
-
     @classmethod
-    def restored(cls, arrays: Arrays) -> LexicalIndex:
+    def restored(cls, arrays: Arrays) -> Self:
         """Returns the index whose view had these arrays."""
         index = cls()
         for number in range(len(arrays) // len(STORED)):

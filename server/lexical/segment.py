@@ -4,10 +4,8 @@
 `counts` times each. The last fields follow from the others; two of them bound what a term can add to any score.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,47 +41,26 @@ class Segment(NamedTuple):
         starts: NDArray[np.int64],
         slots: NDArray[np.int32],
         counts: NDArray[np.uint8],
-    ) -> Segment:
-        """Returns the segment of these arrays.
-
-        Args:
-            first_slot: Slot of its first document.
-            lengths: Terms that each document has, counted as often as they come.
-            terms: Ascending.
-            starts: One more than there are terms.
-            slots: The documents of each term, counted from `first_slot`.
-            counts: How often the term stands in each of them.
-        """
+    ) -> Self:
+        """Returns the segment of these arrays. `lengths` are the numbers of terms that documents have."""
         if not len(terms):
             return cls(first_slot, lengths, terms, starts, slots, counts, counts, np.zeros(0, np.float32), 0.0)
         spans = lengths.take(slots)
         spans /= counts
-        return cls(
-            first_slot,
-            lengths,
-            terms,
-            starts,
-            slots,
-            counts,
-            largest_counts=np.maximum.reduceat(counts, starts[:-1]),
-            smallest_spans=np.minimum.reduceat(spans, starts[:-1]),
-            total_length=float(lengths.sum(dtype=np.float64)),
-        )
+        largest_counts = np.maximum.reduceat(counts, starts[:-1])
+        smallest_spans = np.minimum.reduceat(spans, starts[:-1])
+        total_length = float(lengths.sum(dtype=np.float64))
+        return cls(first_slot, lengths, terms, starts, slots, counts, largest_counts, smallest_spans, total_length)
 
     @property
     def document_count(self) -> int:
-        """Documents in it."""
+        """Number of documents."""
         return len(self.lengths)
 
     @property
     def posting_count(self) -> int:
         """Pairs of a term and a document in which it stands."""
         return len(self.slots)
-
-    @property
-    def bytes(self) -> int:
-        """Bytes that its arrays take."""
-        return sum(array.nbytes for array in (*self[1:6], self.largest_counts, self.smallest_spans))
 
     def places(self, terms: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Returns where each term stands in `terms`, and how many documents have it: 0 for one that is not known."""

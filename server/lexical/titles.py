@@ -4,11 +4,9 @@ Titles are folded as terms are, and runs of spaces become one. They stand in sor
 as the next; what comes last is a run of its own, and is merged with those before it that are not.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,27 +40,26 @@ class Run(NamedTuple):
     slots: NDArray[np.int64]
 
     @classmethod
-    def of(cls, titles: Sequence[str], slots: Sequence[int]) -> Run:
+    def of(cls, titles: Sequence[str], slots: Sequence[int]) -> Self:
         """Returns the run of some folded titles."""
         encoded = [title.encode("utf-8", "surrogatepass") for title in titles]
         keys = np.array([title[:COMPARED_BYTES] for title in encoded], dtype=f"S{COMPARED_BYTES}")
         hashes = np.array([_hash(title) for title in encoded], dtype=np.uint64)
         return cls(keys, hashes, np.array(slots, dtype=np.int64)).sorted()
 
-    def sorted(self) -> Run:
+    def sorted(self) -> Self:
         """Returns it in order. Two concatenated runs become one in linear time."""
-        order = np.argsort(self.keys, kind="stable")
-        return Run(self.keys[order], self.hashes[order], self.slots[order])
+        return self.at(np.argsort(self.keys, kind="stable"))
 
-    def between(self, first: bytes, end: bytes) -> Run:
+    def between(self, first: bytes, end: bytes) -> Self:
         """Returns the titles from one key up to another, both included."""
         low = np.searchsorted(self.keys, np.array(first, dtype=self.keys.dtype), "left")
         high = np.searchsorted(self.keys, np.array(end, dtype=self.keys.dtype), "right")
-        return Run(self.keys[low:high], self.hashes[low:high], self.slots[low:high])
+        return self.at(slice(low, high))
 
-    def where(self, chosen: NDArray[np.bool_]) -> Run:
-        """Returns some of the titles."""
-        return Run(self.keys[chosen], self.hashes[chosen], self.slots[chosen])
+    def at(self, chosen: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Self:
+        """Returns some of the titles, chosen as NumPy's indexing does."""
+        return type(self)(self.keys[chosen], self.hashes[chosen], self.slots[chosen])
 
 
 class TitlesView:
@@ -72,25 +69,16 @@ class TitlesView:
         self._runs = runs
         self._document_count = document_count
 
-    def __len__(self) -> int:
-        return self._document_count
-
     def find(
-        self,
-        query: str,
-        *,
-        limit: int,
-        among: Sequence[int] = (),
-        allowed: NDArray[np.bool_] | None = None,
+        self, query: str, *, limit: int, among: Sequence[int] = (), allowed: NDArray[np.bool_] | None = None
     ) -> TitleHits:
         """Returns the documents with a title that is the query, or begins with it.
 
         Args:
-            query: What is typed.
-            limit: Most documents of each kind: those of the lowest slots among exact ones, and those of the first
-                titles among the others, which is to say of the shortest where one begins with the other.
+            query: As it was typed.
+            limit: Most documents of each kind: the lowest slots of exact hits, and the first titles of the others.
             among: Slots of documents that come back in any case, if they have such a title.
-            allowed: For each slot of this view whether its document may come back; without it all may.
+            allowed: By slot, which documents may be found; None for all.
         """
         typed = fold_title(query)
         if not typed:
@@ -100,7 +88,7 @@ class TitlesView:
         # No byte of UTF-8 is 255: nothing that begins with the key comes after this.
         runs = [run.between(key, key.ljust(COMPARED_BYTES, b"\xff")) for run in self._runs]
         if allowed is not None:
-            runs = [run.where(allowed[run.slots]) for run in runs]
+            runs = [run.at(allowed[run.slots]) for run in runs]
         runs = [run for run in runs if len(run.slots)]
         if not runs:
             return TitleHits([], [])
@@ -108,7 +96,7 @@ class TitlesView:
         exact_slots = np.union1d(exact[:limit], np.intersect1d(exact, among)).astype(np.int64).tolist()
         if len(typed) < FIRST_PREFIX_LENGTH:
             return TitleHits(exact_slots, [])
-        found = _joined([run.where(~np.isin(run.slots, exact)) for run in runs])
+        found = _joined([run.at(~np.isin(run.slots, exact)) for run in runs])
         first = list(dict.fromkeys(found.slots[: 2 * limit].tolist()))
         if len(first) < limit:  # documents with many such titles
             first = list(dict.fromkeys(found.slots.tolist()))
@@ -133,8 +121,8 @@ class Titles:
     def append(self, documents: Sequence[Sequence[str]]) -> None:
         """Takes documents into the next slots, each with all its titles."""
         first = self._document_count
-        added = [(fold_title(title), first + place) for place, titles in enumerate(documents) for title in titles]
-        added = [(title, slot) for title, slot in added if title]
+        folded = [(fold_title(title), slot) for slot, titles in enumerate(documents, first) for title in titles]
+        added = [(title, slot) for title, slot in folded if title]
         self._document_count += len(documents)
         if not added:
             return
@@ -148,7 +136,7 @@ class Titles:
         return TitlesView(tuple(self._runs), self._document_count)
 
     @classmethod
-    def restored(cls, arrays: Arrays) -> Titles:
+    def restored(cls, arrays: Arrays) -> Self:
         """Returns the titles whose view had these arrays."""
         titles = cls()
         titles._document_count = int(arrays["document_count"])

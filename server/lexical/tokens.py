@@ -5,8 +5,6 @@ characters. Texts are folded first: compatibility forms and widths (NFKC), case,
 A pair is known by its two code points; a word by a hash of all of them, in which two words meet once in 10^18.
 """
 
-from __future__ import annotations
-
 import functools
 import unicodedata
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ are left that could still be among the best, because the commoner terms together
 allows few, these are looked up in the long lists instead of adding the lists up.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -44,15 +42,11 @@ BLOCK = 256
 
 
 class LexicalHits(NamedTuple):
-    """The best documents of a query, best first; where scores are equal, the lower slot first.
-
-    Attributes:
-        slots: Where the documents stand.
-        scores: Their BM25, above 0: documents without any term of the query are no hits.
-    """
+    """The best documents of a query, best first; where scores are equal, the lower slot first."""
 
     slots: NDArray[np.int64]
     scores: NDArray[np.float32]
+    """BM25, above 0: documents without any term of the query are no hits."""
 
 
 class Wanted(NamedTuple):
@@ -85,19 +79,8 @@ class LexicalView:
     def __len__(self) -> int:
         return self._document_count
 
-    @property
-    def bytes(self) -> int:
-        """Bytes that the index takes."""
-        return sum(segment.bytes for segment in self.segments)
-
     def search(self, query: str, *, limit: int, allowed: NDArray[np.bool_] | None = None) -> LexicalHits:
-        """Returns the `limit` best documents.
-
-        Args:
-            query: What is sought.
-            limit: Most documents that come back; fewer do when fewer have a term of the query.
-            allowed: For each slot of this view whether its document may come back; without it all may.
-        """
+        """Returns the `limit` best documents, of those `allowed` by slot; fewer when fewer have a term of the query."""
         wanted = self._wanted(query)
         slots, scores = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
         for place, segment in enumerate(self.segments):
@@ -168,8 +151,7 @@ class LexicalView:
 
     def _effective_lengths(self, place: int) -> NDArray[np.float32]:
         """Returns what a term's count is held against, for each document of a segment."""
-        lengths = self._lengths[place]
-        if lengths is None:
+        if (lengths := self._lengths[place]) is None:
             lengths = self._lengths[place] = self._floor + self._slope * self.segments[place].lengths
         return lengths
 

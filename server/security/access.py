@@ -3,8 +3,6 @@
 Health and reflection are not ours to guard: probes of Kubernetes send no tokens.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 from server.errors import NotAllowed, NotAuthenticated

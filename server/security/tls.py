@@ -1,7 +1,5 @@
 """TLS, and mutual TLS, with certificates that are read again when their files change."""
 
-from __future__ import annotations
-
 import logging
 import ssl
 from pathlib import Path
@@ -23,18 +21,14 @@ class Certificates:
     """
 
     def __init__(self, certificate: Path, key: Path, client_ca: Path | None) -> None:
-        """Reads the files.
-
-        Args:
-            certificate: The server's certificate and those that lead to its root, in PEM.
-            key: Its private key, in PEM, without a passphrase.
-            client_ca: Certificates of which one must have signed a client's own (mutual TLS); None asks for none.
+        """Reads the files; without `client_ca` no client needs a certificate.
 
         Raises:
             SecurityError: One of them cannot be used.
         """
         self._certificate, self._key, self._client_ca = certificate, key, client_ca
-        self._watched = WatchedFiles([path for path in (certificate, key, client_ca) if path is not None])
+        self._files = [path for path in (certificate, key, client_ca) if path is not None]
+        self._watched = WatchedFiles(self._files)
         self._configuration = self._read()
 
     def credentials(self) -> grpc.ServerCredentials:
@@ -57,27 +51,22 @@ class Certificates:
         return self._configuration
 
     def _read(self) -> grpc.ServerCertificateConfiguration:
-        files = [path for path in (self._certificate, self._key, self._client_ca) if path is not None]
-        for path in files:
+        for path in self._files:
             if not path.is_file():
                 raise SecurityError(f"{path} is not there, or no file")
         try:
-            _check(self._certificate, self._key, self._client_ca)
-            certificate, key, *client_ca = [path.read_bytes() for path in files]
+            # gRPC itself would listen with wrong files, and fail every handshake.
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self._certificate, self._key, password=_no_passphrase)
+            if self._client_ca is not None:
+                context.load_verify_locations(self._client_ca)
+            certificate, key, *client_ca = [path.read_bytes() for path in self._files]
         except (OSError, ssl.SSLError, ValueError) as error:
             raise SecurityError(
-                f"TLS cannot be set up with {', '.join(map(str, files))}; expected a certificate, its own key and "
-                f"certificates, in PEM: {error}"
+                f"TLS cannot be set up with {', '.join(map(str, self._files))}; "
+                f"expected a certificate, its own key and certificates, in PEM: {error}"
             ) from None
         return grpc.ssl_server_certificate_configuration([(key, certificate)], client_ca[0] if client_ca else None)
-
-
-def _check(certificate: Path, key: Path, client_ca: Path | None) -> None:
-    """Raises what is wrong with the files. gRPC itself would listen, and fail every handshake."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key, password=_no_passphrase)
-    if client_ca is not None:
-        context.load_verify_locations(client_ca)
 
 
 def _no_passphrase() -> str:

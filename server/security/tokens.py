@@ -8,8 +8,6 @@ One token a line, after its role and a name for people; `#` begins a comment:
 A role covers all that stand before it in `ROLES`. So that a token can be rotated, the same name may have two.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import logging

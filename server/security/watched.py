@@ -1,7 +1,5 @@
 """Files that are read again when they change."""
 
-from __future__ import annotations
-
 import stat
 from collections.abc import Sequence
 from pathlib import Path

@@ -6,8 +6,6 @@ One thread adds the rows, because concurrent adds lose nodes (USearch's issue 73
 the file. The process ends when its standard input does: whoever wanted the graph is gone.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys
@@ -43,13 +41,7 @@ TOLERANCE = 1e-3
 
 
 def build(rows: NDArray[Any], out: Path, *, storage: Storage, base: Path | None = None) -> float:
-    """Builds or extends a graph; returns the share of probes that were found.
-
-    Args:
-        rows: All rows `[N, dimension]`, those of the base first.
-        out: The file to write.
-        storage: How vectors are kept.
-        base: The graph to extend.
+    """Builds or extends the graph of rows `[N, dimension]`, those of the base first; returns the share of probes found.
 
     Raises:
         BuildFailed: The graph is not whole, or too few of the probes are found.

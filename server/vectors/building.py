@@ -4,8 +4,6 @@ USearch adds vectors a hundred times slower beside a busy Python thread, and wou
 that exists is extended, not built again. When this process ends, so does the other: its standard input closes.
 """
 
-from __future__ import annotations
-
 import logging
 import subprocess
 import sys
@@ -48,10 +46,7 @@ class GraphBuilder:
         self._cancelled = False
 
     def run(self, rows: Sequence[NDArray[Any]]) -> BuiltGraph:
-        """Builds, and returns when the graph is on the disk and checked.
-
-        Args:
-            rows: All rows, those of the base first, in blocks `[N, dimension]`.
+        """Builds the graph of blocks of rows `[N, dimension]`, those of the base first; returns when it is on the disk.
 
         Raises:
             BuildFailed: The process failed or was cancelled; no file is left.

@@ -4,8 +4,6 @@ Below a number of vectors all are compared; above, there is a graph of most, and
 What was appended is in the very next view. Nothing is ever removed: a search is given the documents it may find.
 """
 
-from __future__ import annotations
-
 import logging
 import shutil
 import tempfile
@@ -39,7 +37,6 @@ class DenseOptions:
         exact_below: Number of vectors from which on there is a graph.
         tail_least: Vectors not yet in the graph before it is extended, at least.
         tail_share: The same as a share of those in the graph: extending writes its whole file.
-        ef_search: Candidates that a search of the graph keeps at first.
         searchers: Threads that are expected to search at once.
         min_recall: Recall at 10 below which ef_search is raised.
     """
@@ -53,11 +50,7 @@ class DenseOptions:
 
 
 class DenseIndex:
-    """Follows the vectors of documents, in the order of their slots.
-
-    Attributes:
-        graph_generation: How many graphs were built. `view()` has the newest.
-    """
+    """Follows the vectors of documents, in the order of their slots."""
 
     def __init__(
         self,
@@ -68,15 +61,7 @@ class DenseIndex:
         folder: Path,
         options: DenseOptions | None = None,
     ) -> None:
-        """Makes an empty index.
-
-        Args:
-            dimension: Numbers of a vector.
-            similarity: How vectors are compared.
-            storage: How they are kept.
-            folder: Where graphs are built, on the disk that snapshots are written to. A folder in it is this index's
-                own until `close`; what a killed process left there may be removed before.
-            options: How it is searched and built.
+        """Makes an empty index, which builds graphs in a folder of its own in `folder`, on the disk of the snapshots.
 
         Raises:
             SettingsError: The similarity cannot be computed from such a storage.
@@ -88,7 +73,7 @@ class DenseIndex:
         self._options = options or DenseOptions()
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix="graphs-", dir=folder))
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._rows = Rows(dimension, row_dtype(storage))
         self._owners, self._parts = Growing(np.empty(0, np.int32)), Growing(np.empty(0, np.int32))
         self._fields = Growing(np.empty(0, np.uint8))
@@ -100,7 +85,7 @@ class DenseIndex:
         self._builder: GraphBuilder | None = None
         self._building: threading.Thread | None = None
         self._closed = False
-        self.graph_generation = 0
+        self.graph_generation = 0  # Number of graphs built so far. `view()` has the newest.
 
     def __len__(self) -> int:
         return self._rows.count
@@ -128,11 +113,7 @@ class DenseIndex:
     ) -> None:
         """Appends the vectors `[V, dimension]` of documents. The next view has them.
 
-        Args:
-            owners: For each vector the slot of its document, ascending, and none below those appended before.
-            parts: For each vector its ordinal in the document.
-            fields: For each vector the index of its weight.
-            vectors: The vectors.
+        `owners`, `parts` and `fields` are as in `DenseView`; no owner is below those appended before.
         """
         rows = to_rows(vectors, self._similarity, self._storage)
         with self._lock:
@@ -149,12 +130,23 @@ class DenseIndex:
     def view(self) -> DenseView:
         """Returns all that was appended so far, by the best graph there is."""
         with self._lock:
-            return self._view()
+            return DenseView(
+                dimension=self._dimension,
+                similarity=self._similarity,
+                storage=self._storage,
+                graph=self._graph,
+                tail=self._rows.blocks(0 if self._graph is None else len(self._graph)),
+                owners=self._owners.view(),
+                parts=self._parts.view(),
+                fields=self._fields.view(),
+                longest=self._longest,
+                ef_search=self._ef_search,
+                observe=self._recall.observe,
+            )
 
     def wait(self) -> None:
         """Waits until no graph is being built."""
-        building = self._building
-        if building is not None:
+        if (building := self._building) is not None:
             building.join()
 
     def close(self) -> None:
@@ -192,22 +184,6 @@ class DenseIndex:
         with self._lock:
             self._start_building()
 
-    def _view(self) -> DenseView:
-        start = 0 if self._graph is None else len(self._graph)
-        return DenseView(
-            dimension=self._dimension,
-            similarity=self._similarity,
-            storage=self._storage,
-            graph=self._graph,
-            tail=self._rows.blocks(start),
-            owners=self._owners.view(),
-            parts=self._parts.view(),
-            fields=self._fields.view(),
-            longest=self._longest,
-            ef_search=self._ef_search,
-            observe=self._recall.observe,
-        )
-
     def _plan_build(self, count: int) -> None:
         """Plans the next build for when there are some more than `count` vectors. The lock is held."""
         self._next_build = count + max(self._options.tail_least, int(count * self._options.tail_share))
@@ -225,7 +201,7 @@ class DenseIndex:
                 if self._closed or len(self) < self._next_build:
                     self._building = None
                     return
-                view = self._view()
+                view = self.view()
                 base = self._graph
                 self._builder = GraphBuilder(
                     self._folder / str(len(self)), storage=self._storage, base=None if base is None else base.built

@@ -4,8 +4,6 @@ USearch's file is opaque here; scores come from a file of rows beside it. Both a
 search at a time on each of its objects, so several share the mapping; each costs 8 bytes a row.
 """
 
-from __future__ import annotations
-
 import weakref
 from collections import deque
 from typing import Any
@@ -22,20 +20,10 @@ from server.vectors.storage import Storage, to_graph
 
 
 class Graph:
-    """Immutable, and safe to search from many threads at once. Its files are removed with it.
-
-    Attributes:
-        built: The files.
-        block: The rows `[count, dimension]`, by position. In f16 they are too many to be kept in f32, too.
-    """
+    """Immutable, and safe to search from many threads at once. Its files are removed with it."""
 
     def __init__(self, built: BuiltGraph, *, storage: Storage, searchers: int) -> None:
-        """Opens a graph.
-
-        Args:
-            built: Its files. They are this object's own from now on.
-            storage: How vectors are kept.
-            searchers: Threads that are expected to search at once. More wait for their own first opening.
+        """Opens a graph for so many concurrent searchers; each one more waits for its own first opening.
 
         Raises:
             SnapshotError: The files are not those of one graph.
@@ -48,6 +36,7 @@ class Graph:
             rows = np.asarray(np.load(built.rows.path, mmap_mode="r"))
         except (OSError, ValueError) as error:
             raise SnapshotError(f"{built.graph.path} cannot be opened: {first_line(error)}") from error
+        # In f16 they are too many to be kept in f32, too.
         self.block = RowBlock(rows, rows if rows.dtype == np.float32 else None)
         self._idle = deque(self._open() for _ in range(searchers))
 
@@ -60,13 +49,7 @@ class Graph:
         return self._mapped.nbytes + self.block.rows.nbytes + 8 * len(self) * len(self._idle)
 
     def search(self, row: NDArray[Any], count: int, ef_search: int) -> NDArray[np.int64]:
-        """Returns the positions of about the `count` rows nearest to one, in no order that counts.
-
-        Args:
-            row: The query, `[1, dimension]`, as rows are kept.
-            count: Number of positions.
-            ef_search: Candidates that the search keeps.
-        """
+        """Returns the positions of about the `count` rows nearest to `row` `[1, dimension]`, in no particular order."""
         try:
             searcher = self._idle.pop()
         except IndexError:

@@ -1,20 +1,18 @@
 """The recall of the graph, measured on what is really searched for.
 
 Now and then a search of the graph is repeated, by the graph and by comparing everything, in a thread of the lowest
-priority. Of the ten best documents by comparing, recall is the share that the graph found too, or
-that it found others just as good for. While it is low, the ef_search of all searches is raised, step by step. It is
-never lowered: it was too low for queries such as these. A restart begins with the first value.
+priority. Recall is the share of the ten best documents that the graph found, or found others just as good for. While it
+is low, the ef_search of all searches is raised, step by step. It is never lowered: it was too low for queries such as
+these. A restart begins with the first value.
 """
-
-from __future__ import annotations
 
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,45 +44,32 @@ PAUSE_SECONDS = 0.1
 """Between two measurements, at least."""
 
 
-class _Sample(NamedTuple):
-    view: DenseView
-    query: NDArray[np.float32]
-    allowed: NDArray[np.bool_] | None
-    weights: Sequence[float]
-
-
 class RecallWatch:
     """Measures recall in a thread of its own and raises ef_search.
 
-    Attributes:
-        mean: Recall at 10 of the last searches that were measured; 1 before the first.
+    `mean` is the recall at 10 of the last searches that were measured; 1 before the first.
     """
 
     def __init__(self, ef_search: EfSearch, min_recall: float) -> None:
-        """Takes the ef_search of all searches and the recall to keep."""
         self._ef_search = ef_search
         self._min_recall = min_recall
         self.mean = 1.0
         self._recalls: deque[float] = deque(maxlen=WINDOW)
-        self._sample: _Sample | None = None
+        self._sample: Callable[[], float] | None = None
         self._wanted = threading.Event()
         self._next_seconds = 0.0
         self._closed = False
         self._thread: threading.Thread | None = None
 
     def observe(
-        self,
-        view: DenseView,
-        query: NDArray[np.float32],
-        allowed: NDArray[np.bool_] | None,
-        weights: Sequence[float],
+        self, view: DenseView, query: NDArray[np.float32], allowed: NDArray[np.bool_] | None, weights: Sequence[float]
     ) -> None:
         """Takes a search as the next to be measured, if it is time for one. Costs next to nothing if it is not."""
         now = time.monotonic()
         if now < self._next_seconds or self._closed:
             return
         self._next_seconds = now + PAUSE_SECONDS
-        self._sample = _Sample(view, query, allowed, weights)
+        self._sample = partial(measure_recall, view, query, allowed=allowed, weights=weights)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="index-recall", daemon=True)
             self._thread.start()
@@ -109,7 +94,7 @@ class RecallWatch:
             if sample is None:
                 continue
             started = time.monotonic()
-            recall = measure_recall(sample.view, sample.query, allowed=sample.allowed, weights=sample.weights)
+            recall = sample()
             del sample
             now = time.monotonic()
             self._next_seconds = now + max(PAUSE_SECONDS, (now - started) / BUSY_SHARE)
@@ -117,18 +102,13 @@ class RecallWatch:
 
     def _learn(self, recall: float) -> None:
         self._recalls.append(recall)
-        mean = float(np.mean(self._recalls))
-        self.mean = mean
-        if len(self._recalls) < JUDGED or mean >= self._min_recall or self._ef_search.value >= EF_SEARCH_MOST:
+        self.mean = float(np.mean(self._recalls))
+        before = self._ef_search.value
+        if len(self._recalls) < JUDGED or self.mean >= self._min_recall or before >= EF_SEARCH_MOST:
             return
-        raised = min(int(self._ef_search.value * EF_SEARCH_STEP), EF_SEARCH_MOST)
-        log.warning(
-            "the recall of the index is %.4f, below %.4f: ef_search is raised from %d to %d",
-            mean,
-            self._min_recall,
-            self._ef_search.value,
-            raised,
-        )
+        raised = min(int(before * EF_SEARCH_STEP), EF_SEARCH_MOST)
+        message = "the recall of the index is %.4f, below %.4f: ef_search is raised from %d to %d"
+        log.warning(message, self.mean, self._min_recall, before, raised)
         self._ef_search.value = raised
         self._recalls.clear()
 
@@ -139,11 +119,10 @@ def measure_recall(
     *,
     allowed: NDArray[np.bool_] | None = None,
     weights: Sequence[float] = (1.0,),
-    depth: int = DEPTH,
 ) -> float:
-    """Returns the share of the `depth` best documents that a search of the graph finds, or others as good for them."""
-    right = view.search(query, limit=depth, allowed=allowed, weights=weights, exact=True)
-    found = replace(view, observe=None).search(query, limit=depth, allowed=allowed, weights=weights)
+    """Returns the share of the ten best documents that a search of the graph finds, or others as good for them."""
+    right = view.search(query, limit=DEPTH, allowed=allowed, weights=weights, exact=True)
+    found = replace(view, observe=None).search(query, limit=DEPTH, allowed=allowed, weights=weights)
     if not right:
         return 1.0
     return sum(match.score >= right[-1].score for match in found) / len(right)

@@ -3,8 +3,6 @@
 They lie in blocks that never move: growing copies nothing, and views keep what they have.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,11 +19,7 @@ class RowBlock(NamedTuple):
 
 
 class Rows:
-    """Rows from a position on. One thread appends.
-
-    Attributes:
-        count: Position after the last row.
-    """
+    """Rows from a position on; `count` is the position after the last. One thread appends."""
 
     def __init__(self, dimension: int, dtype: DTypeLike, *, start: int = 0) -> None:
         self._shape = (BLOCK_ROWS, dimension)

@@ -5,8 +5,6 @@ becomes 127, and rounds: that keeps its direction, which is all that a cosine ne
 product. Only the graph is kept in i8; scores then come from rows in f16.
 """
 
-from __future__ import annotations
-
 from typing import Any, Literal, get_args
 
 import numpy as np

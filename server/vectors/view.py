@@ -4,8 +4,6 @@ Vectors are in the order of their documents' slots. The first `len(graph)` are i
 one by one. However a vector was found, its score is computed by one kernel, and is the same to the last bit.
 """
 
-from __future__ import annotations
-
 import importlib.metadata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -48,13 +46,10 @@ class Match(NamedTuple):
 
 @dataclass
 class EfSearch:
-    """Candidates that a search of the graph keeps. Shared by all views; raised when recall is low.
-
-    Attributes:
-        value: In a graph of up to `EF_SEARCH_VECTORS` vectors.
-    """
+    """Candidates that a search of the graph keeps. Shared by all views; raised when recall is low."""
 
     value: int
+    """In a graph of up to `EF_SEARCH_VECTORS` vectors."""
 
     def at(self, vectors: int) -> int:
         """Returns the ef_search of a graph of so many vectors: the more there are, the more are nearly as near."""
@@ -70,17 +65,12 @@ class DenseView:
     """Immutable, and safe to search from many threads at once.
 
     Attributes:
-        dimension: Numbers of a vector.
-        similarity: How vectors are compared.
-        storage: How they are kept.
         graph: The vectors up to a position, or None where there are few.
         tail: The rows after it.
         owners: For each vector the slot of its document, ascending.
         parts: For each vector its ordinal in the document.
         fields: For each vector the index of its weight.
         longest: Length of the longest vector.
-        ef_search: Of searches of the graph.
-        observe: Is called with each search of the graph.
     """
 
     dimension: int
@@ -153,11 +143,11 @@ class DenseView:
         A document scores its best vector. Fewer documents come back only when fewer are allowed.
 
         Args:
-            query: The vector searched for, `[dimension]`.
+            query: `[dimension]`.
             limit: Number of documents.
             allowed: By slot, which documents may be found; None for all.
-            weights: By field, what the similarities of its vectors are multiplied with; above 0. One weight is for all.
-            exact: Whether nothing may be missed, as with a filter: every allowed vector is compared.
+            weights: By field, the factor of its similarities; above 0. One weight is for all fields.
+            exact: Whether to compare every allowed vector, so that nothing is missed.
         """
         if limit < 1 or not len(self):
             return []

@@ -3,8 +3,6 @@
 The weights' file says so in its metadata, and names the tensors as they are named here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 

@@ -1,11 +1,8 @@
 """Compiles the library: `python -m server.encoding.native.build`, or `make native`.
 
-The compiler is Clang out of the package `ziglang`: the same version for everybody, and
-no system compiler is needed. (GCC 12 keeps the sums of a tile in memory instead of in
-registers: less than half as fast.)
+The compiler is Clang out of the package `ziglang`: the same version for everybody, and no system compiler is needed.
+(GCC 12 keeps the sums of a tile in memory instead of in registers: less than half as fast.)
 """
-
-from __future__ import annotations
 
 import subprocess
 import sys

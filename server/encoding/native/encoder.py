@@ -1,7 +1,5 @@
 """Runs the library: an encoder of the packed layout."""
 
-from __future__ import annotations
-
 import ctypes
 import threading
 from collections.abc import Mapping, Sequence
@@ -83,10 +81,9 @@ class NativeEncoder:
 
 
 def open_native(weights: Path, *, run_tokens: int = RUN_TOKENS) -> NativeEncoder | None:
-    """Opens the encoder of a packed model by its weights.
+    """Opens the encoder of a packed model by its weights; None where ONNX Runtime has to run it.
 
-    Returns:
-        None where ONNX Runtime has to run it: the library is not built, or fits neither this CPU nor the model.
+    It has to if the library is not built, or does not fit this CPU or the model.
 
     Raises:
         BundleError: The file is damaged.

@@ -1,12 +1,10 @@
 """The compiled library: where it lies, whether this CPU can run it, and its C types in Python."""
 
-from __future__ import annotations
-
 import ctypes
 import functools
 import hashlib
 import logging
-import platform
+from ctypes import c_int32, c_void_p
 from pathlib import Path
 
 from server.encoding.cpu import cpuinfo
@@ -30,31 +28,23 @@ class Product(ctypes.Structure):
     """`product` of product.h."""
 
     _fields_ = (
-        ("inputs", ctypes.c_int32),
-        ("outputs", ctypes.c_int32),
-        ("weight", ctypes.c_void_p),
-        ("weight_scale", ctypes.c_void_p),
-        ("bias", ctypes.c_void_p),
-        ("column_sum", ctypes.c_void_p),
+        *((name, c_int32) for name in ("inputs", "outputs")),
+        *((name, c_void_p) for name in ("weight", "weight_scale", "bias", "column_sum")),
     )
 
 
 class Norm(ctypes.Structure):
     """`norm` of rows.h."""
 
-    _fields_ = (("gain", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("epsilon", ctypes.c_float))
+    _fields_ = (("gain", c_void_p), ("bias", c_void_p), ("epsilon", ctypes.c_float))
 
 
 class Layer(ctypes.Structure):
     """`layer` of encoder.c."""
 
     _fields_ = (
-        ("query_key_value", Product),
-        ("attention_output", Product),
-        ("intermediate", Product),
-        ("output", Product),
-        ("attention_norm", Norm),
-        ("output_norm", Norm),
+        *((name, Product) for name in ("query_key_value", "attention_output", "intermediate", "output")),
+        *((name, Norm) for name in ("attention_norm", "output_norm")),
     )
 
 
@@ -62,29 +52,18 @@ class EncoderStruct(ctypes.Structure):
     """`encoder` of encoder.c."""
 
     _fields_ = (
-        ("hidden", ctypes.c_int32),
-        ("embedding", ctypes.c_int32),
-        ("inner", ctypes.c_int32),
-        ("heads", ctypes.c_int32),
-        ("layer_count", ctypes.c_int32),
-        ("pooling", ctypes.c_int32),
-        ("normalise", ctypes.c_int32),
-        ("words", ctypes.c_void_p),
-        ("word_scales", ctypes.c_void_p),
-        ("positions", ctypes.c_void_p),
+        *((name, c_int32) for name in ("hidden", "embedding", "inner", "heads", "layer_count", "pooling", "normalise")),
+        *((name, c_void_p) for name in ("words", "word_scales", "positions")),
         ("embedding_norm", Norm),
         ("projection", ctypes.POINTER(Product)),
         ("layers", ctypes.POINTER(Layer)),
-        ("gelu_coefficients", ctypes.c_void_p),
-        ("distance_bias", ctypes.c_void_p),
+        *((name, c_void_p) for name in ("gelu_coefficients", "distance_bias")),
     )
 
 
-def cpu_can_run(machine: str | None = None, flags: frozenset[str] | None = None) -> bool:
-    """Whether a CPU (this one unless told otherwise) has the instructions that the library is compiled for."""
-    machine = platform.machine() if machine is None else machine
-    flags = frozenset(cpuinfo("flags").split()) if flags is None else flags
-    return machine.lower() in ("x86_64", "amd64") and flags >= NEEDED_FLAGS
+def cpu_can_run() -> bool:
+    """Whether this CPU has the instructions that the library is compiled for."""
+    return NEEDED_FLAGS.issubset(cpuinfo("flags").split())
 
 
 def source_digest() -> int:
@@ -119,17 +98,10 @@ def load_library() -> ctypes.CDLL | None:
         log.warning("the native encoder is built of other sources: run make native; until then ONNX Runtime is used")
         return None
     library.chaja_workspace_bytes.restype = ctypes.c_size_t
-    library.chaja_workspace_bytes.argtypes = [ctypes.POINTER(EncoderStruct), ctypes.c_int32, ctypes.c_int32]
+    encoder = ctypes.POINTER(EncoderStruct)
+    library.chaja_workspace_bytes.argtypes = [encoder, c_int32, c_int32]
     library.chaja_encode.restype = None
-    library.chaja_encode.argtypes = [
-        ctypes.POINTER(EncoderStruct),
-        ctypes.c_int32,
-        ctypes.c_void_p,
-        ctypes.c_void_p,
-        ctypes.c_int32,
-        ctypes.c_void_p,
-        ctypes.c_void_p,
-    ]
-    library.chaja_multiply_only.restype = ctypes.c_int32
+    library.chaja_encode.argtypes = [encoder, c_int32, c_void_p, c_void_p, c_int32, c_void_p, c_void_p]
+    library.chaja_multiply_only.restype = c_int32
     library.chaja_multiply_only.argtypes = [ctypes.c_int64]
     return library

@@ -1,10 +1,8 @@
 """Lays the weights of a packed INT8 model out as the library wants them.
 
-They come from the model's `model.safetensors`, whose metadata say what is computed
-with them; `export.packed.storage` writes both. Large tables stay in the file, mapped.
+They come from the model's `model.safetensors`, whose metadata describe the architecture; `export.packed.storage` writes
+both. Large tables stay in the file, mapped.
 """
-
-from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping

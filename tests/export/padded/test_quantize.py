@@ -9,7 +9,7 @@ from export.padded.graph import export_graph
 from export.padded.products import product_names
 from export.padded.static import quantize_static
 from export.source import SourceModel
-from server.encoding.padded import PaddedEncoder
+from server.encoding.encoder import PaddedEncoder
 from tests.export.tiny_models import plain_bert
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

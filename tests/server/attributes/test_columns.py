@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.attributes.columns import Columns, ColumnsView
-from server.attributes.filter import AllOf, AnyOf, Equals, Exists, Filter, In, Not, Range, Scalar, matches
+from server.attributes.filter import AllOf, AnyOf, Equals, Exists, Filter, In, Not, Range, Scalar
 from server.catalogue.document import AttributeValue
+from tests.server.attributes.matching import matches
 from tests.server.snapshots import saved_and_read
 
 Attributes = dict[str, AttributeValue]

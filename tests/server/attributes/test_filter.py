@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from server.attributes.filter import AllOf, AnyOf, Equals, Exists, Filter, In, Not, Range, matches
+from server.attributes.filter import AllOf, AnyOf, Equals, Exists, Filter, In, Not, Range
 from server.catalogue.document import AttributeValue
+from tests.server.attributes.matching import matches
 
 CARD: dict[str, AttributeValue] = {
     "category": "card",

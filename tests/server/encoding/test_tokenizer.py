@@ -52,9 +52,9 @@ def test_passages_cover_everything_and_fit_the_model(
     for (_, end), (start, _) in pairwise(spans):
         assert not text[end:start].strip(), "only white space lies between two passages"
     tokens = tokenizer.tokenize([(before + text[start:end], kind) for start, end in spans])
-    assert all(not each.cut for each in tokens)
+    assert all(each.whole_count == len(each.ids) for each in tokens)
     (whole,) = tokenizer.tokenize([(before + text, kind)])
-    assert (len(spans) == 1) is (not whole.cut)
+    assert (len(spans) == 1) is (whole.whole_count == len(whole.ids))
 
 
 @settings(max_examples=100, deadline=None)

@@ -26,6 +26,12 @@ def indexed(*batches: Sequence[Sequence[str]]) -> LexicalIndex:
     return index
 
 
+def wait_for_merges() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "lexical-merge":
+            thread.join()
+
+
 def check(hits: LexicalHits, scores: Sequence[float], limit: int, allowed: Sequence[bool]) -> None:
     expected = [(-score, slot) for slot, score in enumerate(scores) if score > 0 and allowed[slot]]
     assert len(hits.slots) == min(limit, len(expected))
@@ -68,7 +74,7 @@ def test_a_snapshot_finds_the_same_and_goes_on(batches: list[list[list[str]]], q
 def test_giving_documents_up_for_lost_loses_none(share: float) -> None:
     made = sentences(20_000)
     index = indexed(*(made[start : start + 1_000] for start in range(0, len(made), 1_000)))
-    index.settle()
+    wait_for_merges()
     view = index.view()
     allowed = np.random.default_rng(1).random(len(made)) < share
     for place in range(0, len(made), 1_111):
@@ -129,7 +135,7 @@ def test_segments_are_joined_while_others_search(monkeypatch: pytest.MonkeyPatch
         index.append(made[start : start + 10])
         views.append(index.view())
         assert len(views[-1]) == start + 10
-    index.settle()
+    wait_for_merges()
     ended.set()
     searcher.join()
     assert not failures
@@ -141,7 +147,7 @@ def test_segments_are_joined_while_others_search(monkeypatch: pytest.MonkeyPatch
 def test_a_hundred_thousand_documents_are_fast_to_search_and_to_add_to() -> None:
     made = sentences(100_000)
     index = indexed(*(made[start : start + 1_000] for start in range(0, len(made), 1_000)))
-    index.settle()
+    wait_for_merges()
     view = index.view()
     searching = [cpu_seconds(partial(view.search, query, limit=100)) for (query,) in made[:300]]
     appending = [cpu_seconds(partial(index.append, made[start : start + 10])) for start in range(0, 3_000, 10)]

@@ -12,7 +12,7 @@ import grpc
 
 from chaja.client import AsyncClient
 from chaja.v1 import add_CatalogServiceServicer_to_server
-from server.attributes.filter import Filter, matches
+from server.attributes.filter import Filter
 from server.catalogue.changes import Change, Delete, Outcome, Stored, Upsert
 from server.errors import ChajaError, Conflict, NotFound, OutOfRange
 from server.metrics import Metrics
@@ -24,6 +24,7 @@ from server.rpc.server import METHODS
 from server.security.access import Access
 from server.security.tokens import AccessTokens
 from server.settings import Settings
+from tests.server.attributes.matching import matches
 
 
 class MemoryStore:
