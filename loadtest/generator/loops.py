@@ -11,11 +11,8 @@ from loadtest.codes import UNAVAILABLE
 from loadtest.generator.sender import Sender
 from loadtest.plan import Plan
 
-BURST = 8
-"""Sends in a row until the event loop writes them and gets to see answers."""
-
-DROPS = 32
-"""Drops that take as long as a send, at least."""
+BURST, DROPS = 8, 32
+"""Sends in a row until the event loop writes them and sees answers; drops that take no longer than a send."""
 
 OVERRUN_NS = 1_000_000_000
 """What is still not sent this long after the end of the plan is dropped: an unreachable rate must end too."""
