@@ -101,12 +101,10 @@ class TerminalProgress:
         """Shows it."""
         if self._live:
             line = progress.line()
-            self._stream.write("\r" + line.ljust(self._width))
-            self._stream.flush()
+            print(f"\r{line:{self._width}}", end="", file=self._stream, flush=True)
             self._width = len(line)
 
     def clear(self) -> None:
         """Removes the line."""
         if self._live and self._width:
-            self._stream.write("\r" + " " * self._width + "\r")
-            self._stream.flush()
+            print(f"\r{'':{self._width}}\r", end="", file=self._stream, flush=True)

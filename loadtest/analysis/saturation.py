@@ -43,7 +43,7 @@ class Generator:
         cpu_seconds: CPU of all worker processes.
         waited_share: Share of the time that the event loop that waited most could have run but had no CPU.
         lag_share: Share of half seconds in which an event loop was held up for longer than `LAG_SECONDS`.
-        longest_lag_seconds: Longest time that an event loop was held up.
+        longest_lag_seconds: The longest such time.
         memory_bytes: Highest resident memory of one process.
     """
 

@@ -240,9 +240,7 @@ def measured_seconds(options: argparse.Namespace, schedule: Schedule | None) -> 
     if schedule is not None and schedule.timestamps:
         # The last one is still a part of it.
         return min(options.duration or math.inf, math.nextafter(schedule.seconds, math.inf) or 1e-9)
-    if options.duration is None:
-        return math.inf
-    return float(options.duration)
+    return math.inf if options.duration is None else float(options.duration)
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -11,8 +11,8 @@ from loadtest.codes import UNAVAILABLE
 from loadtest.generator.sender import Sender
 from loadtest.plan import Plan
 
-BURST = 8
-"""Sends in a row until the event loop writes them and gets to see answers."""
+BURST, DROPS = 8, 32
+"""Sends in a row until the event loop writes them and sees answers; drops that take no longer than a send."""
 
 OVERRUN_NS = 1_000_000_000
 """What is still not sent this long after the end of the plan is dropped: an unreachable rate must end too."""
@@ -31,10 +31,12 @@ async def open_loop(plan: Plan, sender: Sender, *, start_ns: int) -> None:
             await asyncio.sleep(wait_ns / 1e9)
         if sender.in_flight >= share or now_ns() > end_ns + OVERRUN_NS:
             sender.drop(planned_ns)
+            in_a_row += 1
         else:
             sender.start(number, planned_ns)
-        in_a_row += 1
-        if in_a_row % BURST == 0:
+            in_a_row += DROPS
+        if in_a_row >= BURST * DROPS:
+            in_a_row = 0
             await asyncio.sleep(0)
 
 

@@ -58,7 +58,8 @@ async def _run(plan: Plan, worker: int, outlet: Outlet) -> None:
         await asyncio.gather(*(channel.connected() for channel in channels))
         sender = Sender(plan, worker, channels, outlet)
         gc.collect()
-        gc.freeze()  # Collections during the run need not look at what was there before.
+        gc.freeze()  # Collections during the run need not look at what was there before,
+        gc.set_threshold(100_000)  # and are needed rarely: only failures leave reference cycles.
         outlet.json(Kind.READY, {})
         with contextlib.suppress(EOFError):  # Stopped before the start.
             start_ns = await asyncio.to_thread(pickle.load, sys.stdin.buffer)
