@@ -74,7 +74,8 @@ class LiveCatalogue:
         self._saved_sequence = loaded.saved_sequence
         self._saved = time.monotonic()
         self._graph_generation = loaded.index.dense.graph_generation
-        self._new_graph = loaded.saved_sequence < 0
+        self._saved_graph_vectors = loaded.index.state.dense.graph_count
+        self._new_index = loaded.saved_sequence < 0
         self._obsolete = store.revisions() - {loaded.index.revision}
         self._describe()
         self._tending = asyncio.create_task(self._tend())
@@ -91,7 +92,7 @@ class LiveCatalogue:
     async def replace(self, loaded: Loaded, swap: Callable[[], None]) -> None:
         """Lets another index follow from now on. No change is made while `swap` lets searches have it, too."""
         await asyncio.to_thread(self._replace, loaded, swap, asyncio.get_running_loop())
-        self._new_graph = True
+        self._new_index = True
         self._obsolete = self._store.revisions() - {loaded.index.revision}
         self._describe()
 
@@ -105,12 +106,18 @@ class LiveCatalogue:
         try:
             self._tending.cancel()
             await asyncio.wait([self._tending])
+            self._committer.refresh_soon()  # A graph may just have been built.
             await asyncio.to_thread(self._committer.close)
-            if self._committer.index.state.sequence != self._saved_sequence or self._new_graph:
+            if self._committer.index.state.sequence != self._saved_sequence or self._has_new_graph:
                 await self._save(self._committer.index)
             await asyncio.to_thread(self._committer.index.close)
         finally:
             self._encoder.close()
+
+    @property
+    def _has_new_graph(self) -> bool:
+        """Whether the index, or its graph, is another one than in the snapshot."""
+        return self._new_index or self._committer.index.state.dense.graph_count != self._saved_graph_vectors
 
     def _replace(self, loaded: Loaded, swap: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
         async def swap_on_the_loop() -> None:
@@ -155,17 +162,17 @@ class LiveCatalogue:
         """Does what there is to do. Between two times nothing here holds an index that may be replaced."""
         index = self._committer.index
         if index.dense.graph_generation != self._graph_generation:
-            self._graph_generation, self._new_graph = index.dense.graph_generation, True
+            self._graph_generation = index.dense.graph_generation
             self._committer.refresh_soon()
         slots = index.state.slots
         if slots.dead_count > max(DEAD_SLOTS, DEAD_SHARE * len(slots.sequences)):
             log.info("building the index anew: %d of its slots are dead", slots.dead_count)
             await asyncio.to_thread(self._adopt, self._loaded)
-            self._new_graph = True
-        elif self._new_graph or (
+            self._new_index = True
+        elif self._has_new_graph or (
             index.state.sequence != self._saved_sequence and time.monotonic() - self._saved > SNAPSHOT_SECONDS
         ):
-            self._new_graph, self._saved = False, time.monotonic()
+            self._new_index, self._saved = False, time.monotonic()
             await self._save(index)
         await self._measure()
         self._describe()
@@ -199,10 +206,10 @@ class LiveCatalogue:
             await asyncio.to_thread(self._snapshots.save, state, index.revision)
         except OSError as error:
             log.error("the index cannot be saved, so that the next start will take longer: %s", error)
-            self._new_graph = True  # It is tried again with the next look.
+            self._new_index = True  # It is tried again with the next look.
             await asyncio.sleep(FAILED_SECONDS)
         else:
-            self._saved_sequence = state.sequence
+            self._saved_sequence, self._saved_graph_vectors = state.sequence, state.dense.graph_count
 
     def _clear_away(self) -> None:
         """Deletes what nobody asks for any more, some at a time: writers wait meanwhile."""
