@@ -72,7 +72,7 @@ def server_options(settings: Settings) -> list[tuple[str, int]]:
         # Calls that have ended for the client and not yet for the server; it refuses more. This is the guard against
         # rapid resets (CVE-2023-44487). With gRPC's default of 0 a client near its limit of streams would be refused.
         "grpc.http2.max_deallocating_streams": MAX_CONCURRENT_STREAMS,
-        # Calls that wait to be looked at. Beyond the first number gRPC drops some at random, whoever sent them, and their
+        # Calls that wait to be looked at. Beyond the first number gRPC drops some at random, whoever sent them; their
         # callers see CANCELLED. Here the server refuses calls long before, and says why.
         "grpc.server.max_pending_requests": MAX_CONCURRENT_RPCS // 2,
         "grpc.server.max_pending_requests_hard_limit": MAX_CONCURRENT_RPCS,
