@@ -1,7 +1,5 @@
 """What the default model takes of an operator's machine."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

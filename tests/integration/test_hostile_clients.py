@@ -1,7 +1,5 @@
 """Whoever harms the server with HTTP/2 harms nobody else: callers are served, memory and log stay bounded."""
 
-from __future__ import annotations
-
 import contextlib
 import resource
 import subprocess

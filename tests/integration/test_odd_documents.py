@@ -1,7 +1,5 @@
 """Documents as nobody would expect them: each is kept and found as it is, or refused with a reason."""
 
-from __future__ import annotations
-
 import math
 import threading
 import unicodedata

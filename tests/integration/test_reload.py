@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -9,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import grpc
 import pytest
@@ -104,7 +102,7 @@ class Searchers:
         ways: list[Callable[[int], list[SearchResponse]]] = [self._singles, self._batch, self._stream]
         self._threads = [threading.Thread(target=self._search, args=(way,)) for way in ways]
 
-    def __enter__(self) -> Searchers:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self

@@ -1,7 +1,5 @@
 """The real server with a bundle of two towers, and with smaller index storages."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """What a process holds: memory and sockets (Linux)."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from pathlib import Path

@@ -1,7 +1,5 @@
 """CatalogService over a real grpc.aio server, with a store in memory."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
