@@ -95,3 +95,25 @@ def test_a_stream_that_sends_and_never_reads(server: ServerProcess) -> None:
                 assert other.search.Search(SearchRequest(query=f"other {number}", limit=3)).hits
         assert resident_bytes(server.process.pid) - memory < 60 * MEGABYTE
     wait_for_open_sockets(server.process.pid, sockets)
+
+
+def test_a_client_that_cancels_without_reading_answers(server: ServerProcess) -> None:
+    """gRPC's flow control slows its sender down, however much it has to send."""
+    memory = resident_bytes(server.process.pid)
+    taken = 0
+
+    def requests() -> Iterator[SearchRequest]:
+        nonlocal taken
+        for each in endless():
+            taken += 1
+            yield each
+
+    with grpc.insecure_channel(server.address) as channel:
+        stream: Any = chaja.Client(channel).search.SearchStream(requests(), timeout=60)
+        before = -1
+        while before != taken:  # Until it is held up.
+            before = taken
+            time.sleep(0.5)
+        assert taken < 100_000
+        assert resident_bytes(server.process.pid) - memory < 60 * MEGABYTE
+        stream.cancel()

@@ -17,7 +17,6 @@ from sample.server_process import REPOSITORY, ServerProcess, running_server
 from server.encoding import kind as kinds
 from server.encoding.bundle import Bundle
 from tests.conftest import server_flags
-from tests.integration.serving import error_line, run_server
 from tests.tiny_bundle import make_bundle
 
 DOCUMENTS: list[dict[str, Any]] = [
@@ -132,12 +131,6 @@ def test_a_smaller_storage_gives_the_cosines_within_its_precision(
     bundle = make_bundle(tmp_path / "bundle", document_seed=8)
     with running_server(server_flags(bundle, catalogue, "--index-storage", storage)) as server:
         check_searches(server.address, None, tolerance=tolerance)
-
-
-def test_i8_of_inner_products_is_refused_before_the_bundle_is_opened(two_towers: Path, catalogue: Path) -> None:
-    run = run_server(*server_flags(two_towers, catalogue, "--index-storage", "i8"))
-    assert error_line(run, code=2).startswith("server: error: --index-storage i8 keeps only the directions")
-    assert "opening the bundle" not in run.stderr
 
 
 @pytest.mark.slow

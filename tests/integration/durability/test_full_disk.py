@@ -22,7 +22,10 @@ ROOM_BYTES = 250_000
 
 GRAPH_VECTORS = 1100
 
-FREQUENT = {"server.writing.keeper.TENDING_SECONDS": 0.05, "server.writing.keeper.SNAPSHOT_SECONDS": 0.0}
+FREQUENT = {
+    "server.writing.live_catalogue.TENDING_SECONDS": 0.05,
+    "server.writing.live_catalogue.SNAPSHOT_SECONDS": 0.0,
+}
 """Snapshots all the time."""
 
 

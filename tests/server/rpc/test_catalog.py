@@ -71,23 +71,6 @@ async def test_what_is_written_is_read(served: Served) -> None:
     assert read == written
 
 
-async def test_a_document_of_a_megabyte_and_one_of_ten_thousand_examples(served: Served) -> None:
-    large = Document(id="large", texts=[LocalizedText(text="글" * 999_000)])
-    many = Document(id="many", examples=[f"질문 {number}" for number in range(10_000)])
-    for each in (large, many):
-        request = UpsertDocumentsRequest(upserts=[Upsert(document=each)])
-        assert (await served.catalog.UpsertDocuments(request)).results[0].changed
-        read = (await served.catalog.GetDocument(GetDocumentRequest(id=each.id))).document
-        assert (read.texts, read.examples) == (each.texts, each.examples)
-    await refused(
-        served.catalog.UpsertDocuments(
-            UpsertDocumentsRequest(upserts=[Upsert(document=Document(id="x", examples=["글" * 1_400_000]))])
-        ),
-        Code.RESOURCE_EXHAUSTED,
-        "larger than max",
-    )
-
-
 async def test_a_wrong_document_gets_an_error_in_its_place(served: Served) -> None:
     request = upserts("a", "", "c")
     request.upserts.add(document=document("d")).expected_version = 7
