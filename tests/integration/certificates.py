@@ -1,7 +1,5 @@
 """Certificates, made by OpenSSL's command line."""
 
-from __future__ import annotations
-
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +15,7 @@ class Pair(NamedTuple):
     certificate: Path
     key: Path
 
-    def replace(self, other: Pair) -> None:
+    def replace(self, other: "Pair") -> None:
         """Takes the place of another, file by file, as tools that renew certificates do it."""
         for path, new in zip(self, other, strict=True):
             beside = path.with_suffix(".new")

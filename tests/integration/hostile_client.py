@@ -3,8 +3,6 @@
 They run in a process of their own, so that they do not slow the caller down that a test measures.
 """
 
-from __future__ import annotations
-
 import itertools
 import selectors
 import socket

@@ -1,7 +1,5 @@
 """A client of HTTP/2 that sends what no gRPC client would."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import struct

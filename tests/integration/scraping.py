@@ -1,7 +1,5 @@
 """Reads a server's metrics as Prometheus does."""
 
-from __future__ import annotations
-
 import time
 import urllib.request
 from collections.abc import Callable

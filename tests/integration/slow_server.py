@@ -3,8 +3,6 @@
 Only what callers send is slow: the catalogue is imported as fast as ever, before it serves.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import threading

@@ -1,17 +1,16 @@
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
 import grpc
 import pytest
 from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 
 import chaja
 from chaja.v1 import BatchSearchRequest, EncodeRequest, SearchRequest
 from sample.server_process import ServerProcess
+from tests.integration.errors import code_of, detail_of, error_of
 
+FINE = SearchRequest(query="fine")
 TOO_LONG = "글" * 65
 """One token more than the small model sees."""
 
@@ -24,85 +23,72 @@ def client(tiny_server: ServerProcess) -> Iterator[chaja.Client]:
         assert len(client.search.Search(SearchRequest(query="송금", limit=3)).hits) == 3
 
 
-def refusal(method: Any, request: Any) -> grpc.RpcError:
-    with pytest.raises(grpc.RpcError) as raised:
-        method(request)
-    return raised.value
+def send(client: chaja.Client, request: Any) -> Any:
+    """Sends a request to its method."""
+    methods: dict[type, Any] = {
+        SearchRequest: client.search.Search,
+        BatchSearchRequest: client.search.BatchSearch,
+        EncodeRequest: client.encode.Encode,
+    }
+    return methods[type(request)](request)
 
 
 def fields_of(error: Any) -> list[str]:
-    """The fields that the status details name."""
+    """Returns the fields that the status details name."""
     assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
-    status = rpc_status.from_call(error)
-    assert status is not None
-    bad_request = error_details_pb2.BadRequest()
-    assert status.details[0].Unpack(bad_request)
-    for violation in bad_request.field_violations:
+    violations = detail_of(error, error_details_pb2.BadRequest()).field_violations
+    for violation in violations:
         assert f"{violation.field}: {violation.description}" in error.details()
-    return [violation.field for violation in bad_request.field_violations]
+    return [violation.field for violation in violations]
 
 
-@pytest.mark.parametrize("query", ["", "   ", "\n\t", "x" * 1001, TOO_LONG])
-def test_a_query_that_is_empty_or_too_long(client: chaja.Client, query: str) -> None:
-    assert fields_of(refusal(client.search.Search, SearchRequest(query=query))) == ["query"]
+@pytest.mark.parametrize(
+    ("request_", "fields"),
+    [
+        (SearchRequest(query="\n\t", limit=-(2**31)), ["query", "limit"]),
+        (SearchRequest(query="x" * 1001, limit=101), ["query", "limit"]),
+        (BatchSearchRequest(), ["requests"]),
+        (BatchSearchRequest(requests=[FINE] * 101), ["requests"]),
+        (
+            BatchSearchRequest(requests=[FINE, SearchRequest(query=""), SearchRequest(query="a", limit=-1)]),
+            ["requests[1].query", "requests[2].limit"],
+        ),
+        (BatchSearchRequest(requests=[FINE, SearchRequest(query=TOO_LONG)]), ["requests[1].query"]),
+        (EncodeRequest(), ["texts"]),
+        (EncodeRequest(texts=["a"] * 257), ["texts"]),
+        (EncodeRequest(texts=["a", " "]), ["texts[1]"]),
+        (EncodeRequest(texts=["a", TOO_LONG, TOO_LONG]), ["texts[1]", "texts[2]"]),
+        (EncodeRequest(texts=["a"], text_kind=9), ["text_kind"]),  # type: ignore[arg-type]
+    ],
+)
+def test_an_invalid_request_names_its_fields(client: chaja.Client, request_: Any, fields: list[str]) -> None:
+    assert fields_of(error_of(send, client, request_)) == fields
 
 
 def test_the_message_says_what_to_do(client: chaja.Client) -> None:
-    error: Any = refusal(client.search.Search, SearchRequest(query=TOO_LONG))
+    error = error_of(send, client, SearchRequest(query=TOO_LONG))
+    assert fields_of(error) == ["query"]
     assert error.details() == "query: has 65 tokens; the model sees at most 64: shorten it"
 
 
-@pytest.mark.parametrize("limit", [-1, 101, 2**31 - 1, -(2**31)])
-def test_a_limit_out_of_range(client: chaja.Client, limit: int) -> None:
-    assert fields_of(refusal(client.search.Search, SearchRequest(query="a", limit=limit))) == ["limit"]
-
-
-def test_a_batch_with_some_wrong_queries(client: chaja.Client) -> None:
-    requests = [SearchRequest(query="fine"), SearchRequest(query=""), SearchRequest(query="a", limit=-1)]
-    error = refusal(client.search.BatchSearch, BatchSearchRequest(requests=requests))
-    assert fields_of(error) == ["requests[1].query", "requests[2].limit"]
-    requests = [SearchRequest(query="fine"), SearchRequest(query=TOO_LONG)]
-    error = refusal(client.search.BatchSearch, BatchSearchRequest(requests=requests))
-    assert fields_of(error) == ["requests[1].query"]
-
-
-@pytest.mark.parametrize("count", [0, 101])
-def test_a_batch_of_no_or_too_many_queries(client: chaja.Client, count: int) -> None:
-    error = refusal(client.search.BatchSearch, BatchSearchRequest(requests=[SearchRequest(query="a")] * count))
-    assert fields_of(error) == ["requests"]
-
-
-def test_when_everything_is_wrong_the_caller_is_told_the_first_ten(client: chaja.Client) -> None:
-    requests = [SearchRequest(query="", limit=-(2**31))] * 100
-    error: Any = refusal(client.search.BatchSearch, BatchSearchRequest(requests=requests))
+@pytest.mark.parametrize(
+    ("request_", "more"),
+    [
+        (BatchSearchRequest(requests=[SearchRequest(query="", limit=-(2**31))] * 100), 190),
+        (EncodeRequest(texts=[TOO_LONG] * 256), 246),
+    ],
+)
+def test_only_the_first_ten_violations_are_named(client: chaja.Client, request_: Any, more: int) -> None:
+    error = error_of(send, client, request_)
     assert len(fields_of(error)) == 10
-    assert error.details().endswith("; and 190 more")
-    error = refusal(client.encode.Encode, EncodeRequest(texts=[TOO_LONG] * 256))
-    assert len(fields_of(error)) == 10
-    assert error.details().endswith("; and 246 more")
+    assert error.details().endswith(f"; and {more} more")
 
 
-def test_texts_to_encode(client: chaja.Client) -> None:
-    encode = client.encode.Encode
-    assert fields_of(refusal(encode, EncodeRequest())) == ["texts"]
-    assert fields_of(refusal(encode, EncodeRequest(texts=["a"] * 257))) == ["texts"]
-    assert fields_of(refusal(encode, EncodeRequest(texts=["a", " "]))) == ["texts[1]"]
-    assert fields_of(refusal(encode, EncodeRequest(texts=["a", TOO_LONG, TOO_LONG]))) == ["texts[1]", "texts[2]"]
-    assert fields_of(refusal(encode, EncodeRequest(texts=["a"], text_kind=9))) == ["text_kind"]  # type: ignore[arg-type]
-
-
-def test_a_message_that_is_too_large(client: chaja.Client) -> None:
-    error: Any = refusal(client.encode.Encode, EncodeRequest(texts=["x" * 5_000_000]))
-    assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-
-
-def test_a_message_that_is_none(tiny_server: ServerProcess, client: chaja.Client) -> None:
-    search: Any = client.channel.unary_unary("/chaja.v1.SearchService/Search", request_serializer=bytes)
-    error: Any = refusal(search, b"\xff\xff\xff")
-    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
-    missing: Any = client.channel.unary_unary("/chaja.v1.SearchService/Find", request_serializer=bytes)
-    error = refusal(missing, b"")
-    assert error.code() == grpc.StatusCode.UNIMPLEMENTED
+def test_unknown_methods_and_bytes_that_are_no_message_log_nothing(
+    tiny_server: ServerProcess, client: chaja.Client
+) -> None:
+    for name, code in (("Search", grpc.StatusCode.INVALID_ARGUMENT), ("Find", grpc.StatusCode.UNIMPLEMENTED)):
+        assert code_of(client.channel.unary_unary(f"/chaja.v1.SearchService/{name}"), b"\xff\xff\xff") == code
     assert not [line for line in tiny_server.lines if "Traceback" in line]
 
 

@@ -1,7 +1,5 @@
 """What the default model takes of an operator's machine."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
@@ -10,15 +8,13 @@ import chaja
 from chaja.v1 import SearchRequest
 from sample.server_process import ServerProcess
 from server.encoding.native.library import cpu_can_run
+from tests.integration.vitals import MEGABYTE, resident_bytes
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
-
-MEGABYTE = 1_000_000
 
 
 def test_a_bundle_of_the_default_model_is_small(default_bundle: Path) -> None:
     size = sum(path.stat().st_size for path in default_bundle.rglob("*") if path.is_file())
-    print(f"bundle {size / MEGABYTE:.1f} MB")
     assert size <= 68 * MEGABYTE
 
 
@@ -26,10 +22,7 @@ def test_a_server_of_it_stays_within_350_megabytes(default_server: ServerProcess
     with chaja.connect(default_server.address) as client:
         for number in range(100):
             client.search.Search(SearchRequest(query="where is my card " * (1 + number % 20)))
-    status = Path(f"/proc/{default_server.process.pid}/status").read_text(encoding="utf-8")
-    peak = 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
-    print(f"server {peak / MEGABYTE:.0f} MB at its peak")
-    assert peak <= 350 * MEGABYTE
+    assert resident_bytes(default_server.process.pid, peak=True) <= 350 * MEGABYTE
 
 
 @pytest.mark.skipif(not cpu_can_run(), reason="the CPU has no AVX-512 with VNNI")

@@ -1,8 +1,5 @@
 """Documents as nobody would expect them: each is kept and found as it is, or refused with a reason."""
 
-from __future__ import annotations
-
-import math
 import threading
 import unicodedata
 from collections.abc import Iterator
@@ -142,37 +139,10 @@ def test_an_id_may_be_anything(client: chaja.Client, id: str) -> None:
     assert id not in [hit.document_id for mode in MODES for hit in hits(client, "무엇이든 찾는다", mode)]
 
 
-@pytest.mark.parametrize("id", ["", " ", "\n\t", "\u3000", "x" * 257])
-def test_an_id_that_is_none_is_refused(client: chaja.Client, id: str) -> None:
-    assert "document.id" in refusal(client, document(id, "제목"))
-
-
 def test_documents_of_the_same_title_are_all_found(client: chaja.Client) -> None:
     write(client, *(document(str(number), "같은 제목", text="같은 글") for number in range(50)))
     for mode in MODES:
         assert {hit.document_id for hit in hits(client, "같은 제목", mode, 50)} == set(map(str, range(50)))
-
-
-@pytest.mark.parametrize("blank", ["", " ", "\n", "\u200b \u3000"])
-def test_blank_texts_are_refused_or_do_no_harm(client: chaja.Client, blank: str) -> None:
-    for odd in (
-        document("odd", blank),
-        Document(id="odd", titles=[LocalizedText(text="제목")], texts=[LocalizedText(text=blank)]),
-        document("odd", "제목", examples=[blank]),
-    ):
-        upserts = [Upsert(document=odd)]
-        [result] = client.catalog.UpsertDocuments(UpsertDocumentsRequest(upserts=upserts)).results
-        if blank.isspace() or not blank:
-            assert result.error.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
-            assert "document" in result.error.message
-        elif result.HasField("error"):
-            assert result.error.reason == "INVALID_REQUEST", result
-        else:
-            assert stored(client, "odd") == odd
-
-
-def test_nothing_to_search_is_refused(client: chaja.Client) -> None:
-    assert "has nothing to search" in refusal(client, Document(id="empty"))
 
 
 def test_the_end_of_a_megabyte_of_text_is_found(client: chaja.Client) -> None:
@@ -190,12 +160,6 @@ def test_the_end_of_a_megabyte_of_text_is_found(client: chaja.Client) -> None:
             assert (match.field, match.end) == (Field.FIELD_TEXT, len(text))
             assert ending in text[match.start : match.end]
     assert hits(client, ending)[0].document_id == "large"
-
-
-def test_a_document_beyond_the_limit_is_refused(client: chaja.Client) -> None:
-    assert "at most 1000000 are allowed" in refusal(client, document("huge", "제목", text="가" * 1_000_000))
-    huge = document("huge", "제목", note="가" * 1_000_000)
-    assert "at most 1000000 are allowed" in refusal(client, huge)
 
 
 @pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC"), ("NFC", "NFKD")])
@@ -282,46 +246,6 @@ def test_no_update_is_lost_between_writers(client: chaja.Client) -> None:
     assert len(set(won)) == 60, "each version was replaced once"
 
 
-def test_one_of_many_creates_a_document(client: chaja.Client) -> None:
-    results: list[WriteResult] = []
-
-    def create(number: int) -> None:
-        upsert = Upsert(document=document("new", f"새 것 {number}", number=number), expected_version=0)
-        results.extend(client.catalog.UpsertDocuments(UpsertDocumentsRequest(upserts=[upsert])).results)
-
-    threads = [threading.Thread(target=create, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    created = [result for result in results if not result.HasField("error")]
-    assert len(created) == 1
-    assert {result.error.reason for result in results if result.HasField("error")} == {"CONFLICT"}
-    assert {result.version for result in results} == {created[0].version}
-
-
-def test_the_same_id_twice_in_one_call(client: chaja.Client) -> None:
-    first, second = write(client, document("twice", "먼저 쓴 것"), document("twice", "나중에 쓴 것"))
-    assert first.version < second.version
-    assert stored(client, "twice").titles[0].text == "나중에 쓴 것"
-    for mode in MODES:
-        assert [(hit.document_id, hit.version) for hit in hits(client, "먼저 쓴 것", mode)] in (
-            [("twice", second.version)],
-            [],
-        )
-    deletes = [Delete(id="twice"), Delete(id="twice")]
-    answer = client.catalog.DeleteDocuments(DeleteDocumentsRequest(deletes=deletes))
-    assert [result.changed for result in answer.results] == [True, False]
-    assert answer.deleted_count == 1
-
-
-def test_the_same_id_twice_with_expected_versions(client: chaja.Client) -> None:
-    upserts = [Upsert(document=document("chain", f"{number}"), expected_version=0) for number in range(3)]
-    results = client.catalog.UpsertDocuments(UpsertDocumentsRequest(upserts=upserts)).results
-    assert [result.error.reason for result in results] == ["", "CONFLICT", "CONFLICT"]
-    assert stored(client, "chain").titles[0].text == "0"
-
-
 def test_many_and_large_attributes(client: chaja.Client) -> None:
     written = document("many", "속성이 많다")
     written.attributes.update({f"이름 {number}": f"값 {number}" for number in range(5000)})
@@ -334,55 +258,3 @@ def test_many_and_large_attributes(client: chaja.Client) -> None:
     request.filter.equals.value.string_value = "값 19999"
     [hit] = client.search.Search(request).hits
     assert hit.attributes == written.attributes
-
-
-@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("within_list", [False, True])
-def test_numbers_that_are_none_are_refused(client: chaja.Client, number: float, within_list: bool) -> None:
-    odd = document("odd", "수", price=[1, number] if within_list else number)
-    told = refusal(client, odd)
-    assert "document.attributes.price" in told
-    assert "numbers must be finite" in told
-    with pytest.raises(grpc.RpcError) as caught:
-        client.catalog.GetDocument(GetDocumentRequest(id="odd"))
-    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
-
-
-@pytest.mark.parametrize("number", [2.0**53, -(2.0**53), 2.0**53 + 2, 1e300, 5e-324, 0.1, -0.0])
-def test_numbers_are_kept_to_the_last_bit(client: chaja.Client, number: float) -> None:
-    write(client, document("number", "수", number=number))
-    assert stored(client, "number").attributes["number"] == number
-
-
-def test_structures_and_nothing_are_refused_as_attributes(client: chaja.Client) -> None:
-    for value in (None, {"a": 1}, [["nested"]], [None]):
-        assert "document.attributes.odd" in refusal(client, document("odd", "속성", odd=value))
-
-
-def test_a_repeated_request_is_done_once(client: chaja.Client) -> None:
-    documents = [document("again", "한 번만"), document("again 2", "또 한 번만")]
-    first = write(client, *documents, request_id="request 1")
-    write(client, document("again", "그 사이에 바뀐 것"))
-    assert write(client, *documents, request_id="request 1") == first
-    assert stored(client, "again").titles[0].text == "그 사이에 바뀐 것"
-    with pytest.raises(grpc.RpcError) as caught:
-        write(client, document("again", "다른 부름"), request_id="request 1")
-    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert "request_id" in (caught.value.details() or "")
-
-
-def test_a_request_that_is_repeated_at_the_same_time_is_done_once(client: chaja.Client) -> None:
-    answers: list[list[WriteResult]] = []
-
-    def ask() -> None:
-        answers.append(write(client, document("once", "동시에 한 번"), request_id="request 2"))
-
-    threads = [threading.Thread(target=ask) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(answers) == 6
-    assert all(answer == answers[0] for answer in answers)
-    deletes = DeleteDocumentsRequest(deletes=[Delete(id="once")], request_id="request 3")
-    assert client.catalog.DeleteDocuments(deletes) == client.catalog.DeleteDocuments(deletes)

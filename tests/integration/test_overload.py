@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,14 +6,14 @@ from typing import Any
 import grpc
 import pytest
 from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 
 import chaja
 from chaja.v1 import BatchSearchRequest, EncodeRequest, SearchRequest, SearchResponse
-from sample.server_process import ServerProcess, running_server
-from tests.conftest import SAMPLE_CATALOGUE, server_flags
+from sample.server_process import ServerProcess
 from tests.integration import slow_server
+from tests.integration.errors import detail_of, error_of
 from tests.integration.scraping import HANDLED, Samples, scrape, scrape_until, total, value
+from tests.integration.serving import sample_server, wait_until
 
 pytestmark = pytest.mark.alone
 
@@ -23,10 +21,10 @@ pytestmark = pytest.mark.alone
 @pytest.fixture(scope="module")
 def weak_server(tiny_bundle: Path) -> Iterator[ServerProcess]:
     """A server that takes thirty milliseconds for sixty characters, knows that, and lets none wait for long."""
-    flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, "--encode-workers", "1", "--longest-wait-seconds", "0.3")
+    flags = ("--encode-workers", "1", "--longest-wait-seconds", "0.3")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(slow_server.SECONDS_PER_TOKEN, "0.0005")
-        with running_server(flags, module=slow_server.MODULE) as server:
+        with sample_server(tiny_bundle, *flags, module=slow_server.MODULE) as server:
             with chaja.connect(server.address) as client:  # It learns how slow it is from some thousands of tokens.
                 texts = [long_request(2000 + number).query for number in range(120)]
                 client.encode.Encode(EncodeRequest(texts=texts), timeout=60)
@@ -49,16 +47,9 @@ def long_request(number: int) -> SearchRequest:
 
 def check_refusal(error: Any) -> None:
     assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-    status = rpc_status.from_call(error)
-    assert status is not None
-    found: dict[str, Any] = {}
-    for detail in status.details:
-        for kind in (error_details_pb2.ErrorInfo, error_details_pb2.RetryInfo):
-            message = kind()
-            if detail.Unpack(message):
-                found[kind.__name__] = message
-    assert (found["ErrorInfo"].reason, found["ErrorInfo"].domain) == ("OVERLOADED", "chaja")
-    delay = found["RetryInfo"].retry_delay.ToMilliseconds()
+    info = detail_of(error, error_details_pb2.ErrorInfo())
+    assert (info.reason, info.domain) == ("OVERLOADED", "chaja")
+    delay = detail_of(error, error_details_pb2.RetryInfo()).retry_delay.ToMilliseconds()
     assert delay > 0
     assert dict(error.trailing_metadata())["grpc-retry-pushback-ms"] == str(delay)
 
@@ -82,10 +73,7 @@ def storm(method: Any, requests: list[Any]) -> tuple[list[tuple[int, Any, float]
     for number, call in enumerate(calls):
         call.add_done_callback(lambda _, number=number: ended.setdefault(number, time.monotonic()))
     errors = [call.exception(timeout=60) for call in calls]
-    ends = time.monotonic() + 10
-    while len(ended) < len(calls):
-        assert time.monotonic() < ends
-        time.sleep(0.01)
+    wait_until(lambda: len(ended) == len(calls))
     answered = [(number, calls[number].result(), ended[number]) for number, error in enumerate(errors) if error is None]
     others = [(number, error, ended[number]) for number, error in enumerate(errors) if error is not None]
     return answered, others
@@ -126,28 +114,22 @@ def test_batches_are_refused_as_a_whole(stub: Any, weak_server: ServerProcess, t
 
 def test_a_deadline_that_cannot_be_met_is_refused_at_once(stub: Any) -> None:
     request = BatchSearchRequest(requests=[long_request(500 + number) for number in range(60)])
-    with pytest.raises(grpc.RpcError) as raised:
-        stub.BatchSearch(request, timeout=0.8)
-    check_refusal(raised.value)
-    assert "the deadline is too near" in str(raised.value.details())
+    error = error_of(stub.BatchSearch, request, timeout=0.8)
+    check_refusal(error)
+    assert "the deadline is too near" in str(error.details())
 
 
 def test_a_stream_goes_on_behind_a_refusal(stub: Any, weak_server: ServerProcess, tiny_server: ServerProcess) -> None:
     requests = [long_request(300 + number) for number in range(64)]
     results = list(stub.SearchStream(iter(requests), timeout=60))
-    assert len(results) == len(requests)
-    answered = [
-        (request, each.response) for request, each in zip(requests, results, strict=True) if each.HasField("response")
-    ]
-    errors = [each.error for each in results if each.HasField("error")]
-    assert answered
-    assert errors
-    for request, response in answered:
-        check_answer(tiny_server, request, response)
-    for error in errors:
-        assert error.code == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
-        assert error.reason == "OVERLOADED"
-        assert error.retry_delay.ToMilliseconds() > 0
+    assert {each.WhichOneof("result") for each in results} == {"response", "error"}
+    for request, each in zip(requests, results, strict=True):
+        if each.HasField("response"):
+            check_answer(tiny_server, request, each.response)
+        else:
+            assert each.error.code == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+            assert each.error.reason == "OVERLOADED"
+            assert each.error.retry_delay.ToMilliseconds() > 0
     kind = {"grpc_type": "bidi_stream", "grpc_service": "chaja.v1.SearchService", "grpc_method": "SearchStream"}
     samples = scrape_until(weak_server.metrics_url, lambda found: value(found, HANDLED, **kind, grpc_code="OK"))
     assert value(samples, HANDLED, **kind, grpc_code="ResourceExhausted") == 0, "the stream itself is fine"

@@ -1,20 +1,16 @@
-from __future__ import annotations
-
 import contextlib
 import json
 import os
 import shutil
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import grpc
 import pytest
 from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 
 import chaja
 from chaja.v1 import (
@@ -28,8 +24,9 @@ from chaja.v1 import (
 from sample.server_process import ServerProcess, running_server
 from server.rpc.server import SERVICES
 from tests.conftest import SAMPLE_CATALOGUE, server_flags
+from tests.integration.errors import detail_of, error_of
 from tests.integration.scraping import scrape, scrape_until, total
-from tests.integration.test_lifecycle import health_of
+from tests.integration.serving import health_of, wait_until
 from tests.tiny_bundle import make_bundle
 
 QUERIES = [f"{number} 번째로 찾는 것 {'abcdefgh'[number % 8]}" for number in range(24)]
@@ -104,7 +101,7 @@ class Searchers:
         ways: list[Callable[[int], list[SearchResponse]]] = [self._singles, self._batch, self._stream]
         self._threads = [threading.Thread(target=self._search, args=(way,)) for way in ways]
 
-    def __enter__(self) -> Searchers:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
@@ -163,10 +160,7 @@ def test_no_call_fails_while_another_model_takes_over(
             scrape_until(served.server.metrics_url, lambda found: total(found, RELOADS, result="ok") >= 1)
             assert served.revision() != revision
             seen = len(searchers.answers)
-            ends = time.monotonic() + 20
-            while len(searchers.answers) < seen + 100 and not searchers.errors:
-                assert time.monotonic() < ends
-                time.sleep(0.01)
+            wait_until(lambda: len(searchers.answers) >= seen + 100 or searchers.errors)
         assert not searchers.errors
         expected |= answers_now(client)
         assert len({found for _, found, _ in expected}) == 2
@@ -182,16 +176,10 @@ def test_a_damaged_bundle_leaves_the_old_one_serving(served: Served, tiny_bundle
         whole = model.read_bytes()
         model.unlink()
         model.write_bytes(whole[: len(whole) // 2])
-        with pytest.raises(grpc.RpcError) as raised:
-            served.reload()
-        error: Any = raised.value
+        error = error_of(served.reload)
         assert error.code() == grpc.StatusCode.FAILED_PRECONDITION
         assert "model.onnx" in error.details()
-        status = rpc_status.from_call(error)
-        assert status is not None
-        info = error_details_pb2.ErrorInfo()
-        assert status.details[0].Unpack(info)
-        assert (info.reason, info.domain) == ("RELOAD_FAILED", "chaja")
+        assert detail_of(error, error_details_pb2.ErrorInfo()).reason == "RELOAD_FAILED"
         samples = scrape(served.server.metrics_url)
         assert (total(samples, RELOADS, result="failed"), total(samples, RELOADS, result="ok")) == (1, 0)
         assert any(" ERROR " in line and "model.onnx" in line for line in served.server.lines)
@@ -215,10 +203,9 @@ def test_a_changed_catalogue_is_found_after_the_reload(served: Served) -> None:
         hit = client.search.Search(request).hits[0]
         assert (hit.document_id, dict(hit.attributes.items())) == ("new", {"since": 2026})
         served.catalogue.write_text(lines + '{"id": ', encoding="utf-8")
-        with pytest.raises(grpc.RpcError) as raised:
-            served.reload()
-        assert raised.value.code() == grpc.StatusCode.FAILED_PRECONDITION
-        assert f"catalogue.jsonl:{len(lines.splitlines()) + 1}: " in str(raised.value.details())
+        error = error_of(served.reload)
+        assert error.code() == grpc.StatusCode.FAILED_PRECONDITION
+        assert f"catalogue.jsonl:{len(lines.splitlines()) + 1}: " in error.details()
         assert client.search.Search(request).hits[0].document_id == "new"
         samples = scrape(served.server.metrics_url)
         assert total(samples, "chaja_catalogue_documents") == len(lines.splitlines()) + 1

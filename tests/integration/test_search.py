@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import asyncio
 import json
 from pathlib import Path
@@ -61,15 +59,6 @@ def test_a_hit_carries_title_attributes_and_score(tiny_server: ServerProcess) ->
         assert dict(hit.attributes.items()) == document["attributes"]
         request.language_code = "fr"
         assert client.search.Search(request).hits[0].title == document["title"]["ko"]
-
-
-def test_hits_come_best_first_as_many_as_asked_for(tiny_server: ServerProcess) -> None:
-    with chaja.connect(tiny_server.address) as client:
-        for limit, count in ((0, 10), (1, 1), (100, 100)):
-            hits = client.search.Search(SearchRequest(query="돈", limit=limit)).hits
-            scores = [hit.score for hit in hits]
-            assert len(hits) == len({hit.document_id for hit in hits}) == count
-            assert scores == sorted(scores, reverse=True)
 
 
 def test_the_timings_name_all_five_stages(tiny_server: ServerProcess) -> None:
@@ -134,12 +123,6 @@ def test_the_info_tells_model_catalogue_and_limits(tiny_server: ServerProcess, t
         "max_document_characters": 1000000,
         "max_page_size": 1000,
     }
-
-
-async def test_the_asyncio_client_searches_too(tiny_server: ServerProcess) -> None:
-    async with chaja.connect_async(tiny_server.address) as client:
-        responses = await asyncio.gather(*(client.search.Search(SearchRequest(query=query)) for query in QUERIES[:20]))
-    assert all(len(response.hits) == 10 for response in responses)
 
 
 async def test_a_crowd_is_served_to_the_last(tiny_server: ServerProcess) -> None:

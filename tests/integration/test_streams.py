@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -70,12 +68,6 @@ def test_a_wrong_query_gets_an_error_in_its_place(stub: Any) -> None:
             check_same(result.response, stub.Search(requests[number]))
 
 
-def test_an_empty_stream(stub: Any) -> None:
-    call = stub.SearchStream(iter([]), timeout=30)
-    assert list(call) == []
-    assert call.code() == grpc.StatusCode.OK
-
-
 def test_each_answer_comes_before_the_next_query(stub: Any) -> None:
     """Like a person who types on: the stream does not wait for more before it answers."""
     queue: SimpleQueue[SearchRequest | None] = SimpleQueue()
@@ -100,17 +92,3 @@ def test_two_streams_and_single_calls_at_once(stub: Any) -> None:
         for prefix, streamed in both:
             for request, each in zip(requests_of(prefix, 100), streamed.result(60), strict=True):
                 check_same(each.response, stub.Search(request))
-
-
-def test_bytes_that_are_no_message_end_the_stream(tiny_server: ServerProcess) -> None:
-    good = SearchRequest(query="송금").SerializeToString()
-    with grpc.insecure_channel(tiny_server.address) as channel:
-        method: Any = channel.stream_stream("/chaja.v1.SearchService/SearchStream")
-        call = method(iter([good, b"\xff\xff\xff", good]), timeout=30)
-        answers: list[bytes] = []
-        with pytest.raises(grpc.RpcError) as raised:
-            answers.extend(call)
-        assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-        assert "no message of this method's type" in str(raised.value.details())
-        assert len(answers) <= 1
-        assert all(SearchStreamResponse.FromString(each).response.hits for each in answers)

@@ -1,7 +1,5 @@
 """Bundles swapped under searches: nobody notices, and the memory comes back."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

@@ -1,8 +1,5 @@
-from __future__ import annotations
-
 import socket
 import ssl
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +10,9 @@ import pytest
 
 import chaja
 from chaja.v1 import SearchRequest
-from sample.server_process import ServerProcess, running_server
-from tests.conftest import SAMPLE_CATALOGUE, server_flags
-from tests.integration.certificates import Authority, Pair, openssl
-from tests.integration.test_lifecycle import last_line, run_server
+from sample.server_process import ServerProcess
+from tests.integration.certificates import Authority, Pair
+from tests.integration.serving import sample_server, start_error, wait_for_line
 
 
 class Secured(NamedTuple):
@@ -42,9 +38,8 @@ def secured(directory: Path, bundle: Path, pair: Pair, client_ca: Path | None = 
     served.replace(pair)
     tls = ["--tls-certificate", str(served.certificate), "--tls-key", str(served.key)]
     tls += ["--tls-client-ca", str(client_ca)] if client_ca is not None else []
-    with running_server(server_flags(bundle, SAMPLE_CATALOGUE, *tls)) as server:
+    with sample_server(bundle, *tls) as server:
         yield Secured(server, served)
-    assert not [line for line in server.lines if "Traceback" in line]
 
 
 def connected(server: ServerProcess, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
@@ -70,16 +65,18 @@ def served_to(server: ServerProcess, credentials: grpc.ChannelCredentials | None
             return False
 
 
-def test_who_trusts_the_certificate_is_served(
-    tmp_path: Path, tiny_bundle: Path, ours: Authority, theirs: Authority
-) -> None:
-    with secured(tmp_path, tiny_bundle, ours.signed("plain")) as (server, _):
-        assert served_to(server, ours.credentials())
-        assert not served_to(server, theirs.credentials())
-        assert not served_to(server, None)
-        with chaja.connect(server.address, credentials=ours.credentials()) as client:
-            assert client.search.Search(SearchRequest(query="송금", limit=3)).hits
-            assert len(list(client.search.SearchStream(iter([SearchRequest(query="a")] * 40), timeout=30))) == 40
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path, ours: Authority) -> Iterator[ServerProcess]:
+    with secured(tmp_path_factory.mktemp("plain"), tiny_bundle, ours.signed("plain")) as (server, _):
+        yield server
+
+
+def test_who_trusts_the_certificate_is_served(server: ServerProcess, ours: Authority, theirs: Authority) -> None:
+    assert served_to(server, ours.credentials())
+    assert not served_to(server, theirs.credentials())
+    assert not served_to(server, None)
+    with chaja.connect(server.address, credentials=ours.credentials()) as client:
+        assert len(list(client.search.SearchStream(iter([SearchRequest(query="a")] * 40), timeout=30))) == 40
 
 
 def test_only_clients_with_the_right_certificate_are_served(
@@ -94,15 +91,6 @@ def test_only_clients_with_the_right_certificate_are_served(
         assert served_to(server, ours.credentials(theirs.signed("another client")))
 
 
-def test_an_expired_certificate_of_the_server_is_refused_by_clients(
-    tmp_path: Path, tiny_bundle: Path, ours: Authority
-) -> None:
-    with secured(tmp_path, tiny_bundle, ours.signed("old", days=-1)) as (server, served):
-        assert not served_to(server, ours.credentials())
-        served.replace(ours.signed("renewed"))  # It is mended without a restart.
-        assert served_to(server, ours.credentials())
-
-
 def test_a_rotated_certificate_is_for_new_connections(
     tmp_path: Path, tiny_bundle: Path, ours: Authority, theirs: Authority
 ) -> None:
@@ -114,48 +102,21 @@ def test_a_rotated_certificate_is_for_new_connections(
             assert not served_to(server, ours.credentials())
             assert search(old) == 3, "a connection that was open goes on"
         assert any("read the certificate" in line for line in server.lines)
-
-
-@pytest.mark.parametrize("how", ["garbage", "another's key", "no file"])
-def test_a_broken_rotation_keeps_the_old_certificate(
-    tmp_path: Path, tiny_bundle: Path, ours: Authority, theirs: Authority, how: str
-) -> None:
-    with secured(tmp_path, tiny_bundle, ours.signed("before")) as (server, served):
-        assert served_to(server, ours.credentials())
-        if how == "garbage":
-            served.certificate.write_text("-----BEGIN CERTIFICATE-----\nnone\n")
-        elif how == "another's key":
-            served.key.write_bytes(theirs.signed("other").key.read_bytes())
-        else:
-            served.certificate.unlink()
-        assert served_to(server, ours.credentials())
-        ends = time.monotonic() + 10
-        while not any(
-            " ERROR " in line and "the certificate read before stays in use" in line for line in server.lines
-        ):
-            assert time.monotonic() < ends
-            time.sleep(0.01)
-        served.replace(theirs.signed("after"))
+        served.certificate.write_text("-----BEGIN CERTIFICATE-----\nnone\n")
+        assert served_to(server, theirs.credentials()), "a broken rotation keeps the old certificate"
+        wait_for_line(server, " ERROR ", "the certificate read before stays in use")
+        served.certificate.unlink()
         assert served_to(server, theirs.credentials())
+        served.replace(ours.signed("third"))
+        assert served_to(server, ours.credentials())
 
 
-def test_flags_that_are_wrong_are_one_line_and_an_exit_code(tmp_path: Path, tiny_bundle: Path, ours: Authority) -> None:
-    pair, locked = ours.signed("flags"), tmp_path / "locked.key"
-    openssl("ec", "-in", pair.key, "-aes256", "-passout", "pass:secret", "-out", locked)
-
-    def refused(code: int, *flags: str | Path) -> str:
-        run = run_server(*server_flags(tiny_bundle, SAMPLE_CATALOGUE, *map(str, flags)))
-        assert run.returncode == code, run.stderr
-        return last_line(run)
-
-    certificate, key, missing = pair.certificate, pair.key, tmp_path / "missing"
-    assert str(missing) in refused(1, "--tls-certificate", missing, "--tls-key", key)
-    assert str(tmp_path) in refused(1, "--tls-certificate", tmp_path, "--tls-key", key)
-    assert "has a passphrase" in refused(1, "--tls-certificate", certificate, "--tls-key", locked)
-    assert str(missing) in refused(1, "--tls-certificate", certificate, "--tls-key", key, "--tls-client-ca", missing)
-    assert "go together" in refused(2, "--tls-certificate", certificate)
-    assert "go together" in refused(2, "--tls-key", key)
-    assert "--tls-client-ca needs" in refused(2, "--tls-client-ca", ours.pair.certificate)
+def test_wrong_files_and_flags_are_one_line_and_an_exit_code(
+    tmp_path: Path, tiny_bundle: Path, ours: Authority
+) -> None:
+    pair, missing = ours.signed("flags"), tmp_path / "missing"
+    assert str(missing) in start_error(tiny_bundle, "--tls-certificate", missing, "--tls-key", pair.key)
+    assert "go together" in start_error(tiny_bundle, "--tls-certificate", pair.certificate, code=2)
 
 
 def offered(address: str, authority: Authority, ciphers: str, version: ssl.TLSVersion) -> str | None:
@@ -177,14 +138,11 @@ def offered(address: str, authority: Authority, ciphers: str, version: ssl.TLSVe
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")
-def test_old_versions_and_ciphers_without_authentication_are_refused(
-    tmp_path: Path, tiny_bundle: Path, ours: Authority
-) -> None:
-    with secured(tmp_path, tiny_bundle, ours.signed("modern")) as (server, _):
-        aead = "ECDHE-ECDSA-AES128-GCM-SHA256"
-        assert offered(server.address, ours, aead, ssl.TLSVersion.TLSv1_2) == aead
-        assert offered(server.address, ours, "ALL", ssl.TLSVersion.TLSv1_3) is not None
-        for cbc in ("ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-AES128-SHA256"):
-            assert offered(server.address, ours, cbc, ssl.TLSVersion.TLSv1_2) is None
-        for old in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
-            assert offered(server.address, ours, "ALL", old) is None
+def test_old_versions_and_ciphers_without_authentication_are_refused(server: ServerProcess, ours: Authority) -> None:
+    aead = "ECDHE-ECDSA-AES128-GCM-SHA256"
+    assert offered(server.address, ours, aead, ssl.TLSVersion.TLSv1_2) == aead
+    assert offered(server.address, ours, "ALL", ssl.TLSVersion.TLSv1_3) is not None
+    for cbc in ("ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-AES128-SHA256"):
+        assert offered(server.address, ours, cbc, ssl.TLSVersion.TLSv1_2) is None
+    for old in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
+        assert offered(server.address, ours, "ALL", old) is None

@@ -1,17 +1,17 @@
 """What a process holds: memory and sockets (Linux)."""
 
-from __future__ import annotations
-
 import contextlib
-import time
 from pathlib import Path
+
+from tests.integration.serving import wait_until
 
 MEGABYTE = 1_000_000
 
 
-def resident_bytes(pid: int) -> int:
+def resident_bytes(pid: int, *, peak: bool = False) -> int:
     status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
+    name = "VmHWM:" if peak else "VmRSS:"
+    return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith(name))
 
 
 def open_sockets(pid: int) -> int:
@@ -23,8 +23,5 @@ def open_sockets(pid: int) -> int:
     return count
 
 
-def wait_for_open_sockets(pid: int, most: int, *, seconds: float = 20.0) -> None:
-    ends = time.monotonic() + seconds
-    while open_sockets(pid) > most:
-        assert time.monotonic() < ends, f"{open_sockets(pid)} sockets are open"
-        time.sleep(0.02)
+def wait_for_open_sockets(pid: int, most: int) -> None:
+    wait_until(lambda: open_sockets(pid) <= most)

@@ -1,7 +1,5 @@
 """What a store holds after a start, and whether searches agree with it."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """Random documents: each has titles, texts and examples that no other has."""
 
-from __future__ import annotations
-
 import json
 import random
 

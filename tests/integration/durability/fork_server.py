@@ -5,8 +5,6 @@ itself, so that forking is safe. A line of JSON on its standard input starts a s
 a line on its standard output answers.
 """
 
-from __future__ import annotations
-
 import gc
 import importlib
 import json

@@ -5,8 +5,6 @@ attempt ──> answered: that is there, or something with a higher version
         ──> no answer (the server was killed): it is there or not, for good from the next start on
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Load on a server until it is killed: writers of every kind, and searches between their writes."""
 
-from __future__ import annotations
-
 import queue
 import random
 import threading

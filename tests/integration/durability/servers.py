@@ -1,7 +1,5 @@
 """Servers that start fast and are killed: the side of the tests."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re
@@ -38,7 +36,7 @@ class ForkServer:
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "ready\n"
 
-    def start(self, start: Start) -> Server:
+    def start(self, start: Start) -> "Server":
         """Starts a server; does not wait for anything."""
         return Server(self, self.ask(start), Path(start.log))
 

@@ -1,7 +1,5 @@
 """A store with known documents, served again and again."""
 
-from __future__ import annotations
-
 import itertools
 import random
 from collections.abc import Mapping

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import contextlib
 import io
 import random
@@ -12,6 +10,7 @@ import pytest
 from chaja.v1 import Document
 from server.catalogue.database import DATABASE
 from server.commands import run
+from server.errors import StoreError
 from tests.integration.durability.servers import ForkServer, Server, ServerDied
 from tests.integration.durability.stores import check, delete, start_server, write
 
@@ -49,25 +48,13 @@ def cut(content: bytearray) -> None:
     del content[len(content) // 2 :]
 
 
-def empty(content: bytearray) -> None:
-    content.clear()
-
-
-def no_header(content: bytearray) -> None:
-    content[:100] = bytes(100)
-
-
 def flipped(content: bytearray) -> None:
     rng = random.Random(3)
     for start in range(8192, len(content), 4096):
         content[start + rng.randrange(2000, 4096)] ^= 0x10
 
 
-def no_page(content: bytearray) -> None:
-    content[8192:12288] = bytes(4096)
-
-
-@pytest.mark.parametrize("damage", [cut, empty, no_header, flipped, no_page])
+@pytest.mark.parametrize("damage", [cut, flipped])
 def test_a_damaged_database_is_named_and_restored(
     made: Made, forks: ForkServer, tiny_bundle: Path, folder: Path, damage: Callable[[bytearray], None]
 ) -> None:
@@ -94,21 +81,15 @@ def test_a_damaged_database_is_named_and_restored(
     server.kill()
 
 
-def test_a_damaged_backup_is_not_restored(made: Made, forks: ForkServer, tiny_bundle: Path, folder: Path) -> None:
-    from server.errors import StoreError  # noqa: PLC0415
-
-    whole, backup, documents = made
-    data = folder / "data"
-    shutil.copytree(whole, data)
+def test_a_damaged_backup_is_not_restored(made: Made, folder: Path) -> None:
+    whole, backup, _ = made
+    shutil.copytree(whole, folder / "data")
     content = bytearray(backup.read_bytes())
     cut(content)
     (folder / "backup.sqlite").write_bytes(content)
     with pytest.raises(StoreError, match="is no whole backup"):
-        run(["restore", "--data", str(data), "--from", str(folder / "backup.sqlite")])
-    server = start_server(forks, tiny_bundle, data)
-    with server.client() as client:
-        check(client, documents)
-    server.kill()
+        run(["restore", "--data", str(folder / "data"), "--from", str(folder / "backup.sqlite")])
+    assert (folder / "data" / DATABASE).read_bytes() == (whole / DATABASE).read_bytes()
 
 
 def test_no_snapshot_of_another_history_is_used(made: Made, forks: ForkServer, tiny_bundle: Path, folder: Path) -> None:

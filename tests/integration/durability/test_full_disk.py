@@ -1,7 +1,5 @@
 """A full disk, which a limit on the length of files stands for: writes fail, and everything else goes on."""
 
-from __future__ import annotations
-
 import contextlib
 import random
 import resource

@@ -1,7 +1,5 @@
 """grpc-js, the client of Node, against the real server."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

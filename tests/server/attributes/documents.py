@@ -1,7 +1,5 @@
 """Documents of random vectors, and the definition of what is to be found among them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

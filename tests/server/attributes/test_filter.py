@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from server.attributes.filter import AllOf, AnyOf, Equals, Exists, Filter, In, Not, Range

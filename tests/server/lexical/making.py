@@ -1,7 +1,5 @@
 """Texts that share terms, and the plain way to score them."""
 
-from __future__ import annotations
-
 import functools
 import math
 from collections import Counter

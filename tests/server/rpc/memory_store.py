@@ -1,7 +1,5 @@
 """A store of documents in memory, which can be held and broken, and a server of CatalogService over it."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence

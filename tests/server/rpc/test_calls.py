@@ -1,7 +1,5 @@
 """The way of every call, over a real grpc.aio server on the loopback."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable

@@ -1,7 +1,5 @@
 """CatalogService over a real grpc.aio server, with a store in memory."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -71,23 +69,6 @@ async def test_what_is_written_is_read(served: Served) -> None:
     read = (await served.catalog.GetDocument(GetDocumentRequest(id="card lost"))).document
     written.version = 1
     assert read == written
-
-
-async def test_a_document_of_a_megabyte_and_one_of_ten_thousand_examples(served: Served) -> None:
-    large = Document(id="large", texts=[LocalizedText(text="글" * 999_000)])
-    many = Document(id="many", examples=[f"질문 {number}" for number in range(10_000)])
-    for each in (large, many):
-        request = UpsertDocumentsRequest(upserts=[Upsert(document=each)])
-        assert (await served.catalog.UpsertDocuments(request)).results[0].changed
-        read = (await served.catalog.GetDocument(GetDocumentRequest(id=each.id))).document
-        assert (read.texts, read.examples) == (each.texts, each.examples)
-    await refused(
-        served.catalog.UpsertDocuments(
-            UpsertDocumentsRequest(upserts=[Upsert(document=Document(id="x", examples=["글" * 1_400_000]))])
-        ),
-        Code.RESOURCE_EXHAUSTED,
-        "larger than max",
-    )
 
 
 async def test_a_wrong_document_gets_an_error_in_its_place(served: Served) -> None:

@@ -1,7 +1,5 @@
 """Bounds and compression of the configured gRPC server, over the loopback."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """ImportDocuments over a real grpc.aio server: resumed, taken over, given up and refused."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import random

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import shutil
 import tempfile
 import threading
@@ -13,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from server.errors import SettingsError
 from server.similarity import Similarity
 from server.snapshot import read_snapshot, write_snapshot
 from server.vectors.dense import DenseIndex, DenseOptions
@@ -73,11 +70,6 @@ def test_a_view_does_not_see_what_comes_later(tmp_path: Path) -> None:
     assert index.view().search(query, limit=10, allowed=np.array([False, False])) == []
 
 
-def test_i8_needs_cosine(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError):
-        DenseIndex(2, "dot", "i8", folder=tmp_path)
-
-
 @pytest.mark.parametrize(("similarity", "storage"), KINDS)
 def test_with_a_graph_nothing_that_was_appended_is_missed_and_nothing_dead_returns(
     tmp_path: Path, similarity: Similarity, storage: Storage
@@ -133,12 +125,6 @@ def test_one_document_with_very_many_vectors_does_not_crowd_the_others_out(tmp_p
     assert found == index.view().search(direction.astype(np.float32), limit=10, exact=True)
     assert len({match.slot for match in found}) == 10
     index.close()
-
-
-def test_very_many_equal_vectors_are_found_in_the_order_of_their_slots(tmp_path: Path) -> None:
-    index = DenseIndex(8, "cosine", "f16", folder=tmp_path)
-    add(index, list(range(1000)), np.ones((1000, 8), np.float32))
-    assert [match.slot for match in index.view().search(np.ones(8, np.float32), limit=20)] == list(range(20))
 
 
 def test_what_is_no_number_is_not_found_and_stops_nobody(tmp_path: Path) -> None:
