@@ -9,13 +9,9 @@ import pytest
 import chaja
 from chaja.v1 import SearchRequest
 from sample.server_process import ServerProcess
-from server.ranking.options import SearchOptions
 from tests.integration import slow_server
 from tests.integration.scraping import HANDLED, scrape, scrape_until, total
 from tests.integration.serving import sample_server
-
-ONE = SearchOptions(1)
-CODES = ("DeadlineExceeded", "Canceled", "ResourceExhausted", "OK")
 
 
 @pytest.fixture(scope="module")

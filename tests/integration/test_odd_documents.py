@@ -1,8 +1,9 @@
 """Documents as nobody would expect them: each is kept and found as it is, or refused with a reason."""
 
-import threading
+import math
 import unicodedata
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 import grpc
@@ -162,6 +163,24 @@ def test_the_end_of_a_megabyte_of_text_is_found(client: chaja.Client) -> None:
     assert hits(client, ending)[0].document_id == "large"
 
 
+@pytest.mark.parametrize(
+    ("refused", "message"),
+    [
+        (document("x" * 257, "제목"), "document.id"),
+        (document("odd", "\u3000"), "document.titles[0].text"),
+        (Document(id="odd"), "has nothing to search"),
+        (document("odd", "수", price=[1, math.nan]), "numbers must be finite"),
+        (document("odd", "제목", text="가" * 1_000_000), "at most 1000000 are allowed"),
+        (document("odd", "제목", note="가" * 1_000_000), "at most 1000000 are allowed"),
+    ],
+    ids=["id", "blank", "empty", "number", "text", "attribute"],
+)
+def test_a_wrong_document_is_refused_and_the_one_beside_it_is_written(
+    client: chaja.Client, refused: Document, message: str
+) -> None:
+    assert message in refusal(client, refused)
+
+
 @pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC"), ("NFC", "NFKD")])
 def test_composed_and_decomposed_text_is_the_same(client: chaja.Client, forms: tuple[Form, Form]) -> None:
     written = document("jamo", unicodedata.normalize(forms[0], "각하의 결정"))
@@ -219,7 +238,6 @@ def test_no_update_is_lost_between_writers(client: chaja.Client) -> None:
     """Each adds one to a number, again and again, with the version that it has read."""
     write(client, document("counter", "셈", count=0))
     won: list[int] = []
-    lock = threading.Lock()
 
     def add(times: int) -> None:
         done = 0
@@ -234,14 +252,10 @@ def test_no_update_is_lost_between_writers(client: chaja.Client) -> None:
                 assert result.version > read.version
             else:
                 done += 1
-                with lock:
-                    won.append(read.version)
+                won.append(read.version)
 
-    threads = [threading.Thread(target=add, args=(10,)) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(add, [10] * 6))
     assert stored(client, "counter").attributes["count"] == 60 == len(won)
     assert len(set(won)) == 60, "each version was replaced once"
 
@@ -251,6 +265,7 @@ def test_many_and_large_attributes(client: chaja.Client) -> None:
     written.attributes.update({f"이름 {number}": f"값 {number}" for number in range(5000)})
     written.attributes.update({"list": [f"값 {number}" for number in range(20_000)], "long": "가" * 200_000})
     written.attributes.update({"": "no name", "a.b[0]": True, "zero": 0, "minus": -0.5, "empty": []})
+    written.attributes.update({"numbers": [2.0**53, -(2.0**53), 2.0**53 + 2, 1e300, 5e-324, 0.1]})
     write(client, written)
     assert stored(client, "many") == written
     request = SearchRequest(query="속성이 많다", limit=1)

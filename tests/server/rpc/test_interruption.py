@@ -23,15 +23,6 @@ class Items:
             self.closed = True
 
 
-async def test_items_come_until_there_are_none() -> None:
-    async def two() -> AsyncGenerator[int, None]:
-        yield 1
-        yield 2
-
-    interruption, items = Interruption(), two()
-    assert [await interruption.next(items) for _ in range(4)] == [1, 2, None, None]
-
-
 async def test_a_call_that_waits_is_ended_by_the_first_error_and_its_items_can_be_closed() -> None:
     interruption, items = Interruption(), Items()
     async with contextlib.aclosing(items.all()) as generator:

@@ -1,5 +1,4 @@
 import contextlib
-import os
 from pathlib import Path
 
 import pytest
@@ -180,19 +179,3 @@ def test_without_tokens_everybody_may_call_everything_and_metadata_is_not_asked_
 
     for each in ROLE_OF:
         Access(None).check(each, metadata)
-
-
-@pytest.mark.usefixtures("at_once")
-def test_a_mounted_secret_is_followed_through_its_links(tmp_path: Path) -> None:
-    """Kubernetes turns the link `..data` from one directory to another; the file itself is a link through it."""
-    for version, letter in (("v1", "o"), ("v2", "n")):
-        (tmp_path / version).mkdir()
-        (tmp_path / version / "tokens").write_text(f"search app {letter * 16}\n", encoding="utf-8")
-    (tmp_path / "..data").symlink_to("v1")
-    (tmp_path / "tokens").symlink_to("..data/tokens")
-    tokens = AccessTokens(tmp_path / "tokens")
-    assert tokens.role_of("o" * 16) == "search"
-    (tmp_path / "..data_tmp").symlink_to("v2")
-    os.replace(tmp_path / "..data_tmp", tmp_path / "..data")  # noqa: PTH105  as Kubernetes does
-    assert tokens.role_of("n" * 16) == "search"
-    assert tokens.role_of("o" * 16) is None

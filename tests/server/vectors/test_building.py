@@ -1,6 +1,6 @@
 import subprocess
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -48,18 +48,13 @@ def test_a_graph_removes_its_files_when_nobody_uses_it_any_more(tmp_path: Path) 
 
 def test_more_threads_than_expected_search_at_once(tmp_path: Path) -> None:
     graph = Graph(build(tmp_path, make_rows(500, "f16"), "f16"), storage="f16", searchers=1)
-    found: list[bool] = []
 
-    def search(position: int) -> None:
+    def search(position: int) -> bool:
         row = graph.block.rows[position : position + 1]
-        found.extend(position in graph.search(row, 5, 64) for _ in range(100))
+        return all(position in graph.search(row, 5, 64) for _ in range(100))
 
-    threads = [threading.Thread(target=search, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == [True] * 800
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(search, range(8)))
 
 
 def test_a_build_without_its_base_fails_and_says_why(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ import shutil
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
@@ -204,18 +205,17 @@ def test_threads_search_while_documents_are_appended_and_graphs_swapped(tmp_path
             if found[0].slot != slot:
                 wrong.append((slot, len(view)))
 
-    threads = [threading.Thread(target=search, args=(number,)) for number in range(3)]
-    for thread in threads:
-        thread.start()
-    for start in range(10, 6000, 10):
-        add(index, list(range(start, start + 10)), vectors[start : start + 10])
+    with ThreadPoolExecutor(3) as pool:
+        searching = [pool.submit(search, number) for number in range(3)]
+        for start in range(10, 6000, 10):
+            add(index, list(range(start, start + 10)), vectors[start : start + 10])
+            latest.append(index.view())
+            time.sleep(0.005)
+        index.wait()
         latest.append(index.view())
-        time.sleep(0.005)
-    index.wait()
-    latest.append(index.view())
-    ended.set()
-    for thread in threads:
-        thread.join()
+        ended.set()
+    for each in searching:
+        each.result()
     assert min(searched) > 50
     assert len({view.graph_count for view in latest}) > 2
     # What is not in the graph yet is always found; a graph may miss a few.
