@@ -166,9 +166,16 @@ class Call:
             self._count(UNKNOWN)
 
     async def write(self, answer: bytes) -> None:
-        """Sends one answer of a stream; waits while the client takes no more."""
+        """Sends one answer of a stream; waits while the client takes no more.
+
+        Raises:
+            CancelledError: The client has gone. gRPC may notice that here before it cancels the call.
+        """
         self._writing = True
-        await self._context.write(answer)
+        try:
+            await self._context.write(answer)
+        except grpc.aio.InternalError:
+            raise asyncio.CancelledError from None
         self._writing = False
 
     def end(self, error: ChajaError) -> None:

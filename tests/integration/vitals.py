@@ -3,6 +3,7 @@
 import contextlib
 from pathlib import Path
 
+from server.rpc.grpc_server import KEEPALIVE_SECONDS, KEEPALIVE_TIMEOUT_SECONDS
 from tests.integration.serving import wait_until
 
 MEGABYTE = 1_000_000
@@ -24,4 +25,5 @@ def open_sockets(pid: int) -> int:
 
 
 def wait_for_open_sockets(pid: int, most: int) -> None:
-    wait_until(lambda: open_sockets(pid) <= most)
+    """Waits for longer than gRPC takes to notice a client that has gone without a word."""
+    wait_until(lambda: open_sockets(pid) <= most, seconds=2.0 * (KEEPALIVE_SECONDS + KEEPALIVE_TIMEOUT_SECONDS))
