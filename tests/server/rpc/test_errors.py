@@ -71,12 +71,6 @@ def test_reasons_are_different_and_spelled_as_aip_193_wants_them() -> None:
         assert len(reason) <= 63
 
 
-def test_the_drawn_tree_names_every_error() -> None:
-    assert errors.__doc__ is not None
-    for error in leaves(errors.ChajaError):
-        assert error.__name__ in errors.__doc__
-
-
 @pytest.mark.parametrize(
     ("error", "code", "facts"),
     [
