@@ -66,6 +66,10 @@ COUNTED_METHODS = [*METHODS, Method(UNKNOWN_SERVICE, UNKNOWN_NAME, "unary")]
 """The methods that have metrics: ours, and one for calls of methods that do not exist."""
 
 SHUTTING_DOWN = "the server is shutting down"
+NOTICE_SECONDS = 0.3
+"""Time for clients that watch health to send their calls elsewhere. When a gRPC server stops, calls that are still on
+their way end as CANCELLED, which no client repeats."""
+
 ENDING_SECONDS = 1.0
 """Time for calls to tell their clients that they end; connections that are still open after it are closed."""
 
@@ -120,9 +124,9 @@ class RpcServer:
         return bound
 
     async def stop(self, *, wait_seconds: float, grace_seconds: float) -> None:
-        """Says NOT_SERVING for good; after a wait takes no new calls, and lets those in flight finish in the grace."""
+        """Reports NOT_SERVING for good; after a wait accepts no new calls, and lets those in flight finish."""
         self._health.leave()
-        await asyncio.sleep(wait_seconds)
+        await asyncio.sleep(max(wait_seconds, NOTICE_SECONDS))
         self._health.end_watches()
         self._catalog.leave()
         ending = asyncio.get_running_loop().call_later(grace_seconds, self._calls.end_all, NotReady(SHUTTING_DOWN))
