@@ -164,8 +164,8 @@ class Settings:
     )
     drain_wait_seconds: float = _setting(
         seconds,
-        "Time after SIGTERM or Ctrl-C in which the server reports NOT_SERVING and still accepts calls, so that balancers "
-        "can notice; at least 0.3 s.",
+        "Time after SIGTERM or Ctrl-C in which the server reports NOT_SERVING and still accepts calls, so that "
+        "balancers can notice; at least 0.3 s.",
         default="0",
     )
     drain_seconds: float = _setting(
