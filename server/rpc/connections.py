@@ -10,7 +10,9 @@ from typing import Any
 from server.errors import ConnectionOverloaded
 
 MAX_UNSENT_BYTES = 64 * 1024 * 1024
-"""Answers of one connection that wait for its client. A call that comes while there are more is refused."""
+"""Answers of one connection that wait for its client. While there are as many, its calls are refused."""
+
+UNREAD = "this connection has too many answers that its client does not read"
 
 MAX_CALLS = 4000
 """Calls in flight on all connections, above which those with more than their share are refused new ones."""
@@ -35,7 +37,13 @@ class ConnectionShare:
     answer_bytes: int = 0
 
     def hold(self, answer_bytes: int) -> None:
-        """Counts an answer in, until the client has taken it."""
+        """Counts an answer in, until the client has taken it.
+
+        Raises:
+            ConnectionOverloaded: Calls that were admitted together have too many answers. This one is not sent.
+        """
+        if self.connection.unsent_bytes > MAX_UNSENT_BYTES:
+            raise ConnectionOverloaded(UNREAD)
         self.answer_bytes += answer_bytes
         self.connection.unsent_bytes += answer_bytes
 
@@ -68,7 +76,7 @@ class Connections:
 
         context.add_done_callback(leave)
         if connection.unsent_bytes > MAX_UNSENT_BYTES:
-            raise ConnectionOverloaded("this connection has too many answers that its client does not read")
+            raise ConnectionOverloaded(UNREAD)
         if self._calls > MAX_CALLS and connection.calls > FAIR_CALLS:
             raise ConnectionOverloaded("this connection has too many calls in flight: wait for some of their answers")
         return share

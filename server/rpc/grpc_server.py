@@ -6,6 +6,7 @@ connection age), RFC 9113 (HTTP/2).
 
 from __future__ import annotations
 
+import logging
 import resource
 import socket
 import stat
@@ -50,9 +51,15 @@ def new_server(settings: Settings, handler: grpc.GenericRpcHandler) -> grpc.aio.
     One generic handler is cheaper than registered methods: grpc.aio waits for the next call of each registered method
     separately, and wakes all of these waits with every call.
     """
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_concerns_the_server)
     return grpc.aio.server(
         handlers=[handler], options=server_options(settings), maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS
     )
+
+
+def _concerns_the_server(record: logging.LogRecord) -> bool:
+    """Drops the tracebacks that grpc.aio logs when a client leaves before its answer is sent."""
+    return not (record.exc_info and isinstance(record.exc_info[1], grpc.aio.InternalError))
 
 
 def server_options(settings: Settings) -> list[tuple[str, int]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+from hyperframe.frame import SettingsFrame
 
 from chaja.v1 import (
     BatchSearchRequest,
@@ -30,6 +31,7 @@ from server.rpc.server import COUNTED_METHODS, METHODS
 from server.security.access import ROLE_OF, Access
 from server.security.tokens import AccessTokens
 from server.settings import Settings
+from tests.integration.raw_calls import connected, greeting, headers, message
 
 SEARCH = "/chaja.v1.SearchService/Search"
 STREAM = "/chaja.v1.SearchService/SearchStream"
@@ -298,6 +300,26 @@ async def test_searches_are_refused_during_overload_before_they_are_read(served:
     assert not served.service.asked
     assert await served.counted() == {"ResourceExhausted": 1}
     await served.call(b"", path="/chaja.v1.SearchService/BatchSearch")  # Bulk work has a queue of its own.
+
+
+async def test_answers_that_a_client_does_not_read_are_bounded(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connections, "MAX_UNSENT_BYTES", 2_000_000)
+    served.service.answer_text = "r" * 1_000_000
+    served.service.released.clear()
+    no_window = greeting({SettingsFrame.INITIAL_WINDOW_SIZE: 0})
+    calls = b"".join(headers(SEARCH, stream) + message(REQUEST, stream) for stream in range(1, 17, 2))
+    with connected(served.address, no_window + calls) as client:
+        while len(served.service.asked) < 8:
+            await asyncio.sleep(0.01)
+        served.service.released.set()  # All eight were admitted before any of them had an answer.
+        assert await served.counted() == {"OK": 2, "ResourceExhausted": 6}
+        client.sendall(headers(SEARCH, 17) + message(REQUEST, 17))
+        await served.call()  # On a connection of its own.
+        assert await served.counted() == {"OK": 3, "ResourceExhausted": 7}
+    await asyncio.sleep(0.1)  # The client leaves without its answers.
+    assert not caplog.records
 
 
 async def test_a_connection_with_too_many_calls_is_refused_more_and_others_are_not(
