@@ -72,6 +72,7 @@ class Metrics:
         self._stage_seconds = {stage: stage_seconds.labels(stage) for stage in STAGES}
         self.batch_texts = histogram("chaja_batch_texts", "Texts in an encoded batch.", buckets=BATCH_TEXTS)
         self.batch_tokens = histogram("chaja_batch_tokens", "Tokens in an encoded batch.", buckets=BATCH_TOKENS)
+        self.encode_cpu_seconds = counter("chaja_encode_cpu_seconds_total", "CPU time that the encoder has taken.")
         self.queue_texts = gauge("chaja_queue_texts", "Texts that wait for a worker.")
         self.dropped_texts = counter(
             "chaja_dropped_texts_total",

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 from benchmarks.serving.empty_server import running_empty_server
 from benchmarks.serving.figure import Figure
 from benchmarks.serving.peak import Peak, Peaks
-from benchmarks.serving.setting import Setting
+from benchmarks.serving.setting import NO_CACHE, PATIENT, Setting
 from chaja import connect_async
 from chaja.v1 import SearchRequest
+from loadtest.scrape import scrape_once
+from sample.server_process import ServerProcess
 
 LEAST_SHARE = 0.6
 MOST_OUTSIDE_MS = 0.3
@@ -32,20 +35,48 @@ def measure_throughput(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
 
 
 def measure_outside(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
-    """Yields the CPU time of a search beyond encoding and beyond an empty call, at the same rate."""
-    peak = peaks.peak
+    """Yields the CPU time of a search outside the encoder, less that of an empty call at the same rate."""
+    del peaks
     answer_bytes = asyncio.run(_answer_bytes(setting))
-    with running_empty_server(answer_bytes) as empty:
-        calls = [setting.opened(empty, peak.rate, poisson=False) for _ in range(setting.repeats)]
-    server = [1e3 * each.cpu_per_answer for each in peak.stretches]
-    encoder = [1e3 * each.cpu_seconds for each in peak.bares]
-    call = [1e3 * each.cpu_per_answer for each in calls]
-    yield Figure("CPU of the server for a search", server, "{:.3f} ms")
-    yield Figure("CPU of the encoder alone for a text", encoder, "{:.3f} ms")
+    costs, calls = [], []
+    with setting.server(*NO_CACHE, *PATIENT) as server, running_empty_server(answer_bytes) as empty:
+        for _ in range(setting.repeats):
+            before = _Spent.by(server)
+            rate = setting.closed(server).rate
+            costs.append(_Spent.by(server).since(before))
+            calls.append(1e3 * setting.opened(empty, rate, poisson=False).cpu_per_answer)
+    search = [1e3 * each.cpu_seconds / each.searches for each in costs]
+    encoder = [1e3 * each.encoder_seconds / each.searches for each in costs]
+    yield Figure("CPU of the server for a search", search, "{:.3f} ms")
+    yield Figure("the encoder's share of it", encoder, "{:.3f} ms", note="as the server measures it in its workers")
     note = f"{answer_bytes:,} bytes of answer, as many calls a second"
-    yield Figure("CPU of an empty grpc.aio call", call, "{:.3f} ms", note=note)
-    outside = [whole - part - empty for whole, part, empty in zip(server, encoder, call, strict=True)]
+    yield Figure("CPU of an empty grpc.aio call", calls, "{:.3f} ms", note=note)
+    outside = [whole - part - call for whole, part, call in zip(search, encoder, calls, strict=True)]
     yield Figure("CPU beyond both", outside, "{:.3f} ms", at_most=MOST_OUTSIDE_MS)
+
+
+@dataclass(frozen=True)
+class _Spent:
+    """CPU time that a server and the encoder in it have taken, and the searches that it has answered."""
+
+    cpu_seconds: float
+    encoder_seconds: float
+    searches: float
+
+    @classmethod
+    def by(cls, server: ServerProcess) -> Self:
+        """Reads the server's metrics."""
+        samples = scrape_once(server.metrics_url)
+        searches = [value for name, value in samples.items() if "handled_total" in name and "SearchService" in name]
+        return cls(samples["process_cpu_seconds_total"], samples["chaja_encode_cpu_seconds_total"], sum(searches))
+
+    def since(self, before: Self) -> Self:
+        """Returns what was spent between two readings."""
+        return type(self)(
+            self.cpu_seconds - before.cpu_seconds,
+            self.encoder_seconds - before.encoder_seconds,
+            self.searches - before.searches,
+        )
 
 
 async def _answer_bytes(setting: Setting) -> int:

@@ -139,7 +139,9 @@ class Workers:
         tokens = [job.tokens for job in jobs if job.tokens]
         self._metrics.batch_texts.observe(len(jobs))
         self._metrics.batch_tokens.observe(sum(len(each.ids) for each in tokens))
+        started = time.thread_time()
         vectors = self._bundle.encode(tokens)
+        self._metrics.encode_cpu_seconds.inc(time.thread_time() - started)
         for job, vector in zip(jobs, vectors, strict=True):
             job.vector = vector
             job.stopwatch.lap("encode")

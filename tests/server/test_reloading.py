@@ -34,7 +34,9 @@ class Server:
         self.catalogue.write_text(DOCUMENT % "first", encoding="utf-8")
         self.metrics, self.slot, self.said_serving = Metrics([]), EngineSlot(), 0
         self.store = Store(directory, durable=False)
-        settings = Settings(bundle=self.bundle, catalogue=self.catalogue, encode_workers=1, cache_bytes=0)
+        settings = Settings(
+            bundle=self.bundle, catalogue=self.catalogue, encode_workers=1, cache_bytes=0, longest_wait_seconds=60.0
+        )
         self.reloader = Reloader(
             settings, self.store, self.slot, self.metrics, on_serving=self._serving, on_broken=self._broken
         )

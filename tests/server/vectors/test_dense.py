@@ -211,6 +211,8 @@ def test_threads_search_while_documents_are_appended_and_graphs_swapped(tmp_path
             add(index, list(range(start, start + 10)), vectors[start : start + 10])
             latest.append(index.view())
             time.sleep(0.005)
+            if start % 2000 == 0:
+                index.wait()  # However slow the machine is, searches see several graphs.
         index.wait()
         latest.append(index.view())
         ended.set()
