@@ -5,10 +5,8 @@ from pathlib import Path
 import pytest
 
 from loadtest.analysis.summary import summarize
-from loadtest.errors import ExitCode
 from sample.server_process import REPOSITORY
-
-pytestmark = pytest.mark.alone
+from tests.loadtest.integration.attacks import NOT_OF_TIME
 
 
 @pytest.mark.slow
@@ -16,7 +14,7 @@ def test_the_standard_load_test_leaves_a_report(tiny_bundle: Path, tmp_path: Pat
     flags = ["--bundle", str(tiny_bundle), "--own-server", "--rate", "60", "--duration", "2s", "--out", str(tmp_path)]
     command = [sys.executable, "-m", "sample.load", *flags]
     run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
-    assert run.returncode == ExitCode.OK, run.stdout + run.stderr
+    assert run.returncode in NOT_OF_TIME, run.stdout + run.stderr
     summary = summarize([tmp_path / "results.bin"])
     assert summary.planned == pytest.approx(120, rel=0.4)
     assert summary.quality.compared == summary.total.ok.count > 0

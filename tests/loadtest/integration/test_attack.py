@@ -23,8 +23,6 @@ from tests.loadtest.integration.attacks import (
 )
 from tests.loadtest.pretend_server import pretend_server
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.fixture(scope="module")
 def quick_server() -> Iterator[str]:
@@ -32,6 +30,7 @@ def quick_server() -> Iterator[str]:
         yield address
 
 
+@pytest.mark.alone
 def test_an_open_loop_sends_what_was_planned_when_it_was_planned(quick_server: str, tmp_path: Path) -> None:
     plan = make_plan(quick_server, schedule=constant(200, seconds=2), seconds=2)
     records = run_attack(tmp_path / "results.bin", plan)
@@ -113,6 +112,7 @@ def test_a_server_slower_than_any_deadline_gives_deadline_exceeded_only(tmp_path
     assert ((records["done_ns"] - records["planned_ns"]) < 1_000_000_000).all()
 
 
+@pytest.mark.alone
 def test_what_exceeds_the_bound_in_flight_is_dropped_and_counted(tmp_path: Path) -> None:
     with pretend_server(delay=0.5) as address:
         plan = make_plan(address, schedule=constant(100, seconds=2), seconds=2, max_in_flight=10)
@@ -123,6 +123,7 @@ def test_what_exceeds_the_bound_in_flight_is_dropped_and_counted(tmp_path: Path)
     assert summary.error_share == pytest.approx(summary.dropped / 200)
 
 
+@pytest.mark.alone
 def test_an_unreachable_rate_ends_in_time_and_says_that_the_generator_was_saturated(
     quick_server: str, tmp_path: Path
 ) -> None:
@@ -145,6 +146,7 @@ def test_a_server_that_is_down_is_told_and_leaves_nothing_behind(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.alone
 def test_a_server_that_dies_in_mid_run_is_seen_and_the_run_goes_on(tmp_path: Path) -> None:
     with pretend_server(die_after=1) as address:
         plan = make_plan(address, schedule=constant(100, seconds=2), seconds=2)

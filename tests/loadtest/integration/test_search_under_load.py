@@ -20,12 +20,7 @@ from loadtest.rest import answers_at_rest
 from loadtest.slo import search, trial
 from sample.server_process import ServerProcess
 from tests.conftest import SAMPLE_QUERIES
-from tests.loadtest.integration.attacks import make_plan, records_of, run_attack, run_command
-
-pytestmark = pytest.mark.alone
-
-NOT_OF_TIME = (ExitCode.OK, ExitCode.SATURATED)
-"""What ends well where no time is asked for: on a busy machine the generator says that it was the limit."""
+from tests.loadtest.integration.attacks import NOT_OF_TIME, make_plan, records_of, run_attack, run_command
 
 
 def sample_plan(server: ServerProcess, **options: Any) -> Plan:
