@@ -83,6 +83,8 @@ def test_a_regression_beyond_the_noise_has_an_exit_code_of_its_own(
         (["attack", "localhost:1", "--rate", "5", "--in-flight", "5"], "name one of them"),
         (["attack", "localhost:1", "--rate", "5", "--duration", "1s"], "Search needs --queries"),
         (["attack", "localhost:1", "--rate", "5", "--call", "GetServerInfo"], "needs an end"),
+        (["attack", "localhost:1", "--rate", "5", "--call", "chaja.v1.X/Y"], "there is no method chaja.v1.X/Y; there"),
+        (["attack", "localhost:1", "--rate", "5", "--data-file", "{tmp}/broken.jsonl"], "broken.jsonl:2: not JSON"),
         (["attack", "localhost", "--rate", "5", "--call", "GetServerInfo"], "is no address"),
         (["attack", "localhost:1", "--rate", "5", "--schedule", "ramp"], "a ramp needs --rate-to and --duration"),
         (["attack", "localhost:1", "--schedule", "replay"], "a replay needs --timestamps"),
@@ -97,6 +99,7 @@ def test_what_is_wrong_is_told_in_one_line(
     tmp_path = results.parent
     (tmp_path / "garbage.bin").write_bytes(b"garbage" * 100)
     (tmp_path / "empty.bin").write_bytes(b"")
+    (tmp_path / "broken.jsonl").write_text('{"id": "a"}\n{"id": \n')
     (tmp_path / "folder").mkdir()
     assert run(monkeypatch, *(argument.format(tmp=tmp_path) for argument in arguments)) == ExitCode.USAGE
     shown = capsys.readouterr().err
