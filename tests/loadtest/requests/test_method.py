@@ -72,12 +72,6 @@ async def test_a_services_full_name_is_enough_where_anothers_ends_in_it(protos: 
         await find_method("S/M", target=NOWHERE, proto=proto)
 
 
-async def test_streams_are_known_as_such(protos: Path) -> None:
-    method = await find_method("FindMany", target=NOWHERE, proto=protos / "shop.proto")
-    assert method.client_streaming
-    assert method.server_streaming
-
-
 async def test_a_service_without_a_package(protos: Path) -> None:
     method = await find_method("S.M", target=NOWHERE, proto=protos / "required.proto")
     assert (method.path, method.input_type) == ("/S/M", "Wanted")
