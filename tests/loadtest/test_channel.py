@@ -208,9 +208,8 @@ async def test_closing_cancels_the_calls_in_flight() -> None:
         async with Channel(target) as channel:
             calls = [asyncio.create_task(ask(channel, "wait", b"30", seconds=60)) for _ in range(3)]
             assert (await ask(channel, "echo", b"x"))[0] == "OK"
-        assert all(
-            isinstance(each, asyncio.CancelledError) for each in await asyncio.gather(*calls, return_exceptions=True)
-        )
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+        assert all(isinstance(each, asyncio.CancelledError) for each in ended)
 
 
 def frame(kind: int, flags: int, payload: bytes = b"", stream: int = 1) -> bytes:

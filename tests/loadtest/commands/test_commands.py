@@ -116,12 +116,17 @@ def test_a_file_cut_short_is_reported_as_partial(
     assert "PARTIAL: the results file was cut short" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("second", "code"), [("rate>10", ExitCode.OK), ("p99<1us", ExitCode.ASSERTION)])
+def test_assertions_decide_the_exit_code(
+    monkeypatch: pytest.MonkeyPatch, results: Path, second: str, code: ExitCode
+) -> None:
+    assert run(monkeypatch, "report", results, "--assert", "p50<5s", "--assert", second) == code
+
+
 def test_secrets_of_the_command_line_are_hidden() -> None:
-    shown = command_line(
-        ["attack", "x:1", "--token", "s3cret", "--header", "a: s3cret", "--token=s3cret", "--rate", "5"]
-    )
+    shown = command_line(["attack", "x:1", "--token", "s3cret", "--header", "a:s3cret", "--token=s3cret"])
     assert "s3cret" not in shown
-    assert shown.endswith("attack x:1 --token '***' --header '***' '--token=***' --rate 5")
+    assert shown.endswith("attack x:1 --token '***' --header '***' '--token=***'")
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("20s", 20), ("500ms", 0.5), ("2m", 120), ("1.5h", 5400), ("7", 7)])
