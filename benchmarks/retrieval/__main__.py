@@ -94,17 +94,11 @@ def _plain(name: str, chosen: RetrievalSet, measured: Measured) -> dict[str, Any
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.retrieval", description=__doc__)
-    parser.add_argument(
-        "--data", type=Path, action="append", metavar="DIR", help="a set in BEIR's layout; may be given again"
-    )
+    data = "a set in BEIR's layout; may be given again"
+    parser.add_argument("--data", type=Path, action="append", metavar="DIR", help=data)
     parser.add_argument("--split", default="test", help="which labels of it (default: %(default)s)")
-    parser.add_argument(
-        "--bundle",
-        type=Path,
-        action="append",
-        metavar="DIR",
-        help="may be given again, to compare models (default: build/bundle)",
-    )
+    compared = "may be given again, to compare models (default: build/bundle)"
+    parser.add_argument("--bundle", type=Path, action="append", metavar="DIR", help=compared)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there, too")
     return parser.parse_args()
 

@@ -63,7 +63,7 @@ class PretendService(grpc.GenericRpcHandler):
 async def _serve(options: argparse.Namespace) -> None:
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((PretendService(options),))
-    print(server.add_insecure_port(f"127.0.0.1:{options.port}"), flush=True)
+    print(server.add_insecure_port("127.0.0.1:0"), flush=True)
     await server.start()
     await server.wait_for_termination()
 
@@ -76,7 +76,6 @@ def pretend_server(**options: float | str) -> contextlib.AbstractContextManager[
 def main() -> None:
     """Serves until it is killed."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--token", default="", help="refuse calls without it")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds until each answer")
     parser.add_argument("--stall", type=float, default=0.0, help="seconds for which everything stands still once")

@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loadtest.analysis.objective import parse_objective
 from loadtest.analysis.summary import summarize
 from loadtest.errors import ExitCode
 from loadtest.plan import Plan
 from loadtest.requests.labels import read_labels
 from loadtest.requests.queries import read_queries
 from loadtest.rest import answers_at_rest
-from loadtest.slo import search, trial
 from sample.server_process import ServerProcess
 from tests.conftest import SAMPLE_QUERIES
 from tests.loadtest.integration.attacks import make_plan, records_of, run_attack, run_command
@@ -132,10 +130,3 @@ def test_the_search_for_the_highest_rate_ends_between_what_is_met_and_what_is_no
     assert found["confirmed"]["met"] >= 2
     assert "100 requests a second meet the objectives, no higher rate was asked for" in run.stdout
     assert "<html" in (tmp_path / "slo/slo.html").read_text()
-    plan = sample_plan(tiny_server, in_flight=1, seconds=1)
-    hopeless = [parse_objective("p50<1us")]
-    answer = search(
-        lambda rate: trial(plan, rate, hopeless, tmp_path / "trial.bin", windows=2, window_seconds=0.5), start=0.5
-    )
-    assert answer.highest is None
-    assert "p50<1us" in answer.trials[0].troubles[0]

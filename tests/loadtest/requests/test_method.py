@@ -44,8 +44,7 @@ async def test_messages_are_made_from_the_description_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["Find", "search", "", "SearchService", "InfoService/Search", "chaja.v1.Search", "chaja.v1.X/Y"],
+    "name", ["Find", "search", "", "SearchService", "InfoService/Search", "chaja.v1.Search", "chaja.v1.X/Y"]
 )
 async def test_an_unknown_method_is_told_which_there_are(name: str) -> None:
     with pytest.raises(UsageError, match=f"there is no method {name}; there are: ") as error:

@@ -5,16 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.results.blocks import (
-    FRAME,
-    LARGEST_BYTES,
-    MAGIC,
-    CutShort,
-    Kind,
-    read_blocks,
-    write_block,
-    write_json,
-)
+from loadtest.results.blocks import FRAME, LARGEST_BYTES, MAGIC, CutShort, Kind, read_blocks, write_block, write_json
 
 BLOCKS = st.lists(st.tuples(st.sampled_from(Kind), st.binary(max_size=60)), max_size=6)
 JSON = st.dictionaries(
