@@ -1,11 +1,15 @@
+import argparse
 import sys
 from pathlib import Path
 
 import pytest
 
 from loadtest.__main__ import main
-from loadtest.commands.options import command_line, duration
+from loadtest.commands.attack import add_parser
+from loadtest.commands.options import command_line, duration, make_plan
 from loadtest.errors import ExitCode
+from loadtest.schedule import constant
+from loadtest.target import Target
 from tests.loadtest.results_files import record, vitals, write_run
 
 
@@ -105,6 +109,23 @@ def test_what_is_wrong_is_told_in_one_line(
     shown = capsys.readouterr().err
     assert says in shown
     assert len(shown.splitlines()) == 1
+
+
+def test_the_flags_of_the_target_reach_it() -> None:
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    flags = ["--call", "GetServerInfo", "--ca", "ca.pem", "--cert", "c.pem", "--key", "k.pem", "--authority", "x.test"]
+    options = parser.parse_args(["attack", "x:1", *flags, "--header", "x-a: 1", "--token", "t", "--connections", "2"])
+    assert make_plan(options, schedule=constant(1), count=1).target == Target(
+        address="x:1",
+        ca_file=Path("ca.pem"),
+        certificate_file=Path("c.pem"),
+        key_file=Path("k.pem"),
+        authority="x.test",
+        headers=(("x-a", "1"),),
+        token="t",
+        connections=2,
+    )
 
 
 def test_a_file_cut_short_is_reported_as_partial(
