@@ -24,6 +24,10 @@ class Speed:
         self.seconds_per_token = 0.0
         self.tokens_per_character = 0.0
 
+    def tokens_within(self, seconds: float) -> float:
+        """Returns how many tokens a worker encodes and searches in this time; infinity while that is unknown."""
+        return seconds / self.seconds_per_token if self.seconds_per_token else math.inf
+
     def doubt(self) -> None:
         """Takes the worker for a little faster: somebody was refused who had nobody before him.
 

@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 WORKER_NICENESS = 5
 
+BATCH_SECONDS = 0.1
+"""A batch takes about this long at most: on a slow CPU all of its texts would wait longer for the last of them."""
+
 
 class Workers:
     """The threads. They end when the queue is closed and empty.
@@ -74,7 +77,7 @@ class Workers:
         give_way(WORKER_NICENESS)
         jobs: list[Job] = []
         try:
-            while (batch := self._queue.take()) is not None:
+            while (batch := self._queue.take(max_tokens=self._speed.tokens_within(BATCH_SECONDS))) is not None:
                 started = time.monotonic()
                 jobs = batch.jobs
                 if batch.dropped:
