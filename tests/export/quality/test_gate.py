@@ -11,7 +11,6 @@ from export.quality.exclusion import find_exclusions, matching
 from export.quality.gate import Quality, Thresholds, threshold_flags
 from export.quality.invariance import Invariance
 from export.quality.retrieval import Retrieval
-from tools.doc_tables import README
 
 GOOD = Quality(
     closeness=Closeness(texts=9, cosine_mean=0.998, cosine_p1=0.995, cosine_min=0.99),
@@ -41,11 +40,6 @@ def test_a_good_bundle_misses_nothing() -> None:
 )
 def test_every_threshold_can_be_missed(thresholds: Thresholds, missed: list[str]) -> None:
     assert thresholds.missed(GOOD) == missed
-
-
-def test_the_readme_lists_every_threshold() -> None:
-    for name, default, _ in threshold_flags():
-        assert f"| `--{name.replace('_', '-')}` | {default:g} |" in README.read_text(encoding="utf-8")
 
 
 def test_nan_misses_its_threshold() -> None:

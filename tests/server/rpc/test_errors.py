@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaja.v1 import SearchRequest
-from sample.server_process import REPOSITORY
 from server import errors
 from server.rpc.errors import DOMAIN, ROW_OF, Refusal, refusal_of
 
@@ -178,9 +177,3 @@ def test_an_error_that_names_a_document_fits_into_the_headers(id: str) -> None:
     assert size_of(refusal_of(errors.NotFound(id), "/s/m")) < MOST_METADATA_BYTES
     conflict = errors.Conflict(id, expected_version=2**62, version=2**62)
     assert size_of(refusal_of(conflict, "/s/m")) < MOST_METADATA_BYTES
-
-
-def test_the_manual_tells_every_code_and_reason() -> None:
-    manual = (REPOSITORY / "docs/serving.md").read_text(encoding="utf-8")
-    for row in ROW_OF.values():
-        assert f"| `{row.code.name}` | `{row.reason}` |" in manual
