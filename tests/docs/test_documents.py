@@ -1,4 +1,5 @@
 import re
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,11 @@ FILE = re.compile(r"`([\w.-]+(?:/[\w.-]+)*\.(?:py|proto|json|jsonl|md|yml|toml|t
 every_document = pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(REPOSITORY)))
 
 
+def width_of(line: str) -> int:
+    """The columns of a line; Korean characters take two."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in line)
+
+
 def anchors_of(document: Path) -> set[str]:
     """The anchors of a document's headings, as GitHub makes them."""
     headings = [line.lstrip("#").strip() for _, line in prose_of(document) if line.startswith("#")]
@@ -26,8 +32,8 @@ def test_the_readme_is_short() -> None:
 
 @every_document
 def test_prose_is_wrapped(document: Path) -> None:
-    long = [number for number, line in prose_of(document) if len(line) > WIDTH and not line.startswith("|")]
-    assert not long, f"lines {long} of {document.name} have more than {WIDTH} characters"
+    long = [number for number, line in prose_of(document) if width_of(line) > WIDTH and not line.startswith("|")]
+    assert not long, f"lines {long} of {document.name} are wider than {WIDTH} columns"
 
 
 @every_document
