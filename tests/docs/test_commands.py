@@ -6,6 +6,7 @@ find `build/bundle` and `sample`, and Python finds a server at `localhost:50051`
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -19,7 +20,11 @@ import chaja
 from sample.server_process import REPOSITORY, ServerProcess, running_server
 from tests.docs.documents import Block, blocks_of, documents
 
-DOCUMENTS = [path for path in documents() if any(each.language in ("sh", "python") for each in blocks_of(path))]
+DOCUMENTS = [
+    path
+    for path in documents()
+    if any(each.language in ("sh", "python") and not each.marked for each in blocks_of(path))
+]
 ADDRESS = "localhost:50051"
 FREE = ["--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]
 
@@ -28,8 +33,7 @@ FREE = ["--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]
 def folder(tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "build").mkdir()
     (tmp_path / "build/bundle").symlink_to(tiny_bundle)
-    (tmp_path / ".venv/bin").mkdir(parents=True)
-    (tmp_path / ".venv/bin/python").symlink_to(sys.executable)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
     (tmp_path / "sample").symlink_to(REPOSITORY / "sample")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -38,6 +42,7 @@ def folder(tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_the_blocks_of_a_document_run(document: Path, folder: Path, writable_server: ServerProcess) -> None:
     namespace: dict[str, Any] = {}
+    expected = re.findall(r"`(serving \d+ documents, \d+ vectors)`", document.read_text(encoding="utf-8"))
     for block in blocks_of(document):
         if block.language == "json":
             write_json(block, folder)
@@ -47,7 +52,7 @@ def test_the_blocks_of_a_document_run(document: Path, folder: Path, writable_ser
             code = block.text.replace(ADDRESS, writable_server.address)
             exec(compile(code, f"{document.name}:{block.line}", "exec"), namespace)  # noqa: S102  our own documents
         elif block.language == "sh":
-            run_commands(block, folder)
+            run_commands(block, folder, expected)
     if isinstance(client := namespace.get("client"), chaja.Client):
         client.close()
 
@@ -65,10 +70,11 @@ def write_json(block: Block, folder: Path) -> None:
         json.loads(block.text)
 
 
-def run_commands(block: Block, folder: Path) -> None:
+def run_commands(block: Block, folder: Path, expected: list[str]) -> None:
+    """Runs commands; a server has to log the lines that its document expects."""
     words = shlex.split(block.text, comments=True)
     if words[1:4] == ["-m", "server", "--bundle"]:
-        check_server(words[3:], folder)
+        check_server(words[3:], folder, expected)
         return
     if shutil.which(words[0]) is None:
         pytest.skip(f"{words[0]} is missing")
@@ -78,8 +84,8 @@ def run_commands(block: Block, folder: Path) -> None:
     assert run.returncode == 0, run.stderr
 
 
-def check_server(flags: list[str], folder: Path) -> None:
+def check_server(flags: list[str], folder: Path, expected: list[str]) -> None:
     """Runs a server until it serves; paths are those of the folder."""
     flags = [flag if flag.startswith("--") else str(folder / flag) for flag in flags]
     with running_server([*flags, *FREE]) as server:
-        assert server.address
+        assert [line for line in expected if not any(line in logged for logged in server.lines)] == []
