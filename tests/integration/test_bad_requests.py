@@ -84,9 +84,7 @@ def test_only_the_first_ten_violations_are_named(client: chaja.Client, request_:
     assert error.details().endswith(f"; and {more} more")
 
 
-def test_unknown_methods_and_bytes_that_are_no_message_log_nothing(
-    tiny_server: ServerProcess, client: chaja.Client
-) -> None:
+def test_unknown_methods_and_undecodable_messages_log_nothing(tiny_server: ServerProcess, client: chaja.Client) -> None:
     for name, code in (("Search", grpc.StatusCode.INVALID_ARGUMENT), ("Find", grpc.StatusCode.UNIMPLEMENTED)):
         assert code_of(client.channel.unary_unary(f"/chaja.v1.SearchService/{name}"), b"\xff\xff\xff") == code
     assert not [line for line in tiny_server.lines if "Traceback" in line]

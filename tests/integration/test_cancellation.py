@@ -48,7 +48,7 @@ def endless(pause: float = 0.0) -> Iterator[SearchRequest]:
         time.sleep(pause)
 
 
-def test_two_thousand_cancelled_calls(server: ServerProcess) -> None:
+def test_two_thousand_cancelled_calls_leave_the_queue_empty(server: ServerProcess) -> None:
     memory = resident_bytes(server.process.pid)
     with chaja.connect(server.address) as client:
         search: Any = client.search.Search
@@ -63,7 +63,7 @@ def test_two_thousand_cancelled_calls(server: ServerProcess) -> None:
 
 
 @pytest.mark.parametrize("how", ["cancels", "closes its channel"])
-def test_streams_that_are_abandoned_half_way(server: ServerProcess, how: str) -> None:
+def test_abandoned_streams_are_counted_as_cancelled(server: ServerProcess, how: str) -> None:
     before = canceled(scrape(server.metrics_url))
     channels = [grpc.insecure_channel(server.address, options=[("c", number)]) for number in range(5)]
     streams = [
@@ -79,7 +79,7 @@ def test_streams_that_are_abandoned_half_way(server: ServerProcess, how: str) ->
     scrape_until(server.metrics_url, lambda found: canceled(found) == before + 10)
 
 
-def test_a_stream_that_sends_and_never_reads(server: ServerProcess) -> None:
+def test_a_stream_that_never_reads_is_bounded(server: ServerProcess) -> None:
     """The server stops to read from it: what it holds for it is bounded."""
     memory, sockets = resident_bytes(server.process.pid), open_sockets(server.process.pid)
     data = message(SearchRequest(query="송금" * 20, limit=100).SerializeToString(), ends=False)
@@ -97,7 +97,7 @@ def test_a_stream_that_sends_and_never_reads(server: ServerProcess) -> None:
     wait_for_open_sockets(server.process.pid, sockets)
 
 
-def test_a_client_that_cancels_without_reading_answers(server: ServerProcess) -> None:
+def test_a_client_that_cancels_without_reading_is_harmless(server: ServerProcess) -> None:
     """gRPC's flow control slows its sender down, however much it has to send."""
     memory = resident_bytes(server.process.pid)
     taken = 0

@@ -28,7 +28,7 @@ def request(number: int) -> SearchRequest:
     return SearchRequest(query=f"{number:010}", limit=1)
 
 
-def test_calls_that_nobody_waits_for_cost_the_patient_one_nothing(slow: ServerProcess) -> None:
+def test_abandoned_calls_do_not_delay_a_patient_call(slow: ServerProcess) -> None:
     before = scrape(slow.metrics_url)
     with grpc.insecure_channel(slow.address) as channel:
         search: Any = chaja.Client(channel).search.Search

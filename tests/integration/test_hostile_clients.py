@@ -93,7 +93,7 @@ class EstablishedCaller(threading.Thread):
 
 @pytest.mark.alone
 @pytest.mark.parametrize("kind", list(hostile_client.KINDS))
-def test_others_are_served_while_a_client_harms(kind: str, tiny_bundle: Path, tokens: Path) -> None:
+def test_other_clients_are_served_while_a_hostile_client_attacks(kind: str, tiny_bundle: Path, tokens: Path) -> None:
     guarded = ["--tokens", str(tokens)] if kind == "unfinished_requests" else []
     flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, *guarded)
     with contextlib.ExitStack() as stack:

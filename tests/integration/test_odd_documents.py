@@ -175,7 +175,7 @@ def test_the_end_of_a_megabyte_of_text_is_found(client: chaja.Client) -> None:
     ],
     ids=["id", "blank", "empty", "number", "text", "attribute"],
 )
-def test_a_wrong_document_is_refused_and_the_one_beside_it_is_written(
+def test_an_invalid_document_is_rejected_and_its_neighbour_is_written(
     client: chaja.Client, refused: Document, message: str
 ) -> None:
     assert message in refusal(client, refused)
@@ -260,7 +260,7 @@ def test_no_update_is_lost_between_writers(client: chaja.Client) -> None:
     assert len(set(won)) == 60, "each version was replaced once"
 
 
-def test_many_and_large_attributes(client: chaja.Client) -> None:
+def test_many_and_large_attributes_are_kept(client: chaja.Client) -> None:
     written = document("many", "속성이 많다")
     written.attributes.update({f"이름 {number}": f"값 {number}" for number in range(5000)})
     written.attributes.update({"list": [f"값 {number}" for number in range(20_000)], "long": "가" * 200_000})

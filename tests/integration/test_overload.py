@@ -79,7 +79,7 @@ def storm(method: Any, requests: list[Any]) -> tuple[list[tuple[int, Any, float]
     return answered, others
 
 
-def test_searches_beyond_what_can_be_done_are_refused_at_once(
+def test_excess_searches_are_rejected_at_once(
     stub: Any, weak_server: ServerProcess, tiny_server: ServerProcess
 ) -> None:
     before = refused(scrape(weak_server.metrics_url), "Search")
@@ -95,7 +95,7 @@ def test_searches_beyond_what_can_be_done_are_refused_at_once(
     scrape_until(weak_server.metrics_url, lambda found: refused(found, "Search") == before + len(others))
 
 
-def test_batches_are_refused_as_a_whole(stub: Any, weak_server: ServerProcess, tiny_server: ServerProcess) -> None:
+def test_batches_are_rejected_as_a_whole(stub: Any, weak_server: ServerProcess, tiny_server: ServerProcess) -> None:
     before = refused(scrape(weak_server.metrics_url), "BatchSearch")
     batches = [
         BatchSearchRequest(requests=[long_request(100 + 10 * batch + number) for number in range(10)])
@@ -112,14 +112,16 @@ def test_batches_are_refused_as_a_whole(stub: Any, weak_server: ServerProcess, t
     scrape_until(weak_server.metrics_url, lambda found: refused(found, "BatchSearch") == before + len(others))
 
 
-def test_a_deadline_that_cannot_be_met_is_refused_at_once(stub: Any) -> None:
+def test_a_call_that_cannot_meet_its_deadline_is_rejected_at_once(stub: Any) -> None:
     request = BatchSearchRequest(requests=[long_request(500 + number) for number in range(60)])
     error = error_of(stub.BatchSearch, request, timeout=0.8)
     check_refusal(error)
     assert "the deadline is too near" in str(error.details())
 
 
-def test_a_stream_goes_on_behind_a_refusal(stub: Any, weak_server: ServerProcess, tiny_server: ServerProcess) -> None:
+def test_a_stream_continues_after_a_rejection(
+    stub: Any, weak_server: ServerProcess, tiny_server: ServerProcess
+) -> None:
     requests = [long_request(300 + number) for number in range(64)]
     results = list(stub.SearchStream(iter(requests), timeout=60))
     assert {each.WhichOneof("result") for each in results} == {"response", "error"}

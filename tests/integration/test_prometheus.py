@@ -24,7 +24,7 @@ def check(*command: str, text: str = "") -> None:
     assert not run.stderr.strip(), run.stderr
 
 
-def test_prometheus_finds_no_fault_with_the_metrics(promtool: str, tiny_server: ServerProcess) -> None:
+def test_prometheus_accepts_the_metrics(promtool: str, tiny_server: ServerProcess) -> None:
     with urllib.request.urlopen(tiny_server.metrics_url, timeout=10) as response:  # noqa: S310  our own server
         check(promtool, "check", "metrics", text=response.read().decode())
 

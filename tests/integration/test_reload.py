@@ -142,7 +142,7 @@ class Searchers:
 
 
 @pytest.mark.parametrize("how", ["SIGHUP", "Reload", "watch"])
-def test_no_call_fails_while_another_model_takes_over(
+def test_no_call_fails_during_a_reload_of_another_model(
     tmp_path: Path, tiny_bundle: Path, other_bundle: Path, how: str
 ) -> None:
     with (

@@ -71,7 +71,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path, ours: Au
         yield server
 
 
-def test_who_trusts_the_certificate_is_served(server: ServerProcess, ours: Authority, theirs: Authority) -> None:
+def test_a_client_that_trusts_the_server_is_served(server: ServerProcess, ours: Authority, theirs: Authority) -> None:
     assert served_to(server, ours.credentials())
     assert not served_to(server, theirs.credentials())
     assert not served_to(server, None)
@@ -111,7 +111,7 @@ def test_a_rotated_certificate_is_for_new_connections(
         assert served_to(server, ours.credentials())
 
 
-def test_wrong_files_and_flags_are_one_line_and_an_exit_code(
+def test_invalid_files_and_flags_give_one_line_and_an_exit_code(
     tmp_path: Path, tiny_bundle: Path, ours: Authority
 ) -> None:
     pair, missing = ours.signed("flags"), tmp_path / "missing"
@@ -138,7 +138,7 @@ def offered(address: str, authority: Authority, ciphers: str, version: ssl.TLSVe
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")
-def test_old_versions_and_ciphers_without_authentication_are_refused(server: ServerProcess, ours: Authority) -> None:
+def test_old_tls_versions_and_unauthenticated_ciphers_are_rejected(server: ServerProcess, ours: Authority) -> None:
     aead = "ECDHE-ECDSA-AES128-GCM-SHA256"
     assert offered(server.address, ours, aead, ssl.TLSVersion.TLSv1_2) == aead
     assert offered(server.address, ours, "ALL", ssl.TLSVersion.TLSv1_3) is not None

@@ -98,7 +98,7 @@ def test_documents_are_encoded_by_their_tower_and_queries_and_examples_by_theirs
     check_searches(server.address, SEPARATOR)
 
 
-def test_the_towers_differ_and_are_those_of_the_bundle(server: ServerProcess, two_towers: Path) -> None:
+def test_the_two_towers_differ_and_are_those_of_the_bundle(server: ServerProcess, two_towers: Path) -> None:
     bundle = Bundle(two_towers)
     with chaja.connect(server.address) as client:
         query, document = (
@@ -115,7 +115,7 @@ def test_an_example_is_compared_by_the_tower_of_queries(server: ServerProcess) -
     assert (hit.document_id, hit.match.field) == ("0", Field.FIELD_EXAMPLE)
 
 
-def test_each_tower_has_its_own_maximum_and_the_info_tells_both(server: ServerProcess) -> None:
+def test_each_tower_has_its_own_maximum_and_the_info_reports_both(server: ServerProcess) -> None:
     with chaja.connect(server.address) as client:
         info = client.info.GetServerInfo(GetServerInfoRequest())
         assert (info.model.max_tokens, info.model.max_document_tokens, info.limits.max_query_tokens) == (64, 40, 64)
@@ -135,7 +135,7 @@ def test_a_smaller_storage_gives_the_cosines_within_its_precision(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_dpr_goes_all_the_way_from_export_to_search(tmp_path: Path, catalogue: Path) -> None:
+def test_a_dpr_model_is_exported_served_and_searched(tmp_path: Path, catalogue: Path) -> None:
     from tests.export.tiny_models import dpr_encoder  # noqa: PLC0415  it imports torch, which takes seconds
 
     question, context = (dpr_encoder(tmp_path / kind, kind, projection_dim=16) for kind in ("question", "context"))

@@ -104,7 +104,7 @@ async def test_a_query_is_normalised_and_texts_to_encode_are_not(watched: Watche
 
 
 @given(st.text())
-def test_normalising_is_idempotent_and_removes_only_white_space(query: str) -> None:
+def test_normalising_is_idempotent_and_removes_only_whitespace(query: str) -> None:
     once = normalised(query)
     assert normalised(once) == once
     assert once == once.strip()

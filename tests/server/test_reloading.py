@@ -98,7 +98,7 @@ async def test_a_changed_catalogue_is_imported_into_the_engine_that_serves(serve
     assert server.metrics.registry.get_sample_value("chaja_catalogue_documents") == 2
 
 
-async def test_another_bundle_and_another_catalogue_come_together(server: Server, other_bundle: Path) -> None:
+async def test_a_new_bundle_and_a_new_catalogue_are_loaded_together(server: Server, other_bundle: Path) -> None:
     before = server.slot.engine
     server.put_bundle(other_bundle)
     server.catalogue.write_text(DOCUMENT % "first" + DOCUMENT % "second", encoding="utf-8")
@@ -126,18 +126,18 @@ DAMAGES: dict[str, Callable[[Server], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-async def test_after_any_damage_the_old_engine_goes_on_serving(
+async def test_the_old_engine_keeps_serving_after_any_damage(
     server: Server, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = server.slot.engine
     DAMAGES[damage](server)
-    with pytest.raises(ReloadFailed, match="what was served before goes on being served"):
+    with pytest.raises(ReloadFailed, match="the previous bundle and catalogue keep serving"):
         await server.reloader.reload("a test")
     assert server.slot.engine is before
     assert await server.search() == 1
     assert (server.reloads("ok"), server.reloads("failed")) == (0, 1)
     (error,) = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert "goes on being served" in error.getMessage()
+    assert "keep serving" in error.getMessage()
 
 
 def count_loads(monkeypatch: pytest.MonkeyPatch) -> list[LoadingOptions]:
@@ -152,7 +152,7 @@ def count_loads(monkeypatch: pytest.MonkeyPatch) -> list[LoadingOptions]:
     return loads
 
 
-async def test_simultaneous_reloads_share_one_loading(
+async def test_simultaneous_reloads_share_one_load(
     server: Server, other_bundle: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads = count_loads(monkeypatch)
@@ -165,7 +165,7 @@ async def test_simultaneous_reloads_share_one_loading(
     assert len(loads) == 2
 
 
-async def test_a_reload_of_the_same_bundle_makes_a_new_engine_where_a_worker_has_died(server: Server) -> None:
+async def test_a_reload_of_the_same_bundle_creates_a_new_engine_if_a_worker_has_died(server: Server) -> None:
     before = server.slot.engine
     assert await server.reloader.reload("nothing has changed") is before
     assert server.said_serving == 1
@@ -182,7 +182,7 @@ async def test_a_reload_of_the_same_bundle_makes_a_new_engine_where_a_worker_has
     assert await server.search() == 1
 
 
-async def test_a_cancelled_reload_goes_on_loading(server: Server) -> None:
+async def test_a_cancelled_reload_continues(server: Server) -> None:
     server.catalogue.write_text(DOCUMENT % "second", encoding="utf-8")
     asking = asyncio.create_task(server.reloader.reload("a test"))
     await asyncio.sleep(0)
@@ -233,7 +233,7 @@ async def looks(server: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     watching.cancel()
 
 
-async def test_the_watch_sees_a_replaced_directory(
+async def test_the_watch_detects_a_replaced_directory(
     server: Server, looks: Looks, other_bundle: Path, tmp_path: Path
 ) -> None:
     old = server.slot.engine.manifest.revision
@@ -250,7 +250,7 @@ async def test_the_watch_sees_a_replaced_directory(
     assert server.slot.engine.manifest.revision != old
 
 
-async def test_the_watch_follows_a_link_that_changes(
+async def test_the_watch_detects_a_changed_link(
     server: Server, looks: Looks, other_bundle: Path, tmp_path: Path
 ) -> None:
     old = server.slot.engine.manifest.revision
@@ -312,14 +312,14 @@ async def test_the_watch_survives_any_failure(
     assert server.served == ["the third"]
 
 
-async def test_a_loading_ends_early_when_the_server_does(server: Server) -> None:
+async def test_a_load_is_cancelled_when_the_server_stops(server: Server) -> None:
     server.reloader.reload_soon("a test")
     await asyncio.sleep(0)
     await asyncio.wait_for(server.reloader.close(), 10)
     assert server.served == ["first"]
 
 
-async def test_a_first_loading_that_fails_raises_the_cause(tmp_path: Path, tiny_bundle: Path) -> None:
+async def test_a_failed_first_load_raises_its_cause(tmp_path: Path, tiny_bundle: Path) -> None:
     server = Server(tmp_path, tiny_bundle)
     shutil.rmtree(server.bundle)
     with pytest.raises(BundleError):

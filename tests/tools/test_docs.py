@@ -17,7 +17,7 @@ TEXT = README.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_the_tables_are_those_of_the_code(document: Path) -> None:
+def test_the_generated_tables_are_up_to_date(document: Path) -> None:
     assert with_tables(document) == document.read_text(encoding="utf-8"), "run make docs"
 
 
@@ -54,7 +54,7 @@ def test_every_method_is_documented() -> None:
             assert f"| `{method.name}` |" in TEXT
 
 
-def test_every_verb_and_folder_named_exists() -> None:
+def test_every_named_verb_and_folder_exists() -> None:
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     for verb in re.findall(r"make ([a-z-]+)", TEXT):
         assert re.search(f"^{verb}:", makefile, re.MULTILINE), verb

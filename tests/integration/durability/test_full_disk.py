@@ -55,7 +55,7 @@ def fill(client: chaja.Client, rng: random.Random, documents: dict[str, Document
     assert "takes no more" in (caught.value.details() or "")
 
 
-def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(
+def test_a_full_disk_loses_no_document_and_writes_resume_when_there_is_room(
     server: Server, forks: ForkServer, tiny_bundle: Path, folder: Path
 ) -> None:
     rng = random.Random(1)
@@ -81,7 +81,7 @@ def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(
     assert again.stop() == 0
 
 
-def test_a_server_starts_and_ends_on_a_full_disk(
+def test_a_server_starts_and_stops_on_a_full_disk(
     server: Server, forks: ForkServer, tiny_bundle: Path, folder: Path
 ) -> None:
     rng = random.Random(2)
@@ -100,7 +100,7 @@ def test_a_server_starts_and_ends_on_a_full_disk(
     assert "Traceback" not in full.text
 
 
-def test_a_server_that_cannot_even_open_the_database_says_so(
+def test_an_error_to_open_the_database_is_reported(
     server: Server, forks: ForkServer, tiny_bundle: Path, folder: Path
 ) -> None:
     with server.client() as client:
@@ -118,7 +118,7 @@ def test_a_server_that_cannot_even_open_the_database_says_so(
     again.kill()
 
 
-def test_a_snapshot_or_graph_that_cannot_be_written_is_done_without(
+def test_the_server_works_without_a_snapshot_or_graph_that_cannot_be_written(
     forks: ForkServer, tiny_bundle: Path, folder: Path
 ) -> None:
     rng = random.Random(3)

@@ -8,7 +8,7 @@ from tests.integration.serving import wait_until
 GRAPH = ("--hnsw-from-vectors", "100")
 
 
-def test_a_whole_snapshot_with_a_graph_is_used_and_catches_up(
+def test_a_complete_snapshot_with_a_graph_is_used_and_catches_up(
     forks: ForkServer, tiny_bundle: Path, folder: Path
 ) -> None:
     data = folder / "data"

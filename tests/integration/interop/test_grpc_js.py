@@ -62,7 +62,7 @@ def test_search_stream(answers: dict[str, Any]) -> None:
     assert wrong["error"]["code"] == grpc.StatusCode.INVALID_ARGUMENT.value[0]
 
 
-def test_errors_have_code_words_and_details(answers: dict[str, Any]) -> None:
+def test_errors_have_code_message_and_details(answers: dict[str, Any]) -> None:
     invalid = answers["invalid"]
     assert (invalid["code"], invalid["status_details"]) == (grpc.StatusCode.INVALID_ARGUMENT.value[0], 1)
     assert invalid["details"].startswith("query: is empty")

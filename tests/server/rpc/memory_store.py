@@ -88,7 +88,7 @@ class MemoryStore:
 
     async def changes(self, after_sequence: int) -> AsyncGenerator[Sequence[Change], None]:
         if after_sequence > len(self.log):
-            raise OutOfRange(f"the catalogue has come to {len(self.log)} only")
+            raise OutOfRange(f"the catalogue is only at {len(self.log)}")
         while True:
             changed = self._changed
             if portion := self.log[after_sequence : after_sequence + 50]:
