@@ -20,7 +20,7 @@ LOADTEST = REPOSITORY / "docs/loadtest.md"
 
 
 def with_tables(path: Path) -> str:
-    """Returns a document's text with every generated block filled in anew."""
+    """Returns a document's text with up-to-date generated blocks."""
     text = path.read_text(encoding="utf-8")
     for name, table in DOCUMENTS[path].items():
         start, end = f"<!-- {name}: written by make docs -->\n", f"<!-- end of {name} -->"
@@ -34,7 +34,7 @@ def with_tables(path: Path) -> str:
 
 def settings_table() -> str:
     """Returns the settings in Markdown."""
-    lines = ["| flag | environment | default | what it decides |", "|---|---|---|---|"]
+    lines = ["| flag | environment | default | meaning |", "|---|---|---|---|"]
     for row in setting_rows():
         default = "required" if row.default is None else f"`{row.default}`" if row.default else "none"
         lines.append(f"| `{row.flag}` | `{row.variable}` | {default} | {row.help} |")
@@ -43,14 +43,14 @@ def settings_table() -> str:
 
 def metrics_table() -> str:
     """Returns our own metrics in Markdown."""
-    lines = ["| metric | type | labels | what it tells |", "|---|---|---|---|"]
+    lines = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
     for name, kind, labels, help in documented_metrics():
         lines.append(f"| `{name}` | {kind} | {', '.join(f'`{label}`' for label in labels)} | {help} |")
     return "\n".join(lines)
 
 
 def documented_metrics() -> list[tuple[str, str, list[str], str]]:
-    """Returns name, type, labels and help of each of our metrics, those of the process aside."""
+    """Returns name, type, labels and help of each of our metrics, without those of the process."""
     metrics = Metrics(METHODS)
     metrics.describe_model(name="", revision="", quantization="", encoder="")
     rows = []
@@ -63,8 +63,8 @@ def documented_metrics() -> list[tuple[str, str, list[str], str]]:
 
 
 def figures_table() -> str:
-    """Returns what the load tester's objectives and assertions can name, in Markdown."""
-    lines = ["| figure | unit | what it is |", "|---|---|---|"]
+    """Returns the figures that the load tester's objectives and assertions can name, in Markdown."""
+    lines = ["| figure | unit | meaning |", "|---|---|---|"]
     for name, (meaning, _) in DISTRIBUTIONS.items():
         dot = f"{name}." if name else ""
         lines.append(f"| `{dot}p99` (any percentile), `{dot}mean`, `{dot}max` | us, ms or s | {meaning} |")
@@ -75,7 +75,7 @@ def figures_table() -> str:
 
 def columns_table() -> str:
     """Returns the columns of a results file, in Markdown."""
-    lines = ["| column | type | what it tells |", "|---|---|---|"]
+    lines = ["| column | type | meaning |", "|---|---|---|"]
     lines += [f"| `{name}` | {kind} | {meaning} |" for name, kind, meaning in COLUMNS]
     return "\n".join(lines)
 
