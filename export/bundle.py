@@ -101,7 +101,7 @@ class _Maker:
         """Writes all files of the bundle and returns its manifest."""
         for side, model in self._source.models.items():
             if len(self._source.models) > 1:
-                self._progress(f"starting the {side.value} tower, {model.origin}")
+                self._progress(f"exporting the {side.value} tower, {model.origin}")
             scratch = self._scratch / side.value
             scratch.mkdir(parents=True)
             self._graphs[side] = open_graphs(model, scratch, self._wish.recipe, progress=self._progress)

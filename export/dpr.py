@@ -61,7 +61,7 @@ def find_dpr(place: str) -> DprEncoder | None:
     try:
         config = transformers.AutoConfig.from_pretrained(place)
     except Exception as error:
-        if isinstance(error.__cause__, LocalEntryNotFoundError):  # A second attempt would take most of a minute.
+        if isinstance(error.__cause__, LocalEntryNotFoundError):  # To ask the hub again would take most of a minute.
             raise ExportError(f"{opening_failure(place)}: {first_line(error)}") from error
         return None  # Opening the model will report the error.
     if config.model_type != "dpr":
@@ -80,10 +80,10 @@ def find_dpr(place: str) -> DprEncoder | None:
 
 
 def title_separator(tokenizer: Any, origin: str) -> str:
-    """Returns a text that, between a title and a text, gives the tokens of the tokenizer's pair of both.
+    """Returns the separator with which `title + separator + text` has the tokens of the tokenizer's pair of both.
 
     Raises:
-        ExportError: The tokenizer has no such text.
+        ExportError: The tokenizer has no such separator.
     """
     separator = f" {tokenizer.sep_token} "
     alone, pair = tokenizer(f"a{separator}b")["input_ids"], tokenizer("a", "b")["input_ids"]

@@ -14,7 +14,7 @@ from server.errors import BundleError
 
 
 class Vocabulary(msgspec.Struct, frozen=True, kw_only=True):
-    """The number of tokens that a trimmed vocabulary keeps, and the number of the whole vocabulary."""
+    """The number of tokens that a trimmed vocabulary keeps, and that the whole vocabulary has."""
 
     kept: int
     pieces: int

@@ -1,4 +1,4 @@
-"""The life of the server: listen, load, serve, drain."""
+"""The lifecycle of the server: listen, load, serve, drain."""
 
 import asyncio
 import contextlib
@@ -81,7 +81,7 @@ async def _serve(settings: Settings, opening: Opening, store: Store) -> None:
             await stopping.wait()
             watching.cancel()
             wait_seconds = settings.drain_wait_seconds
-            log.info("draining: %g s as NOT_SERVING, then at most %g s for calls", wait_seconds, settings.drain_seconds)
+            log.info("draining: NOT_SERVING for %g s, then up to %g s for calls", wait_seconds, settings.drain_seconds)
         finally:
             await rpc.stop(wait_seconds=wait_seconds, grace_seconds=settings.drain_seconds)
             await reloader.close()

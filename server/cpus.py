@@ -26,8 +26,8 @@ def usable_cpus(root: Path = Path("/")) -> int:
 def give_way(niceness: int) -> None:
     """Lowers the priority of the calling thread, and lengthens its time slices.
 
-    Only Linux has priorities and scheduling policies for threads. A container may forbid the policy. The policy saves
-    switches between threads that evict each other's data from the CPU caches.
+    Only Linux has priorities and scheduling policies for threads. A container may forbid the policy. The policy
+    reduces switches between threads that evict each other's data from the CPU caches.
     """
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

@@ -1,7 +1,7 @@
 """Returns freed memory to the system.
 
 The C library keeps freed memory in pools (arenas), each for some of the threads. After a reload, the old model's memory
-would stay in the pool of the thread that loaded it, and the next model would need more.
+would stay in the pool of the thread that loaded it, and the next model would need additional memory.
 """
 
 import contextlib

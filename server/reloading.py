@@ -51,7 +51,7 @@ class Reloader:
         on_broken: Callable[[], None],
         opening: Opening | None = None,
     ) -> None:
-        """Loads nothing yet. An `opening` is already opening the first bundle.
+        """Loads nothing yet. If `opening` is set, it is already opening the first bundle.
 
         `on_serving` is called after each load that leaves everything working, `on_broken` when the catalogue accepts
         no more changes.
@@ -147,7 +147,7 @@ class Reloader:
         asyncio.create_task(self._reload_and_log(reason)).add_done_callback(lambda _: None)
 
     async def watch(self, every_seconds: float) -> None:
-        """Reloads the files after they have changed and no longer change; 0 disables watching."""
+        """Reloads changed files once a later check finds no further change; 0 disables watching."""
         if not every_seconds:
             return
         changed = await self._in_thread(self._is_outdated)  # The bundle was opened before the watch began.

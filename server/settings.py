@@ -102,8 +102,8 @@ class Settings:
     )
     ef_search: int = _setting(
         whole_number(1, 4096),
-        "Candidates that a search of the HNSW graph keeps. Higher values find more and take longer. The server raises "
-        "it above 100,000 vectors (5.6 times at a million) and while recall is below --min-recall.",
+        "Candidates that a search of the HNSW graph keeps. Higher values find more and take longer. The server "
+        "raises it above 100,000 vectors (to 5.6 times at a million) and while recall is below --min-recall.",
         default="128",
     )
     min_recall: float = _setting(
@@ -169,8 +169,8 @@ class Settings:
     )
     drain_seconds: float = _setting(
         seconds,
-        "Maximum time for calls in flight after that. The server then aborts the rest. A second signal stops it at "
-        "once.",
+        "Maximum time for calls in flight after --drain-wait-seconds. The server then aborts the rest. A second signal "
+        "stops it at once.",
         default="10",
     )
     watch_seconds: float = _setting(
@@ -186,14 +186,14 @@ class Settings:
         default="0",
     )
     max_connection_age_grace_seconds: float = _setting(
-        seconds, "Time for the calls in flight on such a connection. The server then aborts the rest.", default="30"
+        seconds, "Time for calls in flight on a connection of that age. The server then aborts the rest.", default="30"
     )
     tls_certificate: Path | None = _setting(
         Path, "Certificate chain of the server, in PEM. Read again when it changes.", default=""
     )
     tls_key: Path | None = _setting(Path, "Private key of the certificate, in PEM, without a passphrase.", default="")
     tls_client_ca: Path | None = _setting(
-        Path, "CA certificates, in PEM. Clients must present a certificate of one of them (mutual TLS).", default=""
+        Path, "CA certificates, in PEM. Clients must present a certificate signed by one (mutual TLS).", default=""
     )
     tokens: Path | None = _setting(
         Path,

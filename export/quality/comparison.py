@@ -38,7 +38,7 @@ class Comparison:
         It skips texts that the trimmed vocabulary tokenizes differently: their vectors are meant to differ.
 
         Raises:
-            ExportError: The corpus has no other documents or no other queries.
+            ExportError: After that, no documents or no queries are left.
         """
         self._corpus = corpus
         self._covered_queries = [each for each in corpus.queries if source.covers(each.query, TextKind.QUERY)]

@@ -137,7 +137,7 @@ def _judgements(path: Path) -> Iterator[tuple[int, str, str]]:
                 if number == 1 or not row:
                     continue
                 if score is None:
-                    raise ExportError(f"{path}:{number}: expected query id, document id, whole number, with tabs")
+                    raise ExportError(f"{path}:{number}: expected query id, document id and score, separated by tabs")
                 if score > 0:
                     yield number, row[0], row[1]
     except (OSError, UnicodeDecodeError, csv.Error) as error:

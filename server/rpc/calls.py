@@ -31,7 +31,7 @@ UNKNOWN_METHOD = "/unknown/unknown"
 """The metric series of calls to unknown methods. A client chooses their names, so they must not become labels."""
 
 CANCELLATION_SECONDS = 0.005
-"""Time in which the cancellation of a call arrives: grpc.aio reports the end of its request shortly before."""
+"""Time to wait for the cancellation of a call, which grpc.aio reports shortly after the end of its request."""
 
 
 class Calls(Methods):

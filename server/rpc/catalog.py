@@ -36,7 +36,7 @@ from server.writing.reader import Reader
 from server.writing.writer import Writer
 
 PORTION_DOCUMENTS = 32
-"""Documents that are read, checked or built before other calls get the event loop."""
+"""Documents that a call processes before other calls may use the event loop."""
 
 CHANGES_BYTES = 256 * 1024
 """Maximum size of a message of changes, unless its first change is larger."""
@@ -61,7 +61,7 @@ class CatalogServicer(CatalogServiceServicer):
         self._leaving = False
 
     def leave(self) -> None:
-        """Ends watches and imports, which have no end, and rejects new ones."""
+        """Ends watches and imports, which would never end, and rejects new ones."""
         self._leaving = True
         for interruption in self._waiting:
             interruption.end(_leaving())
@@ -94,7 +94,7 @@ class CatalogServicer(CatalogServiceServicer):
             raise InvalidRequest([Violation("filter", "is set together with deletes: send one of them")])
         filter = to_filter(request.filter, field="filter")
         if filter is None:
-            raise InvalidRequest([Violation("filter", "has no condition, and would delete everything: give it one")])
+            raise InvalidRequest([Violation("filter", "has no condition, and would delete everything: set one")])
         return DeleteDocumentsResponse(
             deleted_count=await writer.delete_matching(filter, request_id=request.request_id)
         )

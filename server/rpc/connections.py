@@ -10,7 +10,7 @@ from typing import Any
 from server.errors import ConnectionOverloaded
 
 MAX_UNSENT_BYTES = 64 * 1024 * 1024
-"""Unread answers of a connection above which its calls are rejected."""
+"""Size of a connection's unread answers above which its calls are rejected."""
 
 UNREAD = "this connection has too many answers that its client does not read"
 

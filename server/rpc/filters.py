@@ -22,7 +22,7 @@ MAX_DEPTH = 32
 """Maximum depth of nested filters. Protobuf allows messages 100 levels deep, and a filter takes two levels."""
 
 MAX_CONDITIONS = 256
-"""Maximum filters in a filter, over all levels. Each costs a pass over an attribute of the whole catalogue."""
+"""Maximum conditions in a filter, over all levels. Each costs a pass over an attribute of the whole catalogue."""
 
 MAX_VALUES = 10_000
 """Maximum values of all `In` conditions in a filter."""

@@ -27,10 +27,10 @@ MAX_METADATA_BYTES = 16 * 1024
 """Maximum size of a call's headers. gRPC rejects a call with more; other calls on its connection continue."""
 
 KEEPALIVE_SECONDS, KEEPALIVE_TIMEOUT_SECONDS = 30, 10
-"""Idle time after which the server pings a connection, and time for the answer until the server closes it."""
+"""Idle time after which the server pings a connection, and maximum time for the answer."""
 
 MIN_PING_SECONDS = 9
-"""Minimum interval between a client's pings. The server closes a connection after three earlier ones in a row."""
+"""Minimum interval between a client's pings. The server closes a connection after three early pings in a row."""
 
 HANDSHAKE_SECONDS = 20
 """Time for a new connection to finish its TLS handshake and its HTTP/2 preface."""

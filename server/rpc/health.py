@@ -21,7 +21,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
     """Implements `grpc.health.v1.Health`. Used on the event loop only."""
 
     def __init__(self, services: Iterable[str]) -> None:
-        """Starts alive but not serving; `services` are the names that clients may check."""
+        """Starts as NOT_SERVING, except for liveness; `services` are the names that clients may check."""
         self._statuses: dict[str, int] = dict.fromkeys(["", *services], Status.NOT_SERVING)
         self._statuses[LIVENESS] = Status.SERVING
         self._changed = asyncio.Event()

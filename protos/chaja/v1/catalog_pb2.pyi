@@ -263,9 +263,9 @@ class ImportDocumentsRequest(_message.Message):
     list again, use another name. Set only in the first message.
     """
     position: _builtins.int
-    """position is the number of documents in the list before `upserts`. Unset means that `upserts` follow the previous
-    message, or the server's position in the first message with documents. A lower position repeats documents; a higher
-    one is an error, because it would skip documents.
+    """position is the number of documents in the list before `upserts`. Unset means that `upserts` follow those of the
+    previous message, or start at the server's position. A lower position repeats documents; a higher one is an error,
+    because it would skip documents.
     """
     @_builtins.property
     def upserts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Upsert]:

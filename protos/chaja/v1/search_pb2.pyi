@@ -354,8 +354,8 @@ class Hit(_message.Message):
     score: _builtins.float
     """score says how well the document answers the query; higher is better.
 
-    In `MODE_DENSE` it is the similarity of the query and the document's nearest vector, times the field's weight. For
-    a `SIMILARITY_COSINE` model with weights of 1 it lies between -1 and 1, except for rounding; for a
+    In `MODE_DENSE` it is the similarity of the query and the document's best vector, times the field's weight. For a
+    `SIMILARITY_COSINE` model with weights of 1 it lies between -1 and 1, except for rounding; for a
     `SIMILARITY_DOT_PRODUCT` model it is any number. In `MODE_LEXICAL` it is the BM25 score, 0 or more.
 
     In `MODE_HYBRID` it ranks the hits of one query: the fusion gives 0 to 1, a title that begins with the query adds
@@ -367,12 +367,14 @@ class Hit(_message.Message):
     version: _builtins.int
     """version is the document's version, as in `Document.version`."""
     dense_score: _builtins.float
-    """dense_score is the similarity of the document's nearest vector. Set if vectors were compared."""
+    """dense_score is the weighted similarity of the document's best vector, as in `MODE_DENSE`. Set if vectors were
+    compared.
+    """
     lexical_score: _builtins.float
     """lexical_score is the document's BM25 score. Set if the document was among the best by words."""
     @_builtins.property
     def match(self) -> Global___Match:
-        """match is the part of the document that matches best: the part with the nearest vector, or, if no vectors were
+        """match is the part of the document that matches best: the part with the best vector, or, if no vectors were
         compared, the part with most of the query's words.
         """
 
