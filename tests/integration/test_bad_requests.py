@@ -12,19 +12,19 @@ from tests.integration.errors import code_of, detail_of, error_of
 
 FINE = SearchRequest(query="fine")
 TOO_LONG = "글" * 65
-"""One token more than the small model sees."""
+"""A text with one token more than the small model sees."""
 
 
 @pytest.fixture
 def client(tiny_server: ServerProcess) -> Iterator[chaja.Client]:
     with chaja.connect(tiny_server.address) as client:
         yield client
-        # Whatever the test did, the server serves the others.
+        # After any test, the server still serves other clients.
         assert len(client.search.Search(SearchRequest(query="송금", limit=3)).hits) == 3
 
 
 def send(client: chaja.Client, request: Any) -> Any:
-    """Sends a request to its method."""
+    """Calls the method of a request."""
     methods: dict[type, Any] = {
         SearchRequest: client.search.Search,
         BatchSearchRequest: client.search.BatchSearch,
@@ -34,7 +34,7 @@ def send(client: chaja.Client, request: Any) -> Any:
 
 
 def fields_of(error: Any) -> list[str]:
-    """Returns the fields that the status details name."""
+    """Returns the fields in the status details."""
     assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
     violations = detail_of(error, error_details_pb2.BadRequest()).field_violations
     for violation in violations:

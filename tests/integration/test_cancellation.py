@@ -26,7 +26,7 @@ def server(tiny_bundle: Path) -> Iterator[ServerProcess]:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(server: ServerProcess) -> Iterator[None]:
-    """Whatever a test did, all calls have an end, nothing waits, and others are served."""
+    """After each test, all calls have ended, no text is queued, and other clients are served."""
     yield
     scrape_until(
         server.metrics_url,
@@ -80,13 +80,13 @@ def test_abandoned_streams_are_counted_as_cancelled(server: ServerProcess, how: 
 
 
 def test_a_stream_that_never_reads_is_bounded(server: ServerProcess) -> None:
-    """The server stops to read from it: what it holds for it is bounded."""
+    """The server stops reading from the stream, so the memory for it is bounded."""
     memory, sockets = resident_bytes(server.process.pid), open_sockets(server.process.pid)
     data = message(SearchRequest(query="송금" * 20, limit=100).SerializeToString(), ends=False)
     with connected(server.address, opened("/chaja.v1.SearchService/SearchStream")) as client:
         client.settimeout(1.0)
         sent = 0
-        # It heeds no window: the server may end the stream or the connection, but must not keep what it is sent.
+        # It ignores windows: the server may end the stream or the connection, but must not buffer the data.
         with contextlib.suppress(OSError):
             while sent < 64 * MEGABYTE:
                 sent += client.send(data * 10)
@@ -98,7 +98,7 @@ def test_a_stream_that_never_reads_is_bounded(server: ServerProcess) -> None:
 
 
 def test_a_client_that_cancels_without_reading_is_harmless(server: ServerProcess) -> None:
-    """gRPC's flow control slows its sender down, however much it has to send."""
+    """gRPC's flow control slows down the sender, even if it has endless requests."""
     memory = resident_bytes(server.process.pid)
     taken = 0
 
@@ -111,7 +111,7 @@ def test_a_client_that_cancels_without_reading_is_harmless(server: ServerProcess
     with grpc.insecure_channel(server.address) as channel:
         stream: Any = chaja.Client(channel).search.SearchStream(requests(), timeout=60)
         before = -1
-        while before != taken:  # Until it is held up.
+        while before != taken:  # Until flow control stops it.
             before = taken
             time.sleep(0.5)
         assert taken < 100_000

@@ -65,7 +65,7 @@ def test_calls_are_accepted_while_balancers_see_not_serving(tiny_bundle: Path) -
         while time.monotonic() < signalled + 1.0:
             assert search(SearchRequest(query=f"{answered}", limit=2), timeout=10).hits
             answered += 1
-        with grpc.insecure_channel(server.address, options=[("new", 1)]) as late:  # New connections are taken too.
+        with grpc.insecure_channel(server.address, options=[("new", 1)]) as late:  # New connections are accepted, too.
             assert chaja.Client(late).search.Search(SearchRequest(query="late", limit=2), timeout=10).hits
         assert answered > 1
         assert server.process.wait(20) == 0
@@ -113,7 +113,7 @@ def test_a_watcher_that_does_not_read_delays_no_one_else(tiny_bundle: Path) -> N
     with connected_server(tiny_bundle, "--drain-seconds", "0.5") as (server, channel):
         no_window = opened(WATCH, {SettingsFrame.INITIAL_WINDOW_SIZE: 0}) + message(b"")
         with connected(server.address, no_window) as deaf:
-            received_until(deaf, b"application/grpc")  # The head of the answer, which no window holds back.
+            received_until(deaf, b"application/grpc")  # The headers of the answer, which need no window.
             statuses = watch(channel)
             assert next(statuses).status == SERVING
             server.process.send_signal(signal.SIGTERM)
@@ -172,7 +172,7 @@ def test_a_dead_worker_makes_health_not_serving(tiny_bundle: Path) -> None:
         assert health_of(server.address, "liveness") == NOT_SERVING
         # At once, not at its deadline.
         assert code_of(search, SearchRequest(query="another"), timeout=20) == grpc.StatusCode.UNAVAILABLE
-        chaja.Client(channel).admin.Reload(ReloadRequest(), timeout=60)  # It has workers of its own.
+        chaja.Client(channel).admin.Reload(ReloadRequest(), timeout=60)  # It has separate workers.
         assert next(statuses).status == SERVING
         assert search(SearchRequest(query="another"), timeout=20).hits
         assert server.stop() == 0

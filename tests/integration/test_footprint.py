@@ -1,4 +1,4 @@
-"""What the default model takes of an operator's machine."""
+"""The size of the default model on disk and in memory."""
 
 from pathlib import Path
 

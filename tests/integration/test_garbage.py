@@ -119,7 +119,7 @@ async def test_ten_thousand_short_connections_are_harmless(server: ServerProcess
     pid = server.process.pid
     host, port = server.address.split(":")
     greetings = [b"", PREFACE[:7], greeting(), opened(SEARCH)]
-    linger = struct.pack("ii", 1, 0)  # Closes by RST: ports would run out otherwise.
+    linger = struct.pack("ii", 1, 0)  # Closes with RST, because ports would run out otherwise.
 
     async def come_and_go(number: int) -> None:
         _, writer = await asyncio.open_connection(host, int(port))
@@ -133,7 +133,7 @@ async def test_ten_thousand_short_connections_are_harmless(server: ServerProcess
             await asyncio.gather(*(come_and_go(number) for number in range(start, start + 250)))
 
     sockets = open_sockets(pid)
-    await storm(1000)  # So that what is allocated once is there.
+    await storm(1000)  # So that one-time allocations are done.
     wait_for_open_sockets(pid, sockets)
     memory = resident_bytes(pid)
     await storm(9000)
@@ -153,7 +153,7 @@ def test_the_server_survives_an_unwritable_log(tiny_bundle: Path) -> None:
                 request = SearchRequest(query="송금", limit=3)
                 for _ in range(3):
                     assert client.search.Search(request, timeout=30, wait_for_ready=True).hits
-                    process.send_signal(signal.SIGHUP)  # It has something to say of that.
+                    process.send_signal(signal.SIGHUP)  # The server logs something.
                     time.sleep(0.1)
             process.send_signal(signal.SIGTERM)
             assert process.wait(20) == 0

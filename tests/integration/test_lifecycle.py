@@ -22,7 +22,7 @@ Health = health_pb2.HealthCheckResponse
 
 @pytest.fixture(scope="module")
 def long_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Enough text that loading takes longer than a look."""
+    """Enough text that loading takes longer than a health check."""
     catalogue = tmp_path_factory.mktemp("long") / "catalogue.jsonl"
     documents = [
         {"id": str(number), "examples": [f"example {number} {example}" for example in range(100)]}
@@ -94,7 +94,7 @@ def test_an_address_that_cannot_be_bound_is_reported(tiny_server: ServerProcess,
 def test_a_unix_socket_is_served_by_one_server_at_a_time(tiny_bundle: Path, tmp_path: Path) -> None:
     path = tmp_path / "chaja.sock"
     listen = ("--listen", f"unix:{path}")
-    for _ in range(2):  # A server that was killed leaves its socket; the next one takes it over.
+    for _ in range(2):  # A killed server leaves its socket, and the next server reuses it.
         with sample_server(tiny_bundle, *listen) as server:
             assert server.address == f"unix:{path}"
             with chaja.connect(server.address) as client:
@@ -114,7 +114,7 @@ def test_a_missing_bundle_or_catalogue_gives_one_line_and_an_exit_code(tiny_bund
     broken = tmp_path / "broken.jsonl"
     broken.write_text('{"id": "a", "title": "A"}\n{"id": }\n')
     assert f"{broken}:2: the line is not one whole JSON object" in start_error(tiny_bundle, catalogue=broken)
-    message = "give --catalogue (a file), --data (a directory) or both"
+    message = "set --catalogue (a file), --data (a directory) or both"
     assert message in error_line(run_server("--bundle", str(tiny_bundle)), code=2)
 
 

@@ -20,12 +20,12 @@ pytestmark = pytest.mark.alone
 
 @pytest.fixture(scope="module")
 def weak_server(tiny_bundle: Path) -> Iterator[ServerProcess]:
-    """A server that takes thirty milliseconds for sixty characters, knows that, and lets none wait for long."""
+    """A server that takes thirty milliseconds for sixty characters, has measured this, and allows only short waits."""
     flags = ("--encode-workers", "1", "--longest-wait-seconds", "0.3")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(slow_server.SECONDS_PER_TOKEN, "0.0005")
         with sample_server(tiny_bundle, *flags, module=slow_server.MODULE) as server:
-            with chaja.connect(server.address) as client:  # It learns how slow it is from some thousands of tokens.
+            with chaja.connect(server.address) as client:  # It measures its speed on some thousands of tokens.
                 texts = [long_request(2000 + number).query for number in range(120)]
                 client.encode.Encode(EncodeRequest(texts=texts), timeout=60)
             yield server
@@ -37,7 +37,7 @@ def stub(weak_server: ServerProcess) -> Iterator[Any]:
     with grpc.insecure_channel(weak_server.address) as channel:
         stub = chaja.Client(channel).search
         yield stub
-        for number in range(3):  # The storm is over: it is as if it had never been.
+        for number in range(3):  # After the overload, the server answers as before.
             assert stub.Search(long_request(1000 + number), timeout=30).hits
 
 
@@ -55,7 +55,7 @@ def check_refusal(error: Any) -> None:
 
 
 def check_answer(server: ServerProcess, request: SearchRequest, response: SearchResponse) -> None:
-    """Compares an answer with that of a server that has nothing else to do."""
+    """Compares an answer with that of an idle server."""
     with chaja.connect(server.address) as client:
         expected = client.search.Search(request).hits
     assert [hit.document_id for hit in response.hits] == [hit.document_id for hit in expected]
@@ -67,7 +67,7 @@ def refused(samples: Samples, method: str) -> float:
 
 
 def storm(method: Any, requests: list[Any]) -> tuple[list[tuple[int, Any, float]], list[tuple[int, Any, float]]]:
-    """Makes all calls at once; returns those answered and those refused: number, answer or error, when it came."""
+    """Makes all calls at once; returns the answered and the rejected ones: number, answer or error, time."""
     ended: dict[int, float] = {}
     calls = [method.future(request, timeout=60) for request in requests]
     for number, call in enumerate(calls):

@@ -10,7 +10,7 @@ from sample.server_process import REPOSITORY, ServerProcess
 
 @pytest.fixture(scope="module")
 def promtool() -> str:
-    """Prometheus's own checker; `make promtool` fetches it."""
+    """Prometheus's checker; `make promtool` fetches it."""
     found = shutil.which("promtool") or shutil.which(REPOSITORY / "build/tools/usr/bin/promtool")
     if found is None:
         assert not os.environ.get("CI"), "promtool is missing: make promtool"

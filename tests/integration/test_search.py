@@ -27,7 +27,7 @@ from tests.conftest import SAMPLE_CATALOGUE, SAMPLE_QUERIES
 DOCUMENTS = [json.loads(line) for line in SAMPLE_CATALOGUE.read_text(encoding="utf-8").splitlines()]
 QUERIES = [json.loads(line)["query"] for line in SAMPLE_QUERIES.read_text(encoding="utf-8").splitlines()]
 F16 = 1e-3
-"""Precision of scores where vectors are kept in f16."""
+"""Precision of scores of vectors in f16."""
 
 
 def hits_of(response: SearchResponse) -> list[tuple[str, float]]:

@@ -35,7 +35,7 @@ def requests_of(prefix: str, count: int) -> list[SearchRequest]:
 
 
 def check_same(streamed: SearchResponse, single: SearchResponse) -> None:
-    """An answer has the same hits, but for the last bits of their scores: these depend on the batch's company."""
+    """Checks that an answer has the same hits, except for the last bits of scores, which depend on the batch."""
     assert streamed.model_revision == single.model_revision
     assert len(streamed.hits) == len(single.hits)
     for one, other in zip(streamed.hits, single.hits, strict=True):
@@ -69,7 +69,7 @@ def test_an_invalid_query_gets_an_error_in_its_place(stub: Any) -> None:
 
 
 def test_each_answer_arrives_before_the_next_query_is_sent(stub: Any) -> None:
-    """Like a person who types on: the stream does not wait for more before it answers."""
+    """The stream answers a query without waiting for the next one."""
     queue: SimpleQueue[SearchRequest | None] = SimpleQueue()
     call = stub.SearchStream(iter(queue.get, None), timeout=30)
     answers = []

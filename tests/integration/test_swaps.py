@@ -1,4 +1,4 @@
-"""Bundles swapped under searches: nobody notices, and the memory comes back."""
+"""Bundles are replaced during searches: no call fails, and the memory is freed."""
 
 import asyncio
 from pathlib import Path

@@ -28,7 +28,7 @@ QUERY = SearchRequest(query="송금", limit=3)
 
 
 class Guarded(NamedTuple):
-    """A server, and the file of its tokens."""
+    """A server and its token file."""
 
     server: ServerProcess
     tokens: Path
@@ -114,7 +114,7 @@ def test_rotated_tokens_are_valid_soon(guarded: Guarded, channel: grpc.Channel) 
     rotated.rename(guarded.tokens)
     wait_until(lambda: code(OTHER_SEARCH) == OK)
     assert code(SEARCH) == UNAUTHENTICATED
-    # A file that cannot be read changes nothing, and its tokens are not logged either.
+    # An unreadable file changes nothing, and its tokens are not logged either.
     guarded.tokens.write_text(f"search {SEARCH}\n", encoding="utf-8")
 
     def old_tokens_stay_in_force() -> bool:

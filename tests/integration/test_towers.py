@@ -57,7 +57,7 @@ def encoded(client: chaja.Client, texts: list[str], kind: TextKind.ValueType) ->
 
 
 def parts_by_tower(separator: str | None) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """What the document tower and the query tower are to see of the catalogue, each with its document's id."""
+    """Returns the texts for the document tower and for the query tower, each with its document's id."""
     titles = [(document["id"], title) for document in DOCUMENTS for title in document["title"].values()]
     texts = [
         (document["id"], f"{document['title'].get(language, document['title']['ko'])}{separator}{text}")
@@ -81,7 +81,7 @@ def best_scores(
 
 
 def check_searches(address: str, separator: str | None, *, tolerance: float = 1e-3) -> None:
-    """Searches, and computes the same from the vectors of the towers that ought to have made them."""
+    """Searches, and compares with scores computed from the expected towers' vectors."""
     of_documents, of_queries = parts_by_tower(separator)
     with chaja.connect(address) as client:
         queries = encoded(client, QUERIES, TextKind.TEXT_KIND_QUERY)
@@ -141,7 +141,7 @@ def test_a_dpr_model_is_exported_served_and_searched(tmp_path: Path, catalogue: 
     question, context = (dpr_encoder(tmp_path / kind, kind, projection_dim=16) for kind in ("question", "context"))
     bundle = tmp_path / "bundle"
     command = [sys.executable, "-m", "export", "--model", str(question), "--document-model", str(context)]
-    # All documents look alike to a random model: which are the nearest is a matter of rounding.
+    # A random model gives all documents similar vectors: rounding decides which are nearest.
     command += ["--out", str(bundle), "--min-top10-overlap", "0.5"]
     exported = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=180, check=False)
     assert exported.returncode == 0, exported.stderr

@@ -32,7 +32,7 @@ async def imported(served: Served, upserts: list[Upsert], *, attempts: int = 10)
 
 
 class Failing:
-    """Makes some writes of a store fail, before or after the write."""
+    """Makes some writes of a store fail, before or after writing."""
 
     def __init__(self, served: Served, error: ChajaError, *, fails: set[int], after: bool) -> None:
         self._write = served.store.import_documents

@@ -24,7 +24,7 @@ def queries(documents: list[Document]) -> list[LabelledQuery]:
 
 
 def telling_words(text: str) -> set[str]:
-    """The beginnings of a text's words, function words and the most general nouns left out."""
+    """Returns the beginnings of a text's words, without function words and the most general nouns."""
     found = set()
     for word in re.findall(r"[가-힣]+|[a-z]+", unicodedata.normalize("NFC", text).casefold()):
         if "가" <= word[0] <= "힣":

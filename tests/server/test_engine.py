@@ -126,7 +126,7 @@ async def test_a_replaced_engine_is_freed_without_the_garbage_collector(watched:
     assert await slot.engine.run([job]) == [None]
     gone = weakref.ref(slot.engine.pipeline)
     gc.collect()
-    gc.disable()  # What was frozen after the start it would not look at.
+    gc.disable()  # The collector skips objects that were frozen after startup.
     try:
         before = slot.engine
         slot.swap(make_engine(watched, store))

@@ -26,7 +26,7 @@ DOCUMENT = '{"id": "%s", "title": "환율"}\n'
 
 
 class Server:
-    """A reloader and its collaborators, on files that a test may change. The event loop must be running."""
+    """A reloader and its collaborators, with files that a test may change. The event loop must be running."""
 
     def __init__(self, directory: Path, bundle: Path) -> None:
         self.bundle, self.catalogue = directory / "bundle", directory / "catalogue.jsonl"
@@ -48,20 +48,20 @@ class Server:
         raise AssertionError("the committer died")
 
     async def close(self) -> None:
-        """Ends everything, as the server does at its end."""
+        """Shuts down as the server does."""
         await self.reloader.close()
         with contextlib.suppress(NotReady):
             await self.slot.engine.close()
         self.store.close()
 
     def put_bundle(self, bundle: Path) -> None:
-        """Replaces the served bundle by a copy of another."""
+        """Replaces the served bundle with a copy of another one."""
         shutil.rmtree(self.bundle)
         shutil.copytree(bundle, self.bundle)
 
     @property
     def served(self) -> list[str]:
-        """The sorted ids of the documents that searches can find."""
+        """Returns the sorted ids of the documents that searches can find."""
         engine = self.slot.engine
         slots = engine.index.state.slots
         live = slots.sequences[slots.live].tolist()
@@ -141,7 +141,7 @@ async def test_the_old_engine_keeps_serving_after_any_damage(
 
 
 def count_loads(monkeypatch: pytest.MonkeyPatch) -> list[LoadingOptions]:
-    """Returns what is loaded from now on."""
+    """Returns a list that records the options of every later load."""
     loads: list[LoadingOptions] = []
 
     def counted(options: LoadingOptions, *arguments: Any, **more: Any) -> Loaded:
@@ -203,7 +203,7 @@ async def test_searches_are_answered_during_a_reload(server: Server, other_bundl
 
 
 class Looks:
-    """Lets the watch look at the files when a test says so, not when time has passed."""
+    """Makes the watch check the files when a test says so, instead of at intervals."""
 
     def __init__(self) -> None:
         self._waiting, self._asked = asyncio.Event(), asyncio.Semaphore(0)
@@ -216,7 +216,7 @@ class Looks:
         await self._asked.acquire()
 
     async def look(self) -> None:
-        """Returns after the watch has looked, and has reloaded where it found reason to."""
+        """Returns after the watch has checked the files, and has reloaded them if necessary."""
         async with asyncio.timeout(20):
             await self._waiting.wait()
             self._waiting.clear()
@@ -288,7 +288,7 @@ async def test_a_bundle_that_is_copied_with_its_manifest_first_is_served_once_it
     for path in sorted(other_bundle.rglob("*.*"), key=lambda path: path.name != MANIFEST_FILE):
         assert server.slot.engine.manifest.revision == old
         shutil.copy(path, server.bundle / path.relative_to(other_bundle))
-        for _ in range(3):  # Each time it seems to be complete.
+        for _ in range(3):  # Each time it appears to be complete.
             await looks.look()
     assert server.slot.engine.manifest.revision != old
 

@@ -74,7 +74,7 @@ def test_an_invalid_setting_is_named(arguments: list[str], message: str) -> None
 
 @pytest.mark.parametrize("name", ["tokens", "tls_certificate", "tls_key", "tls_client_ca"])
 def test_an_empty_environment_variable_unsets_an_optional_setting(name: str) -> None:
-    """A manifest of Kubernetes or Compose can only set it to nothing, not unset it."""
+    """Manifests of Kubernetes and Compose cannot unset a variable, only set it to an empty string."""
     assert getattr(parse_settings(REQUIRED, {f"CHAJA_{name.upper()}": ""}), name) is None
     assert getattr(parse_settings([*REQUIRED, f"--{name.replace('_', '-')}", ""], {}), name) is None
 
@@ -90,7 +90,7 @@ def test_an_invalid_or_empty_environment_variable_is_named() -> None:
 
 
 def test_a_catalogue_or_a_store_is_required() -> None:
-    with pytest.raises(SettingsError, match=r"give --catalogue .* --data .* or both"):
+    with pytest.raises(SettingsError, match=r"set --catalogue .* --data .* or both"):
         parse_settings(["--bundle", "b"], {"CHAJA_CATALOGUE": "", "CHAJA_DATA": ""})
     assert parse_settings(["--bundle", "b", "--data", "d"], {}).catalogue is None
     assert parse_settings([*REQUIRED, "--data", "d"], {}).data == Path("d")

@@ -1,4 +1,4 @@
-"""A full disk, which a limit on the length of files stands for: writes fail, and everything else goes on."""
+"""A full disk, simulated by a limit on the size of files: writes fail, and everything else works."""
 
 import contextlib
 import random
@@ -30,7 +30,7 @@ FREQUENT = {
 
 
 def limit(server: Server, file_bytes: int) -> None:
-    """Lets no file of a server grow beyond a length from now on; -1 takes the limit away."""
+    """Limits the size of a server's files from now on; -1 removes the limit."""
     resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (file_bytes, -1))
 
 
@@ -42,7 +42,7 @@ def server(forks: ForkServer, tiny_bundle: Path, folder: Path) -> Iterator[Serve
 
 
 def fill(client: chaja.Client, rng: random.Random, documents: dict[str, Document]) -> None:
-    """Writes until the disk is full; what was acknowledged is among the documents."""
+    """Writes until the disk is full; adds the acknowledged documents to `documents`."""
 
     def write_on() -> None:
         while True:

@@ -25,7 +25,7 @@ def test_a_complete_snapshot_with_a_graph_is_used_and_catches_up(
         documents |= write(client, random.Random(2), ["id 3", "id 4", "new"])
         delete(client, ["id 5", "id 6"])
     server.kill()
-    server = start_server(forks, tiny_bundle, data)  # The graph of the snapshot is used, and no other one built.
+    server = start_server(forks, tiny_bundle, data)  # The graph of the snapshot is used, and no other one is built.
     with server.client() as client:
         check(client, {id: each for id, each in documents.items() if id not in ("id 5", "id 6")})
     server.kill()

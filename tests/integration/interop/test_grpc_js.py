@@ -1,4 +1,4 @@
-"""grpc-js, the client of Node, against the real server."""
+"""grpc-js, the client for Node, against the real server."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def answers(tiny_server: ServerProcess, tmp_path_factory: pytest.TempPathFactory
 
 
 def descriptor_set() -> bytes:
-    """The protocol, health and reflection, each after what it imports."""
+    """The files of the protocol, health and reflection, each after its imports."""
     files: dict[str, FileDescriptor] = {}
 
     def add(file: FileDescriptor) -> None:

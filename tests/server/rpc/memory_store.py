@@ -1,4 +1,4 @@
-"""A store of documents in memory, which can be held and broken, and a server of CatalogService over it."""
+"""A store of documents in memory, which can block or fail, and a server of CatalogService for it."""
 
 import asyncio
 import contextlib
@@ -29,9 +29,9 @@ class MemoryStore:
     """Writer and Reader in one.
 
     Attributes:
-        gate: While it is closed, writes of imports wait in the middle.
-        error: Is raised by every write.
-        writes: How many upserts each write had.
+        gate: While it is closed, writes of imports wait half-way.
+        error: The error that every write raises.
+        writes: The number of upserts of each write.
     """
 
     def __init__(self) -> None:
@@ -136,7 +136,7 @@ class MemoryStore:
 
 
 class Served:
-    """A running server, and what tests look at."""
+    """A running server, its store and its client."""
 
     def __init__(
         self, store: MemoryStore, servicer: CatalogServicer, server: grpc.aio.Server, client: AsyncClient
@@ -151,7 +151,7 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def serving_catalog(tokens: AccessTokens | None = None, **limits: int) -> AsyncIterator[Served]:
-    """Serves a store over a real grpc.aio server."""
+    """Serves a store with a real grpc.aio server."""
     settings = Settings(bundle=Path(), catalogue=Path(), **{"max_write_documents": 5, **limits})  # type: ignore[arg-type]
     store = MemoryStore()
     stored: Any = lambda: store  # noqa: E731

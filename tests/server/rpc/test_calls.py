@@ -1,4 +1,4 @@
-"""The way of every call, over a real grpc.aio server on the loopback."""
+"""The wrapper of every call, with a real grpc.aio server on the loopback."""
 
 import asyncio
 import contextlib
@@ -41,7 +41,7 @@ Codes = grpc.StatusCode
 
 
 class Service(SearchServiceServicer):
-    """Answers as a test wants it to."""
+    """Answers with the functions that a test sets."""
 
     def __init__(self) -> None:
         self.answer: Callable[[], Any] = lambda: None
@@ -82,7 +82,7 @@ class Service(SearchServiceServicer):
 
 
 class Served:
-    """A service on a server, and what its calls were counted as."""
+    """A service on a server, and its metrics."""
 
     def __init__(self, tokens: AccessTokens | None) -> None:
         self.metrics = Metrics(COUNTED_METHODS)
@@ -111,7 +111,7 @@ class Served:
         return raised.value
 
     async def counted(self, method: str = "Search") -> dict[str, float]:
-        """How often a method's calls ended with each code, once all have ended."""
+        """Returns how often a method's calls ended with each code, once all have ended."""
         while True:
             started, codes = 0.0, {}
             for family in self.metrics.registry.collect():
@@ -182,7 +182,7 @@ async def test_an_error_becomes_a_status_and_is_counted(
     assert "secret" not in str(status.details())
     assert b"secret" not in details
     assert await served.counted() == {name: 1}
-    if code is Codes.INTERNAL:  # The caller gets an id, and the log has the traceback under it.
+    if code is Codes.INTERNAL:  # The caller gets an id, and the log has the traceback with it.
         incident = str(status.details()).rpartition(" ")[2]
         (record,) = caplog.records
         assert incident in record.getMessage()
@@ -299,7 +299,7 @@ async def test_searches_are_rejected_during_overload_before_they_are_read(served
     assert dict(await unfinished.trailing_metadata())["grpc-retry-pushback-ms"] == "700"
     assert not served.service.asked
     assert await served.counted() == {"ResourceExhausted": 1}
-    await served.call(b"", path="/chaja.v1.SearchService/BatchSearch")  # Bulk work has a queue of its own.
+    await served.call(b"", path="/chaja.v1.SearchService/BatchSearch")  # Bulk work has a separate queue.
 
 
 async def test_unread_answers_are_bounded(
@@ -313,12 +313,12 @@ async def test_unread_answers_are_bounded(
     with connected(served.address, no_window + calls) as client:
         while len(served.service.asked) < 8:
             await asyncio.sleep(0.01)
-        served.service.released.set()  # All eight were admitted before any of them had an answer.
+        served.service.released.set()  # All eight were admitted before any of them was answered.
         assert await served.counted() == {"OK": 2, "ResourceExhausted": 6}
         client.sendall(headers(SEARCH, 17) + message(REQUEST, 17))
-        await served.call()  # On a connection of its own.
+        await served.call()  # On a separate connection.
         assert await served.counted() == {"OK": 3, "ResourceExhausted": 7}
-    await asyncio.sleep(0.1)  # The client leaves without its answers.
+    await asyncio.sleep(0.1)  # The client disconnects without reading its answers.
     assert not caplog.records
 
 

@@ -1,4 +1,4 @@
-"""CatalogService over a real grpc.aio server, with a store in memory."""
+"""CatalogService on a real grpc.aio server, with a store in memory."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -286,7 +286,7 @@ async def test_watches_end_when_the_server_shuts_down_and_none_begin(served: Ser
     served.servicer.leave()
     await refused(asyncio.wait_for(watch.read(), 5), Code.UNAVAILABLE, "shutting down")
     await refused(served.catalog.WatchChanges(WatchChangesRequest()).read(), Code.UNAVAILABLE, "shutting down")
-    await served.catalog.UpsertDocuments(upserts("b"))  # What ends by itself is still taken.
+    await served.catalog.UpsertDocuments(upserts("b"))  # Calls that end without help are still accepted.
 
 
 @pytest.mark.parametrize(("role", "code"), [("search", Code.PERMISSION_DENIED), ("write", None)])
@@ -298,7 +298,7 @@ async def test_every_kind_of_call_carries_the_token_and_needs_the_role(
 
     async def begin_import(catalog: Any, *, taken: bool) -> Any:
         call = catalog.ImportDocuments()
-        if taken:  # To write to a call that is refused meanwhile is an internal error of grpc.aio.
+        if taken:  # Writing to a call that is being rejected is an internal error of grpc.aio.
             await call.write(ImportDocumentsRequest(import_id="x"))
         return await call.read()
 

@@ -16,7 +16,7 @@ from server.rpc.errors import DOMAIN, ROW_OF, Refusal, refusal_of
 Detail = TypeVar("Detail", bound=Message)
 
 MOST_METADATA_BYTES = 8192
-"""What gRPC's clients take of headers and trailers."""
+"""Size of headers and trailers that gRPC clients accept."""
 
 
 def leaves(base: type[errors.ChajaError]) -> Iterator[type[errors.ChajaError]]:
@@ -128,7 +128,7 @@ def test_an_undecodable_message_is_an_invalid_request() -> None:
 @given(st.floats(0, 100), st.none() | st.floats(0, 10))
 def test_overload_says_when_to_retry_to_people_programs_and_grpc(wait: float, remaining: float | None) -> None:
     error = errors.Overloaded(wait, remaining_seconds=remaining)
-    for _ in range(2):  # The second time it comes from what was kept.
+    for _ in range(2):  # The second time it comes from the cache.
         refusal = refusal_of(error, "/s/m")
         assert refusal.code is grpc.StatusCode.RESOURCE_EXHAUSTED
         retry = detail_of(refusal, error_details_pb2.RetryInfo())

@@ -134,7 +134,7 @@ def test_values_are_counted_in_the_whole_filter() -> None:
 
 
 UNKNOWN_FIELD = bytes([15 << 3 | 2, 0])
-"""Field 15, a message without contents."""
+"""Field 15, an empty message."""
 
 
 def test_an_unknown_condition_is_rejected_and_not_ignored() -> None:

@@ -1,4 +1,4 @@
-"""Bounds and compression of the configured gRPC server, over the loopback."""
+"""Limits and compression of the configured gRPC server, on the loopback."""
 
 import asyncio
 import contextlib

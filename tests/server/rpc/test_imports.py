@@ -1,4 +1,4 @@
-"""ImportDocuments over a real grpc.aio server: resumed, taken over, given up and refused."""
+"""ImportDocuments on a real grpc.aio server: resumed, taken over, cancelled and rejected."""
 
 import asyncio
 import contextlib

@@ -9,7 +9,7 @@ from server.rpc.interruption import Interruption
 
 
 class Items:
-    """Two items, and then a wait without end."""
+    """Yields two items, and then waits forever."""
 
     def __init__(self) -> None:
         self.closed = False

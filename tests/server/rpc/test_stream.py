@@ -13,7 +13,7 @@ from tests.server.making import until
 
 
 class Requests:
-    """Requests that a client sends as fast as they are read."""
+    """Yields requests as fast as they are read."""
 
     def __init__(self, count: int, *, error: Exception | None = None) -> None:
         self.count, self.error, self.read = count, error, 0

@@ -47,7 +47,7 @@ def test_a_failed_rotation_keeps_the_old_certificate_until_it_is_repaired(
     files: tuple[Path, Path], signed: dict[str, Pair], caplog: pytest.LogCaptureFixture
 ) -> None:
     certificates = Certificates(*files, None)
-    shutil.copy(signed["second"][0], files[0])  # Its key is still to come.
+    shutil.copy(signed["second"][0], files[0])  # Its key has not been written yet.
     assert [certificates.renewed() for _ in range(3)] == [None] * 3
     (record,) = [each for each in caplog.records if each.levelname == "ERROR"]
     assert "the certificate read before stays in use" in record.getMessage()

@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Changes are noticed by the next call."""
+    """Makes the next call check the file."""
     monkeypatch.setattr("server.security.tokens.CHECK_SECONDS", 0.0)
 
 
@@ -103,7 +103,7 @@ def test_a_change_of_the_file_is_detected(path: Path) -> None:
     tokens = AccessTokens(path)
     replace(path, f"search app {'n' * 16}\n")
     assert tokens.role_of("n" * 16) == "search"
-    assert tokens.role_of(ADMIN) is None, "what is taken out of the file is worth nothing any more"
+    assert tokens.role_of(ADMIN) is None, "a removed token is no longer valid"
 
 
 @pytest.mark.usefixtures("at_once")
