@@ -60,6 +60,6 @@ class SlowHealth(HealthServicer):
 
 
 if __name__ == "__main__":
-    setattr(opening, "Bundle", SlowBundle)  # noqa: B010  mypy would have it that nobody may
+    setattr(opening, "Bundle", SlowBundle)  # noqa: B010  mypy forbids the assignment
     setattr(app, "HealthServicer", SlowHealth)  # noqa: B010
     sys.exit(main())

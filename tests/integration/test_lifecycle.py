@@ -103,7 +103,7 @@ def test_a_unix_socket_is_served_by_one_server_at_a_time(tiny_bundle: Path, tmp_
             server.process.kill()
             server.process.wait()
     path.unlink()
-    path.write_text("a file of somebody")
+    path.write_text("a file")
     assert "it is not a socket" in start_error(tiny_bundle, *listen)
     assert "at most 107 bytes" in start_error(tiny_bundle, "--listen", f"unix:{tmp_path / ('x' * 200)}", code=2)
 

@@ -202,7 +202,7 @@ async def test_searches_are_answered_during_a_reload(server: Server, other_bundl
     assert await server.search() == 1
 
 
-class Looks:
+class Checks:
     """Makes the watch check the files when a test says so, instead of at intervals."""
 
     def __init__(self) -> None:
@@ -215,7 +215,7 @@ class Looks:
         self._waiting.set()
         await self._asked.acquire()
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Returns after the watch has checked the files, and has reloaded them if necessary."""
         async with asyncio.timeout(20):
             await self._waiting.wait()
@@ -225,76 +225,76 @@ class Looks:
 
 
 @pytest.fixture
-async def looks(server: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Looks]:
-    looks = Looks()
-    monkeypatch.setattr("server.reloading.asyncio", looks)
+async def checks(server: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Checks]:
+    checks = Checks()
+    monkeypatch.setattr("server.reloading.asyncio", checks)
     watching = asyncio.create_task(server.reloader.watch(1.0))
-    yield looks
+    yield checks
     watching.cancel()
 
 
 async def test_the_watch_detects_a_replaced_directory(
-    server: Server, looks: Looks, other_bundle: Path, tmp_path: Path
+    server: Server, checks: Checks, other_bundle: Path, tmp_path: Path
 ) -> None:
     old = server.slot.engine.manifest.revision
-    await looks.look()
+    await checks.check()
     assert server.reloads("ok") == 0, "nothing has changed"
     server.bundle.rename(tmp_path / "old")
     for _ in range(3):
-        await looks.look()
+        await checks.check()
     assert server.reloads("failed") == 0, "it waits while the directory is missing"
     shutil.copytree(other_bundle, server.bundle)
     for _ in range(2):
-        await looks.look()
+        await checks.check()
     assert server.reloads("ok") == 1
     assert server.slot.engine.manifest.revision != old
 
 
 async def test_the_watch_detects_a_changed_link(
-    server: Server, looks: Looks, other_bundle: Path, tmp_path: Path
+    server: Server, checks: Checks, other_bundle: Path, tmp_path: Path
 ) -> None:
     old = server.slot.engine.manifest.revision
     server.bundle.rename(tmp_path / "v1")
     server.bundle.symlink_to("v1")
     for _ in range(3):
-        await looks.look()
+        await checks.check()
     shutil.copytree(other_bundle, tmp_path / "v2")
     (tmp_path / "turned").symlink_to("v2")
     os.replace(tmp_path / "turned", server.bundle)  # noqa: PTH105  what Kubernetes does
     for _ in range(2):
-        await looks.look()
+        await checks.check()
     assert server.slot.engine.manifest.revision != old
     assert server.reloads("failed") == 0
 
 
-async def test_the_watch_waits_until_a_file_stops_changing(server: Server, looks: Looks) -> None:
+async def test_the_watch_waits_until_a_file_stops_changing(server: Server, checks: Checks) -> None:
     with server.catalogue.open("w", encoding="utf-8") as file:
         for number in range(10):
             file.write((DOCUMENT % number)[:-4])
             file.flush()
-            await looks.look()
+            await checks.check()
             file.write((DOCUMENT % number)[-4:])
     assert server.reloads("failed") == server.reloads("ok") == 0
     for _ in range(2):
-        await looks.look()
+        await checks.check()
     assert len(server.served) == 10
     assert server.reloads("failed") == 0
 
 
 async def test_a_bundle_that_is_copied_with_its_manifest_first_is_served_once_it_is_complete(
-    server: Server, looks: Looks, other_bundle: Path
+    server: Server, checks: Checks, other_bundle: Path
 ) -> None:
     old = server.slot.engine.manifest.revision
     for path in sorted(other_bundle.rglob("*.*"), key=lambda path: path.name != MANIFEST_FILE):
         assert server.slot.engine.manifest.revision == old
         shutil.copy(path, server.bundle / path.relative_to(other_bundle))
         for _ in range(3):  # Each time it appears to be complete.
-            await looks.look()
+            await checks.check()
     assert server.slot.engine.manifest.revision != old
 
 
 async def test_the_watch_survives_any_failure(
-    server: Server, looks: Looks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    server: Server, checks: Checks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(_: Path) -> list[Document]:
         raise MemoryError("too large")
@@ -303,12 +303,12 @@ async def test_the_watch_survives_any_failure(
         patch.setattr("server.reloading.load_catalogue", broken)
         server.catalogue.write_text(DOCUMENT % "second", encoding="utf-8")
         for _ in range(2):
-            await looks.look()
+            await checks.check()
     assert server.reloads("failed") == 1
     assert "too large" in caplog.text
     server.catalogue.write_text(DOCUMENT % "the third", encoding="utf-8")
     for _ in range(2):
-        await looks.look()
+        await checks.check()
     assert server.served == ["the third"]
 
 

@@ -2,7 +2,7 @@
 
 attempt ──> answered: that is there, or something with a higher version
         ──> refused: nothing changed
-        ──> no answer (the server was killed): it is there or not, for good from the next start on
+        ──> no answer (the server was killed): it is there or not; the next start decides
 """
 
 import threading
@@ -98,7 +98,7 @@ class Ledger:
         Returns the attempts without an answer that were made alone: whether they took place is known now.
 
         Raises:
-            AssertionError: Something is lost, or there that nobody wrote.
+            AssertionError: A document is lost, or was never written.
         """
         unknown = {each for known in self.documents.values() for each in known.open}
         for attempt in unknown:
@@ -131,7 +131,7 @@ def plain(document: Document) -> Document:
 
 
 def _check_document(id: str, known: Known | None, document: Document | None) -> None:
-    assert known is not None, f"{id} is there, and nobody ever wrote it"
+    assert known is not None, f"{id} is there, but was never written"
     possible = [attempt.wanted[id] for attempt in known.open]
     if document is None:
         assert known.document is None or None in possible, f"{id} is lost: version {known.version} was acknowledged"
@@ -141,7 +141,7 @@ def _check_document(id: str, known: Known | None, document: Document | None) -> 
         + (" (deleted)" if known.document is None else "")
     )
     if document.version > known.version:
-        assert plain(document) in possible, f"{id} has version {document.version}, which nobody wrote like that"
+        assert plain(document) in possible, f"{id} has version {document.version}, which was never written"
     else:
         assert plain(document) == known.document, f"{id}: version {document.version} is not what was acknowledged"
 

@@ -65,9 +65,9 @@ def test_a_damaged_database_is_named_and_restored(
     content = bytearray((data / DATABASE).read_bytes())
     damage(content)
     (data / DATABASE).write_bytes(content)
-    told = refusal(start_server(forks, tiny_bundle, data))
-    assert told.startswith(f"server: error: {data / DATABASE} is damaged")
-    assert f"python -m server restore --data {data} --from {backup}" in told
+    line = refusal(start_server(forks, tiny_bundle, data))
+    assert line.startswith(f"server: error: {data / DATABASE} is damaged")
+    assert f"python -m server restore --data {data} --from {backup}" in line
     run(["restore", "--data", str(data), "--from", str(backup)])
     server = start_server(forks, tiny_bundle, data)
     with server.client() as client:

@@ -130,7 +130,7 @@ def test_the_server_works_without_a_snapshot_or_graph_that_cannot_be_written(
             vectors = database.execute("SELECT sum(length(spans) / 12) FROM vectors").fetchone()[0]
             assert 700 < vectors < GRAPH_VECTORS
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        # The log of the database begins anew and has room yet, and files of vectors have none.
+        # The write-ahead log was restarted and still has room, but files of vectors have none.
         limit(server, 110_000)
         many = Document(id="many", titles=[LocalizedText(text="많다")])
         many.examples.extend(words(rng, 8) for _ in range(GRAPH_VECTORS - vectors))

@@ -82,8 +82,8 @@ class MemoryStore:
         return self.stored[id]
 
     async def list(self, *, filter: Filter | None, after_id: str, limit: int) -> list[Stored]:
-        behind = [self.stored[id] for id in sorted(self.stored) if id > after_id]
-        found = [each for each in behind if filter is None or matches(filter, each.document.attributes)]
+        later = [self.stored[id] for id in sorted(self.stored) if id > after_id]
+        found = [each for each in later if filter is None or matches(filter, each.document.attributes)]
         return found[:limit]
 
     async def changes(self, after_sequence: int) -> AsyncGenerator[Sequence[Change], None]:

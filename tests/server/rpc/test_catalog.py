@@ -273,8 +273,8 @@ async def test_a_message_of_changes_is_bounded_by_its_bytes(served: Served) -> N
 
 
 async def test_a_watch_from_an_invalid_sequence_is_rejected(served: Served) -> None:
-    behind = served.catalog.WatchChanges(WatchChangesRequest(after_sequence=1))
-    await refused(behind.read(), Code.OUT_OF_RANGE, "the catalogue is only at 0")
+    ahead = served.catalog.WatchChanges(WatchChangesRequest(after_sequence=1))
+    await refused(ahead.read(), Code.OUT_OF_RANGE, "the catalogue is only at 0")
     negative = served.catalog.WatchChanges(WatchChangesRequest(after_sequence=-1))
     await refused(negative.read(), Code.INVALID_ARGUMENT, "after_sequence: is -1")
 

@@ -67,7 +67,7 @@ def attributed(**attributes: Any) -> DocumentMessage:
 
 
 @pytest.mark.parametrize(
-    ("message", "field", "told"),
+    ("message", "field", "expected"),
     [
         (DocumentMessage(examples=["x"]), ".id", "is empty"),
         (DocumentMessage(id="\t", examples=["x"]), ".id", "is empty"),
@@ -88,10 +88,10 @@ def attributed(**attributes: Any) -> DocumentMessage:
         (attributed(a=[1, float("inf")]), ".attributes.a[1]", "is inf; numbers must be finite"),
     ],
 )
-def test_a_violation_is_named_by_its_field(message: DocumentMessage, field: str, told: str) -> None:
+def test_a_violation_is_named_by_its_field(message: DocumentMessage, field: str, expected: str) -> None:
     ((wrong, description),) = violations_of(message)
     assert wrong == field
-    assert description.startswith(told)
+    assert description.startswith(expected)
 
 
 def test_an_unset_value_is_rejected() -> None:

@@ -70,7 +70,7 @@ ONE = {"number_value": 1}
 
 
 @pytest.mark.parametrize(
-    ("content", "field", "told"),
+    ("content", "field", "description"),
     [
         ({"equals": {"value": X}}, "filter.equals.attribute", "is empty"),
         ({"exists": {}}, "filter.exists.attribute", "is empty"),
@@ -91,10 +91,10 @@ ONE = {"number_value": 1}
         ),
     ],
 )
-def test_a_violation_is_named_by_its_path(content: dict[str, Any], field: str, told: str) -> None:
+def test_a_violation_is_named_by_its_path(content: dict[str, Any], field: str, description: str) -> None:
     violation = violation_of(ParseDict(content, Filter()))
     assert violation.field == field
-    assert violation.description.startswith(told)
+    assert violation.description.startswith(description)
 
 
 def test_the_path_begins_at_the_filter() -> None:
@@ -138,11 +138,11 @@ UNKNOWN_FIELD = bytes([15 << 3 | 2, 0])
 
 
 def test_an_unknown_condition_is_rejected_and_not_ignored() -> None:
-    told = "has a field that this server does not know"
-    assert violation_of(Filter.FromString(UNKNOWN_FIELD)).description.startswith(told)
+    description = "has a field that this server does not know"
+    assert violation_of(Filter.FromString(UNKNOWN_FIELD)).description.startswith(description)
     newer = Range.FromString(
         Range(attribute="a", above=AttributeValue(number_value=1)).SerializeToString() + UNKNOWN_FIELD
     )
     violation = violation_of(Filter(range=newer))
     assert violation.field == "filter.range"
-    assert violation.description.startswith(told)
+    assert violation.description.startswith(description)

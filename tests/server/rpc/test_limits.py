@@ -130,5 +130,5 @@ def test_the_default_limit_never_exceeds_the_maximum() -> None:
 
 
 def test_the_protocol_reports_every_limit() -> None:
-    told = {field.name for field in LimitsMessage.DESCRIPTOR.fields}
-    assert told == set(Limits.__dataclass_fields__) | {"max_query_tokens"}
+    reported = {field.name for field in LimitsMessage.DESCRIPTOR.fields}
+    assert reported == set(Limits.__dataclass_fields__) | {"max_query_tokens"}
