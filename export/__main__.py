@@ -61,7 +61,7 @@ def _export(arguments: Sequence[str]) -> None:
         print(f"[{time.monotonic() - started:5.1f} s] {step} …", file=sys.stderr, flush=True)
 
     _silence_libraries()
-    from export.bundle import Wish, write_bundle
+    from export.bundle import BundleOptions, write_bundle
     from export.staging import check_out
 
     check_out(options.out)
@@ -69,7 +69,7 @@ def _export(arguments: Sequence[str]) -> None:
     own_weights, own_languages = (packaged.weights, packaged.languages) if packaged else (Weights(), ())
     languages = own_languages if options.languages is None else options.languages
     texts = calibration_texts(options.calibration)
-    wish = Wish(
+    bundle_options = BundleOptions(
         recipe=Recipe(
             quantization=options.quantization,
             preset=options.preset,
@@ -93,7 +93,7 @@ def _export(arguments: Sequence[str]) -> None:
 
     document = None if options.document_model is None else open_source(options.document_model)
     source = SourceTowers(open_source(options.model), document)
-    _print_report(write_bundle(source, options.out, wish, progress=progress), options.out)
+    _print_report(write_bundle(source, options.out, bundle_options, progress=progress), options.out)
 
 
 def _inspect(arguments: Sequence[str]) -> None:

@@ -41,7 +41,7 @@ FAITHFUL_COSINE = 0.999
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class BundleOptions:
     """The options of a bundle.
 
     Attributes:
@@ -67,7 +67,9 @@ class Wish:
     force: bool = False
 
 
-def write_bundle(source: SourceTowers, out: Path, wish: Wish, *, progress: Callable[[str], None]) -> Manifest:
+def write_bundle(
+    source: SourceTowers, out: Path, options: BundleOptions, *, progress: Callable[[str], None]
+) -> Manifest:
     """Builds, measures and verifies `source`, then puts the bundle at `out`.
 
     An older bundle at `out` is replaced; anything else there is left alone.
@@ -77,7 +79,7 @@ def write_bundle(source: SourceTowers, out: Path, wish: Wish, *, progress: Calla
         BundleError: The bundle does not pass the server's check.
     """
     with staged(out) as directory:
-        maker = _Maker(source, directory, wish, progress)
+        maker = _Maker(source, directory, options, progress)
         manifest = maker.make()
         (directory / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
         progress("verifying the bundle with the server's check")
@@ -88,13 +90,15 @@ def write_bundle(source: SourceTowers, out: Path, wish: Wish, *, progress: Calla
 class _Maker:
     """Makes the bundle of a source in an empty directory; scratch files go to a directory next to it."""
 
-    def __init__(self, source: SourceTowers, directory: Path, wish: Wish, progress: Callable[[str], None]) -> None:
+    def __init__(
+        self, source: SourceTowers, directory: Path, options: BundleOptions, progress: Callable[[str], None]
+    ) -> None:
         self._source = source
         self._directory = directory
-        self._wish = wish
+        self._options = options
         self._progress = progress
         self._scratch = directory.parent / "graphs"
-        self._tokenizers = served_tokenizers(source, directory, _texts_of(source, wish), progress=progress)
+        self._tokenizers = served_tokenizers(source, directory, _texts_of(source, options), progress=progress)
         self._graphs: dict[Side, Graphs] = {}
 
     def make(self) -> Manifest:
@@ -104,11 +108,11 @@ class _Maker:
                 self._progress(f"exporting the {side.value} tower, {model.origin}")
             scratch = self._scratch / side.value
             scratch.mkdir(parents=True)
-            self._graphs[side] = open_graphs(model, scratch, self._wish.recipe, progress=self._progress)
+            self._graphs[side] = open_graphs(model, scratch, self._options.recipe, progress=self._progress)
         self._measure_centers()
-        excluded = matching(self._wish.exclude, self._names)
+        excluded = matching(self._options.exclude, self._names)
         self._progress("encoding the texts of the comparison with the original")
-        comparison = Comparison(self._source, self._wish.corpus, GOLDEN_TEXTS)
+        comparison = Comparison(self._source, self._options.corpus, GOLDEN_TEXTS)
         original = self._candidate(
             {side: graphs.fp32 for side, graphs in self._graphs.items()},
             own_tokenizers(self._source, self._scratch),
@@ -117,14 +121,14 @@ class _Maker:
         self._progress("quantizing and comparing" if self._names else "comparing")
         served = self._quantize(excluded)
         quality = comparison.measure(served.encode)
-        missed = self._wish.thresholds.missed(quality)
-        if missed and self._wish.auto_exclude and self._names:
+        missed = self._options.thresholds.missed(quality)
+        if missed and self._options.auto_exclude and self._names:
             self._progress("thresholds missed (" + "; ".join(missed) + "): finding the products that cause it")
             excluded = self._more_excluded(comparison, excluded)
             served = self._quantize(excluded)
             quality = comparison.measure(served.encode)
-            missed = self._wish.thresholds.missed(quality)
-        if missed and not self._wish.force:
+            missed = self._options.thresholds.missed(quality)
+        if missed and not self._options.force:
             raise ExportError(f"the bundle misses thresholds: {'; '.join(missed)}; {self._advice()}")
         write_probes(self._directory, served.encode)
         self._progress("measuring the speed")
@@ -145,7 +149,7 @@ class _Maker:
             self._directory,
             self._source,
             graphs=self._graphs,
-            weights=self._wish.weights,
+            weights=self._options.weights,
             comparison=comparison,
             served=served,
             report=report,
@@ -154,7 +158,7 @@ class _Maker:
     def _measure_centers(self) -> None:
         """Measures the center of each tower, and writes the centers that will be subtracted."""
         for side, model in self._source.models.items():
-            center = measure_center(model, side, self._wish.center_texts, self._wish.centering)
+            center = measure_center(model, side, self._options.center_texts, self._options.centering)
             if center is not None:
                 self._source.centers[side] = center
                 np.save(self._directory / side.value / CENTER_FILE, center)
@@ -196,7 +200,7 @@ class _Maker:
             self._names,
             excluded=excluded,
             score=lambda left_out: comparison.quick_score(self._quantize(left_out).encode),
-            passes=lambda left_out: not self._wish.thresholds.missed(measure(left_out)),
+            passes=lambda left_out: not self._options.thresholds.missed(measure(left_out)),
             progress=self._progress,
         )
         if more is None:
@@ -215,7 +219,7 @@ class _Maker:
         ways = ["--force writes it anyway"]
         if self._names:
             ways.insert(0, "--quantization none keeps fp32")
-            if not self._wish.auto_exclude:
+            if not self._options.auto_exclude:
                 ways.insert(0, "--auto-exclude finds the products that cause it")
         return ", ".join(ways)
 
@@ -224,14 +228,14 @@ class _Maker:
         return sum(path.stat().st_size for path in paths if path.is_file())
 
 
-def _texts_of(source: SourceTowers, wish: Wish) -> list[Text]:
+def _texts_of(source: SourceTowers, options: BundleOptions) -> list[Text]:
     """Returns all golden, corpus and calibration texts, with their kinds."""
     separator = source.model(Side.DOCUMENT).title_separator
     return [
         *GOLDEN_TEXTS,
-        *((each.query, TextKind.QUERY) for each in wish.corpus.queries),
-        *(each.text for document in wish.corpus.documents for each in encodables_of(document, separator)),
-        *((text, TextKind.QUERY) for text in wish.recipe.calibration),
+        *((each.query, TextKind.QUERY) for each in options.corpus.queries),
+        *(each.text for document in options.corpus.documents for each in encodables_of(document, separator)),
+        *((text, TextKind.QUERY) for text in options.recipe.calibration),
     ]
 
 

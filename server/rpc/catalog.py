@@ -58,13 +58,13 @@ class CatalogServicer(CatalogServiceServicer):
         self._limits = limits
         self._imports = Imports()
         self._waiting: set[Interruption] = set()
-        self._leaving = False
+        self._shutting_down = False
 
-    def leave(self) -> None:
+    def shut_down(self) -> None:
         """Ends watches and imports, which would never end, and rejects new ones."""
-        self._leaving = True
+        self._shutting_down = True
         for interruption in self._waiting:
-            interruption.end(_leaving())
+            interruption.end(_shutting_down())
 
     async def UpsertDocuments(self, request: UpsertDocumentsRequest, context: Any) -> UpsertDocumentsResponse:
         """Writes documents."""
@@ -187,8 +187,8 @@ class CatalogServicer(CatalogServiceServicer):
 
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[Interruption]:
-        if self._leaving:
-            raise _leaving()
+        if self._shutting_down:
+            raise _shutting_down()
         interruption = Interruption()
         self._waiting.add(interruption)
         try:
@@ -229,5 +229,5 @@ def _check_request_id(request_id: str) -> None:
         check_name("request_id", request_id)
 
 
-def _leaving() -> NotReady:
+def _shutting_down() -> NotReady:
     return NotReady("the server is shutting down; continue with another server, or try again later")

@@ -25,7 +25,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         self._statuses: dict[str, int] = dict.fromkeys(["", *services], Status.NOT_SERVING)
         self._statuses[LIVENESS] = Status.SERVING
         self._changed = asyncio.Event()
-        self._leaving = self._ended = False
+        self._shutting_down = self._ended = False
 
     def serve(self) -> None:
         """Reports SERVING, unless the server is shutting down."""
@@ -35,10 +35,10 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         """Reports NOT_SERVING, liveness included, because a thread has died. The server still accepts calls."""
         self._set(Status.NOT_SERVING, self._statuses)
 
-    def leave(self) -> None:
+    def shut_down(self) -> None:
         """Reports NOT_SERVING permanently; liveness stays SERVING until the process ends."""
         self._set(Status.NOT_SERVING, self._statuses.keys() - {LIVENESS})
-        self._leaving = True
+        self._shutting_down = True
 
     def end_watches(self) -> None:
         """Ends all watches, so that they do not delay the shutdown."""
@@ -67,7 +67,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
                 await changed.wait()
 
     def _set(self, status: int, services: Iterable[str]) -> None:
-        if not self._leaving:
+        if not self._shutting_down:
             self._statuses |= dict.fromkeys(services, status)
             self._wake()
 

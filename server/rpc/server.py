@@ -125,10 +125,10 @@ class RpcServer:
 
     async def stop(self, *, wait_seconds: float, grace_seconds: float) -> None:
         """Reports NOT_SERVING, waits, rejects new calls, and gives calls in flight `grace_seconds` to finish."""
-        self._health.leave()
+        self._health.shut_down()
         await asyncio.sleep(max(wait_seconds, NOTICE_SECONDS))
         self._health.end_watches()
-        self._catalog.leave()
+        self._catalog.shut_down()
         ending = asyncio.get_running_loop().call_later(grace_seconds, self._calls.end_all, NotReady(SHUTTING_DOWN))
         await self._server.stop(grace_seconds + ENDING_SECONDS)
         ending.cancel()

@@ -7,7 +7,7 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
-from export.bundle import Wish, write_bundle
+from export.bundle import BundleOptions, write_bundle
 from export.cpu import default_preset
 from export.errors import ExportError
 from export.labelled_queries import LabelledQuery
@@ -32,7 +32,7 @@ CORPUS = Corpus("one", [DOCUMENT], [LabelledQuery(query="a b", language="en", re
 def export(query: Path, document: Path, out: Path, *, quantization: Quantization = "none") -> Bundle:
     source = SourceTowers(SourceModel(str(query)), SourceModel(str(document)))
     recipe = Recipe(quantization=quantization, preset=default_preset())
-    write_bundle(source, out, Wish(recipe=recipe, corpus=CORPUS, force=True), progress=lambda step: None)
+    write_bundle(source, out, BundleOptions(recipe=recipe, corpus=CORPUS, force=True), progress=lambda step: None)
     return Bundle(out)
 
 
