@@ -5,13 +5,13 @@ from __future__ import annotations
 from importlib import resources
 
 KEEPALIVE_SECONDS = 60
-"""Time between pings. The server allows one every 9 seconds; balancers drop connections that are idle for minutes."""
+"""Interval between pings. The server allows shorter ones; load balancers drop connections that are idle for minutes."""
 
 KEEPALIVE_TIMEOUT_SECONDS = 20
-"""Time without an answer to a ping until the connection counts as dead."""
+"""Time without an answer to a ping after which the connection counts as dead."""
 
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
-"""A large batch of hits may exceed gRPC's own 4 MiB."""
+"""Maximum size of a response. A large batch of hits may exceed gRPC's default of 4 MiB."""
 
 
 def service_config() -> str:
@@ -25,7 +25,7 @@ def service_config() -> str:
 
 
 def channel_options() -> list[tuple[str, str | int]]:
-    """Returns the options that `connect` gives to its channel."""
+    """Returns the channel options that `connect` uses."""
     return [
         ("grpc.service_config", service_config()),
         ("grpc.keepalive_time_ms", KEEPALIVE_SECONDS * 1000),

@@ -14,7 +14,7 @@ from tools.doc_tables import CLIENTS, DOCUMENTS, LOADTEST, with_tables
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_the_tables_are_those_of_the_code(document: Path) -> None:
+def test_the_generated_tables_are_up_to_date(document: Path) -> None:
     assert with_tables(document) == document.read_text(encoding="utf-8"), "run make docs"
 
 

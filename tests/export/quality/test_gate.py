@@ -50,7 +50,9 @@ def test_nan_misses_its_threshold() -> None:
 def test_patterns_name_products() -> None:
     assert matching(["layers.1.*", "*.5.qkv"], NAMES) == ["layers.1.qkv", "layers.1.output", "layers.5.qkv"]
     assert matching([], NAMES) == []
-    with pytest.raises(ExportError, match=r"--exclude layers.9.\*: no product has this name; there is layers.0.qkv, "):
+    with pytest.raises(
+        ExportError, match=r"--exclude layers.9.\*: no product has this name; the products are layers.0.qkv, "
+    ):
         matching(["layers.9.*"], NAMES)
 
 
