@@ -1,7 +1,6 @@
-"""Turns a bi-encoder into a bundle: an INT8 ONNX graph, its tokenizer and all that the server must know.
+"""Turns a bi-encoder into a bundle: an INT8 ONNX graph, its tokenizer and everything else that the server needs.
 
-The way of a model: `opening` (or `dpr`) opens it, `source` knows it, `towers` holds one or
-two of them, `graphs` exports each and makes it INT8, `measure` compares them with the
-originals, `bundle` writes the directory. The bundle is verified with the server's own
-encoder. Heavy libraries are imported only when used.
+An export takes these steps: `opening` (or `dpr`) opens the model, `source` wraps it, `towers` holds one or two models,
+`graphs` exports and quantizes each, `quality` compares them with the originals, and `bundle` writes the directory and
+verifies it with the server's encoder. Heavy libraries are imported only when used.
 """

@@ -1,7 +1,7 @@
 """The command line: `python -m export [--model …] --out DIR`, `… evaluate …` and `… inspect DIR`.
 
-Exit codes: 0 for success, 1 when the model or a file cannot be used, 2 for a wrong
-flag, 130 for Ctrl-C and SIGTERM. What went wrong is one line on stderr.
+Exit codes: 0 for success, 1 if the model or a file cannot be used, 2 for an invalid flag, 130 for Ctrl-C and SIGTERM.
+An error is one line on stderr.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from server.errors import StartError
 def main(arguments: Sequence[str]) -> int:
     """Runs the exporter; returns the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # It cleans up after itself, as for Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # Clean up as for Ctrl-C.
     try:
         if arguments[:1] == ["evaluate"]:
             from export import evaluate
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
         elif arguments[:1] == ["inspect"]:
             _inspect(arguments[1:])
         elif arguments and not arguments[0].startswith("-"):
-            print(f"export: error: unknown command {arguments[0]!r}; --help tells what there is", file=sys.stderr)
+            print(f"export: error: unknown command {arguments[0]!r}; see --help", file=sys.stderr)
             return 2
         else:
             _export(arguments)
@@ -61,7 +61,7 @@ def _export(arguments: Sequence[str]) -> None:
         print(f"[{time.monotonic() - started:5.1f} s] {step} …", file=sys.stderr, flush=True)
 
     _silence_libraries()
-    from export.bundle import Wish, write_bundle
+    from export.bundle import BundleOptions, write_bundle
     from export.staging import check_out
 
     check_out(options.out)
@@ -69,7 +69,7 @@ def _export(arguments: Sequence[str]) -> None:
     own_weights, own_languages = (packaged.weights, packaged.languages) if packaged else (Weights(), ())
     languages = own_languages if options.languages is None else options.languages
     texts = calibration_texts(options.calibration)
-    wish = Wish(
+    bundle_options = BundleOptions(
         recipe=Recipe(
             quantization=options.quantization,
             preset=options.preset,
@@ -84,7 +84,7 @@ def _export(arguments: Sequence[str]) -> None:
         auto_exclude=options.auto_exclude,
         force=options.force,
     )
-    progress("opening the model; one that is not on this machine is downloaded")
+    progress("opening the model, or downloading it")
     from export.source import SourceModel
     from export.towers import SourceTowers
 
@@ -93,13 +93,11 @@ def _export(arguments: Sequence[str]) -> None:
 
     document = None if options.document_model is None else open_source(options.document_model)
     source = SourceTowers(open_source(options.model), document)
-    _print_report(write_bundle(source, options.out, wish, progress=progress), options.out)
+    _print_report(write_bundle(source, options.out, bundle_options, progress=progress), options.out)
 
 
 def _inspect(arguments: Sequence[str]) -> None:
-    parser = OneLineParser(
-        prog="python -m export inspect", description="Show a bundle's report again.", allow_abbrev=False
-    )
+    parser = OneLineParser(prog="python -m export inspect", description="Show a bundle's report.", allow_abbrev=False)
     parser.add_argument("bundle", type=Path, metavar="DIR", help="the bundle")
     options = parser.parse_args(arguments)
     _print_report(read_manifest(options.bundle), options.bundle)
@@ -111,7 +109,7 @@ def _print_report(manifest: Manifest, bundle: Path) -> None:
 
 
 def _silence_libraries() -> None:
-    """Keeps what users cannot act on off their screen: the tracer's hints, deprecations inside the libraries."""
+    """Silences messages that users cannot act on: hints of the tracer and deprecations inside the libraries."""
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
 
@@ -120,5 +118,5 @@ if __name__ == "__main__":
     code = main(sys.argv[1:])
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.flush()
-    # The usual exit takes seconds to tear torch down, and would do so under a thread that may still import it.
+    # A normal exit takes seconds to unload torch, while a thread may still be importing it.
     os._exit(code)

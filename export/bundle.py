@@ -1,4 +1,4 @@
-"""Writes a bundle: all of it or nothing, and only if it is good enough."""
+"""Writes a complete bundle or nothing, and only if the bundle reaches the thresholds."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ from server.encoding.tokenizer import Tokenizer
 from server.encoding.tower import MODEL_FILE, WEIGHTS_FILE
 
 FAITHFUL_COSINE = 0.999
-"""What a graph before quantization must reach: it is the same model."""
+"""Minimum cosine of the fp32 graph to the original: both must be the same model."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
-    """What a bundle shall be.
+class BundleOptions:
+    """The options of a bundle.
 
     Attributes:
-        recipe: How the model is quantized.
-        corpus: What quality is measured on, beside the golden texts.
-        thresholds: What quality must reach.
-        weights: The factors of the similarities of titles, texts and example queries.
-        centering: Whether the center of the vectors is subtracted.
-        center_texts: The texts that it is measured on.
-        exclude: Shell-style patterns of the products that are left in fp32.
-        auto_exclude: Whether to look for more of them when a threshold is missed.
-        force: Whether to write the bundle even so.
+        recipe: The quantization options.
+        corpus: The corpus for measuring quality, in addition to the golden texts.
+        thresholds: The thresholds of quality.
+        weights: The factors for the similarities of titles, texts and example queries.
+        centering: Whether to subtract the center of the vectors.
+        center_texts: The texts for measuring the center.
+        exclude: Shell-style patterns of the products that stay in fp32.
+        auto_exclude: Whether to find more such products if a threshold is missed.
+        force: Whether to write the bundle even if a threshold is missed.
     """
 
     recipe: Recipe
@@ -67,48 +67,52 @@ class Wish:
     force: bool = False
 
 
-def write_bundle(source: SourceTowers, out: Path, wish: Wish, *, progress: Callable[[str], None]) -> Manifest:
+def write_bundle(
+    source: SourceTowers, out: Path, options: BundleOptions, *, progress: Callable[[str], None]
+) -> Manifest:
     """Builds, measures and verifies `source`, then puts the bundle at `out`.
 
     An older bundle at `out` is replaced; anything else there is left alone.
 
     Raises:
-        ExportError: The model cannot be exported, is not good enough, or `out` is taken.
-        BundleError: The bundle does not pass the server's own check.
+        ExportError: The model cannot be exported or misses a threshold, or `out` is not a bundle.
+        BundleError: The bundle does not pass the server's check.
     """
     with staged(out) as directory:
-        maker = _Maker(source, directory, wish, progress)
+        maker = _Maker(source, directory, options, progress)
         manifest = maker.make()
         (directory / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
-        progress("verifying the bundle as the server will")
+        progress("verifying the bundle with the server's check")
         Bundle(directory).verify()
     return manifest
 
 
 class _Maker:
-    """Makes the bundle of a source in an empty directory; scratch files go beside it."""
+    """Makes the bundle of a source in an empty directory; scratch files go to a directory next to it."""
 
-    def __init__(self, source: SourceTowers, directory: Path, wish: Wish, progress: Callable[[str], None]) -> None:
+    def __init__(
+        self, source: SourceTowers, directory: Path, options: BundleOptions, progress: Callable[[str], None]
+    ) -> None:
         self._source = source
         self._directory = directory
-        self._wish = wish
+        self._options = options
         self._progress = progress
         self._scratch = directory.parent / "graphs"
-        self._tokenizers = served_tokenizers(source, directory, _texts_of(source, wish), progress=progress)
+        self._tokenizers = served_tokenizers(source, directory, _texts_of(source, options), progress=progress)
         self._graphs: dict[Side, Graphs] = {}
 
     def make(self) -> Manifest:
-        """Returns the manifest of the bundle, which then is whole."""
+        """Writes all files of the bundle and returns its manifest."""
         for side, model in self._source.models.items():
             if len(self._source.models) > 1:
-                self._progress(f"turning to the {side.value} tower, {model.origin}")
+                self._progress(f"exporting the {side.value} tower, {model.origin}")
             scratch = self._scratch / side.value
             scratch.mkdir(parents=True)
-            self._graphs[side] = open_graphs(model, scratch, self._wish.recipe, progress=self._progress)
+            self._graphs[side] = open_graphs(model, scratch, self._options.recipe, progress=self._progress)
         self._measure_centers()
-        excluded = matching(self._wish.exclude, self._names)
-        self._progress("encoding the texts to compare by with the original")
-        comparison = Comparison(self._source, self._wish.corpus, GOLDEN_TEXTS)
+        excluded = matching(self._options.exclude, self._names)
+        self._progress("encoding the texts of the comparison with the original")
+        comparison = Comparison(self._source, self._options.corpus, GOLDEN_TEXTS)
         original = self._candidate(
             {side: graphs.fp32 for side, graphs in self._graphs.items()},
             own_tokenizers(self._source, self._scratch),
@@ -117,17 +121,17 @@ class _Maker:
         self._progress("quantizing and comparing" if self._names else "comparing")
         served = self._quantize(excluded)
         quality = comparison.measure(served.encode)
-        missed = self._wish.thresholds.missed(quality)
-        if missed and self._wish.auto_exclude and self._names:
-            self._progress("not good enough (" + "; ".join(missed) + "): looking for the products that hurt")
+        missed = self._options.thresholds.missed(quality)
+        if missed and self._options.auto_exclude and self._names:
+            self._progress("thresholds missed (" + "; ".join(missed) + "): finding the products that cause it")
             excluded = self._more_excluded(comparison, excluded)
             served = self._quantize(excluded)
             quality = comparison.measure(served.encode)
-            missed = self._wish.thresholds.missed(quality)
-        if missed and not self._wish.force:
-            raise ExportError(f"the bundle is not good enough: {'; '.join(missed)}; {self._advice()}")
+            missed = self._options.thresholds.missed(quality)
+        if missed and not self._options.force:
+            raise ExportError(f"the bundle misses thresholds: {'; '.join(missed)}; {self._advice()}")
         write_probes(self._directory, served.encode)
-        self._progress("measuring its speed")
+        self._progress("measuring the speed")
         rates = texts_per_second({"fp32": original, "served": served}, comparison.golden)
         report = Report(
             cpu=cpu_name(),
@@ -145,23 +149,23 @@ class _Maker:
             self._directory,
             self._source,
             graphs=self._graphs,
-            weights=self._wish.weights,
+            weights=self._options.weights,
             comparison=comparison,
             served=served,
             report=report,
         )
 
     def _measure_centers(self) -> None:
-        """Measures the center of each tower, and writes those that are to be subtracted."""
+        """Measures the center of each tower, and writes the centers that will be subtracted."""
         for side, model in self._source.models.items():
-            center = measure_center(model, side, self._wish.center_texts, self._wish.centering)
+            center = measure_center(model, side, self._options.center_texts, self._options.centering)
             if center is not None:
                 self._source.centers[side] = center
                 np.save(self._directory / side.value / CENTER_FILE, center)
 
     @property
     def _names(self) -> list[str]:
-        """What can be left out of quantization; behind the name of its tower where there are two."""
+        """Names of the products that can be quantized; with two towers, each begins with its tower's name."""
         return [self._full_name(side, name) for side, graphs in self._graphs.items() for name in graphs.names]
 
     def _full_name(self, side: Side, name: str) -> str:
@@ -172,7 +176,7 @@ class _Maker:
         return Candidate(self._source, graphs, tokenizers)
 
     def _quantize(self, excluded: Collection[str]) -> Candidate:
-        """Writes the graphs to serve into the bundle, in the place of those that are there."""
+        """Writes the served graphs into the bundle, replacing earlier ones."""
         paths = {}
         for side, graphs in self._graphs.items():
             fresh, folder = self._scratch / f"{side.value}-fresh", self._directory / side.value
@@ -187,7 +191,7 @@ class _Maker:
         return self._candidate(paths, self._tokenizers)
 
     def _more_excluded(self, comparison: Comparison, excluded: list[str]) -> list[str]:
-        """Returns what to leave out to pass the gate, or `excluded` if nothing helps."""
+        """Returns the products to leave in fp32 to reach the thresholds, or `excluded` if nothing helps."""
 
         def measure(left_out: Collection[str]) -> Quality:
             return comparison.measure(self._quantize(left_out).encode)
@@ -196,7 +200,7 @@ class _Maker:
             self._names,
             excluded=excluded,
             score=lambda left_out: comparison.quick_score(self._quantize(left_out).encode),
-            passes=lambda left_out: not self._wish.thresholds.missed(measure(left_out)),
+            passes=lambda left_out: not self._options.thresholds.missed(measure(left_out)),
             progress=self._progress,
         )
         if more is None:
@@ -212,11 +216,11 @@ class _Maker:
         }
 
     def _advice(self) -> str:
-        ways = ["--force writes it even so"]
+        ways = ["--force writes it anyway"]
         if self._names:
             ways.insert(0, "--quantization none keeps fp32")
-            if not self._wish.auto_exclude:
-                ways.insert(0, "--auto-exclude looks for the layers that hurt")
+            if not self._options.auto_exclude:
+                ways.insert(0, "--auto-exclude finds the products that cause it")
         return ", ".join(ways)
 
     def _graph_bytes(self, root: Path) -> int:
@@ -224,23 +228,23 @@ class _Maker:
         return sum(path.stat().st_size for path in paths if path.is_file())
 
 
-def _texts_of(source: SourceTowers, wish: Wish) -> list[Text]:
-    """Returns all texts at hand, with their kinds."""
+def _texts_of(source: SourceTowers, options: BundleOptions) -> list[Text]:
+    """Returns all golden, corpus and calibration texts, with their kinds."""
     separator = source.model(Side.DOCUMENT).title_separator
     return [
         *GOLDEN_TEXTS,
-        *((each.query, TextKind.QUERY) for each in wish.corpus.queries),
-        *(each.text for document in wish.corpus.documents for each in encodables_of(document, separator)),
-        *((text, TextKind.QUERY) for text in wish.recipe.calibration),
+        *((each.query, TextKind.QUERY) for each in options.corpus.queries),
+        *(each.text for document in options.corpus.documents for each in encodables_of(document, separator)),
+        *((text, TextKind.QUERY) for text in options.recipe.calibration),
     ]
 
 
 def _check_faithful(comparison: Comparison, original: Candidate) -> None:
-    """Raises ExportError if the fp32 graph is another model than the original."""
-    with library_errors("the graph made of the model fails; its architecture cannot be exported"):
+    """Raises ExportError if the fp32 graph and the original give different vectors."""
+    with library_errors("the exported graph fails; the model's architecture cannot be exported"):
         vectors = original.encode(comparison.golden)
     faithful = float(cosines(vectors, comparison.reference).min())
     if not faithful >= FAITHFUL_COSINE:
         raise ExportError(
-            f"the graph does not compute what the model does: in fp32, worst cosine {faithful:.4f} to the original"
+            f"the exported graph differs from the model: in fp32, its worst cosine to the original is {faithful:.4f}"
         )

@@ -1,4 +1,4 @@
-"""The texts that quantization is calibrated on."""
+"""The calibration texts of quantization and centering."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ MOST_TEXTS = 500
 
 
 def calibration_texts(path: Path | None) -> list[str]:
-    """Returns the texts of a file, or the project's own (None); at most 500, by a shuffle with a fixed seed.
+    """Returns the texts of a file, or the project's own (None): at most 500, shuffled with a fixed seed.
 
-    The file has one text a line, or one JSON object with `text` or `query`.
+    Each line of the file is a text, or a JSON object with `text` or `query`.
 
     Raises:
-        ExportError: It cannot be read, or a line is of no use; names file and line.
+        ExportError: The file cannot be read, or a line is invalid; the error names file and line.
     """
     texts = _own_texts() if path is None else _read(path)
     random.Random(0).shuffle(texts)  # noqa: S311  a sample, not a secret
@@ -52,7 +52,7 @@ def _read(path: Path) -> list[str]:
 
 
 def _text(line: str, place: str) -> str:
-    """Returns the text of a line, which is JSON if it begins with a brace."""
+    """Returns the text of a line. A line that begins with a brace is JSON."""
     if not line.lstrip().startswith("{"):
         return line.strip()
     try:

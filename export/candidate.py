@@ -1,4 +1,4 @@
-"""A bundle in the making: encodes texts by its graphs as the server will, before there is a manifest."""
+"""An unfinished bundle: encodes texts with its graphs as the server will, before it has a manifest."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Text = tuple[str, TextKind]
 
 
 class Candidate:
-    """Encodes by one graph for each tower."""
+    """Encodes texts with one graph for each tower."""
 
     def __init__(
         self,
@@ -36,11 +36,11 @@ class Candidate:
 
     @property
     def encoder_name(self) -> str:
-        """What runs the towers, `native` or `onnxruntime`; both where they differ."""
+        """The encoder of the towers, `native` or `onnxruntime`; both if they differ."""
         return ", ".join(dict.fromkeys(encoder.name for encoder in self._encoders.values()))
 
     def encode(self, texts: Sequence[Text]) -> NDArray[np.float32]:
-        """Returns the vectors `[N, dimension]` of N texts, cut where they are too long."""
+        """Returns the vectors `[N, dimension]` of N texts; texts that are too long are truncated."""
         vectors = np.empty((len(texts), self._source.query.dimension), dtype=np.float32)
         for tower, encoder in self._encoders.items():
             rows = [row for row, (_, kind) in enumerate(texts) if self._source.tower_of(kind) is tower]
@@ -52,7 +52,7 @@ class Candidate:
 
 
 def own_tokenizers(source: SourceTowers, directory: Path) -> dict[Side, Tokenizer]:
-    """Writes the tokenizer of each model to its folder in `directory`, with the whole vocabulary, and opens it."""
+    """Writes each model's tokenizer, with the whole vocabulary, to its folder in `directory`, and opens it."""
     opened = {}
     for side, model in source.models.items():
         path = _saved_tokenizer(model, directory / side.value, trimmed=False)
@@ -63,7 +63,7 @@ def own_tokenizers(source: SourceTowers, directory: Path) -> dict[Side, Tokenize
 def served_tokenizers(
     source: SourceTowers, directory: Path, texts: Sequence[Text], *, progress: Callable[[str], None]
 ) -> dict[Side, Tokenizer]:
-    """Writes the tokenizer of each tower to its folder in the bundle `directory`, and opens it as the server will.
+    """Writes each tower's tokenizer to its folder in the bundle `directory`, and opens it as the server will.
 
     A sentencepiece model is written only if it gives `texts` the same tokens as the model's own tokenizer.
     """

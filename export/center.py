@@ -17,28 +17,28 @@ Centering = Literal["auto", "on", "off"]
 CENTERINGS: tuple[Centering, ...] = get_args(Centering)
 
 NARROW_CONE = 0.5
-"""Mean cosine of unrelated texts from which `auto` subtracts the center. E5 has .8, all-MiniLM-L6-v2 .1."""
+"""Mean cosine of unrelated texts from which `auto` subtracts the center. E5 is above it, all-MiniLM-L6-v2 below."""
 
 SUBTRACTED_SHARE = 0.7
-"""The share of the mean that is subtracted: chosen, with the weights of fields, on training questions of two sets."""
+"""The share of the mean that is subtracted, chosen together with the field weights on training questions."""
 
 MOST_TEXTS = 256
-"""Texts that a center is measured on, at most. More hardly move it."""
+"""Maximum texts for measuring a center. More texts hardly change it."""
 
 
 def measure_center(
     model: SourceModel, side: Side, texts: Sequence[str], centering: Centering
 ) -> NDArray[np.float32] | None:
-    """Returns the center `[dimension]`, a share of the mean fp32 vector of some texts; None if none is subtracted.
+    """Returns the center `[dimension]`, a share of the mean fp32 vector of some texts; None to subtract nothing.
 
     Args:
         model: The model of the tower.
         side: The side of the tower.
         texts: Unrelated texts in the languages of the catalogue.
-        centering: Whether to subtract it; `auto` does where the model's vectors lie in a narrow cone.
+        centering: Whether to subtract the center; `auto` does so if the model's vectors lie in a narrow cone.
 
     Raises:
-        ExportError: `on` was asked for, and the model compares vectors by dot product.
+        ExportError: `centering` is `on`, and the model compares vectors by dot product.
     """
     if centering == "off":
         return None

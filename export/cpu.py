@@ -1,4 +1,4 @@
-"""What this CPU can do: it decides the quantization preset."""
+"""The quantization preset and the name of this CPU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PRESETS: tuple[Preset, ...] = get_args(Preset)
 
 
 def default_preset(machine: str | None = None, flags: frozenset[str] | None = None) -> Preset:
-    """Returns the preset for a CPU, this one unless `machine` and `flags` (as in /proc/cpuinfo) say otherwise."""
+    """Returns the preset for this CPU, or for the one that `machine` and `flags` (as in /proc/cpuinfo) describe."""
     machine = platform.machine() if machine is None else machine
     flags = frozenset(cpuinfo("flags").split()) if flags is None else flags
     if machine.lower() in ("aarch64", "arm64"):
@@ -26,5 +26,5 @@ def default_preset(machine: str | None = None, flags: frozenset[str] | None = No
 
 
 def cpu_name() -> str:
-    """Returns the CPU's model name, as well as the system tells it."""
+    """Returns the CPU's model name, or its architecture if the system reports no name."""
     return cpuinfo("model name") or platform.processor() or platform.machine()

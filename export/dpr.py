@@ -1,8 +1,7 @@
 """DPR (Karpukhin et al. 2020): one encoder for questions, another for contexts, in transformers' layout.
 
-Each is a BERT whose first token's vector is the text's, as it is: BERT's own pooler is
-not used, and vectors keep their lengths, since they are compared by inner product.
-Contexts were trained behind their titles, as `[CLS] title [SEP] text [SEP]`.
+Each encoder is a BERT. The first token's vector is the text's vector: BERT's pooler is not used, and vectors keep their
+lengths, because they are compared by inner product. Contexts follow their titles, as `[CLS] title [SEP] text [SEP]`.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DprEncoder:
-    """Where one of the two encoders stands, and which."""
+    """The place of one of the two encoders, and the side that it encodes."""
 
     place: str
     made_for: Side
 
     def open(self) -> SentenceTransformer:
-        """Returns it as a sentence-transformers model that computes the same."""
+        """Returns an equivalent sentence-transformers model."""
         import transformers
         from sentence_transformers import SentenceTransformer
         from sentence_transformers.sentence_transformer.modules import Dense, Pooling, Transformer
@@ -51,10 +50,10 @@ class DprEncoder:
 
 
 def find_dpr(place: str) -> DprEncoder | None:
-    """Returns the encoder that the configuration of a directory or a hub id speaks of; None if it is no DPR.
+    """Returns the DPR encoder at a directory or a hub id, or None if the model is not a DPR model.
 
     Raises:
-        ExportError: It is a DPR that cannot be searched with, or the hub cannot be reached.
+        ExportError: The model is DPR's reader or has no known encoder, or the hub cannot be reached.
     """
     import transformers
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -62,9 +61,9 @@ def find_dpr(place: str) -> DprEncoder | None:
     try:
         config = transformers.AutoConfig.from_pretrained(place)
     except Exception as error:
-        if isinstance(error.__cause__, LocalEntryNotFoundError):  # To ask the hub in vain takes most of a minute.
+        if isinstance(error.__cause__, LocalEntryNotFoundError):  # To ask the hub again would take most of a minute.
             raise ExportError(f"{opening_failure(place)}: {first_line(error)}") from error
-        return None  # Whoever opens it tells what is wrong with it.
+        return None  # Opening the model will report the error.
     if config.model_type != "dpr":
         return None
     architectures = config.architectures or []
@@ -81,20 +80,20 @@ def find_dpr(place: str) -> DprEncoder | None:
 
 
 def title_separator(tokenizer: Any, origin: str) -> str:
-    """Returns what stands between a title and a text, so that the tokens are those that the tokenizer gives the pair.
+    """Returns the separator with which `title + separator + text` has the tokens of the tokenizer's pair of both.
 
     Raises:
-        ExportError: There is no such text for this tokenizer.
+        ExportError: The tokenizer has no such separator.
     """
     separator = f" {tokenizer.sep_token} "
     alone, pair = tokenizer(f"a{separator}b")["input_ids"], tokenizer("a", "b")["input_ids"]
     if alone != pair:
-        raise ExportError(f"the tokenizer of {origin} joins a title and a text by other tokens than its {separator!r}")
+        raise ExportError(f"the tokenizer of {origin} joins a title and a text with other tokens than {separator!r}")
     return separator
 
 
 def _plain_bert(encoder: Any) -> Any:
-    """Returns the BERT inside a DPR encoder as a model of its own, which other libraries know."""
+    """Returns the BERT inside a DPR encoder as a plain BertModel."""
     import transformers
 
     known = transformers.BertConfig().to_dict().keys() - {"model_type"}

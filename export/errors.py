@@ -1,4 +1,4 @@
-"""The one error of the exporter, and how the libraries' many errors become it."""
+"""The error of the exporter, and the conversion of library errors to it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class ExportError(Exception):
 
 @contextlib.contextmanager
 def library_errors(failure: str) -> Iterator[None]:
-    """Turns whatever a library raises inside the block into an ExportError that begins with `failure`.
+    """Turns any exception inside the block into an ExportError whose message begins with `failure`.
 
-    torch, transformers and optimum raise all kinds of exceptions, and have no common base for them.
+    torch, transformers and optimum raise many kinds of exceptions, which have no common base.
     """
     try:
         yield

@@ -1,6 +1,6 @@
-"""Retrieval quality of a bundle on labelled queries: `python -m export evaluate`.
+"""Measures the retrieval quality of a bundle on labelled queries: `python -m export evaluate`.
 
-Documents are encoded and searched by the server's own code, in each mode of search.
+The server's code encodes and searches the documents, in each mode of search.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ from server.ranking.options import Mode, SearchOptions
 log = logging.getLogger(__name__)
 
 DEPTH = CANDIDATES
-"""Hits of a search: as many as each leg of HYBRID gives, so that no score depends on the depth."""
+"""Hits of a search: the number of candidates of each ranking in HYBRID, so that scores do not depend on the depth."""
 
 ALL = "all"
 
 Ranks = list[int | None]
-"""For each query the rank of its first relevant document; None if it is not among the first `DEPTH`."""
+"""For each query, the rank of its first relevant document, or None if it is not among the first `DEPTH`."""
 
 
 def evaluate(
     *, bundle: Path, documents: Sequence[Document], queries: Sequence[LabelledQuery], modes: Sequence[Mode]
 ) -> dict[tuple[Mode, str], Ranks]:
-    """Searches every labelled query among all documents.
+    """Searches all documents for every labelled query.
 
     Returns:
-        The ranks by mode and language, and by mode for all queries (`"all"`, first).
+        The ranks by mode and language. For each mode, the language `"all"` comes first and has all queries.
 
     Raises:
         StartError: The bundle cannot be served.
     """
     opened = Bundle(bundle)
     opened.verify()
-    log.info("encoding %d documents by %s", len(documents), opened.encoder_name)
+    log.info("encoding %d documents with %s", len(documents), opened.encoder_name)
     with tempfile.TemporaryDirectory() as folder:
         vectors = encode_passages(opened, documents)
         served = ServedDocuments(opened, documents, vectors, probes=probes_of(opened), folder=Path(folder))
@@ -63,7 +63,7 @@ def evaluate(
 
 
 def format_table(ranks: Mapping[tuple[Mode, str], Ranks]) -> str:
-    """Returns the figures as a table, one row for each mode and language."""
+    """Returns a table of the measures, with one row for each mode and language."""
     recalls = "  ".join(f"R@{depth:<3}" for depth in DEPTHS)
     lines = [f"mode     queries      n  {recalls}  MRR@{DEPTH}"]
     for (mode, language), values in ranks.items():
@@ -76,23 +76,23 @@ def main(arguments: Sequence[str]) -> None:
     """Runs the command line."""
     parser = OneLineParser(
         prog="python -m export evaluate",
-        description="Measure R@k of a bundle, searched as the server searches it.",
+        description="Measure R@k and MRR of a bundle with the server's search.",
         allow_abbrev=False,
     )
     parser.add_argument("--bundle", type=Path, required=True, metavar="DIR", help="the bundle")
-    parser.add_argument("--catalogue", type=Path, metavar="FILE", help="the documents, JSONL")
-    parser.add_argument("--queries", type=Path, metavar="FILE", help="the labelled queries, JSONL")
+    parser.add_argument("--catalogue", type=Path, metavar="FILE", help="documents in JSONL")
+    parser.add_argument("--queries", type=Path, metavar="FILE", help="labelled queries in JSONL")
     parser.add_argument(
         "--mode",
         choices=[ALL, *(mode.value for mode in Mode)],
         default=ALL,
-        help="mode of the searches (default: %(default)s of them)",
+        help="search mode (default: %(default)s)",
     )
     evaluation_flags(parser)
     options = parser.parse_args(arguments)
     beside = [options.catalogue is not None, options.queries is not None]
     if any(beside) if options.eval is not None else not all(beside):
-        parser.error("name --catalogue and --queries, or --eval")
+        parser.error("set --catalogue and --queries, or --eval")
     check_evaluation_flags(parser, options)
     if options.eval is not None:
         corpus = open_corpus(options)

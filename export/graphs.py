@@ -1,4 +1,4 @@
-"""The graphs of one model: in fp32 to measure by, and quantized to serve. Chooses the layout."""
+"""The graphs of one model: fp32 as the reference, and quantized to serve. Chooses the layout."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from export.source import SourceModel
 from server.encoding.manifest import Layout
 
 LARGEST_GRAPH_BYTES = 2_000_000_000
-"""ONNX files are protobuf messages, which end at 2 GiB."""
+"""Maximum size of an ONNX graph: protobuf messages are limited to 2 GiB."""
 
 
 class Graphs(Protocol):
     """The graphs of a model.
 
     Attributes:
-        layout: The layout of all of them.
-        quantization: What the manifest says of the weights.
+        layout: The layout of the graphs.
+        quantization: The quantization of the weights, for the manifest.
         fp32: The graph before quantization.
-        names: What can be left out of quantization; nothing if there is none.
+        names: Names of the products that can be quantized; empty without quantization.
     """
 
     layout: Layout
@@ -31,35 +31,35 @@ class Graphs(Protocol):
     names: list[str]
 
     def quantize(self, directory: Path, excluded: Collection[str]) -> Path:
-        """Writes the graph to serve to an empty directory, with some products left in fp32; returns its path.
+        """Writes the served graph to an empty directory, with the `excluded` products in fp32; returns its path.
 
         Raises:
-            ExportError: A library fails on it.
+            ExportError: A library fails.
         """
 
 
 def open_graphs(source: SourceModel, directory: Path, recipe: Recipe, *, progress: Callable[[str], None]) -> Graphs:
     """Builds the fp32 graph of a model in `directory`.
 
-    `per-token` and `none` give the packed layout where its architecture is known. Otherwise, and for `dynamic` and
-    `static`, optimum exports the padded one; `per-token` then becomes `dynamic`, and `progress` is told so.
+    `per-token` and `none` give the packed layout if it supports the architecture. Otherwise, and for `dynamic` and
+    `static`, optimum exports the padded layout; `per-token` then becomes `dynamic`, and `progress` reports it.
 
     Raises:
-        ExportError: optimum does not know the architecture, either.
+        ExportError: optimum does not support the architecture, either.
     """
     if source.parameter_bytes > LARGEST_GRAPH_BYTES:
         size = source.parameter_bytes / 1e9
-        raise ExportError(f"{source.name} has {size:.1f} GB in fp32; an ONNX file holds 2 GB, larger models not yet")
+        raise ExportError(f"{source.name} has {size:.1f} GB in fp32; models above 2 GB are not supported")
     if recipe.quantization in ("per-token", "none"):
         from export.packed.architectures import UnknownArchitecture
         from export.packed.graphs import PackedGraphs
 
-        progress("building the packed graph and measuring what its products multiply")
+        progress("building the packed graph and measuring the inputs of its products")
         try:
             return PackedGraphs(source, directory, recipe)
         except UnknownArchitecture as error:
-            progress(f"{error}: going on with optimum's padded layout, dynamic INT8 unless none was asked for")
+            progress(f"{error}: using optimum's padded layout, and dynamic INT8 unless --quantization is none")
     from export.padded.graphs import PaddedGraphs
 
-    progress("exporting the graph by optimum")
+    progress("exporting the graph with optimum")
     return PaddedGraphs(source, directory, recipe)

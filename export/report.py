@@ -1,4 +1,4 @@
-"""The report of an export: what was measured, and the lines of its table."""
+"""The report of an export: its measurements, and the rows of its table."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from server.errors import BundleError
 
 
 class Vocabulary(msgspec.Struct, frozen=True, kw_only=True):
-    """A trimmed vocabulary: how many pieces were kept, of how many."""
+    """The number of tokens that a trimmed vocabulary keeps, and that the whole vocabulary has."""
 
     kept: int
     pieces: int
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What the export measured, with one thread on the machine that exported, and what it decided.
+    """The measurements and decisions of an export. Speeds are those of one thread on the machine of the export.
 
-    `encoder` tells what ran the model, `native` or `onnxruntime`; `excluded` names the products that were left in
-    fp32, `missed` the thresholds that the bundle was forced past. `vocabularies` holds those that were trimmed, by
-    tower.
+    `encoder` is the encoder that ran the model, `native` or `onnxruntime`. `excluded` names the products in fp32,
+    `missed` the thresholds that `--force` ignored. `vocabularies` holds the trimmed vocabularies by tower.
     """
 
     cpu: str
@@ -44,16 +43,16 @@ def report_of(manifest: Manifest) -> Report:
     """Returns the report of a bundle.
 
     Raises:
-        BundleError: Another version wrote it, or it was changed.
+        BundleError: The report was written by another version, or changed.
     """
     try:
         return msgspec.convert(manifest.report, Report, str_keys=True)
     except msgspec.ValidationError as error:
-        raise BundleError(f"the bundle's report is not one of this version: {error}; export the model again") from None
+        raise BundleError(f"the bundle's report is of another version: {error}; export the model again") from None
 
 
 def report_rows(manifest: Manifest) -> list[tuple[str, str]]:
-    """Returns what the export measured and decided, as (name, value)."""
+    """Returns the rows of the report as (name, value)."""
     report = report_of(manifest)
     weights = manifest.weights
     centered = any(f"{side.value}/{CENTER_FILE}" in manifest.files for side in manifest.towers)
@@ -70,18 +69,18 @@ def report_rows(manifest: Manifest) -> list[tuple[str, str]]:
         *([("left in fp32", ", ".join(report.excluded))] if report.excluded else []),
         ("size", f"{report.served_bytes / 1e6:.1f} MB, fp32 {report.fp32_bytes / 1e6:.1f} MB"),
         *quality_rows(report.quality),
-        *([("forced", "although it missed " + "; ".join(report.missed))] if report.missed else []),
+        *([("forced", "although the bundle missed " + "; ".join(report.missed))] if report.missed else []),
         (
             "speed, one thread",
             f"{served:.0f} texts a second, fp32 {fp32:.0f}: {served / fp32:.1f} times",
         ),
-        ("measured on", f"{report.cpu}, by the encoder {report.encoder}"),
+        ("measured on", f"{report.cpu}, with the encoder {report.encoder}"),
         ("versions", ", ".join(f"{name} {version}" for name, version in sorted(manifest.versions.items()))),
     ]
 
 
 def quality_rows(quality: Quality) -> list[tuple[str, str]]:
-    """Returns the figures of quality as (name, value)."""
+    """Returns the quality measurements as (name, value)."""
     close, same, found = quality.closeness, quality.invariance, quality.retrieval
     recalls = ", ".join(
         f"R@{depth} {found.recall[depth]:.3f} ({found.recall_fp32[depth]:.3f})" for depth in found.recall
@@ -94,7 +93,7 @@ def quality_rows(quality: Quality) -> list[tuple[str, str]]:
         ),
         (
             "alone and in batches",
-            f"{same.identical_share:.1%} identical to the last bit, worst cosine {same.worst_cosine:.7f}",
+            f"{same.identical_share:.1%} bit-identical, worst cosine {same.worst_cosine:.7f}",
         ),
         ("corpus", f"{found.corpus}: {found.queries} queries, {found.documents} documents"),
         ("top-10 overlap", f"{found.top10_overlap:.3f} with fp32"),
@@ -105,8 +104,8 @@ def quality_rows(quality: Quality) -> list[tuple[str, str]]:
 def _languages(languages: Sequence[str], report: Report) -> str:
     kept = ", ".join(f"{each.kept:,} of {each.pieces:,}" for each in report.vocabularies.values())
     return (
-        f"{', '.join(languages)}: {kept} vocabulary pieces kept; text in other scripts is read as single characters or "
-        "not at all, and is hardly found"
+        f"{', '.join(languages)}: {kept} vocabulary tokens kept; text in other scripts is read as single characters or "
+        "not at all, and is rarely found"
     )
 
 

@@ -1,7 +1,7 @@
-"""The sentences that a bundle is compared with its original on: its golden texts.
+"""The golden texts, on which a bundle is compared with its original.
 
-Written for this project: both languages, from one word to a paragraph, with the
-things that upset tokenizers (digits, Latin in Korean, emoji, punctuation).
+They were written for this project: both languages, from one word to a paragraph, with difficult input for tokenizers
+(digits, Latin in Korean, emoji, punctuation).
 """
 
 from __future__ import annotations

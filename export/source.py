@@ -1,8 +1,7 @@
-"""A model to export: what it says about itself, and the fp32 vectors it gives.
+"""A model to export: its properties and its fp32 vectors.
 
-Every model is opened as a sentence-transformers model; a plain transformers
-directory becomes one with mean pooling, and one of DPR's encoders as `export.dpr`
-says. What cannot become a bundle is refused.
+Every model is opened as a sentence-transformers model. A plain transformers model gets mean pooling, and `export.dpr`
+converts DPR's encoders. Models that cannot become a bundle are rejected.
 """
 
 from __future__ import annotations
@@ -33,10 +32,10 @@ from server.encoding.manifest import Pooling
 from server.similarity import Similarity
 
 UNBOUNDED_TOKENS = 1_000_000
-"""A maximum from here on means that there is none."""
+"""A stated maximum of this many tokens or more means that the model has none."""
 
 DEFAULT_MAX_TOKENS = 512
-"""The maximum of a model that has none: what fits the attention of most encoders in training."""
+"""Maximum tokens of a model that states none. Most encoders were trained with it."""
 
 
 PROMPTS = {
@@ -45,7 +44,7 @@ PROMPTS = {
     TextKind.TEXT: ("text", "document", "passage"),
     TextKind.EXAMPLE: ("example", "query"),
 }
-"""The names of a model's own prompts (sentence-transformers) that serve as prefixes; the first that exists counts."""
+"""Names of the prompts (sentence-transformers) that become prefixes; the first one that a model has is used."""
 
 
 class SourceModel:
@@ -53,15 +52,15 @@ class SourceModel:
 
     Attributes:
         name: Short name, without the owner or the path.
-        origin: The hub id or package that the model came from; of a directory only its name.
-        licence: Licence by the model's card, or None.
+        origin: The hub id or package of the model, or the name of its directory.
+        licence: Licence in the model's card, or None.
         model: The sentence-transformers model, on CPU.
-        made_for: The only kind of text that it encodes, or None.
-        title_separator: What stands between a document's title and its text, or None if it does not see them together.
-        similarity: How its vectors are compared; vectors of a cosine model have unit length.
+        made_for: The only side that it encodes, or None for both.
+        title_separator: The text between a document's title and its text, or None if they are encoded separately.
+        similarity: The measure for its vectors; vectors of a cosine model have unit length.
         prefixes: The prefix of each kind of text.
-        max_tokens: Most tokens of a text that it sees.
-        trimmed: The vocabulary that the bundle gets, or None for the whole one. The model itself keeps the whole one.
+        max_tokens: Maximum tokens of a text.
+        trimmed: The bundle's trimmed vocabulary, or None for the whole one. The model itself keeps the whole one.
     """
 
     def __init__(
@@ -74,12 +73,12 @@ class SourceModel:
     ) -> None:
         """Opens a local directory, a packaged model by its name, a hub id, or the default model (None).
 
-        A name of None means the last part of `model`. A kind of text without an entry in `prefixes` takes the prompt
-        that the model itself states for it, if any. The vocabulary of the bundle is trimmed to `languages`, codes of
-        `export.vocabulary`; without any it stays.
+        A name of None means the last part of `model`. A kind of text without an entry in `prefixes` gets the model's
+        prompt, if any. The bundle's vocabulary is trimmed to `languages`, codes of `export.vocabulary`; with no codes
+        it stays whole.
 
         Raises:
-            ExportError: There is no such model, or it cannot become a bundle.
+            ExportError: The model does not exist, or cannot become a bundle.
         """
         packaged = find_packaged(model)
         place = str(_directory_while_importing(packaged)) if packaged else str(model)
@@ -110,7 +109,7 @@ class SourceModel:
 
     @property
     def pooling(self) -> Pooling:
-        """How token vectors become one."""
+        """The method that pools token vectors into one vector."""
         known: tuple[Pooling, ...] = get_args(Pooling)
         return next((mode for mode in known if mode == getattr(self.model[1], "pooling_mode", None)), "other")
 
@@ -126,7 +125,7 @@ class SourceModel:
 
     @property
     def dense(self) -> Any | None:
-        """The linear layer (torch.nn.Linear) behind the pooling, if there is one."""
+        """The linear layer (torch.nn.Linear) after the pooling, or None."""
         from sentence_transformers.sentence_transformer.modules import Dense
 
         module: Any = self.model[2] if len(self.model) > 2 else None
@@ -135,7 +134,7 @@ class SourceModel:
 
     @property
     def has_more_modules(self) -> bool:
-        """Whether anything but a linear layer and a normalisation stands behind the pooling."""
+        """Whether anything but a linear layer and a normalisation follows the pooling."""
         return len(self.model) > 2 + (self.dense is not None) + self.normalise
 
     @property
@@ -147,26 +146,26 @@ class SourceModel:
         """Returns the fp32 vectors `[N, dimension]` of N texts."""
         prefixed = [self.prefixes[kind] + text for text, kind in texts]
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
-        with library_errors(f"{self.name} cannot encode the texts to compare by"):
+        with library_errors(f"{self.name} cannot encode the texts for the comparison"):
             for rows in self._rows_of_equal_length(prefixed):
                 vectors[rows] = self.model.encode([prefixed[row] for row in rows], show_progress_bar=False)
         return vectors
 
     def _rows_of_equal_length(self, texts: Sequence[str]) -> Iterator[list[int]]:
-        """Yields the positions of texts with as many tokens as each other: no padding whatsoever in the reference."""
+        """Yields the positions of texts with the same number of tokens, so that the reference needs no padding."""
         rows: dict[int, list[int]] = defaultdict(list)
         for row, ids in enumerate(self._tokenize(texts)):
             if not ids:
-                raise ExportError(f"{self.name} can read nothing of the text {texts[row][:40]!r} to compare by")
+                raise ExportError(f"{self.name} has no tokens for the text {texts[row][:40]!r} of the comparison")
             rows[len(ids)].append(row)
         yield from rows.values()
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Returns the tokens of texts, as queries, cut where they are too long."""
+        """Returns the tokens of texts as queries; texts that are too long are truncated."""
         return self._tokenize([self.prefixes[TextKind.QUERY] + text for text in texts])
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        if not texts:  # transformers' tokenizers fail on none.
+        if not texts:  # transformers' tokenizers fail on an empty list.
             return []
         ids: list[list[int]] = self.model.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)[
             "input_ids"
@@ -174,7 +173,7 @@ class SourceModel:
         return ids
 
     def save_tokenizer(self, path: Path, *, trimmed: bool) -> None:
-        """Writes tokenizer.json: the one of the bundle, or (not `trimmed`) that of the model itself."""
+        """Writes tokenizer.json: the bundle's if `trimmed`, otherwise the model's own."""
         if trimmed and self.trimmed is not None:
             path.write_text(self.trimmed.tokenizer_json, encoding="utf-8")
         else:
@@ -186,29 +185,29 @@ class SourceModel:
                 known: Similarity = similarity
                 return known
         given = self.model.similarity_fn_name
-        raise ExportError(f"{self.origin} compares vectors by {given}; only cosine and dot can be served")
+        raise ExportError(f"{self.origin} compares vectors by {given}; the server supports only cosine and dot")
 
     def _prompt(self, names: Sequence[str]) -> str:
         prompts = self.model.prompts or {}
         return next((prompt for name in names if (prompt := prompts.get(name))), "")
 
     def _max_tokens(self) -> int:
-        """Returns the most tokens that both the model states and its positions allow."""
+        """Returns the maximum tokens that both the model's settings and its positions allow."""
         stated = self.model.max_seq_length
         positions = [
-            # RoBERTa and its kin count from the padding id on, and say so in the table of positions.
+            # RoBERTa and similar models count positions from the padding id.
             module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
             for name, module in self.model[0].named_modules()
             if name.endswith("position_embeddings") and hasattr(module, "num_embeddings")
         ]
-        if not positions:  # Rotary ones have no table, only a longest text that they were made for.
+        if not positions:  # Rotary positions have no table, only a stated maximum.
             positions = [getattr(self.transformer.config, "max_position_embeddings", None)]
-        # A tokenizer without a bound of its own states 1e30.
+        # A tokenizer without a maximum states 1e30.
         bounds = [bound for bound in (stated, *positions) if bound and bound < UNBOUNDED_TOKENS]
         return min(bounds, default=DEFAULT_MAX_TOKENS)
 
     def _unit_length(self) -> None:
-        """Gives a cosine model unit vectors, so that the server's inner product is the cosine."""
+        """Adds a normalisation to a cosine model, so that the server's inner product is the cosine."""
         from sentence_transformers.sentence_transformer.modules import Normalize
 
         if self.similarity == "cosine" and not isinstance(self.model[-1], Normalize):
@@ -221,6 +220,6 @@ class SourceModel:
 
 
 def _directory_while_importing(packaged: PackagedModel) -> Path:
-    """Returns the directory of a packaged model; a thread imports the libraries that will open it meanwhile."""
+    """Returns the directory of a packaged model, while a thread imports the libraries that will open it."""
     threading.Thread(target=importlib.import_module, args=("sentence_transformers",), daemon=True).start()
     return packaged.directory()

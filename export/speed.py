@@ -1,4 +1,4 @@
-"""How fast candidates encode, side by side, with one thread each."""
+"""Measures the encoding speed of candidates, with one thread each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REPEATS = 5
 
 
 def texts_per_second(candidates: Mapping[str, Candidate], texts: Sequence[Text]) -> dict[str, float]:
-    """Returns the median rate of each. They take turns, so that a busy machine slows all of them."""
+    """Returns the median rate of each candidate. They run alternately, so that a busy machine slows all of them."""
     rates: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(REPEATS):
         for name, candidate in candidates.items():

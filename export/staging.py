@@ -1,4 +1,4 @@
-"""Where a bundle is written: aside first, and in its place all at once when it is whole."""
+"""Writes a bundle to a temporary directory, and moves it to its place when it is complete."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ CARD_FILE = "README.md"
 
 @contextlib.contextmanager
 def staged(out: Path) -> Iterator[Path]:
-    """Gives an empty directory to write to; when the block ends well, it takes the place of `out`.
+    """Yields an empty directory to write to; when the block ends without an error, the directory becomes `out`.
 
-    An older bundle at `out` is replaced; anything else there is left alone. When the block raises, no part of the
-    new one is left, nor any folder that was made for it.
+    An older bundle at `out` is replaced; anything else there is left alone. If the block raises, the new bundle and
+    any folder created for it are removed.
 
     Raises:
-        ExportError: `out` is taken, or cannot be written.
+        ExportError: `out` is not a bundle, or cannot be written.
     """
     check_out(out)
     target = out.resolve()
@@ -41,14 +41,14 @@ def staged(out: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _parents(target: Path, out: Path) -> Iterator[None]:
-    """Makes the folders above `target`; takes those that it made away again when the block raises."""
+    """Creates the folders above `target`; removes the created ones if the block raises."""
     made = [parent for parent in target.parents if not parent.exists()]
     with _own_errors(out):
         target.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield
     except BaseException:
-        for parent in made:  # The innermost first. One that somebody else has put something into stays.
+        for parent in made:  # The innermost first. A folder that is not empty stays.
             with contextlib.suppress(OSError):
                 parent.rmdir()
         raise
@@ -59,7 +59,7 @@ def check_out(out: Path) -> None:
     with _own_errors(out):
         target = out.resolve()
         if target == Path.cwd():
-            raise ExportError(f"--out {out} is the directory you are in; name one for the bundle alone")
+            raise ExportError(f"--out {out} is the current directory; name a directory for the bundle only")
         if target.is_dir() and any(target.iterdir()) and not _is_only_a_bundle(target):
             raise ExportError(f"{out} exists and is not a bundle; choose another --out, or remove it yourself")
         if target.exists() and not target.is_dir():
@@ -69,7 +69,7 @@ def check_out(out: Path) -> None:
 
 
 def _replace(target: Path, fresh: Path, *, aside: Path) -> None:
-    """Puts `fresh` in the place of `target`, or leaves all as it was."""
+    """Replaces `target` with `fresh`, or leaves both unchanged."""
     try:
         if target.exists():
             target.rename(aside)
@@ -82,7 +82,7 @@ def _replace(target: Path, fresh: Path, *, aside: Path) -> None:
 
 @contextlib.contextmanager
 def _own_errors(out: Path) -> Iterator[None]:
-    """Turns what the file system refuses into a word about `out`."""
+    """Turns errors of the file system into an ExportError that names `out`."""
     try:
         yield
     except OSError as error:
@@ -90,7 +90,7 @@ def _own_errors(out: Path) -> Iterator[None]:
 
 
 def _is_only_a_bundle(directory: Path) -> bool:
-    """Whether everything in a directory belongs to a bundle, of whatever version, whole or damaged."""
+    """Returns whether all files in a directory belong to a bundle of any version, complete or damaged."""
     try:
         manifest = msgspec.json.decode((directory / MANIFEST_FILE).read_bytes(), type=_AnyManifest)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
@@ -100,7 +100,7 @@ def _is_only_a_bundle(directory: Path) -> bool:
 
 
 class _AnyManifest(msgspec.Struct):
-    """What the manifests of all versions have in common, and other people's manifest.json have not."""
+    """The fields that the manifests of all versions have, and a manifest.json of another project has not."""
 
     schema_version: int
     files: dict[str, str]

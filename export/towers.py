@@ -1,4 +1,4 @@
-"""The models of queries and of documents: one for both, or two."""
+"""The models of queries and documents: one model for both, or two."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from server.encoding.kind import Side, TextKind
 
 
 class SourceTowers:
-    """What becomes one bundle.
+    """The one or two models of a bundle.
 
     Attributes:
-        query: The model of queries, and of documents if there is no other.
+        query: The model of queries, and of documents if `document` is None.
         document: The model of documents, or None.
-        centers: The center that is subtracted from a tower's vectors, by side; no entry where none is.
+        centers: The center that is subtracted from a tower's vectors, by side; towers without one have no entry.
     """
 
     def __init__(self, query: SourceModel, document: SourceModel | None = None) -> None:
-        """Puts them together.
+        """Combines the models.
 
         Raises:
-            ExportError: They do not belong together.
+            ExportError: The models do not belong together.
         """
         self.query = query
         self.document = document
         self.centers: dict[Side, NDArray[np.float32]] = {}
         if query.made_for is Side.DOCUMENT:
             raise ExportError(
-                f"{query.origin} encodes only documents: give it as --document-model, and its question encoder as "
+                f"{query.origin} encodes only documents: set it as --document-model, and its question encoder as "
                 "--model"
             )
         if document is None:
             if query.made_for is Side.QUERY:
-                raise ExportError(f"{query.origin} encodes only queries: name its context encoder by --document-model")
+                raise ExportError(f"{query.origin} encodes only queries: set its context encoder as --document-model")
             return
         if document.made_for is Side.QUERY:
             raise ExportError(f"{document.origin} encodes only queries: --document-model needs its context encoder")
@@ -54,7 +54,7 @@ class SourceTowers:
 
     @property
     def models(self) -> dict[Side, SourceModel]:
-        """The models by their side; a single one stands on the side of queries."""
+        """The models by side; a single model is on the query side."""
         return {Side.QUERY: self.query} | ({Side.DOCUMENT: self.document} if self.document else {})
 
     @property
@@ -75,7 +75,7 @@ class SourceTowers:
         return self.models.get(side, self.query)
 
     def encode(self, texts: Sequence[tuple[str, TextKind]]) -> NDArray[np.float32]:
-        """Returns the fp32 vectors `[N, dimension]` of N texts, centered where the tower has a center."""
+        """Returns the fp32 vectors `[N, dimension]` of N texts, centered if the tower has a center."""
         vectors = np.empty((len(texts), self.query.dimension), dtype=np.float32)
         for tower, model in self.models.items():
             rows = [row for row, (_, kind) in enumerate(texts) if self.tower_of(kind) is tower]

@@ -1,5 +1,4 @@
-"""A catalogue to try the server with: the services of a made-up finance app, and queries with their answers.
+"""A sample catalogue: the services of a fictional finance app, and queries with their answers.
 
-`catalogue.jsonl` and `queries.jsonl` were written by hand for this project. `demo`
-shows the whole path on them.
+`catalogue.jsonl` and `queries.jsonl` were written by hand for this project. `demo` searches them.
 """

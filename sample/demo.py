@@ -1,4 +1,4 @@
-"""Shows the whole path on the sample catalogue: `make demo`, or `make demo-check` for a run that ends by itself."""
+"""Serves and searches the sample catalogue: `make demo`, or `make demo-check` to exit after the searches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sample.server_process import REPOSITORY, ServerEnded, running_server
 
 
 class Example(NamedTuple):
-    """A search that the demo shows, and the document that answers it; None if none does."""
+    """A search of the demo, and the document that answers it; None if no document does."""
 
     language_code: str
     query: str
@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument(
         "--check",
         action="store_true",
-        help="exit after the searches: with 1 if a first hit is wrong",
+        help="exit after the searches, with code 1 if a first hit is wrong",
     )
     options = parser.parse_args()
     flags = ["--bundle", str(options.bundle), "--catalogue", str(REPOSITORY / "sample/catalogue.jsonl")]
@@ -59,7 +59,7 @@ def main() -> int:
             if server.process.wait() != 0:
                 print(f"demo: the server ended: {server.lines[-1]}", file=sys.stderr)
                 return 1
-    except ServerEnded:  # It has said why.
+    except ServerEnded:  # The server has printed the reason.
         return 1
     except KeyboardInterrupt:
         pass
@@ -67,7 +67,7 @@ def main() -> int:
 
 
 def _search(address: str) -> bool:
-    """Prints the hits of every search; returns whether each has the right document first, or is said to have none."""
+    """Prints the hits of every search; returns whether every answer is the expected one."""
     right = True
     with chaja.connect(address) as client:
         client.search.Search(SearchRequest(query="warm-up"))
@@ -97,8 +97,8 @@ def _times(timings: Timings) -> str:
 
 def _reason(hit: Hit) -> str:
     if hit.match.field == Field.FIELD_EXAMPLE:
-        return f"by its example “{hit.match.example}”"
-    return f"by its {'title' if hit.match.field == Field.FIELD_TITLE else 'text'} in {hit.match.language_code}"
+        return f"matched the example “{hit.match.example}”"
+    return f"matched the {'title' if hit.match.field == Field.FIELD_TITLE else 'text'} in {hit.match.language_code}"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """The standard load test: `make loadtest`.
 
-It attacks the server of `make demo` if one is running, or else one that it starts, with the sample's labelled
-queries: a Poisson process of 150 searches a second for 20 seconds, every answer compared with the answer at rest. The
-results and the report are left in build/loadtest.
+It sends the sample's labelled queries to the server of `make demo`, or starts a server if that one is not running: a
+Poisson process of 150 searches a second for 20 seconds. It compares every answer with the answer without load. The
+results and the report are in build/loadtest.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SATURATED = 3
 
 
 def main() -> int:
-    """Runs the profile; returns the load tester's exit code, or 0 where sharing a machine is the only fault."""
+    """Runs the load test; returns the load tester's exit code, or 0 if the load generator was saturated."""
     parser = argparse.ArgumentParser(prog="python -m sample.load", description=__doc__, allow_abbrev=False)
     parser.add_argument("--bundle", type=Path, default=REPOSITORY / "build/bundle", metavar="DIR")
     parser.add_argument("--rate", default="150", metavar="R", help="searches a second (default: 150)")
@@ -41,7 +41,7 @@ def main() -> int:
         _loadtest("report", str(results), "--format", "html", "--out", str(report))
         print(f"report: {report}")
     if code == SATURATED:
-        # Server and generator share this machine: that is the demo's fault, and the report's first line says it.
+        # Server and generator share this machine. The report's first line says so; the load test has not failed.
         print("load: the generator was saturated: the server took its CPU", file=sys.stderr)
         return 0
     return code
@@ -49,14 +49,14 @@ def main() -> int:
 
 @contextlib.contextmanager
 def _server(bundle: Path, *, own: bool) -> Iterator[tuple[str, str]]:
-    """Gives address and metrics of the demo's server, or of one that runs meanwhile."""
+    """Yields the address and the metrics URL of the demo's server, or of a server that it starts and stops."""
     if not own and _listens(DEMO):
-        print(f"attacking the demo's server at {DEMO}", file=sys.stderr)
+        print(f"testing the demo's server at {DEMO}", file=sys.stderr)
         yield DEMO, DEMO_METRICS
         return
     flags = ["--bundle", str(bundle), "--catalogue", str(REPOSITORY / "sample/catalogue.jsonl")]
     with running_server([*flags, "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]) as server:
-        print(f"attacking a server of its own at {server.address}", file=sys.stderr)
+        print(f"testing a new server at {server.address}", file=sys.stderr)
         yield server.address, server.metrics_url
 
 

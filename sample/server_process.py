@@ -1,4 +1,4 @@
-"""Runs `python -m server` as a process of its own, for the demo and the tests."""
+"""Runs `python -m server` as a separate process, for the demo and the tests."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ STOP_SECONDS = 30
 
 
 class ServerEnded(Exception):
-    """The server ended before it served; the message holds the last line that it wrote."""
+    """The server ended before it served; the message is the last line of its log."""
 
 
 @dataclass
 class ServerProcess:
-    """A server that serves.
+    """A running server.
 
     Attributes:
         process: The process.
-        address: Where its gRPC services listen.
-        metrics_url: Where its metrics are.
-        lines: What it has written so far.
+        address: Address of the gRPC services.
+        metrics_url: URL of the metrics.
+        lines: Lines of the log so far.
     """
 
     process: subprocess.Popen[str]
@@ -46,15 +46,15 @@ class ServerProcess:
 def running_server(
     arguments: Sequence[str], *, echo: Callable[[str], None] | None = None, module: str = "server"
 ) -> Iterator[ServerProcess]:
-    """Starts a server, waits until it serves, and ends it afterwards.
+    """Starts a server, waits until it serves, and stops it at the end.
 
     Args:
         arguments: The server's flags.
-        echo: Is told each line that the server writes.
-        module: What is run, where it is not the server as it is.
+        echo: Called with each line of the server's log.
+        module: Module to run instead of the server.
 
     Raises:
-        ServerEnded: It did not come to serve.
+        ServerEnded: The server ended before it served.
     """
     command = [sys.executable, "-m", module, *arguments]
     process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, encoding="utf-8")
@@ -65,7 +65,7 @@ def running_server(
     try:
         serving.wait()
         if not server.address or process.poll() is not None:
-            raise ServerEnded(server.lines[-1] if server.lines else "the server ended without a word")
+            raise ServerEnded(server.lines[-1] if server.lines else "the server ended without a message")
         yield server
     finally:
         if process.poll() is None:
@@ -78,7 +78,7 @@ def running_server(
 
 
 def _read_lines(server: ServerProcess, serving: threading.Event, echo: Callable[[str], None] | None) -> None:
-    """Follows the server's log to its end; sets `serving` when it serves or ends."""
+    """Reads the server's log to its end; sets `serving` when the server serves or ends."""
     assert server.process.stderr is not None, "it is a pipe"
     with server.process.stderr as lines:
         for line in lines:

@@ -1,7 +1,7 @@
 """The command line: `python -m server --bundle DIR --data DIR`, or one of the commands of `server.commands`.
 
-Exit codes: 0 after a drain, 1 when the server cannot start or a command cannot be done, 2 for a wrong setting, 130 for
-Ctrl-C before it has begun. What went wrong is one line on stderr.
+Exit codes: 0 after a drain, 1 if the server cannot start or a command fails, 2 for an invalid setting, 130 for Ctrl-C
+during startup. An error is one line on stderr.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import logging
 import os
 import sys
 
-# Libraries that would write warnings of their own around our one line; set before they are loaded.
+# Silence the libraries' own warnings, so that an error is one line. Set before they are imported.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-# Workers run in parallel themselves: threads of NumPy would stand in their way.
+# Workers already run in parallel: threads of NumPy would compete with them.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from server.errors import ChajaError, SettingsError
@@ -28,7 +28,7 @@ def main() -> int:
     arguments = sys.argv[1:]
     try:
         if arguments and not arguments[0].startswith("-"):
-            from server.commands import run  # noqa: PLC0415  a server does not need it
+            from server.commands import run  # noqa: PLC0415  only commands need it
 
             run(arguments)
             return 0
@@ -36,19 +36,19 @@ def main() -> int:
         if settings.log_texts:
             for handler in logging.getLogger().handlers:
                 handler.addFilter(ShowUserTexts())
-        # The rest loads for a while: after the settings are known to be right, and beside the opening of the bundle.
+        # The other imports are slow: they run after the settings are checked, and while the bundle is opened.
         from server.live.opening import Opening  # noqa: PLC0415
 
         opening = Opening(settings.bundle, native=settings.native, storage=settings.index_storage)
         from server.app import serve  # noqa: PLC0415
 
         asyncio.run(serve(settings, opening))
-    except KeyboardInterrupt:  # Before the server has come to handle signals itself.
+    except KeyboardInterrupt:  # The server does not handle signals yet.
         return 130
     except SettingsError as error:
         print(f"server: error: {error}", file=sys.stderr)
         return 2
-    except ChajaError as error:  # A StartError, or the disk is full at the start.
+    except ChajaError as error:  # A StartError, or StoreFull during startup.
         print(f"server: error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -1,4 +1,4 @@
-"""The life of the server: listen, load, serve, drain."""
+"""The lifecycle of the server: listen, load, serve, drain."""
 
 import asyncio
 import contextlib
@@ -29,13 +29,13 @@ from server.settings import Settings
 log = logging.getLogger(__name__)
 
 ENDING_SECONDS = 5.0
-"""Within which threads end that have nothing to do any more; one that encodes is done with its batch by then."""
+"""Time for the engine's threads to end after the drain. A busy worker finishes its batch within it."""
 
 COLLECTED_OBJECTS = 10_000
-"""New objects between two collections: with Python's 700 each call would pay for one, and hundreds may be in flight."""
+"""New objects between two garbage collections. With Python's default of 700, almost every call would trigger one."""
 
 SWITCH_SECONDS = 0.001
-"""How long a thread of Python waits for another until it asks for its turn; by default five times as long."""
+"""Time after which a waiting Python thread asks the running one for the GIL. Python's default is 5 ms."""
 
 
 async def serve(settings: Settings, opening: Opening) -> None:
@@ -73,7 +73,7 @@ async def _serve(settings: Settings, opening: Opening, store: Store) -> None:
                 log.info("stopped while loading")
                 return
             gc.collect()
-            gc.freeze()  # What was loaded stays: collections that went through all of it would hold calls up.
+            gc.freeze()  # Loaded objects stay: collections that scan them would delay calls.
             gc.set_threshold(COLLECTED_OBJECTS)
             state = slot.engine.index.state
             log.info("serving %d documents, %d vectors", state.slots.live_count, len(state.dense))
@@ -81,7 +81,7 @@ async def _serve(settings: Settings, opening: Opening, store: Store) -> None:
             await stopping.wait()
             watching.cancel()
             wait_seconds = settings.drain_wait_seconds
-            log.info("draining: %g seconds of notice, then at most %g", wait_seconds, settings.drain_seconds)
+            log.info("draining: NOT_SERVING for %g s, then up to %g s for calls", wait_seconds, settings.drain_seconds)
         finally:
             await rpc.stop(wait_seconds=wait_seconds, grace_seconds=settings.drain_seconds)
             await reloader.close()
@@ -91,12 +91,12 @@ async def _serve(settings: Settings, opening: Opening, store: Store) -> None:
 
 
 def _handle_signals(stopping: asyncio.Event, reloader: Reloader) -> None:
-    """Lets SIGTERM and SIGINT begin the drain, or end it if it has begun; lets SIGHUP load anew."""
+    """Makes SIGTERM and SIGINT start the drain, a second one stop the process at once, and SIGHUP reload."""
     loop = asyncio.get_running_loop()
 
     def stop(number: signal.Signals) -> None:
         if stopping.is_set():
-            log.warning("a second signal: ending at once")
+            log.warning("second signal: stopping at once")
             logging.shutdown()
             os._exit(128 + number)
         stopping.set()
@@ -107,14 +107,14 @@ def _handle_signals(stopping: asyncio.Event, reloader: Reloader) -> None:
 
 
 def _ignore_signals() -> None:
-    """Lets a signal that comes too late, as from a supervisor that sends two, not spoil the exit code."""
+    """Ignores further signals, so that a supervisor that sends two does not change the exit code."""
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().remove_signal_handler(number)
         signal.signal(number, signal.SIG_IGN)
 
 
 async def _load_first(reloader: Reloader, stopping: asyncio.Event) -> bool:
-    """Loads everything off the event loop; returns False if `stopping` is set before it is done."""
+    """Loads everything off the event loop; returns False if `stopping` is set first."""
     loading = asyncio.create_task(reloader.load())
     stop = asyncio.create_task(stopping.wait())
     await asyncio.wait([loading, stop], return_when=asyncio.FIRST_COMPLETED)
@@ -129,22 +129,22 @@ async def _load_first(reloader: Reloader, stopping: asyncio.Event) -> bool:
 
 
 async def _end_threads(slot: EngineSlot) -> None:
-    """Waits for the threads of the engine; ends the process where one hangs, since nothing else ends a thread."""
+    """Waits for the engine's threads. If one hangs, ends the process, because nothing else ends a thread."""
     try:
         async with asyncio.timeout(ENDING_SECONDS):
             await slot.engine.close()
     except TimeoutError:
-        log.warning("a thread is not done %g seconds after the drain; stopped without it", ENDING_SECONDS)
+        log.warning("a thread is still busy %g seconds after the drain; stopping without it", ENDING_SECONDS)
         logging.shutdown()
         os._exit(0)
 
 
 @contextlib.contextmanager
 def _metrics_server(metrics: Metrics, address: Address) -> Iterator[Address]:
-    """Serves the metrics over HTTP in a thread of its own; gives the address with the port that the system chose."""
+    """Serves the metrics over HTTP in a separate thread; yields the address with the port that the system chose."""
     try:
         server, thread = prometheus_client.start_http_server(address.port, address.host, metrics.registry)
-    except (OSError, UnicodeError) as error:  # A host may be too odd even to be looked up.
+    except (OSError, UnicodeError) as error:  # UnicodeError: the host is not a valid DNS name.
         reason = getattr(error, "strerror", None) or first_line(error)
         raise AddressError(f"cannot serve metrics on {address}: {reason}; choose another with --metrics") from None
     try:

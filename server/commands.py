@@ -1,11 +1,11 @@
-"""What an operator does to a store beside serving it: backup, restore, check, export-catalogue.
+"""Commands for the operator of a store: backup, restore, check, export-catalogue.
 
     python -m server backup --data DIR [--to FILE]
     python -m server restore --data DIR --from FILE
     python -m server check --data DIR
     python -m server export-catalogue --data DIR [--to FILE]
 
-All but restore may run while a server serves the directory.
+All but restore may run while a server uses the directory.
 """
 
 import argparse
@@ -23,11 +23,11 @@ from server.files import new_file
 from server.settings import Parser
 
 PORTION_DOCUMENTS = 1000
-"""Documents that are read at a time."""
+"""Documents read at a time."""
 
 
 class Command(NamedTuple):
-    """A command: what it does, and the options that it has beside --data."""
+    """A command: its function, its help, and its options besides --data."""
 
     run: Callable[[argparse.Namespace], None]
     help: str
@@ -36,12 +36,12 @@ class Command(NamedTuple):
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Runs a command, which is the first of the arguments.
+    """Runs the command that the first argument names.
 
     Raises:
-        StoreError: It cannot be done; the message says what to do.
-        SettingsError: The arguments are wrong.
-        SystemExit: `--help` was asked for.
+        StoreError: The command failed; the message says what to do.
+        SettingsError: The arguments are invalid.
+        SystemExit: `--help` was given.
     """
     parser = Parser(prog="python -m server", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -52,7 +52,7 @@ def run(arguments: Sequence[str]) -> None:
             described.add_argument(option, type=Path, metavar="FILE", required=command.required, help=help)
     options = parser.parse_args(arguments)
     if not (options.data / DATABASE).is_file() and options.command != "restore":
-        raise StoreError(f"there is no {options.data / DATABASE}: is {options.data} a directory that --data was given?")
+        raise StoreError(f"{options.data / DATABASE} does not exist: is {options.data} the server's --data directory?")
     COMMANDS[options.command].run(options)
 
 
@@ -63,14 +63,14 @@ def _back_up(options: argparse.Namespace) -> None:
 def _restore(options: argparse.Namespace) -> None:
     backup = getattr(options, "from")
     kept = restore(options.data, backup)
-    beside = f"; what was there is kept as {kept}" if kept else ""
-    print(f"{options.data / DATABASE} is the one of {backup} again{beside}")
+    previous = f"; the previous database is kept as {kept}" if kept else ""
+    print(f"restored {options.data / DATABASE} from {backup}{previous}")
 
 
 def _check(options: argparse.Namespace) -> None:
     with contextlib.closing(Store(options.data, serving=False)) as store:
         store.verify()
-        print(f"{options.data / DATABASE} is whole: {len(store)} documents, sequence {store.sequence}")
+        print(f"{options.data / DATABASE} is intact: {len(store)} documents, sequence {store.sequence}")
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -84,7 +84,7 @@ def _export(options: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def _opened(path: Path | None) -> Iterator[BinaryIO]:
-    """Opens a new file that has its name when it is written whole; without a path, gives stdout."""
+    """Opens a new file, which appears at `path` only when it is complete; without a path, yields stdout."""
     if path is None:
         yield sys.stdout.buffer
         return
@@ -92,7 +92,7 @@ def _opened(path: Path | None) -> Iterator[BinaryIO]:
         with new_file(path) as unfinished, unfinished.open("wb") as file:
             yield file
     except FileExistsError:  # It may be the store itself.
-        raise StoreError(f"{path} exists already, and is not replaced: choose another name") from None
+        raise StoreError(f"{path} already exists and is not overwritten: choose another name") from None
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}") from None
 
@@ -100,19 +100,19 @@ def _opened(path: Path | None) -> Iterator[BinaryIO]:
 COMMANDS = {
     "backup": Command(
         _back_up,
-        "Copy the store's database, as it is at one moment, and print where.",
+        "Copy the store's database at one point in time, and print the path of the copy.",
         {"--to": "path of the copy (default: DIR/backups, named by the time)"},
     ),
     "restore": Command(
         _restore,
-        "Put a backup in the place of the database of a store that no server serves.",
+        "Replace a store's database with a backup. No server may use the store.",
         {"--from": "the backup"},
         required=True,
     ),
-    "check": Command(_check, "Read the whole store and compare it with its checksums.", {}),
+    "check": Command(_check, "Read the whole store and verify its checksums.", {}),
     "export-catalogue": Command(
         _export,
-        "Write all documents as JSONL, in the order of their ids, as --catalogue takes them.",
+        "Write all documents as JSONL for --catalogue, ordered by id.",
         {"--to": "path of the file (default: standard output)"},
     ),
 }

@@ -1,7 +1,7 @@
-"""How many CPUs this process may use, by its affinity and the quota of its control group; and which thread goes first.
+"""The number of CPUs that this process may use, by affinity and cgroup quota, and the priority of its threads.
 
-A container with `--cpus 2` on a large host sees all of the host's cores; a thread for each of them would spend its time
-being throttled (text-embeddings-inference issue 405).
+A container with `--cpus 2` on a large host sees all of the host's cores. One thread per core would be throttled most of
+the time (text-embeddings-inference issue 405).
 """
 
 import contextlib
@@ -16,18 +16,18 @@ from pathlib import Path
 def usable_cpus(root: Path = Path("/")) -> int:
     """Returns the number of CPUs to plan for, at least 1.
 
-    A quota counts rounded up: with 1.5 CPUs two threads are throttled a little, one would leave a third unused.
-    `root` is where `proc` and `sys` are found.
+    A quota is rounded up: with 1.5 CPUs two threads are throttled a little, but one would leave a third unused.
+    `root` is the directory that holds `proc` and `sys`.
     """
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([affinity, *(math.ceil(quota) for quota in _quotas(root))]))
 
 
 def give_way(niceness: int) -> None:
-    """Lets other threads have the CPU before the calling one, and this one have it for longer at a time.
+    """Lowers the priority of the calling thread, and lengthens its time slices.
 
-    Only Linux has priorities and policies of threads. A container may forbid the policy: it gains some 5 % of what an
-    overloaded server answers, by fewer switches between threads that push each other's data out of the caches.
+    Only Linux has priorities and scheduling policies for threads. A container may forbid the policy. The policy
+    reduces switches between threads that evict each other's data from the CPU caches.
     """
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
@@ -36,7 +36,7 @@ def give_way(niceness: int) -> None:
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """Yields the quotas, in CPUs, of the process's control group and of all above it (cgroup v2, then v1)."""
+    """Yields the quotas, in CPUs, of the process's control group and its ancestors (cgroup v2, then v1)."""
     for line in _read(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         v2 = not controllers

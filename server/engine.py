@@ -1,7 +1,7 @@
-"""The engine: one model and one catalogue, and the threads that answer queries with them.
+"""The engine: one model, one index, and the threads that answer queries with them.
 
-Another model is another engine: `EngineSlot` swaps it in between two calls, and the old one ends when its last call is
-answered. So every answer comes from one model and one index.
+Each model has its engine. `EngineSlot` swaps engines between two calls, and the old engine ends after its last call. So
+every answer comes from one model and one index.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ from server.settings import Settings
 
 
 class Engine:
-    """Serves what was loaded. Made and used on the event loop."""
+    """Serves a loaded bundle and index. Created and used on the event loop."""
 
     def __init__(
         self, loaded: Loaded, settings: Settings, *, cache: EmbeddingCache, speed: Speed, metrics: Metrics
     ) -> None:
-        """Starts the threads; cache and speed outlive the engine."""
+        """Starts the threads. `cache` and `speed` outlive the engine."""
         self.manifest = loaded.bundle.manifest
         self.encoder_name = loaded.bundle.encoder_name
         self.bundle = loaded.bundle
@@ -39,28 +39,28 @@ class Engine:
         self._unused.set()
 
     def query_job(self, text: str, options: SearchOptions, *, remaining_seconds: float | None, bulk: bool) -> Job:
-        """Makes a job of a query to search for; its time runs from here."""
+        """Creates the job of a search query. Its stopwatch starts now."""
         return _job(normalised(text), TextKind.QUERY, options=options, remaining_seconds=remaining_seconds, bulk=bulk)
 
     def passage_jobs(self, texts: Sequence[tuple[str, TextKind]], *, remaining_seconds: float) -> list[Job]:
-        """Makes jobs of passages of documents, which are to be encoded whole."""
-        # They are not cached: example queries of documents must not drive out what people ask.
+        """Creates the jobs of documents' passages, which are never truncated."""
+        # Not cached: the example queries of documents must not evict users' queries.
         return [_job(text, kind, remaining_seconds=remaining_seconds, bulk=True, cached=False) for text, kind in texts]
 
     def text_jobs(
         self, texts: Sequence[str], kind: TextKind, *, truncate: bool, remaining_seconds: float | None
     ) -> list[Job]:
-        """Makes jobs of the texts of one call, which are to be encoded as they are."""
+        """Creates the jobs of one Encode call. Its texts are not normalised."""
         bulk = kind.side is Side.DOCUMENT or is_bulk(texts)
         return [_job(text, kind, truncate=truncate, remaining_seconds=remaining_seconds, bulk=bulk) for text in texts]
 
     async def run(self, jobs: Sequence[Job], *, admitted: bool = False) -> list[ChajaError | None]:
-        """Takes the jobs of one call through the stages up to search; returns what went wrong with each, or None.
+        """Takes the jobs of one call through the stages up to search; returns each job's error, or None.
 
-        What is `admitted` is a part of something that was let in before.
+        Set `admitted` for jobs of an operation that was admitted before.
 
         Raises:
-            ChajaError: The call is not let in.
+            ChajaError: The call is rejected.
         """
         self._calls += 1
         self._unused.clear()
@@ -72,8 +72,8 @@ class Engine:
                 self._unused.set()
 
     async def close(self) -> None:
-        """Waits for the calls that the engine has taken, and ends its threads."""
-        while self._calls:  # Another may have come before we wake.
+        """Waits for the engine's calls, then ends its threads."""
+        while self._calls:  # Another call may start before this task wakes.
             await self._unused.wait()
         await asyncio.to_thread(self.pipeline.close)
 
@@ -101,7 +101,7 @@ def _job(
 
 
 class EngineFactory:
-    """Makes engines that share the cache of vectors and what is known of the workers' speed."""
+    """Creates engines that share the vector cache and the measured speed of the workers."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings = settings
@@ -111,34 +111,34 @@ class EngineFactory:
         metrics.cache_bytes.set_function(lambda: self._cache.held_bytes)
 
     def make(self, loaded: Loaded) -> Engine:
-        """Returns an engine of what was loaded."""
+        """Returns an engine for a loaded bundle and index."""
         return Engine(loaded, self._settings, cache=self._cache, speed=self._speed, metrics=self._metrics)
 
 
 class EngineSlot:
-    """Holds the engine for the services, which are registered before it is loaded."""
+    """Holds the current engine for the services, which are registered before it is loaded."""
 
     def __init__(self, *, on_broken: Callable[[], None] = lambda: None) -> None:
-        """Makes an empty slot; `on_broken` is called when a worker of the engine that answers has died."""
+        """Creates an empty slot. It calls `on_broken` when a worker of the current engine dies."""
         self._engine: Engine | None = None
         self._on_broken = on_broken
 
     def swap(self, engine: Engine) -> None:
-        """Lets an engine answer from now on."""
+        """Makes an engine the current one."""
         self._engine = engine
         # The callback must not capture the engine: after gc.freeze() a replaced engine in a cycle is never freed.
         engine.pipeline.workers.death.add_done_callback(self._check)
 
     @property
     def engine(self) -> Engine:
-        """The engine; raises NotReady before it is loaded."""
+        """The current engine; raises NotReady before it is loaded."""
         if self._engine is None:
             raise NotReady("the server is still loading its model; try again in a few seconds")
         return self._engine
 
     @property
     def broken(self) -> bool:
-        """Whether a worker of the engine that answers has died."""
+        """Whether a worker of the current engine has died."""
         return self._engine is not None and self._engine.pipeline.workers.broken
 
     def _check(self, _: asyncio.Future[None]) -> None:
@@ -146,10 +146,10 @@ class EngineSlot:
             self._on_broken()
 
     def overload(self) -> Overloaded | None:
-        """Returns why no query is let in now, whatever it is; None if one may be, or nothing is loaded yet."""
+        """Returns the error that rejects every query now; None if a query may be admitted, or nothing is loaded."""
         return self._engine.pipeline.admission.overload(bulk=False) if self._engine else None
 
     @property
     def queue_texts(self) -> int:
-        """Texts that wait for a worker."""
+        """Number of texts that wait for a worker."""
         return len(self._engine.pipeline) if self._engine else 0

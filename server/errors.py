@@ -1,7 +1,7 @@
-"""Every error that a person may see, in one tree below `ChajaError`.
+"""All errors whose message a user may see, in one tree below `ChajaError`.
 
-`server.rpc.errors` maps all but UnfitText, SnapshotError, BuildFailed and StartError to gRPC codes; `server.__main__`
-prints the last as one line.
+`server.rpc.errors` maps them to gRPC codes, except UnfitText, SnapshotError, BuildFailed and StartError.
+`server.__main__` prints a StartError as one line.
 """
 
 import uuid
@@ -11,25 +11,25 @@ from types import MappingProxyType
 
 
 def new_incident() -> str:
-    """Returns an id that stands in the log and in what the caller sees, to find the one by the other."""
+    """Returns an id that appears in the log and in the caller's error, so that an operator can match them."""
     return uuid.uuid4().hex[:12]
 
 
 def incident_message(incident: str) -> str:
-    """Returns what the caller is told of a fault of the server."""
-    return f"a fault of the server; its log has incident {incident}"
+    """Returns the message that a caller gets for an internal error."""
+    return f"internal error; see incident {incident} in the server's log"
 
 
 def first_line(error: Exception) -> str:
-    """Returns the first line of what a library's error says, for a message of ours; its type if it says nothing."""
+    """Returns the first line of a library's error message, or the error's type if the message is empty."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 class ChajaError(Exception):
-    """Base of all errors whose message is meant for a person."""
+    """Base of all errors whose message a user may see."""
 
     facts: Mapping[str, str] = MappingProxyType({})
-    """The parts of the message that change from case to case, for programs to read."""
+    """The variable parts of the message, for programs."""
 
 
 @dataclass(frozen=True)
@@ -41,63 +41,63 @@ class Violation:
 
 
 MAX_VIOLATIONS = 10
-"""Violations reported at once. They travel in headers, and gRPC drops a call whose headers exceed 8 KiB."""
+"""Maximum violations in one error. They travel in headers, and gRPC drops a call whose headers exceed 8 KiB."""
 
 MIN_RETRY_MILLISECONDS = 10
 
 
 class InvalidRequest(ChajaError):
-    """A request breaks a rule of the protocol. `violations` holds the first of them."""
+    """A request breaks a rule of the protocol. `violations` holds the first MAX_VIOLATIONS violations."""
 
     def __init__(self, violations: list[Violation]) -> None:
         self.violations = violations[:MAX_VIOLATIONS]
-        told = [f"{violation.field}: {violation.description}" for violation in self.violations]
-        if len(violations) > len(told):
-            told.append(f"and {len(violations) - len(told)} more")
-        super().__init__("; ".join(told))
+        lines = [f"{violation.field}: {violation.description}" for violation in self.violations]
+        if len(violations) > len(lines):
+            lines.append(f"and {len(violations) - len(lines)} more")
+        super().__init__("; ".join(lines))
 
 
 class UnfitText(ChajaError):
-    """The model cannot encode a text. It becomes InvalidRequest as soon as the text's field is known."""
+    """The model cannot encode a text. It becomes an InvalidRequest once the text's field is known."""
 
 
 class NoTokens(UnfitText):
-    """A text has no tokens at all."""
+    """A text has no tokens."""
 
     def __init__(self) -> None:
-        super().__init__("has nothing that the model can read: send letters")
+        super().__init__("has no text that the model can read: send letters")
 
 
 class TooManyTokens(UnfitText):
-    """A text is longer than the model can see."""
+    """A text has more tokens than the model sees."""
 
     def __init__(self, token_count: int, max_tokens: int) -> None:
         super().__init__(f"has {token_count} tokens; the model sees at most {max_tokens}: shorten it")
 
 
 class NoRoom(UnfitText):
-    """A text must be cut into passages, and the title that stands before each leaves no room for one."""
+    """A text must be split into passages, and the title, which precedes each passage, leaves no room for one."""
 
     def __init__(self, max_tokens: int) -> None:
-        super().__init__(f"has no room behind its title: the model sees {max_tokens} tokens of both; shorten the title")
+        super().__init__(f"has no room after its title: the model sees {max_tokens} tokens of both; shorten the title")
 
 
 class UnknownMethod(ChajaError):
-    """A call asks for a method that does not exist."""
+    """A call names a method that does not exist."""
 
     def __init__(self) -> None:
-        super().__init__("there is no such method; reflection lists those that are there")
+        super().__init__("there is no such method; use reflection to list the methods")
 
 
 class NotAuthenticated(ChajaError):
-    """A call carries no token, or one that is not known."""
+    """A call carries no token, or an unknown one."""
 
     def __init__(self) -> None:
         super().__init__("send a valid token, as in `authorization: Bearer …`")
 
 
 class NotAllowed(ChajaError):
-    """The token of a call has a role that does not cover the method."""
+    """The role of a call's token does not cover the method."""
 
     def __init__(self, role: str, needed: str) -> None:
         super().__init__(f"the token's role is {role}; this method needs {needed}")
@@ -109,32 +109,32 @@ class NotReady(ChajaError):
 
 
 class Overloaded(ChajaError):
-    """A call would wait too long: longer than the server allows, or than its own deadline does."""
+    """A call would wait longer than the server or the call's deadline allows."""
 
     def __init__(self, wait_seconds: float, *, remaining_seconds: float | None = None) -> None:
-        """Takes the predicted wait, and the time left until the deadline where that is too short."""
+        """Takes the predicted wait, and the time until the deadline if that is too short."""
         self.retry_milliseconds = max(MIN_RETRY_MILLISECONDS, 10 * round(wait_seconds * 100))
         wait = f"{self.retry_milliseconds} ms"
         if remaining_seconds is None:
             super().__init__(f"the server is overloaded: a call would wait {wait}; try again after that")
         else:
-            super().__init__(f"the deadline is too near: with a wait of {wait} the answer would come too late")
+            super().__init__(f"the deadline is too near: after a wait of {wait} the answer would be too late")
         self.facts = {"retry_milliseconds": str(self.retry_milliseconds)}
 
 
 class ConnectionOverloaded(ChajaError):
-    """One connection holds too much: calls in flight, or answers that its client does not read."""
+    """A connection has too many calls in flight, or its client leaves too many answers unread."""
 
 
 class DeadlinePassed(ChajaError):
     """The deadline of a call passed before it was answered."""
 
     def __init__(self) -> None:
-        super().__init__("the deadline passed before there was an answer")
+        super().__init__("the deadline passed before the call was answered")
 
 
 class EncodingFailed(ChajaError):
-    """The model failed on a text. The log has the incident with its traceback."""
+    """The model failed on a text. The log holds the traceback under the incident's id."""
 
     def __init__(self, incident: str) -> None:
         super().__init__(incident_message(incident))
@@ -142,19 +142,19 @@ class EncodingFailed(ChajaError):
 
 
 class SnapshotError(ChajaError):
-    """A snapshot of an index cannot be used: damaged, cut short or of another version. It is built again."""
+    """A snapshot of an index is damaged, truncated or of another version. The index is rebuilt."""
 
 
 class BuildFailed(ChajaError):
-    """The graph of an index could not be built. The index goes on with what it has."""
+    """The graph of an index could not be built. The index stays as it is."""
 
 
 class ReloadFailed(ChajaError):
-    """A new bundle or catalogue cannot be served. The old one goes on being served."""
+    """A new bundle or catalogue cannot be served. The old one keeps serving."""
 
 
 class NotFound(ChajaError):
-    """There is no such document."""
+    """A document does not exist."""
 
     def __init__(self, id: str) -> None:
         super().__init__(f"there is no document {id!r}")
@@ -162,32 +162,32 @@ class NotFound(ChajaError):
 
 
 class Conflict(ChajaError):
-    """A document has another version than expected; 0 stands for no document."""
+    """A document's version differs from the expected one; version 0 means that the document does not exist."""
 
     def __init__(self, id: str, *, expected_version: int, version: int) -> None:
-        is_so = f"has version {version}" if version else "does not exist"
-        wanted = f"version {expected_version} was expected" if expected_version else "it was expected not to exist"
-        super().__init__(f"document {id!r} {is_so}; {wanted}: read it again")
+        actual = f"has version {version}" if version else "does not exist"
+        expected = f"version {expected_version} was expected" if expected_version else "it was expected not to exist"
+        super().__init__(f"document {id!r} {actual}; {expected}: read it again")
         self.facts = {"document_id": id, "expected_version": str(expected_version), "version": str(version)}
 
 
 class OutOfRange(ChajaError):
-    """Changes cannot be told from where a client wants to go on: the log does not reach there."""
+    """The change log does not hold the sequence that a client wants to resume from."""
 
 
 class ImportTakenOver(ChajaError):
-    """Another connection goes on with an import."""
+    """Another connection has taken over an import."""
 
     def __init__(self) -> None:
-        super().__init__("another connection goes on with this import")
+        super().__init__("another connection has taken over this import")
 
 
 class ReadOnly(ChajaError):
-    """The server takes no writes."""
+    """The server accepts no writes."""
 
 
 class StoreFull(ChajaError):
-    """The disk has no room for a write; nothing of it is kept."""
+    """The disk has no room for a write. No part of the write is kept."""
 
 
 class StartError(ChajaError):
@@ -195,28 +195,28 @@ class StartError(ChajaError):
 
 
 class SettingsError(StartError):
-    """A flag or an environment variable has a value that cannot be used."""
+    """A flag or an environment variable has an invalid value."""
 
 
 class BundleError(StartError):
-    """The bundle is missing, damaged, foreign or wrong on this CPU."""
+    """The bundle is missing, damaged or incompatible, or gives wrong vectors on this CPU."""
 
 
 class CatalogueError(StartError):
-    """The catalogue's file is missing or has a line that cannot be used."""
+    """The catalogue file is missing or has an invalid line."""
 
 
 class StoreError(StartError):
-    """The directory of the store cannot be used."""
+    """The store's directory cannot be used."""
 
 
 class DatabaseDamaged(StoreError):
-    """The database of the store is damaged."""
+    """The store's database is damaged."""
 
 
 class SecurityError(StartError):
-    """A certificate, a key or the file of tokens cannot be used."""
+    """A certificate, a key or the token file cannot be used."""
 
 
 class AddressError(StartError):
-    """An address to listen on is taken or not this machine's."""
+    """An address to listen on is in use or does not belong to this machine."""

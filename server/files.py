@@ -1,4 +1,4 @@
-"""Files that are on the disk when they are said to be."""
+"""Durable writes and digests of files."""
 
 import contextlib
 import hashlib
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 HASHED_BYTES = 8 << 20
-"""Bytes hashed at a time, without the GIL. `hashlib.file_digest` waits for the GIL after each of its small blocks."""
+"""Bytes hashed at a time, without the GIL. `hashlib.file_digest` waits for the GIL after each small block."""
 
 
 def file_digest(path: Path) -> str:
@@ -21,7 +21,7 @@ def file_digest(path: Path) -> str:
 
 
 def sync(path: Path) -> None:
-    """Waits until a file's content, or a directory's names, are on the disk."""
+    """Flushes a file's content, or a directory's entries, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -30,21 +30,21 @@ def sync(path: Path) -> None:
 
 
 def write_synced(path: Path, content: bytes) -> None:
-    """Writes a file, and waits until it is on the disk."""
+    """Writes a file and flushes it to disk."""
     path.write_bytes(content)
     sync(path)
 
 
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """Gives the path of an empty file that gets its name when the context ends, on the disk, and never another's place.
+    """Yields the path of an empty temporary file, which is flushed to disk and appears at `path` only at the end.
 
     Raises:
-        FileExistsError: Something has that name already; it stays as it is.
-        OSError: It cannot be written.
+        FileExistsError: `path` already exists; it is not overwritten.
+        OSError: The file cannot be written.
     """
     if os.path.lexists(path):
-        raise FileExistsError(f"{path} exists already")
+        raise FileExistsError(f"{path} already exists")
     descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".unfinished", dir=path.parent)
     os.close(descriptor)
     unfinished = Path(name)

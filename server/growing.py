@@ -1,4 +1,4 @@
-"""An array that grows at its end, while others read what it had before."""
+"""An array that grows at its end while other threads read its earlier items."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 GROWTH = 1.5
-"""How much larger the memory becomes when it is full: at most a third of it stands empty."""
+"""Factor by which the memory grows when it is full. At most a third of it is unused."""
 
 
 class Growing:
-    """Has one writer. A view that was returned never changes, because nothing is written where it reads."""
+    """An array with one writer. A view never changes, because new items are written after its end."""
 
     def __init__(self, items: NDArray[Any]) -> None:
         self._items = items
@@ -30,5 +30,5 @@ class Growing:
         self._count = end
 
     def view(self) -> NDArray[Any]:
-        """Returns what there is now."""
+        """Returns a view of the current items."""
         return self._items[: self._count]

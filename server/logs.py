@@ -1,4 +1,4 @@
-"""Keeps what users typed out of the log, unless the operator asks for it (`--log-texts on`)."""
+"""Keeps users' texts out of the log, unless the operator allows them (`--log-texts on`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 
 
 class UserText:
-    """A text of a user as an argument of a log call. The log shows its length alone."""
+    """A user's text as an argument of a log call. The log shows only its length."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -16,10 +16,10 @@ class UserText:
 
 
 class ShowUserTexts(logging.Filter):
-    """A filter for handlers that may show the texts."""
+    """A filter for log handlers that may show users' texts."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Replaces the texts by themselves; drops no record."""
+        """Replaces each `UserText` argument with its text; drops no record."""
         if isinstance(record.args, tuple):
             record.args = tuple(repr(each.text) if isinstance(each, UserText) else each for each in record.args)
         return True

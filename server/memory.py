@@ -1,7 +1,7 @@
-"""Memory that was freed goes back to the system.
+"""Returns freed memory to the system.
 
-The C library keeps what was freed, in one pool (arena) for each of several threads: after a model was replaced, its
-place would stay taken in the pool of whichever thread had loaded it, and the next one would come on top.
+The C library keeps freed memory in pools (arenas), each for some of the threads. After a reload, the old model's memory
+would stay in the pool of the thread that loaded it, and the next model would need additional memory.
 """
 
 import contextlib
@@ -10,10 +10,10 @@ import sys
 
 
 def return_freed_memory() -> None:
-    """Gives what was freed back to the system, where the C library can (glibc). Blocks for some 30 ms, without the GIL.
+    """Returns freed memory to the system, if the C library is glibc. Blocks for tens of milliseconds, without the GIL.
 
-    Threads that allocate meanwhile wait for one pool at a time.
+    It locks one pool at a time, so that other threads can still allocate.
     """
     if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # Another C library, such as musl, has no such function.
+        with contextlib.suppress(OSError, AttributeError):  # Other C libraries, such as musl, have no such function.
             ctypes.CDLL(None).malloc_trim(0)

@@ -1,6 +1,6 @@
-"""Everything that Prometheus can ask of the server. All series exist before the first request.
+"""The server's Prometheus metrics. All series exist before the first request.
 
-The `grpc_server_*` metrics are those of go-grpc-middleware, so that dashboards and alert rules made for it fit.
+The `grpc_server_*` metrics have the names of go-grpc-middleware, so that its dashboards and alert rules work.
 """
 
 import platform
@@ -31,7 +31,7 @@ prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Method(NamedTuple):
-    """A method of ours; its kind is called as go-grpc-middleware does it, as in `unary` or `bidi_stream`."""
+    """An RPC method. `kind` is go-grpc-middleware's name, such as `unary` or `bidi_stream`."""
 
     service: str
     name: str
@@ -39,10 +39,10 @@ class Method(NamedTuple):
 
 
 class Metrics:
-    """The server's instruments, in a registry of their own."""
+    """The server's metrics, in a separate registry."""
 
     def __init__(self, methods: Iterable[Method]) -> None:
-        """Makes every series for the given methods."""
+        """Creates every series for the given methods."""
         self.registry = CollectorRegistry()
         prometheus_client.ProcessCollector(registry=self.registry)
         prometheus_client.GCCollector(registry=self.registry)
@@ -53,49 +53,49 @@ class Metrics:
         self._started = counter("grpc_server_started_total", "Calls started on the server.", labels)
         self._handled = counter(
             "grpc_server_handled_total",
-            "Calls completed on the server, whatever their success.",
+            "Calls completed on the server, regardless of success or failure.",
             [*labels, "grpc_code"],
         )
         self._handling_seconds = histogram(
             "grpc_server_handling_seconds",
-            "Time from the arrival of a call at the server's code to its answer.",
+            "Time from a call's arrival in the server's code to its answer.",
             labels,
             buckets=SECONDS,
         )
         self.calls = {f"/{method.service}/{method.name}": CallMetrics(self, method) for method in methods}
         stage_seconds = histogram(
             "chaja_stage_seconds",
-            "Time that a text spent in each stage; they sum up to its whole time but for waits for others of its call.",
+            "Time that a text spent in each stage. No stage includes waits for other texts of its call.",
             ["stage"],
             buckets=STAGE_SECONDS,
         )
         self._stage_seconds = {stage: stage_seconds.labels(stage) for stage in STAGES}
         self.batch_texts = histogram("chaja_batch_texts", "Texts in an encoded batch.", buckets=BATCH_TEXTS)
         self.batch_tokens = histogram("chaja_batch_tokens", "Tokens in an encoded batch.", buckets=BATCH_TOKENS)
-        self.encode_cpu_seconds = counter("chaja_encode_cpu_seconds_total", "CPU time that the encoder has taken.")
+        self.encode_cpu_seconds = counter("chaja_encode_cpu_seconds_total", "CPU time that the encoder has used.")
         self.queue_texts = gauge("chaja_queue_texts", "Texts that wait for a worker.")
         self.dropped_texts = counter(
             "chaja_dropped_texts_total",
-            "Texts that nobody waited for any more when a worker came to them; they were not encoded.",
+            "Texts dropped from the queue because their caller had cancelled or their deadline had passed.",
         )
         cache_lookups = counter(
             "chaja_cache_lookups_total",
-            "Queries looked up in the cache of vectors: hit; miss; or shared, encoded once with one in flight.",
+            "Queries looked up in the vector cache: hit, miss, or shared with an identical query in flight.",
             ["result"],
         )
         self.cache_hits, self.cache_misses, self.cache_shared = (
             cache_lookups.labels(result) for result in ("hit", "miss", "shared")
         )
-        self.cache_bytes = gauge("chaja_cache_bytes", "Memory that the cache of vectors holds.")
+        self.cache_bytes = gauge("chaja_cache_bytes", "Memory that the vector cache uses.")
         stream_queries = counter(
             "chaja_stream_queries_total",
-            "Queries of streams, by the code that each was answered with in its place.",
+            "Queries of streams, by the status code of each query's answer.",
             ["grpc_code"],
         )
         self._stream_queries = [stream_queries.labels(code) for code in CODES]
         self._reloads = counter(
             "chaja_reloads_total",
-            "Loadings of another bundle or catalogue while serving, by result: ok or failed.",
+            "Reloads of the bundle or the catalogue file while serving, by result: ok or failed.",
             ["result"],
         )
         for result in ("ok", "failed"):
@@ -105,48 +105,48 @@ class Metrics:
         self.catalogue_sequence = gauge("chaja_catalogue_sequence", "Sequence of the newest change that searches see.")
         self.index_recall = gauge(
             "chaja_index_recall",
-            "Recall at 10 of the index, as measured on a sample of the searches; 1 while every vector is compared.",
+            "Recall@10 of the index, measured on a sample of searches; 1 while every vector is compared.",
         )
         self.index_recall.set(1)
         self.index_ef_search = gauge("chaja_index_ef_search", "Candidates that a search of the index's graph keeps.")
         self.commit_seconds = histogram(
             "chaja_commit_seconds",
-            "Time until a group of changes is durable and searches have it.",
+            "Time until a group of changes is durable and visible to searches.",
             buckets=STAGE_SECONDS,
         )
-        self.changes = counter("chaja_changes_total", "Documents written or deleted, with every version of each.")
+        self.changes = counter("chaja_changes_total", "Documents written or deleted; every version counts.")
         gauge(
             "chaja_build_info",
-            "Always 1; the labels tell the versions.",
+            "Always 1; the labels show the versions.",
             ["version", "python_version", "onnxruntime_version"],
         ).labels(__version__, platform.python_version(), onnxruntime.__version__).set(1)
         self._model_info = gauge(
             "chaja_model_info",
-            "Always 1 once the model is loaded; the labels tell which one.",
+            "Always 1 once the model is loaded; the labels describe the model.",
             ["name", "revision", "quantization", "encoder"],
         )
 
     def describe_model(self, *, name: str, revision: str, quantization: str, encoder: str) -> None:
-        """Says which model is served from now on, and no other."""
+        """Sets the labels of the served model and removes the previous ones."""
         self._model_info.clear()
         self._model_info.labels(name, revision, quantization, encoder).set(1)
 
     def count_reload(self, *, failed: bool) -> None:
-        """Counts a loading of another bundle or catalogue."""
+        """Counts a reload of the bundle or the catalogue file."""
         self._reloads.labels("failed" if failed else "ok").inc()
 
     def count_stream_query(self, code: int) -> None:
-        """Counts a query of a stream that was answered with a gRPC status code (0 to 16)."""
+        """Counts a query of a stream by the gRPC status code (0 to 16) of its answer."""
         self._stream_queries[code].inc()
 
     def observe_stages(self, stopwatch: Stopwatch) -> None:
-        """Counts the stages of one text."""
+        """Records the time that one text spent in each stage."""
         for stage, seconds in stopwatch.seconds.items():
             self._stage_seconds[stage].observe(seconds)
 
 
 class CallMetrics:
-    """The series of one method, looked up once: a look-up takes a lock and costs more than the count."""
+    """The series of one method, looked up once: a lookup takes a lock and costs more than the increment."""
 
     def __init__(self, metrics: Metrics, method: Method) -> None:
         labels = (method.kind, method.service, method.name)
@@ -155,10 +155,10 @@ class CallMetrics:
         self._handled = [metrics._handled.labels(*labels, code) for code in CODES]
 
     def start(self) -> None:
-        """Counts a call that has arrived."""
+        """Counts the arrival of a call."""
         self._started.inc()
 
     def end(self, code: int, seconds: float) -> None:
-        """Counts a call that ended with a gRPC status code (0 to 16)."""
+        """Counts the end of a call by its gRPC status code (0 to 16), and records its duration."""
         self._handled[code].inc()
         self._handling_seconds.observe(seconds)

@@ -1,7 +1,7 @@
-"""Loads what is to be served, at first and again: another bundle, or what the catalogue's file says now.
+"""Loads the bundle and the catalogue file, at startup and whenever they change.
 
-Another bundle is loaded, checked, and brought up to the store beside the old one, by one thread of low priority. Only
-when it is complete do calls go to it. Whatever is wrong with it leaves the old one serving.
+A thread of low priority loads and checks a new bundle, and indexes the store's documents with it, while the old one
+serves. Calls go to the new bundle only when its index is complete. If anything fails, the old one keeps serving.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ Result = TypeVar("Result")
 
 
 class Reloader:
-    """Loads what is to be served, at first and again. Used on the event loop."""
+    """Loads and reloads the bundle and the catalogue file. Used on the event loop."""
 
     def __init__(
         self,
@@ -51,13 +51,13 @@ class Reloader:
         on_broken: Callable[[], None],
         opening: Opening | None = None,
     ) -> None:
-        """Loads nothing yet; with an `opening` the first bundle is being opened already.
+        """Loads nothing yet. If `opening` is set, it is already opening the first bundle.
 
-        `on_serving` is called after each load that leaves everything working, `on_broken` when the catalogue takes no
-        more changes.
+        `on_serving` is called after each load that leaves everything working, `on_broken` when the catalogue accepts
+        no more changes.
 
         Raises:
-            StoreError: The folder of the index cannot be used.
+            StoreError: The index directory cannot be used.
         """
         self._settings = settings
         self._store = store
@@ -72,8 +72,7 @@ class Reloader:
         self._engines = EngineFactory(settings, metrics)
         self._catalogue: LiveCatalogue | None = None
         self._cancelled = threading.Event()
-        # One thread for all loading while others serve: it may have a low priority without lending it to others, and
-        # its memory is in one place.
+        # One thread does all loading: no other work gets its low priority, and its memory is in one pool.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="loader")
         self._running: asyncio.Task[Engine] | None = None
         self._next: asyncio.Task[Engine] | None = None
@@ -83,13 +82,13 @@ class Reloader:
         self._watched = WatchedFiles([*paths, settings.catalogue] if settings.catalogue else paths)
 
     async def load(self) -> None:
-        """Loads the bundle and imports the catalogue's file for the first time, and serves them from then on.
+        """Loads the bundle and imports the catalogue file for the first time, then serves them.
 
         Raises:
             StartError: They cannot be served.
             LoadingCancelled: `cancel` was called.
         """
-        if self._settings.catalogue is not None:  # What is wrong with it is said at once.
+        if self._settings.catalogue is not None:  # Report its errors before the slow load of the bundle.
             await self._in_thread(load_catalogue, self._settings.catalogue)
         loaded = await self._in_thread(self._load, background=False)
         self._put(loaded)
@@ -108,50 +107,50 @@ class Reloader:
 
     @property
     def catalogue(self) -> LiveCatalogue:
-        """The catalogue that is served; raises NotReady before it is loaded."""
+        """The served catalogue; raises NotReady before it is loaded."""
         if self._catalogue is None:
             raise NotReady("the server is still loading its model; try again in a few seconds")
         return self._catalogue
 
     def reader(self) -> Reader:
-        """Returns what reads documents; raises NotReady while nothing is loaded."""
+        """Returns the reader of documents; raises NotReady before the first load."""
         return self.catalogue.reader
 
     def writer(self) -> Writer:
-        """Returns what writes documents.
+        """Returns the writer of documents.
 
         Raises:
-            ReadOnly: The server has no directory to keep them in.
+            ReadOnly: The server was started without --data.
             NotReady: Nothing is loaded yet.
         """
         if self._settings.data is None:
-            raise ReadOnly("the server has no directory to keep documents in: start it with --data")
+            raise ReadOnly("the server does not accept writes: start it with --data")
         return self.catalogue.writer
 
     async def reload(self, reason: str) -> Engine:
-        """Loads what lies on the disk from now on; whoever asks before that has begun gets the same result.
+        """Loads the current files and serves them. Calls that arrive before the load starts share its result.
 
         Raises:
-            ReloadFailed: It cannot be served; the old goes on.
-            NotReady: The server is still loading for the first time.
+            ReloadFailed: The files cannot be served; the old ones keep serving.
+            NotReady: The first load has not finished.
         """
         served = self._slot.engine.manifest.revision
         if self._next is None:
-            log.info("to be loaded anew, while revision %s serves: %s", served, reason)
+            log.info("reloading while revision %s serves: %s", served, reason)
             self._next = asyncio.create_task(self._reload_after(self._running))
             self._next.add_done_callback(self._ended)
-        # Whoever asked may give up; the loading goes on.
+        # The load continues even if the caller gives up.
         return await asyncio.shield(self._next)
 
     def reload_soon(self, reason: str) -> None:
-        """Begins to load anew."""
+        """Starts a reload."""
         asyncio.create_task(self._reload_and_log(reason)).add_done_callback(lambda _: None)
 
     async def watch(self, every_seconds: float) -> None:
-        """Reloads the files whenever they have changed and are at rest again; never if `every_seconds` is 0."""
+        """Reloads changed files once a later check finds no further change; 0 disables watching."""
         if not every_seconds:
             return
-        changed = await self._in_thread(self._is_outdated)  # The first bundle was opened before the files were watched.
+        changed = await self._in_thread(self._is_outdated)  # The bundle was opened before the watch began.
         while True:
             await asyncio.sleep(every_seconds)
             if self._watched.changed():
@@ -161,13 +160,13 @@ class Reloader:
                 await self._reload_and_log("the files have changed")
 
     def cancel(self) -> None:
-        """Ends a loading early, and any that is still to come."""
+        """Cancels the current load and all later ones."""
         self._cancelled.set()
         if self._importing is not None:
             self._importing.cancel()
 
     async def close(self) -> None:
-        """Cancels a loading, waits for the engines that were replaced, and finishes the changes that were admitted."""
+        """Cancels loading, waits for the replaced engines, and finishes the admitted changes."""
         self.cancel()
         unfinished = [task for task in (self._running, self._next) if task is not None]
         if unfinished:
@@ -183,7 +182,7 @@ class Reloader:
             self._on_serving()
 
     async def _in_thread(self, work: Callable[..., Result], *arguments: object, **options: object) -> Result:
-        """Lets the loader's thread work, when it is done with what came before."""
+        """Runs work in the loader's thread, after its earlier work."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *arguments, **options))
 
     def _load(self, *, background: bool) -> Loaded:
@@ -198,7 +197,7 @@ class Reloader:
         )
 
     def _put(self, loaded: Loaded) -> None:
-        """Lets calls go to an engine of what was loaded."""
+        """Directs calls to an engine of the loaded bundle."""
         engine = self._engines.make(loaded)
         manifest = engine.manifest
         self._metrics.describe_model(
@@ -210,7 +209,7 @@ class Reloader:
         self._slot.swap(engine)
 
     def _retire_soon(self, engine: Engine) -> None:
-        """Ends an engine when its last call is answered."""
+        """Starts to close an engine."""
         retiring = asyncio.create_task(_retire(engine))
         self._retiring.add(retiring)
         retiring.add_done_callback(self._retiring.discard)
@@ -237,13 +236,13 @@ class Reloader:
         try:
             await self._reload()
         except ChajaError as error:
-            raise ReloadFailed(f"{error}; what was served before goes on being served") from None
+            raise ReloadFailed(f"{error}; the previous bundle and catalogue keep serving") from None
         engine = self._slot.engine
         log.info("serving model %s of revision %s", engine.manifest.name, engine.manifest.revision)
         return engine
 
     async def _reload(self) -> None:
-        if self._settings.catalogue is not None:  # Neither is used if one of them is wrong.
+        if self._settings.catalogue is not None:  # If either file is invalid, neither is used.
             await self._in_thread(load_catalogue, self._settings.catalogue)
         revision = await self._in_thread(self._revision_on_disk)
         if revision != self._slot.engine.manifest.revision or self._slot.broken:
@@ -255,12 +254,12 @@ class Reloader:
             finally:
                 if self._slot.engine is not before:
                     self._retire_soon(before)
-                del before  # It is freed when it has retired.
+                del before  # `_retire` frees it.
             self._serving()
         await self._import_file()
 
     def _is_outdated(self) -> bool:
-        """Returns whether the bundle on the disk is another one than that which serves."""
+        """Returns whether the bundle on disk differs from the one that serves."""
         try:
             return read_manifest(self._settings.bundle).revision != self._slot.engine.manifest.revision
         except BundleError:
@@ -275,8 +274,8 @@ class Reloader:
         try:
             await self.reload(reason)
         except NotReady:
-            log.warning("not loaded anew, since the first loading still goes on: %s", reason)
-        except Exception:  # It was logged where it ended, and the watch must go on.
+            log.warning("not reloaded, because the first load has not finished: %s", reason)
+        except Exception:  # `_ended` has logged it, and the watch must continue.
             return
 
     def _ended(self, task: asyncio.Task[Engine]) -> None:
@@ -287,7 +286,7 @@ class Reloader:
         if isinstance(error, ReloadFailed):
             log.error("%s", error)
         elif error is not None and not self._cancelled.is_set():
-            log.error("loading anew failed", exc_info=error)
+            log.error("reload failed", exc_info=error)
 
 
 def _loading_options(settings: Settings, folder: Path) -> LoadingOptions:
@@ -308,9 +307,9 @@ def _loading_options(settings: Settings, folder: Path) -> LoadingOptions:
 
 
 async def _retire(engine: Engine) -> None:
-    """Ends an engine when its last call is answered, and gives its memory back."""
+    """Closes an engine after its last call, and returns its memory to the system."""
     await engine.close()
     await asyncio.to_thread(engine.index.close)
     del engine
-    gc.collect()  # A call that failed may have left it in a cycle. What was there at the start is frozen.
+    gc.collect()  # A failed call may have left the engine in a cycle. Objects from startup are frozen.
     await asyncio.to_thread(return_freed_memory)

@@ -1,4 +1,4 @@
-"""Values of settings, and the parsers that read them from text. A parser raises ValueError with what it expected."""
+"""Types of settings, and their parsers. A parser raises a ValueError that names the expected value."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ class UnixSocket(NamedTuple):
 
 
 MAX_SOCKET_PATH_BYTES = 107
-"""Length of `sun_path` on Linux, without its final zero."""
+"""Length of `sun_path` on Linux, without the terminating zero."""
 
 
 def parse_listen(text: str) -> Address | UnixSocket:
@@ -54,7 +54,7 @@ def parse_switch(text: str) -> bool:
 
 
 def one_of(choices: Sequence[str]) -> Callable[[str], str]:
-    """Returns a parser of one word out of several."""
+    """Returns a parser of one of the given words."""
 
     def parse(text: str) -> str:
         if text not in choices:
@@ -65,7 +65,7 @@ def one_of(choices: Sequence[str]) -> Callable[[str], str]:
 
 
 def whole_number(minimum: int, maximum: int = 2**31 - 1) -> Callable[[str], int]:
-    """Returns a parser of whole numbers in a range; its usual end is what the protocol's int32 can say."""
+    """Returns a parser of whole numbers in a range. The default maximum is that of the protocol's int32."""
 
     def parse(text: str) -> int:
         try:

@@ -1,7 +1,7 @@
-"""The settings of the server: one table for flag, environment variable, default, help and README.
+"""The settings of the server, in one table: flags, environment variables, defaults and help.
 
 A field of `Settings` is a row of the table: `max_limit` is the flag `--max-limit` and the environment variable
-`CHAJA_MAX_LIMIT`; a flag wins over the environment.
+`CHAJA_MAX_LIMIT`. A flag overrides the environment.
 """
 
 import argparse
@@ -31,9 +31,9 @@ from server.vectors.storage import STORAGES, Storage
 
 
 def _setting(parse: Callable[[str], Any], help: str, *, default: str | None = None) -> Any:
-    """Declares a row. Its default is text, so that it reads the same in `--help`, README and environment.
+    """Declares a row. The default is text, so that it reads the same in `--help`, documents and environment.
 
-    A default of ``""`` means that the setting is not used, None that it is required.
+    A default of ``""`` makes the setting optional, None makes it required.
     """
     metadata = {"parse": parse, "help": help, "default": default}
     if default is None:
@@ -43,19 +43,19 @@ def _setting(parse: Callable[[str], Any], help: str, *, default: str | None = No
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What an operator can decide."""
+    """The values of all settings."""
 
-    bundle: Path = _setting(Path, "Directory of the bundle to serve, as `python -m export` writes it.")
+    bundle: Path = _setting(Path, "Directory of the bundle to serve, as written by `python -m export`.")
     catalogue: Path | None = _setting(
         Path,
-        "JSONL file of documents. It is imported at the start and whenever it changes: what it says something new of "
-        "is encoded. Required without --data.",
+        "JSONL file of documents, imported at startup and whenever it changes. Only new or changed documents are "
+        "encoded. Required without --data.",
         default="",
     )
     data: Path | None = _setting(
         Path,
-        "Directory of the store, which keeps every document that was acknowledged. Without one, documents come from "
-        "the catalogue's file alone, and CatalogService takes no writes.",
+        "Directory of the store, which keeps every acknowledged document. Without it, documents come from --catalogue "
+        "alone, and CatalogService rejects writes.",
         default="",
     )
     listen: Address | UnixSocket = _setting(
@@ -64,157 +64,151 @@ class Settings:
         default="127.0.0.1:50051",
     )
     metrics: Address = _setting(
-        parse_address, "Address of the Prometheus metrics, at `/metrics`.", default="127.0.0.1:9464"
+        parse_address, "Address of the Prometheus metrics, served at `/metrics`.", default="127.0.0.1:9464"
     )
     encode_workers: int = _setting(
         whole_number(0, 1024),
-        "Workers, each of which encodes and searches one batch at a time on one core. 0 starts one for each CPU that "
-        "the process may use, by its affinity and its control group's quota.",
+        "Number of workers. Each encodes and searches one batch at a time on one core. 0 starts one for each CPU that "
+        "the process may use, by its CPU affinity and cgroup quota.",
         default="0",
     )
     longest_wait_seconds: float = _setting(
         positive_seconds,
-        "Reject calls whose predicted queue wait exceeds this, with RESOURCE_EXHAUSTED. A nearer deadline bounds it "
-        "further.",
+        "Reject calls whose predicted queue wait exceeds this or their deadline, with RESOURCE_EXHAUSTED.",
         default="0.5",
     )
     cache_bytes: int = _setting(
         whole_number(0),
-        "Memory for the vectors of earlier queries, some 2,500 bytes each with 384 dimensions. 0 turns the cache off.",
+        "Size of the cache of query vectors. A vector of 384 dimensions takes about 2,500 bytes. 0 disables the cache.",
         default="67108864",
     )
     max_batch_tokens: int = _setting(
         whole_number(1),
-        "Most tokens that a worker takes from the queue at once (at least one text). "
-        "More shares the index's work among more queries; fewer lets the first of them go sooner.",
+        "Maximum tokens in a batch (a batch holds at least one text). Higher values share the index's work among more "
+        "queries. Lower values answer the first of them sooner.",
         default="512",
     )
     index_storage: Storage = _setting(
         one_of(STORAGES),
-        "How the index keeps vectors: f32, f16 for half the memory, or i8, whose graph is smaller still and leads to "
-        "candidates that are compared as f16. i8 is for bundles that compare by cosine.",
+        "Number format of the index: f32; f16, which halves the memory; or i8, which shrinks the graph further and "
+        "rescores its candidates in f16. i8 needs a bundle that compares by cosine.",
         default="f16",
     )
     hnsw_from_vectors: int = _setting(
         whole_number(1),
-        "Number of vectors above which the index is a graph (HNSW), which finds nearly all of the best. Below, every "
-        "vector is compared.",
+        "Number of vectors from which the index uses an HNSW graph, which finds nearly all of the nearest vectors. A "
+        "smaller index compares every vector.",
         default="10000",
     )
     ef_search: int = _setting(
         whole_number(1, 4096),
-        "Candidates that a search of the graph keeps, up to 100,000 vectors; with more it grows by itself, to 5.6 "
-        "times as many at a million. More finds more and takes longer. It is raised while the recall is low.",
+        "Candidates that a search of the HNSW graph keeps. Higher values find more and take longer. The server "
+        "raises it above 100,000 vectors (to 5.6 times at a million) and while recall is below --min-recall.",
         default="128",
     )
     min_recall: float = _setting(
         fraction,
-        "Recall at 10 below which ef_search is raised, as measured on a sample of the searches (chaja_index_recall).",
+        "Recall@10, measured on a sample of searches (chaja_index_recall), below which the server raises ef_search.",
         default="0.98",
     )
     passage_overlap_tokens: int = _setting(
         whole_number(0, 4096),
-        "Tokens that neighbouring passages of a long text share; a text that the model sees as a whole is one passage.",
+        "Tokens that neighbouring passages of a long text share. A text that fits into the model is one passage.",
         default="32",
     )
     title_weight: float | None = _setting(
-        weight, "Factor of the similarities of titles. Without one, the bundle's own.", default=""
+        weight, "Factor for the similarities of titles. Unset uses the bundle's.", default=""
     )
     text_weight: float | None = _setting(
-        weight, "Factor of the similarities of texts. Without one, the bundle's own.", default=""
+        weight, "Factor for the similarities of texts. Unset uses the bundle's.", default=""
     )
     example_weight: float | None = _setting(
         weight,
-        "Factor of the similarities of example queries. Without one, the bundle's own, which keeps examples from "
-        "outweighing titles.",
+        "Factor for the similarities of example queries. Unset uses the bundle's, which keeps examples from outranking "
+        "titles.",
         default="",
     )
     native: bool = _setting(
         parse_switch,
-        "Whether the native encoder may run the model, where it can: on or off. Off leaves it to ONNX Runtime.",
+        "Use the native encoder where the CPU and the model allow it: on or off. off always uses ONNX Runtime.",
         default="on",
     )
     max_query_characters: int = _setting(
         whole_number(1),
-        "Longest query in characters; a longer one is refused before it costs anything.",
+        "Maximum characters in a query. The server rejects a longer one before it tokenizes it.",
         default="1000",
     )
-    max_limit: int = _setting(whole_number(1), "Most hits that a query may ask for.", default="100")
-    max_batch_queries: int = _setting(whole_number(1), "Most queries in one BatchSearch call.", default="100")
-    max_encode_texts: int = _setting(whole_number(1), "Most texts in one Encode call.", default="256")
+    max_limit: int = _setting(whole_number(1), "Maximum hits of a query.", default="100")
+    max_batch_queries: int = _setting(whole_number(1), "Maximum queries in one BatchSearch call.", default="100")
+    max_encode_texts: int = _setting(whole_number(1), "Maximum texts in one Encode call.", default="256")
     max_text_characters: int = _setting(
-        whole_number(1), "Longest text of an Encode call in characters.", default="20000"
+        whole_number(1), "Maximum characters in a text of an Encode call.", default="20000"
     )
     max_write_documents: int = _setting(
-        whole_number(1), "Most documents in one call that writes, or in one message of an import.", default="1000"
+        whole_number(1), "Maximum documents in one write call, or in one message of an import.", default="1000"
     )
     max_document_characters: int = _setting(
         whole_number(1),
-        "Most characters in a document: its id, titles, texts, examples, and the names and strings of its attributes.",
+        "Maximum characters in a document: id, titles, texts, examples, and the names and strings of its attributes.",
         default="1000000",
     )
-    max_page_size: int = _setting(whole_number(1), "Most documents on a page of ListDocuments.", default="1000")
+    max_page_size: int = _setting(whole_number(1), "Maximum documents on a page of ListDocuments.", default="1000")
     max_message_bytes: int = _setting(
-        whole_number(1024), "Size of the largest request message; gRPC refuses a larger one.", default="4194304"
+        whole_number(1024), "Maximum size of a request message. gRPC rejects a larger one.", default="4194304"
     )
     compress_answers: bool = _setting(
         parse_switch,
-        "Whether to compress answers (gzip) to clients that accept it: on or off. Requests may always be compressed.",
+        "Compress answers with gzip for clients that accept it: on or off. Requests may always be compressed.",
         default="off",
     )
     drain_wait_seconds: float = _setting(
         seconds,
-        "Time after SIGTERM or Ctrl-C in which the server reports NOT_SERVING and still accepts calls, so that "
-        "balancers can notice; at least 0.3 s.",
+        "Time after SIGTERM or Ctrl-C in which the server reports NOT_SERVING and still accepts calls, so that load "
+        "balancers notice. The server waits at least 0.3 s.",
         default="0",
     )
     drain_seconds: float = _setting(
         seconds,
-        "Longest wait for calls in flight after that; what is left is then aborted. A second signal ends at once.",
+        "Maximum time for calls in flight after --drain-wait-seconds. The server then aborts the rest. A second signal "
+        "stops it at once.",
         default="10",
     )
     watch_seconds: float = _setting(
         seconds,
-        "Time between two looks whether bundle or catalogue have changed on the disk; they are then loaded anew while "
-        "the old ones serve, as upon SIGHUP or AdminService.Reload. 0 looks never.",
+        "Interval between checks of the bundle and the catalogue file. Changed files are reloaded while the old ones "
+        "serve, as after SIGHUP or AdminService.Reload. 0 disables watching.",
         default="5",
     )
     max_connection_age_seconds: float = _setting(
         seconds,
-        "Age at which a connection is ended gracefully, give or take a tenth, so that clients behind a balancer spread "
-        "over new servers. 0 means never.",
+        "Age at which the server closes a connection gracefully, plus or minus 10 %, so that clients behind a load "
+        "balancer move to new servers. 0 disables it.",
         default="0",
     )
     max_connection_age_grace_seconds: float = _setting(
-        seconds, "Time for the calls in flight on such a connection; what is left is then aborted.", default="30"
+        seconds, "Time for calls in flight on a connection of that age. The server then aborts the rest.", default="30"
     )
     tls_certificate: Path | None = _setting(
-        Path,
-        "Certificate of the server and those that lead to its root, in PEM; read again when it changes.",
-        default="",
+        Path, "Certificate chain of the server, in PEM. Read again when it changes.", default=""
     )
     tls_key: Path | None = _setting(Path, "Private key of the certificate, in PEM, without a passphrase.", default="")
     tls_client_ca: Path | None = _setting(
-        Path, "Certificates of which one must have signed a client's own, in PEM (mutual TLS).", default=""
+        Path, "CA certificates, in PEM. Clients must present a certificate signed by one (mutual TLS).", default=""
     )
     tokens: Path | None = _setting(
         Path,
-        "File of the tokens that callers must carry, one a line: role (search, write or admin), name, token; read "
-        "again when it changes. Health checks and reflection need none.",
+        "File of access tokens, one per line: role (search, write or admin), name, token. Read again when it changes. "
+        "Health checks and reflection need no token.",
         default="",
     )
-    log_texts: bool = _setting(
-        parse_switch,
-        "Whether the log may hold what users typed, where a text made the model fail: on or off.",
-        default="off",
-    )
+    log_texts: bool = _setting(parse_switch, "Log a user's text if the model fails on it: on or off.", default="off")
     reflection: bool = _setting(
-        parse_switch, "Whether tools such as grpcurl can ask for the services' descriptions: on or off.", default="on"
+        parse_switch, "Serve gRPC reflection, which tools such as grpcurl use: on or off.", default="on"
     )
 
     @property
     def weights(self) -> dict[Field, float]:
-        """The weights of fields that the operator chose."""
+        """Factors of the fields that the operator has set."""
         chosen = {Field.TITLE: self.title_weight, Field.TEXT: self.text_weight, Field.EXAMPLE: self.example_weight}
         return {each: factor for each, factor in chosen.items() if factor is not None}
 
@@ -227,16 +221,16 @@ class Settings:
         """Raises SettingsError if settings contradict each other."""
         if self.catalogue is None and self.data is None:
             raise SettingsError(
-                "there is nothing to serve: give --catalogue (a file), --data (a directory) or both; --help tells more"
+                "there is nothing to serve: set --catalogue (a file), --data (a directory) or both; see --help"
             )
         if (self.tls_certificate is None) != (self.tls_key is None):
-            raise SettingsError("--tls-certificate and --tls-key go together: give both or neither")
+            raise SettingsError("--tls-certificate and --tls-key go together: set both or neither")
         if self.tls_client_ca is not None and self.tls_certificate is None:
             raise SettingsError("--tls-client-ca needs --tls-certificate and --tls-key")
 
 
 class SettingRow(NamedTuple):
-    """A row of the table, as `--help` and README show it."""
+    """A row of the table, as `--help` and the documents show it."""
 
     flag: str
     variable: str
@@ -245,7 +239,7 @@ class SettingRow(NamedTuple):
 
 
 def setting_rows() -> list[SettingRow]:
-    """Returns the table in the order of its declaration; a default of None means required."""
+    """Returns the table in declaration order; a default of None means required."""
     return [
         SettingRow(_flag(row.name), _variable(row.name), row.metadata["default"], row.metadata["help"])
         for row in fields(Settings)
@@ -256,8 +250,8 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str] = os
     """Reads the settings from command-line `arguments` and `environment`.
 
     Raises:
-        SettingsError: A required setting is missing or a value cannot be used.
-        SystemExit: `--help` was asked for.
+        SettingsError: A required setting is missing, or a value is invalid.
+        SystemExit: `--help` was given.
     """
     parser = Parser(
         prog="python -m server",
@@ -277,12 +271,12 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str] = os
             text, source = environment[_variable(row.name)], _variable(row.name)
         if text is None or (not text and row.default in (MISSING, None)):
             if row.default is MISSING:
-                raise SettingsError(f"{source} is required (or set {_variable(row.name)}); --help explains it")
+                raise SettingsError(f"{source} is required (or set {_variable(row.name)}); see --help")
             continue
         try:
             values[row.name] = row.metadata["parse"](text)
         except ValueError as error:
-            raise SettingsError(f"{source}: {error}; it is {text!r}") from None
+            raise SettingsError(f"{source}: {error}; got {text!r}") from None
     settings = Settings(**values)
     settings.check()
     return settings
@@ -297,8 +291,8 @@ def _variable(name: str) -> str:
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises where argparse would print its usage over several lines and exit."""
+    """Raises an error where argparse would print several lines of usage and exit."""
 
     def error(self, message: str) -> NoReturn:
         """Raises SettingsError."""
-        raise SettingsError(f"{message}; --help lists the settings")
+        raise SettingsError(f"{message}; see --help")

@@ -1,10 +1,10 @@
-"""A snapshot of an index: a directory of arrays that is whole, or is not used.
+"""A snapshot of an index: a directory of arrays, which is used only if it is complete.
 
     snapshot.json   its own checksum; the version of this layout; the facts that it depends on; every file's checksum
     arrays.npz      the arrays, in NumPy's format
-    …               large files that are mapped; linked, not copied, because they never change
+    …               large memory-mapped files; they are linked, not copied, because they never change
 
-CRC-32 finds damage, not malice. zlib computes it at 2.4 GB/s, against 0.6 for BLAKE2b.
+CRC-32 detects damage, not tampering. It is several times faster than BLAKE2b.
 """
 
 import os
@@ -33,7 +33,7 @@ CHUNK_BYTES = 1 << 22
 Arrays = Mapping[str, NDArray[Any]]
 
 Facts = Mapping[str, str | int]
-"""What a snapshot depends on, such as the model. It is used only where all of them are the same."""
+"""Values that a snapshot depends on, such as the model's revision. It is used only if all of them are equal."""
 
 
 class CheckedFile(NamedTuple):
@@ -44,14 +44,14 @@ class CheckedFile(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """What was read: the arrays of each part of the index, and the large files by name."""
+    """The content of a snapshot: the arrays of each part of the index, and the large files by name."""
 
     parts: Mapping[str, Arrays]
     files: Mapping[str, CheckedFile]
 
 
 class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The content of `snapshot.json`, after its own checksum."""
+    """The content of `snapshot.json` after its checksum."""
 
     version: int
     facts: dict[str, str | int]
@@ -61,7 +61,7 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def write_snapshot(
     directory: Path, facts: Facts, *, parts: Mapping[str, Arrays], files: Mapping[str, CheckedFile]
 ) -> None:
-    """Writes a snapshot into an empty directory, and waits until it is on the disk. `files` are linked by their names.
+    """Writes a snapshot into an empty directory and flushes it to disk. `files` are linked under their names.
 
     Raises:
         OSError: The disk is full, or the directory cannot be written.
@@ -69,7 +69,7 @@ def write_snapshot(
     arrays = {f"{part}/{name}": array for part, of_part in parts.items() for name, array in of_part.items()}
     path = directory / ARRAYS
     with path.open("xb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]  # the stub takes one for `allow_pickle`
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # the stub expects a bool for `allow_pickle`
     sync(path)
     checksums = {ARRAYS: file_checksum(path)} | {name: file.checksum for name, file in files.items()}
     for name, linked in files.items():
@@ -80,10 +80,10 @@ def write_snapshot(
 
 
 def read_snapshot(directory: Path, facts: Facts) -> Snapshot:
-    """Reads a snapshot and checks every file of it, which also brings them into the page cache.
+    """Reads a snapshot and verifies every file, which also loads the files into the page cache.
 
     Raises:
-        SnapshotError: It is missing, damaged, of another version, or depends on other facts.
+        SnapshotError: The snapshot is missing, damaged, of another version, or depends on other facts.
     """
     try:
         description = _read_description(directory / DESCRIPTION)
@@ -91,7 +91,7 @@ def read_snapshot(directory: Path, facts: Facts) -> Snapshot:
         found = {"version": description.version, **description.facts}
         for name in expected | found:
             if found.get(name) != expected.get(name):
-                raise SnapshotError(f"{directory} is of {name} {found.get(name)}, not {expected.get(name)}")
+                raise SnapshotError(f"{directory} has {name} {found.get(name)}, expected {expected.get(name)}")
         files = {name: CheckedFile(directory / name, checksum) for name, checksum in description.checksums.items()}
         for file in files.values():
             if file_checksum(file.path) != file.checksum:
@@ -117,7 +117,7 @@ def file_checksum(path: Path) -> int:
 
 
 def link(source: Path, target: Path) -> None:
-    """Gives a file a second name, or copies it where the file system does not allow that."""
+    """Hard-links a file, or copies it if the file system does not support links."""
     try:
         os.link(source, target)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The five stages of a query, named as in `Timings` and the metrics, and the stopwatch that times them."""
+"""The five stages of a query, named as in `Timings` and the metrics, and a stopwatch for them."""
 
 import time
 from typing import Literal, get_args
@@ -9,7 +9,7 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 class Stopwatch:
-    """Times the stages of one text, from when it is made. `seconds` holds the stages that have ended."""
+    """Times the stages of one text, from its creation on. `seconds` holds the stages that have ended."""
 
     __slots__ = ("_since", "seconds")
 
@@ -18,11 +18,11 @@ class Stopwatch:
         self.seconds: dict[Stage, float] = {}
 
     def lap(self, stage: Stage) -> None:
-        """Counts the time since the last lap for `stage`."""
+        """Adds the time since the last lap to `stage`."""
         now = time.perf_counter()
         self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._since
         self._since = now
 
     def restart(self) -> None:
-        """Counts the time since the last lap for no stage: the text waited for others of its own call."""
+        """Drops the time since the last lap: the text waited for other texts of its call."""
         self._since = time.perf_counter()

@@ -1,1 +1,1 @@
-"""Scripts that keep the project true to itself; users need none of them."""
+"""Scripts for maintainers; users need none of them."""

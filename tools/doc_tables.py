@@ -1,26 +1,33 @@
-"""Writes the generated tables of the documents: `make docs`. A test fails while they are not up to date."""
+"""Writes the generated blocks of the documents: `make docs`. A test fails while they are out of date."""
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from export.quality.gate import threshold_flags
 from loadtest.analysis.objective import DISTRIBUTIONS, FIGURES
 from loadtest.results.record import COLUMNS
+from server.errors import ChajaError, SettingsError, StartError
 from server.metrics import Metrics
+from server.rpc.errors import ROW_OF
 from server.rpc.server import METHODS
 from server.settings import setting_rows
+from tools.error_advice import ADVICE
 
 REPOSITORY = Path(__file__).parent.parent
-README = REPOSITORY / "README.md"
-LOADTEST = REPOSITORY / "docs/loadtest.md"
+DOCS = REPOSITORY / "docs"
+SETTINGS, METRICS, ERRORS = DOCS / "settings.md", DOCS / "metrics.md", DOCS / "errors.md"
+EXPORT, CLIENTS, LOADTEST = DOCS / "export.md", DOCS / "clients.md", DOCS / "loadtest.md"
 
 
 def with_tables(path: Path) -> str:
-    """Returns a document's text with every generated block filled in anew."""
+    """Returns a document's text with every generated block filled in."""
     text = path.read_text(encoding="utf-8")
     for name, table in DOCUMENTS[path].items():
         start, end = f"<!-- {name}: written by make docs -->\n", f"<!-- end of {name} -->"
@@ -34,7 +41,7 @@ def with_tables(path: Path) -> str:
 
 def settings_table() -> str:
     """Returns the settings in Markdown."""
-    lines = ["| flag | environment | default | what it decides |", "|---|---|---|---|"]
+    lines = ["| flag | environment | default | effect |", "|---|---|---|---|"]
     for row in setting_rows():
         default = "required" if row.default is None else f"`{row.default}`" if row.default else "none"
         lines.append(f"| `{row.flag}` | `{row.variable}` | {default} | {row.help} |")
@@ -43,14 +50,14 @@ def settings_table() -> str:
 
 def metrics_table() -> str:
     """Returns our own metrics in Markdown."""
-    lines = ["| metric | type | labels | what it tells |", "|---|---|---|---|"]
+    lines = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
     for name, kind, labels, help in documented_metrics():
         lines.append(f"| `{name}` | {kind} | {', '.join(f'`{label}`' for label in labels)} | {help} |")
     return "\n".join(lines)
 
 
 def documented_metrics() -> list[tuple[str, str, list[str], str]]:
-    """Returns name, type, labels and help of each of our metrics, those of the process aside."""
+    """Returns name, type, labels and help of each of our metrics, without those of the process."""
     metrics = Metrics(METHODS)
     metrics.describe_model(name="", revision="", quantization="", encoder="")
     rows = []
@@ -62,9 +69,43 @@ def documented_metrics() -> list[tuple[str, str, list[str], str]]:
     return rows
 
 
+def errors_table() -> str:
+    """Returns the errors of calls in Markdown: code, reason, when, and the advice to the caller."""
+    lines = ["| code | reason | when | what the caller does |", "|---|---|---|---|"]
+    for error, row in ROW_OF.items():
+        lines.append(f"| `{row.code.name}` | `{row.reason}` | {summary_of(error)} | {ADVICE[error]} |")
+    return "\n".join(lines)
+
+
+def start_errors_table() -> str:
+    """Returns the errors that keep a server from starting, in Markdown."""
+    lines = ["| error | exit code | when |", "|---|---|---|"]
+    for error in _subclasses(StartError):
+        code = 2 if issubclass(error, SettingsError) else 1
+        lines.append(f"| `{error.__name__}` | {code} | {summary_of(error)} |")
+    return "\n".join(lines)
+
+
+def summary_of(error: type[ChajaError]) -> str:
+    """Returns the first paragraph of an error's docstring."""
+    return (inspect.getdoc(error) or "").partition("\n\n")[0].replace("\n", " ")
+
+
+def _subclasses(error: type[ChajaError]) -> list[type[ChajaError]]:
+    return [each for child in error.__subclasses__() for each in (child, *_subclasses(child))]
+
+
+def thresholds_table() -> str:
+    """Returns the thresholds of an export in Markdown."""
+    lines = ["| flag | default | bound on |", "|---|---|---|"]
+    for name, default, help in threshold_flags():
+        lines.append(f"| `--{name.replace('_', '-')}` | {default:g} | {help} |")
+    return "\n".join(lines)
+
+
 def figures_table() -> str:
-    """Returns what the load tester's objectives and assertions can name, in Markdown."""
-    lines = ["| figure | unit | what it is |", "|---|---|---|"]
+    """Returns the figures that the load tester's objectives and assertions can name, in Markdown."""
+    lines = ["| figure | unit | meaning |", "|---|---|---|"]
     for name, (meaning, _) in DISTRIBUTIONS.items():
         dot = f"{name}." if name else ""
         lines.append(f"| `{dot}p99` (any percentile), `{dot}mean`, `{dot}max` | us, ms or s | {meaning} |")
@@ -75,7 +116,7 @@ def figures_table() -> str:
 
 def columns_table() -> str:
     """Returns the columns of a results file, in Markdown."""
-    lines = ["| column | type | what it tells |", "|---|---|---|"]
+    lines = ["| column | type | meaning |", "|---|---|---|"]
     lines += [f"| `{name}` | {kind} | {meaning} |" for name, kind, meaning in COLUMNS]
     return "\n".join(lines)
 
@@ -91,8 +132,22 @@ def flags_text() -> str:
     return "\n\n".join(parts)
 
 
+def file_block(path: str, language: str) -> str:
+    """Returns a file of the repository as a fenced block of code."""
+    return f"```{language}\n{(REPOSITORY / path).read_text(encoding='utf-8').rstrip()}\n```"
+
+
 DOCUMENTS: dict[Path, dict[str, Callable[[], str]]] = {
-    README: {"settings": settings_table, "metrics": metrics_table},
+    SETTINGS: {"settings": settings_table},
+    METRICS: {"metrics": metrics_table},
+    ERRORS: {"errors": errors_table, "start-errors": start_errors_table},
+    EXPORT: {"thresholds": thresholds_table},
+    CLIENTS: {
+        "service-config": partial(file_block, "protos/chaja/service_config.json", "json"),
+        "node": partial(file_block, "examples/node/search.mjs", "js"),
+        "go": partial(file_block, "examples/go/main.go", "go"),
+        "java": partial(file_block, "examples/java/Search.java", "java"),
+    },
     LOADTEST: {"figures": figures_table, "columns": columns_table, "flags": flags_text},
 }
 

@@ -1,4 +1,4 @@
-"""Run inside an environment that holds only the wheel: does the client import, and is nothing else there?"""
+"""Checks, in an environment that holds only the wheel, that the client imports and that nothing else is installed."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ EXPECTED = {"chaja", "grpcio", "protobuf", "typing_extensions", "typing-extensio
 
 
 def main() -> None:
-    """Exits with a message if the wheel is not what it should be."""
+    """Exits with a message if the wheel is wrong."""
     installed = {distribution.metadata["Name"] for distribution in importlib.metadata.distributions()}
     if unexpected := installed - EXPECTED:
-        sys.exit(f"error: the wheel brought {sorted(unexpected)}; it may need grpcio and protobuf alone")
+        sys.exit(f"error: the wheel installed {sorted(unexpected)}; it may depend on grpcio and protobuf only")
     for name in ("server", "export", "loadtest", "sample", "tools"):
         if importlib.util.find_spec(name) is not None:
-            sys.exit(f"error: the wheel put a package called {name} into site-packages")
+            sys.exit(f"error: the wheel installed a package called {name}")
     with chaja.connect("localhost:1") as client:
-        client.search.Search.with_call  # noqa: B018  the stub is there
-    print(f"the wheel of chaja {chaja.__version__} is whole: {SearchRequest.DESCRIPTOR.full_name}")
+        client.search.Search.with_call  # noqa: B018  the stub exists
+    print(f"the wheel of chaja {chaja.__version__} is complete: {SearchRequest.DESCRIPTOR.full_name}")
 
 
 if __name__ == "__main__":

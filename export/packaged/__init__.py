@@ -1,1 +1,1 @@
-"""Models that come out of PyPI packages, so that an export needs no model hub."""
+"""Models from PyPI packages, so that an export needs no model hub."""

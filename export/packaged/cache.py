@@ -1,8 +1,7 @@
-"""Where converted models are kept: `$XDG_CACHE_HOME/chaja`, or `~/.cache/chaja`.
+"""The cache of converted models: `$XDG_CACHE_HOME/chaja`, or `~/.cache/chaja`.
 
-A model is written aside, under a lock, and gets its name when it is whole and on the
-disk. Before every use its files are compared with the checksums that were written
-with them; a directory that differs is removed and written again.
+A model is written to a temporary directory, under a lock, and renamed when it is complete and on disk. Before every use
+its files are compared with their checksums; a damaged directory is removed and written again.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ UNFINISHED = ".unfinished-"
 
 
 def cached_model(name: str, write: Callable[[Path], None]) -> Path:
-    """Returns the directory of a name in the cache; `write` fills an empty one if there is none that is whole.
+    """Returns the directory of a name in the cache; if there is no intact one, `write` fills an empty directory.
 
-    Processes that ask for the same name wait for the one that writes it.
+    Processes that need the same name wait for the one that writes it.
 
     Raises:
         ExportError: The cache cannot be used, or `write` raised it.
@@ -58,19 +57,19 @@ def cache_directory() -> Path:
     """Returns the directory of the cache, whether it exists or not.
 
     Raises:
-        ExportError: The environment does not say where it is.
+        ExportError: Neither HOME nor XDG_CACHE_HOME is set.
     """
     stated = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if stated.is_absolute():  # The standard asks to ignore a relative one.
+    if stated.is_absolute():  # The XDG specification requires that a relative path is ignored.
         return stated / "chaja"
     try:
         return Path.home() / ".cache" / "chaja"
     except RuntimeError:
-        raise ExportError("there is no home directory to keep the model in: set HOME or XDG_CACHE_HOME") from None
+        raise ExportError("there is no home directory to cache the model in: set HOME or XDG_CACHE_HOME") from None
 
 
 def is_whole(directory: Path) -> bool:
-    """Returns whether the files of a directory are those that were written there."""
+    """Returns whether a directory has exactly the files that were written there."""
     try:
         checksums = msgspec.json.decode((directory / CHECKSUMS_FILE).read_bytes(), type=dict[str, str])
         return checksums == _checksums(directory)
@@ -79,7 +78,7 @@ def is_whole(directory: Path) -> bool:
 
 
 def _seal(directory: Path) -> None:
-    """Writes the checksums of a directory's files, and waits until all is on the disk."""
+    """Writes the checksums of a directory's files, and flushes everything to disk."""
     for path in [*_files(directory), *(path for path in directory.rglob("*") if path.is_dir())]:
         sync(path)
     write_synced(directory / CHECKSUMS_FILE, msgspec.json.encode(_checksums(directory)))
@@ -95,14 +94,14 @@ def _files(directory: Path) -> list[Path]:
 
 
 def _remove_unfinished(cache: Path, name: str) -> None:
-    """Removes what killed processes left; the caller holds the lock, so that nobody writes there now."""
+    """Removes directories of killed processes; the caller holds the lock, so no process is writing there."""
     for leftover in cache.glob(f"{UNFINISHED}{name}-*"):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Holds a lock file; the system lets go of it when the process ends in whatever way."""
+    """Holds a lock file; the system releases the lock whenever the process ends."""
     with path.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -115,5 +114,5 @@ def _own_errors(cache: Path) -> Iterator[None]:
     except OSError as error:
         raise ExportError(
             f"cannot keep the converted model in {cache}: {error.strerror or error}; make room for 600 MB there, or "
-            "set XDG_CACHE_HOME to another place"
+            "set XDG_CACHE_HOME to another directory"
         ) from error

@@ -1,7 +1,6 @@
-"""Turns a data file into a model's directory, in the layout of sentence-transformers.
+"""Converts a data file to a model's directory in the layout of sentence-transformers.
 
-The model is a BERT with XLM-R's vocabulary: positions count from 0, and there are
-more rows of embeddings than pieces.
+The model is a BERT with XLM-R's vocabulary: positions count from 0, and there are more embeddings than tokens.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from export.packaged.data_file import DataFile
 from export.packaged.tokenizer import MASK, build_tokenizer
 
 FORMAT_VERSION = 1
-"""Goes up when the directory that `convert` writes changes, so that cached ones are not used any more."""
+"""Increase this when the directory that `convert` writes changes, so that cached ones are no longer used."""
 
 PROMPTS = {"query": "query: ", "title": "query: ", "text": "passage: ", "example": "query: "}
-"""The prefix of each kind of text. Short titles are found better as `query: `: docs/encoding.md has the table."""
+"""The prefix of each kind of text. Short titles are found better with `query: ` (table in docs/encoding.md)."""
 
 CARD = """---
 license: mit
@@ -89,7 +88,7 @@ def _write_weights(weights: dict[str, NDArray[np.float32]], path: Path) -> None:
 
     try:
         save_file(weights, path, metadata={"format": "pt"})
-    except SafetensorError as error:  # It has the system's message, but is no OSError.
+    except SafetensorError as error:  # It has the system's message, but is not an OSError.
         raise OSError(errno.EIO, str(error)) from error
 
 
@@ -112,7 +111,7 @@ def _settings(data: DataFile) -> dict[str, Any]:
         "config.json": {
             "architectures": ["BertModel"],
             "model_type": "bert",
-            "transformers_version": "4.57.1",  # Without it transformers suspects a faulty Mistral tokenizer.
+            "transformers_version": "4.57.1",  # Without it transformers warns of a faulty Mistral tokenizer.
             "hidden_size": sizes.hidden,
             "num_hidden_layers": sizes.layers,
             "num_attention_heads": sizes.heads,

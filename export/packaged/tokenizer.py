@@ -1,8 +1,7 @@
-"""The tokenizer of a data file, as tokenizer.json for the library `tokenizers`.
+"""Builds the tokenizer of a data file, as tokenizer.json for the library `tokenizers`.
 
-It is XLM-R's: a unigram vocabulary, and sentencepiece's normalization with the map of
-characters that the data file holds. sentencepiece compiles the map, so that the result
-is a `Precompiled` normalizer like those of other models with this vocabulary.
+It is XLM-R's: a unigram vocabulary, and sentencepiece's normalization with the data file's character map. sentencepiece
+compiles the map, so that the result is a `Precompiled` normalizer like those of other models with this vocabulary.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from export.packaged.data_file import Vocabulary
 
 MASK = "<mask>"
 LAST_COMPOSED = 0x2FFFF
-"""No character after this one is composed of others."""
+"""The last character that may be composed of others."""
 
 
 def build_tokenizer(vocabulary: Vocabulary, scratch: Path) -> Any:
@@ -28,7 +27,7 @@ def build_tokenizer(vocabulary: Vocabulary, scratch: Path) -> Any:
     tokenizer = Tokenizer(models.Unigram(vocabulary.pieces, unk_id=vocabulary.unknown))
     tokenizer.normalizer = normalizers.Sequence(
         [
-            # `Precompiled` looks at most characters one by one; sentencepiece composes them by the map itself.
+            # `Precompiled` maps most characters one by one, whereas sentencepiece's map also composes them.
             normalizers.NFC(),
             normalizers.Precompiled(compile_map(vocabulary.normalization, scratch)),
             normalizers.Replace(Regex(" {2,}"), " "),
@@ -48,11 +47,11 @@ def build_tokenizer(vocabulary: Vocabulary, scratch: Path) -> Any:
 
 
 def compile_map(normalization: dict[str, str], scratch: Path) -> bytes:
-    """Returns a map of characters in sentencepiece's compiled form, with the composition of split characters."""
+    """Returns a character map in sentencepiece's compiled form, with rules that compose split characters."""
     import sentencepiece
     from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
-    sentencepiece.set_min_log_level(2)  # It writes about its progress to stderr.
+    sentencepiece.set_min_log_level(2)  # Otherwise it writes its progress to stderr.
     with tempfile.TemporaryDirectory(dir=scratch) as directory:
         rules = Path(directory) / "rules.tsv"
         lines = [
@@ -66,7 +65,7 @@ def compile_map(normalization: dict[str, str], scratch: Path) -> bytes:
 
 
 def _compositions(normalization: dict[str, str]) -> dict[str, str]:
-    """Returns what each split form of a composed character becomes: whole (NFD), and without its last part."""
+    """Returns rules that compose each split form of a character: fully split (NFD), or with its last part split."""
     rules = {}
     for character in map(chr, range(0x80, LAST_COMPOSED + 1)):
         split = unicodedata.normalize("NFD", character)

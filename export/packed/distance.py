@@ -1,4 +1,4 @@
-"""Writes what is added to attention scores by the distance of two places of a text."""
+"""Writes the bias of attention scores that depends on the distance between two tokens."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from export.packed.weights import Array
 
 
 class DistanceBiases:
-    """Writes each bias once, however many layers share it.
+    """Writes each bias once, even if several layers share it.
 
-    All unpacked texts start at place 0, so one bias serves all texts of a run.
+    All unpacked texts start at position 0, so one bias is right for all texts of a run.
     """
 
     def __init__(self, graph: GraphBuilder) -> None:
@@ -20,12 +20,12 @@ class DistanceBiases:
         self._biases: dict[int, str] = {}
 
     def bias(self, table: Array) -> str:
-        """Returns the bias `[1, heads, L, L]` of each query and key by `Attention.distance_bias`."""
+        """Returns the bias `[1, heads, L, L]` of each query and key, from the table `Attention.distance_bias`."""
         if id(table) not in self._biases:
             graph = self._graph
             reach = table.shape[1] // 2
             least, most = (graph.constant(np.array(end, np.int64)) for end in (-reach, reach))
-            # L may be more than the table knows; such places are behind the end of every text.
+            # L may exceed the table; such positions are after the end of every text.
             distances = graph.node("Clip", self._all_distances(), least, most)
             bias = graph.node("Gather", graph.constant(table, self._name()), graph.node("Add", distances, most), axis=1)
             self._biases[id(table)] = graph.node("Unsqueeze", bias, graph.constant(np.array([0], np.int64)))
@@ -35,7 +35,7 @@ class DistanceBiases:
         return "attention.distance_bias" if not self._biases else f"attention.distance_bias.{len(self._biases)}"
 
     def _all_distances(self) -> str:
-        """Returns the place of each key less that of each query `[L, L]`."""
+        """Returns the position of each key minus that of each query `[L, L]`."""
         if self._distances is None:
             graph = self._graph
             zero, one = graph.constant(np.array(0, np.int64)), graph.constant(np.array(1, np.int64))

@@ -1,18 +1,17 @@
 """The packed graph of an encoder.
 
-A run holds N texts of T tokens in all, and L is at least the length of the longest:
+A run has N texts with T tokens in all, and L is at least the length of the longest text:
 
-    input_ids     int64 [T]     the tokens of all texts, end to end
-    position_ids  int64 [T]     the place of each token in its text, from 0
-    unpack        int64 [N, L]  for each place of each text its row among the T; behind its end the last one again
-    pack          int64 [T]     for each token its row among the N * L
+    input_ids     int64 [T]     the tokens of all texts, concatenated
+    position_ids  int64 [T]     the position of each token in its text, from 0
+    unpack        int64 [N, L]  for each position of each text, its row in T; after the text's end, its last row
+    pack          int64 [T]     for each token, its row in N * L
     lengths       int32 [N]     the number of tokens of each text
     sentence_embedding  float32 [N, dimension]
 
-All is computed on the T rows but attention, for which the texts are unpacked: so
-no padding is computed elsewhere, and texts cannot see each other. When L is a
-multiple of 8 a text's vector is the same to the last bit in any run: the kernels
-then never treat its last places apart.
+Only attention unpacks the texts, so that texts cannot see each other; all else is computed on the T rows, without
+padding. If L is a multiple of 8, a text's vector is bit-identical in any run: then the kernels compute all positions in
+the same way.
 """
 
 from __future__ import annotations
@@ -40,15 +39,15 @@ def packed_graph(
     quantize: Choice,
     rounding: Rounding | None = None,
 ) -> onnx.ModelProto:
-    """Returns the graph of an encoder with pooling and all that is behind it inside.
+    """Returns the graph of an encoder, including pooling and the steps after it.
 
     Args:
         weights: The encoder.
         pooling: `mean`, `cls` (the first token) or `lasttoken`.
-        dense: The linear layer behind the pooling, if there is one. It stays in fp32: it is small.
+        dense: The linear layer after the pooling, or None. It stays in fp32, because it is small.
         normalise: Whether the vectors get unit length.
-        quantize: Whether the product of a name, or the table of words (`embeddings.words`), is INT8.
-        rounding: Makes bytes of the products' weights; to the nearest without it.
+        quantize: Returns whether the product of a name, or the token embeddings (`embeddings.words`), are INT8.
+        rounding: Rounds the products' weights to bytes; None rounds to the nearest byte.
     """
     graph = GraphBuilder()
     products = Products(graph, quantize=quantize, rounding=rounding or Rounding())
@@ -82,7 +81,7 @@ def packed_graph(
 
 
 def _embeddings(graph: GraphBuilder, products: Products, weights: EncoderWeights) -> str:
-    # Multilingual models have most of their bytes in the table of words.
+    # The token embeddings are most of a multilingual model's bytes.
     words = products.table(weights.words, "input_ids", "embeddings.words")
     if weights.positions is not None:
         positions = graph.node("Gather", graph.constant(weights.positions, "embeddings.positions"), "position_ids")
@@ -97,7 +96,7 @@ def _stack(
     graph: GraphBuilder, products: Products, weights: EncoderWeights, stack: Stack, rows: str, *, first: int
 ) -> str:
     def once(rows: str) -> str:
-        # Made in here, since what it remembers has no meaning outside a loop.
+        # Created here, because the names that it keeps are valid only inside the loop.
         nodes = LayerNodes(graph, products, heads=weights.heads, activation=weights.activation)
         for number, layer in enumerate(stack.layers, start=first):
             rows = nodes.apply(layer, rows, f"layers.{number}")
@@ -107,12 +106,12 @@ def _stack(
 
 
 def _pool(graph: GraphBuilder, rows: str, pooling: Pooling) -> str:
-    """Makes one vector of each text's rows."""
+    """Pools the rows of each text into one vector."""
     column = {"cls": 0, "lasttoken": -1}.get(pooling)
-    if column is not None:  # Behind a text's end `unpack` repeats its last row.
+    if column is not None:  # After a text's end `unpack` repeats its last row.
         index = graph.node("Gather", "unpack", graph.constant(np.array(column, np.int64)), axis=1)
         return graph.node("Gather", rows, index)
-    # The mean as a product of one row of weights a text: 1 / length, and 0 behind its end.
+    # The mean is a product with one row of weights per text: 1 / length, and 0 after the text's end.
     zero, one = graph.constant(np.array(0, np.int64)), graph.constant(np.array(1, np.int64))
     width = graph.node("Gather", graph.node("Shape", "unpack"), one)
     places = graph.node("Cast", graph.node("Range", zero, width, one), to=TensorProto.INT32)

@@ -20,20 +20,20 @@ from server.encoding.tower import MODEL_FILE
 
 
 class PackedGraphs:
-    """See `export.graphs.Graphs`."""
+    """Implements `export.graphs.Graphs`."""
 
     layout: Layout = "packed"
 
     def __init__(self, source: SourceModel, directory: Path, recipe: Recipe) -> None:
-        """Reads the weights, writes the fp32 graph to `directory` and measures what its products multiply.
+        """Reads the weights, writes the fp32 graph to `directory` and measures the inputs of its products.
 
         Raises:
-            UnknownArchitecture: The packed layout cannot say what the model computes.
-            ExportError: A library fails on it.
+            UnknownArchitecture: The packed layout does not support the model.
+            ExportError: A library fails.
         """
         if source.pooling == "other" or source.has_more_modules:
             raise UnknownArchitecture(
-                "the packed layout knows only mean, cls and last-token pooling, and one linear layer behind"
+                "the packed layout supports only mean, cls and last-token pooling, and one linear layer after it"
             )
         self._source = source
         self._weights = read_weights(source.transformer)
@@ -47,33 +47,33 @@ class PackedGraphs:
             return
         self.quantization = "per-token-int8"
         self.fp32 = self._write(directory, self._note)
-        with library_errors(f"what the products of {source.name} multiply cannot be measured"):
+        with library_errors(f"the inputs of the products of {source.name} cannot be measured"):
             moments = measure_moments(self.fp32, source.token_ids(recipe.calibration))
         self._rounding = Rounding(moments)
         self._trim()
 
     def quantize(self, directory: Path, excluded: Collection[str]) -> Path:
-        """Writes the graph to serve; see `export.graphs.Graphs`."""
+        """Writes the served graph; see `export.graphs.Graphs`."""
         if not self.names:
             return self.fp32 if self._source.trimmed is None else self._write(directory, lambda name: False)
         return self._write(directory, lambda name: name not in excluded, whole=not excluded)
 
     def _trim(self) -> None:
-        """Leaves the rows of the bundle's vocabulary in the table of words, for the graph to serve.
+        """Keeps only the rows of the bundle's vocabulary in the token embeddings of the served graph.
 
-        It comes last: texts to calibrate on are cut by the whole vocabulary, so the layers are rounded as without it.
+        This is the last step: calibration texts use the whole vocabulary, so trimming does not change the rounding.
         """
         if self._source.trimmed is not None:
             words = self._weights.words[self._source.trimmed.kept_ids]
             self._weights = dataclasses.replace(self._weights, words=words)
 
     def _note(self, name: str) -> bool:
-        """Notes what could be quantized, and leaves it as it is."""
+        """Records the name of a product that can be quantized, and returns False."""
         self.names.append(name)
         return False
 
     def _write(self, directory: Path, quantize: Callable[[str], bool], *, whole: bool = False) -> Path:
-        """Writes a graph; `whole` tells that all of it is INT8, which the native encoder needs."""
+        """Writes a graph; `whole` means that all products are INT8, which the native encoder needs."""
         source, architecture = self._source, None
         if whole and self._dense is None:
             architecture = native_architecture(self._weights, pooling=source.pooling, normalise=source.normalise)

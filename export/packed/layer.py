@@ -11,7 +11,7 @@ from export.packed.weights import Activation, GatedLayer, Layer, Linear
 
 
 class LayerNodes:
-    """Writes layers that are not repeated, or those inside of one repetition."""
+    """Writes the layers outside loops, or the layers inside one loop."""
 
     def __init__(self, graph: GraphBuilder, products: Products, *, heads: int, activation: Activation) -> None:
         self._graph = graph
@@ -20,7 +20,7 @@ class LayerNodes:
         self._activation = activation
 
     def apply(self, layer: Layer | GatedLayer, rows: str, name: str) -> str:
-        """Returns the layer's rows `[T, hidden]`; its products are called after `name`."""
+        """Returns the layer's rows `[T, hidden]`; the names of its products begin with `name`."""
         return self._gated(layer, rows, name) if isinstance(layer, GatedLayer) else self._post_norm(layer, rows, name)
 
     def _post_norm(self, layer: Layer, rows: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Measures what the products of a packed graph multiply, on texts."""
+"""Measures the inputs of the products of a packed graph on texts."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from server.encoding.session import open_session
 WEIGHT = ".weight"
 
 RUN_TOKENS = 1024
-"""Most tokens in a run; a longer text is a run of its own. A run keeps the inputs of all products in memory."""
+"""Maximum tokens in a run; a longer text has a separate run. A run keeps the inputs of all products in memory."""
 
 MOMENTS_BYTES = 1 << 30
-"""Memory for the moments of runs that are measured at a time, beside their sums."""
+"""Memory for the moments of concurrent runs, in addition to their sums."""
 
 
 def measure_moments(fp32: Path, token_ids: Sequence[Sequence[int]]) -> dict[str, Array]:
-    """Returns `rows.T @ rows` `[inputs, inputs]` of each product's rows, by its name.
+    """Returns `rows.T @ rows` `[inputs, inputs]` of each product's input rows, by the product's name.
 
-    Those inside of a repetition are left out: what is computed there cannot be seen from outside.
+    It skips products inside a loop, because their inputs cannot be outputs of the graph.
 
     Args:
-        fp32: The graph before quantization. A file is written beside it, and removed again.
-        token_ids: The texts. Those without tokens are skipped.
+        fp32: The graph before quantization. A temporary file is written next to it.
+        token_ids: The texts. Texts without tokens are skipped.
     """
     texts = [ids for ids in token_ids if ids]
     if not texts:
@@ -58,7 +58,7 @@ def measure_moments(fp32: Path, token_ids: Sequence[Sequence[int]]) -> dict[str,
         with ThreadPoolExecutor(usable_cpus()) as pool:
             at_a_time = 1  # The first run shows how much memory a run takes.
             while batch := list(itertools.islice(pending, at_a_time)):
-                for moments in pool.map(moments_of, batch):  # In order: sums are the same to the bit each time.
+                for moments in pool.map(moments_of, batch):  # In order, so that the sums are bit-identical each time.
                     for name, moment in zip(seen, moments, strict=True):
                         sums[name] = sums.get(name, np.float32(0)) + moment
                 at_a_time = max(1, min(usable_cpus(), MOMENTS_BYTES // sum(each.nbytes for each in sums.values())))

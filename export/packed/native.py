@@ -1,4 +1,4 @@
-"""Says what the server's native encoder can compute of a packed model."""
+"""Describes a packed model for the server's native encoder, if that can run it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from server.encoding.native.architecture import Architecture
 
 
 def native_architecture(weights: EncoderWeights, *, pooling: Pooling, normalise: bool) -> Architecture | None:
-    """Returns how the native encoder runs a model whose products are all INT8.
+    """Returns the architecture for the native encoder of a model whose products are all INT8.
 
-    None means that ONNX Runtime has to: layers that are shared, gated or turned by place, or that lack a bias.
+    None means that only ONNX Runtime can run it: its layers are shared or gated, have a rotation or lack a bias.
     """
     layers = [layer for stack in weights.stacks for layer in stack.layers if isinstance(layer, Layer)]
     norms = [weights.embedding_norm, *(norm for layer in layers for norm in (layer.attention_norm, layer.output_norm))]

@@ -1,12 +1,10 @@
 """Writes matrix products with constant weights, in fp32 or in per-token INT8.
 
-Per-token: each token (row) of the left operand has a scale and a zero point of its own,
-so that it does not depend on the other texts of the run; each output channel (column) of
-the weights has a scale, too. A row's bytes lie between its lowest and its largest value:
-most models have an outlier on one side, and a range around zero would spend half of its
-steps on nothing.
+Per-token: each token (row) of the left operand has its scale and zero point, so that it does not depend on the other
+texts of the run. Each output channel (column) of the weights has a scale, too. A row's bytes range from its lowest to
+its largest value: most models have an outlier on one side, and a range around zero would waste half of the steps.
 
-A product has a name, as in `layers.0.qkv`; its constants are called after it.
+A product has a name, as in `layers.0.qkv`; the names of its constants begin with it.
 """
 
 from __future__ import annotations
@@ -22,14 +20,14 @@ from export.packed.rounding import Rounding, round_to_nearest
 from export.packed.weights import Array, Linear
 
 LEVELS = 255
-"""Steps between the lowest and the largest value of a row. Bytes are unsigned: a signed left operand falls off ONNX
-Runtime's fast path."""
+"""Steps between the lowest and the largest value of a row. Bytes are unsigned: ONNX Runtime is slow with a signed left
+operand."""
 
 LEAST_RANGE = np.float32(1e-20)
-"""A row of equal values has a scale, too."""
+"""Minimum range of a row, so that a row of equal values has a scale, too."""
 
 Choice = Callable[[str], bool]
-"""Whether the product (or table) of a name is quantized."""
+"""Returns whether the product (or table) of a name is quantized."""
 
 
 @dataclass
@@ -38,8 +36,8 @@ class Operand:
 
     Attributes:
         rows: The rows.
-        lowest: The lowest value that they can have, if it is known; else each row's own is used.
-        quantized: Their bytes, once a product has asked for them.
+        lowest: The lowest possible value, if known; otherwise each row's own lowest value is used.
+        quantized: The bytes of the rows, once a product has needed them.
     """
 
     rows: str
@@ -49,7 +47,7 @@ class Operand:
 
 @dataclass(frozen=True)
 class QuantizedRows:
-    """Bytes `[T, inputs]` that stand for `scale * byte + lowest`, with one scale and lowest value `[T, 1]` a row."""
+    """Bytes `[T, inputs]` that mean `scale * byte + lowest`, with one scale and lowest value `[T, 1]` per row."""
 
     rows: str
     scale: str
@@ -57,7 +55,7 @@ class QuantizedRows:
 
 
 class Products:
-    """Writes products; `quantize` says of each which form it takes, `rounding` makes bytes of its weight."""
+    """Writes products; `quantize` selects the INT8 ones, and `rounding` rounds their weights to bytes."""
 
     def __init__(self, graph: GraphBuilder, *, quantize: Choice, rounding: Rounding) -> None:
         self._graph = graph
@@ -89,18 +87,18 @@ class Products:
             self._one,
             graph.constant(scale, f"{name}.scale"),
             self._zero,
-            # One for each product: `session.x64quantprecision` rewrites it with the weight, and fails on a shared one.
+            # Not shared between products: `session.x64quantprecision` rewrites it with the weight, and fails if shared.
             graph.constant(np.array(0, np.int8)),
             domain=MICROSOFT,
         )
-        # What the lowest value of each row adds to each column.
+        # The amount that the lowest value of each row adds to each column.
         sums = quantized.sum(axis=0, dtype=np.int64) * scale.astype(np.float64)
         sums_row = graph.constant(sums.astype(np.float32)[None, :])
-        # Gemm: one pass over the result less than Mul and Add.
+        # Gemm needs one pass less over the result than Mul and Add.
         return graph.node("Gemm", left.lowest, sums_row, graph.node("Mul", product, left.scale))
 
     def table(self, words: Array, ids: str, name: str) -> str:
-        """Looks rows up in a table of embeddings `[vocabulary, embedding]`, with one scale a row if it is INT8."""
+        """Looks up rows in a table of embeddings `[vocabulary, embedding]`; an INT8 table has one scale per row."""
         graph = self._graph
         if not self._quantize(name):
             return graph.node("Gather", graph.constant(words, f"{name}.weight"), ids)
@@ -115,7 +113,7 @@ class Products:
         largest = graph.node("ReduceMax", operand.rows, axis, keepdims=0)
         if operand.lowest is None:
             lowest = graph.node("ReduceMin", operand.rows, axis, keepdims=0)
-            # Zero is within, as the zero point is a byte.
+            # The range includes zero, because the zero point is a byte.
             zero = graph.constant(np.float32(0))
             lowest, largest = graph.node("Min", lowest, zero), graph.node("Max", largest, zero)
         else:

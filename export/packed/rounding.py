@@ -1,8 +1,8 @@
 """Rounds the weights of products to bytes, with one scale for each output channel.
 
-Where it is known what a weight is multiplied by, what one input channel's rounding changes is made good by those
-that are rounded after it: "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers"
-(Frantar et al., 2022, arXiv 2210.17323), inputs in order of their size. Elsewhere each goes to the nearest.
+If the inputs of a product were measured, later input channels compensate for the rounding of earlier ones: "GPTQ:
+Accurate Post-Training Quantization for Generative Pre-trained Transformers" (Frantar et al., 2022, arXiv 2210.17323),
+with inputs ordered by their size. Otherwise each weight is rounded to the nearest byte.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from export.packed.weights import Array
 LARGEST = 127
 
 DAMPING = 0.01
-"""Of the mean square of an input, added to each: the texts that were measured are not all there are."""
+"""Share of the mean square of the inputs that is added to each, because the measured texts are only a sample."""
 
 BLOCK = 128
-"""Inputs whose changes to the later ones are made in one product."""
+"""Inputs whose effect on later inputs is applied in one product."""
 
 
 class Rounding:
-    """Rounds weights by their products' names, each once.
+    """Rounds the weight of each product once, by the product's name.
 
-    `moments` holds for products `rows.T @ rows` `[inputs, inputs]`, where the rows are what they multiplied.
+    `moments` has `rows.T @ rows` `[inputs, inputs]` of the input rows of products, by name.
     """
 
     def __init__(self, moments: Mapping[str, Array] | None = None) -> None:
@@ -37,7 +37,7 @@ class Rounding:
         """Returns a product's weight `[inputs, outputs]` as bytes, and the scale `[outputs]` of each column."""
         if name not in self._rounded:
             moments = self._moments.get(name)
-            if moments is None or not np.any(moments):  # Rows that are all zero tell nothing.
+            if moments is None or not np.any(moments):  # Rows of zeros carry no information.
                 self._rounded[name] = round_to_nearest(weight)
             else:
                 self._rounded[name] = round_jointly(weight, moments)
@@ -51,12 +51,12 @@ def round_to_nearest(weight: Array) -> tuple[NDArray[np.int8], Array]:
 
 
 def round_jointly(weight: Array, moments: Array) -> tuple[NDArray[np.int8], Array]:
-    """Returns the same so that products change little, not each weight: of rows whose `rows.T @ rows` is known."""
+    """Returns the same as `round_to_nearest`, but minimises the change of products with rows of these `moments`."""
     scale = column_scales(weight)
     order = np.argsort(-np.diagonal(moments), kind="stable")
     spread = moments[np.ix_(order, order)].astype(np.float64)
     spread[np.diag_indices_from(spread)] += DAMPING * np.diagonal(spread).mean()
-    # Row i tells how the inputs behind i make good a change of input i.
+    # Row i has the shares with which the inputs after i compensate for a change of input i.
     shares = np.linalg.cholesky(np.linalg.inv(spread)).T
     wanted = weight[order].astype(np.float64) / scale
     rounded = np.empty_like(wanted)

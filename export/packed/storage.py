@@ -1,8 +1,7 @@
-"""Writes a packed graph: the nodes as ONNX, the weights beside it as safetensors.
+"""Writes a packed graph: the nodes as ONNX, and the weights in a safetensors file next to it.
 
-ONNX Runtime reads the weights as the graph's external data; the server's native
-encoder reads them by their names, and what to do with them from the metadata. So one
-copy of the weights serves both.
+ONNX Runtime reads the weights as the graph's external data. The server's native encoder reads them by name, and the
+architecture from the metadata. So both use one copy of the weights.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from server.encoding.tensors import read_header
 
 
 def save_packed(model: onnx.ModelProto, path: Path, architecture: Architecture | None) -> None:
-    """Writes `model` to `path` and its named weights beside it, with their `architecture` for the native encoder.
+    """Writes `model` to `path` and its named weights next to it, with their `architecture` for the native encoder.
 
-    Named weights are the constants whose name has a dot, as in `layers.0.qkv.weight`; the others are few and small,
-    and stay in the graph. `model` is left without its weights.
+    Named weights are the constants whose name has a dot, as in `layers.0.qkv.weight`. The others are few and small,
+    and stay in the graph. This removes the named weights from `model`.
     """
     weights = path.with_suffix(WEIGHTS_SUFFIX)
     metadata = {} if architecture is None else {ARCHITECTURE: msgspec.json.encode(architecture).decode()}

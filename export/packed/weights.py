@@ -1,4 +1,4 @@
-"""What a transformer encoder consists of, whatever its family calls the parts."""
+"""The parts of a transformer encoder, with one name for all families."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 
 Activation = Literal["gelu", "tanh-gelu"]
-"""Gelu by the error function, or its approximation by the hyperbolic tangent."""
+"""Gelu with the error function, or its approximation with the hyperbolic tangent."""
 
 
 @dataclass(frozen=True)
 class Linear:
-    """`x @ weight + bias`, with the weight `[inputs, outputs]`; a bias of None is none."""
+    """`x @ weight + bias`, with the weight `[inputs, outputs]`; a bias of None means no bias."""
 
     weight: Array
     bias: Array | None
@@ -25,7 +25,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class Norm:
-    """A layer normalisation; a bias of None is none."""
+    """A layer normalisation; a bias of None means no bias."""
 
     gain: Array
     bias: Array | None
@@ -34,11 +34,11 @@ class Norm:
 
 @dataclass(frozen=True)
 class Rotation:
-    """Turns each pair of numbers that are half a head apart by an angle that grows with the place of the token.
+    """Rotates each pair of numbers that are half a head apart, by an angle that grows with the token's position.
 
     Attributes:
-        cosines: Of the angle of each place and pair `[max_tokens, head / 2]`.
-        sines: Of the same.
+        cosines: Cosine of the angle for each position and pair `[max_tokens, head / 2]`.
+        sines: Sine of the same angles.
     """
 
     cosines: Array
@@ -49,15 +49,15 @@ class Rotation:
 class Attention:
     """Self-attention.
 
-    The bias of values passes through softmax unchanged, whose weights sum up to 1: it stands in that of `output`.
+    The bias of values is part of the bias of `output`: softmax weights sum to 1, so attention does not change it.
 
     Attributes:
-        query_key: To queries and keys side by side `[hidden, 2 * hidden]`.
-        value: To values.
-        output: From the heads' values to the hidden dimension.
-        rotation: What is done to queries and keys, if anything.
-        distance_bias: What is added to the scores, if anything, by the place of the key less that of the query: from
-            `-reach` to `reach`, and what is farther away counts as the end `[heads or 1, 2 * reach + 1]`.
+        query_key: Projection to queries and keys side by side `[hidden, 2 * hidden]`.
+        value: Projection to values.
+        output: Projection from the heads' values to the hidden dimension.
+        rotation: The rotation of queries and keys, or None.
+        distance_bias: The bias of the scores by the position of the key minus that of the query, from `-reach` to
+            `reach`, or None `[heads or 1, 2 * reach + 1]`. Greater distances count as the nearest end.
     """
 
     query_key: Linear
@@ -76,7 +76,7 @@ def attention(
     rotation: Rotation | None = None,
     distance_bias: Array | None = None,
 ) -> Attention:
-    """Makes an attention out of its four products; the first three have all a bias or none."""
+    """Returns an attention made from its four products; the first three all have a bias, or none has."""
     query_key_bias = None
     if query.bias is not None and key.bias is not None:
         query_key_bias = np.concatenate([query.bias, key.bias])
@@ -95,7 +95,7 @@ def attention(
 
 @dataclass(frozen=True)
 class Layer:
-    """Self-attention and feed-forward, each with a residual and a normalisation behind it."""
+    """Self-attention and feed-forward, each followed by a residual and a normalisation."""
 
     attention: Attention
     attention_norm: Norm
@@ -109,12 +109,12 @@ class GatedLayer:
     """Self-attention and a gated feed-forward, each with a normalisation before it and a residual around both.
 
     Attributes:
-        attention_norm: None if the rows are normalised already.
+        attention_norm: Normalisation before the self-attention; None if the rows are already normalised.
         attention: The self-attention.
-        feed_forward_norm: Of the feed-forward.
-        intermediate: What is activated.
-        gate: What is multiplied by it.
-        output: From their product to the hidden dimension.
+        feed_forward_norm: Normalisation before the feed-forward.
+        intermediate: Projection to the activation.
+        gate: Projection to the factor of the activation.
+        output: Projection from their product to the hidden dimension.
     """
 
     attention_norm: Norm | None
@@ -127,7 +127,7 @@ class GatedLayer:
 
 @dataclass(frozen=True)
 class Stack:
-    """Layers one behind the other, all of them `times` times."""
+    """Consecutive layers, which are applied together `times` times."""
 
     layers: Sequence[Layer | GatedLayer]
     times: int = 1
@@ -139,14 +139,14 @@ class EncoderWeights:
 
     Attributes:
         words: Embedding of each token `[vocabulary, embedding]`.
-        positions: Embedding of each position of a text, from its first token on `[max_tokens, embedding]`, if it has
-            one. Holds the embedding of the only token type as well.
+        positions: Embedding of each position of a text, from its first token on `[max_tokens, embedding]`, or None. It
+            includes the embedding of the only token type.
         embedding_norm: Normalisation of their sum.
-        projection: From the embedding's dimension to the hidden one, where they differ (ELECTRA, ALBERT).
-        stacks: The layers: one stack of them, where no layers share their weights.
-        heads: Attention heads of each layer.
-        activation: Of the feed-forward.
-        final_norm: Normalisation behind the last layer, if any.
+        projection: From the embedding's dimension to the hidden one, if they differ (ELECTRA, ALBERT).
+        stacks: The layers; one stack if no layers share their weights.
+        heads: Number of attention heads in each layer.
+        activation: The activation of the feed-forward.
+        final_norm: Normalisation after the last layer, or None.
     """
 
     words: Array

@@ -1,1 +1,1 @@
-"""Builds the padded graph by optimum's exporter and quantization presets: for all that `packed` does not know."""
+"""Builds the padded graph with optimum's exporter and presets, for models that `packed` does not support."""

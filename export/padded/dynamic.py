@@ -1,4 +1,4 @@
-"""Dynamic INT8 quantization, by optimum's presets."""
+"""Dynamic INT8 quantization with optimum's presets."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from export.padded.products import other_products
 
 
 def quantize_dynamic(fp32: Path, int8: Path, *, preset: Preset, exclude: Sequence[str]) -> None:
-    """Writes the graph `fp32` to `int8` with INT8 weights, one scale for each output channel.
+    """Writes the graph `fp32` to `int8` with INT8 weights and one scale for each output channel.
 
-    Activations are quantized at run time, with one scale over a whole run. `avx2` has unsigned weights, which
-    cannot saturate on CPUs without VNNI; the others have signed ones. The nodes named in `exclude` stay as they are,
-    and so do the products of attention: in INT8 they are no faster (all-MiniLM-L6-v2, one thread: 436 texts a second
-    with them, 447 without), and an outlier among the values would spoil them under no name that could be excluded.
+    Activations are quantized at run time, with one scale for a whole run. `avx2` has unsigned weights, which cannot
+    saturate on CPUs without VNNI; the other presets have signed ones. The nodes in `exclude` stay in fp32. So do the
+    products of attention: INT8 does not make them faster, an outlier among their values would spoil the result, and
+    they have no name that a user could exclude.
     """
     from optimum.onnxruntime import ORTQuantizer
     from optimum.onnxruntime.configuration import AutoQuantizationConfig
 
-    # The quantizer turns a Gemm into a MatMul of this other name, and looks for exclusions only then.
+    # The quantizer turns a Gemm into a MatMul with this suffix before it checks the exclusions.
     excluded = [*other_products(fp32), *exclude, *(f"{name}_MatMul" for name in exclude)]
     configuration = getattr(AutoQuantizationConfig, preset)(
         is_static=False, per_channel=True, nodes_to_exclude=excluded

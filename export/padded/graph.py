@@ -1,4 +1,4 @@
-"""The fp32 graph, by optimum's exporter: token ids in, pooled vectors out."""
+"""Exports the fp32 graph with optimum: token ids in, pooled vectors out."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from server.encoding.session import OUTPUT
 
 
 def export_graph(source: SourceModel, directory: Path) -> Path:
-    """Exports `source` to `directory`/model.onnx with pooling and normalisation inside the graph.
+    """Exports `source` to `directory`/model.onnx, with pooling and normalisation in the graph.
 
-    The graph takes `input_ids` and `attention_mask` `[N, L]` and gives `[N, dimension]`.
+    The graph takes `input_ids` and `attention_mask` `[N, L]` and returns `[N, dimension]`.
 
     Raises:
-        ExportError: optimum does not know the architecture.
+        ExportError: optimum does not support the architecture.
     """
     from optimum.exporters.onnx import main_export
 
     with tempfile.TemporaryDirectory() as temporary:
-        # optimum exports what stands on disk; the model in memory may have gained a normalisation.
+        # optimum exports files, and the model in memory may have an added normalisation.
         source.model.save(temporary, create_model_card=False)
         with library_errors(f"optimum cannot export {source.name}"):
             main_export(
@@ -36,9 +36,9 @@ def export_graph(source: SourceModel, directory: Path) -> Path:
 
 
 def _keep_only_pooled(path: Path, dimension: int) -> None:
-    """Drops the token vectors from the outputs: nobody reads them, and they would be copied out of every run.
+    """Removes the token vectors from the outputs: they are not needed, and every run would copy them.
 
-    The tracer does not always know the dimension of what is left.
+    It also sets the dimension of the remaining output, which the tracer does not always know.
     """
     import onnx
 

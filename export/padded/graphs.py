@@ -17,7 +17,7 @@ from server.encoding.tower import MODEL_FILE
 
 
 class PaddedGraphs:
-    """See `export.graphs.Graphs`. What is asked for as per-token becomes dynamic."""
+    """Implements `export.graphs.Graphs`. The quantization per-token becomes dynamic."""
 
     layout: Layout = "padded"
 
@@ -25,7 +25,7 @@ class PaddedGraphs:
         """Exports the fp32 graph to `directory`.
 
         Raises:
-            ExportError: optimum does not know the architecture.
+            ExportError: optimum does not support the architecture.
         """
         self._source = source
         self._recipe = recipe
@@ -37,7 +37,7 @@ class PaddedGraphs:
         )
 
     def quantize(self, directory: Path, excluded: Collection[str]) -> Path:
-        """Writes the graph to serve; see `export.graphs.Graphs`."""
+        """Writes the served graph; see `export.graphs.Graphs`."""
         trimmed = self._source.trimmed
         if not self.names:
             if trimmed is None:
@@ -56,5 +56,5 @@ class PaddedGraphs:
             )
         else:
             quantize_dynamic(self.fp32, served, preset=self._recipe.preset, exclude=left_out)
-        # Last, so that nothing that is measured or rounded depends on it.
+        # Last, so that measurements and rounding do not depend on it.
         return served if trimmed is None else trim_table(served, served, trimmed.kept_ids)

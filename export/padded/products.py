@@ -1,4 +1,4 @@
-"""Which nodes of a padded graph are matrix products with constant weights, or tables of embeddings."""
+"""Finds the nodes of a padded graph that are matrix products or embedding tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ TABLES = ("Gather",)
 
 
 def product_names(graph: Path) -> list[str]:
-    """Returns the names of the nodes of a graph that quantization makes INT8, in the order of the graph."""
+    """Returns the names of products with constant weights and of embedding tables, in the order of the graph.
+
+    Quantization makes these nodes INT8.
+    """
     model = onnx.load(str(graph), load_external_data=False)
     weights = {constant.name for constant in model.graph.initializer if len(constant.dims) > 1}
     return [
@@ -23,7 +26,7 @@ def product_names(graph: Path) -> list[str]:
 
 
 def other_products(graph: Path) -> list[str]:
-    """Returns the names of the products without constant weights: those of attention."""
+    """Returns the names of the products without constant weights, which are those of attention."""
     names = set(product_names(graph))
     model = onnx.load(str(graph), load_external_data=False)
     return [node.name for node in model.graph.node if node.op_type in PRODUCTS and node.name not in names]

@@ -1,14 +1,11 @@
-"""Static INT8 quantization: the scales of activations are measured before, on texts like those to come.
+"""Static INT8 quantization: the scales of activations are measured on calibration texts.
 
-They are the same for all texts, so a text's vector does not depend on its neighbours;
-but a scale that fits all texts fits each of them worse.
+All texts have the same scales, so a text's vector does not depend on the other texts of its batch. But a scale for all
+texts is less exact for each of them.
 
-What comes out of a product stays in floats. To quantize that as well, as ONNX Runtime
-does unless told otherwise, saves nothing and costs most of the quality: all-MiniLM-L6-v2
-on the sample's texts, mean and worst cosine to fp32, .898 / .769 with it, .983 / .962
-without, and .988 / .957 with the residual stream in floats, too. Beside that the method
-hardly matters (percentiles, entropy: within .001 of the mean), so it is the simplest:
-the lowest and highest value that was seen.
+The outputs of products and the residual stream stay in floats. ONNX Runtime's default is to quantize them, too, which
+saves nothing and costs most of the quality. The calibration method hardly matters, so it is the simplest one: the
+lowest and highest value.
 """
 
 from __future__ import annotations
@@ -34,18 +31,18 @@ def quantize_static(
     ranges: Path,
     exclude: Sequence[str],
 ) -> None:
-    """Writes the graph `fp32` to `int8` with INT8 products, weights by output channel.
+    """Writes the graph `fp32` to `int8` with INT8 products and one weight scale for each output channel.
 
     Args:
-        fp32: The graph.
-        int8: Where the quantized one goes.
+        fp32: The path of the graph.
+        int8: The path of the quantized graph.
         preset: The CPU's preset; as for dynamic quantization, weights are unsigned for `avx2`.
-        token_ids: The texts to calibrate on. They are run one by one, so that no padding is measured.
-        ranges: Keeps what was measured. If it is there already, nothing is measured again.
-        exclude: Names of nodes that stay as they are. The products of attention always do.
+        token_ids: The calibration texts. They run one by one, so that no padding is measured.
+        ranges: The path of the measured ranges. If the file exists, nothing is measured again.
+        exclude: Names of nodes that stay in fp32. The products of attention always do.
 
     Raises:
-        ExportError: The model can read none of the texts, or ONNX Runtime's quantizer fails.
+        ExportError: None of the texts has tokens, or ONNX Runtime's quantizer fails.
     """
     from onnxruntime.quantization import (
         CalibrationDataReader,
@@ -57,7 +54,7 @@ def quantize_static(
 
     readable = [ids for ids in token_ids if ids]
     if not readable:
-        raise ExportError("the model can read none of the texts to calibrate on")
+        raise ExportError("the model has no tokens for any calibration text")
 
     class Texts(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -92,16 +89,15 @@ def quantize_static(
 
 
 def _give_back_floats(fp32: Path, quantized: Path, int8: Path, *, exclude: Sequence[str]) -> None:
-    """Writes `quantized` to `int8` with the inputs of `fp32` for every node that was not quantized.
+    """Writes `quantized` to `int8`, with the inputs of `fp32` for every node that is not quantized.
 
-    The quantizer rounds an activation, or a weight that layers share, for all its readers as soon as one of them is
-    quantized: the residual stream would pass through INT8 at each layer, and an excluded product would read what was
-    rounded for its neighbour.
+    If one reader of an activation or a shared weight is quantized, the quantizer rounds the value for all readers. Then
+    the residual stream would pass through INT8 at each layer, and an excluded product would read rounded values.
     """
     before = onnx.load(str(fp32)).graph
     model = onnx.load(str(quantized))
     made_int8 = set(product_names(fp32)) - set(exclude)
-    # A table stays INT8 in ONNX Runtime only if its rows are dequantized behind it; they lose nothing by that.
+    # A table stays INT8 in ONNX Runtime only if its rows are dequantized after the lookup, which loses nothing.
     rows = {node.output[0] for node in before.node if node.op_type in TABLES and node.name in made_int8}
     inputs = {node.name: node.input for node in before.node if node.name not in made_int8}
     read: set[str] = set()

@@ -1,4 +1,4 @@
-"""Trims the table of words of a padded graph, after all else is done to it."""
+"""Trims the token embeddings of a padded graph, as the last step."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ IDS = "input_ids"
 
 
 def trim_table(graph: Path, out: Path, kept_ids: NDArray[np.int64]) -> Path:
-    """Writes a graph to `out` with only some rows in its table of words; returns `out`.
+    """Writes a graph to `out` with only some rows of its token embeddings; returns `out`.
 
-    The table may be quantized; its scales are trimmed with it where each row has its own.
+    The table may be quantized. If each row has a scale, the scales are trimmed with the rows.
 
     Args:
         graph: The graph, in one file.
-        out: May be the same path.
+        out: The path of the new graph; it may be the same path.
         kept_ids: For each new row, in order, its number in the whole table.
 
     Raises:
-        ExportError: The graph does more with the ids than look rows up, so other numbers would change its vectors.
+        ExportError: The graph uses token ids for more than lookups, so new ids would change its vectors.
     """
     model = onnx.load(str(graph))
     constants = {constant.name: constant for constant in model.graph.initializer}
@@ -35,9 +35,9 @@ def trim_table(graph: Path, out: Path, kept_ids: NDArray[np.int64]) -> Path:
     tables = {name for node in lookups for name in _constants_of(node.input[0], makers, constants)}
     others = {node.op_type for node in readers if node not in lookups} - {"Shape"}
     if not tables or others:
-        reason = f"reads its token ids by {', '.join(sorted(others))}" if others else "has no table of words"
+        reason = f"reads its token ids by {', '.join(sorted(others))}" if others else "has no token embeddings"
         raise ExportError(
-            f"the padded graph {reason}, so that its vocabulary cannot be trimmed; export it with --languages all"
+            f"the padded graph {reason}, so its vocabulary cannot be trimmed; export it with --languages all"
         )
     rows = max(constants[name].dims[0] for name in tables if constants[name].dims)
     for name in tables:
@@ -49,7 +49,7 @@ def trim_table(graph: Path, out: Path, kept_ids: NDArray[np.int64]) -> Path:
 
 
 def _constants_of(name: str, makers: dict[str, onnx.NodeProto], constants: dict[str, onnx.TensorProto]) -> set[str]:
-    """Returns the constants that a table is, or that it is dequantized from."""
+    """Returns the constant of a table, or the constants from which it is dequantized."""
     if name in constants:
         return {name}
     maker = makers.get(name)

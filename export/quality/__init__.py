@@ -1,5 +1,5 @@
-"""How good a bundle is beside the original model, and whether that is good enough.
+"""Measures a bundle against the original model, and against thresholds.
 
-`corpus` says on which texts, `closeness`, `invariance` and `retrieval` measure,
-`gate` holds the thresholds, `exclusion` finds the layers that hurt.
+`corpus` provides the texts; `closeness`, `invariance` and `retrieval` measure; `gate` holds the thresholds; `exclusion`
+finds the products that cause a missed threshold.
 """

@@ -1,4 +1,4 @@
-"""How close vectors are to those of the original model."""
+"""The cosines of vectors to those of the original model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Closeness(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def closeness(vectors: NDArray[np.float32], reference: NDArray[np.float32]) -> Closeness:
-    """Compares the rows of two `[N, dimension]` arrays. What is not a number counts as the opposite, -1."""
+    """Compares the rows of two `[N, dimension]` arrays. A cosine that is NaN counts as -1."""
     values = np.nan_to_num(cosines(vectors, reference), nan=-1.0)
     return Closeness(
         texts=len(values),

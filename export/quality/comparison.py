@@ -21,30 +21,30 @@ from server.encoding.passages import Text, encodables_of
 
 DEPTH = 20
 SAMPLE_TEXTS = 150
-"""Texts of a quick look, and of the batches that a text is encoded in for invariance."""
+"""Texts of the quick score, and of the invariance measurement."""
 
 
 class Comparison:
-    """The texts, and what the original makes of them.
+    """The texts of the comparison, and the original's vectors and hits.
 
     Attributes:
-        golden: The texts that the bundle carries, first of all.
+        golden: The golden texts of the bundle.
         reference: The original's vectors of the golden texts `[N, dimension]`.
     """
 
     def __init__(self, source: SourceTowers, corpus: Corpus, golden: Sequence[Text]) -> None:
-        """Encodes all texts by the original, which takes most of the time of an export.
+        """Encodes all texts with the original, which takes most of the time of an export.
 
-        Texts that the trimmed vocabulary reads differently are left out: they are meant to differ.
+        It skips texts that the trimmed vocabulary tokenizes differently: their vectors are meant to differ.
 
         Raises:
-            ExportError: The corpus has no documents or no queries besides.
+            ExportError: After that, no documents or no queries are left.
         """
         self._corpus = corpus
         self._covered_queries = [each for each in corpus.queries if source.covers(each.query, TextKind.QUERY)]
         self._similarity = source.query.similarity
         separator = source.model(Side.DOCUMENT).title_separator
-        # Parts are not cut into passages: what is compared are texts, which both models see the beginning of.
+        # Parts are not split into passages: both models see the beginning of each text, which is enough to compare.
         parts: list[Text] = []
         self._owners: list[int] = []
         for position, document in enumerate(corpus.documents):
@@ -54,7 +54,7 @@ class Comparison:
         if not parts or not self._covered_queries:
             raise ExportError(
                 f"the corpus {corpus.name} has no documents or no queries in the languages of the trimmed vocabulary: "
-                "add theirs to --languages, or name another one by --eval"
+                "add its languages to --languages, or set another corpus with --eval"
             )
         queries = [(query.query, TextKind.QUERY) for query in self._covered_queries]
         self.golden = [text for text in golden if source.covers(*text)]
@@ -73,7 +73,7 @@ class Comparison:
         return self._vectors[: len(self.golden)]
 
     def measure(self, encode: Encode) -> Quality:
-        """Returns everything that the gate asks for."""
+        """Returns all measurements that the gate needs."""
         vectors = encode_all(encode, self._texts)
         return Quality(
             closeness=closeness(vectors, self._vectors),
@@ -88,12 +88,12 @@ class Comparison:
         )
 
     def quick_score(self, encode: Encode) -> float:
-        """Returns the mean cosine over some of the texts."""
+        """Returns the mean cosine over a sample of the texts."""
         vectors = encode_all(encode, [self._texts[row] for row in self._sample])
         return closeness(vectors, self._vectors[self._sample]).cosine_mean
 
     def _search(self, vectors: NDArray[np.float32]) -> list[list[str]]:
-        """Returns the ids that each query finds, as the server would; what is not a number finds what is first."""
+        """Returns the ids that each query finds, as the server would; NaN counts as 0."""
         found = exact_search(
             np.nan_to_num(vectors[self._parts]),
             self._owners,

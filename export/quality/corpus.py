@@ -1,8 +1,7 @@
-"""What quality is measured on: documents, and queries with the documents that answer them.
+"""The corpus of the quality measurements: documents and labelled queries.
 
-The project's own sample, or a directory in BEIR's layout (Thakur et al. 2021):
-`corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`) and
-`qrels/SPLIT.tsv` (query id, document id, score, under a heading).
+It is the project's sample, or a directory in BEIR's layout (Thakur et al. 2021): `corpus.jsonl` (`_id`, `title`,
+`text`), `queries.jsonl` (`_id`, `text`) and `qrels/SPLIT.tsv` (query id, document id, score, after a heading).
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from server.catalogue.jsonl import read_jsonl
 SAMPLE = Path(__file__).parents[2] / "sample"
 
 SPLITS = ("test", "dev", "validation", "train")
-"""Which labels are taken if there are several and none was named."""
+"""Order of preference of the qrels files if --split is not set."""
 
 MAX_QUERIES = 1000
 MAX_DOCUMENTS = 2000
@@ -33,7 +32,7 @@ MAX_DOCUMENTS = 2000
 
 @dataclass(frozen=True)
 class Corpus:
-    """Documents and labelled queries; `name` tells people which, and how many of them were taken."""
+    """Documents and labelled queries; `name` says for people where they are from and how many are used."""
 
     name: str
     documents: list[Document]
@@ -41,7 +40,7 @@ class Corpus:
 
 
 def sample_corpus() -> Corpus:
-    """Returns the project's own documents, without their example queries to save time, and queries."""
+    """Returns the sample's documents and queries. Documents have no example queries, to save time."""
     documents = [
         msgspec.structs.replace(document, examples=[]) for document in load_catalogue(SAMPLE / "catalogue.jsonl")
     ]
@@ -53,12 +52,12 @@ def read_beir(
 ) -> Corpus:
     """Reads a directory in BEIR's layout.
 
-    Where there is more than asked for, a shuffle with a fixed seed decides what is taken; the documents that answer
-    the queries taken are always among them.
+    If there is more than the maximum, a shuffle with a fixed seed selects queries and documents. The documents that
+    answer the selected queries are always included.
 
     Raises:
-        ExportError: Something of it is missing, malformed or of no use.
-        CatalogueError: A line of a JSONL file is wrong; names file and line.
+        ExportError: A file is missing or malformed, or no query has a relevant document.
+        CatalogueError: A JSONL file has an invalid line; the error names file and line.
     """
     path, split = _qrels_path(directory, split)
     texts = {id: query.text for id, query in _by_id(directory / "queries.jsonl", _Query).items()}
@@ -69,7 +68,7 @@ def read_beir(
             raise ExportError(f"{path}:{number}: unknown query {query_id!r}")
         if document_id not in documents:
             raise ExportError(f"{path}:{number}: unknown document {document_id!r}")
-        if documents[document_id].as_document() is not None:  # A blank one cannot be found.
+        if documents[document_id].as_document() is not None:  # A document of whitespace cannot be found.
             relevant.setdefault(query_id, []).append(document_id)
     usable = sorted(id for id in relevant if texts[id].strip())
     if not usable:
@@ -79,7 +78,7 @@ def read_beir(
     wanted = {id for query in queries for id in relevant[query]}
     others = [id for id in documents if id not in wanted]
     chosen = wanted | set(shuffle.sample(others, min(max(0, max_documents - len(wanted)), len(others))))
-    # In the order of the file: documents of equal score come in that order, and must not be found for being relevant.
+    # In the order of the file: it breaks ties between equal scores, and must not favour relevant documents.
     taken = [found for id in documents if id in chosen and (found := documents[id].as_document()) is not None]
     name = f"{directory.name} ({split}: {len(queries)} of {len(usable)} queries, {len(taken)} of {len(documents)})"
     labelled = [LabelledQuery(query=texts[id], language="all", relevant=relevant[id]) for id in queries]
@@ -93,7 +92,7 @@ def _by_id(path: Path, type: type[T]) -> dict[str, T]:
     found: dict[str, T] = {}
     for number, each in read_jsonl(path, type):
         if each.id in found:
-            raise ExportError(f"{path}:{number}: _id {each.id!r} stands there already")
+            raise ExportError(f"{path}:{number}: _id {each.id!r} occurs twice")
         found[each.id] = each
     return found
 
@@ -109,7 +108,7 @@ class _Document(msgspec.Struct, frozen=True):
     text: str = ""
 
     def as_document(self) -> Document | None:
-        """Returns the document as a catalogue has it, or None if there is nothing to encode."""
+        """Returns the document of a catalogue, or None if there is nothing to encode."""
         title, text = self.title.strip(), self.text.strip()
         return Document(id=self.id, title=title or {}, text=text or {}) if title or text else None
 
@@ -123,7 +122,7 @@ def _qrels_path(directory: Path, split: str | None) -> tuple[Path, str]:
     if split is None:
         split = next((each for each in SPLITS if each in found), found[0])
     if split not in found:
-        raise ExportError(f"{directory} has no qrels/{split}.tsv; there is {', '.join(found)}")
+        raise ExportError(f"{directory} has no qrels/{split}.tsv; it has {', '.join(found)}")
     return directory / "qrels" / f"{split}.tsv", split
 
 
@@ -138,7 +137,7 @@ def _judgements(path: Path) -> Iterator[tuple[int, str, str]]:
                 if number == 1 or not row:
                     continue
                 if score is None:
-                    raise ExportError(f"{path}:{number}: expected query id, document id and a whole number, by tabs")
+                    raise ExportError(f"{path}:{number}: expected query id, document id and score, separated by tabs")
                 if score > 0:
                     yield number, row[0], row[1]
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -1,4 +1,4 @@
-"""Searches by vectors as the server does, and misses nothing."""
+"""Searches vectors as the server does, without a graph."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def exact_search(
     """Returns for each query the positions of its best documents, best first.
 
     Args:
-        vectors: Of the documents' passages `[V, dimension]`.
-        owners: For each of them the position of its document, ascending.
-        queries: Vectors of queries `[N, dimension]`.
-        similarity: How they are compared.
-        limit: Number of documents.
+        vectors: Vectors of the documents' passages `[V, dimension]`.
+        owners: The position of each vector's document, ascending.
+        queries: Vectors of the queries `[N, dimension]`.
+        similarity: The measure that compares vectors.
+        limit: Maximum documents for each query.
     """
     with tempfile.TemporaryDirectory() as folder:
         no_graph = DenseOptions(exact_below=len(vectors) + 1)

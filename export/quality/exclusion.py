@@ -1,4 +1,4 @@
-"""Finds the products whose quantization hurts."""
+"""Finds the products whose quantization harms quality."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from export.errors import ExportError
 
 MOST_SHARE = 1 / 3
-"""Largest share of the products that is left out, beside those excluded by name; beyond it fp32 is better."""
+"""Maximum share of the products to leave in fp32, besides those excluded by name; above it, fp32 is better."""
 
 
 def matching(patterns: Sequence[str], names: Sequence[str]) -> list[str]:
@@ -19,8 +19,8 @@ def matching(patterns: Sequence[str], names: Sequence[str]) -> list[str]:
     """
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
-            told = ", ".join(names[:6]) + (f", … ({len(names)} in all)" if len(names) > 6 else "")
-            raise ExportError(f"--exclude {pattern}: no product has this name; there is {told}")
+            known = ", ".join(names[:6]) + (f", … ({len(names)} in all)" if len(names) > 6 else "")
+            raise ExportError(f"--exclude {pattern}: no product has this name; the products are {known}")
     return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
@@ -32,21 +32,21 @@ def find_exclusions(
     passes: Callable[[Collection[str]], bool],
     progress: Callable[[str], None],
 ) -> list[str] | None:
-    """Leaves out as few products as it can find to pass, when `excluded` alone do not.
+    """Finds a small set of products to leave in fp32, if leaving only `excluded` does not pass.
 
-    Products are ranked by the harm of each when it alone is quantized: when only one were left out, a second that
-    hurts as much would hide what that gains. The worst are then left out together, as many as it takes to pass, and
-    last the ones among them that were not needed are taken back.
+    Products are ranked by their harm when only that product is quantized. (Leaving out one product at a time would not
+    work: a second harmful product would hide the gain.) A binary search finds how many of the worst must be left out.
+    Then each of them that turns out to be unnecessary is quantized again.
 
     Args:
         names: All products.
-        excluded: What is left out already, and stays so.
-        score: Quality with these left out; fast, the higher the better.
-        passes: Whether these left out are enough.
-        progress: Is told each step.
+        excluded: Products that are already left out, and stay so.
+        score: Returns the quality with these products left out; it is fast, and higher is better.
+        passes: Returns whether the quality passes with these products left out.
+        progress: Called with a line for each step.
 
     Returns:
-        What to leave out besides `excluded`, or None if a third of all is not enough.
+        The products to leave out besides `excluded`, or None if a third of all products is not enough.
     """
     candidates = [name for name in names if name not in excluded]
     scores = {}
@@ -70,7 +70,7 @@ def find_exclusions(
             chosen = worst[:middle]
         else:
             too_few = middle
-    for name in chosen[:-1]:  # The last one was needed.
+    for name in chosen[:-1]:  # The last one is known to be necessary.
         fewer = [each for each in chosen if each != name]
         if enough(fewer):
             chosen = fewer

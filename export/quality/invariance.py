@@ -1,4 +1,4 @@
-"""Whether a text's vector depends on the texts that it is encoded with."""
+"""Measures whether a text's vector depends on the other texts of its batch."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from export.quality.cores import encode_batches
 from server.encoding.golden import cosines
 
 BATCH_TEXTS = (2, 3, 8, 16, 40, 128)
-"""Texts in a batch. Each size is gone through once, in an order of its own."""
+"""Sizes of batches, in texts. For each size, all texts are shuffled and encoded once."""
 
 Text = TypeVar("Text")
 
 
 class Invariance(msgspec.Struct, frozen=True, kw_only=True):
-    """Each text alone against the same text in many batches.
+    """Vectors of texts encoded alone, compared with vectors of the same texts in batches.
 
-    `identical_share` is the share of (text, batch) pairs whose vector is the same to the last bit.
+    `identical_share` is the share of (text, batch) pairs whose vectors are bit-identical.
     """
 
     texts: int
@@ -30,7 +30,7 @@ class Invariance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def invariance(encode: Callable[[Sequence[Text]], NDArray[np.float32]], texts: Sequence[Text]) -> Invariance:
-    """Encodes texts alone, and shuffled in batches of mixed sizes; `encode` gives `[N, dimension]`."""
+    """Encodes texts alone, and shuffled in batches of mixed sizes; `encode` returns `[N, dimension]`."""
     random = np.random.default_rng(0)
     batches = [[row] for row in range(len(texts))]
     for size in BATCH_TEXTS:

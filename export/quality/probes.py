@@ -1,4 +1,4 @@
-"""The vectors of the server's probes, which a bundle keeps so that a server starts sooner."""
+"""The vectors of the server's probes, which a bundle holds so that a server starts faster."""
 
 from __future__ import annotations
 

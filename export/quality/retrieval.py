@@ -1,8 +1,7 @@
 """Retrieval measures, from the ids that a search found, best first.
 
-R@k is the share of queries with a relevant document among the first k hits, as in
-DPR (Karpukhin et al. 2020, top-k accuracy); MRR is the mean of one over the rank of
-the first.
+R@k is the share of queries with a relevant document among the first k hits, as in DPR (Karpukhin et al. 2020, top-k
+accuracy). MRR is the mean of the reciprocal rank of the first relevant document.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ DEPTHS = (1, 5, 10, 20)
 
 
 class Retrieval(msgspec.Struct, frozen=True, kw_only=True):
-    """What the original model and the bundle find on the same corpus.
+    """The retrieval measures of the original model and of the bundle on the same corpus.
 
-    `top10_overlap` is the share of the original's first ten documents that are among the bundle's first ten;
-    the recalls are R@k by k.
+    `top10_overlap` is the share of the original's first ten documents that are among the bundle's first ten. The
+    recalls are R@k by k.
     """
 
     corpus: str
@@ -30,12 +29,12 @@ class Retrieval(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def recall_loss(self) -> float:
-        """The largest loss of R@k over all k; negative if all of them have risen."""
+        """The largest loss of R@k over all k; negative if all of them are higher."""
         return round(max(self.recall_fp32[depth] - self.recall[depth] for depth in self.recall), 5)
 
 
 def first_relevant_rank(found: Sequence[str], relevant: Sequence[str]) -> int | None:
-    """Returns the rank, from 1, of the first relevant id among those found, or None."""
+    """Returns the rank, from 1, of the first relevant id in `found`, or None."""
     return next((rank for rank, id in enumerate(found, start=1) if id in relevant), None)
 
 
@@ -45,12 +44,12 @@ def recall_at(ranks: Sequence[int | None], depth: int) -> float:
 
 
 def mean_reciprocal_rank(ranks: Sequence[int | None]) -> float:
-    """Returns the mean of one over the rank; a query without a relevant document counts 0."""
+    """Returns the mean reciprocal rank; a query without a relevant document counts as 0."""
     return sum(1 / rank for rank in ranks if rank) / len(ranks)
 
 
 def overlap_at(expected: Sequence[Sequence[str]], found: Sequence[Sequence[str]], depth: int) -> float:
-    """Returns the share of the first `depth` expected ids that are among the first `depth` found, mean of queries."""
+    """Returns the mean share of the first `depth` expected ids that are among the first `depth` found ids."""
     shares = [
         len(set(wanted[:depth]) & set(got[:depth])) / len(wanted[:depth])
         for wanted, got in zip(expected, found, strict=True)
@@ -66,7 +65,7 @@ def retrieval(
     found: Sequence[Sequence[str]],
     relevant: Sequence[Sequence[str]],
 ) -> Retrieval:
-    """Compares what the original (`expected`) and the bundle (`found`) find for each query, ids best first."""
+    """Compares the ids that the original (`expected`) and the bundle (`found`) find for each query, best first."""
 
     def recall(results: Sequence[Sequence[str]]) -> dict[int, float]:
         ranks = [first_relevant_rank(ids, wanted) for ids, wanted in zip(results, relevant, strict=True)]

@@ -1,4 +1,4 @@
-"""Documents as a server has them: encoded in passages, in a live index, and searched by the code that serves."""
+"""Documents in a live index, encoded in passages and searched with the server's code."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def encode_queries(bundle: Bundle, queries: Sequence[str]) -> NDArray[np.float32
 
 
 class ServedDocuments:
-    """A live index of some documents. A document's sequence is its position."""
+    """A live index of documents. A document's sequence is its position."""
 
     def __init__(
         self, bundle: Bundle, documents: Sequence[Document], vectors: Sequence[Vectors], *, probes: Probes, folder: Path
     ) -> None:
-        """Indexes the documents with their vectors; the index has a temporary folder inside `folder`."""
+        """Indexes the documents with their vectors. The index uses a temporary folder in `folder`."""
         manifest = bundle.manifest
         exact = DenseOptions(exact_below=1 + sum(len(each.spans) for each in vectors))
         dense = DenseIndex(manifest.dimension, manifest.similarity, "f16", folder=folder, options=exact)
@@ -60,5 +60,5 @@ class ServedDocuments:
         index.close()
 
     def search(self, query: str, vector: NDArray[np.float32], options: SearchOptions) -> Found:
-        """Searches for a query as the server does; `vector` is its own."""
+        """Searches for a query as the server does; `vector` is the query's vector."""
         return search(self._state, normalised(query), vector, options)

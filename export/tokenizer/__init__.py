@@ -1,1 +1,1 @@
-"""Writes a tower's tokenizer as the server wants it: as a sentencepiece model where that gives the same tokens."""
+"""Writes a tower's tokenizer, as a sentencepiece model if that gives the same tokens."""

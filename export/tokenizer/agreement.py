@@ -1,11 +1,11 @@
-"""Compares two ways to segment texts: a model's own tokenizer.json and the sentencepiece model made of it.
+"""Compares the tokens of a model's tokenizer.json with those of the sentencepiece model made from it.
 
-Both search for the likeliest segmentation. Where two are equally likely, up to the rounding of float32, either may
-come out, as in a row of dashes. Any other difference is a disagreement.
+Both search for the likeliest segmentation. If two segmentations are equally likely, up to the rounding of float32, the
+result may be either, as for a row of dashes. Any other difference is a disagreement.
 
-Sentencepiece normalises as the model's training did: it also composes sequences, such as the Korean syllables that an
-old Mac writes as separate letters. `tokenizers` maps mostly single characters. So both must map each single character
-in the same way, and texts are compared in composed form (NFKC).
+Sentencepiece normalises as the model's training did: it also composes sequences, such as Korean syllables that old Macs
+write as separate letters. `tokenizers` mostly maps single characters. So both must map each single character in the
+same way, and texts are compared in composed form (NFKC).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import tokenizers
 from export.tokenizer.sentencepiece_model import SPACE
 
 TIE = 1e-6
-"""Two sums of scores are equal if they differ by less than this share: float32 has 24 bits, sums of many have fewer."""
+"""Relative difference below which two sums of scores are equal: float32 has 24 bits, and sums lose some of them."""
 
 SPLIT_CHARACTERS = ("각", "힣", "é", "Å", "ǟ")
 """Characters that some systems decompose (NFD)."""
@@ -50,12 +50,12 @@ ODD_TEXTS = (
 def disagreement(
     reference: tokenizers.Tokenizer, candidate: sentencepiece.SentencePieceProcessor, texts: Iterable[str]
 ) -> str | None:
-    """Returns a text that the two segment differently, ties apart; None if there is none.
+    """Returns a text that the two segment differently, except for ties; None if there is none.
 
     Args:
         reference: The model's own tokenizer.
-        candidate: The sentencepiece model that is to replace it.
-        texts: The texts to compare, beside `ODD_TEXTS`.
+        candidate: The sentencepiece model that may replace it.
+        texts: The texts to compare, in addition to `ODD_TEXTS`.
     """
     for character in _characters():
         if _normalised(reference, character) != candidate.normalize(f"-{character}-"):
@@ -81,7 +81,7 @@ def _characters() -> Iterator[str]:
 
 
 def _normalised(tokenizer: tokenizers.Tokenizer, character: str) -> str:
-    """Returns a character between two hyphens, normalised, with sentencepiece's sign for spaces."""
+    """Returns a character between two hyphens, normalised, with sentencepiece's mark for spaces."""
     text = f"-{character}-"
     text = text if tokenizer.normalizer is None else tokenizer.normalizer.normalize_str(text)
     return SPACE + text.replace(" ", SPACE)

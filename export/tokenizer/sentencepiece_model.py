@@ -1,8 +1,8 @@
-"""Turns a unigram tokenizer.json into a sentencepiece model, which the server loads faster and without the GIL.
+"""Converts a unigram tokenizer.json to a sentencepiece model, which the server loads faster and without the GIL.
 
-The piece at position i has the id i, as in tokenizer.json. The special tokens before and after every text become the
-model's bos and eos, so that the file says all that the server must know. What sentencepiece cannot express is refused.
-Scores become float32, in which sentencepiece also adds them up: see `export.tokenizer.agreement`.
+The token at position i has the id i, as in tokenizer.json. The special tokens before and after every text become the
+model's bos and eos, so that the server needs no other file. Features that sentencepiece lacks raise an error. Scores
+become float32, which sentencepiece also uses for sums: see `export.tokenizer.agreement`.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any
 from sentencepiece import sentencepiece_model_pb2 as schema
 
 SPACE = "▁"
-"""How pieces write a space."""
+"""The character for a space in a token."""
 
 NO_PIECE = "\x00"
-"""Names a special token that the model does not have."""
+"""The name of a special token that the model does not have."""
 
 Piece = schema.ModelProto.SentencePiece
 
 
 class NotExpressible(Exception):
-    """Sentencepiece cannot do what the tokenizer does; the message says which part of it."""
+    """Sentencepiece lacks a feature of the tokenizer; the message names it."""
 
 
 def sentencepiece_model(tokenizer: dict[str, Any]) -> bytes:
@@ -32,17 +32,17 @@ def sentencepiece_model(tokenizer: dict[str, Any]) -> bytes:
         tokenizer: The decoded tokenizer.json.
 
     Raises:
-        NotExpressible: There is no such model.
+        NotExpressible: Sentencepiece lacks a feature of the tokenizer.
     """
     model = tokenizer["model"]
     if model.get("type") != "Unigram" or model.get("unk_id") is None:
         raise NotExpressible(f"a model of type {model.get('type')} without an unknown token")
     if model.get("byte_fallback"):
-        raise NotExpressible("a model of type Unigram with bytes")
+        raise NotExpressible("a model of type Unigram with byte fallback")
     pieces: list[tuple[str, float]] = [(piece, score) for piece, score in model["vocab"]]
     special = _special_ids(tokenizer, pieces)
     if any(SPACE in piece[1:] for number, (piece, _) in enumerate(pieces) if number not in special):
-        raise NotExpressible("pieces that span words")
+        raise NotExpressible("tokens that span words")
     before, after = _around(tokenizer.get("post_processor"))
     result = schema.ModelProto()
     for number, (piece, score) in enumerate(pieces):
@@ -57,7 +57,7 @@ def sentencepiece_model(tokenizer: dict[str, Any]) -> bytes:
     trainer.unk_id, trainer.unk_piece = model["unk_id"], pieces[model["unk_id"]][0]
     for name, token in (("bos", before), ("eos", after), ("pad", None)):
         if token is not None and token not in special:
-            raise NotExpressible("a special token that is none")
+            raise NotExpressible("a token around texts that is not special")
         setattr(trainer, f"{name}_id", -1 if token is None else token)
         setattr(trainer, f"{name}_piece", NO_PIECE if token is None else pieces[token][0])
     charsmap, folds_spaces = _normalizer(tokenizer.get("normalizer"))
@@ -70,28 +70,28 @@ def sentencepiece_model(tokenizer: dict[str, Any]) -> bytes:
 
 
 def _special_ids(tokenizer: dict[str, Any], pieces: list[tuple[str, float]]) -> set[int]:
-    """Returns the ids of the added tokens: no text has them, however it is spelt."""
+    """Returns the ids of the added tokens, which must be special: no text can contain them."""
     added = tokenizer.get("added_tokens") or []
     if not all(each["special"] for each in added):
-        raise NotExpressible("added tokens that texts may hold")
+        raise NotExpressible("added tokens that texts may contain")
     if any(each["id"] >= len(pieces) or pieces[each["id"]][0] != each["content"] for each in added):
-        raise NotExpressible("added tokens beyond the vocabulary")
+        raise NotExpressible("added tokens outside the vocabulary")
     return {each["id"] for each in added}
 
 
 def _normalizer(normalizer: dict[str, Any] | None) -> tuple[bytes, bool]:
-    """Returns the map of characters, empty if there is none, and whether repeated spaces become one."""
+    """Returns the character map, empty if there is none, and whether repeated spaces become one."""
     charsmap, folds_spaces = b"", False
     steps = [] if normalizer is None else normalizer.get("normalizers", [normalizer])
     if [step["type"] for step in steps[:2]] == ["NFC", "Precompiled"]:
-        steps = steps[1:]  # Sentencepiece composes by its map; the comparison says whether this map does.
+        steps = steps[1:]  # Sentencepiece composes by its map; the comparison checks that this map does.
     for number, step in enumerate(steps):
         match step:
             case {"type": "Precompiled", "precompiled_charsmap": str(encoded)} if number == 0:
                 charsmap = base64.b64decode(encoded)
             case {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " " | "▁"}:
                 folds_spaces = True
-            case {"type": "Strip"}:  # Sentencepiece does so where it folds spaces; the comparison says whether it fits.
+            case {"type": "Strip"}:  # Sentencepiece strips if it folds spaces; the comparison checks the result.
                 continue
             case _:
                 raise NotExpressible(f"a normalizer of type {step.get('type')}")
@@ -99,14 +99,14 @@ def _normalizer(normalizer: dict[str, Any] | None) -> tuple[bytes, bool]:
 
 
 def _splits_at_spaces(pre_tokenizer: dict[str, Any] | None) -> bool:
-    """Returns whether white space only separates words."""
+    """Returns whether whitespace only separates words."""
     steps = pre_tokenizer.get("pretokenizers", [pre_tokenizer]) if pre_tokenizer else []
     kinds = [step.get("type") for step in steps]
     if kinds not in (["WhitespaceSplit", "Metaspace"], ["Metaspace"]):
         raise NotExpressible(f"a pre-tokenizer of type {' and '.join(kinds) or None}")
     metaspace = steps[-1]
     if metaspace.get("replacement") != SPACE or metaspace.get("prepend_scheme", "always") != "always":
-        raise NotExpressible("a pre-tokenizer that writes spaces otherwise")
+        raise NotExpressible("a pre-tokenizer that marks spaces differently")
     return len(kinds) > 1
 
 
@@ -130,7 +130,7 @@ def _around(post_processor: dict[str, Any] | None) -> tuple[int | None, int | No
 
 
 def _template_ids(part: dict[str, Any], tokens: dict[str, Any]) -> list[int] | None:
-    """Returns the ids that a part of a template stands for, or None for the text itself."""
+    """Returns the ids of a part of a template, or None for the text."""
     if "SpecialToken" not in part:
         return None
     ids: list[int] = tokens[part["SpecialToken"]["id"]]["ids"]

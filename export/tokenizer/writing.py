@@ -15,12 +15,12 @@ from server.encoding.segmenter import SENTENCEPIECE_FILE
 
 
 def prefer_sentencepiece(path: Path, texts: Iterable[str], *, progress: Callable[[str], None]) -> Path:
-    """Replaces a tokenizer.json by a sentencepiece model that gives the same tokens; returns the file that is there.
+    """Replaces a tokenizer.json with a sentencepiece model that gives the same tokens; returns the resulting file.
 
     Args:
-        path: The tokenizer.json. It stays if sentencepiece cannot express it or segments a text differently.
-        texts: The texts to compare the two on, with their prefixes.
-        progress: Receives a line if tokenizer.json stays, with the reason.
+        path: The tokenizer.json. It stays if sentencepiece lacks a feature of it or segments a text differently.
+        texts: The texts for comparing the two, with their prefixes.
+        progress: Called with the reason if tokenizer.json stays.
     """
     tokenizer = msgspec.json.decode(path.read_bytes())
     if tokenizer["model"].get("type") != "Unigram":
@@ -31,10 +31,10 @@ def prefer_sentencepiece(path: Path, texts: Iterable[str], *, progress: Callable
         content = sentencepiece_model(tokenizer)
         processor.LoadFromSerializedProto(content)
     except NotExpressible as error:
-        progress(f"{kept}: sentencepiece cannot express {error}")
+        progress(f"{kept}: sentencepiece does not support {error}")
         return path
     except Exception as error:  # The library has no common base for its errors.
-        progress(f"{kept}: sentencepiece refuses the vocabulary ({error})")
+        progress(f"{kept}: sentencepiece rejects the vocabulary ({error})")
         return path
     differing = disagreement(tokenizers.Tokenizer.from_file(str(path)), processor, texts)
     if differing is not None:

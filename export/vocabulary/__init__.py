@@ -1,1 +1,1 @@
-"""Trims a vocabulary to some languages: `languages` says which pieces stay, `trimming` makes the smaller tokenizer."""
+"""Trims a vocabulary to some languages: `languages` selects characters, `trimming` makes the smaller tokenizer."""

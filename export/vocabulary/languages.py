@@ -1,7 +1,7 @@
-"""Languages, and the characters that each adds to those which every bundle keeps.
+"""The characters that a trimmed vocabulary keeps for each language, by Unicode script.
 
-Unicode's scripts decide. Kept for all: ASCII letters, and characters that no script owns (Common and Inherited), which
-are digits, punctuation, symbols, emoji with their joiners and selectors, spaces and combining marks.
+Every bundle keeps ASCII letters, and characters without a script (Common and Inherited): digits, punctuation, symbols,
+emoji with their joiners and selectors, spaces and combining marks.
 """
 
 from __future__ import annotations
@@ -39,38 +39,38 @@ LANGUAGES = {
     "vi": LATIN,
     "zh": r"\p{Script=Han}",
 }
-"""The characters of a language, as the inside of a character class of `regex`."""
+"""The characters of each language, as the content of a character class of `regex`."""
 
 UNITS = "μΩ"
-"""NFKC turns the signs of units (㎛, ㏀) into these Greek letters, so texts of any language have them."""
+"""Greek letters that texts of any language have, because NFKC turns the signs of units (㎛, ㏀) into them."""
 
 ALL = "all"
-"""Stands for no trimming."""
+"""The code that disables trimming."""
 
 _ALWAYS = rf"{ASCII_LETTERS}\p{{Script=Common}}\p{{Script=Inherited}}{UNITS}"
 
 
 def parse_languages(text: str) -> tuple[str, ...]:
-    """Returns the codes of a list by commas, each once; none of them if it is `all`.
+    """Returns the unique codes of a list separated by commas, or no codes for `all`.
 
     Raises:
-        ValueError: It names nothing, or a language that is not known; the message is one line.
+        ValueError: The list is empty or has an unknown code; the message is one line.
     """
     codes = tuple(dict.fromkeys(code.strip().lower() for code in text.split(",") if code.strip()))
     if codes == (ALL,):
         return ()
     if not codes:
-        raise ValueError(f"names no language; give codes by commas, as in ko,en, or {ALL} to keep the whole vocabulary")
+        raise ValueError(f"names no language; set codes separated by commas, such as ko,en, or {ALL}")
     unknown = [code for code in codes if code not in LANGUAGES]
     if unknown:
         raise ValueError(
-            f"does not know {', '.join(unknown)}; known are {', '.join(LANGUAGES)}, and {ALL} alone to trim nothing"
+            f"does not know {', '.join(unknown)}; known are {', '.join(LANGUAGES)}, or only {ALL} to disable trimming"
         )
     return codes
 
 
 def kept_characters(languages: Sequence[str]) -> regex.Pattern[str]:
-    """Returns a pattern that matches in full the texts whose characters are all kept for these languages."""
+    """Returns a pattern that fully matches texts of characters that are kept for these languages."""
     return regex.compile(f"[{_ALWAYS}{''.join(LANGUAGES[code] for code in languages)}]*", regex.V1)
 
 

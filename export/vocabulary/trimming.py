@@ -1,8 +1,8 @@
-"""Makes a smaller tokenizer, which cuts texts of kept characters exactly as the whole one does.
+"""Makes a smaller tokenizer, which splits texts of kept characters exactly as the whole one does.
 
-A Unigram or WordPiece tokenizer only ever looks up parts of the text. A part of a text of kept characters consists of
-kept characters, so every piece that such a text could use stays, and every choice between pieces falls the same way.
-Pieces keep their order, and get ids without gaps.
+A Unigram or WordPiece tokenizer only looks up parts of the text. In a text of kept characters, every part consists of
+kept characters. So all tokens that such a text could use stay, and the tokenizer makes the same choices between them.
+Tokens keep their order, and get ids without gaps.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from export.errors import ExportError, library_errors
 from export.vocabulary.languages import has_character_of, kept_characters
 
 WORD_START = "▁"
-"""Unigram's sign of the start of a word."""
+"""Unigram's mark of the start of a word."""
 
 
 @dataclass(frozen=True)
 class TrimmedVocabulary:
-    """The part of a vocabulary that stays.
+    """A trimmed vocabulary.
 
     Attributes:
-        languages: The codes of the languages that it was trimmed to.
-        tokenizer_json: The tokenizer, as the text of tokenizer.json.
-        kept_ids: For each new id, in order, the id that the whole vocabulary has for the same token.
+        languages: The codes of its languages.
+        tokenizer_json: The content of tokenizer.json.
+        kept_ids: For each new id, in order, the token's id in the whole vocabulary.
         pieces: Number of tokens of the whole vocabulary.
     """
 
@@ -41,23 +41,23 @@ class TrimmedVocabulary:
 
 
 def trim_vocabulary(tokenizer: tokenizers.Tokenizer, languages: Sequence[str], *, name: str) -> TrimmedVocabulary:
-    """Trims a tokenizer to the languages of some codes.
+    """Trims a tokenizer to some languages.
 
-    Kept are all pieces of kept characters (see `languages`), all of a single character, and all added tokens.
+    It keeps all tokens of kept characters (see `languages`), all tokens of a single character, and all added tokens.
 
     Args:
-        tokenizer: The whole one; it is left as it is.
-        languages: Codes of `LANGUAGES`, at least one.
+        tokenizer: The whole tokenizer; it is not changed.
+        languages: One or more codes of `LANGUAGES`.
         name: The model's name, for messages.
 
     Raises:
-        ExportError: Its kind cannot be trimmed, or nothing of a language would be left.
+        ExportError: This kind of tokenizer cannot be trimmed, or no token of a language would be left.
     """
     whole = json.loads(tokenizer.to_str())
     model = whole["model"]
     kind = model.get("type")
     if kind not in ("Unigram", "WordPiece"):
-        reason = ", whose pieces are made of each other" if kind == "BPE" else ""
+        reason = ", which builds tokens from other tokens" if kind == "BPE" else ""
         raise ExportError(
             f"the vocabulary of {name} is {kind}{reason}: only Unigram and WordPiece can be trimmed; "
             "export it with --languages all"
@@ -86,7 +86,7 @@ def trim_vocabulary(tokenizer: tokenizers.Tokenizer, languages: Sequence[str], *
 
 
 def _pieces(model: dict[str, Any]) -> dict[int, str]:
-    """Returns the pieces by their ids, in order."""
+    """Returns the tokens by their ids, in order."""
     if model["type"] == "Unigram":
         return {number: piece for number, (piece, _) in enumerate(model["vocab"])}
     return {number: piece for piece, number in sorted(model["vocab"].items(), key=lambda item: int(item[1]))}
@@ -97,7 +97,7 @@ def _kept_ids(model: dict[str, Any], pieces: dict[int, str], special: set[str], 
     sign = WORD_START if unigram else model["continuing_subword_prefix"]
     always = {model.get("unk_id")} if unigram else set()
     if unigram and pieces:
-        # The score of an unknown character follows from the lowest score of all.
+        # The score of an unknown character depends on the lowest score of all.
         scores = [score for _, score in model["vocab"]]
         always.add(scores.index(min(scores)))
     else:
@@ -118,13 +118,13 @@ def _check_languages(pieces: Sequence[str], languages: Sequence[str], name: str)
         found = has_character_of(language)
         if not any(found.search(piece) for piece in pieces):
             raise ExportError(
-                f"--languages {language} would leave nothing of that language: the vocabulary of {name} has no piece "
-                "of its script; leave it out or take another model"
+                f"--languages {language} would leave no token of that language: the vocabulary of {name} has none of "
+                "its script; omit the language or use another model"
             )
 
 
 def _renumber_post_processor(processor: dict[str, Any], new_ids: dict[int, int]) -> None:
-    """Renumbers the special tokens that a post-processor adds, for all kinds that add some."""
+    """Renumbers the special tokens that a post-processor of any kind adds."""
     for part in processor.get("processors", ()):
         _renumber_post_processor(part, new_ids)
     for end in ("sep", "cls"):
@@ -137,12 +137,12 @@ def _renumber_post_processor(processor: dict[str, Any], new_ids: dict[int, int])
 
 
 def _check_ids(text: str, whole: tokenizers.Tokenizer, new_ids: dict[int, int], name: str) -> None:
-    """Raises ExportError unless the tokenizer that was made has exactly the tokens that were kept, at their new ids."""
+    """Raises ExportError unless the trimmed tokenizer has exactly the kept tokens with their new ids."""
     with library_errors(f"the trimmed vocabulary of {name} cannot be read; export it with --languages all"):
         trimmed = tokenizers.Tokenizer.from_str(text)
     wanted = {token: new_ids[number] for token, number in whole.get_vocab().items() if number in new_ids}
     if trimmed.get_vocab() != wanted:
         raise ExportError(
-            f"the vocabulary of {name} cannot be trimmed, since it numbers its tokens unusually; export it with "
+            f"the vocabulary of {name} cannot be trimmed, because its token ids are unusual; export it with "
             "--languages all"
         )

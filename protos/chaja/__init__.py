@@ -1,9 +1,9 @@
-"""The client of Chaja: typed stubs, and channels with sane defaults.
+"""The client of Chaja: typed stubs, and channels with safe defaults.
 
     with chaja.connect("search:50051") as client:
         response = client.search.Search(SearchRequest(query="lost my wallet"))
 
-`chaja.connect_async` gives the same over asyncio. `chaja.import_documents` writes many documents. Messages are in
+`chaja.connect_async` does the same for asyncio. `chaja.import_documents` writes many documents. Messages are in
 `chaja.v1`.
 """
 

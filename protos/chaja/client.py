@@ -79,20 +79,20 @@ def connect(
     timeout_seconds: float = 10.0,
     options: Options = (),
 ) -> Client:
-    """Opens a channel to one or more servers. It connects with the first call, and again whenever it has to.
+    """Opens a channel to one or more servers. It connects with the first call, and reconnects when necessary.
 
-    Calls are spread over all addresses of the target, skip servers that are not ready, and are repeated when a
-    server is UNAVAILABLE.
+    The channel spreads calls over all addresses of the target, skips servers that are not ready, and repeats calls
+    that are safe to repeat when a server is UNAVAILABLE.
 
     Args:
         target: A gRPC target, such as `localhost:50051` or `dns:///search.example:50051`.
-        credentials: For TLS, from `grpc.ssl_channel_credentials`; without them the channel is in plain text.
-        token: Sent with every call, to servers that ask for one.
-        timeout_seconds: Deadline of a call that sets none of its own.
-        options: More channel options; they win over ours.
+        credentials: TLS credentials, from `grpc.ssl_channel_credentials`. Without them the channel uses plain text.
+        token: Access token, sent with every call. Only servers with a token file need it.
+        timeout_seconds: Deadline of unary calls that set none.
+        options: More channel options; they override the defaults.
 
     Raises:
-        ValueError: The target is no gRPC target, or the token none that can be sent.
+        ValueError: The target or the token is invalid.
     """
     _check_target(target)
     all_options = [*channel_options(), *options]
@@ -115,7 +115,7 @@ def connect_async(
     timeout_seconds: float = 10.0,
     options: Options = (),
 ) -> AsyncClient:
-    """Like `connect`, for asyncio. Call it where an event loop runs."""
+    """Does the same as `connect` for asyncio. Call it in a running event loop."""
     _check_target(target)
     all_options = [*channel_options(), *options]
     interceptors: list[grpc.aio.ClientInterceptor] = [AsyncDefaultDeadline(timeout_seconds)]
@@ -130,6 +130,6 @@ def connect_async(
 
 
 def _check_target(target: str) -> None:
-    """Refuses what gRPC would take and then fail on with every call, far from here."""
+    """Rejects targets that gRPC would accept here and then fail on with every call."""
     if not target.strip() or target.startswith(("http://", "https://")) or ":" not in target:
-        raise ValueError(f"expected host:port or a gRPC target such as dns:///host:port; it is {target!r}")
+        raise ValueError(f"expected host:port or a gRPC target such as dns:///host:port; got {target!r}")

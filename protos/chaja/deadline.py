@@ -1,7 +1,6 @@
-"""A deadline for calls that set none: gRPC itself would let them wait for ever.
+"""A deadline for unary calls that set none; without one, gRPC would wait forever.
 
-A service config's `timeout` would not do: it also shortens the deadlines that calls
-do set.
+The `timeout` of a service config does not work here: it also shortens deadlines that calls set.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import grpc
 
 
 class CallDetails(NamedTuple):
-    """What describes a call, in the shape that both kinds of channel take."""
+    """The details of a call, in the form that blocking and asyncio channels accept."""
 
     method: Any
     timeout: float | None
@@ -24,18 +23,18 @@ class CallDetails(NamedTuple):
 
 
 class DefaultDeadline(grpc.UnaryUnaryClientInterceptor):
-    """Gives calls over a blocking channel a deadline."""
+    """Sets a deadline on calls over a blocking channel."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
 
     def intercept_unary_unary(self, continuation: Callable[..., Any], client_call_details: Any, request: Any) -> Any:
-        """Makes the call, with our deadline if it has none."""
+        """Makes the call, with the default deadline if it has none."""
         return continuation(_with_deadline(client_call_details, self._seconds), request)
 
 
 class AsyncDefaultDeadline(grpc.aio.UnaryUnaryClientInterceptor):
-    """Gives calls over an asyncio channel a deadline."""
+    """Sets a deadline on calls over an asyncio channel."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -43,7 +42,7 @@ class AsyncDefaultDeadline(grpc.aio.UnaryUnaryClientInterceptor):
     async def intercept_unary_unary(
         self, continuation: Callable[..., Any], client_call_details: Any, request: Any
     ) -> Any:
-        """Makes the call, with our deadline if it has none."""
+        """Makes the call, with the default deadline if it has none."""
         return await continuation(_with_deadline(client_call_details, self._seconds), request)
 
 

@@ -1,4 +1,4 @@
-"""Imports many documents over one call, and goes on by itself where the connection broke off."""
+"""Imports many documents over one call, and resumes automatically after a lost connection."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from chaja.client import Client
 from chaja.v1 import ImportDocumentsRequest, Upsert, WriteResult
 
 WINDOW_MESSAGES = 2
-"""Messages on their way without an answer: one is written while the next one comes."""
+"""Maximum messages without an answer: the server writes one while the next one arrives."""
 
 MESSAGE_DOCUMENTS = 200
 MESSAGE_BYTES = 1024 * 1024
-"""A message ends before it exceeds one of these, unless by its first document."""
+"""Maximum size of a message, unless its first document is larger."""
 
 MAX_WAIT_SECONDS = 5.0
 
@@ -26,20 +26,20 @@ MAX_WAIT_SECONDS = 5.0
 def import_documents(
     client: Client, upserts: Sequence[Upsert], *, import_id: str, max_attempts: int = 10
 ) -> Iterator[WriteResult]:
-    """Writes documents in their order, and yields what became of each as soon as it is on the server's disk.
+    """Writes documents in their order, and yields the result of each when it is on the server's disk.
 
-    When the server is UNAVAILABLE it waits and goes on from the last answer: documents whose answer was lost are
-    written again, which changes nothing, but conflicts with an `expected_version`. After a break of the whole program,
-    call it again with the same `upserts` and `import_id`: it begins behind those that the server has.
+    While the server is UNAVAILABLE, it waits and then resumes after the last answer. Documents whose answer was lost
+    are written again; that changes nothing, unless an `expected_version` now conflicts. If the program was interrupted,
+    call this again with the same `upserts` and `import_id`: it starts after the documents that the server has.
 
     Args:
         client: From `chaja.connect`.
         upserts: All documents of the import, always in the same order.
         import_id: Name of the import, unique to this list.
-        max_attempts: Calls in a row that may fail without any progress.
+        max_attempts: Maximum calls in a row that fail without progress.
 
     Raises:
-        grpc.RpcError: The import failed; with the code ABORTED somebody else goes on with it.
+        grpc.RpcError: The import failed. The code ABORTED means that another call has taken over the import.
     """
     answered: int | None = None
     failed = 0
@@ -59,7 +59,7 @@ def import_documents(
 def _call(
     client: Client, upserts: Sequence[Upsert], import_id: str, answered: int | None
 ) -> Iterator[tuple[int, Sequence[WriteResult]]]:
-    """Makes one call; yields how many documents are answered, first at its beginning, and the results of the last."""
+    """Makes one call; yields the number of answered documents and their new results, first at the start of the call."""
     requests: SimpleQueue[ImportDocumentsRequest | None] = SimpleQueue()
     call: Any = client.catalog.ImportDocuments(iter(requests.get, None))
     try:
@@ -79,14 +79,14 @@ def _call(
             yield answered, results
         requests.put(None)
         for _ in call:
-            pass  # Its end says whether all went well.
+            pass  # The end of the call raises its error, if any.
     finally:
         requests.put(None)
         call.cancel()
 
 
 def _message(upserts: Sequence[Upsert], position: int) -> ImportDocumentsRequest:
-    """Returns the message whose first document is the one at a position."""
+    """Returns the message that starts with the document at a position."""
     message = ImportDocumentsRequest(position=position)
     size_bytes = 0
     for upsert in upserts[position : position + MESSAGE_DOCUMENTS]:

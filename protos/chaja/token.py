@@ -1,6 +1,6 @@
 """Sends a bearer token with every call (RFC 6750).
 
-gRPC's own call credentials refuse channels without TLS, also where a sidecar does the TLS.
+gRPC's call credentials require a channel with TLS, even where a sidecar handles TLS.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from chaja.deadline import CallDetails
 class BearerToken(
     grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor, grpc.StreamStreamClientInterceptor
 ):
-    """Gives calls over a blocking channel a token."""
+    """Adds a token to calls over a blocking channel."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -37,7 +37,7 @@ class BearerToken(
 
 
 class AsyncBearerToken(grpc.aio.UnaryUnaryClientInterceptor):
-    """Gives unary calls over an asyncio channel a token."""
+    """Adds a token to unary calls over an asyncio channel."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -50,7 +50,7 @@ class AsyncBearerToken(grpc.aio.UnaryUnaryClientInterceptor):
 
 
 class AsyncAnswerBearerToken(grpc.aio.UnaryStreamClientInterceptor):
-    """Gives calls over an asyncio channel a token that are answered with a stream."""
+    """Adds a token to calls over an asyncio channel whose answer is a stream."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -63,7 +63,7 @@ class AsyncAnswerBearerToken(grpc.aio.UnaryStreamClientInterceptor):
 
 
 class AsyncStreamBearerToken(grpc.aio.StreamStreamClientInterceptor):
-    """Gives streams over an asyncio channel a token; gRPC takes an interceptor for one kind of call only."""
+    """Adds a token to streams over an asyncio channel; grpc.aio needs an interceptor for each kind of call."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -76,13 +76,13 @@ class AsyncStreamBearerToken(grpc.aio.StreamStreamClientInterceptor):
 
 
 def check_token(token: str) -> None:
-    """Refuses what gRPC would take and then fail on with every call.
+    """Rejects tokens that gRPC would accept here and then fail on with every call.
 
     Raises:
-        ValueError: The token is empty, or has blanks or other characters that a header cannot carry.
+        ValueError: The token is empty, or has whitespace or other characters that a header cannot carry.
     """
     if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise ValueError("a token is printable ASCII without blanks; was it read from a file with the end of its line?")
+        raise ValueError("a token must be printable ASCII without whitespace; if it is from a file, strip the newline")
 
 
 def _with_token(details: Any, token: str) -> Any:

@@ -1,1 +1,1 @@
-"""The gRPC side: checks requests, builds answers, names errors and counts calls."""
+"""The gRPC services: they check requests, build answers, map errors to gRPC codes and count calls."""

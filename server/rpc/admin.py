@@ -8,7 +8,7 @@ from server.rpc.describe import describe_catalogue, describe_model
 
 
 class AdminServicer(AdminServiceServicer):
-    """Implements `chaja.v1.AdminService`; its contract stands in the proto file."""
+    """Implements `chaja.v1.AdminService`; the proto file states its contract."""
 
     def __init__(self, reloader: Reloader, *, writable: bool) -> None:
         self._reloader = reloader

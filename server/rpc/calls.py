@@ -1,8 +1,8 @@
-"""Wraps every method once, when it is registered: counts its calls, checks their tokens, names their errors.
+"""Wraps every method when it is registered: counts its calls, checks their tokens, and maps their errors.
 
-A call without a token, or one that comes while the server is overloaded, is refused before a byte of its message is
-read. So unary methods are registered as methods that read a stream of one. There is no interceptor: grpc.aio would
-make a new handler with every call.
+The server rejects a call without a token, or a call during overload, before it reads the call's message. So unary
+methods are registered as methods that read a stream of one message. Interceptors would make grpc.aio create a new
+handler for every call.
 """
 
 import asyncio
@@ -28,17 +28,17 @@ DEADLINE_EXCEEDED = grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
 
 SEARCH = "/chaja.v1.SearchService/Search"
 UNKNOWN_METHOD = "/unknown/unknown"
-"""The series of calls whose method does not exist; their names are the callers' and must not become labels."""
+"""The metric series of calls to unknown methods. A client chooses their names, so they must not become labels."""
 
 CANCELLATION_SECONDS = 0.005
-"""grpc.aio reports the end of a cancelled request first, and its cancellation a moment later."""
+"""Time to wait for the cancellation of a call, which grpc.aio reports shortly after the end of its request."""
 
 
 class Calls(Methods):
     """The methods of all services, wrapped. Health and reflection need no token and are not counted."""
 
     def __init__(self, metrics: Metrics, access: Access, *, overload: Callable[[], Overloaded | None]) -> None:
-        """Makes an empty table; `overload` returns why no search can be admitted, None if one can."""
+        """Creates an empty table. `overload` returns the error that rejects every search now, or None."""
         super().__init__()
         self._metrics = metrics
         self._access = access
@@ -53,16 +53,16 @@ class Calls(Methods):
         super().add_registered_method_handlers(service, wrapped)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
-        """Returns the handler of a call's method."""
+        """Returns the handler of a call's method; unknown methods share one handler."""
         return super().service(handler_call_details) or self._unknown_method
 
     def end_all(self, error: ChajaError) -> None:
-        """Ends the calls that run, each with the error."""
+        """Ends all running calls with an error."""
         for call in list(self.running):
             call.end(error)
 
     def check(self, path: str, context: Any) -> None:
-        """Raises why a call is refused before its message is read."""
+        """Raises an error if the call must be rejected before its message is read."""
         if path in ROLE_OF:
             self._access.check(path, context.invocation_metadata)
         if path == SEARCH and (error := self._overload()) is not None:
@@ -113,17 +113,17 @@ async def _refuse_unknown_method(request: bytes, context: Any) -> bytes:
 
 
 def _method_of(handler: Handler) -> Any:
-    """Returns the method of a handler, which has it under the name of its shape."""
+    """Returns a handler's method, which is in the attribute for the method's kind."""
     if handler.request_streaming:
         return handler.stream_stream if handler.response_streaming else handler.stream_unary
     return handler.unary_stream if handler.response_streaming else handler.unary_unary
 
 
 class Call:
-    """One call, from the arrival of its headers to its answer; an error in its block becomes the call's status.
+    """One call, from the arrival of its headers to its answer. An error in its block becomes the call's status.
 
     Attributes:
-        share: What it holds of its connection.
+        share: The call's share of its connection.
     """
 
     __slots__ = ("_calls", "_context", "_error", "_metrics", "_path", "_started", "_task", "_writing", "share")
@@ -156,7 +156,7 @@ class Call:
         if error is None:
             self._count(OK)
         elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
-            if self._error is not None and not self._writing:  # After a half-written message no status can be sent.
+            if self._error is not None and not self._writing:  # During an unfinished write no status can be sent.
                 await self._abort(self._error)
             remaining = self._context.time_remaining()
             self._count(DEADLINE_EXCEEDED if remaining is not None and remaining <= 0 else CANCELLED)
@@ -166,10 +166,10 @@ class Call:
             self._count(UNKNOWN)
 
     async def write(self, answer: bytes) -> None:
-        """Sends one answer of a stream; waits while the client takes no more.
+        """Sends one answer of a stream; waits while the client does not read.
 
         Raises:
-            CancelledError: The client has gone. gRPC may notice that here before it cancels the call.
+            CancelledError: The client has disconnected. gRPC may notice this here before it cancels the call.
         """
         self._writing = True
         try:
@@ -179,7 +179,7 @@ class Call:
         self._writing = False
 
     def end(self, error: ChajaError) -> None:
-        """Ends the call with an error, wherever it waits."""
+        """Ends the call with an error, whatever it waits for."""
         if self._task is not None:
             self._error = error
             self._task.cancel()

@@ -1,4 +1,4 @@
-"""CatalogService: documents in and out."""
+"""CatalogService: reads and writes documents."""
 
 import asyncio
 import contextlib
@@ -36,20 +36,20 @@ from server.writing.reader import Reader
 from server.writing.writer import Writer
 
 PORTION_DOCUMENTS = 32
-"""Documents that are read, checked or built at a time, so that the event loop never stands still for long."""
+"""Documents that a call processes before other calls may use the event loop."""
 
 CHANGES_BYTES = 256 * 1024
-"""A message of changes ends before it exceeds this, unless by its first change."""
+"""Maximum size of a message of changes, unless its first change is larger."""
 
 PAGE_BYTES = 2 * 1024 * 1024
-"""A page ends before it exceeds this, unless by its first document: gRPC's clients take 4 MiB where not told more."""
+"""Maximum size of a page, unless its first document is larger. gRPC clients accept 4 MiB by default."""
 
 Message = TypeVar("Message", UpsertMessage, DeleteMessage)
 Change = TypeVar("Change", Upsert, Delete)
 
 
 class CatalogServicer(CatalogServiceServicer):
-    """Implements `chaja.v1.CatalogService`; its contract stands in the proto file."""
+    """Implements `chaja.v1.CatalogService`; the proto file states its contract."""
 
     def __init__(self, writer: Callable[[], Writer], reader: Callable[[], Reader], limits: Limits) -> None:
         """Takes functions that return the current writer and reader, or raise NotReady or ReadOnly."""
@@ -58,13 +58,13 @@ class CatalogServicer(CatalogServiceServicer):
         self._limits = limits
         self._imports = Imports()
         self._waiting: set[Interruption] = set()
-        self._leaving = False
+        self._shutting_down = False
 
-    def leave(self) -> None:
-        """Ends watches and imports, which would go on for ever, and takes no new ones."""
-        self._leaving = True
+    def shut_down(self) -> None:
+        """Ends watches and imports, which would never end, and rejects new ones."""
+        self._shutting_down = True
         for interruption in self._waiting:
-            interruption.end(_leaving())
+            interruption.end(_shutting_down())
 
     async def UpsertDocuments(self, request: UpsertDocumentsRequest, context: Any) -> UpsertDocumentsResponse:
         """Writes documents."""
@@ -91,10 +91,10 @@ class CatalogServicer(CatalogServiceServicer):
             results = _results(changes, outcomes, field="deletes[{}]")
             return DeleteDocumentsResponse(results=results, deleted_count=sum(result.changed for result in results))
         if request.deletes:
-            raise InvalidRequest([Violation("filter", "is set beside deletes: send one of them")])
+            raise InvalidRequest([Violation("filter", "is set together with deletes: send one of them")])
         filter = to_filter(request.filter, field="filter")
         if filter is None:
-            raise InvalidRequest([Violation("filter", "has no condition, and would delete everything: give it one")])
+            raise InvalidRequest([Violation("filter", "has no condition, and would delete everything: set one")])
         return DeleteDocumentsResponse(
             deleted_count=await writer.delete_matching(filter, request_id=request.request_id)
         )
@@ -114,7 +114,7 @@ class CatalogServicer(CatalogServiceServicer):
         documents: list[DocumentMessage] = []
         page_bytes = 0
         while True:
-            wanted = min(PORTION_DOCUMENTS, size + 1 - len(documents))  # One more tells whether there is a next page.
+            wanted = min(PORTION_DOCUMENTS, size + 1 - len(documents))  # One more shows whether there is a next page.
             portion = await reader.list(filter=filter, after_id=after_id, limit=wanted)
             for stored in portion:
                 message = to_message(stored.document, stored.version)
@@ -131,7 +131,7 @@ class CatalogServicer(CatalogServiceServicer):
     async def ImportDocuments(
         self, request_iterator: AsyncIterator[ImportDocumentsRequest], context: Any
     ) -> AsyncIterator[ImportDocumentsResponse]:
-        """Writes documents as they come."""
+        """Writes the documents of a stream."""
         writer = self._writer()
         with self._interruptible() as interruption:
             first = await interruption.next(request_iterator) or ImportDocumentsRequest()
@@ -150,7 +150,7 @@ class CatalogServicer(CatalogServiceServicer):
                     yield ImportDocumentsResponse(position=reached, results=results)
 
     async def WatchChanges(self, request: WatchChangesRequest, context: Any) -> AsyncIterator[WatchChangesResponse]:
-        """Tells of changes as they come."""
+        """Yields changes, oldest first, until the client ends the call."""
         reader = self._reader()
         if request.after_sequence < 0:
             raise InvalidRequest([Violation("after_sequence", f"is {request.after_sequence}; it must be 0 or more")])
@@ -175,20 +175,20 @@ class CatalogServicer(CatalogServiceServicer):
         )
 
     def _begins_at(self, request: ImportDocumentsRequest, follows: int, reached: int) -> int:
-        """Returns the place of a message's first document; raises InvalidRequest if it leaves some out."""
+        """Returns the position of a message's first document; raises InvalidRequest if the message skips documents."""
         violations = count_violations("upserts", len(request.upserts), self._limits.max_write_documents)
         if request.import_id:
-            violations.append(Violation("import_id", "is set again: an import has a call of its own"))
+            violations.append(Violation("import_id", "is set again: start another call for another import"))
         begins = request.position if request.HasField("position") else follows
         if not 0 <= begins <= reached:
-            violations.append(Violation("position", f"is {begins}; the import has come to {reached}: go on from there"))
+            violations.append(Violation("position", f"is {begins}; the import is at {reached}: continue from there"))
         raise_any(violations)
         return begins
 
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[Interruption]:
-        if self._leaving:
-            raise _leaving()
+        if self._shutting_down:
+            raise _shutting_down()
         interruption = Interruption()
         self._waiting.add(interruption)
         try:
@@ -198,7 +198,7 @@ class CatalogServicer(CatalogServiceServicer):
 
 
 async def _read_each(messages: Sequence[Message], read: Callable[[Message, int], Change]) -> list[Change | Outcome]:
-    """Reads the change of every message, by its position; one that is invalid has an outcome already."""
+    """Reads a change from each message; an invalid message gets an Outcome with its error instead."""
     changes: list[Change | Outcome] = []
     for position, message in enumerate(messages):
         try:
@@ -218,7 +218,7 @@ def _valid(changes: Sequence[Change | Outcome]) -> list[Change]:
 def _results(
     changes: Sequence[Upsert | Delete | Outcome], outcomes: Sequence[Outcome], *, field: str
 ) -> list[WriteResult]:
-    """Returns the results of all changes, with the outcomes of the valid ones; `field` takes a position."""
+    """Returns the results of all changes. `outcomes` has the valid ones; `field` is formatted with a position."""
     left = iter(outcomes)
     every = [each if isinstance(each, Outcome) else next(left) for each in changes]
     return [to_result(outcome, field=field.format(position)) for position, outcome in enumerate(every)]
@@ -229,5 +229,5 @@ def _check_request_id(request_id: str) -> None:
         check_name("request_id", request_id)
 
 
-def _leaving() -> NotReady:
-    return NotReady("the server is shutting down; go on with another server, or in a while")
+def _shutting_down() -> NotReady:
+    return NotReady("the server is shutting down; continue with another server, or try again later")

@@ -1,7 +1,7 @@
-"""Bounds what one connection may hold: calls in flight, and bytes of answers that its client has not taken.
+"""Bounds the calls in flight and the unread answers of one connection.
 
-gRPC bounds calls by connection (`max_concurrent_streams`) and slows the sender of a stream down. It does not bound the
-answers of many calls to a client that opens no window for them, nor the calls of many connections together.
+gRPC bounds the calls of a connection (`max_concurrent_streams`) and slows down the sender of a stream. It does not
+bound the answers of many calls to a client that reads none, nor the calls of many connections together.
 """
 
 from dataclasses import dataclass
@@ -10,20 +10,19 @@ from typing import Any
 from server.errors import ConnectionOverloaded
 
 MAX_UNSENT_BYTES = 64 * 1024 * 1024
-"""Answers of one connection that wait for its client. While there are as many, its calls are refused."""
+"""Size of a connection's unread answers above which its calls are rejected."""
 
 UNREAD = "this connection has too many answers that its client does not read"
 
 MAX_CALLS = 4000
-"""Calls in flight on all connections, above which those with more than their share are refused new ones."""
+"""Calls in flight on all connections, above which a connection with more than FAIR_CALLS gets no new ones."""
 
 FAIR_CALLS = 100
-"""A connection's share of calls in flight while there are too many."""
 
 
 @dataclass(slots=True)
 class Connection:
-    """What one connection holds: calls, each until its client has taken the whole answer, and bytes of answers."""
+    """The calls of a connection, each until its client has read the whole answer, and the bytes of their answers."""
 
     calls: int = 0
     unsent_bytes: int = 0
@@ -31,16 +30,16 @@ class Connection:
 
 @dataclass(slots=True)
 class ConnectionShare:
-    """What one call holds of its connection."""
+    """One call's share of its connection."""
 
     connection: Connection
     answer_bytes: int = 0
 
     def hold(self, answer_bytes: int) -> None:
-        """Counts an answer in, until the client has taken it.
+        """Counts an answer until the client has read it.
 
         Raises:
-            ConnectionOverloaded: Calls that were admitted together have too many answers. This one is not sent.
+            ConnectionOverloaded: Calls that were admitted together have too many answers. This one must not be sent.
         """
         if self.connection.unsent_bytes > MAX_UNSENT_BYTES:
             raise ConnectionOverloaded(UNREAD)
@@ -56,10 +55,10 @@ class Connections:
         self._calls = 0
 
     def enter(self, context: Any) -> ConnectionShare:
-        """Counts a call in, until gRPC is done with it.
+        """Counts a call until gRPC releases it.
 
         Raises:
-            ConnectionOverloaded: Its connection holds too much.
+            ConnectionOverloaded: The connection has too many calls in flight or unread answers.
         """
         peer = context.peer()
         connection = self._by_peer.setdefault(peer, Connection())

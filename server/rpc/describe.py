@@ -1,4 +1,4 @@
-"""Describes what is served, in the messages of the protocol."""
+"""Describes the served model and catalogue as messages of the protocol."""
 
 from chaja.v1 import Catalogue, IndexKind, Model, Similarity
 from server.encoding.kind import Side
@@ -8,7 +8,7 @@ SIMILARITY_OF = {"cosine": Similarity.SIMILARITY_COSINE, "dot": Similarity.SIMIL
 
 
 def describe_model(engine: Engine) -> Model:
-    """Describes the model."""
+    """Returns a description of the model."""
     manifest = engine.manifest
     return Model(
         name=manifest.name,
@@ -22,7 +22,7 @@ def describe_model(engine: Engine) -> Model:
 
 
 def describe_catalogue(engine: Engine, *, writable: bool) -> Catalogue:
-    """Describes what is searched."""
+    """Returns a description of the catalogue."""
     state = engine.index.state
     return Catalogue(
         document_count=state.slots.live_count,

@@ -1,4 +1,4 @@
-"""Documents and writes between the protocol's messages and the catalogue's types."""
+"""Converts documents and writes between the protocol's messages and the catalogue's types."""
 
 import math
 from collections.abc import Iterable
@@ -20,10 +20,10 @@ Scalar = str | bool | int | float
 
 
 def to_upsert(message: UpsertMessage, *, field: str, max_characters: int) -> Upsert:
-    """Reads a write out of a request.
+    """Returns the write that a message asks for.
 
     Raises:
-        InvalidRequest: Something is wrong with it; names each field.
+        InvalidRequest: The message is invalid; the error names each wrong field.
     """
     reading = _Reading()
     document = reading.document(message.document, f"{field}.document", max_characters)
@@ -33,10 +33,10 @@ def to_upsert(message: UpsertMessage, *, field: str, max_characters: int) -> Ups
 
 
 def to_delete(message: DeleteMessage, *, field: str) -> Delete:
-    """Reads a deletion out of a request.
+    """Returns the deletion that a message asks for.
 
     Raises:
-        InvalidRequest: Something is wrong with it; names each field.
+        InvalidRequest: The message is invalid; the error names each wrong field.
     """
     reading = _Reading()
     reading.violations += name_violations(f"{field}.id", message.id)
@@ -46,7 +46,7 @@ def to_delete(message: DeleteMessage, *, field: str) -> Delete:
 
 
 def to_message(document: Document, version: int) -> DocumentMessage:
-    """Returns a document as the protocol has it."""
+    """Returns the message of a document."""
     message = DocumentMessage(
         id=document.id,
         titles=[LocalizedText(language_code=language, text=text) for language, text in document.titles().items()],
@@ -59,14 +59,14 @@ def to_message(document: Document, version: int) -> DocumentMessage:
 
 
 def to_change(change: Change) -> ChangeMessage:
-    """Returns a change as the protocol has it."""
+    """Returns the message of a change."""
     if change.document is None:
         return ChangeMessage(sequence=change.sequence, deleted_id=change.id)
     return ChangeMessage(sequence=change.sequence, document=to_message(change.document, change.sequence))
 
 
 def to_result(outcome: Outcome, *, field: str) -> WriteResult:
-    """Returns what became of a write, as the protocol has it; `field` names the document in the request."""
+    """Returns the message of a write's outcome; `field` is the document's path in the request."""
     result = WriteResult(id=outcome.id[:MAX_NAME_CHARACTERS], version=outcome.version, changed=outcome.changed)
     if (error := outcome.error) is not None:
         if isinstance(error, UnfitText):
@@ -77,7 +77,7 @@ def to_result(outcome: Outcome, *, field: str) -> WriteResult:
 
 
 class _Reading:
-    """Reads messages, and gathers what is wrong with them."""
+    """Reads messages and collects their violations."""
 
     def __init__(self) -> None:
         self.violations: list[Violation] = []
@@ -103,19 +103,19 @@ class _Reading:
         if not (message.titles or message.texts or message.examples):
             self._refuse(field, "has nothing to search: give it a title, a text or an example")
         if self._characters > max_characters:
-            told = f"has {self._characters} characters in all; at most {max_characters} are allowed: split it"
-            self._refuse(field, told)
+            description = f"has {self._characters} characters in all; at most {max_characters} are allowed: split it"
+            self._refuse(field, description)
         return document
 
     def _localized(self, messages: Iterable[LocalizedText], field: str) -> Localized:
-        """Returns texts by language, in their order; one without a language alone stands for itself."""
+        """Returns texts by language, in their order; a single text without a language is returned as a string."""
         by_language: dict[str, str] = {}
         for position, message in enumerate(messages):
             text = self._text(message.text, f"{field}[{position}].text")
             self._characters += len(message.language_code)
             if message.language_code in by_language:
-                told = f"is {message.language_code!r}, as that of another: a language has one"
-                self._refuse(f"{field}[{position}].language_code", told)
+                description = f"is {message.language_code!r} twice: send one text for each language"
+                self._refuse(f"{field}[{position}].language_code", description)
             by_language[message.language_code] = text
         return by_language[""] if by_language.keys() == {""} else by_language
 
@@ -126,7 +126,7 @@ class _Reading:
         return text
 
     def _attributes(self, message: Struct, field: str) -> dict[str, AttributeValue]:
-        """Returns attributes in the order of their names: a message has none."""
+        """Returns attributes in the order of their names, because a Struct has no order."""
         attributes: dict[str, AttributeValue] = {}
         for name in sorted(message.fields):
             value, at = message.fields[name], f"{field}.{name[:MAX_NAME_CHARACTERS]}"
@@ -153,7 +153,7 @@ class _Reading:
         if not math.isfinite(number):
             self._refuse(field, f"is {number}; numbers must be finite")
         elif number.is_integer() and abs(number) <= LARGEST_EXACT_INTEGER:
-            return int(number)  # As a catalogue's file has it.
+            return int(number)  # JSON in the catalogue file gives an int, too.
         return number
 
     def _refuse(self, field: str, description: str) -> None:

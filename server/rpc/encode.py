@@ -14,7 +14,7 @@ from server.rpc.running import run_jobs, timings_of
 
 
 class EncodeServicer(EncodeServiceServicer):
-    """Implements `chaja.v1.EncodeService`; its contract stands in the proto file."""
+    """Implements `chaja.v1.EncodeService`; the proto file states its contract."""
 
     def __init__(self, slot: EngineSlot, limits: Limits, metrics: Metrics) -> None:
         self._slot = slot

@@ -1,8 +1,8 @@
-"""One table from our errors to gRPC codes, and the details that each carries (AIP-193).
+"""Maps our errors to gRPC codes and error details (AIP-193).
 
-All carry `google.rpc.ErrorInfo`; a wrong request also `google.rpc.BadRequest`; a refusal for overload also
-`google.rpc.RetryInfo`, and the same time as `grpc-retry-pushback-ms`, which gRPC's own retries obey (gRFC A6). An error
-that is not in our tree is a fault of the server: it is logged, and the caller sees no more than an id to find it by.
+Each error carries `google.rpc.ErrorInfo`. An invalid request also carries `google.rpc.BadRequest`. An overload error
+also carries `google.rpc.RetryInfo`, and the same time as `grpc-retry-pushback-ms`, which gRPC's retries obey (gRFC A6).
+An error outside our tree is an internal error: the server logs it, and the caller gets only its id in the log.
 """
 
 import functools
@@ -42,13 +42,14 @@ log = logging.getLogger(__name__)
 DOMAIN = "chaja"
 
 MOST_CHARACTERS = 500
-"""Of a message: in Korean 6.5 KB of headers, twice told. gRPC drops a call whose headers exceed 8 KiB."""
+"""Maximum characters of a message. It is sent twice, as text and in the details, which takes 6.5 KB for Korean; gRPC
+drops a call whose headers exceed 8 KiB."""
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
 
 class Row(NamedTuple):
-    """How an error is told: its gRPC code, and the reason in its ErrorInfo."""
+    """The gRPC code of an error, and the reason in its ErrorInfo."""
 
     code: grpc.StatusCode
     reason: str
@@ -75,7 +76,7 @@ ROW_OF: dict[type[ChajaError], Row] = {
 
 
 class Refusal(NamedTuple):
-    """An error as a caller sees it."""
+    """An error as the caller gets it."""
 
     code: grpc.StatusCode
     reason: str
@@ -84,11 +85,11 @@ class Refusal(NamedTuple):
 
 
 def refusal_of(error: Exception, path: str) -> Refusal:
-    """Returns what the caller of a method is told of an exception; logs it if it is a fault of ours."""
+    """Returns the error that the caller of a method gets for an exception; logs the exception if it is internal."""
     if isinstance(error, Overloaded):
         return _overload(error.retry_milliseconds, str(error))
     if isinstance(error, DecodeError):
-        return _refusal(ROW_OF[InvalidRequest], "the request is no message of this method's type", {})
+        return _refusal(ROW_OF[InvalidRequest], "the request is not a message of this method's type", {})
     if isinstance(error, InvalidRequest):
         violations = [
             error_details_pb2.BadRequest.FieldViolation(field=violation.field, description=violation.description)
@@ -110,7 +111,7 @@ def _shortened(message: str) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def _overload(retry_milliseconds: int, message: str) -> Refusal:
-    """Kept, because a refusal must be cheap: there are many when there is overload."""
+    """Returns an overload error. It is cached, because an overloaded server rejects many calls."""
     retry = Duration()
     retry.FromMilliseconds(retry_milliseconds)
     facts = {"retry_milliseconds": str(retry_milliseconds)}

@@ -1,6 +1,6 @@
-"""Filters as they travel, checked and made into those that the index takes.
+"""Checks the filters of requests and converts them to the filters of the index.
 
-The first violation ends it: a path into a deep filter is long, and ten of them would not fit into gRPC's headers.
+Only the first violation is reported: paths into deep filters are long, and ten would not fit into gRPC's headers.
 """
 
 import math
@@ -19,20 +19,20 @@ from server.attributes.filter import AllOf, AnyOf, Equals, Exists, Filter, In, N
 from server.errors import InvalidRequest, Violation
 
 MAX_DEPTH = 32
-"""Filters within filters. A message may be nested 100 deep in Protobuf, and a filter takes two of those."""
+"""Maximum depth of nested filters. Protobuf allows messages 100 levels deep, and a filter takes two levels."""
 
 MAX_CONDITIONS = 256
-"""Filters in a filter, itself and all levels: each costs a pass over an attribute of the whole catalogue."""
+"""Maximum conditions in a filter, over all levels. Each costs a pass over an attribute of the whole catalogue."""
 
 MAX_VALUES = 10_000
-"""Values of all `In` in a filter."""
+"""Maximum values of all `In` conditions in a filter."""
 
 
 def to_filter(message: FilterMessage, *, field: str) -> Filter | None:
-    """Returns the filter that a message stands for, or None if it has no condition; `field` is its path in the request.
+    """Returns the filter of a message, or None if it has no condition; `field` is its path in the request.
 
     Raises:
-        InvalidRequest: The filter breaks a rule of the protocol; names the place.
+        InvalidRequest: The filter breaks a rule of the protocol; the error names the path.
     """
     if message.WhichOneof("condition") is None and not len(UnknownFieldSet(message)):
         return None
@@ -40,7 +40,7 @@ def to_filter(message: FilterMessage, *, field: str) -> Filter | None:
 
 
 class _Reader:
-    """Reads one filter and counts what it holds."""
+    """Reads one filter and counts its conditions and values."""
 
     def __init__(self, root: str) -> None:
         self._root = root
@@ -54,7 +54,7 @@ class _Reader:
             raise _wrong(path, f"is nested deeper than {MAX_DEPTH} filters: flatten it")
         self._conditions += 1
         if self._conditions > MAX_CONDITIONS:
-            raise _wrong(self._root, f"has more than {MAX_CONDITIONS} conditions: is_in takes many values as one")
+            raise _wrong(self._root, f"has more than {MAX_CONDITIONS} conditions: combine values with is_in")
         name = message.WhichOneof("condition")
         inner = f"{path}.{name}"
         match name:
@@ -92,7 +92,7 @@ class _Reader:
             raise _wrong(f"{path}.values", "is empty; send at least one, or leave the condition out")
         self._values += len(message.values)
         if self._values > MAX_VALUES:
-            raise _wrong(f"{path}.values", f"makes more than {MAX_VALUES} values in the filter: send fewer")
+            raise _wrong(f"{path}.values", f"brings the filter to more than {MAX_VALUES} values: send fewer")
         values = (_value(each, f"{path}.values[{position}]") for position, each in enumerate(message.values))
         return In(attribute, tuple(values))
 
@@ -144,9 +144,9 @@ def _value(message: AttributeValue, path: str) -> Scalar:
 
 
 def _check_known(message: Message, path: str) -> None:
-    """Refuses what a newer client may ask for: to pass over a condition would choose too many documents."""
+    """Rejects fields of newer clients: to ignore a condition would select too many documents."""
     if len(UnknownFieldSet(message)):
-        raise _wrong(path, "has a field that this server does not know: it is older than the client")
+        raise _wrong(path, "has a field that this server does not know: the server is older than the client")
 
 
 def _wrong(path: str, description: str) -> InvalidRequest:

@@ -1,7 +1,7 @@
-"""grpc.health.v1.Health: whether the server, or a service of it, can answer.
+"""grpc.health.v1.Health: reports whether the server, or one of its services, can answer.
 
-The servicer of grpc_health holds a lock while it tells a watcher of a change: one that does not read would keep all
-others from being told, and the server from draining.
+The servicer of grpc_health holds a lock while it notifies a watcher. A watcher that does not read would block all other
+watchers, and the drain.
 """
 
 import asyncio
@@ -14,46 +14,46 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 Status = health_pb2.HealthCheckResponse
 
 LIVENESS = "liveness"
-"""The service for the probe that restarts a process: SERVING while it loads and drains, too."""
+"""The service for liveness probes: SERVING also while the server loads and drains."""
 
 
 class HealthServicer(health_pb2_grpc.HealthServicer):
     """Implements `grpc.health.v1.Health`. Used on the event loop only."""
 
     def __init__(self, services: Iterable[str]) -> None:
-        """Starts as a process that lives and does not serve; `services` are the names that may be asked for."""
+        """Starts as NOT_SERVING, except for liveness; `services` are the names that clients may check."""
         self._statuses: dict[str, int] = dict.fromkeys(["", *services], Status.NOT_SERVING)
         self._statuses[LIVENESS] = Status.SERVING
         self._changed = asyncio.Event()
-        self._leaving = self._ended = False
+        self._shutting_down = self._ended = False
 
     def serve(self) -> None:
-        """Reports SERVING, unless the server is leaving."""
+        """Reports SERVING, unless the server is shutting down."""
         self._set(Status.SERVING, self._statuses)
 
     def fail(self) -> None:
-        """Reports that the process had better be restarted: a thread has died. Calls are still accepted."""
+        """Reports NOT_SERVING, liveness included, because a thread has died. The server still accepts calls."""
         self._set(Status.NOT_SERVING, self._statuses)
 
-    def leave(self) -> None:
-        """Reports NOT_SERVING for good; the process itself lives until it ends."""
+    def shut_down(self) -> None:
+        """Reports NOT_SERVING permanently; liveness stays SERVING until the process ends."""
         self._set(Status.NOT_SERVING, self._statuses.keys() - {LIVENESS})
-        self._leaving = True
+        self._shutting_down = True
 
     def end_watches(self) -> None:
-        """Lets watchers go: nobody shall wait for them."""
+        """Ends all watches, so that they do not delay the shutdown."""
         self._ended = True
         self._wake()
 
     async def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> Status:  # noqa: N802
-        """Tells the status of a service."""
+        """Returns the status of a service."""
         status = self._statuses.get(request.service)
         if status is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, "there is no such service")
         return Status(status=status)
 
     async def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> AsyncIterator[Status]:  # noqa: N802
-        """Yields the status of a service, and every later one."""
+        """Yields the status of a service now and after every change."""
         last: int | None = None
         while True:
             changed = self._changed
@@ -67,7 +67,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
                 await changed.wait()
 
     def _set(self, status: int, services: Iterable[str]) -> None:
-        if not self._leaving:
+        if not self._shutting_down:
             self._statuses |= dict.fromkeys(services, status)
             self._wake()
 

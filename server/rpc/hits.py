@@ -1,4 +1,4 @@
-"""Builds the hits of an answer: fetches the documents that a search has found."""
+"""Builds the hits of an answer from the documents that a search found."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -23,23 +23,26 @@ FIELD_OF = {
 
 KEPT_HITS = 20_000
 KEPT_BYTES = 2**25
-"""Hits that are kept at most. To read a document takes some 30 µs, and attributes make a hit costly to build (9 µs),
-beside a copy of it (1 µs)."""
+"""Bounds of the cache of hits. To read a document and build a hit costs many times more than to copy a hit."""
 
 LONGEST_LANGUAGE_CODE = 35
-"""RFC 5646 has none that is longer."""
+"""Length of the longest language code of RFC 5646."""
 
 COMPARED_CHARACTERS = 10_000
-"""Of a document, where words say which part matched, but at least its first passage."""
+"""Maximum characters of a document whose words are compared with a query, but at least those of its first passage."""
 
 FETCHING_THREADS = 2
 
 Fetch = Callable[[int, str], "tuple[Document, NDArray[np.int32]] | None"]
-"""Returns the version of a document that has a sequence, and the spans of its vectors of a model."""
+"""Takes a sequence and a model's revision; returns the document of that sequence and the spans of its vectors (rows of
+part, start, end), or None if the store no longer has it."""
 
 
 class HitKey(NamedTuple):
-    """What a hit depends on but for its scores. Its part is that of a vector, or the one that has most of a query."""
+    """Everything that a hit depends on except its scores.
+
+    `part` is the number of the document's best vector, or the query where no vectors were compared.
+    """
 
     sequence: int
     part: int | str
@@ -47,10 +50,10 @@ class HitKey(NamedTuple):
 
 
 class Hits:
-    """Builds hits, and keeps them for the next query that finds the same. Used on the event loop."""
+    """Builds hits, and caches them for later queries that find the same documents. Used on the event loop."""
 
     def __init__(self, fetch: Fetch) -> None:
-        """Takes what reads the store; it blocks."""
+        """Takes a function that reads the store; it may block."""
         self._fetch = fetch
         self._fetching = ThreadPoolExecutor(FETCHING_THREADS, thread_name_prefix="fetch")
         self._revision = ""
@@ -58,12 +61,12 @@ class Hits:
         self._kept_bytes = 0
 
     async def of(self, found: Sequence[FoundDocument], *, query: str, language_code: str, revision: str) -> list[Hit]:
-        """Returns the hits of what was found, but for documents that were deleted long before they are fetched."""
+        """Returns the hits of the found documents, except those that the store no longer has."""
         if revision != self._revision:  # Another model has other passages.
             self._revision, self._kept, self._kept_bytes = revision, {}, 0
         if len(language_code) > LONGEST_LANGUAGE_CODE:
             language_code = ""
-        # Where vectors were not compared, the query's words say which part matched.
+        # Where vectors were not compared, the query's words decide which part matched.
         keys = [HitKey(each.sequence, query if each.vector is None else each.vector, language_code) for each in found]
         built = {key: self._kept[key] for key in keys if key in self._kept}
         missing = [key for key in keys if key not in built]
@@ -71,7 +74,7 @@ class Hits:
             loop = asyncio.get_running_loop()
             fresh = await loop.run_in_executor(self._fetching, self._build_all, missing, revision)
             built |= fresh
-            if revision == self._revision:  # What depends on a query hardly comes again.
+            if revision == self._revision:  # Hits that depend on a query's words are rarely needed again.
                 self._keep({key: hit for key, hit in fresh.items() if isinstance(key.part, int)})
         return [_scored(built[key], each) for key, each in zip(keys, found, strict=True) if key in built]
 
@@ -109,7 +112,7 @@ def _build(key: HitKey, found: Document, spans: NDArray[np.int32]) -> Hit:
 
 
 def _wordiest(query: str, parts: Sequence[Part], spans: NDArray[np.int32]) -> int | None:
-    """Returns the place in `spans` of what has most of a query's terms; None if nothing has any."""
+    """Returns the row of `spans` whose text has most of a query's terms; None if no text has any."""
     ends = np.cumsum(spans[:, 2] - spans[:, 1])
     compared = spans[: max(1, int(np.searchsorted(ends, COMPARED_CHARACTERS, "right")))]
     terms, places = terms_of([parts[position].text[start:end] for position, start, end in compared.tolist()])
@@ -120,7 +123,7 @@ def _wordiest(query: str, parts: Sequence[Part], spans: NDArray[np.int32]) -> in
 
 
 def _scored(hit: Hit, found: FoundDocument) -> Hit:
-    """Returns a hit with its scores. The message that holds hits copies them: a kept one may be changed again."""
+    """Sets the scores of a hit and returns it. The response copies it, so a cached hit may be changed again."""
     hit.score = found.score
     for name in ("dense_score", "lexical_score"):
         score = getattr(found, name)

@@ -1,9 +1,9 @@
-"""The imports that run: one call has an import at a time, and another one takes it over without a gap.
+"""Running imports. One call holds an import at a time, and another call can take it over without a gap.
 
     call 1   position 0 ── writes 0–300 ── begins to write 300–600 ─────── ends: taken over
     call 2                                 wants the import, and waits ──── position 600 ── writes 600–900
 
-A write is finished even when its call is given up, and the next call is told its position only then.
+A write finishes even if its call ends, and the next call gets its position only after that.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from server.writing.writer import Writer
 
 
 class Imports:
-    """Knows which call has which import. Used on the event loop only."""
+    """Records which call holds which import. Used on the event loop only."""
 
     def __init__(self) -> None:
         self._holders: dict[str, Interruption] = {}
@@ -29,7 +29,7 @@ class Imports:
 
     @contextlib.contextmanager
     def held(self, import_id: str, interruption: Interruption, writer: Writer) -> Iterator[Import]:
-        """Gives an import to a call; the call that has it ends with ImportTakenOver."""
+        """Gives an import to a call; a call that already holds it ends with ImportTakenOver."""
         before = self._holders.get(import_id)
         self._holders[import_id] = interruption
         if before is not None:
@@ -42,11 +42,11 @@ class Imports:
                 del self._holders[import_id]
 
     def is_held(self, import_id: str, interruption: Interruption) -> bool:
-        """Whether a call has an import still."""
+        """Returns whether a call still holds an import."""
         return self._holders.get(import_id) is interruption
 
     async def finish(self, write: asyncio.Task[list[Outcome]]) -> list[Outcome]:
-        """Waits for a write, which goes on if nobody does."""
+        """Waits for a write, which continues if the waiting call is cancelled."""
         self._writes.add(write)
         write.add_done_callback(self._forget)
         return await asyncio.shield(write)
@@ -54,11 +54,11 @@ class Imports:
     def _forget(self, write: asyncio.Task[list[Outcome]]) -> None:
         self._writes.discard(write)
         if not write.cancelled():
-            write.exception()  # It has been told, or there is nobody to tell.
+            write.exception()  # Mark it as retrieved: the waiting call has it, or there is none.
 
 
 class Import:
-    """An import in the hands of one call."""
+    """An import that one call holds."""
 
     def __init__(
         self, import_id: str, lock: asyncio.Lock, writer: Writer, imports: Imports, interruption: Interruption
@@ -70,15 +70,15 @@ class Import:
         self._interruption = interruption
 
     async def position(self) -> int:
-        """Returns how far the import has come, behind a write that another call has begun."""
+        """Returns the import's position, after any write that another call has started."""
         async with self._lock:
             return await self._writer.import_position(self._import_id)
 
     async def write(self, upserts: Sequence[Upsert], *, position: int) -> list[Outcome]:
-        """Writes documents, with which the import comes to a position.
+        """Writes documents and sets the import's position after them.
 
         Raises:
-            ImportTakenOver: Another call has the import by now.
+            ImportTakenOver: Another call holds the import now.
         """
         return await self._imports.finish(asyncio.create_task(self._write(upserts, position)))
 

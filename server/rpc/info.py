@@ -1,4 +1,4 @@
-"""InfoService: what the server serves and what it allows."""
+"""InfoService: describes the server's model, catalogue and limits."""
 
 import dataclasses
 from typing import Any
@@ -13,7 +13,7 @@ from server.rpc.limits import Limits
 
 
 class InfoServicer(InfoServiceServicer):
-    """Implements `chaja.v1.InfoService`; its contract stands in the proto file."""
+    """Implements `chaja.v1.InfoService`; the proto file states its contract."""
 
     def __init__(self, slot: EngineSlot, limits: Limits, *, writable: bool) -> None:
         self._slot = slot

@@ -1,4 +1,4 @@
-"""Lets a call that waits for its next step be ended from outside, but never within a step."""
+"""Ends a call from outside while it waits for its next item, but never while it processes one."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,21 +10,21 @@ T = TypeVar("T")
 
 
 class Interruption:
-    """Belongs to one call. Used on the event loop only."""
+    """The interruption of one call. Used on the event loop only."""
 
     def __init__(self) -> None:
         self._error: asyncio.Future[ChajaError] = asyncio.get_running_loop().create_future()
 
     def end(self, error: ChajaError) -> None:
-        """Has the call end with an error as soon as it waits; the first one counts."""
+        """Ends the call with an error when it next waits; only the first error counts."""
         if not self._error.done():
             self._error.set_result(error)
 
     async def next(self, items: AsyncIterator[T]) -> T | None:
-        """Returns the next item, None behind the last.
+        """Returns the next item, or None after the last.
 
         Raises:
-            ChajaError: The call was ended meanwhile.
+            ChajaError: The error with which `end` was called.
         """
         if self._error.done():
             raise self._error.result()
@@ -38,6 +38,6 @@ class Interruption:
         finally:
             if not step.done():
                 step.cancel()
-                await asyncio.wait([step])  # A generator that still runs could not be closed.
+                await asyncio.wait([step])  # A running generator cannot be closed.
                 if not step.cancelled():
                     step.exception()

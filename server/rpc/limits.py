@@ -1,4 +1,4 @@
-"""What a request may ask for, and the checks that hold it to that before any work is done."""
+"""The limits of requests, and the checks that enforce them before any work is done."""
 
 import math
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from server.rpc.filters import to_filter
 from server.settings import Settings
 
 DEFAULT_LIMIT = 10
-"""The default limit of the protocol, where the operator allows as many."""
+"""The protocol's default for `SearchRequest.limit`, unless the operator allows fewer hits."""
 
 DEFAULT_PAGE_SIZE = 100
-"""The same for pages."""
+"""The protocol's default for `ListDocumentsRequest.page_size`, unless the operator allows fewer documents."""
 
 MAX_NAME_CHARACTERS = 256
-"""Of the ids of documents, requests and imports."""
+"""Maximum characters in the id of a document, a request or an import."""
 
 MODE_OF: dict[int, Mode] = {
     ModeMessage.MODE_UNSPECIFIED: Mode.DENSE,
@@ -37,7 +37,7 @@ FUSION_OF: dict[int, Fusion] = {
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of one server; those of the model come with its bundle."""
+    """The limits that the operator sets. The model's limits come with its bundle."""
 
     max_query_characters: int
     max_limit: int
@@ -51,23 +51,23 @@ class Limits:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Returns the limits that an operator has set."""
+        """Returns the limits in the settings."""
         return cls(**{name: getattr(settings, name) for name in cls.__dataclass_fields__})
 
     @property
     def default_limit(self) -> int:
-        """Hits that come back when a query does not say how many."""
+        """Maximum hits of a query that sets no limit."""
         return min(DEFAULT_LIMIT, self.max_limit)
 
     def search_options(self, request: SearchRequest) -> SearchOptions:
-        """Returns what a search asks for beside its query; raises InvalidRequest if it breaks a rule."""
+        """Returns the options of a search; raises InvalidRequest if the request breaks a rule."""
         violations: list[Violation] = []
         options = self._search_options(request, "", violations)
         raise_any(violations)
         return options
 
     def batch_options(self, requests: list[SearchRequest]) -> list[SearchOptions]:
-        """Returns the same of each search of a batch; raises InvalidRequest, too, if there are none or too many."""
+        """Returns the options of each search of a batch; raises InvalidRequest also if there are none or too many."""
         violations = count_violations("requests", len(requests), self.max_batch_queries)
         raise_any(violations)
         options = [
@@ -78,30 +78,30 @@ class Limits:
         return options
 
     def check_encode(self, request: EncodeRequest) -> None:
-        """Raises InvalidRequest if there are none or too many texts, or one of them breaks a limit."""
+        """Raises InvalidRequest if there are no texts or too many, or if a text breaks a limit."""
         violations = count_violations("texts", len(request.texts), self.max_encode_texts)
         if not violations:
             for position, text in enumerate(request.texts):
                 violations += _text_violations(f"texts[{position}]", text, self.max_text_characters)
         if request.text_kind not in TextKind.values():
-            violations.append(Violation("text_kind", f"is {request.text_kind}, which is no TextKind"))
+            violations.append(Violation("text_kind", f"is {request.text_kind}, which is not a TextKind"))
         raise_any(violations)
 
     def page_size(self, page_size: int) -> int:
-        """Returns how many documents a page has; raises InvalidRequest if they are too many."""
+        """Returns the maximum documents of a page; raises InvalidRequest if the request asks for too many."""
         default = min(DEFAULT_PAGE_SIZE, self.max_page_size)
         raise_any(_number_violations("page_size", page_size, self.max_page_size, default))
         return page_size or default
 
     def _search_options(self, request: SearchRequest, prefix: str, violations: list[Violation]) -> SearchOptions:
-        """Returns the options of a search, and adds what is wrong with it."""
+        """Returns the options of a search, and appends its violations."""
         violations += _text_violations(f"{prefix}query", request.query, self.max_query_characters)
         violations += _number_violations(f"{prefix}limit", request.limit, self.max_limit, self.default_limit)
         mode, fusion, filter, min_score = MODE_OF.get(request.mode), FUSION_OF.get(request.fusion), None, None
         if mode is None:
-            violations.append(Violation(f"{prefix}mode", f"is {request.mode}, which is no Mode"))
+            violations.append(Violation(f"{prefix}mode", f"is {request.mode}, which is not a Mode"))
         if fusion is None:
-            violations.append(Violation(f"{prefix}fusion", f"is {request.fusion}, which is no Fusion"))
+            violations.append(Violation(f"{prefix}fusion", f"is {request.fusion}, which is not a Fusion"))
         if request.HasField("min_score"):
             min_score = request.min_score
             if not math.isfinite(min_score):
@@ -126,16 +126,16 @@ def check_name(field: str, name: str) -> None:
 
 
 def name_violations(field: str, name: str) -> list[Violation]:
-    """Says what is wrong with the id of a document, a request or an import."""
+    """Returns the violations in the id of a document, a request or an import."""
     return _text_violations(field, name, MAX_NAME_CHARACTERS)
 
 
 def count_violations(field: str, count: int, maximum: int) -> list[Violation]:
-    """Says what is wrong with the number of elements of a field."""
+    """Returns the violations in the number of elements of a field."""
     if 1 <= count <= maximum:
         return []
     remedy = "split the call" if count else "send at least one"
-    return [Violation(field, f"has {count} elements; it must have from 1 to {maximum}: {remedy}")]
+    return [Violation(field, f"has {count} elements; it must have 1 to {maximum}: {remedy}")]
 
 
 def raise_any(violations: list[Violation]) -> None:
@@ -147,12 +147,12 @@ def raise_any(violations: list[Violation]) -> None:
 def _number_violations(field: str, number: int, maximum: int, default: int) -> list[Violation]:
     if 0 <= number <= maximum:
         return []
-    return [Violation(field, f"is {number}; it must be from 1 to {maximum}, or 0 for {default}")]
+    return [Violation(field, f"is {number}; it must be 1 to {maximum}, or 0 for the default of {default}")]
 
 
 def _text_violations(field: str, text: str, max_characters: int) -> list[Violation]:
     if len(text) > max_characters:
         return [Violation(field, f"has {len(text)} characters; at most {max_characters} are allowed: shorten it")]
     if not text.strip():
-        return [Violation(field, "is empty; send at least one character that is not white space")]
+        return [Violation(field, "is empty; send at least one character that is not whitespace")]
     return []

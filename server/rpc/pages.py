@@ -1,4 +1,4 @@
-"""Where a page of ListDocuments begins: a token that holds the id in front of it, and what was filtered by."""
+"""Page tokens of ListDocuments: a token holds the last id of the previous page and a checksum of the filter."""
 
 import base64
 import binascii
@@ -11,15 +11,15 @@ CHECK_BYTES = 4
 
 
 def page_token(last_id: str, filter: FilterMessage) -> str:
-    """Returns the token of the page behind a document."""
+    """Returns the token of the page after a document."""
     return base64.urlsafe_b64encode(_check(filter) + last_id.encode()).decode()
 
 
 def id_before(token: str, filter: FilterMessage) -> str:
-    """Returns the id that a page begins behind; `""` for the first page.
+    """Returns the id after which a page begins; `""` for the first page.
 
     Raises:
-        InvalidRequest: The token is none of ours, or was given for another filter.
+        InvalidRequest: The token is invalid, or belongs to another filter.
     """
     if not token:
         return ""
@@ -29,9 +29,9 @@ def id_before(token: str, filter: FilterMessage) -> str:
     except (binascii.Error, UnicodeError):
         check, last_id = b"", ""
     if not last_id:
-        raise InvalidRequest([Violation("page_token", "is no token that a server gave: begin with the first page")])
+        raise InvalidRequest([Violation("page_token", "is not a token of this service: start with the first page")])
     if check != _check(filter):
-        raise InvalidRequest([Violation("page_token", "was given for another filter: begin with the first page")])
+        raise InvalidRequest([Violation("page_token", "belongs to another filter: start with the first page")])
     return last_id
 
 

@@ -1,4 +1,4 @@
-"""Runs the jobs of a call and says which of its fields went wrong."""
+"""Runs the jobs of a call, and reports errors by the fields of its request."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ async def run_jobs(engine: Engine, jobs: Sequence[Job], fields: Sequence[str]) -
 
     Raises:
         InvalidRequest: The model cannot encode some of the texts.
-        ChajaError: The call was not let in, or a stage failed.
+        ChajaError: The call was rejected, or a stage failed.
     """
     outcomes = await engine.run(jobs)
     violations = [
@@ -29,7 +29,7 @@ async def run_jobs(engine: Engine, jobs: Sequence[Job], fields: Sequence[str]) -
 
 
 def timings_of(job: Job) -> Timings:
-    """Returns the times of a job's stages, as the protocol carries them."""
+    """Returns the message of the times of a job's stages."""
     timings = Timings(batch_texts=job.batch_texts)
     for stage, seconds in job.stopwatch.seconds.items():
         getattr(timings, stage).FromNanoseconds(int(seconds * 1e9))

@@ -24,7 +24,7 @@ from server.rpc.stream import answer_in_order
 
 
 class SearchServicer(SearchServiceServicer):
-    """Implements `chaja.v1.SearchService`; its contract stands in the proto file."""
+    """Implements `chaja.v1.SearchService`; the proto file states its contract."""
 
     def __init__(self, slot: EngineSlot, limits: Limits, metrics: Metrics, fetch: Fetch) -> None:
         self._slot = slot
@@ -51,20 +51,20 @@ class SearchServicer(SearchServiceServicer):
         for each, job in zip(requests, jobs, strict=True):
             job.stopwatch.restart()
             response.responses.append(await self._response(engine, each, job))
-            await asyncio.sleep(0)  # Thousands of hits are built here; the others' calls go on in between.
+            await asyncio.sleep(0)  # A batch may have thousands of hits; other calls run in between.
         return response
 
     async def SearchStream(
         self, request_iterator: AsyncIterator[SearchRequest], context: Any
     ) -> AsyncIterator[SearchStreamResponse]:
-        """Answers queries as they come."""
+        """Answers the queries of a stream."""
 
         async def answer(request: SearchRequest) -> SearchResponse:
             return await self._search(request, context, bulk=True)
 
         async with contextlib.aclosing(answer_in_order(request_iterator, answer)) as responses:
             async for response in responses:
-                self._metrics.count_stream_query(response.error.code)  # 0, for OK, where there is no error.
+                self._metrics.count_stream_query(response.error.code)  # Without an error it is 0, which is OK.
                 yield response
 
     async def _search(self, request: SearchRequest, context: Any, *, bulk: bool) -> SearchResponse:
@@ -75,7 +75,7 @@ class SearchServicer(SearchServiceServicer):
         return await self._response(engine, request, job)
 
     async def _response(self, engine: Engine, request: SearchRequest, job: Job) -> SearchResponse:
-        """Fetches the documents that the search has found."""
+        """Fetches the documents that the search found, and builds the answer."""
         found, revision = job.found, engine.manifest.revision
         assert found is not None, "it was searched"
         hits = await self._hits.of(

@@ -1,4 +1,4 @@
-"""Puts the services, health and reflection on one gRPC server."""
+"""Registers the services, health and reflection with one gRPC server."""
 
 import asyncio
 import logging
@@ -54,7 +54,7 @@ KIND_OF = {
     (True, False): "client_stream",
     (True, True): "bidi_stream",
 }
-"""The kinds of methods as go-grpc-middleware names them, by whether requests and responses are streams."""
+"""go-grpc-middleware's names of the kinds of methods, by whether requests and responses are streams."""
 
 METHODS = [
     Method(service.full_name, method.name, KIND_OF[method.client_streaming, method.server_streaming])
@@ -63,19 +63,19 @@ METHODS = [
 ]
 _, UNKNOWN_SERVICE, UNKNOWN_NAME = UNKNOWN_METHOD.split("/")
 COUNTED_METHODS = [*METHODS, Method(UNKNOWN_SERVICE, UNKNOWN_NAME, "unary")]
-"""The methods that have metrics: ours, and one for calls of methods that do not exist."""
+"""The methods that have metrics: ours, and one for all unknown methods."""
 
 SHUTTING_DOWN = "the server is shutting down"
 NOTICE_SECONDS = 0.3
-"""Time for clients that watch health to send their calls elsewhere. When a gRPC server stops, calls that are still on
-their way end as CANCELLED, which no client repeats."""
+"""Time for clients that watch health to send their calls elsewhere. When a gRPC server stops, calls that it has not yet
+received end as CANCELLED, which clients do not retry."""
 
 ENDING_SECONDS = 1.0
-"""Time for calls to tell their clients that they end; connections that are still open after it are closed."""
+"""Time for aborted calls to send their status; the server then closes the connections that are still open."""
 
 
 class RpcServer:
-    """The gRPC server. It listens from the start; `health` says when it serves."""
+    """The gRPC server. It listens before the model is loaded; `health` reports when it serves."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class RpcServer:
         health: HealthServicer,
         fetch: Fetch,
     ) -> None:
-        """Puts the server together; raises SecurityError if a certificate or the file of tokens cannot be used."""
+        """Registers all services; raises SecurityError if a certificate or the token file cannot be used."""
         self._settings = settings
         self._tokens = AccessTokens(settings.tokens) if settings.tokens else None
         self._certificates = (
@@ -120,15 +120,15 @@ class RpcServer:
         if isinstance(address, Address) and not _is_loopback(address.host):
             for missing, flag in ((credentials is None, "--tls-certificate"), (self._tokens is None, "--tokens")):
                 if missing:
-                    log.warning("listening on %s, which others may reach, without %s", address, flag)
+                    log.warning("listening on %s, which other machines may reach, without %s", address, flag)
         return bound
 
     async def stop(self, *, wait_seconds: float, grace_seconds: float) -> None:
-        """Reports NOT_SERVING for good; after a wait accepts no new calls, and lets those in flight finish."""
-        self._health.leave()
+        """Reports NOT_SERVING, waits, rejects new calls, and gives calls in flight `grace_seconds` to finish."""
+        self._health.shut_down()
         await asyncio.sleep(max(wait_seconds, NOTICE_SECONDS))
         self._health.end_watches()
-        self._catalog.leave()
+        self._catalog.shut_down()
         ending = asyncio.get_running_loop().call_later(grace_seconds, self._calls.end_all, NotReady(SHUTTING_DOWN))
         await self._server.stop(grace_seconds + ENDING_SECONDS)
         ending.cancel()

@@ -1,4 +1,4 @@
-"""Answers the requests of a stream in their order, some of them at a time."""
+"""Answers the requests of a stream concurrently and in order."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -8,7 +8,7 @@ from server.errors import Overloaded
 from server.rpc.errors import refusal_of
 
 WINDOW_REQUESTS = 32
-"""Requests of a stream that are read and not answered yet. While there are as many, gRPC makes the sender wait."""
+"""Maximum requests of a stream that are read but not answered. At the limit, gRPC makes the sender wait."""
 
 Answer = Callable[[SearchRequest], Awaitable[SearchResponse]]
 
@@ -23,7 +23,7 @@ async def answer_in_order(
 
     async def read() -> None:
         try:
-            await room.acquire()  # Before a request is read, not behind it.
+            await room.acquire()  # Before a request is read, not after it.
             async for request in requests:
                 task = asyncio.create_task(_answer(request, answer))
                 tasks.add(task)
@@ -38,7 +38,7 @@ async def answer_in_order(
         while (task := await started.get()) is not None:
             yield await task
             room.release()
-        await reading  # It may have ended by an error, which is the stream's.
+        await reading  # Raises its error, which ends the stream.
     finally:
         for each in (reading, *tasks):
             each.cancel()
@@ -49,7 +49,7 @@ async def _answer(request: SearchRequest, answer: Answer) -> SearchStreamRespons
         return SearchStreamResponse(response=await answer(request))
     except Exception as error:
         refusal = refusal_of(error, "a query of a stream")
-        told = SearchError(code=refusal.code.value[0], message=refusal.message, reason=refusal.reason)
+        message = SearchError(code=refusal.code.value[0], message=refusal.message, reason=refusal.reason)
         if isinstance(error, Overloaded):
-            told.retry_delay.FromMilliseconds(error.retry_milliseconds)
-        return SearchStreamResponse(error=told)
+            message.retry_delay.FromMilliseconds(error.retry_milliseconds)
+        return SearchStreamResponse(error=message)

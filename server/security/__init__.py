@@ -1,1 +1,1 @@
-"""Who may call what, and over what kind of connection."""
+"""Tokens, roles and TLS."""

@@ -1,6 +1,6 @@
-"""Which role a method needs, and whether a call has it.
+"""The role that each method needs, and the check of a call's role.
 
-Health and reflection are not ours to guard: probes of Kubernetes send no tokens.
+Health and reflection need no role: Kubernetes probes send no tokens.
 """
 
 from collections.abc import Callable, Iterable
@@ -27,17 +27,17 @@ SCHEME = "bearer "
 
 
 class Access:
-    """Checks calls against the tokens; without tokens everybody may call everything."""
+    """Checks the tokens of calls. If the server has no token file, every call is allowed."""
 
     def __init__(self, tokens: AccessTokens | None) -> None:
         self._tokens = tokens
 
     def check(self, path: str, metadata: Callable[[], Iterable[tuple[str, str | bytes]] | None]) -> None:
-        """Checks a call of a method; `metadata` gives what the call carries, and is asked only where it matters.
+        """Checks a call of a method; `metadata` returns the call's metadata, and is called only if needed.
 
         Raises:
-            NotAuthenticated: It carries no known token.
-            NotAllowed: Its token has a lower role than the method needs.
+            NotAuthenticated: The call carries no known token.
+            NotAllowed: The token's role is lower than the method's.
         """
         if self._tokens is None:
             return
@@ -50,7 +50,7 @@ class Access:
 
 
 def _token(metadata: Iterable[tuple[str, str | bytes]]) -> str:
-    """Returns the bearer token among the metadata (RFC 6750), empty if there is none."""
+    """Returns the bearer token in the metadata (RFC 6750), or an empty string if there is none."""
     for key, value in metadata:
         if key == "authorization" and isinstance(value, str) and value[: len(SCHEME)].lower() == SCHEME:
             return value[len(SCHEME) :].strip()

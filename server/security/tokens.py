@@ -1,11 +1,11 @@
-"""The tokens that callers may carry, from a file that is read again when it changes.
+"""The access tokens, from a file that is read again when it changes.
 
-One token a line, after its role and a name for people; `#` begins a comment:
+Each line has a role, a name for people, and a token. `#` begins a comment:
 
     search  mobile-app   Zm9vYmFyYmF6cXV4
     admin   deployment   c2VjcmV0IGFkbWlu
 
-A role covers all that stand before it in `ROLES`. So that a token can be rotated, the same name may have two.
+A role includes all roles before it in `ROLES`. A name may have two tokens, so that a token can be rotated.
 """
 
 import hashlib
@@ -31,8 +31,8 @@ MIN_TOKEN_CHARACTERS = 16
 COMMENT = re.compile(r"(^|\s)#.*")
 """A `#` within a token is part of it."""
 
-LOOK_SECONDS = 1.0
-"""How long a change of the file may go unnoticed."""
+CHECK_SECONDS = 1.0
+"""Minimum time between two checks of the file."""
 
 
 class AccessTokens:
@@ -42,16 +42,16 @@ class AccessTokens:
         """Reads the file.
 
         Raises:
-            SecurityError: It cannot be read, or one of its lines is wrong.
+            SecurityError: The file cannot be read, or one of its lines is invalid.
         """
         self._path = path
         self._watched = WatchedFiles([path])
         self._roles = read_tokens(path)
-        self._looked = time.monotonic()
+        self._checked_at = time.monotonic()
 
     def role_of(self, token: str) -> Role | None:
-        """Returns the role of a token, None if it is not known. Takes the same time for every token."""
-        self._look()
+        """Returns the role of a token, or None if it is unknown. Takes the same time for every token."""
+        self._refresh()
         digest = _digest(token)
         found: Role | None = None
         for known, role in self._roles:
@@ -59,25 +59,25 @@ class AccessTokens:
                 found = role
         return found
 
-    def _look(self) -> None:
+    def _refresh(self) -> None:
         now = time.monotonic()
-        if now - self._looked < LOOK_SECONDS:
+        if now - self._checked_at < CHECK_SECONDS:
             return
-        self._looked = now
+        self._checked_at = now
         if not self._watched.changed():
             return
         try:
             self._roles = read_tokens(self._path)
             log.info("read %d tokens from %s", len(self._roles), self._path)
         except SecurityError as error:
-            log.error("%s; the tokens read before stay in force", error)
+            log.error("%s; the tokens read before stay valid", error)
 
 
 def read_tokens(path: Path) -> list[tuple[bytes, Role]]:
     """Reads a file of tokens; returns the digest and the role of each.
 
     Raises:
-        SecurityError: It cannot be read, has no tokens, or one of its lines is wrong; the token itself is never shown.
+        SecurityError: The file cannot be read, has no tokens or has an invalid line. The message shows no token.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -91,10 +91,10 @@ def read_tokens(path: Path) -> list[tuple[bytes, Role]]:
         if len(words) != 3 or words[0] not in ROLES:
             raise SecurityError(f"{path}:{number}: expected a role ({', '.join(ROLES)}), a name and a token")
         if len(words[2]) < MIN_TOKEN_CHARACTERS:
-            raise SecurityError(f"{path}:{number}: a token has at least {MIN_TOKEN_CHARACTERS} characters")
+            raise SecurityError(f"{path}:{number}: a token must have at least {MIN_TOKEN_CHARACTERS} characters")
         digest = _digest(words[2])
         if any(digest == known for known, _ in roles):
-            raise SecurityError(f"{path}:{number}: the token stands in another line already")
+            raise SecurityError(f"{path}:{number}: the token is already in an earlier line")
         roles.append((digest, ROLES[ROLES.index(words[0])]))
     if not roles:
         raise SecurityError(f"{path} has no tokens")
@@ -102,5 +102,5 @@ def read_tokens(path: Path) -> list[tuple[bytes, Role]]:
 
 
 def _digest(token: str) -> bytes:
-    """Returns what is compared: all digests are of one length, so that time tells nothing of a token's."""
+    """Returns the digest of a token. All digests have one length, so that timing does not reveal a token's length."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

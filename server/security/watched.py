@@ -1,4 +1,4 @@
-"""Files that are read again when they change."""
+"""Detects changes of files."""
 
 import stat
 from collections.abc import Sequence
@@ -8,10 +8,10 @@ Fingerprint = tuple[tuple[int, int, int, int] | None, ...]
 
 
 class WatchedFiles:
-    """Tells whether files have changed since it was last asked, by what the system knows of them.
+    """Detects whether files have changed since the last check, by their inode, size and time of modification.
 
-    Kubernetes replaces the link that a mounted secret stands behind: the files are followed through it. A directory
-    changes with any file in it.
+    It follows symbolic links, because Kubernetes updates a mounted secret by replacing a link. A directory changes with
+    any file in it.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -19,12 +19,12 @@ class WatchedFiles:
         self._last = self.fingerprint()
 
     def changed(self) -> bool:
-        """Whether one of the files is another one, or has other contents."""
+        """Returns whether one of the files was replaced or modified."""
         last, self._last = self._last, self.fingerprint()
         return last != self._last
 
     def fingerprint(self) -> Fingerprint:
-        """Returns what changes when a file does; None for a file that is not there."""
+        """Returns a value that changes with the files; it has None for a file that does not exist."""
         return tuple(_fingerprint(path) for path in self._paths)
 
 

@@ -7,7 +7,7 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
-from export.bundle import Wish, write_bundle
+from export.bundle import BundleOptions, write_bundle
 from export.cpu import default_preset
 from export.errors import ExportError
 from export.labelled_queries import LabelledQuery
@@ -32,7 +32,7 @@ CORPUS = Corpus("one", [DOCUMENT], [LabelledQuery(query="a b", language="en", re
 def export(query: Path, document: Path, out: Path, *, quantization: Quantization = "none") -> Bundle:
     source = SourceTowers(SourceModel(str(query)), SourceModel(str(document)))
     recipe = Recipe(quantization=quantization, preset=default_preset())
-    write_bundle(source, out, Wish(recipe=recipe, corpus=CORPUS, force=True), progress=lambda step: None)
+    write_bundle(source, out, BundleOptions(recipe=recipe, corpus=CORPUS, force=True), progress=lambda step: None)
     return Bundle(out)
 
 
@@ -101,7 +101,7 @@ def test_a_tokenizer_that_joins_pairs_otherwise_is_refused(tmp_path: Path) -> No
     tokenizer.backend_tokenizer.post_processor = None
     document = dpr_encoder(tmp_path / "context", "context")
     tokenizer.save_pretrained(document)
-    with pytest.raises(ExportError, match="the tokenizer of context joins a title and a text by other tokens"):
+    with pytest.raises(ExportError, match="the tokenizer of context joins a title and a text with other tokens"):
         SourceModel(str(document))
 
 
@@ -110,9 +110,9 @@ def test_models_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     narrow = SourceModel(str(dpr_encoder(tmp_path / "narrow", "context", projection_dim=16)))
     cosine = SourceModel(str(plain_bert(tmp_path / "cosine")))
     refused: list[tuple[tuple[SourceModel, ...], str]] = [
-        ((question,), "question encodes only queries: name its context encoder by --document-model"),
-        ((context,), "context encodes only documents: give it as --document-model, and its question encoder as"),
-        ((context, question), "context encodes only documents: give it as --document-model"),
+        ((question,), "question encodes only queries: set its context encoder as --document-model"),
+        ((context,), "context encodes only documents: set it as --document-model, and its question encoder as"),
+        ((context, question), "context encodes only documents: set it as --document-model"),
         ((question, question), "question encodes only queries: --document-model needs its context encoder"),
         ((question, narrow), "the two models do not belong together: dimensions 32 in question, 16 in narrow"),
         ((question, cosine), "the two models do not belong together: similarity dot in question, cosine in cosine"),

@@ -84,7 +84,7 @@ def test_the_quantization_can_be_chosen(
 
 def test_optimum_exports_an_architecture_that_the_packed_layout_does_not_know(tmp_path: Path) -> None:
     made = export_tiny(plain_roberta(tmp_path / "plain", kind="convbert"))
-    assert "the packed layout does not know convbert: going on with optimum's padded layout" in made.stderr
+    assert "the packed layout does not support convbert: using optimum's padded layout" in made.stderr
     query = made.manifest.query
     assert (query.layout, query.quantization) == ("padded", f"dynamic-int8/{default_preset()}")
 
@@ -120,7 +120,7 @@ def test_an_out_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path
     assert_one_line(export("--out", file), "exists and is not a directory")
     assert file.read_text() == "precious"
     assert_one_line(export("--out", "/proc/x/bundle"), "cannot write the bundle to /proc/x/bundle")
-    assert_one_line(export("--out", "."), "is the directory you are in")
+    assert_one_line(export("--out", "."), "is the current directory")
 
 
 def test_a_directory_that_holds_no_usable_model_is_refused(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_directory_that_holds_no_usable_model_is_refused(tmp_path: Path) -> No
         "far": "compares vectors by euclidean",
         "broken": "cannot open the model",
         "unknown": "cannot open the model",
-        "images": "images is no text encoder that can be exported: it has no table of tokens",
+        "images": "images is not a text encoder that can be exported: it has no token embeddings",
     }.items():
         assert_one_line(export("--model", tmp_path / name, "--out", out), message)
     assert not out.exists()

@@ -51,13 +51,13 @@ def test_exactly_the_harmful_products_are_left_out(tmp_path: Path, quantization:
     model = bert_with_outliers(tmp_path / "model", 1)
     flags = ["--quantization", quantization, *CORPUS, *CLOSENESS_ALONE]
     refused = export("--model", model, "--out", tmp_path / "bundle", *flags)
-    assert_one_line(refused, "the bundle is not good enough: --min-cosine-mean 0.97: ")
+    assert_one_line(refused, "the bundle misses thresholds: --min-cosine-mean 0.97: ")
     for advice in ("--auto-exclude", "--quantization none", "--force"):
         assert advice in refused.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
     found = exported(model, *flags, "--auto-exclude")
-    assert "not good enough (--min-cosine-mean 0.97: " in found.stderr
+    assert "thresholds missed (--min-cosine-mean 0.97: " in found.stderr
     assert f"{name.format(1)} left out: enough" in found.stderr
     report = found.report
     assert (report.excluded, report.missed) == ([name.format(1)], [])
@@ -71,7 +71,7 @@ def test_without_a_remedy_it_gives_up_with_the_figures(tmp_path: Path) -> None:
     model = bert_with_outliers(tmp_path / "model")
     flags = [*CORPUS, *CLOSENESS_ALONE, "--min-cosine-min", "1"]
     run = export("--model", model, "--out", tmp_path / "bundle", *flags, "--auto-exclude")
-    assert_one_line(run, "the bundle is not good enough: --min-cosine-min 1: 0.99")
+    assert_one_line(run, "the bundle misses thresholds: --min-cosine-min 1: 0.99")
     assert "leaving a third of all products in fp32 is not enough" in run.stderr
     assert not (tmp_path / "bundle").exists()
 
@@ -80,7 +80,7 @@ def test_a_bundle_that_is_forced_says_what_it_missed_and_what_several_patterns_l
     flags = [*CORPUS, *CLOSENESS_ALONE, "--min-cosine-min", "1", "--exclude", "embeddings.*,*.output"]
     forced = exported(bert_with_outliers(tmp_path / "model"), *flags, "--force")
     assert forced.report.excluded == ["embeddings.words", "layers.0.output", "layers.1.output"]
-    assert "although it missed --min-cosine-min 1: 0.99" in forced.stdout
+    assert "although the bundle missed --min-cosine-min 1: 0.99" in forced.stdout
     assert export("inspect", forced.directory).stdout == forced.stdout
     assert_one_line(export("inspect", tmp_path), "is not a bundle: it has no manifest.json")
 
@@ -110,19 +110,19 @@ def test_static_quantization_is_calibrated_on_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--quantization", "none", "--auto-exclude"], "--exclude and --auto-exclude leave layers out"),
-        (["--quantization", "none", "--exclude", "x"], "--exclude and --auto-exclude leave layers out"),
+        (["--quantization", "none", "--auto-exclude"], "--exclude and --auto-exclude have no effect"),
+        (["--quantization", "none", "--exclude", "x"], "--exclude and --auto-exclude have no effect"),
         (
             ["--quantization", "dynamic", "--center", "off", "--calibration", "x"],
-            "--calibration is for --quantization per-token or static and for --center",
+            "--calibration needs --quantization per-token or static, or --center",
         ),
         (["--min-cosine-mean", "1.5"], "--min-cosine-mean: expected a number from -1 to 1"),
         (["--min-cosine-mean", "nan"], "--min-cosine-mean: expected a number from -1 to 1"),
         (["--min-invariance", "much"], "--min-invariance: expected a number from -1 to 1"),
         (["--eval-queries", "0"], "--eval-queries: expected a whole number, 1 or more"),
         (["--eval-documents", "few"], "--eval-documents: expected a whole number, 1 or more"),
-        (["--split", "dev"], "--split chooses among the labels of --eval"),
-        (["--eval-queries", "5"], "--eval-queries and --eval-documents are for --eval"),
+        (["--split", "dev"], "--split needs --eval"),
+        (["--eval-queries", "5"], "--eval-queries and --eval-documents need --eval"),
     ],
 )
 def test_flags_that_make_no_sense_are_refused(arguments: list[str], message: str) -> None:

@@ -22,7 +22,7 @@ def test_queries_are_read_with_their_labels(tmp_path: Path) -> None:
         ('{"query": "c", "language": "en", "relevant": ["c"]}', "unknown document 'c': it is not in the catalogue"),
         ('{"query": "c", "language": "en", "relevant": []}', "Expected `array` of length >= 1 - at `$.relevant`"),
         ('{"query": " ", "language": "en", "relevant": ["a"]}', "query is blank"),
-        (GOOD.strip(), "the query stands in line 1 already"),
+        (GOOD.strip(), "the query is already in line 1"),
         ('{"query": "c", "relevant": ["a"]}', "missing required field `language`"),
     ],
 )

@@ -36,11 +36,11 @@ def test_two_directories_of_sentence_transformers_become_one_bundle(tmp_path: Pa
 def test_weights_that_are_not_finite_are_named(tmp_path: Path) -> None:
     out = tmp_path / "bundle"
     model = poison(plain_bert(tmp_path / "plain"), "encoder.layer.1.output.dense.weight")
-    message = "plain holds NaN or infinity in encoder.layer.1.output.dense.weight"
+    message = "plain has NaN or infinity in encoder.layer.1.output.dense.weight"
     assert_one_line(export("--model", model, "--out", out), message)
     question = dpr_encoder(tmp_path / "question")
     context = poison(dpr_encoder(tmp_path / "context", "context"), "ctx_encoder.bert_model.embeddings.LayerNorm.bias")
-    message = "context holds NaN or infinity in embeddings.LayerNorm.bias"
+    message = "context has NaN or infinity in embeddings.LayerNorm.bias"
     assert_one_line(export("--model", question, "--document-model", context, "--out", out), message)
     assert not out.exists()
 

@@ -112,7 +112,7 @@ def test_both_towers_are_trimmed_and_the_bundle_says_so(tmp_path: Path) -> None:
     model = many_scripts(tmp_path / "model")
     made = export_tiny(model, "--document-model", model, "--languages", "ko,en")
     assert made.manifest.languages == ["ko", "en"]
-    assert "ko, en: 47 of 53, 47 of 53 vocabulary pieces kept; text in other scripts is read as" in made.stdout
+    assert "ko, en: 47 of 53, 47 of 53 vocabulary tokens kept; text in other scripts is read as" in made.stdout
     assert "ko, en: 47 of 53" in (made.directory / "README.md").read_text(encoding="utf-8")
     texts = [(text, kind) for text in ("дбж 中あ", "あ中") for kind in TextKind]
     assert np.isfinite(made.bundle.encode_texts(texts)).all()
@@ -152,5 +152,5 @@ def test_impossible_languages_are_refused(tmp_path: Path) -> None:
     out = tmp_path / "bundle"
     assert_one_line(export("--out", out, "--languages", "ko,xx"), "--languages: does not know xx; known are", code=2)
     run = export("--model", plain_bert(tmp_path / "latin"), "--out", out, "--languages", "ko")
-    assert_one_line(run, "would leave nothing of that language")
+    assert_one_line(run, "would leave no token of that language")
     assert not out.exists()

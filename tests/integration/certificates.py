@@ -1,4 +1,4 @@
-"""Certificates, made by OpenSSL's command line."""
+"""Certificates made with OpenSSL's command line."""
 
 import subprocess
 from pathlib import Path
@@ -16,7 +16,7 @@ class Pair(NamedTuple):
     key: Path
 
     def replace(self, other: "Pair") -> None:
-        """Takes the place of another, file by file, as tools that renew certificates do it."""
+        """Replaces another one, file by file, as tools that renew certificates do."""
         for path, new in zip(self, other, strict=True):
             beside = path.with_suffix(".new")
             beside.write_bytes(new.read_bytes())
@@ -38,7 +38,7 @@ class Authority:
         openssl("req", "-x509", *EC_KEY, "-keyout", self.pair.key, "-out", self.pair.certificate, *subject)
 
     def signed(self, name: str, *, days: int = 2) -> Pair:
-        """A certificate for this machine; one of negative days has expired."""
+        """Returns a certificate for this machine; with negative days it has expired."""
         made = Pair(self._directory / f"{name}.pem", self._directory / f"{name}.key")
         request, extensions = self._directory / f"{name}.csr", self._directory / f"{name}.ext"
         extensions.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
@@ -49,7 +49,7 @@ class Authority:
         return made
 
     def credentials(self, client: Pair | None = None) -> grpc.ChannelCredentials:
-        """What a client trusts that trusts this authority; and its own certificate."""
+        """Returns credentials of a client that trusts this authority, with the client's certificate if given."""
         root = self.pair.certificate.read_bytes()
         if client is None:
             return grpc.ssl_channel_credentials(root)

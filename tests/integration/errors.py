@@ -12,14 +12,14 @@ Detail = TypeVar("Detail", bound=Message)
 
 
 def error_of(method: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Returns the error that a call must end with."""
+    """Returns the error of a call, which must fail."""
     with pytest.raises(grpc.RpcError) as raised:
         method(*arguments, **options)
     return raised.value
 
 
 def code_of(method: Callable[..., Any], *arguments: Any, **options: Any) -> grpc.StatusCode:
-    """Returns the status code that a call ends with."""
+    """Returns the status code of a call."""
     try:
         method(*arguments, **options)
     except grpc.RpcError as error:

@@ -1,6 +1,6 @@
-"""Clients that harm: `python -m tests.integration.hostile_client KIND ADDRESS` until it is killed.
+"""Hostile clients: `python -m tests.integration.hostile_client KIND ADDRESS` until it is killed.
 
-They run in a process of their own, so that they do not slow the caller down that a test measures.
+They run in a separate process, so that they do not slow down the caller that a test measures.
 """
 
 import itertools
@@ -31,7 +31,7 @@ def connect(address: str) -> socket.socket:
 
 
 def flood(address: str, data: Callable[[], Iterator[bytes]], *, connections: int) -> None:
-    """Sends `data` on each connection, as fast as the server takes it; opens a new one for each that it closes."""
+    """Sends `data` on each connection, as fast as the server reads it; replaces connections that the server closes."""
     with selectors.DefaultSelector() as selector:
         for _ in range(connections):
             selector.register(connect(address), selectors.EVENT_READ | selectors.EVENT_WRITE, [b"", data()])
@@ -58,7 +58,7 @@ def flood(address: str, data: Callable[[], Iterator[bytes]], *, connections: int
 
 
 def idle_connections(address: str) -> None:
-    """Opens connections that say nothing, and holds them."""
+    """Opens idle connections and holds them."""
     held = []
     for _ in range(IDLE_CONNECTIONS):
         held.append(connect(address))
@@ -67,7 +67,7 @@ def idle_connections(address: str) -> None:
 
 
 def zero_window(address: str) -> None:
-    """Searches, and opens no window for the answers."""
+    """Sends searches, and opens no window for the answers."""
     request = SearchRequest(query="송금").SerializeToString()
 
     def data() -> Iterator[bytes]:
@@ -79,7 +79,7 @@ def zero_window(address: str) -> None:
 
 
 def unfinished_requests(address: str) -> None:
-    """Begins requests without a token whose messages never come."""
+    """Begins calls without a token whose messages never arrive."""
 
     def data() -> Iterator[bytes]:
         yield greeting()
@@ -106,7 +106,7 @@ def rapid_reset(address: str) -> None:
 
 
 def control_frames(address: str) -> None:
-    """Sends PING, SETTINGS and WINDOW_UPDATE frames as fast as they are taken."""
+    """Sends PING, SETTINGS and WINDOW_UPDATE frames as fast as the server reads them."""
     frames = [PingFrame(0, b"12345678"), SettingsFrame(0), WindowUpdateFrame(1, window_increment=1)]
     chunk = b"".join(frame.serialize() for frame in frames) * CHUNK
 

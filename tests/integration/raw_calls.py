@@ -1,4 +1,4 @@
-"""A client of HTTP/2 that sends what no gRPC client would."""
+"""An HTTP/2 client that sends frames that no gRPC client would send."""
 
 import contextlib
 import socket
@@ -17,7 +17,7 @@ def greeting(settings: Mapping[int, int] | None = None) -> bytes:
 
 
 def headers(path: str, stream: int = 1, **more: str) -> bytes:
-    """Returns the HEADERS frame of a call whose message is still to come; `more` are headers, `_` for `-`."""
+    """Returns the HEADERS frame of a call without its message; `more` are headers, with `_` for `-`."""
     fields = {
         ":method": "POST",
         ":scheme": "http",
@@ -35,7 +35,7 @@ def headers(path: str, stream: int = 1, **more: str) -> bytes:
 
 
 def opened(path: str, settings: Mapping[int, int] | None = None, **more: str) -> bytes:
-    """Returns what opens a connection and, as its stream 1, a call whose message is still to come."""
+    """Returns the bytes that open a connection and, as its stream 1, a call without its message."""
     return greeting(settings) + headers(path, 1, **more)
 
 
@@ -52,7 +52,7 @@ def raw_frame(kind: int, flags: int, stream: int, content: bytes) -> bytes:
 
 @contextlib.contextmanager
 def connected(address: str, data: bytes = b"") -> Iterator[socket.socket]:
-    """Connects to a server and sends what a connection begins with."""
+    """Connects to a server and sends the first bytes of a connection."""
     host, port = address.split(":")
     with socket.create_connection((host, int(port)), timeout=20) as client:
         client.sendall(data)
@@ -60,7 +60,7 @@ def connected(address: str, data: bytes = b"") -> Iterator[socket.socket]:
 
 
 def received_until(client: socket.socket, wanted: bytes) -> bytes:
-    """Returns what was received up to some bytes."""
+    """Returns the received bytes once they contain `wanted`."""
     received = b""
     while wanted not in received:
         part = client.recv(65536)
@@ -70,7 +70,7 @@ def received_until(client: socket.socket, wanted: bytes) -> bytes:
 
 
 def _literals(fields: Mapping[str, str]) -> bytes:
-    """Returns a header block that needs no table, so that every stream may use it."""
+    """Returns a header block without table references, so that every stream may use it."""
     encoder = Encoder()
     encoder.header_table_size = 0
     return encoder.encode([(name, value, True) for name, value in fields.items()], huffman=False)

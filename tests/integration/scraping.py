@@ -26,15 +26,15 @@ def value(samples: Samples, name: str, **labels: str) -> float:
 
 
 def total(samples: Samples, name: str, **labels: str) -> float:
-    """The sum of all series that have these labels among theirs."""
+    """Returns the sum of all series that have these labels."""
     wanted = set(labels.items())
     return sum(number for (each, found), number in samples.items() if each == name and wanted <= found)
 
 
 def scrape_until(url: str, condition: Callable[[Samples], object], *, seconds: float = 20.0) -> Samples:
-    """Scrapes until something is so: a call is counted when the server is done with it, its caller may know before."""
+    """Scrapes until a condition is true: the server counts a call at its end, maybe after the caller has the answer."""
     ends = time.monotonic() + seconds
     while not condition(samples := scrape(url)):
-        assert time.monotonic() < ends, "it has not come about"
+        assert time.monotonic() < ends, "the condition did not become true"
         time.sleep(0.02)
     return samples

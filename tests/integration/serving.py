@@ -1,4 +1,4 @@
-"""Servers of the sample catalogue: run, watched, and refused to start."""
+"""Runs servers of the sample catalogue, and servers that cannot start."""
 
 import contextlib
 import subprocess
@@ -17,14 +17,14 @@ from tests.conftest import SAMPLE_CATALOGUE, server_flags
 
 @contextlib.contextmanager
 def sample_server(bundle: Path, *flags: str, module: str = "server") -> Iterator[ServerProcess]:
-    """Runs a server, which must not log a traceback."""
+    """Runs a server, and checks that it logs no traceback."""
     with running_server(server_flags(bundle, SAMPLE_CATALOGUE, *flags), module=module) as server:
         yield server
     assert not [line for line in server.lines if "Traceback" in line]
 
 
 def run_server(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs a server that ends by itself."""
+    """Runs a server until it exits."""
     command = [sys.executable, "-m", "server", *arguments]
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
 

@@ -1,6 +1,6 @@
 """The real server with an encoder that is slow, hangs or dies on purpose: `python -m tests.integration.slow_server`.
 
-Only what callers send is slow: the catalogue is imported as fast as ever, before it serves.
+Only callers' texts are slow: the catalogue is imported at normal speed before the server serves.
 """
 
 import os
@@ -22,10 +22,10 @@ from server.rpc.health import HealthServicer
 
 MODULE = "tests.integration.slow_server"
 SECONDS_PER_TOKEN = "SLOW_SECONDS_PER_TOKEN"
-"""Environment variable: how long a token takes."""
+"""Environment variable with the time for each token."""
 
 HANG = "~~hang"
-"""A query that takes a worker for good."""
+"""A query that blocks a worker permanently."""
 
 DIE = "~~die"
 """A query that ends a worker."""
@@ -35,7 +35,7 @@ serving = threading.Event()
 
 
 class SlowBundle(Bundle):
-    """Encodes as slowly as it is told to."""
+    """Encodes as slowly as the environment variable says."""
 
     def encode(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
         if serving.is_set() and threading.current_thread().name.startswith("worker"):
@@ -52,7 +52,7 @@ class SlowBundle(Bundle):
 
 
 class SlowHealth(HealthServicer):
-    """Lets the bundle become slow when the server serves."""
+    """Makes the bundle slow once the server serves."""
 
     def serve(self) -> None:
         serving.set()
@@ -60,6 +60,6 @@ class SlowHealth(HealthServicer):
 
 
 if __name__ == "__main__":
-    setattr(opening, "Bundle", SlowBundle)  # noqa: B010  mypy would have it that nobody may
+    setattr(opening, "Bundle", SlowBundle)  # noqa: B010  mypy forbids the assignment
     setattr(app, "HealthServicer", SlowHealth)  # noqa: B010
     sys.exit(main())

@@ -12,19 +12,19 @@ from tests.integration.errors import code_of, detail_of, error_of
 
 FINE = SearchRequest(query="fine")
 TOO_LONG = "글" * 65
-"""One token more than the small model sees."""
+"""A text with one token more than the small model sees."""
 
 
 @pytest.fixture
 def client(tiny_server: ServerProcess) -> Iterator[chaja.Client]:
     with chaja.connect(tiny_server.address) as client:
         yield client
-        # Whatever the test did, the server serves the others.
+        # After any test, the server still serves other clients.
         assert len(client.search.Search(SearchRequest(query="송금", limit=3)).hits) == 3
 
 
 def send(client: chaja.Client, request: Any) -> Any:
-    """Sends a request to its method."""
+    """Calls the method of a request."""
     methods: dict[type, Any] = {
         SearchRequest: client.search.Search,
         BatchSearchRequest: client.search.BatchSearch,
@@ -34,7 +34,7 @@ def send(client: chaja.Client, request: Any) -> Any:
 
 
 def fields_of(error: Any) -> list[str]:
-    """Returns the fields that the status details name."""
+    """Returns the fields in the status details."""
     assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
     violations = detail_of(error, error_details_pb2.BadRequest()).field_violations
     for violation in violations:
@@ -84,9 +84,7 @@ def test_only_the_first_ten_violations_are_named(client: chaja.Client, request_:
     assert error.details().endswith(f"; and {more} more")
 
 
-def test_unknown_methods_and_bytes_that_are_no_message_log_nothing(
-    tiny_server: ServerProcess, client: chaja.Client
-) -> None:
+def test_unknown_methods_and_undecodable_messages_log_nothing(tiny_server: ServerProcess, client: chaja.Client) -> None:
     for name, code in (("Search", grpc.StatusCode.INVALID_ARGUMENT), ("Find", grpc.StatusCode.UNIMPLEMENTED)):
         assert code_of(client.channel.unary_unary(f"/chaja.v1.SearchService/{name}"), b"\xff\xff\xff") == code
     assert not [line for line in tiny_server.lines if "Traceback" in line]

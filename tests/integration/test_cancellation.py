@@ -26,7 +26,7 @@ def server(tiny_bundle: Path) -> Iterator[ServerProcess]:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(server: ServerProcess) -> Iterator[None]:
-    """Whatever a test did, all calls have an end, nothing waits, and others are served."""
+    """After each test, all calls have ended, no text is queued, and other clients are served."""
     yield
     scrape_until(
         server.metrics_url,
@@ -48,7 +48,7 @@ def endless(pause: float = 0.0) -> Iterator[SearchRequest]:
         time.sleep(pause)
 
 
-def test_two_thousand_cancelled_calls(server: ServerProcess) -> None:
+def test_two_thousand_cancelled_calls_leave_the_queue_empty(server: ServerProcess) -> None:
     memory = resident_bytes(server.process.pid)
     with chaja.connect(server.address) as client:
         search: Any = client.search.Search
@@ -63,7 +63,7 @@ def test_two_thousand_cancelled_calls(server: ServerProcess) -> None:
 
 
 @pytest.mark.parametrize("how", ["cancels", "closes its channel"])
-def test_streams_that_are_abandoned_half_way(server: ServerProcess, how: str) -> None:
+def test_abandoned_streams_are_counted_as_cancelled(server: ServerProcess, how: str) -> None:
     before = canceled(scrape(server.metrics_url))
     channels = [grpc.insecure_channel(server.address, options=[("c", number)]) for number in range(5)]
     streams = [
@@ -79,14 +79,14 @@ def test_streams_that_are_abandoned_half_way(server: ServerProcess, how: str) ->
     scrape_until(server.metrics_url, lambda found: canceled(found) == before + 10)
 
 
-def test_a_stream_that_sends_and_never_reads(server: ServerProcess) -> None:
-    """The server stops to read from it: what it holds for it is bounded."""
+def test_a_stream_that_never_reads_is_bounded(server: ServerProcess) -> None:
+    """The server stops reading from the stream, so the memory for it is bounded."""
     memory, sockets = resident_bytes(server.process.pid), open_sockets(server.process.pid)
     data = message(SearchRequest(query="송금" * 20, limit=100).SerializeToString(), ends=False)
     with connected(server.address, opened("/chaja.v1.SearchService/SearchStream")) as client:
         client.settimeout(1.0)
         sent = 0
-        # It heeds no window: the server may end the stream or the connection, but must not keep what it is sent.
+        # It ignores windows: the server may end the stream or the connection, but must not buffer the data.
         with contextlib.suppress(OSError):
             while sent < 64 * MEGABYTE:
                 sent += client.send(data * 10)
@@ -97,8 +97,8 @@ def test_a_stream_that_sends_and_never_reads(server: ServerProcess) -> None:
     wait_for_open_sockets(server.process.pid, sockets)
 
 
-def test_a_client_that_cancels_without_reading_answers(server: ServerProcess) -> None:
-    """gRPC's flow control slows its sender down, however much it has to send."""
+def test_a_client_that_cancels_without_reading_is_harmless(server: ServerProcess) -> None:
+    """gRPC's flow control slows down the sender, even if it has endless requests."""
     memory = resident_bytes(server.process.pid)
     taken = 0
 
@@ -111,7 +111,7 @@ def test_a_client_that_cancels_without_reading_answers(server: ServerProcess) ->
     with grpc.insecure_channel(server.address) as channel:
         stream: Any = chaja.Client(channel).search.SearchStream(requests(), timeout=60)
         before = -1
-        while before != taken:  # Until it is held up.
+        while before != taken:  # Until flow control stops it.
             before = taken
             time.sleep(0.5)
         assert taken < 100_000

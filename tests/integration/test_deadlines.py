@@ -16,7 +16,7 @@ from tests.integration.serving import sample_server
 
 @pytest.fixture(scope="module")
 def slow(tiny_bundle: Path) -> Iterator[ServerProcess]:
-    """A server that takes a fifth of a second for a query, and lets a call wait for very long."""
+    """A server that takes a fifth of a second for a query, with a very long queue wait allowed."""
     wait = ("--encode-workers", "1", "--max-batch-tokens", "10", "--longest-wait-seconds", "3600")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(slow_server.SECONDS_PER_TOKEN, "0.02")
@@ -28,11 +28,11 @@ def request(number: int) -> SearchRequest:
     return SearchRequest(query=f"{number:010}", limit=1)
 
 
-def test_calls_that_nobody_waits_for_cost_the_patient_one_nothing(slow: ServerProcess) -> None:
+def test_abandoned_calls_do_not_delay_a_patient_call(slow: ServerProcess) -> None:
     before = scrape(slow.metrics_url)
     with grpc.insecure_channel(slow.address) as channel:
         search: Any = chaja.Client(channel).search.Search
-        # The server does not know yet how slow it is: it lets them in. All of them would take forty seconds.
+        # The server has not measured its speed yet, so it admits them. All of them would take forty seconds.
         hasty = [search.future(request(number), timeout=0.15) for number in range(200)]
         errors = [call.exception(timeout=30) for call in hasty]
         started = time.monotonic()

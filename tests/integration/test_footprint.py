@@ -1,4 +1,4 @@
-"""What the default model takes of an operator's machine."""
+"""The size of the default model on disk and in memory."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def test_a_bundle_of_the_default_model_is_small(default_bundle: Path) -> None:
     assert size <= 68 * MEGABYTE
 
 
-def test_a_server_of_it_stays_within_350_megabytes(default_server: ServerProcess) -> None:
+def test_a_server_of_the_default_model_stays_within_350_megabytes(default_server: ServerProcess) -> None:
     with chaja.connect(default_server.address) as client:
         for number in range(100):
             client.search.Search(SearchRequest(query="where is my card " * (1 + number % 20)))
@@ -26,5 +26,5 @@ def test_a_server_of_it_stays_within_350_megabytes(default_server: ServerProcess
 
 
 @pytest.mark.skipif(not cpu_can_run(), reason="the CPU has no AVX-512 with VNNI")
-def test_it_says_that_the_native_encoder_runs_it(default_server: ServerProcess) -> None:
+def test_the_native_encoder_is_reported(default_server: ServerProcess) -> None:
     assert any("computes well on this CPU (native)" in line for line in default_server.lines)

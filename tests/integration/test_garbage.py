@@ -86,24 +86,26 @@ def code_of_bytes(channel: grpc.Channel, path: str, message: bytes) -> grpc.Stat
 
 @MANY
 @given(message=SEARCHES | BATCHES | ENCODES)
-def test_any_message(channel: grpc.Channel, message: SearchRequest | BatchSearchRequest | EncodeRequest) -> None:
+def test_any_message_has_a_code(
+    channel: grpc.Channel, message: SearchRequest | BatchSearchRequest | EncodeRequest
+) -> None:
     paths = {SearchRequest: SEARCH, BatchSearchRequest: PATHS[1], EncodeRequest: "/chaja.v1.EncodeService/Encode"}
     assert code_of_bytes(channel, paths[type(message)], message.SerializeToString()) in DOCUMENTED
 
 
 @MANY
 @given(path=st.sampled_from(PATHS), message=st.binary(max_size=64))
-def test_any_bytes(channel: grpc.Channel, path: str, message: bytes) -> None:
+def test_any_bytes_have_a_code(channel: grpc.Channel, path: str, message: bytes) -> None:
     assert code_of_bytes(channel, path, message) in DOCUMENTED | {OF_OTHERS.get(path, grpc.StatusCode.OK)}
 
 
-def test_reload_and_reflection_take_no_bytes_either(channel: grpc.Channel) -> None:
+def test_reload_and_reflection_reject_random_bytes(channel: grpc.Channel) -> None:
     for path in ("/chaja.v1.AdminService/Reload", REFLECTION):
         assert code_of_bytes(channel, path, b"\xff\xff") == grpc.StatusCode.INVALID_ARGUMENT
 
 
 @pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
-def test_messages_that_are_too_large(
+def test_too_large_messages_are_rejected(
     server: ServerProcess, channel: grpc.Channel, compression: grpc.Compression
 ) -> None:
     memory = resident_bytes(server.process.pid)
@@ -113,11 +115,11 @@ def test_messages_that_are_too_large(
     assert resident_bytes(server.process.pid) - memory < 40 * MEGABYTE
 
 
-async def test_ten_thousand_connections_that_come_and_go(server: ServerProcess) -> None:
+async def test_ten_thousand_short_connections_are_harmless(server: ServerProcess) -> None:
     pid = server.process.pid
     host, port = server.address.split(":")
     greetings = [b"", PREFACE[:7], greeting(), opened(SEARCH)]
-    linger = struct.pack("ii", 1, 0)  # Closes by RST: ports would run out otherwise.
+    linger = struct.pack("ii", 1, 0)  # Closes with RST, because ports would run out otherwise.
 
     async def come_and_go(number: int) -> None:
         _, writer = await asyncio.open_connection(host, int(port))
@@ -131,7 +133,7 @@ async def test_ten_thousand_connections_that_come_and_go(server: ServerProcess) 
             await asyncio.gather(*(come_and_go(number) for number in range(start, start + 250)))
 
     sockets = open_sockets(pid)
-    await storm(1000)  # So that what is allocated once is there.
+    await storm(1000)  # So that one-time allocations are done.
     wait_for_open_sockets(pid, sockets)
     memory = resident_bytes(pid)
     await storm(9000)
@@ -139,7 +141,7 @@ async def test_ten_thousand_connections_that_come_and_go(server: ServerProcess) 
     assert resident_bytes(pid) - memory < 30 * MEGABYTE
 
 
-def test_a_log_that_cannot_be_written_does_not_matter(tiny_bundle: Path) -> None:
+def test_the_server_survives_an_unwritable_log(tiny_bundle: Path) -> None:
     ports = free_ports(2)
     addresses = ["--listen", f"127.0.0.1:{ports[0]}", "--metrics", f"127.0.0.1:{ports[1]}"]
     command = [sys.executable, "-m", "server", *server_flags(tiny_bundle, SAMPLE_CATALOGUE), *addresses]
@@ -151,7 +153,7 @@ def test_a_log_that_cannot_be_written_does_not_matter(tiny_bundle: Path) -> None
                 request = SearchRequest(query="송금", limit=3)
                 for _ in range(3):
                     assert client.search.Search(request, timeout=30, wait_for_ready=True).hits
-                    process.send_signal(signal.SIGHUP)  # It has something to say of that.
+                    process.send_signal(signal.SIGHUP)  # The server logs something.
                     time.sleep(0.1)
             process.send_signal(signal.SIGTERM)
             assert process.wait(20) == 0

@@ -1,4 +1,4 @@
-"""Whoever harms the server with HTTP/2 harms nobody else: callers are served, memory and log stay bounded."""
+"""HTTP/2 attacks do not affect other clients: they are served, and memory and log stay bounded."""
 
 import contextlib
 import resource
@@ -33,12 +33,12 @@ BOUND_BYTES = {
     "rapid_reset": 150 * MEGABYTE,
     "control_frames": 50 * MEGABYTE,
 }
-"""Memory that each may cost; docs/serving.md states the same."""
+"""Maximum memory that each attack costs; docs/serving.md states the same."""
 
 
 @contextlib.contextmanager
 def descriptors(count: int) -> Iterator[None]:
-    """Bounds the file descriptors of processes that are started meanwhile."""
+    """Limits the file descriptors of processes that start in the block."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
     try:
@@ -66,7 +66,7 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class EstablishedCaller(threading.Thread):
-    """Searches one after the other, a hundred times a second, on a connection of its own."""
+    """Sends a hundred consecutive searches a second on a separate connection."""
 
     def __init__(self, channel: grpc.Channel) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class EstablishedCaller(threading.Thread):
 
 @pytest.mark.alone
 @pytest.mark.parametrize("kind", list(hostile_client.KINDS))
-def test_others_are_served_while_a_client_harms(kind: str, tiny_bundle: Path, tokens: Path) -> None:
+def test_other_clients_are_served_while_a_hostile_client_attacks(kind: str, tiny_bundle: Path, tokens: Path) -> None:
     guarded = ["--tokens", str(tokens)] if kind == "unfinished_requests" else []
     flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, *guarded)
     with contextlib.ExitStack() as stack:

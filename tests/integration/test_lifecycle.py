@@ -22,7 +22,7 @@ Health = health_pb2.HealthCheckResponse
 
 @pytest.fixture(scope="module")
 def long_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Enough text that loading takes longer than a look."""
+    """Enough text that loading takes longer than a health check."""
     catalogue = tmp_path_factory.mktemp("long") / "catalogue.jsonl"
     documents = [
         {"id": str(number), "examples": [f"example {number} {example}" for example in range(100)]}
@@ -32,7 +32,7 @@ def long_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return catalogue
 
 
-def test_it_is_not_serving_until_all_is_loaded(tiny_bundle: Path, long_catalogue: Path) -> None:
+def test_the_server_is_not_serving_until_everything_is_loaded(tiny_bundle: Path, long_catalogue: Path) -> None:
     seen: dict[str, Any] = {}
 
     def while_loading(line: str) -> None:
@@ -51,7 +51,7 @@ def test_it_is_not_serving_until_all_is_loaded(tiny_bundle: Path, long_catalogue
         assert health_of(server.address, "chaja.v1.SearchService") == Health.SERVING
 
 
-def test_a_client_waits_for_a_server_that_still_loads(tiny_bundle: Path) -> None:
+def test_a_client_waits_for_a_server_that_is_loading(tiny_bundle: Path) -> None:
     hits: list[int] = []
 
     def search_while_loading(line: str) -> None:
@@ -66,7 +66,7 @@ def test_a_client_waits_for_a_server_that_still_loads(tiny_bundle: Path) -> None
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_while_loading_ends_it_soon(tiny_bundle: Path, long_catalogue: Path, number: signal.Signals) -> None:
+def test_a_signal_while_loading_stops_it_soon(tiny_bundle: Path, long_catalogue: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "server", *server_flags(tiny_bundle, long_catalogue)]
     with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -80,7 +80,7 @@ def test_a_signal_while_loading_ends_it_soon(tiny_bundle: Path, long_catalogue: 
         assert "Traceback" not in rest
 
 
-def test_an_address_that_cannot_be_bound(tiny_server: ServerProcess, tiny_bundle: Path) -> None:
+def test_an_address_that_cannot_be_bound_is_reported(tiny_server: ServerProcess, tiny_bundle: Path) -> None:
     metrics = tiny_server.metrics_url.removeprefix("http://").removesuffix("/metrics")
     for flag, address, message in (
         ("--listen", tiny_server.address, f"cannot listen on {tiny_server.address}: it is in use"),
@@ -94,27 +94,27 @@ def test_an_address_that_cannot_be_bound(tiny_server: ServerProcess, tiny_bundle
 def test_a_unix_socket_is_served_by_one_server_at_a_time(tiny_bundle: Path, tmp_path: Path) -> None:
     path = tmp_path / "chaja.sock"
     listen = ("--listen", f"unix:{path}")
-    for _ in range(2):  # A server that was killed leaves its socket; the next one takes it over.
+    for _ in range(2):  # A killed server leaves its socket, and the next server reuses it.
         with sample_server(tiny_bundle, *listen) as server:
             assert server.address == f"unix:{path}"
             with chaja.connect(server.address) as client:
                 assert client.search.Search(SearchRequest(query="송금", limit=3)).hits
-            assert "another server does" in start_error(tiny_bundle, *listen)
+            assert "another server uses it" in start_error(tiny_bundle, *listen)
             server.process.kill()
             server.process.wait()
     path.unlink()
-    path.write_text("a file of somebody")
-    assert "it is no socket" in start_error(tiny_bundle, *listen)
+    path.write_text("a file")
+    assert "it is not a socket" in start_error(tiny_bundle, *listen)
     assert "at most 107 bytes" in start_error(tiny_bundle, "--listen", f"unix:{tmp_path / ('x' * 200)}", code=2)
 
 
-def test_a_missing_bundle_or_a_broken_catalogue_is_one_line_and_an_exit_code(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_a_missing_bundle_or_catalogue_gives_one_line_and_an_exit_code(tiny_bundle: Path, tmp_path: Path) -> None:
     message = "is not a bundle: it has no manifest.json; make one with python -m export"
     assert message in start_error(tmp_path / "missing")
     broken = tmp_path / "broken.jsonl"
     broken.write_text('{"id": "a", "title": "A"}\n{"id": }\n')
     assert f"{broken}:2: the line is not one whole JSON object" in start_error(tiny_bundle, catalogue=broken)
-    message = "give --catalogue (a file), --data (a directory) or both"
+    message = "set --catalogue (a file), --data (a directory) or both"
     assert message in error_line(run_server("--bundle", str(tiny_bundle)), code=2)
 
 

@@ -34,7 +34,7 @@ def test_calls_texts_and_batches_are_counted(tiny_bundle: Path) -> None:
     assert value(after, HANDLED, **SEARCH, grpc_code="InvalidArgument") == 1
     assert value(after, "grpc_server_handling_seconds_count", **SEARCH) == 4
     for stage in STAGES:
-        # "송금", "a" and "b" are encoded once each: the others are remembered, or on their way.
+        # "송금", "a" and "b" are encoded once each: the others are cached, or shared with one in flight.
         expected = {"tokenize": 9, "queue": 9, "encode": 3}.get(stage, 7)
         assert value(after, "chaja_stage_seconds_count", stage=stage) == expected, stage
     # Before that the documents were encoded.

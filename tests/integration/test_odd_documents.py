@@ -1,4 +1,4 @@
-"""Documents as nobody would expect them: each is kept and found as it is, or refused with a reason."""
+"""Unusual documents: each is stored unchanged and found, or rejected with a reason."""
 
 import math
 import unicodedata
@@ -36,7 +36,7 @@ MODES = (Mode.MODE_DENSE, Mode.MODE_LEXICAL, Mode.MODE_HYBRID)
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server whose model sees as much of a text as real ones do."""
+    """A server whose model sees as many tokens as real models do."""
     directory = tmp_path_factory.mktemp("odd")
     bundle = make_bundle(directory / "bundle", max_tokens=512)
     flags = ["--bundle", str(bundle), "--data", str(directory / "data"), "--longest-wait-seconds", "1000"]
@@ -48,7 +48,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def client(server: ServerProcess) -> Iterator[chaja.Client]:
-    """A client of a server that has nothing."""
+    """A client of a server without documents."""
     with chaja.connect(server.address, timeout_seconds=120) as client:
         documents = client.catalog.ListDocuments(ListDocumentsRequest(page_size=1000)).documents
         if documents:
@@ -66,7 +66,7 @@ def document(id: str, title: str, *, text: str = "", examples: list[str] | None 
 
 
 def write(client: chaja.Client, *documents: Document, request_id: str = "") -> list[WriteResult]:
-    """Writes documents that nothing is wrong with."""
+    """Writes valid documents."""
     upserts = [Upsert(document=each) for each in documents]
     results = client.catalog.UpsertDocuments(UpsertDocumentsRequest(upserts=upserts, request_id=request_id)).results
     assert not [result for result in results if result.HasField("error")], results
@@ -74,7 +74,7 @@ def write(client: chaja.Client, *documents: Document, request_id: str = "") -> l
 
 
 def refusal(client: chaja.Client, refused: Document) -> str:
-    """Returns why a document is not written; another one of the same call is."""
+    """Returns the error of an invalid document; a valid one in the same call is written."""
     upserts = [Upsert(document=refused), Upsert(document=document("beside", "옆"))]
     results = client.catalog.UpsertDocuments(UpsertDocumentsRequest(upserts=upserts)).results
     assert results[0].error.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
@@ -175,7 +175,7 @@ def test_the_end_of_a_megabyte_of_text_is_found(client: chaja.Client) -> None:
     ],
     ids=["id", "blank", "empty", "number", "text", "attribute"],
 )
-def test_a_wrong_document_is_refused_and_the_one_beside_it_is_written(
+def test_an_invalid_document_is_rejected_and_its_neighbour_is_written(
     client: chaja.Client, refused: Document, message: str
 ) -> None:
     assert message in refusal(client, refused)
@@ -216,7 +216,7 @@ def test_titles_of_any_script_are_kept_and_found(client: chaja.Client, title: st
 
 
 def encoded_texts(server: ServerProcess) -> float:
-    """Returns how many texts the server has encoded."""
+    """Returns the number of texts that the server has encoded."""
     return total(scrape(server.metrics_url), "chaja_batch_texts_sum")
 
 
@@ -231,11 +231,11 @@ def test_of_ten_thousand_examples_only_the_new_one_is_encoded(client: chaja.Clie
     for query in ("새로 묻는 말 하나", "9999 번째로 묻는 말"):
         first_hit = hits(client, query)[0]
         assert (first_hit.document_id, first_hit.match.example) == ("asked", query)
-    assert len(hits(client, "번째로 묻는 말", limit=10)) == 1, "a document is one hit, however many vectors it has"
+    assert len(hits(client, "번째로 묻는 말", limit=10)) == 1, "a document is one hit, even if it has many vectors"
 
 
 def test_no_update_is_lost_between_writers(client: chaja.Client) -> None:
-    """Each adds one to a number, again and again, with the version that it has read."""
+    """Repeatedly increments a number, with the version that was read."""
     write(client, document("counter", "셈", count=0))
     won: list[int] = []
 
@@ -260,7 +260,7 @@ def test_no_update_is_lost_between_writers(client: chaja.Client) -> None:
     assert len(set(won)) == 60, "each version was replaced once"
 
 
-def test_many_and_large_attributes(client: chaja.Client) -> None:
+def test_many_and_large_attributes_are_kept(client: chaja.Client) -> None:
     written = document("many", "속성이 많다")
     written.attributes.update({f"이름 {number}": f"값 {number}" for number in range(5000)})
     written.attributes.update({"list": [f"값 {number}" for number in range(20_000)], "long": "가" * 200_000})

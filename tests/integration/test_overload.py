@@ -20,12 +20,12 @@ pytestmark = pytest.mark.alone
 
 @pytest.fixture(scope="module")
 def weak_server(tiny_bundle: Path) -> Iterator[ServerProcess]:
-    """A server that takes thirty milliseconds for sixty characters, knows that, and lets none wait for long."""
+    """A server that takes thirty milliseconds for sixty characters, has measured this, and allows only short waits."""
     flags = ("--encode-workers", "1", "--longest-wait-seconds", "0.3")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(slow_server.SECONDS_PER_TOKEN, "0.0005")
         with sample_server(tiny_bundle, *flags, module=slow_server.MODULE) as server:
-            with chaja.connect(server.address) as client:  # It learns how slow it is from some thousands of tokens.
+            with chaja.connect(server.address) as client:  # It measures its speed on some thousands of tokens.
                 texts = [long_request(2000 + number).query for number in range(120)]
                 client.encode.Encode(EncodeRequest(texts=texts), timeout=60)
             yield server
@@ -37,7 +37,7 @@ def stub(weak_server: ServerProcess) -> Iterator[Any]:
     with grpc.insecure_channel(weak_server.address) as channel:
         stub = chaja.Client(channel).search
         yield stub
-        for number in range(3):  # The storm is over: it is as if it had never been.
+        for number in range(3):  # After the overload, the server answers as before.
             assert stub.Search(long_request(1000 + number), timeout=30).hits
 
 
@@ -55,7 +55,7 @@ def check_refusal(error: Any) -> None:
 
 
 def check_answer(server: ServerProcess, request: SearchRequest, response: SearchResponse) -> None:
-    """Compares an answer with that of a server that has nothing else to do."""
+    """Compares an answer with that of an idle server."""
     with chaja.connect(server.address) as client:
         expected = client.search.Search(request).hits
     assert [hit.document_id for hit in response.hits] == [hit.document_id for hit in expected]
@@ -67,7 +67,7 @@ def refused(samples: Samples, method: str) -> float:
 
 
 def storm(method: Any, requests: list[Any]) -> tuple[list[tuple[int, Any, float]], list[tuple[int, Any, float]]]:
-    """Makes all calls at once; returns those answered and those refused: number, answer or error, when it came."""
+    """Makes all calls at once; returns the answered and the rejected ones: number, answer or error, time."""
     ended: dict[int, float] = {}
     calls = [method.future(request, timeout=60) for request in requests]
     for number, call in enumerate(calls):
@@ -79,7 +79,7 @@ def storm(method: Any, requests: list[Any]) -> tuple[list[tuple[int, Any, float]
     return answered, others
 
 
-def test_searches_beyond_what_can_be_done_are_refused_at_once(
+def test_excess_searches_are_rejected_at_once(
     stub: Any, weak_server: ServerProcess, tiny_server: ServerProcess
 ) -> None:
     before = refused(scrape(weak_server.metrics_url), "Search")
@@ -95,7 +95,7 @@ def test_searches_beyond_what_can_be_done_are_refused_at_once(
     scrape_until(weak_server.metrics_url, lambda found: refused(found, "Search") == before + len(others))
 
 
-def test_batches_are_refused_as_a_whole(stub: Any, weak_server: ServerProcess, tiny_server: ServerProcess) -> None:
+def test_batches_are_rejected_as_a_whole(stub: Any, weak_server: ServerProcess, tiny_server: ServerProcess) -> None:
     before = refused(scrape(weak_server.metrics_url), "BatchSearch")
     batches = [
         BatchSearchRequest(requests=[long_request(100 + 10 * batch + number) for number in range(10)])
@@ -112,14 +112,16 @@ def test_batches_are_refused_as_a_whole(stub: Any, weak_server: ServerProcess, t
     scrape_until(weak_server.metrics_url, lambda found: refused(found, "BatchSearch") == before + len(others))
 
 
-def test_a_deadline_that_cannot_be_met_is_refused_at_once(stub: Any) -> None:
+def test_a_call_that_cannot_meet_its_deadline_is_rejected_at_once(stub: Any) -> None:
     request = BatchSearchRequest(requests=[long_request(500 + number) for number in range(60)])
     error = error_of(stub.BatchSearch, request, timeout=0.8)
     check_refusal(error)
     assert "the deadline is too near" in str(error.details())
 
 
-def test_a_stream_goes_on_behind_a_refusal(stub: Any, weak_server: ServerProcess, tiny_server: ServerProcess) -> None:
+def test_a_stream_continues_after_a_rejection(
+    stub: Any, weak_server: ServerProcess, tiny_server: ServerProcess
+) -> None:
     requests = [long_request(300 + number) for number in range(64)]
     results = list(stub.SearchStream(iter(requests), timeout=60))
     assert {each.WhichOneof("result") for each in results} == {"response", "error"}

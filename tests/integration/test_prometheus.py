@@ -10,7 +10,7 @@ from sample.server_process import REPOSITORY, ServerProcess
 
 @pytest.fixture(scope="module")
 def promtool() -> str:
-    """Prometheus's own checker; `make promtool` fetches it."""
+    """Prometheus's checker; `make promtool` fetches it."""
     found = shutil.which("promtool") or shutil.which(REPOSITORY / "build/tools/usr/bin/promtool")
     if found is None:
         assert not os.environ.get("CI"), "promtool is missing: make promtool"
@@ -24,7 +24,7 @@ def check(*command: str, text: str = "") -> None:
     assert not run.stderr.strip(), run.stderr
 
 
-def test_prometheus_finds_no_fault_with_the_metrics(promtool: str, tiny_server: ServerProcess) -> None:
+def test_prometheus_accepts_the_metrics(promtool: str, tiny_server: ServerProcess) -> None:
     with urllib.request.urlopen(tiny_server.metrics_url, timeout=10) as response:  # noqa: S310  our own server
         check(promtool, "check", "metrics", text=response.read().decode())
 

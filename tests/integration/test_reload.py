@@ -36,14 +36,14 @@ Answer = tuple[str, str, tuple[str, ...]]
 
 
 class Served(NamedTuple):
-    """A server, and the files that it was told to serve."""
+    """A server, and the files that it serves."""
 
     server: ServerProcess
     bundle: Path
     catalogue: Path
 
     def replace(self, bundle: Path) -> None:
-        """Puts a copy of another bundle in the place of the one that is served."""
+        """Replaces the served bundle with a copy of another one."""
         new, old = self.bundle.with_name("new"), self.bundle.with_name("old")
         shutil.copytree(bundle, new)
         self.bundle.rename(old)
@@ -61,7 +61,7 @@ class Served(NamedTuple):
 
 @pytest.fixture(scope="module")
 def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Another model: the same characters mean something else to it."""
+    """Another model, for which the same characters have another meaning."""
     return make_bundle(tmp_path_factory.mktemp("other") / "bundle", seed=11, dimension=48)
 
 
@@ -90,7 +90,7 @@ def answers_now(client: chaja.Client) -> set[Answer]:
 
 
 class Searchers:
-    """Clients that search all the time, in every way, without retries; a failed call fails the test."""
+    """Clients that search all the time, with every method, without retries; a failed call fails the test."""
 
     def __init__(self, address: str) -> None:
         self.answers: list[Answer] = []
@@ -142,7 +142,7 @@ class Searchers:
 
 
 @pytest.mark.parametrize("how", ["SIGHUP", "Reload", "watch"])
-def test_no_call_fails_while_another_model_takes_over(
+def test_no_call_fails_during_a_reload_of_another_model(
     tmp_path: Path, tiny_bundle: Path, other_bundle: Path, how: str
 ) -> None:
     with (
@@ -153,7 +153,7 @@ def test_no_call_fails_while_another_model_takes_over(
         with Searchers(served.server.address) as searchers:
             served.replace(other_bundle)
             if how == "SIGHUP":
-                for _ in range(5):  # However impatient.
+                for _ in range(5):  # An impatient operator repeats the signal.
                     os.kill(served.server.process.pid, signal.SIGHUP)
             elif how == "Reload":
                 assert served.reload().model.revision != revision

@@ -27,7 +27,7 @@ from tests.conftest import SAMPLE_CATALOGUE, SAMPLE_QUERIES
 DOCUMENTS = [json.loads(line) for line in SAMPLE_CATALOGUE.read_text(encoding="utf-8").splitlines()]
 QUERIES = [json.loads(line)["query"] for line in SAMPLE_QUERIES.read_text(encoding="utf-8").splitlines()]
 F16 = 1e-3
-"""Precision of scores where vectors are kept in f16."""
+"""Precision of scores of vectors in f16."""
 
 
 def hits_of(response: SearchResponse) -> list[tuple[str, float]]:
@@ -69,7 +69,7 @@ def test_the_timings_name_all_five_stages(tiny_server: ServerProcess) -> None:
     assert timings.batch_texts >= 1
 
 
-def test_a_batch_gives_what_its_queries_give_alone(tiny_server: ServerProcess) -> None:
+def test_a_batch_returns_the_same_hits_as_single_calls(tiny_server: ServerProcess) -> None:
     requests = [SearchRequest(query=query, limit=7) for query in QUERIES[:50]]
     with chaja.connect(tiny_server.address) as client:
         batch = client.search.BatchSearch(BatchSearchRequest(requests=requests)).responses
@@ -94,7 +94,7 @@ def test_vectors_are_packed_and_searching_with_them_agrees(tiny_server: ServerPr
     assert hit.score == pytest.approx(float(np.frombuffer(query.vectors, "<f4") @ vectors[0]), abs=F16)
 
 
-def test_the_info_tells_model_catalogue_and_limits(tiny_server: ServerProcess, tiny_bundle: Path) -> None:
+def test_the_info_reports_model_catalogue_and_limits(tiny_server: ServerProcess, tiny_bundle: Path) -> None:
     with chaja.connect(tiny_server.address) as client:
         info = client.info.GetServerInfo(GetServerInfoRequest())
         revision = client.search.Search(SearchRequest(query="a")).model_revision
@@ -125,7 +125,7 @@ def test_the_info_tells_model_catalogue_and_limits(tiny_server: ServerProcess, t
     }
 
 
-async def test_a_crowd_is_served_to_the_last(tiny_server: ServerProcess) -> None:
+async def test_every_call_of_many_clients_is_answered(tiny_server: ServerProcess) -> None:
     async with chaja.connect_async(tiny_server.address) as client:
         request = SearchRequest(query="송금", limit=1)
         responses = await asyncio.gather(*(client.search.Search(request, timeout=120) for _ in range(4000)))
@@ -133,7 +133,7 @@ async def test_a_crowd_is_served_to_the_last(tiny_server: ServerProcess) -> None
 
 
 @pytest.mark.slow
-def test_the_default_model_finds_what_english_queries_mean(default_server: ServerProcess) -> None:
+def test_the_default_model_finds_documents_by_english_meaning(default_server: ServerProcess) -> None:
     expected = {
         "my purse was stolen with all my cards": "report-lost-card",
         "split the dinner with my friends": "split-bill",

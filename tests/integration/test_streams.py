@@ -35,7 +35,7 @@ def requests_of(prefix: str, count: int) -> list[SearchRequest]:
 
 
 def check_same(streamed: SearchResponse, single: SearchResponse) -> None:
-    """An answer has the same hits, but for the last bits of their scores: these depend on the batch's company."""
+    """Checks that an answer has the same hits, except for the last bits of scores, which depend on the batch."""
     assert streamed.model_revision == single.model_revision
     assert len(streamed.hits) == len(single.hits)
     for one, other in zip(streamed.hits, single.hits, strict=True):
@@ -44,7 +44,7 @@ def check_same(streamed: SearchResponse, single: SearchResponse) -> None:
         assert one == other
 
 
-def test_five_hundred_queries_are_answered_as_one_by_one(stub: Any) -> None:
+def test_five_hundred_streamed_queries_are_answered_like_single_calls(stub: Any) -> None:
     requests = requests_of("s", 500)
     streamed = list(stub.SearchStream(iter(requests), timeout=60))
     assert len(streamed) == 500
@@ -53,7 +53,7 @@ def test_five_hundred_queries_are_answered_as_one_by_one(stub: Any) -> None:
         check_same(each.response, stub.Search(request))
 
 
-def test_a_wrong_query_gets_an_error_in_its_place(stub: Any) -> None:
+def test_an_invalid_query_gets_an_error_in_its_place(stub: Any) -> None:
     wrong = {3: SearchRequest(), 4: SearchRequest(query="x" * 1001), 9: SearchRequest(query="글" * 65)}
     wrong |= {10: SearchRequest(query="a", limit=-1), 17: SearchRequest(query="a", limit=101)}
     requests = [wrong.get(number, good) for number, good in enumerate(requests_of("w", 20))]
@@ -68,8 +68,8 @@ def test_a_wrong_query_gets_an_error_in_its_place(stub: Any) -> None:
             check_same(result.response, stub.Search(requests[number]))
 
 
-def test_each_answer_comes_before_the_next_query(stub: Any) -> None:
-    """Like a person who types on: the stream does not wait for more before it answers."""
+def test_each_answer_arrives_before_the_next_query_is_sent(stub: Any) -> None:
+    """The stream answers a query without waiting for the next one."""
     queue: SimpleQueue[SearchRequest | None] = SimpleQueue()
     call = stub.SearchStream(iter(queue.get, None), timeout=30)
     answers = []
@@ -81,7 +81,7 @@ def test_each_answer_comes_before_the_next_query(stub: Any) -> None:
     assert all(each.HasField("response") for each in answers)
 
 
-def test_two_streams_and_single_calls_at_once(stub: Any) -> None:
+def test_two_streams_and_single_calls_run_concurrently(stub: Any) -> None:
     def stream(prefix: str) -> list[SearchStreamResponse]:
         return list(stub.SearchStream(iter(requests_of(prefix, 100)), timeout=60))
 

@@ -1,4 +1,4 @@
-"""Bundles swapped under searches: nobody notices, and the memory comes back."""
+"""Bundles are replaced during searches: no call fails, and the memory is freed."""
 
 import asyncio
 from pathlib import Path
@@ -13,7 +13,7 @@ MOST_GROWTH_BYTES = 60e6
 """Of a model that takes 90 MB."""
 
 
-def test_swaps_lose_no_search_and_give_their_memory_back(tmp_path: Path) -> None:
+def test_reloads_lose_no_search_and_free_their_memory(tmp_path: Path) -> None:
     link = two_bundles(make_bundle(tmp_path / "made", dimension=2048), tmp_path)
     catalogue = tmp_path / "catalogue.jsonl"
     catalogue.write_text('{"id": "a", "title": "find"}\n', encoding="utf-8")

@@ -55,7 +55,7 @@ def search(channel: grpc.Channel, seconds: float = 20) -> int:
 
 
 def served_to(server: ServerProcess, credentials: grpc.ChannelCredentials | None) -> bool:
-    """Whether a new connection is served; it is not for want of the right certificates otherwise."""
+    """Returns whether a new connection is served; otherwise it must fail because of its certificates."""
     with connected(server, credentials) as channel:
         try:
             return search(channel) == 3
@@ -71,7 +71,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path, ours: Au
         yield server
 
 
-def test_who_trusts_the_certificate_is_served(server: ServerProcess, ours: Authority, theirs: Authority) -> None:
+def test_a_client_that_trusts_the_server_is_served(server: ServerProcess, ours: Authority, theirs: Authority) -> None:
     assert served_to(server, ours.credentials())
     assert not served_to(server, theirs.credentials())
     assert not served_to(server, None)
@@ -100,7 +100,7 @@ def test_a_rotated_certificate_is_for_new_connections(
             served.replace(theirs.signed("second"))
             assert served_to(server, theirs.credentials())
             assert not served_to(server, ours.credentials())
-            assert search(old) == 3, "a connection that was open goes on"
+            assert search(old) == 3, "an open connection still works"
         assert any("read the certificate" in line for line in server.lines)
         served.certificate.write_text("-----BEGIN CERTIFICATE-----\nnone\n")
         assert served_to(server, theirs.credentials()), "a broken rotation keeps the old certificate"
@@ -111,7 +111,7 @@ def test_a_rotated_certificate_is_for_new_connections(
         assert served_to(server, ours.credentials())
 
 
-def test_wrong_files_and_flags_are_one_line_and_an_exit_code(
+def test_invalid_files_and_flags_give_one_line_and_an_exit_code(
     tmp_path: Path, tiny_bundle: Path, ours: Authority
 ) -> None:
     pair, missing = ours.signed("flags"), tmp_path / "missing"
@@ -120,7 +120,7 @@ def test_wrong_files_and_flags_are_one_line_and_an_exit_code(
 
 
 def offered(address: str, authority: Authority, ciphers: str, version: ssl.TLSVersion) -> str | None:
-    """Returns the cipher that a server agrees to with a client that knows no others; None if it refuses."""
+    """Returns the cipher that a server accepts from a client with only these ciphers; None if it rejects them."""
     context = ssl.create_default_context(cafile=str(authority.pair.certificate))
     context.minimum_version = context.maximum_version = version
     context.set_ciphers(f"{ciphers}:@SECLEVEL=0")
@@ -138,7 +138,7 @@ def offered(address: str, authority: Authority, ciphers: str, version: ssl.TLSVe
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")
-def test_old_versions_and_ciphers_without_authentication_are_refused(server: ServerProcess, ours: Authority) -> None:
+def test_old_tls_versions_and_unauthenticated_ciphers_are_rejected(server: ServerProcess, ours: Authority) -> None:
     aead = "ECDHE-ECDSA-AES128-GCM-SHA256"
     assert offered(server.address, ours, aead, ssl.TLSVersion.TLSv1_2) == aead
     assert offered(server.address, ours, "ALL", ssl.TLSVersion.TLSv1_3) is not None

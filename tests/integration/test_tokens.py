@@ -28,7 +28,7 @@ QUERY = SearchRequest(query="송금", limit=3)
 
 
 class Guarded(NamedTuple):
-    """A server, and the file of its tokens."""
+    """A server and its token file."""
 
     server: ServerProcess
     tokens: Path
@@ -68,7 +68,7 @@ def methods(channel: grpc.Channel) -> list[tuple[Any, Any]]:
 
 
 @pytest.mark.parametrize("metadata", [[], bearer("wrong-token-0123456789")], ids=["none", "unknown"])
-def test_without_a_known_token_no_method_may_be_called(
+def test_every_method_rejects_a_call_without_a_known_token(
     guarded: Guarded, channel: grpc.Channel, metadata: list[tuple[str, str]]
 ) -> None:
     def refused(found: Samples) -> float:
@@ -86,7 +86,7 @@ def test_a_role_covers_its_methods(channel: grpc.Channel, token: str, last: grpc
     assert codes == [OK] * 5 + [last]
 
 
-def test_health_and_reflection_need_none(guarded: Guarded, channel: grpc.Channel) -> None:
+def test_health_and_reflection_need_no_token(guarded: Guarded, channel: grpc.Channel) -> None:
     assert health_of(guarded.server.address) == 1
     assert "chaja.v1.SearchService" in ProtoReflectionDescriptorDatabase(channel).get_services()
 
@@ -102,7 +102,7 @@ async def test_the_client_sends_its_token_with_every_call(guarded: Guarded) -> N
         assert [answer.response.hits[0].document_id async for answer in stream]
 
 
-def test_a_rotated_file_is_in_force_soon(guarded: Guarded, channel: grpc.Channel) -> None:
+def test_rotated_tokens_are_valid_soon(guarded: Guarded, channel: grpc.Channel) -> None:
     search = methods(channel)[0]
 
     def code(token: str) -> grpc.StatusCode:
@@ -114,18 +114,18 @@ def test_a_rotated_file_is_in_force_soon(guarded: Guarded, channel: grpc.Channel
     rotated.rename(guarded.tokens)
     wait_until(lambda: code(OTHER_SEARCH) == OK)
     assert code(SEARCH) == UNAUTHENTICATED
-    # A file that cannot be read changes nothing, and its tokens are not logged either.
+    # An unreadable file changes nothing, and its tokens are not logged either.
     guarded.tokens.write_text(f"search {SEARCH}\n", encoding="utf-8")
 
     def old_tokens_stay_in_force() -> bool:
         assert (code(OTHER_SEARCH), code(SEARCH)) == (OK, UNAUTHENTICATED)
-        return any(" ERROR " in line and "stay in force" in line for line in guarded.server.lines)
+        return any(" ERROR " in line and "stay valid" in line for line in guarded.server.lines)
 
     wait_until(old_tokens_stay_in_force)
     assert old_tokens_stay_in_force()
 
 
-def test_a_wrong_file_is_one_line_without_its_tokens(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_an_invalid_file_is_reported_in_one_line_without_its_tokens(tiny_bundle: Path, tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     file.write_text("\nroot app x-secret-0123456789\n", encoding="utf-8")
     line = start_error(tiny_bundle, "--tokens", file)
@@ -134,9 +134,9 @@ def test_a_wrong_file_is_one_line_without_its_tokens(tiny_bundle: Path, tmp_path
     assert f"{tmp_path} cannot be read: Is a directory" in start_error(tiny_bundle, "--tokens", tmp_path)
 
 
-def test_what_others_may_reach_without_guard_is_warned_of(tiny_bundle: Path, tiny_server: ServerProcess) -> None:
+def test_an_unprotected_address_is_warned_about(tiny_bundle: Path, tiny_server: ServerProcess) -> None:
     with sample_server(tiny_bundle, "--listen", "0.0.0.0:0") as server:
         warnings = [line for line in server.lines if " WARNING " in line]
         for flag in ("--tls-certificate", "--tokens"):
-            assert any("which others may reach" in line and flag in line for line in warnings)
-    assert not [line for line in tiny_server.lines if "which others may reach" in line], "it is on the loopback"
+            assert any("which other machines may reach" in line and flag in line for line in warnings)
+    assert not [line for line in tiny_server.lines if "which other machines may reach" in line], "it is on the loopback"

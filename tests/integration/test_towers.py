@@ -57,7 +57,7 @@ def encoded(client: chaja.Client, texts: list[str], kind: TextKind.ValueType) ->
 
 
 def parts_by_tower(separator: str | None) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """What the document tower and the query tower are to see of the catalogue, each with its document's id."""
+    """Returns the texts for the document tower and for the query tower, each with its document's id."""
     titles = [(document["id"], title) for document in DOCUMENTS for title in document["title"].values()]
     texts = [
         (document["id"], f"{document['title'].get(language, document['title']['ko'])}{separator}{text}")
@@ -81,7 +81,7 @@ def best_scores(
 
 
 def check_searches(address: str, separator: str | None, *, tolerance: float = 1e-3) -> None:
-    """Searches, and computes the same from the vectors of the towers that ought to have made them."""
+    """Searches, and compares with scores computed from the expected towers' vectors."""
     of_documents, of_queries = parts_by_tower(separator)
     with chaja.connect(address) as client:
         queries = encoded(client, QUERIES, TextKind.TEXT_KIND_QUERY)
@@ -98,7 +98,7 @@ def test_documents_are_encoded_by_their_tower_and_queries_and_examples_by_theirs
     check_searches(server.address, SEPARATOR)
 
 
-def test_the_towers_differ_and_are_those_of_the_bundle(server: ServerProcess, two_towers: Path) -> None:
+def test_the_two_towers_differ_and_are_those_of_the_bundle(server: ServerProcess, two_towers: Path) -> None:
     bundle = Bundle(two_towers)
     with chaja.connect(server.address) as client:
         query, document = (
@@ -115,7 +115,7 @@ def test_an_example_is_compared_by_the_tower_of_queries(server: ServerProcess) -
     assert (hit.document_id, hit.match.field) == ("0", Field.FIELD_EXAMPLE)
 
 
-def test_each_tower_has_its_own_maximum_and_the_info_tells_both(server: ServerProcess) -> None:
+def test_each_tower_has_its_own_maximum_and_the_info_reports_both(server: ServerProcess) -> None:
     with chaja.connect(server.address) as client:
         info = client.info.GetServerInfo(GetServerInfoRequest())
         assert (info.model.max_tokens, info.model.max_document_tokens, info.limits.max_query_tokens) == (64, 40, 64)
@@ -135,13 +135,13 @@ def test_a_smaller_storage_gives_the_cosines_within_its_precision(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_dpr_goes_all_the_way_from_export_to_search(tmp_path: Path, catalogue: Path) -> None:
+def test_a_dpr_model_is_exported_served_and_searched(tmp_path: Path, catalogue: Path) -> None:
     from tests.export.tiny_models import dpr_encoder  # noqa: PLC0415  it imports torch, which takes seconds
 
     question, context = (dpr_encoder(tmp_path / kind, kind, projection_dim=16) for kind in ("question", "context"))
     bundle = tmp_path / "bundle"
     command = [sys.executable, "-m", "export", "--model", str(question), "--document-model", str(context)]
-    # All documents look alike to a random model: which are the nearest is a matter of rounding.
+    # A random model gives all documents similar vectors: rounding decides which are nearest.
     command += ["--out", str(bundle), "--min-top10-overlap", "0.5"]
     exported = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=180, check=False)
     assert exported.returncode == 0, exported.stderr

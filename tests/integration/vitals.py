@@ -1,4 +1,4 @@
-"""What a process holds: memory and sockets (Linux)."""
+"""Memory and sockets of a process (Linux)."""
 
 import contextlib
 from pathlib import Path
@@ -16,14 +16,14 @@ def resident_bytes(pid: int, *, peak: bool = False) -> int:
 
 
 def open_sockets(pid: int) -> int:
-    """Counts connections and what listens: files may be opened for good by the first who needs them."""
+    """Counts sockets, including listening ones. Files are not counted, because a process may keep them open."""
     count = 0
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # It was closed meanwhile.
+        with contextlib.suppress(FileNotFoundError):  # It has been closed.
             count += str(descriptor.readlink()).startswith("socket:")
     return count
 
 
 def wait_for_open_sockets(pid: int, most: int) -> None:
-    """Waits for longer than gRPC takes to notice a client that has gone without a word."""
+    """Waits for longer than gRPC takes to detect a client that disappeared."""
     wait_until(lambda: open_sockets(pid) <= most, seconds=2.0 * (KEEPALIVE_SECONDS + KEEPALIVE_TIMEOUT_SECONDS))

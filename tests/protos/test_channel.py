@@ -5,7 +5,7 @@ from server.rpc.grpc_server import MIN_PING_SECONDS
 from server.rpc.server import SERVICES
 
 
-def test_the_service_config_repeats_all_methods_but_those_that_write_or_go_on_for_ever() -> None:
+def test_the_service_config_retries_all_methods_except_writes_and_endless_streams() -> None:
     config = json.loads(service_config())
     (method_config,) = config["methodConfig"]
     names = {(name["service"], name.get("method")) for name in method_config["name"]}

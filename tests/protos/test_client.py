@@ -55,7 +55,7 @@ async def call_async(target: str, *, default: float, timeout: float | None) -> g
         (30.0, 0.1, grpc.StatusCode.DEADLINE_EXCEEDED),
     ],
 )
-async def test_the_default_deadline_is_for_calls_that_set_none(
+async def test_the_default_deadline_applies_to_calls_that_set_none(
     slow_server: str, default: float, timeout: float | None, code: grpc.StatusCode
 ) -> None:
     assert await call_async(slow_server, default=default, timeout=timeout) == code
@@ -63,7 +63,7 @@ async def test_the_default_deadline_is_for_calls_that_set_none(
 
 
 @pytest.mark.parametrize("target", ["", " ", "localhost", "http://localhost:50051"])
-def test_an_invalid_target_is_refused_at_once(target: str) -> None:
+def test_an_invalid_target_is_rejected_at_once(target: str) -> None:
     with pytest.raises(ValueError, match="expected host:port or a gRPC target"):
         chaja.connect(target)
     with pytest.raises(ValueError, match="expected host:port or a gRPC target"):

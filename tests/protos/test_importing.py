@@ -32,7 +32,7 @@ async def imported(served: Served, upserts: list[Upsert], *, attempts: int = 10)
 
 
 class Failing:
-    """Makes some writes of a store fail, before or after the write."""
+    """Makes some writes of a store fail, before or after writing."""
 
     def __init__(self, served: Served, error: ChajaError, *, fails: set[int], after: bool) -> None:
         self._write = served.store.import_documents
@@ -60,7 +60,7 @@ async def test_every_document_gets_a_result_in_its_order(served: Served, count: 
     assert await imported(served, upserts) == [], "the server has them"
 
 
-async def test_messages_are_bounded_by_their_bytes(served: Served) -> None:
+async def test_messages_are_bounded_in_bytes(served: Served) -> None:
     upserts = upserts_of(10, characters=MESSAGE_BYTES * 2 // 5)
     assert len(await imported(served, upserts)) == 10
     assert served.store.writes == [2] * 5
@@ -87,7 +87,7 @@ async def test_a_permanent_error_is_raised(served: Served) -> None:
     assert len(await imported(served, upserts_of(1000))) == 1000 - 2 * MESSAGE_DOCUMENTS
 
 
-async def test_it_gives_up_when_there_is_no_progress(served: Served) -> None:
+async def test_an_import_without_progress_is_given_up(served: Served) -> None:
     failing = Failing(served, NotReady("down"), fails=set(range(100)), after=False)
     with pytest.raises(grpc.RpcError, match="down"):
         await imported(served, upserts_of(3), attempts=3)

@@ -26,7 +26,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[File]:
 
 
 def elements(file: File) -> Iterator[tuple[tuple[int, ...], str]]:
-    """Every element that may carry a comment, by its path in the descriptor (descriptor.proto)."""
+    """Yields every element that may have a comment, with its path in the descriptor (descriptor.proto)."""
     for m, message in enumerate(file.message_type):
         yield (4, m), message.name
         for f, field in enumerate(message.field):

@@ -1,5 +1,5 @@
 # ruff: noqa: SIM905  (lists of quoted words would be hard to read)
-"""Words too general to tell one service of a finance app from another."""
+"""Words that are too general to distinguish the services of a finance app."""
 
 KOREAN = frozenset(
     """

@@ -24,7 +24,7 @@ def queries(documents: list[Document]) -> list[LabelledQuery]:
 
 
 def telling_words(text: str) -> set[str]:
-    """The beginnings of a text's words, function words and the most general nouns left out."""
+    """Returns the beginnings of a text's words, without function words and the most general nouns."""
     found = set()
     for word in re.findall(r"[가-힣]+|[a-z]+", unicodedata.normalize("NFC", text).casefold()):
         if "가" <= word[0] <= "힣":
@@ -35,7 +35,7 @@ def telling_words(text: str) -> set[str]:
     return found
 
 
-def test_there_are_enough_services_each_complete_in_both_languages(documents: list[Document]) -> None:
+def test_there_are_enough_services_and_each_is_complete_in_both_languages(documents: list[Document]) -> None:
     assert len(documents) >= 200
     for document in documents:
         assert list(document.titles()) == ["ko", "en"], document.id
@@ -50,13 +50,13 @@ def test_no_two_services_are_the_same(documents: list[Document]) -> None:
         assert len(set(titles)) == len(titles), sorted(title for title in titles if titles.count(title) > 1)
 
 
-def test_there_are_enough_queries_two_thirds_of_them_korean(queries: list[LabelledQuery]) -> None:
+def test_there_are_enough_queries_and_two_thirds_are_korean(queries: list[LabelledQuery]) -> None:
     assert len(queries) >= 300
     assert {query.language for query in queries} == {"ko", "en"}
     assert 0.6 <= sum(query.language == "ko" for query in queries) / len(queries) <= 0.7
 
 
-def test_most_services_are_looked_for(documents: list[Document], queries: list[LabelledQuery]) -> None:
+def test_most_services_answer_a_query(documents: list[Document], queries: list[LabelledQuery]) -> None:
     wanted = {id for query in queries for id in query.relevant}
     assert len(wanted) >= 0.9 * len(documents)
 

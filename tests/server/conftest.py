@@ -1,4 +1,4 @@
-"""Fixtures of the serving core: a watched bundle, and pipelines that are closed at the end."""
+"""Fixtures of the serving core: a recording bundle, and pipelines that are closed after the test."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -30,7 +30,7 @@ def metrics() -> Metrics:
 
 @pytest.fixture
 async def new_pipeline(watched: WatchedBundle, metrics: Metrics) -> AsyncIterator[Callable[..., Pipeline]]:
-    """Makes pipelines over the watched bundle, with the options of `make_pipeline`."""
+    """Creates pipelines over the recording bundle, with the options of `make_pipeline`."""
     pipelines: list[Pipeline] = []
 
     def make(**options: object) -> Pipeline:

@@ -1,4 +1,4 @@
-"""Jobs, indexes and pipelines for the tests of the serving core, and a bundle that can be held, broken and watched."""
+"""Jobs, indexes and pipelines for the tests of the serving core, and a bundle that records, blocks or fails."""
 
 import asyncio
 import math
@@ -34,10 +34,10 @@ from server.settings import Settings
 from server.vectors.dense import DenseIndex, DenseOptions
 
 DOCUMENTS = ["지갑을 잃어버렸어", "send money", "환율", "split the bill", "x" * 60]
-"""Titles; the sequence of each is its place, from 1."""
+"""Titles; the sequence of each is its position, from 1."""
 
 OVERLAP_TOKENS = 4
-"""Tokens that passages of a long text share."""
+"""Tokens that neighbouring passages of a long text share."""
 
 ENGINE_SETTINGS = Settings(bundle=Path(), encode_workers=1, max_batch_tokens=64, longest_wait_seconds=60.0)
 
@@ -53,7 +53,7 @@ def make_job(
     seconds: float = math.inf,
     token_count: int | None = None,
 ) -> Job:
-    """Makes a job on the running loop; with a `token_count` it is as if tokenized already."""
+    """Creates a job on the running loop; with a `token_count` it is already tokenized."""
     job = Job(
         text=text,
         kind=kind,
@@ -70,7 +70,7 @@ def make_job(
 
 
 class WatchedBundle(Bundle):
-    """A real bundle that records its batches, waits while `gate` is closed, and fails on the texts of `fails_on`."""
+    """A real bundle that records its batches, waits while `gate` is closed, and fails on the texts in `fails_on`."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
@@ -95,46 +95,46 @@ class WatchedBundle(Bundle):
         return super().encode(tokens)
 
     def ids_of(self, text: str) -> list[int]:
-        """The token ids of a text, to find it in `batches`."""
+        """Returns the token ids of a text, to find it in `batches`."""
         return super().tokenize([(text, TextKind.QUERY)])[0].ids
 
     def times_encoded(self, text: str) -> int:
-        """How often a text was encoded."""
+        """Returns how often a text was encoded."""
         ids = self.ids_of(text)
         return sum(each == ids for batch in self.batches for each in batch)
 
 
 def expire(*jobs: Job) -> None:
-    """Lets the deadlines of jobs pass."""
+    """Makes the deadlines of jobs pass."""
     for job in jobs:
         job.deadline = 0.0
 
 
 def take(queue: Queue) -> Batch:
-    """Takes the next batch of an open queue."""
+    """Returns the next batch of an open queue."""
     batch = queue.take()
     assert batch is not None
     return batch
 
 
 def found_by(job: Job) -> list[FoundDocument]:
-    """The hits of a job; none if it was not searched."""
+    """Returns the hits of a job; empty if it was not searched."""
     return job.found.documents if job.found else []
 
 
 def encode(bundle: Bundle, texts: Sequence[tuple[str, TextKind]]) -> NDArray[np.float32]:
-    """The vectors of some texts, without recording them."""
+    """Returns the vectors of some texts, without recording them."""
     return Bundle.encode(bundle, Bundle.tokenize(bundle, texts))
 
 
 def versioned(bundle: Bundle, document: Document, sequence: int) -> Versioned:
-    """A version of a document with its vectors."""
+    """Returns a version of a document with its vectors."""
     passages = passages_of(document, bundle, overlap_tokens=OVERLAP_TOKENS)
     return Versioned(sequence, document, passages.with_matrix(encode(bundle, passages.texts)))
 
 
 def empty_index(bundle: Bundle, *, options: DenseOptions | None = None) -> LiveIndex:
-    """An empty live index, whose files lie beside the bundle."""
+    """Returns an empty live index, whose files are next to the bundle."""
     manifest = bundle.manifest
     folder = Path(tempfile.mkdtemp(prefix="index-", dir=bundle.directory.parent))
     dense = DenseIndex(manifest.dimension, manifest.similarity, "f32", folder=folder, options=options)
@@ -143,7 +143,7 @@ def empty_index(bundle: Bundle, *, options: DenseOptions | None = None) -> LiveI
 
 
 def make_index(bundle: Bundle) -> LiveIndex:
-    """A live index of `DOCUMENTS`."""
+    """Returns a live index of `DOCUMENTS`."""
     index = empty_index(bundle)
     added = [
         versioned(bundle, Document(id=str(sequence), title=title), sequence)
@@ -154,7 +154,7 @@ def make_index(bundle: Bundle) -> LiveIndex:
 
 
 def make_loaded(bundle: Bundle, store: Store) -> Loaded:
-    """A model and an index of a store, as `load` makes them."""
+    """Returns a model and an index of a store, as `load` makes them."""
     builder = IndexBuilder(store, bundle, threads=1, overlap_tokens=OVERLAP_TOKENS, cancelled=threading.Event())
     index = empty_index(bundle)
     builder.catch_up(index)
@@ -171,7 +171,7 @@ def make_pipeline(
     metrics: Metrics | None = None,
     speed: Speed | None = None,
 ) -> Pipeline:
-    """A pipeline over `DOCUMENTS`, without a cache by default."""
+    """Returns a pipeline over `DOCUMENTS`, without a cache by default."""
     return Pipeline(
         bundle,
         make_index(bundle),

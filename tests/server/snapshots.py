@@ -9,7 +9,7 @@ from server.snapshot import Arrays, read_snapshot, write_snapshot
 
 
 def saved_and_read(arrays: Arrays) -> Arrays:
-    """Returns arrays as they come back from the disk."""
+    """Returns arrays after writing and reading them."""
     with TemporaryDirectory() as directory:
         write_snapshot(Path(directory), {}, parts={"part": arrays}, files={})
         return read_snapshot(Path(directory), {}).parts["part"]

@@ -54,14 +54,14 @@ def test_the_smallest_quota_decides(tmp_path: Path, files: dict[str, str], cpus:
     assert usable_cpus(write(tmp_path, files)) == cpus
 
 
-def test_affinity_decides_where_it_is_smaller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_affinity_decides_if_it_is_smaller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
     root = write(tmp_path, {"proc/self/cgroup": "0::/", "sys/fs/cgroup/cpu.max": "200000 100000"})
     assert usable_cpus(root) == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")
-def test_a_thread_gives_way_and_the_others_do_not() -> None:
+def test_only_the_calling_thread_gets_a_lower_priority() -> None:
     seen: dict[str, int] = {}
 
     def work() -> None:

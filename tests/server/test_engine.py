@@ -104,7 +104,7 @@ async def test_a_query_is_normalised_and_texts_to_encode_are_not(watched: Watche
 
 
 @given(st.text())
-def test_normalising_is_idempotent_and_removes_only_white_space(query: str) -> None:
+def test_normalising_is_idempotent_and_removes_only_whitespace(query: str) -> None:
     once = normalised(query)
     assert normalised(once) == once
     assert once == once.strip()
@@ -126,7 +126,7 @@ async def test_a_replaced_engine_is_freed_without_the_garbage_collector(watched:
     assert await slot.engine.run([job]) == [None]
     gone = weakref.ref(slot.engine.pipeline)
     gc.collect()
-    gc.disable()  # What was frozen after the start it would not look at.
+    gc.disable()  # The collector skips objects that were frozen after startup.
     try:
         before = slot.engine
         slot.swap(make_engine(watched, store))

@@ -8,7 +8,7 @@ from server.logs import ShowUserTexts, UserText
 
 
 @pytest.mark.parametrize("shown", [False, True])
-def test_texts_of_users_are_logged_only_where_the_operator_asks_for_it(
+def test_texts_of_users_are_logged_only_if_the_operator_allows_it(
     caplog: pytest.LogCaptureFixture, shown: bool
 ) -> None:
     log = logging.getLogger("test_logs")

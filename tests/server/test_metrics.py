@@ -39,7 +39,7 @@ def test_streams_have_their_own_type() -> None:
     assert set(kinds.values()) == {"bidi_stream", "server_stream", "unary"}
 
 
-def test_only_the_model_that_is_served_is_described() -> None:
+def test_only_the_served_model_is_described() -> None:
     metrics = Metrics([])
     for revision in ("old", "new"):
         metrics.describe_model(name="tiny", revision=revision, quantization="none", encoder="native")
@@ -48,7 +48,7 @@ def test_only_the_model_that_is_served_is_described() -> None:
     assert 'revision="old"' not in text
 
 
-def test_codes_are_grpcs_own_in_gos_spelling() -> None:
+def test_codes_are_grpc_codes_in_go_spelling() -> None:
     names = sorted((code.value[0], code.name) for code in grpc.StatusCode)
     for (number, name), ours in zip(names, CODES, strict=True):
         assert ours.upper() == name.replace("_", "").replace("CANCELLED", "CANCELED"), number

@@ -26,7 +26,7 @@ DOCUMENT = '{"id": "%s", "title": "환율"}\n'
 
 
 class Server:
-    """A reloader and its collaborators, on files that a test may change. The event loop must be running."""
+    """A reloader and its collaborators, with files that a test may change. The event loop must be running."""
 
     def __init__(self, directory: Path, bundle: Path) -> None:
         self.bundle, self.catalogue = directory / "bundle", directory / "catalogue.jsonl"
@@ -48,20 +48,20 @@ class Server:
         raise AssertionError("the committer died")
 
     async def close(self) -> None:
-        """Ends everything, as the server does at its end."""
+        """Shuts down as the server does."""
         await self.reloader.close()
         with contextlib.suppress(NotReady):
             await self.slot.engine.close()
         self.store.close()
 
     def put_bundle(self, bundle: Path) -> None:
-        """Replaces the served bundle by a copy of another."""
+        """Replaces the served bundle with a copy of another one."""
         shutil.rmtree(self.bundle)
         shutil.copytree(bundle, self.bundle)
 
     @property
     def served(self) -> list[str]:
-        """The sorted ids of the documents that searches can find."""
+        """Returns the sorted ids of the documents that searches can find."""
         engine = self.slot.engine
         slots = engine.index.state.slots
         live = slots.sequences[slots.live].tolist()
@@ -98,7 +98,7 @@ async def test_a_changed_catalogue_is_imported_into_the_engine_that_serves(serve
     assert server.metrics.registry.get_sample_value("chaja_catalogue_documents") == 2
 
 
-async def test_another_bundle_and_another_catalogue_come_together(server: Server, other_bundle: Path) -> None:
+async def test_a_new_bundle_and_a_new_catalogue_are_loaded_together(server: Server, other_bundle: Path) -> None:
     before = server.slot.engine
     server.put_bundle(other_bundle)
     server.catalogue.write_text(DOCUMENT % "first" + DOCUMENT % "second", encoding="utf-8")
@@ -126,22 +126,22 @@ DAMAGES: dict[str, Callable[[Server], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-async def test_after_any_damage_the_old_engine_goes_on_serving(
+async def test_the_old_engine_keeps_serving_after_any_damage(
     server: Server, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = server.slot.engine
     DAMAGES[damage](server)
-    with pytest.raises(ReloadFailed, match="what was served before goes on being served"):
+    with pytest.raises(ReloadFailed, match="the previous bundle and catalogue keep serving"):
         await server.reloader.reload("a test")
     assert server.slot.engine is before
     assert await server.search() == 1
     assert (server.reloads("ok"), server.reloads("failed")) == (0, 1)
     (error,) = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert "goes on being served" in error.getMessage()
+    assert "keep serving" in error.getMessage()
 
 
 def count_loads(monkeypatch: pytest.MonkeyPatch) -> list[LoadingOptions]:
-    """Returns what is loaded from now on."""
+    """Returns a list that records the options of every later load."""
     loads: list[LoadingOptions] = []
 
     def counted(options: LoadingOptions, *arguments: Any, **more: Any) -> Loaded:
@@ -152,7 +152,7 @@ def count_loads(monkeypatch: pytest.MonkeyPatch) -> list[LoadingOptions]:
     return loads
 
 
-async def test_simultaneous_reloads_share_one_loading(
+async def test_simultaneous_reloads_share_one_load(
     server: Server, other_bundle: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads = count_loads(monkeypatch)
@@ -165,7 +165,7 @@ async def test_simultaneous_reloads_share_one_loading(
     assert len(loads) == 2
 
 
-async def test_a_reload_of_the_same_bundle_makes_a_new_engine_where_a_worker_has_died(server: Server) -> None:
+async def test_a_reload_of_the_same_bundle_creates_a_new_engine_if_a_worker_has_died(server: Server) -> None:
     before = server.slot.engine
     assert await server.reloader.reload("nothing has changed") is before
     assert server.said_serving == 1
@@ -182,7 +182,7 @@ async def test_a_reload_of_the_same_bundle_makes_a_new_engine_where_a_worker_has
     assert await server.search() == 1
 
 
-async def test_a_cancelled_reload_goes_on_loading(server: Server) -> None:
+async def test_a_cancelled_reload_continues(server: Server) -> None:
     server.catalogue.write_text(DOCUMENT % "second", encoding="utf-8")
     asking = asyncio.create_task(server.reloader.reload("a test"))
     await asyncio.sleep(0)
@@ -202,8 +202,8 @@ async def test_searches_are_answered_during_a_reload(server: Server, other_bundl
     assert await server.search() == 1
 
 
-class Looks:
-    """Lets the watch look at the files when a test says so, not when time has passed."""
+class Checks:
+    """Makes the watch check the files when a test says so, instead of at intervals."""
 
     def __init__(self) -> None:
         self._waiting, self._asked = asyncio.Event(), asyncio.Semaphore(0)
@@ -215,8 +215,8 @@ class Looks:
         self._waiting.set()
         await self._asked.acquire()
 
-    async def look(self) -> None:
-        """Returns after the watch has looked, and has reloaded where it found reason to."""
+    async def check(self) -> None:
+        """Returns after the watch has checked the files, and has reloaded them if necessary."""
         async with asyncio.timeout(20):
             await self._waiting.wait()
             self._waiting.clear()
@@ -225,76 +225,76 @@ class Looks:
 
 
 @pytest.fixture
-async def looks(server: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Looks]:
-    looks = Looks()
-    monkeypatch.setattr("server.reloading.asyncio", looks)
+async def checks(server: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Checks]:
+    checks = Checks()
+    monkeypatch.setattr("server.reloading.asyncio", checks)
     watching = asyncio.create_task(server.reloader.watch(1.0))
-    yield looks
+    yield checks
     watching.cancel()
 
 
-async def test_the_watch_sees_a_replaced_directory(
-    server: Server, looks: Looks, other_bundle: Path, tmp_path: Path
+async def test_the_watch_detects_a_replaced_directory(
+    server: Server, checks: Checks, other_bundle: Path, tmp_path: Path
 ) -> None:
     old = server.slot.engine.manifest.revision
-    await looks.look()
+    await checks.check()
     assert server.reloads("ok") == 0, "nothing has changed"
     server.bundle.rename(tmp_path / "old")
     for _ in range(3):
-        await looks.look()
+        await checks.check()
     assert server.reloads("failed") == 0, "it waits while the directory is missing"
     shutil.copytree(other_bundle, server.bundle)
     for _ in range(2):
-        await looks.look()
+        await checks.check()
     assert server.reloads("ok") == 1
     assert server.slot.engine.manifest.revision != old
 
 
-async def test_the_watch_follows_a_link_that_changes(
-    server: Server, looks: Looks, other_bundle: Path, tmp_path: Path
+async def test_the_watch_detects_a_changed_link(
+    server: Server, checks: Checks, other_bundle: Path, tmp_path: Path
 ) -> None:
     old = server.slot.engine.manifest.revision
     server.bundle.rename(tmp_path / "v1")
     server.bundle.symlink_to("v1")
     for _ in range(3):
-        await looks.look()
+        await checks.check()
     shutil.copytree(other_bundle, tmp_path / "v2")
     (tmp_path / "turned").symlink_to("v2")
     os.replace(tmp_path / "turned", server.bundle)  # noqa: PTH105  what Kubernetes does
     for _ in range(2):
-        await looks.look()
+        await checks.check()
     assert server.slot.engine.manifest.revision != old
     assert server.reloads("failed") == 0
 
 
-async def test_the_watch_waits_until_a_file_stops_changing(server: Server, looks: Looks) -> None:
+async def test_the_watch_waits_until_a_file_stops_changing(server: Server, checks: Checks) -> None:
     with server.catalogue.open("w", encoding="utf-8") as file:
         for number in range(10):
             file.write((DOCUMENT % number)[:-4])
             file.flush()
-            await looks.look()
+            await checks.check()
             file.write((DOCUMENT % number)[-4:])
     assert server.reloads("failed") == server.reloads("ok") == 0
     for _ in range(2):
-        await looks.look()
+        await checks.check()
     assert len(server.served) == 10
     assert server.reloads("failed") == 0
 
 
 async def test_a_bundle_that_is_copied_with_its_manifest_first_is_served_once_it_is_complete(
-    server: Server, looks: Looks, other_bundle: Path
+    server: Server, checks: Checks, other_bundle: Path
 ) -> None:
     old = server.slot.engine.manifest.revision
     for path in sorted(other_bundle.rglob("*.*"), key=lambda path: path.name != MANIFEST_FILE):
         assert server.slot.engine.manifest.revision == old
         shutil.copy(path, server.bundle / path.relative_to(other_bundle))
-        for _ in range(3):  # Each time it seems to be complete.
-            await looks.look()
+        for _ in range(3):  # Each time it appears to be complete.
+            await checks.check()
     assert server.slot.engine.manifest.revision != old
 
 
 async def test_the_watch_survives_any_failure(
-    server: Server, looks: Looks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    server: Server, checks: Checks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(_: Path) -> list[Document]:
         raise MemoryError("too large")
@@ -303,23 +303,23 @@ async def test_the_watch_survives_any_failure(
         patch.setattr("server.reloading.load_catalogue", broken)
         server.catalogue.write_text(DOCUMENT % "second", encoding="utf-8")
         for _ in range(2):
-            await looks.look()
+            await checks.check()
     assert server.reloads("failed") == 1
     assert "too large" in caplog.text
     server.catalogue.write_text(DOCUMENT % "the third", encoding="utf-8")
     for _ in range(2):
-        await looks.look()
+        await checks.check()
     assert server.served == ["the third"]
 
 
-async def test_a_loading_ends_early_when_the_server_does(server: Server) -> None:
+async def test_a_load_is_cancelled_when_the_server_stops(server: Server) -> None:
     server.reloader.reload_soon("a test")
     await asyncio.sleep(0)
     await asyncio.wait_for(server.reloader.close(), 10)
     assert server.served == ["first"]
 
 
-async def test_a_first_loading_that_fails_raises_the_cause(tmp_path: Path, tiny_bundle: Path) -> None:
+async def test_a_failed_first_load_raises_its_cause(tmp_path: Path, tiny_bundle: Path) -> None:
     server = Server(tmp_path, tiny_bundle)
     shutil.rmtree(server.bundle)
     with pytest.raises(BundleError):

@@ -48,49 +48,49 @@ def pairwise_flags(arguments: list[str]) -> list[tuple[str, str]]:
         ([*REQUIRED, "--listen", "50051"], "--listen: expected host:port"),
         ([*REQUIRED, "--listen", "localhost:70000"], "--listen: expected host:port"),
         ([*REQUIRED, "--max-limit", "0"], "--max-limit: expected a whole number from 1"),
-        ([*REQUIRED, "--max-limit", "many"], "--max-limit: expected a whole number; it is 'many'"),
+        ([*REQUIRED, "--max-limit", "many"], "--max-limit: expected a whole number; got 'many'"),
         ([*REQUIRED, "--max-limit", "3000000000"], "--max-limit: expected a whole number from 1 to 2147483647"),
         ([*REQUIRED, "--encode-workers", "1025"], "--encode-workers: expected a whole number from 0 to 1024"),
         ([*REQUIRED, "--max-lim", "5"], "unrecognized arguments: --max-lim"),
         ([*REQUIRED, "--drain-seconds", "-1"], "--drain-seconds: expected a number of seconds"),
         ([*REQUIRED, "--drain-seconds", "nan"], "--drain-seconds: expected a number of seconds"),
         ([*REQUIRED, "--reflection", "yes"], "--reflection: expected on or off"),
-        ([*REQUIRED, "--index-storage", "f64"], "--index-storage: expected f32, f16 or i8; it is 'f64'"),
+        ([*REQUIRED, "--index-storage", "f64"], "--index-storage: expected f32, f16 or i8; got 'f64'"),
         ([*REQUIRED, "--longest-wait-seconds", "0"], "--longest-wait-seconds: expected a number of seconds, more than"),
         ([*REQUIRED, "--longest-wait-seconds", "inf"], "--longest-wait-seconds: expected a number of seconds"),
         ([*REQUIRED, "--cache-bytes", "-1"], "--cache-bytes: expected a whole number from 0"),
-        ([*REQUIRED, "--log-texts", "true"], "--log-texts: expected on or off; it is 'true'"),
-        ([*REQUIRED, "--watch-seconds", "often"], "--watch-seconds: expected a number of seconds; it is 'often'"),
-        ([*REQUIRED, "--tls-certificate", "a"], "--tls-certificate and --tls-key go together: give both or neither"),
-        ([*REQUIRED, "--tls-key", "a"], "--tls-certificate and --tls-key go together: give both or neither"),
+        ([*REQUIRED, "--log-texts", "true"], "--log-texts: expected on or off; got 'true'"),
+        ([*REQUIRED, "--watch-seconds", "often"], "--watch-seconds: expected a number of seconds; got 'often'"),
+        ([*REQUIRED, "--tls-certificate", "a"], "--tls-certificate and --tls-key go together: set both or neither"),
+        ([*REQUIRED, "--tls-key", "a"], "--tls-certificate and --tls-key go together: set both or neither"),
         ([*REQUIRED, "--tls-client-ca", "a"], "--tls-client-ca needs --tls-certificate and --tls-key"),
         ([*REQUIRED, "--no-such-flag"], "unrecognized arguments: --no-such-flag"),
     ],
 )
-def test_a_wrong_setting_is_named(arguments: list[str], message: str) -> None:
+def test_an_invalid_setting_is_named(arguments: list[str], message: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(message)):
         parse_settings(arguments, {})
 
 
 @pytest.mark.parametrize("name", ["tokens", "tls_certificate", "tls_key", "tls_client_ca"])
-def test_an_empty_environment_variable_means_none_where_none_is_allowed(name: str) -> None:
-    """A manifest of Kubernetes or Compose can only set it to nothing, not unset it."""
+def test_an_empty_environment_variable_unsets_an_optional_setting(name: str) -> None:
+    """Manifests of Kubernetes and Compose cannot unset a variable, only set it to an empty string."""
     assert getattr(parse_settings(REQUIRED, {f"CHAJA_{name.upper()}": ""}), name) is None
     assert getattr(parse_settings([*REQUIRED, f"--{name.replace('_', '-')}", ""], {}), name) is None
 
 
-def test_a_wrong_or_empty_environment_variable_is_named() -> None:
+def test_an_invalid_or_empty_environment_variable_is_named() -> None:
     with pytest.raises(SettingsError, match="CHAJA_MAX_LIMIT: expected a whole number"):
         parse_settings(REQUIRED, {"CHAJA_MAX_LIMIT": "x"})
     for variable in ("CHAJA_MAX_LIMIT", "CHAJA_LISTEN", "CHAJA_LOG_TEXTS", "CHAJA_WATCH_SECONDS"):
-        with pytest.raises(SettingsError, match=f"{variable}: expected .*; it is ''"):
+        with pytest.raises(SettingsError, match=f"{variable}: expected .*; got ''"):
             parse_settings(REQUIRED, {variable: ""})
     with pytest.raises(SettingsError, match="CHAJA_BUNDLE"):
         parse_settings([], {"CHAJA_BUNDLE": "", "CHAJA_CATALOGUE": "c.jsonl"})
 
 
-def test_there_must_be_documents_from_somewhere() -> None:
-    with pytest.raises(SettingsError, match=r"give --catalogue .* --data .* or both"):
+def test_a_catalogue_or_a_store_is_required() -> None:
+    with pytest.raises(SettingsError, match=r"set --catalogue .* --data .* or both"):
         parse_settings(["--bundle", "b"], {"CHAJA_CATALOGUE": "", "CHAJA_DATA": ""})
     assert parse_settings(["--bundle", "b", "--data", "d"], {}).catalogue is None
     assert parse_settings([*REQUIRED, "--data", "d"], {}).data == Path("d")
@@ -104,7 +104,7 @@ def test_a_contradiction_is_found_across_flags_and_environment() -> None:
     assert parse_settings([*REQUIRED, *TLS, "--tls-client-ca", "ca"], {}).tls_client_ca == Path("ca")
 
 
-def test_defaults_protect_and_log_no_texts() -> None:
+def test_defaults_are_safe_and_log_no_texts() -> None:
     settings = parse_settings(REQUIRED, {})
     assert not settings.log_texts
     assert settings.tokens is settings.tls_certificate is None
@@ -118,6 +118,6 @@ def test_there_is_a_worker_for_each_cpu_by_default() -> None:
 
 
 @given(st.sampled_from(["127.0.0.1", "::1", "search.example"]), st.integers(0, 65535))
-def test_an_address_survives_its_own_text(host: str, port: int) -> None:
+def test_an_address_is_equal_after_formatting_and_parsing(host: str, port: int) -> None:
     address = Address(host, port)
     assert parse_address(str(address)) == address

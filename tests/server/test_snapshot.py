@@ -58,7 +58,7 @@ def variants(content: bytes) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("name", [DESCRIPTION, ARRAYS, LINKED])
-def test_a_snapshot_that_differs_in_any_byte_or_length_is_refused(written: Path, name: str) -> None:
+def test_a_snapshot_with_any_changed_byte_or_length_is_rejected(written: Path, name: str) -> None:
     path = written / name
     content = path.read_bytes()
     path.unlink()
@@ -74,23 +74,23 @@ def test_a_snapshot_that_differs_in_any_byte_or_length_is_refused(written: Path,
 
 
 @pytest.mark.parametrize("facts", [{}, {"model": "b", "dimension": 3}, {**FACTS, "more": 1}])
-def test_a_snapshot_that_depends_on_other_facts_is_refused(written: Path, facts: Facts) -> None:
-    with pytest.raises(SnapshotError, match=r"is of (model|dimension|more) "):
+def test_a_snapshot_with_other_facts_is_rejected(written: Path, facts: Facts) -> None:
+    with pytest.raises(SnapshotError, match=r"has (model|dimension|more) "):
         read_snapshot(written, facts)
 
 
-def test_a_snapshot_of_another_version_is_refused(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_snapshot_of_another_version_is_rejected(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshot, "VERSION", 99)
-    with pytest.raises(SnapshotError, match="is of version 3, not 99"):
+    with pytest.raises(SnapshotError, match="has version 3, expected 99"):
         read_snapshot(written, FACTS)
 
 
-def test_a_snapshot_is_never_written_over_another(written: Path) -> None:
+def test_a_snapshot_never_overwrites_another(written: Path) -> None:
     with pytest.raises(FileExistsError):
         write_snapshot(written, FACTS, parts={}, files={})
 
 
-def test_a_full_disk_is_an_error_that_says_so(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
     try:
@@ -100,7 +100,7 @@ def test_a_full_disk_is_an_error_that_says_so(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_file_is_copied_where_it_cannot_be_linked(
+def test_a_file_is_copied_if_it_cannot_be_linked(
     written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:

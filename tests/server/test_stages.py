@@ -4,7 +4,7 @@ from chaja.v1 import Timings
 from server.stages import STAGES, Stopwatch
 
 
-def test_the_stages_add_up_to_the_whole_time() -> None:
+def test_the_stages_add_up_to_the_total_time() -> None:
     started = time.perf_counter()
     stopwatch = Stopwatch()
     for stage in STAGES:

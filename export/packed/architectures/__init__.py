@@ -1,4 +1,4 @@
-"""Reads the weights out of transformers models, family by family."""
+"""Reads the weights of transformers models, with one function for each family."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FAMILIES: dict[str, Callable[[Any, Activation], EncoderWeights]] = {
     "roberta": bert,
     "xlm-roberta": bert,
 }
-"""How a model is read, by what its config calls the family."""
+"""The function that reads a model, by the family in its config."""
 
 ACTIVATIONS: dict[str, Activation] = {"gelu": "gelu", "gelu_new": "tanh-gelu", "gelu_pytorch_tanh": "tanh-gelu"}
 
@@ -35,17 +35,17 @@ def read_weights(model: Any) -> EncoderWeights:
     """Reads the encoder of a transformers model in fp32.
 
     Raises:
-        UnknownArchitecture: The family, its activation or its kind of positions is not known.
+        UnknownArchitecture: The family, the activation or the kind of positions is not supported.
     """
     config = model.config
     names = (getattr(config, name, None) for name in ("hidden_act", "activation", "hidden_activation"))
     activation = next((name for name in names if name), None)
     if config.model_type not in FAMILIES:
-        raise UnknownArchitecture(f"the packed layout does not know {config.model_type}")
+        raise UnknownArchitecture(f"the packed layout does not support {config.model_type}")
     if getattr(config, "is_decoder", False) or getattr(config, "add_cross_attention", False):
-        raise UnknownArchitecture("the packed layout does not know decoders")
+        raise UnknownArchitecture("the packed layout does not support decoders")
     if activation not in ACTIVATIONS:
-        raise UnknownArchitecture(f"the packed layout does not know the activation {activation}")
+        raise UnknownArchitecture(f"the packed layout does not support the activation {activation}")
     if getattr(config, "position_embedding_type", "absolute") != "absolute":
-        raise UnknownArchitecture(f"the packed layout does not know {config.position_embedding_type} positions")
+        raise UnknownArchitecture(f"the packed layout does not support {config.position_embedding_type} positions")
     return FAMILIES[config.model_type](model, ACTIVATIONS[activation])

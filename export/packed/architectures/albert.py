@@ -27,7 +27,7 @@ def albert(model: Any, activation: Activation) -> EncoderWeights:
         ]
         for group in model.encoder.albert_layer_groups
     ]
-    # Each turn runs all layers of a group; the groups share the turns among them in order.
+    # Each iteration applies all layers of one group; the groups divide the iterations among them, in order.
     group_of_turn = [int(turn / (config.num_hidden_layers / len(groups))) for turn in range(config.num_hidden_layers)]
     return EncoderWeights(
         words=array(embeddings.word_embeddings.weight),

@@ -1,4 +1,4 @@
-"""BERT and all that kept its names (RoBERTa, XLM-RoBERTa, CamemBERT, ELECTRA), and DistilBERT."""
+"""BERT, the models with its module names (RoBERTa, XLM-RoBERTa, CamemBERT, ELECTRA), and DistilBERT."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from export.packed.weights import Activation, EncoderWeights, Stack
 
 
 def bert(model: Any, activation: Activation) -> EncoderWeights:
-    """Reads BERT and its kin."""
+    """Reads BERT, and models with its module names."""
     embeddings = model.embeddings
     projection = getattr(model, "embeddings_project", None)
     token_type = array(embeddings.token_type_embeddings.weight)[0]

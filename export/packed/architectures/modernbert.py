@@ -1,4 +1,4 @@
-"""ModernBERT: rotated queries and keys, most layers with a window, gated feed-forward."""
+"""ModernBERT: rotary positions, attention windows in most layers, gated feed-forward."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from export.packed.weights import (
 )
 
 MASKED = np.finfo(np.float32).min
-"""What is added to the scores of keys outside the window."""
+"""The bias of keys outside the window."""
 
 
 def modernbert(model: Any, activation: Activation) -> EncoderWeights:
@@ -65,7 +65,7 @@ class _Angles:
     def of(self, embedding: Any) -> Rotation:
         """Returns the rotation of a layer."""
         if "dynamic" in embedding.rope_type or embedding.rope_type == "longrope":
-            raise UnknownArchitecture(f"the packed layout does not know {embedding.rope_type} rotary positions")
+            raise UnknownArchitecture(f"the packed layout does not support {embedding.rope_type} rotary positions")
         frequencies, factor = array(embedding.inv_freq), np.float32(embedding.attention_scaling)
         key = frequencies.tobytes() + factor.tobytes()
         if key not in self._rotations:
@@ -76,7 +76,7 @@ class _Angles:
 
 def _attention(module: Any, angles: _Angles, window: Array) -> Attention:
     query, key, value = _parts(linear(module.Wqkv), 3)
-    # -1 on both sides says that the layer looks at whole texts.
+    # -1 on both sides means that the layer has no window.
     distance_bias = None if module.local_attention == (-1, -1) else window
     return attention(
         query,
@@ -89,14 +89,14 @@ def _attention(module: Any, angles: _Angles, window: Array) -> Attention:
 
 
 def _window(reach: int) -> Array:
-    """Returns a distance bias that leaves the keys up to `reach` places away, and masks what is farther."""
+    """Returns a distance bias that masks keys more than `reach` positions away."""
     bias = np.zeros((1, 2 * reach + 3), np.float32)
     bias[:, [0, -1]] = MASKED
     return bias
 
 
 def _norm_or_none(module: Any) -> Norm | None:
-    """The first layer has an identity instead, as the embeddings are normalised already."""
+    """Returns None for the first layer, which has an identity because the embeddings are already normalised."""
     return norm(module) if hasattr(module, "weight") else None
 
 

@@ -1,4 +1,4 @@
-"""Reads torch modules that many families have."""
+"""Reads torch modules that many families share."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def norm(module: Any) -> Norm:
 
 
 def positions(table: Any) -> Array:
-    """Returns the positions from that of the first token on: RoBERTa and its kin count from the padding id."""
+    """Returns the positions from the first token on; RoBERTa and similar models count from the padding id."""
     first = 0 if table.padding_idx is None else table.padding_idx + 1
     return array(table.weight)[first:]
 
@@ -43,7 +43,7 @@ def post_norm_layer(
     output_norm: Any,
     distance_bias: Array | None = None,
 ) -> Layer:
-    """Reads a layer out of its modules, whatever its family calls them."""
+    """Reads a layer from its modules, whose names differ between families."""
     return Layer(
         attention=attention(
             query=linear(query),

@@ -1,4 +1,4 @@
-"""MPNet: BERT that also looks at how far two tokens are apart."""
+"""MPNet: BERT with an attention bias by the distance between two tokens."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def mpnet(model: Any, activation: Activation) -> EncoderWeights:
 def _distance_bias(encoder: Any, *, max_tokens: int) -> Array:
     """Returns the bias of each distance that a text can have `[heads, 2 * max_tokens - 1]`.
 
-    The model has one for each bucket of distances. Its own function tells the bucket, with its own defaults, as in
-    transformers, which does not ask the config for the number of buckets.
+    The model has one bias for each bucket of distances. Its own function computes the bucket with default arguments, as
+    in transformers, which ignores the number of buckets in the config.
     """
     buckets = encoder.relative_position_bucket(torch.arange(1 - max_tokens, max_tokens))
     return np.ascontiguousarray(array(encoder.relative_attention_bias.weight)[buckets.numpy()].T)

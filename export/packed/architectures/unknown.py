@@ -1,7 +1,7 @@
-"""What is said of a model that the packed layout does not know."""
+"""The error for a model that the packed layout does not support."""
 
 from __future__ import annotations
 
 
 class UnknownArchitecture(Exception):
-    """The packed graph has no way to say what this model computes."""
+    """The packed layout does not support the model."""

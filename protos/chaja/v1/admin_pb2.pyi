@@ -19,7 +19,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ReloadRequest(_message.Message):
-    """Asks for what lies on the disk now."""
+    """ReloadRequest asks to load the current files."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -36,7 +36,7 @@ Global___ReloadRequest: _TypeAlias = ReloadRequest  # noqa: Y015
 
 @_typing.final
 class ReloadResponse(_message.Message):
-    """Says what is served from now on."""
+    """ReloadResponse describes the model and the catalogue that now serve."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -44,11 +44,11 @@ class ReloadResponse(_message.Message):
     CATALOGUE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def model(self) -> _info_pb2.Model:
-        """The model."""
+        """model is the served model."""
 
     @_builtins.property
     def catalogue(self) -> _info_pb2.Catalogue:
-        """What is searched."""
+        """catalogue describes the searched documents."""
 
     def __init__(
         self,

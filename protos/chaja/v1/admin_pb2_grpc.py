@@ -26,8 +26,7 @@ if _version_not_supported:
 
 
 class AdminServiceStub:
-    """Operates a server. Where the server asks for tokens, they need the role
-    `admin`.
+    """Operates a server. If the server requires tokens, all methods need the role `admin`.
     """
 
     def __init__(self, channel):
@@ -44,18 +43,15 @@ class AdminServiceStub:
 
 
 class AdminServiceServicer:
-    """Operates a server. Where the server asks for tokens, they need the role
-    `admin`.
+    """Operates a server. If the server requires tokens, all methods need the role `admin`.
     """
 
     def Reload(self, request, context):
-        """Loads the bundle and the catalogue anew from where the server was told they
-        are, checks them, and serves them from then on. Calls go on all the while,
-        answered by the old ones; none is interrupted. Answers when the new ones
-        serve, which may take minutes for a large catalogue: set the deadline
-        accordingly. The work goes on when the caller gives up.
+        """Reload loads the bundle and the catalogue file again from their configured paths, checks them and serves them. The
+        old ones answer all calls until then; no call is interrupted. Reload returns when the new ones serve. That may take
+        minutes for a large catalogue, so set the deadline accordingly. The reload continues if the caller gives up.
 
-        FAILED_PRECONDITION when they cannot be served: the old ones go on.
+        FAILED_PRECONDITION means that the new ones cannot be served, and that the old ones keep serving.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,8 +74,7 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService:
-    """Operates a server. Where the server asks for tokens, they need the role
-    `admin`.
+    """Operates a server. If the server requires tokens, all methods need the role `admin`.
     """
 
     @staticmethod

@@ -27,45 +27,35 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AdminServiceStub:
-    """Operates a server. Where the server asks for tokens, they need the role
-    `admin`.
-    """
+    """Operates a server. If the server requires tokens, all methods need the role `admin`."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AdminServiceAsyncStub: ...
     Reload: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ReloadRequest, _admin_pb2.ReloadResponse]
-    """Loads the bundle and the catalogue anew from where the server was told they
-    are, checks them, and serves them from then on. Calls go on all the while,
-    answered by the old ones; none is interrupted. Answers when the new ones
-    serve, which may take minutes for a large catalogue: set the deadline
-    accordingly. The work goes on when the caller gives up.
+    """Reload loads the bundle and the catalogue file again from their configured paths, checks them and serves them. The
+    old ones answer all calls until then; no call is interrupted. Reload returns when the new ones serve. That may take
+    minutes for a large catalogue, so set the deadline accordingly. The reload continues if the caller gives up.
 
-    FAILED_PRECONDITION when they cannot be served: the old ones go on.
+    FAILED_PRECONDITION means that the new ones cannot be served, and that the old ones keep serving.
     """
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
-    """Operates a server. Where the server asks for tokens, they need the role
-    `admin`.
-    """
+    """Operates a server. If the server requires tokens, all methods need the role `admin`."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Reload: _aio.UnaryUnaryMultiCallable[_admin_pb2.ReloadRequest, _admin_pb2.ReloadResponse]  # type: ignore[assignment]
-    """Loads the bundle and the catalogue anew from where the server was told they
-    are, checks them, and serves them from then on. Calls go on all the while,
-    answered by the old ones; none is interrupted. Answers when the new ones
-    serve, which may take minutes for a large catalogue: set the deadline
-    accordingly. The work goes on when the caller gives up.
+    """Reload loads the bundle and the catalogue file again from their configured paths, checks them and serves them. The
+    old ones answer all calls until then; no call is interrupted. Reload returns when the new ones serve. That may take
+    minutes for a large catalogue, so set the deadline accordingly. The reload continues if the caller gives up.
 
-    FAILED_PRECONDITION when they cannot be served: the old ones go on.
+    FAILED_PRECONDITION means that the new ones cannot be served, and that the old ones keep serving.
     """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Operates a server. Where the server asks for tokens, they need the role
-    `admin`.
-    """
+    """Operates a server. If the server requires tokens, all methods need the role `admin`."""
 
     @_abc_1.abstractmethod
     def Reload(
@@ -73,13 +63,11 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.ReloadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.ReloadResponse, _abc.Awaitable[_admin_pb2.ReloadResponse]]:
-        """Loads the bundle and the catalogue anew from where the server was told they
-        are, checks them, and serves them from then on. Calls go on all the while,
-        answered by the old ones; none is interrupted. Answers when the new ones
-        serve, which may take minutes for a large catalogue: set the deadline
-        accordingly. The work goes on when the caller gives up.
+        """Reload loads the bundle and the catalogue file again from their configured paths, checks them and serves them. The
+        old ones answer all calls until then; no call is interrupted. Reload returns when the new ones serve. That may take
+        minutes for a large catalogue, so set the deadline accordingly. The reload continues if the caller gives up.
 
-        FAILED_PRECONDITION when they cannot be served: the old ones go on.
+        FAILED_PRECONDITION means that the new ones cannot be served, and that the old ones keep serving.
         """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -22,22 +22,20 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class UpsertDocumentsRequest(_message.Message):
-    """Asks to write documents."""
+    """UpsertDocumentsRequest asks to write documents."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     UPSERTS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Name of this request, unique to it, as in a UUID; at most 256 characters.
-    When the call is repeated with the same name, what was written is not
-    written again, and is answered as it was; what was refused, as for its
-    version, is tried again. Unset means that the call is a new one. The server
-    remembers names for a day.
+    """request_id is a unique name of this request, such as a UUID, of at most 256 characters. When the call is repeated
+    with the same name, a document that was written is not written again and gets the same result; a document that got
+    an error is tried again. Unset means that the call is a new one. The server remembers names for a day.
     """
     @_builtins.property
     def upserts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Upsert]:
-        """The documents, from 1 to `Limits.max_write_documents` of them. Required."""
+        """upserts are the documents to write, from 1 to `Limits.max_write_documents`. Required."""
 
     def __init__(
         self,
@@ -55,14 +53,14 @@ Global___UpsertDocumentsRequest: _TypeAlias = UpsertDocumentsRequest  # noqa: Y0
 
 @_typing.final
 class UpsertDocumentsResponse(_message.Message):
-    """Says what became of each document."""
+    """UpsertDocumentsResponse holds the results of the writes."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___WriteResult]:
-        """One result for each document, in the order of the request."""
+        """results holds one result for each document, in the order of the request."""
 
     def __init__(
         self,
@@ -79,7 +77,7 @@ Global___UpsertDocumentsResponse: _TypeAlias = UpsertDocumentsResponse  # noqa: 
 
 @_typing.final
 class DeleteDocumentsRequest(_message.Message):
-    """Asks to delete documents. Either `deletes` or `filter` is set."""
+    """DeleteDocumentsRequest asks to delete documents. Either `deletes` or `filter` is set."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -87,15 +85,15 @@ class DeleteDocumentsRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """As in `UpsertDocumentsRequest.request_id`."""
+    """request_id is a unique name of this request, as in `UpsertDocumentsRequest.request_id`."""
     @_builtins.property
     def deletes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Delete]:
-        """The documents, at most `Limits.max_write_documents` of them."""
+        """deletes are the documents to delete, at most `Limits.max_write_documents`."""
 
     @_builtins.property
     def filter(self) -> _filter_pb2.Filter:
-        """Deletes every document that matches. It must have a condition: an empty
-        filter is refused, since it would delete everything.
+        """filter selects the documents to delete. The server rejects a filter without a condition, because it would delete
+        every document.
         """
 
     def __init__(
@@ -115,19 +113,17 @@ Global___DeleteDocumentsRequest: _TypeAlias = DeleteDocumentsRequest  # noqa: Y0
 
 @_typing.final
 class DeleteDocumentsResponse(_message.Message):
-    """Says what was deleted."""
+    """DeleteDocumentsResponse holds the results of the deletions."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULTS_FIELD_NUMBER: _builtins.int
     DELETED_COUNT_FIELD_NUMBER: _builtins.int
     deleted_count: _builtins.int
-    """Number of documents that were deleted."""
+    """deleted_count is the number of deleted documents."""
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___WriteResult]:
-        """One result for each document of `deletes`, in their order. Empty when a
-        filter was set.
-        """
+        """results holds one result for each document of `deletes`, in their order. Empty if `filter` was set."""
 
     def __init__(
         self,
@@ -145,13 +141,13 @@ Global___DeleteDocumentsResponse: _TypeAlias = DeleteDocumentsResponse  # noqa: 
 
 @_typing.final
 class GetDocumentRequest(_message.Message):
-    """Asks for one document."""
+    """GetDocumentRequest asks for one document."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The document's id. Required."""
+    """id is the document's id. Required."""
     def __init__(
         self,
         *,
@@ -167,14 +163,14 @@ Global___GetDocumentRequest: _TypeAlias = GetDocumentRequest  # noqa: Y015
 
 @_typing.final
 class GetDocumentResponse(_message.Message):
-    """Returns one document."""
+    """GetDocumentResponse holds one document."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DOCUMENT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def document(self) -> Global___Document:
-        """The document."""
+        """document is the requested document."""
 
     def __init__(
         self,
@@ -191,7 +187,7 @@ Global___GetDocumentResponse: _TypeAlias = GetDocumentResponse  # noqa: Y015
 
 @_typing.final
 class ListDocumentsRequest(_message.Message):
-    """Asks for a page of documents."""
+    """ListDocumentsRequest asks for a page of documents."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -199,17 +195,16 @@ class ListDocumentsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """Highest number of documents to return, from 1 to `Limits.max_page_size`. 0
-    or unset means 100, or `Limits.max_page_size` where that is less. A page may
-    be shorter, as when its documents are large.
+    """page_size is the maximum number of documents to return, from 1 to `Limits.max_page_size`. 0 or unset means 100, or
+    `Limits.max_page_size` if that is less. A page may have fewer documents, for example if they are large.
     """
     page_token: _builtins.str
-    """The `next_page_token` of the page before. Unset means the first page. The
-    filter must be the same on all pages.
+    """page_token is the `next_page_token` of the previous page. Unset means the first page. All pages must have the same
+    filter.
     """
     @_builtins.property
     def filter(self) -> _filter_pb2.Filter:
-        """Returns only documents that match. Unset means all."""
+        """filter selects the documents to return. Unset means all."""
 
     def __init__(
         self,
@@ -228,17 +223,17 @@ Global___ListDocumentsRequest: _TypeAlias = ListDocumentsRequest  # noqa: Y015
 
 @_typing.final
 class ListDocumentsResponse(_message.Message):
-    """Returns a page of documents."""
+    """ListDocumentsResponse holds a page of documents."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DOCUMENTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """What to ask for the next page with. Empty if this page is the last."""
+    """next_page_token is the `page_token` of the next page. Empty on the last page."""
     @_builtins.property
     def documents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Document]:
-        """The documents, in the order of the code points of their ids."""
+        """documents holds the documents, ordered by the Unicode code points of their ids."""
 
     def __init__(
         self,
@@ -256,7 +251,7 @@ Global___ListDocumentsResponse: _TypeAlias = ListDocumentsResponse  # noqa: Y015
 
 @_typing.final
 class ImportDocumentsRequest(_message.Message):
-    """Names an import, or goes on with it."""
+    """ImportDocumentsRequest names an import, or carries some of its documents."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -264,20 +259,17 @@ class ImportDocumentsRequest(_message.Message):
     UPSERTS_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     import_id: _builtins.str
-    """In the first message: name of the import, unique to one list of documents,
-    from 1 to 256 characters. The same list is imported again under another
-    name. Unset in other messages.
+    """import_id names the import, from 1 to 256 characters. It is unique to one list of documents; to import the same
+    list again, use another name. Set only in the first message.
     """
     position: _builtins.int
-    """Number of documents of the list in front of these. Unset means that they
-    follow the last ones, or the position that the server told. It may be lower,
-    so as to repeat documents, but not higher, which would leave some out.
+    """position is the number of documents in the list before `upserts`. Unset means that `upserts` follow those of the
+    previous message, or start at the server's position. A lower position repeats documents; a higher one is an error,
+    because it would skip documents.
     """
     @_builtins.property
     def upserts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Upsert]:
-        """In other messages: the next documents of the list, from 1 to
-        `Limits.max_write_documents` of them. Unset in the first.
-        """
+        """upserts are the next documents of the list, from 1 to `Limits.max_write_documents`. Unset in the first message."""
 
     def __init__(
         self,
@@ -298,21 +290,19 @@ Global___ImportDocumentsRequest: _TypeAlias = ImportDocumentsRequest  # noqa: Y0
 
 @_typing.final
 class ImportDocumentsResponse(_message.Message):
-    """Says how far an import has come."""
+    """ImportDocumentsResponse reports the progress of an import."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     POSITION_FIELD_NUMBER: _builtins.int
     RESULTS_FIELD_NUMBER: _builtins.int
     position: _builtins.int
-    """Number of documents of the list, from its beginning, that are written or
-    got an error. The import is resumed from here.
+    """position is the number of documents, from the beginning of the list, that are written or got an error. An import
+    resumes here.
     """
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___WriteResult]:
-        """One result for each document of the message that this answers, in their
-        order. Empty in the first answer, which tells where to begin.
-        """
+        """results holds one result for each document of the answered message, in their order. Empty in the first answer."""
 
     def __init__(
         self,
@@ -330,15 +320,13 @@ Global___ImportDocumentsResponse: _TypeAlias = ImportDocumentsResponse  # noqa: 
 
 @_typing.final
 class WatchChangesRequest(_message.Message):
-    """Asks for changes."""
+    """WatchChangesRequest asks for changes."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     AFTER_SEQUENCE_FIELD_NUMBER: _builtins.int
     after_sequence: _builtins.int
-    """Sequence of the last change that the client knows of. 0 or unset means
-    all.
-    """
+    """after_sequence is the sequence of the last change that the client has. 0 or unset means all changes."""
     def __init__(
         self,
         *,
@@ -354,14 +342,14 @@ Global___WatchChangesRequest: _TypeAlias = WatchChangesRequest  # noqa: Y015
 
 @_typing.final
 class WatchChangesResponse(_message.Message):
-    """Tells changes, at least one."""
+    """WatchChangesResponse holds one or more changes."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CHANGES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Change]:
-        """The changes, in the order of their sequences."""
+        """changes holds the changes, ordered by sequence."""
 
     def __init__(
         self,
@@ -378,7 +366,7 @@ Global___WatchChangesResponse: _TypeAlias = WatchChangesResponse  # noqa: Y015
 
 @_typing.final
 class Change(_message.Message):
-    """Tells one change."""
+    """Change is one write or deletion of a document."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -386,14 +374,14 @@ class Change(_message.Message):
     DOCUMENT_FIELD_NUMBER: _builtins.int
     DELETED_ID_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
-    """The change's place in the order of all changes of the catalogue; higher is
-    later. It is the version of the document that was written.
+    """sequence is the change's number in the order of all changes of the catalogue; later changes have higher numbers. It
+    is the version of the written document.
     """
     deleted_id: _builtins.str
-    """Id of the document that was deleted."""
+    """deleted_id is the id of the deleted document."""
     @_builtins.property
     def document(self) -> Global___Document:
-        """The document that was written, as it is now."""
+        """document is the document after the write."""
 
     def __init__(
         self,
@@ -414,20 +402,19 @@ Global___Change: _TypeAlias = Change  # noqa: Y015
 
 @_typing.final
 class Upsert(_message.Message):
-    """Writes one document."""
+    """Upsert is a write of one document."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DOCUMENT_FIELD_NUMBER: _builtins.int
     EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
     expected_version: _builtins.int
-    """The version that the document must have for the write to take place; 0
-    means that it must not exist. Another version is an error with the code
-    ABORTED. Unset means that any will do.
+    """expected_version is the version that the document must have now; 0 means that it must not exist. Otherwise the
+    result is an error with the code ABORTED. Unset means that any version will do.
     """
     @_builtins.property
     def document(self) -> Global___Document:
-        """The document. Required. Its `version` is not looked at."""
+        """document is the document to write. Required. The server ignores its `version`."""
 
     def __init__(
         self,
@@ -447,17 +434,17 @@ Global___Upsert: _TypeAlias = Upsert  # noqa: Y015
 
 @_typing.final
 class Delete(_message.Message):
-    """Deletes one document."""
+    """Delete is a deletion of one document."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The document's id. Required."""
+    """id is the document's id. Required."""
     expected_version: _builtins.int
-    """The version that the document must have to be deleted. Another one, or no
-    document, is an error with the code ABORTED. Unset means that any will do.
+    """expected_version is the version that the document must have now. Otherwise, or if the document does not exist, the
+    result is an error with the code ABORTED. Unset means that any version will do.
     """
     def __init__(
         self,
@@ -477,7 +464,7 @@ Global___Delete: _TypeAlias = Delete  # noqa: Y015
 
 @_typing.final
 class WriteResult(_message.Message):
-    """Says what became of one document of a write."""
+    """WriteResult is the result of one write or deletion."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -486,18 +473,18 @@ class WriteResult(_message.Message):
     CHANGED_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The document's id."""
+    """id is the document's id."""
     version: _builtins.int
-    """Version of the document now; of one that was deleted, the sequence of its
-    deletion. With a CONFLICT the version that it has. 0 if there is none.
+    """version is the document's current version, also after a CONFLICT. For a deleted document, it is the sequence of the
+    deletion. 0 means that there is none.
     """
     changed: _builtins.bool
-    """Whether the write changed anything. Writing a document that is there
-    already, exactly as it is, or deleting one that is not, does not.
+    """changed reports whether the operation changed anything. To write an identical document, or to delete one that does
+    not exist, changes nothing.
     """
     @_builtins.property
     def error(self) -> Global___WriteError:
-        """Why nothing was written. Unset if all went well."""
+        """error is the reason why nothing was written. Unset on success."""
 
     def __init__(
         self,
@@ -517,7 +504,7 @@ Global___WriteResult: _TypeAlias = WriteResult  # noqa: Y015
 
 @_typing.final
 class WriteError(_message.Message):
-    """Says why one document was not written."""
+    """WriteError is the reason why one document was not written."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -525,15 +512,13 @@ class WriteError(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     code: _builtins.int
-    """The gRPC status code that a call of this document alone would have ended
-    with, as in 3 for INVALID_ARGUMENT.
-    """
+    """code is the gRPC status code that a call with only this document would return, such as 3 for INVALID_ARGUMENT."""
     message: _builtins.str
-    """A sentence for people. Where a field is wrong, it begins with its name, as
-    in `upserts[3].document.titles[0].text`.
+    """message explains the error to people. If a field is invalid, it begins with the field's path, such as
+    `upserts[3].document.titles[0].text`.
     """
     reason: _builtins.str
-    """The reason for programs, as in `CONFLICT`."""
+    """reason identifies the error for programs, such as `CONFLICT`."""
     def __init__(
         self,
         *,
@@ -551,9 +536,8 @@ Global___WriteError: _TypeAlias = WriteError  # noqa: Y015
 
 @_typing.final
 class Document(_message.Message):
-    """One thing to be found. It needs at least one title, text or example. At most
-    `Limits.max_document_characters` characters in all, names and strings of
-    attributes included.
+    """Document is one item to find. It needs at least one title, text or example. It has at most
+    `Limits.max_document_characters` characters, including the names and strings of its attributes.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -565,36 +549,24 @@ class Document(_message.Message):
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The id, unique in the catalogue; from 1 to 256 characters, not only white
-    space. Required.
-    """
+    """id is unique in the catalogue. It has from 1 to 256 characters, not only whitespace. Required."""
     version: _builtins.int
-    """The sequence of the write that made the document as it is. Set by the
-    server.
-    """
+    """version is the sequence of the write that created this version of the document. The server sets it."""
     @_builtins.property
     def titles(self) -> _containers.RepeatedCompositeFieldContainer[Global___LocalizedText]:
-        """The title in each of its languages, the one to show by default first. Each
-        has a vector of its own.
-        """
+        """titles holds the title in each language; the first one is shown by default. Each title has a vector."""
 
     @_builtins.property
     def texts(self) -> _containers.RepeatedCompositeFieldContainer[Global___LocalizedText]:
-        """The text in each of its languages. Each has a vector of its own, or several
-        where the text is longer than the model sees.
-        """
+        """texts holds the text in each language. Each text has one vector, or several if it is longer than the model sees."""
 
     @_builtins.property
     def examples(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Queries by which the document should be found. Each has a vector of its
-        own.
-        """
+        """examples holds queries that should find the document. Each example has a vector."""
 
     @_builtins.property
     def attributes(self) -> _struct_pb2.Struct:
-        """What filters look at and hits come with: strings, numbers, booleans, and
-        lists of them. Numbers are finite.
-        """
+        """attributes are values for filters, which hits return too: strings, finite numbers, booleans, and lists of them."""
 
     def __init__(
         self,
@@ -616,18 +588,18 @@ Global___Document: _TypeAlias = Document  # noqa: Y015
 
 @_typing.final
 class LocalizedText(_message.Message):
-    """A text in a language."""
+    """LocalizedText is a text in one language."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     LANGUAGE_CODE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     language_code: _builtins.str
-    """BCP 47 code, as in `ko`. Unset means that none is named. Each stands once in
-    a list.
+    """language_code is a BCP 47 code such as `ko`. Unset means that the language is not known. A list has at most one
+    text for each code.
     """
     text: _builtins.str
-    """The text. Required; not only white space."""
+    """text is the text. Required; not only whitespace."""
     def __init__(
         self,
         *,

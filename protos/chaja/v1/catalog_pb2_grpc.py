@@ -26,20 +26,16 @@ if _version_not_supported:
 
 
 class CatalogServiceStub:
-    """Keeps the documents that SearchService searches.
+    """Reads and writes the documents that SearchService searches.
 
-    A write is answered when it is on the disk and found by searches: whoever
-    has the answer finds the document with the next search. Where the server asks
-    for tokens, they need the role `write`. Errors are those of SearchService,
-    and:
+    The server answers a write when it is on disk and visible to searches: every search after the answer finds the
+    document. If the server requires tokens, all methods need the role `write`. Errors are those of SearchService, and:
 
-    - NOT_FOUND when there is no such document.
-    - ABORTED when a document has another version than expected, or an import
-    was taken over by another connection.
-    - FAILED_PRECONDITION when the server takes no writes.
-    - RESOURCE_EXHAUSTED with the reason `STORE_FULL` when the disk is full.
-    - OUT_OF_RANGE when changes are asked for behind a sequence that the server
-    cannot go on from.
+    - NOT_FOUND if a document does not exist.
+    - ABORTED if a document's version differs from the expected one, or if another connection takes over an import.
+    - FAILED_PRECONDITION if the server accepts no writes.
+    - RESOURCE_EXHAUSTED with the reason `STORE_FULL` if the disk is full.
+    - OUT_OF_RANGE if WatchChanges cannot resume from the requested sequence.
     """
 
     def __init__(self, channel):
@@ -81,88 +77,77 @@ class CatalogServiceStub:
 
 
 class CatalogServiceServicer:
-    """Keeps the documents that SearchService searches.
+    """Reads and writes the documents that SearchService searches.
 
-    A write is answered when it is on the disk and found by searches: whoever
-    has the answer finds the document with the next search. Where the server asks
-    for tokens, they need the role `write`. Errors are those of SearchService,
-    and:
+    The server answers a write when it is on disk and visible to searches: every search after the answer finds the
+    document. If the server requires tokens, all methods need the role `write`. Errors are those of SearchService, and:
 
-    - NOT_FOUND when there is no such document.
-    - ABORTED when a document has another version than expected, or an import
-    was taken over by another connection.
-    - FAILED_PRECONDITION when the server takes no writes.
-    - RESOURCE_EXHAUSTED with the reason `STORE_FULL` when the disk is full.
-    - OUT_OF_RANGE when changes are asked for behind a sequence that the server
-    cannot go on from.
+    - NOT_FOUND if a document does not exist.
+    - ABORTED if a document's version differs from the expected one, or if another connection takes over an import.
+    - FAILED_PRECONDITION if the server accepts no writes.
+    - RESOURCE_EXHAUSTED with the reason `STORE_FULL` if the disk is full.
+    - OUT_OF_RANGE if WatchChanges cannot resume from the requested sequence.
     """
 
     def UpsertDocuments(self, request, context):
-        """Writes documents: each takes the place of the one with its id, if there is
-        one. The documents are written in their order; one that is wrong gets an
-        error in its place, and the others are written all the same. Safe to repeat
-        when `request_id` is set, or no version is expected.
+        """UpsertDocuments creates or replaces documents by their ids, in the order of the request. An invalid document gets
+        an error in its place, and the others are still written. The call is safe to repeat if `request_id` is set or no
+        `expected_version` is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDocuments(self, request, context):
-        """Deletes documents, by their ids or by a filter. A document that does not
-        exist is no error, unless a version is expected of it. A deletion that is
-        wrong gets an error in its place, and the others are done all the same.
+        """DeleteDocuments deletes documents by their ids or by a filter. A document that does not exist is an error only if
+        `expected_version` is set. An invalid deletion gets an error in its place, and the others are still done.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetDocument(self, request, context):
-        """Returns one document, as it was written. NOT_FOUND if there is none.
+        """GetDocument returns one document as it was written, or NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListDocuments(self, request, context):
-        """Returns documents page by page, in the order of their ids. A document that
-        is there all the while is returned once; one that comes or goes meanwhile
-        may be returned or not.
+        """ListDocuments returns documents page by page, ordered by id. It returns a document exactly once, unless the
+        document is created or deleted between two pages; such a document may or may not be returned.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ImportDocuments(self, request_iterator, context):
-        """Writes many documents, and can be resumed where it broke off.
+        """ImportDocuments writes many documents, and can be resumed after an interruption.
 
-        The client's first message names the import; the server answers with the
-        import's position, which is 0 for a new one. The client then sends its
-        documents from that position on, some hundreds a message; each message is
-        written as a whole and then answered with the new position and a result for
-        each document. The client should have only a few messages on their way
-        without an answer. When it has sent all, it closes its side, and the server
-        ends the call behind the last answer.
+        The client's first message names the import. The server answers with the import's position, which is 0 for a new
+        import. The client then sends its documents from that position on, some hundreds per message. The server writes
+        each message as a whole, and answers it with the new position and one result for each document. The client should
+        send only a few messages ahead of the answers. After its last message it closes its side of the stream, and the
+        server ends the call after the last answer.
 
-        When the connection breaks, the client calls again with the same
-        `import_id`. Another call with an id that is in use takes the import over:
-        the first one ends as ABORTED, with what it had begun to write either
-        within the position that the other is told, or not written at all. A server
-        that shuts down ends the call as UNAVAILABLE behind a whole message.
+        After a lost connection, the client calls again with the same `import_id`. A call with an `import_id` that is in
+        use takes the import over, and the first call ends with ABORTED. A message that the first call was writing is
+        either included in the position that the second call gets, or not written at all. A server that shuts down ends the
+        call with UNAVAILABLE between two messages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchChanges(self, request, context):
-        """Tells of the documents that changed after a sequence: first those that have
-        changed already, then others as they change, in the order of their
-        sequences, until the client ends the call. Of several changes of one
-        document earlier ones may be left out, so a watch from 0 tells every
-        document once. Goes on after a break with the last sequence received.
+        """WatchChanges sends the changes after a sequence: first all past changes, then new ones as they happen, ordered by
+        sequence, until the client ends the call. It may skip a change if the same document has a later one, so a watch
+        from 0 sends every document once. After an interruption, the client resumes from the last sequence that it
+        received.
 
-        OUT_OF_RANGE when the sequence is newer than the catalogue, as after a
-        backup was restored, or so old that deletions since then are forgotten:
-        begin from 0 with an empty copy. UNAVAILABLE when the server shuts down.
+        The call fails with OUT_OF_RANGE if the sequence is newer than the catalogue, as after restoring a backup, or so
+        old that the server no longer knows the deletions since then: start from 0 with an empty copy. It ends with
+        UNAVAILABLE when the server shuts down.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -210,20 +195,16 @@ def add_CatalogServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CatalogService:
-    """Keeps the documents that SearchService searches.
+    """Reads and writes the documents that SearchService searches.
 
-    A write is answered when it is on the disk and found by searches: whoever
-    has the answer finds the document with the next search. Where the server asks
-    for tokens, they need the role `write`. Errors are those of SearchService,
-    and:
+    The server answers a write when it is on disk and visible to searches: every search after the answer finds the
+    document. If the server requires tokens, all methods need the role `write`. Errors are those of SearchService, and:
 
-    - NOT_FOUND when there is no such document.
-    - ABORTED when a document has another version than expected, or an import
-    was taken over by another connection.
-    - FAILED_PRECONDITION when the server takes no writes.
-    - RESOURCE_EXHAUSTED with the reason `STORE_FULL` when the disk is full.
-    - OUT_OF_RANGE when changes are asked for behind a sequence that the server
-    cannot go on from.
+    - NOT_FOUND if a document does not exist.
+    - ABORTED if a document's version differs from the expected one, or if another connection takes over an import.
+    - FAILED_PRECONDITION if the server accepts no writes.
+    - RESOURCE_EXHAUSTED with the reason `STORE_FULL` if the disk is full.
+    - OUT_OF_RANGE if WatchChanges cannot resume from the requested sequence.
     """
 
     @staticmethod

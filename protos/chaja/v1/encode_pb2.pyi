@@ -27,30 +27,30 @@ class _TextKind:
 class _TextKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TextKind.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     TEXT_KIND_UNSPECIFIED: _TextKind.ValueType  # 0
-    """Treated as `TEXT_KIND_QUERY`."""
+    """TEXT_KIND_UNSPECIFIED is the same as `TEXT_KIND_QUERY`."""
     TEXT_KIND_QUERY: _TextKind.ValueType  # 1
-    """What a user types to find something."""
+    """TEXT_KIND_QUERY is a user's query."""
     TEXT_KIND_DOCUMENT: _TextKind.ValueType  # 2
-    """A document's text, which is encoded with the prefix of texts. A model may
-    have another one for titles, and encode them otherwise in the index.
+    """TEXT_KIND_DOCUMENT is a document's text, encoded with the model's prefix for texts. The index may encode titles
+    with another prefix.
     """
 
 class TextKind(_TextKind, metaclass=_TextKindEnumTypeWrapper):
-    """The two sides that a retrieval model compares."""
+    """TextKind is one of the two sides that a retrieval model compares."""
 
 TEXT_KIND_UNSPECIFIED: TextKind.ValueType  # 0
-"""Treated as `TEXT_KIND_QUERY`."""
+"""TEXT_KIND_UNSPECIFIED is the same as `TEXT_KIND_QUERY`."""
 TEXT_KIND_QUERY: TextKind.ValueType  # 1
-"""What a user types to find something."""
+"""TEXT_KIND_QUERY is a user's query."""
 TEXT_KIND_DOCUMENT: TextKind.ValueType  # 2
-"""A document's text, which is encoded with the prefix of texts. A model may
-have another one for titles, and encode them otherwise in the index.
+"""TEXT_KIND_DOCUMENT is a document's text, encoded with the model's prefix for texts. The index may encode titles
+with another prefix.
 """
 Global___TextKind: _TypeAlias = TextKind  # noqa: Y015
 
 @_typing.final
 class EncodeRequest(_message.Message):
-    """Asks for the vectors of texts."""
+    """EncodeRequest asks for the vectors of texts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -58,19 +58,17 @@ class EncodeRequest(_message.Message):
     TEXT_KIND_FIELD_NUMBER: _builtins.int
     TRUNCATE_FIELD_NUMBER: _builtins.int
     text_kind: Global___TextKind.ValueType
-    """What the texts are. Models treat queries and documents differently (a
-    prefix, or a tower of its own). Unset means `TEXT_KIND_QUERY`.
+    """text_kind is the kind of all texts. Models encode queries and documents differently, with another prefix or another
+    encoder. Unset means `TEXT_KIND_QUERY`.
     """
     truncate: _builtins.bool
-    """Cuts texts of more tokens than the model sees (`Model.max_tokens` of a
-    query, `Model.max_document_tokens` of a document) at that length. When
-    unset, such a text makes the call fail with INVALID_ARGUMENT.
+    """truncate cuts texts that have more tokens than the model accepts (`Model.max_tokens` for queries,
+    `Model.max_document_tokens` for documents). If unset, such a text makes the call fail with INVALID_ARGUMENT.
     """
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The texts, from 1 to `Limits.max_encode_texts` of them, none of them empty
-        or only white space, each at most `Limits.max_text_characters`
-        characters. Required.
+        """texts holds the texts, from 1 to `Limits.max_encode_texts`. Each has at most `Limits.max_text_characters`
+        characters, and not only whitespace. Required.
         """
 
     def __init__(
@@ -90,7 +88,7 @@ Global___EncodeRequest: _TypeAlias = EncodeRequest  # noqa: Y015
 
 @_typing.final
 class EncodeResponse(_message.Message):
-    """Carries the vectors of texts."""
+    """EncodeResponse holds the vectors of texts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -100,26 +98,24 @@ class EncodeResponse(_message.Message):
     TIMINGS_FIELD_NUMBER: _builtins.int
     MODEL_REVISION_FIELD_NUMBER: _builtins.int
     vectors: _builtins.bytes
-    """The vectors, one after the other in the order of the texts: for each,
-    `dimension` IEEE 754 32-bit floats, little-endian. In NumPy:
-    `numpy.frombuffer(vectors, "<f4").reshape(-1, dimension)`.
+    """vectors holds the vectors in the order of the texts, each as `dimension` IEEE 754 32-bit floats, little-endian. In
+    NumPy: `numpy.frombuffer(vectors, "<f4").reshape(-1, dimension)`.
     """
     dimension: _builtins.int
-    """Number of floats in a vector."""
+    """dimension is the number of floats in a vector."""
     model_revision: _builtins.str
-    """Revision of the model, as in `Model.revision`. Vectors of different
-    revisions cannot be compared.
+    """model_revision is the revision of the model, as in `Model.revision`. Vectors of different revisions cannot be
+    compared.
     """
     @_builtins.property
     def token_counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """For each text the number of its tokens before any cut, the model's prefix
-        and special tokens included. A text was cut if this is more than the model
-        sees.
+        """token_counts holds the number of tokens of each text before any cut, including the model's prefix and special
+        tokens. A text was cut if its count exceeds the model's maximum.
         """
 
     @_builtins.property
     def timings(self) -> _timings_pb2.Timings:
-        """Where the time of the slowest text went inside the server."""
+        """timings holds the time that the slowest text spent in each stage of the server."""
 
     def __init__(
         self,

@@ -51,9 +51,8 @@ class EncodeServiceServicer:
     """
 
     def Encode(self, request, context):
-        """Encodes many texts in one call. Safe to repeat. The call fails as a whole
-        when one text is invalid; the violation's field then names it, as in
-        `texts[3]`.
+        """Encode encodes many texts in one call. It is safe to repeat. If one text is invalid, the whole call fails, and the
+        violation names the text's field, such as `texts[3]`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

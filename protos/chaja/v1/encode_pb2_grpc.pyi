@@ -37,9 +37,8 @@ class EncodeServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EncodeServiceAsyncStub: ...
     Encode: _grpc.UnaryUnaryMultiCallable[_encode_pb2.EncodeRequest, _encode_pb2.EncodeResponse]
-    """Encodes many texts in one call. Safe to repeat. The call fails as a whole
-    when one text is invalid; the violation's field then names it, as in
-    `texts[3]`.
+    """Encode encodes many texts in one call. It is safe to repeat. If one text is invalid, the whole call fails, and the
+    violation names the text's field, such as `texts[3]`.
     """
 
 @_typing.type_check_only
@@ -51,9 +50,8 @@ class EncodeServiceAsyncStub(EncodeServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Encode: _aio.UnaryUnaryMultiCallable[_encode_pb2.EncodeRequest, _encode_pb2.EncodeResponse]  # type: ignore[assignment]
-    """Encodes many texts in one call. Safe to repeat. The call fails as a whole
-    when one text is invalid; the violation's field then names it, as in
-    `texts[3]`.
+    """Encode encodes many texts in one call. It is safe to repeat. If one text is invalid, the whole call fails, and the
+    violation names the text's field, such as `texts[3]`.
     """
 
 class EncodeServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -68,9 +66,8 @@ class EncodeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _encode_pb2.EncodeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_encode_pb2.EncodeResponse, _abc.Awaitable[_encode_pb2.EncodeResponse]]:
-        """Encodes many texts in one call. Safe to repeat. The call fails as a whole
-        when one text is invalid; the violation's field then names it, as in
-        `texts[3]`.
+        """Encode encodes many texts in one call. It is safe to repeat. If one text is invalid, the whole call fails, and the
+        violation names the text's field, such as `texts[3]`.
         """
 
 def add_EncodeServiceServicer_to_server(servicer: EncodeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -20,27 +20,21 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Filter(_message.Message):
-    """Says which documents are wanted, by their attributes.
+    """Filter selects documents by their attributes.
 
-    A filter is exact: of the documents that match it, the best come back,
-    however few they are. Rules common to all conditions:
+    A filter is exact: a search returns the best of the matching documents, even if only a few match. All conditions
+    follow these rules:
 
-      - Values have one of three types: string, number, boolean. Types do not
-        convert: "1", 1 and true are three different values. An attribute may
-        have values of several types, within one document and among many.
-      - A list matches when one of its elements does. An empty list has no
-        value, as if the attribute were missing.
-      - A document without the attribute does not match a condition on it, so
-        that it does match the condition under `none_of`.
-      - Strings are compared as they are written, by Unicode code points: case,
-        width and accents count.
-      - At most 32 filters may be nested, and there may be at most 256 conditions
-        and 10,000 values of `In` in a filter and all that it holds.
+      - A value is a string, a number or a boolean. Types are not converted: "1", 1 and true are three different values.
+        An attribute may have values of several types, within one document and across documents.
+      - A list matches if one of its elements does. An empty list is treated like a missing attribute.
+      - A document without the attribute does not match a condition on it. So it does match the condition under
+        `none_of`.
+      - Strings are compared by their Unicode code points: case, width and accents matter.
+      - A filter may have at most 32 nested levels, 256 conditions, and 10,000 values in all `In` conditions together.
 
-    A filter that breaks a rule makes the call fail with INVALID_ARGUMENT; the
-    violation's field then names the place, as in
-    `filter.all_of.filters[2].range`. So does a condition that the server is too
-    old to know.
+    A filter that breaks a rule, or has a condition that the server does not know, makes the call fail with
+    INVALID_ARGUMENT. The violation names the place, such as `filter.all_of.filters[2].range`.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -54,31 +48,31 @@ class Filter(_message.Message):
     NONE_OF_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def equals(self) -> Global___Equals:
-        """Matches documents whose attribute has a value."""
+        """equals matches documents whose attribute has a value."""
 
     @_builtins.property
     def is_in(self) -> Global___In:
-        """Matches documents whose attribute has one of several values."""
+        """is_in matches documents whose attribute has one of several values."""
 
     @_builtins.property
     def range(self) -> Global___Range:
-        """Matches documents whose attribute has a value between two bounds."""
+        """range matches documents whose attribute has a value between two bounds."""
 
     @_builtins.property
     def exists(self) -> Global___Exists:
-        """Matches documents that have an attribute."""
+        """exists matches documents that have an attribute."""
 
     @_builtins.property
     def all_of(self) -> Global___FilterList:
-        """Matches documents that match every one of these filters."""
+        """all_of matches documents that match all of these filters."""
 
     @_builtins.property
     def any_of(self) -> Global___FilterList:
-        """Matches documents that match at least one of these filters."""
+        """any_of matches documents that match at least one of these filters."""
 
     @_builtins.property
     def none_of(self) -> Global___FilterList:
-        """Matches documents that match not one of these filters."""
+        """none_of matches documents that match none of these filters."""
 
     def __init__(
         self,
@@ -103,16 +97,14 @@ Global___Filter: _TypeAlias = Filter  # noqa: Y015
 
 @_typing.final
 class FilterList(_message.Message):
-    """Holds the filters that another one combines."""
+    """FilterList holds the filters that another filter combines."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     FILTERS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def filters(self) -> _containers.RepeatedCompositeFieldContainer[Global___Filter]:
-        """The filters, at least one. Required: a list that came out empty by mistake
-        must not choose every document.
-        """
+        """filters holds at least one filter. Required: an accidentally empty list must not select every document."""
 
     def __init__(
         self,
@@ -129,17 +121,17 @@ Global___FilterList: _TypeAlias = FilterList  # noqa: Y015
 
 @_typing.final
 class Equals(_message.Message):
-    """Asks for one value of an attribute."""
+    """Equals matches one value of an attribute."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ATTRIBUTE_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
     attribute: _builtins.str
-    """The attribute's name. Required."""
+    """attribute is the attribute's name. Required."""
     @_builtins.property
     def value(self) -> Global___AttributeValue:
-        """The value. Required."""
+        """value is the value. Required."""
 
     def __init__(
         self,
@@ -157,17 +149,17 @@ Global___Equals: _TypeAlias = Equals  # noqa: Y015
 
 @_typing.final
 class In(_message.Message):
-    """Asks for any of several values of an attribute."""
+    """In matches any of several values of an attribute."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ATTRIBUTE_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
     attribute: _builtins.str
-    """The attribute's name. Required."""
+    """attribute is the attribute's name. Required."""
     @_builtins.property
     def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___AttributeValue]:
-        """The values, at least one; they may be of different types. Required."""
+        """values holds at least one value; they may have different types. Required."""
 
     def __init__(
         self,
@@ -185,11 +177,10 @@ Global___In: _TypeAlias = In  # noqa: Y015
 
 @_typing.final
 class Range(_message.Message):
-    """Asks for a value within bounds. At least one bound is required. Two bounds
-    are of the same type; they are numbers or strings. Strings are in the order of
-    their Unicode code points, which is the order in time of dates that are
-    written alike, such as `2026-05-01`. One value of a list must lie within both
-    bounds. Bounds between which nothing lies match nothing.
+    """Range matches a value between two bounds. It needs at least one bound. Bounds are numbers or strings, and two bounds
+    must have the same type. Strings are ordered by their Unicode code points, so dates of one format, such as
+    `2026-05-01`, are ordered by time. In a list, one element must lie within both bounds. A range that contains no value
+    matches nothing.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -200,22 +191,22 @@ class Range(_message.Message):
     AT_MOST_FIELD_NUMBER: _builtins.int
     BELOW_FIELD_NUMBER: _builtins.int
     attribute: _builtins.str
-    """The attribute's name. Required."""
+    """attribute is the attribute's name. Required."""
     @_builtins.property
     def at_least(self) -> Global___AttributeValue:
-        """The lowest value that matches."""
+        """at_least is the smallest value that matches."""
 
     @_builtins.property
     def above(self) -> Global___AttributeValue:
-        """Values match that are greater than this."""
+        """above matches values greater than this."""
 
     @_builtins.property
     def at_most(self) -> Global___AttributeValue:
-        """The greatest value that matches."""
+        """at_most is the greatest value that matches."""
 
     @_builtins.property
     def below(self) -> Global___AttributeValue:
-        """Values match that are less than this."""
+        """below matches values less than this."""
 
     def __init__(
         self,
@@ -243,13 +234,13 @@ Global___Range: _TypeAlias = Range  # noqa: Y015
 
 @_typing.final
 class Exists(_message.Message):
-    """Asks for an attribute, whatever its values are."""
+    """Exists matches documents that have an attribute, whatever its value."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ATTRIBUTE_FIELD_NUMBER: _builtins.int
     attribute: _builtins.str
-    """The attribute's name. Required."""
+    """attribute is the attribute's name. Required."""
     def __init__(
         self,
         *,
@@ -265,7 +256,7 @@ Global___Exists: _TypeAlias = Exists  # noqa: Y015
 
 @_typing.final
 class AttributeValue(_message.Message):
-    """A single value of an attribute."""
+    """AttributeValue is a single value of an attribute."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -273,11 +264,11 @@ class AttributeValue(_message.Message):
     NUMBER_VALUE_FIELD_NUMBER: _builtins.int
     BOOL_VALUE_FIELD_NUMBER: _builtins.int
     string_value: _builtins.str
-    """A string."""
+    """string_value is a string."""
     number_value: _builtins.float
-    """A number. Every number is a double, as in JSON; NaN is refused."""
+    """number_value is a double, as in JSON. NaN is rejected."""
     bool_value: _builtins.bool
-    """A boolean."""
+    """bool_value is a boolean."""
     def __init__(
         self,
         *,

@@ -24,25 +24,21 @@ class _Similarity:
 class _SimilarityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Similarity.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     SIMILARITY_UNSPECIFIED: _Similarity.ValueType  # 0
-    """Not used."""
+    """SIMILARITY_UNSPECIFIED is not used."""
     SIMILARITY_COSINE: _Similarity.ValueType  # 1
-    """Cosine of the angle between the vectors; from -1 to 1. The vectors have
-    unit length.
-    """
+    """SIMILARITY_COSINE is the cosine of the angle between the vectors, from -1 to 1. The vectors have unit length."""
     SIMILARITY_DOT_PRODUCT: _Similarity.ValueType  # 2
-    """Inner product of the vectors, whose lengths matter."""
+    """SIMILARITY_DOT_PRODUCT is the inner product of the vectors, which depends on their lengths."""
 
 class Similarity(_Similarity, metaclass=_SimilarityEnumTypeWrapper):
-    """How two vectors are compared."""
+    """Similarity is a measure by which two vectors are compared."""
 
 SIMILARITY_UNSPECIFIED: Similarity.ValueType  # 0
-"""Not used."""
+"""SIMILARITY_UNSPECIFIED is not used."""
 SIMILARITY_COSINE: Similarity.ValueType  # 1
-"""Cosine of the angle between the vectors; from -1 to 1. The vectors have
-unit length.
-"""
+"""SIMILARITY_COSINE is the cosine of the angle between the vectors, from -1 to 1. The vectors have unit length."""
 SIMILARITY_DOT_PRODUCT: Similarity.ValueType  # 2
-"""Inner product of the vectors, whose lengths matter."""
+"""SIMILARITY_DOT_PRODUCT is the inner product of the vectors, which depends on their lengths."""
 Global___Similarity: _TypeAlias = Similarity  # noqa: Y015
 
 class _IndexKind:
@@ -52,32 +48,30 @@ class _IndexKind:
 class _IndexKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IndexKind.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     INDEX_KIND_UNSPECIFIED: _IndexKind.ValueType  # 0
-    """Not used."""
+    """INDEX_KIND_UNSPECIFIED is not used."""
     INDEX_KIND_EXACT: _IndexKind.ValueType  # 1
-    """Every vector is compared with the query: nothing is missed."""
+    """INDEX_KIND_EXACT compares every vector with the query, and misses none."""
     INDEX_KIND_GRAPH: _IndexKind.ValueType  # 2
-    """A graph (HNSW) leads to the nearest vectors, and few are missed. Those that
-    are new are compared one by one, and so are those that a filter allows: of
-    these none is missed.
+    """INDEX_KIND_GRAPH searches an HNSW graph, which misses few of the nearest vectors. It compares recently written
+    vectors, and the vectors of filtered searches, one by one, and misses none of them.
     """
 
 class IndexKind(_IndexKind, metaclass=_IndexKindEnumTypeWrapper):
-    """How vectors are searched."""
+    """IndexKind is a kind of vector index."""
 
 INDEX_KIND_UNSPECIFIED: IndexKind.ValueType  # 0
-"""Not used."""
+"""INDEX_KIND_UNSPECIFIED is not used."""
 INDEX_KIND_EXACT: IndexKind.ValueType  # 1
-"""Every vector is compared with the query: nothing is missed."""
+"""INDEX_KIND_EXACT compares every vector with the query, and misses none."""
 INDEX_KIND_GRAPH: IndexKind.ValueType  # 2
-"""A graph (HNSW) leads to the nearest vectors, and few are missed. Those that
-are new are compared one by one, and so are those that a filter allows: of
-these none is missed.
+"""INDEX_KIND_GRAPH searches an HNSW graph, which misses few of the nearest vectors. It compares recently written
+vectors, and the vectors of filtered searches, one by one, and misses none of them.
 """
 Global___IndexKind: _TypeAlias = IndexKind  # noqa: Y015
 
 @_typing.final
 class GetServerInfoRequest(_message.Message):
-    """Asks what the server serves."""
+    """GetServerInfoRequest asks for the description of the server."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -94,7 +88,7 @@ Global___GetServerInfoRequest: _TypeAlias = GetServerInfoRequest  # noqa: Y015
 
 @_typing.final
 class GetServerInfoResponse(_message.Message):
-    """Describes the server."""
+    """GetServerInfoResponse describes the server."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -103,18 +97,18 @@ class GetServerInfoResponse(_message.Message):
     CATALOGUE_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
     server_version: _builtins.str
-    """The server's own version, as in `0.1.0`."""
+    """server_version is the version of the server, such as `0.1.0`."""
     @_builtins.property
     def model(self) -> Global___Model:
-        """The model that encodes queries and documents."""
+        """model is the model that encodes queries and documents."""
 
     @_builtins.property
     def catalogue(self) -> Global___Catalogue:
-        """What is searched."""
+        """catalogue describes the searched documents."""
 
     @_builtins.property
     def limits(self) -> Global___Limits:
-        """What a request may ask for."""
+        """limits holds the limits of requests."""
 
     def __init__(
         self,
@@ -134,7 +128,7 @@ Global___GetServerInfoResponse: _TypeAlias = GetServerInfoResponse  # noqa: Y015
 
 @_typing.final
 class Model(_message.Message):
-    """Describes the model that a server serves."""
+    """Model describes the model that a server serves."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -146,24 +140,22 @@ class Model(_message.Message):
     QUANTIZATION_FIELD_NUMBER: _builtins.int
     MAX_DOCUMENT_TOKENS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Name of the model, as in `all-MiniLM-L6-v2`."""
+    """name is the model's name, such as `all-MiniLM-L6-v2`."""
     revision: _builtins.str
-    """Hash over the files of the model's bundle, in lower-case hexadecimal. It
-    changes whenever a vector could change.
+    """revision is a hash over the files of the model's bundle, in lower-case hexadecimal. It changes whenever a vector
+    could change.
     """
     dimension: _builtins.int
-    """Number of floats in a vector."""
+    """dimension is the number of floats in a vector."""
     similarity: Global___Similarity.ValueType
-    """How vectors are compared."""
+    """similarity is the measure by which vectors are compared."""
     max_tokens: _builtins.int
-    """Most tokens of a query that the model sees, prefix and special tokens
-    included.
-    """
+    """max_tokens is the maximum number of tokens in a query, including the prefix and special tokens."""
     quantization: _builtins.str
-    """How the weights are stored, as in `per-token-int8`."""
+    """quantization is the format of the weights, such as `per-token-int8`."""
     max_document_tokens: _builtins.int
-    """Most tokens of a document's text that the model sees. It differs from
-    `max_tokens` only where documents have an encoder of their own.
+    """max_document_tokens is the maximum number of tokens in one passage of a document. It differs from `max_tokens` only
+    if documents have a separate encoder.
     """
     def __init__(
         self,
@@ -186,7 +178,7 @@ Global___Model: _TypeAlias = Model  # noqa: Y015
 
 @_typing.final
 class Catalogue(_message.Message):
-    """Describes what a server searches."""
+    """Catalogue describes the documents that a server searches."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -197,21 +189,19 @@ class Catalogue(_message.Message):
     MODEL_REVISION_FIELD_NUMBER: _builtins.int
     WRITABLE_FIELD_NUMBER: _builtins.int
     document_count: _builtins.int
-    """Number of documents."""
+    """document_count is the number of documents."""
     vector_count: _builtins.int
-    """Number of vectors: one for each title, passage of a text and example query
-    of each document.
-    """
+    """vector_count is the number of vectors: one for each title, passage of a text and example query."""
     index_kind: Global___IndexKind.ValueType
-    """How the vectors are searched."""
+    """index_kind is the kind of index that searches the vectors."""
     sequence: _builtins.int
-    """Sequence of the newest change that searches see. It grows with every change,
-    and is the version of the document that was written.
+    """sequence is the sequence of the newest change that searches see. Each change has a higher sequence, which is the
+    version of the written document.
     """
     model_revision: _builtins.str
-    """Revision of the model that made the vectors, as in `Model.revision`."""
+    """model_revision is the revision of the model that encoded the documents, as in `Model.revision`."""
     writable: _builtins.bool
-    """Whether CatalogService takes writes."""
+    """writable reports whether CatalogService accepts writes."""
     def __init__(
         self,
         *,
@@ -232,9 +222,7 @@ Global___Catalogue: _TypeAlias = Catalogue  # noqa: Y015
 
 @_typing.final
 class Limits(_message.Message):
-    """What a request may ask for. A request above a limit fails with
-    INVALID_ARGUMENT.
-    """
+    """Limits holds the limits of requests. A request above a limit fails with INVALID_ARGUMENT."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -249,31 +237,31 @@ class Limits(_message.Message):
     MAX_DOCUMENT_CHARACTERS_FIELD_NUMBER: _builtins.int
     MAX_PAGE_SIZE_FIELD_NUMBER: _builtins.int
     max_query_characters: _builtins.int
-    """Most characters (Unicode code points) in a query."""
+    """max_query_characters is the maximum number of characters (Unicode code points) in a query."""
     max_query_tokens: _builtins.int
-    """Most tokens in a query, the model's prefix and special tokens included."""
+    """max_query_tokens is the maximum number of tokens in a query, including the model's prefix and special tokens."""
     max_limit: _builtins.int
-    """Highest `SearchRequest.limit`."""
+    """max_limit is the maximum of `SearchRequest.limit`."""
     max_batch_queries: _builtins.int
-    """Most requests in one BatchSearch call."""
+    """max_batch_queries is the maximum number of requests in one BatchSearch call."""
     max_encode_texts: _builtins.int
-    """Most texts in one Encode call."""
+    """max_encode_texts is the maximum number of texts in one Encode call."""
     max_text_characters: _builtins.int
-    """Most characters (Unicode code points) in a text of an Encode call."""
+    """max_text_characters is the maximum number of characters (Unicode code points) in a text of an Encode call."""
     max_message_bytes: _builtins.int
-    """Most bytes in a serialized request message. A larger one fails with
-    RESOURCE_EXHAUSTED, in gRPC itself.
+    """max_message_bytes is the maximum size of a serialized request message. gRPC rejects a larger one with
+    RESOURCE_EXHAUSTED.
     """
     max_write_documents: _builtins.int
-    """Most documents in one UpsertDocuments or DeleteDocuments call, or one message
-    of ImportDocuments.
+    """max_write_documents is the maximum number of documents in one UpsertDocuments or DeleteDocuments call, or in one
+    message of ImportDocuments.
     """
     max_document_characters: _builtins.int
-    """Most characters (Unicode code points) in a document: its id, titles, texts,
-    examples, and the names and strings of its attributes.
+    """max_document_characters is the maximum number of characters (Unicode code points) in a document: its id, titles,
+    texts, examples, and the names and strings of its attributes.
     """
     max_page_size: _builtins.int
-    """Highest `ListDocumentsRequest.page_size`."""
+    """max_page_size is the maximum of `ListDocumentsRequest.page_size`."""
     def __init__(
         self,
         *,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class InfoServiceStub:
-    """Tells what a server serves and what it allows.
+    """Describes a server: its model, its catalogue and its limits.
     """
 
     def __init__(self, channel):
@@ -43,12 +43,12 @@ class InfoServiceStub:
 
 
 class InfoServiceServicer:
-    """Tells what a server serves and what it allows.
+    """Describes a server: its model, its catalogue and its limits.
     """
 
     def GetServerInfo(self, request, context):
-        """Describes the server, its model, its catalogue and every limit. Safe to
-        repeat. UNAVAILABLE until the model is loaded.
+        """GetServerInfo describes the server, its model, its catalogue and all limits. It is safe to repeat. It returns
+        UNAVAILABLE until the model is loaded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -71,7 +71,7 @@ def add_InfoServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class InfoService:
-    """Tells what a server serves and what it allows.
+    """Describes a server: its model, its catalogue and its limits.
     """
 
     @staticmethod

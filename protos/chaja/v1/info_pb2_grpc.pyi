@@ -27,29 +27,29 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class InfoServiceStub:
-    """Tells what a server serves and what it allows."""
+    """Describes a server: its model, its catalogue and its limits."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> InfoServiceAsyncStub: ...
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_info_pb2.GetServerInfoRequest, _info_pb2.GetServerInfoResponse]
-    """Describes the server, its model, its catalogue and every limit. Safe to
-    repeat. UNAVAILABLE until the model is loaded.
+    """GetServerInfo describes the server, its model, its catalogue and all limits. It is safe to repeat. It returns
+    UNAVAILABLE until the model is loaded.
     """
 
 @_typing.type_check_only
 class InfoServiceAsyncStub(InfoServiceStub):
-    """Tells what a server serves and what it allows."""
+    """Describes a server: its model, its catalogue and its limits."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_info_pb2.GetServerInfoRequest, _info_pb2.GetServerInfoResponse]  # type: ignore[assignment]
-    """Describes the server, its model, its catalogue and every limit. Safe to
-    repeat. UNAVAILABLE until the model is loaded.
+    """GetServerInfo describes the server, its model, its catalogue and all limits. It is safe to repeat. It returns
+    UNAVAILABLE until the model is loaded.
     """
 
 class InfoServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Tells what a server serves and what it allows."""
+    """Describes a server: its model, its catalogue and its limits."""
 
     @_abc_1.abstractmethod
     def GetServerInfo(
@@ -57,8 +57,8 @@ class InfoServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _info_pb2.GetServerInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_info_pb2.GetServerInfoResponse, _abc.Awaitable[_info_pb2.GetServerInfoResponse]]:
-        """Describes the server, its model, its catalogue and every limit. Safe to
-        repeat. UNAVAILABLE until the model is loaded.
+        """GetServerInfo describes the server, its model, its catalogue and all limits. It is safe to repeat. It returns
+        UNAVAILABLE until the model is loaded.
         """
 
 def add_InfoServiceServicer_to_server(servicer: InfoServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -30,29 +30,25 @@ class _Mode:
 class _ModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Mode.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     MODE_UNSPECIFIED: _Mode.ValueType  # 0
-    """The same as `MODE_DENSE`."""
+    """MODE_UNSPECIFIED is the same as `MODE_DENSE`."""
     MODE_DENSE: _Mode.ValueType  # 1
-    """Their meaning: the similarity of vectors."""
+    """MODE_DENSE compares meaning, by the similarity of vectors."""
     MODE_LEXICAL: _Mode.ValueType  # 2
-    """Their words and pieces of words, by BM25. The model takes no part."""
+    """MODE_LEXICAL compares words and parts of words, by BM25. It does not use the model."""
     MODE_HYBRID: _Mode.ValueType  # 3
-    """Both. A document whose title is the query, or begins with it, comes before
-    all that are only similar.
-    """
+    """MODE_HYBRID combines both. A document whose title is the query, or begins with it, ranks above all others."""
 
 class Mode(_Mode, metaclass=_ModeEnumTypeWrapper):
-    """What documents are compared with a query by."""
+    """Mode is the way in which documents are compared with a query."""
 
 MODE_UNSPECIFIED: Mode.ValueType  # 0
-"""The same as `MODE_DENSE`."""
+"""MODE_UNSPECIFIED is the same as `MODE_DENSE`."""
 MODE_DENSE: Mode.ValueType  # 1
-"""Their meaning: the similarity of vectors."""
+"""MODE_DENSE compares meaning, by the similarity of vectors."""
 MODE_LEXICAL: Mode.ValueType  # 2
-"""Their words and pieces of words, by BM25. The model takes no part."""
+"""MODE_LEXICAL compares words and parts of words, by BM25. It does not use the model."""
 MODE_HYBRID: Mode.ValueType  # 3
-"""Both. A document whose title is the query, or begins with it, comes before
-all that are only similar.
-"""
+"""MODE_HYBRID combines both. A document whose title is the query, or begins with it, ranks above all others."""
 Global___Mode: _TypeAlias = Mode  # noqa: Y015
 
 class _Fusion:
@@ -62,29 +58,25 @@ class _Fusion:
 class _FusionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fusion.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     FUSION_UNSPECIFIED: _Fusion.ValueType  # 0
-    """The same as `FUSION_WEIGHTED_SUM`."""
+    """FUSION_UNSPECIFIED is the same as `FUSION_WEIGHTED_SUM`."""
     FUSION_WEIGHTED_SUM: _Fusion.ValueType  # 1
-    """By the sum of both scores, each brought to a common scale and weighted by
-    how telling it is for the query.
+    """FUSION_WEIGHTED_SUM adds both scores, scaled to a common range and weighted by how far each stands out from the
+    scores of unrelated queries.
     """
     FUSION_RECIPROCAL_RANK: _Fusion.ValueType  # 2
-    """By the sum of the reciprocals of both ranks. It needs no scores, and gives
-    both the same say.
-    """
+    """FUSION_RECIPROCAL_RANK adds the reciprocals of both ranks. It ignores scores and weighs both rankings equally."""
 
 class Fusion(_Fusion, metaclass=_FusionEnumTypeWrapper):
-    """How two orders of documents become one."""
+    """Fusion is the way in which two rankings become one."""
 
 FUSION_UNSPECIFIED: Fusion.ValueType  # 0
-"""The same as `FUSION_WEIGHTED_SUM`."""
+"""FUSION_UNSPECIFIED is the same as `FUSION_WEIGHTED_SUM`."""
 FUSION_WEIGHTED_SUM: Fusion.ValueType  # 1
-"""By the sum of both scores, each brought to a common scale and weighted by
-how telling it is for the query.
+"""FUSION_WEIGHTED_SUM adds both scores, scaled to a common range and weighted by how far each stands out from the
+scores of unrelated queries.
 """
 FUSION_RECIPROCAL_RANK: Fusion.ValueType  # 2
-"""By the sum of the reciprocals of both ranks. It needs no scores, and gives
-both the same say.
-"""
+"""FUSION_RECIPROCAL_RANK adds the reciprocals of both ranks. It ignores scores and weighs both rankings equally."""
 Global___Fusion: _TypeAlias = Fusion  # noqa: Y015
 
 class _Field:
@@ -94,30 +86,30 @@ class _Field:
 class _FieldEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Field.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     FIELD_UNSPECIFIED: _Field.ValueType  # 0
-    """Not used."""
+    """FIELD_UNSPECIFIED is not used."""
     FIELD_TITLE: _Field.ValueType  # 1
-    """The title, in one of its languages."""
+    """FIELD_TITLE is the title in one language."""
     FIELD_TEXT: _Field.ValueType  # 2
-    """The text, in one of its languages."""
+    """FIELD_TEXT is the text in one language."""
     FIELD_EXAMPLE: _Field.ValueType  # 3
-    """One of the example queries."""
+    """FIELD_EXAMPLE is one example query."""
 
 class Field(_Field, metaclass=_FieldEnumTypeWrapper):
-    """A part of a document that has a vector of its own."""
+    """Field is a kind of document part that has vectors."""
 
 FIELD_UNSPECIFIED: Field.ValueType  # 0
-"""Not used."""
+"""FIELD_UNSPECIFIED is not used."""
 FIELD_TITLE: Field.ValueType  # 1
-"""The title, in one of its languages."""
+"""FIELD_TITLE is the title in one language."""
 FIELD_TEXT: Field.ValueType  # 2
-"""The text, in one of its languages."""
+"""FIELD_TEXT is the text in one language."""
 FIELD_EXAMPLE: Field.ValueType  # 3
-"""One of the example queries."""
+"""FIELD_EXAMPLE is one example query."""
 Global___Field: _TypeAlias = Field  # noqa: Y015
 
 @_typing.final
 class SearchRequest(_message.Message):
-    """Asks for the documents that answer one query best."""
+    """SearchRequest asks for the documents that answer one query best."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -129,38 +121,34 @@ class SearchRequest(_message.Message):
     MIN_SCORE_FIELD_NUMBER: _builtins.int
     FUSION_FIELD_NUMBER: _builtins.int
     query: _builtins.str
-    """What the user typed, in any language that the model knows. Required; not
-    only white space. At most `Limits.max_query_characters` characters and
-    `Limits.max_query_tokens` tokens: a longer query is refused, not cut.
+    """query is the user's text, in any language that the model knows. Required; not only whitespace. It has at most
+    `Limits.max_query_characters` characters and `Limits.max_query_tokens` tokens. The server rejects a longer query;
+    it never truncates it.
     """
     limit: _builtins.int
-    """Highest number of hits to return, from 1 to `Limits.max_limit`. 0 or
-    unset means 10, or `Limits.max_limit` where that is less. Fewer come back
-    only when fewer documents match the filter, reach `min_score` or, with
+    """limit is the maximum number of hits, from 1 to `Limits.max_limit`. 0 or unset means 10, or `Limits.max_limit` if
+    that is less. The server returns fewer hits only if fewer documents match the filter, reach `min_score` or, with
     `MODE_LEXICAL`, share a term with the query.
     """
     language_code: _builtins.str
-    """Language in which hits carry their title, as a BCP 47 code such as `ko`.
-    A document without a title in it answers in its first language. Unset
-    means each document's first language. It does not restrict the search.
+    """language_code is the language of the titles in hits, as a BCP 47 code such as `ko`. Unset, or for a document
+    without a title in that language, it means the document's first language. It does not restrict the search.
     """
     mode: Global___Mode.ValueType
-    """What documents are compared with the query by. Unset means `MODE_DENSE`."""
+    """mode selects how documents are compared with the query. Unset means `MODE_DENSE`."""
     min_score: _builtins.float
-    """Lowest score of a hit. It bounds `Hit.score` in `MODE_DENSE` and
-    `MODE_LEXICAL`, and `Hit.dense_score` in `MODE_HYBRID`, where `Hit.score`
-    cannot be compared between queries. The scale of similarities depends on
-    the model: look at the scores of some queries before choosing a bound. A
-    finite number. Unset means none.
+    """min_score is the minimum score of a hit. It applies to `Hit.score` in `MODE_DENSE` and `MODE_LEXICAL`, and to
+    `Hit.dense_score` in `MODE_HYBRID`, whose `Hit.score` cannot be compared between queries. The scale of similarities
+    depends on the model: check the scores of some queries before you set it. A finite number. Unset means no minimum.
     """
     fusion: Global___Fusion.ValueType
-    """How `MODE_HYBRID` makes one order out of two. Unset means
-    `FUSION_WEIGHTED_SUM`. Other modes do not look at it.
+    """fusion selects how `MODE_HYBRID` combines its two rankings. Unset means `FUSION_WEIGHTED_SUM`. Other modes ignore
+    it.
     """
     @_builtins.property
     def filter(self) -> _filter_pb2.Filter:
-        """Finds only documents that match; the best of those are found, however few
-        they are. Unset means all.
+        """filter restricts the search to matching documents. The search is exact: it finds the best of the matching
+        documents, even if only a few match. Unset means all documents.
         """
 
     def __init__(
@@ -186,7 +174,7 @@ Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
 
 @_typing.final
 class SearchResponse(_message.Message):
-    """Answers one query."""
+    """SearchResponse is the answer to one query."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -196,26 +184,23 @@ class SearchResponse(_message.Message):
     NO_GOOD_ANSWER_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
     model_revision: _builtins.str
-    """Revision of the model that encoded the query, as in `Model.revision`.
-    Scores of different revisions cannot be compared.
+    """model_revision is the revision of the model that encoded the query, as in `Model.revision`. Scores of different
+    revisions cannot be compared.
     """
     no_good_answer: _builtins.bool
-    """Whether the catalogue seems to have no answer: even the best hit is no
-    better than an unrelated query would find, or the query is nearer to one of
-    the server's examples of unrelated queries. It is a hint, which misses some
-    and is wrong at times. The hits are there all the same.
+    """no_good_answer reports that the catalogue seems to have no answer: the best hit scores no better than that of an
+    unrelated query, or the query is nearer to one of the server's examples of unrelated queries. It is a hint, and
+    sometimes wrong in either direction. The hits are returned in any case.
     """
     sequence: _builtins.int
-    """Sequence of the newest change of the catalogue that the search has seen."""
+    """sequence is the sequence of the newest catalogue change that the search has seen."""
     @_builtins.property
     def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]:
-        """The documents found, best first. Documents of equal score come in the
-        order of the catalogue.
-        """
+        """hits holds the found documents, best first. Documents of equal score are in the order of the catalogue."""
 
     @_builtins.property
     def timings(self) -> _timings_pb2.Timings:
-        """Where this query's time went inside the server."""
+        """timings holds the time that the query spent in each stage of the server."""
 
     def __init__(
         self,
@@ -236,14 +221,14 @@ Global___SearchResponse: _TypeAlias = SearchResponse  # noqa: Y015
 
 @_typing.final
 class BatchSearchRequest(_message.Message):
-    """Asks several queries at once."""
+    """BatchSearchRequest asks several queries at once."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     REQUESTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchRequest]:
-        """The queries, from 1 to `Limits.max_batch_queries` of them. Required."""
+        """requests holds the queries, from 1 to `Limits.max_batch_queries`. Required."""
 
     def __init__(
         self,
@@ -260,14 +245,14 @@ Global___BatchSearchRequest: _TypeAlias = BatchSearchRequest  # noqa: Y015
 
 @_typing.final
 class BatchSearchResponse(_message.Message):
-    """Answers several queries."""
+    """BatchSearchResponse holds the answers to several queries."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RESPONSES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def responses(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchResponse]:
-        """One answer for each request, in the order of the requests."""
+        """responses holds one answer for each request, in the order of the requests."""
 
     def __init__(
         self,
@@ -284,7 +269,7 @@ Global___BatchSearchResponse: _TypeAlias = BatchSearchResponse  # noqa: Y015
 
 @_typing.final
 class SearchStreamResponse(_message.Message):
-    """Answers one query of a stream."""
+    """SearchStreamResponse is the answer to one query of a stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -292,11 +277,11 @@ class SearchStreamResponse(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def response(self) -> Global___SearchResponse:
-        """What was found."""
+        """response holds the hits."""
 
     @_builtins.property
     def error(self) -> Global___SearchError:
-        """Why there is no answer to this query."""
+        """error is the reason why the query has no answer."""
 
     def __init__(
         self,
@@ -316,7 +301,7 @@ Global___SearchStreamResponse: _TypeAlias = SearchStreamResponse  # noqa: Y015
 
 @_typing.final
 class SearchError(_message.Message):
-    """Says why one query of a stream was not answered."""
+    """SearchError is the reason why one query of a stream was not answered."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -325,16 +310,14 @@ class SearchError(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     RETRY_DELAY_FIELD_NUMBER: _builtins.int
     code: _builtins.int
-    """The gRPC status code that a call of this query alone would have ended with,
-    as in 3 for INVALID_ARGUMENT.
-    """
+    """code is the gRPC status code that a call with only this query would return, such as 3 for INVALID_ARGUMENT."""
     message: _builtins.str
-    """A sentence for people."""
+    """message explains the error to people."""
     reason: _builtins.str
-    """The reason for programs, as in `OVERLOADED`."""
+    """reason identifies the error for programs, such as `OVERLOADED`."""
     @_builtins.property
     def retry_delay(self) -> _duration_pb2.Duration:
-        """Time after which to try again. Set when the server is overloaded."""
+        """retry_delay is the time after which to try again. Set if the server is overloaded."""
 
     def __init__(
         self,
@@ -354,7 +337,7 @@ Global___SearchError: _TypeAlias = SearchError  # noqa: Y015
 
 @_typing.final
 class Hit(_message.Message):
-    """One document found for a query."""
+    """Hit is one document found for a query."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -367,40 +350,37 @@ class Hit(_message.Message):
     DENSE_SCORE_FIELD_NUMBER: _builtins.int
     LEXICAL_SCORE_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
-    """The document's id in the catalogue."""
+    """document_id is the document's id in the catalogue."""
     score: _builtins.float
-    """How well the document answers the query; higher is better. In `MODE_DENSE`
-    the similarity of the query and the document's best vector: for a
-    `SIMILARITY_COSINE` model from -1 to 1, give or take the rounding of floats
-    and the weights of fields; for a `SIMILARITY_DOT_PRODUCT` model any number.
-    In `MODE_LEXICAL` its BM25 score, 0 or more. In `MODE_HYBRID` its place
-    among the hits of this query: from 0 to 1 by the fusion, plus 1 for a title
-    that begins with the query and 2 for one that is the query. The best hit of
-    any query, even of nonsense, is near 1 there: compare `dense_score` between
-    queries, and look at `SearchResponse.no_good_answer`.
+    """score says how well the document answers the query; higher is better.
+
+    In `MODE_DENSE` it is the similarity of the query and the document's best vector, times the field's weight. For a
+    `SIMILARITY_COSINE` model with weights of 1 it lies between -1 and 1, except for rounding; for a
+    `SIMILARITY_DOT_PRODUCT` model it is any number. In `MODE_LEXICAL` it is the BM25 score, 0 or more.
+
+    In `MODE_HYBRID` it ranks the hits of one query: the fusion gives 0 to 1, a title that begins with the query adds
+    1, and a title that is the query adds 2. The best hit of any query, even of nonsense, is near 1: to compare
+    queries, use `dense_score` and `SearchResponse.no_good_answer`.
     """
     title: _builtins.str
-    """The document's title in the requested language. Empty for a document
-    without one.
-    """
+    """title is the document's title in the requested language. Empty if the document has no title."""
     version: _builtins.int
-    """Version of the document, as in `Document.version`."""
+    """version is the document's version, as in `Document.version`."""
     dense_score: _builtins.float
-    """The similarity of its best vector. Set where vectors were compared."""
+    """dense_score is the weighted similarity of the document's best vector, as in `MODE_DENSE`. Set if vectors were
+    compared.
+    """
     lexical_score: _builtins.float
-    """Its BM25 score. Set where the document was among the best by words."""
+    """lexical_score is the document's BM25 score. Set if the document was among the best by words."""
     @_builtins.property
     def match(self) -> Global___Match:
-        """The part of the document that matches best: that whose vector is nearest,
-        where vectors were compared, or else that which has most of the query's
-        words.
+        """match is the part of the document that matches best: the part with the best vector, or, if no vectors were
+        compared, the part with most of the query's words.
         """
 
     @_builtins.property
     def attributes(self) -> _struct_pb2.Struct:
-        """The document's attributes, as the catalogue states them. Numbers are
-        doubles, as in JSON.
-        """
+        """attributes are the document's attributes, as the catalogue has them. Numbers are doubles, as in JSON."""
 
     def __init__(
         self,
@@ -431,7 +411,7 @@ Global___Hit: _TypeAlias = Hit  # noqa: Y015
 
 @_typing.final
 class Match(_message.Message):
-    """Says which part of a document matched a query best."""
+    """Match is the part of a document that matched a query best."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -441,19 +421,17 @@ class Match(_message.Message):
     START_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
     field: Global___Field.ValueType
-    """The kind of the part."""
+    """field is the kind of the part."""
     language_code: _builtins.str
-    """BCP 47 code of the part's language. Empty where the catalogue names none."""
+    """language_code is the BCP 47 code of the part's language. Empty if the catalogue names none."""
     example: _builtins.str
-    """The example query that matched, when `field` is `FIELD_EXAMPLE`; empty
-    otherwise.
-    """
+    """example is the example query that matched if `field` is `FIELD_EXAMPLE`, and empty otherwise."""
     start: _builtins.int
-    """Where the passage that matched begins within the part, counted in
-    characters (Unicode code points) from 0. A long text has several passages.
+    """start is the position in the part where the matching passage begins, in characters (Unicode code points) from 0. A
+    long text has several passages.
     """
     end: _builtins.int
-    """Where it ends: the place of the first character behind it."""
+    """end is the position of the first character after the passage."""
     def __init__(
         self,
         *,

@@ -26,22 +26,17 @@ if _version_not_supported:
 
 
 class SearchServiceStub:
-    """Finds documents of the server's catalogue by the meaning of a query, by its
-    words, or by both.
+    """Finds documents of the server's catalogue by the meaning of a query, by its words, or by both.
 
-    Deadlines are gRPC's own: set one on every call. A query whose deadline has
-    passed is not encoded. Errors common to all methods; those that our code
-    answers carry `google.rpc.ErrorInfo` details:
+    Set a gRPC deadline on every call. The server does not encode a query whose deadline has passed. Errors carry
+    `google.rpc.ErrorInfo` details, unless gRPC rejects the call before it reaches the server's code. All methods return:
 
-    - INVALID_ARGUMENT, with `google.rpc.BadRequest` that names each wrong
-    field.
-    - RESOURCE_EXHAUSTED, at once, when the call would wait too long or beyond
-    its deadline; with `google.rpc.RetryInfo`.
-    - DEADLINE_EXCEEDED.
-    - UNAVAILABLE while the server is loading its model or shutting down, which
-    is safe to retry.
-    - UNAUTHENTICATED and PERMISSION_DENIED where the server asks for tokens.
-    - INTERNAL for a fault of the server, with the id that its log has it by.
+    - INVALID_ARGUMENT for an invalid request, with `google.rpc.BadRequest` that names each invalid field.
+    - RESOURCE_EXHAUSTED at once if the call would wait too long or beyond its deadline, with `google.rpc.RetryInfo`.
+    - DEADLINE_EXCEEDED if the deadline passes before the answer.
+    - UNAVAILABLE while the server loads its model or shuts down. The call is safe to retry.
+    - UNAUTHENTICATED and PERMISSION_DENIED if the server requires tokens.
+    - INTERNAL for an error of the server, with the error's id in the server's log.
     """
 
     def __init__(self, channel):
@@ -68,48 +63,39 @@ class SearchServiceStub:
 
 
 class SearchServiceServicer:
-    """Finds documents of the server's catalogue by the meaning of a query, by its
-    words, or by both.
+    """Finds documents of the server's catalogue by the meaning of a query, by its words, or by both.
 
-    Deadlines are gRPC's own: set one on every call. A query whose deadline has
-    passed is not encoded. Errors common to all methods; those that our code
-    answers carry `google.rpc.ErrorInfo` details:
+    Set a gRPC deadline on every call. The server does not encode a query whose deadline has passed. Errors carry
+    `google.rpc.ErrorInfo` details, unless gRPC rejects the call before it reaches the server's code. All methods return:
 
-    - INVALID_ARGUMENT, with `google.rpc.BadRequest` that names each wrong
-    field.
-    - RESOURCE_EXHAUSTED, at once, when the call would wait too long or beyond
-    its deadline; with `google.rpc.RetryInfo`.
-    - DEADLINE_EXCEEDED.
-    - UNAVAILABLE while the server is loading its model or shutting down, which
-    is safe to retry.
-    - UNAUTHENTICATED and PERMISSION_DENIED where the server asks for tokens.
-    - INTERNAL for a fault of the server, with the id that its log has it by.
+    - INVALID_ARGUMENT for an invalid request, with `google.rpc.BadRequest` that names each invalid field.
+    - RESOURCE_EXHAUSTED at once if the call would wait too long or beyond its deadline, with `google.rpc.RetryInfo`.
+    - DEADLINE_EXCEEDED if the deadline passes before the answer.
+    - UNAVAILABLE while the server loads its model or shuts down. The call is safe to retry.
+    - UNAUTHENTICATED and PERMISSION_DENIED if the server requires tokens.
+    - INTERNAL for an error of the server, with the error's id in the server's log.
     """
 
     def Search(self, request, context):
-        """Returns the documents that answer one query best, the best first. Safe to
-        repeat. Concurrent calls share batches in the server, so many
-        callers with one query each need not batch by themselves.
+        """Search returns the documents that answer one query best, best first. It is safe to repeat. The server puts
+        concurrent calls into shared batches, so callers need not batch queries themselves.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchSearch(self, request, context):
-        """Answers several queries in one call. Safe to repeat. The call fails as a
-        whole when one of its requests is invalid; the violation's field then
-        names it, as in `requests[3].query`.
+        """BatchSearch answers several queries in one call. It is safe to repeat. If one request is invalid, the whole call
+        fails, and the violation names the request's field, such as `requests[3].query`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SearchStream(self, request_iterator, context):
-        """Answers queries as they come, in their order, for callers that have many.
-        A query that is wrong or refused is answered with an error in its place, and
-        the stream goes on. The server reads ahead of its answers by some tens of
-        queries only, so that a sender is slowed down by gRPC's flow control. Calls
-        of a single query go first.
+        """SearchStream answers a stream of queries in their order, for callers that have many. A query that is invalid or
+        rejected gets an error in its place, and the stream continues. The server reads only some tens of queries ahead of
+        its answers; gRPC's flow control then slows down the sender. Calls of a single query have priority.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -142,22 +128,17 @@ def add_SearchServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SearchService:
-    """Finds documents of the server's catalogue by the meaning of a query, by its
-    words, or by both.
+    """Finds documents of the server's catalogue by the meaning of a query, by its words, or by both.
 
-    Deadlines are gRPC's own: set one on every call. A query whose deadline has
-    passed is not encoded. Errors common to all methods; those that our code
-    answers carry `google.rpc.ErrorInfo` details:
+    Set a gRPC deadline on every call. The server does not encode a query whose deadline has passed. Errors carry
+    `google.rpc.ErrorInfo` details, unless gRPC rejects the call before it reaches the server's code. All methods return:
 
-    - INVALID_ARGUMENT, with `google.rpc.BadRequest` that names each wrong
-    field.
-    - RESOURCE_EXHAUSTED, at once, when the call would wait too long or beyond
-    its deadline; with `google.rpc.RetryInfo`.
-    - DEADLINE_EXCEEDED.
-    - UNAVAILABLE while the server is loading its model or shutting down, which
-    is safe to retry.
-    - UNAUTHENTICATED and PERMISSION_DENIED where the server asks for tokens.
-    - INTERNAL for a fault of the server, with the id that its log has it by.
+    - INVALID_ARGUMENT for an invalid request, with `google.rpc.BadRequest` that names each invalid field.
+    - RESOURCE_EXHAUSTED at once if the call would wait too long or beyond its deadline, with `google.rpc.RetryInfo`.
+    - DEADLINE_EXCEEDED if the deadline passes before the answer.
+    - UNAVAILABLE while the server loads its model or shuts down. The call is safe to retry.
+    - UNAUTHENTICATED and PERMISSION_DENIED if the server requires tokens.
+    - INTERNAL for an error of the server, with the error's id in the server's log.
     """
 
     @staticmethod

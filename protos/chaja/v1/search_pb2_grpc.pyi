@@ -27,22 +27,17 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SearchServiceStub:
-    """Finds documents of the server's catalogue by the meaning of a query, by its
-    words, or by both.
+    """Finds documents of the server's catalogue by the meaning of a query, by its words, or by both.
 
-    Deadlines are gRPC's own: set one on every call. A query whose deadline has
-    passed is not encoded. Errors common to all methods; those that our code
-    answers carry `google.rpc.ErrorInfo` details:
+    Set a gRPC deadline on every call. The server does not encode a query whose deadline has passed. Errors carry
+    `google.rpc.ErrorInfo` details, unless gRPC rejects the call before it reaches the server's code. All methods return:
 
-      - INVALID_ARGUMENT, with `google.rpc.BadRequest` that names each wrong
-        field.
-      - RESOURCE_EXHAUSTED, at once, when the call would wait too long or beyond
-        its deadline; with `google.rpc.RetryInfo`.
-      - DEADLINE_EXCEEDED.
-      - UNAVAILABLE while the server is loading its model or shutting down, which
-        is safe to retry.
-      - UNAUTHENTICATED and PERMISSION_DENIED where the server asks for tokens.
-      - INTERNAL for a fault of the server, with the id that its log has it by.
+      - INVALID_ARGUMENT for an invalid request, with `google.rpc.BadRequest` that names each invalid field.
+      - RESOURCE_EXHAUSTED at once if the call would wait too long or beyond its deadline, with `google.rpc.RetryInfo`.
+      - DEADLINE_EXCEEDED if the deadline passes before the answer.
+      - UNAVAILABLE while the server loads its model or shuts down. The call is safe to retry.
+      - UNAUTHENTICATED and PERMISSION_DENIED if the server requires tokens.
+      - INTERNAL for an error of the server, with the error's id in the server's log.
     """
 
     @_typing.overload
@@ -50,79 +45,61 @@ class SearchServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SearchServiceAsyncStub: ...
     Search: _grpc.UnaryUnaryMultiCallable[_search_pb2.SearchRequest, _search_pb2.SearchResponse]
-    """Returns the documents that answer one query best, the best first. Safe to
-    repeat. Concurrent calls share batches in the server, so many
-    callers with one query each need not batch by themselves.
+    """Search returns the documents that answer one query best, best first. It is safe to repeat. The server puts
+    concurrent calls into shared batches, so callers need not batch queries themselves.
     """
     BatchSearch: _grpc.UnaryUnaryMultiCallable[_search_pb2.BatchSearchRequest, _search_pb2.BatchSearchResponse]
-    """Answers several queries in one call. Safe to repeat. The call fails as a
-    whole when one of its requests is invalid; the violation's field then
-    names it, as in `requests[3].query`.
+    """BatchSearch answers several queries in one call. It is safe to repeat. If one request is invalid, the whole call
+    fails, and the violation names the request's field, such as `requests[3].query`.
     """
     SearchStream: _grpc.StreamStreamMultiCallable[_search_pb2.SearchRequest, _search_pb2.SearchStreamResponse]
-    """Answers queries as they come, in their order, for callers that have many.
-    A query that is wrong or refused is answered with an error in its place, and
-    the stream goes on. The server reads ahead of its answers by some tens of
-    queries only, so that a sender is slowed down by gRPC's flow control. Calls
-    of a single query go first.
+    """SearchStream answers a stream of queries in their order, for callers that have many. A query that is invalid or
+    rejected gets an error in its place, and the stream continues. The server reads only some tens of queries ahead of
+    its answers; gRPC's flow control then slows down the sender. Calls of a single query have priority.
     """
 
 @_typing.type_check_only
 class SearchServiceAsyncStub(SearchServiceStub):
-    """Finds documents of the server's catalogue by the meaning of a query, by its
-    words, or by both.
+    """Finds documents of the server's catalogue by the meaning of a query, by its words, or by both.
 
-    Deadlines are gRPC's own: set one on every call. A query whose deadline has
-    passed is not encoded. Errors common to all methods; those that our code
-    answers carry `google.rpc.ErrorInfo` details:
+    Set a gRPC deadline on every call. The server does not encode a query whose deadline has passed. Errors carry
+    `google.rpc.ErrorInfo` details, unless gRPC rejects the call before it reaches the server's code. All methods return:
 
-      - INVALID_ARGUMENT, with `google.rpc.BadRequest` that names each wrong
-        field.
-      - RESOURCE_EXHAUSTED, at once, when the call would wait too long or beyond
-        its deadline; with `google.rpc.RetryInfo`.
-      - DEADLINE_EXCEEDED.
-      - UNAVAILABLE while the server is loading its model or shutting down, which
-        is safe to retry.
-      - UNAUTHENTICATED and PERMISSION_DENIED where the server asks for tokens.
-      - INTERNAL for a fault of the server, with the id that its log has it by.
+      - INVALID_ARGUMENT for an invalid request, with `google.rpc.BadRequest` that names each invalid field.
+      - RESOURCE_EXHAUSTED at once if the call would wait too long or beyond its deadline, with `google.rpc.RetryInfo`.
+      - DEADLINE_EXCEEDED if the deadline passes before the answer.
+      - UNAVAILABLE while the server loads its model or shuts down. The call is safe to retry.
+      - UNAUTHENTICATED and PERMISSION_DENIED if the server requires tokens.
+      - INTERNAL for an error of the server, with the error's id in the server's log.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Search: _aio.UnaryUnaryMultiCallable[_search_pb2.SearchRequest, _search_pb2.SearchResponse]  # type: ignore[assignment]
-    """Returns the documents that answer one query best, the best first. Safe to
-    repeat. Concurrent calls share batches in the server, so many
-    callers with one query each need not batch by themselves.
+    """Search returns the documents that answer one query best, best first. It is safe to repeat. The server puts
+    concurrent calls into shared batches, so callers need not batch queries themselves.
     """
     BatchSearch: _aio.UnaryUnaryMultiCallable[_search_pb2.BatchSearchRequest, _search_pb2.BatchSearchResponse]  # type: ignore[assignment]
-    """Answers several queries in one call. Safe to repeat. The call fails as a
-    whole when one of its requests is invalid; the violation's field then
-    names it, as in `requests[3].query`.
+    """BatchSearch answers several queries in one call. It is safe to repeat. If one request is invalid, the whole call
+    fails, and the violation names the request's field, such as `requests[3].query`.
     """
     SearchStream: _aio.StreamStreamMultiCallable[_search_pb2.SearchRequest, _search_pb2.SearchStreamResponse]  # type: ignore[assignment]
-    """Answers queries as they come, in their order, for callers that have many.
-    A query that is wrong or refused is answered with an error in its place, and
-    the stream goes on. The server reads ahead of its answers by some tens of
-    queries only, so that a sender is slowed down by gRPC's flow control. Calls
-    of a single query go first.
+    """SearchStream answers a stream of queries in their order, for callers that have many. A query that is invalid or
+    rejected gets an error in its place, and the stream continues. The server reads only some tens of queries ahead of
+    its answers; gRPC's flow control then slows down the sender. Calls of a single query have priority.
     """
 
 class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Finds documents of the server's catalogue by the meaning of a query, by its
-    words, or by both.
+    """Finds documents of the server's catalogue by the meaning of a query, by its words, or by both.
 
-    Deadlines are gRPC's own: set one on every call. A query whose deadline has
-    passed is not encoded. Errors common to all methods; those that our code
-    answers carry `google.rpc.ErrorInfo` details:
+    Set a gRPC deadline on every call. The server does not encode a query whose deadline has passed. Errors carry
+    `google.rpc.ErrorInfo` details, unless gRPC rejects the call before it reaches the server's code. All methods return:
 
-      - INVALID_ARGUMENT, with `google.rpc.BadRequest` that names each wrong
-        field.
-      - RESOURCE_EXHAUSTED, at once, when the call would wait too long or beyond
-        its deadline; with `google.rpc.RetryInfo`.
-      - DEADLINE_EXCEEDED.
-      - UNAVAILABLE while the server is loading its model or shutting down, which
-        is safe to retry.
-      - UNAUTHENTICATED and PERMISSION_DENIED where the server asks for tokens.
-      - INTERNAL for a fault of the server, with the id that its log has it by.
+      - INVALID_ARGUMENT for an invalid request, with `google.rpc.BadRequest` that names each invalid field.
+      - RESOURCE_EXHAUSTED at once if the call would wait too long or beyond its deadline, with `google.rpc.RetryInfo`.
+      - DEADLINE_EXCEEDED if the deadline passes before the answer.
+      - UNAVAILABLE while the server loads its model or shuts down. The call is safe to retry.
+      - UNAUTHENTICATED and PERMISSION_DENIED if the server requires tokens.
+      - INTERNAL for an error of the server, with the error's id in the server's log.
     """
 
     @_abc_1.abstractmethod
@@ -131,9 +108,8 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_pb2.SearchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_search_pb2.SearchResponse, _abc.Awaitable[_search_pb2.SearchResponse]]:
-        """Returns the documents that answer one query best, the best first. Safe to
-        repeat. Concurrent calls share batches in the server, so many
-        callers with one query each need not batch by themselves.
+        """Search returns the documents that answer one query best, best first. It is safe to repeat. The server puts
+        concurrent calls into shared batches, so callers need not batch queries themselves.
         """
 
     @_abc_1.abstractmethod
@@ -142,9 +118,8 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_pb2.BatchSearchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_search_pb2.BatchSearchResponse, _abc.Awaitable[_search_pb2.BatchSearchResponse]]:
-        """Answers several queries in one call. Safe to repeat. The call fails as a
-        whole when one of its requests is invalid; the violation's field then
-        names it, as in `requests[3].query`.
+        """BatchSearch answers several queries in one call. It is safe to repeat. If one request is invalid, the whole call
+        fails, and the violation names the request's field, such as `requests[3].query`.
         """
 
     @_abc_1.abstractmethod
@@ -153,11 +128,9 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_search_pb2.SearchRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_search_pb2.SearchStreamResponse], _abc.AsyncIterator[_search_pb2.SearchStreamResponse]]:
-        """Answers queries as they come, in their order, for callers that have many.
-        A query that is wrong or refused is answered with an error in its place, and
-        the stream goes on. The server reads ahead of its answers by some tens of
-        queries only, so that a sender is slowed down by gRPC's flow control. Calls
-        of a single query go first.
+        """SearchStream answers a stream of queries in their order, for callers that have many. A query that is invalid or
+        rejected gets an error in its place, and the stream continues. The server reads only some tens of queries ahead of
+        its answers; gRPC's flow control then slows down the sender. Calls of a single query have priority.
         """
 
 def add_SearchServiceServicer_to_server(servicer: SearchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

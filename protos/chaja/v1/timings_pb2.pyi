@@ -19,14 +19,12 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Timings(_message.Message):
-    """Says where the time of one text went inside the server, stage by stage.
+    """Timings holds the time that one text spent in each stage of the server.
 
-    For a single query the five stages follow one another without a gap, so
-    their sum is the time from the arrival of the request in the server's code to
-    the finished answer. What a client measures beyond that sum is the network,
-    gRPC itself and the client. In a call of many texts, the time that one waited
-    for the others of its call is in no stage. The same five words name the
-    server's metrics.
+    For a single query, the five stages follow one another without a gap: their sum is the time from the request's
+    arrival in the server's code to the finished answer. The rest of the time that a client measures is spent in the
+    network, in gRPC and in the client. In a call of many texts, no stage includes the time that a text waits for the
+    other texts. The server's metrics use the same five names.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -38,35 +36,27 @@ class Timings(_message.Message):
     FETCH_FIELD_NUMBER: _builtins.int
     BATCH_TEXTS_FIELD_NUMBER: _builtins.int
     batch_texts: _builtins.int
-    """Number of texts in the batch that the text travelled in, itself included.
-    At least 1.
-    """
+    """batch_texts is the number of texts in the text's batch, itself included. At least 1."""
     @_builtins.property
     def tokenize(self) -> _duration_pb2.Duration:
-        """Time until the text was cut into tokens, including the hand-over to the
-        tokenizer's thread.
-        """
+        """tokenize is the time until the text was tokenized, including the wait for the tokenizer's thread."""
 
     @_builtins.property
     def queue(self) -> _duration_pb2.Duration:
-        """Time that the tokens waited for an encoding worker to be free."""
+        """queue is the time that the tokens waited for a worker."""
 
     @_builtins.property
     def encode(self) -> _duration_pb2.Duration:
-        """Time that the encoder took for the batch that the text travelled in. A
-        text waits for its whole batch.
-        """
+        """encode is the time in which the encoder processed the text's whole batch."""
 
     @_builtins.property
     def search(self) -> _duration_pb2.Duration:
-        """Time that the index took for the batch that the text travelled in. Unset
-        in answers of EncodeService, which searches nothing.
-        """
+        """search is the time in which the index searched for the text's whole batch. Unset in answers of EncodeService."""
 
     @_builtins.property
     def fetch(self) -> _duration_pb2.Duration:
-        """Time to look the found documents up and to build the hits, including the
-        way back from the worker's thread. Unset in answers of EncodeService.
+        """fetch is the time in which the found documents were read and the hits were built, including the return from the
+        worker's thread. Unset in answers of EncodeService.
         """
 
     def __init__(

@@ -35,14 +35,14 @@ def test_a_truncated_file_is_refused_wherever_it_ends() -> None:
     ("offset", "replacement", "message"),
     [
         (0, b"GGUF", "does not begin with E5S1"),
-        (8, struct.pack("<i", -32), "sizes of the model make no sense"),
-        (16, struct.pack("<i", 5), "sizes of the model make no sense"),
+        (8, struct.pack("<i", -32), "sizes of the model are invalid"),
+        (16, struct.pack("<i", 5), "sizes of the model are invalid"),
         (40, struct.pack("<i", 64), "blocks have 64 weights"),
-        (44, struct.pack("<i", 10**6), "do not fit together"),
-        (44, struct.pack("<i", -1), "do not fit together"),
-        (48, struct.pack("<i", 99), "do not fit together"),
-        (64, struct.pack("<Q", 2**63), "in the middle"),
-        (76, struct.pack("<I", 2**31), "do not add up"),
+        (44, struct.pack("<i", 10**6), "vocabulary or the id of a special token is invalid"),
+        (44, struct.pack("<i", -1), "vocabulary or the id of a special token is invalid"),
+        (48, struct.pack("<i", 99), "vocabulary or the id of a special token is invalid"),
+        (64, struct.pack("<Q", 2**63), "is truncated after"),
+        (76, struct.pack("<I", 2**31), "offsets of its tokens are invalid"),
     ],
 )
 def test_sizes_that_do_not_add_up_are_refused(offset: int, replacement: bytes, message: str) -> None:

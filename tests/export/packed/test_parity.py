@@ -119,13 +119,13 @@ def test_shared_weights_are_stored_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "changes", "message"),
     [
-        ("convbert", {"embedding_size": 64}, "does not know convbert"),
-        ("bert", {"is_decoder": True}, "does not know decoders"),
-        ("bert", {"hidden_act": "relu"}, "does not know the activation relu"),
-        ("albert", {"hidden_act": "silu"}, "does not know the activation silu"),
-        ("modernbert", {"hidden_activation": "silu"}, "does not know the activation silu"),
-        ("modernbert", {"rope_scaling": {"rope_type": "dynamic", "factor": 4.0}}, "does not know dynamic rotary"),
-        ("bert", {"position_embedding_type": "relative_key"}, "does not know relative_key positions"),
+        ("convbert", {"embedding_size": 64}, "does not support convbert"),
+        ("bert", {"is_decoder": True}, "does not support decoders"),
+        ("bert", {"hidden_act": "relu"}, "does not support the activation relu"),
+        ("albert", {"hidden_act": "silu"}, "does not support the activation silu"),
+        ("modernbert", {"hidden_activation": "silu"}, "does not support the activation silu"),
+        ("modernbert", {"rope_scaling": {"rope_type": "dynamic", "factor": 4.0}}, "does not support dynamic rotary"),
+        ("bert", {"position_embedding_type": "relative_key"}, "does not support relative_key positions"),
     ],
 )
 def test_an_unknown_architecture_is_refused(kind: str, changes: dict[str, Any], message: str) -> None:

@@ -56,7 +56,7 @@ def test_a_wrong_line_is_named(beir: Path, file: str, text: str, message: str) -
 
 
 def test_missing_parts_are_named(beir: Path, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match=r"has no qrels/test.tsv; there is dev, train"):
+    with pytest.raises(ExportError, match=r"has no qrels/test.tsv; it has dev, train"):
         read_beir(beir, split="test")
     with pytest.raises(ExportError, match=r"there is no directory .*nothing"):
         read_beir(tmp_path / "nothing")

@@ -49,13 +49,13 @@ def test_decomposed_korean_gets_the_tokens_of_composed(segmenter: Segmenter) -> 
 
 END = {"SpecialToken": {"id": "</s>", "type_id": 0}}
 CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
-    "sentencepiece cannot express a model of type Unigram with bytes": lambda c: c["model"].update(byte_fallback=True),
-    "pieces that span words": lambda c: c["model"]["vocab"].append(["▁lost▁card", -2.0]),
+    "does not support a model of type Unigram with byte fallback": lambda c: c["model"].update(byte_fallback=True),
+    "tokens that span words": lambda c: c["model"]["vocab"].append(["▁lost▁card", -2.0]),
     "a normalizer of type Lowercase": lambda c: c["normalizer"]["normalizers"].append({"type": "Lowercase"}),
     "differently": lambda c: c["normalizer"]["normalizers"].pop(0),
     "special tokens other than one before and one after a text": lambda c: c["post_processor"]["single"].append(END),
-    "added tokens that texts may hold": lambda c: c["added_tokens"][1].update(special=False),
-    "a pre-tokenizer that writes spaces otherwise": lambda c: c["pre_tokenizer"]["pretokenizers"][1].update(
+    "added tokens that texts may contain": lambda c: c["added_tokens"][1].update(special=False),
+    "a pre-tokenizer that marks spaces differently": lambda c: c["pre_tokenizer"]["pretokenizers"][1].update(
         prepend_scheme="never"
     ),
 }

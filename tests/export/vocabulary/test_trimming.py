@@ -129,7 +129,7 @@ def test_a_vocabulary_that_cannot_be_trimmed_is_refused() -> None:
 
 def test_a_language_that_the_vocabulary_lacks_is_refused() -> None:
     whole = tokenizers.Tokenizer(models.WordPiece({"[UNK]": 0, "a": 1}, unk_token="[UNK]"))
-    with pytest.raises(ExportError, match="--languages ko would leave nothing of that language"):
+    with pytest.raises(ExportError, match="--languages ko would leave no token of that language"):
         trim_vocabulary(whole, ["en", "ko"], name="some")
 
 

@@ -1,1 +1,1 @@
-"""Whether the store keeps what it has acknowledged: over the real server, killed, damaged, and on a full disk."""
+"""Tests that the store keeps every acknowledged write: with the real server, killed, damaged, and on a full disk."""

@@ -1,4 +1,4 @@
-"""What a store holds after a start, and whether searches agree with it."""
+"""Checks the documents of a store after a start, and that searches find them."""
 
 import random
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ def listed(client: chaja.Client) -> dict[str, Document]:
 def check_searches(client: chaja.Client, documents: Mapping[str, Document], rng: random.Random) -> int:
     """Checks that every document is found, and nothing but what is there; returns the sequence that searches see.
 
-    Each is searched for by its title or an example, by meaning or by words.
+    Each search uses a title or an example, by meaning or by words.
     """
     if not documents:
         response = client.search.Search(SearchRequest(query="nothing is there"))

@@ -10,7 +10,7 @@ from tests.integration.durability.servers import ForkServer
 
 @pytest.fixture(scope="session")
 def forks() -> Iterator[ForkServer]:
-    """Starts servers in a moment."""
+    """Starts servers quickly."""
     forks = ForkServer()
     yield forks
     forks.close()
@@ -18,7 +18,7 @@ def forks() -> Iterator[ForkServer]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """A directory in memory where there is one: what a killed process has written is there, synced or not."""
+    """A directory in memory, if there is one. It has everything that a killed process wrote, flushed or not."""
     memory = Path("/dev/shm")  # noqa: S108  it is what it is for
     if not os.access(memory, os.W_OK):
         yield tmp_path

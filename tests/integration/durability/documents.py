@@ -1,4 +1,4 @@
-"""Random documents: each has titles, texts and examples that no other has."""
+"""Random documents, whose titles, texts and examples are unique."""
 
 import json
 import random
@@ -12,7 +12,7 @@ LENGTHS = (0, 0, 0, 0, 20, 40, 40, 100, 100, 600)
 
 
 def words(rng: random.Random, characters: int) -> str:
-    """Returns syllables at random, in words of eight: they come up nowhere else."""
+    """Returns random syllables, in words of eight; no other text has them."""
     syllables = "".join(chr(rng.randrange(0xAC00, 0xD7A4)) for _ in range(characters))
     return " ".join(syllables[start : start + 8] for start in range(0, characters, 8))
 
@@ -48,7 +48,7 @@ def upsert(document: Document, expected_version: int | None = None) -> Upsert:
 
 
 def batch_filter(batch: str) -> Filter:
-    """Returns what only the documents of a batch match."""
+    """Returns a filter that only the documents of a batch match."""
     filter = Filter()
     filter.equals.attribute = "batch"
     filter.equals.value.string_value = batch

@@ -1,8 +1,8 @@
 """Starts servers by the dozen: `python -m tests.integration.durability.fork_server`.
 
-It has imported everything that a server needs and forks it in some milliseconds. It has no threads and speaks no gRPC
-itself, so that forking is safe. A line of JSON on its standard input starts a server or waits for the end of one, and
-a line on its standard output answers.
+It has imported everything that a server needs and forks a server within milliseconds. It has no threads and uses no
+gRPC, so that forking is safe. A line of JSON on its standard input starts a server or waits for the end of one, and a
+line on its standard output answers.
 """
 
 import gc
@@ -74,7 +74,7 @@ def _run(start: Start) -> int:
 
 
 def _counted(number: int) -> Callable[[], None]:
-    """Returns what kills the process when it is called so many times."""
+    """Returns a function that kills the process when it is called for the `number`-th time."""
     count = 0
 
     def count_one() -> None:
@@ -130,7 +130,7 @@ def _answer(line: str) -> int:
 if __name__ == "__main__":
     assert server.app
     gc.collect()
-    gc.freeze()  # So that the servers need not go through all that was imported.
+    gc.freeze()  # So that garbage collections of the servers skip the imported modules.
     print("ready", flush=True)
     for request_line in sys.stdin:
         print(json.dumps(_answer(request_line)), flush=True)

@@ -1,8 +1,8 @@
-"""What a store must hold: everything that it acknowledged, or something later that it was asked for.
+"""The expected content of a store: everything that it acknowledged, or a later write.
 
 attempt ──> answered: that is there, or something with a higher version
         ──> refused: nothing changed
-        ──> no answer (the server was killed): it is there or not, for good from the next start on
+        ──> no answer (the server was killed): it is there or not; the next start decides
 """
 
 import threading
@@ -14,7 +14,7 @@ from chaja.v1 import Document
 
 @dataclass(eq=False)
 class Attempt:
-    """A call that writes.
+    """A write call.
 
     Attributes:
         wanted: By id what it makes of the document; None deletes it.
@@ -29,7 +29,7 @@ class Attempt:
 
 @dataclass
 class Known:
-    """What is known of a document: the last state that was acknowledged, and what may have come of it since."""
+    """The last acknowledged state of a document, and its possible states since then."""
 
     version: int = 0
     document: Document | None = None
@@ -37,7 +37,7 @@ class Known:
 
 
 class Ledger:
-    """All that is known of the documents of one store. Threads share it."""
+    """The expected documents of one store. Threads share it."""
 
     def __init__(self) -> None:
         self.documents: dict[str, Known] = {}
@@ -51,14 +51,14 @@ class Ledger:
         self._writes: dict[str, dict[int, Document | None]] = {}
 
     def begin(self, attempt: Attempt) -> Attempt:
-        """Notes that something is about to be asked for."""
+        """Records that an attempt is about to be made."""
         with self._lock:
             for id in attempt.wanted:
                 self.documents.setdefault(id, Known()).open.append(attempt)
         return attempt
 
     def answered(self, attempt: Attempt, id: str, version: int, *, expected_version: int | None = None) -> None:
-        """Notes that an attempt has written, or deleted, a document."""
+        """Records that an attempt has written or deleted a document."""
         with self._lock:
             self.acknowledged += 1
             assert version > self._floor, f"{id}: version {version} was given before, {self._floor} is there already"
@@ -73,7 +73,7 @@ class Ledger:
                 self._swaps.append((id, expected_version, version))
 
     def gone(self, attempt: Attempt, id: str) -> None:
-        """Notes that an attempt has deleted a document, under a sequence that was not told."""
+        """Records that an attempt has deleted a document, with an unknown sequence."""
         with self._lock:
             self.acknowledged += 1
             known = self.documents[id]
@@ -81,24 +81,24 @@ class Ledger:
             known.version, known.document = known.version + 1, None
 
     def refused(self, attempt: Attempt, ids: Iterable[str] | None = None) -> None:
-        """Notes that nothing came of an attempt, or of a part of it."""
+        """Records that an attempt, or a part of it, had no effect."""
         with self._lock:
             for id in attempt.wanted if ids is None else ids:
                 self.documents[id].open.remove(attempt)
 
     def titles(self) -> list[str]:
-        """Returns titles that are there, or were when this was looked up."""
+        """Returns titles of existing documents; they may be deleted concurrently."""
         with self._lock:
             found = [known.document for known in self.documents.values()]
         return [document.titles[0].text for document in found if document is not None]
 
     def settle(self, listed: Mapping[str, Document], sequence: int) -> list[Attempt]:
-        """Compares with what is there after a start; that counts from now on.
+        """Compares the ledger with the documents after a start, which become the new expected state.
 
         Returns the attempts without an answer that were made alone: whether they took place is known now.
 
         Raises:
-            AssertionError: Something is lost, or there that nobody wrote.
+            AssertionError: A document is lost, or was never written.
         """
         unknown = {each for known in self.documents.values() for each in known.open}
         for attempt in unknown:
@@ -131,7 +131,7 @@ def plain(document: Document) -> Document:
 
 
 def _check_document(id: str, known: Known | None, document: Document | None) -> None:
-    assert known is not None, f"{id} is there, and nobody ever wrote it"
+    assert known is not None, f"{id} is there, but was never written"
     possible = [attempt.wanted[id] for attempt in known.open]
     if document is None:
         assert known.document is None or None in possible, f"{id} is lost: version {known.version} was acknowledged"
@@ -141,7 +141,7 @@ def _check_document(id: str, known: Known | None, document: Document | None) -> 
         + (" (deleted)" if known.document is None else "")
     )
     if document.version > known.version:
-        assert plain(document) in possible, f"{id} has version {document.version}, which nobody wrote like that"
+        assert plain(document) in possible, f"{id} has version {document.version}, which was never written"
     else:
         assert plain(document) == known.document, f"{id}: version {document.version} is not what was acknowledged"
 

@@ -33,17 +33,17 @@ IMPORTED_DOCUMENTS = 45
 MESSAGE_DOCUMENTS = 9
 
 KEPT_DOCUMENTS = 30
-"""Documents that a writer of its own keeps, more or less."""
+"""Approximate number of documents of each writer."""
 
 GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
-"""What a call ends with whose server is killed."""
+"""Status codes of a call whose server is killed."""
 
 
 class Load:
     """Threads that write and search until the server is gone."""
 
     def __init__(self, client: chaja.Client, ledger: Ledger, rng: random.Random, *, name: str) -> None:
-        """Takes the server; `name` tells this load from others on the same store."""
+        """Takes the server; `name` distinguishes this load from others on the same store."""
         self.client = client
         self.ledger = ledger
         self.name = name
@@ -62,7 +62,7 @@ class Load:
             thread.start()
 
     def stop(self) -> None:
-        """Waits until no thread writes any more; raises what went wrong in one."""
+        """Waits until all threads have ended; raises the error of a failed thread."""
         self._stopped.set()
         for thread in self._threads:
             thread.join()
@@ -81,7 +81,7 @@ class Load:
             self.problems.append(error)
 
     def _write_own(self, rng: random.Random) -> None:
-        """Writes documents that no other thread does, several a call, and searches for what it has written."""
+        """Writes documents that no other thread writes, several per call, and searches for them."""
         own = [id for id, known in list(self.ledger.documents.items()) if id.startswith("own-") and known.document]
         choice = rng.random()
         if len(own) > KEPT_DOCUMENTS or (choice < 0.2 and own):
@@ -104,7 +104,7 @@ class Load:
         )
 
     def upsert(self, documents: Mapping[str, Document], *, request_id: str = "") -> list[WriteResult]:
-        """Writes documents that nobody else does."""
+        """Writes documents that no other thread writes."""
         attempt = self.ledger.begin(Attempt(documents, alone=True, request_id=request_id))
         results = self._upsert(attempt)
         for result in results:
@@ -112,7 +112,7 @@ class Load:
         return results
 
     def repeat_upsert(self, attempt: Attempt, documents: Mapping[str, Document]) -> None:
-        """Makes a call again that got no answer: it must be done once. `documents` are there before."""
+        """Repeats a call that got no answer: it must take effect once. `documents` existed before."""
         again = self.ledger.begin(attempt)
         for result in self._upsert(again):
             there = documents.get(result.id)
@@ -135,7 +135,7 @@ class Load:
         return results
 
     def delete(self, ids: list[str]) -> None:
-        """Deletes documents that nobody else writes."""
+        """Deletes documents that no other thread writes."""
         attempt = self.ledger.begin(Attempt(dict.fromkeys(ids), alone=True))
         request = DeleteDocumentsRequest(deletes=[Delete(id=id) for id in ids])
         answer = self.client.catalog.DeleteDocuments(request)
@@ -150,11 +150,11 @@ class Load:
         attempt = self.ledger.begin(Attempt(dict.fromkeys(ids), alone=True))
         answer = self.client.catalog.DeleteDocuments(DeleteDocumentsRequest(filter=batch_filter(batch)))
         assert answer.deleted_count == len(ids), f"{answer} of {ids}"
-        for id in ids:  # The answer does not tell their versions; they are above those of the documents.
+        for id in ids:  # The answer does not have their versions; they are above those of the documents.
             self.ledger.gone(attempt, id)
 
     def _write_shared(self, rng: random.Random) -> None:
-        """Writes documents that others write, too, with and without an expected version."""
+        """Writes documents that other threads write, too, with and without an expected version."""
         ids = rng.sample(SHARED_IDS, rng.choice((1, 1, 2)))
         wanted: dict[str, Document | None] = {id: random_document(rng, id, batch="shared") for id in ids}
         if rng.random() < 0.2:
@@ -190,7 +190,7 @@ class Load:
             return 0
 
     def _import(self, rng: random.Random) -> None:
-        """Imports a list of documents, or what is left of the one that was broken off."""
+        """Imports a list of documents, or resumes the interrupted import."""
         name = self.ledger.open_import
         if name is None:
             name = self.ledger.open_import = f"{self.name}-{rng.randrange(2**40)}"
@@ -221,7 +221,7 @@ class Load:
             call.cancel()
 
     def _search(self, rng: random.Random) -> None:
-        """Searches for what may be there."""
+        """Searches for documents that may exist."""
         time.sleep(0.02)
         titles = self.ledger.titles()
         if titles:

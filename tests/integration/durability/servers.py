@@ -1,4 +1,4 @@
-"""Servers that start fast and are killed: the side of the tests."""
+"""Starts, watches and kills the servers of `fork_server`."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ import chaja
 from sample.server_process import REPOSITORY
 from tests.integration.durability.fork_server import MODULE, Start, Wait
 
-LOOK_SECONDS = 0.003
+POLL_SECONDS = 0.003
 
 
 class ServerDied(Exception):
@@ -37,7 +37,7 @@ class ForkServer:
         assert self._process.stdout.readline() == "ready\n"
 
     def start(self, start: Start) -> "Server":
-        """Starts a server; does not wait for anything."""
+        """Starts a server without waiting for it."""
         return Server(self, self.ask(start), Path(start.log))
 
     def ask(self, request: Start | Wait) -> int:
@@ -63,11 +63,11 @@ class Server:
 
     @property
     def text(self) -> str:
-        """What it has written so far."""
+        """The log so far."""
         return self.log.read_text(encoding="utf-8") if self.log.exists() else ""
 
     def address(self, within_seconds: float = 30.0) -> str:
-        """Waits until it serves; returns where.
+        """Waits until it serves; returns its address.
 
         Raises:
             ServerDied: It ended instead.
@@ -82,44 +82,44 @@ class Server:
                 return found[1]
             if ended:
                 raise ServerDied(text)
-            time.sleep(LOOK_SECONDS)
-        raise AssertionError(f"it does not come to serve: {text}")
+            time.sleep(POLL_SECONDS)
+        raise AssertionError(f"it does not serve: {text}")
 
     def wait_for(self, line: str, within_seconds: float = 30.0) -> None:
-        """Waits until it has written something."""
+        """Waits until its log has a line."""
         until = time.monotonic() + within_seconds
         while line not in self.text:
             assert time.monotonic() < until, self.text
             assert not self.ended, self.text
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended, though nobody has waited for it yet."""
+        """Whether it has ended, even if nothing has waited for its end."""
         state = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
         return self.code is not None or state == "Z"
 
     def ends(self, within_seconds: float = 5.0) -> bool:
-        """Whether it ends soon: its connections are gone a moment before it is."""
+        """Returns whether it ends soon: its connections close shortly before it ends."""
         until = time.monotonic() + within_seconds
         while time.monotonic() < until and not self.ended:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
         return self.ended
 
     @contextlib.contextmanager
     def client(self) -> Iterator[chaja.Client]:
-        """Connects to it, without any repeating of calls: a test wants to know what became of each."""
+        """Connects to it without retries, so that a test sees the result of each call."""
         with chaja.connect(self.address(), options=[("grpc.enable_retries", 0)], timeout_seconds=30) as client:
             yield client
 
     def kill(self) -> None:
-        """Ends it as the loss of its process would."""
+        """Kills it with SIGKILL."""
         if self.code is None:
             os.kill(self.pid, signal.SIGKILL)
             self.wait()
 
     def stop(self) -> int:
-        """Lets it drain; returns the exit code."""
+        """Drains it; returns the exit code."""
         if self.code is None:
             os.kill(self.pid, signal.SIGTERM)
         return self.wait()

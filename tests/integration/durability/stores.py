@@ -34,12 +34,12 @@ def write(client: chaja.Client, rng: random.Random, ids: list[str]) -> dict[str,
 
 
 def delete(client: chaja.Client, ids: list[str]) -> None:
-    """Deletes documents that are there."""
+    """Deletes existing documents."""
     request = DeleteDocumentsRequest(deletes=[Delete(id=id) for id in ids])
     assert client.catalog.DeleteDocuments(request).deleted_count == len(ids)
 
 
 def check(client: chaja.Client, expected: Mapping[str, Document]) -> None:
-    """Checks that just these documents are there, and that each is found."""
+    """Checks that exactly these documents exist, and that searches find each."""
     assert listed(client) == expected
     check_searches(client, expected, random.Random(1))

@@ -19,14 +19,14 @@ Made = tuple[Path, Path, dict[str, Document]]
 
 @pytest.fixture(scope="module")
 def made(forks: ForkServer, tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """A store that was written to and stopped, with a backup: directory, backup, documents."""
+    """A stopped store with documents and a backup: directory, backup, documents."""
     data = tmp_path_factory.mktemp("made") / "data"
     server = start_server(forks, tiny_bundle, data)
     with server.client() as client:
         documents = write(client, random.Random(1), [f"id {number}" for number in range(40)])
         delete(client, ["id 1", "id 2"])
         written = io.StringIO()
-        with contextlib.redirect_stdout(written):  # While it serves.
+        with contextlib.redirect_stdout(written):  # While the server serves.
             run(["backup", "--data", str(data)])
     assert server.stop() == 0
     backup = Path(written.getvalue().strip())
@@ -35,7 +35,7 @@ def made(forks: ForkServer, tiny_bundle: Path, tmp_path_factory: pytest.TempPath
 
 
 def refusal(server: Server) -> str:
-    """Returns the one line that a server ends with that cannot start."""
+    """Returns the error line of a server that cannot start."""
     with pytest.raises(ServerDied):
         server.address()
     assert server.wait() == 1
@@ -65,9 +65,9 @@ def test_a_damaged_database_is_named_and_restored(
     content = bytearray((data / DATABASE).read_bytes())
     damage(content)
     (data / DATABASE).write_bytes(content)
-    told = refusal(start_server(forks, tiny_bundle, data))
-    assert told.startswith(f"server: error: {data / DATABASE} is damaged")
-    assert f"python -m server restore --data {data} --from {backup}" in told
+    line = refusal(start_server(forks, tiny_bundle, data))
+    assert line.startswith(f"server: error: {data / DATABASE} is damaged")
+    assert f"python -m server restore --data {data} --from {backup}" in line
     run(["restore", "--data", str(data), "--from", str(backup)])
     server = start_server(forks, tiny_bundle, data)
     with server.client() as client:
@@ -93,7 +93,7 @@ def test_a_damaged_backup_is_not_restored(made: Made, folder: Path) -> None:
 
 
 def test_no_snapshot_of_another_history_is_used(made: Made, forks: ForkServer, tiny_bundle: Path, folder: Path) -> None:
-    """A backup is restored, and goes on otherwise until its sequence is that of a snapshot of what it replaced."""
+    """A restored backup gets other writes, until its sequence is that of a snapshot of the replaced database."""
     whole, backup, documents = made
     data = folder / "data"
     shutil.copytree(whole, data)

@@ -1,4 +1,4 @@
-"""A full disk, which a limit on the length of files stands for: writes fail, and everything else goes on."""
+"""A full disk, simulated by a limit on the size of files: writes fail, and everything else works."""
 
 import contextlib
 import random
@@ -30,7 +30,7 @@ FREQUENT = {
 
 
 def limit(server: Server, file_bytes: int) -> None:
-    """Lets no file of a server grow beyond a length from now on; -1 takes the limit away."""
+    """Limits the size of a server's files from now on; -1 removes the limit."""
     resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (file_bytes, -1))
 
 
@@ -42,7 +42,7 @@ def server(forks: ForkServer, tiny_bundle: Path, folder: Path) -> Iterator[Serve
 
 
 def fill(client: chaja.Client, rng: random.Random, documents: dict[str, Document]) -> None:
-    """Writes until the disk is full; what was acknowledged is among the documents."""
+    """Writes until the disk is full; adds the acknowledged documents to `documents`."""
 
     def write_on() -> None:
         while True:
@@ -55,7 +55,7 @@ def fill(client: chaja.Client, rng: random.Random, documents: dict[str, Document
     assert "takes no more" in (caught.value.details() or "")
 
 
-def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(
+def test_a_full_disk_loses_no_document_and_writes_resume_when_there_is_room(
     server: Server, forks: ForkServer, tiny_bundle: Path, folder: Path
 ) -> None:
     rng = random.Random(1)
@@ -81,7 +81,7 @@ def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(
     assert again.stop() == 0
 
 
-def test_a_server_starts_and_ends_on_a_full_disk(
+def test_a_server_starts_and_stops_on_a_full_disk(
     server: Server, forks: ForkServer, tiny_bundle: Path, folder: Path
 ) -> None:
     rng = random.Random(2)
@@ -100,7 +100,7 @@ def test_a_server_starts_and_ends_on_a_full_disk(
     assert "Traceback" not in full.text
 
 
-def test_a_server_that_cannot_even_open_the_database_says_so(
+def test_an_error_to_open_the_database_is_reported(
     server: Server, forks: ForkServer, tiny_bundle: Path, folder: Path
 ) -> None:
     with server.client() as client:
@@ -118,7 +118,7 @@ def test_a_server_that_cannot_even_open_the_database_says_so(
     again.kill()
 
 
-def test_a_snapshot_or_graph_that_cannot_be_written_is_done_without(
+def test_the_server_works_without_a_snapshot_or_graph_that_cannot_be_written(
     forks: ForkServer, tiny_bundle: Path, folder: Path
 ) -> None:
     rng = random.Random(3)
@@ -130,7 +130,7 @@ def test_a_snapshot_or_graph_that_cannot_be_written_is_done_without(
             vectors = database.execute("SELECT sum(length(spans) / 12) FROM vectors").fetchone()[0]
             assert 700 < vectors < GRAPH_VECTORS
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        # The log of the database begins anew and has room yet, and files of vectors have none.
+        # The write-ahead log was restarted and still has room, but files of vectors have none.
         limit(server, 110_000)
         many = Document(id="many", titles=[LocalizedText(text="많다")])
         many.examples.extend(words(rng, 8) for _ in range(GRAPH_VECTORS - vectors))

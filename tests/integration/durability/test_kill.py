@@ -31,10 +31,10 @@ LANES = 2
 """Stores at once."""
 
 MOST_WRITES = 60
-"""Documents that a server acknowledges before it is killed, at most."""
+"""Maximum documents that a server acknowledges before it is killed."""
 
 BURST_SECONDS = 1.0
-"""For which a server is written to, at most."""
+"""Maximum time of writing to a server."""
 
 FROM_OUTSIDE = ("at a time", "in a drain")
 START_SECONDS = 0.5
@@ -44,11 +44,11 @@ FREQUENT = {
     "server.writing.live_catalogue.SNAPSHOT_SECONDS": 0.0,
     "server.writing.live_catalogue.DEAD_SLOTS": 200,
 }
-"""Snapshots all the time, and an index that is built anew soon."""
+"""Constants for frequent snapshots and rebuilds of the index."""
 
 
 class Lane:
-    """One store, and the servers that serve it one after the other."""
+    """One store, and its consecutive servers."""
 
     def __init__(self, forks: ForkServer, bundle: Path, directory: Path, *, seed: int) -> None:
         self.forks = forks
@@ -66,7 +66,7 @@ class Lane:
         self.killed_from_outside = False
 
     def start(self, **killed: int | str) -> Server:
-        """Starts a server, now with snapshots all the time, now with graphs."""
+        """Starts a server, sometimes with frequent snapshots, sometimes with graphs."""
         self.starts += 1
         if self._settled:
             self._settled = False
@@ -77,7 +77,7 @@ class Lane:
         return start_server(self.forks, self.bundle, self.directory / "data", *flags, constants=constants, **killed)
 
     def _write_file(self) -> None:
-        """Lets the catalogue's file say something new."""
+        """Changes the catalogue file."""
         for id in self.rng.sample([f"file-{number}" for number in range(20)], self.rng.randrange(8)):
             self.of_file[id] = None if self.rng.random() < 0.3 else random_document(self.rng, id, batch="file")
         self.ledger.begin(Attempt(dict(self.of_file), alone=True))
@@ -85,7 +85,7 @@ class Lane:
         self.catalogue.write_text("".join(lines), encoding="utf-8")
 
     def burst(self) -> None:
-        """Starts a server, checks it, and kills it while it is written to."""
+        """Starts a server, checks it, and kills it during writes."""
         how = self.rng.choice(("at a time", "at a time", "at a file", "in a snapshot", "at a statement", "in a drain"))
         self.killed_from_outside = False
         data = self.directory / "data"
@@ -121,7 +121,7 @@ class Lane:
         self.kills["with a graph"] += bool(list(data.glob("index/graphs-*/*")))
 
     def _look_into_database(self) -> None:
-        """Checks that what the killed server left is whole: every document with its vectors, every checksum right."""
+        """Checks that the killed server's database is intact: every document has vectors, every checksum is right."""
         copy = self.directory / "copy"
         copy.mkdir()
         for path in (self.directory / "data").glob(f"{DATABASE}*"):
@@ -152,11 +152,11 @@ class Lane:
             load.stop()
 
     def check(self, client: chaja.Client, load: Load) -> None:
-        """Compares what is there with what was acknowledged, and repeats calls that got no answer."""
+        """Compares the documents with the acknowledged ones, and repeats calls that got no answer."""
         documents = listed(client)
         sequence = check_searches(client, documents, self.rng)
         unanswered = self.ledger.settle(documents, sequence)
-        for id, document in self.of_file.items():  # It serves: so the file was imported.
+        for id, document in self.of_file.items():  # It serves, so the file was imported.
             there = documents.get(id)
             assert (None if there is None else plain(there)) == document, f"{id} is not as the file has it"
         self._settled = True
@@ -165,7 +165,7 @@ class Lane:
                 load.repeat_upsert(attempt, documents)
 
     def kill_while_starting(self) -> None:
-        """Starts a server and kills it on its way to serving, or a little later."""
+        """Starts a server and kills it during its start or shortly after."""
         how = self.rng.choice(("time", "file", "statement"))
         if how == "time":
             server = self.start()

@@ -8,7 +8,7 @@ from tests.integration.serving import wait_until
 GRAPH = ("--hnsw-from-vectors", "100")
 
 
-def test_a_whole_snapshot_with_a_graph_is_used_and_catches_up(
+def test_a_complete_snapshot_with_a_graph_is_used_and_catches_up(
     forks: ForkServer, tiny_bundle: Path, folder: Path
 ) -> None:
     data = folder / "data"
@@ -25,7 +25,7 @@ def test_a_whole_snapshot_with_a_graph_is_used_and_catches_up(
         documents |= write(client, random.Random(2), ["id 3", "id 4", "new"])
         delete(client, ["id 5", "id 6"])
     server.kill()
-    server = start_server(forks, tiny_bundle, data)  # The graph of the snapshot is used, and no other one built.
+    server = start_server(forks, tiny_bundle, data)  # The graph of the snapshot is used, and no other one is built.
     with server.client() as client:
         check(client, {id: each for id, each in documents.items() if id not in ("id 5", "id 6")})
     server.kill()

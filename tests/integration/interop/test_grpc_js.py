@@ -1,4 +1,4 @@
-"""grpc-js, the client of Node, against the real server."""
+"""grpc-js, the client for Node, against the real server."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def answers(tiny_server: ServerProcess, tmp_path_factory: pytest.TempPathFactory
 
 
 def descriptor_set() -> bytes:
-    """The protocol, health and reflection, each after what it imports."""
+    """The files of the protocol, health and reflection, each after its imports."""
     files: dict[str, FileDescriptor] = {}
 
     def add(file: FileDescriptor) -> None:
@@ -62,7 +62,7 @@ def test_search_stream(answers: dict[str, Any]) -> None:
     assert wrong["error"]["code"] == grpc.StatusCode.INVALID_ARGUMENT.value[0]
 
 
-def test_errors_have_code_words_and_details(answers: dict[str, Any]) -> None:
+def test_errors_have_code_message_and_details(answers: dict[str, Any]) -> None:
     invalid = answers["invalid"]
     assert (invalid["code"], invalid["status_details"]) == (grpc.StatusCode.INVALID_ARGUMENT.value[0], 1)
     assert invalid["details"].startswith("query: is empty")

@@ -210,7 +210,7 @@ def test_one_of_another_model_is_removed(served: Served, caplog: pytest.LogCaptu
     served.save()
     assert served.load(revision="another") is None
     assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 1
-    assert "is of revision" in caplog.text
+    assert "has revision" in caplog.text
     assert served.whole() == []
 
 

@@ -1,4 +1,4 @@
-"""A store of documents in memory, which can be held and broken, and a server of CatalogService over it."""
+"""A store of documents in memory, which can block or fail, and a server of CatalogService for it."""
 
 import asyncio
 import contextlib
@@ -29,9 +29,9 @@ class MemoryStore:
     """Writer and Reader in one.
 
     Attributes:
-        gate: While it is closed, writes of imports wait in the middle.
-        error: Is raised by every write.
-        writes: How many upserts each write had.
+        gate: While it is closed, writes of imports wait half-way.
+        error: The error that every write raises.
+        writes: The number of upserts of each write.
     """
 
     def __init__(self) -> None:
@@ -82,13 +82,13 @@ class MemoryStore:
         return self.stored[id]
 
     async def list(self, *, filter: Filter | None, after_id: str, limit: int) -> list[Stored]:
-        behind = [self.stored[id] for id in sorted(self.stored) if id > after_id]
-        found = [each for each in behind if filter is None or matches(filter, each.document.attributes)]
+        later = [self.stored[id] for id in sorted(self.stored) if id > after_id]
+        found = [each for each in later if filter is None or matches(filter, each.document.attributes)]
         return found[:limit]
 
     async def changes(self, after_sequence: int) -> AsyncGenerator[Sequence[Change], None]:
         if after_sequence > len(self.log):
-            raise OutOfRange(f"the catalogue has come to {len(self.log)} only")
+            raise OutOfRange(f"the catalogue is only at {len(self.log)}")
         while True:
             changed = self._changed
             if portion := self.log[after_sequence : after_sequence + 50]:
@@ -136,7 +136,7 @@ class MemoryStore:
 
 
 class Served:
-    """A running server, and what tests look at."""
+    """A running server, its store and its client."""
 
     def __init__(
         self, store: MemoryStore, servicer: CatalogServicer, server: grpc.aio.Server, client: AsyncClient
@@ -151,7 +151,7 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def serving_catalog(tokens: AccessTokens | None = None, **limits: int) -> AsyncIterator[Served]:
-    """Serves a store over a real grpc.aio server."""
+    """Serves a store with a real grpc.aio server."""
     settings = Settings(bundle=Path(), catalogue=Path(), **{"max_write_documents": 5, **limits})  # type: ignore[arg-type]
     store = MemoryStore()
     stored: Any = lambda: store  # noqa: E731

@@ -1,4 +1,4 @@
-"""The way of every call, over a real grpc.aio server on the loopback."""
+"""The wrapper of every call, with a real grpc.aio server on the loopback."""
 
 import asyncio
 import contextlib
@@ -41,7 +41,7 @@ Codes = grpc.StatusCode
 
 
 class Service(SearchServiceServicer):
-    """Answers as a test wants it to."""
+    """Answers with the functions that a test sets."""
 
     def __init__(self) -> None:
         self.answer: Callable[[], Any] = lambda: None
@@ -82,7 +82,7 @@ class Service(SearchServiceServicer):
 
 
 class Served:
-    """A service on a server, and what its calls were counted as."""
+    """A service on a server, and its metrics."""
 
     def __init__(self, tokens: AccessTokens | None) -> None:
         self.metrics = Metrics(COUNTED_METHODS)
@@ -111,7 +111,7 @@ class Served:
         return raised.value
 
     async def counted(self, method: str = "Search") -> dict[str, float]:
-        """How often a method's calls ended with each code, once all have ended."""
+        """Returns how often a method's calls ended with each code, once all have ended."""
         while True:
             started, codes = 0.0, {}
             for family in self.metrics.registry.collect():
@@ -182,7 +182,7 @@ async def test_an_error_becomes_a_status_and_is_counted(
     assert "secret" not in str(status.details())
     assert b"secret" not in details
     assert await served.counted() == {name: 1}
-    if code is Codes.INTERNAL:  # The caller gets an id, and the log has the traceback under it.
+    if code is Codes.INTERNAL:  # The caller gets an id, and the log has the traceback with it.
         incident = str(status.details()).rpartition(" ")[2]
         (record,) = caplog.records
         assert incident in record.getMessage()
@@ -191,7 +191,7 @@ async def test_an_error_becomes_a_status_and_is_counted(
 
 
 @pytest.mark.parametrize("path", [SEARCH, WATCH])
-async def test_bytes_that_are_no_message_never_reach_the_method(served: Served, path: str) -> None:
+async def test_an_undecodable_message_never_reaches_the_method(served: Served, path: str) -> None:
     assert await served.code(b"\xff", path=path) is Codes.INVALID_ARGUMENT
     assert not served.service.asked
     assert await served.counted(path.rpartition("/")[2]) == {"InvalidArgument": 1}
@@ -211,7 +211,7 @@ async def test_calls_of_unknown_methods_are_counted_without_their_names(served: 
 
 
 @pytest.mark.parametrize(("how", "name"), [("cancel", "Canceled"), ("deadline", "DeadlineExceeded")])
-async def test_a_call_that_is_given_up_is_counted_by_why(served: Served, how: str, name: str) -> None:
+async def test_a_cancelled_call_is_counted_by_its_cause(served: Served, how: str, name: str) -> None:
     served.service.released.clear()
     call = served.channel.unary_unary(SEARCH)(REQUEST, timeout=0.3 if how == "deadline" else None)
     while not served.service.asked:
@@ -222,7 +222,7 @@ async def test_a_call_that_is_given_up_is_counted_by_why(served: Served, how: st
     assert await served.counted() == {name: 1}
 
 
-async def test_calls_that_run_are_ended_with_an_error(served: Served) -> None:
+async def test_running_calls_are_ended_with_an_error(served: Served) -> None:
     served.service.released.clear()
     calls = [asyncio.create_task(served.code()) for _ in range(3)]
     while len(served.service.asked) < 3:
@@ -238,7 +238,7 @@ async def test_a_stream_is_answered_and_counted_once(served: Served) -> None:
     assert await served.counted("SearchStream") == {"OK": 1}
 
 
-async def test_a_stream_ends_with_a_request_that_is_no_message(served: Served) -> None:
+async def test_an_undecodable_request_ends_a_stream(served: Served) -> None:
     call = served.channel.stream_stream(STREAM)(iter([REQUEST, b"\xff", REQUEST]))
     assert await call.read() == b""
     assert await call.code() is Codes.INVALID_ARGUMENT
@@ -271,7 +271,7 @@ async def test_a_stream_of_answers_is_ended_and_counted_once(served: Served, who
 @pytest.mark.parametrize(
     ("token", "code"), [(None, Codes.UNAUTHENTICATED), ("wrong", Codes.UNAUTHENTICATED), ("t" * 16, None)]
 )
-async def test_a_token_is_checked_before_the_message_is_here(
+async def test_a_token_is_checked_before_the_message_arrives(
     tmp_path: Path, token: str | None, code: grpc.StatusCode | None
 ) -> None:
     path = tmp_path / "tokens"
@@ -292,17 +292,17 @@ def test_every_method_has_a_role() -> None:
     assert {f"/{method.service}/{method.name}" for method in METHODS} == set(ROLE_OF)
 
 
-async def test_searches_are_refused_during_overload_before_they_are_read(served: Served) -> None:
+async def test_searches_are_rejected_during_overload_before_they_are_read(served: Served) -> None:
     served.overload = Overloaded(0.7)
     unfinished = served.channel.stream_unary(SEARCH)()
     assert await unfinished.code() is Codes.RESOURCE_EXHAUSTED
     assert dict(await unfinished.trailing_metadata())["grpc-retry-pushback-ms"] == "700"
     assert not served.service.asked
     assert await served.counted() == {"ResourceExhausted": 1}
-    await served.call(b"", path="/chaja.v1.SearchService/BatchSearch")  # Bulk work has a queue of its own.
+    await served.call(b"", path="/chaja.v1.SearchService/BatchSearch")  # Bulk work has a separate queue.
 
 
-async def test_answers_that_a_client_does_not_read_are_bounded(
+async def test_unread_answers_are_bounded(
     served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(connections, "MAX_UNSENT_BYTES", 2_000_000)
@@ -313,16 +313,16 @@ async def test_answers_that_a_client_does_not_read_are_bounded(
     with connected(served.address, no_window + calls) as client:
         while len(served.service.asked) < 8:
             await asyncio.sleep(0.01)
-        served.service.released.set()  # All eight were admitted before any of them had an answer.
+        served.service.released.set()  # All eight were admitted before any of them was answered.
         assert await served.counted() == {"OK": 2, "ResourceExhausted": 6}
         client.sendall(headers(SEARCH, 17) + message(REQUEST, 17))
-        await served.call()  # On a connection of its own.
+        await served.call()  # On a separate connection.
         assert await served.counted() == {"OK": 3, "ResourceExhausted": 7}
-    await asyncio.sleep(0.1)  # The client leaves without its answers.
+    await asyncio.sleep(0.1)  # The client disconnects without reading its answers.
     assert not caplog.records
 
 
-async def test_a_connection_with_too_many_calls_is_refused_more_and_others_are_not(
+async def test_only_a_connection_with_too_many_calls_is_rejected(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "MAX_CALLS", 8)

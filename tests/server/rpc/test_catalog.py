@@ -1,4 +1,4 @@
-"""CatalogService over a real grpc.aio server, with a store in memory."""
+"""CatalogService on a real grpc.aio server, with a store in memory."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -54,7 +54,7 @@ async def refused(call: Any, code: Code, words: str) -> None:
     assert raised.value.code() is code
 
 
-async def test_what_is_written_is_read(served: Served) -> None:
+async def test_a_written_document_can_be_read(served: Served) -> None:
     written = Document(
         id="card lost",
         titles=[LocalizedText(language_code="ko", text="카드 분실"), LocalizedText(language_code="en", text="Lost")],
@@ -71,7 +71,7 @@ async def test_what_is_written_is_read(served: Served) -> None:
     assert read == written
 
 
-async def test_a_wrong_document_gets_an_error_in_its_place(served: Served) -> None:
+async def test_an_invalid_document_gets_an_error_in_its_place(served: Served) -> None:
     request = upserts("a", "", "c")
     request.upserts.add(document=document("d")).expected_version = 7
     results = (await served.catalog.UpsertDocuments(request)).results
@@ -82,7 +82,7 @@ async def test_a_wrong_document_gets_an_error_in_its_place(served: Served) -> No
     assert served.store.writes == [3]
 
 
-async def test_expected_versions(served: Served) -> None:
+async def test_a_write_is_rejected_unless_the_expected_version_matches(served: Served) -> None:
     async def write(title: str, expected: int) -> Any:
         request = UpsertDocumentsRequest(upserts=[Upsert(document=document("a", title), expected_version=expected)])
         return (await served.catalog.UpsertDocuments(request)).results[0]
@@ -99,7 +99,7 @@ async def test_expected_versions(served: Served) -> None:
     assert response.deleted_count == 0
 
 
-async def test_a_request_id_is_handed_on_so_that_a_call_can_be_repeated(served: Served) -> None:
+async def test_the_request_id_is_passed_on_so_that_a_call_can_be_repeated(served: Served) -> None:
     request = upserts("a")
     request.request_id = "r1"
     first = await served.catalog.UpsertDocuments(request)
@@ -116,7 +116,7 @@ async def test_documents_are_deleted_by_their_ids(served: Served) -> None:
     await refused(served.catalog.GetDocument(GetDocumentRequest(id="a")), Code.NOT_FOUND, "there is no document 'a'")
 
 
-async def test_a_wrong_deletion_has_an_error_in_its_place_and_the_others_are_done(served: Served) -> None:
+async def test_an_invalid_deletion_gets_an_error_in_its_place_and_the_others_are_done(served: Served) -> None:
     await served.catalog.UpsertDocuments(upserts("a", "b"))
     deletes = [
         Delete(id="a"),
@@ -140,20 +140,22 @@ async def test_a_wrong_deletion_has_an_error_in_its_place_and_the_others_are_don
     [
         (DeleteDocumentsRequest(), "deletes: has 0 elements"),
         (DeleteDocumentsRequest(filter=Filter()), "filter: has no condition"),
-        (DeleteDocumentsRequest(deletes=[Delete(id="a")], filter=Filter()), "filter: is set beside deletes"),
+        (DeleteDocumentsRequest(deletes=[Delete(id="a")], filter=Filter()), "filter: is set together with deletes"),
         (DeleteDocumentsRequest(deletes=[Delete(id="a")] * 6), "deletes: has 6 elements"),
         (DeleteDocumentsRequest(deletes=[Delete(id="a")], request_id="x" * 257), "request_id: has 257 characters"),
     ],
 )
-async def test_a_wrong_deletion_is_refused_whole(served: Served, request_: DeleteDocumentsRequest, words: str) -> None:
+async def test_an_invalid_deletion_call_is_rejected(
+    served: Served, request_: DeleteDocumentsRequest, words: str
+) -> None:
     await refused(served.catalog.DeleteDocuments(request_), Code.INVALID_ARGUMENT, words)
     assert not served.store.writes
 
 
-async def test_too_many_documents_are_refused_whole(served: Served) -> None:
+async def test_a_request_with_too_many_documents_is_rejected(served: Served) -> None:
     for count in (0, 6):
         call = served.catalog.UpsertDocuments(upserts(*"abcdef"[:count]))
-        await refused(call, Code.INVALID_ARGUMENT, f"upserts: has {count} elements; it must have from 1 to 5")
+        await refused(call, Code.INVALID_ARGUMENT, f"upserts: has {count} elements; it must have 1 to 5")
 
 
 @pytest.mark.parametrize(
@@ -164,12 +166,12 @@ async def test_too_many_documents_are_refused_whole(served: Served) -> None:
         (NotReady("loading"), Code.UNAVAILABLE, "loading"),
     ],
 )
-async def test_what_concerns_the_whole_call_is_its_error(served: Served, error: Any, code: Code, words: str) -> None:
+async def test_an_error_of_the_whole_call_ends_the_call(served: Served, error: Any, code: Code, words: str) -> None:
     served.store.error = error
     await refused(served.catalog.UpsertDocuments(upserts("a")), code, words)
 
 
-async def test_pages_tell_every_document_once_in_the_order_of_ids(served: Served) -> None:
+async def test_pages_return_every_document_once_in_the_order_of_ids(served: Served) -> None:
     ids = [f"문서 {number:03}" for number in range(75)] + ["🙂", "A"]
     for start in range(0, len(ids), 5):
         await served.catalog.UpsertDocuments(upserts(*ids[start : start + 5]))
@@ -202,7 +204,7 @@ async def with_categories(served: Served) -> None:
     await served.catalog.UpsertDocuments(request)
 
 
-async def test_pages_of_those_that_match(served: Served) -> None:
+async def test_pages_hold_only_documents_that_match_the_filter(served: Served) -> None:
     await with_categories(served)
     first = await served.catalog.ListDocuments(ListDocumentsRequest(page_size=2, filter=CARDS))
     assert [each.id for each in first.documents] == ["a", "c"]
@@ -210,17 +212,17 @@ async def test_pages_of_those_that_match(served: Served) -> None:
     second = await served.catalog.ListDocuments(ListDocumentsRequest(page_token=token, filter=CARDS))
     assert ([each.id for each in second.documents], second.next_page_token) == (["d"], "")
     call = served.catalog.ListDocuments(ListDocumentsRequest(page_token=token))
-    await refused(call, Code.INVALID_ARGUMENT, "page_token: was given for another filter")
+    await refused(call, Code.INVALID_ARGUMENT, "page_token: belongs to another filter")
 
 
-async def test_those_that_match_are_deleted(served: Served) -> None:
+async def test_documents_that_match_a_filter_are_deleted(served: Served) -> None:
     await with_categories(served)
     response = await served.catalog.DeleteDocuments(DeleteDocumentsRequest(filter=CARDS))
     assert (response.deleted_count, list(response.results)) == (3, [])
     assert list(served.store.stored) == ["b"]
 
 
-async def test_a_wrong_filter_is_named_by_its_place(served: Served) -> None:
+async def test_an_invalid_filter_is_named_by_its_path(served: Served) -> None:
     wrong = Filter(all_of=FilterList(filters=[CARDS, Filter(exists=Exists())]))
     for call in (
         served.catalog.DeleteDocuments(DeleteDocumentsRequest(filter=wrong)),
@@ -230,12 +232,12 @@ async def test_a_wrong_filter_is_named_by_its_place(served: Served) -> None:
 
 
 @pytest.mark.parametrize("token", ["x", "!!!!", "AAAA", "AAAAAA==", "글", "_____w=="])
-async def test_a_foreign_page_token_is_refused(served: Served, token: str) -> None:
+async def test_an_invalid_page_token_is_rejected(served: Served, token: str) -> None:
     call = served.catalog.ListDocuments(ListDocumentsRequest(page_token=token))
-    await refused(call, Code.INVALID_ARGUMENT, "page_token: is no token that a server gave")
+    await refused(call, Code.INVALID_ARGUMENT, "page_token: is not a token of this service")
 
 
-async def test_a_watch_tells_what_was_and_what_comes(served: Served) -> None:
+async def test_a_watch_returns_past_and_new_changes(served: Served) -> None:
     await served.catalog.UpsertDocuments(upserts("a", "b"))
     watch = served.catalog.WatchChanges(WatchChangesRequest(after_sequence=1))
 
@@ -253,7 +255,7 @@ async def test_a_watch_tells_what_was_and_what_comes(served: Served) -> None:
     watch.cancel()
 
 
-async def test_a_watch_tells_many_changes_at_a_time_but_not_too_many_bytes(served: Served) -> None:
+async def test_a_message_of_changes_is_bounded_by_its_bytes(served: Served) -> None:
     for number in range(0, 100, 5):
         await served.catalog.UpsertDocuments(upserts(*(f"{number + each:03}" for each in range(5))))
     for id in "abc":
@@ -270,25 +272,25 @@ async def test_a_watch_tells_many_changes_at_a_time_but_not_too_many_bytes(serve
     watch.cancel()
 
 
-async def test_a_watch_from_nowhere_is_refused(served: Served) -> None:
-    behind = served.catalog.WatchChanges(WatchChangesRequest(after_sequence=1))
-    await refused(behind.read(), Code.OUT_OF_RANGE, "the catalogue has come to 0 only")
+async def test_a_watch_from_an_invalid_sequence_is_rejected(served: Served) -> None:
+    ahead = served.catalog.WatchChanges(WatchChangesRequest(after_sequence=1))
+    await refused(ahead.read(), Code.OUT_OF_RANGE, "the catalogue is only at 0")
     negative = served.catalog.WatchChanges(WatchChangesRequest(after_sequence=-1))
     await refused(negative.read(), Code.INVALID_ARGUMENT, "after_sequence: is -1")
 
 
-async def test_watches_end_when_the_server_leaves_and_none_begin(served: Served) -> None:
+async def test_watches_end_when_the_server_shuts_down_and_none_begin(served: Served) -> None:
     await served.catalog.UpsertDocuments(upserts("a"))
     watch = served.catalog.WatchChanges(WatchChangesRequest())
     await watch.read()
-    served.servicer.leave()
+    served.servicer.shut_down()
     await refused(asyncio.wait_for(watch.read(), 5), Code.UNAVAILABLE, "shutting down")
     await refused(served.catalog.WatchChanges(WatchChangesRequest()).read(), Code.UNAVAILABLE, "shutting down")
-    await served.catalog.UpsertDocuments(upserts("b"))  # What ends by itself is still taken.
+    await served.catalog.UpsertDocuments(upserts("b"))  # Calls that end without help are still accepted.
 
 
 @pytest.mark.parametrize(("role", "code"), [("search", Code.PERMISSION_DENIED), ("write", None)])
-async def test_every_shape_of_call_carries_the_token_and_needs_the_role(
+async def test_every_kind_of_call_carries_the_token_and_needs_the_role(
     tmp_path: Path, role: str, code: Code | None
 ) -> None:
     path = tmp_path / "tokens"
@@ -296,7 +298,7 @@ async def test_every_shape_of_call_carries_the_token_and_needs_the_role(
 
     async def begin_import(catalog: Any, *, taken: bool) -> Any:
         call = catalog.ImportDocuments()
-        if taken:  # To write to a call that is refused meanwhile is an internal error of grpc.aio.
+        if taken:  # Writing to a call that is being rejected is an internal error of grpc.aio.
             await call.write(ImportDocumentsRequest(import_id="x"))
         return await call.read()
 

@@ -39,14 +39,14 @@ def violations_of(message: DocumentMessage, *, max_characters: int = 1000) -> li
 
 
 @given(DOCUMENTS, st.integers(0, 2**63 - 1))
-def test_a_document_is_the_same_behind_a_journey(document: Document, version: int) -> None:
+def test_a_document_is_equal_after_conversion_to_a_message_and_back(document: Document, version: int) -> None:
     message = DocumentMessage.FromString(to_message(document, version).SerializeToString())
     assert message.version == version
     assert read(message) == document
     assert list(read(message).titles()) == list(document.titles()), "the first is shown by default"
 
 
-def test_whole_numbers_are_read_as_a_file_has_them() -> None:
+def test_whole_numbers_are_read_as_integers() -> None:
     message = DocumentMessage(id="a", examples=["x"])
     message.attributes.update({"b": 14, "a": 0.5, "c": [True, 2.0], "d": 1e300})
     attributes = read(message).attributes
@@ -67,7 +67,7 @@ def attributed(**attributes: Any) -> DocumentMessage:
 
 
 @pytest.mark.parametrize(
-    ("message", "field", "told"),
+    ("message", "field", "expected"),
     [
         (DocumentMessage(examples=["x"]), ".id", "is empty"),
         (DocumentMessage(id="\t", examples=["x"]), ".id", "is empty"),
@@ -79,7 +79,7 @@ def attributed(**attributes: Any) -> DocumentMessage:
         (
             DocumentMessage(id="a", titles=[LocalizedText(language_code="ko", text="x")] * 2),
             ".titles[1].language_code",
-            "is 'ko', as that of another",
+            "is 'ko' twice",
         ),
         (attributed(a=None), ".attributes.a", "must be a string, a number, a boolean"),
         (attributed(a={"b": 1}), ".attributes.a", "must be a string, a number, a boolean"),
@@ -88,20 +88,20 @@ def attributed(**attributes: Any) -> DocumentMessage:
         (attributed(a=[1, float("inf")]), ".attributes.a[1]", "is inf; numbers must be finite"),
     ],
 )
-def test_what_is_wrong_is_named_by_its_place(message: DocumentMessage, field: str, told: str) -> None:
+def test_a_violation_is_named_by_its_field(message: DocumentMessage, field: str, expected: str) -> None:
     ((wrong, description),) = violations_of(message)
     assert wrong == field
-    assert description.startswith(told)
+    assert description.startswith(expected)
 
 
-def test_an_unset_value_is_refused() -> None:
+def test_an_unset_value_is_rejected() -> None:
     message = DocumentMessage(id="a", examples=["x"])
     _ = message.attributes.fields["a"]
     message.attributes.fields["a"].SetInParent()
     assert [field for field, _ in violations_of(message)] == [".attributes.a"]
 
 
-def test_all_characters_of_a_document_count() -> None:
+def test_all_characters_of_a_document_count_for_its_limit() -> None:
     message = DocumentMessage(
         id="1", titles=[LocalizedText(language_code="ko", text="45")], texts=[LocalizedText(text="67")], examples=["89"]
     )
@@ -117,13 +117,13 @@ def test_deletions_are_read_with_their_versions() -> None:
     assert [to_delete(each, field="it") for each in messages] == [Delete("a"), Delete("b", 0), Delete("c")]
 
 
-def test_a_text_that_the_model_cannot_read_is_a_wrong_document() -> None:
+def test_a_text_that_the_model_cannot_read_is_an_invalid_document() -> None:
     result = to_result(Outcome("a", 0, False, NoTokens()), field="upserts[2].document")
     assert (result.error.code, result.error.reason) == (3, "INVALID_REQUEST")
-    assert result.error.message.startswith("upserts[2].document: has nothing that the model can read")
+    assert result.error.message.startswith("upserts[2].document: has no text that the model can read")
 
 
-def test_a_fault_of_the_server_is_told_by_its_incident() -> None:
+def test_an_internal_error_shows_its_incident() -> None:
     result = to_result(Outcome("a", 0, False, EncodingFailed("abc")), field="upserts[2].document")
     assert (result.error.code, result.error.reason) == (13, "INTERNAL_FAULT")
     assert "abc" in result.error.message

@@ -9,14 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaja.v1 import SearchRequest
-from sample.server_process import REPOSITORY
 from server import errors
 from server.rpc.errors import DOMAIN, ROW_OF, Refusal, refusal_of
 
 Detail = TypeVar("Detail", bound=Message)
 
 MOST_METADATA_BYTES = 8192
-"""What gRPC's clients take of headers and trailers."""
+"""Size of headers and trailers that gRPC clients accept."""
 
 
 def leaves(base: type[errors.ChajaError]) -> Iterator[type[errors.ChajaError]]:
@@ -62,7 +61,7 @@ def test_every_error_of_a_request_has_a_row() -> None:
     assert of_requests - unfit == set(ROW_OF)
 
 
-def test_reasons_are_different_and_spelled_as_aip_193_wants_them() -> None:
+def test_reasons_are_unique_and_follow_aip_193() -> None:
     reasons = [row.reason for row in ROW_OF.values()]
     assert len(set(reasons)) == len(reasons)
     for reason in reasons:
@@ -96,7 +95,7 @@ def test_reasons_are_different_and_spelled_as_aip_193_wants_them() -> None:
         (errors.StoreFull("no room"), grpc.StatusCode.RESOURCE_EXHAUSTED, {}),
     ],
 )
-def test_an_error_is_told_by_code_reason_and_facts(
+def test_an_error_has_code_reason_and_facts(
     error: errors.ChajaError, code: grpc.StatusCode, facts: dict[str, str]
 ) -> None:
     refusal = refusal_of(error, "/s/m")
@@ -106,7 +105,7 @@ def test_an_error_is_told_by_code_reason_and_facts(
     assert len(status_of(refusal).details) == 1
 
 
-def test_a_wrong_request_names_every_field() -> None:
+def test_an_invalid_request_names_every_field() -> None:
     violations = [errors.Violation("query", "is empty"), errors.Violation("limit", "is -1")]
     refusal = refusal_of(errors.InvalidRequest(violations), "/s/m")
     assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
@@ -118,7 +117,7 @@ def test_a_wrong_request_names_every_field() -> None:
     ]
 
 
-def test_bytes_that_are_no_message_are_a_wrong_request() -> None:
+def test_an_undecodable_message_is_an_invalid_request() -> None:
     with pytest.raises(DecodeError) as raised:
         SearchRequest.FromString(b"\xff")
     refusal = refusal_of(raised.value, "/s/m")
@@ -126,11 +125,9 @@ def test_bytes_that_are_no_message_are_a_wrong_request() -> None:
 
 
 @given(st.floats(0, 100), st.none() | st.floats(0, 10))
-def test_overload_says_when_to_try_again_for_people_for_programs_and_for_grpc(
-    wait: float, remaining: float | None
-) -> None:
+def test_overload_says_when_to_retry_to_people_programs_and_grpc(wait: float, remaining: float | None) -> None:
     error = errors.Overloaded(wait, remaining_seconds=remaining)
-    for _ in range(2):  # The second time it comes from what was kept.
+    for _ in range(2):  # The second time it comes from the cache.
         refusal = refusal_of(error, "/s/m")
         assert refusal.code is grpc.StatusCode.RESOURCE_EXHAUSTED
         retry = detail_of(refusal, error_details_pb2.RetryInfo())
@@ -143,7 +140,7 @@ def test_overload_says_when_to_try_again_for_people_for_programs_and_for_grpc(
 
 
 @pytest.mark.parametrize("error", [ValueError("secret"), KeyError("secret"), errors.SettingsError("secret")])
-def test_of_what_nobody_foresaw_the_caller_sees_an_incident_only(
+def test_an_internal_error_shows_the_caller_only_its_incident(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     refusal = refusal_of(error, "/s/m")
@@ -161,7 +158,7 @@ def test_of_what_nobody_foresaw_the_caller_sees_an_incident_only(
 @given(
     st.lists(st.builds(errors.Violation, st.just("requests[99999].query"), st.text("x", max_size=100)), max_size=300)
 )
-def test_the_details_of_a_wrong_request_fit_into_the_headers(violations: list[errors.Violation]) -> None:
+def test_the_details_of_an_invalid_request_fit_into_the_headers(violations: list[errors.Violation]) -> None:
     assert size_of(refusal_of(errors.InvalidRequest(violations), "/s/m")) < MOST_METADATA_BYTES
 
 
@@ -178,9 +175,3 @@ def test_an_error_that_names_a_document_fits_into_the_headers(id: str) -> None:
     assert size_of(refusal_of(errors.NotFound(id), "/s/m")) < MOST_METADATA_BYTES
     conflict = errors.Conflict(id, expected_version=2**62, version=2**62)
     assert size_of(refusal_of(conflict, "/s/m")) < MOST_METADATA_BYTES
-
-
-def test_the_manual_tells_every_code_and_reason() -> None:
-    manual = (REPOSITORY / "docs/serving.md").read_text(encoding="utf-8")
-    for row in ROW_OF.values():
-        assert f"| `{row.code.name}` | `{row.reason}` |" in manual

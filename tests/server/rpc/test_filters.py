@@ -70,7 +70,7 @@ ONE = {"number_value": 1}
 
 
 @pytest.mark.parametrize(
-    ("content", "field", "told"),
+    ("content", "field", "description"),
     [
         ({"equals": {"value": X}}, "filter.equals.attribute", "is empty"),
         ({"exists": {}}, "filter.exists.attribute", "is empty"),
@@ -91,13 +91,13 @@ ONE = {"number_value": 1}
         ),
     ],
 )
-def test_what_is_wrong_is_named_by_its_path(content: dict[str, Any], field: str, told: str) -> None:
+def test_a_violation_is_named_by_its_path(content: dict[str, Any], field: str, description: str) -> None:
     violation = violation_of(ParseDict(content, Filter()))
     assert violation.field == field
-    assert violation.description.startswith(told)
+    assert violation.description.startswith(description)
 
 
-def test_the_path_begins_where_the_filter_stands() -> None:
+def test_the_path_begins_at_the_filter() -> None:
     message = Filter(range=Range(attribute="a"))
     assert violation_of(message, "requests[3].filter").field == "requests[3].filter.range"
 
@@ -130,19 +130,19 @@ def test_values_are_counted_in_the_whole_filter() -> None:
     one = Filter(is_in=In(attribute="a", values=[AttributeValue(string_value="x")]))
     violation = violation_of(Filter(any_of=FilterList(filters=[half, half, one])))
     assert violation.field == "filter.any_of.filters[2].is_in.values"
-    assert violation.description.startswith("makes more than 10000 values")
+    assert violation.description.startswith("brings the filter to more than 10000 values")
 
 
 UNKNOWN_FIELD = bytes([15 << 3 | 2, 0])
-"""Field 15, a message without contents."""
+"""Field 15, an empty message."""
 
 
-def test_a_condition_that_only_newer_servers_know_is_refused_and_not_passed_over() -> None:
-    told = "has a field that this server does not know"
-    assert violation_of(Filter.FromString(UNKNOWN_FIELD)).description.startswith(told)
+def test_an_unknown_condition_is_rejected_and_not_ignored() -> None:
+    description = "has a field that this server does not know"
+    assert violation_of(Filter.FromString(UNKNOWN_FIELD)).description.startswith(description)
     newer = Range.FromString(
         Range(attribute="a", above=AttributeValue(number_value=1)).SerializeToString() + UNKNOWN_FIELD
     )
     violation = violation_of(Filter(range=newer))
     assert violation.field == "filter.range"
-    assert violation.description.startswith(told)
+    assert violation.description.startswith(description)

@@ -1,4 +1,4 @@
-"""Bounds and compression of the configured gRPC server, over the loopback."""
+"""Limits and compression of the configured gRPC server, on the loopback."""
 
 import asyncio
 import contextlib
@@ -68,7 +68,7 @@ async def received_in_thread(address: str, data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("compression", [grpc.Compression.Deflate, grpc.Compression.Gzip])
-async def test_compressed_requests_are_read_and_bounded_by_what_they_hold(compression: grpc.Compression) -> None:
+async def test_compressed_requests_are_bounded_by_their_decompressed_size(compression: grpc.Compression) -> None:
     async with echoing() as address:
         assert await call(address, bytes(15_000), compression=compression) == bytes(15_000)
         with pytest.raises(grpc.aio.AioRpcError) as raised:
@@ -76,7 +76,7 @@ async def test_compressed_requests_are_read_and_bounded_by_what_they_hold(compre
         assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-async def test_headers_above_the_bound_end_their_call_alone() -> None:
+async def test_headers_above_the_limit_end_only_their_call() -> None:
     async with echoing() as address, grpc.aio.insecure_channel(address) as channel:
         echo: Any = channel.unary_unary(ECHO)
         for _ in range(3):
@@ -95,7 +95,7 @@ async def test_an_address_in_use_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(("descriptors", "connections"), [(256, 156), (120, 60), (-1, 2**31 - 1)])
-def test_connections_leave_descriptors_for_others(
+def test_connections_leave_file_descriptors_for_other_uses(
     descriptors: int, connections: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("resource.getrlimit", lambda _: (descriptors, descriptors))

@@ -1,4 +1,4 @@
-"""ImportDocuments over a real grpc.aio server: resumed, taken over, given up and refused."""
+"""ImportDocuments on a real grpc.aio server: resumed, taken over, cancelled and rejected."""
 
 import asyncio
 import contextlib
@@ -69,7 +69,7 @@ async def test_an_import_from_the_first_document_to_the_last(served: Served) -> 
     assert list(served.store.stored) == ["a", "b", "c"]
 
 
-async def test_an_import_goes_on_where_it_broke_off(served: Served) -> None:
+async def test_an_import_resumes_where_it_was_interrupted(served: Served) -> None:
     first = Importing(served)
     await first.begin()
     await first.send(message("a", "b"))
@@ -80,7 +80,7 @@ async def test_an_import_goes_on_where_it_broke_off(served: Served) -> None:
     assert await Importing(served, "another list").begin() == 0
 
 
-async def test_documents_that_are_refused_count(served: Served) -> None:
+async def test_rejected_documents_count_for_the_position(served: Served) -> None:
     importing = Importing(served)
     await importing.begin()
     answer = await importing.send(message("a", "", "c"))
@@ -90,7 +90,7 @@ async def test_documents_that_are_refused_count(served: Served) -> None:
     assert answer.position == served.store.positions["list"] == 5
 
 
-async def test_documents_may_be_repeated_but_not_left_out(served: Served) -> None:
+async def test_documents_may_be_repeated_but_not_skipped(served: Served) -> None:
     importing = Importing(served)
     await importing.begin()
     await importing.send(message("a", "b", "c", position=0))
@@ -98,7 +98,7 @@ async def test_documents_may_be_repeated_but_not_left_out(served: Served) -> Non
     assert (answer.position, answer.results[0].changed) == (3, False)
     assert (await importing.send(message("c", "d"))).position == 4, "they follow what was repeated"
     await importing.call.write(message("f", position=5))
-    await importing.ended(Code.INVALID_ARGUMENT, "position: is 5; the import has come to 4: go on from there")
+    await importing.ended(Code.INVALID_ARGUMENT, "position: is 5; the import is at 4: continue from there")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ async def test_an_import_begins_with_its_name(
         (ImportDocumentsRequest(import_id="list", upserts=message("a").upserts), "import_id: is set again"),
     ],
 )
-async def test_a_wrong_message_ends_an_import_and_nothing_of_it_is_written(
+async def test_an_invalid_message_ends_an_import_and_is_not_written(
     served: Served, request_: ImportDocumentsRequest, words: str
 ) -> None:
     importing = Importing(served)
@@ -144,11 +144,11 @@ async def test_an_import_is_taken_over(served: Served) -> None:
     await first.begin()
     await first.send(message("a"))
     assert await second.begin() == 1
-    await first.ended(Code.ABORTED, "another connection goes on with this import")
+    await first.ended(Code.ABORTED, "another connection has taken over this import")
     assert (await second.send(message("b"))).position == 2
 
 
-async def test_who_takes_over_waits_for_the_write_that_has_begun(served: Served) -> None:
+async def test_a_takeover_waits_for_the_running_write(served: Served) -> None:
     first, second, third = Importing(served), Importing(served), Importing(served)
     await first.begin()
     served.store.gate.clear()
@@ -167,7 +167,7 @@ async def test_who_takes_over_waits_for_the_write_that_has_begun(served: Served)
     assert list(served.store.stored) == ["a", "b", "c"]
 
 
-async def test_a_write_is_finished_when_its_client_has_gone(served: Served) -> None:
+async def test_a_write_finishes_after_its_client_has_disconnected(served: Served) -> None:
     first, second = Importing(served), Importing(served)
     await first.begin()
     served.store.gate.clear()
@@ -182,7 +182,7 @@ async def test_a_write_is_finished_when_its_client_has_gone(served: Served) -> N
     assert await beginning == 2
 
 
-async def test_a_full_disk_ends_an_import_at_what_is_written(served: Served) -> None:
+async def test_a_full_disk_ends_an_import_after_the_written_documents(served: Served) -> None:
     importing = Importing(served)
     await importing.begin()
     await importing.send(message("a"))
@@ -193,14 +193,14 @@ async def test_a_full_disk_ends_an_import_at_what_is_written(served: Served) -> 
     assert await Importing(served).begin() == 1
 
 
-async def test_a_server_that_leaves_answers_what_has_begun(served: Served) -> None:
+async def test_a_server_that_shuts_down_answers_the_running_write(served: Served) -> None:
     writing, waiting = Importing(served), Importing(served, "another")
     await writing.begin()
     await waiting.begin()
     served.store.gate.clear()
     await writing.call.write(message("a"))
     await until(lambda: served.store.writes)
-    served.servicer.leave()
+    served.servicer.shut_down()
     await waiting.ended(Code.UNAVAILABLE, "shutting down")
     served.store.gate.set()
     assert (await asyncio.wait_for(writing.call.read(), 5)).position == 1
@@ -208,9 +208,7 @@ async def test_a_server_that_leaves_answers_what_has_begun(served: Served) -> No
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_clients_that_take_an_import_from_each_other_leave_nothing_out_and_write_nothing_twice(
-    served: Served, seed: int
-) -> None:
+async def test_repeated_takeovers_skip_no_document_and_write_none_twice(served: Served, seed: int) -> None:
     chance, ids = random.Random(seed), [f"{number:03}" for number in range(150)]
     write, steps, beginnings = served.store.import_documents, [], 0
 

@@ -9,7 +9,7 @@ from server.rpc.interruption import Interruption
 
 
 class Items:
-    """Two items, and then a wait without end."""
+    """Yields two items, and then waits forever."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -23,7 +23,7 @@ class Items:
             self.closed = True
 
 
-async def test_a_call_that_waits_is_ended_by_the_first_error_and_its_items_can_be_closed() -> None:
+async def test_a_waiting_call_is_ended_by_the_first_error_and_its_items_can_be_closed() -> None:
     interruption, items = Interruption(), Items()
     async with contextlib.aclosing(items.all()) as generator:
         assert [await interruption.next(generator) for _ in range(2)] == [1, 2]
@@ -38,7 +38,7 @@ async def test_a_call_that_waits_is_ended_by_the_first_error_and_its_items_can_b
             await interruption.next(generator)
 
 
-async def test_a_call_that_is_given_up_leaves_nothing_behind() -> None:
+async def test_a_cancelled_call_leaves_no_task() -> None:
     interruption, items = Interruption(), Items()
     generator = items.all()
     assert [await interruption.next(generator) for _ in range(2)] == [1, 2]
@@ -51,7 +51,7 @@ async def test_a_call_that_is_given_up_leaves_nothing_behind() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_an_error_of_the_items_is_the_callers() -> None:
+async def test_an_error_of_the_items_is_raised() -> None:
     async def broken() -> AsyncGenerator[int, None]:
         yield 1
         raise ZeroDivisionError

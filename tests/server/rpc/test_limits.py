@@ -37,8 +37,8 @@ def test_requests_at_the_limits_pass(request_: SearchRequest) -> None:
 
 
 @pytest.mark.parametrize("query", ["", " ", "\t\n", "\u3000"])
-def test_an_empty_query_is_refused(query: str) -> None:
-    with pytest.raises(InvalidRequest, match="query: is empty; send at least one character that is not white space"):
+def test_an_empty_query_is_rejected(query: str) -> None:
+    with pytest.raises(InvalidRequest, match="query: is empty; send at least one character that is not whitespace"):
         LIMITS.search_options(SearchRequest(query=query))
 
 
@@ -47,27 +47,27 @@ def test_all_violations_are_named_at_once() -> None:
         LIMITS.search_options(SearchRequest(query="x" * 11, limit=-1))
     assert violations_of(raised.value) == [
         ("query", "has 11 characters; at most 10 are allowed: shorten it"),
-        ("limit", "is -1; it must be from 1 to 5, or 0 for 5"),
+        ("limit", "is -1; it must be 1 to 5, or 0 for the default of 5"),
     ]
 
 
-def test_a_violation_in_a_batch_is_named_by_its_place() -> None:
+def test_a_violation_in_a_batch_is_named_by_its_field() -> None:
     with pytest.raises(InvalidRequest) as raised:
         LIMITS.batch_options([SearchRequest(query="fine"), SearchRequest(query=" ", limit=6)])
     assert [field for field, _ in violations_of(raised.value)] == ["requests[1].query", "requests[1].limit"]
 
 
 @pytest.mark.parametrize("count", [0, 3])
-def test_a_batch_has_a_size(count: int) -> None:
-    with pytest.raises(InvalidRequest, match=f"requests: has {count} elements; it must have from 1 to 2"):
+def test_the_size_of_a_batch_is_bounded(count: int) -> None:
+    with pytest.raises(InvalidRequest, match=f"requests: has {count} elements; it must have 1 to 2"):
         LIMITS.batch_options([SearchRequest(query="x")] * count)
 
 
-def test_a_search_that_says_nothing_else_is_dense_and_unfiltered() -> None:
+def test_a_search_is_dense_and_unfiltered_by_default() -> None:
     assert LIMITS.search_options(SearchRequest(query="x")) == SearchOptions(limit=5)
 
 
-def test_a_search_says_how_it_is_done() -> None:
+def test_the_options_of_a_search_are_read() -> None:
     request = SearchRequest(
         query="x", limit=3, mode=ModeMessage.MODE_HYBRID, min_score=0.0, fusion=FusionMessage.FUSION_RECIPROCAL_RANK
     )
@@ -84,7 +84,7 @@ def test_every_mode_and_fusion_is_known() -> None:
 
 
 @pytest.mark.parametrize("min_score", [float("nan"), float("inf"), float("-inf")])
-def test_options_that_cannot_be_are_named_also_in_a_batch(min_score: float) -> None:
+def test_invalid_options_are_named_also_in_a_batch(min_score: float) -> None:
     wrong = SearchRequest(query="x", mode=9, fusion=-1, min_score=min_score)  # type: ignore[arg-type]
     fields = ["mode", "fusion", "min_score"]
     with pytest.raises(InvalidRequest) as raised:
@@ -95,7 +95,7 @@ def test_options_that_cannot_be_are_named_also_in_a_batch(min_score: float) -> N
     assert [field for field, _ in violations_of(raised.value)] == [f"requests[1].{field}" for field in fields]
 
 
-def test_a_filter_is_read_and_its_mistakes_are_named_also_in_a_batch() -> None:
+def test_a_filter_is_read_and_its_violations_are_named_also_in_a_batch() -> None:
     good, wrong = SearchRequest(query="x"), SearchRequest(query="x")
     good.filter.exists.attribute = "a"
     wrong.filter.exists.SetInParent()
@@ -106,13 +106,13 @@ def test_a_filter_is_read_and_its_mistakes_are_named_also_in_a_batch() -> None:
 
 
 @pytest.mark.parametrize(("asked", "size"), [(0, 50), (1, 1), (50, 50)])
-def test_a_page_has_a_size(asked: int, size: int) -> None:
+def test_a_page_size_has_a_default(asked: int, size: int) -> None:
     assert LIMITS.page_size(asked) == size
 
 
 @pytest.mark.parametrize("asked", [-1, 51])
-def test_a_page_has_a_largest_size(asked: int) -> None:
-    with pytest.raises(InvalidRequest, match=f"page_size: is {asked}; it must be from 1 to 50, or 0 for 50"):
+def test_the_page_size_is_bounded(asked: int) -> None:
+    with pytest.raises(InvalidRequest, match=f"page_size: is {asked}; it must be 1 to 50, or 0 for the default of 50"):
         LIMITS.page_size(asked)
 
 
@@ -124,11 +124,11 @@ def test_texts_to_encode_are_checked_one_by_one() -> None:
         LIMITS.check_encode(EncodeRequest())
 
 
-def test_the_default_limit_is_held_to_the_highest_limit() -> None:
+def test_the_default_limit_never_exceeds_the_maximum() -> None:
     assert LIMITS.default_limit == 5
     assert Limits.of(Settings(bundle=Path(), catalogue=Path())).default_limit == 10
 
 
-def test_the_protocol_tells_every_limit() -> None:
-    told = {field.name for field in LimitsMessage.DESCRIPTOR.fields}
-    assert told == set(Limits.__dataclass_fields__) | {"max_query_tokens"}
+def test_the_protocol_reports_every_limit() -> None:
+    reported = {field.name for field in LimitsMessage.DESCRIPTOR.fields}
+    assert reported == set(Limits.__dataclass_fields__) | {"max_query_tokens"}

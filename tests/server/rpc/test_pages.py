@@ -12,7 +12,7 @@ FILTERS = [Filter(), Filter(exists=Exists(attribute="a")), Filter(exists=Exists(
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.sampled_from(FILTERS))
-def test_a_token_tells_the_id_in_front_of_its_page(id: str, filter: Filter) -> None:
+def test_a_token_holds_the_id_before_its_page(id: str, filter: Filter) -> None:
     token = page_token(id, filter)
     assert id_before(token, filter) == id
     assert token.isascii()
@@ -23,11 +23,11 @@ def test_the_first_page_has_no_token() -> None:
 
 
 def test_a_token_is_for_one_filter() -> None:
-    with pytest.raises(InvalidRequest, match="page_token: was given for another filter"):
+    with pytest.raises(InvalidRequest, match="page_token: belongs to another filter"):
         id_before(page_token("a", FILTERS[1]), FILTERS[2])
 
 
 @given(st.text(min_size=1))
-def test_any_text_is_taken_or_refused_in_words(token: str) -> None:
+def test_any_text_is_accepted_or_rejected_with_a_message(token: str) -> None:
     with contextlib.suppress(InvalidRequest):
         assert id_before(token, FILTERS[0])

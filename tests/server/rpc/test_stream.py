@@ -13,7 +13,7 @@ from tests.server.making import until
 
 
 class Requests:
-    """Requests that a client sends as fast as they are read."""
+    """Yields requests as fast as they are read."""
 
     def __init__(self, count: int, *, error: Exception | None = None) -> None:
         self.count, self.error, self.read = count, error, 0
@@ -49,7 +49,7 @@ def test_answers_come_in_the_order_of_the_requests(turns: list[int]) -> None:
     asyncio.run(play())
 
 
-async def test_many_are_answered_at_a_time() -> None:
+async def test_requests_are_answered_concurrently() -> None:
     running = most = 0
 
     async def answer(request: SearchRequest) -> SearchResponse:
@@ -77,7 +77,7 @@ async def test_an_answer_does_not_wait_for_the_next_request() -> None:
     assert [each async for each in answers] == []
 
 
-async def test_a_client_that_takes_no_answers_is_read_no_further() -> None:
+async def test_a_stream_whose_answers_are_unread_is_not_read_further() -> None:
     requests = Requests(1000)
     answers = answer_in_order(aiter(requests), echo)
     await anext(answers)
@@ -89,7 +89,7 @@ async def test_a_client_that_takes_no_answers_is_read_no_further() -> None:
     await answers.aclose()
 
 
-async def test_an_error_stands_in_its_place_and_the_stream_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_error_takes_its_place_and_the_stream_continues(caplog: pytest.LogCaptureFixture) -> None:
     async def answer(request: SearchRequest) -> SearchResponse:
         errors = {
             "1": Overloaded(0.25),
@@ -111,7 +111,7 @@ async def test_an_error_stands_in_its_place_and_the_stream_goes_on(caplog: pytes
     assert record.getMessage().split()[1] in answers[3].error.message
 
 
-async def test_an_abandoned_stream_cancels_what_it_began() -> None:
+async def test_an_abandoned_stream_cancels_its_requests() -> None:
     began, cancelled = 0, 0
 
     async def answer(request: SearchRequest) -> SearchResponse:
@@ -133,14 +133,14 @@ async def test_an_abandoned_stream_cancels_what_it_began() -> None:
     await until(lambda: cancelled == began)
 
 
-async def test_an_error_of_the_client_ends_the_stream_behind_its_last_answer() -> None:
+async def test_an_error_of_the_client_ends_the_stream_after_its_last_answer() -> None:
     answers = answer_in_order(aiter(Requests(3, error=ConnectionError("reset"))), echo)
     assert revisions([await anext(answers) for _ in range(3)]) == ["0", "1", "2"]
     with pytest.raises(ConnectionError, match="reset"):
         await anext(answers)
 
 
-async def test_a_stream_given_up_behind_an_error_of_the_client_leaves_no_complaint(
+async def test_a_stream_abandoned_after_an_error_of_the_client_logs_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     answers = answer_in_order(aiter(Requests(3, error=ConnectionError("reset"))), echo)
@@ -152,5 +152,5 @@ async def test_a_stream_given_up_behind_an_error_of_the_client_leaves_no_complai
     assert not caplog.records
 
 
-async def test_a_stream_of_nothing_is_answered_with_nothing() -> None:
+async def test_an_empty_stream_has_an_empty_answer() -> None:
     assert [each async for each in answer_in_order(aiter(Requests(0)), echo)] == []

@@ -43,11 +43,11 @@ def test_a_rotated_certificate_is_for_new_connections_and_is_read_once(
     assert certificates.renewed() is None
 
 
-def test_a_broken_rotation_keeps_the_old_certificate_until_it_is_mended(
+def test_a_failed_rotation_keeps_the_old_certificate_until_it_is_repaired(
     files: tuple[Path, Path], signed: dict[str, Pair], caplog: pytest.LogCaptureFixture
 ) -> None:
     certificates = Certificates(*files, None)
-    shutil.copy(signed["second"][0], files[0])  # Its key is still to come.
+    shutil.copy(signed["second"][0], files[0])  # Its key has not been written yet.
     assert [certificates.renewed() for _ in range(3)] == [None] * 3
     (record,) = [each for each in caplog.records if each.levelname == "ERROR"]
     assert "the certificate read before stays in use" in record.getMessage()
@@ -56,21 +56,21 @@ def test_a_broken_rotation_keeps_the_old_certificate_until_it_is_mended(
     assert certificates.renewed() is not None
 
 
-def test_a_key_of_another_certificate_is_refused(files: tuple[Path, Path], signed: dict[str, Pair]) -> None:
+def test_a_key_of_another_certificate_is_rejected(files: tuple[Path, Path], signed: dict[str, Pair]) -> None:
     with pytest.raises(SecurityError, match="TLS cannot be set up with"):
         Certificates(files[0], signed["second"][1], None)
 
 
-def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked_for_it(files: tuple[Path, Path]) -> None:
+def test_a_key_with_a_passphrase_is_rejected_without_a_prompt(files: tuple[Path, Path]) -> None:
     locked = files[1].with_name("locked.key")
     openssl("ec", "-in", str(files[1]), "-aes256", "-passout", "pass:secret", "-out", str(locked))
-    with pytest.raises(SecurityError, match="the key has a passphrase; give one without"):
+    with pytest.raises(SecurityError, match="the key has a passphrase; use one without"):
         Certificates(files[0], locked, None)
 
 
 @pytest.mark.parametrize("broken", ["certificate", "key", "client ca"])
 @pytest.mark.parametrize("content", [None, b"", b"no PEM"])
-def test_files_that_are_missing_or_no_pem_are_refused_by_their_names(
+def test_files_that_are_missing_or_not_pem_are_named(
     files: tuple[Path, Path], authority: Authority, tmp_path: Path, broken: str, content: bytes | None
 ) -> None:
     path = tmp_path / "broken"

@@ -27,8 +27,8 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Changes are noticed by the next call."""
-    monkeypatch.setattr("server.security.tokens.LOOK_SECONDS", 0.0)
+    """Makes the next call check the file."""
+    monkeypatch.setattr("server.security.tokens.CHECK_SECONDS", 0.0)
 
 
 def replace(path: Path, text: str) -> None:
@@ -44,7 +44,7 @@ def test_tokens_have_the_roles_that_the_file_gives_them(path: Path) -> None:
         assert tokens.role_of(unknown) is None
 
 
-def test_a_name_may_have_two_tokens_while_one_takes_the_place_of_the_other(path: Path) -> None:
+def test_a_name_may_have_two_tokens_during_rotation(path: Path) -> None:
     replace(path, FILE + f"search mobile-app {'n' * 16}\n")
     tokens = AccessTokens(path)
     assert tokens.role_of(SEARCH) == tokens.role_of("n" * 16) == "search"
@@ -58,10 +58,10 @@ def test_a_name_may_have_two_tokens_while_one_takes_the_place_of_the_other(path:
         ("search app secretsecretsecret more", "expected a role"),
         ("Search app secretsecretsecret", "expected a role"),
         ("secretsecretsecret", "expected a role"),
-        ("search app secretsecret", f"a token has at least {MIN_TOKEN_CHARACTERS} characters"),
+        ("search app secretsecret", f"a token must have at least {MIN_TOKEN_CHARACTERS} characters"),
     ],
 )
-def test_a_wrong_line_is_named_and_its_token_is_not_shown(path: Path, line: str, message: str) -> None:
+def test_an_invalid_line_is_named_and_its_token_is_not_shown(path: Path, line: str, message: str) -> None:
     replace(path, f"{FILE}{line}\n")
     with pytest.raises(SecurityError) as raised:
         read_tokens(path)
@@ -72,7 +72,7 @@ def test_a_wrong_line_is_named_and_its_token_is_not_shown(path: Path, line: str,
 
 
 @given(st.text(max_size=60).filter(lambda text: "#" not in text))
-def test_no_file_however_wrong_raises_anything_else(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+def test_any_invalid_file_raises_a_security_error(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.getbasetemp() / "anything"
     path.write_text(text, encoding="utf-8", errors="surrogatepass")
     with contextlib.suppress(SecurityError):
@@ -82,13 +82,13 @@ def test_no_file_however_wrong_raises_anything_else(tmp_path_factory: pytest.Tem
 
 
 @pytest.mark.parametrize("content", [b"", b"# nothing\n", b"\n\n"])
-def test_a_file_without_tokens_is_refused(path: Path, content: bytes) -> None:
+def test_a_file_without_tokens_is_rejected(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(SecurityError, match="has no tokens"):
         AccessTokens(path)
 
 
-def test_a_file_that_cannot_be_read_is_refused(path: Path) -> None:
+def test_an_unreadable_file_is_rejected(path: Path) -> None:
     with pytest.raises(SecurityError, match="cannot be read: No such file"):
         AccessTokens(path.with_name("elsewhere"))
     with pytest.raises(SecurityError, match="cannot be read"):
@@ -99,16 +99,16 @@ def test_a_file_that_cannot_be_read_is_refused(path: Path) -> None:
 
 
 @pytest.mark.usefixtures("at_once")
-def test_a_change_of_the_file_is_noticed(path: Path) -> None:
+def test_a_change_of_the_file_is_detected(path: Path) -> None:
     tokens = AccessTokens(path)
     replace(path, f"search app {'n' * 16}\n")
     assert tokens.role_of("n" * 16) == "search"
-    assert tokens.role_of(ADMIN) is None, "what is taken out of the file is worth nothing any more"
+    assert tokens.role_of(ADMIN) is None, "a removed token is no longer valid"
 
 
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("bad", ["", "search app short\n", None])
-def test_a_bad_change_leaves_the_old_tokens_in_force(
+def test_an_invalid_change_keeps_the_old_tokens_valid(
     path: Path, bad: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     tokens = AccessTokens(path)
@@ -119,13 +119,13 @@ def test_a_bad_change_leaves_the_old_tokens_in_force(
     for _ in range(2):
         assert tokens.role_of(ADMIN) == "admin"
     (record,) = caplog.records
-    assert "the tokens read before stay in force" in record.getMessage()
+    assert "the tokens read before stay valid" in record.getMessage()
     replace(path, f"search app {'n' * 16}\n")
     assert tokens.role_of("n" * 16) == "search"
     assert tokens.role_of(ADMIN) is None
 
 
-def test_the_file_is_not_looked_at_with_every_call(path: Path) -> None:
+def test_the_file_is_not_checked_with_every_call(path: Path) -> None:
     tokens = AccessTokens(path)
     replace(path, f"search app {'n' * 16}\n")
     assert tokens.role_of(ADMIN) == "admin", "the second is not over"
@@ -136,7 +136,7 @@ def bearer(token: str) -> tuple[tuple[str, str | bytes], ...]:
 
 
 @pytest.mark.parametrize("path_", ROLE_OF)
-def test_a_role_covers_those_below_it(path: Path, path_: str) -> None:
+def test_a_role_includes_the_roles_below_it(path: Path, path_: str) -> None:
     access = Access(AccessTokens(path))
     for role, token in zip(ROLES, (SEARCH, WRITE, ADMIN), strict=True):
         if ROLES.index(role) >= ROLES.index(ROLE_OF[path_]):
@@ -159,7 +159,7 @@ def test_a_role_covers_those_below_it(path: Path, path_: str) -> None:
         (("x-authorization", f"Bearer {SEARCH}"),),
     ],
 )
-def test_a_call_without_a_known_token_is_not_taken(
+def test_a_call_without_a_known_token_is_rejected(
     path: Path, metadata: tuple[tuple[str, str | bytes], ...] | None
 ) -> None:
     with pytest.raises(NotAuthenticated) as raised:
@@ -168,12 +168,12 @@ def test_a_call_without_a_known_token_is_not_taken(
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_the_scheme_is_read_in_any_case(path: Path, scheme: str) -> None:
+def test_the_scheme_is_case_insensitive(path: Path, scheme: str) -> None:
     metadata = (("authorization", f"{scheme}  {SEARCH} "),)
     Access(AccessTokens(path)).check("/chaja.v1.SearchService/Search", lambda: metadata)
 
 
-def test_without_tokens_everybody_may_call_everything_and_metadata_is_not_asked_for() -> None:
+def test_without_a_token_file_every_call_is_allowed_and_metadata_is_not_read() -> None:
     def metadata() -> None:
         raise AssertionError
 

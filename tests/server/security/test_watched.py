@@ -4,7 +4,7 @@ from pathlib import Path
 from server.security.watched import WatchedFiles
 
 
-def test_nothing_changes_by_itself(tmp_path: Path) -> None:
+def test_unchanged_files_are_not_reported(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("a", encoding="utf-8")
     watched = WatchedFiles([tmp_path / "a", tmp_path / "not there", tmp_path])
     assert not watched.changed()
@@ -12,7 +12,7 @@ def test_nothing_changes_by_itself(tmp_path: Path) -> None:
     assert not watched.changed()
 
 
-def test_a_change_is_told_once(tmp_path: Path) -> None:
+def test_a_change_is_reported_once(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_text("a", encoding="utf-8")
     watched = WatchedFiles([path])
@@ -21,7 +21,7 @@ def test_a_change_is_told_once(tmp_path: Path) -> None:
     assert not watched.changed()
 
 
-def test_other_contents_of_the_same_length_and_age_are_seen_by_their_file(tmp_path: Path) -> None:
+def test_a_replaced_file_of_the_same_size_and_time_is_detected(tmp_path: Path) -> None:
     path, other = tmp_path / "a", tmp_path / "b"
     path.write_text("a", encoding="utf-8")
     other.write_text("b", encoding="utf-8")
@@ -32,7 +32,7 @@ def test_other_contents_of_the_same_length_and_age_are_seen_by_their_file(tmp_pa
     assert watched.changed()
 
 
-def test_a_file_that_goes_and_comes_back_changes_twice(tmp_path: Path) -> None:
+def test_a_file_that_disappears_and_returns_changes_twice(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_text("a", encoding="utf-8")
     watched = WatchedFiles([path])
@@ -58,7 +58,7 @@ def test_a_directory_changes_with_any_file_in_it(tmp_path: Path) -> None:
     assert not watched.changed()
 
 
-def test_a_link_that_is_turned_is_seen(tmp_path: Path) -> None:
+def test_a_changed_link_is_detected(tmp_path: Path) -> None:
     for version in ("v1", "v2"):
         (tmp_path / version).mkdir()
         (tmp_path / version / "key").write_text("same", encoding="utf-8")
