@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from chaja.v1 import info_pb2 as chaja_dot_v1_dot_info__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x63haja/v1/admin.proto\x12\x08\x63haja.v1\x1a\x13\x63haja/v1/info.proto\"\x0f\n\rReloadRequest\"X\n\x0eReloadResponse\x12\x1e\n\x05model\x18\x01 \x01(\x0b\x32\x0f.chaja.v1.Model\x12&\n\tcatalogue\x18\x02 \x01(\x0b\x32\x13.chaja.v1.Catalogue2K\n\x0c\x41\x64minService\x12;\n\x06Reload\x12\x17.chaja.v1.ReloadRequest\x1a\x18.chaja.v1.ReloadResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x63haja/v1/admin.proto\x12\x08\x63haja.v1\x1a\x13\x63haja/v1/info.proto\"\x0f\n\rReloadRequest\"X\n\x0eReloadResponse\x12\x1e\n\x05model\x18\x01 \x01(\x0b\x32\x0f.chaja.v1.Model\x12&\n\tcatalogue\x18\x02 \x01(\x0b\x32\x13.chaja.v1.Catalogue2K\n\x0c\x41\x64minService\x12;\n\x06Reload\x12\x17.chaja.v1.ReloadRequest\x1a\x18.chaja.v1.ReloadResponseB*\n\x08\x63haja.v1B\nAdminProtoP\x01Z\x10\x63haja/v1;chajav1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'chaja.v1.admin_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\010chaja.v1B\nAdminProtoP\001Z\020chaja/v1;chajav1'
   _globals['_RELOADREQUEST']._serialized_start=55
   _globals['_RELOADREQUEST']._serialized_end=70
   _globals['_RELOADRESPONSE']._serialized_start=72

@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from chaja.v1 import timings_pb2 as chaja_dot_v1_dot_timings__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63haja/v1/encode.proto\x12\x08\x63haja.v1\x1a\x16\x63haja/v1/timings.proto\"W\n\rEncodeRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12%\n\ttext_kind\x18\x02 \x01(\x0e\x32\x12.chaja.v1.TextKind\x12\x10\n\x08truncate\x18\x03 \x01(\x08\"\x86\x01\n\x0e\x45ncodeResponse\x12\x0f\n\x07vectors\x18\x01 \x01(\x0c\x12\x11\n\tdimension\x18\x02 \x01(\x05\x12\x14\n\x0ctoken_counts\x18\x03 \x03(\x05\x12\"\n\x07timings\x18\x04 \x01(\x0b\x32\x11.chaja.v1.Timings\x12\x16\n\x0emodel_revision\x18\x05 \x01(\t*R\n\x08TextKind\x12\x19\n\x15TEXT_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fTEXT_KIND_QUERY\x10\x01\x12\x16\n\x12TEXT_KIND_DOCUMENT\x10\x02\x32Q\n\rEncodeService\x12@\n\x06\x45ncode\x12\x17.chaja.v1.EncodeRequest\x1a\x18.chaja.v1.EncodeResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63haja/v1/encode.proto\x12\x08\x63haja.v1\x1a\x16\x63haja/v1/timings.proto\"W\n\rEncodeRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12%\n\ttext_kind\x18\x02 \x01(\x0e\x32\x12.chaja.v1.TextKind\x12\x10\n\x08truncate\x18\x03 \x01(\x08\"\x86\x01\n\x0e\x45ncodeResponse\x12\x0f\n\x07vectors\x18\x01 \x01(\x0c\x12\x11\n\tdimension\x18\x02 \x01(\x05\x12\x14\n\x0ctoken_counts\x18\x03 \x03(\x05\x12\"\n\x07timings\x18\x04 \x01(\x0b\x32\x11.chaja.v1.Timings\x12\x16\n\x0emodel_revision\x18\x05 \x01(\t*R\n\x08TextKind\x12\x19\n\x15TEXT_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fTEXT_KIND_QUERY\x10\x01\x12\x16\n\x12TEXT_KIND_DOCUMENT\x10\x02\x32Q\n\rEncodeService\x12@\n\x06\x45ncode\x12\x17.chaja.v1.EncodeRequest\x1a\x18.chaja.v1.EncodeResponse\"\x03\x90\x02\x01\x42+\n\x08\x63haja.v1B\x0b\x45ncodeProtoP\x01Z\x10\x63haja/v1;chajav1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'chaja.v1.encode_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\010chaja.v1B\013EncodeProtoP\001Z\020chaja/v1;chajav1'
   _globals['_ENCODESERVICE'].methods_by_name['Encode']._loaded_options = None
   _globals['_ENCODESERVICE'].methods_by_name['Encode']._serialized_options = b'\220\002\001'
   _globals['_TEXTKIND']._serialized_start=285

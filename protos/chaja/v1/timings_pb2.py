@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x63haja/v1/timings.proto\x12\x08\x63haja.v1\x1a\x1egoogle/protobuf/duration.proto\"\xf5\x01\n\x07Timings\x12+\n\x08tokenize\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05queue\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06\x65ncode\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06search\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05\x66\x65tch\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0b\x62\x61tch_texts\x18\x06 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x63haja/v1/timings.proto\x12\x08\x63haja.v1\x1a\x1egoogle/protobuf/duration.proto\"\xf5\x01\n\x07Timings\x12+\n\x08tokenize\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05queue\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06\x65ncode\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06search\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05\x66\x65tch\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0b\x62\x61tch_texts\x18\x06 \x01(\x05\x42,\n\x08\x63haja.v1B\x0cTimingsProtoP\x01Z\x10\x63haja/v1;chajav1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'chaja.v1.timings_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\010chaja.v1B\014TimingsProtoP\001Z\020chaja/v1;chajav1'
   _globals['_TIMINGS']._serialized_start=69
   _globals['_TIMINGS']._serialized_end=314
 # @@protoc_insertion_point(module_scope)
