@@ -174,5 +174,5 @@ async def test_refusals_are_logged_once_in_a_while(caplog: pytest.LogCaptureFixt
     for _ in range(50):
         assert admission.overload(bulk=False) is not None
     assert [record.getMessage() for record in caplog.records] == [
-        "overloaded: calls are refused that would wait 1000 ms"
+        "overloaded: rejecting calls; they would wait 1000 ms in the queue"
     ]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.batching.job import Job
-from server.batching.queue import BULK_BATCH_TOKENS, BULK_BATCH_TOKENS_BESIDE, BULK_SHARE, Queue
+from server.batching.queue import BULK_BATCH_TOKENS, BULK_BATCH_TOKENS_SHARED, BULK_SHARE, Queue
 from tests.server.making import make_job, take
 
 sizes = st.integers(1, 64)
@@ -88,8 +88,8 @@ async def test_bulk_batches_are_small_while_interactive_queries_come(monkeypatch
 
     assert tokens_taken() == BULK_BATCH_TOKENS // 16 * 16
     queue.put([make_job(token_count=5)])
-    assert [tokens_taken(), tokens_taken()] == [5, BULK_BATCH_TOKENS_BESIDE // 16 * 16]
-    monkeypatch.setattr("server.batching.queue.BESIDE_SECONDS", 0.0)
+    assert [tokens_taken(), tokens_taken()] == [5, BULK_BATCH_TOKENS_SHARED // 16 * 16]
+    monkeypatch.setattr("server.batching.queue.INTERACTIVE_EXPECTED_SECONDS", 0.0)
     assert tokens_taken() == BULK_BATCH_TOKENS // 16 * 16
 
 

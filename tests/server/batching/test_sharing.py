@@ -171,4 +171,4 @@ async def test_finished_texts_leave_nothing_behind(watched: WatchedBundle, pipel
     watched.gate.set()
     await asyncio.gather(busy, *tasks, return_exceptions=True)
     await asyncio.sleep(0)
-    assert not pipeline._first
+    assert not pipeline._in_flight
