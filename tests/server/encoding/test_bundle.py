@@ -75,7 +75,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda d: replace(d, "golden.json", b'[{"text": "a", "kind": "query", "vector": [1.0]}]'),
         "golden.json has no vectors of 32 dimensions",
     ),
-    "wrong model": (lambda d: swap_model(d, seed=8), "on this CPU the model is wrong: worst cosine"),
+    "wrong model": (lambda d: swap_model(d, seed=8), "the model computes wrong vectors on this CPU: worst cosine"),
     "wrong dimension": (lambda d: swap_model(d, dimension=16), "the model gives 16 dimensions, the manifest says 32"),
 }
 

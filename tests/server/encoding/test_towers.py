@@ -47,7 +47,7 @@ def test_the_golden_texts_check_both_towers(two_towers: Path, tmp_path: Path) ->
     assert Bundle(two_towers).verify() == pytest.approx(1.0)
     swapped = Path(shutil.copytree(two_towers, tmp_path / "bundle"))
     replace(swapped, "document/model.onnx", (swapped / "query/model.onnx").read_bytes())
-    with pytest.raises(BundleError, match="on this CPU the model is wrong"):
+    with pytest.raises(BundleError, match="the model computes wrong vectors on this CPU"):
         Bundle(swapped).verify()
 
 
