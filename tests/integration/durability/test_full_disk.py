@@ -139,7 +139,7 @@ def test_a_snapshot_or_graph_that_cannot_be_written_is_done_without(
         many.version = result.version
         documents["many"] = many
         server.wait_for("the index cannot be saved")
-        server.wait_for("the index goes on without a new graph")
+        server.wait_for("the index continues without a new graph")
         check(client, documents)
         limit(server, -1)
         documents |= write(client, rng, ["last"])
