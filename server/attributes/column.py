@@ -115,7 +115,7 @@ def _found_by_hash(values: NDArray[np.float64], wanted: NDArray[np.float64]) -> 
     entries = np.flatnonzero(holders >= 0)
     candidates = values[entries]
     found = wanted[holders[entries]] == candidates
-    # Wanted numbers whose place in the table another one with the same hash has taken.
+    # Compare the wanted numbers that are not in the table, because another one has the same hash.
     for displaced in wanted[holder_of[wanted_hashes] != positions]:
         found |= candidates == displaced
     chosen = np.zeros(len(values), np.bool_)

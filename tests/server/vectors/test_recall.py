@@ -11,7 +11,7 @@ from server.vectors.recall import measure_recall
 
 @pytest.fixture
 def vectors() -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    """Uniform noise, in which a graph finds its way least well."""
+    """Random vectors, whose lack of structure makes the graph's recall low."""
     return np.random.default_rng(1).standard_normal((6000, 64)).astype(np.float32)
 
 
