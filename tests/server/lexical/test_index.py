@@ -113,7 +113,7 @@ def test_a_very_long_document_is_found() -> None:
 
 
 def test_segments_are_joined_while_others_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index_module, "POSTINGS_JOINED_AT_ONCE", 300)
+    monkeypatch.setattr(index_module, "POSTINGS_MERGED_AT_ONCE", 300)
     made = sentences(3_000)
     index = LexicalIndex()
     views: list[LexicalView] = [index.view()]
