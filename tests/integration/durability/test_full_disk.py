@@ -52,7 +52,7 @@ def fill(client: chaja.Client, rng: random.Random, documents: dict[str, Document
     with pytest.raises(grpc.RpcError) as caught:
         write_on()
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert "takes no more" in (caught.value.details() or "")
+    assert "is full or fails" in (caught.value.details() or "")
 
 
 def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(
@@ -111,7 +111,7 @@ def test_a_server_that_cannot_even_open_the_database_says_so(
         full.address()
     assert full.wait() == 1
     *_, line = full.text.splitlines()
-    assert line.startswith(f"server: error: the disk of {folder / 'data'} takes no more")
+    assert line.startswith(f"server: error: the disk of {folder / 'data'} is full or fails")
     again = start_server(forks, tiny_bundle, folder / "data")
     with again.client() as client:
         check(client, documents)

@@ -64,7 +64,7 @@ def test_a_title_comes_in_the_language_asked_for_or_the_first() -> None:
             '{"id": "b", "title": "B", "attributes": {"x": 9007199254740993}}',
             "attribute x: 9007199254740993 is too large",
         ),
-        ('{"id": "a", "title": "B"}', "id 'a' stands in line 1 already"),
+        ('{"id": "a", "title": "B"}', "id 'a' is already in line 1"),
     ],
 )
 def test_a_broken_line_is_named_by_file_and_line(tmp_path: Path, line: str, message: str) -> None:

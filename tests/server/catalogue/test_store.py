@@ -325,7 +325,7 @@ def test_a_row_that_changed_is_neither_backed_up_nor_restored(store: Store, tmp_
         content = bytearray(path.read_bytes())
         content[content.index(wanted) + 3] ^= 1
         path.write_bytes(content)
-    with pytest.raises(StoreError, match="is no whole backup"):
+    with pytest.raises(StoreError, match="is not an intact backup"):
         restore(tmp_path, backup)
     with pytest.raises(DatabaseDamaged, match="checksum"):
         back_up(tmp_path)
