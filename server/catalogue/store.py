@@ -144,7 +144,7 @@ class Store:
             self._acknowledged.write(self.sequence)
 
     def purge(self, *, limit: int, everything: bool = False) -> int:
-        """Deletes up to `limit` versions that were retired long enough ago, or `everything`; returns their number."""
+        """Deletes up to `limit` versions retired `RETIRED_SECONDS` ago, or all if `everything`; returns the number."""
         before = math.inf if everything else time.time() - RETIRED_SECONDS
         with self._reading() as connection:
             rows = connection.execute(

@@ -23,7 +23,7 @@ ROOM_BYTES = 250_000
 GRAPH_VECTORS = 1100
 
 FREQUENT = {
-    "server.writing.live_catalogue.TENDING_SECONDS": 0.05,
+    "server.writing.live_catalogue.MAINTENANCE_SECONDS": 0.05,
     "server.writing.live_catalogue.SNAPSHOT_SECONDS": 0.0,
 }
 """Snapshots all the time."""

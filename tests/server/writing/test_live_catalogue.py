@@ -16,7 +16,7 @@ from tests.server.writing.making import Core, running, summary, titled, upserts
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tends the index all the time, and rebuilds it for few dead slots."""
-    monkeypatch.setattr(live_catalogue, "TENDING_SECONDS", 0.01)
+    monkeypatch.setattr(live_catalogue, "MAINTENANCE_SECONDS", 0.01)
     monkeypatch.setattr(live_catalogue, "DEAD_SLOTS", 20)
     monkeypatch.setattr(live_catalogue, "SNAPSHOT_SECONDS", 0.05)
 
@@ -63,7 +63,7 @@ async def test_at_the_end_the_index_is_saved(tmp_path: Path, tiny_bundle: Path) 
 async def test_vectors_of_the_replaced_model_are_deleted(
     tmp_path: Path, tiny_bundle: Path, other_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_catalogue, "TENDING_SECONDS", 0.01)
+    monkeypatch.setattr(live_catalogue, "MAINTENANCE_SECONDS", 0.01)
     async with running(tmp_path, tiny_bundle) as core:
         await core.writer.upsert(upserts(titled("a"), titled("b")))
         old, new = core.bundle.manifest.revision, WatchedBundle(other_bundle)
@@ -119,7 +119,7 @@ async def test_the_index_is_tended_again_after_an_error(
     async with running(tmp_path, tiny_bundle) as core:
         monkeypatch.setattr(Store, "purge", purge)
         await until(lambda: attempts > 4)
-        assert caplog.text.count("tending the index failed") == 2
+        assert caplog.text.count("maintaining the index failed") == 2
         await core.writer.upsert(upserts(titled("a")))
         await until(lambda: whole(tmp_path) == ["snapshot-00000000000000000001"])
 
