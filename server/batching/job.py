@@ -24,7 +24,7 @@ class Job:
 
     Without `options` the text is only encoded. If the text is too long, it is cut when `truncate` is set and rejected
     otherwise. No stage starts work on a job after its `deadline`; `deadline` and `arrived` are values of
-    `time.monotonic()`. `done` is resolved on the event loop after the last stage, and cancelled when the caller is.
+    `time.monotonic()`. `done` is resolved on the event loop after the last stage, or cancelled if the caller gives up.
     """
 
     text: str

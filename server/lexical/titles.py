@@ -15,11 +15,11 @@ from server.lexical.tokens import fold
 from server.snapshot import Arrays
 
 COMPARED_BYTES = 64
-"""Bytes of a title's UTF-8 by which titles are sorted. For a query that is longer, an exact match is decided by a hash,
-and every title that begins with these bytes counts as beginning with the query."""
+"""Titles are sorted by this many bytes of UTF-8. If a query is longer, a hash decides exact matches, and every title
+with the same first bytes counts as beginning with the query."""
 
 FIRST_PREFIX_LENGTH = 2
-"""Least number of characters in a query for titles to be found by their beginning."""
+"""Least length of a query, in characters, for which titles that begin with it are found."""
 
 GROWTH = 2
 """A run is merged with the next unless it has more than this many times its titles."""

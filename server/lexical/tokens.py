@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TERMS_VERSION = f"1, Unicode {unicodedata.unidata_version}"
-"""Equal versions give a text equal terms."""
+"""Version of the terms: equal versions turn a text into equal terms."""
 
 MIDDLE_DOTS = str.maketrans(dict.fromkeys("·ㆍ•・‧∙･", " "))
 

@@ -75,7 +75,7 @@ class LiveIndex:
     def follow(self, added: Sequence[Versioned], retired: Sequence[int], *, sequence: int) -> None:
         """Adds new versions of documents, in the order of their sequences, and retires others.
 
-        Publishes all of it at once, before it returns.
+        Publishes all changes at once before it returns.
         """
         if added or retired:
             self._slots.change([each.sequence for each in added], retired)

@@ -28,11 +28,11 @@ DENSE_FLOOR = 0.5
 """The same if there are decoys, which detect most noise."""
 
 LEXICAL_NOISE = 0.3
-"""The same for a lexical score alone. It is low, since people use other words than the catalogue: a query with few of
-its words may still have an answer."""
+"""Share of the probes that a lexical score alone must exceed to be more than noise. It is low, since people use other
+words than the catalogue: a query with few of its words may still have an answer."""
 
 LEXICAL_OUTSTANDING = 0.95
-"""The same for a lexical score that outweighs a dense score that is noise."""
+"""Share of the probes that a lexical score must exceed to outweigh a dense score that is noise."""
 
 SYLLABLE_LETTERS = 2
 """Weight of a Hangul syllable against one Latin letter when the language of a query is decided."""
@@ -60,7 +60,7 @@ class Evidence(NamedTuple):
 
     Attributes:
         reading: Share of paraphrases that the model finds in the query's language, from 0 to 1.
-        dense: Standard deviations of the best dense score above the probes' mean; 0 if it is below.
+        dense: Distance of the best dense score above the probes' mean, in standard deviations; 0 if it is below.
         lexical: The same for the best lexical score.
     """
 
@@ -76,7 +76,7 @@ class _Spread(NamedTuple):
     deviation: float
 
     def of(self, best: float | None) -> float:
-        """Returns the standard deviations of a score above the mean; 0 if it is below the mean or None."""
+        """Returns the distance of a score above the mean, in standard deviations; 0 if it is below or None."""
         return 0.0 if best is None else max(0.0, (best - self.mean) / max(self.deviation, 1e-6))
 
 
@@ -110,12 +110,12 @@ class LanguageBaseline:
 
     @cached_property
     def lexical_noise(self) -> float:
-        """The same for a lexical score alone."""
+        """The bar that a lexical score alone must exceed to be more than noise."""
         return float(np.quantile(self.lexical, LEXICAL_NOISE))
 
     @cached_property
     def lexical_outstanding(self) -> float:
-        """The same for a lexical score that outweighs a dense score that is noise."""
+        """The bar that a lexical score must exceed to outweigh a dense score that is noise."""
         return float(np.quantile(self.lexical, LEXICAL_OUTSTANDING))
 
     def evidence(self, dense_best: float | None, lexical_best: float | None) -> Evidence:
@@ -155,7 +155,7 @@ class Baseline:
         dense_best: float | None,
         lexical_best: float | None,
     ) -> bool:
-        """Returns whether probably no document that was found answers a query; False if in doubt.
+        """Returns whether probably none of the found documents answers a query; False if in doubt.
 
         `dense_best` is None in LEXICAL mode, and if no document may be found at all. `lexical_best` is None in DENSE
         mode, and 0 if there is no hit.

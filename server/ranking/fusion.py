@@ -81,7 +81,7 @@ def estimate_dense_weight(evidence: Evidence) -> float:
 
 
 def _by_rank(candidates: Sequence[Candidate]) -> dict[int, float]:
-    """Returns the half score of each candidate by its rank: a document that is first in both legs gets 1."""
+    """Returns a score for each candidate's rank, at most 0.5: a document that is first in both legs gets 1."""
     best = 1 + RANK_DAMPING
     return {each.slot: best / (rank + RANK_DAMPING) / 2 for rank, each in enumerate(candidates, start=1)}
 

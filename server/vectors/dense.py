@@ -1,8 +1,8 @@
 """The live index of vectors: one thread appends, many threads search views, and graphs are built in the background.
 
-Below a number of vectors, a search compares all. Above, it uses a graph of most vectors and compares the newest ones
-directly. The next view has all appended vectors. No vector is ever removed: each search says which documents it may
-find.
+Below `exact_below` vectors, a search compares all of them. Above, it searches a graph of most vectors and compares the
+newest ones directly. The next view has all appended vectors. Vectors are never removed: each search says which
+documents it may find.
 """
 
 import logging
@@ -115,7 +115,7 @@ class DenseIndex:
     ) -> None:
         """Appends the vectors `[V, dimension]` of documents. The next view has them.
 
-        `owners`, `parts` and `fields` are as in `DenseView`. Owners ascend, also from call to call.
+        `owners`, `parts` and `fields` are as in `DenseView`. Owners ascend within a call and from call to call.
         """
         rows = to_rows(vectors, self._similarity, self._storage)
         with self._lock:
@@ -187,7 +187,7 @@ class DenseIndex:
             self._start_building()
 
     def _plan_build(self, count: int) -> None:
-        """Plans the next build for enough vectors beyond `count`. The caller holds the lock."""
+        """Sets the number of vectors at which the build after one of `count` starts. The caller holds the lock."""
         self._next_build = count + max(self._options.tail_least, int(count * self._options.tail_share))
 
     def _start_building(self) -> None:

@@ -9,7 +9,7 @@ from collections import deque
 from typing import Any
 
 import numpy as np
-import onnxruntime  # noqa: F401  before USearch: ONNX Runtime 1.32 crashes when it is imported after USearch 2.26
+import onnxruntime  # noqa: F401  Must precede USearch 2.26: ONNX Runtime 1.32 crashes otherwise.
 from numpy.typing import NDArray
 from usearch.index import Index
 
@@ -23,7 +23,7 @@ class Graph:
     """An immutable graph, safe to search from many threads at once. Its files are removed when it is freed."""
 
     def __init__(self, built: BuiltGraph, *, storage: Storage, searchers: int) -> None:
-        """Opens a graph for `searchers` concurrent searches. A further one first opens another USearch object.
+        """Opens a graph for `searchers` concurrent searches. Each further one first opens another USearch object.
 
         Raises:
             SnapshotError: The files do not belong to one graph.

@@ -52,7 +52,7 @@ class EfSearch:
     """For a graph of up to `EF_SEARCH_VECTORS` vectors."""
 
     def at(self, vectors: int) -> int:
-        """Returns the ef_search for a graph of this many vectors: with more vectors, more are nearly as near."""
+        """Returns the ef_search for a graph of this many vectors."""
         return int(self.value * max(1.0, vectors / EF_SEARCH_VECTORS) ** EF_SEARCH_GROWTH)
 
 
@@ -198,7 +198,7 @@ class DenseView:
         while fetched <= min(most, len(graph)):
             base = np.sort(graph.search(row, fetched, self.ef_search.at(len(graph))))
             scores = dots(row, graph.block.rows[base])
-            # If the graph is right, no vector that was not fetched scores more than this.
+            # Vectors that were not fetched score at most this, unless the graph has missed them.
             reach = max(float(scores.min()) * weight for weight in extremes)
             if allowed is not None:
                 kept = allowed[self.owners[base]]
@@ -220,7 +220,7 @@ class DenseView:
         *,
         start: int,
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Returns ascending positions from `start` on, those of the best documents among them, and their scores."""
+        """Returns ascending positions from `start` on that include those of the best documents, and their scores."""
         positions = None if allowed is None else np.flatnonzero(allowed[self.owners[start:]]) + start
         if positions is not None and len(positions) == len(self) - start:
             positions = None

@@ -33,7 +33,7 @@ SNAPSHOT_SECONDS = 600.0
 
 DEAD_SLOTS = 1000
 DEAD_SHARE = 0.3
-"""The index is rebuilt when more slots than this number, and than this share of all slots, are dead."""
+"""The index is rebuilt when the dead slots exceed both this number and this share of all slots."""
 
 FAILED_SECONDS = 30.0
 """Pause after an error in maintenance."""
@@ -159,7 +159,7 @@ class LiveCatalogue:
                 await asyncio.sleep(FAILED_SECONDS)
 
     async def _maintain_once(self) -> None:
-        """Runs one round. Between rounds no reference keeps a replaced index in memory."""
+        """Runs one round of maintenance. Keeps no reference to the index, so that a replaced one is freed."""
         index = self._committer.index
         if index.dense.graph_generation != self._graph_generation:
             self._graph_generation = index.dense.graph_generation

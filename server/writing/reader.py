@@ -12,7 +12,7 @@ from server.errors import NotFound, OutOfRange
 Page = list[Stored]
 
 PAGE_ATTEMPTS = 5
-"""Attempts to read a page while no change is made: a change between reading index and store would be missed."""
+"""Attempts to read a page without a concurrent change. A change between reading index and store would be missed."""
 
 PORTION_CHANGES = 64
 """Changes that are read at a time."""

@@ -1,6 +1,6 @@
 """The models that the native encoder can run: post-norm encoders, such as BERT, with all products in INT8.
 
-The metadata of the weights' file describe the architecture. The tensors have the names used here.
+The metadata of the weights' file describes the architecture. The tensors have the names used here.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ DISTANCE_BIAS = "attention.distance_bias"
 
 
 class Architecture(msgspec.Struct, frozen=True, kw_only=True):
-    """The computation on the weights, as the metadata of their file describe it."""
+    """The computation on the weights, as the metadata of their file describes it."""
 
     heads: Annotated[int, msgspec.Meta(ge=1)]
     layers: Annotated[int, msgspec.Meta(ge=1)]

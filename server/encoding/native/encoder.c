@@ -133,7 +133,7 @@ static void pool(const encoder *e, const float *rows, int length, float *vector)
 /* Returns the digest of the sources that this was compiled from. Do not pass structs of another version. */
 uint64_t chaja_source_digest(void) { return SOURCE_DIGEST; }
 
-/* Returns the bytes of workspace for runs of at most `tokens` tokens, with texts of at most `longest`. */
+/* Returns the size of the workspace in bytes for runs of at most `tokens` tokens, with texts of at most `longest`. */
 size_t chaja_workspace_bytes(const encoder *e, int32_t tokens, int32_t longest) {
     workspace w;
     return lay_out(e, tokens, longest, NULL, &w);

@@ -1,7 +1,7 @@
 """Lays the weights of a packed INT8 model out for the library.
 
-The weights come from the model's `model.safetensors`, whose metadata describe the architecture; `export.packed.storage`
-writes both. Large tables stay mapped from the file.
+The weights come from the model's `model.safetensors`, whose metadata describes the architecture.
+`export.packed.storage` writes both. Large tables stay mapped from the file.
 """
 
 import ctypes
