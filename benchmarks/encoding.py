@@ -5,6 +5,7 @@ medians count, and ratios within one run. A contender is as fast as its best set
 """
 
 import argparse
+import importlib.metadata
 import json
 import logging
 import os
@@ -25,16 +26,18 @@ import numpy as np
 from benchmarks.contenders import CONTENDERS, NATIVE, PACKED, STOCK, TORCH, Setting
 from benchmarks.forms import Form, build_forms
 from benchmarks.kernels import peak_products_per_second, products_of, profiled_share
-from benchmarks.machine import describe_machine, pin_to_one_core
 from benchmarks.memory import peak_bytes
+from export.cpu import default_preset
 from export.errors import ExportError
 from export.options import check_evaluation_flags, evaluation_flags, open_corpus, vocabulary_flags
 from export.packaged.models import DEFAULT_MODEL, find_packaged
 from export.source import SourceModel
+from loadtest.environment import describe_environment
 from server.encoding.golden import cosines
 from server.encoding.kind import TextKind
 from server.errors import StartError
 
+LIBRARIES = ("numpy", "onnxruntime", "optimum-onnx", "sentence-transformers", "tokenizers", "torch", "transformers")
 ROUNDS = 7
 TEXTS = 512
 
@@ -57,7 +60,10 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace) -> dict[str, Any]:
-    core = pin_to_one_core()
+    core = max(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {core})  # This process and all that it starts.
+    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    environment = describe_environment() | {"instructions": default_preset(), "versions": versions}
     queries = open_corpus(options).queries
     random = np.random.default_rng(options.seed)
     taken = [queries[row] for row in random.permutation(len(queries))[: options.texts]]
@@ -92,7 +98,7 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     speeds = {row["name"]: row["texts_per_second"] for row in rows}
     ours = NATIVE if NATIVE in speeds else PACKED
     return {
-        "machine": describe_machine(),
+        "environment": environment,
         "core": core,
         "model": source.name,
         "query_prefix": source.prefixes[TextKind.QUERY],
@@ -164,7 +170,7 @@ def _native_share(form: Form, rate: float) -> float:
 
 def _print(result: dict[str, Any]) -> None:
     rows, rates = result["contenders"], result["texts_per_second"]
-    print(", ".join(f"{name} {value}" for name, value in result["machine"].items()))
+    print(", ".join(f"{name} {value}" for name, value in result["environment"].items()))
     counts = ", ".join(f"{language} {count}" for language, count in result["languages"].items())
     print(
         f"{result['model']}, query prefix {result['query_prefix']!r}, {result['texts']} queries ({counts}) of "

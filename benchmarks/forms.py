@@ -35,13 +35,10 @@ def build_forms(source: SourceModel, queries: Sequence[str], directory: Path) ->
         folder.mkdir()
     source.model.save(str(folders["torch"]), create_model_card=False)
 
-    def silent(step: str) -> None:
-        del step
-
     dynamic = Recipe(quantization="dynamic", preset=default_preset())
-    padded = open_graphs(source, folders["padded"], dynamic, progress=silent)
+    padded = open_graphs(source, folders["padded"], dynamic, progress=lambda step: None)
     per_token = Recipe(quantization="per-token", preset=default_preset(), calibration=calibration_texts(None))
-    packed = open_graphs(source, folders["packed"], per_token, progress=silent)
+    packed = open_graphs(source, folders["packed"], per_token, progress=lambda step: None)
     texts = [source.prefixes[TextKind.QUERY] + query for query in queries]
     whole = Workload(texts, source.token_ids(queries))
     ours = Form(

@@ -9,7 +9,7 @@ from sample.server_process import REPOSITORY
 
 
 @contextlib.contextmanager
-def listening(module: str, **options: float | None) -> Iterator[str]:
+def listening(module: str, **options: float | str | None) -> Iterator[str]:
     """Runs `python -m module` with options such as `stall=1`; gives its address. An option of `None` is left out."""
     command = [sys.executable, "-m", module]
     for name, value in options.items():

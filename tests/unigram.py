@@ -3,12 +3,17 @@
 import base64
 import functools
 import io
+import json
 import string
+from pathlib import Path
 
 import sentencepiece
 import tokenizers
 from sentencepiece import sentencepiece_model_pb2 as schema
 from tokenizers import normalizers, pre_tokenizers, processors
+
+from export.tokenizer.sentencepiece_model import sentencepiece_model
+from server.encoding.segmenter import SENTENCEPIECE_FILE
 
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
 WORDS = [
@@ -68,3 +73,10 @@ def unigram_tokenizer() -> tokenizers.Tokenizer:
         single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
     )
     return tokenizer
+
+
+def unigram_model(directory: Path) -> Path:
+    """Writes the tokenizer as a sentencepiece model; returns its path."""
+    path = directory / SENTENCEPIECE_FILE
+    path.write_bytes(sentencepiece_model(json.loads(unigram_tokenizer().to_str())))
+    return path

@@ -7,12 +7,12 @@ import argparse
 import asyncio
 import contextlib
 import os
-import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from benchmarks.generator.second_opinion import RATE_OF_ONE, ask_h2load, h2load_path
 from benchmarks.generator.trivial_server import trivial_server
+from benchmarks.serving.figure import Figure
 from chaja.v1 import SearchRequest
 from loadtest.analysis.summary import Summary, summarize
 from loadtest.attack import attack
@@ -80,14 +81,18 @@ def measure_speed(seconds: int, repeats: int) -> None:
             two.append(both.achieved_rate)
             costs = [each.total.sent / each.generator.cpu_seconds for each in (alone, both)]
             per_cpu_second.append(costs[1] / costs[0])
-    print_figure("one process, closed loop", one, "{:,.0f} requests/s (at least 3,000)")
-    print_figure("CPU of a request", cpu_microseconds, "{:.0f} µs")
-    print_figure("sends within 2 ms of plan at half of that", punctual, "{:.2%} (at least 99 %)")
-    print_figure("99th percentile of lateness", late_p99, "{:.2f} ms")
-    print_figure("two processes, closed loop", two, "{:,.0f} requests/s")
-    print_figure("two against one, sharing their cores with the server", ratios(one, two), "{:.2f} × (at least 1.7)")
+    ratios = [pair / single for single, pair in zip(one, two, strict=True)]
     free = [2 * share for share in per_cpu_second]
-    print_figure("two against one, by the CPU that a request took, as if each had a core", free, "{:.2f} ×")
+    for figure in (
+        Figure("one process, closed loop", one, "{:,.0f} requests/s", at_least=3000),
+        Figure("CPU of a request", cpu_microseconds, "{:.0f} µs"),
+        Figure("sends within 2 ms of plan at half of that", punctual, "{:.2%}", at_least=0.99),
+        Figure("99th percentile of lateness", late_p99, "{:.2f} ms"),
+        Figure("two processes, closed loop", two, "{:,.0f} requests/s"),
+        Figure("two against one, sharing their cores with the server", ratios, "{:.2f} ×", at_least=1.7),
+        Figure("two against one, by the CPU that a request took, as if each had a core", free, "{:.2f} ×"),
+    ):
+        print(figure)
 
 
 def measure_memory(requests: int) -> None:
@@ -138,25 +143,15 @@ def print_opinions(name: str, address: str, seconds: int, repeats: int) -> None:
         for _ in range(repeats):
             theirs.append(ask_h2load(address, method, message, seconds=seconds, **flags))
             ours.append(run(each))
-        rates = median(lambda opinion: opinion.rate, theirs), median(lambda summary: summary.achieved_rate, ours)
-        p50s = (
-            median(lambda opinion: opinion.p50_seconds, theirs),
-            median(lambda summary: summary.total.ok.service.percentile(50), ours),
-        )
+        rates = [median(opinion.rate for opinion in theirs), median(summary.achieved_rate for summary in ours)]
+        p50s = [
+            1e3 * median(opinion.p50_seconds for opinion in theirs),
+            1e3 * median(summary.total.ok.service.percentile(50) for summary in ours),
+        ]
         print(
             f"  {name}, {way}: {rates[0]:,.1f} and {rates[1]:,.1f}/s ({rates[1] / rates[0] - 1:+.1%}), "
-            f"median {p50s[0] * 1e3:.3f} and {p50s[1] * 1e3:.3f} ms ({p50s[1] / p50s[0] - 1:+.1%})"
+            f"median {p50s[0]:.3f} and {p50s[1]:.3f} ms ({p50s[1] / p50s[0] - 1:+.1%})"
         )
-
-
-def ratios(of: list[float], to: list[float]) -> list[float]:
-    """Returns each second value by the first of the same repeat."""
-    return [second / first for first, second in zip(of, to, strict=True)]
-
-
-def median(figure: Callable[[Any], float], of: Iterable[object]) -> float:
-    """Returns the median of a figure."""
-    return statistics.median(figure(each) for each in of)
 
 
 def make_plan(address: str, **options: Any) -> Plan:
@@ -200,12 +195,6 @@ def only_on(core: int) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
-
-
-def print_figure(name: str, values: list[float], written: str) -> None:
-    """Prints the median of repeats, and each of them."""
-    each = " ".join(written.partition("}")[0].join(("", "}")).format(value) for value in values)
-    print(f"  {name}: {written.format(statistics.median(values))}; each: {each}")
 
 
 if __name__ == "__main__":

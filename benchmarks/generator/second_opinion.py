@@ -27,7 +27,6 @@ class Opinion:
 
     rate: float
     p50_seconds: float
-    succeeded: int
 
 
 def h2load_path() -> str | None:
@@ -60,4 +59,4 @@ def ask_h2load(
         subprocess.run(command, check=True, capture_output=True, env={**os.environ, "LD_LIBRARY_PATH": LIBRARIES})
         columns = np.loadtxt(log, ndmin=2)
     succeeded = columns[columns[:, 1] == 200]
-    return Opinion(len(succeeded) / seconds, float(np.median(succeeded[:, 2])) / 1e6, len(succeeded))
+    return Opinion(len(succeeded) / seconds, float(np.median(succeeded[:, 2])) / 1e6)

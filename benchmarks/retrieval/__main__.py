@@ -11,11 +11,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import describe_machine
+import onnxruntime
+
 from benchmarks.retrieval.bars import missed_bars
 from benchmarks.retrieval.measuring import ALL, DEPTHS, MODES, UNANSWERABLE, Measured, by_language, measure
 from benchmarks.retrieval.sets import RetrievalSet, beir_set, sample_set
 from export.errors import ExportError
+from loadtest.environment import describe_environment
 from sample.server_process import REPOSITORY
 from server.encoding.bundle import Bundle
 from server.errors import StartError
@@ -32,7 +34,8 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    print(describe_machine())
+    environment = describe_environment(" ".join(sys.argv)) | {"onnxruntime": onnxruntime.__version__}
+    print(environment)
     sets = [beir_set(directory, options.split) for directory in options.data or []] or [sample_set()]
     results, missed = [], []
     for chosen in sets:
@@ -47,7 +50,7 @@ def _run(options: argparse.Namespace) -> int:
             missed += [f"{name} on {chosen.name}: {each}" for each in bars]
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        content = {"machine": describe_machine(), "results": results, "missed": missed}
+        content = {"environment": environment, "results": results, "missed": missed}
         options.json.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     print("\n" + ("bars missed:\n" + "\n".join(missed) if missed else "every bar was reached"))
     return 1 if missed else 0
@@ -91,17 +94,11 @@ def _plain(name: str, chosen: RetrievalSet, measured: Measured) -> dict[str, Any
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.retrieval", description=__doc__)
-    parser.add_argument(
-        "--data", type=Path, action="append", metavar="DIR", help="a set in BEIR's layout; may be given again"
-    )
+    data = "a set in BEIR's layout; may be given again"
+    parser.add_argument("--data", type=Path, action="append", metavar="DIR", help=data)
     parser.add_argument("--split", default="test", help="which labels of it (default: %(default)s)")
-    parser.add_argument(
-        "--bundle",
-        type=Path,
-        action="append",
-        metavar="DIR",
-        help="may be given again, to compare models (default: build/bundle)",
-    )
+    compared = "may be given again, to compare models (default: build/bundle)"
+    parser.add_argument("--bundle", type=Path, action="append", metavar="DIR", help=compared)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there, too")
     return parser.parse_args()
 

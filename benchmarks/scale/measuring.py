@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.scale.made import Made
 from benchmarks.scale.vectors import CHUNK_VECTORS, Source
 from benchmarks.serving.figure import Figure
+from benchmarks.serving.process import memory_of
 from server.snapshot import read_snapshot
 from server.vectors.dense import DenseIndex
 from server.vectors.storage import Storage, to_rows
@@ -44,33 +45,31 @@ BARS: dict[int, dict[str, float]] = {
 def measure(source: Source, made: Made, size: int, storage: Storage, folder: Path) -> Iterator[Figure]:
     """Yields the figures of an index. Everything runs on one thread but where it says otherwise."""
     bars = BARS.get(size, {})
-    yield Figure(name="append", values=(size / made.append_seconds,), written="{:,.0f} vectors/s")
+    yield Figure("append", [size / made.append_seconds], "{:,.0f} vectors/s")
     if made.build_seconds:
         rate = f"{size / made.build_seconds:,.0f} vectors/s, beside others, with a niceness of 10"
-        yield Figure(name="build", values=(made.build_seconds,), written="{:,.0f} s", note=rate)
-    yield Figure(name="disk", values=(made.disk_bytes / 1e6,), written="{:,.1f} MB")
+        yield Figure("build", [made.build_seconds], "{:,.0f} s", note=rate)
+    yield Figure("disk", [made.disk_bytes / 1e6], "{:,.1f} MB")
 
     vectors_bytes = size * source.dimension * 2
     queries = source.queries(SEARCHES)
     _forget(made.directory)
-    before = _resident_bytes()
+    before = memory_of(os.getpid())
     started = time.perf_counter()
     index = DenseIndex(source.dimension, "cosine", storage, folder=folder)
     snapshot = read_snapshot(made.directory, index.view().facts)
     index.restore(snapshot.parts["dense"], snapshot.files)
     found = index.view().search(queries[0], limit=10)
     seconds = time.perf_counter() - started
-    yield Figure(name="start from the disk, checksum and first search", values=(seconds,), written="{:.2f} s",
-                 at_most=bars.get("start"))  # fmt: skip
+    yield Figure("start from the disk, checksum and first search", [seconds], "{:.2f} s", at_most=bars.get("start"))
     assert len(found) == 10
     view = index.view()
     searched = [_milliseconds(view, query) for query in queries]
     yield from _latency("search", searched, bars)
     view.search(queries[0], limit=10, exact=True)  # Every row is in memory now.
-    resident = (_resident_bytes() - before) / vectors_bytes
+    resident = (memory_of(os.getpid()) - before) / vectors_bytes
     note = f"{view.memory_bytes / vectors_bytes:.2f} computed; the vectors in f16 are {vectors_bytes / 1e6:,.1f} MB"
-    yield Figure(name="memory, in vectors of f16", values=(resident,), written="{:.2f} ×", note=note,
-                 at_most=bars.get("memory"))  # fmt: skip
+    yield Figure("memory, in vectors of f16", [resident], "{:.2f} ×", at_most=bars.get("memory"), note=note)
 
     yield from _recall(source, view, queries, bars)
     yield from _filtered(source, view, queries[:FILTERED])
@@ -83,10 +82,9 @@ def _recall(source: Source, view: DenseView, queries: NDArray[np.float32], bars:
     recalls = [_share_found(view.search(query, limit=10), best) for query, best in zip(queries, right, strict=True)]
     ef_search = view.ef_search.at(view.graph_count)
     kind = f"{len(recalls)} queries, ef_search {ef_search}" if view.graph_count else "everything is compared"
-    yield Figure(name="recall@10", values=(float(np.mean(recalls)),), written="{:.4f}", note=kind,
-                 at_least=bars.get("recall"))  # fmt: skip
+    yield Figure("recall@10", [float(np.mean(recalls))], "{:.4f}", at_least=bars.get("recall"), note=kind)
     exact = [_milliseconds(view, query, exact=True) for query in queries[:EXACT]]
-    yield Figure(name="everything compared p50", values=(float(np.median(exact)),), written="{:.2f} ms")
+    yield Figure("everything compared p50", [float(np.median(exact))], "{:.2f} ms")
 
 
 def _share_found(found: list[Match], best: NDArray[np.float32]) -> float:
@@ -110,9 +108,7 @@ def _filtered(source: Source, view: DenseView, queries: NDArray[np.float32]) -> 
             taken.append(1000 * (time.perf_counter() - started))
             assert all(mask[match.slot] for match in found)
             recalls.append(_share_found(found, scores))
-        yield Figure(
-            name=f"filter of {name}: recall@10", values=(float(np.mean(recalls)),), written="{:.4f}", at_least=1
-        )
+        yield Figure(f"filter of {name}: recall@10", [float(np.mean(recalls))], "{:.4f}", at_least=1)
         yield from _latency(f"filter of {name}:", taken, {})
 
 
@@ -161,27 +157,20 @@ def _updated(source: Source, index: DenseIndex, queries: NDArray[np.float32]) ->
     searcher.join()
     rate = len(calls) * UPDATE_DOCUMENTS / seconds
     note = f"a call of {UPDATE_DOCUMENTS}: p50 {np.median(calls):.2f} ms, p99 {np.percentile(calls, 99):.2f} ms"
-    yield Figure(name="documents appended while searching", values=(rate,), written="{:,.0f}/s", note=note)
+    yield Figure("documents appended while searching", [rate], "{:,.0f}/s", note=note)
     yield from _latency("search meanwhile", taken, {})
 
 
 def _latency(name: str, milliseconds: list[float], bars: dict[str, float]) -> Iterator[Figure]:
     for percentile in (50, 99):
-        value = float(np.percentile(milliseconds, percentile))
-        yield Figure(
-            name=f"{name} p{percentile}", values=(value,), written="{:.2f} ms", at_most=bars.get(f"p{percentile}")
-        )
+        value, bar = float(np.percentile(milliseconds, percentile)), bars.get(f"p{percentile}")
+        yield Figure(f"{name} p{percentile}", [value], "{:.2f} ms", at_most=bar)
 
 
 def _milliseconds(view: DenseView, query: NDArray[np.float32], *, exact: bool = False) -> float:
     started = time.perf_counter()
     view.search(query, limit=10, exact=exact)
     return 1000 * (time.perf_counter() - started)
-
-
-def _resident_bytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _forget(directory: Path) -> None:

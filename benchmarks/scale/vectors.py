@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sample.server_process import REPOSITORY
+from server.catalogue.catalogue import load_catalogue
+from server.catalogue.document import parts_of
 from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
 from server.encoding.manifest import read_manifest
@@ -74,10 +76,8 @@ class Source:
 
 
 def _document_texts() -> list[str]:
-    lines = (REPOSITORY / "sample/catalogue.jsonl").read_text(encoding="utf-8").splitlines()
-    texts = []
-    for document in map(json.loads, lines):
-        texts += [*document["title"].values(), *document["text"].values(), *document.get("examples", [])]
+    documents = load_catalogue(REPOSITORY / "sample/catalogue.jsonl")
+    texts = [part.text for document in documents for part in parts_of(document)]
     random = np.random.default_rng(0)
     pairs = random.integers(0, len(texts), (PAIRS, 2)).tolist()
     return texts + [f"{texts[first]} {texts[second]}" for first, second in pairs]
@@ -89,7 +89,5 @@ def _query_texts() -> list[str]:
 
 
 def _encode(bundle: Bundle, texts: list[str], kind: TextKind) -> NDArray[np.float32]:
-    made = []
-    for start in range(0, len(texts), CHUNK_TEXTS):
-        made.append(bundle.encode(bundle.tokenize([(text, kind) for text in texts[start : start + CHUNK_TEXTS]])))
-    return np.concatenate(made)
+    chunks = (texts[start : start + CHUNK_TEXTS] for start in range(0, len(texts), CHUNK_TEXTS))
+    return np.concatenate([bundle.encode_texts([(text, kind) for text in chunk]) for chunk in chunks])

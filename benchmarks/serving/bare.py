@@ -30,12 +30,10 @@ class Bare:
 
     Attributes:
         rate: Texts a second.
-        cpu_seconds: CPU time of the process for each text.
         batch_seconds: Median time of a batch.
     """
 
     rate: float
-    cpu_seconds: float
     batch_seconds: float
 
 
@@ -77,12 +75,11 @@ def _encode(bundle: Bundle, tokens: list[Tokens], *, threads: int, batch: int, s
             counts[number] += batch
             position += batch
 
-    began, cpu = time.perf_counter(), time.process_time()
+    began = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(encode, range(threads)))
-    elapsed, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu
-    batch_seconds = statistics.median(itertools.chain.from_iterable(durations))
-    return Bare(sum(counts) / elapsed, cpu_seconds / sum(counts), batch_seconds)
+    rate = sum(counts) / (time.perf_counter() - began)
+    return Bare(rate, statistics.median(itertools.chain.from_iterable(durations)))
 
 
 if __name__ == "__main__":

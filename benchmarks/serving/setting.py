@@ -1,9 +1,8 @@
 """The setting of all measurements: bundle, queries, durations, and how servers are started and attacked."""
 
 import asyncio
-import contextlib
 import os
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -68,11 +67,9 @@ class Setting:
         usual = ["--bundle", str(self.bundle), "--catalogue", str(CATALOGUE)]
         return [*usual, "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", *flags]
 
-    @contextlib.contextmanager
-    def server(self, *flags: str) -> Iterator[ServerProcess]:
+    def server(self, *flags: str) -> AbstractContextManager[ServerProcess]:
         """Runs a server, on the cores that this thread may use."""
-        with running_server(self.arguments(*flags)) as server:
-            yield server
+        return running_server(self.arguments(*flags))
 
     def bare(self, *, threads: int, batch: int = 8) -> Bare:
         """Measures the encoder alone."""

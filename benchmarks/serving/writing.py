@@ -15,14 +15,7 @@ from benchmarks.serving.documents import new_documents, texts_of, write_queries
 from benchmarks.serving.figure import Figure
 from benchmarks.serving.peak import Peaks
 from benchmarks.serving.setting import NO_CACHE, Setting
-from chaja.v1 import (
-    EncodeRequest,
-    ImportDocumentsRequest,
-    SearchRequest,
-    TextKind,
-    Upsert,
-    UpsertDocumentsRequest,
-)
+from chaja.v1 import EncodeRequest, ImportDocumentsRequest, SearchRequest, TextKind, Upsert, UpsertDocumentsRequest
 
 CALL_DOCUMENTS = 10
 CALLS = 30

@@ -8,7 +8,6 @@ from pathlib import Path
 from loadtest.analysis.summary import summarize
 from loadtest.commands.report import write
 from loadtest.errors import ExitCode
-from loadtest.reports.page import comparison_page
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,6 +26,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def run(options: argparse.Namespace) -> ExitCode:
     """Runs the verb."""
+    from loadtest.reports.page import comparison_page  # noqa: PLC0415  Plotly is slow to import.
+
     summaries = {str(path): summarize([path]) for path in options.results}
     write([comparison_page(summaries, title="Load tests, one upon the other")], options.out)
     print(options.out)

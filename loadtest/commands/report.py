@@ -13,7 +13,6 @@ from loadtest.commands.attack import add_assertion_options, exit_code, objective
 from loadtest.errors import ExitCode, UsageError
 from loadtest.reports.csv import requests_csv, timeline_csv
 from loadtest.reports.json import json_report
-from loadtest.reports.page import report_page
 from loadtest.reports.text import markdown_report, text_report
 from loadtest.results.file import is_results_file
 
@@ -55,6 +54,8 @@ def run(options: argparse.Namespace) -> ExitCode:
         case "requests":
             parts = requests_csv(options.results)
         case "html":
+            from loadtest.reports.page import report_page  # noqa: PLC0415  Plotly is slow to import.
+
             parts = [report_page(summary, verdicts, title=", ".join(path.stem for path in options.results))]
         case _:
             parts = [text_report(summary, verdicts)]

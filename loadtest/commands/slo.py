@@ -22,7 +22,7 @@ from loadtest.commands.options import (
 from loadtest.commands.report import write
 from loadtest.errors import ExitCode, UsageError
 from loadtest.progress import TerminalProgress
-from loadtest.reports.slo import answer_object, answer_page, trial_cells, trials_table
+from loadtest.reports.slo import answer_object, trial_cells, trials_table
 from loadtest.reports.text import text_table
 from loadtest.schedule import constant
 from loadtest.slo import Trial, search, trial
@@ -91,6 +91,8 @@ def run(options: argparse.Namespace) -> ExitCode:
         progress.clear()
         print(f"trial {number}: " + ", ".join(filter(None, trial_cells(tried))), file=sys.stderr)
         return tried
+
+    from loadtest.reports.slo_page import answer_page  # noqa: PLC0415  Plotly is slow to import.
 
     answer = search(
         measure,

@@ -75,14 +75,14 @@ def test_without_a_remedy_it_gives_up_with_the_figures(tmp_path: Path) -> None:
     assert "leaving a third of all products in fp32 is not enough" in run.stderr
     assert not (tmp_path / "bundle").exists()
 
-    forced = exported(model, *flags, "--force")
+
+def test_a_bundle_that_is_forced_says_what_it_missed_and_what_several_patterns_left_out(tmp_path: Path) -> None:
+    flags = [*CORPUS, *CLOSENESS_ALONE, "--min-cosine-min", "1", "--exclude", "embeddings.*,*.output"]
+    forced = exported(bert_with_outliers(tmp_path / "model"), *flags, "--force")
+    assert forced.report.excluded == ["embeddings.words", "layers.0.output", "layers.1.output"]
     assert "although it missed --min-cosine-min 1: 0.99" in forced.stdout
     assert export("inspect", forced.directory).stdout == forced.stdout
-
-
-def test_several_patterns_leave_products_out(tmp_path: Path) -> None:
-    made = exported(plain_bert(tmp_path / "model"), *CORPUS, "--exclude", "embeddings.*,*.output", "--force")
-    assert made.report.excluded == ["embeddings.words", "layers.0.output", "layers.1.output"]
+    assert_one_line(export("inspect", tmp_path), "is not a bundle: it has no manifest.json")
 
 
 def test_static_quantization_is_calibrated_on_a_file(tmp_path: Path) -> None:
@@ -127,8 +127,3 @@ def test_static_quantization_is_calibrated_on_a_file(tmp_path: Path) -> None:
 )
 def test_flags_that_make_no_sense_are_refused(arguments: list[str], message: str) -> None:
     assert_one_line(export("--out", "x", *arguments), message, code=2)
-
-
-def test_a_useless_corpus_is_refused_before_the_work(tmp_path: Path) -> None:
-    run = export("--out", tmp_path / "bundle", "--eval", tmp_path)
-    assert_one_line(run, "is not in BEIR's layout: it has no qrels/*.tsv")

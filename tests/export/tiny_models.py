@@ -32,10 +32,7 @@ def dpr_encoder(
     """One of DPR's models (question, context or reader) in transformers' layout; each kind has its own weights."""
     torch.manual_seed(len(kind))
     config = transformers.DPRConfig(
-        vocab_size=len(WORDS),
-        max_position_embeddings=max_position_embeddings,
-        projection_dim=projection_dim,
-        **SIZES,
+        vocab_size=len(WORDS), max_position_embeddings=max_position_embeddings, projection_dim=projection_dim, **SIZES
     )
     models = {
         "question": transformers.DPRQuestionEncoder,

@@ -28,13 +28,15 @@ class PretendService(grpc.GenericRpcHandler):
         self._stalled = False
 
     def service(self, handler_call_details: Any) -> Any:
-        """Returns the handler of any method; one that ends in `Stream` is answered by three messages."""
+        """Returns the handler of any method; one that ends in `Stream` answers each message with it, three times."""
         if handler_call_details.method.endswith("Stream"):
-            return grpc.unary_stream_rpc_method_handler(self._stream)
+            return grpc.stream_stream_rpc_method_handler(self._stream)
         return grpc.unary_unary_rpc_method_handler(self._answer)
 
     async def _answer(self, request: bytes, context: Any) -> bytes:
         options = self._options
+        if options.token and dict(context.invocation_metadata()).get("authorization") != f"Bearer {options.token}":
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no token")
         self._calls += 1
         if self._first is None:
             self._first = time.monotonic()
@@ -52,20 +54,21 @@ class PretendService(grpc.GenericRpcHandler):
             await asyncio.sleep(options.delay)
         return b""
 
-    async def _stream(self, request: bytes, context: Any) -> AsyncIterator[bytes]:
-        for _ in range(3):
-            yield b""
+    async def _stream(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+        async for request in requests:
+            for _ in range(3):
+                yield request
 
 
 async def _serve(options: argparse.Namespace) -> None:
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((PretendService(options),))
-    print(server.add_insecure_port(f"127.0.0.1:{options.port}"), flush=True)
+    print(server.add_insecure_port("127.0.0.1:0"), flush=True)
     await server.start()
     await server.wait_for_termination()
 
 
-def pretend_server(**options: float) -> contextlib.AbstractContextManager[str]:
+def pretend_server(**options: float | str) -> contextlib.AbstractContextManager[str]:
     """Runs a server with options such as `stall=1`; gives its address."""
     return listening("tests.loadtest.pretend_server", **options)
 
@@ -73,7 +76,7 @@ def pretend_server(**options: float) -> contextlib.AbstractContextManager[str]:
 def main() -> None:
     """Serves until it is killed."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--token", default="", help="refuse calls without it")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds until each answer")
     parser.add_argument("--stall", type=float, default=0.0, help="seconds for which everything stands still once")
     parser.add_argument("--stall-after", type=float, default=0.0, help="seconds from the first call to that")

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -75,16 +76,21 @@ def write_run(
     *,
     started: float = 1000.0,
     told: Iterable[Mapping[str, Any]] = (),
+    metrics: Iterable[Mapping[str, Any]] = (),
+    environment: Mapping[str, Any] = MappingProxyType({}),
     end: Mapping[str, Any] | None = WHOLE,
     **plan: Any,
 ) -> Path:
     """Writes a run, its records in blocks of 100; without an end if that is `None`."""
     every = list(packed)
-    with ResultsWriter(path, {"plan": {**PLAN, **plan}, "environment": {}, "started": started}) as results:
+    with ResultsWriter(
+        path, {"plan": {**PLAN, **plan}, "environment": dict(environment), "started": started}
+    ) as results:
         for first in range(0, len(every), 100):
             results.records(b"".join(every[first : first + 100]))
-        for each in told:
-            results.json(Kind.VITALS, dict(each))
+        for kind, blocks in ((Kind.VITALS, told), (Kind.METRICS, metrics)):
+            for each in blocks:
+                results.json(kind, dict(each))
         if end is not None:
             results.json(Kind.END, dict(end))
     return path

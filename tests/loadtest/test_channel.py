@@ -1,8 +1,10 @@
 import asyncio
 import contextlib
+import shutil
 import socket
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +17,7 @@ from loadtest.channel import Channel
 from loadtest.codes import CODES
 from loadtest.errors import AttackError
 from loadtest.target import Target
+from tests.integration.certificates import Authority
 
 FORMS = [(client, server) for client in (False, True) for server in (False, True)]
 LARGE = bytes(20 * 1024 * 1024)
@@ -53,11 +56,11 @@ class Service(grpc.GenericRpcHandler):
 
 @contextlib.asynccontextmanager
 async def serving(
-    service: Service, address: str = "127.0.0.1:0", **options: int
+    service: Service, address: str = "127.0.0.1:0", credentials: grpc.ServerCredentials | None = None, **options: int
 ) -> AsyncIterator[tuple[Target, grpc.aio.Server]]:
     settings = {"max_receive_message_length": -1, "so_reuseport": 0, **options}
     server = grpc.aio.server(handlers=(service,), options=[(f"grpc.{name}", value) for name, value in settings.items()])
-    port = server.add_insecure_port(address)
+    port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     await server.start()
     try:
         yield Target(address=address if address.startswith("unix:") else f"127.0.0.1:{port}"), server
@@ -97,12 +100,29 @@ async def test_a_stream_that_is_refused_while_it_is_sent_has_the_servers_status(
                 assert answer == ("RESOURCE_EXHAUSTED", "no room", [])
 
 
-async def test_metadata_and_authority_are_sent() -> None:
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
+async def test_mutual_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loadtest.channel, "CONNECT_SECONDS", 0.5)
+    authority = Authority(tmp_path, "authority")
+    (certificate, key), client = authority.signed("server"), authority.signed("client")
+    pair, root = (key.read_bytes(), certificate.read_bytes()), authority.pair.certificate
+    credentials = grpc.ssl_server_credentials([pair], root.read_bytes(), require_client_auth=True)
+    async with serving(Service(), credentials=credentials) as (target, _):
+        stranger = replace(target, ca_file=root)
+        known = replace(stranger, certificate_file=client.certificate, key_file=client.key)
+        async with Channel(replace(known, authority="localhost")) as channel:
+            assert await ask(channel, "echo", b"x") == ("OK", "", [b"x"])
+        for refused in (stranger, replace(known, authority="another.example")):
+            async with Channel(refused) as channel:
+                with pytest.raises(AttackError, match="does not answer"):
+                    await channel.connected()
+
+
+async def test_metadata_are_sent() -> None:
     service = Service()
-    async with serving(service) as (target, _):
-        named = Target(address=target.address, authority="search.example", headers=(("X-Up.per_1", "~!"),), token="a b")
-        async with Channel(named) as channel:
-            await ask(channel, "echo", b"x")
+    secrets: dict[str, Any] = {"headers": (("X-Up.per_1", "~!"),), "token": "a b"}
+    async with serving(service) as (target, _), Channel(replace(target, **secrets)) as channel:
+        await ask(channel, "echo", b"x")
     [metadata] = service.metadata
     assert (metadata["authorization"], metadata["x-up.per_1"]) == ("Bearer a b", "~!")
     assert metadata["user-agent"].startswith("chaja-loadtest ")
@@ -124,22 +144,15 @@ async def test_each_channel_has_a_connection_of_its_own() -> None:
 
 async def test_more_calls_than_the_server_takes_at_a_time_wait_for_their_turn() -> None:
     async with serving(Service(), max_concurrent_streams=1) as (target, _), Channel(target) as channel:
-        assert {code for code, *_ in await asyncio.gather(*(ask(channel, "wait", b"0.01") for _ in range(20)))} == {
-            "OK"
-        }
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
+        answers = await asyncio.gather(*(ask(channel, "wait", b"0.01") for _ in range(20)))
+        assert {code for code, *_ in answers} == {"OK"}
 
 
 async def test_where_nothing_listens_calls_fail_at_once_and_connecting_says_why(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(loadtest.channel, "CONNECT_SECONDS", 0.5)
-    async with Channel(Target(address=f"127.0.0.1:{free_port()}")) as channel:
+    async with Channel(Target(address="127.0.0.1:1")) as channel:
         with pytest.raises(
             AttackError, match=r"does not answer: no connection within 0\.5 seconds .*Connection refused"
         ):
@@ -195,9 +208,8 @@ async def test_closing_cancels_the_calls_in_flight() -> None:
         async with Channel(target) as channel:
             calls = [asyncio.create_task(ask(channel, "wait", b"30", seconds=60)) for _ in range(3)]
             assert (await ask(channel, "echo", b"x"))[0] == "OK"
-        assert all(
-            isinstance(each, asyncio.CancelledError) for each in await asyncio.gather(*calls, return_exceptions=True)
-        )
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+        assert all(isinstance(each, asyncio.CancelledError) for each in ended)
 
 
 def frame(kind: int, flags: int, payload: bytes = b"", stream: int = 1) -> bytes:

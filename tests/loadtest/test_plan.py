@@ -61,15 +61,16 @@ def test_a_plan_that_cannot_be(method: Method, changes: dict[str, Any], message:
         make(method, **changes)
 
 
-@pytest.mark.parametrize("changes", [{"weight": 0.0}, {"weight": math.nan}, {"weight": math.inf}])
-def test_a_weight_is_a_number_above_0(method: Method, changes: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="the weight of Search"):
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        *(({"weight": weight}, "the weight of Search") for weight in (0.0, math.nan, math.inf)),
+        ({"queries_per_call": 0}, "at least 1 query, not 0"),
+    ],
+)
+def test_a_call_that_cannot_be(method: Method, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         Call(method=method, **changes)
-
-
-def test_a_call_has_a_query(method: Method) -> None:
-    with pytest.raises(UsageError, match="at least 1 query, not 0"):
-        Call(method=method, queries_per_call=0)
 
 
 @pytest.mark.parametrize(

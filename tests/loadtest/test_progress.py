@@ -29,9 +29,7 @@ async def method() -> Method:
 
 def make(method: Method, **changes: Any) -> Progress:
     given: dict[str, Any] = {"schedule": constant(10), "seconds": 5.0, "warm_up_seconds": 2.0}
-    return Progress(
-        Plan(target=TARGET, calls=(Call(method=method),), queries=(Query("0", {}),), **(given | changes)),
-    )
+    return Progress(Plan(target=TARGET, calls=(Call(method=method),), queries=(Query("0", {}),), **(given | changes)))
 
 
 def test_outcomes_are_counted_without_the_warm_up(method: Method) -> None:
@@ -82,12 +80,9 @@ def test_the_line_says_how_it_goes(method: Method) -> None:
     assert "dropped 1,234" in progress.line()
     progress.seconds = 5.5
     assert "waiting for the last answers" in progress.line()
-
-
-def test_without_a_duration_the_line_says_how_many_are_left(method: Method) -> None:
-    progress = make(method, seconds=math.inf, count=2000, warm_up_seconds=0.0)
-    progress.add(record(0.0))
-    assert "1,999 left" in progress.line()
+    without_duration = make(method, seconds=math.inf, count=2000, warm_up_seconds=0.0)
+    without_duration.add(record(0.0))
+    assert "1,999 left" in without_duration.line()
 
 
 def test_a_terminal_sees_one_line_that_is_written_over(method: Method) -> None:

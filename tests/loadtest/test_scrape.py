@@ -1,4 +1,3 @@
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ import pytest
 from loadtest.errors import UsageError
 from loadtest.scrape import Scraper, check_url, scrape_once
 
+NOWHERE = "http://127.0.0.1:1/metrics"
 PAGE = """\
 # HELP requests_total How many.
 # TYPE requests_total counter
@@ -51,12 +51,6 @@ def serving(page: str, *, status: int = 200) -> Iterator[str]:
         server.server_close()
 
 
-def free_port() -> int:
-    with socket.socket() as each:
-        each.bind(("127.0.0.1", 0))
-        return int(each.getsockname()[1])
-
-
 def test_samples_are_named_by_name_and_labels_and_buckets_are_left_out() -> None:
     with serving(PAGE) as url:
         check_url(url)
@@ -85,7 +79,7 @@ def test_a_page_that_is_not_there_is_refused() -> None:
     with serving("", status=404) as url, pytest.raises(UsageError, match="404"):
         check_url(url)
     with pytest.raises(UsageError, match="refused"):
-        check_url(f"http://127.0.0.1:{free_port()}/metrics")
+        check_url(NOWHERE)
 
 
 @pytest.mark.parametrize("page", ["<!doctype html>\n<p>Hello</p>", "a b c d", 'a{b="c} 1'])
@@ -125,7 +119,7 @@ def test_a_scraper_takes_samples_with_their_time() -> None:
 
 
 def test_a_scraper_of_a_server_that_is_gone_says_so() -> None:
-    with Scraper(f"http://127.0.0.1:{free_port()}/metrics", start_ns=0) as scraper:
+    with Scraper(NOWHERE, start_ns=0) as scraper:
         (scrape,) = wait_for(scraper)
         assert "refused" in str(scrape["error"])
         assert "samples" not in scrape

@@ -92,44 +92,39 @@ def test_an_answer_that_is_not_confirmed_is_given_up_for_a_lower_one(summary: Su
     assert 200 < answer.highest <= 250
 
 
+def judged(path: Path, packed: list[bytes], *objectives: str) -> Trial:
+    """Judges three seconds of a hundred requests each; those that have no record were dropped."""
+    told = [vitals(seconds=3.0, dropped=300 - len(packed))]
+    write_run(path, packed, told=told, seconds=3.0)
+    windows = [summarize([path], between_seconds=(start, start + 1)) for start in range(3)]
+    return judge(100.0, summarize([path]), windows, [parse_objective(each) for each in objectives])
+
+
 def test_a_trial_is_met_as_a_whole_in_its_windows_and_stably(tmp_path: Path) -> None:
-    objectives = [parse_objective("p99<50ms"), parse_objective("errors<1%")]
+    def tried(*latencies: float, answered: float = 1.0) -> Trial:
+        """Tries a server with these latencies, one for each window."""
+        packed = [record(number / 100, latencies[number // 100]) for number in range(int(300 * answered))]
+        return judged(tmp_path / "run.bin", packed, "p99<50ms", "errors<1%")
 
-    def tried(latencies: list[float], *, rate: int = 100, answered: float = 1.0) -> Trial:
-        """Tries a server with these latencies, one for each of three windows of a second."""
-        packed = [record(number / rate, latencies[number // rate]) for number in range(int(3 * rate * answered))]
-        told = [vitals(seconds=3.0, dropped=3 * rate - len(packed))]
-        path = write_run(tmp_path / "run.bin", packed, told=told, seconds=3.0)
-        windows = [summarize([path], between_seconds=(start, start + 1)) for start in range(3)]
-        return judge(float(rate), summarize([path]), windows, objectives)
-
-    assert tried([0.010, 0.010, 0.010]).met
-    assert tried([0.010, 0.010, 0.010]).windows_met == 3
-    assert not tried([0.010, 0.060, 0.010]).met
-    assert tried([0.010, 0.060, 0.010]).windows_met == 2
-    growing = tried([0.010, 0.025, 0.040])
+    assert (tried(0.010, 0.010, 0.010).met, tried(0.010, 0.010, 0.010).windows_met) == (True, 3)
+    assert (tried(0.010, 0.060, 0.010).met, tried(0.010, 0.060, 0.010).windows_met) == (False, 2)
+    growing = tried(0.010, 0.025, 0.040)
     assert growing.windows_met == 3
     assert growing.troubles == ("not stable: the median grows from 10.0 to 40.0 ms",)
-    lost = tried([0.010, 0.010, 0.010], answered=0.9)
+    lost = tried(0.010, 0.010, 0.010, answered=0.9)
     assert not any("not stable" in trouble for trouble in lost.troubles)  # They are errors, and no queue.
-    slow = tried([0.3, 0.3, 0.3])  # Always 30 calls in flight: that is not a queue that grows.
+    slow = tried(0.3, 0.3, 0.3)  # Always 30 calls in flight: that is not a queue that grows.
     assert not any("not stable" in trouble for trouble in slow.troubles)
     assert any(trouble.startswith("not met: errors<1%") for trouble in lost.troubles)
 
 
 def test_a_queue_that_grows_is_not_stable_and_errors_are_no_queue(tmp_path: Path) -> None:
-    objectives = [parse_objective("p99<5s"), parse_objective("errors<20%")]
-
-    def tried(packed: list[bytes]) -> Trial:
-        path = write_run(tmp_path / "run.bin", packed, told=[vitals(seconds=3.0)], seconds=3.0)
-        windows = [summarize([path], between_seconds=(start, start + 1)) for start in range(3)]
-        return judge(100.0, summarize([path]), windows, objectives)
-
+    path, objectives = tmp_path / "run.bin", ("p99<5s", "errors<20%")
     # At 100 a second, a server that answers 80: the last of 300 waits for 0.75 s, and 60 are in flight after 3 s.
-    growing = tried([record(number / 100, 0.01 + number / 80 - number / 100) for number in range(300)])
-    assert "not stable: 600 ms behind after 3 s" in growing.troubles
-    failing = tried([record(number / 100, code="INTERNAL" if number % 8 == 0 else "OK") for number in range(300)])
-    assert failing.met
+    growing = [record(number / 100, 0.01 + number / 80 - number / 100) for number in range(300)]
+    assert "not stable: 600 ms behind after 3 s" in judged(path, growing, *objectives).troubles
+    failing = [record(number / 100, code="INTERNAL" if number % 8 == 0 else "OK") for number in range(300)]
+    assert judged(path, failing, *objectives).met
 
 
 def test_an_interrupted_search_says_what_there_is_until_then(summary: Summary) -> None:

@@ -19,13 +19,9 @@ def test_sizes_and_vocabulary_are_read() -> None:
     data = DataFile(SmallDataFile().content)
     assert (data.sizes.hidden, data.sizes.layers, data.sizes.vocabulary) == (32, 2, len(PIECES) + 3)
     assert [piece for piece, _ in data.vocabulary.pieces] == PIECES
-    assert (data.vocabulary.first, data.vocabulary.padding, data.vocabulary.last, data.vocabulary.unknown) == (
-        0,
-        1,
-        2,
-        3,
-    )
-    assert data.vocabulary.normalization == NORMALIZATION
+    vocabulary = data.vocabulary
+    assert (vocabulary.first, vocabulary.padding, vocabulary.last, vocabulary.unknown) == (0, 1, 2, 3)
+    assert vocabulary.normalization == NORMALIZATION
 
 
 def test_a_truncated_file_is_refused_wherever_it_ends() -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from export.errors import ExportError
-from export.quality.corpus import read_beir, sample_corpus
+from export.quality.corpus import read_beir
 from server.errors import CatalogueError
 
 
@@ -65,9 +65,3 @@ def test_missing_parts_are_named(beir: Path, tmp_path: Path) -> None:
     (beir / "corpus.jsonl").unlink()
     with pytest.raises(CatalogueError, match=r"corpus.jsonl cannot be read: No such file"):
         read_beir(beir)
-
-
-def test_the_sample_is_there() -> None:
-    corpus = sample_corpus()
-    assert len(corpus.queries) > 300
-    assert len(corpus.documents) > 200

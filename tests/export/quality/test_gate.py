@@ -85,9 +85,8 @@ def test_products_excluded_before_stay_excluded_and_are_not_tried() -> None:
     def passes(excluded: Collection[str]) -> bool:
         return {NAMES[2], NAMES[7]} <= set(excluded)
 
-    assert find_exclusions(NAMES, excluded=[NAMES[2]], score=score, passes=passes, progress=lambda step: None) == [
-        NAMES[7]
-    ]
+    found = find_exclusions(NAMES, excluded=[NAMES[2]], score=score, passes=passes, progress=lambda step: None)
+    assert found == [NAMES[7]]
     assert NAMES[2] not in tried
 
 
@@ -111,7 +110,6 @@ def test_the_search_ends_at_once_if_no_exclusion_can_help() -> None:
         tried.append(len(excluded))
         return False
 
-    assert (
-        find_exclusions(NAMES, excluded=["x"], score=lambda e: 0.0, passes=passes, progress=lambda step: None) is None
-    )
+    found = find_exclusions(NAMES, excluded=["x"], score=lambda e: 0.0, passes=passes, progress=lambda step: None)
+    assert found is None
     assert tried == [1 + len(NAMES) // 3]

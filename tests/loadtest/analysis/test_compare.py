@@ -42,14 +42,6 @@ def test_a_slower_side_is_beyond_the_noise(tmp_path: Path) -> None:
     assert (comparison.repeats, comparison.seconds, comparison.caution) == ((3, 3), (60, 60), "")
 
 
-def test_equal_sides_are_mostly_within_the_noise(tmp_path: Path) -> None:
-    different = 0
-    for first in range(0, 120, 6):
-        a, b = runs(tmp_path, "a", range(first, first + 3)), runs(tmp_path, "b", range(first + 3, first + 6))
-        different += row(compare(a, b), "latency p50").beyond_noise
-    assert different <= 4, "of 20, at 95 % confidence and with three repeats only"
-
-
 def test_errors_and_a_lower_rate_are_worse(tmp_path: Path) -> None:
     comparison = compare(runs(tmp_path, "a", range(3)), runs(tmp_path, "b", range(10, 13), failing=0.2))
     errors = row(comparison, "not successful")

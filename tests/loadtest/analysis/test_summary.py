@@ -8,14 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.analysis.summary import summarize
-from loadtest.errors import ResultsError
 from tests.loadtest.results_files import METHOD, record, vitals, write_run
 
 OTHER = "chaja.v1.EncodeService/Encode"
-
-
-def about(value: float) -> Any:
-    return pytest.approx(value, rel=0.001)
 
 
 def steady(rate: float, seconds: float, *, start: float = 0.0, latency: float = 0.010) -> list[bytes]:
@@ -105,37 +100,23 @@ def test_drops_belong_to_when_they_were_planned(path: Path) -> None:
     assert summarize([path]).timeline.dropped.tolist()[3:5] == [10, 20]
 
 
-@pytest.mark.parametrize("seconds", [None, 60.0])
-def test_a_run_that_its_count_ended_lasted_until_then(path: Path, seconds: float | None) -> None:
-    summary = summarize([write_run(path, steady(50, 2), seconds=seconds, count=100)])
-    assert summary.offered_rate == pytest.approx(50)
-    assert summary.seconds == pytest.approx(2)
-    assert summary.achieved_rate == pytest.approx(50)
-
-
-def test_a_run_that_its_duration_ended_before_its_count(path: Path) -> None:
-    summary = summarize([write_run(path, steady(10, 5), seconds=10.0, count=100)])
-    assert summary.seconds == 10.0
-    assert summary.offered_rate == pytest.approx(5)
-
-
-def test_a_partial_run_lasted_as_long_as_it_did(path: Path) -> None:
-    end = {"partial": "interrupted after 4.0 s"}
-    summary = summarize([write_run(path, steady(10, 4), seconds=60.0, end=end)])
-    assert summary.partial == ["interrupted after 4.0 s"]
-    assert summary.offered_rate == pytest.approx(10)
-    assert summary.seconds == pytest.approx(4)
-
-
-def test_a_file_that_was_cut_short_is_a_partial_run(path: Path) -> None:
-    write_run(path, steady(100, 10), seconds=10.0)
-    data = path.read_bytes()
-    path.write_bytes(data[: len(data) // 2])
-    summary = summarize([path])
-    (reason,) = summary.partial
-    assert "cut short" in reason
-    assert 0 < summary.total.sent < 1000
-    assert summary.offered_rate == pytest.approx(100)
+@pytest.mark.parametrize(
+    ("rate", "seconds", "plan", "measured_seconds"),
+    [
+        (50, 2, {"seconds": None, "count": 100}, 2),
+        (50, 2, {"seconds": 60.0, "count": 100}, 2),
+        (5, 10, {"seconds": 10.0, "count": 100}, 10),
+        (10, 4, {"seconds": 60.0, "end": {"partial": "interrupted after 4.0 s"}}, 4),
+    ],
+    ids=["count", "count before duration", "duration before count", "interrupted"],
+)
+def test_a_run_lasts_until_what_ended_it(
+    path: Path, rate: float, seconds: float, plan: dict[str, Any], measured_seconds: float
+) -> None:
+    summary = summarize([write_run(path, steady(rate, seconds), **plan)])
+    assert summary.seconds == pytest.approx(measured_seconds)
+    assert summary.offered_rate == pytest.approx(rate)
+    assert summary.achieved_rate == pytest.approx(rate)
 
 
 def test_runs_at_the_same_time_add_up_their_rates(tmp_path: Path) -> None:
@@ -165,18 +146,6 @@ def test_runs_overlap_by_their_measured_parts(tmp_path: Path) -> None:
     after = write_run(tmp_path / "after.bin", steady(10, 10), started=1020.0)
     assert summarize([one, two]).offered_rate == pytest.approx(20)
     assert summarize([one, after]).offered_rate == pytest.approx(10)
-
-
-def test_runs_of_one_file_are_taken_together(tmp_path: Path) -> None:
-    one = write_run(tmp_path / "one.bin", steady(10, 10), started=1000.0)
-    two = write_run(tmp_path / "two.bin", steady(30, 10), started=2000.0, end={"partial": "a worker died"})
-    both = tmp_path / "both.bin"
-    both.write_bytes(one.read_bytes() + two.read_bytes())
-    together, apart = summarize([both]), summarize([one, two])
-    assert len(together.runs) == 2
-    assert together.partial == apart.partial == ["a worker died"]
-    assert together.total.sent == apart.total.sent == 400
-    assert together.achieved_rate == pytest.approx(apart.achieved_rate)
 
 
 def test_calls_of_a_mix_are_told_apart(path: Path) -> None:
@@ -237,13 +206,7 @@ def test_a_run_in_which_nothing_was_sent(path: Path) -> None:
 
 def test_a_single_request(path: Path) -> None:
     summary = summarize([write_run(path, [record(0.0, 0.5)], seconds=None, count=1)])
-    assert (summary.total.sent, summary.seconds, summary.achieved_rate) == (1, *map(about, (0.5, 2.0)))
-
-
-def test_a_file_that_is_no_results_file_is_refused(path: Path) -> None:
-    path.write_text("{}", encoding="utf-8")
-    with pytest.raises(ResultsError):
-        summarize([path])
+    assert (summary.total.sent, summary.seconds, summary.achieved_rate) == pytest.approx((1, 0.5, 2.0), rel=0.001)
 
 
 @settings(max_examples=25, deadline=None)

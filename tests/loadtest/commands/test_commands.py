@@ -1,11 +1,15 @@
+import argparse
 import sys
 from pathlib import Path
 
 import pytest
 
 from loadtest.__main__ import main
-from loadtest.commands.options import command_line, duration
+from loadtest.commands.attack import add_parser
+from loadtest.commands.options import command_line, duration, make_plan
 from loadtest.errors import ExitCode
+from loadtest.schedule import constant
+from loadtest.target import Target
 from tests.loadtest.results_files import record, vitals, write_run
 
 
@@ -83,6 +87,8 @@ def test_a_regression_beyond_the_noise_has_an_exit_code_of_its_own(
         (["attack", "localhost:1", "--rate", "5", "--in-flight", "5"], "name one of them"),
         (["attack", "localhost:1", "--rate", "5", "--duration", "1s"], "Search needs --queries"),
         (["attack", "localhost:1", "--rate", "5", "--call", "GetServerInfo"], "needs an end"),
+        (["attack", "localhost:1", "--rate", "5", "--call", "chaja.v1.X/Y"], "there is no method chaja.v1.X/Y; there"),
+        (["attack", "localhost:1", "--rate", "5", "--data-file", "{tmp}/broken.jsonl"], "broken.jsonl:2: not JSON"),
         (["attack", "localhost", "--rate", "5", "--call", "GetServerInfo"], "is no address"),
         (["attack", "localhost:1", "--rate", "5", "--schedule", "ramp"], "a ramp needs --rate-to and --duration"),
         (["attack", "localhost:1", "--schedule", "replay"], "a replay needs --timestamps"),
@@ -97,11 +103,29 @@ def test_what_is_wrong_is_told_in_one_line(
     tmp_path = results.parent
     (tmp_path / "garbage.bin").write_bytes(b"garbage" * 100)
     (tmp_path / "empty.bin").write_bytes(b"")
+    (tmp_path / "broken.jsonl").write_text('{"id": "a"}\n{"id": \n')
     (tmp_path / "folder").mkdir()
     assert run(monkeypatch, *(argument.format(tmp=tmp_path) for argument in arguments)) == ExitCode.USAGE
     shown = capsys.readouterr().err
     assert says in shown
     assert len(shown.splitlines()) == 1
+
+
+def test_the_flags_of_the_target_reach_it() -> None:
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    flags = ["--call", "GetServerInfo", "--ca", "ca.pem", "--cert", "c.pem", "--key", "k.pem", "--authority", "x.test"]
+    options = parser.parse_args(["attack", "x:1", *flags, "--header", "x-a: 1", "--token", "t", "--connections", "2"])
+    assert make_plan(options, schedule=constant(1), count=1).target == Target(
+        address="x:1",
+        ca_file=Path("ca.pem"),
+        certificate_file=Path("c.pem"),
+        key_file=Path("k.pem"),
+        authority="x.test",
+        headers=(("x-a", "1"),),
+        token="t",
+        connections=2,
+    )
 
 
 def test_a_file_cut_short_is_reported_as_partial(
@@ -113,12 +137,17 @@ def test_a_file_cut_short_is_reported_as_partial(
     assert "PARTIAL: the results file was cut short" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("second", "code"), [("rate>10", ExitCode.OK), ("p99<1us", ExitCode.ASSERTION)])
+def test_assertions_decide_the_exit_code(
+    monkeypatch: pytest.MonkeyPatch, results: Path, second: str, code: ExitCode
+) -> None:
+    assert run(monkeypatch, "report", results, "--assert", "p50<5s", "--assert", second) == code
+
+
 def test_secrets_of_the_command_line_are_hidden() -> None:
-    shown = command_line(
-        ["attack", "x:1", "--token", "s3cret", "--header", "a: s3cret", "--token=s3cret", "--rate", "5"]
-    )
+    shown = command_line(["attack", "x:1", "--token", "s3cret", "--header", "a:s3cret", "--token=s3cret"])
     assert "s3cret" not in shown
-    assert shown.endswith("attack x:1 --token '***' --header '***' '--token=***' --rate 5")
+    assert shown.endswith("attack x:1 --token '***' --header '***' '--token=***'")
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("20s", 20), ("500ms", 0.5), ("2m", 120), ("1.5h", 5400), ("7", 7)])

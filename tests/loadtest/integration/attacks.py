@@ -21,6 +21,10 @@ from loadtest.results.file import Records, read_runs
 from loadtest.target import Target
 from sample.server_process import REPOSITORY
 
+COMMAND = (sys.executable, "-m", "loadtest")
+COMMAND_OPTIONS: dict[str, Any] = {"cwd": REPOSITORY, "stdout": subprocess.PIPE, "text": True}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{REPOSITORY / 'protos'}"}
+
 NOT_OF_TIME = (ExitCode.OK, ExitCode.SATURATED)
 """A good end of a run without an objective: on a busy machine the generator reports that it was the limit."""
 
@@ -45,30 +49,16 @@ def records_of(path: Path) -> Records:
     return np.concatenate([block for _, blocks in read_runs([path]) for block in blocks])
 
 
-def command(*arguments: str) -> list[str]:
-    """Returns a command line of the load tester."""
-    return [sys.executable, "-m", "loadtest", *arguments]
-
-
 def run_command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs a command line of the load tester to its end."""
-    return subprocess.run(
-        command(*arguments),
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-        env={**os.environ, "PYTHONPATH": f"{REPOSITORY / 'protos'}", **environment},
-    )
+    options: dict[str, Any] = {**COMMAND_OPTIONS, "env": {**ENVIRONMENT, **environment}}
+    return subprocess.run([*COMMAND, *arguments], stderr=subprocess.PIPE, timeout=90, check=False, **options)
 
 
 @contextlib.contextmanager
 def attacking(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
     """Runs a command line of the load tester meanwhile."""
-    environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY / 'protos'}"}
-    pipes = {"stdout": subprocess.PIPE, "text": True, "env": environment, "cwd": REPOSITORY}
-    with subprocess.Popen(command(*arguments), **pipes, **options) as process:  # type: ignore[call-overload]
+    with subprocess.Popen([*COMMAND, *arguments], env=ENVIRONMENT, **COMMAND_OPTIONS, **options) as process:
         yield process
 
 

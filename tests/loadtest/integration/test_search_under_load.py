@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loadtest.analysis.objective import parse_objective
 from loadtest.analysis.summary import summarize
 from loadtest.errors import ExitCode
 from loadtest.plan import Plan
 from loadtest.requests.labels import read_labels
 from loadtest.requests.queries import read_queries
 from loadtest.rest import answers_at_rest
-from loadtest.slo import search, trial
 from sample.server_process import ServerProcess
 from tests.conftest import SAMPLE_QUERIES
 from tests.loadtest.integration.attacks import NOT_OF_TIME, make_plan, records_of, run_attack, run_command
@@ -104,18 +102,15 @@ def test_metrics_are_scraped_into_the_results(tiny_server: ServerProcess, tmp_pa
     assert "chaja_queue_texts" in scrapes[0]["samples"]
 
 
-def test_assertions_decide_the_exit_code(tiny_server: ServerProcess, tmp_path: Path) -> None:
-    flags = ["attack", tiny_server.address, "--queries", str(SAMPLE_QUERIES), "--rate", "50", "--duration", "1s"]
-    flags += ["--out", str(tmp_path / "results.bin"), "--late-after", "200ms"]
-    met = run_command(*flags, "--assert", "p50<5s", "--assert", "errors<1%", "--assert", "rate>10")
-    assert met.returncode == ExitCode.OK, met.stdout
-    missed = run_command(*flags, "--assert", "p50<5s", "--assert", "p99<1us")
-    assert missed.returncode == ExitCode.ASSERTION
+def test_an_assertion_that_is_not_met_decides_the_exit_code(tiny_server: ServerProcess, tmp_path: Path) -> None:
+    flags = ["--queries", str(SAMPLE_QUERIES), "--rate", "50", "--duration", "1s", "--late-after", "200ms"]
+    flags += ["--out", str(tmp_path / "results.bin"), "--assert", "p50<5s", "--assert", "p99<1us"]
+    missed = run_command("attack", tiny_server.address, *flags)
+    assert missed.returncode == ExitCode.ASSERTION, missed.stdout
     assert re.search(r"p99<1us +NOT MET", missed.stdout)
-    again = run_command("report", str(tmp_path / "results.bin"), "--assert", "search.mean<1us")
-    assert again.returncode == ExitCode.ASSERTION
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_the_search_for_the_highest_rate_ends_between_what_is_met_and_what_is_not(
     tiny_server: ServerProcess, tmp_path: Path
@@ -131,10 +126,3 @@ def test_the_search_for_the_highest_rate_ends_between_what_is_met_and_what_is_no
     assert found["confirmed"]["met"] >= 2
     assert "100 requests a second meet the objectives, no higher rate was asked for" in run.stdout
     assert "<html" in (tmp_path / "slo/slo.html").read_text()
-    plan = sample_plan(tiny_server, in_flight=1, seconds=1)
-    hopeless = [parse_objective("p50<1us")]
-    answer = search(
-        lambda rate: trial(plan, rate, hopeless, tmp_path / "trial.bin", windows=2, window_seconds=0.5), start=0.5
-    )
-    assert answer.highest is None
-    assert "p50<1us" in answer.trials[0].troubles[0]

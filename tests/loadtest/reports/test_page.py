@@ -1,7 +1,6 @@
 import json
 import math
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,52 +8,13 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 from loadtest.analysis.summary import Summary, summarize
-from loadtest.codes import CODES
 from loadtest.reports import charts, machines
 from loadtest.reports.page import comparison_page, report_page
-from loadtest.results.blocks import Kind
-from loadtest.results.file import ResultsWriter
-from loadtest.results.record import PACKER
 from loadtest.stages import STAGES
+from tests.loadtest.results_files import METHOD, record, vitals, write_run
 
 HOSTILE = '</script><img src="http://evil.example/x" onerror=alert(1)>'
-NO_STAGES = (math.nan,) * len(STAGES)
 TOLD_STAGES = (0.001, 0.002, 0.004, 0.0005, 0.0005)
-
-
-def record(
-    planned_ms: float,
-    took_ms: float,
-    *,
-    late_ms: float = 0.0,
-    code: str = "OK",
-    call: int = 0,
-    stages: Sequence[float] = NO_STAGES,
-    same: int = -1,
-    recall: float = math.nan,
-) -> bytes:
-    planned, sent, done = (int(ms * 1e6) for ms in (planned_ms, planned_ms + late_ms, planned_ms + took_ms))
-    texts = 0 if math.isnan(stages[0]) else 4
-    return PACKER.pack(
-        planned, sent, done, 0, 0, 20, 100, call, 0, CODES.index(code), same, texts, *stages, recall, recall
-    )
-
-
-def vitals(seconds: float, *, loop_cpu: float = 0.1, lag: float = 0.001) -> dict[str, Any]:
-    return {
-        "worker": 0,
-        "seconds": seconds,
-        "elapsed_seconds": 0.5,
-        "in_flight": 3,
-        "dropped": 0,
-        "dropped_at": [],
-        "loop_waited_seconds": 0.0,
-        "messages": [],
-        "loop_lag_seconds": lag,
-        "loop_cpu_seconds": loop_cpu,
-        "process_cpu_seconds": loop_cpu * 1.2,
-        "memory_bytes": 50_000_000,
-    }
 
 
 def scrape(second: int) -> dict[str, Any]:
@@ -69,52 +29,12 @@ def scrape(second: int) -> dict[str, Any]:
     return {"seconds": float(second), "samples": samples}
 
 
-def summary_of(
-    path: Path,
-    records: Sequence[bytes],
-    *,
-    methods: Sequence[str] = ("chaja.v1.SearchService/Search",),
-    plan: dict[str, Any] | None = None,
-    told: Sequence[dict[str, Any]] = (),
-    scraped: Sequence[dict[str, Any]] = (),
-    command_line: str = "python -m loadtest attack",
-    end: dict[str, Any] | None = None,
-) -> Summary:
-    described = {
-        "target": {"address": "127.0.0.1:50051", "tls": False, "headers": [], "connections": 1},
-        "calls": [{"method": each, "weight": 1.0, "payload": None, "queries_per_call": 1} for each in methods],
-        "loop": "open",
-        "schedule": "constant",
-        "rates": [[3.0, 100.0, 100.0]],
-        "max_in_flight": 10_000,
-        "seconds": 3.0,
-        "count": None,
-        "warm_up_seconds": 0.0,
-        "deadline_seconds": 10.0,
-        "late_seconds": 0.002,
-        "processes": 1,
-        "queries": {"count": 7, "order": "zipf", "zipf_exponent": 1.0},
-        "labelled_queries": 0,
-        "quality_at": 10,
-        "compared_with_answers_at_rest": False,
-        "seed": 4711,
-        "metrics_url": "",
-        **(plan or {}),
-    }
-    environment = {"command_line": command_line, "cpu": "A CPU", "cpus": 8, "versions": {"grpcio": "1.85.1"}}
-    header = {"plan": described, "environment": environment, "started": 1_790_000_000.0}
-    with ResultsWriter(path, header) as writer:
-        writer.records(b"".join(records))
-        for each in told:
-            writer.json(Kind.VITALS, each)
-        for each in scraped:
-            writer.json(Kind.METRICS, each)
-        writer.json(Kind.END, end if end is not None else {"partial": ""})
-    return summarize([path])
+def summary_of(path: Path, records: list[bytes], **options: Any) -> Summary:
+    return summarize([write_run(path, records, seconds=3.0, **options)])
 
 
 def steady(count: int = 300, **options: Any) -> list[bytes]:
-    return [record(number * 10.0, 12.0, **options) for number in range(count)]
+    return [record(number / 100, 0.012, **options) for number in range(count)]
 
 
 def without_library(page: str) -> str:
@@ -137,30 +57,40 @@ def rows_of(page: str, first: str) -> list[list[str]]:
     return [re.findall(r"<td>(.*?)</td>", row) for row in rows]
 
 
-@pytest.fixture
-def full(tmp_path: Path) -> Summary:
-    records = steady(stages=TOLD_STAGES, same=1, recall=0.75)
-    records += [record(1500, 1.0, code="RESOURCE_EXHAUSTED") for _ in range(6)]
-    records += [record(1600, 1000.0, code="DEADLINE_EXCEEDED") for _ in range(3)]
-    records += [record(1700, 12.0, call=1, same=0, stages=TOLD_STAGES)]
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    records = steady(stages=TOLD_STAGES, batch_texts=4, same=1, quality=(0.75, 0.75))
+    records += [record(1.5, 0.001, code="RESOURCE_EXHAUSTED") for _ in range(6)]
+    records += [record(1.6, 1.0, code="DEADLINE_EXCEEDED") for _ in range(3)]
+    records += [record(1.7, 0.012, call=1, same=0, stages=TOLD_STAGES)]
     return summary_of(
-        tmp_path / "full.bin",
+        tmp_path_factory.mktemp("page") / "full.bin",
         records,
-        methods=("chaja.v1.SearchService/Search", "chaja.v1.SearchService/BatchSearch"),
-        told=[vitals(0.5 * number) for number in range(1, 7)],
-        scraped=[scrape(second) for second in range(-1, 4)],
+        calls=[{"method": METHOD}, {"method": "chaja.v1.SearchService/BatchSearch"}],
+        told=[vitals(seconds=0.5 * number) for number in range(1, 7)],
+        metrics=[scrape(second) for second in range(-1, 4)],
+        rates=[[3.0, 100.0, 100.0]],
+        queries={"count": 7, "order": "zipf", "zipf_exponent": 1.0},
+        seed=4711,
     )
 
 
-def test_page_loads_nothing(full: Summary) -> None:
-    page = without_library(report_page(full, title="A run"))
+@pytest.fixture(scope="module")
+def full_page(full: Summary) -> str:
+    return report_page(full, title="A run")
+
+
+def test_page_loads_nothing(full_page: str) -> None:
+    page = without_library(full_page)
     assert not re.search(r"""(src|href|action)\s*=|url\(|@import|https?:""", page)
     assert "default-src 'none'" in page, "the library cannot load anything either"
 
 
-def test_first_line_is_the_verdict(full: Summary, tmp_path: Path) -> None:
-    assert text_of(report_page(full, title="A run")).strip().startswith("The generator kept to its plan")
-    busy = summary_of(tmp_path / "busy.bin", steady(), told=[vitals(0.5, loop_cpu=0.49), vitals(1.0, loop_cpu=0.49)])
+def test_first_line_is_the_verdict(full_page: str, tmp_path: Path) -> None:
+    assert text_of(full_page).strip().startswith("The generator kept to its plan")
+    busy = summary_of(
+        tmp_path / "busy.bin", steady(), told=[vitals(seconds=each, loop_cpu_seconds=0.49) for each in (0.5, 1.0)]
+    )
     page = report_page(busy, title="A run")
     assert text_of(page).strip().startswith("GENERATOR SATURATED: ")
     assert "its busiest process took 98% of a core" in text_of(page)
@@ -174,33 +104,30 @@ def test_generator_that_says_nothing_is_not_called_fine(tmp_path: Path) -> None:
     assert 'class="verdict unsure"' in page
 
 
-def test_figures(full: Summary) -> None:
-    page = report_page(full, title="A run")
-    [planned] = rows_of(page, "OK, from the planned time")
+def test_figures(full_page: str) -> None:
+    [planned] = rows_of(full_page, "OK, from the planned time")
     assert planned[0] == "301"
     assert all(abs(float(cell) - 12.0) < 0.1 for cell in planned[1:])
-    [_, [refused_count, *_]] = rows_of(page, "refused (RESOURCE_EXHAUSTED)") + rows_of(
-        page, "refused (RESOURCE_EXHAUSTED), from the planned time"
-    )
-    [[deadline_count, *_]] = rows_of(page, "DEADLINE_EXCEEDED, from the planned time")
-    assert (refused_count, deadline_count) == ("6", "3")
-    assert [rows_of(page, stage)[0][1] for stage in STAGES] == ["1.00", "2.00", "4.00", "0.500", "0.500"]
-    assert rows_of(page, "network + client")[0][1] == "4.00"
-    assert rows_of(page, "chaja.v1.SearchService/BatchSearch")[0][:2] == ["1", "1"]
-    shown = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page))
+    [[refused_count, *_]] = rows_of(full_page, "refused (RESOURCE_EXHAUSTED), from the planned time")
+    [[outcome_count, *_]] = rows_of(full_page, "refused (RESOURCE_EXHAUSTED)")
+    [[deadline_count, *_]] = rows_of(full_page, "DEADLINE_EXCEEDED, from the planned time")
+    assert (outcome_count, refused_count, deadline_count) == ("6", "6", "3")
+    assert [rows_of(full_page, stage)[0][1] for stage in STAGES] == ["1.00", "2.00", "4.00", "0.500", "0.500"]
+    assert rows_of(full_page, "network + client")[0][1] == "4.00"
+    assert rows_of(full_page, "chaja.v1.SearchService/BatchSearch")[0][:2] == ["1", "1"]
+    shown = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", full_page))
     assert shown["offered"] == "103.3/s"
     assert shown["errors"] == "3 (0.97%)"
-    assert rows_of(page, "recall@10")[0][0] == "0.7500"
-    assert rows_of(page, "answers that differ from those at rest")[0][0] == "1"
-    assert rows_of(page, "seed") == [["4711"]]
-    assert rows_of(page, "rates") == [["(3, 100, 100)"]]
-    assert rows_of(page, "queries") == [["count 7, order zipf, zipf exponent 1"]]
+    assert rows_of(full_page, "recall@10")[0][0] == "0.7500"
+    assert rows_of(full_page, "answers that differ from those at rest")[0][0] == "1"
+    assert rows_of(full_page, "seed") == [["4711"]]
+    assert rows_of(full_page, "rates") == [["(3, 100, 100)"]]
+    assert rows_of(full_page, "queries") == [["count 7, order zipf, zipf exponent 1"]]
 
 
-def test_charts_of_all_there_is(full: Summary) -> None:
-    page = report_page(full, title="A run")
-    assert {"Where the time goes", "The generator itself", "The server&#x27;s metrics"} <= set(headings(page))
-    assert page.count('class="chart"') == 8
+def test_charts_of_all_there_is(full_page: str) -> None:
+    assert {"Where the time goes", "The generator itself", "The server&#x27;s metrics"} <= set(headings(full_page))
+    assert full_page.count('class="chart"') == 8
 
 
 def test_nothing_about_what_is_absent(tmp_path: Path) -> None:
@@ -222,7 +149,7 @@ def test_nothing_about_what_is_absent(tmp_path: Path) -> None:
 
 
 def test_run_without_a_success(tmp_path: Path) -> None:
-    summary = summary_of(tmp_path / "r.bin", [record(number, 1, code="UNAVAILABLE") for number in range(5)])
+    summary = summary_of(tmp_path / "r.bin", [record(number / 1000, 0.001, code="UNAVAILABLE") for number in range(5)])
     page = report_page(summary, title="A run")
     assert "NOT ONE CALL SUCCEEDED" in text_of(page)
     assert rows_of(page, "OK, from the planned time") == [["0", *["-"] * 7]]
@@ -237,17 +164,17 @@ def test_run_without_a_request(tmp_path: Path) -> None:
 
 
 def test_partial_run_and_closed_loop_are_told(tmp_path: Path) -> None:
-    plan = {"loop": "closed", "in_flight": 8}
-    summary = summary_of(tmp_path / "r.bin", steady(), plan=plan, end={"partial": "interrupted after 2.0 s"})
+    end = {"partial": "interrupted after 2.0 s"}
+    summary = summary_of(tmp_path / "r.bin", steady(), loop="closed", in_flight=8, end=end)
     text = text_of(report_page(summary, title="A run"))
     assert "PARTIAL: interrupted after 2.0 s" in text
     assert "Closed loop" in text
 
 
 def test_hostile_texts_are_shown_as_text(tmp_path: Path) -> None:
-    summary = summary_of(
-        tmp_path / "r.bin", steady(), methods=(HOSTILE, "b"), command_line=HOSTILE, end={"partial": HOSTILE}
-    )
+    calls, environment = [{"method": HOSTILE}, {"method": "b"}], {"command_line": HOSTILE}
+    run = write_run(tmp_path / "r.bin", steady(), calls=calls, environment=environment, end={"partial": HOSTILE})
+    summary = summarize([run])
     pages = [report_page(summary, title=HOSTILE), comparison_page({HOSTILE: summary, "b": summary}, title=HOSTILE)]
     for page in map(without_library, pages):
         assert "<img" not in page
@@ -258,7 +185,7 @@ def test_hostile_texts_are_shown_as_text(tmp_path: Path) -> None:
 
 
 def test_comparison(full: Summary, tmp_path: Path) -> None:
-    busy = summary_of(tmp_path / "busy.bin", steady(100, late_ms=5.0), told=[vitals(1.0)])
+    busy = summary_of(tmp_path / "busy.bin", steady(100, late=0.005), told=[vitals()])
     silent = summary_of(tmp_path / "silent.bin", [])
     page = comparison_page({"before": full, "after": busy, "nothing": silent}, title="Two runs")
     assert text_of(page).strip().startswith("after: GENERATOR SATURATED: ")
@@ -266,14 +193,12 @@ def test_comparison(full: Summary, tmp_path: Path) -> None:
     assert rows_of(page, "after")[0][0] == "saturated"
     assert rows_of(page, "nothing")[0][3] == "-"
     assert page.count('class="chart"') == 3
-    assert [trace.name for trace in charts.compared_throughput({"before": full, "after": busy}).data] == [
-        "before",
-        "after",
-    ]
+    throughput = charts.compared_throughput({"before": full, "after": busy})
+    assert [trace.name for trace in throughput.data] == ["before", "after"]
 
 
 def test_long_runs_have_no_more_points_than_can_be_seen(tmp_path: Path) -> None:
-    records = [record(second * 1000.0 + 1, 12.0) for second in range(1501)]
+    records = [record(second + 0.001, 0.012) for second in range(1501)]
     timeline = summary_of(tmp_path / "r.bin", records).timeline
     planned, answered = charts.throughput_over_time(timeline).data
     assert len(planned.x) == len(answered.x) == 500
@@ -282,15 +207,15 @@ def test_long_runs_have_no_more_points_than_can_be_seen(tmp_path: Path) -> None:
 
 
 def test_stall_does_not_flatten_the_stages(tmp_path: Path) -> None:
-    stalled = [record(30_000 + number, 1000, stages=(0.001, 0.9, 0.004, 0.0005, 0.0005)) for number in range(10)]
-    records = [record(number * 100.0, 12.0, stages=TOLD_STAGES) for number in range(600)]
+    stalled = [record(30 + number / 1000, 1.0, stages=(0.001, 0.9, 0.004, 0.0005, 0.0005)) for number in range(10)]
+    records = [record(number / 10, 0.012, stages=TOLD_STAGES) for number in range(600)]
     chart = charts.stages_over_time(summary_of(tmp_path / "r.bin", records + stalled).timeline)
     assert chart.layout.yaxis.range[1] == pytest.approx(24, rel=0.01)
     assert [bar.name for bar in chart.data] == [*STAGES, "network + client"]
 
 
 def test_percentile_curve_ends_with_the_longest(tmp_path: Path) -> None:
-    records = [*steady(999), record(9_995, 500.0), *(record(1, 1.0, code="RESOURCE_EXHAUSTED") for _ in range(4))]
+    records = [*steady(999), record(9.995, 0.5), *(record(0.001, 0.001, code="RESOURCE_EXHAUSTED") for _ in range(4))]
     planned, service, refused = charts.percentile_curves(summary_of(tmp_path / "r.bin", records).total).data
     assert (planned.x[0], refused.x[0]) == (1, 1)
     assert planned.x[-1] >= 1000
@@ -299,7 +224,7 @@ def test_percentile_curve_ends_with_the_longest(tmp_path: Path) -> None:
 
 
 def test_peaks_of_a_long_run_are_drawn(tmp_path: Path) -> None:
-    told = [vitals(0.5 * number, lag=0.3 if number == 1234 else 0.001) for number in range(1, 3001)]
+    told = [vitals(seconds=number / 2, loop_lag_seconds=0.3 if number == 1234 else 0.001) for number in range(1, 3001)]
     lag, *_ = machines.vitals_over_time(summary_of(tmp_path / "r.bin", steady(), told=told).runs).data
     assert len(lag.x) <= charts.MOST_POINTS
     assert max(lag.y) == pytest.approx(300)
@@ -320,8 +245,8 @@ def test_server_metrics_across_a_restart_and_a_failed_scrape() -> None:
 
 def test_gaps_in_a_chart_are_valid_json(tmp_path: Path) -> None:
     restarted = [scrape(1), scrape(2), scrape(1) | {"seconds": 3.0}, scrape(3) | {"seconds": 4.0}]
-    records = [*steady(), record(9_000, 12.0)]
-    page = report_page(summary_of(tmp_path / "r.bin", records, told=[vitals(1.0)], scraped=restarted), title="A run")
+    records = [*steady(), record(9.0, 0.012)]
+    page = report_page(summary_of(tmp_path / "r.bin", records, told=[vitals()], metrics=restarted), title="A run")
     data = re.findall(r'<script type="application/json">(.*?)</script>', page)
     assert len(data) == page.count('class="chart"')
     for each in data:

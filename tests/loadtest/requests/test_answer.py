@@ -88,19 +88,15 @@ def test_answers_are_the_same_if_all_but_their_timings_is(one: list[str], other:
     assert len(first) == 8
 
 
-def test_timings_in_a_batch_do_not_matter_either() -> None:
+def test_timings_in_a_batch_do_not_matter_but_scores_do() -> None:
     reader = AnswerReader(BatchSearchResponse)
     one, other, different = (
         reader.digest([BatchSearchResponse(responses=[search("a", told=told), search(last)])])
         for told, last in ((timings(1, 1, 1, 1, 1), "b"), (None, "b"), (None, "c"))
     )
     assert one == other != different
-
-
-def test_the_score_matters() -> None:
-    reader = AnswerReader(SearchResponse)
-    one, other = (SearchResponse(hits=[Hit(document_id="a", score=score)]) for score in (0.5, 0.500001))
-    assert reader.digest([one]) != reader.digest([other])
+    scored = (SearchResponse(hits=[Hit(document_id="a", score=score)]) for score in (0.5, 0.500001))
+    assert len({AnswerReader(SearchResponse).digest([each]) for each in scored}) == 2
 
 
 def test_an_answer_that_is_none_cannot_be_parsed() -> None:

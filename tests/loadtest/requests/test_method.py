@@ -44,8 +44,7 @@ async def test_messages_are_made_from_the_description_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["Find", "search", "", "SearchService", "InfoService/Search", "chaja.v1.Search", "chaja.v1.X/Y"],
+    "name", ["Find", "search", "", "SearchService", "InfoService/Search", "chaja.v1.Search", "chaja.v1.X/Y"]
 )
 async def test_an_unknown_method_is_told_which_there_are(name: str) -> None:
     with pytest.raises(UsageError, match=f"there is no method {name}; there are: ") as error:
@@ -70,12 +69,6 @@ async def test_a_services_full_name_is_enough_where_anothers_ends_in_it(protos: 
         assert (await find_method(name, target=NOWHERE, proto=proto)).path == f"/{name}"
     with pytest.raises(UsageError, match="more than one S/M"):
         await find_method("S/M", target=NOWHERE, proto=proto)
-
-
-async def test_streams_are_known_as_such(protos: Path) -> None:
-    method = await find_method("FindMany", target=NOWHERE, proto=protos / "shop.proto")
-    assert method.client_streaming
-    assert method.server_streaming
 
 
 async def test_a_service_without_a_package(protos: Path) -> None:

@@ -1,12 +1,13 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.errors import UsageError
-from loadtest.requests.queries import read_queries, read_timestamps
+from loadtest.requests.queries import Query, read_queries, read_timestamps
 
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
 
@@ -23,24 +24,18 @@ def test_plain_text_has_one_query_a_line(file: Path) -> None:
     assert (second.id, second.fields["query"]) == ("1", "warm coat")
 
 
-@pytest.mark.parametrize("name", ["query", "text"])
-def test_json_lines_have_the_text_and_more_fields(file: Path, name: str) -> None:
-    file.write_text(json.dumps({name: "a", "limit": 3}) + "\n" + json.dumps({name: "b", "id": 7}), encoding="utf-8")
-    first, second = read_queries(file)
-    assert (first.id, first.fields["query"], first.fields["limit"]) == ("0", "a", 3)
-    assert (second.id, second.fields["query"]) == ("7", "b")
-
-
-def test_beirs_queries_keep_their_ids(file: Path) -> None:
-    file.write_text('{"_id": "PLAIN-2", "text": "statins", "metadata": {"url": "x"}}\n', encoding="utf-8")
-    (query,) = read_queries(file)
-    assert (query.id, query.fields["query"], query.fields["metadata"]) == ("PLAIN-2", "statins", {"url": "x"})
-
-
-def test_a_line_without_text_has_its_fields(file: Path) -> None:
-    file.write_text('{"query_id": "a", "user": 5}', encoding="utf-8")
-    (query,) = read_queries(file)
-    assert (query.id, query.fields) == ("a", {"query_id": "a", "user": 5})
+@pytest.mark.parametrize(
+    ("line", "id", "fields"),
+    [
+        ('{"query": "a", "limit": 3}', "0", {"query": "a", "limit": 3}),
+        ('{"text": "a", "id": 7}', "7", {"query": "a", "text": "a", "id": 7}),
+        ('{"_id": "PLAIN-2", "text": "a"}', "PLAIN-2", {"query": "a", "text": "a", "_id": "PLAIN-2"}),
+        ('{"query_id": "a", "user": 5}', "a", {"query_id": "a", "user": 5}),
+    ],
+)
+def test_json_lines_have_an_id_and_fields(file: Path, line: str, id: str, fields: dict[str, Any]) -> None:
+    file.write_text(line, encoding="utf-8")
+    assert read_queries(file) == [Query(id, fields)]
 
 
 @pytest.mark.parametrize(
@@ -91,13 +86,9 @@ def test_a_byte_order_mark_is_no_part_of_a_query(file: Path, line: str) -> None:
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
 def test_other_line_separators_end_no_line(file: Path, separator: str) -> None:
     text = f"a{separator}b"
-    file.write_text(f"{text}\n{text}\n", encoding="utf-8", newline="")
-    assert [query.fields["query"] for query in read_queries(file)] == [text, text]
-
-
-def test_u_2028_in_json_ends_no_line(file: Path) -> None:
-    file.write_text(json.dumps({"query": "a\u2028b"}, ensure_ascii=False) + "\n", encoding="utf-8")
-    assert [query.fields["query"] for query in read_queries(file)] == ["a\u2028b"]
+    for line in (text, json.dumps({"query": text}, ensure_ascii=False)):
+        file.write_text(f"{line}\n{line}\n", encoding="utf-8", newline="")
+        assert [query.fields["query"] for query in read_queries(file)] == [text, text]
 
 
 @settings(max_examples=100, deadline=None)

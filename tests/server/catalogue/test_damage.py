@@ -19,15 +19,6 @@ REVISION = "one"
 DOCUMENTS = 60
 
 
-def content_of(store: Store) -> list[object]:
-    """Returns everything that a store holds."""
-    versioned = [
-        (each.sequence, each.document, each.vectors.matrix.tolist() if each.vectors else None)
-        for each in store.after(0, REVISION)
-    ]
-    return [store.sequence, versioned, store.changes(0, 1000), store.page("", 1000), store.file_digests()]
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of some documents, some of which were replaced or deleted, and a backup."""
@@ -55,7 +46,11 @@ def damaged_copy(whole: Path, to: Path, content: bytes) -> Path:
 def opened(directory: Path) -> list[object]:
     """Opens a store and returns everything that it holds."""
     with contextlib.closing(Store(directory)) as store:
-        return content_of(store)
+        versioned = [
+            (each.sequence, each.document, each.vectors.matrix.tolist() if each.vectors else None)
+            for each in store.after(0, REVISION)
+        ]
+        return [store.sequence, versioned, store.changes(0, 1000), store.page("", 1000), store.file_digests()]
 
 
 def test_a_byte_that_changed_is_noticed_or_does_no_harm(whole: Path, tmp_path: Path) -> None:

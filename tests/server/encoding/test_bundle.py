@@ -28,19 +28,6 @@ def change_manifest(directory: Path, **changes: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def test_a_good_bundle_agrees_with_its_golden_vectors(tiny_bundle: Path) -> None:
-    assert Bundle(tiny_bundle).verify() == pytest.approx(1.0)
-
-
-def test_vectors_do_not_depend_on_the_batch(tiny_bundle: Path) -> None:
-    bundle = Bundle(tiny_bundle)
-    texts = [(text, TextKind.QUERY) for text in ("a", "bb ccc", "찾아", "one two three")]
-    together = bundle.encode_texts(texts)
-    alone = np.concatenate([bundle.encode_texts([text]) for text in texts])
-    assert together.tobytes() == alone.tobytes()
-    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1.0, rtol=1e-6)
-
-
 def test_a_dot_product_bundle_keeps_the_lengths(tmp_path: Path) -> None:
     bundle = Bundle(make_bundle(tmp_path / "dot", similarity="dot"))
     short, long = bundle.encode_texts([("a", TextKind.QUERY), ("aa", TextKind.QUERY)])

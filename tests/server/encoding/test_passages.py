@@ -1,6 +1,5 @@
 import itertools
 
-import numpy as np
 import pytest
 
 from server.catalogue.document import Document, Field, parts_of
@@ -61,10 +60,3 @@ def test_a_title_that_leaves_no_room_is_named(titled: Bundle) -> None:
     document = Document(id="a", title="x" * MAX_TOKENS, text="y" * MAX_TOKENS)
     with pytest.raises(InvalidRequest, match="text"):
         passages_of(document, titled, overlap_tokens=4)
-
-
-def test_passages_take_their_vectors(titled: Bundle) -> None:
-    passages = passages_of(Document(id="a", title="A", text="b"), titled, overlap_tokens=4)
-    vectors = passages.with_matrix(titled.encode_texts(passages.texts))
-    np.testing.assert_array_equal(vectors.spans, passages.spans)
-    assert vectors.matrix.shape == (2, titled.manifest.dimension)

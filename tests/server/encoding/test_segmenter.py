@@ -1,6 +1,5 @@
 """Both libraries that segment texts: where they cut, and where tokens lie."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -9,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import models, pre_tokenizers, processors
 
-from export.tokenizer.sentencepiece_model import sentencepiece_model
 from server.encoding.segmenter import SENTENCEPIECE_FILE, TOKENIZER_FILE, open_segmenter
 from server.errors import BundleError
-from tests.unigram import unigram_tokenizer
+from tests.unigram import unigram_model, unigram_tokenizer
 
 
 def _wordpiece() -> tokenizers.Tokenizer:
@@ -58,9 +56,7 @@ def test_a_text_is_cut_where_the_library_would_cut_it(
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / SENTENCEPIECE_FILE
-    path.write_bytes(sentencepiece_model(json.loads(unigram_tokenizer().to_str())))
-    return path
+    return unigram_model(tmp_path_factory.mktemp("model"))
 
 
 def test_sentencepiece_keeps_the_special_tokens_around_a_cut(model: Path) -> None:

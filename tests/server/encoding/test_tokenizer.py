@@ -1,6 +1,5 @@
 """Where long texts are cut."""
 
-import json
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,12 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export.tokenizer.sentencepiece_model import sentencepiece_model
 from server.encoding.kind import Side, TextKind
-from server.encoding.segmenter import SENTENCEPIECE_FILE, TOKENIZER_FILE
+from server.encoding.segmenter import TOKENIZER_FILE
 from server.encoding.tokenizer import Tokenizer
 from server.errors import NoRoom
-from tests.unigram import unigram_tokenizer
+from tests.unigram import unigram_model
 
 MAX_TOKENS = 24
 texts = st.text(st.sampled_from("ab가나 \n\t.🚗\u200b"), max_size=300)
@@ -27,8 +25,7 @@ def tokenizer(tiny_bundle: Path) -> Tokenizer:
 
 @pytest.fixture(scope="module")
 def unigram(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
-    path = tmp_path_factory.mktemp("unigram") / SENTENCEPIECE_FILE
-    path.write_bytes(sentencepiece_model(json.loads(unigram_tokenizer().to_str())))
+    path = unigram_model(tmp_path_factory.mktemp("unigram"))
     return Tokenizer(path, prefixes=dict.fromkeys(TextKind, ""), max_tokens=MAX_TOKENS)
 
 

@@ -103,10 +103,6 @@ def test_a_query_without_known_terms_finds_nothing(query: str) -> None:
         assert not len(index.view().search(query, limit=5).slots)
 
 
-def test_a_document_without_words_keeps_its_slot() -> None:
-    assert indexed([[], ["?!"], ["card"]]).view().search("card", limit=5).slots.tolist() == [2]
-
-
 def test_a_very_long_document_is_found() -> None:
     index = indexed([["word " * 200_000 + "needle"], ["word"]])
     assert index.view().search("needle", limit=5).slots.tolist() == [0]

@@ -79,15 +79,6 @@ async def test_a_conflict_concerns_one_item(core: Core) -> None:
     assert sorted(await core.found("changed")) == ["a", "c"]
 
 
-async def test_the_same_content_changes_nothing(core: Core) -> None:
-    document = Document(id="a", title={"ko": "환율"}, attributes={"n": 1})
-    await core.writer.upsert(upserts(document))
-    before = len(core.bundle.batches)
-    assert summary(await core.writer.upsert(upserts(document))) == [("a", 1, False, None)]
-    assert len(core.bundle.batches) == before
-    assert core.store.sequence == 1
-
-
 async def test_a_repeated_call_is_done_once(core: Core) -> None:
     first = await core.writer.upsert(upserts(titled("a"), titled("b")), request_id="key")
     await core.writer.upsert(upserts(titled("a", "by another")))
