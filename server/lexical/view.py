@@ -1,8 +1,8 @@
 """A view of the lexical index: immutable segments, searched with BM25.
 
 A search scores term by term, from the rarest to the most common. When few documents can still be among the best,
-because the remaining terms can add too little or because a filter allows few, the search looks these documents up in
-the remaining posting lists instead of reading the lists. Scores are exact either way.
+because the remaining terms can add too little or because a filter allows few, the search reads only the postings of
+these documents from the remaining lists. Scores are exact either way.
 """
 
 from collections.abc import Sequence

@@ -79,7 +79,7 @@ def test_a_changed_byte_is_detected_or_harmless(whole: Path, tmp_path: Path) -> 
         if isinstance(reported, DatabaseDamaged):
             assert f"{DATABASE} is damaged" in str(reported)
             assert "restore the newest backup" in str(reported)
-        else:  # It looks like a database of another program or version.
+        else:  # It resembles a database of another program or version.
             assert place < 100, reported
 
 
