@@ -1,7 +1,5 @@
 """The command line: `python -m loadtest attack | report | plot | compare | slo`."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import signal

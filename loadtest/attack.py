@@ -8,8 +8,6 @@ The coordinator is the only one that writes the results file; whatever happens t
 measured until then is in it, and the file says that it is partial.
 """
 
-from __future__ import annotations
-
 import contextlib
 import queue
 import signal

@@ -1,7 +1,5 @@
 """A gRPC channel that carries bytes: requests are serialized before the call, answers are parsed after it."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, NamedTuple, Self

@@ -1,7 +1,5 @@
 """Where and with what an attack was made: without it, a figure says nothing."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib.metadata
 import os

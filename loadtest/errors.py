@@ -6,8 +6,6 @@ LoadtestError
  └── AttackError       the attack could not be run, or no call succeeded: exit code 1
 """
 
-from __future__ import annotations
-
 from enum import IntEnum
 
 

@@ -1,7 +1,5 @@
 """The plan of an attack: what is sent, when and to whom. The worker processes get it as it is."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field

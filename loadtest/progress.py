@@ -1,7 +1,5 @@
 """How an attack is going, while it runs."""
 
-from __future__ import annotations
-
 import math
 import time
 from typing import IO, Any

@@ -3,8 +3,6 @@
 Answers under load are compared with them; throughput that was bought by wrong results is seen.
 """
 
-from __future__ import annotations
-
 from loadtest.channel import Channel
 from loadtest.codes import OK
 from loadtest.errors import AttackError, UsageError

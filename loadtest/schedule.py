@@ -9,8 +9,6 @@ through the inverse of the rate's integral over time, so that a ramp has
 exactly as many arrivals in every second as its rate says.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import random

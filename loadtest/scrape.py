@@ -1,7 +1,5 @@
 """Pulls the server's Prometheus metrics once a second while an attack runs."""
 
-from __future__ import annotations
-
 import http.client
 import queue
 import threading

@@ -4,8 +4,6 @@ A rate meets them when a trial does as a whole, when at most one of its windows 
 server that is slower than the rate may still meet a latency for a while, with a queue that grows.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Whom to call: address, TLS, token, metadata, connections."""
 
-from __future__ import annotations
-
 import re
 import ssl
 import urllib.parse

@@ -4,8 +4,6 @@
 A bin is 0.5 % wide, from one microsecond to an hour, so a percentile is off by 0.25 % at most.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -5,8 +5,6 @@ and with three or more repeats the repeats too: machines differ more between run
 beyond the noise when the middle 95 % of the resampled ratios do not contain 1.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """In what the plans of runs differ: what is put side by side, or added up, should be alike."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from loadtest.results.file import Run

@@ -3,8 +3,6 @@
 `FIGURES` is the one table of what can be asked for.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable

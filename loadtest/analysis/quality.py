@@ -1,7 +1,5 @@
 """How good the answers of a run were: throughput bought by wrong results is seen here."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """Was the generator itself the limit? Then the figures say nothing about the server."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping

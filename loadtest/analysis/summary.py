@@ -1,7 +1,5 @@
 """What a run, or several together, come to: one pass over the records; memory grows by 35 kB a second of a run."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence

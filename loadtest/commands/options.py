@@ -1,7 +1,5 @@
 """Flags that say what is sent, to whom and for how long; and the plan that they make."""
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import json

@@ -1,7 +1,5 @@
 """The coordinator's end of a worker process."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import pickle

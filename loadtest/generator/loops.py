@@ -1,7 +1,5 @@
 """The two ways to drive a server: an open loop, which sends by the clock, and a closed one, which waits for answers."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 from collections.abc import Iterator

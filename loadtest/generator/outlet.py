@@ -1,7 +1,5 @@
 """The worker's way out: blocks to the coordinator, written by a thread so that a full pipe never delays a send."""
 
-from __future__ import annotations
-
 import json
 import queue
 import threading

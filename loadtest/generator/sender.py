@@ -1,7 +1,5 @@
 """Sends one request and records what became of it."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 from collections import Counter

@@ -1,7 +1,5 @@
 """How the generator itself is doing: without this, a slow generator looks like a slow server."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import time

@@ -4,8 +4,6 @@ Standard input brings the pickled plan and then, once this process has said that
 its end means stop. Standard output takes blocks (see `results.blocks`).
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import gc

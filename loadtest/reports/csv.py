@@ -1,7 +1,5 @@
 """Tables for spreadsheets and other programs: a run second by second, or every single request."""
 
-from __future__ import annotations
-
 import csv
 import io
 import math

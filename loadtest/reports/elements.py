@@ -1,7 +1,5 @@
 """The HTML that pages are made of; every text that comes in is escaped here."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path

@@ -3,8 +3,6 @@
 `docs/loadtest.md` has the schema; a change that breaks readers raises `SCHEMA_VERSION`.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from typing import Any

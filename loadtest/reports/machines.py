@@ -1,7 +1,5 @@
 """Charts of the two machines meanwhile: the generator by its own vitals, the server by its scraped metrics."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import re

@@ -1,7 +1,5 @@
 """HTML pages of one run and of several side by side: one file each, which asks the network for nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 

@@ -1,7 +1,5 @@
 """The result of a search for the highest rate as a table and as JSON."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,8 +12,7 @@ COLUMNS = ("rate", "offered", "achieved", "p50 ms", "p99 ms", "errors", "windows
 
 def trials_table(answer: Answer) -> Table:
     """Returns the trials in the order of their rates."""
-    ordered = sorted(answer.trials, key=lambda trial: trial.rate)
-    return Table("Trials", COLUMNS, [trial_cells(trial) for trial in ordered])
+    return Table("Trials", COLUMNS, [trial_cells(each) for each in sorted(answer.trials, key=lambda each: each.rate)])
 
 
 def trial_cells(trial: Trial) -> tuple[str, ...]:

@@ -1,7 +1,5 @@
 """The result of a search for the highest rate as an HTML page."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from html import escape
 
@@ -11,37 +9,35 @@ from loadtest.analysis.objective import Objective
 from loadtest.reports.elements import banner, chart_section, page, table_section
 from loadtest.reports.slo import trials_table
 from loadtest.reports.style import BLUE, GREEN, GREY, ORANGE, RED, figure, fit_log_y, line
-from loadtest.slo import Answer
+from loadtest.slo import Answer, Trial
 
 
 def answer_page(answer: Answer, objectives: Sequence[Objective]) -> str:
     """Returns the answer as a page: the curve over the rates, and a table of the trials."""
+    trials = sorted(answer.trials, key=lambda trial: trial.rate)
     title = "The highest rate that meets " + " and ".join(objective.text for objective in objectives)
     parts = [
         banner("unsure" if answer.limited or answer.interrupted or answer.highest is None else "good", answer.line()),
         f"<h1>{escape(title)}</h1>",
-        chart_section("Latency by rate", _latency_chart(answer), "From the planned time; a mark is a trial."),
-        chart_section("Throughput by rate", _throughput_chart(answer)),
+        chart_section("Latency by rate", _latency_chart(trials), "From the planned time; a mark is a trial."),
+        chart_section("Throughput by rate", _throughput_chart(trials)),
         table_section(trials_table(answer)),
     ]
     return page(title, parts)
 
 
-def _latency_chart(answer: Answer) -> go.Figure:
+def _latency_chart(trials: Sequence[Trial]) -> go.Figure:
     chart = figure(x="requests a second, offered", y="latency (ms)", log_y=True)
-    ordered = sorted(answer.trials, key=lambda trial: trial.rate)
-    rates = [trial.rate for trial in ordered]
     for percent, colour in ((50, BLUE), (99, ORANGE), (99.9, RED)):
-        values = [trial.summary.total.ok.latency.percentile(percent) * 1e3 for trial in ordered]
-        line(chart, rates, values, f"p{percent:g}", colour)
+        values = [trial.summary.total.ok.latency.percentile(percent) * 1e3 for trial in trials]
+        line(chart, [trial.rate for trial in trials], values, f"p{percent:g}", colour)
     fit_log_y(chart)
     return chart
 
 
-def _throughput_chart(answer: Answer) -> go.Figure:
+def _throughput_chart(trials: Sequence[Trial]) -> go.Figure:
     chart = figure(x="requests a second, offered", y="requests a second")
-    ordered = sorted(answer.trials, key=lambda trial: trial.rate)
-    rates = [trial.rate for trial in ordered]
+    rates = [trial.rate for trial in trials]
     line(chart, rates, rates, "offered", GREY, dash="dash")
-    line(chart, rates, [trial.summary.achieved_rate for trial in ordered], "answered OK", GREEN)
+    line(chart, rates, [trial.summary.achieved_rate for trial in trials], "answered OK", GREEN)
     return chart

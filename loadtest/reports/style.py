@@ -1,7 +1,5 @@
 """How charts look: one palette, and figures without a background of their own."""
 
-from __future__ import annotations
-
 import html
 import math
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """What a report says, as a first line and tables; the formats only lay it out."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Reports as aligned text, for a terminal, and as Markdown, for a pull request."""
 
-from __future__ import annotations
-
 import unicodedata
 
 from loadtest.analysis.objective import Verdict

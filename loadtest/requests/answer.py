@@ -4,8 +4,6 @@ All is learnt from the response's descriptor: a field `timings` with one duratio
 list of hits that have a `document_id`; in the response itself or in those of a list in it.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 

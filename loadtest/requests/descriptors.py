@@ -4,8 +4,6 @@ Each source gives a `FileDescriptorSet` with everything that the method's messag
 a worker process can build the messages without asking again.
 """
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 import subprocess

@@ -1,7 +1,5 @@
 """Relevance labels: which documents each query is looking for."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

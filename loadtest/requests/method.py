@@ -1,7 +1,5 @@
 """A method of a server: its name, whether it streams, and its messages."""
 
-from __future__ import annotations
-
 import functools
 from dataclasses import dataclass
 from pathlib import Path

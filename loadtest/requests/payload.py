@@ -8,8 +8,6 @@ A call of several queries: a list of one element with a place in it is repeated 
 query; a method that takes a stream gets one message for each.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping, Sequence

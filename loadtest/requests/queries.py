@@ -5,8 +5,6 @@ whose text is in `query` or `text` and whose other fields a payload may use too;
 BEIR's `queries.jsonl` (`_id`, `text`) is such a file. A replay's lines have a `timestamp`.
 """
 
-from __future__ import annotations
-
 import datetime
 import json
 import math

@@ -4,8 +4,6 @@ The two protocols have the same messages under different names, so v1alpha's mes
 Source: https://github.com/grpc/grpc/blob/master/doc/server-reflection.md
 """
 
-from __future__ import annotations
-
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 

@@ -4,8 +4,6 @@ The choice depends on the seed and on the number alone, so that the worker proce
 sends every n-th request, agree without talking to each other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Literal, get_args
 

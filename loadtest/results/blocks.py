@@ -13,8 +13,6 @@ A run that was cut short, in mid-block or before its `end`, is read up to its la
 behind it is found by its header.
 """
 
-from __future__ import annotations
-
 import json
 import struct
 import zlib

@@ -1,7 +1,5 @@
 """Writes and reads results files."""
 
-from __future__ import annotations
-
 import contextlib
 import zlib
 from collections.abc import Generator, Iterator, Sequence

@@ -1,7 +1,5 @@
 """One request's record: 78 bytes in memory and on disk, before compression."""
 
-from __future__ import annotations
-
 import struct
 
 import numpy as np

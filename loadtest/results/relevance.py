@@ -3,8 +3,6 @@
 Sources: recall@k as in BEIR; nDCG of Järvelin and Kekäläinen (2002) with the gain `2^label - 1`.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 

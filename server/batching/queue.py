@@ -57,7 +57,7 @@ class Lane:
         self.jobs.append(job)
         self.tokens += job.token_count
 
-    def take(self, batch: Batch, *, most_texts: int, most_tokens: int) -> int:
+    def take(self, batch: Batch, *, most_texts: int, most_tokens: float) -> int:
         """Moves jobs into a batch, at least one and otherwise within both bounds; returns their tokens."""
         now = time.monotonic()
         tokens = 0
@@ -104,15 +104,15 @@ class Queue:
             self._changed.notify(len(jobs))
             return True
 
-    def take(self) -> Batch | None:
+    def take(self, *, max_tokens: float = math.inf) -> Batch | None:
         """Blocks until jobs wait, then takes a worker's share of them: at least one, otherwise within the token budget.
 
-        Returns None if the queue is closed and empty.
+        `max_tokens` narrows the budget. Returns None if the queue is closed and empty.
         """
         with self._changed:
             while not len(self) and not self._closed:
                 self._changed.wait()
-            return self._take_share() if len(self) else None
+            return self._take_share(min(max_tokens, self._max_batch_tokens)) if len(self) else None
 
     def take_all(self) -> list[Job]:
         """Takes all waiting jobs."""
@@ -128,19 +128,19 @@ class Queue:
             self._closed = True
             self._changed.notify_all()
 
-    def _take_share(self) -> Batch:
+    def _take_share(self, max_tokens: float) -> Batch:
         batch = Batch()
         waiting = self.interactive if self.interactive.jobs else self.bulk
         if waiting is self.interactive and self.bulk.jobs and self._bulk_credit >= self.bulk.jobs[0].token_count:
             waiting = self.bulk
         share = -(-len(waiting.jobs) // self._workers)  # Rounded up; the other workers take the rest.
         if waiting is self.interactive:
-            tokens = waiting.take(batch, most_texts=share, most_tokens=self._max_batch_tokens)
+            tokens = waiting.take(batch, most_texts=share, most_tokens=max_tokens)
             # Bulk work earns credit only while it waits, and spends it soon: it never has much.
             self._bulk_credit = self._bulk_credit + tokens / (BULK_SHARE - 1) if self.bulk.jobs else 0.0
         else:
             shared = time.monotonic() - self._interactive_seen < INTERACTIVE_EXPECTED_SECONDS
-            budget = min(BULK_BATCH_TOKENS_SHARED if shared else BULK_BATCH_TOKENS, self._max_batch_tokens)
+            budget = min(BULK_BATCH_TOKENS_SHARED if shared else BULK_BATCH_TOKENS, max_tokens)
             if self.interactive.jobs:  # Take no more than the credit while interactive work waits.
                 budget = min(budget, int(self._bulk_credit))
             tokens = waiting.take(batch, most_texts=share, most_tokens=budget)

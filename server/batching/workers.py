@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 WORKER_NICENESS = 5
 
+BATCH_SECONDS = 0.1
+"""Longest expected time of a batch: all of its texts wait for the last one, which is long on a slow CPU."""
+
 
 class Workers:
     """The threads. They end when the queue is closed and empty.
@@ -74,7 +77,7 @@ class Workers:
         give_way(WORKER_NICENESS)
         jobs: list[Job] = []
         try:
-            while (batch := self._queue.take()) is not None:
+            while (batch := self._queue.take(max_tokens=self._speed.tokens_within(BATCH_SECONDS))) is not None:
                 started = time.monotonic()
                 jobs = batch.jobs
                 if batch.dropped:

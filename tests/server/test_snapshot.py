@@ -28,7 +28,7 @@ LINKED = "large.bin"
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
     source = tmp_path / "source"
-    source.write_bytes(bytes(range(256)) * 20)
+    source.write_bytes(bytes(range(256)) * 4)
     directory = tmp_path / "snapshot"
     directory.mkdir()
     parts: dict[str, Arrays] = {

@@ -25,7 +25,7 @@ from tests.integration.durability.servers import ForkServer, Server, ServerDied
 from tests.integration.durability.stores import start_server
 
 SEED = int(os.environ.get("DURABILITY_SEED", "0"))
-BURSTS = int(os.environ.get("DURABILITY_BURSTS", "80"))
+BURSTS = int(os.environ.get("DURABILITY_BURSTS", "40"))
 
 LANES = 2
 """Stores at once."""

@@ -188,7 +188,7 @@ def test_threads_search_while_documents_are_appended_and_graphs_swapped(tmp_path
     latest: list[DenseView] = []
     options = DenseOptions(exact_below=1000, tail_least=300)
     index = DenseIndex(32, "cosine", "f16", folder=tmp_path, options=options)
-    vectors = np.random.default_rng(7).standard_normal((6000, 32)).astype(np.float32)
+    vectors = np.random.default_rng(7).standard_normal((3000, 32)).astype(np.float32)
     add(index, list(range(10)), vectors[:10])
     latest.append(index.view())
     ended = threading.Event()
@@ -207,11 +207,11 @@ def test_threads_search_while_documents_are_appended_and_graphs_swapped(tmp_path
 
     with ThreadPoolExecutor(3) as pool:
         searching = [pool.submit(search, number) for number in range(3)]
-        for start in range(10, 6000, 10):
+        for start in range(10, 3000, 10):
             add(index, list(range(start, start + 10)), vectors[start : start + 10])
             latest.append(index.view())
             time.sleep(0.005)
-            if start % 2000 == 0:
+            if start % 1000 == 0:
                 index.wait()  # So that searches see several graphs even on a slow machine.
         index.wait()
         latest.append(index.view())
