@@ -26,7 +26,7 @@ class Speed:
         self.tokens_per_character = 0.0
 
     def tokens_within(self, seconds: float) -> float:
-        """Returns the number of tokens that a worker encodes and searches in this time; infinity while it is unknown."""
+        """Returns the tokens that a worker encodes and searches in this time; infinity while the speed is unknown."""
         return seconds / self.seconds_per_token if self.seconds_per_token else math.inf
 
     def doubt(self) -> None:
