@@ -1,1 +1,1 @@
-"""Attributes in, the documents that a filter allows out."""
+"""The attributes of documents, and the filters that choose documents by them."""

@@ -1,8 +1,7 @@
 """A column: the values of one type that one attribute has in all documents.
 
-An entry is a slot and a value; a list is several entries of one slot, and a document without the attribute has none. So
-a column takes memory for what there is (8 bytes an entry of strings, 12 of numbers, 5 of booleans, and each different
-string once), not for what there might be.
+An entry is a slot and a value. A list gives several entries with one slot; a document without the attribute has none.
+An entry takes 8 bytes for a string, 12 for a number and 5 for a boolean; each distinct string is stored once.
 """
 
 from collections.abc import Sequence
@@ -16,45 +15,45 @@ from server.attributes.filter import Kind, Range, Scalar
 from server.growing import Growing
 
 VALUE_TYPES: dict[Kind, type[np.generic]] = {"string": np.int32, "number": np.float64, "boolean": np.bool_}
-"""How values are kept; strings as the codes of a dictionary."""
+"""The stored type of values. Strings are stored as codes of a dictionary."""
 
-FEW = 16
-"""So many numbers are compared with all others one by one, at 0.3 ms each for a million; more are found by hashes."""
+MOST_COMPARED = 16
+"""Up to this many wanted numbers are compared with the whole column one by one; more are found by their hashes."""
 
 HASH_BITS = 20
 
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-"""2^64 divided by the golden ratio, which spreads numbers that lie close together."""
+"""2^64 divided by the golden ratio, which spreads close numbers (Fibonacci hashing)."""
 
 
 class ColumnView(NamedTuple):
-    """The entries that there were at one time: slots, ascending, and values, which are codes for strings."""
+    """The entries at one moment: ascending slots, and values, which are codes if they are strings."""
 
     slots: NDArray[np.int32]
     values: NDArray[Any]
     dictionary: DictionaryView | None
     dense: bool
-    """Every slot up to the last has one entry, so that an entry's position is its slot."""
+    """Whether every slot up to the last has one entry, so that an entry's position is its slot."""
 
     def mark(self, chosen: NDArray[np.bool_], entries: NDArray[np.bool_]) -> None:
-        """Sets the slots of some entries."""
+        """Sets `chosen` for the slots of the entries that are True in `entries`."""
         if self.dense:
             chosen[: len(entries)] |= entries
         else:
-            chosen[self.slots[np.flatnonzero(entries)]] = True  # A boolean index takes four times as long.
+            chosen[self.slots[np.flatnonzero(entries)]] = True  # Faster than a boolean index.
 
     def equal(self, value: Scalar) -> NDArray[np.bool_]:
-        """Returns for each entry whether its value is this one."""
+        """Returns for each entry whether it equals `value`."""
         wanted = self.dictionary.code_of(str(value)) if self.dictionary else value
         equal: NDArray[np.bool_] = self.values == wanted
         return equal
 
     def one_of(self, values: Sequence[Any]) -> NDArray[np.bool_]:
-        """Returns for each entry whether its value is one of these."""
+        """Returns for each entry whether it is one of `values`."""
         if self.dictionary:
             return self.dictionary.one_of(values).take(self.values)
         wanted = np.array(list(set(values)), self.values.dtype)
-        if len(wanted) > FEW:
+        if len(wanted) > MOST_COMPARED:
             return _found_by_hash(self.values, wanted)
         chosen = np.zeros(len(self.values), np.bool_)
         for each in wanted:
@@ -62,7 +61,7 @@ class ColumnView(NamedTuple):
         return chosen
 
     def within(self, range: Range) -> NDArray[np.bool_]:
-        """Returns for each entry whether its value lies within the bounds of a range of the column's type."""
+        """Returns for each entry whether it is within a range of the column's type."""
         if self.dictionary:
             return self.dictionary.within(range).take(self.values)
         chosen = np.ones(len(self.values), np.bool_)
@@ -74,7 +73,7 @@ class ColumnView(NamedTuple):
 
 
 class Column:
-    """Has one writer; any thread may use its views meanwhile."""
+    """A column with one writer; any thread may use its views at any time."""
 
     def __init__(self, kind: Kind) -> None:
         self._slots = Growing(np.empty(0, np.int32))
@@ -86,7 +85,7 @@ class Column:
     def restored(
         cls, kind: Kind, slots: NDArray[np.int32], values: NDArray[Any], strings: Sequence[str] | None
     ) -> Self:
-        """Returns the column whose view had these arrays and, of strings, this dictionary."""
+        """Returns the column whose view had these arrays and, if its values are strings, this dictionary."""
         column = cls(kind)
         column._slots, column._values = Growing(slots), Growing(values)
         column._dense = bool((slots == np.arange(len(slots))).all())
@@ -95,20 +94,20 @@ class Column:
         return column
 
     def append(self, slots: Sequence[int], values: Sequence[Any]) -> None:
-        """Appends entries. No slot is below one that is there already."""
+        """Appends entries. Slots ascend, also from call to call."""
         count = len(self._slots.view())
         self._dense = self._dense and slots == list(range(count, count + len(slots)))
         self._values.extend(self._dictionary.encode(values) if self._dictionary else values)
         self._slots.extend(slots)
 
     def view(self) -> ColumnView:
-        """Returns the entries that there are now."""
+        """Returns the present entries."""
         dictionary = self._dictionary.view() if self._dictionary else None
         return ColumnView(self._slots.view(), self._values.view(), dictionary, self._dense)
 
 
 def _found_by_hash(values: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Returns for each value whether it is wanted. Each wanted number is there once."""
+    """Returns for each value whether it is in `wanted`, whose numbers are distinct."""
     holder_of = np.full(1 << HASH_BITS, -1, np.int32)
     wanted_hashes, positions = _hashes(wanted), np.arange(len(wanted))
     holder_of[wanted_hashes] = positions
@@ -116,7 +115,7 @@ def _found_by_hash(values: NDArray[np.float64], wanted: NDArray[np.float64]) -> 
     entries = np.flatnonzero(holders >= 0)
     candidates = values[entries]
     found = wanted[holders[entries]] == candidates
-    # Another number has the same hash and holds the place of these.
+    # Compare the wanted numbers that are not in the table, because another one has the same hash.
     for displaced in wanted[holder_of[wanted_hashes] != positions]:
         found |= candidates == displaced
     chosen = np.zeros(len(values), np.bool_)
@@ -125,6 +124,6 @@ def _found_by_hash(values: NDArray[np.float64], wanted: NDArray[np.float64]) -> 
 
 
 def _hashes(numbers: NDArray[np.float64]) -> NDArray[np.uint64]:
-    positive_zero = numbers + 0.0  # -0.0 is the same number, in other bits.
+    positive_zero = numbers + 0.0  # -0.0 equals 0.0 but has other bits.
     hashes: NDArray[np.uint64] = (positive_zero.view(np.uint64) * MULTIPLIER) >> np.uint64(64 - HASH_BITS)
     return hashes

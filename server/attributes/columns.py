@@ -1,6 +1,6 @@
-"""The attributes of all documents, by slot, for filters to choose from.
+"""The attributes of all documents, by slot.
 
-Each attribute and type has a column; a condition looks at its own only, all at once.
+There is a column for each attribute and type. A condition is evaluated on whole columns of its attribute.
 """
 
 from collections import defaultdict
@@ -31,13 +31,13 @@ from server.snapshot import Arrays
 
 
 class ColumnsView(NamedTuple):
-    """The attributes of the first `slot_count` documents, by attribute and type. Immutable, for any thread."""
+    """The columns of the first `slot_count` documents, by attribute and type. Immutable; any thread may use it."""
 
     slot_count: int
     columns: Mapping[tuple[str, Kind], ColumnView]
 
     def select(self, filter: Filter) -> NDArray[np.bool_]:
-        """Returns for each slot whether its document matches. The array is the caller's own."""
+        """Returns for each slot whether its document matches, as a new array."""
         match filter:
             case AllOf(filters):
                 chosen = np.ones(self.slot_count, np.bool_)
@@ -56,7 +56,7 @@ class ColumnsView(NamedTuple):
 
     @property
     def arrays(self) -> Arrays:
-        """What a snapshot has of the attributes. Strings are packed together, for any may be in them."""
+        """The arrays of a snapshot. Strings are packed with MessagePack, since they may hold any character."""
         arrays: dict[str, NDArray[Any]] = {"slot_count": np.array(self.slot_count), "keys": _packed(list(self.columns))}
         for number, column in enumerate(self.columns.values()):
             arrays[f"{number}.slots"], arrays[f"{number}.values"] = column.slots, column.values
@@ -82,7 +82,7 @@ class ColumnsView(NamedTuple):
 
 
 class Columns:
-    """Follows the catalogue. One thread appends and takes views; any thread may use a view meanwhile."""
+    """The columns of all documents. One thread appends and takes views; any thread may use a view at any time."""
 
     def __init__(self) -> None:
         self._slot_count = 0
@@ -90,7 +90,7 @@ class Columns:
         self._views: dict[tuple[str, Kind], ColumnView] = {}
 
     def append(self, attributes: Sequence[Mapping[str, AttributeValue]]) -> None:
-        """Appends documents, which get the next slots."""
+        """Appends the attributes of documents, which get the next slots."""
         gathered: defaultdict[tuple[str, Kind], tuple[list[int], list[Scalar]]] = defaultdict(lambda: ([], []))
         for slot, each in enumerate(attributes, start=self._slot_count):
             for name, value in each.items():
@@ -106,7 +106,7 @@ class Columns:
         self._slot_count += len(attributes)
 
     def view(self) -> ColumnsView:
-        """Returns what there is now."""
+        """Returns the present columns."""
         return ColumnsView(self._slot_count, self._views)
 
     @classmethod

@@ -1,8 +1,7 @@
-"""The strings of one attribute, each kept once and known by its code: 0, 1, 2 … in the order they came.
+"""The distinct strings of one attribute, with the codes 0, 1, 2 … in order of arrival.
 
-They are not sorted, so that a new one costs no more than the last. What a range takes is found by comparing the first
-16 bytes of all, which NumPy does, and the whole of those few that begin as the bound does. UTF-8 has the order of code
-points.
+The strings are not sorted, so that adding one is cheap. A range is found by comparing the first 16 bytes of all strings
+with NumPy, and then the few strings that begin with the same bytes as the bound. UTF-8 sorts like code points.
 """
 
 from collections.abc import Sequence
@@ -15,18 +14,18 @@ from server.attributes.filter import Range
 from server.growing import Growing
 
 UNKNOWN = -1
-"""The code of a string that is not there."""
+"""The code of a string that is not in the dictionary."""
 
 HEAD_BYTES = 16
 
 
 class DictionaryView(NamedTuple):
-    """The strings that there were at one time; `strings` and `codes` may have more by now."""
+    """The strings at one moment: the first `len(heads)`. `strings` and `codes` may have more by now."""
 
     strings: list[str]
     codes: dict[str, int]
     heads: NDArray[np.uint64]
-    """For each string of this view its first bytes as two numbers, which are in the order of the bytes."""
+    """For each string of this view, its first 16 bytes as two big-endian numbers `[N, 2]`."""
 
     def code_of(self, string: str) -> int:
         """Returns a string's code, or UNKNOWN."""
@@ -34,13 +33,13 @@ class DictionaryView(NamedTuple):
         return code if code < len(self.heads) else UNKNOWN
 
     def one_of(self, strings: Sequence[str]) -> NDArray[np.bool_]:
-        """Returns for each code whether its string is one of these."""
+        """Returns for each code whether its string is one of `strings`."""
         chosen = np.zeros(len(self.heads), np.bool_)
         chosen[[code for code in map(self.code_of, strings) if code != UNKNOWN]] = True
         return chosen
 
     def within(self, range: Range) -> NDArray[np.bool_]:
-        """Returns for each code whether its string lies within the bounds of a range."""
+        """Returns for each code whether its string is within a range."""
         chosen = np.ones(len(self.heads), np.bool_)
         if isinstance(range.lower, str):
             chosen &= self._from(range.lower, inclusive=range.lower_inclusive)
@@ -49,7 +48,7 @@ class DictionaryView(NamedTuple):
         return chosen
 
     def _from(self, bound: str, *, inclusive: bool) -> NDArray[np.bool_]:
-        """Returns for each code whether its string is greater than a bound, or equal to it where that counts."""
+        """Returns for each code whether its string is greater than a bound, or equal if `inclusive`."""
         first, second = self.heads.T
         bound_first, bound_second = _heads([bound])[0]
         chosen: NDArray[np.bool_] = first > bound_first
@@ -62,7 +61,7 @@ class DictionaryView(NamedTuple):
 
 
 class Dictionary:
-    """Has one writer; any thread may use its views meanwhile."""
+    """A dictionary with one writer; any thread may use its views at any time."""
 
     def __init__(self) -> None:
         self._strings: list[str] = []
@@ -70,7 +69,7 @@ class Dictionary:
         self._heads = Growing(np.empty((0, 2), np.uint64))
 
     def encode(self, strings: Sequence[str]) -> list[int]:
-        """Returns the codes of strings, and adds those that are new."""
+        """Returns the codes of strings; adds new strings."""
         known = len(self._strings)
         codes = []
         for string in strings:
@@ -84,7 +83,7 @@ class Dictionary:
         return codes
 
     def view(self) -> DictionaryView:
-        """Returns the strings that there are now."""
+        """Returns the present strings."""
         return DictionaryView(self._strings, self._codes, self._heads.view())
 
 

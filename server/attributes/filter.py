@@ -1,7 +1,7 @@
-"""A filter: which documents are wanted, by their attributes. `ColumnsView.select` finds them.
+"""Filters choose documents by their attributes. `ColumnsView.select` evaluates them.
 
-Types do not convert: "1", 1 and true are three different values. A list matches when one of its elements does; an empty
-one is as good as missing. Strings are compared by code points.
+Types do not convert: "1", 1 and true are three different values. A list matches if one of its elements does; an empty
+list counts as missing. Strings are compared by code points.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Literal
 from server.catalogue.document import AttributeValue
 
 Scalar = str | bool | int | float
-"""A value of an attribute, or one of its values. Numbers are compared as doubles, and never NaN."""
+"""A value of an attribute, or an element of its list. Numbers are compared as doubles and are never NaN."""
 
 Kind = Literal["string", "number", "boolean"]
 
@@ -36,7 +36,7 @@ class In:
 
 @dataclass(frozen=True)
 class Range:
-    """The attribute has a value within bounds: two numbers or two strings, or one where the other is None."""
+    """The attribute has a value between two numbers or two strings. A bound of None is open."""
 
     attribute: str
     lower: str | float | None = None
@@ -59,21 +59,21 @@ class Exists:
 
 @dataclass(frozen=True)
 class AllOf:
-    """Every one of these filters matches; of none, always."""
+    """All filters match. An empty tuple matches always."""
 
     filters: tuple[Filter, ...]
 
 
 @dataclass(frozen=True)
 class AnyOf:
-    """One of these filters matches; of none, never."""
+    """At least one filter matches. An empty tuple matches never."""
 
     filters: tuple[Filter, ...]
 
 
 @dataclass(frozen=True)
 class Not:
-    """This filter does not match."""
+    """The filter does not match."""
 
     filter: Filter
 
@@ -82,12 +82,12 @@ Filter = Equals | In | Range | Exists | AllOf | AnyOf | Not
 
 
 def values_of(value: AttributeValue) -> Sequence[Scalar]:
-    """Returns the elements of a list, or a single value as the only one."""
+    """Returns the elements of a list, or a single value as the only element."""
     return value if isinstance(value, list) else [value]
 
 
 def kind_of(value: Scalar) -> Kind:
-    """Returns the type of a value. A boolean is no number here, as it is in Python."""
+    """Returns the type of a value. Unlike in Python, a boolean is not a number."""
     if isinstance(value, str):
         return "string"
     return "boolean" if isinstance(value, bool) else "number"

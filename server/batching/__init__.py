@@ -1,4 +1,4 @@
-"""Gathers the texts of concurrent callers and takes them through tokenize, queue, encode and search.
+"""Batches the texts of concurrent calls and takes them through tokenize, queue, encode and search.
 
-All of it happens in threads of its own; the event loop only hands over and receives.
+Worker threads encode and search. The event loop admits calls, tokenizes short texts and hands out the results.
 """

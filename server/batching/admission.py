@@ -1,7 +1,7 @@
-"""Decides whether a call may wait, before anything is spent on it.
+"""Admits or rejects a call before any work is done for it.
 
-The wait is predicted from the tokens in the queue and the measured speed of the workers. The rule is the same for one
-query, for a batch and for each query of a stream.
+The wait is predicted from the tokens in the queue and the measured speed of the workers. One rule applies to a single
+query, to a batch and to each query of a stream.
 """
 
 import logging
@@ -15,17 +15,18 @@ from server.errors import Overloaded
 log = logging.getLogger(__name__)
 
 ADMITTED_SHARE = 0.7
-"""Of the longest wait: predictions err, and what was let in and waits too long after all is refused late."""
+"""Calls are admitted up to this share of the longest wait. Predictions err, and an admitted call that still waits too
+long is rejected only when a worker reaches it."""
 
-TELLING_SECONDS = 10.0
-"""Time between two lines of the log that tell of refusals; the metrics count each of them."""
+LOG_INTERVAL_SECONDS = 10.0
+"""Least time between two log lines about rejected calls; the metrics count every one."""
 
 
 class Admission:
     """The bound on waiting work. Used on the event loop only.
 
-    `bulk_characters` is the length of all bulk texts that were let in and are not done yet; the queue holds few of them
-    at a time. Interactive texts are in the queue as soon as they are let in.
+    `bulk_characters` is the length of all bulk texts that were admitted and are not done yet; the queue holds only some
+    of them at a time. Interactive texts enter the queue as soon as they are admitted.
     """
 
     def __init__(self, queue: Queue, speed: Speed, *, workers: int, longest_wait_seconds: float) -> None:
@@ -34,10 +35,10 @@ class Admission:
         self._workers = workers
         self._longest_wait_seconds = longest_wait_seconds
         self.bulk_characters = 0
-        self._told = -math.inf
+        self._logged_at = -math.inf
 
     def predicted_wait_seconds(self, *, bulk: bool) -> float:
-        """Returns how long a text that comes now would wait for a worker: no less than the first in its line has."""
+        """Returns the predicted queue wait of a new text: at least the wait so far of the oldest text in its lane."""
         interactive = self._queue.interactive.tokens
         waiting_bulk = self.bulk_characters * self._speed.tokens_per_character
         if bulk:
@@ -48,23 +49,23 @@ class Admission:
         return max(lane.oldest_seconds, ahead * self._speed.seconds_per_token / self._workers)
 
     def overload(self, *, bulk: bool) -> Overloaded | None:
-        """Returns why nobody is let in now, whatever they ask; None if somebody may be."""
+        """Returns the error with which every call is rejected at present; None while calls are admitted."""
         wait = self.predicted_wait_seconds(bulk=bulk)
         if wait <= self._longest_wait_seconds * ADMITTED_SHARE:
             return None
         now = time.monotonic()
-        if now >= self._told + TELLING_SECONDS:
-            self._told = now
-            log.warning("overloaded: calls are refused that would wait %.0f ms", wait * 1000)
+        if now >= self._logged_at + LOG_INTERVAL_SECONDS:
+            self._logged_at = now
+            log.warning("overloaded: rejecting calls; they would wait %.0f ms in the queue", wait * 1000)
         return Overloaded(wait)
 
     def admit(self, *, characters: int, bulk: bool, remaining_seconds: float) -> None:
-        """Admits a call whose texts have so many characters in all.
+        """Admits a call whose texts have this many characters in total.
 
-        Bulk work is counted in `bulk_characters`; the caller subtracts it again as its texts are done.
+        Adds bulk work to `bulk_characters`; the caller subtracts it as the texts finish.
 
         Raises:
-            Overloaded: It would wait longer than is allowed, or could not be answered within its deadline.
+            Overloaded: The call would wait too long, or could not be answered before its deadline.
         """
         overload = self.overload(bulk=bulk)
         if overload is not None:

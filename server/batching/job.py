@@ -1,4 +1,4 @@
-"""A job: one text on its way through the stages."""
+"""A job: one text in the stages."""
 
 import asyncio
 import math
@@ -15,16 +15,16 @@ from server.ranking.search import Found
 from server.stages import Stopwatch
 
 SEARCH_TOKENS = 3
-"""What a search of a known vector is counted as: it takes as long as encoding some two tokens, and its answer, too."""
+"""Tokens that a worker could encode in the time of one search and its answer."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Job:
-    """What a caller wants of one text, and what the stages have made of it so far.
+    """One text, the caller's options, and the results of the stages so far.
 
-    Without `options` the text is only encoded. A text that is too long is cut if `truncate` is set, else refused. No
-    stage touches a job after its `deadline`, which like `arrived` is a `time.monotonic`. `done` is resolved on the
-    event loop when the last stage has ended, and cancelled when the caller gives up.
+    Without `options` the text is only encoded. If the text is too long, it is cut when `truncate` is set and rejected
+    otherwise. No stage starts work on a job after its `deadline`; `deadline` and `arrived` are values of
+    `time.monotonic()`. `done` is resolved on the event loop after the last stage, or cancelled if the caller gives up.
     """
 
     text: str
@@ -43,15 +43,15 @@ class Job:
     found: Found | None = None
 
     def wanted(self, now: float) -> bool:
-        """Whether somebody still waits for the answer, at a `time.monotonic`."""
+        """Returns whether the caller still waits for the answer at `now`, a value of `time.monotonic()`."""
         return now < self.deadline and not self.done.done()
 
     @property
     def encoded(self) -> bool:
-        """Whether the encoder has nothing to do for it: its vector is known, or words are enough."""
+        """Whether the encoder has no work left: the vector is known, or the search is lexical."""
         return self.vector is not None or (self.options is not None and self.options.mode is Mode.LEXICAL)
 
     @property
     def token_count(self) -> int:
-        """Number of tokens that the encoder has yet to see; what a search is worth when the vector is known."""
+        """Number of tokens left to encode; `SEARCH_TOKENS` if there are none."""
         return SEARCH_TOKENS if self.encoded or not self.tokens else len(self.tokens.ids)

@@ -2,8 +2,8 @@
 
     run → admit → slices → known vector? → tokenize → queue → workers
 
-All of it but the work itself happens on the event loop: admission, the cache of vectors, and tokenizing what is short.
-Long texts are tokenized in a thread, so that the loop never stands still.
+Admission, the cache of vectors and the tokenizing of short texts happen on the event loop. Long texts are tokenized in
+a thread, so that they do not block the loop.
 """
 
 import asyncio
@@ -27,20 +27,20 @@ from server.metrics import Metrics
 from server.settings import Settings
 
 SLICE_TEXTS = 32
-"""Texts of one call that are in the stages at a time, so that a large call does not stand in front of all others."""
+"""Texts of one call that are in the stages at a time, so that a large call does not delay all others."""
 
 INTERACTIVE_TEXTS = 8
-"""Most queries of a call for which somebody is thought to wait in front of a screen. More are bulk work."""
+"""Most queries of an interactive call, one that a person waits for. A call with more is bulk work."""
 
 SHORT_CHARACTERS = 1000
-"""Length of the texts that the event loop tokenizes itself: some 0.3 ms. A thread's help costs a short query more.
+"""Most characters that are tokenized on the event loop: for short texts, a switch to a thread takes longer.
 
-Longer calls are bulk work: interactive work is in the queue, and counted there, as soon as it is let in.
+Longer calls are bulk work, so interactive work is in the queue, and counted there, as soon as it is admitted.
 """
 
 
 class Pipeline:
-    """The stages of one model and one index. Made and used on the event loop."""
+    """The stages of one model and one index. Create and use it on the event loop."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Pipeline:
         speed: Speed,
         metrics: Metrics,
     ) -> None:
-        """Starts the threads; `cache` and `speed` may know something already."""
+        """Starts the threads; `cache` and `speed` may come from an earlier pipeline."""
         self._bundle = bundle
         self._cache = cache
         self._metrics = metrics
@@ -65,24 +65,25 @@ class Pipeline:
         self.workers = Workers(self._queue, bundle, index, count=workers, speed=speed, metrics=metrics)
         self.admission = Admission(self._queue, speed, workers=workers, longest_wait_seconds=longest_wait_seconds)
         self._tokenizing = ThreadPoolExecutor(1, thread_name_prefix="tokenizer")
-        self._first: dict[CacheKey, Job] = {}
-        self._alone: set[asyncio.Future[None]] = set()
+        self._in_flight: dict[CacheKey, Job] = {}
+        self._retries: set[asyncio.Future[None]] = set()
 
     def __len__(self) -> int:
         return len(self._queue)
 
     async def run(self, jobs: Sequence[Job], *, admitted: bool = False) -> list[ChajaError | None]:
-        """Takes the jobs of one call through all stages; returns for each what went wrong with it, or None.
+        """Takes the jobs of one call through all stages; returns the error of each job, or None.
 
-        When the caller is cancelled, so are its jobs. What is `admitted` is a part of something that was let in before.
+        When the caller is cancelled, so are its jobs. With `admitted`, the jobs belong to work that was admitted before
+        and are not checked again.
 
         Raises:
             Overloaded: The call would wait too long.
-            DeadlinePassed: It came too late.
+            DeadlinePassed: The deadline had passed when the call arrived.
             NotReady: No worker is alive.
         """
         if not self.workers.alive:
-            raise NotReady("the workers of the server died; try another server")
+            raise NotReady("all workers of the server died; try another server")
         bulk = jobs[0].bulk
         remaining = jobs[0].deadline - time.monotonic()
         if remaining <= 0:
@@ -106,19 +107,19 @@ class Pipeline:
                     self.admission.bulk_characters -= sum(characters[start : start + SLICE_TEXTS])
         finally:
             for job in jobs:
-                job.done.cancel()  # Does nothing to those that are done.
+                job.done.cancel()  # Has no effect on jobs that are done.
             if bulk:
                 self.admission.bulk_characters -= sum(characters[len(outcomes) :])
         return outcomes
 
     def close(self) -> None:
-        """Lets the workers finish what waits, and ends the threads. Blocks; the event loop must be running."""
+        """Finishes the jobs in the queue and ends the threads. Blocks; the event loop must be running."""
         self._queue.close()
         self.workers.join()
         self._tokenizing.shutdown()
 
     async def _tokenize(self, jobs: Sequence[Job]) -> None:
-        """Lets jobs whose vectors are not known go on."""
+        """Tokenizes jobs and puts them into the queue."""
         if not jobs:
             return
         texts = [(job.text, job.kind) for job in jobs]
@@ -132,7 +133,7 @@ class Pipeline:
         self._enqueue(jobs)
 
     def _enqueue(self, jobs: Sequence[Job]) -> None:
-        """Puts jobs into the queue, but for those whose text the model cannot encode."""
+        """Puts jobs into the queue; fails those whose text the model cannot encode."""
         passed = []
         for job in jobs:
             job.stopwatch.lap("tokenize")
@@ -144,7 +145,7 @@ class Pipeline:
         if not self._queue.put(passed):
             for job in passed:
                 if not job.done.done():
-                    job.done.set_exception(NotReady("the server takes no more texts; try another server"))
+                    job.done.set_exception(NotReady("the server accepts no more texts; try another server"))
 
     def _problem(self, job: Job, tokens: Tokens) -> NoTokens | TooManyTokens | None:
         if not tokens.whole_count:
@@ -155,7 +156,7 @@ class Pipeline:
         return None
 
     def _known(self, job: Job) -> bool:
-        """Whether a job needs no encoding of its own: its words are enough, or its vector is known, or on its way."""
+        """Passes on a job that is lexical, cached or encoded by another job of the same text; returns whether it is."""
         if job.encoded:
             self._enqueue([job])
             return True
@@ -167,38 +168,38 @@ class Pipeline:
             job.tokens, job.vector = entry
             self._enqueue([job])
             return True
-        first = self._first.get(key)
+        first = self._in_flight.get(key)
         if first is not None and first.bulk <= job.bulk:  # A query never waits for bulk work.
             self._metrics.cache_shared.inc()
             first.done.add_done_callback(partial(self._follow, job, first))
             return True
         self._metrics.cache_misses.inc()
-        self._first[key] = job
+        self._in_flight[key] = job
         job.done.add_done_callback(partial(self._remember, key, job))
         return False
 
     def _remember(self, key: CacheKey, job: Job, _done: asyncio.Future[None]) -> None:
-        if self._first.get(key) is job:
-            del self._first[key]
+        if self._in_flight.get(key) is job:
+            del self._in_flight[key]
         if job.vector is not None and job.tokens is not None:
             self._cache.put(key, job.tokens, job.vector)
 
     def _follow(self, job: Job, first: Job, _done: asyncio.Future[None]) -> None:
-        """Lets a job go on that has waited for another of the same text."""
+        """Passes on a job that has waited for `first`, a job of the same text."""
         if job.done.done():
             return
         job.stopwatch.lap("queue")
         if first.vector is None and self._known(job):
-            return  # Nothing came of the first, and another one that waited for it is the first now.
+            return  # The first failed, and another job of this text has taken its place.
         job.tokens, job.vector = first.tokens, first.vector
         if job.tokens is not None:
             self._enqueue([job])
         else:
-            alone = asyncio.ensure_future(self._go_alone(job))
-            self._alone.add(alone)
-            alone.add_done_callback(self._alone.discard)
+            retry = asyncio.ensure_future(self._retry(job))
+            self._retries.add(retry)
+            retry.add_done_callback(self._retries.discard)
 
-    async def _go_alone(self, job: Job) -> None:
+    async def _retry(self, job: Job) -> None:
         try:
             await self._tokenize([job])
         except Exception as error:
@@ -207,7 +208,7 @@ class Pipeline:
 
 
 def is_bulk(texts: Sequence[str]) -> bool:
-    """Whether a call of such texts lets others go first."""
+    """Returns whether a call with these texts is bulk work, which interactive work overtakes."""
     return len(texts) > INTERACTIVE_TEXTS or sum(map(len, texts)) > SHORT_CHARACTERS
 
 

@@ -1,9 +1,9 @@
-"""The queue between tokenizing and the workers: interactive work first, then bulk work, each first come first served.
+"""The queue between tokenizing and the workers: interactive work before bulk work, each in order of arrival.
 
-A worker that is free takes at once what waits, and never waits for company: batches grow by themselves when callers
-are faster than the workers. While both kinds wait, bulk work gets one token in `BULK_SHARE`: interactive queries
-hardly feel it, and it does not starve. Its batches are small, because an interactive query may come while one is
-encoded.
+A free worker takes the waiting jobs at once and never waits for more: batches grow only when calls arrive faster than
+the workers finish. While both kinds wait, bulk work gets one token in `BULK_SHARE`, so that it does not starve and
+interactive queries are hardly delayed. Batches of bulk work are small, because an interactive query may arrive while
+one is encoded.
 """
 
 import math
@@ -16,28 +16,28 @@ from dataclasses import dataclass, field
 from server.batching.job import Job
 
 BULK_SHARE = 8
-"""While interactive work waits, one token in so many goes to bulk work."""
+"""While interactive work waits, one token in this many goes to bulk work."""
 
 BULK_BATCH_TOKENS = 168
-"""Most tokens in a batch of bulk work, but at least one text: a full run of the native encoder, some 10 ms."""
+"""Most tokens in a batch of bulk work, which has at least one text: a full run of the native encoder."""
 
-BULK_BATCH_TOKENS_BESIDE = 48
-"""The same while interactive queries come, for the next one may have to wait for it."""
+BULK_BATCH_TOKENS_SHARED = 48
+"""The same while interactive queries arrive: the next one may have to wait for the batch."""
 
-BESIDE_SECONDS = 1.0
-"""Time for which another interactive query is expected after one."""
+INTERACTIVE_EXPECTED_SECONDS = 1.0
+"""Time after an interactive query during which another one is expected."""
 
 
 @dataclass(slots=True)
 class Batch:
-    """What a worker takes: jobs to do, and jobs that nobody waits for any more, or that have waited too long."""
+    """The jobs that a worker takes. Those in `dropped` were cancelled, have expired or have waited too long."""
 
     jobs: list[Job] = field(default_factory=list)
     dropped: list[Job] = field(default_factory=list)
 
 
 class Lane:
-    """Jobs of one kind, in the order of arrival. Its figures are approximate outside the queue's lock."""
+    """Jobs of one kind, in order of arrival. Outside the queue's lock, its figures are approximate."""
 
     def __init__(self, *, longest_wait_seconds: float = math.inf) -> None:
         self.jobs: deque[Job] = deque()
@@ -46,10 +46,10 @@ class Lane:
 
     @property
     def oldest_seconds(self) -> float:
-        """How long the first has waited."""
+        """Time that the first job has waited."""
         try:
             return time.monotonic() - self.jobs[0].arrived
-        except IndexError:  # Others may take it meanwhile.
+        except IndexError:  # Empty, or a worker has just taken the last job.
             return 0.0
 
     def put(self, job: Job) -> None:
@@ -58,7 +58,7 @@ class Lane:
         self.tokens += job.token_count
 
     def take(self, batch: Batch, *, most_texts: int, most_tokens: float) -> int:
-        """Moves jobs into a batch within both bounds, but at least one; returns their tokens."""
+        """Moves jobs into a batch, at least one and otherwise within both bounds; returns their tokens."""
         now = time.monotonic()
         tokens = 0
         while self.jobs and len(batch.jobs) < most_texts:
@@ -76,10 +76,10 @@ class Lane:
 
 
 class Queue:
-    """Jobs that are tokenized and wait for a worker. Safe to share between threads."""
+    """Tokenized jobs that wait for a worker. Safe to share between threads."""
 
     def __init__(self, *, workers: int, max_batch_tokens: int, longest_wait_seconds: float = math.inf) -> None:
-        """Makes an empty queue; interactive work is not taken after it has waited longest, whatever was predicted."""
+        """Makes an empty queue; it drops interactive jobs that have waited more than `longest_wait_seconds`."""
         self._workers = workers
         self._max_batch_tokens = max_batch_tokens
         self.interactive = Lane(longest_wait_seconds=longest_wait_seconds)
@@ -93,7 +93,7 @@ class Queue:
         return len(self.interactive.jobs) + len(self.bulk.jobs)
 
     def put(self, jobs: Sequence[Job]) -> bool:
-        """Lets jobs wait for a worker; returns False, and takes none, if the queue is closed."""
+        """Appends jobs; returns False, and appends none, if the queue is closed."""
         with self._changed:
             if self._closed:
                 return False
@@ -105,9 +105,9 @@ class Queue:
             return True
 
     def take(self, *, max_tokens: float = math.inf) -> Batch | None:
-        """Blocks until jobs wait, then takes a worker's share of them, within the token budget but at least one.
+        """Blocks until jobs wait, then takes a worker's share of them: at least one, otherwise within the token budget.
 
-        `max_tokens` narrows the budget. None means that the queue is closed and empty.
+        `max_tokens` narrows the budget. Returns None if the queue is closed and empty.
         """
         with self._changed:
             while not len(self) and not self._closed:
@@ -115,7 +115,7 @@ class Queue:
             return self._take_share(min(max_tokens, self._max_batch_tokens)) if len(self) else None
 
     def take_all(self) -> list[Job]:
-        """Takes everything that waits, at once."""
+        """Takes all waiting jobs."""
         with self._changed:
             batch, waiting = Batch(), len(self)
             for lane in (self.interactive, self.bulk):
@@ -123,7 +123,7 @@ class Queue:
             return batch.jobs + batch.dropped
 
     def close(self) -> None:
-        """Lets the workers take what still waits, and then end."""
+        """Accepts no more jobs; the workers end after they have taken the rest."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -133,15 +133,15 @@ class Queue:
         waiting = self.interactive if self.interactive.jobs else self.bulk
         if waiting is self.interactive and self.bulk.jobs and self._bulk_credit >= self.bulk.jobs[0].token_count:
             waiting = self.bulk
-        share = -(-len(waiting.jobs) // self._workers)  # Rounded up; the rest is left to the other workers.
+        share = -(-len(waiting.jobs) // self._workers)  # Rounded up; the other workers take the rest.
         if waiting is self.interactive:
             tokens = waiting.take(batch, most_texts=share, most_tokens=max_tokens)
-            # Credit is earned only while somebody waits for it, and is spent soon: there is never much of it.
+            # Bulk work earns credit only while it waits, and spends it soon: it never has much.
             self._bulk_credit = self._bulk_credit + tokens / (BULK_SHARE - 1) if self.bulk.jobs else 0.0
         else:
-            beside = time.monotonic() - self._interactive_seen < BESIDE_SECONDS
-            budget = min(BULK_BATCH_TOKENS_BESIDE if beside else BULK_BATCH_TOKENS, max_tokens)
-            if self.interactive.jobs:  # Others wait: no more than what was earned.
+            shared = time.monotonic() - self._interactive_seen < INTERACTIVE_EXPECTED_SECONDS
+            budget = min(BULK_BATCH_TOKENS_SHARED if shared else BULK_BATCH_TOKENS, max_tokens)
+            if self.interactive.jobs:  # Take no more than the credit while interactive work waits.
                 budget = min(budget, int(self._bulk_credit))
             tokens = waiting.take(batch, most_texts=share, most_tokens=budget)
             self._bulk_credit = self._bulk_credit - tokens if self.interactive.jobs else 0.0

@@ -1,6 +1,6 @@
-"""The workers: threads that take batches from the queue, encode them and search the index with them.
+"""The workers: threads that take batches from the queue, encode them and search the index.
 
-Each is free as soon as its batch is done; the event loop is woken once a batch.
+A worker wakes the event loop once a batch.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 WORKER_NICENESS = 5
 
 BATCH_SECONDS = 0.1
-"""A batch takes about this long at most: on a slow CPU all of its texts would wait longer for the last of them."""
+"""Longest expected time of a batch: all of its texts wait for the last one, which is long on a slow CPU."""
 
 
 class Workers:
@@ -34,7 +34,7 @@ class Workers:
 
     Attributes:
         alive: Number of threads that have not died.
-        death: Done when the first of them has died of something that is no mere error.
+        death: Done when the first thread has died of anything but an error of a batch.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Workers:
             thread.join()
 
     def _work(self) -> None:
-        # The event loop goes first: what waits for it is short, and much of it are refusals when there is overload.
+        # The event loop goes first: its tasks are short, and under overload many of them reject calls.
         give_way(WORKER_NICENESS)
         jobs: list[Job] = []
         try:
@@ -82,7 +82,7 @@ class Workers:
                 jobs = batch.jobs
                 if batch.dropped:
                     self._metrics.dropped_texts.inc(len(batch.dropped))
-                    self._refuse(batch.dropped, started)
+                    self._fail_dropped(batch.dropped, started)
                 if not jobs:
                     continue
                 tokens = sum(job.token_count for job in jobs)
@@ -94,26 +94,26 @@ class Workers:
                         tokens_per_character=sum(each for each, _ in new) / sum(each for _, each in new),
                         seconds=time.monotonic() - started,
                     )
-        except BaseException:  # Not an error of a batch: those are answered. What is it that ends a thread?
+        except BaseException:  # Errors of a batch are handled in _answer.
             log.critical("a worker died", exc_info=True)
             self._resolve(jobs, NotReady("a worker of the server died; try another server"))
-            self._loop.call_soon_threadsafe(self._bury)
+            self._loop.call_soon_threadsafe(self._count_death)
 
-    def _refuse(self, dropped: Sequence[Job], now: float) -> None:
-        """Answers jobs that were dropped; those that were cancelled need no answer."""
+    def _fail_dropped(self, dropped: Sequence[Job], now: float) -> None:
+        """Fails dropped jobs; cancelled ones need no answer."""
         waiting = [job for job in dropped if not job.done.done()]
         if expired := [job for job in waiting if job.deadline <= now]:
             self._resolve(expired, DeadlinePassed())
         if late := [job for job in waiting if now < job.deadline]:
             self._resolve(late, Overloaded(now - late[0].arrived))
 
-    def _bury(self) -> None:
+    def _count_death(self) -> None:
         self.alive -= 1
         if not self.death.done():
             self.death.set_result(None)
         if not self.alive:
-            self._queue.close()  # What comes later is refused.
-            _settle(self._queue.take_all(), NotReady("the workers of the server died; try another server"))
+            self._queue.close()  # Later jobs are rejected.
+            _settle(self._queue.take_all(), NotReady("all workers of the server died; try another server"))
 
     def _answer(self, jobs: list[Job]) -> None:
         for job in jobs:
@@ -128,7 +128,7 @@ class Workers:
                 log.error("incident %s with a text (%s)", incident, UserText(jobs[0].text), exc_info=error)
                 self._resolve(jobs, EncodingFailed(incident))
                 return
-            for job in jobs:  # One of them may be to blame: alone, it fails alone.
+            for job in jobs:  # Try each alone, so that a text that breaks the model fails only its own job.
                 if job.wanted(time.monotonic()):
                     self._answer([job])
                 else:
@@ -153,20 +153,20 @@ class Workers:
         now = time.monotonic()
         searched = [job for job in jobs if job.options is not None]
         waiting = [job for job in searched if job.wanted(now)]
-        self._refuse([job for job in searched if not job.wanted(now)], now)
+        self._fail_dropped([job for job in searched if not job.wanted(now)], now)
         state = self._index.state
-        shared: dict[tuple[str, SearchOptions], Found] = {}  # What many ask at once is searched for once.
+        shared: dict[tuple[str, SearchOptions], Found] = {}  # Equal queries of a batch are searched once.
         for job in waiting:
             assert job.options is not None
             key = job.text, job.options
-            # Filters are left out: to Python, 1 and True are the same.
+            # Not with a filter: Python compares 1 and True as equal.
             job.found = shared.get(key) if job.options.filter is None else None
             if job.found is None:
                 job.found = shared[key] = search(state, job.text, job.vector, job.options)
             job.stopwatch.lap("search")
 
     def _resolve(self, jobs: Sequence[Job], error: ChajaError | None) -> None:
-        """Wakes the callers, on the event loop."""
+        """Resolves the jobs, on the event loop."""
         self._loop.call_soon_threadsafe(_settle, jobs, error)
 
 

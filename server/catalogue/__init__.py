@@ -1,4 +1,4 @@
-"""The documents to search: their file, their parts, and look-up by position.
+"""The documents to search: the catalogue's file, the store, and the log of changes.
 
-Knows nothing of vectors, requests or the network.
+It does not depend on models, requests or the network.
 """

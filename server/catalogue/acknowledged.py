@@ -1,10 +1,10 @@
-"""The sequence of the last change that was acknowledged, in a small file beside the database.
+"""The sequence of the last acknowledged change, in a small file beside the database.
 
-SQLite goes back in silence to the last whole change of a write-ahead log that is damaged, and makes a new database
-where there is none. A database that is behind this file has lost what somebody was told would stay.
+If a write-ahead log is damaged, SQLite silently returns to the last intact change; if there is no database, it makes a
+new one. A database that is older than this file has lost acknowledged changes.
 
-The file is written after each commit and not waited for: after a crash of the machine it may be behind the database,
-but it is never ahead of one that lost nothing. What cannot be read says nothing.
+The file is written after each commit but not synced: after a crash of the machine it may be older than the database. It
+is never newer than an intact database. An unreadable file is ignored.
 """
 
 import contextlib
@@ -19,13 +19,13 @@ _NUMBER, _CHECKSUM = struct.Struct("<q"), struct.Struct("<I")
 
 
 def read_acknowledged(directory: Path) -> int:
-    """Returns the sequence; 0 where nothing is known."""
+    """Returns the sequence; 0 if the file is missing or unreadable."""
     try:
         content = (directory / ACKNOWLEDGED).read_bytes()
     except OSError:
         return 0
     number = content[: _NUMBER.size]
-    if content[_NUMBER.size :] != _CHECKSUM.pack(zlib.crc32(number)):  # It is just being written, or damaged.
+    if content[_NUMBER.size :] != _CHECKSUM.pack(zlib.crc32(number)):  # A write is in progress, or the file is damaged.
         return 0
     return int(_NUMBER.unpack(number)[0])
 
@@ -38,7 +38,7 @@ class Acknowledged:
         self._file: int | None = None
 
     def write(self, sequence: int) -> None:
-        """Puts down a sequence. A disk that does not take it leaves the one before, which is right as well."""
+        """Writes a sequence. Ignores errors of the disk, since an older sequence is valid as well."""
         number = _NUMBER.pack(sequence)
         with contextlib.suppress(OSError):
             if self._file is None:

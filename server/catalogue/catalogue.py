@@ -1,4 +1,4 @@
-"""The catalogue's file: documents, one a line."""
+"""The catalogue's file: one document a line."""
 
 from pathlib import Path
 
@@ -8,17 +8,17 @@ from server.errors import CatalogueError
 
 
 def load_catalogue(path: Path) -> list[Document]:
-    """Reads and checks a catalogue's file; returns its documents in their order.
+    """Reads and checks a catalogue's file; returns its documents in order.
 
     Raises:
-        CatalogueError: The file is missing or empty, or one of its lines is wrong; names file and line.
+        CatalogueError: The file is missing or empty, or a line is wrong; the message names file and line.
     """
     documents: list[Document] = []
     line_of: dict[str, int] = {}
     for number, document in read_jsonl(path, Document):
         problem = document.problem()
         if problem is None and document.id in line_of:
-            problem = f"id {document.id!r} stands in line {line_of[document.id]} already"
+            problem = f"id {document.id!r} is already in line {line_of[document.id]}"
         if problem is not None:
             raise CatalogueError(f"{path}:{number}: {problem}")
         line_of[document.id] = number

@@ -1,6 +1,7 @@
-"""What is asked of the catalogue's store, and what it tells: writes, their outcomes, and the log of changes.
+"""The types of the store's interface: writes, their outcomes, and the log of changes.
 
-A change has a sequence, which grows with every change of the store; that of a document's last write is its version.
+Each change has a sequence, a number that grows with every change of the store. A document's version is the sequence of
+its last write.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from server.errors import ChajaError
 
 @dataclass(frozen=True)
 class Upsert:
-    """Writes a document, where it has the version that is expected: 0 means that it must not exist, None any."""
+    """Writes a document if it has the expected version. 0 means that it must not exist, None allows any version."""
 
     document: Document
     expected_version: int | None = None
@@ -19,7 +20,7 @@ class Upsert:
 
 @dataclass(frozen=True)
 class Delete:
-    """Deletes a document, where it has the version that is expected; None means any, or that it need not exist."""
+    """Deletes a document if it has the expected version. None allows any version and a document that does not exist."""
 
     id: str
     expected_version: int | None = None
@@ -31,7 +32,7 @@ class Outcome:
 
     id: str
     version: int
-    """The document's by now; the sequence of its deletion; with a `Conflict` the one that it has; 0 for none."""
+    """The document's version now, also after a `Conflict`; the sequence of its deletion; 0 if it does not exist."""
 
     changed: bool
     error: ChajaError | None = None
@@ -39,7 +40,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Stored:
-    """A document as the store has it."""
+    """A stored document."""
 
     document: Document
     version: int

@@ -1,22 +1,22 @@
-"""Every row that holds something has a checksum of it: SQLite itself does not notice a byte that changed in a value."""
+"""Checksums of rows: SQLite does not detect a changed byte within a value."""
 
 import sqlite3
 import zlib
 
 
-def checksum_of(*pieces: bytes) -> int:
-    """Returns the CRC-32 of some bytes, one after the other."""
+def checksum_of(*values: bytes) -> int:
+    """Returns the CRC-32 of the concatenated values."""
     checksum = 0
-    for piece in pieces:
-        checksum = zlib.crc32(piece, checksum)
+    for value in values:
+        checksum = zlib.crc32(value, checksum)
     return checksum
 
 
 def find_damage(connection: sqlite3.Connection) -> str | None:
-    """Reads every page and every row of a database; returns what is not as it was written, if anything is.
+    """Reads every page and every row of a database; returns a description of the first damage, or None.
 
     Raises:
-        sqlite3.Error: It cannot even be read.
+        sqlite3.Error: The database cannot be read.
     """
     if (found := connection.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
         return str(found)
@@ -32,5 +32,5 @@ def find_damage(connection: sqlite3.Connection) -> str | None:
 
 
 def wrong_checksum(sequence: int) -> str:
-    """Returns what is said of a version that is not as it was written."""
+    """Returns the description of a damaged version."""
     return f"the checksum of version {sequence} is wrong"

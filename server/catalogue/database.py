@@ -1,9 +1,9 @@
-"""The file of the store: opened, checked, locked, backed up and restored.
+"""Opens, checks, locks, backs up and restores the database of the store.
 
-DIR/catalogue.sqlite    the documents and their vectors; beside it SQLite's own -wal and -shm
-DIR/backups/            copies of it, named by the time at which they were made, in UTC
-DIR/acknowledged        the last change that was acknowledged (`server.catalogue.acknowledged`)
-DIR/lock                held by the one server that may write
+DIR/catalogue.sqlite    the documents and their vectors, with SQLite's -wal and -shm files
+DIR/backups/            copies of the database, named by the time in UTC
+DIR/acknowledged        the last acknowledged change (`server.catalogue.acknowledged`)
+DIR/lock                locked by the one server that may write
 """
 
 import contextlib
@@ -26,21 +26,21 @@ BACKUPS = "backups"
 LOCK = "lock"
 
 BUSY_SECONDS = 60.0
-"""How long a connection waits for another's write."""
+"""Time that a connection waits for another one's write."""
 
 WAL_BYTES = 64 * 2**20
-"""Size that the write-ahead log is cut back to when it has been larger."""
+"""Size to which a larger write-ahead log is truncated."""
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
 def connect(directory: Path, *, durable: bool = True) -> sqlite3.Connection:
-    """Opens the database in a directory; without `durable` a crash of the machine may lose it.
+    """Opens the database in a directory. If not `durable`, a crash of the machine may destroy it.
 
     Raises:
-        DatabaseDamaged: It is no database, or a damaged one.
-        StoreError: It cannot be opened.
+        DatabaseDamaged: The file is damaged or is not a database.
+        StoreError: The database cannot be opened.
     """
     with translated(directory):
         path = directory / DATABASE
@@ -56,18 +56,18 @@ def connect(directory: Path, *, durable: bool = True) -> sqlite3.Connection:
 
 
 def bring_up_to_date(connection: sqlite3.Connection, directory: Path) -> None:
-    """Makes the tables of a new database, or migrates those of an older one, of which a backup is made first.
+    """Makes the tables of a new database, or backs up and migrates an older one.
 
     Raises:
-        DatabaseDamaged: It is empty where it was not.
-        StoreError: The database is another program's, or a newer version's.
+        DatabaseDamaged: The database is empty although there are backups.
+        StoreError: The database belongs to another program or to a newer version.
     """
     version, path = schema_version(connection), directory / DATABASE
     if version == len(MIGRATIONS) and is_ours(connection):
         return
     empty = not query_value(connection, "SELECT count(*) FROM sqlite_master")
     if empty and next((directory / BACKUPS).glob("*.sqlite"), None) is not None:
-        raise damaged(directory, "it is empty, and there are backups of what it was")
+        raise damaged(directory, "it is empty, but there are backups")
     if not empty and not is_ours(connection):
         raise StoreError(f"{path} is the database of another program: choose another directory with --data")
     if version > len(MIGRATIONS):
@@ -81,43 +81,43 @@ def bring_up_to_date(connection: sqlite3.Connection, directory: Path) -> None:
 
 
 def check(connection: sqlite3.Connection, directory: Path) -> None:
-    """Compares indexes with their tables, and rows with their checksums, within `translated`.
+    """Compares indexes with their tables, and rows with their checksums. Call it within `translated`.
 
     Raises:
-        DatabaseDamaged: Something is not as it was written.
+        DatabaseDamaged: The database differs from what was written.
     """
     if not has_our_tables(connection):
-        raise damaged(directory, "its tables are not as they were made")
+        raise damaged(directory, "its tables have been altered")
     if (found := find_damage(connection)) is not None:
         raise damaged(directory, found)
 
 
 def damaged(directory: Path, reason: str) -> DatabaseDamaged:
     """Returns the error of a damaged database, which names the newest backup."""
-    told = " ".join(reason.split())  # SQLite writes several lines.
-    return DatabaseDamaged(f"{directory / DATABASE} is damaged ({told}); {_remedy(directory)}")
+    one_line = " ".join(reason.split())  # SQLite's messages may have several lines.
+    return DatabaseDamaged(f"{directory / DATABASE} is damaged ({one_line}); {_remedy(directory)}")
 
 
 def _remedy(directory: Path) -> str:
     backups = sorted((directory / BACKUPS).glob("*.sqlite"))
     if not backups:
-        return f"there is no backup in {directory / BACKUPS}; move the directory away and import the catalogue anew"
+        return f"there is no backup in {directory / BACKUPS}; move the directory away and import the catalogue again"
     return f"restore the newest backup, {backups[-1]}: python -m server restore --data {directory} --from {backups[-1]}"
 
 
 @contextlib.contextmanager
 def translated(directory: Path) -> Iterator[None]:
-    """Gives the errors of SQLite that a person can do something about the names that they have with us."""
+    """Translates SQLite's errors that an operator can fix into errors of `server.errors`."""
     try:
         yield
-    except UnicodeDecodeError:  # SQLite's messages quote what it has read.
-        raise damaged(directory, "text in it is no text") from None
+    except UnicodeDecodeError:  # SQLite's messages may quote damaged text.
+        raise damaged(directory, "a text is not valid UTF-8") from None
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in _DAMAGED:
             raise damaged(directory, str(error)) from None
         if code in _FULL:
-            raise StoreFull(f"the disk of {directory} takes no more ({error}); nothing of this call was kept") from None
+            raise StoreFull(f"the disk of {directory} is full or fails ({error}); nothing was written") from None
         if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
             raise StoreError(f"{directory / DATABASE} cannot be written: {error}") from None
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
@@ -129,7 +129,7 @@ def translated(directory: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Makes the directory if need be, and keeps other servers out of it.
+    """Makes the directory if necessary, and locks it against other servers.
 
     Raises:
         StoreError: The directory cannot be used, or another server uses it.
@@ -145,18 +145,18 @@ def locked(directory: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise StoreError(f"a server serves {directory} already: stop it, or choose another with --data") from None
+            raise StoreError(f"another server uses {directory}: stop it, or set --data to another directory") from None
         yield
     finally:
         os.close(lock)
 
 
 def back_up(directory: Path, to: Path | None = None) -> Path:
-    """Copies the database, as it is at one moment, while others may write to it; returns the path of the copy.
+    """Copies a consistent state of the database, also while others write to it; returns the path of the copy.
 
     Raises:
         StoreError: There is no database, `to` exists, or the copy cannot be written.
-        DatabaseDamaged: The copy is not whole, because the database is not.
+        DatabaseDamaged: The copy is damaged, because the database is.
     """
     if not (directory / DATABASE).is_file():
         raise StoreError(f"there is no {directory / DATABASE} to back up")
@@ -171,17 +171,17 @@ def back_up(directory: Path, to: Path | None = None) -> Path:
                 if (found := find_damage(copy)) is not None:
                     raise damaged(directory, found)
     except FileExistsError:
-        raise StoreError(f"{path} exists already: a backup replaces nothing, choose another name") from None
+        raise StoreError(f"{path} exists already and is not replaced: choose another name") from None
     except OSError as error:
         raise StoreError(f"the backup {path} cannot be written: {error.strerror}") from None
     return path
 
 
 def restore(directory: Path, backup: Path) -> Path | None:
-    """Puts a backup in the place of the database; returns the path that what was there has now, if anything was.
+    """Replaces the database with a backup; returns the new path of the old database, None if there was none.
 
     Raises:
-        StoreError: A server uses the directory, or the backup cannot be read.
+        StoreError: A server uses the directory, or the backup cannot be used.
     """
     if not backup.is_file():
         raise StoreError(f"there is no backup {backup}")
@@ -192,8 +192,8 @@ def restore(directory: Path, backup: Path) -> Path | None:
             sync(unfinished)
             with contextlib.closing(sqlite3.connect(unfinished)) as copy:
                 if not is_ours(copy) or find_damage(copy) is not None:
-                    raise StoreError(f"{backup} is no whole backup of a catalogue: choose another")
-                # From here on it has another history: what follows the one that it replaces must not follow it.
+                    raise StoreError(f"{backup} is not an intact backup of a catalogue: choose another")
+                # A new id: snapshots and watchers of the replaced database must not continue with this one.
                 copy.execute("UPDATE facts SET value = ? WHERE name = 'id'", (uuid.uuid4().hex,))
                 copy.commit()
             sync(unfinished)
@@ -202,11 +202,11 @@ def restore(directory: Path, backup: Path) -> Path | None:
                 with contextlib.suppress(FileNotFoundError):
                     (directory / f"{DATABASE}{suffix}").replace(f"{kept}{suffix}")
             unfinished.replace(directory / DATABASE)
-            (directory / ACKNOWLEDGED).unlink(missing_ok=True)  # It speaks of what was there, not of the backup.
+            (directory / ACKNOWLEDGED).unlink(missing_ok=True)  # It belongs to the replaced database.
             sync(directory)
             return kept if kept.exists() else None
         except (sqlite3.Error, UnicodeDecodeError):
-            raise StoreError(f"{backup} is no whole backup of a catalogue: choose another") from None
+            raise StoreError(f"{backup} is not an intact backup of a catalogue: choose another") from None
         except OSError as error:
             raise StoreError(f"{backup} cannot be restored to {directory}: {error.strerror}") from None
         finally:
@@ -214,5 +214,5 @@ def restore(directory: Path, backup: Path) -> Path | None:
 
 
 def _now() -> str:
-    """Returns the time in UTC, for names of which the last is the newest."""
+    """Returns the time in UTC, as a name that sorts by time."""
     return datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S.%fZ")

@@ -1,10 +1,10 @@
-"""A document: what the catalogue's file says of one thing to be found.
+"""A document: one entry of the catalogue.
 
     {"id": "card-lost", "title": {"ko": "카드 분실 신고", "en": "Report a lost card"},
      "text": "…", "examples": ["지갑을 두고 내렸어"], "attributes": {"category": "card"}}
 
-Only `id` is required, and one title, text or example. Title and text are a string,
-or an object from language code (BCP 47) to string.
+Required are `id` and one title, text or example. Title and text are a string, or an object from language code (BCP 47)
+to string.
 """
 
 import enum
@@ -18,11 +18,11 @@ Localized = str | dict[str, str]
 """A text, or one text for each language."""
 
 LARGEST_EXACT_INTEGER = 2**53
-"""Attributes travel as doubles; integers beyond this would change on the way."""
+"""Attributes are sent as doubles, which cannot represent all integers beyond this."""
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One thing to be found."""
+    """One entry of the catalogue."""
 
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
     title: Localized = {}
@@ -39,12 +39,12 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return _by_language(self.text)
 
     def title_in(self, language_code: str) -> str:
-        """Returns the title in a language, or else in the document's first; ``""`` if it has none."""
+        """Returns the title in a language, or else the first title; ``""`` if there is none."""
         titles = self.titles()
         return titles.get(language_code) or next(iter(titles.values()), "")
 
     def problem(self) -> str | None:
-        """Says what is wrong with the document beyond its types, or returns None."""
+        """Returns what is wrong with the document apart from its types; None if it is valid."""
         if not self.id.strip():
             return "id is blank"
         parts = parts_of(self)
@@ -61,7 +61,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Field(enum.Enum):
-    """A part of a document that has a vector of its own."""
+    """The kind of a document's part."""
 
     TITLE = "title"
     TEXT = "text"
@@ -69,7 +69,7 @@ class Field(enum.Enum):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A title, a text or an example query: what one vector stands for."""
+    """A title, a text or an example query. Each part has at least one vector."""
 
     field: Field
     language_code: str
@@ -77,7 +77,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 def parts_of(document: Document) -> list[Part]:
-    """Returns everything in a document that gets a vector, in a fixed order."""
+    """Returns the parts of a document in a fixed order."""
     return [
         *(Part(Field.TITLE, language, title) for language, title in document.titles().items()),
         *(Part(Field.TEXT, language, text) for language, text in document.texts().items()),
@@ -86,10 +86,10 @@ def parts_of(document: Document) -> list[Part]:
 
 
 def content_of(document: Document) -> bytes:
-    """Returns a document as JSON: the same bytes for documents that say the same, and only for these.
+    """Returns a document as canonical JSON: equal documents, and only these, have equal bytes.
 
-    The order of languages says which one is the first; that of attributes, and how a whole number was written, say
-    nothing.
+    The order of languages is kept, since it decides the first title. The order of attributes and the notation of whole
+    numbers are not.
     """
     attributes = {name: _plain(value) for name, value in sorted(document.attributes.items())}
     title, text = _briefly(document.title), _briefly(document.text)

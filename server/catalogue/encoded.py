@@ -1,4 +1,4 @@
-"""A document with its vectors: what one model has made of it."""
+"""A document with the vectors of one model."""
 
 from typing import NamedTuple
 
@@ -9,10 +9,10 @@ from server.catalogue.document import Document
 
 
 class Vectors(NamedTuple):
-    """The vectors `[V, dimension]` of a document, and the passage that each stands for.
+    """The vectors `matrix` `[V, dimension]` of a document, and the passage of each.
 
-    A row of `spans` `[V, 3]` has the position of the vector's part in `parts_of(document)`, and where its passage
-    starts and ends in the part's text, in characters.
+    A row of `spans` `[V, 3]` has the index of the vector's part in `parts_of(document)`, and the start and end of its
+    passage in the part's text, in characters.
     """
 
     spans: NDArray[np.int32]
@@ -20,7 +20,7 @@ class Vectors(NamedTuple):
 
 
 class Versioned(NamedTuple):
-    """A version of a document as it was read from the store; no vectors where the model has not seen it yet."""
+    """A version of a document from the store. `vectors` is None if the model has not encoded it yet."""
 
     sequence: int
     document: Document

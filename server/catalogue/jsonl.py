@@ -1,4 +1,4 @@
-"""Reads JSONL files, one typed object a line, and says where a line is wrong."""
+"""Reads JSONL files with one typed object a line. Errors name the line."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 def read_jsonl(path: Path, type: type[T]) -> Iterator[tuple[int, T]]:
-    """Yields each object of the file with the number of its line, from 1. Blank lines are passed over.
+    """Yields each object of the file with its line number, from 1. Skips blank lines.
 
     Raises:
-        CatalogueError: The file cannot be read, or a line is no such object.
+        CatalogueError: The file cannot be read, or a line is not such an object.
     """
     decoder = msgspec.json.Decoder(type)
     number = 0

@@ -1,7 +1,7 @@
-"""The tables of the store, and how older ones become what they are now.
+"""The tables of the store, and the migrations of older databases.
 
-`PRAGMA user_version` counts the migrations that a database has been through. A migration is never changed once it was
-released: another one is appended.
+`PRAGMA user_version` is the number of migrations applied to a database. Never change the statements of a released
+migration: append another one.
 """
 
 import contextlib
@@ -9,14 +9,14 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-APPLICATION_ID = 0x43484A41  # "CHJA": tells our databases from others'.
+APPLICATION_ID = 0x43484A41  # "CHJA" marks Chaja's databases.
 
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
-    -- One row for each version of a document. A version that was replaced stays for a minute, so that answers which
-    -- have found it can still show it; only the live one has no retired_seconds.
+    -- One row for each version of a document. A replaced version stays for a minute, so that searches that have found
+    -- it can still fetch it. Only the live version has no retired_seconds.
     CREATE TABLE documents (
         sequence INTEGER PRIMARY KEY,
         id TEXT NOT NULL,
@@ -30,7 +30,7 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE deletions (sequence INTEGER PRIMARY KEY, id TEXT NOT NULL);
     CREATE INDEX deletions_id ON deletions (id);
 
-    -- What a model has made of a document. The matrix is last: who reads the spans does not read its pages.
+    -- The vectors of documents by model. The matrix is last, so that reading the spans does not read its pages.
     CREATE TABLE revisions (number INTEGER PRIMARY KEY, revision TEXT NOT NULL UNIQUE);
     CREATE TABLE vectors (
         sequence INTEGER NOT NULL,
@@ -42,7 +42,7 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (sequence, revision)
     );
 
-    -- Calls that were answered, by the key of their caller: the same call again gets the same answer.
+    -- Answered calls by request_id: a repeated call gets the same answer.
     CREATE TABLE requests (
         request_id TEXT PRIMARY KEY,
         seconds REAL NOT NULL,
@@ -53,14 +53,14 @@ MIGRATIONS: tuple[str, ...] = (
 
     CREATE TABLE import_positions (import_id TEXT PRIMARY KEY, position INTEGER NOT NULL, seconds REAL NOT NULL);
 
-    -- What the catalogue's file said of each of its documents when it was imported last.
+    -- The digest of each document in the catalogue's file when it was last imported.
     CREATE TABLE file_documents (id TEXT PRIMARY KEY, digest BLOB NOT NULL) WITHOUT ROWID;
     """,
 )
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Takes a database through the migrations that it lacks, all of them or none."""
+    """Applies the missing migrations to a database, all of them or none."""
     steps = "".join(MIGRATIONS[schema_version(connection) :])
     connection.executescript(
         f"BEGIN EXCLUSIVE; {steps}\nPRAGMA application_id = {APPLICATION_ID}; "
@@ -75,17 +75,17 @@ def query_value(connection: sqlite3.Connection, query: str, parameters: Sequence
 
 
 def schema_version(connection: sqlite3.Connection) -> int:
-    """Returns the number of migrations that a database has been through: 0 for an empty one."""
+    """Returns the number of migrations applied to a database, 0 if it is empty."""
     return int(query_value(connection, "PRAGMA user_version"))
 
 
 def is_ours(connection: sqlite3.Connection) -> bool:
-    """Whether a database that is not empty is one of ours."""
+    """Returns whether a database that is not empty was made by Chaja."""
     return bool(query_value(connection, "PRAGMA application_id") == APPLICATION_ID)
 
 
 def has_our_tables(connection: sqlite3.Connection) -> bool:
-    """Whether the tables and indexes of a database of this version are described as they were made."""
+    """Returns whether a database of this version has exactly the tables and indexes of the migrations."""
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
         migrate(fresh)
         return _described(fresh) == _described(connection)

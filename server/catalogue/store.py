@@ -1,8 +1,8 @@
 """The store: documents and their vectors in SQLite, and the sequence of their changes.
 
-It is the source of truth: a change is there for good when its `Transaction` has ended without an error, and nothing of
-it is there otherwise. Everything that searches follows it. One thread writes at a time; many may read meanwhile, and
-whoever reads borrows a connection. All methods block.
+The store is the source of truth; the live index follows it. A change is durable when its `Transaction` has ended
+without an error; otherwise no part of it is kept. One thread writes at a time. Many threads may read at the same time,
+each with its own connection. All methods block.
 """
 
 import contextlib
@@ -33,13 +33,13 @@ from server.errors import DatabaseDamaged, StoreFull
 log = logging.getLogger(__name__)
 
 RETIRED_SECONDS = 60.0
-"""For which a version that was replaced can still be fetched by answers that have found it."""
+"""Time for which searches that have found a replaced version can still fetch it."""
 
 CHECKED_BYTES = 2**28
-"""Size up to which a database is read through at the start: some 0.3 seconds."""
+"""Size up to which a database is verified at the start."""
 
 READ_ROWS = 1000
-"""Rows that are read at a time where there may be many."""
+"""Rows that are read at a time if there may be many."""
 
 Row = tuple[int, str, bytes, int]
 """Sequence, id, content and checksum of a version of a document."""
@@ -51,19 +51,19 @@ class Store:
     """The documents of one directory.
 
     Attributes:
-        id: Name of this very database, by which what follows it can tell it from another.
-        sequence: Sequence of the last change; 0 where there was none.
+        id: Unique id of this database, so that snapshots of another database are detected.
+        sequence: Sequence of the last change; 0 if there is none.
     """
 
     def __init__(self, directory: Path, *, durable: bool = True, serving: bool = True) -> None:
         """Opens the store, or makes it.
 
-        If `durable`, what was written survives a crash of the machine. If `serving`, a small store is checked first,
-        and versions that were replaced are purged.
+        If `durable`, writes survive a crash of the machine. If `serving`, a small store is verified first, and replaced
+        versions are purged.
 
         Raises:
-            DatabaseDamaged: It is damaged; the message names the newest backup.
-            StoreError: It cannot be used.
+            DatabaseDamaged: The database is damaged; the message names the newest backup.
+            StoreError: The store cannot be used.
         """
         self.directory = directory
         self._durable = durable
@@ -71,7 +71,7 @@ class Store:
         self._idle: deque[sqlite3.Connection] = deque()
         self._writing = threading.Lock()
         self._acknowledged = Acknowledged(directory)
-        acknowledged = read_acknowledged(directory)  # Before the database: another process may be writing to both.
+        acknowledged = read_acknowledged(directory)  # Read before the database, since another process may write both.
         try:
             self._writer = self._connect()
             with translated(directory):
@@ -79,8 +79,8 @@ class Store:
                 self.id = self._identity()
                 self.sequence = self._last_sequence()
             if self.sequence < acknowledged:
-                told = f"it ends with change {self.sequence}, and change {acknowledged} was acknowledged"
-                raise damaged(directory, told)
+                reason = f"it ends with change {self.sequence}, but change {acknowledged} was acknowledged"
+                raise damaged(directory, reason)
             if serving:
                 self._acknowledged.write(self.sequence)
                 if self.size_bytes <= CHECKED_BYTES:
@@ -88,17 +88,17 @@ class Store:
                 try:
                     while self.purge(limit=READ_ROWS, everything=True):
                         pass
-                except StoreFull as error:  # Reading goes on, and what was replaced is cleared away another time.
+                except StoreFull as error:  # The store can still be read. A later purge deletes the versions.
                     log.warning("%s", error)
         except BaseException as error:
             self.close()
-            # Our own statements fail only where the tables are not ours any more.
+            # The store's statements fail only if its tables have been altered.
             if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_ERROR:
                 raise damaged(directory, str(error)) from None
             raise
 
     def close(self) -> None:
-        """Closes the files. Nothing may read or write any more."""
+        """Closes the files. Do not read or write afterwards."""
         for connection in self._connections:
             connection.close()
         self._acknowledged.close()
@@ -114,20 +114,20 @@ class Store:
             return int(query_value(connection, "PRAGMA page_count") * query_value(connection, "PRAGMA page_size"))
 
     def verify(self) -> None:
-        """Reads everything and compares it with its checksums.
+        """Reads the whole database and compares it with its checksums.
 
         Raises:
-            DatabaseDamaged: Something is not as it was written.
+            DatabaseDamaged: A page, a row or a table differs from what was written.
         """
         with self._reading() as connection:
             check(connection, self.directory)
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Transaction]:
-        """Begins to write: what is written is there for good, and read by others, when the context ends.
+        """Begins a transaction. When the context ends, its changes are durable and visible to readers.
 
         Raises:
-            StoreFull: The disk is full, or fails; nothing was written.
+            StoreFull: The disk is full or fails; nothing was written.
         """
         with self._writing, translated(self.directory):
             self._writer.execute("BEGIN IMMEDIATE")
@@ -136,7 +136,7 @@ class Store:
                 yield transaction
                 self._writer.execute("COMMIT")
             except BaseException:
-                # SQLite has rolled some failures back by itself.
+                # SQLite rolls some failures back automatically.
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
@@ -144,7 +144,7 @@ class Store:
             self._acknowledged.write(self.sequence)
 
     def purge(self, *, limit: int, everything: bool = False) -> int:
-        """Deletes up to so many versions that were retired long enough ago, or ever; returns how many."""
+        """Deletes up to `limit` versions retired `RETIRED_SECONDS` ago, or all if `everything`; returns the number."""
         before = math.inf if everything else time.time() - RETIRED_SECONDS
         with self._reading() as connection:
             rows = connection.execute(
@@ -156,25 +156,25 @@ class Store:
         return len(rows)
 
     def get(self, id: str) -> Stored | None:
-        """Returns a document; None if there is none of that id."""
+        """Returns the document with an id; None if there is none."""
         with self._reading() as connection:
             row = _live_row(connection, id)
             return None if row is None else Stored(self._document(*row), row[0])
 
     def versioned(self, ids: Sequence[str], revision: str) -> dict[str, Versioned]:
-        """Returns those of some documents that are there, with their vectors of a model."""
+        """Returns those of the documents that exist, by id, with their vectors of a model."""
         found = {}
         with self._reading() as connection:
             for id in ids:
                 if (row := _live_row(connection, id)) is not None:
-                    # What is damaged is as good as not there: it is about to be replaced.
+                    # A damaged document counts as missing: the caller is about to replace it.
                     with contextlib.suppress(DatabaseDamaged):
                         vectors = self._vectors(connection, row[0], revision)
                         found[id] = Versioned(row[0], self._document(*row), vectors)
         return found
 
     def fetch(self, sequence: int, revision: str) -> tuple[Document, NDArray[np.int32]] | None:
-        """Returns a version of a document and the spans of its vectors; None if it was retired a while ago."""
+        """Returns a version of a document and the spans of its vectors; None if it was purged or is not encoded."""
         with self._reading() as connection:
             row = connection.execute(
                 "SELECT d.sequence, d.id, d.content, d.checksum, v.spans, v.spans_checksum "
@@ -189,21 +189,21 @@ class Store:
             return self._document(*row[:4]), _spans(row[4])
 
     def revisions(self) -> set[str]:
-        """Returns the models that have encoded something."""
+        """Returns the revisions of the models whose vectors were stored."""
         with self._reading() as connection:
             return {row[0] for row in connection.execute("SELECT revision FROM revisions")}
 
     def live_sequences(self) -> NDArray[np.int64]:
-        """Returns the sequences of the documents that are there, ascending."""
+        """Returns the sequences of the live documents, ascending."""
         with self._reading() as connection:
             rows = connection.execute("SELECT sequence FROM documents WHERE retired_seconds IS NULL")
             sequences = np.fromiter((row[0] for row in rows), dtype=np.int64)
         return np.sort(sequences)
 
     def after(self, sequence: int, revision: str) -> Iterator[Versioned]:
-        """Yields the documents that are there and have changed since, in the order of their changes.
+        """Yields the live documents that have changed since a sequence, in the order of their changes.
 
-        They are read a piece at a time: what changes meanwhile comes once more, later.
+        They are read in portions: a document that changes meanwhile is yielded again later.
         """
         while True:
             with self._reading() as connection:
@@ -217,7 +217,7 @@ class Store:
             sequence = rows[-1][0]
 
     def page(self, after_id: str, limit: int, *, among: NDArray[np.int64] | None = None) -> list[Stored]:
-        """Returns the first documents behind an id, in the order of their ids; where given, of certain sequences."""
+        """Returns the first `limit` documents after an id, ordered by id; with `among`, only these sequences."""
         found: list[Stored] = []
         select = "SELECT sequence FROM documents WHERE retired_seconds IS NULL AND id > ? ORDER BY id"
         with self._reading() as connection, contextlib.closing(connection.execute(select, (after_id,))) as rows:
@@ -229,14 +229,14 @@ class Store:
                     row = connection.execute(
                         "SELECT sequence, id, content, checksum FROM documents WHERE sequence = ?", (sequence,)
                     ).fetchone()
-                    if row is not None:  # It may have been deleted, and purged, since the first look.
+                    if row is not None:  # It may have been deleted and purged since the first query.
                         found.append(Stored(self._document(*row), sequence))
         return found
 
     def changes(self, after_sequence: int, limit: int) -> list[Change]:
-        """Returns the first changes behind a sequence; of those of one document only the last is known."""
+        """Returns the first `limit` changes after a sequence. Only the last change of each document is known."""
         with self._reading() as connection:
-            connection.execute("BEGIN")  # Both tables as they are at one moment.
+            connection.execute("BEGIN")  # Read both tables in the same state.
             try:
                 rows = _live_rows_after(connection, after_sequence, limit)
                 gone = connection.execute(
@@ -250,20 +250,20 @@ class Store:
         return sorted(changes, key=lambda change: change.sequence)[:limit]
 
     def request(self, request_id: str) -> tuple[bytes, bytes] | None:
-        """Returns digest and outcomes of a call that was answered before; None if it was not."""
+        """Returns the digest and the outcomes of an answered call; None if the id is unknown."""
         with self._reading() as connection:
             query = "SELECT digest, outcomes FROM requests WHERE request_id = ?"
             row: tuple[bytes, bytes] | None = connection.execute(query, (request_id,)).fetchone()
             return row
 
     def import_position(self, import_id: str) -> int:
-        """Returns how many documents of an import were taken."""
+        """Returns the number of documents of an import that were processed."""
         with self._reading() as connection:
             query = "SELECT position FROM import_positions WHERE import_id = ?"
             return int(query_value(connection, query, (import_id,)) or 0)
 
     def file_digests(self) -> dict[str, bytes]:
-        """Returns what the catalogue's file said of each of its documents when it was imported last."""
+        """Returns the digest of each document in the catalogue's file when it was last imported, by id."""
         with self._reading() as connection:
             return dict(connection.execute("SELECT id, digest FROM file_documents"))
 
@@ -282,7 +282,7 @@ class Store:
             with translated(self.directory):
                 yield connection
         except BaseException:
-            # The error may hold a cursor, by which whoever borrows it next would see the past.
+            # The error may hold a cursor, with which the next reader would see an old state.
             self._connections.remove(connection)
             connection.close()
             raise

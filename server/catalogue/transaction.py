@@ -1,4 +1,4 @@
-"""A transaction of the store: changes that become durable together, and what they mean for those who follow."""
+"""A transaction of the store: changes that become durable together, and the list of changes for the live index."""
 
 import contextlib
 import sqlite3
@@ -15,13 +15,13 @@ from server.catalogue.encoded import Vectors, Versioned
 from server.catalogue.schema import query_value
 
 REQUEST_SECONDS = 24 * 3600.0
-"""For which a call is remembered by the key of its caller, and an import by its id."""
+"""Time for which a call is remembered by its request_id, and an import by its id."""
 
 
 class Transaction:
-    """Changes documents; made by `Store.write`.
+    """Changes documents. Obtain it from `Store.write`.
 
-    `added` are the new versions, in order; `retired` are the sequences of those that were replaced or deleted.
+    `added` has the new versions in order, `retired` the sequences of replaced and deleted versions.
     """
 
     def __init__(self, connection: sqlite3.Connection, sequence: int) -> None:
@@ -33,13 +33,13 @@ class Transaction:
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """Takes back what was changed within the context if it ends with an error; the transaction goes on."""
+        """Rolls back the changes within the context if it ends with an error; the transaction continues."""
         before = self.sequence, len(self.added), len(self.retired)
         self._connection.execute("SAVEPOINT together")
         try:
             yield
         except BaseException:
-            if self._connection.in_transaction:  # SQLite takes everything back by itself when the disk is full.
+            if self._connection.in_transaction:  # SQLite rolls the whole transaction back if the disk is full.
                 self._connection.execute("ROLLBACK TO together")
                 self._connection.execute("RELEASE together")
             self.sequence = before[0]
@@ -53,7 +53,7 @@ class Transaction:
         return int(query_value(self._connection, query, (id,)) or 0)
 
     def current(self, id: str) -> Stored | None:
-        """Returns what is there of a document; None if there is none, or it is damaged and only good to be replaced."""
+        """Returns the stored document; None if there is none, or if it is damaged, so that it can be replaced."""
         row = self._connection.execute(
             "SELECT sequence, content, checksum FROM documents WHERE id = ? AND retired_seconds IS NULL", (id,)
         ).fetchone()
@@ -62,13 +62,13 @@ class Transaction:
         return Stored(msgspec.json.decode(row[1], type=Document), row[0])
 
     def id_of(self, sequence: int) -> str | None:
-        """Returns the id of the document that has a version; None if it has not, or not any more."""
+        """Returns the id of the live document with a version; None if there is none."""
         query = "SELECT id FROM documents WHERE sequence = ? AND retired_seconds IS NULL"
         id: str | None = query_value(self._connection, query, (sequence,))
         return id
 
     def put(self, document: Document, vectors: Vectors, *, revision: str) -> int:
-        """Writes a document in the place of the one that has its id; returns its version."""
+        """Writes a document, replacing the one with its id; returns its version."""
         self._retire(document.id)
         self._connection.execute("DELETE FROM deletions WHERE id = ?", (document.id,))
         self.sequence += 1
@@ -82,14 +82,14 @@ class Transaction:
         return self.sequence
 
     def delete(self, id: str) -> int:
-        """Deletes a document that is there; returns the sequence of the deletion."""
+        """Deletes an existing document; returns the sequence of the deletion."""
         self._retire(id)
         self.sequence += 1
         self._connection.execute("INSERT INTO deletions VALUES (?, ?)", (self.sequence, id))
         return self.sequence
 
     def put_vectors(self, sequence: int, vectors: Vectors, *, revision: str) -> None:
-        """Writes what a model has made of a version of a document; does nothing where that was retired meanwhile."""
+        """Writes a model's vectors of a version of a document; does nothing if the version has been purged."""
         spans = np.ascontiguousarray(vectors.spans, dtype="<i4").tobytes()
         matrix = np.ascontiguousarray(vectors.matrix, dtype="<f4").tobytes()
         self._connection.execute(
@@ -99,39 +99,39 @@ class Transaction:
         )
 
     def forget_vectors(self, revision: str, *, limit: int) -> int:
-        """Deletes up to so many vectors of a model; returns how many there were."""
+        """Deletes up to `limit` vectors of a model; returns their number."""
         return self._connection.execute(
             "DELETE FROM vectors WHERE rowid IN (SELECT rowid FROM vectors WHERE revision = ? LIMIT ?)",
             (self._number_of(revision), limit),
         ).rowcount
 
     def remember_request(self, request_id: str, digest: bytes, outcomes: bytes) -> None:
-        """Keeps the answer to a call, for when it comes again."""
+        """Stores the answer to a call, in case the call is repeated."""
         self._connection.execute("DELETE FROM requests WHERE seconds < ?", (self._now - REQUEST_SECONDS,))
         self._connection.execute(
             "INSERT OR REPLACE INTO requests VALUES (?, ?, ?, ?)", (request_id, self._now, digest, outcomes)
         )
 
     def request_digest(self, request_id: str) -> bytes | None:
-        """Returns the digest of the call that had a key; None if none had it."""
+        """Returns the digest of the call with a request_id; None if it is unknown."""
         query = "SELECT digest FROM requests WHERE request_id = ?"
         digest: bytes | None = query_value(self._connection, query, (request_id,))
         return digest
 
     def advance_import(self, import_id: str, position: int) -> None:
-        """Notes how many documents of an import have been taken."""
+        """Stores the number of documents of an import that were processed."""
         self._connection.execute("DELETE FROM import_positions WHERE seconds < ?", (self._now - REQUEST_SECONDS,))
         self._connection.execute(
             "INSERT OR REPLACE INTO import_positions VALUES (?, ?, ?)", (import_id, position, self._now)
         )
 
     def record_file(self, digests: Mapping[str, bytes], gone: Iterable[str]) -> None:
-        """Notes what the catalogue's file says of documents, and which it does not speak of any more."""
+        """Stores the digests of documents in the catalogue's file, and deletes those of documents that are gone."""
         self._connection.executemany("INSERT OR REPLACE INTO file_documents VALUES (?, ?)", digests.items())
         self._connection.executemany("DELETE FROM file_documents WHERE id = ?", ((id,) for id in gone))
 
     def purge(self, sequences: Sequence[int]) -> None:
-        """Deletes versions that were retired."""
+        """Deletes retired versions."""
         rows = [(sequence,) for sequence in sequences]
         self._connection.executemany("DELETE FROM vectors WHERE sequence = ?", rows)
         self._connection.executemany("DELETE FROM documents WHERE sequence = ? AND retired_seconds IS NOT NULL", rows)

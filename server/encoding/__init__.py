@@ -1,5 +1,4 @@
-"""Texts in, vectors out: the bundle on disk and its towers, each a tokenizer and an encoder.
+"""Encodes texts into vectors: the bundle on disk and its towers, each a tokenizer and an encoder.
 
-Knows nothing of requests, batches or documents. `python -m export` verifies a
-bundle with this very code.
+It does not depend on requests or batches. `python -m export` verifies bundles with the same code.
 """

@@ -12,12 +12,12 @@ def read_array(path: Path, *, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Reads an array of float32 from a .npy file.
 
     Raises:
-        BundleError: The file holds something else, or numbers that are not finite.
+        BundleError: The file holds anything else, or numbers that are not finite.
     """
     try:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise BundleError(f"{path} cannot be read: {first_line(error)}; export the model again") from None
     if array.dtype != np.float32 or array.shape != shape or not np.isfinite(array).all():
-        raise BundleError(f"{path} is no array of {shape} finite float32 numbers; export the model again")
+        raise BundleError(f"{path} is not a finite float32 array of shape {shape}; export the model again")
     return np.asarray(array)

@@ -1,4 +1,4 @@
-"""A bundle, opened: the manifest and the towers of one model."""
+"""An open bundle: the manifest and the towers of one model."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ class Bundle:
         """Opens the bundle in `directory`; `native` allows the native encoder.
 
         Raises:
-            BundleError: It is missing, damaged or foreign.
+            BundleError: The bundle is missing or damaged, or the directory holds something else.
         """
         self.directory = directory
         self.manifest: Manifest = read_manifest(directory)
@@ -33,27 +33,27 @@ class Bundle:
 
     @property
     def encoder_name(self) -> str:
-        """What runs the towers, `native` or `onnxruntime`; both where they differ."""
+        """Name of the encoder, `native` or `onnxruntime`; both if the towers differ."""
         return ", ".join(dict.fromkeys(tower.encoder.name for tower in self._towers.values()))
 
     def verify(self) -> float:
-        """Encodes the golden texts on this CPU; returns the worst cosine to their fp32 vectors. Warms the model up.
+        """Encodes the golden texts on this CPU, which also warms the model up; returns the worst cosine to fp32.
 
         Raises:
-            BundleError: This CPU computes vectors that are too far off.
+            BundleError: The model fails, or a cosine is below the manifest's floor.
         """
         golden = read_golden(self.directory / GOLDEN_FILE, dimension=self.manifest.dimension)
         try:
             vectors = self.encode_texts([(each.text, each.kind) for each in golden])
-        except Exception as error:  # ONNX Runtime has no common base for its errors.
+        except Exception as error:  # ONNX Runtime's errors have no common base class.
             raise BundleError(
                 f"{self.directory}: the model fails; export the model again ({first_line(error)})"
             ) from None
         worst = float(cosines(vectors, np.array([each.vector for each in golden], dtype=np.float32)).min())
         if not worst >= self.manifest.golden_cosine_floor:
             raise BundleError(
-                f"{self.directory}: on this CPU the model is wrong: worst cosine to its golden vectors {worst:.4f}, "
-                f"expected at least {self.manifest.golden_cosine_floor:.4f}; "
+                f"{self.directory}: the model computes wrong vectors on this CPU: worst cosine to its golden vectors "
+                f"{worst:.4f}, expected at least {self.manifest.golden_cosine_floor:.4f}; "
                 "export it on this CPU, or with --quantization none"
             )
         return worst
@@ -66,10 +66,10 @@ class Bundle:
         return [tokens[row] for row in range(len(texts))]
 
     def split(self, text: str, kind: TextKind, *, before: str = "", overlap_tokens: int) -> list[tuple[int, int]]:
-        """Returns where the passages of a text start and end that the model can see; see `Tokenizer.split`.
+        """Returns the start and end of each passage that the model can encode; see `Tokenizer.split`.
 
         Raises:
-            NoRoom: There is none behind `before`.
+            NoRoom: `before` leaves no room for the text.
         """
         tower = self._towers.get(kind.side) or self._towers[Side.QUERY]
         return tower.tokenizer.split(text, kind, before=before, overlap_tokens=overlap_tokens)
@@ -77,7 +77,7 @@ class Bundle:
     def encode(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
         """Returns the vectors `[N, dimension]` of N tokenized texts, each by the tower of its kind.
 
-        A text's vector does not depend on the texts that it is encoded with.
+        Each vector is bit-identical whatever texts are encoded with it.
         """
         vectors = np.empty((len(tokens), self.manifest.dimension), dtype=np.float32)
         for tower, rows in self._rows_by_tower([each.kind for each in tokens]):
@@ -85,14 +85,14 @@ class Bundle:
         return vectors
 
     def encode_texts(self, texts: Sequence[tuple[str, TextKind]]) -> NDArray[np.float32]:
-        """Returns the vectors `[N, dimension]` of N texts, cut where they are too long."""
+        """Returns the vectors `[N, dimension]` of N texts; texts that are too long are cut."""
         return self.encode(self.tokenize(texts))
 
     def probe_vectors(self, name: str, texts: Sequence[str]) -> dict[str, NDArray[np.float32]] | None:
-        """Returns the vectors that the bundle keeps of `texts` as queries in a file; None if it has no such file.
+        """Returns the vectors of `texts` as queries from the file `name` of the bundle; None if it has no such file.
 
         Raises:
-            BundleError: The file holds something else.
+            BundleError: The file does not hold one vector for each text.
         """
         if name not in self.manifest.files:
             return None
@@ -100,7 +100,7 @@ class Bundle:
         return dict(zip(texts, matrix, strict=True))
 
     def _rows_by_tower(self, kinds: Sequence[TextKind]) -> Iterator[tuple[Tower, list[int]]]:
-        """Yields each tower that is needed with the positions of its texts; one tower takes all at once."""
+        """Yields each tower that has texts, with their positions. A single tower takes all texts."""
         for side, tower in self._towers.items():
             rows = [row for row, kind in enumerate(kinds) if len(self._towers) == 1 or kind.side is side]
             if rows:

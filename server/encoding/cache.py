@@ -1,7 +1,4 @@
-"""Remembers the vectors of queries, because people ask the same things again and again.
-
-What was asked longest ago goes first when the memory is used up.
-"""
+"""An LRU cache of query vectors, bounded by memory."""
 
 from collections import OrderedDict
 from typing import NamedTuple
@@ -12,11 +9,11 @@ from numpy.typing import NDArray
 from server.encoding.tokenizer import Tokens
 
 OVERHEAD_BYTES = 500
-"""What an entry takes beside its numbers and letters: the objects of Python, the places in the table."""
+"""Memory of an entry beside its numbers and characters: Python's objects and the entries of the table."""
 
 
 class CacheKey(NamedTuple):
-    """Everything that a vector depends on."""
+    """All that a vector depends on."""
 
     revision: str
     prefix: str
@@ -31,25 +28,25 @@ class Entry(NamedTuple):
 
 
 class EmbeddingCache:
-    """Vectors by key, bounded by memory: a cache of 0 bytes stays empty. Used on the event loop only."""
+    """Vectors by key. A cache of 0 bytes stays empty. Used on the event loop only."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._entries: OrderedDict[CacheKey, Entry] = OrderedDict()
-        self.held_bytes = 0  # A slight overestimate.
+        self.held_bytes = 0  # Slightly overestimated.
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def get(self, key: CacheKey) -> Entry | None:
-        """Returns what is remembered of a text."""
+        """Returns the entry of a text; None if there is none."""
         entry = self._entries.get(key)
         if entry is not None:
             self._entries.move_to_end(key)
         return entry
 
     def put(self, key: CacheKey, tokens: Tokens, vector: NDArray[np.float32]) -> None:
-        """Remembers a text's vector; it is copied, since it may be a row of a large batch."""
+        """Adds a text's vector. Copies it, since it may be a row of a large batch."""
         size = _size(key, tokens, vector)
         if size > self._max_bytes or key in self._entries:
             return
@@ -61,5 +58,5 @@ class EmbeddingCache:
 
 
 def _size(key: CacheKey, tokens: Tokens, vector: NDArray[np.float32]) -> int:
-    # CPython keeps a text in at most 4 bytes a character, a list in 8 bytes a place and its large numbers in 32.
+    # CPython uses at most 4 bytes for a character, 8 for an element of a list and 32 for a large integer.
     return OVERHEAD_BYTES + 4 * len(key.text) + 40 * len(tokens.ids) + vector.nbytes

@@ -1,20 +1,20 @@
-"""The center of a model's vectors: what all of them share is subtracted.
+"""The center of a model's vectors, a share of their mean, which is subtracted from each.
 
-Some models (E5, for one) put all texts into a narrow cone: two unrelated texts have a cosine of .8. Without the
-center, which says nothing about a text, differences count for more (Mu and Viswanath, ICLR 2018, "All-but-the-Top").
+Some models, such as E5, map all texts into a narrow cone: unrelated texts have cosines of about 0.8. The center says
+nothing about a text; without it, differences have more weight (Mu and Viswanath, ICLR 2018, "All-but-the-Top").
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 CENTER_FILE = "center.npy"
-"""The center of a tower's vectors, float32 `[dimension]`. A bundle without it is not centered."""
+"""The center of a tower's vectors, float32 `[dimension]`. Without this file the vectors are not centered."""
 
 
 def centered(vectors: NDArray[np.float32], center: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """Returns the vectors `[N, dimension]` minus the center `[dimension]`, at unit length; as they are without one.
+    """Returns the vectors `[N, dimension]` minus the center `[dimension]`, at unit length; unchanged if it is None.
 
-    A row of the result depends on its own vector only, to the last bit.
+    Each row of the result is bit-identical whatever the other rows are.
     """
     if center is None:
         return vectors

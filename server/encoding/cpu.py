@@ -1,11 +1,11 @@
-"""What this CPU can do, as far as Linux tells it in /proc/cpuinfo."""
+"""Capabilities of this CPU, read from Linux's /proc/cpuinfo."""
 
 import platform
 from pathlib import Path
 
 
 def cpuinfo(name: str) -> str:
-    """Returns the first value of a name in /proc/cpuinfo; ``""`` where there is none."""
+    """Returns the first value of a name in /proc/cpuinfo, or ``""``."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -15,9 +15,9 @@ def cpuinfo(name: str) -> str:
 
 
 def products_saturate(machine: str | None = None, flags: frozenset[str] | None = None) -> bool:
-    """Whether fast products of unsigned with signed bytes may be wrong on a CPU (this one unless told otherwise).
+    """Returns whether fast products of unsigned with signed bytes may be wrong on a CPU, by default this one.
 
-    x86 without VNNI adds pairs of them in 16 bits, which saturate.
+    x86 without VNNI adds pairs of products in 16 bits, which saturate.
     """
     machine = platform.machine() if machine is None else machine
     flags = frozenset(cpuinfo("flags").split()) if flags is None else flags

@@ -1,4 +1,4 @@
-"""Encodes documents, passage by passage, outside of the pipeline: before they are served, or to measure a bundle."""
+"""Encodes documents, passage by passage, without the pipeline: before they are served, or to measure a bundle."""
 
 import builtins
 from collections.abc import Callable, Iterable, Sequence
@@ -25,13 +25,13 @@ def encode_documents(
     map: Callable[..., Iterable[NDArray[np.float32]]] = builtins.map,
     check: Callable[[], None] = lambda: None,
 ) -> list[Vectors]:
-    """Returns the vectors of each document. Blocks for as long as that takes.
+    """Returns the vectors of each document. Blocks until all are encoded.
 
-    `map` applies the encoder to chunks of texts; that of an executor does so in several threads. `check` is called
-    before each chunk; what it raises ends the work.
+    `map` applies the encoder to chunks of texts; pass an executor's `map` to use several threads. `check` is called
+    before each chunk and may raise an error to stop.
 
     Raises:
-        BundleError: The model fails on a document, or can make nothing of one.
+        BundleError: The model fails on a document or finds no tokens in one.
     """
 
     def encode(chunk: Sequence[Text]) -> NDArray[np.float32]:
@@ -55,10 +55,10 @@ def _encode(texts: Sequence[Text], bundle: Bundle) -> NDArray[np.float32]:
     tokens = bundle.tokenize(texts)
     for (text, _), each in zip(texts, tokens, strict=True):
         if not each.ids:
-            raise BundleError(f"{bundle.directory}: the model can read nothing of {text[:40]!r}: change it")
+            raise BundleError(f"{bundle.directory}: the model has no tokens for {text[:40]!r}: change the text")
     try:
         return bundle.encode(tokens)
-    except Exception as error:  # ONNX Runtime has no common base for its errors.
+    except Exception as error:  # ONNX Runtime's errors have no common base class.
         raise BundleError(
             f"{bundle.directory}: the model fails on the texts {texts[0][0][:40]!r} … {texts[-1][0][:40]!r}; "
             f"export it again ({first_line(error)})"

@@ -1,4 +1,4 @@
-"""Runs the model: tokens in, vectors out. Encoders are safe to share between threads."""
+"""Runs the model on token ids. Encoders are safe to share between threads."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +13,11 @@ from server.encoding.session import OUTPUT, open_session
 
 
 class PaddedEncoder:
-    """An encoder of the padded layout: graphs of optimum's exporter, over `input_ids` and `attention_mask` `[N, L]`.
+    """Encodes with the padded layout: graphs of optimum's exporter, over `input_ids` and `attention_mask` `[N, L]`.
 
-    They are run one text at a time, whatever the batch. Their dynamic INT8 takes one scale over the whole run
-    (onnxruntime issue 10111), so that a text's vector would depend on its neighbours; and padding texts of mixed length
-    costs more than the shared run saves (all-MiniLM-L6-v2, Banking77 queries, one thread: 378 texts a second alone, 308
-    padded by eights).
+    Each text is run alone, whatever the batch. The graph's dynamic INT8 uses one scale for a whole run (onnxruntime
+    issue 10111), so a vector would depend on the other texts of the run. Padding texts of mixed length would also take
+    longer than separate runs.
     """
 
     name = "onnxruntime"
@@ -37,14 +36,14 @@ class PaddedEncoder:
 
 
 Encoder = NativeEncoder | PackedEncoder | PaddedEncoder
-"""A model, ready to run. A text's vector does not depend on the texts that it is encoded with."""
+"""A loaded model. Each vector is bit-identical whatever texts are encoded with it."""
 
 
 def open_encoder(path: Path, layout: Layout, *, native: bool = True) -> Encoder:
-    """Opens the graph of a layout; in the native encoder where that can run it, unless `native` is False.
+    """Opens the graph of a layout. Uses the native encoder if `native` is True and it can run the model.
 
     Raises:
-        BundleError: It is no such graph.
+        BundleError: The file is not a graph of this layout.
     """
     if layout == "padded":
         return PaddedEncoder(path)

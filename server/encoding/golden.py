@@ -1,6 +1,6 @@
 """Golden vectors: texts with the vectors of the original fp32 model.
 
-With them the server checks, on its own CPU and before it takes a request, that the model computes what it should.
+Before it accepts requests, the server compares the vectors that its CPU computes with them.
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ def read_golden(path: Path, *, dimension: int) -> list[GoldenText]:
     """Reads golden vectors of a dimension.
 
     Raises:
-        BundleError: The file is no such list, or an empty one.
+        BundleError: The file is not such a list, or is empty.
     """
     try:
         golden = msgspec.json.decode(path.read_bytes(), type=list[GoldenText])

@@ -1,17 +1,17 @@
-"""The kinds of text that a model encodes, and the sides that they are on."""
+"""The kinds of text that a model encodes, and the side of each."""
 
 import enum
 
 
 class Side(enum.Enum):
-    """The two sides that a retrieval model compares. A two-tower model has an encoder for each."""
+    """The two sides that a retrieval model compares. A two-tower model has an encoder for each side."""
 
     QUERY = "query"
     DOCUMENT = "document"
 
 
 class TextKind(enum.Enum):
-    """The kinds of text, each with a prefix of its own."""
+    """The kinds of text. Each has its prefix."""
 
     QUERY = "query"
     TITLE = "title"
@@ -20,5 +20,5 @@ class TextKind(enum.Enum):
 
     @property
     def side(self) -> Side:
-        """The side that a text of this kind is on: an example is a query, whoever wrote it."""
+        """The side of texts of this kind. Example queries are queries."""
         return Side.QUERY if self in (TextKind.QUERY, TextKind.EXAMPLE) else Side.DOCUMENT

@@ -1,7 +1,7 @@
-"""The manifest: what a bundle says about itself. `python -m export` writes it, the server reads it.
+"""The manifest of a bundle. `python -m export` writes it, the server reads it.
 
-The revision is a hash over the files and over every field that a vector or a score depends on, so equal revisions mean
-equal vectors, but for the rounding of the encoder that runs them (native or ONNX Runtime).
+The revision is a hash of the files and of every field that a vector or a score depends on. So equal revisions mean
+equal vectors, except for rounding that differs between the native encoder and ONNX Runtime.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ Layout = Literal["padded", "packed"]
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the model comes from: a hub id or a directory's name, and its licence if it states one."""
+    """Origin of the model: a hub id or a directory's name, and its licence if the model states one."""
 
     model: str
     licence: str | None
@@ -32,8 +32,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 class TowerManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Describes one encoder of a bundle.
 
-    The inputs of the graph depend on `layout` (see `server.encoding.encoder` and `packed`); it gives pooled vectors
-    float32 `[N, dimension]`, of unit length if `normalise`. `pooling`, `quantization` and `source` are for people.
+    The graph's inputs depend on `layout` (see `server.encoding.encoder` and `packed`). Its output is pooled vectors,
+    float32 `[N, dimension]`, of unit length if `normalise`. `pooling`, `quantization` and `source` only inform people.
     """
 
     pooling: Pooling
@@ -45,7 +45,7 @@ class TowerManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class Prefixes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The text that is put before every text of a kind."""
+    """The text that is put before each text of a kind."""
 
     query: str
     title: str
@@ -70,13 +70,13 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Describes a bundle; the server needs nothing else about the model.
+    """Describes a bundle; the server needs no other facts about the model.
 
-    `query` is the tower that encodes queries, `document` the one that encodes documents, None if `query` does both.
-    Each has its files in the folder of its name. Where there is a `title_separator`, a document's text is encoded after
-    its title and this. `languages` are the codes that the vocabulary was trimmed to, for people; None if it is whole.
-    `weights` are the factors of the fields' similarities. `files` maps each file, relative to the
-    bundle, to its SHA-256. `report` is what the export measured, for people (`export.report`).
+    `query` is the tower that encodes queries. `document` is the tower that encodes documents, None if `query` encodes
+    both. The files of a tower are in the folder of its name. With a `title_separator`, a document's title and the
+    separator are put before its text. `weights` are the factors of the fields' similarities. `files` maps the path of
+    each file in the bundle to its SHA-256. For people, `languages` lists the codes that the vocabulary was trimmed to,
+    None if it is whole, and `report` holds the measurements of the export (`export.report`).
     """
 
     schema_version: int
@@ -98,13 +98,13 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def towers(self) -> dict[Side, TowerManifest]:
-        """The towers by their side; a single one stands on the side of queries."""
+        """The towers by side; a single tower is on the side of queries."""
         towers = {Side.QUERY: self.query, Side.DOCUMENT: self.document}
         return {side: tower for side, tower in towers.items() if tower is not None}
 
     @property
     def quantization(self) -> str:
-        """How the weights of the towers are stored; both where they differ."""
+        """Quantization of the weights; both if the towers differ."""
         return ", ".join(dict.fromkeys(tower.quantization for tower in self.towers.values()))
 
     def tower(self, side: Side) -> TowerManifest:
@@ -112,23 +112,23 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.towers.get(side, self.query)
 
     def computed_revision(self) -> str:
-        """Returns the revision that follows from the other fields."""
+        """Returns the revision computed from the other fields."""
         towers = [self.tower(side) for side in Side]
         fields = [self.files, self.prefixes, self.weights, self.title_separator, self.similarity]
         parts = [*fields, self.golden_cosine_floor, [(tower.max_tokens, tower.layout) for tower in towers]]
         return _digest(parts)
 
     def sealed(self) -> Self:
-        """Returns the manifest with the revision and the checksum that follow from the other fields."""
+        """Returns the manifest with the revision and the checksum computed from the other fields."""
         revised = msgspec.structs.replace(self, revision=self.computed_revision(), checksum="")
         return msgspec.structs.replace(revised, checksum=_digest(revised))
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """Reads the manifest of the bundle in `directory`; fast, since it leaves the files alone.
+    """Reads the manifest of the bundle in `directory`; fast, since it does not read the other files.
 
     Raises:
-        BundleError: There is no bundle, or its manifest is damaged, changed or of another schema.
+        BundleError: There is no bundle, or its manifest is damaged, was changed or has another schema version.
     """
     path = directory / MANIFEST_FILE
     if not path.is_file():
@@ -138,7 +138,7 @@ def read_manifest(directory: Path) -> Manifest:
         version = msgspec.json.decode(data, type=_Versioned).schema_version
         if version != SCHEMA_VERSION:
             raise BundleError(
-                f"{path} has schema version {version}, this server reads {SCHEMA_VERSION}: export the model again"
+                f"{path} has schema version {version}; this server reads {SCHEMA_VERSION}: export the model again"
             )
         manifest = msgspec.json.decode(data, type=Manifest)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -149,14 +149,14 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def check_files(directory: Path, manifest: Manifest) -> None:
-    """Raises BundleError if a file of the bundle in `directory` is not the one that its manifest names."""
+    """Raises BundleError if a file of the bundle in `directory` is missing or does not match its digest."""
     for name, digest in manifest.files.items():
         try:
             intact = file_digest(directory / name) == digest
         except OSError:
             intact = False
         if not intact:
-            raise BundleError(f"{directory / name} is missing or damaged; export the model again or copy it anew")
+            raise BundleError(f"{directory / name} is missing or damaged; copy the bundle or export the model again")
 
 
 def _digest(fields: object) -> str:
@@ -164,6 +164,6 @@ def _digest(fields: object) -> str:
 
 
 class _Versioned(msgspec.Struct):
-    """The one field that every schema version has."""
+    """The field that every schema version has."""
 
     schema_version: int

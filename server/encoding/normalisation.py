@@ -1,8 +1,8 @@
-"""Brings a query into the form that is encoded."""
+"""Normalises queries before they are encoded."""
 
 import unicodedata
 
 
 def normalised(query: str) -> str:
-    """Returns a query composed (NFC; a Mac sends Korean in pieces), and with single spaces."""
+    """Returns a query in NFC, since macOS may send Korean decomposed, and with single spaces."""
     return " ".join(unicodedata.normalize("NFC", query).split())

@@ -1,7 +1,7 @@
-"""The packed layout: texts end to end in one row of tokens, so that no padding is computed.
+"""The packed layout: the tokens of all texts of a run in one row, without padding.
 
-The inputs of the graph stand in `export.packed.graph`. Runs hold texts of like length, up to a budget of tokens: small
-enough to stay in the caches, large enough for the products.
+`export.packed.graph` describes the graph's inputs. A run holds texts of similar length, up to a budget of tokens that
+is small enough for the CPU's caches and large enough for fast matrix products.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,18 +16,18 @@ from server.encoding.session import OUTPUT, open_session
 INPUTS = {"input_ids", "position_ids", "unpack", "pack", "lengths"}
 
 WEIGHTS_SUFFIX = ".safetensors"
-"""The graph's weights lie beside it under its own name with this suffix."""
+"""The weights are in a file beside the graph, with the same name and this suffix."""
 
 RUN_TOKENS = 128
-"""Most tokens in a run, but at least one text."""
+"""Most tokens in a run, which has at least one text."""
 
 WIDTH_MULTIPLE = 8
-"""The width of unpacked texts is a multiple of this: with less, vector kernels would treat a text's last places
-apart in some runs and not in others, and its vector would differ in the last bits."""
+"""The width of unpacked texts is a multiple of this. Otherwise vector kernels would handle a text's last positions
+separately in some runs only, and its vector would differ in the last bits."""
 
 
 class PackedEncoder:
-    """An encoder of the packed layout."""
+    """Encodes with the packed layout."""
 
     name = "onnxruntime"
 
@@ -36,7 +36,7 @@ class PackedEncoder:
         self._run_tokens = run_tokens
 
     def encode(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """Returns the vectors `[N, dimension]` of N texts given as token ids, bit-identical in any company."""
+        """Returns the vectors `[N, dimension]` of N texts given as token ids; each is bit-identical in every batch."""
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         for rows in runs([len(text) for text in texts], run_tokens=self._run_tokens):
             vectors[rows] = self._session.run([OUTPUT], packed_inputs([texts[row] for row in rows]))[0]
@@ -44,7 +44,7 @@ class PackedEncoder:
 
 
 def runs(lengths: Sequence[int], *, run_tokens: int) -> Iterator[list[int]]:
-    """Yields the positions of texts that share a run, texts of like length together."""
+    """Yields the positions of the texts of each run, grouped by length."""
     run: list[int] = []
     tokens = 0
     for position in sorted(range(len(lengths)), key=lengths.__getitem__):

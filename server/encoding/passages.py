@@ -1,7 +1,7 @@
-"""The passages of a document: what is encoded of it, one vector each.
+"""Cuts a document into passages, each of which is encoded to one vector.
 
-Titles, texts and example queries are parts of their own. A part that the model cannot see as a whole is cut into
-passages that overlap, so that nothing of it is lost.
+Each title, text and example query is a separate part. A part that is too long for the model is cut into overlapping
+passages.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from server.encoding.kind import TextKind
 from server.errors import InvalidRequest, UnfitText, Violation
 
 OVERLAP_TOKENS = 32
-"""Tokens that passages of a long text share, where nobody has decided otherwise."""
+"""Default number of tokens that neighbouring passages of a long text share."""
 
 Text = tuple[str, TextKind]
 """The encoder's input: a text and its kind."""
@@ -32,12 +32,12 @@ class Passages(NamedTuple):
     fields: list[Field]
 
     def with_matrix(self, matrix: NDArray[np.float32]) -> Vectors:
-        """Returns the vectors of the document, of which these are the rows."""
+        """Returns the vectors of the document; the rows of `matrix` belong to `texts`."""
         return Vectors(self.spans, matrix)
 
 
 class Encodable(NamedTuple):
-    """A part of a document as it is encoded: after a context, as a text of a kind."""
+    """A part of a document as it is encoded: with the context before it and its kind."""
 
     part: Part
     context: str
@@ -45,14 +45,14 @@ class Encodable(NamedTuple):
 
     @property
     def text(self) -> Text:
-        """What the encoder is given where the part is not cut."""
+        """The encoder's input if the part is not cut."""
         return self.context + self.part.text, self.kind
 
 
 def encodables_of(document: Document, title_separator: str | None) -> list[Encodable]:
     """Returns the parts of a document as they are encoded.
 
-    Where the model was trained so, a text stands behind its title: the one in its language, or else the first.
+    With a `title_separator`, a text follows its title: the one in its language, or else the first.
     """
     encodables = []
     for part in parts_of(document):
@@ -66,7 +66,7 @@ def passages_of(document: Document, bundle: Bundle, *, overlap_tokens: int) -> P
     """Cuts a document into its passages.
 
     Raises:
-        InvalidRequest: The model can make nothing of one of its parts.
+        InvalidRequest: The model cannot encode one of its parts.
     """
     encodables = encodables_of(document, bundle.manifest.title_separator)
     spans: list[tuple[int, int, int]] = []

@@ -1,4 +1,4 @@
-"""Segments texts into token ids. One class for each library, and one copy of the vocabulary in memory.
+"""Segments texts into token ids. There is one class for each library, and one copy of the vocabulary in memory.
 
 Segmenters are safe to share between threads.
 """
@@ -17,42 +17,42 @@ TOKENIZER_FILE = "tokenizer.json"
 
 
 class JsonSegmenter:
-    """Reads a tokenizer.json with the `tokenizers` library, which holds the GIL meanwhile."""
+    """Segments with a tokenizer.json and the `tokenizers` library, which holds the GIL while it segments."""
 
     def __init__(self, path: Path) -> None:
         try:
             self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
-        except Exception as error:  # The library raises bare Exception for whatever it cannot read.
+        except Exception as error:  # The library raises bare Exception for any file that it cannot read.
             raise BundleError(f"{path} is not a tokenizer: {error}; export the model again") from None
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
 
     def segment(self, texts: Sequence[str], *, max_tokens: int) -> list[tuple[list[int], int]]:
-        """Returns the ids of each text, cut to `max_tokens`, and how many there were before.
+        """Returns the ids of each text, cut to `max_tokens`, and their number before the cut.
 
-        Both include the special tokens, which a cut leaves in place.
+        Both include the special tokens, which a cut keeps.
         """
         return [(_cut(each, max_tokens), len(each)) for each in self._tokenizer.encode_batch_fast(list(texts))]
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
-        """Returns where each token starts and ends, in characters; without special tokens."""
+        """Returns the start and end of each token, in characters; without special tokens."""
         offsets: list[tuple[int, int]] = self._tokenizer.encode(text, add_special_tokens=False).offsets
         return offsets
 
 
 class SentencePieceSegmenter:
-    """Reads a sentencepiece model, a unigram vocabulary as `export.tokenizer` writes it.
+    """Segments with a sentencepiece model, a unigram vocabulary that `export.tokenizer` writes.
 
-    The library releases the GIL meanwhile, and needs a quarter of the memory that `tokenizers` takes for the same
-    vocabulary. The special tokens are the model's bos and eos, where it has them. A special token that a text spells
-    out, such as `</s>`, is plain text.
+    The library releases the GIL while it segments, and needs less memory than `tokenizers` for the same vocabulary.
+    The special tokens are the model's bos and eos, if it has them. A special token that a text spells out, such as
+    `</s>`, is plain text.
     """
 
     def __init__(self, path: Path) -> None:
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
             self._processor.LoadFromFile(str(path))
-        except Exception as error:  # The library has no common base for its errors.
+        except Exception as error:  # The library's errors have no common base class.
             raise BundleError(f"{path} is not a tokenizer: {first_line(error)}; export the model again") from None
         self._before = [each for each in [self._processor.bos_id()] if each >= 0]
         self._after = [each for each in [self._processor.eos_id()] if each >= 0]
@@ -77,16 +77,16 @@ Segmenter = JsonSegmenter | SentencePieceSegmenter
 
 
 def open_segmenter(path: Path) -> Segmenter:
-    """Opens a tower's tokenizer, by the name of its file.
+    """Opens a tower's tokenizer; the name of the file decides which library reads it.
 
     Raises:
-        BundleError: It cannot be read.
+        BundleError: The file cannot be read.
     """
     return SentencePieceSegmenter(path) if path.name == SENTENCEPIECE_FILE else JsonSegmenter(path)
 
 
 def _cut(encoding: tokenizers.Encoding, max_tokens: int) -> list[int]:
-    """Returns the ids without the last tokens of the text itself, where there are more than `max_tokens`."""
+    """Returns at most `max_tokens` ids; drops the last tokens of the text, not special tokens."""
     ids: list[int] = encoding.ids
     excess = len(ids) - max_tokens
     if excess <= 0:

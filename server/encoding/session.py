@@ -1,4 +1,4 @@
-"""Opens a graph in ONNX Runtime, with the settings that all layouts share."""
+"""Opens a graph in ONNX Runtime with the options that all layouts share."""
 
 from pathlib import Path
 
@@ -14,32 +14,31 @@ OUTPUT = "sentence_embedding"
 def open_session(path: Path, inputs: set[str]) -> tuple[onnxruntime.InferenceSession, int]:
     """Opens a graph that takes `inputs`; returns the session and the dimension of its vectors.
 
-    The session may be shared between threads: each run takes one core.
+    The session may be shared between threads. Each run uses one core.
 
     Raises:
-        BundleError: It is no graph, or takes or gives something else.
+        BundleError: The file is not a graph, or has other inputs or outputs.
     """
     options = onnxruntime.SessionOptions()
-    # Workers run in parallel instead: two runs of one thread give more than one run of two threads. With one thread
-    # there is no pool, and so nothing that spins while it waits.
+    # The workers run in parallel instead: two runs with one thread each are faster than two threads in one run. With
+    # one thread there is no pool, whose threads would spin while they wait.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # What goes wrong is raised as well, and told in one line.
+    options.log_severity_level = 4  # Errors are raised as well, and reported in one line.
     if products_saturate():
-        # Exact kernels instead of fast ones that would give wrong vectors, silently. Elsewhere it would only cost
-        # speed: a third of it with VNNI, in ONNX Runtime 1.32.
+        # Use exact kernels: the fast ones would silently compute wrong vectors. Other CPUs would only become slower.
         options.add_session_config_entry("session.x64quantprecision", "1")
     try:
         session = onnxruntime.InferenceSession(str(path), sess_options=options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # The library has no common base for its errors.
+    except Exception as error:  # The library's errors have no common base class.
         raise BundleError(
             f"{path} is not a model that ONNX Runtime can load; export the model again ({first_line(error)})"
         ) from None
-    takes = {each.name for each in session.get_inputs()}
-    gives = {each.name: each.shape for each in session.get_outputs()}
-    if takes != inputs or OUTPUT not in gives or not isinstance(gives[OUTPUT][-1], int):
+    actual_inputs = {each.name for each in session.get_inputs()}
+    outputs = {each.name: each.shape for each in session.get_outputs()}
+    if actual_inputs != inputs or OUTPUT not in outputs or not isinstance(outputs[OUTPUT][-1], int):
         raise BundleError(
-            f"{path} takes {sorted(takes)} and gives {gives}, not {sorted(inputs)} and {OUTPUT} "
-            "of a known dimension; export the model again"
+            f"{path} has the inputs {sorted(actual_inputs)} and the outputs {outputs}, "
+            f"expected {sorted(inputs)} and {OUTPUT} with a fixed dimension; export the model again"
         )
-    return session, gives[OUTPUT][-1]
+    return session, outputs[OUTPUT][-1]

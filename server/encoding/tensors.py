@@ -1,7 +1,7 @@
 """Reads a safetensors file: named arrays, mapped into memory rather than copied.
 
-The format is eight bytes with the length of a header, the header in JSON, and the arrays (huggingface/safetensors,
-"Format"). Mapped pages are shared between processes and cost no memory before they are touched.
+The format is the length of the header in eight bytes, the header in JSON, and the arrays (huggingface/safetensors,
+"Format"). Processes share mapped pages, and a page uses no memory before its first access.
 """
 
 from pathlib import Path
@@ -16,11 +16,11 @@ from server.errors import BundleError
 METADATA = "__metadata__"
 
 DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "I8": np.dtype("i1")}
-"""What a bundle's weights are made of, by the format's names."""
+"""The types of a bundle's weights, by the format's names."""
 
 
 class Tensor(msgspec.Struct, frozen=True):
-    """Where an array lies; `data_offsets` count from the header's end."""
+    """Describes an array; `data_offsets` count bytes from the end of the header."""
 
     dtype: str
     shape: list[int]
@@ -28,7 +28,7 @@ class Tensor(msgspec.Struct, frozen=True):
 
 
 class Header(msgspec.Struct, frozen=True):
-    """The arrays of a file by their names, its metadata, and the byte at which the arrays begin."""
+    """The arrays of a file by name, its metadata, and the offset of the arrays in bytes."""
 
     tensors: dict[str, Tensor]
     metadata: dict[str, str]
@@ -39,13 +39,13 @@ def read_header(path: Path) -> Header:
     """Reads the header of a file.
 
     Raises:
-        BundleError: It is no such file.
+        BundleError: The file is not in this format.
     """
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if length > path.stat().st_size:
-                raise ValueError("it is cut off")
+                raise ValueError("the file is truncated")
             header = msgspec.json.decode(file.read(length), type=dict[str, Any])
         metadata = msgspec.convert(header.pop(METADATA, {}), dict[str, str])
         return Header(msgspec.convert(header, dict[str, Tensor]), metadata, 8 + length)
@@ -54,17 +54,17 @@ def read_header(path: Path) -> Header:
 
 
 def map_tensors(path: Path, header: Header) -> dict[str, NDArray[Any]]:
-    """Returns the arrays of a file by their names, read-only.
+    """Returns the arrays of a file by name, read-only.
 
     Raises:
-        BundleError: They are not what the header says, or of other types than float32 and int8.
+        BundleError: The arrays do not match the header, or have another type than float32 and int8.
     """
     try:
         data: NDArray[Any] = np.memmap(path, mode="r")[header.start :]
         for name, tensor in header.tensors.items():
             first, end = tensor.data_offsets
             if not 0 <= first <= end <= data.size or min(tensor.shape, default=0) < 0:
-                raise ValueError(f"{name} lies outside of the file")
+                raise ValueError(f"{name} is outside the file")
         return {
             name: data[slice(*tensor.data_offsets)].view(DTYPES[tensor.dtype]).reshape(tensor.shape)
             for name, tensor in header.tensors.items()

@@ -1,4 +1,4 @@
-"""Cuts texts into the tokens that the model knows."""
+"""Turns texts into the model's tokens, and cuts long texts into passages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from server.errors import NoRoom
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The tokens of one text of a kind: at most the model's maximum of `ids`, cut from `whole_count` of them."""
+    """The tokens of one text. `ids` are cut to the model's maximum; `whole_count` is their number before the cut."""
 
     kind: TextKind
     ids: list[int]
@@ -34,10 +34,13 @@ class Tokenizer:
         return [Tokens(kind, ids, count) for (_, kind), (ids, count) in zip(texts, segmented, strict=True)]
 
     def split(self, text: str, kind: TextKind, *, before: str = "", overlap_tokens: int) -> list[tuple[int, int]]:
-        """Returns where the passages of a text start and end, in characters: one where the model sees all of it.
+        """Returns the start and end of each passage of a text, in characters. A text that fits is one passage.
 
-        Each passage fits the model after its prefix and `before`. Neighbours share `overlap_tokens`, but at most half
-        of a passage.
+        Each passage fits the model together with the prefix and `before`. Neighbours share `overlap_tokens`, at most
+        half a passage.
+
+        Raises:
+            NoRoom: The prefix and `before` leave no room for the text.
         """
         before = self._prefixes[kind] + before
         if self._fit([before + text]):
@@ -45,7 +48,7 @@ class Tokenizer:
         offsets = self._segmenter.offsets(text)
         ((_, before_count),) = self._segmenter.segment([before], max_tokens=self._max_tokens)
         room = self._max_tokens - before_count
-        # Cut off from what surrounds it, a passage may have some tokens more: then all are made shorter.
+        # Without the text around it, a passage may have a few more tokens; then all passages are made shorter.
         while (room := room * 15 // 16) > 0:
             passages = _windows(offsets, room, min(overlap_tokens, room // 2), end=len(text))
             if self._fit([before + text[start:end] for start, end in passages]):
@@ -53,20 +56,20 @@ class Tokenizer:
         raise NoRoom(self._max_tokens)
 
     def _fit(self, texts: Sequence[str]) -> bool:
-        """Returns whether the model sees all of each text, prefix included."""
+        """Returns whether each text, prefix included, fits the model."""
         segmented = self._segmenter.segment(texts, max_tokens=self._max_tokens)
         return all(count <= self._max_tokens for _, count in segmented)
 
 
 def _windows(offsets: Sequence[tuple[int, int]], size: int, overlap: int, *, end: int) -> list[tuple[int, int]]:
-    """Returns windows over tokens, in characters; together they cover everything from 0 to `end`."""
+    """Returns windows over tokens, in characters; together they cover all characters from 0 to `end`."""
     starts = range(0, max(1, len(offsets) - overlap), size - overlap)
     windows = [(offsets[start][0], offsets[min(start + size, len(offsets)) - 1][1]) for start in starts]
     windows[0] = (0, windows[0][1])
     windows[-1] = (windows[-1][0], end)
     distinct: list[tuple[int, int]] = []
     for start, stop in windows:
-        # A character of many tokens may be where two windows start, or where both end: the larger one has it all.
+        # A character may have many tokens, so that two windows start or end at it: keep the larger one.
         if distinct and distinct[-1][0] == start:
             distinct[-1] = (start, stop)
         elif not distinct or distinct[-1][1] < stop:

@@ -1,4 +1,4 @@
-"""A tower, opened: the tokenizer and the encoder of one side of a model, or of both."""
+"""An open tower: the tokenizer and the encoder of one side of a model, or of both sides."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ class Tower:
         """Opens the tower of a side, in the bundle's directory.
 
         Raises:
-            BundleError: It is missing or foreign.
+            BundleError: A file is missing or is not of this format.
         """
         folder, described = directory / side.value, manifest.towers[side]
         has_sentencepiece = f"{side.value}/{SENTENCEPIECE_FILE}" in manifest.files
@@ -44,13 +44,13 @@ class Tower:
         self.center = read_array(directory / center, shape=(manifest.dimension,)) if center in manifest.files else None
         if self.encoder.dimension != manifest.dimension:
             raise BundleError(
-                f"{folder}: the model gives {self.encoder.dimension} dimensions, "
+                f"{folder}: the model's vectors have {self.encoder.dimension} dimensions, "
                 f"the manifest says {manifest.dimension}; export the model again"
             )
 
     def encode(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """Returns the vectors `[N, dimension]` of N texts given as token ids, centered if the bundle has a center.
 
-        A text's vector does not depend on the texts that it is encoded with.
+        Each vector is bit-identical whatever texts are encoded with it.
         """
         return centered(self.encoder.encode(texts), self.center)

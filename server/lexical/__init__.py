@@ -1,1 +1,1 @@
-"""Texts in, documents that share words with a query out. Knows slots, not documents."""
+"""Finds documents that share words with a query. It identifies documents by slot."""

@@ -1,7 +1,8 @@
-"""A segment: the terms of a run of documents, turned over, so that each term knows its documents. Immutable.
+"""A segment: the inverted index of a run of documents. Immutable.
 
-`terms[i]` stands in the documents `slots[starts[i]:starts[i + 1]]`, ascending and counted from `first_slot`,
-`counts` times each. The last fields follow from the others; two of them bound what a term can add to any score.
+The documents with `terms[i]` are `slots[starts[i]:starts[i + 1]]`, ascending and relative to `first_slot`; `counts` is
+the term's frequency in each. The last three fields are computed from the others. `largest_counts` and `smallest_spans`
+bound the score that a term can add to any document.
 """
 
 from collections.abc import Sequence
@@ -13,10 +14,10 @@ from numpy.typing import NDArray
 from server.lexical.tokens import terms_of
 
 STORED = ("lengths", "terms", "starts", "slots", "counts")
-"""The arrays of a segment from which the others follow."""
+"""The arrays of a segment from which the others are computed."""
 
 MOST_COUNTED = 255
-"""A term that comes more often in a document counts as if it came so often."""
+"""Largest frequency of a term in a document that is counted."""
 
 
 class Segment(NamedTuple):
@@ -42,7 +43,7 @@ class Segment(NamedTuple):
         slots: NDArray[np.int32],
         counts: NDArray[np.uint8],
     ) -> Self:
-        """Returns the segment of these arrays. `lengths` are the numbers of terms that documents have."""
+        """Returns the segment of these arrays. `lengths` holds the number of terms of each document."""
         if not len(terms):
             return cls(first_slot, lengths, terms, starts, slots, counts, counts, np.zeros(0, np.float32), 0.0)
         spans = lengths.take(slots)
@@ -59,11 +60,11 @@ class Segment(NamedTuple):
 
     @property
     def posting_count(self) -> int:
-        """Pairs of a term and a document in which it stands."""
+        """Number of postings: pairs of a term and a document that has it."""
         return len(self.slots)
 
     def places(self, terms: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Returns where each term stands in `terms`, and how many documents have it: 0 for one that is not known."""
+        """Returns the position of each term in `self.terms`, and the number of documents with it, 0 if unknown."""
         if not len(self.terms):
             nothing = np.zeros(len(terms), np.int64)
             return nothing, nothing
@@ -74,9 +75,9 @@ class Segment(NamedTuple):
 
 
 def segment_of(documents: Sequence[Sequence[str]], *, first_slot: int) -> Segment:
-    """Returns the segment of some documents, each of them all its texts."""
+    """Returns the segment of documents, each given as all its texts."""
     codes, owners = terms_of(["\n".join(texts) for texts in documents])
-    order = np.argsort(codes, kind="stable")  # documents stay in order within a term
+    order = np.argsort(codes, kind="stable")  # Stable: documents stay in order within a term.
     codes, owners = codes[order], owners[order]
     changes = np.ones(len(codes), dtype=bool)
     changes[1:] = (codes[1:] != codes[:-1]) | (owners[1:] != owners[:-1])
@@ -94,7 +95,7 @@ def segment_of(documents: Sequence[Sequence[str]], *, first_slot: int) -> Segmen
 
 
 def merged(segments: Sequence[Segment]) -> Segment:
-    """Returns one segment in place of some that follow each other, in time linear in their postings."""
+    """Merges consecutive segments into one, in time linear in their postings."""
     terms = np.unique(np.concatenate([segment.terms for segment in segments]))
     places = [np.searchsorted(terms, segment.terms) for segment in segments]
     sizes = np.zeros(len(terms), np.int64)

@@ -1,7 +1,7 @@
-"""Titles by what is typed of them: the documents whose title is the query, and those whose title begins with it.
+"""Finds documents whose title equals the query or begins with it.
 
-Titles are folded as terms are, and runs of spaces become one. They stand in sorted runs, each more than twice as long
-as the next; what comes last is a run of its own, and is merged with those before it that are not.
+Titles are folded like terms, and whitespace becomes single spaces. They are kept in sorted runs, each more than twice
+as long as the next. Appended titles become a new run, which is merged with earlier runs until that holds again.
 """
 
 from collections.abc import Sequence
@@ -15,25 +15,25 @@ from server.lexical.tokens import fold
 from server.snapshot import Arrays
 
 COMPARED_BYTES = 64
-"""Bytes of a title's UTF-8 by which titles are sorted. Two that share so many are distinguished by a hash when they are
-compared with a whole query, and not at all when the query is longer and may be the beginning of either."""
+"""Titles are sorted by this many bytes of UTF-8. If a query is longer, a hash decides exact matches, and every title
+with the same first bytes counts as beginning with the query."""
 
 FIRST_PREFIX_LENGTH = 2
-"""Characters that must be typed before titles that begin with them are looked for."""
+"""Least length of a query, in characters, for which titles that begin with it are found."""
 
 GROWTH = 2
-"""A run is merged with the next, unless it has more than so many times its titles."""
+"""A run is merged with the next unless it has more than this many times its titles."""
 
 
 class TitleHits(NamedTuple):
-    """Slots, ascending, in two kinds that share none."""
+    """Ascending slots of documents whose title equals the query, and of others whose title begins with it."""
 
     exact: list[int]
     prefix: list[int]
 
 
 class Run(NamedTuple):
-    """Titles, sorted by their first bytes, with a hash of each and the slot of its document."""
+    """Titles sorted by their first bytes, with the hash of each and the slot of its document."""
 
     keys: NDArray[np.bytes_]
     hashes: NDArray[np.uint64]
@@ -41,29 +41,29 @@ class Run(NamedTuple):
 
     @classmethod
     def of(cls, titles: Sequence[str], slots: Sequence[int]) -> Self:
-        """Returns the run of some folded titles."""
+        """Returns the run of folded titles."""
         encoded = [title.encode("utf-8", "surrogatepass") for title in titles]
         keys = np.array([title[:COMPARED_BYTES] for title in encoded], dtype=f"S{COMPARED_BYTES}")
         hashes = np.array([_hash(title) for title in encoded], dtype=np.uint64)
         return cls(keys, hashes, np.array(slots, dtype=np.int64)).sorted()
 
     def sorted(self) -> Self:
-        """Returns it in order. Two concatenated runs become one in linear time."""
+        """Returns the sorted run, in linear time for two concatenated runs."""
         return self.at(np.argsort(self.keys, kind="stable"))
 
     def between(self, first: bytes, end: bytes) -> Self:
-        """Returns the titles from one key up to another, both included."""
+        """Returns the titles between two keys, both included."""
         low = np.searchsorted(self.keys, np.array(first, dtype=self.keys.dtype), "left")
         high = np.searchsorted(self.keys, np.array(end, dtype=self.keys.dtype), "right")
         return self.at(slice(low, high))
 
     def at(self, chosen: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Self:
-        """Returns some of the titles, chosen as NumPy's indexing does."""
+        """Returns the titles that NumPy's indexing by `chosen` selects."""
         return type(self)(self.keys[chosen], self.hashes[chosen], self.slots[chosen])
 
 
 class TitlesView:
-    """Immutable, and safe to use from many threads at once."""
+    """An immutable view, safe to use from many threads at once."""
 
     def __init__(self, runs: Sequence[Run], document_count: int) -> None:
         self._runs = runs
@@ -72,20 +72,20 @@ class TitlesView:
     def find(
         self, query: str, *, limit: int, among: Sequence[int] = (), allowed: NDArray[np.bool_] | None = None
     ) -> TitleHits:
-        """Returns the documents with a title that is the query, or begins with it.
+        """Returns the documents with a title that equals the query or begins with it.
 
         Args:
-            query: As it was typed.
-            limit: Most documents of each kind: the lowest slots of exact hits, and the first titles of the others.
-            among: Slots of documents that come back in any case, if they have such a title.
-            allowed: By slot, which documents may be found; None for all.
+            query: The query as typed.
+            limit: Most documents of each kind: the exact ones with the lowest slots, the others first by title.
+            among: Slots of documents that are found beyond the limit as well, if their title matches.
+            allowed: For each slot, whether its document may be found; None allows all.
         """
         typed = fold_title(query)
         if not typed:
             return TitleHits([], [])
         encoded = typed.encode("utf-8", "surrogatepass")
         key, own_hash = encoded[:COMPARED_BYTES], np.uint64(_hash(encoded))
-        # No byte of UTF-8 is 255: nothing that begins with the key comes after this.
+        # No byte of UTF-8 is 255: every title that begins with the key sorts before this end.
         runs = [run.between(key, key.ljust(COMPARED_BYTES, b"\xff")) for run in self._runs]
         if allowed is not None:
             runs = [run.at(allowed[run.slots]) for run in runs]
@@ -98,18 +98,18 @@ class TitlesView:
             return TitleHits(exact_slots, [])
         found = _joined([run.at(~np.isin(run.slots, exact)) for run in runs])
         first = list(dict.fromkeys(found.slots[: 2 * limit].tolist()))
-        if len(first) < limit:  # documents with many such titles
+        if len(first) < limit:  # Some documents have several such titles.
             first = list(dict.fromkeys(found.slots.tolist()))
         return TitleHits(exact_slots, sorted({*first[:limit], *np.intersect1d(found.slots, among).tolist()}))
 
     @property
     def arrays(self) -> Arrays:
-        """What a snapshot has of the titles."""
+        """The arrays of a snapshot."""
         return {"document_count": np.array(self._document_count), **_joined(self._runs)._asdict()}
 
 
 class Titles:
-    """Used through its views. `append` and `view` are for one thread."""
+    """The titles of all documents, found through views. Only one thread may call `append` and `view`."""
 
     def __init__(self) -> None:
         self._runs: list[Run] = [Run.of([], [])]
@@ -119,7 +119,7 @@ class Titles:
         return self._document_count
 
     def append(self, documents: Sequence[Sequence[str]]) -> None:
-        """Takes documents into the next slots, each with all its titles."""
+        """Appends documents, which get the next slots. Each is given as all its titles."""
         first = self._document_count
         folded = [(fold_title(title), slot) for slot, titles in enumerate(documents, first) for title in titles]
         added = [(title, slot) for title, slot in folded if title]
@@ -132,7 +132,7 @@ class Titles:
         self._runs.append(run)
 
     def view(self) -> TitlesView:
-        """Returns what has been appended until now."""
+        """Returns a view of all titles appended so far."""
         return TitlesView(tuple(self._runs), self._document_count)
 
     @classmethod
@@ -145,7 +145,7 @@ class Titles:
 
 
 def fold_title(title: str) -> str:
-    """Returns what is compared of a title, or of a query with titles."""
+    """Returns the form of a title, or of a query, in which they are compared."""
     return " ".join(fold(title).split())
 
 

@@ -1,8 +1,8 @@
-"""Texts as terms: the words of a text and the pairs of neighbouring characters inside them, as 64-bit numbers.
+"""Turns texts into terms: words and the character bigrams inside them, as 64-bit numbers.
 
-Korean particles are glued to nouns, so that words alone seldom match: `적금을` is found by `적금` through its pair of
-characters. Texts are folded first: compatibility forms and widths (NFKC), case, and middle dots, which separate words.
-A pair is known by its two code points; a word by a hash of all of them, in which two words meet once in 10^18.
+Korean particles are attached to nouns, so words alone seldom match: `적금` finds `적금을` by its bigram. Texts are
+folded first: compatibility forms and widths (NFKC), case, and middle dots, which separate words. The code of a bigram
+is its two code points; that of a word is a 63-bit hash.
 """
 
 import functools
@@ -13,30 +13,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 TERMS_VERSION = f"1, Unicode {unicodedata.unidata_version}"
-"""Texts have the same terms wherever this is the same."""
+"""Version of the terms: equal versions turn a text into equal terms."""
 
 MIDDLE_DOTS = str.maketrans(dict.fromkeys("·ㆍ•・‧∙･", " "))
 
 CODE_POINTS = 0x110000
 CODE_POINT_BITS = 21
 
-UNKNOWN, SEPARATOR, WRITTEN, UNSEEN = range(4)
-"""Kinds of code points: a separator ends a word, a written one is part of a word, an unseen one is skipped (soft
-hyphens, direction marks). Letters, marks, numbers and pictures are written."""
+UNKNOWN, SEPARATOR, IN_WORD, IGNORED = range(4)
+"""Kinds of code points: separators end a word, letters, marks, numbers and symbols such as emoji are part of a word,
+and format characters such as soft hyphens are ignored. UNKNOWN marks code points that have not occurred yet."""
 
-KINDS = {"L": WRITTEN, "M": WRITTEN, "N": WRITTEN, "So": WRITTEN, "Cf": UNSEEN}
-"""Kinds by the category of Unicode or its first letter; all others are separators."""
+KINDS = {"L": IN_WORD, "M": IN_WORD, "N": IN_WORD, "So": IN_WORD, "Cf": IGNORED}
+"""Kinds by Unicode category or its first letter; all others are separators."""
 
 WORD_MARK = np.uint64(1 << 63)
-"""Set in every word and in no pair."""
+"""The bit that is set in every word and in no bigram."""
 
 HASH_BASE = 0x9E3779B97F4A7C15
 LONGEST_HASHED = 64
-"""Characters of a word that its hash looks at."""
+"""Number of a word's first characters that its hash depends on."""
 
 
 def fold(text: str) -> str:
-    """Returns a text without what its writer did not mean: width, case, composition, middle dots."""
+    """Returns a text with differences of width, case, composition and middle dots removed."""
     if text.isascii():
         return text.lower()
     folded = unicodedata.normalize("NFKC", text.translate(MIDDLE_DOTS)).casefold()
@@ -46,20 +46,20 @@ def fold(text: str) -> str:
 def terms_of(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """Returns the terms of all texts, and for each term the position of its text, ascending.
 
-    A term comes as often as it stands in the text.
+    A term that occurs several times in a text is returned as many times.
     """
-    # A line's end between them, so that no word spans two texts and none ends with the last character.
+    # A newline ends each text, so that no word spans two texts or ends with the last character.
     folded = [f"{fold(text)}\n" for text in texts]
     points = np.frombuffer("".join(folded).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     owners = np.repeat(np.arange(len(texts)), [len(each) for each in folded])
     kinds = _kinds_of(points)
-    if (kinds == UNSEEN).any():
-        seen = kinds != UNSEEN
+    if (kinds == IGNORED).any():
+        seen = kinds != IGNORED
         points, owners, kinds = points[seen], owners[seen], kinds[seen]
-    written = kinds == WRITTEN
-    paired = np.flatnonzero(written[:-1] & written[1:])
+    in_word = kinds == IN_WORD
+    paired = np.flatnonzero(in_word[:-1] & in_word[1:])
     pairs = (points[paired].astype(np.uint64) << np.uint64(CODE_POINT_BITS)) | points[paired + 1]
-    edges = np.flatnonzero(np.diff(written, prepend=False))
+    edges = np.flatnonzero(np.diff(in_word, prepend=False))
     starts, ends = edges[::2], edges[1::2]
     codes = np.concatenate([pairs, _hashes(points, starts, ends)])
     of_texts = np.concatenate([owners[paired], owners[starts]])
@@ -68,7 +68,7 @@ def terms_of(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.int64
 
 
 def _hashes(points: NDArray[np.uint32], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Returns a hash for each word: a polynomial of its code points, mixed so that all bits depend on all."""
+    """Returns a hash of each word: a polynomial of its code points, mixed so that every bit depends on all of them."""
     if not len(starts):
         return np.zeros(0, np.uint64)
     lengths = np.minimum(ends - starts, LONGEST_HASHED)
@@ -89,7 +89,7 @@ def _powers() -> NDArray[np.uint64]:
 
 @functools.cache
 def _known_kinds() -> NDArray[np.uint8]:
-    """Returns the kinds of the code points that came so far; two threads that add one write the same."""
+    """Returns the kinds of the code points so far. Threads that add the same one write the same value."""
     return np.zeros(CODE_POINTS, dtype=np.uint8)
 
 

@@ -1,8 +1,8 @@
-"""What a lexical search sees: some segments, which never change. Scores documents by BM25.
+"""A view of the lexical index: immutable segments, searched with BM25.
 
-Scores are exact, however they are computed. Terms are taken from the rarest to the commonest. Where few documents
-are left that could still be among the best, because the commoner terms together weigh too little or because a filter
-allows few, these are looked up in the long lists instead of adding the lists up.
+A search scores term by term, from the rarest to the most common. When few documents can still be among the best,
+because the remaining terms can add too little or because a filter allows few, the search reads only the postings of
+these documents from the remaining lists. Scores are exact either way.
 """
 
 from collections.abc import Sequence
@@ -16,48 +16,48 @@ from server.lexical.tokens import terms_of
 from server.snapshot import Arrays
 
 SATURATION = 4.0
-"""BM25's k1: how late it no longer matters how often a term stands in a document. Pairs of characters are many and say
-little each, so that it is far above the usual 0.9; chosen, as the next, on training questions (docs/search.md)."""
+"""BM25's k1: the larger it is, the later the frequency of a term saturates. It is far above the usual 0.9, because
+bigrams are many and each says little. Chosen, like LENGTH_WEIGHT, on training questions (docs/search.md)."""
 
 LENGTH_WEIGHT = 0.7
-"""BM25's b: how much longer documents are held to say less of each of their terms."""
+"""BM25's b: how strongly scores are normalised by the length of a document."""
 
 REST_SHARES = (0.5, 0.25)
-"""Shares of what a query can score that the terms not yet added up have, when it is asked who can still be among the
-best."""
+"""The search counts the documents that can still be among the best when the remaining terms can add at most each of
+these shares of the highest possible score."""
 
-WORTH_ASKING = 2
-"""It is asked where the terms not yet added up have at least one document in so many, each counted again."""
+WORTH_COUNTING = 2
+"""It does so only if the remaining terms have at least one posting for this many documents."""
 
 ROUNDING = 1 + 1e-5
-"""Sums of 32-bit numbers are this near to what they should be."""
+"""Factor that covers the rounding error of sums in 32 bits."""
 
 LOOKED_UP_SHARE = 32
-"""One document in so many may be left for looking up to be faster than adding up."""
+"""Looking up is faster if at most one document in this many is left."""
 
 SMALLEST = float(np.finfo(np.float32).tiny)
 
 BLOCK = 256
-"""Documents whose best score stands for them all, when the best are sought."""
+"""Number of documents whose highest score represents them in a lower bound of the best scores."""
 
 
 class LexicalHits(NamedTuple):
-    """The best documents of a query, best first; where scores are equal, the lower slot first."""
+    """The best documents of a query, best first; among equal scores, the lower slot first."""
 
     slots: NDArray[np.int64]
     scores: NDArray[np.float32]
-    """BM25, above 0: documents without any term of the query are no hits."""
+    """BM25 scores, above 0: documents without any term of the query are not hits."""
 
 
-class Wanted(NamedTuple):
-    """The terms of a query, rarest first, and what a document would score that says nothing else."""
+class QueryTerms(NamedTuple):
+    """The terms of a query, rarest first, and the limit of each one's score as its frequency grows."""
 
     terms: NDArray[np.uint64]
     most: NDArray[np.float32]
 
 
 class Postings(NamedTuple):
-    """The documents of a segment that have a term, how often each, and what the term can add to a score at most."""
+    """The documents of a segment that have a term, its frequency in each, and the most that it can add to a score."""
 
     slots: NDArray[np.int32]
     counts: NDArray[np.uint8]
@@ -65,7 +65,7 @@ class Postings(NamedTuple):
 
 
 class LexicalView:
-    """Immutable, and safe to search from many threads at once."""
+    """An immutable view, safe to search from many threads at once."""
 
     def __init__(self, segments: Sequence[Segment]) -> None:
         self.segments = tuple(segments)
@@ -80,12 +80,12 @@ class LexicalView:
         return self._document_count
 
     def search(self, query: str, *, limit: int, allowed: NDArray[np.bool_] | None = None) -> LexicalHits:
-        """Returns the `limit` best documents, of those `allowed` by slot; fewer when fewer have a term of the query."""
-        wanted = self._wanted(query)
+        """Returns the `limit` best of the documents `allowed` by slot; fewer if fewer have a term of the query."""
+        query_terms = self._query_terms(query)
         slots, scores = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
         for place, segment in enumerate(self.segments):
             own = slice(segment.first_slot, segment.first_slot + segment.document_count)
-            found = self._best_of(place, wanted, limit, None if allowed is None else allowed[own])
+            found = self._best_of(place, query_terms, limit, None if allowed is None else allowed[own])
             slots.append(found[0] + segment.first_slot)
             scores.append(found[1])
         all_slots, all_scores = np.concatenate(slots), np.concatenate(scores)
@@ -94,30 +94,30 @@ class LexicalView:
 
     @property
     def arrays(self) -> Arrays:
-        """What a snapshot has of the segments."""
+        """The arrays of a snapshot."""
         return {
             f"{number}.{name}": getattr(segment, name)
             for number, segment in enumerate(self.segments)
             for name in STORED
         }
 
-    def _wanted(self, query: str) -> Wanted:
+    def _query_terms(self, query: str) -> QueryTerms:
         terms, times = np.unique(terms_of([query])[0], return_counts=True)
         documents = np.zeros(len(terms), np.int64)
         for segment in self.segments:
             documents += segment.places(terms)[1]
         rarity = np.log1p((self._document_count - documents + 0.5) / (documents + 0.5))
         order = np.argsort(documents, kind="stable")
-        return Wanted(terms[order], (times * rarity * (SATURATION + 1))[order].astype(np.float32))
+        return QueryTerms(terms[order], (times * rarity * (SATURATION + 1))[order].astype(np.float32))
 
     def _best_of(
-        self, place: int, wanted: Wanted, limit: int, allowed: NDArray[np.bool_] | None
+        self, place: int, query_terms: QueryTerms, limit: int, allowed: NDArray[np.bool_] | None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Returns the best documents of a segment, best first."""
         segment, lengths = self.segments[place], self._effective_lengths(place)
-        places, sizes = segment.places(wanted.terms)
+        places, sizes = segment.places(query_terms.terms)
         known = sizes > 0
-        places, sizes, most = places[known], sizes[known], wanted.most[known]
+        places, sizes, most = places[known], sizes[known], query_terms.most[known]
         lists = [
             Postings(segment.slots[start : start + size], segment.counts[start : start + size], weight)
             for start, size, weight in zip(segment.starts[places].tolist(), sizes.tolist(), most, strict=True)
@@ -125,15 +125,15 @@ class LexicalView:
         few = segment.document_count // LOOKED_UP_SHARE
         if allowed is not None and np.count_nonzero(allowed) <= few:
             left = np.flatnonzero(allowed)
-            return _best(left, _looked_up(lists, left, lengths, np.zeros(len(left), np.float32)), limit)
+            return _best(left, _look_up(lists, left, lengths, np.zeros(len(left), np.float32)), limit)
         scores = np.zeros(segment.document_count, np.float32)
-        # From each term on, the rest can add no more than this to any score, and has so many postings.
+        # By position: the most that the terms from there on can add to a score, and the number of their postings.
         rest = np.append(np.cumsum((most * self._largest_weights(segment, places))[::-1])[::-1], 0.0) * ROUNDING
         work = np.append(np.cumsum(sizes[::-1])[::-1], 0)
         done = 0
         for share in REST_SHARES:
             until = int(np.searchsorted(-rest, -share * rest[0]))
-            if work[until] * WORTH_ASKING < segment.document_count:
+            if work[until] * WORTH_COUNTING < segment.document_count:
                 break
             _add_up(lists[done:until], lengths, scores)
             done = until
@@ -142,7 +142,7 @@ class LexicalView:
             bound = _lower_bound(scores, limit) - rest[done]
             if bound > 0 and np.count_nonzero(scores >= bound) <= few:
                 left = np.flatnonzero(scores >= bound)
-                return _best(left, _looked_up(lists[done:], left, lengths, scores[left]), limit)
+                return _best(left, _look_up(lists[done:], left, lengths, scores[left]), limit)
         _add_up(lists[done:], lengths, scores)
         if allowed is not None:
             scores *= allowed
@@ -150,22 +150,22 @@ class LexicalView:
         return _best(left, scores[left], limit)
 
     def _effective_lengths(self, place: int) -> NDArray[np.float32]:
-        """Returns what a term's count is held against, for each document of a segment."""
+        """Returns for each document of a segment the part of BM25's denominator that depends on its length."""
         if (lengths := self._lengths[place]) is None:
             lengths = self._lengths[place] = self._floor + self._slope * self.segments[place].lengths
         return lengths
 
     def _largest_weights(self, segment: Segment, places: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Returns how near each term comes to the most that it can add, in the document where it comes nearest."""
+        """Returns for each term an upper bound of the share of its limit that it reaches in a document."""
         spans = self._floor / segment.largest_counts[places] + self._slope * segment.smallest_spans[places]
         weights: NDArray[np.float32] = np.reciprocal(1 + spans, dtype=np.float32)
         return weights
 
 
 def _add_up(lists: Sequence[Postings], lengths: NDArray[np.float32], scores: NDArray[np.float32]) -> None:
-    """Adds what some terms say to the scores of all documents of a segment."""
+    """Adds the scores of terms to those of all documents of a segment."""
     for slots, counts, most in lists:
-        # Wide indices and additions in place are several times as fast as what would be shorter to write.
+        # 64-bit indices and in-place arithmetic are several times faster than a single expression.
         wide = slots.astype(np.int64)
         weights = lengths.take(wide)
         weights += counts
@@ -174,10 +174,10 @@ def _add_up(lists: Sequence[Postings], lengths: NDArray[np.float32], scores: NDA
         np.add.at(scores, wide, weights)
 
 
-def _looked_up(
+def _look_up(
     lists: Sequence[Postings], documents: NDArray[np.int64], lengths: NDArray[np.float32], scores: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Returns the scores of a few documents of a segment, and what some terms say added to them."""
+    """Adds the scores of terms to those of a few documents of a segment, and returns them."""
     narrow, lengths = documents.astype(np.int32), lengths[documents]
     for slots, counts, most in lists:
         places = slots.searchsorted(narrow)
@@ -203,7 +203,7 @@ def _best(
 
 
 def _lower_bound(scores: NDArray[np.float32], limit: int) -> float:
-    """Returns what the `limit` best scores are at least: so many blocks have one that is as high."""
+    """Returns a lower bound of the `limit` best scores: at least this many blocks have a score as high."""
     blocks = -(-len(scores) // BLOCK)
     if blocks <= limit:
         return float(np.partition(scores, -limit)[-limit]) if len(scores) > limit else 0.0

@@ -1,1 +1,1 @@
-"""The live index: everything that searches follow of the catalogue, as it is at one moment, and how it is built."""
+"""The live index, which follows the store and is searched, and the code that builds, loads and saves it."""

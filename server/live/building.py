@@ -1,7 +1,7 @@
-"""Brings a live index up to the store: from a snapshot, from nothing, or from where it stands.
+"""Brings a live index up to date with the store, from a snapshot, an empty index or any earlier state.
 
-What the model has not encoded yet is encoded here, and its vectors are stored: a build that is interrupted goes on
-where it stopped.
+Documents that the model has not encoded yet are encoded, and their vectors are stored. So an interrupted build
+continues where it stopped.
 """
 
 import logging
@@ -28,7 +28,7 @@ PORTION_DOCUMENTS = 512
 """Documents that are encoded and stored at a time."""
 
 LOADING_NICENESS = 10
-"""Of threads that load while others serve: more than that of the workers."""
+"""Niceness of threads that load while the server serves. It is above that of the workers."""
 
 REPORT_SECONDS = 1.0
 
@@ -38,7 +38,7 @@ class LoadingCancelled(Exception):
 
 
 class IndexBuilder:
-    """Brings live indexes of one model up to the store."""
+    """Brings live indexes of one model up to date with the store."""
 
     def __init__(
         self,
@@ -50,9 +50,9 @@ class IndexBuilder:
         cancelled: threading.Event,
         background: bool = False,
     ) -> None:
-        """Takes the store, to which missing vectors are added, and the model.
+        """Prepares to build indexes of `bundle`'s vectors, and to add missing vectors to `store`.
 
-        Setting `cancelled` ends the work early. In the `background`, those who are served get the CPU first.
+        Setting `cancelled` ends the work early. In the `background`, the work leaves the CPU to the serving threads.
         """
         self._store = store
         self._bundle = bundle
@@ -64,11 +64,11 @@ class IndexBuilder:
         self._started = self._reported = time.monotonic()
 
     def catch_up(self, index: LiveIndex) -> int:
-        """Brings an index up to what the store had when this began; returns the number of changes.
+        """Applies the store's changes, as of the start of the call, to an index; returns their number.
 
         Raises:
             LoadingCancelled: `cancelled` was set.
-            BundleError: The model fails on a document, or can make nothing of one.
+            BundleError: The model fails on a document or cannot encode it.
             DatabaseDamaged: The store is damaged.
         """
         until, began_at = self._store.sequence, index.state.sequence
@@ -88,7 +88,7 @@ class IndexBuilder:
     def _with_vectors(
         self, documents: Sequence[Versioned], map: Callable[..., Iterable[NDArray[np.float32]]]
     ) -> list[Versioned]:
-        """Returns the documents with their vectors, after those that were missing are stored."""
+        """Returns the documents with their vectors; encodes and stores missing ones."""
         missing = [each for each in documents if each.vectors is None]
         if not missing:
             return list(documents)

@@ -1,6 +1,6 @@
-"""The live index: follows the store, change by change, and gives searches the state of the moment.
+"""The live index: applies the changes of the store one by one, and provides the current state to searches.
 
-It holds no truth of its own: whatever it holds can be built again from the store.
+It can be rebuilt from the store at any time.
 """
 
 import dataclasses
@@ -23,18 +23,18 @@ from server.snapshot import Arrays, Snapshot
 from server.vectors.dense import DenseIndex
 
 MEASURED_SHARE = 0.1
-"""Change in the number of slots from which on what scores are worth is measured again."""
+"""Relative change in the number of slots after which the baseline of scores is measured again."""
 
 FIELDS = tuple(Field)
-"""A vector's field is known to the dense index by its place here, and so is its weight."""
+"""The dense index identifies fields, and their weights, by their position in this tuple."""
 
 
 class LiveIndex:
-    """One thread changes it; any thread may take its `state`.
+    """The live index. One thread changes it; any thread may read `state`.
 
     Attributes:
-        revision: Of the model that made the vectors.
-        state: What is searched.
+        revision: Revision of the model of the vectors.
+        state: The state to search.
     """
 
     state: State
@@ -42,7 +42,7 @@ class LiveIndex:
     def __init__(
         self, revision: str, dense: DenseIndex, *, probes: Probes, weights: tuple[float, ...] = (1.0,)
     ) -> None:
-        """Makes an empty index; the probes measure its scores, the weights are those of `FIELDS`."""
+        """Makes an empty index. `probes` measure the baseline of its scores; `weights` are in the order of `FIELDS`."""
         self.revision = revision
         self._probes = probes
         self._weights = weights
@@ -56,10 +56,10 @@ class LiveIndex:
         self._publish(0)
 
     def restore(self, snapshot: Snapshot, *, live_sequences: NDArray[np.int64]) -> None:
-        """Takes over a snapshot of another index of the same facts, but for documents that are gone.
+        """Loads a snapshot with the same facts. Documents that are not in `live_sequences` are dead.
 
         Raises:
-            SnapshotError: The graph cannot be opened, or the parts disagree.
+            SnapshotError: The graph cannot be opened, or the parts do not match.
         """
         parts = snapshot.parts
         self.dense.restore(parts["dense"], snapshot.files)
@@ -73,9 +73,9 @@ class LiveIndex:
         self._publish(int(parts["slots"]["sequence"]))
 
     def follow(self, added: Sequence[Versioned], retired: Sequence[int], *, sequence: int) -> None:
-        """Takes in new versions of documents, in the order of their sequences, and retires others.
+        """Adds new versions of documents, in the order of their sequences, and retires others.
 
-        The new state is there when this returns, and shows all of it or, before, nothing.
+        Publishes all changes at once before it returns.
         """
         if added or retired:
             self._slots.change([each.sequence for each in added], retired)
@@ -83,19 +83,19 @@ class LiveIndex:
         self._publish(sequence)
 
     def refresh(self) -> None:
-        """Publishes what parts of the index have improved by themselves, such as a new graph."""
+        """Publishes improvements that were made in the background, such as a new graph."""
         self._publish(self.state.sequence)
 
     @property
     def unmeasured(self) -> bool:
-        """Whether it has changed so much that what its scores are worth is to be measured again."""
+        """Whether the index has changed so much that the baseline of scores must be measured again."""
         slots = len(self._slots)
         return abs(slots - self._measured_slots) > MEASURED_SHARE * max(self._measured_slots, 0)
 
     def measure(self) -> None:
-        """Measures what scores are worth, for the states to come. Any one thread may, while another changes it."""
+        """Measures the baseline of scores for later states. One thread may do so while another changes the index."""
         state = self.state
-        dense = dataclasses.replace(state.dense, observe=None)  # The probes are nobody's queries.
+        dense = dataclasses.replace(state.dense, observe=None)  # Probes are not real queries: recall ignores them.
 
         def dense_best(vector: NDArray[np.float32]) -> float | None:
             matches = dense.search(vector, limit=1, allowed=state.allowed(None), weights=self._weights)
@@ -109,12 +109,12 @@ class LiveIndex:
         self._measured_slots = len(state.slots.sequences)
 
     def close(self) -> None:
-        """Ends what runs in the background, and removes its files. Searches that have a state still work."""
+        """Ends the background work and removes its files. Searches that hold a state still work."""
         self.dense.close()
 
     def adopt(self, other: Self) -> Self:
-        """Takes over the parts of another index; returns the other, which has the old ones to close."""
-        # It was raised for queries such as these.
+        """Takes over the parts of another index; returns the other with the old parts, to be closed."""
+        # Keeps an ef_search that was raised for low recall.
         other.dense.ef_search = max(self.dense.ef_search, other.dense.ef_search)
         self.dense, other.dense = other.dense, self.dense
         self.lexical, self.titles = other.lexical, other.titles
@@ -128,7 +128,7 @@ class LiveIndex:
         first = len(self._slots) - len(added)
         owners, ordinals, fields, matrices, texts = [], [], [], [], []
         for slot, each in enumerate(added, start=first):
-            assert each.vectors is not None, "it is encoded"
+            assert each.vectors is not None, "documents must be encoded"
             count = len(each.vectors.spans)
             parts = parts_of(each.document)
             owners.append(np.full(count, slot, dtype=np.int32))
@@ -159,7 +159,7 @@ class LiveIndex:
 
 
 def snapshot_parts(state: State) -> Mapping[str, Arrays]:
-    """Returns what a snapshot has of a state, besides the files of its vectors."""
+    """Returns the arrays of a state's snapshot, without the files of the graph."""
     return {
         "slots": {"sequence": np.array(state.sequence), "sequences": state.slots.sequences},
         "dense": state.dense.arrays,

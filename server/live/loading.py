@@ -1,6 +1,6 @@
-"""Opens the bundle and brings a live index up to the store: everything slow that comes before serving.
+"""Opens the bundle and brings a live index up to date with the store, before the server serves.
 
-It blocks for seconds, so it runs in a thread of its own.
+It blocks for seconds, so it runs in a separate thread.
 """
 
 import threading
@@ -30,11 +30,11 @@ from server.vectors.storage import Storage
 
 @dataclass(frozen=True, kw_only=True)
 class LoadingOptions:
-    """What an operator has decided of the model and its index.
+    """The operator's options for the model and its index.
 
     Attributes:
-        weights: Factors of the similarities of each field, instead of the bundle's own.
-        folder: Where graphs are built.
+        weights: Factors of the similarities of fields, instead of the bundle's.
+        folder: Directory in which graphs are built.
     """
 
     bundle: Path
@@ -48,11 +48,11 @@ class LoadingOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """What is served: a model, and the index that follows the store with it.
+    """A model and its live index, ready to serve.
 
     Attributes:
-        new_index: Returns an empty one.
-        saved_sequence: That of the snapshot which the index came from; -1 if it came from none.
+        new_index: Makes an empty index.
+        saved_sequence: Sequence of the snapshot from which the index was loaded; -1 if there was none.
     """
 
     bundle: Bundle
@@ -72,17 +72,18 @@ def load(
     snapshots: SnapshotFolder | None = None,
     background: bool = False,
 ) -> Loaded:
-    """Opens the bundle, checks it on this CPU, and brings an index up to the store.
+    """Opens the bundle, verifies it on this CPU, and brings an index up to date with the store.
 
-    Setting `cancelled` ends the loading early. With an `opening` a thread opens the bundle already. `snapshots` may
-    hold the index as it was. In the `background`, those who are served get the CPU first.
+    Setting `cancelled` ends the loading early. `opening` is a bundle that another thread is opening already.
+    `snapshots` may hold an earlier state of the index. In the `background`, loading leaves the CPU to the serving
+    threads.
 
     Raises:
         LoadingCancelled: `cancelled` was set.
-        BundleError: The bundle cannot be served, or can make nothing of a document.
-        SettingsError: The bundle's vectors cannot be kept in the storage.
+        BundleError: The bundle cannot be served, or cannot encode a document.
+        SettingsError: The storage does not fit the bundle's similarity.
         DatabaseDamaged: The store is damaged.
-        StoreError: There is no room for the index.
+        StoreError: The folder of the index cannot be used.
     """
     if background:
         give_way(LOADING_NICENESS)
@@ -107,7 +108,7 @@ def load(
     try:
         builder.catch_up(index)
         if background:
-            index.dense.wait()  # Searches may have a graph now, and are not to be without one.
+            index.dense.wait()  # Searches may use a graph now and must not lose it.
         index.measure()
         index.refresh()
     except BaseException:
@@ -117,7 +118,7 @@ def load(
 
 
 def field_weights(manifest: Manifest, chosen: Mapping[Field, float] | None = None) -> tuple[float, ...]:
-    """Returns the weights in the order of `FIELDS`: those chosen, and the bundle's own for the other fields."""
+    """Returns the weights in the order of `FIELDS`: `chosen` ones, and the bundle's for the other fields."""
     own = {Field.TITLE: manifest.weights.title, Field.TEXT: manifest.weights.text}
     own[Field.EXAMPLE] = manifest.weights.example
     weights = own | dict(chosen or {})
@@ -125,7 +126,7 @@ def field_weights(manifest: Manifest, chosen: Mapping[Field, float] | None = Non
 
 
 def probes_of(bundle: Bundle) -> Probes:
-    """Returns the probes as a bundle sees them, with the vectors that it keeps of them if it does."""
+    """Returns the probes encoded by a bundle; uses their vectors in the bundle if it has them."""
     stored = bundle.probe_vectors(probes_file(), probe_texts())
 
     def encode(queries: Sequence[str]) -> NDArray[np.float32]:

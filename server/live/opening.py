@@ -1,4 +1,4 @@
-"""Opens a bundle in a thread of its own: the start of a server imports everything else meanwhile."""
+"""Opens a bundle in a separate thread, while the starting server imports its other modules."""
 
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,26 +21,26 @@ def open_bundle(directory: Path, *, native: bool, storage: Storage) -> Bundle:
     """Opens and verifies a bundle in the calling thread.
 
     Raises:
-        BundleError: It is missing, damaged, foreign, or wrong on this CPU.
-        SettingsError: Its vectors cannot be kept in the storage.
+        BundleError: The bundle is missing, damaged or of another format, or computes wrong vectors on this CPU.
+        SettingsError: The storage does not fit the bundle's similarity.
     """
     _begin(directory, storage)
     return _logged(_open_verified(directory, native=native))
 
 
 class Opening:
-    """A bundle that a thread opens and verifies. Nothing here keeps it in memory once it is taken."""
+    """A bundle that a thread opens and verifies. After `take`, this object does not keep it in memory."""
 
     def __init__(self, directory: Path, *, native: bool, storage: Storage) -> None:
-        """Begins to do what `open_bundle` does; raises its errors as far as the manifest shows them."""
+        """Starts `open_bundle` in a thread. Raises at once the errors that the manifest shows."""
         _begin(directory, storage)
         thread = ThreadPoolExecutor(1, thread_name_prefix="opener")
         self._verified: Future[_Verified] | None = thread.submit(_open_verified, directory, native=native)
         thread.shutdown(wait=False)
 
     def take(self) -> Bundle:
-        """Returns the bundle when it is open, once; raises BundleError."""
-        assert self._verified, "it is taken once"
+        """Waits for the bundle and returns it; raises BundleError. Call it once."""
+        assert self._verified, "the bundle was taken already"
         verified, self._verified = self._verified, None
         return _logged(verified.result())
 
@@ -56,10 +56,10 @@ def _open_verified(directory: Path, *, native: bool) -> _Verified:
 
 
 def _logged(verified: _Verified) -> Bundle:
-    """Logs how well a bundle computes. Not in the opener's thread: the line would come after that of a failed start."""
+    """Logs that a bundle is verified. Not in the opener's thread, which might log after the error of a failed start."""
     bundle, worst_cosine = verified
     log.info(
-        "model %s computes well on this CPU (%s): worst cosine to fp32 %.4f",
+        "model %s is verified on this CPU (%s): worst cosine to fp32 %.4f",
         bundle.manifest.name,
         bundle.encoder_name,
         worst_cosine,

@@ -1,7 +1,7 @@
-"""The snapshots of the live index: what makes a start fast, and is never trusted blindly.
+"""The snapshots of the live index, which make a start fast.
 
-A snapshot is written beside the one before and takes its place when it is whole. Whatever is wrong with one, it is
-removed, and the index is built from the store.
+A new snapshot is written beside the old one and replaces it when it is complete. A snapshot with any defect is removed,
+and the index is built from the store.
 """
 
 import logging
@@ -27,10 +27,10 @@ UNFINISHED = "unfinished-"
 
 
 class SnapshotFolder:
-    """The snapshots in one folder, of which the newest counts. They are saved one after the other."""
+    """The snapshots in one folder. The newest is used. Only one is saved at a time."""
 
     def __init__(self, folder: Path, store: Store) -> None:
-        """Takes the folder, and removes what a killed process has left unfinished.
+        """Opens or makes the folder, and removes unfinished files of a killed process.
 
         Raises:
             StoreError: The folder cannot be used.
@@ -47,10 +47,10 @@ class SnapshotFolder:
                 shutil.rmtree(path, ignore_errors=True)
 
     def save(self, state: State, revision: str) -> None:
-        """Writes a snapshot of a state. Searches and changes go on meanwhile.
+        """Writes a snapshot of a state. Searches and changes may continue meanwhile.
 
         Raises:
-            OSError: The disk is full, or the like; the snapshot before is still there.
+            OSError: The disk is full or fails; the earlier snapshot is kept.
         """
         name = f"{state.sequence:020d}"
         unfinished, whole = self._folder / f"{UNFINISHED}{name}", self._folder / f"{WHOLE}{name}"
@@ -60,7 +60,7 @@ class SnapshotFolder:
                 unfinished.mkdir()
                 write_snapshot(unfinished, facts, parts=parts, files=state.dense.files)
                 older = [path for path in self._whole() if path != whole]
-                if whole.exists():  # Of the same state, with another graph.
+                if whole.exists():  # A snapshot of the same sequence, with another graph.
                     aside = self._folder / f"{UNFINISHED}{name}-before"
                     whole.rename(aside)
                     older.append(aside)
@@ -72,15 +72,15 @@ class SnapshotFolder:
                 shutil.rmtree(unfinished, ignore_errors=True)
 
     def load(self, new_index: Callable[[], LiveIndex]) -> LiveIndex | None:
-        """Returns the live index of the newest snapshot, as it was then; None if none can be used."""
+        """Returns the live index from the newest snapshot; None if no snapshot can be used."""
         for path in reversed(self._whole()):
             index = new_index()
             try:
                 self._restore(index, path)
             except SnapshotError as error:
                 index.close()
-                log.warning("a snapshot of the index is removed, and the index built from the store: %s", error)
-                # Of a store that goes on from an older state, it would seem to be right again one day.
+                log.warning("removing a snapshot and building the index from the store: %s", error)
+                # If the store was reset to an older state, the snapshot could seem valid again later.
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 log.info("the index was loaded from the snapshot %s", path)
@@ -94,7 +94,7 @@ class SnapshotFolder:
             sequence, sequences = (snapshot.parts["slots"][name] for name in ("sequence", "sequences"))
             known = live_now[live_now <= sequence]
             if sequence > self._store.sequence or not np.isin(known, sequences, assume_unique=True).all():
-                raise SnapshotError(f"{path} is not of this state of the store")
+                raise SnapshotError(f"{path} does not match the state of the store")
             index.restore(snapshot, live_sequences=known)
         except (OSError, KeyError, ValueError) as error:
             raise SnapshotError(f"{path} cannot be used: {first_line(error)}") from error

@@ -1,1 +1,1 @@
-"""Ranks documents for a query: search options, the search, fusion, and what a score is worth."""
+"""Ranks documents for a query: options, search, fusion, and the baseline that scores are compared with."""

@@ -1,9 +1,9 @@
-"""What a score is worth: measured by queries that have nothing to do with any catalogue.
+"""The baseline of scores: the best scores of probes, queries that are unrelated to any catalogue.
 
-Similarities and BM25 scores mean nothing by themselves: with one model unrelated texts have a cosine of .05, with
-another .8, and in a language that the model does not read it may be .6 for all. So the probes are asked of each index,
-language by language, and a query's best score is held against theirs. A model reads a language well if it finds the
-other half of a paraphrase among everything else.
+A similarity or a BM25 score has no meaning alone: unrelated texts have a cosine of 0.05 with one model and 0.8 with
+another, and all texts may have 0.6 in a language that the model does not read. So each index is searched for the
+probes, by language, and a query's best score is compared with theirs. A model reads a language well if, given one half
+of a paraphrase, it finds the other half among all other texts.
 """
 
 import unicodedata
@@ -18,28 +18,28 @@ from numpy.typing import NDArray
 from server.ranking.decoys import Decoys
 from server.ranking.probes import COMMANDS, PARAPHRASES, PROBES
 
-READS = 0.5
-"""A model that finds so many of the paraphrases is held to read the language."""
+MIN_READING = 0.5
+"""Share of the paraphrases that a model must find to count as reading the language."""
 
 DENSE_NOISE = 0.9
-"""Share of the probes that a dense score must surpass to be more than noise, where there are no decoys."""
+"""Share of the probes that a dense score must exceed to be more than noise, if there are no decoys."""
 
 DENSE_FLOOR = 0.5
-"""The same beside decoys, which find most of what is noise."""
+"""The same if there are decoys, which detect most noise."""
 
 LEXICAL_NOISE = 0.3
-"""The same for a lexical score that stands alone. It is low, since people ask in other words than the catalogue's: that
-a query shares few of them does not show that it has no answer."""
+"""Share of the probes that a lexical score alone must exceed to be more than noise. It is low, since people use other
+words than the catalogue: a query with few of its words may still have an answer."""
 
 LEXICAL_OUTSTANDING = 0.95
-"""The same for a lexical score beside a dense one that is noise: it takes a good one to outweigh that."""
+"""Share of the probes that a lexical score must exceed to outweigh a dense score that is noise."""
 
 SYLLABLE_LETTERS = 2
-"""Latin letters that one Hangul syllable stands for, when it is asked what language a query is in."""
+"""Weight of a Hangul syllable against one Latin letter when the language of a query is decided."""
 
 
 def language_of(query: str) -> str | None:
-    """Returns which language's probes a query is held against, by its letters; None if by none."""
+    """Returns the language whose probes a query is compared with, by its letters; None if there is none."""
     korean = latin = other = 0
     for character in unicodedata.normalize("NFC", query):
         if not character.isalpha():
@@ -56,11 +56,11 @@ def language_of(query: str) -> str | None:
 
 
 class Evidence(NamedTuple):
-    """How far a query's best scores stand out from those of unrelated queries.
+    """Comparison of a query's best scores with those of unrelated queries.
 
     Attributes:
-        reading: How well the model reads the query's language, from 0 to 1.
-        dense: By how many standard deviations the best dense score is above the probes' mean; 0 where it is below.
+        reading: Share of paraphrases that the model finds in the query's language, from 0 to 1.
+        dense: Distance of the best dense score above the probes' mean, in standard deviations; 0 if it is below.
         lexical: The same for the best lexical score.
     """
 
@@ -76,20 +76,20 @@ class _Spread(NamedTuple):
     deviation: float
 
     def of(self, best: float | None) -> float:
-        """Returns by how many standard deviations a score is above the mean; 0 if it is below, or none."""
+        """Returns the distance of a score above the mean, in standard deviations; 0 if it is below or None."""
         return 0.0 if best is None else max(0.0, (best - self.mean) / max(self.deviation, 1e-6))
 
 
 @dataclass(frozen=True)
 class LanguageBaseline:
-    """What unrelated queries of one language score at best.
+    """The best scores of unrelated queries in one language.
 
     Attributes:
-        reading: How well the model reads the language, from 0 to 1.
+        reading: Share of paraphrases that the model finds in the language, from 0 to 1.
         dense: The best dense score of each probe, ascending.
-        lexical: The best lexical score of each probe, ascending; 0 where it has no hit.
-        decoys: Queries that the catalogue does not answer; None where the model does not compare queries with queries
-            as it compares them with documents.
+        lexical: The best lexical score of each probe, ascending; 0 for a probe without a hit.
+        decoys: Queries that the catalogue does not answer; None if similarities of two queries are not comparable with
+            those of a query and a document.
     """
 
     reading: float
@@ -98,7 +98,7 @@ class LanguageBaseline:
     decoys: Decoys | None = None
 
     def dense_noise(self, vector: NDArray[np.float32] | None) -> float:
-        """Returns the dense score that a query's best document must surpass to be more than noise."""
+        """Returns the dense score that a query's best document must exceed to be more than noise."""
         if self.decoys is None or vector is None:
             return self._dense_quantiles[1]
         return max(self._dense_quantiles[0], self.decoys.bar(vector))
@@ -110,16 +110,16 @@ class LanguageBaseline:
 
     @cached_property
     def lexical_noise(self) -> float:
-        """The same for a lexical score that stands alone."""
+        """The bar that a lexical score alone must exceed to be more than noise."""
         return float(np.quantile(self.lexical, LEXICAL_NOISE))
 
     @cached_property
     def lexical_outstanding(self) -> float:
-        """The same for a lexical score beside a dense one that is noise."""
+        """The bar that a lexical score must exceed to outweigh a dense score that is noise."""
         return float(np.quantile(self.lexical, LEXICAL_OUTSTANDING))
 
     def evidence(self, dense_best: float | None, lexical_best: float | None) -> Evidence:
-        """Returns how far the best scores of a query stand out."""
+        """Compares the best scores of a query with the probes'."""
         return Evidence(self.reading, self._dense_spread.of(dense_best), self._lexical_spread.of(lexical_best))
 
     @cached_property
@@ -132,17 +132,17 @@ class LanguageBaseline:
 
 
 class Baseline:
-    """What scores of one state of an index are worth; without languages, nothing is known of it yet. Immutable."""
+    """The baseline of one state of an index. Without languages, it is not measured yet. Immutable."""
 
     def __init__(self, languages: Mapping[str, LanguageBaseline]) -> None:
         self._languages = dict(languages)
 
     def evidence(self, query: str, *, dense_best: float | None, lexical_best: float | None) -> Evidence:
-        """Returns how far the best score of each leg stands out; None or 0 where a leg has no hit."""
+        """Compares the best score of each leg with the probes'. Pass None or 0 for a leg without a hit."""
         if not self._languages:
             return Evidence(reading=1.0, dense=0.0, lexical=0.0)
         language = language_of(query)
-        if language is None:  # Nothing is known of it: the mean of the languages that are.
+        if language is None:  # Uses the mean of the known languages.
             each = [known.evidence(dense_best, lexical_best) for known in self._languages.values()]
             return Evidence(*np.mean(each, axis=0).tolist())
         return self._languages[language].evidence(dense_best, lexical_best)
@@ -155,9 +155,9 @@ class Baseline:
         dense_best: float | None,
         lexical_best: float | None,
     ) -> bool:
-        """Says whether nothing that was found is likely to answer a query. When in doubt, it says no.
+        """Returns whether probably none of the found documents answers a query; False if in doubt.
 
-        `dense_best` is None in LEXICAL mode, and where nothing may be found at all. `lexical_best` is None in DENSE
+        `dense_best` is None in LEXICAL mode, and if no document may be found at all. `lexical_best` is None in DENSE
         mode, and 0 if there is no hit.
         """
         if dense_best is None and not lexical_best:
@@ -166,26 +166,26 @@ class Baseline:
         if language is None or not self._languages:
             return False
         known = self._languages[language]
-        if dense_best is None or known.reading < READS:
+        if dense_best is None or known.reading < MIN_READING:
             return lexical_best is not None and lexical_best <= known.lexical_noise
         outstanding = lexical_best is not None and lexical_best > known.lexical_outstanding
         return dense_best < known.dense_noise(vector) and not outstanding
 
 
 class Probes:
-    """The probes as a bundle sees them. Immutable; made once for each bundle.
+    """The probes, encoded by a bundle. Immutable; made once for each bundle.
 
     Attributes:
-        readings: How well the model reads each language, from 0 to 1.
+        readings: By language, the share of paraphrases that the model finds, from 0 to 1.
     """
 
     def __init__(
         self, encode: Callable[[Sequence[str]], NDArray[np.float32]], *, compares_queries: bool = False
     ) -> None:
-        """Encodes the texts of `server.ranking.probes`, some 300 short ones, as queries.
+        """Encodes the short texts of `server.ranking.probes` as queries.
 
-        `encode` returns the vectors `[N, dimension]` of N queries. `compares_queries` says whether the similarity of
-        two queries is on the scale of that of a query and a document, as with one encoder for both and the cosine.
+        `encode` returns the vectors `[N, dimension]` of N queries. Set `compares_queries` if the similarity of two
+        queries has the same scale as that of a query and a document, such as with one encoder for both and the cosine.
         """
         self._vectors = {language: encode(queries) for language, queries in PROBES.items()}
         self._decoys: dict[str, Decoys] = {}
@@ -206,9 +206,9 @@ class Probes:
         lexical_best: Callable[[str], float | None],
         weight: float = 1.0,
     ) -> Baseline:
-        """Asks all probes of an index, which returns the best score of each; None where it finds nothing.
+        """Searches an index for all probes; the callbacks return the best score of each, None if there is no hit.
 
-        `weight` is the factor that the similarities of titles have in dense scores.
+        `weight` is the factor of the similarities of titles in dense scores.
         """
         languages = {}
         for language, queries in PROBES.items():
@@ -223,7 +223,7 @@ class Probes:
 
 
 def _reading(ones: NDArray[np.float32], others: NDArray[np.float32], rest: NDArray[np.float32]) -> float:
-    """Returns the share of paraphrases that are nearest to their other half, among all other halves and the probes."""
+    """Returns the share of `ones` whose nearest vector among `others` and `rest` is its paraphrase in `others`."""
     vectors = [each / np.maximum(np.linalg.norm(each, axis=1, keepdims=True), 1e-9) for each in (ones, others, rest)]
     nearest = (vectors[0] @ np.concatenate(vectors[1:]).T).argmax(axis=1)
     return float(np.mean(nearest == np.arange(len(ones))))

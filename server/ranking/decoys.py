@@ -1,7 +1,7 @@
-"""Decoys: queries that a catalogue does not answer, as vectors.
+"""Decoys: the vectors of queries that a catalogue does not answer.
 
-A query that is nearer to a decoy than to every document asks for something else. That says more than its best score
-alone: short queries, such as `play music`, score higher than long ones whatever they ask for.
+A query that is nearer to a decoy than to every document has no answer. This is a better test than the best score alone:
+short queries, such as `play music`, score higher than long ones whatever they ask for.
 """
 
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 
 class Decoys(NamedTuple):
-    """Some decoys of one language.
+    """The decoys of one language.
 
     Attributes:
         vectors: Their vectors `[N, dimension]`, at unit length.
-        margin: How much nearer than the documents a decoy must be.
-        weight: Factor of the similarities of documents, which those of decoys are multiplied by as well.
+        margin: How much higher the similarity of a decoy must be than those of the documents.
+        weight: Factor of the similarities of documents, also applied to those of decoys.
     """
 
     vectors: NDArray[np.float32]
@@ -32,9 +32,9 @@ class Decoys(NamedTuple):
         return cls(vectors, float(others.std()))
 
     def unanswered(self, dense_best: Callable[[NDArray[np.float32]], float | None], *, weight: float = 1.0) -> Self:
-        """Returns those that a catalogue does not answer: no document is nearer, by the margin, than other decoys.
+        """Returns the decoys that a catalogue does not answer: no document is nearer than another decoy by the margin.
 
-        `dense_best` returns the best score of a vector in the catalogue, in which titles have a factor of `weight`.
+        `dense_best` returns the best score of a vector in the catalogue, where titles have the factor `weight`.
         """
         similarities = self.vectors @ self.vectors.T
         np.fill_diagonal(similarities, -1)
@@ -43,7 +43,7 @@ class Decoys(NamedTuple):
         return self._replace(vectors=self.vectors[kept], weight=weight)
 
     def bar(self, vector: NDArray[np.float32]) -> float:
-        """Returns the score below which a document is no good answer to a query; -1 if there are no decoys."""
+        """Returns the score below which a document is not a good answer to a query; -1 if there are no decoys."""
         if not len(self.vectors):
             return -1.0
         return self.weight * (float((self.vectors @ vector).max()) - self.margin)

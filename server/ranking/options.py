@@ -1,4 +1,4 @@
-"""What a search asks for beside its query."""
+"""The options of a search."""
 
 import enum
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from server.attributes.filter import Filter
 
 
 class Mode(enum.Enum):
-    """What documents are compared with a query by."""
+    """How documents are compared with a query."""
 
     DENSE = "dense"
     LEXICAL = "lexical"
@@ -15,7 +15,7 @@ class Mode(enum.Enum):
 
 
 class Fusion(enum.Enum):
-    """How `Mode.HYBRID` makes one order out of two."""
+    """How `Mode.HYBRID` fuses the two result lists."""
 
     WEIGHTED_SUM = "weighted sum"
     RECIPROCAL_RANK = "reciprocal rank"
@@ -23,7 +23,7 @@ class Fusion(enum.Enum):
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """How many documents to find, how, and among which. `min_score` bounds the similarity in HYBRID mode."""
+    """The options of a search. `min_score` bounds the score; in HYBRID mode, the similarity."""
 
     limit: int
     mode: Mode = Mode.DENSE

@@ -1,8 +1,8 @@
-"""Queries that hardly any catalogue of services answers: their scores show what a score is worth without relevance.
+"""Queries that hardly any catalogue of services answers. Their scores show which scores occur without relevance.
 
-The probes are questions of general knowledge, in the length of what people type. The commands are short queries to
-other apps or by mistake, and nearer to most catalogues. A paraphrase is a pair that asks for the same with hardly a
-word in common: only a model that reads the language sees that the two are near each other.
+The probes are questions of general knowledge, about as long as typical queries. The commands are short queries meant
+for other apps or typed by mistake; they are nearer to most catalogues. A paraphrase is a pair of queries that ask for
+the same thing with hardly a word in common: only a model that reads the language finds them similar.
 """
 
 import hashlib
@@ -19,15 +19,15 @@ PARAPHRASES: dict[str, tuple[tuple[str, str], ...]] = {
 
 
 def probe_texts() -> list[str]:
-    """Returns every text of this module, each once, in a fixed order."""
+    """Returns the distinct texts of this module, in a fixed order."""
     pairs = [text for each in PARAPHRASES.values() for pair in each for text in pair]
     return list(dict.fromkeys([text for by in (PROBES, COMMANDS) for each in by.values() for text in each] + pairs))
 
 
 def probes_file() -> str:
-    """Returns the name of the file in which a bundle keeps the vectors `[N, dimension]` of these texts.
+    """Returns the name of a bundle's file with the vectors `[N, dimension]` of these texts.
 
-    The name has a digest of the texts: a bundle of a version with other texts has another file.
+    The name contains a digest of the texts, so that vectors of other texts are never read.
     """
     digest = hashlib.sha256("\n".join(probe_texts()).encode()).hexdigest()[:8]
     return f"probes-{digest}.npy"

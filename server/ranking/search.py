@@ -1,4 +1,4 @@
-"""Searches one state of the live index: by meaning, by words, or by both."""
+"""Searches one state of the live index: by vectors, by words, or by both."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,18 +12,18 @@ from server.ranking.state import State
 from server.vectors.view import Match
 
 Allowed = NDArray[np.bool_] | None
-"""By slot, which documents may be found; None where every one may."""
+"""For each slot, whether its document may be found; None allows all."""
 
 
 class FoundDocument(NamedTuple):
     """A document that was found.
 
     Attributes:
-        sequence: Of its version.
-        score: By which it has its place.
-        vector: Ordinal of its vector that is nearest to the query; None where vectors were not compared.
-        dense_score: Similarity of that vector, weighted by its field.
-        lexical_score: Its BM25; None where it was not among the best by words.
+        sequence: Sequence of its version.
+        score: The score that orders the result.
+        vector: Ordinal of its vector that is nearest to the query; None if vectors were not compared.
+        dense_score: Similarity of that vector, weighted by its field; None if vectors were not compared.
+        lexical_score: Its BM25 score; None if it is not among the best by words.
     """
 
     sequence: int
@@ -34,11 +34,12 @@ class FoundDocument(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a search has found, best first.
+    """The result of a search.
 
     Attributes:
-        sequence: That of the last change that the search has seen.
-        no_good_answer: Whether even the best document is no better than what an unrelated query finds.
+        documents: Best first.
+        sequence: Sequence of the last change that the search has seen.
+        no_good_answer: Whether even the best document scores no better than those of unrelated queries.
     """
 
     documents: list[FoundDocument]
@@ -47,19 +48,19 @@ class Found(NamedTuple):
 
 
 def search(state: State, query: str, vector: NDArray[np.float32] | None, options: SearchOptions) -> Found:
-    """Returns the best documents for a query; `vector` is its own, which words alone do not need."""
+    """Returns the best documents for a query. `vector` is the query's vector, which LEXICAL mode does not need."""
     allowed = state.allowed(options.filter)
     if options.mode is Mode.LEXICAL:
         documents = _lexical(state, query, options, allowed)
     elif vector is None:
-        raise AssertionError("it is encoded")
+        raise AssertionError("the query must be encoded")
     elif options.mode is Mode.DENSE:
         documents = _dense(state, vector, options, allowed)
     else:
         documents = _hybrid(state, query, vector, options, allowed)
     found = documents.found
     if options.min_score is not None:
-        # Scores travel as f32: one that came out of an answer must not exclude its own hit.
+        # Answers contain scores as f32: a `min_score` copied from an answer must keep the hit that had it.
         least = np.float32(options.min_score)
         found = [document for document in found if np.float32(_bounded_score(document, options.mode)) >= least]
     found = found[: options.limit]
@@ -76,7 +77,7 @@ def search(state: State, query: str, vector: NDArray[np.float32] | None, options
 
 
 class _Legs(NamedTuple):
-    """What was found, the scores of each leg that it came from, best first, and whether a title answers the query."""
+    """The documents found, the scores of each leg, best first, and whether a title matches the query."""
 
     found: list[FoundDocument]
     dense: Sequence[float] = ()
@@ -85,10 +86,10 @@ class _Legs(NamedTuple):
 
 
 def _bounded_score(document: FoundDocument, mode: Mode) -> float:
-    """Returns the score that `min_score` bounds: in HYBRID mode the similarity, since its best hit always has 1."""
+    """Returns the score that `min_score` bounds: in HYBRID mode the similarity, since the best fused score is 1."""
     if mode is not Mode.HYBRID:
         return document.score
-    assert document.dense_score is not None, "it was compared"
+    assert document.dense_score is not None, "HYBRID mode computes the similarity"
     return document.dense_score
 
 
@@ -120,7 +121,7 @@ def _hybrid(state: State, query: str, vector: NDArray[np.float32], options: Sear
     hits = state.lexical.search(query, limit=candidates, allowed=allowed)
     dense = [Candidate(match.slot, match.score) for match in matches]
     lexical = [Candidate(*each) for each in zip(hits.slots.tolist(), hits.scores.tolist(), strict=True)]
-    # The candidates' own titles count whatever others there are: else the first hits would depend on the limit.
+    # Always check the titles of the candidates. Otherwise the first hits would depend on the limit.
     among = list({each.slot for each in (*dense, *lexical)})
     titles = state.titles.find(query, limit=candidates, among=among, allowed=allowed)
     fused = fuse(
@@ -132,7 +133,7 @@ def _hybrid(state: State, query: str, vector: NDArray[np.float32], options: Sear
             dense_best=dense[0].score if dense else None,
             lexical_best=lexical[0].score if lexical else None,
         ),
-        # A lowest similarity is looked for among all candidates, which are in the order of another score.
+        # Candidates are not in the order of the similarity that `min_score` bounds, so all are kept until then.
         limit=options.limit if options.min_score is None else candidates,
         exact_titles=titles.exact,
         title_prefixes=titles.prefix,
@@ -159,5 +160,5 @@ def _nearest(
     state: State, vector: NDArray[np.float32], options: SearchOptions, allowed: Allowed, *, limit: int
 ) -> list[Match]:
     """Returns the nearest documents."""
-    exact = options.filter is not None  # Of what matches a filter, nothing may be missed.
+    exact = options.filter is not None  # With a filter, no match may be missed.
     return state.dense.search(vector, limit=limit, allowed=allowed, weights=state.weights, exact=exact)

@@ -1,7 +1,7 @@
-"""The documents of the slots, and which of them are still there.
+"""The documents of the slots, and which of them are live.
 
-A slot is a place in the live index; its parts know documents by their slots. Slots ascend with the sequences of their
-documents. A document that is replaced or deleted leaves its slot dead.
+A slot is a position in the live index, whose parts identify documents by slot. Slots ascend with the sequences of their
+documents. The slot of a replaced or deleted document is dead.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ class DocumentSlotsView(NamedTuple):
     """The slots at one moment. Immutable.
 
     Attributes:
-        sequences: For each slot the sequence of its document, ascending.
-        live: For each slot whether its document is there.
+        sequences: For each slot, the sequence of its document, ascending.
+        live: For each slot, whether its document is live.
     """
 
     sequences: NDArray[np.int64]
@@ -27,11 +27,11 @@ class DocumentSlotsView(NamedTuple):
 
     @property
     def dead_count(self) -> int:
-        """Number of slots whose documents are gone."""
+        """Number of dead slots."""
         return len(self.sequences) - self.live_count
 
     def slots_of(self, sequences: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
-        """Returns the slots of some documents; those that have none are left out."""
+        """Returns the slots of the documents with these sequences; skips sequences without a slot."""
         wanted = np.asarray(sequences, dtype=np.int64)
         slots = np.searchsorted(self.sequences, wanted)
         slots[slots == len(self.sequences)] = 0
@@ -42,7 +42,7 @@ class DocumentSlots:
     """The slots. One thread changes them."""
 
     def __init__(self, sequences: NDArray[np.int64] | None = None, live: NDArray[np.bool_] | None = None) -> None:
-        """Takes the slots that there are at first."""
+        """Starts with the given slots, or with none."""
         self._sequences = Growing(np.empty(0, dtype=np.int64) if sequences is None else sequences)
         self._live = np.ones(len(self), dtype=np.bool_) if live is None else live
 
@@ -50,12 +50,12 @@ class DocumentSlots:
         return len(self._sequences.view())
 
     def change(self, added: Sequence[int], retired: Sequence[int]) -> None:
-        """Gives documents the next slots, and marks those of others as dead, which may be among the new ones."""
+        """Gives the added documents the next slots, then marks the slots of the retired ones as dead."""
         self._sequences.extend(added)
-        # Views hold the array as it was.
+        # Copied, since views keep the old array.
         self._live = np.concatenate((self._live, np.ones(len(added), dtype=np.bool_)))
         self._live[self.view().slots_of(retired)] = False
 
     def view(self) -> DocumentSlotsView:
-        """Returns the slots as they are now."""
+        """Returns the present slots."""
         return DocumentSlotsView(self._sequences.view(), self._live, int(np.count_nonzero(self._live)))

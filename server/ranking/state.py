@@ -1,4 +1,4 @@
-"""The state of the live index at one moment: what one search sees, from its first look to its last."""
+"""The state of the live index at one moment. A search uses one state throughout."""
 
 from typing import NamedTuple
 
@@ -15,12 +15,12 @@ from server.vectors.view import DenseView
 
 
 class State(NamedTuple):
-    """Immutable; any thread may search it. All its views have the same slots.
+    """An immutable state; any thread may search it. All its views have the same slots.
 
     Attributes:
-        sequence: That of the last change that it shows.
-        weights: By field, what the similarities of its vectors are multiplied with.
-        baseline: What scores are worth, as it was measured last.
+        sequence: Sequence of the last change in this state.
+        weights: For each field, the factor of the similarities of its vectors.
+        baseline: The baseline of scores as last measured.
     """
 
     sequence: int
@@ -33,7 +33,7 @@ class State(NamedTuple):
     columns: ColumnsView
 
     def allowed(self, filter: Filter | None) -> NDArray[np.bool_] | None:
-        """Returns by slot which documents may be found; None if every slot may."""
+        """Returns for each slot whether its document may be found; None allows all."""
         if filter is not None:
             return self.columns.select(filter) & self.slots.live
         return self.slots.live if self.slots.dead_count else None

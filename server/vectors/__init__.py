@@ -1,1 +1,1 @@
-"""Vectors in, nearest documents out: exact search, a graph of neighbours, and its measured recall."""
+"""The index of vectors: exact search, an HNSW graph, and the graph's measured recall."""

@@ -1,9 +1,9 @@
-"""Builds a graph; the program that `server.vectors.building` runs.
+"""Builds a graph; `server.vectors.building` runs this program.
 
     python -m server.vectors.build_process --rows FILE --out FILE --storage S [--base FILE]
 
-One thread adds the rows, because concurrent adds lose nodes (USearch's issue 735). Then some rows are searched for in
-the file. The process ends when its standard input does: whoever wanted the graph is gone.
+One thread adds the rows, because concurrent adds lose nodes (USearch issue 735). Then the program searches the file for
+some of the rows. It exits when its standard input closes: its parent has ended.
 """
 
 import argparse
@@ -21,30 +21,32 @@ from server.errors import BuildFailed, first_line
 from server.vectors.storage import METRIC_OF, STORAGES, Storage, to_graph
 
 CONNECTIVITY = 24
-"""Neighbours of a node, HNSW's M."""
+"""Neighbours of a node: HNSW's M."""
 
 EXPANSION_ADD = 200
-"""Candidates kept while adding, HNSW's efConstruction."""
+"""Candidates kept while a row is added: HNSW's efConstruction."""
 
 NICENESS = 10
 
 BLOCK_ROWS = 1024
 
 PROBES = 1000
-"""Rows that are searched for in a graph just built."""
+"""Number of rows that a new graph is searched for."""
 
 MIN_REACHABLE = 0.95
-"""Share of the probes that must be found. In any HNSW a few outliers are not; a graph that lost nodes shows."""
+"""Share of the probes that must be found. HNSW misses a few outliers; a graph that lost nodes misses more."""
 
 TOLERANCE = 1e-3
-"""How much farther than itself a probe's nearest may seem: sums in f32 are rounded."""
+"""Relative error allowed for the distance of a probe to its nearest row: sums in f32 are rounded."""
 
 
 def build(rows: NDArray[Any], out: Path, *, storage: Storage, base: Path | None = None) -> float:
-    """Builds or extends the graph of rows `[N, dimension]`, those of the base first; returns the share of probes found.
+    """Builds the graph of rows `[N, dimension]`, or extends `base`, which holds the first of them.
+
+    Returns the share of probes that are found.
 
     Raises:
-        BuildFailed: The graph is not whole, or too few of the probes are found.
+        BuildFailed: The graph is incomplete, or too few probes are found.
     """
     index: Any  # Not Index: its setters are not typed.
     if base is None:
@@ -66,16 +68,16 @@ def build(rows: NDArray[Any], out: Path, *, storage: Storage, base: Path | None 
         index.add(np.arange(start, start + len(added), dtype=np.uint64), added, threads=1)
     index.save(str(out))
     if out.stat().st_size != index.serialized_length:
-        raise BuildFailed(f"{out} was not written whole")
-    del index  # It takes as much memory as the file, which is what is probed.
+        raise BuildFailed(f"{out} was not written completely")
+    del index  # Frees its memory, as large as the file; the file is probed.
     reachable = _reachable(Index.restore(str(out), view=True, enable_key_lookups=False), rows, storage)
     if reachable < MIN_REACHABLE:
-        raise BuildFailed(f"only {reachable:.3f} of the vectors are found in the graph")
+        raise BuildFailed(f"only {reachable:.3f} of the probed vectors are found in the graph")
     return reachable
 
 
 def _reachable(index: Any, rows: NDArray[Any], storage: Storage) -> float:
-    """Returns the share of probed rows by whose vector they are found, or another that is as near."""
+    """Returns the share of probed rows whose search finds the row itself, or another one just as near."""
     probes = np.linspace(0, len(rows) - 1, min(PROBES, len(rows))).astype(np.int64)
     found = 0
     for row in rows[probes]:
@@ -86,17 +88,17 @@ def _reachable(index: Any, rows: NDArray[Any], storage: Storage) -> float:
 
 
 def _end_with_parent() -> None:
-    os.read(0, 1)  # Not by `sys.stdin`, whose lock a thread must not hold when Python ends.
+    os.read(0, 1)  # Not `sys.stdin`: a thread must not hold its lock when Python exits.
     os._exit(1)
 
 
 def main() -> int:
-    """Builds; prints the share of probes that were found, or why there is no graph. Returns the exit code."""
+    """Builds the graph; prints the share of probes found, or the error. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m server.vectors.build_process", description=__doc__)
     parser.add_argument("--rows", type=Path, required=True, help="a .npy file")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--storage", choices=STORAGES, required=True)
-    parser.add_argument("--base", type=Path, help="the graph to extend, of the first of the rows")
+    parser.add_argument("--base", type=Path, help="the graph to extend, which holds the first of the rows")
     options = parser.parse_args()
     os.nice(NICENESS)
     threading.Thread(target=_end_with_parent, daemon=True).start()

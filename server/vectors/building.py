@@ -1,7 +1,7 @@
-"""Builds a graph in a process of its own (`server.vectors.build_process`).
+"""Builds a graph in a separate process (`server.vectors.build_process`).
 
-USearch adds vectors a hundred times slower beside a busy Python thread, and would stall searches meanwhile. A graph
-that exists is extended, not built again. When this process ends, so does the other: its standard input closes.
+USearch adds vectors far more slowly beside a busy Python thread, and would stall searches while it does. An existing
+graph is extended, not built again. When the server exits, the process exits too, because its standard input closes.
 """
 
 import logging
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class BuiltGraph(NamedTuple):
-    """The files of a graph: USearch's own, and the rows that scores come from as a NumPy array."""
+    """The files of a graph: USearch's file, and the rows for scoring as a NumPy array."""
 
     graph: CheckedFile
     rows: CheckedFile
@@ -35,10 +35,10 @@ class BuiltGraph(NamedTuple):
 
 
 class GraphBuilder:
-    """One build, to be run in a thread and cancelled from another."""
+    """One build. One thread runs it, another may cancel it."""
 
     def __init__(self, out: Path, *, storage: Storage, base: BuiltGraph | None = None) -> None:
-        """Takes the path of the files to write, without a suffix, and the graph to extend."""
+        """Prepares a build that writes files with the path `out`, plus suffixes, and extends the graph `base`."""
         self._graph, self._rows = out.with_suffix(".graph"), out.with_suffix(".npy")
         self._storage: Storage = storage
         self._base = base
@@ -46,11 +46,11 @@ class GraphBuilder:
         self._cancelled = False
 
     def run(self, rows: Sequence[NDArray[Any]]) -> BuiltGraph:
-        """Builds the graph of blocks of rows `[N, dimension]`, those of the base first; returns when it is on the disk.
+        """Builds the graph of blocks of rows `[N, dimension]`, the base's first; returns when it is on disk.
 
         Raises:
-            BuildFailed: The process failed or was cancelled; no file is left.
-            OSError: The disk is full.
+            BuildFailed: The process failed or was cancelled. No files remain.
+            OSError: The disk is full. No files remain.
         """
         try:
             _write_rows(self._rows, rows)
@@ -62,17 +62,17 @@ class GraphBuilder:
             for path in (self._graph, self._rows):
                 path.unlink(missing_ok=True)
             raise
-        log.info("a graph was built; %s of the vectors that were looked up in it are found", reachable)
+        log.info("built a graph; %s of the probed vectors are found in it", reachable)
         return BuiltGraph(graph, kept)
 
     def cancel(self) -> None:
-        """Ends the build as soon as possible. `run` raises."""
+        """Ends the build as soon as possible. `run` raises BuildFailed."""
         self._cancelled = True
         if self._process is not None:
             self._process.kill()
 
     def _build(self) -> str:
-        """Runs the process, and returns what it says at its end."""
+        """Runs the process; returns the last line of its output."""
         command = [sys.executable, "-m", "server.vectors.build_process"]
         command += ["--rows", str(self._rows), "--out", str(self._graph), "--storage", self._storage]
         if self._base is not None:
@@ -93,7 +93,7 @@ class GraphBuilder:
 
 
 def _write_rows(path: Path, rows: Sequence[NDArray[Any]]) -> None:
-    """Writes blocks of rows as one array of NumPy's format."""
+    """Writes blocks of rows as one array in NumPy's format."""
     shape = (sum(map(len, rows)), rows[0].shape[1])
     with path.open("wb") as file:
         header = {"descr": np.lib.format.dtype_to_descr(rows[0].dtype), "fortran_order": False, "shape": shape}

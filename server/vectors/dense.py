@@ -1,7 +1,8 @@
-"""The live index of vectors: one thread appends, many search views, and a graph is built meanwhile.
+"""The live index of vectors: one thread appends, many threads search views, and graphs are built in the background.
 
-Below a number of vectors all are compared; above, there is a graph of most, and the latest are compared beside it.
-What was appended is in the very next view. Nothing is ever removed: a search is given the documents it may find.
+Below `exact_below` vectors, a search compares all of them. Above, it searches a graph of most vectors and compares the
+newest ones directly. The next view has all appended vectors. Vectors are never removed: each search says which
+documents it may find.
 """
 
 import logging
@@ -31,14 +32,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class DenseOptions:
-    """How an index is searched and built.
+    """Options of searching and building.
 
     Attributes:
-        exact_below: Number of vectors from which on there is a graph.
-        tail_least: Vectors not yet in the graph before it is extended, at least.
-        tail_share: The same as a share of those in the graph: extending writes its whole file.
-        searchers: Threads that are expected to search at once.
-        min_recall: Recall at 10 below which ef_search is raised.
+        exact_below: Number of vectors from which a graph is built.
+        tail_least: Least number of vectors outside the graph before it is extended.
+        tail_share: The same as a share of the vectors in the graph, since extending it writes its whole file again.
+        ef_search: Candidates that a search keeps in a graph of up to 100,000 vectors.
+        searchers: Number of threads expected to search at the same time.
+        min_recall: Recall at 10 below which `ef_search` is raised.
     """
 
     exact_below: int = 10_000
@@ -50,7 +52,7 @@ class DenseOptions:
 
 
 class DenseIndex:
-    """Follows the vectors of documents, in the order of their slots."""
+    """The vectors of documents, in the order of their slots."""
 
     def __init__(
         self,
@@ -61,10 +63,10 @@ class DenseIndex:
         folder: Path,
         options: DenseOptions | None = None,
     ) -> None:
-        """Makes an empty index, which builds graphs in a folder of its own in `folder`, on the disk of the snapshots.
+        """Makes an empty index. It builds graphs in a new folder within `folder`, on the same disk as the snapshots.
 
         Raises:
-            SettingsError: The similarity cannot be computed from such a storage.
+            SettingsError: The similarity cannot be computed with this storage.
         """
         check_storage(storage, similarity)
         self._dimension = dimension
@@ -85,14 +87,14 @@ class DenseIndex:
         self._builder: GraphBuilder | None = None
         self._building: threading.Thread | None = None
         self._closed = False
-        self.graph_generation = 0  # Number of graphs built so far. `view()` has the newest.
+        self.graph_generation = 0  # Number of graphs built so far. `view()` uses the newest.
 
     def __len__(self) -> int:
         return self._rows.count
 
     @property
     def ef_search(self) -> int:
-        """Candidates that a search of the graph keeps now, in a graph of up to 100,000 vectors."""
+        """Candidates that a search keeps at present in a graph of up to 100,000 vectors."""
         return self._ef_search.value
 
     @ef_search.setter
@@ -101,7 +103,7 @@ class DenseIndex:
 
     @property
     def recall(self) -> float:
-        """Recall at 10 of the graph as last measured; 1 before."""
+        """Recall at 10 of the graph as last measured; 1 before the first measurement."""
         return self._recall.mean
 
     def append(
@@ -113,7 +115,7 @@ class DenseIndex:
     ) -> None:
         """Appends the vectors `[V, dimension]` of documents. The next view has them.
 
-        `owners`, `parts` and `fields` are as in `DenseView`; no owner is below those appended before.
+        `owners`, `parts` and `fields` are as in `DenseView`. Owners ascend within a call and from call to call.
         """
         rows = to_rows(vectors, self._similarity, self._storage)
         with self._lock:
@@ -128,7 +130,7 @@ class DenseIndex:
             self._start_building()
 
     def view(self) -> DenseView:
-        """Returns all that was appended so far, by the best graph there is."""
+        """Returns a view of all vectors appended so far, with the newest graph."""
         with self._lock:
             return DenseView(
                 dimension=self._dimension,
@@ -145,12 +147,12 @@ class DenseIndex:
             )
 
     def wait(self) -> None:
-        """Waits until no graph is being built."""
+        """Waits for the current build of a graph to end."""
         if (building := self._building) is not None:
             building.join()
 
     def close(self) -> None:
-        """Ends what runs in the background. Views still work; the folder is removed."""
+        """Ends the background work and removes the folder. Views still work."""
         with self._lock:
             self._closed = True
             builder = self._builder
@@ -161,12 +163,12 @@ class DenseIndex:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def restore(self, arrays: Arrays, files: Mapping[str, CheckedFile]) -> None:
-        """Takes over what the view of another index saved into a snapshot, which may be removed afterwards.
+        """Loads a snapshot of another index's view into this empty index. The snapshot may be removed afterwards.
 
         Raises:
             SnapshotError: The graph cannot be opened.
         """
-        assert not len(self), "it is empty"
+        assert not len(self), "the index is empty"
         if files:
             path = self._folder / "restored"
             built = BuiltGraph(
@@ -185,11 +187,11 @@ class DenseIndex:
             self._start_building()
 
     def _plan_build(self, count: int) -> None:
-        """Plans the next build for when there are some more than `count` vectors. The lock is held."""
+        """Sets the number of vectors at which the build after one of `count` starts. The caller holds the lock."""
         self._next_build = count + max(self._options.tail_least, int(count * self._options.tail_share))
 
     def _start_building(self) -> None:
-        """Starts building where that is due. The lock is held."""
+        """Starts a build if one is due. The caller holds the lock."""
         if self._closed or self._building is not None or len(self) < max(self._next_build, 1):
             return
         self._building = threading.Thread(target=self._build, name="index-building", daemon=True)
@@ -217,17 +219,17 @@ class DenseIndex:
                 self.graph_generation += 1
 
     def _built(self, builder: GraphBuilder, view: DenseView) -> Graph | None:
-        """Returns the graph of a view, or None if it could not be built."""
+        """Builds and returns the graph of a view; None if that fails."""
         try:
             graph_rows = [] if view.graph is None else [view.graph.block.rows]
             built = builder.run(graph_rows + [block.rows for block in view.tail])
             graph = Graph(built, storage=self._storage, searchers=self._options.searchers)
         except (BuildFailed, SnapshotError, OSError) as error:
             if not self._closed:
-                log.warning("the index goes on without a new graph: %s", error)
+                log.warning("the index continues without a new graph: %s", error)
             return None
-        except Exception:  # It must not be the last build for good.
-            log.exception("the index goes on without a new graph")
+        except Exception:  # An unexpected error must not prevent later builds.
+            log.exception("the index continues without a new graph")
             return None
         log.info("the graph of the index has %d vectors", len(graph))
         return graph

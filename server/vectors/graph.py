@@ -1,7 +1,7 @@
-"""A graph that was built, opened: approximate neighbours, and its rows.
+"""An open graph: approximate neighbours, and the rows of its vectors.
 
-USearch's file is opaque here; scores come from a file of rows beside it. Both are mapped, not read. USearch serves one
-search at a time on each of its objects, so several share the mapping; each costs 8 bytes a row.
+USearch's file finds candidates; their scores are computed from a separate file of rows. Both files are mapped into
+memory. A USearch object runs one search at a time, so several objects share the mapping; each takes 8 bytes a row.
 """
 
 import weakref
@@ -9,7 +9,7 @@ from collections import deque
 from typing import Any
 
 import numpy as np
-import onnxruntime  # noqa: F401  before USearch: ONNX Runtime 1.32 crashes when it is imported after USearch 2.26
+import onnxruntime  # noqa: F401  Must precede USearch 2.26: ONNX Runtime 1.32 crashes otherwise.
 from numpy.typing import NDArray
 from usearch.index import Index
 
@@ -20,13 +20,13 @@ from server.vectors.storage import Storage, to_graph
 
 
 class Graph:
-    """Immutable, and safe to search from many threads at once. Its files are removed with it."""
+    """An immutable graph, safe to search from many threads at once. Its files are removed when it is freed."""
 
     def __init__(self, built: BuiltGraph, *, storage: Storage, searchers: int) -> None:
-        """Opens a graph for so many concurrent searchers; each one more waits for its own first opening.
+        """Opens a graph for `searchers` concurrent searches. Each further one first opens another USearch object.
 
         Raises:
-            SnapshotError: The files are not those of one graph.
+            SnapshotError: The files do not belong to one graph.
         """
         self.built = built
         self._storage: Storage = storage
@@ -36,7 +36,7 @@ class Graph:
             rows = np.asarray(np.load(built.rows.path, mmap_mode="r"))
         except (OSError, ValueError) as error:
             raise SnapshotError(f"{built.graph.path} cannot be opened: {first_line(error)}") from error
-        # In f16 they are too many to be kept in f32, too.
+        # Rows in f16 are too many to be kept in f32 as well.
         self.block = RowBlock(rows, rows if rows.dtype == np.float32 else None)
         self._idle = deque(self._open() for _ in range(searchers))
 
@@ -45,7 +45,7 @@ class Graph:
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes that are mapped, and those of the objects over them."""
+        """Bytes of the mapped files and of the USearch objects."""
         return self._mapped.nbytes + self.block.rows.nbytes + 8 * len(self) * len(self._idle)
 
     def search(self, row: NDArray[Any], count: int, ef_search: int) -> NDArray[np.int64]:

@@ -1,9 +1,9 @@
-"""The recall of the graph, measured on what is really searched for.
+"""The recall of the graph, measured on a sample of the real searches.
 
-Now and then a search of the graph is repeated, by the graph and by comparing everything, in a thread of the lowest
-priority. Recall is the share of the ten best documents that the graph found, or found others just as good for. While it
-is low, the ef_search of all searches is raised, step by step. It is never lowered: it was too low for queries such as
-these. A restart begins with the first value.
+A thread of the lowest priority repeats some searches, once with the graph and once exactly. Recall at 10 is the share
+of the ten best documents that the graph finds; others with the same score count as well. While recall is low, ef_search
+is raised step by step, for all searches. It is never lowered, because it was too low for queries of this kind. A
+restart begins with the configured value.
 """
 
 import logging
@@ -25,29 +25,29 @@ log = logging.getLogger(__name__)
 DEPTH = 10
 
 WINDOW = 200
-"""Searches that recall is the mean of."""
+"""Number of searches whose mean is the recall."""
 
-JUDGED = 50
-"""Searches after which recall is believed."""
+MIN_SAMPLES = 50
+"""Number of searches before recall can raise ef_search."""
 
 EF_SEARCH_STEP = 1.5
 
 EF_SEARCH_MOST = 512
-"""Of a graph of up to 100,000 vectors: four times as much as at first by default."""
+"""For a graph of up to 100,000 vectors: four times the default."""
 
 BUSY_SHARE = 0.02
-"""Share of its time that the thread measures, at most: of one core, and of the memory's bandwidth."""
+"""Largest share of its time that the thread measures, since it uses a core and memory bandwidth."""
 
 NICENESS = 19
 
 PAUSE_SECONDS = 0.1
-"""Between two measurements, at least."""
+"""Least time between two measurements."""
 
 
 class RecallWatch:
-    """Measures recall in a thread of its own and raises ef_search.
+    """Measures recall in a separate thread and raises ef_search.
 
-    `mean` is the recall at 10 of the last searches that were measured; 1 before the first.
+    `mean` is the recall at 10 of the last measured searches; 1 before the first.
     """
 
     def __init__(self, ef_search: EfSearch, min_recall: float) -> None:
@@ -64,7 +64,7 @@ class RecallWatch:
     def observe(
         self, view: DenseView, query: NDArray[np.float32], allowed: NDArray[np.bool_] | None, weights: Sequence[float]
     ) -> None:
-        """Takes a search as the next to be measured, if it is time for one. Costs next to nothing if it is not."""
+        """Passes a search to the thread if a measurement is due. Otherwise it returns at once."""
         now = time.monotonic()
         if now < self._next_seconds or self._closed:
             return
@@ -81,7 +81,7 @@ class RecallWatch:
         self._wanted.set()
         if self._thread is not None:
             self._thread.join()
-        self._sample = None  # It has a view, which has us.
+        self._sample = None  # Breaks a reference cycle: it holds a view, which holds this object.
 
     def _run(self) -> None:
         give_way(NICENESS)
@@ -104,7 +104,7 @@ class RecallWatch:
         self._recalls.append(recall)
         self.mean = float(np.mean(self._recalls))
         before = self._ef_search.value
-        if len(self._recalls) < JUDGED or self.mean >= self._min_recall or before >= EF_SEARCH_MOST:
+        if len(self._recalls) < MIN_SAMPLES or self.mean >= self._min_recall or before >= EF_SEARCH_MOST:
             return
         raised = min(int(before * EF_SEARCH_STEP), EF_SEARCH_MOST)
         message = "the recall of the index is %.4f, below %.4f: ef_search is raised from %d to %d"
@@ -120,7 +120,7 @@ def measure_recall(
     allowed: NDArray[np.bool_] | None = None,
     weights: Sequence[float] = (1.0,),
 ) -> float:
-    """Returns the share of the ten best documents that a search of the graph finds, or others as good for them."""
+    """Returns the share of the ten best documents that the graph finds; others with the same score count as well."""
     right = view.search(query, limit=DEPTH, allowed=allowed, weights=weights, exact=True)
     found = replace(view, observe=None).search(query, limit=DEPTH, allowed=allowed, weights=weights)
     if not right:

@@ -1,6 +1,6 @@
-"""Rows that are appended to while others read them.
+"""Rows that one thread appends while others read.
 
-They lie in blocks that never move: growing copies nothing, and views keep what they have.
+The rows are in blocks that never move: growing copies nothing, and views stay valid.
 """
 
 from typing import Any, NamedTuple
@@ -12,26 +12,26 @@ BLOCK_ROWS = 8192
 
 
 class RowBlock(NamedTuple):
-    """Some consecutive rows as they are kept, and the same in f32 where they are few enough to be kept twice."""
+    """Consecutive rows as they are stored, and the same rows in f32 unless they are too many to be kept twice."""
 
     rows: NDArray[Any]
     wide: NDArray[np.float32] | None
 
 
 class Rows:
-    """Rows from a position on; `count` is the position after the last. One thread appends."""
+    """Rows from the position `start` on; `count` is the position after the last. One thread appends."""
 
     def __init__(self, dimension: int, dtype: DTypeLike, *, start: int = 0) -> None:
         self._shape = (BLOCK_ROWS, dimension)
         self._dtype = np.dtype(dtype)
         self._first_block = start // BLOCK_ROWS
         self._blocks: list[NDArray[Any]] = []
-        # The same in f32, which BLAS compares five times as fast: these rows are the few that are compared one by one.
+        # The same in f32, which BLAS compares faster: every search compares these rows, which are few.
         self._wide = self._blocks if self._dtype == np.float32 else []
         self.count = start
 
     def append(self, rows: NDArray[Any]) -> None:
-        """Copies rows to the end."""
+        """Appends copies of rows."""
         done = 0
         while done < len(rows):
             block, offset = divmod(self.count, BLOCK_ROWS)
@@ -46,7 +46,7 @@ class Rows:
             done += len(part)
 
     def drop_before(self, position: int) -> None:
-        """Frees blocks whose rows are all before a position."""
+        """Frees the blocks that end before a position."""
         whole = min(position // BLOCK_ROWS - self._first_block, len(self._blocks))
         if whole > 0:
             del self._blocks[:whole]

@@ -1,8 +1,8 @@
-"""How vectors are kept: in 4, 2 or 1 bytes a number.
+"""Storage of vectors, in 4, 2 or 1 bytes a number.
 
-`f32` keeps them as they are. `f16` keeps 11 bits of each number. `i8` scales each vector so that its largest number
-becomes 127, and rounds: that keeps its direction, which is all that a cosine needs, and is not enough for an inner
-product. Only the graph is kept in i8; scores then come from rows in f16.
+`f32` stores vectors unchanged. `f16` stores 11 bits of each number. `i8` scales each vector so that its largest number
+becomes 127, and rounds. That keeps the direction, which is enough for a cosine but not for an inner product. Only the
+graph uses i8; scores are then computed from rows in f16.
 """
 
 from typing import Any, Literal, get_args
@@ -18,29 +18,29 @@ Storage = Literal["f32", "f16", "i8"]
 STORAGES: tuple[Storage, ...] = get_args(Storage)
 
 METRIC_OF: dict[Storage, Literal["ip", "cos"]] = {"f32": "ip", "f16": "ip", "i8": "cos"}
-"""What a graph compares by. Vectors compared by cosine have length 1 already; only in i8 do lengths differ again."""
+"""The metric of a graph. Vectors compared by cosine already have unit length, except in i8, where lengths differ."""
 
 I8_LARGEST = 127
 
 
 def check_storage(storage: Storage, similarity: Similarity) -> None:
-    """Raises SettingsError if vectors that are kept so cannot be compared so."""
+    """Raises SettingsError if vectors in this storage cannot be compared by this similarity."""
     if storage == "i8" and similarity != "cosine":
         raise SettingsError(
-            "--index-storage i8 keeps only the directions of vectors, and this bundle compares them by dot product, "
-            "in which lengths matter: use f16 or f32"
+            "--index-storage i8 keeps only the directions of vectors, but this bundle compares them by dot product, "
+            "which needs lengths: use f16 or f32"
         )
 
 
 def row_dtype(storage: Storage) -> DTypeLike:
-    """Returns the type of the numbers that scores are computed from."""
+    """Returns the type of the rows from which scores are computed."""
     return np.float32 if storage == "f32" else np.float16
 
 
 def to_rows(vectors: NDArray[np.float32], similarity: Similarity, storage: Storage) -> NDArray[Any]:
-    """Returns vectors `[N, dimension]` as scores are computed from them, so that every similarity is a product.
+    """Returns the rows `[N, dimension]` of vectors for scoring, where each similarity is a dot product.
 
-    They get length 1 where only directions count. What f16 cannot hold becomes its largest number.
+    For a cosine the rows have unit length. Numbers beyond the range of f16 become its largest number.
     """
     if similarity == "cosine":
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -52,7 +52,7 @@ def to_rows(vectors: NDArray[np.float32], similarity: Similarity, storage: Stora
 
 
 def to_graph(rows: NDArray[Any], storage: Storage) -> NDArray[Any]:
-    """Returns rows `[N, dimension]` as the graph keeps them."""
+    """Returns rows `[N, dimension]` as the graph stores them."""
     if storage != "i8":
         return rows
     vectors = rows.astype(np.float32)

@@ -1,7 +1,7 @@
-"""The vectors of the index at one moment: searched by many threads while its writer goes on.
+"""A view of the index's vectors at one moment. Many threads search it while the writer continues.
 
-Vectors are in the order of their documents' slots. The first `len(graph)` are in the graph, and the rest are compared
-one by one. However a vector was found, its score is computed by one kernel, and is the same to the last bit.
+Vectors are in the order of their documents' slots. The first `len(graph)` are in the graph; a search compares the rest
+directly. One kernel computes all scores, so a vector's score is bit-identical however it was found.
 """
 
 import importlib.metadata
@@ -23,21 +23,21 @@ GRAPH_FILE = "vectors.graph"
 ROWS_FILE = "vectors.npy"
 
 FETCHED_LEAST = 32
-"""Candidates taken from the graph at least, of the many more that it comes by."""
+"""Least number of candidates taken from the graph."""
 
 FETCHED_MOST = 1024
-"""Candidates taken from the graph at most, unless the limit wants more: beyond, comparing all is as fast."""
+"""Most candidates taken from the graph, unless the limit needs more: beyond that, an exact search is as fast."""
 
 GATHERED_SHARE = 0.3
-"""Up to this share of a block's rows are copied together to be compared; above, all are compared where they lie."""
+"""Up to this share of a block, the allowed rows are copied and compared; above, the whole block is compared."""
 
 EF_SEARCH_VECTORS = 100_000
 EF_SEARCH_GROWTH = 0.75
-"""Recall falls with size: an ef_search of 128 at 100,000 vectors becomes 719 at a million (`bench-index`)."""
+"""Recall falls with size, so ef_search grows: 128 at 100,000 vectors becomes 719 at a million (`bench-index`)."""
 
 
 class Match(NamedTuple):
-    """A document found: its slot, its best part, and that part's weighted similarity to the query."""
+    """A document that was found: its slot, its best part, and that part's weighted similarity to the query."""
 
     slot: int
     part: int
@@ -49,27 +49,27 @@ class EfSearch:
     """Candidates that a search of the graph keeps. Shared by all views; raised when recall is low."""
 
     value: int
-    """In a graph of up to `EF_SEARCH_VECTORS` vectors."""
+    """For a graph of up to `EF_SEARCH_VECTORS` vectors."""
 
     def at(self, vectors: int) -> int:
-        """Returns the ef_search of a graph of so many vectors: the more there are, the more are nearly as near."""
+        """Returns the ef_search for a graph of this many vectors."""
         return int(self.value * max(1.0, vectors / EF_SEARCH_VECTORS) ** EF_SEARCH_GROWTH)
 
 
 Observe = Callable[["DenseView", NDArray[np.float32], "NDArray[np.bool_] | None", Sequence[float]], None]
-"""Is called with every search of the graph: the view, the query, the allowed slots and the weights."""
+"""Called after each search of the graph, with the view, the query, the allowed slots and the weights."""
 
 
 @dataclass(frozen=True, eq=False)
 class DenseView:
-    """Immutable, and safe to search from many threads at once.
+    """An immutable view, safe to search from many threads at once.
 
     Attributes:
-        graph: The vectors up to a position, or None where there are few.
-        tail: The rows after it.
-        owners: For each vector the slot of its document, ascending.
-        parts: For each vector its ordinal in the document.
-        fields: For each vector the index of its weight.
+        graph: The first vectors; None while there are few.
+        tail: The rows after the graph's.
+        owners: For each vector, the slot of its document, ascending.
+        parts: For each vector, its ordinal in the document.
+        fields: For each vector, the index of its weight.
         longest: Length of the longest vector.
     """
 
@@ -95,8 +95,8 @@ class DenseView:
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes that all of it takes, mapped files included."""
-        # In f32, both arrays of a block are one.
+        """Bytes of all arrays and mapped files."""
+        # In f32, both arrays of a block are the same.
         tail = {id(array): array.nbytes for block in self.tail for array in block if array is not None}
         arrays = (self.owners, self.parts, self.fields)
         graph_bytes = 0 if self.graph is None else self.graph.memory_bytes
@@ -104,7 +104,7 @@ class DenseView:
 
     @property
     def facts(self) -> Facts:
-        """What a snapshot of the vectors depends on."""
+        """The facts that a snapshot of the vectors depends on."""
         return {
             "usearch": importlib.metadata.version("usearch"),
             "dimension": self.dimension,
@@ -114,7 +114,7 @@ class DenseView:
 
     @property
     def arrays(self) -> Arrays:
-        """What a snapshot has of the vectors, besides the graph's files."""
+        """The arrays of a snapshot, without the graph's files."""
         empty = np.empty((0, self.dimension), row_dtype(self.storage))
         return {
             "owners": self.owners,
@@ -126,7 +126,7 @@ class DenseView:
 
     @property
     def files(self) -> dict[str, CheckedFile]:
-        """The graph's files for a snapshot, by name."""
+        """The graph's files in a snapshot, by name."""
         return {} if self.graph is None else dict(zip((GRAPH_FILE, ROWS_FILE), self.graph.built, strict=True))
 
     def search(
@@ -138,16 +138,16 @@ class DenseView:
         weights: Sequence[float] = (1.0,),
         exact: bool = False,
     ) -> list[Match]:
-        """Returns the `limit` best documents, best first; those of equal score in the order of their slots.
+        """Returns the `limit` best documents, best first; documents of equal score are in the order of their slots.
 
-        A document scores its best vector. Fewer documents come back only when fewer are allowed.
+        A document's score is that of its best vector. Returns fewer documents only if fewer are allowed.
 
         Args:
             query: `[dimension]`.
             limit: Number of documents.
-            allowed: By slot, which documents may be found; None for all.
-            weights: By field, the factor of its similarities; above 0. One weight is for all fields.
-            exact: Whether to compare every allowed vector, so that nothing is missed.
+            allowed: For each slot, whether its document may be found; None allows all.
+            weights: For each field, the factor of its similarities, above 0. A single weight applies to all fields.
+            exact: Whether to compare every allowed vector instead of using the graph.
         """
         if limit < 1 or not len(self):
             return []
@@ -165,7 +165,7 @@ class DenseView:
     def best_of(
         self, query: NDArray[np.float32], slots: Sequence[int], *, weights: Sequence[float] = (1.0,)
     ) -> dict[int, Match]:
-        """Returns the best vector of each of some documents, by slot. They are few: each is looked up by itself."""
+        """Returns the best vector of each document in `slots`, by slot. Meant for few slots."""
         row = to_rows(query[None, :], self.similarity, self.storage)
         by_field = np.asarray(weights, dtype=np.float64)
         found: dict[int, Match] = {}
@@ -186,7 +186,7 @@ class DenseView:
         allowed: NDArray[np.bool_] | None,
         weights: NDArray[np.float64] | None,
     ) -> list[Match] | None:
-        """Returns the best documents by the graph and what is not yet in it; None if it is no help in finding them."""
+        """Returns the best documents of the graph and the tail; None if an exact search is needed."""
         tail, tail_scores = np.empty(0, dtype=np.int64), np.empty(0)
         if len(self) > len(graph):
             tail, tail_scores = self._best_vectors(row, limit, allowed, weights, start=len(graph))
@@ -198,7 +198,7 @@ class DenseView:
         while fetched <= min(most, len(graph)):
             base = np.sort(graph.search(row, fetched, self.ef_search.at(len(graph))))
             scores = dots(row, graph.block.rows[base])
-            # What was not fetched is no nearer than this, as far as the graph is right.
+            # Vectors that were not fetched score at most this, unless the graph has missed them.
             reach = max(float(scores.min()) * weight for weight in extremes)
             if allowed is not None:
                 kept = allowed[self.owners[base]]
@@ -220,57 +220,57 @@ class DenseView:
         *,
         start: int,
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Returns vectors from a position on, ascending, and their scores: every one that makes a best document."""
+        """Returns ascending positions from `start` on that include those of the best documents, and their scores."""
         positions = None if allowed is None else np.flatnonzero(allowed[self.owners[start:]]) + start
         if positions is not None and len(positions) == len(self) - start:
             positions = None
-        sifted = self._sift(row, positions, start)
+        approximate = self._approximate(row, positions, start)
         heaviest = 1.0
         if weights is not None:
-            sifted *= self._weights_at(weights, slice(start, None) if positions is None else positions)
+            approximate *= self._weights_at(weights, slice(start, None) if positions is None else positions)
             heaviest = float(weights.max())
-        # A bound of the errors by which the scores that sift differ from the right ones.
+        # Bounds the difference between the approximate scores and those of `dots`.
         length = float(np.linalg.norm(row.astype(np.float64)))
         error = 2 * self.dimension * float(np.finfo(np.float32).eps) * self.longest * length * heaviest
         count = 2 * limit
         while True:
             last = -np.inf
-            if count < len(sifted):
-                last = float(np.partition(sifted, -count)[-count]) - error
-            chosen = np.flatnonzero(sifted >= last - error)
+            if count < len(approximate):
+                last = float(np.partition(approximate, -count)[-count]) - error
+            chosen = np.flatnonzero(approximate >= last - error)
             best = chosen + start if positions is None else positions[chosen]
             scores = dots(row, self._take(best))
             if weights is not None:
                 scores *= self._weights_at(weights, best)
             good = best[scores >= last]
-            if count >= len(sifted) or (len(good) >= limit and _count_distinct(self.owners[good]) >= limit):
+            if count >= len(approximate) or (len(good) >= limit and _count_distinct(self.owners[good]) >= limit):
                 return best, scores
             count *= 8
 
-    def _sift(self, row: NDArray[Any], positions: NDArray[np.int64] | None, start: int) -> NDArray[np.float64]:
-        """Returns the scores of some vectors, or of all from a position on, rounded as what is fastest rounds."""
+    def _approximate(self, row: NDArray[Any], positions: NDArray[np.int64] | None, start: int) -> NDArray[np.float64]:
+        """Returns approximate scores from the fastest kernel, at `positions`, or at all positions from `start` on."""
         count = len(self) - start if positions is None else len(positions)
-        sifted = np.empty(count)
+        approximate = np.empty(count)
         done = 0
         wide = row.astype(np.float32)
         for first, block in self._blocks(start):
             if positions is None:
-                _sift_into(row, wide, block, sifted[done : done + len(block.rows)])
+                _approximate_into(row, wide, block, approximate[done : done + len(block.rows)])
                 done += len(block.rows)
                 continue
             end = int(np.searchsorted(positions, first + len(block.rows)))
             local = positions[done:end] - first
             if len(local) > GATHERED_SHARE * len(block.rows):
                 every = np.empty(len(block.rows))
-                _sift_into(row, wide, block, every)
-                sifted[done:end] = every[local]
+                _approximate_into(row, wide, block, every)
+                approximate[done:end] = every[local]
             elif len(local):
-                sifted[done:end] = dots(row, block.rows[local])
+                approximate[done:end] = dots(row, block.rows[local])
             done = end
-        return sifted
+        return approximate
 
     def _blocks(self, start: int) -> list[tuple[int, RowBlock]]:
-        """Returns the rows from a position on, which is 0 or where the graph ends, each block with its position."""
+        """Returns the blocks from `start` on, which is 0 or the end of the graph, each with its position."""
         blocks: list[tuple[int, RowBlock]] = []
         if self.graph is not None and start < len(self.graph):
             blocks.append((0, self.graph.block))
@@ -311,17 +311,17 @@ class DenseView:
 
 
 def dots(row: NDArray[Any], rows: NDArray[Any]) -> NDArray[np.float64]:
-    """Returns the products that scores come from."""
+    """Returns the dot products from which scores are computed."""
     if not len(rows):
         return np.empty(0)
     return np.asarray(numkong.cdist(row, rows, "dot"), dtype=np.float64).reshape(-1)
 
 
-def _sift_into(row: NDArray[Any], wide: NDArray[np.float32], block: RowBlock, out: NDArray[np.float64]) -> None:
+def _approximate_into(row: NDArray[Any], wide: NDArray[np.float32], block: RowBlock, out: NDArray[np.float64]) -> None:
     if block.wide is not None:
-        out[:] = block.wide @ wide[0]  # Five times as fast as NumKong, and rounded less well.
+        out[:] = block.wide @ wide[0]  # Faster than NumKong, but rounded less precisely.
     else:
-        numkong.cdist(row, block.rows, "dot", out=out[None, :])  # Into f32 it would take sixteen times as long.
+        numkong.cdist(row, block.rows, "dot", out=out[None, :])  # Into f64, since f32 would be much slower.
 
 
 def _count_distinct(ascending: NDArray[np.int32]) -> int:

@@ -1,1 +1,1 @@
-"""Changes in, durable documents out: encodes them, commits them, and lets the index follow before it says so."""
+"""Writes documents: encodes them, commits them to the store and updates the live index, then acknowledges."""

@@ -1,7 +1,7 @@
-"""The one thread that changes the catalogue: commits to the store, then lets the live index follow, then answers.
+"""The only thread that changes the catalogue: it commits to the store, updates the live index, then answers.
 
-Whatever waits is committed as a group: the disk is waited for once. A caller is answered when its change is durable
-*and* in the index, so that the next search finds it.
+Waiting requests are committed as a group, with a single sync of the disk. A caller is answered when its change is
+durable *and* in the index, so that the next search finds it.
 """
 
 import asyncio
@@ -29,18 +29,18 @@ from server.writing.remembered_calls import RememberedCall, remembered
 log = logging.getLogger(__name__)
 
 GROUP_REQUESTS = 64
-"""Calls that are committed together at most."""
+"""Most requests that are committed together."""
 
 
 class Signal(enum.Enum):
-    """What the thread is told beside works."""
+    """The commands to the thread besides requests."""
 
     REFRESH = enum.auto()
     END = enum.auto()
 
 
 class Put(NamedTuple):
-    """A document to be written; without vectors where it is thought to be there already, just as it is."""
+    """A document to write. `vectors` is None if the caller has found it stored unchanged."""
 
     document: Document
     vectors: Vectors | None
@@ -48,7 +48,7 @@ class Put(NamedTuple):
 
 
 class FileRecord(NamedTuple):
-    """What the catalogue's file says of the documents in a request, and of those that are gone."""
+    """The digests of a request's documents in the catalogue's file, and the ids of documents no longer in it."""
 
     digests: Mapping[str, bytes]
     gone: Sequence[str] = ()
@@ -56,12 +56,12 @@ class FileRecord(NamedTuple):
 
 @dataclass(eq=False, kw_only=True)
 class CommitRequest:
-    """Changes that are made together or not at all, except those of single documents that are refused.
+    """Changes that are made together or not at all, except for documents that are rejected one by one.
 
     Attributes:
-        matching: Deletes all documents that match, besides.
-        revision: Of the model that has encoded the documents.
-        imported: The import that this belongs to, and how far it has come with this.
+        matching: Filter of documents to delete in addition.
+        revision: Revision of the model that has encoded the documents.
+        imported: Id of the import that the request belongs to, and the import's position after it.
     """
 
     changes: Sequence[Put | Delete] = ()
@@ -74,14 +74,14 @@ class CommitRequest:
 
 
 class Outdated(Exception):
-    """What a request took for granted has changed meanwhile: prepare it again."""
+    """The state that a request was prepared for has changed: prepare it again."""
 
 
 class Committer:
-    """Owns the live index: nobody else changes it while `lock` is free.
+    """Owns the live index. Only the holder of `lock` may change or replace it.
 
     Attributes:
-        lock: Is held while a group is committed and followed; who holds it may replace `index`.
+        lock: The thread holds it while it commits a group and updates the index.
     """
 
     def __init__(
@@ -108,30 +108,30 @@ class Committer:
 
     @property
     def dead(self) -> bool:
-        """Whether it takes no more changes."""
+        """Whether the thread has ended, so that no more changes are accepted."""
         return self._ended.is_set()
 
     async def commit(self, request: CommitRequest) -> list[Outcome]:
         """Makes changes; returns an outcome for each.
 
         Raises:
-            Outdated: The request is to be prepared again.
+            Outdated: The request must be prepared again.
             StoreFull: The disk is full.
-            NotReady: The server takes no more changes.
+            NotReady: The server accepts no more changes.
         """
         if self._ended.is_set():
-            raise NotReady("the server takes no more changes; try another server")
+            raise NotReady("the server accepts no more changes; try another server")
         self._waiting.put(request)
-        if self._ended.is_set():  # It may have died in between, and look at nothing any more.
-            self._refuse_all()
+        if self._ended.is_set():  # The thread may have ended before it saw the request.
+            self._reject_waiting()
         return await request.done
 
     def refresh_soon(self) -> None:
-        """Lets searches have what followers have improved by themselves. Any thread may ask for it."""
+        """Soon publishes improvements of the index, such as a new graph. Any thread may call it."""
         self._waiting.put(Signal.REFRESH)
 
     def close(self) -> None:
-        """Finishes what waits, and ends the thread. Blocks; the event loop must be running."""
+        """Finishes the waiting requests and ends the thread. Blocks; the event loop must be running."""
         self._waiting.put(Signal.END)
         self._thread.join()
 
@@ -151,19 +151,19 @@ class Committer:
                     if Signal.REFRESH in taken:
                         self.index.refresh()
         except BaseException:
-            # The store is whole, but the index may lack what it has: nothing more is changed in this process.
+            # The store is intact, but the index may lack changes: this process makes no more changes.
             log.critical("the committer died", exc_info=True)
             self._settle(group, NotReady("the server can make no more changes; try another server"))
             self._loop.call_soon_threadsafe(self._on_death)
         finally:
             self._ended.set()
-            self._refuse_all()
+            self._reject_waiting()
 
-    def _refuse_all(self) -> None:
+    def _reject_waiting(self) -> None:
         with contextlib.suppress(queue.Empty):
             while True:
                 if isinstance(left := self._waiting.get_nowait(), CommitRequest):
-                    self._settle([left], NotReady("the server takes no more changes; try another server"))
+                    self._settle([left], NotReady("the server accepts no more changes; try another server"))
 
     def _commit(self, group: Sequence[CommitRequest]) -> None:
         outcomes: list[list[Outcome] | Exception] = []
@@ -186,7 +186,7 @@ class Committer:
         self._loop.call_soon_threadsafe(_settle_each, group, outcomes)
 
     def _attempt(self, request: CommitRequest, transaction: Transaction) -> list[Outcome] | Exception:
-        """Makes the changes of one request; what is wrong with it leaves the others of its group alone."""
+        """Makes the changes of one request. An error does not affect the other requests of the group."""
         try:
             with transaction.together():
                 return self._perform(request, transaction)
@@ -244,7 +244,7 @@ class Committer:
 
 def _settle_each(group: Sequence[CommitRequest], outcomes: Sequence[list[Outcome] | Exception]) -> None:
     for request, each in zip(group, outcomes, strict=True):
-        if request.done.done():  # The caller has gone; the change is made.
+        if request.done.done():  # The caller gave up; the change is made.
             continue
         if isinstance(each, Exception):
             request.done.set_exception(each)

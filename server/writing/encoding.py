@@ -1,4 +1,4 @@
-"""Encodes the documents of a write: as bulk work of the engine that serves, and only what is new of them."""
+"""Encodes the documents of a write, as bulk work of the serving engine. Only new or changed passages are encoded."""
 
 import asyncio
 import time
@@ -20,25 +20,25 @@ from server.errors import ChajaError, DeadlinePassed, InvalidRequest, NotReady, 
 
 PORTION_TEXTS = 16
 PORTION_CHARACTERS = 2000
-"""What is handed to the engine at a time: less than a tenth of a second of work."""
+"""Most texts and characters that are passed to the engine at a time."""
 
 PORTIONS = 3
-"""Handed over at once, so that no worker waits for the end of another's portion, and others' writes find room."""
+"""Portions of a call in the engine at a time: enough to keep the workers busy, and few enough for other writes."""
 
 
 class Prepared(NamedTuple):
-    """A document that is cut into passages, some of whose vectors are known."""
+    """A document cut into passages. `known` has the vectors of passages that need no encoding."""
 
     passages: Passages
     known: dict[Text, NDArray[np.float32]]
 
     @property
     def unknown(self) -> Iterator[Text]:
-        """The texts that are to be encoded."""
+        """The texts to encode."""
         return (text for text in self.passages.texts if text not in self.known)
 
     def vectors(self, encoded: dict[Text, NDArray[np.float32] | ChajaError]) -> Vectors | ChajaError:
-        """Returns the vectors, or why there are none."""
+        """Returns the vectors of the document, or the error of one of its texts."""
         rows: list[NDArray[np.float32]] = []
         for position, text in enumerate(self.passages.texts):
             row = self.known[text] if text in self.known else encoded[text]
@@ -61,12 +61,13 @@ class DocumentEncoder:
     async def encode(
         self, engine: Engine, documents: Sequence[Document], *, deadline: float, patient: bool
     ) -> list[Vectors | ChajaError | None]:
-        """Returns the vectors of each document; None where it is stored like that; or why it has none.
+        """Returns for each document its vectors, None if it is stored unchanged, or its error.
 
-        The work is dropped at `deadline`, a `time.monotonic`. If `patient`, it is admitted however much waits.
+        The work ends at `deadline`, a value of `time.monotonic()`. If `patient`, it is admitted however long the queue
+        is.
 
         Raises:
-            ChajaError: The engine does not admit the work.
+            ChajaError: The engine rejects the work.
         """
         loop = asyncio.get_running_loop()
         prepared = await loop.run_in_executor(self._preparing, self._prepare, engine.bundle, documents)
@@ -84,7 +85,7 @@ class DocumentEncoder:
         prepared: list[Prepared | ChajaError | None] = []
         for document in documents:
             before = stored.get(document.id)
-            # Where an id comes twice, what is stored now is not what the second one will find.
+            # If an id occurs twice, the stored document is not the one that the second write replaces.
             once = times[document.id] == 1
             if once and before is not None and content_of(before.document) == content_of(document):
                 prepared.append(None)
@@ -98,41 +99,41 @@ class DocumentEncoder:
         return prepared
 
     def _known(self, bundle: Bundle, before: Versioned | None) -> dict[Text, NDArray[np.float32]]:
-        """Returns the vectors of what the document said before."""
+        """Returns the vectors of the stored version's passages."""
         if before is None or before.vectors is None:
             return {}
         passages = passages_of(before.document, bundle, overlap_tokens=self._overlap_tokens)
         if not np.array_equal(passages.spans, before.vectors.spans):
-            return {}  # It was cut otherwise, by another overlap.
+            return {}  # It was cut with another overlap.
         return dict(zip(passages.texts, before.vectors.matrix, strict=True))
 
 
 async def _encode_texts(
     engine: Engine, texts: Sequence[Text], *, deadline: float, patient: bool
 ) -> dict[Text, NDArray[np.float32] | ChajaError]:
-    """Encodes texts, a portion after the other; returns for each its vector or what went wrong with it."""
+    """Encodes texts in portions; returns the vector or the error of each."""
     found: dict[Text, NDArray[np.float32] | ChajaError] = {}
     portions = _portions(texts)
 
     async def encode(portion: Sequence[Text], *, patient: bool) -> None:
         jobs = engine.passage_jobs(portion, remaining_seconds=deadline - time.monotonic())
         for text, job, outcome in zip(portion, jobs, await engine.run(jobs, admitted=patient), strict=True):
-            if isinstance(outcome, (DeadlinePassed, NotReady, Overloaded)):  # That says nothing of the text.
+            if isinstance(outcome, (DeadlinePassed, NotReady, Overloaded)):  # Not an error of the text.
                 raise outcome
             found[text] = outcome if outcome is not None else job.vector  # type: ignore[assignment]
 
-    async def go_on() -> None:
+    async def encode_rest() -> None:
         for portion in portions:
             await encode(portion, patient=True)
 
     first = next(portions, None)
     if first is None:
         return found
-    # The first portion is let in like any call, and with it the others: of one call there are few at a time.
-    others = [asyncio.create_task(go_on()) for _ in range(PORTIONS - 1)]
+    # The first portion is admitted like any call. Then the others are admitted as well, a few at a time.
+    others = [asyncio.create_task(encode_rest()) for _ in range(PORTIONS - 1)]
     try:
         await encode(first, patient=patient)
-        await go_on()
+        await encode_rest()
         await asyncio.gather(*others)
     finally:
         for each in others:

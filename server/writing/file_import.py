@@ -1,6 +1,6 @@
-"""Imports the catalogue's file into the store: of its documents those that it says something new of.
+"""Imports the catalogue's file into the store. Only new or changed documents are imported.
 
-What was written through CatalogService stays, until the file says something else of the same document.
+Documents written through CatalogService stay until the same document changes in the file.
 """
 
 import asyncio
@@ -20,16 +20,16 @@ from server.writing.writer import Writer
 log = logging.getLogger(__name__)
 
 PORTION_DOCUMENTS = 1000
-"""Documents that become durable together: a file with fewer changes is imported wholly or not at all."""
+"""Documents that become durable together: a file with no more changes is imported completely or not at all."""
 
 
 class Difference(NamedTuple):
-    """What a file says that it did not say before.
+    """The changes of a file since it was last imported.
 
     Attributes:
-        documents: New or changed ones.
-        digests: Of these, one each.
-        gone: Ids of documents that it does not speak of any more.
+        documents: New or changed documents.
+        digests: The digest of each of them.
+        gone: Ids of documents that are no longer in the file.
     """
 
     documents: list[Document]
@@ -38,17 +38,17 @@ class Difference(NamedTuple):
 
 
 async def import_file(path: Path, store: Store, writer: Writer) -> None:
-    """Imports a file; does nothing where it says what it said before.
+    """Imports the changes of a file since its last import.
 
     Raises:
-        CatalogueError: The file cannot be used, or the store or the model fails. Nothing of it is used, unless it has
-            very many changes: then some may be.
+        CatalogueError: The file cannot be used, or the store or the model fails. No change is made, unless there are
+            more than `PORTION_DOCUMENTS`: then earlier portions stay.
     """
     difference = await asyncio.to_thread(read_difference, path, store)
     total = len(difference.documents)
     if not total and not difference.gone:
         return
-    log.info("importing %s: %d documents are new or changed, %d are gone", path, total, len(difference.gone))
+    log.info("importing %s: %d documents are new or changed, %d were removed", path, total, len(difference.gone))
     starts = range(0, max(total, 1), PORTION_DOCUMENTS)
     for start in starts:
         portion = slice(start, start + PORTION_DOCUMENTS)
@@ -67,7 +67,7 @@ async def import_file(path: Path, store: Store, writer: Writer) -> None:
 
 
 def read_difference(path: Path, store: Store) -> Difference:
-    """Compares a file with what it said when it was imported last. Blocks; raises CatalogueError."""
+    """Compares a file with its last import. Blocks; raises CatalogueError if the file cannot be used."""
     known = store.file_digests()
     documents, digests = [], []
     for document in load_catalogue(path):

@@ -1,6 +1,6 @@
-"""Keeps store and live index in step for as long as the server runs, and tends both.
+"""Keeps the store and the live index in step while the server runs, and maintains both.
 
-It looks every few seconds whether the index is worth rebuilding or saving.
+Every few seconds it checks whether to rebuild or save the index, and purges the store.
 """
 
 import asyncio
@@ -25,28 +25,28 @@ from server.writing.writer import Writer
 
 log = logging.getLogger(__name__)
 
-TENDING_SECONDS = 2.0
-"""Time between two looks at what there is to do."""
+MAINTENANCE_SECONDS = 2.0
+"""Time between two rounds of maintenance."""
 
 SNAPSHOT_SECONDS = 600.0
-"""Age at which a snapshot is replaced when there were changes; a new graph is saved sooner."""
+"""Age at which a snapshot is replaced if there are changes. A new graph is saved sooner."""
 
 DEAD_SLOTS = 1000
 DEAD_SHARE = 0.3
-"""The index is built anew when so many slots, and so many of all, belong to documents that are gone."""
+"""The index is rebuilt when the dead slots exceed both this number and this share of all slots."""
 
 FAILED_SECONDS = 30.0
-"""Pause after something of this went wrong: it will not be better at once."""
+"""Pause after an error in maintenance."""
 
 PURGED_VERSIONS = 200
-"""Versions that were replaced, and are deleted at a time."""
+"""Replaced versions that are deleted at a time."""
 
 FORGOTTEN_VECTORS = 200
 """Vectors of other models that are deleted at a time."""
 
 
 class LiveCatalogue:
-    """Store and live index in step, and what reads and writes them. Used on the event loop."""
+    """The store, its live index, and their reader and writer. Used on the event loop."""
 
     def __init__(
         self,
@@ -59,9 +59,9 @@ class LiveCatalogue:
         overlap_tokens: int,
         on_broken: Callable[[], None],
     ) -> None:
-        """Accepts changes, which the index of what was loaded follows from now on.
+        """Starts to accept changes and to apply them to the loaded index.
 
-        Without `snapshots` the index is not saved. `on_broken` is called when no change can be made any more.
+        Without `snapshots` the index is not saved. `on_broken` is called when no more changes can be made.
         """
         self._store = store
         self._loaded = loaded
@@ -78,19 +78,19 @@ class LiveCatalogue:
         self._new_index = loaded.saved_sequence < 0
         self._obsolete = store.revisions() - {loaded.index.revision}
         self._describe()
-        self._tending = asyncio.create_task(self._tend())
+        self._maintaining = asyncio.create_task(self._maintain())
 
     @property
     def broken(self) -> bool:
-        """Whether no change can be made any more."""
+        """Whether no more changes can be made."""
         return self._committer.dead
 
     def keep(self, revision: str) -> None:
-        """Takes note that the vectors of a model are wanted, because it is being loaded."""
+        """Keeps the vectors of a model, because it is being loaded."""
         self._obsolete.discard(revision)
 
     async def replace(self, loaded: Loaded, swap: Callable[[], None]) -> None:
-        """Lets another index follow from now on. No change is made while `swap` lets searches have it, too."""
+        """Replaces the index. No change is made while `swap` makes searches use the new one as well."""
         await asyncio.to_thread(self._replace, loaded, swap, asyncio.get_running_loop())
         self._new_index = True
         self._obsolete = self._store.revisions() - {loaded.index.revision}
@@ -102,10 +102,10 @@ class LiveCatalogue:
         await self._measure()
 
     async def close(self) -> None:
-        """Finishes the changes that were admitted, and saves the index."""
+        """Finishes the accepted changes and saves the index."""
         try:
-            self._tending.cancel()
-            await asyncio.wait([self._tending])
+            self._maintaining.cancel()
+            await asyncio.wait([self._maintaining])
             self._committer.refresh_soon()  # A graph may just have been built.
             await asyncio.to_thread(self._committer.close)
             if self._committer.index.state.sequence != self._saved_sequence or self._has_new_graph:
@@ -116,7 +116,7 @@ class LiveCatalogue:
 
     @property
     def _has_new_graph(self) -> bool:
-        """Whether the index, or its graph, is another one than in the snapshot."""
+        """Whether the index or its graph differs from the one in the snapshot."""
         return self._new_index or self._committer.index.state.dense.graph_count != self._saved_graph_vectors
 
     def _replace(self, loaded: Loaded, swap: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
@@ -144,30 +144,30 @@ class LiveCatalogue:
         self._metrics.index_ef_search.set(state.dense.ef_search.at(state.dense.graph_count))
         self._metrics.index_recall.set(self._committer.index.dense.recall if state.dense.graph_count else 1)
 
-    async def _tend(self) -> None:
+    async def _maintain(self) -> None:
         while True:
-            await asyncio.sleep(TENDING_SECONDS)
+            await asyncio.sleep(MAINTENANCE_SECONDS)
             try:
-                await self._tend_once()
-            except LoadingCancelled:  # The server stops.
+                await self._maintain_once()
+            except LoadingCancelled:  # The server is shutting down.
                 return
             except ChajaError as error:
-                log.error("tending the index failed: %s", error)
+                log.error("maintaining the index failed: %s", error)
                 await asyncio.sleep(FAILED_SECONDS)
             except Exception:
-                log.exception("tending the index failed")
+                log.exception("maintaining the index failed")
                 await asyncio.sleep(FAILED_SECONDS)
 
-    async def _tend_once(self) -> None:
-        """Does what there is to do. Between two times nothing here holds an index that may be replaced."""
+    async def _maintain_once(self) -> None:
+        """Runs one round of maintenance. Keeps no reference to the index, so that a replaced one is freed."""
         index = self._committer.index
         if index.dense.graph_generation != self._graph_generation:
             self._graph_generation = index.dense.graph_generation
             self._committer.refresh_soon()
         slots = index.state.slots
         if slots.dead_count > max(DEAD_SLOTS, DEAD_SHARE * len(slots.sequences)):
-            log.info("building the index anew: %d of its slots are dead", slots.dead_count)
-            await asyncio.to_thread(self._adopt, self._loaded)
+            log.info("rebuilding the index: %d of its slots are dead", slots.dead_count)
+            await asyncio.to_thread(self._rebuild, self._loaded)
             self._new_index = True
         elif self._has_new_graph or (
             index.state.sequence != self._saved_sequence and time.monotonic() - self._saved > SNAPSHOT_SECONDS
@@ -176,23 +176,23 @@ class LiveCatalogue:
             await self._save(index)
         await self._measure()
         self._describe()
-        await asyncio.to_thread(self._clear_away)
+        await asyncio.to_thread(self._purge)
 
     async def _measure(self) -> None:
-        """Lets searches know again what scores are worth, if they may not know any more."""
+        """Measures the baseline of scores again if the index has changed much, and publishes it."""
         index = self._committer.index
         if index.unmeasured:
             await asyncio.to_thread(index.measure)
             self._committer.refresh_soon()
 
-    def _adopt(self, loaded: Loaded) -> None:
+    def _rebuild(self, loaded: Loaded) -> None:
         built = unused = loaded.new_index()
         try:
             loaded.builder.catch_up(built)
-            built.dense.wait()  # Searches have a graph now, and are not to be without one.
+            built.dense.wait()  # Searches use a graph now and must not lose it.
             loaded.builder.catch_up(built)
             with self._committer.lock:
-                if self._committer.index is loaded.index:  # Otherwise another model has come meanwhile.
+                if self._committer.index is loaded.index:  # Otherwise another model has replaced it.
                     loaded.builder.catch_up(built)
                     unused = loaded.index.adopt(built)
         finally:
@@ -205,14 +205,14 @@ class LiveCatalogue:
         try:
             await asyncio.to_thread(self._snapshots.save, state, index.revision)
         except OSError as error:
-            log.error("the index cannot be saved, so that the next start will take longer: %s", error)
-            self._new_index = True  # It is tried again with the next look.
+            log.error("the index cannot be saved; the next start will take longer: %s", error)
+            self._new_index = True  # The next round tries again.
             await asyncio.sleep(FAILED_SECONDS)
         else:
             self._saved_sequence, self._saved_graph_vectors = state.sequence, state.dense.graph_count
 
-    def _clear_away(self) -> None:
-        """Deletes what nobody asks for any more, some at a time: writers wait meanwhile."""
+    def _purge(self) -> None:
+        """Deletes replaced versions and vectors of other models, a few at a time, because writers have to wait."""
         while self._store.purge(limit=PURGED_VERSIONS) == PURGED_VERSIONS:
             time.sleep(0)
         for revision in list(self._obsolete):

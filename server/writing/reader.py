@@ -1,4 +1,4 @@
-"""Reads documents for those who ask for them, and tells of changes as they come."""
+"""Reads documents, and reports changes as they are made."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -12,7 +12,7 @@ from server.errors import NotFound, OutOfRange
 Page = list[Stored]
 
 PAGE_ATTEMPTS = 5
-"""Looks for a page at a moment at which nothing changes: what did between index and store would be left out."""
+"""Attempts to read a page without a concurrent change. A change between reading index and store would be missed."""
 
 PORTION_CHANGES = 64
 """Changes that are read at a time."""
@@ -27,14 +27,14 @@ class Reader:
         self._changed = asyncio.Event()
 
     async def get(self, id: str) -> Stored:
-        """Returns a document. Raises NotFound."""
+        """Returns a document; raises NotFound if there is none."""
         stored = await asyncio.to_thread(self._store.get, id)
         if stored is None:
             raise NotFound(id)
         return stored
 
     async def list(self, *, filter: Filter | None, after_id: str, limit: int) -> list[Stored]:
-        """Returns up to `limit` documents after an id that match, in the order of their ids' code points."""
+        """Returns the first `limit` documents after an id that match, ordered by the code points of their ids."""
         return await asyncio.to_thread(self._page, filter, after_id, limit)
 
     def _page(self, filter: Filter | None, after_id: str, limit: int) -> Page:
@@ -49,17 +49,17 @@ class Reader:
         return page
 
     async def changes(self, after_sequence: int) -> AsyncGenerator[Sequence[Change], None]:
-        """Yields the changes after a sequence, some at a time, and then those that come, without end.
+        """Yields the changes after a sequence in portions, then new changes as they are made, without end.
 
-        It may leave out changes that a later one of the same document replaces, so a slow caller costs no memory.
+        It may skip changes that a later change of the same document replaces, so a slow caller takes no memory.
 
         Raises:
-            OutOfRange: There is no such sequence yet, or deletions since then are forgotten.
+            OutOfRange: The store has no such sequence yet.
         """
         if after_sequence > self._store.sequence:
             raise OutOfRange(
                 f"the last change is {self._store.sequence}, and after_sequence is {after_sequence}: this is another "
-                "store, or an older state of it; list the documents, and watch from 0"
+                "store, or an older state of it; list the documents, then watch from 0"
             )
         while True:
             changed = self._changed
@@ -71,6 +71,6 @@ class Reader:
                 await changed.wait()
 
     def changed(self) -> None:
-        """Says that there are new changes."""
+        """Wakes the callers of `changes`."""
         self._changed.set()
         self._changed = asyncio.Event()

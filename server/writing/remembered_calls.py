@@ -1,4 +1,4 @@
-"""Calls that are remembered by a key of their caller: when one is repeated, only what was refused is tried again."""
+"""Remembers calls by their request_id: a repeated call retries only the changes that were rejected."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from server.errors import InvalidRequest, Violation
 
 
 class Done(NamedTuple):
-    """What came of one change."""
+    """The result of one successful change."""
 
     id: str
     version: int
@@ -20,20 +20,21 @@ class Done(NamedTuple):
 
 
 class RememberedCall(NamedTuple):
-    """A call with a key.
+    """A call with a request_id.
 
     Attributes:
-        id: The key.
-        known_digest: That of the call which had the key before; None if there was none.
-        done: For each change what came of it then; None where it is still to be made.
-        handed_on: Positions of the changes that are made now, where they are known one by one.
+        id: The request_id.
+        digest: Digest of the call's content.
+        known_digest: Digest of the remembered call with this id; None if there is none.
+        done: For each change, its remembered result; None if it is still to be made.
+        submitted: Positions of the changes that this attempt makes; None if it makes all.
     """
 
     id: str
     digest: bytes
     known_digest: bytes | None
     done: list[Done | None]
-    handed_on: Sequence[int] | None = None
+    submitted: Sequence[int] | None = None
 
     @property
     def open(self) -> list[int]:
@@ -41,21 +42,21 @@ class RememberedCall(NamedTuple):
         return [position for position, each in enumerate(self.done) if each is None]
 
     def outcomes(self, new: Sequence[Outcome]) -> list[Outcome]:
-        """Returns the outcome of every change, with those of the changes that were open."""
+        """Returns the outcome of every change, given the new outcomes of the open ones."""
         fresh = iter(new)
         return [next(fresh) if each is None else Outcome(each.id, each.version, each.changed) for each in self.done]
 
 
 def digest_of(*content: object) -> bytes:
-    """Returns what tells a call from others."""
+    """Returns a digest that identifies the content of a call."""
     return hashlib.blake2b(msgspec.json.encode(content), digest_size=16).digest()
 
 
 def look_up(store: Store, request_id: str, digest: bytes, *, count: int) -> RememberedCall:
-    """Returns what is known of a call with so many changes. Blocks.
+    """Returns a call with `count` changes and its remembered results. Blocks.
 
     Raises:
-        InvalidRequest: The key was used for another call.
+        InvalidRequest: The request_id was used for another call.
     """
     row = store.request(request_id)
     if row is None:
@@ -66,11 +67,11 @@ def look_up(store: Store, request_id: str, digest: bytes, *, count: int) -> Reme
 
 
 def remembered(request: RememberedCall, new: Sequence[Outcome]) -> bytes:
-    """Returns what is to be remembered of a call whose changes came out so."""
+    """Returns the encoded results to remember of a call with these new outcomes."""
     made = [None if each.error else Done(each.id, each.version, each.changed) for each in new]
-    if request.handed_on is None:
+    if request.submitted is None:
         return msgspec.json.encode(made)
     done = list(request.done)
-    for position, each in zip(request.handed_on, made, strict=True):
+    for position, each in zip(request.submitted, made, strict=True):
         done[position] = each
     return msgspec.json.encode(done)

@@ -1,6 +1,6 @@
-"""Writes documents: prepares what callers ask for, and has it committed.
+"""Writes documents: prepares the callers' requests and passes them to the committer.
 
-What was prepared may be outdated when its turn comes, by another write or another model: then it is prepared again.
+Another write or another model may outdate a prepared request before it is committed. It is then prepared again.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def _repeat_if_outdated(write: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Prepares and commits a write again for as long as it is outdated when its turn comes."""
+    """Repeats a write as long as it raises `Outdated`."""
 
     @functools.wraps(write)
     async def repeat(*arguments: P.args, **options: P.kwargs) -> T:
@@ -37,13 +37,13 @@ def _repeat_if_outdated(write: Callable[P, Awaitable[T]]) -> Callable[P, Corouti
 
 
 class Writer:
-    """Writes documents. Used on the event loop. Every method returns when what it did is durable and searchable.
+    """Writes documents. Used on the event loop. Every method returns when its changes are durable and searchable.
 
-    A call that is repeated with the same `request_id` returns what the first one returned, and tries again what was
-    refused; an empty id stands for none. An error that concerns one document is in its outcome. A caller who gives up
-    cancels the wait alone: a write that was handed over is done wholly or not at all.
+    A call that is repeated with the same `request_id` returns the earlier outcomes and retries rejected changes; an
+    empty id means none. The error of one document is in its outcome. A caller that gives up cancels only its wait: a
+    write that was passed to the committer is made completely or not at all.
 
-    All methods raise `StoreFull` and `NotReady`; those that encode also `Overloaded` and `DeadlinePassed`.
+    All methods raise `StoreFull` and `NotReady`; those that encode also raise `Overloaded` and `DeadlinePassed`.
     """
 
     def __init__(self, store: Store, slot: EngineSlot, committer: Committer, encoder: DocumentEncoder) -> None:
@@ -55,44 +55,44 @@ class Writer:
     async def upsert(
         self, upserts: Sequence[Upsert], *, request_id: str = "", remaining_seconds: float | None = None
     ) -> list[Outcome]:
-        """Writes documents in their order; returns an outcome for each."""
+        """Writes documents in order; returns the outcome of each."""
         deadline = math.inf if remaining_seconds is None else time.monotonic() + remaining_seconds
         return await self._upsert(upserts, request_id=request_id, deadline=deadline, patient=False)
 
     @_repeat_if_outdated
     async def delete(self, deletes: Sequence[Delete], *, request_id: str = "") -> list[Outcome]:
-        """Deletes documents in their order; returns an outcome for each."""
+        """Deletes documents in order; returns the outcome of each."""
         content = [(each.id, each.expected_version) for each in deletes]
         call = await self._remembered(request_id, len(deletes), "delete", content)
         if call is None:
             return await self._committer.commit(CommitRequest(changes=deletes))
-        call = call._replace(handed_on=call.open)
+        call = call._replace(submitted=call.open)
         changes = [deletes[position] for position in call.open]
         return call.outcomes(await self._committer.commit(CommitRequest(changes=changes, call=call)))
 
     @_repeat_if_outdated
     async def delete_matching(self, filter: Filter, *, request_id: str = "") -> int:
-        """Deletes every document that matches; returns how many."""
+        """Deletes all documents that match; returns their number."""
         call = await self._remembered(request_id, 0, "delete matching", repr(filter))
         if call is not None and call.known_digest is not None:
             return len(call.done)
         return len(await self._committer.commit(CommitRequest(matching=filter, call=call)))
 
     async def import_documents(self, import_id: str, position: int, upserts: Sequence[Upsert]) -> list[Outcome]:
-        """Writes documents of an import, and with them that it has come to a position. Waits while others go first.
+        """Writes documents of an import and its new position. Under load it waits instead of being rejected.
 
-        The position counts documents that were refused, too, which are not among `upserts`.
+        The position also counts rejected documents, which are not among `upserts`.
         """
         return await self._upsert(upserts, imported=(import_id, position))
 
     async def import_position(self, import_id: str) -> int:
-        """Returns how far an import has come; 0 for an unknown one."""
+        """Returns the position of an import; 0 if it is unknown."""
         return await asyncio.to_thread(self._store.import_position, import_id)
 
     async def import_file(
         self, upserts: Sequence[Upsert], deletes: Sequence[Delete], file: FileRecord
     ) -> list[Outcome]:
-        """Makes the changes of the catalogue's file, and notes what it says now."""
+        """Makes the changes of the catalogue's file, and records its digests."""
         return await self._upsert(upserts, deletes=deletes, file=file)
 
     async def _remembered(self, request_id: str, count: int, *content: object) -> RememberedCall | None:
@@ -120,7 +120,7 @@ class Writer:
         documents = [each.document for each in upserts]
         try:
             encoded = await self._encoder.encode(engine, documents, deadline=deadline, patient=patient)
-        except (NotReady, RuntimeError):  # A thread pool that is shut down says RuntimeError.
+        except (NotReady, RuntimeError):  # A thread pool that was shut down raises RuntimeError.
             if self._slot.engine is engine:
                 raise
             raise Outdated from None
@@ -132,10 +132,10 @@ class Writer:
         if file is not None and (wrong := next((each for each in encoded if isinstance(each, ChajaError)), None)):
             raise wrong
         if call is not None:
-            handed_on = [
+            submitted = [
                 position for position, each in zip(call.open, encoded, strict=True) if not isinstance(each, ChajaError)
             ]
-            call = call._replace(handed_on=handed_on)
+            call = call._replace(submitted=submitted)
         committed = iter(
             await self._committer.commit(
                 CommitRequest(

@@ -27,4 +27,4 @@ def test_a_server_of_the_default_model_stays_within_350_megabytes(default_server
 
 @pytest.mark.skipif(not cpu_can_run(), reason="the CPU has no AVX-512 with VNNI")
 def test_the_native_encoder_is_reported(default_server: ServerProcess) -> None:
-    assert any("computes well on this CPU (native)" in line for line in default_server.lines)
+    assert any("is verified on this CPU (native)" in line for line in default_server.lines)

@@ -1,6 +1,6 @@
-"""What the native encoder can run: a post-norm encoder (BERT and its kin) that is INT8 throughout.
+"""The models that the native encoder can run: post-norm encoders, such as BERT, with all products in INT8.
 
-The weights' file says so in its metadata, and names the tensors as they are named here.
+The metadata of the weights' file describes the architecture. The tensors have the names used here.
 """
 
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 ARCHITECTURE = "architecture"
-"""The entry of the metadata that holds an `Architecture` in JSON. Where it is missing, the library cannot run it."""
+"""The entry of the metadata that holds an `Architecture` in JSON. Without it, the library cannot run the model."""
 
 MOST_HEADS = 16
-"""Heads are lanes of a vector register (attention.h)."""
+"""Each head is a lane of a vector register (attention.h)."""
 
 PANEL_COLUMNS = 32
 """As in product.h."""
@@ -22,11 +22,11 @@ PANEL_COLUMNS = 32
 WORDS = "embeddings.words.weight"
 
 DISTANCE_BIAS = "attention.distance_bias"
-"""Name of the bias of attention `[heads, distances]`, from the farthest key before a query to the farthest behind."""
+"""Name of the attention bias `[heads, distances]`, from the farthest key before a query to the farthest after it."""
 
 
 class Architecture(msgspec.Struct, frozen=True, kw_only=True):
-    """What is computed with the weights, as the metadata of their file say it."""
+    """The computation on the weights, as the metadata of their file describes it."""
 
     heads: Annotated[int, msgspec.Meta(ge=1)]
     layers: Annotated[int, msgspec.Meta(ge=1)]
@@ -37,7 +37,7 @@ class Architecture(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def can_lay_out(architecture: Architecture, tensors: Mapping[str, NDArray[Any]]) -> bool:
-    """Whether the library's vectors and lanes fit the shapes of a model."""
+    """Returns whether a model's shapes fit the library's vectors and lanes."""
     _, embedding = tensors[WORDS].shape
     hidden, inner = tensors["layers.0.intermediate.weight"].shape
     depth = hidden // architecture.heads
@@ -49,7 +49,7 @@ def can_lay_out(architecture: Architecture, tensors: Mapping[str, NDArray[Any]])
 
 
 def check_tensors(architecture: Architecture, tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Raises KeyError or ValueError unless every tensor is there, with the shape and the type that it must have."""
+    """Raises KeyError if a tensor is missing, ValueError if one has the wrong shape or type."""
     vocabulary, embedding = tensors[WORDS].shape
     places = len(tensors["embeddings.positions"])
     hidden, inner = tensors["layers.0.intermediate.weight"].shape
@@ -63,7 +63,7 @@ def check_tensors(architecture: Architecture, tensors: Mapping[str, NDArray[Any]
     products = {"projection": (embedding, hidden)} if projected else {}
     for number in range(architecture.layers):
         layer = f"layers.{number}"
-        if f"{layer}.qkv.weight" not in tensors:  # Of a billion layers, the first that is missing is enough.
+        if f"{layer}.qkv.weight" not in tensors:  # Stops at the first missing layer, however many are claimed.
             raise KeyError(f"{layer}.qkv.weight")
         products[f"{layer}.attention_output"] = (hidden, hidden)
         products[f"{layer}.intermediate"] = (hidden, inner)

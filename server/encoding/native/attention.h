@@ -1,25 +1,25 @@
 /* Attention of one text.
 
-   The heads are the lanes: the columns of queries, keys and values are ordered [depth][heads], so that one load takes
-   the same component of every head. Nothing is transposed, and softmax runs down the keys without crossing lanes.
-   Lanes behind the last head compute on what happens to stand there, and are never stored.
+   Each lane is a head: the columns of queries, keys and values are ordered [depth][heads], so that one load reads the
+   same component of every head. No transposition is needed, and softmax runs over the keys without crossing lanes.
+   Lanes after the last head compute on arbitrary data and are never stored.
 
-   Queries come scaled by log2(e) / sqrt(depth), and biases by log2(e), so that softmax is a power of two. */
+   Queries are scaled by log2(e) / sqrt(depth), and biases by log2(e), so that softmax uses powers of two. */
 #pragma once
 
 #include "vectors.h"
 
-enum { BLOCK = 4 }; /* queries, keys or components at a time: 16 sums in flight */
+enum { BLOCK = 4 }; /* queries, keys or components at a time: 16 sums in registers */
 
 typedef struct {
     int heads, depth;   /* at most 16; a multiple of 4 */
     int stride;         /* floats from one token to the next */
     const float *query, *key, *value;
     int length;         /* tokens of the text */
-    const float *bias;  /* [..., 16] of the distance from query to key, counted from 0 on (MPNet); or NULL */
+    const float *bias;  /* [..., 16] by the distance from query to key, points at distance 0 (MPNet); or NULL */
 } text_attention;
 
-/* scores [rows][length][16] of `rows` queries from `first` on */
+/* Writes scores [rows][length][16] of the keys from `key` on, for `rows` queries from `first` on. */
 INLINE void score_block(int rows, int columns, const text_attention *a, int first, int key, float *scores) {
     const float *queries = a->query + (size_t)first * a->stride, *keys = a->key + (size_t)key * a->stride;
     __m512 sum[BLOCK][BLOCK];
@@ -62,7 +62,7 @@ INLINE void attend_rows(int rows, const text_attention *a, int first, float *sco
         for (int j = 1; j < length; j++) largest = _mm512_max_ps(largest, _mm512_loadu_ps(weights + j * LANES));
         for (int j = 0; j < length; j++) {
             __m512 power = _mm512_sub_ps(_mm512_loadu_ps(weights + j * LANES), largest);
-            /* Far below any share that counts; denormal numbers would be slow. */
+            /* 2^-100 does not change the sum; denormal numbers would be slow. */
             __m512 weight = exp2_fine(_mm512_max_ps(power, _mm512_set1_ps(-100.0f)));
             sum = _mm512_add_ps(sum, weight);
             _mm512_storeu_ps(weights + j * LANES, weight);
@@ -99,7 +99,7 @@ INLINE void attend_rows(int rows, const text_attention *a, int first, float *sco
     }
 }
 
-/* output [length, heads * depth]; `scores` holds 4 * length * 16 floats */
+/* Writes output [length, heads * depth]. `scores` has room for BLOCK * length * 16 floats. */
 static void attend(const text_attention *a, float *scores, float *output) {
     int first = 0;
     for (; first + BLOCK <= a->length; first += BLOCK) attend_rows(BLOCK, a, first, scores, output);

@@ -1,7 +1,7 @@
 """Compiles the library: `python -m server.encoding.native.build`, or `make native`.
 
-The compiler is Clang out of the package `ziglang`: the same version for everybody, and no system compiler is needed.
-(GCC 12 keeps the sums of a tile in memory instead of in registers: less than half as fast.)
+The compiler is Clang from the package `ziglang`: every machine has the same version and needs no system compiler. (GCC
+12 keeps the sums of a tile in memory instead of in registers, which is much slower.)
 """
 
 import subprocess
@@ -13,7 +13,7 @@ FLAGS = ["-std=gnu17", "-Wall", "-Wextra", "-Werror", "-O3", "-march=x86_64_v4+a
 
 
 def main() -> int:
-    """Compiles for this machine, or says why it does not; returns the exit code."""
+    """Compiles for this machine, or prints why it does not; returns the exit code."""
     if not cpu_can_run():
         print("native: this CPU has no AVX-512 with VNNI; ONNX Runtime will run the encoder", file=sys.stderr)
         return 0
@@ -23,7 +23,7 @@ def main() -> int:
     command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, digest, "-o", str(fresh), str(SOURCE), "-lm"]
     compiled = subprocess.run(command, check=False)
     if compiled.returncode == 0:
-        fresh.replace(LIBRARY)  # All at once: a running server keeps the one it has mapped.
+        fresh.replace(LIBRARY)  # Atomic: a running server keeps the library that it has mapped.
     return compiled.returncode
 
 

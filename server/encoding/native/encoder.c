@@ -1,10 +1,10 @@
-/* A post-norm transformer encoder (BERT and its kin) in per-token INT8, for CPUs with AVX-512 and VNNI.
+/* A post-norm transformer encoder, such as BERT, in per-token INT8, for CPUs with AVX-512 and VNNI.
 
-   Texts lie end to end, in runs of whole texts up to a budget of tokens; every step is done on all rows of a run, and
-   attention on the rows of one text. No step looks at another text, and integer sums are exact: a text's vector is the
-   same to the last bit whatever it is encoded with. There is no padding anywhere, so texts need no sorting.
+   A run holds whole texts up to a budget of tokens, one after another. Each step runs on all rows of a run, attention
+   on the rows of one text. No step mixes texts, and integer sums are exact: each vector is bit-identical whatever texts
+   share the batch. There is no padding, so texts need no sorting.
 
-   The library allocates nothing and keeps nothing: the caller owns weights and workspace. */
+   The library allocates no memory and has no state: the caller owns weights and workspace. */
 
 #include <stddef.h>
 #include <string.h>
@@ -27,20 +27,20 @@ typedef struct {
     const float *word_scales; /* [vocabulary] */
     const float *positions;   /* [max_tokens, embedding] */
     norm embedding_norm;
-    const product *projection; /* [embedding, hidden], or NULL where they are equal */
+    const product *projection; /* [embedding, hidden], or NULL if there is none */
     const layer *layers;
     const float *gelu_coefficients; /* [3] */
-    const float *distance_bias;     /* [distances, 16], from its middle on that of distance 0, or NULL */
+    const float *distance_bias;     /* [distances, 16], points at distance 0 in the middle; or NULL */
 } encoder;
 
 typedef struct {
     float *rows, *wide, *context, *scores, *row_largest;
-    quantized narrow, inner; /* of the hidden width, and of that between intermediate and output */
+    quantized narrow, inner; /* of the hidden width, and of the width between intermediate and output */
 } workspace;
 
 enum { ALIGNMENT = 64 };
 
-/* Lays the workspace out from `memory` on; returns its size. `wide` holds queries, keys and values, then what follows
+/* Lays the workspace out from `memory` on; returns its size. `wide` holds queries, keys and values, then the result of
    the intermediate product. */
 static size_t lay_out(const encoder *e, int tokens, int longest, uint8_t *memory, workspace *w) {
     size_t used = 0, rows = (size_t)tokens;
@@ -130,18 +130,18 @@ static void pool(const encoder *e, const float *rows, int length, float *vector)
         _mm512_storeu_ps(vector + i, _mm512_mul_ps(_mm512_loadu_ps(vector + i), factor));
 }
 
-/* The digest of the sources that this was compiled from: structs of another version must not be passed in. */
+/* Returns the digest of the sources that this was compiled from. Do not pass structs of another version. */
 uint64_t chaja_source_digest(void) { return SOURCE_DIGEST; }
 
-/* Bytes of workspace that runs of at most `tokens` tokens need, with texts of at most `longest`. */
+/* Returns the size of the workspace in bytes for runs of at most `tokens` tokens, with texts of at most `longest`. */
 size_t chaja_workspace_bytes(const encoder *e, int32_t tokens, int32_t longest) {
     workspace w;
     return lay_out(e, tokens, longest, NULL, &w);
 }
 
-/* Encodes texts given by their token ids, end to end, and their lengths, none of them 0.
-   `memory`, aligned to 64 bytes, is a workspace for the larger of `run_tokens` and the longest text;
-   `vectors` [texts, hidden] is the result. */
+/* Encodes texts, given as the token ids of all texts one after another and the length of each, at least 1.
+   `memory`, aligned to 64 bytes, is a workspace for the larger of `run_tokens` and the longest text.
+   Writes `vectors` [texts, hidden]. */
 void chaja_encode(const encoder *e, int32_t texts, const int32_t *token_ids, const int32_t *lengths,
                   int32_t run_tokens, uint8_t *memory, float *vectors) {
     for (int first = 0; first < texts;) {
@@ -163,7 +163,7 @@ void chaja_encode(const encoder *e, int32_t texts, const int32_t *token_ids, con
     }
 }
 
-/* Does repeats * 512 multiply-accumulates as fast as one core can, for a benchmark to time and to compare with. */
+/* Runs repeats * 512 multiply-accumulates at the speed limit of one core, as a reference for benchmarks. */
 int32_t chaja_multiply_only(int64_t repeats) {
     __m512i ones = _mm512_set1_epi8(1), sum[8];
     UNROLL
@@ -172,7 +172,7 @@ int32_t chaja_multiply_only(int64_t repeats) {
         UNROLL
         for (int i = 0; i < 8; i++) {
             sum[i] = _mm512_dpbusd_epi32(sum[i], ones, ones);
-            __asm__ volatile("" : "+v"(sum[i])); /* or the compiler would sum up at once */
+            __asm__ volatile("" : "+v"(sum[i])); /* keeps the compiler from merging the sums */
         }
     }
     UNROLL

@@ -1,4 +1,4 @@
-"""Runs the library: an encoder of the packed layout."""
+"""Runs the compiled library: an encoder of the packed layout."""
 
 import ctypes
 import threading
@@ -18,12 +18,12 @@ from server.encoding.tensors import map_tensors, read_header
 from server.errors import BundleError
 
 RUN_TOKENS = 168
-"""Most tokens in a run, but at least one text: twelve full tiles of rows (product.h), and what a run writes stays in
-the second cache."""
+"""Most tokens in a run, which has at least one text: twelve full tiles of rows (product.h), whose results fit into the
+second-level cache."""
 
 
 class NativeEncoder:
-    """An encoder of the packed layout, in C."""
+    """Encodes with the packed layout, in C."""
 
     name = "native"
 
@@ -42,10 +42,10 @@ class NativeEncoder:
         self.dimension = self._weights.hidden
 
     def encode(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """Returns the vectors `[N, dimension]` of N texts given as token ids, bit-identical in any company.
+        """Returns the vectors `[N, dimension]` of N texts given as token ids; each is bit-identical in every batch.
 
         Raises:
-            ValueError: A text is empty or too long, or a token is none of the model's.
+            ValueError: A text is empty or too long, or a token is not in the vocabulary.
         """
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         lengths = np.fromiter(map(len, texts), dtype=np.int32, count=len(texts))
@@ -53,7 +53,7 @@ class NativeEncoder:
             return vectors
         token_ids = np.fromiter(chain.from_iterable(texts), dtype=np.int32, count=int(lengths.sum()))
         longest = int(lengths.max())
-        # The library would read what lies beyond its tables.
+        # The library does not check bounds.
         if not 1 <= lengths.min() <= longest <= self._weights.max_tokens:
             raise ValueError(f"texts have 1 to {self._weights.max_tokens} tokens, not {lengths.min()} to {longest}")
         if not 0 <= token_ids.min() <= token_ids.max() < self._weights.vocabulary:
@@ -72,7 +72,7 @@ class NativeEncoder:
         return vectors
 
     def _workspace(self, tokens: int, longest: int) -> int:
-        """Returns the address of this thread's workspace, at least as large as it must be."""
+        """Returns the address of this thread's workspace, which is large enough."""
         needed = self._library.chaja_workspace_bytes(ctypes.byref(self._weights.encoder), tokens, longest)
         memory: NDArray[np.uint8] | None = getattr(self._workspaces, "memory", None)
         if memory is None or memory.size < needed:
@@ -81,9 +81,9 @@ class NativeEncoder:
 
 
 def open_native(weights: Path, *, run_tokens: int = RUN_TOKENS) -> NativeEncoder | None:
-    """Opens the encoder of a packed model by its weights; None where ONNX Runtime has to run it.
+    """Opens the native encoder of a packed model by its weights.
 
-    It has to if the library is not built, or does not fit this CPU or the model.
+    Returns None if the library is not built or does not fit this CPU or the model; ONNX Runtime then runs the model.
 
     Raises:
         BundleError: The file is damaged.
@@ -101,4 +101,4 @@ def open_native(weights: Path, *, run_tokens: int = RUN_TOKENS) -> NativeEncoder
             return None
         return NativeEncoder(library, architecture, tensors, run_tokens=run_tokens)
     except (KeyError, ValueError, msgspec.MsgspecError) as error:
-        raise BundleError(f"{weights} is not what its metadata say ({error}); export the model again") from None
+        raise BundleError(f"{weights} does not match its metadata ({error}); export the model again") from None

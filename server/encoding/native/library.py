@@ -1,4 +1,4 @@
-"""The compiled library: where it lies, whether this CPU can run it, and its C types in Python."""
+"""The compiled library: its path, the CPU features that it needs, and its C types in Python."""
 
 import ctypes
 import functools
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 SOURCE = Path(__file__).with_name("encoder.c")
 LIBRARY = Path(__file__).parent / "compiled" / "libencoder.so"
-"""In a folder of its own, since Python takes it for a module where it looks for some."""
+"""In a separate folder, so that Python does not import it as a module."""
 
 NEEDED_FLAGS = frozenset(
     (
@@ -21,7 +21,7 @@ NEEDED_FLAGS = frozenset(
         *("abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe", "xsave"),
     )
 )
-"""What the code was compiled for (x86-64-v4 with VNNI), as /proc/cpuinfo calls it."""
+"""The CPU features that the code is compiled for (x86-64-v4 with VNNI), by their names in /proc/cpuinfo."""
 
 
 class Product(ctypes.Structure):
@@ -62,12 +62,12 @@ class EncoderStruct(ctypes.Structure):
 
 
 def cpu_can_run() -> bool:
-    """Whether this CPU has the instructions that the library is compiled for."""
+    """Returns whether this CPU has the instructions that the library is compiled for."""
     return NEEDED_FLAGS.issubset(cpuinfo("flags").split())
 
 
 def source_digest() -> int:
-    """Returns a number that stands for the sources as they are now."""
+    """Returns a hash of the current sources."""
     digest = hashlib.sha256()
     for path in sorted((SOURCE, *SOURCE.parent.glob("*.h"))):
         digest.update(path.read_bytes())
@@ -76,9 +76,9 @@ def source_digest() -> int:
 
 @functools.cache
 def load_library() -> ctypes.CDLL | None:
-    """Returns the library; None where the CPU cannot run it, or it is not built of these sources.
+    """Returns the library; None if this CPU cannot run it, or it was not built from the current sources.
 
-    Its calls release the GIL.
+    Calls of the library release the GIL.
     """
     if not cpu_can_run():
         return None
@@ -87,15 +87,15 @@ def load_library() -> ctypes.CDLL | None:
         digest_of = library.chaja_source_digest
     except (OSError, AttributeError):
         log.warning(
-            "the native encoder is not built, or damaged: run rm -f %s; make native. Until then ONNX Runtime does it "
-            "at half the speed",
+            "the native encoder is not built, or damaged: run rm -f %s; make native. Until then ONNX Runtime is used, "
+            "which is slower",
             LIBRARY,
         )
         return None
     digest_of.restype = ctypes.c_uint64
     digest_of.argtypes = []
     if digest_of() != source_digest():
-        log.warning("the native encoder is built of other sources: run make native; until then ONNX Runtime is used")
+        log.warning("the native encoder was built from other sources: run make native; until then ONNX Runtime is used")
         return None
     library.chaja_workspace_bytes.restype = ctypes.c_size_t
     encoder = ctypes.POINTER(EncoderStruct)

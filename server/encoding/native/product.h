@@ -1,5 +1,5 @@
-/* Products of unsigned bytes (activations) with signed bytes (weights), added up in 32 bits by VNNI, and what
-   follows on each sum while it is still in a register. */
+/* Matrix products of unsigned bytes (activations) with signed bytes (weights), which VNNI sums in 32 bits, and the
+   steps that follow on each sum while it is still in a register. */
 #pragma once
 
 #include <stddef.h>
@@ -7,25 +7,25 @@
 #include "vectors.h"
 
 enum { TILE_ROWS = 14, PANEL_COLUMNS = 2 * LANES };
-/* 14 rows by 2 vectors are 28 sums in flight, which with 2 vectors of weights and 1 of activations fill the 32
-   registers and hide the instruction's latency. */
+/* 14 rows by 2 vectors are 28 sums, enough to hide the instruction's latency. With 2 vectors of weights and 1 of
+   activations they fit into the 32 registers. */
 
 typedef struct {
     int32_t inputs, outputs;    /* multiples of 4 and of 32 */
     const int8_t *weight;       /* [outputs / 32][inputs / 4][32][4], aligned to 64 bytes */
     const float *weight_scale;  /* [outputs] */
     const float *bias;          /* [outputs] */
-    const float *column_sum;    /* [outputs]; of the weights' bytes */
+    const float *column_sum;    /* [outputs]; sum of the weights' bytes */
 } product;
 
-/* The left operand: bytes [rows, inputs] that stand for scale[row] * (byte - zero[row]). */
+/* The left operand: bytes [rows, inputs]; the value of each is scale[row] * (byte - zero[row]). */
 typedef struct {
     uint8_t *bytes;
     float *scale, *zero;
 } quantized;
 
-/* What is done to a sum: zero point, scales and bias always; then nothing, or the residual that stands in the output is added, or
-   Gelu, whose largest value in each row is kept. */
+/* The step after zero point, scales and bias are applied to a sum. RESIDUAL adds the value that is in the output; GELU
+   applies Gelu and keeps the largest value of each row. */
 typedef enum { PLAIN, RESIDUAL, GELU } finish;
 
 INLINE void tile(finish kind, int rows, const product *p, int column, quantized input, float *output,
@@ -36,7 +36,7 @@ INLINE void tile(finish kind, int rows, const product *p, int column, quantized 
     UNROLL
     for (int row = 0; row < rows; row++) sum[row][0] = sum[row][1] = _mm512_setzero_si512();
     for (int k = 0; k < inputs; k += 4, weight += 4 * PANEL_COLUMNS) {
-        /* The next panel comes from the third cache: asked for now, it is in the second one when it is needed. */
+        /* Loads the next panel from the third-level into the second-level cache in time. */
         _mm_prefetch((const char *)weight + (size_t)inputs * PANEL_COLUMNS, _MM_HINT_T1);
         _mm_prefetch((const char *)weight + (size_t)inputs * PANEL_COLUMNS + 64, _MM_HINT_T1);
         __m512i weight_left = _mm512_load_si512(weight), weight_right = _mm512_load_si512(weight + 64);
@@ -78,7 +78,7 @@ INLINE void tile(finish kind, int rows, const product *p, int column, quantized 
 #define TILE_CASE(rows_) \
     case rows_: tile(kind, rows_, p, column, input, output, row_largest, gelu_coefficients); return;
 
-/* One copy of the tile for each kind and number of rows, all of it in registers. */
+/* One copy of the tile for each kind and number of rows, so that all sums stay in registers. */
 #define TILES(name, kind_)                                                                                         \
     static __attribute__((noinline)) void name(int rows, const product *p, int column, quantized input,            \
                                                float *output, float *row_largest, const float *gelu_coefficients) { \
@@ -92,12 +92,12 @@ TILES(plain_tile, PLAIN)
 TILES(residual_tile, RESIDUAL)
 TILES(gelu_tile, GELU)
 
-/* output [rows, outputs] = finish(input x weight). `row_largest` [rows, 16] is for GELU alone. */
+/* Writes output [rows, outputs] = finish(input x weight). Only GELU uses `row_largest` [rows, 16]. */
 static void multiply(finish kind, const product *p, int rows, quantized input, float *output, float *row_largest,
                      const float *gelu_coefficients) {
     int tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
     for (int column = 0; column < p->outputs; column += PANEL_COLUMNS)
-        for (int each = 0; each < tiles; each++) { /* Of like height: a low last tile would wait for its own sums. */
+        for (int each = 0; each < tiles; each++) { /* Of similar height: too few sums would not hide the latency. */
             int first = (int)((int64_t)rows * each / tiles), end = (int)((int64_t)rows * (each + 1) / tiles);
             quantized part = {input.bytes + (size_t)first * p->inputs, input.scale + first, input.zero + first};
             (kind == PLAIN ? plain_tile : kind == RESIDUAL ? residual_tile : gelu_tile)(

@@ -1,4 +1,4 @@
-/* What is done to one row of a token's floats: normalise it, make bytes of it. */
+/* Normalises and quantizes the row of one token. */
 #pragma once
 
 #include <math.h>
@@ -10,11 +10,11 @@ typedef struct {
     float epsilon;
 } norm;
 
-#define GELU_LOWEST (-0.17f) /* the lowest value of Gelu is -0.169971, that of its tanh form -0.170041: byte 0, too */
-#define LEAST_RANGE 1e-20f   /* a row of equal values has a scale, too */
+#define GELU_LOWEST (-0.17f) /* minimum of Gelu: -0.169971, of its tanh form: -0.170041; both become byte 0 */
+#define LEAST_RANGE 1e-20f   /* for rows of equal values, whose range is 0 */
 
-/* Makes bytes of row `at`, with the one scale at which its lowest value is 0 and its largest 255. One outlier, which
-   most models have, then costs half of what it would around a zero in the middle. */
+/* Quantizes row `at` so that its lowest value becomes 0 and its largest 255. Most models have an outlier on one side,
+   which would cost twice the precision in a symmetric range around 0. */
 INLINE void quantize(const float *row, int width, float lowest, float largest, quantized q, size_t at) {
     float range = largest - lowest > LEAST_RANGE ? largest - lowest : LEAST_RANGE, inverse = 255.0f / range;
     __m512 factor = _mm512_set1_ps(inverse), zero = _mm512_set1_ps(-lowest * inverse);
@@ -36,7 +36,7 @@ INLINE void quantize_row(const float *row, int width, quantized q, size_t at) {
     quantize(row, width, _mm512_reduce_min_ps(lowest), _mm512_reduce_max_ps(largest), q, at);
 }
 
-/* Layer normalisation in place, and its bytes. */
+/* Applies layer normalisation in place and quantizes the result. */
 INLINE void normalise_row(float *row, int width, const norm *n, quantized q, size_t at) {
     __m512 sum = _mm512_setzero_ps(), squares = sum;
     for (int i = 0; i < width; i += LANES) sum = _mm512_add_ps(sum, _mm512_loadu_ps(row + i));

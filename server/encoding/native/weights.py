@@ -1,7 +1,7 @@
-"""Lays the weights of a packed INT8 model out as the library wants them.
+"""Lays the weights of a packed INT8 model out for the library.
 
-They come from the model's `model.safetensors`, whose metadata describe the architecture; `export.packed.storage` writes
-both. Large tables stay in the file, mapped.
+The weights come from the model's `model.safetensors`, whose metadata describes the architecture.
+`export.packed.storage` writes both. Large tables stay mapped from the file.
 """
 
 import ctypes
@@ -33,14 +33,14 @@ POOLINGS = ("mean", "cls", "lasttoken")
 GELU_COEFFICIENTS = {
     # x * sigmoid(x * (a + b x² + c x⁴)), fitted to x * Φ(x): largest error 2.6e-5.
     "gelu": (1.5950157548, 0.0740113036, -0.0007030353),
-    # The tanh form is such a sigmoid: a = 2 √(2/π), b = 0.044715 a.
+    # The tanh form is exactly this sigmoid with a = 2 √(2/π), b = 0.044715 a.
     "tanh-gelu": (1.5957691216, 0.0713548163, 0.0),
 }
 
 
 @dataclass(frozen=True)
 class NativeWeights:
-    """The C struct of an encoder, with the arrays that it points into."""
+    """The C struct of an encoder, and the arrays that it points to."""
 
     encoder: EncoderStruct
     hidden: int
@@ -50,11 +50,11 @@ class NativeWeights:
 
 
 def lay_out(architecture: Architecture, tensors: Mapping[str, NDArray[Any]]) -> NativeWeights:
-    """Lays out the weights of a model that fits.
+    """Lays out the weights of a model for which `can_lay_out` is True.
 
     Raises:
         KeyError: A tensor is missing.
-        ValueError: A tensor has another shape or type than the library would read.
+        ValueError: A tensor has the wrong shape or type.
     """
     check_tensors(architecture, tensors)
     products = [array.size for name, array in tensors.items() if array.dtype == np.int8 and name != WORDS]
@@ -93,12 +93,12 @@ def lay_out(architecture: Architecture, tensors: Mapping[str, NDArray[Any]]) -> 
 
 
 class _Packer:
-    """Makes the C structs of products and norms out of named tensors, and keeps what they point to alive."""
+    """Makes the C structs of products and norms from named tensors, and keeps the arrays that they point to alive."""
 
     def __init__(self, tensors: Mapping[str, NDArray[Any]], *, product_bytes: int) -> None:
         self._tensors = tensors
         self.arrays: list[NDArray[Any]] = []
-        # All in one piece, which NumPy asks the kernel to back by huge pages: 2 % faster.
+        # One block for all: NumPy asks the kernel to back it with huge pages, which is faster.
         self._free = aligned_bytes(product_bytes)
 
     def address(self, array: NDArray[Any]) -> int:
@@ -120,9 +120,9 @@ class _Packer:
         return self.address(lanes) + len(lanes) // 2 * lanes.strides[0]
 
     def query_key_value(self, layer: str, order: NDArray[np.int64], *, heads: int) -> Product:
-        """Returns the product of queries, keys and values, with the heads as lanes.
+        """Returns the product of queries, keys and values, with a lane for each head.
 
-        Keys need no bias (softmax does not see it), and that of values is in the bias of the output.
+        Keys need no bias, since softmax cancels it. The bias of values is part of the bias of the output.
         """
         weight, scale = self._tensors[f"{layer}.qkv.weight"], self._tensors[f"{layer}.qkv.scale"]
         hidden = len(order)
@@ -134,7 +134,7 @@ class _Packer:
         return self._product(weight[:, columns], (scale * factor)[columns], (bias * factor)[columns])
 
     def product(self, name: str, *, rows: NDArray[np.int64] | None = None) -> Product:
-        """Returns a product, with its rows in another order if `rows` is given."""
+        """Returns a product, with its rows in the order of `rows` if that is given."""
         weight = self._tensors[f"{name}.weight"]
         return self._product(
             weight if rows is None else weight[rows], self._tensors[f"{name}.scale"], self._tensors[f"{name}.bias"]
@@ -153,7 +153,7 @@ class _Packer:
         )
 
     def _aligned(self, array: NDArray[np.int8]) -> NDArray[np.int8]:
-        """Copies an array to the next cache line of the piece of memory that holds all of them."""
+        """Copies an array to the next cache line of the block for all products."""
         copy = self._free[: array.size].view(np.int8).reshape(array.shape)
         self._free = self._free[-(-array.size // ALIGNMENT) * ALIGNMENT :]
         copy[...] = array

@@ -87,7 +87,7 @@ def test_a_damaged_backup_is_not_restored(made: Made, folder: Path) -> None:
     content = bytearray(backup.read_bytes())
     cut(content)
     (folder / "backup.sqlite").write_bytes(content)
-    with pytest.raises(StoreError, match="is no whole backup"):
+    with pytest.raises(StoreError, match="is not an intact backup"):
         run(["restore", "--data", str(folder / "data"), "--from", str(folder / "backup.sqlite")])
     assert (folder / "data" / DATABASE).read_bytes() == (whole / DATABASE).read_bytes()
 

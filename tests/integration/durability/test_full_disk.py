@@ -23,7 +23,7 @@ ROOM_BYTES = 250_000
 GRAPH_VECTORS = 1100
 
 FREQUENT = {
-    "server.writing.live_catalogue.TENDING_SECONDS": 0.05,
+    "server.writing.live_catalogue.MAINTENANCE_SECONDS": 0.05,
     "server.writing.live_catalogue.SNAPSHOT_SECONDS": 0.0,
 }
 """Snapshots all the time."""
@@ -52,7 +52,7 @@ def fill(client: chaja.Client, rng: random.Random, documents: dict[str, Document
     with pytest.raises(grpc.RpcError) as caught:
         write_on()
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert "takes no more" in (caught.value.details() or "")
+    assert "is full or fails" in (caught.value.details() or "")
 
 
 def test_a_full_disk_loses_no_document_and_writes_resume_when_there_is_room(
@@ -111,7 +111,7 @@ def test_an_error_to_open_the_database_is_reported(
         full.address()
     assert full.wait() == 1
     *_, line = full.text.splitlines()
-    assert line.startswith(f"server: error: the disk of {folder / 'data'} takes no more")
+    assert line.startswith(f"server: error: the disk of {folder / 'data'} is full or fails")
     again = start_server(forks, tiny_bundle, folder / "data")
     with again.client() as client:
         check(client, documents)
@@ -139,7 +139,7 @@ def test_the_server_works_without_a_snapshot_or_graph_that_cannot_be_written(
         many.version = result.version
         documents["many"] = many
         server.wait_for("the index cannot be saved")
-        server.wait_for("the index goes on without a new graph")
+        server.wait_for("the index continues without a new graph")
         check(client, documents)
         limit(server, -1)
         documents |= write(client, rng, ["last"])

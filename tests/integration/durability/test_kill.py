@@ -40,7 +40,7 @@ FROM_OUTSIDE = ("at a time", "in a drain")
 START_SECONDS = 0.5
 
 FREQUENT = {
-    "server.writing.live_catalogue.TENDING_SECONDS": 0.03,
+    "server.writing.live_catalogue.MAINTENANCE_SECONDS": 0.03,
     "server.writing.live_catalogue.SNAPSHOT_SECONDS": 0.0,
     "server.writing.live_catalogue.DEAD_SLOTS": 200,
 }

@@ -19,7 +19,7 @@ def test_a_complete_snapshot_with_a_graph_is_used_and_catches_up(
     assert server.stop() == 0
     assert list(data.glob("index/snapshot-*/vectors.graph"))
     server = start_server(
-        forks, tiny_bundle, data, *GRAPH, constants={"server.writing.live_catalogue.TENDING_SECONDS": 600.0}
+        forks, tiny_bundle, data, *GRAPH, constants={"server.writing.live_catalogue.MAINTENANCE_SECONDS": 600.0}
     )
     with server.client() as client:
         documents |= write(client, random.Random(2), ["id 3", "id 4", "new"])

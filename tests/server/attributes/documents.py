@@ -1,4 +1,4 @@
-"""Documents of random vectors, and the definition of what is to be found among them."""
+"""Documents with random vectors, and the definition of a search for them."""
 
 from collections.abc import Sequence
 
@@ -17,10 +17,10 @@ TOLERANCE = 1e-5
 
 
 class Documents:
-    """What was appended to an index."""
+    """The documents that were appended to an index."""
 
     def __init__(self, similarity: Similarity, storage: Storage, seed: int, *, levels: int | None = None) -> None:
-        """With `levels`, vectors are of small whole numbers, so that many scores tie."""
+        """With `levels`, vectors consist of small integers, so that many scores are equal."""
         self.random = np.random.default_rng(seed)
         self._similarity: Similarity = similarity
         self._storage: Storage = storage
@@ -35,7 +35,7 @@ class Documents:
         return self._count
 
     def append(self, index: DenseIndex, counts: Sequence[int]) -> None:
-        """Appends documents of so many vectors each."""
+        """Appends documents with these numbers of vectors."""
         owners = [self._count + number for number, count in enumerate(counts) for _ in range(count)]
         parts = [part for count in counts for part in range(count)]
         fields = [part % 3 for part in parts]
@@ -65,7 +65,7 @@ class Documents:
         allowed: NDArray[np.bool_] | None = None,
         weights: Sequence[float] = (1.0,),
     ) -> list[Match]:
-        """The definition: each document scores its best part, weighted; ties in the order of slots."""
+        """Returns the best documents by definition: by the weighted score of the best part, then by slot."""
         rows = to_rows(self._vectors, self._similarity, self._storage).astype(np.float64)
         scores = rows @ to_rows(query[None, :], self._similarity, self._storage)[0].astype(np.float64)
         found: dict[int, Match] = {}

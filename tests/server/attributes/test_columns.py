@@ -66,7 +66,7 @@ def assert_exact(view: ColumnsView, filter: Filter, attributes: list[Attributes]
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.lists(documents, max_size=8), max_size=5), st.lists(filters, min_size=1, max_size=5))
-def test_a_view_agrees_with_the_definition_and_stays_as_it_was(
+def test_a_view_agrees_with_the_definition_and_does_not_change(
     batches: list[list[Attributes]], some_filters: list[Filter]
 ) -> None:
     columns = Columns()
@@ -83,7 +83,7 @@ def test_a_view_agrees_with_the_definition_and_stays_as_it_was(
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(documents, max_size=20), st.lists(documents, max_size=8), filters)
-def test_a_snapshot_is_the_same_and_goes_on(before: list[Attributes], after: list[Attributes], filter: Filter) -> None:
+def test_restored_columns_can_be_appended_to(before: list[Attributes], after: list[Attributes], filter: Filter) -> None:
     columns = Columns.restored(saved_and_read(columns_of(before).view().arrays))
     assert_exact(columns.view(), filter, before)
     columns.append(after)
@@ -91,7 +91,7 @@ def test_a_snapshot_is_the_same_and_goes_on(before: list[Attributes], after: lis
 
 
 @pytest.mark.parametrize("count", [1, 16, 17, 3000])
-def test_many_numbers_are_found_as_few_are(count: int) -> None:
+def test_few_and_many_wanted_numbers_are_found(count: int) -> None:
     random = np.random.default_rng(0)
     values = random.standard_normal(20_000).tolist()
     attributes: list[Attributes] = [{"n": value} for value in values]

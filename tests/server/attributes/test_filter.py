@@ -62,13 +62,13 @@ OTHERS: list[Filter] = [
     AnyOf((NO, NO)),
     AllOf((YES, NO)),
     Not(YES),
-    Range("ages", 6, 9),  # One value must lie within both bounds.
+    Range("ages", 6, 9),  # One value must be within both bounds.
 ]
 
 
 @pytest.mark.parametrize(
     ("filter", "expected"), [*((each, True) for each in MATCHING), *((each, False) for each in OTHERS)]
 )
-def test_what_matches(filter: Filter, expected: bool) -> None:
+def test_a_filter_matches_as_expected(filter: Filter, expected: bool) -> None:
     assert matches(filter, CARD) is expected
     assert columns_of([CARD]).view().select(filter).tolist() == [expected]

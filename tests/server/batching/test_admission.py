@@ -26,7 +26,7 @@ def make_admission(queue: Queue, *, workers: int = 1, longest_wait_seconds: floa
 
 
 def new_jobs(sizes: list[int], *, bulk: bool = False) -> list[Job]:
-    """Jobs that have not waited yet, however slow this machine is."""
+    """Returns jobs with a wait of 0, even on a slow machine."""
     jobs = [make_job(token_count=size, bulk=bulk) for size in sizes]
     for job in jobs:
         job.arrived = math.inf
@@ -34,7 +34,7 @@ def new_jobs(sizes: list[int], *, bulk: bool = False) -> list[Job]:
 
 
 def simulated_wait(queue: Queue, *, bulk: bool, workers: int) -> float:
-    """The time until a job that comes now is taken by otherwise idle workers."""
+    """Returns the time until otherwise idle workers take a job that arrives now."""
     probe = make_job(token_count=1, bulk=bulk)
     queue.put([probe])
     free = [0.0] * workers
@@ -64,7 +64,7 @@ async def test_the_predicted_wait_is_that_of_a_simulated_queue(
     admission.bulk_characters = sum(bulk)
     predicted = admission.predicted_wait_seconds(bulk=probe_is_bulk)
     simulated = simulated_wait(queue, bulk=probe_is_bulk, workers=workers)
-    # The last batch may be shared, and the workers may be a batch apart by then.
+    # The job may share its batch, and the workers may differ by a batch.
     batches = 64 + (BULK_SHARE if probe_is_bulk else 1) * (30 + 64)
     assert simulated <= predicted + batches * SECONDS_PER_TOKEN
     assert simulated >= predicted - (batches + 64) * SECONDS_PER_TOKEN
@@ -75,7 +75,7 @@ async def test_the_wait_in_an_empty_queue_is_zero() -> None:
     assert admission.predicted_wait_seconds(bulk=False) == admission.predicted_wait_seconds(bulk=True) == 0
 
 
-async def test_a_server_that_does_not_know_its_speed_admits_every_call() -> None:
+async def test_every_call_is_admitted_until_the_speed_is_measured() -> None:
     queue = Queue(workers=1, max_batch_tokens=64)
     queue.put([make_job(token_count=64) for _ in range(1000)])
     Admission(queue, Speed(), workers=1, longest_wait_seconds=60).admit(
@@ -83,30 +83,30 @@ async def test_a_server_that_does_not_know_its_speed_admits_every_call() -> None
     )
 
 
-async def test_a_call_that_would_wait_too_long_is_refused_with_that_time() -> None:
+async def test_a_call_that_would_wait_too_long_is_rejected_with_its_predicted_wait() -> None:
     queue = Queue(workers=2, max_batch_tokens=64)
     admission = make_admission(queue, workers=2, longest_wait_seconds=0.5 / ADMITTED_SHARE + 1e-9)
     queue.put([make_job(token_count=10) for _ in range(100)])  # 1000 tokens: half a second of two workers.
     admission.admit(characters=1, bulk=False, remaining_seconds=math.inf)
     queue.put([make_job(token_count=10) for _ in range(10)])
-    with pytest.raises(Overloaded) as refused:
+    with pytest.raises(Overloaded) as rejected:
         admission.admit(characters=1, bulk=False, remaining_seconds=math.inf)
-    assert refused.value.retry_milliseconds == 550
+    assert rejected.value.retry_milliseconds == 550
 
 
 @pytest.mark.parametrize("bulk", [False, True])
-async def test_a_call_whose_deadline_cannot_be_met_is_refused(bulk: bool) -> None:
+async def test_a_call_whose_deadline_cannot_be_met_is_rejected(bulk: bool) -> None:
     admission = make_admission(Queue(workers=1, max_batch_tokens=64))
     admission.admit(characters=100, bulk=bulk, remaining_seconds=0.11)
     admission.bulk_characters = 0
     with pytest.raises(Overloaded, match="the deadline is too near"):
         admission.admit(characters=100, bulk=bulk, remaining_seconds=0.09)
-    assert admission.bulk_characters == 0, "refused calls are not counted"
+    assert admission.bulk_characters == 0, "rejected calls are not counted"
 
 
 @given(st.lists(st.integers(1, 40), max_size=200), st.floats(0.01, 1), st.integers(1, 4))
 @settings(deadline=None)
-async def test_the_bound_on_the_wait_is_the_same_for_one_and_for_many(
+async def test_the_bound_on_the_wait_does_not_depend_on_the_size_of_a_call(
     waiting: list[int], longest: float, workers: int
 ) -> None:
     queue = Queue(workers=workers, max_batch_tokens=64)
@@ -118,7 +118,7 @@ async def test_the_bound_on_the_wait_is_the_same_for_one_and_for_many(
             admission.admit(characters=characters, bulk=False, remaining_seconds=math.inf)
 
 
-async def test_waiting_bulk_work_keeps_out_bulk_work_but_no_queries() -> None:
+async def test_waiting_bulk_work_blocks_bulk_work_but_not_queries() -> None:
     admission = make_admission(Queue(workers=1, max_batch_tokens=64), longest_wait_seconds=0.5)
     admission.admit(characters=600, bulk=True, remaining_seconds=math.inf)
     with pytest.raises(Overloaded):
@@ -126,7 +126,7 @@ async def test_waiting_bulk_work_keeps_out_bulk_work_but_no_queries() -> None:
     admission.admit(characters=1, bulk=False, remaining_seconds=0.1)
 
 
-async def test_bulk_characters_are_zero_again_however_calls_end(watched: WatchedBundle, pipeline: Pipeline) -> None:
+async def test_bulk_characters_return_to_zero_however_calls_end(watched: WatchedBundle, pipeline: Pipeline) -> None:
     def jobs_of(text: str) -> list[Job]:
         return [make_job(f"{text}{n}", kind=TextKind.TEXT, bulk=True, seconds=20) for n in range(100)]
 
@@ -153,26 +153,26 @@ async def test_bulk_characters_are_zero_again_however_calls_end(watched: Watched
     assert pipeline.admission.bulk_characters == 0
 
 
-async def test_after_a_pause_of_the_machine_calls_are_admitted_again() -> None:
+async def test_calls_are_admitted_again_after_a_pause_of_the_machine() -> None:
     speed = Speed()
     speed.learn(tokens=10, tokens_per_character=0.25, seconds=3.0)
     admission = Admission(Queue(workers=1, max_batch_tokens=64), speed, workers=1, longest_wait_seconds=0.5)
-    refused = 0
+    rejected = 0
     while True:
         try:
             admission.admit(characters=40, bulk=False, remaining_seconds=1.0)
             break
         except Overloaded:
-            refused += 1
-    assert 1 <= refused <= 20, "some are refused until the speed is known to be better"
+            rejected += 1
+    assert 1 <= rejected <= 20, "some calls are rejected until the estimate is corrected"
 
 
-async def test_refusals_are_logged_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
+async def test_rejected_calls_are_logged_once_per_interval(caplog: pytest.LogCaptureFixture) -> None:
     queue = Queue(workers=1, max_batch_tokens=64)
     queue.put([make_job(token_count=10) for _ in range(100)])
     admission = make_admission(queue, longest_wait_seconds=0.5)
     for _ in range(50):
         assert admission.overload(bulk=False) is not None
     assert [record.getMessage() for record in caplog.records] == [
-        "overloaded: calls are refused that would wait 1000 ms"
+        "overloaded: rejecting calls; they would wait 1000 ms in the queue"
     ]

@@ -1,4 +1,4 @@
-"""How interactive and bulk work share the workers while both wait."""
+"""Tests that interactive and bulk work share the workers fairly while both wait."""
 
 from itertools import pairwise
 
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.batching.job import Job
-from server.batching.queue import BULK_BATCH_TOKENS, BULK_BATCH_TOKENS_BESIDE, BULK_SHARE, Queue
+from server.batching.queue import BULK_BATCH_TOKENS, BULK_BATCH_TOKENS_SHARED, BULK_SHARE, Queue
 from tests.server.making import make_job, take
 
 sizes = st.integers(1, 64)
@@ -18,12 +18,12 @@ arrivals = st.lists(
     ),
     max_size=40,
 )
-"""Jobs that come (size, whether bulk, whether wanted, cancelled or expired), and batches that are taken in between."""
+"""Steps: jobs arrive (size, whether bulk, whether wanted, cancelled or expired), or a number of batches is taken."""
 
 
 @settings(deadline=None)
 @given(arrivals, st.integers(1, 4), st.integers(1, 512))
-async def test_every_job_comes_out_once_in_its_order_and_within_the_budgets(
+async def test_every_job_is_taken_once_in_order_and_within_the_budgets(
     script: list[tuple[str, object]], workers: int, max_batch_tokens: int
 ) -> None:
     queue = Queue(workers=workers, max_batch_tokens=max_batch_tokens)
@@ -34,7 +34,7 @@ async def test_every_job_comes_out_once_in_its_order_and_within_the_budgets(
         waiting = {kind: sum(job.bulk is kind for job in put if job not in out) for kind in (False, True)}
         batch = take(queue)
         both = batch.jobs + batch.dropped
-        assert both, "a worker is never woken for nothing"
+        assert both, "a worker never gets an empty batch"
         kinds = {job.bulk for job in both}
         assert len(kinds) == 1, "the two kinds do not share a batch"
         bulk = kinds.pop()
@@ -79,7 +79,7 @@ async def test_interactive_work_goes_first() -> None:
     assert [take(queue).jobs, take(queue).jobs] == [[interactive], [bulk]]
 
 
-async def test_bulk_batches_are_small_while_interactive_queries_come(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_bulk_batches_are_small_while_interactive_queries_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
     queue = Queue(workers=1, max_batch_tokens=512)
     queue.put([make_job(token_count=16, bulk=True) for _ in range(40)])
 
@@ -88,17 +88,17 @@ async def test_bulk_batches_are_small_while_interactive_queries_come(monkeypatch
 
     assert tokens_taken() == BULK_BATCH_TOKENS // 16 * 16
     queue.put([make_job(token_count=5)])
-    assert [tokens_taken(), tokens_taken()] == [5, BULK_BATCH_TOKENS_BESIDE // 16 * 16]
-    monkeypatch.setattr("server.batching.queue.BESIDE_SECONDS", 0.0)
+    assert [tokens_taken(), tokens_taken()] == [5, BULK_BATCH_TOKENS_SHARED // 16 * 16]
+    monkeypatch.setattr("server.batching.queue.INTERACTIVE_EXPECTED_SECONDS", 0.0)
     assert tokens_taken() == BULK_BATCH_TOKENS // 16 * 16
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(sizes, min_size=1, max_size=30), st.lists(sizes, min_size=1, max_size=30), st.integers(1, 4))
-async def test_bulk_work_gets_its_share_while_interactive_work_never_ends(
+async def test_bulk_work_gets_its_share_while_interactive_work_always_waits(
     interactive_sizes: list[int], bulk_sizes: list[int], workers: int
 ) -> None:
-    """One token in `BULK_SHARE`, in the long run; it is never ahead or behind by more than a text or a batch."""
+    """Its share is one token in `BULK_SHARE`, with a deviation of at most a text or a batch."""
     queue = Queue(workers=workers, max_batch_tokens=128)
     tokens = {False: 0, True: 0}
     turns_of_bulk = [0]

@@ -39,7 +39,7 @@ async def test_a_text_that_is_too_long_is_cut_where_the_caller_allows_it(pipelin
     assert job.vector.tobytes() == shorter.vector.tobytes()
 
 
-async def test_concurrent_jobs_share_batches_and_find_what_they_find_alone(
+async def test_jobs_that_share_batches_find_the_same_as_alone(
     new_pipeline: Callable[..., Pipeline],
 ) -> None:
     pipeline = new_pipeline(workers=2)
@@ -55,7 +55,7 @@ async def test_concurrent_jobs_share_batches_and_find_what_they_find_alone(
     assert max(job.batch_texts for job in jobs) > 1
 
 
-async def test_a_lone_request_never_waits_for_others(pipeline: Pipeline) -> None:
+async def test_a_single_request_never_waits_for_others(pipeline: Pipeline) -> None:
     waits = []
     for _ in range(20):
         job = make_job("환율", options=SearchOptions(1))

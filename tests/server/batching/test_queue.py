@@ -21,7 +21,7 @@ async def test_a_worker_takes_its_share_in_the_order_of_arrival() -> None:
     assert taken_jobs(queue) == jobs[4:]
 
 
-async def test_a_batch_keeps_to_the_token_budget_but_takes_at_least_one() -> None:
+async def test_a_batch_keeps_to_the_token_budget_but_has_at_least_one_job() -> None:
     queue = Queue(workers=1, max_batch_tokens=100)
     jobs = [make_job(token_count=count) for count in (60, 40, 1, 500, 2)]
     queue.put(jobs)
@@ -54,7 +54,7 @@ async def test_a_closed_queue_is_emptied_before_its_workers_end() -> None:
     assert queue.take() is None
 
 
-async def test_a_waiting_worker_wakes_up() -> None:
+async def test_a_new_job_wakes_a_waiting_worker() -> None:
     queue = Queue(workers=1, max_batch_tokens=100)
     taken: list[Batch | None] = []
     worker = threading.Thread(target=lambda: taken.append(queue.take()))
@@ -65,7 +65,7 @@ async def test_a_waiting_worker_wakes_up() -> None:
     assert taken == [Batch(jobs=[job])]
 
 
-async def test_everything_can_be_taken_at_once() -> None:
+async def test_take_all_takes_all_waiting_jobs() -> None:
     queue = Queue(workers=4, max_batch_tokens=10)
     interactive = [make_job(token_count=9) for _ in range(9)]
     bulk = [make_job(token_count=9, bulk=True) for _ in range(3)]
@@ -81,4 +81,4 @@ async def test_a_query_that_has_waited_too_long_is_dropped() -> None:
     queue.put([late, early, late_bulk])
     assert queue.interactive.oldest_seconds >= 1
     assert take(queue) == Batch(jobs=[early], dropped=[late])
-    assert taken_jobs(queue) == [late_bulk], "only its deadline ends bulk work"
+    assert taken_jobs(queue) == [late_bulk], "bulk work is dropped only after its deadline"

@@ -1,4 +1,4 @@
-"""Equal texts are encoded once: they share the cache, or the encoding in flight."""
+"""Tests that equal texts are encoded once: they share a cached vector or the encoding in flight."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,7 +19,7 @@ NewPipeline = Callable[..., Pipeline]
 
 
 async def held(pipeline: Pipeline, watched: WatchedBundle) -> Running:
-    """Keeps the only worker busy until the gate is opened."""
+    """Keeps the only worker busy until the test opens the gate."""
     watched.gate.clear()
     running = asyncio.create_task(pipeline.run([make_job("the worker is busy")]))
     await until(lambda: watched.batches)
@@ -101,7 +101,7 @@ async def test_the_same_text_twice_in_one_call_is_encoded_once(watched: WatchedB
 
 
 @pytest.mark.parametrize("fate", ["cancelled", "expired"])
-async def test_texts_are_encoded_once_when_the_first_caller_is_lost(
+async def test_texts_are_encoded_once_when_the_first_caller_gives_up(
     watched: WatchedBundle, fate: str, pipeline: Pipeline
 ) -> None:
     busy = await held(pipeline, watched)
@@ -120,7 +120,7 @@ async def test_texts_are_encoded_once_when_the_first_caller_is_lost(
     await busy
 
 
-async def test_a_caller_lost_during_tokenizing_delays_nobody(watched: WatchedBundle, pipeline: Pipeline) -> None:
+async def test_giving_up_during_tokenizing_does_not_delay_others(watched: WatchedBundle, pipeline: Pipeline) -> None:
     text = "z" * (SHORT_CHARACTERS + 1)
     watched.slow_tokenizing = 0.05
     first, second = await start(pipeline, *(make_job(text, truncate=True) for _ in range(2)))
@@ -164,11 +164,11 @@ async def test_a_failure_is_not_cached(watched: WatchedBundle, new_pipeline: New
     await busy
 
 
-async def test_finished_texts_leave_nothing_behind(watched: WatchedBundle, pipeline: Pipeline) -> None:
+async def test_finished_texts_are_not_kept_in_flight(watched: WatchedBundle, pipeline: Pipeline) -> None:
     busy = await held(pipeline, watched)
     tasks = await start(pipeline, *(make_job(text, seconds=20) for text in ("a", "b", "a", " ", "x" * 65)))
     tasks[1].cancel()
     watched.gate.set()
     await asyncio.gather(busy, *tasks, return_exceptions=True)
     await asyncio.sleep(0)
-    assert not pipeline._first
+    assert not pipeline._in_flight

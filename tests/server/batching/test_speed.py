@@ -3,10 +3,10 @@ import pytest
 from server.batching.speed import MEMORY_TOKENS, Speed
 
 
-def test_much_work_teaches_more_than_a_cold_query() -> None:
+def test_a_large_batch_counts_more_than_a_cold_query() -> None:
     speed = Speed()
     speed.learn(tokens=5, tokens_per_character=0.25, seconds=0.01)
-    assert speed.seconds_per_token < 0.0001, "0.002 by itself"
+    assert speed.seconds_per_token < 0.0001, "0.002 would be the speed of this query alone"
     for _ in range(20):
         speed.learn(
             tokens=MEMORY_TOKENS // 10,
@@ -17,14 +17,14 @@ def test_much_work_teaches_more_than_a_cold_query() -> None:
     assert speed.tokens_per_character == pytest.approx(0.1, rel=0.1)
 
 
-def test_a_slow_model_is_known_after_some_seconds() -> None:
+def test_the_speed_of_a_slow_model_is_known_after_seconds() -> None:
     speed = Speed()
     for _ in range(3):
         speed.learn(tokens=5, tokens_per_character=0.25, seconds=0.5)
     assert speed.seconds_per_token == pytest.approx(0.1, rel=0.1)
 
 
-def test_how_work_is_cut_into_batches_does_not_matter() -> None:
+def test_the_speed_does_not_depend_on_the_size_of_batches() -> None:
     whole, cut = Speed(), Speed()
     whole.learn(tokens=1000, tokens_per_character=0.25, seconds=1)
     for _ in range(100):

@@ -1,4 +1,4 @@
-"""Failing batches, the texts that break them, and dying workers."""
+"""Tests of failing batches and of dying workers."""
 
 import asyncio
 import logging
@@ -61,7 +61,7 @@ class Deadly(BaseException):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_when_the_last_worker_dies_nobody_waits_for_an_answer(
+async def test_when_the_last_worker_dies_all_calls_fail_at_once(
     watched: WatchedBundle, caplog: pytest.LogCaptureFixture, workers: int, new_pipeline: NewPipeline
 ) -> None:
     pipeline = new_pipeline(workers=workers)
@@ -85,7 +85,7 @@ async def test_when_the_last_worker_dies_nobody_waits_for_an_answer(
     assert [record.levelno for record in caplog.records] == [logging.CRITICAL] * workers
 
 
-async def test_one_dead_worker_leaves_the_work_to_the_others(watched: WatchedBundle, new_pipeline: NewPipeline) -> None:
+async def test_the_other_workers_continue_after_one_dies(watched: WatchedBundle, new_pipeline: NewPipeline) -> None:
     pipeline = new_pipeline(workers=2)
     watched.fails_on["deadly"] = Deadly()
     assert [type(outcome) for outcome in await pipeline.run([make_job("deadly")])] == [NotReady]
@@ -102,7 +102,7 @@ async def test_texts_are_encoded_by_their_kind_in_one_batch(watched: WatchedBund
     assert not found_by(document)
 
 
-async def test_the_speed_is_learnt_from_encoded_texts(watched: WatchedBundle, new_pipeline: NewPipeline) -> None:
+async def test_the_speed_is_measured_on_encoded_texts(watched: WatchedBundle, new_pipeline: NewPipeline) -> None:
     speed = Speed()
     pipeline = new_pipeline(speed=speed, cache_bytes=1_000_000)
     await pipeline.run([make_job("x" * 20, options=SearchOptions(1))])
@@ -112,7 +112,7 @@ async def test_the_speed_is_learnt_from_encoded_texts(watched: WatchedBundle, ne
     learnt = speed.seconds_per_token
     await pipeline.run([make_job("x" * 20, options=SearchOptions(1))])
     await asyncio.to_thread(pipeline.close)
-    assert speed.seconds_per_token == learnt, "a search of a known vector says nothing about the encoder"
+    assert speed.seconds_per_token == learnt, "a search of a known vector does not measure the encoder"
 
 
 async def test_a_deadline_that_passes_during_encoding_is_an_error(watched: WatchedBundle, pipeline: Pipeline) -> None:
@@ -125,7 +125,7 @@ async def test_a_deadline_that_passes_during_encoding_is_an_error(watched: Watch
     assert [type(outcome) for outcome in await running] == [DeadlinePassed]
 
 
-async def test_filters_that_python_calls_equal_are_kept_apart_in_a_batch(
+async def test_filters_that_python_compares_as_equal_do_not_share_a_search(
     watched: WatchedBundle, monkeypatch: pytest.MonkeyPatch, new_pipeline: NewPipeline
 ) -> None:
     searched: list[tuple[str, SearchOptions]] = []
@@ -147,9 +147,9 @@ async def test_filters_that_python_calls_equal_are_kept_apart_in_a_batch(
     jobs = [make_job("환율", options=SearchOptions(9, filter=each)) for each in filters]
     plain = [make_job("환율", options=SearchOptions(9)) for _ in range(3)]
     other = make_job("환율", options=SearchOptions(8))
-    encoding = make_job("환율")  # The others wait for its vector, and come together then.
+    encoding = make_job("환율")  # The others wait for its vector and then share a batch.
     assert await pipeline.run([encoding, *jobs, *plain, other]) == [None] * 10
-    assert {job.batch_texts for job in (*jobs, *plain, other)} == {9}, "they were of one batch"
+    assert {job.batch_texts for job in (*jobs, *plain, other)} == {9}, "they shared one batch"
     found = [{each.sequence - first for each in found_by(job)} for job in jobs]
     assert found == [{0}, {1, 2}, {1, 2}, {3}, {4}]
     assert found_by(plain[0]) == found_by(plain[1]) == found_by(plain[2])

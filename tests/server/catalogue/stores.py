@@ -1,4 +1,4 @@
-"""What several tests of the store write into it."""
+"""Documents and vectors that several tests write into the store."""
 
 import numpy as np
 

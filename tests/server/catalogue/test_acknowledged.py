@@ -19,7 +19,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store.close()
 
 
-def test_a_log_that_lost_acknowledged_changes_is_noticed(tmp_path: Path) -> None:
+def test_a_log_that_lost_acknowledged_changes_is_detected(tmp_path: Path) -> None:
     (tmp_path / "live").mkdir()
     with contextlib.closing(Store(tmp_path / "live")) as store:
         for number in range(30):
@@ -37,7 +37,7 @@ def test_a_log_that_lost_acknowledged_changes_is_noticed(tmp_path: Path) -> None
             Store(tmp_path / "damaged", serving=serving)
 
 
-def test_a_missing_database_is_not_taken_for_a_new_one(store: Store, tmp_path: Path) -> None:
+def test_a_missing_database_is_not_replaced_by_a_new_one(store: Store, tmp_path: Path) -> None:
     put(store, "a")
     backup = back_up(tmp_path, tmp_path / "copy.sqlite")
     put(store, "b")
@@ -48,7 +48,7 @@ def test_a_missing_database_is_not_taken_for_a_new_one(store: Store, tmp_path: P
         Store(tmp_path)
     restore(tmp_path, backup)
     with contextlib.closing(Store(tmp_path)) as again:
-        assert len(again) == 1, "what is older was wanted"
+        assert len(again) == 1, "an older state was restored on purpose"
 
 
 def test_a_missing_or_damaged_acknowledgement_is_harmless(store: Store, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ def write_lines(path: Path, *lines: dict[str, Any] | str) -> Path:
     return path
 
 
-def test_every_field_language_and_example_is_a_part_of_its_own(tmp_path: Path) -> None:
+def test_every_field_language_and_example_is_a_separate_part(tmp_path: Path) -> None:
     document = {
         "id": "card-lost",
         "title": {"ko": "카드 분실", "en": "Lost card"},
@@ -37,7 +37,7 @@ def test_every_field_language_and_example_is_a_part_of_its_own(tmp_path: Path) -
     assert second.attributes == document["attributes"]
 
 
-def test_a_title_comes_in_the_language_asked_for_or_the_first() -> None:
+def test_a_title_is_in_the_requested_language_or_else_the_first_one() -> None:
     both = Document(id="a", title={"ko": "가", "en": "A"})
     assert [both.title_in(code) for code in ("en", "ko", "fr", "")] == ["A", "가", "가", "가"]
     assert Document(id="a", title="A").title_in("ko") == "A"
@@ -64,10 +64,10 @@ def test_a_title_comes_in_the_language_asked_for_or_the_first() -> None:
             '{"id": "b", "title": "B", "attributes": {"x": 9007199254740993}}',
             "attribute x: 9007199254740993 is too large",
         ),
-        ('{"id": "a", "title": "B"}', "id 'a' stands in line 1 already"),
+        ('{"id": "a", "title": "B"}', "id 'a' is already in line 1"),
     ],
 )
-def test_a_broken_line_is_named_by_file_and_line(tmp_path: Path, line: str, message: str) -> None:
+def test_the_error_of_a_wrong_line_names_file_and_line(tmp_path: Path, line: str, message: str) -> None:
     path = write_lines(tmp_path / "c.jsonl", GOOD, "", line)
     with pytest.raises(CatalogueError) as raised:
         load_catalogue(path)
@@ -75,20 +75,20 @@ def test_a_broken_line_is_named_by_file_and_line(tmp_path: Path, line: str, mess
     assert message in str(raised.value)
 
 
-def test_a_line_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+def test_the_error_of_a_line_that_is_not_utf8_names_it(tmp_path: Path) -> None:
     path = tmp_path / "c.jsonl"
     path.write_bytes(b'{"id": "a", "title": "A"}\n{"id": "b", "title": "\xff\xfe"}\n')
     with pytest.raises(CatalogueError, match=r"c\.jsonl:2: "):
         load_catalogue(path)
 
 
-def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "c.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps(GOOD).encode())
     assert len(load_catalogue(path)) == 1
 
 
-def test_an_empty_or_missing_file_is_refused(tmp_path: Path) -> None:
+def test_an_empty_or_missing_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match="has no documents"):
         load_catalogue(write_lines(tmp_path / "empty.jsonl", "", " "))
     with pytest.raises(CatalogueError, match="cannot be read: No such file or directory"):

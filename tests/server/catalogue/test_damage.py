@@ -1,4 +1,4 @@
-"""Any damage to the database is noticed, or does no harm."""
+"""Tests that any damage to the database is detected or harmless."""
 
 import contextlib
 import random
@@ -21,7 +21,7 @@ DOCUMENTS = 60
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store of some documents, some of which were replaced or deleted, and a backup."""
+    """A store with a backup, in which documents were replaced and deleted."""
     directory = tmp_path_factory.mktemp("whole")
     rng = random.Random(1)
     with contextlib.closing(Store(directory)) as store:
@@ -44,7 +44,7 @@ def damaged_copy(whole: Path, to: Path, content: bytes) -> Path:
 
 
 def opened(directory: Path) -> list[object]:
-    """Opens a store and returns everything that it holds."""
+    """Opens a store and returns its whole content."""
     with contextlib.closing(Store(directory)) as store:
         versioned = [
             (each.sequence, each.document, each.vectors.matrix.tolist() if each.vectors else None)
@@ -53,7 +53,7 @@ def opened(directory: Path) -> list[object]:
         return [store.sequence, versioned, store.changes(0, 1000), store.page("", 1000), store.file_digests()]
 
 
-def test_a_byte_that_changed_is_noticed_or_does_no_harm(whole: Path, tmp_path: Path) -> None:
+def test_a_changed_byte_is_detected_or_harmless(whole: Path, tmp_path: Path) -> None:
     rng = random.Random(2)
     expected = opened(shutil.copytree(whole, tmp_path / "whole"))
     content = (tmp_path / "whole" / DATABASE).read_bytes()
@@ -61,7 +61,7 @@ def test_a_byte_that_changed_is_noticed_or_does_no_harm(whole: Path, tmp_path: P
     places = [rng.randrange(len(content)) for _ in range(80)]
     places += [4096 * rng.randrange(len(content) // 4096) + rng.randrange(120) for _ in range(80)]
     places += list(range(0, 100, 2))
-    refusals: list[tuple[int, StoreError]] = []
+    errors: list[tuple[int, StoreError]] = []
     for number, place in enumerate(places):
         changed = bytearray(content)
         changed[place] ^= 1 << rng.randrange(8)
@@ -69,22 +69,22 @@ def test_a_byte_that_changed_is_noticed_or_does_no_harm(whole: Path, tmp_path: P
         try:
             found = opened(directory)
         except StoreError as error:
-            refusals.append((place, error))
+            errors.append((place, error))
         else:
             assert found == expected, place
         shutil.rmtree(directory)
-    assert len(refusals) > len(places) / 4
-    for place, refusal in refusals:
-        assert "\n" not in str(refusal)
-        if isinstance(refusal, DatabaseDamaged):
-            assert f"{DATABASE} is damaged" in str(refusal)
-            assert "restore the newest backup" in str(refusal)
-        else:  # It seems to be another program's, or another version's.
-            assert place < 100, refusal
+    assert len(errors) > len(places) / 4
+    for place, reported in errors:
+        assert "\n" not in str(reported)
+        if isinstance(reported, DatabaseDamaged):
+            assert f"{DATABASE} is damaged" in str(reported)
+            assert "restore the newest backup" in str(reported)
+        else:  # It resembles a database of another program or version.
+            assert place < 100, reported
 
 
-def test_damage_to_an_index_or_to_the_schema_is_noticed(whole: Path, tmp_path: Path) -> None:
-    """An id in an index that differs from that in its table, and the description of a table."""
+def test_damage_to_an_index_or_to_the_schema_is_detected(whole: Path, tmp_path: Path) -> None:
+    """Changes an id in an index, but not in its table, and the description of a table."""
     content = (whole / DATABASE).read_bytes()
     for text, other in ((b"id 33", b"id 3:"), (b"INTEGER PRIMARY KEY", b"INTEGES PRIMARY KEY")):
         place = content.rindex(text)
@@ -95,7 +95,7 @@ def test_damage_to_an_index_or_to_the_schema_is_noticed(whole: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.7, 0.999])
-def test_a_truncated_file_is_noticed(whole: Path, tmp_path: Path, share: float) -> None:
+def test_a_truncated_file_is_detected(whole: Path, tmp_path: Path, share: float) -> None:
     content = (whole / DATABASE).read_bytes()
     directory = damaged_copy(whole, tmp_path / "cut", content[: int(len(content) * share)])
     with pytest.raises(DatabaseDamaged, match="restore the newest backup"):
@@ -103,7 +103,7 @@ def test_a_truncated_file_is_noticed(whole: Path, tmp_path: Path, share: float) 
 
 
 @pytest.mark.parametrize("start", [0, 4096, 8192, 5 * 4096])
-def test_a_page_of_zeros_is_noticed_and_a_backup_restores_it(whole: Path, tmp_path: Path, start: int) -> None:
+def test_a_page_of_zeros_is_detected_and_a_backup_restores_it(whole: Path, tmp_path: Path, start: int) -> None:
     content = bytearray((whole / DATABASE).read_bytes())
     content[start : start + 4096] = bytes(4096)
     directory = damaged_copy(whole, tmp_path / "zeros", bytes(content))

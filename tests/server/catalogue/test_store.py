@@ -45,7 +45,7 @@ def open_files(directory: Path) -> list[Path]:
     return [each for each in links if each.is_relative_to(directory)]
 
 
-def test_another_store_reads_everything_that_was_written(store: Store, tmp_path: Path) -> None:
+def test_a_reopened_store_has_all_documents(store: Store, tmp_path: Path) -> None:
     assert put(store, "a", "b c", "\U0001f600") == [1, 2, 3]
     store.close()
     with contextlib.closing(Store(tmp_path)) as again:
@@ -61,7 +61,7 @@ def test_another_store_reads_everything_that_was_written(store: Store, tmp_path:
         assert next(again.after(0, "another model")).vectors is None
 
 
-def test_threads_that_come_and_go_leave_no_files_open(store: Store, tmp_path: Path) -> None:
+def test_ended_threads_leave_no_files_open(store: Store, tmp_path: Path) -> None:
     put(store, "a")
 
     assert store.get("a") is not None
@@ -85,10 +85,10 @@ def test_after_a_failed_read_the_newest_state_is_read(store: Store, tmp_path: Pa
     put(store, "new")
     assert store.get("new") is not None
     assert len(store.live_sequences()) == 4
-    assert held.traceback, "the error, and what it was reading, is still there"
+    assert held.traceback, "the error still holds its cursor"
 
 
-def test_threads_read_at_once_while_one_writes(store: Store, tmp_path: Path) -> None:
+def test_threads_read_concurrently_while_one_writes(store: Store, tmp_path: Path) -> None:
     put(store, *(str(number) for number in range(50)))
     all_there = threading.Barrier(9)
     found: list[bool] = []
@@ -111,7 +111,7 @@ def test_threads_read_at_once_while_one_writes(store: Store, tmp_path: Path) -> 
     for thread in threads:
         thread.join()
     assert found == [True] * 8 * 2 * 200
-    assert open_files(tmp_path).count(tmp_path / DATABASE) <= 1 + 9, "the writer's, and one for each that read at once"
+    assert open_files(tmp_path).count(tmp_path / DATABASE) <= 1 + 9, "one for the writer and each reader"
 
 
 def test_a_replaced_version_can_be_fetched_until_the_store_is_closed(store: Store, tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_the_store_behaves_like_a_dictionary_that_counts_its_changes(steps: list
         assert store.changes(2, 1) == [change for change in changes if change.sequence > 2][:1]
 
 
-def test_another_programs_database_is_refused(tmp_path: Path) -> None:
+def test_a_database_of_another_program_is_rejected(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / DATABASE)
     connection.execute("CREATE TABLE theirs (x)")
     connection.close()
@@ -165,7 +165,7 @@ def test_another_programs_database_is_refused(tmp_path: Path) -> None:
         Store(tmp_path)
 
 
-def test_a_newer_schema_is_refused_as_one_or_as_damage(store: Store, tmp_path: Path) -> None:
+def test_the_error_of_a_newer_schema_mentions_possible_damage(store: Store, tmp_path: Path) -> None:
     backup = back_up(tmp_path)
     store.close()
     with contextlib.closing(sqlite3.connect(tmp_path / DATABASE)) as connection:
@@ -195,14 +195,14 @@ def test_only_a_backup_is_restored(store: Store, tmp_path: Path) -> None:
         assert again.get("a") is not None
 
 
-def test_a_second_server_is_kept_out(tmp_path: Path) -> None:
-    with locked(tmp_path), pytest.raises(StoreError, match="already: stop it"), locked(tmp_path):
+def test_a_second_server_cannot_use_the_directory(tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(StoreError, match=r"another server uses .*: stop it"), locked(tmp_path):
         pass
     with locked(tmp_path):
         pass
 
 
-def test_a_database_that_another_locks_is_not_called_damaged(
+def test_a_database_locked_by_another_program_is_not_reported_as_damaged(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(store, "a")
@@ -214,7 +214,7 @@ def test_a_database_that_another_locks_is_not_called_damaged(
             with pytest.raises(StoreError, match="is locked by another program") as raised:
                 put(again, "b")
             assert not isinstance(raised.value, DatabaseDamaged)
-            assert again.get("a") is not None, "reading goes on"
+            assert again.get("a") is not None, "reading still works"
             other.execute("ROLLBACK")
         assert put(again, "b") == [2]
         put(again, "b")
@@ -255,7 +255,7 @@ def test_restoring_twice_keeps_both_earlier_databases(store: Store, tmp_path: Pa
         "UPDATE vectors SET spans_checksum = spans_checksum + 1 WHERE sequence = 1",
     ],
 )
-def test_spans_that_were_altered_are_noticed_when_a_version_is_fetched(store: Store, change: str) -> None:
+def test_altered_spans_are_detected_when_a_version_is_fetched(store: Store, change: str) -> None:
     put(store, "a", "b")
     store._writer.execute(change)
     with pytest.raises(DatabaseDamaged, match="checksum of version 1"):
@@ -269,7 +269,7 @@ def test_replaced_versions_are_purged_in_portions(store: Store, monkeypatch: pyt
     for number in range(6):
         put(store, "a", "b", title=f"{number}")
     delete(store, "b")
-    assert store.purge(limit=4) == 0, "answers may still fetch them"
+    assert store.purge(limit=4) == 0, "searches may still fetch them"
     assert store.purge(limit=4, everything=True) == 4
     monkeypatch.setattr("server.catalogue.store.RETIRED_SECONDS", -1.0)
     assert [store.purge(limit=4) for _ in range(3)] == [4, 3, 0]
@@ -281,7 +281,7 @@ def test_replaced_versions_are_purged_in_portions(store: Store, monkeypatch: pyt
     store.verify()
 
 
-def test_large_numbers_are_stored_as_they_are(store: Store, tmp_path: Path) -> None:
+def test_large_numbers_are_stored_unchanged(store: Store, tmp_path: Path) -> None:
     numbers: dict[str, AttributeValue] = {"a": 1e19, "b": 1e300, "c": [-1e19, 2.0, 0.5], "d": 2.0**53, "e": 2.0**63}
     large = Document(id="a", title="환율", attributes=numbers)
     with store.write() as transaction:
@@ -297,7 +297,7 @@ def test_large_numbers_are_stored_as_they_are(store: Store, tmp_path: Path) -> N
     assert content_of(again) == content_of(large)
 
 
-def test_a_backup_replaces_nothing(store: Store, tmp_path: Path) -> None:
+def test_a_backup_never_replaces_a_file(store: Store, tmp_path: Path) -> None:
     put(store, "a")
     (tmp_path / "other").write_text("mine")
     for place in (tmp_path / DATABASE, tmp_path / "other"):
@@ -307,13 +307,13 @@ def test_a_backup_replaces_nothing(store: Store, tmp_path: Path) -> None:
             commands.run(["export-catalogue", "--data", str(tmp_path), "--to", str(place)])
     assert (tmp_path / "other").read_text() == "mine"
     put(store, "b")
-    assert len({back_up(tmp_path) for _ in range(5)}) == 5, "however soon after each other"
+    assert len({back_up(tmp_path) for _ in range(5)}) == 5, "backups in quick succession have different names"
     assert not list(tmp_path.rglob("*.unfinished"))
 
 
 @pytest.mark.parametrize("wanted", [b"XXXXXXXXXXXXXXXX", np.full(4, 7, dtype="<f4").tobytes()])
-def test_a_row_that_changed_is_neither_backed_up_nor_restored(store: Store, tmp_path: Path, wanted: bytes) -> None:
-    """SQLite's own check sees nothing: every page and index is whole."""
+def test_a_changed_row_is_neither_backed_up_nor_restored(store: Store, tmp_path: Path, wanted: bytes) -> None:
+    """SQLite's integrity check does not detect it: every page and index is intact."""
     with store.write() as transaction:
         transaction.put(document("a", title="XXXXXXXXXXXXXXXX"), vectors(7), revision=REVISION)
     backup = back_up(tmp_path, tmp_path / "copy.sqlite")
@@ -322,7 +322,7 @@ def test_a_row_that_changed_is_neither_backed_up_nor_restored(store: Store, tmp_
         content = bytearray(path.read_bytes())
         content[content.index(wanted) + 3] ^= 1
         path.write_bytes(content)
-    with pytest.raises(StoreError, match="is no whole backup"):
+    with pytest.raises(StoreError, match="is not an intact backup"):
         restore(tmp_path, backup)
     with pytest.raises(DatabaseDamaged, match="checksum"):
         back_up(tmp_path)

@@ -13,7 +13,7 @@ from server.errors import BundleError
     [b"", b"not an array", np.ones(3, np.float64), np.ones(4, np.float32), np.full(3, np.nan, np.float32)],
     ids=["empty", "text", "doubles", "another dimension", "not finite"],
 )
-def test_an_invalid_array_is_refused_in_one_line(tmp_path: Path, content: bytes | NDArray[np.float32]) -> None:
+def test_an_invalid_array_is_rejected_in_one_line(tmp_path: Path, content: bytes | NDArray[np.float32]) -> None:
     path = tmp_path / "array.npy"
     if isinstance(content, bytes):
         path.write_bytes(content)

@@ -38,7 +38,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no manifest": (lambda d: (d / "manifest.json").unlink(), "is not a bundle: it has no manifest.json"),
     "broken manifest": (lambda d: (d / "manifest.json").write_text("{"), "cannot be read: Input data was truncated"),
     "foreign manifest": (lambda d: (d / "manifest.json").write_text('{"name": "x"}'), "field `schema_version`"),
-    "earlier schema": (lambda d: change_manifest(d, schema_version=1), "schema version 1, this server reads 3"),
+    "earlier schema": (lambda d: change_manifest(d, schema_version=1), "schema version 1; this server reads 3"),
     "unknown field": (lambda d: change_manifest(d, surprise=1), "unknown field `surprise`"),
     "changed manifest": (
         lambda d: change_manifest(d, prefixes=dict.fromkeys(("query", "title", "text", "example"), "q: ")),
@@ -62,13 +62,13 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda d: replace(d, "golden.json", b'[{"text": "a", "kind": "query", "vector": [1.0]}]'),
         "golden.json has no vectors of 32 dimensions",
     ),
-    "wrong model": (lambda d: swap_model(d, seed=8), "on this CPU the model is wrong: worst cosine"),
-    "wrong dimension": (lambda d: swap_model(d, dimension=16), "the model gives 16 dimensions, the manifest says 32"),
+    "wrong model": (lambda d: swap_model(d, seed=8), "the model computes wrong vectors on this CPU: worst cosine"),
+    "wrong dimension": (lambda d: swap_model(d, dimension=16), "vectors have 16 dimensions, the manifest says 32"),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_or_foreign_bundle_is_refused_with_advice(copy: Path, damage: str) -> None:
+def test_a_damaged_or_foreign_bundle_is_rejected_with_advice(copy: Path, damage: str) -> None:
     harm, message = DAMAGES[damage]
     harm(copy)
     with pytest.raises(BundleError) as raised:
@@ -78,7 +78,7 @@ def test_a_damaged_or_foreign_bundle_is_refused_with_advice(copy: Path, damage: 
     assert "export" in str(raised.value)
 
 
-def test_the_revision_follows_every_field_that_a_vector_depends_on(copy: Path) -> None:
+def test_the_revision_depends_on_every_field_that_a_vector_depends_on(copy: Path) -> None:
     manifest = read_manifest(copy)
     shorter = msgspec.structs.replace(manifest.query, max_tokens=7)
     changes: list[dict[str, Any]] = [
@@ -109,7 +109,7 @@ def flip_byte(path: Path) -> None:
 
 
 def replace(directory: Path, name: str, data: bytes) -> None:
-    """Replaces a file and makes the manifest agree: a bundle that somebody put together by hand."""
+    """Replaces a file and its digest in the manifest, like in a bundle assembled by hand."""
     (directory / name).write_bytes(data)
     manifest = read_manifest(directory)
     files = manifest.files | {name: file_digest(directory / name)}

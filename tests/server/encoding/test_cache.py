@@ -50,7 +50,7 @@ operations = st.lists(st.tuples(st.booleans(), st.text("ab가", max_size=3), st.
 
 
 @given(operations, st.integers(0, 5000))
-def test_the_least_recently_used_entries_leave_and_the_memory_is_never_exceeded(
+def test_the_least_recently_used_entries_are_evicted_and_the_memory_bound_holds(
     script: list[tuple[bool, str, int]], most: int
 ) -> None:
     """Compares the cache with a simple model: a list of entries, the most recently used last."""

@@ -20,7 +20,7 @@ def vectors(count: int, seed: int) -> NDArray[np.float32]:
 
 @settings(max_examples=50, deadline=None)
 @given(count=st.integers(1, 40), seed=st.integers(0, 1000))
-def test_a_centered_vector_depends_on_nothing_but_itself(count: int, seed: int) -> None:
+def test_a_centered_vector_depends_only_on_its_own_vector(count: int, seed: int) -> None:
     rows, center = vectors(count, seed), vectors(1, seed + 1)[0]
     together = centered(rows, center)
     assert together.dtype == np.float32
@@ -29,7 +29,7 @@ def test_a_centered_vector_depends_on_nothing_but_itself(count: int, seed: int) 
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-6)
 
 
-def test_unrelated_vectors_of_a_cone_are_apart_after_centering() -> None:
+def test_centering_separates_unrelated_vectors_of_a_cone() -> None:
     cone = vectors(1, 1) * 3 + vectors(50, 2)
     cone /= np.linalg.norm(cone, axis=1, keepdims=True)
     assert np.mean(cone @ cone.T) > 0.7

@@ -25,7 +25,7 @@ def test_each_document_gets_the_vectors_of_its_passages(watched: WatchedBundle) 
         np.testing.assert_array_equal(vectors.matrix, watched.encode_texts(passages.texts))
 
 
-def test_the_texts_that_break_the_model_are_named(watched: WatchedBundle) -> None:
+def test_an_error_names_the_texts_that_break_the_model(watched: WatchedBundle) -> None:
     watched.fails_on["독약"] = RuntimeError("the model broke")
     with pytest.raises(BundleError, match=r"fails on the texts '환율' … '독약'.*the model broke"):
         encode_documents(
@@ -33,7 +33,7 @@ def test_the_texts_that_break_the_model_are_named(watched: WatchedBundle) -> Non
         )
 
 
-def test_the_caller_can_end_it_between_chunks(watched: WatchedBundle) -> None:
+def test_the_caller_can_stop_between_chunks(watched: WatchedBundle) -> None:
     def check() -> None:
         if watched.batches:
             raise InterruptedError

@@ -16,13 +16,13 @@ def test_every_text_is_in_one_run_and_runs_keep_to_the_budget(lengths: list[int]
 
 
 @given(lengths_of_texts)
-def test_runs_hold_texts_of_like_length(lengths: list[int]) -> None:
+def test_runs_hold_texts_of_similar_length(lengths: list[int]) -> None:
     in_order = [lengths[position] for run in runs(lengths, run_tokens=RUN_TOKENS) for position in run]
     assert in_order == sorted(lengths)
 
 
 @given(st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=20), min_size=1, max_size=8))
-def test_unpacking_and_packing_lead_back(texts: list[list[int]]) -> None:
+def test_packing_reverses_unpacking(texts: list[list[int]]) -> None:
     inputs = packed_inputs(texts)
     assert inputs["input_ids"].tolist() == [token for text in texts for token in text]
     assert inputs["position_ids"].tolist() == [place for text in texts for place in range(len(text))]

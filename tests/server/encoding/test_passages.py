@@ -19,7 +19,7 @@ def titled(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return Bundle(make_bundle(directory, max_tokens=MAX_TOKENS, title_separator=" | "))
 
 
-def test_a_text_is_encoded_after_the_title_in_its_language_or_the_first() -> None:
+def test_a_text_is_encoded_after_the_title_in_its_language_or_else_the_first_title() -> None:
     title = {"ko": "가", "en": "A"}
     documents = [
         Document(id="both", title=title, text={"en": "text", "fr": "texte"}, examples=["example"]),
@@ -33,7 +33,7 @@ def test_a_text_is_encoded_after_the_title_in_its_language_or_the_first() -> Non
         assert alone == [part.text for part in parts_of(document)]
 
 
-def test_examples_are_on_the_side_of_queries(titled: Bundle) -> None:
+def test_each_field_is_encoded_as_its_kind(titled: Bundle) -> None:
     passages = passages_of(Document(id="a", title="A", text="b", examples=["c"]), titled, overlap_tokens=4)
     assert passages.texts == [("A", TextKind.TITLE), ("A | b", TextKind.TEXT), ("c", TextKind.EXAMPLE)]
     assert passages.fields == [Field.TITLE, Field.TEXT, Field.EXAMPLE]
@@ -56,7 +56,7 @@ def test_a_long_text_is_covered_by_overlapping_passages_after_its_title(titled: 
     assert all(tokens.whole_count == len(tokens.ids) for tokens in titled.tokenize(passages.texts))
 
 
-def test_a_title_that_leaves_no_room_is_named(titled: Bundle) -> None:
+def test_a_title_that_leaves_no_room_is_an_error_of_the_text(titled: Bundle) -> None:
     document = Document(id="a", title="x" * MAX_TOKENS, text="y" * MAX_TOKENS)
     with pytest.raises(InvalidRequest, match="text"):
         passages_of(document, titled, overlap_tokens=4)

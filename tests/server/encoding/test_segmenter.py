@@ -1,4 +1,4 @@
-"""Both libraries that segment texts: where they cut, and where tokens lie."""
+"""Tests how both libraries cut texts and locate tokens."""
 
 from pathlib import Path
 
@@ -69,14 +69,14 @@ def test_sentencepiece_keeps_the_special_tokens_around_a_cut(model: Path) -> Non
 
 
 @pytest.mark.parametrize("text", ["카드 분실", "🚗 분실", "ＡＢ 분실", "\u1112\u1161\u11ab 분실"])
-def test_places_are_in_characters_of_the_text_itself(model: Path, text: str) -> None:
+def test_offsets_count_characters_of_the_original_text(model: Path, text: str) -> None:
     offsets = open_segmenter(model).offsets(text)
     assert offsets[0][0] == 0
     assert offsets[-1] == (len(text) - 2, len(text))
     assert all(start <= end for start, end in offsets)
 
 
-def test_an_invalid_model_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_an_invalid_model_is_rejected_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / SENTENCEPIECE_FILE
     path.write_bytes(b"no model")
     with pytest.raises(BundleError, match=r"is not a tokenizer: .*; export the model again") as caught:

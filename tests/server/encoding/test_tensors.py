@@ -16,7 +16,7 @@ TENSORS: dict[str, NDArray[Any]] = {
 }
 
 
-def test_arrays_come_back_as_they_were_written(tmp_path: Path) -> None:
+def test_arrays_are_read_as_they_were_written(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     save_file(TENSORS, path, {"what": "a test"})
     header = read_header(path)
@@ -47,17 +47,17 @@ def write(path: Path, header: Any, *, data: bytes = bytes(64)) -> Path:
         {"dtype": "I8", "shape": "many", "data_offsets": [0, 64]},
     ],
 )
-def test_a_header_that_contradicts_the_file_is_refused(tmp_path: Path, entry: dict[str, Any]) -> None:
+def test_a_header_that_contradicts_the_file_is_rejected(tmp_path: Path, entry: dict[str, Any]) -> None:
     path = write(tmp_path / "x.safetensors", {"a": entry})
     with pytest.raises(BundleError, match=r"cannot be read as safetensors: .*; export the model again"):
         map_tensors(path, read_header(path))
 
 
 @pytest.mark.parametrize("header", [b"{", b"[1]", b"[" * 100_000, b"\xff"])
-def test_an_invalid_header_is_refused(tmp_path: Path, header: bytes) -> None:
+def test_an_invalid_header_is_rejected(tmp_path: Path, header: bytes) -> None:
     with pytest.raises(BundleError, match="cannot be read as safetensors"):
         read_header(write(tmp_path / "x.safetensors", header))
     short = tmp_path / "short.safetensors"
     short.write_bytes((2**40).to_bytes(8, "little"))
-    with pytest.raises(BundleError, match="it is cut off"):
+    with pytest.raises(BundleError, match="the file is truncated"):
         read_header(short)

@@ -1,4 +1,4 @@
-"""Where long texts are cut."""
+"""Tests where long texts are cut."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -37,17 +37,17 @@ def unigram(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     overlap=st.integers(0, 40),
 )
 @pytest.mark.parametrize("library", ["tokenizer", "unigram"])
-def test_passages_cover_everything_and_fit_the_model(
+def test_passages_cover_the_text_and_fit_the_model(
     request: pytest.FixtureRequest, *, library: str, text: str, kind: TextKind, before: str, overlap: int
 ) -> None:
     tokenizer: Tokenizer = request.getfixturevalue(library)
     spans = tokenizer.split(text, kind, before=before, overlap_tokens=overlap)
     assert (spans[0][0], spans[-1][1]) == (0, len(text))
     starts, ends = [start for start, _ in spans], [end for _, end in spans]
-    assert starts == sorted(set(starts)), "each begins after the one before"
-    assert ends == sorted(set(ends)), "and ends after it"
+    assert starts == sorted(set(starts)), "each passage starts after the one before"
+    assert ends == sorted(set(ends)), "each passage ends after the one before"
     for (_, end), (start, _) in pairwise(spans):
-        assert not text[end:start].strip(), "only white space lies between two passages"
+        assert not text[end:start].strip(), "only whitespace is between two passages"
     tokens = tokenizer.tokenize([(before + text[start:end], kind) for start, end in spans])
     assert all(each.whole_count == len(each.ids) for each in tokens)
     (whole,) = tokenizer.tokenize([(before + text, kind)])

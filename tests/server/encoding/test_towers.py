@@ -20,7 +20,7 @@ def two_towers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_bundle(tmp_path_factory.mktemp("two") / "bundle", seed=1, document_seed=2, document_max_tokens=20)
 
 
-def test_each_kind_of_text_is_encoded_by_the_tower_made_for_it(two_towers: Path, tmp_path: Path) -> None:
+def test_each_kind_of_text_is_encoded_by_its_tower(two_towers: Path, tmp_path: Path) -> None:
     vectors = {kind: Bundle(two_towers).encode_texts([(text, kind) for text in TEXTS]) for kind in TextKind}
     for kind, seed, max_tokens in ((TextKind.QUERY, 1, 64), (TextKind.TEXT, 2, 20)):
         alone = Bundle(make_bundle(tmp_path / kind.value, seed=seed, max_tokens=max_tokens))
@@ -47,15 +47,15 @@ def test_the_golden_texts_check_both_towers(two_towers: Path, tmp_path: Path) ->
     assert Bundle(two_towers).verify() == pytest.approx(1.0)
     swapped = Path(shutil.copytree(two_towers, tmp_path / "bundle"))
     replace(swapped, "document/model.onnx", (swapped / "query/model.onnx").read_bytes())
-    with pytest.raises(BundleError, match="on this CPU the model is wrong"):
+    with pytest.raises(BundleError, match="the model computes wrong vectors on this CPU"):
         Bundle(swapped).verify()
 
 
-def test_a_document_tower_that_is_damaged_or_not_in_the_manifest_is_refused(two_towers: Path, tmp_path: Path) -> None:
+def test_a_document_tower_that_is_damaged_or_not_in_the_manifest_is_rejected(two_towers: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(two_towers, tmp_path / "bundle"))
     path = copy / "document/tokenizer.json"
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(BundleError, match=r"document/tokenizer\.json is missing or damaged; export the model again"):
+    with pytest.raises(BundleError, match=r"document/tokenizer\.json is missing or damaged; copy the bundle or export"):
         Bundle(copy)
     manifest = read_manifest(copy)
     files = {name: digest for name, digest in manifest.files.items() if not name.startswith("document/")}

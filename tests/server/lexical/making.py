@@ -1,4 +1,4 @@
-"""Texts that share terms, and the plain way to score them."""
+"""Texts that share terms, and BM25 computed by its definition."""
 
 import functools
 import math
@@ -19,7 +19,7 @@ documents = st.lists(st.lists(texts, max_size=3), max_size=12)
 
 
 def bm25(documents: Sequence[Sequence[str]], query: str) -> list[float]:
-    """The scores of all documents, by the formula and nothing else."""
+    """Returns the scores of all documents, computed by the formula."""
     counted = [Counter(terms_of(["\n".join(document)])[0].tolist()) for document in documents]
     mean_length = max(sum(each.total() for each in counted) / max(len(counted), 1), 1.0)
     scores = []
@@ -35,7 +35,7 @@ def bm25(documents: Sequence[Sequence[str]], query: str) -> list[float]:
 
 
 def sentences(count: int, *, seed: int = 0) -> list[list[str]]:
-    """Documents of six made-up words each, common and rare ones, as in a language."""
+    """Returns documents of six made-up words each, with a frequency distribution as in a language."""
     vocabulary = made_up_words()
     shares = 1 / (np.arange(len(vocabulary)) + 10)
     places = np.random.default_rng(seed).choice(len(vocabulary), (count, 6), p=shares / shares.sum())

@@ -43,7 +43,7 @@ def check(hits: LexicalHits, scores: Sequence[float], limit: int, allowed: Seque
 
 @settings(deadline=None)
 @given(st.lists(documents, max_size=4), texts, st.integers(1, 5), st.randoms())
-def test_scores_are_bm25_however_documents_came(
+def test_scores_are_bm25_however_documents_were_appended(
     batches: list[list[list[str]]], query: str, limit: int, random: Random
 ) -> None:
     everything = [document for batch in batches for document in batch]
@@ -57,7 +57,7 @@ def test_scores_are_bm25_however_documents_came(
 
 @settings(deadline=None)
 @given(st.lists(documents, max_size=3), texts)
-def test_a_snapshot_finds_the_same_and_goes_on(batches: list[list[list[str]]], query: str) -> None:
+def test_a_restored_index_finds_the_same_and_can_be_appended_to(batches: list[list[list[str]]], query: str) -> None:
     index = indexed(*batches)
     loaded = LexicalIndex.restored(saved_and_read(index.view().arrays))
     assert len(loaded) == len(index)
@@ -69,7 +69,7 @@ def test_a_snapshot_finds_the_same_and_goes_on(batches: list[list[list[str]]], q
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.01, 0.0005])
-def test_giving_documents_up_for_lost_loses_none(share: float) -> None:
+def test_no_hit_is_lost_when_documents_are_looked_up(share: float) -> None:
     made = sentences(20_000)
     index = indexed(*(made[start : start + 1_000] for start in range(0, len(made), 1_000)))
     wait_for_merges()
@@ -108,8 +108,8 @@ def test_a_very_long_document_is_found() -> None:
     assert index.view().search("needle", limit=5).slots.tolist() == [0]
 
 
-def test_segments_are_joined_while_others_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index_module, "POSTINGS_JOINED_AT_ONCE", 300)
+def test_segments_are_merged_while_other_threads_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_module, "POSTINGS_MERGED_AT_ONCE", 300)
     made = sentences(3_000)
     index = LexicalIndex()
     views: list[LexicalView] = [index.view()]
@@ -138,7 +138,7 @@ def test_segments_are_joined_while_others_search(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_documents_are_fast_to_search_and_to_add_to() -> None:
+def test_searching_and_appending_to_100000_documents_is_fast() -> None:
     made = sentences(100_000)
     index = indexed(*(made[start : start + 1_000] for start in range(0, len(made), 1_000)))
     wait_for_merges()

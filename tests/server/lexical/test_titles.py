@@ -16,14 +16,14 @@ def titles_of(*documents: list[str]) -> Titles:
     return titles
 
 
-def test_exact_titles_and_those_that_begin_so_are_told_apart() -> None:
+def test_exact_titles_are_separate_from_those_that_begin_with_the_query() -> None:
     view = titles_of(["Lost card"], ["Lost card abroad", "LOST  CARD"], ["lost cards"], ["a lost card"]).view()
     assert view.find("ｌｏｓｔ card", limit=9) == TitleHits([0, 1], [2])
 
 
 @settings(deadline=None)
 @given(st.lists(some_titles, max_size=30), st.text(alphabet="카드 aA", max_size=3), st.randoms(), st.integers(1, 9))
-def test_what_is_found_is_what_a_look_at_all_titles_finds(
+def test_hits_agree_with_a_comparison_of_all_titles(
     documents: list[list[str]], query: str, random: Random, batch: int
 ) -> None:
     titles = Titles()
@@ -41,12 +41,12 @@ def test_what_is_found_is_what_a_look_at_all_titles_finds(
     assert titles.view().find(query, limit=99, allowed=allowed) == TitleHits(exact, prefix)
 
 
-def test_the_first_titles_come_where_there_are_too_many() -> None:
+def test_the_limit_keeps_the_first_titles() -> None:
     view = titles_of(["card z"], ["card a", "card b", "card c", "card d"], ["card e"], ["card f"]).view()
     assert view.find("card", limit=2).prefix == [1, 2]
 
 
-def test_long_titles_are_told_apart() -> None:
+def test_long_titles_are_distinguished() -> None:
     view = titles_of(["카" * 100 + "a"], ["카" * 100 + "b"]).view()
     assert view.find("카" * 100 + "a", limit=9).exact == [0]
     assert view.find("카" * 99, limit=9).prefix == [0, 1]
@@ -63,7 +63,7 @@ def test_runs_are_merged_and_views_never_change() -> None:
     assert views[-1].find("title 123", limit=5) == TitleHits([123], [])
 
 
-def test_a_snapshot_brings_the_titles_back() -> None:
+def test_a_snapshot_restores_the_titles() -> None:
     loaded = Titles.restored(saved_and_read(titles_of(["카드"], [], ["카드 분실", "Lost card"]).view().arrays))
     assert len(loaded) == 3
     assert loaded.view().find("카드", limit=5) == TitleHits([0], [2])
@@ -72,7 +72,7 @@ def test_a_snapshot_brings_the_titles_back() -> None:
     assert len(Titles.restored(saved_and_read(Titles().view().arrays))) == 0
 
 
-def test_documents_that_are_asked_for_come_back_whatever_others_there_are() -> None:
+def test_documents_in_among_are_found_beyond_the_limit() -> None:
     titles = [[f"card {number:03}"] for number in range(50)]
     view = titles_of(*titles, ["card"], ["card"], ["other"]).view()
     assert view.find("card", limit=2, among=[52, 49, 3, 1]) == TitleHits([50, 51], [0, 1, 3, 49])
@@ -82,6 +82,6 @@ def test_documents_that_are_asked_for_come_back_whatever_others_there_are() -> N
     assert view.find("", limit=1, among=[50]) == view.find("x", limit=1, among=[50]) == TitleHits([], [])
 
 
-def test_a_document_that_is_asked_for_is_exact_or_begins_so_but_not_both() -> None:
+def test_a_document_in_among_is_either_exact_or_a_prefix_hit() -> None:
     view = titles_of(["card"], ["card", "card lost"], ["card found"]).view()
     assert view.find("card", limit=1, among=[1, 2]) == TitleHits([0, 1], [2])

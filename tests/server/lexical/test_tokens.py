@@ -24,11 +24,11 @@ def terms(text: str) -> list[int]:
         ("card, lost!", "card (lost)"),
     ],
 )
-def test_what_the_writer_did_not_mean_makes_no_difference(one: str, other: str) -> None:
+def test_differences_of_notation_do_not_change_the_terms(one: str, other: str) -> None:
     assert terms(one) == terms(other)
 
 
-def test_a_text_has_its_words_and_the_pairs_inside_them() -> None:
+def test_the_terms_of_a_text_are_its_words_and_their_bigrams() -> None:
     assert len(terms("적금을 들자")) == 2 + 2 + 1
     assert set(terms("적금")) & set(terms("적금을"))
     assert not set(terms("적 금")) & set(terms("적금"))
@@ -38,7 +38,7 @@ def test_a_single_character_is_a_word() -> None:
     assert len(terms("a")) == len(terms("🚗")) == len(terms("꿈")) == 1
 
 
-def test_a_term_comes_as_often_as_it_stands() -> None:
+def test_a_term_is_returned_as_often_as_it_occurs() -> None:
     assert terms("card card") == sorted(2 * terms("card"))
 
 
@@ -47,11 +47,11 @@ def test_words_differ_by_the_order_of_their_characters() -> None:
 
 
 @pytest.mark.parametrize("text", ["", " ", "?!", "\u200f", "\n\n", "\ud800"])
-def test_where_nothing_is_written_there_are_no_terms(text: str) -> None:
+def test_a_text_without_letters_has_no_terms(text: str) -> None:
     assert terms(text) == []
 
 
-def test_a_long_word_is_told_from_another_by_its_pairs() -> None:
+def test_long_words_are_distinguished_by_their_bigrams() -> None:
     assert terms("a" * 70 + "b") != terms("a" * 70 + "c")
 
 

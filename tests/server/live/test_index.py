@@ -35,7 +35,7 @@ def index(bundle: Bundle) -> Iterator[LiveIndex]:
 
 
 class Model:
-    """What an index is to hold: the sequence and the document of each id, and how a store would number changes."""
+    """The expected content of an index: the version of each id, and sequences as a store assigns them."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
@@ -43,7 +43,7 @@ class Model:
         self.documents: dict[str, Versioned] = {}
 
     def put(self, id: str, title: str, number: int) -> tuple[Versioned, list[int]]:
-        """Writes a document; returns its version, and those that it replaces."""
+        """Writes a document; returns its version and the sequences that it replaces."""
         self.sequence += 1
         before = self.documents.get(id)
         document = Document(id=id, title=title, text=f"{title} {id}", attributes={"n": number})
@@ -51,14 +51,14 @@ class Model:
         return self.documents[id], [before.sequence] if before else []
 
     def delete(self, id: str) -> list[int]:
-        """Deletes a document, if it is there; returns the versions that are gone."""
+        """Deletes a document if it exists; returns the deleted sequences."""
         if id not in self.documents:
             return []
         self.sequence += 1
         return [self.documents.pop(id).sequence]
 
     def check(self, state: State) -> None:
-        """Compares everything that searches may find with what there is."""
+        """Checks that searches find exactly the expected documents."""
         assert state.sequence == self.sequence
         assert state.slots.live_count == len(self.documents)
         sequences = {each.sequence for each in self.documents.values()}
@@ -76,7 +76,7 @@ class Model:
             by_words = search(state, title, None, SearchOptions(100, Mode.LEXICAL)).documents
             assert same <= {one.sequence for one in by_words} <= sequences
             by_title = search(state, title, vector, SearchOptions(len(same), Mode.HYBRID)).documents
-            assert {one.sequence for one in by_title} == same, "whoever types a title finds it first"
+            assert {one.sequence for one in by_title} == same, "documents with the typed title come first"
         for number in range(3):
             wanted = {each.sequence for each in self.documents.values() if each.document.attributes["n"] == number}
             only = search(state, "환율", vector, SearchOptions(100, filter=Equals("n", number))).documents
@@ -106,7 +106,7 @@ steps = st.lists(
 @pytest.mark.parametrize("options", [None, GRAPH], ids=["exact", "graph"])
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=steps)
-def test_it_finds_what_a_dictionary_has(
+def test_an_index_finds_the_documents_of_a_dictionary(
     bundle: Bundle, options: DenseOptions | None, steps: list[tuple[str, list[object]]]
 ) -> None:
     index, model = empty_index(bundle, options=options), Model(bundle)
@@ -137,7 +137,7 @@ def test_it_finds_what_a_dictionary_has(
     index.close()
 
 
-def test_a_state_stays_as_it_was(bundle: Bundle, index: LiveIndex) -> None:
+def test_a_state_does_not_change(bundle: Bundle, index: LiveIndex) -> None:
     model = Model(bundle)
     states = [(index.state, dict(model.documents), 0)]
     for number in range(20):
@@ -149,7 +149,7 @@ def test_a_state_stays_as_it_was(bundle: Bundle, index: LiveIndex) -> None:
         model.check(state)
 
 
-def test_what_scores_are_worth_is_measured_again_when_it_has_changed_much(bundle: Bundle, index: LiveIndex) -> None:
+def test_the_baseline_is_measured_again_after_many_changes(bundle: Bundle, index: LiveIndex) -> None:
     model = Model(bundle)
 
     def put(count: int) -> None:
@@ -174,7 +174,7 @@ def test_what_scores_are_worth_is_measured_again_when_it_has_changed_much(bundle
     assert unmeasured()
 
 
-def test_vectors_know_their_part_and_field(bundle: Bundle, index: LiveIndex) -> None:
+def test_each_vector_has_its_part_and_field(bundle: Bundle, index: LiveIndex) -> None:
     document = Document(id="a", title={"ko": "환율", "en": "rate"}, text="가" * 200, examples=["달러", "유로"])
     index.follow([versioned(bundle, document, 1)], [], sequence=1)
     dense = index.state.dense
@@ -192,10 +192,10 @@ def test_a_rebuilt_index_keeps_the_raised_ef_search_and_returns_the_old_parts(
         added, retired = model.put("ab"[number % 2], TITLES[number], 0)
         index.follow([added], retired, sequence=model.sequence)
     before, old = index.state, index.dense
-    for raised, anew, expected in ((400, 192, 400), (400, 600, 600)):
+    for raised, rebuilt, expected in ((400, 192, 400), (400, 600, 600)):
         index.dense.ef_search = raised
         built = empty_index(bundle)
-        built.dense.ef_search = anew
+        built.dense.ef_search = rebuilt
         built.follow(sorted(model.documents.values()), [], sequence=model.sequence)
         new, replaced = built.dense, index.dense
         unused = index.adopt(built)
@@ -207,6 +207,6 @@ def test_a_rebuilt_index_keeps_the_raised_ef_search_and_returns_the_old_parts(
         assert new._folder.exists()
         model.check(index.state)
     assert not old._folder.exists()
-    assert before.slots.live_count == 2, "searches that have a state still work"
+    assert before.slots.live_count == 2, "searches that hold a state still work"
     model.check(before)
     index.close()

@@ -10,7 +10,7 @@ from server.live.opening import Opening
 from tests.tiny_bundle import make_bundle
 
 
-def test_a_bundle_is_open_when_it_is_taken_and_not_kept_after(tmp_path: Path) -> None:
+def test_a_bundle_is_open_when_taken_and_not_kept_afterwards(tmp_path: Path) -> None:
     opening = Opening(make_bundle(tmp_path / "bundle"), native=True, storage="f16")
     bundle = opening.take()
     assert bundle.encoder_name
@@ -20,17 +20,17 @@ def test_a_bundle_is_open_when_it_is_taken_and_not_kept_after(tmp_path: Path) ->
     assert kept() is None
 
 
-def test_a_missing_bundle_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_missing_bundle_is_rejected_at_once(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"is not a bundle: it has no manifest\.json"):
         Opening(tmp_path, native=True, storage="f16")
 
 
-def test_a_storage_that_cannot_keep_the_vectors_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_storage_that_does_not_fit_the_bundle_is_rejected_at_once(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="--index-storage i8 keeps only the directions"):
         Opening(make_bundle(tmp_path / "bundle", similarity="dot"), native=True, storage="i8")
 
 
-def test_a_damaged_file_is_refused_when_the_bundle_is_taken(tmp_path: Path) -> None:
+def test_a_damaged_file_is_rejected_when_the_bundle_is_taken(tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path / "bundle")
     (bundle / GOLDEN_FILE).write_bytes(b"damaged")
     opening = Opening(bundle, native=True, storage="f16")

@@ -35,7 +35,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 class Served:
-    """A store, the index that follows it, and its snapshots."""
+    """A store, its live index, and the snapshots of the index."""
 
     def __init__(self, directory: Path, bundle: Bundle, store: Store) -> None:
         self.folder = directory / "index"
@@ -74,7 +74,7 @@ class Served:
         return LiveIndex(revision or manifest.revision, dense, probes=probes)
 
     def check(self, *, options: DenseOptions | None = None) -> None:
-        """Loads the snapshot, brings it up to the store, and compares what is found."""
+        """Loads the snapshot, brings it up to date with the store, and compares the answers to queries."""
         loaded = self.load(options=options)
         assert loaded is not None
         self.loaded.builder.catch_up(loaded)
@@ -83,7 +83,7 @@ class Served:
         assert answers(self.bundle, loaded) == answers(self.bundle, self.index)
         loaded.close()
 
-    def whole(self) -> list[Path]:
+    def saved(self) -> list[Path]:
         return sorted(self.folder.glob("snapshot-*"))
 
 
@@ -103,7 +103,7 @@ def answers(bundle: Bundle, index: LiveIndex) -> list[Found]:
     ]
 
 
-def test_what_was_saved_is_loaded(served: Served) -> None:
+def test_a_saved_index_is_loaded(served: Served) -> None:
     served.put("3", "5", title="카드")
     served.delete("7")
     served.save()
@@ -117,23 +117,23 @@ def test_a_snapshot_catches_up_with_the_store(served: Served) -> None:
     loaded = served.load()
     assert loaded is not None
     assert loaded.state.sequence == 20
-    assert loaded.state.slots.live_count == 18, "what is gone by now is dead at once"
+    assert loaded.state.slots.live_count == 18, "documents deleted meanwhile are dead at once"
     assert served.loaded.builder.catch_up(loaded) == 3
     loaded.close()
     served.check()
 
 
-def test_one_takes_the_place_of_the_one_before(served: Served) -> None:
+def test_a_snapshot_replaces_the_one_before(served: Served) -> None:
     served.save()
     served.save()
-    assert [path.name for path in served.whole()] == ["snapshot-00000000000000000020"]
+    assert [path.name for path in served.saved()] == ["snapshot-00000000000000000020"]
     served.put("new")
     served.save()
-    assert [path.name for path in served.whole()] == ["snapshot-00000000000000000021"]
-    assert sorted(path.name for path in served.folder.iterdir()) == [served.whole()[0].name]
+    assert [path.name for path in served.saved()] == ["snapshot-00000000000000000021"]
+    assert sorted(path.name for path in served.folder.iterdir()) == [served.saved()[0].name]
 
 
-def test_a_graph_is_saved_and_served_again(tmp_path: Path, bundle: Bundle, store: Store) -> None:
+def test_a_graph_is_saved_and_loaded(tmp_path: Path, bundle: Bundle, store: Store) -> None:
     options = DenseOptions(exact_below=30, tail_least=10)
     served = Served(tmp_path, bundle, store)
     served.index.close()
@@ -148,7 +148,7 @@ def test_a_graph_is_saved_and_served_again(tmp_path: Path, bundle: Bundle, store
     served.index.close()
 
 
-def test_two_that_save_at_once_leave_a_whole_one(served: Served) -> None:
+def test_concurrent_saves_leave_one_complete_snapshot(served: Served) -> None:
     def save() -> None:
         for _ in range(8):
             served.save()
@@ -175,47 +175,47 @@ def flip(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [cut, flip, Path.unlink])
-def test_whichever_file_is_damaged_the_snapshot_is_removed(
+def test_a_snapshot_with_a_damaged_file_is_removed(
     served: Served, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     served.save()
     files = [ARRAYS, DESCRIPTION]
-    assert sorted(path.name for path in served.whole()[0].iterdir()) == files
+    assert sorted(path.name for path in served.saved()[0].iterdir()) == files
     for name in files:
         caplog.clear()
-        damage(served.whole()[0] / name)
+        damage(served.saved()[0] / name)
         assert served.load() is None, name
-        assert "is removed, and the index built from the store" in caplog.text
-        assert served.whole() == [], name
+        assert "removing a snapshot and building the index from the store" in caplog.text
+        assert served.saved() == [], name
         served.save()
     served.check()
-    assert sorted(path.name for path in served.folder.iterdir()) == [served.whole()[0].name], "nothing else is left"
+    assert sorted(path.name for path in served.folder.iterdir()) == [served.saved()[0].name], "no other files remain"
 
 
-def test_an_older_one_serves_where_the_newest_is_damaged(served: Served) -> None:
+def test_an_older_snapshot_is_loaded_if_the_newest_is_damaged(served: Served) -> None:
     served.save()
-    older = served.whole()[0]
+    older = served.saved()[0]
     older.rename(served.folder / "kept")
     served.put("new")
     served.save()
     (served.folder / "kept").rename(older)
-    flip(served.whole()[1] / ARRAYS)
+    flip(served.saved()[1] / ARRAYS)
     loaded = served.load()
     assert loaded is not None
     assert loaded.state.sequence == 20
     loaded.close()
 
 
-def test_one_of_another_model_is_removed(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_snapshot_of_another_model_is_removed(served: Served, caplog: pytest.LogCaptureFixture) -> None:
     served.save()
     assert served.load(revision="another") is None
     assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 1
     assert "has revision" in caplog.text
-    assert served.whole() == []
+    assert served.saved() == []
 
 
 @pytest.mark.parametrize("part", ["slots", "dense", "lexical", "titles", "columns"])
-def test_one_whose_arrays_are_not_those_expected_is_removed(
+def test_a_snapshot_with_unexpected_arrays_is_removed(
     served: Served, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts = {name: {} if name == part else arrays for name, arrays in snapshot_parts(served.index.state).items()}
@@ -225,7 +225,7 @@ def test_one_whose_arrays_are_not_those_expected_is_removed(
     assert [path.name for path in served.folder.iterdir()] == []
 
 
-def test_one_of_a_store_that_stood_there_before_is_removed(served: Served, tmp_path: Path) -> None:
+def test_a_snapshot_of_another_store_is_removed(served: Served, tmp_path: Path) -> None:
     served.save()
     (tmp_path / "elsewhere").mkdir()
     other = Store(tmp_path / "elsewhere", durable=False)
@@ -234,25 +234,25 @@ def test_one_of_a_store_that_stood_there_before_is_removed(served: Served, tmp_p
     other.close()
 
 
-def test_a_snapshot_that_is_ahead_of_a_restored_store_is_removed(served: Served) -> None:
+def test_a_snapshot_that_is_newer_than_a_restored_store_is_removed(served: Served) -> None:
     served.index.follow([], [], sequence=21)
     served.save()
     assert served.load() is None
 
 
-def test_what_a_killed_process_left_is_removed(served: Served) -> None:
+def test_files_of_a_killed_process_are_removed(served: Served) -> None:
     for name in ("unfinished-7", "graphs-x"):
         (served.folder / name).mkdir()
     served.save()
     SnapshotFolder(served.folder, served.store)
-    assert [path.name for path in served.folder.iterdir()] == [path.name for path in served.whole()]
+    assert [path.name for path in served.folder.iterdir()] == [path.name for path in served.saved()]
 
 
-def test_where_nothing_was_saved_nothing_is_loaded(served: Served) -> None:
+def test_without_a_snapshot_no_index_is_loaded(served: Served) -> None:
     assert served.load() is None
 
 
-def test_a_disk_that_is_full_leaves_the_one_before(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_keeps_the_snapshot_before(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     served.save()
     served.put("new")
 

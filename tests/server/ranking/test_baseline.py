@@ -30,11 +30,11 @@ def baseline(*, reading: float) -> Baseline:
         ("", None),
     ],
 )
-def test_the_language_is_seen_by_the_letters(query: str, language: str | None) -> None:
+def test_the_letters_decide_the_language(query: str, language: str | None) -> None:
     assert language_of(query) == language
 
 
-def test_probes_are_in_their_language_and_stand_once() -> None:
+def test_probes_are_distinct_and_in_their_language() -> None:
     paraphrases = {name: tuple(text for pair in pairs for text in pair) for name, pairs in PARAPHRASES.items()}
     for texts in (PROBES, COMMANDS, paraphrases):
         for language, queries in texts.items():
@@ -56,25 +56,27 @@ def test_probes_are_in_their_language_and_stand_once() -> None:
         (None, None, True),
     ],
 )
-def test_both_legs_must_be_noise(dense: float | None, lexical: float | None, flagged: bool) -> None:
+def test_no_good_answer_means_that_both_legs_are_noise(
+    dense: float | None, lexical: float | None, flagged: bool
+) -> None:
     assert baseline(reading=1.0).no_good_answer("lost card", dense_best=dense, lexical_best=lexical) is flagged
 
 
 @pytest.mark.parametrize(("dense", "lexical", "flagged"), [(0.1, None, False), (0.1, 5.0, False), (0.9, 3.0, True)])
-def test_a_model_that_does_not_read_the_language_is_not_asked(
+def test_dense_scores_are_ignored_if_the_model_does_not_read_the_language(
     dense: float | None, lexical: float | None, flagged: bool
 ) -> None:
     assert baseline(reading=0.2).no_good_answer("lost card", dense_best=dense, lexical_best=lexical) is flagged
 
 
-def test_of_an_unknown_language_nothing_is_said_but_that_nothing_was_found() -> None:
+def test_in_an_unknown_language_only_queries_without_hits_have_no_good_answer() -> None:
     known = baseline(reading=1.0)
     assert not known.no_good_answer("כרטיס", dense_best=-1.0, lexical_best=0.0)
     assert known.no_good_answer("כרטיס", dense_best=None, lexical_best=0.0)
     assert known.evidence("כרטיס", dense_best=0.5, lexical_best=0.0).reading == 0.5
 
 
-def test_evidence_is_what_stands_out() -> None:
+def test_evidence_counts_standard_deviations_above_the_mean() -> None:
     known = baseline(reading=1.0)
     assert known.evidence("card", dense_best=0.4, lexical_best=None).dense == 0
     found = known.evidence("card", dense_best=1.0, lexical_best=10.0)
@@ -82,7 +84,7 @@ def test_evidence_is_what_stands_out() -> None:
     assert found.dense == pytest.approx(0.5 / np.std(SCORES))
 
 
-def test_probes_tell_a_model_that_reads_from_one_that_does_not() -> None:
+def test_probes_measure_whether_a_model_reads_a_language() -> None:
     meanings = {text: str(number) for number, pair in enumerate(PARAPHRASES["en"]) for text in pair}
 
     def encode(texts: Sequence[str]) -> NDArray[np.float32]:
@@ -121,7 +123,7 @@ def test_a_query_nearer_to_a_decoy_than_to_every_document_has_no_good_answer() -
     assert measured()._languages["en"].decoys is None
 
 
-def test_the_texts_of_the_probes_name_their_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_probes_have_another_file_name(monkeypatch: pytest.MonkeyPatch) -> None:
     texts, before = probe_texts(), probes_file()
     assert len(set(texts)) == len(texts) > 250
     monkeypatch.setitem(COMMANDS, "en", (*COMMANDS["en"][:-1], "something else"))

@@ -9,7 +9,7 @@ PAIRS = np.concatenate([AXES[:3], AXES[:3] * 0.8 + AXES[3:] * 0.6]).astype(np.fl
 """Three pairs of decoys, each with a cosine of .8."""
 
 
-def test_the_margin_is_the_spread_of_decoys_among_each_other() -> None:
+def test_the_margin_is_the_standard_deviation_of_similarities_between_decoys() -> None:
     assert Decoys.of(AXES).margin == 0
     assert Decoys.of(PAIRS).margin == pytest.approx(np.std([0.8] * 6 + [0.0] * 18 + [0.0] * 6))
 
@@ -20,7 +20,7 @@ def test_a_query_must_be_nearer_to_its_documents_than_to_the_nearest_decoy() -> 
     assert decoys.bar(-AXES[0]) < 0
 
 
-def test_decoys_that_the_catalogue_answers_are_left_out() -> None:
+def test_decoys_that_the_catalogue_answers_are_dropped() -> None:
     decoys = Decoys.of(PAIRS)
     answered = AXES[0]
     left = decoys.unanswered(lambda vector: 1.2 if float(vector @ answered) > 0.7 else 0.3)
@@ -29,11 +29,11 @@ def test_decoys_that_the_catalogue_answers_are_left_out() -> None:
     assert len(decoys.unanswered(lambda vector: None).vectors) == len(PAIRS)
 
 
-def test_without_decoys_every_score_will_do() -> None:
+def test_without_decoys_every_score_is_good_enough() -> None:
     assert Decoys(np.empty((0, 6), np.float32), 0.1).bar(AXES[0]) == -1
 
 
-def test_weights_of_documents_change_nothing() -> None:
+def test_weights_of_documents_do_not_change_the_result() -> None:
     def halved(vector: NDArray[np.float32]) -> float:
         return 0.5 * similarity(vector)
 

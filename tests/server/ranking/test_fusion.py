@@ -24,7 +24,7 @@ def candidates(**found: float) -> list[Candidate]:
 
 
 @given(lists, lexical_lists, st.sampled_from(fusions), evidences, slots, slots, st.integers(1, 30))
-def test_titles_come_first_and_nothing_is_lost_or_found_twice(  # noqa: PLR0917
+def test_titles_come_first_and_each_document_is_found_once(  # noqa: PLR0917
     dense: list[Candidate],
     lexical: list[Candidate],
     fusion: Fusion,
@@ -56,19 +56,19 @@ def test_one_leg_alone_keeps_its_order(fusion: Fusion) -> None:
 
 
 @pytest.mark.parametrize("fusion", fusions)
-def test_who_is_good_in_both_legs_is_best(fusion: Fusion) -> None:
+def test_a_document_that_is_good_in_both_legs_comes_first(fusion: Fusion) -> None:
     evidence = Evidence(reading=1.0, dense=1.0, lexical=6.0)
     dense, lexical = candidates(s1=0.9, s2=0.8, s3=0.1), candidates(s4=9.0, s2=8.5, s5=1.0)
     assert fuse(dense, lexical, fusion=fusion, evidence=evidence, limit=1)[0].slot == 2
 
 
-def test_a_model_that_does_not_read_the_language_only_puts_equals_in_order() -> None:
+def test_a_model_that_does_not_read_the_language_only_breaks_ties() -> None:
     dense, lexical = candidates(s1=0.9, s4=0.8, s3=0.7), candidates(s2=9.0, s3=4.0, s4=4.0)
     fused = fuse(dense, lexical, fusion=Fusion.WEIGHTED_SUM, evidence=UNREAD, limit=9)
     assert [each.slot for each in fused] == [2, 4, 3, 1]
 
 
-def test_the_leg_that_stands_out_more_weighs_more() -> None:
+def test_the_leg_with_more_evidence_has_more_weight() -> None:
     of_dense = [estimate_dense_weight(Evidence(1.0, dense, 5.0)) for dense in (0.0, 1.0, 3.0, 9.0)]
     of_lexical = [estimate_dense_weight(Evidence(1.0, 3.0, lexical)) for lexical in (0.0, 1.0, 5.0, 50.0)]
     assert of_dense == sorted(of_dense)

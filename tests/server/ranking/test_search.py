@@ -60,7 +60,7 @@ def ids(found: Found) -> list[str]:
 
 @pytest.mark.parametrize("fusion", list(Fusion))
 @pytest.mark.parametrize("mode", list(Mode))
-def test_every_mode_finds_a_title_first_and_tells_its_scores(
+def test_every_mode_finds_a_title_first_and_reports_its_scores(
     bundle: Bundle, index: LiveIndex, mode: Mode, fusion: Fusion
 ) -> None:
     found = find(bundle, index, "카드 신청", SearchOptions(3, mode, fusion=fusion))
@@ -77,7 +77,7 @@ def test_every_mode_finds_a_title_first_and_tells_its_scores(
         assert best.score == (best.lexical_score if mode is Mode.LEXICAL else best.dense_score)
 
 
-def test_the_vector_tells_which_part_is_nearest(bundle: Bundle, index: LiveIndex) -> None:
+def test_the_nearest_vector_is_reported(bundle: Bundle, index: LiveIndex) -> None:
     for mode in (Mode.DENSE, Mode.HYBRID):
         (best,) = find(bundle, index, "지갑을 잃어버렸어", SearchOptions(1, mode)).documents
         assert (best.sequence, best.vector) == (2, 1)
@@ -85,7 +85,7 @@ def test_the_vector_tells_which_part_is_nearest(bundle: Bundle, index: LiveIndex
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-def test_a_filter_holds_in_every_mode(bundle: Bundle, index: LiveIndex, mode: Mode) -> None:
+def test_a_filter_applies_in_every_mode(bundle: Bundle, index: LiveIndex, mode: Mode) -> None:
     options = SearchOptions(10, mode, filter=Equals("category", "money"))
     assert set(ids(find(bundle, index, "환율 카드 split", options))) <= {"rate", "split"}
     nothing = find(bundle, index, "환율", SearchOptions(10, mode, filter=Equals("category", "none")))
@@ -100,7 +100,7 @@ def compared(document: FoundDocument, mode: Mode) -> float:
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-def test_a_lowest_score_cuts_the_end_off(bundle: Bundle, index: LiveIndex, mode: Mode) -> None:
+def test_min_score_drops_the_last_hits(bundle: Bundle, index: LiveIndex, mode: Mode) -> None:
     everything = find(bundle, index, "카드 환율 조회", SearchOptions(10, mode)).documents
     assert len(everything) > 1
     bound = sorted(compared(each, mode) for each in everything)[-2]
@@ -111,20 +111,20 @@ def test_a_lowest_score_cuts_the_end_off(bundle: Bundle, index: LiveIndex, mode:
 
 
 @pytest.mark.parametrize("limit", [1, 3])
-def test_a_lowest_similarity_is_looked_for_before_the_limit(bundle: Bundle, crowded: LiveIndex, limit: int) -> None:
+def test_min_score_is_applied_before_the_limit(bundle: Bundle, crowded: LiveIndex, limit: int) -> None:
     everything = find(bundle, crowded, "lost card", SearchOptions(30, Mode.HYBRID)).documents
     bound = sorted(compared(each, Mode.HYBRID) for each in everything)[-limit]
     some = find(bundle, crowded, "lost card", SearchOptions(limit, Mode.HYBRID, min_score=bound))
     assert len(some.documents) == limit
 
 
-def test_a_limit_is_kept_in_every_mode(bundle: Bundle, index: LiveIndex) -> None:
+def test_the_limit_applies_in_every_mode(bundle: Bundle, index: LiveIndex) -> None:
     for mode in Mode:
         for limit in (1, 2, 3):
             assert len(find(bundle, index, "카드 환율 split", SearchOptions(limit, mode)).documents) == limit
 
 
-def test_weights_prefer_fields(bundle: Bundle, tmp_path: Path) -> None:
+def test_weights_multiply_the_scores_of_fields(bundle: Bundle, tmp_path: Path) -> None:
     query = "카드 만들기"
     plain, examples = make(bundle, tmp_path), make(bundle, tmp_path, weights=(1.0, 1.0, 2.0))
     titles = make(bundle, tmp_path, weights=(10.0, 1.0, 1.0))
@@ -140,14 +140,14 @@ def test_weights_prefer_fields(bundle: Bundle, tmp_path: Path) -> None:
     assert scores["examples"].score == pytest.approx(2 * scores["plain"].score)
 
 
-def test_unrelated_queries_have_no_good_answer_by_words(bundle: Bundle, index: LiveIndex) -> None:
+def test_unrelated_queries_have_no_good_answer_in_lexical_mode(bundle: Bundle, index: LiveIndex) -> None:
     found = find(bundle, index, "zzz qqq", SearchOptions(10, Mode.LEXICAL))
     assert (found.documents, found.no_good_answer) == ([], True)
     assert not find(bundle, index, "환율 조회", SearchOptions(10, Mode.LEXICAL)).no_good_answer
 
 
 class Hopeless(Baseline):
-    """To which no score is worth anything."""
+    """A baseline that no score exceeds."""
 
     def no_good_answer(
         self,
@@ -162,7 +162,7 @@ class Hopeless(Baseline):
 
 @pytest.fixture(scope="module")
 def crowded(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveIndex]:
-    """Many more titles that begin with "card" than candidates of a leg, and others that only have the word."""
+    """An index with more titles that begin with "card" than candidates of a leg, and titles that contain the word."""
     index = make(bundle, tmp_path_factory.mktemp("crowded"))
     documents = [
         Document(
@@ -183,7 +183,9 @@ def crowded(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.mark.parametrize("fusion", list(Fusion))
 @pytest.mark.parametrize("query", ["card", "car", "card 1", "lost card"])
-def test_fewer_hits_are_the_first_of_more(bundle: Bundle, crowded: LiveIndex, query: str, fusion: Fusion) -> None:
+def test_a_smaller_limit_gives_the_same_first_hits(
+    bundle: Bundle, crowded: LiveIndex, query: str, fusion: Fusion
+) -> None:
     everything = find(bundle, crowded, query, SearchOptions(CANDIDATES, Mode.HYBRID, fusion=fusion)).documents
     assert len(everything) == CANDIDATES
     for limit in (1, 2, 3, 4, 5, 10, 30, 99):
@@ -195,7 +197,7 @@ def test_fewer_hits_are_the_first_of_more(bundle: Bundle, crowded: LiveIndex, qu
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-def test_a_lowest_score_out_of_an_answer_keeps_its_own_hit(bundle: Bundle, crowded: LiveIndex, mode: Mode) -> None:
+def test_a_min_score_copied_from_an_answer_keeps_that_hit(bundle: Bundle, crowded: LiveIndex, mode: Mode) -> None:
     everything = find(bundle, crowded, "lost card", SearchOptions(30, mode)).documents
     exact = [compared(each, mode) for each in everything]
     scores = [float(np.float32(each)) for each in exact]
@@ -203,15 +205,13 @@ def test_a_lowest_score_out_of_an_answer_keeps_its_own_hit(bundle: Bundle, crowd
     for place, sent in enumerate(scores):
         some = find(bundle, crowded, "lost card", SearchOptions(30, mode, min_score=sent)).documents
         assert everything[place] in some
-        # In HYBRID mode more may have this similarity than were among the first thirty.
+        # In HYBRID mode, documents beyond the first thirty may have this similarity as well.
         kept = [each for each in some if each in everything]
         assert kept == [each for each, score in zip(everything, scores, strict=True) if score >= sent]
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-def test_where_a_lowest_score_leaves_nothing_there_is_no_good_answer(
-    bundle: Bundle, index: LiveIndex, mode: Mode
-) -> None:
+def test_there_is_no_good_answer_if_min_score_drops_all_hits(bundle: Bundle, index: LiveIndex, mode: Mode) -> None:
     assert not find(bundle, index, "카드 분실", SearchOptions(3, mode)).no_good_answer
     nothing = find(bundle, index, "카드 분실", SearchOptions(3, mode, min_score=1e9))
     assert (nothing.documents, nothing.no_good_answer) == ([], True)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from server.ranking.slots import DocumentSlots
 
 
-def test_a_document_may_come_and_go_in_one_change() -> None:
+def test_one_change_may_add_and_retire_a_document() -> None:
     slots = DocumentSlots()
     slots.change([3, 5], [])
     before = slots.view()
@@ -17,13 +17,13 @@ def test_a_document_may_come_and_go_in_one_change() -> None:
     assert (before.live.tolist(), before.live_count) == ([True, True], 2), "a view stays as it was"
 
 
-def test_of_an_empty_one_nothing_is_found() -> None:
+def test_empty_slots_have_no_documents() -> None:
     view = DocumentSlots().view()
     assert (view.live_count, view.dead_count) == (0, 0)
     assert view.slots_of([1, 2]).tolist() == []
 
 
-def test_it_goes_on_from_what_it_is_given() -> None:
+def test_slots_continue_from_given_slots() -> None:
     slots = DocumentSlots(np.array([2, 4], dtype=np.int64), np.array([False, True]))
     slots.change([6], [4])
     assert slots.view().sequences.tolist() == [2, 4, 6]

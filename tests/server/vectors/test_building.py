@@ -26,7 +26,7 @@ def build(folder: Path, rows: NDArray[np.generic], storage: Storage, base: Built
 
 
 @pytest.mark.parametrize("storage", STORAGES)
-def test_a_graph_holds_its_rows_and_those_that_extended_it(tmp_path: Path, storage: Storage) -> None:
+def test_an_extended_graph_holds_the_old_and_the_new_rows(tmp_path: Path, storage: Storage) -> None:
     rows = make_rows(2200, storage)
     base = build(tmp_path, rows[:1500], storage)
     built = build(tmp_path, rows, storage, base)
@@ -39,7 +39,7 @@ def test_a_graph_holds_its_rows_and_those_that_extended_it(tmp_path: Path, stora
         assert position in graph.search(rows[position : position + 1], 3, 64)
 
 
-def test_a_graph_removes_its_files_when_nobody_uses_it_any_more(tmp_path: Path) -> None:
+def test_a_graph_removes_its_files_when_it_is_freed(tmp_path: Path) -> None:
     graph = Graph(build(tmp_path, make_rows(50, "i8"), "i8"), storage="i8", searchers=1)
     assert len(list(tmp_path.iterdir())) == 2
     del graph
@@ -57,14 +57,14 @@ def test_more_threads_than_expected_search_at_once(tmp_path: Path) -> None:
         assert all(pool.map(search, range(8)))
 
 
-def test_a_build_without_its_base_fails_and_says_why(tmp_path: Path) -> None:
+def test_a_build_whose_base_is_missing_fails_and_names_the_file(tmp_path: Path) -> None:
     missing = BuiltGraph(CheckedFile(tmp_path / "none.graph", 0), CheckedFile(tmp_path / "none.npy", 0))
     with pytest.raises(BuildFailed, match=r"none\.graph"):
         build(tmp_path, make_rows(10, "f16"), "f16", missing)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_cancelled_build_leaves_nothing(tmp_path: Path) -> None:
+def test_a_cancelled_build_leaves_no_files(tmp_path: Path) -> None:
     builder = GraphBuilder(tmp_path / "a", storage="f16")
     builder.cancel()
     with pytest.raises(BuildFailed, match="cancelled"):
@@ -72,14 +72,14 @@ def test_a_cancelled_build_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_files_of_different_graphs_are_refused(tmp_path: Path) -> None:
+def test_files_of_different_graphs_are_rejected(tmp_path: Path) -> None:
     one, other = (build(tmp_path, make_rows(count, "f16"), "f16") for count in (50, 60))
     with pytest.raises(SnapshotError, match=r"50\.graph is not the graph of .*60\.npy"):
         Graph(BuiltGraph(one.graph, other.rows), storage="f16", searchers=1)
 
 
-def test_the_process_ends_when_its_standard_input_does(tmp_path: Path) -> None:
-    """As it does when the server was killed."""
+def test_the_process_exits_when_its_standard_input_closes(tmp_path: Path) -> None:
+    """It closes when the server is killed."""
     np.save(tmp_path / "rows.npy", make_rows(200_000, "f16"))
     command = [sys.executable, "-m", "server.vectors.build_process", "--rows", str(tmp_path / "rows.npy")]
     command += ["--out", str(tmp_path / "a.graph"), "--storage", "f16"]

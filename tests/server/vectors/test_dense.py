@@ -28,13 +28,13 @@ KINDS: list[tuple[Similarity, Storage]] = [
 ]
 
 SMALL = DenseOptions(exact_below=200, tail_least=100)
-"""A graph of few vectors."""
+"""Builds graphs of few vectors."""
 
 
 @pytest.mark.parametrize(("similarity", "storage"), KINDS)
 @settings(max_examples=25, deadline=None)
 @given(data=st.data(), counts=st.lists(st.integers(0, 12), min_size=1, max_size=60), seed=st.integers(0, 2**16))
-def test_an_index_without_a_graph_agrees_with_the_definition_even_where_scores_tie(
+def test_an_index_without_a_graph_agrees_with_the_definition_even_if_scores_are_equal(
     similarity: Similarity, storage: Storage, data: st.DataObject, counts: list[int], seed: int
 ) -> None:
     limit = data.draw(st.integers(1, 25), "limit")
@@ -57,7 +57,7 @@ def test_slots_are_in_order(tmp_path: Path) -> None:
         add(index, [2], np.ones((1, 2), np.float32))
 
 
-def test_a_view_does_not_see_what_comes_later(tmp_path: Path) -> None:
+def test_a_view_does_not_see_later_documents(tmp_path: Path) -> None:
     index = DenseIndex(2, "dot", "f16", folder=tmp_path)
     empty = index.view()
     add(index, [0], np.array([[1, 0]], np.float32))
@@ -72,7 +72,7 @@ def test_a_view_does_not_see_what_comes_later(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("similarity", "storage"), KINDS)
-def test_with_a_graph_nothing_that_was_appended_is_missed_and_nothing_dead_returns(
+def test_with_a_graph_new_documents_are_found_and_dead_ones_are_not(
     tmp_path: Path, similarity: Similarity, storage: Storage
 ) -> None:
     documents = Documents(similarity, storage, seed=1)
@@ -96,7 +96,7 @@ def test_with_a_graph_nothing_that_was_appended_is_missed_and_nothing_dead_retur
     index.close()
 
 
-def test_scores_do_not_depend_on_where_a_vector_stands(tmp_path: Path) -> None:
+def test_a_score_is_the_same_inside_and_outside_the_graph(tmp_path: Path) -> None:
     documents = Documents("cosine", "f16", seed=2)
     index = DenseIndex(DIMENSION, "cosine", "f16", folder=tmp_path, options=SMALL)
     documents.append(index, [1] * 250)
@@ -112,7 +112,7 @@ def test_scores_do_not_depend_on_where_a_vector_stands(tmp_path: Path) -> None:
     index.close()
 
 
-def test_one_document_with_very_many_vectors_does_not_crowd_the_others_out(tmp_path: Path) -> None:
+def test_a_document_with_very_many_vectors_does_not_displace_the_others(tmp_path: Path) -> None:
     random = np.random.default_rng(3)
     direction = random.standard_normal(16)
     crowd = direction + 0.01 * random.standard_normal((3000, 16))
@@ -128,7 +128,7 @@ def test_one_document_with_very_many_vectors_does_not_crowd_the_others_out(tmp_p
     index.close()
 
 
-def test_what_is_no_number_is_not_found_and_stops_nobody(tmp_path: Path) -> None:
+def test_vectors_with_nan_are_not_found_and_do_not_break_searches(tmp_path: Path) -> None:
     index = DenseIndex(8, "cosine", "f16", folder=tmp_path)
     vectors = np.random.default_rng(8).standard_normal((100, 8)).astype(np.float32)
     vectors[3:60, 2] = np.nan
@@ -137,7 +137,7 @@ def test_what_is_no_number_is_not_found_and_stops_nobody(tmp_path: Path) -> None
     assert index.view().search(vectors[3], limit=5) == []
 
 
-def test_closing_ends_a_build_and_leaves_nothing(tmp_path: Path) -> None:
+def test_closing_ends_a_build_and_removes_its_files(tmp_path: Path) -> None:
     index = DenseIndex(64, "cosine", "f16", folder=tmp_path, options=DenseOptions(exact_below=20_000))
     vectors = np.random.default_rng(4).standard_normal((40_000, 64)).astype(np.float32)
     add(index, list(range(40_000)), vectors)
@@ -149,11 +149,11 @@ def test_closing_ends_a_build_and_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_build_that_fails_leaves_the_index_as_it_was(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     index = DenseIndex(8, "cosine", "f16", folder=tmp_path, options=SMALL)
-    next(tmp_path.iterdir()).rmdir()  # The child finds no folder to write to.
+    next(tmp_path.iterdir()).rmdir()  # The build process has no folder to write to.
     vectors = np.random.default_rng(5).standard_normal((250, 8)).astype(np.float32)
     add(index, list(range(250)), vectors)
     index.wait()
-    assert "goes on without a new graph" in caplog.text
+    assert "continues without a new graph" in caplog.text
     assert index.view().graph_count == 0
     assert index.view().search(vectors[7], limit=1)[0].slot == 7
     index.close()
@@ -212,7 +212,7 @@ def test_threads_search_while_documents_are_appended_and_graphs_swapped(tmp_path
             latest.append(index.view())
             time.sleep(0.005)
             if start % 1000 == 0:
-                index.wait()  # However slow the machine is, searches see several graphs.
+                index.wait()  # So that searches see several graphs even on a slow machine.
         index.wait()
         latest.append(index.view())
         ended.set()
@@ -220,7 +220,7 @@ def test_threads_search_while_documents_are_appended_and_graphs_swapped(tmp_path
         each.result()
     assert min(searched) > 50
     assert len({view.graph_count for view in latest}) > 2
-    # What is not in the graph yet is always found; a graph may miss a few.
+    # Vectors outside the graph are always found; a graph may miss a few.
     assert len(wrong) < 0.01 * sum(searched)
     index.close()
 
@@ -231,7 +231,7 @@ def test_threads_search_while_documents_are_appended_and_graphs_swapped(tmp_path
     kind=st.sampled_from([("cosine", "f32"), ("cosine", "f16"), ("cosine", "i8"), ("dot", "f16")]),
     steps=st.lists(
         st.one_of(
-            st.lists(st.integers(0, 6), min_size=1, max_size=80),  # documents of so many vectors are appended
+            st.lists(st.integers(0, 6), min_size=1, max_size=80),  # append documents with this many vectors
             st.sampled_from(["delete", "reload", "wait"]),
         ),
         min_size=3,
@@ -239,7 +239,7 @@ def test_threads_search_while_documents_are_appended_and_graphs_swapped(tmp_path
     ),
     seed=st.integers(0, 2**16),
 )
-def test_whatever_happens_the_index_agrees_with_the_definition(
+def test_after_any_steps_the_index_agrees_with_the_definition(
     kind: tuple[Similarity, Storage], steps: list[list[int] | str], seed: int
 ) -> None:
     documents = Documents(*kind, seed)
@@ -265,7 +265,7 @@ def test_whatever_happens_the_index_agrees_with_the_definition(
 
 
 def check_graph(documents: Documents, view: DenseView, live: NDArray[np.bool_]) -> None:
-    """What is found by the graph is alive, in order, and all but what an approximate search may miss."""
+    """Checks that the graph finds live documents only, and misses no more than an approximate search may."""
     for query in documents.make(3):
         found = view.search(query, limit=10, allowed=live)
         right = view.search(query, limit=10, allowed=live, exact=True)
@@ -275,7 +275,7 @@ def check_graph(documents: Documents, view: DenseView, live: NDArray[np.bool_]) 
 
 
 def reload(index: DenseIndex, kind: tuple[Similarity, Storage], directory: Path) -> DenseIndex:
-    """Saves, loads, and removes the snapshot: what was loaded does not need it."""
+    """Saves a snapshot, loads it and removes it, since a loaded index does not need it."""
     directory.mkdir()
     view = index.view()
     write_snapshot(directory, view.facts, parts={"dense": view.arrays}, files=view.files)
@@ -287,7 +287,7 @@ def reload(index: DenseIndex, kind: tuple[Similarity, Storage], directory: Path)
     return loaded
 
 
-def test_a_snapshot_depends_on_everything_that_its_files_do(tmp_path: Path) -> None:
+def test_a_snapshot_depends_on_all_facts_that_its_files_depend_on(tmp_path: Path) -> None:
     index = DenseIndex(DIMENSION, "cosine", "i8", folder=tmp_path)
     facts = index.view().facts
     assert facts == {"usearch": version("usearch"), "dimension": DIMENSION, "similarity": "cosine", "storage": "i8"}

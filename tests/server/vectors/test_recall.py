@@ -11,7 +11,7 @@ from server.vectors.recall import measure_recall
 
 @pytest.fixture
 def vectors() -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    """Noise without any direction of its own: hard to find one's way in."""
+    """Random vectors, whose lack of structure makes the graph's recall low."""
     return np.random.default_rng(1).standard_normal((6000, 64)).astype(np.float32)
 
 
@@ -23,7 +23,7 @@ def fill(index: DenseIndex, vectors: np.ndarray[tuple[int, int], np.dtype[np.flo
 
 
 @pytest.mark.slow
-def test_ef_search_is_raised_until_recall_is_as_wanted(
+def test_ef_search_is_raised_until_the_minimum_recall_is_reached(
     tmp_path: Path,
     vectors: np.ndarray[tuple[int, int], np.dtype[np.float32]],
     caplog: pytest.LogCaptureFixture,
@@ -38,7 +38,7 @@ def test_ef_search_is_raised_until_recall_is_as_wanted(
     queries = np.random.default_rng(2).standard_normal((5000, 64)).astype(np.float32)
     before = index.view()
     deadline = time.monotonic() + 120
-    for query in itertools.cycle(queries):  # Until it is done: how many it takes depends on how busy the machine is.
+    for query in itertools.cycle(queries):  # The number of searches needed depends on the machine's load.
         index.view().search(query, limit=10)
         time.sleep(0.002)
         recalls.append(index.recall)
@@ -48,11 +48,11 @@ def test_ef_search_is_raised_until_recall_is_as_wanted(
     assert min(recalls) < 0.9 <= recalls[-1]
     assert index.ef_search > 8
     assert "ef_search is raised from 8 to 12" in caplog.text
-    # It holds for every view, also those from before.
+    # The raised value applies to earlier views as well.
     assert np.mean([measure_recall(before, query) for query in queries[:100]]) > 0.85
 
 
-def test_recall_is_not_measured_where_everything_is_compared(tmp_path: Path) -> None:
+def test_recall_is_not_measured_without_a_graph(tmp_path: Path) -> None:
     index = DenseIndex(8, "cosine", "f16", folder=tmp_path)
     zeros = np.zeros(100, np.int32)
     vectors = np.random.default_rng(3).standard_normal((100, 8)).astype(np.float32)

@@ -11,7 +11,7 @@ from server.vectors.storage import STORAGES, Storage, check_storage, to_graph, t
 
 
 @pytest.mark.parametrize(("storage", "share"), [("f32", 1), ("f16", 2), ("i8", 4)])
-def test_smaller_numbers_take_less_memory(storage: Storage, share: int) -> None:
+def test_smaller_types_take_less_memory(storage: Storage, share: int) -> None:
     vectors = np.random.default_rng(0).standard_normal((100, 32)).astype(np.float32)
     assert to_graph(to_rows(vectors, "cosine", storage), storage).nbytes == vectors.nbytes / share
 
@@ -26,16 +26,16 @@ def test_i8_keeps_the_direction_whatever_the_length(length: float, seed: int) ->
     np.testing.assert_allclose(products / lengths, 1, atol=1e-3)
 
 
-def test_a_vector_of_zeros_stays_one() -> None:
+def test_a_vector_of_zeros_stays_zero() -> None:
     zeros = np.zeros((1, 8), dtype=np.float32)
     assert not to_graph(to_rows(zeros, "cosine", "i8"), "i8").any()
 
 
-def test_what_is_too_large_for_f16_stays_finite() -> None:
+def test_numbers_too_large_for_f16_become_its_largest_number() -> None:
     assert to_rows(np.array([[1e9, -1e9]], dtype=np.float32), "dot", "f16").tolist() == [[65504, -65504]]
 
 
-def test_only_i8_of_inner_products_is_refused() -> None:
+def test_only_i8_with_inner_products_is_rejected() -> None:
     for similarity in get_args(Similarity):
         for storage in STORAGES:
             if (storage, similarity) != ("i8", "dot"):

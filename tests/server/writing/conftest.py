@@ -15,5 +15,5 @@ async def core(tmp_path: Path, tiny_bundle: Path) -> AsyncIterator[Core]:
 
 @pytest.fixture(scope="session")
 def titled_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model with 64 tokens that encodes texts after their titles: a long title leaves no room for the text."""
+    """A model that sees 64 tokens of title and text, so that a long title leaves no room for the text."""
     return make_bundle(tmp_path_factory.mktemp("titled") / "bundle", title_separator=" | ")

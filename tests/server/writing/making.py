@@ -1,4 +1,4 @@
-"""A store, an engine and the live catalogue, assembled as the server does it, over a watched bundle."""
+"""A store, an engine and the live catalogue over a watched bundle, assembled as in the server."""
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
@@ -22,7 +22,7 @@ from tests.server.making import ENGINE_SETTINGS, OVERLAP_TOKENS, WatchedBundle, 
 
 
 class Core:
-    """Everything between the services and the disk. Made on the event loop."""
+    """The layers between the services and the disk. Make it on the event loop."""
 
     def __init__(self, directory: Path, bundle: WatchedBundle) -> None:
         self.bundle = bundle
@@ -55,14 +55,14 @@ class Core:
         return self.catalogue._committer
 
     def load(self, bundle: WatchedBundle) -> Loaded:
-        """Brings an index of a model up to the store."""
+        """Builds the index of a model from the store."""
         return make_loaded(bundle, self.store)
 
     def engine_of(self, loaded: Loaded) -> Engine:
         return Engine(loaded, ENGINE_SETTINGS, cache=EmbeddingCache(0), speed=Speed(), metrics=self.metrics)
 
     async def take_over(self, bundle: WatchedBundle) -> None:
-        """Lets another model serve, as a reload does."""
+        """Replaces the serving model, as a reload does."""
         loaded = self.load(bundle)
         before = self.slot.engine
 
@@ -73,7 +73,7 @@ class Core:
         await before.close()
 
     async def found(self, query: str, *, limit: int = 100) -> list[str]:
-        """The ids of the documents that a search finds, best first."""
+        """Returns the ids of the documents that a search finds, best first."""
         engine = self.slot.engine
         job = engine.query_job(query, SearchOptions(limit), remaining_seconds=None, bulk=False)
         assert await engine.run([job]) == [None]
@@ -81,7 +81,7 @@ class Core:
         return [each[0].id for each in fetched if each is not None]
 
     def stored(self, id: str) -> Stored:
-        """A document that is in the store."""
+        """Returns a stored document."""
         stored = self.store.get(id)
         assert stored is not None
         return stored
@@ -109,7 +109,7 @@ async def running(directory: Path, bundle: Path | WatchedBundle) -> AsyncIterato
 
 
 def titled(id: str, title: str = "") -> Document:
-    """A document with a title, by default its id."""
+    """Returns a document with a title, by default its id."""
     return Document(id=id, title=title or id)
 
 
@@ -118,7 +118,7 @@ def upserts(*documents: Document) -> list[Upsert]:
 
 
 def summary(outcomes: Sequence[Outcome]) -> list[tuple[str, int, bool, str | None]]:
-    """Id, version, whether it changed, and the kind of error."""
+    """Returns the id, version, whether it changed, and the type of the error of each outcome."""
     return [
         (each.id, each.version, each.changed, type(each.error).__name__ if each.error else None) for each in outcomes
     ]

@@ -25,10 +25,10 @@ def work(core: Core, *changes: Put | Delete) -> CommitRequest:
 async def commit_as_group(
     core: Core, first: CommitRequest, *others: CommitRequest
 ) -> list[list[Outcome] | BaseException]:
-    """Commits the first request while all others wait; they follow as one group."""
+    """Commits the first request while the others wait, then the others as one group."""
     with core.committer.lock:
         tasks = [asyncio.create_task(core.committer.commit(first))]
-        await asyncio.sleep(0.02)  # The thread has taken it, and waits for the lock.
+        await asyncio.sleep(0.02)  # The thread has taken it and waits for the lock.
         tasks += [asyncio.create_task(core.committer.commit(each)) for each in others]
         await asyncio.sleep(0)
     return await asyncio.gather(*tasks, return_exceptions=True)
@@ -42,7 +42,7 @@ async def test_waiting_changes_are_committed_as_one_group(core: Core) -> None:
     assert core.value("chaja_catalogue_documents") == 21
 
 
-async def test_a_change_is_found_when_it_is_answered(core: Core) -> None:
+async def test_a_change_is_searchable_when_its_call_is_answered(core: Core) -> None:
     for number in range(20):
         title = "환율" + "가나다라마바사아자차카타파하거너더러머버"[number]
         assert summary(await core.writer.upsert(upserts(titled("a", title)))) == [("a", number + 1, True, None)]
@@ -53,7 +53,7 @@ async def test_a_change_is_found_when_it_is_answered(core: Core) -> None:
     assert await core.found("환율") == []
 
 
-async def test_a_conflict_concerns_one_item(core: Core) -> None:
+async def test_a_conflict_affects_one_document(core: Core) -> None:
     await core.writer.upsert(upserts(titled("a"), titled("b")))
     outcomes = await core.writer.upsert(
         [
@@ -79,7 +79,7 @@ async def test_a_conflict_concerns_one_item(core: Core) -> None:
     assert sorted(await core.found("changed")) == ["a", "c"]
 
 
-async def test_a_repeated_call_is_done_once(core: Core) -> None:
+async def test_a_repeated_call_is_made_once(core: Core) -> None:
     first = await core.writer.upsert(upserts(titled("a"), titled("b")), request_id="key")
     await core.writer.upsert(upserts(titled("a", "by another")))
     again = await core.writer.upsert(upserts(titled("a"), titled("b")), request_id="key")
@@ -91,7 +91,7 @@ async def test_a_repeated_call_is_done_once(core: Core) -> None:
     assert sorted(await core.found("b")) == ["a", "b"]
 
 
-async def test_a_repeated_call_tries_its_conflicts_again(core: Core) -> None:
+async def test_a_repeated_call_retries_its_conflicts(core: Core) -> None:
     await core.writer.upsert(upserts(titled("a")))
     call = [Upsert(titled("new")), Upsert(titled("a", "changed"), expected_version=4), Upsert(titled("last"))]
     first = await core.writer.upsert(call, request_id="key")
@@ -105,7 +105,7 @@ async def test_a_repeated_call_tries_its_conflicts_again(core: Core) -> None:
     assert sorted(await core.found("changed")) == ["a", "last"], "finished changes are not repeated"
 
 
-async def test_a_repeated_call_tries_failed_encodings_again_in_their_place(core: Core) -> None:
+async def test_a_repeated_call_retries_failed_encodings_and_keeps_the_order(core: Core) -> None:
     core.bundle.fails_on["독약"] = RuntimeError("the model broke")
     call = upserts(titled("a"), titled("poison", "독약"), titled("b"))
     first = await core.writer.upsert(call, request_id="key")
@@ -129,7 +129,7 @@ async def test_a_request_id_belongs_to_one_call(core: Core) -> None:
     assert core.store.sequence == 1
 
 
-async def test_the_same_call_twice_at_once_is_done_once(core: Core) -> None:
+async def test_concurrent_calls_with_one_request_id_are_made_once(core: Core) -> None:
     both = await asyncio.gather(*(core.writer.upsert(upserts(titled("a")), request_id="key") for _ in range(5)))
     assert all(summary(outcomes) == [("a", 1, True, None)] for outcomes in both)
     assert core.store.sequence == 1
@@ -184,7 +184,7 @@ async def test_a_document_that_was_encoded_by_the_replaced_model_is_encoded_agai
     assert core.store.versioned(["a"], other.manifest.revision)["a"].vectors is not None
 
 
-async def test_a_failed_change_does_not_disturb_the_others_of_its_group(core: Core) -> None:
+async def test_a_failed_change_does_not_affect_the_others_of_its_group(core: Core) -> None:
     bad = work(core, put(core, "half"), Put(titled("bad"), None))
     works = [work(core, put(core, id)) for id in ("busy", "good", "last")]
     busy, good, failed, last = await commit_as_group(core, works[0], works[1], bad, works[2])
@@ -193,7 +193,7 @@ async def test_a_failed_change_does_not_disturb_the_others_of_its_group(core: Co
     assert sorted(await core.found("good")) == ["busy", "good", "last"]
 
 
-async def test_a_full_disk_leaves_nothing_of_a_change(core: Core) -> None:
+async def test_no_part_of_a_change_is_kept_on_a_full_disk(core: Core) -> None:
     await core.writer.upsert(upserts(titled("a")))
     before = core.slot.engine.index.state
     pages = core.store._writer.execute("PRAGMA page_count").fetchone()[0]
@@ -239,7 +239,7 @@ async def test_accepted_changes_are_finished_before_closing(tmp_path: Path, tiny
 
 
 @pytest.mark.parametrize("imported", [False, True])
-async def test_the_last_of_two_changes_to_one_id_counts_even_if_it_equals_the_stored_one(
+async def test_of_two_changes_to_one_id_the_last_one_wins_even_if_it_equals_the_stored_one(
     core: Core, imported: bool
 ) -> None:
     async def write(*titles: str) -> list[Outcome]:
@@ -260,11 +260,11 @@ async def test_a_write_whose_engine_closes_is_encoded_by_the_next_engine(
     core: Core, other_bundle: Path, monkeypatch: pytest.MonkeyPatch, imported: bool
 ) -> None:
     other, prepare = WatchedBundle(other_bundle), core.catalogue._encoder._prepare
-    preparing, go_on = threading.Event(), threading.Event()
+    preparing, released = threading.Event(), threading.Event()
 
     def held(*arguments: Any) -> Any:
         preparing.set()
-        assert go_on.wait(20)
+        assert released.wait(20)
         return prepare(*arguments)
 
     monkeypatch.setattr(core.catalogue._encoder, "_prepare", held)
@@ -275,7 +275,7 @@ async def test_a_write_whose_engine_closes_is_encoded_by_the_next_engine(
     await until(preparing.is_set)
     await core.take_over(other)
     assert await core.writer.import_position("list") == 0
-    go_on.set()
+    released.set()
     assert summary(await asyncio.wait_for(writing, 10)) == [("a", 1, True, None), ("b", 2, True, None)]
     assert await core.writer.import_position("list") == (2 if imported else 0)
     assert (core.bundle.times_encoded("환율"), other.times_encoded("환율")) == (0, 1)
@@ -283,7 +283,7 @@ async def test_a_write_whose_engine_closes_is_encoded_by_the_next_engine(
     assert sorted(await core.found("환율")) == ["a", "b"]
 
 
-async def test_an_import_that_the_engine_refuses_does_not_advance(core: Core) -> None:
+async def test_an_import_that_the_engine_rejects_does_not_advance(core: Core) -> None:
     await core.slot.engine.close()
     with pytest.raises((NotReady, RuntimeError)):
         await core.writer.import_documents("list", 1, upserts(titled("a")))

@@ -66,7 +66,7 @@ async def test_equal_texts_of_a_call_are_encoded_once(core: Core) -> None:
     assert len(await core.found("환율")) == 20
 
 
-async def test_after_a_change_of_the_overlap_no_wrong_vector_is_reused(core: Core) -> None:
+async def test_vectors_of_another_overlap_are_not_reused(core: Core) -> None:
     await core.writer.upsert(upserts(Document(id="a", title="환율", text=LONG)))
     encoder = DocumentEncoder(core.store, overlap_tokens=OVERLAP_TOKENS + 8)
     changed = Document(id="a", title="환율", text=LONG, examples=["달러"])
@@ -102,7 +102,7 @@ async def test_a_write_whose_deadline_passes_before_it_is_encoded_writes_nothing
     assert core.bundle.times_encoded("a") == 0
 
 
-async def test_a_large_write_leaves_room_for_others(core: Core) -> None:
+async def test_a_large_write_does_not_block_searches(core: Core) -> None:
     documents = [titled(f"{number}", f"title {number}") for number in range(20 * PORTION_TEXTS)]
     core.bundle.gate.clear()
     writing = asyncio.create_task(core.writer.upsert(upserts(*documents)))
@@ -116,7 +116,7 @@ async def test_a_large_write_leaves_room_for_others(core: Core) -> None:
     assert core.slot.engine.pipeline.admission.bulk_characters == 0
 
 
-async def test_a_cancelled_write_delays_nobody(tmp_path: Path, tiny_bundle: Path) -> None:
+async def test_a_cancelled_write_does_not_delay_others(tmp_path: Path, tiny_bundle: Path) -> None:
     async with running(tmp_path / "data", WatchedBundle(tiny_bundle)) as core:
         core.bundle.gate.clear()
         writing = asyncio.create_task(core.writer.upsert(upserts(*(titled(f"{number}") for number in range(500)))))

@@ -34,7 +34,7 @@ async def test_only_changed_documents_are_encoded(core: Core, tmp_path: Path) ->
     assert [core.store.page("", 9)[place].version for place in range(4)] == [1, 4, 3, 5]
 
 
-async def test_a_document_that_left_the_file_is_deleted(core: Core, tmp_path: Path) -> None:
+async def test_a_document_removed_from_the_file_is_deleted(core: Core, tmp_path: Path) -> None:
     file = write(tmp_path / "c.jsonl", a="환율", b="달러", c="유로")
     await core.catalogue.import_file(file)
     await core.catalogue.import_file(write(file, b="달러"))
@@ -82,7 +82,7 @@ async def test_a_broken_file_changes_nothing(core: Core, tmp_path: Path, line: s
 
 
 @pytest.mark.parametrize("wrong", ["no room for a text", "the model fails", "the disk is full"])
-async def test_a_file_that_cannot_be_written_changes_nothing(tmp_path: Path, titled_bundle: Path, wrong: str) -> None:
+async def test_a_file_that_cannot_be_imported_changes_nothing(tmp_path: Path, titled_bundle: Path, wrong: str) -> None:
     async with running(tmp_path / "data", titled_bundle) as core:
         file = write(tmp_path / "c.jsonl", a="환율", b="달러")
         await core.catalogue.import_file(file)
@@ -102,7 +102,9 @@ async def test_a_file_that_cannot_be_written_changes_nothing(tmp_path: Path, tit
         assert sorted(await core.found("환율")) == ["a", "b"]
 
 
-async def test_a_large_file_comes_in_portions(core: Core, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_large_file_is_imported_by_portions(
+    core: Core, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(file_import, "PORTION_DOCUMENTS", 7)
     file = write(tmp_path / "c.jsonl", **{f"d{number:02}": f"title {number}" for number in range(20)}, z="gone")
     await core.catalogue.import_file(file)
@@ -112,7 +114,7 @@ async def test_a_large_file_comes_in_portions(core: Core, tmp_path: Path, monkey
     assert core.store.file_digests().keys() == set(ids(core))
 
 
-async def test_a_new_start_imports_nothing_again(tmp_path: Path, tiny_bundle: Path) -> None:
+async def test_a_restart_does_not_import_unchanged_documents_again(tmp_path: Path, tiny_bundle: Path) -> None:
     file = write(tmp_path / "c.jsonl", a="환율", b="달러")
     async with running(tmp_path / "data", tiny_bundle) as core:
         await core.catalogue.import_file(file)

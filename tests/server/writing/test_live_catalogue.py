@@ -15,13 +15,13 @@ from tests.server.writing.making import Core, running, summary, titled, upserts
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tends the index all the time, and rebuilds it for few dead slots."""
-    monkeypatch.setattr(live_catalogue, "TENDING_SECONDS", 0.01)
+    """Maintains the index continuously, and rebuilds it for few dead slots."""
+    monkeypatch.setattr(live_catalogue, "MAINTENANCE_SECONDS", 0.01)
     monkeypatch.setattr(live_catalogue, "DEAD_SLOTS", 20)
     monkeypatch.setattr(live_catalogue, "SNAPSHOT_SECONDS", 0.05)
 
 
-def whole(directory: Path) -> list[str]:
+def snapshots(directory: Path) -> list[str]:
     return [path.name for path in (directory / "index").glob("snapshot-*")]
 
 
@@ -38,25 +38,25 @@ async def test_an_index_with_many_dead_slots_is_rebuilt_during_changes_and_searc
             assert id in await core.found(title, limit=10)
             slots.append(len(core.slot.engine.index.state.slots.sequences))
         await until(lambda: core.slot.engine.index.state.slots.dead_count <= 20)
-        assert any(after < before for before, after in pairwise(slots)), "it was rebuilt"
+        assert any(after < before for before, after in pairwise(slots)), "the index was rebuilt"
         assert sorted(await core.found("환율")) == [f"{number}" for number in range(10)]
         assert core.slot.engine.index.state.sequence == core.store.sequence == 160
         assert core.deaths == 0
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_snapshots_follow_changes(tmp_path: Path, tiny_bundle: Path) -> None:
+async def test_changes_are_saved_in_snapshots(tmp_path: Path, tiny_bundle: Path) -> None:
     async with running(tmp_path, tiny_bundle) as core:
         await core.writer.upsert(upserts(titled("a"), titled("b")))
-        await until(lambda: whole(tmp_path) == ["snapshot-00000000000000000002"])
+        await until(lambda: snapshots(tmp_path) == ["snapshot-00000000000000000002"])
         await core.writer.delete([Delete("a")])
-        await until(lambda: whole(tmp_path) == ["snapshot-00000000000000000003"])
+        await until(lambda: snapshots(tmp_path) == ["snapshot-00000000000000000003"])
 
 
 async def test_vectors_of_the_replaced_model_are_deleted(
     tmp_path: Path, tiny_bundle: Path, other_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_catalogue, "TENDING_SECONDS", 0.01)
+    monkeypatch.setattr(live_catalogue, "MAINTENANCE_SECONDS", 0.01)
     async with running(tmp_path, tiny_bundle) as core:
         await core.writer.upsert(upserts(titled("a"), titled("b")))
         old, new = core.bundle.manifest.revision, WatchedBundle(other_bundle)
@@ -66,7 +66,7 @@ async def test_vectors_of_the_replaced_model_are_deleted(
         assert sorted(await core.found("a")) == ["a", "b"]
 
 
-async def test_no_write_is_lost_while_another_model_takes_over(core: Core, other_bundle: Path) -> None:
+async def test_no_write_is_lost_while_the_model_is_replaced(core: Core, other_bundle: Path) -> None:
     await core.writer.upsert(upserts(*(titled(f"before {number}") for number in range(30))))
     written: list[str] = []
 
@@ -92,7 +92,7 @@ async def test_no_write_is_lost_while_another_model_takes_over(core: Core, other
 
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("error", [ZeroDivisionError("odd"), StoreFull("the disk is full")])
-async def test_the_index_is_tended_again_after_an_error(
+async def test_maintenance_continues_after_an_error(
     tmp_path: Path,
     tiny_bundle: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -112,14 +112,14 @@ async def test_the_index_is_tended_again_after_an_error(
     async with running(tmp_path, tiny_bundle) as core:
         monkeypatch.setattr(Store, "purge", purge)
         await until(lambda: attempts > 4)
-        assert caplog.text.count("tending the index failed") == 2
+        assert caplog.text.count("maintaining the index failed") == 2
         await core.writer.upsert(upserts(titled("a")))
-        await until(lambda: whole(tmp_path) == ["snapshot-00000000000000000001"])
+        await until(lambda: snapshots(tmp_path) == ["snapshot-00000000000000000001"])
 
 
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("pause_seconds", [0.0, 60.0])
-async def test_a_catalogue_whose_tending_fails_is_saved_when_it_is_closed(
+async def test_a_catalogue_whose_maintenance_fails_is_saved_when_closed(
     tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, pause_seconds: float
 ) -> None:
     monkeypatch.setattr(live_catalogue, "FAILED_SECONDS", pause_seconds)

@@ -39,7 +39,7 @@ async def test_a_watch_yields_stored_and_then_new_changes(core: Core) -> None:
     await core.writer.upsert(upserts(titled("a"), titled("b"), titled("a", "again")))
     watch = Watch(core, 0)
     await until(lambda: watch.portions)
-    assert watch.changes == [(2, "b", False), (3, "a", False)], "only the last of each"
+    assert watch.changes == [(2, "b", False), (3, "a", False)], "only the last change of each document"
     await core.writer.delete([Delete("b")])
     await core.writer.upsert(upserts(titled("c")))
     await until(lambda: len(watch.changes) == 4)
@@ -67,7 +67,7 @@ async def test_a_watch_resumes_where_another_ended(core: Core) -> None:
     await watch.end()
 
 
-async def test_a_sequence_of_another_store_is_refused(core: Core) -> None:
+async def test_a_sequence_of_another_store_is_rejected(core: Core) -> None:
     with pytest.raises(OutOfRange, match="the last change is 0, and after_sequence is 7"):
         await anext(core.reader.changes(7))
 

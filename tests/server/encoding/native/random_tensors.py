@@ -14,7 +14,7 @@ Tensors = dict[str, NDArray[Any]]
 def random_tensors(
     architecture: Architecture, *, hidden: int, inner: int, embedding: int | None = None, distance_bias: bool = False
 ) -> Tensors:
-    """Weights about as large as trained ones, with 90 tokens and 200 positions."""
+    """Returns weights about as large as trained ones, with 90 tokens and 200 positions."""
     random = np.random.default_rng(5)
     embedding = embedding or hidden
     tensors: Tensors = {}

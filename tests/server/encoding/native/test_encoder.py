@@ -1,4 +1,4 @@
-"""The native encoder. tests/export/packed/test_parity.py compares its vectors with those of transformers."""
+"""Tests the native encoder. tests/export/packed/test_parity.py compares its vectors with those of transformers."""
 
 import contextlib
 import ctypes.util
@@ -50,17 +50,17 @@ def test_threads_do_not_disturb_each_other() -> None:
     assert set(found) == {expected}
 
 
-def test_unknown_tokens_and_wrong_lengths_are_refused() -> None:
+def test_unknown_tokens_and_wrong_lengths_are_rejected() -> None:
     encoder = native()
-    refused: list[list[list[int]]] = [[[90]], [[-1]], [[]], [[1], []], [[1] * 201]]
-    for texts in refused:
+    rejected: list[list[list[int]]] = [[[90]], [[-1]], [[]], [[1], []], [[1] * 201]]
+    for texts in rejected:
         with pytest.raises(ValueError, match=r"texts have 1 to 200 tokens|tokens are 0 to 89"):
             encoder.encode(texts)
     assert encoder.encode([]).shape == (0, 64)
 
 
 @pytest.mark.parametrize("name", random_tensors(PLAIN, embedding=32, distance_bias=True, **SHAPE))
-def test_a_tensor_of_another_shape_or_type_is_refused(name: str) -> None:
+def test_a_tensor_of_another_shape_or_type_is_rejected(name: str) -> None:
     tensors = random_tensors(PLAIN, embedding=32, distance_bias=True, **SHAPE)
     lay_out(PLAIN, tensors)
     for changed in (tensors[name][:-1], tensors[name].astype(np.float64)):
@@ -70,7 +70,7 @@ def test_a_tensor_of_another_shape_or_type_is_refused(name: str) -> None:
         lay_out(PLAIN, {each: array for each, array in tensors.items() if each != name})
 
 
-def test_a_superfluous_projection_is_checked_too() -> None:
+def test_an_unneeded_projection_is_checked_as_well() -> None:
     tensors = random_tensors(PLAIN, **SHAPE)
     wrong = {"projection.weight": np.zeros((4096, 32), np.int8)}
     with pytest.raises((KeyError, ValueError), match="projection"):
@@ -81,7 +81,7 @@ def test_a_superfluous_projection_is_checked_too() -> None:
     "damage",
     [{"heads": 0}, {"layers": 0}, {"layers": 10**9}, {"layers": 3}, {"heads": 5}, {"pooling": "max"}, {"epsilon": "x"}],
 )
-def test_metadata_that_do_not_fit_the_tensors_are_refused(damage: dict[str, Any], tmp_path: Path) -> None:
+def test_metadata_that_does_not_match_the_tensors_is_rejected(damage: dict[str, Any], tmp_path: Path) -> None:
     metadata = msgspec.to_builtins(PLAIN) | damage
     path = tmp_path / "model.safetensors"
     save_file(random_tensors(PLAIN, **SHAPE), path, {ARCHITECTURE: msgspec.json.encode(metadata).decode()})
@@ -89,12 +89,12 @@ def test_metadata_that_do_not_fit_the_tensors_are_refused(damage: dict[str, Any]
         open_native(path)
 
 
-def test_a_library_of_other_sources_is_not_used(
+def test_a_library_built_from_other_sources_is_not_used(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("server.encoding.native.library.source_digest", lambda: 1)
     assert load_library.__wrapped__() is None
-    assert "built of other sources: run make native" in caplog.text
+    assert "built from other sources: run make native" in caplog.text
     monkeypatch.setattr("server.encoding.native.library.LIBRARY", ctypes.util.find_library("m"))
     assert load_library.__wrapped__() is None
     monkeypatch.setattr("server.encoding.native.library.LIBRARY", LIBRARY.with_name("missing.so"))
@@ -103,7 +103,7 @@ def test_a_library_of_other_sources_is_not_used(
 
 
 @pytest.mark.parametrize("missing", [set(), {"avx512_vnni"}, NEEDED_FLAGS])
-def test_only_cpus_with_the_instructions_run_it(missing: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_cpus_with_the_instructions_run_the_library(missing: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
     flags = " ".join({"sse2", *NEEDED_FLAGS} - missing)
     monkeypatch.setattr("server.encoding.native.library.cpuinfo", {"flags": flags}.get)
     assert cpu_can_run() == (not missing)
