@@ -17,7 +17,7 @@ def new_incident() -> str:
 
 def incident_message(incident: str) -> str:
     """Returns the message that a caller gets for an internal error."""
-    return f"internal error; see incident {incident} in the server's log"
+    return f"internal error; the server's log has incident {incident}"
 
 
 def first_line(error: Exception) -> str:

@@ -19,7 +19,7 @@ def test_two_directories_of_sentence_transformers_become_one_bundle(tmp_path: Pa
     made = export_tiny(query, "--document-model", document, "--quantization", "none")
     assert "document tower        right, licence unknown; none, packed layout, mean pooling" in made.stdout
     readme = (made.directory / "README.md").read_text(encoding="utf-8")
-    assert "made by `python -m export` out of\nleft and right." in readme
+    assert "made by `python -m export` from\nleft and right." in readme
     manifest = made.manifest
     assert (manifest.name, manifest.title_separator) == ("left", None)
     assert [manifest.prefixes.of(kind) for kind in TextKind] == ["q: ", "p: ", "p: ", "q: "]

