@@ -171,7 +171,7 @@ def back_up(directory: Path, to: Path | None = None) -> Path:
                 if (found := find_damage(copy)) is not None:
                     raise damaged(directory, found)
     except FileExistsError:
-        raise StoreError(f"{path} exists already and is not replaced: choose another name") from None
+        raise StoreError(f"{path} already exists and is not overwritten: choose another name") from None
     except OSError as error:
         raise StoreError(f"the backup {path} cannot be written: {error.strerror}") from None
     return path

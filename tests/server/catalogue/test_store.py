@@ -301,9 +301,9 @@ def test_a_backup_never_replaces_a_file(store: Store, tmp_path: Path) -> None:
     put(store, "a")
     (tmp_path / "other").write_text("mine")
     for place in (tmp_path / DATABASE, tmp_path / "other"):
-        with pytest.raises(StoreError, match="exists already"):
+        with pytest.raises(StoreError, match="already exists"):
             back_up(tmp_path, place)
-        with pytest.raises(StoreError, match="exists already"):
+        with pytest.raises(StoreError, match="already exists"):
             commands.run(["export-catalogue", "--data", str(tmp_path), "--to", str(place)])
     assert (tmp_path / "other").read_text() == "mine"
     put(store, "b")
