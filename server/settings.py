@@ -181,7 +181,7 @@ class Settings:
     )
     max_connection_age_seconds: float = _setting(
         seconds,
-        "Age at which the server closes a connection gracefully, plus or minus 10 %, so that clients behind a load "
+        "Age at which the server closes a connection gracefully, plus or minus a tenth, so that clients behind a load "
         "balancer move to new servers. 0 disables it.",
         default="0",
     )
