@@ -27,6 +27,12 @@ BULK_BATCH_TOKENS_SHARED = 48
 INTERACTIVE_EXPECTED_SECONDS = 1.0
 """Time after an interactive query during which another one is expected."""
 
+BATCH_SHARE = 0.5
+"""A batch may take this share of the time that its first job may still wait; jobs that come meanwhile wait as well."""
+
+MIN_BATCH_SECONDS = 0.05
+"""Time that a batch may always take."""
+
 
 @dataclass(slots=True)
 class Batch:
@@ -82,6 +88,7 @@ class Queue:
         """Makes an empty queue; it drops interactive jobs that have waited more than `longest_wait_seconds`."""
         self._workers = workers
         self._max_batch_tokens = max_batch_tokens
+        self._longest_wait_seconds = longest_wait_seconds
         self.interactive = Lane(longest_wait_seconds=longest_wait_seconds)
         self.bulk = Lane()
         self._bulk_credit = 0.0
@@ -104,15 +111,15 @@ class Queue:
             self._changed.notify(len(jobs))
             return True
 
-    def take(self, *, max_tokens: float = math.inf) -> Batch | None:
+    def take(self, *, seconds_per_token: float = 0.0) -> Batch | None:
         """Blocks until jobs wait, then takes a worker's share of them: at least one, otherwise within the token budget.
 
-        `max_tokens` narrows the budget. Returns None if the queue is closed and empty.
+        The worker's speed bounds the time of an interactive batch. Returns None if the queue is closed and empty.
         """
         with self._changed:
             while not len(self) and not self._closed:
                 self._changed.wait()
-            return self._take_share(min(max_tokens, self._max_batch_tokens)) if len(self) else None
+            return self._take_share(seconds_per_token) if len(self) else None
 
     def take_all(self) -> list[Job]:
         """Takes all waiting jobs."""
@@ -128,21 +135,27 @@ class Queue:
             self._closed = True
             self._changed.notify_all()
 
-    def _take_share(self, max_tokens: float) -> Batch:
+    def _take_share(self, seconds_per_token: float) -> Batch:
         batch = Batch()
         waiting = self.interactive if self.interactive.jobs else self.bulk
         if waiting is self.interactive and self.bulk.jobs and self._bulk_credit >= self.bulk.jobs[0].token_count:
             waiting = self.bulk
         share = -(-len(waiting.jobs) // self._workers)  # Rounded up; the other workers take the rest.
         if waiting is self.interactive:
-            tokens = waiting.take(batch, most_texts=share, most_tokens=max_tokens)
+            tokens = waiting.take(batch, most_texts=share, most_tokens=self._budget(seconds_per_token))
             # Bulk work earns credit only while it waits, and spends it soon: it never has much.
             self._bulk_credit = self._bulk_credit + tokens / (BULK_SHARE - 1) if self.bulk.jobs else 0.0
         else:
             shared = time.monotonic() - self._interactive_seen < INTERACTIVE_EXPECTED_SECONDS
-            budget = min(BULK_BATCH_TOKENS_SHARED if shared else BULK_BATCH_TOKENS, max_tokens)
+            budget = min(BULK_BATCH_TOKENS_SHARED if shared else BULK_BATCH_TOKENS, self._max_batch_tokens)
             if self.interactive.jobs:  # Take no more than the credit while interactive work waits.
                 budget = min(budget, int(self._bulk_credit))
             tokens = waiting.take(batch, most_texts=share, most_tokens=budget)
             self._bulk_credit = self._bulk_credit - tokens if self.interactive.jobs else 0.0
         return batch
+
+    def _budget(self, seconds_per_token: float) -> float:
+        """Returns the tokens of an interactive batch that ends before its first job exceeds the longest wait."""
+        left = self._longest_wait_seconds - self.interactive.oldest_seconds
+        batch_seconds = max(BATCH_SHARE * left, MIN_BATCH_SECONDS)
+        return min(self._max_batch_tokens, batch_seconds / seconds_per_token if seconds_per_token else math.inf)

@@ -25,10 +25,6 @@ class Speed:
         self.seconds_per_token = 0.0
         self.tokens_per_character = 0.0
 
-    def tokens_within(self, seconds: float) -> float:
-        """Returns the tokens that a worker encodes and searches in this time; infinity while the speed is unknown."""
-        return seconds / self.seconds_per_token if self.seconds_per_token else math.inf
-
     def doubt(self) -> None:
         """Assumes a slightly faster worker, after a call was rejected although the queue was empty.
 

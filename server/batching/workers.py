@@ -25,9 +25,6 @@ log = logging.getLogger(__name__)
 
 WORKER_NICENESS = 5
 
-BATCH_SECONDS = 0.1
-"""Longest expected time of a batch: all of its texts wait for the last one, which is long on a slow CPU."""
-
 
 class Workers:
     """The threads. They end when the queue is closed and empty.
@@ -77,7 +74,7 @@ class Workers:
         give_way(WORKER_NICENESS)
         jobs: list[Job] = []
         try:
-            while (batch := self._queue.take(max_tokens=self._speed.tokens_within(BATCH_SECONDS))) is not None:
+            while (batch := self._queue.take(seconds_per_token=self._speed.seconds_per_token)) is not None:
                 started = time.monotonic()
                 jobs = batch.jobs
                 if batch.dropped:

@@ -82,3 +82,19 @@ async def test_a_query_that_has_waited_too_long_is_dropped() -> None:
     assert queue.interactive.oldest_seconds >= 1
     assert take(queue) == Batch(jobs=[early], dropped=[late])
     assert taken_jobs(queue) == [late_bulk], "bulk work is dropped only after its deadline"
+
+
+async def test_a_batch_of_a_slow_worker_ends_before_the_longest_wait_of_its_first_job() -> None:
+    queue = Queue(workers=1, max_batch_tokens=1000, longest_wait_seconds=0.5)
+    jobs = [make_job(token_count=10) for _ in range(100)]
+    queue.put(jobs)
+    slow = queue.take(seconds_per_token=0.001)
+    queue.interactive.jobs[0].arrived -= 0.4
+    late = queue.take(seconds_per_token=0.001)
+    fast = queue.take()
+    assert slow is not None
+    assert late is not None
+    assert fast is not None
+    assert 20 <= len(slow.jobs) <= 25, "half of 0.5 s"
+    assert len(late.jobs) == 5, "half of less than 0.1 s, but no less than 0.05 s"
+    assert len(fast.jobs) == 100 - len(slow.jobs) - len(late.jobs)
