@@ -129,9 +129,7 @@ class _Run:
                 self.results.json(Kind.METRICS, metrics)
         if self._interrupted_at is not None:
             seconds = max(0.0, self._interrupted_at - start_ns / 1e9)
-            self._troubles.insert(
-                0, f"interrupted after {seconds:.1f} s; {self._unfinished} calls in flight were abandoned"
-            )
+            self._troubles.insert(0, f"interrupted after {seconds:.1f} s; {self._unfinished} calls were abandoned")
         return Ending("; ".join(self._troubles), interrupted=self._interrupted_at is not None)
 
     def _step(self, start_ns: int, scraper: Scraper) -> None:

@@ -164,7 +164,7 @@ class _Side:
 
     @property
     def spread(self) -> float:
-        """The factor by which a bootstrap over few repeats underestimates the spread; 1 if only seconds are resampled."""
+        """Factor by which a bootstrap over few repeats underestimates the spread; 1 if only seconds are drawn."""
         return math.sqrt(self.repeats / (self.repeats - 1)) if self.repeats >= LEAST_REPEATS else 1.0
 
     def once(self) -> Floats:

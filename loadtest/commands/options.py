@@ -63,11 +63,7 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
         help="method of chaja.v1, such as Search or Encode, or any package.Service/Method, described by the server's "
         "reflection or by --proto (default: Search)",
     )  # fmt: skip
-    add(
-        "--data",
-        metavar="JSON",
-        help="payload; {{query}} stands for the query (default: a field such as query or text)",
-    )
+    add("--data", metavar="JSON", help="payload; {{query}} is replaced (default: the query in its obvious field)")
     whole = "JSONL file with one whole payload per line; replaces --data and --queries"
     add("--data-file", type=Path, metavar="FILE", help=whole)
     mix = "JSONL file of weighted calls with call, weight, data, queries_per_call; replaces --call"
@@ -75,12 +71,7 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
     add("--proto", type=Path, metavar="FILE", help=".proto file that defines the method")
     imports = "import folder of the .proto file"
     add("--import-path", type=Path, action="append", default=[], metavar="DIR", help=imports)
-    add(
-        "--queries",
-        type=Path,
-        metavar="FILE",
-        help="queries file: one per line, JSONL with `query` or `text`, or BEIR's queries.jsonl",
-    )
+    add("--queries", type=Path, metavar="FILE", help="queries: plain text, JSONL with `query` or `text`, or BEIR's")
     add("--order", choices=ORDERS, default="sequential", help="order of the queries (default: sequential)")
     add("--zipf-exponent", type=float, default=1.0, metavar="S", help="skew of --order zipf (default: 1)")
     size = "queries per call, for methods that take a list or a stream (default: 1)"
@@ -99,7 +90,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("the generator").add_argument
     add("--warm-up", type=duration, default=1.0, help="uncounted time before the measured part (default: 1s)")
     add("--processes", type=int, default=1, metavar="N", help="worker processes (default: 1)")
-    most = "unanswered calls of an open loop; further requests are dropped and counted (default: 10000)"
+    most = "drop and count requests of an open loop above this many unanswered calls (default: 10000)"
     add("--max-in-flight", type=int, default=10_000, metavar="N", help=most)
     add("--late-after", type=duration, default=0.002, help="count a send as late after this (default: 2ms)")
     add("--metrics-url", default="", metavar="URL", help="scrape the server's metrics here once a second")
@@ -298,7 +289,7 @@ def _kind(line: Query, path: Path) -> dict[str, Any]:
 
 
 def _try_payloads(plan: Plan) -> None:
-    """Makes the payload of every query once, to reject a malformed one before anything is sent."""
+    """Makes the payload of every query once, to reject a malformed one before the attack."""
     for call in plan.calls:
         payload = Payload(call.method, call.template)
         varying = payload.places - {NUMBER}

@@ -21,9 +21,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     )
     parser.set_defaults(run=run)
     parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help="results files")
-    parser.add_argument(
-        "--out", type=Path, default=Path("plot.html"), metavar="FILE", help="page to write (default: plot.html)"
-    )
+    parser.add_argument("--out", type=Path, default=Path("plot.html"), metavar="FILE", help="page (default: plot.html)")
 
 
 def run(options: argparse.Namespace) -> ExitCode:
