@@ -229,7 +229,7 @@ class _Reading:
 
 
 def _names(calls: list[dict[str, Any]]) -> list[str]:
-    """Returns the names of a mix's calls; calls of the same method are numbered by their place."""
+    """Returns the names of a mix's calls; calls of the same method are numbered."""
     methods = [str(call["method"]) for call in calls]
     return [
         f"{method} ({place})" if methods.count(method) > 1 else method for place, method in enumerate(methods, start=1)

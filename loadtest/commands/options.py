@@ -282,17 +282,17 @@ def _kind(line: Query, path: Path) -> dict[str, Any]:
     fits = isinstance(kind.get("call"), str) and isinstance(weight, int | float) and isinstance(size, int)
     if not fits or not (data is None or isinstance(data, dict)) or set(kind) - known:
         raise UsageError(
-            f"{path}: entry {line.id}: expected an object with call (a name) and optionally weight (a number), data (an "
-            f"object) and queries_per_call (a number), not {json.dumps(kind, ensure_ascii=False)}"
+            f"{path}: entry {line.id}: expected an object with call (a name) and optionally weight (a number), "
+            f"data (an object) and queries_per_call (a number), not {json.dumps(kind, ensure_ascii=False)}"
         )
     return kind
 
 
 def _try_payloads(plan: Plan) -> None:
-    """Makes the payload of every query once, to reject a malformed one before the attack."""
+    """Makes the payload of every query once, to reject malformed ones early."""
     for call in plan.calls:
         payload = Payload(call.method, call.template)
-        varying = payload.places - {NUMBER}
+        varying = payload.placeholders - {NUMBER}
         if varying and not plan.queries[0].fields:
             raise UsageError(f"{call.method.name} needs --queries")
         one, many = ([plan.queries[0]] * size for size in (1, call.queries_per_call))

@@ -10,7 +10,7 @@ from loadtest.generator.sender import Sender
 from loadtest.plan import Plan
 
 BURST, DROPS = 8, 32
-"""Sends, or drops (which cost less), in a row before the event loop writes requests and reads answers."""
+"""Sends in a row before the event loop writes requests and reads answers; drops that cost as much as one send."""
 
 OVERRUN_NS = 1_000_000_000
 """Requests not sent this long after the end of the plan are dropped, so that an unreachable rate ends too."""

@@ -127,9 +127,9 @@ async def test_a_required_field_that_is_missing_is_a_usage_error(protos: Path) -
 
 async def test_a_place_that_no_field_fills_is_told_with_those_there_are() -> None:
     search = await chaja_method("Search")
-    with pytest.raises(UsageError, match=r"a place for colour, but query h has only limit, number, query, 질의$"):
+    with pytest.raises(UsageError, match=r"a placeholder for colour, but query h has only limit, number, query, 질의$"):
         rendered(search, {"query": "{{colour}}"}, HAT)
-    with pytest.raises(UsageError, match=r"a place for query, but query x has only number$"):
+    with pytest.raises(UsageError, match=r"a placeholder for query, but query x has only number$"):
         rendered(search, None, Query("x", {}))
 
 
@@ -139,7 +139,7 @@ async def test_a_payload_with_a_key_is_made_once_unless_it_has_the_number() -> N
     assert plain.render([COAT], 1, key=(0,)) is plain.render([COAT], 2, key=(0,))
     assert plain.render([COAT], 1, key=(0,)) != plain.render([HAT], 1, key=(1,))
     numbered = Payload(search, {"query": "{{number}}{{ number }}x"})
-    assert numbered.places == {"number"}
+    assert numbered.placeholders == {"number"}
     assert numbered.render([COAT], 1, key=(0,)) != numbered.render([COAT], 2, key=(0,))
 
 
