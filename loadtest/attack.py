@@ -170,7 +170,7 @@ class _Run:
 
 @contextlib.contextmanager
 def _interrupts() -> Iterator[list[int]]:
-    """Yields a list of the Ctrl-C and SIGTERM received. They raise nothing meanwhile, so that no block is lost."""
+    """Yields the list of received Ctrl-C and SIGTERM. They raise nothing here, so that no block is lost."""
     came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield came  # Python handles signals in the main thread only.

@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("--bundle", type=Path, default=REPOSITORY / "build/bundle", metavar="DIR")
     parser.add_argument("--queries", type=Path, default=QUERIES, metavar="FILE", help="queries file, as for loadtest")
     parser.add_argument("--minutes", type=float, default=5, metavar="M", help="minutes (default: 5)")
-    parser.add_argument("--reload-seconds", type=float, default=30, metavar="S", help="pause of reloads (default: 30)")
+    parser.add_argument("--reload-seconds", type=float, default=30, metavar="S", help="reload interval (default: 30)")
     options = parser.parse_args()
     for name, value in describe_environment(" ".join(sys.argv)).items():
         print(f"{name:14} {value}")

@@ -67,7 +67,7 @@ class Generator:
         if self.busiest_share > BUSY_SHARE:
             reasons.append(f"its busiest process used {self.busiest_share:.0%} of a core")
         if self.waited_share > WAITED_SHARE:
-            reasons.append(f"other processes had its CPU for {self.waited_share:.0%} of the time")
+            reasons.append(f"it waited for a CPU for {self.waited_share:.0%} of the time")
         if self.lag_share > LAG_SHARE:
             reasons.append(f"its event loop was blocked for up to {self.longest_lag_seconds * 1e3:.0f} ms")
         return reasons

@@ -297,6 +297,6 @@ def _try_payloads(plan: Plan) -> None:
             raise UsageError(f"{call.method.name} needs --queries")
         one, many = ([plan.queries[0]] * size for size in (1, call.queries_per_call))
         if call.queries_per_call > 1 and payload.render(one, 0) == payload.render(many, 0):
-            raise UsageError(f"{call.method.name} takes one query, no list or stream of {call.queries_per_call}")
+            raise UsageError(f"{call.method.name} takes one query per call, not {call.queries_per_call}")
         for query in plan.queries if varying else plan.queries[:1]:
             payload.render([query] * call.queries_per_call, 0)

@@ -202,7 +202,7 @@ def generator_table(summary: Summary) -> Table:
         ("busiest event loop", f"{generator.busiest_share:.0%} of a core"),
         ("waited for a CPU, at most", f"{generator.waited_share:.1%} of the time"),
         ("CPU of all processes", f"{generator.cpu_seconds:.1f} s"),
-        ("longest block of an event loop", f"{generator.longest_lag_seconds * 1e3:.1f} ms"),
+        ("longest time that an event loop was blocked", f"{generator.longest_lag_seconds * 1e3:.1f} ms"),
         ("highest memory of a process", f"{generator.memory_bytes / 2**20:.0f} MiB"),
         ("warm-up requests, not counted", f"{summary.warm_up:,}"),
     ]

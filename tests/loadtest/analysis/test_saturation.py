@@ -34,7 +34,7 @@ def test_a_run_of_less_than_a_second_is_not_judged_by_its_cpu() -> None:
 def test_waiting_for_a_cpu_is_a_sign_of_saturation() -> None:
     assert not judge(many(4, loop_waited_seconds=0.05), sent=1000, late=0).saturated
     generator = judge(many(4, loop_waited_seconds=0.06), sent=1000, late=0)
-    assert generator.reasons == ["other processes had its CPU for 12% of the time"]
+    assert generator.reasons == ["it waited for a CPU for 12% of the time"]
 
 
 @pytest.mark.parametrize(("late", "saturated"), [(0, False), (10, False), (11, True), (1000, True)])
