@@ -1,1 +1,1 @@
-"""Benchmarks: rivals side by side in one run, on one core, taking turns. `make bench` runs them."""
+"""Benchmarks: all contenders run alternately in one run. `make bench` runs the comparison of encoders."""

@@ -1,4 +1,4 @@
-"""The rivals: the same model in every form, each in the settings that it may be best at."""
+"""The contenders: every form of the model, each in the settings that may suit it best."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ Open = Callable[[Path, Workload], list[Setting]]
 
 
 def torch_settings(place: Path, workload: Workload) -> list[Setting]:
-    """`SentenceTransformer.encode`, which sorts by length itself. Its tokenizer is included: 1 or 2 % of the time."""
+    """`SentenceTransformer.encode`, which sorts by length and tokenizes: the tokenizer takes 1 to 2 % of the time."""
     import torch
     from sentence_transformers import SentenceTransformer
 
@@ -61,7 +61,7 @@ def torch_settings(place: Path, workload: Workload) -> list[Setting]:
 
 
 def padded_settings(place: Path, workload: Workload, *, sizes: Sequence[int]) -> list[Setting]:
-    """One of optimum's graphs, with batches of several sizes."""
+    """A graph of optimum, with batches of several sizes."""
     session = single_thread_session(place)
     orders = {"in order of arrival": list(range(len(workload.texts))), "sorted by length": by_length(workload)}
 
@@ -84,7 +84,7 @@ def packed_settings(place: Path, workload: Workload) -> list[Setting]:
 
 
 def native_settings(place: Path, workload: Workload) -> list[Setting]:
-    """Our weights in the native encoder; nothing where it cannot run."""
+    """Our weights in the native encoder; empty if it cannot run here."""
 
     def open_with(budget: int) -> Encoder | None:
         return open_native(place.with_suffix(".safetensors"), run_tokens=budget)
@@ -115,7 +115,7 @@ def padded_inputs(token_ids: Sequence[Sequence[int]]) -> dict[str, NDArray[np.in
 
 
 def single_thread_session(place: Path, *, profile: Path | None = None) -> onnxruntime.InferenceSession:
-    """Opens a graph with one thread, and with ONNX Runtime's own settings for the rest."""
+    """Opens a graph with one thread and otherwise ONNX Runtime's default settings."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -127,7 +127,7 @@ def single_thread_session(place: Path, *, profile: Path | None = None) -> onnxru
 
 
 def batches(order: Sequence[int], size: int) -> Iterator[list[int]]:
-    """Yields an order in batches."""
+    """Yields the positions of an order in batches."""
     for start in range(0, len(order), size):
         yield list(order[start : start + size])
 

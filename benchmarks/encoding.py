@@ -1,7 +1,7 @@
-"""Compares all forms of a model by the speed of encoding queries: `make bench`.
+"""Compares the speed of all forms of a model at encoding queries: `make bench`.
 
-One core, one thread each. Each round runs every setting of every contender, so a busy machine slows all of them alike;
-medians count, and ratios within one run. A contender is as fast as its best setting.
+Each contender runs on one core with one thread. Each round runs every setting of every contender, so a busy machine
+slows all of them alike. Compare medians and ratios within one run. The best setting of a contender counts.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def main() -> int:
 
 def _run(options: argparse.Namespace) -> dict[str, Any]:
     core = max(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {core})  # This process and all that it starts.
+    os.sched_setaffinity(0, {core})  # Also for child processes.
     versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
     environment = describe_environment() | {"instructions": default_preset(), "versions": versions}
     queries = open_corpus(options).queries
@@ -120,15 +120,13 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.encoding", description=__doc__)
     parser.add_argument("--model", help=f"as for python -m export (default: {DEFAULT_MODEL.name})")
-    parser.add_argument(
-        "--query-prefix", metavar="TEXT", help="text before every query (default: the model's own prompt)"
-    )
+    parser.add_argument("--query-prefix", metavar="TEXT", help="text before every query (default: the model's prompt)")
     vocabulary_flags(parser)
     evaluation_flags(parser)
-    parser.add_argument("--texts", type=int, default=TEXTS, metavar="N", help="most queries (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help="default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the shuffle (default: %(default)s)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="writes everything there, too")
+    parser.add_argument("--texts", type=int, default=TEXTS, metavar="N", help="queries (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help="rounds (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the shuffle (default: %(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all results to this file")
     options = parser.parse_args()
     check_evaluation_flags(parser, options)
     return options
@@ -147,7 +145,7 @@ def _open_source(options: argparse.Namespace) -> SourceModel:
 def _measure(settings: dict[str, list[Setting]], *, rounds: int) -> dict[str, dict[str, list[float]]]:
     """Returns the texts a second of each setting in each round."""
     rates: dict[str, dict[str, list[float]]] = {name: {each.label: [] for each in of} for name, of in settings.items()}
-    for number in range(rounds + 1):  # The first one warms up.
+    for number in range(rounds + 1):  # The first round is the warm-up.
         print(f"round {number} of {rounds} …", file=sys.stderr, flush=True)
         for name, of in settings.items():
             for each in of:
@@ -163,7 +161,7 @@ def _best(settings: list[Setting], rates: dict[str, list[float]]) -> Setting:
 
 
 def _native_share(form: Form, rate: float) -> float:
-    """Returns the share that the products take at least, at `rate` texts a second: at the peak rate of the CPU."""
+    """Returns the least share of the products at `rate` texts a second, from the CPU's peak rate."""
     products = products_of(form.place.with_suffix(".safetensors"), form.workload)
     return products / peak_products_per_second() * rate / len(form.workload.texts)
 
@@ -178,7 +176,7 @@ def _print(result: dict[str, Any]) -> None:
         f"{result['rounds']} rounds"
     )
     if result["kept_words"]:
-        print(f"Chaja's vocabulary is trimmed to {result['kept_words']} tokens; the others have the whole one")
+        print(f"Chaja's vocabulary is trimmed to {result['kept_words']} tokens; the others have all")
     print()
     speeds = {row["name"]: row["texts_per_second"] for row in rows}
     print(f"{'':34} {'texts/s':>8} {'× stock':>8} {'cosine to fp32':>17} {'peak MB':>8}  best setting")
@@ -191,12 +189,12 @@ def _print(result: dict[str, Any]) -> None:
     for name, settings in rates.items():
         for label, values in settings.items():
             print(f"{name:34} {statistics.median(values):8.0f} ({min(values):.0f} to {max(values):.0f})  {label}")
-    print("\nshare of kernel time inside integer products")
+    print("\nshare of kernel time in integer products")
     for name, share in result["product_shares"].items():
         how = "at least: their time at the CPU's peak rate" if name == NATIVE else "by ONNX Runtime's profile"
         print(f"{name:34} {share:8.1%}  {how}")
     if NATIVE not in speeds:
-        print(f"\n{NATIVE}: cannot run here; it takes AVX-512 with VNNI and make native")
+        print(f"\n{NATIVE}: cannot run here: it needs AVX-512 with VNNI, and make native")
     print(
         f"\n{result['ours']}: {result['times_stock']:.2f} × stock INT8 at its best setting, "
         f"{result['times_torch']:.2f} × sentence-transformers"

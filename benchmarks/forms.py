@@ -1,4 +1,4 @@
-"""Every form of a model that the benchmark of encoders compares, and the queries as each form reads them."""
+"""The forms of a model that the benchmark of encoders compares, and each form's tokens of the queries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ from server.encoding.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Form:
-    """A form of the model: its file or directory, and the queries with the tokens of its vocabulary."""
+    """A form of the model: its file or directory, and the queries as tokens of its vocabulary."""
 
     place: Path
     workload: Workload
 
 
 def build_forms(source: SourceModel, queries: Sequence[str], directory: Path) -> dict[str, Form]:
-    """Writes every form of a model to a directory; returns the forms by the name of their contender.
+    """Writes every form of a model to a directory; returns the forms by contender.
 
-    Chaja's forms have the vocabulary of the bundle, which may be trimmed. The others have that of the model. All read
-    the queries with the model's prefix for queries.
+    Chaja's forms have the bundle's vocabulary, which may be trimmed; the others have the model's. All forms read the
+    queries with the model's query prefix.
     """
     folders = {name: directory / name for name in ("torch", "padded", "stock", "packed", "ours")}
     for folder in folders.values():
@@ -62,7 +62,7 @@ def _bundle_token_ids(source: SourceModel, queries: Sequence[str], folder: Path)
 def _quantized_by_optimum(fp32: Path, directory: Path) -> Path:
     """Writes a graph in optimum's dynamic INT8, with the unchanged preset of this CPU; returns its path.
 
-    The exporter's `--quantization dynamic` differs in one point: it leaves attention's own products in fp32.
+    The exporter's `--quantization dynamic` differs in one point: it keeps the products within attention in fp32.
     """
     from optimum.onnxruntime import ORTQuantizer
     from optimum.onnxruntime.configuration import AutoQuantizationConfig

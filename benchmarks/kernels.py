@@ -1,4 +1,4 @@
-"""How much of the time goes into integer matrix products."""
+"""The share of time in integer matrix products."""
 
 import json
 import tempfile
@@ -18,7 +18,7 @@ PRODUCTS_A_REPEAT = 512
 
 
 def profiled_share(place: Path, workload: Workload, *, packed: bool) -> float:
-    """Returns the share of kernel time inside integer products, by ONNX Runtime's own profile of one pass."""
+    """Returns the share of kernel time in integer products, by ONNX Runtime's profile of one pass."""
     with tempfile.TemporaryDirectory() as directory:
         session = single_thread_session(place, profile=Path(directory) / "profile")
         if packed:
@@ -35,7 +35,7 @@ def profiled_share(place: Path, workload: Workload, *, packed: bool) -> float:
 
 
 def peak_products_per_second() -> float:
-    """Returns how many 8-bit multiply-accumulates a second this core can do at most, by the native library."""
+    """Returns this core's peak rate of 8-bit multiply-accumulates a second, by the native library."""
     library = load_library()
     assert library is not None
     rates = []
@@ -47,7 +47,7 @@ def peak_products_per_second() -> float:
 
 
 def products_of(weights: Path, workload: Workload) -> int:
-    """Returns the multiply-accumulates with constant weights that the texts take."""
+    """Returns the number of multiply-accumulates with constant weights for the texts."""
     tensors = map_tensors(weights, read_header(weights))
     sizes = [array.size for name, array in tensors.items() if name.endswith(".weight") and "words" not in name]
     return sum(sizes) * sum(map(len, workload.token_ids))

@@ -1,4 +1,4 @@
-"""Peak memory of one contender, measured in its own process."""
+"""Peak memory of one contender, measured in a separate process."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ def main() -> None:
     name, place = sys.argv[1], Path(sys.argv[2])
     settings = CONTENDERS[name](place, Workload(**json.load(sys.stdin)))
     settings[0].encode()
-    # Not getrusage: its maximum is inherited from the process that started this one.
+    # Not getrusage: a child process inherits its maximum.
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     print(1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")))
 

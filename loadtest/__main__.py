@@ -20,8 +20,8 @@ def main() -> int:
     for verb in (attack, report, plot, compare, slo):
         verb.add_parser(verbs)
     options = parser.parse_args()
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # The message of an error has what gRPC would log of it.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # Partial results are kept, as with Ctrl-C.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # An error's message contains what gRPC would log.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM keeps partial results, as Ctrl-C does.
     try:
         return int(options.run(options))
     except LoadtestError as error:
@@ -29,7 +29,7 @@ def main() -> int:
         return int(error.exit_code)
     except KeyboardInterrupt:
         return int(ExitCode.INTERRUPTED)
-    except BrokenPipeError:  # Whoever read our output has enough.
+    except BrokenPipeError:  # The reader of our output, such as `head`, has closed the pipe.
         sys.stderr.close()
         return int(ExitCode.OK)
 

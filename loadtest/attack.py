@@ -1,11 +1,11 @@
-"""Runs an attack: starts the worker processes, starts them all at one moment, and keeps what they report.
+"""Runs an attack: starts the worker processes, lets them send from one common moment, and keeps their reports.
 
     plan = Plan(target=Target(address="127.0.0.1:50051"), calls=(Call(method=method),), queries=queries,
                 schedule=constant(500), seconds=20)
     attack(plan, Path("results.bin"))
 
-The coordinator is the only one that writes the results file; whatever happens to a worker or to the run, what was
-measured until then is in it, and the file says that it is partial.
+Only the coordinator writes the results file. If a worker or the run fails, the file keeps everything measured until
+then and says that it is partial.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from loadtest.results.file import ResultsWriter
 from loadtest.scrape import Scraper
 
 HEAD_START_SECONDS = 0.1
-"""From the last worker's readiness to the first send."""
+"""Time from the readiness of the last worker to the first send."""
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -43,8 +43,8 @@ class Ending:
     """How an attack ended.
 
     Attributes:
-        partial: Why the results are not whole; empty when they are.
-        interrupted: Whether that was Ctrl-C or SIGTERM.
+        partial: Why the results are partial; empty if they are whole.
+        interrupted: Whether Ctrl-C or SIGTERM ended the attack.
     """
 
     partial: str = ""
@@ -55,17 +55,17 @@ def attack(plan: Plan, out: Path, *, observer: Observer | None = None, command_l
     """Runs a plan and writes its results.
 
     Args:
-        plan: What to do.
+        plan: The plan to run.
         out: The results file.
-        observer: Is told several times a second how it goes.
-        command_line: Kept in the results file.
+        observer: Called with the progress several times a second.
+        command_line: Stored in the results file.
 
     Returns:
-        How it ended. Once it has started, Ctrl-C and SIGTERM make the results partial, and are not raised.
+        How it ended. After the start, Ctrl-C and SIGTERM make the results partial and are not raised.
 
     Raises:
-        AttackError: The server did not answer at all, or no process could run; nothing is left behind.
-        ResultsError: The file cannot be written.
+        AttackError: The server did not answer, or no process could run; no file remains.
+        ResultsError: The results file cannot be written.
     """
     inbox: Inbox = queue.Queue()
     workers: list[WorkerHandle] = []
@@ -90,7 +90,7 @@ def attack(plan: Plan, out: Path, *, observer: Observer | None = None, command_l
 
 @dataclass
 class _Run:
-    """One run from its start to the end of the last worker."""
+    """One run, from its start to the exit of the last worker."""
 
     plan: Plan
     workers: list[WorkerHandle]
@@ -122,14 +122,14 @@ class _Run:
                         worker.stop()
                 since = self._interrupted_at
                 late = self._progress.seconds > longest or (since and time.monotonic() - since > STOP_SECONDS)
-                if late or len(self.interrupts) > 1:  # The second Ctrl-C does not wait for anybody.
-                    self._troubles.append(f"{len(self._running)} generator processes did not stop by themselves")
+                if late or len(self.interrupts) > 1:  # A second Ctrl-C does not wait for the workers.
+                    self._troubles.append(f"{len(self._running)} generator processes did not stop and were killed")
                     break
             for metrics in scraper.take():
                 self.results.json(Kind.METRICS, metrics)
         if self._interrupted_at is not None:
             seconds = max(0.0, self._interrupted_at - start_ns / 1e9)
-            self._troubles.insert(0, f"interrupted after {seconds:.1f} s; {self._unfinished} calls were not waited for")
+            self._troubles.insert(0, f"interrupted after {seconds:.1f} s; {self._unfinished} calls were abandoned")
         return Ending("; ".join(self._troubles), interrupted=self._interrupted_at is not None)
 
     def _step(self, start_ns: int, scraper: Scraper) -> None:
@@ -170,10 +170,10 @@ class _Run:
 
 @contextlib.contextmanager
 def _interrupts() -> Iterator[list[int]]:
-    """Gives a list that grows with every Ctrl-C and SIGTERM, which raise nothing meanwhile: no block may get lost."""
+    """Yields the list of received Ctrl-C and SIGTERM. They raise nothing here, so that no block is lost."""
     came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield came  # Python lets only the main thread hear of signals.
+        yield came  # Python handles signals in the main thread only.
         return
     before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in STOPPING}
     try:

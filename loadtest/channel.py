@@ -1,4 +1,4 @@
-"""A gRPC channel that carries bytes: requests are serialized before the call, answers are parsed after it."""
+"""A gRPC channel that carries bytes: callers serialize requests before the call and parse answers after it."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
@@ -16,15 +16,15 @@ REASON_SECONDS = 0.2
 CORE_ERROR = "Internal error from Core"
 
 OPTIONS: tuple[tuple[str, int | str], ...] = (
-    ("grpc.use_local_subchannel_pool", 1),  # Each channel has a connection of its own.
-    ("grpc.enable_retries", 0),  # A load tester has to see what a call met.
+    ("grpc.use_local_subchannel_pool", 1),  # Each channel opens its own connection.
+    ("grpc.enable_retries", 0),  # A load tester must see every error, not a retry.
     ("grpc.enable_http_proxy", 0),
     ("grpc.service_config_disable_resolution", 1),
-    # A server that comes back is found again within a second.
+    # Reconnect within a second after the server restarts.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
-    ("grpc.min_reconnect_backoff_ms", 5000),  # The longest that one attempt to connect takes, despite its name.
-    # Beyond these the library itself answers RESOURCE_EXHAUSTED, which would be counted as refused by the server.
+    ("grpc.min_reconnect_backoff_ms", 5000),  # Despite its name: the time limit of one attempt to connect.
+    # Above these limits the library returns RESOURCE_EXHAUSTED, which would count as a refusal by the server.
     ("grpc.max_receive_message_length", -1),
     ("grpc.absolute_max_metadata_size", 2**20),
     ("grpc.primary_user_agent", "chaja-loadtest"),
@@ -35,10 +35,10 @@ class Answer(NamedTuple):
     """The outcome of a call.
 
     Attributes:
-        code: The gRPC code, by its number.
+        code: Number of the gRPC code.
         message: The status message of an error.
         messages: The serialized messages of the answer.
-        done_ns: When the outcome was known.
+        done_ns: Time when the outcome was known.
     """
 
     code: int
@@ -60,13 +60,13 @@ class Method:
         self._metadata = grpc.aio.Metadata(*target.metadata()) or None
 
     def __call__(self, messages: Sequence[bytes], *, timeout_seconds: float) -> Coroutine[Any, Any, Answer]:
-        """Starts a call with its serialized messages; what it returns waits for the answer."""
+        """Starts a call with serialized messages; await the result for the answer."""
         request = messages if self._client_streaming else messages[0]
         call = self._call(request, timeout=timeout_seconds, metadata=self._metadata)
         statuses: list[tuple[grpc.StatusCode, str | None]] = []
         if self._client_streaming:
-            # When the server ends a call while requests are being written, the library reports an error of its own,
-            # before or after the server's status: https://github.com/grpc/grpc/issues/36066.
+            # When the server ends a call while requests are being written, the library adds its own error before or
+            # after the server's status: https://github.com/grpc/grpc/issues/36066.
             call.add_done_callback(lambda call: statuses.append((_result(call.code()), _result(call.details()))))
         return self._answer(call, statuses)
 
@@ -90,16 +90,16 @@ class Method:
 
 
 def _result(done: Coroutine[Any, Any, Any]) -> Any:
-    """Returns the result of a coroutine that has nothing to wait for."""
+    """Returns the result of a coroutine that never waits."""
     try:
         done.send(None)
     except StopIteration as stop:
         return stop.value
-    raise AssertionError("it waits")
+    raise AssertionError("the coroutine waits")
 
 
 class Channel:
-    """A connection to a server, which is made again when it is lost. Open it with `async with`.
+    """A connection to a server that reconnects when it is lost. Open it with `async with`.
 
     Raises:
         UsageError: A certificate cannot be read.
@@ -125,7 +125,7 @@ class Channel:
         """Waits for the first connection.
 
         Raises:
-            AttackError: There is none in time; the message has the reason.
+            AttackError: No connection in time; the message has the reason.
         """
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -137,7 +137,7 @@ class Channel:
             ) from None
 
     def method(self, path: str, *, client_streaming: bool = False, server_streaming: bool = False) -> Method:
-        """Returns a method by its path."""
+        """Returns the method at a path."""
         form = f"{'stream' if client_streaming else 'unary'}_{'stream' if server_streaming else 'unary'}"
         call = getattr(self._channel, form)(path)
         return Method(call, self._target, client_streaming=client_streaming, server_streaming=server_streaming)

@@ -1,4 +1,4 @@
-"""The clock that everything is timed by: all processes of a machine share it, and nobody sets it."""
+"""The clock of all measurements: monotonic, and shared by all processes of a machine."""
 
 import time
 

@@ -22,7 +22,7 @@ CODES = (
 
 OK = CODES.index("OK")
 REFUSED = CODES.index("RESOURCE_EXHAUSTED")
-"""The code with which a server sheds load."""
+"""The code of a server that sheds load."""
 UNIMPLEMENTED = CODES.index("UNIMPLEMENTED")
 INTERNAL = CODES.index("INTERNAL")
 UNAVAILABLE = CODES.index("UNAVAILABLE")

@@ -1,4 +1,4 @@
-"""Where and with what an attack was made: without it, a figure says nothing."""
+"""Describes the machine and the software of an attack: figures mean nothing without them."""
 
 import contextlib
 import importlib.metadata
@@ -25,7 +25,7 @@ def describe_environment(command_line: str = "") -> dict[str, object]:
 
 
 def cpu_name() -> str:
-    """Returns the CPU's name as the system tells it."""
+    """Returns the CPU's name as the system reports it."""
     with contextlib.suppress(OSError):
         if found := re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8")):
             return found[1]

@@ -1,4 +1,4 @@
-"""What can go wrong, and the exit code that says so.
+"""The exceptions of the load tester, and the exit code of each.
 
 LoadtestError
  ├── UsageError        a flag, a data file, a method or an objective is wrong: exit code 2
@@ -10,18 +10,18 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What a shell or a CI job learns."""
+    """Exit codes of the command line."""
 
     OK = 0
-    FAILED = 1  # The attack could not be run or not be made whole, or not one call succeeded.
+    FAILED = 1  # The attack could not run, is partial, or no call succeeded.
     USAGE = 2  # A flag or a file is wrong.
     SATURATED = 3  # The generator was the limit: the figures say nothing about the server.
-    ASSERTION = 99  # An assertion was not met; the same code as k6 has.
-    INTERRUPTED = 130  # Ctrl-C or SIGTERM; what there was until then is kept.
+    ASSERTION = 99  # An assertion was not met; k6 uses the same code.
+    INTERRUPTED = 130  # Ctrl-C or SIGTERM; partial results are kept.
 
 
 class LoadtestError(Exception):
-    """Anything that a user can mend; the message says what is wrong and, where it can, what to do."""
+    """An error that a user can fix; the message says what is wrong and, where possible, what to do."""
 
     exit_code = ExitCode.FAILED
 

@@ -1,4 +1,4 @@
-"""The plan of an attack: what is sent, when and to whom. The worker processes get it as it is."""
+"""The plan of an attack: requests, schedule and target. Each worker process receives all of it."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from loadtest.schedule import Schedule
 from loadtest.target import Target
 
 MAX_PROCESSES = 64
-MAX_CALLS = 256  # A record numbers them in a byte.
+MAX_CALLS = 256  # A record stores the call's number in one byte.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +21,8 @@ class Call:
     """One kind of call of a mix.
 
     Attributes:
-        method: What is called.
-        weight: How often, in proportion to the weights of the others.
+        method: The method to call.
+        weight: Relative frequency in the mix.
         template: Its payload (see `requests.payload`); `None` for the method's default.
         queries_per_call: Number of queries in each call, for methods that take several.
     """
@@ -36,7 +36,7 @@ class Call:
         if not (self.weight > 0 and math.isfinite(self.weight)):
             raise UsageError(f"the weight of {self.method.name} must be above 0, not {self.weight:g}")
         if self.queries_per_call < 1:
-            raise UsageError(f"a call has at least 1 query, not {self.queries_per_call}")
+            raise UsageError(f"a call needs at least 1 query, not {self.queries_per_call}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,25 +46,23 @@ class Plan:
     Attributes:
         target: The server.
         calls: The mix.
-        queries: What requests are made of; at least one.
-        order: How queries are drawn from them.
+        queries: The queries of the requests; at least one.
+        order: Order in which queries are drawn.
         zipf_exponent: Exponent of the order `zipf`.
-        seed: Seed of every draw.
+        seed: Seed of all random draws.
         schedule: Planned times of an open loop; `None` for a closed loop.
-        in_flight: Calls that a closed loop keeps in flight, over all processes; without a schedule.
+        in_flight: Calls that a closed loop keeps in flight, over all processes.
         seconds: Length of the measured part; infinite if only `count` ends it.
-        count: Most requests of the measured part; `None` if only `seconds` ends it.
-        warm_up_seconds: Time before the measured part in which calls are made too.
+        count: Maximum requests of the measured part; `None` if only `seconds` ends it.
+        warm_up_seconds: Time of uncounted calls before the measured part.
         deadline_seconds: Deadline of each call.
-        max_in_flight: Calls of an open loop that may be unanswered at a time, over all processes; a send
-            beyond is dropped.
-        late_seconds: A send later than this after its planned time counts as late.
+        max_in_flight: Limit of unanswered calls in an open loop, over all processes; further requests are dropped.
+        late_seconds: A send counts as late when it is later than this.
         processes: Number of worker processes.
         labels: Relevance of documents by query id and document id, for recall and nDCG.
         quality_at: The k of recall@k and nDCG@k.
-        at_rest: For each call of the mix and each key of its queries the digest of the answer at rest; empty
-            when answers are not compared.
-        metrics_url: The server's metrics, pulled once a second; empty for none.
+        at_rest: Digests of the answers at rest, by call of the mix and key of its queries; empty without comparison.
+        metrics_url: URL of the server's metrics, scraped once a second; empty for none.
     """
 
     target: Target
@@ -89,11 +87,11 @@ class Plan:
 
     def __post_init__(self) -> None:
         if not self.calls:
-            raise UsageError("there is no call to make")
+            raise UsageError("an attack needs at least one call")
         if len(self.calls) > MAX_CALLS:
             raise UsageError(f"a mix has at most {MAX_CALLS} calls, not {len(self.calls)}")
         if (self.schedule is None) == (self.in_flight < 1):
-            raise UsageError("an attack has a rate (open loop) or a number of calls in flight (closed loop)")
+            raise UsageError("an attack needs either a rate (open loop) or a number of calls in flight (closed loop)")
         self._check_draws()
         self._check_times()
         self._check_processes()
@@ -116,22 +114,22 @@ class Plan:
         if self.count is not None and self.count < 1:
             raise UsageError(f"a count must be at least 1, not {self.count}")
         if not 0 <= self.warm_up_seconds < math.inf:
-            raise UsageError(f"a warm-up cannot last {self.warm_up_seconds:g} seconds")
+            raise UsageError(f"the warm-up must be a finite time of at least 0, not {self.warm_up_seconds:g} s")
         if not (self.deadline_seconds > 0 and math.isfinite(self.deadline_seconds)):
             raise UsageError(f"a deadline must be above 0, not {self.deadline_seconds:g}")
         if not 0 <= self.late_seconds < math.inf:
-            raise UsageError(f"a send cannot be late after {self.late_seconds:g} seconds")
+            raise UsageError(f"the late threshold must be a finite time of at least 0, not {self.late_seconds:g} s")
 
     def _check_processes(self) -> None:
         if self.max_in_flight < self.processes:
-            raise UsageError("at least one call must be allowed in flight in each process")
+            raise UsageError("each process needs at least one call in flight: raise --max-in-flight")
         if not 1 <= self.processes <= MAX_PROCESSES:
             raise UsageError(f"the number of processes must be from 1 to {MAX_PROCESSES}, not {self.processes}")
         if self.schedule is None and self.in_flight < self.processes:
-            raise UsageError("a closed loop needs at least one call in flight in each process")
+            raise UsageError("a closed loop needs at least one call in flight in each process: raise --in-flight")
 
     def described(self) -> dict[str, Any]:
-        """Returns what the results file keeps of the plan; no secrets, no texts of queries."""
+        """Returns the plan for the results file, without secrets and texts of queries."""
         loop: dict[str, Any] = {"loop": "closed", "in_flight": self.in_flight}
         if self.schedule is not None:
             schedule = self.schedule
@@ -169,5 +167,5 @@ class Plan:
 
 
 def _finite(seconds: float) -> float | None:
-    """An endless duration as what JSON has for it."""
+    """Returns `None` for an endless duration: JSON has no infinity."""
     return None if math.isinf(seconds) else seconds

@@ -1,4 +1,4 @@
-"""How an attack is going, while it runs."""
+"""The progress of a running attack."""
 
 import math
 import time
@@ -18,9 +18,9 @@ class Progress:
 
     Attributes:
         seconds: Time since the start of the measured part; below 0 in the warm-up.
-        answered: Requests of the measured part that ended, in whichever way.
-        errors: Those of them that failed, refused ones aside.
-        refused: Those of them that the server shed.
+        answered: Requests of the measured part that ended, with any outcome.
+        errors: Requests that failed, without refused ones.
+        refused: Requests that the server refused.
         rate: Answers a second, over the last second.
         p99_seconds: 99th percentile of the latencies from the planned time, over the last second; NaN without any.
     """
@@ -36,12 +36,12 @@ class Progress:
 
     @property
     def dropped(self) -> int:
-        """Requests that were planned and not sent."""
+        """Requests that were planned but not sent."""
         return sum(int(vitals["dropped"]) for vitals in self._vitals.values())
 
     @property
     def in_flight(self) -> int:
-        """Calls unanswered, by the workers' last word."""
+        """Unanswered calls, by the workers' last reports."""
         return sum(int(vitals["in_flight"]) for vitals in self._vitals.values())
 
     def add(self, packed: bytes) -> None:
@@ -55,7 +55,7 @@ class Progress:
         self._latencies.append(records["done_ns"] - records["planned_ns"])
 
     def tick(self) -> None:
-        """Closes the window of a second when it is over; of a server that stalls nothing comes in it."""
+        """Closes the window of a second when it is over; a stalled server adds nothing to it."""
         elapsed = time.monotonic() - self._since
         if elapsed >= WINDOW_SECONDS:
             latencies = np.concatenate([np.zeros(0, dtype=np.int64), *self._latencies])
@@ -65,11 +65,11 @@ class Progress:
             self._since = time.monotonic()
 
     def note(self, vitals: dict[str, Any]) -> None:
-        """Takes a worker's word on itself."""
+        """Updates the counts from a worker's vitals."""
         self._vitals[int(vitals["worker"])] = vitals
 
     def line(self) -> str:
-        """Returns all of it in one line."""
+        """Returns the progress in one line."""
         if self.seconds < 0:
             return f"warming up, {-self.seconds:.0f} s to go"
         p99 = "-" if math.isnan(self.p99_seconds) else f"{self.p99_seconds * 1e3:.1f} ms"
@@ -88,7 +88,7 @@ class Progress:
 
 
 class TerminalProgress:
-    """Shows the progress in one line that is written over; on anything but a terminal it stays quiet."""
+    """Shows the progress in one line that is overwritten; prints nothing if the stream is no terminal."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
@@ -96,7 +96,7 @@ class TerminalProgress:
         self._width = 0
 
     def __call__(self, progress: Progress) -> None:
-        """Shows it."""
+        """Shows the progress."""
         if self._live:
             line = progress.line()
             print(f"\r{line:{self._width}}", end="", file=self._stream, flush=True)

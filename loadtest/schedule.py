@@ -1,12 +1,11 @@
-"""When requests are to be sent: the plan that latencies are measured against.
+"""The schedules of open loops: latencies are measured from their planned times.
 
-A schedule is an endless or finite sequence of planned times in seconds from the
-start of the measured part; those of the warm-up are negative. It is the same sequence for
-every worker process, of which worker `w` of `n` takes the arrivals `w, w + n, …`.
+A schedule is an endless or finite sequence of planned times in seconds from the start of the measured part; those of
+the warm-up are negative. Every worker process has the same sequence, and worker `w` of `n` takes the arrivals `w`,
+`w + n`, …
 
-Each is arrivals at rate 1 (evenly spaced, or a Poisson process) that are mapped
-through the inverse of the rate's integral over time, so that a ramp has
-exactly as many arrivals in every second as its rate says.
+The times are arrivals at rate 1 (evenly spaced, or a Poisson process), mapped through the inverse of the rate's
+integral over time. A ramp therefore has exactly as many arrivals in every second as its rate says.
 """
 
 import itertools
@@ -18,15 +17,15 @@ from dataclasses import dataclass
 from loadtest.errors import UsageError
 
 EXCEPT_ROUNDING = 1 - 1e-12
-"""Sums of rates are off by less; without it, the arrival of a schedule's very end would sometimes be one of it."""
+"""Excludes an arrival at the very end of a schedule, which rounding of summed rates would sometimes include."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """A stretch of time in which the rate goes in a straight line from one value to another.
+    """A period in which the rate changes linearly.
 
     Attributes:
-        seconds: Its length; infinite for the last one of a schedule that only a count ends.
+        seconds: Length; infinite in the last segment of a schedule that only a count ends.
         rate: Requests a second at its start.
         rate_to: Requests a second at its end.
     """
@@ -41,9 +40,9 @@ class Segment:
         return self.seconds * (self.rate + self.rate_to) / 2
 
     def time_of(self, arrival: float) -> float:
-        """Returns when the arrival of that (fractional) number comes, in seconds from the segment's start."""
+        """Returns the time of the arrival with this (fractional) number, in seconds from the segment's start."""
         slope = (self.rate_to - self.rate) / self.seconds
-        # The root of rate·t + slope·t²/2 = arrival, in the form that is also right for a slope of 0.
+        # The root of rate·t + slope·t²/2 = arrival, in the form that also holds for a slope of 0.
         return 2 * arrival / (self.rate + math.sqrt(max(0.0, self.rate**2 + 2 * slope * arrival)))
 
 
@@ -52,10 +51,10 @@ class Schedule:
     """Planned times of an open loop.
 
     Attributes:
-        kind: What it is called in reports: constant, poisson, ramp, step or replay.
-        segments: Its rates; empty for a replay.
+        kind: Name in reports: constant, poisson, ramp, step or replay.
+        segments: The rates; empty for a replay.
         timestamps: The planned times of a replay, ascending from 0.
-        warm_up_seconds: Time before 0 in which requests are sent that are not counted.
+        warm_up_seconds: Time of uncounted requests before 0.
         poisson: Whether arrivals are a Poisson process rather than evenly spaced.
         seed: Seed of the Poisson process.
     """
@@ -69,7 +68,7 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if not 0 <= self.warm_up_seconds < math.inf:
-            raise UsageError(f"a warm-up cannot last {self.warm_up_seconds:g} seconds")
+            raise UsageError(f"the warm-up must be a finite time of at least 0, not {self.warm_up_seconds:g} s")
 
     @property
     def seconds(self) -> float:
@@ -85,7 +84,7 @@ class Schedule:
             return
         numbers = self._unit_arrivals()
         number = next(numbers)
-        passed = 0.0  # Arrivals of the segments before.
+        passed = 0.0  # Arrivals of earlier segments.
         since = -self.warm_up_seconds
         first = self.segments[0].rate
         warm_up = Segment(seconds=self.warm_up_seconds, rate=first, rate_to=first)
@@ -124,7 +123,7 @@ def constant(
 
 
 def ramp(rate: float, rate_to: float, *, seconds: float, warm_up_seconds: float = 0.0) -> Schedule:
-    """Returns a schedule whose rate goes in a straight line from `rate` to `rate_to`."""
+    """Returns a schedule whose rate changes linearly from `rate` to `rate_to`."""
     _check_rates(rate, rate_to)
     _check_seconds(seconds)
     segment = Segment(seconds=seconds, rate=rate, rate_to=rate_to)
@@ -132,11 +131,11 @@ def ramp(rate: float, rate_to: float, *, seconds: float, warm_up_seconds: float 
 
 
 def step(rate: float, rate_to: float, *, steps: int, seconds: float, warm_up_seconds: float = 0.0) -> Schedule:
-    """Returns a schedule that goes from `rate` to `rate_to` in `steps` equally long parts of one rate each."""
+    """Returns a schedule that goes from `rate` to `rate_to` in `steps` equally long steps."""
     _check_rates(rate, rate_to)
     _check_seconds(seconds)
     if steps < 2:
-        raise UsageError(f"a step schedule has at least 2 steps, not {steps}")
+        raise UsageError(f"a step schedule needs at least 2 steps, not {steps}")
     rates = [rate + (rate_to - rate) * number / (steps - 1) for number in range(steps)]
     segments = tuple(Segment(seconds=seconds / steps, rate=each, rate_to=each) for each in rates)
     return Schedule(kind="step", segments=segments, warm_up_seconds=warm_up_seconds)
@@ -146,7 +145,7 @@ def replay(timestamps: Sequence[float], *, speed: float = 1.0) -> Schedule:
     """Returns a schedule that repeats recorded arrivals, `speed` times as fast; the first one is at 0.
 
     Raises:
-        UsageError: There are fewer than two timestamps, or they go back in time; the speed is not above 0.
+        UsageError: Fewer than two timestamps, timestamps out of order, or a speed not above 0.
     """
     if not (speed > 0 and math.isfinite(speed)):
         raise UsageError(f"the replay's speed must be above 0, not {speed:g}")
@@ -156,7 +155,7 @@ def replay(timestamps: Sequence[float], *, speed: float = 1.0) -> Schedule:
         raise UsageError("a replay's timestamps must be finite numbers")
     for number, (earlier, later) in enumerate(itertools.pairwise(timestamps), start=2):
         if later < earlier:
-            raise UsageError(f"timestamp {number} is before the one above it: {later:f} after {earlier:f}")
+            raise UsageError(f"timestamp {number} is before the previous one: {later:f} after {earlier:f}")
     return Schedule(kind="replay", timestamps=tuple((time - timestamps[0]) / speed for time in timestamps))
 
 

@@ -1,4 +1,4 @@
-"""Pulls the server's Prometheus metrics once a second while an attack runs."""
+"""Scrapes the server's Prometheus metrics once a second during an attack."""
 
 import http.client
 import queue
@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 2.0
 
 
 class Scraper:
-    """A thread that scrapes until it is left; without a URL it does nothing."""
+    """A context whose thread scrapes until its end; without a URL it does nothing."""
 
     def __init__(self, url: str, *, start_ns: int) -> None:
         self._url = url
@@ -36,7 +36,7 @@ class Scraper:
         self._stop.set()
 
     def take(self) -> list[dict[str, Any]]:
-        """Returns what was scraped since the last time."""
+        """Returns the scrapes since the last call."""
         taken = []
         while not self._scrapes.empty():
             taken.append(self._scrapes.get())
@@ -55,17 +55,17 @@ class Scraper:
 
 
 def scrape_once(url: str) -> dict[str, float]:
-    """Returns every sample of a metrics page by name and labels; histograms by their sum and count alone.
+    """Returns every sample of a metrics page by name and labels, without histogram buckets.
 
     Raises:
-        OSError: The page cannot be had.
-        ValueError: It is not in Prometheus' text format.
+        OSError: The page cannot be fetched.
+        ValueError: The page is not in Prometheus' text format.
     """
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310  the user's own URL
             text = response.read().decode("utf-8")
     except http.client.HTTPException as error:
-        raise OSError(f"that is no HTTP: {type(error).__name__}") from None
+        raise OSError(f"the answer is not HTTP: {type(error).__name__}") from None
     samples = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
@@ -76,7 +76,7 @@ def scrape_once(url: str) -> dict[str, float]:
 
 
 def check_url(url: str) -> None:
-    """Raises UsageError unless the page is there and can be read."""
+    """Raises UsageError if the page cannot be scraped."""
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"--metrics-url must begin with http:// or https://: {url}")
     try:

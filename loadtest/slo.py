@@ -1,7 +1,7 @@
-"""The highest rate that meets given objectives: doubled until they fail, bisected, and confirmed.
+"""Finds the highest rate that meets given objectives: doubles it until they fail, bisects, and confirms the result.
 
-A rate meets them when a trial does as a whole, when at most one of its windows does not, and when it is stable: a
-server that is slower than the rate may still meet a latency for a while, with a queue that grows.
+A trial meets the objectives if it does as a whole, if at most one of its windows does not, and if it is stable: a
+server that is slower than the rate may meet a latency for a while, with a growing queue.
 """
 
 import math
@@ -16,17 +16,17 @@ from loadtest.errors import AttackError
 from loadtest.plan import Plan
 from loadtest.schedule import constant
 
-BEHIND_SHARE = 0.02
-"""A stable server may be behind by what it always has in flight, and by this share of a trial."""
+BACKLOG_SHARE = 0.02
+"""A stable server may have a backlog of its usual calls in flight, plus this share of a trial."""
 
 GROWTH = 1.5
 GROWTH_SECONDS = 0.001
-"""The median of the last window may be this many times that of the first one, and a millisecond more."""
+"""Median of the last window: at most `GROWTH` times that of the first, plus this."""
 
 CONFIDENCE = 0.95
 LOWEST_RATE = 0.1
 MOST_STEPS_DOWN = 5
-"""How often an answer that is not confirmed is given up for a lower one."""
+"""Limit of lower rates to try when a result is not confirmed."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Trial:
         summary: Its results.
         windows_met: Windows in which every objective was met.
         windows: Number of windows.
-        troubles: Why it does not count as met; empty if it does.
+        troubles: Why the rate does not count as met; empty if it does.
         saturated: Whether the generator was saturated.
     """
 
@@ -51,12 +51,12 @@ class Trial:
 
     @property
     def met(self) -> bool:
-        """Whether the rate met every objective; a late generator only makes latencies longer, so it may have been."""
+        """Whether the rate met every objective, even if the generator was saturated: that only adds latency."""
         return not self.troubles
 
     @property
     def limited(self) -> bool:
-        """Whether it was not met with a saturated generator, which says nothing about the server."""
+        """Whether it failed with a saturated generator, which says nothing about the server."""
         return self.saturated and not self.met
 
     @property
@@ -67,13 +67,13 @@ class Trial:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
         trials: Every trial, in order.
-        highest: Highest rate that met the objectives every time; `None` if none did.
-        failing: Lowest rate above it that did not; `None` if none failed.
-        interrupted: Whether Ctrl-C ended the search: `highest` was met once at least, and is not confirmed.
+        highest: Highest rate that always met the objectives; `None` without one.
+        failing: Lowest rate above it that failed; `None` if none failed.
+        interrupted: Whether Ctrl-C ended the search: `highest` was met at least once, but is not confirmed.
         limited: Whether the generator, rather than the server, ended the search.
     """
 
@@ -85,13 +85,13 @@ class Answer:
 
     @property
     def confirmed(self) -> tuple[int, int]:
-        """Trials that met every objective at the highest rate, and trials of it; spoilt ones aside."""
+        """Number of met trials, and of all trials, at the highest rate, without those of a saturated generator."""
         there = [trial for trial in self.trials if trial.rate == self.highest and not trial.limited]
         return sum(trial.met for trial in there), len(there)
 
     @property
     def confidence(self) -> float:
-        """The share of trials that meet the objectives at the highest rate with 95 % confidence, at least."""
+        """The least share of trials that meet the objectives at the highest rate, with 95 % confidence."""
         return lower_bound(*self.confirmed)
 
     def line(self) -> str:
@@ -105,12 +105,12 @@ class Answer:
             return "No rate met the objectives" + (": the generator is the limit." if self.limited else ".")
         met, trials = self.confirmed
         if self.failing is None:
-            above = "no higher rate was asked for"
+            above = "no higher rate was tried"
         else:
             above = "the generator is the limit above it" if self.limited else f"not at {self.failing:,.6g}/s"
         return (
-            f"{self.highest:,.6g} requests a second meet the objectives, {above}. They were met in {met} of {trials} "
-            f"trials of it: with 95 % confidence, in at least {self.confidence:.0%} of all such trials."
+            f"{self.highest:,.6g} requests a second meet the objectives, {above}. {met} of {trials} trials met them: "
+            f"with 95 % confidence, at least {self.confidence:.0%} of all such trials do."
         )
 
 
@@ -124,15 +124,15 @@ def search(
 ) -> Answer:
     """Searches for the highest rate that meets the objectives.
 
-    A trial that failed by little, or with a saturated generator, is tried once more before it counts: what kept the
-    machine busy for a moment must not decide the whole search. Ctrl-C ends it with what the trials until then say.
+    A trial that failed narrowly, or with a saturated generator, is repeated once before it counts, so that a short
+    disturbance of the machine does not decide the search. Ctrl-C ends the search with the result of its trials so far.
 
     Args:
         measure: Tries a rate.
         start: The first rate.
         limit: The highest rate to try.
-        precision: The search ends when the lowest failing rate is at most this share above the highest met.
-        repeats: How often the answer is tried again; if it fails once, the search goes on below it.
+        precision: The search ends when the lowest failing rate is at most this share above the highest met rate.
+        repeats: Confirming trials of the result; if one fails, the search continues below it.
     """
     trials: list[Trial] = []
 
@@ -151,7 +151,7 @@ def search(
 
 
 def _highest_met(met: Callable[[float], bool], *, start: float, limit: float, precision: float, repeats: int) -> float:
-    """Returns the highest rate that is met, to the precision and as often as it has to be; 0 if none is."""
+    """Returns the highest confirmed rate, to the precision; 0 without one."""
     good, bad = 0.0, math.inf
     rate = min(start, limit)
     while bad / max(good, LOWEST_RATE) > 1 + precision and good < limit:
@@ -170,7 +170,7 @@ def _highest_met(met: Callable[[float], bool], *, start: float, limit: float, pr
 
 
 def _answer(trials: Sequence[Trial], *, highest: float) -> Answer:
-    """Returns what trials say when that is the highest rate that is met; 0 if none is."""
+    """Returns the answer of trials whose highest met rate is `highest`; 0 for none."""
     failed = [each for each in trials if not each.met and each.rate > highest]
     lowest = min(failed, key=lambda each: each.rate, default=None)
     return Answer(
@@ -193,9 +193,9 @@ def trial(
     observer: Observer | None = None,
     command_line: str = "",
 ) -> Trial:
-    """Tries one rate, in requests a second, for some windows; writes the results to `out`, as `attack` does.
+    """Tries one rate, in requests a second, for `windows` windows; writes the results to `out`, as `attack` does.
 
-    The schedule and the length of the plan are replaced; `poisson` makes the requests a Poisson process.
+    The trial replaces the plan's schedule and length; `poisson` sends a Poisson process.
 
     Raises:
         AttackError: The server did not answer, or the trial is partial.
@@ -219,16 +219,16 @@ def trial(
 
 
 def judge(rate: float, whole: Summary, windows: Sequence[Summary], objectives: Sequence[Objective]) -> Trial:
-    """Returns what a trial comes to, from its summary and those of its windows."""
+    """Returns the result of a trial from its summary and those of its windows."""
     verdicts = judge_objectives(list(objectives), whole)
     met = sum(all(verdict.met for verdict in judge_objectives(list(objectives), window)) for window in windows)
     troubles = [verdict.line() for verdict in verdicts if not verdict.met]
     if met < len(windows) - 1:
-        troubles.append(f"met in {met} of {len(windows)} windows only")
+        troubles.append(f"met in only {met} of {len(windows)} windows")
     first, last = (window.total.ok.latency.percentile(50) for window in (windows[0], windows[-1]))
-    behind_seconds, seconds = _behind(whole)
-    if behind_seconds > GROWTH * first + BEHIND_SHARE * seconds:
-        troubles.append(f"not stable: {behind_seconds * 1e3:,.0f} ms behind after {seconds} s")
+    backlog_seconds, seconds = _backlog(whole)
+    if backlog_seconds > GROWTH * first + BACKLOG_SHARE * seconds:
+        troubles.append(f"not stable: a backlog of {backlog_seconds * 1e3:,.0f} ms after {seconds} s")
     if last > GROWTH * first + GROWTH_SECONDS:
         troubles.append(f"not stable: the median grows from {first * 1e3:.1f} to {last * 1e3:.1f} ms")
     return Trial(
@@ -242,9 +242,9 @@ def judge(rate: float, whole: Summary, windows: Sequence[Summary], objectives: S
 
 
 def lower_bound(met: int, trials: int) -> float:
-    """Returns the lowest chance of meeting with which this many trials are met in one case of twenty, or more.
+    """Returns the lower bound of the chance to meet a trial, at the confidence `CONFIDENCE`.
 
-    The exact one-sided bound of Clopper and Pearson (1934); found by halving.
+    The exact one-sided bound of Clopper and Pearson (1934), found by bisection.
     """
     if not met:
         return 0.0
@@ -256,8 +256,8 @@ def lower_bound(met: int, trials: int) -> float:
     return low
 
 
-def _behind(whole: Summary) -> tuple[float, int]:
-    """Returns how many seconds of load were in flight at the end, and after how many whole seconds that was."""
+def _backlog(whole: Summary) -> tuple[float, int]:
+    """Returns the load in flight at the end, in seconds, and the whole seconds of the trial."""
     timeline = whole.timeline
     seconds = max(1, int(whole.runs[0].header["plan"]["seconds"]))
     sent, ended = (float(counts[:seconds].sum()) for counts in (timeline.planned, timeline.ended))
@@ -271,7 +271,7 @@ def _next_rate(good: float, bad: float, *, limit: float) -> float:
     middle = (good + bad) / 2
     if not good:
         return middle
-    # To three digits: rates that can be said aloud.
+    # Three digits, for readable rates.
     digits = 2 - math.floor(math.log10(middle))
     rounded = round(middle, digits)
     return rounded if good < rounded < bad else middle

@@ -1,6 +1,6 @@
-"""The five stages of a query inside the server, in order; the words are the server's own."""
+"""The five stages of a query in the server, in order, by the server's names."""
 
 STAGES = ("tokenize", "queue", "encode", "search", "fetch")
 
 NO_STAGES = (float("nan"),) * len(STAGES)
-"""The times of an answer that tells none."""
+"""The stage times of an answer that reports none."""

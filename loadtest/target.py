@@ -1,4 +1,4 @@
-"""Whom to call: address, TLS, token, metadata, connections."""
+"""The target of an attack: address, TLS, token, metadata, connections."""
 
 import re
 import ssl
@@ -14,25 +14,25 @@ HEADER_NAME = re.compile(r"[0-9a-z_.-]+")
 RESERVED_HEADERS = ("connection", "content-type", "te", "transfer-encoding", "upgrade", "user-agent")
 HEADER_VALUE = re.compile(r"[ -~]*")
 MAX_CONNECTIONS = 256
-"""Of one process, which may often have no more than 1,024 files open."""
+"""Connections per process: the usual limit of open files is 1,024."""
 
-SECRET = "***"  # noqa: S105  what reports show instead
+SECRET = "***"  # noqa: S105  reports show this instead
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A server, and how to talk to it.
+    """A server, and the options of its connections.
 
     Attributes:
         address: `HOST:PORT`, `dns:///HOST:PORT` or `unix:PATH`.
         tls: Whether to use TLS; the certificates below imply it.
         ca_file: Certificates to trust instead of the system's.
-        certificate_file: The client's own certificate, for mutual TLS; needs `key_file`.
-        key_file: Its key.
+        certificate_file: The client's certificate, for mutual TLS; needs `key_file`.
+        key_file: Key of the client's certificate.
         authority: Name to expect in the server's certificate instead of the address's.
         token: Sent as `authorization: Bearer …`.
-        headers: More metadata, as pairs; texts, no binary (`-bin`) metadata.
-        connections: Connections of each worker process; calls take them in turn.
+        headers: More metadata, as pairs of text; no binary (`-bin`) metadata.
+        connections: Connections of each worker process, used round-robin.
     """
 
     address: str
@@ -60,7 +60,7 @@ class Target:
                 raise UsageError(f"the value of the header {name} has characters other than printable ASCII")
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """Returns the metadata of every call; HTTP/2 knows names in lower case only."""
+        """Returns the metadata of every call; HTTP/2 allows lower-case names only."""
         bearer = (("authorization", f"Bearer {self.token}"),) if self.token else ()
         return (*((name.lower(), value) for name, value in self.headers), *bearer)
 
@@ -74,7 +74,7 @@ class Target:
         """The address as gRPC takes it.
 
         Raises:
-            UsageError: It is malformed.
+            UsageError: The address is malformed.
         """
         if self.address.startswith("unix:"):
             return "unix:" + urllib.parse.quote(self.address.removeprefix("unix:").removeprefix("//"))
@@ -95,16 +95,16 @@ class Target:
         if not self.uses_tls:
             return None
         ca, certificate, key = (_read(path) for path in (self.ca_file, self.certificate_file, self.key_file))
-        try:  # gRPC would only log that they are malformed.
+        try:  # gRPC would only log malformed certificates.
             context = ssl.create_default_context(cafile=self.ca_file)
             if self.certificate_file is not None:
                 context.load_cert_chain(self.certificate_file, self.key_file)
         except ssl.SSLError as error:
-            raise UsageError(f"the certificates or the key are not in PEM, or do not fit: {error}") from None
+            raise UsageError(f"the certificates or the key are not PEM, or do not match: {error}") from None
         return grpc.ssl_channel_credentials(ca or _system_certificates(), key, certificate)
 
     def described(self) -> dict[str, object]:
-        """Returns what reports say about it; secrets are hidden."""
+        """Returns the target for reports, with secrets hidden."""
         return {
             "address": self.address,
             "tls": self.uses_tls,
@@ -121,7 +121,7 @@ def _read(path: Path | None) -> bytes | None:
 
 
 def _system_certificates() -> bytes | None:
-    """Returns the system's certificates; `None`, for those that come with gRPC, where Python finds none."""
+    """Returns the system's certificates; `None`, which selects gRPC's own, if Python finds none."""
     paths = ssl.get_default_verify_paths()
     places = (paths.cafile, paths.capath and f"{paths.capath}/ca-certificates.crt")
     return next((Path(place).read_bytes() for place in places if place and Path(place).is_file()), None)

@@ -1,1 +1,1 @@
-"""Measures the load tester itself: how fast, how punctual, how large, and whether another tool agrees."""
+"""Measures the load tester: its speed, punctuality and memory, and its agreement with h2load."""

@@ -1,6 +1,6 @@
-"""`make bench-loadtest`: the generator's own limits, and whether h2load agrees with it.
+"""`make bench-loadtest`: measures the limits of the generator and its agreement with h2load.
 
-Server and generator have a core each. What is compared is measured in turns, in one run; medians are printed.
+Server and generator have one core each. Compared figures are measured alternately in one run, and medians are printed.
 """
 
 import argparse
@@ -42,11 +42,11 @@ IN_FLIGHT = 256
 def main() -> None:
     """Prints every figure."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.generator", description=__doc__)
-    parser.add_argument("--seconds", type=int, default=5, help="length of each measurement")
+    parser.add_argument("--seconds", type=int, default=5, help="length of each measurement in seconds")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--requests", type=int, default=500_000, help="length of the measurement of memory")
-    parser.add_argument("--bundle", type=Path, default=REPOSITORY / "build/bundle", help="for the search server")
-    parser.add_argument("--only", choices=("speed", "memory", "opinion"), help="leave the others out")
+    parser.add_argument("--requests", type=int, default=500_000, help="requests of the measurement of memory")
+    parser.add_argument("--bundle", type=Path, default=REPOSITORY / "build/bundle", help="bundle of the search server")
+    parser.add_argument("--only", choices=("speed", "memory", "opinion"), help="measure only this")
     options = parser.parse_args()
     for name, value in describe_environment().items():
         print(f"{name:14} {value}")
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def measure_speed(seconds: int, repeats: int) -> None:
-    """Prints what one process drives and how punctually, and what two drive."""
+    """Prints the rate and punctuality of one process, and the rate of two."""
     cores = sorted(os.sched_getaffinity(0))[-2:]
     print(f"\nTrivial server on core {cores[-1]}; one generator process on core {cores[0]}, two on both")
     one, two, punctual, late_p99 = [], [], [], []
@@ -90,13 +90,13 @@ def measure_speed(seconds: int, repeats: int) -> None:
         Figure("99th percentile of lateness", late_p99, "{:.2f} ms"),
         Figure("two processes, closed loop", two, "{:,.0f} requests/s"),
         Figure("two against one, sharing their cores with the server", ratios, "{:.2f} ×", at_least=1.7),
-        Figure("two against one, by the CPU that a request took, as if each had a core", free, "{:.2f} ×"),
+        Figure("two against one, by CPU time per request, as on separate cores", free, "{:.2f} ×"),
     ):
         print(figure)
 
 
 def measure_memory(requests: int) -> None:
-    """Prints the generator's memory along a run of many requests."""
+    """Prints the generator's memory during a run of many requests."""
     print(f"\nMemory of the generator over {requests:,} requests, two processes, closed loop")
     with trivial_server() as address, results_file() as out:
         plan = make_plan(address, count=requests, in_flight=2 * IN_FLIGHT, processes=2)
@@ -105,24 +105,24 @@ def measure_memory(requests: int) -> None:
         for read, blocks in read_runs([out]):
             for _ in blocks:
                 pass
-            told = [each for each in read.vitals if each["worker"] == 0]
+            memory = [each["memory_bytes"] for each in read.vitals if each["worker"] == 0]
     for share in (0.1, 0.25, 0.5, 0.75, 1.0):
-        print(f"  after {share:4.0%}: {told[int((len(told) - 1) * share)]['memory_bytes'] / 2**20:6.1f} MiB a process")
+        print(f"  after {share:4.0%}: {memory[int((len(memory) - 1) * share)] / 2**20:6.1f} MiB a process")
     print(f"  the coordinator: {memory_bytes() / 2**20:.1f} MiB; results: {file_bytes / requests:.1f} bytes a request")
 
 
 def compare_with_h2load(seconds: int, repeats: int, bundle: Path) -> None:
-    """Prints rate and median of both tools, on the same server in turns."""
+    """Prints rate and median of both tools, run alternately against the same server."""
     if h2load_path() is None:
-        print("\nh2load is not there: make h2load fetches it", file=sys.stderr)
+        print("\nh2load is missing: run make h2load", file=sys.stderr)
         sys.exit(1)
-    print(f"\nAgainst h2load: in turns, {repeats} × {seconds} s, medians; ours is the service time, as h2load's")
+    print(f"\nCompared with h2load: alternately, {repeats} × {seconds} s, medians of the service time")
     with trivial_server(delay=0.005) as address:
         print_opinions("a server that answers after 5 ms", address, seconds, repeats)
     with trivial_server() as address:
         print_opinions("a server that answers at once", address, seconds, repeats)
     if not bundle.is_dir():
-        print(f"  (the search server is left out: there is no bundle in {bundle})")
+        print(f"  (without the search server: there is no bundle in {bundle})")
         return
     flags = ["--bundle", str(bundle), "--catalogue", str(REPOSITORY / "sample/catalogue.jsonl")]
     with running_server([*flags, "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]) as server:
@@ -130,7 +130,7 @@ def compare_with_h2load(seconds: int, repeats: int, bundle: Path) -> None:
 
 
 def print_opinions(name: str, address: str, seconds: int, repeats: int) -> None:
-    """Prints what both tools say of one server, by the clock and with calls in flight."""
+    """Prints the figures of both tools for one server, in an open and in a closed loop."""
     plan = make_plan(address, seconds=seconds, in_flight=8)
     message, method = SearchRequest(query=QUERY).SerializeToString(), plan.calls[0].method.path
     schedule = constant(RATE_OF_ONE, seconds=seconds, warm_up_seconds=1)
@@ -155,7 +155,7 @@ def print_opinions(name: str, address: str, seconds: int, repeats: int) -> None:
 
 
 def make_plan(address: str, **options: Any) -> Plan:
-    """Returns a plan of one search, a second of warm-up before it."""
+    """Returns a plan of one query, with a second of warm-up."""
     target = Target(address=address)
     call = Call(method=asyncio.run(find_method("Search", target=target)))
     queries = (Query("0", {"query": QUERY}),)
@@ -170,7 +170,7 @@ def run(plan: Plan) -> Summary:
 
 
 def lateness(plan: Plan) -> NDArray[np.int64]:
-    """Runs a plan; returns how late each request was sent, in nanoseconds."""
+    """Runs a plan; returns the lateness of each send in nanoseconds."""
     with results_file() as out:
         attack(plan, out)
         records = np.concatenate([block for _, blocks in read_runs([out]) for block in blocks])
@@ -181,14 +181,14 @@ def lateness(plan: Plan) -> NDArray[np.int64]:
 
 @contextlib.contextmanager
 def results_file() -> Iterator[Path]:
-    """Gives a place for results that is gone afterwards."""
+    """Yields the path of a temporary results file."""
     with tempfile.TemporaryDirectory() as scratch:
         yield Path(scratch) / "results.bin"
 
 
 @contextlib.contextmanager
 def only_on(core: int) -> Iterator[None]:
-    """Keeps this process, and those that it starts, to one core."""
+    """Restricts this process and its children to one core."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:

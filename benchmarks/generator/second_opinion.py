@@ -18,37 +18,37 @@ TOOLS = REPOSITORY / "build/tools/usr"
 PLACES = (shutil.which("h2load"), str(TOOLS / "bin/h2load"))
 LIBRARIES = ":".join(str(folder) for folder in TOOLS.glob("lib/*-linux-gnu*"))
 RATE_OF_ONE = 100
-"""h2load sends by a timer of 10 ms: above this rate it sends several at once. Only below is it evenly spaced."""
+"""h2load sends by a timer of 10 ms, so above this rate it sends several requests at once."""
 
 
 @dataclass(frozen=True)
 class Opinion:
-    """What h2load saw."""
+    """The figures that h2load measured."""
 
     rate: float
     p50_seconds: float
 
 
 def h2load_path() -> str | None:
-    """Returns where h2load is: on the path, or where `make h2load` puts it; `None` if nowhere."""
+    """Returns the path of h2load, on PATH or as installed by `make h2load`; `None` if it is missing."""
     return next((place for place in PLACES if place and Path(place).is_file()), None)
 
 
 def ask_h2load(
     address: str, method: str, message: bytes, *, seconds: int, rate: int = 0, in_flight: int = 1
 ) -> Opinion:
-    """Calls a method with one message, `rate` times a second or else with so many in flight.
+    """Calls a method with one message, at a rate or with a number of calls in flight.
 
     Args:
         address: The server.
         method: The method's path, as in `/chaja.v1.SearchService/Search`.
         message: The serialized request.
-        seconds: For how long, after a second of warm-up.
+        seconds: Length of the measurement, after a second of warm-up.
         rate: Calls a second, up to `RATE_OF_ONE`; 0 for a closed loop.
         in_flight: Calls in flight of a closed loop.
     """
     program = h2load_path()
-    assert program is not None, "h2load is there"
+    assert program is not None, "h2load is installed"
     assert rate <= RATE_OF_ONE, "h2load bunches calls above that"
     with tempfile.TemporaryDirectory() as scratch:
         body, log = Path(scratch) / "body", Path(scratch) / "log"

@@ -1,9 +1,9 @@
-"""The cheapest gRPC server there is in Python: it reads HTTP/2 frames only as far as it must.
+"""A minimal gRPC server in Python that parses HTTP/2 frames only as far as necessary.
 
     python -m benchmarks.generator.trivial_server [--delay SECONDS]
 
-A real gRPC server in Python takes more CPU a call than the generator, so it would be the server that is measured.
-It answers every unary call of any method with an empty message. It prints its port. RFC 9113.
+A real gRPC server in Python takes more CPU time per call than the generator, and would limit the measurement. This
+server answers every unary call with an empty message, and prints its port. RFC 9113.
 """
 
 import argparse
@@ -18,14 +18,14 @@ DATA, SETTINGS, PING = 0, 4, 6
 END_STREAM = ACK = 1
 ACKNOWLEDGED = b"\0\0\0\4\1\0\0\0\0"
 MANY_STREAMS = b"\0\0\6\4\0\0\0\0\0" + b"\0\3" + (1_000_000).to_bytes(4, "big")
-# Three frames, each with a place for the stream. The headers are :status 200 by its index, content-type and grpc-status
+# Three frames, each with a field for the stream. The headers are :status 200 by its index, content-type and grpc-status
 # as literals (HPACK, RFC 7541); the message between them is empty.
 ANSWER = b"\0\0\x14\1\4%b\x88\x0f\x10\x10application/grpc\0\0\5\0\0%b\0\0\0\0\0\0\0\x0f\1\5%b\0\x0bgrpc-status\x010"
 CREDIT_BYTES = 16_384
 
 
 class Connection(asyncio.Protocol):
-    """One client."""
+    """The connection of one client."""
 
     def __init__(self, delay_seconds: float) -> None:
         self._delay_seconds = delay_seconds
@@ -34,12 +34,12 @@ class Connection(asyncio.Protocol):
         self._taken_bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Says how many streams are welcome."""
+        """Sends the settings with the limit of streams."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.write(MANY_STREAMS)
 
     def data_received(self, data: bytes) -> None:
-        """Answers the calls whose last frame is there."""
+        """Answers the calls whose last frame has arrived."""
         data = self._waiting + data
         start = 0
         if not self._greeted:
@@ -81,7 +81,7 @@ def _frame(kind: int, flags: int, stream: bytes, payload: bytes) -> bytes:
 
 
 def trivial_server(*, delay: float = 0.0, core: int | None = None) -> AbstractContextManager[str]:
-    """Runs a server, which answers after a delay in seconds, perhaps on one core only; gives its address."""
+    """Runs a server that answers after `delay` seconds, on `core` if given; yields its address."""
     return listening("benchmarks.generator.trivial_server", delay=delay, core=core)
 
 
@@ -96,8 +96,8 @@ def main() -> None:
     import os
 
     parser = argparse.ArgumentParser()
-    parser.add_argument("--delay", type=float, default=0.0, help="seconds until each answer")
-    parser.add_argument("--core", type=int, help="the only core to run on")
+    parser.add_argument("--delay", type=float, default=0.0, help="delay of each answer in seconds")
+    parser.add_argument("--core", type=int, help="run on this core only")
     options = parser.parse_args()
     if options.core is not None:
         os.sched_setaffinity(0, {options.core})

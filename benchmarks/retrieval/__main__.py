@@ -1,8 +1,8 @@
-"""How well each mode of search finds the right document: `make bench-retrieval ARGS="--data DIR --split dev"`.
+"""Measures the recall of each search mode: `make bench-retrieval ARGS="--data DIR --split dev"`.
 
-DIR has BEIR's layout (`corpus.jsonl`, `queries.jsonl`, `qrels/SPLIT.tsv`); without it the sample catalogue and its
-queries are taken. Where a set has a split `train`, its questions also serve as example queries, 1 to 10 a document.
-Documents are searched as a server searches them. It exits with 1 if a bar is missed.
+DIR has BEIR's layout (`corpus.jsonl`, `queries.jsonl`, `qrels/SPLIT.tsv`). The default is the sample catalogue with its
+queries. If a set has a split `train`, its questions also serve as example queries, 1 to 10 per document. Searches use
+the server's code. The exit code is 1 if a bar is missed.
 """
 
 import argparse
@@ -94,12 +94,12 @@ def _plain(name: str, chosen: RetrievalSet, measured: Measured) -> dict[str, Any
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.retrieval", description=__doc__)
-    data = "a set in BEIR's layout; may be given again"
+    data = "set in BEIR's layout; repeatable"
     parser.add_argument("--data", type=Path, action="append", metavar="DIR", help=data)
-    parser.add_argument("--split", default="test", help="which labels of it (default: %(default)s)")
-    compared = "may be given again, to compare models (default: build/bundle)"
+    parser.add_argument("--split", default="test", help="split with the labels (default: %(default)s)")
+    compared = "bundle; repeatable, to compare models (default: build/bundle)"
     parser.add_argument("--bundle", type=Path, action="append", metavar="DIR", help=compared)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all results to this file")
     return parser.parse_args()
 
 

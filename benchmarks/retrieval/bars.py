@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from benchmarks.retrieval.measuring import ALL, Row
 
 HYBRID_LOSS = 0.02
-"""Loss of R@1 against the better leg that the default fusion may have, on any set and with any model."""
+"""Allowed loss of R@1 of the default fusion against the better leg, on any set and with any model."""
 
 EXAMPLES_LOSS = 0.01
-"""Loss of dense R@1 that examples may cause on any set: the noise of 1,000 queries. On banking77 it is 0."""
+"""Allowed loss of dense R@1 by examples, on any set: the noise of 1,000 queries."""
 
 E5, MINILM = "multilingual-e5-small", "all-MiniLM-L6-v2"
 
@@ -35,7 +35,7 @@ BARS: dict[tuple[str, str], dict[tuple[Row, int], float]] = {
 
 
 def missed_bars(recall: Mapping[Row, Mapping[int, float]], *, model: str, name: str) -> list[str]:
-    """Returns the bars that a model's bundle does not reach in a set, one sentence each."""
+    """Returns the bars that a model's bundle misses on a set, one sentence each."""
     missed = [
         f"{row.mode} R@{k} with {row.examples} examples is {recall[row][k]:.3f}, not {bar}"
         for (row, k), bar in BARS.get((model, name), {}).items()

@@ -1,4 +1,4 @@
-"""Measures search in a data set: recall by mode, language and examples, and the signal of no good answer."""
+"""Measures search on a data set: recall by mode, language and examples, and the flag for queries without an answer."""
 
 import statistics
 import tempfile
@@ -26,7 +26,7 @@ DEPTHS = (1, 5, 10, 20)
 LIMIT = max(DEPTHS)
 ALL = "all"
 EXAMPLES = (0, 1, 2, 5, 10)
-"""Example queries that each document is given, one run each."""
+"""Numbers of example queries per document, one run each."""
 
 MODES = {
     "dense": SearchOptions(LIMIT, Mode.DENSE),
@@ -36,10 +36,10 @@ MODES = {
 }
 
 UNANSWERABLE = ("out of scope", "nonsense", "other apps")
-"""Kinds of queries in unanswerable.jsonl, which no data set answers. No threshold, decoy or probe was chosen on them.
+"""Kinds of queries in unanswerable.jsonl, which no data set answers. They tuned no threshold, decoy or probe.
 
-The server's decoys cover the topics of "nonsense" in other words, so these show how far decoys reach. "other apps" was
-written by somebody who had not seen the server's probes and decoys.
+The server's decoys cover the topics of "nonsense" in other words, so this kind measures how far decoys generalize. The
+author of "other apps" had not seen the server's probes and decoys.
 """
 
 
@@ -65,7 +65,7 @@ class Measured(NamedTuple):
     Attributes:
         queries: Number of queries, by language.
         recall: R@k by k.
-        flagged: Share of queries flagged as without a good answer, by mode, language and kind of query.
+        flagged: Share of queries flagged as unanswered, by mode, language and kind of query.
         search_milliseconds: Median and 99th percentile of a search, by mode.
     """
 
@@ -76,7 +76,7 @@ class Measured(NamedTuple):
 
 
 class Corpus:
-    """The documents of a set, encoded once, to be indexed with any number of examples."""
+    """The documents of a set, encoded once and indexed with any number of examples."""
 
     def __init__(self, bundle: Bundle, chosen: RetrievalSet) -> None:
         """Encodes documents and examples."""
@@ -90,11 +90,11 @@ class Corpus:
 
     @property
     def has_examples(self) -> bool:
-        """Whether there are examples to add."""
+        """Whether the set has examples."""
         return any(self._examples)
 
     def served(self, examples: int, folder: Path) -> ServedDocuments:
-        """Returns the documents in an index, each with so many of its examples."""
+        """Returns the documents in an index, each with `examples` of its examples."""
         documents = [
             msgspec.structs.replace(document, examples=[*document.examples, *texts[:examples]])
             for document, texts in zip(self._documents, self._examples, strict=True)
@@ -107,7 +107,7 @@ class Corpus:
 
 
 def measure(bundle: Bundle, chosen: RetrievalSet) -> Measured:
-    """Searches all queries in all modes with a growing number of examples, and queries that no document answers."""
+    """Searches all queries in all modes for each number of examples, and the unanswerable queries."""
     corpus = Corpus(bundle, chosen)
     languages = {language_of(each.query) or ALL for each in chosen.asked}
     lines = read_jsonl(Path(__file__).with_name("unanswerable.jsonl"), Unanswerable)
@@ -144,7 +144,7 @@ def measure(bundle: Bundle, chosen: RetrievalSet) -> Measured:
 
 
 def _joined(own: Vectors, more: Vectors, *, parts: int, examples: int) -> Vectors:
-    """Returns the vectors of a document with `parts` parts, and those of the first `examples` that are added to it."""
+    """Returns the vectors of a document with `parts` parts, plus those of its first `examples` examples."""
     kept: NDArray[np.bool_] = more.spans[:, 0] < examples
     added = more.spans[kept] + np.array([parts, 0, 0], dtype=np.int32)
     return Vectors(np.concatenate([own.spans, added]), np.concatenate([own.matrix, more.matrix[kept]]))
@@ -156,6 +156,6 @@ def _percentiles(seconds: Sequence[float]) -> tuple[float, float]:
 
 
 def by_language(queries: Mapping[str, int]) -> list[str]:
-    """Returns the languages to print: each, and all of them if there are several."""
+    """Returns the languages to print: each, and their total if there are several."""
     languages = sorted(set(queries) - {ALL})
     return languages if len(languages) == 1 else [*languages, ALL]

@@ -14,7 +14,7 @@ from server.catalogue.catalogue import load_catalogue
 from server.catalogue.document import Document
 
 MOST_EXAMPLES = 10
-"""Most example queries drawn for one document."""
+"""Limit of example queries per document."""
 
 
 class Asked(NamedTuple):
@@ -41,11 +41,11 @@ class RetrievalSet(NamedTuple):
 
 
 def beir_set(directory: Path, split: str) -> RetrievalSet:
-    """Reads a whole set in BEIR's layout; examples come from its split `train`.
+    """Reads a set in BEIR's layout; examples come from its split `train`.
 
     Raises:
-        ExportError: Part of it is missing or malformed.
-        CatalogueError: A line of a JSONL file is wrong.
+        ExportError: A file is missing or malformed.
+        CatalogueError: A line of a JSONL file is invalid.
     """
     corpus = _whole(directory, split)
     asked = _asked(corpus.queries, corpus.documents)
@@ -73,7 +73,7 @@ def sample_set() -> RetrievalSet:
 
 
 def _whole(directory: Path, split: str) -> Corpus:
-    """Reads all of a set."""
+    """Reads a whole set."""
     return read_beir(directory, split=split, max_queries=sys.maxsize, max_documents=sys.maxsize)
 
 

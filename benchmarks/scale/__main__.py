@@ -1,7 +1,7 @@
-"""`make bench-index`: the index of vectors at 1,000, 10,000, 100,000 and, with `--most 1000000`, a million of them.
+"""`make bench-index`: measures the dense index at 1,000, 10,000, 100,000 and, with `--most 1000000`, a million vectors.
 
-Built once and kept in a folder; everything else is measured every time, each size in a process of its own. Exits with 1
-if a bar is missed.
+Indexes are built once and kept in a folder. All other figures are measured every time, each size in a separate process.
+The exit code is 1 if a bar is missed.
 """
 
 import argparse
@@ -27,15 +27,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
     parser.add_argument("--bundle", type=Path, default=REPOSITORY / "build/bundle", metavar="DIR")
     parser.add_argument("--most", type=int, default=100_000, metavar="N", help="largest size (default: 100000)")
-    parser.add_argument("--only", type=int, metavar="N", help="one size alone, any")
+    parser.add_argument("--only", type=int, metavar="N", help="measure only this size")
     parser.add_argument("--storage", choices=STORAGES, default="f16")
-    parser.add_argument("--kept", type=Path, default=REPOSITORY / "build/scale", metavar="DIR", help="what was built")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="writes everything there, too")
+    parser.add_argument("--kept", type=Path, default=REPOSITORY / "build/scale", metavar="DIR", help="built indexes")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all results to this file")
     options = parser.parse_args()
     environment = {
         **describe_environment(" ".join(sys.argv)),
         "index": ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("usearch", "numkong")),
-        "vectors": f"{options.storage}, of texts of the sample, moved; one a document",
+        "vectors": f"{options.storage}, made from texts of the sample; one per document",
     }
     if options.only:
         figures = {options.only: measure_size(options)}
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def measure_size(options: argparse.Namespace) -> list[dict[str, object]]:
-    """Measures one size in this process and prints the figures as they come."""
+    """Measures one size in this process and prints each figure at once."""
     print(f"\n{options.only:,} vectors", flush=True)
     source = Source(options.bundle, options.kept)
     made = make(source, options.kept, options.only, options.storage)
@@ -67,7 +67,7 @@ def measure_size(options: argparse.Namespace) -> list[dict[str, object]]:
 
 
 def measure_apart(options: argparse.Namespace, size: int) -> list[dict[str, object]]:
-    """Measures one size in a process of its own, which prints the figures."""
+    """Measures one size in a separate process, which prints the figures."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         command = [sys.executable, "-m", "benchmarks.scale", "--only", str(size), "--json", file.name]
         command += ["--bundle", str(options.bundle), "--kept", str(options.kept), "--storage", options.storage]

@@ -1,4 +1,4 @@
-"""Snapshots of indexes of some size, built once and kept: a million vectors take a quarter of an hour and more."""
+"""Snapshots of indexes, built once and kept: a million vectors take more than 15 minutes."""
 
 import importlib.metadata
 import json
@@ -20,9 +20,9 @@ class Made:
     """A snapshot.
 
     Attributes:
-        directory: Where it is.
-        append_seconds: What appending the vectors took.
-        build_seconds: What building the graph took after that; 0 without a graph.
+        directory: Folder of the snapshot.
+        append_seconds: Time to append the vectors.
+        build_seconds: Time to build the graph afterwards; 0 without a graph.
     """
 
     directory: Path
@@ -31,12 +31,12 @@ class Made:
 
     @property
     def disk_bytes(self) -> int:
-        """Bytes on the disk."""
+        """Size on disk in bytes."""
         return sum(path.stat().st_size for path in self.directory.iterdir())
 
 
 def make(source: Source, folder: Path, size: int, storage: Storage) -> Made:
-    """Returns the snapshot of an index of `size` vectors, each a document's; builds it unless the folder has it."""
+    """Returns the snapshot of an index of `size` vectors, one per document; builds it if the folder lacks it."""
     kept = folder / f"{source.revision}-usearch-{importlib.metadata.version('usearch')}-{VERSION}-{storage}-{size}"
     described = kept / "made.json"
     if not described.exists():

@@ -1,4 +1,4 @@
-"""What is measured of one index, in a process of its own so that its memory is its own."""
+"""Measures one index, in a separate process so that the memory is that of the index alone."""
 
 import os
 import threading
@@ -21,15 +21,15 @@ from server.vectors.view import DenseView, Match
 SEARCHES = 2000
 
 EXACT = 50
-"""Searches that compare everything."""
+"""Number of searches that compare every vector."""
 
 SHARES = {"50 %": 0.5, "1 %": 0.01, "0.01 %": 0.0001}
 
 FILTERED = 20
-"""Searches with each filter."""
+"""Number of searches with each filter."""
 
 ROUNDING = 1e-5
-"""By how much sums in f32 may differ."""
+"""Tolerance of sums in f32."""
 
 UPDATING_SECONDS = 4
 
@@ -39,15 +39,15 @@ BARS: dict[int, dict[str, float]] = {
     100_000: {"p50": 1, "p99": 3, "recall": 0.99, "start": 3},
     1_000_000: {"p99": 10, "recall": 0.97, "start": 10, "memory": 1.6},
 }
-"""What must be reached: milliseconds, shares, seconds, and the f16 vectors' bytes."""
+"""The bars: milliseconds, shares, seconds, and multiples of the f16 vectors' bytes."""
 
 
 def measure(source: Source, made: Made, size: int, storage: Storage, folder: Path) -> Iterator[Figure]:
-    """Yields the figures of an index. Everything runs on one thread but where it says otherwise."""
+    """Yields the figures of an index, measured on one thread unless a figure says otherwise."""
     bars = BARS.get(size, {})
     yield Figure("append", [size / made.append_seconds], "{:,.0f} vectors/s")
     if made.build_seconds:
-        rate = f"{size / made.build_seconds:,.0f} vectors/s, beside others, with a niceness of 10"
+        rate = f"{size / made.build_seconds:,.0f} vectors/s, with a niceness of 10"
         yield Figure("build", [made.build_seconds], "{:,.0f} s", note=rate)
     yield Figure("disk", [made.disk_bytes / 1e6], "{:,.1f} MB")
 
@@ -66,7 +66,7 @@ def measure(source: Source, made: Made, size: int, storage: Storage, folder: Pat
     view = index.view()
     searched = [_milliseconds(view, query) for query in queries]
     yield from _latency("search", searched, bars)
-    view.search(queries[0], limit=10, exact=True)  # Every row is in memory now.
+    view.search(queries[0], limit=10, exact=True)  # Loads every row into memory.
     resident = (memory_of(os.getpid()) - before) / vectors_bytes
     note = f"{view.memory_bytes / vectors_bytes:.2f} computed; the vectors in f16 are {vectors_bytes / 1e6:,.1f} MB"
     yield Figure("memory, in vectors of f16", [resident], "{:.2f} ×", at_most=bars.get("memory"), note=note)
@@ -81,14 +81,14 @@ def _recall(source: Source, view: DenseView, queries: NDArray[np.float32], bars:
     right = _best_scores(source, view, queries, np.ones(len(view), np.bool_))
     recalls = [_share_found(view.search(query, limit=10), best) for query, best in zip(queries, right, strict=True)]
     ef_search = view.ef_search.at(view.graph_count)
-    kind = f"{len(recalls)} queries, ef_search {ef_search}" if view.graph_count else "everything is compared"
+    kind = f"{len(recalls)} queries, ef_search {ef_search}" if view.graph_count else "exact search"
     yield Figure("recall@10", [float(np.mean(recalls))], "{:.4f}", at_least=bars.get("recall"), note=kind)
     exact = [_milliseconds(view, query, exact=True) for query in queries[:EXACT]]
-    yield Figure("everything compared p50", [float(np.median(exact))], "{:.2f} ms")
+    yield Figure("exact search p50", [float(np.median(exact))], "{:.2f} ms")
 
 
 def _share_found(found: list[Match], best: NDArray[np.float32]) -> float:
-    """Returns the share of the best scores that was found, or others as good."""
+    """Returns the share of the best scores that were found, counting equal scores."""
     least = float(best.min()) - ROUNDING
     return sum(match.score >= least for match in found) / len(best)
 
@@ -115,7 +115,7 @@ def _filtered(source: Source, view: DenseView, queries: NDArray[np.float32]) -> 
 def _best_scores(
     source: Source, view: DenseView, queries: NDArray[np.float32], mask: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """Returns the ten best scores `[N, 10]` of each query, in no order, by NumPy alone."""
+    """Returns the ten best scores `[N, 10]` of each query, unordered, computed with NumPy."""
     best = np.full((len(queries), 0), -np.inf, dtype=np.float32)
     rows = to_rows(queries, "cosine", view.storage).astype(np.float32)
     for start in range(0, len(view), CHUNK_VECTORS):
@@ -128,7 +128,7 @@ def _best_scores(
 
 
 def _updated(source: Source, index: DenseIndex, queries: NDArray[np.float32]) -> Iterator[Figure]:
-    """One thread appends calls of some documents and takes a view after each; another searches the latest."""
+    """Measures appends on one thread, with a view after each call, while another searches the latest view."""
     latest = [index.view()]
     taken: list[float] = []
     ended = threading.Event()
@@ -152,13 +152,13 @@ def _updated(source: Source, index: DenseIndex, queries: NDArray[np.float32]) ->
         index.append(slots, zeros, zeros.astype(np.uint8), moved)
         latest[0] = index.view()
         calls.append(1000 * (time.perf_counter() - before))
-        time.sleep(0.01)  # What an update costs besides: it is encoded and committed.
+        time.sleep(0.01)  # Stands for encoding and committing an update.
     ended.set()
     searcher.join()
     rate = len(calls) * UPDATE_DOCUMENTS / seconds
     note = f"a call of {UPDATE_DOCUMENTS}: p50 {np.median(calls):.2f} ms, p99 {np.percentile(calls, 99):.2f} ms"
     yield Figure("documents appended while searching", [rate], "{:,.0f}/s", note=note)
-    yield from _latency("search meanwhile", taken, {})
+    yield from _latency("search during appends", taken, {})
 
 
 def _latency(name: str, milliseconds: list[float], bars: dict[str, float]) -> Iterator[Figure]:
@@ -174,7 +174,7 @@ def _milliseconds(view: DenseView, query: NDArray[np.float32], *, exact: bool = 
 
 
 def _forget(directory: Path) -> None:
-    """Drops files from the page cache: a start reads them from the disk."""
+    """Drops files from the page cache, so that a start reads them from disk."""
     for path in directory.iterdir():
         descriptor = os.open(path, os.O_RDONLY)
         os.fsync(descriptor)

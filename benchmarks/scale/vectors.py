@@ -1,8 +1,8 @@
-"""Vectors as sentences have them, as many as wanted: those of real texts, moved by the differences of others.
+"""Makes any number of realistic vectors: those of real texts, moved by differences of others.
 
-Uniform noise would be easy to be wrong with: its neighbours are all equally far, and no graph finds them. A text's
-vector `a` becomes `a + s (b - c)` for two other texts and a random s up to 0.5, of length 1 again: as a text like it,
-that says something else besides. Queries are made alike, of the sample's labelled queries, with s up to 0.1.
+Uniform noise would mislead: all neighbours are equally far, and no graph finds them. A text's vector `a` becomes
+`a + s (b - c)`, normalized, for two other texts and a random s up to 0.5. Queries are made in the same way from the
+sample's labelled queries, with s up to 0.1.
 """
 
 import json
@@ -19,12 +19,12 @@ from server.encoding.kind import TextKind
 from server.encoding.manifest import read_manifest
 
 PAIRS = 6000
-"""Texts made of two of the sample's, besides those themselves."""
+"""Texts joined from two of the sample, in addition to its texts."""
 
 MOVED_MOST = 0.5
 
 QUERY_MOVED_MOST = 0.1
-"""Less, for what people ask are real queries: there are only 352 to begin with."""
+"""Smaller than for documents, so that the queries stay close to real ones."""
 
 CHUNK_TEXTS = 32
 
@@ -35,12 +35,12 @@ class Source:
     """Makes vectors. The same seed makes the same ones.
 
     Attributes:
-        dimension: Of the vectors.
-        revision: Of the bundle.
+        dimension: Dimension of the vectors.
+        revision: Revision of the bundle.
     """
 
     def __init__(self, bundle: Path, folder: Path) -> None:
-        """Encodes the sample's texts with a bundle, once: a folder keeps the vectors."""
+        """Encodes the sample's texts with a bundle once; `folder` caches the vectors."""
         self.revision: str = read_manifest(bundle).revision
         kept = folder / f"texts-{self.revision}.npz"
         if not kept.exists():
@@ -57,7 +57,7 @@ class Source:
         self.dimension = self._documents.shape[1]
 
     def documents(self, count: int, *, start: int = 0) -> NDArray[np.float32]:
-        """Returns vectors `[count, dimension]` of documents from a multiple of CHUNK_VECTORS on."""
+        """Returns vectors `[count, dimension]` of documents; `start` is a multiple of CHUNK_VECTORS."""
         chunks = range(start // CHUNK_VECTORS, -(-(start + count) // CHUNK_VECTORS))
         made = [self._move(self._documents, CHUNK_VECTORS, MOVED_MOST, seed) for seed in chunks]
         return np.concatenate(made)[:count]

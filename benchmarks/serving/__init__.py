@@ -1,1 +1,1 @@
-"""Measures the server from outside: how fast, how punctual, how it bends, and that nothing gets lost."""
+"""Measures the server as its clients see it: speed, latency, behaviour under overload, and lost requests."""

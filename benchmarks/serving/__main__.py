@@ -1,7 +1,7 @@
-"""`make bench-serving`: every figure that the server must reach, beside its bar.
+"""`make bench-serving`: measures the server and compares each figure with its bar.
 
 Server and generator share all cores of the machine. Compared figures are measured alternately in one run; medians are
-printed. Exits with 1 if a bar is missed.
+printed. The exit code is 1 if a bar is missed.
 """
 
 import argparse
@@ -34,26 +34,26 @@ MEASUREMENTS: dict[str, tuple[str, Measurement]] = {
     "load": ("Load below the peak", measure_load),
     "overload": ("Load far beyond the peak", measure_overload),
     "idle": ("One search at a time", measure_idle),
-    "writes": ("Documents written beside searches", measure_writes),
-    "loss": ("Nothing lost while bundles are swapped and servers restarted", measure_loss),
-    "swaps": ("Bundles swapped under searches", measure_swaps),
+    "writes": ("Documents written during searches", measure_writes),
+    "loss": ("Lost searches while bundles are swapped and servers restarted", measure_loss),
+    "swaps": ("Bundles swapped during searches", measure_swaps),
     "start": ("Start", measure_start),
     "limit": ("The limit of one process", measure_limit),
 }
-"""By name: the title above the figures, and the function that measures them."""
+"""Title of the figures, and function that measures them, by name."""
 
 
 def main() -> int:
     """Prints every figure; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
     parser.add_argument("--bundle", type=Path, default=REPOSITORY / "build/bundle", metavar="DIR")
-    parser.add_argument("--queries", type=Path, default=QUERIES, metavar="FILE", help="as loadtest takes them")
-    parser.add_argument("--only", choices=MEASUREMENTS, action="append", help="leave the others out; may be repeated")
-    parser.add_argument("--seconds", type=int, default=5, metavar="N", help="length of each measurement (default: 5)")
-    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="default: 3")
-    parser.add_argument("--requests", type=int, default=10_000, metavar="N", help="of loss (default: 10000)")
-    parser.add_argument("--swaps", type=int, default=40, metavar="N", help="of the bundle (default: 40)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="writes everything there, too")
+    parser.add_argument("--queries", type=Path, default=QUERIES, metavar="FILE", help="queries file, as for loadtest")
+    parser.add_argument("--only", choices=MEASUREMENTS, action="append", help="measure only this; repeatable")
+    parser.add_argument("--seconds", type=int, default=5, metavar="N", help="seconds of each measurement (default: 5)")
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="repeats (default: 3)")
+    parser.add_argument("--requests", type=int, default=10_000, metavar="N", help="searches of loss (default: 10000)")
+    parser.add_argument("--swaps", type=int, default=40, metavar="N", help="swaps of the bundle (default: 40)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all results to this file")
     options = parser.parse_args()
     setting = Setting(
         bundle=options.bundle.resolve(),
@@ -84,7 +84,7 @@ def main() -> int:
 
 
 def measure(setting: Setting, peaks: Peaks, names: list[str]) -> dict[str, list[Figure]]:
-    """Measures in the table's order, prints each figure as it comes, and returns all by measurement."""
+    """Measures in the table's order, prints each figure at once, and returns all by measurement."""
     figures: dict[str, list[Figure]] = {}
     for name, (title, measurement) in MEASUREMENTS.items():
         if name not in names:

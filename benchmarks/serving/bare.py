@@ -1,6 +1,6 @@
-"""The encoder alone, in its own process: the server is compared with it.
+"""Measures the encoder alone, in a separate process, as the baseline of the server.
 
-It prints one JSON object. The texts are tokenized first; each thread encodes batch after batch.
+It tokenizes the texts first; then each thread encodes batch after batch. It prints one JSON object.
 """
 
 import argparse
@@ -38,7 +38,7 @@ class Bare:
 
 
 def encode_bare(bundle: Path, queries: Path, *, threads: int, seconds: float, batch: int = BATCH_TEXTS) -> Bare:
-    """Measures in a child process, on the cores that this thread may use."""
+    """Measures in a child process, on the cores allowed for this thread."""
     command = [sys.executable, "-m", __name__, "--bundle", str(bundle), "--queries", str(queries)]
     command += ["--threads", str(threads), "--batch", str(batch), "--seconds", str(seconds)]
     child = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, text=True)

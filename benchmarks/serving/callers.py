@@ -1,4 +1,4 @@
-"""Every way to call a server, well-behaved or not, for the soak."""
+"""The calls of the soak: valid, invalid and aborted ones."""
 
 import asyncio
 import contextlib
@@ -22,11 +22,11 @@ SEED = 11
 
 
 class Callers:
-    """Calls a server in every way, and counts how the calls end. Create it on the event loop.
+    """Makes every kind of call and counts the outcomes. Create it on the event loop.
 
     Attributes:
         made: Number of calls by kind.
-        unexpected: Calls that ended with another code than their kind allows, or with a wrong answer.
+        unexpected: Calls with a code that their kind does not allow, or with a wrong answer.
     """
 
     kinds: ClassVar[dict[str, tuple[tuple[str, ...], float]]] = {
@@ -41,7 +41,7 @@ class Callers:
         "dropped": (("OK",), 0.1),
         "reload": (("OK",), 0.0),
     }
-    """By the name of its method: the codes with which it may end besides RESOURCE_EXHAUSTED, and the pause afterwards.
+    """By method: the allowed codes besides RESOURCE_EXHAUSTED, and the pause after a call.
 
     The pauses leave a reload some CPU.
     """
@@ -56,7 +56,7 @@ class Callers:
         self._random = random.Random(SEED)
 
     async def call(self, kind: str) -> None:
-        """Calls once, counts how it ended, and pauses."""
+        """Calls once, counts the outcome, and pauses."""
         codes, pause_seconds = self.kinds[kind]
         expected = (*codes, "RESOURCE_EXHAUSTED")
         try:
@@ -80,7 +80,7 @@ class Callers:
 
     async def _search(self) -> None:
         response = await self._stub.Search(self._query())
-        assert response.hits, "something is found"
+        assert response.hits, "the search has hits"
 
     async def _batch(self) -> None:
         requests = [SearchRequest(query=query) for query in self._some(40)]

@@ -1,4 +1,4 @@
-"""Documents for the measurements of writes: new ones without end, made of what the queries say."""
+"""Documents for the measurements of writes: an endless supply, made from the queries."""
 
 import itertools
 import json
@@ -10,7 +10,7 @@ from loadtest.requests.queries import Query
 
 
 def new_documents(queries: Sequence[Query]) -> Iterator[Upsert]:
-    """Yields documents that each have a title and a text of three sentences, no two the same."""
+    """Yields distinct documents with a title and a text of three sentences."""
     texts = [str(query.fields["query"]) for query in queries]
     for number in itertools.count():
         shift = 1 + number // len(texts)
@@ -21,7 +21,7 @@ def new_documents(queries: Sequence[Query]) -> Iterator[Upsert]:
 
 
 def texts_of(upserts: Sequence[Upsert]) -> list[str]:
-    """Returns what is encoded of documents."""
+    """Returns the texts that the server encodes for documents."""
     return [localized.text for upsert in upserts for localized in (*upsert.document.titles, *upsert.document.texts)]
 
 

@@ -1,4 +1,4 @@
-"""A grpc.aio server whose only method returns the same bytes at once: what gRPC itself takes for a call.
+"""A grpc.aio server that returns the same bytes at once: the CPU cost of a call in gRPC alone.
 
 `python -m benchmarks.serving.empty_server --answer-bytes N` prints its port and serves until it is killed.
 """
@@ -29,16 +29,16 @@ class EmptyMethod(grpc.GenericRpcHandler):
         self._handler: Any = grpc.unary_unary_rpc_method_handler(method)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
-        """Returns the method."""
+        """Returns the handler of the method."""
         return self._handler
 
 
 @contextlib.contextmanager
 def running_empty_server(answer_bytes: int) -> Iterator[ServerProcess]:
-    """Runs the server as a process of its own, on the cores that this thread may use."""
+    """Runs the server in a separate process, on the cores allowed for this thread."""
     command = [sys.executable, "-m", __name__, "--answer-bytes", str(answer_bytes)]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None, "it is a pipe"
+        assert process.stdout is not None, "stdout is a pipe"
         try:
             yield ServerProcess(process, address=f"127.0.0.1:{int(process.stdout.readline())}")
         finally:

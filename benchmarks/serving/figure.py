@@ -16,7 +16,7 @@ class Figure:
         written: Format of a value, as in `{:.2f} ms`.
         at_least: Lower bound of the median, if there is one.
         at_most: Upper bound of the median, if there is one.
-        note: How it was measured, where the name does not say so.
+        note: Conditions of the measurement that the name does not state.
     """
 
     name: str

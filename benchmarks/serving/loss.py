@@ -1,4 +1,4 @@
-"""Searches while bundles are swapped and the server is restarted: none may fail, none may be wrong."""
+"""Searches while bundles are swapped and the server restarts: no search may fail or differ."""
 
 import asyncio
 import contextlib
@@ -25,15 +25,15 @@ from server.encoding.manifest import read_manifest
 DEADLINE_SECONDS = 30.0
 LIMIT = 5
 MOST_TEXTS = 2000
-"""Each of them is searched once at rest, to know the right answer."""
+"""Limit of texts. Each is searched once at rest for the right answer."""
 
 Change = Literal["watch", "SIGHUP", "Reload", "restart"]
 CHANGES: tuple[Change, ...] = ("SIGHUP", "watch", "restart", "Reload", "watch", "restart", "SIGHUP")
-"""All but a restart swap the bundle, and then make the server notice in this way."""
+"""The ways to make the server notice a swapped bundle; `restart` swaps nothing."""
 
 WATCH_SECONDS = "0.5"
 CHANGE_SECONDS = 300.0
-"""A new bundle loads with the CPU that calls leave, and these leave none: a minute each on two cores."""
+"""Time limit of a change: a bundle loads slowly while the searches use all CPU."""
 
 Answer = tuple[tuple[str, float], ...]
 
@@ -62,12 +62,12 @@ class Tally:
 
 
 class ChangingServer:
-    """A server whose bundle is swapped, and which restarts on the same port."""
+    """A server that changes: its bundle is swapped, and it restarts on the same port."""
 
     process: ServerProcess
 
     def __init__(self, setting: Setting, link: Path) -> None:
-        """Starts it; `link` points to one of two bundles."""
+        """Starts the server; `link` points to one of two bundles."""
         self._setting = setting
         self._link = link
         self._listen = "127.0.0.1:0"
@@ -75,11 +75,11 @@ class ChangingServer:
         self._start()
 
     def stop(self) -> None:
-        """Ends it."""
+        """Stops the server."""
         self._stack.close()
 
     async def make(self, change: Change) -> None:
-        """Makes a change and waits until it is done.
+        """Makes a change and waits for its end.
 
         Raises:
             ChangeFailed: The server logged an error instead.
@@ -123,16 +123,16 @@ def measure_loss(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
             server.stop()
     took = time.monotonic() - began
     restarts = tally.changes.pop("restart", 0)
-    note = f"{setting.callers} in flight, until every change is made"
+    note = f"{setting.callers} in flight during all changes"
     yield Figure("searches", [tally.sent], "{:,.0f}", at_least=setting.requests, note=note)
     swaps = tally.changes.total()
     yield Figure("swaps of the bundle", [swaps], "{:.0f}", at_least=5, note=", ".join(CHANGES))
     yield Figure("restarts", [restarts], "{:.0f}", at_least=2)
     errors = "; ".join(f"{count} × {message}" for message, count in tally.failed.most_common(3))
     yield Figure("failed", [tally.failed.total()], "{:.0f}", at_most=0, note=errors)
-    yield Figure("wrong", [tally.wrong], "{:.0f}", at_most=0, note="against the answers at rest")
+    yield Figure("wrong", [tally.wrong], "{:.0f}", at_most=0, note="compared with the answers at rest")
     yield Figure("longest search", [tally.longest_seconds], "{:.2f} s")
-    yield Figure("all of it took", [took], "{:.1f} s")
+    yield Figure("duration", [took], "{:.1f} s")
 
 
 async def _measure(setting: Setting, server: ChangingServer) -> Tally:
@@ -160,7 +160,7 @@ async def _measure(setting: Setting, server: ChangingServer) -> Tally:
                     await server.make(each)
                     tally.changes[each] += 1
             finally:
-                over.set()  # Otherwise the callers would never stop after a failure.
+                over.set()  # Stops the callers also after a failure.
 
         await asyncio.gather(change(), *(call() for _ in range(setting.callers)))
     return tally

@@ -35,17 +35,17 @@ class Peak:
 
     @property
     def corrected_rates(self) -> list[float]:
-        """Answers a second of each repeat if the generator had used none of the cores."""
+        """Answers a second of each repeat, without the generator's share of the cores."""
         return [each.rate / max(1 - each.generator_cores / self.cores, 0.01) for each in self.stretches]
 
     @property
     def ratios(self) -> list[float]:
-        """The corrected rate divided by the encoder's own, of each repeat."""
+        """The corrected rate divided by the encoder's rate, of each repeat."""
         return [rate / bare.rate for rate, bare in zip(self.corrected_rates, self.bares, strict=True)]
 
 
 class Peaks:
-    """Measures the peak once, when it is first needed."""
+    """Measures the peak once, on first use."""
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting

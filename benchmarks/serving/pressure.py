@@ -1,4 +1,4 @@
-"""Latencies when the server has less, nearly as much, and far more to do than it can."""
+"""Latencies when the server is idle, below its peak, and overloaded."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ IDLE_RATE = 20
 
 
 def measure_idle(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
-    """Yields the latency of one query at a time beside the encoder's own time for it."""
+    """Yields the latency of one query at a time, and the encoder's time for it."""
     del peaks
     alone, closed, timed = [], [], []
     with setting.server(*NO_CACHE) as server:
@@ -32,11 +32,11 @@ def measure_idle(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
     yield Figure("encoder alone, one text at a time, p50", alone, "{:.2f} ms")
     yield Figure("one search at a time, p50", closed, "{:.2f} ms")
     yield Figure("that beyond 1.5 × the encoder", beyond, "{:.2f} ms", at_most=2)
-    yield Figure(f"{IDLE_RATE} searches a second, p50", timed, "{:.2f} ms", note="on cores that sleep in between")
+    yield Figure(f"{IDLE_RATE} searches a second, p50", timed, "{:.2f} ms", note="on cores that sleep between searches")
 
 
 def measure_load(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
-    """Yields the tail of the latencies below the peak, counted from the planned times of a Poisson process."""
+    """Yields the tail latencies below the peak, from the planned times of a Poisson process."""
     rate = LOAD_SHARE * peaks.peak.rate
     with setting.server(*NO_CACHE) as server:
         stretches = [setting.opened(server, rate, seed=seed) for seed in range(setting.repeats)]
@@ -52,9 +52,9 @@ def measure_load(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
 
 
 def measure_overload(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
-    """Yields the fate of calls far beyond the peak: admitted ones are answered in time, the rest refused at once.
+    """Yields outcomes of calls far beyond the peak: admitted calls must be answered in time, others refused at once.
 
-    Times count from the sending: a generator that shares its cores with a busy server is late, and reports its delay.
+    Times count from the send: a generator that shares its cores with a busy server sends late, and reports the delay.
     """
     peak = peaks.peak
     rate = OVERLOAD * peak.rate
@@ -79,7 +79,7 @@ def measure_overload(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
     yield Figure("calls that ended otherwise", others, "{:,.0f}", at_most=0)
     growth = [each.memory_growth for each in stretches]
     yield Figure("memory at the end by that after a third", growth, "{:.3f} ×", at_most=1.1)
-    note = "CPU of the server beyond its accepted calls, if each of these costs as much as at the peak"
+    note = "CPU of the server beyond its accepted calls, if each of those costs as much as at the peak"
     yield Figure("CPU of a refusal", costs, "{:.0f} µs", note=note)
 
 

@@ -12,14 +12,14 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Use:
-    """Resources used until one moment.
+    """Resources used until one point in time.
 
     Attributes:
-        seconds: The moment, by the monotonic clock.
-        cpu_seconds: CPU time of the process, its ended threads included.
+        seconds: The time, by the monotonic clock.
+        cpu_seconds: CPU time of the process, including ended threads.
         memory_bytes: Its resident memory.
         descriptors: Its open files and sockets.
-        threads: Its living threads.
+        threads: Its running threads.
         machine_seconds: CPU time of every process on the machine.
         own_seconds: CPU time of the calling process: the load tester's coordinator.
     """
@@ -34,9 +34,9 @@ class Use:
 
 
 def use_of(pid: int) -> Use:
-    """Returns the resources that a process has used until now."""
+    """Returns the resources that a process has used so far."""
     folder = PROC / str(pid)
-    # The fields after the name, which may itself contain spaces and brackets.
+    # The fields after the name, which may contain spaces and brackets.
     fields = (folder / "stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
     return Use(
         seconds=time.monotonic(),

@@ -1,4 +1,4 @@
-"""The queries of the benchmark, in an order in which any stretch of them stands for all."""
+"""The queries of the benchmark, shuffled so that any section is representative."""
 
 import random
 from pathlib import Path

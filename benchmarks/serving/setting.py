@@ -1,4 +1,4 @@
-"""The setting of all measurements: bundle, queries, durations, and how servers are started and attacked."""
+"""The setting of all measurements: bundle, queries, durations, and the start and load of servers."""
 
 import asyncio
 import os
@@ -21,13 +21,13 @@ CATALOGUE = REPOSITORY / "sample/catalogue.jsonl"
 QUERIES = REPOSITORY / "sample/queries.jsonl"
 IN_FLIGHT = 128
 NO_CACHE = ("--cache-bytes", "0")
-"""Every query is encoded. Equal ones in flight at the same time still share one encoding."""
+"""Encodes every query. Equal queries in flight still share one encoding."""
 
 PATIENT = ("--longest-wait-seconds", "30")
-"""Even a slow machine admits all calls in flight: only `overload` measures refusals."""
+"""Admits all calls in flight, even on a slow machine: only `overload` measures refusals."""
 
 LATE_SECONDS = 0.05
-"""Server and generator share their cores: a send is late more often than on a machine of its own."""
+"""Looser than the default: server and generator share their cores, so sends are late more often."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +38,10 @@ class Setting:
         bundle: The model.
         queries_file: The queries.
         seconds: Length of each measurement, after the warm-up.
-        repeats: How often each is repeated.
-        requests: Fewest searches of the measurement of losses.
+        repeats: Repeats of each measurement.
+        requests: Minimum number of searches of the measurement of losses.
         callers: Callers of the measurement of losses, each with one search in flight.
-        swaps: Number of swaps of the bundle under searches.
+        swaps: Number of swaps of the bundle during searches.
     """
 
     bundle: Path
@@ -63,12 +63,12 @@ class Setting:
         return sorted(os.sched_getaffinity(0))
 
     def arguments(self, *flags: str) -> list[str]:
-        """Returns the arguments of a server; of a flag that is given twice, the last one counts."""
+        """Returns the arguments of a server; the last value of a repeated flag counts."""
         usual = ["--bundle", str(self.bundle), "--catalogue", str(CATALOGUE)]
         return [*usual, "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", *flags]
 
     def server(self, *flags: str) -> AbstractContextManager[ServerProcess]:
-        """Runs a server, on the cores that this thread may use."""
+        """Runs a server on the cores allowed for this thread."""
         return running_server(self.arguments(*flags))
 
     def bare(self, *, threads: int, batch: int = 8) -> Bare:
@@ -76,13 +76,13 @@ class Setting:
         return encode_bare(self.bundle, self.queries_file, threads=threads, batch=batch, seconds=self.seconds)
 
     def closed(self, server: ServerProcess, *, in_flight: int = IN_FLIGHT, one_query: bool = False) -> Stretch:
-        """Attacks with so many calls in flight, with the first query alone or with all in turn."""
+        """Attacks with `in_flight` calls in flight, using the first query alone or all queries in order."""
         return self._drive(server, in_flight=in_flight, queries=self.queries[:1] if one_query else self.queries)
 
     def opened(
         self, server: ServerProcess, rate: float, *, poisson: bool = True, connections: int = 1, seed: int = 0
     ) -> Stretch:
-        """Sends so many calls a second, whatever the server does."""
+        """Sends calls at a fixed rate in an open loop."""
         schedule = constant(
             rate, seconds=self.seconds, warm_up_seconds=self._warm_up_seconds, poisson=poisson, seed=seed
         )

@@ -1,8 +1,8 @@
-"""`make soak`: every kind of call at once for minutes, and whether the server leaks.
+"""`make soak`: makes every kind of call at once for minutes and checks the server for leaks.
 
-Searches, batches, streams and encodings beside invalid requests, cancelled calls, deadlines too short to meet, dropped
-connections, and a reload every half minute. No call may end unexpectedly, the log may hold no error, and memory,
-descriptors and threads must be at the end what they were near the beginning.
+Searches, batches, streams and encodings run together with invalid requests, cancelled calls, too short deadlines,
+dropped connections, and a reload every half minute. No call may end unexpectedly, the log may contain no error, and
+memory, descriptors and threads must not grow.
 """
 
 import argparse
@@ -20,19 +20,19 @@ from loadtest.environment import describe_environment
 from sample.server_process import REPOSITORY, ServerProcess
 
 CALLERS_PER_KIND = 3
-LOOKS = 100
-"""How often the process's use of resources is read."""
+READINGS = 100
+"""Readings of the process's resources."""
 
 FAULTS = (" ERROR ", " CRITICAL ", "Traceback (most recent call last)")
 
 
 def main() -> int:
-    """Runs it; returns 1 if a figure misses its bar."""
+    """Runs the soak; returns 1 if a figure misses its bar."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving.soak", description=__doc__)
     parser.add_argument("--bundle", type=Path, default=REPOSITORY / "build/bundle", metavar="DIR")
-    parser.add_argument("--queries", type=Path, default=QUERIES, metavar="FILE", help="as loadtest takes them")
-    parser.add_argument("--minutes", type=float, default=5, metavar="M", help="default: 5")
-    parser.add_argument("--reload-seconds", type=float, default=30, metavar="S", help="between reloads (default: 30)")
+    parser.add_argument("--queries", type=Path, default=QUERIES, metavar="FILE", help="queries file, as for loadtest")
+    parser.add_argument("--minutes", type=float, default=5, metavar="M", help="minutes (default: 5)")
+    parser.add_argument("--reload-seconds", type=float, default=30, metavar="S", help="reload interval (default: 30)")
     options = parser.parse_args()
     for name, value in describe_environment(" ".join(sys.argv)).items():
         print(f"{name:14} {value}")
@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def soak(setting: Setting, *, seconds: float, reload_seconds: float) -> list[Figure]:
-    """Soaks a server; returns the figures."""
+    """Runs all calls against a server; returns the figures."""
     with setting.server() as server:
         callers, uses = asyncio.run(_soak(setting, server, seconds=seconds, reload_seconds=reload_seconds))
         faults = [line for line in server.lines if any(fault in line for fault in FAULTS)]
@@ -66,10 +66,10 @@ def soak(setting: Setting, *, seconds: float, reload_seconds: float) -> list[Fig
 
 
 def _growth(name: str, values: Sequence[float], *, at_most: float) -> Figure:
-    """Returns the minimum of the last fifth divided by that of the second.
+    """Returns the minimum of the last fifth divided by that of the second fifth.
 
-    In the first fifth pools fill and caches grow. Minima count because two models exist while one is loaded; a leak
-    raises the minimum.
+    In the first fifth, pools fill and caches grow. Minima exclude the time when two models are in memory during a
+    reload; a leak raises the minimum.
     """
     fifth = max(1, len(values) // 5)
     early, late = min(values[fifth : 2 * fifth] or values[:1]), min(values[-fifth:])
@@ -86,7 +86,7 @@ async def _soak(
     async def watch() -> None:
         while time.monotonic() < until:
             uses.append(use_of(server.process.pid))
-            await asyncio.sleep(seconds / LOOKS)
+            await asyncio.sleep(seconds / READINGS)
 
     async def repeat(kind: str) -> None:
         while time.monotonic() < until:

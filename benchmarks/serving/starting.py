@@ -1,4 +1,4 @@
-"""Time from the start of the process until its health is SERVING, and its memory after searches."""
+"""Measures the time until a server's health is SERVING, and its memory after searches."""
 
 import itertools
 import re
@@ -27,7 +27,7 @@ GIVE_UP_SECONDS = 300
 
 
 def measure_start(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
-    """Yields the times with the sample catalogue: cold, it is encoded; warm, its vectors are in the store."""
+    """Yields the start times with the sample catalogue: cold encodes it; warm reads its vectors from the store."""
     del peaks
     cold, warm = [], []
     for _ in range(setting.repeats):
@@ -55,7 +55,7 @@ def _start(setting: Setting, data: str) -> float:
     watches: list[threading.Thread] = []
 
     def watch(address: str) -> None:
-        """Waits on the server's own health stream: polling would slow its start."""
+        """Waits on the server's health stream: polling would slow its start."""
         with grpc.insecure_channel(address) as channel:
             stub: Any = health_pb2_grpc.HealthStub(channel)
             request = health_pb2.HealthCheckRequest(service="chaja.v1.SearchService")

@@ -1,4 +1,4 @@
-"""One attack: the load tester's results, and the resources that the server used meanwhile."""
+"""One attack: the load tester's results, and the server's use of resources during it."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +24,7 @@ class Stretch:
     Attributes:
         summary: The load tester's summary.
         records: The requests of the measured part.
-        uses: The server's use of resources at several moments, the first one near the start.
+        uses: Readings of the server's resources, the first one near the start.
     """
 
     summary: Summary
@@ -38,7 +38,7 @@ class Stretch:
 
     @property
     def seconds(self) -> float:
-        """Time between the first and the last look at the server."""
+        """Time between the first and the last reading of the server."""
         return self.uses[-1].seconds - self.uses[0].seconds
 
     @property
@@ -48,20 +48,20 @@ class Stretch:
 
     @property
     def generator_cores(self) -> float:
-        """Cores that the load tester kept busy: its worker processes, and this one, which collects their results."""
+        """Cores that the load tester kept busy: its worker processes and this process."""
         workers = self.summary.generator
         own = (self.uses[-1].own_seconds - self.uses[0].own_seconds) / self.seconds
         return workers.cpu_seconds / workers.watched_seconds + own
 
     @property
     def other_cores(self) -> float:
-        """Cores that other processes kept busy: with more than a little, ratios are noise."""
+        """Cores that other processes kept busy: a large value makes ratios unreliable."""
         machine = (self.uses[-1].machine_seconds - self.uses[0].machine_seconds) / self.seconds
         return max(0.0, machine - self.server_cores - self.generator_cores)
 
     @property
     def cpu_per_answer(self) -> float:
-        """CPU seconds of the server for each answer with OK, where all were."""
+        """CPU seconds of the server for each answer; all answers must be OK."""
         return self.server_cores / self.rate
 
     @property
@@ -71,11 +71,11 @@ class Stretch:
 
     @cached_property
     def late_p99_seconds(self) -> float:
-        """99th percentile of how late requests were sent."""
+        """99th percentile of the lateness of sends."""
         return _percentile(self.records["sent_ns"] - self.records["planned_ns"], 99)
 
     def latency_ms(self, percent: float) -> float:
-        """Returns a percentile of the time from the plan to an answer with OK."""
+        """Returns a percentile of the time from the planned time to an answer with OK."""
         return 1e3 * self.summary.total.ok.latency.percentile(percent)
 
     def service_p99_seconds(self, code: int) -> float:
@@ -84,7 +84,7 @@ class Stretch:
         return _percentile(records["done_ns"] - records["sent_ns"], 99)
 
     def goodput(self, within_seconds: float) -> float:
-        """Returns the answers with OK a second that came within a time from their sending."""
+        """Returns the answers with OK a second within a time from their send."""
         took = self.records["done_ns"] - self.records["sent_ns"]
         good = (self.records["code"] == OK) & (took <= within_seconds * 1e9)
         return int(np.count_nonzero(good)) / self.summary.seconds
@@ -96,7 +96,7 @@ class Stretch:
 
 
 def drive(plan: Plan, server_pid: int) -> Stretch:
-    """Runs a plan against a server of this machine and watches its process."""
+    """Runs a plan against a server on this machine and watches its process."""
     uses: list[Use] = []
 
     def watch(progress: Progress) -> None:
@@ -107,7 +107,7 @@ def drive(plan: Plan, server_pid: int) -> Stretch:
         attack(plan, out, observer=watch)
         summary = summarize([out])
         records = np.concatenate([block for _, blocks in read_runs([out]) for block in blocks])
-    assert len(uses) > 1, "the measured part is long enough for two looks at the server"
+    assert len(uses) > 1, "the measured part is long enough for two readings"
     return Stretch(summary, records[records["planned_ns"] >= 0], tuple(uses))
 
 

@@ -1,8 +1,8 @@
-"""Latency of searches while the bundle is swapped repeatedly, and the memory afterwards.
+"""Measures search latency while the bundle is swapped repeatedly, and the memory afterwards.
 
-Searches are sent at a fixed rate, however long the answers take, and their time counts from when they were due. The two
-bundles are copies with different revisions: each swap loads a whole model, and encodes the documents whose vectors were
-deleted meanwhile.
+Searches are sent at a fixed rate in an open loop, and their time counts from the planned send. The two bundles are
+copies with different revisions: each swap loads a whole model, and encodes the documents whose vectors were deleted in
+the meantime.
 """
 
 import asyncio
@@ -40,9 +40,9 @@ class Swapping:
     """Results of the searches, and the server's memory.
 
     Attributes:
-        calls: Of each search, the second in which it was due, and its duration from then.
+        calls: The planned second of each search, and its duration from the planned time.
         refused: Number of refused searches.
-        failed: Errors of the searches that failed otherwise.
+        failed: Errors of all other failed searches.
         memory_bytes: Resident memory after each swap.
         swap_seconds: Duration of each swap.
     """
@@ -54,7 +54,7 @@ class Swapping:
     swap_seconds: list[float] = field(default_factory=list)
 
     def worst_p99_seconds(self) -> float:
-        """Returns the 99th percentile of the second in which it is highest."""
+        """Returns the highest 99th percentile of any second."""
         by_second = itertools.groupby(sorted(self.calls), key=lambda call: call[0])
         return max(float(np.percentile([took for _, took in calls], 99)) for _, calls in by_second)
 
@@ -81,7 +81,7 @@ def measure_swaps(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
 
 
 def two_bundles(source: Path, scratch: Path) -> Path:
-    """Copies a bundle twice, with different revisions; returns a link to one of them, which `swap` changes."""
+    """Copies a bundle twice with different revisions; returns a link to one copy, for `swap` to change."""
     manifest = read_manifest(source)
     for name, floor in (("one", manifest.golden_cosine_floor), ("other", manifest.golden_cosine_floor - 1e-4)):
         shutil.copytree(source, scratch / name)
@@ -93,7 +93,7 @@ def two_bundles(source: Path, scratch: Path) -> Path:
 
 
 def swap(link: Path) -> None:
-    """Points the link of `two_bundles` to the other bundle."""
+    """Points the link of `two_bundles` to the other copy."""
     turned = link.with_name("turned")
     turned.symlink_to("other" if link.readlink() == Path("one") else "one")
     turned.replace(link)

@@ -19,7 +19,7 @@ MOST_OUTSIDE_MS = 0.3
 
 
 def measure_throughput(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
-    """Yields the rate on all cores beside the encoder's own."""
+    """Yields the rate on all cores, and that of the encoder alone."""
     del setting
     peak = peaks.peak
     stretches = peak.stretches
@@ -30,12 +30,12 @@ def measure_throughput(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
     yield Figure("the server took", [each.server_cores for each in stretches], "{:.2f} cores")
     yield Figure("the generator took", [each.generator_cores for each in stretches], "{:.2f} cores")
     yield Figure("other processes took", [each.other_cores for each in stretches], "{:.2f} cores")
-    yield Figure("server, the generator counted out", peak.corrected_rates, "{:,.0f} searches/s")
+    yield Figure("server, corrected for the generator", peak.corrected_rates, "{:,.0f} searches/s")
     yield Figure("that against the encoder", peak.ratios, "{:.3f} ×", at_least=LEAST_SHARE)
 
 
 def measure_outside(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
-    """Yields the CPU time of a search outside the encoder, less that of an empty call at the same rate."""
+    """Yields the CPU time of a search outside the encoder, minus that of an empty call at the same rate."""
     del peaks
     answer_bytes = asyncio.run(_answer_bytes(setting))
     costs, calls = [], []
@@ -49,7 +49,7 @@ def measure_outside(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
     encoder = [1e3 * each.encoder_seconds / each.searches for each in costs]
     yield Figure("CPU of the server for a search", search, "{:.3f} ms")
     yield Figure("the encoder's share of it", encoder, "{:.3f} ms", note="as the server measures it in its workers")
-    note = f"{answer_bytes:,} bytes of answer, as many calls a second"
+    note = f"{answer_bytes:,} bytes of answer, at the same rate"
     yield Figure("CPU of an empty grpc.aio call", calls, "{:.3f} ms", note=note)
     outside = [whole - part - call for whole, part, call in zip(search, encoder, calls, strict=True)]
     yield Figure("CPU beyond both", outside, "{:.3f} ms", at_most=MOST_OUTSIDE_MS)
@@ -57,7 +57,7 @@ def measure_outside(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
 
 @dataclass(frozen=True)
 class _Spent:
-    """CPU time that a server and the encoder in it have taken, and the searches that it has answered."""
+    """CPU time of a server and of its encoder, and the number of answered searches."""
 
     cpu_seconds: float
     encoder_seconds: float
@@ -71,7 +71,7 @@ class _Spent:
         return cls(samples["process_cpu_seconds_total"], samples["chaja_encode_cpu_seconds_total"], sum(searches))
 
     def since(self, before: Self) -> Self:
-        """Returns what was spent between two readings."""
+        """Returns the difference between two readings."""
         return type(self)(
             self.cpu_seconds - before.cpu_seconds,
             self.encoder_seconds - before.encoder_seconds,
@@ -89,13 +89,13 @@ async def _answer_bytes(setting: Setting) -> int:
 
 
 def measure_limit(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
-    """Yields the rate of one process that has nothing to encode."""
+    """Yields the rate of one process when every vector is in the cache."""
     del peaks
     with setting.server() as server:
         stretches = tuple(setting.closed(server, one_query=True) for _ in range(setting.repeats))
     note = "a higher rate needs a second process"
     corrected = Peak(len(setting.cores), (), stretches).corrected_rates
     yield Figure("rate with every vector in the cache", [each.rate for each in stretches], "{:,.0f}/s")
-    yield Figure("the same, the generator counted out", corrected, "{:,.0f}/s", note=note)
+    yield Figure("the same, corrected for the generator", corrected, "{:,.0f}/s", note=note)
     costs = [1e3 * each.cpu_per_answer for each in stretches]
     yield Figure("CPU of the server for a search", costs, "{:.3f} ms")

@@ -1,4 +1,4 @@
-"""The speed of writes, and the latency of searches beside them."""
+"""Measures the speed of writes, and the latency of searches during them."""
 
 import itertools
 import statistics
@@ -20,20 +20,20 @@ from chaja.v1 import EncodeRequest, ImportDocumentsRequest, SearchRequest, TextK
 CALL_DOCUMENTS = 10
 CALLS = 30
 IMPORT_DOCUMENTS = 256
-"""Documents of a message of an import."""
+"""Documents per message of an import."""
 
 IMPORTS_AHEAD = 2
-"""Messages of an import that are sent ahead of their answers."""
+"""Unanswered messages of an import."""
 
 BARE_TEXTS = 2000
 BARE_BATCH = 8
 
 SEARCH_SHARE = 0.25
-"""Share of the peak that is searched while documents are imported."""
+"""Rate of searches during an import, as a share of the peak."""
 
 
 def measure_writes(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
-    """Yields the time of a write beside that of encoding its texts, and the rate of an import beside the encoder's."""
+    """Yields the times of a write and of encoding its texts, and the rates of an import and of the encoder."""
     documents = new_documents(setting.queries)
     written, encoded, rates, bare = [], [], [], []
     alone, beside, beside_rates = [], [], []
@@ -60,14 +60,14 @@ def measure_writes(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
     note = f"{SEARCH_SHARE:.0%} of the peak, Poisson"
     yield Figure(f"{CALL_DOCUMENTS} documents encoded, p50", encoded, "{:.1f} ms")
     yield Figure("the same written and searchable, p50", written, "{:.1f} ms")
-    yield Figure("that beyond encoding", beyond, "{:.1f} ms", at_most=10)
+    yield Figure("write beyond encoding", beyond, "{:.1f} ms", at_most=10)
     yield Figure("encoder alone, texts a second", bare)
     yield Figure("imported texts a second", rates)
     yield Figure("import by encoder", share, "{:.2f}", at_least=0.8)
     yield Figure("searches alone, p99", alone, "{:.1f} ms", note=note)
-    yield Figure("searches beside an import, p99", beside, "{:.1f} ms", note=note)
-    yield Figure("that by the one alone", slower, "{:.2f} ×", at_most=2)
-    yield Figure("imported texts a second beside searches", beside_rates)
+    yield Figure("searches during an import, p99", beside, "{:.1f} ms", note=note)
+    yield Figure("ratio to searches alone", slower, "{:.2f} ×", at_most=2)
+    yield Figure("imported texts a second during searches", beside_rates)
 
 
 def _upserts(client: chaja.Client, documents: Iterator[Upsert]) -> tuple[float, float]:
@@ -76,7 +76,7 @@ def _upserts(client: chaja.Client, documents: Iterator[Upsert]) -> tuple[float, 
     for _ in range(CALLS):
         upserts = list(itertools.islice(documents, CALL_DOCUMENTS))
         started = time.perf_counter()
-        # Where a text is longer than the model's input, truncating it gives the encoder less work, never the write.
+        # Truncation of long texts reduces the work of the encoder, but not that of the write.
         client.encode.Encode(
             EncodeRequest(texts=texts_of(upserts), text_kind=TextKind.TEXT_KIND_DOCUMENT, truncate=True)
         )
@@ -84,10 +84,10 @@ def _upserts(client: chaja.Client, documents: Iterator[Upsert]) -> tuple[float, 
         started = time.perf_counter()
         response = client.catalog.UpsertDocuments(UpsertDocumentsRequest(upserts=upserts))
         written.append(time.perf_counter() - started)
-        assert all(result.changed for result in response.results), "it was written"
+        assert all(result.changed for result in response.results), "every document was written"
         last = upserts[-1].document
         found = client.search.Search(SearchRequest(query=last.titles[0].text, limit=3))
-        assert last.id in [hit.document_id for hit in found.hits], "what was written is found by the next search"
+        assert last.id in [hit.document_id for hit in found.hits], "the next search finds the written document"
     return 1e3 * statistics.median(written), 1e3 * statistics.median(encoded)
 
 
@@ -103,7 +103,7 @@ def _import(
     seconds: float = float("inf"),
     stopped: threading.Event | None = None,
 ) -> float:
-    """Imports documents until the end; returns the texts a second, from the first answer to the last."""
+    """Imports all documents; returns the texts a second between the first and the last answer."""
     room = threading.Semaphore(IMPORTS_AHEAD)
     ends = time.monotonic() + seconds
     sent: list[int] = []
@@ -118,8 +118,8 @@ def _import(
 
     answered: list[float] = []
     for number, response in enumerate(client.catalog.ImportDocuments(requests())):
-        if number:  # The first holds the position.
-            assert all(result.changed for result in response.results), "it was imported"
+        if number:  # The first answer has the position.
+            assert all(result.changed for result in response.results), "every document was imported"
             room.release()
         answered.append(time.perf_counter())
     return sum(sent) / (answered[-1] - answered[0])

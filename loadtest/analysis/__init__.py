@@ -1,1 +1,1 @@
-"""What results say: summaries, timelines, verdicts, comparisons."""
+"""Turns results into summaries, timelines, verdicts and comparisons."""

@@ -1,4 +1,4 @@
-"""The requests of one call of a mix: outcomes apart, latencies by both clocks, the server's own stages."""
+"""The requests of one call of a mix: outcomes, latency and service time, and the server's stage times."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Outcome:
 
     @property
     def count(self) -> int:
-        """How many."""
+        """Number of requests."""
         return self.latency.count
 
 
@@ -33,12 +33,12 @@ class CallSummary:
     Attributes:
         name: The method; `all` for all.
         outcomes: By gRPC code.
-        stages: The server's own times by stage, of successes that told them.
+        stages: The server's time in each stage, of the successes that reported it.
         server: The sum of the stages.
-        beyond_server: Service time less the server's own: network, gRPC and client.
+        beyond_server: Service time minus the server's time: network, gRPC and client.
         goodput: Successes within the objective.
-        batch_texts: Sum of the batch sizes that successes told.
-        request_bytes, response_bytes: Sums over all.
+        batch_texts: Sum of the batch sizes that successes reported.
+        request_bytes, response_bytes: Sums over all requests.
     """
 
     name: str
@@ -53,7 +53,7 @@ class CallSummary:
 
     @property
     def sent(self) -> int:
-        """Requests that were sent and ended."""
+        """Requests that were sent and have ended."""
         return sum(outcome.count for outcome in self.outcomes.values())
 
     @property
@@ -63,17 +63,17 @@ class CallSummary:
 
     @property
     def refused(self) -> Outcome:
-        """What the server shed."""
+        """The requests that the server refused."""
         return self.outcomes.get(CODES[REFUSED], Outcome(CODES[REFUSED]))
 
     @property
     def errors(self) -> list[Outcome]:
-        """Everything else, most frequent first."""
+        """All other outcomes, most frequent first."""
         others = [each for each in self.outcomes.values() if each.code not in (CODES[OK], CODES[REFUSED])]
         return sorted(others, key=lambda outcome: -outcome.count)
 
     def merge(self, other: CallSummary) -> None:
-        """Adds what another one has counted."""
+        """Adds the counts of another summary."""
         for code, outcome in other.outcomes.items():
             mine = self.outcomes.setdefault(code, Outcome(code))
             mine.latency.merge(outcome.latency)
@@ -98,12 +98,12 @@ class CallSummary:
             outcome.service.add(of_code["done_ns"] - of_code["sent_ns"])
         good = records[records["code"] == OK]
         self.goodput += int(np.count_nonzero(good["done_ns"] - good["planned_ns"] <= within_ns))
-        told = good[~np.isnan(good[f"{STAGES[0]}_seconds"])]
-        if len(told):
-            server = np.zeros(len(told))
+        staged = good[~np.isnan(good[f"{STAGES[0]}_seconds"])]
+        if len(staged):
+            server = np.zeros(len(staged))
             for stage, latencies in self.stages.items():
-                latencies.add_seconds(told[f"{stage}_seconds"])
-                server += told[f"{stage}_seconds"]
+                latencies.add_seconds(staged[f"{stage}_seconds"])
+                server += staged[f"{stage}_seconds"]
             self.server.add_seconds(server)
-            self.beyond_server.add_seconds((told["done_ns"] - told["sent_ns"]) / 1e9 - server)
-            self.batch_texts += int(told["batch_texts"].sum())
+            self.beyond_server.add_seconds((staged["done_ns"] - staged["sent_ns"]) / 1e9 - server)
+            self.batch_texts += int(staged["batch_texts"].sum())

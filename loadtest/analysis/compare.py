@@ -1,8 +1,8 @@
-"""Two runs side by side: is B different from A, or is that the runs' own noise?
+"""Compares two runs: does B differ from A by more than noise?
 
-Each side is one run or several repeats. Blocks of its seconds are resampled with replacement (bootstrap; Efron 1979),
-and with three or more repeats the repeats too: machines differ more between runs than within one. A difference is
-beyond the noise when the middle 95 % of the resampled ratios do not contain 1.
+Each side is one run or several repeats. Blocks of its seconds are resampled with replacement (bootstrap; Efron 1979).
+With three or more repeats, the repeats are resampled too, because runs differ more than the seconds of one run. A
+difference is beyond noise when the middle 95 % of the resampled ratios do not contain 1.
 """
 
 import math
@@ -24,7 +24,7 @@ from loadtest.stages import STAGES
 
 RESAMPLES = 1000
 LEAST_REPEATS = 3
-"""With fewer repeats there is no telling how much runs differ from each other."""
+"""With fewer repeats, the spread between runs is unknown."""
 
 LEAST_SECONDS = 5
 CONFIDENCE = 0.95
@@ -39,9 +39,9 @@ class Row:
         name: The figure.
         unit: `ms`, `/s` or `%`.
         a, b: Its values.
-        ratio: B / A; of a share their difference.
+        ratio: B / A; for a share, B - A.
         low, high: Ends of the 95 % interval of `ratio`.
-        more_is_better: Whether a higher value is the better one.
+        more_is_better: Whether a higher value is better.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Row:
         return self.beyond_noise and (self.ratio < self.neutral) == self.more_is_better
 
     def worse_by(self) -> float:
-        """Returns by how much B is worse at least, as a share of A (of a share: as a share of all); 0 if it is not."""
+        """Returns the least by which B is worse: relative to A, or absolute for a share; 0 if it is not worse."""
         if not self.worse:
             return 0.0
         near_end = self.low if self.low > self.neutral else self.high
@@ -84,9 +84,9 @@ class Comparison:
 
     Attributes:
         rows: The figures.
-        notes: What else has to be known: a run that is partial or not like the others, a saturated generator.
-        repeats: Number of repeats of each side.
-        seconds: Seconds that were resampled, of each side.
+        notes: Warnings: a partial run, runs of different plans, a saturated generator.
+        repeats: Repeats of each side.
+        seconds: Resampled seconds of each side.
     """
 
     rows: list[Row]
@@ -96,22 +96,22 @@ class Comparison:
 
     @property
     def conclusive(self) -> bool:
-        """Whether there are repeats enough to know how much runs differ from each other."""
+        """Whether each side has enough repeats to estimate the spread between runs."""
         return min(self.repeats) >= LEAST_REPEATS
 
     @property
     def caution(self) -> str:
-        """What to hold against the intervals; empty if there are repeats enough."""
+        """A warning about the intervals; empty if there are enough repeats."""
         if self.conclusive:
             return ""
         return (
-            f"NOT CONCLUSIVE: with fewer than {LEAST_REPEATS} repeats of each side, the intervals know only the noise "
-            "within a run, not that between runs."
+            f"NOT CONCLUSIVE: with fewer than {LEAST_REPEATS} repeats of each side, the intervals cover the noise "
+            "within a run only, not between runs."
         )
 
 
 def compare(a: Sequence[Path], b: Sequence[Path], *, seed: int = 0) -> Comparison:
-    """Compares two sides by their results files, each a repeat; `seed` is that of the resampling.
+    """Compares two sides, each a list of results files with one repeat each; `seed` seeds the resampling.
 
     Raises:
         ResultsError: A file cannot be read, or a run is shorter than five seconds.
@@ -125,7 +125,7 @@ def compare(a: Sequence[Path], b: Sequence[Path], *, seed: int = 0) -> Compariso
     for name, unit in FIGURES:
         (a_once, a_many), (b_once, b_many) = ((once[name], many[name]) for once, many in figures)
         if np.isnan(a_once).any() or np.isnan(b_once).any() or (unit != "%" and not a_once[0] and not b_once[0]):
-            continue  # There is nothing of it.
+            continue  # A side lacks this figure, or both are 0.
         rows.append(_row(name, unit, (float(a_once[0]), a_many), (float(b_once[0]), b_many), sides))
     return Comparison(
         rows, _notes(everything), (sides[0].repeats, sides[1].repeats), (sides[0].seconds, sides[1].seconds)
@@ -154,7 +154,7 @@ class _Side:
         self.seconds = len(self._run_of)
         self._planned = joined(lambda timeline: timeline.planned + timeline.dropped)
         self._answered = joined(lambda timeline: timeline.answered)
-        # Neighbouring seconds are alike, so blocks of them are drawn, not single ones (Künsch 1989).
+        # Neighbouring seconds are correlated, so blocks are drawn instead of single seconds (Künsch 1989).
         self._block_of = np.concatenate([np.arange(length) // _block_seconds(length) for _, length in timelines])
         self._ok = joined(lambda timeline: timeline.codes[:, OK])
         self._latency = joined(lambda timeline: timeline.latency).astype(np.float32)
@@ -164,11 +164,11 @@ class _Side:
 
     @property
     def spread(self) -> float:
-        """What a bootstrap over few repeats underestimates the spread by; 1 where it resamples seconds only."""
+        """Factor by which a bootstrap over few repeats underestimates the spread; 1 if only seconds are drawn."""
         return math.sqrt(self.repeats / (self.repeats - 1)) if self.repeats >= LEAST_REPEATS else 1.0
 
     def once(self) -> Floats:
-        """Returns the weights of the sample as it is."""
+        """Returns the weights of the original sample."""
         return np.ones((1, self.seconds))
 
     def resampled(self, random: np.random.Generator) -> Floats:
@@ -185,7 +185,7 @@ class _Side:
         return weights
 
     def figures(self, weights: Floats) -> dict[str, Floats]:
-        """Returns each figure under each row of weights."""
+        """Returns the values of each figure, one for each row of weights."""
         planned = weights @ self._planned
         found: dict[str, Floats] = {
             "achieved rate": weights @ self._answered / weights.sum(axis=1),
@@ -205,12 +205,12 @@ class _Side:
 
 
 def _block_seconds(seconds: int) -> int:
-    """Returns how many neighbouring seconds are drawn together."""
+    """Returns the length of a block in seconds."""
     return max(1, math.isqrt(seconds) // 2)
 
 
 def _notes(summaries: list[Summary]) -> list[str]:
-    """Returns what has to be known before any figure is read."""
+    """Returns the warnings that readers need before the figures."""
     notes = []
     for summary in summaries:
         path = summary.runs[0].path
@@ -218,12 +218,12 @@ def _notes(summaries: list[Summary]) -> list[str]:
         if summary.generator.saturated:
             notes.append(f"{path}: GENERATOR SATURATED: {'; '.join(summary.generator.reasons)}")
     if unlike := differences([run for summary in summaries for run in summary.runs]):
-        notes.append(f"THE RUNS ARE NOT ALIKE: they differ in {', '.join(unlike)}.")
+        notes.append(f"THE RUNS ARE NOT COMPARABLE: they differ in {', '.join(unlike)}.")
     return notes
 
 
 def _whole_seconds(summary: Summary) -> tuple[Timeline, int]:
-    """Returns a timeline and how many seconds of it are whole; the last one that has a request may not be."""
+    """Returns a timeline and its number of whole seconds; the last second with a request may not be whole."""
     plan, timeline = summary.runs[0].header["plan"], summary.timeline
     used = np.flatnonzero(timeline.planned + timeline.dropped)
     last = int(used[-1]) if len(used) else 0
@@ -235,7 +235,7 @@ def _whole_seconds(summary: Summary) -> tuple[Timeline, int]:
 
 
 def _row(name: str, unit: str, a: tuple[float, Floats], b: tuple[float, Floats], sides: list[Any]) -> Row:
-    """Returns the row of a figure from its value and its resampled values on both sides."""
+    """Returns a figure's row from its value and its resampled values on both sides."""
     tail = (1 - CONFIDENCE) / 2 * 100
     better = name == "achieved rate"
     if unit == "%":

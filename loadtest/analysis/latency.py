@@ -1,4 +1,4 @@
-"""A distribution of durations: an HdrHistogram that takes arrays."""
+"""A distribution of durations: an HdrHistogram that counts arrays."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 LONGEST_NS = 3_600_000_000_000
 DIGITS = 3
 _SUB_BUCKET_BITS = 11
-"""HdrHistogram tells values of 11 bits apart, for 3 significant digits."""
+"""HdrHistogram keeps the 11 highest bits of a value, for 3 significant digits."""
 
 SPECTRUM_TICKS = 5
 """Percentiles for each halving of the distance to 100 %, as in HdrHistogram's own plots."""
 
 
 def rank_of(percent: float, count: int) -> int:
-    """Returns which of `count` values in ascending order, from 1, is their percentile by nearest rank."""
+    """Returns the rank, from 1, of the percentile among `count` ascending values (nearest rank)."""
     return max(1, math.ceil(percent * count / 100 - 1e-9))
 
 
@@ -34,18 +34,18 @@ class Latencies:
         self._made: HdrHistogram | None = None
 
     def add(self, nanoseconds: NDArray[np.int64]) -> None:
-        """Counts durations; those below a nanosecond or above an hour count as that."""
+        """Counts durations, clipped to the range from one nanosecond to one hour."""
         if not len(nanoseconds):
             return
         clipped = np.clip(nanoseconds, 1, LONGEST_NS)
         self._sum_ns += float(clipped.sum())
-        # The library records one value at a time. Here those that it does not tell apart are counted together first:
-        # a value is known by its highest bits and by how many there are below them.
+        # The library records one value at a time, so values that share its bucket are counted together first. The
+        # highest bits of a value and the number of bits below them identify its bucket.
         shift = np.maximum(np.frexp(clipped.astype(np.float64))[1] - _SUB_BUCKET_BITS, 0)
         self._merge(np.bincount((shift << (_SUB_BUCKET_BITS - 1)) + (clipped >> shift)))
 
     def merge(self, other: Latencies) -> None:
-        """Adds what another one has counted."""
+        """Adds the counts of another distribution."""
         self._merge(other._counts)
         self._sum_ns += other._sum_ns
 
@@ -55,18 +55,18 @@ class Latencies:
         self._counts[: len(shorter)] += shorter
 
     def add_seconds(self, seconds: NDArray[np.floating]) -> None:
-        """Counts durations in seconds; those that are NaN are not counted."""
+        """Counts durations in seconds; NaN is skipped."""
         known = seconds[~np.isnan(seconds)]
         self.add(np.rint(known.astype(np.float64) * 1e9).astype(np.int64))
 
     @property
     def count(self) -> int:
-        """How many durations."""
+        """Number of durations."""
         return int(self._counts.sum())
 
     @property
     def _histogram(self) -> HdrHistogram:
-        """The library's histogram of all that was counted."""
+        """The library's histogram of all counted durations."""
         if self._made is None:
             self._made = HdrHistogram(1, LONGEST_NS, DIGITS)
             half = 1 << (_SUB_BUCKET_BITS - 1)
@@ -78,8 +78,8 @@ class Latencies:
     def percentile(self, percent: float) -> float:
         """Returns a percentile in seconds; NaN if nothing was counted. 100 is the longest duration.
 
-        It is the shortest duration that so many percent of all do not exceed (nearest rank). The library by
-        itself rounds the rank to the nearest number, so that fewer may do.
+        The result is the shortest duration that at least this percentage of all durations do not exceed (nearest
+        rank). The library rounds the rank to the nearest number, so it may return a shorter one.
         """
         if not self.count:
             return math.nan
@@ -92,7 +92,7 @@ class Latencies:
         return self._sum_ns / self.count / 1e9 if self.count else math.nan
 
     def spectrum(self) -> list[tuple[float, float, int]]:
-        """Returns percentile, value in seconds and count up to it, closer and closer to 100 %."""
+        """Returns (percentile, value in seconds, count up to it), ever closer to 100 %."""
         points = []
         for each in self._histogram.get_percentile_iterator(SPECTRUM_TICKS):
             seconds = each.value_iterated_to / 1e9

@@ -1,15 +1,15 @@
-"""In what the plans of runs differ: what is put side by side, or added up, should be alike."""
+"""Finds differences between the plans of runs: only runs of one plan should be compared or added up."""
 
 from collections.abc import Sequence
 
 from loadtest.results.file import Run
 
 FREE = ("target", "metrics_url", "seed")
-"""What may differ: two servers are compared, or one with itself under other draws."""
+"""Parts that may differ: users compare two servers, or one server under different seeds."""
 
 
 def differences(runs: Sequence[Run]) -> list[str]:
-    """Returns the names of what differs between the plans of runs, or between their machines."""
+    """Returns the names of the plan's parts, and of the hardware, in which runs differ."""
     names = [name for name in runs[0].header["plan"] if name not in FREE] if runs else []
     unlike = [name for name in names if any(run.header["plan"][name] != runs[0].header["plan"][name] for run in runs)]
     machines = {(run.header["environment"].get("cpu"), run.header["environment"].get("cpus_allowed")) for run in runs}

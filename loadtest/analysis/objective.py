@@ -1,6 +1,6 @@
-"""Objectives such as `p99<50ms` or `errors<0.1%`: parsed once, held against summaries.
+"""Objectives such as `p99<50ms` or `errors<0.1%`: parsed once, checked against summaries.
 
-`FIGURES` is the one table of what can be asked for.
+`FIGURES` lists every figure that an objective can name.
 """
 
 import math
@@ -29,8 +29,8 @@ class Figure:
 
     Attributes:
         unit: `seconds`, `share` or `number`.
-        meaning: What it is, for the documentation.
-        of: Takes it from a summary; NaN where there is none.
+        meaning: Its description, for the documentation.
+        of: Returns the figure of a summary; NaN if it has none.
     """
 
     unit: str
@@ -44,11 +44,11 @@ FIGURES: dict[str, Figure] = {
         lambda summary: summary.error_share,
     ),
     "refused": Figure(
-        "share", "requests that the server shed (RESOURCE_EXHAUSTED), of those planned",
+        "share", "requests that the server refused (RESOURCE_EXHAUSTED), of those planned",
         lambda summary: _share(summary.total.refused.count, summary.planned),
     ),
     "dropped": Figure(
-        "share", "requests that were planned and not sent, of those planned",
+        "share", "requests that were planned but not sent, of those planned",
         lambda summary: _share(summary.dropped, summary.planned),
     ),
     "late": Figure(
@@ -73,13 +73,13 @@ def _of_stage(stage: str) -> Callable[[Summary], Latencies]:
 
 
 DISTRIBUTIONS: dict[str, tuple[str, Callable[[Summary], Latencies]]] = {
-    "": ("latency of successes from the planned time", lambda summary: summary.total.ok.latency),
-    "service": ("service time of successes, from the real send", lambda summary: summary.total.ok.service),
-    "refused": ("latency of refused calls from the planned time", lambda summary: summary.total.refused.latency),
-    **{stage: (f"the server's own time in {stage}", _of_stage(stage)) for stage in STAGES},
-    "server": ("the server's own time in all stages", lambda summary: summary.total.server),
+    "": ("latency of successes, from the planned time", lambda summary: summary.total.ok.latency),
+    "service": ("service time of successes, from the actual send", lambda summary: summary.total.ok.service),
+    "refused": ("latency of refused calls, from the planned time", lambda summary: summary.total.refused.latency),
+    **{stage: (f"the server's time in {stage}", _of_stage(stage)) for stage in STAGES},
+    "server": ("the server's time in all stages", lambda summary: summary.total.server),
 }
-"""What percentiles, `mean` and `max` can be taken of: `p99`, `service.p99`, `encode.mean` …"""
+"""Distributions that have percentiles, `mean` and `max`: `p99`, `service.p99`, `encode.mean` …"""
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,14 @@ class Objective:
     """One objective.
 
     Attributes:
-        text: As it was written.
-        figure: What is held against the bound; NaN where a summary has none.
+        text: As the user wrote it.
+        figure: Returns the value to compare with the bound; NaN if a summary has none.
         comparison: `<`, `<=`, `>` or `>=`.
         bound: In seconds, as a share, or a number.
         unit: `seconds`, `share` or `number`.
         name: The figure's name, as in `p99` or `refused.p99`.
-        none_is_met: Whether it is met where there is nothing to measure: of refused calls, none is best.
-        is_latency: Whether it bounds the latency from the planned time from above.
+        none_is_met: Whether a missing value meets it: having no refused calls is best.
+        is_latency: Whether it is an upper bound on the latency from the planned time.
     """
 
     text: str
@@ -107,7 +107,7 @@ class Objective:
     none_is_met: bool = False
 
     def met(self, value: float) -> bool:
-        """Whether a value meets it; a value that is not there does not."""
+        """Returns whether a value meets the objective; NaN does not."""
         if math.isnan(value):
             return self.none_is_met
         return _TESTS[self.comparison](value, self.bound)
@@ -115,7 +115,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of an objective."""
+    """An objective and its value in a summary."""
 
     objective: Objective
     value: float
@@ -131,7 +131,7 @@ class Verdict:
         return _written(self.value, self.objective.unit)
 
     def line(self) -> str:
-        """Returns it in one line, such as `not met: p99<50ms (63.1 ms)`."""
+        """Returns the verdict in one line, such as `not met: p99<50ms (63.1 ms)`."""
         return f"{'met' if self.met else 'not met'}: {self.objective.text} ({self.written})"
 
 
@@ -139,7 +139,7 @@ def parse_objective(text: str) -> Objective:
     """Returns the objective that a text such as `p99<50ms` states.
 
     Raises:
-        UsageError: It is none; the message says what can be asked for.
+        UsageError: The text is no objective; the message lists the figures.
     """
     match = _GRAMMAR.fullmatch(text)
     if match is None:
@@ -158,11 +158,11 @@ def parse_objective(text: str) -> Objective:
         known = ", ".join([*FIGURES, "p50, p99.9 (any percentile), mean, max"])
         prefixes = ", ".join(filter(None, DISTRIBUTIONS))
         raise UsageError(
-            f"{text!r}: there is no figure {prefix}{'.' if prefix else ''}{name}; there are {known}, and the "
-            f"latter of {prefixes} as in service.p99"
+            f"{text!r}: there is no figure {prefix}{'.' if prefix else ''}{name}; the figures are {known}. "
+            f"Percentiles, mean and max also exist for {prefixes}, as in service.p99"
         )
     if unit not in ("us", "ms", "s"):
-        raise UsageError(f"{text!r}: a latency has a unit: us, ms or s")
+        raise UsageError(f"{text!r}: a latency needs a unit: us, ms or s")
     _, distribution = DISTRIBUTIONS[prefix]
     return Objective(
         text,
@@ -177,12 +177,12 @@ def parse_objective(text: str) -> Objective:
 
 
 def judge_objectives(objectives: list[Objective], summary: Summary) -> list[Verdict]:
-    """Returns what becomes of objectives in a summary."""
+    """Returns the verdict on each objective for a summary."""
     return [Verdict(objective, objective.figure(summary)) for objective in objectives]
 
 
 def goodput_bound(objectives: list[Objective]) -> float | None:
-    """Returns the latency that goodput is counted within: the tightest that an objective names, if any does."""
+    """Returns the tightest latency objective, which bounds goodput; `None` without one."""
     return min((objective.bound for objective in objectives if objective.is_latency), default=None)
 
 
@@ -202,5 +202,5 @@ def _share(part: int, whole: int, *, empty: float = 0.0) -> float:
 
 def _written(value: float, unit: str) -> str:
     if math.isnan(value):
-        return "there is none"
+        return "no value"
     return {"seconds": f"{value * 1e3:.4g} ms", "share": f"{value:.3%}", "number": f"{value:.4g}"}[unit]

@@ -1,4 +1,4 @@
-"""How good the answers of a run were: throughput bought by wrong results is seen here."""
+"""The quality of a run's answers: shows whether throughput was gained at the cost of wrong results."""
 
 import math
 from dataclasses import dataclass, field
@@ -12,14 +12,14 @@ NAMED_QUERIES = 10
 
 @dataclass
 class Quality:
-    """How good the answers of a run were.
+    """The quality of a run's answers.
 
     Attributes:
         at: The k of recall@k and nDCG@k.
         labelled: Answers to labelled queries.
         compared: Answers that were compared with the answer at rest.
-        different: Those that were not the same.
-        different_queries: Numbers of the first queries with such answers.
+        different: Compared answers that differed.
+        different_queries: Numbers of the first queries with different answers.
     """
 
     at: int = 10

@@ -1,4 +1,4 @@
-"""Was the generator itself the limit? Then the figures say nothing about the server."""
+"""Checks whether the generator was the limit: the figures of such a run say nothing about the server."""
 
 import math
 from collections import Counter
@@ -7,41 +7,41 @@ from dataclasses import dataclass
 from typing import Any
 
 LATE_SHARE = 0.01
-"""More late sends than this, and percentiles from p99 on are the generator's own."""
+"""With a larger share of late sends, percentiles from p99 up measure the generator."""
 
 LATE_LEAST = 5
-"""One late send among fifty is bad luck."""
+"""Fewer late sends are attributed to chance."""
 
 LEAST_SECONDS = 1.0
-"""Of less than this, shares of a CPU are those of starting up."""
+"""Over a shorter time, the CPU shares measure the start-up."""
 
 WAITED_SHARE = 0.1
-"""Waiting for a CPU lengthens every latency, and a closed loop, which is never late, has no other sign of it."""
+"""Waiting for a CPU lengthens every latency. A closed loop is never late, so this is its only sign."""
 
 BUSY_SHARE = 0.9
-"""An event loop that takes more of a core than this has no time left to be punctual."""
+"""An event loop that uses a larger share of a core cannot send on time."""
 
 ROUNDING_SECONDS = 0.0005
-"""Of the times that workers report."""
+"""Rounding of the times that workers report."""
 
 LAG_SECONDS = 0.025
 LAG_SHARE = 0.1
-"""The share of half seconds in which the event loop may have been held up for longer than `LAG_SECONDS`."""
+"""Allowed share of half seconds in which the event loop was blocked for longer than `LAG_SECONDS`."""
 
 
 @dataclass(frozen=True)
 class Generator:
-    """How the generator did.
+    """The health of the generator in a run.
 
     Attributes:
-        processes: Number of worker processes that reported.
-        late, late_share: Sends that were late, and their share.
-        watched_seconds: For how long the processes watched themselves.
-        busiest_share: Share of a core that the busiest event loop took.
-        cpu_seconds: CPU of all worker processes.
-        waited_share: Share of the time that the event loop that waited most could have run but had no CPU.
-        lag_share: Share of half seconds in which an event loop was held up for longer than `LAG_SECONDS`.
-        longest_lag_seconds: The longest such time.
+        processes: Worker processes that reported.
+        late, late_share: Late sends, and their share.
+        watched_seconds: Time that the workers' reports cover.
+        busiest_share: Share of a core that the busiest event loop used.
+        cpu_seconds: CPU time of all worker processes.
+        waited_share: Share of the time that an event loop was runnable without a CPU; the highest of all workers.
+        lag_share: Share of half seconds in which an event loop was blocked for longer than `LAG_SECONDS`.
+        longest_lag_seconds: The longest time that an event loop was blocked.
         memory_bytes: Highest resident memory of one process.
     """
 
@@ -58,18 +58,18 @@ class Generator:
 
     @property
     def reasons(self) -> list[str]:
-        """Why it was saturated; empty if it was not."""
+        """Reasons why the generator was saturated; empty if it was not."""
         reasons = []
         if self.late_share > LATE_SHARE and self.late >= LATE_LEAST:
             reasons.append(f"{self.late_share:.1%} of sends were late")
         if self.watched_seconds < LEAST_SECONDS:
             return reasons
         if self.busiest_share > BUSY_SHARE:
-            reasons.append(f"its busiest process took {self.busiest_share:.0%} of a core")
+            reasons.append(f"its busiest process used {self.busiest_share:.0%} of a core")
         if self.waited_share > WAITED_SHARE:
-            reasons.append(f"something else had its CPU for {self.waited_share:.0%} of the time")
+            reasons.append(f"it waited for a CPU for {self.waited_share:.0%} of the time")
         if self.lag_share > LAG_SHARE:
-            reasons.append(f"its event loop was held up, for {self.longest_lag_seconds * 1e3:.0f} ms at worst")
+            reasons.append(f"its event loop was blocked for up to {self.longest_lag_seconds * 1e3:.0f} ms")
         return reasons
 
     @property
@@ -81,20 +81,20 @@ class Generator:
 def judge(
     vitals: Iterable[Mapping[str, Any]], *, sent: int, late: int, between_seconds: tuple[float, float] = (0.0, math.inf)
 ) -> Generator:
-    """Judges a part of the run by the workers' vitals, those of the warm-up aside, and by late sends."""
+    """Judges a part of the run by its late sends and the workers' vitals, without the warm-up."""
     first, last = between_seconds
     sums: dict[tuple[str, int], Counter[str]] = {}
     lags, memory = [], 0
-    for told in vitals:
-        memory = max(memory, int(told["memory_bytes"]))
-        began = told["seconds"] - told["elapsed_seconds"]
-        if began < -ROUNDING_SECONDS or not first <= (began + told["seconds"]) / 2 < last:
+    for report in vitals:
+        memory = max(memory, int(report["memory_bytes"]))
+        began = report["seconds"] - report["elapsed_seconds"]
+        if began < -ROUNDING_SECONDS or not first <= (began + report["seconds"]) / 2 < last:
             continue
-        of_worker = sums.setdefault((str(told.get("run", "")), int(told["worker"])), Counter())
+        of_worker = sums.setdefault((str(report.get("run", "")), int(report["worker"])), Counter())
         of_worker.update(
-            {name: told[f"{name}_seconds"] for name in ("elapsed", "loop_cpu", "loop_waited", "process_cpu")}
+            {name: report[f"{name}_seconds"] for name in ("elapsed", "loop_cpu", "loop_waited", "process_cpu")}
         )
-        lags.append(float(told["loop_lag_seconds"]))
+        lags.append(float(report["loop_lag_seconds"]))
     workers = sums.values()
     return Generator(
         processes=len(workers),

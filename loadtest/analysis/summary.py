@@ -1,4 +1,4 @@
-"""What a run, or several together, come to: one pass over the records; memory grows by 35 kB a second of a run."""
+"""Sums up one run, or several together, in one pass over the records."""
 
 import math
 from collections import Counter
@@ -18,7 +18,7 @@ from loadtest.codes import CODES
 from loadtest.results.file import Records, Run, read_runs
 
 NEARLY_ALL = 99.9
-"""One straggler at its deadline must not make a run look longer, and so every rate lower."""
+"""Percentage of answers that end a run: one call at its deadline must not lengthen the run and lower every rate."""
 
 
 @dataclass
@@ -29,16 +29,16 @@ class Summary:
         runs: The runs, without their records.
         total: All calls.
         calls: Each call of the mix.
-        dropped: Requests that were planned and not sent.
+        dropped: Requests that were planned but not sent.
         late: Requests that were sent late.
-        warm_up: Requests of the warm-up, which nothing else here counts.
+        warm_up: Requests of the warm-up; no other figure includes them.
         offered_rate: Requests planned a second.
-        seconds: Time from the start until nearly all (99.9 %) had been answered, or the planned duration if that is
-            longer and was not cut short by a count.
-        within_seconds: The latency that goodput is counted within.
-        timeline: Second by second; of several runs, one upon the other.
-        quality: How good the answers were.
-        generator: How the generator did.
+        seconds: Time from the start until nearly all (99.9 %) requests had ended; the planned duration if that is
+            longer and no count ended the run.
+        within_seconds: Latency limit of goodput.
+        timeline: Counts second by second; of several runs, the sum.
+        quality: The quality of the answers.
+        generator: The health of the generator.
     """
 
     runs: list[Run]
@@ -76,22 +76,22 @@ class Summary:
 
     @property
     def error_share(self) -> float:
-        """Share of planned requests that did not succeed, whether they failed, were refused or dropped."""
+        """Share of planned requests that failed, were refused or were dropped."""
         return 1 - self.total.ok.count / self.planned if self.planned else math.nan
 
     @property
     def messages(self) -> list[tuple[str, str, int]]:
-        """What was said of errors: code, message and how often, the most frequent first; of the whole run."""
+        """Code, message and count of errors in the whole run, most frequent first."""
         said: Counter[tuple[str, str]] = Counter()
         for run in self.runs:
-            for told in run.vitals:
-                for code, message, count in told["messages"]:
+            for report in run.vitals:
+                for code, message, count in report["messages"]:
                     said[CODES[code], message] += count
         return [(code, message, count) for (code, message), count in said.most_common()]
 
     @property
     def partial(self) -> list[str]:
-        """Why runs are not whole."""
+        """Reasons why runs are partial."""
         return [run.partial for run in self.runs if run.partial]
 
 
@@ -103,12 +103,12 @@ def summarize(
 ) -> Summary:
     """Reads results files into one summary.
 
-    Runs that overlap in time are taken as one attack from several machines, whose rates add up; others as repeats.
+    Runs that overlap in time count as one attack from several machines, and their rates add up. Others are repeats.
 
     Args:
         paths: Results files.
-        within_seconds: The latency that goodput is counted within; `None` takes the calls' deadline.
-        between_seconds: Only requests planned in this part of each run are counted.
+        within_seconds: Latency limit of goodput; `None` takes the calls' deadline.
+        between_seconds: Counts only requests planned in this part of each run.
 
     Raises:
         ResultsError: A file cannot be read.
@@ -124,7 +124,7 @@ def summarize(
 
 
 class _Span:
-    """When a run's counted requests were planned, and when the last was answered, in seconds from its start."""
+    """The times, from a run's start, when its counted requests were planned and the last one ended."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -140,37 +140,37 @@ class _Span:
         self._done.add(records["done_ns"])
 
     def intervals(self, between: tuple[float, float]) -> tuple[tuple[float, float], tuple[float, float]]:
-        """Returns start and length, on the wall clock, of what was planned and of what was measured."""
+        """Returns (start, length) on the wall clock of the planned and of the measured time."""
         start = between[0]
         count, until = self.plan["count"], self.plan["seconds"]
         if until is None or self.run.partial or (count is not None and self.sent + self.dropped(between) >= count):
             until = math.inf
         until = min(until, between[1])
-        # Without a known end, a request stands for the time to the next one: n of them for n gaps, not n - 1.
+        # Without a known end, each request accounts for the gap after it: n requests for n gaps, not n - 1.
         gaps = (
             max(0.0, self.last_planned - self.first_planned) * self.sent / max(1, self.sent - 1) if self.sent else 0.0
         )
         planned = until - start if math.isfinite(until) else gaps
         nearly_all_done = self._done.percentile(NEARLY_ALL) - start if self.sent else 0.0
         measured = max(planned, nearly_all_done) if math.isinf(between[1]) else planned
-        if self.plan["loop"] == "closed":  # Whatever it sends, it has planned.
+        if self.plan["loop"] == "closed":  # A closed loop plans exactly what it sends.
             planned = measured
         began = self.run.header["started"] + self.plan["warm_up_seconds"] + start
         return (began, planned), (began, measured)
 
     def dropped(self, between: tuple[float, float]) -> int:
-        """Returns how many of those planned in a part of the run were dropped."""
+        """Returns the number of dropped requests that were planned in a part of the run."""
         first, last = between
         return sum(number for tenth, number in self.drops() if first <= tenth / 10 < last)
 
     def drops(self) -> Iterator[tuple[int, int]]:
-        """Yields what was dropped by the tenth of a second that it was planned for."""
-        for told in self.run.vitals:
-            yield from ((int(tenth), int(number)) for tenth, number in told["dropped_at"])
+        """Yields (tenth of a second, number) of dropped requests, by their planned time."""
+        for report in self.run.vitals:
+            yield from ((int(tenth), int(number)) for tenth, number in report["dropped_at"])
 
 
 class _Reading:
-    """Sums up while records are read."""
+    """Accumulates the summary while records are read."""
 
     def __init__(self, within_seconds: float | None, between_seconds: tuple[float, float]) -> None:
         self.runs: list[Run] = []
@@ -211,7 +211,7 @@ class _Reading:
         total = CallSummary("all")
         for call in self._calls.values():
             total.merge(call)
-        vitals = [{**told, "run": number} for number, run in enumerate(self.runs) for told in run.vitals]
+        vitals = [{**report, "run": number} for number, run in enumerate(self.runs) for report in run.vitals]
         return Summary(
             runs=self.runs,
             total=total,
@@ -229,7 +229,7 @@ class _Reading:
 
 
 def _names(calls: list[dict[str, Any]]) -> list[str]:
-    """Returns what the calls of a mix are called; those of one method are told apart by their place in it."""
+    """Returns the names of a mix's calls; calls of the same method are numbered."""
     methods = [str(call["method"]) for call in calls]
     return [
         f"{method} ({place})" if methods.count(method) > 1 else method for place, method in enumerate(methods, start=1)
@@ -237,7 +237,7 @@ def _names(calls: list[dict[str, Any]]) -> list[str]:
 
 
 def _union(intervals: list[tuple[float, float]]) -> float:
-    """Returns the length of time that intervals, as (start, length), cover."""
+    """Returns the total time covered by intervals of (start, length)."""
     covered, until = 0.0, -math.inf
     for start, length in sorted(intervals):
         end = start + length

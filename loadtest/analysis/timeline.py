@@ -1,6 +1,6 @@
-"""A run second by second: what charts draw, what stability is judged by, and what bootstraps resample.
+"""A run second by second: the data of the charts, of the stability check and of the bootstrap.
 
-A request belongs to the second that it was planned for, an answer also to the second that it came in.
+A request counts for the second of its planned time. Its end also counts for the second in which it ended.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _GROW = 64
 
 
 class _Column:
-    """An array of `Timeline` without the room that is kept for seconds to come."""
+    """An array of `Timeline` without the spare capacity at its end."""
 
     def __init__(self, *width: int, kind: type = np.int32) -> None:
         self.empty: NDArray[Any] = np.zeros((0, *width), dtype=kind)
@@ -37,17 +37,16 @@ class Timeline:
     """Counts for each second of a run.
 
     Attributes:
-        planned: Requests planned for it and sent, `[seconds]`.
-        dropped: Requests planned for it and not sent, `[seconds]`.
-        codes: Their outcomes by gRPC code, `[seconds, len(CODES)]`.
-        ended: Requests that ended in it, whatever their outcome, `[seconds]`.
-        answered: Those of them that succeeded, `[seconds]`.
+        planned: Requests planned for the second and sent, `[seconds]`.
+        dropped: Requests planned for the second but not sent, `[seconds]`.
+        codes: Outcomes of sent requests by gRPC code, `[seconds, len(CODES)]`.
+        ended: Requests that ended in the second, with any outcome, `[seconds]`.
+        answered: Requests that ended in the second and succeeded, `[seconds]`.
         latency: Successes by their latency from the planned time, `[seconds, bins.COUNT]`.
         service: Successes by their service time, `[seconds, bins.COUNT]`.
-        stage_sums: Seconds in each of the server's stages, summed over successes that told them,
-            `[seconds, len(STAGES)]`.
-        staged: Number of those successes, `[seconds]`.
-        arrays: All of them by name, with room for seconds to come.
+        stage_sums: Seconds in each server stage, summed over successes that report it, `[seconds, len(STAGES)]`.
+        staged: Successes that report their stages, `[seconds]`.
+        arrays: All arrays by name, with spare capacity.
     """
 
     planned = _Column()
@@ -84,13 +83,13 @@ class Timeline:
         service = bins.bins_of(records["done_ns"] - records["sent_ns"])
         np.add.at(self.latency, (planned, latency), 1)
         np.add.at(self.service, (planned, service), 1)
-        told = ~np.isnan(records[f"{STAGES[0]}_seconds"])
+        reported = ~np.isnan(records[f"{STAGES[0]}_seconds"])
         for column, stage in enumerate(STAGES):
-            np.add.at(self.stage_sums[:, column], planned[told], records[f"{stage}_seconds"][told])
-        np.add.at(self.staged, planned[told], 1)
+            np.add.at(self.stage_sums[:, column], planned[reported], records[f"{stage}_seconds"][reported])
+        np.add.at(self.staged, planned[reported], 1)
 
     def add_drops(self, drops: Iterable[tuple[int, int]]) -> None:
-        """Counts requests that were not sent, by the tenth of a second that they were planned for."""
+        """Counts dropped requests, given as (planned tenth of a second, number)."""
         for tenth, number in drops:
             self._reserve(tenth // 10 + 1)
             self.dropped[tenth // 10] += number

@@ -1,4 +1,4 @@
-"""`python -m loadtest attack`: sends load, keeps the results, prints the report."""
+"""`python -m loadtest attack`: sends load, stores the results, prints the report."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from loadtest.progress import TerminalProgress
 from loadtest.reports.text import text_report
 
 EXAMPLES = r"""examples:
-  500 searches a second for 30 s, and their report:
+  send 500 searches a second for 30 s and print the report:
     python -m loadtest attack localhost:50051 --queries queries.txt --rate 500 --duration 30s
-  fail a CI job (exit code 99) when the tail is too long:
+  fail a CI job (exit code 99) if the tail latency is too high:
     … --assert 'p99<50ms' --assert 'errors<0.1%'
-  16 in flight, each answer compared with the answer at rest:
+  keep 16 calls in flight and compare each answer with the answer at rest:
     python -m loadtest attack localhost:50051 --queries queries.txt --in-flight 16 --count 10000 --check-answers
-  any unary method of any server:
+  call any unary method of any server:
     python -m loadtest attack localhost:9000 --call shop.Orders/Get --data '{"id": "{{number}}"}' \
         --rate 100 --duration 10s
 
-exit codes: 0 fine; 1 not one call succeeded, or the run could not be made whole; 2 a wrong flag or file;
+exit codes: 0 success; 1 no call succeeded, or the run is partial; 2 a flag or file is wrong;
 3 the generator was saturated; 99 an assertion was not met; 130 interrupted."""
 
 
@@ -44,8 +44,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     """Adds the verb."""
     parser = verbs.add_parser(
         "attack",
-        help="send load, keep the results, print the report",
-        description="Sends load to a server and measures every request from the time that it was planned for.",
+        help="send load, store the results, print the report",
+        description="Sends load to a server and measures every request from its planned time.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -63,25 +63,25 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def add_assertion_options(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
-    """Adds the flags that say what a run has to reach."""
+    """Adds the flags that state a run's objectives."""
     parser.add_argument(
         "--assert", dest="assertions", action="append", default=[], metavar="OBJECTIVE",
-        help="such as 'p99<50ms' or 'errors<0.1%%'; when one is not met, the exit code is 99; repeat for more",
+        help="objective such as 'p99<50ms' or 'errors<0.1%%'; exit with 99 if it is not met; repeatable",
     )  # fmt: skip
     parser.add_argument(
         "--within", type=duration,
-        help="latency that goodput is counted within (default: the tightest assertion's, or else the deadline)",
+        help="latency limit of goodput (default: that of the tightest assertion, or else the deadline)",
     )  # fmt: skip
 
 
 def objectives_of(options: argparse.Namespace) -> tuple[list[Objective], float | None]:
-    """Returns the assertions, and the latency that goodput is counted within."""
+    """Returns the assertions, and the latency limit of goodput."""
     objectives = [parse_objective(text) for text in options.assertions]
     return objectives, options.within if options.within is not None else goodput_bound(objectives)
 
 
 def exit_code(summary: Summary, objectives: list[Objective], ending: Ending | None = None) -> ExitCode:
-    """Returns what a run comes to: what makes its figures worthless comes before what they say."""
+    """Returns the exit code of a run; a partial or saturated run takes precedence over assertions."""
     if ending is not None and ending.partial:
         return ExitCode.INTERRUPTED if ending.interrupted else ExitCode.FAILED
     if summary.generator.saturated:

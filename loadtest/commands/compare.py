@@ -1,4 +1,4 @@
-"""`python -m loadtest compare A B`: is B different from A, beyond the runs' own noise?"""
+"""`python -m loadtest compare A B`: does B differ from A by more than noise?"""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     """Adds the verb."""
     parser = verbs.add_parser(
         "compare",
-        help="put two runs side by side, and tell a difference from noise",
+        help="compare two runs and separate differences from noise",
         description="Compares two results files, or two folders of repeats.",
         epilog="example: python -m loadtest compare before/ after/ --max-regression 5%",
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)
-    parser.add_argument("a", type=Path, metavar="A", help="a results file, or a folder of them: repeats")
-    parser.add_argument("b", type=Path, metavar="B", help="the other one")
+    parser.add_argument("a", type=Path, metavar="A", help="results file, or folder of repeats")
+    parser.add_argument("b", type=Path, metavar="B", help="results file or folder to compare with A")
     parser.add_argument("--format", choices=("text", "markdown"), default="text")
     parser.add_argument(
         "--max-regression", type=_share, metavar="P%",
-        help=f"exit with 99 when, beyond noise, B is worse by more than this in one of: {', '.join(JUDGED)}",
+        help=f"exit with 99 if B is worse than this, beyond noise, in one of: {', '.join(JUDGED)}",
     )  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> ExitCode:
         raise UsageError(f"--max-regression needs at least {LEAST_REPEATS} repeats of each side, in folders")
     worse = [row for row in comparison.rows if row.name in JUDGED and row.worse_by() > options.max_regression]
     for row in worse:
-        print(f"regression: {row.name} is worse by {row.worse_by():.1%} at least")
+        print(f"regression: {row.name} is worse by at least {row.worse_by():.1%}")
     if not worse:
         print(f"no regression by more than {options.max_regression:.1%} in {', '.join(JUDGED)}")
     return ExitCode.ASSERTION if worse else ExitCode.OK
@@ -58,7 +58,7 @@ def comparison_table(comparison: Comparison) -> Table:
     """Returns a comparison as a table."""
     seconds = " and ".join(f"{count} s" for count in comparison.seconds)
     repeats = " and ".join(str(count) for count in comparison.repeats)
-    title = f"{repeats} repeats, {seconds}; 95 % intervals of the ratio B/A (of shares, of the difference)"
+    title = f"{repeats} repeats, {seconds}; 95 % intervals of the ratio B/A (for shares: of the difference B-A)"
     return Table(
         title,
         ("", "A", "B", "B/A", "from", "to", "verdict"),

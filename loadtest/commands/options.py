@@ -1,4 +1,4 @@
-"""Flags that say what is sent, to whom and for how long; and the plan that they make."""
+"""Flags for the server, the requests and the load, and the plan that they make."""
 
 import argparse
 import asyncio
@@ -41,74 +41,74 @@ def duration(text: str) -> float:
 
 
 def add_target_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that name the server."""
+    """Adds the flags of the server."""
     add = parser.add_argument_group("the server").add_argument
-    add("target", metavar="HOST:PORT", help="the server, as a gRPC target")
+    add("target", metavar="HOST:PORT", help="gRPC target of the server")
     add("--tls", action="store_true", help="use TLS with the system's certificates")
     add("--ca", type=Path, metavar="FILE", help="use TLS and trust these certificates")
-    add("--cert", type=Path, metavar="FILE", help="the client's own certificate, for mutual TLS")
-    add("--key", type=Path, metavar="FILE", help="its key")
+    add("--cert", type=Path, metavar="FILE", help="the client's certificate, for mutual TLS")
+    add("--key", type=Path, metavar="FILE", help="key of the client's certificate")
     add("--authority", default="", metavar="NAME", help="name to expect in the server's certificate")
     token = os.environ.get("CHAJA_TOKEN", "")
-    add("--token", default=token, help="bearer token (default: the variable CHAJA_TOKEN)")
-    add("--header", action="append", default=[], metavar="NAME:VALUE", help="metadata of every call; repeat for more")
+    add("--token", default=token, help="bearer token (default: environment variable CHAJA_TOKEN)")
+    add("--header", action="append", default=[], metavar="NAME:VALUE", help="metadata of every call; repeatable")
     add("--connections", type=int, default=1, metavar="N", help="connections of each process (default: 1)")
 
 
 def add_request_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that say what is sent."""
+    """Adds the flags of the requests."""
     add = parser.add_argument_group("the requests").add_argument
     add(
         "--call", default="Search", metavar="METHOD",
-        help="Search, BatchSearch, Encode, … of chaja.v1, or any method as package.Service/Method, which is learnt "
-        "from the server's reflection or from --proto (default: Search)",
+        help="method of chaja.v1, such as Search or Encode, or any package.Service/Method, described by the server's "
+        "reflection or by --proto (default: Search)",
     )  # fmt: skip
-    add("--data", metavar="JSON", help="payload, with {{query}} for the query (default: the method's obvious field)")
-    whole = "JSONL with a whole payload a line, instead of --data and --queries"
+    add("--data", metavar="JSON", help="payload; {{query}} is replaced (default: the query in its obvious field)")
+    whole = "JSONL file with one whole payload per line; replaces --data and --queries"
     add("--data-file", type=Path, metavar="FILE", help=whole)
-    mix = "JSONL of weighted calls, instead of --call: call, weight, data, queries_per_call"
+    mix = "JSONL file of weighted calls with call, weight, data, queries_per_call; replaces --call"
     add("--mix", type=Path, metavar="FILE", help=mix)
-    add("--proto", type=Path, metavar="FILE", help=".proto file that has the method")
-    imports = "folder of the .proto's imports"
+    add("--proto", type=Path, metavar="FILE", help=".proto file that defines the method")
+    imports = "import folder of the .proto file"
     add("--import-path", type=Path, action="append", default=[], metavar="DIR", help=imports)
-    add("--queries", type=Path, metavar="FILE", help="plain text, JSONL with a query or text each, or BEIR's queries")
-    add("--order", choices=ORDERS, default="sequential", help="how queries are drawn (default: sequential)")
+    add("--queries", type=Path, metavar="FILE", help="queries: plain text, JSONL with `query` or `text`, or BEIR's")
+    add("--order", choices=ORDERS, default="sequential", help="order of the queries (default: sequential)")
     add("--zipf-exponent", type=float, default=1.0, metavar="S", help="skew of --order zipf (default: 1)")
-    size = "queries in each call of a method that takes several, or a stream (default: 1)"
+    size = "queries per call, for methods that take a list or a stream (default: 1)"
     add("--queries-per-call", type=int, default=1, metavar="N", help=size)
     add("--deadline", type=duration, default=10.0, help="deadline of each call (default: 10s)")
-    add("--seed", type=int, default=0, help="seed of every draw (default: 0)")
-    labels = "relevance labels (BEIR's TSV, or JSONL with `relevant`): recall, nDCG"
+    add("--seed", type=int, default=0, help="seed of all random draws (default: 0)")
+    labels = "relevance labels for recall and nDCG: BEIR's TSV, or JSONL with `relevant`"
     add("--qrels", type=Path, metavar="FILE", help=labels)
-    add("--quality-at", type=int, default=10, metavar="K", help="the k of recall@k, nDCG@k (default: 10)")
-    check = "ask each query alone first, and count the answers under load that differ"
+    add("--quality-at", type=int, default=10, metavar="K", help="k of recall@k and nDCG@k (default: 10)")
+    check = "send each query alone first, and count the answers under load that differ"
     add("--check-answers", action="store_true", help=check)
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags of generator and metrics."""
+    """Adds the flags of the generator and of the metrics."""
     add = parser.add_argument_group("the generator").add_argument
-    add("--warm-up", type=duration, default=1.0, help="time before the measured part, not counted (default: 1s)")
+    add("--warm-up", type=duration, default=1.0, help="uncounted time before the measured part (default: 1s)")
     add("--processes", type=int, default=1, metavar="N", help="worker processes (default: 1)")
-    most = "most unanswered calls of an open loop; a send beyond is dropped and counted (default: 10000)"
+    most = "drop and count requests of an open loop above this many unanswered calls (default: 10000)"
     add("--max-in-flight", type=int, default=10_000, metavar="N", help=most)
-    add("--late-after", type=duration, default=0.002, help="a send later than this counts as late (default: 2ms)")
-    add("--metrics-url", default="", metavar="URL", help="pull the server's metrics once a second")
+    add("--late-after", type=duration, default=0.002, help="count a send as late after this (default: 2ms)")
+    add("--metrics-url", default="", metavar="URL", help="scrape the server's metrics here once a second")
 
 
 def add_schedule_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that say when requests are sent."""
+    """Adds the flags of the load."""
     add = parser.add_argument_group("the load").add_argument
-    add("--rate", type=float, metavar="R", help="open loop: requests a second")
-    add("--in-flight", type=int, metavar="N", help="closed loop: calls in flight, instead of --rate")
-    add("--schedule", choices=SCHEDULES, default="constant", help="of the open loop (default: constant)")
+    add("--rate", type=float, metavar="R", help="open loop: send this many requests a second")
+    add("--in-flight", type=int, metavar="N", help="closed loop: keep this many calls in flight; replaces --rate")
+    add("--schedule", choices=SCHEDULES, default="constant", help="schedule of the open loop (default: constant)")
     add("--rate-to", type=float, metavar="R", help="rate at the end of a ramp or of the last step")
-    add("--steps", type=int, default=5, metavar="N", help="number of steps (default: 5)")
-    times = "for a replay: a time a line, or JSONL with `timestamp` (default: the file of --queries)"
+    add("--steps", type=int, default=5, metavar="N", help="steps of --schedule step (default: 5)")
+    times = "times of a replay: one per line, or JSONL with `timestamp` (default: the --queries file)"
     add("--timestamps", type=Path, metavar="FILE", help=times)
-    add("--replay-speed", type=float, default=1.0, metavar="X", help="1 is as recorded (default: 1)")
+    add("--replay-speed", type=float, default=1.0, metavar="X", help="speed of a replay; 1 is as recorded (default: 1)")
     add("--duration", type=duration, help="length of the measured part, such as 30s")
-    add("--count", type=int, metavar="N", help="most requests of the measured part")
+    add("--count", type=int, metavar="N", help="end the measured part after this many requests")
 
 
 def make_plan(
@@ -119,10 +119,10 @@ def make_plan(
     seconds: float = math.inf,
     count: int | None = None,
 ) -> Plan:
-    """Returns the plan that the flags make, every payload tried once; what else it takes is as in `Plan`.
+    """Returns the plan of the flags, and checks every payload. The other arguments are those of `Plan`.
 
     Raises:
-        LoadtestError: A flag or file is wrong, or the server does not say what it is asked.
+        LoadtestError: A flag or file is wrong, or the server does not answer a question.
     """
     target = Target(
         address=options.target,
@@ -138,7 +138,7 @@ def make_plan(
     queries = [Query("0", {})]
     if options.data_file is not None:
         if options.data is not None or options.queries is not None or options.mix is not None:
-            raise UsageError("--data-file has whole payloads: it goes with none of --data, --queries and --mix")
+            raise UsageError("--data-file has whole payloads: remove --data, --queries and --mix")
         queries = read_payloads(options.data_file)
     elif options.queries is not None:
         queries = read_queries(options.queries)
@@ -164,7 +164,7 @@ def make_plan(
     )
     _try_payloads(plan)
     if plan.labels and not any(query.id in plan.labels for query in plan.queries):
-        raise UsageError(f"{options.qrels} labels none of the queries: their ids have nothing in common")
+        raise UsageError(f"{options.qrels} labels none of the queries: no query id occurs in both files")
     if plan.metrics_url:
         check_url(plan.metrics_url)
     if options.check_answers:
@@ -173,30 +173,30 @@ def make_plan(
 
 
 def make_schedule(options: argparse.Namespace) -> Schedule | None:
-    """Returns the schedule that the flags make; `None` for a closed loop.
+    """Returns the schedule of the flags; `None` for a closed loop.
 
     Raises:
-        UsageError: Flags do not go together.
+        UsageError: Flags contradict each other.
     """
     if options.timestamps is not None and options.schedule != "replay":
-        raise UsageError("--timestamps is for --schedule replay")
+        raise UsageError("--timestamps needs --schedule replay")
     if options.in_flight is not None:
         if options.rate is not None:
-            raise UsageError("--rate is for an open loop and --in-flight for a closed one: name one of them")
+            raise UsageError("--rate is for an open loop and --in-flight for a closed loop: give one of them")
         if options.schedule != "constant" or options.rate_to is not None:
-            raise UsageError("a closed loop has no schedule: --schedule and --rate-to are for an open one")
+            raise UsageError("a closed loop has no schedule: --schedule and --rate-to need --rate")
         return None
     if options.rate_to is not None and options.schedule not in ("ramp", "step"):
-        raise UsageError("--rate-to is for --schedule ramp or step")
+        raise UsageError("--rate-to needs --schedule ramp or step")
     if options.schedule == "replay":
         if options.rate is not None:
-            raise UsageError("a replay has the rate of its timestamps: --rate does not go with it")
+            raise UsageError("a replay takes its rate from its timestamps: remove --rate")
         file = options.timestamps or options.queries
         if file is None:
             raise UsageError("a replay needs --timestamps, or --queries with timestamps")
         return replay(read_timestamps(file), speed=options.replay_speed)
     if options.rate is None:
-        raise UsageError("name a --rate (open loop) or --in-flight (closed loop)")
+        raise UsageError("give --rate (open loop) or --in-flight (closed loop)")
     if options.schedule in ("ramp", "step"):
         if options.rate_to is None or options.duration is None:
             raise UsageError(f"a {options.schedule} needs --rate-to and --duration")
@@ -214,7 +214,7 @@ def make_schedule(options: argparse.Namespace) -> Schedule | None:
 
 
 def command_line(arguments: list[str]) -> str:
-    """Returns the command line as reports keep it: what secrets it holds is hidden."""
+    """Returns the command line for reports, with secrets hidden."""
     shown, hide = [], False
     for argument in arguments:
         flag, equals, _ = argument.partition("=")
@@ -225,7 +225,7 @@ def command_line(arguments: list[str]) -> str:
 
 
 def check_measurable(objectives: Sequence[Objective], options: argparse.Namespace) -> None:
-    """Raises UsageError if an objective is about something that these flags do not measure."""
+    """Raises UsageError if an objective needs a figure that these flags do not measure."""
     for objective in objectives:
         if objective.name in ("recall", "ndcg") and options.qrels is None:
             raise UsageError(f"{objective.text!r} needs --qrels")
@@ -234,9 +234,9 @@ def check_measurable(objectives: Sequence[Objective], options: argparse.Namespac
 
 
 def measured_seconds(options: argparse.Namespace, schedule: Schedule | None) -> float:
-    """Returns the length of the measured part; infinite if only a count ends it."""
+    """Returns the length of the measured part in seconds; infinite if only a count ends it."""
     if schedule is not None and schedule.timestamps:
-        # The last one is still a part of it.
+        # The measured part includes the last timestamp.
         return min(options.duration or math.inf, math.nextafter(schedule.seconds, math.inf) or 1e-9)
     return math.inf if options.duration is None else float(options.duration)
 
@@ -282,21 +282,21 @@ def _kind(line: Query, path: Path) -> dict[str, Any]:
     fits = isinstance(kind.get("call"), str) and isinstance(weight, int | float) and isinstance(size, int)
     if not fits or not (data is None or isinstance(data, dict)) or set(kind) - known:
         raise UsageError(
-            f"{path}: entry {line.id}: expected an object with call (a name), and perhaps weight (a number), data (an "
-            f"object), queries_per_call (a number), not {json.dumps(kind, ensure_ascii=False)}"
+            f"{path}: entry {line.id}: expected an object with call (a name) and optionally weight (a number), "
+            f"data (an object) and queries_per_call (a number), not {json.dumps(kind, ensure_ascii=False)}"
         )
     return kind
 
 
 def _try_payloads(plan: Plan) -> None:
-    """Makes the payload of every query once: a malformed one is told before anything is sent."""
+    """Makes the payload of every query once, to reject malformed ones early."""
     for call in plan.calls:
         payload = Payload(call.method, call.template)
-        varying = payload.places - {NUMBER}
+        varying = payload.placeholders - {NUMBER}
         if varying and not plan.queries[0].fields:
             raise UsageError(f"{call.method.name} needs --queries")
         one, many = ([plan.queries[0]] * size for size in (1, call.queries_per_call))
         if call.queries_per_call > 1 and payload.render(one, 0) == payload.render(many, 0):
-            raise UsageError(f"{call.method.name} has no list, and takes no stream, of {call.queries_per_call} queries")
+            raise UsageError(f"{call.method.name} takes one query per call, not {call.queries_per_call}")
         for query in plan.queries if varying else plan.queries[:1]:
             payload.render([query] * call.queries_per_call, 0)

@@ -1,4 +1,4 @@
-"""`python -m loadtest plot`: the charts of several results files, one upon the other."""
+"""`python -m loadtest plot`: draws the charts of several results files into one page."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser = verbs.add_parser(
         "plot",
         help="draw several results files into one page of charts",
-        description="Draws latency over time, percentiles and throughput, each results file in its own colour.",
+        description="Draws latency over time, percentiles and throughput, one colour per results file.",
         epilog="example: python -m loadtest plot before.bin after.bin --out plot.html",
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)
     parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help="results files")
-    parser.add_argument("--out", type=Path, default=Path("plot.html"), metavar="FILE", help="default: plot.html")
+    parser.add_argument("--out", type=Path, default=Path("plot.html"), metavar="FILE", help="page (default: plot.html)")
 
 
 def run(options: argparse.Namespace) -> ExitCode:
@@ -29,6 +29,6 @@ def run(options: argparse.Namespace) -> ExitCode:
     from loadtest.reports.page import comparison_page  # noqa: PLC0415  Plotly is slow to import.
 
     summaries = {str(path): summarize([path]) for path in options.results}
-    write([comparison_page(summaries, title="Load tests, one upon the other")], options.out)
+    write([comparison_page(summaries, title="Comparison of load tests")], options.out)
     print(options.out)
     return ExitCode.OK

@@ -1,4 +1,4 @@
-"""`python -m loadtest report`: reads results files, however many, into one report."""
+"""`python -m loadtest report`: turns one or more results files into one report."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     """Adds the verb."""
     parser = verbs.add_parser(
         "report",
-        help="turn results files into text, Markdown, JSON, CSV or a page of charts",
-        description="Reports on one or more results files. Runs at the same time add up; others count as repeats.",
+        help="turn results files into text, Markdown, JSON, CSV or HTML charts",
+        description="Reports on one or more results files. Runs that overlap in time add up; others count as repeats.",
         epilog="example: python -m loadtest report results.bin --format html --out report.html",
         allow_abbrev=False,
     )
@@ -32,9 +32,9 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help="results files")
     parser.add_argument(
         "--format", choices=FORMATS, default="text",
-        help="csv has a line a second, requests is CSV with a line a request (default: text)",
+        help="csv: one line per second; requests: CSV with one line per request (default: text)",
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write there instead of to standard output")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write to this file instead of standard output")
     add_assertion_options(parser)
 
 
@@ -69,7 +69,7 @@ def write(parts: Iterable[str], out: Path | None) -> None:
         sys.stdout.writelines(parts)
         return
     if is_results_file(out):
-        raise UsageError(f"--out {out} is a results file: it is not overwritten")
+        raise UsageError(f"--out {out} is a results file and is not overwritten; name another file")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with out.open("w", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""`python -m loadtest slo`: how many requests a second within given objectives?"""
+"""`python -m loadtest slo`: finds the highest rate that meets given objectives."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser = verbs.add_parser(
         "slo",
         help="find the highest rate that meets objectives",
-        description="Doubles the rate until an objective is missed, bisects, and confirms the answer.",
+        description="Doubles the rate until an objective is missed, then bisects and confirms the result.",
         epilog="example: python -m loadtest slo localhost:50051 --queries queries.txt --objective 'p99<50ms' "
         "--objective 'errors<0.1%'",
         allow_abbrev=False,
@@ -43,15 +43,15 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     group = parser.add_argument_group("the search")
     group.add_argument(
         "--objective", dest="objectives", action="append", default=[], metavar="OBJECTIVE",
-        help="such as 'p99<50ms' or 'errors<0.1%%'; repeat for more",
+        help="objective such as 'p99<50ms' or 'errors<0.1%%'; repeatable",
     )  # fmt: skip
     group.add_argument("--start-rate", type=float, default=50.0, metavar="R", help="first rate (default: 50)")
     group.add_argument("--max-rate", type=float, default=math.inf, metavar="R", help="highest rate to try")
-    group.add_argument("--precision", type=float, default=5.0, metavar="P", help="in percent (default: 5)")
-    group.add_argument("--windows", type=int, default=3, metavar="N", help="windows of a trial (default: 3)")
+    group.add_argument("--precision", type=float, default=5.0, metavar="P", help="of the rate, in percent (default: 5)")
+    group.add_argument("--windows", type=int, default=3, metavar="N", help="windows per trial (default: 3)")
     group.add_argument("--window", type=duration, default=4.0, help="length of a window (default: 4s)")
     group.add_argument("--repeats", type=int, default=2, metavar="N", help="confirming trials (default: 2)")
-    group.add_argument("--poisson", action="store_true", help="requests come as a Poisson process, not evenly spaced")
+    group.add_argument("--poisson", action="store_true", help="send as a Poisson process instead of at even intervals")
     group.add_argument(
         "--out", type=Path, default=Path("slo"), metavar="DIR",
         help="folder for each trial's results, slo.json and slo.html (default: slo)",
@@ -64,12 +64,12 @@ def run(options: argparse.Namespace) -> ExitCode:
     """Runs the verb."""
     objectives = [parse_objective(text) for text in options.objectives]
     if not objectives:
-        raise UsageError("name at least one --objective, such as 'p99<50ms'")
+        raise UsageError("give at least one --objective, such as 'p99<50ms'")
     check_measurable(objectives, options)
     if not (options.start_rate > 0 and options.max_rate > 0 and 0 < options.precision < math.inf):
-        raise UsageError("a search needs rates and a precision above 0")
+        raise UsageError("--start-rate, --max-rate and --precision must be above 0")
     if options.windows < 2 or options.repeats < 0 or options.windows * options.window < 1:
-        raise UsageError("a trial needs at least 2 windows and a second, and there are no fewer than 0 repeats")
+        raise UsageError("--windows must be at least 2, windows × --window at least 1s, and --repeats at least 0")
     plan = make_plan(options, schedule=constant(options.start_rate), seconds=options.windows * options.window)
     line = command_line(sys.argv[1:])
     progress = TerminalProgress(sys.stderr)

@@ -1,4 +1,4 @@
-"""The coordinator's end of a worker process."""
+"""The coordinator's handle of a worker process."""
 
 import contextlib
 import os
@@ -12,24 +12,23 @@ from loadtest.plan import Plan
 from loadtest.results.blocks import Block, CutShort, read_blocks
 
 Inbox = queue.Queue[tuple[int, Block | None]]
-"""Blocks with the number of their worker; `None` when the worker has ended."""
+"""Pairs of worker number and block; `None` when the worker has exited."""
 
 
 class WorkerHandle:
-    """Starts a worker and follows what it says."""
+    """Starts a worker and puts its blocks into the inbox."""
 
     def __init__(self, plan: Plan, number: int, inbox: Inbox) -> None:
         self.number = number
         self._inbox = inbox
-        # A process of its own rather than multiprocessing's, which would run the main module of whoever uses this
-        # as a library.
+        # Not multiprocessing: it would run the main module of a program that uses this package as a library.
         self._process = subprocess.Popen(
             [sys.executable, "-m", "loadtest.generator.worker", str(number)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            process_group=0,  # Ctrl-C, or a SIGTERM to the group, is for the coordinator: it says when to stop.
+            process_group=0,  # Only the coordinator gets Ctrl-C or a SIGTERM to the group; it stops the workers.
             env={
-                "GRPC_VERBOSITY": "NONE",  # What it would log of a connection is in the results.
+                "GRPC_VERBOSITY": "NONE",  # The results have the connection errors that gRPC would log.
                 **os.environ,
                 "PYTHONPATH": os.pathsep.join(path or "." for path in sys.path),
             },
@@ -38,24 +37,24 @@ class WorkerHandle:
         threading.Thread(target=self._follow, daemon=True).start()
 
     def start(self, start_ns: int) -> None:
-        """Tells it when to start, on the clock that all processes share."""
+        """Sends the start time, on the clock that all processes share."""
         self._send(start_ns)
 
     def stop(self) -> None:
-        """Tells it to stop; it says what it still has."""
+        """Asks the worker to stop; it still sends its remaining records."""
         assert self._process.stdin is not None, "it is a pipe"
         with contextlib.suppress(OSError):
             self._process.stdin.close()
 
     def kill(self) -> None:
-        """Ends it at once, and waits until it is gone."""
+        """Kills the worker and waits until it has exited."""
         self.stop()
         self._process.kill()
         self._process.wait()
 
     def _send(self, message: Plan | int) -> None:
         assert self._process.stdin is not None, "it is a pipe"
-        with contextlib.suppress(OSError):  # If it is gone, its end of output says so.
+        with contextlib.suppress(OSError):  # If the worker has exited, the end of its output reports it.
             pickle.dump(message, self._process.stdin)
             self._process.stdin.flush()
 

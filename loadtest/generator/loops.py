@@ -1,4 +1,4 @@
-"""The two ways to drive a server: an open loop, which sends by the clock, and a closed one, which waits for answers."""
+"""The two ways to drive a server: an open loop sends by the clock, a closed loop waits for answers."""
 
 import asyncio
 import itertools
@@ -10,17 +10,17 @@ from loadtest.generator.sender import Sender
 from loadtest.plan import Plan
 
 BURST, DROPS = 8, 32
-"""Sends in a row until the event loop writes them and sees answers; drops that take no longer than a send."""
+"""Sends in a row before the event loop writes requests and reads answers; drops that cost as much as one send."""
 
 OVERRUN_NS = 1_000_000_000
-"""What is still not sent this long after the end of the plan is dropped: an unreachable rate must end too."""
+"""Requests not sent this long after the end of the plan are dropped, so that an unreachable rate ends too."""
 
 UNAVAILABLE_PAUSE_SECONDS = 0.01
-"""A closed loop over a server that is gone would otherwise spin."""
+"""Without a pause, a closed loop would spin while the server is down."""
 
 
 async def open_loop(plan: Plan, sender: Sender, *, start_ns: int) -> None:
-    """Sends this process's share of the schedule, each request at its time, whatever became of those before."""
+    """Sends this process's share of the schedule, each request at its time, independent of earlier answers."""
     share = -(-plan.max_in_flight // plan.processes)
     end_ns, in_a_row = start_ns + int(min(plan.seconds, 1e9) * 1e9), 0
     for number, planned_ns in _arrivals(plan, sender.worker, start_ns=start_ns):
@@ -39,10 +39,10 @@ async def open_loop(plan: Plan, sender: Sender, *, start_ns: int) -> None:
 
 
 async def closed_loop(plan: Plan, sender: Sender, *, start_ns: int) -> None:
-    """Keeps this process's share of calls in flight: each answer is followed by the next request.
+    """Keeps this process's share of calls in flight: the next request follows each answer.
 
-    The planned time of a request is the moment of its sending, so a server that stalls is asked less and its
-    stall is hardly seen in the percentiles: that is what a closed loop measures.
+    The planned time of a request is its send time. A server that stalls therefore gets fewer requests, and the stall
+    hardly shows in the percentiles: closed loops have this limitation.
     """
     numbers = itertools.count(sender.worker, plan.processes)
     end_ns = start_ns + int(min(plan.seconds, 1e9) * 1e9)
@@ -65,18 +65,18 @@ async def closed_loop(plan: Plan, sender: Sender, *, start_ns: int) -> None:
         for each in ended:
             each.result()
     finally:
-        stopped = True  # Whoever stops this loop still wants the answers of the calls in flight.
+        stopped = True  # The code that stops this loop still collects the answers of calls in flight.
 
 
 def share_of(total: int, worker: int, processes: int) -> int:
-    """Returns how many of `total` fall to one of the processes."""
+    """Returns the share of `total` for one of the processes."""
     return total // processes + (worker < total % processes)
 
 
 def _arrivals(plan: Plan, worker: int, *, start_ns: int) -> Iterator[tuple[int, int]]:
     """Yields number and planned time of this process's requests.
 
-    Every process walks the whole schedule, some 1 µs an arrival: the Poisson process has no other way.
+    Every process iterates over the whole schedule: a Poisson process has no random access.
     """
     assert plan.schedule is not None, "an open loop has a schedule"
     measured = 0

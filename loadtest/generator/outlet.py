@@ -1,4 +1,4 @@
-"""The worker's way out: blocks to the coordinator, written by a thread so that a full pipe never delays a send."""
+"""The worker's output: a thread writes blocks to the coordinator, so that a full pipe never delays a send."""
 
 import json
 import queue
@@ -11,7 +11,7 @@ FLUSH_RECORDS = 4096
 
 
 class Outlet:
-    """Collects records and hands them, and other blocks, to a thread that writes them in order."""
+    """Collects records; a thread writes them, and other blocks, in order."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -27,13 +27,13 @@ class Outlet:
             self.flush()
 
     def flush(self) -> None:
-        """Sends the records so far on their way."""
+        """Queues the collected records for writing."""
         if self._buffer:
             self._queue.put((Kind.RECORDS, b"".join(self._buffer)))
             self._buffer.clear()
 
     def json(self, kind: Kind, value: dict[str, Any]) -> None:
-        """Sends a block of JSON, after the records so far."""
+        """Queues a block of JSON after the collected records."""
         self.flush()
         self._queue.put((kind, json.dumps(value).encode()))
 
@@ -48,5 +48,5 @@ class Outlet:
             while (item := self._queue.get()) is not None:
                 write_block(self._file, *item)
                 self._file.flush()
-        except BrokenPipeError:  # The coordinator is gone; the closed standard input ends this process too.
+        except BrokenPipeError:  # The coordinator has exited; the closed standard input ends this process too.
             return

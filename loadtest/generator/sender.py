@@ -1,4 +1,4 @@
-"""Sends one request and records what became of it."""
+"""Sends requests and records their outcomes."""
 
 import asyncio
 import math
@@ -40,7 +40,7 @@ class Caller:
 
 
 class _Request(NamedTuple):
-    """What is known of a request when it is sent."""
+    """A request as it was sent."""
 
     call: int
     key: tuple[int, ...]
@@ -56,9 +56,9 @@ class Sender:
     Attributes:
         start_ns: When the measured part starts.
         worker: Number of this process.
-        in_flight: Calls that are not answered yet.
+        in_flight: Unanswered calls.
         dropped: Planned requests that were not sent.
-        dropped_at: Those since the last report, by the tenth of a second that they were planned for.
+        dropped_at: Requests dropped since the last report, by planned tenth of a second.
         messages: Status messages of errors since the last report, by code.
     """
 
@@ -80,17 +80,17 @@ class Sender:
         self._loop = asyncio.get_running_loop()
 
     def start(self, number: int, planned_ns: int) -> None:
-        """Sends request `number` as `send` does; nobody waits for its answer."""
+        """Sends request `number` as `send` does, without waiting for its answer."""
         task = self._loop.create_task(self.send(number, planned_ns))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def send(self, number: int, planned_ns: int) -> Coroutine[Any, Any, int]:
-        """Sends request `number` at once; what it returns waits for the answer and gives its gRPC code.
+        """Sends request `number` at once; await the result for the gRPC code.
 
         Args:
-            number: The request's number, which decides on its call and queries.
-            planned_ns: When it was to be sent.
+            number: The request's number, which determines its call and queries.
+            planned_ns: The planned time.
 
         Raises:
             UsageError: The payload cannot be made.
@@ -118,13 +118,13 @@ class Sender:
         return code
 
     def drop(self, planned_ns: int) -> None:
-        """Counts a request that is not sent; of the warm-up, none is."""
+        """Counts a dropped request, unless it belongs to the warm-up."""
         if planned_ns >= self.start_ns:
             self.dropped += 1
             self.dropped_at[(planned_ns - self.start_ns) // DROP_PERIOD_NS] += 1
 
     def _note(self, code: int, message: str) -> None:
-        """Counts an error's message; a server that names something else in each would otherwise fill the memory."""
+        """Counts an error's message, up to a limit: a server may send a different text each time."""
         said = (code, message[:MESSAGE_CHARACTERS])
         if said not in self._known_messages:
             if len(self._known_messages) >= MOST_MESSAGES:
@@ -133,7 +133,7 @@ class Sender:
         self.messages[said] += 1
 
     async def drain(self, *, patience_seconds: float) -> int:
-        """Waits for the calls in flight, for so long at most; returns how many are left."""
+        """Waits for the calls in flight, up to the given time; returns the number left."""
         until_ns = now_ns() + int(patience_seconds * 1e9)
         while self.in_flight and now_ns() < until_ns:
             await asyncio.sleep(DRAIN_PROBE_SECONDS)
@@ -147,7 +147,7 @@ class Sender:
             try:
                 stages, batch_texts, same, scores = self._read(request.call, request.key, answers)
             except DecodeError:
-                code = INTERNAL  # As gRPC calls a message that cannot be parsed.
+                code = INTERNAL  # gRPC's code for a message that cannot be parsed.
         start_ns = self.start_ns
         self._outlet.record(
             PACKER.pack(
@@ -172,7 +172,7 @@ class Sender:
     def _read(
         self, index: int, key: tuple[int, ...], answers: Sequence[bytes]
     ) -> tuple[tuple[float, ...], int, int, tuple[float, float]]:
-        """Returns stage times, texts in the batch, whether the answer is that at rest, and its quality."""
+        """Returns stage times, texts in the batch, whether the answer equals that at rest, and its quality."""
         plan, reader = self._plan, self._callers[index].reader
         stages, batch_texts, same, scores = NO_STAGES, 0, -1, (math.nan, math.nan)
         labelled = bool(plan.labels) and reader.has_hits
@@ -181,7 +181,7 @@ class Sender:
             return stages, batch_texts, same, scores
         messages = [reader.parse(answer) for answer in answers]
         if reader.has_stages and messages:
-            stages, batch_texts = max((reader.stages(message) for message in messages), key=lambda told: sum(told[0]))
+            stages, batch_texts = max((reader.stages(message) for message in messages), key=lambda read: sum(read[0]))
         if labelled:
             scores = self._quality(reader, key, messages)
         if at_rest is not None:
@@ -189,7 +189,7 @@ class Sender:
         return stages, batch_texts, same, scores
 
     def _quality(self, reader: AnswerReader, key: tuple[int, ...], messages: list[Message]) -> tuple[float, float]:
-        """Returns recall and nDCG, on average over the call's labelled queries."""
+        """Returns the mean recall and nDCG of the call's labelled queries."""
         found = [documents for message in messages for documents in reader.documents(message)]
         k, scores = self._plan.quality_at, []
         if len(found) == len(key):

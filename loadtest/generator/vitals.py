@@ -1,4 +1,4 @@
-"""How the generator itself is doing: without this, a slow generator looks like a slow server."""
+"""The generator's reports on itself: without them, a slow generator looks like a slow server."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ REPORT_SECONDS = 0.5
 
 
 class Vitals:
-    """Reports twice a second what was not sent, the event loop's lag, and the CPU that this process took."""
+    """Reports dropped requests, the event loop's lag and this process's CPU time twice a second."""
 
     def __init__(self, sender: Sender, outlet: Outlet, *, start_ns: int) -> None:
         self._sender = sender
@@ -24,7 +24,7 @@ class Vitals:
         self._longest_lag = 0.0
 
     async def watch(self) -> None:
-        """Measures and reports until it is cancelled; once at the start of the measured part."""
+        """Measures and reports until it is cancelled, and also at the start of the measured part."""
         until_start = (self._start_ns - now_ns()) / 1e9
         if until_start > 0:
             asyncio.get_running_loop().call_later(until_start, self.report)
@@ -36,7 +36,7 @@ class Vitals:
                 self.report()
 
     def report(self) -> None:
-        """Sends one block about the time since the last one; on the event loop's thread."""
+        """Sends a block about the time since the last one. Call it on the event loop's thread."""
         clocks = _clocks()
         elapsed, loop_cpu, waited, process_cpu = (now - then for now, then in zip(clocks, self._before, strict=True))
         self._outlet.json(
@@ -62,12 +62,12 @@ class Vitals:
 
 
 def _clocks() -> tuple[float, float, float, float]:
-    """Returns the wall clock, this thread's CPU time and its time of waiting for a CPU, and the process's CPU time."""
+    """Returns wall clock, CPU time of this thread, its wait for a CPU, and CPU time of the process, in seconds."""
     return time.monotonic(), time.thread_time(), _waited_seconds(), time.process_time()
 
 
 def _waited_seconds() -> float:
-    """Returns how long this thread could have run but had no CPU; 0 where the system does not tell."""
+    """Returns the time that this thread was runnable without a CPU; 0 if the system does not report it."""
     try:
         with open("/proc/thread-self/schedstat", encoding="ascii") as file:  # noqa: PTH123  twice a second: cheap
             return int(file.read().split()[1]) / 1e9
@@ -76,7 +76,7 @@ def _waited_seconds() -> float:
 
 
 def memory_bytes() -> int:
-    """Returns the process's resident memory; 0 where the system does not tell."""
+    """Returns the process's resident memory; 0 if the system does not report it."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123  twice a second: cheap
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

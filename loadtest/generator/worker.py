@@ -1,7 +1,7 @@
 """The worker process: `python -m loadtest.generator.worker NUMBER`, started by the coordinator.
 
-Standard input brings the pickled plan and then, once this process has said that it is ready, the time of the start;
-its end means stop. Standard output takes blocks (see `results.blocks`).
+It reads the pickled plan from standard input, reports that it is ready, and then reads the start time. The end of
+standard input means stop. It writes blocks (see `results.blocks`) to standard output.
 """
 
 import asyncio
@@ -24,14 +24,14 @@ from loadtest.plan import Plan
 from loadtest.results.blocks import Kind
 
 GRACE_SECONDS = 1.0
-"""How long calls in flight are waited for after a stop, and beyond their deadline."""
+"""Wait for calls in flight after a stop, and beyond their deadline."""
 
 
 def main() -> None:
     """Runs one worker."""
     worker = int(sys.argv[1])
     out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # Whatever a library prints must not fall among the blocks.
+    os.dup2(2, 1)  # Output of libraries must not mix with the blocks.
     outlet = Outlet(out)
     try:
         plan: Plan = pickle.load(sys.stdin.buffer)  # noqa: S301  from our own coordinator
@@ -56,8 +56,8 @@ async def _run(plan: Plan, worker: int, outlet: Outlet) -> None:
         await asyncio.gather(*(channel.connected() for channel in channels))
         sender = Sender(plan, worker, channels, outlet)
         gc.collect()
-        gc.freeze()  # Collections during the run need not look at what was there before,
-        gc.set_threshold(100_000)  # and are needed rarely: only failures leave reference cycles.
+        gc.freeze()  # Collections during the run skip the objects that exist now,
+        gc.set_threshold(100_000)  # and run rarely: only failures create reference cycles.
         outlet.json(Kind.READY, {})
         with contextlib.suppress(EOFError):  # Stopped before the start.
             start_ns = await asyncio.to_thread(pickle.load, sys.stdin.buffer)
@@ -79,7 +79,7 @@ async def _attack(plan: Plan, sender: Sender, outlet: Outlet, *, start_ns: int) 
     patience = GRACE_SECONDS if interrupted else plan.deadline_seconds + GRACE_SECONDS
     draining = asyncio.create_task(sender.drain(patience_seconds=patience))
     await asyncio.wait({draining, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    if not draining.done():  # Stopped while it waited for the last answers.
+    if not draining.done():  # The coordinator stopped this worker during the wait for the last answers.
         draining.cancel()
         draining = asyncio.create_task(sender.drain(patience_seconds=GRACE_SECONDS))
     unfinished = await draining
@@ -87,17 +87,17 @@ async def _attack(plan: Plan, sender: Sender, outlet: Outlet, *, start_ns: int) 
     stopping.cancel()
     vitals.report()
     if not interrupted:
-        driving.result()  # Raises what ended it too soon.
+        driving.result()  # Raises the error that ended the loop early.
     outlet.json(Kind.END, {"worker": sender.worker, "unfinished": unfinished})
 
 
 def _when_input_ends(event: asyncio.Event) -> None:
-    """Sets the event at the end of standard input: the coordinator wants this to stop, or is gone."""
+    """Sets the event at the end of standard input: the coordinator asks for a stop, or has exited."""
     loop = asyncio.get_running_loop()
 
     def wait() -> None:
         sys.stdin.buffer.read()
-        with contextlib.suppress(RuntimeError):  # The loop has been closed: all is over.
+        with contextlib.suppress(RuntimeError):  # The loop has been closed.
             loop.call_soon_threadsafe(event.set)
 
     threading.Thread(target=wait, daemon=True).start()
@@ -105,6 +105,6 @@ def _when_input_ends(event: asyncio.Event) -> None:
 
 if __name__ == "__main__":
     main()
-    # The thread that waits for standard input would otherwise be torn down in the middle of its read.
+    # A normal exit would tear down the thread that reads standard input in the middle of its read.
     sys.stdout.flush()
     os._exit(0)

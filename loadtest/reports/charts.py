@@ -1,6 +1,6 @@
-"""Charts of what was measured; each function draws one.
+"""Charts of results; each function draws one.
 
-Charts of one run take what they need of its `Summary`; charts over several runs take them by name.
+Charts of one run take parts of its `Summary`; charts of several runs take their summaries by name.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ from loadtest.reports.style import (
 from loadtest.stages import STAGES
 
 MOST_POINTS = 600
-"""A line of more points is not told from one of fewer, and makes the page large."""
+"""A line of more points looks the same and makes the page larger."""
 
 HISTOGRAM_STEPS = 100
 CUT_OFF = 2
-"""How far above the 95th percentile of the seconds the chart of stages ends."""
+"""Upper end of the chart of stages, relative to the 95th percentile of its seconds."""
 
 SECONDS = "time from the start (s)"
 LATENCY = "latency (ms)"
@@ -53,7 +53,7 @@ BEYOND_SERVER = "network + client"
 
 
 def latency_over_time(timeline: Timeline) -> go.Figure:
-    """Draws percentiles of each second's successes in ms, by the second that they were planned for."""
+    """Draws percentiles of each second's successes in ms, by planned second."""
     chart = figure(x=SECONDS, y=LATENCY, log_y=True)
     groups = _Groups.of(timeline)
     planned = bins.percentiles(groups.sums(timeline.latency), [50, 99, 99.9]) * 1e3
@@ -67,7 +67,7 @@ def latency_over_time(timeline: Timeline) -> go.Figure:
 
 
 def percentile_curves(call: CallSummary) -> go.Figure:
-    """Draws latency in ms by percentile, ever closer to 100 %: successes both ways, and refused calls."""
+    """Draws latency in ms by percentile: latency and service time of successes, and refused calls."""
     lines = {
         "from planned time": (call.ok.latency, BLUE, "solid"),
         "service time": (call.ok.service, BLUE, "dot"),
@@ -77,12 +77,12 @@ def percentile_curves(call: CallSummary) -> go.Figure:
 
 
 def latency_histogram(timeline: Timeline) -> go.Figure:
-    """Draws how many successes took how long, in ms, in steps of equal ratio."""
+    """Draws the distribution of the successes' latencies in ms, in bins of equal ratio."""
     chart = figure(x=LATENCY, y="requests", log_x=True)
     planned, service = timeline.latency.sum(axis=0), timeline.service.sum(axis=0)
     used = np.flatnonzero(planned + service)
     step = max(1, math.ceil((used[-1] - used[0] + 1) / HISTOGRAM_STEPS))
-    # An empty step on either side, so that the outline begins and ends at 0.
+    # An empty bin at each end, so that the outline begins and ends at 0.
     first = np.arange(max(0, used[0] - step), used[-1] + 2 * step, step)
     edges_ms = bins.SHORTEST_NS * np.exp(first * bins.WIDTH) / 1e6
     chart.update_xaxes(log_ticks(edges_ms[0], edges_ms[-1], most_decades=3))
@@ -99,7 +99,7 @@ def latency_histogram(timeline: Timeline) -> go.Figure:
 
 
 def throughput_over_time(timeline: Timeline) -> go.Figure:
-    """Draws requests a second: those planned for each second and sent, and those answered OK in it."""
+    """Draws requests a second: those planned for each second and sent, and those answered OK in that second."""
     chart = figure(x=SECONDS, y="requests a second")
     groups = _Groups.of(timeline, whole=True)
     line(chart, groups.starts, groups.rates(timeline.planned + timeline.dropped), "planned", GREY, dash="dash")
@@ -108,7 +108,7 @@ def throughput_over_time(timeline: Timeline) -> go.Figure:
 
 
 def outcomes_over_time(timeline: Timeline) -> go.Figure:
-    """Draws requests a second by the gRPC code that they ended with, stacked, by the second they were planned for."""
+    """Draws requests a second, stacked by gRPC code, by planned second."""
     chart = figure(x=SECONDS, y="requests a second")
     groups = _Groups.of(timeline)
     rates = groups.rates(timeline.codes)
@@ -122,21 +122,21 @@ def outcomes_over_time(timeline: Timeline) -> go.Figure:
 
 
 def stages_over_time(timeline: Timeline) -> go.Figure:
-    """Draws the mean time of a success in ms, stacked: the server's stages, and what is left of its service time.
+    """Draws the mean time of a success in ms, stacked: the server's stages, and the rest of its service time.
 
-    What is left is drawn where every success told its stages: otherwise the two are not of the same requests.
-    The y axis ends above the common seconds, lest one stall flattens all the others.
+    The rest is drawn only where every success reports its stages: otherwise the two cover different requests.
+    Rare peaks are cut off, so that one stall does not flatten all other seconds.
     """
     chart = figure(x=SECONDS, y="mean time of a request (ms)")
     groups = _Groups.of(timeline)
-    told = groups.sums(timeline.staged)
-    of_one = 1e3 / np.where(told > 0, told, np.nan)
+    staged = groups.sums(timeline.staged)
+    of_one = 1e3 / np.where(staged > 0, staged, np.nan)
     stages = groups.sums(timeline.stage_sums) * of_one[:, None]
     for column, stage in enumerate(STAGES):
         bars(chart, groups.starts, stages[:, column], stage, COLOURS[column], width=groups.step)
     middles = bins.SHORTEST_NS * np.exp((np.arange(bins.COUNT) + 0.5) * bins.WIDTH) / 1e9
     service = groups.sums(timeline.service) @ middles * of_one
-    rest = np.where(told == groups.sums(timeline.codes[:, OK]), np.maximum(0.0, service - stages.sum(axis=1)), np.nan)
+    rest = np.where(staged == groups.sums(timeline.codes[:, OK]), np.maximum(0.0, service - stages.sum(axis=1)), np.nan)
     if not np.isnan(rest).all():
         bars(chart, groups.starts, rest, BEYOND_SERVER, GREY, width=groups.step)
     totals = stages.sum(axis=1) + np.nan_to_num(rest)
@@ -174,12 +174,12 @@ def compared_throughput(summaries: Mapping[str, Summary]) -> go.Figure:
 
 @dataclass(frozen=True)
 class _Groups:
-    """Neighbouring seconds taken together, so that there are at most `MOST_POINTS` of them.
+    """Groups of neighbouring seconds, at most `MOST_POINTS` of them.
 
     Attributes:
-        starts: Where each group begins, in seconds.
-        step: Seconds in each.
-        seconds: Seconds in all of them; the last group may be shorter.
+        starts: Start of each group in seconds.
+        step: Seconds in each group.
+        seconds: Seconds in all groups; the last group may be shorter.
     """
 
     starts: NDArray[np.int64]
@@ -212,7 +212,7 @@ def _percentile_curves(lines: Mapping[str, tuple[Latencies, str, str]]) -> go.Fi
         if not latencies.count:
             continue
         points = [(percent, seconds) for percent, seconds, _ in latencies.spectrum() if percent < 100]
-        # The longest of n durations stands for the last n-th of them.
+        # The longest of n durations is drawn at 1 - 1/n, because 100 % is infinitely far on this axis.
         end = max([float(latencies.count), *(1 / (1 - percent / 100) for percent, _ in points)])
         x = [1 / (1 - percent / 100) for percent, _ in points] + [end]
         y = [seconds * 1e3 for _, seconds in points] + [latencies.percentile(100) * 1e3]

@@ -42,7 +42,7 @@ def requests_csv(paths: Sequence[Path]) -> Iterator[str]:
 
 
 def _cell(value: object) -> object:
-    """A value that is not there is an empty cell."""
+    """Returns an empty cell for a missing value."""
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.9g}"
     return value

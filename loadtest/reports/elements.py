@@ -1,4 +1,4 @@
-"""The HTML that pages are made of; every text that comes in is escaped here."""
+"""The HTML elements of pages; escapes every text from outside."""
 
 from collections.abc import Iterable, Mapping
 from html import escape
@@ -9,7 +9,7 @@ from plotly.offline import get_plotlyjs
 
 from loadtest.reports.tables import Table
 
-# A browser that is told so cannot fetch anything, whatever the library would like.
+# With this policy the browser fetches nothing, whatever the library asks for.
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 
 FOLDER = Path(__file__).parent
@@ -21,7 +21,7 @@ def banner(kind: str, said: str) -> str:
 
 
 def note(text: str) -> str:
-    """Returns what has to be known before any figure is read."""
+    """Returns a note that readers need before the figures."""
     return f'<p class="note">{escape(text)}</p>'
 
 
@@ -33,7 +33,7 @@ def section(heading: str, content: str, caption: str = "") -> str:
 
 def chart_section(heading: str, chart: go.Figure, caption: str = "") -> str:
     """Returns a chart below its heading."""
-    # plotly's JSON has no `<`, so that nothing in it ends the element.
+    # plotly's JSON has no `<`, so it cannot close the element.
     data = f'<script type="application/json">{chart.to_json()}</script>'
     return section(heading, f'<div class="chart" style="height: {chart.layout.height}px"></div>{data}', caption)
 
@@ -57,7 +57,7 @@ def table_section(table: Table) -> str:
 
 
 def page(title: str, parts: Iterable[str]) -> str:
-    """Returns a whole page, which asks the network for nothing; parts are HTML, the title is not."""
+    """Returns a whole page, which uses no network. Parts are HTML; the title is plain text."""
     style, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     body = "\n".join(parts)
     return f"""<!doctype html>

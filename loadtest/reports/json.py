@@ -1,6 +1,6 @@
-"""The report as JSON, for programs: durations in seconds, shares from 0 to 1, what is not there as null.
+"""The report as JSON, for programs: durations in seconds, shares from 0 to 1, missing values as null.
 
-`docs/loadtest.md` has the schema; a change that breaks readers raises `SCHEMA_VERSION`.
+`docs/loadtest.md` has the schema. Raise `SCHEMA_VERSION` with every change that breaks readers.
 """
 
 import json
@@ -31,7 +31,7 @@ def json_report(summary: Summary, verdicts: list[Verdict]) -> str:
 
 
 def report_object(summary: Summary, verdicts: list[Verdict]) -> dict[str, Any]:
-    """Returns the report as an object; what is not there is NaN in it."""
+    """Returns the report as an object; missing values are NaN."""
     return {
         "schema_version": SCHEMA_VERSION,
         "verdict": verdict(summary),
@@ -128,7 +128,7 @@ def _distribution(latencies: Latencies) -> dict[str, float]:
 
 
 def _known(value: Any) -> Any:
-    """Returns the value with null for every NaN, which JSON has not."""
+    """Returns the value with `None` for every NaN: JSON has no NaN."""
     if isinstance(value, dict):
         return {name: _known(each) for name, each in value.items()}
     if isinstance(value, list):

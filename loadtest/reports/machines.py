@@ -1,4 +1,4 @@
-"""Charts of the two machines meanwhile: the generator by its own vitals, the server by its scraped metrics."""
+"""Charts of both machines during the run: the generator's vitals and the server's scraped metrics."""
 
 import itertools
 import math
@@ -15,38 +15,38 @@ from loadtest.reports.style import COLOURS, GREY, line, panels
 from loadtest.results.file import Run
 
 MOST_PROCESSES = 6
-"""More lines are not told apart; the busiest processes are those that matter."""
+"""More lines cannot be distinguished, and the busiest processes matter most."""
 
 Points = list[tuple[float, float]]
 Scrapes = Sequence[Mapping[str, Any]]
 
 
 def vitals_over_time(runs: Sequence[Run]) -> go.Figure:
-    """Draws how each generator process did: lag of its event loop in ms, CPU as a share of a core, calls in flight.
+    """Draws each generator process: lag of its event loop in ms, CPU as a share of a core, calls in flight.
 
-    The CPU of the event loop is a solid line, that of the whole process, the thread that writes included, a dotted one.
+    A solid line shows the CPU of the event loop; a dotted line that of the whole process with its writing thread.
     """
     chart = panels(
-        ("Event loop held up", "CPU: event loop; dotted: whole process", "Calls in flight"),
+        ("Event loop blocked", "CPU: event loop; dotted: whole process", "Calls in flight"),
         ("ms", "share of a core", "calls"),
         x=SECONDS,
     )
     processes: dict[str, list[dict[str, Any]]] = {}
     for number, run in enumerate(runs, start=1):
-        for told in run.vitals:
-            if told["seconds"] >= told["elapsed_seconds"] > 0:
-                name = f"process {told['worker']}" if len(runs) == 1 else f"run {number}, process {told['worker']}"
-                processes.setdefault(name, []).append(told)
-    busiest = sorted(processes, key=lambda name: -sum(told["loop_cpu_seconds"] for told in processes[name]))
+        for report in run.vitals:
+            if report["seconds"] >= report["elapsed_seconds"] > 0:
+                name = f"process {report['worker']}" if len(runs) == 1 else f"run {number}, process {report['worker']}"
+                processes.setdefault(name, []).append(report)
+    busiest = sorted(processes, key=lambda name: -sum(report["loop_cpu_seconds"] for report in processes[name]))
     for name, colour in zip(sorted(busiest[:MOST_PROCESSES], key=list(processes).index), COLOURS, strict=False):
         of_each: list[tuple[int, str, Callable[[dict[str, Any]], float]]] = [
-            (1, "solid", lambda told: told["loop_lag_seconds"] * 1e3),
-            (2, "solid", lambda told: told["loop_cpu_seconds"] / told["elapsed_seconds"]),
-            (2, "dot", lambda told: told["process_cpu_seconds"] / told["elapsed_seconds"]),
-            (3, "solid", lambda told: told["in_flight"]),
+            (1, "solid", lambda report: report["loop_lag_seconds"] * 1e3),
+            (2, "solid", lambda report: report["loop_cpu_seconds"] / report["elapsed_seconds"]),
+            (2, "dot", lambda report: report["process_cpu_seconds"] / report["elapsed_seconds"]),
+            (3, "solid", lambda report: report["in_flight"]),
         ]
         for row, dash, value in of_each:
-            points = [(told["seconds"], value(told)) for told in processes[name]]
+            points = [(report["seconds"], value(report)) for report in processes[name]]
             _draw(chart, points, name, colour, row=row, dash=dash, legendgroup=name, showlegend=row == 1)
     for row, limit in ((1, LAG_SECONDS * 1e3), (2, BUSY_SHARE)):
         chart.add_hline(limit, row=row, col=1, line={"color": GREY, "dash": "dash", "width": 1})
@@ -54,24 +54,24 @@ def vitals_over_time(runs: Sequence[Run]) -> go.Figure:
 
 
 def server_over_time(scrapes: Scrapes) -> go.Figure:
-    """Draws what the server said of itself: gauges as they are, counters by their rate a second."""
+    """Draws the server's metrics: gauges as they are, counters as rates per second."""
     drawn = _panels_of(scrapes)
     chart = panels([title for title, _, _ in drawn], [unit for _, unit, _ in drawn], x=SECONDS)
     for row, (_, _, lines) in enumerate(drawn, start=1):
-        # Not the colour of the other panels, where the legend would seem to be about them too.
+        # Not the colour of the other panels, because the legend is about this panel only.
         colours = COLOURS[1:] if len(lines) > 1 else COLOURS
         for (name, points), colour in zip(lines.items(), colours, strict=False):
             _draw(chart, points, name, colour, row=row, showlegend=len(lines) > 1)
     return chart
 
 
-def tells_of_server(scrapes: Scrapes) -> bool:
-    """Whether the scraped metrics have anything that `server_over_time` draws."""
+def has_server_panels(scrapes: Scrapes) -> bool:
+    """Returns whether `server_over_time` has anything to draw."""
     return bool(_panels_of(scrapes))
 
 
 def _panels_of(scrapes: Scrapes) -> list[tuple[str, str, dict[str, Points]]]:
-    """Returns title, unit and lines by name of each panel that has anything to show."""
+    """Returns title, unit and lines by name of each panel that has data."""
     found = [(title, unit, lines(scrapes)) for title, unit, lines in _PANELS]
     shown = [(title, unit, {name: points for name, points in lines.items() if points}) for title, unit, lines in found]
     return [panel for panel in shown if panel[2]]
@@ -82,7 +82,7 @@ def _gauge(scrapes: Scrapes, name: str, *, scale: float = 1.0) -> Points:
 
 
 def _rate(scrapes: Scrapes, name: str) -> Points:
-    """Returns the increase a second between scrapes; nothing across a restart, at which counters begin anew."""
+    """Returns the increase a second between scrapes, except across a restart, which resets counters."""
     points = _series(scrapes, name)
     return [
         (seconds, (value - before) / (seconds - since) if value >= before else math.nan)
@@ -92,7 +92,7 @@ def _rate(scrapes: Scrapes, name: str) -> Points:
 
 
 def _mean(scrapes: Scrapes, histogram: str) -> Points:
-    """Returns the mean of what a histogram observed between scrapes."""
+    """Returns the mean of a histogram's observations between scrapes."""
     sums, counts = _rate(scrapes, f"{histogram}_sum"), _rate(scrapes, f"{histogram}_count")
     return [
         (seconds, total / count if count else math.nan)
@@ -101,7 +101,7 @@ def _mean(scrapes: Scrapes, histogram: str) -> Points:
 
 
 def _handled(scrapes: Scrapes) -> dict[str, Points]:
-    """Returns the calls ended a second by gRPC code, of the codes that came up."""
+    """Returns the calls ended a second for each gRPC code that occurred."""
     names = {name for scrape in scrapes for name in scrape.get("samples", ()) if name.startswith(_HANDLED)}
     codes = sorted({found[1] for name in names if (found := _CODE.search(name))})
     rates: dict[str, Points] = {}
@@ -119,7 +119,7 @@ def _series(scrapes: Scrapes, name: str) -> Points:
 
 
 def _draw(chart: go.Figure, points: Points, name: str, colour: str, *, row: int, **options: Any) -> None:
-    """Adds a line to a panel; of points that would not be told apart, the highest is drawn, lest a peak is missed."""
+    """Adds a line to a panel; of points too close to distinguish, draws the highest, so that no peak is lost."""
     step = max(1, math.ceil(len(points) / MOST_POINTS))
     drawn = [
         max(points[start : start + step], key=lambda point: (not math.isnan(point[1]), point[1]))
@@ -132,7 +132,7 @@ _HANDLED = "grpc_server_handled_total{"
 _CODE = re.compile(r'grpc_code="([^"]*)"')
 
 _PANELS: tuple[tuple[str, str, Callable[[Scrapes], dict[str, Points]]], ...] = (
-    ("Texts that wait for an encoder", "texts", lambda scrapes: {"waiting": _gauge(scrapes, "chaja_queue_texts")}),
+    ("Texts waiting for an encoder", "texts", lambda scrapes: {"waiting": _gauge(scrapes, "chaja_queue_texts")}),
     ("Texts in a batch, mean", "texts", lambda scrapes: {"texts in a batch": _mean(scrapes, "chaja_batch_texts")}),
     ("Calls ended, by gRPC code", "calls a second", _handled),
     ("CPU of the server", "cores", lambda scrapes: {"CPU": _rate(scrapes, "process_cpu_seconds_total")}),

@@ -8,6 +8,6 @@ for (const chart of charts) {
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
   });
 }
-// Paper is narrower than most windows, and charts do not shrink by themselves.
+// Paper is narrower than most windows, and charts do not shrink automatically.
 addEventListener("beforeprint", () => charts.forEach((chart) => Plotly.relayout(chart, { width: 680 })));
 addEventListener("afterprint", () => charts.forEach((chart) => Plotly.relayout(chart, { width: null, autosize: true })));

@@ -1,4 +1,4 @@
-"""HTML pages of one run and of several side by side: one file each, which asks the network for nothing."""
+"""HTML pages of one run and of several side by side: one file each, which uses no network."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
@@ -25,7 +25,7 @@ COMPARISON_COLUMNS = (
 
 
 def report_page(summary: Summary, verdicts: Sequence[Verdict] = (), *, title: str) -> str:
-    """Returns a page about one summary and its assertions; the title may come from outside."""
+    """Returns a page about one summary and its assertions; `title` is untrusted text."""
     parts = [banner(verdict_kind(summary), verdict(summary)), f"<h1>{escape(title)}</h1>"]
     parts += [note(text) for text in notes(summary)]
     parts.append(figures_section(headline(summary)))
@@ -36,7 +36,7 @@ def report_page(summary: Summary, verdicts: Sequence[Verdict] = (), *, title: st
 
 
 def comparison_page(summaries: Mapping[str, Summary], *, title: str) -> str:
-    """Returns a page that lays summaries one over the other; their names and the title may come from outside."""
+    """Returns a page that overlays summaries; their names and `title` are untrusted text."""
     parts = [
         banner(verdict_kind(summary), f"{name}: {verdict(summary)}")
         for name, summary in summaries.items()
@@ -45,7 +45,7 @@ def comparison_page(summaries: Mapping[str, Summary], *, title: str) -> str:
     parts.append(f"<h1>{escape(title)}</h1>")
     parts += [note(f"{name}: {text}") for name, summary in summaries.items() for text in notes(summary)]
     compared = [_comparison_row(name, summary) for name, summary in summaries.items()]
-    parts.append(table_section(Table("Side by side, latencies from the planned time", COMPARISON_COLUMNS, compared)))
+    parts.append(table_section(Table("Comparison, latencies from the planned time", COMPARISON_COLUMNS, compared)))
     shown = {name: summary for name, summary in summaries.items() if summary.total.ok.count}
     if shown:
         parts += [
@@ -56,17 +56,17 @@ def comparison_page(summaries: Mapping[str, Summary], *, title: str) -> str:
     return page(title, parts)
 
 
-_PLANNED_FOR = "Of the successes, by the second that they were planned for."
+_PLANNED_FOR = "Successes, by the second for which they were planned."
 _PERCENTILES = "Each step to the right is ten times as close to 100\N{NO-BREAK SPACE}%."
 
 
 def _charts(summary: Summary) -> Iterator[str]:
-    """Yields a chart of everything that there is something of."""
+    """Yields a chart for each kind of data that the summary has."""
     timeline = summary.timeline
     if summary.total.ok.count:
         yield chart_section("Latency over time", charts.latency_over_time(timeline), _PLANNED_FOR)
         yield chart_section("Latency by percentile", charts.percentile_curves(summary.total), _PERCENTILES)
-        yield chart_section("Distribution of latencies", charts.latency_histogram(timeline), "Of the successes.")
+        yield chart_section("Distribution of latencies", charts.latency_histogram(timeline), "Successes only.")
     if summary.total.sent:
         yield chart_section("Throughput over time", charts.throughput_over_time(timeline))
         yield chart_section("Outcomes over time", charts.outcomes_over_time(timeline), "By gRPC code.")
@@ -74,13 +74,13 @@ def _charts(summary: Summary) -> Iterator[str]:
         yield chart_section(
             "Where the time goes",
             charts.stages_over_time(timeline),
-            "Means of the successes of each second. Rare peaks are cut off; a double click shows them.",
+            "Means over the successes of each second. Rare peaks are cut off; double-click to show them.",
         )
     if summary.generator.processes:
-        caption = f"The busiest processes, {machines.MOST_PROCESSES} at most; dashed: from where on one is too slow."
+        caption = f"The busiest processes, at most {machines.MOST_PROCESSES}. Dashed: the limit of saturation."
         yield chart_section("The generator itself", machines.vitals_over_time(summary.runs), caption)
     for number, run in enumerate(summary.runs, start=1):
-        if machines.tells_of_server(run.metrics):
+        if machines.has_server_panels(run.metrics):
             heading = "The server's metrics" + (f" in run {number}" if len(summary.runs) > 1 else "")
             yield chart_section(heading, machines.server_over_time(run.metrics))
 

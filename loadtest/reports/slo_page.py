@@ -19,7 +19,7 @@ def answer_page(answer: Answer, objectives: Sequence[Objective]) -> str:
     parts = [
         banner("unsure" if answer.limited or answer.interrupted or answer.highest is None else "good", answer.line()),
         f"<h1>{escape(title)}</h1>",
-        chart_section("Latency by rate", _latency_chart(trials), "From the planned time; a mark is a trial."),
+        chart_section("Latency by rate", _latency_chart(trials), "From the planned time; each mark is a trial."),
         chart_section("Throughput by rate", _throughput_chart(trials)),
         table_section(trials_table(answer)),
     ]

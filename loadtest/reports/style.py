@@ -1,4 +1,4 @@
-"""How charts look: one palette, and figures without a background of their own."""
+"""The style of charts: one palette, and figures with a transparent background."""
 
 import html
 import math
@@ -12,18 +12,18 @@ from plotly.subplots import make_subplots
 BLUE, ORANGE, GREEN, RED, VIOLET = "#3b7dd8", "#d9730d", "#2a9d63", "#d9363e", "#8e62d0"
 TEAL, PINK, GREY, OLIVE = "#1a9aa8", "#c9539c", "#8a8f98", "#9a8a1f"
 COLOURS = (BLUE, ORANGE, GREEN, RED, VIOLET, TEAL, PINK, GREY, OLIVE)
-"""Colours that can be told from white and from black alike."""
+"""Colours with contrast to both white and black."""
 
 GRID = "rgba(128, 128, 128, 0.25)"
 TEXT = "#808080"
-"""The page's style sheet replaces it by the colour of its own text."""
+"""The page's style sheet replaces it with its text colour."""
 
 HEIGHT = 340
 PANEL_HEIGHT = 170
 
 
 def figure(*, x: str, y: str, log_x: bool = False, log_y: bool = False) -> go.Figure:
-    """Returns a figure without lines; titles have the unit, and a y axis that is not logarithmic begins at 0."""
+    """Returns an empty figure. Titles include the unit; a linear y axis begins at 0."""
     chart = go.Figure()
     _lay_out(chart, HEIGHT)
     chart.update_xaxes(title_text=x, type="log" if log_x else "linear")
@@ -32,7 +32,7 @@ def figure(*, x: str, y: str, log_x: bool = False, log_y: bool = False) -> go.Fi
 
 
 def panels(titles: Sequence[str], units: Sequence[str], *, x: str) -> go.Figure:
-    """Returns panels one below the other, with one x axis for all; each y axis has its unit and begins at 0."""
+    """Returns stacked panels with a common x axis; each y axis has its unit and begins at 0."""
     height = PANEL_HEIGHT * len(titles) + 60
     gap = 52 / height
     chart = make_subplots(rows=len(titles), shared_xaxes=True, vertical_spacing=gap, subplot_titles=list(titles))
@@ -49,10 +49,10 @@ def panels(titles: Sequence[str], units: Sequence[str], *, x: str) -> go.Figure:
 def line(chart: go.Figure, x: Any, y: Any, name: str, colour: str, **options: Any) -> None:
     """Adds a line through points; a NaN interrupts it.
 
-    The name may come from outside. `dash` is the line's pattern; all else is as in `plotly.graph_objects.Scatter`.
+    `name` is untrusted text. `dash` is the line's pattern; other options are those of `plotly.graph_objects.Scatter`.
     """
     dash = options.pop("dash", "solid")
-    # A single point, or one between two gaps, would not be seen without a marker.
+    # A single point, or one between two gaps, is invisible without a marker.
     mode = "lines" if len(x) > 30 else "lines+markers"
     chart.add_scatter(
         x=x,
@@ -66,7 +66,7 @@ def line(chart: go.Figure, x: Any, y: Any, name: str, colour: str, **options: An
 
 
 def bars(chart: go.Figure, x: Any, y: Any, name: str, colour: str, *, width: float) -> None:
-    """Adds bars on top of those before, of `width` on the x axis and beginning at `x`."""
+    """Stacks bars on the existing ones; each begins at `x` and is `width` wide."""
     chart.add_bar(x=x, y=y, name=label(name), width=width, offset=0, marker={"color": colour, "line": {"width": 0}})
     chart.update_layout(barmode="stack", bargap=0)
 
@@ -74,12 +74,12 @@ def bars(chart: go.Figure, x: Any, y: Any, name: str, colour: str, *, width: flo
 def log_ticks(lowest: float, highest: float, *, most_decades: int) -> dict[str, Any]:
     """Returns the ticks of a logarithmic axis: 1, 2, 5, 10 …, or powers of ten alone beyond `most_decades`."""
     decades = math.log10(highest / lowest) if lowest > 0 else 0.0
-    # `,~r`: 2000 as 2,000 and 0.5 as 0.5, where a logarithmic axis would say 2 and 5.
+    # `,~r` shows 2,000 and 0.5; by default a logarithmic axis would show 2 and 5.
     return {"dtick": 1 if decades > most_decades else "D2", "tickformat": ",~r"}
 
 
 def fit_log_y(chart: go.Figure) -> None:
-    """Gives a logarithmic y axis ticks that suit the lines drawn so far."""
+    """Sets the ticks of a logarithmic y axis to suit the lines drawn so far."""
     values = np.concatenate([np.asarray(each.y, dtype=np.float64) for each in chart.data] or [np.ones(1)])
     known = values[values > 0]
     if len(known):
@@ -87,7 +87,7 @@ def fit_log_y(chart: go.Figure) -> None:
 
 
 def label(text: str) -> str:
-    """Returns text for a chart's label, where plotly would read tags."""
+    """Returns text for a chart's label, with the tags escaped that plotly would interpret."""
     return html.escape(text, quote=False)
 
 

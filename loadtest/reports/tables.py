@@ -1,4 +1,4 @@
-"""What a report says, as a first line and tables; the formats only lay it out."""
+"""The content of a report: a first line and tables. The formats only lay it out."""
 
 import math
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def verdict(summary: Summary) -> str:
     generator = summary.generator
     if generator.saturated:
         busy = generator.busiest_share > BUSY_SHARE
-        advice = "use more processes, or a lower rate" if busy else "give it a core of its own, or another machine"
+        advice = "use more processes or a lower rate" if busy else "give it a separate core or machine"
         return (
             f"GENERATOR SATURATED: {'; '.join(generator.reasons)}. These figures say more about the generator than "
             f"about the server: {advice}."
@@ -41,14 +41,14 @@ def verdict(summary: Summary) -> str:
         return "NOTHING WAS SENT in the measured part."
     if summary.dropped:
         return (
-            f"NOT ALL WAS SENT: {summary.dropped:,} of {summary.planned:,} requests were dropped, as too many were "
-            "unanswered: the server is slower than the rate."
+            f"NOT ALL WAS SENT: {summary.dropped:,} of {summary.planned:,} requests were dropped because too many "
+            "calls were unanswered: the server is slower than the rate."
         )
     if not generator.processes:
-        return "NOT KNOWN whether the generator was saturated: it reported nothing of itself."
+        return "NOT KNOWN whether the generator was saturated: its processes reported nothing."
     late = f"{summary.late:,} of {summary.total.sent:,} sends late, "
     if all(run.header["plan"]["loop"] == "closed" for run in summary.runs):
-        late = ""  # A closed loop has no time to be late for.
+        late = ""  # A closed loop has no planned times.
     return f"The generator kept to its plan: {late}its busiest process at {generator.busiest_share:.0%} of a core."
 
 
@@ -60,7 +60,7 @@ def verdict_kind(summary: Summary) -> str:
 
 
 def notes(summary: Summary) -> list[str]:
-    """Returns what else has to be known before any figure is read."""
+    """Returns the other warnings that readers need before the figures."""
     lines = [f"PARTIAL: {reason}" for reason in summary.partial]
     if summary.total.sent and not summary.total.ok.count:
         lines.append("NOT ONE CALL SUCCEEDED.")
@@ -69,14 +69,14 @@ def notes(summary: Summary) -> list[str]:
     if summary.dropped and summary.generator.saturated:
         lines.append(f"NOT ALL WAS SENT: {summary.dropped:,} of {summary.planned:,} requests were dropped.")
     if unlike := differences(summary.runs):
-        lines.append(f"These runs are not alike: they differ in {', '.join(unlike)}.")
+        lines.append(f"These runs are not comparable: they differ in {', '.join(unlike)}.")
     if any(run.header["plan"]["loop"] == "closed" for run in summary.runs):
-        lines.append("Closed loop: each call waits for an answer, so what a slow answer held up is in no latency.")
+        lines.append("Closed loop: a slow answer delays the next request, and no latency includes that delay.")
     return lines
 
 
 def headline(summary: Summary) -> dict[str, str]:
-    """Returns the figures to look at first, by their labels."""
+    """Returns the most important figures by their labels."""
     total, latency = summary.total, summary.total.ok.latency
     return {
         "offered": per_second(summary.offered_rate),
@@ -111,7 +111,7 @@ def tables(summary: Summary, verdicts: Sequence[Verdict] = ()) -> list[Table]:
 
 
 def requests_table(summary: Summary) -> Table:
-    """Returns how many requests there were, and at which rate."""
+    """Returns the numbers and rates of requests."""
 
     def row(name: str, count: int, rate: float) -> tuple[str, ...]:
         return name, f"{count:,}", f"{rate:,.1f}"
@@ -138,12 +138,12 @@ def outcomes_table(summary: Summary) -> Table:
 
 
 def messages_table(summary: Summary) -> Table:
-    """Returns what the server, or the connection, said of errors; the most frequent first."""
+    """Returns the messages of errors, most frequent first."""
     shown = summary.messages[:SHOWN_MESSAGES]
     rows = [(code, f"{count:,}", message or "-") for code, message, count in shown]
     if len(summary.messages) > SHOWN_MESSAGES:
-        rows.append(("…", "", f"and {len(summary.messages) - SHOWN_MESSAGES} more; report --format json has them"))
-    return Table("What was said of errors, warm-up included", ("", "", ""), rows)
+        rows.append(("…", "", f"and {len(summary.messages) - SHOWN_MESSAGES} more: see report --format json"))
+    return Table("Error messages, warm-up included", ("", "", ""), rows)
 
 
 def latency_table(summary: Summary) -> Table:
@@ -160,7 +160,7 @@ def latency_table(summary: Summary) -> Table:
 
 
 def stages_table(summary: Summary) -> Table:
-    """Returns the server's own times beside what is left of the client's."""
+    """Returns the server's stage times, and the rest of the client's service time."""
     total = summary.total
     rows = [(stage, *latency_cells(latencies)) for stage, latencies in total.stages.items()]
     rows.append(("server, all stages", *latency_cells(total.server)))
@@ -181,7 +181,7 @@ def calls_table(summary: Summary) -> Table:
 
 
 def quality_table(summary: Summary) -> Table:
-    """Returns how good the answers were."""
+    """Returns the quality of the answers."""
     quality = summary.quality
     rows: list[tuple[str, ...]] = []
     if quality.labelled:
@@ -195,14 +195,14 @@ def quality_table(summary: Summary) -> Table:
 
 
 def generator_table(summary: Summary) -> Table:
-    """Returns how the generator did."""
+    """Returns the health of the generator."""
     generator = summary.generator
     rows = [
         ("processes", f"{generator.processes}"),
         ("busiest event loop", f"{generator.busiest_share:.0%} of a core"),
         ("waited for a CPU, at most", f"{generator.waited_share:.1%} of the time"),
         ("CPU of all processes", f"{generator.cpu_seconds:.1f} s"),
-        ("longest hold-up of an event loop", f"{generator.longest_lag_seconds * 1e3:.1f} ms"),
+        ("longest time that an event loop was blocked", f"{generator.longest_lag_seconds * 1e3:.1f} ms"),
         ("highest memory of a process", f"{generator.memory_bytes / 2**20:.0f} MiB"),
         ("warm-up requests, not counted", f"{summary.warm_up:,}"),
     ]
@@ -210,11 +210,11 @@ def generator_table(summary: Summary) -> Table:
 
 
 def environment_table(summary: Summary) -> Table:
-    """Returns where and with what the first run was made, and how many there are."""
+    """Returns the environment and the plan of the first run, and the number of runs."""
     run = summary.runs[0]
     rows = [("results file", str(run.path))]
     if len(summary.runs) > 1:
-        rows.insert(0, ("runs", f"{len(summary.runs)}; what follows is of the first"))
+        rows.insert(0, ("runs", f"{len(summary.runs)}; this table shows the first"))
     for part in ("environment", "plan"):
         rows += [
             (name.replace("_", " ").replace("cpu", "CPU"), _plain(value)) for name, value in run.header[part].items()
@@ -242,7 +242,7 @@ def per_second(rate: float) -> str:
 
 
 def failed(call: CallSummary) -> int:
-    """Returns the number of requests that failed, refused ones aside."""
+    """Returns the number of failed requests, without refused ones."""
     return sum(outcome.count for outcome in call.errors)
 
 
@@ -259,7 +259,7 @@ def _of(count: int, total: int) -> str:
 
 
 def _plain(value: Any) -> str:
-    """Returns a value of a run's header as people write it."""
+    """Returns a readable form of a value in a run's header."""
     match value:
         case _ if value in (None, "", [], {}):
             return "-"

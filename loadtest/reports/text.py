@@ -1,4 +1,4 @@
-"""Reports as aligned text, for a terminal, and as Markdown, for a pull request."""
+"""Reports as aligned text for a terminal, and as Markdown for a pull request."""
 
 import unicodedata
 
@@ -21,10 +21,10 @@ def markdown_report(summary: Summary, verdicts: list[Verdict]) -> str:
 
 
 def text_table(table: Table) -> str:
-    """Returns a table whose columns are aligned, the first to the left and the others to the right."""
+    """Returns a table with aligned columns: the first to the left, the others to the right."""
     rows = [table.columns, *table.rows]
     widths = [max(_width(row[column]) for row in rows) for column in range(len(table.columns))]
-    # A last column of prose, such as the environment's, is not worth aligning to the right.
+    # A last column of prose, such as that of the environment, is aligned to the left.
     prose = len(table.columns) == 2 or not table.columns[-1]
     lines = [table.title]
     for row in rows if any(table.columns) else table.rows:
@@ -44,5 +44,5 @@ def markdown_table(table: Table) -> str:
 
 
 def _width(text: str) -> int:
-    """Returns how many columns a terminal takes for a text; Korean takes two a letter."""
+    """Returns the width of a text in terminal columns; Korean letters take two."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)

@@ -1,1 +1,1 @@
-"""What is sent: which method, learnt from where, with which payload, made of which query."""
+"""The requests: method, source of its description, payload, and queries."""

@@ -1,7 +1,7 @@
-"""What an answer tells beyond that it came: the server's stage times, the documents found, and whether it is the same.
+"""Reads answers: the server's stage times, the documents found, and whether two answers are the same.
 
-All is learnt from the response's descriptor: a field `timings` with one duration for each stage, a
-list of hits that have a `document_id`; in the response itself or in those of a list in it.
+The reader looks for two things in the response's descriptor: a field `timings` with one duration for each stage, and
+a list of hits that have a `document_id`. Both may be in the response itself or in the responses of a list in it.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ class AnswerReader:
     """Reads the answers of one method.
 
     Attributes:
-        has_stages: Whether the answers tell the server's stage times.
+        has_stages: Whether the answers have the server's stage times.
         has_hits: Whether the answers name documents.
     """
 
@@ -31,15 +31,15 @@ class AnswerReader:
         end = descriptor
         for name in self._path:
             end = _message_of(end, name)
-        self.has_stages = _tells_stages(end)
+        self.has_stages = _has_stages(end)
         self.has_hits = _lists_documents(end)
 
     def parse(self, data: bytes) -> Message:
-        """Returns the message; raises google.protobuf.message.DecodeError if it is none."""
+        """Returns the message; raises google.protobuf.message.DecodeError for malformed data."""
         return self._class.FromString(data)
 
     def stages(self, answer: Message) -> tuple[tuple[float, ...], int]:
-        """Returns the seconds of each stage (of the slowest part, where there are several) and the batch's texts."""
+        """Returns the seconds of each stage, of the slowest part if there are several, and the batch's texts."""
         slowest, texts, longest = NO_STAGES, 0, -1.0
         for part in self._parts(answer):
             if not part.HasField(TIMINGS):
@@ -54,11 +54,11 @@ class AnswerReader:
         return slowest, texts
 
     def documents(self, answer: Message) -> list[list[str]]:
-        """Returns for each part of the answer the ids of its documents, best first."""
+        """Returns the document ids of each part of the answer, best first."""
         return [[hit.document_id for hit in getattr(part, HITS)] for part in self._parts(answer)]
 
     def digest(self, answers: list[Message]) -> bytes:
-        """Returns 8 bytes that are equal when the answers are equal, their timings aside."""
+        """Returns 8 bytes that are equal if the answers are equal, timings aside."""
         digest = hashlib.blake2b(digest_size=8)
         for answer in answers:
             if self.has_stages:
@@ -68,7 +68,7 @@ class AnswerReader:
         return digest.digest()
 
     def _parts(self, answer: Message) -> Iterator[Message]:
-        """Yields the answer itself, or the answers in it."""
+        """Yields the answer itself, or the answers in its list."""
         if not self._path:
             yield answer
         else:
@@ -103,7 +103,7 @@ def _lists_documents(descriptor: Descriptor) -> bool:
     return hits.is_repeated and _has(hits.message_type, DOCUMENT)
 
 
-def _tells_stages(descriptor: Descriptor) -> bool:
+def _has_stages(descriptor: Descriptor) -> bool:
     if not _has(descriptor, TIMINGS):
         return False
     field = descriptor.fields_by_name[TIMINGS]

@@ -1,7 +1,7 @@
-"""Where the description of a method comes from: `chaja.v1` itself, a .proto file, or the server's reflection.
+"""The sources of a method's description: `chaja.v1`, a .proto file, or the server's reflection.
 
-Each source gives a `FileDescriptorSet` with everything that the method's messages need, so that
-a worker process can build the messages without asking again.
+Each source gives a `FileDescriptorSet` with everything that the method's messages need, so that a worker process can
+build the messages without the source.
 """
 
 import importlib
@@ -24,7 +24,7 @@ from loadtest.errors import UsageError
 
 
 def chaja_descriptors() -> FileDescriptorSet:
-    """Returns every file of `chaja.v1`, whichever services it has come to have."""
+    """Returns every file of `chaja.v1`."""
     files = []
     for module in pkgutil.iter_modules(chaja.v1.__path__, "chaja.v1."):
         if module.name.endswith("_pb2"):
@@ -33,18 +33,17 @@ def chaja_descriptors() -> FileDescriptorSet:
 
 
 def proto_descriptors(path: Path, *, import_paths: Iterable[Path] = ()) -> FileDescriptorSet:
-    """Compiles a .proto file, whose imports are relative to its own folder or to `import_paths`.
+    """Compiles a .proto file. Its imports are relative to its folder or to `import_paths`.
 
     Raises:
-        UsageError: protoc refuses it; the message is protoc's own.
+        UsageError: protoc rejects the file; the error has protoc's message.
     """
     if not path.is_file():
-        raise UsageError(f"{path} cannot be read: there is no such file")
+        raise UsageError(f"{path} cannot be read: no such file")
     folders = [*import_paths, path.parent]
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "descriptors"
-        # A process of its own: in ours, protoc would write its messages past sys.stderr. The module knows
-        # where the well-known types are.
+        # In this process, protoc would bypass sys.stderr. The module knows the path of the well-known types.
         command = [sys.executable, "-m", "grpc_tools.protoc", *(f"-I{folder}" for folder in folders)]
         command += ["--include_imports", f"--descriptor_set_out={out}", str(path)]
         compiled = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -54,12 +53,12 @@ def proto_descriptors(path: Path, *, import_paths: Iterable[Path] = ()) -> FileD
 
 
 def descriptor_of(message_class: type[Message]) -> Descriptor:
-    """Returns a class's descriptor, whichever implementation of protobuf it is of."""
+    """Returns a class's descriptor, for every implementation of protobuf."""
     return cast(Descriptor, message_class.DESCRIPTOR)
 
 
 def pool_of(descriptors: FileDescriptorSet) -> DescriptorPool:
-    """Returns a pool of the files, which may come in any order."""
+    """Returns a pool of the files, given in any order."""
     database = DescriptorDatabase()
     for file in descriptors.file:
         database.Add(file)

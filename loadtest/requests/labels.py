@@ -1,4 +1,4 @@
-"""Relevance labels: which documents each query is looking for."""
+"""Relevance labels: the documents that answer each query."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ def read_labels(path: Path) -> Labels:
     whose `relevant` lists document ids.
 
     Raises:
-        UsageError: It cannot be read, or a line is malformed; the message names the line.
+        UsageError: The file cannot be read, or a line is malformed; the message names the line.
     """
     labels: Labels = {}
     query_number = 0
@@ -34,7 +34,7 @@ def read_labels(path: Path) -> Labels:
             query, document, label = cells
             labels.setdefault(query, {})[document] = int(label)
         except ValueError:
-            raise UsageError(f"{where}: expected a query id, a document id and a label, with tabs between") from None
+            raise UsageError(f"{where}: expected a query id, a document id and a label, separated by tabs") from None
     if not labels:
         raise UsageError(f"{path} has no labels")
     return labels

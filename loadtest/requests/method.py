@@ -16,13 +16,13 @@ from loadtest.target import Target
 
 @dataclass(frozen=True)
 class Method:
-    """What is needed to call a method; a worker process gets it as it is.
+    """The data to call a method; it is pickled for the worker processes.
 
     Attributes:
         service: Full name of the service, as in `chaja.v1.SearchService`.
-        name: The method's own name, as in `Search`.
-        client_streaming: Whether a call sends a stream of messages.
-        server_streaming: Whether a call is answered by a stream of messages.
+        name: Name of the method, as in `Search`.
+        client_streaming: Whether the client sends a stream.
+        server_streaming: Whether the server answers with a stream.
         input_type: Full name of the request message.
         output_type: Full name of the response message.
         descriptors: Serialized `FileDescriptorSet` of the messages.
@@ -66,12 +66,12 @@ async def find_method(
     Args:
         name: `Search`, `SearchService/Search` or `chaja.v1.SearchService/Search`; a `.` may stand for the last `/`.
             Methods of other packages need their service's full name, unless a `proto` is given.
-        target: The server, which is asked by reflection about what is not of `chaja.v1`.
+        target: The server; its reflection describes methods outside `chaja.v1`.
         proto: A .proto file to take the method from instead.
         import_paths: Folders that the file's imports are relative to.
 
     Raises:
-        UsageError: There is no such method, or more than one.
+        UsageError: No method, or more than one, has this name.
         AttackError: The server cannot be asked.
     """
     if proto is not None:
@@ -117,10 +117,10 @@ def _pick(name: str, descriptors: FileDescriptorSet) -> Method:
         for method in methods
         if method.name == wanted and (not service or f".{method.service}".endswith(f".{service}"))
     ]
-    exact = [method for method in found if method.service == service]  # Another service's name may end in it.
+    exact = [method for method in found if method.service == service]  # Another full name may end in this one.
     if len(exact or found) == 1:
         return (exact or found)[0]
     known = ", ".join(f"{method.service}/{method.name}" for method in methods) or "none"
     if found:
-        raise UsageError(f"there is more than one {name}; name its service: {known}")
+        raise UsageError(f"there is more than one {name}; add its service: {known}")
     raise UsageError(f"there is no method {name}; there are: {known}")

@@ -1,11 +1,11 @@
-"""The payload of a request: JSON with places for a query, made into the method's message.
+"""The payload of a request: JSON with placeholders for a query, converted to the method's message.
 
-`{{query}}` stands for the query's text, `{{name}}` for any other field of its line in the file,
-`{{number}}` for the request's number. A string that is nothing but one place takes
-the value as it is, number or list; within a longer string it is written out.
+`{{query}}` stands for the query's text, `{{name}}` for any other field of its line in the file, `{{number}}` for the
+request's number. A string that consists of one placeholder takes the value with its type, such as number or list. In
+a longer string, the value is inserted as text.
 
-A call of several queries: a list of one element with a place in it is repeated for each
-query; a method that takes a stream gets one message for each.
+In a call of several queries, a list of one element with a placeholder is repeated for each query. A method that takes
+a stream gets one message for each query.
 """
 
 import json
@@ -22,19 +22,19 @@ from loadtest.requests.descriptors import descriptor_of
 from loadtest.requests.method import Method
 from loadtest.requests.queries import Query
 
-PLACE = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
+PLACEHOLDER = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
 NUMBER = "number"
 TEXT_FIELDS = ("query", "text", "queries", "texts")
-"""Fields of a request message that take what is searched for."""
+"""Fields of a request message that take the text of a query."""
 
 CACHED_PAYLOADS = 100_000
 
 
 def default_template(descriptor: Descriptor) -> dict[str, Any]:
-    """Returns the payload of a method whose request message has an obvious place for queries.
+    """Returns the payload of a request message that has an obvious field for queries.
 
-    That is a string field, or a list of them, called `query`, `text`, `queries` or `texts`, in the message itself
-    or in the messages of a list in it. A message without one stays empty.
+    That is a string field, or a list of strings, called `query`, `text`, `queries` or `texts`, in the message itself or
+    in the messages of a list in it. A message without such a field stays empty.
     """
     if template := _text_template(descriptor):
         return template
@@ -59,14 +59,14 @@ class Payload:
 
     Args:
         method: The method.
-        template: Its payload as parsed JSON, an object or a string that is one place; `None` takes `default_template`.
+        template: Its payload as parsed JSON, an object or one placeholder; `None` takes `default_template`.
     """
 
     def __init__(self, method: Method, template: Any = None) -> None:
         self._method = method
         self._message = method.request_class
         self._template = default_template(descriptor_of(self._message)) if template is None else template
-        self.places = set(PLACE.findall(_written(self._template)))
+        self.placeholders = set(PLACEHOLDER.findall(_written(self._template)))
         self._cache: dict[tuple[int, ...], list[bytes]] = {}
 
     def render(self, queries: Sequence[Query], number: int, *, key: tuple[int, ...] | None = None) -> list[bytes]:
@@ -75,12 +75,12 @@ class Payload:
         Args:
             queries: The call's queries.
             number: The request's number.
-            key: Names the queries; a payload of the same key is made only once.
+            key: Key of the queries; a payload is cached by its key.
 
         Raises:
-            UsageError: A place names no field of the query, or the result does not fit the message.
+            UsageError: A placeholder names no field of the query, or the result does not fit the message.
         """
-        if key is not None and NUMBER not in self.places:
+        if key is not None and NUMBER not in self.placeholders:
             if key not in self._cache:
                 if len(self._cache) >= CACHED_PAYLOADS:
                     self._cache.clear()
@@ -103,29 +103,29 @@ class Payload:
 
 
 def fill(template: Any, queries: Sequence[Query], number: int) -> Any:
-    """Returns the template with its places filled by the first query, and its lists repeated for all of them.
+    """Returns the template with placeholders filled from the first query, and lists repeated for all queries.
 
     Raises:
-        UsageError: A place names no field of a query.
+        UsageError: A placeholder names no field of a query.
     """
     if isinstance(template, Mapping):
         return {name: fill(value, queries, number) for name, value in template.items()}
     if isinstance(template, list):
-        if len(template) == 1 and PLACE.search(_written(template)):
+        if len(template) == 1 and PLACEHOLDER.search(_written(template)):
             return [fill(template[0], [query], number) for query in queries]
         return [fill(value, queries, number) for value in template]
     if not isinstance(template, str):
         return template
-    if whole := PLACE.fullmatch(template):
+    if whole := PLACEHOLDER.fullmatch(template):
         return _value(whole[1], queries[0], number)
-    return PLACE.sub(lambda place: str(_value(place[1], queries[0], number)), template)
+    return PLACEHOLDER.sub(lambda found: str(_value(found[1], queries[0], number)), template)
 
 
 def parse_template(text: str, *, where: str) -> dict[str, Any]:
     """Returns the template of a JSON text.
 
     Raises:
-        UsageError: It is no JSON object.
+        UsageError: The text is no JSON object.
     """
     try:
         template = json.loads(text)
@@ -137,7 +137,7 @@ def parse_template(text: str, *, where: str) -> dict[str, Any]:
 
 
 def _written(template: Any) -> str:
-    """The template as text, in which places can be looked for: their names may be in any script."""
+    """Returns the template as text, to find its placeholders; their names may be in any script."""
     return json.dumps(template, ensure_ascii=False)
 
 
@@ -147,4 +147,4 @@ def _value(name: str, query: Query, number: int) -> Any:
     if name == NUMBER:
         return number
     known = ", ".join(sorted({*query.fields, NUMBER}))
-    raise UsageError(f"the payload has a place for {name}, but query {query.id} has only {known}")
+    raise UsageError(f"the payload has a placeholder for {name}, but query {query.id} has only {known}")

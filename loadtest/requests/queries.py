@@ -1,8 +1,8 @@
 """The queries that requests are made of, read from a file.
 
-Formats, told apart by the first line: plain text, one query a line; JSONL, one object a line,
-whose text is in `query` or `text` and whose other fields a payload may use too;
-BEIR's `queries.jsonl` (`_id`, `text`) is such a file. A replay's lines have a `timestamp`.
+The first line decides the format: plain text with one query per line, or JSONL with one object per line. An object
+has its text in `query` or `text`, and a payload may use its other fields; BEIR's `queries.jsonl` (`_id`, `text`) is
+such a file. The lines of a replay have a `timestamp`.
 """
 
 import datetime
@@ -24,8 +24,8 @@ class Query:
     """One line of the file.
 
     Attributes:
-        id: The line's own id, or else its number from 0.
-        fields: What a payload can name; `query` is the text.
+        id: The line's id, or else its number from 0.
+        fields: Fields for placeholders; `query` is the text.
     """
 
     id: str
@@ -36,7 +36,7 @@ def read_queries(path: Path) -> list[Query]:
     """Returns the queries of a file.
 
     Raises:
-        UsageError: It cannot be read, has none, or a line is malformed; the message names the line.
+        UsageError: The file cannot be read, is empty, or has a malformed line; the message names the line.
     """
     queries: list[Query] = []
     is_json = False
@@ -53,10 +53,10 @@ def read_queries(path: Path) -> list[Query]:
 
 
 def read_payloads(path: Path) -> list[Query]:
-    """Returns the payloads of a data file, one JSON object a line; each is the `payload` of a query.
+    """Returns the payloads of a data file with one JSON object per line, each as the `payload` of a query.
 
     Raises:
-        UsageError: It cannot be read, has none, or a line is malformed; the message names the line.
+        UsageError: The file cannot be read, is empty, or has a malformed line; the message names the line.
     """
     payloads = [object_of(line, where=f"{path}:{number}") for number, line in lines_of(path)]
     if not payloads:
@@ -65,12 +65,12 @@ def read_payloads(path: Path) -> list[Query]:
 
 
 def read_timestamps(path: Path) -> list[float]:
-    """Returns the timestamps of a replay, in seconds: one a line, or the `timestamp` of each JSON object.
+    """Returns the timestamps of a replay in seconds: one per line, or the `timestamp` of each JSON object.
 
     A timestamp is a number of seconds or an ISO 8601 date and time.
 
     Raises:
-        UsageError: It cannot be read, or a line has no timestamp; the message names the line.
+        UsageError: The file cannot be read, or a line has no timestamp; the message names the line.
     """
     times = []
     for number, line in lines_of(path):
@@ -93,14 +93,14 @@ def lines_of(path: Path) -> Iterator[tuple[int, str]]:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise UsageError(f"{path}:{line}: not UTF-8") from None
-    # Not splitlines(): it also cuts at U+2028 and its like, which JSON may hold.
+    # Not splitlines(): it also splits at characters such as U+2028, which JSON may contain.
     for number, each in enumerate(text.split("\n"), start=1):
         if stripped := each.strip():
             yield number, stripped
 
 
 def object_of(line: str, *, where: str) -> dict[str, Any]:
-    """Returns the object of a line of JSON; raises UsageError if it is none."""
+    """Returns the JSON object of a line; raises UsageError for anything else."""
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -127,5 +127,5 @@ def _seconds(value: str | float) -> float:
     except ValueError:
         return datetime.datetime.fromisoformat(str(value)).timestamp()
     if not math.isfinite(seconds):
-        raise ValueError(f"{seconds} is no time")
+        raise ValueError(f"{seconds} is not a finite time")
     return seconds

@@ -1,4 +1,4 @@
-"""Asks a server for the description of its services: `grpc.reflection.v1`, or else its older `v1alpha`.
+"""Asks a server for the description of its services, by `grpc.reflection.v1` or the older `v1alpha`.
 
 The two protocols have the same messages under different names, so v1alpha's messages serve for both.
 Source: https://github.com/grpc/grpc/blob/master/doc/server-reflection.md
@@ -17,7 +17,7 @@ TIMEOUT_SECONDS = 10.0
 
 
 async def reflected_descriptors(target: Target, symbol: str) -> FileDescriptorSet:
-    """Returns the file that defines a service, by its full name, and everything that it imports.
+    """Returns the file that defines `symbol`, the full name of a service, and its imports.
 
     Raises:
         UsageError: The server does not know the symbol, or has no reflection.
@@ -29,7 +29,7 @@ async def reflected_descriptors(target: Target, symbol: str) -> FileDescriptorSe
             found = await _ask(channel, version, symbol)
             if found is not None:
                 return found
-    raise UsageError(f"{target.address} has no reflection: name its .proto file with --proto")
+    raise UsageError(f"{target.address} has no reflection: give its .proto file with --proto")
 
 
 class _Unimplemented(Exception):
@@ -37,7 +37,7 @@ class _Unimplemented(Exception):
 
 
 async def _ask(channel: Channel, version: str, symbol: str) -> FileDescriptorSet | None:
-    """Asks in one version of the protocol; returns nothing if the server does not have it."""
+    """Asks in one version of the protocol; returns `None` if the server does not have it."""
     path = f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"
     ask = channel.method(path, client_streaming=True, server_streaming=True)
 

@@ -1,7 +1,6 @@
-"""Which query, and which call of a mix, request number n takes.
+"""Chooses the query, and the call of a mix, of request number n.
 
-The choice depends on the seed and on the number alone, so that the worker processes, of which each
-sends every n-th request, agree without talking to each other.
+The choice depends only on the seed and the number, so the worker processes agree without communication.
 """
 
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ BLOCK = 4096
 
 
 class Draw:
-    """Random access to an endless sequence of draws: index `i` comes with its weight's probability."""
+    """Random access to an endless sequence of draws: index `i` has a probability in proportion to its weight."""
 
     def __init__(self, weights: Sequence[float] | NDArray[np.float64], *, seed: int, stream: int) -> None:
         cumulative = np.cumsum(np.asarray(weights, dtype=np.float64))
@@ -38,12 +37,11 @@ class Draw:
 
 
 class Sampler:
-    """Says which of `count` queries comes at a position.
+    """Random access to the sequence of queries.
 
     Args:
-        order: `sequential` repeats the file; `uniform` draws each with the same probability; `zipf`
-            draws the query of rank r with a probability in proportion to r to the power of `-exponent`,
-            which is how popular queries are, and what a cache lives on. Ranks are shuffled by the seed.
+        order: `sequential` repeats the file. `uniform` draws each query with the same probability. `zipf` draws the
+            query of rank r in proportion to `r ** -exponent`, as real traffic does; ranks are shuffled by the seed.
         count: Number of queries.
         seed: Seed of the draws.
         exponent: Zipf's exponent.

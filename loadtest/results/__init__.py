@@ -1,1 +1,1 @@
-"""The results file: one record a request, and what the generator and the server said of themselves meanwhile."""
+"""The results file: one record per request, the generator's vitals and the server's metrics."""

@@ -1,7 +1,7 @@
-r"""The framing of results files, and of what worker processes send to the coordinator.
+r"""The block format of results files, and of the messages from worker processes to the coordinator.
 
 A file is a sequence of runs, a run a sequence of blocks: `header`, then any number of `records`, `vitals` and
-`metrics`, then `end`. So files are merged by appending one to another. A block is
+`metrics`, then `end`. Appending one file to another therefore merges them. A block is
 
     4 bytes  magic  b"CJLT"
     1 byte   kind
@@ -9,8 +9,8 @@ A file is a sequence of runs, a run a sequence of blocks: `header`, then any num
     4 bytes  CRC-32 of the kind, the length and the payload
     …        payload: zlib-compressed records, or JSON
 
-A run that was cut short, in mid-block or before its `end`, is read up to its last whole block; a run that was appended
-behind it is found by its header.
+If a run was cut short, within a block or before its `end`, readers get its whole blocks, and find the next run of the
+file by its header.
 """
 
 import json
@@ -30,15 +30,15 @@ LARGEST_BYTES = 256 * 1024 * 1024
 
 
 class Kind(IntEnum):
-    """What a block holds."""
+    """The kinds of blocks."""
 
     HEADER = 1  # JSON: the plan and the environment; begins a run.
     RECORDS = 2  # zlib: records of requests, as `record.DTYPE`.
-    VITALS = 3  # JSON: how one generator process is doing.
-    METRICS = 4  # JSON: what was scraped from the server.
-    END = 5  # JSON: how the run ended; nothing of it follows.
-    READY = 6  # Only from a worker: it is connected and waits for the start.
-    FAILED = 7  # Only from a worker: JSON with the error that ended it.
+    VITALS = 3  # JSON: the state of one generator process.
+    METRICS = 4  # JSON: metrics scraped from the server.
+    END = 5  # JSON: how the run ended; its last block.
+    READY = 6  # From workers only: connected and waiting for the start.
+    FAILED = 7  # From workers only: JSON with the error that ended the worker.
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Block:
     payload: bytes
 
     def json(self) -> dict[str, Any]:
-        """Returns the payload of a block that holds JSON."""
+        """Returns the payload of a JSON block."""
         value: dict[str, Any] = json.loads(self.payload)
         return value
 
@@ -69,17 +69,17 @@ def write_json(file: IO[bytes], kind: Kind, value: dict[str, Any]) -> None:
 
 
 def read_blocks(file: IO[bytes]) -> Iterator[Block]:
-    """Yields the blocks of a file or pipe to its end.
+    """Yields the blocks of a file or pipe until its end.
 
     Raises:
-        CutShort: It ends within a block, or a block is damaged; the blocks before have been yielded.
+        CutShort: The file ends within a block, or a block is damaged; all earlier blocks were yielded.
     """
     while frame := file.read(FRAME.size):
         if len(frame) < FRAME.size:
             raise CutShort("it ends in the middle of a block")
         magic, kind, length, checksum = FRAME.unpack(frame)
         if magic != MAGIC or length > LARGEST_BYTES or kind not in Kind.__members__.values():
-            raise CutShort("there is something that is no block")
+            raise CutShort("it contains data that is no block")
         payload = file.read(length)
         if len(payload) < length:
             raise CutShort("it ends in the middle of a block")
@@ -89,7 +89,7 @@ def read_blocks(file: IO[bytes]) -> Iterator[Block]:
 
 
 def seek_header(file: IO[bytes], start: int) -> bool:
-    """Goes to the first whole header block at or after `start` of a file; returns whether there is one."""
+    """Seeks the first whole header block at or after `start`; returns whether there is one."""
     file.seek(start)
     rest = file.read()
     position = rest.find(MAGIC)

@@ -19,11 +19,11 @@ Records = NDArray[np.void]
 
 
 class ResultsWriter:
-    """Writes one run; every block is on its way to the disk as soon as it is written."""
+    """Writes one run, and flushes every block at once."""
 
     def __init__(self, path: Path, header: dict[str, Any]) -> None:
         if path.is_file() and path.stat().st_size and not is_results_file(path):
-            raise ResultsError(f"{path} is there and is not a results file: it is not overwritten")
+            raise ResultsError(f"{path} exists, is not a results file and is not overwritten; name another file")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("wb")
@@ -37,12 +37,12 @@ class ResultsWriter:
             raise
 
     def records(self, packed: bytes) -> None:
-        """Appends records, packed one after the other; raises ResultsError if the disk takes no more."""
+        """Appends packed records; raises ResultsError if the disk is full."""
         with self._writing():
             write_block(self._file, Kind.RECORDS, zlib.compress(packed, level=1))
 
     def json(self, kind: Kind, value: dict[str, Any]) -> None:
-        """Appends a block of any other kind; raises ResultsError if the disk takes no more."""
+        """Appends a block of another kind; raises ResultsError if the disk is full."""
         with self._writing():
             write_json(self._file, kind, value)
 
@@ -55,7 +55,7 @@ class ResultsWriter:
             raise ResultsError(f"{self.path} cannot be written: {error.strerror}") from None
 
     def _close(self) -> None:
-        with contextlib.suppress(OSError):  # It would try once more what the disk has refused, and that was told.
+        with contextlib.suppress(OSError):  # Closing repeats a failed write, which was already reported.
             self._file.close()
 
     def __enter__(self) -> Self:
@@ -66,7 +66,7 @@ class ResultsWriter:
 
 
 def is_results_file(path: Path) -> bool:
-    """Whether a file is there and begins as a results file does."""
+    """Returns whether a file exists and begins like a results file."""
     try:
         with path.open("rb") as file:
             return file.read(len(MAGIC)) == MAGIC
@@ -76,14 +76,14 @@ def is_results_file(path: Path) -> bool:
 
 @dataclass
 class Run:
-    """All of a run but its records, which are read as they are needed: there may be millions.
+    """A run without its records, which are read when they are needed: there may be millions.
 
     Attributes:
         header: Its plan and environment.
-        vitals: How the generator did, second by second and process by process.
-        metrics: What was scraped from the server.
-        end: How it ended; empty when the file does not say.
-        cut_short: Why the file ends before the run did; empty when it does not.
+        vitals: Reports of the generator's processes, twice a second.
+        metrics: Metrics scraped from the server.
+        end: How the run ended; empty if the file does not say.
+        cut_short: Why the file ends before the run; empty if it does not.
         path: The file.
     """
 
@@ -96,7 +96,7 @@ class Run:
 
     @property
     def partial(self) -> str:
-        """Why this is not the whole run; empty when it is."""
+        """The reason why the run is partial; empty if it is whole."""
         if self.cut_short:
             return f"the results file was cut short: {self.cut_short}"
         if not self.end:
@@ -105,12 +105,12 @@ class Run:
 
 
 def read_runs(paths: Sequence[Path]) -> Iterator[tuple[Run, Iterator[Records]]]:
-    """Yields each run of each file with the iterator of its records, in blocks.
+    """Yields each run of each file with an iterator over its records, in blocks.
 
-    The records have to be taken before the next run; the run's other attributes are whole only after them.
+    Read the records before the next run. The run's other attributes are complete only after its records.
 
     Raises:
-        ResultsError: A file cannot be read, or is no results file.
+        ResultsError: A file cannot be read or is no results file.
     """
     for path in paths:
         yield from _runs_of(path)
@@ -157,7 +157,7 @@ def _runs_of(path: Path) -> Iterator[tuple[Run, Iterator[Records]]]:
             rest = records(run)
             with contextlib.closing(rest):
                 yield run, rest
-                for _ in rest:  # Whatever the caller left, so that the next run begins at its header.
+                for _ in rest:  # Skip the records that the caller left, up to the next header.
                     pass
 
 

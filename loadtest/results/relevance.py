@@ -1,6 +1,6 @@
-"""How good a ranking is, by relevance labels.
+"""The quality of a ranking by relevance labels.
 
-Sources: recall@k as in BEIR; nDCG of Järvelin and Kekäläinen (2002) with the gain `2^label - 1`.
+Sources: recall@k as in BEIR; nDCG by Järvelin and Kekäläinen (2002) with the gain `2^label - 1`.
 """
 
 import math
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 
 def recall(documents: Sequence[str], labels: Mapping[str, int], *, k: int) -> float:
-    """Returns the share of the relevant documents that are among the first k; NaN if none is relevant."""
+    """Returns the share of relevant documents among the first k; NaN if none is relevant."""
     relevant = {document for document, label in labels.items() if label > 0}
     if not relevant:
         return math.nan

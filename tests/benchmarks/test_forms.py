@@ -31,7 +31,7 @@ def test_every_form_encodes_the_prefix_and_its_own_vocabulary(model: Path, tmp_p
             assert cosines(setting.encode(), reference).min() > least, (name, setting.label)
 
 
-def test_a_whole_vocabulary_is_shared(model: Path, tmp_path: Path) -> None:
+def test_an_untrimmed_vocabulary_is_shared(model: Path, tmp_path: Path) -> None:
     forms = build_forms(SourceModel(str(model)), QUERIES, tmp_path)
     assert forms[PACKED].workload == forms[FP32].workload
     assert forms[PACKED].workload.texts == QUERIES

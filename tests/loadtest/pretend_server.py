@@ -1,4 +1,4 @@
-"""A gRPC server without a model, in a process of its own: answers any method after a delay, stalls, sheds, or dies.
+"""A gRPC server without a model, in a separate process: answers any method after a delay, stalls, refuses, or dies.
 
     python -m tests.loadtest.pretend_server --delay 0.005 --stall-after 10 --stall 1
 
@@ -19,7 +19,7 @@ from tests.ports import listening
 
 
 class PretendService(grpc.GenericRpcHandler):
-    """Answers every method with an empty message; what is asked for by options happens on the way."""
+    """Answers every method with an empty message, with the faults that the options ask for."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
@@ -28,7 +28,7 @@ class PretendService(grpc.GenericRpcHandler):
         self._stalled = False
 
     def service(self, handler_call_details: Any) -> Any:
-        """Returns the handler of any method; one that ends in `Stream` answers each message with it, three times."""
+        """Returns the handler of any method; methods named `…Stream` repeat each message three times."""
         if handler_call_details.method.endswith("Stream"):
             return grpc.stream_stream_rpc_method_handler(self._stream)
         return grpc.unary_unary_rpc_method_handler(self._answer)
@@ -43,7 +43,7 @@ class PretendService(grpc.GenericRpcHandler):
         age = time.monotonic() - self._first
         if options.stall and not self._stalled and age >= options.stall_after:
             self._stalled = True
-            time.sleep(options.stall)  # Everything stands still, as in a long garbage collection.
+            time.sleep(options.stall)  # Blocks the whole process, like a long garbage collection.
         if options.die_after and age >= options.die_after:
             os._exit(1)
         if options.shed_every and self._calls % options.shed_every == 0:
@@ -69,18 +69,18 @@ async def _serve(options: argparse.Namespace) -> None:
 
 
 def pretend_server(**options: float | str) -> contextlib.AbstractContextManager[str]:
-    """Runs a server with options such as `stall=1`; gives its address."""
+    """Runs a server with options such as `stall=1`; yields its address."""
     return listening("tests.loadtest.pretend_server", **options)
 
 
 def main() -> None:
     """Serves until it is killed."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--token", default="", help="refuse calls without it")
-    parser.add_argument("--delay", type=float, default=0.0, help="seconds until each answer")
-    parser.add_argument("--stall", type=float, default=0.0, help="seconds for which everything stands still once")
-    parser.add_argument("--stall-after", type=float, default=0.0, help="seconds from the first call to that")
-    parser.add_argument("--die-after", type=float, default=0.0, help="seconds from the first call to a sudden end")
+    parser.add_argument("--token", default="", help="reject calls without this token")
+    parser.add_argument("--delay", type=float, default=0.0, help="delay of each answer in seconds")
+    parser.add_argument("--stall", type=float, default=0.0, help="block the process once for this many seconds")
+    parser.add_argument("--stall-after", type=float, default=0.0, help="seconds from the first call to the stall")
+    parser.add_argument("--die-after", type=float, default=0.0, help="seconds from the first call to a sudden exit")
     parser.add_argument("--shed-every", type=int, default=0, help="refuse each n-th call")
     parser.add_argument("--fail-every", type=int, default=0, help="fail each n-th call")
     asyncio.run(_serve(parser.parse_args()))

@@ -1,4 +1,4 @@
-"""Results files made by hand, for tests that read them."""
+"""Hand-made results files for tests."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -41,7 +41,7 @@ def record(
     batch_texts: int = 0,
     quality: tuple[float, float] = (math.nan, math.nan),
 ) -> bytes:
-    """Returns a packed record; all times in seconds, the latency from the planned time."""
+    """Returns a packed record; times are in seconds, and the latency is from the planned time."""
     planned_ns, late_ns, latency_ns = (round(seconds * 1e9) for seconds in (planned, late, latency))
     times = (planned_ns, planned_ns + late_ns, planned_ns + latency_ns)
     return PACKER.pack(*times, 0, query, 10, 20, call, 0, CODES.index(code), same, batch_texts, *stages, *quality)
@@ -53,8 +53,8 @@ def records(packed: Iterable[bytes]) -> Records:
 
 
 def vitals(**changes: Any) -> dict[str, Any]:
-    """Returns what a worker without troubles says of the second half of its first second."""
-    told = {
+    """Returns a healthy worker's report on the second half of its first second."""
+    report = {
         "worker": 0,
         "seconds": 1.0,
         "elapsed_seconds": 0.5,
@@ -67,7 +67,7 @@ def vitals(**changes: Any) -> dict[str, Any]:
         "messages": [],
         "memory_bytes": 1000,
     } | changes
-    return {"dropped_at": [[0, told["dropped"]]] if told["dropped"] else [], **told}
+    return {"dropped_at": [[0, report["dropped"]]] if report["dropped"] else [], **report}
 
 
 def write_run(
@@ -75,20 +75,20 @@ def write_run(
     packed: Iterable[bytes],
     *,
     started: float = 1000.0,
-    told: Iterable[Mapping[str, Any]] = (),
+    reports: Iterable[Mapping[str, Any]] = (),
     metrics: Iterable[Mapping[str, Any]] = (),
     environment: Mapping[str, Any] = MappingProxyType({}),
     end: Mapping[str, Any] | None = WHOLE,
     **plan: Any,
 ) -> Path:
-    """Writes a run, its records in blocks of 100; without an end if that is `None`."""
+    """Writes a run with its records in blocks of 100; without an end block if `end` is `None`."""
     every = list(packed)
     with ResultsWriter(
         path, {"plan": {**PLAN, **plan}, "environment": dict(environment), "started": started}
     ) as results:
         for first in range(0, len(every), 100):
             results.records(b"".join(every[first : first + 100]))
-        for kind, blocks in ((Kind.VITALS, told), (Kind.METRICS, metrics)):
+        for kind, blocks in ((Kind.VITALS, reports), (Kind.METRICS, metrics)):
             for each in blocks:
                 results.json(kind, dict(each))
         if end is not None:

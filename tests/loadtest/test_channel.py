@@ -24,7 +24,7 @@ LARGE = bytes(20 * 1024 * 1024)
 
 
 class Service(grpc.GenericRpcHandler):
-    """Each of its methods takes and gives a stream; keeps who called."""
+    """A service whose methods all take and return a stream; records the callers."""
 
     def __init__(self) -> None:
         self.peers: set[str] = set()
@@ -91,7 +91,7 @@ async def test_an_error_has_its_message_and_the_answers_before_it() -> None:
         assert (await ask(channel, "nothing", b""))[0] == "UNIMPLEMENTED"
 
 
-async def test_a_stream_that_is_refused_while_it_is_sent_has_the_servers_status() -> None:
+async def test_a_stream_refused_while_sending_has_the_servers_status() -> None:
     async with serving(Service()) as (target, _), Channel(target) as channel:
         for client, server in FORMS:
             for _ in range(30):
@@ -118,7 +118,7 @@ async def test_mutual_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
                     await channel.connected()
 
 
-async def test_metadata_are_sent() -> None:
+async def test_metadata_is_sent() -> None:
     service = Service()
     secrets: dict[str, Any] = {"headers": (("X-Up.per_1", "~!"),), "token": "a b"}
     async with serving(service) as (target, _), Channel(replace(target, **secrets)) as channel:
@@ -134,7 +134,7 @@ async def test_a_unix_socket_is_called(tmp_path: Path) -> None:
         assert (await ask(channel, "echo", b"x"))[0] == "OK"
 
 
-async def test_each_channel_has_a_connection_of_its_own() -> None:
+async def test_each_channel_has_its_own_connection() -> None:
     service = Service()
     async with serving(service) as (target, _), Channel(target) as one, Channel(target) as two:
         for channel in (one, two, one, two):
@@ -142,13 +142,13 @@ async def test_each_channel_has_a_connection_of_its_own() -> None:
     assert len(service.peers) == 2
 
 
-async def test_more_calls_than_the_server_takes_at_a_time_wait_for_their_turn() -> None:
+async def test_calls_above_the_servers_stream_limit_wait() -> None:
     async with serving(Service(), max_concurrent_streams=1) as (target, _), Channel(target) as channel:
         answers = await asyncio.gather(*(ask(channel, "wait", b"0.01") for _ in range(20)))
         assert {code for code, *_ in answers} == {"OK"}
 
 
-async def test_where_nothing_listens_calls_fail_at_once_and_connecting_says_why(
+async def test_calls_fail_at_once_with_the_reason_where_nothing_listens(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(loadtest.channel, "CONNECT_SECONDS", 0.5)
@@ -165,7 +165,7 @@ async def test_where_nothing_listens_calls_fail_at_once_and_connecting_says_why(
         assert time.perf_counter() - started < 1
 
 
-async def test_a_server_that_accepts_and_says_nothing_is_given_up_and_deadlines_are_kept(
+async def test_connecting_to_a_silent_server_times_out_and_deadlines_hold(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(loadtest.channel, "CONNECT_SECONDS", 0.2)
@@ -177,7 +177,7 @@ async def test_a_server_that_accepts_and_says_nothing_is_given_up_and_deadlines_
                 assert (await ask(channel, "echo", b"x", seconds=0.05))[0] == "DEADLINE_EXCEEDED"
 
 
-async def test_a_lost_server_is_unavailable_and_is_called_again_when_it_is_back() -> None:
+async def test_a_lost_server_is_unavailable_until_it_is_back() -> None:
     async with serving(Service()) as (target, server), Channel(target) as channel:
         waiting = asyncio.create_task(ask(channel, "wait", b"30", seconds=60))
         assert (await ask(channel, "echo", b"x"))[0] == "OK"
@@ -191,7 +191,7 @@ async def test_a_lost_server_is_unavailable_and_is_called_again_when_it_is_back(
             assert time.perf_counter() - started < 3
 
 
-async def test_a_server_that_says_goodbye_answers_what_it_has_begun() -> None:
+async def test_a_server_answers_calls_in_flight_after_goaway() -> None:
     async with serving(Service()) as (target, server), Channel(target) as channel:
         assert (await ask(channel, "echo", b"x"))[0] == "OK"
         begun = asyncio.create_task(ask(channel, "wait", b"0.3"))
@@ -231,7 +231,7 @@ END = frame(HEADERS, 5, b"\0\x0bgrpc-status\x010")
         (frame(RST_STREAM, 0, (11).to_bytes(4, "big")), "RESOURCE_EXHAUSTED", "error code 11"),
     ],
 )
-async def test_an_answer_that_is_not_grpc_has_a_code_and_says_why(said: bytes, code: str, message: str) -> None:
+async def test_an_answer_that_is_not_grpc_has_a_code_and_a_reason(said: bytes, code: str, message: str) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(frame(SETTINGS, 0, stream=0))
         await reader.readuntil(b"/test.Test/echo")

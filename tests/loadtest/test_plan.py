@@ -30,7 +30,7 @@ def make(method: Method, **changes: Any) -> Plan:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"calls": ()}, "no call"),
+        ({"calls": ()}, "at least one call"),
         ({"queries": ()}, "no queries"),
         ({"schedule": None}, "open loop"),
         ({"in_flight": 5}, "open loop"),
@@ -46,7 +46,7 @@ def make(method: Method, **changes: Any) -> Plan:
         ({"late_seconds": -0.1}, "late"),
         ({"late_seconds": math.nan}, "late"),
         ({"late_seconds": math.inf}, "late"),
-        ({"max_in_flight": 3, "processes": 4}, "in flight in each process"),
+        ({"max_in_flight": 3, "processes": 4}, "each process needs"),
         ({"processes": 0}, "from 1 to"),
         ({"processes": MAX_PROCESSES + 1}, "from 1 to"),
         ({"schedule": None, "in_flight": 1, "processes": 2}, "closed loop"),
@@ -56,7 +56,7 @@ def make(method: Method, **changes: Any) -> Plan:
         ({"quality_at": 0}, "recall"),
     ],
 )
-def test_a_plan_that_cannot_be(method: Method, changes: dict[str, Any], message: str) -> None:
+def test_an_invalid_plan_is_rejected(method: Method, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         make(method, **changes)
 
@@ -68,7 +68,7 @@ def test_a_plan_that_cannot_be(method: Method, changes: dict[str, Any], message:
         ({"queries_per_call": 0}, "at least 1 query, not 0"),
     ],
 )
-def test_a_call_that_cannot_be(method: Method, changes: dict[str, Any], message: str) -> None:
+def test_an_invalid_call_is_rejected(method: Method, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Call(method=method, **changes)
 
@@ -82,7 +82,7 @@ def test_a_call_that_cannot_be(method: Method, changes: dict[str, Any], message:
         {"schedule": ramp(1, 2, seconds=5)},
     ],
 )
-def test_what_is_kept_of_a_plan_is_json_without_secrets(method: Method, changes: dict[str, Any]) -> None:
+def test_the_stored_plan_is_json_without_secrets(method: Method, changes: dict[str, Any]) -> None:
     described = make(method, **changes).described()
     written = json.dumps(described, allow_nan=False)
     assert json.loads(written) == described
@@ -104,7 +104,7 @@ def test_a_closed_loop_is_described_by_its_calls_in_flight(method: Method) -> No
     assert "schedule" not in described
 
 
-def test_a_plan_reaches_a_worker_as_it_is(method: Method) -> None:
+def test_a_plan_survives_pickling(method: Method) -> None:
     plan = make(method)
     again: Plan = pickle.loads(pickle.dumps(plan))  # noqa: S301  our own
     assert again == plan

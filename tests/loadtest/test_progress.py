@@ -39,7 +39,7 @@ def test_outcomes_are_counted_without_the_warm_up(method: Method) -> None:
     assert (progress.answered, progress.errors, progress.refused) == (4, 1, 1)
 
 
-def test_the_last_word_of_each_worker_holds(method: Method) -> None:
+def test_the_last_report_of_each_worker_counts(method: Method) -> None:
     progress = make(method)
     for worker, dropped, in_flight in ((0, 1, 9), (1, 10, 3), (0, 2, 5)):
         progress.note(vitals(worker=worker, dropped=dropped, in_flight=in_flight))
@@ -61,13 +61,13 @@ def test_rate_and_p99_are_those_of_the_last_window(method: Method, monkeypatch: 
     assert progress.p99_seconds == pytest.approx(0.099, abs=0.001)
     assert progress.answered == 200
     time.sleep(0.025)
-    progress.add(record(-1.0))  # Only the warm-up: nothing to tell.
+    progress.add(record(-1.0))  # Only the warm-up: no figures yet.
     progress.tick()
     assert progress.rate == 0
     assert math.isnan(progress.p99_seconds)
 
 
-def test_the_line_says_how_it_goes(method: Method) -> None:
+def test_the_line_shows_the_progress(method: Method) -> None:
     progress = make(method)
     assert progress.line() == "warming up, 2 s to go"
     progress.seconds = 2.0
@@ -85,7 +85,7 @@ def test_the_line_says_how_it_goes(method: Method) -> None:
     assert "1,999 left" in without_duration.line()
 
 
-def test_a_terminal_sees_one_line_that_is_written_over(method: Method) -> None:
+def test_a_terminal_shows_one_line_that_is_overwritten(method: Method) -> None:
     terminal, progress = Terminal(), make(method)
     show = TerminalProgress(terminal)
     progress.seconds = 1.0
@@ -101,7 +101,7 @@ def test_a_terminal_sees_one_line_that_is_written_over(method: Method) -> None:
     assert written.endswith("\r" + " " * len(shorter) + "\r")
 
 
-def test_what_is_no_terminal_sees_nothing(method: Method) -> None:
+def test_nothing_is_printed_without_a_terminal(method: Method) -> None:
     stream = io.StringIO()
     show = TerminalProgress(stream)
     show(make(method))

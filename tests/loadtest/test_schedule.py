@@ -37,7 +37,7 @@ def expected_arrivals(schedule: Schedule, until: float) -> float:
         st.builds(step, RATES, RATES, steps=st.integers(2, 12), seconds=SECONDS, warm_up_seconds=WARM_UPS),
     )
 )
-def test_every_number_of_arrivals_is_that_of_the_rates_in_each_second_and_in_all(schedule: Schedule) -> None:
+def test_arrivals_in_each_second_and_in_total_match_the_rates(schedule: Schedule) -> None:
     times = list(schedule.times())
     assert times == sorted(times)
     measured = [time for time in times if time >= 0]
@@ -61,20 +61,20 @@ def test_every_number_of_arrivals_is_that_of_the_rates_in_each_second_and_in_all
     ],
     ids=["ramp", "steps"],
 )
-def test_arrivals_by_hand(schedule: Schedule, counts: list[int]) -> None:
+def test_arrivals_match_hand_computed_values(schedule: Schedule, counts: list[int]) -> None:
     assert np.bincount([int(time + 1e-9) for time in schedule.times()]).tolist() == counts
 
 
 @quick
 @given(st.integers(1, 500), st.integers(1, 5))
-def test_whole_rates_and_seconds_give_just_so_many_arrivals(rate: int, seconds: int) -> None:
+def test_whole_rates_and_seconds_give_exactly_their_product(rate: int, seconds: int) -> None:
     assert len(list(constant(rate, seconds=seconds).times())) == rate * seconds
 
 
 @quick
 @example(218, 130, 26, 17)  # The sum of its steps is 2958.0000000000005 in floats.
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(2, 30), st.integers(1, 5))
-def test_steps_give_as_many_arrivals_as_their_rates_add_up(rate: int, rate_to: int, steps: int, seconds: int) -> None:
+def test_steps_give_the_sum_of_their_arrivals(rate: int, rate_to: int, steps: int, seconds: int) -> None:
     arrivals = Fraction(seconds * (rate + rate_to), 2)
     times = list(step(rate, rate_to, steps=steps, seconds=seconds).times())
     assert len(times) == math.ceil(arrivals)
@@ -90,15 +90,15 @@ def test_the_gaps_of_a_poisson_process_are_exponential(seed: int) -> None:
     assert gaps.min() >= 0
     assert gaps.mean() == pytest.approx(1 / rate, rel=0.03)
     assert gaps.var() == pytest.approx(1 / rate**2, rel=0.06)
-    # So many in each second as Poisson's distribution has: its variance is its mean.
+    # The counts per second follow a Poisson distribution: the variance equals the mean.
     counts = np.bincount(np.floor(times).astype(int), minlength=200)
     assert counts.mean() == pytest.approx(rate, rel=0.03)
     assert counts.var() == pytest.approx(rate, rel=0.5)
-    # No gap tells anything about the next one.
+    # Successive gaps are uncorrelated.
     assert abs(np.corrcoef(gaps[:-1], gaps[1:])[0, 1]) < 0.03
 
 
-def test_a_poisson_process_is_the_same_for_the_same_seed_only() -> None:
+def test_only_the_same_seed_gives_the_same_poisson_process() -> None:
     first, again, other = (
         list(constant(50, seconds=5, warm_up_seconds=1, poisson=True, seed=seed).times()) for seed in (7, 7, 8)
     )
@@ -118,7 +118,7 @@ def test_the_warm_up_is_below_0_and_at_the_first_rate(rate: float, warm_up: floa
         assert times[0] == -warm_up
 
 
-def test_an_endless_schedule_is_endless() -> None:
+def test_a_schedule_without_duration_is_endless() -> None:
     schedule = constant(1000.0)
     assert schedule.seconds == math.inf
     assert list(itertools.islice(schedule.times(), 3)) == pytest.approx([0, 0.001, 0.002])
@@ -128,7 +128,7 @@ def test_an_endless_schedule_is_endless() -> None:
 
 @quick
 @given(st.lists(st.floats(0, 1000), min_size=2, max_size=50).map(sorted), st.floats(0.1, 10), st.floats(-1e9, 1e9))
-def test_a_replay_keeps_the_gaps_and_honours_the_speed(gaps: list[float], speed: float, epoch: float) -> None:
+def test_a_replay_keeps_the_gaps_at_its_speed(gaps: list[float], speed: float, epoch: float) -> None:
     recorded = [epoch + time for time in gaps]
     schedule = replay(recorded, speed=speed)
     times = list(schedule.times())
@@ -143,7 +143,7 @@ def test_a_replay_keeps_the_gaps_and_honours_the_speed(gaps: list[float], speed:
     [
         ([1.0], 1.0, "at least two"),
         ([], 1.0, "at least two"),
-        ([1.0, 3.0, 2.0], 1.0, "timestamp 3 is before the one above it"),
+        ([1.0, 3.0, 2.0], 1.0, "timestamp 3 is before the previous one"),
         ([1.0, 2.0], 0.0, "speed"),
         ([1.0, 2.0], -1.0, "speed"),
         ([1.0, 2.0], math.nan, "speed"),
@@ -152,7 +152,7 @@ def test_a_replay_keeps_the_gaps_and_honours_the_speed(gaps: list[float], speed:
         ([1.0, math.inf], 1.0, "finite"),
     ],
 )
-def test_a_replay_that_cannot_be(timestamps: list[float], speed: float, message: str) -> None:
+def test_an_invalid_replay_is_rejected(timestamps: list[float], speed: float, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         replay(timestamps, speed=speed)
 
@@ -176,11 +176,11 @@ def test_rates_and_durations_are_above_0_and_only_a_constant_schedule_is_endless
 
 
 @pytest.mark.parametrize("wrong", [-1.0, math.nan, math.inf])
-def test_a_warm_up_has_an_end(wrong: float) -> None:
+def test_an_invalid_warm_up_is_rejected(wrong: float) -> None:
     with pytest.raises(UsageError, match="warm-up"):
         constant(1, seconds=1, warm_up_seconds=wrong)
 
 
-def test_one_step_is_none() -> None:
+def test_a_schedule_of_one_step_is_rejected() -> None:
     with pytest.raises(UsageError, match="at least 2 steps, not 1"):
         step(1, 2, steps=1, seconds=1)

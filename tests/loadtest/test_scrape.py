@@ -70,12 +70,12 @@ def test_only_http_is_scraped(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:none/metrics", "http://127.0.0.1:9090/two words", "http://"])
-def test_a_url_that_is_none_is_refused(url: str) -> None:
+def test_an_invalid_url_is_rejected(url: str) -> None:
     with pytest.raises(UsageError, match="cannot be scraped"):
         check_url(url)
 
 
-def test_a_page_that_is_not_there_is_refused() -> None:
+def test_a_missing_page_is_rejected() -> None:
     with serving("", status=404) as url, pytest.raises(UsageError, match="404"):
         check_url(url)
     with pytest.raises(UsageError, match="refused"):
@@ -83,17 +83,17 @@ def test_a_page_that_is_not_there_is_refused() -> None:
 
 
 @pytest.mark.parametrize("page", ["<!doctype html>\n<p>Hello</p>", "a b c d", 'a{b="c} 1'])
-def test_a_page_of_another_kind_is_refused(page: str) -> None:
+def test_a_page_of_another_format_is_rejected(page: str) -> None:
     with serving(page) as url, pytest.raises(UsageError, match="cannot be scraped"):
         check_url(url)
 
 
-def test_a_grpc_port_is_refused() -> None:
+def test_a_grpc_port_is_rejected() -> None:
     server = grpc.server(None, maximum_concurrent_rpcs=1)  # type: ignore[arg-type]
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
-        with pytest.raises(UsageError, match="cannot be scraped: that is no HTTP") as error:
+        with pytest.raises(UsageError, match="cannot be scraped: the answer is not HTTP") as error:
             check_url(f"http://127.0.0.1:{port}/metrics")
         assert "\n" not in str(error.value)
     finally:
@@ -118,7 +118,7 @@ def test_a_scraper_takes_samples_with_their_time() -> None:
         assert scraper.take() == []
 
 
-def test_a_scraper_of_a_server_that_is_gone_says_so() -> None:
+def test_a_scraper_reports_a_server_that_is_gone() -> None:
     with Scraper(NOWHERE, start_ns=0) as scraper:
         (scrape,) = wait_for(scraper)
         assert "refused" in str(scrape["error"])

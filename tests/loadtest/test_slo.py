@@ -18,7 +18,7 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
 
 
 def searched(summary: Summary, capacity: float, *, limited_above: float = math.inf, **options: float) -> Answer:
-    """Searches a server that meets the objectives up to a rate, with a generator that keeps up to another."""
+    """Searches a server that meets the objectives up to `capacity`; the generator saturates above `limited_above`."""
 
     def measure(rate: float) -> Trial:
         met = rate <= min(capacity, limited_above)
@@ -45,16 +45,16 @@ def test_the_highest_rate_is_found_to_the_precision(
 def test_a_limit_ends_the_search(summary: Summary) -> None:
     answer = searched(summary, 1e9, limit=300.0)
     assert (answer.highest, answer.failing) == (300.0, None)
-    assert "no higher rate was asked for" in answer.line()
+    assert "no higher rate was tried" in answer.line()
 
 
-def test_a_server_that_meets_nothing_is_told(summary: Summary) -> None:
+def test_a_server_that_meets_no_rate_is_reported(summary: Summary) -> None:
     answer = searched(summary, 0.0)
     assert answer.highest is None
     assert answer.line() == "No rate met the objectives."
 
 
-def test_a_saturated_generator_is_told_to_be_the_limit(summary: Summary) -> None:
+def test_a_saturated_generator_is_reported_as_the_limit(summary: Summary) -> None:
     answer = searched(summary, 1e9, limited_above=500.0)
     assert answer.highest is not None
     assert answer.highest <= 500 < (answer.failing or 0)
@@ -62,7 +62,7 @@ def test_a_saturated_generator_is_told_to_be_the_limit(summary: Summary) -> None
     assert "the generator is the limit above it" in answer.line()
 
 
-def test_a_trial_that_a_busy_machine_spoilt_is_repeated(summary: Summary) -> None:
+def test_a_trial_with_a_saturated_generator_is_repeated(summary: Summary) -> None:
     spoilt: list[float] = []
 
     def measure(rate: float) -> Trial:
@@ -79,12 +79,12 @@ def test_a_trial_that_a_busy_machine_spoilt_is_repeated(summary: Summary) -> Non
     assert not answer.limited
 
 
-def test_an_answer_that_is_not_confirmed_is_given_up_for_a_lower_one(summary: Summary) -> None:
+def test_an_unconfirmed_rate_is_replaced_by_a_lower_one(summary: Summary) -> None:
     tried: dict[float, int] = {}
 
     def measure(rate: float) -> Trial:
         tried[rate] = tried.get(rate, 0) + 1
-        met = rate <= 300 and not (rate > 250 and tried[rate] > 1)  # Above 250 it goes well only once.
+        met = rate <= 300 and not (rate > 250 and tried[rate] > 1)  # Above 250 only the first trial is met.
         return Trial(rate, summary, 3 if met else 0, 3, () if met else ("too slow",), saturated=False)
 
     answer = search(measure, start=50)
@@ -93,16 +93,16 @@ def test_an_answer_that_is_not_confirmed_is_given_up_for_a_lower_one(summary: Su
 
 
 def judged(path: Path, packed: list[bytes], *objectives: str) -> Trial:
-    """Judges three seconds of a hundred requests each; those that have no record were dropped."""
-    told = [vitals(seconds=3.0, dropped=300 - len(packed))]
-    write_run(path, packed, told=told, seconds=3.0)
+    """Judges three seconds of a hundred requests each; requests without a record were dropped."""
+    reports = [vitals(seconds=3.0, dropped=300 - len(packed))]
+    write_run(path, packed, reports=reports, seconds=3.0)
     windows = [summarize([path], between_seconds=(start, start + 1)) for start in range(3)]
     return judge(100.0, summarize([path]), windows, [parse_objective(each) for each in objectives])
 
 
-def test_a_trial_is_met_as_a_whole_in_its_windows_and_stably(tmp_path: Path) -> None:
+def test_a_trial_must_be_met_as_a_whole_and_in_its_windows_and_be_stable(tmp_path: Path) -> None:
     def tried(*latencies: float, answered: float = 1.0) -> Trial:
-        """Tries a server with these latencies, one for each window."""
+        """Tries a server with one of these latencies in each window."""
         packed = [record(number / 100, latencies[number // 100]) for number in range(int(300 * answered))]
         return judged(tmp_path / "run.bin", packed, "p99<50ms", "errors<1%")
 
@@ -112,22 +112,22 @@ def test_a_trial_is_met_as_a_whole_in_its_windows_and_stably(tmp_path: Path) -> 
     assert growing.windows_met == 3
     assert growing.troubles == ("not stable: the median grows from 10.0 to 40.0 ms",)
     lost = tried(0.010, 0.010, 0.010, answered=0.9)
-    assert not any("not stable" in trouble for trouble in lost.troubles)  # They are errors, and no queue.
-    slow = tried(0.3, 0.3, 0.3)  # Always 30 calls in flight: that is not a queue that grows.
+    assert not any("not stable" in trouble for trouble in lost.troubles)  # Lost calls are errors, not a queue.
+    slow = tried(0.3, 0.3, 0.3)  # Always 30 calls in flight: the queue does not grow.
     assert not any("not stable" in trouble for trouble in slow.troubles)
     assert any(trouble.startswith("not met: errors<1%") for trouble in lost.troubles)
 
 
-def test_a_queue_that_grows_is_not_stable_and_errors_are_no_queue(tmp_path: Path) -> None:
+def test_a_growing_queue_is_not_stable_and_errors_are_no_queue(tmp_path: Path) -> None:
     path, objectives = tmp_path / "run.bin", ("p99<5s", "errors<20%")
     # At 100 a second, a server that answers 80: the last of 300 waits for 0.75 s, and 60 are in flight after 3 s.
     growing = [record(number / 100, 0.01 + number / 80 - number / 100) for number in range(300)]
-    assert "not stable: 600 ms behind after 3 s" in judged(path, growing, *objectives).troubles
+    assert "not stable: a backlog of 600 ms after 3 s" in judged(path, growing, *objectives).troubles
     failing = [record(number / 100, code="INTERNAL" if number % 8 == 0 else "OK") for number in range(300)]
     assert judged(path, failing, *objectives).met
 
 
-def test_an_interrupted_search_says_what_there_is_until_then(summary: Summary) -> None:
+def test_an_interrupted_search_reports_its_result_so_far(summary: Summary) -> None:
     def measure(rate: float) -> Trial:
         if rate > 200:
             raise KeyboardInterrupt
@@ -141,14 +141,14 @@ def test_an_interrupted_search_says_what_there_is_until_then(summary: Summary) -
 def test_the_lower_bound_is_exact() -> None:
     for trials in (1, 3, 10):
         assert lower_bound(trials, trials) == pytest.approx(0.05 ** (1 / trials))
-    # A chance of 0.15003 gives 4 or more of 10 in one case of twenty: the binomial distribution, summed by hand.
+    # A chance of 0.15003 gives 4 or more of 10 in 5 % of cases: the binomial distribution, summed by hand.
     tail = 1 - sum(math.comb(10, k) * 0.15003**k * 0.84997 ** (10 - k) for k in range(4))
     assert tail == pytest.approx(0.05, abs=0.0001)
     assert lower_bound(4, 10) == pytest.approx(0.15003, abs=0.0001)
     assert lower_bound(0, 9) == lower_bound(0, 0) == 0
 
 
-def test_an_unlucky_trial_does_not_decide_the_search(summary: Summary) -> None:
+def test_one_narrowly_failed_trial_does_not_decide_the_search(summary: Summary) -> None:
     random = Random(7)
 
     def measure(rate: float) -> Trial:

@@ -9,7 +9,7 @@ from loadtest.target import Target
 ADDRESS = "127.0.0.1:1"
 
 
-def test_the_metadata_are_the_headers_and_the_token() -> None:
+def test_the_metadata_has_the_headers_and_the_token() -> None:
     target = Target(address=ADDRESS, headers=(("x-one", "1"), ("X-Two", "two words")), token="t0ken")
     assert target.metadata() == (("x-one", "1"), ("x-two", "two words"), ("authorization", "Bearer t0ken"))
     assert Target(address=ADDRESS).metadata() == ()
@@ -19,8 +19,8 @@ def test_secrets_are_not_shown() -> None:
     target = Target(address=ADDRESS, headers=(("x-key", "hidden-1"),), token="hidden-2")
     for shown in (repr(target), str(target.described())):
         assert "hidden" not in shown
-    told = {"address": ADDRESS, "tls": False, "headers": ["x-key", "authorization"], "connections": 1}
-    assert target.described() == told
+    described = {"address": ADDRESS, "tls": False, "headers": ["x-key", "authorization"], "connections": 1}
+    assert target.described() == described
 
 
 @pytest.mark.parametrize(
@@ -36,13 +36,13 @@ def test_secrets_are_not_shown() -> None:
         ({"connections": 0}, "from 1 to 256, not 0"),
     ],
 )
-def test_what_cannot_be_called_is_refused(changes: dict[str, Any], says: str) -> None:
+def test_an_invalid_target_is_rejected(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         Target(**{"address": ADDRESS, **changes})
 
 
 @pytest.mark.parametrize("value", ["값", "two\nlines", "\x00", "caf\xe9"])
-def test_a_value_that_grpc_would_not_send_is_refused_and_not_shown(value: str) -> None:
+def test_a_header_value_that_grpc_rejects_is_rejected_and_not_shown(value: str) -> None:
     for headers, token in (((("x-name", value),), ""), ((), value)):
         with pytest.raises(UsageError, match="printable ASCII") as error:
             Target(address=ADDRESS, headers=headers, token=token)
@@ -60,11 +60,11 @@ def test_a_value_that_grpc_would_not_send_is_refused_and_not_shown(value: str) -
         ("unix:///tmp/x", "unix:/tmp/x"),
     ],
 )
-def test_an_address_is_one_of_grpc(address: str, uri: str) -> None:
+def test_an_address_becomes_a_grpc_uri(address: str, uri: str) -> None:
     assert Target(address=address).uri == uri
 
 
-def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_certificate_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "ca.pem"
     with pytest.raises(UsageError, match=r"ca\.pem cannot be read: No such file"):
         Target(address=ADDRESS, ca_file=missing).credentials()

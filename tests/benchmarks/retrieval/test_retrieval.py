@@ -22,7 +22,7 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_all_of_a_set_is_read(directory: Path) -> None:
+def test_a_whole_set_is_read(directory: Path) -> None:
     read = beir_set(directory, "dev")
     assert read.documents == [Document(id="a", title="lost card"), Document(id="b", text="transfer money abroad")]
     assert set(read.asked) == {Asked("my card is lost", frozenset({0})), Asked("send money abroad", frozenset({1}))}
@@ -33,7 +33,7 @@ def test_the_sample_is_read() -> None:
     assert all(asked.relevant and max(asked.relevant) < len(read.documents) for asked in read.asked)
 
 
-def test_examples_are_training_questions_that_are_not_asked(directory: Path) -> None:
+def test_examples_are_training_questions_outside_the_labelled_queries(directory: Path) -> None:
     rows = [{"_id": str(number), "text": f"lost card {number}"} for number in range(3, 20)]
     rows.append({"_id": "20", "text": "my card is lost"})
     with (directory / "queries.jsonl").open("a", encoding="utf-8") as file:
@@ -71,7 +71,7 @@ def recall_of(**figures: float) -> dict[Row, dict[int, float]]:
     return {Row(0, mode, ALL): dict.fromkeys(DEPTHS, figure) for mode, figure in figures.items()}
 
 
-def test_bars_are_those_of_the_model_and_the_set() -> None:
+def test_bars_depend_on_the_model_and_the_set() -> None:
     good = recall_of(dense=0.05, lexical=0.95, hybrid=0.95)
     assert missed_bars(good, model=MINILM, name="welfare-ko, dev") == []
     assert len(missed_bars(good, model=E5, name="welfare-ko, dev")) == 2
@@ -80,7 +80,7 @@ def test_bars_are_those_of_the_model_and_the_set() -> None:
     ]
 
 
-def test_examples_that_hurt_miss_a_bar() -> None:
+def test_examples_that_lower_recall_miss_a_bar() -> None:
     recall = recall_of(dense=0.5, lexical=0.5, hybrid=0.5)
     worse = {Row(1, "dense", ALL): dict.fromkeys(DEPTHS, 0.4)}
     assert missed_bars(recall | worse, model=E5, name="another") == ["dense R@1 with 1 examples is 0.400, not 0.490"]

@@ -21,7 +21,7 @@ CHECKS: dict[str, Callable[[dict[str, float]], bool]] = {
     "swaps": lambda found: found["swaps"] == 3 and found["failed"] == 0,
     "start": lambda found: 0 < found["from exec to SERVING, warm"] < 60 and 0 < found["resident memory"] < 1000,
 }
-"""Conditions on the figures of some measurements, besides being finite."""
+"""Conditions on the figures of some measurements; all figures must also be finite."""
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +42,14 @@ def test_every_measurement_prints_its_figures(
     printed = capsys.readouterr().out
     for each in figures:
         assert str(each) in printed
-        # A server that is never overloaded refuses nothing.
+        # A server without overload refuses nothing.
         assert all(math.isfinite(value) or "refus" in each.name for value in each.values), each
     assert any(each.bar for each in figures) is (name not in WITHOUT_BARS)
     found = {each.name: each.median for each in figures}
     assert CHECKS.get(name, bool)(found), found
 
 
-def test_a_soak_prints_its_figures_and_calls_in_every_way(setting: Setting) -> None:
+def test_a_soak_prints_its_figures_and_makes_every_kind_of_call(setting: Setting) -> None:
     figures = {each.name: each for each in soak(setting, seconds=3, reload_seconds=1)}
     assert figures["unexpected"].median == 0, figures["unexpected"]
     assert figures["faults in the log"].median == 0
@@ -59,5 +59,5 @@ def test_a_soak_prints_its_figures_and_calls_in_every_way(setting: Setting) -> N
 
 
 @pytest.mark.parametrize(("values", "missed"), [((1.0, 5.0, 3.0), False), ((1.0, 5.0, 5.0), True), ((math.nan,), True)])
-def test_the_median_of_a_figure_is_held_to_its_bar(values: tuple[float, ...], missed: bool) -> None:
+def test_the_median_of_a_figure_is_compared_with_its_bar(values: tuple[float, ...], missed: bool) -> None:
     assert Figure(name="one", values=values, at_most=4).missed is missed

@@ -16,7 +16,7 @@ def counted(nanoseconds: NDArray[np.int64]) -> NDArray[np.int64]:
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(NANOSECONDS, min_size=1, max_size=300))
-def test_percentiles_are_off_by_half_a_percent_at_most(values: list[int]) -> None:
+def test_percentiles_are_off_by_at_most_half_a_percent(values: list[int]) -> None:
     array = np.array(values)
     exact = np.percentile(array, PERCENTS, method="inverted_cdf") / 1e9
     assert bins.percentiles(counted(array), PERCENTS) == pytest.approx(exact, rel=0.005)
@@ -30,7 +30,7 @@ def test_a_percentile_is_the_value_of_its_rank(count: int) -> None:
         assert bins.percentiles(counted(array), [percent])[0] == pytest.approx(exact, rel=0.0026)
 
 
-def test_the_bins_are_in_order_and_as_wide_as_they_say() -> None:
+def test_the_bins_are_in_order_and_have_the_documented_width() -> None:
     values = np.geomspace(bins.SHORTEST_NS, bins.LONGEST_NS, 200_000).astype(np.int64)
     found = bins.bins_of(values)
     assert found[0] == 0
@@ -42,17 +42,17 @@ def test_the_bins_are_in_order_and_as_wide_as_they_say() -> None:
         assert within.max() / within.min() <= 1.005 + 1e-3
 
 
-def test_what_is_beyond_the_ends_is_counted_at_the_ends() -> None:
+def test_durations_out_of_range_fall_into_the_outer_bins() -> None:
     counts = counted(np.array([-5, 0, 1, 2**62]))
     assert (counts[0], counts[-2:].sum(), counts.sum()) == (3, 1, 4)
 
 
-def test_nothing_has_no_percentile() -> None:
+def test_the_percentile_of_no_durations_is_nan() -> None:
     assert len(counted(np.array([], dtype=np.int64))) == bins.COUNT
     assert np.isnan(bins.percentiles(np.zeros(bins.COUNT, dtype=np.int64), [50.0, 99.0])).all()
 
 
-def test_many_histograms_at_once() -> None:
+def test_percentiles_of_many_histograms_at_once() -> None:
     one, other = np.array([1_000_000]), np.array([2_000_000, 3_000_000])
     counts = np.stack([counted(one), np.zeros(bins.COUNT, dtype=np.int64), counted(other)])
     found = bins.percentiles(counts, [50.0, 100.0])

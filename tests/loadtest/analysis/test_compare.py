@@ -11,7 +11,7 @@ SECONDS, RATE = 20, 100
 
 
 def make_run(path: Path, *, seed: int, slower: float = 1.0, failing: float = 0.0, rate: int = RATE) -> Path:
-    """Writes a run whose latencies are log-normal, and differ a little from second to second and from run to run."""
+    """Writes a run with log-normal latencies that differ slightly between seconds and between runs."""
     random = np.random.default_rng(seed)
     level = slower * np.exp(random.normal(0, 0.03)) * np.exp(random.normal(0, 0.05, SECONDS))
     packed = []
@@ -31,7 +31,7 @@ def row(comparison: Comparison, name: str) -> Row:
     return next(each for each in comparison.rows if each.name == name)
 
 
-def test_a_slower_side_is_beyond_the_noise(tmp_path: Path) -> None:
+def test_a_slower_side_differs_beyond_noise(tmp_path: Path) -> None:
     comparison = compare(runs(tmp_path, "a", range(3)), runs(tmp_path, "b", range(10, 13), slower=1.5))
     for name in ("latency p50", "latency p99", "encode, mean"):
         found = row(comparison, name)
@@ -64,7 +64,7 @@ def test_a_run_is_equal_to_itself(tmp_path: Path) -> None:
         assert not each.beyond_noise
 
 
-def test_a_short_run_is_refused(tmp_path: Path) -> None:
+def test_a_short_run_is_rejected(tmp_path: Path) -> None:
     path = write_run(tmp_path / "a.bin", [record(number / 10) for number in range(30)], seconds=3.0)
     with pytest.raises(ResultsError, match="has 3 whole seconds; a comparison needs at least 5"):
         compare([path], [path])

@@ -1,4 +1,4 @@
-"""How often `compare` calls equal sides different; `pytest -s` shows what was counted."""
+"""Measures how often `compare` calls equal sides different; `pytest -s` shows the shares."""
 
 from pathlib import Path
 
@@ -14,18 +14,18 @@ from tests.loadtest.results_files import write_run
 
 SECONDS, RATE = 10, 100
 BETWEEN_RUNS, BETWEEN_SECONDS, BETWEEN_REQUESTS = 0.10, 0.05, 0.30
-"""Standard deviations of the logarithm of a latency: runs differ by more than their seconds explain, the hard case."""
+"""Standard deviations of a latency's logarithm. The hard case: runs differ more than their seconds explain."""
 
 RUNS, COMPARISONS = 100, 200
 RESAMPLES = 200
-"""A fifth of the real number, for speed: rougher ends of the intervals, and some 1 % more alarms."""
+"""A fifth of the real number, for speed: the intervals are rougher, and cause slightly more alarms."""
 
 NOISY = ("latency p50", "latency p90", "latency p99", "encode, mean")
-"""The rows that are counted: service times are the latencies again here, rate and errors are those of every run."""
+"""The counted rows: here service times equal latencies, and all runs have the same rate and errors."""
 
 
 def write_equal_run(path: Path, random: np.random.Generator) -> Path:
-    """Writes a run of a server that is always the same but for the noise."""
+    """Writes a run of a server that differs between runs only by noise."""
     records = np.zeros(SECONDS * RATE, dtype=DTYPE)
     planned = np.arange(len(records)) / RATE
     level = np.exp(random.normal(0, BETWEEN_RUNS) + random.normal(0, BETWEEN_SECONDS, SECONDS))
@@ -39,20 +39,20 @@ def write_equal_run(path: Path, random: np.random.Generator) -> Path:
 
 @pytest.fixture
 def equal_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Results files of equal runs; in a test that takes them, comparing is fast."""
-    # Latencies of microseconds need few bins; most of the time would go into those of milliseconds and more.
+    """Results files of equal runs; the fixture also makes comparisons fast."""
+    # Latencies of microseconds need few bins; without this, most time goes into the bins of milliseconds and more.
     monkeypatch.setattr(bins, "COUNT", 700)
     monkeypatch.setattr(comparison, "RESAMPLES", RESAMPLES)
     random = np.random.default_rng(1)
     paths = [write_equal_run(tmp_path / f"{number}.bin", random) for number in range(RUNS)]
-    # Each run is drawn into many comparisons, and read once.
+    # Many comparisons draw the same run, so it is read once.
     summaries = {path: summarize([path]) for path in paths}
     monkeypatch.setattr(comparison, "summarize", lambda paths: summaries[paths[0]])
     return paths
 
 
 def alarms(runs: list[Path], repeats: int) -> float:
-    """Returns the share of rows beyond the noise, over comparisons of sides drawn at random from equal runs."""
+    """Returns the share of rows beyond noise, over comparisons of random sides of equal runs."""
     random = np.random.default_rng(repeats)
     beyond = []
     for seed in range(COMPARISONS):
@@ -67,7 +67,7 @@ def test_equal_sides_are_rarely_called_different(equal_runs: list[Path]) -> None
     shares = {repeats: alarms(equal_runs, repeats) for repeats in (3, 5)}
     for repeats, share in shares.items():
         print(f"\n{repeats} repeats a side: {share:.1%} of the rows of equal sides are called different", end="")
-    # The intervals promise 5 %, which few repeats cannot keep: where nothing but the runs' own differences counts,
+    # The intervals promise 5 %, which few repeats cannot keep. If only the differences between runs count,
     # 1.96 standard errors are exceeded in 12 % of cases with three a side, in 9 % with five (Student's t).
     assert shares[3] < 0.16
     assert shares[5] < 0.12

@@ -21,7 +21,7 @@ def latencies(*blocks: list[int]) -> Latencies:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(NANOSECONDS, max_size=150), min_size=1, max_size=3).filter(any))
-def test_percentiles_are_those_of_numpy_within_a_thousandth(blocks: list[list[int]]) -> None:
+def test_percentiles_match_numpy_within_a_thousandth(blocks: list[list[int]]) -> None:
     histogram = latencies(*blocks)
     values = np.concatenate([np.array(block, dtype=np.int64) for block in blocks])
     exact = np.percentile(values, PERCENTS, method="inverted_cdf") / 1e9
@@ -32,7 +32,7 @@ def test_percentiles_are_those_of_numpy_within_a_thousandth(blocks: list[list[in
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, LONGEST_NS), min_size=1, max_size=60))
-def test_counts_are_where_the_library_itself_would_put_them(values: list[int]) -> None:
+def test_counts_match_those_of_the_library(values: list[int]) -> None:
     by_itself = HdrHistogram(1, LONGEST_NS, 3)
     for value in values:
         by_itself.record_value(value)
@@ -44,21 +44,21 @@ def test_counts_are_where_the_library_itself_would_put_them(values: list[int]) -
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(1, 100_000), st.integers(0, 10_000))
-def test_the_rank_is_the_least_that_so_many_percent_do_not_exceed(count: int, hundredths: int) -> None:
+def test_the_rank_is_the_smallest_that_covers_the_percentage(count: int, hundredths: int) -> None:
     rank = rank_of(hundredths / 100, count)
     assert 1 <= rank <= count
     assert rank * 10_000 >= hundredths * count
     assert rank == 1 or (rank - 1) * 10_000 < hundredths * count
 
 
-def test_durations_beyond_the_ends_count_as_the_ends() -> None:
+def test_durations_out_of_range_count_as_the_limits() -> None:
     histogram = latencies([-7, 0, 2 * LONGEST_NS])
     assert histogram.count == 3
     assert histogram.percentile(1) == pytest.approx(1e-9)
     assert histogram.percentile(100) == pytest.approx(3600, rel=0.001)
 
 
-def test_nothing_has_no_figures() -> None:
+def test_figures_of_no_durations_are_nan() -> None:
     for histogram in (Latencies(), latencies([])):
         assert histogram.count == 0
         assert math.isnan(histogram.percentile(99))
@@ -66,7 +66,7 @@ def test_nothing_has_no_figures() -> None:
         assert histogram.spectrum() == [] or histogram.spectrum()[-1][2] == 0
 
 
-def test_seconds_that_are_not_known_are_not_counted() -> None:
+def test_nan_seconds_are_not_counted() -> None:
     histogram = Latencies()
     histogram.add_seconds(np.array([math.nan, 0.001, math.nan, 0.003], dtype=np.float32))
     assert histogram.count == 2
@@ -75,7 +75,7 @@ def test_seconds_that_are_not_known_are_not_counted() -> None:
     assert histogram.count == 2
 
 
-def test_the_spectrum_goes_up_to_everything() -> None:
+def test_the_spectrum_ends_with_all_durations() -> None:
     histogram = latencies([number * 10_000 for number in range(1, 1001)])
     percents, values, counts = zip(*histogram.spectrum(), strict=True)
     assert list(percents) == sorted(percents)

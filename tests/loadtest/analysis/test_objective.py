@@ -18,7 +18,7 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     packed += [record(number / 100, 0.5, code="RESOURCE_EXHAUSTED") for number in range(60)]
     packed += [record(number / 100, 0.5, code="INTERNAL") for number in range(30)]
     path = tmp_path_factory.mktemp("objectives") / "run.bin"
-    return summarize([write_run(path, packed, told=[vitals(seconds=10.0, dropped=10)])], within_seconds=0.05)
+    return summarize([write_run(path, packed, reports=[vitals(seconds=10.0, dropped=10)])], within_seconds=0.05)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
         ("different<1%", math.nan, False),
     ],
 )
-def test_objectives_are_held_against_a_summary(summary: Summary, text: str, value: float, met: bool) -> None:
+def test_objectives_are_checked_against_a_summary(summary: Summary, text: str, value: float, met: bool) -> None:
     [verdict] = judge_objectives([parse_objective(text)], summary)
     assert verdict.value == pytest.approx(value, rel=0.01, nan_ok=True)
     assert verdict.met is met
@@ -58,8 +58,8 @@ def test_objectives_are_held_against_a_summary(summary: Summary, text: str, valu
         ("p99", "is no objective"),
         ("p99<", "is no objective"),
         ("p99=5ms", "is no objective"),
-        ("p99<50", "a latency has a unit"),
-        ("p99<50%", "a latency has a unit"),
+        ("p99<50", "a latency needs a unit"),
+        ("p99<50%", "a latency needs a unit"),
         ("p101<5ms", "there is no figure p101"),
         ("latency<5ms", "there is no figure latency"),
         ("nothing.p99<5ms", r"there is no figure nothing\.p99"),
@@ -68,7 +68,7 @@ def test_objectives_are_held_against_a_summary(summary: Summary, text: str, valu
         ("rate>5%", "rate is a number"),
     ],
 )
-def test_what_is_no_objective_is_refused(text: str, says: str) -> None:
+def test_an_invalid_objective_is_rejected(text: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         parse_objective(text)
 
@@ -79,13 +79,13 @@ def test_every_percentile_can_be_named(percent: float, milliseconds: int) -> Non
     assert objective.bound == pytest.approx(milliseconds / 1e3)
 
 
-def test_goodput_is_within_the_tightest_latency() -> None:
+def test_the_tightest_latency_bounds_goodput() -> None:
     texts = ["p99<50ms", "p50<20ms", "service.p50<1ms", "encode.p50<1ms", "p50>3ms", "errors<1%"]
     assert goodput_bound([parse_objective(text) for text in texts]) == pytest.approx(0.020)
     assert goodput_bound([parse_objective("errors<1%")]) is None
 
 
-def test_no_refused_calls_are_the_best_there_can_be(tmp_path: Path) -> None:
+def test_a_run_without_refused_calls_meets_objectives_on_them(tmp_path: Path) -> None:
     summary = summarize([write_run(tmp_path / "run.bin", [record()])])
     met, not_met = (
         judge_objectives([parse_objective(f"refused.p99{bound}")], summary)[0] for bound in ("<1ms", ">1ms")
@@ -94,7 +94,7 @@ def test_no_refused_calls_are_the_best_there_can_be(tmp_path: Path) -> None:
     assert not not_met.met
 
 
-def test_every_figure_can_be_asked_for(summary: Summary) -> None:
+def test_every_figure_can_be_named(summary: Summary) -> None:
     for name in FIGURES:
         [verdict] = judge_objectives([parse_objective(f"{name}>=0")], summary)
         assert verdict.met or math.isnan(verdict.value)

@@ -10,7 +10,7 @@ def many(count: int, **changes: Any) -> list[dict[str, Any]]:
     return [vitals(seconds=0.5 * (number + 1), **changes) for number in range(count)]
 
 
-def test_a_generator_without_troubles_is_not_saturated() -> None:
+def test_a_healthy_generator_is_not_saturated() -> None:
     generator = judge(many(10), sent=1000, late=0)
     assert not generator.saturated
     assert generator.reasons == []
@@ -21,7 +21,7 @@ def test_a_generator_without_troubles_is_not_saturated() -> None:
     assert generator.memory_bytes == 1000
 
 
-def test_a_few_late_sends_of_few_are_bad_luck() -> None:
+def test_a_few_late_sends_do_not_saturate() -> None:
     assert not judge(many(2), sent=20, late=4).saturated
     assert judge(many(2), sent=20, late=5).saturated
 
@@ -34,7 +34,7 @@ def test_a_run_of_less_than_a_second_is_not_judged_by_its_cpu() -> None:
 def test_waiting_for_a_cpu_is_a_sign_of_saturation() -> None:
     assert not judge(many(4, loop_waited_seconds=0.05), sent=1000, late=0).saturated
     generator = judge(many(4, loop_waited_seconds=0.06), sent=1000, late=0)
-    assert generator.reasons == ["something else had its CPU for 12% of the time"]
+    assert generator.reasons == ["it waited for a CPU for 12% of the time"]
 
 
 @pytest.mark.parametrize(("late", "saturated"), [(0, False), (10, False), (11, True), (1000, True)])
@@ -51,21 +51,21 @@ def test_a_busy_event_loop_saturates(share: float, saturated: bool) -> None:
     assert generator.processes == 2
     assert generator.busiest_share == pytest.approx(share)
     assert generator.saturated == saturated
-    assert generator.reasons == ([f"its busiest process took {share:.0%} of a core"] if saturated else [])
+    assert generator.reasons == ([f"its busiest process used {share:.0%} of a core"] if saturated else [])
 
 
-@pytest.mark.parametrize(("held_up", "saturated"), [(0, False), (2, False), (3, True)])
-def test_an_event_loop_that_is_often_held_up_saturates(held_up: int, saturated: bool) -> None:
-    told = many(20)
-    for each in told[:held_up]:
+@pytest.mark.parametrize(("blocked", "saturated"), [(0, False), (2, False), (3, True)])
+def test_an_event_loop_that_is_often_blocked_saturates(blocked: int, saturated: bool) -> None:
+    reports = many(20)
+    for each in reports[:blocked]:
         each["loop_lag_seconds"] = LAG_SECONDS + 0.005
-    generator = judge(told, sent=1000, late=0)
-    assert generator.lag_share == held_up / 20
+    generator = judge(reports, sent=1000, late=0)
+    assert generator.lag_share == blocked / 20
     assert generator.saturated == saturated
-    assert generator.reasons == (["its event loop was held up, for 30 ms at worst"] if saturated else [])
+    assert generator.reasons == (["its event loop was blocked for up to 30 ms"] if saturated else [])
 
 
-def test_a_lag_of_just_the_limit_is_none() -> None:
+def test_a_lag_at_the_limit_does_not_count() -> None:
     assert not judge(many(10, loop_lag_seconds=LAG_SECONDS), sent=1, late=0).saturated
     assert judge(many(10, loop_lag_seconds=LAG_SECONDS + 1e-6), sent=1, late=0).saturated
 
@@ -78,10 +78,10 @@ def test_the_warm_up_is_not_judged() -> None:
     assert generator.cpu_seconds == pytest.approx(1.0)
 
 
-def test_processes_of_several_runs_are_not_the_same() -> None:
-    told = [{**each, "run": run} for run in (0, 1) for each in many(2)]
-    told[0]["loop_cpu_seconds"] = told[1]["loop_cpu_seconds"] = 0.49
-    generator = judge(told, sent=1000, late=0)
+def test_processes_of_several_runs_are_kept_apart() -> None:
+    reports = [{**each, "run": run} for run in (0, 1) for each in many(2)]
+    reports[0]["loop_cpu_seconds"] = reports[1]["loop_cpu_seconds"] = 0.49
+    generator = judge(reports, sent=1000, late=0)
     assert generator.processes == 2
     assert generator.busiest_share == pytest.approx(0.98)
 
@@ -90,12 +90,12 @@ def test_every_reason_is_given() -> None:
     generator = judge(many(5, loop_cpu_seconds=0.5, loop_lag_seconds=0.5), sent=10, late=5)
     assert generator.reasons == [
         "50.0% of sends were late",
-        "its busiest process took 100% of a core",
-        "its event loop was held up, for 500 ms at worst",
+        "its busiest process used 100% of a core",
+        "its event loop was blocked for up to 500 ms",
     ]
 
 
-def test_without_any_word_nothing_is_said() -> None:
+def test_without_reports_the_generator_is_not_saturated() -> None:
     generator = judge([], sent=0, late=0)
     assert not generator.saturated
     assert (generator.processes, generator.busiest_share, generator.memory_bytes) == (0, 0.0, 0)

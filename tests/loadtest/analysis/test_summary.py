@@ -14,7 +14,7 @@ OTHER = "chaja.v1.EncodeService/Encode"
 
 
 def steady(rate: float, seconds: float, *, start: float = 0.0, latency: float = 0.010) -> list[bytes]:
-    """Returns records of one rate, all of them successes."""
+    """Returns successful records at a constant rate."""
     return [record(start + number / rate, latency) for number in range(round(rate * seconds))]
 
 
@@ -26,18 +26,18 @@ def path(tmp_path: Path) -> Path:
 def test_the_rates_of_a_run(path: Path) -> None:
     packed = [
         *steady(60, 10),  # Good.
-        *(record(each, 0.5) for each in range(10)),  # Successes, but too late to be good.
+        *(record(each, 0.5) for each in range(10)),  # Successes, but too slow for goodput.
         *(record(each, code="RESOURCE_EXHAUSTED") for each in range(8)),
         *(record(each, code="UNAVAILABLE") for each in range(4)),
         *(record(each, 1.0, code="DEADLINE_EXCEEDED") for each in range(5)),
-        *(record(each, late=0.003) for each in range(3)),  # Good, though sent late.
+        *(record(each, late=0.003) for each in range(3)),  # Good, although sent late.
     ]
-    told = [
+    reports = [
         vitals(seconds=5.0, dropped=2),
         vitals(seconds=10.0, dropped=20, dropped_at=[[50, 18]]),
         vitals(worker=1, seconds=9.0, dropped=5),
     ]
-    summary = summarize([write_run(path, packed, told=told)], within_seconds=0.2)
+    summary = summarize([write_run(path, packed, reports=reports)], within_seconds=0.2)
     total = summary.total
     assert (total.sent, summary.dropped, summary.planned, summary.late) == (630, 25, 655, 3)
     assert (total.ok.count, total.goodput, total.refused.count) == (613, 603, 8)
@@ -56,7 +56,7 @@ def test_the_rates_of_a_run(path: Path) -> None:
     assert summary.timeline.planned.sum() == 630
 
 
-def test_goodput_is_within_the_deadline_unless_told_otherwise(path: Path) -> None:
+def test_the_deadline_bounds_goodput_by_default(path: Path) -> None:
     write_run(path, [record(0.0, 0.9), record(0.0, 1.0), record(0.0, 1.1)], deadline_seconds=1.0)
     for within, good in ((None, 2), (0.95, 1), (2.0, 3)):
         summary = summarize([path], within_seconds=within)
@@ -64,10 +64,10 @@ def test_goodput_is_within_the_deadline_unless_told_otherwise(path: Path) -> Non
         assert summary.within_seconds == (1.0 if within is None else within)
 
 
-def test_the_warm_up_is_counted_by_itself_only(path: Path) -> None:
+def test_the_warm_up_is_counted_separately(path: Path) -> None:
     warm_up = [record(-2 + number / 10, 5.0, late=1.0, code="INTERNAL", query=3, same=0) for number in range(20)]
-    told = [vitals(seconds=-0.5, loop_lag_seconds=5.0), *(vitals(seconds=1.0 + number) for number in range(5))]
-    path = write_run(path, [*warm_up, *steady(10, 10)], told=told, warm_up_seconds=2.0)
+    reports = [vitals(seconds=-0.5, loop_lag_seconds=5.0), *(vitals(seconds=1.0 + number) for number in range(5))]
+    path = write_run(path, [*warm_up, *steady(10, 10)], reports=reports, warm_up_seconds=2.0)
     summary = summarize([path])
     assert summary.warm_up == 20
     assert (summary.total.sent, summary.late, summary.planned) == (100, 0, 100)
@@ -85,15 +85,15 @@ def test_the_last_answers_end_a_run_that_outlasts_its_plan(path: Path) -> None:
     assert summary.offered_rate == pytest.approx(10.1)
 
 
-def test_one_straggler_does_not_make_a_run_longer(path: Path) -> None:
+def test_one_slow_answer_does_not_lengthen_a_run(path: Path) -> None:
     summary = summarize([write_run(path, [*steady(200, 10), record(9.99, 10.01, code="DEADLINE_EXCEEDED")])])
     assert summary.seconds == pytest.approx(10, rel=0.001)
     assert summary.achieved_rate == pytest.approx(200, rel=0.001)
 
 
-def test_drops_belong_to_when_they_were_planned(path: Path) -> None:
-    late_told = vitals(seconds=11.0, dropped=60, dropped_at=[[39, 10], [40, 20], [99, 30]])
-    write_run(path, steady(10, 10), told=[late_told])
+def test_drops_count_for_their_planned_time(path: Path) -> None:
+    late_report = vitals(seconds=11.0, dropped=60, dropped_at=[[39, 10], [40, 20], [99, 30]])
+    write_run(path, steady(10, 10), reports=[late_report])
     windows = [summarize([path], between_seconds=(start, start + 2)) for start in (0, 2, 4, 6, 8)]
     assert [window.dropped for window in windows] == [0, 10, 20, 0, 30]
     assert [window.offered_rate for window in windows] == [10, 15, 20, 10, 25]
@@ -110,7 +110,7 @@ def test_drops_belong_to_when_they_were_planned(path: Path) -> None:
     ],
     ids=["count", "count before duration", "duration before count", "interrupted"],
 )
-def test_a_run_lasts_until_what_ended_it(
+def test_a_run_lasts_until_its_duration_count_or_interrupt(
     path: Path, rate: float, seconds: float, plan: dict[str, Any], measured_seconds: float
 ) -> None:
     summary = summarize([write_run(path, steady(rate, seconds), **plan)])
@@ -119,9 +119,9 @@ def test_a_run_lasts_until_what_ended_it(
     assert summary.achieved_rate == pytest.approx(rate)
 
 
-def test_runs_at_the_same_time_add_up_their_rates(tmp_path: Path) -> None:
-    one = write_run(tmp_path / "one.bin", steady(10, 10), started=1000.0, told=[vitals()])
-    two = write_run(tmp_path / "two.bin", steady(30, 10), started=1000.0, told=[vitals(dropped=10)])
+def test_rates_of_simultaneous_runs_add_up(tmp_path: Path) -> None:
+    one = write_run(tmp_path / "one.bin", steady(10, 10), started=1000.0, reports=[vitals()])
+    two = write_run(tmp_path / "two.bin", steady(30, 10), started=1000.0, reports=[vitals(dropped=10)])
     summary = summarize([one, two])
     assert summary.seconds == 10
     assert summary.offered_rate == pytest.approx(41)
@@ -131,7 +131,7 @@ def test_runs_at_the_same_time_add_up_their_rates(tmp_path: Path) -> None:
     assert summary.timeline.planned.tolist() == [40] * 10
 
 
-def test_repeats_do_not_add_up_their_rates(tmp_path: Path) -> None:
+def test_rates_of_repeats_do_not_add_up(tmp_path: Path) -> None:
     one = write_run(tmp_path / "one.bin", steady(10, 10), started=1000.0)
     two = write_run(tmp_path / "two.bin", steady(30, 10), started=1010.0)
     for paths in ([one, two], [two, one]):
@@ -148,7 +148,7 @@ def test_runs_overlap_by_their_measured_parts(tmp_path: Path) -> None:
     assert summarize([one, after]).offered_rate == pytest.approx(10)
 
 
-def test_calls_of_a_mix_are_told_apart(path: Path) -> None:
+def test_calls_of_a_mix_are_counted_separately(path: Path) -> None:
     packed = [
         *(record(number / 10, 0.010, call=0) for number in range(60)),
         *(record(number / 10, 0.100, call=1) for number in range(30)),
@@ -163,11 +163,11 @@ def test_calls_of_a_mix_are_told_apart(path: Path) -> None:
     assert summary.total.sent == 100
 
 
-def test_the_servers_own_time_and_what_is_beyond_it(path: Path) -> None:
+def test_the_servers_time_and_the_time_beyond_it(path: Path) -> None:
     stages = (0.001, 0.002, 0.003, 0.004, 0.005)
     packed = [
         *(record(number, 0.025, late=0.005, stages=stages, batch_texts=4) for number in range(8)),
-        record(8.0, 0.025),  # Told nothing.
+        record(8.0, 0.025),  # Reports no stages.
         record(9.0, 0.025, stages=stages, code="INTERNAL"),
     ]
     total = summarize([write_run(path, packed)]).total
@@ -194,7 +194,7 @@ def test_quality_is_the_mean_over_labelled_answers(path: Path) -> None:
 
 
 def test_a_run_in_which_nothing_was_sent(path: Path) -> None:
-    summary = summarize([write_run(path, [], told=[vitals(dropped=50)])])
+    summary = summarize([write_run(path, [], reports=[vitals(dropped=50)])])
     assert (summary.total.sent, summary.planned) == (0, 50)
     assert (summary.offered_rate, summary.achieved_rate, summary.error_share) == (5.0, 0.0, 1.0)
     assert summary.total.errors == []
@@ -217,12 +217,12 @@ def test_a_single_request(path: Path) -> None:
     ),
     st.integers(0, 20),
 )
-def test_every_planned_request_is_counted_just_once(
+def test_every_planned_request_is_counted_once(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[float, float, str]], dropped: int
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.bin"
     packed = [record(planned, latency, code=code) for planned, latency, code in rows]
-    summary = summarize([write_run(path, packed, told=[vitals(dropped=dropped)], warm_up_seconds=2.0)])
+    summary = summarize([write_run(path, packed, reports=[vitals(dropped=dropped)], warm_up_seconds=2.0)])
     measured = [row for row in rows if round(row[0] * 1e9) >= 0]
     total = summary.total
     assert summary.warm_up == len(rows) - len(measured)

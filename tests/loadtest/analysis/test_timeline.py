@@ -16,7 +16,7 @@ def timeline(*packed: bytes) -> Timeline:
     return made
 
 
-def test_a_request_belongs_to_its_planned_second_and_an_answer_to_its_own_too() -> None:
+def test_a_request_counts_for_its_planned_second_and_its_end_for_the_second_it_ended_in() -> None:
     made = timeline(record(0.0), record(0.999, 0.5), record(0.9999, 2.5), record(1.0))
     assert len(made) == 4
     assert made.planned.tolist() == [3, 1, 0, 0]
@@ -41,7 +41,7 @@ def test_latency_is_from_the_planned_time_and_service_time_from_the_send() -> No
     assert np.isnan(latency[1:5]).all()
 
 
-def test_stages_are_summed_over_the_successes_that_told_them() -> None:
+def test_stages_are_summed_over_the_successes_that_report_them() -> None:
     stages = (0.001, 0.002, 0.003, 0.004, 0.005)
     made = timeline(
         record(0.0, stages=stages),
@@ -58,7 +58,7 @@ def test_stages_are_summed_over_the_successes_that_told_them() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 200), st.floats(0, 20), st.sampled_from(["OK", "INTERNAL"])), max_size=40))
-def test_it_does_not_matter_how_records_are_split(rows: list[tuple[float, float, str]]) -> None:
+def test_the_split_of_records_does_not_matter(rows: list[tuple[float, float, str]]) -> None:
     packed = [record(planned, latency, code=code) for planned, latency, code in rows]
     whole = timeline(*packed)
     parts = Timeline()
@@ -70,6 +70,6 @@ def test_it_does_not_matter_how_records_are_split(rows: list[tuple[float, float,
     assert whole.answered.sum() == sum(code == "OK" for _, _, code in rows)
 
 
-def test_nothing_has_no_seconds() -> None:
+def test_an_empty_timeline_has_no_seconds() -> None:
     made = timeline()
     assert len(made) == len(made.planned) == len(made.latency) == 0

@@ -21,7 +21,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     packed = [record(number / 50, 0.010 + number % 7 / 1000) for number in range(500)]
-    return write_run(tmp_path / "run.bin", packed, told=[vitals(seconds=10.0)])
+    return write_run(tmp_path / "run.bin", packed, reports=[vitals(seconds=10.0)])
 
 
 @pytest.mark.parametrize("layout", ["text", "markdown", "json", "csv", "requests", "html"])
@@ -45,14 +45,14 @@ def test_plot_and_compare(
     assert "NOT CONCLUSIVE" in shown
 
 
-def test_a_regression_beyond_the_noise_has_an_exit_code_of_its_own(
+def test_a_regression_beyond_noise_exits_with_99(
     monkeypatch: pytest.MonkeyPatch, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def repeats(name: str, level: float) -> Path:
         (tmp_path / name).mkdir()
         for repeat in range(3):
             packed = [record(number / 50, level + (number % 7 + repeat / 10) / 1000) for number in range(500)]
-            write_run(tmp_path / name / f"{repeat}.bin", packed, told=[vitals(seconds=10.0)])
+            write_run(tmp_path / name / f"{repeat}.bin", packed, reports=[vitals(seconds=10.0)])
         return tmp_path / name
 
     faster, slower = repeats("faster", 0.010), repeats("slower", 0.015)
@@ -77,14 +77,14 @@ def test_a_regression_beyond_the_noise_has_an_exit_code_of_its_own(
         (["plot", "{tmp}/run.bin", "--out", "/proc/none/x"], "cannot be written"),
         (["compare", "{tmp}/run.bin", "{tmp}/none.bin"], "none.bin cannot be read"),
         (["compare", "{tmp}/run.bin", "{tmp}/folder"], "there are no results files"),
-        (["report", "{tmp}/run.bin", "--out", "{tmp}/run.bin"], "is a results file: it is not overwritten"),
+        (["report", "{tmp}/run.bin", "--out", "{tmp}/run.bin"], "is a results file and is not overwritten"),
         (["report", "{tmp}/run.bin", "--out", "/dev/full"], "cannot be written: No space left"),
         (["attack", "localhost:1", "--rate", "5", "--count", "1", "--assert", "recall>0.1"], "needs --qrels"),
-        (["attack", "localhost:1", "--rate", "5", "--rate-to", "9"], "--rate-to is for --schedule ramp or step"),
-        (["slo", "localhost:1"], "name at least one --objective"),
-        (["slo", "localhost:1", "--objective", "p99<5ms", "--windows", "1"], "at least 2 windows"),
-        (["attack", "localhost:1"], "name a --rate"),
-        (["attack", "localhost:1", "--rate", "5", "--in-flight", "5"], "name one of them"),
+        (["attack", "localhost:1", "--rate", "5", "--rate-to", "9"], "--rate-to needs --schedule ramp or step"),
+        (["slo", "localhost:1"], "give at least one --objective"),
+        (["slo", "localhost:1", "--objective", "p99<5ms", "--windows", "1"], "--windows must be at least 2"),
+        (["attack", "localhost:1"], "give --rate"),
+        (["attack", "localhost:1", "--rate", "5", "--in-flight", "5"], "give one of them"),
         (["attack", "localhost:1", "--rate", "5", "--duration", "1s"], "Search needs --queries"),
         (["attack", "localhost:1", "--rate", "5", "--call", "GetServerInfo"], "needs an end"),
         (["attack", "localhost:1", "--rate", "5", "--call", "chaja.v1.X/Y"], "there is no method chaja.v1.X/Y; there"),
@@ -97,7 +97,7 @@ def test_a_regression_beyond_the_noise_has_an_exit_code_of_its_own(
         (["attack", "localhost:1", "--in-flight", "0", "--count", "1", "--call", "GetServerInfo"], "closed loop"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(
+def test_errors_are_one_line(
     monkeypatch: pytest.MonkeyPatch, results: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
 ) -> None:
     tmp_path = results.parent
@@ -111,7 +111,7 @@ def test_what_is_wrong_is_told_in_one_line(
     assert len(shown.splitlines()) == 1
 
 
-def test_the_flags_of_the_target_reach_it() -> None:
+def test_the_target_has_the_values_of_its_flags() -> None:
     parser = argparse.ArgumentParser()
     add_parser(parser.add_subparsers())
     flags = ["--call", "GetServerInfo", "--ca", "ca.pem", "--cert", "c.pem", "--key", "k.pem", "--authority", "x.test"]

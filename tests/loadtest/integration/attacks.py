@@ -26,7 +26,7 @@ COMMAND_OPTIONS: dict[str, Any] = {"cwd": REPOSITORY, "stdout": subprocess.PIPE,
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{REPOSITORY / 'protos'}"}
 
 NOT_OF_TIME = (ExitCode.OK, ExitCode.SATURATED)
-"""A good end of a run without an objective: on a busy machine the generator reports that it was the limit."""
+"""Exit codes of a successful run without objectives: on a busy machine the generator may be saturated."""
 
 QUERIES = tuple(Query(str(number), {"query": f"query {number}"}) for number in range(20))
 
@@ -50,20 +50,20 @@ def records_of(path: Path) -> Records:
 
 
 def run_command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs a command line of the load tester to its end."""
+    """Runs a command of the load tester to its end."""
     options: dict[str, Any] = {**COMMAND_OPTIONS, "env": {**ENVIRONMENT, **environment}}
     return subprocess.run([*COMMAND, *arguments], stderr=subprocess.PIPE, timeout=90, check=False, **options)
 
 
 @contextlib.contextmanager
 def attacking(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """Runs a command line of the load tester meanwhile."""
+    """Runs a command of the load tester while the context lasts."""
     with subprocess.Popen([*COMMAND, *arguments], env=ENVIRONMENT, **COMMAND_OPTIONS, **options) as process:
         yield process
 
 
 def children_of(process: int) -> list[int]:
-    """Returns the processes that a process has started."""
+    """Returns the child processes of a process."""
     return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
@@ -71,5 +71,5 @@ def wait_for_records(path: Path) -> None:
     """Waits until a results file has more than its header."""
     deadline = time.monotonic() + 20
     while not (path.exists() and path.stat().st_size > 4000):
-        assert time.monotonic() < deadline, "no records came"
+        assert time.monotonic() < deadline, "no records were written"
         time.sleep(0.05)

@@ -28,7 +28,7 @@ def proto(tmp_path: Path) -> Path:
     return tmp_path / "shop.proto"
 
 
-def test_streams_are_called_too(proto: Path, tmp_path: Path) -> None:
+def test_methods_with_streams_can_be_called(proto: Path, tmp_path: Path) -> None:
     queries, mix, out = (tmp_path / name for name in ("queries.txt", "mix.jsonl", "results.bin"))
     queries.write_text("one\ntwo\n")
     mix.write_text('{"call": "WatchStream"}\n{"call": "ChatStream", "queries_per_call": 4}\n')
@@ -42,7 +42,7 @@ def test_streams_are_called_too(proto: Path, tmp_path: Path) -> None:
     assert (records["response_bytes"] == 3 * records["request_bytes"]).all()
 
 
-def test_payloads_of_a_file_and_a_token_are_sent_and_no_secret_is_kept(proto: Path, tmp_path: Path) -> None:
+def test_payloads_and_token_are_sent_and_no_secret_is_stored(proto: Path, tmp_path: Path) -> None:
     payloads, out = tmp_path / "payloads.jsonl", tmp_path / "results.bin"
     payloads.write_text('{"text": "a"}\n{"text": "bcd"}\n')
     flags = ["--call", "Get", "--proto", str(proto), "--data-file", str(payloads), "--header", "x-tenant: seven"]

@@ -32,7 +32,7 @@ def quick_server() -> Iterator[str]:
 
 
 @pytest.mark.alone
-def test_an_open_loop_sends_what_was_planned_when_it_was_planned(quick_server: str, tmp_path: Path) -> None:
+def test_an_open_loop_sends_every_request_at_its_planned_time(quick_server: str, tmp_path: Path) -> None:
     plan = make_plan(quick_server, schedule=constant(200, seconds=2), seconds=2)
     records = run_attack(tmp_path / "results.bin", plan)
     planned = np.sort(records["planned_ns"])
@@ -61,7 +61,7 @@ def test_a_count_ends_a_run_and_the_warm_up_does_not_count(quick_server: str, tm
     assert summarize([tmp_path / "open.bin"]).warm_up == 100
 
 
-def test_refused_calls_and_errors_are_kept_apart_with_what_the_server_said(tmp_path: Path) -> None:
+def test_refused_calls_and_errors_are_counted_separately_with_their_messages(tmp_path: Path) -> None:
     with pretend_server(shed_every=4, fail_every=10, delay=0.02) as address:
         run_attack(tmp_path / "results.bin", make_plan(address, in_flight=1, count=40))
     summary = summarize([tmp_path / "results.bin"])
@@ -72,10 +72,10 @@ def test_refused_calls_and_errors_are_kept_apart_with_what_the_server_said(tmp_p
     assert "no room" in text_report(summary, [])
 
 
-def test_what_is_no_results_file_is_not_overwritten(quick_server: str, tmp_path: Path) -> None:
+def test_other_files_are_not_overwritten(quick_server: str, tmp_path: Path) -> None:
     precious = tmp_path / "queries.txt"
     precious.write_text("one\ntwo\n")
-    with pytest.raises(ResultsError, match="it is not overwritten"):
+    with pytest.raises(ResultsError, match="is not overwritten"):
         attack(make_plan(quick_server, in_flight=1, count=1), precious)
     assert precious.read_text() == "one\ntwo\n"
     attack(make_plan(quick_server, in_flight=1, count=1), tmp_path / "results.bin")
@@ -93,7 +93,7 @@ def test_a_server_slower_than_any_deadline_gives_deadline_exceeded_only(tmp_path
 
 
 @pytest.mark.alone
-def test_what_exceeds_the_bound_in_flight_is_dropped_and_counted(tmp_path: Path) -> None:
+def test_requests_above_the_limit_in_flight_are_dropped_and_counted(tmp_path: Path) -> None:
     with pretend_server(delay=0.5) as address:
         plan = make_plan(address, schedule=constant(100, seconds=2), seconds=2, max_in_flight=10)
         run_attack(tmp_path / "results.bin", plan)
@@ -120,14 +120,14 @@ def test_an_unreachable_rate_ends_in_time_and_says_that_the_generator_was_satura
     assert summary.dropped > 1_000_000
 
 
-def test_a_server_that_is_down_is_told_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_server_that_is_down_is_reported_and_no_file_remains(tmp_path: Path) -> None:
     with pytest.raises(AttackError, match=r"127\.0\.0\.1:1 does not answer"):
         attack(make_plan("127.0.0.1:1", in_flight=1, count=1), tmp_path / "results.bin")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.alone
-def test_a_server_that_dies_in_mid_run_is_seen_and_the_run_goes_on(tmp_path: Path) -> None:
+def test_a_server_that_dies_during_a_run_is_reported_and_the_run_continues(tmp_path: Path) -> None:
     with pretend_server(die_after=1) as address:
         plan = make_plan(address, schedule=constant(100, seconds=2), seconds=2)
         run_attack(tmp_path / "results.bin", plan)
@@ -151,7 +151,7 @@ def test_a_worker_that_is_killed_leaves_partial_results(quick_server: str, tmp_p
     assert len(records_of(out)) > 0
 
 
-def test_an_interrupt_keeps_what_there_is(quick_server: str, tmp_path: Path) -> None:
+def test_an_interrupt_keeps_the_results_so_far(quick_server: str, tmp_path: Path) -> None:
     out = tmp_path / "results.bin"
     flags = ["--rate", "200", "--duration", "60s", "--warm-up", "0s", "--call", "GetServerInfo", "--out", str(out)]
     with attacking("attack", quick_server, *flags) as process:

@@ -1,4 +1,4 @@
-"""The load tester on the server that it is made for."""
+"""The load tester against Chaja's server."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ def sample_plan(server: ServerProcess, **options: Any) -> Plan:
 
 
 @pytest.mark.slow
-def test_a_thousand_concurrent_searches_give_the_hits_of_one_at_a_time(
+def test_a_thousand_concurrent_searches_give_the_hits_of_sequential_ones(
     default_server: ServerProcess, tmp_path: Path
 ) -> None:
     plan = sample_plan(default_server, in_flight=1000, count=1000, deadline_seconds=60)
@@ -36,7 +36,7 @@ def test_a_thousand_concurrent_searches_give_the_hits_of_one_at_a_time(
     assert records["batch_texts"].mean() > 2, "the queries did not share batches"
 
 
-def test_answers_that_differ_from_those_at_rest_are_seen(tiny_server: ServerProcess, tmp_path: Path) -> None:
+def test_answers_that_differ_from_those_at_rest_are_counted(tiny_server: ServerProcess, tmp_path: Path) -> None:
     plan = sample_plan(tiny_server, in_flight=4, count=352)
     at_rest = asyncio.run(answers_at_rest(plan))
     swapped = {**at_rest, (0, (7,)): at_rest[0, (8,)]}
@@ -45,7 +45,7 @@ def test_answers_that_differ_from_those_at_rest_are_seen(tiny_server: ServerProc
     assert (quality.compared, quality.different, quality.different_queries) == (352, 1, [7])
 
 
-def test_quality_under_load_is_that_of_the_answers(tiny_server: ServerProcess, tmp_path: Path) -> None:
+def test_quality_is_measured_under_load(tiny_server: ServerProcess, tmp_path: Path) -> None:
     plan = sample_plan(tiny_server, in_flight=4, count=352, labels=read_labels(SAMPLE_QUERIES))
     run_attack(tmp_path / "right.bin", plan)
     right = summarize([tmp_path / "right.bin"]).quality
@@ -57,7 +57,7 @@ def test_quality_under_load_is_that_of_the_answers(tiny_server: ServerProcess, t
     assert summarize([tmp_path / "wrong.bin"]).quality.recall == 0
 
 
-def test_the_servers_stages_stand_beside_the_clients_time(tiny_server: ServerProcess, tmp_path: Path) -> None:
+def test_the_report_has_the_servers_stages_and_the_clients_time(tiny_server: ServerProcess, tmp_path: Path) -> None:
     records = run_attack(tmp_path / "results.bin", sample_plan(tiny_server, in_flight=2, count=300))
     stages = sum(records[f"{stage}_seconds"] for stage in ("tokenize", "queue", "encode", "search", "fetch"))
     assert ((stages > 0) & (stages <= (records["done_ns"] - records["sent_ns"]) / 1e9)).all()
@@ -112,7 +112,7 @@ def test_an_assertion_that_is_not_met_decides_the_exit_code(tiny_server: ServerP
 
 @pytest.mark.alone
 @pytest.mark.slow
-def test_the_search_for_the_highest_rate_ends_between_what_is_met_and_what_is_not(
+def test_the_search_for_the_highest_rate_ends_between_met_and_failed(
     tiny_server: ServerProcess, tmp_path: Path
 ) -> None:
     run = run_command(
@@ -124,5 +124,5 @@ def test_the_search_for_the_highest_rate_ends_between_what_is_met_and_what_is_no
     found = json.loads((tmp_path / "slo/slo.json").read_text())
     assert (found["highest_rate"], found["failing_rate"]) == (100, None)
     assert found["confirmed"]["met"] >= 2
-    assert "100 requests a second meet the objectives, no higher rate was asked for" in run.stdout
+    assert "100 requests a second meet the objectives, no higher rate was tried" in run.stdout
     assert "<html" in (tmp_path / "slo/slo.html").read_text()

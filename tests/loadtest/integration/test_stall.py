@@ -1,4 +1,4 @@
-"""A server that stalls for a second: an open loop sees it, a closed one does not."""
+"""A server that stalls for a second: an open loop shows it, a closed loop does not."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.alone
 SECONDS, RATE = 6, 500
 
 
-def test_an_open_loop_sees_a_stall_that_a_closed_one_hides(tmp_path: Path) -> None:
+def test_an_open_loop_shows_a_stall_that_a_closed_loop_hides(tmp_path: Path) -> None:
     with pretend_server(stall=1, stall_after=3) as address:
         plan = make_plan(address, schedule=constant(RATE, seconds=SECONDS), seconds=SECONDS)
         run_attack(tmp_path / "open.bin", plan)
@@ -25,4 +25,4 @@ def test_an_open_loop_sees_a_stall_that_a_closed_one_hides(tmp_path: Path) -> No
     assert opened.count == SECONDS * RATE
     assert opened.latency.percentile(99) >= 0.750
     assert closed.latency.percentile(99) < 0.100
-    assert closed.latency.percentile(100) > 0.9  # It was there: ten calls met it.
+    assert closed.latency.percentile(100) > 0.9  # The stall happened: ten calls waited for it.

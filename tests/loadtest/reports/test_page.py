@@ -67,7 +67,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Summary:
         tmp_path_factory.mktemp("page") / "full.bin",
         records,
         calls=[{"method": METHOD}, {"method": "chaja.v1.SearchService/BatchSearch"}],
-        told=[vitals(seconds=0.5 * number) for number in range(1, 7)],
+        reports=[vitals(seconds=0.5 * number) for number in range(1, 7)],
         metrics=[scrape(second) for second in range(-1, 4)],
         rates=[[3.0, 100.0, 100.0]],
         queries={"count": 7, "order": "zipf", "zipf_exponent": 1.0},
@@ -83,28 +83,28 @@ def full_page(full: Summary) -> str:
 def test_page_loads_nothing(full_page: str) -> None:
     page = without_library(full_page)
     assert not re.search(r"""(src|href|action)\s*=|url\(|@import|https?:""", page)
-    assert "default-src 'none'" in page, "the library cannot load anything either"
+    assert "default-src 'none'" in page, "the library cannot load anything"
 
 
 def test_first_line_is_the_verdict(full_page: str, tmp_path: Path) -> None:
     assert text_of(full_page).strip().startswith("The generator kept to its plan")
     busy = summary_of(
-        tmp_path / "busy.bin", steady(), told=[vitals(seconds=each, loop_cpu_seconds=0.49) for each in (0.5, 1.0)]
+        tmp_path / "busy.bin", steady(), reports=[vitals(seconds=each, loop_cpu_seconds=0.49) for each in (0.5, 1.0)]
     )
     page = report_page(busy, title="A run")
     assert text_of(page).strip().startswith("GENERATOR SATURATED: ")
-    assert "its busiest process took 98% of a core" in text_of(page)
+    assert "its busiest process used 98% of a core" in text_of(page)
     assert 'class="verdict bad"' in page
 
 
-def test_generator_that_says_nothing_is_not_called_fine(tmp_path: Path) -> None:
+def test_generator_without_reports_is_not_called_good(tmp_path: Path) -> None:
     page = report_page(summary_of(tmp_path / "r.bin", steady()), title="A run")
     assert text_of(page).strip().startswith("NOT KNOWN whether the generator was saturated")
     assert "The generator itself" not in headings(page)
     assert 'class="verdict unsure"' in page
 
 
-def test_figures(full_page: str) -> None:
+def test_page_has_the_figures(full_page: str) -> None:
     [planned] = rows_of(full_page, "OK, from the planned time")
     assert planned[0] == "301"
     assert all(abs(float(cell) - 12.0) < 0.1 for cell in planned[1:])
@@ -125,12 +125,12 @@ def test_figures(full_page: str) -> None:
     assert rows_of(full_page, "queries") == [["count 7, order zipf, zipf exponent 1"]]
 
 
-def test_charts_of_all_there_is(full_page: str) -> None:
+def test_page_has_a_chart_for_all_data(full_page: str) -> None:
     assert {"Where the time goes", "The generator itself", "The server&#x27;s metrics"} <= set(headings(full_page))
     assert full_page.count('class="chart"') == 8
 
 
-def test_nothing_about_what_is_absent(tmp_path: Path) -> None:
+def test_page_omits_sections_without_data(tmp_path: Path) -> None:
     page = report_page(summary_of(tmp_path / "r.bin", steady()), title="A run")
     assert headings(page) == [
         "Requests in 3.0 s",
@@ -160,10 +160,10 @@ def test_run_without_a_success(tmp_path: Path) -> None:
 def test_run_without_a_request(tmp_path: Path) -> None:
     page = report_page(summary_of(tmp_path / "r.bin", []), title="A run")
     assert 'class="chart"' not in page
-    assert "chaja.v1" in page, "the environment is told all the same"
+    assert "chaja.v1" in page, "the environment is shown anyway"
 
 
-def test_partial_run_and_closed_loop_are_told(tmp_path: Path) -> None:
+def test_partial_run_and_closed_loop_are_stated(tmp_path: Path) -> None:
     end = {"partial": "interrupted after 2.0 s"}
     summary = summary_of(tmp_path / "r.bin", steady(), loop="closed", in_flight=8, end=end)
     text = text_of(report_page(summary, title="A run"))
@@ -180,12 +180,12 @@ def test_hostile_texts_are_shown_as_text(tmp_path: Path) -> None:
         assert "<img" not in page
         assert page.count("<script") == page.count("</script>")
         assert "&lt;img" in page
-    # plotly reads tags in labels: those must have been escaped before.
+    # plotly interprets tags in labels, so they must be escaped.
     assert all("<" not in trace.name for trace in charts.compared_latency({HOSTILE: summary}).data)
 
 
-def test_comparison(full: Summary, tmp_path: Path) -> None:
-    busy = summary_of(tmp_path / "busy.bin", steady(100, late=0.005), told=[vitals()])
+def test_page_of_a_comparison(full: Summary, tmp_path: Path) -> None:
+    busy = summary_of(tmp_path / "busy.bin", steady(100, late=0.005), reports=[vitals()])
     silent = summary_of(tmp_path / "silent.bin", [])
     page = comparison_page({"before": full, "after": busy, "nothing": silent}, title="Two runs")
     assert text_of(page).strip().startswith("after: GENERATOR SATURATED: ")
@@ -197,12 +197,12 @@ def test_comparison(full: Summary, tmp_path: Path) -> None:
     assert [trace.name for trace in throughput.data] == ["before", "after"]
 
 
-def test_long_runs_have_no_more_points_than_can_be_seen(tmp_path: Path) -> None:
+def test_charts_of_long_runs_have_a_limited_number_of_points(tmp_path: Path) -> None:
     records = [record(second + 0.001, 0.012) for second in range(1501)]
     timeline = summary_of(tmp_path / "r.bin", records).timeline
     planned, answered = charts.throughput_over_time(timeline).data
     assert len(planned.x) == len(answered.x) == 500
-    assert set(answered.y) == {1.0}, "a rate is one a second, whatever the number of seconds taken together"
+    assert set(answered.y) == {1.0}, "the rate is 1/s, whatever the number of seconds in a group"
     assert len(charts.latency_over_time(timeline).data[0].x) <= charts.MOST_POINTS
 
 
@@ -224,8 +224,8 @@ def test_percentile_curve_ends_with_the_longest(tmp_path: Path) -> None:
 
 
 def test_peaks_of_a_long_run_are_drawn(tmp_path: Path) -> None:
-    told = [vitals(seconds=number / 2, loop_lag_seconds=0.3 if number == 1234 else 0.001) for number in range(1, 3001)]
-    lag, *_ = machines.vitals_over_time(summary_of(tmp_path / "r.bin", steady(), told=told).runs).data
+    lags = [vitals(seconds=number / 2, loop_lag_seconds=0.3 if number == 1234 else 0.001) for number in range(1, 3001)]
+    lag, *_ = machines.vitals_over_time(summary_of(tmp_path / "r.bin", steady(), reports=lags).runs).data
     assert len(lag.x) <= charts.MOST_POINTS
     assert max(lag.y) == pytest.approx(300)
 
@@ -240,13 +240,13 @@ def test_server_metrics_across_a_restart_and_a_failed_scrape() -> None:
     [cpu] = machines.server_over_time(scrapes).data
     assert list(cpu.x) == [2, 4, 5, 6]
     assert list(cpu.y) == pytest.approx([2, 2, math.nan, 2], nan_ok=True)
-    assert not machines.tells_of_server([{"seconds": 1.0, "samples": {"go_goroutines": 5.0}}])
+    assert not machines.has_server_panels([{"seconds": 1.0, "samples": {"go_goroutines": 5.0}}])
 
 
 def test_gaps_in_a_chart_are_valid_json(tmp_path: Path) -> None:
     restarted = [scrape(1), scrape(2), scrape(1) | {"seconds": 3.0}, scrape(3) | {"seconds": 4.0}]
     records = [*steady(), record(9.0, 0.012)]
-    page = report_page(summary_of(tmp_path / "r.bin", records, told=[vitals()], metrics=restarted), title="A run")
+    page = report_page(summary_of(tmp_path / "r.bin", records, reports=[vitals()], metrics=restarted), title="A run")
     data = re.findall(r'<script type="application/json">(.*?)</script>', page)
     assert len(data) == page.count('class="chart"')
     for each in data:

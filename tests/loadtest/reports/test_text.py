@@ -23,10 +23,10 @@ def path(tmp_path: Path) -> Path:
     ]
     packed += [record(-0.5)]
     packed += [record(1.0, 0.002, code="RESOURCE_EXHAUSTED"), record(1.5, 0.3, code="UNAVAILABLE")]
-    return write_run(tmp_path / "run.bin", packed, told=[vitals(seconds=2.0)], seconds=2.0)
+    return write_run(tmp_path / "run.bin", packed, reports=[vitals(seconds=2.0)], seconds=2.0)
 
 
-def test_the_text_says_everything_from_the_verdict_down(path: Path) -> None:
+def test_the_text_has_the_verdict_and_every_table(path: Path) -> None:
     summary = summarize([path], within_seconds=0.05)
     verdicts = judge_objectives([parse_objective("p99<5ms")], summary)
     lines = text_report(summary, verdicts).splitlines()
@@ -44,15 +44,15 @@ def test_the_text_says_everything_from_the_verdict_down(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("packed", "told", "first"),
+    ("packed", "vital", "first"),
     [
         ([record(late=0.01)] * 5, {}, "GENERATOR SATURATED: 100.0% of sends were late"),
         ([record()], {"dropped": 3}, "NOT ALL WAS SENT: 3 of 4 requests were dropped"),
         ([], {}, "NOTHING WAS SENT"),
     ],
 )
-def test_the_first_line_is_the_verdict(tmp_path: Path, packed: list[bytes], told: dict[str, int], first: str) -> None:
-    path = write_run(tmp_path / "run.bin", packed, told=[vitals(**told)])
+def test_the_first_line_is_the_verdict(tmp_path: Path, packed: list[bytes], vital: dict[str, int], first: str) -> None:
+    path = write_run(tmp_path / "run.bin", packed, reports=[vitals(**vital)])
     assert text_report(summarize([path]), []).startswith(first)
 
 
@@ -64,14 +64,14 @@ def test_markdown_has_the_same_tables(path: Path) -> None:
     assert markdown_table(Table("t", ("a", "b"), [("x|y", "1")])) == "| a | b |\n|---|---:|\n| x\\|y | 1 |"
 
 
-def test_columns_are_aligned_by_what_a_terminal_shows() -> None:
+def test_columns_are_aligned_by_terminal_width() -> None:
     table = Table("t", ("", "n"), [("검색", "1"), ("find", "23")])
     assert text_table(table).splitlines()[2:] == ["  검색  1", "  find  23"]
     numbers = Table("t", ("", "n", "m"), [("a", "1", "2"), ("b", "10", "20")])
     assert text_table(numbers).splitlines()[2:] == ["  a   1   2", "  b  10  20"]
 
 
-def test_json_has_no_value_that_json_has_not(path: Path, tmp_path: Path) -> None:
+def test_json_has_only_valid_values(path: Path, tmp_path: Path) -> None:
     def parsed(summary: Summary) -> dict[str, object]:
         def refuse(constant: str) -> None:
             raise AssertionError(constant)
@@ -87,7 +87,7 @@ def test_json_has_no_value_that_json_has_not(path: Path, tmp_path: Path) -> None
     assert parsed(summarize([write_run(tmp_path / "empty.bin", [])]))["seconds"] == 10.0
 
 
-def test_csv_has_a_line_a_second_and_a_line_a_request(path: Path) -> None:
+def test_csv_has_a_line_per_second_or_per_request(path: Path) -> None:
     seconds = list(csv.DictReader(io.StringIO(timeline_csv(summarize([path])))))
     counts = [(row["second"], row["OK"], row["RESOURCE_EXHAUSTED"]) for row in seconds]
     assert counts == [("0", "50", "0"), ("1", "50", "1")]
@@ -108,5 +108,5 @@ def test_several_files_are_one_report(path: Path, tmp_path: Path) -> None:
         tmp_path / "other.bin", [record(number / 50) for number in range(100)], started=2000.0, seconds=2.0
     )
     text = text_report(summarize([path, other]), [])
-    assert "2; what follows is of the first" in text
+    assert "2; this table shows the first" in text
     assert METHOD in markdown_report(summarize([path, other]), []) or "200" in text

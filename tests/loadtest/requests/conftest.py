@@ -5,5 +5,5 @@ import pytest
 
 @pytest.fixture
 def protos() -> Path:
-    """The folder of the other people's .proto files."""
+    """The folder of third-party .proto files."""
     return Path(__file__).parent / "protos"

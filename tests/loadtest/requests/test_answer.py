@@ -24,8 +24,8 @@ def timings(*milliseconds: int, batch_texts: int = 1) -> Timings:
     return Timings(**stages, batch_texts=batch_texts)
 
 
-def search(*documents: str, told: Timings | None = None) -> SearchResponse:
-    return SearchResponse(hits=[Hit(document_id=each, score=0.5) for each in documents], timings=told)
+def search(*documents: str, times: Timings | None = None) -> SearchResponse:
+    return SearchResponse(hits=[Hit(document_id=each, score=0.5) for each in documents], timings=times)
 
 
 @pytest.mark.parametrize(
@@ -37,12 +37,12 @@ def search(*documents: str, told: Timings | None = None) -> SearchResponse:
         (GetServerInfoResponse, False, False),
     ],
 )
-def test_what_the_answers_of_chaja_tell(response: Any, has_stages: bool, has_hits: bool) -> None:
+def test_answers_of_chaja_have_stages_and_hits(response: Any, has_stages: bool, has_hits: bool) -> None:
     reader = AnswerReader(response)
     assert (reader.has_stages, reader.has_hits) == (has_stages, has_hits)
 
 
-async def test_what_only_looks_alike_is_not_taken_for_it(protos: Path) -> None:
+async def test_fields_of_another_type_are_ignored(protos: Path) -> None:
     method = await find_method("FindMany", target=Target(address="x:1"), proto=protos / "shop.proto")
     reader = AnswerReader(method.response_class)
     assert not reader.has_stages  # Its timings are plain numbers.
@@ -53,37 +53,37 @@ async def test_what_only_looks_alike_is_not_taken_for_it(protos: Path) -> None:
 
 def test_stages_are_in_seconds() -> None:
     reader = AnswerReader(SearchResponse)
-    seconds, texts = reader.stages(search(told=timings(1, 2, 1003, 4, 0, batch_texts=9)))
+    seconds, texts = reader.stages(search(times=timings(1, 2, 1003, 4, 0, batch_texts=9)))
     assert seconds == pytest.approx((0.001, 0.002, 1.003, 0.004, 0.0))
     assert texts == 9
 
 
-def test_the_slowest_part_tells_the_stages_of_a_batch() -> None:
+def test_the_stages_of_a_batch_are_those_of_its_slowest_part() -> None:
     reader = AnswerReader(BatchSearchResponse)
     slow, fast = timings(1, 1, 9, 1, 1, batch_texts=3), timings(2, 2, 2, 2, 2, batch_texts=4)
-    answer = BatchSearchResponse(responses=[search(told=fast), search(told=slow), search()])
+    answer = BatchSearchResponse(responses=[search(times=fast), search(times=slow), search()])
     seconds, texts = reader.stages(answer)
     assert seconds == pytest.approx((0.001, 0.001, 0.009, 0.001, 0.001))
     assert texts == 3
 
 
-def test_stages_that_are_not_told_are_not_0() -> None:
+def test_missing_stages_are_nan() -> None:
     assert AnswerReader(SearchResponse).stages(search("a")) == (NO_STAGES, 0)
     assert AnswerReader(BatchSearchResponse).stages(BatchSearchResponse()) == (NO_STAGES, 0)
     assert all(math.isnan(seconds) for seconds in NO_STAGES)
 
 
-def test_documents_are_those_of_each_part() -> None:
+def test_documents_are_listed_for_each_part() -> None:
     assert AnswerReader(SearchResponse).documents(search("b", "a")) == [["b", "a"]]
     batch = BatchSearchResponse(responses=[search("a"), search(), search("c", "b")])
     assert AnswerReader(BatchSearchResponse).documents(batch) == [["a"], [], ["c", "b"]]
 
 
 @given(st.lists(st.text("ab", max_size=3), max_size=4), st.lists(st.text("ab", max_size=3), max_size=4))
-def test_answers_are_the_same_if_all_but_their_timings_is(one: list[str], other: list[str]) -> None:
+def test_answers_are_the_same_if_they_differ_only_in_timings(one: list[str], other: list[str]) -> None:
     reader = AnswerReader(SearchResponse)
-    first = reader.digest([search(*one, told=timings(1, 2, 3, 4, 5))])
-    second = reader.digest([search(*other, told=timings(5, 4, 3, 2, 1))])
+    first = reader.digest([search(*one, times=timings(1, 2, 3, 4, 5))])
+    second = reader.digest([search(*other, times=timings(5, 4, 3, 2, 1))])
     assert (first == second) == (one == other)
     assert len(first) == 8
 
@@ -91,14 +91,14 @@ def test_answers_are_the_same_if_all_but_their_timings_is(one: list[str], other:
 def test_timings_in_a_batch_do_not_matter_but_scores_do() -> None:
     reader = AnswerReader(BatchSearchResponse)
     one, other, different = (
-        reader.digest([BatchSearchResponse(responses=[search("a", told=told), search(last)])])
-        for told, last in ((timings(1, 1, 1, 1, 1), "b"), (None, "b"), (None, "c"))
+        reader.digest([BatchSearchResponse(responses=[search("a", times=times), search(last)])])
+        for times, last in ((timings(1, 1, 1, 1, 1), "b"), (None, "b"), (None, "c"))
     )
     assert one == other != different
     scored = (SearchResponse(hits=[Hit(document_id="a", score=score)]) for score in (0.5, 0.500001))
     assert len({AnswerReader(SearchResponse).digest([each]) for each in scored}) == 2
 
 
-def test_an_answer_that_is_none_cannot_be_parsed() -> None:
+def test_a_malformed_answer_cannot_be_parsed() -> None:
     with pytest.raises(DecodeError):
         AnswerReader(SearchResponse).parse(b"\xff\xff")

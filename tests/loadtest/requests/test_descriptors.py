@@ -14,7 +14,7 @@ def services_of(descriptors: FileDescriptorSet) -> set[str]:
     return {f"{file.package}.{service.name}" for file in descriptors.file for service in file.service}
 
 
-def test_every_service_of_chaja_is_there_with_all_that_it_imports() -> None:
+def test_every_service_of_chaja_comes_with_its_imports() -> None:
     descriptors = chaja_descriptors()
     protos = {path.name for path in Path(chaja.v1.__path__[0]).glob("*.proto")}
     names = [file.name for file in descriptors.file]
@@ -32,7 +32,7 @@ def test_a_pool_takes_files_in_any_order(files: list[object]) -> None:
     assert pool.FindMessageTypeByName("chaja.v1.SearchResponse").fields_by_name["timings"].message_type is not None
 
 
-def test_a_proto_file_brings_its_imports(protos: Path) -> None:
+def test_a_proto_file_comes_with_its_imports(protos: Path) -> None:
     descriptors = proto_descriptors(protos / "shop.proto")
     assert {file.name for file in descriptors.file} == {
         "shop.proto",
@@ -42,7 +42,7 @@ def test_a_proto_file_brings_its_imports(protos: Path) -> None:
     assert services_of(descriptors) == {"shop.v1.Finder", "shop.v1.Keeper"}
 
 
-def test_imports_are_found_in_the_folders_that_are_named(protos: Path, tmp_path: Path) -> None:
+def test_imports_are_found_in_the_import_paths(protos: Path, tmp_path: Path) -> None:
     alone = tmp_path / "alone.proto"
     alone.write_text('syntax = "proto3"; import "item.proto"; message M { shop.common.Item item = 1; }', "utf-8")
     with pytest.raises(UsageError, match=r"item\.proto: File not found"):
@@ -59,7 +59,7 @@ def test_imports_are_found_in_the_folders_that_are_named(protos: Path, tmp_path:
         ('import "nowhere.proto";', r"nowhere\.proto: File not found"),
     ],
 )
-def test_a_broken_proto_file_is_refused_in_one_line_of_protocs_own(tmp_path: Path, text: str, message: str) -> None:
+def test_a_broken_proto_file_is_rejected_with_one_line_from_protoc(tmp_path: Path, text: str, message: str) -> None:
     broken = tmp_path / "broken.proto"
     broken.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=message) as error:
@@ -68,7 +68,7 @@ def test_a_broken_proto_file_is_refused_in_one_line_of_protocs_own(tmp_path: Pat
     assert "\n" not in str(error.value)
 
 
-def test_a_proto_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_proto_file_is_rejected(tmp_path: Path) -> None:
     for missing in (tmp_path / "missing.proto", tmp_path):
         with pytest.raises(UsageError, match="cannot be read"):
             proto_descriptors(missing)

@@ -27,7 +27,7 @@ METHODS = {
         "/chaja.v1.{service}/{name}",
     ],
 )
-async def test_methods_of_chaja_are_found_without_asking_anybody(name: str, service: str, form: str) -> None:
+async def test_methods_of_chaja_are_found_without_a_server(name: str, service: str, form: str) -> None:
     method = await find_method(form.format(name=name, service=service), target=NOWHERE)
     assert method.path == f"/chaja.v1.{service}/{name}"
     assert (method.input_type, method.output_type) == (f"chaja.v1.{name}Request", f"chaja.v1.{name}Response")
@@ -35,7 +35,7 @@ async def test_methods_of_chaja_are_found_without_asking_anybody(name: str, serv
     assert not method.server_streaming
 
 
-async def test_messages_are_made_from_the_description_alone() -> None:
+async def test_messages_are_made_from_the_descriptors_alone() -> None:
     method = await find_method("Search", target=NOWHERE)
     request = method.request_class(query="coat", limit=3)
     assert method.request_class.FromString(request.SerializeToString()) == request
@@ -46,14 +46,14 @@ async def test_messages_are_made_from_the_description_alone() -> None:
 @pytest.mark.parametrize(
     "name", ["Find", "search", "", "SearchService", "InfoService/Search", "chaja.v1.Search", "chaja.v1.X/Y"]
 )
-async def test_an_unknown_method_is_told_which_there_are(name: str) -> None:
+async def test_the_error_of_an_unknown_method_lists_the_methods(name: str) -> None:
     with pytest.raises(UsageError, match=f"there is no method {name}; there are: ") as error:
         await find_method(name, target=NOWHERE)
     for known, service in METHODS.items():
         assert f"chaja.v1.{service}/{known}" in str(error.value)
 
 
-async def test_a_name_that_two_services_have_is_refused_until_the_service_is_named(protos: Path) -> None:
+async def test_an_ambiguous_name_is_rejected_until_the_service_is_given(protos: Path) -> None:
     async def find(name: str) -> Method:
         return await find_method(name, target=NOWHERE, proto=protos / "shop.proto")
 
@@ -63,7 +63,7 @@ async def test_a_name_that_two_services_have_is_refused_until_the_service_is_nam
     assert (await find("v1.Finder/Find")).input_type == "shop.v1.FindRequest"
 
 
-async def test_a_services_full_name_is_enough_where_anothers_ends_in_it(protos: Path) -> None:
+async def test_a_full_service_name_wins_over_a_longer_one_that_ends_in_it(protos: Path) -> None:
     proto = protos / "namesakes_too.proto"
     for name in ("a.S/M", "b.a.S/M"):
         assert (await find_method(name, target=NOWHERE, proto=proto)).path == f"/{name}"

@@ -45,30 +45,30 @@ async def test_the_default_payloads_of_chaja(name: str, one: dict[str, Any], two
     assert rendered(method, None, COAT, HAT) == [two]
 
 
-async def test_the_default_payloads_of_others(protos: Path) -> None:
+async def test_the_default_payloads_of_other_services(protos: Path) -> None:
     async def template(name: str) -> dict[str, Any]:
         method = await find_method(name, target=NOWHERE, proto=protos / "shop.proto")
         return default_template(method.request_class.DESCRIPTOR)  # type: ignore[arg-type]
 
     assert await template("Finder/Find") == {"text": "{{query}}"}
     assert await template("FindTree") == {}  # A message that contains itself.
-    assert await template("FindMapped") == {}  # Maps have no place, and a number is no text.
+    assert await template("FindMapped") == {}  # Maps are not filled, and a number is no text.
     assert await template("Keeper/Find") == {}
 
 
-async def test_places_are_filled_by_the_queries_fields() -> None:
+async def test_placeholders_take_the_fields_of_the_query() -> None:
     search = await chaja_method("Search")
     template = {"query": "{{ query }} / {{질의}} #{{number}} {{ratio}}", "limit": "{{limit}}"}
     assert rendered(search, template, COAT, number=7) == [{"query": "coat / 외투 #7 0.5", "limit": 3}]
     assert rendered(search, {"query": "x", "limit": "{{number}}"}, COAT, number=7) == [{"query": "x", "limit": 7}]
 
 
-async def test_a_place_takes_a_whole_list() -> None:
+async def test_a_placeholder_takes_a_whole_list() -> None:
     encode = await chaja_method("Encode")
     assert rendered(encode, {"texts": "{{tags}}"}, COAT) == [{"texts": ["a", "b"]}]
 
 
-async def test_a_list_with_one_place_is_repeated_for_each_query() -> None:
+async def test_a_list_with_one_placeholder_is_repeated_for_each_query() -> None:
     batch = await chaja_method("BatchSearch")
     template = {"requests": [{"query": "{{query}}!", "limit": "{{limit}}", "language_code": "ko"}]}
     assert rendered(batch, template, COAT, HAT) == [
@@ -112,24 +112,24 @@ async def test_a_stream_gets_one_message_for_each_query(protos: Path) -> None:
         {"query": "\ud800"},
     ],
 )
-async def test_what_does_not_fit_the_message_is_a_usage_error(template: dict[str, Any]) -> None:
+async def test_a_payload_that_does_not_fit_the_message_is_a_usage_error(template: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=r"the payload does not fit chaja\.v1\.SearchRequest: ") as error:
         rendered(await chaja_method("Search"), template, COAT)
     assert "\n" not in str(error.value)
 
 
-async def test_a_required_field_that_is_missing_is_a_usage_error(protos: Path) -> None:
+async def test_a_missing_required_field_is_a_usage_error(protos: Path) -> None:
     method = await find_method("M", target=NOWHERE, proto=protos / "required.proto")
     assert rendered(method, {"query": "{{query}}", "amount": 1}, COAT) == [{"query": "coat", "amount": 1}]
     with pytest.raises(UsageError, match=r"the payload does not fit Wanted: .*amount"):
         rendered(method, None, COAT)
 
 
-async def test_a_place_that_no_field_fills_is_told_with_those_there_are() -> None:
+async def test_the_error_of_an_unknown_placeholder_lists_the_fields() -> None:
     search = await chaja_method("Search")
-    with pytest.raises(UsageError, match=r"a place for colour, but query h has only limit, number, query, 질의$"):
+    with pytest.raises(UsageError, match=r"a placeholder for colour, but query h has only limit, number, query, 질의$"):
         rendered(search, {"query": "{{colour}}"}, HAT)
-    with pytest.raises(UsageError, match=r"a place for query, but query x has only number$"):
+    with pytest.raises(UsageError, match=r"a placeholder for query, but query x has only number$"):
         rendered(search, None, Query("x", {}))
 
 
@@ -139,11 +139,11 @@ async def test_a_payload_with_a_key_is_made_once_unless_it_has_the_number() -> N
     assert plain.render([COAT], 1, key=(0,)) is plain.render([COAT], 2, key=(0,))
     assert plain.render([COAT], 1, key=(0,)) != plain.render([HAT], 1, key=(1,))
     numbered = Payload(search, {"query": "{{number}}{{ number }}x"})
-    assert numbered.places == {"number"}
+    assert numbered.placeholders == {"number"}
     assert numbered.render([COAT], 1, key=(0,)) != numbered.render([COAT], 2, key=(0,))
 
 
-async def test_the_payloads_that_are_kept_are_bounded() -> None:
+async def test_the_cache_of_payloads_is_bounded() -> None:
     payload = Payload(await chaja_method("GetServerInfo"))
     first = payload.render([COAT], 0, key=(0,))
     for number in range(1, CACHED_PAYLOADS + 1):
@@ -159,13 +159,13 @@ async def test_the_payloads_that_are_kept_are_bounded() -> None:
         max_leaves=10,
     )
 )
-def test_a_template_without_places_stays_as_it_is(template: Any) -> None:
+def test_a_template_without_placeholders_is_unchanged(template: Any) -> None:
     assert fill(template, [COAT, HAT], 1) == template
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=20))
-def test_a_text_is_never_filled_itself(text: str) -> None:
+def test_placeholders_in_a_query_are_not_filled(text: str) -> None:
     query = Query("0", {"query": text})
     assert fill("{{query}}", [query], 1) == text
     assert fill("<{{query}}>", [query], 1) == f"<{text}>"

@@ -17,7 +17,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "queries"
 
 
-def test_plain_text_has_one_query_a_line(file: Path) -> None:
+def test_plain_text_has_one_query_per_line(file: Path) -> None:
     file.write_bytes("따뜻한 외투\r\n\n  warm coat \n".encode())
     first, second = read_queries(file)
     assert (first.id, first.fields["query"], first.fields) == ("0", "따뜻한 외투", {"query": "따뜻한 외투"})
@@ -64,13 +64,13 @@ def test_a_line_that_is_not_utf_8_is_named(file: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \r\n\t\n", b"\xef\xbb\xbf"])
-def test_a_file_without_queries_is_refused(file: Path, content: bytes) -> None:
+def test_a_file_without_queries_is_rejected(file: Path, content: bytes) -> None:
     file.write_bytes(content)
     with pytest.raises(UsageError, match="has no queries"):
         read_queries(file)
 
 
-def test_a_file_that_cannot_be_read_is_refused(file: Path, tmp_path: Path) -> None:
+def test_an_unreadable_file_is_rejected(file: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read: No such file"):
         read_queries(file)
     with pytest.raises(UsageError, match="cannot be read: Is a directory"):
@@ -78,13 +78,13 @@ def test_a_file_that_cannot_be_read_is_refused(file: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("line", ["coat", '{"query": "coat"}'])
-def test_a_byte_order_mark_is_no_part_of_a_query(file: Path, line: str) -> None:
+def test_a_byte_order_mark_is_not_part_of_a_query(file: Path, line: str) -> None:
     file.write_bytes(b"\xef\xbb\xbf" + line.encode())
     assert [query.fields["query"] for query in read_queries(file)] == ["coat"]
 
 
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
-def test_other_line_separators_end_no_line(file: Path, separator: str) -> None:
+def test_other_line_separators_do_not_end_a_line(file: Path, separator: str) -> None:
     text = f"a{separator}b"
     for line in (text, json.dumps({"query": text}, ensure_ascii=False)):
         file.write_text(f"{line}\n{line}\n", encoding="utf-8", newline="")

@@ -40,7 +40,7 @@ async def reflecting(services: Sequence[str], pool: DescriptorPool | None = None
 async def reflecting_by(
     behaviour: Callable[[AsyncIterator[bytes], grpc.aio.ServicerContext[bytes, bytes]], Any],
 ) -> AsyncIterator[Target]:
-    """Serves the newer protocol of reflection with a scripted behaviour, which takes and gives serialized messages."""
+    """Serves the newer reflection protocol with a scripted behaviour on serialized messages."""
     server = grpc.aio.server()
     handlers: dict[str, Any] = {"ServerReflectionInfo": grpc.stream_stream_rpc_method_handler(behaviour)}
     service = "grpc.reflection.v1.ServerReflection"
@@ -50,13 +50,13 @@ async def reflecting_by(
 
 
 def response_of(file: FileDescriptorProto) -> bytes:
-    """Returns a serialized response that tells one file."""
+    """Returns a serialized response with one file."""
     response = ServerReflectionResponse()
     response.file_descriptor_response.file_descriptor_proto.append(file.SerializeToString())
     return response.SerializeToString()
 
 
-async def test_a_method_is_learnt_from_the_server_with_its_imports(protos: Path) -> None:
+async def test_reflection_gives_a_method_with_its_imports(protos: Path) -> None:
     pool = pool_of(proto_descriptors(protos / "shop.proto"))
     async with reflecting(["shop.v1.Finder"], pool) as target:
         method = await find_method("shop.v1.Finder/FindMany", target=target)
@@ -71,7 +71,7 @@ async def test_a_method_is_learnt_from_the_server_with_its_imports(protos: Path)
         }
 
 
-async def test_what_the_server_does_not_know_is_told(protos: Path) -> None:
+async def test_the_error_names_a_symbol_that_the_server_does_not_know(protos: Path) -> None:
     pool = pool_of(proto_descriptors(protos / "shop.proto"))
     async with reflecting(["shop.v1.Finder"], pool) as target:
         with pytest.raises(UsageError, match=r"the server does not know shop\.v2\.Finder: "):
@@ -82,12 +82,12 @@ async def test_what_the_server_does_not_know_is_told(protos: Path) -> None:
 
 async def test_a_server_without_reflection_asks_for_a_proto_file() -> None:
     async with running(grpc.aio.server()) as target:
-        for _ in range(20):  # The refusal may come before or after the question.
-            with pytest.raises(UsageError, match=r"has no reflection: name its \.proto file with --proto"):
+        for _ in range(20):  # The refusal may arrive before or after the request is sent.
+            with pytest.raises(UsageError, match=r"has no reflection: give its \.proto file with --proto"):
                 await find_method("shop.v1.Finder/Find", target=target)
 
 
-async def test_an_address_where_nothing_listens_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_reflection_fails_where_nothing_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("loadtest.channel.CONNECT_SECONDS", 0.2)
     with pytest.raises(AttackError, match=r"127\.0\.0\.1:1 does not answer: no connection"):
         await find_method("shop.v1.Finder/Find", target=Target(address="127.0.0.1:1"))
@@ -102,7 +102,7 @@ async def test_the_newer_protocol_is_preferred_and_gets_the_metadata(protos: Pat
     ) -> AsyncIterator[bytes]:
         asked.extend((name, str(value)) for name, value in context.invocation_metadata() or ())
         async for request in requests:
-            # One file at a time, so that each import has to be asked for.
+            # One file at a time, so that the client has to ask for each import.
             name = ServerReflectionRequest.FromString(request).file_by_filename or "shop.proto"
             yield response_of(next(file for file in files.file if file.name == name))
 
@@ -113,7 +113,7 @@ async def test_the_newer_protocol_is_preferred_and_gets_the_metadata(protos: Pat
 
 
 @pytest.mark.parametrize("answers", [0, 1])
-async def test_a_server_that_refuses_is_quoted(protos: Path, answers: int) -> None:
+async def test_the_error_quotes_a_server_that_refuses(protos: Path, answers: int) -> None:
     file = next(file for file in proto_descriptors(protos / "shop.proto").file if file.name == "shop.proto")
 
     async def refuse(

@@ -21,7 +21,7 @@ def test_every_worker_agrees(order: Order, count: int, seed: int, processes: int
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_a_position_has_its_query_whatever_was_asked_before(order: Order) -> None:
+def test_a_position_has_the_same_query_in_any_order_of_access(order: Order) -> None:
     positions = [0, BLOCK - 1, BLOCK, 3 * BLOCK + 5, 10**12]
     expected = {position: Sampler(order, 100, seed=1)[position] for position in positions}
     shuffled = positions * 3
@@ -35,12 +35,12 @@ def test_sequential_repeats_the_file() -> None:
     assert [sampler[position] for position in range(7)] == [0, 1, 2, 0, 1, 2, 0]
 
 
-def test_uniform_covers_all_alike() -> None:
+def test_uniform_draws_all_with_the_same_frequency() -> None:
     count, draws = 50, 50_000
     sampler = Sampler("uniform", count, seed=3)
     seen = np.bincount([sampler[position] for position in range(draws)], minlength=count)
     assert len(seen) == count
-    # Chi-squared with 49 degrees of freedom is above 85 once in a thousand times; the seed is fixed.
+    # Chi-squared with 49 degrees of freedom exceeds 85 once in a thousand times; the seed is fixed.
     assert ((seen - draws / count) ** 2 / (draws / count)).sum() < 85
 
 
@@ -63,7 +63,7 @@ def test_zipf_with_exponent_0_is_uniform() -> None:
     assert seen / 20_000 == pytest.approx(np.full(10, 0.1), rel=0.1)
 
 
-def test_the_most_popular_queries_are_not_the_files_first() -> None:
+def test_the_most_popular_queries_are_not_the_first_of_the_file() -> None:
     popular = set()
     for seed in range(20):
         sampler = Sampler("zipf", 100, seed=seed, exponent=2.0)
@@ -72,7 +72,7 @@ def test_the_most_popular_queries_are_not_the_files_first() -> None:
 
 
 @pytest.mark.parametrize("order", ["uniform", "zipf"])
-def test_another_seed_draws_otherwise(order: Order) -> None:
+def test_another_seed_draws_differently(order: Order) -> None:
     first, again, other = (Sampler(order, 1000, seed=seed) for seed in (1, 1, 2))
     draws: list[Any] = [[sampler[position] for position in range(100)] for sampler in (first, again, other)]
     assert draws[0] == draws[1] != draws[2]

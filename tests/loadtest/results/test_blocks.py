@@ -21,7 +21,7 @@ def written(blocks: list[tuple[Kind, bytes]]) -> bytes:
 
 
 def read(data: bytes) -> tuple[list[tuple[Kind, bytes]], str]:
-    """Returns the blocks, and why they are not all."""
+    """Returns the blocks, and the error that ended them."""
     found: list[tuple[Kind, bytes]] = []
     try:
         for block in read_blocks(io.BytesIO(data)):
@@ -33,13 +33,13 @@ def read(data: bytes) -> tuple[list[tuple[Kind, bytes]], str]:
 
 @settings(max_examples=100, deadline=None)
 @given(BLOCKS)
-def test_blocks_come_back_as_they_were_written(blocks: list[tuple[Kind, bytes]]) -> None:
+def test_blocks_survive_a_round_trip(blocks: list[tuple[Kind, bytes]]) -> None:
     assert read(written(blocks)) == (blocks, "")
 
 
 @settings(max_examples=100, deadline=None)
 @given(JSON)
-def test_json_comes_back_as_it_was_written_and_others_can_read_it(value: dict[str, object]) -> None:
+def test_json_survives_a_round_trip_and_is_standard(value: dict[str, object]) -> None:
     file = io.BytesIO()
     write_json(file, Kind.VITALS, value)
     assert json.loads(file.getvalue()[FRAME.size :]) == value
@@ -51,12 +51,12 @@ def test_json_comes_back_as_it_was_written_and_others_can_read_it(value: dict[st
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=60))
-def test_what_is_no_block_is_noticed(data: bytes) -> None:
+def test_data_that_is_no_block_is_rejected(data: bytes) -> None:
     found, reason = read(data)
     assert found == []
     assert bool(reason) == bool(data)
 
 
-def test_a_length_beyond_all_measure_is_not_believed() -> None:
+def test_an_absurd_length_is_rejected() -> None:
     with pytest.raises(CutShort, match="no block"):
         next(read_blocks(io.BytesIO(FRAME.pack(MAGIC, Kind.RECORDS, LARGEST_BYTES + 1, 0))))

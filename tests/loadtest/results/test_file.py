@@ -16,7 +16,7 @@ NO_RESULTS = "is not a results file"
 
 @dataclass
 class Seen:
-    """A run that was read to its end."""
+    """A run read to its end."""
 
     started: float
     partial: str
@@ -40,25 +40,25 @@ def some_records(count: int, *, first: int = 0) -> list[bytes]:
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=4))
-def test_what_was_written_comes_back(tmp_path_factory: pytest.TempPathFactory, counts: list[int]) -> None:
+def test_a_run_survives_a_round_trip(tmp_path_factory: pytest.TempPathFactory, counts: list[int]) -> None:
     path = tmp_path_factory.getbasetemp() / "round trip.bin"
-    told, metrics = vitals(), {"seconds": 1.0, "samples": {"ready": 1.0}}
+    report, metrics = vitals(), {"seconds": 1.0, "samples": {"ready": 1.0}}
     everything: list[bytes] = []
     with ResultsWriter(path, {"started": 5.0}) as results:
         for count in counts:
             some = some_records(count, first=len(everything))
             everything += some
             results.records(b"".join(some))
-            results.json(Kind.VITALS, told)
+            results.json(Kind.VITALS, report)
         results.json(Kind.METRICS, metrics)
         results.json(Kind.END, {"partial": ""})
     (run,) = read(path)
-    assert run == Seen(5.0, "", "", [told] * len(counts), [metrics], everything)
+    assert run == Seen(5.0, "", "", [report] * len(counts), [metrics], everything)
 
 
 def test_a_cut_file_is_read_up_to_its_last_whole_block(tmp_path: Path) -> None:
     path = tmp_path / "whole.bin"
-    sizes: list[tuple[int, int, int]] = []  # Of the file, with so many records and vitals in it.
+    sizes: list[tuple[int, int, int]] = []  # Size of the file, and its numbers of records and vitals.
     with ResultsWriter(path, {"started": 1.0}) as results:
         header = path.stat().st_size
         everything = some_records(60)
@@ -87,8 +87,8 @@ def test_a_cut_file_is_read_up_to_its_last_whole_block(tmp_path: Path) -> None:
     assert (len(run.records), run.partial) == (60, "")
 
 
-def test_a_flipped_byte_is_noticed_wherever_it_is(tmp_path: Path) -> None:
-    path = write_run(tmp_path / "run.bin", some_records(20), told=[vitals()])
+def test_a_flipped_byte_is_detected_anywhere(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "run.bin", some_records(20), reports=[vitals()])
     data = path.read_bytes()
     header_length = FRAME.size + FRAME.unpack(data[: FRAME.size])[2]
     for position in range(len(data)):
@@ -105,8 +105,8 @@ def test_a_flipped_byte_is_noticed_wherever_it_is(tmp_path: Path) -> None:
             assert run.records in ([], some_records(20))
 
 
-def test_two_files_one_after_the_other_are_two_runs(tmp_path: Path) -> None:
-    one = write_run(tmp_path / "one.bin", some_records(150), started=1.0, told=[vitals(worker=1)])
+def test_two_concatenated_files_are_two_runs(tmp_path: Path) -> None:
+    one = write_run(tmp_path / "one.bin", some_records(150), started=1.0, reports=[vitals(worker=1)])
     two = write_run(tmp_path / "two.bin", some_records(5), started=2.0, end={"partial": "interrupted"})
     both = tmp_path / "both.bin"
     both.write_bytes(one.read_bytes() + two.read_bytes())
@@ -126,8 +126,8 @@ def test_a_run_without_an_end_is_partial_and_the_next_one_is_read(tmp_path: Path
     assert (len(first.records), len(second.records), second.partial) == (3, 2, "")
 
 
-def test_records_that_were_not_taken_are_skipped(tmp_path: Path) -> None:
-    one = write_run(tmp_path / "one.bin", some_records(250), started=1.0, told=[vitals()])
+def test_records_that_were_not_read_are_skipped(tmp_path: Path) -> None:
+    one = write_run(tmp_path / "one.bin", some_records(250), started=1.0, reports=[vitals()])
     two = write_run(tmp_path / "two.bin", some_records(250), started=2.0)
     seen = []
     for run, blocks in read_runs([one, two]):
@@ -139,28 +139,28 @@ def test_records_that_were_not_taken_are_skipped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"CJ", b"{}\n", b"\x00" * 1000])
-def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_another_file_is_rejected(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other.bin"
     path.write_bytes(content)
     with pytest.raises(ResultsError, match=r"other\.bin is not a results file"):
         read(path)
 
 
-def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
+def test_a_file_of_another_version_is_rejected(tmp_path: Path) -> None:
     with ResultsWriter(tmp_path / "new.bin", {"schema_version": SCHEMA_VERSION + 1}):
         pass
     with pytest.raises(ResultsError, match=f"has version {SCHEMA_VERSION + 1} .* reads {SCHEMA_VERSION}"):
         read(tmp_path / "new.bin")
 
 
-def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path, tmp_path / "file/run.bin", Path("/dev/full")):
         with pytest.raises(ResultsError, match="cannot be written"):
             ResultsWriter(path, {})
 
 
-def test_records_are_on_their_way_as_soon_as_they_are_written(tmp_path: Path) -> None:
+def test_records_are_flushed_at_once(tmp_path: Path) -> None:
     path = tmp_path / "made for it/run.bin"
     with ResultsWriter(path, {"started": 1.0}) as results:
         results.records(b"".join(some_records(7)))
@@ -171,7 +171,7 @@ def test_records_are_on_their_way_as_soon_as_they_are_written(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.95])
-def test_a_run_behind_one_that_was_cut_short_is_read_whole(tmp_path: Path, kept: float) -> None:
+def test_a_run_after_one_that_was_cut_short_is_read_whole(tmp_path: Path, kept: float) -> None:
     first, second = (write_run(tmp_path / f"{n}.bin", [record(i / 10) for i in range(n)]) for n in (500, 300))
     cut = first.read_bytes()
     merged = tmp_path / "merged.bin"

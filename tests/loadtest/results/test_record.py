@@ -27,7 +27,7 @@ def test_numpy_reads_what_struct_packs(rows: list[tuple[float, ...]]) -> None:
         np.testing.assert_array_equal(array[name], expected)
 
 
-def test_the_codes_are_grpcs_by_their_number() -> None:
+def test_the_codes_have_grpcs_numbers() -> None:
     by_number = {code.value[0]: code.name for code in grpc.StatusCode}
     assert list(CODES) == [by_number[number] for number in range(len(by_number))]
     assert (OK, REFUSED) == (0, 8)

@@ -20,25 +20,25 @@ NAMES = st.permutations(["a", "b", "c", "d", "e", "f", "x", "y"])
         ([], 10, 0.0),
     ],
 )
-def test_recall_by_hand(documents: list[str], k: int, expected: float) -> None:
+def test_recall_matches_hand_computed_values(documents: list[str], k: int, expected: float) -> None:
     assert recall(documents, LABELS, k=k) == pytest.approx(expected)
 
 
-def test_ndcg_by_hand() -> None:
-    # Gains 2^label - 1 over log2(rank + 1): the order a c b e, of which the best is a c b e too.
+def test_ndcg_matches_hand_computed_values() -> None:
+    # Gains 2^label - 1 over log2(rank + 1); the order a c b e is also the best one.
     labels = {"a": 3, "b": 2, "c": 3, "e": 1}
     ideal = 7 / 1 + 7 / math.log2(3) + 3 / 2 + 1 / math.log2(5)
     assert ndcg(["a", "c", "b", "e"], labels, k=10) == pytest.approx(1.0)
     found = 3 / 1 + 0 / math.log2(3) + 7 / 2
     assert ndcg(["b", "x", "a"], labels, k=10) == pytest.approx(found / ideal)
-    # Only the best k of the labels are there to be found.
+    # The ideal ranking has only the best k labels.
     ideal_at_2 = 7 / 1 + 7 / math.log2(3)
     assert ndcg(["b", "x", "a"], labels, k=2) == pytest.approx(3 / ideal_at_2)
     assert ndcg(["x"], labels, k=10) == 0
 
 
-def test_ndcg_as_in_the_literature() -> None:
-    """The example of Wikipedia's article on discounted cumulative gain, whose gains are 2^label - 1."""
+def test_ndcg_matches_the_literature() -> None:
+    """Uses the example of Wikipedia's article on discounted cumulative gain, with the gain 2^label - 1."""
     labels = {"1": 3, "2": 2, "3": 3, "4": 0, "5": 1, "6": 2}
     gains = [7, 3, 7, 0, 1, 3]
     dcg = sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, start=1))
@@ -48,7 +48,7 @@ def test_ndcg_as_in_the_literature() -> None:
 
 
 @pytest.mark.parametrize("labels", [{}, {"a": 0}, {"a": -1}])
-def test_without_a_relevant_document_there_is_no_figure(labels: dict[str, int]) -> None:
+def test_without_a_relevant_document_the_figures_are_nan(labels: dict[str, int]) -> None:
     assert math.isnan(recall(["a"], labels, k=10))
     assert math.isnan(ndcg(["a"], labels, k=10))
 
