@@ -43,7 +43,7 @@ def proto_descriptors(path: Path, *, import_paths: Iterable[Path] = ()) -> FileD
     folders = [*import_paths, path.parent]
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "descriptors"
-        # In this process, protoc would bypass sys.stderr. The module knows the path of the well-known types.
+        # A separate process: here, protoc would bypass sys.stderr. The module knows the path of the well-known types.
         command = [sys.executable, "-m", "grpc_tools.protoc", *(f"-I{folder}" for folder in folders)]
         command += ["--include_imports", f"--descriptor_set_out={out}", str(path)]
         compiled = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -52,8 +52,8 @@ def test_quality_is_measured_under_load(tiny_server: ServerProcess, tmp_path: Pa
     assert right.labelled == 352
     assert 0.01 < right.recall < 0.99
     assert 0 < right.ndcg < right.recall
-    nobody = {query: {"no-such-document": 1} for query in plan.labels}
-    run_attack(tmp_path / "wrong.bin", replace(plan, labels=nobody))
+    unmatched = {query: {"no-such-document": 1} for query in plan.labels}
+    run_attack(tmp_path / "wrong.bin", replace(plan, labels=unmatched))
     assert summarize([tmp_path / "wrong.bin"]).quality.recall == 0
 
 
