@@ -114,15 +114,12 @@ def padded_inputs(token_ids: Sequence[Sequence[int]]) -> dict[str, NDArray[np.in
     return {"input_ids": input_ids, "attention_mask": attention_mask}
 
 
-def single_thread_session(place: Path, *, profile: Path | None = None) -> onnxruntime.InferenceSession:
+def single_thread_session(place: Path) -> onnxruntime.InferenceSession:
     """Opens a graph with one thread and otherwise ONNX Runtime's default settings."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    if profile is not None:
-        options.enable_profiling = True
-        options.profile_file_prefix = str(profile)
     return onnxruntime.InferenceSession(str(place), options, providers=["CPUExecutionProvider"])
 
 

@@ -24,8 +24,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import numpy as np
 
 from benchmarks.contenders import CONTENDERS, NATIVE, PACKED, STOCK, TORCH, Setting
-from benchmarks.forms import Form, build_forms
-from benchmarks.kernels import peak_products_per_second, products_of, profiled_share
+from benchmarks.forms import build_forms
 from benchmarks.memory import peak_bytes
 from export.cpu import default_preset
 from export.errors import ExportError
@@ -87,13 +86,6 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
             }
             for name, found in vectors.items()
         ]
-        shares = {
-            name: profiled_share(forms[name].place, forms[name].workload, packed=name == PACKED)
-            for name in (STOCK, PACKED)
-        }
-        if NATIVE in vectors:
-            rate = max(statistics.median(each) for each in rates[NATIVE].values())
-            shares[NATIVE] = _native_share(forms[NATIVE], rate)
     tokens = [len(ids) for ids in forms[STOCK].workload.token_ids]
     speeds = {row["name"]: row["texts_per_second"] for row in rows}
     ours = NATIVE if NATIVE in speeds else PACKED
@@ -112,7 +104,6 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
         "ours": ours,
         "times_stock": round(speeds[ours] / speeds[STOCK], 2),
         "times_torch": round(speeds[ours] / speeds[TORCH], 2),
-        "product_shares": {name: round(share, 3) for name, share in shares.items()},
         "texts_per_second": rates,
     }
 
@@ -160,12 +151,6 @@ def _best(settings: list[Setting], rates: dict[str, list[float]]) -> Setting:
     return max(settings, key=lambda each: statistics.median(rates[each.label]))
 
 
-def _native_share(form: Form, rate: float) -> float:
-    """Returns the least share of the products at `rate` texts a second, from the CPU's peak rate."""
-    products = products_of(form.place.with_suffix(".safetensors"), form.workload)
-    return products / peak_products_per_second() * rate / len(form.workload.texts)
-
-
 def _print(result: dict[str, Any]) -> None:
     rows, rates = result["contenders"], result["texts_per_second"]
     print(", ".join(f"{name} {value}" for name, value in result["environment"].items()))
@@ -189,10 +174,6 @@ def _print(result: dict[str, Any]) -> None:
     for name, settings in rates.items():
         for label, values in settings.items():
             print(f"{name:34} {statistics.median(values):8.0f} ({min(values):.0f} to {max(values):.0f})  {label}")
-    print("\nshare of kernel time in integer products")
-    for name, share in result["product_shares"].items():
-        how = "at least: their time at the CPU's peak rate" if name == NATIVE else "by ONNX Runtime's profile"
-        print(f"{name:34} {share:8.1%}  {how}")
     if NATIVE not in speeds:
         print(f"\n{NATIVE}: cannot run here: it needs AVX-512 with VNNI, and make native")
     print(

@@ -30,7 +30,6 @@ def test_all_forms_of_a_model_are_compared(tmp_path: Path) -> None:
     assert all(rows[name]["cosine_min"] > 0.9999 for name in (TORCH, FP32))
     assert all(rows[name]["cosine_min"] > 0.98 for name in set(rows) & {STOCK, PACKED, NATIVE})
     assert all(row["texts_per_second"] > 0 < row["peak_bytes"] for row in rows.values())
-    assert all(0 < share < 1 for share in result["product_shares"].values())
     ours = rows[NATIVE if cpu_can_run() else PACKED]
     assert result["ours"] == ours["name"]
     assert result["times_stock"] == round(ours["texts_per_second"] / rows[STOCK]["texts_per_second"], 2)

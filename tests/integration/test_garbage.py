@@ -1,8 +1,6 @@
-import asyncio
 import os
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import time
@@ -21,9 +19,8 @@ from sample.server_process import REPOSITORY, ServerProcess
 from server.rpc.server import METHODS
 from tests.conftest import SAMPLE_CATALOGUE, server_flags
 from tests.integration.errors import code_of
-from tests.integration.raw_calls import PREFACE, greeting, opened
 from tests.integration.serving import sample_server
-from tests.integration.vitals import MEGABYTE, open_sockets, resident_bytes, wait_for_open_sockets
+from tests.integration.vitals import MEGABYTE, resident_bytes
 
 SEARCH = "/chaja.v1.SearchService/Search"
 ENDLESS = "WatchChanges"
@@ -113,32 +110,6 @@ def test_too_large_messages_are_rejected(
         code = code_of(channel.unary_unary(SEARCH), bytes(64 * MEGABYTE), compression=compression, timeout=60)
         assert code == grpc.StatusCode.RESOURCE_EXHAUSTED
     assert resident_bytes(server.process.pid) - memory < 40 * MEGABYTE
-
-
-async def test_ten_thousand_short_connections_are_harmless(server: ServerProcess) -> None:
-    pid = server.process.pid
-    host, port = server.address.split(":")
-    greetings = [b"", PREFACE[:7], greeting(), opened(SEARCH)]
-    linger = struct.pack("ii", 1, 0)  # Closes with RST, because ports would run out otherwise.
-
-    async def come_and_go(number: int) -> None:
-        _, writer = await asyncio.open_connection(host, int(port))
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        writer.write(greetings[number % 4])
-        await asyncio.sleep(0.01)
-        writer.transport.abort()
-
-    async def storm(count: int) -> None:
-        for start in range(0, count, 250):
-            await asyncio.gather(*(come_and_go(number) for number in range(start, start + 250)))
-
-    sockets = open_sockets(pid)
-    await storm(1000)  # So that one-time allocations are done.
-    wait_for_open_sockets(pid, sockets)
-    memory = resident_bytes(pid)
-    await storm(9000)
-    wait_for_open_sockets(pid, sockets)
-    assert resident_bytes(pid) - memory < 30 * MEGABYTE
 
 
 def test_the_server_survives_an_unwritable_log(tiny_bundle: Path) -> None:
