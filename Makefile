@@ -163,7 +163,7 @@ build/node/node: $(INSTALLED) $(addprefix tests/integration/interop/,package.jso
 	ln -sf ../../$(VENV)/bin/node $@
 
 .PHONY: lock
-lock: ## Resolve constraints.txt anew from pyproject.toml
+lock: ## Resolve constraints.txt again from pyproject.toml
 	rm -rf build/lock-venv
 	$(PYTHON3) -m venv build/lock-venv
 	build/lock-venv/bin/python -m pip install --disable-pip-version-check --quiet --upgrade pip 'torch==2.13.0'

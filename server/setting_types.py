@@ -88,7 +88,7 @@ def seconds(text: str) -> float:
 
 def positive_seconds(text: str) -> float:
     """Parses a duration in seconds, more than 0 and finite."""
-    if not (value := seconds(text)):
+    if not 0 < (value := _number(text, expected="a number of seconds, more than 0")) < float("inf"):
         raise ValueError("expected a number of seconds, more than 0")
     return value
 

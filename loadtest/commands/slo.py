@@ -62,6 +62,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def run(options: argparse.Namespace) -> ExitCode:
     """Runs the verb."""
+    from loadtest.reports.slo_page import answer_page  # noqa: PLC0415  Plotly is slow to import.
+
     objectives = [parse_objective(text) for text in options.objectives]
     if not objectives:
         raise UsageError("give at least one --objective, such as 'p99<50ms'")
@@ -91,8 +93,6 @@ def run(options: argparse.Namespace) -> ExitCode:
         progress.clear()
         print(f"trial {number}: " + ", ".join(filter(None, trial_cells(tried))), file=sys.stderr)
         return tried
-
-    from loadtest.reports.slo_page import answer_page  # noqa: PLC0415  Plotly is slow to import.
 
     answer = search(
         measure,

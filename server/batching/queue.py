@@ -58,6 +58,11 @@ class Lane:
         except IndexError:  # Empty, or a worker has just taken the last job.
             return 0.0
 
+    @property
+    def remaining_seconds(self) -> float:
+        """Time that the first job may still wait; negative once it has waited too long."""
+        return self._longest_wait_seconds - self.oldest_seconds
+
     def put(self, job: Job) -> None:
         """Appends a job."""
         self.jobs.append(job)
@@ -88,7 +93,6 @@ class Queue:
         """Makes an empty queue; it drops interactive jobs that have waited more than `longest_wait_seconds`."""
         self._workers = workers
         self._max_batch_tokens = max_batch_tokens
-        self._longest_wait_seconds = longest_wait_seconds
         self.interactive = Lane(longest_wait_seconds=longest_wait_seconds)
         self.bulk = Lane()
         self._bulk_credit = 0.0
@@ -156,6 +160,5 @@ class Queue:
 
     def _budget(self, seconds_per_token: float) -> float:
         """Returns the tokens of an interactive batch that ends before its first job exceeds the longest wait."""
-        left = self._longest_wait_seconds - self.interactive.oldest_seconds
-        batch_seconds = max(BATCH_SHARE * left, MIN_BATCH_SECONDS)
+        batch_seconds = max(BATCH_SHARE * self.interactive.remaining_seconds, MIN_BATCH_SECONDS)
         return min(self._max_batch_tokens, batch_seconds / seconds_per_token if seconds_per_token else math.inf)

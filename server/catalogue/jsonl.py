@@ -27,6 +27,10 @@ def read_jsonl(path: Path, type: type[T]) -> Iterator[tuple[int, T]]:
     except OSError as error:
         raise CatalogueError(f"{path} cannot be read: {error.strerror}") from None
     except msgspec.ValidationError as error:
-        raise CatalogueError(f"{path}:{number}: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise CatalogueError(f"{path}:{number}: the line is not one whole JSON object in UTF-8: {error}") from None
+        fields = ", ".join(getattr(type, "__struct_encode_fields__", ()))
+        advice = f"; write one JSON object a line, with the fields {fields}" if fields else ""
+        raise CatalogueError(f"{path}:{number}: {error}{advice}") from None
+    except UnicodeDecodeError:
+        raise CatalogueError(f"{path}:{number}: the line is not UTF-8: save the file as UTF-8") from None
+    except msgspec.DecodeError as error:
+        raise CatalogueError(f"{path}:{number}: the line is not one whole JSON object: {error}") from None

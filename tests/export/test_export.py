@@ -147,7 +147,8 @@ def test_a_directory_that_holds_no_usable_model_is_refused(tmp_path: Path) -> No
     assert not out.exists()
 
 
-def test_a_signal_ends_it_with_one_line_and_no_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_one_line_and_no_files(tmp_path: Path, number: signal.Signals) -> None:
     model = plain_bert(tmp_path / "model")
     command = [sys.executable, "-m", "export", "--model", str(model), "--out", str(tmp_path / "out/bundle")]
     command += ["--eval", str(TINY_CORPUS)]
@@ -155,7 +156,7 @@ def test_a_signal_ends_it_with_one_line_and_no_files(tmp_path: Path) -> None:
         assert process.stderr is not None
         for line in process.stderr:
             if "encoding the texts" in line:
-                process.send_signal(signal.SIGTERM)
+                process.send_signal(number)
                 break
         rest = process.stderr.read()
         assert process.wait(60) == 130

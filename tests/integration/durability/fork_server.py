@@ -27,7 +27,7 @@ MODULE = "tests.integration.durability.fork_server"
 
 
 class Start(msgspec.Struct, kw_only=True):
-    """What a server is started with.
+    """The options of a server to start.
 
     Attributes:
         arguments: Its flags.

@@ -58,7 +58,7 @@ def test_a_title_is_in_the_requested_language_or_else_the_first_one() -> None:
         ('{"id": "b", "title": " "}', "title is blank: fill it or leave it out"),
         ('{"id": "b", "title": {"ko": ""}}', "title is blank"),
         ('{"id": "b", "title": "B", "examples": [" "]}', "example is blank"),
-        ('{"id": "b", "titel": "B"}', "Object contains unknown field `titel`"),
+        ('{"id": "b", "titel": "B"}', "unknown field `titel`; write one JSON object a line, with the fields id, "),
         ('{"id": "b", "title": "B", "attributes": {"x": null}}', "at `$.attributes[...]`"),
         (
             '{"id": "b", "title": "B", "attributes": {"x": 9007199254740993}}',
@@ -95,3 +95,10 @@ def test_an_empty_or_missing_file_is_rejected(tmp_path: Path) -> None:
         load_catalogue(tmp_path / "missing.jsonl")
     with pytest.raises(CatalogueError, match="cannot be read: Is a directory"):
         load_catalogue(tmp_path)
+
+
+def test_a_file_in_another_encoding_is_named_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "c.jsonl"
+    path.write_bytes('{"id": "a", "title": "한국어"}'.encode("cp949"))
+    with pytest.raises(CatalogueError, match=r"c\.jsonl:1: the line is not UTF-8: save the file as UTF-8"):
+        load_catalogue(path)
