@@ -10,7 +10,7 @@ SAMPLE := --catalogue sample/catalogue.jsonl
 SERVICES := protos/chaja/v1/search.proto protos/chaja/v1/encode.proto protos/chaja/v1/info.proto protos/chaja/v1/admin.proto \
 	protos/chaja/v1/catalog.proto
 
-# Where this is set, each of the many processes compiles again all that it imports.
+# If this is set, each process compiles every module that it imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
@@ -28,14 +28,14 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 .PHONY: native
-native: $(NATIVE) ## Compile the native encoder, where the CPU can run it
+native: $(NATIVE) ## Compile the native encoder, if the CPU can run it
 
 $(NATIVE): $(INSTALLED) $(wildcard server/encoding/native/*.[ch]) server/encoding/native/build.py
 	@if $(PYTHON) -c 'from server.encoding.native.library import cpu_can_run; exit(not cpu_can_run())'; \
 		then $(PIP_INSTALL) --quiet ziglang; fi
 	$(PYTHON) -m server.encoding.native.build
 
-# After the native encoder, but not again because of it: where the CPU cannot run it, it never comes to be.
+# Order only after the native encoder: it is never built if the CPU cannot run it.
 $(BUNDLE)/manifest.json: $(wildcard export/*.py export/*/*.py export/*/*/*.py server/encoding/*.py) | $(NATIVE)
 	$(PYTHON) -m export --out $(BUNDLE)
 
@@ -44,7 +44,7 @@ demo: $(BUNDLE)/manifest.json ## Export the default model, serve the sample cata
 	$(PYTHON) -m sample.demo --bundle $(BUNDLE) $(ARGS)
 
 .PHONY: demo-check
-demo-check: $(BUNDLE)/manifest.json ## The same on free ports, and end after the searches
+demo-check: $(BUNDLE)/manifest.json ## Run the demo on free ports, and end after the searches
 	$(PYTHON) -m sample.demo --bundle $(BUNDLE) --check --listen 127.0.0.1:0 --metrics 127.0.0.1:0
 
 .PHONY: serve
@@ -56,35 +56,35 @@ evaluate: $(BUNDLE)/manifest.json ## Print R@k of the default bundle on the samp
 	$(PYTHON) -m export evaluate --bundle $(BUNDLE) $(SAMPLE) --queries sample/queries.jsonl $(ARGS)
 
 .PHONY: test
-test: $(BUNDLE)/manifest.json ## Run the whole suite: what measures time alone, the rest on all cores
-	@# A process for each core, and so one thread of OpenMP in each: more would spin and wait for each other.
+test: $(BUNDLE)/manifest.json ## Run the whole suite: tests that measure time alone, the others on all cores
+	@# One process a core, so one OpenMP thread a process: more threads would spin and wait for each other.
 	@failed=0; \
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses auto --dist loadfile -m "not alone" || failed=1; \
 	$(PYTHON) -m pytest -m alone || failed=1; \
 	exit $$failed
 
 .PHONY: kill
-kill: $(NATIVE) ## Kill a server in 200 bursts of writes, and see that nothing is lost; make test does it in 40
+kill: $(NATIVE) ## Kill a server in 200 bursts of writes, and check that nothing is lost; make test does 40
 	DURABILITY_BURSTS=200 $(PYTHON) -m pytest tests/integration/durability/test_kill.py $(ARGS)
 
 .PHONY: bench
-bench: $(NATIVE) ## Compare the encoder with its rivals on one core; ARGS="--eval DIR --query-prefix TEXT" takes other queries
+bench: $(NATIVE) ## Compare the encoder with other ways on one core; ARGS="--eval DIR --query-prefix TEXT" takes other queries
 	$(PYTHON) -m benchmarks.encoding --json build/bench.json $(ARGS)
 
 .PHONY: loadtest
-loadtest: $(BUNDLE)/manifest.json ## Load-test the demo's server (its own if none runs), and leave build/loadtest/report.html
+loadtest: $(BUNDLE)/manifest.json ## Load-test the demo's server (starts one if none runs), and write build/loadtest/report.html
 	$(PYTHON) -m sample.load --bundle $(BUNDLE) $(ARGS)
 
 .PHONY: bench-loadtest
-bench-loadtest: $(BUNDLE)/manifest.json h2load ## Measure the load tester itself: speed, punctuality, memory, and beside h2load
+bench-loadtest: $(BUNDLE)/manifest.json h2load ## Measure the load tester: speed, punctuality, memory, and against h2load
 	$(PYTHON) -m benchmarks.generator --bundle $(BUNDLE) $(ARGS)
 
 .PHONY: bench-serving
-bench-serving: $(BUNDLE)/manifest.json ## Measure the server beside its bars; ARGS="--only load" measures one
+bench-serving: $(BUNDLE)/manifest.json ## Measure the server against its bars; ARGS="--only load" measures one
 	$(PYTHON) -m benchmarks.serving --bundle $(BUNDLE) --json build/bench-serving.json $(ARGS)
 
 .PHONY: bench-retrieval
-bench-retrieval: $(BUNDLE)/manifest.json ## Measure what each mode of search finds; ARGS="--data DIR --split dev" takes a set in BEIR's layout
+bench-retrieval: $(BUNDLE)/manifest.json ## Measure R@k of each mode of search; ARGS="--data DIR --split dev" takes a set in BEIR's layout
 	$(PYTHON) -m benchmarks.retrieval --json build/bench-retrieval.json $(ARGS)
 
 .PHONY: bench-index
@@ -92,18 +92,20 @@ bench-index: $(BUNDLE)/manifest.json ## Measure the index of vectors at several 
 	$(PYTHON) -m benchmarks.scale --json build/bench-index.json $(ARGS)
 
 .PHONY: soak
-soak: $(BUNDLE)/manifest.json ## Ask everything of one server at once for ARGS="--minutes 5", and see that nothing leaks
+soak: $(BUNDLE)/manifest.json ## Make every kind of call to one server at once, and check that nothing leaks; ARGS="--minutes 5"
 	$(PYTHON) -m benchmarks.serving.soak --bundle $(BUNDLE) $(ARGS)
 
 .PHONY: lint
-lint: $(INSTALLED) ## Check style, format, types and the layers of imports
+lint: $(INSTALLED) ## Check style, format, types, the layers of imports and the language
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy --num-workers auto
 	$(VENV)/bin/lint-imports --no-logo
+	$(VENV)/bin/codespell
+	$(PYTHON) -m tools.prose_check
 
 .PHONY: format
-format: $(INSTALLED) ## Mend style and format
+format: $(INSTALLED) ## Fix style and format
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
@@ -130,14 +132,14 @@ wheel: $(INSTALLED) ## Build the wheel that other services install
 	$(PYTHON) -m build --wheel --outdir dist .
 
 .PHONY: wheel-check
-wheel-check: wheel ## Install the wheel into an empty environment and use it there
+wheel-check: wheel ## Install the wheel into an empty environment and use it
 	rm -rf build/wheel-venv
 	$(PYTHON3) -m venv build/wheel-venv
 	build/wheel-venv/bin/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt dist/*.whl
 	cd build && wheel-venv/bin/python ../tools/wheel_check.py
 
 .PHONY: promtool
-promtool: build/tools/usr/bin/promtool ## Fetch Prometheus's checker out of Debian's package, for the tests that use it
+promtool: build/tools/usr/bin/promtool ## Extract promtool from Debian's package, for the tests that use it
 
 build/tools/usr/bin/promtool:
 	mkdir -p build/tools
@@ -145,7 +147,7 @@ build/tools/usr/bin/promtool:
 	cd build/tools && apt-get download -qq prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb
 
 .PHONY: h2load
-h2load: build/tools/usr/bin/h2load ## Fetch a second load tester out of Debian's packages, for the tests that use it
+h2load: build/tools/usr/bin/h2load ## Extract h2load from Debian's packages, for the tests that use it
 
 build/tools/usr/bin/h2load:
 	mkdir -p build/tools
@@ -176,5 +178,5 @@ size: ## Count the lines of Python, blank ones and comments included
 		printf '%7d  %s\n' "$$(git ls-files -- $$folders | grep '\.py$$' | xargs cat | wc -l)" "$$folders"; done
 
 .PHONY: clean
-clean: ## Remove everything that the verbs made
+clean: ## Remove everything that the verbs created
 	rm -rf $(VENV) build dist $(NATIVE)

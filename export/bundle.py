@@ -210,7 +210,7 @@ class _Maker:
 
     def _vocabularies(self) -> dict[Side, Vocabulary]:
         return {
-            side: Vocabulary(kept=len(model.trimmed.kept_ids), pieces=model.trimmed.pieces)
+            side: Vocabulary(kept=len(model.trimmed.kept_ids), total=model.trimmed.total)
             for side, model in self._source.models.items()
             if model.trimmed is not None
         }

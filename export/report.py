@@ -17,7 +17,7 @@ class Vocabulary(msgspec.Struct, frozen=True, kw_only=True):
     """The number of tokens that a trimmed vocabulary keeps, and that the whole vocabulary has."""
 
     kept: int
-    pieces: int
+    total: int = msgspec.field(name="pieces")  # codespell:ignore: bundles have this name.
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +102,7 @@ def quality_rows(quality: Quality) -> list[tuple[str, str]]:
 
 
 def _languages(languages: Sequence[str], report: Report) -> str:
-    kept = ", ".join(f"{each.kept:,} of {each.pieces:,}" for each in report.vocabularies.values())
+    kept = ", ".join(f"{each.kept:,} of {each.total:,}" for each in report.vocabularies.values())
     return (
         f"{', '.join(languages)}: {kept} vocabulary tokens kept; text in other scripts is read as single characters or "
         "not at all, and is rarely found"

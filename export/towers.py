@@ -14,7 +14,7 @@ from server.encoding.kind import Side, TextKind
 
 
 class SourceTowers:
-    """The one or two models of a bundle.
+    """The models of a bundle: one for all texts, or one a side.
 
     Attributes:
         query: The model of queries, and of documents if `document` is None.

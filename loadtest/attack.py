@@ -40,7 +40,7 @@ Observer = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Ending:
-    """How an attack ended.
+    """The end of an attack.
 
     Attributes:
         partial: Why the results are partial; empty if they are whole.

@@ -181,8 +181,8 @@ class Settings:
     )
     max_connection_age_seconds: float = _setting(
         seconds,
-        "Age at which the server closes a connection gracefully, plus or minus a tenth, so that clients behind a load "
-        "balancer move to new servers. 0 disables it.",
+        "Age at which the server closes a connection gracefully, plus or minus a tenth, so that a load balancer "
+        "moves clients to new servers. 0 disables it.",
         default="0",
     )
     max_connection_age_grace_seconds: float = _setting(

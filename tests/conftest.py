@@ -17,7 +17,7 @@ SAMPLE_QUERIES = REPOSITORY / "sample/queries.jsonl"
 def server_flags(bundle: Path, catalogue: Path, *more: str) -> list[str]:
     """Returns the flags of a server on ports that the system chooses.
 
-    It refuses nobody, however slow the machine is, unless `more` says otherwise: the last of equal flags counts.
+    It refuses no call, even on a slow machine, unless `more` sets another wait: the last of equal flags counts.
     """
     free = "127.0.0.1:0"
     flags = ["--bundle", str(bundle), "--catalogue", str(catalogue), "--listen", free, "--metrics", free]
@@ -32,7 +32,7 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_server(tiny_bundle: Path) -> Iterator[ServerProcess]:
-    """A server of the small bundle and the sample catalogue, in a process of its own."""
+    """A server of the small bundle and the sample catalogue, in a separate process."""
     with running_server(server_flags(tiny_bundle, SAMPLE_CATALOGUE)) as server:
         yield server
 
@@ -48,6 +48,6 @@ def default_bundle() -> Path:
 
 @pytest.fixture(scope="session")
 def default_server(default_bundle: Path) -> Iterator[ServerProcess]:
-    """A server of the default model and the sample catalogue, in a process of its own."""
+    """A server of the default model and the sample catalogue, in a separate process."""
     with running_server(server_flags(default_bundle, SAMPLE_CATALOGUE)) as server:
         yield server

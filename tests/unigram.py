@@ -55,10 +55,10 @@ def charsmap() -> str:
 
 def unigram_tokenizer() -> tokenizers.Tokenizer:
     """Returns a tokenizer built like that of XLM-R."""
-    pieces = [(piece, 0.0) for piece in SPECIAL]
-    pieces += [(piece, -3.0 - number / 7) for number, piece in enumerate(WORDS)]
-    pieces += [(piece, -9.0 - number / 11) for number, piece in enumerate(LETTERS)]
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.Unigram(pieces, unk_id=3, byte_fallback=False))
+    tokens = [(token, 0.0) for token in SPECIAL]
+    tokens += [(token, -3.0 - number / 7) for number, token in enumerate(WORDS)]
+    tokens += [(token, -9.0 - number / 11) for number, token in enumerate(LETTERS)]
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.Unigram(tokens, unk_id=3, byte_fallback=False))
     tokenizer.add_special_tokens(SPECIAL)
     tokenizer.normalizer = normalizers.Sequence(
         [

@@ -44,7 +44,7 @@ class ChangeFailed(Exception):
 
 @dataclass
 class Tally:
-    """How the searches ended.
+    """Counts of the outcomes of searches.
 
     Attributes:
         sent: Number of searches.

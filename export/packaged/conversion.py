@@ -95,7 +95,7 @@ def _write_weights(weights: dict[str, NDArray[np.float32]], path: Path) -> None:
 def _settings(data: DataFile) -> dict[str, Any]:
     """Returns the JSON files of the directory."""
     sizes, vocabulary = data.sizes, data.vocabulary
-    names = [piece for piece, _ in vocabulary.pieces]
+    names = [token for token, _ in vocabulary.tokens]
     special = {
         "bos_token": names[vocabulary.first],
         "eos_token": names[vocabulary.last],

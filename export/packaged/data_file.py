@@ -43,7 +43,7 @@ class Sizes:
 class Vocabulary:
     """The tokens of the unigram model with their scores, the ids of special tokens, and the character map."""
 
-    pieces: list[tuple[str, float]]
+    tokens: list[tuple[str, float]]
     first: int
     last: int
     padding: int
@@ -155,11 +155,11 @@ def _read_vocabulary(cursor: _Cursor, sizes: Sizes) -> Vocabulary:
     if offsets[0] != 0 or offsets[-1] != blob_bytes or offsets != sorted(offsets):
         raise _damaged("the offsets of its tokens are invalid")
     try:
-        pieces = [blob[start:end].decode() for start, end in itertools.pairwise(offsets)]
+        tokens = [blob[start:end].decode() for start, end in itertools.pairwise(offsets)]
     except UnicodeDecodeError:
         raise _damaged("a token is not UTF-8") from None
     normalization = _read_normalization(cursor)
-    return Vocabulary(list(zip(pieces, scores, strict=True)), first, last, padding, unknown, normalization)
+    return Vocabulary(list(zip(tokens, scores, strict=True)), first, last, padding, unknown, normalization)
 
 
 def _read_normalization(cursor: _Cursor) -> dict[str, str]:

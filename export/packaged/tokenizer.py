@@ -22,9 +22,9 @@ def build_tokenizer(vocabulary: Vocabulary, scratch: Path) -> Any:
     """Returns the tokenizer (tokenizers.Tokenizer) of a vocabulary. A temporary file goes to `scratch`."""
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-    names = [piece for piece, _ in vocabulary.pieces]
+    names = [token for token, _ in vocabulary.tokens]
     first, last = names[vocabulary.first], names[vocabulary.last]
-    tokenizer = Tokenizer(models.Unigram(vocabulary.pieces, unk_id=vocabulary.unknown))
+    tokenizer = Tokenizer(models.Unigram(vocabulary.tokens, unk_id=vocabulary.unknown))
     tokenizer.normalizer = normalizers.Sequence(
         [
             # `Precompiled` maps most characters one by one, whereas sentencepiece's map also composes them.

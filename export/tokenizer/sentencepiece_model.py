@@ -39,13 +39,13 @@ def sentencepiece_model(tokenizer: dict[str, Any]) -> bytes:
         raise NotExpressible(f"a model of type {model.get('type')} without an unknown token")
     if model.get("byte_fallback"):
         raise NotExpressible("a model of type Unigram with byte fallback")
-    pieces: list[tuple[str, float]] = [(piece, score) for piece, score in model["vocab"]]
-    special = _special_ids(tokenizer, pieces)
-    if any(SPACE in piece[1:] for number, (piece, _) in enumerate(pieces) if number not in special):
+    tokens: list[tuple[str, float]] = [(piece, score) for piece, score in model["vocab"]]
+    special = _special_ids(tokenizer, tokens)
+    if any(SPACE in piece[1:] for number, (piece, _) in enumerate(tokens) if number not in special):
         raise NotExpressible("tokens that span words")
     before, after = _around(tokenizer.get("post_processor"))
     result = schema.ModelProto()
-    for number, (piece, score) in enumerate(pieces):
+    for number, (piece, score) in enumerate(tokens):
         kind = Piece.NORMAL
         if number == model["unk_id"]:
             kind = Piece.UNKNOWN
@@ -54,12 +54,12 @@ def sentencepiece_model(tokenizer: dict[str, Any]) -> bytes:
         result.pieces.add(piece=piece, score=score, type=kind)
     trainer = result.trainer_spec
     trainer.model_type = schema.TrainerSpec.UNIGRAM
-    trainer.unk_id, trainer.unk_piece = model["unk_id"], pieces[model["unk_id"]][0]
+    trainer.unk_id, trainer.unk_piece = model["unk_id"], tokens[model["unk_id"]][0]
     for name, token in (("bos", before), ("eos", after), ("pad", None)):
         if token is not None and token not in special:
             raise NotExpressible("a token around texts that is not special")
         setattr(trainer, f"{name}_id", -1 if token is None else token)
-        setattr(trainer, f"{name}_piece", NO_PIECE if token is None else pieces[token][0])
+        setattr(trainer, f"{name}_piece", NO_PIECE if token is None else tokens[token][0])
     charsmap, folds_spaces = _normalizer(tokenizer.get("normalizer"))
     normalizer = result.normalizer_spec
     normalizer.name, normalizer.precompiled_charsmap = "of the model", charsmap
@@ -69,12 +69,12 @@ def sentencepiece_model(tokenizer: dict[str, Any]) -> bytes:
     return content
 
 
-def _special_ids(tokenizer: dict[str, Any], pieces: list[tuple[str, float]]) -> set[int]:
+def _special_ids(tokenizer: dict[str, Any], tokens: list[tuple[str, float]]) -> set[int]:
     """Returns the ids of the added tokens, which must be special: no text can contain them."""
     added = tokenizer.get("added_tokens") or []
     if not all(each["special"] for each in added):
         raise NotExpressible("added tokens that texts may contain")
-    if any(each["id"] >= len(pieces) or pieces[each["id"]][0] != each["content"] for each in added):
+    if any(each["id"] >= len(tokens) or tokens[each["id"]][0] != each["content"] for each in added):
         raise NotExpressible("added tokens outside the vocabulary")
     return {each["id"] for each in added}
 

@@ -31,13 +31,13 @@ class TrimmedVocabulary:
         languages: The codes of its languages.
         tokenizer_json: The content of tokenizer.json.
         kept_ids: For each new id, in order, the token's id in the whole vocabulary.
-        pieces: Number of tokens of the whole vocabulary.
+        total: Number of tokens of the whole vocabulary.
     """
 
     languages: tuple[str, ...]
     tokenizer_json: str
     kept_ids: NDArray[np.int64]
-    pieces: int
+    total: int
 
 
 def trim_vocabulary(tokenizer: tokenizers.Tokenizer, languages: Sequence[str], *, name: str) -> TrimmedVocabulary:
@@ -62,18 +62,18 @@ def trim_vocabulary(tokenizer: tokenizers.Tokenizer, languages: Sequence[str], *
             f"the vocabulary of {name} is {kind}{reason}: only Unigram and WordPiece can be trimmed; "
             "export it with --languages all"
         )
-    pieces = _pieces(model)
+    tokens = _tokens_by_id(model)
     added = {token["id"]: token["content"] for token in whole["added_tokens"]}
-    kept = _kept_ids(model, pieces, set(added.values()), languages)
-    _check_languages([pieces[old] for old in kept], languages, name)
-    old_ids = [*kept, *(old for old in sorted(added) if old not in pieces)]
+    kept = _kept_ids(model, tokens, set(added.values()), languages)
+    _check_languages([tokens[old] for old in kept], languages, name)
+    old_ids = [*kept, *(old for old in sorted(added) if old not in tokens)]
     new_ids = {old: new for new, old in enumerate(old_ids)}
     if kind == "Unigram":
         model["vocab"] = [model["vocab"][old] for old in kept]
         if model.get("unk_id") is not None:
             model["unk_id"] = new_ids[model["unk_id"]]
     else:
-        model["vocab"] = {pieces[old]: new_ids[old] for old in kept}
+        model["vocab"] = {tokens[old]: new_ids[old] for old in kept}
     for token in whole["added_tokens"]:
         token["id"] = new_ids[token["id"]]
     if whole["post_processor"] is not None:
@@ -85,18 +85,18 @@ def trim_vocabulary(tokenizer: tokenizers.Tokenizer, languages: Sequence[str], *
     return TrimmedVocabulary(tuple(languages), text, np.array(old_ids, np.int64), tokenizer.get_vocab_size())
 
 
-def _pieces(model: dict[str, Any]) -> dict[int, str]:
+def _tokens_by_id(model: dict[str, Any]) -> dict[int, str]:
     """Returns the tokens by their ids, in order."""
     if model["type"] == "Unigram":
-        return {number: piece for number, (piece, _) in enumerate(model["vocab"])}
-    return {number: piece for piece, number in sorted(model["vocab"].items(), key=lambda item: int(item[1]))}
+        return {number: token for number, (token, _) in enumerate(model["vocab"])}
+    return {number: token for token, number in sorted(model["vocab"].items(), key=lambda item: int(item[1]))}
 
 
-def _kept_ids(model: dict[str, Any], pieces: dict[int, str], special: set[str], languages: Sequence[str]) -> list[int]:
+def _kept_ids(model: dict[str, Any], tokens: dict[int, str], special: set[str], languages: Sequence[str]) -> list[int]:
     unigram = model["type"] == "Unigram"
     sign = WORD_START if unigram else model["continuing_subword_prefix"]
     always = {model.get("unk_id")} if unigram else set()
-    if unigram and pieces:
+    if unigram and tokens:
         # The score of an unknown character depends on the lowest score of all.
         scores = [score for _, score in model["vocab"]]
         always.add(scores.index(min(scores)))
@@ -105,18 +105,18 @@ def _kept_ids(model: dict[str, Any], pieces: dict[int, str], special: set[str], 
     characters = kept_characters(languages)
     return [
         number
-        for number, piece in pieces.items()
+        for number, token in tokens.items()
         if number in always
-        or piece in special
-        or len(piece.removeprefix(sign)) <= 1
-        or characters.fullmatch(piece.removeprefix(sign))
+        or token in special
+        or len(token.removeprefix(sign)) <= 1
+        or characters.fullmatch(token.removeprefix(sign))
     ]
 
 
-def _check_languages(pieces: Sequence[str], languages: Sequence[str], name: str) -> None:
+def _check_languages(tokens: Sequence[str], languages: Sequence[str], name: str) -> None:
     for language in languages:
         found = has_character_of(language)
-        if not any(found.search(piece) for piece in pieces):
+        if not any(found.search(token) for token in tokens):
             raise ExportError(
                 f"--languages {language} would leave no token of that language: the vocabulary of {name} has none of "
                 "its script; omit the language or use another model"

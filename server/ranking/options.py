@@ -7,7 +7,7 @@ from server.attributes.filter import Filter
 
 
 class Mode(enum.Enum):
-    """How documents are compared with a query."""
+    """A way to compare documents with a query."""
 
     DENSE = "dense"
     LEXICAL = "lexical"
@@ -15,7 +15,7 @@ class Mode(enum.Enum):
 
 
 class Fusion(enum.Enum):
-    """How `Mode.HYBRID` fuses the two result lists."""
+    """A way to fuse the two result lists of `Mode.HYBRID`."""
 
     WEIGHTED_SUM = "weighted sum"
     RECIPROCAL_RANK = "reciprocal rank"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sample.server_process import REPOSITORY
+from tools.prose_check import prose_lines
 
 NOT_RUN = re.compile(r"<!-- not run: .+ -->")
 """In the line before a block of commands or Python: says why no test runs it."""
@@ -45,9 +46,4 @@ def blocks_of(document: Path) -> list[Block]:
 
 def prose_of(document: Path) -> Iterator[tuple[int, str]]:
     """Yields number and text of the lines outside fenced blocks."""
-    inside = False
-    for number, line in enumerate(document.read_text(encoding="utf-8").splitlines(), start=1):
-        if line.startswith("```"):
-            inside = not inside
-        elif not inside:
-            yield number, line
+    return prose_lines(document.read_text(encoding="utf-8"))

@@ -1,5 +1,4 @@
 import re
-import unicodedata
 from pathlib import Path
 
 import pytest
@@ -7,17 +6,11 @@ import pytest
 from sample.server_process import REPOSITORY
 from tests.docs.documents import documents, prose_of
 
-WIDTH = 120
 README_LINES = 150
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FILE = re.compile(r"`([\w.-]+(?:/[\w.-]+)*\.(?:py|proto|json|jsonl|md|yml|toml|txt|c|h|mjs|go|java))`")
 
 every_document = pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(REPOSITORY)))
-
-
-def width_of(line: str) -> int:
-    """The columns of a line; Korean characters take two."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in line)
 
 
 def anchors_of(document: Path) -> set[str]:
@@ -28,12 +21,6 @@ def anchors_of(document: Path) -> set[str]:
 
 def test_the_readme_is_short() -> None:
     assert len((REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()) <= README_LINES
-
-
-@every_document
-def test_prose_is_wrapped(document: Path) -> None:
-    long = [number for number, line in prose_of(document) if width_of(line) > WIDTH and not line.startswith("|")]
-    assert not long, f"lines {long} of {document.name} are wider than {WIDTH} columns"
 
 
 @every_document

@@ -35,7 +35,7 @@ def many_scripts(directory: Path, *, kind: str = "bert") -> Path:
     words = ["[PAD]", "[UNK]", "дбж", "[CLS]", "дб", "[SEP]", "[MASK]", *"абaдbжcdefghijklmnopqrstuvwxyz"]
     words += ["中あ", "가", "##나", "가나", "あ中", "나", "1", "!", "?", "μ", "##m", "ab", "дб1", "##жд", "中", "##あ"]
     torch.manual_seed(0)
-    # More rows than pieces, as in multilingual-e5-small.
+    # More rows than tokens, as in multilingual-e5-small.
     sizes = SIZES | {"vocab_size": len(words) + 5, "max_position_embeddings": 42, "pad_token_id": 0}
     config = transformers.AutoConfig.for_model(kind, **sizes)
     transformers.AutoModel.from_config(config).save_pretrained(directory)

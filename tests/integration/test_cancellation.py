@@ -98,7 +98,7 @@ def test_a_stream_that_never_reads_is_bounded(server: ServerProcess) -> None:
 
 
 def test_a_client_that_cancels_without_reading_is_harmless(server: ServerProcess) -> None:
-    """gRPC's flow control slows down the sender, even if it has endless requests."""
+    """The flow control of gRPC slows down the sender, even if it has endless requests."""
     memory = resident_bytes(server.process.pid)
     taken = 0
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 HIDDEN, LAYERS, HEADS, INNER, POSITIONS = 32, 2, 4, 64, 40
-PIECES = ["<s>", "<pad>", "</s>", "<unk>", "▁", "▁가", "▁a", "ab", *"abcdefghijklmnopqrstuvwxyz가나다라:", "<mask>"]
-ROWS = len(PIECES) + 3
-"""More rows of embeddings than pieces, as in the real file."""
+TOKENS = ["<s>", "<pad>", "</s>", "<unk>", "▁", "▁가", "▁a", "ab", *"abcdefghijklmnopqrstuvwxyz가나다라:", "<mask>"]
+ROWS = len(TOKENS) + 3
+"""More rows of embeddings than tokens, as in the real file."""
 
 NORMALIZATION = {"\n": " ", "\x07": "", "Ａ": "a", "①": "ab"}
 
@@ -90,10 +90,10 @@ def write_wheel(directory: Path, content: bytes, *, member: str = "tinymodel/mod
 
 
 def _vocabulary() -> bytes:
-    encoded = [piece.encode() for piece in PIECES]
+    encoded = [token.encode() for token in TOKENS]
     offsets = np.cumsum([0, *map(len, encoded)]).astype("<u4")
-    scores = np.array([-1 - len(piece) % 3 - number / 100 for number, piece in enumerate(PIECES)], "<f4")
-    head = struct.pack("<5iQ", len(PIECES), 0, 2, 1, 3, sum(map(len, encoded)))
+    scores = np.array([-1 - len(token) % 3 - number / 100 for number, token in enumerate(TOKENS)], "<f4")
+    head = struct.pack("<5iQ", len(TOKENS), 0, 2, 1, 3, sum(map(len, encoded)))
     return head + offsets.tobytes() + scores.tobytes() + b"".join(encoded)
 
 

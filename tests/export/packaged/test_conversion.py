@@ -13,7 +13,7 @@ from export.packaged.cache import cached_model
 from export.packaged.conversion import PROMPTS, convert
 from export.packaged.data_file import DataFile
 from export.packaged.tokenizer import build_tokenizer
-from tests.export.packaged.small_data_file import HIDDEN, PIECES, ROWS, SmallDataFile
+from tests.export.packaged.small_data_file import HIDDEN, ROWS, TOKENS, SmallDataFile
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch and its kin warn about themselves.
 
@@ -62,7 +62,7 @@ def test_the_tokenizer_normalizes_by_the_map_of_the_file(small: SmallDataFile, t
     tokenizer = build_tokenizer(DataFile(small.content).vocabulary, tmp_path)
     encoding = tokenizer.encode("\x07Ａ\n\n가①  ")
     assert encoding.tokens == ["<s>", "▁a", "▁가", "ab", "</s>"]
-    assert encoding.ids == [PIECES.index(token) for token in encoding.tokens]
+    assert encoding.ids == [TOKENS.index(token) for token in encoding.tokens]
     assert tokenizer.encode(unicodedata.normalize("NFD", "가나다")).tokens[1:-1] == ["▁가", "나", "다"]
 
 

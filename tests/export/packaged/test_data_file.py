@@ -5,7 +5,7 @@ import pytest
 
 from export.errors import ExportError
 from export.packaged.data_file import DataFile
-from tests.export.packaged.small_data_file import NORMALIZATION, PIECES, SmallDataFile
+from tests.export.packaged.small_data_file import NORMALIZATION, TOKENS, SmallDataFile
 
 
 def test_every_weight_is_read_to_the_last_bit() -> None:
@@ -17,8 +17,8 @@ def test_every_weight_is_read_to_the_last_bit() -> None:
 
 def test_sizes_and_vocabulary_are_read() -> None:
     data = DataFile(SmallDataFile().content)
-    assert (data.sizes.hidden, data.sizes.layers, data.sizes.vocabulary) == (32, 2, len(PIECES) + 3)
-    assert [piece for piece, _ in data.vocabulary.pieces] == PIECES
+    assert (data.sizes.hidden, data.sizes.layers, data.sizes.vocabulary) == (32, 2, len(TOKENS) + 3)
+    assert [token for token, _ in data.vocabulary.tokens] == TOKENS
     vocabulary = data.vocabulary
     assert (vocabulary.first, vocabulary.padding, vocabulary.last, vocabulary.unknown) == (0, 1, 2, 3)
     assert vocabulary.normalization == NORMALIZATION

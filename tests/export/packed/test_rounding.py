@@ -8,7 +8,7 @@ from export.packed.rounding import Rounding, round_jointly, round_to_nearest
 
 
 def related_rows(random: np.random.Generator, count: int, inputs: int) -> NDArray[np.float32]:
-    """Rows of few causes, so that their channels tell of each other."""
+    """Returns rows of few causes, so that their channels are correlated."""
     causes = random.standard_normal((count, max(1, inputs // 4))) @ random.standard_normal(
         (max(1, inputs // 4), inputs)
     )
@@ -18,7 +18,7 @@ def related_rows(random: np.random.Generator, count: int, inputs: int) -> NDArra
 def change(
     rows: NDArray[np.float32], weight: NDArray[np.float32], rounded: tuple[NDArray[np.int8], NDArray[np.float32]]
 ) -> float:
-    """The change of the product, as a share of it."""
+    """Returns the relative change of the product."""
     levels, scale = rounded
     return float(np.linalg.norm(rows @ (levels * scale - weight)) / np.linalg.norm(rows @ weight))
 
@@ -49,7 +49,7 @@ def test_bytes_and_scales_are_valid_for_any_moments(inputs: int, outputs: int, s
     assert int(np.abs(levels.astype(np.int16)).max()) <= 127
     np.testing.assert_array_equal(scale, its_scale)
     np.testing.assert_array_equal(levels[:, ~weight.any(axis=0)], 0)
-    # A channel that was never more than zero has nothing to make good, and is made good for by nobody.
+    # A channel that was always zero has no error to compensate, and no other channel compensates for it.
     unseen = ~rows.any(axis=0)
     np.testing.assert_array_equal(levels[unseen], nearest[unseen])
 

@@ -14,20 +14,20 @@ from export.vocabulary.trimming import TrimmedVocabulary, trim_vocabulary
 KEPT = "abcABC12가나다각ㄱ.,!#∑👍\ufe0f "
 OTHER = "дбжéあ中ञ\u0e01"
 NORMALIZED = "㎛①㈜Ａ½"
-"""NFKC makes kept characters of them."""
+"""NFKC converts these to kept characters."""
 
 
 def unigram(seed: int) -> tokenizers.Tokenizer:
-    """A random one, with many equal scores, special tokens in the middle and an added token after the end."""
+    """Returns a random tokenizer with many equal scores, special tokens in the middle and an added token at the end."""
     choose = random.Random(seed)
-    pieces = {"<s>": 0.0, "<pad>": 0.0, "</s>": 0.0, "<unk>": 0.0, "▁": -2.0}
+    tokens = {"<s>": 0.0, "<pad>": 0.0, "</s>": 0.0, "<unk>": 0.0, "▁": -2.0}
     for _ in range(120):
-        piece = "".join(choose.choices(KEPT.strip() + OTHER + "μm1", k=choose.randint(1, 4)))
-        pieces.setdefault(choose.choice(["", "▁"]) + piece, -choose.randint(1, 6) * 1.5)
-    # The lowest score, which decides what an unknown character costs, belongs to a piece that nobody else would keep.
-    pieces["дбжд"] = -20.0
-    pieces["<mask>"] = 0.0
-    tokenizer = tokenizers.Tokenizer(models.Unigram(list(pieces.items()), unk_id=3))
+        token = "".join(choose.choices(KEPT.strip() + OTHER + "μm1", k=choose.randint(1, 4)))
+        tokens.setdefault(choose.choice(["", "▁"]) + token, -choose.randint(1, 6) * 1.5)
+    # The lowest score, which decides the cost of an unknown character, belongs to a token that is otherwise removed.
+    tokens["дбжд"] = -20.0
+    tokens["<mask>"] = 0.0
+    tokenizer = tokenizers.Tokenizer(models.Unigram(list(tokens.items()), unk_id=3))
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.add_special_tokens(["<s>", "<pad>", "</s>", "<unk>", "<mask>", "<after>"])
@@ -39,13 +39,13 @@ def unigram(seed: int) -> tokenizers.Tokenizer:
 
 
 def wordpiece(seed: int) -> tokenizers.Tokenizer:
-    """A random one, whose special tokens stand at the end."""
+    """Returns a random tokenizer whose special tokens are at the end."""
     choose = random.Random(seed)
-    pieces: dict[str, None] = {}
+    tokens: dict[str, None] = {}
     for _ in range(150):
-        piece = "".join(choose.choices(KEPT.strip() + OTHER + "μm1", k=choose.randint(1, 3)))
-        pieces.setdefault(choose.choice(["", "##"]) + piece)
-    words = [*pieces, "[UNK]", "[CLS]", "[SEP]"]
+        token = "".join(choose.choices(KEPT.strip() + OTHER + "μm1", k=choose.randint(1, 3)))
+        tokens.setdefault(choose.choice(["", "##"]) + token)
+    words = [*tokens, "[UNK]", "[CLS]", "[SEP]"]
     vocabulary = {word: number for number, word in enumerate(words)}
     tokenizer = tokenizers.Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=6))
     tokenizer.normalizer = normalizers.NFKC()
@@ -89,31 +89,35 @@ def test_other_scripts_keep_only_single_characters(make: Callable[[int], tokeniz
     whole = make(1)
     vocabulary, trimmed = trimmed_of(whole)
     before, after = set(whole.get_vocab()), set(trimmed.get_vocab())
-    assert vocabulary.pieces == len(before) > len(after) == len(vocabulary.kept_ids)
+    assert vocabulary.total == len(before) > len(after) == len(vocabulary.kept_ids)
     gone = before - after
     assert gone
-    assert all(set(piece) & set(OTHER) for piece in gone)
-    assert all(len(piece.removeprefix("▁").removeprefix("##")) > 1 for piece in gone)
+    assert all(set(token) & set(OTHER) for token in gone)
+    assert all(len(token.removeprefix("▁").removeprefix("##")) > 1 for token in gone)
     assert [whole.id_to_token(number) for number in vocabulary.kept_ids] == [
         trimmed.id_to_token(number) for number in range(len(vocabulary.kept_ids))
     ]
 
 
 def test_bytes_of_an_unknown_character_stay() -> None:
-    known = [(piece, -1.0) for piece in ("a", "가나", "дб")]
-    pieces = [("<unk>", 0.0), *((f"<0x{byte:02X}>", -9.0) for byte in range(256)), *known]
-    whole = tokenizers.Tokenizer(models.Unigram(pieces, unk_id=0, byte_fallback=True))
+    known = [(token, -1.0) for token in ("a", "가나", "дб")]
+    tokens = [("<unk>", 0.0), *((f"<0x{byte:02X}>", -9.0) for byte in range(256)), *known]
+    whole = tokenizers.Tokenizer(models.Unigram(tokens, unk_id=0, byte_fallback=True))
     vocabulary, trimmed = trimmed_of(whole)
-    assert vocabulary.pieces - len(vocabulary.kept_ids) == 1
+    assert vocabulary.total - len(vocabulary.kept_ids) == 1
     for text in ("a가나é", "z"):
         assert [vocabulary.kept_ids[number] for number in trimmed.encode(text).ids] == whole.encode(text).ids
     assert list(trimmed.encode("д").tokens) == ["<0xD0>", "<0xB4>"]
 
 
-def test_the_lowest_score_is_kept_since_it_prices_unknown_characters() -> None:
-    pieces = [("<unk>", 0.0), ("xb", -9.0), ("c", -9.0), ("d", -9.0), ("bcd", -1.0), ("가", -1.0), ("дб", -20.0)]
-    whole = tokenizers.Tokenizer(models.Unigram(pieces, unk_id=0))
-    assert whole.encode("xbcd").tokens == ["xb", "c", "d"]  # An unknown x before bcd would cost more, by the -20.
+def test_the_lowest_score_is_kept_since_it_sets_the_cost_of_unknown_characters() -> None:
+    tokens = [("<unk>", 0.0), ("xb", -9.0), ("c", -9.0), ("d", -9.0), ("bcd", -1.0), ("가", -1.0), ("дб", -20.0)]
+    whole = tokenizers.Tokenizer(models.Unigram(tokens, unk_id=0))
+    assert whole.encode("xbcd").tokens == [
+        "xb",
+        "c",
+        "d",
+    ]  # An unknown x before bcd would cost more: see -20.
     _, trimmed = trimmed_of(whole)
     assert trimmed.encode("xbcd").tokens == ["xb", "c", "d"]
 

@@ -17,7 +17,7 @@ class Attempt:
     """A write call.
 
     Attributes:
-        wanted: By id what it makes of the document; None deletes it.
+        wanted: The document after the write, by id; None deletes it.
         alone: Whether no other attempt writes these documents meanwhile: then it is all there or not at all.
         request_id: Under which it may be repeated.
     """

@@ -67,7 +67,7 @@ def test_a_full_disk_loses_no_document_and_writes_resume_when_there_is_room(
             fill(client, rng, documents)
             check(client, documents)
         limit(server, 3 * ROOM_BYTES)
-        documents |= write(client, rng, ["behind", "first"])
+        documents |= write(client, rng, ["second", "first"])
         check(client, documents)
         fill(client, rng, documents)
         check(client, documents)
