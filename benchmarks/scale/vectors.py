@@ -32,7 +32,7 @@ CHUNK_VECTORS = 10_000
 
 
 class Source:
-    """Makes vectors. The same seed makes the same ones.
+    """Makes vectors; the same seed makes the same vectors.
 
     Attributes:
         dimension: Dimension of the vectors.

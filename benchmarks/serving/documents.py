@@ -1,4 +1,4 @@
-"""Documents for the measurements of writes: an endless supply, made from the queries."""
+"""Documents for the measurements of writes: an endless sequence, made from the queries."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""Runs `python -m export` inside the test's own process, which has loaded torch already."""
+"""Runs `python -m export` in the process of the test, which has loaded torch already."""
 
 import contextlib
 import io
@@ -19,7 +19,7 @@ TINY_CORPUS = Path(__file__).parent / "tiny_corpus"
 
 @dataclass(frozen=True)
 class Exported:
-    """A bundle that was exported, and the exporter's output."""
+    """An exported bundle, and the exporter's output."""
 
     directory: Path
     stdout: str
@@ -63,16 +63,16 @@ def exported(model: Path, *flags: str | Path) -> Exported:
 
 
 def export_tiny(model: Path, *flags: str | Path) -> Exported:
-    """Exports a small random model, whatever it finds among a few documents that its tokenizer can read.
+    """Exports a small random model, and compares it on a few documents without requiring any quality.
 
-    Vectors of random models lie in a narrow cone; they are centered only where a test asks for it.
+    Vectors of random models lie in a narrow cone; they are centered only if a test sets `--center`.
     """
     center = () if "--center" in flags else ("--center", "off")
     return exported(model, *flags, *center, "--eval", TINY_CORPUS, "--force")
 
 
 def assert_one_line(run: CompletedProcess[str], message: str, *, code: int = 1) -> None:
-    """Fails unless the run ended with one line of error."""
+    """Fails unless the run ended with an error of one line."""
     lines = [line for line in run.stderr.splitlines() if not line.startswith("[")]
     assert run.returncode == code
     assert len(lines) == 1, run.stderr

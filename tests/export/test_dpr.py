@@ -44,7 +44,7 @@ def question_vectors(place: Path, texts: list[str]) -> NDArray[np.float32]:
 
 
 def context_vectors(place: Path, titles: list[str], texts: list[str]) -> NDArray[np.float32]:
-    """Encodes pairs, with token types of 0 as DPR's own code has them."""
+    """Encodes pairs, with token types of 0, as in DPR's code."""
     tokenizer: Any = transformers.AutoTokenizer.from_pretrained(place)
     model: Any = transformers.DPRContextEncoder.from_pretrained(place)
     rows = []
@@ -95,7 +95,7 @@ def test_a_title_and_a_text_have_the_tokens_of_transformers_pair(tmp_path: Path)
         assert tokens.ids == reference(title, text)["input_ids"]
 
 
-def test_a_tokenizer_that_joins_pairs_otherwise_is_refused(tmp_path: Path) -> None:
+def test_a_tokenizer_that_joins_pairs_differently_is_refused(tmp_path: Path) -> None:
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]
     tokenizer = fast_tokenizer(words)
     tokenizer.backend_tokenizer.post_processor = None

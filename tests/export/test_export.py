@@ -22,12 +22,12 @@ from server.ranking.probes import probes_file
 from tests.export.command_line import TINY_CORPUS, assert_one_line, export, export_tiny
 from tests.export.tiny_models import WORDS, fast_tokenizer, plain_bert, plain_roberta, sentence_transformer
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # torch, optimum and their kin warn.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # torch and optimum emit warnings.
 
 TEXTS = [("a b c", TextKind.QUERY), ("hello", TextKind.QUERY), ("z " * 30, TextKind.TEXT)]
 
 
-def test_the_default_model_comes_out_of_its_wheel(default_bundle: Path) -> None:
+def test_the_default_model_is_exported_from_its_wheel(default_bundle: Path) -> None:
     manifest = read_manifest(default_bundle)
     assert (manifest.name, manifest.dimension, manifest.query.max_tokens) == ("multilingual-e5-small", 384, 512)
     assert (manifest.similarity, manifest.query.pooling, manifest.query.normalise) == ("cosine", "mean", True)
@@ -82,7 +82,7 @@ def test_the_quantization_can_be_chosen(
     assert made.report.quality.closeness.cosine_min > cosine
 
 
-def test_optimum_exports_an_architecture_that_the_packed_layout_does_not_know(tmp_path: Path) -> None:
+def test_optimum_exports_an_architecture_that_the_packed_layout_lacks(tmp_path: Path) -> None:
     made = export_tiny(plain_roberta(tmp_path / "plain", kind="convbert"))
     assert "the packed layout does not support convbert: using optimum's padded layout" in made.stderr
     query = made.manifest.query
@@ -112,7 +112,7 @@ def test_a_dot_product_model_keeps_its_prompts_and_lengths_in_one_tower(tmp_path
     assert (abs(lengths - 1) > 0.01).all()
 
 
-def test_an_out_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+def test_an_unusable_out_is_refused_before_the_export(tmp_path: Path) -> None:
     file = tmp_path / "mine/thesis.txt"
     file.parent.mkdir()
     file.write_text("precious")
@@ -148,7 +148,7 @@ def test_a_directory_that_holds_no_usable_model_is_refused(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_with_one_line_and_no_files(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_ends_an_export_with_one_line_and_no_files(tmp_path: Path, number: signal.Signals) -> None:
     model = plain_bert(tmp_path / "model")
     command = [sys.executable, "-m", "export", "--model", str(model), "--out", str(tmp_path / "out/bundle")]
     command += ["--eval", str(TINY_CORPUS)]

@@ -15,14 +15,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 CORPUS = ("--eval", str(TINY_CORPUS))
 CLOSENESS_ALONE = ("--min-top10-overlap", "0", "--max-recall-loss", "1")
-"""Among the documents of the tiny corpus a random model's hits are all but tied."""
+"""A random model scores the documents of the tiny corpus almost equally, so its ranking is not compared."""
 
 
 def bert_with_outliers(directory: Path, *layers: int) -> Path:
-    """A small BERT with one value in some layers that is ten thousand times as large as the others.
+    """Makes a small BERT in which one value of some layers is 10,000 times as large as the others.
 
-    The weights of attention's output for it are as much smaller, so fp32 computes the same. In INT8 the outlier
-    decides the scale of that product's input, and the other values become zero.
+    The weights of attention's output for this value are 10,000 times smaller, so fp32 computes the same. In INT8 the
+    outlier decides the scale of that product's input, and the other values become zero.
     """
     plain_bert(directory)
     model: Any = transformers.BertModel.from_pretrained(directory)
@@ -47,7 +47,7 @@ def bert_with_outliers(directory: Path, *layers: int) -> Path:
         ("dynamic", "/0/encoder/layer.{}/attention/output/dense/MatMul"),
     ],
 )
-def test_exactly_the_harmful_products_are_left_out(tmp_path: Path, quantization: str, name: str) -> None:
+def test_exactly_the_harmful_products_are_excluded(tmp_path: Path, quantization: str, name: str) -> None:
     model = bert_with_outliers(tmp_path / "model", 1)
     flags = ["--quantization", quantization, *CORPUS, *CLOSENESS_ALONE]
     refused = export("--model", model, "--out", tmp_path / "bundle", *flags)
@@ -67,7 +67,7 @@ def test_exactly_the_harmful_products_are_left_out(tmp_path: Path, quantization:
     assert exported(model, *flags, "--exclude", name.format("[1]")).report.quality == report.quality
 
 
-def test_without_a_remedy_it_gives_up_with_the_figures(tmp_path: Path) -> None:
+def test_an_export_without_a_remedy_fails_with_the_figures(tmp_path: Path) -> None:
     model = bert_with_outliers(tmp_path / "model")
     flags = [*CORPUS, *CLOSENESS_ALONE, "--min-cosine-min", "1"]
     run = export("--model", model, "--out", tmp_path / "bundle", *flags, "--auto-exclude")
@@ -76,7 +76,7 @@ def test_without_a_remedy_it_gives_up_with_the_figures(tmp_path: Path) -> None:
     assert not (tmp_path / "bundle").exists()
 
 
-def test_a_bundle_that_is_forced_says_what_it_missed_and_what_several_patterns_left_out(tmp_path: Path) -> None:
+def test_a_forced_bundle_reports_missed_thresholds_and_excluded_products(tmp_path: Path) -> None:
     flags = [*CORPUS, *CLOSENESS_ALONE, "--min-cosine-min", "1", "--exclude", "embeddings.*,*.output"]
     forced = exported(bert_with_outliers(tmp_path / "model"), *flags, "--force")
     assert forced.report.excluded == ["embeddings.words", "layers.0.output", "layers.1.output"]
@@ -125,5 +125,5 @@ def test_static_quantization_is_calibrated_on_a_file(tmp_path: Path) -> None:
         (["--eval-queries", "5"], "--eval-queries and --eval-documents need --eval"),
     ],
 )
-def test_flags_that_make_no_sense_are_refused(arguments: list[str], message: str) -> None:
+def test_invalid_flags_are_refused(arguments: list[str], message: str) -> None:
     assert_one_line(export("--out", "x", *arguments), message, code=2)

@@ -73,7 +73,7 @@ def test_another_programs_manifest_is_refused(tmp_path: Path) -> None:
     assert names(out) == ["manifest.json"]
 
 
-def test_a_swap_that_fails_halfway_brings_the_older_bundle_back(
+def test_a_swap_that_fails_halfway_restores_the_older_bundle(
     tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))

@@ -24,14 +24,14 @@ from tests.export.tiny_models import SIZES, fast_tokenizer, plain_bert
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 TEXTS = ["ab c 가나", "hello 나", "가", "1 a ㎛ !", "e o ? а"]
-"""The last one holds a single Cyrillic letter, which stays."""
+"""The last text holds a single Cyrillic letter, which the trimmed vocabulary keeps."""
 
 CALIBRATION = ["а дбж 中あ", "дбж дб", "中 a", "ab 가나 дбж", "あ中 дбж c"]
-"""Texts that a trimmed vocabulary would cut otherwise."""
+"""Texts that a trimmed vocabulary would split differently."""
 
 
 def many_scripts(directory: Path, *, kind: str = "bert") -> Path:
-    """A small random BERT, or a similar model, whose vocabulary mixes many scripts."""
+    """Makes a small random BERT, or a similar model, whose vocabulary mixes many scripts."""
     words = ["[PAD]", "[UNK]", "дбж", "[CLS]", "дб", "[SEP]", "[MASK]", *"абaдbжcdefghijklmnopqrstuvwxyz"]
     words += ["中あ", "가", "##나", "가나", "あ中", "나", "1", "!", "?", "μ", "##m", "ab", "дб1", "##жд", "中", "##あ"]
     torch.manual_seed(0)
@@ -44,7 +44,7 @@ def many_scripts(directory: Path, *, kind: str = "bert") -> Path:
 
 
 def served(model: Path, scratch: Path, quantization: Quantization, languages: tuple[str, ...]) -> tuple[Path, Layout]:
-    """Makes the graph that is served and its tokenizer in `scratch`; returns the graph's path and its layout."""
+    """Writes the served graph and its tokenizer to `scratch`; returns the graph's path and its layout."""
     source = SourceModel(str(model), languages=languages)
     recipe = Recipe(quantization=quantization, preset=default_preset(), calibration=CALIBRATION)
     before, after = scratch / "before", scratch / "after"
@@ -83,7 +83,7 @@ def forbid_packed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes the packed layout refuse every model."""
 
     def refuse(transformer: object) -> None:
-        raise UnknownArchitecture("not today")
+        raise UnknownArchitecture("refused by the test")
 
     monkeypatch.setattr("export.packed.graphs.read_weights", refuse)
 
@@ -102,13 +102,13 @@ def test_a_trimmed_padded_graph_gives_the_same_vectors(
     assert expected.tobytes() == vectors(tmp_path / "trimmed", trimmed, layout).tobytes()
 
 
-def test_a_padded_graph_that_counts_places_by_its_ids_is_refused(tmp_path: Path) -> None:
+def test_a_padded_graph_that_counts_positions_by_token_ids_is_refused(tmp_path: Path) -> None:
     model = many_scripts(tmp_path / "model", kind="roberta")
     with pytest.raises(ExportError, match=r"reads its token ids by .*export it with --languages all"):
         served(model, tmp_path / "trimmed", "dynamic", ("ko", "en"))
 
 
-def test_both_towers_are_trimmed_and_the_bundle_says_so(tmp_path: Path) -> None:
+def test_both_towers_are_trimmed_and_the_bundle_reports_it(tmp_path: Path) -> None:
     model = many_scripts(tmp_path / "model")
     made = export_tiny(model, "--document-model", model, "--languages", "ko,en")
     assert made.manifest.languages == ["ko", "en"]
@@ -130,7 +130,7 @@ def test_a_text_is_covered_if_its_tokens_are_kept(tmp_path: Path) -> None:
     assert prefixed.covers("ab", TextKind.QUERY)
 
 
-def test_a_bundle_is_compared_only_in_its_own_languages(tmp_path: Path) -> None:
+def test_a_bundle_is_compared_only_in_its_languages(tmp_path: Path) -> None:
     corpus, model = tmp_path / "corpus", many_scripts(tmp_path / "model")
     (corpus / "qrels").mkdir(parents=True)
     for name, texts in (

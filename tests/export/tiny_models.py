@@ -18,7 +18,7 @@ SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "i
 
 
 def plain_bert(directory: Path) -> Path:
-    """A plain transformers directory: two layers, 32 dimensions, a tokenizer of letters."""
+    """Makes a plain transformers directory: two layers, 32 dimensions, a tokenizer of letters."""
     torch.manual_seed(0)
     config = transformers.BertConfig(vocab_size=len(WORDS), max_position_embeddings=40, **SIZES)
     transformers.BertModel(config).save_pretrained(directory)
@@ -29,7 +29,7 @@ def plain_bert(directory: Path) -> Path:
 def dpr_encoder(
     directory: Path, kind: str = "question", *, projection_dim: int = 0, max_position_embeddings: int = 40
 ) -> Path:
-    """One of DPR's models (question, context or reader) in transformers' layout; each kind has its own weights."""
+    """Makes one of DPR's models (question, context or reader) in transformers' layout, with weights by kind."""
     torch.manual_seed(len(kind))
     config = transformers.DPRConfig(
         vocab_size=len(WORDS), max_position_embeddings=max_position_embeddings, projection_dim=projection_dim, **SIZES
@@ -48,7 +48,7 @@ def dpr_encoder(
 
 
 def plain_roberta(directory: Path, *, kind: str = "roberta") -> Path:
-    """A model of another family: RoBERTa's positions start after the padding id."""
+    """Makes a model of another family: RoBERTa's positions start after the padding id."""
     torch.manual_seed(0)
     words = [*ROBERTA_TOKENS.values(), *LETTERS]
     sizes = SIZES | {"num_hidden_layers": 1}
@@ -62,7 +62,7 @@ def plain_roberta(directory: Path, *, kind: str = "roberta") -> Path:
 
 
 def poison(directory: Path, parameter: str) -> Path:
-    """Puts a NaN into the last number of a parameter of a model's directory."""
+    """Sets the last number of a parameter in a model's directory to NaN."""
     weights = safetensors.torch.load_file(directory / "model.safetensors")
     weights[parameter].view(-1)[-1] = float("nan")
     safetensors.torch.save_file(weights, directory / "model.safetensors", metadata={"format": "pt"})
@@ -70,7 +70,7 @@ def poison(directory: Path, parameter: str) -> Path:
 
 
 def sentence_transformer(directory: Path, *, pooling: str, similarity: str, prompts: dict[str, str]) -> Path:
-    """A sentence-transformers directory around the small BERT."""
+    """Makes a sentence-transformers directory around the small BERT."""
     transformer = Transformer(str(plain_bert(directory.parent / f"{directory.name}-plain")))
     modules = [transformer, Pooling(32, pooling_mode=pooling)]
     model = SentenceTransformer(modules=modules, prompts=prompts, similarity_fn_name=similarity, device="cpu")
@@ -81,7 +81,7 @@ def sentence_transformer(directory: Path, *, pooling: str, similarity: str, prom
 def fast_tokenizer(
     words: list[str], special: dict[str, str] = BERT_TOKENS, **options: Any
 ) -> transformers.PreTrainedTokenizerFast:
-    """A tokenizer that knows only `words`, the `special` tokens among them."""
+    """Returns a tokenizer of `words`, which include the `special` tokens."""
     first, last = special["first"], special["last"]
     vocabulary = {word: number for number, word in enumerate(words)}
     tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece(vocabulary, unk_token=special["unknown"]))

@@ -1,4 +1,4 @@
-"""Writes a small data file in the layout `E5S1`, with random weights, and the wheel around it."""
+"""Writes a small data file in the layout `E5S1`, with random weights, and a wheel that contains it."""
 
 import hashlib
 import struct

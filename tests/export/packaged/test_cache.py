@@ -67,7 +67,7 @@ def test_a_model_is_written_once(cache: Path) -> None:
 def test_a_damaged_model_is_written_again(cache: Path, damage: str) -> None:
     directory = cached_model("model", write_model)
     if damage == "changed":
-        (directory / "sub" / "weights").write_text("wrong")  # As long as the right one.
+        (directory / "sub" / "weights").write_text("wrong")  # Of the right length.
     elif damage == "missing":
         (directory / "sub" / "weights").unlink()
     elif damage == "added":
@@ -91,7 +91,7 @@ def test_a_failure_leaves_nothing_that_could_be_used(cache: Path) -> None:
     assert [path.name for path in cache.iterdir()] == [".model.lock"]
 
 
-def test_two_processes_write_it_once_between_them(cache: Path, tmp_path: Path) -> None:
+def test_two_processes_write_a_model_only_once(cache: Path, tmp_path: Path) -> None:
     with start_writer(tmp_path / "log", seconds=0.5) as first, start_writer(tmp_path / "log", seconds=0.5) as second:
         assert [first.communicate(timeout=30)[0], second.communicate(timeout=30)[0]] == ["whole\n", "whole\n"]
     assert (tmp_path / "log").read_text() == "begin "
@@ -107,14 +107,14 @@ def test_the_remains_of_a_killed_process_are_removed(cache: Path, tmp_path: Path
     assert sorted(path.name for path in cache.iterdir()) == [".model.lock", "model"]
 
 
-def test_a_cache_that_cannot_be_written_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_unwritable_cache_gives_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(ExportError, match=r"cannot keep the converted model in .*/file/chaja: Not a directory"):
         cached_model("model", write_model)
 
 
-def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_sets_the_folder_of_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     assert cache_directory() == Path("/home/me/.cache/chaja")
@@ -124,7 +124,7 @@ def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch
     assert cache_directory() == Path("/var/cache/chaja")
 
 
-def test_without_any_home_the_variable_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_without_a_home_names_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_home() -> Path:
         raise RuntimeError("Could not determine home directory.")
 

@@ -15,7 +15,7 @@ from export.packaged.data_file import DataFile
 from export.packaged.tokenizer import build_tokenizer
 from tests.export.packaged.small_data_file import HIDDEN, ROWS, TOKENS, SmallDataFile
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # torch and its kin warn about themselves.
+pytestmark = pytest.mark.filterwarnings("ignore")  # torch and related libraries emit warnings.
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def model(small: SmallDataFile, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return directory
 
 
-def test_the_weights_are_kept_to_the_last_bit(small: SmallDataFile, model: Path) -> None:
+def test_the_weights_are_converted_bit_for_bit(small: SmallDataFile, model: Path) -> None:
     weights = load_file(model / "model.safetensors")
     assert len(weights) == len(small.weights)
     for converted, original in [
@@ -66,7 +66,7 @@ def test_the_tokenizer_normalizes_by_the_map_of_the_file(small: SmallDataFile, t
     assert tokenizer.encode(unicodedata.normalize("NFD", "가나다")).tokens[1:-1] == ["▁가", "나", "다"]
 
 
-def test_a_disk_that_fills_up_is_one_line(
+def test_a_full_disk_gives_an_error_of_one_line(
     small: SmallDataFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

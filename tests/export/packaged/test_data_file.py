@@ -8,7 +8,7 @@ from export.packaged.data_file import DataFile
 from tests.export.packaged.small_data_file import NORMALIZATION, TOKENS, SmallDataFile
 
 
-def test_every_weight_is_read_to_the_last_bit() -> None:
+def test_every_weight_is_read_bit_for_bit() -> None:
     small = SmallDataFile()
     data = DataFile(small.content)
     for name, weights in small.weights.items():
@@ -45,7 +45,7 @@ def test_a_truncated_file_is_refused_wherever_it_ends() -> None:
         (76, struct.pack("<I", 2**31), "offsets of its tokens are invalid"),
     ],
 )
-def test_sizes_that_do_not_add_up_are_refused(offset: int, replacement: bytes, message: str) -> None:
+def test_inconsistent_sizes_are_refused(offset: int, replacement: bytes, message: str) -> None:
     content = SmallDataFile().content
     with pytest.raises(ExportError, match=message):
         DataFile(content[:offset] + replacement + content[offset + len(replacement) :])

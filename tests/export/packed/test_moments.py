@@ -36,7 +36,7 @@ def test_products_of_one_operand_share_their_moments(tmp_path: Path) -> None:
     assert moments["layers.3.intermediate"] is moments["layers.3.gate"]
 
 
-def test_repeated_layers_have_no_moments_and_neither_has_anything_without_texts(tmp_path: Path) -> None:
+def test_repeated_layers_and_empty_texts_have_no_moments(tmp_path: Path) -> None:
     packed(random_model("albert"), tmp_path / "model.onnx")
     assert set(measure_moments(tmp_path / "model.onnx", TEXTS)) == {"projection"}
     assert measure_moments(tmp_path / "model.onnx", [[], []]) == {}

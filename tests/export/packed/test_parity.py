@@ -113,7 +113,7 @@ def test_shared_weights_are_stored_once(tmp_path: Path) -> None:
         path = tmp_path / f"{layers}.onnx"
         packed(random_model("albert", num_hidden_layers=layers), path, quantize=True)
         sizes.append(path.stat().st_size)
-    assert abs(sizes[0] - sizes[1]) < 100  # Names have a digit more.
+    assert abs(sizes[0] - sizes[1]) < 100  # The names are one digit longer.
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_no_product_keeps_a_saturating_kernel(kind: str, tmp_path: Path) -> None
 
 
 def product_weights(graph: onnx.GraphProto) -> list[int | None]:
-    """Types of the constants that rows are multiplied by, in loops, too."""
+    """Returns the types of the constant operands of products, including those in loops."""
     types = {constant.name: constant.data_type for constant in graph.initializer}
     found = [types.get(node.input[1]) for node in graph.node if node.op_type == "MatMulIntegerToFloat"]
     bodies = [attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g")]

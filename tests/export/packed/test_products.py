@@ -26,7 +26,7 @@ ROWS = {
 
 
 def multiply(rows: NDArray[np.float32], weight: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
-    """Multiplies in a session like the server's: where the CPU's fast products saturate, it takes others."""
+    """Multiplies in a session like the server's: if the CPU's fast products saturate, it uses others."""
     graph = GraphBuilder()
     products = Products(graph, quantize=lambda name: True, rounding=Rounding())
     graph.node("Identity", products.product(Operand("rows"), weight, "a.b"), output=OUTPUT)

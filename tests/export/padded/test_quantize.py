@@ -33,7 +33,7 @@ def quantize(how: str, fp32: Path, out: Path, exclude: list[str]) -> Path:
 
 
 @pytest.mark.parametrize("how", ["dynamic", "static"])
-def test_with_everything_left_out_nothing_changes(how: str, fp32: Path, tmp_path: Path) -> None:
+def test_a_graph_with_every_product_excluded_is_unchanged(how: str, fp32: Path, tmp_path: Path) -> None:
     names = product_names(fp32)
     assert len(names) > 12
     same = PaddedEncoder(quantize(how, fp32, tmp_path / "same.onnx", names)).encode(TEXTS)

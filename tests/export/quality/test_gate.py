@@ -58,7 +58,7 @@ def test_patterns_name_products() -> None:
 
 @given(hostile=st.sets(st.sampled_from(NAMES), min_size=1, max_size=4), order=st.permutations(NAMES))
 def test_exactly_the_harmful_products_are_found(hostile: set[str], order: list[str]) -> None:
-    # Any one of them spoils everything, so that to leave out but one of several gains nothing.
+    # One harmful product fails the gate, so excluding only some of them gains nothing.
     found = find_exclusions(
         order,
         excluded=[],

@@ -1,4 +1,4 @@
-"""When a sentencepiece model replaces a tokenizer.json."""
+"""Tests when a sentencepiece model replaces a tokenizer.json."""
 
 import json
 import unicodedata
@@ -22,29 +22,29 @@ ALL = 10_000
 def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Segmenter:
     written = _written(unigram_tokenizer(), tmp_path_factory.mktemp("unigram"))
     assert written.name == SENTENCEPIECE_FILE
-    assert not written.with_name(TOKENIZER_FILE).exists(), "the bundle holds one of them"
+    assert not written.with_name(TOKENIZER_FILE).exists(), "the bundle holds two tokenizers"
     return open_segmenter(written)
 
 
 @settings(max_examples=300, deadline=None)
 @given(text=st.text(st.sampled_from("abclost카드분실 \t가나다라🚗ＡＢ-</s>x中ㄱㅋ\u3000"), max_size=80))
-def test_texts_get_the_tokens_of_the_models_own_tokenizer(segmenter: Segmenter, text: str) -> None:
+def test_texts_get_the_tokens_of_the_models_tokenizer(segmenter: Segmenter, text: str) -> None:
     own = unigram_tokenizer()
     text = unicodedata.normalize("NFKC", text)
-    # A special token that is spelt out is an exception: see below.
+    # The text of a special token is an exception: see the next test.
     if "</s>" not in text and "<s>" not in text:
         assert segmenter.segment([text], max_tokens=ALL) == [(own.encode(text).ids, len(own.encode(text).ids))]
 
 
-def test_a_special_token_that_is_spelt_out_is_text(segmenter: Segmenter) -> None:
+def test_the_text_of_a_special_token_is_tokenized_as_text(segmenter: Segmenter) -> None:
     ((ids, _),) = segmenter.segment(["lost</s>card"], max_tokens=ALL)
     assert ids[1:-1].count(2) == 0
 
 
 def test_decomposed_korean_gets_the_tokens_of_composed(segmenter: Segmenter) -> None:
     text = "카드 분실 신고"
-    whole, in_pieces = segmenter.segment([text, unicodedata.normalize("NFD", text)], max_tokens=ALL)
-    assert whole == in_pieces
+    whole, decomposed = segmenter.segment([text, unicodedata.normalize("NFD", text)], max_tokens=ALL)
+    assert whole == decomposed
 
 
 END = {"SpecialToken": {"id": "</s>", "type_id": 0}}
@@ -59,43 +59,43 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
         prepend_scheme="never"
     ),
 }
-"""Changes to a tokenizer that sentencepiece cannot express, by the reason that is given."""
+"""Changes to a tokenizer that sentencepiece cannot express, by the reported reason."""
 
 
 @pytest.mark.parametrize("reason", CHANGES)
 def test_a_tokenizer_that_sentencepiece_cannot_express_is_kept(tmp_path: Path, reason: str) -> None:
     content = json.loads(unigram_tokenizer().to_str())
     CHANGES[reason](content)
-    said: list[str] = []
+    lines: list[str] = []
     path = tmp_path / TOKENIZER_FILE
     path.write_text(json.dumps(content), encoding="utf-8")
-    assert prefer_sentencepiece(path, ["lost card"], progress=said.append) == path
+    assert prefer_sentencepiece(path, ["lost card"], progress=lines.append) == path
     assert path.is_file()
-    (line,) = said
+    (line,) = lines
     assert "keeping tokenizer.json" in line
     assert reason in line
 
 
-def test_a_text_that_would_get_other_tokens_keeps_the_models_own(tmp_path: Path) -> None:
-    said: list[str] = []
+def test_a_text_with_other_tokens_keeps_the_models_tokenizer(tmp_path: Path) -> None:
+    lines: list[str] = []
     path = tmp_path / TOKENIZER_FILE
     unigram_tokenizer().save(str(path))
-    assert prefer_sentencepiece(path, ["card <s>"], progress=said.append) == path
-    assert "'card <s>'" in said[0]
+    assert prefer_sentencepiece(path, ["card <s>"], progress=lines.append) == path
+    assert "'card <s>'" in lines[0]
 
 
 def test_wordpiece_is_kept_silently(tmp_path: Path) -> None:
-    said: list[str] = []
+    lines: list[str] = []
     path = tmp_path / TOKENIZER_FILE
     tokenizers.Tokenizer(tokenizers.models.WordPiece({"[UNK]": 0, "a": 1}, unk_token="[UNK]")).save(str(path))
-    assert prefer_sentencepiece(path, [], progress=said.append) == path
-    assert not said
+    assert prefer_sentencepiece(path, [], progress=lines.append) == path
+    assert not lines
 
 
 def _written(tokenizer: tokenizers.Tokenizer, directory: Path) -> Path:
     path = directory / TOKENIZER_FILE
     tokenizer.save(str(path))
-    said: list[str] = []
-    written = prefer_sentencepiece(path, ["카드 분실 신고", "lost card"], progress=said.append)
-    assert not said
+    lines: list[str] = []
+    written = prefer_sentencepiece(path, ["카드 분실 신고", "lost card"], progress=lines.append)
+    assert not lines
     return written

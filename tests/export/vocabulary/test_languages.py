@@ -3,13 +3,13 @@ import pytest
 from export.vocabulary.languages import kept_characters, parse_languages
 
 
-def test_codes_come_by_commas_and_count_once() -> None:
+def test_codes_are_separated_by_commas_and_counted_once() -> None:
     assert parse_languages(" ko,EN,,ko ") == ("ko", "en")
     assert parse_languages("all") == ()
 
 
 @pytest.mark.parametrize("text", ["", ",", " , "])
-def test_naming_nothing_is_refused(text: str) -> None:
+def test_an_empty_list_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="names no language"):
         parse_languages(text)
 

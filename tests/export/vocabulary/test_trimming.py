@@ -113,11 +113,7 @@ def test_bytes_of_an_unknown_character_stay() -> None:
 def test_the_lowest_score_is_kept_since_it_sets_the_cost_of_unknown_characters() -> None:
     tokens = [("<unk>", 0.0), ("xb", -9.0), ("c", -9.0), ("d", -9.0), ("bcd", -1.0), ("가", -1.0), ("дб", -20.0)]
     whole = tokenizers.Tokenizer(models.Unigram(tokens, unk_id=0))
-    assert whole.encode("xbcd").tokens == [
-        "xb",
-        "c",
-        "d",
-    ]  # An unknown x before bcd would cost more: see -20.
+    assert whole.encode("xbcd").tokens == ["xb", "c", "d"]  # An unknown x before bcd would cost more, by the -20.
     _, trimmed = trimmed_of(whole)
     assert trimmed.encode("xbcd").tokens == ["xb", "c", "d"]
 
