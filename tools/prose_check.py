@@ -21,6 +21,7 @@ CHECKED = ("*.py", "*.md", "*.proto", "*.c", "*.h", "*.go", "*.java", "*.mjs", "
 NOT_CHECKED = ("*_pb2*", "export/sentences.py")  # Generated stubs, and texts for calibration.
 WIDTH = 120
 OPENING = re.compile(r'"{3}(?:What|How)\b')
+LINK_TARGET = re.compile(r"\]\([^)]*\)")
 BETWEEN_WORDS = r"[\s#*/]+"  # Two words of a phrase may be in two lines of a comment.
 
 
@@ -56,9 +57,10 @@ def check_phrases(text: str) -> Iterator[tuple[int, str]]:
 
 
 def check_width(markdown: str) -> Iterator[tuple[int, str]]:
-    """Yields line number and advice for each line of prose that is too wide; Korean characters take two columns."""
+    """Yields line number and advice for wide lines of prose. Korean takes two columns; targets of links take none."""
     for number, line in prose_lines(markdown):
-        columns = sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in line)
+        text = LINK_TARGET.sub("]", line)
+        columns = sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
         if columns > WIDTH and not line.startswith("|"):
             yield number, f"{columns} columns ==> wrap at {WIDTH}"
 

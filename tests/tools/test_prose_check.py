@@ -15,4 +15,4 @@ def test_docstrings_begin_with_a_verb_or_a_noun_phrase() -> None:
 
 def test_only_prose_of_markdown_is_wrapped() -> None:
     wide = "가" * (WIDTH // 2) + "a"
-    assert [number for number, _ in check_width(f"{wide}\n```\n{wide}\n```\n|{wide}|\n{wide[:-1]}")] == [1]
+    assert [number for number, _ in check_width(f"{wide}\n```\n{wide}\n```\n|{wide}|\n[a]({wide})\n{wide[:-1]}")] == [1]
