@@ -105,9 +105,12 @@ class Metrics:
         self.catalogue_sequence = gauge("chaja_catalogue_sequence", "Sequence of the newest change that searches see.")
         self.index_recall = gauge(
             "chaja_index_recall",
-            "Recall@10 of the index, measured on a sample of searches; 1 while every vector is compared.",
+            'Recall@10 of the index, measured on a sample of searches (query="search") and on vectors of random '
+            'documents (query="document"); 1 while every vector is compared.',
+            ["query"],
         )
-        self.index_recall.set(1)
+        for query in ("search", "document"):
+            self.index_recall.labels(query).set(1)
         self.index_ef_search = gauge("chaja_index_ef_search", "Candidates that a search of the index's graph keeps.")
         self.commit_seconds = histogram(
             "chaja_commit_seconds",

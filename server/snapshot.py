@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from server.errors import SnapshotError, first_line
 from server.files import sync, write_synced
 
-VERSION = 3
+VERSION = 4
 
 DESCRIPTION = "snapshot.json"
 ARRAYS = "arrays.npz"

@@ -1,12 +1,14 @@
 """Builds a graph; `server.vectors.building` runs this program.
 
-    python -m server.vectors.build_process --rows FILE --out FILE --storage S [--base FILE]
+    python -m server.vectors.build_process --rows FILE --out FILE --firsts FILE --storage S [--base FILE]
 
-One thread adds the rows, because concurrent adds lose nodes (USearch issue 735). Then the program searches the file for
-some of the rows. It exits when its standard input closes: its parent has ended.
+Equal rows share one node: among many nodes of distance 0, HNSW finds no way out. `--firsts` gets the position of the
+first equal row of each row. One thread adds the rows, because concurrent adds lose nodes (USearch issue 735). Then the
+program searches the file for some of the rows. It exits when its standard input closes: its parent has ended.
 """
 
 import argparse
+import hashlib
 import os
 import sys
 import threading
@@ -40,10 +42,21 @@ TOLERANCE = 1e-3
 """Relative error allowed for the distance of a probe to its nearest row: sums in f32 are rounded."""
 
 
-def build(rows: NDArray[Any], out: Path, *, storage: Storage, base: Path | None = None) -> float:
+def first_equal(rows: NDArray[Any]) -> NDArray[np.int32]:
+    """Returns for each row `[N, dimension]` the position of the first row with the same bytes `[N]`."""
+    seen: dict[bytes, int] = {}
+    digests = (hashlib.blake2b(row, digest_size=16).digest() for row in np.ascontiguousarray(rows))
+    found = (seen.setdefault(digest, position) for position, digest in enumerate(digests))
+    return np.fromiter(found, np.int32, len(rows))
+
+
+def build(
+    rows: NDArray[Any], firsts: NDArray[np.int32], out: Path, *, storage: Storage, base: Path | None = None
+) -> float:
     """Builds the graph of rows `[N, dimension]`, or extends `base`, which holds the first of them.
 
-    Returns the share of probes that are found.
+    A node's key is the position of the first of its equal rows, as in `firsts` `[N]`. Returns the share of probes that
+    are found.
 
     Raises:
         BuildFailed: The graph is incomplete, or too few probes are found.
@@ -63,9 +76,10 @@ def build(rows: NDArray[Any], out: Path, *, storage: Storage, base: Path | None 
         if index is None:
             raise BuildFailed(f"{base} is not a graph")
         index.expansion_add = EXPANSION_ADD
-    for start in range(len(index), len(rows), BLOCK_ROWS):
-        added = np.ascontiguousarray(to_graph(rows[start : start + BLOCK_ROWS], storage))
-        index.add(np.arange(start, start + len(added), dtype=np.uint64), added, threads=1)
+    missing = np.unique(firsts)[len(index) :]
+    for start in range(0, len(missing), BLOCK_ROWS):
+        keys = missing[start : start + BLOCK_ROWS]
+        index.add(keys.astype(np.uint64), np.ascontiguousarray(to_graph(rows[keys], storage)), threads=1)
     index.save(str(out))
     if out.stat().st_size != index.serialized_length:
         raise BuildFailed(f"{out} was not written completely")
@@ -97,6 +111,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m server.vectors.build_process", description=__doc__)
     parser.add_argument("--rows", type=Path, required=True, help="a .npy file")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--firsts", type=Path, required=True, help="the .npy file to write")
     parser.add_argument("--storage", choices=STORAGES, required=True)
     parser.add_argument("--base", type=Path, help="the graph to extend, which holds the first of the rows")
     options = parser.parse_args()
@@ -104,7 +119,10 @@ def main() -> int:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         rows = np.load(options.rows, mmap_mode="r")
-        print(f"{build(rows, options.out, storage=options.storage, base=options.base):.4f}")
+        firsts = first_equal(rows)
+        with options.firsts.open("wb") as file:
+            np.save(file, firsts)
+        print(f"{build(rows, firsts, options.out, storage=options.storage, base=options.base):.4f}")
     except Exception as error:
         print(first_line(error))
         return 1

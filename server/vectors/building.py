@@ -22,11 +22,16 @@ from server.vectors.storage import Storage
 log = logging.getLogger(__name__)
 
 
+SUFFIXES = (".graph", ".npy", ".firsts.npy")
+"""Suffixes of the files of a `BuiltGraph`, in its order."""
+
+
 class BuiltGraph(NamedTuple):
-    """The files of a graph: USearch's file, and the rows for scoring as a NumPy array."""
+    """The files of a graph: USearch's file, the rows for scoring, and the first equal row of each as NumPy arrays."""
 
     graph: CheckedFile
     rows: CheckedFile
+    firsts: CheckedFile
 
     def remove(self) -> None:
         """Removes the files."""
@@ -39,7 +44,7 @@ class GraphBuilder:
 
     def __init__(self, out: Path, *, storage: Storage, base: BuiltGraph | None = None) -> None:
         """Prepares a build that writes files with the path `out`, plus suffixes, and extends the graph `base`."""
-        self._graph, self._rows = out.with_suffix(".graph"), out.with_suffix(".npy")
+        self._paths = [out.with_suffix(suffix) for suffix in SUFFIXES]
         self._storage: Storage = storage
         self._base = base
         self._process: subprocess.Popen[bytes] | None = None
@@ -53,17 +58,17 @@ class GraphBuilder:
             OSError: The disk is full. No files remain.
         """
         try:
-            _write_rows(self._rows, rows)
+            _write_rows(self._paths[1], rows)
             reachable = self._build()
-            for path in (self._graph, self._rows):
+            for path in self._paths:
                 sync(path)
-            graph, kept = (CheckedFile(path, file_checksum(path)) for path in (self._graph, self._rows))
+            built = BuiltGraph(*(CheckedFile(path, file_checksum(path)) for path in self._paths))
         except BaseException:
-            for path in (self._graph, self._rows):
+            for path in self._paths:
                 path.unlink(missing_ok=True)
             raise
         log.info("built a graph; %s of the probed vectors are found in it", reachable)
-        return BuiltGraph(graph, kept)
+        return built
 
     def cancel(self) -> None:
         """Ends the build as soon as possible. `run` raises BuildFailed."""
@@ -73,8 +78,9 @@ class GraphBuilder:
 
     def _build(self) -> str:
         """Runs the process; returns the last line of its output."""
+        graph, rows, firsts = map(str, self._paths)
         command = [sys.executable, "-m", "server.vectors.build_process"]
-        command += ["--rows", str(self._rows), "--out", str(self._graph), "--storage", self._storage]
+        command += ["--rows", rows, "--out", graph, "--firsts", firsts, "--storage", self._storage]
         if self._base is not None:
             command += ["--base", str(self._base.graph.path)]
         with subprocess.Popen(

@@ -22,10 +22,10 @@ from server.similarity import Similarity
 from server.snapshot import Arrays, CheckedFile, link
 from server.vectors.building import BuiltGraph, GraphBuilder
 from server.vectors.graph import Graph
-from server.vectors.recall import RecallWatch
+from server.vectors.recall import QueryKind, RecallWatch
 from server.vectors.rows import Rows
 from server.vectors.storage import Storage, check_storage, row_dtype, to_rows
-from server.vectors.view import GRAPH_FILE, ROWS_FILE, DenseView, EfSearch
+from server.vectors.view import GRAPH_FILES, DenseView, EfSearch
 
 log = logging.getLogger(__name__)
 
@@ -102,9 +102,9 @@ class DenseIndex:
         self._ef_search.value = value
 
     @property
-    def recall(self) -> float:
-        """Recall at 10 of the graph as last measured; 1 before the first measurement."""
-        return self._recall.mean
+    def recall(self) -> dict[QueryKind, float]:
+        """Recall at 10 of the graph as last measured, for each kind of query; 1 before the first measurement."""
+        return self._recall.means
 
     def append(
         self,
@@ -170,13 +170,9 @@ class DenseIndex:
         """
         assert not len(self), "the index is empty"
         if files:
-            path = self._folder / "restored"
-            built = BuiltGraph(
-                CheckedFile(path.with_suffix(".graph"), files[GRAPH_FILE].checksum),
-                CheckedFile(path.with_suffix(".npy"), files[ROWS_FILE].checksum),
-            )
-            link(files[GRAPH_FILE].path, built.graph.path)
-            link(files[ROWS_FILE].path, built.rows.path)
+            built = BuiltGraph(*(CheckedFile(self._folder / name, files[name].checksum) for name in GRAPH_FILES))
+            for name, file in zip(GRAPH_FILES, built, strict=True):
+                link(files[name].path, file.path)
             self._graph = Graph(built, storage=self._storage, searchers=self._options.searchers)
             self._rows = Rows(self._dimension, row_dtype(self._storage), start=len(self._graph))
             self._plan_build(len(self._graph))

@@ -1,7 +1,8 @@
 """An open graph: approximate neighbours, and the rows of its vectors.
 
 USearch's file finds candidates; their scores are computed from a separate file of rows. Both files are mapped into
-memory. A USearch object runs one search at a time, so several objects share the mapping; each takes 8 bytes a row.
+memory. A USearch object runs one search at a time, so several objects share the mapping; each takes 8 bytes a node.
+Equal rows share one node, whose key is the position of the first of them.
 """
 
 import weakref
@@ -34,10 +35,17 @@ class Graph:
         try:
             self._mapped = np.memmap(built.graph.path, mode="r")
             rows = np.asarray(np.load(built.rows.path, mmap_mode="r"))
+            firsts = np.load(built.firsts.path)
         except (OSError, ValueError) as error:
             raise SnapshotError(f"{built.graph.path} cannot be opened: {first_line(error)}") from error
         # Rows in f16 are too many to be kept in f32 as well.
+        if len(firsts) != len(rows):
+            raise self._mismatch()
         self.block = RowBlock(rows, rows if rows.dtype == np.float32 else None)
+        duplicates = np.flatnonzero(firsts != np.arange(len(firsts)))
+        self.node_count = len(firsts) - len(duplicates)
+        self._duplicates = duplicates[np.argsort(firsts[duplicates], kind="stable")]
+        self._duplicated = firsts[self._duplicates]  # For each duplicate the first equal row, ascending.
         self._idle = deque(self._open() for _ in range(searchers))
 
     def __len__(self) -> int:
@@ -45,11 +53,12 @@ class Graph:
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes of the mapped files and of the USearch objects."""
-        return self._mapped.nbytes + self.block.rows.nbytes + 8 * len(self) * len(self._idle)
+        """Bytes of the arrays, the mapped files and the USearch objects."""
+        arrays = (self._mapped, self.block.rows, self._duplicates, self._duplicated)
+        return sum(array.nbytes for array in arrays) + 8 * self.node_count * len(self._idle)
 
     def search(self, row: NDArray[Any], count: int, ef_search: int) -> NDArray[np.int64]:
-        """Returns the positions of about the `count` rows nearest to `row` `[1, dimension]`, in no particular order."""
+        """Returns the `count` nodes nearest to `row` `[1, dimension]`, as far as they are found, in no order."""
         try:
             searcher = self._idle.pop()
         except IndexError:
@@ -61,11 +70,28 @@ class Graph:
             self._idle.append(searcher)
         return np.asarray(keys).astype(np.int64)
 
+    def rows_of(
+        self, nodes: NDArray[np.int64], scores: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Returns the ascending positions of the rows of `nodes` `[N]`, which ascend, and the rows' scores."""
+        starts, ends = (np.searchsorted(self._duplicated, nodes, side) for side in ("left", "right"))
+        counts = ends - starts
+        if not counts.any():
+            return nodes, scores
+        before = np.cumsum(counts) - counts
+        places = np.arange(counts.sum()) + np.repeat(starts - before, counts)
+        positions = np.concatenate((nodes, self._duplicates[places]))
+        order = np.argsort(positions)
+        return positions[order], np.concatenate((scores, np.repeat(scores, counts)))[order]
+
     def _open(self) -> Any:
         try:
             opened: Any = Index.restore(self._mapped.data, view=True, enable_key_lookups=False)
         except (RuntimeError, ValueError) as error:
             raise SnapshotError(f"{self.built.graph.path} cannot be opened: {first_line(error)}") from error
-        if opened is None or (len(opened), opened.ndim) != self.block.rows.shape:
-            raise SnapshotError(f"{self.built.graph.path} is not the graph of {self.built.rows.path}")
+        if opened is None or (len(opened), opened.ndim) != (self.node_count, self.block.rows.shape[1]):
+            raise self._mismatch()
         return opened
+
+    def _mismatch(self) -> SnapshotError:
+        return SnapshotError(f"{self.built.graph.path} is not the graph of {self.built.rows.path}")

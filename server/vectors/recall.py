@@ -1,9 +1,10 @@
-"""The recall of the graph, measured on a sample of the real searches.
+"""The recall of the graph, measured on a sample of the real searches and on the documents' own vectors.
 
-A thread of the lowest priority repeats some searches, once with the graph and once exactly. Recall at 10 is the share
-of the ten best documents that the graph finds; others with the same score count as well. While recall is low, ef_search
-is raised step by step, for all searches. It is never lowered, because it was too low for queries of this kind. A
-restart begins with the configured value.
+A thread of the lowest priority repeats some searches, once with the graph and once exactly. After each, it does the
+same with the vector of a random document: a graph can serve the usual queries well and still not find some documents.
+Recall at 10 is the share of the ten best documents that the graph finds; others with the same score count as well.
+While either recall is low, ef_search is raised step by step, for all searches. It is never lowered, because it was too
+low for queries of this kind. A restart begins with the configured value.
 """
 
 import logging
@@ -13,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,9 @@ from server.cpus import give_way
 from server.vectors.view import DenseView, EfSearch
 
 log = logging.getLogger(__name__)
+
+QueryKind = Literal["search", "document"]
+"""A query of a caller, or the vector of a document."""
 
 DEPTH = 10
 
@@ -47,15 +52,16 @@ PAUSE_SECONDS = 0.1
 class RecallWatch:
     """Measures recall in a separate thread and raises ef_search.
 
-    `mean` is the recall at 10 of the last measured searches; 1 before the first.
+    `means` holds, for each kind of query, the recall at 10 of the last measured searches; 1 before the first.
     """
 
     def __init__(self, ef_search: EfSearch, min_recall: float) -> None:
         self._ef_search = ef_search
         self._min_recall = min_recall
-        self.mean = 1.0
-        self._recalls: deque[float] = deque(maxlen=WINDOW)
-        self._sample: Callable[[], float] | None = None
+        self.means: dict[QueryKind, float] = dict.fromkeys(get_args(QueryKind), 1.0)
+        self._recalls: dict[QueryKind, deque[float]] = {kind: deque(maxlen=WINDOW) for kind in self.means}
+        self._random = np.random.default_rng()
+        self._sample: Callable[[], dict[QueryKind, float]] | None = None
         self._wanted = threading.Event()
         self._next_seconds = 0.0
         self._closed = False
@@ -69,7 +75,7 @@ class RecallWatch:
         if now < self._next_seconds or self._closed:
             return
         self._next_seconds = now + PAUSE_SECONDS
-        self._sample = partial(measure_recall, view, query, allowed=allowed, weights=weights)
+        self._sample = partial(self._measure, view, query, allowed, weights)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="index-recall", daemon=True)
             self._thread.start()
@@ -94,23 +100,35 @@ class RecallWatch:
             if sample is None:
                 continue
             started = time.monotonic()
-            recall = sample()
+            measured = sample()
             del sample
             now = time.monotonic()
             self._next_seconds = now + max(PAUSE_SECONDS, (now - started) / BUSY_SHARE)
-            self._learn(recall)
+            for kind, recall in measured.items():
+                self._learn(kind, recall)
 
-    def _learn(self, recall: float) -> None:
-        self._recalls.append(recall)
-        self.mean = float(np.mean(self._recalls))
+    def _measure(
+        self, view: DenseView, query: NDArray[np.float32], allowed: NDArray[np.bool_] | None, weights: Sequence[float]
+    ) -> dict[QueryKind, float]:
+        own = view.vector(int(self._random.integers(len(view))))
+        return {
+            "search": measure_recall(view, query, allowed=allowed, weights=weights),
+            "document": measure_recall(view, own, allowed=allowed, weights=weights),
+        }
+
+    def _learn(self, kind: QueryKind, recall: float) -> None:
+        recalls = self._recalls[kind]
+        recalls.append(recall)
+        self.means[kind] = mean = float(np.mean(recalls))
         before = self._ef_search.value
-        if len(self._recalls) < MIN_SAMPLES or self.mean >= self._min_recall or before >= EF_SEARCH_MOST:
+        if len(recalls) < MIN_SAMPLES or mean >= self._min_recall or before >= EF_SEARCH_MOST:
             return
         raised = min(int(before * EF_SEARCH_STEP), EF_SEARCH_MOST)
-        message = "the recall of the index is %.4f, below %.4f: ef_search is raised from %d to %d"
-        log.warning(message, self.mean, self._min_recall, before, raised)
+        message = "the recall of the index (%s) is %.4f, below %.4f: ef_search is raised from %d to %d"
+        log.warning(message, kind, mean, self._min_recall, before, raised)
         self._ef_search.value = raised
-        self._recalls.clear()
+        for each in self._recalls.values():
+            each.clear()
 
 
 def measure_recall(

@@ -19,8 +19,8 @@ from server.vectors.graph import Graph
 from server.vectors.rows import RowBlock
 from server.vectors.storage import Storage, row_dtype, to_rows
 
-GRAPH_FILE = "vectors.graph"
-ROWS_FILE = "vectors.npy"
+GRAPH_FILES = ("vectors.graph", "vectors.npy", "vectors.firsts.npy")
+"""Names of a `BuiltGraph`'s files in a snapshot, in its order."""
 
 FETCHED_LEAST = 32
 """Least number of candidates taken from the graph."""
@@ -127,7 +127,7 @@ class DenseView:
     @property
     def files(self) -> dict[str, CheckedFile]:
         """The graph's files in a snapshot, by name."""
-        return {} if self.graph is None else dict(zip((GRAPH_FILE, ROWS_FILE), self.graph.built, strict=True))
+        return {} if self.graph is None else dict(zip(GRAPH_FILES, self.graph.built, strict=True))
 
     def search(
         self,
@@ -162,6 +162,11 @@ class DenseView:
         positions, scores = self._best_vectors(row, limit, allowed, by_field, start=0)
         return self._documents(positions, scores, limit)
 
+    def vector(self, position: int) -> NDArray[np.float32]:
+        """Returns the vector `[dimension]` at a position."""
+        taken: NDArray[np.float32] = self._take(np.array([position]))[0].astype(np.float32)
+        return taken
+
     def best_of(
         self, query: NDArray[np.float32], slots: Sequence[int], *, weights: Sequence[float] = (1.0,)
     ) -> dict[int, Match]:
@@ -194,12 +199,13 @@ class DenseView:
         share = 1.0 if allowed is None else np.count_nonzero(allowed) / len(allowed)
         wanted = max(FETCHED_LEAST, 2 * limit)
         most = max(FETCHED_MOST, 4 * wanted)
-        fetched = int(wanted / max(share, wanted / len(graph)))
-        while fetched <= min(most, len(graph)):
-            base = np.sort(graph.search(row, fetched, self.ef_search.at(len(graph))))
-            scores = dots(row, graph.block.rows[base])
+        fetched = int(wanted / max(share, wanted / graph.node_count))
+        while fetched <= min(most, graph.node_count):
+            nodes = np.sort(graph.search(row, fetched, self.ef_search.at(graph.node_count)))
+            scores = dots(row, graph.block.rows[nodes])
             # Vectors that were not fetched score at most this, unless the graph has missed them.
             reach = max(float(scores.min()) * weight for weight in extremes)
+            base, scores = graph.rows_of(nodes, scores)
             if allowed is not None:
                 kept = allowed[self.owners[base]]
                 base, scores = base[kept], scores[kept]

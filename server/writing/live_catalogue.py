@@ -142,7 +142,8 @@ class LiveCatalogue:
         self._metrics.catalogue_vectors.set(len(state.dense))
         self._metrics.catalogue_sequence.set(state.sequence)
         self._metrics.index_ef_search.set(state.dense.ef_search.at(state.dense.graph_count))
-        self._metrics.index_recall.set(self._committer.index.dense.recall if state.dense.graph_count else 1)
+        for query, recall in self._committer.index.dense.recall.items():
+            self._metrics.index_recall.labels(query).set(recall if state.dense.graph_count else 1)
 
     async def _maintain(self) -> None:
         while True:

@@ -26,7 +26,7 @@ def test_all_series_exist_before_the_first_request() -> None:
         assert f"{name} 0.0" in text
     for name in ("catalogue_documents", "catalogue_vectors", "catalogue_sequence", "changes_total"):
         assert f"chaja_{name} 0.0" in text
-    assert "chaja_index_recall 1.0" in text, "every vector is compared"
+    assert 'chaja_index_recall{query="document"} 1.0' in text, "every vector is compared"
     assert "chaja_index_ef_search 0.0" in text
     assert "chaja_commit_seconds_count 0.0" in text
     assert "chaja_build_info{" in text

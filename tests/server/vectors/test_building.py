@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from server.errors import BuildFailed, SnapshotError
 from server.snapshot import CheckedFile, file_checksum
-from server.vectors.building import BuiltGraph, GraphBuilder
+from server.vectors.building import SUFFIXES, BuiltGraph, GraphBuilder
 from server.vectors.graph import Graph
 from server.vectors.storage import STORAGES, Storage, row_dtype, to_rows
 
@@ -39,9 +39,25 @@ def test_an_extended_graph_holds_the_old_and_the_new_rows(tmp_path: Path, storag
         assert position in graph.search(rows[position : position + 1], 3, 64)
 
 
+@pytest.mark.parametrize("storage", STORAGES)
+def test_equal_rows_share_a_node_and_are_all_found(tmp_path: Path, storage: Storage) -> None:
+    distinct = make_rows(300, storage)
+    rows = distinct[np.random.default_rng(7).integers(0, 300, 2000)]
+    base = build(tmp_path, rows[:1200], storage)
+    graph = Graph(build(tmp_path, rows, storage, base), storage=storage, searchers=1)
+    assert (len(graph), graph.node_count) == (2000, len(np.unique(rows, axis=0)))
+    for row in distinct[:50]:
+        nodes = np.sort(graph.search(row[None, :], 20, 64))
+        positions, scores = graph.rows_of(nodes, np.arange(len(nodes), dtype=np.float64))
+        assert np.array_equal(positions, np.flatnonzero((rows[:, None] == rows[nodes]).all(axis=2).any(axis=1)))
+        assert all(
+            (rows[position] == rows[nodes[int(score)]]).all() for position, score in zip(positions, scores, strict=True)
+        )
+
+
 def test_a_graph_removes_its_files_when_it_is_freed(tmp_path: Path) -> None:
     graph = Graph(build(tmp_path, make_rows(50, "i8"), "i8"), storage="i8", searchers=1)
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.iterdir())) == 3
     del graph
     assert list(tmp_path.iterdir()) == []
 
@@ -58,7 +74,7 @@ def test_more_threads_than_expected_search_at_once(tmp_path: Path) -> None:
 
 
 def test_a_build_whose_base_is_missing_fails_and_names_the_file(tmp_path: Path) -> None:
-    missing = BuiltGraph(CheckedFile(tmp_path / "none.graph", 0), CheckedFile(tmp_path / "none.npy", 0))
+    missing = BuiltGraph(*(CheckedFile(tmp_path / f"none{suffix}", 0) for suffix in SUFFIXES))
     with pytest.raises(BuildFailed, match=r"none\.graph"):
         build(tmp_path, make_rows(10, "f16"), "f16", missing)
     assert list(tmp_path.iterdir()) == []
@@ -75,14 +91,14 @@ def test_a_cancelled_build_leaves_no_files(tmp_path: Path) -> None:
 def test_files_of_different_graphs_are_rejected(tmp_path: Path) -> None:
     one, other = (build(tmp_path, make_rows(count, "f16"), "f16") for count in (50, 60))
     with pytest.raises(SnapshotError, match=r"50\.graph is not the graph of .*60\.npy"):
-        Graph(BuiltGraph(one.graph, other.rows), storage="f16", searchers=1)
+        Graph(one._replace(rows=other.rows), storage="f16", searchers=1)
 
 
 def test_the_process_exits_when_its_standard_input_closes(tmp_path: Path) -> None:
     """It closes when the server is killed."""
     np.save(tmp_path / "rows.npy", make_rows(200_000, "f16"))
     command = [sys.executable, "-m", "server.vectors.build_process", "--rows", str(tmp_path / "rows.npy")]
-    command += ["--out", str(tmp_path / "a.graph"), "--storage", "f16"]
+    command += ["--out", str(tmp_path / "a.graph"), "--firsts", str(tmp_path / "a.firsts.npy"), "--storage", "f16"]
     run = subprocess.run(command, input=b"", capture_output=True, timeout=60, check=False)
     assert run.returncode == 1
     assert not (tmp_path / "a.graph").exists()

@@ -112,6 +112,24 @@ def test_a_score_is_the_same_inside_and_outside_the_graph(tmp_path: Path) -> Non
     index.close()
 
 
+def test_documents_with_the_same_text_do_not_hide_the_others(tmp_path: Path) -> None:
+    """Among thousands of equal vectors HNSW finds no way out: titles were found only by chance."""
+    random = np.random.default_rng(4)
+    center = random.standard_normal(16)
+    titles = (center + 0.5 * random.standard_normal((6000, 16))).astype(np.float32)
+    texts = (center + 0.1 * random.standard_normal((3, 16))).astype(np.float32)
+    index = DenseIndex(16, "cosine", "f16", folder=tmp_path, options=DenseOptions(exact_below=12_000))
+    vectors = np.stack((titles, texts[random.integers(0, 3, 6000)]), axis=1).reshape(-1, 16)
+    add(index, np.repeat(np.arange(6000), 2).tolist(), vectors)
+    index.wait()
+    assert index.view().graph_count == 12_000
+    missed = [slot for slot in range(0, 6000, 3) if index.view().search(titles[slot], limit=1)[0].slot != slot]
+    assert missed == []
+    found = index.view().search(texts[0], limit=100)
+    assert found == index.view().search(texts[0], limit=100, exact=True)
+    index.close()
+
+
 def test_a_document_with_very_many_vectors_does_not_displace_the_others(tmp_path: Path) -> None:
     random = np.random.default_rng(3)
     direction = random.standard_normal(16)

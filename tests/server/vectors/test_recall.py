@@ -1,4 +1,5 @@
 import itertools
+import re
 import time
 from pathlib import Path
 
@@ -41,13 +42,13 @@ def test_ef_search_is_raised_until_the_minimum_recall_is_reached(
     for query in itertools.cycle(queries):  # The number of searches needed depends on the machine's load.
         index.view().search(query, limit=10)
         time.sleep(0.002)
-        recalls.append(index.recall)
+        recalls.append(min(index.recall.values()))
         if (len(recalls) > 600 and min(recalls[-300:]) >= 0.9) or time.monotonic() > deadline:
             break
     index.close()
     assert min(recalls) < 0.9 <= recalls[-1]
     assert index.ef_search > 8
-    assert "ef_search is raised from 8 to 12" in caplog.text
+    assert re.search(r"\((search|document)\) is 0\.\d+, below 0\.9000: ef_search is raised from 8 to 12", caplog.text)
     # The raised value applies to earlier views as well.
     assert np.mean([measure_recall(before, query) for query in queries[:100]]) > 0.85
 
@@ -60,7 +61,7 @@ def test_recall_is_not_measured_without_a_graph(tmp_path: Path) -> None:
     for query in vectors:
         index.view().search(query, limit=3)
     index.close()
-    assert index.recall == 1
+    assert set(index.recall.values()) == {1}
     assert measure_recall(index.view(), vectors[0]) == 1
 
 
