@@ -126,6 +126,10 @@ protos-check: protos ## Fail if the committed stubs are not those of the protoco
 docs: $(INSTALLED) ## Write the generated tables of the documents
 	$(PYTHON) -m tools.doc_tables
 
+.PHONY: docs-site
+docs-site: $(INSTALLED) ## Build the documentation site in build/site; fail on a broken link or anchor
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
+
 .PHONY: wheel
 wheel: $(INSTALLED) ## Build the wheel that other services install
 	rm -rf dist

@@ -1,10 +1,7 @@
 """The client of Chaja: typed stubs, and channels with safe defaults.
 
-    with chaja.connect("search:50051") as client:
-        response = client.search.Search(SearchRequest(query="lost my wallet"))
-
-`chaja.connect_async` does the same for asyncio. `chaja.import_documents` writes many documents. Messages are in
-`chaja.v1`.
+`chaja.connect` opens a blocking client, and `chaja.connect_async` one for asyncio. `chaja.import_documents` writes many
+documents. Messages are in `chaja.v1`. Errors are `grpc.RpcError`.
 """
 
 from chaja._version import __version__

@@ -20,12 +20,28 @@ def service_config() -> str:
     It spreads calls over all addresses of the target, skips servers that report NOT_SERVING, and repeats reads that
     fail with UNAVAILABLE, the only status that AIP-194 retries. It stops when more than one call in ten fails, so that
     retries do not keep a server down. Writes are not repeated: only their caller knows the `request_id`.
+
+    Examples:
+        >>> import json
+        >>> from chaja.channel import service_config
+        >>> json.loads(service_config())["methodConfig"][0]["retryPolicy"]["retryableStatusCodes"]
+        ['UNAVAILABLE']
     """
     return resources.files("chaja").joinpath("service_config.json").read_text(encoding="utf-8")
 
 
 def channel_options() -> list[tuple[str, str | int]]:
-    """Returns the channel options that `connect` uses."""
+    """Returns the channel options that `connect` uses, for a channel that `connect` cannot open.
+
+    Examples:
+        >>> import grpc
+        >>> import chaja
+        >>> from chaja.channel import channel_options
+        >>> from chaja.v1 import GetServerInfoRequest
+        >>> with chaja.Client(grpc.insecure_channel("localhost:50051", options=channel_options())) as client:
+        ...     client.info.GetServerInfo(GetServerInfoRequest(), timeout=10.0).catalogue.writable
+        True
+    """
     return [
         ("grpc.service_config", service_config()),
         ("grpc.keepalive_time_ms", KEEPALIVE_SECONDS * 1000),

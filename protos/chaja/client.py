@@ -24,7 +24,32 @@ Options = Sequence[tuple[str, Any]]
 
 
 class Client:
-    """Blocking stubs over one channel. Safe to share between threads; close it when done."""
+    """Blocking stubs over one channel, opened by `connect`. Safe to share between threads; close it when done.
+
+    A method takes a request and, as `timeout=`, a deadline in seconds. It returns the response, or an iterator of
+    responses. It raises `grpc.RpcError`, with the status in `code()` and the message in `details()`.
+
+    Args:
+        channel: Channel of all stubs.
+
+    Attributes:
+        channel: The channel, for other stubs such as those of `grpc.health.v1`.
+        search: Stub of `SearchService`.
+        catalog: Stub of `CatalogService`, which writes documents.
+        encode: Stub of `EncodeService`. It returns vectors as little-endian float32, texts × dimension.
+        info: Stub of `InfoService`: the model, the limits, the size of the catalogue.
+        admin: Stub of `AdminService`.
+
+    Examples:
+        >>> import chaja, grpc
+        >>> from chaja.v1 import SearchRequest
+        >>> with chaja.connect("localhost:50051") as client:
+        ...     try:
+        ...         client.search.Search(SearchRequest(query=" "), timeout=2.0)
+        ...     except grpc.RpcError as error:
+        ...         print(error.code().name)
+        INVALID_ARGUMENT
+    """
 
     def __init__(self, channel: grpc.Channel) -> None:
         self.channel = channel
@@ -48,7 +73,24 @@ class Client:
 
 
 class AsyncClient:
-    """asyncio stubs over one channel, for the event loop that it was made on; close it when done."""
+    """asyncio stubs over one channel, opened by `connect_async`; close it when done.
+
+    Use it on the event loop that opened it. It has the attributes of `Client`. A unary method is awaited; a streaming
+    method returns an asynchronous iterator. Both raise `grpc.aio.AioRpcError`.
+
+    Args:
+        channel: Channel of all stubs.
+
+    Examples:
+        >>> import asyncio, chaja
+        >>> from chaja.v1 import ListDocumentsRequest
+        >>> async def ids():
+        ...     async with chaja.connect_async("localhost:50051") as client:
+        ...         page = await client.catalog.ListDocuments(ListDocumentsRequest(page_size=2))
+        ...     return [document.id for document in page.documents]
+        >>> len(asyncio.run(ids()))
+        2
+    """
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.channel = channel
@@ -88,11 +130,24 @@ def connect(
         target: A gRPC target, such as `localhost:50051` or `dns:///search.example:50051`.
         credentials: TLS credentials, from `grpc.ssl_channel_credentials`. Without them the channel uses plain text.
         token: Access token, sent with every call. Only servers with a token file need it.
-        timeout_seconds: Deadline of unary calls that set none.
-        options: More channel options; they override the defaults.
+        timeout_seconds: Deadline of unary calls that set none, in seconds. Streams have no default deadline.
+        options: More channel options; they override those of `chaja.channel.channel_options`.
+
+    Returns:
+        A client. Open one for each process, and close it when done.
 
     Raises:
-        ValueError: The target or the token is invalid.
+        ValueError: The target or the token is invalid. A server that cannot be reached raises `grpc.RpcError` later, in
+            the first call.
+
+    Examples:
+        >>> import chaja
+        >>> from chaja.v1 import Mode, SearchRequest
+        >>> request = SearchRequest(query="report a lost card", language_code="en", mode=Mode.MODE_HYBRID)
+        >>> with chaja.connect("localhost:50051", timeout_seconds=2.0) as client:
+        ...     response = client.search.Search(request)
+        >>> response.hits[0].title
+        'Report a lost card'
     """
     _check_target(target)
     all_options = [*channel_options(), *options]
@@ -115,7 +170,24 @@ def connect_async(
     timeout_seconds: float = 10.0,
     options: Options = (),
 ) -> AsyncClient:
-    """Does the same as `connect` for asyncio. Call it in a running event loop."""
+    """Opens a channel as `connect` does, for asyncio. Call it in a running event loop.
+
+    The arguments and errors are those of `connect`.
+
+    Returns:
+        A client for this event loop.
+
+    Examples:
+        >>> import asyncio, chaja
+        >>> from chaja.v1 import Mode, SearchRequest
+        >>> async def search(*queries):
+        ...     async with chaja.connect_async("localhost:50051") as client:
+        ...         requests = [SearchRequest(query=query, mode=Mode.MODE_HYBRID) for query in queries]
+        ...         return await asyncio.gather(*map(client.search.Search, requests))
+        >>> card, _ = asyncio.run(search("카드 분실 신고", "travel insurance"))
+        >>> card.hits[0].title
+        '카드 분실 신고'
+    """
     _check_target(target)
     all_options = [*channel_options(), *options]
     interceptors: list[grpc.aio.ClientInterceptor] = [AsyncDefaultDeadline(timeout_seconds)]

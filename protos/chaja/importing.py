@@ -35,11 +35,25 @@ def import_documents(
     Args:
         client: From `chaja.connect`.
         upserts: All documents of the import, always in the same order.
-        import_id: Name of the import, unique to this list.
-        max_attempts: Maximum calls in a row that fail without progress.
+        import_id: Name of the import, unique to this list; from 1 to 256 characters.
+        max_attempts: Maximum calls in a row that fail without progress. The wait between them grows to 5 seconds.
+
+    Yields:
+        One result for each document that this call writes. `error` is set if the document was rejected.
 
     Raises:
         grpc.RpcError: The import failed. The code ABORTED means that another call has taken over the import.
+
+    Examples:
+        >>> import chaja
+        >>> from chaja.v1 import Document, Upsert
+        >>> documents = [Document(id="fees", titles=[{"text": "Fees"}]), Document(id="empty")]
+        >>> upserts = [Upsert(document=document) for document in documents]
+        >>> with chaja.connect("localhost:50051") as client:
+        ...     for result in chaja.import_documents(client, upserts, import_id="services 2026-12-01"):
+        ...         print(result.id, result.error.reason or "written")
+        fees written
+        empty INVALID_REQUEST
     """
     answered: int | None = None
     failed = 0

@@ -7,32 +7,13 @@ from sample.server_process import REPOSITORY
 from tests.docs.documents import documents, prose_of
 
 README_LINES = 150
-LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FILE = re.compile(r"`([\w.-]+(?:/[\w.-]+)*\.(?:py|proto|json|jsonl|md|yml|toml|txt|c|h|mjs|go|java))`")
 
 every_document = pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(REPOSITORY)))
 
 
-def anchors_of(document: Path) -> set[str]:
-    """The anchors of a document's headings, as GitHub makes them."""
-    headings = [line.lstrip("#").strip() for _, line in prose_of(document) if line.startswith("#")]
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
 def test_the_readme_is_short() -> None:
     assert len((REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()) <= README_LINES
-
-
-@every_document
-def test_every_link_leads_somewhere(document: Path) -> None:
-    for number, line in prose_of(document):
-        for link in LINK.findall(line):
-            if link.startswith("https://"):
-                continue
-            path, _, anchor = link.partition("#")
-            target = (document.parent / path).resolve() if path else document
-            assert target.exists(), f"{document.name}:{number}: {link}"
-            assert not anchor or anchor in anchors_of(target), f"{document.name}:{number}: {link}"
 
 
 @every_document

@@ -1,28 +1,20 @@
 from collections.abc import Iterator
-from pathlib import Path
 
-import grpc_tools
 import pytest
 from google.protobuf import descriptor_pb2
-from grpc_tools import protoc
 
 import chaja
 import chaja.v1
-from sample.server_process import REPOSITORY
+from tools.proto_reference import compile_protos
 
-FILES = sorted((REPOSITORY / "protos/chaja/v1").glob("*.proto"))
 File = descriptor_pb2.FileDescriptorProto
 Field = descriptor_pb2.FieldDescriptorProto
 UNSIGNED = {Field.TYPE_UINT32, Field.TYPE_UINT64, Field.TYPE_FIXED32, Field.TYPE_FIXED64}
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> list[File]:
-    out = tmp_path_factory.mktemp("descriptors") / "set"
-    includes = [f"-I{REPOSITORY / 'protos'}", f"-I{Path(grpc_tools.__file__).parent / '_proto'}"]
-    flags = ["--include_source_info", f"--descriptor_set_out={out}"]
-    assert protoc.main(["protoc", *includes, *flags, *map(str, FILES)]) == 0
-    return list(descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes()).file)
+def files() -> list[File]:
+    return compile_protos()
 
 
 def elements(file: File) -> Iterator[tuple[tuple[int, ...], str]]:
