@@ -190,7 +190,7 @@ def quality_table(summary: Summary) -> Table:
     if quality.compared:
         which = ", ".join(str(query) for query in quality.different_queries)
         beside = f"of {quality.compared:,} compared" + (f"; queries {which}" if which else "")
-        rows.append(("answers that differ from those at rest", f"{quality.different:,}", beside))
+        rows.append(("answers that differ from the reference answers", f"{quality.different:,}", beside))
     return Table("Quality of the answers", ("", "", ""), rows)
 
 
