@@ -166,7 +166,7 @@ def stages_table(summary: Summary) -> Table:
     rows.append(("server, all stages", *latency_cells(total.server)))
     rows.append(("network + client", *latency_cells(total.beyond_server)))
     texts = total.batch_texts / total.server.count
-    return Table(f"Server stages in milliseconds; {texts:.1f} texts a batch", ("", *LATENCY_COLUMNS), rows)
+    return Table(f"Server stages in milliseconds; {texts:.1f} texts per batch", ("", *LATENCY_COLUMNS), rows)
 
 
 def calls_table(summary: Summary) -> Table:

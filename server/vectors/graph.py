@@ -1,7 +1,7 @@
 """An open graph: approximate neighbours, and the rows of its vectors.
 
 USearch's file finds candidates; their scores are computed from a separate file of rows. Both files are mapped into
-memory. A USearch object runs one search at a time, so several objects share the mapping; each takes 8 bytes a row.
+memory. A USearch object runs one search at a time, so several objects share the mapping; each takes 8 bytes per row.
 """
 
 import weakref
