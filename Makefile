@@ -1,4 +1,4 @@
-# Every verb of the project. CI calls these and nothing else.
+# Every target of the project. CI calls these and nothing else.
 PYTHON3 ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -10,11 +10,11 @@ SAMPLE := --catalogue sample/catalogue.jsonl
 SERVICES := protos/chaja/v1/search.proto protos/chaja/v1/encode.proto protos/chaja/v1/info.proto protos/chaja/v1/admin.proto \
 	protos/chaja/v1/catalog.proto
 
-# If this is set, each process compiles every module that it imports again.
+# If this were set, each process would compile every module that it imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
-help: ## Show the verbs
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: install
@@ -35,7 +35,7 @@ $(NATIVE): $(INSTALLED) $(wildcard server/encoding/native/*.[ch]) server/encodin
 		then $(PIP_INSTALL) --quiet ziglang; fi
 	$(PYTHON) -m server.encoding.native.build
 
-# Order only after the native encoder: it is never built if the CPU cannot run it.
+# Needs the native encoder first, but order-only: on a CPU that cannot run it, the file is never made.
 $(BUNDLE)/manifest.json: $(wildcard export/*.py export/*/*.py export/*/*/*.py server/encoding/*.py) | $(NATIVE)
 	$(PYTHON) -m export --out $(BUNDLE)
 
@@ -56,19 +56,19 @@ evaluate: $(BUNDLE)/manifest.json ## Print R@k of the default bundle on the samp
 	$(PYTHON) -m export evaluate --bundle $(BUNDLE) $(SAMPLE) --queries sample/queries.jsonl $(ARGS)
 
 .PHONY: test
-test: $(BUNDLE)/manifest.json ## Run the whole suite: tests that measure time alone, the others on all cores
-	@# One process a core, so one OpenMP thread a process: more threads would spin and wait for each other.
+test: $(BUNDLE)/manifest.json ## Run the whole suite: tests that measure time one at a time, the others on all cores
+	@# One process per core, so one OpenMP thread in each: more would spin and wait for each other.
 	@failed=0; \
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses auto --dist loadfile -m "not alone" || failed=1; \
 	$(PYTHON) -m pytest -m alone || failed=1; \
 	exit $$failed
 
 .PHONY: kill
-kill: $(NATIVE) ## Kill a server in 200 bursts of writes, and check that nothing is lost; make test does 40
+kill: $(NATIVE) ## Kill a server in 200 bursts of writes, and check that no write is lost; make test does so in 40
 	DURABILITY_BURSTS=200 $(PYTHON) -m pytest tests/integration/durability/test_kill.py $(ARGS)
 
 .PHONY: bench
-bench: $(NATIVE) ## Compare the encoder with other ways on one core; ARGS="--eval DIR --query-prefix TEXT" takes other queries
+bench: $(NATIVE) ## Compare the encoder with other ways to run the model on one core; ARGS="--eval DIR --query-prefix TEXT" takes other queries
 	$(PYTHON) -m benchmarks.encoding --json build/bench.json $(ARGS)
 
 .PHONY: loadtest
@@ -76,11 +76,11 @@ loadtest: $(BUNDLE)/manifest.json ## Load-test the demo's server (starts one if 
 	$(PYTHON) -m sample.load --bundle $(BUNDLE) $(ARGS)
 
 .PHONY: bench-loadtest
-bench-loadtest: $(BUNDLE)/manifest.json h2load ## Measure the load tester: speed, punctuality, memory, and against h2load
+bench-loadtest: $(BUNDLE)/manifest.json h2load ## Measure the load tester: speed, punctuality, memory, against h2load
 	$(PYTHON) -m benchmarks.generator --bundle $(BUNDLE) $(ARGS)
 
 .PHONY: bench-serving
-bench-serving: $(BUNDLE)/manifest.json ## Measure the server against its bars; ARGS="--only load" measures one
+bench-serving: $(BUNDLE)/manifest.json ## Measure the server against its targets; ARGS="--only load" measures one part
 	$(PYTHON) -m benchmarks.serving --bundle $(BUNDLE) --json build/bench-serving.json $(ARGS)
 
 .PHONY: bench-retrieval
@@ -92,7 +92,7 @@ bench-index: $(BUNDLE)/manifest.json ## Measure the index of vectors at several 
 	$(PYTHON) -m benchmarks.scale --json build/bench-index.json $(ARGS)
 
 .PHONY: soak
-soak: $(BUNDLE)/manifest.json ## Make every kind of call to one server at once, and check that nothing leaks; ARGS="--minutes 5"
+soak: $(BUNDLE)/manifest.json ## Send every kind of call to one server for ARGS="--minutes 5", and check that nothing leaks
 	$(PYTHON) -m benchmarks.serving.soak --bundle $(BUNDLE) $(ARGS)
 
 .PHONY: lint
@@ -118,7 +118,7 @@ protos: $(INSTALLED) ## Generate the stubs of the protocol
 		--grpc_python_out=protos --mypy_grpc_out=quiet:protos $(SERVICES)
 
 .PHONY: protos-check
-protos-check: protos ## Fail if the committed stubs are not those of the protocol
+protos-check: protos ## Fail if the committed stubs do not match the protos
 	@test -z "$$(git status --porcelain -- protos)" || { git --no-pager diff -- protos; \
 		echo "error: the stubs differ from the protos; commit what make protos writes"; exit 1; }
 
@@ -182,5 +182,5 @@ size: ## Count the lines of Python, blank ones and comments included
 		printf '%7d  %s\n' "$$(git ls-files -- $$folders | grep '\.py$$' | xargs cat | wc -l)" "$$folders"; done
 
 .PHONY: clean
-clean: ## Remove everything that the verbs created
+clean: ## Remove everything that the other targets made
 	rm -rf $(VENV) build dist $(NATIVE)

@@ -10,15 +10,15 @@ from loadtest.errors import ExitCode, LoadtestError
 
 
 def main() -> int:
-    """Runs a verb; returns the exit code (see `loadtest.errors.ExitCode`)."""
+    """Runs a command; returns the exit code (see `loadtest.errors.ExitCode`)."""
     parser = argparse.ArgumentParser(
         prog="python -m loadtest",
         description="Measures a gRPC server as its callers see it: latency from the planned send, in an open loop.",
         allow_abbrev=False,
     )
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
-    for verb in (attack, report, plot, compare, slo):
-        verb.add_parser(verbs)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in (attack, report, plot, compare, slo):
+        command.add_parser(commands)
     options = parser.parse_args()
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # An error's message contains what gRPC would log.
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM keeps partial results, as Ctrl-C does.

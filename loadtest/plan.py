@@ -61,7 +61,8 @@ class Plan:
         processes: Number of worker processes.
         labels: Relevance of documents by query id and document id, for recall and nDCG.
         quality_at: The k of recall@k and nDCG@k.
-        at_rest: Digests of the answers at rest, by call of the mix and key of its queries; empty without comparison.
+        reference_answers: Digests of the answers without other load, by call of the mix and key of its queries; empty
+            without comparison.
         metrics_url: URL of the server's metrics, scraped once a second; empty for none.
     """
 
@@ -82,7 +83,7 @@ class Plan:
     processes: int = 1
     labels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     quality_at: int = 10
-    at_rest: Mapping[tuple[int, tuple[int, ...]], bytes] = field(default_factory=dict)
+    reference_answers: Mapping[tuple[int, tuple[int, ...]], bytes] = field(default_factory=dict)
     metrics_url: str = ""
 
     def __post_init__(self) -> None:
@@ -160,7 +161,7 @@ class Plan:
             "queries": {"count": len(self.queries), "order": self.order, "zipf_exponent": self.zipf_exponent},
             "labelled_queries": len(self.labels),
             "quality_at": self.quality_at,
-            "compared_with_answers_at_rest": bool(self.at_rest),
+            "compared_with_reference_answers": bool(self.reference_answers),
             "seed": self.seed,
             "metrics_url": self.metrics_url,
         }

@@ -20,17 +20,16 @@ from server.catalogue.document import content_of
 from server.catalogue.store import Store
 from server.errors import StoreError
 from server.files import new_file
-from server.settings import Parser
+from server.settings import COMMANDS, Parser
 
 PORTION_DOCUMENTS = 1000
 """Documents read at a time."""
 
 
 class Command(NamedTuple):
-    """A command: its function, its help, and its options besides --data."""
+    """A command: its function, and its options besides --data with their help."""
 
     run: Callable[[argparse.Namespace], None]
-    help: str
     options: dict[str, str]
     required: bool = False
 
@@ -45,15 +44,16 @@ def run(arguments: Sequence[str]) -> None:
     """
     parser = Parser(prog="python -m server", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, command in COMMANDS.items():
-        described = commands.add_parser(name, help=command.help, description=command.help, allow_abbrev=False)
+    for name, help in COMMANDS.items():
+        command = RUN[name]
+        described = commands.add_parser(name, help=help, description=help, allow_abbrev=False)
         described.add_argument("--data", type=Path, required=True, metavar="DIR", help="directory of the store")
-        for option, help in command.options.items():
-            described.add_argument(option, type=Path, metavar="FILE", required=command.required, help=help)
+        for option, text in command.options.items():
+            described.add_argument(option, type=Path, metavar="FILE", required=command.required, help=text)
     options = parser.parse_args(arguments)
     if not (options.data / DATABASE).is_file() and options.command != "restore":
         raise StoreError(f"{options.data / DATABASE} does not exist: is {options.data} the server's --data directory?")
-    COMMANDS[options.command].run(options)
+    RUN[options.command].run(options)
 
 
 def _back_up(options: argparse.Namespace) -> None:
@@ -97,22 +97,10 @@ def _opened(path: Path | None) -> Iterator[BinaryIO]:
         raise StoreError(f"{path} cannot be written: {error.strerror}") from None
 
 
-COMMANDS = {
-    "backup": Command(
-        _back_up,
-        "Copy the store's database at one point in time, and print the path of the copy.",
-        {"--to": "path of the copy (default: DIR/backups, named by the time)"},
-    ),
-    "restore": Command(
-        _restore,
-        "Replace a store's database with a backup. No server may use the store.",
-        {"--from": "the backup"},
-        required=True,
-    ),
-    "check": Command(_check, "Read the whole store and verify its checksums.", {}),
-    "export-catalogue": Command(
-        _export,
-        "Write all documents as JSONL for --catalogue, ordered by id.",
-        {"--to": "path of the file (default: standard output)"},
-    ),
+RUN = {
+    "backup": Command(_back_up, {"--to": "path of the copy (default: DIR/backups, named by the time)"}),
+    "restore": Command(_restore, {"--from": "the backup"}, required=True),
+    "check": Command(_check, {}),
+    "export-catalogue": Command(_export, {"--to": "path of the file (default: standard output)"}),
 }
+"""By name, as in `server.settings.COMMANDS`."""

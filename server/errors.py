@@ -47,9 +47,10 @@ MIN_RETRY_MILLISECONDS = 10
 
 
 class InvalidRequest(ChajaError):
-    """A request breaks a rule of the protocol. `violations` holds the first MAX_VIOLATIONS violations."""
+    """A request breaks a rule of the protocol."""
 
     def __init__(self, violations: list[Violation]) -> None:
+        """Keeps the first MAX_VIOLATIONS violations."""
         self.violations = violations[:MAX_VIOLATIONS]
         lines = [f"{violation.field}: {violation.description}" for violation in self.violations]
         if len(violations) > len(lines):

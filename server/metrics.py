@@ -65,7 +65,8 @@ class Metrics:
         self.calls = {f"/{method.service}/{method.name}": CallMetrics(self, method) for method in methods}
         stage_seconds = histogram(
             "chaja_stage_seconds",
-            "Time that a text spent in each stage. No stage includes waits for other texts of its call.",
+            "Time that a text spent in each stage. It includes the work on texts of the same batch, but no wait for "
+            "other texts of its call.",
             ["stage"],
             buckets=STAGE_SECONDS,
         )

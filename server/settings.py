@@ -29,13 +29,31 @@ from server.setting_types import (
 )
 from server.vectors.storage import STORAGES, Storage
 
+COMMANDS = {
+    "backup": "Copy the store's database at one point in time, and print the path of the copy.",
+    "restore": "Replace a store's database with a backup. No server may use the store.",
+    "check": "Read the whole store and verify its checksums.",
+    "export-catalogue": "Write all documents as JSONL for --catalogue, ordered by id.",
+}
+"""Help of the commands that `python -m server COMMAND` runs instead of the server; see `server.commands`."""
 
-def _setting(parse: Callable[[str], Any], help: str, *, default: str | None = None) -> Any:
+METAVARS: dict[Any, str] = {
+    Path: "FILE",
+    parse_address: "ADDRESS",
+    parse_listen: "ADDRESS",
+    parse_switch: "on|off",
+    positive_seconds: "SECONDS",
+    seconds: "SECONDS",
+}
+"""Placeholder of a value in `--help`, by parser; others take a number."""
+
+
+def _setting(parse: Callable[[str], Any], help: str, *, default: str | None = None, metavar: str | None = None) -> Any:
     """Declares a row. The default is text, so that it reads the same in `--help`, documents and environment.
 
     A default of ``""`` makes the setting optional, None makes it required.
     """
-    metadata = {"parse": parse, "help": help, "default": default}
+    metadata = {"parse": parse, "help": help, "default": default, "metavar": metavar or METAVARS.get(parse, "N")}
     if default is None:
         return field(metadata=metadata)
     return field(default=parse(default) if default else None, metadata=metadata)
@@ -45,7 +63,7 @@ def _setting(parse: Callable[[str], Any], help: str, *, default: str | None = No
 class Settings:
     """The values of all settings."""
 
-    bundle: Path = _setting(Path, "Directory of the bundle to serve, as written by `python -m export`.")
+    bundle: Path = _setting(Path, "Directory of the bundle to serve, as written by `python -m export`.", metavar="DIR")
     catalogue: Path | None = _setting(
         Path,
         "JSONL file of documents, imported at startup and whenever it changes. Only new or changed documents are "
@@ -57,6 +75,7 @@ class Settings:
         "Directory of the store, which keeps every acknowledged document. Without it, documents come from --catalogue "
         "alone, and CatalogService rejects writes.",
         default="",
+        metavar="DIR",
     )
     listen: Address | UnixSocket = _setting(
         parse_listen,
@@ -74,7 +93,8 @@ class Settings:
     )
     longest_wait_seconds: float = _setting(
         positive_seconds,
-        "Reject calls whose predicted queue wait exceeds this or their deadline, with RESOURCE_EXHAUSTED.",
+        "Reject calls whose predicted queue wait exceeds 70 % of this, or whose answer would come after their "
+        "deadline (RESOURCE_EXHAUSTED). Interactive calls that have waited longer than this are rejected as well.",
         default="0.5",
     )
     cache_bytes: int = _setting(
@@ -84,8 +104,8 @@ class Settings:
     )
     max_batch_tokens: int = _setting(
         whole_number(1),
-        "Maximum tokens in a batch (a batch holds at least one text). Higher values share the index's work among more "
-        "queries. Lower values answer the first of them sooner.",
+        "Maximum tokens in a batch (a batch holds at least one text). All queries of a batch are answered together: "
+        "lower values answer the first query sooner, higher values wake the event loop less often.",
         default="512",
     )
     index_storage: Storage = _setting(
@@ -93,6 +113,7 @@ class Settings:
         "Number format of the index: f32; f16, which halves the memory; or i8, which shrinks the graph further and "
         "rescores its candidates in f16. i8 needs a bundle that compares by cosine.",
         default="f16",
+        metavar="FORMAT",
     )
     hnsw_from_vectors: int = _setting(
         whole_number(1),
@@ -124,8 +145,8 @@ class Settings:
     )
     example_weight: float | None = _setting(
         weight,
-        "Factor for the similarities of example queries. Unset uses the bundle's, which keeps examples from outranking "
-        "titles.",
+        "Factor for the similarities of example queries. Below 1, an example loses to an equally similar title. Unset "
+        "uses the bundle's.",
         default="",
     )
     native: bool = _setting(
@@ -186,7 +207,7 @@ class Settings:
         default="0",
     )
     max_connection_age_grace_seconds: float = _setting(
-        seconds, "Time for calls in flight on a connection of that age. The server then aborts the rest.", default="30"
+        seconds, "Time for calls in flight on a closing connection. The server then aborts the rest.", default="30"
     )
     tls_certificate: Path | None = _setting(
         Path, "Certificate chain of the server, in PEM. Read again when it changes.", default=""
@@ -236,12 +257,13 @@ class SettingRow(NamedTuple):
     variable: str
     default: str | None
     help: str
+    metavar: str
 
 
 def setting_rows() -> list[SettingRow]:
     """Returns the table in declaration order; a default of None means required."""
     return [
-        SettingRow(_flag(row.name), _variable(row.name), row.metadata["default"], row.metadata["help"])
+        SettingRow(_flag(row.name), _variable(row.name), *(row.metadata[key] for key in ("default", "help", "metavar")))
         for row in fields(Settings)
     ]
 
@@ -255,14 +277,17 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str] = os
     """
     parser = Parser(
         prog="python -m server",
-        description="Serve natural-language search over gRPC.",
-        epilog="example: python -m server --bundle build/bundle --catalogue sample/catalogue.jsonl",
+        description="Serve natural-language search over gRPC, or run a command on a store.",
+        epilog="example:\n  python -m server --bundle build/bundle --catalogue sample/catalogue.jsonl\n\n"
+        "commands (python -m server COMMAND --help):\n"
+        + "\n".join(f"  {name:16}  {help}" for name, help in COMMANDS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     for setting in setting_rows():
         shown = "required" if setting.default is None else f"default: {setting.default or 'none'}"
         help = f"{setting.help} ({shown}; environment: {setting.variable})"
-        parser.add_argument(setting.flag, metavar="VALUE", help=help)
+        parser.add_argument(setting.flag, metavar=setting.metavar, help=help.replace("%", "%%"))
     given = vars(parser.parse_args(arguments))
     values: dict[str, Any] = {}
     for row in fields(Settings):

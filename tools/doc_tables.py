@@ -122,13 +122,13 @@ def columns_table() -> str:
 
 
 def flags_text() -> str:
-    """Returns the help of every verb of the load tester."""
+    """Returns the help of every command of the load tester."""
     environment = {**os.environ, "COLUMNS": "120"}
     parts = []
-    for verb in ("attack", "report", "plot", "compare", "slo"):
-        command = [sys.executable, "-m", "loadtest", verb, "--help"]
+    for name in ("attack", "report", "plot", "compare", "slo"):
+        command = [sys.executable, "-m", "loadtest", name, "--help"]
         shown = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True)
-        parts.append(f"### {verb}\n\n```text\n{shown.stdout.rstrip()}\n```")
+        parts.append(f"### {name}\n\n```text\n{shown.stdout.rstrip()}\n```")
     return "\n\n".join(parts)
 
 

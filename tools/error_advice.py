@@ -19,7 +19,7 @@ ADVICE: dict[type[errors.ChajaError], str] = {
     errors.Conflict: "Read the document again, apply the change to it, and write it with the version just read.",
     errors.ImportTakenOver: "Stop. Another client continues this import.",
     errors.OutOfRange: "Discard the copy and watch again from 0.",
-    errors.ReadOnly: "Start the server with `--data`, or change the catalogue's file.",
+    errors.ReadOnly: "Start the server with `--data`, or change the catalogue file.",
     errors.StoreFull: "Free disk space, then repeat the write.",
 }
 """By error; `make docs` fails if one of `server.rpc.errors.ROW_OF` is missing."""

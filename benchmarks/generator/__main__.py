@@ -107,8 +107,10 @@ def measure_memory(requests: int) -> None:
                 pass
             memory = [each["memory_bytes"] for each in read.vitals if each["worker"] == 0]
     for share in (0.1, 0.25, 0.5, 0.75, 1.0):
-        print(f"  after {share:4.0%}: {memory[int((len(memory) - 1) * share)] / 2**20:6.1f} MiB a process")
-    print(f"  the coordinator: {memory_bytes() / 2**20:.1f} MiB; results: {file_bytes / requests:.1f} bytes a request")
+        print(f"  after {share:4.0%}: {memory[int((len(memory) - 1) * share)] / 2**20:6.1f} MiB per process")
+    print(
+        f"  the coordinator: {memory_bytes() / 2**20:.1f} MiB; results: {file_bytes / requests:.1f} bytes per request"
+    )
 
 
 def compare_with_h2load(seconds: int, repeats: int, bundle: Path) -> None:

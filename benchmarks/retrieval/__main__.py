@@ -2,7 +2,7 @@
 
 DIR has BEIR's layout (`corpus.jsonl`, `queries.jsonl`, `qrels/SPLIT.tsv`). The default is the sample catalogue with its
 queries. If a set has a split `train`, its questions also serve as example queries, 1 to 10 per document. Searches use
-the server's code. The exit code is 1 if a bar is missed.
+the server's code. The exit code is 1 if a target is missed.
 """
 
 import argparse
@@ -13,9 +13,9 @@ from typing import Any
 
 import onnxruntime
 
-from benchmarks.retrieval.bars import missed_bars
 from benchmarks.retrieval.measuring import ALL, DEPTHS, MODES, UNANSWERABLE, Measured, by_language, measure
 from benchmarks.retrieval.sets import RetrievalSet, beir_set, sample_set
+from benchmarks.retrieval.targets import missed_targets
 from export.errors import ExportError
 from loadtest.environment import describe_environment
 from sample.server_process import REPOSITORY
@@ -46,13 +46,13 @@ def _run(options: argparse.Namespace) -> int:
             measured = measure(bundle, chosen)
             _print(name, measured)
             results.append(_plain(name, chosen, measured))
-            bars = missed_bars(measured.recall, model=name, name=chosen.name)
-            missed += [f"{name} on {chosen.name}: {each}" for each in bars]
+            targets = missed_targets(measured.recall, model=name, name=chosen.name)
+            missed += [f"{name} on {chosen.name}: {each}" for each in targets]
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         content = {"environment": environment, "results": results, "missed": missed}
         options.json.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    print("\n" + ("bars missed:\n" + "\n".join(missed) if missed else "every bar was reached"))
+    print("\n" + ("targets missed:\n" + "\n".join(missed) if missed else "every target was reached"))
     return 1 if missed else 0
 
 

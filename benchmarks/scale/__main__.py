@@ -1,7 +1,7 @@
 """`make bench-index`: measures the dense index at 1,000, 10,000, 100,000 and, with `--most 1000000`, a million vectors.
 
 Indexes are built once and kept in a folder. All other figures are measured every time, each size in a separate process.
-The exit code is 1 if a bar is missed.
+The exit code is 1 if a target is missed.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def main() -> int:
         figures = {size: measure_apart(options, size) for size in SIZES if size <= options.most}
     missed = [f"{size}: {each['name']}" for size, of in figures.items() for each in of if each.get("missed")]
     if not options.only:
-        print(f"\n{len(missed)} bars missed: {'; '.join(missed)}" if missed else "\nevery bar was reached")
+        print(f"\n{len(missed)} targets missed: {'; '.join(missed)}" if missed else "\nevery target was reached")
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         document = {"environment": environment, "figures": figures}

@@ -35,16 +35,16 @@ UPDATING_SECONDS = 4
 
 UPDATE_DOCUMENTS = 10
 
-BARS: dict[int, dict[str, float]] = {
+TARGETS: dict[int, dict[str, float]] = {
     100_000: {"p50": 1, "p99": 3, "recall": 0.99, "start": 3},
     1_000_000: {"p99": 10, "recall": 0.97, "start": 10, "memory": 1.6},
 }
-"""The bars: milliseconds, shares, seconds, and multiples of the f16 vectors' bytes."""
+"""The targets: milliseconds, shares, seconds, and multiples of the f16 vectors' bytes."""
 
 
 def measure(source: Source, made: Made, size: int, storage: Storage, folder: Path) -> Iterator[Figure]:
     """Yields the figures of an index, measured on one thread unless a figure says otherwise."""
-    bars = BARS.get(size, {})
+    targets = TARGETS.get(size, {})
     yield Figure("append", [size / made.append_seconds], "{:,.0f} vectors/s")
     if made.build_seconds:
         rate = f"{size / made.build_seconds:,.0f} vectors/s, with a niceness of 10"
@@ -61,28 +61,30 @@ def measure(source: Source, made: Made, size: int, storage: Storage, folder: Pat
     index.restore(snapshot.parts["dense"], snapshot.files)
     found = index.view().search(queries[0], limit=10)
     seconds = time.perf_counter() - started
-    yield Figure("start from the disk, checksum and first search", [seconds], "{:.2f} s", at_most=bars.get("start"))
+    yield Figure("start from the disk, checksum and first search", [seconds], "{:.2f} s", at_most=targets.get("start"))
     assert len(found) == 10
     view = index.view()
     searched = [_milliseconds(view, query) for query in queries]
-    yield from _latency("search", searched, bars)
+    yield from _latency("search", searched, targets)
     view.search(queries[0], limit=10, exact=True)  # Loads every row into memory.
     resident = (memory_of(os.getpid()) - before) / vectors_bytes
     note = f"{view.memory_bytes / vectors_bytes:.2f} computed; the vectors in f16 are {vectors_bytes / 1e6:,.1f} MB"
-    yield Figure("memory, in vectors of f16", [resident], "{:.2f} ×", at_most=bars.get("memory"), note=note)
+    yield Figure("memory, in vectors of f16", [resident], "{:.2f} ×", at_most=targets.get("memory"), note=note)
 
-    yield from _recall(source, view, queries, bars)
+    yield from _recall(source, view, queries, targets)
     yield from _filtered(source, view, queries[:FILTERED])
     yield from _updated(source, index, queries)
     index.close()
 
 
-def _recall(source: Source, view: DenseView, queries: NDArray[np.float32], bars: dict[str, float]) -> Iterator[Figure]:
+def _recall(
+    source: Source, view: DenseView, queries: NDArray[np.float32], targets: dict[str, float]
+) -> Iterator[Figure]:
     right = _best_scores(source, view, queries, np.ones(len(view), np.bool_))
     recalls = [_share_found(view.search(query, limit=10), best) for query, best in zip(queries, right, strict=True)]
     ef_search = view.ef_search.at(view.graph_count)
     kind = f"{len(recalls)} queries, ef_search {ef_search}" if view.graph_count else "exact search"
-    yield Figure("recall@10", [float(np.mean(recalls))], "{:.4f}", at_least=bars.get("recall"), note=kind)
+    yield Figure("recall@10", [float(np.mean(recalls))], "{:.4f}", at_least=targets.get("recall"), note=kind)
     exact = [_milliseconds(view, query, exact=True) for query in queries[:EXACT]]
     yield Figure("exact search p50", [float(np.median(exact))], "{:.2f} ms")
 
@@ -161,10 +163,10 @@ def _updated(source: Source, index: DenseIndex, queries: NDArray[np.float32]) ->
     yield from _latency("search during appends", taken, {})
 
 
-def _latency(name: str, milliseconds: list[float], bars: dict[str, float]) -> Iterator[Figure]:
+def _latency(name: str, milliseconds: list[float], targets: dict[str, float]) -> Iterator[Figure]:
     for percentile in (50, 99):
-        value, bar = float(np.percentile(milliseconds, percentile)), bars.get(f"p{percentile}")
-        yield Figure(f"{name} p{percentile}", [value], "{:.2f} ms", at_most=bar)
+        value, target = float(np.percentile(milliseconds, percentile)), targets.get(f"p{percentile}")
+        yield Figure(f"{name} p{percentile}", [value], "{:.2f} ms", at_most=target)
 
 
 def _milliseconds(view: DenseView, query: NDArray[np.float32], *, exact: bool = False) -> float:

@@ -1,7 +1,7 @@
-"""`make bench-serving`: measures the server and compares each figure with its bar.
+"""`make bench-serving`: measures the server and compares each figure with its target.
 
 Server and generator share all cores of the machine. Compared figures are measured alternately in one run; medians are
-printed. The exit code is 1 if a bar is missed.
+printed. The exit code is 1 if a target is missed.
 """
 
 import argparse
@@ -79,7 +79,7 @@ def main() -> int:
         document = {"environment": environment, "figures": described}
         options.json.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     missed = [f"{name}: {each.name}" for name, of in figures.items() for each in of if each.missed]
-    print(f"\n{len(missed)} bars missed: {'; '.join(missed)}" if missed else "\nevery bar was reached")
+    print(f"\n{len(missed)} targets missed: {'; '.join(missed)}" if missed else "\nevery target was reached")
     return 1 if missed else 0
 
 

@@ -1,4 +1,4 @@
-"""A measured figure and the bar that it must reach."""
+"""A measured figure and the target that it must reach."""
 
 import statistics
 from collections.abc import Sequence
@@ -34,13 +34,13 @@ class Figure:
 
     @property
     def missed(self) -> bool:
-        """Whether the median misses its bar; NaN misses every bar."""
+        """Whether the median misses its target; NaN misses every target."""
         low, high = self.at_least, self.at_most
         return (low is not None and not self.median >= low) or (high is not None and not self.median <= high)
 
     @property
-    def bar(self) -> str:
-        """The bar in words; empty without one."""
+    def target(self) -> str:
+        """The target in words; empty without one."""
         if self.at_least is not None:
             return f"at least {self.written.format(self.at_least)}"
         return "" if self.at_most is None else f"at most {self.written.format(self.at_most)}"
@@ -48,13 +48,13 @@ class Figure:
     def __str__(self) -> str:
         each = ", ".join(self.written.partition("}")[0].join(("", "}")).format(value).strip() for value in self.values)
         line = f"  {self.name}: {self.written.format(self.median)}"
-        if self.bar:
-            line += f" ({self.bar}: {'MISSED' if self.missed else 'reached'})"
+        if self.target:
+            line += f" ({self.target}: {'MISSED' if self.missed else 'reached'})"
         if len(self.values) > 1:
             line += f"; each: {each}"
         return f"{line}; {self.note}" if self.note else line
 
     def described(self) -> dict[str, Any]:
         """Returns the figure as the JSON file holds it."""
-        bars = {"at_least": self.at_least, "at_most": self.at_most, "missed": self.missed} if self.bar else {}
-        return {"name": self.name, "median": self.median, "values": list(self.values), "note": self.note, **bars}
+        targets = {"at_least": self.at_least, "at_most": self.at_most, "missed": self.missed} if self.target else {}
+        return {"name": self.name, "median": self.median, "values": list(self.values), "note": self.note, **targets}

@@ -25,7 +25,7 @@ from server.encoding.manifest import read_manifest
 DEADLINE_SECONDS = 30.0
 LIMIT = 5
 MOST_TEXTS = 2000
-"""Limit of texts. Each is searched once at rest for the right answer."""
+"""Limit of texts. Each is searched once without load for the right answer."""
 
 Change = Literal["watch", "SIGHUP", "Reload", "restart"]
 CHANGES: tuple[Change, ...] = ("SIGHUP", "watch", "restart", "Reload", "watch", "restart", "SIGHUP")
@@ -49,7 +49,7 @@ class Tally:
     Attributes:
         sent: Number of searches.
         failed: Failed searches, by error.
-        wrong: Answers that differ from those at rest.
+        wrong: Answers that differ from those without load.
         longest_seconds: Duration of the longest search.
         changes: Changes made so far.
     """
@@ -130,7 +130,7 @@ def measure_loss(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
     yield Figure("restarts", [restarts], "{:.0f}", at_least=2)
     errors = "; ".join(f"{count} × {message}" for message, count in tally.failed.most_common(3))
     yield Figure("failed", [tally.failed.total()], "{:.0f}", at_most=0, note=errors)
-    yield Figure("wrong", [tally.wrong], "{:.0f}", at_most=0, note="compared with the answers at rest")
+    yield Figure("wrong", [tally.wrong], "{:.0f}", at_most=0, note="compared with the answers without load")
     yield Figure("longest search", [tally.longest_seconds], "{:.2f} s")
     yield Figure("duration", [took], "{:.1f} s")
 

@@ -27,7 +27,7 @@ FAULTS = (" ERROR ", " CRITICAL ", "Traceback (most recent call last)")
 
 
 def main() -> int:
-    """Runs the soak; returns 1 if a figure misses its bar."""
+    """Runs the soak; returns 1 if a figure misses its target."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving.soak", description=__doc__)
     parser.add_argument("--bundle", type=Path, default=REPOSITORY / "build/bundle", metavar="DIR")
     parser.add_argument("--queries", type=Path, default=QUERIES, metavar="FILE", help="queries file, as for loadtest")

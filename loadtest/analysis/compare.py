@@ -135,7 +135,7 @@ def compare(a: Sequence[Path], b: Sequence[Path], *, seed: int = 0) -> Compariso
 PERCENTS = [50.0, 90.0, 99.0]
 FIGURES: list[tuple[str, str]] = [
     ("achieved rate", "/s"),
-    ("not successful", "%"),
+    ("errors", "%"),
     *((f"latency p{percent:g}", "ms") for percent in PERCENTS),
     *((f"service p{percent:g}", "ms") for percent in PERCENTS),
     *((f"{stage}, mean", "ms") for stage in STAGES),
@@ -189,7 +189,7 @@ class _Side:
         planned = weights @ self._planned
         found: dict[str, Floats] = {
             "achieved rate": weights @ self._answered / weights.sum(axis=1),
-            "not successful": 1 - (weights @ self._ok) / np.maximum(planned, 1),
+            "errors": 1 - (weights @ self._ok) / np.maximum(planned, 1),
         }
         for name, counts in (("latency", self._latency), ("service", self._service)):
             used = np.flatnonzero(counts.any(axis=0))

@@ -62,7 +62,7 @@ FIGURES: dict[str, Figure] = {
     ),
     "ndcg": Figure("share", "mean nDCG@k of the answers to labelled queries", lambda summary: summary.quality.ndcg),
     "different": Figure(
-        "share", "answers that differ from the answer at rest, of those compared",
+        "share", "answers that differ from the reference answer, of those compared",
         lambda summary: _share(summary.quality.different, summary.quality.compared, empty=math.nan),
     ),
 }  # fmt: skip

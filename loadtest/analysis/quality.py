@@ -17,7 +17,7 @@ class Quality:
     Attributes:
         at: The k of recall@k and nDCG@k.
         labelled: Answers to labelled queries.
-        compared: Answers that were compared with the answer at rest.
+        compared: Answers that were compared with the reference answer.
         different: Compared answers that differed.
         different_queries: Numbers of the first queries with different answers.
     """

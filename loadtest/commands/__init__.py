@@ -1,1 +1,1 @@
-"""The command line: one module for each verb, a thin layer over the library."""
+"""The command line: one module for each command, a thin layer over the library."""

@@ -30,9 +30,9 @@ EXAMPLES = r"""examples:
     python -m loadtest attack localhost:50051 --queries queries.txt --rate 500 --duration 30s
   fail a CI job (exit code 99) if the tail latency is too high:
     … --assert 'p99<50ms' --assert 'errors<0.1%'
-  keep 16 calls in flight and compare each answer with the answer at rest:
+  keep 16 calls in flight and compare each answer with the reference answer:
     python -m loadtest attack localhost:50051 --queries queries.txt --in-flight 16 --count 10000 --check-answers
-  call any unary method of any server:
+  call a method of another server:
     python -m loadtest attack localhost:9000 --call shop.Orders/Get --data '{"id": "{{number}}"}' \
         --rate 100 --duration 10s
 
@@ -40,9 +40,9 @@ exit codes: 0 success; 1 no call succeeded, or the run is partial; 2 a flag or f
 3 the generator was saturated; 99 an assertion was not met; 130 interrupted."""
 
 
-def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the verb."""
-    parser = verbs.add_parser(
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
         "attack",
         help="send load, store the results, print the report",
         description="Sends load to a server and measures every request from its planned time.",
@@ -92,7 +92,7 @@ def exit_code(summary: Summary, objectives: list[Objective], ending: Ending | No
 
 
 def run(options: argparse.Namespace) -> ExitCode:
-    """Runs the verb."""
+    """Runs the command."""
     objectives, within = objectives_of(options)
     check_measurable(objectives, options)
     if options.out.is_dir():

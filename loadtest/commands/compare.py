@@ -12,12 +12,12 @@ from loadtest.errors import ExitCode, UsageError
 from loadtest.reports.tables import Table
 from loadtest.reports.text import markdown_table, text_table
 
-JUDGED = ("achieved rate", "not successful", "latency p50", "latency p99")
+JUDGED = ("achieved rate", "errors", "latency p50", "latency p99")
 
 
-def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the verb."""
-    parser = verbs.add_parser(
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
         "compare",
         help="compare two runs and separate differences from noise",
         description="Compares two results files, or two folders of repeats.",
@@ -27,7 +27,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.set_defaults(run=run)
     parser.add_argument("a", type=Path, metavar="A", help="results file, or folder of repeats")
     parser.add_argument("b", type=Path, metavar="B", help="results file or folder to compare with A")
-    parser.add_argument("--format", choices=("text", "markdown"), default="text")
+    parser.add_argument("--format", choices=("text", "markdown"), default="text", help="(default: text)")
     parser.add_argument(
         "--max-regression", type=_share, metavar="P%",
         help=f"exit with 99 if B is worse than this, beyond noise, in one of: {', '.join(JUDGED)}",
@@ -35,7 +35,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def run(options: argparse.Namespace) -> ExitCode:
-    """Runs the verb."""
+    """Runs the command."""
     comparison = compare(_files(options.a), _files(options.b))
     table = comparison_table(comparison)
     shown = markdown_table(table) if options.format == "markdown" else text_table(table)

@@ -16,12 +16,12 @@ from typing import Any
 from loadtest.analysis.objective import Objective
 from loadtest.errors import UsageError
 from loadtest.plan import Call, Plan
+from loadtest.reference import get_reference_answers
 from loadtest.requests.labels import read_labels
 from loadtest.requests.method import find_method
 from loadtest.requests.payload import NUMBER, Payload, parse_template
 from loadtest.requests.queries import Query, read_payloads, read_queries, read_timestamps
 from loadtest.requests.sampling import ORDERS
-from loadtest.rest import answers_at_rest
 from loadtest.schedule import Schedule, constant, ramp, replay, step
 from loadtest.scrape import check_url
 from loadtest.target import SECRET, Target
@@ -63,7 +63,11 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
         help="method of chaja.v1, such as Search or Encode, or any package.Service/Method, described by the server's "
         "reflection or by --proto (default: Search)",
     )  # fmt: skip
-    add("--data", metavar="JSON", help="payload; {{query}} is replaced (default: the query in its obvious field)")
+    add(
+        "--data",
+        metavar="JSON",
+        help="payload; {{query}} is replaced (default: the query in the field query, text, queries or texts)",
+    )
     whole = "JSONL file with one whole payload per line; replaces --data and --queries"
     add("--data-file", type=Path, metavar="FILE", help=whole)
     mix = "JSONL file of weighted calls with call, weight, data, queries_per_call; replaces --call"
@@ -81,7 +85,7 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
     labels = "relevance labels for recall and nDCG: BEIR's TSV, or JSONL with `relevant`"
     add("--qrels", type=Path, metavar="FILE", help=labels)
     add("--quality-at", type=int, default=10, metavar="K", help="k of recall@k and nDCG@k (default: 10)")
-    check = "send each query alone first, and count the answers under load that differ"
+    check = "send each query alone first, and count the answers under load that differ from this reference answer"
     add("--check-answers", action="store_true", help=check)
 
 
@@ -90,7 +94,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("the generator").add_argument
     add("--warm-up", type=duration, default=1.0, help="uncounted time before the measured part (default: 1s)")
     add("--processes", type=int, default=1, metavar="N", help="worker processes (default: 1)")
-    most = "drop and count requests of an open loop above this many unanswered calls (default: 10000)"
+    most = "open loop: drop and count requests above this many unanswered calls (default: 10000)"
     add("--max-in-flight", type=int, default=10_000, metavar="N", help=most)
     add("--late-after", type=duration, default=0.002, help="count a send as late after this (default: 2ms)")
     add("--metrics-url", default="", metavar="URL", help="scrape the server's metrics here once a second")
@@ -168,7 +172,7 @@ def make_plan(
     if plan.metrics_url:
         check_url(plan.metrics_url)
     if options.check_answers:
-        plan = replace(plan, at_rest=asyncio.run(answers_at_rest(plan)))
+        plan = replace(plan, reference_answers=asyncio.run(get_reference_answers(plan)))
     return plan
 
 

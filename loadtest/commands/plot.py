@@ -10,9 +10,9 @@ from loadtest.commands.report import write
 from loadtest.errors import ExitCode
 
 
-def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the verb."""
-    parser = verbs.add_parser(
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
         "plot",
         help="draw several results files into one page of charts",
         description="Draws latency over time, percentiles and throughput, one colour per results file.",
@@ -25,7 +25,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def run(options: argparse.Namespace) -> ExitCode:
-    """Runs the verb."""
+    """Runs the command."""
     from loadtest.reports.page import comparison_page  # noqa: PLC0415  Plotly is slow to import.
 
     summaries = {str(path): summarize([path]) for path in options.results}

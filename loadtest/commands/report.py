@@ -19,9 +19,9 @@ from loadtest.results.file import is_results_file
 FORMATS = ("text", "markdown", "json", "csv", "requests", "html")
 
 
-def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the verb."""
-    parser = verbs.add_parser(
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
         "report",
         help="turn results files into text, Markdown, JSON, CSV or HTML charts",
         description="Reports on one or more results files. Runs that overlap in time add up; others count as repeats.",
@@ -39,7 +39,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def run(options: argparse.Namespace) -> ExitCode:
-    """Runs the verb."""
+    """Runs the command."""
     objectives, within = objectives_of(options)
     summary = summarize(options.results, within_seconds=within)
     verdicts = judge_objectives(objectives, summary)

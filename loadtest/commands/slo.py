@@ -28,9 +28,9 @@ from loadtest.schedule import constant
 from loadtest.slo import Trial, search, trial
 
 
-def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the verb."""
-    parser = verbs.add_parser(
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
         "slo",
         help="find the highest rate that meets objectives",
         description="Doubles the rate until an objective is missed, then bisects and confirms the result.",
@@ -47,7 +47,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     )  # fmt: skip
     group.add_argument("--start-rate", type=float, default=50.0, metavar="R", help="first rate (default: 50)")
     group.add_argument("--max-rate", type=float, default=math.inf, metavar="R", help="highest rate to try")
-    group.add_argument("--precision", type=float, default=5.0, metavar="P", help="of the rate, in percent (default: 5)")
+    group.add_argument("--precision", type=float, default=5.0, metavar="P", help="percent of the rate (default: 5)")
     group.add_argument("--windows", type=int, default=3, metavar="N", help="windows per trial (default: 3)")
     group.add_argument("--window", type=duration, default=4.0, help="length of a window (default: 4s)")
     group.add_argument("--repeats", type=int, default=2, metavar="N", help="confirming trials (default: 2)")
@@ -61,7 +61,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def run(options: argparse.Namespace) -> ExitCode:
-    """Runs the verb."""
+    """Runs the command."""
     from loadtest.reports.slo_page import answer_page  # noqa: PLC0415  Plotly is slow to import.
 
     objectives = [parse_objective(text) for text in options.objectives]

@@ -172,20 +172,20 @@ class Sender:
     def _read(
         self, index: int, key: tuple[int, ...], answers: Sequence[bytes]
     ) -> tuple[tuple[float, ...], int, int, tuple[float, float]]:
-        """Returns stage times, texts in the batch, whether the answer equals that at rest, and its quality."""
+        """Returns stage times, texts in the batch, whether the answer equals the reference answer, and its quality."""
         plan, reader = self._plan, self._callers[index].reader
         stages, batch_texts, same, scores = NO_STAGES, 0, -1, (math.nan, math.nan)
         labelled = bool(plan.labels) and reader.has_hits
-        at_rest = plan.at_rest.get((index, key)) if plan.at_rest else None
-        if not (reader.has_stages or labelled or at_rest is not None):
+        reference = plan.reference_answers.get((index, key)) if plan.reference_answers else None
+        if not (reader.has_stages or labelled or reference is not None):
             return stages, batch_texts, same, scores
         messages = [reader.parse(answer) for answer in answers]
         if reader.has_stages and messages:
             stages, batch_texts = max((reader.stages(message) for message in messages), key=lambda read: sum(read[0]))
         if labelled:
             scores = self._quality(reader, key, messages)
-        if at_rest is not None:
-            same = int(reader.digest(messages) == at_rest)
+        if reference is not None:
+            same = int(reader.digest(messages) == reference)
         return stages, batch_texts, same, scores
 
     def _quality(self, reader: AnswerReader, key: tuple[int, ...], messages: list[Message]) -> tuple[float, float]:

@@ -166,7 +166,7 @@ def stages_table(summary: Summary) -> Table:
     rows.append(("server, all stages", *latency_cells(total.server)))
     rows.append(("network + client", *latency_cells(total.beyond_server)))
     texts = total.batch_texts / total.server.count
-    return Table(f"Server stages in milliseconds; {texts:.1f} texts a batch", ("", *LATENCY_COLUMNS), rows)
+    return Table(f"Server stages in milliseconds; {texts:.1f} texts per batch", ("", *LATENCY_COLUMNS), rows)
 
 
 def calls_table(summary: Summary) -> Table:
@@ -190,7 +190,7 @@ def quality_table(summary: Summary) -> Table:
     if quality.compared:
         which = ", ".join(str(query) for query in quality.different_queries)
         beside = f"of {quality.compared:,} compared" + (f"; queries {which}" if which else "")
-        rows.append(("answers that differ from those at rest", f"{quality.different:,}", beside))
+        rows.append(("answers that differ from the reference answers", f"{quality.different:,}", beside))
     return Table("Quality of the answers", ("", "", ""), rows)
 
 

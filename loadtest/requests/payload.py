@@ -31,7 +31,7 @@ CACHED_PAYLOADS = 100_000
 
 
 def default_template(descriptor: Descriptor) -> dict[str, Any]:
-    """Returns the payload of a request message that has an obvious field for queries.
+    """Returns the payload of a request message that has a field for queries.
 
     That is a string field, or a list of strings, called `query`, `text`, `queries` or `texts`, in the message itself or
     in the messages of a list in it. A message without such a field stays empty.

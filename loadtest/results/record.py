@@ -17,7 +17,7 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("call", "u1", "number of the call in the mix"),
     ("worker", "u1", "number of the process that sent it"),
     ("code", "u1", "number of the gRPC code"),
-    ("same", "i1", "whether the answer equals that at rest: 1 yes, 0 no, -1 not compared"),
+    ("same", "i1", "whether the answer equals the reference answer: 1 yes, 0 no, -1 not compared"),
     ("batch_texts", "u2", "texts in the batch of the query on the server; 0 if not reported"),
     *((f"{stage}_seconds", "f4", f"the server's time in {stage}; NaN if not reported") for stage in STAGES),
     ("recall", "f4", "recall@k of the answer; NaN without labels"),

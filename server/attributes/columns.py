@@ -5,7 +5,7 @@ There is a column for each attribute and type. A condition is evaluated on whole
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Self, get_args
+from typing import Any, NamedTuple, Self, assert_never, get_args
 
 import msgspec
 import numpy as np
@@ -71,14 +71,19 @@ class ColumnsView(NamedTuple):
             if column is None:
                 continue
             match condition:
-                case Equals(_, value) if kind_of(value) == kind:
-                    column.mark(chosen, column.equal(value))
-                case In(_, values) if wanted := [value for value in values if kind_of(value) == kind]:
-                    column.mark(chosen, column.one_of(wanted))
-                case Range() if condition.kind == kind:
-                    column.mark(chosen, column.within(condition))
+                case Equals(_, value):
+                    if kind_of(value) == kind:
+                        column.mark(chosen, column.equal(value))
+                case In(_, values):
+                    if wanted := [value for value in values if kind_of(value) == kind]:
+                        column.mark(chosen, column.one_of(wanted))
+                case Range():
+                    if condition.kind == kind:
+                        column.mark(chosen, column.within(condition))
                 case Exists():
                     chosen[column.slots] = True
+                case _:
+                    assert_never(condition)
 
 
 class Columns:

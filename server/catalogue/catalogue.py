@@ -1,4 +1,4 @@
-"""The catalogue's file: one document a line."""
+"""The catalogue file: one document per line."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from server.errors import CatalogueError
 
 
 def load_catalogue(path: Path) -> list[Document]:
-    """Reads and checks a catalogue's file; returns its documents in order.
+    """Reads and checks a catalogue file; returns its documents in order.
 
     Raises:
         CatalogueError: The file is missing or empty, or a line is wrong; the message names file and line.

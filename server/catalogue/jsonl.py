@@ -1,4 +1,4 @@
-"""Reads JSONL files with one typed object a line. Errors name the line."""
+"""Reads JSONL files with one typed object per line. Errors name the line."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ def read_jsonl(path: Path, type: type[T]) -> Iterator[tuple[int, T]]:
         raise CatalogueError(f"{path} cannot be read: {error.strerror}") from None
     except msgspec.ValidationError as error:
         fields = ", ".join(getattr(type, "__struct_encode_fields__", ()))
-        advice = f"; write one JSON object a line, with the fields {fields}" if fields else ""
+        advice = f"; write one JSON object per line, with the fields {fields}" if fields else ""
         raise CatalogueError(f"{path}:{number}: {error}{advice}") from None
     except UnicodeDecodeError:
         raise CatalogueError(f"{path}:{number}: the line is not UTF-8: save the file as UTF-8") from None

@@ -53,7 +53,7 @@ MIGRATIONS: tuple[str, ...] = (
 
     CREATE TABLE import_positions (import_id TEXT PRIMARY KEY, position INTEGER NOT NULL, seconds REAL NOT NULL);
 
-    -- The digest of each document in the catalogue's file when it was last imported.
+    -- The digest of each document in the catalogue file when it was last imported.
     CREATE TABLE file_documents (id TEXT PRIMARY KEY, digest BLOB NOT NULL) WITHOUT ROWID;
     """,
 )

@@ -263,7 +263,7 @@ class Store:
             return int(query_value(connection, query, (import_id,)) or 0)
 
     def file_digests(self) -> dict[str, bytes]:
-        """Returns the digest of each document in the catalogue's file when it was last imported, by id."""
+        """Returns the digest of each document in the catalogue file when it was last imported, by id."""
         with self._reading() as connection:
             return dict(connection.execute("SELECT id, digest FROM file_documents"))
 

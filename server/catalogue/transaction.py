@@ -126,7 +126,7 @@ class Transaction:
         )
 
     def record_file(self, digests: Mapping[str, bytes], gone: Iterable[str]) -> None:
-        """Stores the digests of documents in the catalogue's file, and deletes those of documents that are gone."""
+        """Stores the digests of documents in the catalogue file, and deletes those of documents that are gone."""
         self._connection.executemany("INSERT OR REPLACE INTO file_documents VALUES (?, ?)", digests.items())
         self._connection.executemany("DELETE FROM file_documents WHERE id = ?", ((id,) for id in gone))
 

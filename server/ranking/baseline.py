@@ -101,7 +101,7 @@ class LanguageBaseline:
         """Returns the dense score that a query's best document must exceed to be more than noise."""
         if self.decoys is None or vector is None:
             return self._dense_quantiles[1]
-        return max(self._dense_quantiles[0], self.decoys.bar(vector))
+        return max(self._dense_quantiles[0], self.decoys.threshold(vector))
 
     @cached_property
     def _dense_quantiles(self) -> tuple[float, float]:
@@ -110,12 +110,12 @@ class LanguageBaseline:
 
     @cached_property
     def lexical_noise(self) -> float:
-        """The bar that a lexical score alone must exceed to be more than noise."""
+        """The threshold that a lexical score alone must exceed to be more than noise."""
         return float(np.quantile(self.lexical, LEXICAL_NOISE))
 
     @cached_property
     def lexical_outstanding(self) -> float:
-        """The bar that a lexical score must exceed to outweigh a dense score that is noise."""
+        """The threshold that a lexical score must exceed to outweigh a dense score that is noise."""
         return float(np.quantile(self.lexical, LEXICAL_OUTSTANDING))
 
     def evidence(self, dense_best: float | None, lexical_best: float | None) -> Evidence:

@@ -42,7 +42,7 @@ class Decoys(NamedTuple):
         kept = best < weight * (similarities.max(axis=1) + self.margin)
         return self._replace(vectors=self.vectors[kept], weight=weight)
 
-    def bar(self, vector: NDArray[np.float32]) -> float:
+    def threshold(self, vector: NDArray[np.float32]) -> float:
         """Returns the score below which a document is not a good answer to a query; -1 if there are no decoys."""
         if not len(self.vectors):
             return -1.0

@@ -48,7 +48,7 @@ class Put(NamedTuple):
 
 
 class FileRecord(NamedTuple):
-    """The digests of a request's documents in the catalogue's file, and the ids of documents no longer in it."""
+    """The digests of a request's documents in the catalogue file, and the ids of documents no longer in it."""
 
     digests: Mapping[str, bytes]
     gone: Sequence[str] = ()

@@ -1,4 +1,4 @@
-"""Imports the catalogue's file into the store. Only new or changed documents are imported.
+"""Imports the catalogue file into the store. Only new or changed documents are imported.
 
 Documents written through CatalogService stay until the same document changes in the file.
 """

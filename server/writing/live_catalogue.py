@@ -97,7 +97,7 @@ class LiveCatalogue:
         self._describe()
 
     async def import_file(self, path: Path) -> None:
-        """Imports the catalogue's file; see `import_file`."""
+        """Imports the catalogue file; see `import_file`."""
         await import_file(path, self._store, self.writer)
         await self._measure()
 

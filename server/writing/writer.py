@@ -92,7 +92,7 @@ class Writer:
     async def import_file(
         self, upserts: Sequence[Upsert], deletes: Sequence[Delete], file: FileRecord
     ) -> list[Outcome]:
-        """Makes the changes of the catalogue's file, and records its digests."""
+        """Makes the changes of the catalogue file, and records its digests."""
         return await self._upsert(upserts, deletes=deletes, file=file)
 
     async def _remembered(self, request_id: str, count: int, *content: object) -> RememberedCall | None:

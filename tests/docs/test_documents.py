@@ -27,10 +27,10 @@ def test_every_file_of_the_project_that_is_named_exists(document: Path) -> None:
 
 
 @every_document
-def test_every_verb_that_is_named_exists(document: Path) -> None:
+def test_every_target_that_is_named_exists(document: Path) -> None:
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
-    for verb in re.findall(r"make ([a-z-]+)", "\n".join(re.findall(r"`make [a-z-]+", document.read_text("utf-8")))):
-        assert re.search(f"^{verb}:", makefile, re.MULTILINE), verb
+    for target in re.findall(r"make ([a-z-]+)", "\n".join(re.findall(r"`make [a-z-]+", document.read_text("utf-8")))):
+        assert re.search(f"^{target}:", makefile, re.MULTILINE), target
 
 
 def test_every_folder_of_the_readme_exists() -> None:

@@ -259,8 +259,8 @@ class ImportDocumentsRequest(_message.Message):
     UPSERTS_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     import_id: _builtins.str
-    """import_id names the import, from 1 to 256 characters. It is unique to one list of documents; to import the same
-    list again, use another name. Set only in the first message.
+    """import_id names the import, from 1 to 256 characters. Each list of documents needs its own; to import a list again,
+    use another name. Set only in the first message.
     """
     position: _builtins.int
     """position is the number of documents in the list before `upserts`. Unset means that `upserts` follow those of the
@@ -479,7 +479,7 @@ class WriteResult(_message.Message):
     deletion. 0 means that there is none.
     """
     changed: _builtins.bool
-    """changed reports whether the operation changed anything. To write an identical document, or to delete one that does
+    """changed reports whether the operation changed anything. Writing an identical document, or deleting one that does
     not exist, changes nothing.
     """
     @_builtins.property
@@ -558,7 +558,7 @@ class Document(_message.Message):
 
     @_builtins.property
     def texts(self) -> _containers.RepeatedCompositeFieldContainer[Global___LocalizedText]:
-        """texts holds the text in each language. Each text has one vector, or several if it is longer than the model sees."""
+        """texts holds the text in each language. Each text has one vector, or several if it exceeds the model's input."""
 
     @_builtins.property
     def examples(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -566,7 +566,7 @@ class Document(_message.Message):
 
     @_builtins.property
     def attributes(self) -> _struct_pb2.Struct:
-        """attributes are values for filters, which hits return too: strings, finite numbers, booleans, and lists of them."""
+        """attributes are values for filters, also returned in hits: strings, finite numbers, booleans, and lists of them."""
 
     def __init__(
         self,

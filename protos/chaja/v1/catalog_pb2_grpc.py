@@ -28,8 +28,8 @@ if _version_not_supported:
 class CatalogServiceStub:
     """Reads and writes the documents that SearchService searches.
 
-    The server answers a write when it is on disk and visible to searches: every search after the answer finds the
-    document. If the server requires tokens, all methods need the role `write`. Errors are those of SearchService, and:
+    The server answers a write once it is on disk and searchable: every search after the answer finds the document. If
+    the server requires tokens, all methods need the role `write`. Errors are those of SearchService, and:
 
     - NOT_FOUND if a document does not exist.
     - ABORTED if a document's version differs from the expected one, or if another connection takes over an import.
@@ -79,8 +79,8 @@ class CatalogServiceStub:
 class CatalogServiceServicer:
     """Reads and writes the documents that SearchService searches.
 
-    The server answers a write when it is on disk and visible to searches: every search after the answer finds the
-    document. If the server requires tokens, all methods need the role `write`. Errors are those of SearchService, and:
+    The server answers a write once it is on disk and searchable: every search after the answer finds the document. If
+    the server requires tokens, all methods need the role `write`. Errors are those of SearchService, and:
 
     - NOT_FOUND if a document does not exist.
     - ABORTED if a document's version differs from the expected one, or if another connection takes over an import.
@@ -197,8 +197,8 @@ def add_CatalogServiceServicer_to_server(servicer, server):
 class CatalogService:
     """Reads and writes the documents that SearchService searches.
 
-    The server answers a write when it is on disk and visible to searches: every search after the answer finds the
-    document. If the server requires tokens, all methods need the role `write`. Errors are those of SearchService, and:
+    The server answers a write once it is on disk and searchable: every search after the answer finds the document. If
+    the server requires tokens, all methods need the role `write`. Errors are those of SearchService, and:
 
     - NOT_FOUND if a document does not exist.
     - ABORTED if a document's version differs from the expected one, or if another connection takes over an import.

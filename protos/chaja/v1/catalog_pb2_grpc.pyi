@@ -29,8 +29,8 @@ GRPC_VERSION: str
 class CatalogServiceStub:
     """Reads and writes the documents that SearchService searches.
 
-    The server answers a write when it is on disk and visible to searches: every search after the answer finds the
-    document. If the server requires tokens, all methods need the role `write`. Errors are those of SearchService, and:
+    The server answers a write once it is on disk and searchable: every search after the answer finds the document. If
+    the server requires tokens, all methods need the role `write`. Errors are those of SearchService, and:
 
       - NOT_FOUND if a document does not exist.
       - ABORTED if a document's version differs from the expected one, or if another connection takes over an import.
@@ -87,8 +87,8 @@ class CatalogServiceStub:
 class CatalogServiceAsyncStub(CatalogServiceStub):
     """Reads and writes the documents that SearchService searches.
 
-    The server answers a write when it is on disk and visible to searches: every search after the answer finds the
-    document. If the server requires tokens, all methods need the role `write`. Errors are those of SearchService, and:
+    The server answers a write once it is on disk and searchable: every search after the answer finds the document. If
+    the server requires tokens, all methods need the role `write`. Errors are those of SearchService, and:
 
       - NOT_FOUND if a document does not exist.
       - ABORTED if a document's version differs from the expected one, or if another connection takes over an import.
@@ -141,8 +141,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     """Reads and writes the documents that SearchService searches.
 
-    The server answers a write when it is on disk and visible to searches: every search after the answer finds the
-    document. If the server requires tokens, all methods need the role `write`. Errors are those of SearchService, and:
+    The server answers a write once it is on disk and searchable: every search after the answer finds the document. If
+    the server requires tokens, all methods need the role `write`. Errors are those of SearchService, and:
 
       - NOT_FOUND if a document does not exist.
       - ABORTED if a document's version differs from the expected one, or if another connection takes over an import.

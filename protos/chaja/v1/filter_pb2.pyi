@@ -28,8 +28,7 @@ class Filter(_message.Message):
       - A value is a string, a number or a boolean. Types are not converted: "1", 1 and true are three different values.
         An attribute may have values of several types, within one document and across documents.
       - A list matches if one of its elements does. An empty list is treated like a missing attribute.
-      - A document without the attribute does not match a condition on it. So it does match the condition under
-        `none_of`.
+      - A document without the attribute does not match a condition on it. So it does match under `none_of`.
       - Strings are compared by their Unicode code points: case, width and accents matter.
       - A filter may have at most 32 nested levels, 256 conditions, and 10,000 values in all `In` conditions together.
 
@@ -48,11 +47,11 @@ class Filter(_message.Message):
     NONE_OF_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def equals(self) -> Global___Equals:
-        """equals matches documents whose attribute has a value."""
+        """equals matches documents whose attribute has a given value."""
 
     @_builtins.property
     def is_in(self) -> Global___In:
-        """is_in matches documents whose attribute has one of several values."""
+        """is_in matches documents whose attribute has one of several given values."""
 
     @_builtins.property
     def range(self) -> Global___Range:

@@ -195,8 +195,8 @@ class Catalogue(_message.Message):
     index_kind: Global___IndexKind.ValueType
     """index_kind is the kind of index that searches the vectors."""
     sequence: _builtins.int
-    """sequence is the sequence of the newest change that searches see. Each change has a higher sequence, which is the
-    version of the written document.
+    """sequence is the sequence of the newest change that searches see. Sequences grow from change to change. The version
+    of a written document is the sequence of its change.
     """
     model_revision: _builtins.str
     """model_revision is the revision of the model that encoded the documents, as in `Model.revision`."""

@@ -39,7 +39,7 @@ class _ModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Mode.ValueType],
     """MODE_HYBRID combines both. A document whose title is the query, or begins with it, ranks above all others."""
 
 class Mode(_Mode, metaclass=_ModeEnumTypeWrapper):
-    """Mode is the way in which documents are compared with a query."""
+    """Mode selects how documents are compared with a query."""
 
 MODE_UNSPECIFIED: Mode.ValueType  # 0
 """MODE_UNSPECIFIED is the same as `MODE_DENSE`."""
@@ -67,7 +67,7 @@ class _FusionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fusion.ValueTy
     """FUSION_RECIPROCAL_RANK adds the reciprocals of both ranks. It ignores scores and weighs both rankings equally."""
 
 class Fusion(_Fusion, metaclass=_FusionEnumTypeWrapper):
-    """Fusion is the way in which two rankings become one."""
+    """Fusion selects how two rankings are combined into one."""
 
 FUSION_UNSPECIFIED: Fusion.ValueType  # 0
 """FUSION_UNSPECIFIED is the same as `FUSION_WEIGHTED_SUM`."""
@@ -131,8 +131,8 @@ class SearchRequest(_message.Message):
     `MODE_LEXICAL`, share a term with the query.
     """
     language_code: _builtins.str
-    """language_code is the language of the titles in hits, as a BCP 47 code such as `ko`. Unset, or for a document
-    without a title in that language, it means the document's first language. It does not restrict the search.
+    """language_code is the language of the titles in hits, as a BCP 47 code such as `ko`. If it is unset, or if a
+    document has no title in it, the document's first language is used. It does not restrict the search.
     """
     mode: Global___Mode.ValueType
     """mode selects how documents are compared with the query. Unset means `MODE_DENSE`."""
@@ -188,9 +188,9 @@ class SearchResponse(_message.Message):
     revisions cannot be compared.
     """
     no_good_answer: _builtins.bool
-    """no_good_answer reports that the catalogue seems to have no answer: the best hit scores no better than that of an
-    unrelated query, or the query is nearer to one of the server's examples of unrelated queries. It is a hint, and
-    sometimes wrong in either direction. The hits are returned in any case.
+    """no_good_answer reports that the catalogue seems to have no answer: the best hit scores no better than an unrelated
+    query's, or the query is nearer to a known unrelated query than to any document. It is a hint, and sometimes wrong
+    in either direction. The hits are returned in any case.
     """
     sequence: _builtins.int
     """sequence is the sequence of the newest catalogue change that the search has seen."""
@@ -358,9 +358,10 @@ class Hit(_message.Message):
     `SIMILARITY_COSINE` model with weights of 1 it lies between -1 and 1, except for rounding; for a
     `SIMILARITY_DOT_PRODUCT` model it is any number. In `MODE_LEXICAL` it is the BM25 score, 0 or more.
 
-    In `MODE_HYBRID` it ranks the hits of one query: the fusion gives 0 to 1, a title that begins with the query adds
-    1, and a title that is the query adds 2. The best hit of any query, even of nonsense, is near 1: to compare
-    queries, use `dense_score` and `SearchResponse.no_good_answer`.
+    In `MODE_HYBRID` it ranks the hits of one query: the fusion gives 0 to 1. A title that equals the query adds 2 to
+    it (not 3); a longer title that begins with the query adds 1, if the query has at least two characters. The best
+    hit of any query, even of nonsense, is near 1: to compare queries, use `dense_score` and
+    `SearchResponse.no_good_answer`.
     """
     title: _builtins.str
     """title is the document's title in the requested language. Empty if the document has no title."""

@@ -23,8 +23,9 @@ class Timings(_message.Message):
 
     For a single query, the five stages follow one another without a gap: their sum is the time from the request's
     arrival in the server's code to the finished answer. The rest of the time that a client measures is spent in the
-    network, in gRPC and in the client. In a call of many texts, no stage includes the time that a text waits for the
-    other texts. The server's metrics use the same five names.
+    network, in gRPC and in the client. In a call of many texts, a stage includes the work on the texts that are
+    processed together with this one, but no wait for the call's other texts. The server's metrics use the same five
+    names.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -47,11 +48,16 @@ class Timings(_message.Message):
 
     @_builtins.property
     def encode(self) -> _duration_pb2.Duration:
-        """encode is the time in which the encoder processed the text's whole batch."""
+        """encode is the time in which the encoder processed the texts of the batch. Unset if the text needed no encoding, as
+        in `MODE_LEXICAL` or if its vector was cached.
+        """
 
     @_builtins.property
     def search(self) -> _duration_pb2.Duration:
-        """search is the time in which the index searched for the text's whole batch. Unset in answers of EncodeService."""
+        """search is the time from the end of the preceding stage to the end of the text's own search. A worker searches the
+        texts of a batch one after another, so it includes the searches of the texts before this one; if the text needed no
+        encoding, it also includes the encoding of the batch. Unset in answers of EncodeService.
+        """
 
     @_builtins.property
     def fetch(self) -> _duration_pb2.Duration:

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.retrieval.bars import E5, MINILM, missed_bars
 from benchmarks.retrieval.measuring import ALL, DEPTHS, EXAMPLES, MODES, Row, measure
 from benchmarks.retrieval.sets import MOST_EXAMPLES, Asked, beir_set, sample_set
+from benchmarks.retrieval.targets import E5, MINILM, missed_targets
 from server.catalogue.document import Document
 from server.encoding.bundle import Bundle
 
@@ -73,9 +73,9 @@ def recall_of(**figures: float) -> dict[Row, dict[int, float]]:
 
 def test_bars_depend_on_the_model_and_the_set() -> None:
     good = recall_of(dense=0.05, lexical=0.95, hybrid=0.95)
-    assert missed_bars(good, model=MINILM, name="welfare-ko, dev") == []
-    assert len(missed_bars(good, model=E5, name="welfare-ko, dev")) == 2
-    assert missed_bars(recall_of(dense=0.5, lexical=0.5, hybrid=0.4), model="another", name="another") == [
+    assert missed_targets(good, model=MINILM, name="welfare-ko, dev") == []
+    assert len(missed_targets(good, model=E5, name="welfare-ko, dev")) == 2
+    assert missed_targets(recall_of(dense=0.5, lexical=0.5, hybrid=0.4), model="another", name="another") == [
         "hybrid R@1 is 0.400, more than 0.02 below 0.500"
     ]
 
@@ -83,7 +83,7 @@ def test_bars_depend_on_the_model_and_the_set() -> None:
 def test_examples_that_lower_recall_miss_a_bar() -> None:
     recall = recall_of(dense=0.5, lexical=0.5, hybrid=0.5)
     worse = {Row(1, "dense", ALL): dict.fromkeys(DEPTHS, 0.4)}
-    assert missed_bars(recall | worse, model=E5, name="another") == ["dense R@1 with 1 examples is 0.400, not 0.490"]
+    assert missed_targets(recall | worse, model=E5, name="another") == ["dense R@1 with 1 examples is 0.400, not 0.490"]
     little = {Row(1, "dense", ALL): dict.fromkeys(DEPTHS, 0.495)}
-    assert missed_bars(recall | little, model=E5, name="another") == []
-    assert any("1 examples" in each for each in missed_bars(recall | little, model=E5, name="banking77, train"))
+    assert missed_targets(recall | little, model=E5, name="another") == []
+    assert any("1 examples" in each for each in missed_targets(recall | little, model=E5, name="banking77, train"))

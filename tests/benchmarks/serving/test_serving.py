@@ -12,7 +12,7 @@ from benchmarks.serving.soak import soak
 
 pytestmark = pytest.mark.slow
 
-WITHOUT_BARS = {"limit"}
+WITHOUT_TARGETS = {"limit"}
 CHECKS: dict[str, Callable[[dict[str, float]], bool]] = {
     "throughput": lambda found: found["server"] > 100 and 0 < found["the generator took"] < 2,
     "outside": lambda found: 0 < found["CPU of the server for a search"] < 10,
@@ -44,7 +44,7 @@ def test_every_measurement_prints_its_figures(
         assert str(each) in printed
         # A server without overload refuses nothing.
         assert all(math.isfinite(value) or "refus" in each.name for value in each.values), each
-    assert any(each.bar for each in figures) is (name not in WITHOUT_BARS)
+    assert any(each.target for each in figures) is (name not in WITHOUT_TARGETS)
     found = {each.name: each.median for each in figures}
     assert CHECKS.get(name, bool)(found), found
 
@@ -59,5 +59,5 @@ def test_a_soak_prints_its_figures_and_makes_every_kind_of_call(setting: Setting
 
 
 @pytest.mark.parametrize(("values", "missed"), [((1.0, 5.0, 3.0), False), ((1.0, 5.0, 5.0), True), ((math.nan,), True)])
-def test_the_median_of_a_figure_is_compared_with_its_bar(values: tuple[float, ...], missed: bool) -> None:
+def test_the_median_of_a_figure_is_compared_with_its_target(values: tuple[float, ...], missed: bool) -> None:
     assert Figure(name="one", values=values, at_most=4).missed is missed

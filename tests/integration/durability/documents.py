@@ -31,7 +31,7 @@ def random_document(rng: random.Random, id: str, *, batch: str = "") -> Document
 
 
 def line_of(document: Document) -> str:
-    """Returns a document as a line of a catalogue's file."""
+    """Returns a document as a line of a catalogue file."""
     written = {
         "id": document.id,
         "title": {each.language_code: each.text for each in document.titles},

@@ -44,7 +44,7 @@ def test_a_slower_side_differs_beyond_noise(tmp_path: Path) -> None:
 
 def test_errors_and_a_lower_rate_are_worse(tmp_path: Path) -> None:
     comparison = compare(runs(tmp_path, "a", range(3)), runs(tmp_path, "b", range(10, 13), failing=0.2))
-    errors = row(comparison, "not successful")
+    errors = row(comparison, "errors")
     assert errors.worse
     assert errors.worse_by() == pytest.approx(0.2, abs=0.03)
     rate = row(comparison, "achieved rate")

@@ -13,9 +13,9 @@ import pytest
 from loadtest.analysis.summary import summarize
 from loadtest.errors import ExitCode
 from loadtest.plan import Plan
+from loadtest.reference import get_reference_answers
 from loadtest.requests.labels import read_labels
 from loadtest.requests.queries import read_queries
-from loadtest.rest import answers_at_rest
 from sample.server_process import ServerProcess
 from tests.conftest import SAMPLE_QUERIES
 from tests.loadtest.integration.attacks import NOT_OF_TIME, make_plan, records_of, run_attack, run_command
@@ -30,17 +30,17 @@ def test_a_thousand_concurrent_searches_give_the_hits_of_sequential_ones(
     default_server: ServerProcess, tmp_path: Path
 ) -> None:
     plan = sample_plan(default_server, in_flight=1000, count=1000, deadline_seconds=60)
-    plan = replace(plan, at_rest=asyncio.run(answers_at_rest(plan)))
+    plan = replace(plan, reference_answers=asyncio.run(get_reference_answers(plan)))
     records = run_attack(tmp_path / "results.bin", plan)
     assert records["same"].tolist() == [1] * 1000
     assert records["batch_texts"].mean() > 2, "the queries did not share batches"
 
 
-def test_answers_that_differ_from_those_at_rest_are_counted(tiny_server: ServerProcess, tmp_path: Path) -> None:
+def test_answers_that_differ_from_the_reference_answers_are_counted(tiny_server: ServerProcess, tmp_path: Path) -> None:
     plan = sample_plan(tiny_server, in_flight=4, count=352)
-    at_rest = asyncio.run(answers_at_rest(plan))
-    swapped = {**at_rest, (0, (7,)): at_rest[0, (8,)]}
-    run_attack(tmp_path / "results.bin", replace(plan, at_rest=swapped))
+    reference = asyncio.run(get_reference_answers(plan))
+    swapped = {**reference, (0, (7,)): reference[0, (8,)]}
+    run_attack(tmp_path / "results.bin", replace(plan, reference_answers=swapped))
     quality = summarize([tmp_path / "results.bin"]).quality
     assert (quality.compared, quality.different, quality.different_queries) == (352, 1, [7])
 

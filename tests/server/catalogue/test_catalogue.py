@@ -58,7 +58,7 @@ def test_a_title_is_in_the_requested_language_or_else_the_first_one() -> None:
         ('{"id": "b", "title": " "}', "title is blank: fill it or leave it out"),
         ('{"id": "b", "title": {"ko": ""}}', "title is blank"),
         ('{"id": "b", "title": "B", "examples": [" "]}', "example is blank"),
-        ('{"id": "b", "titel": "B"}', "unknown field `titel`; write one JSON object a line, with the fields id, "),
+        ('{"id": "b", "titel": "B"}', "unknown field `titel`; write one JSON object per line, with the fields id, "),
         ('{"id": "b", "title": "B", "attributes": {"x": null}}', "at `$.attributes[...]`"),
         (
             '{"id": "b", "title": "B", "attributes": {"x": 9007199254740993}}',

@@ -16,8 +16,8 @@ def test_the_margin_is_the_standard_deviation_of_similarities_between_decoys() -
 
 def test_a_query_must_be_nearer_to_its_documents_than_to_the_nearest_decoy() -> None:
     decoys = Decoys.of(PAIRS)
-    assert decoys.bar(AXES[0]) == pytest.approx(1 - decoys.margin)
-    assert decoys.bar(-AXES[0]) < 0
+    assert decoys.threshold(AXES[0]) == pytest.approx(1 - decoys.margin)
+    assert decoys.threshold(-AXES[0]) < 0
 
 
 def test_decoys_that_the_catalogue_answers_are_dropped() -> None:
@@ -25,12 +25,12 @@ def test_decoys_that_the_catalogue_answers_are_dropped() -> None:
     answered = AXES[0]
     left = decoys.unanswered(lambda vector: 1.2 if float(vector @ answered) > 0.7 else 0.3)
     assert len(left.vectors) == 4
-    assert left.bar(answered) < decoys.bar(answered)
+    assert left.threshold(answered) < decoys.threshold(answered)
     assert len(decoys.unanswered(lambda vector: None).vectors) == len(PAIRS)
 
 
 def test_without_decoys_every_score_is_good_enough() -> None:
-    assert Decoys(np.empty((0, 6), np.float32), 0.1).bar(AXES[0]) == -1
+    assert Decoys(np.empty((0, 6), np.float32), 0.1).threshold(AXES[0]) == -1
 
 
 def test_weights_of_documents_do_not_change_the_result() -> None:
@@ -42,4 +42,4 @@ def test_weights_of_documents_do_not_change_the_result() -> None:
 
     plain, weighted = Decoys.of(PAIRS).unanswered(similarity), Decoys.of(PAIRS).unanswered(halved, weight=0.5)
     assert weighted.vectors.tobytes() == plain.vectors.tobytes()
-    assert weighted.bar(AXES[1]) == pytest.approx(0.5 * plain.bar(AXES[1]))
+    assert weighted.threshold(AXES[1]) == pytest.approx(0.5 * plain.threshold(AXES[1]))

@@ -1,4 +1,4 @@
-"""The bars of the packaged models, by model and set."""
+"""The targets of the packaged models, by model and set."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ EXAMPLES_LOSS = 0.01
 
 E5, MINILM = "multilingual-e5-small", "all-MiniLM-L6-v2"
 
-BARS: dict[tuple[str, str], dict[tuple[Row, int], float]] = {
+TARGETS: dict[tuple[str, str], dict[tuple[Row, int], float]] = {
     (E5, "welfare-ko, dev"): {
         (Row(0, "dense", ALL), 1): 0.75,
         (Row(0, "hybrid", ALL), 1): 0.79,
@@ -34,12 +34,12 @@ BARS: dict[tuple[str, str], dict[tuple[Row, int], float]] = {
 }
 
 
-def missed_bars(recall: Mapping[Row, Mapping[int, float]], *, model: str, name: str) -> list[str]:
-    """Returns the bars that a model's bundle misses on a set, one sentence each."""
+def missed_targets(recall: Mapping[Row, Mapping[int, float]], *, model: str, name: str) -> list[str]:
+    """Returns the targets that a model's bundle misses on a set, one sentence each."""
     missed = [
-        f"{row.mode} R@{k} with {row.examples} examples is {recall[row][k]:.3f}, not {bar}"
-        for (row, k), bar in BARS.get((model, name), {}).items()
-        if recall[row][k] < bar
+        f"{row.mode} R@{k} with {row.examples} examples is {recall[row][k]:.3f}, not {target}"
+        for (row, k), target in TARGETS.get((model, name), {}).items()
+        if recall[row][k] < target
     ]
     better = max(recall[Row(0, mode, ALL)][1] for mode in ("dense", "lexical"))
     if (hybrid := recall[Row(0, "hybrid", ALL)][1]) < better - HYBRID_LOSS:

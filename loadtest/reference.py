@@ -1,4 +1,4 @@
-"""The answers at rest: the answers to each query without other load.
+"""The reference answers: the answers to each query without other load.
 
 Answers under load are compared with them, to show throughput gained at the cost of wrong results.
 """
@@ -15,7 +15,7 @@ Key = tuple[int, tuple[int, ...]]
 MOST_ANSWERS = 100_000
 
 
-async def answers_at_rest(plan: Plan) -> dict[Key, bytes]:
+async def get_reference_answers(plan: Plan) -> dict[Key, bytes]:
     """Makes every call of a plan with every query, one at a time; returns digests of the answers.
 
     Raises:
@@ -37,7 +37,7 @@ async def answers_at_rest(plan: Plan) -> dict[Key, bytes]:
                 [method] = caller.methods
                 answer = await method(messages, timeout_seconds=plan.deadline_seconds)
                 if answer.code != OK:
-                    raise AttackError(f"{call.method.name} failed at rest: {answer}")
+                    raise AttackError(f"{call.method.name} failed without load: {answer}")
                 reader = caller.reader
                 digests[index, key] = reader.digest([reader.parse(message) for message in answer.messages])
     return digests
