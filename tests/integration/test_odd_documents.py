@@ -1,12 +1,10 @@
 """Unusual documents: each is stored unchanged and found, or rejected with a reason."""
 
-import math
 import unicodedata
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
-import grpc
 import pytest
 
 import chaja
@@ -73,16 +71,6 @@ def write(client: chaja.Client, *documents: Document, request_id: str = "") -> l
     return list(results)
 
 
-def refusal(client: chaja.Client, refused: Document) -> str:
-    """Returns the error of an invalid document; a valid one in the same call is written."""
-    upserts = [Upsert(document=refused), Upsert(document=document("beside", "옆"))]
-    results = client.catalog.UpsertDocuments(UpsertDocumentsRequest(upserts=upserts)).results
-    assert results[0].error.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
-    assert not results[1].HasField("error")
-    assert not results[0].changed
-    return results[0].error.message
-
-
 def stored(client: chaja.Client, id: str) -> Document:
     """Returns a document as it was written, without its version."""
     found = client.catalog.GetDocument(GetDocumentRequest(id=id)).document
@@ -140,12 +128,6 @@ def test_an_id_may_be_anything(client: chaja.Client, id: str) -> None:
     assert id not in [hit.document_id for mode in MODES for hit in hits(client, "무엇이든 찾는다", mode)]
 
 
-def test_documents_of_the_same_title_are_all_found(client: chaja.Client) -> None:
-    write(client, *(document(str(number), "같은 제목", text="같은 글") for number in range(50)))
-    for mode in MODES:
-        assert {hit.document_id for hit in hits(client, "같은 제목", mode, 50)} == set(map(str, range(50)))
-
-
 def test_the_end_of_a_megabyte_of_text_is_found(client: chaja.Client) -> None:
     ending = "공항에서 잃어버린 파란 우산을 찾습니다"
     filler = "회원은 약관에 따라 서비스를 이용한다. "
@@ -161,24 +143,6 @@ def test_the_end_of_a_megabyte_of_text_is_found(client: chaja.Client) -> None:
             assert (match.field, match.end) == (Field.FIELD_TEXT, len(text))
             assert ending in text[match.start : match.end]
     assert hits(client, ending)[0].document_id == "large"
-
-
-@pytest.mark.parametrize(
-    ("refused", "message"),
-    [
-        (document("x" * 257, "제목"), "document.id"),
-        (document("odd", "\u3000"), "document.titles[0].text"),
-        (Document(id="odd"), "has nothing to search"),
-        (document("odd", "수", price=[1, math.nan]), "numbers must be finite"),
-        (document("odd", "제목", text="가" * 1_000_000), "at most 1000000 are allowed"),
-        (document("odd", "제목", note="가" * 1_000_000), "at most 1000000 are allowed"),
-    ],
-    ids=["id", "blank", "empty", "number", "text", "attribute"],
-)
-def test_an_invalid_document_is_rejected_and_its_neighbour_is_written(
-    client: chaja.Client, refused: Document, message: str
-) -> None:
-    assert message in refusal(client, refused)
 
 
 @pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC"), ("NFC", "NFKD")])

@@ -1,14 +1,12 @@
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
 from typing import Any
 
 import grpc
 import pytest
 
 import chaja
-from chaja.v1 import SearchRequest, SearchResponse, SearchStreamResponse
+from chaja.v1 import SearchRequest, SearchResponse
 from sample.server_process import ServerProcess
 from tests.conftest import SAMPLE_QUERIES
 
@@ -66,29 +64,3 @@ def test_an_invalid_query_gets_an_error_in_its_place(stub: Any) -> None:
             assert not result.error.HasField("retry_delay")
         else:
             check_same(result.response, stub.Search(requests[number]))
-
-
-def test_each_answer_arrives_before_the_next_query_is_sent(stub: Any) -> None:
-    """The stream answers a query without waiting for the next one."""
-    queue: SimpleQueue[SearchRequest | None] = SimpleQueue()
-    call = stub.SearchStream(iter(queue.get, None), timeout=30)
-    answers = []
-    for request in requests_of("c", 10):
-        queue.put(request)
-        answers.append(next(call))
-    queue.put(None)
-    assert list(call) == []
-    assert all(each.HasField("response") for each in answers)
-
-
-def test_two_streams_and_single_calls_run_concurrently(stub: Any) -> None:
-    def stream(prefix: str) -> list[SearchStreamResponse]:
-        return list(stub.SearchStream(iter(requests_of(prefix, 100)), timeout=60))
-
-    with ThreadPoolExecutor(2) as pool:
-        both = [(prefix, pool.submit(stream, prefix)) for prefix in ("one", "two")]
-        for request in requests_of("alone", 20):
-            assert len(stub.Search(request).hits) == request.limit
-        for prefix, streamed in both:
-            for request, each in zip(requests_of(prefix, 100), streamed.result(60), strict=True):
-                check_same(each.response, stub.Search(request))

