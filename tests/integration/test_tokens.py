@@ -91,17 +91,6 @@ def test_health_and_reflection_need_no_token(guarded: Guarded, channel: grpc.Cha
     assert "chaja.v1.SearchService" in ProtoReflectionDescriptorDatabase(channel).get_services()
 
 
-async def test_the_client_sends_its_token_with_every_call(guarded: Guarded) -> None:
-    address = guarded.server.address
-    with chaja.connect(address, token=SEARCH) as client:
-        assert client.search.Search(QUERY).hits
-        assert next(iter(client.search.SearchStream(iter([QUERY]), timeout=10))).response.hits
-    async with chaja.connect_async(address, token=SEARCH) as async_client:
-        assert (await async_client.search.Search(QUERY)).hits
-        stream = async_client.search.SearchStream(iter([QUERY]), timeout=10)
-        assert [answer.response.hits[0].document_id async for answer in stream]
-
-
 def test_rotated_tokens_are_valid_soon(guarded: Guarded, channel: grpc.Channel) -> None:
     search = methods(channel)[0]
 

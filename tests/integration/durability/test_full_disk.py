@@ -11,10 +11,10 @@ import grpc
 import pytest
 
 import chaja
-from chaja.v1 import Document, LocalizedText, UpsertDocumentsRequest
+from chaja.v1 import Document, LocalizedText, Upsert, UpsertDocumentsRequest
 from server.catalogue.database import DATABASE
 from tests.integration.durability.checking import listed
-from tests.integration.durability.documents import upsert, words
+from tests.integration.durability.documents import words
 from tests.integration.durability.servers import Server, ServerDied
 from tests.integration.durability.stores import check, write
 
@@ -125,7 +125,7 @@ def test_the_server_works_without_a_snapshot_or_graph_that_cannot_be_written(sta
         limit(server, 110_000)
         many = Document(id="many", titles=[LocalizedText(text="많다")])
         many.examples.extend(words(rng, 8) for _ in range(GRAPH_VECTORS - vectors))
-        request = UpsertDocumentsRequest(upserts=[upsert(many)])
+        request = UpsertDocumentsRequest(upserts=[Upsert(document=many)])
         [result] = client.catalog.UpsertDocuments(request).results
         many.version = result.version
         documents["many"] = many

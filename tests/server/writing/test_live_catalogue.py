@@ -51,12 +51,11 @@ async def test_an_index_with_many_dead_slots_is_rebuilt_during_changes_and_searc
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_changes_are_saved_in_snapshots(tmp_path: Path, tiny_bundle: Path) -> None:
-    async with running(tmp_path, tiny_bundle) as core:
-        await core.writer.upsert(upserts(titled("a"), titled("b")))
-        await until(lambda: snapshots(tmp_path) == ["snapshot-00000000000000000002"])
-        await core.writer.delete([Delete("a")])
-        await until(lambda: snapshots(tmp_path) == ["snapshot-00000000000000000003"])
+async def test_changes_are_saved_in_snapshots(core: Core, tmp_path: Path) -> None:
+    await core.writer.upsert(upserts(titled("a"), titled("b")))
+    await until(lambda: snapshots(tmp_path / "data") == ["snapshot-00000000000000000002"])
+    await core.writer.delete([Delete("a")])
+    await until(lambda: snapshots(tmp_path / "data") == ["snapshot-00000000000000000003"])
 
 
 async def test_vectors_of_the_replaced_model_are_deleted(
