@@ -167,11 +167,7 @@ class Load:
             expected = {id: version or None for id, version in expected.items()}
         attempt = self.ledger.begin(Attempt(wanted))
         if any(wanted.values()):
-            upserts = [
-                Upsert(document=each, expected_version=expected[each.id])
-                for each in wanted.values()
-                if each is not None
-            ]
+            upserts = [Upsert(document=each, expected_version=expected[id]) for id, each in wanted.items() if each]
             results = self.client.catalog.UpsertDocuments(UpsertDocumentsRequest(upserts=upserts)).results
         else:
             deletes = [Delete(id=id, expected_version=expected[id]) for id in ids]

@@ -4,18 +4,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from server.vectors.dense import DenseIndex, DenseOptions
 from server.vectors.recall import measure_recall
 
 
 @pytest.fixture
-def vectors() -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+def vectors() -> NDArray[np.float32]:
     """Random vectors, whose lack of structure makes the graph's recall low."""
     return np.random.default_rng(1).standard_normal((6000, 64)).astype(np.float32)
 
 
-def fill(index: DenseIndex, vectors: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> None:
+def fill(index: DenseIndex, vectors: NDArray[np.float32]) -> None:
     zeros = np.zeros(len(vectors), np.int32)
     index.append(np.arange(len(vectors), dtype=np.int32), zeros, zeros.astype(np.uint8), vectors)
     index.wait()
@@ -23,10 +24,7 @@ def fill(index: DenseIndex, vectors: np.ndarray[tuple[int, int], np.dtype[np.flo
 
 @pytest.mark.slow
 def test_ef_search_is_raised_until_the_minimum_recall_is_reached(
-    tmp_path: Path,
-    vectors: np.ndarray[tuple[int, int], np.dtype[np.float32]],
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, vectors: NDArray[np.float32], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("server.vectors.recall.PAUSE_SECONDS", 0)
     monkeypatch.setattr("server.vectors.recall.BUSY_SHARE", 1)
