@@ -17,15 +17,7 @@ from server.encoding.center import CENTER_FILE, centered
 from server.encoding.encoder import PaddedEncoder
 from server.encoding.golden import GOLDEN_FILE, GoldenText
 from server.encoding.kind import Side, TextKind
-from server.encoding.manifest import (
-    MANIFEST_FILE,
-    SCHEMA_VERSION,
-    Manifest,
-    Prefixes,
-    Source,
-    TowerManifest,
-    Weights,
-)
+from server.encoding.manifest import MANIFEST_FILE, SCHEMA_VERSION, Manifest, Prefixes, Source, TowerManifest, Weights
 from server.encoding.segmenter import TOKENIZER_FILE
 from server.encoding.session import OUTPUT
 from server.encoding.tokenizer import Tokenizer

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.serving.empty_server import running_empty_server
 from benchmarks.serving.figure import Figure
@@ -38,15 +40,15 @@ def measure_outside(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
     """Yields the CPU time of a search outside the encoder, minus that of an empty call at the same rate."""
     del peaks
     answer_bytes = asyncio.run(_answer_bytes(setting))
-    costs, calls = [], []
+    search, encoder, calls = [], [], []
     with setting.server(*NO_CACHE, *PATIENT) as server, running_empty_server(answer_bytes) as empty:
         for _ in range(setting.repeats):
-            before = _Spent.by(server)
+            before = _spent(server)
             rate = setting.closed(server).rate
-            costs.append(_Spent.by(server).since(before))
+            cpu_seconds, encoder_seconds, searches = (_spent(server) - before).tolist()
+            search.append(1e3 * cpu_seconds / searches)
+            encoder.append(1e3 * encoder_seconds / searches)
             calls.append(1e3 * setting.opened(empty, rate, poisson=False).cpu_per_answer)
-    search = [1e3 * each.cpu_seconds / each.searches for each in costs]
-    encoder = [1e3 * each.encoder_seconds / each.searches for each in costs]
     yield Figure("CPU of the server for a search", search, "{:.3f} ms")
     yield Figure("the encoder's share of it", encoder, "{:.3f} ms", note="as the server measures it in its workers")
     note = f"{answer_bytes:,} bytes of answer, at the same rate"
@@ -55,28 +57,11 @@ def measure_outside(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
     yield Figure("CPU beyond both", outside, "{:.3f} ms", at_most=MOST_OUTSIDE_MS)
 
 
-@dataclass(frozen=True)
-class _Spent:
-    """CPU time of a server and of its encoder, and the number of answered searches."""
-
-    cpu_seconds: float
-    encoder_seconds: float
-    searches: float
-
-    @classmethod
-    def by(cls, server: ServerProcess) -> Self:
-        """Reads the server's metrics."""
-        samples = scrape_once(server.metrics_url)
-        searches = [value for name, value in samples.items() if "handled_total" in name and "SearchService" in name]
-        return cls(samples["process_cpu_seconds_total"], samples["chaja_encode_cpu_seconds_total"], sum(searches))
-
-    def since(self, before: Self) -> Self:
-        """Returns the difference between two readings."""
-        return type(self)(
-            self.cpu_seconds - before.cpu_seconds,
-            self.encoder_seconds - before.encoder_seconds,
-            self.searches - before.searches,
-        )
+def _spent(server: ServerProcess) -> NDArray[np.float64]:
+    """Returns the CPU seconds of a server and of its encoder, and the number of answered searches."""
+    samples = scrape_once(server.metrics_url)
+    searches = [value for name, value in samples.items() if "handled_total" in name and "SearchService" in name]
+    return np.array([samples["process_cpu_seconds_total"], samples["chaja_encode_cpu_seconds_total"], sum(searches)])
 
 
 async def _answer_bytes(setting: Setting) -> int:

@@ -6,8 +6,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Self
 
 import chaja
 from benchmarks.serving.bare import encode_bare
@@ -51,9 +51,14 @@ def measure_writes(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
             rate = SEARCH_SHARE * peaks.peak.rate
             for seed in range(setting.repeats):
                 alone.append(setting.opened(server, rate, seed=seed).latency_ms(99))
-                with _Importing(client, documents) as importing:
-                    beside.append(setting.opened(server, rate, seed=seed).latency_ms(99))
-                beside_rates.append(importing.rate)
+                stopped = threading.Event()
+                with ThreadPoolExecutor(1) as pool:
+                    importing = pool.submit(_import, client, documents, stopped=stopped)
+                    try:
+                        beside.append(setting.opened(server, rate, seed=seed).latency_ms(99))
+                    finally:
+                        stopped.set()
+                beside_rates.append(importing.result())
     beyond = [write - encode for write, encode in zip(written, encoded, strict=True)]
     share = [imported / encoder for imported, encoder in zip(rates, bare, strict=True)]
     slower = [with_import / without for with_import, without in zip(beside, alone, strict=True)]
@@ -123,23 +128,3 @@ def _import(
             room.release()
         answered.append(time.perf_counter())
     return sum(sent) / (answered[-1] - answered[0])
-
-
-class _Importing:
-    """Imports in its own thread while the context lasts."""
-
-    def __init__(self, client: chaja.Client, documents: Iterator[Upsert]) -> None:
-        self.rate = 0.0
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(client, documents))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._thread.join()
-
-    def _run(self, client: chaja.Client, documents: Iterator[Upsert]) -> None:
-        self.rate = _import(client, documents, stopped=self._stopped)

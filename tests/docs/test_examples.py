@@ -1,35 +1,18 @@
 """The examples for other languages: Node's runs against a server, Go's is compiled where its toolchain is installed."""
 
-import json
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import chaja
 from chaja.v1 import GetDocumentRequest
 from sample.server_process import REPOSITORY, ServerProcess
+from tests.node import PROTOS, run_node
 
-NODE = REPOSITORY / "build/node"
-PROTOS = REPOSITORY / "protos"
 GO_TOOLS = ("go", "protoc-gen-go", "protoc-gen-go-grpc")
-
-
-def run_node(script: Path, folder: Path, *arguments: str) -> Any:
-    """Runs a copy of a script beside grpc-js; returns the JSON that it prints."""
-    if not (NODE / "node").exists():
-        assert "CI" not in os.environ, "make node installs grpc-js"
-        pytest.skip("grpc-js is missing: make node")
-    (folder / "node_modules").symlink_to(NODE / "node_modules")
-    command = [str(NODE / "node"), shutil.copy(script, folder), *arguments]
-    environment = {**os.environ, "CHAJA_PROTOS": str(PROTOS)}
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout)
 
 
 def test_the_example_of_node_writes_and_searches(writable_server: ServerProcess, tmp_path: Path) -> None:

@@ -10,12 +10,6 @@ DOCUMENTS = [Document(id="a", title="A"), Document(id="b", title="B")]
 GOOD = '{"query": "find a", "language": "en", "relevant": ["a"]}\n'
 
 
-def test_queries_are_read_with_their_labels(tmp_path: Path) -> None:
-    path = tmp_path / "q.jsonl"
-    path.write_text(GOOD + '{"query": "둘 다", "language": "ko", "relevant": ["a", "b"]}\n', encoding="utf-8")
-    assert [query.relevant for query in load_labelled_queries(path, DOCUMENTS)] == [["a"], ["a", "b"]]
-
-
 @pytest.mark.parametrize(
     ("line", "message"),
     [

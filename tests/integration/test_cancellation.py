@@ -95,25 +95,3 @@ def test_a_stream_that_never_reads_is_bounded(server: ServerProcess) -> None:
                 assert other.search.Search(SearchRequest(query=f"other {number}", limit=3)).hits
         assert resident_bytes(server.process.pid) - memory < 60 * MEGABYTE
     wait_for_open_sockets(server.process.pid, sockets)
-
-
-def test_a_client_that_cancels_without_reading_is_harmless(server: ServerProcess) -> None:
-    """The flow control of gRPC slows down the sender, even if it has endless requests."""
-    memory = resident_bytes(server.process.pid)
-    taken = 0
-
-    def requests() -> Iterator[SearchRequest]:
-        nonlocal taken
-        for each in endless():
-            taken += 1
-            yield each
-
-    with grpc.insecure_channel(server.address) as channel:
-        stream: Any = chaja.Client(channel).search.SearchStream(requests(), timeout=60)
-        before = -1
-        while before != taken:  # Until flow control stops it.
-            before = taken
-            time.sleep(0.5)
-        assert taken < 100_000
-        assert resident_bytes(server.process.pid) - memory < 60 * MEGABYTE
-        stream.cancel()

@@ -34,10 +34,7 @@ def watch(channel: grpc.Channel) -> Any:
 
 @contextlib.contextmanager
 def connected_server(bundle: Path, *flags: str, module: str = "server") -> Iterator[tuple[ServerProcess, grpc.Channel]]:
-    with (
-        sample_server(bundle, *flags, module=module) as server,
-        grpc.insecure_channel(server.address) as channel,
-    ):
+    with sample_server(bundle, *flags, module=module) as server, grpc.insecure_channel(server.address) as channel:
         yield server, channel
 
 
@@ -54,7 +51,8 @@ def hanging_server(bundle: Path, *flags: str) -> Iterator[ServerProcess]:
 
 
 def test_calls_are_accepted_while_balancers_see_not_serving(tiny_bundle: Path) -> None:
-    with connected_server(tiny_bundle, "--drain-wait-seconds", "1.5") as (server, channel):
+    flags = ("--drain-wait-seconds", "1.5", "--drain-seconds", "3600")
+    with connected_server(tiny_bundle, *flags) as (server, channel):
         search: Any = chaja.Client(channel).search.Search
         statuses = watch(channel)
         assert next(statuses).status == SERVING
@@ -68,6 +66,7 @@ def test_calls_are_accepted_while_balancers_see_not_serving(tiny_bundle: Path) -
         with grpc.insecure_channel(server.address, options=[("new", 1)]) as late:  # New connections are accepted, too.
             assert chaja.Client(late).search.Search(SearchRequest(query="late", limit=2), timeout=10).hits
         assert answered > 1
+        assert list(statuses) == [], "the watch ends at once, and does not delay the shutdown"
         assert server.process.wait(20) == 0
 
 
@@ -119,15 +118,6 @@ def test_a_watcher_that_does_not_read_delays_no_one_else(tiny_bundle: Path) -> N
             server.process.send_signal(signal.SIGTERM)
             assert next(statuses).status == NOT_SERVING
             assert server.process.wait(15) == 0
-
-
-def test_watchers_do_not_delay_the_shutdown(tiny_bundle: Path) -> None:
-    with connected_server(tiny_bundle, "--drain-seconds", "3600") as (server, channel):
-        statuses = watch(channel)
-        assert next(statuses).status == SERVING
-        server.process.send_signal(signal.SIGTERM)
-        assert [each.status for each in statuses] == [NOT_SERVING]
-        assert server.process.wait(15) == 0
 
 
 def test_an_old_connection_is_replaced_without_a_failed_call(tiny_bundle: Path) -> None:

@@ -53,9 +53,6 @@ def test_reflection_describes_every_service(tiny_server: ServerProcess) -> None:
 
 
 def test_reflection_can_be_switched_off(tiny_bundle: Path) -> None:
-    with (
-        sample_server(tiny_bundle, "--reflection", "off") as server,
-        grpc.insecure_channel(server.address) as channel,
-    ):
+    with sample_server(tiny_bundle, "--reflection", "off") as server, grpc.insecure_channel(server.address) as channel:
         code = code_of(ProtoReflectionDescriptorDatabase(channel).get_services)
         assert code == grpc.StatusCode.UNIMPLEMENTED

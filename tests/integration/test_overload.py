@@ -79,37 +79,26 @@ def storm(method: Any, requests: list[Any]) -> tuple[list[tuple[int, Any, float]
     return answered, others
 
 
-def test_excess_searches_are_rejected_at_once(
-    stub: Any, weak_server: ServerProcess, tiny_server: ServerProcess
+@pytest.mark.parametrize("method", ["Search", "BatchSearch"])
+def test_excess_calls_are_rejected_at_once_and_as_a_whole(
+    stub: Any, weak_server: ServerProcess, tiny_server: ServerProcess, method: str
 ) -> None:
-    before = refused(scrape(weak_server.metrics_url), "Search")
-    requests = [long_request(1 + number) for number in range(60)]
-    answered, others = storm(stub.Search, requests)
+    before = refused(scrape(weak_server.metrics_url), method)
+    searches = [long_request(1 + number) for number in range(60)]
+    batches = [BatchSearchRequest(requests=[long_request(100 + 10 * n + m) for m in range(10)]) for n in range(12)]
+    answered, others = storm(getattr(stub, method), searches if method == "Search" else batches)
     assert answered
-    assert len(others) > 10
+    assert others
     for number, response, _ in answered:
-        check_answer(tiny_server, requests[number], response)
+        if method == "Search":
+            check_answer(tiny_server, searches[number], response)
+        else:
+            for request, each in zip(batches[number].requests, response.responses, strict=True):
+                check_answer(tiny_server, request, each)
     for _, error, _ in others:
         check_refusal(error)
     assert min(ended for *_, ended in others) < max(ended for *_, ended in answered), "refusals waited for the others"
-    scrape_until(weak_server.metrics_url, lambda found: refused(found, "Search") == before + len(others))
-
-
-def test_batches_are_rejected_as_a_whole(stub: Any, weak_server: ServerProcess, tiny_server: ServerProcess) -> None:
-    before = refused(scrape(weak_server.metrics_url), "BatchSearch")
-    batches = [
-        BatchSearchRequest(requests=[long_request(100 + 10 * batch + number) for number in range(10)])
-        for batch in range(12)
-    ]
-    answered, others = storm(stub.BatchSearch, batches)
-    assert answered
-    assert others
-    number, response, _ = answered[0]
-    for request, each in zip(batches[number].requests, response.responses, strict=True):
-        check_answer(tiny_server, request, each)
-    for _, error, _ in others:
-        check_refusal(error)
-    scrape_until(weak_server.metrics_url, lambda found: refused(found, "BatchSearch") == before + len(others))
+    scrape_until(weak_server.metrics_url, lambda found: refused(found, method) == before + len(others))
 
 
 def test_a_call_that_cannot_meet_its_deadline_is_rejected_at_once(stub: Any) -> None:

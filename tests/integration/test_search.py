@@ -7,13 +7,11 @@ import pytest
 
 import chaja
 from chaja.v1 import (
-    BatchSearchRequest,
     EncodeRequest,
     Field,
     GetServerInfoRequest,
     IndexKind,
     SearchRequest,
-    SearchResponse,
     Similarity,
     TextKind,
 )
@@ -28,10 +26,6 @@ DOCUMENTS = [json.loads(line) for line in SAMPLE_CATALOGUE.read_text(encoding="u
 QUERIES = [json.loads(line)["query"] for line in SAMPLE_QUERIES.read_text(encoding="utf-8").splitlines()]
 F16 = 1e-3
 """Precision of scores of vectors in f16."""
-
-
-def hits_of(response: SearchResponse) -> list[tuple[str, float]]:
-    return [(hit.document_id, hit.score) for hit in response.hits]
 
 
 @pytest.mark.parametrize("part", ["title", "text", "example"])
@@ -67,15 +61,6 @@ def test_the_timings_name_all_five_stages(tiny_server: ServerProcess) -> None:
     for stage in STAGES:
         assert getattr(timings, stage).ToNanoseconds() > 0, stage
     assert timings.batch_texts >= 1
-
-
-def test_a_batch_returns_the_same_hits_as_single_calls(tiny_server: ServerProcess) -> None:
-    requests = [SearchRequest(query=query, limit=7) for query in QUERIES[:50]]
-    with chaja.connect(tiny_server.address) as client:
-        batch = client.search.BatchSearch(BatchSearchRequest(requests=requests)).responses
-        assert [hits_of(response) for response in batch] == [
-            hits_of(client.search.Search(request)) for request in requests
-        ]
 
 
 def test_vectors_are_packed_and_searching_with_them_agrees(tiny_server: ServerProcess) -> None:

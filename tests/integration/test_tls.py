@@ -12,7 +12,7 @@ import chaja
 from chaja.v1 import SearchRequest
 from sample.server_process import ServerProcess
 from tests.integration.certificates import Authority, Pair
-from tests.integration.serving import sample_server, start_error, wait_for_line
+from tests.integration.serving import sample_server, wait_for_line
 
 
 class Secured(NamedTuple):
@@ -109,14 +109,6 @@ def test_a_rotated_certificate_is_for_new_connections(
         assert served_to(server, theirs.credentials())
         served.replace(ours.signed("third"))
         assert served_to(server, ours.credentials())
-
-
-def test_invalid_files_and_flags_give_one_line_and_an_exit_code(
-    tmp_path: Path, tiny_bundle: Path, ours: Authority
-) -> None:
-    pair, missing = ours.signed("flags"), tmp_path / "missing"
-    assert str(missing) in start_error(tiny_bundle, "--tls-certificate", missing, "--tls-key", pair.key)
-    assert "go together" in start_error(tiny_bundle, "--tls-certificate", pair.certificate, code=2)
 
 
 def offered(address: str, authority: Authority, ciphers: str, version: ssl.TLSVersion) -> str | None:

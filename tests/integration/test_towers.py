@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import chaja
-from chaja.v1 import EncodeRequest, Field, GetServerInfoRequest, SearchRequest, TextKind
+from chaja.v1 import EncodeRequest, GetServerInfoRequest, SearchRequest, TextKind
 from sample.server_process import REPOSITORY, ServerProcess, running_server
 from server.encoding import kind as kinds
 from server.encoding.bundle import Bundle
@@ -107,12 +107,6 @@ def test_the_two_towers_differ_and_are_those_of_the_bundle(server: ServerProcess
     assert abs(query - document).max() > 0.1
     for kind, vector in ((kinds.TextKind.QUERY, query), (kinds.TextKind.TEXT, document)):
         assert vector.tobytes() == bundle.encode_texts([("환율", kind)]).tobytes()
-
-
-def test_an_example_is_compared_by_the_tower_of_queries(server: ServerProcess) -> None:
-    with chaja.connect(server.address) as client:
-        hit = client.search.Search(SearchRequest(query="wallet example")).hits[0]
-    assert (hit.document_id, hit.match.field) == ("0", Field.FIELD_EXAMPLE)
 
 
 def test_each_tower_has_its_own_maximum_and_the_info_reports_both(server: ServerProcess) -> None:

@@ -148,9 +148,7 @@ async def test_calls_above_the_servers_stream_limit_wait() -> None:
         assert {code for code, *_ in answers} == {"OK"}
 
 
-async def test_calls_fail_at_once_with_the_reason_where_nothing_listens(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_calls_fail_at_once_with_the_reason_where_nothing_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loadtest.channel, "CONNECT_SECONDS", 0.5)
     async with Channel(Target(address="127.0.0.1:1")) as channel:
         with pytest.raises(
@@ -165,9 +163,7 @@ async def test_calls_fail_at_once_with_the_reason_where_nothing_listens(
         assert time.perf_counter() - started < 1
 
 
-async def test_connecting_to_a_silent_server_times_out_and_deadlines_hold(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_connecting_to_a_silent_server_times_out_and_deadlines_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loadtest.channel, "CONNECT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         async with Channel(Target(address=f"127.0.0.1:{silent.getsockname()[1]}")) as channel:

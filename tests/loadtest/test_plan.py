@@ -7,18 +7,13 @@ import pytest
 
 from loadtest.errors import UsageError
 from loadtest.plan import MAX_PROCESSES, Call, Plan
-from loadtest.requests.method import Method, find_method
+from loadtest.requests.method import Method
 from loadtest.requests.queries import Query
 from loadtest.schedule import constant, ramp
 from loadtest.target import Target
 
 TARGET = Target(address="127.0.0.1:1", headers=(("x-key", "hidden"),), token="hidden")
 QUERIES = (Query("0", {"query": "hidden"}),)
-
-
-@pytest.fixture
-async def method() -> Method:
-    return await find_method("Search", target=TARGET)
 
 
 def make(method: Method, **changes: Any) -> Plan:

@@ -8,7 +8,7 @@ import pytest
 from loadtest import progress as module
 from loadtest.plan import Call, Plan
 from loadtest.progress import Progress, TerminalProgress
-from loadtest.requests.method import Method, find_method
+from loadtest.requests.method import Method
 from loadtest.requests.queries import Query
 from loadtest.schedule import constant
 from loadtest.target import Target
@@ -20,11 +20,6 @@ TARGET = Target(address="127.0.0.1:1")
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
-
-
-@pytest.fixture
-async def method() -> Method:
-    return await find_method("Search", target=TARGET)
 
 
 def make(method: Method, **changes: Any) -> Progress:

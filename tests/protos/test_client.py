@@ -8,6 +8,7 @@ import pytest
 import chaja
 from chaja.v1 import GetServerInfoRequest, GetServerInfoResponse, InfoServiceServicer
 from chaja.v1 import add_InfoServiceServicer_to_server as add_servicer
+from tests.integration.errors import code_of
 
 SLOW_SECONDS = 0.6
 
@@ -30,11 +31,7 @@ async def slow_server() -> AsyncIterator[str]:
 
 def call(target: str, *, default: float, timeout: float | None) -> grpc.StatusCode:
     with chaja.connect(target, timeout_seconds=default) as client:
-        try:
-            client.info.GetServerInfo(GetServerInfoRequest(), timeout=timeout)
-        except grpc.RpcError as error:
-            return error.code()
-    return grpc.StatusCode.OK
+        return code_of(client.info.GetServerInfo, GetServerInfoRequest(), timeout=timeout)
 
 
 async def call_async(target: str, *, default: float, timeout: float | None) -> grpc.StatusCode:

@@ -1,12 +1,15 @@
-"""Fixtures of the serving core: a recording bundle, and pipelines that are closed after the test."""
+"""Fixtures of the serving core: bundles, a store, and pipelines; all are closed after the test."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from server.batching.pipeline import Pipeline
+from server.catalogue.store import Store
+from server.encoding.bundle import Bundle
 from server.metrics import Metrics
 from tests.server.making import WatchedBundle, make_pipeline
 from tests.tiny_bundle import make_bundle
@@ -21,6 +24,17 @@ def watched(tiny_bundle: Path) -> WatchedBundle:
 def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Another model."""
     return make_bundle(tmp_path_factory.mktemp("other") / "bundle", seed=8)
+
+
+@pytest.fixture(scope="session")
+def bundle(tiny_bundle: Path) -> Bundle:
+    return Bundle(tiny_bundle)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with contextlib.closing(Store(tmp_path)) as store:
+        yield store
 
 
 @pytest.fixture

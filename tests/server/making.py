@@ -6,6 +6,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from server.encoding.cache import EmbeddingCache
 from server.encoding.kind import TextKind
 from server.encoding.passages import passages_of
 from server.encoding.tokenizer import Tokens
+from server.errors import ChajaError
 from server.live.building import IndexBuilder
 from server.live.index import LiveIndex
 from server.live.loading import Loaded
@@ -32,6 +34,8 @@ from server.ranking.options import SearchOptions
 from server.ranking.search import FoundDocument
 from server.settings import Settings
 from server.vectors.dense import DenseIndex, DenseOptions
+
+Outcomes = list[ChajaError | None]
 
 DOCUMENTS = ["지갑을 잃어버렸어", "send money", "환율", "split the bill", "x" * 60]
 """Titles; the sequence of each is its position, from 1."""
@@ -133,13 +137,20 @@ def versioned(bundle: Bundle, document: Document, sequence: int) -> Versioned:
     return Versioned(sequence, document, passages.with_matrix(encode(bundle, passages.texts)))
 
 
-def empty_index(bundle: Bundle, *, options: DenseOptions | None = None) -> LiveIndex:
-    """Returns an empty live index, whose files are next to the bundle."""
+def empty_index(
+    bundle: Bundle,
+    *,
+    options: DenseOptions | None = None,
+    folder: Path | None = None,
+    revision: str | None = None,
+    weights: tuple[float, ...] = (1.0,),
+) -> LiveIndex:
+    """Returns an empty live index, whose files are next to the bundle unless a `folder` is given."""
     manifest = bundle.manifest
-    folder = Path(tempfile.mkdtemp(prefix="index-", dir=bundle.directory.parent))
+    folder = folder or Path(tempfile.mkdtemp(prefix="index-", dir=bundle.directory.parent))
     dense = DenseIndex(manifest.dimension, manifest.similarity, "f32", folder=folder, options=options)
     probes = Probes(lambda queries: encode(bundle, [(query, TextKind.QUERY) for query in queries]))
-    return LiveIndex(manifest.revision, dense, probes=probes)
+    return LiveIndex(revision or manifest.revision, dense, probes=probes, weights=weights)
 
 
 def make_index(bundle: Bundle) -> LiveIndex:
@@ -166,7 +177,6 @@ def make_pipeline(
     *,
     workers: int = 1,
     max_batch_tokens: int = 64,
-    longest_wait_seconds: float = 60.0,
     cache_bytes: int = 0,
     metrics: Metrics | None = None,
     speed: Speed | None = None,
@@ -175,16 +185,19 @@ def make_pipeline(
     return Pipeline(
         bundle,
         make_index(bundle),
-        Settings(
-            bundle=Path(),
-            encode_workers=workers,
-            max_batch_tokens=max_batch_tokens,
-            longest_wait_seconds=longest_wait_seconds,
-        ),
+        replace(ENGINE_SETTINGS, encode_workers=workers, max_batch_tokens=max_batch_tokens),
         cache=EmbeddingCache(cache_bytes),
         speed=speed or Speed(),
         metrics=metrics or Metrics([]),
     )
+
+
+async def held(pipeline: Pipeline, watched: WatchedBundle) -> asyncio.Task[Outcomes]:
+    """Keeps the only worker busy until the test opens the gate."""
+    watched.gate.clear()
+    running = asyncio.create_task(pipeline.run([make_job("the worker is busy")]))
+    await until(lambda: watched.batches)
+    return running
 
 
 async def until(condition: Callable[[], object], *, seconds: float = 10.0) -> None:

@@ -3,10 +3,7 @@ import gc
 import threading
 import unicodedata
 import weakref
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,17 +14,9 @@ from server.encoding.cache import EmbeddingCache
 from server.encoding.kind import TextKind
 from server.encoding.normalisation import normalised
 from server.engine import Engine, EngineSlot
-from server.errors import NotReady
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
 from tests.server.making import ENGINE_SETTINGS, WatchedBundle, make_loaded, until
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path, durable=False)
-    yield store
-    store.close()
 
 
 def make_engine(watched: WatchedBundle, store: Store) -> Engine:
@@ -61,20 +50,6 @@ async def test_close_does_not_wait_for_cancelled_calls(watched: WatchedBundle, s
     running.cancel()
     watched.gate.set()
     await asyncio.wait_for(engine.close(), 10)
-
-
-async def test_the_slot_holds_the_newest_engine(watched: WatchedBundle, store: Store) -> None:
-    slot = EngineSlot()
-    assert slot.queue_texts == 0
-    with pytest.raises(NotReady, match="still loading"):
-        _ = slot.engine
-    first, second = make_engine(watched, store), make_engine(watched, store)
-    slot.swap(first)
-    assert slot.engine is first
-    slot.swap(second)
-    assert slot.engine is second
-    for engine in (first, second):
-        await engine.close()
 
 
 async def test_documents_and_large_calls_are_bulk_work(watched: WatchedBundle, store: Store) -> None:

@@ -3,7 +3,7 @@ import prometheus_client
 
 from server.metrics import CODES, Method, Metrics
 from server.rpc.server import METHODS
-from server.stages import STAGES, Stopwatch
+from server.stages import STAGES
 
 
 def test_all_series_exist_before_the_first_request() -> None:
@@ -65,12 +65,3 @@ def test_a_call_is_counted_with_its_code() -> None:
     assert value("grpc_server_handled_total", labels | {"grpc_code": "InvalidArgument"}) == 1
     assert value("grpc_server_handled_total", labels | {"grpc_code": "OK"}) == 0
     assert value("grpc_server_handling_seconds_sum", labels) == 0.02
-
-
-def test_only_stages_that_ended_are_observed() -> None:
-    metrics = Metrics([])
-    stopwatch = Stopwatch()
-    stopwatch.lap("tokenize")
-    metrics.observe_stages(stopwatch)
-    assert metrics.registry.get_sample_value("chaja_stage_seconds_count", {"stage": "tokenize"}) == 1
-    assert metrics.registry.get_sample_value("chaja_stage_seconds_count", {"stage": "search"}) == 0

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,16 +87,6 @@ def test_a_snapshot_of_another_version_is_rejected(written: Path, monkeypatch: p
 def test_a_snapshot_never_overwrites_another(written: Path) -> None:
     with pytest.raises(FileExistsError):
         write_snapshot(written, FACTS, parts={}, files={})
-
-
-def test_a_full_disk_is_reported(tmp_path: Path) -> None:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
-    try:
-        with pytest.raises(OSError, match="File too large"):
-            write_snapshot(tmp_path, FACTS, parts={"part": {"array": np.zeros(100_000)}}, files={})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_file_is_copied_if_it_cannot_be_linked(

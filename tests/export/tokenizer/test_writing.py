@@ -20,7 +20,11 @@ ALL = 10_000
 
 @pytest.fixture(scope="module")
 def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Segmenter:
-    written = _written(unigram_tokenizer(), tmp_path_factory.mktemp("unigram"))
+    path = tmp_path_factory.mktemp("unigram") / TOKENIZER_FILE
+    unigram_tokenizer().save(str(path))
+    lines: list[str] = []
+    written = prefer_sentencepiece(path, ["카드 분실 신고", "lost card"], progress=lines.append)
+    assert not lines
     assert written.name == SENTENCEPIECE_FILE
     assert not written.with_name(TOKENIZER_FILE).exists(), "the bundle holds two tokenizers"
     return open_segmenter(written)
@@ -90,12 +94,3 @@ def test_wordpiece_is_kept_silently(tmp_path: Path) -> None:
     tokenizers.Tokenizer(tokenizers.models.WordPiece({"[UNK]": 0, "a": 1}, unk_token="[UNK]")).save(str(path))
     assert prefer_sentencepiece(path, [], progress=lines.append) == path
     assert not lines
-
-
-def _written(tokenizer: tokenizers.Tokenizer, directory: Path) -> Path:
-    path = directory / TOKENIZER_FILE
-    tokenizer.save(str(path))
-    lines: list[str] = []
-    written = prefer_sentencepiece(path, ["카드 분실 신고", "lost card"], progress=lines.append)
-    assert not lines
-    return written

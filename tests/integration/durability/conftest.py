@@ -1,11 +1,13 @@
+import functools
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration.durability.servers import ForkServer
+from tests.integration.durability.servers import ForkServer, Server
+from tests.integration.durability.stores import start_server
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +16,12 @@ def forks() -> Iterator[ForkServer]:
     forks = ForkServer()
     yield forks
     forks.close()
+
+
+@pytest.fixture(scope="session")
+def start(forks: ForkServer, tiny_bundle: Path) -> Callable[..., Server]:
+    """Starts a server of a directory, with more flags and the options of `Start`."""
+    return functools.partial(start_server, forks, tiny_bundle)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import random
 
 from google.protobuf import json_format
 
-from chaja.v1 import Document, Filter, LocalizedText, Upsert
+from chaja.v1 import Document, Filter, LocalizedText
 
 LENGTHS = (0, 0, 0, 0, 20, 40, 40, 100, 100, 600)
 """Characters of a text; 0 for none."""
@@ -40,11 +40,6 @@ def line_of(document: Document) -> str:
         "attributes": json_format.MessageToDict(document.attributes),
     }
     return json.dumps(written, ensure_ascii=False) + "\n"
-
-
-def upsert(document: Document, expected_version: int | None = None) -> Upsert:
-    """Returns the write of a document."""
-    return Upsert(document=document, expected_version=expected_version)
 
 
 def batch_filter(batch: str) -> Filter:

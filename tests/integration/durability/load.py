@@ -19,10 +19,11 @@ from chaja.v1 import (
     ImportDocumentsRequest,
     Mode,
     SearchRequest,
+    Upsert,
     UpsertDocumentsRequest,
     WriteResult,
 )
-from tests.integration.durability.documents import batch_filter, random_document, upsert
+from tests.integration.durability.documents import batch_filter, random_document
 from tests.integration.durability.ledger import Attempt, Ledger, plain
 
 MODES = (Mode.MODE_DENSE, Mode.MODE_LEXICAL, Mode.MODE_HYBRID)
@@ -124,7 +125,7 @@ class Load:
 
     def _upsert(self, attempt: Attempt) -> list[WriteResult]:
         request = UpsertDocumentsRequest(
-            upserts=[upsert(document) for document in attempt.wanted.values() if document is not None],
+            upserts=[Upsert(document=document) for document in attempt.wanted.values() if document is not None],
             request_id=attempt.request_id,
         )
         results = list(self.client.catalog.UpsertDocuments(request).results)
@@ -166,7 +167,7 @@ class Load:
             expected = {id: version or None for id, version in expected.items()}
         attempt = self.ledger.begin(Attempt(wanted))
         if any(wanted.values()):
-            upserts = [upsert(each, expected[each.id]) for each in wanted.values() if each is not None]
+            upserts = [Upsert(document=each, expected_version=expected[id]) for id, each in wanted.items() if each]
             results = self.client.catalog.UpsertDocuments(UpsertDocumentsRequest(upserts=upserts)).results
         else:
             deletes = [Delete(id=id, expected_version=expected[id]) for id in ids]
@@ -206,7 +207,7 @@ class Load:
             while position < len(documents) and not self._stopped.is_set():
                 portion = documents[position : position + MESSAGE_DOCUMENTS]
                 attempt = self.ledger.begin(Attempt({each.id: each for each in portion}, alone=True))
-                requests.put(ImportDocumentsRequest(upserts=[upsert(each) for each in portion]))
+                requests.put(ImportDocumentsRequest(upserts=[Upsert(document=each) for each in portion]))
                 answer = next(call)
                 position += len(portion)
                 assert answer.position == position

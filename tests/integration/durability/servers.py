@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
@@ -54,12 +55,18 @@ class ForkServer:
 
 @dataclass
 class Server:
-    """A server that was forked."""
+    """A server that was forked. A `with` statement kills it at its end."""
 
     forks: ForkServer
     pid: int
     log: Path
     code: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
 
     @property
     def text(self) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import chaja
-from chaja.v1 import Delete, DeleteDocumentsRequest, Document, UpsertDocumentsRequest
+from chaja.v1 import Delete, DeleteDocumentsRequest, Document, Upsert, UpsertDocumentsRequest
 from tests.integration.durability.checking import check_searches, listed
-from tests.integration.durability.documents import random_document, upsert
+from tests.integration.durability.documents import random_document
 from tests.integration.durability.fork_server import Start
 from tests.integration.durability.servers import ForkServer, Server
 
@@ -26,7 +26,7 @@ def start_server(forks: ForkServer, bundle: Path, data: Path, *flags: str, **opt
 def write(client: chaja.Client, rng: random.Random, ids: list[str]) -> dict[str, Document]:
     """Writes random documents; returns them with their versions."""
     documents = {id: random_document(rng, id, batch="some") for id in ids}
-    request = UpsertDocumentsRequest(upserts=[upsert(each) for each in documents.values()])
+    request = UpsertDocumentsRequest(upserts=[Upsert(document=each) for each in documents.values()])
     for result in client.catalog.UpsertDocuments(request).results:
         assert not result.HasField("error"), f"{result}"
         documents[result.id].version = result.version

@@ -4,19 +4,21 @@ import contextlib
 import random
 import resource
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
 import pytest
 
 import chaja
-from chaja.v1 import Document, LocalizedText, UpsertDocumentsRequest
+from chaja.v1 import Document, LocalizedText, Upsert, UpsertDocumentsRequest
 from server.catalogue.database import DATABASE
 from tests.integration.durability.checking import listed
-from tests.integration.durability.documents import upsert, words
-from tests.integration.durability.servers import ForkServer, Server, ServerDied
-from tests.integration.durability.stores import check, start_server, write
+from tests.integration.durability.documents import words
+from tests.integration.durability.servers import Server, ServerDied
+from tests.integration.durability.stores import check, write
+
+Start = Callable[..., Server]
 
 ROOM_BYTES = 250_000
 
@@ -35,10 +37,9 @@ def limit(server: Server, file_bytes: int) -> None:
 
 
 @pytest.fixture
-def server(forks: ForkServer, tiny_bundle: Path, folder: Path) -> Iterator[Server]:
-    server = start_server(forks, tiny_bundle, folder / "data", constants=FREQUENT)
-    yield server
-    server.kill()
+def server(start: Start, folder: Path) -> Iterator[Server]:
+    with start(folder / "data", constants=FREQUENT) as server:
+        yield server
 
 
 def fill(client: chaja.Client, rng: random.Random, documents: dict[str, Document]) -> None:
@@ -56,7 +57,7 @@ def fill(client: chaja.Client, rng: random.Random, documents: dict[str, Document
 
 
 def test_a_full_disk_loses_no_document_and_writes_resume_when_there_is_room(
-    server: Server, forks: ForkServer, tiny_bundle: Path, folder: Path
+    server: Server, start: Start, folder: Path
 ) -> None:
     rng = random.Random(1)
     documents: dict[str, Document] = {}
@@ -73,57 +74,47 @@ def test_a_full_disk_loses_no_document_and_writes_resume_when_there_is_room(
         check(client, documents)
         server.kill()
     assert "Traceback" not in server.text
-    again = start_server(forks, tiny_bundle, folder / "data")
-    with again.client() as client:
+    with start(folder / "data") as again, again.client() as client:
         check(client, documents)
         documents |= write(client, rng, ["last"])
         check(client, documents)
-    assert again.stop() == 0
+        assert again.stop() == 0
 
 
-def test_a_server_starts_and_stops_on_a_full_disk(
-    server: Server, forks: ForkServer, tiny_bundle: Path, folder: Path
-) -> None:
+def test_a_server_starts_and_stops_on_a_full_disk(server: Server, start: Start, folder: Path) -> None:
     rng = random.Random(2)
     with server.client() as client:
         documents = write(client, rng, [f"id {number}" for number in range(100)])
         documents |= write(client, rng, [f"id {number}" for number in range(20)])
     assert server.stop() == 0
-    full = start_server(forks, tiny_bundle, folder / "data", file_bytes=40_000)
-    with full.client() as client:
+    with start(folder / "data", file_bytes=40_000) as full, full.client() as client:
         check(client, documents)
         with pytest.raises(grpc.RpcError):
             write(client, rng, [f"id {number}" for number in range(50)])
         check(client, documents)
         assert len(listed(client)) == len(documents)
-    assert full.stop() == 0
+        assert full.stop() == 0
     assert "Traceback" not in full.text
 
 
-def test_an_error_to_open_the_database_is_reported(
-    server: Server, forks: ForkServer, tiny_bundle: Path, folder: Path
-) -> None:
+def test_an_error_to_open_the_database_is_reported(server: Server, start: Start, folder: Path) -> None:
     with server.client() as client:
         documents = write(client, random.Random(2), ["first"])
     assert server.stop() == 0
-    full = start_server(forks, tiny_bundle, folder / "data", file_bytes=20_000)
+    full = start(folder / "data", file_bytes=20_000)
     with pytest.raises(ServerDied):
         full.address()
     assert full.wait() == 1
     *_, line = full.text.splitlines()
     assert line.startswith(f"server: error: the disk of {folder / 'data'} is full or fails")
-    again = start_server(forks, tiny_bundle, folder / "data")
-    with again.client() as client:
+    with start(folder / "data") as again, again.client() as client:
         check(client, documents)
-    again.kill()
 
 
-def test_the_server_works_without_a_snapshot_or_graph_that_cannot_be_written(
-    forks: ForkServer, tiny_bundle: Path, folder: Path
-) -> None:
+def test_the_server_works_without_a_snapshot_or_graph_that_cannot_be_written(start: Start, folder: Path) -> None:
     rng = random.Random(3)
     flags = ("--index-storage", "f32", "--hnsw-from-vectors", str(GRAPH_VECTORS))
-    server = start_server(forks, tiny_bundle, folder / "data", *flags, constants=FREQUENT)
+    server = start(folder / "data", *flags, constants=FREQUENT)
     with server.client() as client:
         documents = write(client, rng, [f"id {number}" for number in range(190)])
         with contextlib.closing(sqlite3.connect(folder / "data" / DATABASE)) as database:
@@ -134,7 +125,7 @@ def test_the_server_works_without_a_snapshot_or_graph_that_cannot_be_written(
         limit(server, 110_000)
         many = Document(id="many", titles=[LocalizedText(text="많다")])
         many.examples.extend(words(rng, 8) for _ in range(GRAPH_VECTORS - vectors))
-        request = UpsertDocumentsRequest(upserts=[upsert(many)])
+        request = UpsertDocumentsRequest(upserts=[Upsert(document=many)])
         [result] = client.catalog.UpsertDocuments(request).results
         many.version = result.version
         documents["many"] = many
@@ -146,7 +137,7 @@ def test_the_server_works_without_a_snapshot_or_graph_that_cannot_be_written(
         check(client, documents)
     assert server.stop() == 0
     assert "Traceback" not in server.text
-    again = start_server(forks, tiny_bundle, folder / "data", *flags)
+    again = start(folder / "data", *flags)
     with again.client() as client:
         check(client, documents)
         again.wait_for("the graph of the index has")

@@ -1,8 +1,5 @@
 """grpc-js, the client for Node, against the real server."""
 
-import json
-import os
-import subprocess
 from typing import Any
 
 import grpc
@@ -13,23 +10,15 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from chaja.v1 import search_pb2
-from sample.server_process import REPOSITORY, ServerProcess
-
-MODULES = REPOSITORY / "build/node"
-NODE = MODULES / "node"
+from sample.server_process import ServerProcess
+from tests.node import NODE, run_node
 
 
 @pytest.fixture(scope="module")
 def answers(tiny_server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    if not NODE.exists():
-        assert "CI" not in os.environ, "make node installs grpc-js"
-        pytest.skip("grpc-js is missing: make node")
-    descriptors = tmp_path_factory.mktemp("interop") / "descriptors"
-    descriptors.write_bytes(descriptor_set())
-    command = [str(NODE), str(MODULES / "client.mjs"), tiny_server.address, str(descriptors)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert run.returncode == 0, run.stderr
-    found: dict[str, Any] = json.loads(run.stdout)
+    folder = tmp_path_factory.mktemp("interop")
+    (folder / "descriptors").write_bytes(descriptor_set())
+    found: dict[str, Any] = run_node(NODE / "client.mjs", folder, tiny_server.address, str(folder / "descriptors"))
     return found
 
 

@@ -71,8 +71,6 @@ def test_a_regression_beyond_noise_exits_with_99(
         (["report", "{tmp}/none.bin"], "none.bin cannot be read: No such file"),
         (["report", "{tmp}"], "cannot be read: Is a directory"),
         (["report", "{tmp}/garbage.bin"], "garbage.bin is not a results file"),
-        (["report", "{tmp}/empty.bin"], "empty.bin is not a results file"),
-        (["report", "{tmp}/run.bin", "--assert", "p99"], "is no objective"),
         (["report", "{tmp}/run.bin", "--out", "{tmp}"], "cannot be written"),
         (["plot", "{tmp}/run.bin", "--out", "/proc/none/x"], "cannot be written"),
         (["compare", "{tmp}/run.bin", "{tmp}/none.bin"], "none.bin cannot be read"),
@@ -89,11 +87,9 @@ def test_a_regression_beyond_noise_exits_with_99(
         (["attack", "localhost:1", "--rate", "5", "--call", "GetServerInfo"], "needs an end"),
         (["attack", "localhost:1", "--rate", "5", "--call", "chaja.v1.X/Y"], "there is no method chaja.v1.X/Y; there"),
         (["attack", "localhost:1", "--rate", "5", "--data-file", "{tmp}/broken.jsonl"], "broken.jsonl:2: not JSON"),
-        (["attack", "localhost", "--rate", "5", "--call", "GetServerInfo"], "is no address"),
         (["attack", "localhost:1", "--rate", "5", "--schedule", "ramp"], "a ramp needs --rate-to and --duration"),
         (["attack", "localhost:1", "--schedule", "replay"], "a replay needs --timestamps"),
         (["attack", "localhost:1", "--rate", "5", "--duration", "0s", "--call", "GetServerInfo"], "above 0"),
-        (["attack", "localhost:1", "--rate", "5", "--count", "0", "--call", "GetServerInfo"], "at least 1, not 0"),
         (["attack", "localhost:1", "--in-flight", "0", "--count", "1", "--call", "GetServerInfo"], "closed loop"),
     ],
 )
@@ -102,7 +98,6 @@ def test_errors_are_one_line(
 ) -> None:
     tmp_path = results.parent
     (tmp_path / "garbage.bin").write_bytes(b"garbage" * 100)
-    (tmp_path / "empty.bin").write_bytes(b"")
     (tmp_path / "broken.jsonl").write_text('{"id": "a"}\n{"id": \n')
     (tmp_path / "folder").mkdir()
     assert run(monkeypatch, *(argument.format(tmp=tmp_path) for argument in arguments)) == ExitCode.USAGE

@@ -33,6 +33,10 @@ def summary_of(path: Path, records: list[bytes], **options: Any) -> Summary:
     return summarize([write_run(path, records, seconds=3.0, **options)])
 
 
+def page_of(path: Path, records: list[bytes], **options: Any) -> str:
+    return report_page(summary_of(path, records, **options), title="A run")
+
+
 def steady(count: int = 300, **options: Any) -> list[bytes]:
     return [record(number / 100, 0.012, **options) for number in range(count)]
 
@@ -88,17 +92,15 @@ def test_page_loads_nothing(full_page: str) -> None:
 
 def test_first_line_is_the_verdict(full_page: str, tmp_path: Path) -> None:
     assert text_of(full_page).strip().startswith("The generator kept to its plan")
-    busy = summary_of(
-        tmp_path / "busy.bin", steady(), reports=[vitals(seconds=each, loop_cpu_seconds=0.49) for each in (0.5, 1.0)]
-    )
-    page = report_page(busy, title="A run")
+    busy = [vitals(seconds=each, loop_cpu_seconds=0.49) for each in (0.5, 1.0)]
+    page = page_of(tmp_path / "busy.bin", steady(), reports=busy)
     assert text_of(page).strip().startswith("GENERATOR SATURATED: ")
     assert "its busiest process used 98% of a core" in text_of(page)
     assert 'class="verdict bad"' in page
 
 
 def test_generator_without_reports_is_not_called_good(tmp_path: Path) -> None:
-    page = report_page(summary_of(tmp_path / "r.bin", steady()), title="A run")
+    page = page_of(tmp_path / "r.bin", steady())
     assert text_of(page).strip().startswith("NOT KNOWN whether the generator was saturated")
     assert "The generator itself" not in headings(page)
     assert 'class="verdict unsure"' in page
@@ -131,7 +133,7 @@ def test_page_has_a_chart_for_all_data(full_page: str) -> None:
 
 
 def test_page_omits_sections_without_data(tmp_path: Path) -> None:
-    page = report_page(summary_of(tmp_path / "r.bin", steady()), title="A run")
+    page = page_of(tmp_path / "r.bin", steady())
     assert headings(page) == [
         "Requests in 3.0 s",
         "Outcomes",
@@ -149,8 +151,7 @@ def test_page_omits_sections_without_data(tmp_path: Path) -> None:
 
 
 def test_run_without_a_success(tmp_path: Path) -> None:
-    summary = summary_of(tmp_path / "r.bin", [record(number / 1000, 0.001, code="UNAVAILABLE") for number in range(5)])
-    page = report_page(summary, title="A run")
+    page = page_of(tmp_path / "r.bin", [record(number / 1000, 0.001, code="UNAVAILABLE") for number in range(5)])
     assert "NOT ONE CALL SUCCEEDED" in text_of(page)
     assert rows_of(page, "OK, from the planned time") == [["0", *["-"] * 7]]
     assert "Latency over time" not in headings(page)
@@ -158,15 +159,14 @@ def test_run_without_a_success(tmp_path: Path) -> None:
 
 
 def test_run_without_a_request(tmp_path: Path) -> None:
-    page = report_page(summary_of(tmp_path / "r.bin", []), title="A run")
+    page = page_of(tmp_path / "r.bin", [])
     assert 'class="chart"' not in page
     assert "chaja.v1" in page, "the environment is shown anyway"
 
 
 def test_partial_run_and_closed_loop_are_stated(tmp_path: Path) -> None:
     end = {"partial": "interrupted after 2.0 s"}
-    summary = summary_of(tmp_path / "r.bin", steady(), loop="closed", in_flight=8, end=end)
-    text = text_of(report_page(summary, title="A run"))
+    text = text_of(page_of(tmp_path / "r.bin", steady(), loop="closed", in_flight=8, end=end))
     assert "PARTIAL: interrupted after 2.0 s" in text
     assert "Closed loop" in text
 
@@ -246,7 +246,7 @@ def test_server_metrics_across_a_restart_and_a_failed_scrape() -> None:
 def test_gaps_in_a_chart_are_valid_json(tmp_path: Path) -> None:
     restarted = [scrape(1), scrape(2), scrape(1) | {"seconds": 3.0}, scrape(3) | {"seconds": 4.0}]
     records = [*steady(), record(9.0, 0.012)]
-    page = report_page(summary_of(tmp_path / "r.bin", records, reports=[vitals()], metrics=restarted), title="A run")
+    page = page_of(tmp_path / "r.bin", records, reports=[vitals()], metrics=restarted)
     data = re.findall(r'<script type="application/json">(.*?)</script>', page)
     assert len(data) == page.count('class="chart"')
     for each in data:

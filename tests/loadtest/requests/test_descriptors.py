@@ -32,16 +32,6 @@ def test_a_pool_takes_files_in_any_order(files: list[object]) -> None:
     assert pool.FindMessageTypeByName("chaja.v1.SearchResponse").fields_by_name["timings"].message_type is not None
 
 
-def test_a_proto_file_comes_with_its_imports(protos: Path) -> None:
-    descriptors = proto_descriptors(protos / "shop.proto")
-    assert {file.name for file in descriptors.file} == {
-        "shop.proto",
-        "common/item.proto",
-        "google/protobuf/duration.proto",
-    }
-    assert services_of(descriptors) == {"shop.v1.Finder", "shop.v1.Keeper"}
-
-
 def test_imports_are_found_in_the_import_paths(protos: Path, tmp_path: Path) -> None:
     alone = tmp_path / "alone.proto"
     alone.write_text('syntax = "proto3"; import "item.proto"; message M { shop.common.Item item = 1; }', "utf-8")

@@ -35,14 +35,6 @@ async def test_methods_of_chaja_are_found_without_a_server(name: str, service: s
     assert not method.server_streaming
 
 
-async def test_messages_are_made_from_the_descriptors_alone() -> None:
-    method = await find_method("Search", target=NOWHERE)
-    request = method.request_class(query="coat", limit=3)
-    assert method.request_class.FromString(request.SerializeToString()) == request
-    assert method.request_class is method.request_class
-    assert method.response_class.DESCRIPTOR.full_name == "chaja.v1.SearchResponse"
-
-
 @pytest.mark.parametrize(
     "name", ["Find", "search", "", "SearchService", "InfoService/Search", "chaja.v1.Search", "chaja.v1.X/Y"]
 )

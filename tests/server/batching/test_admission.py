@@ -70,11 +70,6 @@ async def test_the_predicted_wait_is_that_of_a_simulated_queue(
     assert simulated >= predicted - (batches + 64) * SECONDS_PER_TOKEN
 
 
-async def test_the_wait_in_an_empty_queue_is_zero() -> None:
-    admission = make_admission(Queue(workers=1, max_batch_tokens=64))
-    assert admission.predicted_wait_seconds(bulk=False) == admission.predicted_wait_seconds(bulk=True) == 0
-
-
 async def test_every_call_is_admitted_until_the_speed_is_measured() -> None:
     queue = Queue(workers=1, max_batch_tokens=64)
     queue.put([make_job(token_count=64) for _ in range(1000)])

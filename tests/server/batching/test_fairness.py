@@ -72,13 +72,6 @@ async def test_every_job_is_taken_once_in_order_and_within_the_budgets(
     assert queue.interactive.tokens == queue.bulk.tokens == 0
 
 
-async def test_interactive_work_goes_first() -> None:
-    queue = Queue(workers=1, max_batch_tokens=100)
-    bulk, interactive = make_job(token_count=5, bulk=True), make_job(token_count=5)
-    queue.put([bulk, interactive])
-    assert [take(queue).jobs, take(queue).jobs] == [[interactive], [bulk]]
-
-
 async def test_bulk_batches_are_small_while_interactive_queries_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
     queue = Queue(workers=1, max_batch_tokens=512)
     queue.put([make_job(token_count=16, bulk=True) for _ in range(40)])

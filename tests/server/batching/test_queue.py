@@ -1,4 +1,3 @@
-import threading
 import time
 
 from server.batching.job import Job
@@ -40,38 +39,6 @@ async def test_cancelled_and_expired_jobs_are_dropped() -> None:
         job.done.cancel()
     assert take(queue) == Batch(jobs=[wanted], dropped=[*jobs, late])
     assert len(queue) == queue.interactive.tokens == 0
-
-
-async def test_a_closed_queue_is_emptied_before_its_workers_end() -> None:
-    queue = Queue(workers=1, max_batch_tokens=100)
-    jobs = [make_job(token_count=1), make_job(token_count=1, bulk=True)]
-    assert queue.put(jobs)
-    queue.close()
-    assert not queue.put([make_job(token_count=1)]), "it accepts no more jobs"
-    assert taken_jobs(queue) == jobs[:1]
-    assert taken_jobs(queue) == jobs[1:]
-    assert queue.take() is None
-    assert queue.take() is None
-
-
-async def test_a_new_job_wakes_a_waiting_worker() -> None:
-    queue = Queue(workers=1, max_batch_tokens=100)
-    taken: list[Batch | None] = []
-    worker = threading.Thread(target=lambda: taken.append(queue.take()))
-    worker.start()
-    job = make_job(token_count=1)
-    queue.put([job])
-    worker.join(10)
-    assert taken == [Batch(jobs=[job])]
-
-
-async def test_take_all_takes_all_waiting_jobs() -> None:
-    queue = Queue(workers=4, max_batch_tokens=10)
-    interactive = [make_job(token_count=9) for _ in range(9)]
-    bulk = [make_job(token_count=9, bulk=True) for _ in range(3)]
-    queue.put([*interactive, *bulk])
-    assert queue.take_all() == [*interactive, *bulk]
-    assert len(queue) == queue.interactive.tokens == queue.bulk.tokens == 0
 
 
 async def test_a_query_that_has_waited_too_long_is_dropped() -> None:

@@ -9,24 +9,15 @@ import pytest
 from server.batching.job import Job
 from server.batching.pipeline import SHORT_CHARACTERS, Pipeline
 from server.encoding.kind import TextKind
-from server.errors import ChajaError, DeadlinePassed, EncodingFailed, TooManyTokens
+from server.errors import DeadlinePassed, EncodingFailed, TooManyTokens
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
-from tests.server.making import WatchedBundle, expire, found_by, make_job, until
+from tests.server.making import Outcomes, WatchedBundle, expire, found_by, held, make_job
 
-Running = asyncio.Task[list[ChajaError | None]]
 NewPipeline = Callable[..., Pipeline]
 
 
-async def held(pipeline: Pipeline, watched: WatchedBundle) -> Running:
-    """Keeps the only worker busy until the test opens the gate."""
-    watched.gate.clear()
-    running = asyncio.create_task(pipeline.run([make_job("the worker is busy")]))
-    await until(lambda: watched.batches)
-    return running
-
-
-async def start(pipeline: Pipeline, *jobs: Job) -> list[Running]:
+async def start(pipeline: Pipeline, *jobs: Job) -> list[asyncio.Task[Outcomes]]:
     tasks = [asyncio.create_task(pipeline.run([job])) for job in jobs]
     await asyncio.sleep(0.01)
     return tasks
@@ -91,13 +82,6 @@ async def test_identical_texts_in_flight_are_encoded_once(
     assert len({bytes_of(job) for job in jobs}) == 1
     assert all(found_by(job) == found_by(jobs[0]) != [] for job in jobs)
     assert metrics.registry.get_sample_value("chaja_cache_lookups_total", {"result": "shared"}) == 4
-
-
-async def test_the_same_text_twice_in_one_call_is_encoded_once(watched: WatchedBundle, pipeline: Pipeline) -> None:
-    jobs = [make_job(text, options=SearchOptions(1)) for text in ("환율", "a", "환율")]
-    assert await pipeline.run(jobs) == [None] * 3
-    assert watched.times_encoded("환율") == 1
-    assert found_by(jobs[0]) == found_by(jobs[2]) != []
 
 
 @pytest.mark.parametrize("fate", ["cancelled", "expired"])

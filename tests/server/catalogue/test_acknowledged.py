@@ -1,6 +1,5 @@
 import contextlib
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,6 @@ from server.catalogue.database import DATABASE, back_up, restore
 from server.catalogue.store import Store
 from server.errors import DatabaseDamaged
 from tests.server.catalogue.stores import put
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path)
-    yield store
-    store.close()
 
 
 def test_a_log_that_lost_acknowledged_changes_is_detected(tmp_path: Path) -> None:

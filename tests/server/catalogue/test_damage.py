@@ -5,16 +5,12 @@ import random
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from server.catalogue.database import DATABASE, back_up, restore
-from server.catalogue.document import Document
-from server.catalogue.encoded import Vectors
 from server.catalogue.store import Store
 from server.errors import DatabaseDamaged, StoreError
-
-REVISION = "one"
+from tests.server.catalogue.stores import REVISION, document, vectors
 
 DOCUMENTS = 60
 
@@ -29,8 +25,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
             with store.write() as transaction:
                 for number in range(DOCUMENTS):
                     title = "".join(chr(rng.randrange(0xAC00, 0xD7A4)) for _ in range(rng.choice((5, 200, 3000))))
-                    vectors = Vectors(np.array([[0, 0, 5]], dtype=np.int32), np.full((1, 32), number, dtype=np.float32))
-                    transaction.put(Document(id=f"id {number}", title=title), vectors, revision=REVISION)
+                    transaction.put(document(f"id {number}", title), vectors(number), revision=REVISION)
                 transaction.delete("id 7")
                 transaction.record_file({"id 8": b"digest"}, [])
     back_up(directory)

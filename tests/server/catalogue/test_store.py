@@ -2,7 +2,6 @@ import contextlib
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +19,6 @@ from server.catalogue.document import AttributeValue, Document, content_of
 from server.catalogue.store import Store
 from server.errors import DatabaseDamaged, StoreError
 from tests.server.catalogue.stores import REVISION, document, put, vectors
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path)
-    yield store
-    store.close()
 
 
 def delete(store: Store, id: str) -> int:

@@ -1,5 +1,4 @@
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,11 +19,6 @@ from tests.server.making import empty_index, encode, versioned
 
 TITLES = ["환율 조회", "지갑을 잃어버렸어", "send money", "split the bill", "카드 분실", "exchange rate"]
 GRAPH = DenseOptions(exact_below=8, tail_least=4)
-
-
-@pytest.fixture(scope="module")
-def bundle(tiny_bundle: Path) -> Bundle:
-    return Bundle(tiny_bundle)
 
 
 @pytest.fixture
@@ -184,9 +178,7 @@ def test_each_vector_has_its_part_and_field(bundle: Bundle, index: LiveIndex) ->
     np.testing.assert_array_equal(index.state.slots.sequences, [1])
 
 
-def test_a_rebuilt_index_keeps_the_raised_ef_search_and_returns_the_old_parts(
-    bundle: Bundle,
-) -> None:
+def test_a_rebuilt_index_keeps_the_raised_ef_search_and_returns_the_old_parts(bundle: Bundle) -> None:
     index, model = empty_index(bundle), Model(bundle)
     for number in range(5):
         added, retired = model.put("ab"[number % 2], TITLES[number], 0)

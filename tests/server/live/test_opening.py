@@ -20,11 +20,6 @@ def test_a_bundle_is_open_when_taken_and_not_kept_afterwards(tmp_path: Path) -> 
     assert kept() is None
 
 
-def test_a_missing_bundle_is_rejected_at_once(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"is not a bundle: it has no manifest\.json"):
-        Opening(tmp_path, native=True, storage="f16")
-
-
 def test_a_storage_that_does_not_fit_the_bundle_is_rejected_at_once(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="--index-storage i8 keeps only the directions"):
         Opening(make_bundle(tmp_path / "bundle", similarity="dot"), native=True, storage="i8")

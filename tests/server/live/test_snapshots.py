@@ -12,26 +12,13 @@ from server.encoding.kind import TextKind
 from server.live.index import LiveIndex, snapshot_parts
 from server.live.loading import Loaded
 from server.live.snapshots import SnapshotFolder
-from server.ranking.baseline import Probes
 from server.ranking.options import Mode, SearchOptions
 from server.ranking.search import Found, search
 from server.snapshot import ARRAYS, DESCRIPTION
-from server.vectors.dense import DenseIndex, DenseOptions
-from tests.server.making import encode, make_loaded, versioned
+from server.vectors.dense import DenseOptions
+from tests.server.making import empty_index, encode, make_loaded, versioned
 
 QUERIES = ["환율 3", "document 7", "카드"]
-
-
-@pytest.fixture(scope="module")
-def bundle(tiny_bundle: Path) -> Bundle:
-    return Bundle(tiny_bundle)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path, durable=False)
-    yield store
-    store.close()
 
 
 class Served:
@@ -68,10 +55,7 @@ class Served:
         return self.snapshots.load(lambda: self.empty(revision=revision, options=options))
 
     def empty(self, *, revision: str | None = None, options: DenseOptions | None = None) -> LiveIndex:
-        manifest = self.bundle.manifest
-        dense = DenseIndex(manifest.dimension, manifest.similarity, "f32", folder=self.folder, options=options)
-        probes = Probes(lambda queries: encode(self.bundle, [(query, TextKind.QUERY) for query in queries]))
-        return LiveIndex(revision or manifest.revision, dense, probes=probes)
+        return empty_index(self.bundle, options=options, folder=self.folder, revision=revision)
 
     def check(self, *, options: DenseOptions | None = None) -> None:
         """Loads the snapshot, brings it up to date with the store, and compares the answers to queries."""
@@ -104,6 +88,7 @@ def answers(bundle: Bundle, index: LiveIndex) -> list[Found]:
 
 
 def test_a_saved_index_is_loaded(served: Served) -> None:
+    assert served.load() is None, "there is no snapshot yet"
     served.put("3", "5", title="카드")
     served.delete("7")
     served.save()
@@ -246,10 +231,6 @@ def test_files_of_a_killed_process_are_removed(served: Served) -> None:
     served.save()
     SnapshotFolder(served.folder, served.store)
     assert [path.name for path in served.folder.iterdir()] == [path.name for path in served.saved()]
-
-
-def test_without_a_snapshot_no_index_is_loaded(served: Served) -> None:
-    assert served.load() is None
 
 
 def test_a_full_disk_keeps_the_snapshot_before(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,12 +10,11 @@ from server.catalogue.document import Document
 from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
 from server.live.index import LiveIndex
-from server.ranking.baseline import Baseline, Probes
+from server.ranking.baseline import Baseline
 from server.ranking.fusion import CANDIDATES
 from server.ranking.options import Fusion, Mode, SearchOptions
 from server.ranking.search import Found, FoundDocument, search
-from server.vectors.dense import DenseIndex
-from tests.server.making import encode, versioned
+from tests.server.making import empty_index, encode, versioned
 
 DOCUMENTS = [
     Document(id="rate", title={"ko": "환율 조회"}, text="오늘의 환율을 봅니다", attributes={"category": "money"}),
@@ -25,16 +24,8 @@ DOCUMENTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def bundle(tiny_bundle: Path) -> Bundle:
-    return Bundle(tiny_bundle)
-
-
 def make(bundle: Bundle, folder: Path, weights: tuple[float, ...] = (1.0,)) -> LiveIndex:
-    manifest = bundle.manifest
-    dense = DenseIndex(manifest.dimension, manifest.similarity, "f32", folder=folder)
-    probes = Probes(lambda queries: encode(bundle, [(query, TextKind.QUERY) for query in queries]))
-    index = LiveIndex(manifest.revision, dense, probes=probes, weights=weights)
+    index = empty_index(bundle, folder=folder, weights=weights)
     added = [versioned(bundle, document, sequence) for sequence, document in enumerate(DOCUMENTS, start=1)]
     index.follow(added, [], sequence=len(added))
     index.measure()
@@ -107,7 +98,8 @@ def test_min_score_drops_the_last_hits(bundle: Bundle, index: LiveIndex, mode: M
     some = find(bundle, index, "카드 환율 조회", SearchOptions(10, mode, min_score=bound)).documents
     assert 0 < len(some) < len(everything)
     assert some == [each for each in everything if compared(each, mode) >= bound]
-    assert find(bundle, index, "카드 환율 조회", SearchOptions(10, mode, min_score=1e9)).documents == []
+    nothing = find(bundle, index, "카드 환율 조회", SearchOptions(10, mode, min_score=1e9))
+    assert (nothing.documents, nothing.no_good_answer) == ([], True)
 
 
 @pytest.mark.parametrize("limit", [1, 3])
@@ -208,13 +200,6 @@ def test_a_min_score_copied_from_an_answer_keeps_that_hit(bundle: Bundle, crowde
         # In HYBRID mode, documents beyond the first thirty may have this similarity as well.
         kept = [each for each in some if each in everything]
         assert kept == [each for each, score in zip(everything, scores, strict=True) if score >= sent]
-
-
-@pytest.mark.parametrize("mode", list(Mode))
-def test_there_is_no_good_answer_if_min_score_drops_all_hits(bundle: Bundle, index: LiveIndex, mode: Mode) -> None:
-    assert not find(bundle, index, "카드 분실", SearchOptions(3, mode)).no_good_answer
-    nothing = find(bundle, index, "카드 분실", SearchOptions(3, mode, min_score=1e9))
-    assert (nothing.documents, nothing.no_good_answer) == ([], True)
 
 
 @pytest.mark.parametrize("query", ["카", "카드", "카드 분", "split t", "spl", "환율 조회"])

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 
@@ -32,12 +32,13 @@ class MemoryStore:
         gate: While it is closed, writes of imports wait half-way.
         error: The error that every write raises.
         writes: The number of upserts of each write.
+        request_ids: The request ids of the writes.
     """
 
     def __init__(self) -> None:
         self.stored: dict[str, Stored] = {}
         self.log: list[Change] = []
-        self.answers: dict[str, list[Outcome]] = {}
+        self.request_ids: list[str] = []
         self.positions: dict[str, int] = {}
         self.gate = asyncio.Event()
         self.gate.set()
@@ -49,19 +50,17 @@ class MemoryStore:
         self, upserts: Sequence[Upsert], *, request_id: str, remaining_seconds: float | None
     ) -> list[Outcome]:
         self._begin(upserts)
-        if request_id in self.answers:
-            return self.answers[request_id]
-        outcomes = [self._upsert(each) for each in upserts]
-        if request_id:
-            self.answers[request_id] = outcomes
-        return outcomes
+        self.request_ids.append(request_id)
+        return [self._upsert(each) for each in upserts]
 
     async def delete(self, deletes: Sequence[Delete], *, request_id: str) -> list[Outcome]:
         self._begin(deletes)
+        self.request_ids.append(request_id)
         return [self._delete(each) for each in deletes]
 
     async def delete_matching(self, filter: Filter, *, request_id: str) -> int:
         self._begin([])
+        self.request_ids.append(request_id)
         ids = [id for id, each in self.stored.items() if matches(filter, each.document.attributes)]
         for id in ids:
             self._delete(Delete(id))
@@ -135,18 +134,13 @@ class MemoryStore:
         self._changed = asyncio.Event()
 
 
-class Served:
-    """A running server, its store and its client."""
+class Served(NamedTuple):
+    """A running server, its store, and a client's stub."""
 
-    def __init__(
-        self, store: MemoryStore, servicer: CatalogServicer, server: grpc.aio.Server, client: AsyncClient
-    ) -> None:
-        self.store = store
-        self.servicer = servicer
-        self.server = server
-        self.client = client
-        self.catalog: Any = client.catalog
-        self.address = ""
+    store: MemoryStore
+    servicer: CatalogServicer
+    catalog: Any
+    address: str
 
 
 @contextlib.asynccontextmanager
@@ -162,10 +156,8 @@ async def serving_catalog(tokens: AccessTokens | None = None, **limits: int) -> 
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
     async with AsyncClient(grpc.aio.insecure_channel(address)) as client:
-        served = Served(store, servicer, server, client)
-        served.address = address
         try:
-            yield served
+            yield Served(store, servicer, client.catalog, address)
         finally:
             store.gate.set()
             await server.stop(0)

@@ -9,7 +9,6 @@ from typing import Any
 import grpc
 import pytest
 
-from server.errors import AddressError
 from server.rpc.grpc_server import MAX_METADATA_BYTES, Methods, listen, max_connections, new_server
 from server.setting_types import Address
 from server.settings import Settings
@@ -85,13 +84,6 @@ async def test_headers_above_the_limit_end_only_their_call() -> None:
             others = [echo(b"beside") for _ in range(20)]
             assert [await each for each in others] == [b"beside"] * 20
             assert {await each.code() for each in large} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
-
-
-async def test_an_address_in_use_is_an_error() -> None:
-    async with echoing() as address:
-        host, port = address.split(":")
-        with pytest.raises(AddressError, match="in use"):
-            listen(new_server(Settings(bundle=Path(), catalogue=Path()), Echo()), Address(host, int(port)), None)
 
 
 @pytest.mark.parametrize(("descriptors", "connections"), [(256, 156), (120, 60), (-1, 2**31 - 1)])

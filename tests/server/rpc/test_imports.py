@@ -37,6 +37,13 @@ class Importing:
         self.call: Any = served.catalog.ImportDocuments()
         self.import_id = import_id
 
+    @classmethod
+    async def begun(cls, served: Served) -> "Importing":
+        """Returns a call that has begun."""
+        importing = cls(served)
+        await importing.begin()
+        return importing
+
     async def begin(self) -> int:
         return (await self.send(ImportDocumentsRequest(import_id=self.import_id))).position
 
@@ -70,8 +77,7 @@ async def test_an_import_from_the_first_document_to_the_last(served: Served) -> 
 
 
 async def test_an_import_resumes_where_it_was_interrupted(served: Served) -> None:
-    first = Importing(served)
-    await first.begin()
+    first = await Importing.begun(served)
     await first.send(message("a", "b"))
     first.call.cancel()
     second = Importing(served)
@@ -81,8 +87,7 @@ async def test_an_import_resumes_where_it_was_interrupted(served: Served) -> Non
 
 
 async def test_rejected_documents_count_for_the_position(served: Served) -> None:
-    importing = Importing(served)
-    await importing.begin()
+    importing = await Importing.begun(served)
     answer = await importing.send(message("a", "", "c"))
     assert answer.position == 3
     assert [each.error.reason for each in answer.results] == ["", "INVALID_REQUEST", ""]
@@ -91,8 +96,7 @@ async def test_rejected_documents_count_for_the_position(served: Served) -> None
 
 
 async def test_documents_may_be_repeated_but_not_skipped(served: Served) -> None:
-    importing = Importing(served)
-    await importing.begin()
+    importing = await Importing.begun(served)
     await importing.send(message("a", "b", "c", position=0))
     answer = await importing.send(message("b", position=1))
     assert (answer.position, answer.results[0].changed) == (3, False)
@@ -132,20 +136,10 @@ async def test_an_import_begins_with_its_name(
 async def test_an_invalid_message_ends_an_import_and_is_not_written(
     served: Served, request_: ImportDocumentsRequest, words: str
 ) -> None:
-    importing = Importing(served)
-    await importing.begin()
+    importing = await Importing.begun(served)
     await importing.call.write(request_)
     await importing.ended(Code.INVALID_ARGUMENT, words)
     assert not served.store.writes
-
-
-async def test_an_import_is_taken_over(served: Served) -> None:
-    first, second = Importing(served), Importing(served)
-    await first.begin()
-    await first.send(message("a"))
-    assert await second.begin() == 1
-    await first.ended(Code.ABORTED, "another connection has taken over this import")
-    assert (await second.send(message("b"))).position == 2
 
 
 async def test_a_takeover_waits_for_the_running_write(served: Served) -> None:
@@ -183,8 +177,7 @@ async def test_a_write_finishes_after_its_client_has_disconnected(served: Served
 
 
 async def test_a_full_disk_ends_an_import_after_the_written_documents(served: Served) -> None:
-    importing = Importing(served)
-    await importing.begin()
+    importing = await Importing.begun(served)
     await importing.send(message("a"))
     served.store.error = StoreFull("the disk is full")
     await importing.call.write(message("b"))
@@ -239,8 +232,7 @@ async def test_repeated_takeovers_skip_no_document_and_write_none_twice(served: 
 
 
 async def test_a_client_that_sends_without_reading_is_slowed_down(served: Served) -> None:
-    importing = Importing(served)
-    await importing.begin()
+    importing = await Importing.begun(served)
     served.store.gate.clear()
     large = message(*"abcde")
     for upsert in large.upserts:

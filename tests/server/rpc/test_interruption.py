@@ -49,14 +49,3 @@ async def test_a_cancelled_call_leaves_no_task() -> None:
         await waiting
     assert items.closed
     assert asyncio.all_tasks() == {asyncio.current_task()}
-
-
-async def test_an_error_of_the_items_is_raised() -> None:
-    async def broken() -> AsyncGenerator[int, None]:
-        yield 1
-        raise ZeroDivisionError
-
-    interruption, items = Interruption(), broken()
-    await interruption.next(items)
-    with pytest.raises(ZeroDivisionError):
-        await interruption.next(items)

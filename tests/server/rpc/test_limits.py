@@ -63,10 +63,6 @@ def test_the_size_of_a_batch_is_bounded(count: int) -> None:
         LIMITS.batch_options([SearchRequest(query="x")] * count)
 
 
-def test_a_search_is_dense_and_unfiltered_by_default() -> None:
-    assert LIMITS.search_options(SearchRequest(query="x")) == SearchOptions(limit=5)
-
-
 def test_the_options_of_a_search_are_read() -> None:
     request = SearchRequest(
         query="x", limit=3, mode=ModeMessage.MODE_HYBRID, min_score=0.0, fusion=FusionMessage.FUSION_RECIPROCAL_RANK

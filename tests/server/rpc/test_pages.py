@@ -18,10 +18,6 @@ def test_a_token_holds_the_id_before_its_page(id: str, filter: Filter) -> None:
     assert token.isascii()
 
 
-def test_the_first_page_has_no_token() -> None:
-    assert id_before("", FILTERS[1]) == ""
-
-
 def test_a_token_is_for_one_filter() -> None:
     with pytest.raises(InvalidRequest, match="page_token: belongs to another filter"):
         id_before(page_token("a", FILTERS[1]), FILTERS[2])

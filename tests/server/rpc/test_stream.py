@@ -140,9 +140,7 @@ async def test_an_error_of_the_client_ends_the_stream_after_its_last_answer() ->
         await anext(answers)
 
 
-async def test_a_stream_abandoned_after_an_error_of_the_client_logs_nothing(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_a_stream_abandoned_after_an_error_of_the_client_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     answers = answer_in_order(aiter(Requests(3, error=ConnectionError("reset"))), echo)
     await anext(answers)
     await asyncio.sleep(0.01)
@@ -150,7 +148,3 @@ async def test_a_stream_abandoned_after_an_error_of_the_client_logs_nothing(
     del answers
     gc.collect()
     assert not caplog.records
-
-
-async def test_an_empty_stream_has_an_empty_answer() -> None:
-    assert [each async for each in answer_in_order(aiter(Requests(0)), echo)] == []

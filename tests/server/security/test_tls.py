@@ -21,30 +21,23 @@ def signed(authority: Authority) -> dict[str, Pair]:
 
 
 @pytest.fixture
-def files(tmp_path: Path, signed: dict[str, Pair]) -> tuple[Path, Path]:
+def files(tmp_path: Path, signed: dict[str, Pair]) -> Pair:
     """The server's certificate and key, which a test may change."""
-    install(tmp_path, signed["first"])
-    return tmp_path / "tls.crt", tmp_path / "tls.key"
+    files = Pair(tmp_path / "tls.crt", tmp_path / "tls.key")
+    files.replace(signed["first"])
+    return files
 
 
-def install(directory: Path, pair: tuple[Path, Path]) -> None:
-    for source, name in zip(pair, ("tls.crt", "tls.key"), strict=True):
-        shutil.copy(source, directory / "new")
-        (directory / "new").replace(directory / name)
-
-
-def test_a_rotated_certificate_is_for_new_connections_and_is_read_once(
-    files: tuple[Path, Path], signed: dict[str, Pair]
-) -> None:
+def test_a_rotated_certificate_is_for_new_connections_and_is_read_once(files: Pair, signed: dict[str, Pair]) -> None:
     certificates = Certificates(*files, None)
     assert certificates.renewed() is None
-    install(files[0].parent, signed["second"])
+    files.replace(signed["second"])
     assert certificates.renewed() is not None
     assert certificates.renewed() is None
 
 
 def test_a_failed_rotation_keeps_the_old_certificate_until_it_is_repaired(
-    files: tuple[Path, Path], signed: dict[str, Pair], caplog: pytest.LogCaptureFixture
+    files: Pair, signed: dict[str, Pair], caplog: pytest.LogCaptureFixture
 ) -> None:
     certificates = Certificates(*files, None)
     shutil.copy(signed["second"][0], files[0])  # Its key has not been written yet.
@@ -56,12 +49,12 @@ def test_a_failed_rotation_keeps_the_old_certificate_until_it_is_repaired(
     assert certificates.renewed() is not None
 
 
-def test_a_key_of_another_certificate_is_rejected(files: tuple[Path, Path], signed: dict[str, Pair]) -> None:
+def test_a_key_of_another_certificate_is_rejected(files: Pair, signed: dict[str, Pair]) -> None:
     with pytest.raises(SecurityError, match="TLS cannot be set up with"):
         Certificates(files[0], signed["second"][1], None)
 
 
-def test_a_key_with_a_passphrase_is_rejected_without_a_prompt(files: tuple[Path, Path]) -> None:
+def test_a_key_with_a_passphrase_is_rejected_without_a_prompt(files: Pair) -> None:
     locked = files[1].with_name("locked.key")
     openssl("ec", "-in", str(files[1]), "-aes256", "-passout", "pass:secret", "-out", str(locked))
     with pytest.raises(SecurityError, match="the key has a passphrase; use one without"):
@@ -71,7 +64,7 @@ def test_a_key_with_a_passphrase_is_rejected_without_a_prompt(files: tuple[Path,
 @pytest.mark.parametrize("broken", ["certificate", "key", "client ca"])
 @pytest.mark.parametrize("content", [None, b"", b"no PEM"])
 def test_files_that_are_missing_or_not_pem_are_named(
-    files: tuple[Path, Path], authority: Authority, tmp_path: Path, broken: str, content: bytes | None
+    files: Pair, authority: Authority, tmp_path: Path, broken: str, content: bytes | None
 ) -> None:
     path = tmp_path / "broken"
     if content is not None:

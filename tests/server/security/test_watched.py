@@ -12,15 +12,6 @@ def test_unchanged_files_are_not_reported(tmp_path: Path) -> None:
     assert not watched.changed()
 
 
-def test_a_change_is_reported_once(tmp_path: Path) -> None:
-    path = tmp_path / "a"
-    path.write_text("a", encoding="utf-8")
-    watched = WatchedFiles([path])
-    path.write_text("longer", encoding="utf-8")
-    assert watched.changed()
-    assert not watched.changed()
-
-
 def test_a_replaced_file_of_the_same_size_and_time_is_detected(tmp_path: Path) -> None:
     path, other = tmp_path / "a", tmp_path / "b"
     path.write_text("a", encoding="utf-8")

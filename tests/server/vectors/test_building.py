@@ -80,14 +80,6 @@ def test_a_build_whose_base_is_missing_fails_and_names_the_file(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_cancelled_build_leaves_no_files(tmp_path: Path) -> None:
-    builder = GraphBuilder(tmp_path / "a", storage="f16")
-    builder.cancel()
-    with pytest.raises(BuildFailed, match="cancelled"):
-        builder.run([make_rows(100, "f16")])
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_files_of_different_graphs_are_rejected(tmp_path: Path) -> None:
     one, other = (build(tmp_path, make_rows(count, "f16"), "f16") for count in (50, 60))
     with pytest.raises(SnapshotError, match=r"50\.graph is not the graph of .*60\.npy"):

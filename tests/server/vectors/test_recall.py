@@ -5,30 +5,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from server.vectors.dense import DenseIndex, DenseOptions
 from server.vectors.recall import measure_recall
 
 
 @pytest.fixture
-def vectors() -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+def vectors() -> NDArray[np.float32]:
     """Random vectors, whose lack of structure makes the graph's recall low."""
     return np.random.default_rng(1).standard_normal((6000, 64)).astype(np.float32)
 
 
-def fill(index: DenseIndex, vectors: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> None:
+def fill(index: DenseIndex, vectors: NDArray[np.float32]) -> None:
     zeros = np.zeros(len(vectors), np.int32)
     index.append(np.arange(len(vectors), dtype=np.int32), zeros, zeros.astype(np.uint8), vectors)
     index.wait()
-    assert index.view().graph_count == len(vectors)
 
 
 @pytest.mark.slow
 def test_ef_search_is_raised_until_the_minimum_recall_is_reached(
-    tmp_path: Path,
-    vectors: np.ndarray[tuple[int, int], np.dtype[np.float32]],
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, vectors: NDArray[np.float32], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("server.vectors.recall.PAUSE_SECONDS", 0)
     monkeypatch.setattr("server.vectors.recall.BUSY_SHARE", 1)
@@ -36,6 +33,7 @@ def test_ef_search_is_raised_until_the_minimum_recall_is_reached(
     options = DenseOptions(exact_below=1000, ef_search=8, min_recall=0.9)
     index = DenseIndex(64, "cosine", "f16", folder=tmp_path, options=options)
     fill(index, vectors)
+    assert index.view().graph_count == len(vectors)
     queries = np.random.default_rng(2).standard_normal((5000, 64)).astype(np.float32)
     before = index.view()
     deadline = time.monotonic() + 120
@@ -55,17 +53,11 @@ def test_ef_search_is_raised_until_the_minimum_recall_is_reached(
 
 def test_recall_is_not_measured_without_a_graph(tmp_path: Path) -> None:
     index = DenseIndex(8, "cosine", "f16", folder=tmp_path)
-    zeros = np.zeros(100, np.int32)
     vectors = np.random.default_rng(3).standard_normal((100, 8)).astype(np.float32)
-    index.append(np.arange(100, dtype=np.int32), zeros, zeros.astype(np.uint8), vectors)
+    assert measure_recall(index.view(), vectors[0]) == 1, "the index is empty"
+    fill(index, vectors)
     for query in vectors:
         index.view().search(query, limit=3)
     index.close()
     assert set(index.recall.values()) == {1}
     assert measure_recall(index.view(), vectors[0]) == 1
-
-
-def test_the_recall_of_an_empty_index_is_one(tmp_path: Path) -> None:
-    index = DenseIndex(8, "cosine", "f16", folder=tmp_path)
-    assert measure_recall(index.view(), np.ones(8, np.float32)) == 1
-    index.close()

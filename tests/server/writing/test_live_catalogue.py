@@ -30,6 +30,8 @@ async def test_an_index_with_many_dead_slots_is_rebuilt_during_changes_and_searc
     tmp_path: Path, tiny_bundle: Path
 ) -> None:
     async with running(tmp_path, tiny_bundle) as core:
+        index = core.slot.engine.index
+        index.dense.ef_search, old = 500, index.dense
         await core.writer.upsert(upserts(*(titled(f"{number}") for number in range(10))))
         slots = []
         for number in range(150):
@@ -42,15 +44,18 @@ async def test_an_index_with_many_dead_slots_is_rebuilt_during_changes_and_searc
         assert sorted(await core.found("환율")) == [f"{number}" for number in range(10)]
         assert core.slot.engine.index.state.sequence == core.store.sequence == 160
         assert core.deaths == 0
+        await until(lambda: not old._folder.exists())  # Removing it ends its closing.
+        assert index.dense._folder.exists()
+        assert index.dense.ef_search == index.state.dense.ef_search.value == 500
+        assert core.committer.index is index
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_changes_are_saved_in_snapshots(tmp_path: Path, tiny_bundle: Path) -> None:
-    async with running(tmp_path, tiny_bundle) as core:
-        await core.writer.upsert(upserts(titled("a"), titled("b")))
-        await until(lambda: snapshots(tmp_path) == ["snapshot-00000000000000000002"])
-        await core.writer.delete([Delete("a")])
-        await until(lambda: snapshots(tmp_path) == ["snapshot-00000000000000000003"])
+async def test_changes_are_saved_in_snapshots(core: Core, tmp_path: Path) -> None:
+    await core.writer.upsert(upserts(titled("a"), titled("b")))
+    await until(lambda: snapshots(tmp_path / "data") == ["snapshot-00000000000000000002"])
+    await core.writer.delete([Delete("a")])
+    await until(lambda: snapshots(tmp_path / "data") == ["snapshot-00000000000000000003"])
 
 
 async def test_vectors_of_the_replaced_model_are_deleted(
@@ -140,18 +145,3 @@ async def test_a_catalogue_whose_maintenance_fails_is_saved_when_closed(
         with pytest.raises(NotReady):
             await core.writer.delete([Delete("a")])
         monkeypatch.setattr(core.catalogue, "close", core.slot.engine.close)  # It is closed already.
-
-
-@pytest.mark.usefixtures("hasty")
-async def test_a_rebuilt_index_keeps_its_ef_search_and_closes_the_old_one(tmp_path: Path, tiny_bundle: Path) -> None:
-    async with running(tmp_path, tiny_bundle) as core:
-        index = core.slot.engine.index
-        index.dense.ef_search = 500
-        old = index.dense
-        for number in range(30):
-            await core.writer.upsert(upserts(titled("a", f"환율 {number}")))
-        await until(lambda: index.dense is not old and not old._folder.exists())  # Removing it ends its closing.
-        assert index.dense._folder.exists()
-        assert index.dense.ef_search == index.state.dense.ef_search.value == 500
-        assert core.committer.index is index
-        assert await core.found("환율") == ["a"]
