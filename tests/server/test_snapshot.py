@@ -80,7 +80,7 @@ def test_a_snapshot_with_other_facts_is_rejected(written: Path, facts: Facts) ->
 
 def test_a_snapshot_of_another_version_is_rejected(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshot, "VERSION", 99)
-    with pytest.raises(SnapshotError, match="has version 3, expected 99"):
+    with pytest.raises(SnapshotError, match="has version 4, expected 99"):
         read_snapshot(written, FACTS)
 
 
