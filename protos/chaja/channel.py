@@ -11,8 +11,8 @@ KEEPALIVE_TIMEOUT_SECONDS = 20
 """Time without an answer to a ping after which the connection counts as dead."""
 
 RECONNECT_MILLISECONDS = 100
-"""Time until the second attempt to connect; later ones take longer. With gRPC's default of 1 s, all repetitions of a call
-could fail while a server restarts."""
+"""Time until the second attempt to connect; later ones take longer. With gRPC's default of 1 s, a call could use up all
+its retries while a server restarts."""
 
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 """Maximum size of a response. A large batch of hits may exceed gRPC's default of 4 MiB."""

@@ -18,6 +18,9 @@ from server.errors import AddressError
 from server.setting_types import Address, UnixSocket
 
 CAUSES = {errno.EADDRINUSE: "it is in use", errno.EADDRNOTAVAIL: "it is not an address of this machine"}
+LOOPBACK = ("127.0.0.1", "::1")
+"""The addresses of `localhost` for gRPC's clients, whatever /etc/hosts says (RFC 6761, section 6.3)."""
+
 ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 """Causes to leave out one of a name's addresses: another machine has it, or this one has no IPv6."""
 
@@ -30,15 +33,20 @@ async def resolve(address: Address | UnixSocket) -> Sequence[Address | UnixSocke
     """
     if isinstance(address, UnixSocket):
         return [address]
+    hosts = list(LOOPBACK) if address.host == "localhost" else await _hosts(address)
+    hosts = [host for host in hosts if _bind_errno(Address(host, 0)) not in ABSENT] or hosts
+    port = address.port or (_free_port(hosts) if len(hosts) > 1 else 0)
+    return [Address(host, port) for host in hosts]
+
+
+async def _hosts(address: Address) -> list[str]:
+    """Returns the numeric addresses of a name."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(*address, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
         raise _error(address, "the name does not resolve") from None
     numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
-    hosts = list(dict.fromkeys(socket.getnameinfo(each[4], numeric)[0] for each in found))
-    hosts = [host for host in hosts if _bind_errno(Address(host, 0)) not in ABSENT] or hosts
-    port = address.port or (_free_port(hosts) if len(hosts) > 1 else 0)
-    return [Address(host, port) for host in hosts]
+    return list(dict.fromkeys(socket.getnameinfo(each[4], numeric)[0] for each in found))
 
 
 def bind(

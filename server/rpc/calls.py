@@ -69,7 +69,7 @@ class Calls(Methods):
         for call in list(self.running):
             call.end(error)
 
-    def check(self, path: str, context: Any) -> None:
+    def check(self, path: str) -> None:
         """Raises an error if the call must be rejected before its message is read."""
         size = sum(HEADER_OVERHEAD_BYTES + len(key) + len(value) for key, value in _metadata.get())
         if size > MAX_METADATA_BYTES:
@@ -87,9 +87,7 @@ class Calls(Methods):
         async def answer(_: Any, context: Any) -> bytes:
             async with Call(self, path, context, metrics) as call:
                 request = _messages(context, decode) if handler.request_streaming else await _message(context, decode)
-                response = encode(await method(request, context))
-                call.share.hold(len(response))
-            return response
+                return call.share.hold(encode(await method(request, context)))
 
         async def answer_with_stream(_: Any, context: Any) -> None:
             async with Call(self, path, context, metrics) as call:
@@ -154,7 +152,7 @@ class Call:
             self._metrics.start()
         try:
             self.share = self._calls.connections.enter(self._context)
-            self._calls.check(self._path, self._context)
+            self._calls.check(self._path)
         except Exception as error:
             await self._abort(error)
         self._calls.running.add(self)

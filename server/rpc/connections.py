@@ -42,17 +42,20 @@ class ConnectionShare:
     connection: Connection
     answer_bytes: int = 0
 
-    def hold(self, answer_bytes: int) -> None:
-        """Counts an answer until the client has read it.
+    def hold(self, answer: bytes) -> bytes:
+        """Counts an answer until the client has read it, and returns it.
 
         Raises:
             ConnectionOverloaded: Calls that were admitted together have too many answers. This one must not be sent.
         """
+        size = len(answer)
         fair_bytes = FAIR_ANSWER_BYTES if self.connection.shared else 0
-        if self.connection.unsent_bytes > MAX_UNSENT_BYTES and answer_bytes > fair_bytes:
+        if self.connection.unsent_bytes > MAX_UNSENT_BYTES and size > fair_bytes:
+            del answer  # grpc.aio keeps the error, and with it this frame, until the next garbage collection.
             raise ConnectionOverloaded(UNREAD)
-        self.answer_bytes += answer_bytes
-        self.connection.unsent_bytes += answer_bytes
+        self.answer_bytes += size
+        self.connection.unsent_bytes += size
+        return answer
 
 
 class Connections:

@@ -11,6 +11,8 @@ log = logging.getLogger(__name__)
 INVALID_HEADER = "Invalid encoding on %s"
 """grpcio logs this with the value of the header, which may be a token, and a traceback."""
 
+invalid_headers = RepeatedLine(log, "clients sent header values that are not UTF-8: %d since the server started")
+
 
 class _ClientRecords(logging.Filter):
     """Drops tracebacks of clients that disconnect early, headers that are not UTF-8, and crashes.
@@ -21,14 +23,13 @@ class _ClientRecords(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self._crash: BaseException | None = None
-        self._headers = RepeatedLine(log, "clients sent header values that are not UTF-8: %d since the server started")
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.msg == INVALID_HEADER:
-            self._headers.add()
+            invalid_headers.add()
             return False
-        if isinstance(record.msg, BaseException):  # type: ignore[unreachable]  # its type is str, says typeshed
-            self._crash = record.msg  # type: ignore[unreachable]
+        if isinstance(record.msg, BaseException):
+            self._crash = record.msg
             return False
         error = record.exc_info[1] if record.exc_info else None
         return error is None or not (isinstance(error, grpc.aio.InternalError) or error is self._crash)
