@@ -16,6 +16,7 @@ from typing import Any, Self, cast
 import grpc
 
 from server.errors import ChajaError, HeadersTooLarge, InvalidRequest, Overloaded, UnknownMethod, Violation
+from server.memory import Garbage
 from server.metrics import CallMetrics, Metrics
 from server.rpc.connections import Connections
 from server.rpc.errors import refusal_of
@@ -50,6 +51,7 @@ class Calls(Methods):
         self._metrics = metrics
         self._access = access
         self._overload = overload
+        self._garbage = Garbage()
         self.connections = Connections()
         self.running: set[Call] = set()
         self._unknown_method = self._wrap(UNKNOWN_METHOD, grpc.unary_unary_rpc_method_handler(_refuse_unknown_method))
@@ -73,6 +75,7 @@ class Calls(Methods):
         """Raises an error if the call must be rejected before its message is read."""
         size = sum(HEADER_OVERHEAD_BYTES + len(key) + len(value) for key, value in _metadata.get())
         if size > MAX_METADATA_BYTES:
+            self._garbage.collect_soon()
             raise HeadersTooLarge(size, MAX_METADATA_BYTES)
         if path in ROLE_OF:
             self._access.check(path, _metadata.get)

@@ -83,8 +83,9 @@ class Listener:
                     self._end_soon(self._crashed.popleft(), 0)
                 try:
                     await self._replace(targets)
-                except AddressError as error:
-                    self._on_lost(error)
+                except Exception as error:  # Without a server, the process must not live on.
+                    lost = error if isinstance(error, AddressError) else AddressError(f"cannot listen again: {error!r}")
+                    self._on_lost(lost)
                     return
                 self._on_restart()
                 self._restarts.add()

@@ -22,8 +22,8 @@ KEY_TYPES = {
     "P-256": bytes.fromhex("301306072a8648ce3d020106082a8648ce3d030107"),
     "P-384": bytes.fromhex("301006072a8648ce3d020106052b81040022"),
 }
-"""The keys that gRPC's clients and servers accept (BoringSSL), as the DER of a certificate's key algorithm (RFC 3279 and
-5480). With others, gRPC listens, and every handshake fails."""
+"""The keys that gRPC's clients and servers accept (BoringSSL), as the DER of a certificate's key algorithm (RFC 3279,
+RFC 5480). With others, gRPC listens, and every handshake fails."""
 
 
 class Certificates:

@@ -3,6 +3,7 @@
 import shutil
 import time
 from pathlib import Path
+from queue import SimpleQueue
 
 import chaja
 from chaja.v1 import SearchRequest
@@ -18,12 +19,20 @@ def test_other_clients_are_served_after_a_crash(tiny_bundle: Path) -> None:
     with sample_server(tiny_bundle) as server, chaja.connect(server.address) as client:
         assert client.search.Search(REQUEST).hits
         lines = len(server.lines)
+        more: SimpleQueue[SearchRequest | None] = SimpleQueue()
+        stream = client.search.SearchStream(iter(more.get, None))
+        more.put(REQUEST)
+        assert next(stream).response.hits
         for crash in range(1, 6):
             with connected(server.address, CRASHING):
                 wait_until(lambda: total(scrape(server.metrics_url), "chaja_grpc_restarts_total") == crash)  # noqa: B023
             began = time.monotonic()
             assert client.search.Search(REQUEST).hits
             assert time.monotonic() - began < 1
+            if crash == 1:
+                more.put(REQUEST)
+                assert next(stream).response.hits, "a call in flight is not affected"
+                more.put(None)
         wait_for_line(server, "a client crashed gRPC")
         assert len(server.lines) == lines + 1, server.lines[lines:]
     assert server.process.returncode == 0
