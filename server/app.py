@@ -65,11 +65,12 @@ async def _serve(settings: Settings, opening: Opening, store: Store) -> None:
     rpc = RpcServer(settings, slot, reloader, metrics, health=health, fetch=store.fetch)
     _handle_signals(stopping, reloader)
     with _metrics_server(metrics, settings.metrics) as metrics_address:
-        address = await rpc.listen(settings.listen)
+        address = await rpc.listen(settings.listen, on_lost=stopping.set)
         log.info("gRPC on %s, metrics on http://%s/metrics; loading", address, metrics_address)
         wait_seconds = 0.0
         try:
             if not await _load_first(reloader, stopping):
+                rpc.raise_if_lost()
                 log.info("stopped while loading")
                 return
             gc.collect()
@@ -87,6 +88,7 @@ async def _serve(settings: Settings, opening: Opening, store: Store) -> None:
             await reloader.close()
         await _end_threads(slot)
         _ignore_signals()
+        rpc.raise_if_lost()
         log.info("stopped")
 
 

@@ -127,6 +127,13 @@ class ConnectionOverloaded(ChajaError):
     """A connection has too many calls in flight, or its client leaves too many answers unread."""
 
 
+class HeadersTooLarge(ChajaError):
+    """The headers of a call are larger than 16 KiB."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"the call's headers have {size} bytes; at most {limit} are allowed: send fewer")
+
+
 class DeadlinePassed(ChajaError):
     """The deadline of a call passed before it was answered."""
 
@@ -220,4 +227,4 @@ class SecurityError(StartError):
 
 
 class AddressError(StartError):
-    """An address to listen on is in use or does not belong to this machine."""
+    """The server cannot listen on an address."""

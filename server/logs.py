@@ -1,8 +1,12 @@
-"""Keeps users' texts out of the log, unless the operator allows them (`--log-texts on`)."""
+"""Keeps users' texts out of the log, unless the operator allows them (`--log-texts on`), and repeated lines few."""
 
 from __future__ import annotations
 
 import logging
+import time
+
+REPEAT_SECONDS = 60.0
+"""Minimum time between two lines about the same event."""
 
 
 class UserText:
@@ -23,3 +27,21 @@ class ShowUserTexts(logging.Filter):
         if isinstance(record.args, tuple):
             record.args = tuple(repr(each.text) if isinstance(each, UserText) else each for each in record.args)
         return True
+
+
+class RepeatedLine:
+    """A warning about an event that clients can repeat: at most one line a minute. Used on the event loop only."""
+
+    def __init__(self, log: logging.Logger, message: str) -> None:
+        """Takes a message with one `%d`, for the number of events so far."""
+        self._log = log
+        self._message = message
+        self._count = 0
+        self._next_at = float("-inf")
+
+    def add(self) -> None:
+        """Counts an event."""
+        self._count += 1
+        if (now := time.monotonic()) >= self._next_at:
+            self._next_at = now + REPEAT_SECONDS
+            self._log.warning(self._message, self._count)

@@ -63,6 +63,9 @@ class Metrics:
             buckets=SECONDS,
         )
         self.calls = {f"/{method.service}/{method.name}": CallMetrics(self, method) for method in methods}
+        self.grpc_restarts = counter(
+            "chaja_grpc_restarts_total", "Restarts of the gRPC server after a client crashed it (SECURITY.md)."
+        )
         stage_seconds = histogram(
             "chaja_stage_seconds",
             "Time that a text spent in each stage. It includes the work on texts of the same batch, but no wait for "

@@ -1,7 +1,9 @@
 """Types of settings, and their parsers. A parser raises a ValueError that names the expected value."""
 
 import os
+import re
 from collections.abc import Callable, Sequence
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,11 +20,22 @@ class Address(NamedTuple):
 
 def parse_address(text: str) -> Address:
     """Parses `host:port` or `[IPv6]:port`."""
-    host, colon, port = text.rpartition(":")
+    host, _, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+    if not _is_host(host) or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise ValueError("expected host:port with a port from 0 to 65535, as in 127.0.0.1:50051")
     return Address(host, int(port))
+
+
+def _is_host(text: str) -> bool:
+    """Returns whether a text can be a name, an IPv4 address or an IPv6 address."""
+    if ":" not in text:
+        return re.fullmatch(r"[\w.-]+", text) is not None
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 class UnixSocket(NamedTuple):
@@ -37,14 +50,20 @@ class UnixSocket(NamedTuple):
 MAX_SOCKET_PATH_BYTES = 107
 """Length of `sun_path` on Linux, without the terminating zero."""
 
+TARGET_CHARACTERS = "%#?,"
+"""Characters that mean something else in a gRPC target: server and clients would use other paths."""
+
 
 def parse_listen(text: str) -> Address | UnixSocket:
     """Parses `host:port`, `[IPv6]:port` or `unix:/path`."""
     if not text.startswith("unix:"):
         return parse_address(text)
     path = Path(text.removeprefix("unix:")).absolute()
-    if text == "unix:" or len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
-        raise ValueError(f"expected unix: and a path of at most {MAX_SOCKET_PATH_BYTES} bytes")
+    unusable = any(character in str(path) for character in TARGET_CHARACTERS)
+    if text == "unix:" or unusable or len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
+        raise ValueError(
+            f"expected unix: and a path of at most {MAX_SOCKET_PATH_BYTES} bytes, without {' '.join(TARGET_CHARACTERS)}"
+        )
     return UnixSocket(path)
 
 

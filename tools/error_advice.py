@@ -12,6 +12,7 @@ ADVICE: dict[type[errors.ChajaError], str] = {
     errors.NotReady: "Try another server, or the same one again with backoff.",
     errors.Overloaded: "Wait for `google.rpc.RetryInfo.retry_delay`, or allow a longer deadline.",
     errors.ConnectionOverloaded: "Read the answers that are due, or open another connection.",
+    errors.HeadersTooLarge: "Send less metadata.",
     errors.DeadlinePassed: "Allow a longer deadline, or show no result.",
     errors.EncodingFailed: "Report the incident's id to the operator, who finds it in the server's log.",
     errors.ReloadFailed: "Read the message, correct the bundle or the catalogue, and reload again.",

@@ -10,6 +10,10 @@ KEEPALIVE_SECONDS = 60
 KEEPALIVE_TIMEOUT_SECONDS = 20
 """Time without an answer to a ping after which the connection counts as dead."""
 
+RECONNECT_MILLISECONDS = 100
+"""Time until the second attempt to connect; later ones take longer. With gRPC's default of 1 s, a call could use up all
+its retries while a server restarts."""
+
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 """Maximum size of a response. A large batch of hits may exceed gRPC's default of 4 MiB."""
 
@@ -47,5 +51,6 @@ def channel_options() -> list[tuple[str, str | int]]:
         ("grpc.keepalive_time_ms", KEEPALIVE_SECONDS * 1000),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
         ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.initial_reconnect_backoff_ms", RECONNECT_MILLISECONDS),
         ("grpc.max_receive_message_length", MAX_RESPONSE_BYTES),
     ]

@@ -8,17 +8,19 @@ handler for every call.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self, cast
 
 import grpc
 
-from server.errors import ChajaError, InvalidRequest, Overloaded, UnknownMethod, Violation
+from server.errors import ChajaError, HeadersTooLarge, InvalidRequest, Overloaded, UnknownMethod, Violation
+from server.memory import Garbage
 from server.metrics import CallMetrics, Metrics
 from server.rpc.connections import Connections
 from server.rpc.errors import refusal_of
-from server.rpc.grpc_server import Handler, Methods
+from server.rpc.grpc_server import MAX_METADATA_BYTES, Handler, Methods
 from server.security.access import ROLE_OF, Access
 
 OK = grpc.StatusCode.OK.value[0]
@@ -29,6 +31,12 @@ DEADLINE_EXCEEDED = grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
 SEARCH = "/chaja.v1.SearchService/Search"
 UNKNOWN_METHOD = "/unknown/unknown"
 """The metric series of calls to unknown methods. A client chooses their names, so they must not become labels."""
+
+HEADER_OVERHEAD_BYTES = 32
+"""Size that HTTP/2 counts for a header beyond its name and value (RFC 9113, section 6.5.2)."""
+
+_metadata: ContextVar[Iterable[tuple[str, str | bytes]]] = ContextVar("metadata")
+"""The metadata of the task's call. `context.invocation_metadata` would decode all headers once more."""
 
 CANCELLATION_SECONDS = 0.005
 """Time to wait for the cancellation of a call, which grpc.aio reports shortly after the end of its request."""
@@ -43,6 +51,7 @@ class Calls(Methods):
         self._metrics = metrics
         self._access = access
         self._overload = overload
+        self._garbage = Garbage()
         self.connections = Connections()
         self.running: set[Call] = set()
         self._unknown_method = self._wrap(UNKNOWN_METHOD, grpc.unary_unary_rpc_method_handler(_refuse_unknown_method))
@@ -54,6 +63,7 @@ class Calls(Methods):
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
         """Returns the handler of a call's method; unknown methods share one handler."""
+        _metadata.set(handler_call_details.invocation_metadata or ())
         return super().service(handler_call_details) or self._unknown_method
 
     def end_all(self, error: ChajaError) -> None:
@@ -61,10 +71,14 @@ class Calls(Methods):
         for call in list(self.running):
             call.end(error)
 
-    def check(self, path: str, context: Any) -> None:
+    def check(self, path: str) -> None:
         """Raises an error if the call must be rejected before its message is read."""
+        size = sum(HEADER_OVERHEAD_BYTES + len(key) + len(value) for key, value in _metadata.get())
+        if size > MAX_METADATA_BYTES:
+            self._garbage.collect_soon()
+            raise HeadersTooLarge(size, MAX_METADATA_BYTES)
         if path in ROLE_OF:
-            self._access.check(path, context.invocation_metadata)
+            self._access.check(path, _metadata.get)
         if path == SEARCH and (error := self._overload()) is not None:
             raise error
 
@@ -76,9 +90,7 @@ class Calls(Methods):
         async def answer(_: Any, context: Any) -> bytes:
             async with Call(self, path, context, metrics) as call:
                 request = _messages(context, decode) if handler.request_streaming else await _message(context, decode)
-                response = encode(await method(request, context))
-                call.share.hold(len(response))
-            return response
+                return call.share.hold(encode(await method(request, context)))
 
         async def answer_with_stream(_: Any, context: Any) -> None:
             async with Call(self, path, context, metrics) as call:
@@ -143,7 +155,7 @@ class Call:
             self._metrics.start()
         try:
             self.share = self._calls.connections.enter(self._context)
-            self._calls.check(self._path, self._context)
+            self._calls.check(self._path)
         except Exception as error:
             await self._abort(error)
         self._calls.running.add(self)

@@ -14,6 +14,9 @@ MAX_UNSENT_BYTES = 64 * 1024 * 1024
 
 UNREAD = "this connection has too many answers that its client does not read"
 
+FAIR_ANSWER_BYTES = 64 * 1024
+"""Size up to which a Unix socket's answers are still sent above MAX_UNSENT_BYTES."""
+
 MAX_CALLS = 4000
 """Calls in flight on all connections, above which a connection with more than FAIR_CALLS gets no new ones."""
 
@@ -23,6 +26,10 @@ FAIR_CALLS = 100
 @dataclass(slots=True)
 class Connection:
     """The calls of a connection, each until its client has read the whole answer, and the bytes of their answers."""
+
+    shared: bool
+    """Whether it stands for all clients of a Unix socket, which gRPC does not distinguish. Then one client must not
+    use up the others' bounds: small answers are always sent, and only gRPC bounds the calls."""
 
     calls: int = 0
     unsent_bytes: int = 0
@@ -35,16 +42,20 @@ class ConnectionShare:
     connection: Connection
     answer_bytes: int = 0
 
-    def hold(self, answer_bytes: int) -> None:
-        """Counts an answer until the client has read it.
+    def hold(self, answer: bytes) -> bytes:
+        """Counts an answer until the client has read it, and returns it.
 
         Raises:
             ConnectionOverloaded: Calls that were admitted together have too many answers. This one must not be sent.
         """
-        if self.connection.unsent_bytes > MAX_UNSENT_BYTES:
+        size = len(answer)
+        fair_bytes = FAIR_ANSWER_BYTES if self.connection.shared else 0
+        if self.connection.unsent_bytes > MAX_UNSENT_BYTES and size > fair_bytes:
+            del answer  # grpc.aio keeps the error, and with it this frame, until the next garbage collection.
             raise ConnectionOverloaded(UNREAD)
-        self.answer_bytes += answer_bytes
-        self.connection.unsent_bytes += answer_bytes
+        self.answer_bytes += size
+        self.connection.unsent_bytes += size
+        return answer
 
 
 class Connections:
@@ -61,7 +72,9 @@ class Connections:
             ConnectionOverloaded: The connection has too many calls in flight or unread answers.
         """
         peer = context.peer()
-        connection = self._by_peer.setdefault(peer, Connection())
+        connection = self._by_peer.get(peer)
+        if connection is None:
+            connection = self._by_peer[peer] = Connection(shared=peer.startswith("unix:"))
         share = ConnectionShare(connection)
         connection.calls += 1
         self._calls += 1
@@ -74,6 +87,8 @@ class Connections:
                 self._by_peer.pop(peer, None)
 
         context.add_done_callback(leave)
+        if connection.shared:
+            return share
         if connection.unsent_bytes > MAX_UNSENT_BYTES:
             raise ConnectionOverloaded(UNREAD)
         if self._calls > MAX_CALLS and connection.calls > FAIR_CALLS:

@@ -1,20 +1,16 @@
-"""Configures the grpc.aio server: its limits on connections, messages and time, and the addresses it listens on.
+"""Configures the grpc.aio server: its limits on connections, messages and time.
 
 Sources: grpc/impl/channel_arg_names.h of gRPC, gRFC A8 and A9 (keepalive, connection age), RFC 9113 (HTTP/2).
 """
 
 from __future__ import annotations
 
-import logging
 import resource
-import socket
-import stat
 from typing import Any, TypeAlias
 
 import grpc
 
-from server.errors import AddressError
-from server.setting_types import Address, UnixSocket
+from server.rpc.grpc_logs import shorten_logs
 from server.settings import Settings
 
 MAX_CONCURRENT_STREAMS = 256
@@ -24,7 +20,8 @@ MAX_CONCURRENT_RPCS = 10_000
 """Maximum concurrent calls on all connections; gRPC rejects more. `Connections` limits single connections earlier."""
 
 MAX_METADATA_BYTES = 16 * 1024
-"""Maximum size of a call's headers. gRPC rejects a call with more; other calls on its connection continue."""
+"""Maximum size of a call's headers; other calls on its connection continue. gRPC rejects a frame of headers with more,
+but does not add up CONTINUATION frames, so `Calls` checks the sum."""
 
 KEEPALIVE_SECONDS, KEEPALIVE_TIMEOUT_SECONDS = 30, 10
 """Idle time after which the server pings a connection, and maximum time for the answer."""
@@ -50,15 +47,10 @@ def new_server(settings: Settings, handler: grpc.GenericRpcHandler) -> grpc.aio.
     One generic handler is cheaper than registered methods: grpc.aio has one waiting task for each registered method,
     and wakes all of them for every call.
     """
-    logging.getLogger("grpc._cython.cygrpc").addFilter(_concerns_the_server)
+    shorten_logs()
     return grpc.aio.server(
         handlers=[handler], options=server_options(settings), maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS
     )
-
-
-def _concerns_the_server(record: logging.LogRecord) -> bool:
-    """Drops the tracebacks that grpc.aio logs when a client disconnects before its answer is sent."""
-    return not (record.exc_info and isinstance(record.exc_info[1], grpc.aio.InternalError))
 
 
 def server_options(settings: Settings) -> list[tuple[str, int]]:
@@ -105,34 +97,6 @@ def max_connections() -> int:
     if descriptors == resource.RLIM_INFINITY:
         return 2**31 - 1
     return max(descriptors - RESERVED_DESCRIPTORS, descriptors // 2)
-
-
-def listen(
-    server: grpc.aio.Server, address: Address | UnixSocket, credentials: grpc.ServerCredentials | None
-) -> Address | UnixSocket:
-    """Binds an address; returns it with the port that the system chose. Raises AddressError."""
-    if isinstance(address, UnixSocket) and _answers(address):
-        raise AddressError(f"cannot listen on {address}: another server uses it; choose another with --listen")
-    try:
-        if credentials is None:
-            port = server.add_insecure_port(str(address))
-        else:
-            port = server.add_secure_port(str(address), credentials)
-    except RuntimeError:
-        raise AddressError(
-            f"cannot listen on {address}: it is in use or not an address of this machine; choose another with --listen"
-        ) from None
-    return address if isinstance(address, UnixSocket) else Address(address.host, port)
-
-
-def _answers(address: UnixSocket) -> bool:
-    """Returns whether a server listens on a socket. gRPC would replace a socket in use, and any other file."""
-    if not address.path.exists():
-        return False
-    if not stat.S_ISSOCK(address.path.stat().st_mode):
-        raise AddressError(f"cannot listen on {address}: a file of this name exists, and it is not a socket")
-    with socket.socket(socket.AF_UNIX) as probe:
-        return probe.connect_ex(str(address.path)) == 0
 
 
 def _milliseconds(seconds: float) -> int:

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
@@ -22,18 +24,19 @@ from chaja.v1 import (
     search_pb2,
 )
 from server.engine import EngineSlot
-from server.errors import NotReady
+from server.errors import AddressError, NotReady
 from server.metrics import Method, Metrics
 from server.reloading import Reloader
 from server.rpc.admin import AdminServicer
 from server.rpc.calls import UNKNOWN_METHOD, Calls
 from server.rpc.catalog import CatalogServicer
 from server.rpc.encode import EncodeServicer
-from server.rpc.grpc_server import listen, new_server
+from server.rpc.grpc_server import new_server
 from server.rpc.health import HealthServicer
 from server.rpc.hits import Fetch
 from server.rpc.info import InfoServicer
 from server.rpc.limits import Limits
+from server.rpc.listener import Listener
 from server.rpc.search import SearchServicer
 from server.security.access import Access
 from server.security.tls import Certificates
@@ -95,6 +98,8 @@ class RpcServer:
             if settings.tls_certificate and settings.tls_key
             else None
         )
+        self._on_restart = metrics.grpc_restarts.inc
+        self._lost: AddressError | None = None
         limits, writable = Limits.of(settings), settings.data is not None
         self._calls = Calls(metrics, Access(self._tokens), overload=slot.overload)
         calls: Any = self._calls
@@ -111,17 +116,39 @@ class RpcServer:
             servicer = reflection.aio.ReflectionServicer([*names, health_names.SERVICE_NAME, reflection.SERVICE_NAME])
             reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, calls)  # type: ignore[no-untyped-call]
 
-    async def listen(self, address: Address | UnixSocket) -> Address | UnixSocket:
-        """Starts to listen; returns the address with the port that the system chose. Raises AddressError."""
-        self._server = new_server(self._settings, self._calls)
-        credentials = self._certificates.credentials() if self._certificates else None
-        bound = listen(self._server, address, credentials)
-        await self._server.start()
+    async def listen(
+        self, address: Address | UnixSocket, *, on_lost: Callable[[], None] = lambda: None
+    ) -> Address | UnixSocket:
+        """Starts to listen; returns the address with the port that the system chose. Raises AddressError.
+
+        If the server crashes and cannot listen again, calls `on_lost`; `raise_if_lost` then raises the cause.
+        """
+
+        def lost(error: AddressError) -> None:
+            self._lost = error
+            on_lost()
+
+        self._listener = Listener(
+            partial(new_server, self._settings, self._calls),
+            lambda: self._certificates.credentials() if self._certificates else None,
+            drain_seconds=self._settings.drain_seconds,
+            on_restart=self._on_restart,
+            on_lost=lost,
+        )
+        bound = await self._listener.start(address)
         if isinstance(address, Address) and not _is_loopback(address.host):
-            for missing, flag in ((credentials is None, "--tls-certificate"), (self._tokens is None, "--tokens")):
+            for missing, flag in (
+                (self._certificates is None, "--tls-certificate"),
+                (self._tokens is None, "--tokens"),
+            ):
                 if missing:
                     log.warning("listening on %s, which other machines may reach, without %s", address, flag)
         return bound
+
+    def raise_if_lost(self) -> None:
+        """Raises AddressError if the server crashed and could not listen again."""
+        if self._lost is not None:
+            raise self._lost
 
     async def stop(self, *, wait_seconds: float, grace_seconds: float) -> None:
         """Reports NOT_SERVING, waits, rejects new calls, and gives calls in flight `grace_seconds` to finish."""
@@ -130,7 +157,7 @@ class RpcServer:
         self._health.end_watches()
         self._catalog.shut_down()
         ending = asyncio.get_running_loop().call_later(grace_seconds, self._calls.end_all, NotReady(SHUTTING_DOWN))
-        await self._server.stop(grace_seconds + ENDING_SECONDS)
+        await self._listener.stop(grace_seconds + ENDING_SECONDS)
         ending.cancel()
 
 

@@ -1,6 +1,8 @@
 """TLS and mutual TLS, with certificates that are read again when their files change."""
 
+import binascii
 import logging
+import re
 import ssl
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,17 @@ from server.errors import SecurityError
 from server.security.watched import WatchedFiles
 
 log = logging.getLogger(__name__)
+
+
+CERTIFICATE = re.compile(rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----(.*?)-----END", re.DOTALL)
+
+KEY_TYPES = {
+    "RSA": bytes.fromhex("300d06092a864886f70d0101010500"),
+    "P-256": bytes.fromhex("301306072a8648ce3d020106082a8648ce3d030107"),
+    "P-384": bytes.fromhex("301006072a8648ce3d020106052b81040022"),
+}
+"""The keys that gRPC's clients and servers accept (BoringSSL), as the DER of a certificate's key algorithm (RFC 3279,
+RFC 5480). With others, gRPC listens, and every handshake fails."""
 
 
 class Certificates:
@@ -60,7 +73,10 @@ class Certificates:
             context.load_cert_chain(self._certificate, self._key, password=_no_passphrase)
             if self._client_ca is not None:
                 context.load_verify_locations(self._client_ca)
+                if not context.cert_store_stats()["x509"]:
+                    raise ValueError(f"{self._client_ca} has no certificate")
             certificate, key, *client_ca = [path.read_bytes() for path in self._files]
+            _check_key_type(certificate)
         except (OSError, ssl.SSLError, ValueError) as error:
             raise SecurityError(
                 f"TLS cannot be set up with {', '.join(map(str, self._files))}; "
@@ -72,3 +88,11 @@ class Certificates:
 def _no_passphrase() -> str:
     """Rejects a key with a passphrase; OpenSSL would ask for it on the terminal."""
     raise ValueError("the key has a passphrase; use one without")
+
+
+def _check_key_type(certificates: bytes) -> None:
+    """Raises ValueError if gRPC cannot use the key of the first certificate, which is the server's."""
+    first = CERTIFICATE.search(certificates)
+    der = binascii.a2b_base64(first[1]) if first else b""
+    if not any(key_type in der for key_type in KEY_TYPES.values()):
+        raise ValueError(f"gRPC does not support the type of its key; use {', '.join(KEY_TYPES)}")

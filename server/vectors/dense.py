@@ -166,7 +166,7 @@ class DenseIndex:
         """Loads a snapshot of another index's view into this empty index. The snapshot may be removed afterwards.
 
         Raises:
-            SnapshotError: The graph cannot be opened.
+            SnapshotError: The graph cannot be opened, or the arrays do not match.
         """
         assert not len(self), "the index is empty"
         if files:
@@ -176,7 +176,11 @@ class DenseIndex:
             self._graph = Graph(built, storage=self._storage, searchers=self._options.searchers)
             self._rows = Rows(self._dimension, row_dtype(self._storage), start=len(self._graph))
             self._plan_build(len(self._graph))
-        self._rows.append(arrays["tail"])
+        tail = arrays["tail"]
+        counts = {self._rows.count + len(tail), *(len(arrays[name]) for name in ("owners", "parts", "fields"))}
+        if len(counts) > 1 or tail.shape[1:] != (self._dimension,):
+            raise SnapshotError("the arrays of a snapshot have different numbers of vectors, or other dimensions")
+        self._rows.append(tail)
         self._owners, self._parts, self._fields = map(Growing, (arrays["owners"], arrays["parts"], arrays["fields"]))
         self._longest = float(arrays["longest"])
         with self._lock:

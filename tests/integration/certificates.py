@@ -1,6 +1,7 @@
 """Certificates made with OpenSSL's command line."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,12 +38,12 @@ class Authority:
         subject = ("-subj", f"/CN={name}", "-days", "2")
         openssl("req", "-x509", *EC_KEY, "-keyout", self.pair.key, "-out", self.pair.certificate, *subject)
 
-    def signed(self, name: str, *, days: int = 2) -> Pair:
+    def signed(self, name: str, *, days: int = 2, key: Sequence[str] = EC_KEY) -> Pair:
         """Returns a certificate for this machine; with negative days it has expired."""
         made = Pair(self._directory / f"{name}.pem", self._directory / f"{name}.key")
         request, extensions = self._directory / f"{name}.csr", self._directory / f"{name}.ext"
         extensions.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-        openssl("req", "-new", *EC_KEY, "-keyout", made.key, "-out", request, "-subj", f"/CN={name}")
+        openssl("req", "-new", *key, "-keyout", made.key, "-out", request, "-subj", f"/CN={name}")
         signer = ("-CA", self.pair.certificate, "-CAkey", self.pair.key, "-CAcreateserial")
         validity = ("-days", str(days), "-extfile", extensions)
         openssl("x509", "-req", "-in", request, *signer, *validity, "-out", made.certificate)

@@ -16,9 +16,9 @@ def greeting(settings: Mapping[int, int] | None = None) -> bytes:
     return PREFACE + SettingsFrame(0, settings=dict(settings or {})).serialize()
 
 
-def headers(path: str, stream: int = 1, **more: str) -> bytes:
+def headers(path: str | bytes, stream: int = 1, **more: str | bytes) -> bytes:
     """Returns the HEADERS frame of a call without its message; `more` are headers, with `_` for `-`."""
-    fields = {
+    fields: dict[str, str | bytes] = {
         ":method": "POST",
         ":scheme": "http",
         ":path": path,
@@ -34,7 +34,7 @@ def headers(path: str, stream: int = 1, **more: str) -> bytes:
     return b"".join([*(frame.serialize() for frame in frames), *continued])
 
 
-def opened(path: str, settings: Mapping[int, int] | None = None, **more: str) -> bytes:
+def opened(path: str | bytes, settings: Mapping[int, int] | None = None, **more: str | bytes) -> bytes:
     """Returns the bytes that open a connection and, as its stream 1, a call without its message."""
     return greeting(settings) + headers(path, 1, **more)
 
@@ -54,7 +54,9 @@ def raw_frame(kind: int, flags: int, stream: int, content: bytes) -> bytes:
 def connected(address: str, data: bytes = b"") -> Iterator[socket.socket]:
     """Connects to a server and sends the first bytes of a connection."""
     host, port = address.split(":")
-    with socket.create_connection((host, int(port)), timeout=20) as client:
+    with socket.socket(socket.AF_UNIX if host == "unix" else socket.AF_INET) as client:
+        client.settimeout(20)
+        client.connect(port if host == "unix" else (host, int(port)))
         client.sendall(data)
         yield client
 
@@ -69,7 +71,7 @@ def received_until(client: socket.socket, wanted: bytes) -> bytes:
     return received
 
 
-def _literals(fields: Mapping[str, str]) -> bytes:
+def _literals(fields: Mapping[str, str | bytes]) -> bytes:
     """Returns a header block without table references, so that every stream may use it."""
     encoder = Encoder()
     encoder.header_table_size = 0

@@ -1,10 +1,14 @@
+import asyncio
+import gc
 import platform
 import subprocess
 import sys
+import weakref
 
 import pytest
 
 from sample.server_process import REPOSITORY
+from server import memory
 
 PROGRAM = """
 import os, threading
@@ -33,3 +37,19 @@ print(before - resident())
 def test_memory_freed_by_a_thread_is_returned() -> None:
     run = subprocess.run([sys.executable, "-c", PROGRAM], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert int(run.stdout) > 90e6
+
+
+async def test_reference_cycles_of_large_calls_are_freed_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "COLLECT_SECONDS", 0.01)
+    cycle = type("Cycle", (), {})  # A class refers to itself.
+    freed = weakref.ref(cycle)
+    del cycle
+    gc.disable()
+    try:
+        garbage = memory.Garbage()
+        for _ in range(2):
+            garbage.collect_soon()
+        await asyncio.sleep(0.2)
+    finally:
+        gc.enable()
+    assert freed() is None

@@ -23,15 +23,16 @@ from chaja.v1 import (
     add_SearchServiceServicer_to_server,
 )
 from server.errors import NotReady, Overloaded
+from server.logs import RepeatedLine
 from server.metrics import Metrics
-from server.rpc import connections
+from server.rpc import connections, grpc_logs
 from server.rpc.calls import Calls
 from server.rpc.grpc_server import new_server
 from server.rpc.server import COUNTED_METHODS, METHODS
 from server.security.access import ROLE_OF, Access
 from server.security.tokens import AccessTokens
 from server.settings import Settings
-from tests.integration.raw_calls import connected, greeting, headers, message
+from tests.integration.raw_calls import connected, greeting, headers, message, opened, received_until
 from tests.server.making import until
 
 SEARCH = "/chaja.v1.SearchService/Search"
@@ -127,10 +128,11 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(tokens: AccessTokens | None = None) -> AsyncIterator[Served]:
+async def serving(tokens: AccessTokens | None = None, socket: Path | None = None) -> AsyncIterator[Served]:
     served = Served(tokens)
     server = new_server(Settings(bundle=Path(), catalogue=Path()), served.calls)
-    served.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    port = server.add_insecure_port("127.0.0.1:0" if socket is None else f"unix:{socket}")
+    served.address = f"127.0.0.1:{port}" if socket is None else f"unix:{socket}"
     await server.start()
     async with grpc.aio.insecure_channel(served.address, options=[("grpc.enable_retries", 0)]) as channel:
         served.channel = channel
@@ -311,6 +313,50 @@ async def test_unread_answers_are_bounded(
         assert await served.counted() == {"OK": 3, "ResourceExhausted": 7}
     await asyncio.sleep(0.1)  # The client disconnects without reading its answers.
     assert not caplog.records
+
+
+async def test_a_client_of_a_unix_socket_does_not_lock_out_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MAX_UNSENT_BYTES", 2_000_000)
+    monkeypatch.setattr(connections, "MAX_CALLS", 4)
+    monkeypatch.setattr(connections, "FAIR_CALLS", 2)
+    async with serving(socket=tmp_path / "s") as served:
+        served.service.answer_text = "r" * 1_000_000
+        calls = b"".join(headers(SEARCH, stream) + message(REQUEST, stream) for stream in range(1, 17, 2))
+        with connected(served.address, greeting({SettingsFrame.INITIAL_WINDOW_SIZE: 0}) + calls):
+            while len(served.service.asked) < 8:
+                await asyncio.sleep(0.01)
+            assert (await served.counted())["ResourceExhausted"] >= 5
+            served.service.answer_text = "r" * 10_000
+            assert len(await served.call()) > 10_000
+
+
+async def test_headers_are_bounded_over_all_their_frames(served: Served) -> None:
+    fields: dict[str, Any] = {f"x-{number}": "y" * 1000 for number in range(20)}
+    with connected(served.address, opened(SEARCH, **fields)) as client:
+        answer = await asyncio.to_thread(received_until, client, b"headers have")
+        assert b"grpc-status\x018" in answer
+        client.sendall(headers(SEARCH, 3) + message(REQUEST, 3))
+        while not served.service.asked:
+            await asyncio.sleep(0.01)
+    assert await served.counted() == {"OK": 1, "ResourceExhausted": 1}
+
+
+async def test_invalid_headers_are_logged_once_and_without_their_values(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grpc_logs, "invalid_headers", RepeatedLine(grpc_logs.log, "%d invalid headers"))
+    path = tmp_path / "tokens"
+    path.write_text(f"search app {'t' * 16}\n", encoding="utf-8")
+    async with serving(AccessTokens(path)) as served:
+        for _ in range(20):
+            token = opened(SEARCH, authorization=b"Bearer secret\xff", x_other=b"\xfe") + message(REQUEST)
+            with connected(served.address, token) as client:
+                await asyncio.to_thread(received_until, client, b"send a valid token")
+    (record,) = caplog.records
+    assert record.getMessage() == "1 invalid headers"
+    assert "secret" not in caplog.text
 
 
 async def test_only_a_connection_with_too_many_calls_is_rejected(

@@ -80,6 +80,7 @@ def test_reasons_are_unique_and_follow_aip_193() -> None:
             {"role": "search", "needed_role": "admin"},
         ),
         (errors.NotReady("still loading"), grpc.StatusCode.UNAVAILABLE, {}),
+        (errors.HeadersTooLarge(20_000, 16_384), grpc.StatusCode.RESOURCE_EXHAUSTED, {}),
         (errors.DeadlinePassed(), grpc.StatusCode.DEADLINE_EXCEEDED, {}),
         (errors.EncodingFailed("abc"), grpc.StatusCode.INTERNAL, {"incident": "abc"}),
         (errors.ReloadFailed("no bundle"), grpc.StatusCode.FAILED_PRECONDITION, {}),

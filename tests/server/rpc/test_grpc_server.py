@@ -9,7 +9,9 @@ from typing import Any
 import grpc
 import pytest
 
-from server.rpc.grpc_server import MAX_METADATA_BYTES, Methods, listen, max_connections, new_server
+from server.errors import AddressError
+from server.rpc.addresses import bind
+from server.rpc.grpc_server import MAX_METADATA_BYTES, Methods, max_connections, new_server
 from server.setting_types import Address
 from server.settings import Settings
 from tests.integration.raw_calls import connected, message, opened, received_until
@@ -34,7 +36,7 @@ class Echo(Methods):
 async def echoing(compress_answers: bool = False) -> AsyncIterator[str]:
     settings = Settings(bundle=Path(), catalogue=Path(), max_message_bytes=100_000, compress_answers=compress_answers)
     server = new_server(settings, Echo())
-    address = listen(server, Address("127.0.0.1", 0), None)
+    address = Address("127.0.0.1", bind(server, [Address("127.0.0.1", 0)], None))
     await server.start()
     yield str(address)
     await server.stop(0)
@@ -84,6 +86,13 @@ async def test_headers_above_the_limit_end_only_their_call() -> None:
             others = [echo(b"beside") for _ in range(20)]
             assert [await each for each in others] == [b"beside"] * 20
             assert {await each.code() for each in large} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+
+
+async def test_an_address_in_use_is_an_error() -> None:
+    async with echoing() as address:
+        host, port = address.split(":")
+        with pytest.raises(AddressError, match="in use"):
+            bind(new_server(Settings(bundle=Path(), catalogue=Path()), Echo()), [Address(host, int(port))], None)
 
 
 @pytest.mark.parametrize(("descriptors", "connections"), [(256, 156), (120, 60), (-1, 2**31 - 1)])

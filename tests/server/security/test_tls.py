@@ -49,6 +49,40 @@ def test_a_failed_rotation_keeps_the_old_certificate_until_it_is_repaired(
     assert certificates.renewed() is not None
 
 
+KEYS = {
+    "rsa": ("-newkey", "rsa:2048", "-nodes"),
+    "p384": ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp384r1", "-nodes"),
+    "p521": ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp521r1", "-nodes"),
+    "secp256k1": ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1", "-nodes"),
+    "ed25519": ("-newkey", "ed25519", "-nodes"),
+}
+
+
+@pytest.mark.parametrize("name", list(KEYS))
+def test_only_keys_that_grpc_supports_are_used(
+    name: str, files: Pair, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    certificates = Certificates(*files, None)
+    files.replace(authority.signed(name, key=KEYS[name]))
+    if name in ("rsa", "p384"):
+        assert certificates.renewed() is not None
+        return
+    assert certificates.renewed() is None
+    assert "gRPC does not support the type of its key; use RSA, P-256, P-384" in caplog.text
+    with pytest.raises(SecurityError, match="type of its key"):
+        Certificates(*files, None)
+
+
+def test_a_revocation_list_is_no_client_ca(files: Pair, authority: Authority, tmp_path: Path) -> None:
+    (tmp_path / "index").touch()
+    section = f"[ca]\ndefault_ca=x\n[x]\ndatabase={tmp_path}/index\ndefault_md=sha256\ndefault_crl_days=5\n"
+    (tmp_path / "config").write_text(section, encoding="utf-8")
+    signer = ("-keyfile", authority.pair.key, "-cert", authority.pair.certificate)
+    openssl("ca", "-gencrl", "-config", tmp_path / "config", *signer, "-out", tmp_path / "crl")
+    with pytest.raises(SecurityError, match="crl has no certificate"):
+        Certificates(*files, tmp_path / "crl")
+
+
 def test_a_key_of_another_certificate_is_rejected(files: Pair, signed: dict[str, Pair]) -> None:
     with pytest.raises(SecurityError, match="TLS cannot be set up with"):
         Certificates(files[0], signed["second"][1], None)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from server.errors import SnapshotError
 from server.similarity import Similarity
 from server.snapshot import read_snapshot, write_snapshot
 from server.vectors.dense import DenseIndex, DenseOptions
@@ -295,6 +296,16 @@ def reload(index: DenseIndex, kind: tuple[Similarity, Storage], directory: Path)
     loaded.restore(snapshot.parts["dense"], snapshot.files)
     shutil.rmtree(directory)
     return loaded
+
+
+@pytest.mark.parametrize("name", ["tail", "owners", "parts", "fields"])
+def test_a_snapshot_with_missing_rows_is_rejected(name: str, tmp_path: Path) -> None:
+    index = DenseIndex(2, "dot", "f16", folder=tmp_path)
+    add(index, [0, 1], np.ones((2, 2), np.float32))
+    arrays = {**index.view().arrays}
+    loaded = DenseIndex(2, "dot", "f16", folder=tmp_path)
+    with pytest.raises(SnapshotError, match="different numbers of vectors"):
+        loaded.restore(arrays | {name: arrays[name][:1]}, {})
 
 
 def test_a_snapshot_depends_on_all_facts_that_its_files_depend_on(tmp_path: Path) -> None:
