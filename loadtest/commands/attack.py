@@ -21,7 +21,7 @@ from loadtest.commands.options import (
     make_schedule,
     measured_seconds,
 )
-from loadtest.errors import ExitCode, UsageError
+from loadtest.errors import EXIT_CODES, ExitCode, UsageError
 from loadtest.progress import TerminalProgress
 from loadtest.reports.text import text_report
 
@@ -36,8 +36,8 @@ EXAMPLES = r"""examples:
     python -m loadtest attack localhost:9000 --call shop.Orders/Get --data '{"id": "{{number}}"}' \
         --rate 100 --duration 10s
 
-exit codes: 0 success; 1 no call succeeded, or the run is partial; 2 a flag or file is wrong;
-3 the generator was saturated; 99 an assertion was not met; 130 interrupted."""
+exit codes:
+""" + "\n".join(f"  {code.value:3}  {meaning}" for code, meaning in EXIT_CODES.items())
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -82,7 +82,8 @@ def connect(
     """Opens a channel to one or more servers. It connects with the first call, and reconnects when necessary.
 
     The channel spreads calls over all addresses of the target, skips servers that are not ready, and repeats calls
-    that are safe to repeat when a server is UNAVAILABLE.
+    that are safe to repeat when a server is UNAVAILABLE. While no server is ready, these calls wait until their
+    deadline; `wait_for_ready=False` makes a call fail at once instead.
 
     Args:
         target: A gRPC target, such as `localhost:50051` or `dns:///search.example:50051`.
