@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## Show the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: install
 install: $(INSTALLED) ## Create .venv with everything, at the versions of constraints.txt
@@ -29,11 +29,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 .PHONY: native
 native: $(NATIVE) ## Compile the native encoder, where the CPU can run it
+	@test -e $(NATIVE) || $(PYTHON) -m server.encoding.native.build
 
 $(NATIVE): $(INSTALLED) $(wildcard server/encoding/native/*.[ch]) server/encoding/native/build.py
+	@# Quiet where the CPU cannot run it, because the demo and others then come here each time.
 	@if $(PYTHON) -c 'from server.encoding.native.library import cpu_can_run; exit(not cpu_can_run())'; \
-		then $(PIP_INSTALL) --quiet ziglang; fi
-	$(PYTHON) -m server.encoding.native.build
+		then $(PIP_INSTALL) --quiet ziglang && $(PYTHON) -m server.encoding.native.build; fi
 
 # After the native encoder, but not again because of it: where the CPU cannot run it, it never comes to be.
 $(BUNDLE)/manifest.json: $(wildcard export/*.py export/*/*.py export/*/*/*.py server/encoding/*.py) | $(NATIVE)
@@ -176,5 +177,5 @@ size: ## Count the lines of Python, blank ones and comments included
 		printf '%7d  %s\n' "$$(git ls-files -- $$folders | grep '\.py$$' | xargs cat | wc -l)" "$$folders"; done
 
 .PHONY: clean
-clean: ## Remove everything that the verbs made
+clean: ## Remove what the verbs made here; ~/.cache/chaja (models) and your data/ stay
 	rm -rf $(VENV) build dist $(NATIVE)

@@ -28,6 +28,7 @@ from server.setting_types import (
     whole_number,
 )
 from server.vectors.storage import STORAGES, Storage
+from server.version import add_version
 
 
 def _setting(parse: Callable[[str], Any], help: str, *, default: str | None = None) -> Any:
@@ -251,7 +252,7 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str] = os
 
     Raises:
         SettingsError: A required setting is missing, or a value is invalid.
-        SystemExit: `--help` was given.
+        SystemExit: `--help` or `--version` was given.
     """
     parser = Parser(
         prog="python -m server",
@@ -259,6 +260,7 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str] = os
         epilog="example: python -m server --bundle build/bundle --catalogue sample/catalogue.jsonl",
         allow_abbrev=False,
     )
+    add_version(parser)
     for setting in setting_rows():
         shown = "required" if setting.default is None else f"default: {setting.default or 'none'}"
         help = f"{setting.help} ({shown}; environment: {setting.variable})"
