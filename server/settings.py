@@ -176,8 +176,9 @@ class Settings:
     )
     watch_seconds: float = _setting(
         seconds,
-        "Interval between checks of the bundle and the catalogue file. Changed files are reloaded while the old ones "
-        "serve, as after SIGHUP or AdminService.Reload. 0 disables watching.",
+        "Interval between checks of the bundle and the catalogue file. A change is reloaded when the next check finds "
+        "no further one, so within two intervals, while the old files serve, as after SIGHUP or AdminService.Reload. 0 "
+        "disables watching.",
         default="5",
     )
     max_connection_age_seconds: float = _setting(

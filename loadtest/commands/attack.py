@@ -26,12 +26,12 @@ from loadtest.progress import TerminalProgress
 from loadtest.reports.text import text_report
 
 EXAMPLES = r"""examples:
-  send 500 searches a second for 30 s and print the report:
-    python -m loadtest attack localhost:50051 --queries queries.txt --rate 500 --duration 30s
+  send 50 searches a second for 30 s and print the report:
+    python -m loadtest attack localhost:50051 --queries sample/queries.jsonl --rate 50 --duration 30s
   fail a CI job (exit code 99) if the tail latency is too high:
     … --assert 'p99<50ms' --assert 'errors<0.1%'
   keep 16 calls in flight and compare each answer with the answer at rest:
-    python -m loadtest attack localhost:50051 --queries queries.txt --in-flight 16 --count 10000 --check-answers
+    python -m loadtest attack localhost:50051 --queries sample/queries.jsonl --in-flight 16 --count 5000 --check-answers
   call any unary method of any server:
     python -m loadtest attack localhost:9000 --call shop.Orders/Get --data '{"id": "{{number}}"}' \
         --rate 100 --duration 10s
