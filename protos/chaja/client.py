@@ -96,7 +96,7 @@ def connect(
         ValueError: The target or the token is invalid.
     """
     _check_target(target)
-    all_options = [*channel_options(), *options]
+    all_options = _merged(options)
     if credentials is None:
         channel = grpc.insecure_channel(target, options=all_options)
     else:
@@ -118,7 +118,7 @@ def connect_async(
 ) -> AsyncClient:
     """Does the same as `connect` for asyncio. Call it in a running event loop."""
     _check_target(target)
-    all_options = [*channel_options(), *options]
+    all_options = _merged(options)
     interceptors: list[grpc.aio.ClientInterceptor] = [AsyncDefaultDeadline(timeout_seconds)]
     if token is not None:
         check_token(token)
@@ -134,3 +134,8 @@ def _check_target(target: str) -> None:
     """Rejects targets that gRPC would accept here and then fail on with every call."""
     if not target.strip() or target.startswith(("http://", "https://")) or ":" not in target:
         raise ValueError(f"expected host:port or a gRPC target such as dns:///host:port; got {target!r}")
+
+
+def _merged(options: Options) -> list[tuple[str, Any]]:
+    """Returns the default options with these in their place; of two with one name gRPC would use the first."""
+    return list((dict(channel_options()) | dict(options)).items())
