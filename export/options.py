@@ -19,7 +19,7 @@ from export.recipe import CALIBRATED, QUANTIZATIONS
 from export.vocabulary.languages import ALL, LANGUAGES, parse_languages
 from server.encoding.kind import Side, TextKind
 from server.encoding.manifest import Weights
-from server.version import add_version
+from server.version import ShowVersion
 
 EXAMPLES = """examples:
   python -m export --out build/bundle
@@ -64,7 +64,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=EXAMPLES,
     )
-    add_version(parser)
+    parser.add_argument("--version", action=ShowVersion, nargs=0, help="show the version and exit")
     _model_flags(parser)
     vocabulary_flags(parser)
     _score_flags(parser)

@@ -28,7 +28,7 @@ from server.setting_types import (
     whole_number,
 )
 from server.vectors.storage import STORAGES, Storage
-from server.version import add_version
+from server.version import ShowVersion
 
 
 def _setting(parse: Callable[[str], Any], help: str, *, default: str | None = None) -> Any:
@@ -261,7 +261,7 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str] = os
         epilog="example: python -m server --bundle build/bundle --catalogue sample/catalogue.jsonl",
         allow_abbrev=False,
     )
-    add_version(parser)
+    parser.add_argument("--version", action=ShowVersion, nargs=0, help="show the version and exit")
     for setting in setting_rows():
         shown = "required" if setting.default is None else f"default: {setting.default or 'none'}"
         help = f"{setting.help} ({shown}; environment: {setting.variable})"

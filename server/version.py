@@ -13,8 +13,3 @@ class ShowVersion(argparse.Action):
 
         print(f"chaja {__version__}")
         parser.exit()
-
-
-def add_version(parser: argparse.ArgumentParser) -> None:
-    """Adds the flag."""
-    parser.add_argument("--version", action=ShowVersion, nargs=0, help="show the version and exit")
