@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: install
 install: $(INSTALLED) ## Create .venv with everything, at the versions of constraints.txt
@@ -29,11 +29,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 .PHONY: native
 native: $(NATIVE) ## Compile the native encoder, if the CPU can run it
+	@test -e $(NATIVE) || $(PYTHON) -m server.encoding.native.build
 
 $(NATIVE): $(INSTALLED) $(wildcard server/encoding/native/*.[ch]) server/encoding/native/build.py
+	@# Quiet where the CPU cannot run it, because the demo and others then come here each time.
 	@if $(PYTHON) -c 'from server.encoding.native.library import cpu_can_run; exit(not cpu_can_run())'; \
-		then $(PIP_INSTALL) --quiet ziglang; fi
-	$(PYTHON) -m server.encoding.native.build
+		then $(PIP_INSTALL) --quiet ziglang && $(PYTHON) -m server.encoding.native.build; fi
 
 # Needs the native encoder first, but order-only: on a CPU that cannot run it, the file is never made.
 $(BUNDLE)/manifest.json: $(wildcard export/*.py export/*/*.py export/*/*/*.py server/encoding/*.py) | $(NATIVE)
@@ -182,5 +183,5 @@ size: ## Count the lines of Python, blank ones and comments included
 		printf '%7d  %s\n' "$$(git ls-files -- $$folders | grep '\.py$$' | xargs cat | wc -l)" "$$folders"; done
 
 .PHONY: clean
-clean: ## Remove everything that the other targets made
+clean: ## Remove what the other targets made here; ~/.cache/chaja (models) and your data/ stay
 	rm -rf $(VENV) build dist $(NATIVE)

@@ -20,6 +20,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from export.calibration import calibration_texts
 from export.errors import ExportError
+from export.opening import opening_step
 from export.options import OneLineParser, chosen_weights, given_prefixes, open_corpus, parse_options
 from export.packaged.models import find_packaged
 from export.recipe import CALIBRATED, Recipe
@@ -84,7 +85,7 @@ def _export(arguments: Sequence[str]) -> None:
         auto_exclude=options.auto_exclude,
         force=options.force,
     )
-    progress("opening the model, or downloading it")
+    progress(opening_step(options.model))
     from export.source import SourceModel
     from export.towers import SourceTowers
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.errors import ExportError, library_errors
+from export.packaged.models import PACKAGED_MODELS, find_packaged
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -30,6 +31,22 @@ def check_place(place: str) -> None:
         raise ExportError(
             f"{place} has no tokenizer (tokenizer.json): if it is a text encoder, save its tokenizer there"
         )
+
+
+def opening_step(model: str | None) -> str:
+    """Returns the progress's line for opening a model; it lists the packaged models if the hub may not know the name.
+
+    Raises:
+        ExportError: As for `check_place`.
+    """
+    if packaged := find_packaged(model):
+        return f"opening {packaged.name}, or downloading it"
+    place = str(model)
+    check_place(place)
+    if Path(place).is_dir():
+        return f"opening {place}"
+    others = "" if "/" in place else f"; the packaged models are {' and '.join(PACKAGED_MODELS)}"
+    return f"downloading {place} from the model hub{others}"
 
 
 def opening_failure(place: str) -> str:

@@ -19,6 +19,7 @@ from export.recipe import CALIBRATED, QUANTIZATIONS
 from export.vocabulary.languages import ALL, LANGUAGES, parse_languages
 from server.encoding.kind import Side, TextKind
 from server.encoding.manifest import Weights
+from server.version import ShowVersion
 
 EXAMPLES = """examples:
   python -m export --out build/bundle
@@ -54,7 +55,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     """Parses the command line of an export; `thresholds` is one of the options.
 
     Raises:
-        SystemExit: A flag is invalid (code 2), or `--help` was given (code 0).
+        SystemExit: A flag is invalid (code 2), or `--help` or `--version` was given (code 0).
     """
     parser = OneLineParser(
         prog="python -m export",
@@ -63,6 +64,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=EXAMPLES,
     )
+    parser.add_argument("--version", action=ShowVersion, nargs=0, help="show the version and exit")
     _model_flags(parser)
     vocabulary_flags(parser)
     _score_flags(parser)

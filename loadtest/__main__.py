@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 
+from chaja import __version__
 from loadtest.commands import attack, compare, plot, report, slo
 from loadtest.errors import ExitCode, LoadtestError
 
@@ -16,6 +17,7 @@ def main() -> int:
         description="Measures a gRPC server as its callers see it: latency from the planned send, in an open loop.",
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action="version", version=f"chaja {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in (attack, report, plot, compare, slo):
         command.add_parser(commands)

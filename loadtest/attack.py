@@ -18,8 +18,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from loadtest.clock import now_ns
+from loadtest.codes import DENIED
 from loadtest.environment import describe_environment
-from loadtest.errors import AttackError, UsageError
+from loadtest.errors import AttackError, Denied, UsageError
 from loadtest.generator.handle import Inbox, WorkerHandle
 from loadtest.plan import Plan
 from loadtest.progress import Progress
@@ -64,7 +65,8 @@ def attack(plan: Plan, out: Path, *, observer: Observer | None = None, command_l
         How it ended. After the start, Ctrl-C and SIGTERM make the results partial and are not raised.
 
     Raises:
-        AttackError: The server did not answer, or no process could run; no file remains.
+        AttackError: The server did not answer, its first answers all denied access, or no process could run; no file
+            remains.
         ResultsError: The results file cannot be written.
     """
     inbox: Inbox = queue.Queue()
@@ -83,6 +85,10 @@ def attack(plan: Plan, out: Path, *, observer: Observer | None = None, command_l
                 ending = _Run(plan, workers, inbox, results, observer, interrupts).run()
             results.json(Kind.END, asdict(ending))
         return ending
+    except Denied:
+        if out.is_file():  # It may be a device, such as /dev/null.
+            out.unlink()
+        raise
     finally:
         for worker in workers:
             worker.kill()
@@ -116,6 +122,8 @@ class _Run:
         with Scraper(plan.metrics_url, start_ns=start_ns) as scraper:
             while self._running:
                 self._step(start_ns, scraper)
+                if (codes := self._progress.codes) and codes <= DENIED.keys():
+                    raise Denied(f"the server denies every call ({DENIED[min(codes)]}): give a token with --token")
                 if self.interrupts and self._interrupted_at is None:
                     self._interrupted_at = time.monotonic()
                     for worker in self.workers:

@@ -25,4 +25,5 @@ REFUSED = CODES.index("RESOURCE_EXHAUSTED")
 """The code of a server that sheds load."""
 UNIMPLEMENTED = CODES.index("UNIMPLEMENTED")
 INTERNAL = CODES.index("INTERNAL")
+DENIED = {CODES.index(name): name for name in ("PERMISSION_DENIED", "UNAUTHENTICATED")}
 UNAVAILABLE = CODES.index("UNAVAILABLE")

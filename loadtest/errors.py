@@ -4,6 +4,7 @@ LoadtestError
  ├── UsageError        a flag, a data file, a method or an objective is wrong: exit code 2
  ├── ResultsError      a results file cannot be read: exit code 2
  └── AttackError       the attack could not be run, or no call succeeded: exit code 1
+      └── Denied       the server denies access to every call
 """
 
 from enum import IntEnum
@@ -13,11 +14,22 @@ class ExitCode(IntEnum):
     """Exit codes of the command line."""
 
     OK = 0
-    FAILED = 1  # The attack could not run, is partial, or no call succeeded.
-    USAGE = 2  # A flag or a file is wrong.
-    SATURATED = 3  # The generator was the limit: the figures say nothing about the server.
-    ASSERTION = 99  # An assertion was not met; k6 uses the same code.
-    INTERRUPTED = 130  # Ctrl-C or SIGTERM; partial results are kept.
+    FAILED = 1
+    USAGE = 2
+    SATURATED = 3
+    ASSERTION = 99  # As k6.
+    INTERRUPTED = 130
+
+
+EXIT_CODES = {
+    ExitCode.OK: "fine",
+    ExitCode.FAILED: "the attack could not run, a generator process failed during the run, or no call succeeded",
+    ExitCode.USAGE: "a wrong flag or file",
+    ExitCode.SATURATED: "the generator was saturated",
+    ExitCode.ASSERTION: "an assertion was not met",
+    ExitCode.INTERRUPTED: "interrupted; the results until then are kept, and reported as partial",
+}
+"""The meaning of each exit code, for `--help` and the documents."""
 
 
 class LoadtestError(Exception):
@@ -40,3 +52,7 @@ class ResultsError(LoadtestError):
 
 class AttackError(LoadtestError):
     """The attack could not be run."""
+
+
+class Denied(AttackError):
+    """The server denies access to every call: the token is missing or wrong, or its role does not suffice."""

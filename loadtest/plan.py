@@ -34,9 +34,9 @@ class Call:
 
     def __post_init__(self) -> None:
         if not (self.weight > 0 and math.isfinite(self.weight)):
-            raise UsageError(f"the weight of {self.method.name} must be above 0, not {self.weight:g}")
+            raise UsageError(f"the weight of {self.method.name} (--mix) must be above 0, not {self.weight:g}")
         if self.queries_per_call < 1:
-            raise UsageError(f"a call needs at least 1 query, not {self.queries_per_call}")
+            raise UsageError(f"a call needs at least 1 query (--queries-per-call), not {self.queries_per_call}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,40 +92,40 @@ class Plan:
         if len(self.calls) > MAX_CALLS:
             raise UsageError(f"a mix has at most {MAX_CALLS} calls, not {len(self.calls)}")
         if (self.schedule is None) == (self.in_flight < 1):
-            raise UsageError("an attack needs either a rate (open loop) or a number of calls in flight (closed loop)")
+            raise UsageError("an attack needs either a rate (--rate, open loop) or calls (--in-flight, closed loop)")
         self._check_draws()
         self._check_times()
         self._check_processes()
 
     def _check_draws(self) -> None:
         if not self.queries:
-            raise UsageError("there are no queries")
+            raise UsageError("there are no queries: give --queries")
         if not (self.zipf_exponent >= 0 and math.isfinite(self.zipf_exponent)):
-            raise UsageError(f"Zipf's exponent must be at least 0, not {self.zipf_exponent:g}")
+            raise UsageError(f"Zipf's exponent (--zipf-exponent) must be at least 0, not {self.zipf_exponent:g}")
         if self.seed < 0:
-            raise UsageError(f"a seed must be at least 0, not {self.seed}")
+            raise UsageError(f"a seed (--seed) must be at least 0, not {self.seed}")
         if self.quality_at < 1:
-            raise UsageError(f"the k of recall@k must be at least 1, not {self.quality_at}")
+            raise UsageError(f"the k of recall@k (--quality-at) must be at least 1, not {self.quality_at}")
 
     def _check_times(self) -> None:
         if math.isinf(self.seconds) and self.count is None:
-            raise UsageError("an attack needs an end: a duration or a count")
+            raise UsageError("an attack needs an end: a duration (--duration) or a count (--count)")
         if not self.seconds > 0:
-            raise UsageError(f"a duration must be above 0, not {self.seconds:g}")
+            raise UsageError(f"a duration (--duration) must be above 0, not {self.seconds:g}")
         if self.count is not None and self.count < 1:
-            raise UsageError(f"a count must be at least 1, not {self.count}")
+            raise UsageError(f"a count (--count) must be at least 1, not {self.count}")
         if not 0 <= self.warm_up_seconds < math.inf:
-            raise UsageError(f"the warm-up must be a finite time of at least 0, not {self.warm_up_seconds:g} s")
+            raise UsageError(f"the warm-up (--warm-up) must be finite and at least 0 s, not {self.warm_up_seconds:g} s")
         if not (self.deadline_seconds > 0 and math.isfinite(self.deadline_seconds)):
-            raise UsageError(f"a deadline must be above 0, not {self.deadline_seconds:g}")
+            raise UsageError(f"a deadline (--deadline) must be above 0, not {self.deadline_seconds:g}")
         if not 0 <= self.late_seconds < math.inf:
-            raise UsageError(f"the late threshold must be a finite time of at least 0, not {self.late_seconds:g} s")
+            raise UsageError(f"--late-after must be finite and at least 0 s, not {self.late_seconds:g} s")
 
     def _check_processes(self) -> None:
         if self.max_in_flight < self.processes:
             raise UsageError("each process needs at least one call in flight: raise --max-in-flight")
         if not 1 <= self.processes <= MAX_PROCESSES:
-            raise UsageError(f"the number of processes must be from 1 to {MAX_PROCESSES}, not {self.processes}")
+            raise UsageError(f"--processes must be from 1 to {MAX_PROCESSES}, not {self.processes}")
         if self.schedule is None and self.in_flight < self.processes:
             raise UsageError("a closed loop needs at least one call in flight in each process: raise --in-flight")
 

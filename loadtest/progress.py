@@ -22,6 +22,7 @@ class Progress:
         errors: Requests that failed, without refused ones.
         refused: Requests that the server refused.
         rate: Answers a second, over the last second.
+        codes: gRPC codes of all answers, with those of the warm-up.
         p99_seconds: 99th percentile of the latencies from the planned time, over the last second; NaN without any.
     """
 
@@ -29,6 +30,7 @@ class Progress:
         self.plan = plan
         self.seconds = -plan.warm_up_seconds
         self.answered = self.errors = self.refused = 0
+        self.codes: set[int] = set()
         self.rate, self.p99_seconds = 0.0, math.nan
         self._vitals: dict[int, dict[str, Any]] = {}
         self._latencies: list[np.ndarray[Any, np.dtype[np.int64]]] = []
@@ -47,6 +49,7 @@ class Progress:
     def add(self, packed: bytes) -> None:
         """Counts packed records."""
         records = np.frombuffer(packed, dtype=DTYPE)
+        self.codes.update(records["code"].tolist())
         records = records[records["planned_ns"] >= 0]
         self.answered += len(records)
         refused = int(np.count_nonzero(records["code"] == REFUSED))

@@ -68,7 +68,7 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if not 0 <= self.warm_up_seconds < math.inf:
-            raise UsageError(f"the warm-up must be a finite time of at least 0, not {self.warm_up_seconds:g} s")
+            raise UsageError(f"the warm-up (--warm-up) must be finite and at least 0 s, not {self.warm_up_seconds:g} s")
 
     @property
     def seconds(self) -> float:
@@ -135,7 +135,7 @@ def step(rate: float, rate_to: float, *, steps: int, seconds: float, warm_up_sec
     _check_rates(rate, rate_to)
     _check_seconds(seconds)
     if steps < 2:
-        raise UsageError(f"a step schedule needs at least 2 steps, not {steps}")
+        raise UsageError(f"a step schedule needs at least 2 steps (--steps), not {steps}")
     rates = [rate + (rate_to - rate) * number / (steps - 1) for number in range(steps)]
     segments = tuple(Segment(seconds=seconds / steps, rate=each, rate_to=each) for each in rates)
     return Schedule(kind="step", segments=segments, warm_up_seconds=warm_up_seconds)
@@ -148,9 +148,9 @@ def replay(timestamps: Sequence[float], *, speed: float = 1.0) -> Schedule:
         UsageError: Fewer than two timestamps, timestamps out of order, or a speed not above 0.
     """
     if not (speed > 0 and math.isfinite(speed)):
-        raise UsageError(f"the replay's speed must be above 0, not {speed:g}")
+        raise UsageError(f"the replay's speed (--replay-speed) must be above 0, not {speed:g}")
     if len(timestamps) < 2:
-        raise UsageError("a replay needs at least two timestamps")
+        raise UsageError("a replay needs at least two timestamps (--timestamps or --queries)")
     if not all(map(math.isfinite, timestamps)):
         raise UsageError("a replay's timestamps must be finite numbers")
     for number, (earlier, later) in enumerate(itertools.pairwise(timestamps), start=2):
@@ -162,9 +162,9 @@ def replay(timestamps: Sequence[float], *, speed: float = 1.0) -> Schedule:
 def _check_rates(*rates: float) -> None:
     for rate in rates:
         if not (rate > 0 and math.isfinite(rate)):
-            raise UsageError(f"a rate must be above 0, not {rate:g}")
+            raise UsageError(f"a rate (--rate, --rate-to) must be above 0, not {rate:g}")
 
 
 def _check_seconds(seconds: float) -> None:
     if not (seconds > 0 and math.isfinite(seconds)):
-        raise UsageError(f"a duration must be above 0, not {seconds:g}")
+        raise UsageError(f"a duration (--duration) must be above 0, not {seconds:g}")

@@ -47,17 +47,17 @@ class Target:
 
     def __post_init__(self) -> None:
         if (self.certificate_file is None) != (self.key_file is None):
-            raise UsageError("a client certificate needs its key, and a key its certificate")
+            raise UsageError("a client certificate (--cert) needs its key (--key), and a key its certificate")
         if not 1 <= self.connections <= MAX_CONNECTIONS:
-            raise UsageError(f"the number of connections must be from 1 to {MAX_CONNECTIONS}, not {self.connections}")
+            raise UsageError(f"--connections must be from 1 to {MAX_CONNECTIONS}, not {self.connections}")
         _ = self.uri
         for name, value in self.metadata():
             if name in RESERVED_HEADERS:
-                raise UsageError(f"the header {name} is set by gRPC or HTTP/2 itself")
+                raise UsageError(f"--header {name} is set by gRPC or HTTP/2 itself")
             if not HEADER_NAME.fullmatch(name) or name.startswith("grpc-") or name.endswith("-bin"):
-                raise UsageError(f"{name!r} cannot be sent as the name of a header: letters, digits, - _ . only")
+                raise UsageError(f"--header {name!r} is no name of a header: letters, digits, - _ . only")
             if not HEADER_VALUE.fullmatch(value):
-                raise UsageError(f"the value of the header {name} has characters other than printable ASCII")
+                raise UsageError(f"the header {name} (--header, --token) has characters other than printable ASCII")
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """Returns the metadata of every call; HTTP/2 allows lower-case names only."""
@@ -100,7 +100,7 @@ class Target:
             if self.certificate_file is not None:
                 context.load_cert_chain(self.certificate_file, self.key_file)
         except ssl.SSLError as error:
-            raise UsageError(f"the certificates or the key are not PEM, or do not match: {error}") from None
+            raise UsageError(f"--ca, --cert or --key is not PEM, or they do not match: {error}") from None
         return grpc.ssl_channel_credentials(ca or _system_certificates(), key, certificate)
 
     def described(self) -> dict[str, object]:

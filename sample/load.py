@@ -39,7 +39,6 @@ def main() -> int:
         code = _loadtest("attack", address, *profile, *asked, *seen)
     if results.is_file():
         _loadtest("report", str(results), "--format", "html", "--out", str(report))
-        print(f"report: {report}")
     if code == SATURATED:
         # Server and generator share this machine. The report's first line says so; the load test has not failed.
         print("load: the generator was saturated: the server took its CPU", file=sys.stderr)

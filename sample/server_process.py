@@ -46,7 +46,7 @@ class ServerProcess:
 def running_server(
     arguments: Sequence[str], *, echo: Callable[[str], None] | None = None, module: str = "server"
 ) -> Iterator[ServerProcess]:
-    """Starts a server, waits until it serves, and stops it at the end.
+    """Starts a server, waits until it serves, and stops it at the end. Ctrl-C during the stop kills it.
 
     Args:
         arguments: The server's flags.
@@ -57,7 +57,10 @@ def running_server(
         ServerEnded: The server ended before it served.
     """
     command = [sys.executable, "-m", module, *arguments]
-    process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, encoding="utf-8")
+    # In a separate process group: a terminal's Ctrl-C reaches this process, which then stops the server once.
+    process = subprocess.Popen(
+        command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, encoding="utf-8", process_group=0
+    )
     server = ServerProcess(process)
     serving = threading.Event()
     reader = threading.Thread(target=_read_lines, args=(server, serving, echo), daemon=True)
@@ -71,7 +74,7 @@ def running_server(
         if process.poll() is None:
             try:
                 server.stop()
-            except subprocess.TimeoutExpired:
+            except (subprocess.TimeoutExpired, KeyboardInterrupt):
                 process.kill()
                 process.wait()
         reader.join()

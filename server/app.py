@@ -22,7 +22,7 @@ from server.live.opening import Opening
 from server.metrics import Metrics
 from server.reloading import Reloader
 from server.rpc.health import HealthServicer
-from server.rpc.server import COUNTED_METHODS, SERVICES, RpcServer
+from server.rpc.server import COUNTED_METHODS, NOTICE_SECONDS, SERVICES, RpcServer
 from server.setting_types import Address
 from server.settings import Settings
 
@@ -81,7 +81,7 @@ async def _serve(settings: Settings, opening: Opening, store: Store) -> None:
             watching = asyncio.create_task(reloader.watch(settings.watch_seconds))
             await stopping.wait()
             watching.cancel()
-            wait_seconds = settings.drain_wait_seconds
+            wait_seconds = max(settings.drain_wait_seconds, NOTICE_SECONDS)
             log.info("draining: NOT_SERVING for %g s, then up to %g s for calls", wait_seconds, settings.drain_seconds)
         finally:
             await rpc.stop(wait_seconds=wait_seconds, grace_seconds=settings.drain_seconds)

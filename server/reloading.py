@@ -150,14 +150,22 @@ class Reloader:
         """Reloads changed files once a later check finds no further change; 0 disables watching."""
         if not every_seconds:
             return
-        changed = await self._in_thread(self._is_outdated)  # The bundle was opened before the watch began.
+        # The bundle was opened before the watch began.
+        changed = {self._settings.bundle} if await self._in_thread(self._is_outdated) else set[Path]()
+        warned = False
         while True:
             await asyncio.sleep(every_seconds)
-            if self._watched.changed():
-                changed = True
-            elif changed and None not in self._watched.fingerprint():
-                changed = False
-                await self._reload_and_log("the files have changed")
+            if just_changed := self._watched.changed():
+                changed.update(just_changed)
+            elif changed and (missing := self._watched.missing()):
+                if not warned:
+                    log.warning("%s is missing: what is loaded keeps serving, but a restart needs it", missing[0])
+                warned = True
+            elif changed:
+                names = ", ".join(sorted(str(path) for path in changed if path.name != MANIFEST_FILE))
+                changed.clear()
+                warned = False
+                await self._reload_and_log(f"changed: {names}")
 
     def cancel(self) -> None:
         """Cancels the current load and all later ones."""
@@ -238,7 +246,9 @@ class Reloader:
         except ChajaError as error:
             raise ReloadFailed(f"{error}; the previous bundle and catalogue keep serving") from None
         engine = self._slot.engine
-        log.info("serving model %s of revision %s", engine.manifest.name, engine.manifest.revision)
+        name, revision, state = engine.manifest.name, engine.manifest.revision, engine.index.state
+        counts = state.slots.live_count, len(state.dense)
+        log.info("serving model %s of revision %s: %d documents, %d vectors", name, revision, *counts)
         return engine
 
     async def _reload(self) -> None:

@@ -28,6 +28,7 @@ from server.setting_types import (
     whole_number,
 )
 from server.vectors.storage import STORAGES, Storage
+from server.version import ShowVersion
 
 COMMANDS = {
     "backup": "Copy the store's database at one point in time, and print the path of the copy.",
@@ -196,8 +197,9 @@ class Settings:
     )
     watch_seconds: float = _setting(
         seconds,
-        "Interval between checks of the bundle and the catalogue file. Changed files are reloaded while the old ones "
-        "serve, as after SIGHUP or AdminService.Reload. 0 disables watching.",
+        "Interval between checks of the bundle and the catalogue file. A change is reloaded when the next check finds "
+        "no further one, so within two intervals, while the old files serve, as after SIGHUP or AdminService.Reload. 0 "
+        "disables watching.",
         default="5",
     )
     max_connection_age_seconds: float = _setting(
@@ -273,7 +275,7 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str] = os
 
     Raises:
         SettingsError: A required setting is missing, or a value is invalid.
-        SystemExit: `--help` was given.
+        SystemExit: `--help` or `--version` was given.
     """
     parser = Parser(
         prog="python -m server",
@@ -284,6 +286,7 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str] = os
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action=ShowVersion, nargs=0, help="show the version and exit")
     for setting in setting_rows():
         shown = "required" if setting.default is None else f"default: {setting.default or 'none'}"
         help = f"{setting.help} ({shown}; environment: {setting.variable})"

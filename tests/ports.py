@@ -1,6 +1,7 @@
-"""Servers of the tests in processes of their own, which print the port that they listen on."""
+"""Ports for the servers of tests, and servers in separate processes, which print the port that they listen on."""
 
 import contextlib
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,3 +22,12 @@ def listening(module: str, **options: float | str | None) -> Iterator[str]:
             yield f"127.0.0.1:{int(process.stdout.readline())}"
         finally:
             process.kill()
+
+
+def free_ports(count: int) -> list[int]:
+    """Returns ports that nothing listens on."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports

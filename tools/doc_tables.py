@@ -12,6 +12,7 @@ from pathlib import Path
 
 from export.quality.gate import threshold_flags
 from loadtest.analysis.objective import DISTRIBUTIONS, FIGURES
+from loadtest.errors import EXIT_CODES
 from loadtest.results.record import COLUMNS
 from server.errors import ChajaError, SettingsError, StartError
 from server.metrics import Metrics
@@ -114,6 +115,12 @@ def figures_table() -> str:
     return "\n".join(lines)
 
 
+def exit_codes_table() -> str:
+    """Returns the load tester's exit codes in Markdown."""
+    rows = [f"| {code.value} | {meaning} |" for code, meaning in EXIT_CODES.items()]
+    return "\n".join(["| exit code | meaning |", "|---|---|", *rows])
+
+
 def columns_table() -> str:
     """Returns the columns of a results file, in Markdown."""
     lines = ["| column | type | meaning |", "|---|---|---|"]
@@ -148,7 +155,12 @@ DOCUMENTS: dict[Path, dict[str, Callable[[], str]]] = {
         "go": partial(file_block, "examples/go/main.go", "go"),
         "java": partial(file_block, "examples/java/Search.java", "java"),
     },
-    LOADTEST: {"figures": figures_table, "columns": columns_table, "flags": flags_text},
+    LOADTEST: {
+        "exit-codes": exit_codes_table,
+        "figures": figures_table,
+        "columns": columns_table,
+        "flags": flags_text,
+    },
 }
 
 

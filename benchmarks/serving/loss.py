@@ -169,5 +169,5 @@ async def _measure(setting: Setting, server: ChangingServer) -> Tally:
 async def _search(client: AsyncClient, text: str) -> Answer:
     """Returns ids and scores of the hits."""
     search: Any = client.search.Search
-    response = await search(SearchRequest(query=text, limit=LIMIT), timeout=DEADLINE_SECONDS, wait_for_ready=True)
+    response = await search(SearchRequest(query=text, limit=LIMIT), timeout=DEADLINE_SECONDS)
     return tuple((hit.document_id, hit.score) for hit in response.hits)

@@ -53,7 +53,7 @@ func write(client chajav1.CatalogServiceClient) error {
 		return err
 	}
 	document := &chajav1.Document{
-		Id:         "card-lost",
+		Id:         "example-go",
 		Titles:     []*chajav1.LocalizedText{{LanguageCode: "ko", Text: "카드 분실 신고"}},
 		Examples:   []string{"지갑을 두고 내렸어"},
 		Attributes: attributes,

@@ -41,7 +41,7 @@ public final class Search {
             .build();
     Document document =
         Document.newBuilder()
-            .setId("card-lost")
+            .setId("example-java")
             .addTitles(LocalizedText.newBuilder().setLanguageCode("ko").setText("카드 분실 신고"))
             .addExamples("지갑을 두고 내렸어")
             .setAttributes(attributes)

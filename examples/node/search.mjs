@@ -1,10 +1,14 @@
 // Writes a document with attributes and searches for it. Usage: node search.mjs [ADDRESS [TOKEN]]
-import { readFileSync } from "node:fs";
+// The server needs --data, because the example writes.
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import grpc from "@grpc/grpc-js";
 import loader from "@grpc/proto-loader";
 
-const PROTOS = process.env.CHAJA_PROTOS ?? "protos"; // the folder `protos` of this repository
+// The folder `protos` of this repository.
+const PROTOS = process.env.CHAJA_PROTOS ?? fileURLToPath(new URL("../../protos", import.meta.url));
+if (!existsSync(`${PROTOS}/chaja`)) throw new Error(`${PROTOS} has no folder chaja: set CHAJA_PROTOS to the protos`);
 const [address = "localhost:50051", token] = process.argv.slice(2);
 
 const files = ["chaja/v1/search.proto", "chaja/v1/catalog.proto"];
@@ -18,9 +22,9 @@ const channel = [address, grpc.credentials.createInsecure(), {
 const search = new chaja.v1.SearchService(...channel);
 const catalog = new chaja.v1.CatalogService(...channel);
 
-/** Calls a unary method with a deadline, and with the token if there is one. */
-function call(client, method, request, { timeoutMs = 1000 } = {}) {
-  const metadata = new grpc.Metadata();
+/** Calls a unary method with a deadline, and with the token if there is one. It waits while no server is ready. */
+function call(client, method, request, { timeoutMs = 10_000 } = {}) {
+  const metadata = new grpc.Metadata({ waitForReady: true }); // grpc-js ignores it in the service config.
   if (token) metadata.set("authorization", `Bearer ${token}`);
   return promisify(client[method].bind(client))(request, metadata, { deadline: Date.now() + timeoutMs });
 }
@@ -49,12 +53,12 @@ function fromValue(value) {
 
 try {
   const document = {
-    id: "card-lost",
+    id: "example-node",
     titles: [{ languageCode: "ko", text: "카드 분실 신고" }],
     examples: ["지갑을 두고 내렸어"],
     attributes: toStruct({ category: "card", minimum_age: 14 }),
   };
-  const { results } = await call(catalog, "UpsertDocuments", { upserts: [{ document }] }, { timeoutMs: 10_000 });
+  const { results } = await call(catalog, "UpsertDocuments", { upserts: [{ document }] });
   for (const { id, error } of results) if (error) console.error(`${id}: ${error.message}`);
 
   const filter = { equals: { attribute: "category", value: { stringValue: "card" } } };

@@ -21,23 +21,23 @@ from loadtest.commands.options import (
     make_schedule,
     measured_seconds,
 )
-from loadtest.errors import ExitCode, UsageError
+from loadtest.errors import EXIT_CODES, ExitCode, UsageError
 from loadtest.progress import TerminalProgress
 from loadtest.reports.text import text_report
 
 EXAMPLES = r"""examples:
-  send 500 searches a second for 30 s and print the report:
-    python -m loadtest attack localhost:50051 --queries queries.txt --rate 500 --duration 30s
+  send 50 searches a second for 30 s and print the report:
+    python -m loadtest attack localhost:50051 --queries sample/queries.jsonl --rate 50 --duration 30s
   fail a CI job (exit code 99) if the tail latency is too high:
     … --assert 'p99<50ms' --assert 'errors<0.1%'
   keep 16 calls in flight and compare each answer with the reference answer:
-    python -m loadtest attack localhost:50051 --queries queries.txt --in-flight 16 --count 10000 --check-answers
+    python -m loadtest attack localhost:50051 --queries sample/queries.jsonl --in-flight 16 --count 5000 --check-answers
   call a method of another server:
     python -m loadtest attack localhost:9000 --call shop.Orders/Get --data '{"id": "{{number}}"}' \
         --rate 100 --duration 10s
 
-exit codes: 0 success; 1 no call succeeded, or the run is partial; 2 a flag or file is wrong;
-3 the generator was saturated; 99 an assertion was not met; 130 interrupted."""
+exit codes:
+""" + "\n".join(f"  {code.value:3}  {meaning}" for code, meaning in EXIT_CODES.items())
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

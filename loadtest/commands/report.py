@@ -60,6 +60,8 @@ def run(options: argparse.Namespace) -> ExitCode:
         case _:
             parts = [text_report(summary, verdicts)]
     write(parts, options.out)
+    if options.out is not None:
+        print(options.out)
     return exit_code(summary, objectives)
 
 

@@ -34,7 +34,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "slo",
         help="find the highest rate that meets objectives",
         description="Doubles the rate until an objective is missed, then bisects and confirms the result.",
-        epilog="example: python -m loadtest slo localhost:50051 --queries queries.txt --objective 'p99<50ms' "
+        epilog="example: python -m loadtest slo localhost:50051 --queries sample/queries.jsonl --objective 'p99<50ms' "
         "--objective 'errors<0.1%'",
         allow_abbrev=False,
     )

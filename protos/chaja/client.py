@@ -124,7 +124,8 @@ def connect(
     """Opens a channel to one or more servers. It connects with the first call, and reconnects when necessary.
 
     The channel spreads calls over all addresses of the target, skips servers that are not ready, and repeats calls
-    that are safe to repeat when a server is UNAVAILABLE.
+    that are safe to repeat when a server is UNAVAILABLE. While no server is ready, these calls wait until their
+    deadline; `wait_for_ready=False` makes a call fail at once instead.
 
     Args:
         target: A gRPC target, such as `localhost:50051` or `dns:///search.example:50051`.
@@ -150,7 +151,7 @@ def connect(
         'Report a lost card'
     """
     _check_target(target)
-    all_options = [*channel_options(), *options]
+    all_options = _merged(options)
     if credentials is None:
         channel = grpc.insecure_channel(target, options=all_options)
     else:
@@ -189,7 +190,7 @@ def connect_async(
         '카드 분실 신고'
     """
     _check_target(target)
-    all_options = [*channel_options(), *options]
+    all_options = _merged(options)
     interceptors: list[grpc.aio.ClientInterceptor] = [AsyncDefaultDeadline(timeout_seconds)]
     if token is not None:
         check_token(token)
@@ -205,3 +206,8 @@ def _check_target(target: str) -> None:
     """Rejects targets that gRPC would accept here and then fail on with every call."""
     if not target.strip() or target.startswith(("http://", "https://")) or ":" not in target:
         raise ValueError(f"expected host:port or a gRPC target such as dns:///host:port; got {target!r}")
+
+
+def _merged(options: Options) -> list[tuple[str, Any]]:
+    """Returns the default options with these in their place; of two with one name gRPC would use the first."""
+    return list((dict(channel_options()) | dict(options)).items())

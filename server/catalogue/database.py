@@ -4,6 +4,8 @@ DIR/catalogue.sqlite    the documents and their vectors, with SQLite's -wal and 
 DIR/backups/            copies of the database, named by the time in UTC
 DIR/acknowledged        the last acknowledged change (`server.catalogue.acknowledged`)
 DIR/lock                locked by the one server that may write
+
+Directories and files are made for their owner only, whatever the umask.
 """
 
 import contextlib
@@ -22,6 +24,9 @@ from server.errors import DatabaseDamaged, StoreError, StoreFull
 from server.files import new_file, sync
 
 DATABASE = "catalogue.sqlite"
+DATABASE_FILES = ("", "-wal", "-shm")
+"""Suffixes that SQLite appends to the name of the database for its files."""
+
 BACKUPS = "backups"
 LOCK = "lock"
 
@@ -44,6 +49,7 @@ def connect(directory: Path, *, durable: bool = True) -> sqlite3.Connection:
     """
     with translated(directory):
         path = directory / DATABASE
+        _make_private(path)
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -53,6 +59,19 @@ def connect(directory: Path, *, durable: bool = True) -> sqlite3.Connection:
             connection.close()
             raise
     return connection
+
+
+def _make_private(database: Path) -> None:
+    """Makes the database, if there is none, and its files readable for their owner only.
+
+    SQLite copies the database's mode to -wal and -shm. An existing file must not be opened here: closing it would drop
+    SQLite's locks (https://www.sqlite.org/howtocorrupt.html, 2.2). SQLite reports what fails here.
+    """
+    with contextlib.suppress(OSError):
+        os.close(os.open(database, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    for suffix in DATABASE_FILES:
+        with contextlib.suppress(OSError):
+            Path(f"{database}{suffix}").chmod(0o600)
 
 
 def bring_up_to_date(connection: sqlite3.Connection, directory: Path) -> None:
@@ -137,7 +156,7 @@ def locked(directory: Path) -> Iterator[None]:
     if directory.exists() and not directory.is_dir():
         raise StoreError(f"{directory} cannot be used for --data: it is a file, not a directory")
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(0o700, parents=True, exist_ok=True)
         lock = os.open(directory / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
     except OSError as error:
         raise StoreError(f"{directory} cannot be used for --data: {error.strerror}") from None
@@ -164,7 +183,7 @@ def back_up(directory: Path, to: Path | None = None) -> Path:
     try:
         with contextlib.closing(connect(directory)) as source:
             if to is None:
-                path.parent.mkdir(exist_ok=True)
+                path.parent.mkdir(0o700, exist_ok=True)
             with translated(directory), new_file(path) as new, contextlib.closing(sqlite3.connect(new)) as copy:
                 source.backup(copy)
                 copy.execute("PRAGMA journal_mode = DELETE")
@@ -188,6 +207,8 @@ def restore(directory: Path, backup: Path) -> Path | None:
     with locked(directory):
         unfinished = directory / f"{DATABASE}.unfinished"
         try:
+            unfinished.unlink(missing_ok=True)
+            unfinished.touch(0o600)
             unfinished.write_bytes(backup.read_bytes())
             sync(unfinished)
             with contextlib.closing(sqlite3.connect(unfinished)) as copy:
@@ -198,7 +219,7 @@ def restore(directory: Path, backup: Path) -> Path | None:
                 copy.commit()
             sync(unfinished)
             kept = directory / f"replaced-{_now()}.sqlite"
-            for suffix in ("", "-wal", "-shm"):
+            for suffix in DATABASE_FILES:
                 with contextlib.suppress(FileNotFoundError):
                     (directory / f"{DATABASE}{suffix}").replace(f"{kept}{suffix}")
             unfinished.replace(directory / DATABASE)

@@ -52,7 +52,9 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             return "there is nothing to search: give it a title, a text or an example"
         for part in parts:
             if not part.text.strip():
-                return f"{part.field.value} is blank: fill it or leave it out"
+                language = f" in {part.language_code}" if part.language_code else ""
+                number = f" {self.examples.index(part.text) + 1}" if part.field is Field.EXAMPLE else ""
+                return f"{part.field.value}{number}{language} is blank: fill it or leave it out"
         for name, value in self.attributes.items():
             for each in value if isinstance(value, list) else [value]:
                 if isinstance(each, int) and abs(each) > LARGEST_EXACT_INTEGER:

@@ -39,7 +39,7 @@ class SnapshotFolder:
         self._store = store
         self._saving = threading.Lock()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"{folder} cannot be used for the index: {error.strerror}") from None
         for pattern in (f"{UNFINISHED}*", "graphs-*"):

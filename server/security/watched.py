@@ -18,10 +18,14 @@ class WatchedFiles:
         self._paths = paths
         self._last = self.fingerprint()
 
-    def changed(self) -> bool:
-        """Returns whether one of the files was replaced or modified."""
+    def changed(self) -> list[Path]:
+        """Returns the files that were replaced, modified or removed."""
         last, self._last = self._last, self.fingerprint()
-        return last != self._last
+        return [path for path, *pair in zip(self._paths, last, self._last, strict=True) if pair[0] != pair[1]]
+
+    def missing(self) -> list[Path]:
+        """Returns the files that do not exist."""
+        return [path for path, each in zip(self._paths, self.fingerprint(), strict=True) if each is None]
 
     def fingerprint(self) -> Fingerprint:
         """Returns a value that changes with the files; it has None for a file that does not exist."""

@@ -73,7 +73,7 @@ class DenseIndex:
         self._similarity: Similarity = similarity
         self._storage: Storage = storage
         self._options = options or DenseOptions()
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(0o700, parents=True, exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix="graphs-", dir=folder))
         self._lock = threading.RLock()
         self._rows = Rows(dimension, row_dtype(storage))

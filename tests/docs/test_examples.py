@@ -20,7 +20,7 @@ def test_the_example_of_node_writes_and_searches(writable_server: ServerProcess,
     assert answer["found"]
     assert {hit["attributes"]["category"] for hit in answer["found"]} == {"card"}
     with chaja.connect(writable_server.address) as client:
-        document = client.catalog.GetDocument(GetDocumentRequest(id="card-lost")).document
+        document = client.catalog.GetDocument(GetDocumentRequest(id="example-node")).document
     assert dict(document.attributes) == {"category": "card", "minimum_age": 14}
 
 

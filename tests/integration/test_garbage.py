@@ -1,6 +1,5 @@
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from tests.conftest import SAMPLE_CATALOGUE, server_flags
 from tests.integration.errors import code_of
 from tests.integration.serving import sample_server
 from tests.integration.vitals import MEGABYTE, resident_bytes
+from tests.ports import free_ports
 
 SEARCH = "/chaja.v1.SearchService/Search"
 ENDLESS = "WatchChanges"
@@ -123,18 +123,10 @@ def test_the_server_survives_an_unwritable_log(tiny_bundle: Path) -> None:
             with chaja.connect(f"127.0.0.1:{ports[0]}") as client:
                 request = SearchRequest(query="송금", limit=3)
                 for _ in range(3):
-                    assert client.search.Search(request, timeout=30, wait_for_ready=True).hits
+                    assert client.search.Search(request, timeout=30).hits
                     process.send_signal(signal.SIGHUP)  # The server logs something.
                     time.sleep(0.1)
             process.send_signal(signal.SIGTERM)
             assert process.wait(20) == 0
         finally:
             process.kill()
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports

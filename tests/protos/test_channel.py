@@ -23,6 +23,7 @@ def test_the_service_config_retries_all_methods_except_writes_and_endless_stream
         ("chaja.v1.CatalogService", "WatchChanges"),
     }
     assert "timeout" not in method_config, "it would also shorten the deadlines that calls set"
+    assert method_config["waitForReady"]
     assert method_config["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]
     assert config["loadBalancingConfig"] == [{"round_robin": {}}]
 

@@ -9,6 +9,7 @@ import chaja
 from chaja.v1 import GetServerInfoRequest, GetServerInfoResponse, InfoServiceServicer
 from chaja.v1 import add_InfoServiceServicer_to_server as add_servicer
 from tests.integration.errors import code_of
+from tests.ports import free_ports
 
 SLOW_SECONDS = 0.6
 
@@ -65,3 +66,12 @@ def test_an_invalid_target_is_rejected_at_once(target: str) -> None:
         chaja.connect(target)
     with pytest.raises(ValueError, match="expected host:port or a gRPC target"):
         chaja.connect_async(target)
+
+
+def test_options_override_the_defaults() -> None:
+    (port,) = free_ports(1)
+    with (
+        chaja.connect(f"127.0.0.1:{port}", options=[("grpc.service_config", "{}")]) as client,
+        pytest.raises(grpc.RpcError, match="UNAVAILABLE"),  # With the default config it would wait.
+    ):
+        client.info.GetServerInfo(GetServerInfoRequest(), timeout=20)

@@ -224,18 +224,24 @@ async def checks(server: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 
 async def test_the_watch_detects_a_replaced_directory(
-    server: Server, checks: Checks, other_bundle: Path, tmp_path: Path
+    server: Server, checks: Checks, other_bundle: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     old = server.slot.engine.manifest.revision
     await checks.check()
     assert server.reloads("ok") == 0, "nothing has changed"
     server.bundle.rename(tmp_path / "old")
     await checks.check(times=3)
     assert server.reloads("failed") == 0, "it waits while the directory is missing"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{server.bundle / MANIFEST_FILE} is missing: what is loaded keeps serving, but a restart needs it"
+    ]
     shutil.copytree(other_bundle, server.bundle)
     await checks.check(times=2)
     assert server.reloads("ok") == 1
     assert server.slot.engine.manifest.revision != old
+    assert f"changed: {server.bundle}\n" in caplog.text
+    assert caplog.text.rstrip().endswith("1 documents, 1 vectors")
 
 
 async def test_the_watch_detects_a_changed_link(

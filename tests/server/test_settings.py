@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import chaja
 from server.cpus import usable_cpus
 from server.errors import SettingsError
 from server.setting_types import Address, parse_address
@@ -18,6 +19,12 @@ def test_defaults_come_from_the_table() -> None:
     settings = parse_settings(REQUIRED, {})
     assert settings == Settings(bundle=Path("b"), catalogue=Path("c.jsonl"))
     assert settings.listen == Address("127.0.0.1", 50051)
+
+
+def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_settings(["--version"], {})
+    assert capsys.readouterr().out == f"chaja {chaja.__version__}\n"
 
 
 def test_a_flag_wins_over_the_environment_which_wins_over_the_default() -> None:

@@ -1,11 +1,9 @@
 import json
-import re
 from pathlib import Path
 
 import pytest
 
 from loadtest.analysis.summary import summarize
-from loadtest.errors import ExitCode
 from loadtest.reports.json import json_report
 from loadtest.stages import STAGES
 from server.rpc.server import SERVICES
@@ -36,12 +34,6 @@ def test_every_key_of_the_json_report_is_documented(tmp_path: Path) -> None:
                     check(each, f"{where}.{key}")
 
     check(report, "report")
-
-
-def test_every_exit_code_of_the_load_tester_is_documented() -> None:
-    text = LOADTEST.read_text(encoding="utf-8")
-    for code in ExitCode:
-        assert re.search(rf"^\| {code.value} \|", text, re.MULTILINE), code
 
 
 def test_every_method_is_documented() -> None:

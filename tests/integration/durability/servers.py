@@ -115,8 +115,8 @@ class Server:
 
     @contextlib.contextmanager
     def client(self) -> Iterator[chaja.Client]:
-        """Connects to it without retries, so that a test sees the result of each call."""
-        with chaja.connect(self.address(), options=[("grpc.enable_retries", 0)], timeout_seconds=30) as client:
+        """Connects to it without retries and waiting, so that a test sees the result of each call."""
+        with chaja.connect(self.address(), options=[("grpc.service_config", "{}")], timeout_seconds=30) as client:
             yield client
 
     def kill(self) -> None:

@@ -84,7 +84,10 @@ def test_a_regression_beyond_noise_exits_with_99(
         (["attack", "localhost:1"], "give --rate"),
         (["attack", "localhost:1", "--rate", "5", "--in-flight", "5"], "give one of them"),
         (["attack", "localhost:1", "--rate", "5", "--duration", "1s"], "Search needs --queries"),
-        (["attack", "localhost:1", "--rate", "5", "--call", "GetServerInfo"], "needs an end"),
+        (
+            ["attack", "localhost:1", "--rate", "5", "--call", "GetServerInfo"],
+            "(--duration) or a count (--count)",
+        ),
         (["attack", "localhost:1", "--rate", "5", "--call", "chaja.v1.X/Y"], "there is no method chaja.v1.X/Y; there"),
         (["attack", "localhost:1", "--rate", "5", "--data-file", "{tmp}/broken.jsonl"], "broken.jsonl:2: not JSON"),
         (["attack", "localhost:1", "--rate", "5", "--schedule", "ramp"], "a ramp needs --rate-to and --duration"),

@@ -123,7 +123,7 @@ def test_page_has_the_figures(full_page: str) -> None:
     assert rows_of(full_page, "recall@10")[0][0] == "0.7500"
     assert rows_of(full_page, "answers that differ from the reference answers")[0][0] == "1"
     assert rows_of(full_page, "seed") == [["4711"]]
-    assert rows_of(full_page, "rates") == [["(3, 100, 100)"]]
+    assert rows_of(full_page, "rates") == [["100/s for 3 s"]]
     assert rows_of(full_page, "queries") == [["count 7, order zipf, zipf exponent 1"]]
 
 

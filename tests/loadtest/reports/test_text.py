@@ -56,6 +56,17 @@ def test_the_first_line_is_the_verdict(tmp_path: Path, packed: list[bytes], vita
     assert text_report(summarize([path]), []).startswith(first)
 
 
+def test_the_plan_is_written_for_people(tmp_path: Path) -> None:
+    calls = [
+        {"method": "S/A", "weight": 3.0, "payload": None, "queries_per_call": 1},
+        {"method": "S/B", "weight": 1.0, "payload": {"limit": 3}, "queries_per_call": 5},
+    ]
+    path = write_run(tmp_path / "run.bin", [record()], calls=calls, rates=[[10, 50, 90], [None, 90, 90]])
+    lines = [" ".join(line.split()) for line in text_report(summarize([path]), []).splitlines()]
+    assert 'calls S/A, 75.0% of the calls; S/B, 25.0% of the calls, 5 queries each, payload {"limit": 3}' in lines
+    assert "rates 50/s to 90/s for 10 s, 90/s" in lines
+
+
 def test_markdown_has_the_same_tables(path: Path) -> None:
     summary = summarize([path])
     markdown = markdown_report(summary, [])

@@ -1,4 +1,5 @@
 import contextlib
+import os
 import sqlite3
 import tempfile
 import threading
@@ -185,6 +186,21 @@ def test_only_a_backup_is_restored(store: Store, tmp_path: Path) -> None:
             restore(tmp_path, tmp_path / name)
     with contextlib.closing(Store(tmp_path)) as again:
         assert again.get("a") is not None
+
+
+def test_every_file_of_the_store_is_for_its_owner_only(tmp_path: Path) -> None:
+    umask = os.umask(0)
+    try:
+        with locked(tmp_path / "data"), contextlib.closing(Store(tmp_path / "data")) as store:
+            put(store, "a")
+            backup = back_up(store.directory)
+            modes = {path.name: path.stat().st_mode & 0o777 for path in [store.directory, *store.directory.rglob("*")]}
+        restore(store.directory, backup)
+        modes["restored"] = (store.directory / DATABASE).stat().st_mode & 0o777
+    finally:
+        os.umask(umask)
+    assert {name for name, mode in modes.items() if mode == 0o700} == {"data", "backups"}
+    assert set(modes.values()) == {0o600, 0o700}, modes
 
 
 def test_a_second_server_cannot_use_the_directory(tmp_path: Path) -> None:
