@@ -39,7 +39,7 @@ def main() -> int:
         # The other imports are slow: they run after the settings are checked, and while the bundle is opened.
         from server.live.opening import Opening  # noqa: PLC0415
 
-        opening = Opening(settings.bundle, native=settings.native, storage=settings.index_storage)
+        opening = Opening(settings)
         from server.app import serve  # noqa: PLC0415
 
         asyncio.run(serve(settings, opening))

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from server.catalogue.document import Field
 from server.cpus import usable_cpus
+from server.defaults import ADMITTED_SHARE, EF_SEARCH, HNSW_FROM_VECTORS, MIN_RECALL, PASSAGE_OVERLAP_TOKENS
 from server.errors import SettingsError
 from server.setting_types import (
     Address,
@@ -93,8 +94,9 @@ class Settings:
     )
     longest_wait_seconds: float = _setting(
         positive_seconds,
-        "Reject calls whose predicted queue wait exceeds 70 % of this, or whose answer would come after their "
-        "deadline (RESOURCE_EXHAUSTED). Interactive calls that have waited longer than this are rejected as well.",
+        f"Reject calls whose predicted queue wait exceeds {ADMITTED_SHARE * 100:.0f} % of this, or whose answer would "
+        "come after their deadline (RESOURCE_EXHAUSTED). Interactive calls that have waited longer than this are "
+        "rejected as well.",
         default="0.5",
     )
     cache_bytes: int = _setting(
@@ -119,23 +121,23 @@ class Settings:
         whole_number(1),
         "Number of vectors from which the index uses an HNSW graph, which finds nearly all of the nearest vectors. A "
         "smaller index compares every vector.",
-        default="10000",
+        default=str(HNSW_FROM_VECTORS),
     )
     ef_search: int = _setting(
         whole_number(1, 4096),
         "Candidates that a search of the HNSW graph keeps. Higher values find more and take longer. The server "
         "raises it above 100,000 vectors (to 5.6 times at a million) and while recall is below --min-recall.",
-        default="128",
+        default=str(EF_SEARCH),
     )
     min_recall: float = _setting(
         fraction,
         "Recall@10, measured on a sample of searches (chaja_index_recall), below which the server raises ef_search.",
-        default="0.98",
+        default=str(MIN_RECALL),
     )
     passage_overlap_tokens: int = _setting(
         whole_number(0, 4096),
         "Tokens that neighbouring passages of a long text share. A text that fits into the model is one passage.",
-        default="32",
+        default=str(PASSAGE_OVERLAP_TOKENS),
     )
     title_weight: float | None = _setting(
         weight, "Factor for the similarities of titles. Unset uses the bundle's.", default=""

@@ -15,9 +15,6 @@ from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
 from server.errors import InvalidRequest, UnfitText, Violation
 
-OVERLAP_TOKENS = 32
-"""Default number of tokens that neighbouring passages of a long text share."""
-
 Text = tuple[str, TextKind]
 """The encoder's input: a text and its kind."""
 

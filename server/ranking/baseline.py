@@ -6,8 +6,7 @@ probes, by language, and a query's best score is compared with theirs. A model r
 of a paraphrase, it finds the other half among all other texts.
 """
 
-import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.ranking.decoys import Decoys
-from server.ranking.probes import COMMANDS, PARAPHRASES, PROBES
+from server.ranking.language import language_of
 
 MIN_READING = 0.5
 """Share of the paraphrases that a model must find to count as reading the language."""
@@ -33,26 +32,6 @@ words than the catalogue: a query with few of its words may still have an answer
 
 LEXICAL_OUTSTANDING = 0.95
 """Share of the probes that a lexical score must exceed to outweigh a dense score that is noise."""
-
-SYLLABLE_LETTERS = 2
-"""Weight of a Hangul syllable against one Latin letter when the language of a query is decided."""
-
-
-def language_of(query: str) -> str | None:
-    """Returns the language whose probes a query is compared with, by its letters; None if there is none."""
-    korean = latin = other = 0
-    for character in unicodedata.normalize("NFC", query):
-        if not character.isalpha():
-            continue
-        if "\uac00" <= character <= "\ud7a3" or "\u1100" <= character <= "\u11ff" or "\u3130" <= character <= "\u318f":
-            korean += SYLLABLE_LETTERS
-        elif character < "\u0250" or "\u1e00" <= character <= "\u1eff":
-            latin += 1
-        else:
-            other += SYLLABLE_LETTERS
-    if other > korean + latin or not korean + latin + other:
-        return None
-    return "ko" if korean >= latin else "en"
 
 
 class Evidence(NamedTuple):
@@ -170,60 +149,3 @@ class Baseline:
             return lexical_best is not None and lexical_best <= known.lexical_noise
         outstanding = lexical_best is not None and lexical_best > known.lexical_outstanding
         return dense_best < known.dense_noise(vector) and not outstanding
-
-
-class Probes:
-    """The probes, encoded by a bundle. Immutable; made once for each bundle.
-
-    Attributes:
-        readings: By language, the share of paraphrases that the model finds, from 0 to 1.
-    """
-
-    def __init__(
-        self, encode: Callable[[Sequence[str]], NDArray[np.float32]], *, compares_queries: bool = False
-    ) -> None:
-        """Encodes the short texts of `server.ranking.probes` as queries.
-
-        `encode` returns the vectors `[N, dimension]` of N queries. Set `compares_queries` if the similarity of two
-        queries has the same scale as that of a query and a document, such as with one encoder for both and the cosine.
-        """
-        self._vectors = {language: encode(queries) for language, queries in PROBES.items()}
-        self._decoys: dict[str, Decoys] = {}
-        if compares_queries:
-            for language, vectors in self._vectors.items():
-                self._decoys[language] = Decoys.of(np.concatenate([vectors, encode(COMMANDS[language])]))
-        self.readings = {
-            language: _reading(
-                encode([one for one, _ in pairs]), encode([other for _, other in pairs]), self._vectors[language]
-            )
-            for language, pairs in PARAPHRASES.items()
-        }
-
-    def measure(
-        self,
-        *,
-        dense_best: Callable[[NDArray[np.float32]], float | None],
-        lexical_best: Callable[[str], float | None],
-        weight: float = 1.0,
-    ) -> Baseline:
-        """Searches an index for all probes; the callbacks return the best score of each, None if there is no hit.
-
-        `weight` is the factor of the similarities of titles in dense scores.
-        """
-        languages = {}
-        for language, queries in PROBES.items():
-            decoys = self._decoys.get(language)
-            languages[language] = LanguageBaseline(
-                reading=self.readings[language],
-                dense=tuple(sorted(dense_best(vector) or 0.0 for vector in self._vectors[language])),
-                lexical=tuple(sorted(lexical_best(query) or 0.0 for query in queries)),
-                decoys=None if decoys is None else decoys.unanswered(dense_best, weight=weight),
-            )
-        return Baseline(languages)
-
-
-def _reading(ones: NDArray[np.float32], others: NDArray[np.float32], rest: NDArray[np.float32]) -> float:
-    """Returns the share of `ones` whose nearest vector among `others` and `rest` is its paraphrase in `others`."""
-    vectors = [each / np.maximum(np.linalg.norm(each, axis=1, keepdims=True), 1e-9) for each in (ones, others, rest)]
-    nearest = (vectors[0] @ np.concatenate(vectors[1:]).T).argmax(axis=1)
-    return float(np.mean(nearest == np.arange(len(ones))))

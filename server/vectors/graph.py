@@ -23,8 +23,8 @@ from server.vectors.storage import Storage, to_graph
 class Graph:
     """An immutable graph, safe to search from many threads at once. Its files are removed when it is freed."""
 
-    def __init__(self, built: BuiltGraph, *, storage: Storage, searchers: int) -> None:
-        """Opens a graph for `searchers` concurrent searches. Each further one first opens another USearch object.
+    def __init__(self, built: BuiltGraph, *, storage: Storage, workers: int) -> None:
+        """Opens a graph for `workers` concurrent searches. Each further one first opens another USearch object.
 
         Raises:
             SnapshotError: The files do not belong to one graph.
@@ -46,7 +46,7 @@ class Graph:
         self.node_count = len(firsts) - len(duplicates)
         self._duplicates = duplicates[np.argsort(firsts[duplicates], kind="stable")]
         self._duplicated = firsts[self._duplicates]  # For each duplicate the first equal row, ascending.
-        self._idle = deque(self._open() for _ in range(searchers))
+        self._idle = deque(self._open() for _ in range(workers))
 
     def __len__(self) -> int:
         return len(self.block.rows)

@@ -27,8 +27,8 @@ from server.live.building import IndexBuilder
 from server.live.index import LiveIndex
 from server.live.loading import Loaded
 from server.metrics import Metrics
-from server.ranking.baseline import Probes
 from server.ranking.options import SearchOptions
+from server.ranking.probes import EncodedProbes
 from server.ranking.search import FoundDocument
 from server.settings import Settings
 from server.vectors.dense import DenseIndex, DenseOptions
@@ -138,7 +138,7 @@ def empty_index(bundle: Bundle, *, options: DenseOptions | None = None) -> LiveI
     manifest = bundle.manifest
     folder = Path(tempfile.mkdtemp(prefix="index-", dir=bundle.directory.parent))
     dense = DenseIndex(manifest.dimension, manifest.similarity, "f32", folder=folder, options=options)
-    probes = Probes(lambda queries: encode(bundle, [(query, TextKind.QUERY) for query in queries]))
+    probes = EncodedProbes(lambda queries: encode(bundle, [(query, TextKind.QUERY) for query in queries]))
     return LiveIndex(manifest.revision, dense, probes=probes)
 
 

@@ -12,8 +12,8 @@ from server.encoding.kind import TextKind
 from server.live.index import LiveIndex, snapshot_parts
 from server.live.loading import Loaded
 from server.live.snapshots import SnapshotFolder
-from server.ranking.baseline import Probes
 from server.ranking.options import Mode, SearchOptions
+from server.ranking.probes import EncodedProbes
 from server.ranking.search import Found, search
 from server.snapshot import ARRAYS, DESCRIPTION
 from server.vectors.dense import DenseIndex, DenseOptions
@@ -70,7 +70,7 @@ class Served:
     def empty(self, *, revision: str | None = None, options: DenseOptions | None = None) -> LiveIndex:
         manifest = self.bundle.manifest
         dense = DenseIndex(manifest.dimension, manifest.similarity, "f32", folder=self.folder, options=options)
-        probes = Probes(lambda queries: encode(self.bundle, [(query, TextKind.QUERY) for query in queries]))
+        probes = EncodedProbes(lambda queries: encode(self.bundle, [(query, TextKind.QUERY) for query in queries]))
         return LiveIndex(revision or manifest.revision, dense, probes=probes)
 
     def check(self, *, options: DenseOptions | None = None) -> None:
@@ -134,7 +134,7 @@ def test_a_snapshot_replaces_the_one_before(served: Served) -> None:
 
 
 def test_a_graph_is_saved_and_loaded(tmp_path: Path, bundle: Bundle, store: Store) -> None:
-    options = DenseOptions(exact_below=30, tail_least=10)
+    options = DenseOptions(hnsw_from_vectors=30, tail_least=10)
     served = Served(tmp_path, bundle, store)
     served.index.close()
     served.index = served.empty(options=options)

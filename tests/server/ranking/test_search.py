@@ -10,9 +10,10 @@ from server.catalogue.document import Document
 from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
 from server.live.index import LiveIndex
-from server.ranking.baseline import Baseline, Probes
+from server.ranking.baseline import Baseline
 from server.ranking.fusion import CANDIDATES
 from server.ranking.options import Fusion, Mode, SearchOptions
+from server.ranking.probes import EncodedProbes
 from server.ranking.search import Found, FoundDocument, search
 from server.vectors.dense import DenseIndex
 from tests.server.making import encode, versioned
@@ -33,7 +34,7 @@ def bundle(tiny_bundle: Path) -> Bundle:
 def make(bundle: Bundle, folder: Path, weights: tuple[float, ...] = (1.0,)) -> LiveIndex:
     manifest = bundle.manifest
     dense = DenseIndex(manifest.dimension, manifest.similarity, "f32", folder=folder)
-    probes = Probes(lambda queries: encode(bundle, [(query, TextKind.QUERY) for query in queries]))
+    probes = EncodedProbes(lambda queries: encode(bundle, [(query, TextKind.QUERY) for query in queries]))
     index = LiveIndex(manifest.revision, dense, probes=probes, weights=weights)
     added = [versioned(bundle, document, sequence) for sequence, document in enumerate(DOCUMENTS, start=1)]
     index.follow(added, [], sequence=len(added))
