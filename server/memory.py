@@ -10,7 +10,7 @@ import sys
 
 
 def return_freed_memory() -> None:
-    """Returns freed memory to the system, if the C library is glibc. Blocks for tens of milliseconds, without the GIL.
+    """Returns freed memory to the system, if the C library is glibc. Blocks without the GIL.
 
     It locks one pool at a time, so that other threads can still allocate.
     """

@@ -17,8 +17,7 @@ from server.catalogue.catalogue import load_catalogue
 from server.catalogue.store import Store
 from server.encoding.manifest import MANIFEST_FILE, check_files, read_manifest
 from server.engine import Engine, EngineFactory, EngineSlot
-from server.errors import BundleError, ChajaError, NotReady, ReadOnly, ReloadFailed
-from server.live.building import LoadingCancelled
+from server.errors import BundleError, ChajaError, LoadingCancelled, NotReady, ReadOnly, ReloadFailed
 from server.live.loading import Loaded, load
 from server.live.opening import Opening
 from server.live.snapshots import SnapshotFolder

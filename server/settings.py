@@ -7,7 +7,7 @@ A field of `Settings` is a row of the table: `max_limit` is the flag `--max-limi
 import argparse
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -29,14 +29,6 @@ from server.setting_types import (
     whole_number,
 )
 from server.vectors.storage import STORAGES, Storage
-
-COMMANDS = {
-    "backup": "Copy the store's database at one point in time, and print the path of the copy.",
-    "restore": "Replace a store's database with a backup. No server may use the store.",
-    "check": "Read the whole store and verify its checksums.",
-    "export-catalogue": "Write all documents as JSONL for --catalogue, ordered by id.",
-}
-"""Help of the commands that `python -m server COMMAND` runs instead of the server; see `server.commands`."""
 
 METAVARS: dict[Any, str] = {
     Path: "FILE",
@@ -101,7 +93,8 @@ class Settings:
     )
     cache_bytes: int = _setting(
         whole_number(0),
-        "Size of the cache of query vectors. A vector of 384 dimensions takes about 2,500 bytes. 0 disables the cache.",
+        "Size of the cache of query vectors. A query takes 4 bytes a dimension and character, 40 a token, "
+        "and 500 more. 0 disables the cache.",
         default="67108864",
     )
     max_batch_tokens: int = _setting(
@@ -253,68 +246,68 @@ class Settings:
 
 
 class SettingRow(NamedTuple):
-    """A row of the table, as `--help` and the documents show it."""
+    """A row of the table, as `--help` and the documents show it. A default of None means required, "" optional."""
 
-    flag: str
-    variable: str
-    default: str | None
+    name: str
+    parse: Callable[[str], Any]
     help: str
+    default: str | None
     metavar: str
+
+    @property
+    def flag(self) -> str:
+        """The flag, such as `--max-limit`."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable, such as `CHAJA_MAX_LIMIT`."""
+        return "CHAJA_" + self.name.upper()
 
 
 def setting_rows() -> list[SettingRow]:
-    """Returns the table in declaration order; a default of None means required."""
-    return [
-        SettingRow(_flag(row.name), _variable(row.name), *(row.metadata[key] for key in ("default", "help", "metavar")))
-        for row in fields(Settings)
-    ]
+    """Returns the table in declaration order."""
+    return [SettingRow(row.name, **row.metadata) for row in fields(Settings)]
 
 
-def parse_settings(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
-    """Reads the settings from command-line `arguments` and `environment`.
+def parse_settings(
+    arguments: Sequence[str], environment: Mapping[str, str] = os.environ, *, commands: Mapping[str, str] | None = None
+) -> Settings:
+    """Reads the settings from command-line `arguments` and `environment`. `--help` lists the `commands`.
 
-    Raises:
-        SettingsError: A required setting is missing, or a value is invalid.
-        SystemExit: `--help` was given.
+    Raises SettingsError if a required setting is missing or a value is invalid, and SystemExit for `--help`.
     """
     parser = Parser(
         prog="python -m server",
         description="Serve natural-language search over gRPC, or run a command on a store.",
         epilog="example:\n  python -m server --bundle build/bundle --catalogue sample/catalogue.jsonl\n\n"
         "commands (python -m server COMMAND --help):\n"
-        + "\n".join(f"  {name:16}  {help}" for name, help in COMMANDS.items()),
+        + "\n".join(f"  {name:16}  {help}" for name, help in (commands or {}).items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    for setting in setting_rows():
-        shown = "required" if setting.default is None else f"default: {setting.default or 'none'}"
-        help = f"{setting.help} ({shown}; environment: {setting.variable})"
-        parser.add_argument(setting.flag, metavar=setting.metavar, help=help.replace("%", "%%"))
+    rows = setting_rows()
+    for row in rows:
+        shown = "required" if row.default is None else f"default: {row.default or 'none'}"
+        help = f"{row.help} ({shown}; environment: {row.variable})"
+        parser.add_argument(row.flag, metavar=row.metavar, help=help.replace("%", "%%"))
     given = vars(parser.parse_args(arguments))
     values: dict[str, Any] = {}
-    for row in fields(Settings):
-        text, source = given[row.name], _flag(row.name)
-        if text is None and _variable(row.name) in environment:
-            text, source = environment[_variable(row.name)], _variable(row.name)
-        if text is None or (not text and row.default in (MISSING, None)):
-            if row.default is MISSING:
-                raise SettingsError(f"{source} is required (or set {_variable(row.name)}); see --help")
+    for row in rows:
+        text, source = given[row.name], row.flag
+        if text is None and row.variable in environment:
+            text, source = environment[row.variable], row.variable
+        if text is None or (not text and not row.default):
+            if row.default is None:
+                raise SettingsError(f"{source} is required (or set {row.variable}); see --help")
             continue
         try:
-            values[row.name] = row.metadata["parse"](text)
+            values[row.name] = row.parse(text)
         except ValueError as error:
             raise SettingsError(f"{source}: {error}; got {text!r}") from None
     settings = Settings(**values)
     settings.check()
     return settings
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def _variable(name: str) -> str:
-    return "CHAJA_" + name.upper()
 
 
 class Parser(argparse.ArgumentParser):

@@ -27,7 +27,7 @@ INTERACTIVE_EXPECTED_SECONDS = 1.0
 """Time after an interactive query during which another one is expected."""
 
 BATCH_SHARE = 0.5
-"""A batch may take this share of the time that its first job may still wait; jobs that come meanwhile wait as well."""
+"""Share of the first job's remaining wait that a batch may take. The rest is for jobs that arrive meanwhile."""
 
 MIN_BATCH_SECONDS = 0.05
 """Time that a batch may always take."""

@@ -81,11 +81,7 @@ def bring_up_to_date(connection: sqlite3.Connection, directory: Path) -> None:
 
 
 def check(connection: sqlite3.Connection, directory: Path) -> None:
-    """Compares indexes with their tables, and rows with their checksums. Call it within `translated`.
-
-    Raises:
-        DatabaseDamaged: The database differs from what was written.
-    """
+    """Raises DatabaseDamaged if a table, an index or a row is not as it was written. Call it within `translated`."""
     if not has_our_tables(connection):
         raise damaged(directory, "its tables have been altered")
     if (found := find_damage(connection)) is not None:
@@ -129,11 +125,7 @@ def translated(directory: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Makes the directory if necessary, and locks it against other servers.
-
-    Raises:
-        StoreError: The directory cannot be used, or another server uses it.
-    """
+    """Makes the directory if necessary and locks it; raises StoreError if it is unusable or another server uses it."""
     if directory.exists() and not directory.is_dir():
         raise StoreError(f"{directory} cannot be used for --data: it is a file, not a directory")
     try:

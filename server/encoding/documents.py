@@ -48,7 +48,7 @@ def encode_documents(
     chunks = [texts[start : start + CHUNK_TEXTS] for start in range(0, len(texts), CHUNK_TEXTS)]
     matrix = np.concatenate([np.empty((0, bundle.manifest.dimension), dtype=np.float32), *map(encode, chunks)])
     ends = accumulate(len(each.texts) for each in passages)
-    return [each.with_matrix(matrix[end - len(each.texts) : end]) for each, end in zip(passages, ends, strict=True)]
+    return [Vectors(each.spans, matrix[end - len(each.texts) : end]) for each, end in zip(passages, ends, strict=True)]
 
 
 def _encode(texts: Sequence[Text], bundle: Bundle) -> NDArray[np.float32]:

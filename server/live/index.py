@@ -38,12 +38,7 @@ def field_weights(manifest: Manifest, chosen: Mapping[Field, float] = MappingPro
 
 
 class LiveIndex:
-    """The live index. One thread changes it; any thread may read `state`.
-
-    Attributes:
-        revision: Revision of the model of the vectors.
-        state: The state to search.
-    """
+    """The live index of the vectors of one model's `revision`. One thread changes it; any thread may read `state`."""
 
     state: State
 
@@ -64,11 +59,7 @@ class LiveIndex:
         self._publish(0)
 
     def restore(self, snapshot: Snapshot, *, live_sequences: NDArray[np.int64]) -> None:
-        """Loads a snapshot with the same facts. Documents that are not in `live_sequences` are dead.
-
-        Raises:
-            SnapshotError: The graph cannot be opened, or the parts do not match.
-        """
+        """Loads a snapshot with the same facts; documents outside `live_sequences` are dead. Raises SnapshotError."""
         parts = snapshot.parts
         self.dense.restore(parts["dense"], snapshot.files)
         self.lexical = LexicalIndex.restored(parts["lexical"])

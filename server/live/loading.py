@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.catalogue.store import Store
-from server.cpus import give_way
 from server.encoding.bundle import Bundle
 from server.errors import StoreError
 from server.live.building import LOADING_NICENESS, IndexBuilder
 from server.live.index import LiveIndex, field_weights
 from server.live.opening import Opening, open_bundle
 from server.live.snapshots import SnapshotFolder
+from server.priority import give_way
 from server.ranking.probes import encode_probes
 from server.settings import Settings
 from server.vectors.dense import DenseIndex, DenseOptions
@@ -49,9 +49,9 @@ def load(
 ) -> Loaded:
     """Opens the bundle, verifies it on this CPU, and brings an index up to date with the store.
 
-    Setting `cancelled` ends the loading early. `opening` is a bundle that another thread is opening already.
-    The index builds graphs in `folder`. `snapshots` may hold an earlier state of the index. In the `background`,
-    loading leaves the CPU to the serving threads.
+    Setting `cancelled` ends the loading early. `opening` is a bundle that another thread is opening already. The index
+    builds graphs in `folder`. `snapshots` may hold an earlier state of the index. In the `background`, loading
+    leaves the CPU to the serving threads.
 
     Raises:
         LoadingCancelled: `cancelled` was set.

@@ -12,12 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def open_bundle(settings: Settings) -> Bundle:
-    """Opens and verifies the settings' bundle in the calling thread.
-
-    Raises:
-        BundleError: The bundle is missing, damaged or of another format, or computes wrong vectors on this CPU.
-        SettingsError: The storage does not fit the bundle's similarity.
-    """
+    """Opens and verifies the settings' bundle in the calling thread; raises BundleError or SettingsError."""
     _begin(settings)
     return _logged(*_open_verified(settings))
 

@@ -1,15 +1,13 @@
 """The baseline of scores: the best scores of probes, queries that are unrelated to any catalogue.
 
-A similarity or a BM25 score has no meaning alone: unrelated texts have a cosine of 0.05 with one model and 0.8 with
-another, and all texts may have 0.6 in a language that the model does not read. So each index is searched for the
+A similarity or a BM25 score has no meaning alone: the cosine of unrelated texts is near 0 with one model and near that
+of related texts with another, or in a language that the model does not read. So each index is searched for the
 probes, by language, and a query's best score is compared with theirs. A model reads a language well if, given one half
 of a paraphrase, it finds the other half among all other texts.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,60 +52,47 @@ class _Spread(NamedTuple):
     mean: float
     deviation: float
 
-    def of(self, best: float | None) -> float:
+    @classmethod
+    def of(cls, scores: Sequence[float]) -> Self:
+        """Returns the spread of these scores."""
+        return cls(float(np.mean(scores)), max(float(np.std(scores)), 1e-6))
+
+    def deviations(self, best: float | None) -> float:
         """Returns the distance of a score above the mean, in standard deviations; 0 if it is below or None."""
-        return 0.0 if best is None else max(0.0, (best - self.mean) / max(self.deviation, 1e-6))
+        return 0.0 if best is None else max(0.0, (best - self.mean) / self.deviation)
 
 
-@dataclass(frozen=True)
 class LanguageBaseline:
     """The best scores of unrelated queries in one language.
 
     Attributes:
         reading: Share of paraphrases that the model finds in the language, from 0 to 1.
-        dense: The best dense score of each probe, ascending.
-        lexical: The best lexical score of each probe, ascending; 0 for a probe without a hit.
+        lexical_noise: The threshold that a lexical score alone must exceed to be more than noise.
+        lexical_outstanding: The threshold that a lexical score must exceed to outweigh a dense score that is noise.
         decoys: Queries that the catalogue does not answer; None if similarities of two queries are not comparable with
             those of a query and a document.
     """
 
-    reading: float
-    dense: tuple[float, ...]
-    lexical: tuple[float, ...]
-    decoys: Decoys | None = None
+    def __init__(
+        self, *, reading: float, dense: Sequence[float], lexical: Sequence[float], decoys: Decoys | None = None
+    ) -> None:
+        """Takes the best dense and lexical score of each probe; 0 for a probe without a hit."""
+        self.reading = reading
+        self.decoys = decoys
+        self._dense, self._lexical = _Spread.of(dense), _Spread.of(lexical)
+        self._dense_floor, self._dense_noise = map(float, np.quantile(dense, (DENSE_FLOOR, DENSE_NOISE)))
+        quantiles = np.quantile(lexical, (LEXICAL_NOISE, LEXICAL_OUTSTANDING))
+        self.lexical_noise, self.lexical_outstanding = map(float, quantiles)
 
     def dense_noise(self, vector: NDArray[np.float32] | None) -> float:
         """Returns the dense score that a query's best document must exceed to be more than noise."""
         if self.decoys is None or vector is None:
-            return self._dense_quantiles[1]
-        return max(self._dense_quantiles[0], self.decoys.threshold(vector))
-
-    @cached_property
-    def _dense_quantiles(self) -> tuple[float, float]:
-        floor, noise = np.quantile(self.dense, (DENSE_FLOOR, DENSE_NOISE)).tolist()
-        return floor, noise
-
-    @cached_property
-    def lexical_noise(self) -> float:
-        """The threshold that a lexical score alone must exceed to be more than noise."""
-        return float(np.quantile(self.lexical, LEXICAL_NOISE))
-
-    @cached_property
-    def lexical_outstanding(self) -> float:
-        """The threshold that a lexical score must exceed to outweigh a dense score that is noise."""
-        return float(np.quantile(self.lexical, LEXICAL_OUTSTANDING))
+            return self._dense_noise
+        return max(self._dense_floor, self.decoys.threshold(vector))
 
     def evidence(self, dense_best: float | None, lexical_best: float | None) -> Evidence:
         """Compares the best scores of a query with the probes'."""
-        return Evidence(self.reading, self._dense_spread.of(dense_best), self._lexical_spread.of(lexical_best))
-
-    @cached_property
-    def _dense_spread(self) -> _Spread:
-        return _Spread(float(np.mean(self.dense)), float(np.std(self.dense)))
-
-    @cached_property
-    def _lexical_spread(self) -> _Spread:
-        return _Spread(float(np.mean(self.lexical)), float(np.std(self.lexical)))
+        return Evidence(self.reading, self._dense.deviations(dense_best), self._lexical.deviations(lexical_best))
 
 
 class Baseline:

@@ -43,11 +43,7 @@ def probes_file() -> str:
 
 
 class EncodedProbes:
-    """The probes, encoded by a bundle. Immutable; made once for each bundle.
-
-    Attributes:
-        readings: By language, the share of paraphrases that the model finds, from 0 to 1.
-    """
+    """The probes, encoded once for each bundle. Immutable. `readings` is the share of paraphrases found by language."""
 
     def __init__(
         self, encode: Callable[[Sequence[str]], NDArray[np.float32]], *, compares_queries: bool = False
@@ -85,8 +81,8 @@ class EncodedProbes:
             decoys = self._decoys.get(language)
             languages[language] = LanguageBaseline(
                 reading=self.readings[language],
-                dense=tuple(sorted(dense_best(vector) or 0.0 for vector in self._vectors[language])),
-                lexical=tuple(sorted(lexical_best(query) or 0.0 for query in queries)),
+                dense=[dense_best(vector) or 0.0 for vector in self._vectors[language]],
+                lexical=[lexical_best(query) or 0.0 for query in queries],
                 decoys=None if decoys is None else decoys.unanswered(dense_best, weight=weight),
             )
         return Baseline(languages)

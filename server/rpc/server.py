@@ -48,12 +48,7 @@ SERVICES = [
     for file in (search_pb2, catalog_pb2, encode_pb2, info_pb2, admin_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 ]
-KIND_OF = {
-    (False, False): "unary",
-    (False, True): "server_stream",
-    (True, False): "client_stream",
-    (True, True): "bidi_stream",
-}
+KIND_OF = {(False, False): "unary", (False, True): "server_stream", (True, True): "bidi_stream"}
 """go-grpc-middleware's names of the kinds of methods, by whether requests and responses are streams."""
 
 METHODS = [

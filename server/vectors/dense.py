@@ -21,12 +21,13 @@ from server.errors import BuildFailed, SnapshotError
 from server.growing import Growing
 from server.similarity import Similarity
 from server.snapshot import Arrays, CheckedFile, link
-from server.vectors.building import BuiltGraph, GraphBuilder
+from server.vectors.building import GRAPH_FILES, GRAPHS_PREFIX, BuiltGraph, GraphBuilder
+from server.vectors.ef_search import EfSearch
 from server.vectors.graph import Graph
 from server.vectors.recall import QueryKind, RecallWatch
 from server.vectors.rows import Rows
 from server.vectors.storage import Storage, check_storage, row_dtype, to_rows
-from server.vectors.view import GRAPH_FILES, DenseView, EfSearch
+from server.vectors.view import DenseView
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +38,8 @@ class DenseOptions:
 
     Attributes:
         hnsw_from_vectors: Number of vectors from which a graph is built.
-        tail_least: Least number of vectors outside the graph before it is extended.
-        tail_share: The same as a share of the vectors in the graph, since extending it writes its whole file again.
+        tail_least: The graph is extended when at least this many vectors are not in it,
+        tail_share: and at least this share of the number in it, because extending it writes its whole file again.
         ef_search: Candidates that a search keeps in a graph of up to 100,000 vectors.
         workers: Number of threads expected to search at the same time.
         min_recall: Recall at 10 below which `ef_search` is raised.
@@ -75,7 +76,7 @@ class DenseIndex:
         self._storage: Storage = storage
         self._options = options or DenseOptions()
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder = Path(tempfile.mkdtemp(prefix="graphs-", dir=folder))
+        self._folder = Path(tempfile.mkdtemp(prefix=GRAPHS_PREFIX, dir=folder))
         self._lock = threading.RLock()
         self._rows = Rows(dimension, row_dtype(storage))
         self._owners, self._parts = Growing(np.empty(0, np.int32)), Growing(np.empty(0, np.int32))

@@ -1,7 +1,7 @@
 """An open graph: approximate neighbours, and the rows of its vectors.
 
 USearch's file finds candidates; their scores are computed from a separate file of rows. Both files are mapped into
-memory. A USearch object runs one search at a time, so several objects share the mapping; each takes 8 bytes a node.
+memory. A USearch object runs one search at a time, so several objects share the mapping; each takes some memory a node.
 Equal rows share one node, whose key is the position of the first of them.
 """
 
@@ -38,9 +38,9 @@ class Graph:
             firsts = np.load(built.firsts.path)
         except (OSError, ValueError) as error:
             raise SnapshotError(f"{built.graph.path} cannot be opened: {first_line(error)}") from error
-        # Rows in f16 are too many to be kept in f32 as well.
         if len(firsts) != len(rows):
             raise self._mismatch()
+        # Rows in f16 are too many to be kept in f32 as well.
         self.block = RowBlock(rows, rows if rows.dtype == np.float32 else None)
         duplicates = np.flatnonzero(firsts != np.arange(len(firsts)))
         self.node_count = len(firsts) - len(duplicates)
@@ -50,12 +50,6 @@ class Graph:
 
     def __len__(self) -> int:
         return len(self.block.rows)
-
-    @property
-    def memory_bytes(self) -> int:
-        """Bytes of the arrays, the mapped files and the USearch objects."""
-        arrays = (self._mapped, self.block.rows, self._duplicates, self._duplicated)
-        return sum(array.nbytes for array in arrays) + 8 * self.node_count * len(self._idle)
 
     def search(self, row: NDArray[Any], count: int, ef_search: int) -> NDArray[np.int64]:
         """Returns the `count` nodes nearest to `row` `[1, dimension]`, as far as they are found, in no order."""

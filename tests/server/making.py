@@ -16,7 +16,7 @@ from server.batching.pipeline import Pipeline
 from server.batching.queue import Batch, Queue
 from server.batching.speed import Speed
 from server.catalogue.document import Document
-from server.catalogue.encoded import Versioned
+from server.catalogue.encoded import Vectors, Versioned
 from server.catalogue.store import Store
 from server.encoding.bundle import Bundle
 from server.encoding.cache import EmbeddingCache
@@ -130,7 +130,7 @@ def encode(bundle: Bundle, texts: Sequence[tuple[str, TextKind]]) -> NDArray[np.
 def versioned(bundle: Bundle, document: Document, sequence: int) -> Versioned:
     """Returns a version of a document with its vectors."""
     passages = passages_of(document, bundle, overlap_tokens=OVERLAP_TOKENS)
-    return Versioned(sequence, document, passages.with_matrix(encode(bundle, passages.texts)))
+    return Versioned(sequence, document, Vectors(passages.spans, encode(bundle, passages.texts)))
 
 
 def empty_index(bundle: Bundle, *, options: DenseOptions | None = None) -> LiveIndex:

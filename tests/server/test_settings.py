@@ -60,7 +60,7 @@ def pairwise_flags(arguments: list[str]) -> list[tuple[str, str]]:
         ([*REQUIRED, "--longest-wait-seconds", "inf"], "--longest-wait-seconds: expected a number of seconds"),
         ([*REQUIRED, "--cache-bytes", "-1"], "--cache-bytes: expected a whole number from 0"),
         ([*REQUIRED, "--log-texts", "true"], "--log-texts: expected on or off; got 'true'"),
-        ([*REQUIRED, "--watch-seconds", "often"], "--watch-seconds: expected a number of seconds; got 'often'"),
+        ([*REQUIRED, "--watch-seconds", "often"], "expected a number of seconds, 0 or more; got 'often'"),
         ([*REQUIRED, "--tls-certificate", "a"], "--tls-certificate and --tls-key go together: set both or neither"),
         ([*REQUIRED, "--tls-key", "a"], "--tls-certificate and --tls-key go together: set both or neither"),
         ([*REQUIRED, "--tls-client-ca", "a"], "--tls-client-ca needs --tls-certificate and --tls-key"),

@@ -31,7 +31,7 @@ LOG2_E = np.float32(np.log2(np.e))
 POOLINGS = ("mean", "cls", "lasttoken")
 
 GELU_COEFFICIENTS = {
-    # x * sigmoid(x * (a + b x² + c x⁴)), fitted to x * Φ(x): largest error 2.6e-5.
+    # x * sigmoid(x * (a + b x² + c x⁴)), fitted to x * Φ(x).
     "gelu": (1.5950157548, 0.0740113036, -0.0007030353),
     # The tanh form is exactly this sigmoid with a = 2 √(2/π), b = 0.044715 a.
     "tanh-gelu": (1.5957691216, 0.0713548163, 0.0),
