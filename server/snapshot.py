@@ -76,11 +76,7 @@ def write_snapshot(
 
 
 def read_snapshot(directory: Path, facts: Facts) -> Snapshot:
-    """Reads a snapshot and verifies every file, which also loads the files into the page cache.
-
-    Raises:
-        SnapshotError: The snapshot is missing, damaged, of another version, or depends on other facts.
-    """
+    """Reads a snapshot and verifies every file; raises SnapshotError unless it is intact and has these facts."""
     try:
         description = _read_description(directory / DESCRIPTION)
         expected = {"version": VERSION, **facts}

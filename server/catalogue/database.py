@@ -36,12 +36,7 @@ _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
 def connect(directory: Path, *, durable: bool = True) -> sqlite3.Connection:
-    """Opens the database in a directory. If not `durable`, a crash of the machine may destroy it.
-
-    Raises:
-        DatabaseDamaged: The file is damaged or is not a database.
-        StoreError: The database cannot be opened.
-    """
+    """Opens a database, which a crash may destroy if it is not `durable`; raises DatabaseDamaged or StoreError."""
     with translated(directory):
         path = directory / DATABASE
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
@@ -56,12 +51,7 @@ def connect(directory: Path, *, durable: bool = True) -> sqlite3.Connection:
 
 
 def bring_up_to_date(connection: sqlite3.Connection, directory: Path) -> None:
-    """Makes the tables of a new database, or backs up and migrates an older one.
-
-    Raises:
-        DatabaseDamaged: The database is empty although there are backups.
-        StoreError: The database belongs to another program or to a newer version.
-    """
+    """Makes the tables of a new database, or backs up and migrates an older one; raises StoreError."""
     version, path = schema_version(connection), directory / DATABASE
     if version == len(MIGRATIONS) and is_ours(connection):
         return
@@ -144,12 +134,7 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def back_up(directory: Path, to: Path | None = None) -> Path:
-    """Copies a consistent state of the database, also while others write to it; returns the path of the copy.
-
-    Raises:
-        StoreError: There is no database, `to` exists, or the copy cannot be written.
-        DatabaseDamaged: The copy is damaged, because the database is.
-    """
+    """Copies a consistent state of the database while others may write; returns the copy's path. Raises StoreError."""
     if not (directory / DATABASE).is_file():
         raise StoreError(f"there is no {directory / DATABASE} to back up")
     path = to or directory / BACKUPS / f"{_now()}.sqlite"

@@ -34,11 +34,7 @@ class Bundle:
         return ", ".join(dict.fromkeys(tower.encoder.name for tower in self._towers.values()))
 
     def verify(self) -> float:
-        """Encodes the golden texts on this CPU, which also warms the model up; returns the worst cosine to fp32.
-
-        Raises:
-            BundleError: The model fails, or a cosine is below the manifest's floor.
-        """
+        """Encodes the golden texts, which warms the model up; returns the worst cosine to fp32. Raises BundleError."""
         golden = read_golden(self.directory / GOLDEN_FILE, dimension=self.manifest.dimension)
         try:
             vectors = self.encode_texts([(each.text, each.kind) for each in golden])

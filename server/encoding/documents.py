@@ -28,10 +28,8 @@ def encode_documents(
     """Returns the vectors of each document. Blocks until all are encoded.
 
     `map` applies the encoder to chunks of texts; pass an executor's `map` to use several threads. `check` is called
-    before each chunk and may raise an error to stop.
-
-    Raises:
-        BundleError: The model fails on a document or finds no tokens in one.
+    before each chunk and may raise an error to stop. Raises BundleError if the model fails on a document or finds no
+    tokens in one.
     """
 
     def encode(chunk: Sequence[Text]) -> NDArray[np.float32]:

@@ -44,11 +44,7 @@ class SnapshotFolder:
                 shutil.rmtree(path, ignore_errors=True)
 
     def save(self, state: State, revision: str) -> None:
-        """Writes a snapshot of a state. Searches and changes may continue meanwhile.
-
-        Raises:
-            OSError: The disk is full or fails; the earlier snapshot is kept.
-        """
+        """Writes a snapshot, while searches and changes continue. After an OSError the earlier snapshot is kept."""
         name = f"{state.sequence:020d}"
         unfinished, whole = self._folder / f"{UNFINISHED}{name}", self._folder / f"{WHOLE}{name}"
         facts, parts = self._facts(state, revision), snapshot_parts(state)

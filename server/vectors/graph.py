@@ -24,11 +24,7 @@ class Graph:
     """An immutable graph, safe to search from many threads at once. Its files are removed when it is freed."""
 
     def __init__(self, built: BuiltGraph, *, storage: Storage, workers: int) -> None:
-        """Opens a graph for `workers` concurrent searches. Each further one first opens another USearch object.
-
-        Raises:
-            SnapshotError: The files do not belong to one graph.
-        """
+        """Opens a graph with a USearch object for each of `workers`; more open on demand. Raises SnapshotError."""
         self.built = built
         self._storage: Storage = storage
         weakref.finalize(self, built.remove)

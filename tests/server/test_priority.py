@@ -1,6 +1,7 @@
 import os
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -9,15 +10,11 @@ from server.priority import give_way
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")
 def test_only_the_calling_thread_gets_a_lower_priority() -> None:
-    seen: dict[str, int] = {}
+    before = own_niceness()
+    with ThreadPoolExecutor(1, initializer=give_way, initargs=(5,)) as pool:
+        assert pool.submit(own_niceness).result() == 5
+    assert own_niceness() == before
 
-    def work() -> None:
-        give_way(5)
-        seen["thread"] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
-    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert seen["thread"] == 5
-    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
+def own_niceness() -> int:
+    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())

@@ -50,12 +50,7 @@ class NativeWeights:
 
 
 def lay_out(architecture: Architecture, tensors: Mapping[str, NDArray[Any]]) -> NativeWeights:
-    """Lays out the weights of a model for which `can_lay_out` is True.
-
-    Raises:
-        KeyError: A tensor is missing.
-        ValueError: A tensor has the wrong shape or type.
-    """
+    """Lays out the weights of a model that `can_lay_out` accepts; raises KeyError or ValueError for wrong tensors."""
     check_tensors(architecture, tensors)
     products = [array.size for name, array in tensors.items() if array.dtype == np.int8 and name != WORDS]
     packer = _Packer(tensors, product_bytes=sum(products) + ALIGNMENT * len(products))

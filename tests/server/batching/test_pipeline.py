@@ -39,9 +39,7 @@ async def test_a_text_that_is_too_long_is_cut_where_the_caller_allows_it(pipelin
     assert job.vector.tobytes() == shorter.vector.tobytes()
 
 
-async def test_jobs_that_share_batches_find_the_same_as_alone(
-    new_pipeline: Callable[..., Pipeline],
-) -> None:
+async def test_jobs_that_share_batches_find_the_same_as_alone(new_pipeline: Callable[..., Pipeline]) -> None:
     pipeline = new_pipeline(workers=2)
     alone = {}
     for text in DOCUMENTS:

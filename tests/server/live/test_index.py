@@ -184,9 +184,7 @@ def test_each_vector_has_its_part_and_field(bundle: Bundle, index: LiveIndex) ->
     np.testing.assert_array_equal(index.state.slots.sequences, [1])
 
 
-def test_a_rebuilt_index_keeps_the_raised_ef_search_and_returns_the_old_parts(
-    bundle: Bundle,
-) -> None:
+def test_a_rebuilt_index_keeps_the_raised_ef_search_and_returns_the_old_parts(bundle: Bundle) -> None:
     index, model = empty_index(bundle), Model(bundle)
     for number in range(5):
         added, retired = model.put("ab"[number % 2], TITLES[number], 0)
