@@ -68,20 +68,15 @@ def measure(source: Source, made: Made, size: int, storage: Storage, folder: Pat
     yield from _latency("search", searched, targets)
     view.search(queries[0], limit=10, exact=True)  # Loads every row into memory.
     resident = (memory_of(os.getpid()) - before) / vectors_bytes
-    note = f"{_memory_bytes(view) / vectors_bytes:.2f} computed; the vectors in f16 are {vectors_bytes / 1e6:,.1f} MB"
+    mapped = sum(file.path.stat().st_size for file in view.files.values())
+    computed = (mapped + sum(array.nbytes for array in view.arrays.values())) / vectors_bytes
+    note = f"{computed:.2f} computed; the vectors in f16 are {vectors_bytes / 1e6:,.1f} MB"
     yield Figure("memory, in vectors of f16", [resident], "{:.2f} ×", at_most=targets.get("memory"), note=note)
 
     yield from _recall(source, view, queries, targets)
     yield from _filtered(source, view, queries[:FILTERED])
     yield from _updated(source, index, queries)
     index.close()
-
-
-def _memory_bytes(view: DenseView) -> int:
-    """Returns the bytes of all arrays and mapped files."""
-    arrays = {id(array): array.nbytes for block in view.tail for array in block if array is not None}
-    mapped = sum(file.path.stat().st_size for file in view.graph.built) if view.graph else 0
-    return sum(arrays.values()) + view.owners.nbytes + view.parts.nbytes + view.fields.nbytes + mapped
 
 
 def _recall(

@@ -65,7 +65,7 @@ NOTICE_SECONDS = 0.3
 """Time for clients that watch health to send their calls elsewhere. When a gRPC server stops, calls that it has not yet
 received end as CANCELLED, which clients do not retry."""
 
-ENDING_SECONDS = 1.0
+STATUS_SECONDS = 1.0
 """Time for aborted calls to send their status; the server then closes the connections that are still open."""
 
 
@@ -125,7 +125,7 @@ class RpcServer:
         self._health.end_watches()
         self._catalog.shut_down()
         ending = asyncio.get_running_loop().call_later(grace_seconds, self._calls.end_all, NotReady(SHUTTING_DOWN))
-        await self._server.stop(grace_seconds + ENDING_SECONDS)
+        await self._server.stop(grace_seconds + STATUS_SECONDS)
         ending.cancel()
 
 

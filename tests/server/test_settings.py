@@ -33,12 +33,9 @@ def test_every_setting_can_be_given_by_flag_and_by_environment() -> None:
         more = TLS if row.flag.startswith("--tls-") else []
         by_flag = parse_settings([*REQUIRED, *more, row.flag, text], {})
         by_environment = {"CHAJA_BUNDLE": "b", "CHAJA_CATALOGUE": "c.jsonl"} | {row.variable: text}
-        others = [each for flag, value in pairwise_flags(more) if flag != row.flag for each in (flag, value)]
+        pairs = zip(more[::2], more[1::2], strict=True)
+        others = [each for flag, value in pairs if flag != row.flag for each in (flag, value)]
         assert parse_settings(others, by_environment) == by_flag
-
-
-def pairwise_flags(arguments: list[str]) -> list[tuple[str, str]]:
-    return list(zip(arguments[::2], arguments[1::2], strict=True))
 
 
 @pytest.mark.parametrize(
