@@ -18,9 +18,9 @@ from export.quality.served import ServedDocuments, encode_passages, encode_queri
 from server.catalogue.catalogue import load_catalogue
 from server.catalogue.document import Document
 from server.encoding.bundle import Bundle
-from server.live.loading import probes_of
 from server.ranking.fusion import CANDIDATES
 from server.ranking.options import Mode, SearchOptions
+from server.ranking.probes import encode_probes
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def evaluate(
     log.info("encoding %d documents with %s", len(documents), opened.encoder_name)
     with tempfile.TemporaryDirectory() as folder:
         vectors = encode_passages(opened, documents)
-        served = ServedDocuments(opened, documents, vectors, probes=probes_of(opened), folder=Path(folder))
+        served = ServedDocuments(opened, documents, vectors, probes=encode_probes(opened), folder=Path(folder))
     log.info("searching %d queries", len(queries))
     ranks: dict[tuple[Mode, str], Ranks] = defaultdict(list)
     encoded = encode_queries(opened, [query.query for query in queries])

@@ -17,6 +17,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # Workers already run in parallel: threads of NumPy would compete with them.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+from server.commands import COMMANDS, run
 from server.errors import ChajaError, SettingsError
 from server.logs import ShowUserTexts
 from server.settings import parse_settings
@@ -28,18 +29,16 @@ def main() -> int:
     arguments = sys.argv[1:]
     try:
         if arguments and not arguments[0].startswith("-"):
-            from server.commands import run  # noqa: PLC0415  only commands need it
-
             run(arguments)
             return 0
-        settings = parse_settings(arguments)
+        settings = parse_settings(arguments, commands={name: command.help for name, command in COMMANDS.items()})
         if settings.log_texts:
             for handler in logging.getLogger().handlers:
                 handler.addFilter(ShowUserTexts())
         # The other imports are slow: they run after the settings are checked, and while the bundle is opened.
         from server.live.opening import Opening  # noqa: PLC0415
 
-        opening = Opening(settings.bundle, native=settings.native, storage=settings.index_storage)
+        opening = Opening(settings)
         from server.app import serve  # noqa: PLC0415
 
         asyncio.run(serve(settings, opening))

@@ -16,8 +16,7 @@ import prometheus_client
 from server.catalogue.database import locked
 from server.catalogue.store import Store
 from server.engine import EngineSlot
-from server.errors import AddressError, first_line
-from server.live.building import LoadingCancelled
+from server.errors import AddressError, LoadingCancelled, first_line
 from server.live.opening import Opening
 from server.metrics import Metrics
 from server.reloading import Reloader

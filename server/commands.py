@@ -20,40 +20,34 @@ from server.catalogue.document import content_of
 from server.catalogue.store import Store
 from server.errors import StoreError
 from server.files import new_file
-from server.settings import COMMANDS, Parser
+from server.settings import Parser
 
 PORTION_DOCUMENTS = 1000
 """Documents read at a time."""
 
 
 class Command(NamedTuple):
-    """A command: its function, and its options besides --data with their help."""
+    """A command: its help, its function, and its options besides --data with their help."""
 
+    help: str
     run: Callable[[argparse.Namespace], None]
     options: dict[str, str]
     required: bool = False
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Runs the command that the first argument names.
-
-    Raises:
-        StoreError: The command failed; the message says what to do.
-        SettingsError: The arguments are invalid.
-        SystemExit: `--help` was given.
-    """
+    """Runs the command that the first argument names; raises StoreError, or SettingsError for invalid arguments."""
     parser = Parser(prog="python -m server", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, help in COMMANDS.items():
-        command = RUN[name]
-        described = commands.add_parser(name, help=help, description=help, allow_abbrev=False)
+    for name, command in COMMANDS.items():
+        described = commands.add_parser(name, help=command.help, description=command.help, allow_abbrev=False)
         described.add_argument("--data", type=Path, required=True, metavar="DIR", help="directory of the store")
         for option, text in command.options.items():
             described.add_argument(option, type=Path, metavar="FILE", required=command.required, help=text)
     options = parser.parse_args(arguments)
     if not (options.data / DATABASE).is_file() and options.command != "restore":
         raise StoreError(f"{options.data / DATABASE} does not exist: is {options.data} the server's --data directory?")
-    RUN[options.command].run(options)
+    COMMANDS[options.command].run(options)
 
 
 def _back_up(options: argparse.Namespace) -> None:
@@ -97,10 +91,23 @@ def _opened(path: Path | None) -> Iterator[BinaryIO]:
         raise StoreError(f"{path} cannot be written: {error.strerror}") from None
 
 
-RUN = {
-    "backup": Command(_back_up, {"--to": "path of the copy (default: DIR/backups, named by the time)"}),
-    "restore": Command(_restore, {"--from": "the backup"}, required=True),
-    "check": Command(_check, {}),
-    "export-catalogue": Command(_export, {"--to": "path of the file (default: standard output)"}),
+COMMANDS = {
+    "backup": Command(
+        "Copy the store's database at one point in time, and print the path of the copy.",
+        _back_up,
+        {"--to": "path of the copy (default: DIR/backups, named by the time)"},
+    ),
+    "restore": Command(
+        "Replace a store's database with a backup. No server may use the store.",
+        _restore,
+        {"--from": "the backup"},
+        required=True,
+    ),
+    "check": Command("Read the whole store and verify its checksums.", _check, {}),
+    "export-catalogue": Command(
+        "Write all documents as JSONL for --catalogue, ordered by id.",
+        _export,
+        {"--to": "path of the file (default: standard output)"},
+    ),
 }
-"""By name, as in `server.settings.COMMANDS`."""
+"""The commands that `python -m server COMMAND` runs instead of the server, by name."""

@@ -1,14 +1,11 @@
-"""The number of CPUs that this process may use, by affinity and cgroup quota, and the priority of its threads.
+"""The number of CPUs that this process may use, by affinity and cgroup quota.
 
 A container with `--cpus 2` on a large host sees all of the host's cores. One thread per core would be throttled most of
 the time (text-embeddings-inference issue 405).
 """
 
-import contextlib
 import math
 import os
-import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,18 +18,6 @@ def usable_cpus(root: Path = Path("/")) -> int:
     """
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([affinity, *(math.ceil(quota) for quota in _quotas(root))]))
-
-
-def give_way(niceness: int) -> None:
-    """Lowers the priority of the calling thread, and lengthens its time slices.
-
-    Only Linux has priorities and scheduling policies for threads. A container may forbid the policy. The policy
-    reduces switches between threads that evict each other's data from the CPU caches.
-    """
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _quotas(root: Path) -> Iterator[float]:

@@ -1,4 +1,4 @@
-"""All errors whose message a user may see, in one tree below `ChajaError`.
+"""All errors whose message a user may see, in one tree below `ChajaError`, and those that only our code handles.
 
 `server.rpc.errors` maps them to gRPC codes, except UnfitText, SnapshotError, BuildFailed and StartError.
 `server.__main__` prints a StartError as one line.
@@ -228,3 +228,7 @@ class SecurityError(StartError):
 
 class AddressError(StartError):
     """The server cannot listen on an address."""
+
+
+class LoadingCancelled(Exception):
+    """Loading was cancelled, because the server shuts down. Only our code handles it."""

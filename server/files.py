@@ -39,9 +39,7 @@ def write_synced(path: Path, content: bytes) -> None:
 def new_file(path: Path) -> Iterator[Path]:
     """Yields the path of an empty temporary file, which is flushed to disk and appears at `path` only at the end.
 
-    Raises:
-        FileExistsError: `path` already exists; it is not overwritten.
-        OSError: The file cannot be written.
+    Raises FileExistsError if `path` already exists, since nothing is overwritten, and OSError if the disk fails.
     """
     if os.path.lexists(path):
         raise FileExistsError(f"{path} already exists")

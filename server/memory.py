@@ -15,10 +15,7 @@ COLLECT_SECONDS = 1.0
 
 
 def return_freed_memory() -> None:
-    """Returns freed memory to the system, if the C library is glibc. Blocks for tens of milliseconds, without the GIL.
-
-    It locks one pool at a time, so that other threads can still allocate.
-    """
+    """Returns freed memory to the system, if the C library is glibc. Blocks without the GIL."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # Other C libraries, such as musl, have no such function.
             ctypes.CDLL(None).malloc_trim(0)

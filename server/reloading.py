@@ -18,16 +18,14 @@ from server.catalogue.catalogue import load_catalogue
 from server.catalogue.store import Store
 from server.encoding.manifest import MANIFEST_FILE, check_files, read_manifest
 from server.engine import Engine, EngineFactory, EngineSlot
-from server.errors import BundleError, ChajaError, NotReady, ReadOnly, ReloadFailed
-from server.live.building import LoadingCancelled
-from server.live.loading import Loaded, LoadingOptions, load
+from server.errors import BundleError, ChajaError, LoadingCancelled, NotReady, ReadOnly, ReloadFailed
+from server.live.loading import Loaded, load
 from server.live.opening import Opening
 from server.live.snapshots import SnapshotFolder
 from server.memory import return_freed_memory
 from server.metrics import Metrics
 from server.security.watched import WatchedFiles
 from server.settings import Settings
-from server.vectors.dense import DenseOptions
 from server.writing.live_catalogue import LiveCatalogue
 from server.writing.reader import Reader
 from server.writing.writer import Writer
@@ -67,7 +65,7 @@ class Reloader:
         self._on_broken = on_broken
         self._opening = opening
         folder = store.directory / "index"
-        self._options = _loading_options(settings, folder)
+        self._folder = folder
         self._snapshots = SnapshotFolder(folder, store) if settings.data is not None else None
         self._engines = EngineFactory(settings, metrics)
         self._catalogue: LiveCatalogue | None = None
@@ -195,9 +193,9 @@ class Reloader:
 
     def _load(self, *, background: bool) -> Loaded:
         return load(
-            self._options,
+            self._settings,
             self._store,
-            threads=1 if background else self._settings.workers,
+            folder=self._folder,
             cancelled=self._cancelled,
             opening=None if background else self._opening,
             snapshots=None if background else self._snapshots,
@@ -297,23 +295,6 @@ class Reloader:
             log.error("%s", error)
         elif error is not None and not self._cancelled.is_set():
             log.error("reload failed", exc_info=error)
-
-
-def _loading_options(settings: Settings, folder: Path) -> LoadingOptions:
-    return LoadingOptions(
-        bundle=settings.bundle,
-        native=settings.native,
-        storage=settings.index_storage,
-        weights=settings.weights,
-        overlap_tokens=settings.passage_overlap_tokens,
-        dense=DenseOptions(
-            exact_below=settings.hnsw_from_vectors,
-            ef_search=settings.ef_search,
-            searchers=settings.workers,
-            min_recall=settings.min_recall,
-        ),
-        folder=folder,
-    )
 
 
 async def _retire(engine: Engine) -> None:

@@ -1,5 +1,6 @@
 """Types of settings, and their parsers. A parser raises a ValueError that names the expected value."""
 
+import math
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -98,36 +99,22 @@ def whole_number(minimum: int, maximum: int = 2**31 - 1) -> Callable[[str], int]
     return parse
 
 
-def seconds(text: str) -> float:
-    """Parses a duration in seconds, 0 or more and finite."""
-    if not 0 <= (value := _number(text, expected="a number of seconds")) < float("inf"):
-        raise ValueError("expected a number of seconds, 0 or more")
-    return value
+def number(expected: str, accepts: Callable[[float], bool]) -> Callable[[str], float]:
+    """Returns a parser of the numbers that `accepts` accepts; `expected` describes them."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not accepts(value):
+            raise ValueError(f"expected {expected}")
+        return value
+
+    return parse
 
 
-def positive_seconds(text: str) -> float:
-    """Parses a duration in seconds, more than 0 and finite."""
-    if not 0 < (value := _number(text, expected="a number of seconds, more than 0")) < float("inf"):
-        raise ValueError("expected a number of seconds, more than 0")
-    return value
-
-
-def fraction(text: str) -> float:
-    """Parses a number from 0 to 1."""
-    if not 0 <= (value := _number(text)) <= 1:
-        raise ValueError("expected a number from 0 to 1")
-    return value
-
-
-def weight(text: str) -> float:
-    """Parses a number that is more than 0 and finite."""
-    if not 0 < (value := _number(text)) < float("inf"):
-        raise ValueError("expected a number that is more than 0")
-    return value
-
-
-def _number(text: str, *, expected: str = "a number") -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"expected {expected}") from None
+seconds = number("a number of seconds, 0 or more", lambda value: 0 <= value < math.inf)
+positive_seconds = number("a number of seconds, more than 0", lambda value: 0 < value < math.inf)
+fraction = number("a number from 0 to 1", lambda value: 0 <= value <= 1)
+weight = number("a number that is more than 0", lambda value: 0 < value < math.inf)

@@ -7,12 +7,13 @@ A field of `Settings` is a row of the table: `max_limit` is the flag `--max-limi
 import argparse
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from server.catalogue.document import Field
 from server.cpus import usable_cpus
+from server.defaults import ADMITTED_SHARE, EF_SEARCH, HNSW_FROM_VECTORS, MIN_RECALL, PASSAGE_OVERLAP_TOKENS
 from server.errors import SettingsError
 from server.setting_types import (
     Address,
@@ -29,14 +30,6 @@ from server.setting_types import (
 )
 from server.vectors.storage import STORAGES, Storage
 from server.version import ShowVersion
-
-COMMANDS = {
-    "backup": "Copy the store's database at one point in time, and print the path of the copy.",
-    "restore": "Replace a store's database with a backup. No server may use the store.",
-    "check": "Read the whole store and verify its checksums.",
-    "export-catalogue": "Write all documents as JSONL for --catalogue, ordered by id.",
-}
-"""Help of the commands that `python -m server COMMAND` runs instead of the server; see `server.commands`."""
 
 METAVARS: dict[Any, str] = {
     Path: "FILE",
@@ -94,13 +87,15 @@ class Settings:
     )
     longest_wait_seconds: float = _setting(
         positive_seconds,
-        "Reject calls whose predicted queue wait exceeds 70 % of this, or whose answer would come after their "
-        "deadline (RESOURCE_EXHAUSTED). Interactive calls that have waited longer than this are rejected as well.",
+        f"Reject calls whose predicted queue wait exceeds {ADMITTED_SHARE * 100:.0f} % of this, or whose answer would "
+        "come after their deadline (RESOURCE_EXHAUSTED). Interactive calls that have waited longer than this are "
+        "rejected as well.",
         default="0.5",
     )
     cache_bytes: int = _setting(
         whole_number(0),
-        "Size of the cache of query vectors. A vector of 384 dimensions takes about 2,500 bytes. 0 disables the cache.",
+        "Size of the cache of query vectors. A query takes 4 bytes a dimension and character, 40 a token, "
+        "and 500 more. 0 disables the cache.",
         default="67108864",
     )
     max_batch_tokens: int = _setting(
@@ -120,23 +115,23 @@ class Settings:
         whole_number(1),
         "Number of vectors from which the index uses an HNSW graph, which finds nearly all of the nearest vectors. A "
         "smaller index compares every vector.",
-        default="10000",
+        default=str(HNSW_FROM_VECTORS),
     )
     ef_search: int = _setting(
         whole_number(1, 4096),
         "Candidates that a search of the HNSW graph keeps. Higher values find more and take longer. The server "
         "raises it above 100,000 vectors (to 5.6 times at a million) and while recall is below --min-recall.",
-        default="128",
+        default=str(EF_SEARCH),
     )
     min_recall: float = _setting(
         fraction,
         "Recall@10, measured on a sample of searches (chaja_index_recall), below which the server raises ef_search.",
-        default="0.98",
+        default=str(MIN_RECALL),
     )
     passage_overlap_tokens: int = _setting(
         whole_number(0, 4096),
         "Tokens that neighbouring passages of a long text share. A text that fits into the model is one passage.",
-        default="32",
+        default=str(PASSAGE_OVERLAP_TOKENS),
     )
     title_weight: float | None = _setting(
         weight, "Factor for the similarities of titles. Unset uses the bundle's.", default=""
@@ -253,69 +248,69 @@ class Settings:
 
 
 class SettingRow(NamedTuple):
-    """A row of the table, as `--help` and the documents show it."""
+    """A row of the table, as `--help` and the documents show it. A default of None means required, "" optional."""
 
-    flag: str
-    variable: str
-    default: str | None
+    name: str
+    parse: Callable[[str], Any]
     help: str
+    default: str | None
     metavar: str
+
+    @property
+    def flag(self) -> str:
+        """The flag, such as `--max-limit`."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable, such as `CHAJA_MAX_LIMIT`."""
+        return "CHAJA_" + self.name.upper()
 
 
 def setting_rows() -> list[SettingRow]:
-    """Returns the table in declaration order; a default of None means required."""
-    return [
-        SettingRow(_flag(row.name), _variable(row.name), *(row.metadata[key] for key in ("default", "help", "metavar")))
-        for row in fields(Settings)
-    ]
+    """Returns the table in declaration order."""
+    return [SettingRow(row.name, **row.metadata) for row in fields(Settings)]
 
 
-def parse_settings(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
-    """Reads the settings from command-line `arguments` and `environment`.
+def parse_settings(
+    arguments: Sequence[str], environment: Mapping[str, str] = os.environ, *, commands: Mapping[str, str] | None = None
+) -> Settings:
+    """Reads the settings from command-line `arguments` and `environment`. `--help` lists the `commands`.
 
-    Raises:
-        SettingsError: A required setting is missing, or a value is invalid.
-        SystemExit: `--help` or `--version` was given.
+    Raises SettingsError if a required setting is missing or a value is invalid, and SystemExit for `--help`.
     """
     parser = Parser(
         prog="python -m server",
         description="Serve natural-language search over gRPC, or run a command on a store.",
         epilog="example:\n  python -m server --bundle build/bundle --catalogue sample/catalogue.jsonl\n\n"
         "commands (python -m server COMMAND --help):\n"
-        + "\n".join(f"  {name:16}  {help}" for name, help in COMMANDS.items()),
+        + "\n".join(f"  {name:16}  {help}" for name, help in (commands or {}).items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=ShowVersion, nargs=0, help="show the version and exit")
-    for setting in setting_rows():
-        shown = "required" if setting.default is None else f"default: {setting.default or 'none'}"
-        help = f"{setting.help} ({shown}; environment: {setting.variable})"
-        parser.add_argument(setting.flag, metavar=setting.metavar, help=help.replace("%", "%%"))
+    rows = setting_rows()
+    for row in rows:
+        shown = "required" if row.default is None else f"default: {row.default or 'none'}"
+        help = f"{row.help} ({shown}; environment: {row.variable})"
+        parser.add_argument(row.flag, metavar=row.metavar, help=help.replace("%", "%%"))
     given = vars(parser.parse_args(arguments))
     values: dict[str, Any] = {}
-    for row in fields(Settings):
-        text, source = given[row.name], _flag(row.name)
-        if text is None and _variable(row.name) in environment:
-            text, source = environment[_variable(row.name)], _variable(row.name)
-        if text is None or (not text and row.default in (MISSING, None)):
-            if row.default is MISSING:
-                raise SettingsError(f"{source} is required (or set {_variable(row.name)}); see --help")
+    for row in rows:
+        text, source = given[row.name], row.flag
+        if text is None and row.variable in environment:
+            text, source = environment[row.variable], row.variable
+        if text is None or (not text and not row.default):
+            if row.default is None:
+                raise SettingsError(f"{source} is required (or set {row.variable}); see --help")
             continue
         try:
-            values[row.name] = row.metadata["parse"](text)
+            values[row.name] = row.parse(text)
         except ValueError as error:
             raise SettingsError(f"{source}: {error}; got {text!r}") from None
     settings = Settings(**values)
     settings.check()
     return settings
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def _variable(name: str) -> str:
-    return "CHAJA_" + name.upper()
 
 
 class Parser(argparse.ArgumentParser):

@@ -61,11 +61,7 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def write_snapshot(
     directory: Path, facts: Facts, *, parts: Mapping[str, Arrays], files: Mapping[str, CheckedFile]
 ) -> None:
-    """Writes a snapshot into an empty directory and flushes it to disk. `files` are linked under their names.
-
-    Raises:
-        OSError: The disk is full, or the directory cannot be written.
-    """
+    """Writes a snapshot into an empty directory, with links to `files`, and flushes it to disk. Raises OSError."""
     arrays = {f"{part}/{name}": array for part, of_part in parts.items() for name, array in of_part.items()}
     path = directory / ARRAYS
     with path.open("xb") as file:
@@ -80,11 +76,7 @@ def write_snapshot(
 
 
 def read_snapshot(directory: Path, facts: Facts) -> Snapshot:
-    """Reads a snapshot and verifies every file, which also loads the files into the page cache.
-
-    Raises:
-        SnapshotError: The snapshot is missing, damaged, of another version, or depends on other facts.
-    """
+    """Reads a snapshot and verifies every file; raises SnapshotError unless it is intact and has these facts."""
     try:
         description = _read_description(directory / DESCRIPTION)
         expected = {"version": VERSION, **facts}

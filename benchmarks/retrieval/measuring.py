@@ -18,9 +18,9 @@ from server.catalogue.document import Document, parts_of
 from server.catalogue.encoded import Vectors
 from server.catalogue.jsonl import read_jsonl
 from server.encoding.bundle import Bundle
-from server.live.loading import probes_of
-from server.ranking.baseline import language_of
+from server.ranking.language import language_of
 from server.ranking.options import Fusion, Mode, SearchOptions
+from server.ranking.probes import encode_probes
 
 DEPTHS = (1, 5, 10, 20)
 LIMIT = max(DEPTHS)
@@ -83,7 +83,7 @@ class Corpus:
         self._bundle = bundle
         self._documents = chosen.documents
         self._examples = chosen.examples
-        self._probes = probes_of(bundle)
+        self._probes = encode_probes(bundle)
         self._vectors = encode_passages(bundle, chosen.documents)
         alone = [Document(id=str(place), examples=texts) for place, texts in enumerate(chosen.examples)]
         self._example_vectors = encode_passages(bundle, alone)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.scale.vectors import CHUNK_VECTORS, Source
+from server.defaults import HNSW_FROM_VECTORS
 from server.snapshot import VERSION, write_snapshot
 from server.vectors.dense import DenseIndex, DenseOptions
 from server.vectors.storage import Storage
@@ -42,7 +43,7 @@ def make(source: Source, folder: Path, size: int, storage: Storage) -> Made:
     if not described.exists():
         shutil.rmtree(kept, ignore_errors=True)
         (kept / "snapshot").mkdir(parents=True)
-        options = DenseOptions(exact_below=max(size, DenseOptions.exact_below))
+        options = DenseOptions(hnsw_from_vectors=max(size, HNSW_FROM_VECTORS))
         index = DenseIndex(source.dimension, "cosine", storage, folder=kept / "graphs", options=options)
         append_seconds = 0.0
         for start in range(0, size, CHUNK_VECTORS):

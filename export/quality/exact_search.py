@@ -31,7 +31,7 @@ def exact_search(
         limit: Maximum documents for each query.
     """
     with tempfile.TemporaryDirectory() as folder:
-        no_graph = DenseOptions(exact_below=len(vectors) + 1)
+        no_graph = DenseOptions(hnsw_from_vectors=len(vectors) + 1)
         index = DenseIndex(vectors.shape[1], similarity, "f32", folder=Path(folder), options=no_graph)
         zeros = np.zeros(len(vectors), dtype=np.int32)
         index.append(np.array(owners, dtype=np.int32), zeros, zeros.astype(np.uint8), vectors)

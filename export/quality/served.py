@@ -13,15 +13,14 @@ from export.quality.cores import encode_all
 from server.catalogue.document import Document
 from server.catalogue.encoded import Vectors, Versioned
 from server.cpus import usable_cpus
+from server.defaults import PASSAGE_OVERLAP_TOKENS
 from server.encoding.bundle import Bundle
 from server.encoding.documents import encode_documents
 from server.encoding.kind import TextKind
 from server.encoding.normalisation import normalised
-from server.encoding.passages import OVERLAP_TOKENS
-from server.live.index import LiveIndex
-from server.live.loading import field_weights
-from server.ranking.baseline import Probes
+from server.live.index import LiveIndex, field_weights
 from server.ranking.options import SearchOptions
+from server.ranking.probes import EncodedProbes
 from server.ranking.search import Found, search
 from server.vectors.dense import DenseIndex, DenseOptions
 
@@ -33,7 +32,7 @@ def encode_passages(bundle: Bundle, documents: Sequence[Document]) -> list[Vecto
         BundleError: The model fails on a document.
     """
     with ThreadPoolExecutor(usable_cpus()) as pool:
-        return encode_documents(documents, bundle, overlap_tokens=OVERLAP_TOKENS, map=pool.map)
+        return encode_documents(documents, bundle, overlap_tokens=PASSAGE_OVERLAP_TOKENS, map=pool.map)
 
 
 def encode_queries(bundle: Bundle, queries: Sequence[str]) -> NDArray[np.float32]:
@@ -45,11 +44,17 @@ class ServedDocuments:
     """A live index of documents. A document's sequence is its position."""
 
     def __init__(
-        self, bundle: Bundle, documents: Sequence[Document], vectors: Sequence[Vectors], *, probes: Probes, folder: Path
+        self,
+        bundle: Bundle,
+        documents: Sequence[Document],
+        vectors: Sequence[Vectors],
+        *,
+        probes: EncodedProbes,
+        folder: Path,
     ) -> None:
         """Indexes the documents with their vectors. The index uses a temporary folder in `folder`."""
         manifest = bundle.manifest
-        exact = DenseOptions(exact_below=1 + sum(len(each.spans) for each in vectors))
+        exact = DenseOptions(hnsw_from_vectors=1 + sum(len(each.spans) for each in vectors))
         dense = DenseIndex(manifest.dimension, manifest.similarity, "f16", folder=folder, options=exact)
         index = LiveIndex(manifest.revision, dense, probes=probes, weights=field_weights(manifest))
         versions = [Versioned(*each) for each in zip(range(len(documents)), documents, vectors, strict=True)]

@@ -18,12 +18,7 @@ VALUE_TYPES: dict[Kind, type[np.generic]] = {"string": np.int32, "number": np.fl
 """The stored type of values. Strings are stored as codes of a dictionary."""
 
 MOST_COMPARED = 16
-"""Up to this many wanted numbers are compared with the whole column one by one; more are found by their hashes."""
-
-HASH_BITS = 20
-
-MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-"""2^64 divided by the golden ratio, which spreads close numbers (Fibonacci hashing)."""
+"""Up to this many wanted numbers are compared with the whole column one by one; more are searched by bisection."""
 
 
 class ColumnView(NamedTuple):
@@ -52,9 +47,11 @@ class ColumnView(NamedTuple):
         """Returns for each entry whether it is one of `values`."""
         if self.dictionary:
             return self.dictionary.one_of(values).take(self.values)
-        wanted = np.array(list(set(values)), self.values.dtype)
+        wanted = np.unique(np.array(values, self.values.dtype))
         if len(wanted) > MOST_COMPARED:
-            return _found_by_hash(self.values, wanted)
+            places = np.minimum(wanted.searchsorted(self.values), len(wanted) - 1)
+            found: NDArray[np.bool_] = wanted[places] == self.values
+            return found
         chosen = np.zeros(len(self.values), np.bool_)
         for each in wanted:
             chosen |= self.values == each
@@ -104,26 +101,3 @@ class Column:
         """Returns the present entries."""
         dictionary = self._dictionary.view() if self._dictionary else None
         return ColumnView(self._slots.view(), self._values.view(), dictionary, self._dense)
-
-
-def _found_by_hash(values: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Returns for each value whether it is in `wanted`, whose numbers are distinct."""
-    holder_of = np.full(1 << HASH_BITS, -1, np.int32)
-    wanted_hashes, positions = _hashes(wanted), np.arange(len(wanted))
-    holder_of[wanted_hashes] = positions
-    holders = holder_of.take(_hashes(values))
-    entries = np.flatnonzero(holders >= 0)
-    candidates = values[entries]
-    found = wanted[holders[entries]] == candidates
-    # Compare the wanted numbers that are not in the table, because another one has the same hash.
-    for displaced in wanted[holder_of[wanted_hashes] != positions]:
-        found |= candidates == displaced
-    chosen = np.zeros(len(values), np.bool_)
-    chosen[entries] = found
-    return chosen
-
-
-def _hashes(numbers: NDArray[np.float64]) -> NDArray[np.uint64]:
-    positive_zero = numbers + 0.0  # -0.0 equals 0.0 but has other bits.
-    hashes: NDArray[np.uint64] = (positive_zero.view(np.uint64) * MULTIPLIER) >> np.uint64(64 - HASH_BITS)
-    return hashes

@@ -10,13 +10,10 @@ import time
 
 from server.batching.queue import BULK_SHARE, Queue
 from server.batching.speed import Speed
+from server.defaults import ADMITTED_SHARE
 from server.errors import Overloaded
 
 log = logging.getLogger(__name__)
-
-ADMITTED_SHARE = 0.7
-"""Calls are admitted up to this share of the longest wait. Predictions err, and an admitted call that still waits too
-long is rejected only when a worker reaches it."""
 
 LOG_INTERVAL_SECONDS = 10.0
 """Least time between two log lines about rejected calls; the metrics count every one."""

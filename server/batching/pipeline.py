@@ -58,9 +58,7 @@ class Pipeline:
         self._metrics = metrics
         workers, longest_wait_seconds = settings.workers, settings.longest_wait_seconds
         self._queue = Queue(
-            workers=workers,
-            max_batch_tokens=settings.max_batch_tokens,
-            longest_wait_seconds=longest_wait_seconds,
+            workers=workers, max_batch_tokens=settings.max_batch_tokens, longest_wait_seconds=longest_wait_seconds
         )
         self.workers = Workers(self._queue, bundle, index, count=workers, speed=speed, metrics=metrics)
         self.admission = Admission(self._queue, speed, workers=workers, longest_wait_seconds=longest_wait_seconds)
@@ -101,7 +99,7 @@ class Pipeline:
                 for job in part:
                     job.arrived = now
                     job.stopwatch.restart()
-                await self._tokenize([job for job in part if not self._known(job)])
+                await self._tokenize([job for job in part if not self._enqueue_if_known(job)])
                 outcomes += await _outcomes(part)
                 if bulk:
                     self.admission.bulk_characters -= sum(characters[start : start + SLICE_TEXTS])
@@ -155,8 +153,8 @@ class Pipeline:
             return TooManyTokens(tokens.whole_count, max_tokens)
         return None
 
-    def _known(self, job: Job) -> bool:
-        """Passes on a job that is lexical, cached or encoded by another job of the same text; returns whether it is."""
+    def _enqueue_if_known(self, job: Job) -> bool:
+        """Enqueues a job that needs no tokens: lexical, cached, or encoded by another job; returns whether it does."""
         if job.encoded:
             self._enqueue([job])
             return True
@@ -189,7 +187,7 @@ class Pipeline:
         if job.done.done():
             return
         job.stopwatch.lap("queue")
-        if first.vector is None and self._known(job):
+        if first.vector is None and self._enqueue_if_known(job):
             return  # The first failed, and another job of this text has taken its place.
         job.tokens, job.vector = first.tokens, first.vector
         if job.tokens is not None:

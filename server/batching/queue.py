@@ -14,21 +14,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from server.batching.job import Job
+from server.encoding.native.encoder import RUN_TOKENS
 
 BULK_SHARE = 8
 """While interactive work waits, one token in this many goes to bulk work."""
 
-BULK_BATCH_TOKENS = 168
-"""Most tokens in a batch of bulk work, which has at least one text: a full run of the native encoder."""
-
 BULK_BATCH_TOKENS_SHARED = 48
-"""The same while interactive queries arrive: the next one may have to wait for the batch."""
+"""Most tokens in a batch of bulk work while interactive queries arrive: the next one may have to wait for the batch.
+Otherwise a batch of bulk work is a full run of the native encoder."""
 
 INTERACTIVE_EXPECTED_SECONDS = 1.0
 """Time after an interactive query during which another one is expected."""
 
 BATCH_SHARE = 0.5
-"""A batch may take this share of the time that its first job may still wait; jobs that come meanwhile wait as well."""
+"""Share of the first job's remaining wait that a batch may take. The rest is for jobs that arrive meanwhile."""
 
 MIN_BATCH_SECONDS = 0.05
 """Time that a batch may always take."""
@@ -151,7 +150,7 @@ class Queue:
             self._bulk_credit = self._bulk_credit + tokens / (BULK_SHARE - 1) if self.bulk.jobs else 0.0
         else:
             shared = time.monotonic() - self._interactive_seen < INTERACTIVE_EXPECTED_SECONDS
-            budget = min(BULK_BATCH_TOKENS_SHARED if shared else BULK_BATCH_TOKENS, self._max_batch_tokens)
+            budget = min(BULK_BATCH_TOKENS_SHARED if shared else RUN_TOKENS, self._max_batch_tokens)
             if self.interactive.jobs:  # Take no more than the credit while interactive work waits.
                 budget = min(budget, int(self._bulk_credit))
             tokens = waiting.take(batch, most_texts=share, most_tokens=budget)

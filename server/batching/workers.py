@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from server.batching.job import Job
 from server.batching.queue import Queue
 from server.batching.speed import Speed
-from server.cpus import give_way
 from server.encoding.bundle import Bundle
 from server.errors import ChajaError, DeadlinePassed, EncodingFailed, NotReady, Overloaded, new_incident
 from server.live.index import LiveIndex
 from server.logs import UserText
 from server.metrics import Metrics
+from server.priority import give_way
 from server.ranking.options import SearchOptions
 from server.ranking.search import Found, search
 
@@ -35,14 +35,7 @@ class Workers:
     """
 
     def __init__(
-        self,
-        queue: Queue,
-        bundle: Bundle,
-        index: LiveIndex,
-        *,
-        count: int,
-        speed: Speed,
-        metrics: Metrics,
+        self, queue: Queue, bundle: Bundle, index: LiveIndex, *, count: int, speed: Speed, metrics: Metrics
     ) -> None:
         """Starts the threads; `speed` learns from every batch."""
         self._queue = queue

@@ -4,30 +4,27 @@ Each change has a sequence, a number that grows with every change of the store. 
 its last write.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from server.catalogue.document import Document
 from server.errors import ChajaError
 
 
-@dataclass(frozen=True)
-class Upsert:
+class Upsert(NamedTuple):
     """Writes a document if it has the expected version. 0 means that it must not exist, None allows any version."""
 
     document: Document
     expected_version: int | None = None
 
 
-@dataclass(frozen=True)
-class Delete:
+class Delete(NamedTuple):
     """Deletes a document if it has the expected version. None allows any version and a document that does not exist."""
 
     id: str
     expected_version: int | None = None
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The result of one write."""
 
     id: str
@@ -38,16 +35,14 @@ class Outcome:
     error: ChajaError | None = None
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(NamedTuple):
     """A stored document."""
 
     document: Document
     version: int
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """A change of the log: the document that was written with this sequence, or None for a deletion."""
 
     sequence: int

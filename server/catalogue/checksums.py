@@ -13,11 +13,7 @@ def checksum_of(*values: bytes) -> int:
 
 
 def find_damage(connection: sqlite3.Connection) -> str | None:
-    """Reads every page and every row of a database; returns a description of the first damage, or None.
-
-    Raises:
-        sqlite3.Error: The database cannot be read.
-    """
+    """Reads every page and row of a database; returns the first damage, or None. Raises sqlite3.Error."""
     if (found := connection.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
         return str(found)
     for sequence, id, content, checksum in connection.execute("SELECT sequence, id, content, checksum FROM documents"):

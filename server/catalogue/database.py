@@ -41,12 +41,7 @@ _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
 def connect(directory: Path, *, durable: bool = True) -> sqlite3.Connection:
-    """Opens the database in a directory. If not `durable`, a crash of the machine may destroy it.
-
-    Raises:
-        DatabaseDamaged: The file is damaged or is not a database.
-        StoreError: The database cannot be opened.
-    """
+    """Opens a database, which a crash may destroy if it is not `durable`; raises DatabaseDamaged or StoreError."""
     with translated(directory):
         path = directory / DATABASE
         _make_private(path)
@@ -75,12 +70,7 @@ def _make_private(database: Path) -> None:
 
 
 def bring_up_to_date(connection: sqlite3.Connection, directory: Path) -> None:
-    """Makes the tables of a new database, or backs up and migrates an older one.
-
-    Raises:
-        DatabaseDamaged: The database is empty although there are backups.
-        StoreError: The database belongs to another program or to a newer version.
-    """
+    """Makes the tables of a new database, or backs up and migrates an older one; raises StoreError."""
     version, path = schema_version(connection), directory / DATABASE
     if version == len(MIGRATIONS) and is_ours(connection):
         return
@@ -100,11 +90,7 @@ def bring_up_to_date(connection: sqlite3.Connection, directory: Path) -> None:
 
 
 def check(connection: sqlite3.Connection, directory: Path) -> None:
-    """Compares indexes with their tables, and rows with their checksums. Call it within `translated`.
-
-    Raises:
-        DatabaseDamaged: The database differs from what was written.
-    """
+    """Raises DatabaseDamaged if a table, an index or a row is not as it was written. Call it within `translated`."""
     if not has_our_tables(connection):
         raise damaged(directory, "its tables have been altered")
     if (found := find_damage(connection)) is not None:
@@ -148,11 +134,7 @@ def translated(directory: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Makes the directory if necessary, and locks it against other servers.
-
-    Raises:
-        StoreError: The directory cannot be used, or another server uses it.
-    """
+    """Makes the directory if necessary and locks it; raises StoreError if it is unusable or another server uses it."""
     if directory.exists() and not directory.is_dir():
         raise StoreError(f"{directory} cannot be used for --data: it is a file, not a directory")
     try:
@@ -171,12 +153,7 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def back_up(directory: Path, to: Path | None = None) -> Path:
-    """Copies a consistent state of the database, also while others write to it; returns the path of the copy.
-
-    Raises:
-        StoreError: There is no database, `to` exists, or the copy cannot be written.
-        DatabaseDamaged: The copy is damaged, because the database is.
-    """
+    """Copies a consistent state of the database while others may write; returns the copy's path. Raises StoreError."""
     if not (directory / DATABASE).is_file():
         raise StoreError(f"there is no {directory / DATABASE} to back up")
     path = to or directory / BACKUPS / f"{_now()}.sqlite"

@@ -41,7 +41,7 @@ CHECKED_BYTES = 2**28
 READ_ROWS = 1000
 """Rows that are read at a time if there may be many."""
 
-Row = tuple[int, str, bytes, int]
+DocumentRow = tuple[int, str, bytes, int]
 """Sequence, id, content and checksum of a version of a document."""
 
 _decode = msgspec.json.Decoder(Document).decode
@@ -324,13 +324,13 @@ class Store:
             raise damaged(self.directory, wrong_checksum(sequence))
 
 
-def _live_row(connection: sqlite3.Connection, id: str) -> Row | None:
+def _live_row(connection: sqlite3.Connection, id: str) -> DocumentRow | None:
     query = "SELECT sequence, id, content, checksum FROM documents WHERE id = ? AND retired_seconds IS NULL"
-    row: Row | None = connection.execute(query, (id,)).fetchone()
+    row: DocumentRow | None = connection.execute(query, (id,)).fetchone()
     return row
 
 
-def _live_rows_after(connection: sqlite3.Connection, sequence: int, limit: int) -> list[Row]:
+def _live_rows_after(connection: sqlite3.Connection, sequence: int, limit: int) -> list[DocumentRow]:
     query = (
         "SELECT sequence, id, content, checksum FROM documents "
         "WHERE sequence > ? AND retired_seconds IS NULL ORDER BY sequence LIMIT ?"

@@ -9,11 +9,7 @@ from server.errors import BundleError, first_line
 
 
 def read_array(path: Path, *, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Reads an array of float32 from a .npy file.
-
-    Raises:
-        BundleError: The file holds anything else, or numbers that are not finite.
-    """
+    """Reads a float32 array from a .npy file; raises BundleError if it holds anything else or is not finite."""
     try:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

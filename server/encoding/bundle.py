@@ -1,6 +1,7 @@
 """An open bundle: the manifest and the towers of one model."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import ItemsView, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,7 @@ class Bundle:
     """The model that a server serves. Safe to share between threads."""
 
     def __init__(self, directory: Path, *, native: bool = True) -> None:
-        """Opens the bundle in `directory`; `native` allows the native encoder.
-
-        Raises:
-            BundleError: The bundle is missing or damaged, or the directory holds something else.
-        """
+        """Opens the bundle in `directory`; `native` allows the native encoder. Raises BundleError if it is damaged."""
         self.directory = directory
         self.manifest: Manifest = read_manifest(directory)
         check_files(directory, self.manifest)
@@ -37,11 +34,7 @@ class Bundle:
         return ", ".join(dict.fromkeys(tower.encoder.name for tower in self._towers.values()))
 
     def verify(self) -> float:
-        """Encodes the golden texts on this CPU, which also warms the model up; returns the worst cosine to fp32.
-
-        Raises:
-            BundleError: The model fails, or a cosine is below the manifest's floor.
-        """
+        """Encodes the golden texts, which warms the model up; returns the worst cosine to fp32. Raises BundleError."""
         golden = read_golden(self.directory / GOLDEN_FILE, dimension=self.manifest.dimension)
         try:
             vectors = self.encode_texts([(each.text, each.kind) for each in golden])
@@ -66,13 +59,8 @@ class Bundle:
         return [tokens[row] for row in range(len(texts))]
 
     def split(self, text: str, kind: TextKind, *, before: str = "", overlap_tokens: int) -> list[tuple[int, int]]:
-        """Returns the start and end of each passage that the model can encode; see `Tokenizer.split`.
-
-        Raises:
-            NoRoom: `before` leaves no room for the text.
-        """
-        tower = self._towers.get(kind.side) or self._towers[Side.QUERY]
-        return tower.tokenizer.split(text, kind, before=before, overlap_tokens=overlap_tokens)
+        """Returns the start and end of each passage that the model can encode, as `Tokenizer.split`; raises NoRoom."""
+        return self._tower_of(kind.side).tokenizer.split(text, kind, before=before, overlap_tokens=overlap_tokens)
 
     def encode(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
         """Returns the vectors `[N, dimension]` of N tokenized texts, each by the tower of its kind.
@@ -89,19 +77,19 @@ class Bundle:
         return self.encode(self.tokenize(texts))
 
     def probe_vectors(self, name: str, texts: Sequence[str]) -> dict[str, NDArray[np.float32]] | None:
-        """Returns the vectors of `texts` as queries from the file `name` of the bundle; None if it has no such file.
-
-        Raises:
-            BundleError: The file does not hold one vector for each text.
-        """
+        """Returns the vectors of `texts` as queries from the file `name`; None if there is none. Raises BundleError."""
         if name not in self.manifest.files:
             return None
         matrix = read_array(self.directory / name, shape=(len(texts), self.manifest.dimension))
         return dict(zip(texts, matrix, strict=True))
 
-    def _rows_by_tower(self, kinds: Sequence[TextKind]) -> Iterator[tuple[Tower, list[int]]]:
-        """Yields each tower that has texts, with their positions. A single tower takes all texts."""
-        for side, tower in self._towers.items():
-            rows = [row for row, kind in enumerate(kinds) if len(self._towers) == 1 or kind.side is side]
-            if rows:
-                yield tower, rows
+    def _tower_of(self, side: Side) -> Tower:
+        """Returns the tower that encodes the texts of a side. A single tower encodes all texts."""
+        return self._towers.get(side, self._towers[Side.QUERY])
+
+    def _rows_by_tower(self, kinds: Sequence[TextKind]) -> ItemsView[Tower, list[int]]:
+        """Returns the towers that have texts, each with their positions."""
+        rows: defaultdict[Tower, list[int]] = defaultdict(list)
+        for row, kind in enumerate(kinds):
+            rows[self._tower_of(kind.side)].append(row)
+        return rows.items()

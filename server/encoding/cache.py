@@ -20,7 +20,7 @@ class CacheKey(NamedTuple):
     text: str
 
 
-class Entry(NamedTuple):
+class CachedQuery(NamedTuple):
     """The tokens and the vector of a text."""
 
     tokens: Tokens
@@ -32,13 +32,13 @@ class EmbeddingCache:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._entries: OrderedDict[CacheKey, Entry] = OrderedDict()
+        self._entries: OrderedDict[CacheKey, CachedQuery] = OrderedDict()
         self.held_bytes = 0  # Slightly overestimated.
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, key: CacheKey) -> Entry | None:
+    def get(self, key: CacheKey) -> CachedQuery | None:
         """Returns the entry of a text; None if there is none."""
         entry = self._entries.get(key)
         if entry is not None:
@@ -50,7 +50,7 @@ class EmbeddingCache:
         size = _size(key, tokens, vector)
         if size > self._max_bytes or key in self._entries:
             return
-        self._entries[key] = Entry(tokens, vector.copy())
+        self._entries[key] = CachedQuery(tokens, vector.copy())
         self.held_bytes += size
         while self.held_bytes > self._max_bytes:
             oldest, entry = self._entries.popitem(last=False)

@@ -1,6 +1,6 @@
 """The center of a model's vectors, a share of their mean, which is subtracted from each.
 
-Some models, such as E5, map all texts into a narrow cone: unrelated texts have cosines of about 0.8. The center says
+Some models, such as E5, map all texts into a narrow cone: unrelated texts have high cosines too. The center says
 nothing about a text; without it, differences have more weight (Mu and Viswanath, ICLR 2018, "All-but-the-Top").
 """
 

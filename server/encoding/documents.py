@@ -28,10 +28,8 @@ def encode_documents(
     """Returns the vectors of each document. Blocks until all are encoded.
 
     `map` applies the encoder to chunks of texts; pass an executor's `map` to use several threads. `check` is called
-    before each chunk and may raise an error to stop.
-
-    Raises:
-        BundleError: The model fails on a document or finds no tokens in one.
+    before each chunk and may raise an error to stop. Raises BundleError if the model fails on a document or finds no
+    tokens in one.
     """
 
     def encode(chunk: Sequence[Text]) -> NDArray[np.float32]:
@@ -48,7 +46,7 @@ def encode_documents(
     chunks = [texts[start : start + CHUNK_TEXTS] for start in range(0, len(texts), CHUNK_TEXTS)]
     matrix = np.concatenate([np.empty((0, bundle.manifest.dimension), dtype=np.float32), *map(encode, chunks)])
     ends = accumulate(len(each.texts) for each in passages)
-    return [each.with_matrix(matrix[end - len(each.texts) : end]) for each, end in zip(passages, ends, strict=True)]
+    return [Vectors(each.spans, matrix[end - len(each.texts) : end]) for each, end in zip(passages, ends, strict=True)]
 
 
 def _encode(texts: Sequence[Text], bundle: Bundle) -> NDArray[np.float32]:

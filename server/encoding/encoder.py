@@ -40,11 +40,7 @@ Encoder = NativeEncoder | PackedEncoder | PaddedEncoder
 
 
 def open_encoder(path: Path, layout: Layout, *, native: bool = True) -> Encoder:
-    """Opens the graph of a layout. Uses the native encoder if `native` is True and it can run the model.
-
-    Raises:
-        BundleError: The file is not a graph of this layout.
-    """
+    """Opens the graph of a layout; `native` allows the native encoder. Raises BundleError if it is no such graph."""
     if layout == "padded":
         return PaddedEncoder(path)
     encoder = open_native(path.with_suffix(WEIGHTS_SUFFIX)) if native else None

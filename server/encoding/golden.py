@@ -24,11 +24,7 @@ class GoldenText(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_golden(path: Path, *, dimension: int) -> list[GoldenText]:
-    """Reads golden vectors of a dimension.
-
-    Raises:
-        BundleError: The file is not such a list, or is empty.
-    """
+    """Reads golden vectors of a dimension; raises BundleError if the file is not such a list, or is empty."""
     try:
         golden = msgspec.json.decode(path.read_bytes(), type=list[GoldenText])
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:

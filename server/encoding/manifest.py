@@ -125,22 +125,18 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """Reads the manifest of the bundle in `directory`; fast, since it does not read the other files.
-
-    Raises:
-        BundleError: There is no bundle, or its manifest is damaged, was changed or has another schema version.
-    """
+    """Reads the manifest of a bundle, and no other file. Raises BundleError if it is missing, damaged or changed."""
     path = directory / MANIFEST_FILE
     if not path.is_file():
         raise BundleError(f"{directory} is not a bundle: it has no {MANIFEST_FILE}; make one with python -m export")
     try:
-        data = path.read_bytes()
-        version = msgspec.json.decode(data, type=_Versioned).schema_version
+        fields = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        version = fields.get("schema_version")
         if version != SCHEMA_VERSION:
             raise BundleError(
                 f"{path} has schema version {version}; this server reads {SCHEMA_VERSION}: export the model again"
             )
-        manifest = msgspec.json.decode(data, type=Manifest)
+        manifest = msgspec.convert(fields, Manifest)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BundleError(f"{path} cannot be read: {error}; export the model again") from None
     if manifest.sealed() != manifest:
@@ -161,9 +157,3 @@ def check_files(directory: Path, manifest: Manifest) -> None:
 
 def _digest(fields: object) -> str:
     return hashlib.sha256(msgspec.json.encode(fields, order="sorted")).hexdigest()[:16]
-
-
-class _Versioned(msgspec.Struct):
-    """The field that every schema version has."""
-
-    schema_version: int

@@ -10,30 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.catalogue.document import Document, Field, Part, parts_of
-from server.catalogue.encoded import Vectors
 from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
 from server.errors import InvalidRequest, UnfitText, Violation
 
-OVERLAP_TOKENS = 32
-"""Default number of tokens that neighbouring passages of a long text share."""
-
 Text = tuple[str, TextKind]
 """The encoder's input: a text and its kind."""
 
-KIND_OF = {Field.TITLE: TextKind.TITLE, Field.TEXT: TextKind.TEXT, Field.EXAMPLE: TextKind.EXAMPLE}
-
 
 class Passages(NamedTuple):
-    """The passages of a document; `spans` as in `Vectors`."""
+    """The passages of a document; `spans` as in `Vectors`, whose `matrix` has the vectors of `texts`."""
 
     spans: NDArray[np.int32]
     texts: list[Text]
     fields: list[Field]
-
-    def with_matrix(self, matrix: NDArray[np.float32]) -> Vectors:
-        """Returns the vectors of the document; the rows of `matrix` belong to `texts`."""
-        return Vectors(self.spans, matrix)
 
 
 class Encodable(NamedTuple):
@@ -58,7 +48,7 @@ def encodables_of(document: Document, title_separator: str | None) -> list[Encod
     for part in parts_of(document):
         title = document.title_in(part.language_code) if title_separator and part.field is Field.TEXT else ""
         context = f"{title}{title_separator}" if title else ""
-        encodables.append(Encodable(part, context, KIND_OF[part.field]))
+        encodables.append(Encodable(part, context, TextKind(part.field.value)))
     return encodables
 
 

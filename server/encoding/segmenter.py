@@ -28,10 +28,7 @@ class JsonSegmenter:
         self._tokenizer.no_truncation()
 
     def segment(self, texts: Sequence[str], *, max_tokens: int) -> list[tuple[list[int], int]]:
-        """Returns the ids of each text, cut to `max_tokens`, and their number before the cut.
-
-        Both include the special tokens, which a cut keeps.
-        """
+        """Returns the ids of each text, cut to `max_tokens`, and their number before the cut; with special tokens."""
         return [(_cut(each, max_tokens), len(each)) for each in self._tokenizer.encode_batch_fast(list(texts))]
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
@@ -58,7 +55,7 @@ class SentencePieceSegmenter:
         self._after = [each for each in [self._processor.eos_id()] if each >= 0]
 
     def segment(self, texts: Sequence[str], *, max_tokens: int) -> list[tuple[list[int], int]]:
-        """See `JsonSegmenter.segment`."""
+        """Returns the ids of each text, cut to `max_tokens`, and their number before the cut; with special tokens."""
         special_count = len(self._before) + len(self._after)
         room = max_tokens - special_count
         result = []
@@ -68,7 +65,7 @@ class SentencePieceSegmenter:
         return result
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
-        """See `JsonSegmenter.offsets`."""
+        """Returns the start and end of each token, in characters; without special tokens."""
         offsets: list[tuple[int, int]] = self._processor.EncodeAsOffsetMapping(text)["offsets"]
         return offsets
 
@@ -77,11 +74,7 @@ Segmenter = JsonSegmenter | SentencePieceSegmenter
 
 
 def open_segmenter(path: Path) -> Segmenter:
-    """Opens a tower's tokenizer; the name of the file decides which library reads it.
-
-    Raises:
-        BundleError: The file cannot be read.
-    """
+    """Opens a tower's tokenizer with the library for its file name; raises BundleError if it cannot be read."""
     return SentencePieceSegmenter(path) if path.name == SENTENCEPIECE_FILE else JsonSegmenter(path)
 
 

@@ -12,9 +12,7 @@ OUTPUT = "sentence_embedding"
 
 
 def open_session(path: Path, inputs: set[str]) -> tuple[onnxruntime.InferenceSession, int]:
-    """Opens a graph that takes `inputs`; returns the session and the dimension of its vectors.
-
-    The session may be shared between threads. Each run uses one core.
+    """Opens a graph that takes `inputs`; returns the session, which threads may share, and its vectors' dimension.
 
     Raises:
         BundleError: The file is not a graph, or has other inputs or outputs.

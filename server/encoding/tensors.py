@@ -36,11 +36,7 @@ class Header(msgspec.Struct, frozen=True):
 
 
 def read_header(path: Path) -> Header:
-    """Reads the header of a file.
-
-    Raises:
-        BundleError: The file is not in this format.
-    """
+    """Reads the header of a file; raises BundleError if the file is not in this format."""
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
@@ -54,11 +50,7 @@ def read_header(path: Path) -> Header:
 
 
 def map_tensors(path: Path, header: Header) -> dict[str, NDArray[Any]]:
-    """Returns the arrays of a file by name, read-only.
-
-    Raises:
-        BundleError: The arrays do not match the header, or have another type than float32 and int8.
-    """
+    """Returns the arrays of a file by name, read-only; raises BundleError if they do not match the header."""
     try:
         data: NDArray[Any] = np.memmap(path, mode="r")[header.start :]
         for name, tensor in header.tensors.items():

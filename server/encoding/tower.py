@@ -25,11 +25,7 @@ class Tower:
     """One encoder of a bundle and its tokenizer. Safe to share between threads."""
 
     def __init__(self, directory: Path, manifest: Manifest, side: Side, *, native: bool) -> None:
-        """Opens the tower of a side, in the bundle's directory.
-
-        Raises:
-            BundleError: A file is missing or is not of this format.
-        """
+        """Opens the tower of a side of a bundle; raises BundleError if a file is missing or of another format."""
         folder, described = directory / side.value, manifest.towers[side]
         has_sentencepiece = f"{side.value}/{SENTENCEPIECE_FILE}" in manifest.files
         tokenizer = SENTENCEPIECE_FILE if has_sentencepiece else TOKENIZER_FILE
@@ -49,8 +45,5 @@ class Tower:
             )
 
     def encode(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """Returns the vectors `[N, dimension]` of N texts given as token ids, centered if the bundle has a center.
-
-        Each vector is bit-identical whatever texts are encoded with it.
-        """
+        """Returns the vectors `[N, dimension]` of N texts given as token ids, centered if the bundle has a center."""
         return centered(self.encoder.encode(texts), self.center)

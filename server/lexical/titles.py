@@ -22,7 +22,7 @@ FIRST_PREFIX_LENGTH = 2
 """Least length of a query, in characters, for which titles that begin with it are found."""
 
 GROWTH = 2
-"""A run is merged with the next unless it has more than this many times its titles."""
+"""An appended run is merged with the run before it if that has at most this many times as many titles."""
 
 
 class TitleHits(NamedTuple):

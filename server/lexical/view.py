@@ -23,11 +23,11 @@ LENGTH_WEIGHT = 0.7
 """BM25's b: how strongly scores are normalised by the length of a document."""
 
 REST_SHARES = (0.5, 0.25)
-"""The search counts the documents that can still be among the best when the remaining terms can add at most each of
-these shares of the highest possible score."""
+"""When the remaining terms can add at most each of these shares of the highest possible score, the search counts the
+documents that can still be among the best."""
 
 WORTH_COUNTING = 2
-"""It does so only if the remaining terms have at least one posting for this many documents."""
+"""It counts only if the remaining terms have at least one posting for every `WORTH_COUNTING` documents."""
 
 ROUNDING = 1 + 1e-5
 """Factor that covers the rounding error of sums in 32 bits."""
@@ -76,9 +76,6 @@ class LexicalView:
         self._slope = np.float32(SATURATION * LENGTH_WEIGHT / mean_length)
         self._lengths: list[NDArray[np.float32] | None] = [None] * len(self.segments)
 
-    def __len__(self) -> int:
-        return self._document_count
-
     def search(self, query: str, *, limit: int, allowed: NDArray[np.bool_] | None = None) -> LexicalHits:
         """Returns the `limit` best of the documents `allowed` by slot; fewer if fewer have a term of the query."""
         query_terms = self._query_terms(query)
@@ -86,11 +83,9 @@ class LexicalView:
         for place, segment in enumerate(self.segments):
             own = slice(segment.first_slot, segment.first_slot + segment.document_count)
             found = self._best_of(place, query_terms, limit, None if allowed is None else allowed[own])
-            slots.append(found[0] + segment.first_slot)
-            scores.append(found[1])
-        all_slots, all_scores = np.concatenate(slots), np.concatenate(scores)
-        order = np.lexsort((all_slots, -all_scores))[:limit]
-        return LexicalHits(all_slots[order], all_scores[order])
+            slots.append(found.slots + segment.first_slot)
+            scores.append(found.scores)
+        return _best(np.concatenate(slots), np.concatenate(scores), limit)
 
     @property
     def arrays(self) -> Arrays:
@@ -112,8 +107,8 @@ class LexicalView:
 
     def _best_of(
         self, place: int, query_terms: QueryTerms, limit: int, allowed: NDArray[np.bool_] | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Returns the best documents of a segment, best first."""
+    ) -> LexicalHits:
+        """Returns the best documents of a segment, whose slots are relative to its first."""
         segment, lengths = self.segments[place], self._effective_lengths(place)
         places, sizes = segment.places(query_terms.terms)
         known = sizes > 0
@@ -194,12 +189,10 @@ def _look_up(
     return scores
 
 
-def _best(
-    documents: NDArray[np.int64], scores: NDArray[np.float32], limit: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def _best(documents: NDArray[np.int64], scores: NDArray[np.float32], limit: int) -> LexicalHits:
     order = np.lexsort((documents, -scores))[:limit]
     order = order[scores[order] > 0]
-    return documents[order], scores[order]
+    return LexicalHits(documents[order], scores[order])
 
 
 def _lower_bound(scores: NDArray[np.float32], limit: int) -> float:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from itertools import islice
 
@@ -17,10 +18,11 @@ from numpy.typing import NDArray
 
 from server.catalogue.encoded import Versioned
 from server.catalogue.store import Store
-from server.cpus import give_way
 from server.encoding.bundle import Bundle
 from server.encoding.documents import encode_documents
+from server.errors import LoadingCancelled
 from server.live.index import LiveIndex
+from server.priority import give_way
 
 log = logging.getLogger(__name__)
 
@@ -33,57 +35,45 @@ LOADING_NICENESS = 10
 REPORT_SECONDS = 1.0
 
 
-class LoadingCancelled(Exception):
-    """Loading was cancelled."""
-
-
+@dataclass(eq=False)
 class IndexBuilder:
-    """Brings live indexes of one model up to date with the store."""
+    """Brings live indexes of one model up to date with the store, and adds missing vectors to the store.
 
-    def __init__(
-        self,
-        store: Store,
-        bundle: Bundle,
-        *,
-        threads: int,
-        overlap_tokens: int,
-        cancelled: threading.Event,
-        background: bool = False,
-    ) -> None:
-        """Prepares to build indexes of `bundle`'s vectors, and to add missing vectors to `store`.
+    Attributes:
+        cancelled: Set it to end the work early.
+        background: Whether the work leaves the CPU to the serving threads.
+    """
 
-        Setting `cancelled` ends the work early. In the `background`, the work leaves the CPU to the serving threads.
-        """
-        self._store = store
-        self._bundle = bundle
-        self._threads = threads
-        self._overlap_tokens = overlap_tokens
-        self._cancelled = cancelled
-        self._background = background
-        self._encoded_texts = 0
-        self._started = self._reported = time.monotonic()
+    store: Store
+    bundle: Bundle
+    _: KW_ONLY
+    threads: int
+    overlap_tokens: int
+    cancelled: threading.Event
+    background: bool = False
+    _encoded_texts: int = field(default=0, init=False)
+    _reported: float = field(default_factory=time.monotonic, init=False)
 
-    def catch_up(self, index: LiveIndex) -> int:
-        """Applies the store's changes, as of the start of the call, to an index; returns their number.
+    def catch_up(self, index: LiveIndex) -> None:
+        """Applies the store's changes, as of the start of the call, to an index.
 
         Raises:
             LoadingCancelled: `cancelled` was set.
             BundleError: The model fails on a document or cannot encode it.
             DatabaseDamaged: The store is damaged.
         """
-        until, began_at = self._store.sequence, index.state.sequence
-        documents = self._store.after(began_at, self._bundle.manifest.revision)
-        initializer = partial(give_way, LOADING_NICENESS) if self._background else None
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="catalogue", initializer=initializer) as pool:
+        until = self.store.sequence
+        documents = self.store.after(index.state.sequence, self.bundle.manifest.revision)
+        initializer = partial(give_way, LOADING_NICENESS) if self.background else None
+        with ThreadPoolExecutor(self.threads, thread_name_prefix="catalogue", initializer=initializer) as pool:
             while portion := list(islice(documents, PORTION_DOCUMENTS)):
                 self._check()
                 added = self._with_vectors(portion, pool.map)
                 index.follow(added, [], sequence=added[-1].sequence)
                 self._report(index)
         slots = index.state.slots
-        retired = np.setdiff1d(slots.sequences[slots.live], self._store.live_sequences(), assume_unique=True)
+        retired = np.setdiff1d(slots.sequences[slots.live], self.store.live_sequences(), assume_unique=True)
         index.follow([], retired.tolist(), sequence=max(until, index.state.sequence))
-        return until - began_at
 
     def _with_vectors(
         self, documents: Sequence[Versioned], map: Callable[..., Iterable[NDArray[np.float32]]]
@@ -94,21 +84,21 @@ class IndexBuilder:
             return list(documents)
         found = encode_documents(
             [each.document for each in missing],
-            self._bundle,
-            overlap_tokens=self._overlap_tokens,
+            self.bundle,
+            overlap_tokens=self.overlap_tokens,
             map=map,
             check=self._check,
         )
         encoded: dict[int, Versioned] = {}
-        with self._store.write() as transaction:
+        with self.store.write() as transaction:
             for each, vectors in zip(missing, found, strict=True):
-                transaction.put_vectors(each.sequence, vectors, revision=self._bundle.manifest.revision)
+                transaction.put_vectors(each.sequence, vectors, revision=self.bundle.manifest.revision)
                 encoded[each.sequence] = each._replace(vectors=vectors)
         self._encoded_texts += sum(len(vectors.spans) for vectors in found)
         return [encoded.get(each.sequence, each) for each in documents]
 
     def _check(self) -> None:
-        if self._cancelled.is_set():
+        if self.cancelled.is_set():
             raise LoadingCancelled
 
     def _report(self, index: LiveIndex) -> None:

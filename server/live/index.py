@@ -5,6 +5,7 @@ It can be rebuilt from the store at any time.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Self
 
 import numpy as np
@@ -13,10 +14,12 @@ from numpy.typing import NDArray
 from server.attributes.columns import Columns
 from server.catalogue.document import Field, parts_of
 from server.catalogue.encoded import Versioned
+from server.encoding.manifest import Manifest
 from server.errors import SnapshotError
 from server.lexical.index import LexicalIndex
 from server.lexical.titles import Titles
-from server.ranking.baseline import Baseline, Probes
+from server.ranking.baseline import Baseline
+from server.ranking.probes import EncodedProbes
 from server.ranking.slots import DocumentSlots
 from server.ranking.state import State
 from server.snapshot import Arrays, Snapshot
@@ -29,18 +32,18 @@ FIELDS = tuple(Field)
 """The dense index identifies fields, and their weights, by their position in this tuple."""
 
 
-class LiveIndex:
-    """The live index. One thread changes it; any thread may read `state`.
+def field_weights(manifest: Manifest, chosen: Mapping[Field, float] = MappingProxyType({})) -> tuple[float, ...]:
+    """Returns the weights in the order of `FIELDS`: `chosen` ones, and the bundle's for the other fields."""
+    return tuple(chosen.get(field, getattr(manifest.weights, field.value)) for field in FIELDS)
 
-    Attributes:
-        revision: Revision of the model of the vectors.
-        state: The state to search.
-    """
+
+class LiveIndex:
+    """The live index of the vectors of one model's `revision`. One thread changes it; any thread may read `state`."""
 
     state: State
 
     def __init__(
-        self, revision: str, dense: DenseIndex, *, probes: Probes, weights: tuple[float, ...] = (1.0,)
+        self, revision: str, dense: DenseIndex, *, probes: EncodedProbes, weights: tuple[float, ...] = (1.0,)
     ) -> None:
         """Makes an empty index. `probes` measure the baseline of its scores; `weights` are in the order of `FIELDS`."""
         self.revision = revision
@@ -56,11 +59,7 @@ class LiveIndex:
         self._publish(0)
 
     def restore(self, snapshot: Snapshot, *, live_sequences: NDArray[np.int64]) -> None:
-        """Loads a snapshot with the same facts. Documents that are not in `live_sequences` are dead.
-
-        Raises:
-            SnapshotError: The graph cannot be opened, or the parts do not match.
-        """
+        """Loads a snapshot with the same facts; documents outside `live_sequences` are dead. Raises SnapshotError."""
         parts = snapshot.parts
         self.dense.restore(parts["dense"], snapshot.files)
         self.lexical = LexicalIndex.restored(parts["lexical"])

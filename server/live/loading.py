@@ -4,46 +4,21 @@ It blocks for seconds, so it runs in a separate thread.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from server.catalogue.document import Field
 from server.catalogue.store import Store
-from server.cpus import give_way
 from server.encoding.bundle import Bundle
-from server.encoding.kind import TextKind
-from server.encoding.manifest import Manifest
 from server.errors import StoreError
 from server.live.building import LOADING_NICENESS, IndexBuilder
-from server.live.index import FIELDS, LiveIndex
+from server.live.index import LiveIndex, field_weights
 from server.live.opening import Opening, open_bundle
 from server.live.snapshots import SnapshotFolder
-from server.ranking.baseline import Probes
-from server.ranking.probes import probe_texts, probes_file
+from server.priority import give_way
+from server.ranking.probes import encode_probes
+from server.settings import Settings
 from server.vectors.dense import DenseIndex, DenseOptions
-from server.vectors.storage import Storage
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadingOptions:
-    """The operator's options for the model and its index.
-
-    Attributes:
-        weights: Factors of the similarities of fields, instead of the bundle's.
-        folder: Directory in which graphs are built.
-    """
-
-    bundle: Path
-    native: bool
-    storage: Storage
-    weights: Mapping[Field, float]
-    overlap_tokens: int
-    dense: DenseOptions
-    folder: Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +38,10 @@ class Loaded:
 
 
 def load(
-    options: LoadingOptions,
+    settings: Settings,
     store: Store,
     *,
-    threads: int,
+    folder: Path,
     cancelled: threading.Event,
     opening: Opening | None = None,
     snapshots: SnapshotFolder | None = None,
@@ -74,9 +49,9 @@ def load(
 ) -> Loaded:
     """Opens the bundle, verifies it on this CPU, and brings an index up to date with the store.
 
-    Setting `cancelled` ends the loading early. `opening` is a bundle that another thread is opening already.
-    `snapshots` may hold an earlier state of the index. In the `background`, loading leaves the CPU to the serving
-    threads.
+    Setting `cancelled` ends the loading early. `opening` is a bundle that another thread is opening already. The index
+    builds graphs in `folder`. `snapshots` may hold an earlier state of the index. In the `background`, loading
+    leaves the CPU to the serving threads.
 
     Raises:
         LoadingCancelled: `cancelled` was set.
@@ -87,20 +62,30 @@ def load(
     """
     if background:
         give_way(LOADING_NICENESS)
-    bundle = opening.take() if opening else open_bundle(options.bundle, native=options.native, storage=options.storage)
-    manifest = bundle.manifest
+    bundle = opening.take() if opening else open_bundle(settings)
+    manifest, storage = bundle.manifest, settings.index_storage
+    options = DenseOptions(
+        hnsw_from_vectors=settings.hnsw_from_vectors,
+        ef_search=settings.ef_search,
+        workers=settings.workers,
+        min_recall=settings.min_recall,
+    )
     builder = IndexBuilder(
         store,
         bundle,
-        threads=threads,
-        overlap_tokens=options.overlap_tokens,
+        threads=1 if background else settings.workers,
+        overlap_tokens=settings.passage_overlap_tokens,
         cancelled=cancelled,
         background=background,
     )
-    weights, probes = field_weights(manifest, options.weights), probes_of(bundle)
+    weights, probes = field_weights(manifest, settings.weights), encode_probes(bundle)
 
     def new_index() -> LiveIndex:
-        return LiveIndex(manifest.revision, _new_dense(options, manifest), weights=weights, probes=probes)
+        try:
+            dense = DenseIndex(manifest.dimension, manifest.similarity, storage, folder=folder, options=options)
+        except OSError as error:
+            raise StoreError(f"{folder} cannot be used for the index: {error.strerror}") from None
+        return LiveIndex(manifest.revision, dense, weights=weights, probes=probes)
 
     index = None if snapshots is None else snapshots.load(new_index)
     saved_sequence = -1 if index is None else index.state.sequence
@@ -115,33 +100,3 @@ def load(
         index.close()
         raise
     return Loaded(bundle=bundle, index=index, builder=builder, new_index=new_index, saved_sequence=saved_sequence)
-
-
-def field_weights(manifest: Manifest, chosen: Mapping[Field, float] | None = None) -> tuple[float, ...]:
-    """Returns the weights in the order of `FIELDS`: `chosen` ones, and the bundle's for the other fields."""
-    own = {Field.TITLE: manifest.weights.title, Field.TEXT: manifest.weights.text}
-    own[Field.EXAMPLE] = manifest.weights.example
-    weights = own | dict(chosen or {})
-    return tuple(weights[each] for each in FIELDS)
-
-
-def probes_of(bundle: Bundle) -> Probes:
-    """Returns the probes encoded by a bundle; uses their vectors in the bundle if it has them."""
-    stored = bundle.probe_vectors(probes_file(), probe_texts())
-
-    def encode(queries: Sequence[str]) -> NDArray[np.float32]:
-        if stored is None:
-            return bundle.encode_texts([(query, TextKind.QUERY) for query in queries])
-        return np.stack([stored[query] for query in queries])
-
-    manifest = bundle.manifest
-    return Probes(encode, compares_queries=manifest.similarity == "cosine" and manifest.document is None)
-
-
-def _new_dense(options: LoadingOptions, manifest: Manifest) -> DenseIndex:
-    try:
-        return DenseIndex(
-            manifest.dimension, manifest.similarity, options.storage, folder=options.folder, options=options.dense
-        )
-    except OSError as error:
-        raise StoreError(f"{options.folder} cannot be used for the index: {error.strerror}") from None

@@ -19,6 +19,7 @@ from server.lexical.tokens import TERMS_VERSION
 from server.live.index import LiveIndex, snapshot_parts
 from server.ranking.state import State
 from server.snapshot import Facts, read_snapshot, write_snapshot
+from server.vectors.building import GRAPHS_PREFIX
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +31,7 @@ class SnapshotFolder:
     """The snapshots in one folder. The newest is used. Only one is saved at a time."""
 
     def __init__(self, folder: Path, store: Store) -> None:
-        """Opens or makes the folder, and removes unfinished files of a killed process.
-
-        Raises:
-            StoreError: The folder cannot be used.
-        """
+        """Opens or makes the folder, and removes unfinished files of a killed process; raises StoreError."""
         self._folder = folder
         self._store = store
         self._saving = threading.Lock()
@@ -42,16 +39,12 @@ class SnapshotFolder:
             folder.mkdir(0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"{folder} cannot be used for the index: {error.strerror}") from None
-        for pattern in (f"{UNFINISHED}*", "graphs-*"):
+        for pattern in (f"{UNFINISHED}*", f"{GRAPHS_PREFIX}*"):
             for path in folder.glob(pattern):
                 shutil.rmtree(path, ignore_errors=True)
 
     def save(self, state: State, revision: str) -> None:
-        """Writes a snapshot of a state. Searches and changes may continue meanwhile.
-
-        Raises:
-            OSError: The disk is full or fails; the earlier snapshot is kept.
-        """
+        """Writes a snapshot, while searches and changes continue. After an OSError the earlier snapshot is kept."""
         name = f"{state.sequence:020d}"
         unfinished, whole = self._folder / f"{UNFINISHED}{name}", self._folder / f"{WHOLE}{name}"
         facts, parts = self._facts(state, revision), snapshot_parts(state)

@@ -1,22 +1,19 @@
 """The baseline of scores: the best scores of probes, queries that are unrelated to any catalogue.
 
-A similarity or a BM25 score has no meaning alone: unrelated texts have a cosine of 0.05 with one model and 0.8 with
-another, and all texts may have 0.6 in a language that the model does not read. So each index is searched for the
+A similarity or a BM25 score has no meaning alone: the cosine of unrelated texts is near 0 with one model and near that
+of related texts with another, or in a language that the model does not read. So each index is searched for the
 probes, by language, and a query's best score is compared with theirs. A model reads a language well if, given one half
 of a paraphrase, it finds the other half among all other texts.
 """
 
-import unicodedata
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from server.ranking.decoys import Decoys
-from server.ranking.probes import COMMANDS, PARAPHRASES, PROBES
+from server.ranking.language import language_of
 
 MIN_READING = 0.5
 """Share of the paraphrases that a model must find to count as reading the language."""
@@ -33,26 +30,6 @@ words than the catalogue: a query with few of its words may still have an answer
 
 LEXICAL_OUTSTANDING = 0.95
 """Share of the probes that a lexical score must exceed to outweigh a dense score that is noise."""
-
-SYLLABLE_LETTERS = 2
-"""Weight of a Hangul syllable against one Latin letter when the language of a query is decided."""
-
-
-def language_of(query: str) -> str | None:
-    """Returns the language whose probes a query is compared with, by its letters; None if there is none."""
-    korean = latin = other = 0
-    for character in unicodedata.normalize("NFC", query):
-        if not character.isalpha():
-            continue
-        if "\uac00" <= character <= "\ud7a3" or "\u1100" <= character <= "\u11ff" or "\u3130" <= character <= "\u318f":
-            korean += SYLLABLE_LETTERS
-        elif character < "\u0250" or "\u1e00" <= character <= "\u1eff":
-            latin += 1
-        else:
-            other += SYLLABLE_LETTERS
-    if other > korean + latin or not korean + latin + other:
-        return None
-    return "ko" if korean >= latin else "en"
 
 
 class Evidence(NamedTuple):
@@ -75,60 +52,47 @@ class _Spread(NamedTuple):
     mean: float
     deviation: float
 
-    def of(self, best: float | None) -> float:
+    @classmethod
+    def of(cls, scores: Sequence[float]) -> Self:
+        """Returns the spread of these scores."""
+        return cls(float(np.mean(scores)), max(float(np.std(scores)), 1e-6))
+
+    def deviations(self, best: float | None) -> float:
         """Returns the distance of a score above the mean, in standard deviations; 0 if it is below or None."""
-        return 0.0 if best is None else max(0.0, (best - self.mean) / max(self.deviation, 1e-6))
+        return 0.0 if best is None else max(0.0, (best - self.mean) / self.deviation)
 
 
-@dataclass(frozen=True)
 class LanguageBaseline:
     """The best scores of unrelated queries in one language.
 
     Attributes:
         reading: Share of paraphrases that the model finds in the language, from 0 to 1.
-        dense: The best dense score of each probe, ascending.
-        lexical: The best lexical score of each probe, ascending; 0 for a probe without a hit.
+        lexical_noise: The threshold that a lexical score alone must exceed to be more than noise.
+        lexical_outstanding: The threshold that a lexical score must exceed to outweigh a dense score that is noise.
         decoys: Queries that the catalogue does not answer; None if similarities of two queries are not comparable with
             those of a query and a document.
     """
 
-    reading: float
-    dense: tuple[float, ...]
-    lexical: tuple[float, ...]
-    decoys: Decoys | None = None
+    def __init__(
+        self, *, reading: float, dense: Sequence[float], lexical: Sequence[float], decoys: Decoys | None = None
+    ) -> None:
+        """Takes the best dense and lexical score of each probe; 0 for a probe without a hit."""
+        self.reading = reading
+        self.decoys = decoys
+        self._dense, self._lexical = _Spread.of(dense), _Spread.of(lexical)
+        self._dense_floor, self._dense_noise = map(float, np.quantile(dense, (DENSE_FLOOR, DENSE_NOISE)))
+        quantiles = np.quantile(lexical, (LEXICAL_NOISE, LEXICAL_OUTSTANDING))
+        self.lexical_noise, self.lexical_outstanding = map(float, quantiles)
 
     def dense_noise(self, vector: NDArray[np.float32] | None) -> float:
         """Returns the dense score that a query's best document must exceed to be more than noise."""
         if self.decoys is None or vector is None:
-            return self._dense_quantiles[1]
-        return max(self._dense_quantiles[0], self.decoys.threshold(vector))
-
-    @cached_property
-    def _dense_quantiles(self) -> tuple[float, float]:
-        floor, noise = np.quantile(self.dense, (DENSE_FLOOR, DENSE_NOISE)).tolist()
-        return floor, noise
-
-    @cached_property
-    def lexical_noise(self) -> float:
-        """The threshold that a lexical score alone must exceed to be more than noise."""
-        return float(np.quantile(self.lexical, LEXICAL_NOISE))
-
-    @cached_property
-    def lexical_outstanding(self) -> float:
-        """The threshold that a lexical score must exceed to outweigh a dense score that is noise."""
-        return float(np.quantile(self.lexical, LEXICAL_OUTSTANDING))
+            return self._dense_noise
+        return max(self._dense_floor, self.decoys.threshold(vector))
 
     def evidence(self, dense_best: float | None, lexical_best: float | None) -> Evidence:
         """Compares the best scores of a query with the probes'."""
-        return Evidence(self.reading, self._dense_spread.of(dense_best), self._lexical_spread.of(lexical_best))
-
-    @cached_property
-    def _dense_spread(self) -> _Spread:
-        return _Spread(float(np.mean(self.dense)), float(np.std(self.dense)))
-
-    @cached_property
-    def _lexical_spread(self) -> _Spread:
-        return _Spread(float(np.mean(self.lexical)), float(np.std(self.lexical)))
+        return Evidence(self.reading, self._dense.deviations(dense_best), self._lexical.deviations(lexical_best))
 
 
 class Baseline:
@@ -170,60 +134,3 @@ class Baseline:
             return lexical_best is not None and lexical_best <= known.lexical_noise
         outstanding = lexical_best is not None and lexical_best > known.lexical_outstanding
         return dense_best < known.dense_noise(vector) and not outstanding
-
-
-class Probes:
-    """The probes, encoded by a bundle. Immutable; made once for each bundle.
-
-    Attributes:
-        readings: By language, the share of paraphrases that the model finds, from 0 to 1.
-    """
-
-    def __init__(
-        self, encode: Callable[[Sequence[str]], NDArray[np.float32]], *, compares_queries: bool = False
-    ) -> None:
-        """Encodes the short texts of `server.ranking.probes` as queries.
-
-        `encode` returns the vectors `[N, dimension]` of N queries. Set `compares_queries` if the similarity of two
-        queries has the same scale as that of a query and a document, such as with one encoder for both and the cosine.
-        """
-        self._vectors = {language: encode(queries) for language, queries in PROBES.items()}
-        self._decoys: dict[str, Decoys] = {}
-        if compares_queries:
-            for language, vectors in self._vectors.items():
-                self._decoys[language] = Decoys.of(np.concatenate([vectors, encode(COMMANDS[language])]))
-        self.readings = {
-            language: _reading(
-                encode([one for one, _ in pairs]), encode([other for _, other in pairs]), self._vectors[language]
-            )
-            for language, pairs in PARAPHRASES.items()
-        }
-
-    def measure(
-        self,
-        *,
-        dense_best: Callable[[NDArray[np.float32]], float | None],
-        lexical_best: Callable[[str], float | None],
-        weight: float = 1.0,
-    ) -> Baseline:
-        """Searches an index for all probes; the callbacks return the best score of each, None if there is no hit.
-
-        `weight` is the factor of the similarities of titles in dense scores.
-        """
-        languages = {}
-        for language, queries in PROBES.items():
-            decoys = self._decoys.get(language)
-            languages[language] = LanguageBaseline(
-                reading=self.readings[language],
-                dense=tuple(sorted(dense_best(vector) or 0.0 for vector in self._vectors[language])),
-                lexical=tuple(sorted(lexical_best(query) or 0.0 for query in queries)),
-                decoys=None if decoys is None else decoys.unanswered(dense_best, weight=weight),
-            )
-        return Baseline(languages)
-
-
-def _reading(ones: NDArray[np.float32], others: NDArray[np.float32], rest: NDArray[np.float32]) -> float:
-    """Returns the share of `ones` whose nearest vector among `others` and `rest` is its paraphrase in `others`."""
-    vectors = [each / np.maximum(np.linalg.norm(each, axis=1, keepdims=True), 1e-9) for each in (ones, others, rest)]
-    nearest = (vectors[0] @ np.concatenate(vectors[1:]).T).argmax(axis=1)
-    return float(np.mean(nearest == np.arange(len(ones))))

@@ -7,7 +7,16 @@ the same thing with hardly a word in common: only a model that reads the languag
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.encoding.bundle import Bundle
+from server.encoding.kind import TextKind
+from server.ranking.baseline import Baseline, LanguageBaseline
+from server.ranking.decoys import Decoys
 
 _TEXTS = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
 
@@ -31,3 +40,69 @@ def probes_file() -> str:
     """
     digest = hashlib.sha256("\n".join(probe_texts()).encode()).hexdigest()[:8]
     return f"probes-{digest}.npy"
+
+
+class EncodedProbes:
+    """The probes, encoded once for each bundle. Immutable. `readings` is the share of paraphrases found by language."""
+
+    def __init__(
+        self, encode: Callable[[Sequence[str]], NDArray[np.float32]], *, compares_queries: bool = False
+    ) -> None:
+        """Encodes the texts of this module as queries.
+
+        `encode` returns the vectors `[N, dimension]` of N queries. Set `compares_queries` if the similarity of two
+        queries has the same scale as that of a query and a document, such as with one encoder for both and the cosine.
+        """
+        self._vectors = {language: encode(queries) for language, queries in PROBES.items()}
+        self._decoys: dict[str, Decoys] = {}
+        if compares_queries:
+            for language, vectors in self._vectors.items():
+                self._decoys[language] = Decoys.of(np.concatenate([vectors, encode(COMMANDS[language])]))
+        self.readings = {
+            language: _reading(
+                encode([one for one, _ in pairs]), encode([other for _, other in pairs]), self._vectors[language]
+            )
+            for language, pairs in PARAPHRASES.items()
+        }
+
+    def measure(
+        self,
+        *,
+        dense_best: Callable[[NDArray[np.float32]], float | None],
+        lexical_best: Callable[[str], float | None],
+        weight: float = 1.0,
+    ) -> Baseline:
+        """Searches an index for all probes; the callbacks return the best score of each, None if there is no hit.
+
+        `weight` is the factor of the similarities of titles in dense scores.
+        """
+        languages = {}
+        for language, queries in PROBES.items():
+            decoys = self._decoys.get(language)
+            languages[language] = LanguageBaseline(
+                reading=self.readings[language],
+                dense=[dense_best(vector) or 0.0 for vector in self._vectors[language]],
+                lexical=[lexical_best(query) or 0.0 for query in queries],
+                decoys=None if decoys is None else decoys.unanswered(dense_best, weight=weight),
+            )
+        return Baseline(languages)
+
+
+def encode_probes(bundle: Bundle) -> EncodedProbes:
+    """Returns the probes encoded by a bundle; uses their vectors in the bundle if it has them."""
+    stored = bundle.probe_vectors(probes_file(), probe_texts())
+
+    def encode(queries: Sequence[str]) -> NDArray[np.float32]:
+        if stored is None:
+            return bundle.encode_texts([(query, TextKind.QUERY) for query in queries])
+        return np.stack([stored[query] for query in queries])
+
+    manifest = bundle.manifest
+    return EncodedProbes(encode, compares_queries=manifest.similarity == "cosine" and manifest.document is None)
+
+
+def _reading(ones: NDArray[np.float32], others: NDArray[np.float32], rest: NDArray[np.float32]) -> float:
+    """Returns the share of `ones` whose nearest vector among `others` and `rest` is its paraphrase in `others`."""
+    vectors = [each / np.maximum(np.linalg.norm(each, axis=1, keepdims=True), 1e-9) for each in (ones, others, rest)]
+    nearest = (vectors[0] @ np.concatenate(vectors[1:]).T).argmax(axis=1)
+    return float(np.mean(nearest == np.arange(len(ones))))

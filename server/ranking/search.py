@@ -34,13 +34,7 @@ class FoundDocument(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The result of a search.
-
-    Attributes:
-        documents: Best first.
-        sequence: Sequence of the last change that the search has seen.
-        no_good_answer: Whether even the best document scores no better than those of unrelated queries.
-    """
+    """The documents, best first, the last change that the search has seen, and `Baseline.no_good_answer`."""
 
     documents: list[FoundDocument]
     sequence: int
@@ -129,9 +123,7 @@ def _hybrid(state: State, query: str, vector: NDArray[np.float32], options: Sear
         lexical,
         fusion=options.fusion,
         evidence=state.baseline.evidence(
-            query,
-            dense_best=dense[0].score if dense else None,
-            lexical_best=lexical[0].score if lexical else None,
+            query, dense_best=dense[0].score if dense else None, lexical_best=lexical[0].score if lexical else None
         ),
         # Candidates are not in the order of the similarity that `min_score` bounds, so all are kept until then.
         limit=options.limit if options.min_score is None else candidates,

@@ -14,12 +14,7 @@ from server.growing import Growing
 
 
 class DocumentSlotsView(NamedTuple):
-    """The slots at one moment. Immutable.
-
-    Attributes:
-        sequences: For each slot, the sequence of its document, ascending.
-        live: For each slot, whether its document is live.
-    """
+    """The slots at one moment. Immutable. `sequences` ascend; `live` says whether a slot's document is live."""
 
     sequences: NDArray[np.int64]
     live: NDArray[np.bool_]

@@ -17,10 +17,8 @@ from server.vectors.view import DenseView
 class State(NamedTuple):
     """An immutable state; any thread may search it. All its views have the same slots.
 
-    Attributes:
-        sequence: Sequence of the last change in this state.
-        weights: For each field, the factor of the similarities of its vectors.
-        baseline: The baseline of scores as last measured.
+    `sequence` is that of the last change, `weights` has the factor of the similarities of each field's vectors, and
+    `baseline` is as last measured.
     """
 
     sequence: int

@@ -45,7 +45,7 @@ PAGE_BYTES = 2 * 1024 * 1024
 """Maximum size of a page, unless its first document is larger. gRPC clients accept 4 MiB by default."""
 
 Message = TypeVar("Message", UpsertMessage, DeleteMessage)
-Change = TypeVar("Change", Upsert, Delete)
+Write = TypeVar("Write", Upsert, Delete)
 
 
 class CatalogServicer(CatalogServiceServicer):
@@ -197,9 +197,9 @@ class CatalogServicer(CatalogServiceServicer):
             self._waiting.discard(interruption)
 
 
-async def _read_each(messages: Sequence[Message], read: Callable[[Message, int], Change]) -> list[Change | Outcome]:
+async def _read_each(messages: Sequence[Message], read: Callable[[Message, int], Write]) -> list[Write | Outcome]:
     """Reads a change from each message; an invalid message gets an Outcome with its error instead."""
-    changes: list[Change | Outcome] = []
+    changes: list[Write | Outcome] = []
     for position, message in enumerate(messages):
         try:
             changes.append(read(message, position))
@@ -211,7 +211,7 @@ async def _read_each(messages: Sequence[Message], read: Callable[[Message, int],
     return changes
 
 
-def _valid(changes: Sequence[Change | Outcome]) -> list[Change]:
+def _valid(changes: Sequence[Write | Outcome]) -> list[Write]:
     return [each for each in changes if not isinstance(each, Outcome)]
 
 

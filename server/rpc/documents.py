@@ -10,13 +10,12 @@ from chaja.v1 import Delete as DeleteMessage
 from chaja.v1 import Document as DocumentMessage
 from chaja.v1 import LocalizedText, WriteError, WriteResult
 from chaja.v1 import Upsert as UpsertMessage
+from server.attributes.filter import Scalar
 from server.catalogue.changes import Change, Delete, Outcome, Upsert
 from server.catalogue.document import LARGEST_EXACT_INTEGER, AttributeValue, Document, Localized
 from server.errors import InvalidRequest, UnfitText, Violation
 from server.rpc.errors import refusal_of
 from server.rpc.limits import MAX_NAME_CHARACTERS, name_violations, raise_any
-
-Scalar = str | bool | int | float
 
 
 def to_upsert(message: UpsertMessage, *, field: str, max_characters: int) -> Upsert:

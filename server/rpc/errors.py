@@ -43,8 +43,8 @@ log = logging.getLogger(__name__)
 DOMAIN = "chaja"
 
 MOST_CHARACTERS = 500
-"""Maximum characters of a message. It is sent twice, as text and in the details, which takes 6.5 KB for Korean; gRPC
-drops a call whose headers exceed 8 KiB."""
+"""Maximum characters of a message. It is sent twice, as text and in the details, and gRPC drops a call whose headers
+exceed 8 KiB."""
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 

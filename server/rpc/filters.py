@@ -36,10 +36,10 @@ def to_filter(message: FilterMessage, *, field: str) -> Filter | None:
     """
     if message.WhichOneof("condition") is None and not len(UnknownFieldSet(message)):
         return None
-    return _Reader(field).filter(message, field, depth=1)
+    return _FilterReader(field).filter(message, field, depth=1)
 
 
-class _Reader:
+class _FilterReader:
     """Reads one filter and counts its conditions and values."""
 
     def __init__(self, root: str) -> None:

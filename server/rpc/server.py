@@ -51,12 +51,7 @@ SERVICES = [
     for file in (search_pb2, catalog_pb2, encode_pb2, info_pb2, admin_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 ]
-KIND_OF = {
-    (False, False): "unary",
-    (False, True): "server_stream",
-    (True, False): "client_stream",
-    (True, True): "bidi_stream",
-}
+KIND_OF = {(False, False): "unary", (False, True): "server_stream", (True, True): "bidi_stream"}
 """go-grpc-middleware's names of the kinds of methods, by whether requests and responses are streams."""
 
 METHODS = [
@@ -73,7 +68,7 @@ NOTICE_SECONDS = 0.3
 """Time for clients that watch health to send their calls elsewhere. When a gRPC server stops, calls that it has not yet
 received end as CANCELLED, which clients do not retry."""
 
-ENDING_SECONDS = 1.0
+STATUS_SECONDS = 1.0
 """Time for aborted calls to send their status; the server then closes the connections that are still open."""
 
 
@@ -157,7 +152,7 @@ class RpcServer:
         self._health.end_watches()
         self._catalog.shut_down()
         ending = asyncio.get_running_loop().call_later(grace_seconds, self._calls.end_all, NotReady(SHUTTING_DOWN))
-        await self._listener.stop(grace_seconds + ENDING_SECONDS)
+        await self._listener.stop(grace_seconds + STATUS_SECONDS)
         ending.cancel()
 
 

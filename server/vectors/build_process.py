@@ -32,11 +32,11 @@ NICENESS = 10
 
 BLOCK_ROWS = 1024
 
-PROBES = 1000
+PROBED_ROWS = 1000
 """Number of rows that a new graph is searched for."""
 
 MIN_REACHABLE = 0.95
-"""Share of the probes that must be found. HNSW misses a few outliers; a graph that lost nodes misses more."""
+"""Share of the probed rows that must be found. HNSW misses a few outliers; a graph that lost nodes misses more."""
 
 TOLERANCE = 1e-3
 """Relative error allowed for the distance of a probe to its nearest row: sums in f32 are rounded."""
@@ -92,7 +92,7 @@ def build(
 
 def _reachable(index: Any, rows: NDArray[Any], storage: Storage) -> float:
     """Returns the share of probed rows whose search finds the row itself, or another one just as near."""
-    probes = np.linspace(0, len(rows) - 1, min(PROBES, len(rows))).astype(np.int64)
+    probes = np.linspace(0, len(rows) - 1, min(PROBED_ROWS, len(rows))).astype(np.int64)
     found = 0
     for row in rows[probes]:
         own = 0.0 if METRIC_OF[storage] == "cos" else 1 - float(np.square(row.astype(np.float64)).sum())

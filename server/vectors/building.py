@@ -21,9 +21,12 @@ from server.vectors.storage import Storage
 
 log = logging.getLogger(__name__)
 
+GRAPHS_PREFIX = "graphs-"
+"""Beginning of the names of the folders in which graphs are built."""
 
 SUFFIXES = (".graph", ".npy", ".firsts.npy")
-"""Suffixes of the files of a `BuiltGraph`, in its order."""
+GRAPH_FILES = tuple(f"vectors{suffix}" for suffix in SUFFIXES)
+"""Suffixes of the files of a `BuiltGraph`, in its order, and the names of the files in a snapshot."""
 
 
 class BuiltGraph(NamedTuple):

@@ -1,8 +1,8 @@
 """The live index of vectors: one thread appends, many threads search views, and graphs are built in the background.
 
-Below `exact_below` vectors, a search compares all of them. Above, it searches a graph of most vectors and compares the
-newest ones directly. The next view has all appended vectors. Vectors are never removed: each search says which
-documents it may find.
+Below `hnsw_from_vectors` vectors, a search compares all of them. Above, it searches a graph of most vectors and
+compares the newest ones directly. The next view has all appended vectors. Vectors are never removed: each search says
+which documents it may find.
 """
 
 import logging
@@ -16,16 +16,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from server.defaults import EF_SEARCH, HNSW_FROM_VECTORS, MIN_RECALL
 from server.errors import BuildFailed, SnapshotError
 from server.growing import Growing
 from server.similarity import Similarity
 from server.snapshot import Arrays, CheckedFile, link
-from server.vectors.building import BuiltGraph, GraphBuilder
+from server.vectors.building import GRAPH_FILES, GRAPHS_PREFIX, BuiltGraph, GraphBuilder
+from server.vectors.ef_search import EfSearch
 from server.vectors.graph import Graph
 from server.vectors.recall import QueryKind, RecallWatch
 from server.vectors.rows import Rows
 from server.vectors.storage import Storage, check_storage, row_dtype, to_rows
-from server.vectors.view import GRAPH_FILES, DenseView, EfSearch
+from server.vectors.view import DenseView
 
 log = logging.getLogger(__name__)
 
@@ -35,20 +37,20 @@ class DenseOptions:
     """Options of searching and building.
 
     Attributes:
-        exact_below: Number of vectors from which a graph is built.
-        tail_least: Least number of vectors outside the graph before it is extended.
-        tail_share: The same as a share of the vectors in the graph, since extending it writes its whole file again.
+        hnsw_from_vectors: Number of vectors from which a graph is built.
+        tail_least: The graph is extended when at least this many vectors are not in it,
+        tail_share: and at least this share of the number in it, because extending it writes its whole file again.
         ef_search: Candidates that a search keeps in a graph of up to 100,000 vectors.
-        searchers: Number of threads expected to search at the same time.
+        workers: Number of threads expected to search at the same time.
         min_recall: Recall at 10 below which `ef_search` is raised.
     """
 
-    exact_below: int = 10_000
+    hnsw_from_vectors: int = HNSW_FROM_VECTORS
     tail_least: int = 2_500
     tail_share: float = 0.03
-    ef_search: int = 128
-    searchers: int = 2
-    min_recall: float = 0.98
+    ef_search: int = EF_SEARCH
+    workers: int = 2
+    min_recall: float = MIN_RECALL
 
 
 class DenseIndex:
@@ -74,7 +76,7 @@ class DenseIndex:
         self._storage: Storage = storage
         self._options = options or DenseOptions()
         folder.mkdir(0o700, parents=True, exist_ok=True)
-        self._folder = Path(tempfile.mkdtemp(prefix="graphs-", dir=folder))
+        self._folder = Path(tempfile.mkdtemp(prefix=GRAPHS_PREFIX, dir=folder))
         self._lock = threading.RLock()
         self._rows = Rows(dimension, row_dtype(storage))
         self._owners, self._parts = Growing(np.empty(0, np.int32)), Growing(np.empty(0, np.int32))
@@ -83,7 +85,7 @@ class DenseIndex:
         self._graph: Graph | None = None
         self._ef_search = EfSearch(self._options.ef_search)
         self._recall = RecallWatch(self._ef_search, self._options.min_recall)
-        self._next_build = self._options.exact_below
+        self._next_build = self._options.hnsw_from_vectors
         self._builder: GraphBuilder | None = None
         self._building: threading.Thread | None = None
         self._closed = False
@@ -173,7 +175,7 @@ class DenseIndex:
             built = BuiltGraph(*(CheckedFile(self._folder / name, files[name].checksum) for name in GRAPH_FILES))
             for name, file in zip(GRAPH_FILES, built, strict=True):
                 link(files[name].path, file.path)
-            self._graph = Graph(built, storage=self._storage, searchers=self._options.searchers)
+            self._graph = Graph(built, storage=self._storage, workers=self._options.workers)
             self._rows = Rows(self._dimension, row_dtype(self._storage), start=len(self._graph))
             self._plan_build(len(self._graph))
         tail = arrays["tail"]
@@ -223,7 +225,7 @@ class DenseIndex:
         try:
             graph_rows = [] if view.graph is None else [view.graph.block.rows]
             built = builder.run(graph_rows + [block.rows for block in view.tail])
-            graph = Graph(built, storage=self._storage, searchers=self._options.searchers)
+            graph = Graph(built, storage=self._storage, workers=self._options.workers)
         except (BuildFailed, SnapshotError, OSError) as error:
             if not self._closed:
                 log.warning("the index continues without a new graph: %s", error)

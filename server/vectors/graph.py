@@ -1,7 +1,7 @@
 """An open graph: approximate neighbours, and the rows of its vectors.
 
 USearch's file finds candidates; their scores are computed from a separate file of rows. Both files are mapped into
-memory. A USearch object runs one search at a time, so several objects share the mapping; each takes 8 bytes a node.
+memory. A USearch object runs one search at a time, so several objects share the mapping; each takes some memory a node.
 Equal rows share one node, whose key is the position of the first of them.
 """
 
@@ -23,12 +23,8 @@ from server.vectors.storage import Storage, to_graph
 class Graph:
     """An immutable graph, safe to search from many threads at once. Its files are removed when it is freed."""
 
-    def __init__(self, built: BuiltGraph, *, storage: Storage, searchers: int) -> None:
-        """Opens a graph for `searchers` concurrent searches. Each further one first opens another USearch object.
-
-        Raises:
-            SnapshotError: The files do not belong to one graph.
-        """
+    def __init__(self, built: BuiltGraph, *, storage: Storage, workers: int) -> None:
+        """Opens a graph with a USearch object for each of `workers`; more open on demand. Raises SnapshotError."""
         self.built = built
         self._storage: Storage = storage
         weakref.finalize(self, built.remove)
@@ -38,24 +34,18 @@ class Graph:
             firsts = np.load(built.firsts.path)
         except (OSError, ValueError) as error:
             raise SnapshotError(f"{built.graph.path} cannot be opened: {first_line(error)}") from error
-        # Rows in f16 are too many to be kept in f32 as well.
         if len(firsts) != len(rows):
             raise self._mismatch()
+        # Rows in f16 are too many to be kept in f32 as well.
         self.block = RowBlock(rows, rows if rows.dtype == np.float32 else None)
         duplicates = np.flatnonzero(firsts != np.arange(len(firsts)))
         self.node_count = len(firsts) - len(duplicates)
         self._duplicates = duplicates[np.argsort(firsts[duplicates], kind="stable")]
         self._duplicated = firsts[self._duplicates]  # For each duplicate the first equal row, ascending.
-        self._idle = deque(self._open() for _ in range(searchers))
+        self._idle = deque(self._open() for _ in range(workers))
 
     def __len__(self) -> int:
         return len(self.block.rows)
-
-    @property
-    def memory_bytes(self) -> int:
-        """Bytes of the arrays, the mapped files and the USearch objects."""
-        arrays = (self._mapped, self.block.rows, self._duplicates, self._duplicated)
-        return sum(array.nbytes for array in arrays) + 8 * self.node_count * len(self._idle)
 
     def search(self, row: NDArray[Any], count: int, ef_search: int) -> NDArray[np.int64]:
         """Returns the `count` nodes nearest to `row` `[1, dimension]`, as far as they are found, in no order."""

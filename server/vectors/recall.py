@@ -19,8 +19,9 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from server.cpus import give_way
-from server.vectors.view import DenseView, EfSearch
+from server.priority import give_way
+from server.vectors.ef_search import EfSearch
+from server.vectors.view import DenseView
 
 log = logging.getLogger(__name__)
 

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 
 from server.similarity import Similarity
 from server.snapshot import Arrays, CheckedFile, Facts
+from server.vectors.building import GRAPH_FILES
+from server.vectors.ef_search import EfSearch
 from server.vectors.graph import Graph
 from server.vectors.rows import RowBlock
 from server.vectors.storage import Storage, row_dtype, to_rows
-
-GRAPH_FILES = ("vectors.graph", "vectors.npy", "vectors.firsts.npy")
-"""Names of a `BuiltGraph`'s files in a snapshot, in its order."""
 
 FETCHED_LEAST = 32
 """Least number of candidates taken from the graph."""
@@ -31,10 +30,6 @@ FETCHED_MOST = 1024
 GATHERED_SHARE = 0.3
 """Up to this share of a block, the allowed rows are copied and compared; above, the whole block is compared."""
 
-EF_SEARCH_VECTORS = 100_000
-EF_SEARCH_GROWTH = 0.75
-"""Recall falls with size, so ef_search grows: 128 at 100,000 vectors becomes 719 at a million (`bench-index`)."""
-
 
 class Match(NamedTuple):
     """A document that was found: its slot, its best part, and that part's weighted similarity to the query."""
@@ -42,18 +37,6 @@ class Match(NamedTuple):
     slot: int
     part: int
     score: float
-
-
-@dataclass
-class EfSearch:
-    """Candidates that a search of the graph keeps. Shared by all views; raised when recall is low."""
-
-    value: int
-    """For a graph of up to `EF_SEARCH_VECTORS` vectors."""
-
-    def at(self, vectors: int) -> int:
-        """Returns the ef_search for a graph of this many vectors."""
-        return int(self.value * max(1.0, vectors / EF_SEARCH_VECTORS) ** EF_SEARCH_GROWTH)
 
 
 Observe = Callable[["DenseView", NDArray[np.float32], "NDArray[np.bool_] | None", Sequence[float]], None]
@@ -92,15 +75,6 @@ class DenseView:
     def graph_count(self) -> int:
         """Number of vectors in the graph."""
         return 0 if self.graph is None else len(self.graph)
-
-    @property
-    def memory_bytes(self) -> int:
-        """Bytes of all arrays and mapped files."""
-        # In f32, both arrays of a block are the same.
-        tail = {id(array): array.nbytes for block in self.tail for array in block if array is not None}
-        arrays = (self.owners, self.parts, self.fields)
-        graph_bytes = 0 if self.graph is None else self.graph.memory_bytes
-        return sum(tail.values()) + sum(each.nbytes for each in arrays) + graph_bytes
 
     @property
     def facts(self) -> Facts:

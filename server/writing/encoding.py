@@ -47,7 +47,7 @@ class Prepared(NamedTuple):
             if isinstance(row, ChajaError):
                 return row
             rows.append(row)
-        return self.passages.with_matrix(np.stack(rows))
+        return Vectors(self.passages.spans, np.stack(rows))
 
 
 class DocumentEncoder:

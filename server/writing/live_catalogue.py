@@ -11,8 +11,7 @@ from pathlib import Path
 
 from server.catalogue.store import Store
 from server.engine import EngineSlot
-from server.errors import ChajaError
-from server.live.building import LoadingCancelled
+from server.errors import ChajaError, LoadingCancelled
 from server.live.index import LiveIndex
 from server.live.loading import Loaded
 from server.live.snapshots import SnapshotFolder

@@ -17,8 +17,9 @@ from chaja.v1 import (
 )
 from sample.server_process import ServerProcess
 from server.catalogue.catalogue import load_catalogue
+from server.defaults import PASSAGE_OVERLAP_TOKENS
 from server.encoding.bundle import Bundle
-from server.encoding.passages import OVERLAP_TOKENS, passages_of
+from server.encoding.passages import passages_of
 from server.stages import STAGES
 from tests.conftest import SAMPLE_CATALOGUE, SAMPLE_QUERIES
 
@@ -89,7 +90,7 @@ def test_the_info_reports_model_catalogue_and_limits(tiny_server: ServerProcess,
     assert info.model.revision == revision
     bundle = Bundle(tiny_bundle)
     passages = sum(
-        len(passages_of(document, bundle, overlap_tokens=OVERLAP_TOKENS).texts)
+        len(passages_of(document, bundle, overlap_tokens=PASSAGE_OVERLAP_TOKENS).texts)
         for document in load_catalogue(SAMPLE_CATALOGUE)
     )
     assert (info.catalogue.document_count, info.catalogue.vector_count) == (len(DOCUMENTS), passages)

@@ -17,7 +17,7 @@ from server.batching.pipeline import Pipeline
 from server.batching.queue import Batch, Queue
 from server.batching.speed import Speed
 from server.catalogue.document import Document
-from server.catalogue.encoded import Versioned
+from server.catalogue.encoded import Vectors, Versioned
 from server.catalogue.store import Store
 from server.encoding.bundle import Bundle
 from server.encoding.cache import EmbeddingCache
@@ -29,8 +29,8 @@ from server.live.building import IndexBuilder
 from server.live.index import LiveIndex
 from server.live.loading import Loaded
 from server.metrics import Metrics
-from server.ranking.baseline import Probes
 from server.ranking.options import SearchOptions
+from server.ranking.probes import EncodedProbes
 from server.ranking.search import FoundDocument
 from server.settings import Settings
 from server.vectors.dense import DenseIndex, DenseOptions
@@ -134,7 +134,7 @@ def encode(bundle: Bundle, texts: Sequence[tuple[str, TextKind]]) -> NDArray[np.
 def versioned(bundle: Bundle, document: Document, sequence: int) -> Versioned:
     """Returns a version of a document with its vectors."""
     passages = passages_of(document, bundle, overlap_tokens=OVERLAP_TOKENS)
-    return Versioned(sequence, document, passages.with_matrix(encode(bundle, passages.texts)))
+    return Versioned(sequence, document, Vectors(passages.spans, encode(bundle, passages.texts)))
 
 
 def empty_index(
@@ -149,7 +149,7 @@ def empty_index(
     manifest = bundle.manifest
     folder = folder or Path(tempfile.mkdtemp(prefix="index-", dir=bundle.directory.parent))
     dense = DenseIndex(manifest.dimension, manifest.similarity, "f32", folder=folder, options=options)
-    probes = Probes(lambda queries: encode(bundle, [(query, TextKind.QUERY) for query in queries]))
+    probes = EncodedProbes(lambda queries: encode(bundle, [(query, TextKind.QUERY) for query in queries]))
     return LiveIndex(revision or manifest.revision, dense, probes=probes, weights=weights)
 
 

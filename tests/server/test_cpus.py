@@ -1,11 +1,9 @@
 import os
-import sys
-import threading
 from pathlib import Path
 
 import pytest
 
-from server.cpus import give_way, usable_cpus
+from server.cpus import usable_cpus
 
 
 @pytest.fixture(autouse=True)
@@ -58,19 +56,3 @@ def test_affinity_decides_if_it_is_smaller(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
     root = write(tmp_path, {"proc/self/cgroup": "0::/", "sys/fs/cgroup/cpu.max": "200000 100000"})
     assert usable_cpus(root) == 1
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")
-def test_only_the_calling_thread_gets_a_lower_priority() -> None:
-    seen: dict[str, int] = {}
-
-    def work() -> None:
-        give_way(5)
-        seen["thread"] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-
-    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert seen["thread"] == 5
-    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before

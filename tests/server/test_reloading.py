@@ -15,7 +15,7 @@ from server.catalogue.store import Store
 from server.encoding.manifest import MANIFEST_FILE
 from server.engine import EngineSlot
 from server.errors import BundleError, NotReady, ReloadFailed
-from server.live.loading import Loaded, LoadingOptions, load
+from server.live.loading import Loaded, load
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
 from server.reloading import Reloader
@@ -140,13 +140,13 @@ async def test_the_old_engine_keeps_serving_after_any_damage(
     assert "keep serving" in error.getMessage()
 
 
-def count_loads(monkeypatch: pytest.MonkeyPatch) -> list[LoadingOptions]:
-    """Returns a list that records the options of every later load."""
-    loads: list[LoadingOptions] = []
+def count_loads(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """Returns a list that records the settings of every later load."""
+    loads: list[Settings] = []
 
-    def counted(options: LoadingOptions, *arguments: Any, **more: Any) -> Loaded:
-        loads.append(options)
-        return load(options, *arguments, **more)
+    def counted(settings: Settings, *arguments: Any, **more: Any) -> Loaded:
+        loads.append(settings)
+        return load(settings, *arguments, **more)
 
     monkeypatch.setattr("server.reloading.load", counted)
     return loads

@@ -84,9 +84,7 @@ def open_native(weights: Path, *, run_tokens: int = RUN_TOKENS) -> NativeEncoder
     """Opens the native encoder of a packed model by its weights.
 
     Returns None if the library is not built or does not fit this CPU or the model; ONNX Runtime then runs the model.
-
-    Raises:
-        BundleError: The file is damaged.
+    Raises BundleError if the file is damaged.
     """
     library = load_library()
     if library is None or not weights.is_file():

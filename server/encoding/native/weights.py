@@ -31,7 +31,7 @@ LOG2_E = np.float32(np.log2(np.e))
 POOLINGS = ("mean", "cls", "lasttoken")
 
 GELU_COEFFICIENTS = {
-    # x * sigmoid(x * (a + b x² + c x⁴)), fitted to x * Φ(x): largest error 2.6e-5.
+    # x * sigmoid(x * (a + b x² + c x⁴)), fitted to x * Φ(x).
     "gelu": (1.5950157548, 0.0740113036, -0.0007030353),
     # The tanh form is exactly this sigmoid with a = 2 √(2/π), b = 0.044715 a.
     "tanh-gelu": (1.5957691216, 0.0713548163, 0.0),
@@ -50,12 +50,7 @@ class NativeWeights:
 
 
 def lay_out(architecture: Architecture, tensors: Mapping[str, NDArray[Any]]) -> NativeWeights:
-    """Lays out the weights of a model for which `can_lay_out` is True.
-
-    Raises:
-        KeyError: A tensor is missing.
-        ValueError: A tensor has the wrong shape or type.
-    """
+    """Lays out the weights of a model that `can_lay_out` accepts; raises KeyError or ValueError for wrong tensors."""
     check_tensors(architecture, tensors)
     products = [array.size for name, array in tensors.items() if array.dtype == np.int8 and name != WORDS]
     packer = _Packer(tensors, product_bytes=sum(products) + ALIGNMENT * len(products))

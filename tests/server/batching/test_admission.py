@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.batching.admission import ADMITTED_SHARE, Admission
+from server.batching.admission import Admission
 from server.batching.job import Job
 from server.batching.pipeline import Pipeline
 from server.batching.queue import BULK_SHARE, Queue
 from server.batching.speed import Speed
+from server.defaults import ADMITTED_SHARE
 from server.encoding.kind import TextKind
 from server.errors import Overloaded
 from tests.server.making import WatchedBundle, expire, make_job, take, until

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.batching.job import Job
-from server.batching.queue import BULK_BATCH_TOKENS, BULK_BATCH_TOKENS_SHARED, BULK_SHARE, Queue
+from server.batching.queue import BULK_BATCH_TOKENS_SHARED, BULK_SHARE, Queue
+from server.encoding.native.encoder import RUN_TOKENS
 from tests.server.making import make_job, take
 
 sizes = st.integers(1, 64)
@@ -38,7 +39,7 @@ async def test_every_job_is_taken_once_in_order_and_within_the_budgets(
         kinds = {job.bulk for job in both}
         assert len(kinds) == 1, "the two kinds do not share a batch"
         bulk = kinds.pop()
-        budget = min(BULK_BATCH_TOKENS, max_batch_tokens) if bulk else max_batch_tokens
+        budget = min(RUN_TOKENS, max_batch_tokens) if bulk else max_batch_tokens
         assert len(batch.jobs) == 1 or sum(job.token_count for job in batch.jobs) <= budget
         assert len(batch.jobs) <= -(-waiting[bulk] // workers)
         assert all(job.wanted(0) for job in batch.jobs)
@@ -79,11 +80,11 @@ async def test_bulk_batches_are_small_while_interactive_queries_arrive(monkeypat
     def tokens_taken() -> int:
         return sum(job.token_count for job in take(queue).jobs)
 
-    assert tokens_taken() == BULK_BATCH_TOKENS // 16 * 16
+    assert tokens_taken() == RUN_TOKENS // 16 * 16
     queue.put([make_job(token_count=5)])
     assert [tokens_taken(), tokens_taken()] == [5, BULK_BATCH_TOKENS_SHARED // 16 * 16]
     monkeypatch.setattr("server.batching.queue.INTERACTIVE_EXPECTED_SECONDS", 0.0)
-    assert tokens_taken() == BULK_BATCH_TOKENS // 16 * 16
+    assert tokens_taken() == RUN_TOKENS // 16 * 16
 
 
 @settings(deadline=None, max_examples=50)

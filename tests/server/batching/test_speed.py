@@ -8,11 +8,7 @@ def test_a_large_batch_counts_more_than_a_cold_query() -> None:
     speed.learn(tokens=5, tokens_per_character=0.25, seconds=0.01)
     assert speed.seconds_per_token < 0.0001, "0.002 would be the speed of this query alone"
     for _ in range(20):
-        speed.learn(
-            tokens=MEMORY_TOKENS // 10,
-            tokens_per_character=MEMORY_TOKENS // 10 / (MEMORY_TOKENS),
-            seconds=0.0001 * MEMORY_TOKENS,
-        )
+        speed.learn(tokens=MEMORY_TOKENS // 10, tokens_per_character=0.1, seconds=0.0001 * MEMORY_TOKENS)
     assert speed.seconds_per_token == pytest.approx(0.001, rel=0.1)
     assert speed.tokens_per_character == pytest.approx(0.1, rel=0.1)
 

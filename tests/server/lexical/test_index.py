@@ -49,7 +49,6 @@ def test_scores_are_bm25_however_documents_were_appended(
     everything = [document for batch in batches for document in batch]
     allowed = [random.random() < 0.7 for _ in everything]
     view = indexed(*batches).view()
-    assert len(view) == len(everything)
     scores = bm25(everything, query)
     check(view.search(query, limit=limit), scores, limit, [True] * len(everything))
     check(view.search(query, limit=limit, allowed=np.array(allowed, dtype=np.bool_)), scores, limit, allowed)
@@ -119,16 +118,17 @@ def test_segments_are_merged_while_other_threads_search(monkeypatch: pytest.Monk
     def search() -> None:
         while not ended.is_set():
             view = views[-1]
-            for slot in range(0, len(view), 97):
+            size = sum(segment.document_count for segment in view.segments)
+            for slot in range(0, size, 97):
                 if slot not in view.search(made[slot][0], limit=50).slots:
-                    failures.append(f"slot {slot} of {len(view)}")
+                    failures.append(f"slot {slot} of {size}")
 
     searcher = threading.Thread(target=search)
     searcher.start()
     for start in range(0, len(made), 10):
         index.append(made[start : start + 10])
         views.append(index.view())
-        assert len(views[-1]) == start + 10
+        assert sum(segment.document_count for segment in views[-1].segments) == start + 10
     wait_for_merges()
     ended.set()
     searcher.join()

@@ -18,7 +18,7 @@ from server.vectors.dense import DenseOptions
 from tests.server.making import empty_index, encode, versioned
 
 TITLES = ["환율 조회", "지갑을 잃어버렸어", "send money", "split the bill", "카드 분실", "exchange rate"]
-GRAPH = DenseOptions(exact_below=8, tail_least=4)
+GRAPH = DenseOptions(hnsw_from_vectors=8, tail_least=4)
 
 
 @pytest.fixture

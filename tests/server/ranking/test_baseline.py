@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from server.ranking.baseline import Baseline, LanguageBaseline, Probes, language_of
-from server.ranking.probes import COMMANDS, PARAPHRASES, PROBES, probe_texts, probes_file
+from server.ranking.baseline import Baseline, LanguageBaseline
+from server.ranking.language import language_of
+from server.ranking.probes import COMMANDS, PARAPHRASES, PROBES, EncodedProbes, probe_texts, probes_file
 
 SCORES = tuple(np.linspace(0, 1, 101).tolist())
 
@@ -90,7 +91,7 @@ def test_probes_measure_whether_a_model_reads_a_language() -> None:
     def encode(texts: Sequence[str]) -> NDArray[np.float32]:
         return np.stack([vector(meanings.get(text, text)) for text in texts])
 
-    probes = Probes(encode)
+    probes = EncodedProbes(encode)
     assert probes.readings["en"] == 1.0
     assert probes.readings["ko"] < 0.5
     measured = probes.measure(dense_best=lambda vector: float(vector.max()), lexical_best=lambda query: None)
@@ -113,7 +114,7 @@ def test_a_query_nearer_to_a_decoy_than_to_every_document_has_no_good_answer() -
         return np.stack([unit(text) for text in texts])
 
     def measured(**options: bool) -> Baseline:
-        return Probes(encode, **options).measure(dense_best=lambda vector: 0.1, lexical_best=lambda query: None)
+        return EncodedProbes(encode, **options).measure(dense_best=lambda vector: 0.1, lexical_best=lambda query: None)
 
     decoy, other = unit(COMMANDS["en"][0]), unit("lost card")
     known = measured(compares_queries=True)._languages["en"]

@@ -32,7 +32,7 @@ def test_an_extended_graph_holds_the_old_and_the_new_rows(tmp_path: Path, storag
     built = build(tmp_path, rows, storage, base)
     for each in (base, built):
         assert [file.checksum for file in each] == [file_checksum(file.path) for file in each]
-    graph = Graph(built, storage=storage, searchers=1)
+    graph = Graph(built, storage=storage, workers=1)
     assert graph.block.rows.dtype == row_dtype(storage)
     assert np.array_equal(graph.block.rows, rows)
     for position in (0, 1499, 1500, 2199):
@@ -44,7 +44,7 @@ def test_equal_rows_share_a_node_and_are_all_found(tmp_path: Path, storage: Stor
     distinct = make_rows(300, storage)
     rows = distinct[np.random.default_rng(7).integers(0, 300, 2000)]
     base = build(tmp_path, rows[:1200], storage)
-    graph = Graph(build(tmp_path, rows, storage, base), storage=storage, searchers=1)
+    graph = Graph(build(tmp_path, rows, storage, base), storage=storage, workers=1)
     assert (len(graph), graph.node_count) == (2000, len(np.unique(rows, axis=0)))
     for row in distinct[:50]:
         nodes = np.sort(graph.search(row[None, :], 20, 64))
@@ -56,14 +56,14 @@ def test_equal_rows_share_a_node_and_are_all_found(tmp_path: Path, storage: Stor
 
 
 def test_a_graph_removes_its_files_when_it_is_freed(tmp_path: Path) -> None:
-    graph = Graph(build(tmp_path, make_rows(50, "i8"), "i8"), storage="i8", searchers=1)
+    graph = Graph(build(tmp_path, make_rows(50, "i8"), "i8"), storage="i8", workers=1)
     assert len(list(tmp_path.iterdir())) == 3
     del graph
     assert list(tmp_path.iterdir()) == []
 
 
 def test_more_threads_than_expected_search_at_once(tmp_path: Path) -> None:
-    graph = Graph(build(tmp_path, make_rows(500, "f16"), "f16"), storage="f16", searchers=1)
+    graph = Graph(build(tmp_path, make_rows(500, "f16"), "f16"), storage="f16", workers=1)
 
     def search(position: int) -> bool:
         row = graph.block.rows[position : position + 1]
@@ -83,7 +83,7 @@ def test_a_build_whose_base_is_missing_fails_and_names_the_file(tmp_path: Path) 
 def test_files_of_different_graphs_are_rejected(tmp_path: Path) -> None:
     one, other = (build(tmp_path, make_rows(count, "f16"), "f16") for count in (50, 60))
     with pytest.raises(SnapshotError, match=r"50\.graph is not the graph of .*60\.npy"):
-        Graph(one._replace(rows=other.rows), storage="f16", searchers=1)
+        Graph(one._replace(rows=other.rows), storage="f16", workers=1)
 
 
 def test_the_process_exits_when_its_standard_input_closes(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ KINDS: list[tuple[Similarity, Storage]] = [
     ("dot", "f16"),
 ]
 
-SMALL = DenseOptions(exact_below=200, tail_least=100)
+SMALL = DenseOptions(hnsw_from_vectors=200, tail_least=100)
 """Builds graphs of few vectors."""
 
 
@@ -120,7 +120,7 @@ def test_documents_with_the_same_text_do_not_hide_the_others(tmp_path: Path) -> 
     center = random.standard_normal(16)
     titles = (center + 0.5 * random.standard_normal((6000, 16))).astype(np.float32)
     texts = (center + 0.1 * random.standard_normal((3, 16))).astype(np.float32)
-    index = DenseIndex(16, "cosine", "f16", folder=tmp_path, options=DenseOptions(exact_below=12_000))
+    index = DenseIndex(16, "cosine", "f16", folder=tmp_path, options=DenseOptions(hnsw_from_vectors=12_000))
     vectors = np.stack((titles, texts[random.integers(0, 3, 6000)]), axis=1).reshape(-1, 16)
     add(index, np.repeat(np.arange(6000), 2).tolist(), vectors)
     index.wait()
@@ -137,7 +137,7 @@ def test_a_document_with_very_many_vectors_does_not_displace_the_others(tmp_path
     direction = random.standard_normal(16)
     crowd = direction + 0.01 * random.standard_normal((3000, 16))
     others = direction + 0.5 * random.standard_normal((500, 16))
-    options = DenseOptions(exact_below=3400)
+    options = DenseOptions(hnsw_from_vectors=3400)
     index = DenseIndex(16, "cosine", "f16", folder=tmp_path, options=options)
     add(index, [0] * 3000 + list(range(1, 501)), np.concatenate((crowd, others)).astype(np.float32))
     index.wait()
@@ -158,7 +158,7 @@ def test_vectors_with_nan_are_not_found_and_do_not_break_searches(tmp_path: Path
 
 
 def test_closing_ends_a_build_and_removes_its_files(tmp_path: Path) -> None:
-    index = DenseIndex(64, "cosine", "f16", folder=tmp_path, options=DenseOptions(exact_below=20_000))
+    index = DenseIndex(64, "cosine", "f16", folder=tmp_path, options=DenseOptions(hnsw_from_vectors=20_000))
     vectors = np.random.default_rng(4).standard_normal((40_000, 64)).astype(np.float32)
     add(index, list(range(40_000)), vectors)
     view = index.view()
@@ -197,7 +197,7 @@ def recall(documents: Documents, view: DenseView, allowed: NDArray[np.bool_]) ->
 @pytest.mark.slow
 def test_threads_search_while_documents_are_appended_and_graphs_swapped(tmp_path: Path) -> None:
     latest: list[DenseView] = []
-    options = DenseOptions(exact_below=1000, tail_least=300)
+    options = DenseOptions(hnsw_from_vectors=1000, tail_least=300)
     index = DenseIndex(32, "cosine", "f16", folder=tmp_path, options=options)
     vectors = np.random.default_rng(7).standard_normal((3000, 32)).astype(np.float32)
     add(index, list(range(10)), vectors[:10])

@@ -30,7 +30,7 @@ def test_ef_search_is_raised_until_the_minimum_recall_is_reached(
     monkeypatch.setattr("server.vectors.recall.PAUSE_SECONDS", 0)
     monkeypatch.setattr("server.vectors.recall.BUSY_SHARE", 1)
     recalls: list[float] = []
-    options = DenseOptions(exact_below=1000, ef_search=8, min_recall=0.9)
+    options = DenseOptions(hnsw_from_vectors=1000, ef_search=8, min_recall=0.9)
     index = DenseIndex(64, "cosine", "f16", folder=tmp_path, options=options)
     fill(index, vectors)
     assert index.view().graph_count == len(vectors)
