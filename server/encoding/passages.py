@@ -4,6 +4,7 @@ Each title, text and example query is a separate part. A part that is too long f
 passages.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from server.catalogue.document import Document, Field, Part, parts_of
 from server.catalogue.encoded import Vectors
 from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
-from server.errors import InvalidRequest, UnfitText, Violation
+from server.errors import UnfitPart, UnfitText
 
 OVERLAP_TOKENS = 32
 """Default number of tokens that neighbouring passages of a long text share."""
@@ -29,11 +30,15 @@ class Passages(NamedTuple):
 
     spans: NDArray[np.int32]
     texts: list[Text]
-    fields: list[Field]
+    parts: list[Part]
 
     def with_matrix(self, matrix: NDArray[np.float32]) -> Vectors:
         """Returns the vectors of the document; the rows of `matrix` belong to `texts`."""
         return Vectors(self.spans, matrix)
+
+    def unfit(self, position: int, reason: str) -> UnfitPart:
+        """Returns the error of the part whose passage is `texts[position]`."""
+        return _unfit(self.parts, int(self.spans[position, 0]), reason)
 
 
 class Encodable(NamedTuple):
@@ -66,17 +71,22 @@ def passages_of(document: Document, bundle: Bundle, *, overlap_tokens: int) -> P
     """Cuts a document into its passages.
 
     Raises:
-        InvalidRequest: The model cannot encode one of its parts.
+        UnfitPart: The model cannot encode one of its parts.
     """
     encodables = encodables_of(document, bundle.manifest.title_separator)
+    parts = [each.part for each in encodables]
     spans: list[tuple[int, int, int]] = []
     texts: list[Text] = []
     for position, (part, context, kind) in enumerate(encodables):
         try:
             cuts = bundle.split(part.text, kind, before=context, overlap_tokens=overlap_tokens)
         except UnfitText as error:
-            raise InvalidRequest([Violation(part.field.value, str(error))]) from None
+            raise _unfit(parts, position, str(error)) from None
         spans += [(position, start, end) for start, end in cuts]
         texts += [(context + part.text[start:end], kind) for start, end in cuts]
-    fields = [encodables[position].part.field for position, _, _ in spans]
-    return Passages(np.array(spans, dtype=np.int32).reshape(-1, 3), texts, fields)
+    return Passages(np.array(spans, dtype=np.int32).reshape(-1, 3), texts, parts)
+
+
+def _unfit(parts: Sequence[Part], position: int, reason: str) -> UnfitPart:
+    field = parts[position].field
+    return UnfitPart(field.value, sum(part.field is field for part in parts[:position]), reason)
