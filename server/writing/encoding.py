@@ -16,7 +16,7 @@ from server.catalogue.store import Store
 from server.encoding.bundle import Bundle
 from server.encoding.passages import Passages, Text, passages_of
 from server.engine import Engine
-from server.errors import ChajaError, DeadlinePassed, InvalidRequest, NotReady, Overloaded, UnfitText, Violation
+from server.errors import ChajaError, DeadlinePassed, NotReady, Overloaded, UnfitText
 
 PORTION_TEXTS = 16
 PORTION_CHARACTERS = 2000
@@ -43,7 +43,7 @@ class Prepared(NamedTuple):
         for position, text in enumerate(self.passages.texts):
             row = self.known[text] if text in self.known else encoded[text]
             if isinstance(row, UnfitText):
-                return InvalidRequest([Violation(self.passages.fields[position].value, f"{text[0][:40]!r} {row}")])
+                return self.passages.unfit(position, f"{text[0][:40]!r} {row}")
             if isinstance(row, ChajaError):
                 return row
             rows.append(row)
@@ -138,6 +138,7 @@ async def _encode_texts(
     finally:
         for each in others:
             each.cancel()
+        await asyncio.gather(*others, return_exceptions=True)  # Retrieves their errors.
     return found
 
 
