@@ -10,6 +10,7 @@ import contextlib
 import datetime
 import fcntl
 import os
+import shutil
 import sqlite3
 import uuid
 from collections.abc import Iterator
@@ -188,7 +189,7 @@ def restore(directory: Path, backup: Path) -> Path | None:
     with locked(directory):
         unfinished = directory / f"{DATABASE}.unfinished"
         try:
-            unfinished.write_bytes(backup.read_bytes())
+            shutil.copyfile(backup, unfinished)
             sync(unfinished)
             with contextlib.closing(sqlite3.connect(unfinished)) as copy:
                 if not is_ours(copy) or find_damage(copy) is not None:
