@@ -32,6 +32,9 @@ LOADING_NICENESS = 10
 
 REPORT_SECONDS = 1.0
 
+CHECK_SECONDS = 0.1
+"""Time after which a wait for a graph checks whether it is cancelled."""
+
 
 class LoadingCancelled(Exception):
     """Loading was cancelled."""
@@ -76,7 +79,7 @@ class IndexBuilder:
         initializer = partial(give_way, LOADING_NICENESS) if self._background else None
         with ThreadPoolExecutor(self._threads, thread_name_prefix="catalogue", initializer=initializer) as pool:
             while portion := list(islice(documents, PORTION_DOCUMENTS)):
-                self._check()
+                self.check()
                 added = self._with_vectors(portion, pool.map)
                 index.follow(added, [], sequence=added[-1].sequence)
                 self._report(index)
@@ -84,6 +87,16 @@ class IndexBuilder:
         retired = np.setdiff1d(slots.sequences[slots.live], self._store.live_sequences(), assume_unique=True)
         index.follow([], retired.tolist(), sequence=max(until, index.state.sequence))
         return until - began_at
+
+    def wait_for_graph(self, index: LiveIndex) -> None:
+        """Waits for the graph that an index is building; raises LoadingCancelled if `cancelled` is set."""
+        while not index.dense.wait(CHECK_SECONDS):
+            self.check()
+
+    def check(self) -> None:
+        """Raises LoadingCancelled if `cancelled` is set."""
+        if self._cancelled.is_set():
+            raise LoadingCancelled
 
     def _with_vectors(
         self, documents: Sequence[Versioned], map: Callable[..., Iterable[NDArray[np.float32]]]
@@ -97,7 +110,7 @@ class IndexBuilder:
             self._bundle,
             overlap_tokens=self._overlap_tokens,
             map=map,
-            check=self._check,
+            check=self.check,
         )
         encoded: dict[int, Versioned] = {}
         with self._store.write() as transaction:
@@ -106,10 +119,6 @@ class IndexBuilder:
                 encoded[each.sequence] = each._replace(vectors=vectors)
         self._encoded_texts += sum(len(vectors.spans) for vectors in found)
         return [encoded.get(each.sequence, each) for each in documents]
-
-    def _check(self) -> None:
-        if self._cancelled.is_set():
-            raise LoadingCancelled
 
     def _report(self, index: LiveIndex) -> None:
         now = time.monotonic()
