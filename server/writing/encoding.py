@@ -138,7 +138,6 @@ async def _encode_texts(
     finally:
         for each in others:
             each.cancel()
-        await asyncio.gather(*others, return_exceptions=True)  # Retrieves their errors.
     return found
 
 

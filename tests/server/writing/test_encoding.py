@@ -1,7 +1,5 @@
 import asyncio
-import gc
 import math
-import time
 from pathlib import Path
 
 import numpy as np
@@ -102,21 +100,6 @@ async def test_a_write_whose_deadline_passes_before_it_is_encoded_writes_nothing
     await busy
     assert core.store.sequence == 0
     assert core.bundle.times_encoded("a") == 0
-
-
-async def test_every_error_of_a_write_is_retrieved(
-    core: Core, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    # A long first portion is tokenized in a thread. Before it fails, the loop has found that the third is too late.
-    monkeypatch.setattr("server.writing.encoding.PORTION_TEXTS", 1)
-    documents = [Document(id="a", title=LONG * 2, examples=[f"{number}" for number in range(8)])]
-    core.bundle.slow_tokenizing = 0.5
-    encoder = DocumentEncoder(core.store, overlap_tokens=OVERLAP_TOKENS)
-    with pytest.raises(DeadlinePassed):
-        await encoder.encode(core.slot.engine, documents, deadline=time.monotonic() + 0.3, patient=False)
-    gc.collect()
-    assert "never retrieved" not in caplog.text
-    encoder.close()
 
 
 async def test_a_large_write_does_not_block_searches(core: Core) -> None:
