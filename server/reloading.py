@@ -178,7 +178,7 @@ class Reloader:
         await asyncio.to_thread(self._thread.shutdown)
 
     def _serving(self) -> None:
-        if not self.catalogue.broken:
+        if not self.catalogue.death.done():
             self._on_serving()
 
     async def _in_thread(self, work: Callable[..., Result], *arguments: object, **options: object) -> Result:

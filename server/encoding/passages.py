@@ -36,10 +36,6 @@ class Passages(NamedTuple):
         """Returns the vectors of the document; the rows of `matrix` belong to `texts`."""
         return Vectors(self.spans, matrix)
 
-    def unfit(self, position: int, reason: str) -> UnfitPart:
-        """Returns the error of the part whose passage is `texts[position]`."""
-        return _unfit(self.parts, int(self.spans[position, 0]), reason)
-
 
 class Encodable(NamedTuple):
     """A part of a document as it is encoded: with the context before it and its kind."""
@@ -81,12 +77,13 @@ def passages_of(document: Document, bundle: Bundle, *, overlap_tokens: int) -> P
         try:
             cuts = bundle.split(part.text, kind, before=context, overlap_tokens=overlap_tokens)
         except UnfitText as error:
-            raise _unfit(parts, position, str(error)) from None
+            raise unfit_part(parts, position, str(error)) from None
         spans += [(position, start, end) for start, end in cuts]
         texts += [(context + part.text[start:end], kind) for start, end in cuts]
     return Passages(np.array(spans, dtype=np.int32).reshape(-1, 3), texts, parts)
 
 
-def _unfit(parts: Sequence[Part], position: int, reason: str) -> UnfitPart:
+def unfit_part(parts: Sequence[Part], position: int, reason: str) -> UnfitPart:
+    """Returns the error of the part at a position."""
     field = parts[position].field
     return UnfitPart(field.value, sum(part.field is field for part in parts[:position]), reason)

@@ -106,11 +106,6 @@ class Committer:
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._thread.start()
 
-    @property
-    def dead(self) -> bool:
-        """Whether the thread has ended, so that no more changes are accepted."""
-        return self._ended.is_set()
-
     async def commit(self, request: CommitRequest) -> list[Outcome]:
         """Makes changes; returns an outcome for each.
 

@@ -83,11 +83,6 @@ class LiveCatalogue:
         self._describe()
         self._maintaining = asyncio.create_task(self._maintain())
 
-    @property
-    def broken(self) -> bool:
-        """Whether no more changes can be made."""
-        return self._committer.dead
-
     def keep(self, revision: str) -> None:
         """Keeps the vectors of a model, because it is being loaded."""
         self._obsolete.pop(revision, None)
