@@ -60,7 +60,7 @@ async def _serve(settings: Settings, opening: Opening, store: Store) -> None:
     health = HealthServicer(service.full_name for service in SERVICES)
     metrics, slot = Metrics(COUNTED_METHODS), EngineSlot(on_broken=health.fail)
     metrics.queue_texts.set_function(lambda: slot.queue_texts)
-    reloader = Reloader(settings, store, slot, metrics, on_serving=health.serve, on_broken=health.fail, opening=opening)
+    reloader = Reloader(settings, store, slot, metrics, on_serving=health.serve, opening=opening)
     rpc = RpcServer(settings, slot, reloader, metrics, health=health, fetch=store.fetch)
     _handle_signals(stopping, reloader)
     with _metrics_server(metrics, settings.metrics) as metrics_address:
@@ -72,6 +72,7 @@ async def _serve(settings: Settings, opening: Opening, store: Store) -> None:
                 rpc.raise_if_lost()
                 log.info("stopped while loading")
                 return
+            reloader.catalogue.death.add_done_callback(lambda _: health.fail())
             gc.collect()
             gc.freeze()  # Loaded objects stay: collections that scan them would delay calls.
             gc.set_threshold(COLLECTED_OBJECTS)

@@ -118,7 +118,7 @@ class EngineFactory:
 class EngineSlot:
     """Holds the current engine for the services, which are registered before it is loaded."""
 
-    def __init__(self, *, on_broken: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, *, on_broken: Callable[[], None]) -> None:
         """Creates an empty slot. It calls `on_broken` when a worker of the current engine dies."""
         self._engine: Engine | None = None
         self._on_broken = on_broken

@@ -83,6 +83,14 @@ class NoRoom(UnfitText):
         super().__init__(f"has no room after its title: the model sees {max_tokens} tokens of both; shorten the title")
 
 
+class UnfitPart(UnfitText):
+    """The model cannot encode a part of a document: `position` is its place among the parts of its kind, from 0."""
+
+    def __init__(self, kind: str, position: int, reason: str) -> None:
+        super().__init__(f"{kind}: {reason}")
+        self.kind, self.position, self.reason = kind, position, reason
+
+
 class UnknownMethod(ChajaError):
     """A call names a method that does not exist."""
 

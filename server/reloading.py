@@ -8,11 +8,11 @@ import asyncio
 import gc
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from server.catalogue.catalogue import load_catalogue
 from server.catalogue.store import Store
@@ -46,13 +46,11 @@ class Reloader:
         metrics: Metrics,
         *,
         on_serving: Callable[[], None],
-        on_broken: Callable[[], None],
         opening: Opening | None = None,
     ) -> None:
         """Loads nothing yet. If `opening` is set, it is already opening the first bundle.
 
-        `on_serving` is called after each load that leaves everything working, `on_broken` when the catalogue accepts
-        no more changes.
+        `on_serving` is called after each load that leaves everything working.
 
         Raises:
             StoreError: The index directory cannot be used.
@@ -62,20 +60,20 @@ class Reloader:
         self._slot = slot
         self._metrics = metrics
         self._on_serving = on_serving
-        self._on_broken = on_broken
         self._opening = opening
         folder = store.directory / "index"
         self._folder = folder
         self._snapshots = SnapshotFolder(folder, store) if settings.data is not None else None
         self._engines = EngineFactory(settings, metrics)
         self._catalogue: LiveCatalogue | None = None
+        self._loaded = False
         self._cancelled = threading.Event()
         # One thread does all loading: no other work gets its low priority, and its memory is in one pool.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="loader")
         self._running: asyncio.Task[Engine] | None = None
         self._next: asyncio.Task[Engine] | None = None
         self._importing: asyncio.Task[None] | None = None
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         paths = [settings.bundle / MANIFEST_FILE, settings.bundle]
         self._watched = WatchedFiles([*paths, settings.catalogue] if settings.catalogue else paths)
 
@@ -97,9 +95,9 @@ class Reloader:
             self._metrics,
             snapshots=self._snapshots,
             overlap_tokens=self._settings.passage_overlap_tokens,
-            on_broken=self._on_broken,
         )
         await self._import_file()
+        self._loaded = True
         await self._in_thread(return_freed_memory)
         self._serving()
 
@@ -132,6 +130,8 @@ class Reloader:
             ReloadFailed: The files cannot be served; the old ones keep serving.
             NotReady: The first load has not finished.
         """
+        if not self._loaded:
+            raise NotReady("the server is still loading; try again in a few seconds")
         served = self._slot.engine.manifest.revision
         if self._next is None:
             log.info("reloading while revision %s serves: %s", served, reason)
@@ -142,9 +142,9 @@ class Reloader:
 
     def reload_soon(self, reason: str) -> None:
         """Starts a reload."""
-        asyncio.create_task(self._reload_and_log(reason)).add_done_callback(lambda _: None)
+        self._start(self._reload_and_log(reason))
 
-    async def watch(self, every_seconds: float) -> None:
+    async def watch(self, every_seconds: float, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Reloads changed files once a later check finds no further change; 0 disables watching."""
         if not every_seconds:
             return
@@ -152,7 +152,7 @@ class Reloader:
         changed = {self._settings.bundle} if await self._in_thread(self._is_outdated) else set[Path]()
         warned = False
         while True:
-            await asyncio.sleep(every_seconds)
+            await sleep(every_seconds)
             if just_changed := self._watched.changed():
                 changed.update(just_changed)
             elif changed and (missing := self._watched.missing()):
@@ -177,14 +177,14 @@ class Reloader:
         unfinished = [task for task in (self._running, self._next) if task is not None]
         if unfinished:
             await asyncio.wait(unfinished)
-        if self._retiring:
-            await asyncio.wait(self._retiring)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
         if self._catalogue is not None:
             await self._catalogue.close()
         await asyncio.to_thread(self._thread.shutdown)
 
     def _serving(self) -> None:
-        if not self.catalogue.broken:
+        if not self.catalogue.death.done():
             self._on_serving()
 
     async def _in_thread(self, work: Callable[..., Result], *arguments: object, **options: object) -> Result:
@@ -214,11 +214,11 @@ class Reloader:
         )
         self._slot.swap(engine)
 
-    def _retire_soon(self, engine: Engine) -> None:
-        """Starts to close an engine."""
-        retiring = asyncio.create_task(_retire(engine))
-        self._retiring.add(retiring)
-        retiring.add_done_callback(self._retiring.discard)
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Starts a task that `close` waits for."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _import_file(self) -> None:
         if self._settings.catalogue is None:
@@ -261,7 +261,7 @@ class Reloader:
                 await self.catalogue.replace(loaded, partial(self._put, loaded))
             finally:
                 if self._slot.engine is not before:
-                    self._retire_soon(before)
+                    self._start(_retire(before))
                 del before  # `_retire` frees it.
             self._serving()
         await self._import_file()

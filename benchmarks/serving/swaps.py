@@ -10,6 +10,7 @@ import itertools
 import shutil
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +46,7 @@ class Swapping:
         failed: Errors of all other failed searches.
         memory_bytes: Resident memory after each swap.
         swap_seconds: Duration of each swap.
+        answers: The different lists of hits, as ids, that each query got.
     """
 
     calls: list[tuple[int, float]] = field(default_factory=list)
@@ -52,6 +54,7 @@ class Swapping:
     failed: list[str] = field(default_factory=list)
     memory_bytes: list[int] = field(default_factory=list)
     swap_seconds: list[float] = field(default_factory=list)
+    answers: defaultdict[str, set[tuple[str, ...]]] = field(default_factory=lambda: defaultdict(set))
 
     def worst_p99_seconds(self) -> float:
         """Returns the highest 99th percentile of any second."""
@@ -124,8 +127,10 @@ async def _send(client: AsyncClient, texts: list[str], result: Swapping) -> None
     began = time.monotonic()
 
     async def call(number: int, due: float) -> None:
+        text = texts[number % len(texts)]
         try:
-            await search(SearchRequest(query=texts[number % len(texts)]), timeout=DEADLINE_SECONDS)
+            response = await search(SearchRequest(query=text), timeout=DEADLINE_SECONDS)
+            result.answers[text].add(tuple(hit.document_id for hit in response.hits))
         except grpc.aio.AioRpcError as error:
             if error.code().value[0] == REFUSED:
                 result.refused += 1

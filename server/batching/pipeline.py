@@ -168,7 +168,6 @@ class Pipeline:
             return True
         first = self._in_flight.get(key)
         if first is not None and first.bulk <= job.bulk:  # A query never waits for bulk work.
-            self._metrics.cache_shared.inc()
             first.done.add_done_callback(partial(self._follow, job, first))
             return True
         self._metrics.cache_misses.inc()
@@ -187,7 +186,9 @@ class Pipeline:
         if job.done.done():
             return
         job.stopwatch.lap("queue")
-        if first.vector is None and self._enqueue_if_known(job):
+        if first.vector is not None:
+            self._metrics.cache_shared.inc()
+        elif self._enqueue_if_known(job):
             return  # The first failed, and another job of this text has taken its place.
         job.tokens, job.vector = first.tokens, first.vector
         if job.tokens is not None:

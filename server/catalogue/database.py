@@ -12,6 +12,7 @@ import contextlib
 import datetime
 import fcntl
 import os
+import shutil
 import sqlite3
 import uuid
 from collections.abc import Iterator
@@ -186,7 +187,7 @@ def restore(directory: Path, backup: Path) -> Path | None:
         try:
             unfinished.unlink(missing_ok=True)
             unfinished.touch(0o600)
-            unfinished.write_bytes(backup.read_bytes())
+            shutil.copyfile(backup, unfinished)
             sync(unfinished)
             with contextlib.closing(sqlite3.connect(unfinished)) as copy:
                 if not is_ours(copy) or find_damage(copy) is not None:

@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -216,15 +216,19 @@ class Store:
                 return
             sequence = rows[-1][0]
 
-    def page(self, after_id: str, limit: int, *, among: NDArray[np.int64] | None = None) -> list[Stored]:
-        """Returns the first `limit` documents after an id, ordered by id; with `among`, only these sequences."""
+    def page(self, after_id: str, limit: int, *, among: Callable[[], NDArray[np.int64]] | None = None) -> list[Stored]:
+        """Returns the first `limit` documents after an id, ordered by id; with `among`, only these sequences.
+
+        `among` is called once. Changes that are made after its call do not affect the page.
+        """
         found: list[Stored] = []
         select = "SELECT sequence FROM documents WHERE retired_seconds IS NULL AND id > ? ORDER BY id"
         with self._reading() as connection, contextlib.closing(connection.execute(select, (after_id,))) as rows:
-            while len(found) < limit and (portion := rows.fetchmany(READ_ROWS if among is not None else limit)):
+            wanted = None if among is None else among()  # The first row is read: SQLite keeps the state of the query.
+            while len(found) < limit and (portion := rows.fetchmany(READ_ROWS if wanted is not None else limit)):
                 sequences = np.array(portion, dtype=np.int64)[:, 0]
-                if among is not None:
-                    sequences = sequences[np.isin(sequences, among)]
+                if wanted is not None:
+                    sequences = sequences[np.isin(sequences, wanted)]
                 for sequence in sequences[: limit - len(found)].tolist():
                     row = connection.execute(
                         "SELECT sequence, id, content, checksum FROM documents WHERE sequence = ?", (sequence,)

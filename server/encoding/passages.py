@@ -4,6 +4,7 @@ Each title, text and example query is a separate part. A part that is too long f
 passages.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from server.catalogue.document import Document, Field, Part, parts_of
 from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
-from server.errors import InvalidRequest, UnfitText, Violation
+from server.errors import UnfitPart, UnfitText
 
 Text = tuple[str, TextKind]
 """The encoder's input: a text and its kind."""
@@ -23,7 +24,7 @@ class Passages(NamedTuple):
 
     spans: NDArray[np.int32]
     texts: list[Text]
-    fields: list[Field]
+    parts: list[Part]
 
 
 class Encodable(NamedTuple):
@@ -56,17 +57,23 @@ def passages_of(document: Document, bundle: Bundle, *, overlap_tokens: int) -> P
     """Cuts a document into its passages.
 
     Raises:
-        InvalidRequest: The model cannot encode one of its parts.
+        UnfitPart: The model cannot encode one of its parts.
     """
     encodables = encodables_of(document, bundle.manifest.title_separator)
+    parts = [each.part for each in encodables]
     spans: list[tuple[int, int, int]] = []
     texts: list[Text] = []
     for position, (part, context, kind) in enumerate(encodables):
         try:
             cuts = bundle.split(part.text, kind, before=context, overlap_tokens=overlap_tokens)
         except UnfitText as error:
-            raise InvalidRequest([Violation(part.field.value, str(error))]) from None
+            raise unfit_part(parts, position, str(error)) from None
         spans += [(position, start, end) for start, end in cuts]
         texts += [(context + part.text[start:end], kind) for start, end in cuts]
-    fields = [encodables[position].part.field for position, _, _ in spans]
-    return Passages(np.array(spans, dtype=np.int32).reshape(-1, 3), texts, fields)
+    return Passages(np.array(spans, dtype=np.int32).reshape(-1, 3), texts, parts)
+
+
+def unfit_part(parts: Sequence[Part], position: int, reason: str) -> UnfitPart:
+    """Returns the error of the part at a position."""
+    field = parts[position].field
+    return UnfitPart(field.value, sum(part.field is field for part in parts[:position]), reason)

@@ -34,6 +34,9 @@ LOADING_NICENESS = 10
 
 REPORT_SECONDS = 1.0
 
+CHECK_SECONDS = 0.1
+"""Time after which a wait for a graph checks whether it is cancelled."""
+
 
 @dataclass(eq=False)
 class IndexBuilder:
@@ -67,13 +70,23 @@ class IndexBuilder:
         initializer = partial(give_way, LOADING_NICENESS) if self.background else None
         with ThreadPoolExecutor(self.threads, thread_name_prefix="catalogue", initializer=initializer) as pool:
             while portion := list(islice(documents, PORTION_DOCUMENTS)):
-                self._check()
+                self.check()
                 added = self._with_vectors(portion, pool.map)
                 index.follow(added, [], sequence=added[-1].sequence)
                 self._report(index)
         slots = index.state.slots
         retired = np.setdiff1d(slots.sequences[slots.live], self.store.live_sequences(), assume_unique=True)
         index.follow([], retired.tolist(), sequence=max(until, index.state.sequence))
+
+    def wait_for_graph(self, index: LiveIndex) -> None:
+        """Waits for the graph that an index is building; raises LoadingCancelled if `cancelled` is set."""
+        while not index.dense.wait(CHECK_SECONDS):
+            self.check()
+
+    def check(self) -> None:
+        """Raises LoadingCancelled if `cancelled` is set."""
+        if self.cancelled.is_set():
+            raise LoadingCancelled
 
     def _with_vectors(
         self, documents: Sequence[Versioned], map: Callable[..., Iterable[NDArray[np.float32]]]
@@ -87,7 +100,7 @@ class IndexBuilder:
             self.bundle,
             overlap_tokens=self.overlap_tokens,
             map=map,
-            check=self._check,
+            check=self.check,
         )
         encoded: dict[int, Versioned] = {}
         with self.store.write() as transaction:
@@ -96,10 +109,6 @@ class IndexBuilder:
                 encoded[each.sequence] = each._replace(vectors=vectors)
         self._encoded_texts += sum(len(vectors.spans) for vectors in found)
         return [encoded.get(each.sequence, each) for each in documents]
-
-    def _check(self) -> None:
-        if self.cancelled.is_set():
-            raise LoadingCancelled
 
     def _report(self, index: LiveIndex) -> None:
         now = time.monotonic()

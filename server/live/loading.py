@@ -93,7 +93,7 @@ def load(
     try:
         builder.catch_up(index)
         if background:
-            index.dense.wait()  # Searches may use a graph now and must not lose it.
+            builder.wait_for_graph(index)  # Searches may use a graph now and must not lose it.
         index.measure()
         index.refresh()
     except BaseException:

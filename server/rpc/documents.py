@@ -13,9 +13,12 @@ from chaja.v1 import Upsert as UpsertMessage
 from server.attributes.filter import Scalar
 from server.catalogue.changes import Change, Delete, Outcome, Upsert
 from server.catalogue.document import LARGEST_EXACT_INTEGER, AttributeValue, Document, Localized
-from server.errors import InvalidRequest, UnfitText, Violation
+from server.errors import InvalidRequest, UnfitPart, Violation
 from server.rpc.errors import refusal_of
 from server.rpc.limits import MAX_NAME_CHARACTERS, name_violations, raise_any
+
+PATH_OF = {"title": "titles[{}].text", "text": "texts[{}].text", "example": "examples[{}]"}
+"""The path of a part in the message of its document, by its kind."""
 
 
 def to_upsert(message: UpsertMessage, *, field: str, max_characters: int) -> Upsert:
@@ -68,8 +71,8 @@ def to_result(outcome: Outcome, *, field: str) -> WriteResult:
     """Returns the message of a write's outcome; `field` is the document's path in the request."""
     result = WriteResult(id=outcome.id[:MAX_NAME_CHARACTERS], version=outcome.version, changed=outcome.changed)
     if (error := outcome.error) is not None:
-        if isinstance(error, UnfitText):
-            error = InvalidRequest([Violation(field, str(error))])
+        if isinstance(error, UnfitPart):
+            error = InvalidRequest([Violation(f"{field}.{PATH_OF[error.kind].format(error.position)}", error.reason)])
         refusal = refusal_of(error, f"a write of {field}")
         result.error.MergeFrom(WriteError(code=refusal.code.value[0], message=refusal.message, reason=refusal.reason))
     return result

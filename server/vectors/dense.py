@@ -148,10 +148,12 @@ class DenseIndex:
                 observe=self._recall.observe,
             )
 
-    def wait(self) -> None:
-        """Waits for the current build of a graph to end."""
-        if (building := self._building) is not None:
-            building.join()
+    def wait(self, timeout_seconds: float | None = None) -> bool:
+        """Waits for the current build of a graph to end; returns whether it has ended."""
+        if (building := self._building) is None:
+            return True
+        building.join(timeout_seconds)
+        return not building.is_alive()
 
     def close(self) -> None:
         """Ends the background work and removes the folder. Views still work."""

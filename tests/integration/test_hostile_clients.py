@@ -30,6 +30,7 @@ BOUND_BYTES = {
     "idle_connections": 50 * MEGABYTE,
     "zero_window": 4 * MAX_UNSENT_BYTES,
     "unfinished_requests": 150 * MEGABYTE,
+    "large_headers": 100 * MEGABYTE,
     "rapid_reset": 150 * MEGABYTE,
     "control_frames": 50 * MEGABYTE,
 }

@@ -95,7 +95,7 @@ def test_composed_and_decomposed_queries_are_equal(query: str) -> None:
 
 
 async def test_a_replaced_engine_is_freed_without_the_garbage_collector(watched: WatchedBundle, store: Store) -> None:
-    slot = EngineSlot()
+    slot = EngineSlot(on_broken=lambda: None)
     slot.swap(make_engine(watched, store))
     job = slot.engine.query_job("환율", SearchOptions(1), remaining_seconds=20, bulk=False)
     assert await slot.engine.run([job]) == [None]

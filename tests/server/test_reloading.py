@@ -5,6 +5,7 @@ import shutil
 import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import prometheus_client
@@ -28,24 +29,18 @@ DOCUMENT = '{"id": "%s", "title": "환율"}\n'
 class Server:
     """A reloader and its collaborators, with files that a test may change. The event loop must be running."""
 
-    def __init__(self, directory: Path, bundle: Path) -> None:
+    def __init__(self, directory: Path, bundle: Path, **options: Any) -> None:
         self.bundle, self.catalogue = directory / "bundle", directory / "catalogue.jsonl"
         shutil.copytree(bundle, self.bundle)
         self.catalogue.write_text(DOCUMENT % "first", encoding="utf-8")
-        self.metrics, self.slot, self.said_serving = Metrics([]), EngineSlot(), 0
+        self.metrics, self.slot, self.said_serving = Metrics([]), EngineSlot(on_broken=lambda: None), 0
         self.store = Store(directory, durable=False)
-        settings = Settings(
-            bundle=self.bundle, catalogue=self.catalogue, encode_workers=1, cache_bytes=0, longest_wait_seconds=60.0
-        )
-        self.reloader = Reloader(
-            settings, self.store, self.slot, self.metrics, on_serving=self._serving, on_broken=self._broken
-        )
+        options |= {"encode_workers": 1, "cache_bytes": 0, "longest_wait_seconds": 60.0}
+        settings = Settings(bundle=self.bundle, catalogue=self.catalogue, **options)
+        self.reloader = Reloader(settings, self.store, self.slot, self.metrics, on_serving=self._serving)
 
     def _serving(self) -> None:
         self.said_serving += 1
-
-    def _broken(self) -> None:
-        raise AssertionError("the committer died")
 
     async def close(self) -> None:
         """Shuts down as the server does."""
@@ -197,9 +192,6 @@ class Checks:
     def __init__(self) -> None:
         self._waiting, self._asked = asyncio.Event(), asyncio.Semaphore(0)
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(asyncio, name)
-
     async def sleep(self, _: float) -> None:
         self._waiting.set()
         await self._asked.acquire()
@@ -215,10 +207,9 @@ class Checks:
 
 
 @pytest.fixture
-async def checks(server: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Checks]:
+async def checks(server: Server) -> AsyncIterator[Checks]:
     checks = Checks()
-    monkeypatch.setattr("server.reloading.asyncio", checks)
-    watching = asyncio.create_task(server.reloader.watch(1.0))
+    watching = asyncio.create_task(server.reloader.watch(1.0, sleep=checks.sleep))
     yield checks
     watching.cancel()
 
@@ -305,6 +296,33 @@ async def test_a_load_is_cancelled_when_the_server_stops(server: Server) -> None
     await asyncio.sleep(0)
     await asyncio.wait_for(server.reloader.close(), 10)
     assert server.served == ["first"]
+
+
+async def test_closing_ends_the_build_of_a_graph(
+    tmp_path: Path, tiny_bundle: Path, other_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = tmp_path / "endless"
+    endless.write_text("#!/bin/sh\nexec sleep 30\n")
+    endless.chmod(0o700)
+    monkeypatch.setattr("server.vectors.building.sys", SimpleNamespace(executable=str(endless)))
+    server = Server(tmp_path, tiny_bundle, hnsw_from_vectors=1)
+    await server.reloader.load()
+    server.put_bundle(other_bundle)
+    server.reloader.reload_soon("a test")
+    await until(lambda: len(list(tmp_path.glob("index/graphs-*/*.npy"))) == 2)  # The new index builds its graph too.
+    await asyncio.wait_for(server.close(), 10)
+
+
+async def test_a_reload_during_the_first_import_is_rejected(tmp_path: Path, tiny_bundle: Path) -> None:
+    server = Server(tmp_path, tiny_bundle)
+    server.catalogue.write_text("".join(DOCUMENT % number for number in range(200)), encoding="utf-8")
+    loading = asyncio.create_task(server.reloader.load())
+    await until(lambda: server.reloader._importing)
+    with pytest.raises(NotReady, match="still loading"):
+        await server.reloader.reload("a test")
+    await loading
+    assert (len(server.served), server.said_serving) == (200, 1)
+    await server.close()
 
 
 async def test_a_failed_first_load_raises_its_cause(tmp_path: Path, tiny_bundle: Path) -> None:

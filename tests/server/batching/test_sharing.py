@@ -86,7 +86,7 @@ async def test_identical_texts_in_flight_are_encoded_once(
 
 @pytest.mark.parametrize("fate", ["cancelled", "expired"])
 async def test_texts_are_encoded_once_when_the_first_caller_gives_up(
-    watched: WatchedBundle, fate: str, pipeline: Pipeline
+    watched: WatchedBundle, fate: str, pipeline: Pipeline, metrics: Metrics
 ) -> None:
     busy = await held(pipeline, watched)
     jobs = [make_job("환율", options=SearchOptions(1), seconds=20) for _ in range(4)]
@@ -102,6 +102,9 @@ async def test_texts_are_encoded_once_when_the_first_caller_gives_up(
     if fate == "expired":
         assert isinstance((await first)[0], DeadlinePassed)
     await busy
+    value = metrics.registry.get_sample_value
+    lookups = [value("chaja_cache_lookups_total", {"result": each}) for each in ("hit", "miss", "shared")]
+    assert lookups == [0, 3, 2], "each job is counted once"
 
 
 async def test_giving_up_during_tokenizing_does_not_delay_others(watched: WatchedBundle, pipeline: Pipeline) -> None:

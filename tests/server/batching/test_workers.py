@@ -4,20 +4,15 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from server.attributes.filter import Equals
-from server.batching import workers
 from server.batching.pipeline import SLICE_TEXTS, Pipeline
 from server.batching.speed import Speed
 from server.catalogue.document import AttributeValue, Document
 from server.encoding.kind import TextKind
 from server.errors import DeadlinePassed, EncodingFailed, NotReady
 from server.ranking.options import SearchOptions
-from server.ranking.search import Found, search
-from server.ranking.state import State
 from tests.server.making import DOCUMENTS, WatchedBundle, expire, found_by, make_job, until, versioned
 
 POISON = "독약"
@@ -126,15 +121,8 @@ async def test_a_deadline_that_passes_during_encoding_is_an_error(watched: Watch
 
 
 async def test_filters_that_python_compares_as_equal_do_not_share_a_search(
-    watched: WatchedBundle, monkeypatch: pytest.MonkeyPatch, new_pipeline: NewPipeline
+    watched: WatchedBundle, new_pipeline: NewPipeline
 ) -> None:
-    searched: list[tuple[str, SearchOptions]] = []
-
-    def counting(state: State, text: str, vector: NDArray[np.float32] | None, options: SearchOptions) -> Found:
-        searched.append((text, options))
-        return search(state, text, vector, options)
-
-    monkeypatch.setattr(workers, "search", counting)
     pipeline = new_pipeline(max_batch_tokens=1000)
     documents: list[dict[str, AttributeValue]] = [{"f": True}, {"f": 1}, {"f": 1.0}, {"f": False}, {"f": 0}]
     first = len(DOCUMENTS) + 1
@@ -152,6 +140,5 @@ async def test_filters_that_python_compares_as_equal_do_not_share_a_search(
     assert {job.batch_texts for job in (*jobs, *plain, other)} == {9}, "they shared one batch"
     found = [{each.sequence - first for each in found_by(job)} for job in jobs]
     assert found == [{0}, {1, 2}, {1, 2}, {3}, {4}]
-    assert found_by(plain[0]) == found_by(plain[1]) == found_by(plain[2])
+    assert plain[0].found is plain[1].found is plain[2].found, "equal queries without a filter are searched once"
     assert (len(found_by(plain[0])), len(found_by(other))) == (9, 8)
-    assert searched.count(("환율", SearchOptions(9))) == searched.count(("환율", SearchOptions(8))) == 1

@@ -3,6 +3,7 @@ import os
 import sqlite3
 import tempfile
 import threading
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -180,10 +181,13 @@ def test_a_backup_is_made_while_others_write(store: Store, tmp_path: Path) -> No
 def test_only_a_backup_is_restored(store: Store, tmp_path: Path) -> None:
     put(store, "a")
     store.close()
-    (tmp_path / "junk").write_bytes(b"junk" * 1000)
+    (tmp_path / "junk").write_bytes(b"junk" * 1_000_000)
+    tracemalloc.start()
     for name in ("junk", "missing"):
         with pytest.raises(StoreError, match=name):
             restore(tmp_path, tmp_path / name)
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000, "a backup is not read into memory"
+    tracemalloc.stop()
     with contextlib.closing(Store(tmp_path)) as again:
         assert again.get("a") is not None
 

@@ -2,11 +2,11 @@ import itertools
 
 import pytest
 
-from server.catalogue.document import Document, Field, parts_of
+from server.catalogue.document import Document, parts_of
 from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
 from server.encoding.passages import encodables_of, passages_of
-from server.errors import InvalidRequest
+from server.errors import UnfitPart
 from tests.tiny_bundle import make_bundle
 
 MAX_TOKENS = 16
@@ -36,7 +36,6 @@ def test_a_text_is_encoded_after_the_title_in_its_language_or_else_the_first_tit
 def test_each_field_is_encoded_as_its_kind(titled: Bundle) -> None:
     passages = passages_of(Document(id="a", title="A", text="b", examples=["c"]), titled, overlap_tokens=4)
     assert passages.texts == [("A", TextKind.TITLE), ("A | b", TextKind.TEXT), ("c", TextKind.EXAMPLE)]
-    assert passages.fields == [Field.TITLE, Field.TEXT, Field.EXAMPLE]
     assert passages.spans.tolist() == [[0, 0, 1], [1, 0, 1], [2, 0, 1]]
 
 
@@ -44,7 +43,6 @@ def test_a_long_text_is_covered_by_overlapping_passages_after_its_title(titled: 
     text = " ".join(f"낱말{number}" for number in range(40))
     document = Document(id="a", title="제목", text=text)
     passages = passages_of(document, titled, overlap_tokens=4)
-    assert passages.fields == [Field.TITLE, *[Field.TEXT] * (len(passages.texts) - 1)]
     spans = passages.spans[1:].tolist()
     assert len(spans) > 5
     assert {position for position, _, _ in spans} == {1}
@@ -58,5 +56,5 @@ def test_a_long_text_is_covered_by_overlapping_passages_after_its_title(titled: 
 
 def test_a_title_that_leaves_no_room_is_an_error_of_the_text(titled: Bundle) -> None:
     document = Document(id="a", title="x" * MAX_TOKENS, text="y" * MAX_TOKENS)
-    with pytest.raises(InvalidRequest, match="text"):
+    with pytest.raises(UnfitPart, match="text: has no room after its title"):
         passages_of(document, titled, overlap_tokens=4)

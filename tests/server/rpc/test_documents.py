@@ -10,7 +10,7 @@ from chaja.v1 import LocalizedText
 from chaja.v1 import Upsert as UpsertMessage
 from server.catalogue.changes import Delete, Outcome
 from server.catalogue.document import LARGEST_EXACT_INTEGER, Document
-from server.errors import EncodingFailed, InvalidRequest, NoTokens
+from server.errors import EncodingFailed, InvalidRequest, UnfitPart
 from server.rpc.documents import to_delete, to_message, to_result, to_upsert
 
 UNIVERSE = st.characters(exclude_categories=["Cs"])
@@ -117,10 +117,10 @@ def test_deletions_are_read_with_their_versions() -> None:
     assert [to_delete(each, field="it") for each in messages] == [Delete("a"), Delete("b", 0), Delete("c")]
 
 
-def test_a_text_that_the_model_cannot_read_is_an_invalid_document() -> None:
-    result = to_result(Outcome("a", 0, False, NoTokens()), field="upserts[2].document")
+def test_the_error_of_a_text_that_the_model_cannot_read_has_its_path() -> None:
+    result = to_result(Outcome("a", 0, False, UnfitPart("title", 1, "has no letters")), field="upserts[2].document")
     assert (result.error.code, result.error.reason) == (3, "INVALID_REQUEST")
-    assert result.error.message.startswith("upserts[2].document: has no text that the model can read")
+    assert result.error.message.startswith("upserts[2].document.titles[1].text: has no letters")
 
 
 def test_an_internal_error_shows_its_incident() -> None:

@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from server.vectors.dense import DenseIndex, DenseOptions
-from server.vectors.recall import measure_recall
+from server.vectors.ef_search import EfSearch
+from server.vectors.recall import RecallWatch, measure_recall
 
 
 @pytest.fixture
@@ -49,6 +50,26 @@ def test_ef_search_is_raised_until_the_minimum_recall_is_reached(
     assert re.search(r"\((search|document)\) is 0\.\d+, below 0\.9000: ef_search is raised from 8 to 12", caplog.text)
     # The raised value applies to earlier views as well.
     assert np.mean([measure_recall(before, query) for query in queries[:100]]) > 0.85
+
+
+def test_a_failed_measurement_does_not_end_the_next(
+    tmp_path: Path, vectors: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("server.vectors.recall.PAUSE_SECONDS", 0)
+    monkeypatch.setattr("server.vectors.recall.FAILED_SECONDS", 0)
+    index = DenseIndex(64, "cosine", "f16", folder=tmp_path)
+    empty = index.view()
+    fill(index, vectors[:100])
+    watch, deadline = RecallWatch(EfSearch(8), 0.9), time.monotonic() + 10
+    for view in (empty, index.view()):  # No document can be drawn from the empty one.
+        watch.observe(view, vectors[0], None, (1.0,))
+        while time.monotonic() < deadline and "could not be measured" not in caplog.text:
+            time.sleep(0.01)
+    while time.monotonic() < deadline and not watch._recalls["document"]:
+        time.sleep(0.01)
+    assert list(watch._recalls["document"]) == [1.0]
+    watch.close()
+    index.close()
 
 
 def test_recall_is_not_measured_without_a_graph(tmp_path: Path) -> None:

@@ -28,8 +28,7 @@ class Core:
         self.bundle = bundle
         directory.mkdir(exist_ok=True)
         self.store = Store(directory, durable=False)
-        self.slot, self.metrics = EngineSlot(), Metrics([])
-        self.deaths = 0
+        self.slot, self.metrics = EngineSlot(on_broken=lambda: None), Metrics([])
         loaded = self.load(bundle)
         self.slot.swap(self.engine_of(loaded))
         self.catalogue = LiveCatalogue(
@@ -39,7 +38,6 @@ class Core:
             self.metrics,
             snapshots=SnapshotFolder(directory / "index", self.store),
             overlap_tokens=OVERLAP_TOKENS,
-            on_broken=self._died,
         )
 
     @property
@@ -93,9 +91,6 @@ class Core:
         await self.catalogue.close()
         await self.slot.engine.close()
         self.store.close()
-
-    def _died(self) -> None:
-        self.deaths += 1
 
 
 @contextlib.asynccontextmanager

@@ -218,7 +218,7 @@ async def test_writes_fail_after_the_committer_has_died(
     monkeypatch.setattr(core.slot.engine.index, "follow", broken)
     with pytest.raises(NotReady, match="can make no more changes"):
         await core.writer.upsert(upserts(titled("a")))
-    await until(lambda: core.deaths == 1)
+    await until(core.catalogue.death.done)
     with pytest.raises(NotReady):
         await core.writer.upsert(upserts(titled("b")))
     assert "the committer died" in caplog.text
@@ -259,15 +259,15 @@ async def test_of_two_changes_to_one_id_the_last_one_wins_even_if_it_equals_the_
 async def test_a_write_whose_engine_closes_is_encoded_by_the_next_engine(
     core: Core, other_bundle: Path, monkeypatch: pytest.MonkeyPatch, imported: bool
 ) -> None:
-    other, prepare = WatchedBundle(other_bundle), core.catalogue._encoder._prepare
+    other, split = WatchedBundle(other_bundle), core.bundle.split
     preparing, released = threading.Event(), threading.Event()
 
-    def held(*arguments: Any) -> Any:
+    def held(*arguments: Any, **options: Any) -> Any:
         preparing.set()
         assert released.wait(20)
-        return prepare(*arguments)
+        return split(*arguments, **options)
 
-    monkeypatch.setattr(core.catalogue._encoder, "_prepare", held)
+    monkeypatch.setattr(core.bundle, "split", held)
     call = upserts(titled("a", "환율"), titled("b", "달러"))
     writing = asyncio.create_task(
         core.writer.import_documents("list", 2, call) if imported else core.writer.upsert(call)

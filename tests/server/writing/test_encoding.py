@@ -8,7 +8,7 @@ import pytest
 from server.catalogue.document import Document
 from server.catalogue.encoded import Vectors
 from server.encoding.passages import passages_of
-from server.errors import DeadlinePassed, InvalidRequest
+from server.errors import DeadlinePassed, UnfitPart
 from server.writing.encoding import PORTION_TEXTS, PORTIONS, DocumentEncoder
 from tests.server.making import OVERLAP_TOKENS, WatchedBundle, encode, until
 from tests.server.writing.making import Core, running, summary, titled, upserts
@@ -80,12 +80,12 @@ async def test_vectors_of_another_overlap_are_not_reused(core: Core) -> None:
 
 async def test_a_text_that_does_not_fit_fails_alone(tmp_path: Path, titled_bundle: Path) -> None:
     async with running(tmp_path / "data", titled_bundle) as core:
-        no_room = Document(id="b", title="x" * 70, text="y")
+        no_room = Document(id="b", title={"": "x", "en": "x" * 70}, text={"": "y", "en": "y z"})
         outcomes = await core.writer.upsert(upserts(titled("a"), no_room, titled("c")))
-        assert summary(outcomes) == [("a", 1, True, None), ("b", 0, False, "InvalidRequest"), ("c", 2, True, None)]
+        assert summary(outcomes) == [("a", 1, True, None), ("b", 0, False, "UnfitPart"), ("c", 2, True, None)]
         error = outcomes[1].error
-        assert isinstance(error, InvalidRequest)
-        assert error.violations[0].field == "text"
+        assert isinstance(error, UnfitPart)
+        assert (error.kind, error.position) == ("text", 1)
 
 
 async def test_a_write_whose_deadline_passes_before_it_is_encoded_writes_nothing(core: Core) -> None:

@@ -1,4 +1,6 @@
 import asyncio
+import threading
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -43,7 +45,7 @@ async def test_an_index_with_many_dead_slots_is_rebuilt_during_changes_and_searc
         assert any(after < before for before, after in pairwise(slots)), "the index was rebuilt"
         assert sorted(await core.found("환율")) == [f"{number}" for number in range(10)]
         assert core.slot.engine.index.state.sequence == core.store.sequence == 160
-        assert core.deaths == 0
+        assert not core.catalogue.death.done()
         await until(lambda: not old._folder.exists())  # Removing it ends its closing.
         assert index.dense._folder.exists()
         assert index.dense.ef_search == index.state.dense.ef_search.value == 500
@@ -58,14 +60,17 @@ async def test_changes_are_saved_in_snapshots(core: Core, tmp_path: Path) -> Non
     await until(lambda: snapshots(tmp_path / "data") == ["snapshot-00000000000000000003"])
 
 
-async def test_vectors_of_the_replaced_model_are_deleted(
+async def test_vectors_of_the_replaced_model_are_deleted_after_its_last_calls(
     tmp_path: Path, tiny_bundle: Path, other_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_catalogue, "MAINTENANCE_SECONDS", 0.01)
+    monkeypatch.setattr(live_catalogue, "RETIRED_SECONDS", 2.0)
     async with running(tmp_path, tiny_bundle) as core:
         await core.writer.upsert(upserts(titled("a"), titled("b")))
         old, new = core.bundle.manifest.revision, WatchedBundle(other_bundle)
         await core.take_over(new)
+        await asyncio.sleep(0.3)
+        assert core.store.fetch(1, old) is not None, "a call on the old engine may have found it"
         await until(lambda: core.store.versioned(["a"], old)["a"].vectors is None)
         assert core.store.versioned(["a"], new.manifest.revision)["a"].vectors is not None
         assert sorted(await core.found("a")) == ["a", "b"]
@@ -120,6 +125,42 @@ async def test_maintenance_continues_after_an_error(
         assert caplog.text.count("maintaining the index failed") == 2
         await core.writer.upsert(upserts(titled("a")))
         await until(lambda: snapshots(tmp_path) == ["snapshot-00000000000000000001"])
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_closing_waits_for_the_thread_of_maintenance(
+    tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, ended = threading.Event(), threading.Event()
+
+    def purge(store: Store, *, limit: int, everything: bool = False) -> int:
+        began.set()
+        time.sleep(0.5)
+        ended.set()
+        return 0
+
+    async with running(tmp_path, tiny_bundle):
+        monkeypatch.setattr(Store, "purge", purge)
+        await until(began.is_set)
+    assert ended.is_set(), "it uses the store, which is closed now"
+
+
+async def test_one_thread_at_a_time_measures_the_index(
+    core: Core, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+
+    def measure(_: LiveIndex) -> None:
+        events.append("begins")
+        time.sleep(0.1)
+        events.append("ends")
+
+    monkeypatch.setattr(LiveIndex, "measure", measure)
+    monkeypatch.setattr(LiveIndex, "unmeasured", True)
+    file = tmp_path / "catalogue.jsonl"
+    file.write_text('{"id": "a", "title": "A"}\n')
+    await asyncio.gather(*(core.catalogue.import_file(file) for _ in range(3)))
+    assert events[:6] == ["begins", "ends"] * 3
 
 
 @pytest.mark.usefixtures("hasty")

@@ -1,11 +1,14 @@
 import asyncio
 import contextlib
+from concurrent.futures import Future, wait
+from typing import Any
 
 import pytest
 
 from server.attributes.filter import Equals
-from server.catalogue.changes import Change, Delete
+from server.catalogue.changes import Change, Delete, Stored, Upsert
 from server.catalogue.document import Document
+from server.catalogue.store import Store
 from server.errors import NotFound, OutOfRange
 from server.writing.reader import PORTION_CHANGES
 from tests.server.making import until
@@ -70,6 +73,25 @@ async def test_a_watch_resumes_where_another_ended(core: Core) -> None:
 async def test_a_sequence_of_another_store_is_rejected(core: Core) -> None:
     with pytest.raises(OutOfRange, match="the last change is 0, and after_sequence is 7"):
         await anext(core.reader.changes(7))
+
+
+async def test_a_filtered_page_misses_no_document_that_changes(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    def documents(title: str) -> list[Upsert]:
+        return upserts(*(Document(id=id, title=title, attributes={"n": 1}) for id in "abc"))
+
+    await core.writer.upsert(documents("before"))
+    read_page, loop = Store.page, asyncio.get_running_loop()
+    changing: list[Future[Any]] = []
+
+    def page_after_a_change(store: Store, *arguments: Any, **options: Any) -> list[Stored]:
+        changing.append(asyncio.run_coroutine_threadsafe(core.writer.upsert(documents(f"{len(changing)}")), loop))
+        wait(changing, 1)  # It may have to wait for the page.
+        return read_page(store, *arguments, **options)
+
+    monkeypatch.setattr(Store, "page", page_after_a_change)
+    page = await core.reader.list(filter=Equals("n", 1), after_id="", limit=5)
+    assert [stored.document.id for stored in page] == ["a", "b", "c"]
+    await asyncio.wrap_future(changing[-1])
 
 
 async def test_documents_are_read_by_id_and_by_page(core: Core) -> None:
