@@ -80,7 +80,8 @@ class Metrics:
         self.queue_texts = gauge("chaja_queue_texts", "Texts that wait for a worker.")
         self.dropped_texts = counter(
             "chaja_dropped_texts_total",
-            "Texts dropped from the queue because their caller had cancelled or their deadline had passed.",
+            "Texts dropped from the queue: their caller had cancelled, their deadline had passed, or they had waited "
+            "longer than --longest-wait-seconds.",
         )
         cache_lookups = counter(
             "chaja_cache_lookups_total",
