@@ -1,6 +1,7 @@
 """Fixtures that several test packages share."""
 
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,9 @@ import pytest
 
 from sample.server_process import REPOSITORY, ServerProcess, running_server
 from tests.tiny_bundle import make_bundle
+
+# A shell ignores SIGINT in a background job, and every child inherits that: tests of Ctrl-C would wait forever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SAMPLE_CATALOGUE = REPOSITORY / "sample/catalogue.jsonl"
 SAMPLE_QUERIES = REPOSITORY / "sample/queries.jsonl"
