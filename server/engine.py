@@ -30,7 +30,6 @@ class Engine:
     ) -> None:
         """Starts the threads. `cache` and `speed` outlive the engine."""
         self.manifest = loaded.bundle.manifest
-        self.encoder_name = loaded.bundle.encoder_name
         self.bundle = loaded.bundle
         self.index = loaded.index
         self.pipeline = Pipeline(loaded.bundle, loaded.index, settings, cache=cache, speed=speed, metrics=metrics)
@@ -57,10 +56,7 @@ class Engine:
     async def run(self, jobs: Sequence[Job], *, admitted: bool = False) -> list[ChajaError | None]:
         """Takes the jobs of one call through the stages up to search; returns each job's error, or None.
 
-        Set `admitted` for jobs of an operation that was admitted before.
-
-        Raises:
-            ChajaError: The call is rejected.
+        Set `admitted` for jobs of an operation that was admitted before. Raises ChajaError if the call is rejected.
         """
         self._calls += 1
         self._unused.clear()
@@ -98,21 +94,6 @@ def _job(
         deadline=math.inf if remaining_seconds is None else time.monotonic() + remaining_seconds,
         done=asyncio.get_running_loop().create_future(),
     )
-
-
-class EngineFactory:
-    """Creates engines that share the vector cache and the measured speed of the workers."""
-
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        self._settings = settings
-        self._cache = EmbeddingCache(settings.cache_bytes)
-        self._speed = Speed()
-        self._metrics = metrics
-        metrics.cache_bytes.set_function(lambda: self._cache.held_bytes)
-
-    def make(self, loaded: Loaded) -> Engine:
-        """Returns an engine for a loaded bundle and index."""
-        return Engine(loaded, self._settings, cache=self._cache, speed=self._speed, metrics=self._metrics)
 
 
 class EngineSlot:

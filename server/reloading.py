@@ -14,10 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from server.batching.speed import Speed
 from server.catalogue.catalogue import load_catalogue
 from server.catalogue.store import Store
+from server.encoding.cache import EmbeddingCache
 from server.encoding.manifest import MANIFEST_FILE, check_files, read_manifest
-from server.engine import Engine, EngineFactory, EngineSlot
+from server.engine import Engine, EngineSlot
 from server.errors import BundleError, ChajaError, LoadingCancelled, NotReady, ReadOnly, ReloadFailed
 from server.live.loading import Loaded, load
 from server.live.opening import Opening
@@ -50,10 +52,7 @@ class Reloader:
     ) -> None:
         """Loads nothing yet. If `opening` is set, it is already opening the first bundle.
 
-        `on_serving` is called after each load that leaves everything working.
-
-        Raises:
-            StoreError: The index directory cannot be used.
+        `on_serving` is called after each load that leaves everything working. Raises StoreError.
         """
         self._settings = settings
         self._store = store
@@ -61,10 +60,11 @@ class Reloader:
         self._metrics = metrics
         self._on_serving = on_serving
         self._opening = opening
-        folder = store.directory / "index"
-        self._folder = folder
-        self._snapshots = SnapshotFolder(folder, store) if settings.data is not None else None
-        self._engines = EngineFactory(settings, metrics)
+        self._folder = store.directory / "index"
+        self._snapshots = SnapshotFolder(self._folder, store) if settings.data is not None else None
+        cache = EmbeddingCache(settings.cache_bytes)
+        metrics.cache_bytes.set_function(lambda: cache.held_bytes)
+        self._new_engine = partial(Engine, settings=settings, cache=cache, speed=Speed(), metrics=metrics)
         self._catalogue: LiveCatalogue | None = None
         self._loaded = False
         self._cancelled = threading.Event()
@@ -78,12 +78,7 @@ class Reloader:
         self._watched = WatchedFiles([*paths, settings.catalogue] if settings.catalogue else paths)
 
     async def load(self) -> None:
-        """Loads the bundle and imports the catalogue file for the first time, then serves them.
-
-        Raises:
-            StartError: They cannot be served.
-            LoadingCancelled: `cancel` was called.
-        """
+        """Loads and serves the bundle and the catalogue file; raises StartError, or LoadingCancelled after `cancel`."""
         if self._settings.catalogue is not None:  # Report its errors before the slow load of the bundle.
             await self._in_thread(load_catalogue, self._settings.catalogue)
         loaded = await self._in_thread(self._load, background=False)
@@ -113,12 +108,7 @@ class Reloader:
         return self.catalogue.reader
 
     def writer(self) -> Writer:
-        """Returns the writer of documents.
-
-        Raises:
-            ReadOnly: The server was started without --data.
-            NotReady: Nothing is loaded yet.
-        """
+        """Returns the writer of documents; raises ReadOnly without --data, and NotReady before the first load."""
         if self._settings.data is None:
             raise ReadOnly("the server does not accept writes: start it with --data")
         return self.catalogue.writer
@@ -204,15 +194,14 @@ class Reloader:
 
     def _put(self, loaded: Loaded) -> None:
         """Directs calls to an engine of the loaded bundle."""
-        engine = self._engines.make(loaded)
-        manifest = engine.manifest
+        manifest = loaded.bundle.manifest
         self._metrics.describe_model(
             name=manifest.name,
             revision=manifest.revision,
             quantization=manifest.quantization,
-            encoder=engine.encoder_name,
+            encoder=loaded.bundle.encoder_name,
         )
-        self._slot.swap(engine)
+        self._slot.swap(self._new_engine(loaded))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         """Starts a task that `close` waits for."""

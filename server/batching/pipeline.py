@@ -21,7 +21,7 @@ from server.encoding.bundle import Bundle
 from server.encoding.cache import CacheKey, EmbeddingCache
 from server.encoding.kind import TextKind
 from server.encoding.tokenizer import Tokens
-from server.errors import ChajaError, DeadlinePassed, NoTokens, NotReady, TooManyTokens
+from server.errors import ChajaError, DeadlinePassed, NotReady, UnfitText
 from server.live.index import LiveIndex
 from server.metrics import Metrics
 from server.settings import Settings
@@ -145,12 +145,12 @@ class Pipeline:
                 if not job.done.done():
                     job.done.set_exception(NotReady("the server accepts no more texts; try another server"))
 
-    def _problem(self, job: Job, tokens: Tokens) -> NoTokens | TooManyTokens | None:
+    def _problem(self, job: Job, tokens: Tokens) -> UnfitText | None:
         if not tokens.whole_count:
-            return NoTokens()
+            return UnfitText("has no text that the model can read: send letters")
         max_tokens = self._bundle.manifest.tower(job.kind.side).max_tokens
         if tokens.whole_count > max_tokens and not job.truncate:
-            return TooManyTokens(tokens.whole_count, max_tokens)
+            return UnfitText(f"has {tokens.whole_count} tokens; the model sees at most {max_tokens}: shorten it")
         return None
 
     def _enqueue_if_known(self, job: Job) -> bool:

@@ -59,11 +59,7 @@ class Store:
         """Opens the store, or makes it.
 
         If `durable`, writes survive a crash of the machine. If `serving`, a small store is verified first, and replaced
-        versions are purged.
-
-        Raises:
-            DatabaseDamaged: The database is damaged; the message names the newest backup.
-            StoreError: The store cannot be used.
+        versions are purged. Raises StoreError; if it is DatabaseDamaged, its message names the newest backup.
         """
         self.directory = directory
         self._durable = durable
@@ -114,21 +110,13 @@ class Store:
             return int(query_value(connection, "PRAGMA page_count") * query_value(connection, "PRAGMA page_size"))
 
     def verify(self) -> None:
-        """Reads the whole database and compares it with its checksums.
-
-        Raises:
-            DatabaseDamaged: A page, a row or a table differs from what was written.
-        """
+        """Reads the whole database; raises DatabaseDamaged if a page, a row or a table is not as it was written."""
         with self._reading() as connection:
             check(connection, self.directory)
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Transaction]:
-        """Begins a transaction. When the context ends, its changes are durable and visible to readers.
-
-        Raises:
-            StoreFull: The disk is full or fails; nothing was written.
-        """
+        """Begins a transaction. At its end, its changes are durable and visible; after StoreFull, none is."""
         with self._writing, translated(self.directory):
             self._writer.execute("BEGIN IMMEDIATE")
             try:

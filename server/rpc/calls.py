@@ -73,12 +73,13 @@ class Calls(Methods):
 
     def check(self, path: str) -> None:
         """Raises an error if the call must be rejected before its message is read."""
-        size = sum(HEADER_OVERHEAD_BYTES + len(key) + len(value) for key, value in _metadata.get())
+        metadata = _metadata.get()
+        size = sum(HEADER_OVERHEAD_BYTES + len(key) + len(value) for key, value in metadata)
         if size > MAX_METADATA_BYTES:
             self._garbage.collect_soon()
             raise HeadersTooLarge(size, MAX_METADATA_BYTES)
         if path in ROLE_OF:
-            self._access.check(path, _metadata.get)
+            self._access.check(path, metadata)
         if path == SEARCH and (error := self._overload()) is not None:
             raise error
 
@@ -178,15 +179,11 @@ class Call:
             self._count(UNKNOWN)
 
     async def write(self, answer: bytes) -> None:
-        """Sends one answer of a stream; waits while the client does not read.
-
-        Raises:
-            CancelledError: The client has disconnected. gRPC may notice this here before it cancels the call.
-        """
+        """Sends one answer of a stream when the client reads; raises CancelledError if the client has disconnected."""
         self._writing = True
         try:
             await self._context.write(answer)
-        except grpc.aio.InternalError:
+        except grpc.aio.InternalError:  # gRPC may notice the disconnection here before it cancels the call.
             raise asyncio.CancelledError from None
         self._writing = False
 

@@ -11,9 +11,7 @@ from server.errors import InvalidRequest, UnfitText, Violation
 async def run_jobs(engine: Engine, jobs: Sequence[Job], fields: Sequence[str]) -> None:
     """Takes the jobs of one call through the stages; `fields` names each job's field in the request.
 
-    Raises:
-        InvalidRequest: The model cannot encode some of the texts.
-        ChajaError: The call was rejected, or a stage failed.
+    Raises InvalidRequest if the model cannot encode some texts, or the error that rejected the call or failed a stage.
     """
     outcomes = await engine.run(jobs)
     violations = [

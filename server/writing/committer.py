@@ -207,10 +207,10 @@ class Committer:
 
     def _put(self, put: Put, request: CommitRequest, transaction: Transaction) -> Outcome:
         id = put.document.id
-        version, current = transaction.version_of(id), transaction.current(id)
+        version, content = transaction.current(id)
         if put.expected_version not in (None, version):
             return _conflict(id, put.expected_version, version)
-        if current is not None and content_of(current.document) == content_of(put.document):
+        if content == content_of(put.document):
             return Outcome(id, version, changed=False)
         if put.vectors is None or request.revision != self.index.revision:
             raise Outdated
@@ -218,7 +218,7 @@ class Committer:
 
     @staticmethod
     def _delete(delete: Delete, transaction: Transaction) -> Outcome:
-        version = transaction.version_of(delete.id)
+        version, _ = transaction.current(delete.id)
         if delete.expected_version not in (None, version):
             return _conflict(delete.id, delete.expected_version, version)
         if not version:

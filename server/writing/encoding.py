@@ -65,10 +65,7 @@ class DocumentEncoder:
         """Returns for each document its vectors, None if it is stored unchanged, or its error.
 
         The work ends at `deadline`, a value of `time.monotonic()`. If `patient`, it is admitted however long the queue
-        is.
-
-        Raises:
-            ChajaError: The engine rejects the work.
+        is. Raises ChajaError if the engine rejects the work.
         """
         loop = asyncio.get_running_loop()
         prepared = await loop.run_in_executor(self._preparing, self._prepare, engine.bundle, documents)

@@ -82,7 +82,7 @@ def test_reasons_are_unique_and_follow_aip_193() -> None:
         (errors.NotReady("still loading"), grpc.StatusCode.UNAVAILABLE, {}),
         (errors.HeadersTooLarge(20_000, 16_384), grpc.StatusCode.RESOURCE_EXHAUSTED, {}),
         (errors.DeadlinePassed(), grpc.StatusCode.DEADLINE_EXCEEDED, {}),
-        (errors.EncodingFailed("abc"), grpc.StatusCode.INTERNAL, {"incident": "abc"}),
+        (failed := errors.EncodingFailed(), grpc.StatusCode.INTERNAL, {"incident": failed.incident}),
         (errors.ReloadFailed("no bundle"), grpc.StatusCode.FAILED_PRECONDITION, {}),
         (errors.NotFound("a b"), grpc.StatusCode.NOT_FOUND, {"document_id": "a b"}),
         (
