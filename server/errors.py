@@ -63,15 +63,9 @@ class UnfitPart(UnfitText):
 class UnknownMethod(ChajaError):
     """A call names a method that does not exist."""
 
-    def __init__(self) -> None:
-        super().__init__("there is no such method; use reflection to list the methods")
-
 
 class NotAuthenticated(ChajaError):
     """A call carries no token, or an unknown one."""
-
-    def __init__(self) -> None:
-        super().__init__("send a valid token, as in `authorization: Bearer …`")
 
 
 class NotAllowed(ChajaError):
@@ -106,9 +100,6 @@ class ConnectionOverloaded(ChajaError):
 
 class HeadersTooLarge(ChajaError):
     """The headers of a call are larger than 16 KiB."""
-
-    def __init__(self, size: int, limit: int) -> None:
-        super().__init__(f"the call's headers have {size} bytes; at most {limit} are allowed: send fewer")
 
 
 class DeadlinePassed(ChajaError):

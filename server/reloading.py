@@ -70,10 +70,10 @@ class Reloader:
         self._cancelled = threading.Event()
         # One thread does all loading: no other work gets its low priority, and its memory is in one pool.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="loader")
-        self._running: asyncio.Task[Engine] | None = None
+        self._reloading = asyncio.Lock()
         self._next: asyncio.Task[Engine] | None = None
         self._importing: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         paths = [settings.bundle / MANIFEST_FILE, settings.bundle]
         self._watched = WatchedFiles([*paths, settings.catalogue] if settings.catalogue else paths)
 
@@ -116,16 +116,14 @@ class Reloader:
     async def reload(self, reason: str) -> Engine:
         """Loads the current files and serves them. Calls that arrive before the load starts share its result.
 
-        Raises:
-            ReloadFailed: The files cannot be served; the old ones keep serving.
-            NotReady: The first load has not finished.
+        Raises ReloadFailed if they cannot be served, and the old ones keep serving; NotReady before the end of `load`.
         """
         if not self._loaded:
             raise NotReady("the server is still loading; try again in a few seconds")
         served = self._slot.engine.manifest.revision
         if self._next is None:
             log.info("reloading while revision %s serves: %s", served, reason)
-            self._next = asyncio.create_task(self._reload_after(self._running))
+            self._next = self._start(self._reload_after_others())
             self._next.add_done_callback(self._ended)
         # The load continues even if the caller gives up.
         return await asyncio.shield(self._next)
@@ -164,10 +162,7 @@ class Reloader:
     async def close(self) -> None:
         """Cancels loading, waits for the replaced engines, and finishes the admitted changes."""
         self.cancel()
-        unfinished = [task for task in (self._running, self._next) if task is not None]
-        if unfinished:
-            await asyncio.wait(unfinished)
-        if self._tasks:
+        while self._tasks:  # A reload starts another task: it closes the replaced engine.
             await asyncio.wait(self._tasks)
         if self._catalogue is not None:
             await self._catalogue.close()
@@ -203,11 +198,12 @@ class Reloader:
         )
         self._slot.swap(self._new_engine(loaded))
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         """Starts a task that `close` waits for."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _import_file(self) -> None:
         if self._settings.catalogue is None:
@@ -224,14 +220,13 @@ class Reloader:
         finally:
             self._importing = None
 
-    async def _reload_after(self, before: asyncio.Task[Engine] | None) -> Engine:
-        if before is not None:
-            await asyncio.wait([before])
-        self._running, self._next = self._next, None
-        try:
-            await self._reload()
-        except ChajaError as error:
-            raise ReloadFailed(f"{error}; the previous bundle and catalogue keep serving") from None
+    async def _reload_after_others(self) -> Engine:
+        async with self._reloading:
+            self._next = None
+            try:
+                await self._reload()
+            except ChajaError as error:
+                raise ReloadFailed(f"{error}; the previous bundle and catalogue keep serving") from None
         engine = self._slot.engine
         name, revision, state = engine.manifest.name, engine.manifest.revision, engine.index.state
         counts = state.slots.live_count, len(state.dense)
@@ -276,8 +271,6 @@ class Reloader:
             return
 
     def _ended(self, task: asyncio.Task[Engine]) -> None:
-        if self._running is task:
-            self._running = None
         error = None if task.cancelled() else task.exception()
         self._metrics.count_reload(failed=error is not None)
         if isinstance(error, ReloadFailed):

@@ -73,12 +73,8 @@ class Pipeline:
         """Takes the jobs of one call through all stages; returns the error of each job, or None.
 
         When the caller is cancelled, so are its jobs. With `admitted`, the jobs belong to work that was admitted before
-        and are not checked again.
-
-        Raises:
-            Overloaded: The call would wait too long.
-            DeadlinePassed: The deadline had passed when the call arrived.
-            NotReady: No worker is alive.
+        and are not checked again. Raises Overloaded, DeadlinePassed if the deadline had passed when the call arrived,
+        or NotReady if no worker is alive.
         """
         if not self.workers.alive:
             raise NotReady("all workers of the server died; try another server")

@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from server.catalogue.acknowledged import Acknowledged, read_acknowledged
+from server.catalogue.acknowledged import read_acknowledged, write_acknowledged
 from server.catalogue.changes import Change, Stored
 from server.catalogue.checksums import checksum_of, wrong_checksum
 from server.catalogue.database import bring_up_to_date, check, connect, damaged, translated
@@ -66,7 +66,6 @@ class Store:
         self._connections: list[sqlite3.Connection] = []
         self._idle: deque[sqlite3.Connection] = deque()
         self._writing = threading.Lock()
-        self._acknowledged = Acknowledged(directory)
         acknowledged = read_acknowledged(directory)  # Read before the database, since another process may write both.
         try:
             self._writer = self._connect()
@@ -78,7 +77,7 @@ class Store:
                 reason = f"it ends with change {self.sequence}, but change {acknowledged} was acknowledged"
                 raise damaged(directory, reason)
             if serving:
-                self._acknowledged.write(self.sequence)
+                write_acknowledged(self.directory, self.sequence)
                 if self.size_bytes <= CHECKED_BYTES:
                     self.verify()
                 try:
@@ -97,7 +96,6 @@ class Store:
         """Closes the files. Do not read or write afterwards."""
         for connection in self._connections:
             connection.close()
-        self._acknowledged.close()
 
     def __len__(self) -> int:
         with self._reading() as connection:
@@ -129,7 +127,7 @@ class Store:
                     self._writer.execute("ROLLBACK")
                 raise
             self.sequence = transaction.sequence
-            self._acknowledged.write(self.sequence)
+            write_acknowledged(self.directory, self.sequence)
 
     def purge(self, *, limit: int, everything: bool = False) -> int:
         """Deletes up to `limit` versions retired `RETIRED_SECONDS` ago, or all if `everything`; returns the number."""

@@ -45,9 +45,7 @@ async def _hosts(address: Address) -> list[str]:
 
 
 def bind(
-    server: grpc.aio.Server,
-    addresses: Sequence[Address | UnixSocket],
-    credentials: grpc.ServerCredentials | None,
+    server: grpc.aio.Server, addresses: Sequence[Address | UnixSocket], credentials: grpc.ServerCredentials | None
 ) -> int:
     """Binds all addresses; returns the port (1 for a Unix socket). Raises AddressError."""
     port = 0

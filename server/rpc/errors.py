@@ -97,14 +97,13 @@ def refusal_of(error: Exception, path: str) -> Refusal:
             ROW_OF[InvalidRequest], str(error), {}, error_details_pb2.BadRequest(field_violations=violations)
         )
     if isinstance(error, ChajaError) and (row := ROW_OF.get(type(error))):
-        return _refusal(row, _shortened(str(error)), error.facts)
+        message = str(error)
+        if len(message) > MOST_CHARACTERS:
+            message = f"{message[: MOST_CHARACTERS - 1]}…"
+        return _refusal(row, message, error.facts)
     failed = EncodingFailed()
     log.error("incident %s in %s", failed.incident, path, exc_info=error)
     return _refusal(ROW_OF[EncodingFailed], str(failed), failed.facts)
-
-
-def _shortened(message: str) -> str:
-    return message if len(message) <= MOST_CHARACTERS else f"{message[: MOST_CHARACTERS - 1]}…"
 
 
 @functools.lru_cache(maxsize=1024)

@@ -32,11 +32,7 @@ MAX_CRASHED = 3
 
 
 class Listener:
-    """A server on an address. Used on the event loop only.
-
-    Attributes:
-        lost: Fails with an AddressError if the server has crashed and cannot listen again.
-    """
+    """A server on an address. `lost` gets an AddressError if it has crashed and cannot listen again."""
 
     def __init__(
         self,

@@ -62,7 +62,7 @@ _, UNKNOWN_SERVICE, UNKNOWN_NAME = UNKNOWN_METHOD.split("/")
 COUNTED_METHODS = [*METHODS, Method(UNKNOWN_SERVICE, UNKNOWN_NAME, "unary")]
 """The methods that have metrics: ours, and one for all unknown methods."""
 
-SHUTTING_DOWN = "the server is shutting down"
+SHUTTING_DOWN = "the server is shutting down; continue with another server, or try again later"
 NOTICE_SECONDS = 0.3
 """Time for clients that watch health to send their calls elsewhere. When a gRPC server stops, calls that it has not yet
 received end as CANCELLED, which clients do not retry."""
@@ -72,11 +72,7 @@ STATUS_SECONDS = 1.0
 
 
 class RpcServer:
-    """The gRPC server. It listens before the model is loaded; `health` reports when it serves.
-
-    Attributes:
-        lost: Fails with an AddressError if the server has crashed and cannot listen again.
-    """
+    """The gRPC server. It listens before the model is loaded; `health` reports when it serves."""
 
     def __init__(
         self,
@@ -103,7 +99,7 @@ class RpcServer:
             drain_seconds=settings.drain_seconds,
             on_restart=metrics.grpc_restarts.inc,
         )
-        self.lost = self._listener.lost
+        self.lost = self._listener.lost  # See `Listener`.
         limits, writable = Limits.of(settings), settings.data is not None
         calls: Any = self._calls
         add_SearchServiceServicer_to_server(SearchServicer(slot, limits, metrics, fetch), calls)
@@ -139,8 +135,9 @@ class RpcServer:
         self._health.shut_down()
         await asyncio.sleep(max(wait_seconds, NOTICE_SECONDS))
         self._health.end_watches()
-        self._catalog.shut_down()
-        ending = asyncio.get_running_loop().call_later(grace_seconds, self._calls.end_all, NotReady(SHUTTING_DOWN))
+        error = NotReady(SHUTTING_DOWN)
+        self._catalog.shut_down(error)
+        ending = asyncio.get_running_loop().call_later(grace_seconds, self._calls.end_all, error)
         await self._listener.stop(grace_seconds + STATUS_SECONDS)
         ending.cancel()
 

@@ -38,7 +38,7 @@ class Access:
             return
         role = self._tokens.role_of(_token(metadata))
         if role is None:
-            raise NotAuthenticated
+            raise NotAuthenticated("send a valid token, as in `authorization: Bearer …`")
         needed = ROLE_OF[path]
         if ROLES.index(role) < ROLES.index(needed):
             raise NotAllowed(role, needed)

@@ -14,7 +14,6 @@ from server.security.watched import WatchedFiles
 
 log = logging.getLogger(__name__)
 
-
 CERTIFICATE = re.compile(rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----(.*?)-----END", re.DOTALL)
 
 KEY_TYPES = {

@@ -85,14 +85,7 @@ class Committer:
         death: Done when an error has ended the thread.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        index: LiveIndex,
-        metrics: Metrics,
-        *,
-        on_commit: Callable[[], None],
-    ) -> None:
+    def __init__(self, store: Store, index: LiveIndex, metrics: Metrics, *, on_commit: Callable[[], None]) -> None:
         """Starts the thread; `on_commit` is called on the running event loop."""
         self._store = store
         self.index = index
@@ -107,13 +100,7 @@ class Committer:
         self._thread.start()
 
     async def commit(self, request: CommitRequest) -> list[Outcome]:
-        """Makes changes; returns an outcome for each.
-
-        Raises:
-            Outdated: The request must be prepared again.
-            StoreFull: The disk is full.
-            NotReady: The server accepts no more changes.
-        """
+        """Makes changes; returns an outcome for each. Raises Outdated, StoreFull, or NotReady after the end."""
         if self._ended.is_set():
             raise NotReady("the server accepts no more changes; try another server")
         self._waiting.put(request)

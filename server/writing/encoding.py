@@ -1,7 +1,6 @@
 """Encodes the documents of a write, as bulk work of the serving engine. Only new or changed passages are encoded."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -114,7 +113,7 @@ async def _encode_texts(
     portions = _portions(texts)
 
     async def encode(portion: Sequence[Text], *, patient: bool) -> None:
-        jobs = engine.passage_jobs(portion, remaining_seconds=deadline - time.monotonic())
+        jobs = engine.passage_jobs(portion, deadline=deadline)
         for text, job, outcome in zip(portion, jobs, await engine.run(jobs, admitted=patient), strict=True):
             if isinstance(outcome, (DeadlinePassed, NotReady, Overloaded)):  # Not an error of the text.
                 raise outcome
