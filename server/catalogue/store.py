@@ -114,7 +114,7 @@ class Store:
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Transaction]:
-        """Begins a transaction. At its end, its changes are durable and visible; after StoreFull, none is."""
+        """Begins a transaction. At its end its changes are durable and visible to readers; after StoreFull none is."""
         with self._writing, translated(self.directory):
             self._writer.execute("BEGIN IMMEDIATE")
             try:

@@ -32,7 +32,7 @@ MAX_CRASHED = 3
 
 
 class Listener:
-    """A server on an address. `lost` gets an AddressError if it has crashed and cannot listen again."""
+    """A server on an address, for the event loop only. `lost` gets an AddressError if it cannot listen again."""
 
     def __init__(
         self,

@@ -100,7 +100,7 @@ class Committer:
         self._thread.start()
 
     async def commit(self, request: CommitRequest) -> list[Outcome]:
-        """Makes changes; returns an outcome for each. Raises Outdated, StoreFull, or NotReady after the end."""
+        """Makes changes; returns an outcome for each. Raises Outdated, StoreFull, or NotReady once it has ended."""
         if self._ended.is_set():
             raise NotReady("the server accepts no more changes; try another server")
         self._waiting.put(request)
