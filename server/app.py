@@ -38,11 +38,7 @@ SWITCH_SECONDS = 0.001
 
 
 async def serve(settings: Settings, opening: Opening) -> None:
-    """Serves until SIGTERM or SIGINT, then drains; a second signal ends the process at once.
-
-    Raises:
-        StartError: The server cannot start.
-    """
+    """Serves until SIGTERM or SIGINT, then drains; a second signal ends the process at once. Raises StartError."""
     with contextlib.ExitStack() as stack:
         if settings.data is None:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaja-")))
@@ -64,7 +60,8 @@ async def _serve(settings: Settings, opening: Opening, store: Store) -> None:
     rpc = RpcServer(settings, slot, reloader, metrics, health=health, fetch=store.fetch)
     _handle_signals(stopping, reloader)
     with _metrics_server(metrics, settings.metrics) as metrics_address:
-        address = await rpc.listen(settings.listen, on_lost=stopping.set)
+        address = await rpc.listen()
+        rpc.lost.add_done_callback(lambda _: stopping.set())
         log.info("gRPC on %s, metrics on http://%s/metrics; loading", address, metrics_address)
         wait_seconds = 0.0
         try:

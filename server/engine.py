@@ -30,7 +30,6 @@ class Engine:
     ) -> None:
         """Starts the threads. `cache` and `speed` outlive the engine."""
         self.manifest = loaded.bundle.manifest
-        self.encoder_name = loaded.bundle.encoder_name
         self.bundle = loaded.bundle
         self.index = loaded.index
         self.pipeline = Pipeline(loaded.bundle, loaded.index, settings, cache=cache, speed=speed, metrics=metrics)
@@ -40,27 +39,26 @@ class Engine:
 
     def query_job(self, text: str, options: SearchOptions, *, remaining_seconds: float | None, bulk: bool) -> Job:
         """Creates the job of a search query. Its stopwatch starts now."""
-        return _job(normalised(text), TextKind.QUERY, options=options, remaining_seconds=remaining_seconds, bulk=bulk)
+        deadline = deadline_after(remaining_seconds)
+        return Job(text=normalised(text), kind=TextKind.QUERY, options=options, deadline=deadline, bulk=bulk)
 
-    def passage_jobs(self, texts: Sequence[tuple[str, TextKind]], *, remaining_seconds: float) -> list[Job]:
+    def passage_jobs(self, texts: Sequence[tuple[str, TextKind]], *, deadline: float) -> list[Job]:
         """Creates the jobs of documents' passages, which are never truncated."""
         # Not cached: the example queries of documents must not evict users' queries.
-        return [_job(text, kind, remaining_seconds=remaining_seconds, bulk=True, cached=False) for text, kind in texts]
+        return [Job(text=text, kind=kind, deadline=deadline, bulk=True, cached=False) for text, kind in texts]
 
     def text_jobs(
         self, texts: Sequence[str], kind: TextKind, *, truncate: bool, remaining_seconds: float | None
     ) -> list[Job]:
         """Creates the jobs of one Encode call. Its texts are not normalised."""
         bulk = kind.side is Side.DOCUMENT or is_bulk(texts)
-        return [_job(text, kind, truncate=truncate, remaining_seconds=remaining_seconds, bulk=bulk) for text in texts]
+        deadline = deadline_after(remaining_seconds)
+        return [Job(text=text, kind=kind, truncate=truncate, deadline=deadline, bulk=bulk) for text in texts]
 
     async def run(self, jobs: Sequence[Job], *, admitted: bool = False) -> list[ChajaError | None]:
         """Takes the jobs of one call through the stages up to search; returns each job's error, or None.
 
-        Set `admitted` for jobs of an operation that was admitted before.
-
-        Raises:
-            ChajaError: The call is rejected.
+        Set `admitted` for jobs of an operation that was admitted before. Raises ChajaError if the call is rejected.
         """
         self._calls += 1
         self._unused.clear()
@@ -78,41 +76,9 @@ class Engine:
         await asyncio.to_thread(self.pipeline.close)
 
 
-def _job(
-    text: str,
-    kind: TextKind,
-    *,
-    remaining_seconds: float | None,
-    bulk: bool,
-    options: SearchOptions | None = None,
-    truncate: bool = False,
-    cached: bool = True,
-) -> Job:
-    return Job(
-        text=text,
-        kind=kind,
-        options=options,
-        truncate=truncate,
-        bulk=bulk,
-        cached=cached,
-        deadline=math.inf if remaining_seconds is None else time.monotonic() + remaining_seconds,
-        done=asyncio.get_running_loop().create_future(),
-    )
-
-
-class EngineFactory:
-    """Creates engines that share the vector cache and the measured speed of the workers."""
-
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        self._settings = settings
-        self._cache = EmbeddingCache(settings.cache_bytes)
-        self._speed = Speed()
-        self._metrics = metrics
-        metrics.cache_bytes.set_function(lambda: self._cache.held_bytes)
-
-    def make(self, loaded: Loaded) -> Engine:
-        """Returns an engine for a loaded bundle and index."""
-        return Engine(loaded, self._settings, cache=self._cache, speed=self._speed, metrics=self._metrics)
+def deadline_after(remaining_seconds: float | None) -> float:
+    """Returns the end of a call's remaining time, as a value of `time.monotonic()`."""
+    return math.inf if remaining_seconds is None else time.monotonic() + remaining_seconds
 
 
 class EngineSlot:

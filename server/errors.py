@@ -10,16 +10,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 
-def new_incident() -> str:
-    """Returns an id that appears in the log and in the caller's error, so that an operator can match them."""
-    return uuid.uuid4().hex[:12]
-
-
-def incident_message(incident: str) -> str:
-    """Returns the message that a caller gets for an internal error."""
-    return f"internal error; the server's log has incident {incident}"
-
-
 def first_line(error: Exception) -> str:
     """Returns the first line of a library's error message, or the error's type if the message is empty."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -62,27 +52,6 @@ class UnfitText(ChajaError):
     """The model cannot encode a text. It becomes an InvalidRequest once the text's field is known."""
 
 
-class NoTokens(UnfitText):
-    """A text has no tokens."""
-
-    def __init__(self) -> None:
-        super().__init__("has no text that the model can read: send letters")
-
-
-class TooManyTokens(UnfitText):
-    """A text has more tokens than the model sees."""
-
-    def __init__(self, token_count: int, max_tokens: int) -> None:
-        super().__init__(f"has {token_count} tokens; the model sees at most {max_tokens}: shorten it")
-
-
-class NoRoom(UnfitText):
-    """A text must be split into passages, and the title, which precedes each passage, leaves no room for one."""
-
-    def __init__(self, max_tokens: int) -> None:
-        super().__init__(f"has no room after its title: the model sees {max_tokens} tokens of both; shorten the title")
-
-
 class UnfitPart(UnfitText):
     """The model cannot encode a part of a document: `position` is its place among the parts of its kind, from 0."""
 
@@ -94,15 +63,9 @@ class UnfitPart(UnfitText):
 class UnknownMethod(ChajaError):
     """A call names a method that does not exist."""
 
-    def __init__(self) -> None:
-        super().__init__("there is no such method; use reflection to list the methods")
-
 
 class NotAuthenticated(ChajaError):
     """A call carries no token, or an unknown one."""
-
-    def __init__(self) -> None:
-        super().__init__("send a valid token, as in `authorization: Bearer …`")
 
 
 class NotAllowed(ChajaError):
@@ -138,9 +101,6 @@ class ConnectionOverloaded(ChajaError):
 class HeadersTooLarge(ChajaError):
     """The headers of a call are larger than 16 KiB."""
 
-    def __init__(self, size: int, limit: int) -> None:
-        super().__init__(f"the call's headers have {size} bytes; at most {limit} are allowed: send fewer")
-
 
 class DeadlinePassed(ChajaError):
     """The deadline of a call passed before it was answered."""
@@ -152,9 +112,10 @@ class DeadlinePassed(ChajaError):
 class EncodingFailed(ChajaError):
     """The model failed on a text. The log holds the traceback under the incident's id."""
 
-    def __init__(self, incident: str) -> None:
-        super().__init__(incident_message(incident))
-        self.facts = {"incident": incident}
+    def __init__(self) -> None:
+        self.incident = uuid.uuid4().hex[:12]
+        super().__init__(f"internal error; the server's log has incident {self.incident}")
+        self.facts = {"incident": self.incident}
 
 
 class SnapshotError(ChajaError):

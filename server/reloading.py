@@ -14,10 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from server.batching.speed import Speed
 from server.catalogue.catalogue import load_catalogue
 from server.catalogue.store import Store
+from server.encoding.cache import EmbeddingCache
 from server.encoding.manifest import MANIFEST_FILE, check_files, read_manifest
-from server.engine import Engine, EngineFactory, EngineSlot
+from server.engine import Engine, EngineSlot
 from server.errors import BundleError, ChajaError, LoadingCancelled, NotReady, ReadOnly, ReloadFailed
 from server.live.loading import Loaded, load
 from server.live.opening import Opening
@@ -50,10 +52,7 @@ class Reloader:
     ) -> None:
         """Loads nothing yet. If `opening` is set, it is already opening the first bundle.
 
-        `on_serving` is called after each load that leaves everything working.
-
-        Raises:
-            StoreError: The index directory cannot be used.
+        `on_serving` is called after each load that leaves everything working. Raises StoreError.
         """
         self._settings = settings
         self._store = store
@@ -61,29 +60,25 @@ class Reloader:
         self._metrics = metrics
         self._on_serving = on_serving
         self._opening = opening
-        folder = store.directory / "index"
-        self._folder = folder
-        self._snapshots = SnapshotFolder(folder, store) if settings.data is not None else None
-        self._engines = EngineFactory(settings, metrics)
+        self._folder = store.directory / "index"
+        self._snapshots = SnapshotFolder(self._folder, store) if settings.data is not None else None
+        cache = EmbeddingCache(settings.cache_bytes)
+        metrics.cache_bytes.set_function(lambda: cache.held_bytes)
+        self._new_engine = partial(Engine, settings=settings, cache=cache, speed=Speed(), metrics=metrics)
         self._catalogue: LiveCatalogue | None = None
         self._loaded = False
         self._cancelled = threading.Event()
         # One thread does all loading: no other work gets its low priority, and its memory is in one pool.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="loader")
-        self._running: asyncio.Task[Engine] | None = None
+        self._reloading = asyncio.Lock()
         self._next: asyncio.Task[Engine] | None = None
         self._importing: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         paths = [settings.bundle / MANIFEST_FILE, settings.bundle]
         self._watched = WatchedFiles([*paths, settings.catalogue] if settings.catalogue else paths)
 
     async def load(self) -> None:
-        """Loads the bundle and imports the catalogue file for the first time, then serves them.
-
-        Raises:
-            StartError: They cannot be served.
-            LoadingCancelled: `cancel` was called.
-        """
+        """Loads and serves the bundle and the catalogue file; raises StartError, or LoadingCancelled after `cancel`."""
         if self._settings.catalogue is not None:  # Report its errors before the slow load of the bundle.
             await self._in_thread(load_catalogue, self._settings.catalogue)
         loaded = await self._in_thread(self._load, background=False)
@@ -113,12 +108,7 @@ class Reloader:
         return self.catalogue.reader
 
     def writer(self) -> Writer:
-        """Returns the writer of documents.
-
-        Raises:
-            ReadOnly: The server was started without --data.
-            NotReady: Nothing is loaded yet.
-        """
+        """Returns the writer of documents; raises ReadOnly without --data, and NotReady before the first load."""
         if self._settings.data is None:
             raise ReadOnly("the server does not accept writes: start it with --data")
         return self.catalogue.writer
@@ -126,16 +116,14 @@ class Reloader:
     async def reload(self, reason: str) -> Engine:
         """Loads the current files and serves them. Calls that arrive before the load starts share its result.
 
-        Raises:
-            ReloadFailed: The files cannot be served; the old ones keep serving.
-            NotReady: The first load has not finished.
+        Raises ReloadFailed if they cannot be served, and the old ones keep serving; NotReady before the end of `load`.
         """
         if not self._loaded:
             raise NotReady("the server is still loading; try again in a few seconds")
         served = self._slot.engine.manifest.revision
         if self._next is None:
             log.info("reloading while revision %s serves: %s", served, reason)
-            self._next = asyncio.create_task(self._reload_after(self._running))
+            self._next = self._start(self._reload_after_others())
             self._next.add_done_callback(self._ended)
         # The load continues even if the caller gives up.
         return await asyncio.shield(self._next)
@@ -174,10 +162,7 @@ class Reloader:
     async def close(self) -> None:
         """Cancels loading, waits for the replaced engines, and finishes the admitted changes."""
         self.cancel()
-        unfinished = [task for task in (self._running, self._next) if task is not None]
-        if unfinished:
-            await asyncio.wait(unfinished)
-        if self._tasks:
+        while self._tasks:  # A reload starts another task: it closes the replaced engine.
             await asyncio.wait(self._tasks)
         if self._catalogue is not None:
             await self._catalogue.close()
@@ -204,21 +189,21 @@ class Reloader:
 
     def _put(self, loaded: Loaded) -> None:
         """Directs calls to an engine of the loaded bundle."""
-        engine = self._engines.make(loaded)
-        manifest = engine.manifest
+        manifest = loaded.bundle.manifest
         self._metrics.describe_model(
             name=manifest.name,
             revision=manifest.revision,
             quantization=manifest.quantization,
-            encoder=engine.encoder_name,
+            encoder=loaded.bundle.encoder_name,
         )
-        self._slot.swap(engine)
+        self._slot.swap(self._new_engine(loaded))
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         """Starts a task that `close` waits for."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _import_file(self) -> None:
         if self._settings.catalogue is None:
@@ -235,14 +220,13 @@ class Reloader:
         finally:
             self._importing = None
 
-    async def _reload_after(self, before: asyncio.Task[Engine] | None) -> Engine:
-        if before is not None:
-            await asyncio.wait([before])
-        self._running, self._next = self._next, None
-        try:
-            await self._reload()
-        except ChajaError as error:
-            raise ReloadFailed(f"{error}; the previous bundle and catalogue keep serving") from None
+    async def _reload_after_others(self) -> Engine:
+        async with self._reloading:
+            self._next = None
+            try:
+                await self._reload()
+            except ChajaError as error:
+                raise ReloadFailed(f"{error}; the previous bundle and catalogue keep serving") from None
         engine = self._slot.engine
         name, revision, state = engine.manifest.name, engine.manifest.revision, engine.index.state
         counts = state.slots.live_count, len(state.dense)
@@ -287,8 +271,6 @@ class Reloader:
             return
 
     def _ended(self, task: asyncio.Task[Engine]) -> None:
-        if self._running is task:
-            self._running = None
         error = None if task.cancelled() else task.exception()
         self._metrics.count_reload(failed=error is not None)
         if isinstance(error, ReloadFailed):

@@ -59,10 +59,8 @@ class Admission:
     def admit(self, *, characters: int, bulk: bool, remaining_seconds: float) -> None:
         """Admits a call whose texts have this many characters in total.
 
-        Adds bulk work to `bulk_characters`; the caller subtracts it as the texts finish.
-
-        Raises:
-            Overloaded: The call would wait too long, or could not be answered before its deadline.
+        Adds bulk work to `bulk_characters`; the caller subtracts it as the texts finish. Raises Overloaded if the call
+        would wait too long, or could not be answered before its deadline.
         """
         overload = self.overload(bulk=bulk)
         if overload is not None:

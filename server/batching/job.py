@@ -29,9 +29,9 @@ class Job:
 
     text: str
     kind: TextKind
-    options: SearchOptions | None
-    truncate: bool
-    done: asyncio.Future[None]
+    options: SearchOptions | None = None
+    truncate: bool = False
+    done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     bulk: bool = False
     cached: bool = True
     deadline: float = math.inf

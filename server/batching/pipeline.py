@@ -21,7 +21,7 @@ from server.encoding.bundle import Bundle
 from server.encoding.cache import CacheKey, EmbeddingCache
 from server.encoding.kind import TextKind
 from server.encoding.tokenizer import Tokens
-from server.errors import ChajaError, DeadlinePassed, NoTokens, NotReady, TooManyTokens
+from server.errors import ChajaError, DeadlinePassed, NotReady, UnfitText
 from server.live.index import LiveIndex
 from server.metrics import Metrics
 from server.settings import Settings
@@ -73,12 +73,8 @@ class Pipeline:
         """Takes the jobs of one call through all stages; returns the error of each job, or None.
 
         When the caller is cancelled, so are its jobs. With `admitted`, the jobs belong to work that was admitted before
-        and are not checked again.
-
-        Raises:
-            Overloaded: The call would wait too long.
-            DeadlinePassed: The deadline had passed when the call arrived.
-            NotReady: No worker is alive.
+        and are not checked again. Raises Overloaded, DeadlinePassed if the deadline had passed when the call arrived,
+        or NotReady if no worker is alive.
         """
         if not self.workers.alive:
             raise NotReady("all workers of the server died; try another server")
@@ -145,12 +141,12 @@ class Pipeline:
                 if not job.done.done():
                     job.done.set_exception(NotReady("the server accepts no more texts; try another server"))
 
-    def _problem(self, job: Job, tokens: Tokens) -> NoTokens | TooManyTokens | None:
+    def _problem(self, job: Job, tokens: Tokens) -> UnfitText | None:
         if not tokens.whole_count:
-            return NoTokens()
+            return UnfitText("has no text that the model can read: send letters")
         max_tokens = self._bundle.manifest.tower(job.kind.side).max_tokens
         if tokens.whole_count > max_tokens and not job.truncate:
-            return TooManyTokens(tokens.whole_count, max_tokens)
+            return UnfitText(f"has {tokens.whole_count} tokens; the model sees at most {max_tokens}: shorten it")
         return None
 
     def _enqueue_if_known(self, job: Job) -> bool:

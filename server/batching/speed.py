@@ -16,9 +16,7 @@ class Speed:
     work, so that a first, cold query has little weight. Workers learn without a lock: of two observations at the same
     time, one may be lost.
 
-    Attributes:
-        seconds_per_token: Time of one worker.
-        tokens_per_character: Estimate for texts that are not tokenized yet.
+    `seconds_per_token` is the time of one worker, `tokens_per_character` the estimate for texts not yet tokenized.
     """
 
     def __init__(self) -> None:

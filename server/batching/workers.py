@@ -13,7 +13,7 @@ from server.batching.job import Job
 from server.batching.queue import Queue
 from server.batching.speed import Speed
 from server.encoding.bundle import Bundle
-from server.errors import ChajaError, DeadlinePassed, EncodingFailed, NotReady, Overloaded, new_incident
+from server.errors import ChajaError, DeadlinePassed, EncodingFailed, NotReady, Overloaded
 from server.live.index import LiveIndex
 from server.logs import UserText
 from server.metrics import Metrics
@@ -114,9 +114,9 @@ class Workers:
             self._search(jobs)
         except Exception as error:
             if len(jobs) == 1:
-                incident = new_incident()
-                log.error("incident %s with a text (%s)", incident, UserText(jobs[0].text), exc_info=error)
-                self._resolve(jobs, EncodingFailed(incident))
+                failed = EncodingFailed()
+                log.error("incident %s with a text (%s)", failed.incident, UserText(jobs[0].text), exc_info=error)
+                self._resolve(jobs, failed)
                 return
             for job in jobs:  # Try each alone, so that a text that breaks the model fails only its own job.
                 if job.wanted(time.monotonic()):

@@ -30,23 +30,12 @@ def read_acknowledged(directory: Path) -> int:
     return int(_NUMBER.unpack(number)[0])
 
 
-class Acknowledged:
-    """Writes the file of a directory."""
-
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / ACKNOWLEDGED
-        self._file: int | None = None
-
-    def write(self, sequence: int) -> None:
-        """Writes a sequence. Ignores errors of the disk, since an older sequence is valid as well."""
-        number = _NUMBER.pack(sequence)
-        with contextlib.suppress(OSError):
-            if self._file is None:
-                self._file = os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o600)
-            os.pwrite(self._file, number + _CHECKSUM.pack(zlib.crc32(number)), 0)
-
-    def close(self) -> None:
-        """Closes the file."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+def write_acknowledged(directory: Path, sequence: int) -> None:
+    """Writes the sequence. Ignores errors of the disk, since an older sequence is valid as well."""
+    number = _NUMBER.pack(sequence)
+    with contextlib.suppress(OSError):
+        file = os.open(directory / ACKNOWLEDGED, os.O_CREAT | os.O_WRONLY, 0o600)
+        try:
+            os.pwrite(file, number + _CHECKSUM.pack(zlib.crc32(number)), 0)
+        finally:
+            os.close(file)

@@ -8,11 +8,7 @@ from server.errors import CatalogueError
 
 
 def load_catalogue(path: Path) -> list[Document]:
-    """Reads and checks a catalogue file; returns its documents in order.
-
-    Raises:
-        CatalogueError: The file is missing or empty, or a line is wrong; the message names file and line.
-    """
+    """Returns the documents of a catalogue file in order; raises CatalogueError, which names the file and the line."""
     documents: list[Document] = []
     line_of: dict[str, int] = {}
     for number, document in read_jsonl(path, Document):

@@ -6,10 +6,7 @@ import zlib
 
 def checksum_of(*values: bytes) -> int:
     """Returns the CRC-32 of the concatenated values."""
-    checksum = 0
-    for value in values:
-        checksum = zlib.crc32(value, checksum)
-    return checksum
+    return zlib.crc32(b"".join(values))
 
 
 def find_damage(connection: sqlite3.Connection) -> str | None:

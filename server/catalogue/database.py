@@ -175,11 +175,7 @@ def back_up(directory: Path, to: Path | None = None) -> Path:
 
 
 def restore(directory: Path, backup: Path) -> Path | None:
-    """Replaces the database with a backup; returns the new path of the old database, None if there was none.
-
-    Raises:
-        StoreError: A server uses the directory, or the backup cannot be used.
-    """
+    """Replaces the database with a backup; returns the new path of the old one, if there was one. Raises StoreError."""
     if not backup.is_file():
         raise StoreError(f"there is no backup {backup}")
     with locked(directory):

@@ -13,11 +13,7 @@ T = TypeVar("T")
 
 
 def read_jsonl(path: Path, type: type[T]) -> Iterator[tuple[int, T]]:
-    """Yields each object of the file with its line number, from 1. Skips blank lines.
-
-    Raises:
-        CatalogueError: The file cannot be read, or a line is not such an object.
-    """
+    """Yields each object of the file with its line number, from 1. Skips blank lines. Raises CatalogueError."""
     decoder = msgspec.json.Decoder(type)
     number, line = 0, b""
     try:

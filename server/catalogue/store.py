@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from server.catalogue.acknowledged import Acknowledged, read_acknowledged
+from server.catalogue.acknowledged import read_acknowledged, write_acknowledged
 from server.catalogue.changes import Change, Stored
 from server.catalogue.checksums import checksum_of, wrong_checksum
 from server.catalogue.database import bring_up_to_date, check, connect, damaged, translated
@@ -59,18 +59,13 @@ class Store:
         """Opens the store, or makes it.
 
         If `durable`, writes survive a crash of the machine. If `serving`, a small store is verified first, and replaced
-        versions are purged.
-
-        Raises:
-            DatabaseDamaged: The database is damaged; the message names the newest backup.
-            StoreError: The store cannot be used.
+        versions are purged. Raises StoreError; if it is DatabaseDamaged, its message names the newest backup.
         """
         self.directory = directory
         self._durable = durable
         self._connections: list[sqlite3.Connection] = []
         self._idle: deque[sqlite3.Connection] = deque()
         self._writing = threading.Lock()
-        self._acknowledged = Acknowledged(directory)
         acknowledged = read_acknowledged(directory)  # Read before the database, since another process may write both.
         try:
             self._writer = self._connect()
@@ -82,7 +77,7 @@ class Store:
                 reason = f"it ends with change {self.sequence}, but change {acknowledged} was acknowledged"
                 raise damaged(directory, reason)
             if serving:
-                self._acknowledged.write(self.sequence)
+                write_acknowledged(self.directory, self.sequence)
                 if self.size_bytes <= CHECKED_BYTES:
                     self.verify()
                 try:
@@ -101,7 +96,6 @@ class Store:
         """Closes the files. Do not read or write afterwards."""
         for connection in self._connections:
             connection.close()
-        self._acknowledged.close()
 
     def __len__(self) -> int:
         with self._reading() as connection:
@@ -114,21 +108,13 @@ class Store:
             return int(query_value(connection, "PRAGMA page_count") * query_value(connection, "PRAGMA page_size"))
 
     def verify(self) -> None:
-        """Reads the whole database and compares it with its checksums.
-
-        Raises:
-            DatabaseDamaged: A page, a row or a table differs from what was written.
-        """
+        """Reads the whole database; raises DatabaseDamaged if a page, a row or a table is not as it was written."""
         with self._reading() as connection:
             check(connection, self.directory)
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Transaction]:
-        """Begins a transaction. When the context ends, its changes are durable and visible to readers.
-
-        Raises:
-            StoreFull: The disk is full or fails; nothing was written.
-        """
+        """Begins a transaction. At its end its changes are durable and visible to readers; after StoreFull none is."""
         with self._writing, translated(self.directory):
             self._writer.execute("BEGIN IMMEDIATE")
             try:
@@ -141,7 +127,7 @@ class Store:
                     self._writer.execute("ROLLBACK")
                 raise
             self.sequence = transaction.sequence
-            self._acknowledged.write(self.sequence)
+            write_acknowledged(self.directory, self.sequence)
 
     def purge(self, *, limit: int, everything: bool = False) -> int:
         """Deletes up to `limit` versions retired `RETIRED_SECONDS` ago, or all if `everything`; returns the number."""

@@ -5,10 +5,8 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-import msgspec
 import numpy as np
 
-from server.catalogue.changes import Stored
 from server.catalogue.checksums import checksum_of
 from server.catalogue.document import Document, content_of
 from server.catalogue.encoded import Vectors, Versioned
@@ -47,19 +45,15 @@ class Transaction:
             raise
         self._connection.execute("RELEASE together")
 
-    def version_of(self, id: str) -> int:
-        """Returns the version of a document; 0 if there is none."""
-        query = "SELECT sequence FROM documents WHERE id = ? AND retired_seconds IS NULL"
-        return int(query_value(self._connection, query, (id,)) or 0)
-
-    def current(self, id: str) -> Stored | None:
-        """Returns the stored document; None if there is none, or if it is damaged, so that it can be replaced."""
+    def current(self, id: str) -> tuple[int, bytes | None]:
+        """Returns a document's version, 0 if there is none, and its content, None if it is missing or damaged."""
         row = self._connection.execute(
             "SELECT sequence, content, checksum FROM documents WHERE id = ? AND retired_seconds IS NULL", (id,)
         ).fetchone()
-        if row is None or checksum_of(id.encode(), row[1]) != row[2]:
-            return None
-        return Stored(msgspec.json.decode(row[1], type=Document), row[0])
+        if row is None:
+            return 0, None
+        version, content, checksum = row
+        return version, content if checksum_of(id.encode(), content) == checksum else None
 
     def id_of(self, sequence: int) -> str | None:
         """Returns the id of the live document with a version; None if there is none."""

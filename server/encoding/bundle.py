@@ -59,7 +59,7 @@ class Bundle:
         return [tokens[row] for row in range(len(texts))]
 
     def split(self, text: str, kind: TextKind, *, before: str = "", overlap_tokens: int) -> list[tuple[int, int]]:
-        """Returns the start and end of each passage that the model can encode, as `Tokenizer.split`; raises NoRoom."""
+        """Returns the start and end of each passage that the model can encode, as `Tokenizer.split`."""
         return self._tower_of(kind.side).tokenizer.split(text, kind, before=before, overlap_tokens=overlap_tokens)
 
     def encode(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:

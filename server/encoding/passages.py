@@ -54,11 +54,7 @@ def encodables_of(document: Document, title_separator: str | None) -> list[Encod
 
 
 def passages_of(document: Document, bundle: Bundle, *, overlap_tokens: int) -> Passages:
-    """Cuts a document into its passages.
-
-    Raises:
-        UnfitPart: The model cannot encode one of its parts.
-    """
+    """Cuts a document into its passages; raises UnfitPart if the model cannot encode one of its parts."""
     encodables = encodables_of(document, bundle.manifest.title_separator)
     parts = [each.part for each in encodables]
     spans: list[tuple[int, int, int]] = []

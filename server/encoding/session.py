@@ -12,10 +12,9 @@ OUTPUT = "sentence_embedding"
 
 
 def open_session(path: Path, inputs: set[str]) -> tuple[onnxruntime.InferenceSession, int]:
-    """Opens a graph that takes `inputs`; returns the session, which threads may share, and its vectors' dimension.
+    """Opens a graph; returns the session, which threads may share, and its vectors' dimension.
 
-    Raises:
-        BundleError: The file is not a graph, or has other inputs or outputs.
+    Raises BundleError if the file is not a graph, or has other inputs than `inputs`, or other outputs.
     """
     options = onnxruntime.SessionOptions()
     # The workers run in parallel instead: two runs with one thread each are faster than two threads in one run. With

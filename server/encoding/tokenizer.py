@@ -6,7 +6,7 @@ from pathlib import Path
 
 from server.encoding.kind import TextKind
 from server.encoding.segmenter import open_segmenter
-from server.errors import NoRoom
+from server.errors import UnfitText
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,7 @@ class Tokenizer:
         """Returns the start and end of each passage of a text, in characters. A text that fits is one passage.
 
         Each passage fits the model together with the prefix and `before`. Neighbours share `overlap_tokens`, at most
-        half a passage.
-
-        Raises:
-            NoRoom: The prefix and `before` leave no room for the text.
+        half a passage. Raises UnfitText if the prefix and `before` leave no room for the text.
         """
         before = self._prefixes[kind] + before
         if self._fit([before + text]):
@@ -53,7 +50,8 @@ class Tokenizer:
             passages = _windows(offsets, room, min(overlap_tokens, room // 2), end=len(text))
             if self._fit([before + text[start:end] for start, end in passages]):
                 return passages
-        raise NoRoom(self._max_tokens)
+        limit = f"the model sees {self._max_tokens} tokens of both"
+        raise UnfitText(f"has no room after its title: {limit}; shorten the title")
 
     def _fit(self, texts: Sequence[str]) -> bool:
         """Returns whether each text, prefix included, fits the model."""

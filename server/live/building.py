@@ -60,10 +60,7 @@ class IndexBuilder:
     def catch_up(self, index: LiveIndex) -> None:
         """Applies the store's changes, as of the start of the call, to an index.
 
-        Raises:
-            LoadingCancelled: `cancelled` was set.
-            BundleError: The model fails on a document or cannot encode it.
-            DatabaseDamaged: The store is damaged.
+        Raises LoadingCancelled, BundleError if the model fails on a document or cannot encode it, or DatabaseDamaged.
         """
         until = self.store.sequence
         documents = self.store.after(index.state.sequence, self.bundle.manifest.revision)

@@ -25,9 +25,7 @@ from server.vectors.dense import DenseIndex, DenseOptions
 class Loaded:
     """A model and its live index, ready to serve.
 
-    Attributes:
-        new_index: Makes an empty index.
-        saved_sequence: Sequence of the snapshot from which the index was loaded; -1 if there was none.
+    `new_index` makes an empty index. `saved_sequence` is that of the snapshot it was loaded from, -1 if there was none.
     """
 
     bundle: Bundle

@@ -5,7 +5,6 @@ clients of the name could reach that server. So the name is resolved here, and e
 """
 
 import asyncio
-import contextlib
 import errno
 import os
 import socket
@@ -26,11 +25,7 @@ ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 async def resolve(address: Address | UnixSocket) -> Sequence[Address | UnixSocket]:
-    """Returns the numeric addresses of a name that this machine has, with one port.
-
-    Raises:
-        AddressError: The name does not resolve.
-    """
+    """Returns a name's numeric addresses on this machine, with one port; raises AddressError if it does not resolve."""
     if isinstance(address, UnixSocket):
         return [address]
     hosts = list(LOOPBACK) if address.host == "localhost" else await _hosts(address)
@@ -50,9 +45,7 @@ async def _hosts(address: Address) -> list[str]:
 
 
 def bind(
-    server: grpc.aio.Server,
-    addresses: Sequence[Address | UnixSocket],
-    credentials: grpc.ServerCredentials | None,
+    server: grpc.aio.Server, addresses: Sequence[Address | UnixSocket], credentials: grpc.ServerCredentials | None
 ) -> int:
     """Binds all addresses; returns the port (1 for a Unix socket). Raises AddressError."""
     port = 0
@@ -83,24 +76,20 @@ def _error(address: Address | UnixSocket, problem: str) -> AddressError:
     return AddressError(f"cannot listen on {address}: {problem}; choose another with --listen")
 
 
-def _bound(address: Address) -> socket.socket:
-    """Returns a socket that is bound as gRPC binds it. Raises OSError."""
-    bound = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if bound.family == socket.AF_INET6:  # gRPC binds :: for IPv4, too.
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        bound.bind(tuple(address))
-    except OSError:
-        bound.close()
-        raise
-    return bound
+def _probe(address: Address) -> int:
+    """Binds an address as gRPC does, and frees it; returns its port. Raises OSError."""
+    with socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if probe.family == socket.AF_INET6:  # gRPC binds :: for IPv4, too.
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        probe.bind(tuple(address))
+        return int(probe.getsockname()[1])
 
 
 def _bind_errno(address: Address) -> int:
     """Returns the error number of binding an address, 0 if it can be bound."""
     try:
-        _bound(address).close()
+        _probe(address)
     except OSError as error:
         return error.errno or errno.EINVAL
     return 0
@@ -109,10 +98,9 @@ def _bind_errno(address: Address) -> int:
 def _free_port(hosts: Sequence[str]) -> int:
     """Returns a port that is free on all hosts."""
     while True:
-        with contextlib.ExitStack() as stack:
-            port = stack.enter_context(_bound(Address(hosts[0], 0))).getsockname()[1]
-            if all(_bind_errno(Address(host, port)) != errno.EADDRINUSE for host in hosts[1:]):
-                return int(port)
+        port = _probe(Address(hosts[0], 0))
+        if all(_bind_errno(Address(host, port)) != errno.EADDRINUSE for host in hosts[1:]):
+            return port
 
 
 def _socket_problem(address: UnixSocket) -> str | None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import grpc
 
@@ -73,17 +73,20 @@ class Calls(Methods):
 
     def check(self, path: str) -> None:
         """Raises an error if the call must be rejected before its message is read."""
-        size = sum(HEADER_OVERHEAD_BYTES + len(key) + len(value) for key, value in _metadata.get())
+        metadata = _metadata.get()
+        size = sum(HEADER_OVERHEAD_BYTES + len(key) + len(value) for key, value in metadata)
         if size > MAX_METADATA_BYTES:
             self._garbage.collect_soon()
-            raise HeadersTooLarge(size, MAX_METADATA_BYTES)
+            limit = f"at most {MAX_METADATA_BYTES} are allowed"
+            raise HeadersTooLarge(f"the call's headers have {size} bytes; {limit}: send fewer")
         if path in ROLE_OF:
-            self._access.check(path, _metadata.get)
+            self._access.check(path, metadata)
         if path == SEARCH and (error := self._overload()) is not None:
             raise error
 
     def _wrap(self, path: str, handler: Handler) -> Handler:
-        method = cast(Callable[[Any, Any], Any], _method_of(handler))
+        # The method is in the attribute for its kind; the others are None.
+        method: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
         decode, encode = handler.request_deserializer or bytes, handler.response_serializer or bytes
         metrics = self._metrics.calls.get(path)
 
@@ -121,22 +124,11 @@ async def _messages(context: Any, decode: Callable[[bytes], Any]) -> AsyncIterat
 
 
 async def _refuse_unknown_method(request: bytes, context: Any) -> bytes:
-    raise UnknownMethod
-
-
-def _method_of(handler: Handler) -> Any:
-    """Returns a handler's method, which is in the attribute for the method's kind."""
-    if handler.request_streaming:
-        return handler.stream_stream if handler.response_streaming else handler.stream_unary
-    return handler.unary_stream if handler.response_streaming else handler.unary_unary
+    raise UnknownMethod("there is no such method; use reflection to list the methods")
 
 
 class Call:
-    """One call, from the arrival of its headers to its answer. An error in its block becomes the call's status.
-
-    Attributes:
-        share: The call's share of its connection.
-    """
+    """One call, from the arrival of its headers to its answer. An error in its block becomes the call's status."""
 
     __slots__ = ("_calls", "_context", "_error", "_metrics", "_path", "_started", "_task", "_writing", "share")
 
@@ -178,15 +170,11 @@ class Call:
             self._count(UNKNOWN)
 
     async def write(self, answer: bytes) -> None:
-        """Sends one answer of a stream; waits while the client does not read.
-
-        Raises:
-            CancelledError: The client has disconnected. gRPC may notice this here before it cancels the call.
-        """
+        """Sends one answer of a stream when the client reads; raises CancelledError if the client has disconnected."""
         self._writing = True
         try:
             await self._context.write(answer)
-        except grpc.aio.InternalError:
+        except grpc.aio.InternalError:  # gRPC may notice the disconnection here before it cancels the call.
             raise asyncio.CancelledError from None
         self._writing = False
 

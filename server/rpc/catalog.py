@@ -58,19 +58,20 @@ class CatalogServicer(CatalogServiceServicer):
         self._limits = limits
         self._imports = Imports()
         self._waiting: set[Interruption] = set()
-        self._shutting_down = False
+        self._shutting_down: NotReady | None = None
 
-    def shut_down(self) -> None:
+    def shut_down(self, error: NotReady) -> None:
         """Ends watches and imports, which would never end, and rejects new ones."""
-        self._shutting_down = True
+        self._shutting_down = error
         for interruption in self._waiting:
-            interruption.end(_shutting_down())
+            interruption.end(error)
 
     async def UpsertDocuments(self, request: UpsertDocumentsRequest, context: Any) -> UpsertDocumentsResponse:
         """Writes documents."""
         writer = self._writer()
         raise_any(count_violations("upserts", len(request.upserts), self._limits.max_write_documents))
-        _check_request_id(request.request_id)
+        if request.request_id:
+            check_name("request_id", request.request_id)
         changes = await self._read_upserts(request.upserts)
         outcomes: list[Outcome] = []
         if upserts := _valid(changes):
@@ -82,7 +83,8 @@ class CatalogServicer(CatalogServiceServicer):
     async def DeleteDocuments(self, request: DeleteDocumentsRequest, context: Any) -> DeleteDocumentsResponse:
         """Deletes documents."""
         writer = self._writer()
-        _check_request_id(request.request_id)
+        if request.request_id:
+            check_name("request_id", request.request_id)
         if not request.HasField("filter"):
             raise_any(count_violations("deletes", len(request.deletes), self._limits.max_write_documents))
             changes = await _read_each(request.deletes, lambda each, at: to_delete(each, field=f"deletes[{at}]"))
@@ -187,8 +189,8 @@ class CatalogServicer(CatalogServiceServicer):
 
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[Interruption]:
-        if self._shutting_down:
-            raise _shutting_down()
+        if self._shutting_down is not None:
+            raise self._shutting_down
         interruption = Interruption()
         self._waiting.add(interruption)
         try:
@@ -222,12 +224,3 @@ def _results(
     left = iter(outcomes)
     every = [each if isinstance(each, Outcome) else next(left) for each in changes]
     return [to_result(outcome, field=field.format(position)) for position, outcome in enumerate(every)]
-
-
-def _check_request_id(request_id: str) -> None:
-    if request_id:
-        check_name("request_id", request_id)
-
-
-def _shutting_down() -> NotReady:
-    return NotReady("the server is shutting down; continue with another server, or try again later")

@@ -43,13 +43,10 @@ class ConnectionShare:
     answer_bytes: int = 0
 
     def hold(self, answer: bytes) -> bytes:
-        """Counts an answer until the client has read it, and returns it.
-
-        Raises:
-            ConnectionOverloaded: Calls that were admitted together have too many answers. This one must not be sent.
-        """
+        """Counts an answer until the client has read it, and returns it; raises ConnectionOverloaded."""
         size = len(answer)
         fair_bytes = FAIR_ANSWER_BYTES if self.connection.shared else 0
+        # Calls that were admitted together may have too many answers.
         if self.connection.unsent_bytes > MAX_UNSENT_BYTES and size > fair_bytes:
             del answer  # grpc.aio keeps the error, and with it this frame, until the next garbage collection.
             raise ConnectionOverloaded(UNREAD)
@@ -66,11 +63,7 @@ class Connections:
         self._calls = 0
 
     def enter(self, context: Any) -> ConnectionShare:
-        """Counts a call until gRPC releases it.
-
-        Raises:
-            ConnectionOverloaded: The connection has too many calls in flight or unread answers.
-        """
+        """Counts a call until gRPC releases it; raises ConnectionOverloaded for too many calls or unread answers."""
         peer = context.peer()
         connection = self._by_peer.get(peer)
         if connection is None:

@@ -22,11 +22,7 @@ PATH_OF = {"title": "titles[{}].text", "text": "texts[{}].text", "example": "exa
 
 
 def to_upsert(message: UpsertMessage, *, field: str, max_characters: int) -> Upsert:
-    """Returns the write that a message asks for.
-
-    Raises:
-        InvalidRequest: The message is invalid; the error names each wrong field.
-    """
+    """Returns the write that a message asks for; raises InvalidRequest, which names each wrong field."""
     reading = _Reading()
     document = reading.document(message.document, f"{field}.document", max_characters)
     expected = reading.expected_version(message, field)
@@ -35,11 +31,7 @@ def to_upsert(message: UpsertMessage, *, field: str, max_characters: int) -> Ups
 
 
 def to_delete(message: DeleteMessage, *, field: str) -> Delete:
-    """Returns the deletion that a message asks for.
-
-    Raises:
-        InvalidRequest: The message is invalid; the error names each wrong field.
-    """
+    """Returns the deletion that a message asks for; raises InvalidRequest, which names each wrong field."""
     reading = _Reading()
     reading.violations += name_violations(f"{field}.id", message.id)
     delete = Delete(message.id, reading.expected_version(message, field))

@@ -34,8 +34,6 @@ from server.errors import (
     ReloadFailed,
     StoreFull,
     UnknownMethod,
-    incident_message,
-    new_incident,
 )
 
 log = logging.getLogger(__name__)
@@ -45,8 +43,6 @@ DOMAIN = "chaja"
 MOST_CHARACTERS = 500
 """Maximum characters of a message. It is sent twice, as text and in the details, and gRPC drops a call whose headers
 exceed 8 KiB."""
-
-Metadata = tuple[tuple[str, str | bytes], ...]
 
 
 class Row(NamedTuple):
@@ -83,7 +79,7 @@ class Refusal(NamedTuple):
     code: grpc.StatusCode
     reason: str
     message: str
-    metadata: Metadata
+    metadata: tuple[tuple[str, str | bytes], ...]
 
 
 def refusal_of(error: Exception, path: str) -> Refusal:
@@ -101,14 +97,13 @@ def refusal_of(error: Exception, path: str) -> Refusal:
             ROW_OF[InvalidRequest], str(error), {}, error_details_pb2.BadRequest(field_violations=violations)
         )
     if isinstance(error, ChajaError) and (row := ROW_OF.get(type(error))):
-        return _refusal(row, _shortened(str(error)), error.facts)
-    incident = new_incident()
-    log.error("incident %s in %s", incident, path, exc_info=error)
-    return _refusal(ROW_OF[EncodingFailed], incident_message(incident), {"incident": incident})
-
-
-def _shortened(message: str) -> str:
-    return message if len(message) <= MOST_CHARACTERS else f"{message[: MOST_CHARACTERS - 1]}…"
+        message = str(error)
+        if len(message) > MOST_CHARACTERS:
+            message = f"{message[: MOST_CHARACTERS - 1]}…"
+        return _refusal(row, message, error.facts)
+    failed = EncodingFailed()
+    log.error("incident %s in %s", failed.incident, path, exc_info=error)
+    return _refusal(ROW_OF[EncodingFailed], str(failed), failed.facts)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -29,11 +29,7 @@ MAX_VALUES = 10_000
 
 
 def to_filter(message: FilterMessage, *, field: str) -> Filter | None:
-    """Returns the filter of a message, or None if it has no condition; `field` is its path in the request.
-
-    Raises:
-        InvalidRequest: The filter breaks a rule of the protocol; the error names the path.
-    """
+    """Returns the filter in a request's `field`, None if it has no condition; raises InvalidRequest."""
     if message.WhichOneof("condition") is None and not len(UnknownFieldSet(message)):
         return None
     return _FilterReader(field).filter(message, field, depth=1)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from server.catalogue.changes import Outcome, Upsert
@@ -57,33 +58,27 @@ class Imports:
             write.exception()  # Mark it as retrieved: the waiting call has it, or there is none.
 
 
+@dataclass(frozen=True)
 class Import:
     """An import that one call holds."""
 
-    def __init__(
-        self, import_id: str, lock: asyncio.Lock, writer: Writer, imports: Imports, interruption: Interruption
-    ) -> None:
-        self._import_id = import_id
-        self._lock = lock
-        self._writer = writer
-        self._imports = imports
-        self._interruption = interruption
+    import_id: str
+    lock: asyncio.Lock
+    writer: Writer
+    imports: Imports
+    interruption: Interruption
 
     async def position(self) -> int:
         """Returns the import's position, after any write that another call has started."""
-        async with self._lock:
-            return await self._writer.import_position(self._import_id)
+        async with self.lock:
+            return await self.writer.import_position(self.import_id)
 
     async def write(self, upserts: Sequence[Upsert], *, position: int) -> list[Outcome]:
-        """Writes documents and sets the import's position after them.
-
-        Raises:
-            ImportTakenOver: Another call holds the import now.
-        """
-        return await self._imports.finish(asyncio.create_task(self._write(upserts, position)))
+        """Writes documents and sets the position after them; raises ImportTakenOver if the import is taken over."""
+        return await self.imports.finish(asyncio.create_task(self._write(upserts, position)))
 
     async def _write(self, upserts: Sequence[Upsert], position: int) -> list[Outcome]:
-        async with self._lock:
-            if not self._imports.is_held(self._import_id, self._interruption):
+        async with self.lock:
+            if not self.imports.is_held(self.import_id, self.interruption):
                 raise ImportTakenOver
-            return await self._writer.import_documents(self._import_id, position, upserts)
+            return await self.writer.import_documents(self.import_id, position, upserts)

@@ -21,11 +21,7 @@ class Interruption:
             self._error.set_result(error)
 
     async def next(self, items: AsyncIterator[T]) -> T | None:
-        """Returns the next item, or None after the last.
-
-        Raises:
-            ChajaError: The error with which `end` was called.
-        """
+        """Returns the next item, or None after the last; raises the error with which `end` was called."""
         if self._error.done():
             raise self._error.result()
         step = asyncio.ensure_future(anext(items, None))

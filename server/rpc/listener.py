@@ -32,7 +32,7 @@ MAX_CRASHED = 3
 
 
 class Listener:
-    """A server on an address. Used on the event loop only."""
+    """A server on an address, for the event loop only. `lost` gets an AddressError if it cannot listen again."""
 
     def __init__(
         self,
@@ -41,14 +41,13 @@ class Listener:
         *,
         drain_seconds: float,
         on_restart: Callable[[], None],
-        on_lost: Callable[[AddressError], None],
     ) -> None:
-        """Calls of a crashed server get `drain_seconds`. `on_lost` is called if the address cannot be bound again."""
+        """Calls of a crashed server get `drain_seconds` to finish."""
         self._new_server = new_server
         self._credentials = credentials
         self._drain_seconds = drain_seconds
         self._on_restart = on_restart
-        self._on_lost = on_lost
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._crashed: deque[grpc.aio.Server] = deque()
         self._ending: set[asyncio.Task[None]] = set()
         self._restarts = RepeatedLine(
@@ -85,7 +84,7 @@ class Listener:
                     await self._replace(targets)
                 except Exception as error:  # Without a server, the process must not live on.
                     lost = error if isinstance(error, AddressError) else AddressError(f"cannot listen again: {error!r}")
-                    self._on_lost(lost)
+                    self.lost.set_exception(lost)
                     return
                 self._on_restart()
                 self._restarts.add()

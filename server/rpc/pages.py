@@ -16,11 +16,7 @@ def page_token(last_id: str, filter: FilterMessage) -> str:
 
 
 def id_before(token: str, filter: FilterMessage) -> str:
-    """Returns the id after which a page begins; `""` for the first page.
-
-    Raises:
-        InvalidRequest: The token is invalid, or belongs to another filter.
-    """
+    """Returns the id after which a page begins, `""` for the first; raises InvalidRequest if the token is wrong."""
     if not token:
         return ""
     try:

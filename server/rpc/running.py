@@ -5,15 +5,14 @@ from collections.abc import Sequence
 from chaja.v1 import Timings
 from server.batching.job import Job
 from server.engine import Engine
-from server.errors import InvalidRequest, UnfitText, Violation
+from server.errors import UnfitText, Violation
+from server.rpc.limits import raise_any
 
 
 async def run_jobs(engine: Engine, jobs: Sequence[Job], fields: Sequence[str]) -> None:
     """Takes the jobs of one call through the stages; `fields` names each job's field in the request.
 
-    Raises:
-        InvalidRequest: The model cannot encode some of the texts.
-        ChajaError: The call was rejected, or a stage failed.
+    Raises InvalidRequest if the model cannot encode some texts, or the error that rejected the call or failed a stage.
     """
     outcomes = await engine.run(jobs)
     violations = [
@@ -21,8 +20,7 @@ async def run_jobs(engine: Engine, jobs: Sequence[Job], fields: Sequence[str]) -
         for field, outcome in zip(fields, outcomes, strict=True)
         if isinstance(outcome, UnfitText)
     ]
-    if violations:
-        raise InvalidRequest(violations)
+    raise_any(violations)
     for outcome in outcomes:
         if outcome is not None:
             raise outcome

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 from functools import partial
 from ipaddress import ip_address
 from typing import Any
@@ -24,7 +23,7 @@ from chaja.v1 import (
     search_pb2,
 )
 from server.engine import EngineSlot
-from server.errors import AddressError, NotReady
+from server.errors import NotReady
 from server.metrics import Method, Metrics
 from server.reloading import Reloader
 from server.rpc.admin import AdminServicer
@@ -63,7 +62,7 @@ _, UNKNOWN_SERVICE, UNKNOWN_NAME = UNKNOWN_METHOD.split("/")
 COUNTED_METHODS = [*METHODS, Method(UNKNOWN_SERVICE, UNKNOWN_NAME, "unary")]
 """The methods that have metrics: ours, and one for all unknown methods."""
 
-SHUTTING_DOWN = "the server is shutting down"
+SHUTTING_DOWN = "the server is shutting down; continue with another server, or try again later"
 NOTICE_SECONDS = 0.3
 """Time for clients that watch health to send their calls elsewhere. When a gRPC server stops, calls that it has not yet
 received end as CANCELLED, which clients do not retry."""
@@ -87,16 +86,21 @@ class RpcServer:
     ) -> None:
         """Registers all services; raises SecurityError if a certificate or the token file cannot be used."""
         self._settings = settings
-        self._tokens = AccessTokens(settings.tokens) if settings.tokens else None
-        self._certificates = (
+        tokens = AccessTokens(settings.tokens) if settings.tokens else None
+        certificates = (
             Certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
             if settings.tls_certificate and settings.tls_key
             else None
         )
-        self._on_restart = metrics.grpc_restarts.inc
-        self._lost: AddressError | None = None
+        self._calls = Calls(metrics, Access(tokens), overload=slot.overload)
+        self._listener = Listener(
+            partial(new_server, settings, self._calls),
+            lambda: certificates.credentials() if certificates else None,
+            drain_seconds=settings.drain_seconds,
+            on_restart=metrics.grpc_restarts.inc,
+        )
+        self.lost = self._listener.lost  # See `Listener`.
         limits, writable = Limits.of(settings), settings.data is not None
-        self._calls = Calls(metrics, Access(self._tokens), overload=slot.overload)
         calls: Any = self._calls
         add_SearchServiceServicer_to_server(SearchServicer(slot, limits, metrics, fetch), calls)
         self._catalog = CatalogServicer(reloader.writer, reloader.reader, limits)
@@ -111,47 +115,29 @@ class RpcServer:
             servicer = reflection.aio.ReflectionServicer([*names, health_names.SERVICE_NAME, reflection.SERVICE_NAME])
             reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, calls)  # type: ignore[no-untyped-call]
 
-    async def listen(
-        self, address: Address | UnixSocket, *, on_lost: Callable[[], None] = lambda: None
-    ) -> Address | UnixSocket:
-        """Starts to listen; returns the address with the port that the system chose. Raises AddressError.
-
-        If the server crashes and cannot listen again, calls `on_lost`; `raise_if_lost` then raises the cause.
-        """
-
-        def lost(error: AddressError) -> None:
-            self._lost = error
-            on_lost()
-
-        self._listener = Listener(
-            partial(new_server, self._settings, self._calls),
-            lambda: self._certificates.credentials() if self._certificates else None,
-            drain_seconds=self._settings.drain_seconds,
-            on_restart=self._on_restart,
-            on_lost=lost,
-        )
+    async def listen(self) -> Address | UnixSocket:
+        """Starts to listen; returns the address with the port that the system chose. Raises AddressError."""
+        settings, address = self._settings, self._settings.listen
         bound = await self._listener.start(address)
         if isinstance(address, Address) and not _is_loopback(address.host):
-            for missing, flag in (
-                (self._certificates is None, "--tls-certificate"),
-                (self._tokens is None, "--tokens"),
-            ):
-                if missing:
+            for flag, value in (("--tls-certificate", settings.tls_certificate), ("--tokens", settings.tokens)):
+                if value is None:
                     log.warning("listening on %s, which other machines may reach, without %s", address, flag)
         return bound
 
     def raise_if_lost(self) -> None:
         """Raises AddressError if the server crashed and could not listen again."""
-        if self._lost is not None:
-            raise self._lost
+        if self.lost.done():
+            self.lost.result()
 
     async def stop(self, *, wait_seconds: float, grace_seconds: float) -> None:
         """Reports NOT_SERVING, waits, rejects new calls, and gives calls in flight `grace_seconds` to finish."""
         self._health.shut_down()
         await asyncio.sleep(max(wait_seconds, NOTICE_SECONDS))
         self._health.end_watches()
-        self._catalog.shut_down()
-        ending = asyncio.get_running_loop().call_later(grace_seconds, self._calls.end_all, NotReady(SHUTTING_DOWN))
+        error = NotReady(SHUTTING_DOWN)
+        self._catalog.shut_down(error)
+        ending = asyncio.get_running_loop().call_later(grace_seconds, self._calls.end_all, error)
         await self._listener.stop(grace_seconds + STATUS_SECONDS)
         ending.cancel()
 

@@ -3,7 +3,7 @@
 Health and reflection need no role: Kubernetes probes send no tokens.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from server.errors import NotAllowed, NotAuthenticated
 from server.security.tokens import ROLES, AccessTokens, Role
@@ -32,18 +32,13 @@ class Access:
     def __init__(self, tokens: AccessTokens | None) -> None:
         self._tokens = tokens
 
-    def check(self, path: str, metadata: Callable[[], Iterable[tuple[str, str | bytes]] | None]) -> None:
-        """Checks a call of a method; `metadata` returns the call's metadata, and is called only if needed.
-
-        Raises:
-            NotAuthenticated: The call carries no known token.
-            NotAllowed: The token's role is lower than the method's.
-        """
+    def check(self, path: str, metadata: Iterable[tuple[str, str | bytes]]) -> None:
+        """Raises NotAuthenticated if a call carries no known token, NotAllowed if the method needs a higher role."""
         if self._tokens is None:
             return
-        role = self._tokens.role_of(_token(metadata() or ()))
+        role = self._tokens.role_of(_token(metadata))
         if role is None:
-            raise NotAuthenticated
+            raise NotAuthenticated("send a valid token, as in `authorization: Bearer …`")
         needed = ROLE_OF[path]
         if ROLES.index(role) < ROLES.index(needed):
             raise NotAllowed(role, needed)

@@ -14,7 +14,6 @@ from server.security.watched import WatchedFiles
 
 log = logging.getLogger(__name__)
 
-
 CERTIFICATE = re.compile(rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----(.*?)-----END", re.DOTALL)
 
 KEY_TYPES = {
@@ -34,11 +33,7 @@ class Certificates:
     """
 
     def __init__(self, certificate: Path, key: Path, client_ca: Path | None) -> None:
-        """Reads the files. Without `client_ca`, clients need no certificate.
-
-        Raises:
-            SecurityError: One of the files cannot be used.
-        """
+        """Reads the files; raises SecurityError. Without `client_ca`, clients need no certificate."""
         self._certificate, self._key, self._client_ca = certificate, key, client_ca
         self._files = [path for path in (certificate, key, client_ca) if path is not None]
         self._watched = WatchedFiles(self._files)

@@ -39,11 +39,7 @@ class AccessTokens:
     """The roles of tokens. Used on the event loop only."""
 
     def __init__(self, path: Path) -> None:
-        """Reads the file.
-
-        Raises:
-            SecurityError: The file cannot be read, or one of its lines is invalid.
-        """
+        """Reads the file; raises SecurityError if the file or one of its lines is invalid."""
         self._path = path
         self._watched = WatchedFiles([path])
         self._roles = read_tokens(path)
@@ -74,11 +70,7 @@ class AccessTokens:
 
 
 def read_tokens(path: Path) -> list[tuple[bytes, Role]]:
-    """Reads a file of tokens; returns the digest and the role of each.
-
-    Raises:
-        SecurityError: The file cannot be read, has no tokens or has an invalid line. The message shows no token.
-    """
+    """Returns the digest and role of each token in a file; raises SecurityError, whose message shows no token."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -4,8 +4,6 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-Fingerprint = tuple[tuple[int, int, int, int] | None, ...]
-
 
 class WatchedFiles:
     """Detects whether files have changed since the last check, by their inode, size and time of modification.
@@ -16,23 +14,23 @@ class WatchedFiles:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
-        self._last = self.fingerprint()
+        self._last = self._fingerprints()
 
     def changed(self) -> list[Path]:
         """Returns the files that were replaced, modified or removed."""
-        last, self._last = self._last, self.fingerprint()
+        last, self._last = self._last, self._fingerprints()
         return [path for path, *pair in zip(self._paths, last, self._last, strict=True) if pair[0] != pair[1]]
 
     def missing(self) -> list[Path]:
         """Returns the files that do not exist."""
-        return [path for path, each in zip(self._paths, self.fingerprint(), strict=True) if each is None]
+        return [path for path, each in zip(self._paths, self._fingerprints(), strict=True) if each is None]
 
-    def fingerprint(self) -> Fingerprint:
-        """Returns a value that changes with the files; it has None for a file that does not exist."""
-        return tuple(_fingerprint(path) for path in self._paths)
+    def _fingerprints(self) -> list[tuple[int, ...] | None]:
+        return [_fingerprint(path) for path in self._paths]
 
 
-def _fingerprint(path: Path) -> tuple[int, int, int, int] | None:
+def _fingerprint(path: Path) -> tuple[int, ...] | None:
+    """Returns a value that changes with a file; None if it does not exist."""
     try:
         found = path.stat()
         inside = [each.stat() for each in path.rglob("*")] if stat.S_ISDIR(found.st_mode) else []

@@ -56,10 +56,7 @@ def build(
     """Builds the graph of rows `[N, dimension]`, or extends `base`, which holds the first of them.
 
     A node's key is the position of the first of its equal rows, as in `firsts` `[N]`. Returns the share of probes that
-    are found.
-
-    Raises:
-        BuildFailed: The graph is incomplete, or too few probes are found.
+    are found; raises BuildFailed if it is too low or the graph is incomplete.
     """
     index: Any  # Not Index: its setters are not typed.
     if base is None:

@@ -56,9 +56,7 @@ class GraphBuilder:
     def run(self, rows: Sequence[NDArray[Any]]) -> BuiltGraph:
         """Builds the graph of blocks of rows `[N, dimension]`, the base's first; returns when it is on disk.
 
-        Raises:
-            BuildFailed: The process failed or was cancelled. No files remain.
-            OSError: The disk is full. No files remain.
+        Raises BuildFailed if the process fails or is cancelled, OSError if the disk is full. Then no files remain.
         """
         try:
             _write_rows(self._paths[1], rows)

@@ -67,8 +67,7 @@ class DenseIndex:
     ) -> None:
         """Makes an empty index. It builds graphs in a new folder within `folder`, on the same disk as the snapshots.
 
-        Raises:
-            SettingsError: The similarity cannot be computed with this storage.
+        Raises SettingsError if the similarity cannot be computed with this storage.
         """
         check_storage(storage, similarity)
         self._dimension = dimension
@@ -167,11 +166,7 @@ class DenseIndex:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def restore(self, arrays: Arrays, files: Mapping[str, CheckedFile]) -> None:
-        """Loads a snapshot of another index's view into this empty index. The snapshot may be removed afterwards.
-
-        Raises:
-            SnapshotError: The graph cannot be opened, or the arrays do not match.
-        """
+        """Loads a snapshot into this empty index; raises SnapshotError. The snapshot may be removed afterwards."""
         assert not len(self), "the index is empty"
         if files:
             built = BuiltGraph(*(CheckedFile(self._folder / name, files[name].checksum) for name in GRAPH_FILES))

@@ -85,14 +85,7 @@ class Committer:
         death: Done when an error has ended the thread.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        index: LiveIndex,
-        metrics: Metrics,
-        *,
-        on_commit: Callable[[], None],
-    ) -> None:
+    def __init__(self, store: Store, index: LiveIndex, metrics: Metrics, *, on_commit: Callable[[], None]) -> None:
         """Starts the thread; `on_commit` is called on the running event loop."""
         self._store = store
         self.index = index
@@ -107,13 +100,7 @@ class Committer:
         self._thread.start()
 
     async def commit(self, request: CommitRequest) -> list[Outcome]:
-        """Makes changes; returns an outcome for each.
-
-        Raises:
-            Outdated: The request must be prepared again.
-            StoreFull: The disk is full.
-            NotReady: The server accepts no more changes.
-        """
+        """Makes changes; returns an outcome for each. Raises Outdated, StoreFull, or NotReady once it has ended."""
         if self._ended.is_set():
             raise NotReady("the server accepts no more changes; try another server")
         self._waiting.put(request)
@@ -207,10 +194,10 @@ class Committer:
 
     def _put(self, put: Put, request: CommitRequest, transaction: Transaction) -> Outcome:
         id = put.document.id
-        version, current = transaction.version_of(id), transaction.current(id)
+        version, content = transaction.current(id)
         if put.expected_version not in (None, version):
             return _conflict(id, put.expected_version, version)
-        if current is not None and content_of(current.document) == content_of(put.document):
+        if content == content_of(put.document):
             return Outcome(id, version, changed=False)
         if put.vectors is None or request.revision != self.index.revision:
             raise Outdated
@@ -218,7 +205,7 @@ class Committer:
 
     @staticmethod
     def _delete(delete: Delete, transaction: Transaction) -> Outcome:
-        version = transaction.version_of(delete.id)
+        version, _ = transaction.current(delete.id)
         if delete.expected_version not in (None, version):
             return _conflict(delete.id, delete.expected_version, version)
         if not version:

@@ -1,7 +1,6 @@
 """Encodes the documents of a write, as bulk work of the serving engine. Only new or changed passages are encoded."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -65,10 +64,7 @@ class DocumentEncoder:
         """Returns for each document its vectors, None if it is stored unchanged, or its error.
 
         The work ends at `deadline`, a value of `time.monotonic()`. If `patient`, it is admitted however long the queue
-        is.
-
-        Raises:
-            ChajaError: The engine rejects the work.
+        is. Raises ChajaError if the engine rejects the work.
         """
         loop = asyncio.get_running_loop()
         prepared = await loop.run_in_executor(self._preparing, self._prepare, engine.bundle, documents)
@@ -117,7 +113,7 @@ async def _encode_texts(
     portions = _portions(texts)
 
     async def encode(portion: Sequence[Text], *, patient: bool) -> None:
-        jobs = engine.passage_jobs(portion, remaining_seconds=deadline - time.monotonic())
+        jobs = engine.passage_jobs(portion, deadline=deadline)
         for text, job, outcome in zip(portion, jobs, await engine.run(jobs, admitted=patient), strict=True):
             if isinstance(outcome, (DeadlinePassed, NotReady, Overloaded)):  # Not an error of the text.
                 raise outcome

@@ -26,39 +26,33 @@ PORTION_DOCUMENTS = 1000
 class Difference(NamedTuple):
     """The changes of a file since it was last imported.
 
-    Attributes:
-        documents: New or changed documents.
-        digests: The digest of each of them.
-        gone: Ids of documents that are no longer in the file.
+    `changed` has the new or changed documents with their digests, `gone` the ids that are no longer in the file.
     """
 
-    documents: list[Document]
-    digests: list[bytes]
+    changed: list[tuple[Document, bytes]]
     gone: list[str]
 
 
 async def import_file(path: Path, store: Store, writer: Writer) -> None:
     """Imports the changes of a file since its last import.
 
-    Raises:
-        CatalogueError: The file cannot be used, or the store or the model fails. No change is made, unless there are
-            more than `PORTION_DOCUMENTS`: then earlier portions stay.
+    Raises CatalogueError if the file, the store or the model fails. Then no change is made, unless there are more than
+    `PORTION_DOCUMENTS`: earlier portions stay.
     """
     difference = await asyncio.to_thread(read_difference, path, store)
-    total = len(difference.documents)
+    total = len(difference.changed)
     if not total and not difference.gone:
         return
     log.info("importing %s: %d documents are new or changed, %d were removed", path, total, len(difference.gone))
     starts = range(0, max(total, 1), PORTION_DOCUMENTS)
     for start in starts:
-        portion = slice(start, start + PORTION_DOCUMENTS)
-        documents, digests = difference.documents[portion], difference.digests[portion]
+        portion = difference.changed[start : start + PORTION_DOCUMENTS]
         gone = difference.gone if start == starts[-1] else []
         try:
             await writer.import_file(
-                [Upsert(document) for document in documents],
+                [Upsert(document) for document, _ in portion],
                 [Delete(id) for id in gone],
-                FileRecord({each.id: digest for each, digest in zip(documents, digests, strict=True)}, gone),
+                FileRecord({document.id: digest for document, digest in portion}, gone),
             )
         except ChajaError as error:
             raise CatalogueError(f"{path}: {error}") from None
@@ -69,10 +63,9 @@ async def import_file(path: Path, store: Store, writer: Writer) -> None:
 def read_difference(path: Path, store: Store) -> Difference:
     """Compares a file with its last import. Blocks; raises CatalogueError if the file cannot be used."""
     known = store.file_digests()
-    documents, digests = [], []
+    changed: list[tuple[Document, bytes]] = []
     for document in load_catalogue(path):
         digest = hashlib.blake2b(content_of(document), digest_size=16).digest()
         if known.pop(document.id, None) != digest:
-            documents.append(document)
-            digests.append(digest)
-    return Difference(documents, digests, list(known))
+            changed.append((document, digest))
+    return Difference(changed, list(known))

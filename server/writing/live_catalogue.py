@@ -47,8 +47,7 @@ FORGOTTEN_VECTORS = 200
 class LiveCatalogue:
     """The store, its live index, and their reader and writer. Used on the event loop.
 
-    Attributes:
-        death: Done when an error has ended the committer: no more changes can be made.
+    `death` is done when an error has ended the committer: no more changes can be made.
     """
 
     def __init__(

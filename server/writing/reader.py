@@ -14,8 +14,6 @@ from server.catalogue.store import Store
 from server.engine import EngineSlot
 from server.errors import NotFound, OutOfRange
 
-Page = list[Stored]
-
 PORTION_CHANGES = 64
 """Changes that are read at a time."""
 
@@ -37,11 +35,11 @@ class Reader:
             raise NotFound(id)
         return stored
 
-    async def list(self, *, filter: Filter | None, after_id: str, limit: int) -> list[Stored]:
+    async def list(self, *, filter: Filter | None, after_id: str, limit: int) -> Sequence[Stored]:
         """Returns the first `limit` documents after an id that match, ordered by the code points of their ids."""
         return await asyncio.to_thread(self._page, filter, after_id, limit)
 
-    def _page(self, filter: Filter | None, after_id: str, limit: int) -> Page:
+    def _page(self, filter: Filter | None, after_id: str, limit: int) -> Sequence[Stored]:
         if filter is None:
             return self._store.page(after_id, limit)
         with contextlib.ExitStack() as unchanged:
@@ -58,9 +56,7 @@ class Reader:
         """Yields the changes after a sequence in portions, then new changes as they are made, without end.
 
         It may skip changes that a later change of the same document replaces, so a slow caller takes no memory.
-
-        Raises:
-            OutOfRange: The store has no such sequence yet.
+        Raises OutOfRange if the store has no such sequence yet.
         """
         if after_sequence > self._store.sequence:
             raise OutOfRange(

@@ -53,11 +53,7 @@ def digest_of(*content: object) -> bytes:
 
 
 def look_up(store: Store, request_id: str, digest: bytes, *, count: int) -> RememberedCall:
-    """Returns a call with `count` changes and its remembered results. Blocks.
-
-    Raises:
-        InvalidRequest: The request_id was used for another call.
-    """
+    """Returns a call of `count` changes and its results; raises InvalidRequest if the id is another call's. Blocks."""
     row = store.request(request_id)
     if row is None:
         return RememberedCall(request_id, digest, None, [None] * count)

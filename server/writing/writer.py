@@ -7,14 +7,13 @@ import asyncio
 import contextlib
 import functools
 import math
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 from server.attributes.filter import Filter
 from server.catalogue.changes import Delete, Outcome, Upsert
 from server.catalogue.store import Store
-from server.engine import EngineSlot
+from server.engine import EngineSlot, deadline_after
 from server.errors import ChajaError, NotReady
 from server.writing.committer import CommitRequest, Committer, FileRecord, Outdated, Put
 from server.writing.encoding import DocumentEncoder
@@ -56,7 +55,7 @@ class Writer:
         self, upserts: Sequence[Upsert], *, request_id: str = "", remaining_seconds: float | None = None
     ) -> list[Outcome]:
         """Writes documents in order; returns the outcome of each."""
-        deadline = math.inf if remaining_seconds is None else time.monotonic() + remaining_seconds
+        deadline = deadline_after(remaining_seconds)
         return await self._upsert(upserts, request_id=request_id, deadline=deadline, patient=False)
 
     @_repeat_if_outdated

@@ -66,7 +66,6 @@ def make_job(
         bulk=bulk,
         cached=cached,
         deadline=time.monotonic() + seconds,
-        done=asyncio.get_running_loop().create_future(),
     )
     if token_count is not None:
         job.tokens = Tokens(kind, [0] * token_count, token_count)

@@ -44,8 +44,7 @@ class NativeEncoder:
     def encode(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """Returns the vectors `[N, dimension]` of N texts given as token ids; each is bit-identical in every batch.
 
-        Raises:
-            ValueError: A text is empty or too long, or a token is not in the vocabulary.
+        Raises ValueError if a text is empty or too long, or a token is not in the vocabulary.
         """
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         lengths = np.fromiter(map(len, texts), dtype=np.int32, count=len(texts))

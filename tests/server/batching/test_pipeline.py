@@ -6,7 +6,7 @@ import pytest
 
 from server.batching.pipeline import SHORT_CHARACTERS, SLICE_TEXTS, Pipeline
 from server.encoding.kind import TextKind
-from server.errors import DeadlinePassed, NoTokens, NotReady, TooManyTokens
+from server.errors import DeadlinePassed, NotReady, UnfitText
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
 from tests.server.making import DOCUMENTS, WatchedBundle, expire, found_by, held, make_job, until
@@ -25,8 +25,9 @@ async def test_a_job_goes_through_all_stages_and_is_searched_only_with_options(p
 
 async def test_a_text_with_too_many_tokens_or_none_fails_alone(pipeline: Pipeline) -> None:
     outcomes = await pipeline.run([make_job(text) for text in ("a", "x" * 65, " ", "b")])
-    assert [type(outcome) for outcome in outcomes] == [type(None), TooManyTokens, NoTokens, type(None)]
+    assert [type(outcome) for outcome in outcomes] == [type(None), UnfitText, UnfitText, type(None)]
     assert str(outcomes[1]) == "has 65 tokens; the model sees at most 64: shorten it"
+    assert str(outcomes[2]) == "has no text that the model can read: send letters"
 
 
 async def test_a_text_that_is_too_long_is_cut_where_the_caller_allows_it(pipeline: Pipeline) -> None:

@@ -9,7 +9,7 @@ import pytest
 from server.batching.job import Job
 from server.batching.pipeline import SHORT_CHARACTERS, Pipeline
 from server.encoding.kind import TextKind
-from server.errors import DeadlinePassed, EncodingFailed, TooManyTokens
+from server.errors import DeadlinePassed, EncodingFailed, UnfitText
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
 from tests.server.making import Outcomes, WatchedBundle, expire, found_by, held, make_job
@@ -65,7 +65,7 @@ async def test_the_cached_vector_of_a_cut_text_is_used_only_where_cutting_is_all
     pipeline = new_pipeline(cache_bytes=1_000_000)
     assert await pipeline.run([make_job("y" * 70, truncate=True)]) == [None]
     (outcome,) = await pipeline.run([make_job("y" * 70)])
-    assert isinstance(outcome, TooManyTokens)
+    assert isinstance(outcome, UnfitText)
 
 
 @pytest.mark.parametrize("cache_bytes", [0, 1_000_000])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from server.encoding.kind import Side, TextKind
 from server.encoding.segmenter import TOKENIZER_FILE
 from server.encoding.tokenizer import Tokenizer
-from server.errors import NoRoom
+from server.errors import UnfitText
 from tests.unigram import unigram_model
 
 MAX_TOKENS = 24
@@ -75,5 +75,5 @@ def test_a_text_that_fits_is_one_passage_to_the_last_token(tokenizer: Tokenizer)
 
 
 def test_a_prefix_that_leaves_no_room_is_an_error(tokenizer: Tokenizer) -> None:
-    with pytest.raises(NoRoom):
+    with pytest.raises(UnfitText, match="has no room after its title"):
         tokenizer.split("a" * 30, TextKind.TEXT, before="b" * MAX_TOKENS, overlap_tokens=4)

@@ -268,7 +268,7 @@ async def test_watches_end_when_the_server_shuts_down_and_none_begin(served: Ser
     await served.catalog.UpsertDocuments(upserts("a"))
     watch = served.catalog.WatchChanges(WatchChangesRequest())
     await watch.read()
-    served.servicer.shut_down()
+    served.servicer.shut_down(NotReady("shutting down"))
     await refused(asyncio.wait_for(watch.read(), 5), Code.UNAVAILABLE, "shutting down")
     await refused(served.catalog.WatchChanges(WatchChangesRequest()).read(), Code.UNAVAILABLE, "shutting down")
     await served.catalog.UpsertDocuments(upserts("b"))  # Calls that end without help are still accepted.

@@ -12,7 +12,7 @@ import pytest
 from chaja.v1 import Document, ImportDocumentsRequest, ImportDocumentsResponse, Upsert
 from server.catalogue.changes import Outcome
 from server.catalogue.changes import Upsert as Write
-from server.errors import StoreFull
+from server.errors import NotReady, StoreFull
 from tests.server.making import until
 from tests.server.rpc.memory_store import Served, serving_catalog
 
@@ -193,7 +193,7 @@ async def test_a_server_that_shuts_down_answers_the_running_write(served: Served
     served.store.gate.clear()
     await writing.call.write(message("a"))
     await until(lambda: served.store.writes)
-    served.servicer.shut_down()
+    served.servicer.shut_down(NotReady("shutting down"))
     await waiting.ended(Code.UNAVAILABLE, "shutting down")
     served.store.gate.set()
     assert (await asyncio.wait_for(writing.call.read(), 5)).position == 1
