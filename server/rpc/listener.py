@@ -21,7 +21,7 @@ from server.setting_types import Address, UnixSocket
 
 log = logging.getLogger(__name__)
 
-CHECK_SECONDS = 0.02
+CHECK_SECONDS = 0.1
 """Interval between checks for a crash. grpc.aio reports it only when `wait_for_termination` times out."""
 
 REBIND_SECONDS = 5.0
