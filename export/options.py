@@ -123,7 +123,9 @@ def evaluation_flags(parser: argparse._ActionsContainer) -> None:
         metavar="DIR",
         help="directory of documents and labelled queries in BEIR's layout (default for an export: the sample)",
     )
-    parser.add_argument("--split", metavar="NAME", help="qrels file of --eval (default: test, or the one that exists)")
+    parser.add_argument(
+        "--split", metavar="NAME", help="qrels file of --eval (default: test, else dev, validation, train)"
+    )
     parser.add_argument(
         "--eval-queries",
         type=_count,
@@ -184,7 +186,7 @@ def _model_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _score_flags(parser: argparse.ArgumentParser) -> None:
-    scores = parser.add_argument_group("scores", "These flags turn similarities into the score of a document.")
+    scores = parser.add_argument_group("scores", "These flags shape the score of a document.")
     scores.add_argument(
         "--center",
         choices=CENTERINGS,

@@ -51,7 +51,7 @@ class Thresholds:
     )
     min_invariance: float = _threshold(
         0.9999,
-        "cosine of a text encoded alone to the same text in a batch",
+        "cosine of a text's vectors, alone and in a batch",
         lambda quality: quality.invariance.worst_cosine,
     )
 
