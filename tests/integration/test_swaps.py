@@ -11,7 +11,7 @@ from sample.server_process import ServerProcess, running_server
 from tests.conftest import server_flags
 from tests.tiny_bundle import make_bundle
 
-SWAPS = 5
+SWAPS = 8
 TEXTS = ["find", "찾아"]
 MOST_GROWTH_BYTES = 60e6
 """Of a model that takes 90 MB."""
