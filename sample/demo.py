@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ EXAMPLES = [
     Example("en", "am I spending too much on coffee", "spending-analysis"),
 ]
 
+POLL_SECONDS = 0.1
 STAGES = ("tokenize", "queue", "encode", "search", "fetch")
 
 
@@ -57,7 +59,10 @@ def main() -> int:
             if options.check:
                 return 0 if right else 1
             print("Serving until Ctrl-C.", flush=True)
-            if server.process.wait() != 0:
+            # Not `wait()`: a signal that arrives as it enters the system call would not end it.
+            while server.process.poll() is None:
+                time.sleep(POLL_SECONDS)
+            if server.process.returncode != 0:
                 print(f"demo: the server ended: {server.lines[-1]}", file=sys.stderr)
                 return 1
     except ServerEnded:  # The server has printed the reason.
