@@ -145,6 +145,8 @@ class Workers:
         waiting = [job for job in searched if job.wanted(now)]
         self._fail_dropped([job for job in searched if not job.wanted(now)], now)
         state = self._index.state
+        vectors = [job.vector for job in waiting if job.vector is not None]
+        state = state._replace(dense=state.dense.comparing(vectors))
         shared: dict[tuple[str, SearchOptions], Found] = {}  # Equal queries of a batch are searched once.
         for job in waiting:
             assert job.options is not None

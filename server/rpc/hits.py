@@ -68,7 +68,7 @@ class Hits:
             language_code = ""
         # Where vectors were not compared, the query's words decide which part matched.
         keys = [HitKey(each.sequence, query if each.vector is None else each.vector, language_code) for each in found]
-        built = {key: self._kept[key] for key in keys if key in self._kept}
+        built = {key: hit for key in keys if (hit := self._kept.get(key)) is not None}
         missing = [key for key in keys if key not in built]
         if missing:
             loop = asyncio.get_running_loop()

@@ -30,5 +30,6 @@ def timings_of(job: Job) -> Timings:
     """Returns the message of the times of a job's stages."""
     timings = Timings(batch_texts=job.batch_texts)
     for stage, seconds in job.stopwatch.seconds.items():
-        getattr(timings, stage).FromNanoseconds(int(seconds * 1e9))
+        duration = getattr(timings, stage)
+        duration.seconds, duration.nanos = divmod(int(seconds * 1e9), 10**9)
     return timings

@@ -5,9 +5,9 @@ directly. One kernel computes all scores, so a vector's score is bit-identical h
 """
 
 import importlib.metadata
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Self
 
 import numkong
 import numpy as np
@@ -54,6 +54,7 @@ class DenseView:
         parts: For each vector, its ordinal in the document.
         fields: For each vector, the index of its weight.
         longest: Length of the longest vector.
+        compared: Approximate scores of the tail, by the bytes of the query's row; see `comparing`.
     """
 
     dimension: int
@@ -67,6 +68,7 @@ class DenseView:
     longest: float
     ef_search: EfSearch
     observe: Observe | None = None
+    compared: Mapping[bytes, NDArray[np.float32]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.owners)
@@ -102,6 +104,15 @@ class DenseView:
     def files(self) -> dict[str, CheckedFile]:
         """The graph's files in a snapshot, by name."""
         return {} if self.graph is None else dict(zip(GRAPH_FILES, self.graph.built, strict=True))
+
+    def comparing(self, queries: Sequence[NDArray[np.float32]]) -> Self:
+        """Returns the view for searches with these queries: one product of matrices compares all with the tail."""
+        if len(queries) < 2 or not self.tail:
+            return self
+        rows = to_rows(np.stack(queries), self.similarity, self.storage)
+        wide = rows.astype(np.float32)
+        scores = np.hstack([wide @ block.wide.T for block in self.tail if block.wide is not None])
+        return replace(self, compared={row.tobytes(): each for row, each in zip(rows, scores, strict=True)})
 
     def search(
         self,
@@ -204,7 +215,12 @@ class DenseView:
         positions = None if allowed is None else np.flatnonzero(allowed[self.owners[start:]]) + start
         if positions is not None and len(positions) == len(self) - start:
             positions = None
-        approximate = self._approximate(row, positions, start)
+        approximate: NDArray[np.floating]
+        compared = self.compared.get(row.tobytes()) if start == self.graph_count else None
+        if compared is None:
+            approximate = self._approximate(row, positions, start)
+        else:
+            approximate = compared.copy() if positions is None else compared[positions - start]
         heaviest = 1.0
         if weights is not None:
             approximate *= self._weights_at(weights, slice(start, None) if positions is None else positions)

@@ -85,9 +85,14 @@ def check(
     *,
     exact: bool = False,
 ) -> None:
-    """Searches a view for random vectors and compares what it finds with the definition."""
-    for query in documents.make(5):
+    """Searches a view for random vectors, alone and together, and compares what it finds with the definition."""
+    queries = documents.make(5)
+    together = view.comparing(list(queries))
+    rows = [to_rows(query[None, :], view.similarity, view.storage).tobytes() for query in queries]
+    assert not view.tail or set(rows) == set(together.compared)
+    for query in queries:
         found = view.search(query, limit=limit, allowed=allowed, weights=weights, exact=exact)
+        assert found == together.search(query, limit=limit, allowed=allowed, weights=weights, exact=exact)
         right = documents.best(query, limit, allowed, weights)
         every = {match.slot: match.score for match in documents.best(query, len(documents), None, weights)}
         tolerance = TOLERANCE * max([1.0, *(abs(match.score) for match in right)])
