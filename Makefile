@@ -10,7 +10,7 @@ SAMPLE := --catalogue sample/catalogue.jsonl
 SERVICES := protos/chaja/v1/search.proto protos/chaja/v1/encode.proto protos/chaja/v1/info.proto protos/chaja/v1/admin.proto \
 	protos/chaja/v1/catalog.proto
 
-# If this were set, each process would compile every module that it imports again.
+# If this were set, each process would again compile every module that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
@@ -32,7 +32,7 @@ native: $(NATIVE) ## Compile the native encoder, if the CPU can run it
 	@test -e $(NATIVE) || $(PYTHON) -m server.encoding.native.build
 
 $(NATIVE): $(INSTALLED) $(wildcard server/encoding/native/*.[ch]) server/encoding/native/build.py
-	@# Quiet where the CPU cannot run it, because the demo and others then come here each time.
+	@# Prints nothing if the CPU cannot run it: the file is then never made, and many targets run this again.
 	@if $(PYTHON) -c 'from server.encoding.native.library import cpu_can_run; exit(not cpu_can_run())'; \
 		then $(PIP_INSTALL) --quiet ziglang && $(PYTHON) -m server.encoding.native.build; fi
 

@@ -46,7 +46,7 @@ Open = Callable[[Path, Workload], list[Setting]]
 
 
 def torch_settings(place: Path, workload: Workload) -> list[Setting]:
-    """`SentenceTransformer.encode`, which sorts by length and tokenizes: the tokenizer takes 1 to 2 % of the time."""
+    """Returns the settings of `SentenceTransformer.encode`, whose time includes tokenizing, unlike the others'."""
     import torch
     from sentence_transformers import SentenceTransformer
 
@@ -61,7 +61,7 @@ def torch_settings(place: Path, workload: Workload) -> list[Setting]:
 
 
 def padded_settings(place: Path, workload: Workload, *, sizes: Sequence[int]) -> list[Setting]:
-    """A graph of optimum, with batches of several sizes."""
+    """Returns the settings of a graph of optimum: several sizes and orders of batches."""
     session = single_thread_session(place)
     orders = {"in order of arrival": list(range(len(workload.texts))), "sorted by length": by_length(workload)}
 
@@ -78,13 +78,13 @@ def padded_settings(place: Path, workload: Workload, *, sizes: Sequence[int]) ->
 
 
 def packed_settings(place: Path, workload: Workload) -> list[Setting]:
-    """Our graph in ONNX Runtime."""
+    """Returns the settings of our graph in ONNX Runtime."""
     budgets = sorted({64, PACKED_RUN_TOKENS, 256})
     return _our_settings(lambda budget: PackedEncoder(place, run_tokens=budget), workload, budgets, PACKED_RUN_TOKENS)
 
 
 def native_settings(place: Path, workload: Workload) -> list[Setting]:
-    """Our weights in the native encoder; empty if it cannot run here."""
+    """Returns the settings of our weights in the native encoder; none if it cannot run here."""
 
     def open_with(budget: int) -> Encoder | None:
         return open_native(place.with_suffix(".safetensors"), run_tokens=budget)

@@ -21,7 +21,7 @@ def main() -> None:
     name, place = sys.argv[1], Path(sys.argv[2])
     settings = CONTENDERS[name](place, Workload(**json.load(sys.stdin)))
     settings[0].encode()
-    # Not getrusage: a child process inherits its maximum.
+    # Not getrusage: a child process inherits its parent's maximum.
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     print(1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")))
 

@@ -1,4 +1,4 @@
-"""Writes a complete bundle or nothing, and only if the bundle reaches the thresholds."""
+"""Writes a complete bundle, or nothing if the bundle misses a threshold and `force` is not set."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from server.encoding.tokenizer import Tokenizer
 from server.encoding.tower import MODEL_FILE, WEIGHTS_FILE
 
 FAITHFUL_COSINE = 0.999
-"""Minimum cosine of the fp32 graph to the original: both must be the same model."""
+"""Minimum cosine of the fp32 graph's vectors to the original's: a lower one means that the export is wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class BundleOptions:
 def write_bundle(
     source: SourceTowers, out: Path, options: BundleOptions, *, progress: Callable[[str], None]
 ) -> Manifest:
-    """Builds, measures and verifies `source`, then puts the bundle at `out`.
+    """Builds, measures and verifies the bundle of `source`, then moves it to `out`.
 
     An older bundle at `out` is replaced; anything else there is left alone.
 

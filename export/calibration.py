@@ -61,7 +61,7 @@ def _text(line: str, place: str) -> str:
         raise ExportError(f"{place}: {error}") from None
     text = found.text or found.query
     if not text.strip():
-        raise ExportError(f"{place}: expected a text or a query")
+        raise ExportError(f"{place}: expected the field text or query, and not blank")
     return text
 
 

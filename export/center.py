@@ -17,7 +17,7 @@ Centering = Literal["auto", "on", "off"]
 CENTERINGS: tuple[Centering, ...] = get_args(Centering)
 
 NARROW_CONE = 0.5
-"""Mean cosine of unrelated texts from which `auto` subtracts the center. E5 is above it, all-MiniLM-L6-v2 below."""
+"""`auto` subtracts the center if unrelated texts have this mean cosine or more. E5 is above, all-MiniLM-L6-v2 below."""
 
 SUBTRACTED_SHARE = 0.7
 """The share of the mean that is subtracted, chosen together with the field weights on training questions."""

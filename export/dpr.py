@@ -61,7 +61,7 @@ def find_dpr(place: str) -> DprEncoder | None:
     try:
         config = transformers.AutoConfig.from_pretrained(place)
     except Exception as error:
-        if isinstance(error.__cause__, LocalEntryNotFoundError):  # To ask the hub again would take most of a minute.
+        if isinstance(error.__cause__, LocalEntryNotFoundError):  # Asking the hub again would only repeat the wait.
             raise ExportError(f"{opening_failure(place)}: {first_line(error)}") from error
         return None  # Opening the model will report the error.
     if config.model_type != "dpr":
@@ -80,7 +80,7 @@ def find_dpr(place: str) -> DprEncoder | None:
 
 
 def title_separator(tokenizer: Any, origin: str) -> str:
-    """Returns the separator with which `title + separator + text` has the tokens of the tokenizer's pair of both.
+    """Returns the separator that gives `title + separator + text` the same tokens as the pair of title and text.
 
     Raises:
         ExportError: The tokenizer has no such separator.

@@ -25,7 +25,7 @@ from server.ranking.probes import encode_probes
 log = logging.getLogger(__name__)
 
 DEPTH = CANDIDATES
-"""Hits of a search: the number of candidates of each ranking in HYBRID, so that scores do not depend on the depth."""
+"""Maximum hits of a search: as many as HYBRID takes from each leg, so that scores do not depend on the depth."""
 
 ALL = "all"
 

@@ -45,7 +45,7 @@ def open_graphs(source: SourceModel, directory: Path, recipe: Recipe, *, progres
     `static`, optimum exports the padded layout; `per-token` then becomes `dynamic`, and `progress` reports it.
 
     Raises:
-        ExportError: optimum does not support the architecture, either.
+        ExportError: The model has more than 2 GB in fp32, or optimum does not support the architecture either.
     """
     if source.parameter_bytes > LARGEST_GRAPH_BYTES:
         size = source.parameter_bytes / 1e9

@@ -34,7 +34,7 @@ def check_place(place: str) -> None:
 
 
 def opening_step(model: str | None) -> str:
-    """Returns the progress's line for opening a model; it lists the packaged models if the hub may not know the name.
+    """Returns the progress line for opening a model; it lists the packaged models if the name has no owner (`/`).
 
     Raises:
         ExportError: As for `check_place`.

@@ -72,7 +72,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     _quality_flags(parser)
     options = parser.parse_args(arguments)
     if options.calibration is not None and options.quantization not in CALIBRATED and options.center == "off":
-        parser.error(f"--calibration needs --quantization {' or '.join(CALIBRATED)}, or --center")
+        parser.error(f"--calibration needs --quantization {' or '.join(CALIBRATED)}, or --center on or auto")
     if options.quantization == "none" and (options.exclude or options.auto_exclude):
         parser.error("--exclude and --auto-exclude have no effect with --quantization none")
     check_evaluation_flags(parser, options)
@@ -191,7 +191,7 @@ def _score_flags(parser: argparse.ArgumentParser) -> None:
         "--center",
         choices=CENTERINGS,
         default="auto",
-        help="subtract the mean vector of the --calibration texts from every vector; auto does so if the mean cosine "
+        help="subtract 0.7 of the --calibration texts' mean vector from every vector; auto does so if the mean cosine "
         "of unrelated texts is 0.5 or more (default: %(default)s)",
     )
     for name, texts in (("title", "titles"), ("text", "texts"), ("example", "example queries")):

@@ -14,7 +14,7 @@ from server.errors import BundleError
 
 
 class Vocabulary(msgspec.Struct, frozen=True, kw_only=True):
-    """The number of tokens that a trimmed vocabulary keeps, and that the whole vocabulary has."""
+    """The number of tokens in a trimmed vocabulary, and in the whole one."""
 
     kept: int
     total: int = msgspec.field(name="pieces")  # codespell:ignore: bundles have this name.
@@ -72,7 +72,7 @@ def report_rows(manifest: Manifest) -> list[tuple[str, str]]:
         *([("forced", "although the bundle missed " + "; ".join(report.missed))] if report.missed else []),
         (
             "speed, one thread",
-            f"{served:.0f} texts a second, fp32 {fp32:.0f}: {served / fp32:.1f} times",
+            f"{served:.0f} texts a second, fp32 {fp32:.0f}: {served / fp32:.1f} times as fast",
         ),
         ("measured on", f"{report.cpu}, with the encoder {report.encoder}"),
         ("versions", ", ".join(f"{name} {version}" for name, version in sorted(manifest.versions.items()))),

@@ -1,7 +1,7 @@
 """The golden texts, on which a bundle is compared with its original.
 
-They were written for this project: both languages, from one word to a paragraph, with difficult input for tokenizers
-(digits, Latin in Korean, emoji, punctuation).
+They were written for this project in Korean and English: from one word to a paragraph, with difficult input for
+tokenizers (digits, Latin in Korean, emoji, punctuation).
 """
 
 from __future__ import annotations

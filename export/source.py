@@ -161,7 +161,7 @@ class SourceModel:
         yield from rows.values()
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Returns the tokens of texts as queries; texts that are too long are truncated."""
+        """Returns the token ids of texts with the prefix of queries; texts that are too long are truncated."""
         return self._tokenize([self.prefixes[TextKind.QUERY] + text for text in texts])
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:

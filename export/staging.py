@@ -100,7 +100,7 @@ def _is_only_a_bundle(directory: Path) -> bool:
 
 
 class _AnyManifest(msgspec.Struct):
-    """The fields that the manifests of all versions have, and a manifest.json of another project has not."""
+    """The fields that our manifests of all versions have, and that another project's manifest.json lacks."""
 
     schema_version: int
     files: dict[str, str]

@@ -14,7 +14,7 @@ from server.encoding.kind import Side, TextKind
 
 
 class SourceTowers:
-    """The models of a bundle: one for all texts, or one a side.
+    """The models of a bundle: one for all texts, or one for each side.
 
     Attributes:
         query: The model of queries, and of documents if `document` is None.

@@ -1,4 +1,4 @@
-"""Runs an attack: starts the worker processes, lets them send from one common moment, and keeps their reports.
+"""Runs an attack: starts the worker processes, gives them a common start time, and stores their reports.
 
     plan = Plan(target=Target(address="127.0.0.1:50051"), calls=(Call(method=method),), queries=queries,
                 schedule=constant(500), seconds=20)
@@ -178,7 +178,7 @@ class _Run:
 
 @contextlib.contextmanager
 def _interrupts() -> Iterator[list[int]]:
-    """Yields the list of received Ctrl-C and SIGTERM. They raise nothing here, so that no block is lost."""
+    """Yields the list of received signals, SIGINT and SIGTERM. They raise nothing here, so that no block is lost."""
     came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield came  # Python handles signals in the main thread only.

@@ -2,8 +2,8 @@
 
 LoadtestError
  ├── UsageError        a flag, a data file, a method or an objective is wrong: exit code 2
- ├── ResultsError      a results file cannot be read: exit code 2
- └── AttackError       the attack could not be run, or no call succeeded: exit code 1
+ ├── ResultsError      a results file cannot be read or written: exit code 2
+ └── AttackError       the attack could not be run: exit code 1
       └── Denied       the server denies access to every call
 """
 
@@ -22,7 +22,7 @@ class ExitCode(IntEnum):
 
 
 EXIT_CODES = {
-    ExitCode.OK: "fine",
+    ExitCode.OK: "success",
     ExitCode.FAILED: "the attack could not run, a generator process failed during the run, or no call succeeded",
     ExitCode.USAGE: "a wrong flag or file",
     ExitCode.SATURATED: "the generator was saturated",
@@ -45,7 +45,7 @@ class UsageError(LoadtestError):
 
 
 class ResultsError(LoadtestError):
-    """A results file cannot be read."""
+    """A results file cannot be read or written."""
 
     exit_code = ExitCode.USAGE
 

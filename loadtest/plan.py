@@ -57,7 +57,7 @@ class Plan:
         warm_up_seconds: Time of uncounted calls before the measured part.
         deadline_seconds: Deadline of each call.
         max_in_flight: Limit of unanswered calls in an open loop, over all processes; further requests are dropped.
-        late_seconds: A send counts as late when it is later than this.
+        late_seconds: A send counts as late when it is later than this after its planned time.
         processes: Number of worker processes.
         labels: Relevance of documents by query id and document id, for recall and nDCG.
         quality_at: The k of recall@k and nDCG@k.

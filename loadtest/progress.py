@@ -58,7 +58,7 @@ class Progress:
         self._latencies.append(records["done_ns"] - records["planned_ns"])
 
     def tick(self) -> None:
-        """Closes the window of a second when it is over; a stalled server adds nothing to it."""
+        """Closes the window of one second when it is over, even if no answer arrived in it."""
         elapsed = time.monotonic() - self._since
         if elapsed >= WINDOW_SECONDS:
             latencies = np.concatenate([np.zeros(0, dtype=np.int64), *self._latencies])

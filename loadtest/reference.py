@@ -46,7 +46,7 @@ async def get_reference_answers(plan: Plan) -> dict[Key, bytes]:
 def _keys(plan: Plan, size: int) -> list[tuple[int, ...]]:
     """Returns the positions of the queries of each call, as the sampler groups them.
 
-    Calls of several queries repeat in the order `sequential` only.
+    Only the order `sequential` repeats the same groups of queries.
     """
     count = len(plan.queries)
     if size == 1:

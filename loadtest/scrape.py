@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 2.0
 
 
 class Scraper:
-    """A context whose thread scrapes until its end; without a URL it does nothing."""
+    """A context manager whose thread scrapes until the exit; without a URL it does nothing."""
 
     def __init__(self, url: str, *, start_ns: int) -> None:
         self._url = url

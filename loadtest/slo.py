@@ -1,7 +1,7 @@
 """Finds the highest rate that meets given objectives: doubles it until they fail, bisects, and confirms the result.
 
-A trial meets the objectives if it does as a whole, if at most one of its windows does not, and if it is stable: a
-server that is slower than the rate may meet a latency for a while, with a growing queue.
+A trial meets the objectives if the whole trial and all windows but at most one do, and if it is stable: a server that
+is slower than the rate may meet a latency objective for a while, as its queue grows.
 """
 
 import math
@@ -85,7 +85,7 @@ class Answer:
 
     @property
     def confirmed(self) -> tuple[int, int]:
-        """Number of met trials, and of all trials, at the highest rate, without those of a saturated generator."""
+        """Number of met trials, and of all trials, at the highest rate, without those that the generator limited."""
         there = [trial for trial in self.trials if trial.rate == self.highest and not trial.limited]
         return sum(trial.met for trial in there), len(there)
 
@@ -97,19 +97,17 @@ class Answer:
     def line(self) -> str:
         """Returns the answer in two sentences."""
         if self.interrupted:
-            met_once = (
-                "no rate was met" if self.highest is None else f"{self.highest:,.6g} requests a second were met once"
-            )
-            return f"PARTIAL: interrupted; until then {met_once}."
+            found = "no rate" if self.highest is None else f"{self.highest:,.6g} requests a second"
+            return f"PARTIAL: interrupted before the confirmation; {found} met the objectives."
         if self.highest is None:
             return "No rate met the objectives" + (": the generator is the limit." if self.limited else ".")
         met, trials = self.confirmed
         if self.failing is None:
             above = "no higher rate was tried"
         else:
-            above = "the generator is the limit above it" if self.limited else f"not at {self.failing:,.6g}/s"
+            above = "the generator is the limit above it" if self.limited else f"{self.failing:,.6g}/s does not"
         return (
-            f"{self.highest:,.6g} requests a second meet the objectives, {above}. {met} of {trials} trials met them: "
+            f"{self.highest:,.6g} requests a second meet the objectives; {above}. {met} of {trials} trials met them: "
             f"with 95 % confidence, at least {self.confidence:.0%} of all such trials do."
         )
 
@@ -242,7 +240,7 @@ def judge(rate: float, whole: Summary, windows: Sequence[Summary], objectives: S
 
 
 def lower_bound(met: int, trials: int) -> float:
-    """Returns the lower bound of the chance to meet a trial, at the confidence `CONFIDENCE`.
+    """Returns the lower bound of the probability that a trial meets the objectives, at the confidence `CONFIDENCE`.
 
     The exact one-sided bound of Clopper and Pearson (1934), found by bisection.
     """

@@ -84,10 +84,10 @@ class Target:
         try:
             return f"dns:///{host if host.isascii() else host.encode('idna').decode('ascii')}:{port}"
         except UnicodeError:
-            raise UsageError(f"{self.address!r} has a host name that cannot exist") from None
+            raise UsageError(f"{self.address!r} has an invalid host name") from None
 
     def credentials(self) -> grpc.ChannelCredentials | None:
-        """Returns the certificates of encrypted connections; `None` for plain ones.
+        """Returns the credentials of encrypted connections; `None` for plain ones.
 
         Raises:
             UsageError: A certificate or key cannot be read.

@@ -40,7 +40,7 @@ def main() -> int:
     if results.is_file():
         _loadtest("report", str(results), "--format", "html", "--out", str(report))
     if code == SATURATED:
-        # Server and generator share this machine. The report's first line says so; the load test has not failed.
+        # Server and generator share this machine. The report's first line says `saturated`; the test has not failed.
         print("load: the generator was saturated: the server took its CPU", file=sys.stderr)
         return 0
     return code

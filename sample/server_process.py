@@ -57,7 +57,7 @@ def running_server(
         ServerEnded: The server ended before it served.
     """
     command = [sys.executable, "-m", module, *arguments]
-    # In a separate process group: a terminal's Ctrl-C reaches this process, which then stops the server once.
+    # In a separate process group: a terminal's Ctrl-C reaches only this process, which then stops the server once.
     process = subprocess.Popen(
         command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, encoding="utf-8", process_group=0
     )

@@ -1,7 +1,7 @@
 """The command line: `python -m server --bundle DIR --data DIR`, or one of the commands of `server.commands`.
 
 Exit codes: 0 after a drain, 1 if the server cannot start or a command fails, 2 for an invalid setting, 130 for Ctrl-C
-during startup. An error is one line on stderr.
+before it listens, 128 plus the number of a second signal. An error is one line on stderr.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def _opened(path: Path | None) -> Iterator[BinaryIO]:
     try:
         with new_file(path) as unfinished, unfinished.open("wb") as file:
             yield file
-    except FileExistsError:  # It may be the store itself.
+    except FileExistsError:  # The path may be that of the store's database.
         raise StoreError(f"{path} already exists and is not overwritten: choose another name") from None
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}") from None

@@ -1,6 +1,6 @@
 """The engine: one model, one index, and the threads that answer queries with them.
 
-Each model has its engine. `EngineSlot` swaps engines between two calls, and the old engine ends after its last call. So
+Each model has its engine. `EngineSlot` swaps engines: calls in flight finish on the old engine, which then ends. So
 every answer comes from one model and one index.
 """
 
@@ -112,7 +112,7 @@ class EngineSlot:
             self._on_broken()
 
     def overload(self) -> Overloaded | None:
-        """Returns the error that rejects every query now; None if a query may be admitted, or nothing is loaded."""
+        """Returns the error that each query gets now; None if the server admits queries, or nothing is loaded."""
         return self._engine.pipeline.admission.overload(bulk=False) if self._engine else None
 
     @property

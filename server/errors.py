@@ -153,10 +153,10 @@ class OutOfRange(ChajaError):
 
 
 class ImportTakenOver(ChajaError):
-    """Another connection has taken over an import."""
+    """Another call has taken over an import."""
 
     def __init__(self) -> None:
-        super().__init__("another connection has taken over this import")
+        super().__init__("another call has taken over this import")
 
 
 class ReadOnly(ChajaError):
@@ -164,7 +164,7 @@ class ReadOnly(ChajaError):
 
 
 class StoreFull(ChajaError):
-    """The disk has no room for a write. No part of the write is kept."""
+    """The disk is full or fails during a write. No part of the write is kept."""
 
 
 class StartError(ChajaError):

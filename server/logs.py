@@ -1,4 +1,4 @@
-"""Keeps users' texts out of the log, unless the operator allows them (`--log-texts on`), and repeated lines few."""
+"""Keeps users' texts out of the log unless the operator allows them (`--log-texts on`), and limits repeated lines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class UserText:
 
 
 class ShowUserTexts(logging.Filter):
-    """A filter for log handlers that may show users' texts."""
+    """A filter that makes a log handler show users' texts."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Replaces each `UserText` argument with its text; drops no record."""

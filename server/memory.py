@@ -31,7 +31,7 @@ class Garbage:
         self._due = False
 
     def collect_soon(self) -> None:
-        """Collects garbage in a second and returns the memory to the system, however often it is called until then."""
+        """Collects garbage after `COLLECT_SECONDS` and returns memory to the system, once for all calls until then."""
         if not self._due:
             self._due = True
             asyncio.get_running_loop().call_later(COLLECT_SECONDS, self._collect)

@@ -7,10 +7,10 @@ import threading
 
 
 def give_way(niceness: int) -> None:
-    """Lowers the priority of the calling thread, and lengthens its time slices.
+    """Lowers the priority of the calling thread and lengthens its time slices (`SCHED_BATCH`). Linux only.
 
-    Only Linux has priorities and scheduling policies for threads. A container may forbid the policy. The policy
-    reduces switches between threads that evict each other's data from the CPU caches.
+    Longer slices reduce switches between threads that evict each other's data from the CPU caches. A container may
+    forbid the policy.
     """
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

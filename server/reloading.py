@@ -52,7 +52,7 @@ class Reloader:
     ) -> None:
         """Loads nothing yet. If `opening` is set, it is already opening the first bundle.
 
-        `on_serving` is called after each load that leaves everything working. Raises StoreError.
+        The reloader calls `on_serving` after each load, unless the committer has died. Raises StoreError.
         """
         self._settings = settings
         self._store = store
@@ -116,7 +116,7 @@ class Reloader:
     async def reload(self, reason: str) -> Engine:
         """Loads the current files and serves them. Calls that arrive before the load starts share its result.
 
-        Raises ReloadFailed if they cannot be served, and the old ones keep serving; NotReady before the end of `load`.
+        Raises ReloadFailed if they cannot be served (the old ones keep serving), and NotReady before the end of `load`.
         """
         if not self._loaded:
             raise NotReady("the server is still loading; try again in a few seconds")
@@ -136,7 +136,7 @@ class Reloader:
         """Reloads changed files once a later check finds no further change; 0 disables watching."""
         if not every_seconds:
             return
-        # The bundle was opened before the watch began.
+        # The bundle may have changed since it was opened, before the watch began.
         changed = {self._settings.bundle} if await self._in_thread(self._is_outdated) else set[Path]()
         warned = False
         while True:
@@ -145,7 +145,7 @@ class Reloader:
                 changed.update(just_changed)
             elif changed and (missing := self._watched.missing()):
                 if not warned:
-                    log.warning("%s is missing: what is loaded keeps serving, but a restart needs it", missing[0])
+                    log.warning("%s is missing: the loaded version keeps serving, but a restart needs it", missing[0])
                 warned = True
             elif changed:
                 names = ", ".join(sorted(str(path) for path in changed if path.name != MANIFEST_FILE))

@@ -52,7 +52,7 @@ MAX_SOCKET_PATH_BYTES = 107
 """Length of `sun_path` on Linux, without the terminating zero."""
 
 TARGET_CHARACTERS = "%#?,"
-"""Characters that mean something else in a gRPC target: server and clients would use other paths."""
+"""Characters with a special meaning in a gRPC target: server and clients would use different paths."""
 
 
 def parse_listen(text: str) -> Address | UnixSocket:

@@ -94,8 +94,8 @@ class Settings:
     )
     cache_bytes: int = _setting(
         whole_number(0),
-        "Size of the cache of query vectors. A query takes 4 bytes a dimension and character, 40 a token, "
-        "and 500 more. 0 disables the cache.",
+        "Size of the cache of query vectors. A query takes 4 bytes per dimension, 4 per character, 40 per "
+        "token, and 500 more. 0 disables the cache.",
         default="67108864",
     )
     max_batch_tokens: int = _setting(
@@ -192,9 +192,9 @@ class Settings:
     )
     watch_seconds: float = _setting(
         seconds,
-        "Interval between checks of the bundle and the catalogue file. A change is reloaded when the next check finds "
-        "no further one, so within two intervals, while the old files serve, as after SIGHUP or AdminService.Reload. 0 "
-        "disables watching.",
+        "Interval between checks of the bundle and the catalogue file. The server reloads a changed file once the next "
+        "check finds no further change, so the reload starts within two intervals. SIGHUP and AdminService.Reload "
+        "start one at once. The old files serve meanwhile. 0 disables watching.",
         default="5",
     )
     max_connection_age_seconds: float = _setting(

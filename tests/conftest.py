@@ -43,7 +43,7 @@ def tiny_server(tiny_bundle: Path) -> Iterator[ServerProcess]:
 
 @pytest.fixture(scope="session")
 def default_bundle() -> Path:
-    """The default model's bundle, which make exports unless it has: that takes a minute."""
+    """The default model's bundle. If it is missing, make exports it, which takes a minute."""
     command = [str(shutil.which("make")), "build/bundle/manifest.json"]
     made = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=220, check=False)
     assert made.returncode == 0, made.stderr

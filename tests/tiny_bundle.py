@@ -1,7 +1,6 @@
 """Makes small real bundles without torch: a random vector for each character, averaged.
 
-Texts with many characters in common come out near each other, so that searches over
-them have an answer that a test can expect.
+Texts with many characters in common get similar vectors, so a test can predict the answer of a search.
 """
 
 from pathlib import Path

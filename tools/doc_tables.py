@@ -98,7 +98,7 @@ def _subclasses(error: type[ChajaError]) -> list[type[ChajaError]]:
 
 def thresholds_table() -> str:
     """Returns the thresholds of an export in Markdown."""
-    lines = ["| flag | default | bound on |", "|---|---|---|"]
+    lines = ["| flag | default | threshold |", "|---|---|---|"]
     for name, default, help in threshold_flags():
         lines.append(f"| `--{name.replace('_', '-')}` | {default:g} | {help} |")
     return "\n".join(lines)

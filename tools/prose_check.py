@@ -1,4 +1,4 @@
-"""Checks the prose that codespell cannot: phrases, openings of docstrings, and the width of Markdown.
+"""Checks what codespell cannot: banned phrases, openings of docstrings, and the width of Markdown.
 
 `python -m tools.prose_check` prints `file:line: advice` for each hit, and exits with 1 if there is any. The phrases are
 the entries of `banned_words.txt` with a space; codespell checks the other entries. `codespell:ignore` in a line excuses

@@ -18,7 +18,7 @@ PYTHON_PAGE = "# Python client\n\n::: chaja\n\n## The channel\n\n::: chaja.chann
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Moves the pages of `docs` into a folder of that name; adds those at the top, generated ones and linked files."""
+    """Moves the pages of `docs` into a folder `docs`; adds the root's pages, generated ones and linked files."""
     for file in list(files):
         if file.src_dir == config.docs_dir:
             files.remove(file)

@@ -44,7 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.generator", description=__doc__)
     parser.add_argument("--seconds", type=int, default=5, help="length of each measurement in seconds")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--requests", type=int, default=500_000, help="requests of the measurement of memory")
+    parser.add_argument("--requests", type=int, default=500_000, help="requests of the memory measurement")
     parser.add_argument("--bundle", type=Path, default=REPOSITORY / "build/bundle", help="bundle of the search server")
     parser.add_argument("--only", choices=("speed", "memory", "opinion"), help="measure only this")
     options = parser.parse_args()
@@ -86,11 +86,11 @@ def measure_speed(seconds: int, repeats: int) -> None:
     for figure in (
         Figure("one process, closed loop", one, "{:,.0f} requests/s", at_least=3000),
         Figure("CPU of a request", cpu_microseconds, "{:.0f} µs"),
-        Figure("sends within 2 ms of plan at half of that", punctual, "{:.2%}", at_least=0.99),
+        Figure("sends within 2 ms of plan at half of the closed loop's rate", punctual, "{:.2%}", at_least=0.99),
         Figure("99th percentile of lateness", late_p99, "{:.2f} ms"),
         Figure("two processes, closed loop", two, "{:,.0f} requests/s"),
         Figure("two against one, sharing their cores with the server", ratios, "{:.2f} ×", at_least=1.7),
-        Figure("two against one, by CPU time per request, as on separate cores", free, "{:.2f} ×"),
+        Figure("two against one on separate cores, estimated from CPU time per request", free, "{:.2f} ×"),
     ):
         print(figure)
 

@@ -65,7 +65,7 @@ def _print(name: str, measured: Measured) -> None:
             figures = " | ".join(f"{recall[depth]:.3f}" for depth in DEPTHS)
             print(f"| {row.mode} | {row.examples} | {row.language} | {measured.queries[row.language]} | {figures} |")
     kinds = ("answerable", *UNANSWERABLE)
-    print(f"\n| flagged as without a good answer | queries | {' | '.join(kinds)} |\n|---|---|" + "---|" * len(kinds))
+    print(f"\n| flagged as having no good answer | queries | {' | '.join(kinds)} |\n|---|---|" + "---|" * len(kinds))
     for mode in MODES:
         for language in [each for each in languages if each != ALL]:
             shares = [measured.flagged.get((mode, language, kind)) for kind in kinds]

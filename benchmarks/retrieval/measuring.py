@@ -36,7 +36,7 @@ MODES = {
 }
 
 UNANSWERABLE = ("out of scope", "nonsense", "other apps")
-"""Kinds of queries in unanswerable.jsonl, which no data set answers. They tuned no threshold, decoy or probe.
+"""Kinds of queries in unanswerable.jsonl, which no data set answers. No threshold, decoy or probe was tuned on them.
 
 The server's decoys cover the topics of "nonsense" in other words, so this kind measures how far decoys generalize. The
 author of "other apps" had not seen the server's probes and decoys.

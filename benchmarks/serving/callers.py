@@ -41,7 +41,7 @@ class Callers:
         "dropped": (("OK",), 0.1),
         "reload": (("OK",), 0.0),
     }
-    """By method: the allowed codes besides RESOURCE_EXHAUSTED, and the pause after a call.
+    """By kind: the allowed codes besides RESOURCE_EXHAUSTED, and the pause after a call.
 
     The pauses leave a reload some CPU.
     """

@@ -31,7 +31,7 @@ def measure_idle(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
     beyond = [whole - 1.5 * part for whole, part in zip(closed, alone, strict=True)]
     yield Figure("encoder alone, one text at a time, p50", alone, "{:.2f} ms")
     yield Figure("one search at a time, p50", closed, "{:.2f} ms")
-    yield Figure("that beyond 1.5 × the encoder", beyond, "{:.2f} ms", at_most=2)
+    yield Figure("one search beyond 1.5 × the encoder", beyond, "{:.2f} ms", at_most=2)
     yield Figure(f"{IDLE_RATE} searches a second, p50", timed, "{:.2f} ms", note="on cores that sleep between searches")
 
 
@@ -70,7 +70,7 @@ def measure_overload(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
     others = [sum(outcome.count for outcome in each.summary.total.errors) for each in stretches]
     costs = [1e6 * _cpu_per_refusal(each, peak.cpu_per_answer) for each in stretches]
     yield Figure(f"answered OK within {within * 1e3:.0f} ms", good, "{:,.0f}/s")
-    yield Figure("that against the peak", [each / peak.rate for each in good], "{:.3f} ×", at_least=0.55)
+    yield Figure("answered in time, against the peak", [each / peak.rate for each in good], "{:.3f} ×", at_least=0.55)
     yield Figure("accepted calls, p99", accepted, "{:.0f} ms", at_most=1e3 * within)
     planned = [each.latency_ms(99) for each in stretches]
     yield Figure("accepted calls, p99 from the planned time", planned, "{:.0f} ms")
@@ -78,7 +78,7 @@ def measure_overload(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
     yield Figure("refused calls, p99", refused, "{:.2f} ms", at_most=100)
     yield Figure("calls that ended otherwise", others, "{:,.0f}", at_most=0)
     growth = [each.memory_growth for each in stretches]
-    yield Figure("memory at the end by that after a third", growth, "{:.3f} ×", at_most=1.1)
+    yield Figure("memory at the end, against that after a third of the time", growth, "{:.3f} ×", at_most=1.1)
     note = "CPU of the server beyond its accepted calls, if each of those costs as much as at the peak"
     yield Figure("CPU of a refusal", costs, "{:.0f} µs", note=note)
 

@@ -55,7 +55,7 @@ def memory_of(pid: int) -> int:
 
 
 def _machine_seconds() -> float:
-    """Returns the CPU time used on all cores: every column of /proc/stat's first line but idle and iowait."""
+    """Returns the CPU time used on all cores, from /proc/stat. User and nice include the guest columns."""
     fields = [int(field) for field in (PROC / "stat").read_text(encoding="ascii").split("\n")[0].split()[1:]]
     user, nice, system, _idle, _waiting, *rest = fields
     return (user + nice + system + sum(rest[:3])) * TICK_SECONDS

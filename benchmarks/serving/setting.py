@@ -24,7 +24,7 @@ NO_CACHE = ("--cache-bytes", "0")
 """Encodes every query. Equal queries in flight still share one encoding."""
 
 PATIENT = ("--longest-wait-seconds", "30")
-"""Admits all calls in flight, even on a slow machine: only `overload` measures refusals."""
+"""Admits all calls in flight, even on a slow machine: refusals would distort the figures."""
 
 LATE_SECONDS = 0.05
 """Looser than the default: server and generator share their cores, so sends are late more often."""

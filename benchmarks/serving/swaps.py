@@ -79,8 +79,8 @@ def measure_swaps(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
     yield Figure("failed", [len(result.failed)], "{:.0f}", at_most=0, note=errors)
     yield Figure("p99 of the worst second", [worst], "{:.0f} ms", at_most=1e3 * LONGEST_SECONDS)
     yield Figure("memory after the second swap", [second / 1e6], "{:,.0f} MB")
-    yield Figure("memory after the last", [last / 1e6], "{:,.0f} MB")
-    yield Figure("last to second", [last / second], "{:.2f} ×", at_most=MOST_GROWTH)
+    yield Figure("memory after the last swap", [last / 1e6], "{:,.0f} MB")
+    yield Figure("memory after the last swap, against the second", [last / second], "{:.2f} ×", at_most=MOST_GROWTH)
 
 
 def two_bundles(source: Path, scratch: Path) -> Path:

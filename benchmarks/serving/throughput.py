@@ -33,7 +33,7 @@ def measure_throughput(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
     yield Figure("the generator took", [each.generator_cores for each in stretches], "{:.2f} cores")
     yield Figure("other processes took", [each.other_cores for each in stretches], "{:.2f} cores")
     yield Figure("server, corrected for the generator", peak.corrected_rates, "{:,.0f} searches/s")
-    yield Figure("that against the encoder", peak.ratios, "{:.3f} ×", at_least=LEAST_SHARE)
+    yield Figure("corrected rate against the encoder", peak.ratios, "{:.3f} ×", at_least=LEAST_SHARE)
 
 
 def measure_outside(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
@@ -50,11 +50,11 @@ def measure_outside(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
             encoder.append(1e3 * encoder_seconds / searches)
             calls.append(1e3 * setting.opened(empty, rate, poisson=False).cpu_per_answer)
     yield Figure("CPU of the server for a search", search, "{:.3f} ms")
-    yield Figure("the encoder's share of it", encoder, "{:.3f} ms", note="as the server measures it in its workers")
+    yield Figure("CPU of the encoder for a search", encoder, "{:.3f} ms", note="as the server's workers measure it")
     note = f"{answer_bytes:,} bytes of answer, at the same rate"
     yield Figure("CPU of an empty grpc.aio call", calls, "{:.3f} ms", note=note)
     outside = [whole - part - call for whole, part, call in zip(search, encoder, calls, strict=True)]
-    yield Figure("CPU beyond both", outside, "{:.3f} ms", at_most=MOST_OUTSIDE_MS)
+    yield Figure("CPU beyond encoder and empty call", outside, "{:.3f} ms", at_most=MOST_OUTSIDE_MS)
 
 
 def _spent(server: ServerProcess) -> NDArray[np.float64]:
@@ -81,6 +81,6 @@ def measure_limit(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
     note = "a higher rate needs a second process"
     corrected = Peak(len(setting.cores), (), stretches).corrected_rates
     yield Figure("rate with every vector in the cache", [each.rate for each in stretches], "{:,.0f}/s")
-    yield Figure("the same, corrected for the generator", corrected, "{:,.0f}/s", note=note)
+    yield Figure("that rate, corrected for the generator", corrected, "{:,.0f}/s", note=note)
     costs = [1e3 * each.cpu_per_answer for each in stretches]
     yield Figure("CPU of the server for a search", costs, "{:.3f} ms")

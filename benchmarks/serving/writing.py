@@ -64,14 +64,14 @@ def measure_writes(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
     slower = [with_import / without for with_import, without in zip(beside, alone, strict=True)]
     note = f"{SEARCH_SHARE:.0%} of the peak, Poisson"
     yield Figure(f"{CALL_DOCUMENTS} documents encoded, p50", encoded, "{:.1f} ms")
-    yield Figure("the same written and searchable, p50", written, "{:.1f} ms")
+    yield Figure(f"{CALL_DOCUMENTS} documents written and searchable, p50", written, "{:.1f} ms")
     yield Figure("write beyond encoding", beyond, "{:.1f} ms", at_most=10)
     yield Figure("encoder alone, texts a second", bare)
     yield Figure("imported texts a second", rates)
-    yield Figure("import by encoder", share, "{:.2f}", at_least=0.8)
+    yield Figure("import against the encoder", share, "{:.2f}", at_least=0.8)
     yield Figure("searches alone, p99", alone, "{:.1f} ms", note=note)
     yield Figure("searches during an import, p99", beside, "{:.1f} ms", note=note)
-    yield Figure("ratio to searches alone", slower, "{:.2f} ×", at_most=2)
+    yield Figure("p99 during an import, against searches alone", slower, "{:.2f} ×", at_most=2)
     yield Figure("imported texts a second during searches", beside_rates)
 
 
@@ -108,7 +108,7 @@ def _import(
     seconds: float = float("inf"),
     stopped: threading.Event | None = None,
 ) -> float:
-    """Imports all documents; returns the texts a second between the first and the last answer."""
+    """Imports until the time is over or a test stops it; returns the texts a second from first to last answer."""
     room = threading.Semaphore(IMPORTS_AHEAD)
     ends = time.monotonic() + seconds
     sent: list[int] = []

@@ -47,7 +47,7 @@ def build_tokenizer(vocabulary: Vocabulary, scratch: Path) -> Any:
 
 
 def compile_map(normalization: dict[str, str], scratch: Path) -> bytes:
-    """Returns a character map in sentencepiece's compiled form, with rules that compose split characters."""
+    """Returns a character map in sentencepiece's compiled form, with rules that compose decomposed characters."""
     import sentencepiece
     from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
@@ -65,7 +65,7 @@ def compile_map(normalization: dict[str, str], scratch: Path) -> bytes:
 
 
 def _compositions(normalization: dict[str, str]) -> dict[str, str]:
-    """Returns rules that compose each split form of a character: fully split (NFD), or with its last part split."""
+    """Returns rules that compose a character from all its parts (NFD), and from its last part and the composed rest."""
     rules = {}
     for character in map(chr, range(0x80, LAST_COMPOSED + 1)):
         split = unicodedata.normalize("NFD", character)

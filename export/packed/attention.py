@@ -27,7 +27,7 @@ class AttentionNodes:
             *self._query_key_value(attention, operand, name),
             "",
             "lengths",
-        ]  # The empty one is the bias of all three.
+        ]  # The empty input is the bias of queries, keys and values.
         if attention.distance_bias is not None:
             inputs.append(self._biases.bias(attention.distance_bias))
         values = graph.node("MultiHeadAttention", *inputs, domain=MICROSOFT, num_heads=self._heads)
@@ -57,7 +57,7 @@ class AttentionNodes:
         """Rotates packed queries and keys `[T, 2 * hidden]`; all heads have the same rotation."""
         graph = self._graph
         axis = graph.constant(np.array([1], np.int64))
-        # Each token is a separate sequence, because the operator limits the length of a sequence to its angles.
+        # Each token is a separate sequence, because the operator rejects sequences longer than the tables of angles.
         rotated = graph.node(
             "RotaryEmbedding",
             graph.node("Unsqueeze", query_key, axis),

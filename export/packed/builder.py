@@ -45,7 +45,7 @@ class GraphBuilder:
     def repeat(self, times: int, rows: str, body: Callable[[str], str]) -> str:
         """Applies the nodes of `body` to rows `[T, hidden]`, then to its own output, `times` times in all.
 
-        The graph has the nodes and their constants only once. `body` must not keep a name after its end.
+        The graph has the nodes and their constants only once. The names that `body` creates are valid only inside it.
         """
         if times == 1:
             return body(rows)

@@ -46,7 +46,7 @@ def packed_graph(
         pooling: `mean`, `cls` (the first token) or `lasttoken`.
         dense: The linear layer after the pooling, or None. It stays in fp32, because it is small.
         normalise: Whether the vectors get unit length.
-        quantize: Returns whether the product of a name, or the token embeddings (`embeddings.words`), are INT8.
+        quantize: Returns whether the named product or table is INT8; the token embeddings are `embeddings.words`.
         rounding: Rounds the products' weights to bytes; None rounds to the nearest byte.
     """
     graph = GraphBuilder()

@@ -1,8 +1,8 @@
 """Writes matrix products with constant weights, in fp32 or in per-token INT8.
 
 Per-token: each token (row) of the left operand has its scale and zero point, so that it does not depend on the other
-texts of the run. Each output channel (column) of the weights has a scale, too. A row's bytes range from its lowest to
-its largest value: most models have an outlier on one side, and a range around zero would waste half of the steps.
+texts of the run. Each output channel (column) of the weights has a scale, too. A row's bytes cover the range of its
+values: most models have an outlier on one side, and a range around zero would waste half of the steps.
 
 A product has a name, as in `layers.0.qkv`; the names of its constants begin with it.
 """
@@ -24,10 +24,10 @@ LEVELS = 255
 operand."""
 
 LEAST_RANGE = np.float32(1e-20)
-"""Minimum range of a row, so that a row of equal values has a scale, too."""
+"""Minimum range of a row, so that a row of zeros has a scale, too."""
 
 Choice = Callable[[str], bool]
-"""Returns whether the product (or table) of a name is quantized."""
+"""Returns whether the named product or table is quantized."""
 
 
 @dataclass
@@ -91,7 +91,7 @@ class Products:
             graph.constant(np.array(0, np.int8)),
             domain=MICROSOFT,
         )
-        # The amount that the lowest value of each row adds to each column.
+        # Each row's lowest value, multiplied by these sums, is added to the columns.
         sums = quantized.sum(axis=0, dtype=np.int64) * scale.astype(np.float64)
         sums_row = graph.constant(sums.astype(np.float32)[None, :])
         # Gemm needs one pass less over the result than Mul and Add.

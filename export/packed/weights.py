@@ -56,8 +56,8 @@ class Attention:
         value: Projection to values.
         output: Projection from the heads' values to the hidden dimension.
         rotation: The rotation of queries and keys, or None.
-        distance_bias: The bias of the scores by the position of the key minus that of the query, from `-reach` to
-            `reach`, or None `[heads or 1, 2 * reach + 1]`. Greater distances count as the nearest end.
+        distance_bias: The bias `[heads or 1, 2 * reach + 1]` of the scores by the position of the key minus that of the
+            query, from `-reach` to `reach`, or None. Greater distances count as the nearest end.
     """
 
     query_key: Linear
@@ -140,7 +140,7 @@ class EncoderWeights:
     Attributes:
         words: Embedding of each token `[vocabulary, embedding]`.
         positions: Embedding of each position of a text, from its first token on `[max_tokens, embedding]`, or None. It
-            includes the embedding of the only token type.
+            includes the embedding of token type 0.
         embedding_norm: Normalisation of their sum.
         projection: From the embedding's dimension to the hidden one, if they differ (ELECTRA, ALBERT).
         stacks: The layers; one stack if no layers share their weights.

@@ -17,7 +17,7 @@ from server.encoding.tower import MODEL_FILE
 
 
 class PaddedGraphs:
-    """Implements `export.graphs.Graphs`. The quantization per-token becomes dynamic."""
+    """Implements `export.graphs.Graphs`. The quantization `per-token` becomes `dynamic`."""
 
     layout: Layout = "padded"
 

@@ -35,7 +35,7 @@ def trim_table(graph: Path, out: Path, kept_ids: NDArray[np.int64]) -> Path:
     tables = {name for node in lookups for name in _constants_of(node.input[0], makers, constants)}
     others = {node.op_type for node in readers if node not in lookups} - {"Shape"}
     if not tables or others:
-        reason = f"reads its token ids by {', '.join(sorted(others))}" if others else "has no token embeddings"
+        reason = f"uses its token ids in {', '.join(sorted(others))}" if others else "has no token embeddings"
         raise ExportError(
             f"the padded graph {reason}, so its vocabulary cannot be trimmed; export it with --languages all"
         )

@@ -1,7 +1,7 @@
 """The corpus of the quality measurements: documents and labelled queries.
 
 It is the project's sample, or a directory in BEIR's layout (Thakur et al. 2021): `corpus.jsonl` (`_id`, `title`,
-`text`), `queries.jsonl` (`_id`, `text`) and `qrels/SPLIT.tsv` (query id, document id, score, after a heading).
+`text`), `queries.jsonl` (`_id`, `text`) and `qrels/SPLIT.tsv` (query id, document id, score, after a header).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MAX_DOCUMENTS = 2000
 
 @dataclass(frozen=True)
 class Corpus:
-    """Documents and labelled queries; `name` says for people where they are from and how many are used."""
+    """Documents and labelled queries; `name` describes them in the report."""
 
     name: str
     documents: list[Document]
@@ -133,7 +133,7 @@ def _judgements(path: Path) -> Iterator[tuple[int, str, str]]:
             for number, row in enumerate(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE), start=1):
                 score = _whole_number(row[2]) if len(row) == 3 else None
                 if number == 1 and score is not None:
-                    raise ExportError(f"{path}:1: expected a heading: query-id, corpus-id, score")
+                    raise ExportError(f"{path}:1: expected a header: query-id, corpus-id, score")
                 if number == 1 or not row:
                     continue
                 if score is None:

@@ -1,4 +1,4 @@
-"""Searches vectors as the server does, without a graph."""
+"""Searches vectors as the server does, without an HNSW graph."""
 
 from __future__ import annotations
 

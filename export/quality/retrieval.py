@@ -29,7 +29,7 @@ class Retrieval(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def recall_loss(self) -> float:
-        """The largest loss of R@k over all k; negative if all of them are higher."""
+        """The largest loss of R@k over all k; negative if the bundle's are all higher."""
         return round(max(self.recall_fp32[depth] - self.recall[depth] for depth in self.recall), 5)
 
 

@@ -64,7 +64,7 @@ def parse_languages(text: str) -> tuple[str, ...]:
     unknown = [code for code in codes if code not in LANGUAGES]
     if unknown:
         raise ValueError(
-            f"does not know {', '.join(unknown)}; known are {', '.join(LANGUAGES)}, or only {ALL} to disable trimming"
+            f"unknown code {', '.join(unknown)}; use {', '.join(LANGUAGES)}, or only {ALL} to disable trimming"
         )
     return codes
 

@@ -36,7 +36,7 @@ class CallSummary:
         stages: The server's time in each stage, of the successes that reported it.
         server: The sum of the stages.
         beyond_server: Service time minus the server's time: network, gRPC and client.
-        goodput: Successes within the objective.
+        goodput: Successes within the latency limit of goodput.
         batch_texts: Sum of the batch sizes that successes reported.
         request_bytes, response_bytes: Sums over all requests.
     """

@@ -69,7 +69,7 @@ class Row:
         return self.beyond_noise and (self.ratio < self.neutral) == self.more_is_better
 
     def worse_by(self) -> float:
-        """Returns the least by which B is worse: relative to A, or absolute for a share; 0 if it is not worse."""
+        """Returns how much worse B is at least: relative to A, or absolute for a share; 0 if it is not worse."""
         if not self.worse:
             return 0.0
         near_end = self.low if self.low > self.neutral else self.high

@@ -79,7 +79,7 @@ class Latencies:
         """Returns a percentile in seconds; NaN if nothing was counted. 100 is the longest duration.
 
         The result is the shortest duration that at least this percentage of all durations do not exceed (nearest
-        rank). The library rounds the rank to the nearest number, so it may return a shorter one.
+        rank). The library would round the rank to the nearest number, which may be lower.
         """
         if not self.count:
             return math.nan

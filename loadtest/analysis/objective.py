@@ -54,9 +54,9 @@ FIGURES: dict[str, Figure] = {
     "late": Figure(
         "share", "requests that were sent late, of those sent", lambda summary: summary.generator.late_share
     ),
-    "offered": Figure("number", "requests planned a second", lambda summary: summary.offered_rate),
+    "offered": Figure("number", "planned requests a second", lambda summary: summary.offered_rate),
     "rate": Figure("number", "successes a second", lambda summary: summary.achieved_rate),
-    "goodput": Figure("number", "successes within the objective a second", lambda summary: summary.goodput_rate),
+    "goodput": Figure("number", "successes a second within the latency limit", lambda summary: summary.goodput_rate),
     "recall": Figure(
         "share", "mean recall@k of the answers to labelled queries", lambda summary: summary.quality.recall
     ),

@@ -16,7 +16,7 @@ LEAST_SECONDS = 1.0
 """Over a shorter time, the CPU shares measure the start-up."""
 
 WAITED_SHARE = 0.1
-"""Waiting for a CPU lengthens every latency. A closed loop is never late, so this is its only sign."""
+"""Waiting for a CPU lengthens every latency. A closed loop is never late, so late sends do not show it."""
 
 BUSY_SHARE = 0.9
 """An event loop that uses a larger share of a core cannot send on time."""

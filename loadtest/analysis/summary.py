@@ -71,7 +71,7 @@ class Summary:
 
     @property
     def goodput_rate(self) -> float:
-        """Successes within the objective a second."""
+        """Successes a second within `within_seconds`."""
         return self.total.goodput / self.seconds if self.seconds else 0.0
 
     @property

@@ -27,10 +27,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=run)
     parser.add_argument("a", type=Path, metavar="A", help="results file, or folder of repeats")
     parser.add_argument("b", type=Path, metavar="B", help="results file or folder to compare with A")
-    parser.add_argument("--format", choices=("text", "markdown"), default="text", help="(default: text)")
+    parser.add_argument("--format", choices=("text", "markdown"), default="text", help="output format (default: text)")
     parser.add_argument(
         "--max-regression", type=_share, metavar="P%",
-        help=f"exit with 99 if B is worse than this, beyond noise, in one of: {', '.join(JUDGED)}",
+        help=f"exit with 99 if B is worse than A by more than this, beyond noise, in one of: {', '.join(JUDGED)}",
     )  # fmt: skip
 
 

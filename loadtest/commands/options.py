@@ -126,7 +126,7 @@ def make_plan(
     """Returns the plan of the flags, and checks every payload. The other arguments are those of `Plan`.
 
     Raises:
-        LoadtestError: A flag or file is wrong, or the server does not answer a question.
+        LoadtestError: A flag or file is wrong, or a call for reflection or a reference answer fails.
     """
     target = Target(
         address=options.target,

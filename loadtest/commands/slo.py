@@ -47,7 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )  # fmt: skip
     group.add_argument("--start-rate", type=float, default=50.0, metavar="R", help="first rate (default: 50)")
     group.add_argument("--max-rate", type=float, default=math.inf, metavar="R", help="highest rate to try")
-    group.add_argument("--precision", type=float, default=5.0, metavar="P", help="percent of the rate (default: 5)")
+    group.add_argument("--precision", type=float, default=5.0, metavar="P", help="tolerance in percent (default: 5)")
     group.add_argument("--windows", type=int, default=3, metavar="N", help="windows per trial (default: 3)")
     group.add_argument("--window", type=duration, default=4.0, help="length of a window (default: 4s)")
     group.add_argument("--repeats", type=int, default=2, metavar="N", help="confirming trials (default: 2)")

@@ -35,8 +35,8 @@ def main() -> None:
     outlet = Outlet(out)
     try:
         plan: Plan = pickle.load(sys.stdin.buffer)  # noqa: S301  from our own coordinator
-        # select() waits for microseconds where epoll rounds up to the next millisecond: a send would be late by
-        # half of one on average. It serves few descriptors only; that is all there are here.
+        # select() waits to the microsecond, but epoll rounds up to a millisecond, which would make sends half a
+        # millisecond late on average. select() supports few descriptors, but this loop has only a few.
         loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             runner.run(_run(plan, worker, outlet))

@@ -27,7 +27,7 @@ def timeline_csv(summary: Summary) -> str:
 
 
 def requests_csv(paths: Sequence[Path]) -> Iterator[str]:
-    """Yields every request of results files, warm-up included, as lines below a heading."""
+    """Yields every request of results files, warm-up included, as lines below a header."""
     names = [name for name, _, _ in COLUMNS]
     yield ",".join(names) + "\n"
     for _, blocks in read_runs(paths):

@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parent
 
 
 def banner(kind: str, said: str) -> str:
-    """Returns a verdict: `good`, `unsure` or `bad`."""
+    """Returns a verdict as a banner; its kind is `good`, `unsure` or `bad`."""
     return f'<p class="verdict {kind}" role="status"><strong>{escape(said)}</strong></p>'
 
 
@@ -39,7 +39,7 @@ def chart_section(heading: str, chart: go.Figure, caption: str = "") -> str:
 
 
 def figures_section(figures: Mapping[str, str]) -> str:
-    """Returns figures, large, by their labels."""
+    """Returns figures in large type, given by their labels."""
     items = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in figures.items())
     return f'<dl class="figures">{items}</dl>'
 

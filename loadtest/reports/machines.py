@@ -101,7 +101,7 @@ def _mean(scrapes: Scrapes, histogram: str) -> Points:
 
 
 def _handled(scrapes: Scrapes) -> dict[str, Points]:
-    """Returns the calls ended a second for each gRPC code that occurred."""
+    """Returns the rate of ended calls for each gRPC code that occurred."""
     names = {name for scrape in scrapes for name in scrape.get("samples", ()) if name.startswith(_HANDLED)}
     codes = sorted({found[1] for name in names if (found := _CODE.search(name))})
     rates: dict[str, Points] = {}

@@ -39,7 +39,7 @@ class AnswerReader:
         return self._class.FromString(data)
 
     def stages(self, answer: Message) -> tuple[tuple[float, ...], int]:
-        """Returns the seconds of each stage, of the slowest part if there are several, and the batch's texts."""
+        """Returns the seconds of each stage, of the slowest part if there are several, and the size of its batch."""
         slowest, texts, longest = NO_STAGES, 0, -1.0
         for part in self._parts(answer):
             if not part.HasField(TIMINGS):

@@ -12,7 +12,7 @@ Labels = dict[str, dict[str, int]]
 def read_labels(path: Path) -> Labels:
     """Returns the labels of a file by query id and document id.
 
-    Formats: BEIR's TSV (query id, document id, label, below a heading), or the JSONL of the queries themselves,
+    Formats: BEIR's TSV (query id, document id, label, after a header), or the JSONL of the queries themselves,
     whose `relevant` lists document ids.
 
     Raises:
@@ -29,7 +29,7 @@ def read_labels(path: Path) -> Labels:
             continue
         cells = line.split("\t")
         if number == 1 and len(cells) == 3 and not cells[2].strip().lstrip("-").isdigit():
-            continue  # The heading.
+            continue  # The header.
         try:
             query, document, label = cells
             labels.setdefault(query, {})[document] = int(label)

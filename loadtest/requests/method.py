@@ -72,7 +72,7 @@ async def find_method(
 
     Raises:
         UsageError: No method, or more than one, has this name.
-        AttackError: The server cannot be asked.
+        AttackError: The server cannot be reached, or its reflection fails.
     """
     if proto is not None:
         return _pick(name, proto_descriptors(proto, import_paths=import_paths))

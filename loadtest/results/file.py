@@ -19,7 +19,7 @@ Records = NDArray[np.void]
 
 
 class ResultsWriter:
-    """Writes one run, and flushes every block at once."""
+    """Writes one run, and flushes each block immediately."""
 
     def __init__(self, path: Path, header: dict[str, Any]) -> None:
         if path.is_file() and path.stat().st_size and not is_results_file(path):

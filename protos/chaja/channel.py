@@ -22,8 +22,8 @@ def service_config() -> str:
     """Returns the service config (JSON, gRFC A2) that `connect` uses: the file `service_config.json` of this package.
 
     It spreads calls over all addresses of the target, skips servers that report NOT_SERVING, and repeats reads that
-    fail with UNAVAILABLE, the only status that AIP-194 retries. It stops when more than one call in ten fails, so that
-    retries do not keep a server down. Writes are not repeated: only their caller knows the `request_id`.
+    fail with UNAVAILABLE, the only status that AIP-194 retries. Retries stop when more than one call in ten fails, so
+    that they do not keep a server down. Writes are not repeated: only their caller knows the `request_id`.
     While no server is ready, reads wait until their deadline (waitForReady), so that a restart fails none of them.
 
     Examples:

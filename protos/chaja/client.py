@@ -123,9 +123,9 @@ def connect(
 ) -> Client:
     """Opens a channel to one or more servers. It connects with the first call, and reconnects when necessary.
 
-    The channel spreads calls over all addresses of the target, skips servers that are not ready, and repeats calls
-    that are safe to repeat when a server is UNAVAILABLE. While no server is ready, these calls wait until their
-    deadline; `wait_for_ready=False` makes a call fail at once instead.
+    The channel spreads calls over all addresses of the target, skips servers that are not ready, and repeats reads
+    that fail with UNAVAILABLE. While no server is ready, reads wait until their deadline; `wait_for_ready=False` makes
+    a call fail at once instead.
 
     Args:
         target: A gRPC target, such as `localhost:50051` or `dns:///search.example:50051`.
@@ -138,8 +138,8 @@ def connect(
         A client. Open one for each process, and close it when done.
 
     Raises:
-        ValueError: The target or the token is invalid. A server that cannot be reached raises `grpc.RpcError` later, in
-            the first call.
+        ValueError: The target or the token is invalid. If no server can be reached, not this function but the first
+            call raises an error, `grpc.RpcError`.
 
     Examples:
         >>> import chaja
@@ -209,5 +209,5 @@ def _check_target(target: str) -> None:
 
 
 def _merged(options: Options) -> list[tuple[str, Any]]:
-    """Returns the default options with these in their place; of two with one name gRPC would use the first."""
+    """Returns the default options, overridden by these; of two with the same name, gRPC would use the first."""
     return list((dict(channel_options()) | dict(options)).items())

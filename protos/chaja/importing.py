@@ -73,7 +73,7 @@ def import_documents(
 def _call(
     client: Client, upserts: Sequence[Upsert], import_id: str, answered: int | None
 ) -> Iterator[tuple[int, Sequence[WriteResult]]]:
-    """Makes one call; yields the number of answered documents and their new results, first at the start of the call."""
+    """Makes one call; yields the number of answered documents and the new results: at its start, then per answer."""
     requests: SimpleQueue[ImportDocumentsRequest | None] = SimpleQueue()
     call: Any = client.catalog.ImportDocuments(iter(requests.get, None))
     try:

@@ -50,7 +50,7 @@ class AsyncBearerToken(grpc.aio.UnaryUnaryClientInterceptor):
 
 
 class AsyncAnswerBearerToken(grpc.aio.UnaryStreamClientInterceptor):
-    """Adds a token to calls over an asyncio channel whose answer is a stream."""
+    """Adds a token to calls that a stream answers, over an asyncio channel."""
 
     def __init__(self, token: str) -> None:
         self._token = token

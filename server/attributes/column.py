@@ -18,7 +18,7 @@ VALUE_TYPES: dict[Kind, type[np.generic]] = {"string": np.int32, "number": np.fl
 """The stored type of values. Strings are stored as codes of a dictionary."""
 
 MOST_COMPARED = 16
-"""Up to this many wanted numbers are compared with the whole column one by one; more are searched by bisection."""
+"""`one_of` compares the whole column with each of up to this many wanted numbers; for more it uses binary search."""
 
 
 class ColumnView(NamedTuple):

@@ -1,7 +1,7 @@
 """The distinct strings of one attribute, with the codes 0, 1, 2 … in order of arrival.
 
 The strings are not sorted, so that adding one is cheap. A range is found by comparing the first 16 bytes of all strings
-with NumPy, and then the few strings that begin with the same bytes as the bound. UTF-8 sorts like code points.
+with NumPy, then the whole of those few that share these bytes with the bound. UTF-8 sorts like code points.
 """
 
 from collections.abc import Sequence

@@ -36,7 +36,7 @@ class In:
 
 @dataclass(frozen=True)
 class Range:
-    """The attribute has a value between two numbers or two strings. A bound of None is open."""
+    """The attribute has a value between two numbers or two strings. None means no bound."""
 
     attribute: str
     lower: str | float | None = None
@@ -59,14 +59,14 @@ class Exists:
 
 @dataclass(frozen=True)
 class AllOf:
-    """All filters match. An empty tuple matches always."""
+    """All filters match. An empty tuple always matches."""
 
     filters: tuple[Filter, ...]
 
 
 @dataclass(frozen=True)
 class AnyOf:
-    """At least one filter matches. An empty tuple matches never."""
+    """At least one filter matches. An empty tuple never matches."""
 
     filters: tuple[Filter, ...]
 

@@ -20,7 +20,7 @@ LOG_INTERVAL_SECONDS = 10.0
 
 
 class Admission:
-    """The bound on waiting work. Used on the event loop only.
+    """Admission control for the queue. Used on the event loop only.
 
     `bulk_characters` is the length of all bulk texts that were admitted and are not done yet; the queue holds only some
     of them at a time. Interactive texts enter the queue as soon as they are admitted.
@@ -35,7 +35,7 @@ class Admission:
         self._logged_at = -math.inf
 
     def predicted_wait_seconds(self, *, bulk: bool) -> float:
-        """Returns the predicted queue wait of a new text: at least the wait so far of the oldest text in its lane."""
+        """Returns the predicted queue wait of a new text: at least the time that the oldest in its lane has waited."""
         interactive = self._queue.interactive.tokens
         waiting_bulk = self.bulk_characters * self._speed.tokens_per_character
         if bulk:

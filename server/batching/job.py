@@ -1,4 +1,4 @@
-"""A job: one text in the stages."""
+"""A job: one text on its way through the stages."""
 
 import asyncio
 import math

@@ -143,14 +143,14 @@ class Pipeline:
 
     def _problem(self, job: Job, tokens: Tokens) -> UnfitText | None:
         if not tokens.whole_count:
-            return UnfitText("has no text that the model can read: send letters")
+            return UnfitText("has no text that the model can read: send words")
         max_tokens = self._bundle.manifest.tower(job.kind.side).max_tokens
         if tokens.whole_count > max_tokens and not job.truncate:
             return UnfitText(f"has {tokens.whole_count} tokens; the model sees at most {max_tokens}: shorten it")
         return None
 
     def _enqueue_if_known(self, job: Job) -> bool:
-        """Enqueues a job that needs no tokens: lexical, cached, or encoded by another job; returns whether it does."""
+        """Enqueues a job that needs no tokens (lexical, cached, encoded by another job); returns False for others."""
         if job.encoded:
             self._enqueue([job])
             return True
@@ -178,7 +178,7 @@ class Pipeline:
             self._cache.put(key, job.tokens, job.vector)
 
     def _follow(self, job: Job, first: Job, _done: asyncio.Future[None]) -> None:
-        """Passes on a job that has waited for `first`, a job of the same text."""
+        """Continues a job that has waited for `first`, a job of the same text."""
         if job.done.done():
             return
         job.stopwatch.lap("queue")

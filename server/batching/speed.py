@@ -4,7 +4,7 @@ import math
 
 MEMORY_TOKENS = 4000
 MEMORY_SECONDS = 0.5
-"""Tokens and time after which an observation weighs about a third. Both count: a slow model encodes few tokens."""
+"""After this much new work an observation keeps a third of its weight. Both count: a slow model has few tokens."""
 
 DOUBT_FACTOR = 0.9
 

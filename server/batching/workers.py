@@ -31,7 +31,7 @@ class Workers:
 
     Attributes:
         alive: Number of threads that have not died.
-        death: Done when the first thread has died of anything but an error of a batch.
+        death: Done once a thread has died. Errors of a batch do not kill its thread.
     """
 
     def __init__(

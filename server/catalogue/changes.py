@@ -29,7 +29,7 @@ class Outcome(NamedTuple):
 
     id: str
     version: int
-    """The document's version now, also after a `Conflict`; the sequence of its deletion; 0 if it does not exist."""
+    """The current version, also after a `Conflict`; for a deletion, its sequence; 0 if there is no document."""
 
     changed: bool
     error: ChajaError | None = None

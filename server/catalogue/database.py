@@ -58,10 +58,10 @@ def connect(directory: Path, *, durable: bool = True) -> sqlite3.Connection:
 
 
 def _make_private(database: Path) -> None:
-    """Makes the database, if there is none, and its files readable for their owner only.
+    """Creates the database if there is none, and makes its files readable for their owner only.
 
     SQLite copies the database's mode to -wal and -shm. An existing file must not be opened here: closing it would drop
-    SQLite's locks (https://www.sqlite.org/howtocorrupt.html, 2.2). SQLite reports what fails here.
+    SQLite's locks (https://www.sqlite.org/howtocorrupt.html, 2.2). SQLite reports the errors that are ignored here.
     """
     with contextlib.suppress(OSError):
         os.close(os.open(database, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -107,7 +107,7 @@ def damaged(directory: Path, reason: str) -> DatabaseDamaged:
 def _remedy(directory: Path) -> str:
     backups = sorted((directory / BACKUPS).glob("*.sqlite"))
     if not backups:
-        return f"there is no backup in {directory / BACKUPS}; move the directory away and import the catalogue again"
+        return f"move the directory away and import the catalogue again (there is no backup in {directory / BACKUPS})"
     return f"restore the newest backup, {backups[-1]}: python -m server restore --data {directory} --from {backups[-1]}"
 
 

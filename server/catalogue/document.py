@@ -3,8 +3,8 @@
     {"id": "card-lost", "title": {"ko": "카드 분실 신고", "en": "Report a lost card"},
      "text": "…", "examples": ["지갑을 두고 내렸어"], "attributes": {"category": "card"}}
 
-Required are `id` and one title, text or example. Title and text are a string, or an object from language code (BCP 47)
-to string.
+`id` and one title, text or example are required. Title and text are a string, or an object from language code
+(BCP 47) to string.
 """
 
 import enum
@@ -44,7 +44,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return titles.get(language_code) or next(iter(titles.values()), "")
 
     def problem(self) -> str | None:
-        """Returns what is wrong with the document apart from its types; None if it is valid."""
+        """Returns the first problem that decoding does not detect; None if the document is valid."""
         if not self.id.strip():
             return "id is blank"
         parts = parts_of(self)

@@ -148,7 +148,7 @@ class Store:
             return None if row is None else Stored(self._document(*row), row[0])
 
     def versioned(self, ids: Sequence[str], revision: str) -> dict[str, Versioned]:
-        """Returns those of the documents that exist, by id, with their vectors of a model."""
+        """Returns the existing documents among `ids`, by id, with the vectors of one model."""
         found = {}
         with self._reading() as connection:
             for id in ids:
@@ -210,7 +210,7 @@ class Store:
         found: list[Stored] = []
         select = "SELECT sequence FROM documents WHERE retired_seconds IS NULL AND id > ? ORDER BY id"
         with self._reading() as connection, contextlib.closing(connection.execute(select, (after_id,))) as rows:
-            wanted = None if among is None else among()  # The first row is read: SQLite keeps the state of the query.
+            wanted = None if among is None else among()  # `execute` has read a row: SQLite keeps this state.
             while len(found) < limit and (portion := rows.fetchmany(READ_ROWS if wanted is not None else limit)):
                 sequences = np.array(portion, dtype=np.int64)[:, 0]
                 if wanted is not None:
@@ -253,7 +253,7 @@ class Store:
             return int(query_value(connection, query, (import_id,)) or 0)
 
     def file_digests(self) -> dict[str, bytes]:
-        """Returns the digest of each document in the catalogue file when it was last imported, by id."""
+        """Returns the digest of each document in the catalogue file as last imported, by id."""
         with self._reading() as connection:
             return dict(connection.execute("SELECT id, digest FROM file_documents"))
 

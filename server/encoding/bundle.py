@@ -77,7 +77,7 @@ class Bundle:
         return self.encode(self.tokenize(texts))
 
     def probe_vectors(self, name: str, texts: Sequence[str]) -> dict[str, NDArray[np.float32]] | None:
-        """Returns the vectors of `texts` as queries from the file `name`; None if there is none. Raises BundleError."""
+        """Reads the query vectors of `texts` from the file `name`; None if it does not exist. Raises BundleError."""
         if name not in self.manifest.files:
             return None
         matrix = read_array(self.directory / name, shape=(len(texts), self.manifest.dimension))

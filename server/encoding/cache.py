@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from server.encoding.tokenizer import Tokens
 
 OVERHEAD_BYTES = 500
-"""Memory of an entry beside its numbers and characters: Python's objects and the entries of the table."""
+"""Memory of an entry besides its numbers and characters: Python's objects and the entries of the table."""
 
 
 class CacheKey(NamedTuple):

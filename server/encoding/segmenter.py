@@ -1,6 +1,6 @@
-"""Segments texts into token ids. There is one class for each library, and one copy of the vocabulary in memory.
+"""Segments texts into token ids, with one class for each library.
 
-Segmenters are safe to share between threads.
+Threads may share a segmenter, so that its vocabulary is in memory once.
 """
 
 from collections.abc import Sequence

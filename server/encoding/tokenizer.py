@@ -50,7 +50,7 @@ class Tokenizer:
             passages = _windows(offsets, room, min(overlap_tokens, room // 2), end=len(text))
             if self._fit([before + text[start:end] for start, end in passages]):
                 return passages
-        limit = f"the model sees {self._max_tokens} tokens of both"
+        limit = f"the model sees {self._max_tokens} tokens of title and text"
         raise UnfitText(f"has no room after its title: {limit}; shorten the title")
 
     def _fit(self, texts: Sequence[str]) -> bool:

@@ -2,7 +2,7 @@
 
 The documents with `terms[i]` are `slots[starts[i]:starts[i + 1]]`, ascending and relative to `first_slot`; `counts` is
 the term's frequency in each. The last three fields are computed from the others. `largest_counts` and `smallest_spans`
-bound the score that a term can add to any document.
+(of length / count) bound the score that a term can add to any document.
 """
 
 from collections.abc import Sequence

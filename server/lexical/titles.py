@@ -22,7 +22,7 @@ FIRST_PREFIX_LENGTH = 2
 """Least length of a query, in characters, for which titles that begin with it are found."""
 
 GROWTH = 2
-"""An appended run is merged with the run before it if that has at most this many times as many titles."""
+"""An appended run is merged with the run before it if that has at most this many times its number of titles."""
 
 
 class TitleHits(NamedTuple):
@@ -76,7 +76,7 @@ class TitlesView:
 
         Args:
             query: The query as typed.
-            limit: Most documents of each kind: the exact ones with the lowest slots, the others first by title.
+            limit: Most documents of each kind: the exact ones with the lowest slots, and the first others by title.
             among: Slots of documents that are found beyond the limit as well, if their title matches.
             allowed: For each slot, whether its document may be found; None allows all.
         """

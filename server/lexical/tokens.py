@@ -21,8 +21,8 @@ CODE_POINTS = 0x110000
 CODE_POINT_BITS = 21
 
 UNKNOWN, SEPARATOR, IN_WORD, IGNORED = range(4)
-"""Kinds of code points: separators end a word, letters, marks, numbers and symbols such as emoji are part of a word,
-and format characters such as soft hyphens are ignored. UNKNOWN marks code points that have not occurred yet."""
+"""Kinds of code points: separators end a word; letters, marks, numbers and symbols such as emoji are part of a word;
+format characters such as soft hyphens are ignored. UNKNOWN marks code points that have not occurred yet."""
 
 KINDS = {"L": IN_WORD, "M": IN_WORD, "N": IN_WORD, "So": IN_WORD, "Cf": IGNORED}
 """Kinds by Unicode category or its first letter; all others are separators."""
@@ -89,7 +89,7 @@ def _powers() -> NDArray[np.uint64]:
 
 @functools.cache
 def _known_kinds() -> NDArray[np.uint8]:
-    """Returns the kinds of the code points so far. Threads that add the same one write the same value."""
+    """Returns the kinds of all code points that have occurred. Threads that add the same one write the same value."""
     return np.zeros(CODE_POINTS, dtype=np.uint8)
 
 

@@ -23,8 +23,8 @@ LENGTH_WEIGHT = 0.7
 """BM25's b: how strongly scores are normalised by the length of a document."""
 
 REST_SHARES = (0.5, 0.25)
-"""When the remaining terms can add at most each of these shares of the highest possible score, the search counts the
-documents that can still be among the best."""
+"""As soon as the remaining terms can add at most one of these shares of the highest possible score, the search counts
+the documents that can still be among the best: once for each share."""
 
 WORTH_COUNTING = 2
 """It counts only if the remaining terms have at least one posting for every `WORTH_COUNTING` documents."""
@@ -38,7 +38,7 @@ LOOKED_UP_SHARE = 32
 SMALLEST = float(np.finfo(np.float32).tiny)
 
 BLOCK = 256
-"""Number of documents whose highest score represents them in a lower bound of the best scores."""
+"""Documents in a block. `_lower_bound` uses only the highest score of each block."""
 
 
 class LexicalHits(NamedTuple):
@@ -108,7 +108,7 @@ class LexicalView:
     def _best_of(
         self, place: int, query_terms: QueryTerms, limit: int, allowed: NDArray[np.bool_] | None
     ) -> LexicalHits:
-        """Returns the best documents of a segment, whose slots are relative to its first."""
+        """Returns the best documents of a segment, with slots relative to the segment's first."""
         segment, lengths = self.segments[place], self._effective_lengths(place)
         places, sizes = segment.places(query_terms.terms)
         known = sizes > 0
@@ -196,7 +196,7 @@ def _best(documents: NDArray[np.int64], scores: NDArray[np.float32], limit: int)
 
 
 def _lower_bound(scores: NDArray[np.float32], limit: int) -> float:
-    """Returns a lower bound of the `limit` best scores: at least this many blocks have a score as high."""
+    """Returns a lower bound of the `limit` best scores: at least `limit` documents have a score as high."""
     blocks = -(-len(scores) // BLOCK)
     if blocks <= limit:
         return float(np.partition(scores, -limit)[-limit]) if len(scores) > limit else 0.0

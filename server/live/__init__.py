@@ -1,1 +1,1 @@
-"""The live index, which follows the store and is searched, and the code that builds, loads and saves it."""
+"""The live index, which follows the store and answers searches, and the code that builds, loads and saves it."""

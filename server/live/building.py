@@ -58,7 +58,7 @@ class IndexBuilder:
     _reported: float = field(default_factory=time.monotonic, init=False)
 
     def catch_up(self, index: LiveIndex) -> None:
-        """Applies the store's changes, as of the start of the call, to an index.
+        """Applies the store's changes to an index, at least those made before the call.
 
         Raises LoadingCancelled, BundleError if the model fails on a document or cannot encode it, or DatabaseDamaged.
         """

@@ -1,4 +1,4 @@
-"""The live index: applies the changes of the store one by one, and provides the current state to searches.
+"""The live index: applies the store's changes in order, and provides the current state to searches.
 
 It can be rebuilt from the store at any time.
 """
@@ -38,7 +38,7 @@ def field_weights(manifest: Manifest, chosen: Mapping[Field, float] = MappingPro
 
 
 class LiveIndex:
-    """The live index of the vectors of one model's `revision`. One thread changes it; any thread may read `state`."""
+    """The live index of one model's vectors (`revision`). One thread changes it; any thread may read `state`."""
 
     state: State
 
@@ -112,7 +112,7 @@ class LiveIndex:
         self.dense.close()
 
     def adopt(self, other: Self) -> Self:
-        """Takes over the parts of another index; returns the other with the old parts, to be closed."""
+        """Takes over the parts of another index; returns the other with the old dense index, to be closed."""
         # Keeps an ef_search that was raised for low recall.
         other.dense.ef_search = max(self.dense.ef_search, other.dense.ef_search)
         self.dense, other.dense = other.dense, self.dense

@@ -1,7 +1,7 @@
 """The snapshots of the live index, which make a start fast.
 
-A new snapshot is written beside the old one and replaces it when it is complete. A snapshot with any defect is removed,
-and the index is built from the store.
+A new snapshot is written beside the old one and replaces it when it is complete. An unusable snapshot is removed.
+If none is left, the index is built from the store.
 """
 
 import logging
@@ -72,7 +72,7 @@ class SnapshotFolder:
                 self._restore(index, path)
             except SnapshotError as error:
                 index.close()
-                log.warning("removing a snapshot and building the index from the store: %s", error)
+                log.warning("removing an unusable snapshot: %s", error)
                 # If the store was reset to an older state, the snapshot could seem valid again later.
                 shutil.rmtree(path, ignore_errors=True)
             else:

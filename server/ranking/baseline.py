@@ -1,9 +1,9 @@
 """The baseline of scores: the best scores of probes, queries that are unrelated to any catalogue.
 
-A similarity or a BM25 score has no meaning alone: the cosine of unrelated texts is near 0 with one model and near that
-of related texts with another, or in a language that the model does not read. So each index is searched for the
-probes, by language, and a query's best score is compared with theirs. A model reads a language well if, given one half
-of a paraphrase, it finds the other half among all other texts.
+A cosine or a BM25 score means nothing alone: unrelated texts have a cosine near 0 with one model; with another, or in a
+language that the model does not read, they have nearly that of related texts. So the server searches each index for
+the probes of each language, and compares a query's best score with theirs. A model reads a language well if, given
+the first text of a paraphrase, it finds the second among all other texts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ DENSE_FLOOR = 0.5
 
 LEXICAL_NOISE = 0.3
 """Share of the probes that a lexical score alone must exceed to be more than noise. It is low, since people use other
-words than the catalogue: a query with few of its words may still have an answer."""
+words than the catalogue: a query that shares few words with it may still have an answer."""
 
 LEXICAL_OUTSTANDING = 0.95
 """Share of the probes that a lexical score must exceed to outweigh a dense score that is noise."""

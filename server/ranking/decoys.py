@@ -16,7 +16,7 @@ class Decoys(NamedTuple):
 
     Attributes:
         vectors: Their vectors `[N, dimension]`, at unit length.
-        margin: How much higher the similarity of a decoy must be than those of the documents.
+        margin: Difference by which the similarity of a decoy must exceed that of every document.
         weight: Factor of the similarities of documents, also applied to those of decoys.
     """
 
@@ -32,7 +32,7 @@ class Decoys(NamedTuple):
         return cls(vectors, float(others.std()))
 
     def unanswered(self, dense_best: Callable[[NDArray[np.float32]], float | None], *, weight: float = 1.0) -> Self:
-        """Returns the decoys that a catalogue does not answer: no document is nearer than another decoy by the margin.
+        """Returns the decoys without an answer: no document is nearer by the margin than the nearest other decoy.
 
         `dense_best` returns the best score of a vector in the catalogue, where titles have the factor `weight`.
         """

@@ -1,6 +1,6 @@
 """Fuses the results of the dense leg and the lexical leg into one list, with matching titles first.
 
-Reciprocal rank uses ranks only and weighs both legs equally, so it is worse than the better leg if one is much better.
+Reciprocal rank uses ranks only and weighs both legs equally, so it is worse than the better of two unequal legs.
 The weighted sum weighs the legs for each query, by how far the scores of each exceed those of unrelated queries
 (`server.ranking.baseline`).
 

@@ -3,7 +3,7 @@
 import unicodedata
 
 SYLLABLE_LETTERS = 2
-"""Weight of a Hangul syllable against one Latin letter when the language of a query is decided."""
+"""Weight of a Hangul syllable, or of a letter of any other script, against one Latin letter."""
 
 
 def language_of(query: str) -> str | None:

@@ -43,7 +43,7 @@ def probes_file() -> str:
 
 
 class EncodedProbes:
-    """The probes, encoded once for each bundle. Immutable. `readings` is the share of paraphrases found by language."""
+    """The probes, encoded once per bundle. Immutable. `readings` has the share of paraphrases found, by language."""
 
     def __init__(
         self, encode: Callable[[Sequence[str]], NDArray[np.float32]], *, compares_queries: bool = False
@@ -51,7 +51,7 @@ class EncodedProbes:
         """Encodes the texts of this module as queries.
 
         `encode` returns the vectors `[N, dimension]` of N queries. Set `compares_queries` if the similarity of two
-        queries has the same scale as that of a query and a document, such as with one encoder for both and the cosine.
+        queries has the same scale as that of a query and a document, as with the cosine and one encoder for both.
         """
         self._vectors = {language: encode(queries) for language, queries in PROBES.items()}
         self._decoys: dict[str, Decoys] = {}

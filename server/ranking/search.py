@@ -34,7 +34,7 @@ class FoundDocument(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The documents, best first, the last change that the search has seen, and `Baseline.no_good_answer`."""
+    """The documents, best first; the sequence of the last change seen; whether probably none is a good answer."""
 
     documents: list[FoundDocument]
     sequence: int
@@ -125,7 +125,7 @@ def _hybrid(state: State, query: str, vector: NDArray[np.float32], options: Sear
         evidence=state.baseline.evidence(
             query, dense_best=dense[0].score if dense else None, lexical_best=lexical[0].score if lexical else None
         ),
-        # Candidates are not in the order of the similarity that `min_score` bounds, so all are kept until then.
+        # `min_score` bounds the similarity, which does not order the fused list: keep all candidates until it applies.
         limit=options.limit if options.min_score is None else candidates,
         exact_titles=titles.exact,
         title_prefixes=titles.prefix,

@@ -1,7 +1,7 @@
 """Checks and binds the address that the server listens on.
 
-gRPC would bind any one of a name's addresses, and reports no cause if it binds none. If another server had one of them,
-clients of the name could reach that server. So the name is resolved here, and each of its addresses must be free.
+gRPC accepts a name if it can bind one of its addresses, and reports no cause if it can bind none. If another server had
+the rest, clients of the name could reach that server. So this module resolves the name, and binds every address.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ LOOPBACK = ("127.0.0.1", "::1")
 """The addresses of `localhost` for gRPC's clients, whatever /etc/hosts says (RFC 6761, section 6.3)."""
 
 ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-"""Causes to leave out one of a name's addresses: another machine has it, or this one has no IPv6."""
+"""Errors that exclude one of a name's addresses: another machine has it, or this one has no IPv6."""
 
 
 async def resolve(address: Address | UnixSocket) -> Sequence[Address | UnixSocket]:

@@ -1,6 +1,6 @@
 """Wraps every method when it is registered: counts its calls, checks their tokens, and maps their errors.
 
-The server rejects a call without a token, or a call during overload, before it reads the call's message. So unary
+The server rejects a call without a token, or a Search during overload, before it reads the call's message. So unary
 methods are registered as methods that read a stream of one message. Interceptors would make grpc.aio create a new
 handler for every call.
 """
@@ -46,7 +46,7 @@ class Calls(Methods):
     """The methods of all services, wrapped. Health and reflection need no token and are not counted."""
 
     def __init__(self, metrics: Metrics, access: Access, *, overload: Callable[[], Overloaded | None]) -> None:
-        """Creates an empty table. `overload` returns the error that rejects every search now, or None."""
+        """Creates an empty table. `overload` returns the error that rejects every Search call now, or None."""
         super().__init__()
         self._metrics = metrics
         self._access = access

@@ -220,7 +220,7 @@ def _valid(changes: Sequence[Write | Outcome]) -> list[Write]:
 def _results(
     changes: Sequence[Upsert | Delete | Outcome], outcomes: Sequence[Outcome], *, field: str
 ) -> list[WriteResult]:
-    """Returns the results of all changes. `outcomes` has the valid ones; `field` is formatted with a position."""
+    """Returns the results of all changes. `outcomes` has those of the valid changes; `field` takes a position."""
     left = iter(outcomes)
     every = [each if isinstance(each, Outcome) else next(left) for each in changes]
     return [to_result(outcome, field=field.format(position)) for position, outcome in enumerate(every)]

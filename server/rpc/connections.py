@@ -1,7 +1,7 @@
 """Bounds the calls in flight and the unread answers of one connection.
 
 gRPC bounds the calls of a connection (`max_concurrent_streams`) and slows down the sender of a stream. It does not
-bound the answers of many calls to a client that reads none, nor the calls of many connections together.
+bound a connection's unread answers, and it does not share its bound on all calls fairly between connections.
 """
 
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from server.errors import ConnectionOverloaded
 MAX_UNSENT_BYTES = 64 * 1024 * 1024
 """Size of a connection's unread answers above which its calls are rejected."""
 
-UNREAD = "this connection has too many answers that its client does not read"
+UNREAD = "this connection has too many unread answers: read them before you send more calls"
 
 FAIR_ANSWER_BYTES = 64 * 1024
-"""Size up to which a Unix socket's answers are still sent above MAX_UNSENT_BYTES."""
+"""Maximum size of an answer that is sent over a Unix socket even above MAX_UNSENT_BYTES."""
 
 MAX_CALLS = 4000
 """Calls in flight on all connections, above which a connection with more than FAIR_CALLS gets no new ones."""
@@ -46,7 +46,7 @@ class ConnectionShare:
         """Counts an answer until the client has read it, and returns it; raises ConnectionOverloaded."""
         size = len(answer)
         fair_bytes = FAIR_ANSWER_BYTES if self.connection.shared else 0
-        # Calls that were admitted together may have too many answers.
+        # Since `enter` admitted this call, answers of other calls may have filled the bound.
         if self.connection.unsent_bytes > MAX_UNSENT_BYTES and size > fair_bytes:
             del answer  # grpc.aio keeps the error, and with it this frame, until the next garbage collection.
             raise ConnectionOverloaded(UNREAD)

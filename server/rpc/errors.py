@@ -2,7 +2,7 @@
 
 Each error carries `google.rpc.ErrorInfo`. An invalid request also carries `google.rpc.BadRequest`. An overload error
 also carries `google.rpc.RetryInfo`, and the same time as `grpc-retry-pushback-ms`, which gRPC's retries obey (gRFC A6).
-An error outside our tree is an internal error: the server logs it, and the caller gets only its id in the log.
+Any other exception is an internal error: the server logs it, and the caller gets only its id in the log.
 """
 
 import functools
@@ -41,8 +41,8 @@ log = logging.getLogger(__name__)
 DOMAIN = "chaja"
 
 MOST_CHARACTERS = 500
-"""Maximum characters of a message. It is sent twice, as text and in the details, and gRPC drops a call whose headers
-exceed 8 KiB."""
+"""Maximum characters of a message. It is sent twice, as text and in the details, and gRPC clients drop a call whose
+response metadata exceeds 8 KiB."""
 
 
 class Row(NamedTuple):

@@ -20,7 +20,7 @@ MAX_CONCURRENT_RPCS = 10_000
 """Maximum concurrent calls on all connections; gRPC rejects more. `Connections` limits single connections earlier."""
 
 MAX_METADATA_BYTES = 16 * 1024
-"""Maximum size of a call's headers; other calls on its connection continue. gRPC rejects a frame of headers with more,
+"""Maximum size of a call's headers; other calls on its connection continue. gRPC rejects a larger HEADERS frame,
 but does not add up CONTINUATION frames, so `Calls` checks the sum."""
 
 KEEPALIVE_SECONDS, KEEPALIVE_TIMEOUT_SECONDS = 30, 10
@@ -42,7 +42,7 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
 def new_server(settings: Settings, handler: grpc.GenericRpcHandler) -> grpc.aio.Server:
-    """Returns a server for the running event loop, which gets every method from `handler`.
+    """Returns a server for the running event loop; it finds every method in `handler`.
 
     One generic handler is cheaper than registered methods: grpc.aio has one waiting task for each registered method,
     and wakes all of them for every call.

@@ -1,7 +1,7 @@
 """grpc.health.v1.Health: reports whether the server, or one of its services, can answer.
 
-The servicer of grpc_health holds a lock while it notifies a watcher. A watcher that does not read would block all other
-watchers, and the drain.
+This replaces the servicer of grpc_health, which holds a lock while it notifies a watcher: a watcher that does not read
+would block all other watchers, and the drain.
 """
 
 import asyncio

@@ -23,13 +23,13 @@ FIELD_OF = {
 
 KEPT_HITS = 20_000
 KEPT_BYTES = 2**25
-"""Bounds of the cache of hits. To read a document and build a hit costs many times more than to copy a hit."""
+"""Bounds of the cache of hits. Reading a document and building a hit costs far more than copying one."""
 
 LONGEST_LANGUAGE_CODE = 35
 """Length of the longest language code of RFC 5646."""
 
 COMPARED_CHARACTERS = 10_000
-"""Maximum characters of a document whose words are compared with a query, but at least those of its first passage."""
+"""Maximum characters of a document that are compared with a query's words; the first passage always is."""
 
 FETCHING_THREADS = 2
 

@@ -25,7 +25,7 @@ CHECK_SECONDS = 0.1
 """Interval between checks for a crash. grpc.aio reports it only when `wait_for_termination` times out."""
 
 REBIND_SECONDS = 5.0
-"""Time for a crashed server to close its sockets, which usually takes less than a millisecond."""
+"""Maximum time for a crashed server to close its sockets."""
 
 MAX_CRASHED = 3
 """Crashed servers whose calls may finish. Each counts its connections separately, so they must be few."""
@@ -75,14 +75,14 @@ class Listener:
             try:
                 if not await self._server.wait_for_termination(CHECK_SECONDS):
                     return
-            except Exception:  # The exception of the crash, which a client chose.
+            except Exception:  # The exception of the crash, which a client caused.
                 self._end_soon(self._server, self._drain_seconds)
                 self._crashed.append(self._server)
                 if len(self._crashed) > MAX_CRASHED:
                     self._end_soon(self._crashed.popleft(), 0)
                 try:
                     await self._replace(targets)
-                except Exception as error:  # Without a server, the process must not live on.
+                except Exception as error:  # The process is useless without a server: `lost` ends it.
                     lost = error if isinstance(error, AddressError) else AddressError(f"cannot listen again: {error!r}")
                     self.lost.set_exception(lost)
                     return

@@ -53,7 +53,7 @@ class Certificates:
         try:
             self._configuration = self._read()
         except SecurityError as error:
-            log.error("%s; the certificate read before stays in use", error)
+            log.error("%s; the previous certificate stays in use", error)
             return None
         log.info("read the certificate %s again", self._certificate)
         return self._configuration
@@ -90,4 +90,4 @@ def _check_key_type(certificates: bytes) -> None:
     first = CERTIFICATE.search(certificates)
     der = binascii.a2b_base64(first[1]) if first else b""
     if not any(key_type in der for key_type in KEY_TYPES.values()):
-        raise ValueError(f"gRPC does not support the type of its key; use {', '.join(KEY_TYPES)}")
+        raise ValueError(f"gRPC does not support the type of the certificate's key; use {', '.join(KEY_TYPES)}")

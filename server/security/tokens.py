@@ -66,7 +66,7 @@ class AccessTokens:
             self._roles = read_tokens(self._path)
             log.info("read %d tokens from %s", len(self._roles), self._path)
         except SecurityError as error:
-            log.error("%s; the tokens read before stay valid", error)
+            log.error("%s; the previous tokens stay valid", error)
 
 
 def read_tokens(path: Path) -> list[tuple[bytes, Role]]:

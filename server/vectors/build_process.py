@@ -4,7 +4,7 @@
 
 Equal rows share one node: among many nodes of distance 0, HNSW finds no way out. `--firsts` gets the position of the
 first equal row of each row. One thread adds the rows, because concurrent adds lose nodes (USearch issue 735). Then the
-program searches the file for some of the rows. It exits when its standard input closes: its parent has ended.
+program searches the file for some of the rows. It exits early if its standard input closes: its parent has ended.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def build(
     index.save(str(out))
     if out.stat().st_size != index.serialized_length:
         raise BuildFailed(f"{out} was not written completely")
-    del index  # Frees its memory, as large as the file; the file is probed.
+    del index  # Frees as much memory as the file is large; the probes use the file.
     reachable = _reachable(Index.restore(str(out), view=True, enable_key_lookups=False), rows, storage)
     if reachable < MIN_REACHABLE:
         raise BuildFailed(f"only {reachable:.3f} of the probed vectors are found in the graph")

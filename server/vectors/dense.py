@@ -1,7 +1,7 @@
 """The live index of vectors: one thread appends, many threads search views, and graphs are built in the background.
 
 Below `hnsw_from_vectors` vectors, a search compares all of them. Above, it searches a graph of most vectors and
-compares the newest ones directly. The next view has all appended vectors. Vectors are never removed: each search says
+compares the newest ones directly. Appended vectors are in the next view. Vectors are never removed: each search says
 which documents it may find.
 """
 
@@ -38,8 +38,8 @@ class DenseOptions:
 
     Attributes:
         hnsw_from_vectors: Number of vectors from which a graph is built.
-        tail_least: The graph is extended when at least this many vectors are not in it,
-        tail_share: and at least this share of the number in it, because extending it writes its whole file again.
+        tail_least: Minimum number of vectors outside the graph at which it is extended.
+        tail_share: The same as a share of those in it; both must be reached, because extending writes the whole file.
         ef_search: Candidates that a search keeps in a graph of up to 100,000 vectors.
         workers: Number of threads expected to search at the same time.
         min_recall: Recall at 10 below which `ef_search` is raised.
@@ -178,7 +178,7 @@ class DenseIndex:
         tail = arrays["tail"]
         counts = {self._rows.count + len(tail), *(len(arrays[name]) for name in ("owners", "parts", "fields"))}
         if len(counts) > 1 or tail.shape[1:] != (self._dimension,):
-            raise SnapshotError("the arrays of a snapshot have different numbers of vectors, or other dimensions")
+            raise SnapshotError("the arrays of a snapshot have different numbers of vectors, or the wrong dimension")
         self._rows.append(tail)
         self._owners, self._parts, self._fields = map(Growing, (arrays["owners"], arrays["parts"], arrays["fields"]))
         self._longest = float(arrays["longest"])
@@ -186,7 +186,7 @@ class DenseIndex:
             self._start_building()
 
     def _plan_build(self, count: int) -> None:
-        """Sets the number of vectors at which the build after one of `count` starts. The caller holds the lock."""
+        """Plans the build that follows one of `count` vectors. The caller holds the lock."""
         self._next_build = count + max(self._options.tail_least, int(count * self._options.tail_share))
 
     def _start_building(self) -> None:

@@ -1,7 +1,7 @@
 """An open graph: approximate neighbours, and the rows of its vectors.
 
-USearch's file finds candidates; their scores are computed from a separate file of rows. Both files are mapped into
-memory. A USearch object runs one search at a time, so several objects share the mapping; each takes some memory a node.
+Candidates come from USearch's file, and their scores from a separate file of rows. Both files are mapped into memory. A
+USearch object runs one search at a time, so several objects share the mapping; each takes some memory per node.
 Equal rows share one node, whose key is the position of the first of them.
 """
 
@@ -48,7 +48,7 @@ class Graph:
         return len(self.block.rows)
 
     def search(self, row: NDArray[Any], count: int, ef_search: int) -> NDArray[np.int64]:
-        """Returns the `count` nodes nearest to `row` `[1, dimension]`, as far as they are found, in no order."""
+        """Returns up to `count` of the nodes nearest to `row` `[1, dimension]`, in no particular order."""
         try:
             searcher = self._idle.pop()
         except IndexError:
@@ -63,7 +63,7 @@ class Graph:
     def rows_of(
         self, nodes: NDArray[np.int64], scores: NDArray[np.float64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Returns the ascending positions of the rows of `nodes` `[N]`, which ascend, and the rows' scores."""
+        """Returns the positions of all rows of the ascending `nodes` `[N]`, also ascending, and the rows' scores."""
         starts, ends = (np.searchsorted(self._duplicated, nodes, side) for side in ("left", "right"))
         counts = ends - starts
         if not counts.any():

@@ -31,7 +31,7 @@ QueryKind = Literal["search", "document"]
 DEPTH = 10
 
 WINDOW = 200
-"""Number of searches whose mean is the recall."""
+"""Number of searches over which recall is averaged."""
 
 MIN_SAMPLES = 50
 """Number of searches before recall can raise ef_search."""
@@ -107,7 +107,7 @@ class RecallWatch:
             try:
                 measured = sample()
             except Exception:
-                log.exception("the recall of the index could not be measured; the next search tries again")
+                log.exception("the recall of the index could not be measured; the server tries again in a minute")
                 self._next_seconds = time.monotonic() + FAILED_SECONDS
                 continue
             finally:

@@ -1,8 +1,8 @@
-"""Storage of vectors, in 4, 2 or 1 bytes a number.
+"""Storage of vectors, in 4, 2 or 1 bytes per number.
 
-`f32` stores vectors unchanged. `f16` stores 11 bits of each number. `i8` scales each vector so that its largest number
-becomes 127, and rounds. That keeps the direction, which is enough for a cosine but not for an inner product. Only the
-graph uses i8; scores are then computed from rows in f16.
+`f32` stores vectors unchanged. `f16` keeps 11 significant bits of each number. `i8` scales each vector so that its
+largest number becomes 127, and rounds. That keeps the direction, which is enough for a cosine but not for an inner
+product. Only the graph uses i8; scores are then computed from rows in f16.
 """
 
 from typing import Any, Literal, get_args

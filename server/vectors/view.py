@@ -22,10 +22,10 @@ from server.vectors.rows import RowBlock
 from server.vectors.storage import Storage, row_dtype, to_rows
 
 FETCHED_LEAST = 32
-"""Least number of candidates taken from the graph."""
+"""Minimum number of candidates taken from the graph."""
 
 FETCHED_MOST = 1024
-"""Most candidates taken from the graph, unless the limit needs more: beyond that, an exact search is as fast."""
+"""Maximum, unless the limit needs more: with more candidates, an exact search is as fast."""
 
 GATHERED_SHARE = 0.3
 """Up to this share of a block, the allowed rows are copied and compared; above, the whole block is compared."""

@@ -29,7 +29,7 @@ from server.writing.remembered_calls import RememberedCall, remembered
 log = logging.getLogger(__name__)
 
 GROUP_REQUESTS = 64
-"""Most requests that are committed together."""
+"""Maximum number of requests that are committed together."""
 
 
 class Signal(enum.Enum):
@@ -109,7 +109,7 @@ class Committer:
         return await request.done
 
     def refresh_soon(self) -> None:
-        """Soon publishes improvements of the index, such as a new graph. Any thread may call it."""
+        """Asks the thread to publish improvements of the index, such as a new graph. Any thread may call it."""
         self._waiting.put(Signal.REFRESH)
 
     def close(self) -> None:

@@ -19,10 +19,10 @@ from server.errors import ChajaError, DeadlinePassed, NotReady, Overloaded, Unfi
 
 PORTION_TEXTS = 16
 PORTION_CHARACTERS = 2000
-"""Most texts and characters that are passed to the engine at a time."""
+"""Maximum texts and characters that are passed to the engine at a time."""
 
 PORTIONS = 3
-"""Portions of a call in the engine at a time: enough to keep the workers busy, and few enough for other writes."""
+"""Portions of a call in the engine at a time: enough to keep the workers busy; more would delay other writes."""
 
 
 class Prepared(NamedTuple):

@@ -20,7 +20,7 @@ from server.writing.writer import Writer
 log = logging.getLogger(__name__)
 
 PORTION_DOCUMENTS = 1000
-"""Documents that become durable together: a file with no more changes is imported completely or not at all."""
+"""Documents that become durable together: a file with at most this many is imported completely or not at all."""
 
 
 class Difference(NamedTuple):

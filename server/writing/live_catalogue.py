@@ -86,7 +86,7 @@ class LiveCatalogue:
         self._obsolete.pop(revision, None)
 
     async def replace(self, loaded: Loaded, swap: Callable[[], None]) -> None:
-        """Replaces the index. No change is made while `swap` makes searches use the new one as well."""
+        """Replaces the index. `swap` makes searches use the new one; meanwhile, no change is made."""
         await asyncio.to_thread(self._replace, loaded, swap, asyncio.get_running_loop())
         self._new_index = True
         until = time.monotonic() + RETIRED_SECONDS  # Calls on the old engine may still fetch its documents.
@@ -223,7 +223,7 @@ class LiveCatalogue:
 
 
 async def _in_thread(work: Callable[..., object], *arguments: object) -> None:
-    """Runs work in a thread. A cancelled caller waits for its end as well, because the work uses the store."""
+    """Runs work in a thread. A cancelled caller also waits until it ends, because the work uses the store."""
     running = asyncio.create_task(asyncio.to_thread(work, *arguments))
     try:
         await asyncio.wait([running])

@@ -61,7 +61,7 @@ class Reader:
         if after_sequence > self._store.sequence:
             raise OutOfRange(
                 f"the last change is {self._store.sequence}, and after_sequence is {after_sequence}: this is another "
-                "store, or an older state of it; list the documents, then watch from 0"
+                "store, or an older state of it; discard the copy and watch again from 0"
             )
         while True:
             changed = self._changed

@@ -63,7 +63,7 @@ def look_up(store: Store, request_id: str, digest: bytes, *, count: int) -> Reme
 
 
 def remembered(request: RememberedCall, new: Sequence[Outcome]) -> bytes:
-    """Returns the encoded results to remember of a call with these new outcomes."""
+    """Returns the results of a call, encoded for the store; `new` has the outcomes of this attempt."""
     made = [None if each.error else Done(each.id, each.version, each.changed) for each in new]
     if request.submitted is None:
         return msgspec.json.encode(made)

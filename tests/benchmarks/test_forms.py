@@ -19,7 +19,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return many_scripts(tmp_path_factory.mktemp("model"))
 
 
-def test_every_form_encodes_the_prefix_and_its_own_vocabulary(model: Path, tmp_path: Path) -> None:
+def test_every_form_adds_the_prefix_and_uses_its_vocabulary(model: Path, tmp_path: Path) -> None:
     source = SourceModel(str(model), prefixes={TextKind.QUERY: "ab "}, languages=("ko", "en"))
     forms = build_forms(source, QUERIES, tmp_path)
     assert set(forms) == set(CONTENDERS)

@@ -9,11 +9,11 @@ from sample.server_process import REPOSITORY
 from tools.prose_check import prose_lines
 
 NOT_RUN = re.compile(r"<!-- not run: .+ -->")
-"""In the line before a block of commands or Python: says why no test runs it."""
+"""In the line before a block of commands or Python: marks it as not run, with the reason."""
 
 
 class Block(NamedTuple):
-    """A fenced block: its language, its text, the line of its fence from 1, and whether it is marked as not run."""
+    """A fenced block: its language, text and first line (from 1), and whether it is marked as not run."""
 
     language: str
     text: str
@@ -22,7 +22,7 @@ class Block(NamedTuple):
 
 
 def documents() -> list[Path]:
-    """Returns every Markdown file for people: those at the top, and those of docs."""
+    """Returns the Markdown files in the root and in docs."""
     return sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
 
 

@@ -85,7 +85,7 @@ def run_commands(block: Block, folder: Path, expected: list[str]) -> None:
 
 
 def check_server(flags: list[str], folder: Path, expected: list[str]) -> None:
-    """Runs a server until it serves; paths are those of the folder."""
+    """Runs a server until it serves; paths are relative to the folder."""
     flags = [flag if flag.startswith("--") else str(folder / flag) for flag in flags]
     with running_server([*flags, *FREE]) as server:
         assert [line for line in expected if not any(line in logged for logged in server.lines)] == []

@@ -17,7 +17,7 @@ def test_the_readme_is_short() -> None:
 
 
 @every_document
-def test_every_file_of_the_project_that_is_named_exists(document: Path) -> None:
+def test_every_file_that_a_document_names_exists(document: Path) -> None:
     folders = [REPOSITORY, REPOSITORY / "server", document.parent]
     top = {path.name for path in REPOSITORY.iterdir()} | {path.name for path in (REPOSITORY / "server").iterdir()}
     for number, line in prose_of(document):
@@ -27,13 +27,13 @@ def test_every_file_of_the_project_that_is_named_exists(document: Path) -> None:
 
 
 @every_document
-def test_every_target_that_is_named_exists(document: Path) -> None:
+def test_every_make_target_that_a_document_names_exists(document: Path) -> None:
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"make ([a-z-]+)", "\n".join(re.findall(r"`make [a-z-]+", document.read_text("utf-8")))):
         assert re.search(f"^{target}:", makefile, re.MULTILINE), target
 
 
-def test_every_folder_of_the_readme_exists() -> None:
+def test_every_folder_that_the_readme_names_exists() -> None:
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     folders = re.findall(r"`([a-z]+)/`", text)
     assert folders

@@ -83,7 +83,7 @@ def test_both_towers_compute_the_same_as_transformers(
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), np.linalg.norm(expected, axis=1), rtol=0.05)
 
 
-def test_a_title_and_a_text_have_the_tokens_of_transformers_pair(tmp_path: Path) -> None:
+def test_a_title_and_a_text_have_the_tokens_of_a_pair_in_transformers(tmp_path: Path) -> None:
     query = dpr_encoder(tmp_path / "question", max_position_embeddings=24)
     document = dpr_encoder(tmp_path / "context", "context")
     bundle = export(query, document, tmp_path / "bundle")

@@ -112,7 +112,7 @@ def test_a_dot_product_model_keeps_its_prompts_and_lengths_in_one_tower(tmp_path
     assert (abs(lengths - 1) > 0.01).all()
 
 
-def test_an_unusable_out_is_refused_before_the_export(tmp_path: Path) -> None:
+def test_an_unusable_output_path_is_refused_before_the_export(tmp_path: Path) -> None:
     file = tmp_path / "mine/thesis.txt"
     file.parent.mkdir()
     file.write_text("precious")

@@ -67,11 +67,11 @@ def test_exactly_the_harmful_products_are_excluded(tmp_path: Path, quantization:
     assert exported(model, *flags, "--exclude", name.format("[1]")).report.quality == report.quality
 
 
-def test_an_export_without_a_remedy_fails_with_the_figures(tmp_path: Path) -> None:
+def test_an_export_that_no_exclusion_can_help_fails_with_the_figures(tmp_path: Path) -> None:
     model = bert_with_outliers(tmp_path / "model")
     flags = [*CORPUS, *CLOSENESS_ALONE, "--min-cosine-min", "1"]
     run = export("--model", model, "--out", tmp_path / "bundle", *flags, "--auto-exclude")
-    assert_one_line(run, "the bundle misses thresholds: --min-cosine-min 1: 0.99")
+    assert_one_line(run, "the bundle misses thresholds: --min-cosine-min 1: measured 0.99")
     assert "leaving a third of all products in fp32 is not enough" in run.stderr
     assert not (tmp_path / "bundle").exists()
 
@@ -80,7 +80,7 @@ def test_a_forced_bundle_reports_missed_thresholds_and_excluded_products(tmp_pat
     flags = [*CORPUS, *CLOSENESS_ALONE, "--min-cosine-min", "1", "--exclude", "embeddings.*,*.output"]
     forced = exported(bert_with_outliers(tmp_path / "model"), *flags, "--force")
     assert forced.report.excluded == ["embeddings.words", "layers.0.output", "layers.1.output"]
-    assert "although the bundle missed --min-cosine-min 1: 0.99" in forced.stdout
+    assert "although the bundle missed --min-cosine-min 1: measured 0.99" in forced.stdout
     assert export("inspect", forced.directory).stdout == forced.stdout
     assert_one_line(export("inspect", tmp_path), "is not a bundle: it has no manifest.json")
 
@@ -97,7 +97,7 @@ def test_static_quantization_is_calibrated_on_a_file(tmp_path: Path) -> None:
     for content, message in [
         (b"\n \n", "has no texts"),
         (b"a\n{\n", f"{file}:2: "),
-        (b'{"title": "a"}\n', f"{file}:1: expected a text or a query"),
+        (b'{"title": "a"}\n', f"{file}:1: expected the field text or query"),
         (b"\xff\xfe", "is not UTF-8"),
         (None, "cannot be read: No such file"),
     ]:
@@ -114,7 +114,7 @@ def test_static_quantization_is_calibrated_on_a_file(tmp_path: Path) -> None:
         (["--quantization", "none", "--exclude", "x"], "--exclude and --auto-exclude have no effect"),
         (
             ["--quantization", "dynamic", "--center", "off", "--calibration", "x"],
-            "--calibration needs --quantization per-token or static, or --center",
+            "--calibration needs --quantization per-token or static, or --center on or auto",
         ),
         (["--min-cosine-mean", "1.5"], "--min-cosine-mean: expected a number from -1 to 1"),
         (["--min-cosine-mean", "nan"], "--min-cosine-mean: expected a number from -1 to 1"),

@@ -92,7 +92,7 @@ def test_a_swap_that_fails_halfway_restores_the_older_bundle(
     assert names(tmp_path) == ["bundle"]
 
 
-def test_a_refused_out_leaves_no_folders(tmp_path: Path) -> None:
+def test_a_refused_output_path_leaves_no_folders(tmp_path: Path) -> None:
     for out in (tmp_path / "a" / "b" / ("x" * 300), Path("/proc/x/bundle")):
         with pytest.raises(ExportError, match="cannot write the bundle"), staged(out):
             pass

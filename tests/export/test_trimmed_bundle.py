@@ -104,7 +104,7 @@ def test_a_trimmed_padded_graph_gives_the_same_vectors(
 
 def test_a_padded_graph_that_counts_positions_by_token_ids_is_refused(tmp_path: Path) -> None:
     model = many_scripts(tmp_path / "model", kind="roberta")
-    with pytest.raises(ExportError, match=r"reads its token ids by .*export it with --languages all"):
+    with pytest.raises(ExportError, match=r"uses its token ids in .*export it with --languages all"):
         served(model, tmp_path / "trimmed", "dynamic", ("ko", "en"))
 
 
@@ -150,7 +150,7 @@ def test_a_bundle_is_compared_only_in_its_languages(tmp_path: Path) -> None:
 
 def test_impossible_languages_are_refused(tmp_path: Path) -> None:
     out = tmp_path / "bundle"
-    assert_one_line(export("--out", out, "--languages", "ko,xx"), "--languages: does not know xx; known are", code=2)
+    assert_one_line(export("--out", out, "--languages", "ko,xx"), "--languages: unknown code xx; use ar", code=2)
     run = export("--model", plain_bert(tmp_path / "latin"), "--out", out, "--languages", "ko")
     assert_one_line(run, "would leave no token of that language")
     assert not out.exists()

@@ -17,7 +17,7 @@ class Pair(NamedTuple):
     key: Path
 
     def replace(self, other: "Pair") -> None:
-        """Replaces another one, file by file, as tools that renew certificates do."""
+        """Replaces these files by those of another pair, one by one, as tools that renew certificates do."""
         for path, new in zip(self, other, strict=True):
             beside = path.with_suffix(".new")
             beside.write_bytes(new.read_bytes())

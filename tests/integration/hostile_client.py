@@ -19,11 +19,11 @@ SEARCH = "/chaja.v1.SearchService/Search"
 IDLE_CONNECTIONS = 400
 UNFINISHED_REQUESTS = 100_000
 CHUNK = 200
-"""Calls that are written at a time."""
+"""Calls per write to the socket."""
 
 
 def connect(address: str) -> socket.socket:
-    """Connects, without blocking later."""
+    """Returns a connected socket, which does not block afterwards."""
     host, port = address.split(":")
     client = socket.create_connection((host, int(port)), timeout=10)
     client.setblocking(False)

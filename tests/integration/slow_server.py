@@ -44,7 +44,7 @@ class SlowBundle(Bundle):
             if self._ids_of(HANG) in texts:
                 threading.Event().wait()
             if self._ids_of(DIE) in texts:
-                raise SystemExit("as a test wants it")
+                raise SystemExit("ended by a test")
         return super().encode(tokens)
 
     def _ids_of(self, text: str) -> list[int]:

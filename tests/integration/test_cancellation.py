@@ -79,14 +79,14 @@ def test_abandoned_streams_are_counted_as_cancelled(server: ServerProcess, how: 
     scrape_until(server.metrics_url, lambda found: canceled(found) == before + 10)
 
 
-def test_a_stream_that_never_reads_is_bounded(server: ServerProcess) -> None:
+def test_the_memory_for_a_client_that_never_reads_is_bounded(server: ServerProcess) -> None:
     """The server stops reading from the stream, so the memory for it is bounded."""
     memory, sockets = resident_bytes(server.process.pid), open_sockets(server.process.pid)
     data = message(SearchRequest(query="송금" * 20, limit=100).SerializeToString(), ends=False)
     with connected(server.address, opened("/chaja.v1.SearchService/SearchStream")) as client:
         client.settimeout(1.0)
         sent = 0
-        # It ignores windows: the server may end the stream or the connection, but must not buffer the data.
+        # This client ignores windows: the server may end the stream or the connection, but must not buffer the data.
         with contextlib.suppress(OSError):
             while sent < 64 * MEGABYTE:
                 sent += client.send(data * 10)

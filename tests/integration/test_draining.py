@@ -40,7 +40,7 @@ def connected_server(bundle: Path, *flags: str, module: str = "server") -> Itera
 
 @contextlib.contextmanager
 def hanging_server(bundle: Path, *flags: str) -> Iterator[ServerProcess]:
-    """A server one of whose workers never finishes."""
+    """Runs a server with a worker that never finishes."""
     with connected_server(bundle, *flags, module=slow_server.MODULE) as (server, channel):
         search: Any = chaja.Client(channel).search.Search
         before = total(scrape(server.metrics_url), "chaja_batch_texts_count")
@@ -160,9 +160,9 @@ def test_a_dead_worker_makes_health_not_serving(tiny_bundle: Path) -> None:
         assert next(statuses).status == NOT_SERVING
         assert health_of(server.address, "chaja.v1.SearchService") == NOT_SERVING
         assert health_of(server.address, "liveness") == NOT_SERVING
-        # At once, not at its deadline.
+        # It fails at once, not at its deadline.
         assert code_of(search, SearchRequest(query="another"), timeout=20) == grpc.StatusCode.UNAVAILABLE
-        chaja.Client(channel).admin.Reload(ReloadRequest(), timeout=60)  # It has separate workers.
+        chaja.Client(channel).admin.Reload(ReloadRequest(), timeout=60)  # The new engine has new workers.
         assert next(statuses).status == SERVING
         assert search(SearchRequest(query="another"), timeout=20).hits
         assert server.stop() == 0

@@ -83,7 +83,7 @@ def code_of_bytes(channel: grpc.Channel, path: str, message: bytes) -> grpc.Stat
 
 @MANY
 @given(message=SEARCHES | BATCHES | ENCODES)
-def test_any_message_has_a_code(
+def test_any_message_gets_a_documented_code(
     channel: grpc.Channel, message: SearchRequest | BatchSearchRequest | EncodeRequest
 ) -> None:
     paths = {SearchRequest: SEARCH, BatchSearchRequest: PATHS[1], EncodeRequest: "/chaja.v1.EncodeService/Encode"}
@@ -92,7 +92,7 @@ def test_any_message_has_a_code(
 
 @MANY
 @given(path=st.sampled_from(PATHS), message=st.binary(max_size=64))
-def test_any_bytes_have_a_code(channel: grpc.Channel, path: str, message: bytes) -> None:
+def test_any_bytes_get_an_expected_code(channel: grpc.Channel, path: str, message: bytes) -> None:
     assert code_of_bytes(channel, path, message) in DOCUMENTED | {OF_OTHERS.get(path, grpc.StatusCode.OK)}
 
 
@@ -124,7 +124,7 @@ def test_the_server_survives_an_unwritable_log(tiny_bundle: Path) -> None:
                 request = SearchRequest(query="송금", limit=3)
                 for _ in range(3):
                     assert client.search.Search(request, timeout=30).hits
-                    process.send_signal(signal.SIGHUP)  # The server logs something.
+                    process.send_signal(signal.SIGHUP)  # The server logs the reload.
                     time.sleep(0.1)
             process.send_signal(signal.SIGTERM)
             assert process.wait(20) == 0

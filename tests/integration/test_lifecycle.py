@@ -66,7 +66,7 @@ def test_a_client_waits_until_a_server_has_started_or_restarted(tiny_bundle: Pat
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_while_loading_stops_it_soon(tiny_bundle: Path, long_catalogue: Path, number: signal.Signals) -> None:
+def test_a_signal_stops_a_server_that_loads(tiny_bundle: Path, long_catalogue: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "server", *server_flags(tiny_bundle, long_catalogue)]
     with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None

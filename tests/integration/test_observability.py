@@ -37,7 +37,7 @@ def test_calls_texts_and_batches_are_counted(tiny_bundle: Path) -> None:
         # "송금", "a" and "b" are encoded once each: the others are cached, or shared with one in flight.
         expected = {"tokenize": 9, "queue": 9, "encode": 3}.get(stage, 7)
         assert value(after, "chaja_stage_seconds_count", stage=stage) == expected, stage
-    # Before that the documents were encoded.
+    # The counters also have the documents, which were encoded before the calls.
     for name, count in (("chaja_batch_texts_sum", 3), ("chaja_batch_tokens_sum", 2 + 1 + 1)):
         assert value(after, name) - value(before, name) == count
     lookups = [value(after, "chaja_cache_lookups_total", result=result) for result in ("hit", "miss", "shared")]

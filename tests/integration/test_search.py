@@ -64,7 +64,7 @@ def test_the_timings_name_all_five_stages(tiny_server: ServerProcess) -> None:
     assert timings.batch_texts >= 1
 
 
-def test_vectors_are_packed_and_searching_with_them_agrees(tiny_server: ServerProcess) -> None:
+def test_encoded_vectors_are_packed_floats_that_give_the_score_of_a_search(tiny_server: ServerProcess) -> None:
     document = DOCUMENTS[3]
     texts = [document["title"]["ko"], "x" * 70]
     with chaja.connect(tiny_server.address) as client:

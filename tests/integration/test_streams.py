@@ -33,7 +33,7 @@ def requests_of(count: int) -> list[SearchRequest]:
 
 
 def check_same(streamed: SearchResponse, single: SearchResponse) -> None:
-    """Checks that an answer has the same hits, except for the last bits of scores, which depend on the batch."""
+    """Checks that an answer has the same hits, with scores up to rounding."""
     assert streamed.model_revision == single.model_revision
     assert len(streamed.hits) == len(single.hits)
     for one, other in zip(streamed.hits, single.hits, strict=True):

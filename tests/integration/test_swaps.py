@@ -14,7 +14,7 @@ from tests.tiny_bundle import make_bundle
 SWAPS = 8
 TEXTS = ["find", "찾아"]
 MOST_GROWTH_BYTES = 60e6
-"""Of a model that takes 90 MB."""
+"""Less than one model takes, so that the test detects a model that is not freed."""
 
 
 async def swap_under_batches(server: ServerProcess, link: Path, batches: list[set[tuple[str, ...]]]) -> Swapping:

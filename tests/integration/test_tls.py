@@ -16,7 +16,7 @@ from tests.integration.serving import sample_server, wait_for_line
 
 
 class Secured(NamedTuple):
-    """A server, and the files of its certificate, which it reads again."""
+    """A server, and the files of its certificate, which it reads again when they change."""
 
     server: ServerProcess
     served: Pair
@@ -91,7 +91,7 @@ def test_only_clients_with_the_right_certificate_are_served(
         assert served_to(server, ours.credentials(theirs.signed("another client")))
 
 
-def test_a_rotated_certificate_is_for_new_connections(
+def test_a_rotated_certificate_is_used_for_new_connections(
     tmp_path: Path, tiny_bundle: Path, ours: Authority, theirs: Authority
 ) -> None:
     with secured(tmp_path, tiny_bundle, ours.signed("first")) as (server, served):
@@ -104,7 +104,7 @@ def test_a_rotated_certificate_is_for_new_connections(
         assert any("read the certificate" in line for line in server.lines)
         served.certificate.write_text("-----BEGIN CERTIFICATE-----\nnone\n")
         assert served_to(server, theirs.credentials()), "a broken rotation keeps the old certificate"
-        wait_for_line(server, " ERROR ", "the certificate read before stays in use")
+        wait_for_line(server, " ERROR ", "the previous certificate stays in use")
         served.certificate.unlink()
         assert served_to(server, theirs.credentials())
         served.replace(ours.signed("third"))

@@ -21,7 +21,7 @@ from tests.integration.scraping import HANDLED, Samples, scrape, scrape_until, t
 from tests.integration.serving import health_of, sample_server, start_error, wait_until
 
 SEARCH, OTHER_SEARCH, ADMIN = "search-token-0123456789", "another-search-token-01", "admin-token-0123456789"
-LINES = f"# who may what\nsearch app {SEARCH}\nadmin ops {ADMIN}  # the operators\n"
+LINES = f"# who may do what\nsearch app {SEARCH}\nadmin ops {ADMIN}  # the operators\n"
 OK, DENIED = grpc.StatusCode.OK, grpc.StatusCode.PERMISSION_DENIED
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 QUERY = SearchRequest(query="송금", limit=3)

@@ -25,5 +25,5 @@ def open_sockets(pid: int) -> int:
 
 
 def wait_for_open_sockets(pid: int, most: int) -> None:
-    """Waits for longer than gRPC takes to detect a client that disappeared."""
+    """Waits until at most `most` sockets are open; gives gRPC the time to detect a client that disappeared."""
     wait_until(lambda: open_sockets(pid) <= most, seconds=2.0 * (KEEPALIVE_SECONDS + KEEPALIVE_TIMEOUT_SECONDS))

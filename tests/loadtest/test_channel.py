@@ -101,7 +101,7 @@ async def test_a_stream_refused_while_sending_has_the_servers_status() -> None:
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
-async def test_mutual_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_mutual_tls_checks_client_and_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loadtest.channel, "CONNECT_SECONDS", 0.5)
     authority = Authority(tmp_path, "authority")
     (certificate, key), client = authority.signed("server"), authority.signed("client")

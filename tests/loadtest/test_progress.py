@@ -56,7 +56,7 @@ def test_rate_and_p99_are_those_of_the_last_window(method: Method, monkeypatch: 
     assert progress.p99_seconds == pytest.approx(0.099, abs=0.001)
     assert progress.answered == 200
     time.sleep(0.025)
-    progress.add(record(-1.0))  # Only the warm-up: no figures yet.
+    progress.add(record(-1.0))  # This window has only warm-up: no figures.
     progress.tick()
     assert progress.rate == 0
     assert math.isnan(progress.p99_seconds)

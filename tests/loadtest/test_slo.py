@@ -39,7 +39,7 @@ def test_the_highest_rate_is_found_to_the_precision(
     assert answer.highest <= capacity < answer.failing <= answer.highest * (1 + precision) * 1.0001
     assert answer.confirmed[0] == answer.confirmed[1] >= 3
     assert len(answer.trials) < 60
-    assert f"{answer.highest:,.6g} requests a second meet the objectives, not at" in answer.line()
+    assert f"{answer.highest:,.6g} requests a second meet the objectives; {answer.failing:,.6g}/s does" in answer.line()
 
 
 def test_a_limit_ends_the_search(summary: Summary) -> None:
@@ -135,7 +135,7 @@ def test_an_interrupted_search_reports_its_result_so_far(summary: Summary) -> No
 
     answer = search(measure, start=50)
     assert [trial.rate for trial in answer.trials] == [50, 100, 200]
-    assert answer.line() == "PARTIAL: interrupted; until then 200 requests a second were met once."
+    assert answer.line() == "PARTIAL: interrupted before the confirmation; 200 requests a second met the objectives."
 
 
 def test_the_lower_bound_is_exact() -> None:

@@ -75,7 +75,7 @@ async def test_an_import_resumes_after_failures_without_losing_a_result(served: 
     assert [result.id for result in results] == [upsert.document.id for upsert in upserts]
     assert [at for at, result in enumerate(results) if result.HasField("error")] == [700]
     assert len(served.store.stored) == 1499
-    assert len(served.store.log) == 1499, "what is repeated changes nothing"
+    assert len(served.store.log) == 1499, "repeated documents change nothing"
     assert failing.calls >= 12
 
 

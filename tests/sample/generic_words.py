@@ -10,7 +10,7 @@ KOREAN = frozenset(
     필요 하고 하나 하는 하려 하면 한번 한테 할수 해야 해줘 했는 했어 혹시 회사 휴대
     """.split()
 )
-"""The first two syllables of such words."""
+"""The first two syllables of the Korean words."""
 
 ENGLISH = frozenset(
     """
@@ -23,4 +23,4 @@ ENGLISH = frozenset(
     without would year yes you your
     """.split()
 )
-"""Such words."""
+"""The English words."""

@@ -23,7 +23,7 @@ def queries(documents: list[Document]) -> list[LabelledQuery]:
     return load_labelled_queries(SAMPLE_QUERIES, documents)
 
 
-def telling_words(text: str) -> set[str]:
+def specific_words(text: str) -> set[str]:
     """Returns the beginnings of a text's words, without function words and the most general nouns."""
     found = set()
     for word in re.findall(r"[가-힣]+|[a-z]+", unicodedata.normalize("NFC", text).casefold()):
@@ -65,8 +65,8 @@ def test_queries_do_not_repeat_the_words_of_their_documents(
     documents: list[Document], queries: list[LabelledQuery]
 ) -> None:
     words_of = {
-        document.id: set().union(*(telling_words(part.text) for part in parts_of(document))) for document in documents
+        document.id: set().union(*(specific_words(part.text) for part in parts_of(document))) for document in documents
     }
     for query in queries:
         for id in query.relevant:
-            assert not telling_words(query.query) & words_of[id], (query.query, id)
+            assert not specific_words(query.query) & words_of[id], (query.query, id)

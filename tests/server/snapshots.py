@@ -1,4 +1,4 @@
-"""Snapshots in a folder of their own."""
+"""Snapshots in a temporary folder."""
 
 from __future__ import annotations
 

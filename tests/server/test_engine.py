@@ -64,7 +64,7 @@ async def test_documents_and_large_calls_are_bulk_work(watched: WatchedBundle, s
     assert not bulk(INTERACTIVE_TEXTS, TextKind.QUERY)
     assert bulk(INTERACTIVE_TEXTS + 1, TextKind.QUERY)
     assert not is_bulk(["a" * (SHORT_CHARACTERS // 2)] * 2)
-    assert is_bulk(["a" * (SHORT_CHARACTERS // 2)] * 3), "it would be tokenized on the event loop"
+    assert is_bulk(["a" * (SHORT_CHARACTERS // 2)] * 3), "otherwise it would be tokenized on the event loop"
     await engine.close()
 
 

@@ -21,7 +21,7 @@ def resident():
 blocks = []
 def allocate():
     blocks.extend(bytearray(50_000) for _ in range(2000))
-    blocks.append(bytes(50_000))  # It lies above all of them: without it, freeing would be enough.
+    blocks.append(bytes(50_000))  # It stays above the freed blocks: without it, free() would return them.
 
 thread = threading.Thread(target=allocate)
 thread.start()
@@ -33,7 +33,7 @@ print(before - resident())
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library keeps nothing, or cannot be asked")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has malloc_trim")
 def test_memory_freed_by_a_thread_is_returned() -> None:
     run = subprocess.run([sys.executable, "-c", PROGRAM], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert int(run.stdout) > 90e6

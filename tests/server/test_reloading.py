@@ -225,7 +225,7 @@ async def test_the_watch_detects_a_replaced_directory(
     await checks.check(times=3)
     assert server.reloads("failed") == 0, "it waits while the directory is missing"
     assert [record.getMessage() for record in caplog.records] == [
-        f"{server.bundle / MANIFEST_FILE} is missing: what is loaded keeps serving, but a restart needs it"
+        f"{server.bundle / MANIFEST_FILE} is missing: the loaded version keeps serving, but a restart needs it"
     ]
     shutil.copytree(other_bundle, server.bundle)
     await checks.check(times=2)

@@ -15,7 +15,7 @@ REQUIRED = ["--bundle", "b", "--catalogue", "c.jsonl"]
 TLS = ["--tls-certificate", "a.crt", "--tls-key", "a.key"]
 
 
-def test_defaults_come_from_the_table() -> None:
+def test_defaults_are_those_of_the_settings_class() -> None:
     settings = parse_settings(REQUIRED, {})
     assert settings == Settings(bundle=Path("b"), catalogue=Path("c.jsonl"))
     assert settings.listen == Address("127.0.0.1", 50051)

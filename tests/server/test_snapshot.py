@@ -49,7 +49,7 @@ def test_what_was_written_is_read(written: Path) -> None:
 
 
 def variants(content: bytes) -> Iterator[bytes]:
-    """All that differ in a byte or in length."""
+    """Yields copies that differ in one byte or in length."""
     for place in range(len(content)):
         yield content[:place] + bytes([content[place] ^ 1 << place % 8]) + content[place + 1 :]
         yield content[:place]

@@ -32,7 +32,7 @@ class CatalogServiceStub:
     the server requires tokens, all methods need the role `write`. Errors are those of SearchService, and:
 
     - NOT_FOUND if a document does not exist.
-    - ABORTED if a document's version differs from the expected one, or if another connection takes over an import.
+    - ABORTED if a document's version differs from the expected one, or if another call takes over an import.
     - FAILED_PRECONDITION if the server accepts no writes.
     - RESOURCE_EXHAUSTED with the reason `STORE_FULL` if the disk is full.
     - OUT_OF_RANGE if WatchChanges cannot resume from the requested sequence.
@@ -83,7 +83,7 @@ class CatalogServiceServicer:
     the server requires tokens, all methods need the role `write`. Errors are those of SearchService, and:
 
     - NOT_FOUND if a document does not exist.
-    - ABORTED if a document's version differs from the expected one, or if another connection takes over an import.
+    - ABORTED if a document's version differs from the expected one, or if another call takes over an import.
     - FAILED_PRECONDITION if the server accepts no writes.
     - RESOURCE_EXHAUSTED with the reason `STORE_FULL` if the disk is full.
     - OUT_OF_RANGE if WatchChanges cannot resume from the requested sequence.
@@ -201,7 +201,7 @@ class CatalogService:
     the server requires tokens, all methods need the role `write`. Errors are those of SearchService, and:
 
     - NOT_FOUND if a document does not exist.
-    - ABORTED if a document's version differs from the expected one, or if another connection takes over an import.
+    - ABORTED if a document's version differs from the expected one, or if another call takes over an import.
     - FAILED_PRECONDITION if the server accepts no writes.
     - RESOURCE_EXHAUSTED with the reason `STORE_FULL` if the disk is full.
     - OUT_OF_RANGE if WatchChanges cannot resume from the requested sequence.

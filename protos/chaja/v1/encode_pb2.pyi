@@ -58,7 +58,7 @@ class EncodeRequest(_message.Message):
     TEXT_KIND_FIELD_NUMBER: _builtins.int
     TRUNCATE_FIELD_NUMBER: _builtins.int
     text_kind: Global___TextKind.ValueType
-    """text_kind is the kind of all texts. Models encode queries and documents differently, with another prefix or another
+    """text_kind is the kind of all texts. Many models encode queries and documents differently, by a different prefix or
     encoder. Unset means `TEXT_KIND_QUERY`.
     """
     truncate: _builtins.bool

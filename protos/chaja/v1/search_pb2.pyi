@@ -188,9 +188,9 @@ class SearchResponse(_message.Message):
     revisions cannot be compared.
     """
     no_good_answer: _builtins.bool
-    """no_good_answer reports that the catalogue seems to have no answer: the best hit scores no better than an unrelated
-    query's, or the query is nearer to a known unrelated query than to any document. It is a hint, and sometimes wrong
-    in either direction. The hits are returned in any case.
+    """no_good_answer reports that the catalogue seems to have no answer: there is no hit, the best one scores no better
+    than those of unrelated queries, or the query is nearer to a known unrelated query than to any document. It is a
+    hint, and sometimes wrong in either direction. The hits are returned in any case.
     """
     sequence: _builtins.int
     """sequence is the sequence of the newest catalogue change that the search has seen."""
@@ -359,8 +359,8 @@ class Hit(_message.Message):
     `SIMILARITY_DOT_PRODUCT` model it is any number. In `MODE_LEXICAL` it is the BM25 score, 0 or more.
 
     In `MODE_HYBRID` it ranks the hits of one query: the fusion gives 0 to 1. A title that equals the query adds 2 to
-    it (not 3); a longer title that begins with the query adds 1, if the query has at least two characters. The best
-    hit of any query, even of nonsense, is near 1: to compare queries, use `dense_score` and
+    it; a longer title that begins with the query adds 1, if the query has at least two characters. Without such a
+    title, the best hit of any query, even of nonsense, scores 0.5 to 1: to compare queries, use `dense_score` and
     `SearchResponse.no_good_answer`.
     """
     title: _builtins.str

@@ -94,7 +94,7 @@ class SearchServiceServicer:
 
     def SearchStream(self, request_iterator, context):
         """SearchStream answers a stream of queries in their order, for callers that have many. A query that is invalid or
-        rejected gets an error in its place, and the stream continues. The server reads only some tens of queries ahead of
+        rejected gets an error in its place, and the stream continues. The server reads only a few dozen queries ahead of
         its answers; gRPC's flow control then slows down the sender. Calls of a single query have priority.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -54,7 +54,7 @@ class SearchServiceStub:
     """
     SearchStream: _grpc.StreamStreamMultiCallable[_search_pb2.SearchRequest, _search_pb2.SearchStreamResponse]
     """SearchStream answers a stream of queries in their order, for callers that have many. A query that is invalid or
-    rejected gets an error in its place, and the stream continues. The server reads only some tens of queries ahead of
+    rejected gets an error in its place, and the stream continues. The server reads only a few dozen queries ahead of
     its answers; gRPC's flow control then slows down the sender. Calls of a single query have priority.
     """
 
@@ -84,7 +84,7 @@ class SearchServiceAsyncStub(SearchServiceStub):
     """
     SearchStream: _aio.StreamStreamMultiCallable[_search_pb2.SearchRequest, _search_pb2.SearchStreamResponse]  # type: ignore[assignment]
     """SearchStream answers a stream of queries in their order, for callers that have many. A query that is invalid or
-    rejected gets an error in its place, and the stream continues. The server reads only some tens of queries ahead of
+    rejected gets an error in its place, and the stream continues. The server reads only a few dozen queries ahead of
     its answers; gRPC's flow control then slows down the sender. Calls of a single query have priority.
     """
 
@@ -129,7 +129,7 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_search_pb2.SearchStreamResponse], _abc.AsyncIterator[_search_pb2.SearchStreamResponse]]:
         """SearchStream answers a stream of queries in their order, for callers that have many. A query that is invalid or
-        rejected gets an error in its place, and the stream continues. The server reads only some tens of queries ahead of
+        rejected gets an error in its place, and the stream continues. The server reads only a few dozen queries ahead of
         its answers; gRPC's flow control then slows down the sender. Calls of a single query have priority.
         """
 

@@ -19,7 +19,7 @@ typedef struct {
     const float *bias;  /* [..., 16] by the distance from query to key, points at distance 0 (MPNet); or NULL */
 } text_attention;
 
-/* Writes scores [rows][length][16] of the keys from `key` on, for `rows` queries from `first` on. */
+/* Writes into scores [rows][length][16] those of `rows` queries from `first` on and `columns` keys from `key` on. */
 INLINE void score_block(int rows, int columns, const text_attention *a, int first, int key, float *scores) {
     const float *queries = a->query + (size_t)first * a->stride, *keys = a->key + (size_t)key * a->stride;
     __m512 sum[BLOCK][BLOCK];

@@ -14,7 +14,7 @@ typedef struct {
 #define LEAST_RANGE 1e-20f   /* for rows of equal values, whose range is 0 */
 
 /* Quantizes row `at` so that its lowest value becomes 0 and its largest 255. Most models have an outlier on one side,
-   which would cost twice the precision in a symmetric range around 0. */
+   which would halve the precision in a symmetric range around 0. */
 INLINE void quantize(const float *row, int width, float lowest, float largest, quantized q, size_t at) {
     float range = largest - lowest > LEAST_RANGE ? largest - lowest : LEAST_RANGE, inverse = 255.0f / range;
     __m512 factor = _mm512_set1_ps(inverse), zero = _mm512_set1_ps(-lowest * inverse);

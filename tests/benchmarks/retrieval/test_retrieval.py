@@ -47,7 +47,7 @@ def test_examples_are_training_questions_outside_the_labelled_queries(directory:
     assert beir_set(directory, "train").examples == [[], []]
 
 
-def test_recall_and_rates_are_measured(directory: Path, tiny_bundle: Path) -> None:
+def test_recall_and_shares_of_flagged_queries_are_measured(directory: Path, tiny_bundle: Path) -> None:
     read = beir_set(directory, "dev")
     measured = measure(Bundle(tiny_bundle), read)
     assert {row.mode for row in measured.recall} == set(MODES)
@@ -71,7 +71,7 @@ def recall_of(**figures: float) -> dict[Row, dict[int, float]]:
     return {Row(0, mode, ALL): dict.fromkeys(DEPTHS, figure) for mode, figure in figures.items()}
 
 
-def test_bars_depend_on_the_model_and_the_set() -> None:
+def test_targets_depend_on_the_model_and_the_set() -> None:
     good = recall_of(dense=0.05, lexical=0.95, hybrid=0.95)
     assert missed_targets(good, model=MINILM, name="welfare-ko, dev") == []
     assert len(missed_targets(good, model=E5, name="welfare-ko, dev")) == 2
@@ -80,10 +80,10 @@ def test_bars_depend_on_the_model_and_the_set() -> None:
     ]
 
 
-def test_examples_that_lower_recall_miss_a_bar() -> None:
+def test_examples_that_lower_recall_miss_a_target() -> None:
     recall = recall_of(dense=0.5, lexical=0.5, hybrid=0.5)
     worse = {Row(1, "dense", ALL): dict.fromkeys(DEPTHS, 0.4)}
-    assert missed_targets(recall | worse, model=E5, name="another") == ["dense R@1 with 1 examples is 0.400, not 0.490"]
+    assert missed_targets(recall | worse, model=E5, name="other") == ["dense R@1 with 1 examples is 0.400, below 0.490"]
     little = {Row(1, "dense", ALL): dict.fromkeys(DEPTHS, 0.495)}
     assert missed_targets(recall | little, model=E5, name="another") == []
     assert any("1 examples" in each for each in missed_targets(recall | little, model=E5, name="banking77, train"))

@@ -42,7 +42,7 @@ def test_every_measurement_prints_its_figures(
     printed = capsys.readouterr().out
     for each in figures:
         assert str(each) in printed
-        # A server without overload refuses nothing.
+        # Figures of refused calls are NaN if the server refused none.
         assert all(math.isfinite(value) or "refus" in each.name for value in each.values), each
     assert any(each.target for each in figures) is (name not in WITHOUT_TARGETS)
     found = {each.name: each.median for each in figures}

@@ -67,7 +67,7 @@ def test_a_model_is_written_once(cache: Path) -> None:
 def test_a_damaged_model_is_written_again(cache: Path, damage: str) -> None:
     directory = cached_model("model", write_model)
     if damage == "changed":
-        (directory / "sub" / "weights").write_text("wrong")  # Of the right length.
+        (directory / "sub" / "weights").write_text("wrong")  # As long as "whole".
     elif damage == "missing":
         (directory / "sub" / "weights").unlink()
     elif damage == "added":

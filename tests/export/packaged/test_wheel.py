@@ -58,7 +58,7 @@ def test_a_python_without_pip_gives_an_error_of_one_line(
     python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
-    with pytest.raises(ExportError, match=r"this Python has no pip \(.*/python -m ensurepip installs it\), or use"):
+    with pytest.raises(ExportError, match=r"this Python has no pip; install it with .*/python -m ensurepip, or use"):
         pinned("0" * 64).download(downloads)
 
 

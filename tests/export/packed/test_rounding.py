@@ -8,7 +8,7 @@ from export.packed.rounding import Rounding, round_jointly, round_to_nearest
 
 
 def related_rows(random: np.random.Generator, count: int, inputs: int) -> NDArray[np.float32]:
-    """Returns rows of few causes, so that their channels are correlated."""
+    """Returns rows made from few random factors, so that their channels are correlated."""
     causes = random.standard_normal((count, max(1, inputs // 4))) @ random.standard_normal(
         (max(1, inputs // 4), inputs)
     )

@@ -30,11 +30,11 @@ def test_a_good_bundle_misses_nothing() -> None:
 @pytest.mark.parametrize(
     ("thresholds", "missed"),
     [
-        (Thresholds(min_cosine_mean=0.999), ["--min-cosine-mean 0.999: 0.998"]),
-        (Thresholds(min_cosine_p1=0.999), ["--min-cosine-p1 0.999: 0.995"]),
-        (Thresholds(min_cosine_min=0.999), ["--min-cosine-min 0.999: 0.99"]),
-        (Thresholds(min_top10_overlap=0.98), ["--min-top10-overlap 0.98: 0.97"]),
-        (Thresholds(max_recall_loss=0.005), ["--max-recall-loss 0.005: 0.01"]),
+        (Thresholds(min_cosine_mean=0.999), ["--min-cosine-mean 0.999: measured 0.998"]),
+        (Thresholds(min_cosine_p1=0.999), ["--min-cosine-p1 0.999: measured 0.995"]),
+        (Thresholds(min_cosine_min=0.999), ["--min-cosine-min 0.999: measured 0.99"]),
+        (Thresholds(min_top10_overlap=0.98), ["--min-top10-overlap 0.98: measured 0.97"]),
+        (Thresholds(max_recall_loss=0.005), ["--max-recall-loss 0.005: measured 0.01"]),
         (Thresholds(max_recall_loss=0.01, min_invariance=1.0), []),
     ],
 )
@@ -43,8 +43,8 @@ def test_every_threshold_can_be_missed(thresholds: Thresholds, missed: list[str]
 
 
 def test_nan_misses_its_threshold() -> None:
-    nothing = msgspec.structs.replace(GOOD.closeness, cosine_mean=float("nan"))
-    assert Thresholds().missed(msgspec.structs.replace(GOOD, closeness=nothing)) == ["--min-cosine-mean 0.97: nan"]
+    bad = msgspec.structs.replace(GOOD, closeness=msgspec.structs.replace(GOOD.closeness, cosine_mean=float("nan")))
+    assert Thresholds().missed(bad) == ["--min-cosine-mean 0.97: measured nan"]
 
 
 def test_patterns_name_products() -> None:

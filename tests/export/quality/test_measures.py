@@ -13,14 +13,14 @@ from export.quality.retrieval import first_relevant_rank, mean_reciprocal_rank, 
 RANKS = [1, 3, None, 20]
 
 
-def test_ranks_by_hand() -> None:
+def test_figures_of_ranks_match_hand_computed_values() -> None:
     assert [recall_at(RANKS, depth) for depth in (1, 2, 3, 19, 20)] == [0.25, 0.25, 0.5, 0.5, 0.75]
     assert mean_reciprocal_rank(RANKS) == pytest.approx((1 + 1 / 3 + 1 / 20) / 4)
     assert first_relevant_rank(["a", "b", "c"], ["c", "b"]) == 2
     assert first_relevant_rank(["a"], ["z"]) is None
 
 
-def test_overlap_by_hand() -> None:
+def test_overlap_matches_hand_computed_values() -> None:
     assert overlap_at([["a", "b", "c"]], [["c", "x", "a"]], 2) == 0.0
     assert overlap_at([["a", "b", "c"]], [["c", "x", "a"]], 3) == pytest.approx(2 / 3)
     assert overlap_at([["a"], ["b"]], [["a"], ["c"]], 10) == 0.5
@@ -31,7 +31,7 @@ def test_overlap_ignores_the_order(found: list[str]) -> None:
     assert overlap_at(["abcdefghijkl"], [found], 12) == 1.0
 
 
-def test_recall_of_both_and_the_largest_loss() -> None:
+def test_recall_of_fp32_and_bundle_and_its_largest_loss_are_measured() -> None:
     measured = retrieval(
         "two queries",
         documents=30,
@@ -43,7 +43,7 @@ def test_recall_of_both_and_the_largest_loss() -> None:
     assert (measured.recall_loss, measured.top10_overlap, measured.queries) == (0.5, 1.0, 2)
 
 
-def test_closeness_by_hand() -> None:
+def test_closeness_matches_hand_computed_values() -> None:
     reference = np.tile(np.array([[1.0, 0.0]], dtype=np.float32), (100, 1))
     vectors = reference.copy()
     vectors[7] = [0.0, 3.0]

@@ -12,7 +12,7 @@ def test_codes_are_separated_by_commas_and_counted_once() -> None:
     ("text", "message"),
     [
         *((text, "names no language") for text in ("", ",", " , ")),
-        *((text, r"does not know (xx|all); known are ar, .*ko.*zh") for text in ("ko,xx", "all,ko")),
+        *((text, r"unknown code (xx|all); use ar, .*ko.*zh") for text in ("ko,xx", "all,ko")),
     ],
 )
 def test_wrong_codes_are_refused_in_one_line(text: str, message: str) -> None:

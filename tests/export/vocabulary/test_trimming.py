@@ -99,7 +99,7 @@ def test_other_scripts_keep_only_single_characters(make: Callable[[int], tokeniz
     ]
 
 
-def test_bytes_of_an_unknown_character_stay() -> None:
+def test_byte_tokens_for_unknown_characters_are_kept() -> None:
     known = [(token, -1.0) for token in ("a", "가나", "дб")]
     tokens = [("<unk>", 0.0), *((f"<0x{byte:02X}>", -9.0) for byte in range(256)), *known]
     whole = tokenizers.Tokenizer(models.Unigram(tokens, unk_id=0, byte_fallback=True))
@@ -113,7 +113,7 @@ def test_bytes_of_an_unknown_character_stay() -> None:
 def test_the_lowest_score_is_kept_since_it_sets_the_cost_of_unknown_characters() -> None:
     tokens = [("<unk>", 0.0), ("xb", -9.0), ("c", -9.0), ("d", -9.0), ("bcd", -1.0), ("가", -1.0), ("дб", -20.0)]
     whole = tokenizers.Tokenizer(models.Unigram(tokens, unk_id=0))
-    assert whole.encode("xbcd").tokens == ["xb", "c", "d"]  # An unknown x before bcd would cost more, by the -20.
+    assert whole.encode("xbcd").tokens == ["xb", "c", "d"]  # An unknown x before bcd would cost more: -20.
     _, trimmed = trimmed_of(whole)
     assert trimmed.encode("xbcd").tokens == ["xb", "c", "d"]
 
@@ -133,7 +133,7 @@ def test_a_language_that_the_vocabulary_lacks_is_refused() -> None:
         trim_vocabulary(whole, ["en", "ko"], name="some")
 
 
-def test_tokens_of_a_post_processor_are_renumbered_in_a_sequence_too() -> None:
+def test_special_tokens_of_a_sequence_of_post_processors_are_renumbered() -> None:
     whole = wordpiece(2)
     ids = {token: whole.token_to_id(token) for token in ("[CLS]", "[SEP]")}
     whole.post_processor = processors.Sequence(

@@ -23,7 +23,7 @@ def listed(client: chaja.Client) -> dict[str, Document]:
 
 
 def check_searches(client: chaja.Client, documents: Mapping[str, Document], rng: random.Random) -> int:
-    """Checks that every document is found, and nothing but what is there; returns the sequence that searches see.
+    """Checks that searches find every document and nothing else; returns the sequence that they see.
 
     Each search uses a title or an example, by meaning or by words.
     """
@@ -46,9 +46,9 @@ def check_searches(client: chaja.Client, documents: Mapping[str, Document], rng:
         for wanted, request, response in zip(list(documents)[start:], batch.requests, responses, strict=False):
             for hit in response.hits:
                 document = documents.get(hit.document_id, Document())
-                assert hit.version == document.version, f"{hit.document_id} is found as it is not: {hit} {document}"
+                assert hit.version == document.version, f"{hit.document_id} is not found as stored: {hit} {document}"
                 assert hit.title == document.titles[0].text
             found = [hit.document_id for hit in response.hits]
-            assert found[:1] == [wanted], f"{wanted} is there and not found: {request} {found}"
+            assert found[:1] == [wanted], f"{wanted} is stored but not found: {request} {found}"
             sequence = response.sequence
     return sequence

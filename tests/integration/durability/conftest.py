@@ -26,8 +26,8 @@ def start(forks: ForkServer, tiny_bundle: Path) -> Callable[..., Server]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """A directory in memory, if there is one. It has everything that a killed process wrote, flushed or not."""
-    memory = Path("/dev/shm")  # noqa: S108  it is what it is for
+    """A directory in memory if /dev/shm is writable. It keeps what a killed process wrote, flushed or not."""
+    memory = Path("/dev/shm")  # noqa: S108  the directory gets a random name
     if not os.access(memory, os.W_OK):
         yield tmp_path
         return

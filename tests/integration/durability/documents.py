@@ -18,7 +18,7 @@ def words(rng: random.Random, characters: int) -> str:
 
 
 def random_document(rng: random.Random, id: str, *, batch: str = "") -> Document:
-    """Returns a document of some size."""
+    """Returns a document of random size."""
     length = rng.choice(LENGTHS)
     document = Document(
         id=id,

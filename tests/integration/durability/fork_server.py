@@ -1,4 +1,4 @@
-"""Starts servers by the dozen: `python -m tests.integration.durability.fork_server`.
+"""Starts many servers quickly: `python -m tests.integration.durability.fork_server`.
 
 It has imported everything that a server needs and forks a server within milliseconds. It has no threads and uses no
 gRPC, so that forking is safe. A line of JSON on its standard input starts a server or waits for the end of one, and a
@@ -32,11 +32,11 @@ class Start(msgspec.Struct, kw_only=True):
     Attributes:
         arguments: Its flags.
         log: File for what it writes to its standard error.
-        constants: Constants of its modules that are to be others, by module and name.
-        file_bytes: Length that no file may exceed, as on a full disk; 0 for none.
-        killed_at_file: It kills itself at this access to a file of the directory `killed_in`; 0 for never.
-        killed_at_statement: It kills itself before this SQL statement; 0 for never.
-        killed_in: Part of the paths that count.
+        constants: Values that replace constants of its modules, by module and name.
+        file_bytes: Maximum length of a file, as on a full disk; 0 for no limit.
+        killed_at_file: Number of the file access in `killed_in` at which it kills itself; 0 for never.
+        killed_at_statement: Number of the SQL statement before which it kills itself; 0 for never.
+        killed_in: Accesses count if their path contains this.
     """
 
     arguments: list[str]
@@ -55,7 +55,7 @@ class Wait(msgspec.Struct):
 
 
 def _run(start: Start) -> int:
-    """Is the server, from the fork to its end."""
+    """Runs the server in the forked process; returns its exit code."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     log = os.open(start.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for handle, number in ((nothing, 0), (log, 1), (log, 2)):

@@ -1,8 +1,8 @@
 """The expected content of a store: everything that it acknowledged, or a later write.
 
-attempt ──> answered: that is there, or something with a higher version
-        ──> refused: nothing changed
-        ──> no answer (the server was killed): it is there or not; the next start decides
+attempt ──> answered: the store has this document, or one with a higher version
+        ──> refused: the store is unchanged
+        ──> no answer (the server was killed): the next start shows whether the write took place
 """
 
 import threading
@@ -18,8 +18,8 @@ class Attempt:
 
     Attributes:
         wanted: The document after the write, by id; None deletes it.
-        alone: Whether no other attempt writes these documents meanwhile: then it is all there or not at all.
-        request_id: Under which it may be repeated.
+        alone: Whether no other attempt writes these documents meanwhile: then it takes place as a whole or not at all.
+        request_id: Id with which the call may be repeated.
     """
 
     wanted: Mapping[str, Document | None]
@@ -61,7 +61,7 @@ class Ledger:
         """Records that an attempt has written or deleted a document."""
         with self._lock:
             self.acknowledged += 1
-            assert version > self._floor, f"{id}: version {version} was given before, {self._floor} is there already"
+            assert version > self._floor, f"{id}: version {version} is not above the start's sequence {self._floor}"
             other = self._versions.setdefault(version, id)
             assert other == id, f"{id} and {other} have the same version {version}"
             known = self.documents[id]
@@ -109,7 +109,7 @@ class Ledger:
             before = max((each for each in self._writes[id] if each < version), default=expected_version)
             deleted = self._writes[id].get(before) is None
             assert before <= expected_version or (not expected_version and deleted), (
-                f"{id}: {version} took the place of {before}, and {expected_version} was expected"
+                f"{id}: version {version} replaced {before}; the call expected {expected_version}"
             )
         for id, known in self.documents.items():
             document = listed.get(id)
@@ -157,4 +157,4 @@ def _check_whole(attempt: Attempt, documents: Mapping[str, Known], listed: Mappi
             continue
         now = listed.get(id)
         done.add((None if now is None else plain(now)) == wanted)
-    assert len(done) < 2, f"of one call a part took place, and another did not: {sorted(attempt.wanted)}"
+    assert len(done) < 2, f"only a part of one call took place: {sorted(attempt.wanted)}"

@@ -44,7 +44,7 @@ class Load:
     """Threads that write and search until the server is gone."""
 
     def __init__(self, client: chaja.Client, ledger: Ledger, rng: random.Random, *, name: str) -> None:
-        """Takes the server; `name` distinguishes this load from others on the same store."""
+        """Prepares the threads; `name` distinguishes this load from others on the same store."""
         self.client = client
         self.ledger = ledger
         self.name = name
@@ -113,7 +113,7 @@ class Load:
         return results
 
     def repeat_upsert(self, attempt: Attempt, documents: Mapping[str, Document]) -> None:
-        """Repeats a call that got no answer: it must take effect once. `documents` existed before."""
+        """Repeats a call that got no answer: it must take effect once. `documents` are those before it."""
         again = self.ledger.begin(attempt)
         for result in self._upsert(again):
             there = documents.get(result.id)
@@ -131,7 +131,7 @@ class Load:
         results = list(self.client.catalog.UpsertDocuments(request).results)
         assert [result.id for result in results] == list(attempt.wanted)
         for result in results:
-            assert result.changed, f"{result} of a new document"
+            assert result.changed, f"a new document changed nothing: {result}"
             assert not result.HasField("error"), f"{result}"
         return results
 
@@ -177,7 +177,7 @@ class Load:
                 assert result.error.reason == "CONFLICT", f"{result}"
                 self.ledger.refused(attempt, [result.id])
             elif not result.changed:
-                assert wanted[result.id] is None, f"{result} of a new document"
+                assert wanted[result.id] is None, f"a new document changed nothing: {result}"
                 self.ledger.refused(attempt, [result.id])
             else:
                 self.ledger.answered(attempt, result.id, result.version, expected_version=expected[result.id])
@@ -203,7 +203,7 @@ class Load:
         try:
             requests.put(ImportDocumentsRequest(import_id=name))
             position = next(call).position
-            assert position >= self.ledger.import_position, f"{position} documents are left of those acknowledged"
+            assert position >= self.ledger.import_position, f"resumed at {position}, below what was acknowledged"
             while position < len(documents) and not self._stopped.is_set():
                 portion = documents[position : position + MESSAGE_DOCUMENTS]
                 attempt = self.ledger.begin(Attempt({each.id: each for each in portion}, alone=True))

@@ -28,7 +28,7 @@ FREQUENT = {
     "server.writing.live_catalogue.MAINTENANCE_SECONDS": 0.05,
     "server.writing.live_catalogue.SNAPSHOT_SECONDS": 0.0,
 }
-"""Snapshots all the time."""
+"""Constants for frequent snapshots."""
 
 
 def limit(server: Server, file_bytes: int) -> None:
@@ -97,7 +97,7 @@ def test_a_server_starts_and_stops_on_a_full_disk(server: Server, start: Start, 
     assert "Traceback" not in full.text
 
 
-def test_an_error_to_open_the_database_is_reported(server: Server, start: Start, folder: Path) -> None:
+def test_a_disk_too_full_to_open_the_database_is_reported(server: Server, start: Start, folder: Path) -> None:
     with server.client() as client:
         documents = write(client, random.Random(2), ["first"])
     assert server.stop() == 0

@@ -28,7 +28,7 @@ SEED = int(os.environ.get("DURABILITY_SEED", "0"))
 BURSTS = int(os.environ.get("DURABILITY_BURSTS", "40"))
 
 LANES = 2
-"""Stores at once."""
+"""Number of stores tested in parallel."""
 
 MOST_WRITES = 60
 """Maximum documents that a server acknowledges before it is killed."""
@@ -158,7 +158,7 @@ class Lane:
         unanswered = self.ledger.settle(documents, sequence)
         for id, document in self.of_file.items():  # It serves, so the file was imported.
             there = documents.get(id)
-            assert (None if there is None else plain(there)) == document, f"{id} is not as the file has it"
+            assert (None if there is None else plain(there)) == document, f"{id} differs from the catalogue file"
         self._settled = True
         for attempt in unanswered:
             if attempt.request_id:

@@ -23,7 +23,7 @@ def answers(tiny_server: ServerProcess, tmp_path_factory: pytest.TempPathFactory
 
 
 def descriptor_set() -> bytes:
-    """The files of the protocol, health and reflection, each after its imports."""
+    """Returns the files of the protocol, health and reflection, each after its imports."""
     files: dict[str, FileDescriptor] = {}
 
     def add(file: FileDescriptor) -> None:
@@ -40,12 +40,12 @@ def descriptor_set() -> bytes:
 
 
 @pytest.mark.parametrize("name", ["search", "compressed"])
-def test_search(answers: dict[str, Any], name: str) -> None:
+def test_a_search_has_hits_and_the_revision(answers: dict[str, Any], name: str) -> None:
     assert len(answers[name]["hits"]) == 3
     assert answers[name]["model_revision"]
 
 
-def test_search_stream(answers: dict[str, Any]) -> None:
+def test_a_stream_has_an_error_in_the_place_of_an_invalid_request(answers: dict[str, Any]) -> None:
     first, wrong, last = answers["stream"]
     assert len(first["response"]["hits"]) == len(last["response"]["hits"]) == 3
     assert wrong["error"]["code"] == grpc.StatusCode.INVALID_ARGUMENT.value[0]
@@ -58,12 +58,12 @@ def test_errors_have_code_message_and_details(answers: dict[str, Any]) -> None:
     assert answers["late"]["code"] == grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
 
 
-def test_health(answers: dict[str, Any]) -> None:
+def test_health_is_serving_for_known_services_only(answers: dict[str, Any]) -> None:
     assert answers["health"]["status"] == answers["watched"]["status"] == "SERVING"
     assert answers["unknown_service"]["code"] == grpc.StatusCode.NOT_FOUND.value[0]
 
 
-def test_reflection(answers: dict[str, Any]) -> None:
+def test_reflection_lists_the_services(answers: dict[str, Any]) -> None:
     (answer,) = answers["reflection"]
     names = {service["name"] for service in answer["list_services_response"]["service"]}
     assert {"chaja.v1.SearchService", "grpc.health.v1.Health"} <= names

@@ -52,7 +52,7 @@ def test_the_percentile_of_no_durations_is_nan() -> None:
     assert np.isnan(bins.percentiles(np.zeros(bins.COUNT, dtype=np.int64), [50.0, 99.0])).all()
 
 
-def test_percentiles_of_many_histograms_at_once() -> None:
+def test_percentiles_of_many_histograms_are_computed_at_once() -> None:
     one, other = np.array([1_000_000]), np.array([2_000_000, 3_000_000])
     counts = np.stack([counted(one), np.zeros(bins.COUNT, dtype=np.int64), counted(other)])
     found = bins.percentiles(counts, [50.0, 100.0])

@@ -23,7 +23,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "run.bin"
 
 
-def test_the_rates_of_a_run(path: Path) -> None:
+def test_counts_rates_and_latencies_match_the_records(path: Path) -> None:
     packed = [
         *steady(60, 10),  # Good.
         *(record(each, 0.5) for each in range(10)),  # Successes, but too slow for goodput.
@@ -163,7 +163,7 @@ def test_calls_of_a_mix_are_counted_separately(path: Path) -> None:
     assert summary.total.sent == 100
 
 
-def test_the_servers_time_and_the_time_beyond_it(path: Path) -> None:
+def test_the_time_of_an_answer_is_split_into_the_servers_stages_and_the_rest(path: Path) -> None:
     stages = (0.001, 0.002, 0.003, 0.004, 0.005)
     packed = [
         *(record(number, 0.025, late=0.005, stages=stages, batch_texts=4) for number in range(8)),
@@ -193,7 +193,7 @@ def test_quality_is_the_mean_over_labelled_answers(path: Path) -> None:
     assert quality.different_queries == [7, 0, 1, 2, 3, 4, 5, 6, 8, 9]
 
 
-def test_a_run_in_which_nothing_was_sent(path: Path) -> None:
+def test_a_run_in_which_nothing_was_sent_has_a_summary(path: Path) -> None:
     summary = summarize([write_run(path, [], reports=[vitals(dropped=50)])])
     assert (summary.total.sent, summary.planned) == (0, 50)
     assert (summary.offered_rate, summary.achieved_rate, summary.error_share) == (5.0, 0.0, 1.0)
@@ -204,7 +204,7 @@ def test_a_run_in_which_nothing_was_sent(path: Path) -> None:
     assert math.isnan(empty.error_share)
 
 
-def test_a_single_request(path: Path) -> None:
+def test_a_run_of_a_single_request_lasts_until_its_answer(path: Path) -> None:
     summary = summarize([write_run(path, [record(0.0, 0.5)], seconds=None, count=1)])
     assert (summary.total.sent, summary.seconds, summary.achieved_rate) == pytest.approx((1, 0.5, 2.0), rel=0.001)
 

@@ -33,7 +33,7 @@ def test_every_format_can_be_written_to_a_file(
     assert len(out.read_text(encoding="utf-8")) > 200
 
 
-def test_plot_and_compare(
+def test_plot_writes_a_page_and_compare_prints_a_table(
     monkeypatch: pytest.MonkeyPatch, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "plot", results, results, "--out", tmp_path / "plot.html") == ExitCode.OK
@@ -149,5 +149,5 @@ def test_secrets_of_the_command_line_are_hidden() -> None:
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("20s", 20), ("500ms", 0.5), ("2m", 120), ("1.5h", 5400), ("7", 7)])
-def test_durations(text: str, seconds: float) -> None:
+def test_durations_are_read_in_every_unit(text: str, seconds: float) -> None:
     assert duration(text) == seconds

@@ -25,7 +25,7 @@ COMMAND = (sys.executable, "-m", "loadtest")
 COMMAND_OPTIONS: dict[str, Any] = {"cwd": REPOSITORY, "stdout": subprocess.PIPE, "text": True}
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{REPOSITORY / 'protos'}"}
 
-NOT_OF_TIME = (ExitCode.OK, ExitCode.SATURATED)
+SUCCESSFUL = (ExitCode.OK, ExitCode.SATURATED)
 """Exit codes of a successful run without objectives: on a busy machine the generator may be saturated."""
 
 QUERIES = tuple(Query(str(number), {"query": f"query {number}"}) for number in range(20))

@@ -18,7 +18,7 @@ from loadtest.requests.labels import read_labels
 from loadtest.requests.queries import read_queries
 from sample.server_process import ServerProcess
 from tests.conftest import SAMPLE_QUERIES
-from tests.loadtest.integration.attacks import NOT_OF_TIME, make_plan, records_of, run_attack, run_command
+from tests.loadtest.integration.attacks import SUCCESSFUL, make_plan, records_of, run_attack, run_command
 
 
 def sample_plan(server: ServerProcess, **options: Any) -> Plan:
@@ -81,7 +81,7 @@ def test_a_mix_keeps_its_weights(tiny_server: ServerProcess, tmp_path: Path) -> 
         "attack", tiny_server.address, "--mix", str(mix), "--queries", str(SAMPLE_QUERIES), "--in-flight", "4",
         "--count", "800", "--warm-up", "0s", "--out", str(out),
     )  # fmt: skip
-    assert run.returncode in NOT_OF_TIME, run.stderr
+    assert run.returncode in SUCCESSFUL, run.stderr
     records = records_of(out)
     assert np.bincount(records["call"]).tolist() == pytest.approx([600, 200], rel=0.15)
     assert "chaja.v1.SearchService/BatchSearch" in run.stdout
@@ -108,9 +108,7 @@ def test_metrics_are_scraped_and_a_missed_assertion_is_the_exit_code(
 
 @pytest.mark.alone
 @pytest.mark.slow
-def test_the_search_for_the_highest_rate_ends_between_met_and_failed(
-    tiny_server: ServerProcess, tmp_path: Path
-) -> None:
+def test_the_search_for_the_highest_rate_ends_at_the_maximum(tiny_server: ServerProcess, tmp_path: Path) -> None:
     run = run_command(
         "slo", tiny_server.address, "--queries", str(SAMPLE_QUERIES), "--objective", "p50<500ms", "--objective",
         "errors<1%", "--start-rate", "50", "--max-rate", "100", "--window", "1s", "--repeats", "1", "--warm-up", "0s",
@@ -120,5 +118,5 @@ def test_the_search_for_the_highest_rate_ends_between_met_and_failed(
     found = json.loads((tmp_path / "slo/slo.json").read_text())
     assert (found["highest_rate"], found["failing_rate"]) == (100, None)
     assert found["confirmed"]["met"] >= 2
-    assert "100 requests a second meet the objectives, no higher rate was tried" in run.stdout
+    assert "100 requests a second meet the objectives; no higher rate was tried" in run.stdout
     assert "<html" in (tmp_path / "slo/slo.html").read_text()

@@ -14,7 +14,7 @@ from loadtest.stages import STAGES
 from tests.loadtest.results_files import METHOD, record, vitals, write_run
 
 HOSTILE = '</script><img src="http://evil.example/x" onerror=alert(1)>'
-TOLD_STAGES = (0.001, 0.002, 0.004, 0.0005, 0.0005)
+REPORTED_STAGES = (0.001, 0.002, 0.004, 0.0005, 0.0005)
 
 
 def scrape(second: int) -> dict[str, Any]:
@@ -63,10 +63,10 @@ def rows_of(page: str, first: str) -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Summary:
-    records = steady(stages=TOLD_STAGES, batch_texts=4, same=1, quality=(0.75, 0.75))
+    records = steady(stages=REPORTED_STAGES, batch_texts=4, same=1, quality=(0.75, 0.75))
     records += [record(1.5, 0.001, code="RESOURCE_EXHAUSTED") for _ in range(6)]
     records += [record(1.6, 1.0, code="DEADLINE_EXCEEDED") for _ in range(3)]
-    records += [record(1.7, 0.012, call=1, same=0, stages=TOLD_STAGES)]
+    records += [record(1.7, 0.012, call=1, same=0, stages=REPORTED_STAGES)]
     return summary_of(
         tmp_path_factory.mktemp("page") / "full.bin",
         records,
@@ -150,7 +150,7 @@ def test_page_omits_sections_without_data(tmp_path: Path) -> None:
     assert not rows_of(page, "refused (RESOURCE_EXHAUSTED)")
 
 
-def test_run_without_a_success(tmp_path: Path) -> None:
+def test_run_without_a_success_has_no_latencies(tmp_path: Path) -> None:
     page = page_of(tmp_path / "r.bin", [record(number / 1000, 0.001, code="UNAVAILABLE") for number in range(5)])
     assert "NOT ONE CALL SUCCEEDED" in text_of(page)
     assert rows_of(page, "OK, from the planned time") == [["0", *["-"] * 7]]
@@ -158,7 +158,7 @@ def test_run_without_a_success(tmp_path: Path) -> None:
     assert "Outcomes over time" in headings(page)
 
 
-def test_run_without_a_request(tmp_path: Path) -> None:
+def test_run_without_a_request_has_no_charts(tmp_path: Path) -> None:
     page = page_of(tmp_path / "r.bin", [])
     assert 'class="chart"' not in page
     assert "chaja.v1" in page, "the environment is shown anyway"
@@ -184,7 +184,7 @@ def test_hostile_texts_are_shown_as_text(tmp_path: Path) -> None:
     assert all("<" not in trace.name for trace in charts.compared_latency({HOSTILE: summary}).data)
 
 
-def test_page_of_a_comparison(full: Summary, tmp_path: Path) -> None:
+def test_comparison_has_a_row_for_each_run(full: Summary, tmp_path: Path) -> None:
     busy = summary_of(tmp_path / "busy.bin", steady(100, late=0.005), reports=[vitals()])
     silent = summary_of(tmp_path / "silent.bin", [])
     page = comparison_page({"before": full, "after": busy, "nothing": silent}, title="Two runs")
@@ -208,7 +208,7 @@ def test_charts_of_long_runs_have_a_limited_number_of_points(tmp_path: Path) -> 
 
 def test_stall_does_not_flatten_the_stages(tmp_path: Path) -> None:
     stalled = [record(30 + number / 1000, 1.0, stages=(0.001, 0.9, 0.004, 0.0005, 0.0005)) for number in range(10)]
-    records = [record(number / 10, 0.012, stages=TOLD_STAGES) for number in range(600)]
+    records = [record(number / 10, 0.012, stages=REPORTED_STAGES) for number in range(600)]
     chart = charts.stages_over_time(summary_of(tmp_path / "r.bin", records + stalled).timeline)
     assert chart.layout.yaxis.range[1] == pytest.approx(24, rel=0.01)
     assert [bar.name for bar in chart.data] == [*STAGES, "network + client"]
@@ -230,7 +230,7 @@ def test_peaks_of_a_long_run_are_drawn(tmp_path: Path) -> None:
     assert max(lag.y) == pytest.approx(300)
 
 
-def test_server_metrics_across_a_restart_and_a_failed_scrape() -> None:
+def test_server_metrics_continue_across_a_restart_and_a_failed_scrape() -> None:
     counted = {1: 10.0, 2: 12.0, 4: 16.0, 5: 1.0, 6: 3.0}
     scrapes: list[dict[str, Any]] = [
         {"seconds": float(second), "samples": {"process_cpu_seconds_total": counter}}

@@ -6,13 +6,13 @@ from loadtest.errors import UsageError
 from loadtest.requests.labels import read_labels
 
 
-def test_labels_in_beirs_layout(tmp_path: Path) -> None:
+def test_labels_are_read_in_beirs_layout(tmp_path: Path) -> None:
     path = tmp_path / "test.tsv"
     path.write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\nq1\td2\t0\nq2\td3\t2\n")
     assert read_labels(path) == {"q1": {"d1": 1, "d2": 0}, "q2": {"d3": 2}}
 
 
-def test_labels_in_the_queries_file(tmp_path: Path) -> None:
+def test_labels_are_read_from_the_queries_file(tmp_path: Path) -> None:
     path = tmp_path / "queries.jsonl"
     path.write_text('{"query": "a", "relevant": ["d1"]}\n\n{"_id": "x", "query": "b", "relevant": ["d2", "d3"]}\n')
     assert read_labels(path) == {"0": {"d1": 1}, "x": {"d2": 1, "d3": 1}}

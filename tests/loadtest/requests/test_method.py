@@ -63,7 +63,7 @@ async def test_a_full_service_name_wins_over_a_longer_one_that_ends_in_it(protos
         await find_method("S/M", target=NOWHERE, proto=proto)
 
 
-async def test_a_service_without_a_package(protos: Path) -> None:
+async def test_a_service_without_a_package_is_found(protos: Path) -> None:
     method = await find_method("S.M", target=NOWHERE, proto=protos / "required.proto")
     assert (method.path, method.input_type) == ("/S/M", "Wanted")
 

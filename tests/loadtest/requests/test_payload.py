@@ -39,13 +39,13 @@ def rendered(method: Method, template: Any, *queries: Query, number: int = 0) ->
         ("GetServerInfo", {}, {}),
     ],
 )
-async def test_the_default_payloads_of_chaja(name: str, one: dict[str, Any], two: dict[str, Any]) -> None:
+async def test_default_payloads_of_chaja_hold_the_queries(name: str, one: dict[str, Any], two: dict[str, Any]) -> None:
     method = await chaja_method(name)
     assert rendered(method, None, COAT) == [one]
     assert rendered(method, None, COAT, HAT) == [two]
 
 
-async def test_the_default_payloads_of_other_services(protos: Path) -> None:
+async def test_default_payloads_of_other_services_fill_a_text_field(protos: Path) -> None:
     async def template(name: str) -> dict[str, Any]:
         method = await find_method(name, target=NOWHERE, proto=protos / "shop.proto")
         return default_template(method.request_class.DESCRIPTOR)  # type: ignore[arg-type]

@@ -105,7 +105,7 @@ def test_timestamps_are_seconds_or_iso_8601(file: Path) -> None:
     assert read_timestamps(file) == [1.5, 1767225600.0, 1767225601.0, 1000.0]
 
 
-def test_timestamps_of_json_lines(file: Path) -> None:
+def test_json_lines_may_have_timestamps(file: Path) -> None:
     file.write_text('{"timestamp": 5}\n{"timestamp": "6.5", "query": "a"}\n', encoding="utf-8")
     assert read_timestamps(file) == [5.0, 6.5]
 

@@ -27,7 +27,7 @@ async def test_a_text_with_too_many_tokens_or_none_fails_alone(pipeline: Pipelin
     outcomes = await pipeline.run([make_job(text) for text in ("a", "x" * 65, " ", "b")])
     assert [type(outcome) for outcome in outcomes] == [type(None), UnfitText, UnfitText, type(None)]
     assert str(outcomes[1]) == "has 65 tokens; the model sees at most 64: shorten it"
-    assert str(outcomes[2]) == "has no text that the model can read: send letters"
+    assert str(outcomes[2]) == "has no text that the model can read: send words"
 
 
 async def test_a_text_that_is_too_long_is_cut_where_the_caller_allows_it(pipeline: Pipeline) -> None:

@@ -192,7 +192,7 @@ def test_only_a_backup_is_restored(store: Store, tmp_path: Path) -> None:
         assert again.get("a") is not None
 
 
-def test_every_file_of_the_store_is_for_its_owner_only(tmp_path: Path) -> None:
+def test_only_the_owner_can_access_the_files_of_the_store(tmp_path: Path) -> None:
     umask = os.umask(0)
     try:
         with locked(tmp_path / "data"), contextlib.closing(Store(tmp_path / "data")) as store:

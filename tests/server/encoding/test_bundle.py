@@ -96,7 +96,7 @@ def test_the_revision_depends_on_every_field_that_a_vector_depends_on(copy: Path
     assert msgspec.structs.replace(manifest, name="renamed").computed_revision() == manifest.revision
 
 
-def test_cosines_of_known_vectors() -> None:
+def test_cosines_match_hand_computed_values() -> None:
     left = np.array([[1, 0], [1, 1], [0, 0]], dtype=np.float32)
     right = np.array([[2, 0], [-1, -1], [1, 0]], dtype=np.float32)
     np.testing.assert_allclose(cosines(left, right), [1, -1, 0], atol=1e-6)

@@ -72,7 +72,7 @@ def test_a_snapshot_restores_the_titles() -> None:
     assert len(Titles.restored(saved_and_read(Titles().view().arrays))) == 0
 
 
-def test_documents_in_among_are_found_beyond_the_limit() -> None:
+def test_documents_that_the_caller_names_are_found_beyond_the_limit() -> None:
     titles = [[f"card {number:03}"] for number in range(50)]
     view = titles_of(*titles, ["card"], ["card"], ["other"]).view()
     assert view.find("card", limit=2, among=[52, 49, 3, 1]) == TitleHits([50, 51], [0, 1, 3, 49])
@@ -82,6 +82,6 @@ def test_documents_in_among_are_found_beyond_the_limit() -> None:
     assert view.find("", limit=1, among=[50]) == view.find("x", limit=1, among=[50]) == TitleHits([], [])
 
 
-def test_a_document_in_among_is_either_exact_or_a_prefix_hit() -> None:
+def test_a_document_that_the_caller_names_is_either_an_exact_or_a_prefix_hit() -> None:
     view = titles_of(["card"], ["card", "card lost"], ["card found"]).view()
     assert view.find("card", limit=1, among=[1, 2]) == TitleHits([0, 1], [2])

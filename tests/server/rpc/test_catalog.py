@@ -264,14 +264,14 @@ async def test_a_watch_from_an_invalid_sequence_is_rejected(served: Served) -> N
     await refused(negative.read(), Code.INVALID_ARGUMENT, "after_sequence: is -1")
 
 
-async def test_watches_end_when_the_server_shuts_down_and_none_begin(served: Served) -> None:
+async def test_watches_end_and_new_ones_are_rejected_when_the_server_shuts_down(served: Served) -> None:
     await served.catalog.UpsertDocuments(upserts("a"))
     watch = served.catalog.WatchChanges(WatchChangesRequest())
     await watch.read()
     served.servicer.shut_down(NotReady("shutting down"))
     await refused(asyncio.wait_for(watch.read(), 5), Code.UNAVAILABLE, "shutting down")
     await refused(served.catalog.WatchChanges(WatchChangesRequest()).read(), Code.UNAVAILABLE, "shutting down")
-    await served.catalog.UpsertDocuments(upserts("b"))  # Calls that end without help are still accepted.
+    await served.catalog.UpsertDocuments(upserts("b"))  # Unary calls are still accepted: they end soon.
 
 
 @pytest.mark.parametrize(("role", "code"), [("search", Code.PERMISSION_DENIED), ("write", None)])

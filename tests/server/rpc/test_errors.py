@@ -24,7 +24,7 @@ def leaves(base: type[errors.ChajaError]) -> Iterator[type[errors.ChajaError]]:
 
 
 def status_of(refusal: Refusal) -> status_pb2.Status:
-    """The status in the details, which agrees with the one outside."""
+    """Returns the status in the details; checks that it agrees with the code and the message of the call."""
     content = dict(refusal.metadata)["grpc-status-details-bin"]
     assert isinstance(content, bytes)
     status = status_pb2.Status.FromString(content)
@@ -46,7 +46,7 @@ def info_of(refusal: Refusal) -> error_details_pb2.ErrorInfo:
 
 
 def size_of(refusal: Refusal) -> int:
-    """Bytes of the trailers as they travel: percent-encoded, base64, and 32 a field (RFC 9113, section 6.5.2)."""
+    """Returns the size of the sent trailers: percent-encoded, base64, and 32 a field (RFC 9113, section 6.5.2)."""
     message = "".join(chr(b) if 0x20 <= b < 0x7F and b != 0x25 else "%00" for b in refusal.message.encode())
     size = len("grpc-message") + len(message) + 32 + 64
     for key, value in refusal.metadata:
@@ -54,7 +54,7 @@ def size_of(refusal: Refusal) -> int:
     return size
 
 
-def test_every_error_of_a_request_has_a_row() -> None:
+def test_every_error_of_a_request_is_in_the_table_of_errors() -> None:
     elsewhere = (errors.StartError, errors.SnapshotError, errors.BuildFailed)
     of_requests = {error for error in leaves(errors.ChajaError) if not issubclass(error, elsewhere)}
     unfit = {error for error in of_requests if issubclass(error, errors.UnfitText)}

@@ -65,7 +65,7 @@ class Importing:
         assert raised.value.code() is code
 
 
-async def test_an_import_from_the_first_document_to_the_last(served: Served) -> None:
+async def test_an_import_writes_its_documents_in_order(served: Served) -> None:
     importing = Importing(served)
     assert await importing.begin() == 0
     answer = await importing.send(message("a", "b"))
@@ -100,7 +100,7 @@ async def test_documents_may_be_repeated_but_not_skipped(served: Served) -> None
     await importing.send(message("a", "b", "c", position=0))
     answer = await importing.send(message("b", position=1))
     assert (answer.position, answer.results[0].changed) == (3, False)
-    assert (await importing.send(message("c", "d"))).position == 4, "they follow what was repeated"
+    assert (await importing.send(message("c", "d"))).position == 4, "the new document follows the repeated one"
     await importing.call.write(message("f", position=5))
     await importing.ended(Code.INVALID_ARGUMENT, "position: is 5; the import is at 4: continue from there")
 
@@ -114,7 +114,7 @@ async def test_documents_may_be_repeated_but_not_skipped(served: Served) -> None
         ([ImportDocumentsRequest(import_id="x", upserts=message("a").upserts)], "upserts: is set in the first message"),
     ],
 )
-async def test_an_import_begins_with_its_name(
+async def test_the_first_message_of_an_import_has_only_its_id(
     served: Served, requests: list[ImportDocumentsRequest], words: str
 ) -> None:
     importing = Importing(served)
@@ -156,7 +156,7 @@ async def test_a_takeover_waits_for_the_running_write(served: Served) -> None:
     served.store.gate.set()
     assert await beginnings[1] == 2
     assert await beginnings[0] == 2
-    await second.ended(Code.ABORTED, "another connection")
+    await second.ended(Code.ABORTED, "another call")
     assert (await third.send(message("c"))).position == 3
     assert list(served.store.stored) == ["a", "b", "c"]
 
@@ -247,7 +247,7 @@ async def test_a_client_that_sends_without_reading_is_slowed_down(served: Served
 
     sending = asyncio.create_task(send())
     await asyncio.sleep(0.3)
-    assert sent < 10, "a megabyte each"
+    assert sent < 10, "each message has a megabyte"
     served.store.gate.set()
     await sending
     await importing.call.done_writing()

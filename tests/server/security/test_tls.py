@@ -28,7 +28,7 @@ def files(tmp_path: Path, signed: dict[str, Pair]) -> Pair:
     return files
 
 
-def test_a_rotated_certificate_is_for_new_connections_and_is_read_once(files: Pair, signed: dict[str, Pair]) -> None:
+def test_a_rotated_certificate_is_used_for_new_connections_and_read_once(files: Pair, signed: dict[str, Pair]) -> None:
     certificates = Certificates(*files, None)
     assert certificates.renewed() is None
     files.replace(signed["second"])
@@ -43,7 +43,7 @@ def test_a_failed_rotation_keeps_the_old_certificate_until_it_is_repaired(
     shutil.copy(signed["second"][0], files[0])  # Its key has not been written yet.
     assert [certificates.renewed() for _ in range(3)] == [None] * 3
     (record,) = [each for each in caplog.records if each.levelname == "ERROR"]
-    assert "the certificate read before stays in use" in record.getMessage()
+    assert "the previous certificate stays in use" in record.getMessage()
     assert str(files[0]) in record.getMessage()
     shutil.copy(signed["second"][1], files[1])
     assert certificates.renewed() is not None
@@ -68,8 +68,8 @@ def test_only_keys_that_grpc_supports_are_used(
         assert certificates.renewed() is not None
         return
     assert certificates.renewed() is None
-    assert "gRPC does not support the type of its key; use RSA, P-256, P-384" in caplog.text
-    with pytest.raises(SecurityError, match="type of its key"):
+    assert "gRPC does not support the type of the certificate's key; use RSA, P-256, P-384" in caplog.text
+    with pytest.raises(SecurityError, match="type of the certificate's key"):
         Certificates(*files, None)
 
 

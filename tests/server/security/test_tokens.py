@@ -111,7 +111,7 @@ def test_an_invalid_change_keeps_the_old_tokens_valid(
     for _ in range(2):
         assert tokens.role_of(ADMIN) == "admin"
     (record,) = caplog.records
-    assert "the tokens read before stay valid" in record.getMessage()
+    assert "the previous tokens stay valid" in record.getMessage()
     assert not any(token in caplog.text for token in (SEARCH, WRITE, ADMIN))
     replace(path, f"search app {'n' * 16}\n")
     assert tokens.role_of("n" * 16) == "search"
@@ -121,7 +121,7 @@ def test_an_invalid_change_keeps_the_old_tokens_valid(
 def test_the_file_is_not_checked_with_every_call(path: Path) -> None:
     tokens = AccessTokens(path)
     replace(path, f"search app {'n' * 16}\n")
-    assert tokens.role_of(ADMIN) == "admin", "the second is not over"
+    assert tokens.role_of(ADMIN) == "admin", "the file is checked at most once a second"
 
 
 def bearer(token: str) -> tuple[tuple[str, str | bytes], ...]:

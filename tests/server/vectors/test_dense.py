@@ -115,7 +115,7 @@ def test_a_score_is_the_same_inside_and_outside_the_graph(tmp_path: Path) -> Non
 
 
 def test_documents_with_the_same_text_do_not_hide_the_others(tmp_path: Path) -> None:
-    """Among thousands of equal vectors HNSW finds no way out: titles were found only by chance."""
+    """HNSW would not get past thousands of equal vectors, so equal rows share a node of the graph."""
     random = np.random.default_rng(4)
     center = random.standard_normal(16)
     titles = (center + 0.5 * random.standard_normal((3000, 16))).astype(np.float32)

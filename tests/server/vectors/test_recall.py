@@ -52,7 +52,7 @@ def test_ef_search_is_raised_until_the_minimum_recall_is_reached(
     assert np.mean([measure_recall(before, query) for query in queries[:100]]) > 0.85
 
 
-def test_a_failed_measurement_does_not_end_the_next(
+def test_a_failed_measurement_does_not_prevent_the_next(
     tmp_path: Path, vectors: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("server.vectors.recall.PAUSE_SECONDS", 0)

@@ -97,7 +97,7 @@ async def test_a_file_that_cannot_be_imported_changes_nothing(tmp_path: Path, ti
         assert ids(core) == ["a"]
 
 
-async def test_a_large_file_is_imported_by_portions(
+async def test_a_large_file_is_imported_in_portions(
     core: Core, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_import, "PORTION_DOCUMENTS", 7)

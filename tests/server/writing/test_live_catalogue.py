@@ -46,7 +46,7 @@ async def test_an_index_with_many_dead_slots_is_rebuilt_during_changes_and_searc
         assert sorted(await core.found("환율")) == [f"{number}" for number in range(10)]
         assert core.slot.engine.index.state.sequence == core.store.sequence == 160
         assert not core.catalogue.death.done()
-        await until(lambda: not old._folder.exists())  # Removing it ends its closing.
+        await until(lambda: not old._folder.exists())  # close() removes it last.
         assert index.dense._folder.exists()
         assert index.dense.ef_search == index.state.dense.ef_search.value == 500
         assert core.committer.index is index
@@ -142,7 +142,7 @@ async def test_closing_waits_for_the_thread_of_maintenance(
     async with running(tmp_path, tiny_bundle):
         monkeypatch.setattr(Store, "purge", purge)
         await until(began.is_set)
-    assert ended.is_set(), "it uses the store, which is closed now"
+    assert ended.is_set(), "the thread uses the store, which is closed now"
 
 
 async def test_one_thread_at_a_time_measures_the_index(
