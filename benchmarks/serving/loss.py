@@ -126,7 +126,7 @@ def measure_loss(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
     note = f"{setting.callers} in flight during all changes"
     yield Figure("searches", [tally.sent], "{:,.0f}", at_least=setting.requests, note=note)
     swaps = tally.changes.total()
-    yield Figure("swaps of the bundle", [swaps], "{:.0f}", at_least=5, note=", ".join(CHANGES))
+    yield Figure("swaps of the bundle", [swaps], "{:.0f}", at_least=5, note=", ".join(CHANGES[: setting.changes]))
     yield Figure("restarts", [restarts], "{:.0f}", at_least=2)
     errors = "; ".join(f"{count} × {message}" for message, count in tally.failed.most_common(3))
     yield Figure("failed", [tally.failed.total()], "{:.0f}", at_most=0, note=errors)
@@ -156,7 +156,7 @@ async def _measure(setting: Setting, server: ChangingServer) -> Tally:
 
         async def change() -> None:
             try:
-                for each in CHANGES:
+                for each in CHANGES[: setting.changes]:
                     await server.make(each)
                     tally.changes[each] += 1
             finally:

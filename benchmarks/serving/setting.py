@@ -41,6 +41,7 @@ class Setting:
         repeats: Repeats of each measurement.
         requests: Minimum number of searches of the measurement of losses.
         callers: Callers of the measurement of losses, each with one search in flight.
+        changes: Number of changes of the server in the measurement of losses.
         swaps: Number of swaps of the bundle during searches.
     """
 
@@ -50,6 +51,7 @@ class Setting:
     repeats: int = 3
     requests: int = 10_000
     callers: int = 50
+    changes: int = 7
     swaps: int = 40
 
     @cached_property

@@ -116,18 +116,3 @@ async def test_every_call_of_many_clients_is_answered(tiny_server: ServerProcess
         request = SearchRequest(query="송금", limit=1)
         responses = await asyncio.gather(*(client.search.Search(request, timeout=120) for _ in range(4000)))
     assert {len(response.hits) for response in responses} == {1}
-
-
-@pytest.mark.slow
-def test_the_default_model_finds_documents_by_english_meaning(default_server: ServerProcess) -> None:
-    expected = {
-        "my purse was stolen with all my cards": "report-lost-card",
-        "split the dinner with my friends": "split-bill",
-        "exchange some money for my trip to Japan": "currency-exchange",
-    }
-    known = {document["id"] for document in DOCUMENTS}
-    with chaja.connect(default_server.address) as client:
-        for query, document_id in expected.items():
-            assert document_id in known
-            found = [hit.document_id for hit in client.search.Search(SearchRequest(query=query, limit=5)).hits]
-            assert document_id in found, (query, found)

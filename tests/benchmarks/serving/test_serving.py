@@ -17,7 +17,7 @@ CHECKS: dict[str, Callable[[dict[str, float]], bool]] = {
     "throughput": lambda found: found["server"] > 100 and 0 < found["the generator took"] < 2,
     "outside": lambda found: 0 < found["CPU of the server for a search"] < 10,
     "load": lambda found: found["p50"] <= found["p99"],
-    "loss": lambda found: found["failed"] == found["wrong"] == 0 and found["swaps of the bundle"] == 5,
+    "loss": lambda found: found["failed"] == found["wrong"] == 0 and found["swaps of the bundle"] == 3,
     "swaps": lambda found: found["swaps"] == 3 and found["failed"] == 0,
     "start": lambda found: 0 < found["from exec to SERVING, warm"] < 60 and 0 < found["resident memory"] < 1000,
 }
@@ -26,7 +26,7 @@ CHECKS: dict[str, Callable[[dict[str, float]], bool]] = {
 
 @pytest.fixture(scope="module")
 def setting(tiny_bundle: Path) -> Setting:
-    return Setting(bundle=tiny_bundle, seconds=1, repeats=1, requests=200, callers=4, swaps=3)
+    return Setting(bundle=tiny_bundle, seconds=1, repeats=1, requests=200, callers=4, changes=4, swaps=3)
 
 
 @pytest.fixture(scope="module")

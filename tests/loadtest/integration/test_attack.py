@@ -103,7 +103,6 @@ def test_requests_above_the_limit_in_flight_are_dropped_and_counted(tmp_path: Pa
     assert summary.error_share == pytest.approx(summary.dropped / 200)
 
 
-@pytest.mark.alone
 def test_an_unreachable_rate_ends_in_time_and_says_that_the_generator_was_saturated(
     quick_server: str, tmp_path: Path
 ) -> None:

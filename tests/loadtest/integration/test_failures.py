@@ -91,7 +91,8 @@ def test_an_interrupted_search_keeps_its_trials(tmp_path: Path) -> None:
     assert found["interrupted"]
     # The second trial may have ended between its last record and the signal.
     assert (found["highest_rate"], len(found["trials"])) in {(50, 1), (100, 2)}
-    assert stdout.startswith(f"PARTIAL: interrupted; until then {found['highest_rate']:g} requests a second were met")
+    met = f"{found['highest_rate']:g} requests a second met the objectives"
+    assert stdout.startswith(f"PARTIAL: interrupted before the confirmation; {met}")
 
 
 def test_an_interrupt_before_the_start_leaves_no_file(tmp_path: Path) -> None:

@@ -25,17 +25,6 @@ def sample_plan(server: ServerProcess, **options: Any) -> Plan:
     return make_plan(server.address, **{"queries": tuple(read_queries(SAMPLE_QUERIES)), **options})
 
 
-@pytest.mark.slow
-def test_a_thousand_concurrent_searches_give_the_hits_of_sequential_ones(
-    default_server: ServerProcess, tmp_path: Path
-) -> None:
-    plan = sample_plan(default_server, in_flight=1000, count=1000, deadline_seconds=60)
-    plan = replace(plan, reference_answers=asyncio.run(get_reference_answers(plan)))
-    records = run_attack(tmp_path / "results.bin", plan)
-    assert records["same"].tolist() == [1] * 1000
-    assert records["batch_texts"].mean() > 2, "the queries did not share batches"
-
-
 def test_answers_that_differ_from_the_reference_answers_are_counted(tiny_server: ServerProcess, tmp_path: Path) -> None:
     plan = sample_plan(tiny_server, in_flight=4, count=352)
     reference = asyncio.run(get_reference_answers(plan))
