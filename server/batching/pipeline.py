@@ -83,10 +83,10 @@ class Pipeline:
         if remaining <= 0:
             raise DeadlinePassed
         characters = [len(job.text) for job in jobs]
-        if admitted:
-            self.admission.bulk_characters += sum(characters)
-        else:
+        if not admitted:
             self.admission.admit(characters=sum(characters), bulk=bulk, remaining_seconds=remaining)
+        elif bulk:
+            self.admission.bulk_characters += sum(characters)
         outcomes: list[ChajaError | None] = []
         try:
             for start in range(0, len(jobs), SLICE_TEXTS):

@@ -138,6 +138,7 @@ async def test_bulk_characters_return_to_zero_however_calls_end(watched: Watched
     await asyncio.sleep(0.005)
     tasks["abandoned"].cancel()
     await asyncio.gather(*tasks.values(), return_exceptions=True)
+    await pipeline.run([make_job("interactive")], admitted=True)
     assert pipeline.admission.bulk_characters == 0
 
     def broken(texts: object) -> list[object]:
