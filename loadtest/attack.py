@@ -123,7 +123,8 @@ class _Run:
             while self._running:
                 self._step(start_ns, scraper)
                 if (codes := self._progress.codes) and codes <= DENIED.keys():
-                    raise Denied(f"the server denies every call ({DENIED[min(codes)]}): give a token with --token")
+                    name = DENIED[min(codes)]
+                    raise Denied(f"the server denies every call ({name}): set --token to a token that permits them")
                 if self.interrupts and self._interrupted_at is None:
                     self._interrupted_at = time.monotonic()
                     for worker in self.workers:
@@ -131,7 +132,7 @@ class _Run:
                 since = self._interrupted_at
                 late = self._progress.seconds > longest or (since and time.monotonic() - since > STOP_SECONDS)
                 if late or len(self.interrupts) > 1:  # A second Ctrl-C does not wait for the workers.
-                    self._troubles.append(f"{len(self._running)} generator processes did not stop and were killed")
+                    self._troubles.append(f"generator processes killed because they did not stop: {len(self._running)}")
                     break
             for metrics in scraper.take():
                 self.results.json(Kind.METRICS, metrics)
@@ -198,7 +199,7 @@ def _wait_until_ready(inbox: Inbox, processes: int) -> None:
         try:
             number, block = inbox.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
-            raise AttackError(f"{processes - ready} generator processes are not ready") from None
+            raise AttackError(f"generator processes that are not ready: {processes - ready} of {processes}") from None
         if block is None:
             raise AttackError(f"generator process {number} ended before the start")
         if block.kind == Kind.FAILED:

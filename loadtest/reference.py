@@ -19,7 +19,8 @@ async def get_reference_answers(plan: Plan) -> dict[Key, bytes]:
     """Makes every call of a plan with every query, one at a time; returns digests of the answers.
 
     Raises:
-        UsageError: There are more answers than the limit.
+        UsageError: There are more answers than the limit, payloads have `{{number}}`, or calls with several queries are
+            not in the order `sequential`.
         AttackError: The server does not answer, or a call fails.
     """
     count = len(plan.queries)

@@ -40,8 +40,8 @@ def main() -> int:
     if results.is_file():
         _loadtest("report", str(results), "--format", "html", "--out", str(report))
     if code == SATURATED:
-        # Server and generator share this machine. The report's first line says `saturated`; the test has not failed.
-        print("load: the generator was saturated: the server took its CPU", file=sys.stderr)
+        # Server and generator share this machine, so the test has not failed.
+        print("load: the generator was saturated; the first line of the report says why", file=sys.stderr)
         return 0
     return code
 

@@ -37,7 +37,7 @@ TARGETS: dict[tuple[str, str], dict[tuple[Row, int], float]] = {
 def missed_targets(recall: Mapping[Row, Mapping[int, float]], *, model: str, name: str) -> list[str]:
     """Returns the targets that a model's bundle misses on a set, one sentence each."""
     missed = [
-        f"{row.mode} R@{k} with {row.examples} examples is {recall[row][k]:.3f}, below {target}"
+        f"{row.mode} R@{k} (examples: {row.examples}) is {recall[row][k]:.3f}, below {target}"
         for (row, k), target in TARGETS.get((model, name), {}).items()
         if recall[row][k] < target
     ]
@@ -47,7 +47,7 @@ def missed_targets(recall: Mapping[Row, Mapping[int, float]], *, model: str, nam
     if model == E5:
         least = recall[Row(0, "dense", ALL)][1] - (0 if name.startswith("banking77") else EXAMPLES_LOSS)
         missed += [
-            f"dense R@1 with {row.examples} examples is {each[1]:.3f}, below {least:.3f}"
+            f"dense R@1 (examples: {row.examples}) is {each[1]:.3f}, below {least:.3f}"
             for row, each in recall.items()
             if row.mode == "dense" and row.language == ALL and each[1] < least
         ]

@@ -51,7 +51,8 @@ def main() -> int:
     parser.add_argument("--only", choices=MEASUREMENTS, action="append", help="measure only this; repeatable")
     parser.add_argument("--seconds", type=int, default=5, metavar="N", help="seconds of each measurement (default: 5)")
     parser.add_argument("--repeats", type=int, default=3, metavar="N", help="repeats (default: 3)")
-    parser.add_argument("--requests", type=int, default=10_000, metavar="N", help="searches of `loss` (default: 10000)")
+    requests = "searches of `loss`; also bounds those before `start` measures memory (default: 10000)"
+    parser.add_argument("--requests", type=int, default=10_000, metavar="N", help=requests)
     parser.add_argument("--swaps", type=int, default=40, metavar="N", help="swaps of the bundle (default: 40)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all results to this file")
     options = parser.parse_args()

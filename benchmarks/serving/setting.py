@@ -39,7 +39,7 @@ class Setting:
         queries_file: The queries.
         seconds: Length of each measurement, after the warm-up.
         repeats: Repeats of each measurement.
-        requests: Minimum number of searches of the measurement of losses.
+        requests: Minimum number of searches of the measurement of losses; maximum before memory is measured.
         callers: Callers of the measurement of losses, each with one search in flight.
         changes: Number of changes of the server in the measurement of losses.
         swaps: Number of swaps of the bundle during searches.

@@ -124,7 +124,7 @@ async def _messages(context: Any, decode: Callable[[bytes], Any]) -> AsyncIterat
 
 
 async def _refuse_unknown_method(request: bytes, context: Any) -> bytes:
-    raise UnknownMethod("there is no such method; use reflection to list the methods")
+    raise UnknownMethod("the server has no such method: check its name, and the server's version")
 
 
 class Call:

@@ -75,7 +75,7 @@ class Certificates:
         except (OSError, ssl.SSLError, ValueError) as error:
             raise SecurityError(
                 f"TLS cannot be set up with {', '.join(map(str, self._files))}; "
-                f"expected a certificate, its key and CA certificates, in PEM: {error}"
+                f"expected a certificate, its key and, for --tls-client-ca, CA certificates, in PEM: {error}"
             ) from None
         return grpc.ssl_server_certificate_configuration([(key, certificate)], client_ca[0] if client_ca else None)
 

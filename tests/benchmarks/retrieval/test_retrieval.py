@@ -83,7 +83,7 @@ def test_targets_depend_on_the_model_and_the_set() -> None:
 def test_examples_that_lower_recall_miss_a_target() -> None:
     recall = recall_of(dense=0.5, lexical=0.5, hybrid=0.5)
     worse = {Row(1, "dense", ALL): dict.fromkeys(DEPTHS, 0.4)}
-    assert missed_targets(recall | worse, model=E5, name="other") == ["dense R@1 with 1 examples is 0.400, below 0.490"]
+    assert missed_targets(recall | worse, model=E5, name="other") == ["dense R@1 (examples: 1) is 0.400, below 0.490"]
     little = {Row(1, "dense", ALL): dict.fromkeys(DEPTHS, 0.495)}
     assert missed_targets(recall | little, model=E5, name="another") == []
-    assert any("1 examples" in each for each in missed_targets(recall | little, model=E5, name="banking77, train"))
+    assert any("examples: 1" in each for each in missed_targets(recall | little, model=E5, name="banking77, train"))

@@ -52,7 +52,7 @@ def test_payloads_and_token_are_sent_and_no_secret_is_stored(proto: Path, tmp_pa
         accepted = run_command(*attack, CHAJA_TOKEN="wonderful")
     assert not left
     assert (refused.returncode, refused.stdout) == (ExitCode.FAILED, "")
-    assert refused.stderr.endswith("the server denies every call (UNAUTHENTICATED): give a token with --token\n")
+    assert refused.stderr.endswith("every call (UNAUTHENTICATED): set --token to a token that permits them\n")
     assert accepted.returncode == ExitCode.OK, accepted.stderr + accepted.stdout
     assert sorted(records_of(out)["request_bytes"]) == [3] * 6 + [5] * 6
     kept = out.read_bytes()

@@ -43,7 +43,7 @@ def test_a_stopped_worker_does_not_hang_the_attack(tmp_path: Path) -> None:
         os.kill(worker, signal.SIGSTOP)
         stdout, _ = process.communicate(timeout=60)
     assert process.returncode == ExitCode.FAILED
-    assert "PARTIAL: 1 generator processes did not stop and were killed" in stdout
+    assert "PARTIAL: generator processes killed because they did not stop: 1" in stdout
     assert time.monotonic() - started < 40
     assert not Path(f"/proc/{worker}").exists()
 
