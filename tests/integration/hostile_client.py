@@ -59,11 +59,9 @@ def flood(address: str, data: Callable[[], Iterator[bytes]], *, connections: int
 
 def idle_connections(address: str) -> None:
     """Opens idle connections and holds them."""
-    held = []
-    for _ in range(IDLE_CONNECTIONS):
-        held.append(connect(address))
-        held[-1].setblocking(False)
-    time.sleep(3600)
+    held = [connect(address) for _ in range(IDLE_CONNECTIONS)]
+    while held:
+        time.sleep(3600)
 
 
 def zero_window(address: str) -> None:
