@@ -1,7 +1,7 @@
 """The command line: `python -m server --bundle DIR --data DIR`, or one of the commands of `server.commands`.
 
-Exit codes: 0 after a drain, 1 if the server cannot start or a command fails, 2 for an invalid setting, 130 for Ctrl-C
-before it listens, 128 plus the number of a second signal. An error is one line on stderr.
+Exit codes: 0 after a drain; 1 if a command fails, or the server cannot start, or listen again after gRPC crashed; 2 for
+an invalid setting; 130 for Ctrl-C before it listens; 128 plus a second signal's number. An error is one line on stderr.
 """
 
 from __future__ import annotations

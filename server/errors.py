@@ -31,7 +31,7 @@ class Violation:
 
 
 MAX_VIOLATIONS = 10
-"""Maximum violations in one error. They travel in headers, and gRPC drops a call whose headers exceed 8 KiB."""
+"""Maximum violations in one error. They are sent in the trailers; gRPC clients may reject trailers above 8 KiB."""
 
 MIN_RETRY_MILLISECONDS = 10
 

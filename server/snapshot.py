@@ -4,7 +4,7 @@
     arrays.npz      the arrays, in NumPy's format
     …               large memory-mapped files; they are linked, not copied, because they never change
 
-CRC-32 detects damage, not tampering. It is several times faster than BLAKE2b.
+CRC-32 detects damage, not tampering; BLAKE2b takes longer to compute.
 """
 
 import os

@@ -16,8 +16,8 @@ from server.lexical.tokens import terms_of
 from server.snapshot import Arrays
 
 SATURATION = 4.0
-"""BM25's k1: the larger it is, the later the frequency of a term saturates. It is far above the usual 0.9, because
-bigrams are many and each says little. Chosen, like LENGTH_WEIGHT, on training questions (docs/search.md)."""
+"""BM25's k1: the larger it is, the later the frequency of a term saturates. It is far above the usual 0.9 to 1.2,
+because bigrams are many and each says little. Chosen, like LENGTH_WEIGHT, on training questions (docs/search.md)."""
 
 LENGTH_WEIGHT = 0.7
 """BM25's b: how strongly scores are normalised by the length of a document."""
@@ -160,7 +160,7 @@ class LexicalView:
 def _add_up(lists: Sequence[Postings], lengths: NDArray[np.float32], scores: NDArray[np.float32]) -> None:
     """Adds the scores of terms to those of all documents of a segment."""
     for slots, counts, most in lists:
-        # 64-bit indices and in-place arithmetic are several times faster than a single expression.
+        # With 64-bit indices NumPy need not convert them; in-place arithmetic allocates no arrays.
         wide = slots.astype(np.int64)
         weights = lengths.take(wide)
         weights += counts

@@ -41,8 +41,8 @@ log = logging.getLogger(__name__)
 DOMAIN = "chaja"
 
 MOST_CHARACTERS = 500
-"""Maximum characters of a message. It is sent twice, as text and in the details, and gRPC clients drop a call whose
-response metadata exceeds 8 KiB."""
+"""Maximum characters of a message. It is sent twice in the trailers, as text and in the details; gRPC clients may
+reject trailers above 8 KiB."""
 
 
 class Row(NamedTuple):

@@ -1,7 +1,7 @@
 """A view of the index's vectors at one moment. Many threads search it while the writer continues.
 
 Vectors are in the order of their documents' slots. The first `len(graph)` are in the graph; a search compares the rest
-directly. One kernel computes all scores, so a vector's score is bit-identical however it was found.
+directly (`comparing`: for a batch of queries at once). One kernel computes all scores, bit-identical for every path.
 """
 
 import importlib.metadata
