@@ -27,6 +27,9 @@ FETCHED_LEAST = 32
 FETCHED_MOST = 1024
 """Maximum, unless the limit needs more: with more candidates, an exact search is as fast."""
 
+COMPARED_BYTES = 2**23
+"""Maximum size of the scores that `comparing` computes at once; further queries are compared singly."""
+
 GATHERED_SHARE = 0.3
 """Up to this share of a block, the allowed rows are copied and compared; above, the whole block is compared."""
 
@@ -107,6 +110,7 @@ class DenseView:
 
     def comparing(self, queries: Sequence[NDArray[np.float32]]) -> Self:
         """Returns the view for searches with these queries: one product of matrices compares all with the tail."""
+        queries = queries[: COMPARED_BYTES // (4 * max(1, len(self) - self.graph_count))]
         if len(queries) < 2 or not self.tail:
             return self
         rows = to_rows(np.stack(queries), self.similarity, self.storage)

@@ -72,6 +72,20 @@ def test_a_view_does_not_see_later_documents(tmp_path: Path) -> None:
     assert index.view().search(query, limit=10, allowed=np.array([False, False])) == []
 
 
+def test_the_scores_of_queries_that_are_compared_together_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents = Documents("cosine", "f32", seed=3)
+    index = DenseIndex(DIMENSION, "cosine", "f32", folder=tmp_path)
+    documents.append(index, [100])
+    queries = list(documents.make(9))
+    assert len(index.view().comparing(queries).compared) == 9
+    monkeypatch.setattr("server.vectors.view.COMPARED_BYTES", 3 * 100 * 4)
+    assert len(index.view().comparing(queries).compared) == 3
+    monkeypatch.setattr("server.vectors.view.COMPARED_BYTES", 100 * 4)
+    assert not index.view().comparing(queries).compared
+
+
 @pytest.mark.parametrize(("similarity", "storage"), KINDS)
 def test_with_a_graph_new_documents_are_found_and_dead_ones_are_not(
     tmp_path: Path, similarity: Similarity, storage: Storage
