@@ -146,8 +146,9 @@ class Workers:
         self._fail_dropped([job for job in searched if not job.wanted(now)], now)
         state = self._index.state
         # By text, as equal queries are searched once. A filter may leave few rows to compare.
-        vectors = {job.text: job.vector for job in waiting if job.options and job.options.filter is None}
-        state = state._replace(dense=state.dense.comparing([each for each in vectors.values() if each is not None]))
+        unfiltered = [job for job in waiting if job.options and job.options.filter is None]
+        vectors = {job.text: job.vector for job in unfiltered if job.vector is not None}
+        state = state._replace(dense=state.dense.comparing(list(vectors.values()), weights=state.weights))
         shared: dict[tuple[str, SearchOptions], Found] = {}  # Equal queries of a batch are searched once.
         for job in waiting:
             assert job.options is not None

@@ -34,6 +34,13 @@ GATHERED_SHARE = 0.3
 """Up to this share of a block, the allowed rows are copied and compared; above, the whole block is compared."""
 
 
+class Query(NamedTuple):
+    """A query's row, and its approximate weighted scores against the tail, if they are known."""
+
+    row: NDArray[Any]
+    scores: NDArray[np.float32] | None = None
+
+
 class Match(NamedTuple):
     """A document that was found: its slot, its best part, and that part's weighted similarity to the query."""
 
@@ -57,7 +64,7 @@ class DenseView:
         parts: For each vector, its ordinal in the document.
         fields: For each vector, the index of its weight.
         longest: Length of the longest vector.
-        compared: Approximate scores of the tail, by the bytes of the query's row; see `comparing`.
+        compared: Queries that were compared with the tail, by their bytes and weights; see `comparing`.
     """
 
     dimension: int
@@ -71,7 +78,7 @@ class DenseView:
     longest: float
     ef_search: EfSearch
     observe: Observe | None = None
-    compared: Mapping[bytes, NDArray[np.float32]] = field(default_factory=dict)
+    compared: Mapping[tuple[bytes, Sequence[float]], Query] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.owners)
@@ -108,7 +115,7 @@ class DenseView:
         """The graph's files in a snapshot, by name."""
         return {} if self.graph is None else dict(zip(GRAPH_FILES, self.graph.built, strict=True))
 
-    def comparing(self, queries: Sequence[NDArray[np.float32]]) -> Self:
+    def comparing(self, queries: Sequence[NDArray[np.float32]], *, weights: Sequence[float] = (1.0,)) -> Self:
         """Returns the view for searches with these queries: one product of matrices compares all with the tail."""
         queries = queries[: COMPARED_BYTES // (4 * max(1, len(self) - self.graph_count))]
         if len(queries) < 2 or not self.tail:
@@ -116,7 +123,9 @@ class DenseView:
         rows = to_rows(np.stack(queries), self.similarity, self.storage)
         wide = rows.astype(np.float32)
         scores = np.hstack([wide @ block.wide.T for block in self.tail if block.wide is not None])
-        return replace(self, compared={row.tobytes(): each for row, each in zip(rows, scores, strict=True)})
+        scores *= self._weights_at(np.asarray(weights, np.float32), slice(self.graph_count, None))
+        known = map(Query, np.split(rows, len(rows)), scores)
+        return replace(self, compared={(query.tobytes(), weights): next(known) for query in queries})
 
     def search(
         self,
@@ -140,15 +149,17 @@ class DenseView:
         """
         if limit < 1 or not len(self):
             return []
-        row = to_rows(query[None, :], self.similarity, self.storage)
-        by_field = None if len(set(weights)) == 1 and weights[0] == 1 else np.asarray(weights, dtype=np.float64)
+        known = self.compared.get((query.tobytes(), weights)) or Query(
+            to_rows(query[None, :], self.similarity, self.storage)
+        )
+        by_field = np.array(weights if len(set(weights)) > 1 else weights[:1], dtype=np.float64)
         if self.graph is not None and not exact:
-            found = self._search_graph(self.graph, row, limit, allowed, by_field)
+            found = self._search_graph(self.graph, known, limit, allowed, by_field)
             if found is not None:
                 if self.observe is not None:
                     self.observe(self, query, allowed, weights)
                 return found
-        positions, scores = self._best_vectors(row, limit, allowed, by_field, start=0)
+        positions, scores = self._best_vectors(known, limit, allowed, by_field, start=0)
         return self._documents(positions, scores, limit)
 
     def vector(self, position: int) -> NDArray[np.float32]:
@@ -175,31 +186,29 @@ class DenseView:
     def _search_graph(
         self,
         graph: Graph,
-        row: NDArray[Any],
+        query: Query,
         limit: int,
         allowed: NDArray[np.bool_] | None,
-        weights: NDArray[np.float64] | None,
+        weights: NDArray[np.float64],
     ) -> list[Match] | None:
         """Returns the best documents of the graph and the tail; None if an exact search is needed."""
         tail, tail_scores = np.empty(0, dtype=np.int64), np.empty(0)
         if len(self) > len(graph):
-            tail, tail_scores = self._best_vectors(row, limit, allowed, weights, start=len(graph))
-        extremes = (1.0,) if weights is None else (float(weights.min()), float(weights.max()))
+            tail, tail_scores = self._best_vectors(query, limit, allowed, weights, start=len(graph))
         share = 1.0 if allowed is None else np.count_nonzero(allowed) / len(allowed)
         wanted = max(FETCHED_LEAST, 2 * limit)
         most = max(FETCHED_MOST, 4 * wanted)
         fetched = int(wanted / max(share, wanted / graph.node_count))
         while fetched <= min(most, graph.node_count):
-            nodes = np.sort(graph.search(row, fetched, self.ef_search.at(graph.node_count)))
-            scores = dots(row, graph.block.rows[nodes])
+            nodes = np.sort(graph.search(query.row, fetched, self.ef_search.at(graph.node_count)))
+            scores = dots(query.row, graph.block.rows[nodes])
             # Vectors that were not fetched score at most this, unless the graph has missed them.
-            reach = max(float(scores.min()) * weight for weight in extremes)
+            reach = float((scores.min() * weights).max())
             base, scores = graph.rows_of(nodes, scores)
             if allowed is not None:
                 kept = allowed[self.owners[base]]
                 base, scores = base[kept], scores[kept]
-            if weights is not None:
-                scores *= self._weights_at(weights, base)
+            scores *= self._weights_at(weights, base)
             found = self._documents(np.concatenate((base, tail)), np.concatenate((scores, tail_scores)), limit)
             if len(found) == limit and (found[-1].score >= reach or 4 * fetched > most):
                 return found
@@ -208,10 +217,10 @@ class DenseView:
 
     def _best_vectors(
         self,
-        row: NDArray[Any],
+        query: Query,
         limit: int,
         allowed: NDArray[np.bool_] | None,
-        weights: NDArray[np.float64] | None,
+        weights: NDArray[np.float64],
         *,
         start: int,
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -219,19 +228,14 @@ class DenseView:
         positions = None if allowed is None else np.flatnonzero(allowed[self.owners[start:]]) + start
         if positions is not None and len(positions) == len(self) - start:
             positions = None
-        approximate: NDArray[np.floating]
-        compared = self.compared.get(row.tobytes()) if start == self.graph_count else None
-        if compared is None:
-            approximate = self._approximate(row, positions, start)
-        else:
-            approximate = compared.copy() if positions is None else compared[positions - start]
-        heaviest = 1.0
-        if weights is not None:
+        if query.scores is None or start != self.graph_count:
+            approximate: NDArray[np.floating] = self._approximate(query.row, positions, start)
             approximate *= self._weights_at(weights, slice(start, None) if positions is None else positions)
-            heaviest = float(weights.max())
+        else:
+            approximate = query.scores if positions is None else query.scores[positions - start]
         # Bounds the difference between the approximate scores and those of `dots`.
-        length = float(np.linalg.norm(row.astype(np.float64)))
-        error = 2 * self.dimension * float(np.finfo(np.float32).eps) * self.longest * length * heaviest
+        length = 1.0 if self.similarity == "cosine" else float(np.linalg.norm(query.row.astype(np.float64)))
+        error = 2 * self.dimension * float(np.finfo(np.float32).eps) * self.longest * length * float(weights.max())
         count = 2 * limit
         while True:
             last = -np.inf
@@ -239,18 +243,17 @@ class DenseView:
                 last = float(np.partition(approximate, -count)[-count]) - error
             chosen = np.flatnonzero(approximate >= last - error)
             best = chosen + start if positions is None else positions[chosen]
-            scores = dots(row, self._take(best))
-            if weights is not None:
-                scores *= self._weights_at(weights, best)
+            scores = dots(query.row, self._take(best))
+            scores *= self._weights_at(weights, best)
             good = best[scores >= last]
-            if count >= len(approximate) or (len(good) >= limit and _count_distinct(self.owners[good]) >= limit):
+            distinct = 1 + np.count_nonzero(np.diff(self.owners[good]))
+            if count >= len(approximate) or (len(good) and distinct >= limit):
                 return best, scores
             count *= 8
 
     def _approximate(self, row: NDArray[Any], positions: NDArray[np.int64] | None, start: int) -> NDArray[np.float64]:
         """Returns approximate scores from the fastest kernel, at `positions`, or at all positions from `start` on."""
-        count = len(self) - start if positions is None else len(positions)
-        approximate = np.empty(count)
+        approximate = np.empty(len(self) - start if positions is None else len(positions))
         done = 0
         wide = row.astype(np.float32)
         for first, block in self._blocks(start):
@@ -322,7 +325,3 @@ def _approximate_into(row: NDArray[Any], wide: NDArray[np.float32], block: RowBl
         out[:] = block.wide @ wide[0]  # Faster than NumKong, but rounded less precisely.
     else:
         numkong.cdist(row, block.rows, "dot", out=out[None, :])  # Into f64, since f32 would be much slower.
-
-
-def _count_distinct(ascending: NDArray[np.int32]) -> int:
-    return 1 + int(np.count_nonzero(ascending[1:] != ascending[:-1]))
