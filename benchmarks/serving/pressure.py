@@ -1,10 +1,11 @@
 """Latencies when the server is idle, below its peak, and overloaded."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from benchmarks.serving.figure import Figure
-from benchmarks.serving.peak import Peaks
-from benchmarks.serving.setting import NO_CACHE, Setting
+from benchmarks.serving.peak import Peak, Peaks
+from benchmarks.serving.setting import NO_CACHE, PATIENT, Setting
 from benchmarks.serving.stretch import Stretch
 from loadtest.codes import OK, REFUSED
 from server.settings import Settings
@@ -54,15 +55,16 @@ def measure_load(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
 def measure_overload(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
     """Yields outcomes of calls far beyond the peak: admitted calls must be answered in time, others refused at once.
 
-    Times count from the send: a generator that shares its cores with a busy server sends late, and reports the delay.
+    The generator has a core for itself, if there are several. Otherwise it takes the more CPU from the server, the
+    faster the encoder is: it sends three calls for each that the server can answer. Times count from the send.
     """
-    peak = peaks.peak
-    rate = OVERLOAD * peak.rate
-    with setting.server(*NO_CACHE) as server:
-        stretches = [
-            setting.opened(server, rate, connections=OVERLOAD_CONNECTIONS, seed=seed) for seed in range(setting.repeats)
-        ]
+    apart = replace(setting, apart=True)
+    with apart.server(*NO_CACHE, *PATIENT) as server:
+        peak = Peak(len(apart.cores), (), tuple(apart.closed(server) for _ in range(setting.repeats)))
+    stretches = _overloaded(apart, peak)
+    shared = _overloaded(setting, peaks.peak)
     within = LONGEST_WAIT_SECONDS + SLACK_SECONDS
+    yield Figure("peak", [each.rate for each in peak.stretches], "{:,.0f}/s")
     yield from _offered(stretches, f"{OVERLOAD} × the peak, Poisson, over {OVERLOAD_CONNECTIONS} connections")
     good = [each.goodput(within) for each in stretches]
     accepted = [1e3 * each.service_p99_seconds(OK) for each in stretches]
@@ -71,6 +73,8 @@ def measure_overload(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
     costs = [1e6 * _cpu_per_refusal(each, peak.cpu_per_answer) for each in stretches]
     yield Figure(f"answered OK within {within * 1e3:.0f} ms", good, "{:,.0f}/s")
     yield Figure("answered in time, against the peak", [each / peak.rate for each in good], "{:.3f} ×", at_least=0.55)
+    ratios = [each.goodput(within) / peaks.peak.rate for each in shared]
+    yield Figure("… on cores that the generator shares", ratios, "{:.3f} ×", note="no target")
     yield Figure("accepted calls, p99", accepted, "{:.0f} ms", at_most=1e3 * within)
     planned = [each.latency_ms(99) for each in stretches]
     yield Figure("accepted calls, p99 from the planned time", planned, "{:.0f} ms")
@@ -81,6 +85,14 @@ def measure_overload(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
     yield Figure("memory at the end, against that after a third of the time", growth, "{:.3f} ×", at_most=1.1)
     note = "CPU of the server beyond its accepted calls, if each of those costs as much as at the peak"
     yield Figure("CPU of a refusal", costs, "{:.0f} µs", note=note)
+
+
+def _overloaded(setting: Setting, peak: Peak) -> list[Stretch]:
+    with setting.server(*NO_CACHE) as server:
+        return [
+            setting.opened(server, OVERLOAD * peak.rate, connections=OVERLOAD_CONNECTIONS, seed=seed)
+            for seed in range(setting.repeats)
+        ]
 
 
 def _offered(stretches: list[Stretch], note: str) -> Iterator[Figure]:

@@ -1,8 +1,9 @@
 """The setting of all measurements: bundle, queries, durations, and the start and load of servers."""
 
 import asyncio
+import contextlib
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,6 +44,7 @@ class Setting:
         callers: Callers of the measurement of losses, each with one search in flight.
         changes: Number of changes of the server in the measurement of losses.
         swaps: Number of swaps of the bundle during searches.
+        apart: Whether the generator has the last core for itself, if there are several.
     """
 
     bundle: Path
@@ -53,6 +55,7 @@ class Setting:
     callers: int = 50
     changes: int = 7
     swaps: int = 40
+    apart: bool = False
 
     @cached_property
     def queries(self) -> tuple[Query, ...]:
@@ -61,17 +64,25 @@ class Setting:
 
     @property
     def cores(self) -> list[int]:
-        """The cores that server and generator share."""
-        return sorted(os.sched_getaffinity(0))
+        """The cores of the server. The generator shares them, unless they are apart."""
+        return self._all_cores[:-1] if self.apart else self._all_cores
 
     def arguments(self, *flags: str) -> list[str]:
         """Returns the arguments of a server; the last value of a repeated flag counts."""
         usual = ["--bundle", str(self.bundle), "--catalogue", str(CATALOGUE)]
         return [*usual, "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", *flags]
 
-    def server(self, *flags: str) -> AbstractContextManager[ServerProcess]:
-        """Runs a server on the cores allowed for this thread."""
-        return running_server(self.arguments(*flags))
+    @cached_property
+    def _all_cores(self) -> list[int]:
+        return sorted(os.sched_getaffinity(0))
+
+    @contextlib.contextmanager
+    def server(self, *flags: str) -> Iterator[ServerProcess]:
+        """Runs a server on its cores."""
+        with contextlib.ExitStack() as stack:
+            with self._on(self.cores):
+                server = stack.enter_context(running_server(self.arguments(*flags)))
+            yield server
 
     def bare(self, *, threads: int, batch: int = 8) -> Bare:
         """Measures the encoder alone."""
@@ -106,4 +117,14 @@ class Setting:
             late_seconds=LATE_SECONDS,
             **arguments,  # type: ignore[arg-type]
         )
-        return drive(plan, server.process.pid)
+        with self._on(self._all_cores[-1:] if self.apart else self._all_cores):
+            return drive(plan, server.process.pid)
+
+    @contextlib.contextmanager
+    def _on(self, cores: Sequence[int]) -> Iterator[None]:
+        """Starts processes and threads of this thread on these cores, or on all if there are none."""
+        os.sched_setaffinity(0, cores or self._all_cores)
+        try:
+            yield
+        finally:
+            os.sched_setaffinity(0, self._all_cores)

@@ -84,6 +84,22 @@ async def test_identical_texts_in_flight_are_encoded_once(
     assert metrics.registry.get_sample_value("chaja_cache_lookups_total", {"result": "shared"}) == 4
 
 
+async def test_a_query_that_waited_for_an_equal_one_does_not_wait_again(
+    watched: WatchedBundle, new_pipeline: NewPipeline
+) -> None:
+    pipeline = new_pipeline(workers=1, max_batch_tokens=1)
+    busy = await held(pipeline, watched)
+    answered: list[asyncio.Future[None]] = []
+    jobs = [make_job(text) for text in ("환율", "환율", *map(str, range(200)))]
+    for job in jobs:
+        job.done.add_done_callback(answered.append)
+    tasks = await start(pipeline, *jobs)
+    watched.gate.set()
+    await asyncio.gather(busy, *tasks)
+    assert answered[0] is jobs[0].done
+    assert jobs[1].done in answered[1:-1]
+
+
 @pytest.mark.parametrize("fate", ["cancelled", "expired"])
 async def test_texts_are_encoded_once_when_the_first_caller_gives_up(
     watched: WatchedBundle, fate: str, pipeline: Pipeline, metrics: Metrics
