@@ -1,7 +1,7 @@
 """`make bench-serving`: measures the server and compares each figure with its target.
 
-Server and generator share all cores of the machine. Compared figures are measured alternately in one run; medians are
-printed. The exit code is 1 if a target is missed.
+Server and generator share all cores of the machine, except for `overload`. Compared figures are measured alternately in
+one run; medians are printed. The exit code is 1 if a target is missed.
 """
 
 import argparse
