@@ -23,7 +23,7 @@ from server.ranking.search import Found, search
 
 log = logging.getLogger(__name__)
 
-WORKER_NICENESS = 15
+WORKER_NICENESS = 10
 
 
 class Workers:

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 PORTION_DOCUMENTS = 512
 """Documents that are encoded and stored at a time."""
 
-LOADING_NICENESS = 19
+LOADING_NICENESS = 15
 """Niceness of threads that load while the server serves. It is above that of the workers."""
 
 REPORT_SECONDS = 1.0

@@ -28,7 +28,7 @@ CONNECTIVITY = 24
 EXPANSION_ADD = 200
 """Candidates kept while a row is added: HNSW's efConstruction."""
 
-NICENESS = 19
+NICENESS = 15
 
 BLOCK_ROWS = 1024
 

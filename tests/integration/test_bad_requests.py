@@ -17,7 +17,8 @@ TOO_LONG = "글" * 65
 
 @pytest.fixture
 def client(tiny_server: ServerProcess) -> Iterator[chaja.Client]:
-    with chaja.connect(tiny_server.address) as client:
+    # On a busy machine, the server predicts that many texts take longer than the default deadline.
+    with chaja.connect(tiny_server.address, timeout_seconds=60) as client:
         yield client
         # After any test, the server still serves other clients.
         assert len(client.search.Search(SearchRequest(query="송금", limit=3)).hits) == 3
