@@ -14,6 +14,7 @@ from benchmarks.scale.vectors import CHUNK_VECTORS, Source
 from benchmarks.serving.figure import Figure
 from benchmarks.serving.process import memory_of
 from server.snapshot import read_snapshot
+from server.vectors.build_process import NICENESS
 from server.vectors.dense import DenseIndex
 from server.vectors.storage import Storage, to_rows
 from server.vectors.view import DenseView, Match
@@ -47,7 +48,7 @@ def measure(source: Source, made: Made, size: int, storage: Storage, folder: Pat
     targets = TARGETS.get(size, {})
     yield Figure("append", [size / made.append_seconds], "{:,.0f} vectors/s")
     if made.build_seconds:
-        rate = f"{size / made.build_seconds:,.0f} vectors/s, with a niceness of 10"
+        rate = f"{size / made.build_seconds:,.0f} vectors/s, with a niceness of {NICENESS}"
         yield Figure("build", [made.build_seconds], "{:,.0f} s", note=rate)
     yield Figure("disk", [made.disk_bytes / 1e6], "{:,.1f} MB")
 

@@ -11,10 +11,10 @@ from benchmarks.serving.stretch import Stretch
 
 @dataclass(frozen=True)
 class Peak:
-    """Encoder and server measured alternately, on the same cores with the same queries.
+    """The server, and the encoder if it was measured, alternately on the same cores with the same queries.
 
     Attributes:
-        cores: Number of cores, shared by server and generator.
+        cores: Number of cores of the server.
         bares: The encoder alone, one thread for each core.
         stretches: The server with `IN_FLIGHT` calls in flight.
     """

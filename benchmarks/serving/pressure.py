@@ -55,8 +55,9 @@ def measure_load(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
 def measure_overload(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
     """Yields outcomes of calls far beyond the peak: admitted calls must be answered in time, others refused at once.
 
-    The generator has a core for itself, if there are several. Otherwise it takes the more CPU from the server, the
-    faster the encoder is: it sends three calls for each that the server can answer. Times count from the send.
+    The server has one core, and the generator the others, if there are several. Otherwise the generator takes the more
+    CPU from the server, the faster the encoder is: it sends three calls for each that the server can answer. Times
+    count from the send.
     """
     apart = replace(setting, apart=True)
     with apart.server(*NO_CACHE, *PATIENT) as server:

@@ -44,7 +44,7 @@ class Setting:
         callers: Callers of the measurement of losses, each with one search in flight.
         changes: Number of changes of the server in the measurement of losses.
         swaps: Number of swaps of the bundle during searches.
-        apart: Whether the generator has the last core for itself, if there are several.
+        apart: Whether the server has the first core for itself and the generator the others, if there are several.
     """
 
     bundle: Path
@@ -65,7 +65,7 @@ class Setting:
     @property
     def cores(self) -> list[int]:
         """The cores of the server. The generator shares them, unless they are apart."""
-        return self._all_cores[:-1] if self.apart else self._all_cores
+        return self._all_cores[:1] if self.apart else self._all_cores
 
     def arguments(self, *flags: str) -> list[str]:
         """Returns the arguments of a server; the last value of a repeated flag counts."""
@@ -117,7 +117,7 @@ class Setting:
             late_seconds=LATE_SECONDS,
             **arguments,  # type: ignore[arg-type]
         )
-        with self._on(self._all_cores[-1:] if self.apart else self._all_cores):
+        with self._on(self._all_cores[1:] if self.apart else self._all_cores):
             return drive(plan, server.process.pid)
 
     @contextlib.contextmanager

@@ -126,7 +126,7 @@ class Pipeline:
             job.tokens = each
         self._enqueue(jobs)
 
-    def _enqueue(self, jobs: Sequence[Job], *, ahead: bool = False) -> None:
+    def _enqueue(self, jobs: Sequence[Job]) -> None:
         """Puts jobs into the queue; fails those whose text the model cannot encode."""
         passed = []
         for job in jobs:
@@ -136,7 +136,7 @@ class Pipeline:
                 passed.append(job)
             elif not job.done.done():
                 job.done.set_exception(problem)
-        if not self._queue.put(passed, ahead=ahead):
+        if not self._queue.put(passed):
             for job in passed:
                 if not job.done.done():
                     job.done.set_exception(NotReady("the server accepts no more texts; try another server"))
@@ -188,7 +188,7 @@ class Pipeline:
             return  # The first failed, and another job of this text has taken its place.
         job.tokens, job.vector = first.tokens, first.vector
         if job.tokens is not None:
-            self._enqueue([job], ahead=True)  # It has waited as long as the first.
+            self._enqueue([job])
         else:
             retry = asyncio.ensure_future(self._retry(job))
             self._retries.add(retry)

@@ -9,6 +9,7 @@ one is encoded.
 import math
 import threading
 import time
+from bisect import insort
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -62,9 +63,9 @@ class Lane:
         """Time that the first job may still wait; negative once it has waited too long."""
         return self._longest_wait_seconds - self.oldest_seconds
 
-    def put(self, job: Job, *, ahead: bool) -> None:
-        """Appends a job, or puts it before all others."""
-        (self.jobs.appendleft if ahead else self.jobs.append)(job)
+    def put(self, job: Job) -> None:
+        """Inserts a job by its arrival: one that first waited for an equal query does not wait again."""
+        insort(self.jobs, job, key=lambda each: each.arrived)
         self.tokens += job.token_count
 
     def take(self, batch: Batch, *, most_texts: int, most_tokens: float) -> int:
@@ -102,13 +103,13 @@ class Queue:
     def __len__(self) -> int:
         return len(self.interactive.jobs) + len(self.bulk.jobs)
 
-    def put(self, jobs: Sequence[Job], *, ahead: bool = False) -> bool:
-        """Appends jobs, or puts them before all others; returns False, and takes none, if the queue is closed."""
+    def put(self, jobs: Sequence[Job]) -> bool:
+        """Adds jobs; returns False, and adds none, if the queue is closed."""
         with self._changed:
             if self._closed:
                 return False
             for job in jobs:
-                (self.bulk if job.bulk else self.interactive).put(job, ahead=ahead)
+                (self.bulk if job.bulk else self.interactive).put(job)
             if not all(job.bulk for job in jobs):
                 self._interactive_seen = time.monotonic()
             self._changed.notify(len(jobs))

@@ -78,7 +78,7 @@ class DenseView:
     longest: float
     ef_search: EfSearch
     observe: Observe | None = None
-    compared: Mapping[tuple[bytes, Sequence[float]], Query] = field(default_factory=dict)
+    compared: Mapping[tuple[bytes, tuple[float, ...]], Query] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.owners)
@@ -125,7 +125,7 @@ class DenseView:
         scores = np.hstack([wide @ block.wide.T for block in self.tail if block.wide is not None])
         scores *= self._weights_at(np.asarray(weights, np.float32), slice(self.graph_count, None))
         known = map(Query, np.split(rows, len(rows)), scores)
-        return replace(self, compared={(query.tobytes(), weights): next(known) for query in queries})
+        return replace(self, compared={(query.tobytes(), tuple(weights)): next(known) for query in queries})
 
     def search(
         self,
@@ -149,7 +149,7 @@ class DenseView:
         """
         if limit < 1 or not len(self):
             return []
-        known = self.compared.get((query.tobytes(), weights)) or Query(
+        known = self.compared.get((query.tobytes(), tuple(weights))) or Query(
             to_rows(query[None, :], self.similarity, self.storage)
         )
         by_field = np.array(weights if len(set(weights)) > 1 else weights[:1], dtype=np.float64)

@@ -38,9 +38,7 @@ def test_the_default_model_is_exported_from_its_wheel(default_bundle: Path) -> N
     assert report.quality.closeness.cosine_mean > 0.997
     assert report.quality.closeness.cosine_min > 0.992
     assert report.quality.invariance.identical_share == 1.0
-    # The mean over R@1, 5, 10 and 20: with 352 queries, one of them varies by more than INT8 costs.
-    recall, recall_fp32 = report.quality.retrieval.recall, report.quality.retrieval.recall_fp32
-    assert abs(np.mean(list(recall.values())) - np.mean(list(recall_fp32.values()))) < 0.01
+    assert abs(report.quality.retrieval.recall_loss) < 0.015  # At most 5 of 352 queries: CPUs differ by 4.
     assert (report.excluded, report.missed) == ([], [])
     assert report.served_bytes < 0.3 * report.fp32_bytes
     # Without VNNI, INT8 gains a third at most, and one measurement on a shared machine errs by as much.

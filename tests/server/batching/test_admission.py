@@ -36,7 +36,7 @@ def new_jobs(sizes: list[int], *, bulk: bool = False) -> list[Job]:
 
 def simulated_wait(queue: Queue, *, bulk: bool, workers: int) -> float:
     """Returns the time until otherwise idle workers take a job that arrives now."""
-    probe = make_job(token_count=1, bulk=bulk)
+    (probe,) = new_jobs([1], bulk=bulk)
     queue.put([probe])
     free = [0.0] * workers
     for _ in itertools.count():

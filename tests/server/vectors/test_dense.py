@@ -79,7 +79,11 @@ def test_the_scores_of_queries_that_are_compared_together_are_bounded(
     index = DenseIndex(DIMENSION, "cosine", "f32", folder=tmp_path)
     documents.append(index, [100])
     queries = list(documents.make(9))
-    assert len(index.view().comparing(queries).compared) == 9
+    together = index.view().comparing(queries)
+    assert len(together.compared) == 9
+    with monkeypatch.context() as compared_before:
+        compared_before.delattr(DenseView, "_approximate")
+        assert together.search(queries[0], limit=1)
     monkeypatch.setattr("server.vectors.view.COMPARED_BYTES", 3 * 100 * 4)
     assert len(index.view().comparing(queries).compared) == 3
     monkeypatch.setattr("server.vectors.view.COMPARED_BYTES", 100 * 4)
