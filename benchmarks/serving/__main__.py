@@ -24,7 +24,8 @@ from benchmarks.serving.throughput import measure_limit, measure_outside, measur
 from benchmarks.serving.writing import measure_writes
 from chaja import __version__
 from loadtest.environment import describe_environment
-from sample.server_process import REPOSITORY
+from sample.server_process import REPOSITORY, ServerEnded
+from server.errors import BundleError
 
 Measurement = Callable[[Setting, Peaks], Iterator[Figure]]
 
@@ -73,7 +74,10 @@ def main() -> int:
     }
     for name, value in environment.items():
         print(f"{name:14} {value}")
-    figures = measure(setting, Peaks(setting), options.only or list(MEASUREMENTS))
+    try:
+        figures = measure(setting, Peaks(setting), options.only or list(MEASUREMENTS))
+    except (ServerEnded, BundleError) as error:
+        parser.error(str(error))
     if options.json:
         described = {name: [each.described() for each in of] for name, of in figures.items()}
         options.json.parent.mkdir(parents=True, exist_ok=True)
