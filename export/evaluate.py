@@ -17,6 +17,7 @@ from export.quality.retrieval import DEPTHS, first_relevant_rank, mean_reciproca
 from export.quality.served import ServedDocuments, encode_passages, encode_queries
 from server.catalogue.catalogue import load_catalogue
 from server.catalogue.document import Document
+from server.catalogue.languages import canonical_language
 from server.encoding.bundle import Bundle
 from server.ranking.fusion import CANDIDATES
 from server.ranking.options import Mode, SearchOptions
@@ -57,7 +58,7 @@ def evaluate(
         for query, vector in zip(queries, encoded, strict=True):
             found = served.search(query.query, vector, SearchOptions(DEPTH, mode))
             rank = first_relevant_rank([documents[each.sequence].id for each in found.documents], query.relevant)
-            for language in dict.fromkeys((ALL, query.language)):
+            for language in dict.fromkeys((ALL, canonical_language(query.language))):
                 ranks[mode, language].append(rank)
     return dict(ranks)
 

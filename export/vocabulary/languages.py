@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import regex
 
+from server.catalogue.languages import best_language, canonical_language
+
 LATIN = r"\p{Script=Latin}"
 CYRILLIC = r"\p{Script=Cyrillic}"
 ASCII_LETTERS = "A-Za-z"
@@ -51,12 +53,13 @@ _ALWAYS = rf"{ASCII_LETTERS}\p{{Script=Common}}\p{{Script=Inherited}}{UNITS}"
 
 
 def parse_languages(text: str) -> tuple[str, ...]:
-    """Returns the unique codes of a list separated by commas, or no codes for `all`.
+    """Returns the unique codes of a list separated by commas, or no codes for `all`. `ko-KR` is the same as `ko`.
 
     Raises:
         ValueError: The list is empty or has an unknown code; the message is one line.
     """
-    codes = tuple(dict.fromkeys(code.strip().lower() for code in text.split(",") if code.strip()))
+    given = (code for code in text.split(",") if code.strip())
+    codes = tuple(dict.fromkeys(best_language(code, LANGUAGES) or canonical_language(code) for code in given))
     if codes == (ALL,):
         return ()
     if not codes:

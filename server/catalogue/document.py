@@ -8,9 +8,12 @@
 """
 
 import enum
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
+
+from server.catalogue.languages import best_language, canonical_language
 
 AttributeValue = str | bool | int | float | list[str | bool | int | float]
 
@@ -39,14 +42,18 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return _by_language(self.text)
 
     def title_in(self, language_code: str) -> str:
-        """Returns the title in a language, or else the first title; ``""`` if there is none."""
+        """Returns the title in the language that fits best, or else the first title; ``""`` if there is none."""
         titles = self.titles()
-        return titles.get(language_code) or next(iter(titles.values()), "")
+        language = best_language(language_code, titles)
+        return next(iter(titles.values()), "") if language is None else titles[language]
 
     def problem(self) -> str | None:
         """Returns the first problem that decoding does not detect; None if the document is valid."""
         if not self.id.strip():
             return "id is blank"
+        for name, by_language in (("title", self.titles()), ("text", self.texts())):
+            if (twice := repeated_language(by_language)) is not None:
+                return f"{name} has {twice[0]} and {twice[1]}, which are the same language: keep one of them"
         parts = parts_of(self)
         if not parts:
             return "there is nothing to search: give it a title, a text or an example"
@@ -60,6 +67,15 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 if isinstance(each, int) and abs(each) > LARGEST_EXACT_INTEGER:
                     return f"attribute {name}: {each} is too large for a number: write it as a string"
         return None
+
+
+def repeated_language(codes: Iterable[str]) -> tuple[str, str] | None:
+    """Returns the first two codes that differ only in notation, such as `en-US` and `en_us`; None if there are none."""
+    seen: dict[str, str] = {}
+    for code in codes:
+        if (before := seen.setdefault(canonical_language(code), code)) != code:
+            return before, code
+    return None
 
 
 class Field(enum.Enum):

@@ -13,6 +13,7 @@ from chaja.v1 import Upsert as UpsertMessage
 from server.attributes.filter import Scalar
 from server.catalogue.changes import Change, Delete, Outcome, Upsert
 from server.catalogue.document import LARGEST_EXACT_INTEGER, AttributeValue, Document, Localized
+from server.catalogue.languages import canonical_language
 from server.errors import InvalidRequest, UnfitPart, Violation
 from server.rpc.errors import refusal_of
 from server.rpc.limits import MAX_NAME_CHARACTERS, name_violations, raise_any
@@ -104,12 +105,15 @@ class _Reading:
     def _localized(self, messages: Iterable[LocalizedText], field: str) -> Localized:
         """Returns texts by language, in their order; a single text without a language is returned as a string."""
         by_language: dict[str, str] = {}
+        canonical: set[str] = set()
         for position, message in enumerate(messages):
             text = self._text(message.text, f"{field}[{position}].text")
             self._characters += len(message.language_code)
-            if message.language_code in by_language:
-                description = f"is {message.language_code!r} twice: send one text for each language"
+            language = canonical_language(message.language_code)
+            if language in canonical:
+                description = f"is {language!r} twice: send one text for each language"
                 self._refuse(f"{field}[{position}].language_code", description)
+            canonical.add(language)
             by_language[message.language_code] = text
         return by_language[""] if by_language.keys() == {""} else by_language
 

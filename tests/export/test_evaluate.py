@@ -13,7 +13,7 @@ def test_queries_are_searched_and_counted_by_language(tiny_bundle: Path, tmp_pat
     )
     queries.write_text(
         '{"query": "aaab", "language": "en", "relevant": ["a"]}\n'
-        '{"query": "abbb", "language": "en", "relevant": ["a"]}\n'
+        '{"query": "abbb", "language": "EN", "relevant": ["a"]}\n'
         '{"query": "가나가", "language": "ko", "relevant": ["g"]}\n',
         encoding="utf-8",
     )

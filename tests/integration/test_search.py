@@ -52,6 +52,11 @@ def test_a_hit_carries_title_attributes_and_score(tiny_server: ServerProcess) ->
         assert hit.title == document["title"]["en"]
         assert hit.score == pytest.approx(1.0, abs=F16)
         assert dict(hit.attributes.items()) == document["attributes"]
+        for code in ("EN", "en-US", "en_GB"):
+            request.language_code = code
+            assert client.search.Search(request).hits[0].title == document["title"]["en"], code
+        request.language_code = "ko-KR"
+        assert client.search.Search(request).hits[0].title == document["title"]["ko"]
         request.language_code = "fr"
         assert client.search.Search(request).hits[0].title == document["title"]["ko"]
 

@@ -595,8 +595,8 @@ class LocalizedText(_message.Message):
     LANGUAGE_CODE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     language_code: _builtins.str
-    """language_code is a BCP 47 code such as `ko`. Unset means that the language is not known. A list has at most one
-    text for each code.
+    """language_code is a BCP 47 code such as `ko` or `en-US`. Unset means that the language is not known. A list has at
+    most one text for each code; codes that differ only in case, or in `_` for `-`, are the same.
     """
     text: _builtins.str
     """text is the text. Required; not only whitespace."""

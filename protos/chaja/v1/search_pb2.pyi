@@ -131,8 +131,10 @@ class SearchRequest(_message.Message):
     `MODE_LEXICAL`, share a term with the query.
     """
     language_code: _builtins.str
-    """language_code is the language of the titles in hits, as a BCP 47 code such as `ko`. If it is unset, or if a
-    document has no title in it, the document's first language is used. It does not restrict the search.
+    """language_code is the language of the titles in hits, as a BCP 47 code such as `ko` or `en-US`. Case does not matter.
+    Without a title in exactly this language, the server takes one of a longer code (`en` finds `en-US`), then one of a
+    shorter code (`en-US` finds `en`). If it is unset, or if no title fits, the document's first title is used. It does
+    not restrict the search.
     """
     mode: Global___Mode.ValueType
     """mode selects how documents are compared with the query. Unset means `MODE_DENSE`."""

@@ -5,6 +5,7 @@ from export.vocabulary.languages import kept_characters, parse_languages
 
 def test_codes_are_separated_by_commas_and_counted_once() -> None:
     assert parse_languages(" ko,EN,,ko ") == ("ko", "en")
+    assert parse_languages("ko-KR,en_US,en,zh-Hant-TW") == ("ko", "en", "zh")
     assert parse_languages("all") == ()
 
 

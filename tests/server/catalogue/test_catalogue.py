@@ -40,6 +40,7 @@ def test_every_field_language_and_example_is_a_separate_part(tmp_path: Path) -> 
 def test_a_title_is_in_the_requested_language_or_else_the_first_one() -> None:
     both = Document(id="a", title={"ko": "가", "en": "A"})
     assert [both.title_in(code) for code in ("en", "ko", "fr", "")] == ["A", "가", "가", "가"]
+    assert [both.title_in(code) for code in ("en-US", "EN", "en_GB", "ko-KR", "fr-FR", "?")] == ["A"] * 3 + ["가"] * 3
     assert Document(id="a", title="A").title_in("ko") == "A"
     assert Document(id="a", text="no title").title_in("ko") == ""
 
@@ -57,6 +58,8 @@ def test_a_title_is_in_the_requested_language_or_else_the_first_one() -> None:
         ('{"id": "b"}', "there is nothing to search: give it a title, a text or an example"),
         ('{"id": "b", "title": " "}', "title is blank: fill it or leave it out"),
         ('{"id": "b", "title": {"ko": ""}}', "title in ko is blank"),
+        ('{"id": "b", "title": {"en": "B", "EN": "C"}}', "title has en and EN, which are the same language: keep one"),
+        ('{"id": "b", "text": {"ko-KR": "B", "ko_kr": "C"}}', "text has ko-KR and ko_kr, which are the same language"),
         ('{"id": "b", "title": "B", "examples": ["x", " "]}', "example 2 is blank"),
         ('{"id": "b", "titel": "B"}', "unknown field `titel`; write one JSON object per line, with the fields id, "),
         ('{"id": "b", "title": null}', "got `null` - at `$.title`; leave it out"),

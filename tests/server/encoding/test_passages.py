@@ -22,7 +22,7 @@ def titled(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 def test_a_text_is_encoded_after_the_title_in_its_language_or_else_the_first_title() -> None:
     title = {"ko": "가", "en": "A"}
     documents = [
-        Document(id="both", title=title, text={"en": "text", "fr": "texte"}, examples=["example"]),
+        Document(id="both", title=title, text={"en-US": "text", "fr": "texte"}, examples=["example"]),
         Document(id="plain", title="A", text="text"),
         Document(id="no title", text="text"),
     ]

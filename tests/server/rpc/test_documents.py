@@ -81,6 +81,11 @@ def attributed(**attributes: Any) -> DocumentMessage:
             ".titles[1].language_code",
             "is 'ko' twice",
         ),
+        (
+            DocumentMessage(id="a", texts=[LocalizedText(language_code=code, text="x") for code in ("en-US", "EN_us")]),
+            ".texts[1].language_code",
+            "is 'en-us' twice",
+        ),
         (attributed(a=None), ".attributes.a", "must be a string, a number, a boolean"),
         (attributed(a={"b": 1}), ".attributes.a", "must be a string, a number, a boolean"),
         (attributed(a=["x", ["y"]]), ".attributes.a[1]", "must be a string, a number, a boolean"),
