@@ -8,21 +8,18 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-
-import prometheus_client
 
 from server.catalogue.database import locked
 from server.catalogue.store import Store
 from server.engine import EngineSlot
-from server.errors import AddressError, LoadingCancelled, first_line
+from server.errors import LoadingCancelled
 from server.live.opening import Opening
 from server.metrics import Metrics
+from server.monitoring import monitoring
 from server.reloading import Reloader
 from server.rpc.health import HealthServicer
 from server.rpc.server import COUNTED_METHODS, NOTICE_SECONDS, SERVICES, RpcServer
-from server.setting_types import Address
 from server.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -59,7 +56,7 @@ async def _serve(settings: Settings, opening: Opening, store: Store) -> None:
     reloader = Reloader(settings, store, slot, metrics, on_serving=health.serve, opening=opening)
     rpc = RpcServer(settings, slot, reloader, metrics, health=health, fetch=store.fetch)
     _handle_signals(stopping, reloader)
-    with _metrics_server(metrics, settings.metrics) as metrics_address:
+    with monitoring(settings.metrics, metrics.registry, alive=health.alive, ready=health.ready) as metrics_address:
         address = await rpc.listen()
         rpc.lost.add_done_callback(lambda _: stopping.set())
         log.info("gRPC on %s, metrics on http://%s/metrics; loading", address, metrics_address)
@@ -136,19 +133,3 @@ async def _end_threads(slot: EngineSlot) -> None:
         log.warning("a thread is still busy %g seconds after the drain; stopping without it", ENDING_SECONDS)
         logging.shutdown()
         os._exit(0)
-
-
-@contextlib.contextmanager
-def _metrics_server(metrics: Metrics, address: Address) -> Iterator[Address]:
-    """Serves the metrics over HTTP in a separate thread; yields the address with the port that the system chose."""
-    try:
-        server, thread = prometheus_client.start_http_server(address.port, address.host, metrics.registry)
-    except (OSError, UnicodeError) as error:  # UnicodeError: the host is not a valid DNS name.
-        reason = getattr(error, "strerror", None) or first_line(error)
-        raise AddressError(f"cannot serve metrics on {address}: {reason}; choose another with --metrics") from None
-    try:
-        yield Address(address.host, server.server_port)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -77,7 +77,9 @@ class Settings:
         default="127.0.0.1:50051",
     )
     metrics: Address = _setting(
-        parse_address, "Address of the Prometheus metrics, served at `/metrics`.", default="127.0.0.1:9464"
+        parse_address,
+        "Address of the HTTP port for Prometheus (`/metrics`) and for probes (`/healthz`, `/readyz`).",
+        default="127.0.0.1:9464",
     )
     encode_workers: int = _setting(
         whole_number(0, 1024),

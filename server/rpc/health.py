@@ -40,6 +40,14 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         self._set(Status.NOT_SERVING, self._statuses.keys() - {LIVENESS})
         self._shutting_down = True
 
+    def alive(self) -> bool:
+        """Returns whether liveness is SERVING."""
+        return self._statuses[LIVENESS] == Status.SERVING
+
+    def ready(self) -> bool:
+        """Returns whether the server is SERVING."""
+        return self._statuses[""] == Status.SERVING
+
     def end_watches(self) -> None:
         """Ends all watches, so that they do not delay the shutdown."""
         self._ended = True

@@ -3,6 +3,7 @@
 They run in a separate process, so that they do not slow down the caller that a test measures.
 """
 
+import contextlib
 import itertools
 import selectors
 import socket
@@ -126,9 +127,40 @@ def control_frames(address: str) -> None:
     flood(address, data, connections=2)
 
 
+def idle_monitoring(address: str) -> None:
+    """Opens connections to the port of the metrics, sends half a request on each, and opens new ones without end."""
+    held: list[socket.socket] = []
+    while True:
+        with contextlib.suppress(TimeoutError):
+            held.append(connect(address))
+            held[-1].send(b"GET /metrics HTTP/1.1\r\n")
+        if len(held) > IDLE_CONNECTIONS:
+            held.pop(0).close()
+
+
+def endless_scrapes(address: str) -> None:
+    """Asks for the metrics as fast as the server answers."""
+
+    def data() -> Iterator[bytes]:
+        yield b"GET /metrics HTTP/1.1\r\n\r\n"
+
+    flood(address, data, connections=20)
+
+
+MONITORING = (idle_monitoring, endless_scrapes)
+"""Those that attack the port of the metrics."""
+
 KINDS = {
     each.__name__: each
-    for each in (idle_connections, zero_window, unfinished_requests, large_headers, rapid_reset, control_frames)
+    for each in (
+        idle_connections,
+        zero_window,
+        unfinished_requests,
+        large_headers,
+        rapid_reset,
+        control_frames,
+        *MONITORING,
+    )
 }
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Reads a server's metrics as Prometheus does."""
 
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 
@@ -19,6 +20,16 @@ def scrape(url: str) -> Samples:
         for family in families
         for sample in family.samples
     }
+
+
+def status_of(metrics_url: str, path: str) -> int:
+    """Returns the HTTP status of another path of the metrics' port."""
+    try:
+        with urllib.request.urlopen(metrics_url.removesuffix("/metrics") + path, timeout=30) as response:  # noqa: S310
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
 
 
 def value(samples: Samples, name: str, **labels: str) -> float:

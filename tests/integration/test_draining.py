@@ -19,7 +19,7 @@ from tests.conftest import SAMPLE_CATALOGUE, server_flags
 from tests.integration import slow_server
 from tests.integration.errors import code_of, error_of
 from tests.integration.raw_calls import connected, message, opened, received_until
-from tests.integration.scraping import scrape, scrape_until, total
+from tests.integration.scraping import scrape, scrape_until, status_of, total
 from tests.integration.serving import health_of, sample_server, wait_for_line
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
@@ -30,6 +30,11 @@ STARTED = "grpc_server_started_total"
 def watch(channel: grpc.Channel) -> Any:
     stub: Any = health_pb2_grpc.HealthStub(channel)
     return stub.Watch(health_pb2.HealthCheckRequest(), timeout=60)
+
+
+def probes(server: ServerProcess) -> tuple[int, int]:
+    """Returns the HTTP statuses of the probes of liveness and readiness."""
+    return status_of(server.metrics_url, "/healthz"), status_of(server.metrics_url, "/readyz")
 
 
 @contextlib.contextmanager
@@ -56,9 +61,11 @@ def test_calls_are_accepted_while_balancers_see_not_serving(tiny_bundle: Path) -
         search: Any = chaja.Client(channel).search.Search
         statuses = watch(channel)
         assert next(statuses).status == SERVING
+        assert probes(server) == (200, 200)
         signalled = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         assert next(statuses).status == NOT_SERVING
+        assert probes(server) == (200, 503)
         answered = 0
         while time.monotonic() < signalled + 1.0:
             assert search(SearchRequest(query=f"{answered}", limit=2), timeout=10).hits
@@ -160,10 +167,12 @@ def test_a_dead_worker_makes_health_not_serving(tiny_bundle: Path) -> None:
         assert next(statuses).status == NOT_SERVING
         assert health_of(server.address, "chaja.v1.SearchService") == NOT_SERVING
         assert health_of(server.address, "liveness") == NOT_SERVING
+        assert probes(server) == (503, 503)
         # It fails at once, not at its deadline.
         assert code_of(search, SearchRequest(query="another"), timeout=20) == grpc.StatusCode.UNAVAILABLE
         chaja.Client(channel).admin.Reload(ReloadRequest(), timeout=60)  # The new engine has new workers.
         assert next(statuses).status == SERVING
+        assert probes(server) == (200, 200)
         assert search(SearchRequest(query="another"), timeout=20).hits
         assert server.stop() == 0
     assert any("CRITICAL" in line and "a worker died" in line for line in server.lines)

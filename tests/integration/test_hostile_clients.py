@@ -20,6 +20,7 @@ from sample.server_process import REPOSITORY, ServerProcess, running_server
 from server.rpc.connections import MAX_UNSENT_BYTES
 from tests.conftest import SAMPLE_CATALOGUE, server_flags
 from tests.integration import hostile_client
+from tests.integration.scraping import status_of
 from tests.integration.vitals import MEGABYTE, resident_bytes
 
 TOKEN = "t" * 32
@@ -33,6 +34,8 @@ BOUND_BYTES = {
     "large_headers": 100 * MEGABYTE,
     "rapid_reset": 150 * MEGABYTE,
     "control_frames": 50 * MEGABYTE,
+    "idle_monitoring": 50 * MEGABYTE,
+    "endless_scrapes": 50 * MEGABYTE,
 }
 """Maximum memory that each attack costs; docs/serving.md states the same."""
 
@@ -98,24 +101,27 @@ def test_other_clients_are_served_while_a_hostile_client_attacks(kind: str, tiny
     guarded = ["--tokens", str(tokens)] if kind == "unfinished_requests" else []
     flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, *guarded)
     with contextlib.ExitStack() as stack:
-        with descriptors(256) if kind == "idle_connections" else contextlib.nullcontext():
+        with descriptors(256) if kind in ("idle_connections", "idle_monitoring") else contextlib.nullcontext():
             server = stack.enter_context(running_server(flags))
         check(kind, server)
 
 
 def check(kind: str, server: ServerProcess) -> None:
+    monitored = kind in {each.__name__ for each in hostile_client.MONITORING}
     with grpc.insecure_channel(server.address) as channel:
         caller = EstablishedCaller(channel)
         for number in range(WARM_UP_SEARCHES):
             caller.search(number)
         caller.seconds.clear()
         memory, lines = resident_bytes(server.process.pid), len(server.lines)
-        with hostile(kind, server.address):
+        address = server.metrics_url.split("/")[2] if monitored else server.address
+        with hostile(kind, address):
             caller.start()
             peak, ends = memory, time.monotonic() + SECONDS
             while time.monotonic() < ends:
                 time.sleep(0.2)
                 peak = max(peak, resident_bytes(server.process.pid))
+                assert not monitored or status_of(server.metrics_url, "/healthz") == 200
             caller.ending.set()
             caller.join()
         assert not caller.failed

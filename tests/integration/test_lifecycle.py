@@ -16,10 +16,12 @@ from sample.server_process import REPOSITORY, ServerProcess, running_server
 from server.rpc.server import SERVICES
 from tests.conftest import server_flags
 from tests.integration.errors import error_of
+from tests.integration.scraping import status_of
 from tests.integration.serving import error_line, health_of, run_server, sample_server, start_error
 from tests.ports import free_ports
 
 Health = health_pb2.HealthCheckResponse
+PROBES = ("/healthz", "/readyz")
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +45,13 @@ def test_the_server_is_not_serving_until_everything_is_loaded(tiny_bundle: Path,
         address = line.partition("gRPC on ")[2].partition(",")[0]
         seen["health"] = [health_of(address, name) for name in ("", *(service.full_name for service in SERVICES))]
         with grpc.insecure_channel(address) as channel:
+            seen["probes"] = [status_of(line.rpartition(" on ")[2].partition(";")[0], path) for path in PROBES]
             seen["error"] = error_of(chaja.Client(channel).search.Search, SearchRequest(query="a"), timeout=10)
 
     with running_server(server_flags(tiny_bundle, long_catalogue), echo=while_loading) as server:
         assert seen["health"] == [Health.NOT_SERVING] * (1 + len(SERVICES))
+        assert seen["probes"] == [200, 503]
+        assert [status_of(server.metrics_url, path) for path in (*PROBES, "/", "/metric")] == [200, 200, 404, 404]
         assert seen["error"].code() == grpc.StatusCode.UNAVAILABLE
         assert "still loading" in seen["error"].details()
         assert health_of(server.address) == Health.SERVING
