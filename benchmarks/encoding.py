@@ -32,6 +32,7 @@ from export.options import check_evaluation_flags, evaluation_flags, open_corpus
 from export.packaged.models import DEFAULT_MODEL, find_packaged
 from export.source import SourceModel
 from loadtest.environment import describe_environment
+from server.closed_pipe import until_closed_pipe
 from server.encoding.golden import cosines
 from server.encoding.kind import TextKind
 from server.errors import StartError
@@ -183,4 +184,4 @@ def _print(result: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(until_closed_pipe(main))

@@ -1,12 +1,11 @@
 """The command line: `python -m export [--model …] --out DIR`, `… evaluate …` and `… inspect DIR`.
 
-Exit codes: 0 for success, 1 if the model or a file cannot be used, 2 for an invalid flag, 130 for Ctrl-C and SIGTERM.
-An error is one line on stderr.
+Exit codes: 0 for success, 1 if the model or a file cannot be used, 2 for an invalid flag, 130 for Ctrl-C and SIGTERM,
+141 if the output goes to a closed pipe. An error is one line on stderr.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import signal
@@ -25,6 +24,7 @@ from export.options import OneLineParser, chosen_weights, given_prefixes, open_c
 from export.packaged.models import find_packaged
 from export.recipe import CALIBRATED, Recipe
 from export.report import report_rows
+from server.closed_pipe import until_closed_pipe
 from server.encoding.manifest import Manifest, Weights, read_manifest
 from server.errors import StartError
 
@@ -116,8 +116,6 @@ def _silence_libraries() -> None:
 
 
 if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    with contextlib.suppress(BrokenPipeError):
-        sys.stdout.flush()
+    code = until_closed_pipe(lambda: main(sys.argv[1:]))
     # A normal exit takes seconds to unload torch, while a thread may still be importing it.
     os._exit(code)

@@ -21,19 +21,24 @@ def main() -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in (attack, report, plot, compare, slo):
         command.add_parser(commands)
-    options = parser.parse_args()
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # An error's message contains what gRPC would log.
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM keeps partial results, as Ctrl-C does.
     try:
-        return int(options.run(options))
+        try:
+            options = parser.parse_args()
+            return int(options.run(options))
+        finally:  # `--help` raises SystemExit.
+            sys.stdout.flush()
     except LoadtestError as error:
         print(f"loadtest: error: {error}", file=sys.stderr)
         return int(error.exit_code)
     except KeyboardInterrupt:
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:  # The reader of our output, such as `head`, has closed the pipe.
-        sys.stderr.close()
-        return int(ExitCode.OK)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for file in (sys.stdout, sys.stderr):  # The interpreter flushes both again when it exits.
+            os.dup2(nowhere, file.fileno())
+        return int(ExitCode.CLOSED_PIPE)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ class ExitCode(IntEnum):
     SATURATED = 3
     ASSERTION = 99  # As k6.
     INTERRUPTED = 130
+    CLOSED_PIPE = 141  # 128 plus the number of SIGPIPE, as a shell reports it for other programs.
 
 
 EXIT_CODES = {
@@ -28,6 +29,7 @@ EXIT_CODES = {
     ExitCode.SATURATED: "the generator was saturated",
     ExitCode.ASSERTION: "an assertion was not met",
     ExitCode.INTERRUPTED: "interrupted; the results until then are kept, and reported as partial",
+    ExitCode.CLOSED_PIPE: "the reader of the output, such as `head`, closed the pipe",
 }
 """The meaning of each exit code, for `--help` and the documents."""
 

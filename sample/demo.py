@@ -12,6 +12,7 @@ from typing import NamedTuple
 import chaja
 from chaja.v1 import Field, Hit, Mode, SearchRequest, SearchResponse, Timings
 from sample.server_process import REPOSITORY, ServerEnded, running_server
+from server.closed_pipe import until_closed_pipe
 
 
 class Example(NamedTuple):
@@ -108,4 +109,4 @@ def _reason(hit: Hit) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(until_closed_pipe(main))

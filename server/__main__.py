@@ -1,7 +1,8 @@
 """The command line: `python -m server --bundle DIR --data DIR`, or one of the commands of `server.commands`.
 
 Exit codes: 0 after a drain; 1 if a command fails, or the server cannot start, or listen again after gRPC crashed; 2 for
-an invalid setting; 130 for Ctrl-C before it listens; 128 plus a second signal's number. An error is one line on stderr.
+an invalid setting; 130 for Ctrl-C before it listens; 128 plus a second signal's number; 141 if a command's output goes
+to a closed pipe. An error is one line on stderr.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # Workers already run in parallel: threads of NumPy would compete with them.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+from server.closed_pipe import until_closed_pipe
 from server.commands import COMMANDS, run
 from server.errors import ChajaError, SettingsError
 from server.logs import ShowUserTexts
@@ -54,4 +56,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(until_closed_pipe(main))

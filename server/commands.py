@@ -80,7 +80,13 @@ def _export(options: argparse.Namespace) -> None:
 def _opened(path: Path | None) -> Iterator[BinaryIO]:
     """Opens a new file, which appears at `path` only when it is complete; without a path, yields stdout."""
     if path is None:
-        yield sys.stdout.buffer
+        try:
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise StoreError(f"standard output cannot be written: {error.strerror}") from None
         return
     try:
         with new_file(path) as unfinished, unfinished.open("wb") as file:

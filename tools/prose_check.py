@@ -15,6 +15,8 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
+from server.closed_pipe import until_closed_pipe
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 BANNED = Path(__file__).with_name("banned_words.txt")
 CHECKED = ("*.py", "*.md", "*.proto", "*.c", "*.h", "*.go", "*.java", "*.mjs", "Makefile", "pyproject.toml")
@@ -86,4 +88,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(until_closed_pipe(main))

@@ -33,14 +33,15 @@ from loadtest.results.file import read_runs
 from loadtest.schedule import constant
 from loadtest.target import Target
 from sample.server_process import REPOSITORY, running_server
+from server.closed_pipe import until_closed_pipe
 
 QUERY = "I lost my wallet"
 PUNCTUAL_NS = 2_000_000
 IN_FLIGHT = 256
 
 
-def main() -> None:
-    """Prints every figure."""
+def main() -> int:
+    """Prints every figure; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.generator", description=__doc__)
     parser.add_argument("--seconds", type=int, default=5, help="length of each measurement in seconds")
     parser.add_argument("--repeats", type=int, default=3)
@@ -56,6 +57,7 @@ def main() -> None:
         measure_memory(options.requests)
     if options.only in (None, "opinion"):
         compare_with_h2load(options.seconds, options.repeats, options.bundle)
+    return 0
 
 
 def measure_speed(seconds: int, repeats: int) -> None:
@@ -200,4 +202,4 @@ def only_on(core: int) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(until_closed_pipe(main))

@@ -19,6 +19,7 @@ from benchmarks.retrieval.targets import missed_targets
 from export.errors import ExportError
 from loadtest.environment import describe_environment
 from sample.server_process import REPOSITORY
+from server.closed_pipe import until_closed_pipe
 from server.encoding.bundle import Bundle
 from server.errors import StartError
 
@@ -104,4 +105,4 @@ def _parse() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(until_closed_pipe(main))

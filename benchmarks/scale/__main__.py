@@ -17,6 +17,7 @@ from benchmarks.scale.measuring import measure
 from benchmarks.scale.vectors import Source
 from loadtest.environment import describe_environment
 from sample.server_process import REPOSITORY
+from server.closed_pipe import until_closed_pipe
 from server.vectors.storage import STORAGES
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -79,4 +80,4 @@ def measure_apart(options: argparse.Namespace, size: int) -> list[dict[str, obje
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(until_closed_pipe(main))

@@ -25,6 +25,7 @@ from benchmarks.serving.writing import measure_writes
 from chaja import __version__
 from loadtest.environment import describe_environment
 from sample.server_process import REPOSITORY, ServerEnded
+from server.closed_pipe import until_closed_pipe
 from server.errors import BundleError
 
 Measurement = Callable[[Setting, Peaks], Iterator[Figure]]
@@ -103,4 +104,4 @@ def measure(setting: Setting, peaks: Peaks, names: list[str]) -> dict[str, list[
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(until_closed_pipe(main))

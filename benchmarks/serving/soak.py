@@ -18,6 +18,7 @@ from benchmarks.serving.process import Use, use_of
 from benchmarks.serving.setting import QUERIES, Setting
 from loadtest.environment import describe_environment
 from sample.server_process import REPOSITORY, ServerProcess
+from server.closed_pipe import until_closed_pipe
 
 CALLERS_PER_KIND = 3
 READINGS = 100
@@ -99,4 +100,4 @@ async def _soak(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(until_closed_pipe(main))

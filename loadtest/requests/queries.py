@@ -43,6 +43,7 @@ def read_queries(path: Path) -> list[Query]:
     for number, line in lines_of(path):
         if not queries:
             is_json = line.startswith("{")
+            _refuse_array(line, path)
         if is_json:
             queries.append(_from_json(line, number=len(queries), where=f"{path}:{number}"))
         else:
@@ -58,7 +59,11 @@ def read_payloads(path: Path) -> list[Query]:
     Raises:
         UsageError: The file cannot be read, is empty, or has a malformed line; the message names the line.
     """
-    payloads = [object_of(line, where=f"{path}:{number}") for number, line in lines_of(path)]
+    payloads: list[dict[str, Any]] = []
+    for number, line in lines_of(path):
+        if not payloads:
+            _refuse_array(line, path)
+        payloads.append(object_of(line, where=f"{path}:{number}"))
     if not payloads:
         raise UsageError(f"{path} has no payloads")
     return [Query(str(number), {"payload": payload}) for number, payload in enumerate(payloads)]
@@ -108,6 +113,18 @@ def object_of(line: str, *, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UsageError(f"{where}: expected a JSON object")
     return value
+
+
+def _refuse_array(first_line: str, path: Path) -> None:
+    """Raises UsageError if a file is a JSON array of objects or strings: its lines would be sent as queries."""
+    if not first_line.startswith("["):
+        return
+    try:
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError):
+        return
+    if any(isinstance(each, dict | str) for each in values):
+        raise UsageError(f"{path} is a JSON array; write one object per line: jq -c '.[]' {path} > new.jsonl")
 
 
 def _from_json(line: str, *, number: int, where: str) -> Query:

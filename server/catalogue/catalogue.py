@@ -14,7 +14,7 @@ def load_catalogue(path: Path) -> list[Document]:
     for number, document in read_jsonl(path, Document):
         problem = document.problem()
         if problem is None and document.id in line_of:
-            problem = f"id {document.id!r} is already in line {line_of[document.id]}"
+            problem = f"id {document.id!r} is already in line {line_of[document.id]}: keep one of the two lines"
         if problem is not None:
             raise CatalogueError(f"{path}:{number}: {problem}")
         line_of[document.id] = number

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.errors import UsageError
-from loadtest.requests.queries import Query, read_queries, read_timestamps
+from loadtest.requests.queries import Query, read_payloads, read_queries, read_timestamps
 
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
 
@@ -22,6 +23,16 @@ def test_plain_text_has_one_query_per_line(file: Path) -> None:
     first, second = read_queries(file)
     assert (first.id, first.fields["query"], first.fields) == ("0", "따뜻한 외투", {"query": "따뜻한 외투"})
     assert (second.id, second.fields["query"]) == ("1", "warm coat")
+
+
+@pytest.mark.parametrize("content", ['["a", "b"]', '[\n  {"query": "a"}\n]\n'])
+@pytest.mark.parametrize("read", [read_queries, read_payloads])
+def test_a_json_array_is_refused_with_the_command_that_converts_it(
+    file: Path, read: Callable[[Path], list[Query]], content: str
+) -> None:
+    file.write_text(content, encoding="utf-8")
+    with pytest.raises(UsageError, match=r"is a JSON array; write one object per line: jq -c '\.\[\]'"):
+        read(file)
 
 
 @pytest.mark.parametrize(

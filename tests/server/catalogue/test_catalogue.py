@@ -1,3 +1,4 @@
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -52,18 +53,25 @@ def test_a_title_is_in_the_requested_language_or_else_the_first_one() -> None:
         ("not json", "JSON is malformed"),
         ('["a list"]', "Expected `object`, got `array`"),
         ('{"title": "B"}', "Object missing required field `id`"),
-        ('{"id": "", "title": "B"}', "Expected `str` of length >= 1 - at `$.id`"),
+        ('{"id": "", "title": "B"}', "Expected `str` of length >= 1 - at `$.id`; it is empty: fill it"),
         ('{"id": "  ", "title": "B"}', "id is blank"),
-        ('{"id": 3, "title": "B"}', "Expected `str`, got `int` - at `$.id`"),
+        ('{"id": 3, "title": "B"}', "Expected `str`, got `int` - at `$.id`; put it in quotes"),
         ('{"id": "b"}', "there is nothing to search: give it a title, a text or an example"),
         ('{"id": "b", "title": " "}', "title is blank: fill it or leave it out"),
         ('{"id": "b", "title": {"ko": ""}}', "title in ko is blank"),
         ('{"id": "b", "title": {"en": "B", "EN": "C"}}', "title has en and EN, which are the same language: keep one"),
         ('{"id": "b", "text": {"ko-KR": "B", "ko_kr": "C"}}', "text has ko-KR and ko_kr, which are the same language"),
         ('{"id": "b", "title": "B", "examples": ["x", " "]}', "example 2 is blank"),
-        ('{"id": "b", "titel": "B"}', "unknown field `titel`; write one JSON object per line, with the fields id, "),
+        ('{"id": "b", "titel": "B"}', "with the fields id, title, text, examples, attributes"),
+        (
+            '{"service_id": "b"}',
+            "unknown field `service_id`; perhaps id is meant; write one JSON object per line, with ",
+        ),
+        ('{"serviceId": "b"}', "perhaps id is meant"),
+        ('{"id": "b", "titel": "B"}', "perhaps title is meant"),
+        ('{"id": "b", "category": "B"}', "unknown field `category`; put it into attributes"),
         ('{"id": "b", "title": null}', "got `null` - at `$.title`; leave it out"),
-        ('{"id": null}', "got `null` - at `$.id`"),
+        ('{"id": null}', "got `null` - at `$.id`; fill it"),
         ('{"id": "b", "title": {"en": "B", "ko": null}}', "got `null` - at `$.title.ko`; leave it out"),
         ('{"id": "b", "title": "B", "examples": ["x", 3]}', "got `int` - at `$.examples[1]`"),
         ('{"id": "b", "title": "B", "attributes": {"x": 1, "y": null}}', "at `$.attributes.y`; leave it out"),
@@ -72,7 +80,7 @@ def test_a_title_is_in_the_requested_language_or_else_the_first_one() -> None:
             '{"id": "b", "title": "B", "attributes": {"x": 9007199254740993}}',
             "attribute x: 9007199254740993 is too large",
         ),
-        ('{"id": "a", "title": "B"}', "id 'a' is already in line 1"),
+        ('{"id": "a", "title": "B"}', "id 'a' is already in line 1: keep one"),
     ],
 )
 def test_the_error_of_a_wrong_line_names_file_and_line(tmp_path: Path, line: str, message: str) -> None:
@@ -81,6 +89,43 @@ def test_the_error_of_a_wrong_line_names_file_and_line(tmp_path: Path, line: str
         load_catalogue(path)
     assert str(raised.value).startswith(f"{path}:3: ")
     assert message in str(raised.value)
+
+
+LINE = json.dumps(GOOD) + "\n"
+
+FORMATS: dict[str, tuple[str | bytes, str]] = {
+    "an array": ('[{"id": "a", "title": "A"}]', "is a JSON array; write one object per line: jq -c '.[]' "),
+    "an array over lines": ('[\n  {"id": "a"}\n]\n', "is a JSON array; write one object per line: jq -c '.[]' "),
+    "an object over lines": (
+        '{\n  "id": "a"\n}\n',
+        "continues on the next line; write one object per line: jq -c '.' ",
+    ),
+    "CSV": ("id,title\na,A\n", "looks like CSV"),
+    "tabs after a byte order mark": ("\ufeffid\ttitle\na\tA\n", "looks like CSV"),
+    "gzip": (gzip.compress(LINE.encode()), "is compressed: decompress it: gzip -dc "),
+    "UTF-16": (LINE.encode("utf-16"), "is UTF-16, not UTF-8: convert it: iconv -f UTF-16 -t UTF-8 "),
+    "UTF-16 without a mark": (LINE.encode("utf-16-le"), "iconv -f UTF-16LE -t UTF-8 "),
+    "an object around the documents": ('{"documents": [{"id": "a"}]}', """jq -c '.["documents"][]'"""),
+}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_file_in_another_format_gets_the_command_that_converts_it(tmp_path: Path, format: str) -> None:
+    content, advice = FORMATS[format]
+    path = tmp_path / "c.jsonl"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(CatalogueError) as raised:
+        load_catalogue(path)
+    assert str(raised.value).startswith(f"{path}:1: ")
+    assert advice in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_file_that_ends_within_a_line_is_said_to_be_cut(tmp_path: Path) -> None:
+    path = tmp_path / "c.jsonl"
+    path.write_text(LINE + '{"id": "b", "ti', encoding="utf-8")
+    with pytest.raises(CatalogueError, match=r"c\.jsonl:2: .* the file ends within it: write the file again in full"):
+        load_catalogue(path)
 
 
 def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
