@@ -1,7 +1,7 @@
 """Admits or rejects a call before any work is done for it.
 
-The wait is predicted from the tokens in the queue and the measured speed of the workers. One rule applies to a single
-query, to a batch and to each query of a stream.
+The wait is predicted from the tokens in the queue and the measured speed of the workers; a search counts as the tokens
+that could be encoded in its time. One rule applies to a single query, to a batch and to each query of a stream.
 """
 
 import logging
@@ -22,8 +22,8 @@ LOG_INTERVAL_SECONDS = 10.0
 class Admission:
     """Admission control for the queue. Used on the event loop only.
 
-    `bulk_characters` is the length of all bulk texts that were admitted and are not done yet; the queue holds only some
-    of them at a time. Interactive texts enter the queue as soon as they are admitted.
+    `bulk_tokens` is the estimated work of all bulk texts that were admitted and are not done yet; the queue holds only
+    some of them at a time. Interactive texts enter the queue as soon as they are admitted.
     """
 
     def __init__(self, queue: Queue, speed: Speed, *, workers: int, longest_wait_seconds: float) -> None:
@@ -31,17 +31,16 @@ class Admission:
         self._speed = speed
         self._workers = workers
         self._longest_wait_seconds = longest_wait_seconds
-        self.bulk_characters = 0
+        self.bulk_tokens = 0
         self._logged_at = -math.inf
 
     def predicted_wait_seconds(self, *, bulk: bool) -> float:
         """Returns the predicted queue wait of a new text: at least the time that the oldest in its lane has waited."""
         interactive = self._queue.interactive.tokens
-        waiting_bulk = self.bulk_characters * self._speed.tokens_per_character
         if bulk:
-            ahead = min(interactive + waiting_bulk, waiting_bulk * BULK_SHARE)
+            ahead: float = min(interactive + self.bulk_tokens, self.bulk_tokens * BULK_SHARE)
         else:
-            ahead = interactive * (BULK_SHARE / (BULK_SHARE - 1) if waiting_bulk else 1.0)
+            ahead = interactive * (BULK_SHARE / (BULK_SHARE - 1) if self.bulk_tokens else 1.0)
         lane = self._queue.bulk if bulk else self._queue.interactive
         return max(lane.oldest_seconds, ahead * self._speed.seconds_per_token / self._workers)
 
@@ -56,20 +55,23 @@ class Admission:
             log.warning("overloaded: rejecting calls; they would wait %.0f ms in the queue", wait * 1000)
         return Overloaded(wait)
 
-    def admit(self, *, characters: int, bulk: bool, remaining_seconds: float) -> None:
-        """Admits a call whose texts have this many characters in total.
+    def admit(self, *, tokens: int, bulk: bool, remaining_seconds: float) -> None:
+        """Admits a call with this estimated work.
 
-        Adds bulk work to `bulk_characters`; the caller subtracts it as the texts finish. Raises Overloaded if the call
+        Adds bulk work to `bulk_tokens`; the caller subtracts it as the texts finish. Raises Overloaded if the call
         would wait too long, or could not be answered before its deadline.
         """
         overload = self.overload(bulk=bulk)
         if overload is not None:
             raise overload
         wait = self.predicted_wait_seconds(bulk=bulk)
-        own = characters * self._speed.tokens_per_character * self._speed.seconds_per_token
-        if wait + (own / self._workers if bulk else own) > remaining_seconds:
+        if bulk:  # Its texts fill batches, and all workers take them.
+            own = tokens * self._speed.full_batch_seconds_per_token / self._workers
+        else:
+            own = tokens * self._speed.seconds_per_token
+        if wait + own > remaining_seconds:
             if not wait:
                 self._speed.doubt()
             raise Overloaded(wait, remaining_seconds=remaining_seconds)
         if bulk:
-            self.bulk_characters += characters
+            self.bulk_tokens += tokens

@@ -14,9 +14,6 @@ from server.ranking.options import Mode, SearchOptions
 from server.ranking.search import Found
 from server.stages import Stopwatch
 
-SEARCH_TOKENS = 3
-"""Tokens that a worker could encode in the time of one search and its answer."""
-
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Job:
@@ -24,7 +21,8 @@ class Job:
 
     Without `options` the text is only encoded. If the text is too long, it is cut when `truncate` is set and rejected
     otherwise. No stage starts work on a job after its `deadline`; `deadline` and `arrived` are values of
-    `time.monotonic()`. `done` is resolved on the event loop after the last stage, or cancelled if the caller gives up.
+    `time.monotonic()`. `search_tokens` is the predicted time of its search, as tokens that could be encoded meanwhile.
+    `done` is resolved on the event loop after the last stage, or cancelled if the caller gives up.
     """
 
     text: str
@@ -34,6 +32,7 @@ class Job:
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     bulk: bool = False
     cached: bool = True
+    search_tokens: int = 0
     deadline: float = math.inf
     arrived: float = field(default_factory=time.monotonic)
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
@@ -52,6 +51,11 @@ class Job:
         return self.vector is not None or (self.options is not None and self.options.mode is Mode.LEXICAL)
 
     @property
+    def encoded_tokens(self) -> int:
+        """Number of tokens left to encode."""
+        return 0 if self.encoded or not self.tokens else len(self.tokens.ids)
+
+    @property
     def token_count(self) -> int:
-        """Number of tokens left to encode; `SEARCH_TOKENS` if there are none."""
-        return SEARCH_TOKENS if self.encoded or not self.tokens else len(self.tokens.ids)
+        """The work left for a worker, in tokens: those to encode, and those that stand for the search. At least 1."""
+        return max(1, self.encoded_tokens + self.search_tokens)

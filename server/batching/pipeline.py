@@ -7,6 +7,7 @@ a thread, so that they do not block the loop.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -56,6 +57,7 @@ class Pipeline:
         self._bundle = bundle
         self._cache = cache
         self._metrics = metrics
+        self._speed = speed
         workers, longest_wait_seconds = settings.workers, settings.longest_wait_seconds
         self._queue = Queue(
             workers=workers, max_batch_tokens=settings.max_batch_tokens, longest_wait_seconds=longest_wait_seconds
@@ -82,11 +84,11 @@ class Pipeline:
         remaining = jobs[0].deadline - time.monotonic()
         if remaining <= 0:
             raise DeadlinePassed
-        characters = [len(job.text) for job in jobs]
+        tokens = [self._estimate(job) for job in jobs]
         if not admitted:
-            self.admission.admit(characters=sum(characters), bulk=bulk, remaining_seconds=remaining)
+            self.admission.admit(tokens=sum(tokens), bulk=bulk, remaining_seconds=remaining)
         elif bulk:
-            self.admission.bulk_characters += sum(characters)
+            self.admission.bulk_tokens += sum(tokens)
         outcomes: list[ChajaError | None] = []
         try:
             for start in range(0, len(jobs), SLICE_TEXTS):
@@ -98,12 +100,12 @@ class Pipeline:
                 await self._tokenize([job for job in part if not self._enqueue_if_known(job)])
                 outcomes += await _outcomes(part)
                 if bulk:
-                    self.admission.bulk_characters -= sum(characters[start : start + SLICE_TEXTS])
+                    self.admission.bulk_tokens -= sum(tokens[start : start + SLICE_TEXTS])
         finally:
             for job in jobs:
                 job.done.cancel()  # Has no effect on jobs that are done.
             if bulk:
-                self.admission.bulk_characters -= sum(characters[len(outcomes) :])
+                self.admission.bulk_tokens -= sum(tokens[len(outcomes) :])
         return outcomes
 
     def close(self) -> None:
@@ -111,6 +113,15 @@ class Pipeline:
         self._queue.close()
         self.workers.join()
         self._tokenizing.shutdown()
+
+    def _estimate(self, job: Job) -> int:
+        """Returns the estimated work of a job in tokens, and sets the part that is its search."""
+        if job.options is not None:
+            job.search_tokens = self._speed.search_tokens(job.options)
+        if job.encoded:
+            return job.token_count
+        tokens = self._bundle.fixed_tokens[job.kind] + math.ceil(len(job.text) * self._speed.tokens_per_character)
+        return max(1, min(tokens, self._bundle.manifest.tower(job.kind.side).max_tokens) + job.search_tokens)
 
     async def _tokenize(self, jobs: Sequence[Job]) -> None:
         """Tokenizes jobs and puts them into the queue."""

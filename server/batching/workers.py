@@ -75,14 +75,13 @@ class Workers:
                     self._fail_dropped(batch.dropped, started)
                 if not jobs:
                     continue
-                tokens = sum(job.token_count for job in jobs)
-                new = [(job.token_count, len(job.text)) for job in jobs if not job.encoded]
-                self._answer(jobs)
-                if new:
+                new = [job for job in jobs if not job.encoded]
+                tokens = sum(job.encoded_tokens for job in new)
+                searching_seconds = self._answer(jobs)
+                if tokens:
+                    seconds = max(0.0, time.monotonic() - started - searching_seconds)
                     self._speed.learn(
-                        tokens=tokens,
-                        tokens_per_character=sum(each for each, _ in new) / sum(each for _, each in new),
-                        seconds=time.monotonic() - started,
+                        tokens=tokens, tokens_per_character=self._tokens_per_character(new), seconds=seconds
                     )
         except BaseException:  # Errors of a batch are handled in _answer.
             log.critical("a worker died", exc_info=True)
@@ -105,26 +104,33 @@ class Workers:
             self._queue.close()  # Later jobs are rejected.
             _settle(self._queue.take_all(), NotReady("all workers of the server died; try another server"))
 
-    def _answer(self, jobs: list[Job]) -> None:
+    def _tokens_per_character(self, jobs: Sequence[Job]) -> float:
+        tokens = sum(job.tokens.whole_count - self._bundle.fixed_tokens[job.kind] for job in jobs if job.tokens)
+        return max(0, tokens) / sum(len(job.text) for job in jobs)
+
+    def _answer(self, jobs: list[Job]) -> float:
+        """Encodes, searches and resolves a batch; returns the seconds of its searches."""
+        searching_seconds = 0.0
         for job in jobs:
             job.batch_texts = len(jobs)
             job.stopwatch.lap("queue")
         try:
             self._encode([job for job in jobs if not job.encoded])
-            self._search(jobs)
+            searching_seconds = self._search(jobs)
         except Exception as error:
             if len(jobs) == 1:
                 failed = EncodingFailed()
                 log.error("incident %s with a text (%s)", failed.incident, UserText(jobs[0].text), exc_info=error)
                 self._resolve(jobs, failed)
-                return
+                return searching_seconds
             for job in jobs:  # Try each alone, so that a text that breaks the model fails only its own job.
                 if job.wanted(time.monotonic()):
-                    self._answer([job])
+                    searching_seconds += self._answer([job])
                 else:
                     self._resolve([job], DeadlinePassed())
-            return
+            return searching_seconds
         self._resolve(jobs, None)
+        return searching_seconds
 
     def _encode(self, jobs: Sequence[Job]) -> None:
         if not jobs:
@@ -139,7 +145,8 @@ class Workers:
             job.vector = vector
             job.stopwatch.lap("encode")
 
-    def _search(self, jobs: Sequence[Job]) -> None:
+    def _search(self, jobs: Sequence[Job]) -> float:
+        """Searches for the jobs of a batch that have options; returns the seconds that this took."""
         now = time.monotonic()
         searched = [job for job in jobs if job.options is not None]
         waiting = [job for job in searched if job.wanted(now)]
@@ -150,14 +157,20 @@ class Workers:
         vectors = {job.text: job.vector for job in unfiltered if job.vector is not None}
         state = state._replace(dense=state.dense.comparing(list(vectors.values()), weights=state.weights))
         shared: dict[tuple[str, SearchOptions], Found] = {}  # Equal queries of a batch are searched once.
+        total_seconds = 0.0
         for job in waiting:
             assert job.options is not None
             key = job.text, job.options
             # Not with a filter: Python compares 1 and True as equal.
             job.found = shared.get(key) if job.options.filter is None else None
             if job.found is None:
+                started = time.perf_counter()
                 job.found = shared[key] = search(state, job.text, job.vector, job.options)
+                seconds = time.perf_counter() - started
+                total_seconds += seconds
+                self._speed.learn_search(job.options, seconds=seconds)
             job.stopwatch.lap("search")
+        return total_seconds
 
     def _resolve(self, jobs: Sequence[Job], error: ChajaError | None) -> None:
         """Resolves the jobs, on the event loop."""

@@ -17,7 +17,10 @@ from server.errors import BundleError, first_line
 
 
 class Bundle:
-    """The model that a server serves. Safe to share between threads."""
+    """The model that a server serves. Safe to share between threads.
+
+    `fixed_tokens` is the number of tokens of a text without characters: the prefix of its kind and special tokens.
+    """
 
     def __init__(self, directory: Path, *, native: bool = True) -> None:
         """Opens the bundle in `directory`; `native` allows the native encoder. Raises BundleError if it is damaged."""
@@ -27,6 +30,7 @@ class Bundle:
         if GOLDEN_FILE not in self.manifest.files:
             raise BundleError(f"{directory} has no {GOLDEN_FILE}; export the model again")
         self._towers = {side: Tower(directory, self.manifest, side, native=native) for side in self.manifest.towers}
+        self.fixed_tokens = {kind: self._tower_of(kind.side).tokenizer.fixed_tokens[kind] for kind in TextKind}
 
     @property
     def encoder_name(self) -> str:

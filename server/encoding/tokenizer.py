@@ -19,12 +19,17 @@ class Tokens:
 
 
 class Tokenizer:
-    """Prefixes and tokenizes texts. Safe to share between threads."""
+    """Prefixes and tokenizes texts. Safe to share between threads.
+
+    `fixed_tokens` is the number of tokens of an empty text of each kind: its prefix and the special tokens.
+    """
 
     def __init__(self, path: Path, *, prefixes: dict[TextKind, str], max_tokens: int) -> None:
         self._prefixes = prefixes
         self._max_tokens = max_tokens
         self._segmenter = open_segmenter(path)
+        segmented = self._segmenter.segment(list(prefixes.values()), max_tokens=max_tokens)
+        self.fixed_tokens = {kind: count for kind, (_, count) in zip(prefixes, segmented, strict=True)}
 
     def tokenize(self, texts: Sequence[tuple[str, TextKind]]) -> list[Tokens]:
         """Returns the tokens of each text, special tokens included, cut at the model's maximum."""

@@ -30,3 +30,8 @@ class SearchOptions:
     filter: Filter | None = None
     min_score: float | None = None
     fusion: Fusion = Fusion.WEIGHTED_SUM
+
+    @property
+    def kind(self) -> tuple[Mode, bool]:
+        """The mode and whether there is a filter, which decide most of the time that a search takes."""
+        return self.mode, self.filter is not None

@@ -177,6 +177,7 @@ def make_pipeline(
     workers: int = 1,
     max_batch_tokens: int = 64,
     cache_bytes: int = 0,
+    longest_wait_seconds: float = ENGINE_SETTINGS.longest_wait_seconds,
     metrics: Metrics | None = None,
     speed: Speed | None = None,
 ) -> Pipeline:
@@ -184,7 +185,12 @@ def make_pipeline(
     return Pipeline(
         bundle,
         make_index(bundle),
-        replace(ENGINE_SETTINGS, encode_workers=workers, max_batch_tokens=max_batch_tokens),
+        replace(
+            ENGINE_SETTINGS,
+            encode_workers=workers,
+            max_batch_tokens=max_batch_tokens,
+            longest_wait_seconds=longest_wait_seconds,
+        ),
         cache=EmbeddingCache(cache_bytes),
         speed=speed or Speed(),
         metrics=metrics or Metrics([]),

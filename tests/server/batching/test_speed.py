@@ -1,6 +1,7 @@
 import pytest
 
 from server.batching.speed import MEMORY_TOKENS, Speed
+from server.ranking.options import Mode, SearchOptions
 
 
 def test_a_large_batch_counts_more_than_a_cold_query() -> None:
@@ -26,3 +27,24 @@ def test_the_speed_does_not_depend_on_the_size_of_batches() -> None:
     for _ in range(100):
         cut.learn(tokens=10, tokens_per_character=0.25, seconds=0.01)
     assert cut.seconds_per_token == pytest.approx(whole.seconds_per_token)
+
+
+def test_small_batches_do_not_change_the_speed_of_full_ones() -> None:
+    speed = Speed()
+    for _ in range(100):
+        speed.learn(tokens=4000, tokens_per_character=0.25, seconds=0.4)
+        speed.learn(tokens=4, tokens_per_character=0.25, seconds=0.4)
+    assert speed.full_batch_seconds_per_token == pytest.approx(0.0001)
+    assert speed.seconds_per_token > 0.01
+
+
+def test_each_kind_of_search_has_its_own_time() -> None:
+    speed = Speed()
+    lexical, dense = SearchOptions(5, mode=Mode.LEXICAL), SearchOptions(5)
+    assert speed.search_tokens(lexical) == 1, "nothing is measured yet"
+    for _ in range(300):
+        speed.learn_search(lexical, seconds=0.02)
+        speed.learn_search(dense, seconds=0.00005)
+    seconds = speed.search_tokens(lexical) * speed.seconds_per_token
+    assert seconds == pytest.approx(0.02, rel=0.01), "also where no text was ever encoded"
+    assert speed.search_tokens(dense) == 1

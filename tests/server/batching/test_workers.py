@@ -75,7 +75,7 @@ async def test_when_the_last_worker_dies_all_calls_fail_at_once(
     assert pipeline.workers.death.done()
     with pytest.raises(NotReady, match="try another server"):
         await pipeline.run([make_job("d")])
-    assert pipeline.admission.bulk_characters == 0
+    assert pipeline.admission.bulk_tokens == 0
     assert len(pipeline) == 0
     assert [record.levelno for record in caplog.records] == [logging.CRITICAL] * workers
 
@@ -101,7 +101,7 @@ async def test_the_speed_is_measured_on_encoded_texts(watched: WatchedBundle, ne
     speed = Speed()
     pipeline = new_pipeline(speed=speed, cache_bytes=1_000_000)
     await pipeline.run([make_job("x" * 20, options=SearchOptions(1))])
-    await until(lambda: speed.seconds_per_token)
+    await until(lambda: speed.tokens_per_character)
     assert 0 < speed.tokens_per_character < 1
     assert 0 < speed.seconds_per_token < 1
     learnt = speed.seconds_per_token

@@ -113,7 +113,7 @@ async def test_a_large_write_does_not_block_searches(core: Core) -> None:
     assert await core.found("title 7") == []
     assert not writing.done(), "a search does not wait for the write"
     assert len(await writing) == len(documents)
-    assert core.slot.engine.pipeline.admission.bulk_characters == 0
+    assert core.slot.engine.pipeline.admission.bulk_tokens == 0
 
 
 async def test_a_cancelled_write_does_not_delay_others(tmp_path: Path, tiny_bundle: Path) -> None:
@@ -126,4 +126,4 @@ async def test_a_cancelled_write_does_not_delay_others(tmp_path: Path, tiny_bund
             await writing
         core.bundle.gate.set()
         assert summary(await core.writer.upsert(upserts(titled("a")))) == [("a", 1, True, None)]
-        assert core.slot.engine.pipeline.admission.bulk_characters == 0
+        assert core.slot.engine.pipeline.admission.bulk_tokens == 0
