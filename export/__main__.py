@@ -90,7 +90,13 @@ def _export(arguments: Sequence[str]) -> None:
     from export.towers import SourceTowers
 
     def open_source(model: str | None) -> SourceModel:
-        return SourceModel(model, name=options.name, prefixes=given_prefixes(options), languages=languages)
+        return SourceModel(
+            model,
+            name=options.name,
+            prefixes=given_prefixes(options),
+            languages=languages,
+            max_tokens=options.max_tokens,
+        )
 
     document = None if options.document_model is None else open_source(options.document_model)
     source = SourceTowers(open_source(options.model), document)

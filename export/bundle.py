@@ -29,7 +29,6 @@ from export.staging import CARD_FILE, staged
 from export.towers import SourceTowers
 from server.encoding.bundle import Bundle
 from server.encoding.center import CENTER_FILE
-from server.encoding.golden import cosines
 from server.encoding.kind import Side, TextKind
 from server.encoding.manifest import Manifest, Weights
 from server.encoding.passages import Text, encodables_of
@@ -103,16 +102,17 @@ class _Maker:
 
     def make(self) -> Manifest:
         """Writes all files of the bundle and returns its manifest."""
+        # First, so that nothing that makes the graphs can change the model that they are compared with.
+        self._measure_centers()
+        self._progress("encoding the texts of the comparison with the original")
+        comparison = Comparison(self._source, self._options.corpus, GOLDEN_TEXTS)
         for side, model in self._source.models.items():
             if len(self._source.models) > 1:
                 self._progress(f"exporting the {side.value} tower, {model.origin}")
             scratch = self._scratch / side.value
             scratch.mkdir(parents=True)
             self._graphs[side] = open_graphs(model, scratch, self._options.recipe, progress=self._progress)
-        self._measure_centers()
         excluded = matching(self._options.exclude, self._names)
-        self._progress("encoding the texts of the comparison with the original")
-        comparison = Comparison(self._source, self._options.corpus, GOLDEN_TEXTS)
         original = self._candidate(
             {side: graphs.fp32 for side, graphs in self._graphs.items()},
             own_tokenizers(self._source, self._scratch),
@@ -242,8 +242,7 @@ def _texts_of(source: SourceTowers, options: BundleOptions) -> list[Text]:
 def _check_faithful(comparison: Comparison, original: Candidate) -> None:
     """Raises ExportError if the fp32 graph and the original give different vectors."""
     with library_errors("the exported graph fails; the model's architecture cannot be exported"):
-        vectors = original.encode(comparison.golden)
-    faithful = float(cosines(vectors, comparison.reference).min())
+        faithful = comparison.worst_cosine(original.encode)
     if not faithful >= FAITHFUL_COSINE:
         raise ExportError(
             f"the exported graph differs from the model: in fp32, its worst cosine to the original is {faithful:.4f}"

@@ -16,6 +16,7 @@ from export.packaged.models import DEFAULT_MODEL, PACKAGED_MODELS
 from export.quality.corpus import MAX_DOCUMENTS, MAX_QUERIES, Corpus, read_beir, sample_corpus
 from export.quality.gate import Thresholds, threshold_flags
 from export.recipe import CALIBRATED, QUANTIZATIONS
+from export.source import MOST_TOKENS
 from export.vocabulary.languages import ALL, LANGUAGES, parse_languages
 from server.encoding.kind import Side, TextKind
 from server.encoding.manifest import Weights
@@ -180,6 +181,12 @@ def _model_flags(parser: argparse.ArgumentParser) -> None:
         "--model encodes both)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory to write the bundle to")
+    parser.add_argument(
+        "--max-tokens",
+        type=_count,
+        metavar="N",
+        help=f"tokens at which texts are cut (default: the model's own maximum, at most {MOST_TOKENS})",
+    )
     parser.add_argument("--name", help="name of the model in the bundle (default: the last part of --model)")
     for name, texts in PREFIX_FLAGS.items():
         parser.add_argument(f"--{name}-prefix", metavar="TEXT", help=f"text before {texts}")

@@ -81,7 +81,8 @@ def report_rows(manifest: Manifest) -> list[tuple[str, str]]:
 
 def quality_rows(quality: Quality) -> list[tuple[str, str]]:
     """Returns the quality measurements as (name, value)."""
-    close, same, found = quality.closeness, quality.invariance, quality.retrieval
+    close, long = quality.closeness, quality.long_texts
+    same, found = quality.invariance, quality.retrieval
     recalls = ", ".join(
         f"R@{depth} {found.recall[depth]:.3f} ({found.recall_fp32[depth]:.3f})" for depth in found.recall
     )
@@ -90,6 +91,11 @@ def quality_rows(quality: Quality) -> list[tuple[str, str]]:
             "cosine to fp32",
             f"mean {close.cosine_mean:.4f}, p1 {close.cosine_p1:.4f}, min {close.cosine_min:.4f} "
             f"over {close.texts} texts",
+        ),
+        (
+            "cosine, long texts",
+            f"mean {long.cosine_mean:.4f}, min {long.cosine_min:.4f} over {long.texts} texts of up to "
+            f"{quality.longest_tokens} tokens",
         ),
         (
             "alone and in batches",

@@ -37,6 +37,9 @@ UNBOUNDED_TOKENS = 1_000_000
 DEFAULT_MAX_TOKENS = 512
 """Maximum tokens of a model that states none. Most encoders were trained with it."""
 
+MOST_TOKENS = 8192
+"""Maximum tokens of a model that states more, unless the caller sets it. Attention takes memory for each pair of
+tokens, and the comparison encodes a text of the maximum."""
 
 PROMPTS = {
     TextKind.QUERY: ("query",),
@@ -70,12 +73,13 @@ class SourceModel:
         name: str | None = None,
         prefixes: Mapping[TextKind, str] | None = None,
         languages: Sequence[str] = (),
+        max_tokens: int | None = None,
     ) -> None:
         """Opens a local directory, a packaged model by its name, a hub id, or the default model (None).
 
         A name of None means the last part of `model`. A kind of text without an entry in `prefixes` gets the model's
         prompt, if any. The bundle's vocabulary is trimmed to `languages`, codes of `export.vocabulary`; with no codes
-        it stays whole.
+        it stays whole. Texts are cut at `max_tokens`; None means the model's own maximum, and at most 8192.
 
         Raises:
             ExportError: The model does not exist, or cannot become a bundle.
@@ -95,7 +99,7 @@ class SourceModel:
         self.similarity = self._checked_similarity()
         given = prefixes or {}
         self.prefixes = {kind: given[kind] if kind in given else self._prompt(names) for kind, names in PROMPTS.items()}
-        self.max_tokens = self._max_tokens()
+        self.max_tokens = self._max_tokens(max_tokens)
         self.model.max_seq_length = self.max_tokens
         self._unit_length()
         tokenizer = self.model.tokenizer.backend_tokenizer
@@ -164,6 +168,11 @@ class SourceModel:
         """Returns the token ids of texts with the prefix of queries; texts that are too long are truncated."""
         return self._tokenize([self.prefixes[TextKind.QUERY] + text for text in texts])
 
+    def token_ends(self, text: str) -> list[int]:
+        """Returns the end of each token of a text, in characters; without prefix and special tokens."""
+        found = self.model.tokenizer(text, add_special_tokens=False, truncation=False, return_offsets_mapping=True)
+        return [end for _, end in found["offset_mapping"]]
+
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         if not texts:  # transformers' tokenizers fail on an empty list.
             return []
@@ -191,8 +200,8 @@ class SourceModel:
         prompts = self.model.prompts or {}
         return next((prompt for name in names if (prompt := prompts.get(name))), "")
 
-    def _max_tokens(self) -> int:
-        """Returns the maximum tokens that both the model's settings and its positions allow."""
+    def _max_tokens(self, chosen: int | None) -> int:
+        """Returns the maximum tokens of a text: the chosen one, or the one that settings and positions allow."""
         stated = self.model.max_seq_length
         positions = [
             # RoBERTa and similar models count positions from the padding id.
@@ -204,7 +213,14 @@ class SourceModel:
             positions = [getattr(self.transformer.config, "max_position_embeddings", None)]
         # A tokenizer without a maximum states 1e30.
         bounds = [bound for bound in (stated, *positions) if bound and bound < UNBOUNDED_TOKENS]
-        return min(bounds, default=DEFAULT_MAX_TOKENS)
+        own = min(bounds, default=DEFAULT_MAX_TOKENS)
+        if chosen is None:
+            return min(own, MOST_TOKENS)
+        prefixes = sorted(set(self.prefixes.values()))
+        fewest = 1 + max(map(len, self.model.tokenizer(prefixes)["input_ids"]))
+        if not fewest <= chosen <= own:
+            raise ExportError(f"--max-tokens {chosen}: {self.origin} encodes texts of {fewest} to {own} tokens")
+        return chosen
 
     def _unit_length(self) -> None:
         """Adds a normalisation to a cosine model, so that the server's inner product is the cosine."""

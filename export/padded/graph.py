@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from export.errors import library_errors
 from export.source import SourceModel
 from server.encoding.session import OUTPUT
 
+LIBRARY = "sentence_transformers"
+"""The library of the models, by the name that optimum gives it."""
+
 
 def export_graph(source: SourceModel, directory: Path) -> Path:
     """Exports `source` to `directory`/model.onnx, with pooling and normalisation in the graph.
 
-    The graph takes `input_ids` and `attention_mask` `[N, L]` and returns `[N, dimension]`.
+    The graph takes `input_ids` and `attention_mask` `[N, L]` and returns `[N, dimension]`. It is made from the model
+    in memory: reading a saved copy again may give another model, since some configurations change at each reading
+    (transformers halves the attention window of a bidirectional Gemma 3).
 
     Raises:
         ExportError: optimum does not support the architecture.
     """
-    from optimum.exporters.onnx import main_export
+    from optimum.exporters.onnx import export
+    from optimum.exporters.tasks import TasksManager
 
-    with tempfile.TemporaryDirectory() as temporary:
-        # optimum exports files, and the model in memory may have an added normalisation.
-        source.model.save(temporary, create_model_card=False)
-        with library_errors(f"optimum cannot export {source.name}"):
-            main_export(
-                temporary,
-                directory,
-                task="feature-extraction",
-                library_name="sentence_transformers",
-                do_validation=False,
-            )
-    _keep_only_pooled(directory / "model.onnx", source.dimension)
-    return directory / "model.onnx"
+    path = directory / "model.onnx"
+    with library_errors(f"optimum cannot export {source.name}"):
+        TasksManager.standardize_model_attributes(source.model, library_name=LIBRARY)
+        configuration = TasksManager.get_exporter_config_constructor(
+            "onnx", source.model, task="feature-extraction", library_name=LIBRARY
+        )
+        export(source.model, configuration(source.model.config), path)
+    _keep_only_pooled(path, source.dimension)
+    return path
 
 
 def _keep_only_pooled(path: Path, dimension: int) -> None:

@@ -14,8 +14,10 @@ from export.quality.corpus import Corpus
 from export.quality.exact_search import exact_search
 from export.quality.gate import Quality
 from export.quality.invariance import invariance
+from export.quality.long_texts import long_texts
 from export.quality.retrieval import retrieval
 from export.towers import SourceTowers
+from server.encoding.golden import cosines
 from server.encoding.kind import Side, TextKind
 from server.encoding.passages import Text, encodables_of
 
@@ -58,14 +60,17 @@ class Comparison:
             )
         queries = [(query.query, TextKind.QUERY) for query in self._covered_queries]
         self.golden = [text for text in golden if source.covers(*text)]
-        self._texts = [*self.golden, *queries, *parts]
+        texts = [*self.golden, *queries, *parts]
+        self._texts = [*texts, *long_texts(source, [*self.golden, *parts])]
         self._queries = slice(len(self.golden), len(self.golden) + len(queries))
-        self._parts = slice(self._queries.stop, None)
+        self._parts = slice(self._queries.stop, len(texts))
+        self._long = slice(len(texts), None)
+        self._longest_tokens = max(model.max_tokens for model in source.models.values())
         self._vectors = source.encode(self._texts)
         self._expected = self._search(self._vectors)
         random = np.random.default_rng(0)
-        count = min(SAMPLE_TEXTS, len(self._texts))
-        self._sample = sorted(random.choice(len(self._texts), count, replace=False).tolist())
+        count = min(SAMPLE_TEXTS, len(texts))
+        self._sample = sorted(random.choice(len(texts), count, replace=False).tolist())
 
     @property
     def reference(self) -> NDArray[np.float32]:
@@ -76,7 +81,9 @@ class Comparison:
         """Returns all measurements that the gate needs."""
         vectors = encode_all(encode, self._texts)
         return Quality(
-            closeness=closeness(vectors, self._vectors),
+            closeness=closeness(vectors[: self._long.start], self._vectors[: self._long.start]),
+            long_texts=closeness(vectors[self._long], self._vectors[self._long]),
+            longest_tokens=self._longest_tokens,
             invariance=invariance(encode, [self._texts[row] for row in self._sample]),
             retrieval=retrieval(
                 self._corpus.name,
@@ -86,6 +93,12 @@ class Comparison:
                 relevant=[query.relevant for query in self._covered_queries],
             ),
         )
+
+    def worst_cosine(self, encode: Encode) -> float:
+        """Returns the lowest cosine over the golden and the long texts. A cosine that is NaN counts as -1."""
+        texts = [*self.golden, *self._texts[self._long]]
+        reference = np.concatenate([self.reference, self._vectors[self._long]])
+        return float(np.nan_to_num(cosines(encode_all(encode, texts), reference), nan=-1.0).min())
 
     def quick_score(self, encode: Encode) -> float:
         """Returns the mean cosine over a sample of the texts."""

@@ -14,9 +14,14 @@ from export.quality.retrieval import Retrieval
 
 
 class Quality(msgspec.Struct, frozen=True, kw_only=True):
-    """The measurements of a bundle against its original."""
+    """The measurements of a bundle against its original.
+
+    `long_texts` has the cosines of long texts, which have up to `longest_tokens`; `closeness` those of all other texts.
+    """
 
     closeness: Closeness
+    long_texts: Closeness
+    longest_tokens: int
     invariance: Invariance
     retrieval: Retrieval
 
@@ -35,12 +40,18 @@ class Thresholds:
     """
 
     min_cosine_mean: float = _threshold(
-        0.97, "mean cosine to the original's vectors", lambda quality: quality.closeness.cosine_mean
+        0.97,
+        "mean cosine to the original's vectors, of long texts as of all others",
+        lambda quality: min(quality.closeness.cosine_mean, quality.long_texts.cosine_mean),
     )
     min_cosine_p1: float = _threshold(
         0.93, "first percentile of the cosines", lambda quality: quality.closeness.cosine_p1
     )
-    min_cosine_min: float = _threshold(0.9, "cosine of any text", lambda quality: quality.closeness.cosine_min)
+    min_cosine_min: float = _threshold(
+        0.9,
+        "cosine of any text",
+        lambda quality: min(quality.closeness.cosine_min, quality.long_texts.cosine_min),
+    )
     min_top10_overlap: float = _threshold(
         0.7,
         "share of the original's first ten documents that are among the bundle's first ten",

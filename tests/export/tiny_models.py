@@ -61,6 +61,31 @@ def plain_roberta(directory: Path, *, kind: str = "roberta") -> Path:
     return directory
 
 
+def sliding_gemma(directory: Path, *, max_tokens: int = 300) -> Path:
+    """Makes a Gemma 3 that attends in both directions; each layer of the model sees 32 tokens on each side."""
+    torch.manual_seed(0)
+    words = [*BERT_TOKENS.values(), *LETTERS]
+    sizes = {name: SIZES[name] for name in ("hidden_size", "num_attention_heads", "intermediate_size")}
+    config = transformers.Gemma3TextConfig(
+        vocab_size=len(words),
+        max_position_embeddings=max_tokens,
+        num_hidden_layers=2,
+        num_key_value_heads=2,
+        head_dim=8,
+        layer_types=["sliding_attention"] * 2,
+        sliding_window=128,
+        use_bidirectional_attention=True,
+        pad_token_id=0,
+        **sizes,
+    )
+    model = transformers.AutoModel.from_config(config)
+    for parameter in model.parameters():  # With plain random weights all positions would be much alike.
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    model.save_pretrained(directory)
+    fast_tokenizer(words, model_input_names=["input_ids", "attention_mask"]).save_pretrained(directory)
+    return directory
+
+
 def poison(directory: Path, parameter: str) -> Path:
     """Sets the last number of a parameter in a model's directory to NaN."""
     weights = safetensors.torch.load_file(directory / "model.safetensors")

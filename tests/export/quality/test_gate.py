@@ -14,6 +14,8 @@ from export.quality.retrieval import Retrieval
 
 GOOD = Quality(
     closeness=Closeness(texts=9, cosine_mean=0.998, cosine_p1=0.995, cosine_min=0.99),
+    long_texts=Closeness(texts=3, cosine_mean=0.9985, cosine_p1=0.996, cosine_min=0.996),
+    longest_tokens=512,
     invariance=Invariance(texts=9, worst_cosine=1.0, identical_share=1.0),
     retrieval=Retrieval(
         corpus="c", documents=9, queries=9, top10_overlap=0.97, recall_fp32={1: 0.5, 5: 0.8}, recall={1: 0.52, 5: 0.79}
@@ -40,6 +42,14 @@ def test_a_good_bundle_misses_nothing() -> None:
 )
 def test_every_threshold_can_be_missed(thresholds: Thresholds, missed: list[str]) -> None:
     assert thresholds.missed(GOOD) == missed
+
+
+def test_long_texts_must_reach_the_thresholds_on_their_own() -> None:
+    far = Closeness(texts=3, cosine_mean=0.95, cosine_p1=0.89, cosine_min=0.89)
+    assert Thresholds().missed(msgspec.structs.replace(GOOD, long_texts=far)) == [
+        "--min-cosine-mean 0.97: measured 0.95",
+        "--min-cosine-min 0.9: measured 0.89",
+    ]
 
 
 def test_nan_misses_its_threshold() -> None:
