@@ -1,8 +1,8 @@
 """The command line: `python -m server --bundle DIR --data DIR`, or one of the commands of `server.commands`.
 
-Exit codes: 0 after a drain; 1 if a command fails, or the server cannot start, or listen again after gRPC crashed; 2 for
-an invalid setting; 130 for Ctrl-C before it listens; 128 plus a second signal's number; 141 if a command's output goes
-to a closed pipe. An error is one line on stderr.
+Exit codes: 0 after a drain, or a stop while it loads; 1 if a command fails, or the server cannot start, or listen again
+after gRPC crashed; 2 for an invalid setting; 130 for Ctrl-C during a command; 128 plus a second signal's number; 141 if
+a command's output goes to a closed pipe. An error is one line on stderr.
 """
 
 from __future__ import annotations
@@ -11,6 +11,12 @@ import asyncio
 import logging
 import os
 import sys
+
+from server.signals import Signals
+
+signals = Signals()
+if __name__ == "__main__":  # The other imports are slow, and a signal must not kill a server that starts.
+    signals.hold()
 
 # Silence the libraries' own warnings, so that an error is one line. Set before they are imported.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -29,8 +35,10 @@ def main() -> int:
     """Runs the server; returns the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     arguments = sys.argv[1:]
+    signals.hold()
     try:
         if arguments and not arguments[0].startswith("-"):
+            signals.release()
             run(arguments)
             return 0
         settings = parse_settings(arguments, commands={name: command.help for name, command in COMMANDS.items()})
@@ -43,8 +51,8 @@ def main() -> int:
         opening = Opening(settings)
         from server.app import serve  # noqa: PLC0415
 
-        asyncio.run(serve(settings, opening))
-    except KeyboardInterrupt:  # The server does not handle signals yet.
+        asyncio.run(serve(settings, opening, signals))
+    except KeyboardInterrupt:  # During a command: the server handles signals.
         return 130
     except SettingsError as error:
         print(f"server: error: {error}", file=sys.stderr)

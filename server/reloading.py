@@ -74,6 +74,7 @@ class Reloader:
         self._next: asyncio.Task[Engine] | None = None
         self._importing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._retiring: set[asyncio.Task[None]] = set()
         paths = [settings.bundle / MANIFEST_FILE, settings.bundle]
         self._watched = WatchedFiles([*paths, settings.catalogue] if settings.catalogue else paths)
 
@@ -160,13 +161,18 @@ class Reloader:
             self._importing.cancel()
 
     async def close(self) -> None:
-        """Cancels loading, waits for the replaced engines, and finishes the admitted changes."""
+        """Cancels loading, and finishes the admitted changes."""
         self.cancel()
-        while self._tasks:  # A reload starts another task: it closes the replaced engine.
+        if self._tasks:
             await asyncio.wait(self._tasks)
         if self._catalogue is not None:
             await self._catalogue.close()
         await asyncio.to_thread(self._thread.shutdown)
+
+    async def retired(self) -> None:
+        """Waits for the last calls of the replaced engines, and their threads."""
+        if self._retiring:
+            await asyncio.wait(self._retiring)
 
     def _serving(self) -> None:
         if not self.catalogue.death.done():
@@ -177,6 +183,8 @@ class Reloader:
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *arguments, **options))
 
     def _load(self, *, background: bool) -> Loaded:
+        if self._cancelled.is_set():
+            raise LoadingCancelled
         return load(
             self._settings,
             self._store,
@@ -245,7 +253,9 @@ class Reloader:
                 await self.catalogue.replace(loaded, partial(self._put, loaded))
             finally:
                 if self._slot.engine is not before:
-                    self._start(_retire(before))
+                    retiring = asyncio.create_task(_retire(before))
+                    self._retiring.add(retiring)
+                    retiring.add_done_callback(self._retiring.discard)
                 del before  # `_retire` frees it.
             self._serving()
         await self._import_file()
@@ -265,8 +275,6 @@ class Reloader:
     async def _reload_and_log(self, reason: str) -> None:
         try:
             await self.reload(reason)
-        except NotReady:
-            log.warning("not reloaded, because the first load has not finished: %s", reason)
         except Exception:  # `_ended` has logged it, and the watch must continue.
             return
 

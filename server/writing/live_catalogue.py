@@ -72,6 +72,7 @@ class LiveCatalogue:
         self.writer = Writer(store, slot, self._committer, self._encoder)
         self._saved_sequence = loaded.saved_sequence
         self._saved = time.monotonic()
+        self._next_save = 0.0  # After a failure it is later, so that maintenance and `close` go on.
         self._graph_generation = loaded.index.dense.graph_generation
         self._saved_graph_vectors = loaded.index.state.dense.graph_count
         self._new_index = loaded.saved_sequence < 0
@@ -167,8 +168,9 @@ class LiveCatalogue:
             log.info("rebuilding the index: %d of its slots are dead", slots.dead_count)
             await _in_thread(self._rebuild, self._loaded)
             self._new_index = True
-        elif self._has_new_graph or (
-            index.state.sequence != self._saved_sequence and time.monotonic() - self._saved > SNAPSHOT_SECONDS
+        elif time.monotonic() >= self._next_save and (
+            self._has_new_graph
+            or (index.state.sequence != self._saved_sequence and time.monotonic() - self._saved > SNAPSHOT_SECONDS)
         ):
             self._new_index, self._saved = False, time.monotonic()
             await self._save(index)
@@ -205,8 +207,7 @@ class LiveCatalogue:
             await _in_thread(self._snapshots.save, state, index.revision)
         except OSError as error:
             log.error("the index cannot be saved; the next start will take longer: %s", error)
-            self._new_index = True  # The next round tries again.
-            await asyncio.sleep(FAILED_SECONDS)
+            self._new_index, self._next_save = True, time.monotonic() + FAILED_SECONDS
         else:
             self._saved_sequence, self._saved_graph_vectors = state.sequence, state.dense.graph_count
 

@@ -1,7 +1,10 @@
+import contextlib
 import json
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,10 +17,10 @@ import chaja
 from chaja.v1 import SearchRequest
 from sample.server_process import REPOSITORY, ServerProcess, running_server
 from server.rpc.server import SERVICES
-from tests.conftest import server_flags
+from tests.conftest import SAMPLE_CATALOGUE, server_flags
 from tests.integration.errors import error_of
 from tests.integration.scraping import status_of
-from tests.integration.serving import error_line, health_of, run_server, sample_server, start_error
+from tests.integration.serving import error_line, health_of, run_server, sample_server, start_error, wait_until
 from tests.ports import free_ports
 
 Health = health_pb2.HealthCheckResponse
@@ -128,3 +131,62 @@ def test_help_lists_every_setting() -> None:
     assert run.returncode == 0
     for name in ("--bundle", "CHAJA_DRAIN_SECONDS", "default: 127.0.0.1:50051"):
         assert name in run.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_no_signal_kills_a_server_that_starts(tiny_bundle: Path, number: signal.Signals) -> None:
+    for seconds in (0.0, 0.1, 0.3, 0.5, 0.8, 1.2):
+        with starting_server(tiny_bundle) as process:
+            time.sleep(seconds)
+            process.send_signal(number)
+            if number == signal.SIGHUP:
+                lines = lines_until(process, "server.app: serving")
+                process.send_signal(signal.SIGTERM)
+                lines += lines_until(process, None)
+            else:
+                lines = lines_until(process, None)
+            assert process.wait(30) == 0, lines
+            assert not [line for line in lines if "Traceback" in line or " ERROR " in line]
+            assert "stopped" in lines[-1]
+
+
+def test_a_reload_that_is_asked_for_during_the_start_follows_it(tiny_bundle: Path) -> None:
+    with starting_server(tiny_bundle) as process:
+        lines_until(process, "; loading")
+        process.send_signal(signal.SIGHUP)
+        lines = lines_until(process, "reloading while revision")
+        assert any("server.app: serving" in line for line in lines)
+        process.send_signal(signal.SIGTERM)
+        lines_until(process, None)
+        assert process.wait(20) == 0
+
+
+@contextlib.contextmanager
+def starting_server(bundle: Path) -> Iterator[subprocess.Popen[str]]:
+    """Starts a server; returns once Python runs its first lines."""
+    command = [sys.executable, "-m", "server", *server_flags(bundle, SAMPLE_CATALOGUE)]
+    with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            wait_until(lambda: handles(process.pid, signal.SIGHUP))
+            yield process
+        finally:
+            process.kill()
+
+
+def handles(pid: int, number: signal.Signals) -> bool:
+    """Returns whether a process handles a signal."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    (caught,) = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt")]
+    return bool(int(caught, 16) >> (number - 1) & 1)
+
+
+def lines_until(process: subprocess.Popen[str], text: str | None) -> list[str]:
+    """Reads the log up to a line with a text, or to its end; returns the lines."""
+    assert process.stderr is not None
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if text is not None and text in line:
+            return lines
+    assert text is None, lines
+    return lines

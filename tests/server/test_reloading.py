@@ -45,6 +45,7 @@ class Server:
     async def close(self) -> None:
         """Shuts down as the server does."""
         await self.reloader.close()
+        await self.reloader.retired()
         with contextlib.suppress(NotReady):
             await self.slot.engine.close()
         self.store.close()
@@ -296,6 +297,16 @@ async def test_a_load_is_cancelled_when_the_server_stops(server: Server) -> None
     await asyncio.sleep(0)
     await asyncio.wait_for(server.reloader.close(), 10)
     assert server.served == ["first"]
+
+
+async def test_closing_does_not_wait_for_a_call_of_a_replaced_engine(server: Server, other_bundle: Path) -> None:
+    before = server.slot.engine
+    before._calls, before._unused = 1, asyncio.Event()  # A call whose worker hangs.
+    server.put_bundle(other_bundle)
+    await server.reloader.reload("a test")
+    await asyncio.wait_for(server.reloader.close(), 10)
+    before._calls = 0
+    before._unused.set()
 
 
 async def test_closing_ends_the_build_of_a_graph(

@@ -4,6 +4,7 @@ import contextlib
 import random
 import resource
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 import chaja
 from chaja.v1 import Document, LocalizedText, Upsert, UpsertDocumentsRequest
 from server.catalogue.database import DATABASE
+from server.writing.live_catalogue import FAILED_SECONDS
 from tests.integration.durability.checking import listed
 from tests.integration.durability.documents import words
 from tests.integration.durability.servers import Server, ServerDied
@@ -93,8 +95,26 @@ def test_a_server_starts_and_stops_on_a_full_disk(server: Server, start: Start, 
             write(client, rng, [f"id {number}" for number in range(50)])
         check(client, documents)
         assert len(listed(client)) == len(documents)
-        assert full.stop() == 0
+        stops_soon(full)
     assert "Traceback" not in full.text
+
+
+def test_a_server_stops_soon_if_the_folder_of_its_index_cannot_be_written(start: Start, folder: Path) -> None:
+    index = folder / "data" / "index"
+    with start(folder / "data") as server, server.client() as client:
+        write(client, random.Random(4), ["first"])
+        index.rename(index.with_name("aside"))
+        index.write_text("a file in its place: writing fails, for root too")
+        stops_soon(server)
+    assert "the index cannot be saved" in server.text
+    assert "Traceback" not in server.text
+
+
+def stops_soon(server: Server) -> None:
+    """Stops a server, which must not wait for anything."""
+    began = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - began < FAILED_SECONDS / 2
 
 
 def test_a_disk_too_full_to_open_the_database_is_reported(server: Server, start: Start, folder: Path) -> None:

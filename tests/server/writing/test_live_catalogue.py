@@ -52,6 +52,31 @@ async def test_an_index_with_many_dead_slots_is_rebuilt_during_changes_and_searc
         assert core.committer.index is index
 
 
+async def test_an_index_that_cannot_be_saved_delays_neither_the_end_nor_other_maintenance(
+    tmp_path: Path, tiny_bundle: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_catalogue, "MAINTENANCE_SECONDS", 0.01)
+    monkeypatch.setattr(live_catalogue, "SNAPSHOT_SECONDS", 0.0)
+    purges: list[int] = []
+
+    def purge(*, limit: int) -> int:
+        purges.append(limit)
+        return 0
+
+    async with running(tmp_path, tiny_bundle) as core:
+        folder = tmp_path / "index"
+        folder.rename(folder.with_name("aside"))
+        folder.write_text("a file in its place: writing fails, for root too")
+        monkeypatch.setattr(core.store, "purge", purge)
+        await core.writer.upsert(upserts(titled("a")))
+        await until(lambda: "the index cannot be saved" in caplog.text)
+        before = len(purges)
+        await until(lambda: len(purges) > before + 2)
+        began = time.monotonic()
+    assert time.monotonic() - began < live_catalogue.FAILED_SECONDS / 2
+    assert caplog.text.count("the index cannot be saved") == 2, "once while it ran, and once at its end"
+
+
 @pytest.mark.usefixtures("hasty")
 async def test_changes_are_saved_in_snapshots(core: Core, tmp_path: Path) -> None:
     await core.writer.upsert(upserts(titled("a"), titled("b")))
