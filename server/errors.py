@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Self
 
 
 def first_line(error: Exception) -> str:
@@ -29,9 +30,20 @@ class Violation:
     field: str
     description: str
 
+    def cut(self, max_bytes: int) -> Self:
+        """Returns a violation whose field and description have at most `max_bytes` each."""
+        return type(self)(_cut(self.field, max_bytes), _cut(self.description, max_bytes))
+
+
+def _cut(text: str, max_bytes: int) -> str:
+    encoded = text.encode()
+    return text if len(encoded) <= max_bytes else encoded[: max_bytes - 3].decode(errors="ignore") + "…"
+
 
 MAX_VIOLATIONS = 10
-"""Maximum violations in one error. They are sent in the trailers; gRPC clients may reject trailers above 8 KiB."""
+MAX_VIOLATIONS_BYTES = 1300
+"""Bounds of the violations in one error. They are sent in the trailers three times, twice in base64 and once
+percent-encoded; gRPC clients may reject trailers above 8 KiB."""
 
 MIN_RETRY_MILLISECONDS = 10
 
@@ -40,8 +52,14 @@ class InvalidRequest(ChajaError):
     """A request breaks a rule of the protocol."""
 
     def __init__(self, violations: list[Violation]) -> None:
-        """Keeps the first MAX_VIOLATIONS violations."""
-        self.violations = violations[:MAX_VIOLATIONS]
+        """Keeps the first violations, as many as the bounds allow and at least one."""
+        self.violations: list[Violation] = []
+        left_bytes = MAX_VIOLATIONS_BYTES
+        for violation in violations[:MAX_VIOLATIONS]:
+            left_bytes -= len(violation.field.encode()) + len(violation.description.encode())
+            if left_bytes < 0 and self.violations:
+                break
+            self.violations.append(violation if left_bytes >= 0 else violation.cut(MAX_VIOLATIONS_BYTES // 2))
         lines = [f"{violation.field}: {violation.description}" for violation in self.violations]
         if len(violations) > len(lines):
             lines.append(f"and {len(violations) - len(lines)} more")
@@ -96,6 +114,15 @@ class Overloaded(ChajaError):
 
 class ConnectionOverloaded(ChajaError):
     """A connection has too many calls in flight, or its client leaves too many answers unread."""
+
+
+class ResponseTooLarge(ChajaError):
+    """An answer would be larger than `--max-response-bytes`."""
+
+    def __init__(self, max_bytes: int, remedy: str) -> None:
+        """Takes the bound, and what to ask for instead."""
+        super().__init__(f"the answer would have more than {max_bytes} bytes: {remedy}")
+        self.facts = {"max_response_bytes": str(max_bytes)}
 
 
 class HeadersTooLarge(ChajaError):

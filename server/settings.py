@@ -175,6 +175,13 @@ class Settings:
     max_message_bytes: int = _setting(
         whole_number(1024), "Maximum size of a request message. gRPC rejects a larger one.", default="4194304"
     )
+    max_response_bytes: int = _setting(
+        whole_number(16384),
+        "Maximum size of a response message. The default is the most that gRPC clients accept without configuration. A "
+        "page of documents ends before it; a larger answer is refused (RESPONSE_TOO_LARGE). Writes of documents that "
+        "an answer could not hold are refused, too.",
+        default="4194304",
+    )
     compress_answers: bool = _setting(
         parse_switch,
         "Compress answers with gzip for clients that accept it: on or off. Requests may always be compressed.",

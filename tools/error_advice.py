@@ -12,6 +12,8 @@ ADVICE: dict[type[errors.ChajaError], str] = {
     errors.NotReady: "Try another server, or the same one again with backoff.",
     errors.Overloaded: "Wait for `google.rpc.RetryInfo.retry_delay`, or allow a longer deadline.",
     errors.ConnectionOverloaded: "Read the answers that are due, or open another connection.",
+    errors.ResponseTooLarge: "Do not repeat the call as it is. Ask for fewer hits, for fewer queries or texts in a "
+    "call, or for fewer fields (`read_mask`).",
     errors.HeadersTooLarge: "Send less metadata.",
     errors.DeadlinePassed: "Allow a longer deadline, or show no result.",
     errors.EncodingFailed: "Report the incident's id to the operator, who finds it in the server's log.",

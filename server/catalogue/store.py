@@ -15,8 +15,8 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +26,7 @@ from server.catalogue.checksums import checksum_of, wrong_checksum
 from server.catalogue.database import bring_up_to_date, check, connect, damaged, translated
 from server.catalogue.document import Document
 from server.catalogue.encoded import Vectors, Versioned
+from server.catalogue.partial import Fields, read_document
 from server.catalogue.schema import query_value
 from server.catalogue.transaction import Transaction
 from server.errors import DatabaseDamaged, StoreFull
@@ -39,12 +40,12 @@ CHECKED_BYTES = 2**28
 """Size up to which a database is verified at the start."""
 
 READ_ROWS = 1000
-"""Rows that are read at a time if there may be many."""
+READ_BYTES = 4 * 2**20
+"""Rows, and bytes of documents as JSON, that are read at a time if there may be many. A larger document is read
+alone."""
 
 DocumentRow = tuple[int, str, bytes, int]
 """Sequence, id, content and checksum of a version of a document."""
-
-_decode = msgspec.json.Decoder(Document).decode
 
 
 class Store:
@@ -141,11 +142,11 @@ class Store:
                 transaction.purge([row[0] for row in rows])
         return len(rows)
 
-    def get(self, id: str) -> Stored | None:
-        """Returns the document with an id; None if there is none."""
+    def get(self, id: str, fields: Fields | None = None) -> Stored | None:
+        """Returns the document with an id, or some of its fields; None if there is none."""
         with self._reading() as connection:
             row = _live_row(connection, id)
-            return None if row is None else Stored(self._document(*row), row[0])
+            return None if row is None else Stored(self._document(row, fields), row[0])
 
     def versioned(self, ids: Sequence[str], revision: str) -> dict[str, Versioned]:
         """Returns the existing documents among `ids`, by id, with the vectors of one model."""
@@ -156,11 +157,16 @@ class Store:
                     # A damaged document counts as missing: the caller is about to replace it.
                     with contextlib.suppress(DatabaseDamaged):
                         vectors = self._vectors(connection, row[0], revision)
-                        found[id] = Versioned(row[0], self._document(*row), vectors)
+                        found[id] = Versioned(row[0], self._document(row), vectors)
         return found
 
-    def fetch(self, sequence: int, revision: str) -> tuple[Document, NDArray[np.int32]] | None:
-        """Returns a version of a document and the spans of its vectors; None if it was purged or is not encoded."""
+    def fetch(
+        self, sequence: int, revision: str, fields: Fields | None = None
+    ) -> tuple[Document, NDArray[np.int32]] | None:
+        """Returns a version of a document, or some of its fields, and the spans of its vectors.
+
+        Returns None if the version was purged or is not encoded.
+        """
         with self._reading() as connection:
             row = connection.execute(
                 "SELECT d.sequence, d.id, d.content, d.checksum, v.spans, v.spans_checksum "
@@ -172,7 +178,7 @@ class Store:
             if row is None:
                 return None
             self._compare(row[5], checksum_of(row[4]), sequence)
-            return self._document(*row[:4]), _spans(row[4])
+            return self._document(row[:4], fields), _spans(row[4])
 
     def revisions(self) -> set[str]:
         """Returns the revisions of the models whose vectors were stored."""
@@ -191,23 +197,36 @@ class Store:
 
         They are read in portions: a document that changes meanwhile is yielded again later.
         """
+        query = (
+            "SELECT sequence, id, content, checksum FROM documents "
+            "WHERE sequence > ? AND retired_seconds IS NULL ORDER BY sequence LIMIT ?"
+        )
         while True:
             with self._reading() as connection:
-                rows = _live_rows_after(connection, sequence, READ_ROWS)
+                rows = _rows(connection, query, (sequence, READ_ROWS), max_bytes=READ_BYTES)
                 found = [
-                    Versioned(row[0], self._document(*row), self._vectors(connection, row[0], revision)) for row in rows
+                    Versioned(row[0], self._document(row), self._vectors(connection, row[0], revision)) for row in rows
                 ]
-            yield from found
-            if len(rows) < READ_ROWS:
+            if not found:
                 return
+            yield from found
             sequence = rows[-1][0]
 
-    def page(self, after_id: str, limit: int, *, among: Callable[[], NDArray[np.int64]] | None = None) -> list[Stored]:
-        """Returns the first `limit` documents after an id, ordered by id; with `among`, only these sequences.
+    def page(
+        self,
+        after_id: str,
+        limit: int,
+        *,
+        among: Callable[[], NDArray[np.int64]] | None = None,
+        fields: Fields | None = None,
+    ) -> list[Stored]:
+        """Returns up to `limit` documents after an id, or some of their fields, ordered by id.
 
-        `among` is called once. Changes that are made after its call do not affect the page.
+        It returns fewer if they exceed READ_BYTES, but none only if there are no more. With `among` it returns only
+        these sequences. `among` is called once. Changes that are made after its call do not affect the page.
         """
         found: list[Stored] = []
+        left_bytes = READ_BYTES
         select = "SELECT sequence FROM documents WHERE retired_seconds IS NULL AND id > ? ORDER BY id"
         with self._reading() as connection, contextlib.closing(connection.execute(select, (after_id,))) as rows:
             wanted = None if among is None else among()  # `execute` has read a row: SQLite keeps this state.
@@ -219,25 +238,29 @@ class Store:
                     row = connection.execute(
                         "SELECT sequence, id, content, checksum FROM documents WHERE sequence = ?", (sequence,)
                     ).fetchone()
-                    if row is not None:  # It may have been deleted and purged since the first query.
-                        found.append(Stored(self._document(*row), sequence))
+                    if row is None:  # It has been deleted and purged since the first query.
+                        continue
+                    left_bytes -= len(row[2])
+                    if left_bytes < 0 and found:
+                        return found
+                    found.append(Stored(self._document(row, fields), sequence))
         return found
 
-    def changes(self, after_sequence: int, limit: int) -> list[Change]:
-        """Returns the first `limit` changes after a sequence. Only the last change of each document is known."""
+    def changes(
+        self, after_sequence: int, limit: int, *, max_bytes: int = READ_BYTES, fields: Fields | None = None
+    ) -> list[Change]:
+        """Returns up to `limit` changes after a sequence, with some fields of the documents or all.
+
+        It returns fewer if the documents exceed `max_bytes`, but at least one if there is one. Only the last change of
+        each document is known.
+        """
+        query = (
+            "SELECT sequence, id, content, checksum FROM documents WHERE sequence > ? AND retired_seconds IS NULL "
+            "UNION ALL SELECT sequence, id, NULL, NULL FROM deletions WHERE sequence > ? ORDER BY sequence LIMIT ?"
+        )
         with self._reading() as connection:
-            connection.execute("BEGIN")  # Read both tables in the same state.
-            try:
-                rows = _live_rows_after(connection, after_sequence, limit)
-                gone = connection.execute(
-                    "SELECT sequence, id FROM deletions WHERE sequence > ? ORDER BY sequence LIMIT ?",
-                    (after_sequence, limit),
-                ).fetchall()
-            finally:
-                connection.execute("COMMIT")
-        changes = [Change(row[0], row[1], self._document(*row)) for row in rows]
-        changes += [Change(sequence, id, None) for sequence, id in gone]
-        return sorted(changes, key=lambda change: change.sequence)[:limit]
+            rows = _rows(connection, query, (after_sequence, after_sequence, limit), max_bytes=max_bytes)
+        return [Change(row[0], row[1], None if row[2] is None else self._document(row, fields)) for row in rows]
 
     def request(self, request_id: str) -> tuple[bytes, bytes] | None:
         """Returns the digest and the outcomes of an answered call; None if the id is unknown."""
@@ -292,9 +315,10 @@ class Store:
         )
         return int(query_value(self._writer, query))
 
-    def _document(self, sequence: int, id: str, content: bytes, checksum: int) -> Document:
+    def _document(self, row: DocumentRow, fields: Fields | None = None) -> Document:
+        sequence, id, content, checksum = row
         self._compare(checksum, checksum_of(id.encode(), content), sequence)
-        return _decode(content)
+        return read_document(content, fields)
 
     def _vectors(self, connection: sqlite3.Connection, sequence: int, revision: str) -> Vectors | None:
         row = connection.execute(
@@ -320,12 +344,16 @@ def _live_row(connection: sqlite3.Connection, id: str) -> DocumentRow | None:
     return row
 
 
-def _live_rows_after(connection: sqlite3.Connection, sequence: int, limit: int) -> list[DocumentRow]:
-    query = (
-        "SELECT sequence, id, content, checksum FROM documents "
-        "WHERE sequence > ? AND retired_seconds IS NULL ORDER BY sequence LIMIT ?"
-    )
-    return connection.execute(query, (sequence, limit)).fetchall()
+def _rows(connection: sqlite3.Connection, query: str, parameters: Sequence[object], *, max_bytes: int) -> list[Any]:
+    """Returns the first rows of a query whose third column, the content, has `max_bytes` in all; at least one row."""
+    found: list[Any] = []
+    with contextlib.closing(connection.execute(query, parameters)) as rows:
+        for row in rows:
+            max_bytes -= len(row[2] or b"")
+            if max_bytes < 0 and found:
+                break
+            found.append(row)
+    return found
 
 
 def _spans(stored: bytes) -> NDArray[np.int32]:

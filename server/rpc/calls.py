@@ -15,7 +15,15 @@ from typing import Any, Self
 
 import grpc
 
-from server.errors import ChajaError, HeadersTooLarge, InvalidRequest, Overloaded, UnknownMethod, Violation
+from server.errors import (
+    ChajaError,
+    HeadersTooLarge,
+    InvalidRequest,
+    Overloaded,
+    ResponseTooLarge,
+    UnknownMethod,
+    Violation,
+)
 from server.memory import Garbage
 from server.metrics import CallMetrics, Metrics
 from server.rpc.connections import Connections
@@ -45,12 +53,24 @@ CANCELLATION_SECONDS = 0.005
 class Calls(Methods):
     """The methods of all services, wrapped. Health and reflection need no token and are not counted."""
 
-    def __init__(self, metrics: Metrics, access: Access, *, overload: Callable[[], Overloaded | None]) -> None:
-        """Creates an empty table. `overload` returns the error that rejects every Search call now, or None."""
+    def __init__(
+        self,
+        metrics: Metrics,
+        access: Access,
+        *,
+        overload: Callable[[], Overloaded | None],
+        max_response_bytes: int,
+    ) -> None:
+        """Creates an empty table. `overload` returns the error that rejects every Search call now, or None.
+
+        A larger answer than `max_response_bytes` ends its call with ResponseTooLarge. This is the last guard: a method
+        whose answers may be large stops before it has built one.
+        """
         super().__init__()
         self._metrics = metrics
         self._access = access
         self._overload = overload
+        self._max_response_bytes = max_response_bytes
         self._garbage = Garbage()
         self.connections = Connections()
         self.running: set[Call] = set()
@@ -93,18 +113,24 @@ class Calls(Methods):
         async def answer(_: Any, context: Any) -> bytes:
             async with Call(self, path, context, metrics) as call:
                 request = _messages(context, decode) if handler.request_streaming else await _message(context, decode)
-                return call.share.hold(encode(await method(request, context)))
+                return call.share.hold(self._bounded(encode(await method(request, context))))
 
         async def answer_with_stream(_: Any, context: Any) -> None:
             async with Call(self, path, context, metrics) as call:
                 request = _messages(context, decode) if handler.request_streaming else await _message(context, decode)
                 async with contextlib.aclosing(method(request, context)) as responses:
                     async for response in responses:
-                        await call.write(encode(response))
+                        await call.write(self._bounded(encode(response)))
 
         if handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(answer_with_stream)
         return grpc.stream_unary_rpc_method_handler(answer)
+
+    def _bounded(self, answer: bytes) -> bytes:
+        """Returns an answer; raises ResponseTooLarge if it is too large."""
+        if len(answer) > self._max_response_bytes:
+            raise ResponseTooLarge(self._max_response_bytes, "ask for less in one call")
+        return answer
 
 
 async def _message(context: Any, decode: Callable[[bytes], Any]) -> Any:
@@ -157,6 +183,7 @@ class Call:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._calls.running.discard(self)
+        del traceback  # grpc.aio keeps this frame, see `_abort`.
         if error is None:
             self._count(OK)
         elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
@@ -186,6 +213,8 @@ class Call:
 
     async def _abort(self, error: Exception) -> None:
         refusal = refusal_of(error, self._path)
+        # grpc.aio keeps the error until the next garbage collection; it must not keep the frames and their answers.
+        error.__traceback__ = None
         self._count(refusal.code.value[0])
         await self._context.abort(refusal.code, refusal.message, refusal.metadata)
 

@@ -21,16 +21,18 @@ from chaja.v1 import (
     WatchChangesResponse,
     WriteResult,
 )
+from chaja.v1 import Change as ChangeMessage
 from chaja.v1 import Delete as DeleteMessage
 from chaja.v1 import Document as DocumentMessage
 from chaja.v1 import Upsert as UpsertMessage
-from server.catalogue.changes import Delete, Outcome, Upsert
-from server.errors import InvalidRequest, NotReady, Violation
+from server.catalogue.changes import Change, Delete, Outcome, Stored, Upsert
+from server.errors import InvalidRequest, NotReady, ResponseTooLarge, Violation
 from server.rpc.documents import to_change, to_delete, to_message, to_result, to_upsert
 from server.rpc.filters import to_filter
 from server.rpc.imports import Imports
 from server.rpc.interruption import Interruption
-from server.rpc.limits import Limits, check_name, count_violations, raise_any
+from server.rpc.limits import RESERVED_BYTES, Limits, check_name, count_violations, raise_any
+from server.rpc.masks import DOCUMENTS, Mask
 from server.rpc.pages import id_before, page_token
 from server.writing.reader import Reader
 from server.writing.writer import Writer
@@ -42,7 +44,15 @@ CHANGES_BYTES = 256 * 1024
 """Maximum size of a message of changes, unless its first change is larger."""
 
 PAGE_BYTES = 2 * 1024 * 1024
-"""Maximum size of a page, unless its first document is larger. gRPC clients accept 4 MiB by default."""
+"""Maximum size of a page, unless its first document is larger."""
+
+PAGES_AT_ONCE = 4
+"""Pages that are built at the same time. Other calls wait, so that many callers do not fill the memory."""
+
+ELEMENT_BYTES = 8
+"""Most bytes of the tag and the length of a document or a change in an answer."""
+
+FEWER_FIELDS = "ask for fewer of its fields (read_mask), such as its id alone"
 
 Message = TypeVar("Message", UpsertMessage, DeleteMessage)
 Write = TypeVar("Write", Upsert, Delete)
@@ -57,6 +67,7 @@ class CatalogServicer(CatalogServiceServicer):
         self._reader = reader
         self._limits = limits
         self._imports = Imports()
+        self._paging = asyncio.Semaphore(PAGES_AT_ONCE)
         self._waiting: set[Interruption] = set()
         self._shutting_down: NotReady | None = None
 
@@ -78,7 +89,7 @@ class CatalogServicer(CatalogServiceServicer):
             outcomes = await writer.upsert(
                 upserts, request_id=request.request_id, remaining_seconds=context.time_remaining()
             )
-        return UpsertDocumentsResponse(results=_results(changes, outcomes, field="upserts[{}].document"))
+        return UpsertDocumentsResponse(results=self._results(changes, outcomes, field="upserts[{}].document"))
 
     async def DeleteDocuments(self, request: DeleteDocumentsRequest, context: Any) -> DeleteDocumentsResponse:
         """Deletes documents."""
@@ -90,7 +101,7 @@ class CatalogServicer(CatalogServiceServicer):
             changes = await _read_each(request.deletes, lambda each, at: to_delete(each, field=f"deletes[{at}]"))
             deletes = _valid(changes)
             outcomes = await writer.delete(deletes, request_id=request.request_id) if deletes else []
-            results = _results(changes, outcomes, field="deletes[{}]")
+            results = self._results(changes, outcomes, field="deletes[{}]")
             return DeleteDocumentsResponse(results=results, deleted_count=sum(result.changed for result in results))
         if request.deletes:
             raise InvalidRequest([Violation("filter", "is set together with deletes: send one of them")])
@@ -105,30 +116,36 @@ class CatalogServicer(CatalogServiceServicer):
         """Returns a document."""
         reader = self._reader()
         check_name("id", request.id)
-        stored = await reader.get(request.id)
-        return GetDocumentResponse(document=to_message(stored.document, stored.version))
+        mask = DOCUMENTS.mask(request.read_mask, field="read_mask")
+        stored = await reader.get(request.id, fields=mask.stored)
+        message = await asyncio.to_thread(to_message, stored, mask)
+        if message.ByteSize() + ELEMENT_BYTES > self._limits.max_response_bytes:
+            raise self._too_large(request.id)
+        return GetDocumentResponse(document=message)
 
     async def ListDocuments(self, request: ListDocumentsRequest, context: Any) -> ListDocumentsResponse:
         """Returns a page of documents."""
         reader = self._reader()
         size, filter = self._limits.page_size(request.page_size), to_filter(request.filter, field="filter")
+        mask = DOCUMENTS.mask(request.read_mask, field="read_mask")
         after_id = id_before(request.page_token, request.filter)
         documents: list[DocumentMessage] = []
-        page_bytes = 0
-        while True:
-            wanted = min(PORTION_DOCUMENTS, size + 1 - len(documents))  # One more shows whether there is a next page.
-            portion = await reader.list(filter=filter, after_id=after_id, limit=wanted)
-            for stored in portion:
-                message = to_message(stored.document, stored.version)
-                page_bytes += message.ByteSize()
-                if len(documents) == size or (documents and page_bytes > PAGE_BYTES):
-                    token = page_token(documents[-1].id, request.filter)
-                    return ListDocumentsResponse(documents=documents, next_page_token=token)
-                documents.append(message)
-                after_id = message.id
-            if len(portion) < wanted:
-                return ListDocumentsResponse(documents=documents)
-            await asyncio.sleep(0)
+        page_bytes, max_bytes = 0, self._limits.max_response_bytes - RESERVED_BYTES
+        async with self._paging:
+            while True:
+                wanted = min(PORTION_DOCUMENTS, size + 1 - len(documents))  # One more shows if there is a next page.
+                portion = await reader.list(filter=filter, after_id=after_id, limit=wanted, fields=mask.stored)
+                if not portion:
+                    return ListDocumentsResponse(documents=documents)
+                for message in await asyncio.to_thread(_messages, portion, mask):
+                    page_bytes += message.ByteSize() + ELEMENT_BYTES
+                    if not documents and page_bytes > max_bytes:
+                        raise self._too_large(message.id)
+                    if len(documents) == size or (documents and page_bytes > min(PAGE_BYTES, max_bytes)):
+                        token = page_token(after_id, request.filter)
+                        return ListDocumentsResponse(documents=documents, next_page_token=token)
+                    documents.append(message)
+                    after_id = message.id
 
     async def ImportDocuments(
         self, request_iterator: AsyncIterator[ImportDocumentsRequest], context: Any
@@ -148,7 +165,7 @@ class CatalogServicer(CatalogServiceServicer):
                     reached = max(reached, follows)
                     changes = await self._read_upserts(request.upserts)
                     outcomes = await held.write(_valid(changes), position=reached)
-                    results = _results(changes, outcomes, field="upserts[{}].document")
+                    results = self._results(changes, outcomes, field="upserts[{}].document")
                     yield ImportDocumentsResponse(position=reached, results=results)
 
     async def WatchChanges(self, request: WatchChangesRequest, context: Any) -> AsyncIterator[WatchChangesResponse]:
@@ -156,25 +173,46 @@ class CatalogServicer(CatalogServiceServicer):
         reader = self._reader()
         if request.after_sequence < 0:
             raise InvalidRequest([Violation("after_sequence", f"is {request.after_sequence}; it must be 0 or more")])
+        mask = DOCUMENTS.mask(request.read_mask, field="read_mask")
+        most_bytes = min(CHANGES_BYTES, self._limits.max_response_bytes)
         with self._interruptible() as interruption:
-            async with contextlib.aclosing(reader.changes(request.after_sequence)) as changes:
+            changes = reader.changes(request.after_sequence, fields=mask.stored)
+            async with contextlib.aclosing(changes):
                 while (portion := await interruption.next(changes)) is not None:
                     response, size_bytes = WatchChangesResponse(), 0
-                    for change in portion:
-                        message = to_change(change)
-                        size_bytes += message.ByteSize()
-                        if response.changes and size_bytes > CHANGES_BYTES:
+                    for message in await asyncio.to_thread(_changes, portion, mask):
+                        change_bytes = message.ByteSize() + ELEMENT_BYTES
+                        if change_bytes > self._limits.max_response_bytes:
+                            raise self._too_large(message.document.id)
+                        size_bytes += change_bytes
+                        if response.changes and size_bytes > most_bytes:
                             yield response
-                            response, size_bytes = WatchChangesResponse(), message.ByteSize()
+                            response, size_bytes = WatchChangesResponse(), change_bytes
                         response.changes.append(message)
                     if response.changes:
                         yield response
 
     async def _read_upserts(self, messages: Sequence[UpsertMessage]) -> list[Upsert | Outcome]:
-        characters = self._limits.max_document_characters
-        return await _read_each(
-            messages, lambda each, at: to_upsert(each, field=f"upserts[{at}]", max_characters=characters)
-        )
+        return await _read_each(messages, lambda each, at: to_upsert(each, field=f"upserts[{at}]", limits=self._limits))
+
+    def _results(
+        self, changes: Sequence[Upsert | Delete | Outcome], outcomes: Sequence[Outcome], *, field: str
+    ) -> list[WriteResult]:
+        """Returns the results of all changes. `outcomes` has those of the valid changes; `field` takes a position."""
+        left = iter(outcomes)
+        every = [each if isinstance(each, Outcome) else next(left) for each in changes]
+        results = [to_result(outcome, field=field.format(position)) for position, outcome in enumerate(every)]
+        size_bytes = RESERVED_BYTES + sum(result.ByteSize() + ELEMENT_BYTES for result in results)
+        if size_bytes > self._limits.max_response_bytes:  # The writes are done: their results must arrive.
+            for result in results:
+                result.id = ""
+                if result.HasField("error"):
+                    result.error.message = ""
+        return results
+
+    def _too_large(self, id: str) -> ResponseTooLarge:
+        """Returns the error of a document that no answer can hold."""
+        return ResponseTooLarge(self._limits.max_response_bytes, f"document {id!r} is too large: {FEWER_FIELDS}")
 
     def _begins_at(self, request: ImportDocumentsRequest, follows: int, reached: int) -> int:
         """Returns the position of a message's first document; raises InvalidRequest if the message skips documents."""
@@ -217,10 +255,9 @@ def _valid(changes: Sequence[Write | Outcome]) -> list[Write]:
     return [each for each in changes if not isinstance(each, Outcome)]
 
 
-def _results(
-    changes: Sequence[Upsert | Delete | Outcome], outcomes: Sequence[Outcome], *, field: str
-) -> list[WriteResult]:
-    """Returns the results of all changes. `outcomes` has those of the valid changes; `field` takes a position."""
-    left = iter(outcomes)
-    every = [each if isinstance(each, Outcome) else next(left) for each in changes]
-    return [to_result(outcome, field=field.format(position)) for position, outcome in enumerate(every)]
+def _messages(portion: Sequence[Stored], mask: Mask) -> list[DocumentMessage]:
+    return [to_message(each, mask) for each in portion]
+
+
+def _changes(portion: Sequence[Change], mask: Mask) -> list[ChangeMessage]:
+    return [to_change(each, mask) for each in portion]

@@ -11,21 +11,22 @@ from chaja.v1 import Document as DocumentMessage
 from chaja.v1 import LocalizedText, WriteError, WriteResult
 from chaja.v1 import Upsert as UpsertMessage
 from server.attributes.filter import Scalar
-from server.catalogue.changes import Change, Delete, Outcome, Upsert
+from server.catalogue.changes import Change, Delete, Outcome, Stored, Upsert
 from server.catalogue.document import LARGEST_EXACT_INTEGER, AttributeValue, Document, Localized
 from server.catalogue.languages import canonical_language
 from server.errors import InvalidRequest, UnfitPart, Violation
 from server.rpc.errors import refusal_of
-from server.rpc.limits import MAX_NAME_CHARACTERS, name_violations, raise_any
+from server.rpc.limits import MAX_NAME_CHARACTERS, Limits, name_violations, raise_any
+from server.rpc.masks import Mask
 
 PATH_OF = {"title": "titles[{}].text", "text": "texts[{}].text", "example": "examples[{}]"}
 """The path of a part in the message of its document, by its kind."""
 
 
-def to_upsert(message: UpsertMessage, *, field: str, max_characters: int) -> Upsert:
+def to_upsert(message: UpsertMessage, *, field: str, limits: Limits) -> Upsert:
     """Returns the write that a message asks for; raises InvalidRequest, which names each wrong field."""
     reading = _Reading()
-    document = reading.document(message.document, f"{field}.document", max_characters)
+    document = reading.document(message.document, f"{field}.document", limits)
     expected = reading.expected_version(message, field)
     raise_any(reading.violations)
     return Upsert(document, expected)
@@ -40,24 +41,26 @@ def to_delete(message: DeleteMessage, *, field: str) -> Delete:
     return delete
 
 
-def to_message(document: Document, version: int) -> DocumentMessage:
-    """Returns the message of a document."""
+def to_message(stored: Stored, mask: Mask) -> DocumentMessage:
+    """Returns the message of a document that was read with the mask's fields."""
+    document = stored.document
     message = DocumentMessage(
         id=document.id,
         titles=[LocalizedText(language_code=language, text=text) for language, text in document.titles().items()],
         texts=[LocalizedText(language_code=language, text=text) for language, text in document.texts().items()],
         examples=document.examples,
-        version=version,
+        version=stored.version if "version" in mask.names else 0,
     )
     message.attributes.update(document.attributes)
     return message
 
 
-def to_change(change: Change) -> ChangeMessage:
+def to_change(change: Change, mask: Mask) -> ChangeMessage:
     """Returns the message of a change."""
     if change.document is None:
         return ChangeMessage(sequence=change.sequence, deleted_id=change.id)
-    return ChangeMessage(sequence=change.sequence, document=to_message(change.document, change.sequence))
+    stored = Stored(change.document, change.sequence)
+    return ChangeMessage(sequence=change.sequence, document=to_message(stored, mask))
 
 
 def to_result(outcome: Outcome, *, field: str) -> WriteResult:
@@ -85,7 +88,7 @@ class _Reading:
             self._refuse(f"{field}.expected_version", f"is {message.expected_version}; versions are 0 or more")
         return message.expected_version
 
-    def document(self, message: DocumentMessage, field: str, max_characters: int) -> Document:
+    def document(self, message: DocumentMessage, field: str, limits: Limits) -> Document:
         self.violations += name_violations(f"{field}.id", message.id)
         self._characters += len(message.id)
         document = Document(
@@ -97,9 +100,12 @@ class _Reading:
         )
         if not (message.titles or message.texts or message.examples):
             self._refuse(field, "has nothing to search: give it a title, a text or an example")
-        if self._characters > max_characters:
-            description = f"has {self._characters} characters in all; at most {max_characters} are allowed: split it"
-            self._refuse(field, description)
+        if self._characters > limits.max_document_characters:
+            allowed = f"at most {limits.max_document_characters} are allowed: split it"
+            self._refuse(field, f"has {self._characters} characters in all; {allowed}")
+        elif (size := message.ByteSize()) > limits.max_document_bytes:
+            allowed = f"at most {limits.max_document_bytes} are allowed, so that an answer can hold it: split it"
+            self._refuse(field, f"has {size} bytes as a message; {allowed}")
         return document
 
     def _localized(self, messages: Iterable[LocalizedText], field: str) -> Localized:

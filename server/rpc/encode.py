@@ -8,9 +8,14 @@ from chaja.v1 import EncodeRequest, EncodeResponse, EncodeServiceServicer
 from chaja.v1 import TextKind as TextKindMessage
 from server.encoding.kind import TextKind
 from server.engine import EngineSlot
+from server.errors import ResponseTooLarge
 from server.metrics import Metrics
-from server.rpc.limits import Limits
+from server.rpc.limits import RESERVED_BYTES, Limits
 from server.rpc.running import run_jobs, timings_of
+
+FLOAT_BYTES = 4
+COUNT_BYTES = 5
+"""Most bytes of an element of `EncodeResponse.token_counts`."""
 
 
 class EncodeServicer(EncodeServiceServicer):
@@ -21,10 +26,18 @@ class EncodeServicer(EncodeServiceServicer):
         self._limits = limits
         self._metrics = metrics
 
+    def _check_size(self, text_count: int, dimension: int) -> None:
+        """Raises ResponseTooLarge before any work if the answer would be too large."""
+        max_bytes, text_bytes = self._limits.max_response_bytes, dimension * FLOAT_BYTES + COUNT_BYTES
+        most = (max_bytes - RESERVED_BYTES) // text_bytes
+        if text_count > most:
+            raise ResponseTooLarge(max_bytes, f"send at most {most} texts in a call")
+
     async def Encode(self, request: EncodeRequest, context: Any) -> EncodeResponse:
         """Encodes texts."""
         engine = self._slot.engine
         self._limits.check_encode(request)
+        self._check_size(len(request.texts), engine.manifest.dimension)
         document = request.text_kind == TextKindMessage.TEXT_KIND_DOCUMENT
         kind = TextKind.TEXT if document else TextKind.QUERY
         jobs = engine.text_jobs(

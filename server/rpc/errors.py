@@ -32,6 +32,7 @@ from server.errors import (
     Overloaded,
     ReadOnly,
     ReloadFailed,
+    ResponseTooLarge,
     StoreFull,
     UnknownMethod,
 )
@@ -43,6 +44,10 @@ DOMAIN = "chaja"
 MOST_CHARACTERS = 500
 """Maximum characters of a message. It is sent twice in the trailers, as text and in the details; gRPC clients may
 reject trailers above 8 KiB."""
+
+
+NO_RETRY = ("grpc-retry-pushback-ms", "-1")
+"""Keeps gRPC clients from retrying (gRFC A6), also those whose policy retries RESOURCE_EXHAUSTED."""
 
 
 class Row(NamedTuple):
@@ -60,6 +65,7 @@ ROW_OF: dict[type[ChajaError], Row] = {
     NotReady: Row(grpc.StatusCode.UNAVAILABLE, "NOT_READY"),
     Overloaded: Row(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED"),
     ConnectionOverloaded: Row(grpc.StatusCode.RESOURCE_EXHAUSTED, "CONNECTION_OVERLOADED"),
+    ResponseTooLarge: Row(grpc.StatusCode.RESOURCE_EXHAUSTED, "RESPONSE_TOO_LARGE"),
     HeadersTooLarge: Row(grpc.StatusCode.RESOURCE_EXHAUSTED, "HEADERS_TOO_LARGE"),
     DeadlinePassed: Row(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_PASSED"),
     EncodingFailed: Row(grpc.StatusCode.INTERNAL, "INTERNAL_FAULT"),
@@ -100,7 +106,10 @@ def refusal_of(error: Exception, path: str) -> Refusal:
         message = str(error)
         if len(message) > MOST_CHARACTERS:
             message = f"{message[: MOST_CHARACTERS - 1]}…"
-        return _refusal(row, message, error.facts)
+        refusal = _refusal(row, message, error.facts)
+        if isinstance(error, ResponseTooLarge):
+            return refusal._replace(metadata=(*refusal.metadata, NO_RETRY))
+        return refusal
     failed = EncodingFailed()
     log.error("incident %s in %s", failed.incident, path, exc_info=error)
     return _refusal(ROW_OF[EncodingFailed], str(failed), failed.facts)

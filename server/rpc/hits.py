@@ -12,8 +12,11 @@ from chaja.v1 import Field, Hit
 from chaja.v1 import Match as MatchMessage
 from server.catalogue import document
 from server.catalogue.document import Document, Part, parts_of
+from server.catalogue.partial import Fields
 from server.lexical.tokens import terms_of
 from server.ranking.search import FoundDocument
+from server.rpc.masks import Mask
+from server.rpc.room import HIT_BYTES, Room
 
 FIELD_OF = {
     document.Field.TITLE: Field.FIELD_TITLE,
@@ -33,9 +36,9 @@ COMPARED_CHARACTERS = 10_000
 
 FETCHING_THREADS = 2
 
-Fetch = Callable[[int, str], "tuple[Document, NDArray[np.int32]] | None"]
-"""Takes a sequence and a model's revision; returns the document of that sequence and the spans of its vectors (rows of
-part, start, end), or None if the store no longer has it."""
+Fetch = Callable[[int, str, Fields | None], "tuple[Document, NDArray[np.int32]] | None"]
+"""Takes a sequence, a model's revision and the needed fields, None for all; returns the document of that sequence and
+the spans of its vectors (rows of part, start, end), or None if the store no longer has it."""
 
 
 class HitKey(NamedTuple):
@@ -47,6 +50,14 @@ class HitKey(NamedTuple):
     sequence: int
     part: int | str
     language_code: str
+    mask: Mask
+
+
+class BuiltHit(NamedTuple):
+    """A hit without scores, and its size."""
+
+    hit: Hit
+    size_bytes: int
 
 
 class Hits:
@@ -57,42 +68,75 @@ class Hits:
         self._fetch = fetch
         self._fetching = ThreadPoolExecutor(FETCHING_THREADS, thread_name_prefix="fetch")
         self._revision = ""
-        self._kept: dict[HitKey, Hit] = {}
+        self._kept: dict[HitKey, BuiltHit] = {}
         self._kept_bytes = 0
 
-    async def of(self, found: Sequence[FoundDocument], *, query: str, language_code: str, revision: str) -> list[Hit]:
-        """Returns the hits of the found documents, except those that the store no longer has."""
+    async def of(
+        self,
+        found: Sequence[FoundDocument],
+        *,
+        query: str,
+        language_code: str,
+        revision: str,
+        mask: Mask,
+        room: Room,
+    ) -> list[Hit]:
+        """Returns the hits of the found documents, except those that the store no longer has.
+
+        Raises ResponseTooLarge if they do not fit into the room; no more documents are read then.
+        """
         if revision != self._revision:  # Another model has other passages.
             self._revision, self._kept, self._kept_bytes = revision, {}, 0
         if len(language_code) > LONGEST_LANGUAGE_CODE:
             language_code = ""
         # Where vectors were not compared, the query's words decide which part matched.
-        keys = [HitKey(each.sequence, query if each.vector is None else each.vector, language_code) for each in found]
+        keys = [
+            HitKey(each.sequence, query if each.vector is None else each.vector, language_code, mask) for each in found
+        ]
         built = {key: hit for key in keys if (hit := self._kept.get(key)) is not None}
+        for each in built.values():
+            room.take(each.size_bytes)
         missing = [key for key in keys if key not in built]
         if missing:
             loop = asyncio.get_running_loop()
-            fresh = await loop.run_in_executor(self._fetching, self._build_all, missing, revision)
+            fresh = await loop.run_in_executor(self._fetching, self._build_all, missing, revision, room)
             built |= fresh
             if revision == self._revision:  # Hits that depend on a query's words are rarely needed again.
                 self._keep({key: hit for key, hit in fresh.items() if isinstance(key.part, int)})
-        return [_scored(built[key], each) for key, each in zip(keys, found, strict=True) if key in built]
+        return [_scored(built[key].hit, each, mask) for key, each in zip(keys, found, strict=True) if key in built]
 
-    def _keep(self, fresh: dict[HitKey, Hit]) -> None:
-        size = sum(hit.ByteSize() for hit in fresh.values())
+    def _keep(self, fresh: dict[HitKey, BuiltHit]) -> None:
+        size = sum(each.size_bytes for each in fresh.values())
         if len(self._kept) + len(fresh) > KEPT_HITS or self._kept_bytes + size > KEPT_BYTES:
             self._kept, self._kept_bytes = {}, 0
         if size <= KEPT_BYTES:
             self._kept |= fresh
             self._kept_bytes += size
 
-    def _build_all(self, keys: Sequence[HitKey], revision: str) -> dict[HitKey, Hit]:
-        fetched = ((key, self._fetch(key.sequence, revision)) for key in keys)
-        return {key: _build(key, *each) for key, each in fetched if each is not None}
+    def _build_all(self, keys: Sequence[HitKey], revision: str, room: Room) -> dict[HitKey, BuiltHit]:
+        built: dict[HitKey, BuiltHit] = {}
+        for key in keys:
+            if (fetched := self._fetch(key.sequence, revision, key.mask.stored)) is not None:
+                hit = _build(key, *fetched)
+                built[key] = BuiltHit(hit, hit.ByteSize() + HIT_BYTES)
+                room.take(built[key].size_bytes)
+        return built
 
 
 def _build(key: HitKey, found: Document, spans: NDArray[np.int32]) -> Hit:
-    hit = Hit(document_id=found.id, title=found.title_in(key.language_code), version=key.sequence)
+    names = key.mask.names
+    hit = Hit(document_id=found.id)
+    if "version" in names:
+        hit.version = key.sequence
+    if "title" in names:
+        hit.title = found.title_in(key.language_code)
+    if "match" in names:
+        _set_match(hit, key, found, spans)
+    hit.attributes.update(found.attributes)
+    return hit
+
+
+def _set_match(hit: Hit, key: HitKey, found: Document, spans: NDArray[np.int32]) -> None:
     parts = parts_of(found)
     vector = _wordiest(key.part, parts, spans) if isinstance(key.part, str) else key.part
     if vector is not None:
@@ -107,8 +151,6 @@ def _build(key: HitKey, found: Document, spans: NDArray[np.int32]) -> Hit:
                 end=end,
             )
         )
-    hit.attributes.update(found.attributes)
-    return hit
 
 
 def _wordiest(query: str, parts: Sequence[Part], spans: NDArray[np.int32]) -> int | None:
@@ -122,12 +164,12 @@ def _wordiest(query: str, parts: Sequence[Part], spans: NDArray[np.int32]) -> in
     return int(np.argmax(counts)) if counts.any() else None
 
 
-def _scored(hit: Hit, found: FoundDocument) -> Hit:
+def _scored(hit: Hit, found: FoundDocument, mask: Mask) -> Hit:
     """Sets the scores of a hit and returns it. The response copies it, so a cached hit may be changed again."""
     hit.score = found.score
     for name in ("dense_score", "lexical_score"):
         score = getattr(found, name)
-        if score is None:
+        if score is None or name not in mask.names:
             hit.ClearField(name)
         else:
             setattr(hit, name, score)

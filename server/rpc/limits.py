@@ -35,6 +35,10 @@ FUSION_OF: dict[int, Fusion] = {
 }
 
 
+RESERVED_BYTES = 2048
+"""Bytes of an answer that are reserved for its fields beside documents and hits."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """The limits that the operator sets. The model's limits come with its bundle."""
@@ -48,11 +52,17 @@ class Limits:
     max_write_documents: int
     max_document_characters: int
     max_page_size: int
+    max_response_bytes: int
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Returns the limits in the settings."""
         return cls(**{name: getattr(settings, name) for name in cls.__dataclass_fields__})
+
+    @property
+    def max_document_bytes(self) -> int:
+        """Maximum size of a written document as a message: every answer can hold it, or a hit of it."""
+        return self.max_response_bytes - 2 * RESERVED_BYTES
 
     @property
     def default_limit(self) -> int:

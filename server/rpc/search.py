@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from chaja.v1 import (
     BatchSearchRequest,
@@ -19,8 +19,26 @@ from server.engine import Engine, EngineSlot
 from server.metrics import Metrics
 from server.rpc.hits import Fetch, Hits
 from server.rpc.limits import Limits
+from server.rpc.masks import HITS, Mask
+from server.rpc.room import RESPONSE_BYTES, Room
 from server.rpc.running import run_jobs, timings_of
 from server.rpc.stream import answer_in_order
+
+FEWER_HITS = "ask for fewer hits (limit) or fewer of their fields (read_mask)"
+
+LARGE_BYTES = 256 * 1024
+LARGE_AT_ONCE = 2
+"""Size from which the answer to a batch is large, and number of large ones that are built at the same time. Other calls
+wait, so that many callers do not fill the memory."""
+
+
+class Searched(NamedTuple):
+    """A search that is done, and what its answer depends on."""
+
+    engine: Engine
+    job: Job
+    language_code: str
+    mask: Mask
 
 
 class SearchServicer(SearchServiceServicer):
@@ -31,27 +49,38 @@ class SearchServicer(SearchServiceServicer):
         self._limits = limits
         self._metrics = metrics
         self._hits = Hits(fetch)
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def Search(self, request: SearchRequest, context: Any) -> SearchResponse:
         """Answers one query."""
-        return await self._search(request, context, bulk=is_bulk([request.query]))
+        searched = await self._search(request, context, bulk=is_bulk([request.query]))
+        return await self._response(searched, self._room(FEWER_HITS))
 
     async def BatchSearch(self, request: BatchSearchRequest, context: Any) -> BatchSearchResponse:
         """Answers several queries."""
         engine = self._slot.engine
         requests = list(request.requests)
         options = self._limits.batch_options(requests)
+        masks = [
+            HITS.mask(each.read_mask, field=f"requests[{position}].read_mask") for position, each in enumerate(requests)
+        ]
         remaining, bulk = context.time_remaining(), is_bulk([each.query for each in requests])
         jobs = [
             engine.query_job(each.query, asked, remaining_seconds=remaining, bulk=bulk)
             for each, asked in zip(requests, options, strict=True)
         ]
         await run_jobs(engine, jobs, [f"requests[{position}].query" for position in range(len(jobs))])
-        response = BatchSearchResponse()
-        for each, job in zip(requests, jobs, strict=True):
-            job.stopwatch.restart()
-            response.responses.append(await self._response(engine, each, job))
-            await asyncio.sleep(0)  # A batch may have thousands of hits; other calls run in between.
+        response, room = BatchSearchResponse(), self._room(f"send fewer queries in a call, or {FEWER_HITS}")
+        async with contextlib.AsyncExitStack() as large:
+            is_large = False
+            for each, mask, job in zip(requests, masks, jobs, strict=True):
+                if room.used_bytes > LARGE_BYTES and not is_large:
+                    await large.enter_async_context(self._large)
+                    is_large = True
+                job.stopwatch.restart()
+                searched = Searched(engine, job, each.language_code, mask)
+                response.responses.append(await self._response(searched, room))
+                await asyncio.sleep(0)  # A batch may have thousands of hits; other calls run in between.
         return response
 
     async def SearchStream(
@@ -59,27 +88,42 @@ class SearchServicer(SearchServiceServicer):
     ) -> AsyncIterator[SearchStreamResponse]:
         """Answers the queries of a stream."""
 
-        async def answer(request: SearchRequest) -> SearchResponse:
+        async def search(request: SearchRequest) -> Searched:
             return await self._search(request, context, bulk=True)
 
-        async with contextlib.aclosing(answer_in_order(request_iterator, answer)) as responses:
+        async def build(searched: Searched) -> SearchResponse:
+            searched.job.stopwatch.restart()  # It may have waited for the answers before it.
+            return await self._response(searched, self._room(FEWER_HITS))
+
+        async with contextlib.aclosing(answer_in_order(request_iterator, search, build)) as responses:
             async for response in responses:
                 self._metrics.count_stream_query(response.error.code)  # Without an error it is 0, which is OK.
                 yield response
 
-    async def _search(self, request: SearchRequest, context: Any, *, bulk: bool) -> SearchResponse:
+    def _room(self, remedy: str) -> Room:
+        return Room(self._limits.max_response_bytes, remedy)
+
+    async def _search(self, request: SearchRequest, context: Any, *, bulk: bool) -> Searched:
         engine = self._slot.engine
         options = self._limits.search_options(request)
+        mask = HITS.mask(request.read_mask, field="read_mask")
         job = engine.query_job(request.query, options, remaining_seconds=context.time_remaining(), bulk=bulk)
         await run_jobs(engine, [job], ["query"])
-        return await self._response(engine, request, job)
+        return Searched(engine, job, request.language_code, mask)
 
-    async def _response(self, engine: Engine, request: SearchRequest, job: Job) -> SearchResponse:
-        """Fetches the documents that the search found, and builds the answer."""
-        found, revision = job.found, engine.manifest.revision
+    async def _response(self, searched: Searched, room: Room) -> SearchResponse:
+        """Fetches the documents that a search found, and builds the answer; raises ResponseTooLarge."""
+        job, revision = searched.job, searched.engine.manifest.revision
+        found = job.found
         assert found is not None, "it was searched"
+        room.take(RESPONSE_BYTES)
         hits = await self._hits.of(
-            found.documents, query=job.text, language_code=request.language_code, revision=revision
+            found.documents,
+            query=job.text,
+            language_code=searched.language_code,
+            revision=revision,
+            mask=searched.mask,
+            room=room,
         )
         response = SearchResponse(
             hits=hits, model_revision=revision, no_good_answer=found.no_good_answer, sequence=found.sequence

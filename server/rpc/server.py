@@ -92,7 +92,9 @@ class RpcServer:
             if settings.tls_certificate and settings.tls_key
             else None
         )
-        self._calls = Calls(metrics, Access(tokens), overload=slot.overload)
+        self._calls = Calls(
+            metrics, Access(tokens), overload=slot.overload, max_response_bytes=settings.max_response_bytes
+        )
         self._listener = Listener(
             partial(new_server, settings, self._calls),
             lambda: certificates.credentials() if certificates else None,

@@ -1,7 +1,8 @@
 """Answers the requests of a stream concurrently and in order."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from chaja.v1 import SearchError, SearchRequest, SearchResponse, SearchStreamResponse
 from server.errors import Overloaded
@@ -10,24 +11,35 @@ from server.rpc.errors import refusal_of
 WINDOW_REQUESTS = 32
 """Maximum requests of a stream that are read but not answered. At the limit, gRPC makes the sender wait."""
 
-Answer = Callable[[SearchRequest], Awaitable[SearchResponse]]
+Searched = TypeVar("Searched")
 
 
 async def answer_in_order(
-    requests: AsyncIterator[SearchRequest], answer: Answer
+    requests: AsyncIterator[SearchRequest],
+    search: Callable[[SearchRequest], Coroutine[Any, Any, Searched]],
+    build: Callable[[Searched], Awaitable[SearchResponse]],
 ) -> AsyncGenerator[SearchStreamResponse, None]:
-    """Yields the answer to each request, or the error in its place."""
-    started: asyncio.Queue[asyncio.Task[SearchStreamResponse] | None] = asyncio.Queue()
+    """Yields the answer to each request, or the error in its place.
+
+    The searches run concurrently. An answer is built only when the client is ready for it, so that a stream never holds
+    more than one answer, however large they are.
+    """
+    started: asyncio.Queue[asyncio.Task[Searched] | None] = asyncio.Queue()
     room = asyncio.Semaphore(WINDOW_REQUESTS)
-    tasks: set[asyncio.Task[SearchStreamResponse]] = set()
+    tasks: set[asyncio.Task[Searched]] = set()
+
+    def done(task: asyncio.Task[Searched]) -> None:
+        tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # Otherwise asyncio logs it if the client leaves before the answer.
 
     async def read() -> None:
         try:
             await room.acquire()  # Before a request is read, not after it.
             async for request in requests:
-                task = asyncio.create_task(_answer(request, answer))
+                task = asyncio.create_task(search(request))
                 tasks.add(task)
-                task.add_done_callback(tasks.discard)
+                task.add_done_callback(done)
                 started.put_nowait(task)
                 await room.acquire()
         finally:
@@ -36,7 +48,7 @@ async def answer_in_order(
     reading = asyncio.create_task(read())
     try:
         while (task := await started.get()) is not None:
-            yield await task
+            yield await _answer(task, build)
             room.release()
         await reading  # Raises its error, which ends the stream.
     finally:
@@ -44,9 +56,11 @@ async def answer_in_order(
             each.cancel()
 
 
-async def _answer(request: SearchRequest, answer: Answer) -> SearchStreamResponse:
+async def _answer(
+    searched: Awaitable[Searched], build: Callable[[Searched], Awaitable[SearchResponse]]
+) -> SearchStreamResponse:
     try:
-        return SearchStreamResponse(response=await answer(request))
+        return SearchStreamResponse(response=await build(await searched))
     except Exception as error:
         refusal = refusal_of(error, "a query of a stream")
         message = SearchError(code=refusal.code.value[0], message=refusal.message, reason=refusal.reason)

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from server.attributes.filter import Filter
 from server.catalogue.changes import Change, Stored
+from server.catalogue.partial import Fields
 from server.catalogue.store import Store
 from server.engine import EngineSlot
 from server.errors import NotFound, OutOfRange
 
 PORTION_CHANGES = 64
-"""Changes that are read at a time."""
+PORTION_BYTES = 256 * 1024
+"""Changes, and bytes of their documents as JSON, that are read at a time. A larger document is read alone."""
 
 
 class Reader:
@@ -28,20 +30,25 @@ class Reader:
         self._lock = lock
         self._changed = asyncio.Event()
 
-    async def get(self, id: str) -> Stored:
-        """Returns a document; raises NotFound if there is none."""
-        stored = await asyncio.to_thread(self._store.get, id)
+    async def get(self, id: str, *, fields: Fields | None = None) -> Stored:
+        """Returns a document, or some of its fields; raises NotFound if there is none."""
+        stored = await asyncio.to_thread(self._store.get, id, fields)
         if stored is None:
             raise NotFound(id)
         return stored
 
-    async def list(self, *, filter: Filter | None, after_id: str, limit: int) -> Sequence[Stored]:
-        """Returns the first `limit` documents after an id that match, ordered by the code points of their ids."""
-        return await asyncio.to_thread(self._page, filter, after_id, limit)
+    async def list(
+        self, *, filter: Filter | None, after_id: str, limit: int, fields: Fields | None = None
+    ) -> Sequence[Stored]:
+        """Returns up to `limit` documents after an id that match, ordered by the code points of their ids.
 
-    def _page(self, filter: Filter | None, after_id: str, limit: int) -> Sequence[Stored]:
+        It returns fewer if they are large, but none only if there are no more.
+        """
+        return await asyncio.to_thread(self._page, filter, after_id, limit, fields)
+
+    def _page(self, filter: Filter | None, after_id: str, limit: int, fields: Fields | None) -> Sequence[Stored]:
         if filter is None:
-            return self._store.page(after_id, limit)
+            return self._store.page(after_id, limit, fields=fields)
         with contextlib.ExitStack() as unchanged:
             unchanged.enter_context(self._lock)
 
@@ -50,9 +57,11 @@ class Reader:
                 unchanged.close()
                 return state.matching(filter)
 
-            return self._store.page(after_id, limit, among=among)
+            return self._store.page(after_id, limit, among=among, fields=fields)
 
-    async def changes(self, after_sequence: int) -> AsyncGenerator[Sequence[Change], None]:
+    async def changes(
+        self, after_sequence: int, *, fields: Fields | None = None
+    ) -> AsyncGenerator[Sequence[Change], None]:
         """Yields the changes after a sequence in portions, then new changes as they are made, without end.
 
         It may skip changes that a later change of the same document replaces, so a slow caller takes no memory.
@@ -65,7 +74,9 @@ class Reader:
             )
         while True:
             changed = self._changed
-            portion = await asyncio.to_thread(self._store.changes, after_sequence, PORTION_CHANGES)
+            portion = await asyncio.to_thread(
+                self._store.changes, after_sequence, PORTION_CHANGES, max_bytes=PORTION_BYTES, fields=fields
+            )
             if portion:
                 after_sequence = portion[-1].sequence
                 yield portion

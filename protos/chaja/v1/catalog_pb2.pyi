@@ -6,6 +6,7 @@ isort:skip_file
 from chaja.v1 import filter_pb2 as _filter_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
@@ -146,16 +147,25 @@ class GetDocumentRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
+    READ_MASK_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id is the document's id. Required."""
+    @_builtins.property
+    def read_mask(self) -> _field_mask_pb2.FieldMask:
+        """read_mask selects the fields of the document, by their names in `Document`; `attributes.price` selects one
+        attribute, and everything after the first dot is its name. `id` is always returned. Unset, empty or `*` means all
+        fields. An unknown field is an error; an attribute that the document lacks is not.
+        """
+
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
+        read_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "read_mask", b"read_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -194,9 +204,11 @@ class ListDocumentsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    READ_MASK_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """page_size is the maximum number of documents to return, from 1 to `Limits.max_page_size`. 0 or unset means 100, or
-    `Limits.max_page_size` if that is less. A page may have fewer documents, for example if they are large.
+    `Limits.max_page_size` if that is less. A page ends before 2 MiB and before
+    `Limits.max_response_bytes`, so it may have fewer documents.
     """
     page_token: _builtins.str
     """page_token is the `next_page_token` of the previous page. Unset means the first page. All pages must have the same
@@ -206,16 +218,21 @@ class ListDocumentsRequest(_message.Message):
     def filter(self) -> _filter_pb2.Filter:
         """filter selects the documents to return. Unset means all."""
 
+    @_builtins.property
+    def read_mask(self) -> _field_mask_pb2.FieldMask:
+        """read_mask selects the fields of the documents, as in `GetDocumentRequest.read_mask`."""
+
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         filter: _filter_pb2.Filter | None = ...,
+        read_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "page_size", b"page_size", "page_token", b"page_token", "read_mask", b"read_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -325,16 +342,22 @@ class WatchChangesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     AFTER_SEQUENCE_FIELD_NUMBER: _builtins.int
+    READ_MASK_FIELD_NUMBER: _builtins.int
     after_sequence: _builtins.int
     """after_sequence is the sequence of the last change that the client has. 0 or unset means all changes."""
+    @_builtins.property
+    def read_mask(self) -> _field_mask_pb2.FieldMask:
+        """read_mask selects the fields of the documents, as in `GetDocumentRequest.read_mask`."""
+
     def __init__(
         self,
         *,
         after_sequence: _builtins.int = ...,
+        read_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_sequence", b"after_sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_sequence", b"after_sequence", "read_mask", b"read_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -473,7 +496,9 @@ class WriteResult(_message.Message):
     CHANGED_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """id is the document's id."""
+    """id is the document's id. Empty if the answer would otherwise exceed `Limits.max_response_bytes`; results are in
+    the order of the request.
+    """
     version: _builtins.int
     """version is the document's current version, also after a CONFLICT. For a deleted document, it is the sequence of the
     deletion. 0 means that there is none.
@@ -515,7 +540,7 @@ class WriteError(_message.Message):
     """code is the gRPC status code that a call with only this document would return, such as 3 for INVALID_ARGUMENT."""
     message: _builtins.str
     """message explains the error to people. If a field is invalid, it begins with the field's path, such as
-    `upserts[3].document.titles[0].text`.
+    `upserts[3].document.titles[0].text`. Empty if the answer would otherwise exceed `Limits.max_response_bytes`.
     """
     reason: _builtins.str
     """reason identifies the error for programs, such as `CONFLICT`."""
@@ -537,7 +562,8 @@ Global___WriteError: _TypeAlias = WriteError  # noqa: Y015
 @_typing.final
 class Document(_message.Message):
     """Document is one item to find. It needs at least one title, text or example. It has at most
-    `Limits.max_document_characters` characters, including the names and strings of its attributes.
+    `Limits.max_document_characters` characters, including the names and strings of its attributes, and at most
+    `Limits.max_response_bytes` less 4096 bytes, so that it can be read.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

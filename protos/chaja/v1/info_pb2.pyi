@@ -222,7 +222,7 @@ Global___Catalogue: _TypeAlias = Catalogue  # noqa: Y015
 
 @_typing.final
 class Limits(_message.Message):
-    """Limits holds the limits of requests. A request above a limit fails with INVALID_ARGUMENT."""
+    """Limits holds the limits of requests and responses. A request above a limit fails with INVALID_ARGUMENT."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -236,6 +236,7 @@ class Limits(_message.Message):
     MAX_WRITE_DOCUMENTS_FIELD_NUMBER: _builtins.int
     MAX_DOCUMENT_CHARACTERS_FIELD_NUMBER: _builtins.int
     MAX_PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    MAX_RESPONSE_BYTES_FIELD_NUMBER: _builtins.int
     max_query_characters: _builtins.int
     """max_query_characters is the maximum number of characters (Unicode code points) in a query."""
     max_query_tokens: _builtins.int
@@ -262,6 +263,10 @@ class Limits(_message.Message):
     """
     max_page_size: _builtins.int
     """max_page_size is the maximum of `ListDocumentsRequest.page_size`."""
+    max_response_bytes: _builtins.int
+    """max_response_bytes is the maximum size of a serialized response message. A page of documents ends before it. A call
+    whose answer cannot be divided fails with RESOURCE_EXHAUSTED and the reason `RESPONSE_TOO_LARGE`.
+    """
     def __init__(
         self,
         *,
@@ -275,10 +280,11 @@ class Limits(_message.Message):
         max_write_documents: _builtins.int = ...,
         max_document_characters: _builtins.int = ...,
         max_page_size: _builtins.int = ...,
+        max_response_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_batch_queries", b"max_batch_queries", "max_document_characters", b"max_document_characters", "max_encode_texts", b"max_encode_texts", "max_limit", b"max_limit", "max_message_bytes", b"max_message_bytes", "max_page_size", b"max_page_size", "max_query_characters", b"max_query_characters", "max_query_tokens", b"max_query_tokens", "max_text_characters", b"max_text_characters", "max_write_documents", b"max_write_documents"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_batch_queries", b"max_batch_queries", "max_document_characters", b"max_document_characters", "max_encode_texts", b"max_encode_texts", "max_limit", b"max_limit", "max_message_bytes", b"max_message_bytes", "max_page_size", b"max_page_size", "max_query_characters", b"max_query_characters", "max_query_tokens", b"max_query_tokens", "max_response_bytes", b"max_response_bytes", "max_text_characters", b"max_text_characters", "max_write_documents", b"max_write_documents"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

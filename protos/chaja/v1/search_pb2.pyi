@@ -8,6 +8,7 @@ from chaja.v1 import timings_pb2 as _timings_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
@@ -120,6 +121,7 @@ class SearchRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     MIN_SCORE_FIELD_NUMBER: _builtins.int
     FUSION_FIELD_NUMBER: _builtins.int
+    READ_MASK_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """query is the user's text, in any language that the model knows. Required; not only whitespace. It has at most
     `Limits.max_query_characters` characters and `Limits.max_query_tokens` tokens. The server rejects a longer query;
@@ -153,6 +155,13 @@ class SearchRequest(_message.Message):
         documents, even if only a few match. Unset means all documents.
         """
 
+    @_builtins.property
+    def read_mask(self) -> _field_mask_pb2.FieldMask:
+        """read_mask selects the fields of the hits, by their names in `Hit`; `attributes.price` selects one attribute, and
+        everything after the first dot is its name. `document_id` and `score` are always returned. Unset, empty or `*`
+        means all fields. An unknown field is an error; an attribute that a document lacks is not.
+        """
+
     def __init__(
         self,
         *,
@@ -163,10 +172,11 @@ class SearchRequest(_message.Message):
         filter: _filter_pb2.Filter | None = ...,
         min_score: _builtins.float | None = ...,
         fusion: Global___Fusion.ValueType = ...,
+        read_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "filter", b"filter", "min_score", b"min_score"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "filter", b"filter", "min_score", b"min_score", "read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "filter", b"filter", "fusion", b"fusion", "language_code", b"language_code", "limit", b"limit", "min_score", b"min_score", "mode", b"mode", "query", b"query"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "filter", b"filter", "fusion", b"fusion", "language_code", b"language_code", "limit", b"limit", "min_score", b"min_score", "mode", b"mode", "query", b"query", "read_mask", b"read_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
     _WhichOneofArgType__min_score: _TypeAlias = _typing.Literal["_min_score", b"_min_score"]  # noqa: Y015

@@ -34,6 +34,8 @@ class SearchServiceStub:
 
       - INVALID_ARGUMENT for an invalid request, with `google.rpc.BadRequest` that names each invalid field.
       - RESOURCE_EXHAUSTED at once if the call would wait too long or beyond its deadline, with `google.rpc.RetryInfo`.
+      - RESOURCE_EXHAUSTED with the reason `RESPONSE_TOO_LARGE` if the answer would exceed `Limits.max_response_bytes`.
+        Do not retry; ask for less.
       - DEADLINE_EXCEEDED if the deadline passes before the answer.
       - UNAVAILABLE while the server loads its model or shuts down. The call is safe to retry.
       - UNAUTHENTICATED and PERMISSION_DENIED if the server requires tokens.
@@ -67,6 +69,8 @@ class SearchServiceAsyncStub(SearchServiceStub):
 
       - INVALID_ARGUMENT for an invalid request, with `google.rpc.BadRequest` that names each invalid field.
       - RESOURCE_EXHAUSTED at once if the call would wait too long or beyond its deadline, with `google.rpc.RetryInfo`.
+      - RESOURCE_EXHAUSTED with the reason `RESPONSE_TOO_LARGE` if the answer would exceed `Limits.max_response_bytes`.
+        Do not retry; ask for less.
       - DEADLINE_EXCEEDED if the deadline passes before the answer.
       - UNAVAILABLE while the server loads its model or shuts down. The call is safe to retry.
       - UNAUTHENTICATED and PERMISSION_DENIED if the server requires tokens.
@@ -96,6 +100,8 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
 
       - INVALID_ARGUMENT for an invalid request, with `google.rpc.BadRequest` that names each invalid field.
       - RESOURCE_EXHAUSTED at once if the call would wait too long or beyond its deadline, with `google.rpc.RetryInfo`.
+      - RESOURCE_EXHAUSTED with the reason `RESPONSE_TOO_LARGE` if the answer would exceed `Limits.max_response_bytes`.
+        Do not retry; ask for less.
       - DEADLINE_EXCEEDED if the deadline passes before the answer.
       - UNAVAILABLE while the server loads its model or shuts down. The call is safe to retry.
       - UNAUTHENTICATED and PERMISSION_DENIED if the server requires tokens.

@@ -12,6 +12,8 @@ from chaja.client import AsyncClient
 from chaja.v1 import add_CatalogServiceServicer_to_server
 from server.attributes.filter import Filter
 from server.catalogue.changes import Change, Delete, Outcome, Stored, Upsert
+from server.catalogue.document import content_of
+from server.catalogue.partial import Fields, read_document
 from server.errors import ChajaError, Conflict, NotFound, OutOfRange
 from server.metrics import Metrics
 from server.rpc.calls import Calls
@@ -75,23 +77,30 @@ class MemoryStore:
     async def import_position(self, import_id: str) -> int:
         return self.positions.get(import_id, 0)
 
-    async def get(self, id: str) -> Stored:
+    async def get(self, id: str, *, fields: Fields | None = None) -> Stored:
         if id not in self.stored:
             raise NotFound(id)
-        return self.stored[id]
+        return _only(self.stored[id], fields)
 
-    async def list(self, *, filter: Filter | None, after_id: str, limit: int) -> list[Stored]:
+    async def list(
+        self, *, filter: Filter | None, after_id: str, limit: int, fields: Fields | None = None
+    ) -> list[Stored]:
         later = [self.stored[id] for id in sorted(self.stored) if id > after_id]
         found = [each for each in later if filter is None or matches(filter, each.document.attributes)]
-        return found[:limit]
+        return [_only(each, fields) for each in found[:limit]]
 
-    async def changes(self, after_sequence: int) -> AsyncGenerator[Sequence[Change], None]:
+    async def changes(
+        self, after_sequence: int, *, fields: Fields | None = None
+    ) -> AsyncGenerator[Sequence[Change], None]:
         if after_sequence > len(self.log):
             raise OutOfRange(f"the catalogue is only at {len(self.log)}")
         while True:
             changed = self._changed
             if portion := self.log[after_sequence : after_sequence + 50]:
-                yield portion
+                yield [
+                    each._replace(document=_only(Stored(each.document, 0), fields).document) if each.document else each
+                    for each in portion
+                ]
                 after_sequence = portion[-1].sequence
             else:
                 await changed.wait()
@@ -134,6 +143,10 @@ class MemoryStore:
         self._changed = asyncio.Event()
 
 
+def _only(stored: Stored, fields: Fields | None) -> Stored:
+    return stored._replace(document=read_document(content_of(stored.document), fields))
+
+
 class Served(NamedTuple):
     """A running server, its store, and a client's stub."""
 
@@ -150,7 +163,8 @@ async def serving_catalog(tokens: AccessTokens | None = None, **limits: int) -> 
     store = MemoryStore()
     stored: Any = lambda: store  # noqa: E731
     servicer = CatalogServicer(stored, stored, Limits.of(settings))
-    calls: Any = Calls(Metrics(METHODS), Access(tokens), overload=lambda: None)
+    most = settings.max_response_bytes
+    calls: Any = Calls(Metrics(METHODS), Access(tokens), overload=lambda: None, max_response_bytes=most)
     add_CatalogServiceServicer_to_server(servicer, calls)
     server = new_server(settings, calls)
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"

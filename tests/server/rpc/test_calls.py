@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import gc
+import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from chaja.v1 import (
     WatchChangesResponse,
     add_SearchServiceServicer_to_server,
 )
-from server.errors import NotReady, Overloaded
+from server.errors import NotReady, Overloaded, ResponseTooLarge
 from server.logs import RepeatedLine
 from server.metrics import Metrics
 from server.rpc import connections, grpc_logs
@@ -40,6 +42,8 @@ STREAM = "/chaja.v1.SearchService/SearchStream"
 WATCH = "/chaja.v1.CatalogService/WatchChanges"
 REQUEST = SearchRequest(query="환율").SerializeToString()
 Codes = grpc.StatusCode
+
+MAX_RESPONSE_BYTES = 1_500_000
 
 
 class Service(SearchServiceServicer):
@@ -90,7 +94,9 @@ class Served:
         self.metrics = Metrics(COUNTED_METHODS)
         self.overload: Overloaded | None = None
         self.service = Service()
-        calls: Any = Calls(self.metrics, Access(tokens), overload=lambda: self.overload)
+        calls: Any = Calls(
+            self.metrics, Access(tokens), overload=lambda: self.overload, max_response_bytes=MAX_RESPONSE_BYTES
+        )
         add_SearchServiceServicer_to_server(self.service, calls)
         watch: Any = self.service.watch
         handler = grpc.unary_stream_rpc_method_handler(
@@ -313,6 +319,38 @@ async def test_unread_answers_are_bounded(
         assert await served.counted() == {"OK": 3, "ResourceExhausted": 7}
     await asyncio.sleep(0.1)  # The client disconnects without reading its answers.
     assert not caplog.records
+
+
+async def test_a_too_large_answer_is_refused(served: Served) -> None:
+    served.service.answer_text = "r" * (MAX_RESPONSE_BYTES - 4)  # A field of this length takes 4 bytes more.
+    assert len(await served.call()) == MAX_RESPONSE_BYTES
+    served.service.answer_text += "r"
+    with pytest.raises(grpc.aio.AioRpcError, match=f"more than {MAX_RESPONSE_BYTES} bytes: ask for less") as raised:
+        await served.call()
+    assert raised.value.code() is Codes.RESOURCE_EXHAUSTED
+    assert await served.counted() == {"OK": 1, "ResourceExhausted": 1}
+
+
+async def test_a_refused_call_keeps_no_part_of_its_answer(served: Served) -> None:
+    class Part:
+        pass
+
+    kept: list[weakref.ref[Part]] = []
+
+    def answer() -> None:
+        part = Part()
+        kept.append(weakref.ref(part))
+        raise ResponseTooLarge(MAX_RESPONSE_BYTES, "ask for less")
+
+    served.service.answer = answer
+    gc.disable()
+    try:
+        with pytest.raises(grpc.aio.AioRpcError, match="ask for less"):
+            await served.call()
+        assert await served.counted() == {"ResourceExhausted": 1}
+        assert [each() for each in kept] == [None]
+    finally:
+        gc.enable()
 
 
 async def test_a_client_of_a_unix_socket_does_not_lock_out_others(

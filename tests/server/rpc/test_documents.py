@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,10 +9,13 @@ from chaja.v1 import Delete as DeleteMessage
 from chaja.v1 import Document as DocumentMessage
 from chaja.v1 import LocalizedText
 from chaja.v1 import Upsert as UpsertMessage
-from server.catalogue.changes import Delete, Outcome
+from server.catalogue.changes import Delete, Outcome, Stored
 from server.catalogue.document import LARGEST_EXACT_INTEGER, Document
 from server.errors import EncodingFailed, InvalidRequest, UnfitPart
+from server.rpc import masks
 from server.rpc.documents import to_delete, to_message, to_result, to_upsert
+from server.rpc.limits import Limits
+from server.settings import Settings
 
 UNIVERSE = st.characters(exclude_categories=["Cs"])
 TEXTS = st.text(UNIVERSE, min_size=1, max_size=20).filter(str.strip)
@@ -28,19 +32,25 @@ DOCUMENTS = st.builds(
 ).filter(lambda document: document.problem() is None)
 
 
-def read(message: DocumentMessage, *, max_characters: int = 1000) -> Document:
-    return to_upsert(UpsertMessage(document=message), field="upserts[0]", max_characters=max_characters).document
+def limits(**values: int) -> Limits:
+    return Limits.of(Settings(bundle=Path(), **{"max_document_characters": 1000, **values}))  # type: ignore[arg-type]
 
 
-def violations_of(message: DocumentMessage, *, max_characters: int = 1000) -> list[tuple[str, str]]:
+def read(message: DocumentMessage, **values: int) -> Document:
+    return to_upsert(UpsertMessage(document=message), field="upserts[0]", limits=limits(**values)).document
+
+
+def violations_of(message: DocumentMessage, **values: int) -> list[tuple[str, str]]:
     with pytest.raises(InvalidRequest) as raised:
-        read(message, max_characters=max_characters)
+        read(message, **values)
     return [(each.field.removeprefix("upserts[0].document"), each.description) for each in raised.value.violations]
 
 
 @given(DOCUMENTS, st.integers(0, 2**63 - 1))
 def test_a_document_is_equal_after_conversion_to_a_message_and_back(document: Document, version: int) -> None:
-    message = DocumentMessage.FromString(to_message(document, version).SerializeToString())
+    message = DocumentMessage.FromString(
+        to_message(Stored(document, version), masks.DOCUMENTS.everything).SerializeToString()
+    )
     assert message.version == version
     assert read(message) == document
     assert list(read(message).titles()) == list(document.titles()), "the first is shown by default"
@@ -111,8 +121,8 @@ def test_all_characters_of_a_document_count_for_its_limit() -> None:
         id="1", titles=[LocalizedText(language_code="ko", text="45")], texts=[LocalizedText(text="67")], examples=["89"]
     )
     message.attributes.update({"a": "bc", "d": ["e", "f", 5]})
-    assert read(message, max_characters=15)
-    assert violations_of(message, max_characters=14) == [
+    assert read(message, max_document_characters=15)
+    assert violations_of(message, max_document_characters=14) == [
         ("", "has 15 characters in all; at most 14 are allowed: split it")
     ]
 
@@ -133,3 +143,16 @@ def test_an_internal_error_shows_its_incident() -> None:
     result = to_result(Outcome("a", 0, False, failed), field="upserts[2].document")
     assert (result.error.code, result.error.reason) == (13, "INTERNAL_FAULT")
     assert failed.incident in result.error.message
+
+
+def test_a_document_that_no_answer_could_hold_is_refused() -> None:
+    message = DocumentMessage(id="a", examples=["x"])
+    message.attributes.update({"numbers": [1.5] * 2000})
+    size = message.ByteSize()
+    assert read(message, max_response_bytes=size + 4096)
+    assert violations_of(message, max_response_bytes=size + 4095) == [
+        (
+            "",
+            f"has {size} bytes as a message; at most {size - 1} are allowed, so that an answer can hold it: split it",
+        )
+    ]

@@ -80,6 +80,11 @@ def test_reasons_are_unique_and_follow_aip_193() -> None:
             {"role": "search", "needed_role": "admin"},
         ),
         (errors.NotReady("still loading"), grpc.StatusCode.UNAVAILABLE, {}),
+        (
+            errors.ResponseTooLarge(4096, "ask for less"),
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            {"max_response_bytes": "4096"},
+        ),
         (errors.HeadersTooLarge("too large"), grpc.StatusCode.RESOURCE_EXHAUSTED, {}),
         (errors.DeadlinePassed(), grpc.StatusCode.DEADLINE_EXCEEDED, {}),
         (failed := errors.EncodingFailed(), grpc.StatusCode.INTERNAL, {"incident": failed.incident}),
@@ -169,6 +174,24 @@ def test_a_long_message_is_cut_to_fit_into_the_headers(message: str) -> None:
     assert size_of(refusal) < MOST_METADATA_BYTES
     assert refusal.message.endswith("…")
     assert message.startswith(refusal.message[:-1])
+
+
+def test_grpc_does_not_repeat_a_call_whose_answer_is_too_large() -> None:
+    refusal = refusal_of(errors.ResponseTooLarge(4096, "ask for less"), "/s/m")
+    assert dict(refusal.metadata)["grpc-retry-pushback-ms"] == "-1"
+
+
+@pytest.mark.parametrize("character", ["x", "글", "😀", "\n", "\U000e0001"])
+@pytest.mark.parametrize("count", [1, 10, 100])
+@pytest.mark.parametrize("length", [10, 256, 5000])
+def test_violations_of_long_fields_fit_into_the_headers(character: str, count: int, length: int) -> None:
+    violations = [errors.Violation(f"filter.{character * length}", f"is {character * length}")] * count
+    refusal = refusal_of(errors.InvalidRequest(violations), "/s/m")
+    assert size_of(refusal) < MOST_METADATA_BYTES
+    bad = detail_of(refusal, error_details_pb2.BadRequest())
+    assert bad.field_violations[0].field.startswith("filter.")
+    left_out = count - len(bad.field_violations)
+    assert refusal.message.endswith(f"; and {left_out} more") is bool(left_out)
 
 
 @pytest.mark.parametrize("id", ["글" * 256, "😀" * 256, "\n" * 256, "\U000e0001" * 256])

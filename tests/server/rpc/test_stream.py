@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chaja.v1 import SearchRequest, SearchResponse, SearchStreamResponse
-from server.errors import InvalidRequest, Overloaded, Violation
+from server.errors import InvalidRequest, Overloaded, ResponseTooLarge, Violation
 from server.rpc.stream import WINDOW_REQUESTS, answer_in_order
 from tests.server.making import until
 
@@ -30,6 +30,10 @@ async def echo(request: SearchRequest) -> SearchResponse:
     return SearchResponse(model_revision=request.query)
 
 
+async def itself(response: SearchResponse) -> SearchResponse:
+    return response
+
+
 def revisions(answers: list[SearchStreamResponse]) -> list[str]:
     return [answer.response.model_revision for answer in answers]
 
@@ -43,7 +47,7 @@ def test_answers_come_in_the_order_of_the_requests(turns: list[int]) -> None:
                 await asyncio.sleep(0)
             return await echo(request)
 
-        answers = [each async for each in answer_in_order(aiter(Requests(len(turns))), answer)]
+        answers = [each async for each in answer_in_order(aiter(Requests(len(turns))), answer, itself)]
         assert revisions(answers) == [str(number) for number in range(len(turns))]
 
     asyncio.run(play())
@@ -60,7 +64,7 @@ async def test_requests_are_answered_concurrently() -> None:
         running -= 1
         return await echo(request)
 
-    assert len([each async for each in answer_in_order(aiter(Requests(100)), answer)]) == 100
+    assert len([each async for each in answer_in_order(aiter(Requests(100)), answer, itself)]) == 100
     assert most == WINDOW_REQUESTS
 
 
@@ -71,7 +75,7 @@ async def test_an_answer_does_not_wait_for_the_next_request() -> None:
         yield SearchRequest(query="0")
         await more.wait()
 
-    answers = answer_in_order(requests(), echo)
+    answers = answer_in_order(requests(), echo, itself)
     assert revisions([await asyncio.wait_for(anext(answers), 5)]) == ["0"]
     more.set()
     assert [each async for each in answers] == []
@@ -79,7 +83,7 @@ async def test_an_answer_does_not_wait_for_the_next_request() -> None:
 
 async def test_a_stream_whose_answers_are_unread_is_not_read_further() -> None:
     requests = Requests(1000)
-    answers = answer_in_order(aiter(requests), echo)
+    answers = answer_in_order(aiter(requests), echo, itself)
     await anext(answers)
     await asyncio.sleep(0.02)
     assert requests.read == WINDOW_REQUESTS
@@ -100,7 +104,7 @@ async def test_an_error_takes_its_place_and_the_stream_continues(caplog: pytest.
             raise errors[request.query]
         return await echo(request)
 
-    answers = [each async for each in answer_in_order(aiter(Requests(5)), answer)]
+    answers = [each async for each in answer_in_order(aiter(Requests(5)), answer, itself)]
     assert [each.WhichOneof("result") for each in answers] == ["response", "error", "error", "error", "response"]
     assert [each.error.code for each in answers] == [0, 8, 3, 13, 0]
     assert [each.error.reason for each in answers[1:4]] == ["OVERLOADED", "INVALID_REQUEST", "INTERNAL_FAULT"]
@@ -126,7 +130,7 @@ async def test_an_abandoned_stream_cancels_its_requests() -> None:
             raise
         raise AssertionError
 
-    answers = answer_in_order(aiter(Requests(1000)), answer)
+    answers = answer_in_order(aiter(Requests(1000)), answer, itself)
     await anext(answers)
     await until(lambda: began == WINDOW_REQUESTS - 1)
     await answers.aclose()
@@ -134,14 +138,61 @@ async def test_an_abandoned_stream_cancels_its_requests() -> None:
 
 
 async def test_an_error_of_the_client_ends_the_stream_after_its_last_answer() -> None:
-    answers = answer_in_order(aiter(Requests(3, error=ConnectionError("reset"))), echo)
+    answers = answer_in_order(aiter(Requests(3, error=ConnectionError("reset"))), echo, itself)
     assert revisions([await anext(answers) for _ in range(3)]) == ["0", "1", "2"]
     with pytest.raises(ConnectionError, match="reset"):
         await anext(answers)
 
 
 async def test_a_stream_abandoned_after_an_error_of_the_client_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    answers = answer_in_order(aiter(Requests(3, error=ConnectionError("reset"))), echo)
+    answers = answer_in_order(aiter(Requests(3, error=ConnectionError("reset"))), echo, itself)
+    await anext(answers)
+    await asyncio.sleep(0.01)
+    await answers.aclose()
+    del answers
+    gc.collect()
+    assert not caplog.records
+
+
+async def test_an_answer_is_built_when_the_client_is_ready_for_it() -> None:
+    searched: list[str] = []
+    built: list[str] = []
+
+    async def search(request: SearchRequest) -> str:
+        searched.append(request.query)
+        return request.query
+
+    async def build(query: str) -> SearchResponse:
+        built.append(query)
+        return SearchResponse(model_revision=query)
+
+    answers = answer_in_order(aiter(Requests(100)), search, build)
+    for number in range(3):
+        assert revisions([await anext(answers)]) == [str(number)]
+        await asyncio.sleep(0.01)
+        assert built == [str(each) for each in range(number + 1)]
+    assert len(searched) >= WINDOW_REQUESTS
+    await answers.aclose()
+
+
+async def test_an_answer_that_cannot_be_built_takes_its_place() -> None:
+    async def build(response: SearchResponse) -> SearchResponse:
+        if response.model_revision == "1":
+            raise ResponseTooLarge(4096, "ask for less")
+        return response
+
+    answers = [each async for each in answer_in_order(aiter(Requests(3)), echo, build)]
+    assert [each.error.reason for each in answers] == ["", "RESPONSE_TOO_LARGE", ""]
+    assert not answers[1].error.HasField("retry_delay")
+
+
+async def test_a_failed_search_of_an_abandoned_stream_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async def search(request: SearchRequest) -> SearchResponse:
+        if request.query == "0":
+            return await echo(request)
+        raise InvalidRequest([Violation("query", "is empty")])
+
+    answers = answer_in_order(aiter(Requests(10)), search, itself)
     await anext(answers)
     await asyncio.sleep(0.01)
     await answers.aclose()
