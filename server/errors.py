@@ -176,7 +176,7 @@ class Conflict(ChajaError):
 
 
 class OutOfRange(ChajaError):
-    """The change log does not hold the sequence that a client wants to resume from."""
+    """The store has not had the change that a client wants to resume from, or a restore has undone it."""
 
 
 class ImportTakenOver(ChajaError):

@@ -18,9 +18,10 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from server.catalogue.acknowledged import ACKNOWLEDGED
+from server.catalogue.acknowledged import ACKNOWLEDGED, read_acknowledged
 from server.catalogue.checksums import find_damage
 from server.catalogue.schema import MIGRATIONS, has_our_tables, is_ours, migrate, query_value, schema_version
+from server.catalogue.sequences import last_sequence, record_used
 from server.errors import DatabaseDamaged, StoreError, StoreFull
 from server.files import new_file, sync
 
@@ -66,8 +67,10 @@ def _make_private(database: Path) -> None:
     with contextlib.suppress(OSError):
         os.close(os.open(database, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     for suffix in DATABASE_FILES:
+        path = Path(f"{database}{suffix}")
         with contextlib.suppress(OSError):
-            Path(f"{database}{suffix}").chmod(0o600)
+            if path.stat().st_mode & 0o777 != 0o600:  # `acknowledged` notices any change of the inode.
+                path.chmod(0o600)
 
 
 def bring_up_to_date(connection: sqlite3.Connection, directory: Path) -> None:
@@ -190,6 +193,7 @@ def restore(directory: Path, backup: Path) -> Path | None:
                     raise StoreError(f"{backup} is not an intact backup of a catalogue: choose another")
                 # A new id: snapshots and watchers of the replaced database must not continue with this one.
                 copy.execute("UPDATE facts SET value = ? WHERE name = 'id'", (uuid.uuid4().hex,))
+                record_used(copy, max(read_acknowledged(directory).sequence, _last_used(directory)))
                 copy.commit()
             sync(unfinished)
             kept = directory / f"replaced-{_now()}.sqlite"
@@ -206,6 +210,17 @@ def restore(directory: Path, backup: Path) -> Path | None:
             raise StoreError(f"{backup} cannot be restored to {directory}: {error.strerror}") from None
         finally:
             unfinished.unlink(missing_ok=True)
+
+
+def _last_used(directory: Path) -> int:
+    """Returns the last sequence of a database that may be damaged or missing; 0 if it cannot be read."""
+    uri = f"{(directory / DATABASE).absolute().as_uri()}?mode=ro"  # It is kept as it is, with its log.
+    with (
+        contextlib.suppress(sqlite3.Error, UnicodeDecodeError),
+        contextlib.closing(sqlite3.connect(uri, uri=True)) as replaced,
+    ):
+        return last_sequence(replaced)
+    return 0
 
 
 def _now() -> str:

@@ -56,6 +56,10 @@ MIGRATIONS: tuple[str, ...] = (
     -- The digest of each document in the catalogue file when it was last imported.
     CREATE TABLE file_documents (id TEXT PRIMARY KEY, digest BLOB NOT NULL) WITHOUT ROWID;
     """,
+    """
+    -- Sequences that this store does not use, because another copy of it may have used them.
+    CREATE TABLE gaps (first INTEGER PRIMARY KEY, last INTEGER NOT NULL);
+    """,
 )
 
 

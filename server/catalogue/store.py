@@ -20,14 +20,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from server.catalogue.acknowledged import read_acknowledged, write_acknowledged
+from server.catalogue.acknowledged import UNKNOWN, identity_of, read_acknowledged, write_acknowledged
 from server.catalogue.changes import Change, Stored
 from server.catalogue.checksums import checksum_of, wrong_checksum
-from server.catalogue.database import bring_up_to_date, check, connect, damaged, translated
+from server.catalogue.database import DATABASE, bring_up_to_date, check, connect, damaged, translated
 from server.catalogue.document import Document
 from server.catalogue.encoded import Vectors, Versioned
 from server.catalogue.partial import Fields, read_document
 from server.catalogue.schema import query_value
+from server.catalogue.sequences import Gap, gap_after, is_in_gap, last_sequence
 from server.catalogue.transaction import Transaction
 from server.errors import DatabaseDamaged, StoreFull
 
@@ -53,7 +54,7 @@ class Store:
 
     Attributes:
         id: Unique id of this database, so that snapshots of another database are detected.
-        sequence: Sequence of the last change; 0 if there is none.
+        sequence: Sequence of the last change; 0 if there is none. It never repeats, even in a copy of the database.
     """
 
     def __init__(self, directory: Path, *, durable: bool = True, serving: bool = True) -> None:
@@ -67,18 +68,24 @@ class Store:
         self._connections: list[sqlite3.Connection] = []
         self._idle: deque[sqlite3.Connection] = deque()
         self._writing = threading.Lock()
-        acknowledged = read_acknowledged(directory)  # Read before the database, since another process may write both.
+        # Read before the database, since another process may write both, and before anything changes the database.
+        acknowledged, identity = read_acknowledged(directory), identity_of(directory / DATABASE)
+        self._serving = False
+        self._gap: Gap | None = None
         try:
             self._writer = self._connect()
             with translated(directory):
                 bring_up_to_date(self._writer, directory)
                 self.id = self._identity()
-                self.sequence = self._last_sequence()
-            if self.sequence < acknowledged:
-                reason = f"it ends with change {self.sequence}, but change {acknowledged} was acknowledged"
+                self.sequence = last_sequence(self._writer)
+                if acknowledged.database not in (None, identity):  # It is a copy.
+                    self._gap = gap_after(self.sequence, self._writer)
+            if self.sequence < acknowledged.sequence:
+                reason = f"it ends with change {self.sequence}, but change {acknowledged.sequence} was acknowledged"
                 raise damaged(directory, reason)
             if serving:
-                write_acknowledged(self.directory, self.sequence)
+                self._serving = True
+                self._acknowledge()
                 if self.size_bytes <= CHECKED_BYTES:
                     self.verify()
                 try:
@@ -97,6 +104,8 @@ class Store:
         """Closes the files. Do not read or write afterwards."""
         for connection in self._connections:
             connection.close()
+        if self._serving:
+            self._acknowledge()  # The last connection has changed the database.
 
     def __len__(self) -> int:
         with self._reading() as connection:
@@ -119,7 +128,7 @@ class Store:
         with self._writing, translated(self.directory):
             self._writer.execute("BEGIN IMMEDIATE")
             try:
-                transaction = Transaction(self._writer, self.sequence)
+                transaction = Transaction(self._writer, self.sequence, gap=self._gap)
                 yield transaction
                 self._writer.execute("COMMIT")
             except BaseException:
@@ -128,7 +137,9 @@ class Store:
                     self._writer.execute("ROLLBACK")
                 raise
             self.sequence = transaction.sequence
-            write_acknowledged(self.directory, self.sequence)
+            if self._gap is not None and self.sequence > self._gap.last:
+                self._gap = None
+            self._acknowledge()
 
     def purge(self, *, limit: int, everything: bool = False) -> int:
         """Deletes up to `limit` versions retired `RETIRED_SECONDS` ago, or all if `everything`; returns the number."""
@@ -179,6 +190,11 @@ class Store:
                 return None
             self._compare(row[5], checksum_of(row[4]), sequence)
             return self._document(row[:4], fields), _spans(row[4])
+
+    def has_sequence(self, sequence: int) -> bool:
+        """Returns whether the store has had this sequence: clients that have seen it have seen no other changes."""
+        with self._reading() as connection:
+            return sequence <= self.sequence and not is_in_gap(connection, sequence)
 
     def revisions(self) -> set[str]:
         """Returns the revisions of the models whose vectors were stored."""
@@ -308,12 +324,10 @@ class Store:
             self._writer.execute("INSERT INTO facts VALUES ('id', ?)", (id,))
         return str(id)
 
-    def _last_sequence(self) -> int:
-        query = (
-            "SELECT max((SELECT ifnull(max(sequence), 0) FROM documents), "
-            "(SELECT ifnull(max(sequence), 0) FROM deletions))"
-        )
-        return int(query_value(self._writer, query))
+    def _acknowledge(self) -> None:
+        # Until the first change records the gap, the next start must detect the copy again.
+        identity = UNKNOWN if self._gap is not None else identity_of(self.directory / DATABASE)
+        write_acknowledged(self.directory, self.sequence, identity)
 
     def _document(self, row: DocumentRow, fields: Fields | None = None) -> Document:
         sequence, id, content, checksum = row

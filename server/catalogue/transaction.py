@@ -11,6 +11,7 @@ from server.catalogue.checksums import checksum_of
 from server.catalogue.document import Document, content_of
 from server.catalogue.encoded import Vectors, Versioned
 from server.catalogue.schema import query_value
+from server.catalogue.sequences import Gap
 
 REQUEST_SECONDS = 24 * 3600.0
 """Time for which a call is remembered by its request_id, and an import by its id."""
@@ -22,8 +23,10 @@ class Transaction:
     `added` has the new versions in order, `retired` the sequences of replaced and deleted versions.
     """
 
-    def __init__(self, connection: sqlite3.Connection, sequence: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, sequence: int, *, gap: Gap | None = None) -> None:
+        """Continues after `sequence`, or after a gap, which the first change records."""
         self._connection = connection
+        self._gap = gap
         self._now = time.time()
         self.sequence = sequence
         self.added: list[Versioned] = []
@@ -65,7 +68,7 @@ class Transaction:
         """Writes a document, replacing the one with its id; returns its version."""
         self._retire(document.id)
         self._connection.execute("DELETE FROM deletions WHERE id = ?", (document.id,))
-        self.sequence += 1
+        self._advance()
         content = content_of(document)
         self._connection.execute(
             "INSERT INTO documents (sequence, id, checksum, content) VALUES (?, ?, ?, ?)",
@@ -78,7 +81,7 @@ class Transaction:
     def delete(self, id: str) -> int:
         """Deletes an existing document; returns the sequence of the deletion."""
         self._retire(id)
-        self.sequence += 1
+        self._advance()
         self._connection.execute("INSERT INTO deletions VALUES (?, ?)", (self.sequence, id))
         return self.sequence
 
@@ -129,6 +132,13 @@ class Transaction:
         rows = [(sequence,) for sequence in sequences]
         self._connection.executemany("DELETE FROM vectors WHERE sequence = ?", rows)
         self._connection.executemany("DELETE FROM documents WHERE sequence = ? AND retired_seconds IS NOT NULL", rows)
+
+    def _advance(self) -> None:
+        """Moves on to the sequence of the next change."""
+        if self._gap is not None and self.sequence < self._gap.last:
+            self._connection.execute("INSERT INTO gaps VALUES (?, ?)", self._gap)
+            self.sequence = self._gap.last
+        self.sequence += 1
 
     def _retire(self, id: str) -> None:
         rows = self._connection.execute(

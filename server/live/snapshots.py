@@ -86,7 +86,7 @@ class SnapshotFolder:
         try:
             sequence, sequences = (snapshot.parts["slots"][name] for name in ("sequence", "sequences"))
             known = live_now[live_now <= sequence]
-            if sequence > self._store.sequence or not np.isin(known, sequences, assume_unique=True).all():
+            if not self._store.has_sequence(int(sequence)) or not np.isin(known, sequences, assume_unique=True).all():
                 raise SnapshotError(f"{path} does not match the state of the store")
             index.restore(snapshot, live_sequences=known)
         except (OSError, KeyError, ValueError) as error:

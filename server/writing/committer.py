@@ -151,7 +151,6 @@ class Committer:
         outcomes: list[list[Outcome] | Exception] = []
         started = time.perf_counter()
         try:
-            began_at = self._store.sequence
             with self._store.write() as transaction:
                 for request in group:
                     outcomes.append(self._attempt(request, transaction))
@@ -162,7 +161,8 @@ class Committer:
             return
         self.index.follow(transaction.added, transaction.retired, sequence=transaction.sequence)
         self._metrics.commit_seconds.observe(time.perf_counter() - started)
-        self._metrics.changes.inc(transaction.sequence - began_at)
+        made = (outcome for each in outcomes if not isinstance(each, Exception) for outcome in each)
+        self._metrics.changes.inc(sum(outcome.changed for outcome in made))
         if transaction.added or transaction.retired:
             self._loop.call_soon_threadsafe(self._on_commit)
         self._loop.call_soon_threadsafe(_settle_each, group, outcomes)

@@ -65,12 +65,12 @@ class Reader:
         """Yields the changes after a sequence in portions, then new changes as they are made, without end.
 
         It may skip changes that a later change of the same document replaces, so a slow caller takes no memory.
-        Raises OutOfRange if the store has no such sequence yet.
+        Raises OutOfRange if the store has not had this sequence.
         """
-        if after_sequence > self._store.sequence:
+        if not await asyncio.to_thread(self._store.has_sequence, after_sequence):
             raise OutOfRange(
-                f"the last change is {self._store.sequence}, and after_sequence is {after_sequence}: this is another "
-                "store, or an older state of it; discard the copy and watch again from 0"
+                f"this store has not had the change {after_sequence}: it is another store, or it was restored from an "
+                f"older backup (its last change is {self._store.sequence}); discard the copy and watch again from 0"
             )
         while True:
             changed = self._changed

@@ -397,8 +397,8 @@ class Change(_message.Message):
     DOCUMENT_FIELD_NUMBER: _builtins.int
     DELETED_ID_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
-    """sequence is the change's number in the order of all changes of the catalogue; later changes have higher numbers. It
-    is the version of the written document.
+    """sequence is the change's number in the order of all changes of the catalogue; later changes have higher numbers, and
+    numbers may be left out. No number is used twice, even after a restore. It is the version of the written document.
     """
     deleted_id: _builtins.str
     """deleted_id is the id of the deleted document."""

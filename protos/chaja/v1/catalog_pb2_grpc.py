@@ -145,9 +145,9 @@ class CatalogServiceServicer:
         from 0 sends every document once. After an interruption, the client resumes from the last sequence that it
         received.
 
-        The call fails with OUT_OF_RANGE if the server does not know the sequence, for example because the catalogue was
-        restored from an older backup: start from 0 with an empty copy. It ends with UNAVAILABLE when the server shuts
-        down.
+        The call fails with OUT_OF_RANGE if the catalogue has not had a change with this sequence, for example because a
+        restore of an older backup has undone it: start from 0 with an empty copy. It ends with UNAVAILABLE when the server
+        shuts down.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -78,9 +78,9 @@ class CatalogServiceStub:
     from 0 sends every document once. After an interruption, the client resumes from the last sequence that it
     received.
 
-    The call fails with OUT_OF_RANGE if the server does not know the sequence, for example because the catalogue was
-    restored from an older backup: start from 0 with an empty copy. It ends with UNAVAILABLE when the server shuts
-    down.
+    The call fails with OUT_OF_RANGE if the catalogue has not had a change with this sequence, for example because a
+    restore of an older backup has undone it: start from 0 with an empty copy. It ends with UNAVAILABLE when the server
+    shuts down.
     """
 
 @_typing.type_check_only
@@ -133,9 +133,9 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     from 0 sends every document once. After an interruption, the client resumes from the last sequence that it
     received.
 
-    The call fails with OUT_OF_RANGE if the server does not know the sequence, for example because the catalogue was
-    restored from an older backup: start from 0 with an empty copy. It ends with UNAVAILABLE when the server shuts
-    down.
+    The call fails with OUT_OF_RANGE if the catalogue has not had a change with this sequence, for example because a
+    restore of an older backup has undone it: start from 0 with an empty copy. It ends with UNAVAILABLE when the server
+    shuts down.
     """
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -221,9 +221,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         from 0 sends every document once. After an interruption, the client resumes from the last sequence that it
         received.
 
-        The call fails with OUT_OF_RANGE if the server does not know the sequence, for example because the catalogue was
-        restored from an older backup: start from 0 with an empty copy. It ends with UNAVAILABLE when the server shuts
-        down.
+        The call fails with OUT_OF_RANGE if the catalogue has not had a change with this sequence, for example because a
+        restore of an older backup has undone it: start from 0 with an empty copy. It ends with UNAVAILABLE when the server
+        shuts down.
         """
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,5 +1,8 @@
 import contextlib
 import shutil
+import sqlite3
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -47,11 +50,24 @@ def test_a_missing_or_damaged_acknowledgement_is_harmless(store: Store, tmp_path
     put(store, "a")
     store.close()
     path = tmp_path / ACKNOWLEDGED
-    assert read_acknowledged(tmp_path) == 1
-    for content in (None, b"", b"x" * 12, bytes([path.read_bytes()[0] ^ 64]) + path.read_bytes()[1:]):
+    assert read_acknowledged(tmp_path).sequence == 1
+    changed = bytes([path.read_bytes()[0] ^ 64]) + path.read_bytes()[1:]
+    for content in (None, b"", b"x" * 12, b"x" * 28, changed):
         path.unlink(missing_ok=True)
         if content is not None:
             path.write_bytes(content)
-        assert read_acknowledged(tmp_path) == 0
+        assert read_acknowledged(tmp_path).sequence == 0
         Store(tmp_path).close()
-        assert read_acknowledged(tmp_path) == 1
+        assert read_acknowledged(tmp_path).sequence == 1
+
+
+def test_the_acknowledgement_of_an_older_version_is_read(store: Store, tmp_path: Path) -> None:
+    put(store, "a")
+    store.close()
+    for sequence, damage in ((1, contextlib.nullcontext()), (2, pytest.raises(DatabaseDamaged, match="change 2 was"))):
+        number = struct.pack("<q", sequence)
+        (tmp_path / ACKNOWLEDGED).write_bytes(number + struct.pack("<I", zlib.crc32(number)))
+        with damage, contextlib.closing(Store(tmp_path)) as again:
+            assert put(again, "b") == [2], "it is no copy"
+        with contextlib.closing(sqlite3.connect(tmp_path / DATABASE)) as connection, connection:
+            connection.execute("DELETE FROM documents WHERE sequence = 2")

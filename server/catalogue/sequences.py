@@ -1,0 +1,59 @@
+"""The sequences of a store's changes, which never repeat, even if the database is replaced by an older copy.
+
+The changes after a copy are numbered far above all that the copied database can have given out since: from the seconds
+since 1970 times 2^20, plus a random number. The store records the gap. A client that has seen a sequence within a gap
+has seen changes that this store does not have.
+
+    backup at change 7 ── 8, 9 … 40 are acknowledged, then lost by the restore
+    restored:  … 6, 7 ── gap 8–1861152000123456 ── 1861152000123457, 1861152000123458 …
+
+Sequences stay below 2^53 until the year 2242, so that doubles represent them exactly.
+"""
+
+import secrets
+import sqlite3
+import time
+from typing import NamedTuple
+
+from server.catalogue.schema import query_value
+
+RATE_BITS = 20
+"""Changes per second, as a power of two, that no store exceeds on average since 1970."""
+
+USED = "used_sequence"
+"""The fact that `restore` leaves in a database: the last sequence that the replaced database is known to have used."""
+
+
+class Gap(NamedTuple):
+    """Sequences that the store does not use, first and last included, because another copy of it may have."""
+
+    first: int
+    last: int
+
+
+def last_sequence(connection: sqlite3.Connection) -> int:
+    """Returns the sequence of the last change; 0 if there is none."""
+    query = (
+        "SELECT max((SELECT ifnull(max(sequence), 0) FROM documents), (SELECT ifnull(max(sequence), 0) FROM deletions))"
+    )
+    return int(query_value(connection, query))
+
+
+def gap_after(sequence: int, connection: sqlite3.Connection) -> Gap:
+    """Returns the gap between the last change of a copied database and its next one."""
+    begin = max(sequence, _used(connection), int(time.time()) << RATE_BITS)
+    return Gap(sequence + 1, begin + secrets.randbelow(1 << RATE_BITS))
+
+
+def record_used(connection: sqlite3.Connection, sequence: int) -> None:
+    """Stores a sequence that must not be used again, nor any before it."""
+    connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (USED, str(max(sequence, _used(connection)))))
+
+
+def _used(connection: sqlite3.Connection) -> int:
+    return int(query_value(connection, "SELECT value FROM facts WHERE name = ?", (USED,)) or 0)
+
+
+def is_in_gap(connection: sqlite3.Connection, sequence: int) -> bool:
+    """Returns whether a sequence lies in a recorded gap."""
+    return query_value(connection, "SELECT 1 FROM gaps WHERE ? BETWEEN first AND last", (sequence,)) is not None
