@@ -96,6 +96,7 @@ def _export(arguments: Sequence[str]) -> None:
             prefixes=given_prefixes(options),
             languages=languages,
             max_tokens=options.max_tokens,
+            dimensions=options.dimensions,
         )
 
     document = None if options.document_model is None else open_source(options.document_model)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from export.source import SourceModel
 from export.tokenizer.writing import prefer_sentencepiece
 from export.towers import SourceTowers
-from server.encoding.center import centered
 from server.encoding.encoder import open_encoder
 from server.encoding.kind import Side, TextKind
 from server.encoding.manifest import Layout
@@ -47,7 +46,7 @@ class Candidate:
             if rows:
                 tokens = self._tokenizers[tower].tokenize([texts[row] for row in rows])
                 found = encoder.encode([each.ids for each in tokens])
-                vectors[rows] = centered(found, self._source.centers.get(tower))
+                vectors[rows] = self._source.finished(found, tower)
         return vectors
 
 

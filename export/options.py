@@ -187,6 +187,13 @@ def _model_flags(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"tokens at which texts are cut (default: the model's own maximum, at most {MOST_TOKENS})",
     )
+    parser.add_argument(
+        "--dimensions",
+        type=_count,
+        metavar="N",
+        help="cut vectors to their first N numbers and give them unit length again, for models trained for it "
+        "(Matryoshka; default: truncate_dim in the model's config_sentence_transformers.json, else all)",
+    )
     parser.add_argument("--name", help="name of the model in the bundle (default: the last part of --model)")
     for name, texts in PREFIX_FLAGS.items():
         parser.add_argument(f"--{name}-prefix", metavar="TEXT", help=f"text before {texts}")

@@ -86,6 +86,7 @@ def quality_rows(quality: Quality) -> list[tuple[str, str]]:
     recalls = ", ".join(
         f"R@{depth} {found.recall[depth]:.3f} ({found.recall_fp32[depth]:.3f})" for depth in found.recall
     )
+    whole = ", ".join(f"R@{depth} {recall:.3f}" for depth, recall in (found.recall_whole or {}).items())
     return [
         (
             "cosine to fp32",
@@ -104,6 +105,7 @@ def quality_rows(quality: Quality) -> list[tuple[str, str]]:
         ("corpus", f"{found.corpus}: {found.queries} queries, {found.documents} documents"),
         ("top-10 overlap", f"{found.top10_overlap:.3f} with fp32"),
         ("recall (fp32)", recalls),
+        *([("recall, whole vectors", whole)] if whole else []),
     ]
 
 

@@ -29,6 +29,7 @@ from export.packaged.models import PackagedModel, find_packaged
 from export.vocabulary.trimming import trim_vocabulary
 from server.encoding.kind import Side, TextKind
 from server.encoding.manifest import Pooling
+from server.encoding.shortening import shortened
 from server.similarity import Similarity
 
 UNBOUNDED_TOKENS = 1_000_000
@@ -62,6 +63,7 @@ class SourceModel:
         title_separator: The text between a document's title and its text, or None if they are encoded separately.
         similarity: The measure for its vectors; vectors of a cosine model have unit length.
         prefixes: The prefix of each kind of text.
+        dimension: Number of floats in a vector of the bundle.
         max_tokens: Maximum tokens of a text.
         trimmed: The bundle's trimmed vocabulary, or None for the whole one. The model itself keeps the whole one.
     """
@@ -74,12 +76,14 @@ class SourceModel:
         prefixes: Mapping[TextKind, str] | None = None,
         languages: Sequence[str] = (),
         max_tokens: int | None = None,
+        dimensions: int | None = None,
     ) -> None:
         """Opens a local directory, a packaged model by its name, a hub id, or the default model (None).
 
         A name of None means the last part of `model`. A kind of text without an entry in `prefixes` gets the model's
         prompt, if any. The bundle's vocabulary is trimmed to `languages`, codes of `export.vocabulary`; with no codes
         it stays whole. Texts are cut at `max_tokens`; None means the model's own maximum, and at most 8192.
+        Vectors have the first `dimensions` numbers; None means what the model states as `truncate_dim`, or all.
 
         Raises:
             ExportError: The model does not exist, or cannot become a bundle.
@@ -99,6 +103,7 @@ class SourceModel:
         self.similarity = self._checked_similarity()
         given = prefixes or {}
         self.prefixes = {kind: given[kind] if kind in given else self._prompt(names) for kind, names in PROMPTS.items()}
+        self.dimension = self._dimension(dimensions)
         self.max_tokens = self._max_tokens(max_tokens)
         self.model.max_seq_length = self.max_tokens
         self._unit_length()
@@ -142,14 +147,18 @@ class SourceModel:
         return len(self.model) > 2 + (self.dense is not None) + self.normalise
 
     @property
-    def dimension(self) -> int:
-        """Number of floats in a vector."""
+    def whole_dimension(self) -> int:
+        """Number of floats in a vector of the model."""
         return int(self.model.get_sentence_embedding_dimension() or 0)
 
     def encode(self, texts: Sequence[tuple[str, TextKind]]) -> NDArray[np.float32]:
         """Returns the fp32 vectors `[N, dimension]` of N texts."""
+        return shortened(self.encode_whole(texts), self.dimension, unit_length=self.normalise)
+
+    def encode_whole(self, texts: Sequence[tuple[str, TextKind]]) -> NDArray[np.float32]:
+        """Returns the whole fp32 vectors `[N, whole_dimension]` of N texts."""
         prefixed = [self.prefixes[kind] + text for text, kind in texts]
-        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        vectors = np.empty((len(texts), self.whole_dimension), dtype=np.float32)
         with library_errors(f"{self.name} cannot encode the texts for the comparison"):
             for rows in self._rows_of_equal_length(prefixed):
                 vectors[rows] = self.model.encode([prefixed[row] for row in rows], show_progress_bar=False)
@@ -199,6 +208,24 @@ class SourceModel:
     def _prompt(self, names: Sequence[str]) -> str:
         prompts = self.model.prompts or {}
         return next((prompt for name in names if (prompt := prompts.get(name))), "")
+
+    def _dimension(self, chosen: int | None) -> int:
+        """Returns the number of floats in a vector: the chosen one, the stated one, or all."""
+        stated = self.model.truncate_dim
+        self.model.truncate_dim = None  # The library does not give shortened vectors unit length.
+        whole = self.whole_dimension
+        if chosen is not None:
+            if not 1 <= chosen <= whole:
+                raise ExportError(f"--dimensions {chosen}: the vectors of {self.origin} have {whole} dimensions")
+            return chosen
+        if stated is None:
+            return whole
+        if type(stated) is not int or stated < 1:
+            raise ExportError(
+                f"config_sentence_transformers.json of {self.origin} has truncate_dim {stated!r}, which is not a whole "
+                "number above 0; --dimensions overrides it"
+            )
+        return min(stated, whole)
 
     def _max_tokens(self, chosen: int | None) -> int:
         """Returns the maximum tokens of a text: the chosen one, or the one that settings and positions allow."""

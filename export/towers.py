@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from export.errors import ExportError
 from export.source import SourceModel
 from server.encoding.center import centered
 from server.encoding.kind import Side, TextKind
+from server.encoding.shortening import shortened
 
 
 class SourceTowers:
@@ -43,6 +44,7 @@ class SourceTowers:
         if document.made_for is Side.QUERY:
             raise ExportError(f"{document.origin} encodes only queries: --document-model needs its context encoder")
         for name, of_query, of_document in (
+            ("dimensions", query.whole_dimension, document.whole_dimension),
             ("dimensions", query.dimension, document.dimension),
             ("similarity", query.similarity, document.similarity),
         ):
@@ -76,9 +78,31 @@ class SourceTowers:
 
     def encode(self, texts: Sequence[tuple[str, TextKind]]) -> NDArray[np.float32]:
         """Returns the fp32 vectors `[N, dimension]` of N texts, centered if the tower has a center."""
+        return self.shortened(self.encode_whole(texts), texts)
+
+    def encode_whole(self, texts: Sequence[tuple[str, TextKind]]) -> NDArray[np.float32]:
+        """Returns the whole fp32 vectors `[N, whole dimension]` of N texts, not centered."""
+        vectors = np.empty((len(texts), self.query.whole_dimension), dtype=np.float32)
+        for tower, rows in self._rows_by_tower(texts):
+            vectors[rows] = self.models[tower].encode_whole([texts[row] for row in rows])
+        return vectors
+
+    def shortened(self, whole: NDArray[np.float32], texts: Sequence[tuple[str, TextKind]]) -> NDArray[np.float32]:
+        """Returns the vectors `[N, dimension]` that belong to the whole vectors of N texts."""
         vectors = np.empty((len(texts), self.query.dimension), dtype=np.float32)
-        for tower, model in self.models.items():
+        for tower, rows in self._rows_by_tower(texts):
+            vectors[rows] = self.finished(whole[rows], tower)
+        return vectors
+
+    def finished(self, whole: NDArray[np.float32], tower: Side) -> NDArray[np.float32]:
+        """Returns whole vectors of a tower as the server does: shortened, and centered if the tower has a center."""
+        model = self.models[tower]
+        short = shortened(whole, model.dimension, unit_length=model.normalise)
+        return centered(short, self.centers.get(tower))
+
+    def _rows_by_tower(self, texts: Sequence[tuple[str, TextKind]]) -> Iterator[tuple[Side, list[int]]]:
+        """Yields the towers that encode any of the texts, each with the positions of its texts."""
+        for tower in self.models:
             rows = [row for row, (_, kind) in enumerate(texts) if self.tower_of(kind) is tower]
             if rows:
-                vectors[rows] = centered(model.encode([texts[row] for row in rows]), self.centers.get(tower))
-        return vectors
+                yield tower, rows

@@ -15,7 +15,7 @@ LIBRARY = "sentence_transformers"
 def export_graph(source: SourceModel, directory: Path) -> Path:
     """Exports `source` to `directory`/model.onnx, with pooling and normalisation in the graph.
 
-    The graph takes `input_ids` and `attention_mask` `[N, L]` and returns `[N, dimension]`. It is made from the model
+    The graph takes `input_ids` and `attention_mask` `[N, L]` and returns whole vectors. It is made from the model
     in memory: reading a saved copy again may give another model, since some configurations change at each reading
     (transformers halves the attention window of a bidirectional Gemma 3).
 
@@ -32,7 +32,7 @@ def export_graph(source: SourceModel, directory: Path) -> Path:
             "onnx", source.model, task="feature-extraction", library_name=LIBRARY
         )
         export(source.model, configuration(source.model.config), path)
-    _keep_only_pooled(path, source.dimension)
+    _keep_only_pooled(path, source.whole_dimension)
     return path
 
 

@@ -66,8 +66,11 @@ class Comparison:
         self._parts = slice(self._queries.stop, len(texts))
         self._long = slice(len(texts), None)
         self._longest_tokens = max(model.max_tokens for model in source.models.values())
-        self._vectors = source.encode(self._texts)
+        whole = source.encode_whole(self._texts)
+        self._vectors = source.shortened(whole, self._texts)
         self._expected = self._search(self._vectors)
+        shortened = source.query.dimension < source.query.whole_dimension
+        self._found_by_whole = self._search(whole) if shortened else None
         random = np.random.default_rng(0)
         count = min(SAMPLE_TEXTS, len(texts))
         self._sample = sorted(random.choice(len(texts), count, replace=False).tolist())
@@ -90,6 +93,7 @@ class Comparison:
                 documents=len(set(self._owners)),
                 expected=self._expected,
                 found=self._search(vectors),
+                found_by_whole=self._found_by_whole,
                 relevant=[query.relevant for query in self._covered_queries],
             ),
         )

@@ -17,7 +17,7 @@ class Retrieval(msgspec.Struct, frozen=True, kw_only=True):
     """The retrieval measures of the original model and of the bundle on the same corpus.
 
     `top10_overlap` is the share of the original's first ten documents that are among the bundle's first ten. The
-    recalls are R@k by k.
+    recalls are R@k by k. `recall_whole` is that of the original's whole vectors, None if they are not shortened.
     """
 
     corpus: str
@@ -26,6 +26,7 @@ class Retrieval(msgspec.Struct, frozen=True, kw_only=True):
     top10_overlap: float
     recall_fp32: dict[int, float]
     recall: dict[int, float]
+    recall_whole: dict[int, float] | None = None
 
     @property
     def recall_loss(self) -> float:
@@ -63,9 +64,13 @@ def retrieval(
     documents: int,
     expected: Sequence[Sequence[str]],
     found: Sequence[Sequence[str]],
+    found_by_whole: Sequence[Sequence[str]] | None = None,
     relevant: Sequence[Sequence[str]],
 ) -> Retrieval:
-    """Compares the ids that the original (`expected`) and the bundle (`found`) find for each query, best first."""
+    """Compares the ids that the original (`expected`) and the bundle (`found`) find for each query, best first.
+
+    `found_by_whole` has those that the original finds with whole vectors, if the others are shortened.
+    """
 
     def recall(results: Sequence[Sequence[str]]) -> dict[int, float]:
         ranks = [first_relevant_rank(ids, wanted) for ids, wanted in zip(results, relevant, strict=True)]
@@ -78,4 +83,5 @@ def retrieval(
         top10_overlap=round(overlap_at(expected, found, 10), 5),
         recall_fp32=recall(expected),
         recall=recall(found),
+        recall_whole=None if found_by_whole is None else recall(found_by_whole),
     )

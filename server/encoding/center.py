@@ -7,6 +7,8 @@ nothing about a text; without it, differences have more weight (Mu and Viswanath
 import numpy as np
 from numpy.typing import NDArray
 
+from server.encoding.shortening import at_unit_length
+
 CENTER_FILE = "center.npy"
 """The center of a tower's vectors, float32 `[dimension]`. Without this file the vectors are not centered."""
 
@@ -18,7 +20,4 @@ def centered(vectors: NDArray[np.float32], center: NDArray[np.float32] | None) -
     """
     if center is None:
         return vectors
-    moved = vectors - center
-    lengths = np.sqrt(np.einsum("nd,nd->n", moved, moved, dtype=np.float64))
-    result: NDArray[np.float32] = (moved / np.maximum(lengths, np.finfo(np.float32).tiny)[:, None]).astype(np.float32)
-    return result
+    return at_unit_length(vectors - center)

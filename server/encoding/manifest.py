@@ -32,8 +32,9 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 class TowerManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Describes one encoder of a bundle.
 
-    The graph's inputs depend on `layout` (see `server.encoding.encoder` and `packed`). Its output is pooled vectors,
-    float32 `[N, dimension]`, of unit length if `normalise`. `pooling`, `quantization` and `source` only inform people.
+    The graph's inputs depend on `layout` (see `server.encoding.encoder` and `packed`). Its output is pooled vectors in
+    float32, of unit length if `normalise`; the bundle uses their first `dimension` numbers. `pooling`, `quantization`
+    and `source` only inform people.
     """
 
     pooling: Pooling

@@ -13,6 +13,7 @@ from server.encoding.kind import Side
 from server.encoding.manifest import Manifest
 from server.encoding.packed import WEIGHTS_SUFFIX
 from server.encoding.segmenter import SENTENCEPIECE_FILE, TOKENIZER_FILE
+from server.encoding.shortening import shortened
 from server.encoding.tokenizer import Tokenizer
 from server.errors import BundleError
 
@@ -38,12 +39,17 @@ class Tower:
         self.encoder = open_encoder(folder / MODEL_FILE, described.layout, native=native)
         center = f"{side.value}/{CENTER_FILE}"
         self.center = read_array(directory / center, shape=(manifest.dimension,)) if center in manifest.files else None
-        if self.encoder.dimension != manifest.dimension:
+        self._dimension, self._unit_length = manifest.dimension, described.normalise
+        if self.encoder.dimension < manifest.dimension:
             raise BundleError(
                 f"{folder}: the model's vectors have {self.encoder.dimension} dimensions, "
                 f"the manifest says {manifest.dimension}; export the model again"
             )
 
     def encode(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """Returns the vectors `[N, dimension]` of N texts given as token ids, centered if the bundle has a center."""
-        return centered(self.encoder.encode(texts), self.center)
+        """Returns the vectors `[N, dimension]` of N texts given as token ids.
+
+        They are shortened to the bundle's dimension, and centered if the bundle has a center.
+        """
+        whole = self.encoder.encode(texts)
+        return centered(shortened(whole, self._dimension, unit_length=self._unit_length), self.center)
