@@ -117,9 +117,12 @@ def _print_report(manifest: Manifest, bundle: Path) -> None:
 
 
 def _silence_libraries() -> None:
-    """Silences messages that users cannot act on: hints of the tracer and deprecations inside the libraries."""
+    """Silences the libraries: hints of the tracer, deprecations and progress bars, on which users cannot act."""
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
 
 
 if __name__ == "__main__":

@@ -10,10 +10,8 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from export.errors import ExportError, library_errors
-from export.opening import opening_failure
+from export.errors import ExportError
 from server.encoding.kind import Side
-from server.errors import first_line
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -27,18 +25,19 @@ class DprEncoder:
     made_for: Side
 
     def open(self) -> SentenceTransformer:
-        """Returns an equivalent sentence-transformers model."""
+        """Returns an equivalent sentence-transformers model; raises whatever the libraries raise."""
         import transformers
         from sentence_transformers import SentenceTransformer
         from sentence_transformers.sentence_transformer.modules import Dense, Pooling, Transformer
 
-        with library_errors(opening_failure(self.place)), tempfile.TemporaryDirectory() as plain:
+        with tempfile.TemporaryDirectory() as plain:
             if self.made_for is Side.QUERY:
                 encoder = transformers.DPRQuestionEncoder.from_pretrained(self.place).question_encoder
             else:
                 encoder = transformers.DPRContextEncoder.from_pretrained(self.place).ctx_encoder
             _plain_bert(encoder).save_pretrained(plain)
-            transformers.AutoTokenizer.from_pretrained(self.place).save_pretrained(plain)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(self.place, trust_remote_code=False)
+            tokenizer.save_pretrained(plain)
             modules: list[Any] = [Transformer(plain)]
             modules.append(Pooling(encoder.bert_model.config.hidden_size, pooling_mode="cls"))
             if encoder.projection_dim > 0:
@@ -49,24 +48,15 @@ class DprEncoder:
         return model
 
 
-def find_dpr(place: str) -> DprEncoder | None:
-    """Returns the DPR encoder at a directory or a hub id, or None if the model is not a DPR model.
+def find_dpr(place: str, config: dict[str, Any]) -> DprEncoder | None:
+    """Returns the DPR encoder at a directory or a hub id, or None if its config.json is not of a DPR model.
 
     Raises:
-        ExportError: The model is DPR's reader or has no known encoder, or the hub cannot be reached.
+        ExportError: The model is DPR's reader or has no known encoder.
     """
-    import transformers
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        config = transformers.AutoConfig.from_pretrained(place)
-    except Exception as error:
-        if isinstance(error.__cause__, LocalEntryNotFoundError):  # Asking the hub again would only repeat the wait.
-            raise ExportError(f"{opening_failure(place)}: {first_line(error)}") from error
-        return None  # Opening the model will report the error.
-    if config.model_type != "dpr":
+    if config["model_type"] != "dpr":
         return None
-    architectures = config.architectures or []
+    architectures = config.get("architectures") or []
     if "DPRQuestionEncoder" in architectures:
         return DprEncoder(place, Side.QUERY)
     if "DPRContextEncoder" in architectures:

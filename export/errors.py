@@ -23,4 +23,10 @@ def library_errors(failure: str) -> Iterator[None]:
     except ExportError:
         raise
     except Exception as error:
-        raise ExportError(f"{failure}: {first_line(error)}") from error
+        raise ExportError(f"{failure}: {_in_one_line(error)}") from error
+
+
+def _in_one_line(error: Exception) -> str:
+    """Returns the first line of a message, and the others if it only introduces them, as torch's for weights do."""
+    line = first_line(error)
+    return " ".join(str(error).split()) if line.endswith(":") else line

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.errors import ExportError, library_errors
+from export.checks.model_files import ModelFiles
+from export.checks.tokenizer import check_tokenizer
+from export.checks.tokenizer_files import explain_tokenizer
+from export.errors import ExportError
 from export.packaged.models import PACKAGED_MODELS, find_packaged
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-
-TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model")
-"""Patterns of the files from which transformers loads a tokenizer."""
 
 
 def origin_of(model: str) -> str:
@@ -27,10 +27,6 @@ def check_place(place: str) -> None:
         raise ExportError(f"{place} is not a model: it has neither config.json nor modules.json")
     if not directory.is_dir() and (directory.is_absolute() or place.startswith((".", "~")) or place.count("/") > 1):
         raise ExportError(f"there is no directory {place}")
-    if directory.is_dir() and not any(file for pattern in TOKENIZER_FILES for file in directory.rglob(pattern)):
-        raise ExportError(
-            f"{place} has no tokenizer (tokenizer.json): if it is a text encoder, save its tokenizer there"
-        )
 
 
 def opening_step(model: str | None) -> str:
@@ -49,47 +45,38 @@ def opening_step(model: str | None) -> str:
     return f"downloading {place} from the model hub{others}"
 
 
-def opening_failure(place: str) -> str:
-    """Returns the beginning of the message for a model that cannot be opened."""
-    hint = "" if Path(place).is_dir() else ", which is not a local directory and could not be loaded from the hub"
-    return f"cannot open the model {place}{hint}"
+def open_model(files: ModelFiles, folder: str) -> SentenceTransformer:
+    """Opens a model as a sentence-transformers model; raises whatever the libraries raise.
 
-
-def open_model(place: str) -> SentenceTransformer:
-    """Opens a directory or a hub id as a sentence-transformers model.
+    Args:
+        files: The files of the model, which were checked.
+        folder: The folder of its transformers model.
 
     Raises:
-        ExportError: The model cannot be opened.
+        ExportError: The tokenizer is the cause.
     """
     from sentence_transformers import SentenceTransformer
 
-    with library_errors(opening_failure(place)):
-        model: SentenceTransformer = SentenceTransformer(place, device="cpu")
+    try:
+        model: SentenceTransformer = SentenceTransformer(files.place, device="cpu", trust_remote_code=False)
+    except Exception:
+        explain_tokenizer(files, folder)
+        raise
     model.default_prompt_name = None
     return model
 
 
 def check_model(model: SentenceTransformer, origin: str) -> None:
     """Raises ExportError if the exporter does not support the model."""
-    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-
-    if not isinstance(model[0], Transformer) or len(model) < 2 or not isinstance(model[1], Pooling):
-        kinds = ", ".join(type(module).__name__ for module in model)
-        raise ExportError(f"cannot export {origin}, a model of {kinds}: it must be a Transformer followed by Pooling")
     if not model[1].include_prompt:
         raise ExportError(f"cannot export {origin}: its pooling excludes the prompt (include_prompt: false)")
-    if not getattr(model.tokenizer, "is_fast", False):
-        raise ExportError(f"{origin} has no fast tokenizer (tokenizer.json), which the server needs")
-    highest = max(model.tokenizer.get_vocab().values(), default=0)
-    try:
-        known = int(model[0].auto_model.get_input_embeddings().num_embeddings)
-    except (AttributeError, NotImplementedError):  # Models of images or characters fail in different ways.
-        raise ExportError(f"{origin} is not a text encoder that can be exported: it has no token embeddings") from None
-    if highest >= known:  # A text with such a token would make its whole batch fail.
+    stated, actual = model[1].embedding_dimension, model[0].get_embedding_dimension()
+    if stated != actual:
         raise ExportError(
-            f"the tokenizer of {origin} has token ids up to {highest}, but the model has only {known} embeddings: call "
-            "resize_token_embeddings, or use the model's own tokenizer"
+            f"the pooling of {origin} expects token vectors of {stated} dimensions, but its transformers model gives "
+            f"{actual}: correct embedding_dimension in the pooling's config.json"
         )
+    check_tokenizer(model, origin)
     for name, parameter in model.named_parameters():
         if not parameter.isfinite().all():
             raise ExportError(

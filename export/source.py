@@ -16,6 +16,9 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from export.checks.files import check_files
+from export.checks.model_files import ModelFiles
+from export.checks.weight_names import fitting_weights
 from export.dpr import find_dpr, title_separator
 from export.errors import ExportError, library_errors
 from export.opening import (
@@ -93,8 +96,11 @@ class SourceModel:
         self.origin = packaged.origin if packaged else origin_of(place)
         self.name = name or (packaged.name if packaged else self.origin.rpartition("/")[2])
         check_place(place)
-        dpr = find_dpr(place)
-        self.model = dpr.open() if dpr else open_model(place)
+        files = ModelFiles(place)
+        folder, config = check_files(files)
+        dpr = find_dpr(place, config)
+        with library_errors(files.opening_failure), fitting_weights(self.origin):
+            self.model = dpr.open() if dpr else open_model(files, folder)
         check_model(self.model, self.origin)
         self.made_for = dpr.made_for if dpr else None
         contexts = self.made_for is Side.DOCUMENT
@@ -241,10 +247,15 @@ class SourceModel:
         # A tokenizer without a maximum states 1e30.
         bounds = [bound for bound in (stated, *positions) if bound and bound < UNBOUNDED_TOKENS]
         own = min(bounds, default=DEFAULT_MAX_TOKENS)
-        if chosen is None:
-            return min(own, MOST_TOKENS)
         prefixes = sorted(set(self.prefixes.values()))
         fewest = 1 + max(map(len, self.model.tokenizer(prefixes)["input_ids"]))
+        if own < fewest:
+            raise ExportError(
+                f"{self.origin} has no room for a text: at most {own} tokens (max_seq_length, model_max_length), of "
+                f"which {fewest - 1} are special or a prefix"
+            )
+        if chosen is None:
+            return min(own, MOST_TOKENS)
         if not fewest <= chosen <= own:
             raise ExportError(f"--max-tokens {chosen}: {self.origin} encodes texts of {fewest} to {own} tokens")
         return chosen

@@ -141,7 +141,7 @@ def test_a_directory_that_holds_no_usable_model_is_refused(tmp_path: Path) -> No
         "missing": "there is no directory",
         "empty": "has neither config.json nor modules.json",
         "far": "compares vectors by euclidean",
-        "broken": "cannot open the model",
+        "broken": "model.safetensors is cut short or damaged",
         "unknown": "cannot open the model",
         "images": "images is not a text encoder that can be exported: it has no token embeddings",
     }.items():

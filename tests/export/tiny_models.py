@@ -8,7 +8,7 @@ import tokenizers
 import torch
 import transformers
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+from sentence_transformers.sentence_transformer.modules import Dense, Pooling, Transformer
 
 BERT_TOKENS = {"pad": "[PAD]", "unknown": "[UNK]", "first": "[CLS]", "last": "[SEP]", "mask": "[MASK]"}
 ROBERTA_TOKENS = {"first": "<s>", "pad": "<pad>", "last": "</s>", "unknown": "<unk>", "mask": "<mask>"}
@@ -99,6 +99,15 @@ def sentence_transformer(directory: Path, *, pooling: str, similarity: str, prom
     transformer = Transformer(str(plain_bert(directory.parent / f"{directory.name}-plain")))
     modules = [transformer, Pooling(32, pooling_mode=pooling)]
     model = SentenceTransformer(modules=modules, prompts=prompts, similarity_fn_name=similarity, device="cpu")
+    model.save(str(directory), create_model_card=False)
+    return directory
+
+
+def dense_model(directory: Path) -> Path:
+    """Makes a sentence-transformers directory with a linear layer, to 16 dimensions, after the pooling."""
+    transformer = Transformer(str(plain_bert(directory.parent / f"{directory.name}-plain")))
+    linear = Dense(32, 16, activation_function=torch.nn.Identity())
+    model = SentenceTransformer(modules=[transformer, Pooling(32), linear], device="cpu")
     model.save(str(directory), create_model_card=False)
     return directory
 

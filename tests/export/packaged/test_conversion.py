@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from export.checks.model_files import ModelFiles
 from export.errors import ExportError
 from export.opening import licence_of, open_model
 from export.packaged.cache import cached_model
@@ -50,7 +51,7 @@ def test_the_directory_describes_a_bert(model: Path) -> None:
 
 def test_sentence_transformers_opens_it(model: Path) -> None:
     """test_real_model.py compares its vectors with those of another engine."""
-    opened = open_model(str(model))
+    opened = open_model(ModelFiles(str(model)), "")
     assert {name: opened.prompts[name] for name in PROMPTS} == PROMPTS
     assert (opened.similarity_fn_name, opened.max_seq_length) == ("cosine", 40)
     (vector,) = opened.encode(["a가 ab"])

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from export.checks.model_files import ModelFiles
 from export.errors import ExportError
 from export.opening import open_model
 from export.packaged.data_file import DataFile
@@ -50,7 +51,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> DataFile:
 
 
 def test_vectors_are_those_of_the_engine_in_the_wheel(model: Path) -> None:
-    opened = open_model(str(model))
+    opened = open_model(ModelFiles(str(model)), "")
     texts = [golden["text"] for golden in GOLDEN]
     vectors = opened.encode(texts, prompt_name="query")
     expected = np.array([golden["vector"] for golden in GOLDEN])
