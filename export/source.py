@@ -275,5 +275,8 @@ class SourceModel:
 
 def _directory_while_importing(packaged: PackagedModel) -> Path:
     """Returns the directory of a packaged model, while a thread imports the libraries that will open it."""
-    threading.Thread(target=importlib.import_module, args=("sentence_transformers",), daemon=True).start()
-    return packaged.directory()
+    importing = threading.Thread(target=importlib.import_module, args=("sentence_transformers",), daemon=True)
+    importing.start()
+    directory = packaged.directory()
+    importing.join()  # Another import of the same packages meanwhile would fail.
+    return directory
