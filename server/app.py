@@ -90,7 +90,7 @@ async def _serve(settings: Settings, opening: Opening, store: Store, wanted: Wan
             gc.freeze()  # Loaded objects stay: collections that scan them would delay calls.
             gc.set_threshold(COLLECTED_OBJECTS)
             state = slot.engine.index.state
-            log.info("serving %d documents, %d vectors", state.slots.live_count, len(state.dense))
+            log.info("serving %d documents, %d vectors", state.slots.live_count, state.live_vectors)
             watching = [
                 asyncio.create_task(reloader.watch(settings.watch_seconds)),
                 asyncio.create_task(_reload_when_asked(reloader, wanted.reload)),

@@ -106,7 +106,7 @@ class Metrics:
         for result in ("ok", "failed"):
             self._reloads.labels(result)
         self.catalogue_documents = gauge("chaja_catalogue_documents", "Documents in the catalogue.")
-        self.catalogue_vectors = gauge("chaja_catalogue_vectors", "Vectors in the index.")
+        self.catalogue_vectors = gauge("chaja_catalogue_vectors", "Vectors of the documents.")
         self.catalogue_sequence = gauge("chaja_catalogue_sequence", "Sequence of the newest change that searches see.")
         self.index_recall = gauge(
             "chaja_index_recall",

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from server.batching.speed import Speed
-from server.catalogue.catalogue import load_catalogue
 from server.catalogue.store import Store
 from server.encoding.cache import EmbeddingCache
 from server.encoding.manifest import MANIFEST_FILE, check_files, read_manifest
@@ -28,6 +27,7 @@ from server.memory import return_freed_memory
 from server.metrics import Metrics
 from server.security.watched import WatchedFiles
 from server.settings import Settings
+from server.writing.file_import import FileLimits, read_difference
 from server.writing.live_catalogue import LiveCatalogue
 from server.writing.reader import Reader
 from server.writing.writer import Writer
@@ -60,6 +60,7 @@ class Reloader:
         self._metrics = metrics
         self._on_serving = on_serving
         self._opening = opening
+        self._file_limits = FileLimits(settings.max_document_characters, settings.max_catalogue_shrink)
         self._folder = store.directory / "index"
         self._snapshots = SnapshotFolder(self._folder, store) if settings.data is not None else None
         cache = EmbeddingCache(settings.cache_bytes)
@@ -81,7 +82,7 @@ class Reloader:
     async def load(self) -> None:
         """Loads and serves the bundle and the catalogue file; raises StartError, or LoadingCancelled after `cancel`."""
         if self._settings.catalogue is not None:  # Report its errors before the slow load of the bundle.
-            await self._in_thread(load_catalogue, self._settings.catalogue)
+            await self._in_thread(read_difference, self._settings.catalogue, self._store, self._file_limits)
         loaded = await self._in_thread(self._load, background=False)
         self._put(loaded)
         self._catalogue = LiveCatalogue(
@@ -218,7 +219,7 @@ class Reloader:
             return
         if self._cancelled.is_set():
             raise LoadingCancelled
-        self._importing = asyncio.create_task(self.catalogue.import_file(self._settings.catalogue))
+        self._importing = asyncio.create_task(self.catalogue.import_file(self._settings.catalogue, self._file_limits))
         try:
             await self._importing
         except asyncio.CancelledError:
@@ -237,13 +238,13 @@ class Reloader:
                 raise ReloadFailed(f"{error}; the previous bundle and catalogue keep serving") from None
         engine = self._slot.engine
         name, revision, state = engine.manifest.name, engine.manifest.revision, engine.index.state
-        counts = state.slots.live_count, len(state.dense)
+        counts = state.slots.live_count, state.live_vectors
         log.info("serving model %s of revision %s: %d documents, %d vectors", name, revision, *counts)
         return engine
 
     async def _reload(self) -> None:
         if self._settings.catalogue is not None:  # If either file is invalid, neither is used.
-            await self._in_thread(load_catalogue, self._settings.catalogue)
+            await self._in_thread(read_difference, self._settings.catalogue, self._store, self._file_limits)
         revision = await self._in_thread(self._revision_on_disk)
         if revision != self._slot.engine.manifest.revision or self._slot.broken:
             self.catalogue.keep(revision)

@@ -64,6 +64,12 @@ class Settings:
         "encoded. Required without --data.",
         default="",
     )
+    max_catalogue_shrink: float = _setting(
+        fraction,
+        "Share of the documents of --catalogue that may be missing when the file is imported again, from 0 to 1. A "
+        "file that lacks more is refused, because it may have been cut short. Up to 3 may always be missing.",
+        default="0.2",
+    )
     data: Path | None = _setting(
         Path,
         "Directory of the store, which keeps every acknowledged document. Without it, documents come from --catalogue "

@@ -7,7 +7,7 @@ from server.catalogue.jsonl import read_jsonl
 from server.errors import CatalogueError
 
 
-def load_catalogue(path: Path) -> list[Document]:
+def load_catalogue(path: Path, *, max_document_characters: int | None = None) -> list[Document]:
     """Returns the documents of a catalogue file in order; raises CatalogueError, which names the file and the line."""
     documents: list[Document] = []
     line_of: dict[str, int] = {}
@@ -15,6 +15,11 @@ def load_catalogue(path: Path) -> list[Document]:
         problem = document.problem()
         if problem is None and document.id in line_of:
             problem = f"id {document.id!r} is already in line {line_of[document.id]}: keep one of the two lines"
+        if problem is None and max_document_characters is not None:
+            characters = document.character_count()
+            if characters > max_document_characters:
+                allowed = f"at most {max_document_characters} are allowed"
+                problem = f"has {characters} characters in all; {allowed}: split it, or raise --max-document-characters"
         if problem is not None:
             raise CatalogueError(f"{path}:{number}: {problem}")
         line_of[document.id] = number

@@ -47,6 +47,14 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         language = best_language(language_code, titles)
         return next(iter(titles.values()), "") if language is None else titles[language]
 
+    def character_count(self) -> int:
+        """Returns the number of characters that `--max-document-characters` bounds."""
+        titles, texts = self.titles(), self.texts()
+        strings = [self.id, *titles, *titles.values(), *texts, *texts.values(), *self.examples, *self.attributes]
+        for value in self.attributes.values():
+            strings += [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
+        return sum(map(len, strings))
+
     def problem(self) -> str | None:
         """Returns the first problem that decoding does not detect; None if the document is valid."""
         if not self.id.strip():

@@ -56,6 +56,7 @@ class LiveIndex:
         self._slots = DocumentSlots()
         self._baseline = Baseline({})
         self._measured_slots = -1
+        self._live_vectors = 0
         self._publish(0)
 
     def restore(self, snapshot: Snapshot, *, live_sequences: NDArray[np.int64]) -> None:
@@ -69,6 +70,7 @@ class LiveIndex:
         self._slots = DocumentSlots(sequences, np.isin(sequences, live_sequences, assume_unique=True))
         if not len(self._slots) == len(self.lexical) == len(self.titles) == self.columns.view().slot_count:
             raise SnapshotError("the parts of a snapshot have different numbers of documents")
+        self._live_vectors = int(np.count_nonzero(self._slots.view().live[parts["dense"]["owners"]]))
         self._publish(int(parts["slots"]["sequence"]))
 
     def follow(self, added: Sequence[Versioned], retired: Sequence[int], *, sequence: int) -> None:
@@ -77,8 +79,10 @@ class LiveIndex:
         Publishes all changes at once before it returns.
         """
         if added or retired:
-            self._slots.change([each.sequence for each in added], retired)
+            died = self._slots.change([each.sequence for each in added], retired)
             self._append(added)
+            self._live_vectors += sum(len(each.vectors.spans) for each in added if each.vectors is not None)
+            self._live_vectors -= self.dense.view().count_of(died)
         self._publish(sequence)
 
     def refresh(self) -> None:
@@ -118,6 +122,7 @@ class LiveIndex:
         self.dense, other.dense = other.dense, self.dense
         self.lexical, self.titles = other.lexical, other.titles
         self.columns, self._slots = other.columns, other._slots
+        self._live_vectors = other._live_vectors
         self._publish(other.state.sequence)
         return other
 
@@ -147,6 +152,7 @@ class LiveIndex:
     def _publish(self, sequence: int) -> None:
         self.state = State(
             sequence,
+            self._live_vectors,
             self._weights,
             self._baseline,
             self._slots.view(),

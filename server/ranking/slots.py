@@ -44,12 +44,15 @@ class DocumentSlots:
     def __len__(self) -> int:
         return len(self._sequences.view())
 
-    def change(self, added: Sequence[int], retired: Sequence[int]) -> None:
-        """Gives the added documents the next slots, then marks the slots of the retired ones as dead."""
+    def change(self, added: Sequence[int], retired: Sequence[int]) -> NDArray[np.int64]:
+        """Gives the added documents the next slots, then marks the slots of the retired ones as dead; returns these."""
         self._sequences.extend(added)
         # Copied, since views keep the old array.
         self._live = np.concatenate((self._live, np.ones(len(added), dtype=np.bool_)))
-        self._live[self.view().slots_of(retired)] = False
+        slots = self.view().slots_of(retired)
+        died = slots[self._live[slots]]
+        self._live[died] = False
+        return died
 
     def view(self) -> DocumentSlotsView:
         """Returns the present slots."""

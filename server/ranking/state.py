@@ -17,11 +17,12 @@ from server.vectors.view import DenseView
 class State(NamedTuple):
     """An immutable state; any thread may search it. All its views have the same slots.
 
-    `sequence` is that of the last change, `weights` has the factor of the similarities of each field's vectors, and
-    `baseline` is as last measured.
+    `sequence` is that of the last change, `live_vectors` is the number of vectors of live documents, `weights` has the
+    factor of the similarities of each field's vectors, and `baseline` is as last measured.
     """
 
     sequence: int
+    live_vectors: int
     weights: tuple[float, ...]
     baseline: Baseline
     slots: DocumentSlotsView

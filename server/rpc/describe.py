@@ -26,7 +26,7 @@ def describe_catalogue(engine: Engine, *, writable: bool) -> Catalogue:
     state = engine.index.state
     return Catalogue(
         document_count=state.slots.live_count,
-        vector_count=len(state.dense),
+        vector_count=state.live_vectors,
         index_kind=IndexKind.INDEX_KIND_GRAPH if state.dense.graph_count else IndexKind.INDEX_KIND_EXACT,
         sequence=state.sequence,
         model_revision=engine.manifest.revision,

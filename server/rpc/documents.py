@@ -79,7 +79,6 @@ class _Reading:
 
     def __init__(self) -> None:
         self.violations: list[Violation] = []
-        self._characters = 0
 
     def expected_version(self, message: UpsertMessage | DeleteMessage, field: str) -> int | None:
         if not message.HasField("expected_version"):
@@ -90,7 +89,6 @@ class _Reading:
 
     def document(self, message: DocumentMessage, field: str, limits: Limits) -> Document:
         self.violations += name_violations(f"{field}.id", message.id)
-        self._characters += len(message.id)
         document = Document(
             id=message.id,
             title=self._localized(message.titles, f"{field}.titles"),
@@ -100,9 +98,9 @@ class _Reading:
         )
         if not (message.titles or message.texts or message.examples):
             self._refuse(field, "has nothing to search: give it a title, a text or an example")
-        if self._characters > limits.max_document_characters:
+        if (characters := document.character_count()) > limits.max_document_characters:
             allowed = f"at most {limits.max_document_characters} are allowed: split it"
-            self._refuse(field, f"has {self._characters} characters in all; {allowed}")
+            self._refuse(field, f"has {characters} characters in all; {allowed}")
         elif (size := message.ByteSize()) > limits.max_document_bytes:
             allowed = f"at most {limits.max_document_bytes} are allowed, so that an answer can hold it: split it"
             self._refuse(field, f"has {size} bytes as a message; {allowed}")
@@ -114,7 +112,6 @@ class _Reading:
         canonical: set[str] = set()
         for position, message in enumerate(messages):
             text = self._text(message.text, f"{field}[{position}].text")
-            self._characters += len(message.language_code)
             language = canonical_language(message.language_code)
             if language in canonical:
                 description = f"is {language!r} twice: send one text for each language"
@@ -124,7 +121,6 @@ class _Reading:
         return by_language[""] if by_language.keys() == {""} else by_language
 
     def _text(self, text: str, field: str) -> str:
-        self._characters += len(text)
         if not text or text.isspace():
             self._refuse(field, "is blank: fill it or leave it out")
         return text
@@ -134,7 +130,6 @@ class _Reading:
         attributes: dict[str, AttributeValue] = {}
         for name in sorted(message.fields):
             value, at = message.fields[name], f"{field}.{name[:MAX_NAME_CHARACTERS]}"
-            self._characters += len(name)
             if value.WhichOneof("kind") == "list_value":
                 attributes[name] = [
                     self._scalar(each, f"{at}[{position}]") for position, each in enumerate(value.list_value.values)
@@ -146,7 +141,6 @@ class _Reading:
     def _scalar(self, value: Value, field: str) -> Scalar:
         kind = value.WhichOneof("kind")
         if kind == "string_value":
-            self._characters += len(value.string_value)
             return value.string_value
         if kind == "bool_value":
             return value.bool_value

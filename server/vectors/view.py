@@ -88,6 +88,10 @@ class DenseView:
         """Number of vectors in the graph."""
         return 0 if self.graph is None else len(self.graph)
 
+    def count_of(self, slots: NDArray[np.int64]) -> int:
+        """Returns the number of vectors of the documents in these slots."""
+        return int((self.owners.searchsorted(slots, "right") - self.owners.searchsorted(slots, "left")).sum())
+
     @property
     def facts(self) -> Facts:
         """The facts that a snapshot of the vectors depends on."""

@@ -6,6 +6,7 @@ Documents written through CatalogService stay until the same document changes in
 import asyncio
 import hashlib
 import logging
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,22 @@ PORTION_DOCUMENTS = 1000
 """Documents that become durable together: a file with at most this many is imported completely or not at all."""
 
 
+ALWAYS_MISSING = 3
+"""Documents that may be missing from a file whatever `max_shrink` is: a small catalogue changes by large shares."""
+
+
+class FileLimits(NamedTuple):
+    """The limits of a catalogue file.
+
+    Attributes:
+        max_document_characters: Maximum characters in a document.
+        max_shrink: Share of the documents of the last import that may be missing.
+    """
+
+    max_document_characters: int
+    max_shrink: float
+
+
 class Difference(NamedTuple):
     """The changes of a file since it was last imported.
 
@@ -33,13 +50,13 @@ class Difference(NamedTuple):
     gone: list[str]
 
 
-async def import_file(path: Path, store: Store, writer: Writer) -> None:
+async def import_file(path: Path, store: Store, writer: Writer, limits: FileLimits) -> None:
     """Imports the changes of a file since its last import.
 
     Raises CatalogueError if the file, the store or the model fails. Then no change is made, unless there are more than
     `PORTION_DOCUMENTS`: earlier portions stay.
     """
-    difference = await asyncio.to_thread(read_difference, path, store)
+    difference = await asyncio.to_thread(read_difference, path, store, limits)
     total = len(difference.changed)
     if not total and not difference.gone:
         return
@@ -60,12 +77,24 @@ async def import_file(path: Path, store: Store, writer: Writer) -> None:
             log.info("importing %s: %d of %d documents", path, min(start + PORTION_DOCUMENTS, total), total)
 
 
-def read_difference(path: Path, store: Store) -> Difference:
+def read_difference(path: Path, store: Store, limits: FileLimits) -> Difference:
     """Compares a file with its last import. Blocks; raises CatalogueError if the file cannot be used."""
     known = store.file_digests()
     changed: list[tuple[Document, bytes]] = []
-    for document in load_catalogue(path):
+    documents = load_catalogue(path, max_document_characters=limits.max_document_characters)
+    _check_shrink(path, before=len(known), now=len(documents), limits=limits)
+    for document in documents:
         digest = hashlib.blake2b(content_of(document), digest_size=16).digest()
         if known.pop(document.id, None) != digest:
             changed.append((document, digest))
     return Difference(changed, list(known))
+
+
+def _check_shrink(path: Path, *, before: int, now: int, limits: FileLimits) -> None:
+    missing = before - now
+    if missing > max(ALWAYS_MISSING, limits.max_shrink * before):
+        share = math.ceil(100 * missing / before) / 100
+        raise CatalogueError(
+            f"{path} has {now} documents, and had {before} when it was last imported: it may have been cut short; if "
+            f"it is complete, set --max-catalogue-shrink to {share:g} or more (it is {limits.max_shrink:g})"
+        )

@@ -18,7 +18,7 @@ from server.live.snapshots import SnapshotFolder
 from server.metrics import Metrics
 from server.writing.committer import Committer
 from server.writing.encoding import DocumentEncoder
-from server.writing.file_import import import_file
+from server.writing.file_import import FileLimits, import_file
 from server.writing.reader import Reader
 from server.writing.writer import Writer
 
@@ -94,9 +94,9 @@ class LiveCatalogue:
         self._obsolete = dict.fromkeys(self._store.revisions() - {loaded.index.revision}, until)
         self._describe()
 
-    async def import_file(self, path: Path) -> None:
+    async def import_file(self, path: Path, limits: FileLimits) -> None:
         """Imports the catalogue file; see `import_file`."""
-        await import_file(path, self._store, self.writer)
+        await import_file(path, self._store, self.writer, limits)
         await self._measure()
 
     async def close(self) -> None:
@@ -137,7 +137,7 @@ class LiveCatalogue:
     def _describe(self) -> None:
         state = self._committer.index.state
         self._metrics.catalogue_documents.set(state.slots.live_count)
-        self._metrics.catalogue_vectors.set(len(state.dense))
+        self._metrics.catalogue_vectors.set(state.live_vectors)
         self._metrics.catalogue_sequence.set(state.sequence)
         self._metrics.index_ef_search.set(state.dense.ef_search.at(state.dense.graph_count))
         for query, recall in self._committer.index.dense.recall.items():

@@ -16,17 +16,21 @@ import chaja
 from chaja.v1 import (
     AdminServiceStub,
     BatchSearchRequest,
+    Document,
     GetServerInfoRequest,
+    LocalizedText,
     ReloadRequest,
     SearchRequest,
     SearchResponse,
+    Upsert,
+    UpsertDocumentsRequest,
 )
 from sample.server_process import ServerProcess, running_server
 from server.rpc.server import SERVICES
 from tests.conftest import SAMPLE_CATALOGUE, server_flags
 from tests.integration.errors import detail_of, error_of
 from tests.integration.scraping import scrape, scrape_until, total
-from tests.integration.serving import health_of, wait_until
+from tests.integration.serving import health_of, start_error, wait_until
 from tests.tiny_bundle import make_bundle
 
 QUERIES = [f"{number} 번째로 찾는 것 {'abcdefgh'[number % 8]}" for number in range(24)]
@@ -204,3 +208,56 @@ def test_a_changed_catalogue_is_found_after_the_reload(served: Served) -> None:
         assert (hit.document_id, dict(hit.attributes.items())) == ("new", {"since": 2026})
         samples = scrape(served.server.metrics_url)
         assert total(samples, "chaja_catalogue_documents") == len(lines.splitlines()) + 1
+
+
+def test_a_catalogue_that_was_cut_short_leaves_the_documents(served: Served) -> None:
+    lines = served.catalogue.read_text(encoding="utf-8").splitlines(keepends=True)
+    for content, advice in (
+        ("".join(lines[:1]), f"has 1 documents, and had {len(lines)} when it was last imported"),
+        ("".join(lines[:-1]) + lines[-1][:9], f"catalogue.jsonl:{len(lines)}: the line is not one whole JSON object"),
+        ("", "catalogue.jsonl has no documents"),
+    ):
+        served.catalogue.write_text(content, encoding="utf-8")
+        error = error_of(served.reload)
+        assert error.code() == grpc.StatusCode.FAILED_PRECONDITION
+        assert advice in error.details()
+    with chaja.connect(served.server.address) as client:
+        assert client.info.GetServerInfo(GetServerInfoRequest()).catalogue.document_count == len(lines)
+
+
+def test_a_catalogue_that_was_cut_short_is_refused_at_the_start(tmp_path: Path, tiny_bundle: Path) -> None:
+    catalogue = tmp_path / "catalogue.jsonl"
+    shutil.copy(SAMPLE_CATALOGUE, catalogue)
+    flags = ["--data", str(tmp_path / "data")]
+    with running_server(server_flags(tiny_bundle, catalogue, *flags)):
+        pass
+    lines = catalogue.read_text(encoding="utf-8").splitlines(keepends=True)
+    catalogue.write_text("".join(lines[:100]), encoding="utf-8")
+    line = start_error(tiny_bundle, *flags, catalogue=catalogue)
+    assert line.startswith(f"server: error: {catalogue} has 100 documents, and had {len(lines)} when")
+    flags += ["--max-catalogue-shrink", line.partition("--max-catalogue-shrink to ")[2].partition(" ")[0]]
+    with (
+        running_server(server_flags(tiny_bundle, catalogue, *flags)) as server,
+        chaja.connect(server.address) as client,
+    ):
+        assert client.info.GetServerInfo(GetServerInfoRequest()).catalogue.document_count == 100
+
+
+def test_a_catalogue_with_a_document_that_is_too_long_is_refused(tmp_path: Path, tiny_bundle: Path) -> None:
+    catalogue = tmp_path / "catalogue.jsonl"
+    catalogue.write_text(json.dumps({"id": "a", "title": "x" * 100}) + "\n", encoding="utf-8")
+    line = start_error(tiny_bundle, "--max-document-characters", "100", catalogue=catalogue)
+    assert line.startswith(f"server: error: {catalogue}:1: has 101 characters in all; at most 100 are allowed")
+
+
+def test_only_vectors_of_documents_are_counted(tmp_path: Path, tiny_bundle: Path) -> None:
+    flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, "--data", str(tmp_path))
+    del flags[flags.index("--catalogue") : flags.index("--catalogue") + 2]
+    for _ in range(2):  # The second server loads a snapshot.
+        with running_server(flags) as server, chaja.connect(server.address) as client:
+            for number in range(20):
+                upsert = Upsert(document=Document(id="a", titles=[LocalizedText(text=f"title {number}")]))
+                client.catalog.UpsertDocuments(UpsertDocumentsRequest(upserts=[upsert]))
+            catalogue = client.info.GetServerInfo(GetServerInfoRequest()).catalogue
+            assert (catalogue.document_count, catalogue.vector_count) == (1, 1)
+            assert total(scrape(server.metrics_url), "chaja_catalogue_vectors") == 1

@@ -278,11 +278,11 @@ async def test_a_bundle_that_is_copied_with_its_manifest_first_is_served_once_it
 async def test_the_watch_survives_any_failure(
     server: Server, checks: Checks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(_: Path) -> list[Document]:
+    def broken(*_: object) -> list[Document]:
         raise MemoryError("too large")
 
     with monkeypatch.context() as patch:
-        patch.setattr("server.reloading.load_catalogue", broken)
+        patch.setattr("server.reloading.read_difference", broken)
         server.catalogue.write_text(DOCUMENT % "second", encoding="utf-8")
         await checks.check(times=2)
     assert server.reloads("failed") == 1

@@ -191,7 +191,7 @@ class Catalogue(_message.Message):
     document_count: _builtins.int
     """document_count is the number of documents."""
     vector_count: _builtins.int
-    """vector_count is the number of vectors in the index. Those of replaced documents count until it is rebuilt."""
+    """vector_count is the number of vectors of the documents. Those of replaced and deleted documents do not count."""
     index_kind: Global___IndexKind.ValueType
     """index_kind is the kind of index that searches the vectors."""
     sequence: _builtins.int

@@ -55,6 +55,7 @@ class Model:
         """Checks that searches find exactly the expected documents."""
         assert state.sequence == self.sequence
         assert state.slots.live_count == len(self.documents)
+        assert state.live_vectors == sum(len(each.vectors.spans) for each in self.documents.values() if each.vectors)
         sequences = {each.sequence for each in self.documents.values()}
         vector = encode(self._bundle, [("환율 카드 money", TextKind.QUERY)])[0]
         for mode in (Mode.DENSE, Mode.HYBRID):

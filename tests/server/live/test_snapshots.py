@@ -62,6 +62,7 @@ class Served:
         loaded = self.load(options=options)
         assert loaded is not None
         self.loaded.builder.catch_up(loaded)
+        assert loaded.state.live_vectors == self.index.state.live_vectors == 2 * len(self.store)
         assert loaded.state.sequence == self.index.state.sequence == self.store.sequence
         assert loaded.state.dense.graph_count == self.index.state.dense.graph_count
         assert answers(self.bundle, loaded) == answers(self.bundle, self.index)

@@ -15,6 +15,7 @@ from server.live.snapshots import SnapshotFolder
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
 from server.writing.committer import Committer
+from server.writing.file_import import FileLimits
 from server.writing.live_catalogue import LiveCatalogue
 from server.writing.reader import Reader
 from server.writing.writer import Writer
@@ -69,6 +70,10 @@ class Core:
 
         await self.catalogue.replace(loaded, swap)
         await before.close()
+
+    async def import_file(self, path: Path, *, max_document_characters: int = 1_000_000, max_shrink: float = 1) -> None:
+        """Imports a catalogue file."""
+        await self.catalogue.import_file(path, FileLimits(max_document_characters, max_shrink))
 
     async def found(self, query: str, *, limit: int = 100) -> list[str]:
         """Returns the ids of the documents that a search finds, best first."""

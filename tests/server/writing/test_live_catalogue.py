@@ -184,7 +184,7 @@ async def test_one_thread_at_a_time_measures_the_index(
     monkeypatch.setattr(LiveIndex, "unmeasured", True)
     file = tmp_path / "catalogue.jsonl"
     file.write_text('{"id": "a", "title": "A"}\n')
-    await asyncio.gather(*(core.catalogue.import_file(file) for _ in range(3)))
+    await asyncio.gather(*(core.import_file(file) for _ in range(3)))
     assert events[:6] == ["begins", "ends"] * 3
 
 
