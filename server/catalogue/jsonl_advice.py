@@ -1,12 +1,12 @@
 """Advice for files that are not JSONL, and for lines with wrong fields: what is wrong, and what to do about it."""
 
-import difflib
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from server.nearest import nearest_name
 
 COMPRESSED = {
     b"\x1f\x8b": "gzip -dc",
@@ -21,20 +21,6 @@ UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 NEW_FILE = "new.jsonl"
 """The file that the commands of the advice write. Its name must differ from that of the file they read."""
-
-TYPICAL_SIMILARITY = 0.6
-"""Least similarity of two names, by difflib, of which one may be a misspelling of the other."""
-
-
-def nearest_name(name: str, known: Iterable[str]) -> str | None:
-    """Returns the known name that another one probably means: one of its words, or a similar one; None if none is."""
-    names = {each.lower(): each for each in known}
-    words = re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
-    for word in words:
-        if word in names:
-            return names[word]
-    similar = difflib.get_close_matches(name.lower(), names, n=1, cutoff=TYPICAL_SIMILARITY)
-    return names[similar[0]] if similar else None
 
 
 def wrong_format(first_line: bytes, path: Path) -> str | None:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from server.attributes.columns import ColumnsView
 from server.attributes.filter import Filter
+from server.attributes.warnings import warnings_of
 from server.lexical.titles import TitlesView
 from server.lexical.view import LexicalView
 from server.ranking.baseline import Baseline
@@ -36,6 +37,10 @@ class State(NamedTuple):
         if filter is not None:
             return self.columns.select(filter) & self.slots.live
         return self.slots.live if self.slots.dead_count else None
+
+    def warnings(self, filter: Filter) -> list[str]:
+        """Returns the warnings of a filter; see `warnings_of`."""
+        return warnings_of(filter, self.columns, self.slots.live)
 
     def matching(self, filter: Filter) -> NDArray[np.int64]:
         """Returns the sequences of the documents that match, ascending."""

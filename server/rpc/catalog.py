@@ -108,8 +108,9 @@ class CatalogServicer(CatalogServiceServicer):
         filter = to_filter(request.filter, field="filter")
         if filter is None:
             raise InvalidRequest([Violation("filter", "has no condition, and would delete everything: set one")])
+        warnings = self._reader().warnings(filter)
         return DeleteDocumentsResponse(
-            deleted_count=await writer.delete_matching(filter, request_id=request.request_id)
+            deleted_count=await writer.delete_matching(filter, request_id=request.request_id), warnings=warnings
         )
 
     async def GetDocument(self, request: GetDocumentRequest, context: Any) -> GetDocumentResponse:
@@ -129,6 +130,7 @@ class CatalogServicer(CatalogServiceServicer):
         size, filter = self._limits.page_size(request.page_size), to_filter(request.filter, field="filter")
         mask = DOCUMENTS.mask(request.read_mask, field="read_mask")
         after_id = id_before(request.page_token, request.filter)
+        warnings = () if filter is None else reader.warnings(filter)
         documents: list[DocumentMessage] = []
         page_bytes, max_bytes = 0, self._limits.max_response_bytes - RESERVED_BYTES
         async with self._paging:
@@ -136,14 +138,14 @@ class CatalogServicer(CatalogServiceServicer):
                 wanted = min(PORTION_DOCUMENTS, size + 1 - len(documents))  # One more shows if there is a next page.
                 portion = await reader.list(filter=filter, after_id=after_id, limit=wanted, fields=mask.stored)
                 if not portion:
-                    return ListDocumentsResponse(documents=documents)
+                    return ListDocumentsResponse(documents=documents, warnings=warnings)
                 for message in await asyncio.to_thread(_messages, portion, mask):
                     page_bytes += message.ByteSize() + ELEMENT_BYTES
                     if not documents and page_bytes > max_bytes:
                         raise self._too_large(message.id)
                     if len(documents) == size or (documents and page_bytes > min(PAGE_BYTES, max_bytes)):
                         token = page_token(after_id, request.filter)
-                        return ListDocumentsResponse(documents=documents, next_page_token=token)
+                        return ListDocumentsResponse(documents=documents, next_page_token=token, warnings=warnings)
                     documents.append(message)
                     after_id = message.id
 

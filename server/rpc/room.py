@@ -6,6 +6,9 @@ from server.rpc.limits import RESERVED_BYTES
 RESPONSE_BYTES = 512
 """Most bytes of a `SearchResponse` beside its hits."""
 
+WARNING_BYTES = 8
+"""Most bytes of a warning beside its text."""
+
 HIT_BYTES = 32
 """Most bytes of a hit's scores, and of its length in the answer."""
 

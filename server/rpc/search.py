@@ -20,7 +20,7 @@ from server.metrics import Metrics
 from server.rpc.hits import Fetch, Hits
 from server.rpc.limits import Limits
 from server.rpc.masks import HITS, Mask
-from server.rpc.room import RESPONSE_BYTES, Room
+from server.rpc.room import RESPONSE_BYTES, WARNING_BYTES, Room
 from server.rpc.running import run_jobs, timings_of
 from server.rpc.stream import answer_in_order
 
@@ -125,8 +125,15 @@ class SearchServicer(SearchServiceServicer):
             mask=searched.mask,
             room=room,
         )
+        filter = None if job.options is None else job.options.filter
+        warnings = () if filter is None else searched.engine.index.state.warnings(filter)
+        room.take(sum(len(warning.encode()) + WARNING_BYTES for warning in warnings))
         response = SearchResponse(
-            hits=hits, model_revision=revision, no_good_answer=found.no_good_answer, sequence=found.sequence
+            hits=hits,
+            model_revision=revision,
+            no_good_answer=found.no_good_answer,
+            sequence=found.sequence,
+            warnings=warnings,
         )
         job.stopwatch.lap("fetch")
         self._metrics.observe_stages(job.stopwatch)

@@ -46,6 +46,10 @@ class Reader:
         """
         return await asyncio.to_thread(self._page, filter, after_id, limit, fields)
 
+    def warnings(self, filter: Filter) -> Sequence[str]:
+        """Returns a sentence for each condition of a filter that can match no document."""
+        return self._slot.engine.index.state.warnings(filter)
+
     def _page(self, filter: Filter | None, after_id: str, limit: int, fields: Fields | None) -> Sequence[Stored]:
         if filter is None:
             return self._store.page(after_id, limit, fields=fields)

@@ -7,10 +7,15 @@ import pytest
 
 import chaja
 from chaja.v1 import (
+    AttributeValue,
+    BatchSearchRequest,
     EncodeRequest,
+    Equals,
     Field,
+    Filter,
     GetServerInfoRequest,
     IndexKind,
+    Mode,
     SearchRequest,
     Similarity,
     TextKind,
@@ -59,6 +64,25 @@ def test_a_hit_carries_title_attributes_and_score(tiny_server: ServerProcess) ->
         assert client.search.Search(request).hits[0].title == document["title"]["ko"]
         request.language_code = "fr"
         assert client.search.Search(request).hits[0].title == document["title"]["ko"]
+
+
+def test_a_misspelt_attribute_in_a_filter_is_warned_of(tiny_server: ServerProcess) -> None:
+    def requests(attribute: str) -> list[SearchRequest]:
+        filter = Filter(equals=Equals(attribute=attribute, value=AttributeValue(string_value="card")))
+        return [SearchRequest(query="카드", filter=filter, mode=mode) for mode in Mode.values()]
+
+    with chaja.connect(tiny_server.address) as client:
+        for attribute, warnings in (
+            ("catgeory", ["filter.equals: no document has the attribute 'catgeory'; perhaps 'category' is meant"]),
+            ("category", []),
+        ):
+            responses = [client.search.Search(request) for request in requests(attribute)]
+            responses += client.search.BatchSearch(BatchSearchRequest(requests=requests(attribute))).responses
+            responses += [each.response for each in client.search.SearchStream(iter(requests(attribute)))]
+            assert len(responses) == 3 * len(Mode.values())
+            for response in responses:
+                assert list(response.warnings) == warnings
+                assert bool(response.hits) != bool(warnings)
 
 
 def test_the_timings_name_all_five_stages(tiny_server: ServerProcess) -> None:

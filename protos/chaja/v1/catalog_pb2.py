@@ -27,7 +27,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x63haja/v1/catalog.proto\x12\x08\x63haja.v1\x1a\x15\x63haja/v1/filter.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\"O\n\x16UpsertDocumentsRequest\x12!\n\x07upserts\x18\x01 \x03(\x0b\x32\x10.chaja.v1.Upsert\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"A\n\x17UpsertDocumentsResponse\x12&\n\x07results\x18\x01 \x03(\x0b\x32\x15.chaja.v1.WriteResult\"q\n\x16\x44\x65leteDocumentsRequest\x12!\n\x07\x64\x65letes\x18\x01 \x03(\x0b\x32\x10.chaja.v1.Delete\x12 \n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x10.chaja.v1.Filter\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"X\n\x17\x44\x65leteDocumentsResponse\x12&\n\x07results\x18\x01 \x03(\x0b\x32\x15.chaja.v1.WriteResult\x12\x15\n\rdeleted_count\x18\x02 \x01(\x03\"O\n\x12GetDocumentRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12-\n\tread_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\";\n\x13GetDocumentResponse\x12$\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x12.chaja.v1.Document\"\x8e\x01\n\x14ListDocumentsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12 \n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x10.chaja.v1.Filter\x12-\n\tread_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"W\n\x15ListDocumentsResponse\x12%\n\tdocuments\x18\x01 \x03(\x0b\x32\x12.chaja.v1.Document\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"r\n\x16ImportDocumentsRequest\x12\x11\n\timport_id\x18\x01 \x01(\t\x12!\n\x07upserts\x18\x02 \x03(\x0b\x32\x10.chaja.v1.Upsert\x12\x15\n\x08position\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x0b\n\t_position\"S\n\x17ImportDocumentsResponse\x12\x10\n\x08position\x18\x01 \x01(\x03\x12&\n\x07results\x18\x02 \x03(\x0b\x32\x15.chaja.v1.WriteResult\"\\\n\x13WatchChangesRequest\x12\x16\n\x0e\x61\x66ter_sequence\x18\x01 \x01(\x03\x12-\n\tread_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"9\n\x14WatchChangesResponse\x12!\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x10.chaja.v1.Change\"b\n\x06\x43hange\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12&\n\x08\x64ocument\x18\x02 \x01(\x0b\x32\x12.chaja.v1.DocumentH\x00\x12\x14\n\ndeleted_id\x18\x03 \x01(\tH\x00\x42\x08\n\x06\x63hange\"b\n\x06Upsert\x12$\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x12.chaja.v1.Document\x12\x1d\n\x10\x65xpected_version\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x13\n\x11_expected_version\"H\n\x06\x44\x65lete\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1d\n\x10\x65xpected_version\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x13\n\x11_expected_version\"`\n\x0bWriteResult\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\x08\x12#\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x14.chaja.v1.WriteError\";\n\nWriteError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\xb7\x01\n\x08\x44ocument\x12\n\n\x02id\x18\x01 \x01(\t\x12\'\n\x06titles\x18\x02 \x03(\x0b\x32\x17.chaja.v1.LocalizedText\x12&\n\x05texts\x18\x03 \x03(\x0b\x32\x17.chaja.v1.LocalizedText\x12\x10\n\x08\x65xamples\x18\x04 \x03(\t\x12+\n\nattributes\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0f\n\x07version\x18\x06 \x01(\x03\"4\n\rLocalizedText\x12\x15\n\rlanguage_code\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t2\xa4\x04\n\x0e\x43\x61talogService\x12[\n\x0fUpsertDocuments\x12 .chaja.v1.UpsertDocumentsRequest\x1a!.chaja.v1.UpsertDocumentsResponse\"\x03\x90\x02\x02\x12[\n\x0f\x44\x65leteDocuments\x12 .chaja.v1.DeleteDocumentsRequest\x1a!.chaja.v1.DeleteDocumentsResponse\"\x03\x90\x02\x02\x12O\n\x0bGetDocument\x12\x1c.chaja.v1.GetDocumentRequest\x1a\x1d.chaja.v1.GetDocumentResponse\"\x03\x90\x02\x01\x12U\n\rListDocuments\x12\x1e.chaja.v1.ListDocumentsRequest\x1a\x1f.chaja.v1.ListDocumentsResponse\"\x03\x90\x02\x01\x12Z\n\x0fImportDocuments\x12 .chaja.v1.ImportDocumentsRequest\x1a!.chaja.v1.ImportDocumentsResponse(\x01\x30\x01\x12T\n\x0cWatchChanges\x12\x1d.chaja.v1.WatchChangesRequest\x1a\x1e.chaja.v1.WatchChangesResponse\"\x03\x90\x02\x01\x30\x01\x42,\n\x08\x63haja.v1B\x0c\x43\x61talogProtoP\x01Z\x10\x63haja/v1;chajav1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x63haja/v1/catalog.proto\x12\x08\x63haja.v1\x1a\x15\x63haja/v1/filter.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\"O\n\x16UpsertDocumentsRequest\x12!\n\x07upserts\x18\x01 \x03(\x0b\x32\x10.chaja.v1.Upsert\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"A\n\x17UpsertDocumentsResponse\x12&\n\x07results\x18\x01 \x03(\x0b\x32\x15.chaja.v1.WriteResult\"q\n\x16\x44\x65leteDocumentsRequest\x12!\n\x07\x64\x65letes\x18\x01 \x03(\x0b\x32\x10.chaja.v1.Delete\x12 \n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x10.chaja.v1.Filter\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"j\n\x17\x44\x65leteDocumentsResponse\x12&\n\x07results\x18\x01 \x03(\x0b\x32\x15.chaja.v1.WriteResult\x12\x15\n\rdeleted_count\x18\x02 \x01(\x03\x12\x10\n\x08warnings\x18\x03 \x03(\t\"O\n\x12GetDocumentRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12-\n\tread_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\";\n\x13GetDocumentResponse\x12$\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x12.chaja.v1.Document\"\x8e\x01\n\x14ListDocumentsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12 \n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x10.chaja.v1.Filter\x12-\n\tread_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"i\n\x15ListDocumentsResponse\x12%\n\tdocuments\x18\x01 \x03(\x0b\x32\x12.chaja.v1.Document\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08warnings\x18\x03 \x03(\t\"r\n\x16ImportDocumentsRequest\x12\x11\n\timport_id\x18\x01 \x01(\t\x12!\n\x07upserts\x18\x02 \x03(\x0b\x32\x10.chaja.v1.Upsert\x12\x15\n\x08position\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x0b\n\t_position\"S\n\x17ImportDocumentsResponse\x12\x10\n\x08position\x18\x01 \x01(\x03\x12&\n\x07results\x18\x02 \x03(\x0b\x32\x15.chaja.v1.WriteResult\"\\\n\x13WatchChangesRequest\x12\x16\n\x0e\x61\x66ter_sequence\x18\x01 \x01(\x03\x12-\n\tread_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"9\n\x14WatchChangesResponse\x12!\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x10.chaja.v1.Change\"b\n\x06\x43hange\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12&\n\x08\x64ocument\x18\x02 \x01(\x0b\x32\x12.chaja.v1.DocumentH\x00\x12\x14\n\ndeleted_id\x18\x03 \x01(\tH\x00\x42\x08\n\x06\x63hange\"b\n\x06Upsert\x12$\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x12.chaja.v1.Document\x12\x1d\n\x10\x65xpected_version\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x13\n\x11_expected_version\"H\n\x06\x44\x65lete\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1d\n\x10\x65xpected_version\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x13\n\x11_expected_version\"`\n\x0bWriteResult\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\x08\x12#\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x14.chaja.v1.WriteError\";\n\nWriteError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\xb7\x01\n\x08\x44ocument\x12\n\n\x02id\x18\x01 \x01(\t\x12\'\n\x06titles\x18\x02 \x03(\x0b\x32\x17.chaja.v1.LocalizedText\x12&\n\x05texts\x18\x03 \x03(\x0b\x32\x17.chaja.v1.LocalizedText\x12\x10\n\x08\x65xamples\x18\x04 \x03(\t\x12+\n\nattributes\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0f\n\x07version\x18\x06 \x01(\x03\"4\n\rLocalizedText\x12\x15\n\rlanguage_code\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t2\xa4\x04\n\x0e\x43\x61talogService\x12[\n\x0fUpsertDocuments\x12 .chaja.v1.UpsertDocumentsRequest\x1a!.chaja.v1.UpsertDocumentsResponse\"\x03\x90\x02\x02\x12[\n\x0f\x44\x65leteDocuments\x12 .chaja.v1.DeleteDocumentsRequest\x1a!.chaja.v1.DeleteDocumentsResponse\"\x03\x90\x02\x02\x12O\n\x0bGetDocument\x12\x1c.chaja.v1.GetDocumentRequest\x1a\x1d.chaja.v1.GetDocumentResponse\"\x03\x90\x02\x01\x12U\n\rListDocuments\x12\x1e.chaja.v1.ListDocumentsRequest\x1a\x1f.chaja.v1.ListDocumentsResponse\"\x03\x90\x02\x01\x12Z\n\x0fImportDocuments\x12 .chaja.v1.ImportDocumentsRequest\x1a!.chaja.v1.ImportDocumentsResponse(\x01\x30\x01\x12T\n\x0cWatchChanges\x12\x1d.chaja.v1.WatchChangesRequest\x1a\x1e.chaja.v1.WatchChangesResponse\"\x03\x90\x02\x01\x30\x01\x42,\n\x08\x63haja.v1B\x0c\x43\x61talogProtoP\x01Z\x10\x63haja/v1;chajav1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,37 +52,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEDOCUMENTSREQUEST']._serialized_start=271
   _globals['_DELETEDOCUMENTSREQUEST']._serialized_end=384
   _globals['_DELETEDOCUMENTSRESPONSE']._serialized_start=386
-  _globals['_DELETEDOCUMENTSRESPONSE']._serialized_end=474
-  _globals['_GETDOCUMENTREQUEST']._serialized_start=476
-  _globals['_GETDOCUMENTREQUEST']._serialized_end=555
-  _globals['_GETDOCUMENTRESPONSE']._serialized_start=557
-  _globals['_GETDOCUMENTRESPONSE']._serialized_end=616
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=619
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=761
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=763
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=850
-  _globals['_IMPORTDOCUMENTSREQUEST']._serialized_start=852
-  _globals['_IMPORTDOCUMENTSREQUEST']._serialized_end=966
-  _globals['_IMPORTDOCUMENTSRESPONSE']._serialized_start=968
-  _globals['_IMPORTDOCUMENTSRESPONSE']._serialized_end=1051
-  _globals['_WATCHCHANGESREQUEST']._serialized_start=1053
-  _globals['_WATCHCHANGESREQUEST']._serialized_end=1145
-  _globals['_WATCHCHANGESRESPONSE']._serialized_start=1147
-  _globals['_WATCHCHANGESRESPONSE']._serialized_end=1204
-  _globals['_CHANGE']._serialized_start=1206
-  _globals['_CHANGE']._serialized_end=1304
-  _globals['_UPSERT']._serialized_start=1306
-  _globals['_UPSERT']._serialized_end=1404
-  _globals['_DELETE']._serialized_start=1406
-  _globals['_DELETE']._serialized_end=1478
-  _globals['_WRITERESULT']._serialized_start=1480
-  _globals['_WRITERESULT']._serialized_end=1576
-  _globals['_WRITEERROR']._serialized_start=1578
-  _globals['_WRITEERROR']._serialized_end=1637
-  _globals['_DOCUMENT']._serialized_start=1640
-  _globals['_DOCUMENT']._serialized_end=1823
-  _globals['_LOCALIZEDTEXT']._serialized_start=1825
-  _globals['_LOCALIZEDTEXT']._serialized_end=1877
-  _globals['_CATALOGSERVICE']._serialized_start=1880
-  _globals['_CATALOGSERVICE']._serialized_end=2428
+  _globals['_DELETEDOCUMENTSRESPONSE']._serialized_end=492
+  _globals['_GETDOCUMENTREQUEST']._serialized_start=494
+  _globals['_GETDOCUMENTREQUEST']._serialized_end=573
+  _globals['_GETDOCUMENTRESPONSE']._serialized_start=575
+  _globals['_GETDOCUMENTRESPONSE']._serialized_end=634
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=637
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=779
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=781
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=886
+  _globals['_IMPORTDOCUMENTSREQUEST']._serialized_start=888
+  _globals['_IMPORTDOCUMENTSREQUEST']._serialized_end=1002
+  _globals['_IMPORTDOCUMENTSRESPONSE']._serialized_start=1004
+  _globals['_IMPORTDOCUMENTSRESPONSE']._serialized_end=1087
+  _globals['_WATCHCHANGESREQUEST']._serialized_start=1089
+  _globals['_WATCHCHANGESREQUEST']._serialized_end=1181
+  _globals['_WATCHCHANGESRESPONSE']._serialized_start=1183
+  _globals['_WATCHCHANGESRESPONSE']._serialized_end=1240
+  _globals['_CHANGE']._serialized_start=1242
+  _globals['_CHANGE']._serialized_end=1340
+  _globals['_UPSERT']._serialized_start=1342
+  _globals['_UPSERT']._serialized_end=1440
+  _globals['_DELETE']._serialized_start=1442
+  _globals['_DELETE']._serialized_end=1514
+  _globals['_WRITERESULT']._serialized_start=1516
+  _globals['_WRITERESULT']._serialized_end=1612
+  _globals['_WRITEERROR']._serialized_start=1614
+  _globals['_WRITEERROR']._serialized_end=1673
+  _globals['_DOCUMENT']._serialized_start=1676
+  _globals['_DOCUMENT']._serialized_end=1859
+  _globals['_LOCALIZEDTEXT']._serialized_start=1861
+  _globals['_LOCALIZEDTEXT']._serialized_end=1913
+  _globals['_CATALOGSERVICE']._serialized_start=1916
+  _globals['_CATALOGSERVICE']._serialized_end=2464
 # @@protoc_insertion_point(module_scope)

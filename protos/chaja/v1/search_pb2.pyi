@@ -195,6 +195,7 @@ class SearchResponse(_message.Message):
     MODEL_REVISION_FIELD_NUMBER: _builtins.int
     NO_GOOD_ANSWER_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     model_revision: _builtins.str
     """model_revision is the revision of the model that encoded the query, as in `Model.revision`. Scores of different
     revisions cannot be compared.
@@ -214,6 +215,13 @@ class SearchResponse(_message.Message):
     def timings(self) -> _timings_pb2.Timings:
         """timings holds the time that the query spent in each stage of the server."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """warnings holds a sentence for each condition of the filter that can match no document, because none has the
+        attribute or none a value of the type, such as `filter.equals: no document has the attribute 'catgeory'; perhaps
+        'category' is meant`. At most three. The answer is nevertheless right.
+        """
+
     def __init__(
         self,
         *,
@@ -222,10 +230,11 @@ class SearchResponse(_message.Message):
         model_revision: _builtins.str = ...,
         no_good_answer: _builtins.bool = ...,
         sequence: _builtins.int = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["timings", b"timings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hits", b"hits", "model_revision", b"model_revision", "no_good_answer", b"no_good_answer", "sequence", b"sequence", "timings", b"timings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hits", b"hits", "model_revision", b"model_revision", "no_good_answer", b"no_good_answer", "sequence", b"sequence", "timings", b"timings", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

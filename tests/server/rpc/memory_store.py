@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import grpc
+import numpy as np
 
 from chaja.client import AsyncClient
 from chaja.v1 import add_CatalogServiceServicer_to_server
+from server.attributes.columns import Columns
 from server.attributes.filter import Filter
+from server.attributes.warnings import warnings_of
 from server.catalogue.changes import Change, Delete, Outcome, Stored, Upsert
 from server.catalogue.document import content_of
 from server.catalogue.partial import Fields, read_document
@@ -88,6 +91,11 @@ class MemoryStore:
         later = [self.stored[id] for id in sorted(self.stored) if id > after_id]
         found = [each for each in later if filter is None or matches(filter, each.document.attributes)]
         return [_only(each, fields) for each in found[:limit]]
+
+    def warnings(self, filter: Filter) -> Sequence[str]:
+        columns = Columns()
+        columns.append([each.document.attributes for each in self.stored.values()])
+        return warnings_of(filter, columns.view(), np.ones(len(self.stored), np.bool_))
 
     async def changes(
         self, after_sequence: int, *, fields: Fields | None = None

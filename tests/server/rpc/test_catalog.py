@@ -54,6 +54,22 @@ async def refused(call: Any, code: Code, words: str) -> None:
     assert raised.value.code() is code
 
 
+async def test_a_filter_on_an_attribute_that_no_document_has_is_warned_of(served: Served) -> None:
+    card = Document(id="a", titles=[LocalizedText(text="A")])
+    card.attributes.update({"category": "card"})
+    await served.catalog.UpsertDocuments(UpsertDocumentsRequest(upserts=[Upsert(document=card)]))
+    misspelt = Filter(exists=Exists(attribute="catgeory"))
+    warning = "filter.exists: no document has the attribute 'catgeory'; perhaps 'category' is meant"
+    page = await served.catalog.ListDocuments(ListDocumentsRequest(filter=misspelt))
+    assert (list(page.documents), list(page.warnings)) == ([], [warning])
+    deleted = await served.catalog.DeleteDocuments(DeleteDocumentsRequest(filter=misspelt))
+    assert (deleted.deleted_count, list(deleted.warnings)) == (0, [warning])
+    page = await served.catalog.ListDocuments(ListDocumentsRequest(filter=CARDS))
+    assert (len(page.documents), list(page.warnings)) == (1, [])
+    deleted = await served.catalog.DeleteDocuments(DeleteDocumentsRequest(filter=CARDS))
+    assert (deleted.deleted_count, list(deleted.warnings)) == (1, [])
+
+
 async def test_a_written_document_can_be_read(served: Served) -> None:
     written = Document(
         id="card lost",
