@@ -1,8 +1,8 @@
 """Normalises queries before they are encoded."""
 
-import unicodedata
+from server.sections import normalized
 
 
 def normalised(query: str) -> str:
     """Returns a query in NFC, since macOS may send Korean decomposed, and with single spaces."""
-    return " ".join(unicodedata.normalize("NFC", query).split())
+    return " ".join(normalized("NFC", query).split())

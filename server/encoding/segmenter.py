@@ -1,19 +1,28 @@
 """Segments texts into token ids, with one class for each library.
 
-Threads may share a segmenter, so that its vocabulary is in memory once.
+Threads may share a segmenter, so that its vocabulary is in memory once. A long text is segmented in sections, since the
+libraries hold the GIL while they segment or hand over the result. The first section has the tokens that the model sees,
+so that the others only count; where a word crosses two sections, the count may differ by a few tokens from the whole
+text's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import sentencepiece
 import tokenizers
+from numpy.typing import NDArray
 
 from server.errors import BundleError, first_line
+from server.sections import SECTION_CHARACTERS, sections
 
 SENTENCEPIECE_FILE = "tokenizer.model"
 TOKENIZER_FILE = "tokenizer.json"
 """A tower has one of the two."""
+
+CHARACTERS_PER_TOKEN = 8
+"""Most characters that a token has on average. The first section of a text has as many for each token of the model."""
 
 
 class JsonSegmenter:
@@ -29,12 +38,28 @@ class JsonSegmenter:
 
     def segment(self, texts: Sequence[str], *, max_tokens: int) -> list[tuple[list[int], int]]:
         """Returns the ids of each text, cut to `max_tokens`, and their number before the cut; with special tokens."""
-        return [(_cut(each, max_tokens), len(each)) for each in self._tokenizer.encode_batch_fast(list(texts))]
+        cuts = [list(sections(text, characters=_first_characters(max_tokens))) for text in texts]
+        firsts = [
+            encoding
+            for batch in _batches(first for first, *_ in cuts)
+            for encoding in self._tokenizer.encode_batch_fast(batch)
+        ]
+        return [
+            (
+                _cut(first, max_tokens),
+                len(first) + sum(self._count(section) for long in rest for section in sections(long)),
+            )
+            for first, (_, *rest) in zip(firsts, cuts, strict=True)
+        ]
 
-    def offsets(self, text: str) -> list[tuple[int, int]]:
-        """Returns the start and end of each token, in characters; without special tokens."""
-        offsets: list[tuple[int, int]] = self._tokenizer.encode(text, add_special_tokens=False).offsets
-        return offsets
+    def offsets(self, text: str) -> NDArray[np.int32]:
+        """Returns the start and end of each token `[N, 2]`, in characters; without special tokens."""
+        return _offsets_of_sections(
+            text, lambda section: self._tokenizer.encode(section, add_special_tokens=False).offsets
+        )
+
+    def _count(self, section: str) -> int:
+        return len(self._tokenizer.encode_batch_fast([section], add_special_tokens=False)[0])
 
 
 class SentencePieceSegmenter:
@@ -60,14 +85,15 @@ class SentencePieceSegmenter:
         room = max_tokens - special_count
         result = []
         for text in texts:
-            ids: list[int] = self._processor.EncodeAsIds(text)
-            result.append(([*self._before, *ids[:room], *self._after], len(ids) + special_count))
+            first, *rest = sections(text, characters=_first_characters(max_tokens))
+            ids: list[int] = self._processor.EncodeAsIds(first)
+            count = len(ids) + sum(len(self._processor.EncodeAsIds(section)) for section in rest)
+            result.append(([*self._before, *ids[:room], *self._after], count + special_count))
         return result
 
-    def offsets(self, text: str) -> list[tuple[int, int]]:
-        """Returns the start and end of each token, in characters; without special tokens."""
-        offsets: list[tuple[int, int]] = self._processor.EncodeAsOffsetMapping(text)["offsets"]
-        return offsets
+    def offsets(self, text: str) -> NDArray[np.int32]:
+        """Returns the start and end of each token `[N, 2]`, in characters; without special tokens."""
+        return _offsets_of_sections(text, lambda section: self._processor.EncodeAsOffsetMapping(section)["offsets"])
 
 
 Segmenter = JsonSegmenter | SentencePieceSegmenter
@@ -76,6 +102,34 @@ Segmenter = JsonSegmenter | SentencePieceSegmenter
 def open_segmenter(path: Path) -> Segmenter:
     """Opens a tower's tokenizer with the library for its file name; raises BundleError if it cannot be read."""
     return SentencePieceSegmenter(path) if path.name == SENTENCEPIECE_FILE else JsonSegmenter(path)
+
+
+def _first_characters(max_tokens: int) -> int:
+    return max(SECTION_CHARACTERS, CHARACTERS_PER_TOKEN * max_tokens)
+
+
+def _offsets_of_sections(text: str, offsets_of: Callable[[str], Sequence[tuple[int, int]]]) -> NDArray[np.int32]:
+    """Returns the offsets of all sections of a text, from the beginning of the text."""
+    offsets, position = [], 0
+    for section in sections(text):
+        # Arrays, because creating and freeing a list of a million tuples holds the GIL for long.
+        offsets.append(np.array(offsets_of(section), dtype=np.int32).reshape(-1, 2) + np.int32(position))
+        position += len(section)
+    return np.concatenate(offsets)
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Yields texts in batches of about a section."""
+    batch: list[str] = []
+    characters = 0
+    for text in texts:
+        if batch and characters + len(text) > SECTION_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+        batch.append(text)
+        characters += len(text)
+    if batch:
+        yield batch
 
 
 def _cut(encoding: tokenizers.Encoding, max_tokens: int) -> list[int]:

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from server.encoding.kind import TextKind
 from server.encoding.segmenter import open_segmenter
 from server.errors import UnfitText
@@ -64,10 +67,10 @@ class Tokenizer:
         return all(count <= self._max_tokens for _, count in segmented)
 
 
-def _windows(offsets: Sequence[tuple[int, int]], size: int, overlap: int, *, end: int) -> list[tuple[int, int]]:
-    """Returns windows over tokens, in characters; together they cover all characters from 0 to `end`."""
+def _windows(offsets: NDArray[np.int32], size: int, overlap: int, *, end: int) -> list[tuple[int, int]]:
+    """Returns windows over tokens `[N, 2]`, in characters; together they cover all characters from 0 to `end`."""
     starts = range(0, max(1, len(offsets) - overlap), size - overlap)
-    windows = [(offsets[start][0], offsets[min(start + size, len(offsets)) - 1][1]) for start in starts]
+    windows = [(int(offsets[start, 0]), int(offsets[min(start + size, len(offsets)) - 1, 1])) for start in starts]
     windows[0] = (0, windows[0][1])
     windows[-1] = (windows[-1][0], end)
     distinct: list[tuple[int, int]] = []

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from server.sections import normalized, sections
+
 TERMS_VERSION = f"1, Unicode {unicodedata.unidata_version}"
 """Version of the terms: equal versions turn a text into equal terms."""
 
@@ -30,6 +32,9 @@ KINDS = {"L": IN_WORD, "M": IN_WORD, "N": IN_WORD, "So": IN_WORD, "Cf": IGNORED}
 WORD_MARK = np.uint64(1 << 63)
 """The bit that is set in every word and in no bigram."""
 
+BLOCK_CHARACTERS = 2**18
+"""Characters that are processed at a time, since NumPy holds the GIL in some functions."""
+
 HASH_BASE = 0x9E3779B97F4A7C15
 LONGEST_HASHED = 64
 """Number of a word's first characters that its hash depends on."""
@@ -39,19 +44,34 @@ def fold(text: str) -> str:
     """Returns a text with differences of width, case, composition and middle dots removed."""
     if text.isascii():
         return text.lower()
-    folded = unicodedata.normalize("NFKC", text.translate(MIDDLE_DOTS)).casefold()
-    return unicodedata.normalize("NFKC", folded)
+    return normalized("NFKC", normalized("NFKC", text.translate(MIDDLE_DOTS)).casefold())
 
 
 def terms_of(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """Returns the terms of all texts, and for each term the position of its text, ascending.
 
-    A term that occurs several times in a text is returned as many times.
+    A term that occurs several times in a text is returned as many times. A text of more than `BLOCK_CHARACTERS` without
+    whitespace is cut, and loses the bigram at the cut.
     """
+    blocks: list[list[tuple[str, int]]] = [[]]
+    characters = 0
+    for position, text in enumerate(texts):
+        for section in sections(fold(text), characters=BLOCK_CHARACTERS):
+            if blocks[-1] and characters + len(section) > BLOCK_CHARACTERS:
+                blocks.append([])
+                characters = 0
+            blocks[-1].append((section, position))
+            characters += len(section)
+    codes, positions = zip(*map(_terms_of_block, blocks), strict=True)
+    return np.concatenate(codes), np.concatenate(positions)
+
+
+def _terms_of_block(block: Sequence[tuple[str, int]]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Returns the terms of folded texts, each with its position."""
     # A newline ends each text, so that no word spans two texts or ends with the last character.
-    folded = [f"{fold(text)}\n" for text in texts]
+    folded = [f"{text}\n" for text, _ in block]
     points = np.frombuffer("".join(folded).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    owners = np.repeat(np.arange(len(texts)), [len(each) for each in folded])
+    owners = np.repeat(np.array([position for _, position in block], dtype=np.int64), [len(each) for each in folded])
     kinds = _kinds_of(points)
     if (kinds == IGNORED).any():
         seen = kinds != IGNORED

@@ -70,10 +70,33 @@ def test_sentencepiece_keeps_the_special_tokens_around_a_cut(model: Path) -> Non
 
 @pytest.mark.parametrize("text", ["카드 분실", "🚗 분실", "ＡＢ 분실", "\u1112\u1161\u11ab 분실"])
 def test_offsets_count_characters_of_the_original_text(model: Path, text: str) -> None:
-    offsets = open_segmenter(model).offsets(text)
+    offsets = open_segmenter(model).offsets(text).tolist()
     assert offsets[0][0] == 0
-    assert offsets[-1] == (len(text) - 2, len(text))
+    assert offsets[-1] == [len(text) - 2, len(text)]
     assert all(start <= end for start, end in offsets)
+
+
+@pytest.mark.parametrize("text", ["가나 가 " * 3000, "ab ba a " * 3000, " c" * 9000])
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_a_long_text_is_segmented_in_sections_as_a_whole(
+    name: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    TOKENIZERS[name].save(str(tmp_path / TOKENIZER_FILE))
+    segmenter = open_segmenter(tmp_path / TOKENIZER_FILE)
+    sectioned = segmenter.segment([text, "카드", text], max_tokens=40), segmenter.offsets(text).tolist()
+    monkeypatch.setattr("server.encoding.segmenter.sections", lambda whole, **_: [whole])
+    assert sectioned == (segmenter.segment([text, "카드", text], max_tokens=40), segmenter.offsets(text).tolist())
+
+
+@pytest.mark.parametrize("text", ["카드 분실 " * 3000, "lost card " * 3000])
+def test_sentencepiece_segments_a_long_text_in_sections_as_a_whole(
+    model: Path, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segmenter = open_segmenter(model)
+    # The first token of a section does not include the space before it.
+    sectioned = segmenter.segment([text], max_tokens=40), segmenter.offsets(text)[:, 1].tolist()
+    monkeypatch.setattr("server.encoding.segmenter.sections", lambda whole, **_: [whole])
+    assert sectioned == (segmenter.segment([text], max_tokens=40), segmenter.offsets(text)[:, 1].tolist())
 
 
 def test_an_invalid_model_is_rejected_in_one_line(tmp_path: Path) -> None:
