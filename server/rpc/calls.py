@@ -8,46 +8,36 @@ handler for every call.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable
 from contextvars import ContextVar
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import grpc
 
-from server.errors import (
-    ChajaError,
-    HeadersTooLarge,
-    InvalidRequest,
-    Overloaded,
-    ResponseTooLarge,
-    UnknownMethod,
-    Violation,
-)
-from server.memory import Garbage
-from server.metrics import CallMetrics, Metrics
+from server.errors import ChajaError, Overloaded, ResponseTooLarge, UnknownMethod
+from server.metrics import Metrics
+from server.rpc.call import Call
 from server.rpc.connections import Connections
-from server.rpc.errors import refusal_of
-from server.rpc.grpc_server import MAX_METADATA_BYTES, Handler, Methods
-from server.security.access import ROLE_OF, Access
+from server.rpc.gate import Gate, Metadata
+from server.rpc.grpc_server import Handler, Methods
+from server.security.access import Access
 
-OK = grpc.StatusCode.OK.value[0]
-UNKNOWN = grpc.StatusCode.UNKNOWN.value[0]
-CANCELLED = grpc.StatusCode.CANCELLED.value[0]
-DEADLINE_EXCEEDED = grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
-
-SEARCH = "/chaja.v1.SearchService/Search"
 UNKNOWN_METHOD = "/unknown/unknown"
 """The metric series of calls to unknown methods. A client chooses their names, so they must not become labels."""
 
-HEADER_OVERHEAD_BYTES = 32
-"""Size that HTTP/2 counts for a header beyond its name and value (RFC 9113, section 6.5.2)."""
-
-_metadata: ContextVar[Iterable[tuple[str, str | bytes]]] = ContextVar("metadata")
+_metadata: ContextVar[Metadata] = ContextVar("metadata")
 """The metadata of the task's call. `context.invocation_metadata` would decode all headers once more."""
 
-CANCELLATION_SECONDS = 0.005
-"""Time to wait for the cancellation of a call, which grpc.aio reports shortly after the end of its request."""
+MESSAGE_SECONDS = 1.0
+"""Time for the message of a unary call to arrive once the server stops."""
+
+ACCESS_SECONDS = 1.0
+"""Interval between checks of the callers of streams, which may have lost their access."""
+
+REVOKED_SECONDS = 2.0
+"""Time for a stream whose caller has lost its access to send the answers to the requests it has read."""
+
+POLL_SECONDS = 0.05
 
 
 class Calls(Methods):
@@ -67,13 +57,12 @@ class Calls(Methods):
         whose answers may be large stops before it has built one.
         """
         super().__init__()
-        self._metrics = metrics
-        self._access = access
-        self._overload = overload
         self._max_response_bytes = max_response_bytes
-        self._garbage = Garbage()
+        self._metrics = metrics
+        self._gate = Gate(access, overload=overload)
         self.connections = Connections()
         self.running: set[Call] = set()
+        self._leaving: ChajaError | None = None
         self._unknown_method = self._wrap(UNKNOWN_METHOD, grpc.unary_unary_rpc_method_handler(_refuse_unknown_method))
 
     def add_registered_method_handlers(self, service: str, handlers: dict[str, Handler]) -> None:
@@ -86,38 +75,79 @@ class Calls(Methods):
         _metadata.set(handler_call_details.invocation_metadata or ())
         return super().service(handler_call_details) or self._unknown_method
 
+    async def watch_access(self) -> None:
+        """Ends the streams whose callers lose their access, even if no message comes."""
+        while True:
+            await asyncio.sleep(ACCESS_SECONDS)
+            if not self._gate.access_changed():
+                continue
+            for call in list(self.running):
+                if call.stream and (error := call.lost_access()) is not None:
+                    call.interruption.end(error)
+                    asyncio.get_running_loop().call_later(REVOKED_SECONDS, call.end, error)
+
+    def end_waiting(self, error: ChajaError) -> None:
+        """Ends with an error all streams, present and future, that wait for their client or for changes.
+
+        A unary call whose message has not arrived ends a little later.
+        """
+        self._leaving = error
+        for call in list(self.running):
+            self._end_when_waiting(call, error)
+
+    async def until_quiet(self, *, reading_seconds: float, idle_seconds: float) -> None:
+        """Returns when only clients can make progress: the server needs no longer wait for them.
+
+        For `reading_seconds` every call has waited until its client reads, or for `idle_seconds` there was no call.
+        """
+        quiet_since, ended = time.monotonic(), self.connections.ended
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            if ended != self.connections.ended or not all(call.writing for call in self.running):
+                quiet_since, ended = time.monotonic(), self.connections.ended
+            if time.monotonic() - quiet_since >= (reading_seconds if self.connections.calls else idle_seconds):
+                return
+
     def end_all(self, error: ChajaError) -> None:
         """Ends all running calls with an error."""
         for call in list(self.running):
             call.end(error)
 
-    def check(self, path: str) -> None:
-        """Raises an error if the call must be rejected before its message is read."""
-        metadata = _metadata.get()
-        size = sum(HEADER_OVERHEAD_BYTES + len(key) + len(value) for key, value in metadata)
-        if size > MAX_METADATA_BYTES:
-            self._garbage.collect_soon()
-            limit = f"at most {MAX_METADATA_BYTES} are allowed"
-            raise HeadersTooLarge(f"the call's headers have {size} bytes; {limit}: send fewer")
-        if path in ROLE_OF:
-            self._access.check(path, metadata)
-        if path == SEARCH and (error := self._overload()) is not None:
-            raise error
+    def _end_when_waiting(self, call: Call, error: ChajaError) -> None:
+        if call.stream:
+            call.interruption.end(error)
+        else:
+            asyncio.get_running_loop().call_later(MESSAGE_SECONDS, call.interruption.end, error)
+
+    def _call(self, path: str, context: Any, *, stream: bool) -> Call:
+        call = Call(
+            self._gate,
+            self.running,
+            path,
+            context,
+            metadata=_metadata.get(),
+            share=self.connections.enter(context),
+            metrics=self._metrics.calls.get(path),
+            stream=stream,
+        )
+        if self._leaving is not None:
+            self._end_when_waiting(call, self._leaving)
+        return call
 
     def _wrap(self, path: str, handler: Handler) -> Handler:
         # The method is in the attribute for its kind; the others are None.
         method: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
         decode, encode = handler.request_deserializer or bytes, handler.response_serializer or bytes
-        metrics = self._metrics.calls.get(path)
+        stream = handler.request_streaming or handler.response_streaming
 
         async def answer(_: Any, context: Any) -> bytes:
-            async with Call(self, path, context, metrics) as call:
-                request = _messages(context, decode) if handler.request_streaming else await _message(context, decode)
+            async with self._call(path, context, stream=stream) as call:
+                request = call.messages(decode) if handler.request_streaming else await call.message(decode)
                 return call.share.hold(self._bounded(encode(await method(request, context))))
 
         async def answer_with_stream(_: Any, context: Any) -> None:
-            async with Call(self, path, context, metrics) as call:
-                request = _messages(context, decode) if handler.request_streaming else await _message(context, decode)
+            async with self._call(path, context, stream=stream) as call:
+                request = call.messages(decode) if handler.request_streaming else await call.message(decode)
                 async with contextlib.aclosing(method(request, context)) as responses:
                     async for response in responses:
                         await call.write(self._bounded(encode(response)))
@@ -133,91 +163,5 @@ class Calls(Methods):
         return answer
 
 
-async def _message(context: Any, decode: Callable[[bytes], Any]) -> Any:
-    """Returns the only message of a request."""
-    message = await context.read()
-    if message is grpc.aio.EOF:
-        await asyncio.sleep(CANCELLATION_SECONDS)
-        raise InvalidRequest([Violation("request", "has no message: send one")])
-    return decode(message)
-
-
-async def _messages(context: Any, decode: Callable[[bytes], Any]) -> AsyncIterator[Any]:
-    """Yields the messages of a streamed request."""
-    while (message := await context.read()) is not grpc.aio.EOF:
-        yield decode(message)
-    await asyncio.sleep(CANCELLATION_SECONDS)
-
-
 async def _refuse_unknown_method(request: bytes, context: Any) -> bytes:
     raise UnknownMethod("the server has no such method: check its name, and the server's version")
-
-
-class Call:
-    """One call, from the arrival of its headers to its answer. An error in its block becomes the call's status."""
-
-    __slots__ = ("_calls", "_context", "_error", "_metrics", "_path", "_started", "_task", "_writing", "share")
-
-    def __init__(self, calls: Calls, path: str, context: Any, metrics: CallMetrics | None) -> None:
-        self._calls = calls
-        self._path = path
-        self._context = context
-        self._metrics = metrics
-        self._started = time.perf_counter()
-        self._task = asyncio.current_task()
-        self._error: ChajaError | None = None
-        self._writing = False
-
-    async def __aenter__(self) -> Self:
-        if self._metrics is not None:
-            self._metrics.start()
-        try:
-            self.share = self._calls.connections.enter(self._context)
-            self._calls.check(self._path)
-        except Exception as error:
-            await self._abort(error)
-        self._calls.running.add(self)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._calls.running.discard(self)
-        del traceback  # grpc.aio keeps this frame, see `_abort`.
-        if error is None:
-            self._count(OK)
-        elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
-            if self._error is not None and not self._writing:  # During an unfinished write no status can be sent.
-                await self._abort(self._error)
-            remaining = self._context.time_remaining()
-            self._count(DEADLINE_EXCEEDED if remaining is not None and remaining <= 0 else CANCELLED)
-        elif isinstance(error, Exception) and not isinstance(error, grpc.aio.AbortError):
-            await self._abort(error)
-        else:
-            self._count(UNKNOWN)
-
-    async def write(self, answer: bytes) -> None:
-        """Sends one answer of a stream when the client reads; raises CancelledError if the client has disconnected."""
-        self._writing = True
-        try:
-            await self._context.write(answer)
-        except grpc.aio.InternalError:  # gRPC may notice the disconnection here before it cancels the call.
-            raise asyncio.CancelledError from None
-        self._writing = False
-
-    def end(self, error: ChajaError) -> None:
-        """Ends the call with an error, whatever it waits for."""
-        if self._task is not None:
-            self._error = error
-            self._task.cancel()
-
-    async def _abort(self, error: Exception) -> None:
-        refusal = refusal_of(error, self._path)
-        # grpc.aio keeps the error until the next garbage collection; it must not keep the frames and their answers.
-        error.__traceback__ = None
-        self._count(refusal.code.value[0])
-        await self._context.abort(refusal.code, refusal.message, refusal.metadata)
-
-    def _count(self, code: int) -> None:
-        if self._metrics is not None:
-            self._metrics.end(code, time.perf_counter() - self._started)

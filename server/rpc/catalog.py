@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, TypeVar
 
 from chaja.v1 import (
@@ -26,7 +26,7 @@ from chaja.v1 import Delete as DeleteMessage
 from chaja.v1 import Document as DocumentMessage
 from chaja.v1 import Upsert as UpsertMessage
 from server.catalogue.changes import Change, Delete, Outcome, Stored, Upsert
-from server.errors import InvalidRequest, NotReady, ResponseTooLarge, Violation
+from server.errors import InvalidRequest, ResponseTooLarge, Violation
 from server.rpc.documents import to_change, to_delete, to_message, to_result, to_upsert
 from server.rpc.filters import to_filter
 from server.rpc.imports import Imports
@@ -68,14 +68,6 @@ class CatalogServicer(CatalogServiceServicer):
         self._limits = limits
         self._imports = Imports()
         self._paging = asyncio.Semaphore(PAGES_AT_ONCE)
-        self._waiting: set[Interruption] = set()
-        self._shutting_down: NotReady | None = None
-
-    def shut_down(self, error: NotReady) -> None:
-        """Ends watches and imports, which would never end, and rejects new ones."""
-        self._shutting_down = error
-        for interruption in self._waiting:
-            interruption.end(error)
 
     async def UpsertDocuments(self, request: UpsertDocumentsRequest, context: Any) -> UpsertDocumentsResponse:
         """Writes documents."""
@@ -154,21 +146,20 @@ class CatalogServicer(CatalogServiceServicer):
     ) -> AsyncIterator[ImportDocumentsResponse]:
         """Writes the documents of a stream."""
         writer = self._writer()
-        with self._interruptible() as interruption:
-            first = await interruption.next(request_iterator) or ImportDocumentsRequest()
-            check_name("import_id", first.import_id)
-            if first.upserts:
-                raise InvalidRequest([Violation("upserts", "is set in the first message: wait for the position")])
-            with self._imports.held(first.import_id, interruption, writer) as held:
-                follows = reached = await held.position()
-                yield ImportDocumentsResponse(position=reached)
-                while (request := await interruption.next(request_iterator)) is not None:
-                    follows = self._begins_at(request, follows, reached) + len(request.upserts)
-                    reached = max(reached, follows)
-                    changes = await self._read_upserts(request.upserts)
-                    outcomes = await held.write(_valid(changes), position=reached)
-                    results = self._results(changes, outcomes, field="upserts[{}].document")
-                    yield ImportDocumentsResponse(position=reached, results=results)
+        first = await anext(request_iterator, None) or ImportDocumentsRequest()
+        check_name("import_id", first.import_id)
+        if first.upserts:
+            raise InvalidRequest([Violation("upserts", "is set in the first message: wait for the position")])
+        with self._imports.held(first.import_id, Interruption.current(), writer) as held:
+            follows = reached = await held.position()
+            yield ImportDocumentsResponse(position=reached)
+            async for request in request_iterator:
+                follows = self._begins_at(request, follows, reached) + len(request.upserts)
+                reached = max(reached, follows)
+                changes = await self._read_upserts(request.upserts)
+                outcomes = await held.write(_valid(changes), position=reached)
+                results = self._results(changes, outcomes, field="upserts[{}].document")
+                yield ImportDocumentsResponse(position=reached, results=results)
 
     async def WatchChanges(self, request: WatchChangesRequest, context: Any) -> AsyncIterator[WatchChangesResponse]:
         """Yields changes, oldest first, until the client ends the call."""
@@ -177,22 +168,22 @@ class CatalogServicer(CatalogServiceServicer):
             raise InvalidRequest([Violation("after_sequence", f"is {request.after_sequence}; it must be 0 or more")])
         mask = DOCUMENTS.mask(request.read_mask, field="read_mask")
         most_bytes = min(CHANGES_BYTES, self._limits.max_response_bytes)
-        with self._interruptible() as interruption:
-            changes = reader.changes(request.after_sequence, fields=mask.stored)
-            async with contextlib.aclosing(changes):
-                while (portion := await interruption.next(changes)) is not None:
-                    response, size_bytes = WatchChangesResponse(), 0
-                    for message in await asyncio.to_thread(_changes, portion, mask):
-                        change_bytes = message.ByteSize() + ELEMENT_BYTES
-                        if change_bytes > self._limits.max_response_bytes:
-                            raise self._too_large(message.document.id)
-                        size_bytes += change_bytes
-                        if response.changes and size_bytes > most_bytes:
-                            yield response
-                            response, size_bytes = WatchChangesResponse(), change_bytes
-                        response.changes.append(message)
-                    if response.changes:
+        interruption = Interruption.current()
+        changes = reader.changes(request.after_sequence, fields=mask.stored)
+        async with contextlib.aclosing(changes):
+            while (portion := await interruption.next(changes)) is not None:
+                response, size_bytes = WatchChangesResponse(), 0
+                for message in await asyncio.to_thread(_changes, portion, mask):
+                    change_bytes = message.ByteSize() + ELEMENT_BYTES
+                    if change_bytes > self._limits.max_response_bytes:
+                        raise self._too_large(message.document.id)
+                    size_bytes += change_bytes
+                    if response.changes and size_bytes > most_bytes:
                         yield response
+                        response, size_bytes = WatchChangesResponse(), change_bytes
+                    response.changes.append(message)
+                if response.changes:
+                    yield response
 
     async def _read_upserts(self, messages: Sequence[UpsertMessage]) -> list[Upsert | Outcome]:
         return await _read_each(messages, lambda each, at: to_upsert(each, field=f"upserts[{at}]", limits=self._limits))
@@ -226,17 +217,6 @@ class CatalogServicer(CatalogServiceServicer):
             violations.append(Violation("position", f"is {begins}; the import is at {reached}: continue from there"))
         raise_any(violations)
         return begins
-
-    @contextlib.contextmanager
-    def _interruptible(self) -> Iterator[Interruption]:
-        if self._shutting_down is not None:
-            raise self._shutting_down
-        interruption = Interruption()
-        self._waiting.add(interruption)
-        try:
-            yield interruption
-        finally:
-            self._waiting.discard(interruption)
 
 
 async def _read_each(messages: Sequence[Message], read: Callable[[Message, int], Write]) -> list[Write | Outcome]:

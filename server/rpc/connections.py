@@ -37,16 +37,26 @@ class Connection:
 
 @dataclass(slots=True)
 class ConnectionShare:
-    """One call's share of its connection."""
+    """One call's share of its connection, and of the bounds of all connections."""
 
     connection: Connection
+    connections: "Connections"
     answer_bytes: int = 0
+
+    def check(self) -> None:
+        """Raises ConnectionOverloaded if the connection has too many calls or unread answers."""
+        if self.connection.shared:
+            return
+        if self.connection.unsent_bytes > MAX_UNSENT_BYTES:
+            raise ConnectionOverloaded(UNREAD)
+        if self.connections.calls > MAX_CALLS and self.connection.calls > FAIR_CALLS:
+            raise ConnectionOverloaded("this connection has too many calls in flight: wait for some of their answers")
 
     def hold(self, answer: bytes) -> bytes:
         """Counts an answer until the client has read it, and returns it; raises ConnectionOverloaded."""
         size = len(answer)
         fair_bytes = FAIR_ANSWER_BYTES if self.connection.shared else 0
-        # Since `enter` admitted this call, answers of other calls may have filled the bound.
+        # Since `check` admitted this call, answers of other calls may have filled the bound.
         if self.connection.unsent_bytes > MAX_UNSENT_BYTES and size > fair_bytes:
             del answer  # grpc.aio keeps the error, and with it this frame, until the next garbage collection.
             raise ConnectionOverloaded(UNREAD)
@@ -56,34 +66,34 @@ class ConnectionShare:
 
 
 class Connections:
-    """All connections that have calls in flight. Used on the event loop only."""
+    """All connections that have calls in flight. Used on the event loop only.
+
+    Attributes:
+        calls: Number of calls in flight.
+        ended: Number of calls that gRPC has released so far.
+    """
 
     def __init__(self) -> None:
         self._by_peer: dict[str, Connection] = {}
-        self._calls = 0
+        self.calls = self.ended = 0
 
     def enter(self, context: Any) -> ConnectionShare:
-        """Counts a call until gRPC releases it; raises ConnectionOverloaded for too many calls or unread answers."""
+        """Counts a call until gRPC releases it."""
         peer = context.peer()
         connection = self._by_peer.get(peer)
         if connection is None:
             connection = self._by_peer[peer] = Connection(shared=peer.startswith("unix:"))
-        share = ConnectionShare(connection)
+        share = ConnectionShare(connection, self)
         connection.calls += 1
-        self._calls += 1
+        self.calls += 1
 
         def leave(_: Any) -> None:
             connection.calls -= 1
             connection.unsent_bytes -= share.answer_bytes
-            self._calls -= 1
+            self.calls -= 1
+            self.ended += 1
             if not connection.calls:
                 self._by_peer.pop(peer, None)
 
         context.add_done_callback(leave)
-        if connection.shared:
-            return share
-        if connection.unsent_bytes > MAX_UNSENT_BYTES:
-            raise ConnectionOverloaded(UNREAD)
-        if self._calls > MAX_CALLS and connection.calls > FAIR_CALLS:
-            raise ConnectionOverloaded("this connection has too many calls in flight: wait for some of their answers")
         return share

@@ -68,7 +68,11 @@ NOTICE_SECONDS = 0.3
 received end as CANCELLED, which clients do not retry."""
 
 STATUS_SECONDS = 1.0
-"""Time for aborted calls to send their status; the server then closes the connections that are still open."""
+"""Time for the statuses of the last calls to be sent; the server then closes the connections that are still open.
+Without it, gRPC would wait for 20 s until an idle connection answers its ping."""
+
+READING_SECONDS = 5.0
+"""Time without progress after which the server no longer waits for clients that do not read their answers."""
 
 
 class RpcServer:
@@ -102,11 +106,11 @@ class RpcServer:
             on_restart=metrics.grpc_restarts.inc,
         )
         self.lost = self._listener.lost  # See `Listener`.
+        self._watching: asyncio.Task[None] | None = None
         limits, writable = Limits.of(settings), settings.data is not None
         calls: Any = self._calls
         add_SearchServiceServicer_to_server(SearchServicer(slot, limits, metrics, fetch), calls)
-        self._catalog = CatalogServicer(reloader.writer, reloader.reader, limits)
-        add_CatalogServiceServicer_to_server(self._catalog, calls)
+        add_CatalogServiceServicer_to_server(CatalogServicer(reloader.writer, reloader.reader, limits), calls)
         add_EncodeServiceServicer_to_server(EncodeServicer(slot, limits, metrics), calls)
         add_InfoServiceServicer_to_server(InfoServicer(slot, limits, writable=writable), calls)
         add_AdminServiceServicer_to_server(AdminServicer(reloader, writable=writable), calls)
@@ -121,6 +125,8 @@ class RpcServer:
         """Starts to listen; returns the address with the port that the system chose. Raises AddressError."""
         settings, address = self._settings, self._settings.listen
         bound = await self._listener.start(address)
+        if settings.tokens is not None:
+            self._watching = asyncio.create_task(self._calls.watch_access())
         if isinstance(address, Address) and not _is_loopback(address.host):
             for flag, value in (("--tls-certificate", settings.tls_certificate), ("--tokens", settings.tokens)):
                 if value is None:
@@ -138,10 +144,20 @@ class RpcServer:
         await asyncio.sleep(max(wait_seconds, NOTICE_SECONDS))
         self._health.end_watches()
         error = NotReady(SHUTTING_DOWN)
-        self._catalog.shut_down(error)
+        self._calls.end_waiting(error)
         ending = asyncio.get_running_loop().call_later(grace_seconds, self._calls.end_all, error)
-        await self._listener.stop(grace_seconds + STATUS_SECONDS)
+        stopping = asyncio.create_task(self._listener.stop(grace_seconds + STATUS_SECONDS))
+        quiet = asyncio.create_task(
+            self._calls.until_quiet(reading_seconds=READING_SECONDS, idle_seconds=STATUS_SECONDS)
+        )
+        await asyncio.wait([stopping, quiet], return_when=asyncio.FIRST_COMPLETED)
+        if not stopping.done():
+            await self._listener.stop(0)
+        await stopping
         ending.cancel()
+        for task in (quiet, self._watching):
+            if task is not None:
+                task.cancel()
 
 
 def _is_loopback(host: str) -> bool:

@@ -31,6 +31,14 @@ class Access:
 
     def __init__(self, tokens: AccessTokens | None) -> None:
         self._tokens = tokens
+        self._seen = 0
+
+    def changed(self) -> bool:
+        """Returns whether the tokens have changed since the last time."""
+        if self._tokens is None:
+            return False
+        before, self._seen = self._seen, self._tokens.generation()
+        return before != self._seen
 
     def check(self, path: str, metadata: Iterable[tuple[str, str | bytes]]) -> None:
         """Raises NotAuthenticated if a call carries no known token, NotAllowed if the method needs a higher role."""

@@ -6,6 +6,9 @@ Each line has a role, a name for people, and a token. `#` begins a comment:
     admin   deployment   c2VjcmV0IGFkbWlu
 
 A role includes all roles before it in `ROLES`. A name may have two tokens, so that a token can be rotated.
+
+A file that is emptied, or missing for MISSING_SECONDS, has no tokens: no token is valid. A file that cannot be read or
+has an invalid line changes nothing.
 """
 
 import hashlib
@@ -34,16 +37,28 @@ COMMENT = re.compile(r"(^|\s)#.*")
 CHECK_SECONDS = 1.0
 """Minimum time between two checks of the file."""
 
+MISSING_SECONDS = 5.0
+"""Time after which a missing file counts as empty. Before that, a program may be replacing it."""
+
 
 class AccessTokens:
     """The roles of tokens. Used on the event loop only."""
 
     def __init__(self, path: Path) -> None:
-        """Reads the file; raises SecurityError if the file or one of its lines is invalid."""
+        """Reads the file; raises SecurityError if it has no token, or if it or one of its lines is invalid."""
         self._path = path
         self._watched = WatchedFiles([path])
         self._roles = read_tokens(path)
+        if not self._roles:
+            raise SecurityError(f"{path} has no tokens")
+        self._generation = 0
         self._checked_at = time.monotonic()
+        self._missing_since: float | None = None
+
+    def generation(self) -> int:
+        """Returns a number that grows when the tokens change."""
+        self._refresh()
+        return self._generation
 
     def role_of(self, token: str) -> Role | None:
         """Returns the role of a token, or None if it is unknown. Takes the same time for every token."""
@@ -60,13 +75,32 @@ class AccessTokens:
         if now - self._checked_at < CHECK_SECONDS:
             return
         self._checked_at = now
-        if not self._watched.changed():
+        changed = self._watched.changed()
+        if self._watched.missing():
+            self._missing_since = self._missing_since or now
+            if self._roles and now - self._missing_since >= MISSING_SECONDS:
+                log.error("%s is missing: no token is valid", self._path)
+                self._put([])
+            elif changed:
+                message = "%s is missing: the previous tokens stay valid for %g s, then no token is valid"
+                log.error(message, self._path, MISSING_SECONDS)
+            return
+        self._missing_since = None
+        if not changed:
             return
         try:
-            self._roles = read_tokens(self._path)
-            log.info("read %d tokens from %s", len(self._roles), self._path)
+            self._put(read_tokens(self._path))
         except SecurityError as error:
             log.error("%s; the previous tokens stay valid", error)
+            return
+        if self._roles:
+            log.info("read %d tokens from %s", len(self._roles), self._path)
+        else:
+            log.warning("%s has no tokens: no token is valid", self._path)
+
+    def _put(self, roles: list[tuple[bytes, Role]]) -> None:
+        self._roles = roles
+        self._generation += 1
 
 
 def read_tokens(path: Path) -> list[tuple[bytes, Role]]:
@@ -88,8 +122,6 @@ def read_tokens(path: Path) -> list[tuple[bytes, Role]]:
         if any(digest == known for known, _ in roles):
             raise SecurityError(f"{path}:{number}: the token is already in an earlier line")
         roles.append((digest, ROLES[ROLES.index(words[0])]))
-    if not roles:
-        raise SecurityError(f"{path} has no tokens")
     return roles
 
 

@@ -10,15 +10,16 @@ from typing import Any
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from hyperframe.frame import SettingsFrame
 
 import chaja
-from chaja.v1 import ReloadRequest, SearchRequest
+from chaja.v1 import ImportDocumentsRequest, ReloadRequest, SearchRequest, WatchChangesRequest
 from sample.server_process import ServerProcess, running_server
 from tests.conftest import SAMPLE_CATALOGUE, server_flags
 from tests.integration import slow_server
 from tests.integration.errors import code_of, error_of
-from tests.integration.raw_calls import connected, message, opened, received_until
+from tests.integration.raw_calls import connected, greeting, headers, message, opened, received_until
 from tests.integration.scraping import scrape, scrape_until, status_of, total
 from tests.integration.serving import health_of, sample_server, wait_for_line
 
@@ -85,16 +86,70 @@ def test_calls_in_flight_finish_and_later_ones_are_rejected(tiny_bundle: Path, m
         stream = stub.SearchStream(iter(queue.get, None), timeout=60)
         queue.put(SearchRequest(query="가나"))
         assert next(stream).response.hits
+        queue.put(SearchRequest(query="다라마바사"))
         calls = [stub.Search.future(SearchRequest(query=f"{number:05}", limit=2), timeout=60) for number in range(3)]
         scrape_until(server.metrics_url, lambda found: total(found, STARTED) == 4)
         server.process.send_signal(signal.SIGTERM)
         wait_for_line(server, "draining")
         for call in calls:
             assert len(call.result(60).hits) == 2
-        queue.put(SearchRequest(query="다라"))
-        queue.put(None)
-        assert [len(each.response.hits) for each in stream] == [10]
+        assert len(next(stream).response.hits) == 10, "its query was read before the stop"
+        with pytest.raises(grpc.RpcError, match="UNAVAILABLE"):
+            next(stream)
         assert server.process.wait(20) == 0
+
+
+def test_idle_streams_do_not_hold_a_stop(tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    flags = ("--drain-seconds", "3600", "--data", str(tmp_path / "data"))
+    with connected_server(tiny_bundle, *flags) as (server, channel):
+        client: Any = chaja.Client(channel)
+        reflection: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
+        requests: list[SimpleQueue[Any]] = [SimpleQueue() for _ in range(3)]
+        searches, imports, asked = (iter(each.get, None) for each in requests)
+        streams = [
+            client.search.SearchStream(searches),
+            client.catalog.ImportDocuments(imports),
+            reflection.ServerReflectionInfo(asked),
+            client.catalog.WatchChanges(WatchChangesRequest()),
+        ]
+        first = [
+            SearchRequest(query="가나"),
+            ImportDocumentsRequest(import_id="list"),
+            reflection_pb2.ServerReflectionRequest(list_services=""),
+        ]
+        for queue, request in zip(requests, first, strict=True):
+            queue.put(request)
+        for stream in streams:
+            next(stream)
+        with connected(server.address, opened("/chaja.v1.SearchService/Search")):  # Its message never arrives.
+            scrape_until(server.metrics_url, lambda found: total(found, STARTED) == 4)
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(10) == 0
+        assert [code_of(list, stream) for stream in streams] == [grpc.StatusCode.UNAVAILABLE] * 4
+        for queue in requests:
+            queue.put(None)
+
+
+def test_an_idle_connection_does_not_hold_a_stop(tiny_bundle: Path) -> None:
+    with connected_server(tiny_bundle, "--drain-seconds", "3600") as (server, _), contextlib.ExitStack() as stack:
+        for data in (b"", greeting(), greeting() + headers("/grpc.health.v1.Health/Check") + message(b"")):
+            stack.enter_context(connected(server.address, data))
+        stack.enter_context(connected(server.metrics_url.split("/")[2], b"GET /metrics"))
+        time.sleep(0.2)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(10) == 0
+
+
+def test_a_client_that_does_not_read_its_answers_does_not_hold_a_stop(tiny_bundle: Path) -> None:
+    with connected_server(tiny_bundle, "--drain-seconds", "3600") as (server, _), contextlib.ExitStack() as stack:
+        request = message(SearchRequest(query="송금", limit=50).SerializeToString(), ends=False)
+        for method in ("Search", "SearchStream"):
+            no_window = opened(f"/chaja.v1.SearchService/{method}", {SettingsFrame.INITIAL_WINDOW_SIZE: 0})
+            stack.enter_context(connected(server.address, no_window + request))
+        scrape_until(server.metrics_url, lambda found: total(found, "chaja_batch_texts_count") >= 1)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(30) == 0
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])

@@ -1,5 +1,8 @@
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import grpc
@@ -10,17 +13,24 @@ import chaja
 from chaja.v1 import (
     AdminServiceStub,
     BatchSearchRequest,
+    Document,
     EncodeRequest,
     GetServerInfoRequest,
+    ImportDocumentsRequest,
+    ListDocumentsRequest,
+    LocalizedText,
     ReloadRequest,
     SearchRequest,
+    Upsert,
+    WatchChangesRequest,
 )
 from sample.server_process import ServerProcess
 from tests.integration.errors import code_of
 from tests.integration.scraping import HANDLED, Samples, scrape, scrape_until, total
-from tests.integration.serving import health_of, sample_server, start_error, wait_until
+from tests.integration.serving import health_of, sample_server, start_error, wait_for_line, wait_until
 
 SEARCH, OTHER_SEARCH, ADMIN = "search-token-0123456789", "another-search-token-01", "admin-token-0123456789"
+WRITE = "write-token-0123456789"
 LINES = f"# who may do what\nsearch app {SEARCH}\nadmin ops {ADMIN}  # the operators\n"
 OK, DENIED = grpc.StatusCode.OK, grpc.StatusCode.PERMISSION_DENIED
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
@@ -103,6 +113,69 @@ def test_rotated_tokens_are_valid_soon(guarded: Guarded, channel: grpc.Channel) 
     rotated.rename(guarded.tokens)
     wait_until(lambda: code(OTHER_SEARCH) == OK)
     assert code(SEARCH) == UNAUTHENTICATED
+
+
+def open_streams(client: Any, requests: list[SimpleQueue[Any]]) -> list[Any]:
+    """Opens one stream of each kind; returns the calls, each after its first answer."""
+    searches, imports = requests
+    streams = [
+        client.search.SearchStream(iter(searches.get, None), metadata=bearer(WRITE)),
+        client.catalog.ImportDocuments(iter(imports.get, None), metadata=bearer(WRITE)),
+        client.catalog.WatchChanges(WatchChangesRequest(), metadata=bearer(WRITE)),
+    ]
+    searches.put(QUERY)
+    imports.put(ImportDocumentsRequest(import_id="list"))
+    for stream in streams:
+        next(stream)
+    return streams
+
+
+@pytest.mark.parametrize("messages", [False, True], ids=["idle", "busy"])
+def test_open_streams_end_soon_after_their_token_is_removed(tiny_bundle: Path, tmp_path: Path, messages: bool) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"{LINES}write importer {WRITE}\n", encoding="utf-8")
+    (tmp_path / "data").mkdir()
+    flags = ("--tokens", str(tokens), "--data", str(tmp_path / "data"))
+    with sample_server(tiny_bundle, *flags) as server, grpc.insecure_channel(server.address) as channel:
+        client: Any = chaja.Client(channel)
+        requests: list[SimpleQueue[Any]] = [SimpleQueue(), SimpleQueue()]
+        streams = open_streams(client, requests)
+        with ThreadPoolExecutor(3) as pool:
+            ended = [pool.submit(code_of, list, stream) for stream in streams]
+            tokens.write_text(LINES, encoding="utf-8")
+            removed = time.monotonic()
+            written = 0
+            while time.monotonic() < removed + 6 and not all(each.done() for each in ended):
+                if messages:
+                    requests[0].put(QUERY)
+                    upserts = [Upsert(document=Document(id=f"message {written}", titles=[LocalizedText(text="환율")]))]
+                    requests[1].put(ImportDocumentsRequest(upserts=upserts))
+                    written += 1
+                time.sleep(0.1)
+            in_time = [each.done() for each in ended]
+            for stream in streams:
+                stream.cancel()
+        assert in_time == [True] * 3
+        assert [each.result() for each in ended] == [UNAUTHENTICATED] * 3
+        for each in requests:
+            each.put(None)
+        page = client.catalog.ListDocuments(ListDocumentsRequest(page_size=1000), metadata=bearer(ADMIN), timeout=30)
+        assert sum(each.id.startswith("message") for each in page.documents) <= 15, "those of about a second"
+
+
+def test_no_token_is_valid_once_the_file_is_emptied(tiny_bundle: Path, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text(LINES, encoding="utf-8")
+    with (
+        sample_server(tiny_bundle, "--tokens", str(tokens)) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        search = methods(channel)[0]
+        assert code_of(*search, metadata=bearer(SEARCH), timeout=60) == OK
+        tokens.write_text("# none\n", encoding="utf-8")
+        wait_until(lambda: code_of(*search, metadata=bearer(SEARCH), timeout=60) == UNAUTHENTICATED, seconds=5)
+        assert code_of(*search, metadata=bearer(ADMIN), timeout=60) == UNAUTHENTICATED
+        wait_for_line(server, " WARNING ", "has no tokens: no token is valid")
 
 
 def test_an_invalid_file_is_reported_in_one_line_without_its_tokens(tiny_bundle: Path, tmp_path: Path) -> None:

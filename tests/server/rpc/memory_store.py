@@ -159,7 +159,7 @@ class Served(NamedTuple):
     """A running server, its store, and a client's stub."""
 
     store: MemoryStore
-    servicer: CatalogServicer
+    calls: Calls
     catalog: Any
     address: str
 
@@ -179,7 +179,7 @@ async def serving_catalog(tokens: AccessTokens | None = None, **limits: int) -> 
     await server.start()
     async with AsyncClient(grpc.aio.insecure_channel(address)) as client:
         try:
-            yield Served(store, servicer, client.catalog, address)
+            yield Served(store, calls, client.catalog, address)
         finally:
             store.gate.set()
             await server.stop(0)

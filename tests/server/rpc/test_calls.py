@@ -27,9 +27,11 @@ from chaja.v1 import (
 from server.errors import NotReady, Overloaded, ResponseTooLarge
 from server.logs import RepeatedLine
 from server.metrics import Metrics
+from server.rpc import calls as calls_module
 from server.rpc import connections, grpc_logs
 from server.rpc.calls import Calls
 from server.rpc.grpc_server import new_server
+from server.rpc.interruption import Interruption
 from server.rpc.server import COUNTED_METHODS, METHODS
 from server.security.access import ROLE_OF, Access
 from server.security.tokens import AccessTokens
@@ -73,6 +75,7 @@ class Service(SearchServiceServicer):
             async for request in request_iterator:
                 self.asked.append(request.query)
                 self.answer()
+                await self.released.wait()
                 yield SearchStreamResponse()
         finally:
             self.ended.set()
@@ -81,7 +84,7 @@ class Service(SearchServiceServicer):
         try:
             for sequence in (1, 2):
                 yield WatchChangesResponse(changes=[Change(sequence=request.after_sequence + sequence)])
-            await self.released.wait()
+            await Interruption.current().result(self.released.wait)
             raise NotReady("leaving")
         finally:
             self.ended.set()
@@ -232,6 +235,52 @@ async def test_running_calls_are_ended_with_an_error(served: Served) -> None:
     assert await served.counted() == {"Unavailable": 3}
 
 
+async def test_an_idle_stream_ends_when_the_server_leaves_and_a_busy_one_after_its_answer(served: Served) -> None:
+    idle, busy = served.channel.stream_stream(STREAM)(), served.channel.stream_stream(STREAM)()
+    await idle.write(REQUEST)
+    assert await idle.read() == b""
+    served.service.released.clear()
+    await busy.write(REQUEST)
+    await until(lambda: len(served.service.asked) == 2)
+    served.calls.end_waiting(NotReady("leaving"))
+    assert await asyncio.wait_for(idle.code(), 5) is Codes.UNAVAILABLE
+    assert await idle.details() == "leaving"
+    served.service.released.set()
+    assert await busy.read() == b""
+    assert await asyncio.wait_for(busy.code(), 5) is Codes.UNAVAILABLE
+    late = served.channel.stream_stream(STREAM)()
+    assert await asyncio.wait_for(late.code(), 5) is Codes.UNAVAILABLE
+    assert await served.counted("SearchStream") == {"Unavailable": 3}
+
+
+async def test_a_call_whose_message_does_not_arrive_ends_soon_after_the_server_leaves(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls_module, "MESSAGE_SECONDS", 0.2)
+    without = served.channel.stream_unary(SEARCH)()
+    await until(lambda: served.calls.running)
+    served.calls.end_waiting(NotReady("leaving"))
+    await served.call()  # Its message arrives.
+    assert await asyncio.wait_for(without.code(), 5) is Codes.UNAVAILABLE
+    assert await served.counted() == {"OK": 1, "Unavailable": 1}
+
+
+async def test_a_server_that_leaves_waits_for_work_but_not_for_clients_that_do_not_read(served: Served) -> None:
+    served.service.answer_text = "r" * 1_000_000
+    served.service.released.clear()
+    no_window = greeting({SettingsFrame.INITIAL_WINDOW_SIZE: 0})
+    with connected(served.address, no_window + headers(SEARCH, 1) + message(REQUEST, 1)):
+        await until(lambda: served.service.asked)
+        quiet = asyncio.create_task(served.calls.until_quiet(reading_seconds=0.2, idle_seconds=60))
+        await asyncio.sleep(0.6)
+        assert not quiet.done(), "the call works"
+        served.service.released.set()
+        await asyncio.wait_for(quiet, 5)
+        assert served.calls.connections.calls == 1
+    await until(lambda: not served.calls.connections.calls)
+    await asyncio.wait_for(served.calls.until_quiet(reading_seconds=60, idle_seconds=0.1), 5)
+
+
 async def test_a_stream_is_answered_and_counted_once(served: Served) -> None:
     answers = [answer async for answer in served.channel.stream_stream(STREAM)(iter([REQUEST, REQUEST]))]
     assert len(answers) == 2
@@ -286,6 +335,88 @@ async def test_a_token_is_checked_before_the_message_arrives(
             assert await unfinished.code() is code
             assert await served.counted(name) == {"Unauthenticated": 1}
         assert not served.service.asked
+
+
+@contextlib.asynccontextmanager
+async def guarded(path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
+    """Serves with a file of tokens that is checked all the time."""
+    monkeypatch.setattr("server.security.tokens.CHECK_SECONDS", 0.0)
+    monkeypatch.setattr(calls_module, "ACCESS_SECONDS", 0.05)
+    monkeypatch.setattr(calls_module, "REVOKED_SECONDS", 0.3)
+    path.write_text(f"write app {'t' * 16}\n", encoding="utf-8")
+    async with serving(AccessTokens(path)) as served:
+        watching = asyncio.create_task(served.calls.watch_access())
+        yield served
+        watching.cancel()
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [("", Codes.UNAUTHENTICATED), (f"search app {'t' * 16}", Codes.PERMISSION_DENIED), (f"admin app {'t' * 16}", None)],
+)
+async def test_an_open_stream_ends_once_its_caller_has_lost_its_access(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, code: grpc.StatusCode | None
+) -> None:
+    async with guarded(tmp_path / "tokens", monkeypatch) as served:
+        served.service.released.clear()  # No message comes.
+        watch = served.channel.unary_stream(WATCH)(b"", metadata=bearer("t" * 16))
+        for _ in range(2):
+            await watch.read()
+        search = served.channel.stream_stream(STREAM)(metadata=bearer("t" * 16))
+        await until(lambda: len(served.calls.running) == 2)
+        (tmp_path / "tokens").write_text(f"{line}\nadmin other {'o' * 16}\n", encoding="utf-8")
+        if code is None:
+            await asyncio.sleep(0.5)
+            assert not watch.done()
+        else:
+            assert await asyncio.wait_for(watch.code(), 5) is code
+        if code is Codes.UNAUTHENTICATED:
+            assert await asyncio.wait_for(search.code(), 5) is code
+        else:  # The role search is enough.
+            assert not search.done()
+        watch.cancel()
+        search.cancel()
+
+
+async def test_a_stream_that_works_too_long_ends_all_the_same_once_its_caller_has_lost_its_access(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with guarded(tmp_path / "tokens", monkeypatch) as served:
+        served.service.released.clear()
+        search = served.channel.stream_stream(STREAM)(metadata=bearer("t" * 16))
+        await search.write(REQUEST)
+        await until(lambda: served.service.asked)
+        (tmp_path / "tokens").write_text("", encoding="utf-8")
+        assert await asyncio.wait_for(search.code(), 5) is Codes.UNAUTHENTICATED
+
+
+async def test_a_message_of_a_caller_that_has_lost_its_access_is_not_processed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with guarded(tmp_path / "tokens", monkeypatch) as served:
+        monkeypatch.setattr(calls_module, "ACCESS_SECONDS", 60.0)
+        await asyncio.sleep(0.1)  # The last check of all streams.
+        search = served.channel.stream_stream(STREAM)(metadata=bearer("t" * 16))
+        await search.write(REQUEST)
+        assert await search.read() == b""
+        (tmp_path / "tokens").write_text("", encoding="utf-8")
+        await search.write(REQUEST)
+        assert await asyncio.wait_for(search.code(), 5) is Codes.UNAUTHENTICATED
+        assert served.service.asked == ["환율"]
+
+
+async def test_a_caller_without_a_token_is_not_told_of_limits_and_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MAX_CALLS", 0)
+    monkeypatch.setattr(connections, "FAIR_CALLS", 0)
+    async with guarded(tmp_path / "tokens", monkeypatch) as served:
+        served.overload = Overloaded(0.7)
+        large: Any = tuple((f"x-{number}", "y" * 1000) for number in range(14))
+        for metadata in ((), large, bearer("wrong"), (*large, *bearer("wrong"))):
+            assert await served.code(metadata=metadata) is Codes.UNAUTHENTICATED
+        assert await served.code(metadata=bearer("t" * 16)) is Codes.RESOURCE_EXHAUSTED
+        assert await served.counted() == {"Unauthenticated": 4, "ResourceExhausted": 1}
 
 
 def test_every_method_has_a_role() -> None:

@@ -284,7 +284,7 @@ async def test_watches_end_and_new_ones_are_rejected_when_the_server_shuts_down(
     await served.catalog.UpsertDocuments(upserts("a"))
     watch = served.catalog.WatchChanges(WatchChangesRequest())
     await watch.read()
-    served.servicer.shut_down(NotReady("shutting down"))
+    served.calls.end_waiting(NotReady("shutting down"))
     await refused(asyncio.wait_for(watch.read(), 5), Code.UNAVAILABLE, "shutting down")
     await refused(served.catalog.WatchChanges(WatchChangesRequest()).read(), Code.UNAVAILABLE, "shutting down")
     await served.catalog.UpsertDocuments(upserts("b"))  # Unary calls are still accepted: they end soon.

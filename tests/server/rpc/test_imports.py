@@ -193,7 +193,7 @@ async def test_a_server_that_shuts_down_answers_the_running_write(served: Served
     served.store.gate.clear()
     await writing.call.write(message("a"))
     await until(lambda: served.store.writes)
-    served.servicer.shut_down(NotReady("shutting down"))
+    served.calls.end_waiting(NotReady("shutting down"))
     await waiting.ended(Code.UNAVAILABLE, "shutting down")
     served.store.gate.set()
     assert (await asyncio.wait_for(writing.call.read(), 5)).position == 1

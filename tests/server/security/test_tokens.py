@@ -1,4 +1,5 @@
 import contextlib
+import time
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.errors import NotAllowed, NotAuthenticated, SecurityError
+from server.security import tokens as tokens_module
 from server.security.access import ROLE_OF, Access
 from server.security.tokens import MIN_TOKEN_CHARACTERS, ROLES, AccessTokens, read_tokens
 
@@ -77,7 +79,6 @@ def test_any_invalid_file_raises_a_security_error(tmp_path_factory: pytest.TempP
     path.write_text(text, encoding="utf-8", errors="surrogatepass")
     with contextlib.suppress(SecurityError):
         roles = read_tokens(path)
-        assert roles
         assert {role for _, role in roles} <= set(ROLES)
 
 
@@ -99,7 +100,7 @@ def test_an_unreadable_file_is_rejected(path: Path) -> None:
 
 
 @pytest.mark.usefixtures("at_once")
-@pytest.mark.parametrize("bad", ["", "search app short\n", None])
+@pytest.mark.parametrize("bad", ["search app short\n", None])
 def test_an_invalid_change_keeps_the_old_tokens_valid(
     path: Path, bad: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -116,6 +117,45 @@ def test_an_invalid_change_keeps_the_old_tokens_valid(
     replace(path, f"search app {'n' * 16}\n")
     assert tokens.role_of("n" * 16) == "search"
     assert tokens.role_of(ADMIN) is None
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("content", ["", " \n\t\n", "# none\n"])
+def test_an_emptied_file_means_that_no_token_is_valid(
+    path: Path, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    tokens = AccessTokens(path)
+    path.write_text(content, encoding="utf-8")
+    for _ in range(2):
+        assert [tokens.role_of(each) for each in (SEARCH, WRITE, ADMIN)] == [None] * 3
+    (record,) = caplog.records
+    assert "has no tokens: no token is valid" in record.getMessage()
+    replace(path, FILE)
+    assert tokens.role_of(ADMIN) == "admin"
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_file_that_stays_missing_means_that_no_token_is_valid(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens_module, "MISSING_SECONDS", 0.2)
+    tokens, generation = AccessTokens(path), 0
+    for seconds, role in ((0.0, "admin"), (0.3, None)):
+        path.unlink(missing_ok=True)
+        assert tokens.role_of(ADMIN) == "admin"
+        time.sleep(seconds)
+        assert tokens.role_of(ADMIN) == role
+        replace(path, FILE)
+        assert tokens.role_of(ADMIN) == "admin"
+        assert tokens.generation() > generation
+        generation = tokens.generation()
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_change_is_noticed_once(path: Path) -> None:
+    access = Access(AccessTokens(path))
+    assert not access.changed()
+    replace(path, FILE + "# the same\n")
+    assert [access.changed() for _ in range(3)] == [True, False, False]
+    assert not Access(None).changed()
 
 
 def test_the_file_is_not_checked_with_every_call(path: Path) -> None:

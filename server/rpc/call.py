@@ -1,0 +1,141 @@
+"""One call, from the arrival of its headers to its answer."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import grpc
+
+from server.errors import ChajaError, InvalidRequest, NotAllowed, NotAuthenticated, Violation
+from server.metrics import CallMetrics
+from server.rpc.connections import ConnectionShare
+from server.rpc.errors import refusal_of
+from server.rpc.gate import Gate, Metadata
+from server.rpc.interruption import Interruption
+
+OK = grpc.StatusCode.OK.value[0]
+UNKNOWN = grpc.StatusCode.UNKNOWN.value[0]
+CANCELLED = grpc.StatusCode.CANCELLED.value[0]
+DEADLINE_EXCEEDED = grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
+
+CANCELLATION_SECONDS = 0.005
+"""Time to wait for the cancellation of a call, which grpc.aio reports shortly after the end of its request."""
+
+Message = TypeVar("Message")
+
+
+class Call:
+    """One call. An error in its block becomes the call's status.
+
+    Attributes:
+        stream: Whether its requests or its answers are a stream.
+        share: Its share of the bounds of its connection.
+        interruption: Ends the call when it next waits for its client, or for changes.
+        writing: Whether it waits until its client reads.
+    """
+
+    def __init__(
+        self,
+        gate: Gate,
+        running: set["Call"],
+        path: str,
+        context: Any,
+        *,
+        metadata: Metadata,
+        share: ConnectionShare,
+        metrics: CallMetrics | None,
+        stream: bool,
+    ) -> None:
+        self._gate = gate
+        self._running = running
+        self._path = path
+        self._context = context
+        self._metadata = metadata
+        self._metrics = metrics
+        self._started = time.perf_counter()
+        self._task = asyncio.current_task()
+        self._error: ChajaError | None = None
+        self.stream = stream
+        self.share = share
+        self.interruption = Interruption()
+        self.writing = False
+
+    async def __aenter__(self) -> Self:
+        if self._metrics is not None:
+            self._metrics.start()
+        try:
+            self._gate.check(self._path, self._metadata, self.share)
+        except Exception as error:
+            await self._abort(error)
+        self.interruption.make_current()
+        self._running.add(self)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._running.discard(self)
+        del traceback  # grpc.aio keeps this frame, see `_abort`.
+        if error is None:
+            self._count(OK)
+        elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+            if self._error is not None and not self.writing:  # During an unfinished write no status can be sent.
+                await self._abort(self._error)
+            remaining = self._context.time_remaining()
+            self._count(DEADLINE_EXCEEDED if remaining is not None and remaining <= 0 else CANCELLED)
+        elif isinstance(error, Exception) and not isinstance(error, grpc.aio.AbortError):
+            await self._abort(error)
+        else:
+            self._count(UNKNOWN)
+
+    async def message(self, decode: Callable[[bytes], Message]) -> Message:
+        """Returns the only message of a request."""
+        message = await self.interruption.result(self._context.read)
+        if message is grpc.aio.EOF:
+            await asyncio.sleep(CANCELLATION_SECONDS)
+            raise InvalidRequest([Violation("request", "has no message: send one")])
+        return decode(message)
+
+    async def messages(self, decode: Callable[[bytes], Message]) -> AsyncIterator[Message]:
+        """Yields the messages of a streamed request; raises an error once the caller has lost its access."""
+        while (message := await self.interruption.result(self._context.read)) is not grpc.aio.EOF:
+            self._gate.check_caller(self._path, self._metadata)
+            yield decode(message)
+        await asyncio.sleep(CANCELLATION_SECONDS)
+
+    async def write(self, answer: bytes) -> None:
+        """Sends one answer of a stream when the client reads; raises CancelledError if the client has disconnected."""
+        self._gate.check_caller(self._path, self._metadata)
+        self.writing = True
+        try:
+            await self._context.write(answer)
+        except grpc.aio.InternalError:  # gRPC may notice the disconnection here before it cancels the call.
+            raise asyncio.CancelledError from None
+        self.writing = False
+
+    def lost_access(self) -> NotAuthenticated | NotAllowed | None:
+        """Returns the error with which the call must end if its caller has lost its access."""
+        try:
+            self._gate.check_caller(self._path, self._metadata)
+        except (NotAuthenticated, NotAllowed) as error:
+            return error
+        return None
+
+    def end(self, error: ChajaError) -> None:
+        """Ends the call with an error, whatever it waits for, unless it has ended."""
+        if self._task is not None and self in self._running:
+            self._error = error
+            self._task.cancel()
+
+    async def _abort(self, error: Exception) -> None:
+        refusal = refusal_of(error, self._path)
+        # grpc.aio keeps the error until the next garbage collection; it must not keep the frames and their answers.
+        error.__traceback__ = None
+        self._count(refusal.code.value[0])
+        await self._context.abort(refusal.code, refusal.message, refusal.metadata)
+
+    def _count(self, code: int) -> None:
+        if self._metrics is not None:
+            self._metrics.end(code, time.perf_counter() - self._started)

@@ -1,0 +1,50 @@
+"""Checks a call before its message is read, and the caller of a stream again with each message.
+
+The token comes first: a caller without one learns nothing about limits and load.
+"""
+
+from collections.abc import Callable, Iterable
+
+from server.errors import HeadersTooLarge, Overloaded
+from server.memory import Garbage
+from server.rpc.connections import ConnectionShare
+from server.rpc.grpc_server import MAX_METADATA_BYTES
+from server.security.access import ROLE_OF, Access
+
+Metadata = Iterable[tuple[str, str | bytes]]
+
+SEARCH = "/chaja.v1.SearchService/Search"
+
+HEADER_OVERHEAD_BYTES = 32
+"""Size that HTTP/2 counts for a header beyond its name and value (RFC 9113, section 6.5.2)."""
+
+
+class Gate:
+    """The checks of all calls. Used on the event loop only."""
+
+    def __init__(self, access: Access, *, overload: Callable[[], Overloaded | None]) -> None:
+        """Takes a function that returns the error that rejects every Search call now, or None."""
+        self._access = access
+        self._overload = overload
+        self._garbage = Garbage()
+
+    def check(self, path: str, metadata: Metadata, share: ConnectionShare) -> None:
+        """Raises an error if a call must be rejected before its message is read."""
+        self.check_caller(path, metadata)
+        size = sum(HEADER_OVERHEAD_BYTES + len(key) + len(value) for key, value in metadata)
+        if size > MAX_METADATA_BYTES:
+            self._garbage.collect_soon()
+            limit = f"at most {MAX_METADATA_BYTES} are allowed"
+            raise HeadersTooLarge(f"the call's headers have {size} bytes; {limit}: send fewer")
+        share.check()
+        if path == SEARCH and (error := self._overload()) is not None:
+            raise error
+
+    def check_caller(self, path: str, metadata: Metadata) -> None:
+        """Raises NotAuthenticated or NotAllowed unless the caller may use the method now."""
+        if path in ROLE_OF:
+            self._access.check(path, metadata)
+
+    def access_changed(self) -> bool:
+        """Returns whether callers may have lost their access since the last time."""
+        return self._access.changed()
