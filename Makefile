@@ -65,6 +65,10 @@ test: $(BUNDLE)/manifest.json ## Run the whole suite: tests that measure time on
 	$(PYTHON) -m pytest -m alone || failed=1; \
 	exit $$failed
 
+.PHONY: test-random
+test-random: $(BUNDLE)/manifest.json ## Run the property tests with new random examples, and more of them than make test
+	HYPOTHESIS_PROFILE=random OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses auto --dist loadfile -m "hypothesis and not alone" $(ARGS)
+
 .PHONY: kill
 kill: $(NATIVE) ## Kill a server in 200 bursts of writes, and check that no write is lost; make test does so in 40
 	DURABILITY_BURSTS=200 $(PYTHON) -m pytest tests/integration/durability/test_kill.py $(ARGS)

@@ -1,18 +1,30 @@
 """Fixtures that several test packages share."""
 
+import os
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from sample.server_process import REPOSITORY, ServerProcess, running_server
 from tests.tiny_bundle import make_bundle
 
 # A shell ignores SIGINT in a background job, and every child inherits that: tests of Ctrl-C would wait forever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The examples of property tests. No profile depends on the speed of the machine: none has a deadline for an example.
+ANY_SPEED: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("local", **ANY_SPEED, derandomize=False)
+# The same examples in every run, so that a change does not fail for a case that it has not touched.
+settings.register_profile("ci", **ANY_SPEED, derandomize=True, database=None)
+# New examples in every run, and more of them: `make test-random`.
+settings.register_profile("random", **ANY_SPEED, derandomize=False, max_examples=1000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "local"))
 
 SAMPLE_CATALOGUE = REPOSITORY / "sample/catalogue.jsonl"
 SAMPLE_QUERIES = REPOSITORY / "sample/queries.jsonl"

@@ -10,6 +10,8 @@ With either fusion, documents whose title equals the query come first, then thos
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from server.ranking.baseline import Evidence
 from server.ranking.options import Fusion
 
@@ -31,6 +33,10 @@ LEAST_WEIGHT = 0.02
 EXACT_TITLE, TITLE_PREFIX = 2.0, 1.0
 """Added to the score of documents whose title matches; other scores are from 0 to 1."""
 
+LEAST_TITLED = 2.0**-22
+"""Least score, before the addition, of documents whose title matches: without it, the worst of them could be equal to
+the best of the others. It is the distance of the next number after 2 in 32 bits."""
+
 
 class Candidate(NamedTuple):
     """A document of one list: its slot and its score."""
@@ -51,8 +57,9 @@ def fuse(
 ) -> list[Candidate]:
     """Returns the `limit` best documents of two lists, best first; among equal scores, the lower slot first.
 
-    Scores are from 0 to 1; 1 is added if the title begins with the query, 2 if it equals the query. `exact_titles` and
-    `title_prefixes` are slots. Only the weighted sum uses `evidence`.
+    Scores are from 0 to 1; 1 is added if the title begins with the query, 2 if it equals the query. They are rounded to
+    32 bits before they are compared, because answers have them in 32 bits. `exact_titles` and `title_prefixes` are
+    slots. Only the weighted sum uses `evidence`.
     """
     titles = {**dict.fromkeys(title_prefixes, TITLE_PREFIX), **dict.fromkeys(exact_titles, EXACT_TITLE)}
     if fusion is Fusion.RECIPROCAL_RANK:
@@ -65,8 +72,10 @@ def fuse(
     for part in parts:
         for slot, score in part.items():
             scores[slot] = min(1.0, scores.get(slot, 0.0) + score)  # The sum of both legs may be rounded up.
-    found = [Candidate(slot, score + titles.get(slot, 0.0)) for slot, score in scores.items()]
-    return sorted(found, key=lambda each: (-titles.get(each.slot, 0.0), -each.score, each.slot))[:limit]
+    for slot, bonus in titles.items():
+        scores[slot] = max(scores[slot], LEAST_TITLED) + bonus
+    found = map(Candidate, scores, np.array(list(scores.values()), dtype=np.float32).tolist())
+    return sorted(found, key=lambda each: (-each.score, each.slot))[:limit]
 
 
 def estimate_dense_weight(evidence: Evidence) -> float:

@@ -93,6 +93,8 @@ def _best(scores: Sequence[float]) -> float | None:
 
 def _dense(state: State, vector: NDArray[np.float32], options: SearchOptions, allowed: Allowed) -> _Legs:
     matches = _nearest(state, vector, options, allowed, limit=options.limit)
+    # Answers have scores in 32 bits: those that are equal there must be in the order of slots.
+    matches.sort(key=lambda match: (-np.float32(match.score), match.slot))
     found = [
         FoundDocument(int(state.slots.sequences[match.slot]), match.score, match.part, match.score) for match in matches
     ]

@@ -206,7 +206,8 @@ class DenseView:
         while fetched <= min(most, graph.node_count):
             nodes = np.sort(graph.search(query.row, fetched, self.ef_search.at(graph.node_count)))
             scores = dots(query.row, graph.block.rows[nodes])
-            # Vectors that were not fetched score at most this, unless the graph has missed them.
+            # Vectors that were not fetched score at most this, unless the graph has missed them. If one scores as much,
+            # its slot may be lower.
             reach = float((scores.min() * weights).max())
             base, scores = graph.rows_of(nodes, scores)
             if allowed is not None:
@@ -214,7 +215,7 @@ class DenseView:
                 base, scores = base[kept], scores[kept]
             scores *= self._weights_at(weights, base)
             found = self._documents(np.concatenate((base, tail)), np.concatenate((scores, tail_scores)), limit)
-            if len(found) == limit and (found[-1].score >= reach or 4 * fetched > most):
+            if len(found) == limit and (found[-1].score > reach or 4 * fetched > most):
                 return found
             fetched *= 4
         return None

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import grpc
+import pytest
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 import chaja
@@ -9,10 +10,13 @@ from sample.server_process import ServerProcess
 from server.rpc.server import SERVICES
 from server.stages import STAGES
 from tests.conftest import SAMPLE_CATALOGUE
+from tests.integration import slow_server
 from tests.integration.errors import code_of, error_of
+from tests.integration.raw_calls import connected, message, opened
 from tests.integration.scraping import HANDLED, scrape, scrape_until, value
 from tests.integration.serving import sample_server
 
+PATH = "/chaja.v1.SearchService/Search"
 SEARCH = {"grpc_type": "unary", "grpc_service": "chaja.v1.SearchService", "grpc_method": "Search"}
 
 
@@ -44,6 +48,20 @@ def test_calls_texts_and_batches_are_counted(tiny_bundle: Path) -> None:
     assert lookups == [2 + 1, 3, 3]
     assert value(after, "chaja_queue_texts") == 0
     assert value(after, "chaja_catalogue_documents") == len(SAMPLE_CATALOGUE.read_text().splitlines())
+
+
+def test_a_call_that_runs_out_of_time_is_counted_as_such(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(slow_server.SECONDS_PER_TOKEN, "5")  # The deadline passes first, however fast the machine is.
+    request = SearchRequest(query="a").SerializeToString()
+    with sample_server(tiny_bundle, module=slow_server.MODULE) as server:
+        # This client sends a deadline, but does not cancel the call at it: only the server can notice.
+        call = opened(PATH, grpc_timeout="2S") + message(request)
+        with connected(server.address, call):
+            after = scrape_until(
+                server.metrics_url, lambda found: value(found, HANDLED, **SEARCH, grpc_code="DeadlineExceeded")
+            )
+    assert value(after, HANDLED, **SEARCH, grpc_code="Canceled") == 0
+    assert value(after, "grpc_server_started_total", **SEARCH) == 1
 
 
 def test_reflection_describes_every_service(tiny_server: ServerProcess) -> None:

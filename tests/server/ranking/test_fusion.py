@@ -1,13 +1,16 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from chaja.v1 import Hit
 from server.ranking.baseline import Evidence
 from server.ranking.fusion import Candidate, estimate_dense_weight, fuse
 from server.ranking.options import Fusion
 
 EVEN = Evidence(reading=1.0, dense=1.0, lexical=1.0)
 UNREAD = Evidence(reading=0.0, dense=9.0, lexical=1.0)
+
+WEIGHTED = Fusion.WEIGHTED_SUM
 
 fusions: list[Fusion] = list(Fusion)
 scores = st.floats(-1, 1)
@@ -21,6 +24,38 @@ evidences = st.builds(Evidence, st.floats(0, 1), st.floats(0, 20), st.floats(0, 
 
 def candidates(**found: float) -> list[Candidate]:
     return [Candidate(int(name[1:]), score) for name, score in found.items()]
+
+
+tiny = st.floats(0, 1e-6) | st.floats(1 - 1e-6, 1)
+close_lists = st.dictionaries(st.integers(0, 20), scores | tiny, max_size=12).map(
+    lambda found: [Candidate(slot, score) for slot, score in sorted(found.items(), key=lambda item: -item[1])]
+)
+
+
+@given(close_lists, close_lists, st.sampled_from(fusions), evidences, slots, slots)
+# In 32 bits, as in an answer, both scores are equal.
+@example(
+    [Candidate(2, 1.0), Candidate(9, 0.5 + 1e-9), Candidate(4, 0.5), Candidate(3, 0.0)], [], WEIGHTED, EVEN, [], []
+)
+# The bonus of the title absorbs the difference.
+@example(candidates(s2=1.0, s9=2e-9, s4=1e-9, s3=0.0), [], WEIGHTED, EVEN, [9, 4], [])
+# The best document whose title begins with the query, and one that equals it and is in neither list.
+@example(candidates(s3=1.0), [], WEIGHTED, EVEN, [8], [3])
+@example(candidates(s3=1.0), [], WEIGHTED, EVEN, [], [8])
+def test_equal_scores_of_answers_are_in_the_order_of_slots_and_titles_come_first(  # noqa: PLR0917
+    dense: list[Candidate],
+    lexical: list[Candidate],
+    fusion: Fusion,
+    evidence: Evidence,
+    exact: list[int],
+    prefix: list[int],
+) -> None:
+    fused = fuse(dense, lexical, fusion=fusion, evidence=evidence, limit=50, exact_titles=exact, title_prefixes=prefix)
+    sent = [Hit(score=each.score).score for each in fused]
+    order = [(-score, each.slot) for score, each in zip(sent, fused, strict=True)]
+    assert order == sorted(order)
+    tiers = [0 if each.slot in exact else 1 if each.slot in prefix else 2 for each in fused]
+    assert tiers == sorted(tiers)
 
 
 @given(lists, lexical_lists, st.sampled_from(fusions), evidences, slots, slots, st.integers(1, 30))

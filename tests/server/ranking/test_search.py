@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from server.attributes.filter import Equals
 from server.catalogue.document import Document
+from server.catalogue.encoded import Vectors, Versioned
 from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
 from server.live.index import LiveIndex
@@ -210,3 +211,24 @@ def test_a_title_that_begins_with_the_query_is_a_good_answer(bundle: Bundle, ind
     assert search(state, f"nothing {query}", vector, SearchOptions(3, Mode.HYBRID)).no_good_answer
     nothing = search(state, query, vector, SearchOptions(3, Mode.HYBRID, min_score=1e9))
     assert (nothing.documents, nothing.no_good_answer) == ([], True)
+
+
+def test_scores_that_are_equal_in_an_answer_are_in_the_order_of_the_catalogue(bundle: Bundle, tmp_path: Path) -> None:
+    first, second, query = (np.zeros(bundle.manifest.dimension, np.float32) for _ in range(3))
+    first[0] = second[0] = query[0] = 1.0
+    second[1], query[1] = 2.0**-12, 2.0**-16
+    index = empty_index(bundle, folder=tmp_path)
+    spans = np.array([[0, 0, 1]], np.int32)
+    index.follow(
+        [
+            Versioned(sequence, Document(id=str(sequence), title="x"), Vectors(spans, vector[None, :]))
+            for sequence, vector in ((1, first), (2, second))
+        ],
+        [],
+        sequence=2,
+    )
+    lower, higher = search(index.state, "?", query, SearchOptions(2, Mode.DENSE)).documents
+    index.close()
+    assert np.float32(lower.score) == np.float32(higher.score)
+    assert lower.score < higher.score, "the exact scores differ"
+    assert (lower.sequence, higher.sequence) == (1, 2)

@@ -331,3 +331,15 @@ def test_a_snapshot_depends_on_all_facts_that_its_files_depend_on(tmp_path: Path
     facts = index.view().facts
     assert facts == {"usearch": version("usearch"), "dimension": DIMENSION, "similarity": "cosine", "storage": "i8"}
     index.close()
+
+
+def test_of_many_vectors_with_equal_scores_the_graph_finds_those_of_the_lowest_slots(tmp_path: Path) -> None:
+    index = DenseIndex(2, "dot", "f32", folder=tmp_path, options=SMALL)
+    slots = list(range(300))
+    add(index, slots, np.stack([np.ones(300), np.random.default_rng(7).permutation(300)], axis=1).astype(np.float32))
+    assert index.wait()
+    view = index.view()
+    assert view.graph_count == 300
+    found = view.search(np.array([1.0, 0.0], np.float32), limit=5)
+    index.close()
+    assert [match.slot for match in found] == [0, 1, 2, 3, 4]
