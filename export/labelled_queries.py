@@ -13,6 +13,7 @@ import msgspec
 
 from server.catalogue.document import Document
 from server.catalogue.jsonl import read_jsonl
+from server.composition import composed
 from server.errors import CatalogueError
 
 
@@ -37,12 +38,13 @@ def load_labelled_queries(path: Path, documents: Sequence[Document]) -> list[Lab
     for number, query in read_jsonl(path, LabelledQuery):
         if not query.query.strip():
             raise CatalogueError(f"{path}:{number}: query is blank")
-        if query.query in line_of:
-            raise CatalogueError(f"{path}:{number}: the query is already in line {line_of[query.query]}")
+        text = composed(query.query)
+        if text in line_of:
+            raise CatalogueError(f"{path}:{number}: the query is already in line {line_of[text]}")
         for id in query.relevant:
             if id not in known:
                 raise CatalogueError(f"{path}:{number}: unknown document {id!r}: it is not in the catalogue")
-        line_of[query.query] = number
+        line_of[text] = number
         queries.append(query)
     if not queries:
         raise CatalogueError(f"{path} has no queries")

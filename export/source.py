@@ -30,6 +30,7 @@ from export.opening import (
 )
 from export.packaged.models import PackagedModel, find_packaged
 from export.vocabulary.trimming import trim_vocabulary
+from server.composition import composed
 from server.encoding.kind import Side, TextKind
 from server.encoding.manifest import Pooling
 from server.encoding.shortening import shortened
@@ -163,7 +164,7 @@ class SourceModel:
 
     def encode_whole(self, texts: Sequence[tuple[str, TextKind]]) -> NDArray[np.float32]:
         """Returns the whole fp32 vectors `[N, whole_dimension]` of N texts."""
-        prefixed = [self.prefixes[kind] + text for text, kind in texts]
+        prefixed = [composed(self.prefixes[kind] + text) for text, kind in texts]
         vectors = np.empty((len(texts), self.whole_dimension), dtype=np.float32)
         with library_errors(f"{self.name} cannot encode the texts for the comparison"):
             for rows in self._rows_of_equal_length(prefixed):

@@ -1,6 +1,7 @@
 """The attributes of all documents, by slot.
 
-There is a column for each attribute and type. A condition is evaluated on whole columns of its attribute.
+There is a column for each attribute and type. Names and strings are composed (NFC), as in filters. A condition is
+evaluated on whole columns of its attribute.
 """
 
 from collections import defaultdict
@@ -27,6 +28,7 @@ from server.attributes.filter import (
     values_of,
 )
 from server.catalogue.document import AttributeValue
+from server.composition import composed
 from server.snapshot import Arrays
 
 
@@ -100,9 +102,9 @@ class Columns:
         for slot, each in enumerate(attributes, start=self._slot_count):
             for name, value in each.items():
                 for scalar in values_of(value):
-                    slots, scalars = gathered[name, kind_of(scalar)]
+                    slots, scalars = gathered[composed(name), kind_of(scalar)]
                     slots.append(slot)
-                    scalars.append(scalar)
+                    scalars.append(composed(scalar) if isinstance(scalar, str) else scalar)
         for key, (slots, scalars) in gathered.items():
             if key not in self._columns:
                 self._columns[key] = Column(key[1])

@@ -1,7 +1,7 @@
 """Filters choose documents by their attributes. `ColumnsView.select` evaluates them.
 
 Types do not convert: "1", 1 and true are three different values. A list matches if one of its elements does; an empty
-list counts as missing. Strings are compared by code points.
+list counts as missing. Names and strings are composed (NFC), and compared by code points.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, get_type_hints
 import msgspec
 
 from server.catalogue.document import AttributeValue, Document
+from server.composition import composed
 
 _decode_whole = msgspec.json.Decoder(Document).decode
 
@@ -12,7 +13,7 @@ _decode_whole = msgspec.json.Decoder(Document).decode
 class Fields(NamedTuple):
     """The fields of a document that a reader wants: some of `title`, `text`, `examples` and `attributes`.
 
-    `attributes` are the names of the wanted attributes, None for all.
+    `attributes` are the names of the wanted attributes, composed (NFC); None for all.
     """
 
     names: frozenset[str]
@@ -46,7 +47,8 @@ def read_document(content: bytes, fields: Fields | None = None) -> Document:
             continue
         if name == "attributes" and fields.attributes is not None:
             named = _decode_names(raw)
-            values[name] = {each: _decode_attribute(named[each]) for each in named if each in fields.attributes}
+            wanted = [each for each in named if composed(each) in fields.attributes]
+            values[name] = {each: _decode_attribute(named[each]) for each in wanted}
         else:
             values[name] = _decode_field[name](raw)
     return Document(id=unparsed.id, **values)

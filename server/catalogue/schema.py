@@ -6,8 +6,13 @@ migration: append another one.
 
 import contextlib
 import sqlite3
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
+
+import msgspec
+
+from server.catalogue.document import Document, parts_of
 
 APPLICATION_ID = 0x43484A41  # "CHJA" marks Chaja's databases.
 
@@ -60,11 +65,16 @@ MIGRATIONS: tuple[str, ...] = (
     -- Sequences that this store does not use, because another copy of it may have used them.
     CREATE TABLE gaps (first INTEGER PRIMARY KEY, last INTEGER NOT NULL);
     """,
+    """
+    -- Texts are composed (NFC) before they are encoded, and the titles before texts are chosen by BCP 47.
+    DELETE FROM vectors WHERE sequence IN (SELECT sequence FROM documents WHERE is_encoded_otherwise(content));
+    """,
 )
 
 
 def migrate(connection: sqlite3.Connection) -> None:
     """Applies the missing migrations to a database, all of them or none."""
+    connection.create_function("is_encoded_otherwise", 1, _is_encoded_otherwise, deterministic=True)
     steps = "".join(MIGRATIONS[schema_version(connection) :])
     connection.executescript(
         f"BEGIN EXCLUSIVE; {steps}\nPRAGMA application_id = {APPLICATION_ID}; "
@@ -99,3 +109,16 @@ def _described(connection: sqlite3.Connection) -> set[tuple[str, ...]]:
     return set(
         connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_stat%'")
     )
+
+
+def _is_encoded_otherwise(content: bytes) -> bool:
+    """Returns whether other texts are encoded for a document than before texts were composed."""
+    try:
+        document = msgspec.json.decode(content, type=Document)
+    except (msgspec.DecodeError, UnicodeDecodeError):  # It is damaged, which `check` reports.
+        return False
+    titles = document.titles()
+    first = next(iter(titles.values()), "")
+    if any((titles.get(code) or first) != document.title_in(code) for code in document.texts()):
+        return True
+    return not all(unicodedata.is_normalized("NFC", part.text) for part in parts_of(document))

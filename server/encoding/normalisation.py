@@ -1,8 +1,8 @@
 """Normalises queries before they are encoded."""
 
-from server.sections import normalized
+from server.composition import composed
 
 
 def normalised(query: str) -> str:
     """Returns a query in NFC, since macOS may send Korean decomposed, and with single spaces."""
-    return " ".join(normalized("NFC", query).split())
+    return " ".join(composed(query).split())

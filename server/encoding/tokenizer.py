@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from server.composition import align, composed
 from server.encoding.kind import TextKind
 from server.encoding.segmenter import open_segmenter
 from server.errors import UnfitText
@@ -22,7 +23,7 @@ class Tokens:
 
 
 class Tokenizer:
-    """Prefixes and tokenizes texts. Safe to share between threads.
+    """Prefixes, composes (NFC) and tokenizes texts. Safe to share between threads.
 
     `fixed_tokens` is the number of tokens of an empty text of each kind: its prefix and the special tokens.
     """
@@ -36,9 +37,7 @@ class Tokenizer:
 
     def tokenize(self, texts: Sequence[tuple[str, TextKind]]) -> list[Tokens]:
         """Returns the tokens of each text, special tokens included, cut at the model's maximum."""
-        segmented = self._segmenter.segment(
-            [self._prefixes[kind] + text for text, kind in texts], max_tokens=self._max_tokens
-        )
+        segmented = self._segment([self._prefixes[kind] + text for text, kind in texts])
         return [Tokens(kind, ids, count) for (_, kind), (ids, count) in zip(texts, segmented, strict=True)]
 
     def split(self, text: str, kind: TextKind, *, before: str = "", overlap_tokens: int) -> list[tuple[int, int]]:
@@ -50,8 +49,8 @@ class Tokenizer:
         before = self._prefixes[kind] + before
         if self._fit([before + text]):
             return [(0, len(text))]
-        offsets = self._segmenter.offsets(text)
-        ((_, before_count),) = self._segmenter.segment([before], max_tokens=self._max_tokens)
+        offsets = self._offsets(text)
+        ((_, before_count),) = self._segment([before])
         room = self._max_tokens - before_count
         # Without the text around it, a passage may have a few more tokens; then all passages are made shorter.
         while (room := room * 15 // 16) > 0:
@@ -63,8 +62,17 @@ class Tokenizer:
 
     def _fit(self, texts: Sequence[str]) -> bool:
         """Returns whether each text, prefix included, fits the model."""
-        segmented = self._segmenter.segment(texts, max_tokens=self._max_tokens)
-        return all(count <= self._max_tokens for _, count in segmented)
+        return all(count <= self._max_tokens for _, count in self._segment(texts))
+
+    def _segment(self, texts: Sequence[str]) -> list[tuple[list[int], int]]:
+        return self._segmenter.segment([composed(text) for text in texts], max_tokens=self._max_tokens)
+
+    def _offsets(self, text: str) -> NDArray[np.int32]:
+        """Returns the start and end of each token `[N, 2]` in the text as it was written."""
+        if composed(text) == text:
+            return self._segmenter.offsets(text)
+        aligned = align(text)
+        return aligned.written(self._segmenter.offsets(aligned.text))
 
 
 def _windows(offsets: NDArray[np.int32], size: int, overlap: int, *, end: int) -> list[tuple[int, int]]:

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from server.composition import composed
 from server.sections import normalized, sections
 
-TERMS_VERSION = f"1, Unicode {unicodedata.unidata_version}"
+TERMS_VERSION = f"2, Unicode {unicodedata.unidata_version}"
 """Version of the terms: equal versions turn a text into equal terms."""
 
 MIDDLE_DOTS = str.maketrans(dict.fromkeys("·ㆍ•・‧∙･", " "))
@@ -44,7 +45,7 @@ def fold(text: str) -> str:
     """Returns a text with differences of width, case, composition and middle dots removed."""
     if text.isascii():
         return text.lower()
-    return normalized("NFKC", normalized("NFKC", text.translate(MIDDLE_DOTS)).casefold())
+    return normalized("NFKC", normalized("NFKC", composed(text).translate(MIDDLE_DOTS)).casefold())
 
 
 def terms_of(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:

@@ -1,6 +1,6 @@
 """The language of a query, which decides the probes that it is compared with."""
 
-from server.sections import normalized
+from server.composition import composed
 
 SYLLABLE_LETTERS = 2
 """Weight of a Hangul syllable, or of a letter of any other script, against one Latin letter."""
@@ -9,7 +9,7 @@ SYLLABLE_LETTERS = 2
 def language_of(query: str) -> str | None:
     """Returns the language whose probes a query is compared with, by its letters; None if there is none."""
     korean = latin = other = 0
-    for character in normalized("NFC", query):
+    for character in composed(query):
         if not character.isalpha():
             continue
         if "\uac00" <= character <= "\ud7a3" or "\u1100" <= character <= "\u11ff" or "\u3130" <= character <= "\u318f":

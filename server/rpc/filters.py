@@ -16,6 +16,7 @@ from chaja.v1 import FilterList as FilterListMessage
 from chaja.v1 import In as InMessage
 from chaja.v1 import Range as RangeMessage
 from server.attributes.filter import AllOf, AnyOf, Equals, Exists, Filter, In, Not, Range, Scalar
+from server.composition import composed
 from server.errors import InvalidRequest, Violation
 
 MAX_DEPTH = 32
@@ -115,7 +116,7 @@ def _attribute(message: EqualsMessage | InMessage | RangeMessage | ExistsMessage
     _check_known(message, path)
     if not message.attribute:
         raise _wrong(f"{path}.attribute", "is empty; name an attribute")
-    return message.attribute
+    return composed(message.attribute)
 
 
 def _bound(message: AttributeValue, path: str) -> str | float:
@@ -128,7 +129,7 @@ def _bound(message: AttributeValue, path: str) -> str | float:
 def _value(message: AttributeValue, path: str) -> Scalar:
     match message.WhichOneof("value"):
         case "string_value":
-            return message.string_value
+            return composed(message.string_value)
         case "number_value":
             if math.isnan(message.number_value):
                 raise _wrong(path, "is NaN, which equals nothing")

@@ -7,6 +7,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from chaja.v1 import Document, Hit
 from server.catalogue.partial import Fields
+from server.composition import composed
 from server.errors import InvalidRequest, Violation
 
 EVERYTHING = "*"
@@ -47,7 +48,7 @@ class Maskable(NamedTuple):
         names, attributes = set(self.always), set()
         for path in paths:
             if path.startswith(ATTRIBUTE) and path != ATTRIBUTE:
-                attributes.add(path.removeprefix(ATTRIBUTE))
+                attributes.add(composed(path.removeprefix(ATTRIBUTE)))
             elif path in self.everything.names:
                 names.add(path)
             elif path != EVERYTHING:

@@ -34,3 +34,10 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     path.write_text("")
     with pytest.raises(CatalogueError, match="has no queries"):
         load_labelled_queries(path, DOCUMENTS)
+
+
+def test_the_same_query_in_another_composition_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "q.jsonl"
+    path.write_text(GOOD.replace("find a", "café") + GOOD.replace("find a", "cafe\u0301"), encoding="utf-8")
+    with pytest.raises(CatalogueError, match=r"q\.jsonl:2: the query is already in line 1"):
+        load_labelled_queries(path, DOCUMENTS)

@@ -69,7 +69,7 @@ def test_a_hit_carries_title_attributes_and_score(tiny_server: ServerProcess) ->
 def test_a_misspelt_attribute_in_a_filter_is_warned_of(tiny_server: ServerProcess) -> None:
     def requests(attribute: str) -> list[SearchRequest]:
         filter = Filter(equals=Equals(attribute=attribute, value=AttributeValue(string_value="card")))
-        return [SearchRequest(query="카드", filter=filter, mode=mode) for mode in Mode.values()]
+        return [SearchRequest(query="카드 찾기", filter=filter, mode=mode) for mode in Mode.values()]
 
     with chaja.connect(tiny_server.address) as client:
         for attribute, warnings in (

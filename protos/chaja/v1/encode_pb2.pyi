@@ -68,7 +68,7 @@ class EncodeRequest(_message.Message):
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """texts holds the texts, from 1 to `Limits.max_encode_texts`. Each has at most `Limits.max_text_characters`
-        characters and is not only whitespace. Required.
+        characters and is not only whitespace. They are composed (NFC). Required.
         """
 
     def __init__(

@@ -29,7 +29,8 @@ class Filter(_message.Message):
         An attribute may have values of several types, within one document and across documents.
       - A list matches if one of its elements does. An empty list is treated like a missing attribute.
       - A document without the attribute does not match a condition on it. So it does match under `none_of`.
-      - Strings are compared by their Unicode code points: case, width and accents matter.
+      - Strings are composed (NFC), then compared by their Unicode code points: case, width and accents matter, but not
+        whether é is one character or two. The same holds for the names of attributes.
       - A filter may have at most 32 nested levels, 256 conditions, and 10,000 values in all `In` conditions together.
 
     A filter that breaks a rule, or has a condition that the server does not know, makes the call fail with

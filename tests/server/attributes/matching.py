@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from server.attributes.filter import AllOf, AnyOf, Equals, Exists, Filter, In, Not, Range, Scalar, kind_of, values_of
 from server.catalogue.document import AttributeValue
+from server.composition import composed
 
 
 def matches(filter: Filter, attributes: Mapping[str, AttributeValue]) -> bool:
@@ -16,7 +17,8 @@ def matches(filter: Filter, attributes: Mapping[str, AttributeValue]) -> bool:
         case Not(negated):
             return not matches(negated, attributes)
         case _:
-            return any(_value_matches(filter, value) for value in values_of(attributes.get(filter.attribute, [])))
+            named = [value for name, value in attributes.items() if composed(name) == filter.attribute]
+            return any(_value_matches(filter, _composed(each)) for value in named for each in values_of(value))
 
 
 def within(value: str | float, range: Range) -> bool:
@@ -26,6 +28,10 @@ def within(value: str | float, range: Range) -> bool:
     if lower is not None and not (value >= lower if range.lower_inclusive else value > lower):  # type: ignore[operator]
         return False
     return upper is None or bool(value <= upper if range.upper_inclusive else value < upper)  # type: ignore[operator]
+
+
+def _composed(value: Scalar) -> Scalar:
+    return composed(value) if isinstance(value, str) else value
 
 
 def _value_matches(condition: Equals | In | Range | Exists, value: Scalar) -> bool:

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 from server.attributes.columns import Columns, ColumnsView
 from server.attributes.filter import AllOf, AnyOf, Equals, Exists, Filter, In, Not, Range, Scalar
 from server.catalogue.document import AttributeValue
+from server.composition import composed
 from tests.server.attributes.matching import matches
 from tests.server.snapshots import saved_and_read
 
 Attributes = dict[str, AttributeValue]
 
-names = st.sampled_from(["category", "tags", "a b", ""])
+names = st.sampled_from(["category", "tags", "a b", "", "é", "e\u0301"])
 strings = st.one_of(
     st.sampled_from(["", "a", "a\0", "1", "true", "카드", "ㅎ", "é", "e\u0301", "\uffff", "😀", "2026-05-01"]),
     st.text(max_size=3),
@@ -28,18 +29,22 @@ scalars: st.SearchStrategy[Scalar] = st.one_of(strings, numbers, st.booleans())
 documents: st.SearchStrategy[Attributes] = st.dictionaries(names, scalars | st.lists(scalars, max_size=4))
 
 
+wanted_names, wanted_strings = names.map(composed), strings.map(composed)
+wanted: st.SearchStrategy[Scalar] = st.one_of(wanted_strings, numbers, st.booleans())
+
+
 @st.composite
 def ranges(draw: st.DrawFn) -> Range:
-    kind: st.SearchStrategy[str | float] = draw(st.sampled_from([strings, numbers]))
+    kind: st.SearchStrategy[str | float] = draw(st.sampled_from([wanted_strings, numbers]))
     bounds = draw(st.tuples(st.none() | kind, st.none() | kind))
-    return Range(draw(names), *bounds, draw(st.booleans()), draw(st.booleans()))
+    return Range(draw(wanted_names), *bounds, draw(st.booleans()), draw(st.booleans()))
 
 
 conditions: st.SearchStrategy[Filter] = st.one_of(
-    st.builds(Equals, names, scalars),
-    st.builds(In, names, st.lists(scalars, max_size=40).map(tuple)),
+    st.builds(Equals, wanted_names, wanted),
+    st.builds(In, wanted_names, st.lists(wanted, max_size=40).map(tuple)),
     ranges(),
-    st.builds(Exists, names),
+    st.builds(Exists, wanted_names),
 )
 filters: st.SearchStrategy[Filter] = st.recursive(
     conditions,

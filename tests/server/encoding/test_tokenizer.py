@@ -1,5 +1,6 @@
 """Tests where long texts are cut."""
 
+import unicodedata
 from itertools import pairwise
 from pathlib import Path
 
@@ -77,3 +78,29 @@ def test_a_text_that_fits_is_one_passage_to_the_last_token(tokenizer: Tokenizer)
 def test_a_prefix_that_leaves_no_room_is_an_error(tokenizer: Tokenizer) -> None:
     with pytest.raises(UnfitText, match="has no room after its title"):
         tokenizer.split("a" * 30, TextKind.TEXT, before="b" * MAX_TOKENS, overlap_tokens=4)
+
+
+@pytest.mark.parametrize("library", ["tokenizer", "unigram"])
+def test_a_text_has_the_same_tokens_in_every_composition(request: pytest.FixtureRequest, library: str) -> None:
+    tokenizer: Tokenizer = request.getfixturevalue(library)
+    for text in ("가나 카드", "a 가나가나"):
+        written = unicodedata.normalize("NFD", text)
+        assert written != text
+        assert tokenizer.tokenize([(written, TextKind.TITLE)]) == tokenizer.tokenize([(text, TextKind.TITLE)])
+
+
+def test_a_decomposed_text_is_cut_at_the_same_characters(tokenizer: Tokenizer) -> None:
+    text = "가나카드 " * 40
+    written = unicodedata.normalize("NFD", text)
+    spans = tokenizer.split(text, TextKind.TEXT, overlap_tokens=4)
+    decomposed = tokenizer.split(written, TextKind.TEXT, overlap_tokens=4)
+    assert len(spans) > 5
+    cuts = [unicodedata.normalize("NFC", written[start:end]) for start, end in decomposed]
+    assert cuts == [text[start:end] for start, end in spans]
+    assert decomposed[-1][1] == len(written)
+
+
+def test_marks_without_end_are_cut(tokenizer: Tokenizer) -> None:
+    text = "a" + "\u0301" * 500
+    spans = tokenizer.split(text, TextKind.TEXT, overlap_tokens=4)
+    assert (spans[0][0], spans[-1][1]) == (0, len(text))

@@ -19,6 +19,8 @@ def terms(text: str) -> list[int]:
         ("수도ㆍ전기•가스‧물・불∙길", "수도 전기 가스 물 불 길"),
         (unicodedata.normalize("NFD", "카드 분실"), "카드 분실"),
         ("STRASSE", "straße"),
+        ("전기\u0387가스", "전기 가스"),
+        ("\u212b la carte", "A\u030a la carte"),
         ("co\u00adoperate", "cooperate"),
         ("\u200fשלום", "שלום"),
         ("card, lost!", "card (lost)"),

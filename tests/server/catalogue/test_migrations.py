@@ -1,0 +1,59 @@
+"""Tests that the databases of older versions are opened, and that nothing in them is wrong afterwards."""
+
+import contextlib
+import sqlite3
+import unicodedata
+import zlib
+from pathlib import Path
+
+import pytest
+
+from server.catalogue.acknowledged import ACKNOWLEDGED, read_acknowledged
+from server.catalogue.changes import Change
+from server.catalogue.database import DATABASE
+from server.catalogue.document import Document
+from server.catalogue.schema import MIGRATIONS
+from server.catalogue.store import Store
+from tests.server.catalogue.stores import REVISION, put, vectors
+
+DECOMPOSED = unicodedata.normalize("NFD", "환율")
+
+SAME = [
+    Document(id="composed", title={"ko": "환율", "en": "rate"}, text={"en": "text", "ko": "글"}),
+    Document(id="only an attribute", title="환율", attributes={"name": DECOMPOSED}),
+    Document(id="another language", title={"ko": "환율"}, text={"en-US": "text"}),
+]
+OTHERWISE = [
+    Document(id="title", title=DECOMPOSED),
+    Document(id="example", title="A", examples=["B", DECOMPOSED]),
+    Document(id="language", title={"ko": "환율", "en": "rate"}, text={"en-US": "text"}),
+]
+"""Documents of which other texts are encoded since texts are composed and titles chosen by BCP 47."""
+
+
+def back_to(directory: Path, version: int) -> None:
+    """Undoes the later migrations of a database."""
+    with contextlib.closing(sqlite3.connect(directory / DATABASE)) as connection, connection:
+        connection.execute("DROP TABLE gaps")
+        for statement in MIGRATIONS[1:version]:
+            connection.executescript(statement)
+        connection.execute(f"PRAGMA user_version = {version}")
+    acknowledged = read_acknowledged(directory).sequence.to_bytes(8, "little")
+    (directory / ACKNOWLEDGED).write_bytes(acknowledged + zlib.crc32(acknowledged).to_bytes(4, "little"))
+
+
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+def test_vectors_of_other_texts_are_removed_and_all_else_is_kept(tmp_path: Path, version: int) -> None:
+    documents = [*SAME, *OTHERWISE]
+    with contextlib.closing(Store(tmp_path)) as store, store.write() as transaction:
+        for document in documents:
+            transaction.put(document, vectors(), revision=REVISION)
+    back_to(tmp_path, version)
+    with contextlib.closing(Store(tmp_path)) as again:
+        again.verify()
+        kept = {each.document.id: each.vectors is not None for each in again.after(0, REVISION)}
+        assert kept == {document.id: document in SAME for document in documents}
+        in_order = [Change(number, document.id, document) for number, document in enumerate(documents, start=1)]
+        assert again.changes(0, 100) == in_order
+        assert put(again, "next") == [len(documents) + 1], "it is no copy"
+    assert len(list((tmp_path / "backups").iterdir())) == 1
