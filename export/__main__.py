@@ -101,7 +101,8 @@ def _export(arguments: Sequence[str]) -> None:
 
     document = None if options.document_model is None else open_source(options.document_model)
     source = SourceTowers(open_source(options.model), document)
-    _print_report(write_bundle(source, options.out, bundle_options, progress=progress), options.out)
+    manifest, speed = write_bundle(source, options.out, bundle_options, progress=progress)
+    _print_report(manifest, options.out, speed.row)
 
 
 def _inspect(arguments: Sequence[str]) -> None:
@@ -111,8 +112,8 @@ def _inspect(arguments: Sequence[str]) -> None:
     _print_report(read_manifest(options.bundle), options.bundle)
 
 
-def _print_report(manifest: Manifest, bundle: Path) -> None:
-    for name, value in [*report_rows(manifest), ("bundle", str(bundle))]:
+def _print_report(manifest: Manifest, bundle: Path, *more: tuple[str, str]) -> None:
+    for name, value in [*report_rows(manifest), *more, ("bundle", str(bundle))]:
         print(f"{name:21} {value}")
 
 

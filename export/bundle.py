@@ -24,8 +24,9 @@ from export.quality.probes import write_probes
 from export.recipe import Recipe
 from export.report import Report, Vocabulary
 from export.sentences import GOLDEN_TEXTS
-from export.speed import texts_per_second
+from export.speed import Speed, measure_speed
 from export.staging import CARD_FILE, staged
+from export.threads import one_thread_each
 from export.towers import SourceTowers
 from server.encoding.bundle import Bundle
 from server.encoding.center import CENTER_FILE
@@ -68,22 +69,22 @@ class BundleOptions:
 
 def write_bundle(
     source: SourceTowers, out: Path, options: BundleOptions, *, progress: Callable[[str], None]
-) -> Manifest:
-    """Builds, measures and verifies the bundle of `source`, then moves it to `out`.
+) -> tuple[Manifest, Speed]:
+    """Builds, measures and verifies the bundle of `source`, then moves it to `out`; returns its manifest and speed.
 
-    An older bundle at `out` is replaced; anything else there is left alone.
+    An older bundle at `out` is replaced; anything else there is left alone. The same model and options give the same
+    bytes, unless the CPU has other instructions or a library another version.
 
     Raises:
         ExportError: The model cannot be exported or misses a threshold, or `out` is not a bundle.
         BundleError: The bundle does not pass the server's check.
     """
-    with staged(out) as directory:
-        maker = _Maker(source, directory, options, progress)
-        manifest = maker.make()
+    with one_thread_each(), staged(out) as directory:
+        manifest, speed = _Maker(source, directory, options, progress).make()
         (directory / CARD_FILE).write_text(model_card(manifest), encoding="utf-8")
         progress("verifying the bundle with the server's check")
         Bundle(directory).verify()
-    return manifest
+    return manifest, speed
 
 
 class _Maker:
@@ -100,8 +101,8 @@ class _Maker:
         self._tokenizers = served_tokenizers(source, directory, _texts_of(source, options), progress=progress)
         self._graphs: dict[Side, Graphs] = {}
 
-    def make(self) -> Manifest:
-        """Writes all files of the bundle and returns its manifest."""
+    def make(self) -> tuple[Manifest, Speed]:
+        """Writes all files of the bundle and returns its manifest and speed."""
         # First, so that nothing that makes the graphs can change the model that they are compared with.
         self._measure_centers()
         self._progress("encoding the texts of the comparison with the original")
@@ -132,20 +133,18 @@ class _Maker:
             raise ExportError(f"the bundle misses thresholds: {'; '.join(missed)}; {self._advice()}")
         write_probes(self._directory, served.encode)
         self._progress("measuring the speed")
-        rates = texts_per_second({"fp32": original, "served": served}, comparison.golden)
+        speed = measure_speed(original, served, comparison.golden)
         report = Report(
             cpu=cpu_name(),
             encoder=served.encoder_name,
             fp32_bytes=self._graph_bytes(self._scratch),
             served_bytes=self._graph_bytes(self._directory),
-            fp32_texts_per_second=rates["fp32"],
-            served_texts_per_second=rates["served"],
             quality=quality,
             excluded=excluded,
             missed=missed,
             vocabularies=self._vocabularies(),
         )
-        return write_manifest(
+        manifest = write_manifest(
             self._directory,
             self._source,
             graphs=self._graphs,
@@ -154,6 +153,7 @@ class _Maker:
             served=served,
             report=report,
         )
+        return manifest, speed
 
     def _measure_centers(self) -> None:
         """Measures the center of each tower, and writes the centers that will be subtracted."""

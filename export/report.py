@@ -21,7 +21,7 @@ class Vocabulary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The measurements and decisions of an export. Speeds are those of one thread on the machine of the export.
+    """The measurements and decisions of an export.
 
     `encoder` is the encoder that ran the model, `native` or `onnxruntime`. `excluded` names the products in fp32,
     `missed` the thresholds that `--force` ignored. `vocabularies` holds the trimmed vocabularies by tower.
@@ -31,8 +31,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     encoder: str
     fp32_bytes: int
     served_bytes: int
-    fp32_texts_per_second: float
-    served_texts_per_second: float
     quality: Quality
     excluded: list[str]
     missed: list[str]
@@ -56,7 +54,6 @@ def report_rows(manifest: Manifest) -> list[tuple[str, str]]:
     report = report_of(manifest)
     weights = manifest.weights
     centered = any(f"{side.value}/{CENTER_FILE}" in manifest.files for side in manifest.towers)
-    served, fp32 = report.served_texts_per_second, report.fp32_texts_per_second
     return [
         ("model", manifest.name),
         ("revision", manifest.revision),
@@ -70,10 +67,6 @@ def report_rows(manifest: Manifest) -> list[tuple[str, str]]:
         ("size", f"{report.served_bytes / 1e6:.1f} MB, fp32 {report.fp32_bytes / 1e6:.1f} MB"),
         *quality_rows(report.quality),
         *([("forced", "although the bundle missed " + "; ".join(report.missed))] if report.missed else []),
-        (
-            "speed, one thread",
-            f"{served:.0f} texts a second, fp32 {fp32:.0f}: {served / fp32:.1f} times as fast",
-        ),
         ("measured on", f"{report.cpu}, with the encoder {report.encoder}"),
         ("versions", ", ".join(f"{name} {version}" for name, version in sorted(manifest.versions.items()))),
     ]

@@ -26,6 +26,18 @@ def plain_bert(directory: Path) -> Path:
     return directory
 
 
+def wide_bert(directory: Path) -> Path:
+    """Makes a BERT whose products are so large that libraries divide them among threads."""
+    torch.manual_seed(0)
+    sizes = SIZES | {"hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 1}
+    model = transformers.BertModel(transformers.BertConfig(vocab_size=len(WORDS), max_position_embeddings=40, **sizes))
+    for parameter in model.parameters():  # New models have zero biases and unit gains, which would hide errors.
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    model.save_pretrained(directory)
+    fast_tokenizer(WORDS).save_pretrained(directory)
+    return directory
+
+
 def dpr_encoder(
     directory: Path, kind: str = "question", *, projection_dim: int = 0, max_position_embeddings: int = 40
 ) -> Path:
