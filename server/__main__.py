@@ -26,6 +26,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from server.closed_pipe import until_closed_pipe
 from server.commands import COMMANDS, run
+from server.core_log import CoreLog
 from server.errors import ChajaError, SettingsError
 from server.logs import ShowUserTexts
 from server.settings import parse_settings
@@ -49,9 +50,12 @@ def main() -> int:
         from server.live.opening import Opening  # noqa: PLC0415
 
         opening = Opening(settings)
+        # An operator who sets the verbosity gets the core's log as it is.
+        quiet = os.environ["GRPC_VERBOSITY"] == "NONE"
+        core_log = CoreLog() if settings.tls_certificate is not None and quiet else None
         from server.app import serve  # noqa: PLC0415
 
-        asyncio.run(serve(settings, opening, signals))
+        asyncio.run(serve(settings, opening, signals, core_log))
     except KeyboardInterrupt:  # During a command: the server handles signals.
         return 130
     except SettingsError as error:

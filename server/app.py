@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 
 from server.catalogue.database import locked
 from server.catalogue.store import Store
+from server.core_log import CoreLog
 from server.engine import EngineSlot
 from server.errors import LoadingCancelled
 from server.live.opening import Opening
@@ -53,7 +54,7 @@ class Wanted(NamedTuple):
         return wanted
 
 
-async def serve(settings: Settings, opening: Opening, signals: Signals) -> None:
+async def serve(settings: Settings, opening: Opening, signals: Signals, core_log: CoreLog | None) -> None:
     """Serves until SIGTERM or SIGINT, then drains; a second signal ends the process at once. Raises StartError."""
     with contextlib.ExitStack() as stack:
         stack.callback(signals.ignore)
@@ -65,16 +66,18 @@ async def serve(settings: Settings, opening: Opening, signals: Signals) -> None:
             stack.enter_context(locked(directory))
         store = await asyncio.to_thread(Store, directory, durable=settings.data is not None)
         stack.callback(store.close)
-        await _serve(settings, opening, store, wanted, signals)
+        await _serve(settings, opening, store, wanted=wanted, signals=signals, core_log=core_log)
 
 
-async def _serve(settings: Settings, opening: Opening, store: Store, wanted: Wanted, signals: Signals) -> None:
+async def _serve(
+    settings: Settings, opening: Opening, store: Store, *, wanted: Wanted, signals: Signals, core_log: CoreLog | None
+) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     health = HealthServicer(service.full_name for service in SERVICES)
     metrics, slot = Metrics(COUNTED_METHODS), EngineSlot(on_broken=health.fail)
     metrics.queue_texts.set_function(lambda: slot.queue_texts)
     reloader = Reloader(settings, store, slot, metrics, on_serving=health.serve, opening=opening)
-    rpc = RpcServer(settings, slot, reloader, metrics, health=health, fetch=store.fetch)
+    rpc = RpcServer(settings, slot, reloader, metrics, health=health, fetch=store.fetch, core_log=core_log)
     with monitoring(settings.metrics, metrics.registry, alive=health.alive, ready=health.ready) as metrics_address:
         address = await rpc.listen()
         rpc.lost.add_done_callback(lambda _: wanted.stop.set())

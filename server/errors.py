@@ -85,6 +85,10 @@ class UnknownMethod(ChajaError):
 class NotAuthenticated(ChajaError):
     """A call carries no token, or an unknown one."""
 
+    def __init__(self, *, token_sent: bool) -> None:
+        super().__init__("send a valid token, as in `authorization: Bearer …`")
+        self.token_sent = token_sent
+
 
 class NotAllowed(ChajaError):
     """The role of a call's token does not cover the method."""

@@ -6,13 +6,14 @@ The `grpc_server_*` metrics have the names of go-grpc-middleware, so that its da
 import platform
 from collections.abc import Iterable
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import onnxruntime
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from chaja import __version__
+from server.core_log import FailedHandshake
 from server.stages import STAGES, Stopwatch
 
 CODES = [
@@ -26,6 +27,20 @@ SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 STAGE_SECONDS = (0.00005, 0.0001, 0.00025, *SECONDS)
 BATCH_TEXTS = tuple(2.0**power for power in range(11))
 BATCH_TOKENS = tuple(2.0**power for power in range(3, 15))
+
+Refusal = Literal[
+    "token_missing",
+    "token_unknown",
+    "role_insufficient",
+    "unknown_method",
+    "message_too_large",
+    "headers_too_large",
+    "connection_overloaded",
+    FailedHandshake,
+]
+"""The reasons for which calls and connections are refused before a method begins."""
+
+REFUSALS: tuple[Refusal, ...] = get_args(Refusal)
 
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -66,6 +81,10 @@ class Metrics:
         self.grpc_restarts = counter(
             "chaja_grpc_restarts_total", "Restarts of the gRPC server after a client crashed it (SECURITY.md)."
         )
+        refused = counter(
+            "chaja_refused_total", "Calls and connections refused before a method could begin, by reason.", ["reason"]
+        )
+        self.refused = {reason: refused.labels(reason) for reason in REFUSALS}
         stage_seconds = histogram(
             "chaja_stage_seconds",
             "Time that a text spent in each stage. It includes the work on texts of the same batch, but no wait for "

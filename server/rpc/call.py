@@ -13,11 +13,14 @@ from server.metrics import CallMetrics
 from server.rpc.connections import ConnectionShare
 from server.rpc.errors import refusal_of
 from server.rpc.gate import Gate, Metadata
+from server.rpc.grpc_logs import message_was_refused
 from server.rpc.interruption import Interruption
+from server.rpc.refusals import reason_of
 
 OK = grpc.StatusCode.OK.value[0]
 UNKNOWN = grpc.StatusCode.UNKNOWN.value[0]
 CANCELLED = grpc.StatusCode.CANCELLED.value[0]
+RESOURCE_EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
 DEADLINE_EXCEEDED = grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
 
 CANCELLATION_SECONDS = 0.005
@@ -57,6 +60,7 @@ class Call:
         self._started = time.perf_counter()
         self._task = asyncio.current_task()
         self._error: ChajaError | None = None
+        self._refused = False
         self.stream = stream
         self.share = share
         self.interruption = Interruption()
@@ -92,18 +96,16 @@ class Call:
 
     async def message(self, decode: Callable[[bytes], Message]) -> Message:
         """Returns the only message of a request."""
-        message = await self.interruption.result(self._context.read)
-        if message is grpc.aio.EOF:
-            await asyncio.sleep(CANCELLATION_SECONDS)
+        message = await self._read()
+        if message is None:
             raise InvalidRequest([Violation("request", "has no message: send one")])
         return decode(message)
 
     async def messages(self, decode: Callable[[bytes], Message]) -> AsyncIterator[Message]:
         """Yields the messages of a streamed request; raises an error once the caller has lost its access."""
-        while (message := await self.interruption.result(self._context.read)) is not grpc.aio.EOF:
+        while (message := await self._read()) is not None:
             self._gate.check_caller(self._path, self._metadata)
             yield decode(message)
-        await asyncio.sleep(CANCELLATION_SECONDS)
 
     async def write(self, answer: bytes) -> None:
         """Sends one answer of a stream when the client reads; raises CancelledError if the client has disconnected."""
@@ -129,13 +131,27 @@ class Call:
             self._error = error
             self._task.cancel()
 
+    async def _read(self) -> bytes | None:
+        """Returns the next message, or None at the end of the request; raises the error of `interruption`."""
+        message: Any = await self.interruption.result(self._context.read)
+        if message is not grpc.aio.EOF:
+            return bytes(message)
+        if message_was_refused():
+            self._refused = True
+            self._gate.refused("message_too_large", self._path, self._metadata, peer=self._context.peer())
+        await asyncio.sleep(CANCELLATION_SECONDS)
+        return None
+
     async def _abort(self, error: Exception) -> None:
         refusal = refusal_of(error, self._path)
         # grpc.aio keeps the error until the next garbage collection; it must not keep the frames and their answers.
         error.__traceback__ = None
         self._count(refusal.code.value[0])
+        if (reason := reason_of(error)) is not None:
+            self._gate.refused(reason, self._path, self._metadata, peer=self._context.peer())
         await self._context.abort(refusal.code, refusal.message, refusal.metadata)
 
     def _count(self, code: int) -> None:
         if self._metrics is not None:
+            code = RESOURCE_EXHAUSTED if self._refused else code  # gRPC has sent that status.
             self._metrics.end(code, time.perf_counter() - self._started)

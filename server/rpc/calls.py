@@ -20,6 +20,7 @@ from server.rpc.call import Call
 from server.rpc.connections import Connections
 from server.rpc.gate import Gate, Metadata
 from server.rpc.grpc_server import Handler, Methods
+from server.rpc.refusals import Refusals
 from server.security.access import Access
 
 UNKNOWN_METHOD = "/unknown/unknown"
@@ -59,7 +60,8 @@ class Calls(Methods):
         super().__init__()
         self._max_response_bytes = max_response_bytes
         self._metrics = metrics
-        self._gate = Gate(access, overload=overload)
+        self.refusals = Refusals(metrics)
+        self._gate = Gate(access, self.refusals, overload=overload)
         self.connections = Connections()
         self.running: set[Call] = set()
         self._leaving: ChajaError | None = None

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable
 
 from server.errors import HeadersTooLarge, Overloaded
 from server.memory import Garbage
+from server.metrics import Refusal
 from server.rpc.connections import ConnectionShare
 from server.rpc.grpc_server import MAX_METADATA_BYTES
+from server.rpc.refusals import Refusals
 from server.security.access import ROLE_OF, Access
 
 Metadata = Iterable[tuple[str, str | bytes]]
@@ -22,9 +24,10 @@ HEADER_OVERHEAD_BYTES = 32
 class Gate:
     """The checks of all calls. Used on the event loop only."""
 
-    def __init__(self, access: Access, *, overload: Callable[[], Overloaded | None]) -> None:
+    def __init__(self, access: Access, refusals: Refusals, *, overload: Callable[[], Overloaded | None]) -> None:
         """Takes a function that returns the error that rejects every Search call now, or None."""
         self._access = access
+        self._refusals = refusals
         self._overload = overload
         self._garbage = Garbage()
 
@@ -44,6 +47,10 @@ class Gate:
         """Raises NotAuthenticated or NotAllowed unless the caller may use the method now."""
         if path in ROLE_OF:
             self._access.check(path, metadata)
+
+    def refused(self, reason: Refusal, path: str, metadata: Metadata, *, peer: str) -> None:
+        """Counts and logs a refused call."""
+        self._refusals.count(reason, path=path, caller=self._access.name_of(metadata), peer=peer)
 
     def access_changed(self) -> bool:
         """Returns whether callers may have lost their access since the last time."""

@@ -1,4 +1,7 @@
-"""Drops the log records of grpcio that clients cause: with them, a client could fill a disk and expose tokens."""
+"""Drops the log records of grpcio that clients cause: with them, a client could fill a disk and expose tokens.
+
+One of them is the only sign of a message that gRPC refuses, so this module remembers it.
+"""
 
 import logging
 
@@ -8,8 +11,14 @@ from server.logs import RepeatedLine
 
 log = logging.getLogger(__name__)
 
+CORE = "grpc._cython.cygrpc"
+
 INVALID_HEADER = "Invalid encoding on %s"
 """grpcio logs this with the value of the header, which may be a token, and a traceback."""
+
+REFUSED_MESSAGE = "Failed to receive any message"
+"""The beginning of grpcio's record of a message that is too large or cannot be decompressed. It logs it at the level
+DEBUG just before `read` returns as if the request had ended, and not for a client that cancels or disconnects."""
 
 invalid_headers = RepeatedLine(log, "clients sent header values that are not UTF-8: %d since the server started")
 
@@ -23,8 +32,12 @@ class _ClientRecords(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self._crash: BaseException | None = None
+        self.refused_message = False
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno == logging.DEBUG and record.name == CORE:
+            self.refused_message = self.refused_message or str(record.msg).startswith(REFUSED_MESSAGE)
+            return False
         if record.msg == INVALID_HEADER:
             invalid_headers.add()
             return False
@@ -40,5 +53,12 @@ _FILTER = _ClientRecords()
 
 def shorten_logs() -> None:
     """Installs the filter; repeated calls have no effect."""
-    for name in ("grpc._cython.cygrpc", "asyncio"):
+    for name in (CORE, "asyncio"):
         logging.getLogger(name).addFilter(_FILTER)
+    logging.getLogger(CORE).setLevel(logging.DEBUG)
+
+
+def message_was_refused() -> bool:
+    """Returns whether gRPC has refused a message. Call it at once after each read that ends a request."""
+    refused, _FILTER.refused_message = _FILTER.refused_message, False
+    return refused

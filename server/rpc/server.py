@@ -22,6 +22,7 @@ from chaja.v1 import (
     info_pb2,
     search_pb2,
 )
+from server.core_log import CoreLog
 from server.engine import EngineSlot
 from server.errors import NotReady
 from server.metrics import Method, Metrics
@@ -87,8 +88,12 @@ class RpcServer:
         *,
         health: HealthServicer,
         fetch: Fetch,
+        core_log: CoreLog | None,
     ) -> None:
-        """Registers all services; raises SecurityError if a certificate or the token file cannot be used."""
+        """Registers all services; raises SecurityError if a certificate or the token file cannot be used.
+
+        Failed handshakes are counted if there is a `core_log`.
+        """
         self._settings = settings
         tokens = AccessTokens(settings.tokens) if settings.tokens else None
         certificates = (
@@ -99,6 +104,8 @@ class RpcServer:
         self._calls = Calls(
             metrics, Access(tokens), overload=slot.overload, max_response_bytes=settings.max_response_bytes
         )
+        if core_log is not None:
+            core_log.on_failed_handshake = self._calls.refusals.count
         self._listener = Listener(
             partial(new_server, settings, self._calls),
             lambda: certificates.credentials() if certificates else None,

@@ -44,12 +44,18 @@ class Access:
         """Raises NotAuthenticated if a call carries no known token, NotAllowed if the method needs a higher role."""
         if self._tokens is None:
             return
-        role = self._tokens.role_of(_token(metadata))
-        if role is None:
-            raise NotAuthenticated("send a valid token, as in `authorization: Bearer …`")
+        sent = _token(metadata)
+        token = self._tokens.find(sent)
+        if token is None:
+            raise NotAuthenticated(token_sent=bool(sent))
         needed = ROLE_OF[path]
-        if ROLES.index(role) < ROLES.index(needed):
-            raise NotAllowed(role, needed)
+        if ROLES.index(token.role) < ROLES.index(needed):
+            raise NotAllowed(token.role, needed)
+
+    def name_of(self, metadata: Iterable[tuple[str, str | bytes]]) -> str:
+        """Returns the name of a caller's token, or an empty string if it is unknown."""
+        token = self._tokens.find(_token(metadata)) if self._tokens is not None else None
+        return "" if token is None else token.name
 
 
 def _token(metadata: Iterable[tuple[str, str | bytes]]) -> str:

@@ -17,7 +17,7 @@ import logging
 import re
 import time
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from server.errors import SecurityError
 from server.security.watched import WatchedFiles
@@ -41,15 +41,23 @@ MISSING_SECONDS = 5.0
 """Time after which a missing file counts as empty. Before that, a program may be replacing it."""
 
 
+class Token(NamedTuple):
+    """A token of the file: its digest, its role, and the name of its holder."""
+
+    digest: bytes
+    role: Role
+    name: str
+
+
 class AccessTokens:
-    """The roles of tokens. Used on the event loop only."""
+    """The tokens of a file. Used on the event loop only."""
 
     def __init__(self, path: Path) -> None:
         """Reads the file; raises SecurityError if it has no token, or if it or one of its lines is invalid."""
         self._path = path
         self._watched = WatchedFiles([path])
-        self._roles = read_tokens(path)
-        if not self._roles:
+        self._tokens = read_tokens(path)
+        if not self._tokens:
             raise SecurityError(f"{path} has no tokens")
         self._generation = 0
         self._checked_at = time.monotonic()
@@ -60,14 +68,14 @@ class AccessTokens:
         self._refresh()
         return self._generation
 
-    def role_of(self, token: str) -> Role | None:
-        """Returns the role of a token, or None if it is unknown. Takes the same time for every token."""
+    def find(self, token: str) -> Token | None:
+        """Returns a token of the file, or None if it is unknown. Takes the same time for every token."""
         self._refresh()
         digest = _digest(token)
-        found: Role | None = None
-        for known, role in self._roles:
-            if hmac.compare_digest(known, digest):
-                found = role
+        found: Token | None = None
+        for known in self._tokens:
+            if hmac.compare_digest(known.digest, digest):
+                found = known
         return found
 
     def _refresh(self) -> None:
@@ -78,7 +86,7 @@ class AccessTokens:
         changed = self._watched.changed()
         if self._watched.missing():
             self._missing_since = self._missing_since or now
-            if self._roles and now - self._missing_since >= MISSING_SECONDS:
+            if self._tokens and now - self._missing_since >= MISSING_SECONDS:
                 log.error("%s is missing: no token is valid", self._path)
                 self._put([])
             elif changed:
@@ -93,23 +101,23 @@ class AccessTokens:
         except SecurityError as error:
             log.error("%s; the previous tokens stay valid", error)
             return
-        if self._roles:
-            log.info("read %d tokens from %s", len(self._roles), self._path)
+        if self._tokens:
+            log.info("read %d tokens from %s", len(self._tokens), self._path)
         else:
             log.warning("%s has no tokens: no token is valid", self._path)
 
-    def _put(self, roles: list[tuple[bytes, Role]]) -> None:
-        self._roles = roles
+    def _put(self, tokens: list[Token]) -> None:
+        self._tokens = tokens
         self._generation += 1
 
 
-def read_tokens(path: Path) -> list[tuple[bytes, Role]]:
-    """Returns the digest and role of each token in a file; raises SecurityError, whose message shows no token."""
+def read_tokens(path: Path) -> list[Token]:
+    """Returns the tokens in a file; raises SecurityError, whose message shows no token."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SecurityError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    roles: list[tuple[bytes, Role]] = []
+    tokens: list[Token] = []
     for number, line in enumerate(lines, start=1):
         words = COMMENT.sub("", line).split()
         if not words:
@@ -119,10 +127,10 @@ def read_tokens(path: Path) -> list[tuple[bytes, Role]]:
         if len(words[2]) < MIN_TOKEN_CHARACTERS:
             raise SecurityError(f"{path}:{number}: a token must have at least {MIN_TOKEN_CHARACTERS} characters")
         digest = _digest(words[2])
-        if any(digest == known for known, _ in roles):
+        if any(digest == known.digest for known in tokens):
             raise SecurityError(f"{path}:{number}: the token is already in an earlier line")
-        roles.append((digest, ROLES[ROLES.index(words[0])]))
-    return roles
+        tokens.append(Token(digest, ROLES[ROLES.index(words[0])], words[1]))
+    return tokens
 
 
 def _digest(token: str) -> bytes:

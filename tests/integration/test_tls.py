@@ -12,7 +12,8 @@ import chaja
 from chaja.v1 import SearchRequest
 from sample.server_process import ServerProcess
 from tests.integration.certificates import Authority, Pair
-from tests.integration.serving import sample_server, wait_for_line
+from tests.integration.scraping import scrape, value
+from tests.integration.serving import sample_server, wait_for_line, wait_until
 
 
 class Secured(NamedTuple):
@@ -89,6 +90,46 @@ def test_only_clients_with_the_right_certificate_are_served(
         assert not served_to(server, ours.credentials(ours.signed("stranger")))
         assert not served_to(server, ours.credentials(theirs.signed("expired", days=-1)))
         assert served_to(server, ours.credentials(theirs.signed("another client")))
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")
+def test_failed_handshakes_are_counted_by_reason(
+    tmp_path: Path, tiny_bundle: Path, ours: Authority, theirs: Authority
+) -> None:
+    client_ca = theirs.pair.certificate
+    attempts: dict[str, list[grpc.ChannelCredentials | None]] = {
+        "no_tls": [None],
+        "no_client_certificate": [ours.credentials()],
+        "client_certificate_invalid": [
+            ours.credentials(ours.signed("stranger")),
+            ours.credentials(theirs.signed("expired", days=-1)),
+        ],
+    }
+
+    with secured(tmp_path, tiny_bundle, ours.signed("mutual"), client_ca) as (server, _):
+
+        def refused(reason: str) -> float:
+            return value(scrape(server.metrics_url), "chaja_refused_total", reason=reason)
+
+        assert served_to(server, ours.credentials(theirs.signed("client")))
+        assert [refused(reason) for reason in attempts] == [0] * 3
+        for reason, credentials in attempts.items():
+            for each in credentials:
+                before = refused(reason)
+                assert not served_to(server, each)
+                wait_until(lambda: refused(reason) > before)  # noqa: B023  it is called at once
+        with socket.create_connection(tuple(server.address.split(":")), timeout=10) as plain:  # type: ignore[arg-type]
+            before = refused("no_tls")
+            plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert plain.recv(100) == b""
+            wait_until(lambda: refused("no_tls") == before + 1)
+        assert offered(server.address, ours, "ALL", ssl.TLSVersion.TLSv1_1) is None
+        wait_until(lambda: refused("handshake_failed") == 1)
+        lines = [line for line in server.lines if "refused: " in line]
+        reasons = {line.partition("refused: ")[2].split(",")[0] for line in lines}
+        assert reasons == {*attempts, "handshake_failed"}
+        assert len(lines) <= 8, "each reason at most once in ten seconds"
+        assert not [line for line in server.lines if ".cc:" in line]
 
 
 def test_a_rotated_certificate_is_used_for_new_connections(

@@ -1,7 +1,7 @@
 import grpc
 import prometheus_client
 
-from server.metrics import CODES, Method, Metrics
+from server.metrics import CODES, REFUSALS, Method, Metrics
 from server.rpc.server import METHODS
 from server.stages import STAGES
 
@@ -22,6 +22,8 @@ def test_all_series_exist_before_the_first_request() -> None:
         assert f'chaja_cache_lookups_total{{result="{result}"}} 0.0' in text
     for result in ("ok", "failed"):
         assert f'chaja_reloads_total{{result="{result}"}} 0.0' in text
+    for reason in REFUSALS:
+        assert f'chaja_refused_total{{reason="{reason}"}} 0.0' in text
     for name in ("chaja_queue_texts", "chaja_dropped_texts_total", "chaja_cache_bytes"):
         assert f"{name} 0.0" in text
     for name in ("catalogue_documents", "catalogue_vectors", "catalogue_sequence", "changes_total"):
@@ -30,6 +32,11 @@ def test_all_series_exist_before_the_first_request() -> None:
     assert "chaja_index_ef_search 0.0" in text
     assert "chaja_commit_seconds_count 0.0" in text
     assert "chaja_build_info{" in text
+
+
+def test_each_reason_of_a_refusal_is_a_word() -> None:
+    assert len(set(REFUSALS)) == len(REFUSALS) == 11
+    assert all(reason.replace("_", "").isalpha() for reason in REFUSALS)
 
 
 def test_streams_have_their_own_type() -> None:

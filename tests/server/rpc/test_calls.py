@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import gc
+import gzip
+import struct
 import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
-from hyperframe.frame import SettingsFrame
+from hyperframe.frame import DataFrame, SettingsFrame
 
 from chaja.v1 import (
     BatchSearchRequest,
@@ -419,6 +421,83 @@ async def test_a_caller_without_a_token_is_not_told_of_limits_and_load(
         assert await served.counted() == {"Unauthenticated": 4, "ResourceExhausted": 1}
 
 
+def refused(served: Served) -> dict[str, float]:
+    """Returns how often each reason has been counted."""
+    found = {reason: counter._value.get() for reason, counter in served.metrics.refused.items()}
+    return {reason: count for reason, count in found.items() if count}
+
+
+def zipped(content: bytes) -> bytes:
+    """Returns the DATA frame of a message that is compressed."""
+    small = gzip.compress(content)
+    return DataFrame(1, struct.pack(">BL", 1, len(small)) + small, flags=["END_STREAM"]).serialize()
+
+
+async def test_refused_calls_are_counted_by_reason_and_logged_with_the_name_of_their_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with guarded(tmp_path / "tokens", monkeypatch) as served:
+        (tmp_path / "tokens").write_text(f"search mobile-app {'t' * 16}\n", encoding="utf-8")
+        token = bearer("t" * 16)
+        assert await served.code() is Codes.UNAUTHENTICATED
+        assert await served.code(metadata=bearer("wrong")) is Codes.UNAUTHENTICATED
+        for _ in range(3):
+            assert await served.code(path=WATCH, metadata=token) is Codes.PERMISSION_DENIED
+        assert await served.code(path="/a/b", metadata=token) is Codes.UNIMPLEMENTED
+        monkeypatch.setattr(connections, "MAX_CALLS", 0)
+        monkeypatch.setattr(connections, "FAIR_CALLS", 0)
+        assert await served.code(metadata=token) is Codes.RESOURCE_EXHAUSTED
+        assert refused(served) == {
+            "token_missing": 1,
+            "token_unknown": 1,
+            "role_insufficient": 3,
+            "unknown_method": 1,
+            "connection_overloaded": 1,
+        }
+        lines = [line for line in caplog.messages if line.startswith("refused: ")]
+        assert len(lines) == 5, "one for each reason"
+        assert f"refused: role_insufficient, {WATCH}, token of mobile-app, ipv4:127.0.0.1:" in lines[2]
+        assert "token of" not in lines[0] + lines[1]
+        assert "wrong" not in caplog.text
+        assert "t" * 16 not in caplog.text
+
+
+@pytest.mark.parametrize("method", [SEARCH, STREAM])
+@pytest.mark.parametrize(
+    "data",
+    [
+        DataFrame(1, struct.pack(">BL", 0, 5_000_000) + b"x" * 1000).serialize(),
+        zipped(bytes(5_000_000)),
+        zipped(bytes(100)).replace(b"\x1f\x8b", b"xx"),
+    ],
+    ids=["too large", "gzip bomb", "no gzip"],
+)
+async def test_a_message_that_grpc_refuses_is_counted(served: Served, method: str, data: bytes) -> None:
+    with connected(served.address, opened(method, grpc_encoding="gzip") + data) as client:
+        await asyncio.to_thread(received_until, client, b"grpc-status")
+        assert await served.counted(method.rpartition("/")[2]) == {"ResourceExhausted": 1}
+    assert refused(served) == {"message_too_large": 1}
+    assert not served.service.asked
+
+
+@pytest.mark.parametrize("how", ["cancel", "deadline", "disconnect", "end"])
+async def test_a_client_that_leaves_is_not_counted_as_refused(served: Served, how: str) -> None:
+    if how == "disconnect":
+        with connected(served.address, opened(STREAM)):
+            await until(lambda: served.calls.running)
+    else:
+        call = served.channel.stream_stream(STREAM)(timeout=0.3 if how == "deadline" else None)
+        await call.write(REQUEST)
+        assert await call.read() == b""
+        if how == "cancel":
+            call.cancel()
+        elif how == "end":
+            await call.done_writing()
+    await until(lambda: not served.calls.running)
+    await served.counted("SearchStream")
+    assert not refused(served)
+
+
 def test_every_method_has_a_role() -> None:
     assert {f"/{method.service}/{method.name}" for method in METHODS} == set(ROLE_OF)
 
@@ -449,7 +528,8 @@ async def test_unread_answers_are_bounded(
         await served.call()  # On a separate connection.
         assert await served.counted() == {"OK": 3, "ResourceExhausted": 7}
     await asyncio.sleep(0.1)  # The client disconnects without reading its answers.
-    assert not caplog.records
+    (line,) = caplog.messages
+    assert line.startswith("refused: connection_overloaded")
 
 
 async def test_a_too_large_answer_is_refused(served: Served) -> None:
@@ -523,8 +603,7 @@ async def test_invalid_headers_are_logged_once_and_without_their_values(
             token = opened(SEARCH, authorization=b"Bearer secret\xff", x_other=b"\xfe") + message(REQUEST)
             with connected(served.address, token) as client:
                 await asyncio.to_thread(received_until, client, b"send a valid token")
-    (record,) = caplog.records
-    assert record.getMessage() == "1 invalid headers"
+    assert [line.partition(",")[0] for line in caplog.messages] == ["1 invalid headers", "refused: token_unknown"]
     assert "secret" not in caplog.text
 
 

@@ -73,7 +73,7 @@ def test_reasons_are_unique_and_follow_aip_193() -> None:
 @pytest.mark.parametrize(
     ("error", "code", "facts"),
     [
-        (errors.NotAuthenticated("no token"), grpc.StatusCode.UNAUTHENTICATED, {}),
+        (errors.NotAuthenticated(token_sent=False), grpc.StatusCode.UNAUTHENTICATED, {}),
         (
             errors.NotAllowed("search", "admin"),
             grpc.StatusCode.PERMISSION_DENIED,
