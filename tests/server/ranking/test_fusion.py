@@ -31,8 +31,10 @@ close_lists = st.dictionaries(st.integers(0, 20), scores | tiny, max_size=12).ma
     lambda found: [Candidate(slot, score) for slot, score in sorted(found.items(), key=lambda item: -item[1])]
 )
 
+close_lexical_lists = close_lists.map(lambda found: [each for each in found if each.score > 0])
 
-@given(close_lists, close_lists, st.sampled_from(fusions), evidences, slots, slots)
+
+@given(close_lists, close_lexical_lists, st.sampled_from(fusions), evidences, slots, slots)
 # In 32 bits, as in an answer, both scores are equal.
 @example(
     [Candidate(2, 1.0), Candidate(9, 0.5 + 1e-9), Candidate(4, 0.5), Candidate(3, 0.0)], [], WEIGHTED, EVEN, [], []
