@@ -139,27 +139,28 @@ class Calls(Methods):
     def _wrap(self, path: str, handler: Handler) -> Handler:
         # The method is in the attribute for its kind; the others are None.
         method: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
-        decode, encode = handler.request_deserializer or bytes, handler.response_serializer or bytes
+        decode, serialize = handler.request_deserializer or bytes, handler.response_serializer or bytes
         stream = handler.request_streaming or handler.response_streaming
 
         async def answer(_: Any, context: Any) -> bytes:
             async with self._call(path, context, stream=stream) as call:
                 request = call.messages(decode) if handler.request_streaming else await call.message(decode)
-                return call.share.hold(self._bounded(encode(await method(request, context))))
+                return call.share.hold(self._encoded(await method(request, context), serialize))
 
         async def answer_with_stream(_: Any, context: Any) -> None:
             async with self._call(path, context, stream=stream) as call:
                 request = call.messages(decode) if handler.request_streaming else await call.message(decode)
                 async with contextlib.aclosing(method(request, context)) as responses:
                     async for response in responses:
-                        await call.write(self._bounded(encode(response)))
+                        await call.write(self._encoded(response, serialize))
 
         if handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(answer_with_stream)
         return grpc.stream_unary_rpc_method_handler(answer)
 
-    def _bounded(self, answer: bytes) -> bytes:
-        """Returns an answer; raises ResponseTooLarge if it is too large."""
+    def _encoded(self, response: Any, serialize: Callable[[Any], bytes]) -> bytes:
+        """Returns a serialized response, which may already be bytes; raises ResponseTooLarge if it is too large."""
+        answer = response if isinstance(response, bytes) else serialize(response)
         if len(answer) > self._max_response_bytes:
             raise ResponseTooLarge(self._max_response_bytes, "ask for less in one call")
         return answer

@@ -21,9 +21,7 @@ from chaja.v1 import (
     WatchChangesResponse,
     WriteResult,
 )
-from chaja.v1 import Change as ChangeMessage
 from chaja.v1 import Delete as DeleteMessage
-from chaja.v1 import Document as DocumentMessage
 from chaja.v1 import Upsert as UpsertMessage
 from server.catalogue.changes import Change, Delete, Outcome, Stored, Upsert
 from server.errors import InvalidRequest, ResponseTooLarge, Violation
@@ -34,6 +32,7 @@ from server.rpc.interruption import Interruption
 from server.rpc.limits import RESERVED_BYTES, Limits, check_name, count_violations, raise_any
 from server.rpc.masks import DOCUMENTS, Mask
 from server.rpc.pages import id_before, page_token
+from server.rpc.wire import embedded
 from server.writing.reader import Reader
 from server.writing.writer import Writer
 
@@ -105,41 +104,42 @@ class CatalogServicer(CatalogServiceServicer):
             deleted_count=await writer.delete_matching(filter, request_id=request.request_id), warnings=warnings
         )
 
-    async def GetDocument(self, request: GetDocumentRequest, context: Any) -> GetDocumentResponse:
+    async def GetDocument(self, request: GetDocumentRequest, context: Any) -> Any:
         """Returns a document."""
         reader = self._reader()
         check_name("id", request.id)
         mask = DOCUMENTS.mask(request.read_mask, field="read_mask")
         stored = await reader.get(request.id, fields=mask.stored)
-        message = await asyncio.to_thread(to_message, stored, mask)
-        if message.ByteSize() + ELEMENT_BYTES > self._limits.max_response_bytes:
+        [document] = await asyncio.to_thread(_documents, [stored], mask)
+        if len(document) + ELEMENT_BYTES > self._limits.max_response_bytes:
             raise self._too_large(request.id)
-        return GetDocumentResponse(document=message)
+        return embedded(GetDocumentResponse.DOCUMENT_FIELD_NUMBER, document)
 
-    async def ListDocuments(self, request: ListDocumentsRequest, context: Any) -> ListDocumentsResponse:
+    async def ListDocuments(self, request: ListDocumentsRequest, context: Any) -> Any:
         """Returns a page of documents."""
         reader = self._reader()
         size, filter = self._limits.page_size(request.page_size), to_filter(request.filter, field="filter")
         mask = DOCUMENTS.mask(request.read_mask, field="read_mask")
         after_id = id_before(request.page_token, request.filter)
-        warnings = () if filter is None else reader.warnings(filter)
-        documents: list[DocumentMessage] = []
-        page_bytes, max_bytes = 0, self._limits.max_response_bytes - RESERVED_BYTES
+        response = ListDocumentsResponse(warnings=() if filter is None else reader.warnings(filter))
+        documents: list[bytes] = []
+        page_bytes, max_bytes = response.ByteSize(), self._limits.max_response_bytes - RESERVED_BYTES
         async with self._paging:
             while True:
                 wanted = min(PORTION_DOCUMENTS, size + 1 - len(documents))  # One more shows if there is a next page.
                 portion = await reader.list(filter=filter, after_id=after_id, limit=wanted, fields=mask.stored)
                 if not portion:
-                    return ListDocumentsResponse(documents=documents, warnings=warnings)
-                for message in await asyncio.to_thread(_messages, portion, mask):
-                    page_bytes += message.ByteSize() + ELEMENT_BYTES
+                    return b"".join((*documents, response.SerializeToString()))
+                messages = await asyncio.to_thread(_documents, portion, mask)
+                for stored, message in zip(portion, messages, strict=True):
+                    page_bytes += len(message) + ELEMENT_BYTES
                     if not documents and page_bytes > max_bytes:
-                        raise self._too_large(message.id)
+                        raise self._too_large(stored.document.id)
                     if len(documents) == size or (documents and page_bytes > min(PAGE_BYTES, max_bytes)):
-                        token = page_token(after_id, request.filter)
-                        return ListDocumentsResponse(documents=documents, next_page_token=token, warnings=warnings)
-                    documents.append(message)
-                    after_id = message.id
+                        response.next_page_token = page_token(after_id, request.filter)
+                        return b"".join((*documents, response.SerializeToString()))
+                    documents.append(embedded(ListDocumentsResponse.DOCUMENTS_FIELD_NUMBER, message))
+                    after_id = stored.document.id
 
     async def ImportDocuments(
         self, request_iterator: AsyncIterator[ImportDocumentsRequest], context: Any
@@ -161,7 +161,7 @@ class CatalogServicer(CatalogServiceServicer):
                 results = self._results(changes, outcomes, field="upserts[{}].document")
                 yield ImportDocumentsResponse(position=reached, results=results)
 
-    async def WatchChanges(self, request: WatchChangesRequest, context: Any) -> AsyncIterator[WatchChangesResponse]:
+    async def WatchChanges(self, request: WatchChangesRequest, context: Any) -> AsyncIterator[Any]:
         """Yields changes, oldest first, until the client ends the call."""
         reader = self._reader()
         if request.after_sequence < 0:
@@ -172,18 +172,20 @@ class CatalogServicer(CatalogServiceServicer):
         changes = reader.changes(request.after_sequence, fields=mask.stored)
         async with contextlib.aclosing(changes):
             while (portion := await interruption.next(changes)) is not None:
-                response, size_bytes = WatchChangesResponse(), 0
-                for message in await asyncio.to_thread(_changes, portion, mask):
-                    change_bytes = message.ByteSize() + ELEMENT_BYTES
+                response: list[bytes] = []
+                size_bytes = 0
+                messages = await asyncio.to_thread(_changes, portion, mask)
+                for change, message in zip(portion, messages, strict=True):
+                    change_bytes = len(message) + ELEMENT_BYTES
                     if change_bytes > self._limits.max_response_bytes:
-                        raise self._too_large(message.document.id)
+                        raise self._too_large(change.id)
                     size_bytes += change_bytes
-                    if response.changes and size_bytes > most_bytes:
-                        yield response
-                        response, size_bytes = WatchChangesResponse(), change_bytes
-                    response.changes.append(message)
-                if response.changes:
-                    yield response
+                    if response and size_bytes > most_bytes:
+                        yield b"".join(response)
+                        response, size_bytes = [], change_bytes
+                    response.append(embedded(WatchChangesResponse.CHANGES_FIELD_NUMBER, message))
+                if response:
+                    yield b"".join(response)
 
     async def _read_upserts(self, messages: Sequence[UpsertMessage]) -> list[Upsert | Outcome]:
         return await _read_each(messages, lambda each, at: to_upsert(each, field=f"upserts[{at}]", limits=self._limits))
@@ -237,9 +239,11 @@ def _valid(changes: Sequence[Write | Outcome]) -> list[Write]:
     return [each for each in changes if not isinstance(each, Outcome)]
 
 
-def _messages(portion: Sequence[Stored], mask: Mask) -> list[DocumentMessage]:
-    return [to_message(each, mask) for each in portion]
+def _documents(portion: Sequence[Stored], mask: Mask) -> list[bytes]:
+    """Returns the serialized messages of documents. It may take long, so it runs in a thread."""
+    return [to_message(each, mask).SerializeToString() for each in portion]
 
 
-def _changes(portion: Sequence[Change], mask: Mask) -> list[ChangeMessage]:
-    return [to_change(each, mask) for each in portion]
+def _changes(portion: Sequence[Change], mask: Mask) -> list[bytes]:
+    """Returns the serialized messages of changes. It may take long, so it runs in a thread."""
+    return [to_change(each, mask).SerializeToString() for each in portion]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chaja.v1 import Field, Hit
+from chaja.v1 import Field, Hit, SearchResponse
 from chaja.v1 import Match as MatchMessage
 from server.catalogue import document
 from server.catalogue.document import Document, Part, parts_of
@@ -17,6 +17,7 @@ from server.lexical.tokens import terms_of
 from server.ranking.search import FoundDocument
 from server.rpc.masks import Mask
 from server.rpc.room import HIT_BYTES, Room
+from server.rpc.wire import embedded
 
 FIELD_OF = {
     document.Field.TITLE: Field.FIELD_TITLE,
@@ -53,13 +54,6 @@ class HitKey(NamedTuple):
     mask: Mask
 
 
-class BuiltHit(NamedTuple):
-    """A hit without scores, and its size."""
-
-    hit: Hit
-    size_bytes: int
-
-
 class Hits:
     """Builds hits, and caches them for later queries that find the same documents. Used on the event loop."""
 
@@ -68,7 +62,7 @@ class Hits:
         self._fetch = fetch
         self._fetching = ThreadPoolExecutor(FETCHING_THREADS, thread_name_prefix="fetch")
         self._revision = ""
-        self._kept: dict[HitKey, BuiltHit] = {}
+        self._kept: dict[HitKey, bytes] = {}  # Serialized hits without scores.
         self._kept_bytes = 0
 
     async def of(
@@ -80,8 +74,8 @@ class Hits:
         revision: str,
         mask: Mask,
         room: Room,
-    ) -> list[Hit]:
-        """Returns the hits of the found documents, except those that the store no longer has.
+    ) -> bytes:
+        """Returns the field `hits` of an answer: the found documents, except those that the store no longer has.
 
         Raises ResponseTooLarge if they do not fit into the room; no more documents are read then.
         """
@@ -94,8 +88,8 @@ class Hits:
             HitKey(each.sequence, query if each.vector is None else each.vector, language_code, mask) for each in found
         ]
         built = {key: hit for key in keys if (hit := self._kept.get(key)) is not None}
-        for each in built.values():
-            room.take(each.size_bytes)
+        for hit in built.values():
+            room.take(HIT_BYTES + len(hit))
         missing = [key for key in keys if key not in built]
         if missing:
             loop = asyncio.get_running_loop()
@@ -103,23 +97,26 @@ class Hits:
             built |= fresh
             if revision == self._revision:  # Hits that depend on a query's words are rarely needed again.
                 self._keep({key: hit for key, hit in fresh.items() if isinstance(key.part, int)})
-        return [_scored(built[key].hit, each, mask) for key, each in zip(keys, found, strict=True) if key in built]
+        return b"".join(
+            embedded(SearchResponse.HITS_FIELD_NUMBER, built[key] + _scores(each, mask))
+            for key, each in zip(keys, found, strict=True)
+            if key in built
+        )
 
-    def _keep(self, fresh: dict[HitKey, BuiltHit]) -> None:
-        size = sum(each.size_bytes for each in fresh.values())
+    def _keep(self, fresh: dict[HitKey, bytes]) -> None:
+        size = sum(map(len, fresh.values()))
         if len(self._kept) + len(fresh) > KEPT_HITS or self._kept_bytes + size > KEPT_BYTES:
             self._kept, self._kept_bytes = {}, 0
         if size <= KEPT_BYTES:
             self._kept |= fresh
             self._kept_bytes += size
 
-    def _build_all(self, keys: Sequence[HitKey], revision: str, room: Room) -> dict[HitKey, BuiltHit]:
-        built: dict[HitKey, BuiltHit] = {}
+    def _build_all(self, keys: Sequence[HitKey], revision: str, room: Room) -> dict[HitKey, bytes]:
+        built: dict[HitKey, bytes] = {}
         for key in keys:
             if (fetched := self._fetch(key.sequence, revision, key.mask.stored)) is not None:
-                hit = _build(key, *fetched)
-                built[key] = BuiltHit(hit, hit.ByteSize() + HIT_BYTES)
-                room.take(built[key].size_bytes)
+                built[key] = _build(key, *fetched).SerializeToString()
+                room.take(HIT_BYTES + len(built[key]))
         return built
 
 
@@ -164,13 +161,10 @@ def _wordiest(query: str, parts: Sequence[Part], spans: NDArray[np.int32]) -> in
     return int(np.argmax(counts)) if counts.any() else None
 
 
-def _scored(hit: Hit, found: FoundDocument, mask: Mask) -> Hit:
-    """Sets the scores of a hit and returns it. The response copies it, so a cached hit may be changed again."""
-    hit.score = found.score
-    for name in ("dense_score", "lexical_score"):
-        score = getattr(found, name)
-        if score is None or name not in mask.names:
-            hit.ClearField(name)
-        else:
-            setattr(hit, name, score)
-    return hit
+def _scores(found: FoundDocument, mask: Mask) -> bytes:
+    """Returns the scores of a hit, serialized."""
+    return Hit(
+        score=found.score,
+        dense_score=found.dense_score if "dense_score" in mask.names else None,
+        lexical_score=found.lexical_score if "lexical_score" in mask.names else None,
+    ).SerializeToString()

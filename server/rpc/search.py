@@ -11,7 +11,6 @@ from chaja.v1 import (
     SearchRequest,
     SearchResponse,
     SearchServiceServicer,
-    SearchStreamResponse,
 )
 from server.batching.job import Job
 from server.batching.pipeline import is_bulk
@@ -23,6 +22,7 @@ from server.rpc.masks import HITS, Mask
 from server.rpc.room import RESPONSE_BYTES, WARNING_BYTES, Room
 from server.rpc.running import run_jobs, timings_of
 from server.rpc.stream import answer_in_order
+from server.rpc.wire import embedded
 
 FEWER_HITS = "ask for fewer hits (limit) or fewer of their fields (read_mask)"
 
@@ -42,7 +42,7 @@ class Searched(NamedTuple):
 
 
 class SearchServicer(SearchServiceServicer):
-    """Implements `chaja.v1.SearchService`; the proto file states its contract."""
+    """Implements `chaja.v1.SearchService`; the proto file states its contract. Its answers are serialized."""
 
     def __init__(self, slot: EngineSlot, limits: Limits, metrics: Metrics, fetch: Fetch) -> None:
         self._slot = slot
@@ -51,12 +51,12 @@ class SearchServicer(SearchServiceServicer):
         self._hits = Hits(fetch)
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
-    async def Search(self, request: SearchRequest, context: Any) -> SearchResponse:
+    async def Search(self, request: SearchRequest, context: Any) -> Any:
         """Answers one query."""
         searched = await self._search(request, context, bulk=is_bulk([request.query]))
         return await self._response(searched, self._room(FEWER_HITS))
 
-    async def BatchSearch(self, request: BatchSearchRequest, context: Any) -> BatchSearchResponse:
+    async def BatchSearch(self, request: BatchSearchRequest, context: Any) -> Any:
         """Answers several queries."""
         engine = self._slot.engine
         requests = list(request.requests)
@@ -70,7 +70,8 @@ class SearchServicer(SearchServiceServicer):
             for each, asked in zip(requests, options, strict=True)
         ]
         await run_jobs(engine, jobs, [f"requests[{position}].query" for position in range(len(jobs))])
-        response, room = BatchSearchResponse(), self._room(f"send fewer queries in a call, or {FEWER_HITS}")
+        responses: list[bytes] = []
+        room = self._room(f"send fewer queries in a call, or {FEWER_HITS}")
         async with contextlib.AsyncExitStack() as large:
             is_large = False
             for each, mask, job in zip(requests, masks, jobs, strict=True):
@@ -79,25 +80,24 @@ class SearchServicer(SearchServiceServicer):
                     is_large = True
                 job.stopwatch.restart()
                 searched = Searched(engine, job, each.language_code, mask)
-                response.responses.append(await self._response(searched, room))
+                response = await self._response(searched, room)
+                responses.append(embedded(BatchSearchResponse.RESPONSES_FIELD_NUMBER, response))
                 await asyncio.sleep(0)  # A batch may have thousands of hits; other calls run in between.
-        return response
+        return b"".join(responses)
 
-    async def SearchStream(
-        self, request_iterator: AsyncIterator[SearchRequest], context: Any
-    ) -> AsyncIterator[SearchStreamResponse]:
+    async def SearchStream(self, request_iterator: AsyncIterator[SearchRequest], context: Any) -> AsyncIterator[Any]:
         """Answers the queries of a stream."""
 
         async def search(request: SearchRequest) -> Searched:
             return await self._search(request, context, bulk=True)
 
-        async def build(searched: Searched) -> SearchResponse:
+        async def build(searched: Searched) -> bytes:
             searched.job.stopwatch.restart()  # It may have waited for the answers before it.
             return await self._response(searched, self._room(FEWER_HITS))
 
         async with contextlib.aclosing(answer_in_order(request_iterator, search, build)) as responses:
-            async for response in responses:
-                self._metrics.count_stream_query(response.error.code)  # Without an error it is 0, which is OK.
+            async for code, response in responses:
+                self._metrics.count_stream_query(code)
                 yield response
 
     def _room(self, remedy: str) -> Room:
@@ -111,8 +111,8 @@ class SearchServicer(SearchServiceServicer):
         await run_jobs(engine, [job], ["query"])
         return Searched(engine, job, request.language_code, mask)
 
-    async def _response(self, searched: Searched, room: Room) -> SearchResponse:
-        """Fetches the documents that a search found, and builds the answer; raises ResponseTooLarge."""
+    async def _response(self, searched: Searched, room: Room) -> bytes:
+        """Fetches the documents that a search found; returns the serialized answer. Raises ResponseTooLarge."""
         job, revision = searched.job, searched.engine.manifest.revision
         found = job.found
         assert found is not None, "it was searched"
@@ -129,7 +129,6 @@ class SearchServicer(SearchServiceServicer):
         warnings = () if filter is None else searched.engine.index.state.warnings(filter)
         room.take(sum(len(warning.encode()) + WARNING_BYTES for warning in warnings))
         response = SearchResponse(
-            hits=hits,
             model_revision=revision,
             no_good_answer=found.no_good_answer,
             sequence=found.sequence,
@@ -138,4 +137,4 @@ class SearchServicer(SearchServiceServicer):
         job.stopwatch.lap("fetch")
         self._metrics.observe_stages(job.stopwatch)
         response.timings.MergeFrom(timings_of(job))
-        return response
+        return hits + response.SerializeToString()

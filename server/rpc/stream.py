@@ -2,24 +2,35 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from chaja.v1 import SearchError, SearchRequest, SearchResponse, SearchStreamResponse
+from chaja.v1 import SearchError, SearchRequest, SearchStreamResponse
 from server.errors import Overloaded
 from server.rpc.errors import refusal_of
+from server.rpc.wire import embedded
 
 WINDOW_REQUESTS = 32
 """Maximum requests of a stream that are read but not answered. At the limit, gRPC makes the sender wait."""
 
+OK = 0
+"""The number of gRPC's code OK."""
+
 Searched = TypeVar("Searched")
+
+
+class StreamAnswer(NamedTuple):
+    """The number of an answer's gRPC code, and the serialized `SearchStreamResponse`."""
+
+    code: int
+    message: bytes
 
 
 async def answer_in_order(
     requests: AsyncIterator[SearchRequest],
     search: Callable[[SearchRequest], Coroutine[Any, Any, Searched]],
-    build: Callable[[Searched], Awaitable[SearchResponse]],
-) -> AsyncGenerator[SearchStreamResponse, None]:
-    """Yields the answer to each request, or the error in its place.
+    build: Callable[[Searched], Awaitable[bytes]],
+) -> AsyncGenerator[StreamAnswer, None]:
+    """Yields the answer to each request, or the error in its place. `build` returns a serialized `SearchResponse`.
 
     The searches run concurrently. An answer is built only when the client is ready for it, so that a stream never holds
     more than one answer, however large they are.
@@ -56,14 +67,12 @@ async def answer_in_order(
             each.cancel()
 
 
-async def _answer(
-    searched: Awaitable[Searched], build: Callable[[Searched], Awaitable[SearchResponse]]
-) -> SearchStreamResponse:
+async def _answer(searched: Awaitable[Searched], build: Callable[[Searched], Awaitable[bytes]]) -> StreamAnswer:
     try:
-        return SearchStreamResponse(response=await build(await searched))
+        return StreamAnswer(OK, embedded(SearchStreamResponse.RESPONSE_FIELD_NUMBER, await build(await searched)))
     except Exception as error:
         refusal = refusal_of(error, "a query of a stream")
         message = SearchError(code=refusal.code.value[0], message=refusal.message, reason=refusal.reason)
         if isinstance(error, Overloaded):
             message.retry_delay.FromMilliseconds(error.retry_milliseconds)
-        return SearchStreamResponse(error=message)
+        return StreamAnswer(message.code, SearchStreamResponse(error=message).SerializeToString())

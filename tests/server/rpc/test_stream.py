@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from chaja.v1 import SearchRequest, SearchResponse, SearchStreamResponse
 from server.errors import InvalidRequest, Overloaded, ResponseTooLarge, Violation
-from server.rpc.stream import WINDOW_REQUESTS, answer_in_order
+from server.rpc.stream import WINDOW_REQUESTS, StreamAnswer, answer_in_order
 from tests.server.making import until
 
 
@@ -30,12 +30,19 @@ async def echo(request: SearchRequest) -> SearchResponse:
     return SearchResponse(model_revision=request.query)
 
 
-async def itself(response: SearchResponse) -> SearchResponse:
-    return response
+async def itself(response: SearchResponse) -> bytes:
+    return response.SerializeToString()
 
 
-def revisions(answers: list[SearchStreamResponse]) -> list[str]:
-    return [answer.response.model_revision for answer in answers]
+def messages(answers: list[StreamAnswer]) -> list[SearchStreamResponse]:
+    """Returns the answers as clients see them; checks that their codes agree."""
+    parsed = [SearchStreamResponse.FromString(answer.message) for answer in answers]
+    assert [each.error.code for each in parsed] == [answer.code for answer in answers]
+    return parsed
+
+
+def revisions(answers: list[StreamAnswer]) -> list[str]:
+    return [answer.response.model_revision for answer in messages(answers)]
 
 
 @settings(deadline=None, max_examples=30)
@@ -104,7 +111,7 @@ async def test_an_error_takes_its_place_and_the_stream_continues(caplog: pytest.
             raise errors[request.query]
         return await echo(request)
 
-    answers = [each async for each in answer_in_order(aiter(Requests(5)), answer, itself)]
+    answers = messages([each async for each in answer_in_order(aiter(Requests(5)), answer, itself)])
     assert [each.WhichOneof("result") for each in answers] == ["response", "error", "error", "error", "response"]
     assert [each.error.code for each in answers] == [0, 8, 3, 13, 0]
     assert [each.error.reason for each in answers[1:4]] == ["OVERLOADED", "INVALID_REQUEST", "INTERNAL_FAULT"]
@@ -162,9 +169,9 @@ async def test_an_answer_is_built_when_the_client_is_ready_for_it() -> None:
         searched.append(request.query)
         return request.query
 
-    async def build(query: str) -> SearchResponse:
+    async def build(query: str) -> bytes:
         built.append(query)
-        return SearchResponse(model_revision=query)
+        return SearchResponse(model_revision=query).SerializeToString()
 
     answers = answer_in_order(aiter(Requests(100)), search, build)
     for number in range(3):
@@ -176,12 +183,12 @@ async def test_an_answer_is_built_when_the_client_is_ready_for_it() -> None:
 
 
 async def test_an_answer_that_cannot_be_built_takes_its_place() -> None:
-    async def build(response: SearchResponse) -> SearchResponse:
+    async def build(response: SearchResponse) -> bytes:
         if response.model_revision == "1":
             raise ResponseTooLarge(4096, "ask for less")
-        return response
+        return response.SerializeToString()
 
-    answers = [each async for each in answer_in_order(aiter(Requests(3)), echo, build)]
+    answers = messages([each async for each in answer_in_order(aiter(Requests(3)), echo, build)])
     assert [each.error.reason for each in answers] == ["", "RESPONSE_TOO_LARGE", ""]
     assert not answers[1].error.HasField("retry_delay")
 
