@@ -15,7 +15,8 @@ RECONNECT_MILLISECONDS = 100
 its retries while a server restarts."""
 
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
-"""Maximum size of a response. A large batch of hits may exceed gRPC's default of 4 MiB."""
+"""Maximum size of a response. Servers send at most gRPC's default of 4 MiB, unless their operator has raised
+`--max-response-bytes`."""
 
 
 def service_config() -> str:
