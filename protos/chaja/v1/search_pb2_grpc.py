@@ -99,7 +99,8 @@ class SearchServiceServicer:
     def SearchStream(self, request_iterator, context):
         """SearchStream answers a stream of queries in their order, for callers that have many. A query that is invalid or
         rejected gets an error in its place, and the stream continues. The server reads only a few dozen queries ahead of
-        its answers; gRPC's flow control then slows down the sender. Calls of a single query have priority.
+        its answers; gRPC's flow control then slows down the sender. Calls of a single query have priority. A server that
+        shuts down answers the queries that it has read, then ends the call with UNAVAILABLE: send the others again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

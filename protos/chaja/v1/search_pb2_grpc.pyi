@@ -57,7 +57,8 @@ class SearchServiceStub:
     SearchStream: _grpc.StreamStreamMultiCallable[_search_pb2.SearchRequest, _search_pb2.SearchStreamResponse]
     """SearchStream answers a stream of queries in their order, for callers that have many. A query that is invalid or
     rejected gets an error in its place, and the stream continues. The server reads only a few dozen queries ahead of
-    its answers; gRPC's flow control then slows down the sender. Calls of a single query have priority.
+    its answers; gRPC's flow control then slows down the sender. Calls of a single query have priority. A server that
+    shuts down answers the queries that it has read, then ends the call with UNAVAILABLE: send the others again.
     """
 
 @_typing.type_check_only
@@ -89,7 +90,8 @@ class SearchServiceAsyncStub(SearchServiceStub):
     SearchStream: _aio.StreamStreamMultiCallable[_search_pb2.SearchRequest, _search_pb2.SearchStreamResponse]  # type: ignore[assignment]
     """SearchStream answers a stream of queries in their order, for callers that have many. A query that is invalid or
     rejected gets an error in its place, and the stream continues. The server reads only a few dozen queries ahead of
-    its answers; gRPC's flow control then slows down the sender. Calls of a single query have priority.
+    its answers; gRPC's flow control then slows down the sender. Calls of a single query have priority. A server that
+    shuts down answers the queries that it has read, then ends the call with UNAVAILABLE: send the others again.
     """
 
 class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -136,7 +138,8 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_search_pb2.SearchStreamResponse], _abc.AsyncIterator[_search_pb2.SearchStreamResponse]]:
         """SearchStream answers a stream of queries in their order, for callers that have many. A query that is invalid or
         rejected gets an error in its place, and the stream continues. The server reads only a few dozen queries ahead of
-        its answers; gRPC's flow control then slows down the sender. Calls of a single query have priority.
+        its answers; gRPC's flow control then slows down the sender. Calls of a single query have priority. A server that
+        shuts down answers the queries that it has read, then ends the call with UNAVAILABLE: send the others again.
         """
 
 def add_SearchServiceServicer_to_server(servicer: SearchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
