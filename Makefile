@@ -67,7 +67,7 @@ test: $(BUNDLE)/manifest.json ## Run the whole suite: tests that measure time on
 
 .PHONY: test-random
 test-random: $(BUNDLE)/manifest.json ## Run the property tests with new random examples, and more of them than make test
-	HYPOTHESIS_PROFILE=random OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses auto --dist loadfile -m "hypothesis and not alone" $(ARGS)
+	HYPOTHESIS_PROFILE=random OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses auto --dist loadfile --timeout 3600 -m "hypothesis and not alone" $(ARGS)
 
 .PHONY: kill
 kill: $(NATIVE) ## Kill a server in 200 bursts of writes, and check that no write is lost; make test does so in 40

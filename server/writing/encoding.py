@@ -78,10 +78,10 @@ class DocumentEncoder:
 
     def _prepare(self, bundle: Bundle, documents: Sequence[Document]) -> list[Prepared | ChajaError | None]:
         times = Counter(document.id for document in documents)
-        stored = self._store.versioned(list(times), bundle.manifest.revision)
         prepared: list[Prepared | ChajaError | None] = []
         for document in documents:
-            before = stored.get(document.id)
+            # One at a time: the stored documents may be far larger than those that replace them.
+            before = self._store.versioned([document.id], bundle.manifest.revision).get(document.id)
             # If an id occurs twice, the stored document is not the one that the second write replaces.
             once = times[document.id] == 1
             if once and before is not None and content_of(before.document) == content_of(document):

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from server import commands
 from server.catalogue import database
+from server.catalogue import store as store_module
 from server.catalogue.catalogue import load_catalogue
-from server.catalogue.changes import Change
+from server.catalogue.changes import Change, Stored
 from server.catalogue.database import DATABASE, back_up, locked, restore
 from server.catalogue.document import AttributeValue, Document, content_of
+from server.catalogue.partial import Fields
 from server.catalogue.store import Store
 from server.errors import DatabaseDamaged, StoreError
 from tests.server.catalogue.stores import REVISION, document, put, vectors
@@ -339,3 +341,41 @@ def test_a_changed_row_is_neither_backed_up_nor_restored(store: Store, tmp_path:
     with pytest.raises(DatabaseDamaged, match="checksum"):
         back_up(tmp_path)
     assert not list((tmp_path / "backups").iterdir())
+
+
+@pytest.mark.parametrize("max_bytes", [1, 5_000, 25_000, 1_000_000])
+def test_large_documents_are_read_in_portions_of_some_bytes(
+    store: Store, monkeypatch: pytest.MonkeyPatch, max_bytes: int
+) -> None:
+    monkeypatch.setattr(store_module, "READ_BYTES", max_bytes)
+    for number in range(10):
+        put(store, f"{number}", title="x" * 10_000)
+        put(store, f"deleted {number}")
+        delete(store, f"deleted {number}")
+    changes: list[Change] = []
+    while portion := store.changes(changes[-1].sequence if changes else 0, 1000, max_bytes=max_bytes):
+        written = [each for each in portion if each.document is not None]
+        assert len(written) <= max(1, max_bytes // 10_000)
+        changes += portion
+    assert [each.sequence for each in changes] == sorted(each.sequence for each in changes)
+    assert [each.id for each in changes] == [id for number in range(10) for id in (f"{number}", f"deleted {number}")]
+    found: list[Stored] = []
+    while page := store.page(found[-1].document.id if found else "", 1000):
+        assert len(page) <= max(1, max_bytes // 10_000)
+        found += page
+    assert [each.document.id for each in found] == [f"{number}" for number in range(10)]
+    assert [each.document.id for each in store.after(0, REVISION)] == [f"{number}" for number in range(10)]
+
+
+def test_some_fields_of_documents_can_be_read(store: Store) -> None:
+    put(store, "a")
+    wanted = Fields(frozenset(["attributes"]), frozenset(["n"]))
+    expected = Document(id="a", attributes={"n": 1})
+    stored = store.get("a", wanted)
+    assert stored is not None
+    assert stored.document == expected
+    assert store.page("", 10, fields=wanted)[0].document == expected
+    assert store.changes(0, 10, fields=wanted)[0].document == expected
+    for_hit = store.fetch(1, REVISION, wanted)
+    assert for_hit is not None
+    assert for_hit[0] == expected

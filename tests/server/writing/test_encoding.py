@@ -1,5 +1,6 @@
 import asyncio
 import math
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -127,3 +128,19 @@ async def test_a_cancelled_write_does_not_delay_others(tmp_path: Path, tiny_bund
         core.bundle.gate.set()
         assert summary(await core.writer.upsert(upserts(titled("a")))) == [("a", 1, True, None)]
         assert core.slot.engine.pipeline.admission.bulk_tokens == 0
+
+
+async def test_replacing_large_documents_reads_one_of_them_at_a_time(core: Core) -> None:
+    ids = [f"{number}" for number in range(30)]
+    large = [Document(id=id, title="환율", attributes={"manual": "x" * 300_000}) for id in ids]
+    for document in large:
+        await core.writer.upsert(upserts(document))
+    small = upserts(*(Document(id=id, title="환율") for id in ids))
+    tracemalloc.start()
+    try:
+        outcomes = await core.writer.upsert(small)
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert all(outcome.changed for outcome in outcomes)
+    assert most_bytes < 5 * 300_000
