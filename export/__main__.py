@@ -6,14 +6,15 @@ Exit codes: 0 for success, 1 if the model or a file cannot be used, 2 for an inv
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import signal
 import sys
-import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -22,11 +23,15 @@ from export.errors import ExportError
 from export.opening import opening_step
 from export.options import OneLineParser, chosen_weights, given_prefixes, open_corpus, parse_options
 from export.packaged.models import find_packaged
+from export.progress import Progress
 from export.recipe import CALIBRATED, Recipe
 from export.report import report_rows
 from server.closed_pipe import until_closed_pipe
 from server.encoding.manifest import Manifest, Weights, read_manifest
 from server.errors import StartError
+
+if TYPE_CHECKING:
+    from export.speed import Speed
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -56,11 +61,14 @@ def main(arguments: Sequence[str]) -> int:
 
 def _export(arguments: Sequence[str]) -> None:
     options = parse_options(arguments)
-    started = time.monotonic()
+    with Progress() as progress:
+        manifest, speed = _write(options, progress)
+        progress.finish()
+    _print_report(manifest, options.out, speed.row)
 
-    def progress(step: str) -> None:
-        print(f"[{time.monotonic() - started:5.1f} s] {step} …", file=sys.stderr, flush=True)
 
+def _write(options: argparse.Namespace, progress: Progress) -> tuple[Manifest, Speed]:
+    progress("loading the libraries")
     _silence_libraries()
     from export.bundle import BundleOptions, write_bundle
     from export.staging import check_out
@@ -101,8 +109,7 @@ def _export(arguments: Sequence[str]) -> None:
 
     document = None if options.document_model is None else open_source(options.document_model)
     source = SourceTowers(open_source(options.model), document)
-    manifest, speed = write_bundle(source, options.out, bundle_options, progress=progress)
-    _print_report(manifest, options.out, speed.row)
+    return write_bundle(source, options.out, bundle_options, progress=progress)
 
 
 def _inspect(arguments: Sequence[str]) -> None:

@@ -34,7 +34,10 @@ from server.encoding.kind import Side, TextKind
 from server.encoding.manifest import Manifest, Weights
 from server.encoding.passages import Text, encodables_of
 from server.encoding.tokenizer import Tokenizer
-from server.encoding.tower import MODEL_FILE, WEIGHTS_FILE
+from server.encoding.tower import DATA_FILE, MODEL_FILE, WEIGHTS_FILE
+
+GRAPH_FILES = (MODEL_FILE, WEIGHTS_FILE, DATA_FILE)
+"""The files of a tower's graph; each layout has some of them."""
 
 FAITHFUL_COSINE = 0.999
 """Minimum cosine of the fp32 graph's vectors to the original's: a lower one means that the export is wrong."""
@@ -118,6 +121,7 @@ class _Maker:
             {side: graphs.fp32 for side, graphs in self._graphs.items()},
             own_tokenizers(self._source, self._scratch),
         )
+        self._progress("comparing the fp32 graph with the original")
         _check_faithful(comparison, original)
         self._progress("quantizing and comparing" if self._names else "comparing")
         served = self._quantize(excluded)
@@ -182,7 +186,7 @@ class _Maker:
             fresh, folder = self._scratch / f"{side.value}-fresh", self._directory / side.value
             fresh.mkdir()
             path = graphs.quantize(fresh, [name for name in graphs.names if self._full_name(side, name) in excluded])
-            for name in (MODEL_FILE, WEIGHTS_FILE):
+            for name in GRAPH_FILES:
                 (folder / name).unlink(missing_ok=True)
                 if path.with_name(name).is_file():
                     shutil.copyfile(path.with_name(name), folder / name)
@@ -224,7 +228,7 @@ class _Maker:
         return ", ".join(ways)
 
     def _graph_bytes(self, root: Path) -> int:
-        paths = [root / side.value / name for side in self._graphs for name in (MODEL_FILE, WEIGHTS_FILE)]
+        paths = [root / side.value / name for side in self._graphs for name in GRAPH_FILES]
         return sum(path.stat().st_size for path in paths if path.is_file())
 
 

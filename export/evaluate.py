@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from export.labelled_queries import LabelledQuery, load_labelled_queries
 from export.options import OneLineParser, check_evaluation_flags, evaluation_flags, open_corpus
+from export.progress import Progress
 from export.quality.retrieval import DEPTHS, first_relevant_rank, mean_reciprocal_rank, recall_at
 from export.quality.served import ServedDocuments, encode_passages, encode_queries
 from server.catalogue.catalogue import load_catalogue
@@ -35,7 +36,12 @@ Ranks = list[int | None]
 
 
 def evaluate(
-    *, bundle: Path, documents: Sequence[Document], queries: Sequence[LabelledQuery], modes: Sequence[Mode]
+    *,
+    bundle: Path,
+    documents: Sequence[Document],
+    queries: Sequence[LabelledQuery],
+    modes: Sequence[Mode],
+    progress: Callable[[str], None],
 ) -> dict[tuple[Mode, str], Ranks]:
     """Searches all documents for every labelled query.
 
@@ -45,13 +51,14 @@ def evaluate(
     Raises:
         StartError: The bundle cannot be served.
     """
+    progress(f"opening {bundle}")
     opened = Bundle(bundle)
     opened.verify()
-    log.info("encoding %d documents with %s", len(documents), opened.encoder_name)
+    progress(f"encoding {len(documents)} documents with {opened.encoder_name}")
     with tempfile.TemporaryDirectory() as folder:
         vectors = encode_passages(opened, documents)
         served = ServedDocuments(opened, documents, vectors, probes=encode_probes(opened), folder=Path(folder))
-    log.info("searching %d queries", len(queries))
+    progress(f"searching {len(queries)} queries")
     ranks: dict[tuple[Mode, str], Ranks] = defaultdict(list)
     encoded = encode_queries(opened, [query.query for query in queries])
     for mode in modes:
@@ -103,4 +110,7 @@ def main(arguments: Sequence[str]) -> None:
         documents = load_catalogue(options.catalogue)
         queries = load_labelled_queries(options.queries, documents)
     modes = list(Mode) if options.mode == ALL else [Mode(options.mode)]
-    print(format_table(evaluate(bundle=options.bundle, documents=documents, queries=queries, modes=modes)))
+    with Progress() as progress:
+        ranks = evaluate(bundle=options.bundle, documents=documents, queries=queries, modes=modes, progress=progress)
+        progress.finish()
+    print(format_table(ranks))

@@ -6,13 +6,9 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Protocol
 
-from export.errors import ExportError
 from export.recipe import Recipe
 from export.source import SourceModel
 from server.encoding.manifest import Layout
-
-LARGEST_GRAPH_BYTES = 2_000_000_000
-"""Maximum size of an ONNX graph: protobuf messages are limited to 2 GiB."""
 
 
 class Graphs(Protocol):
@@ -45,11 +41,8 @@ def open_graphs(source: SourceModel, directory: Path, recipe: Recipe, *, progres
     `static`, optimum exports the padded layout; `per-token` then becomes `dynamic`, and `progress` reports it.
 
     Raises:
-        ExportError: The model has more than 2 GB in fp32, or optimum does not support the architecture either.
+        ExportError: optimum does not support the architecture either.
     """
-    if source.parameter_bytes > LARGEST_GRAPH_BYTES:
-        size = source.parameter_bytes / 1e9
-        raise ExportError(f"{source.name} has {size:.1f} GB in fp32; models above 2 GB are not supported")
     if recipe.quantization in ("per-token", "none"):
         from export.packed.architectures import UnknownArchitecture
         from export.packed.graphs import PackedGraphs

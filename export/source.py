@@ -135,11 +135,6 @@ class SourceModel:
         return self.model[0].auto_model
 
     @property
-    def parameter_bytes(self) -> int:
-        """Bytes of all parameters in fp32."""
-        return sum(4 * int(parameter.numel()) for parameter in self.model.parameters())
-
-    @property
     def dense(self) -> Any | None:
         """The linear layer (torch.nn.Linear) after the pooling, or None."""
         from sentence_transformers.sentence_transformer.modules import Dense

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,18 +17,41 @@ MICROSOFT = "com.microsoft"
 OPSET = 21
 
 
+@dataclass(frozen=True)
+class BuiltGraph:
+    """A graph whose named weights are apart, because an ONNX message holds at most 2 GiB.
+
+    Attributes:
+        model: The graph; a named weight has a name, a type and a shape, but no data.
+        weights: The named weights.
+    """
+
+    model: onnx.ModelProto
+    weights: dict[str, NDArray[Any]]
+
+
 class GraphBuilder:
     """Collects nodes and constants. Its methods take and return names of values."""
 
     def __init__(self) -> None:
+        self._weights: dict[str, NDArray[Any]] = {}
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
         self._prefix = ""
 
     def constant(self, value: NDArray[Any] | np.generic, name: str = "") -> str:
-        """Adds a constant. Weights need a name with a dot, by which `storage` and the native encoder find them."""
+        """Adds a constant. Weights need a name with a dot, by which the native encoder finds them.
+
+        Other constants are few and small; they are part of the graph, as are the weights inside a loop.
+        """
         name = name or f"{self._prefix}constant_{len(self._constants)}"
-        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(value).reshape(np.shape(value)), name))
+        array = np.ascontiguousarray(value).reshape(np.shape(value))
+        if "." in name and not self._prefix:
+            self._weights[name] = array
+            type = helper.np_dtype_to_tensor_dtype(array.dtype)
+            self._constants.append(onnx.TensorProto(name=name, data_type=type, dims=array.shape))
+        else:
+            self._constants.append(numpy_helper.from_array(array, name))
         return name
 
     def node(self, operator: str, *inputs: str, domain: str = "", output: str | None = None, **attributes: Any) -> str:
@@ -71,8 +95,9 @@ class GraphBuilder:
         self._nodes, self._constants, self._prefix = outside
         return self.node("Loop", self.constant(np.array(times, np.int64)), "", rows, output=name, body=result)
 
-    def model(self, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]) -> onnx.ModelProto:
-        """Returns the model."""
+    def model(self, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]) -> BuiltGraph:
+        """Returns the graph of all nodes and constants."""
         graph = helper.make_graph(self._nodes, "encoder", inputs, outputs, self._constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="chaja")
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="chaja")
+        return BuiltGraph(model, self._weights)

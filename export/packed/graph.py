@@ -17,10 +17,9 @@ the same way.
 from __future__ import annotations
 
 import numpy as np
-import onnx
 from onnx import TensorProto, helper
 
-from export.packed.builder import GraphBuilder
+from export.packed.builder import BuiltGraph, GraphBuilder
 from export.packed.layer import LayerNodes
 from export.packed.norm import layer_norm
 from export.packed.products import Choice, Operand, Products
@@ -38,7 +37,7 @@ def packed_graph(
     normalise: bool,
     quantize: Choice,
     rounding: Rounding | None = None,
-) -> onnx.ModelProto:
+) -> BuiltGraph:
     """Returns the graph of an encoder, including pooling and the steps after it.
 
     Args:

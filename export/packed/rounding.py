@@ -30,13 +30,13 @@ class Rounding:
     """
 
     def __init__(self, moments: Mapping[str, Array] | None = None) -> None:
-        self._moments = moments or {}
+        self._moments = dict(moments or {})
         self._rounded: dict[str, tuple[NDArray[np.int8], Array]] = {}
 
     def round(self, weight: Array, name: str) -> tuple[NDArray[np.int8], Array]:
         """Returns a product's weight `[inputs, outputs]` as bytes, and the scale `[outputs]` of each column."""
         if name not in self._rounded:
-            moments = self._moments.get(name)
+            moments = self._moments.pop(name, None)  # They take as much memory as the weights, or more.
             if moments is None or not np.any(moments):  # Rows of zeros carry no information.
                 self._rounded[name] = round_to_nearest(weight)
             else:

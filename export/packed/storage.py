@@ -9,30 +9,25 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-import onnx
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto
 from safetensors.numpy import save_file
 
+from export.packed.builder import BuiltGraph
 from server.encoding.native.architecture import ARCHITECTURE, Architecture
 from server.encoding.packed import WEIGHTS_SUFFIX
 from server.encoding.tensors import read_header
 
 
-def save_packed(model: onnx.ModelProto, path: Path, architecture: Architecture | None) -> None:
-    """Writes `model` to `path` and its named weights next to it, with their `architecture` for the native encoder.
-
-    Named weights are the constants whose name has a dot, as in `layers.0.qkv.weight`. The others are few and small,
-    and stay in the graph. This removes the named weights from `model`.
-    """
+def save_packed(graph: BuiltGraph, path: Path, architecture: Architecture | None) -> None:
+    """Writes a graph to `path` and its weights next to it, with their `architecture` for the native encoder."""
     weights = path.with_suffix(WEIGHTS_SUFFIX)
     metadata = {} if architecture is None else {ARCHITECTURE: msgspec.json.encode(architecture).decode()}
-    named = {tensor.name: tensor for tensor in model.graph.initializer if "." in tensor.name}
-    save_file({name: numpy_helper.to_array(tensor) for name, tensor in named.items()}, weights, metadata)
+    save_file(graph.weights, weights, metadata)
     header = read_header(weights)
-    for name, place in header.tensors.items():
-        first, end = place.data_offsets
-        tensor = named[name]
-        tensor.ClearField("raw_data")
+    for tensor in graph.model.graph.initializer:
+        if tensor.name not in header.tensors:
+            continue
+        first, end = header.tensors[tensor.name].data_offsets
         tensor.data_location = TensorProto.EXTERNAL
         for key, value in (
             ("location", weights.name),
@@ -41,4 +36,4 @@ def save_packed(model: onnx.ModelProto, path: Path, architecture: Architecture |
         ):
             entry = tensor.external_data.add()
             entry.key, entry.value = key, value
-    path.write_bytes(model.SerializeToString())
+    path.write_bytes(graph.model.SerializeToString())

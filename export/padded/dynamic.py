@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import onnx
+
 from export.cpu import Preset
 from export.errors import library_errors
 from export.padded.products import other_products
+from export.padded.storage import has_data_file, save_graph
 
 
 def quantize_dynamic(fp32: Path, int8: Path, *, preset: Preset, exclude: Sequence[str]) -> None:
@@ -28,7 +30,12 @@ def quantize_dynamic(fp32: Path, int8: Path, *, preset: Preset, exclude: Sequenc
     configuration = getattr(AutoQuantizationConfig, preset)(
         is_static=False, per_channel=True, nodes_to_exclude=excluded
     )
-    with tempfile.TemporaryDirectory() as temporary, library_errors(f"optimum cannot quantize {fp32.name}"):
+    with (
+        tempfile.TemporaryDirectory(dir=int8.parent) as temporary,
+        library_errors(f"optimum cannot quantize {fp32.name}"),
+    ):
         quantizer = ORTQuantizer.from_pretrained(fp32.parent, file_name=fp32.name)
-        quantizer.quantize(save_dir=temporary, quantization_config=configuration)
-        shutil.move(Path(temporary) / f"{fp32.stem}_quantized.onnx", int8)
+        quantizer.quantize(
+            save_dir=temporary, quantization_config=configuration, use_external_data_format=has_data_file(fp32)
+        )
+        save_graph(onnx.load(Path(temporary) / f"{fp32.stem}_quantized.onnx"), int8)

@@ -43,7 +43,7 @@ def _keep_only_pooled(path: Path, dimension: int) -> None:
     """
     import onnx
 
-    model = onnx.load(str(path))
+    model = onnx.load(str(path), load_external_data=False)
     (output,) = (output for output in model.graph.output if output.name == OUTPUT)
     output.type.tensor_type.shape.dim[1].dim_value = dimension
     del model.graph.output[:]

@@ -10,6 +10,7 @@ lowest and highest value.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from export.cpu import Preset
 from export.errors import ExportError, library_errors
 from export.padded.products import PRODUCTS, TABLES, other_products, product_names
+from export.padded.storage import has_data_file, save_graph
 
 
 def quantize_static(
@@ -68,8 +70,11 @@ def quantize_static(
             return {"input_ids": input_ids, "attention_mask": np.ones_like(input_ids)}
 
     operators = [*PRODUCTS, *TABLES]
-    with library_errors(f"ONNX Runtime cannot quantize {fp32.name}"):
-        quantized = int8.with_suffix(".quantized")
+    with (
+        tempfile.TemporaryDirectory(dir=int8.parent) as temporary,
+        library_errors(f"ONNX Runtime cannot quantize {fp32.name}"),
+    ):
+        quantized = Path(temporary) / int8.name
         quantize_static(
             fp32,
             quantized,
@@ -83,9 +88,9 @@ def quantize_static(
             calibration_cache_path=ranges,
             extra_options={"OpTypesToExcludeOutputQuantization": operators},
             nodes_to_exclude=[*other_products(fp32), *exclude],
+            use_external_data_format=has_data_file(fp32),
         )
         _give_back_floats(fp32, quantized, int8, exclude=exclude)
-        quantized.unlink()
 
 
 def _give_back_floats(fp32: Path, quantized: Path, int8: Path, *, exclude: Sequence[str]) -> None:
@@ -110,4 +115,4 @@ def _give_back_floats(fp32: Path, quantized: Path, int8: Path, *, exclude: Seque
     model.graph.initializer.extend(
         constant for constant in before.initializer if constant.name in read and constant.name not in there
     )
-    onnx.save(model, str(int8))
+    save_graph(model, int8)

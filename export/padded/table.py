@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from export.errors import ExportError
+from export.padded.storage import save_graph
 
 IDS = "input_ids"
 
@@ -20,7 +21,7 @@ def trim_table(graph: Path, out: Path, kept_ids: NDArray[np.int64]) -> Path:
     The table may be quantized. If each row has a scale, the scales are trimmed with the rows.
 
     Args:
-        graph: The graph, in one file.
+        graph: The graph.
         out: The path of the new graph; it may be the same path.
         kept_ids: For each new row, in order, its number in the whole table.
 
@@ -44,7 +45,7 @@ def trim_table(graph: Path, out: Path, kept_ids: NDArray[np.int64]) -> Path:
         if constants[name].dims[:1] == [rows]:
             values = numpy_helper.to_array(constants[name])[kept_ids]
             constants[name].CopyFrom(numpy_helper.from_array(values, name))
-    onnx.save(model, str(out))
+    save_graph(model, out)
     return out
 
 

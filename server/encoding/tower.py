@@ -21,6 +21,9 @@ MODEL_FILE = "model.onnx"
 WEIGHTS_FILE = f"model{WEIGHTS_SUFFIX}"
 """Only in the packed layout."""
 
+DATA_FILE = f"{MODEL_FILE}_data"
+"""Only in the padded layout: the constants of a graph of more than 2 GB."""
+
 
 class Tower:
     """One encoder of a bundle and its tokenizer. Safe to share between threads."""

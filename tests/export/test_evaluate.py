@@ -19,7 +19,9 @@ def test_queries_are_searched_and_counted_by_language(tiny_bundle: Path, tmp_pat
     )
     known = load_catalogue(catalogue)
     labelled = load_labelled_queries(queries, known)
-    ranks = evaluate(bundle=tiny_bundle, documents=known, queries=labelled, modes=list(Mode))
+    steps: list[str] = []
+    ranks = evaluate(bundle=tiny_bundle, documents=known, queries=labelled, modes=list(Mode), progress=steps.append)
+    assert steps[1:] == ["encoding 3 documents with onnxruntime", "searching 3 queries"]
     assert {language: ranks[Mode.DENSE, language] for language in ("all", "en", "ko")} == {
         "all": [1, 2, 1],
         "en": [1, 2],

@@ -9,6 +9,7 @@ from onnx import TensorProto, helper
 from export.packed.builder import GraphBuilder
 from export.packed.products import Operand, Products
 from export.packed.rounding import Rounding
+from export.packed.storage import save_packed
 from server.encoding.session import OUTPUT, open_session
 
 pytestmark = pytest.mark.slow
@@ -34,8 +35,8 @@ def multiply(rows: NDArray[np.float32], weight: NDArray[np.float32], path: Path)
         [helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["T", rows.shape[1]])],
         [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["T", weight.shape[1]])],
     )
-    onnx.checker.check_model(model)
-    path.write_bytes(model.SerializeToString())
+    save_packed(model, path, None)
+    onnx.checker.check_model(path)
     session, _ = open_session(path, {"rows"})
     result: NDArray[np.float32] = session.run([OUTPUT], {"rows": rows})[0]
     return result

@@ -1,0 +1,65 @@
+import re
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from export.progress import INTERVAL_SECONDS, Progress, peak_bytes
+from tests.export.command_line import TINY_CORPUS, assert_one_line, export, export_tiny
+from tests.export.tiny_models import plain_bert
+
+WAIT_SECONDS = 60
+
+
+def wait_for(text: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """Returns all of stderr once it has `text`; fails after a minute."""
+    seen, deadline = "", time.monotonic() + WAIT_SECONDS
+    while text not in seen:
+        assert time.monotonic() < deadline, seen
+        time.sleep(0.01)
+        seen += capsys.readouterr().err
+    return seen
+
+
+def test_a_long_step_is_repeated_until_the_next_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(interval_seconds=0.05) as progress:
+        progress("opening a model")
+        first = wait_for("still opening a model, for ", capsys)
+        assert re.match(r"\[ +\d+\.\d s\] opening a model …\n\[ +\d+\.\d s\] still opening a model, for 0 s\n", first)
+        progress("quantizing")
+        assert "still opening" not in wait_for("still quantizing", capsys).partition("quantizing …")[2]
+    assert not any(thread.name == "progress" for thread in threading.enumerate())
+    capsys.readouterr()
+    time.sleep(0.2)
+    assert capsys.readouterr().err == ""
+
+
+def test_the_repetition_ends_with_an_error() -> None:
+    def fail() -> None:
+        with Progress(interval_seconds=0.05) as progress:
+            progress("opening a model")
+            raise ValueError("wrong")
+
+    with pytest.raises(ValueError, match="wrong"):
+        fail()
+    assert not any(thread.name == "progress" for thread in threading.enumerate())
+
+
+def test_nothing_is_silent_for_ten_seconds() -> None:
+    assert INTERVAL_SECONDS <= 9
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_an_export_ends_with_its_time_and_memory(tmp_path: Path) -> None:
+    made = export_tiny(plain_bert(tmp_path / "model"))
+    lines = made.stderr.splitlines()
+    assert lines[0].endswith("loading the libraries …")
+    assert re.fullmatch(r"\[ *\d+\.\d s\] done, with at most \d+\.\d GB of memory", lines[-1])
+    assert 0.1e9 < peak_bytes() < 1e12
+    evaluated = export("evaluate", "--bundle", made.directory, "--eval", TINY_CORPUS)
+    assert "done, with at most" in evaluated.stderr
+    refused = export("--model", tmp_path / "missing", "--out", tmp_path / "out")
+    assert_one_line(refused, "there is no directory")
+    assert "done" not in refused.stderr
