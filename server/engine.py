@@ -14,7 +14,6 @@ from server.batching.pipeline import Pipeline, is_bulk
 from server.batching.speed import Speed
 from server.encoding.cache import EmbeddingCache
 from server.encoding.kind import Side, TextKind
-from server.encoding.normalisation import normalised
 from server.errors import ChajaError, NotReady, Overloaded
 from server.live.loading import Loaded
 from server.metrics import Metrics
@@ -38,9 +37,9 @@ class Engine:
         self._unused.set()
 
     def query_job(self, text: str, options: SearchOptions, *, remaining_seconds: float | None, bulk: bool) -> Job:
-        """Creates the job of a search query. Its stopwatch starts now."""
+        """Creates the job of a normalised search query. Its stopwatch starts now."""
         deadline = deadline_after(remaining_seconds)
-        return Job(text=normalised(text), kind=TextKind.QUERY, options=options, deadline=deadline, bulk=bulk)
+        return Job(text=text, kind=TextKind.QUERY, options=options, deadline=deadline, bulk=bulk)
 
     def passage_jobs(self, texts: Sequence[tuple[str, TextKind]], *, deadline: float) -> list[Job]:
         """Creates the jobs of documents' passages, which are never truncated."""

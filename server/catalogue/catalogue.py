@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from server.catalogue.document import Document
+from server.catalogue.document import Document, excess
 from server.catalogue.jsonl import read_jsonl
 from server.errors import CatalogueError
 
@@ -12,7 +12,7 @@ def load_catalogue(path: Path, *, max_document_characters: int | None = None) ->
     documents: list[Document] = []
     line_of: dict[str, int] = {}
     for number, document in read_jsonl(path, Document):
-        problem = document.problem()
+        problem = document.problem() or excess(document.element_count())
         if problem is None and document.id in line_of:
             problem = f"id {document.id!r} is already in line {line_of[document.id]}: keep one of the two lines"
         if problem is None and max_document_characters is not None:

@@ -24,6 +24,10 @@ LARGEST_EXACT_INTEGER = 2**53
 """Attributes are sent as doubles, which cannot represent all integers beyond this."""
 
 
+MAX_ELEMENTS = 10_000
+"""Maximum number of a document's titles, texts, examples and attribute values together."""
+
+
 class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One entry of the catalogue."""
 
@@ -55,6 +59,11 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             strings += [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
         return sum(map(len, strings))
 
+    def element_count(self) -> int:
+        """Returns the number of titles, texts, examples and attribute values, which `MAX_ELEMENTS` bounds."""
+        values = sum(len(value) if isinstance(value, list) else 1 for value in self.attributes.values())
+        return len(self.titles()) + len(self.texts()) + len(self.examples) + values
+
     def problem(self) -> str | None:
         """Returns the first problem that decoding does not detect; None if the document is valid."""
         if not self.id.strip():
@@ -75,6 +84,14 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 if isinstance(each, int) and abs(each) > LARGEST_EXACT_INTEGER:
                     return f"attribute {name}: {each} is too large for a number: write it as a string"
         return None
+
+
+def excess(element_count: int) -> str | None:
+    """Returns the problem of a document with this many elements; None if they are not too many."""
+    if element_count <= MAX_ELEMENTS:
+        return None
+    elements = f"{element_count} titles, texts, examples and attribute values"
+    return f"has {elements}; at most {MAX_ELEMENTS} are allowed: split it"
 
 
 def repeated_language(codes: Iterable[str]) -> tuple[str, str] | None:

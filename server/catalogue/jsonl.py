@@ -1,6 +1,7 @@
 """Reads JSONL files with one typed object per line. Errors name the line and the value, and say what to do."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +12,9 @@ from server.errors import CatalogueError
 
 T = TypeVar("T")
 
+MAX_LINE_BYTES = 2**24
+"""Maximum size of a line, since decoding holds the GIL. A document of a million escaped characters has 12 million."""
+
 UTF8_MARK = b"\xef\xbb\xbf"
 
 
@@ -20,13 +24,16 @@ def read_jsonl(path: Path, type: type[T]) -> Iterator[tuple[int, T]]:
     number, line, begun = 0, b"", False
     try:
         with path.open("rb") as file:
-            for number, read in enumerate(file, start=1):
+            for number, read in enumerate(iter(partial(file.readline, MAX_LINE_BYTES + 1), b""), start=1):
                 line = read.removeprefix(UTF8_MARK) if number == 1 else read
                 if not line.strip():
                     continue
                 if not begun and (problem := wrong_format(line, path)) is not None:
                     raise CatalogueError(f"{path}:{number}: {problem}")
                 begun = True
+                if len(read) > MAX_LINE_BYTES:
+                    long = f"the line has more than {MAX_LINE_BYTES} bytes"
+                    raise CatalogueError(f"{path}:{number}: {long}: write one object per line, and split large ones")
                 yield number, decoder.decode(line)
     except OSError as error:
         raise CatalogueError(f"{path} cannot be read: {error.strerror}") from None

@@ -6,13 +6,13 @@ migration: append another one.
 
 import contextlib
 import sqlite3
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from server.catalogue.document import Document, parts_of
+from server.composition import composed
 
 APPLICATION_ID = 0x43484A41  # "CHJA" marks Chaja's databases.
 
@@ -121,4 +121,4 @@ def _is_encoded_otherwise(content: bytes) -> bool:
     first = next(iter(titles.values()), "")
     if any((titles.get(code) or first) != document.title_in(code) for code in document.texts()):
         return True
-    return not all(unicodedata.is_normalized("NFC", part.text) for part in parts_of(document))
+    return any(composed(part.text) != part.text for part in parts_of(document))

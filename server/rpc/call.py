@@ -12,6 +12,7 @@ from server.errors import ChajaError, InvalidRequest, NotAllowed, NotAuthenticat
 from server.metrics import CallMetrics
 from server.rpc.connections import ConnectionShare
 from server.rpc.errors import refusal_of
+from server.rpc.field_count import checked
 from server.rpc.gate import Gate, Metadata
 from server.rpc.grpc_logs import message_was_refused
 from server.rpc.interruption import Interruption
@@ -99,13 +100,13 @@ class Call:
         message = await self._read()
         if message is None:
             raise InvalidRequest([Violation("request", "has no message: send one")])
-        return decode(message)
+        return decode(checked(message))
 
     async def messages(self, decode: Callable[[bytes], Message]) -> AsyncIterator[Message]:
         """Yields the messages of a streamed request; raises an error once the caller has lost its access."""
         while (message := await self._read()) is not None:
             self._gate.check_caller(self._path, self._metadata)
-            yield decode(message)
+            yield decode(checked(message))
 
     async def write(self, answer: bytes) -> None:
         """Sends one answer of a stream when the client reads; raises CancelledError if the client has disconnected."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from chaja.v1 import (
@@ -32,12 +33,13 @@ from server.rpc.interruption import Interruption
 from server.rpc.limits import RESERVED_BYTES, Limits, check_name, count_violations, raise_any
 from server.rpc.masks import DOCUMENTS, Mask
 from server.rpc.pages import id_before, page_token
+from server.rpc.reading import RequestReader
 from server.rpc.wire import embedded
 from server.writing.reader import Reader
 from server.writing.writer import Writer
 
 PORTION_DOCUMENTS = 32
-"""Documents that a call processes before other calls may use the event loop."""
+"""Documents of a page that are read at a time."""
 
 CHANGES_BYTES = 256 * 1024
 """Maximum size of a message of changes, unless its first change is larger."""
@@ -60,11 +62,18 @@ Write = TypeVar("Write", Upsert, Delete)
 class CatalogServicer(CatalogServiceServicer):
     """Implements `chaja.v1.CatalogService`; the proto file states its contract."""
 
-    def __init__(self, writer: Callable[[], Writer], reader: Callable[[], Reader], limits: Limits) -> None:
+    def __init__(
+        self,
+        writer: Callable[[], Writer],
+        reader: Callable[[], Reader],
+        limits: Limits,
+        requests: RequestReader,
+    ) -> None:
         """Takes functions that return the current writer and reader, or raise NotReady or ReadOnly."""
         self._writer = writer
         self._reader = reader
         self._limits = limits
+        self._requests = requests
         self._imports = Imports()
         self._paging = asyncio.Semaphore(PAGES_AT_ONCE)
 
@@ -74,13 +83,16 @@ class CatalogServicer(CatalogServiceServicer):
         raise_any(count_violations("upserts", len(request.upserts), self._limits.max_write_documents))
         if request.request_id:
             check_name("request_id", request.request_id)
-        changes = await self._read_upserts(request.upserts)
+        changes = await self._requests.read(request, partial(self._read_upserts, request.upserts))
         outcomes: list[Outcome] = []
         if upserts := _valid(changes):
             outcomes = await writer.upsert(
                 upserts, request_id=request.request_id, remaining_seconds=context.time_remaining()
             )
-        return UpsertDocumentsResponse(results=self._results(changes, outcomes, field="upserts[{}].document"))
+        results = await self._requests.read(
+            request, partial(self._results, changes, outcomes, field="upserts[{}].document")
+        )
+        return UpsertDocumentsResponse(results=results)
 
     async def DeleteDocuments(self, request: DeleteDocumentsRequest, context: Any) -> DeleteDocumentsResponse:
         """Deletes documents."""
@@ -89,14 +101,14 @@ class CatalogServicer(CatalogServiceServicer):
             check_name("request_id", request.request_id)
         if not request.HasField("filter"):
             raise_any(count_violations("deletes", len(request.deletes), self._limits.max_write_documents))
-            changes = await _read_each(request.deletes, lambda each, at: to_delete(each, field=f"deletes[{at}]"))
+            changes = await self._requests.read(request, partial(_read_deletes, request.deletes))
             deletes = _valid(changes)
             outcomes = await writer.delete(deletes, request_id=request.request_id) if deletes else []
-            results = self._results(changes, outcomes, field="deletes[{}]")
+            results = await self._requests.read(request, partial(self._results, changes, outcomes, field="deletes[{}]"))
             return DeleteDocumentsResponse(results=results, deleted_count=sum(result.changed for result in results))
         if request.deletes:
             raise InvalidRequest([Violation("filter", "is set together with deletes: send one of them")])
-        filter = to_filter(request.filter, field="filter")
+        filter = await self._requests.read(request, partial(to_filter, request.filter, field="filter"))
         if filter is None:
             raise InvalidRequest([Violation("filter", "has no condition, and would delete everything: set one")])
         warnings = self._reader().warnings(filter)
@@ -118,7 +130,8 @@ class CatalogServicer(CatalogServiceServicer):
     async def ListDocuments(self, request: ListDocumentsRequest, context: Any) -> Any:
         """Returns a page of documents."""
         reader = self._reader()
-        size, filter = self._limits.page_size(request.page_size), to_filter(request.filter, field="filter")
+        size = self._limits.page_size(request.page_size)
+        filter = await self._requests.read(request, partial(to_filter, request.filter, field="filter"))
         mask = DOCUMENTS.mask(request.read_mask, field="read_mask")
         after_id = id_before(request.page_token, request.filter)
         response = ListDocumentsResponse(warnings=() if filter is None else reader.warnings(filter))
@@ -156,9 +169,11 @@ class CatalogServicer(CatalogServiceServicer):
             async for request in request_iterator:
                 follows = self._begins_at(request, follows, reached) + len(request.upserts)
                 reached = max(reached, follows)
-                changes = await self._read_upserts(request.upserts)
+                changes = await self._requests.read(request, partial(self._read_upserts, request.upserts))
                 outcomes = await held.write(_valid(changes), position=reached)
-                results = self._results(changes, outcomes, field="upserts[{}].document")
+                results = await self._requests.read(
+                    request, partial(self._results, changes, outcomes, field="upserts[{}].document")
+                )
                 yield ImportDocumentsResponse(position=reached, results=results)
 
     async def WatchChanges(self, request: WatchChangesRequest, context: Any) -> AsyncIterator[Any]:
@@ -187,8 +202,8 @@ class CatalogServicer(CatalogServiceServicer):
                 if response:
                     yield b"".join(response)
 
-    async def _read_upserts(self, messages: Sequence[UpsertMessage]) -> list[Upsert | Outcome]:
-        return await _read_each(messages, lambda each, at: to_upsert(each, field=f"upserts[{at}]", limits=self._limits))
+    def _read_upserts(self, messages: Sequence[UpsertMessage]) -> list[Upsert | Outcome]:
+        return _read_each(messages, lambda each, at: to_upsert(each, field=f"upserts[{at}]", limits=self._limits))
 
     def _results(
         self, changes: Sequence[Upsert | Delete | Outcome], outcomes: Sequence[Outcome], *, field: str
@@ -221,7 +236,11 @@ class CatalogServicer(CatalogServiceServicer):
         return begins
 
 
-async def _read_each(messages: Sequence[Message], read: Callable[[Message, int], Write]) -> list[Write | Outcome]:
+def _read_deletes(messages: Sequence[DeleteMessage]) -> list[Delete | Outcome]:
+    return _read_each(messages, lambda each, at: to_delete(each, field=f"deletes[{at}]"))
+
+
+def _read_each(messages: Sequence[Message], read: Callable[[Message, int], Write]) -> list[Write | Outcome]:
     """Reads a change from each message; an invalid message gets an Outcome with its error instead."""
     changes: list[Write | Outcome] = []
     for position, message in enumerate(messages):
@@ -230,8 +249,6 @@ async def _read_each(messages: Sequence[Message], read: Callable[[Message, int],
         except InvalidRequest as error:
             id = message.document.id if isinstance(message, UpsertMessage) else message.id
             changes.append(Outcome(id, 0, False, error))
-        if position % PORTION_DOCUMENTS == PORTION_DOCUMENTS - 1:
-            await asyncio.sleep(0)
     return changes
 
 

@@ -12,7 +12,7 @@ from chaja.v1 import LocalizedText, WriteError, WriteResult
 from chaja.v1 import Upsert as UpsertMessage
 from server.attributes.filter import Scalar
 from server.catalogue.changes import Change, Delete, Outcome, Stored, Upsert
-from server.catalogue.document import LARGEST_EXACT_INTEGER, AttributeValue, Document, Localized
+from server.catalogue.document import LARGEST_EXACT_INTEGER, MAX_ELEMENTS, AttributeValue, Document, Localized, excess
 from server.catalogue.languages import canonical_language
 from server.errors import InvalidRequest, UnfitPart, Violation
 from server.rpc.errors import refusal_of
@@ -74,6 +74,15 @@ def to_result(outcome: Outcome, *, field: str) -> WriteResult:
     return result
 
 
+def _element_count(message: DocumentMessage) -> int:
+    """Returns the count of `Document.element_count`, or a smaller one that is too large already."""
+    count = len(message.titles) + len(message.texts) + len(message.examples) + len(message.attributes.fields)
+    if count > MAX_ELEMENTS:
+        return count
+    lists = (each for each in message.attributes.fields.values() if each.WhichOneof("kind") == "list_value")
+    return count + sum(len(each.list_value.values) - 1 for each in lists)
+
+
 class _Reading:
     """Reads messages and collects their violations."""
 
@@ -89,6 +98,8 @@ class _Reading:
 
     def document(self, message: DocumentMessage, field: str, limits: Limits) -> Document:
         self.violations += name_violations(f"{field}.id", message.id)
+        if (problem := excess(_element_count(message))) is not None:  # Before its elements are read.
+            raise InvalidRequest([Violation(field, problem)])
         document = Document(
             id=message.id,
             title=self._localized(message.titles, f"{field}.titles"),

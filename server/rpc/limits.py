@@ -1,6 +1,7 @@
 """The limits of requests, and the checks that enforce them before any work is done."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -76,7 +77,7 @@ class Limits:
         raise_any(violations)
         return options
 
-    def batch_options(self, requests: list[SearchRequest]) -> list[SearchOptions]:
+    def batch_options(self, requests: Sequence[SearchRequest]) -> list[SearchOptions]:
         """Returns the options of each search of a batch; raises InvalidRequest also if there are none or too many."""
         violations = count_violations("requests", len(requests), self.max_batch_queries)
         raise_any(violations)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from chaja.v1 import (
@@ -14,11 +15,14 @@ from chaja.v1 import (
 )
 from server.batching.job import Job
 from server.batching.pipeline import is_bulk
+from server.encoding.normalisation import normalised
 from server.engine import Engine, EngineSlot
 from server.metrics import Metrics
+from server.ranking.options import SearchOptions
 from server.rpc.hits import Fetch, Hits
 from server.rpc.limits import Limits
 from server.rpc.masks import HITS, Mask
+from server.rpc.reading import RequestReader
 from server.rpc.room import RESPONSE_BYTES, WARNING_BYTES, Room
 from server.rpc.running import run_jobs, timings_of
 from server.rpc.stream import answer_in_order
@@ -30,6 +34,14 @@ LARGE_BYTES = 256 * 1024
 LARGE_AT_ONCE = 2
 """Size from which the answer to a batch is large, and number of large ones that are built at the same time. Other calls
 wait, so that many callers do not fill the memory."""
+
+
+class Query(NamedTuple):
+    """A search request as it was read: its normalised text, its options and the fields of its hits."""
+
+    text: str
+    options: SearchOptions
+    mask: Mask
 
 
 class Searched(NamedTuple):
@@ -44,11 +56,14 @@ class Searched(NamedTuple):
 class SearchServicer(SearchServiceServicer):
     """Implements `chaja.v1.SearchService`; the proto file states its contract. Its answers are serialized."""
 
-    def __init__(self, slot: EngineSlot, limits: Limits, metrics: Metrics, fetch: Fetch) -> None:
+    def __init__(
+        self, slot: EngineSlot, limits: Limits, metrics: Metrics, *, fetch: Fetch, reader: RequestReader
+    ) -> None:
         self._slot = slot
         self._limits = limits
         self._metrics = metrics
         self._hits = Hits(fetch)
+        self._reader = reader
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def Search(self, request: SearchRequest, context: Any) -> Any:
@@ -59,27 +74,22 @@ class SearchServicer(SearchServiceServicer):
     async def BatchSearch(self, request: BatchSearchRequest, context: Any) -> Any:
         """Answers several queries."""
         engine = self._slot.engine
-        requests = list(request.requests)
-        options = self._limits.batch_options(requests)
-        masks = [
-            HITS.mask(each.read_mask, field=f"requests[{position}].read_mask") for position, each in enumerate(requests)
-        ]
-        remaining, bulk = context.time_remaining(), is_bulk([each.query for each in requests])
+        queries = await self._reader.read(request, partial(self._read_batch, request))
+        remaining, bulk = context.time_remaining(), is_bulk([query.text for query in queries])
         jobs = [
-            engine.query_job(each.query, asked, remaining_seconds=remaining, bulk=bulk)
-            for each, asked in zip(requests, options, strict=True)
+            engine.query_job(query.text, query.options, remaining_seconds=remaining, bulk=bulk) for query in queries
         ]
         await run_jobs(engine, jobs, [f"requests[{position}].query" for position in range(len(jobs))])
         responses: list[bytes] = []
         room = self._room(f"send fewer queries in a call, or {FEWER_HITS}")
         async with contextlib.AsyncExitStack() as large:
             is_large = False
-            for each, mask, job in zip(requests, masks, jobs, strict=True):
+            for each, query, job in zip(request.requests, queries, jobs, strict=True):
                 if room.used_bytes > LARGE_BYTES and not is_large:
                     await large.enter_async_context(self._large)
                     is_large = True
                 job.stopwatch.restart()
-                searched = Searched(engine, job, each.language_code, mask)
+                searched = Searched(engine, job, each.language_code, query.mask)
                 response = await self._response(searched, room)
                 responses.append(embedded(BatchSearchResponse.RESPONSES_FIELD_NUMBER, response))
                 await asyncio.sleep(0)  # A batch may have thousands of hits; other calls run in between.
@@ -105,11 +115,21 @@ class SearchServicer(SearchServiceServicer):
 
     async def _search(self, request: SearchRequest, context: Any, *, bulk: bool) -> Searched:
         engine = self._slot.engine
-        options = self._limits.search_options(request)
-        mask = HITS.mask(request.read_mask, field="read_mask")
-        job = engine.query_job(request.query, options, remaining_seconds=context.time_remaining(), bulk=bulk)
+        query = await self._reader.read(request, partial(self._read, request))
+        job = engine.query_job(query.text, query.options, remaining_seconds=context.time_remaining(), bulk=bulk)
         await run_jobs(engine, [job], ["query"])
-        return Searched(engine, job, request.language_code, mask)
+        return Searched(engine, job, request.language_code, query.mask)
+
+    def _read(self, request: SearchRequest) -> Query:
+        options = self._limits.search_options(request)
+        return Query(normalised(request.query), options, HITS.mask(request.read_mask, field="read_mask"))
+
+    def _read_batch(self, request: BatchSearchRequest) -> list[Query]:
+        options = self._limits.batch_options(request.requests)
+        return [
+            Query(normalised(each.query), asked, HITS.mask(each.read_mask, field=f"requests[{position}].read_mask"))
+            for position, (each, asked) in enumerate(zip(request.requests, options, strict=True))
+        ]
 
     async def _response(self, searched: Searched, room: Room) -> bytes:
         """Fetches the documents that a search found; returns the serialized answer. Raises ResponseTooLarge."""

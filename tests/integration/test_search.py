@@ -1,5 +1,6 @@
 import asyncio
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,17 @@ def test_a_misspelt_attribute_in_a_filter_is_warned_of(tiny_server: ServerProces
             for response in responses:
                 assert list(response.warnings) == warnings
                 assert bool(response.hits) != bool(warnings)
+
+
+def test_a_query_is_normalised_before_it_is_encoded(tiny_server: ServerProcess) -> None:
+    title = DOCUMENTS[60]["title"]["ko"]
+    as_typed = unicodedata.normalize("NFD", f"\u3000{title.replace(' ', '  ')}\n")
+    with chaja.connect(tiny_server.address) as client:
+        batch = BatchSearchRequest(requests=[SearchRequest(query=as_typed), SearchRequest(query=title)])
+        first, second = client.search.BatchSearch(batch).responses
+        third = client.search.Search(SearchRequest(query=as_typed))
+    assert first.hits == second.hits == third.hits
+    assert not third.timings.HasField("encode"), "the vector of the normalised query is in the cache"
 
 
 def test_the_timings_name_all_five_stages(tiny_server: ServerProcess) -> None:

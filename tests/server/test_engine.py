@@ -68,11 +68,9 @@ async def test_documents_and_large_calls_are_bulk_work(watched: WatchedBundle, s
     await engine.close()
 
 
-async def test_a_query_is_normalised_and_texts_to_encode_are_not(watched: WatchedBundle, store: Store) -> None:
+async def test_texts_to_encode_are_not_normalised(watched: WatchedBundle, store: Store) -> None:
     engine = make_engine(watched, store)
     as_typed = unicodedata.normalize("NFD", "\u3000지갑을  잃어버렸어\n")
-    job = engine.query_job(as_typed, SearchOptions(1), remaining_seconds=None, bulk=False)
-    assert job.text == "지갑을 잃어버렸어"
     (encoded,) = engine.text_jobs([as_typed], TextKind.QUERY, truncate=False, remaining_seconds=None)
     assert encoded.text == as_typed, "unchanged"
     await engine.close()

@@ -148,3 +148,16 @@ def test_a_file_in_another_encoding_is_named_with_its_line(tmp_path: Path) -> No
     path.write_bytes('{"id": "a", "title": "A"}\n{"id": "b", "title": "한국어"}'.encode("cp949"))
     with pytest.raises(CatalogueError, match=r"c\.jsonl:2: the line is not UTF-8: save the file as UTF-8"):
         load_catalogue(path)
+
+
+def test_a_document_with_too_many_elements_is_rejected(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "c.jsonl", GOOD, {"id": "many", "examples": ["x"] * 10_001})
+    with pytest.raises(CatalogueError, match=r":2: has 10001 titles, texts, examples .*at most 10000 .*: split it$"):
+        load_catalogue(path)
+
+
+def test_a_line_is_rejected_before_more_than_its_limit_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.catalogue.jsonl.MAX_LINE_BYTES", 100)
+    path = write_lines(tmp_path / "c.jsonl", GOOD, '{"id": "long", "title": "' + "x" * 200 + '"}')
+    with pytest.raises(CatalogueError, match=":2: the line has more than 100 bytes: write one object per line"):
+        load_catalogue(path)

@@ -10,7 +10,7 @@ from chaja.v1 import Document as DocumentMessage
 from chaja.v1 import LocalizedText
 from chaja.v1 import Upsert as UpsertMessage
 from server.catalogue.changes import Delete, Outcome, Stored
-from server.catalogue.document import LARGEST_EXACT_INTEGER, Document
+from server.catalogue.document import LARGEST_EXACT_INTEGER, MAX_ELEMENTS, Document
 from server.errors import EncodingFailed, InvalidRequest, UnfitPart
 from server.rpc import masks
 from server.rpc.documents import to_delete, to_message, to_result, to_upsert
@@ -125,6 +125,31 @@ def test_all_characters_of_a_document_count_for_its_limit() -> None:
     assert violations_of(message, max_document_characters=14) == [
         ("", "has 15 characters in all; at most 14 are allowed: split it")
     ]
+
+
+def many(field: str, count: int) -> DocumentMessage:
+    """Returns a document with an example and further elements of a field, `count` in all."""
+    message = DocumentMessage(id="1", examples=["x"])
+    for number in range(count - 1):
+        match field:
+            case "examples":
+                message.examples.append("x")
+            case "titles":
+                message.titles.append(LocalizedText(language_code=f"l{number}", text="x"))
+            case "attributes":
+                message.attributes.fields[f"a{number}"].bool_value = True
+            case _:
+                message.attributes.fields["a"].list_value.values.add(bool_value=True)
+    return message
+
+
+@pytest.mark.parametrize("field", ["examples", "titles", "attributes", "list"])
+def test_a_document_with_too_many_elements_is_rejected_before_they_are_read(field: str) -> None:
+    allowed = "at most 10000 are allowed: split it"
+    assert violations_of(many(field, MAX_ELEMENTS + 1)) == [
+        ("", f"has 10001 titles, texts, examples and attribute values; {allowed}")
+    ]
+    assert read(many(field, MAX_ELEMENTS), max_document_characters=10**6).element_count() == MAX_ELEMENTS
 
 
 def test_deletions_are_read_with_their_versions() -> None:
