@@ -20,5 +20,15 @@ def nearest_name(name: str, known: Iterable[str]) -> str | None:
     for word in (name.lower(), *words):
         if word in names:
             return names[word]
-    similar = difflib.get_close_matches(name.lower(), names, n=1, cutoff=LEAST_SIMILARITY)
-    return names[similar[0]] if similar else None
+    if not names:
+        return None
+    # difflib compares only the name with the most pairs of letters in common: it takes 0.3 ms for two long names.
+    pairs = _pairs(name.lower())
+    best = max(names, key=lambda each: 2 * len(pairs & _pairs(each)) / (len(name) + len(each) + 1))
+    similar = difflib.SequenceMatcher(None, name.lower(), best).ratio() >= LEAST_SIMILARITY
+    return names[best] if similar else None
+
+
+def _pairs(name: str) -> set[tuple[str, str]]:
+    """Returns the pairs of neighbouring letters of a name; the first one has a space before it."""
+    return set(zip(f" {name}", name, strict=False))
