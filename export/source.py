@@ -10,6 +10,7 @@ import importlib
 import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, get_args
 
@@ -31,6 +32,7 @@ from export.opening import (
 from export.packaged.models import PackagedModel, find_packaged
 from export.vocabulary.trimming import trim_vocabulary
 from server.composition import composed
+from server.cpus import usable_cpus
 from server.encoding.kind import Side, TextKind
 from server.encoding.manifest import Pooling
 from server.encoding.shortening import shortened
@@ -45,6 +47,12 @@ DEFAULT_MAX_TOKENS = 512
 MOST_TOKENS = 8192
 """Maximum tokens of a model that states more, unless the caller sets it. Attention takes memory for each pair of
 tokens, and the comparison encodes a text of the maximum."""
+
+BATCH_TEXTS = 32
+
+BATCH_TOKENS = 2048
+"""Maximum tokens in a batch for the original, unless a single text has more. Each core has a batch in memory."""
+
 
 PROMPTS = {
     TextKind.QUERY: ("query",),
@@ -102,6 +110,7 @@ class SourceModel:
         dpr = find_dpr(place, config)
         with library_errors(files.opening_failure), fitting_weights(self.origin):
             self.model = dpr.open() if dpr else open_model(files, folder)
+        self.model.eval()
         check_model(self.model, self.origin)
         self.made_for = dpr.made_for if dpr else None
         contexts = self.made_for is Side.DOCUMENT
@@ -162,18 +171,32 @@ class SourceModel:
         prefixed = [composed(self.prefixes[kind] + text) for text, kind in texts]
         vectors = np.empty((len(texts), self.whole_dimension), dtype=np.float32)
         with library_errors(f"{self.name} cannot encode the texts for the comparison"):
-            for rows in self._rows_of_equal_length(prefixed):
-                vectors[rows] = self.model.encode([prefixed[row] for row in rows], show_progress_bar=False)
+            batches = list(self._batches(prefixed))
+            # Tokenizers are not safe to share between threads, models are.
+            inputs = [self.model.preprocess([prefixed[row] for row in rows]) for rows in batches]
+            with ThreadPoolExecutor(usable_cpus()) as pool:
+                for rows, found in zip(batches, pool.map(self._forward, inputs), strict=True):
+                    vectors[rows] = found
         return vectors
 
-    def _rows_of_equal_length(self, texts: Sequence[str]) -> Iterator[list[int]]:
-        """Yields the positions of texts with the same number of tokens, so that the reference needs no padding."""
+    def _forward(self, inputs: dict[str, Any]) -> NDArray[np.float32]:
+        """Returns the vectors of a batch, as the model's `encode` does, which would tokenize here."""
+        import torch
+
+        with torch.inference_mode():
+            found: NDArray[np.float32] = self.model(inputs)["sentence_embedding"].float().numpy()
+        return found
+
+    def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        """Yields the positions of some texts with the same number of tokens, so that the reference needs no padding."""
         rows: dict[int, list[int]] = defaultdict(list)
         for row, ids in enumerate(self._tokenize(texts)):
             if not ids:
                 raise ExportError(f"{self.name} has no tokens for the text {texts[row][:40]!r} of the comparison")
             rows[len(ids)].append(row)
-        yield from rows.values()
+        for length, alike in rows.items():
+            size = max(1, min(BATCH_TEXTS, BATCH_TOKENS // length))
+            yield from (alike[start : start + size] for start in range(0, len(alike), size))
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Returns the token ids of texts with the prefix of queries; texts that are too long are truncated."""

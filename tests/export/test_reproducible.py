@@ -11,8 +11,10 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info
 
+from export.source import SourceModel
 from export.threads import one_thread_each
 from sample.server_process import REPOSITORY
+from server.encoding.kind import TextKind
 from tests.export.checks.test_tokenizer import with_sentencepiece
 from tests.export.tiny_models import dense_model, plain_bert, plain_roberta, wide_bert
 
@@ -21,7 +23,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 EXPORTS = [
     ("wide", "--center", "on"),
     ("plain", "--document-model", "convbert", "--center", "off"),
-    ("convbert", "--center", "off"),
     ("plain", "--quantization", "static", "--center", "off"),
     ("dense", "--quantization", "dynamic", "--center", "off"),
     ("sentencepiece", "--languages", "en", "--center", "on"),
@@ -46,6 +47,7 @@ def files_of(home: Path) -> dict[str, bytes]:
     return {str(path.relative_to(home)): path.read_bytes() for path in bundles}
 
 
+@pytest.mark.timeout(600)
 def test_every_file_of_a_bundle_is_the_same_with_other_threads_cores_and_seeds(tmp_path: Path) -> None:
     one = tmp_path / "one"
     wide_bert(one / "wide")
@@ -75,3 +77,12 @@ def test_products_use_one_thread_during_an_export_and_all_of_them_after_it() -> 
         assert {each["num_threads"] for each in threadpool_info()} == {1}
         np.linalg.inv(np.eye(9))
     assert (torch.get_num_threads(), [each["num_threads"] for each in threadpool_info()]) == before
+
+
+def test_the_original_gives_the_vectors_of_sentence_transformers(tmp_path: Path) -> None:
+    model = SourceModel(str(dense_model(tmp_path / "model")))
+    assert not model.model.training
+    texts = ["a b c", "x y z", "hello", "q " * 60, *("a" * length for length in range(1, 99))]
+    vectors = model.encode([(text, TextKind.TEXT) for text in texts])
+    for text, vector in zip(texts, vectors, strict=True):
+        np.testing.assert_allclose(vector, model.model.encode(text), atol=1e-6)
