@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import random
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, ClassVar
@@ -27,6 +28,7 @@ class Callers:
     Attributes:
         made: Number of calls by kind.
         unexpected: Calls with a code that their kind does not allow, or with a wrong answer.
+        searches: The start and the seconds of each search, by `time.monotonic()`.
     """
 
     kinds: ClassVar[dict[str, tuple[tuple[str, ...], float]]] = {
@@ -46,10 +48,12 @@ class Callers:
     The pauses leave a reload some CPU.
     """
 
-    def __init__(self, address: str, texts: Sequence[str]) -> None:
+    def __init__(self, address: str, texts: Sequence[str], *, token: str) -> None:
         self.made: Counter[str] = Counter()
         self.unexpected: Counter[str] = Counter()
+        self.searches: list[tuple[float, float]] = []
         self._address = address
+        self._metadata = [("authorization", f"Bearer {token}")]
         self._client: AsyncClient = connect_async(address, timeout_seconds=TIMEOUT_SECONDS)
         self._stub: Any = self._client.search
         self._texts = itertools.cycle(texts)
@@ -79,12 +83,14 @@ class Callers:
         return list(itertools.islice(self._texts, self._random.randint(1, most)))
 
     async def _search(self) -> None:
-        response = await self._stub.Search(self._query())
+        began = time.monotonic()
+        response = await self._stub.Search(self._query(), metadata=self._metadata)
+        self.searches.append((began, time.monotonic() - began))
         assert response.hits, "the search has hits"
 
     async def _batch(self) -> None:
         requests = [SearchRequest(query=query) for query in self._some(40)]
-        response = await self._stub.BatchSearch(BatchSearchRequest(requests=requests))
+        response = await self._stub.BatchSearch(BatchSearchRequest(requests=requests), metadata=self._metadata)
         assert len(response.responses) == len(requests), "every query is answered"
 
     async def _stream(self) -> None:
@@ -94,36 +100,37 @@ class Callers:
             for query in queries:
                 yield SearchRequest(query=query)
 
-        answers = [answer async for answer in self._stub.SearchStream(requests())]
+        answers = [answer async for answer in self._stub.SearchStream(requests(), metadata=self._metadata)]
         assert len(answers) == len(queries), "every query is answered"
         assert answers[-1].WhichOneof("result") == "error", "a blank query is answered with an error"
 
     async def _encode(self) -> None:
         texts = self._some(30)
         encode: Any = self._client.encode.Encode
-        response = await encode(EncodeRequest(texts=texts))
+        response = await encode(EncodeRequest(texts=texts), metadata=self._metadata)
         assert len(response.token_counts) == len(texts), "every text is encoded"
 
     async def _invalid(self) -> None:
         query = self._random.choice(["", "   ", "x" * 5000])
-        await self._stub.Search(SearchRequest(query=query, limit=self._random.choice([0, -1, 10_000])))
+        request = SearchRequest(query=query, limit=self._random.choice([0, -1, 10_000]))
+        await self._stub.Search(request, metadata=self._metadata)
 
     async def _cancelled(self) -> None:
-        call = self._stub.Search(self._query())
+        call = self._stub.Search(self._query(), metadata=self._metadata)
         await asyncio.sleep(self._random.uniform(0, 0.01))
         call.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await call
 
     async def _hurried(self) -> None:
-        await self._stub.Search(self._query(), timeout=self._random.uniform(0.0005, 0.01))
+        await self._stub.Search(self._query(), timeout=self._random.uniform(0.0005, 0.01), metadata=self._metadata)
 
     async def _connection(self) -> None:
         # Otherwise, channels to the same address share a connection.
         options = [("grpc.use_local_subchannel_pool", 1)]
         async with connect_async(self._address, options=options) as client:
             search: Any = client.search.Search
-            await search(self._query())
+            await search(self._query(), metadata=self._metadata)
 
     async def _dropped(self) -> None:
         host, _, port = self._address.rpartition(":")
@@ -135,4 +142,4 @@ class Callers:
     async def _reload(self) -> None:
         async with grpc.aio.insecure_channel(self._address) as channel:
             stub: Any = AdminServiceStub(channel)
-            await stub.Reload(ReloadRequest(), timeout=RELOAD_TIMEOUT_SECONDS)
+            await stub.Reload(ReloadRequest(), timeout=RELOAD_TIMEOUT_SECONDS, metadata=self._metadata)
