@@ -46,6 +46,8 @@ def check_weight_files(files: ModelFiles, folder: str) -> None:
 
 def _names(path: Path) -> Collection[str]:
     """Returns the names of the weights in a file."""
+    import pickle
+
     import torch
     from safetensors import safe_open
 
@@ -56,4 +58,10 @@ def _names(path: Path) -> Collection[str]:
         if path.suffix == ".safetensors":
             with safe_open(path, framework="numpy") as opened:
                 return list(opened.keys())
-        return list(torch.load(path, map_location="meta", weights_only=True))
+        try:
+            return list(torch.load(path, map_location="meta", weights_only=True))
+        except pickle.UnpicklingError:
+            raise ExportError(
+                f"{path} is damaged, or holds Python objects besides weights, which the exporter never loads: save the "
+                "weights as safetensors"
+            ) from None

@@ -2,13 +2,15 @@
 
 import io
 import json
+import pickle
 import sys
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub.constants
 import pytest
 
-from tests.export.checks.damage import assert_refused, set_in
+from tests.export.checks.damage import assert_refused, set_in, to_bin
 from tests.export.command_line import assert_one_line, export
 from tests.export.tiny_models import dense_model, dpr_encoder, plain_bert, sentence_transformer
 
@@ -73,6 +75,25 @@ def test_an_activation_from_the_model_is_refused(tmp_path: Path) -> None:
     ran = add_code(model, "code")
     set_in(model / "2_Dense/config.json", activation_function="code.Activation")
     assert_refused(model, f"{NEVER} (activation_function code.Activation in 2_Dense/config.json)")
+    assert not ran.exists()
+
+
+class Opening:
+    """Opens a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open, (str(self._path), "w")
+
+
+def test_weights_with_python_objects_are_refused(tmp_path: Path) -> None:
+    model = plain_bert(tmp_path / "model")
+    ran = tmp_path / "ran"
+    binary = to_bin(model)
+    binary.write_bytes(pickle.dumps({"embeddings": Opening(ran)}))
+    assert_refused(model, f"{binary} is damaged, or holds Python objects besides weights, which the exporter never")
     assert not ran.exists()
 
 

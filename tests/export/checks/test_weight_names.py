@@ -17,7 +17,7 @@ from tests.export.checks.damage import (
     to_bin,
 )
 from tests.export.command_line import TINY_CORPUS, assert_one_line, export
-from tests.export.tiny_models import dense_model, dpr_encoder, plain_bert, plain_roberta
+from tests.export.tiny_models import SIZES, dense_model, dpr_encoder, plain_bert, plain_roberta
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -88,6 +88,18 @@ def test_a_checkpoint_with_a_head_and_without_a_pooler_has_the_vectors_of_the_en
     assert_exported(model)
     texts = [("a b c", TextKind.QUERY)]
     assert SourceModel(str(model)).encode(texts).tobytes() == SourceModel(str(bare)).encode(texts).tobytes()
+
+
+@pytest.mark.parametrize("kind", ["roberta", "electra", "distilbert", "mpnet", "modernbert", "deberta-v2"])
+def test_checkpoints_of_masked_language_models_fit(tmp_path: Path, kind: str) -> None:
+    """Their heads have many names; `model.` is a part of ModernBERT's own."""
+    model = plain_roberta(tmp_path / "model")
+    special = {f"{name}_token_id": 1 for name in ("bos", "eos", "cls", "sep")} if kind == "modernbert" else {}
+    config = transformers.AutoConfig.for_model(
+        kind, vocab_size=31, max_position_embeddings=42, pad_token_id=1, **SIZES, **special
+    )
+    transformers.AutoModelForMaskedLM.from_config(config).save_pretrained(model)
+    assert SourceModel(str(model)).encode([("a b", TextKind.QUERY)]).shape == (1, 32)
 
 
 def test_stored_position_ids_are_not_an_error(tmp_path: Path) -> None:
