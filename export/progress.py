@@ -9,8 +9,8 @@ import time
 from types import TracebackType
 from typing import Self
 
-INTERVAL_SECONDS = 8.0
-"""Longest silence. Some libraries hold the GIL for a second or two, and ten seconds are promised."""
+INTERVAL_SECONDS = 5.0
+"""Longest silence, unless a library holds the GIL, which takes seconds with a large model; ten seconds are promised."""
 
 
 class Progress:
@@ -47,9 +47,9 @@ class Progress:
             self._changed.notify()
 
     def finish(self) -> None:
-        """Prints the duration, and the largest memory that the process had."""
+        """Prints the duration, the time of all cores, and the largest memory that the process had."""
         with self._changed:
-            self._print(f"done, with at most {peak_bytes() / 1e9:.1f} GB of memory")
+            self._print(f"done, with {time.process_time():.0f} s of CPU time and at most {peak_bytes() / 1e9:.1f} GB")
 
     def _repeat(self) -> None:
         with self._changed:
