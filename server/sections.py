@@ -8,8 +8,8 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Literal
 
-SECTION_CHARACTERS = 4096
-"""Maximum characters of a section: some milliseconds of work, and 20 ms for combining marks alone."""
+SECTION_CHARACTERS = 1024
+"""Maximum characters of a section: two milliseconds of work. The event loop may wait for several in a row."""
 
 SEARCHED_CHARACTERS = 256
 """Distance from the end of a section within which a good place for the cut is searched."""

@@ -12,6 +12,9 @@ from server.encoding.kind import TextKind
 from server.encoding.segmenter import open_segmenter
 from server.errors import UnfitText
 
+FITTED_TEXTS = 32
+"""Texts that are segmented at a time to see whether they fit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
@@ -62,7 +65,9 @@ class Tokenizer:
 
     def _fit(self, texts: Sequence[str]) -> bool:
         """Returns whether each text, prefix included, fits the model."""
-        return all(count <= self._max_tokens for _, count in self._segment(texts))
+        # In batches: freeing the tokens of a million characters at once would hold the GIL for long.
+        batches = (texts[start : start + FITTED_TEXTS] for start in range(0, len(texts), FITTED_TEXTS))
+        return all(count <= self._max_tokens for batch in batches for _, count in self._segment(batch))
 
     def _segment(self, texts: Sequence[str]) -> list[tuple[list[int], int]]:
         return self._segmenter.segment([composed(text) for text in texts], max_tokens=self._max_tokens)

@@ -33,7 +33,7 @@ KINDS = {"L": IN_WORD, "M": IN_WORD, "N": IN_WORD, "So": IN_WORD, "Cf": IGNORED}
 WORD_MARK = np.uint64(1 << 63)
 """The bit that is set in every word and in no bigram."""
 
-BLOCK_CHARACTERS = 2**18
+BLOCK_CHARACTERS = 2**14
 """Characters that are processed at a time, since NumPy holds the GIL in some functions."""
 
 HASH_BASE = 0x9E3779B97F4A7C15

@@ -12,10 +12,11 @@ from server.errors import ChajaError, InvalidRequest, NotAllowed, NotAuthenticat
 from server.metrics import CallMetrics
 from server.rpc.connections import ConnectionShare
 from server.rpc.errors import refusal_of
-from server.rpc.field_count import checked
+from server.rpc.field_count import check_elements
 from server.rpc.gate import Gate, Metadata
 from server.rpc.grpc_logs import message_was_refused
 from server.rpc.interruption import Interruption
+from server.rpc.reading import request_bytes
 from server.rpc.refusals import reason_of
 
 OK = grpc.StatusCode.OK.value[0]
@@ -26,6 +27,9 @@ DEADLINE_EXCEEDED = grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
 
 CANCELLATION_SECONDS = 0.005
 """Time to wait for the cancellation of a call, which grpc.aio reports shortly after the end of its request."""
+
+LARGE_BYTES = 64 * 1024
+"""Size from which a message or an answer is large: its elements are counted, and its memory is freed early."""
 
 Message = TypeVar("Message")
 
@@ -66,6 +70,7 @@ class Call:
         self.share = share
         self.interruption = Interruption()
         self.writing = False
+        self._large = False
 
     async def __aenter__(self) -> Self:
         if self._metrics is not None:
@@ -82,6 +87,8 @@ class Call:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._running.discard(self)
+        if self._large:
+            self._gate.free_memory_soon()
         del traceback  # grpc.aio keeps this frame, see `_abort`.
         if error is None:
             self._count(OK)
@@ -95,22 +102,36 @@ class Call:
         else:
             self._count(UNKNOWN)
 
+    def note_size(self, size_bytes: int) -> None:
+        """Takes the size of a message or an answer, so that the memory of large ones is freed early."""
+        if size_bytes >= LARGE_BYTES:
+            self._large = True
+            self._gate.free_memory_soon()
+
     async def message(self, decode: Callable[[bytes], Message]) -> Message:
         """Returns the only message of a request."""
         message = await self._read()
         if message is None:
             raise InvalidRequest([Violation("request", "has no message: send one")])
-        return decode(checked(message))
+        return await self._decoded(message, decode)
 
     async def messages(self, decode: Callable[[bytes], Message]) -> AsyncIterator[Message]:
         """Yields the messages of a streamed request; raises an error once the caller has lost its access."""
         while (message := await self._read()) is not None:
             self._gate.check_caller(self._path, self._metadata)
-            yield decode(checked(message))
+            yield await self._decoded(message, decode)
+
+    async def _decoded(self, message: bytes, decode: Callable[[bytes], Message]) -> Message:
+        request_bytes.set(len(message))
+        descriptor = getattr(getattr(decode, "__self__", None), "DESCRIPTOR", None)
+        if len(message) >= LARGE_BYTES and descriptor is not None:
+            await asyncio.to_thread(check_elements, message, descriptor)
+        return decode(message)
 
     async def write(self, answer: bytes) -> None:
         """Sends one answer of a stream when the client reads; raises CancelledError if the client has disconnected."""
         self._gate.check_caller(self._path, self._metadata)
+        self.note_size(len(answer))
         self.writing = True
         try:
             await self._context.write(answer)
@@ -136,6 +157,7 @@ class Call:
         """Returns the next message, or None at the end of the request; raises the error of `interruption`."""
         message: Any = await self.interruption.result(self._context.read)
         if message is not grpc.aio.EOF:
+            self.note_size(len(message))
             return bytes(message)
         if message_was_refused():
             self._refused = True

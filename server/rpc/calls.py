@@ -145,7 +145,9 @@ class Calls(Methods):
         async def answer(_: Any, context: Any) -> bytes:
             async with self._call(path, context, stream=stream) as call:
                 request = call.messages(decode) if handler.request_streaming else await call.message(decode)
-                return call.share.hold(self._encoded(await method(request, context), serialize))
+                encoded = self._encoded(await method(request, context), serialize)
+                call.note_size(len(encoded))
+                return call.share.hold(encoded)
 
         async def answer_with_stream(_: Any, context: Any) -> None:
             async with self._call(path, context, stream=stream) as call:

@@ -83,15 +83,13 @@ class CatalogServicer(CatalogServiceServicer):
         raise_any(count_violations("upserts", len(request.upserts), self._limits.max_write_documents))
         if request.request_id:
             check_name("request_id", request.request_id)
-        changes = await self._requests.read(request, partial(self._read_upserts, request.upserts))
+        changes = await self._requests.read(partial(self._read_upserts, request.upserts))
         outcomes: list[Outcome] = []
         if upserts := _valid(changes):
             outcomes = await writer.upsert(
                 upserts, request_id=request.request_id, remaining_seconds=context.time_remaining()
             )
-        results = await self._requests.read(
-            request, partial(self._results, changes, outcomes, field="upserts[{}].document")
-        )
+        results = await self._requests.read(partial(self._results, changes, outcomes, field="upserts[{}].document"))
         return UpsertDocumentsResponse(results=results)
 
     async def DeleteDocuments(self, request: DeleteDocumentsRequest, context: Any) -> DeleteDocumentsResponse:
@@ -101,14 +99,14 @@ class CatalogServicer(CatalogServiceServicer):
             check_name("request_id", request.request_id)
         if not request.HasField("filter"):
             raise_any(count_violations("deletes", len(request.deletes), self._limits.max_write_documents))
-            changes = await self._requests.read(request, partial(_read_deletes, request.deletes))
+            changes = await self._requests.read(partial(_read_deletes, request.deletes))
             deletes = _valid(changes)
             outcomes = await writer.delete(deletes, request_id=request.request_id) if deletes else []
-            results = await self._requests.read(request, partial(self._results, changes, outcomes, field="deletes[{}]"))
+            results = await self._requests.read(partial(self._results, changes, outcomes, field="deletes[{}]"))
             return DeleteDocumentsResponse(results=results, deleted_count=sum(result.changed for result in results))
         if request.deletes:
             raise InvalidRequest([Violation("filter", "is set together with deletes: send one of them")])
-        filter = await self._requests.read(request, partial(to_filter, request.filter, field="filter"))
+        filter = await self._requests.read(partial(to_filter, request.filter, field="filter"))
         if filter is None:
             raise InvalidRequest([Violation("filter", "has no condition, and would delete everything: set one")])
         warnings = self._reader().warnings(filter)
@@ -131,7 +129,7 @@ class CatalogServicer(CatalogServiceServicer):
         """Returns a page of documents."""
         reader = self._reader()
         size = self._limits.page_size(request.page_size)
-        filter = await self._requests.read(request, partial(to_filter, request.filter, field="filter"))
+        filter = await self._requests.read(partial(to_filter, request.filter, field="filter"))
         mask = DOCUMENTS.mask(request.read_mask, field="read_mask")
         after_id = id_before(request.page_token, request.filter)
         response = ListDocumentsResponse(warnings=() if filter is None else reader.warnings(filter))
@@ -169,10 +167,10 @@ class CatalogServicer(CatalogServiceServicer):
             async for request in request_iterator:
                 follows = self._begins_at(request, follows, reached) + len(request.upserts)
                 reached = max(reached, follows)
-                changes = await self._requests.read(request, partial(self._read_upserts, request.upserts))
+                changes = await self._requests.read(partial(self._read_upserts, request.upserts))
                 outcomes = await held.write(_valid(changes), position=reached)
                 results = await self._requests.read(
-                    request, partial(self._results, changes, outcomes, field="upserts[{}].document")
+                    partial(self._results, changes, outcomes, field="upserts[{}].document")
                 )
                 yield ImportDocumentsResponse(position=reached, results=results)
 

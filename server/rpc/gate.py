@@ -43,6 +43,10 @@ class Gate:
         if path == SEARCH and (error := self._overload()) is not None:
             raise error
 
+    def free_memory_soon(self) -> None:
+        """Frees the memory of large messages, which the C library would keep for the threads that used it."""
+        self._garbage.return_soon()
+
     def check_caller(self, path: str, metadata: Metadata) -> None:
         """Raises NotAuthenticated or NotAllowed unless the caller may use the method now."""
         if path in ROLE_OF:

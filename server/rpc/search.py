@@ -74,7 +74,7 @@ class SearchServicer(SearchServiceServicer):
     async def BatchSearch(self, request: BatchSearchRequest, context: Any) -> Any:
         """Answers several queries."""
         engine = self._slot.engine
-        queries = await self._reader.read(request, partial(self._read_batch, request))
+        queries = await self._reader.read(partial(self._read_batch, request))
         remaining, bulk = context.time_remaining(), is_bulk([query.text for query in queries])
         jobs = [
             engine.query_job(query.text, query.options, remaining_seconds=remaining, bulk=bulk) for query in queries
@@ -115,7 +115,7 @@ class SearchServicer(SearchServiceServicer):
 
     async def _search(self, request: SearchRequest, context: Any, *, bulk: bool) -> Searched:
         engine = self._slot.engine
-        query = await self._reader.read(request, partial(self._read, request))
+        query = await self._reader.read(partial(self._read, request))
         job = engine.query_job(query.text, query.options, remaining_seconds=context.time_remaining(), bulk=bulk)
         await run_jobs(engine, [job], ["query"])
         return Searched(engine, job, request.language_code, query.mask)

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import selectors
 import socket
+import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -63,6 +64,23 @@ def idle_connections(address: str) -> None:
     held = [connect(address) for _ in range(IDLE_CONNECTIONS)]
     while held:
         time.sleep(3600)
+
+
+def half_prefaces(address: str) -> None:
+    """Opens connections, sends half of HTTP/2's preface on each, and replaces those that the server closes."""
+
+    def data() -> Iterator[bytes]:
+        yield greeting()[:10]
+
+    flood(address, data, connections=IDLE_CONNECTIONS)
+
+
+def connection_storm(address: str) -> None:
+    """Opens connections and resets them, as fast as the server accepts them."""
+    while True:
+        with contextlib.suppress(OSError), connect(address) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.send(greeting())
 
 
 def zero_window(address: str) -> None:
@@ -154,6 +172,8 @@ KINDS = {
     each.__name__: each
     for each in (
         idle_connections,
+        half_prefaces,
+        connection_storm,
         zero_window,
         unfinished_requests,
         large_headers,

@@ -29,6 +29,8 @@ WARM_UP_SEARCHES = 300
 P99_SECONDS = 0.25
 BOUND_BYTES = {
     "idle_connections": 50 * MEGABYTE,
+    "half_prefaces": 50 * MEGABYTE,
+    "connection_storm": 50 * MEGABYTE,
     "zero_window": 4 * MAX_UNSENT_BYTES,
     "unfinished_requests": 150 * MEGABYTE,
     "large_headers": 100 * MEGABYTE,
@@ -38,6 +40,10 @@ BOUND_BYTES = {
     "endless_scrapes": 50 * MEGABYTE,
 }
 """Maximum memory that each attack costs; docs/serving.md states the same."""
+
+
+FEW_DESCRIPTORS = {"idle_connections", "half_prefaces", "connection_storm", "idle_monitoring"}
+"""Attacks on a server with fewer descriptors than they open connections."""
 
 
 @contextlib.contextmanager
@@ -101,7 +107,7 @@ def test_other_clients_are_served_while_a_hostile_client_attacks(kind: str, tiny
     guarded = ["--tokens", str(tokens)] if kind == "unfinished_requests" else []
     flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, *guarded)
     with contextlib.ExitStack() as stack:
-        with descriptors(256) if kind in ("idle_connections", "idle_monitoring") else contextlib.nullcontext():
+        with descriptors(256) if kind in FEW_DESCRIPTORS else contextlib.nullcontext():
             server = stack.enter_context(running_server(flags))
         check(kind, server)
 

@@ -4,7 +4,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -18,6 +17,7 @@ from sample.server_process import REPOSITORY, ServerProcess
 from tests.integration.responsiveness import health_watch
 from tests.integration.responsiveness import requests as at_limit
 from tests.integration.serving import sample_server
+from tests.tiny_bundle import make_bundle
 
 pytestmark = pytest.mark.alone
 
@@ -54,8 +54,11 @@ class HealthWatch:
 
 
 @pytest.fixture(scope="module")
-def server(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with sample_server(tiny_bundle, "--data", str(tmp_path_factory.mktemp("data"))) as server:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    folder = tmp_path_factory.mktemp("responsiveness")
+    # As many tokens as the default model sees: a model that sees fewer cuts a document into more passages.
+    bundle = make_bundle(folder / "bundle", max_tokens=512)
+    with sample_server(bundle, "--data", str(folder / "data")) as server:
         yield server
 
 
