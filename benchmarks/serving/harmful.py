@@ -37,7 +37,7 @@ from chaja.v1 import (
     WatchChangesRequest,
 )
 
-NICENESS = 10
+NICENESS = 19
 SEED = 17
 PAUSE_SECONDS = 1.0
 TIMEOUT_SECONDS = 20.0

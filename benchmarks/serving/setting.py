@@ -67,6 +67,11 @@ class Setting:
         """The cores of the server. The generator shares them, unless they are apart."""
         return self._all_cores[:1] if self.apart else self._all_cores
 
+    @property
+    def generator_cores(self) -> list[int]:
+        """The cores of the generator; none stands for all."""
+        return self._all_cores[1:] if self.apart else self._all_cores
+
     def arguments(self, *flags: str) -> list[str]:
         """Returns the arguments of a server; the last value of a repeated flag counts."""
         usual = ["--bundle", str(self.bundle), "--catalogue", str(CATALOGUE)]
@@ -80,7 +85,7 @@ class Setting:
     def server(self, *flags: str) -> Iterator[ServerProcess]:
         """Runs a server on its cores."""
         with contextlib.ExitStack() as stack:
-            with self._on(self.cores):
+            with self.on(self.cores):
                 server = stack.enter_context(running_server(self.arguments(*flags)))
             yield server
 
@@ -117,11 +122,11 @@ class Setting:
             late_seconds=LATE_SECONDS,
             **arguments,  # type: ignore[arg-type]
         )
-        with self._on(self._all_cores[1:] if self.apart else self._all_cores):
+        with self.on(self.generator_cores):
             return drive(plan, server.process.pid)
 
     @contextlib.contextmanager
-    def _on(self, cores: Sequence[int]) -> Iterator[None]:
+    def on(self, cores: Sequence[int]) -> Iterator[None]:
         """Starts processes and threads of this thread on these cores, or on all if there are none."""
         os.sched_setaffinity(0, cores or self._all_cores)
         try:

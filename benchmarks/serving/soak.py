@@ -33,7 +33,7 @@ from loadtest.environment import describe_environment
 from sample.server_process import REPOSITORY, ServerProcess
 from server.closed_pipe import until_closed_pipe
 
-CALLERS_PER_KIND = 3
+CALLERS_PER_KIND = 1
 QUIET_SHARE = 0.25
 """Share of the time before the harmful calls begin."""
 
@@ -82,6 +82,7 @@ def soak(setting: Setting, *, seconds: float, reload_seconds: float) -> list[Fig
         tokens = folder / "tokens"
         tokens.write_text("".join(f"admin {name} {secrets.token_hex(16)}\n" for name in TOKENS), encoding="utf-8")
         server = stack.enter_context(setting.server("--data", str(folder / "data"), "--tokens", str(tokens)))
+        stack.enter_context(setting.on(setting.generator_cores))
         harming = stack.enter_context(_harmful(server, tokens))
         run = asyncio.run(_soak(setting, server, harming, tokens, seconds=seconds, reload_seconds=reload_seconds))
         faults = [line for line in server.lines if any(fault in line for fault in FAULTS)]

@@ -3,7 +3,7 @@
 A free worker takes the waiting jobs at once and never waits for more: batches grow only when calls arrive faster than
 the workers finish. While both kinds wait, bulk work gets one token in `BULK_SHARE`, so that it does not starve and
 interactive queries are hardly delayed. Batches of bulk work are small, because an interactive query may arrive while
-one is encoded.
+one is encoded. A long text cannot be divided: while interactive queries arrive, one worker takes no long bulk texts.
 """
 
 import math
@@ -97,6 +97,7 @@ class Queue:
         self.bulk = Lane()
         self._bulk_credit = 0.0
         self._interactive_seen = -math.inf
+        self._long: set[int] = set()  # The threads of the workers that have a long bulk text.
         self._changed = threading.Condition()
         self._closed = False
 
@@ -121,9 +122,15 @@ class Queue:
         The worker's speed bounds the time of an interactive batch. Returns None if the queue is closed and empty.
         """
         with self._changed:
-            while not len(self) and not self._closed:
-                self._changed.wait()
+            self._finish_long()
+            while not self._closed and not self.interactive.jobs and (not self.bulk.jobs or self._is_reserved()):
+                self._changed.wait(INTERACTIVE_EXPECTED_SECONDS if self.bulk.jobs else None)
             return self._take_share(seconds_per_token) if len(self) else None
+
+    def leave(self) -> None:
+        """Ends the work of the calling worker, which takes no more."""
+        with self._changed:
+            self._finish_long()
 
     def take_all(self) -> list[Job]:
         """Takes all waiting jobs."""
@@ -139,23 +146,40 @@ class Queue:
             self._closed = True
             self._changed.notify_all()
 
+    @property
+    def _is_shared(self) -> bool:
+        """Whether interactive queries are expected."""
+        return time.monotonic() - self._interactive_seen < INTERACTIVE_EXPECTED_SECONDS
+
+    def _is_reserved(self) -> bool:
+        """Returns whether the calling worker is the last one without a long text, and the next bulk text is long."""
+        is_long = self.bulk.jobs[0].token_count > BULK_BATCH_TOKENS_SHARED
+        last = 1 < self._workers == len(self._long) + 1
+        return is_long and last and self._is_shared and not self._closed
+
+    def _finish_long(self) -> None:
+        if threading.get_ident() in self._long:
+            self._long.remove(threading.get_ident())
+            self._changed.notify()  # A worker may wait to take a long text.
+
     def _take_share(self, seconds_per_token: float) -> Batch:
         batch = Batch()
         waiting = self.interactive if self.interactive.jobs else self.bulk
         if waiting is self.interactive and self.bulk.jobs and self._bulk_credit >= self.bulk.jobs[0].token_count:
-            waiting = self.bulk
+            waiting = self.interactive if self._is_reserved() else self.bulk
         share = -(-len(waiting.jobs) // self._workers)  # Rounded up; the other workers take the rest.
         if waiting is self.interactive:
             tokens = waiting.take(batch, most_texts=share, most_tokens=self._budget(seconds_per_token))
             # Bulk work earns credit only while it waits, and spends it soon: it never has much.
             self._bulk_credit = self._bulk_credit + tokens / (BULK_SHARE - 1) if self.bulk.jobs else 0.0
         else:
-            shared = time.monotonic() - self._interactive_seen < INTERACTIVE_EXPECTED_SECONDS
-            budget = min(BULK_BATCH_TOKENS_SHARED if shared else RUN_TOKENS, self._max_batch_tokens)
+            budget = min(BULK_BATCH_TOKENS_SHARED if self._is_shared else RUN_TOKENS, self._max_batch_tokens)
             if self.interactive.jobs:  # Take no more than the credit while interactive work waits.
                 budget = min(budget, int(self._bulk_credit))
             tokens = waiting.take(batch, most_texts=share, most_tokens=budget)
             self._bulk_credit = self._bulk_credit - tokens if self.interactive.jobs else 0.0
+            if tokens > BULK_BATCH_TOKENS_SHARED:
+                self._long.add(threading.get_ident())
         return batch
 
     def _budget(self, seconds_per_token: float) -> float:

@@ -87,6 +87,8 @@ class Workers:
             log.critical("a worker died", exc_info=True)
             self._resolve(jobs, NotReady("a worker of the server died; try another server"))
             self._loop.call_soon_threadsafe(self._count_death)
+        finally:
+            self._queue.leave()
 
     def _fail_dropped(self, dropped: Sequence[Job], now: float) -> None:
         """Fails dropped jobs; cancelled ones need no answer."""

@@ -1,5 +1,6 @@
 """Tests that interactive and bulk work share the workers fairly while both wait."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
@@ -109,3 +110,24 @@ async def test_bulk_work_gets_its_share_while_interactive_work_always_waits(
     assert len(turns_of_bulk) > 1
     longest = max(b - a for a, b in pairwise([*turns_of_bulk, 400]))
     assert longest <= 2 + (BULK_SHARE - 1) * max(bulk_sizes) / min(interactive_sizes)
+
+
+async def test_one_worker_takes_no_long_bulk_text_while_interactive_queries_arrive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queue = Queue(workers=2, max_batch_tokens=512)
+    query, later = make_job(token_count=5), make_job(token_count=5)
+    long = [make_job(token_count=BULK_BATCH_TOKENS_SHARED + 1, bulk=True) for _ in range(3)]
+    queue.put([query])
+    assert take(queue).jobs == [query]
+    queue.put(long)
+    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:
+        assert first.submit(take, queue).result(20).jobs == long[:1]
+        waiting = second.submit(take, queue)
+        queue.put([later])
+        assert waiting.result(20).jobs == [later], "the other worker is free for the query"
+        waiting = second.submit(take, queue)
+        assert first.submit(take, queue).result(20).jobs == long[1:2], "the first has finished its long text"
+        monkeypatch.setattr("server.batching.queue.INTERACTIVE_EXPECTED_SECONDS", 0.0)
+        queue.put([make_job(token_count=5, bulk=True)])
+        assert waiting.result(20).jobs == long[2:], "no query is expected any more"
