@@ -24,7 +24,7 @@ LARGEST_EXACT_INTEGER = 2**53
 """Attributes are sent as doubles, which cannot represent all integers beyond this."""
 
 
-MAX_ELEMENTS = 10_000
+MAX_ELEMENTS = 30_000
 """Maximum number of a document's titles, texts, examples and attribute values together."""
 
 

@@ -579,7 +579,8 @@ Global___WriteError: _TypeAlias = WriteError  # noqa: Y015
 class Document(_message.Message):
     """Document is one item to find. It needs at least one title, text or example. It has at most
     `Limits.max_document_characters` characters, including the names and strings of its attributes, and at most
-    `Limits.max_response_bytes` less 4096 bytes, so that it can be read.
+    `Limits.max_response_bytes` less 4096 bytes, so that it can be read. Its titles, texts, examples and attribute values
+    are at most 30,000 in all.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

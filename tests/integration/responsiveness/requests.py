@@ -109,9 +109,11 @@ WRITES: dict[str, Callable[[], UpsertDocumentsRequest]] = {
     "a text of ligatures": lambda: _upsert("ligatures", texts=_titled("ﷺ" * 200_000)),
     "a title of a million characters": lambda: _upsert("title", titles=_titled(_text(WORDS, 990_000))),
     "very many examples": lambda: _upsert("examples", examples=[f"예 {number}" for number in range(140_000)]),
-    "as many examples as are allowed": lambda: _upsert("examples", examples=[f"예 {n}" for n in range(9_000)]),
+    "as many examples as are allowed": lambda: _upsert("examples", examples=[f"예 {n}" for n in range(29_000)]),
     "very many numbers": lambda: _upsert("numbers", titles=_titled("수"), attributes={"n": [1.5] * 370_000}),
-    "as many numbers as are allowed": lambda: _upsert("numbers", titles=_titled("수"), attributes={"n": [1.5] * 9_000}),
+    "as many numbers as are allowed": lambda: _upsert(
+        "numbers", titles=_titled("수"), attributes={"n": [1.5] * 29_000}
+    ),
     "very many attributes": lambda: _upsert(
         "attributes", titles=_titled("속성"), attributes={f"a{number}": True for number in range(160_000)}
     ),

@@ -151,8 +151,8 @@ def test_a_file_in_another_encoding_is_named_with_its_line(tmp_path: Path) -> No
 
 
 def test_a_document_with_too_many_elements_is_rejected(tmp_path: Path) -> None:
-    path = write_lines(tmp_path / "c.jsonl", GOOD, {"id": "many", "examples": ["x"] * 10_001})
-    with pytest.raises(CatalogueError, match=r":2: has 10001 titles, texts, examples .*at most 10000 .*: split it$"):
+    path = write_lines(tmp_path / "c.jsonl", GOOD, {"id": "many", "examples": ["x"] * 30_001})
+    with pytest.raises(CatalogueError, match=r":2: has 30001 titles, texts, examples .*at most 30000 .*: split it$"):
         load_catalogue(path)
 
 

@@ -145,9 +145,9 @@ def many(field: str, count: int) -> DocumentMessage:
 
 @pytest.mark.parametrize("field", ["examples", "titles", "attributes", "list"])
 def test_a_document_with_too_many_elements_is_rejected_before_they_are_read(field: str) -> None:
-    allowed = "at most 10000 are allowed: split it"
+    allowed = "at most 30000 are allowed: split it"
     assert violations_of(many(field, MAX_ELEMENTS + 1)) == [
-        ("", f"has 10001 titles, texts, examples and attribute values; {allowed}")
+        ("", f"has 30001 titles, texts, examples and attribute values; {allowed}")
     ]
     assert read(many(field, MAX_ELEMENTS), max_document_characters=10**6).element_count() == MAX_ELEMENTS
 
