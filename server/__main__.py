@@ -29,7 +29,7 @@ from server.commands import COMMANDS, run
 from server.core_log import CoreLog
 from server.errors import ChajaError, SettingsError
 from server.logs import ShowUserTexts
-from server.memory import bound_pools
+from server.memory import keep_large_memory
 from server.settings import parse_settings
 
 
@@ -47,7 +47,7 @@ def main() -> int:
         if settings.log_texts:
             for handler in logging.getLogger().handlers:
                 handler.addFilter(ShowUserTexts())
-        bound_pools()
+        keep_large_memory()
         # The other imports are slow: they run after the settings are checked, and while the bundle is opened.
         from server.live.opening import Opening  # noqa: PLC0415
 

@@ -1,20 +1,18 @@
 """Returns freed memory to the system, and collects garbage after large calls.
 
 The C library keeps freed memory in pools (arenas), each for some of the threads. After a reload, the old model's memory
-would stay in the pool of the thread that loaded it, and the next model would need additional memory. So do large
-requests: with glibc's default of eight pools a core, they raised the memory of a server with two cores by a quarter.
+would stay in the pool of the thread that loaded it, and the next model would need additional memory. So does the memory
+of large requests. Fewer pools would hold less, but threads then wait for each other: throughput fell by a sixth.
 """
 
 import asyncio
 import contextlib
 import ctypes
 import gc
-import os
 import sys
 from collections.abc import Callable
 
 MALLOPT = {
-    -8: 2,  # M_ARENA_MAX: the number of pools.
     -3: 2**25,  # M_MMAP_THRESHOLD: the size above which memory does not come from a pool.
     -1: 2**28,  # M_TRIM_THRESHOLD: the free memory at the end of a pool above which it is returned at once.
 }
@@ -31,9 +29,9 @@ KEEP_SECONDS = 5.0
 """Time from a large message to the return of memory. Until then it serves the next large message, which is faster."""
 
 
-def bound_pools() -> None:
-    """Makes threads share pools, unless the environment sets their number. Call it before the first thread starts."""
-    if sys.platform == "linux" and "MALLOC_ARENA_MAX" not in os.environ:
+def keep_large_memory() -> None:
+    """Makes the C library use the memory of large arrays again. Call it before the first thread starts."""
+    if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # As in `return_freed_memory`.
             library = ctypes.CDLL(None)
             for parameter, value in MALLOPT.items():
