@@ -4,6 +4,7 @@ The core writes it to file descriptor 2. A pipe takes its place, and Python's ow
 other native code are passed on. The core never waits: what does not fit into the pipe is lost.
 """
 
+import contextlib
 import logging
 import os
 import re
@@ -24,7 +25,7 @@ REASON_OF: dict[str, FailedHandshake] = {
 """By BoringSSL's name of the error; all others are `handshake_failed`."""
 
 LINE = re.compile(rb"[IWE]\d{4} [\d:.]+ +\d+ \S+\] (.*)")
-"""A line of the core. Fatal ones, which begin with F, are passed on."""
+"""A line of the core. Fatal ones, which begin with F, are passed on if the process lives long enough."""
 
 FAILED = re.compile(rb"Handshake failed.*?(?:OPENSSL_internal:(\w+).*)?$")
 
@@ -51,7 +52,8 @@ class CoreLog:
         with os.fdopen(reading, "rb") as lines:
             for line in lines:
                 if (found := LINE.match(line)) is None:
-                    os.write(self._stderr, line)
+                    with contextlib.suppress(OSError):  # It may be closed, or full.
+                        os.write(self._stderr, line)
                 elif failed := FAILED.match(found[1]):
                     name = (failed[1] or b"").decode("ascii", "replace")
                     self.on_failed_handshake(REASON_OF.get(name, "handshake_failed"))

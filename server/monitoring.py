@@ -1,7 +1,7 @@
 """The HTTP port for operators: `/metrics`, `/healthz` (liveness) and `/readyz` (readiness).
 
 It has a separate thread and event loop, and each connection gets one answer. Whatever its clients do, it keeps at
-most MAX_CONNECTIONS connections for at most REQUEST_SECONDS each, and uses at most CPU_SHARE of a core. When all
+most MAX_CONNECTIONS connections for at most REQUEST_SECONDS each, and uses about CPU_SHARE of a core. When all
 connections are taken, the oldest makes room for the newest, so that idle ones cannot lock out a probe.
 """
 
@@ -38,6 +38,12 @@ PROBE_SECONDS = 5.0
 """Time for the server's event loop to answer a probe. If it takes longer, the server is neither alive nor ready."""
 
 CPU_SHARE = 0.1
+
+MAX_PAUSE_SECONDS = 1.0
+"""Maximum pause of new connections after much work, so that a probe is answered in time."""
+
+UNREAD_PARTS = 4
+"""Parts of MAX_HEAD_BYTES at most that are read after the answer. A client that sends more may lose the answer."""
 
 RETRY_SECONDS = 0.1
 """Pause after a failed accept: the process has no file descriptor left, or the client has left."""
@@ -106,8 +112,9 @@ class Monitoring:
         used = time.thread_time()
         while True:
             # All work of this thread is for its connections: new ones wait until it may do more.
-            await asyncio.sleep((time.thread_time() - used) * (1 / CPU_SHARE - 1))
-            used = time.thread_time()
+            now = time.thread_time()
+            pause, used = (now - used) * (1 / CPU_SHARE - 1), now
+            await asyncio.sleep(min(pause, MAX_PAUSE_SECONDS))
             try:
                 client, _ = await loop.sock_accept(listener)
             except OSError:
@@ -138,8 +145,9 @@ class Monitoring:
                 await loop.sock_sendall(client, answer.encode(with_body=not head.startswith(b"HEAD ")))
                 client.shutdown(socket.SHUT_WR)
                 # Closing with unread bytes would reset the connection, and the client might lose the answer.
-                while await loop.sock_recv(client, MAX_HEAD_BYTES):
-                    pass
+                for _ in range(UNREAD_PARTS):
+                    if not await loop.sock_recv(client, MAX_HEAD_BYTES):
+                        break
 
     async def _answer(self, head: bytes) -> Answer:
         """Returns the answer to a request's first line and headers, which may be cut short."""

@@ -1,6 +1,6 @@
-"""Cuts long texts into sections, because the functions that normalise and tokenize a text hold the GIL meanwhile.
+"""Cuts long texts into sections: the functions that normalise and tokenize a text hold the GIL, so that all calls wait.
 
-Meanwhile no other call is answered. `unicodedata.normalize` even takes quadratic time for a run of combining marks:
+`unicodedata.normalize` even takes quadratic time for a run of combining marks:
 40,000 of them take a second. So no such function gets more than one section at a time.
 """
 
@@ -33,9 +33,12 @@ def sections(text: str, *, characters: int = SECTION_CHARACTERS) -> Iterator[str
 
 
 def normalized(form: Literal["NFC", "NFKC"], text: str) -> str:
-    """Returns a text in a normal form of Unicode, as `unicodedata.normalize`, in linear time."""
-    if text.isascii():
-        return text
+    """Returns a text in a normal form of Unicode, in linear time.
+
+    The result is that of `unicodedata.normalize`, except in a text that has no good place for a cut (see `sections`).
+    """
+    if len(text) <= SECTION_CHARACTERS:
+        return unicodedata.normalize(form, text)
     return "".join(unicodedata.normalize(form, section) for section in sections(text))
 
 

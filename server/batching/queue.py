@@ -65,7 +65,10 @@ class Lane:
 
     def put(self, job: Job) -> None:
         """Inserts a job by its arrival: one that first waited for an equal query does not wait again."""
-        insort(self.jobs, job, key=lambda each: each.arrived)
+        if not self.jobs or self.jobs[-1].arrived <= job.arrived:
+            self.jobs.append(job)
+        else:
+            insort(self.jobs, job, key=lambda each: each.arrived)
         self.tokens += job.token_count
 
     def take(self, batch: Batch, *, most_texts: int, most_tokens: float) -> int:
@@ -124,7 +127,7 @@ class Queue:
         with self._changed:
             self._finish_long()
             while not self._closed and not self.interactive.jobs and (not self.bulk.jobs or self._is_reserved()):
-                self._changed.wait(INTERACTIVE_EXPECTED_SECONDS if self.bulk.jobs else None)
+                self._changed.wait(self._shared_seconds if self.bulk.jobs else None)
             return self._take_share(seconds_per_token) if len(self) else None
 
     def leave(self) -> None:
@@ -147,15 +150,15 @@ class Queue:
             self._changed.notify_all()
 
     @property
-    def _is_shared(self) -> bool:
-        """Whether interactive queries are expected."""
-        return time.monotonic() - self._interactive_seen < INTERACTIVE_EXPECTED_SECONDS
+    def _shared_seconds(self) -> float:
+        """Time for which interactive queries are expected from now on."""
+        return max(0.0, self._interactive_seen + INTERACTIVE_EXPECTED_SECONDS - time.monotonic())
 
     def _is_reserved(self) -> bool:
         """Returns whether the calling worker is the last one without a long text, and the next bulk text is long."""
         is_long = self.bulk.jobs[0].token_count > BULK_BATCH_TOKENS_SHARED
         last = 1 < self._workers == len(self._long) + 1
-        return is_long and last and self._is_shared and not self._closed
+        return is_long and last and self._shared_seconds > 0 and not self._closed
 
     def _finish_long(self) -> None:
         if threading.get_ident() in self._long:
@@ -173,7 +176,7 @@ class Queue:
             # Bulk work earns credit only while it waits, and spends it soon: it never has much.
             self._bulk_credit = self._bulk_credit + tokens / (BULK_SHARE - 1) if self.bulk.jobs else 0.0
         else:
-            budget = min(BULK_BATCH_TOKENS_SHARED if self._is_shared else RUN_TOKENS, self._max_batch_tokens)
+            budget = min(BULK_BATCH_TOKENS_SHARED if self._shared_seconds else RUN_TOKENS, self._max_batch_tokens)
             if self.interactive.jobs:  # Take no more than the credit while interactive work waits.
                 budget = min(budget, int(self._bulk_credit))
             tokens = waiting.take(batch, most_texts=share, most_tokens=budget)

@@ -149,7 +149,7 @@ class Workers:
 
     def _search(self, jobs: Sequence[Job]) -> float:
         """Searches for the jobs of a batch that have options; returns the seconds that this took."""
-        now = time.monotonic()
+        now, started = time.monotonic(), time.perf_counter()
         searched = [job for job in jobs if job.options is not None]
         waiting = [job for job in searched if job.wanted(now)]
         self._fail_dropped([job for job in searched if not job.wanted(now)], now)
@@ -159,7 +159,8 @@ class Workers:
         vectors = {job.text: job.vector for job in unfiltered if job.vector is not None}
         state = state._replace(dense=state.dense.comparing(list(vectors.values()), weights=state.weights))
         shared: dict[tuple[str, SearchOptions], Found] = {}  # Equal queries of a batch are searched once.
-        total_seconds = 0.0
+        comparing_seconds = time.perf_counter() - started
+        total_seconds = comparing_seconds
         for job in waiting:
             assert job.options is not None
             key = job.text, job.options
@@ -170,7 +171,8 @@ class Workers:
                 job.found = shared[key] = search(state, job.text, job.vector, job.options)
                 seconds = time.perf_counter() - started
                 total_seconds += seconds
-                self._speed.learn_search(job.options, seconds=seconds)
+                share = comparing_seconds / len(vectors) if job.vector is not None and vectors else 0.0
+                self._speed.learn_search(job.options, seconds=seconds + share)
             job.stopwatch.lap("search")
         return total_seconds
 

@@ -12,7 +12,7 @@ from server.errors import ChajaError, InvalidRequest, NotAllowed, NotAuthenticat
 from server.metrics import CallMetrics
 from server.rpc.connections import ConnectionShare
 from server.rpc.errors import refusal_of
-from server.rpc.field_count import check_elements
+from server.rpc.field_count import check_fields
 from server.rpc.gate import Gate, Metadata
 from server.rpc.grpc_logs import message_was_refused
 from server.rpc.interruption import Interruption
@@ -29,7 +29,7 @@ CANCELLATION_SECONDS = 0.005
 """Time to wait for the cancellation of a call, which grpc.aio reports shortly after the end of its request."""
 
 LARGE_BYTES = 64 * 1024
-"""Size from which a message or an answer is large: its elements are counted, and its memory is freed early."""
+"""Size from which a message or an answer is large: its fields are counted, and its memory is freed early."""
 
 Message = TypeVar("Message")
 
@@ -123,9 +123,10 @@ class Call:
 
     async def _decoded(self, message: bytes, decode: Callable[[bytes], Message]) -> Message:
         request_bytes.set(len(message))
-        descriptor = getattr(getattr(decode, "__self__", None), "DESCRIPTOR", None)
-        if len(message) >= LARGE_BYTES and descriptor is not None:
-            await asyncio.to_thread(check_elements, message, descriptor)
+        if len(message) >= LARGE_BYTES:
+            descriptor = getattr(getattr(decode, "__self__", None), "DESCRIPTOR", None)
+            if descriptor is not None:
+                await asyncio.to_thread(check_fields, message, descriptor)
         return decode(message)
 
     async def write(self, answer: bytes) -> None:

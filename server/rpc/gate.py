@@ -54,7 +54,7 @@ class Gate:
 
     def refused(self, reason: Refusal, path: str, metadata: Metadata, *, peer: str) -> None:
         """Counts and logs a refused call."""
-        self._refusals.count(reason, path=path, caller=self._access.name_of(metadata), peer=peer)
+        self._refusals.count(reason, path=path, caller=lambda: self._access.name_of(metadata), peer=peer)
 
     def access_changed(self) -> bool:
         """Returns whether callers may have lost their access since the last time."""

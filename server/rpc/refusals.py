@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from server.errors import ConnectionOverloaded, HeadersTooLarge, NotAllowed, NotAuthenticated, UnknownMethod
 from server.metrics import Metrics, Refusal
@@ -22,8 +23,8 @@ class Refusals:
         self._next_at: dict[Refusal, float] = {}
         self._not_logged: dict[Refusal, int] = {}
 
-    def count(self, reason: Refusal, *, path: str = "", caller: str = "", peer: str = "") -> None:
-        """Counts a refusal of a method's call, or of a connection. `caller` is the name of its token, if known."""
+    def count(self, reason: Refusal, *, path: str = "", caller: Callable[[], str] = str, peer: str = "") -> None:
+        """Counts a refusal of a method's call, or of a connection. `caller` returns its token's name, if known."""
         self._metrics.refused[reason].inc()
         now = time.monotonic()
         with self._lock:
@@ -32,7 +33,8 @@ class Refusals:
                 self._not_logged[reason] = before + 1
                 return
             self._next_at[reason], self._not_logged[reason] = now + LOG_SECONDS, 0
-        facts = [path, caller and f"token of {caller}", peer, before and f"and {before} more since the last line"]
+        name = caller()
+        facts = [path, name and f"token of {name}", peer, before and f"and {before} more since the last line"]
         log.warning("refused: %s", ", ".join([reason, *(str(each) for each in facts if each)]))
 
 

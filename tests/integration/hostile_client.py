@@ -165,7 +165,17 @@ def endless_scrapes(address: str) -> None:
     flood(address, data, connections=20)
 
 
-MONITORING = (idle_monitoring, endless_scrapes)
+def endless_requests(address: str) -> None:
+    """Asks for a probe, and sends on without end."""
+
+    def data() -> Iterator[bytes]:
+        yield b"GET /healthz HTTP/1.1\r\n\r\n"
+        yield from itertools.repeat(bytes(1 << 16))
+
+    flood(address, data, connections=4)
+
+
+MONITORING = (idle_monitoring, endless_scrapes, endless_requests)
 """Those that attack the port of the metrics."""
 
 KINDS = {

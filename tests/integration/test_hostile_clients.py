@@ -27,6 +27,7 @@ TOKEN = "t" * 32
 SECONDS = 4.0
 WARM_UP_SEARCHES = 300
 P99_SECONDS = 0.25
+PROBE_SECONDS = 5.0
 BOUND_BYTES = {
     "idle_connections": 50 * MEGABYTE,
     "half_prefaces": 50 * MEGABYTE,
@@ -38,6 +39,7 @@ BOUND_BYTES = {
     "control_frames": 50 * MEGABYTE,
     "idle_monitoring": 50 * MEGABYTE,
     "endless_scrapes": 50 * MEGABYTE,
+    "endless_requests": 50 * MEGABYTE,
 }
 """Maximum memory that each attack costs; docs/serving.md states the same."""
 
@@ -127,7 +129,9 @@ def check(kind: str, server: ServerProcess) -> None:
             while time.monotonic() < ends:
                 time.sleep(0.2)
                 peak = max(peak, resident_bytes(server.process.pid))
+                asked = time.monotonic()
                 assert not monitored or status_of(server.metrics_url, "/healthz") == 200
+                assert time.monotonic() - asked < PROBE_SECONDS
             caller.ending.set()
             caller.join()
         assert not caller.failed

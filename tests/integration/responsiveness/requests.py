@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from google.protobuf.internal.encoder import _VarintBytes  # type: ignore[attr-defined]
 from grpc_reflection.v1alpha import reflection_pb2
 
 from chaja.v1 import (
@@ -67,95 +68,115 @@ def _titled(text: str) -> list[LocalizedText]:
     return [LocalizedText(text=text)]
 
 
-QUERIES: dict[str, Callable[[], SearchRequest]] = {
-    "a query of combining marks": lambda: SearchRequest(query=MARKS * 500),
-    "a filter with ten thousand values": lambda: SearchRequest(query="카드", filter=_in(10_000)),
-    "a deep filter": lambda: SearchRequest(query="카드", filter=_deep(), mode=Mode.MODE_HYBRID),
-    "a long language code": lambda: SearchRequest(query="카드", language_code="ko-" * 1_300_000),
-    "many hits": lambda: SearchRequest(query="카드", limit=100, mode=Mode.MODE_LEXICAL),
+def _nested(path: list[int], number: int, count: int) -> bytes:
+    """Returns an encoded message with empty elements of field `number` in the message at a path of fields."""
+    content = bytes([number << 3 | 2, 0]) * count
+    for field in reversed(path):
+        content = bytes([field << 3 | 2]) + _VarintBytes(len(content)) + content
+    return content
+
+
+QUERIES: dict[str, Callable[[int], SearchRequest]] = {
+    "a query of combining marks": lambda n: SearchRequest(query=f"{n}{MARKS * 490}"),
+    "a filter with ten thousand values": lambda n: SearchRequest(query=f"카드 {n}", filter=_in(10_000)),
+    "a deep filter": lambda n: SearchRequest(query=f"카드 {n}", filter=_deep(), mode=Mode.MODE_HYBRID),
+    "a million empty values in a filter": lambda n: SearchRequest.FromString(
+        SearchRequest(query=f"{n}").SerializeToString() + _nested([5, 2], 2, MESSAGE_BYTES // 2)
+    ),
+    "a million empty filters": lambda n: SearchRequest.FromString(
+        SearchRequest(query=f"{n}").SerializeToString() + _nested([5, 5], 1, MESSAGE_BYTES // 2)
+    ),
+    "a long language code": lambda n: SearchRequest(query=f"카드 {n}", language_code="ko-" * 1_300_000),
+    "many hits": lambda n: SearchRequest(query=f"카드 {n}", limit=100, mode=Mode.MODE_LEXICAL),
 }
 
-BATCHES: dict[str, Callable[[], BatchSearchRequest]] = {
-    "a hundred long queries": lambda: BatchSearchRequest(
-        requests=[SearchRequest(query=_text(f"{number} {WORDS}", 1000)) for number in range(100)]
+BATCHES: dict[str, Callable[[int], BatchSearchRequest]] = {
+    "a hundred long queries": lambda n: BatchSearchRequest(
+        requests=[SearchRequest(query=_text(f"{n} {number} {WORDS}", 1000)) for number in range(100)]
     ),
-    "a hundred queries of combining marks": lambda: BatchSearchRequest(
-        requests=[SearchRequest(query=f"{number}{MARKS * 490}") for number in range(100)]
+    "a hundred queries of combining marks": lambda n: BatchSearchRequest(
+        requests=[SearchRequest(query=f"{n} {number}{MARKS * 490}") for number in range(100)]
     ),
-    "forty large filters": lambda: BatchSearchRequest(
-        requests=[SearchRequest(query=f"{number}", filter=_in(8000)) for number in range(40)]
+    "twenty large filters": lambda n: BatchSearchRequest(
+        requests=[SearchRequest(query=f"{n} {number}", filter=_in(5000)) for number in range(20)]
     ),
-    "a hundred times a hundred hits": lambda: BatchSearchRequest(
-        requests=[SearchRequest(query=f"{number} 카드", limit=100) for number in range(100)]
+    "a hundred times a hundred hits": lambda n: BatchSearchRequest(
+        requests=[SearchRequest(query=f"{n} {number} 카드", limit=100) for number in range(100)]
     ),
-    "two million empty queries": lambda: BatchSearchRequest.FromString(b"\x0a\x00" * (MESSAGE_BYTES // 2)),
+    "two million empty queries": lambda n: BatchSearchRequest.FromString(b"\x0a\x00" * (MESSAGE_BYTES // 2)),
 }
 
-ENCODINGS: dict[str, Callable[[], EncodeRequest]] = {
-    "long texts": lambda: EncodeRequest(texts=[_text(WORDS, 20_000) for _ in range(60)], truncate=True),
-    "long texts without spaces": lambda: EncodeRequest(texts=["가나다라" * 5000] * 60, truncate=True),
-    "texts of combining marks": lambda: EncodeRequest(texts=[MARKS * 10_000] * 100, truncate=True),
-    "texts that are too long": lambda: EncodeRequest(texts=[_text(WORDS, 20_000) for _ in range(60)]),
-    "documents": lambda: EncodeRequest(
-        texts=[_text(WORDS, 20_000)] * 60, truncate=True, text_kind=TextKind.TEXT_KIND_DOCUMENT
+ENCODINGS: dict[str, Callable[[int], EncodeRequest]] = {
+    "long texts": lambda n: EncodeRequest(texts=[_text(f"{n} {WORDS}", 20_000) for _ in range(60)], truncate=True),
+    "long texts without spaces": lambda n: EncodeRequest(texts=[f"{n}{'가나다라' * 4900}"] * 60, truncate=True),
+    "texts of combining marks": lambda n: EncodeRequest(texts=[f"{n}{MARKS * 9_900}"] * 100, truncate=True),
+    "texts that are too long": lambda n: EncodeRequest(texts=[_text(f"{n} {WORDS}", 20_000) for _ in range(60)]),
+    "documents": lambda n: EncodeRequest(
+        texts=[_text(f"{n} {WORDS}", 20_000)] * 60, truncate=True, text_kind=TextKind.TEXT_KIND_DOCUMENT
     ),
-    "two million empty texts": lambda: EncodeRequest.FromString(b"\x0a\x00" * (MESSAGE_BYTES // 2)),
+    "two million empty texts": lambda n: EncodeRequest.FromString(b"\x0a\x00" * (MESSAGE_BYTES // 2)),
 }
 
-WRITES: dict[str, Callable[[], UpsertDocumentsRequest]] = {
-    "a text of a million characters": lambda: _upsert("words", texts=_titled(_text(WORDS, 990_000))),
-    "a text without spaces": lambda: _upsert("syllables", texts=_titled(_text("가나다라", 990_000))),
-    "a text of combining marks": lambda: _upsert("marks", texts=_titled(MARKS * 490_000)),
-    "a text of ligatures": lambda: _upsert("ligatures", texts=_titled("ﷺ" * 200_000)),
-    "a title of a million characters": lambda: _upsert("title", titles=_titled(_text(WORDS, 990_000))),
-    "very many examples": lambda: _upsert("examples", examples=[f"예 {number}" for number in range(140_000)]),
-    "as many examples as are allowed": lambda: _upsert("examples", examples=[f"예 {n}" for n in range(29_000)]),
-    "very many numbers": lambda: _upsert("numbers", titles=_titled("수"), attributes={"n": [1.5] * 370_000}),
-    "as many numbers as are allowed": lambda: _upsert(
-        "numbers", titles=_titled("수"), attributes={"n": [1.5] * 29_000}
+WRITES: dict[str, Callable[[int], UpsertDocumentsRequest]] = {
+    "a text of a million characters": lambda n: _upsert("words", texts=_titled(_text(f"{n} {WORDS}", 990_000))),
+    "a text without spaces": lambda n: _upsert("syllables", texts=_titled(_text(f"{n}가나다라", 990_000))),
+    "a text of combining marks": lambda n: _upsert("marks", texts=_titled(f"{n}{MARKS * 490_000}")),
+    "a text of ligatures": lambda n: _upsert("ligatures", texts=_titled(f"{n} {'ﷺ' * 200_000}")),
+    "a title of a million characters": lambda n: _upsert("title", titles=_titled(_text(f"{n} {WORDS}", 990_000))),
+    "very many examples": lambda n: _upsert("examples", examples=[f"예 {n} {number}" for number in range(140_000)]),
+    "as many examples as are allowed": lambda n: _upsert(
+        "examples", examples=[f"예 {n} {number}" for number in range(29_000)]
     ),
-    "very many attributes": lambda: _upsert(
+    "very many numbers": lambda n: _upsert("numbers", titles=_titled("수"), attributes={"n": [n + 0.5] * 370_000}),
+    "as many numbers as are allowed": lambda n: _upsert(
+        "numbers", titles=_titled("수"), attributes={"n": [n + 0.5] * 29_000}
+    ),
+    "very many attributes": lambda n: _upsert(
         "attributes", titles=_titled("속성"), attributes={f"a{number}": True for number in range(160_000)}
     ),
-    "very many languages": lambda: _upsert(
+    "very many languages": lambda n: _upsert(
         "languages", titles=[LocalizedText(language_code=f"l{number}", text="말") for number in range(160_000)]
     ),
-    "a large attribute": lambda: _upsert("large", titles=_titled("큰 값"), attributes={"blob": "카드 " * 300_000}),
-    "a thousand documents": lambda: UpsertDocumentsRequest(
+    "a large attribute": lambda n: _upsert(
+        "large", titles=_titled("큰 값"), attributes={"blob": f"{n}{'카드 ' * 300_000}"}
+    ),
+    "a thousand documents": lambda n: UpsertDocumentsRequest(
         upserts=[
-            Upsert(document=Document(id=f"d{number}", titles=_titled(f"{number}"), examples=[f"{number} 카드"]))
+            Upsert(document=Document(id=f"d{number}", titles=_titled(f"{number}"), examples=[f"{n} {number} 카드"]))
             for number in range(1000)
         ]
     ),
-    "a thousand invalid documents": lambda: UpsertDocumentsRequest(
+    "a thousand invalid documents": lambda n: UpsertDocumentsRequest(
         upserts=[Upsert(document=Document(id="", examples=[" "] * 50)) for number in range(1000)]
     ),
-    "two million empty documents": lambda: UpsertDocumentsRequest.FromString(b"\x0a\x00" * (MESSAGE_BYTES // 2)),
+    "two million empty titles": lambda n: UpsertDocumentsRequest.FromString(_nested([1, 1], 2, MESSAGE_BYTES // 2)),
+    "two million empty texts": lambda n: UpsertDocumentsRequest.FromString(_nested([1, 1], 3, MESSAGE_BYTES // 2)),
+    "two million empty documents": lambda n: UpsertDocumentsRequest.FromString(b"\x0a\x00" * (MESSAGE_BYTES // 2)),
 }
 
-LISTINGS: dict[str, Callable[[], ListDocumentsRequest]] = {
-    "a large page": lambda: ListDocumentsRequest(page_size=1000),
-    "a filter with ten thousand values": lambda: ListDocumentsRequest(page_size=1000, filter=_in(10_000)),
-    "a long page token": lambda: ListDocumentsRequest(page_token="A" * MESSAGE_BYTES),
+LISTINGS: dict[str, Callable[[int], ListDocumentsRequest]] = {
+    "a large page": lambda _: ListDocumentsRequest(page_size=1000),
+    "a filter with ten thousand values": lambda _: ListDocumentsRequest(page_size=1000, filter=_in(10_000)),
+    "a long page token": lambda _: ListDocumentsRequest(page_token="A" * MESSAGE_BYTES),
 }
 
-DELETES: dict[str, Callable[[], DeleteDocumentsRequest]] = {
-    "a thousand ids": lambda: DeleteDocumentsRequest(deletes=[Delete(id=f"x{number}") for number in range(1000)]),
-    "a filter with ten thousand values": lambda: DeleteDocumentsRequest(filter=_in(10_000)),
-    "a long id": lambda: DeleteDocumentsRequest(deletes=[Delete(id="가" * 1_300_000)]),
+DELETES: dict[str, Callable[[int], DeleteDocumentsRequest]] = {
+    "a thousand ids": lambda _: DeleteDocumentsRequest(deletes=[Delete(id=f"x{number}") for number in range(1000)]),
+    "a filter with ten thousand values": lambda _: DeleteDocumentsRequest(filter=_in(10_000)),
+    "a long id": lambda _: DeleteDocumentsRequest(deletes=[Delete(id="가" * 1_300_000)]),
 }
 
-GETS: dict[str, Callable[[], GetDocumentRequest]] = {
-    name: lambda name=name: GetDocumentRequest(id=name)  # type: ignore[misc]
+GETS: dict[str, Callable[[int], GetDocumentRequest]] = {
+    name: lambda _, name=name: GetDocumentRequest(id=name)  # type: ignore[misc]
     for name in ("words", "examples", "numbers", "large", "x" * MESSAGE_BYTES)
 }
 
 
-def imports() -> Iterator[ImportDocumentsRequest]:
+def imports(attempt: int) -> Iterator[ImportDocumentsRequest]:
     """An import of the large documents of `WRITES`."""
-    yield ImportDocumentsRequest(import_id="large")
+    yield ImportDocumentsRequest(import_id=f"large {attempt}")
     for name in ("very many numbers", "a thousand documents", "a thousand invalid documents"):
-        yield ImportDocumentsRequest(upserts=WRITES[name]().upserts)
+        yield ImportDocumentsRequest(upserts=WRITES[name](attempt).upserts)
 
 
 def reflections() -> Iterator[reflection_pb2.ServerReflectionRequest]:

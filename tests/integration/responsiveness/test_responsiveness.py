@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 import pytest
@@ -28,7 +28,7 @@ ATTEMPTS = 4
 CALL_SECONDS = 10.0
 """Deadline of the requests. Those that take longer delay health checks from the beginning, or not at all."""
 
-Send = Callable[[], object]
+Request = TypeVar("Request")
 
 
 class HealthWatch:
@@ -75,13 +75,17 @@ def watch(server: ServerProcess) -> Iterator[HealthWatch]:
     watch.close()
 
 
-def check(watch: HealthWatch, send: Send) -> None:
-    """Sends a request, which may be refused, and checks how long health checks took meanwhile."""
+def check(watch: HealthWatch, build: Callable[[int], Request], send: Callable[[Request], object]) -> None:
+    """Sends a request, which may be refused, and checks how long health checks took meanwhile.
+
+    Each attempt has another request, whose texts are not known to the server.
+    """
     worst: list[float] = []
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
+        request = build(attempt)
         began = time.monotonic()
         try:
-            send()
+            send(request)
         except grpc.RpcError as error:
             if error.code() in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN):
                 raise
@@ -93,69 +97,77 @@ def check(watch: HealthWatch, send: Send) -> None:
 
 @pytest.mark.parametrize("name", at_limit.WRITES)
 def test_a_write_at_the_limits(name: str, client: chaja.Client, watch: HealthWatch) -> None:
-    request = at_limit.WRITES[name]()
-    check(watch, lambda: client.catalog.UpsertDocuments(request, timeout=CALL_SECONDS))
+    build = at_limit.WRITES[name]
+    check(watch, build, lambda request: client.catalog.UpsertDocuments(request, timeout=CALL_SECONDS))
 
 
 @pytest.mark.parametrize("name", at_limit.QUERIES)
 def test_a_search_at_the_limits(name: str, client: chaja.Client, watch: HealthWatch) -> None:
-    request = at_limit.QUERIES[name]()
-    check(watch, lambda: client.search.Search(request, timeout=CALL_SECONDS))
-    check(watch, lambda: list(client.search.SearchStream(iter([request] * 40), timeout=CALL_SECONDS)))
+    build = at_limit.QUERIES[name]
+    check(watch, build, lambda request: client.search.Search(request, timeout=CALL_SECONDS))
+    check(watch, build, lambda request: list(client.search.SearchStream(iter([request] * 40), timeout=CALL_SECONDS)))
 
 
 @pytest.mark.parametrize("name", at_limit.BATCHES)
 def test_a_batch_at_the_limits(name: str, client: chaja.Client, watch: HealthWatch) -> None:
-    request = at_limit.BATCHES[name]()
-    check(watch, lambda: client.search.BatchSearch(request, timeout=CALL_SECONDS))
+    build = at_limit.BATCHES[name]
+    check(watch, build, lambda request: client.search.BatchSearch(request, timeout=CALL_SECONDS))
 
 
 @pytest.mark.parametrize("name", at_limit.ENCODINGS)
 def test_an_encoding_at_the_limits(name: str, client: chaja.Client, watch: HealthWatch) -> None:
-    request = at_limit.ENCODINGS[name]()
-    check(watch, lambda: client.encode.Encode(request, timeout=CALL_SECONDS))
+    build = at_limit.ENCODINGS[name]
+    check(watch, build, lambda request: client.encode.Encode(request, timeout=CALL_SECONDS))
 
 
 @pytest.mark.parametrize("name", at_limit.LISTINGS)
 def test_a_listing_at_the_limits(name: str, client: chaja.Client, watch: HealthWatch) -> None:
-    request = at_limit.LISTINGS[name]()
-    check(watch, lambda: client.catalog.ListDocuments(request, timeout=CALL_SECONDS))
+    build = at_limit.LISTINGS[name]
+    check(watch, build, lambda request: client.catalog.ListDocuments(request, timeout=CALL_SECONDS))
 
 
 @pytest.mark.parametrize("name", at_limit.GETS)
 def test_a_read_at_the_limits(name: str, client: chaja.Client, watch: HealthWatch) -> None:
-    request = at_limit.GETS[name]()
-    check(watch, lambda: client.catalog.GetDocument(request, timeout=CALL_SECONDS))
+    build = at_limit.GETS[name]
+    check(watch, build, lambda request: client.catalog.GetDocument(request, timeout=CALL_SECONDS))
 
 
 @pytest.mark.parametrize("name", at_limit.DELETES)
 def test_a_deletion_at_the_limits(name: str, client: chaja.Client, watch: HealthWatch) -> None:
-    request = at_limit.DELETES[name]()
-    check(watch, lambda: client.catalog.DeleteDocuments(request, timeout=CALL_SECONDS))
+    build = at_limit.DELETES[name]
+    check(watch, build, lambda request: client.catalog.DeleteDocuments(request, timeout=CALL_SECONDS))
 
 
 def test_an_import_at_the_limits(client: chaja.Client, watch: HealthWatch) -> None:
-    check(watch, lambda: list(client.catalog.ImportDocuments(at_limit.imports(), timeout=CALL_SECONDS)))
+    check(
+        watch, at_limit.imports, lambda requests: list(client.catalog.ImportDocuments(requests, timeout=CALL_SECONDS))
+    )
 
 
 def test_a_watch_of_large_documents(client: chaja.Client, watch: HealthWatch) -> None:
-    def follow() -> None:
-        for response in client.catalog.WatchChanges(WatchChangesRequest(), timeout=CALL_SECONDS):
+    def follow(request: WatchChangesRequest) -> None:
+        for response in client.catalog.WatchChanges(request, timeout=CALL_SECONDS):
             if response.changes and response.changes[-1].sequence >= 224:
                 return
 
-    check(watch, follow)
+    check(watch, lambda _: WatchChangesRequest(), follow)
 
 
 def test_a_search_that_finds_large_documents(client: chaja.Client, watch: HealthWatch) -> None:
-    request = SearchRequest(query="수 큰 값 예", limit=100)
-    check(watch, lambda: client.search.Search(request, timeout=CALL_SECONDS))
+    def build(attempt: int) -> SearchRequest:
+        return SearchRequest(query=f"수 큰 값 예 {attempt}", limit=100)
+
+    check(watch, build, lambda request: client.search.Search(request, timeout=CALL_SECONDS))
 
 
-def test_questions_of_other_services(server: ServerProcess, client: chaja.Client, watch: HealthWatch) -> None:
+def test_questions_of_other_services(server: ServerProcess, watch: HealthWatch) -> None:
     with grpc.insecure_channel(server.address, options=[("grpc.max_send_message_length", -1)]) as channel:
         reflection: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
-        check(watch, lambda: list(reflection.ServerReflectionInfo(at_limit.reflections(), timeout=CALL_SECONDS)))
+        check(
+            watch,
+            lambda _: at_limit.reflections(),
+            lambda requests: list(reflection.ServerReflectionInfo(requests, timeout=CALL_SECONDS)),
+        )
         health: Any = health_pb2_grpc.HealthStub(channel)
-        request = health_pb2.HealthCheckRequest(service="x" * at_limit.MESSAGE_BYTES)
-        check(watch, lambda: health.Check(request, timeout=CALL_SECONDS))
+        question = health_pb2.HealthCheckRequest(service="x" * at_limit.MESSAGE_BYTES)
+        check(watch, lambda _: question, lambda request: health.Check(request, timeout=CALL_SECONDS))
