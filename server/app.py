@@ -30,8 +30,12 @@ log = logging.getLogger(__name__)
 ENDING_SECONDS = 5.0
 """Time for the engine's threads to end after the drain. A busy worker finishes its batch within it."""
 
-COLLECTED_OBJECTS = 10_000
-"""New objects between two garbage collections. With Python's default of 700, almost every call would trigger one."""
+COLLECTIONS = 10_000, 2, 50
+"""New objects between two garbage collections, and collections of a generation between two of the next one.
+
+With Python's 700 objects, almost every call would trigger one. With its 10 collections of the first generation, one of
+the second would hold the GIL for 30 ms.
+"""
 
 SWITCH_SECONDS = 0.001
 """Time after which a waiting Python thread asks the running one for the GIL. Python's default is 5 ms."""
@@ -91,7 +95,7 @@ async def _serve(
             reloader.catalogue.death.add_done_callback(lambda _: health.fail())
             gc.collect()
             gc.freeze()  # Loaded objects stay: collections that scan them would delay calls.
-            gc.set_threshold(COLLECTED_OBJECTS)
+            gc.set_threshold(*COLLECTIONS)
             state = slot.engine.index.state
             log.info("serving %d documents, %d vectors", state.slots.live_count, state.live_vectors)
             watching = [

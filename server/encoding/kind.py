@@ -10,7 +10,7 @@ class Side(enum.Enum):
     DOCUMENT = "document"
 
 
-class TextKind(enum.Enum):
+class TextKind(enum.StrEnum):
     """The kinds of text. Each has its prefix."""
 
     QUERY = "query"

@@ -24,6 +24,9 @@ PORTION_CHARACTERS = 2000
 PORTIONS = 3
 """Portions of a call in the engine at a time: enough to keep the workers busy; more would delay other writes."""
 
+LOOP_TEXTS = 1000
+"""Maximum vectors that the event loop puts together itself, in about a millisecond."""
+
 
 class Prepared(NamedTuple):
     """A document cut into passages. `known` has the vectors of passages that need no encoding."""
@@ -47,7 +50,10 @@ class Prepared(NamedTuple):
             if isinstance(row, ChajaError):
                 return row
             rows.append(row)
-        return Vectors(self.passages.spans, np.stack(rows))
+        matrix = np.empty((len(rows), *rows[0].shape), dtype=np.float32)
+        for position, row in enumerate(rows):  # np.stack would hold the GIL for 50 ms with 30,000 rows.
+            matrix[position] = row
+        return Vectors(self.passages.spans, matrix)
 
 
 class DocumentEncoder:
@@ -67,16 +73,20 @@ class DocumentEncoder:
         is. Raises ChajaError if the engine rejects the work.
         """
         loop = asyncio.get_running_loop()
-        prepared = await loop.run_in_executor(self._preparing, self._prepare, engine.bundle, documents)
-        wanted = {text: None for each in prepared if isinstance(each, Prepared) for text in each.unknown}
-        vectors = await _encode_texts(engine, list(wanted), deadline=deadline, patient=patient)
-        return [each.vectors(vectors) if isinstance(each, Prepared) else each for each in prepared]
+        prepared, texts = await loop.run_in_executor(self._preparing, self._prepare, engine.bundle, documents)
+        vectors = await _encode_texts(engine, texts, deadline=deadline, patient=patient)
+        if len(vectors) <= LOOP_TEXTS:
+            return _assemble(prepared, vectors)
+        return await loop.run_in_executor(self._preparing, _assemble, prepared, vectors)
 
     def close(self) -> None:
         """Ends the thread."""
         self._preparing.shutdown()
 
-    def _prepare(self, bundle: Bundle, documents: Sequence[Document]) -> list[Prepared | ChajaError | None]:
+    def _prepare(
+        self, bundle: Bundle, documents: Sequence[Document]
+    ) -> tuple[list[Prepared | ChajaError | None], list[Text]]:
+        """Returns the documents cut into passages, and the distinct texts to encode."""
         times = Counter(document.id for document in documents)
         prepared: list[Prepared | ChajaError | None] = []
         for document in documents:
@@ -93,7 +103,8 @@ class DocumentEncoder:
                 prepared.append(error)
             else:
                 prepared.append(Prepared(passages, self._known(bundle, before)))
-        return prepared
+        unknown = {text: None for each in prepared if isinstance(each, Prepared) for text in each.unknown}
+        return prepared, list(unknown)
 
     def _known(self, bundle: Bundle, before: Versioned | None) -> dict[Text, NDArray[np.float32]]:
         """Returns the vectors of the stored version's passages."""
@@ -103,6 +114,12 @@ class DocumentEncoder:
         if not np.array_equal(passages.spans, before.vectors.spans):
             return {}  # It was cut with another overlap.
         return dict(zip(passages.texts, before.vectors.matrix, strict=True))
+
+
+def _assemble(
+    prepared: Sequence[Prepared | ChajaError | None], vectors: dict[Text, NDArray[np.float32] | ChajaError]
+) -> list[Vectors | ChajaError | None]:
+    return [each.vectors(vectors) if isinstance(each, Prepared) else each for each in prepared]
 
 
 async def _encode_texts(
