@@ -4,7 +4,8 @@ If a write-ahead log is damaged, SQLite silently returns to the last intact chan
 new one. A database that is older than this file has lost acknowledged changes.
 
 The file also identifies the database by its inode and the time of the inode's last change, which no program can set. So
-a copy of a database, made by whatever means, does not match the file, even if the file was copied with it.
+a copy of a database does not match the file, even if the file was copied with it. A volume that is rolled back as a
+whole brings both back, and is not noticed.
 
 The file is written after each commit but not synced: after a crash of the machine it may be older than the database. It
 is never newer than an intact database. An unreadable file is ignored.

@@ -34,11 +34,15 @@ class FoundDocument(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The documents, best first; the sequence of the last change seen; whether probably none is a good answer."""
+    """The documents, best first; the sequence of the last change seen; whether probably none is a good answer.
+
+    `warnings` are those of the filter; see `warnings_of`.
+    """
 
     documents: list[FoundDocument]
     sequence: int
     no_good_answer: bool
+    warnings: Sequence[str] = ()
 
 
 def search(state: State, query: str, vector: NDArray[np.float32] | None, options: SearchOptions) -> Found:
@@ -67,7 +71,8 @@ def search(state: State, query: str, vector: NDArray[np.float32] | None, options
             lexical_best=None if options.mode is Mode.DENSE else _best(documents.lexical) or 0.0,
         )
     )
-    return Found(found, state.sequence, no_good_answer)
+    warnings = () if options.filter is None else state.warnings(options.filter)
+    return Found(found, state.sequence, no_good_answer, warnings)
 
 
 class _Legs(NamedTuple):

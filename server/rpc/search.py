@@ -145,14 +145,12 @@ class SearchServicer(SearchServiceServicer):
             mask=searched.mask,
             room=room,
         )
-        filter = None if job.options is None else job.options.filter
-        warnings = () if filter is None else searched.engine.index.state.warnings(filter)
-        room.take(sum(len(warning.encode()) + WARNING_BYTES for warning in warnings))
+        room.take(sum(len(warning.encode()) + WARNING_BYTES for warning in found.warnings))
         response = SearchResponse(
             model_revision=revision,
             no_good_answer=found.no_good_answer,
             sequence=found.sequence,
-            warnings=warnings,
+            warnings=found.warnings,
         )
         job.stopwatch.lap("fetch")
         self._metrics.observe_stages(job.stopwatch)
