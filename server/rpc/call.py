@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -10,13 +11,13 @@ import grpc
 
 from server.errors import ChajaError, InvalidRequest, NotAllowed, NotAuthenticated, Violation
 from server.metrics import CallMetrics
+from server.rpc.background import Background, request_bytes
 from server.rpc.connections import ConnectionShare
 from server.rpc.errors import refusal_of
-from server.rpc.field_count import check_fields
+from server.rpc.field_count import CHECKED_BYTES, check_fields
 from server.rpc.gate import Gate, Metadata
 from server.rpc.grpc_logs import message_was_refused
 from server.rpc.interruption import Interruption
-from server.rpc.reading import request_bytes
 from server.rpc.refusals import reason_of
 
 OK = grpc.StatusCode.OK.value[0]
@@ -29,7 +30,7 @@ CANCELLATION_SECONDS = 0.005
 """Time to wait for the cancellation of a call, which grpc.aio reports shortly after the end of its request."""
 
 LARGE_BYTES = 64 * 1024
-"""Size from which a message or an answer is large: its fields are counted, and its memory is freed early."""
+"""Size from which a message or an answer is large: its memory is freed early."""
 
 Message = TypeVar("Message")
 
@@ -54,6 +55,7 @@ class Call:
         metadata: Metadata,
         share: ConnectionShare,
         metrics: CallMetrics | None,
+        background: Background,
         stream: bool,
     ) -> None:
         self._gate = gate
@@ -62,6 +64,7 @@ class Call:
         self._context = context
         self._metadata = metadata
         self._metrics = metrics
+        self._background = background
         self._started = time.perf_counter()
         self._task = asyncio.current_task()
         self._error: ChajaError | None = None
@@ -123,10 +126,10 @@ class Call:
 
     async def _decoded(self, message: bytes, decode: Callable[[bytes], Message]) -> Message:
         request_bytes.set(len(message))
-        if len(message) >= LARGE_BYTES:
+        if len(message) >= CHECKED_BYTES:
             descriptor = getattr(getattr(decode, "__self__", None), "DESCRIPTOR", None)
             if descriptor is not None:
-                await asyncio.to_thread(check_fields, message, descriptor)
+                await self._background.run(partial(check_fields, message, descriptor))
         return decode(message)
 
     async def write(self, answer: bytes) -> None:

@@ -16,6 +16,7 @@ import grpc
 
 from server.errors import ChajaError, Overloaded, ResponseTooLarge, UnknownMethod
 from server.metrics import Metrics
+from server.rpc.background import Background
 from server.rpc.call import Call
 from server.rpc.connections import Connections
 from server.rpc.gate import Gate, Metadata
@@ -63,6 +64,7 @@ class Calls(Methods):
         self.refusals = Refusals(metrics)
         self._gate = Gate(access, self.refusals, overload=overload)
         self.connections = Connections()
+        self.background = Background()
         self.running: set[Call] = set()
         self._leaving: ChajaError | None = None
         self._unknown_method = self._wrap(UNKNOWN_METHOD, grpc.unary_unary_rpc_method_handler(_refuse_unknown_method))
@@ -130,6 +132,7 @@ class Calls(Methods):
             metadata=_metadata.get(),
             share=self.connections.enter(context),
             metrics=self._metrics.calls.get(path),
+            background=self.background,
             stream=stream,
         )
         if self._leaving is not None:

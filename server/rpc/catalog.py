@@ -26,6 +26,7 @@ from chaja.v1 import Delete as DeleteMessage
 from chaja.v1 import Upsert as UpsertMessage
 from server.catalogue.changes import Change, Delete, Outcome, Stored, Upsert
 from server.errors import InvalidRequest, ResponseTooLarge, Violation
+from server.rpc.background import Background
 from server.rpc.documents import to_change, to_delete, to_message, to_result, to_upsert
 from server.rpc.filters import to_filter
 from server.rpc.imports import Imports
@@ -33,7 +34,6 @@ from server.rpc.interruption import Interruption
 from server.rpc.limits import RESERVED_BYTES, Limits, check_name, count_violations, raise_any
 from server.rpc.masks import DOCUMENTS, Mask
 from server.rpc.pages import id_before, page_token
-from server.rpc.reading import RequestReader
 from server.rpc.wire import embedded
 from server.writing.reader import Reader
 from server.writing.writer import Writer
@@ -67,13 +67,13 @@ class CatalogServicer(CatalogServiceServicer):
         writer: Callable[[], Writer],
         reader: Callable[[], Reader],
         limits: Limits,
-        requests: RequestReader,
+        background: Background,
     ) -> None:
         """Takes functions that return the current writer and reader, or raise NotReady or ReadOnly."""
         self._writer = writer
         self._reader = reader
         self._limits = limits
-        self._requests = requests
+        self._background = background
         self._imports = Imports()
         self._paging = asyncio.Semaphore(PAGES_AT_ONCE)
 
@@ -83,13 +83,15 @@ class CatalogServicer(CatalogServiceServicer):
         raise_any(count_violations("upserts", len(request.upserts), self._limits.max_write_documents))
         if request.request_id:
             check_name("request_id", request.request_id)
-        changes = await self._requests.read(partial(self._read_upserts, request.upserts))
+        changes = await self._background.run_if_large(partial(self._read_upserts, request.upserts))
         outcomes: list[Outcome] = []
         if upserts := _valid(changes):
             outcomes = await writer.upsert(
                 upserts, request_id=request.request_id, remaining_seconds=context.time_remaining()
             )
-        results = await self._requests.read(partial(self._results, changes, outcomes, field="upserts[{}].document"))
+        results = await self._background.run_if_large(
+            partial(self._results, changes, outcomes, field="upserts[{}].document")
+        )
         return UpsertDocumentsResponse(results=results)
 
     async def DeleteDocuments(self, request: DeleteDocumentsRequest, context: Any) -> DeleteDocumentsResponse:
@@ -99,14 +101,16 @@ class CatalogServicer(CatalogServiceServicer):
             check_name("request_id", request.request_id)
         if not request.HasField("filter"):
             raise_any(count_violations("deletes", len(request.deletes), self._limits.max_write_documents))
-            changes = await self._requests.read(partial(_read_deletes, request.deletes))
+            changes = await self._background.run_if_large(partial(_read_deletes, request.deletes))
             deletes = _valid(changes)
             outcomes = await writer.delete(deletes, request_id=request.request_id) if deletes else []
-            results = await self._requests.read(partial(self._results, changes, outcomes, field="deletes[{}]"))
+            results = await self._background.run_if_large(
+                partial(self._results, changes, outcomes, field="deletes[{}]")
+            )
             return DeleteDocumentsResponse(results=results, deleted_count=sum(result.changed for result in results))
         if request.deletes:
             raise InvalidRequest([Violation("filter", "is set together with deletes: send one of them")])
-        filter = await self._requests.read(partial(to_filter, request.filter, field="filter"))
+        filter = await self._background.run_if_large(partial(to_filter, request.filter, field="filter"))
         if filter is None:
             raise InvalidRequest([Violation("filter", "has no condition, and would delete everything: set one")])
         warnings = self._reader().warnings(filter)
@@ -129,7 +133,7 @@ class CatalogServicer(CatalogServiceServicer):
         """Returns a page of documents."""
         reader = self._reader()
         size = self._limits.page_size(request.page_size)
-        filter = await self._requests.read(partial(to_filter, request.filter, field="filter"))
+        filter = await self._background.run_if_large(partial(to_filter, request.filter, field="filter"))
         mask = DOCUMENTS.mask(request.read_mask, field="read_mask")
         after_id = id_before(request.page_token, request.filter)
         response = ListDocumentsResponse(warnings=() if filter is None else reader.warnings(filter))
@@ -141,7 +145,7 @@ class CatalogServicer(CatalogServiceServicer):
                 portion = await reader.list(filter=filter, after_id=after_id, limit=wanted, fields=mask.stored)
                 if not portion:
                     return b"".join((*documents, response.SerializeToString()))
-                messages = await asyncio.to_thread(_documents, portion, mask)
+                messages = await self._background.run(partial(_documents, portion, mask))
                 for stored, message in zip(portion, messages, strict=True):
                     page_bytes += len(message) + ELEMENT_BYTES
                     if not documents and page_bytes > max_bytes:
@@ -167,9 +171,9 @@ class CatalogServicer(CatalogServiceServicer):
             async for request in request_iterator:
                 follows = self._begins_at(request, follows, reached) + len(request.upserts)
                 reached = max(reached, follows)
-                changes = await self._requests.read(partial(self._read_upserts, request.upserts))
+                changes = await self._background.run_if_large(partial(self._read_upserts, request.upserts))
                 outcomes = await held.write(_valid(changes), position=reached)
-                results = await self._requests.read(
+                results = await self._background.run_if_large(
                     partial(self._results, changes, outcomes, field="upserts[{}].document")
                 )
                 yield ImportDocumentsResponse(position=reached, results=results)
@@ -187,7 +191,7 @@ class CatalogServicer(CatalogServiceServicer):
             while (portion := await interruption.next(changes)) is not None:
                 response: list[bytes] = []
                 size_bytes = 0
-                messages = await asyncio.to_thread(_changes, portion, mask)
+                messages = await self._background.run(partial(_changes, portion, mask))
                 for change, message in zip(portion, messages, strict=True):
                     change_bytes = len(message) + ELEMENT_BYTES
                     if change_bytes > self._limits.max_response_bytes:

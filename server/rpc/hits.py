@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -15,9 +16,10 @@ from server.catalogue.document import Document, Part, parts_of
 from server.catalogue.partial import Fields
 from server.lexical.tokens import terms_of
 from server.ranking.search import FoundDocument
+from server.rpc.background import Background
 from server.rpc.masks import Mask
 from server.rpc.room import HIT_BYTES, Room
-from server.rpc.wire import embedded
+from server.rpc.wire import embedded, single
 
 FIELD_OF = {
     document.Field.TITLE: Field.FIELD_TITLE,
@@ -27,15 +29,17 @@ FIELD_OF = {
 
 KEPT_HITS = 20_000
 KEPT_BYTES = 2**25
-"""Bounds of the cache of hits. Reading a document and building a hit costs far more than copying one."""
+KEPT_HIT_BYTES = 2**14
+"""Bounds of the cache of hits, and of each hit in it: a few large documents must not displace all others.
+
+Reading a document and building a hit costs far more than copying one.
+"""
 
 LONGEST_LANGUAGE_CODE = 35
 """Length of the longest language code of RFC 5646."""
 
 COMPARED_CHARACTERS = 10_000
 """Maximum characters of a document that are compared with a query's words; the first passage always is."""
-
-FETCHING_THREADS = 2
 
 Fetch = Callable[[int, str, Fields | None], "tuple[Document, NDArray[np.int32]] | None"]
 """Takes a sequence, a model's revision and the needed fields, None for all; returns the document of that sequence and
@@ -57,10 +61,11 @@ class HitKey(NamedTuple):
 class Hits:
     """Builds hits, and caches them for later queries that find the same documents. Used on the event loop."""
 
-    def __init__(self, fetch: Fetch) -> None:
+    def __init__(self, fetch: Fetch, background: Background) -> None:
         """Takes a function that reads the store; it may block."""
         self._fetch = fetch
-        self._fetching = ThreadPoolExecutor(FETCHING_THREADS, thread_name_prefix="fetch")
+        self._background = background
+        self._fetching = ThreadPoolExecutor(1, thread_name_prefix="fetch")  # For calls that a person waits for.
         self._revision = ""
         self._kept: dict[HitKey, bytes] = {}  # Serialized hits without scores.
         self._kept_bytes = 0
@@ -74,6 +79,7 @@ class Hits:
         revision: str,
         mask: Mask,
         room: Room,
+        bulk: bool,
     ) -> bytes:
         """Returns the field `hits` of an answer: the found documents, except those that the store no longer has.
 
@@ -93,7 +99,8 @@ class Hits:
         missing = [key for key in keys if key not in built]
         if missing:
             loop = asyncio.get_running_loop()
-            fresh = await loop.run_in_executor(self._fetching, self._build_all, missing, revision, room)
+            build = partial(self._build_all, missing, revision, room)
+            fresh = await (self._background.run(build) if bulk else loop.run_in_executor(self._fetching, build))
             built |= fresh
             if revision == self._revision:  # Hits that depend on a query's words are rarely needed again.
                 self._keep({key: hit for key, hit in fresh.items() if isinstance(key.part, int)})
@@ -104,6 +111,7 @@ class Hits:
         )
 
     def _keep(self, fresh: dict[HitKey, bytes]) -> None:
+        fresh = {key: hit for key, hit in fresh.items() if len(hit) <= KEPT_HIT_BYTES}
         size = sum(map(len, fresh.values()))
         if len(self._kept) + len(fresh) > KEPT_HITS or self._kept_bytes + size > KEPT_BYTES:
             self._kept, self._kept_bytes = {}, 0
@@ -163,8 +171,9 @@ def _wordiest(query: str, parts: Sequence[Part], spans: NDArray[np.int32]) -> in
 
 def _scores(found: FoundDocument, mask: Mask) -> bytes:
     """Returns the scores of a hit, serialized."""
-    return Hit(
-        score=found.score,
-        dense_score=found.dense_score if "dense_score" in mask.names else None,
-        lexical_score=found.lexical_score if "lexical_score" in mask.names else None,
-    ).SerializeToString()
+    scores = single(Hit.SCORE_FIELD_NUMBER, found.score)
+    if found.dense_score is not None and "dense_score" in mask.names:
+        scores += single(Hit.DENSE_SCORE_FIELD_NUMBER, found.dense_score)
+    if found.lexical_score is not None and "lexical_score" in mask.names:
+        scores += single(Hit.LEXICAL_SCORE_FIELD_NUMBER, found.lexical_score)
+    return scores

@@ -19,10 +19,10 @@ from server.encoding.normalisation import normalised
 from server.engine import Engine, EngineSlot
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
+from server.rpc.background import Background
 from server.rpc.hits import Fetch, Hits
 from server.rpc.limits import Limits
 from server.rpc.masks import HITS, Mask
-from server.rpc.reading import RequestReader
 from server.rpc.room import RESPONSE_BYTES, WARNING_BYTES, Room
 from server.rpc.running import run_jobs, timings_of
 from server.rpc.stream import answer_in_order
@@ -57,13 +57,13 @@ class SearchServicer(SearchServiceServicer):
     """Implements `chaja.v1.SearchService`; the proto file states its contract. Its answers are serialized."""
 
     def __init__(
-        self, slot: EngineSlot, limits: Limits, metrics: Metrics, *, fetch: Fetch, reader: RequestReader
+        self, slot: EngineSlot, limits: Limits, metrics: Metrics, *, fetch: Fetch, background: Background
     ) -> None:
         self._slot = slot
         self._limits = limits
         self._metrics = metrics
-        self._hits = Hits(fetch)
-        self._reader = reader
+        self._hits = Hits(fetch, background)
+        self._background = background
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def Search(self, request: SearchRequest, context: Any) -> Any:
@@ -74,7 +74,7 @@ class SearchServicer(SearchServiceServicer):
     async def BatchSearch(self, request: BatchSearchRequest, context: Any) -> Any:
         """Answers several queries."""
         engine = self._slot.engine
-        queries = await self._reader.read(partial(self._read_batch, request))
+        queries = await self._background.run_if_large(partial(self._read_batch, request))
         remaining, bulk = context.time_remaining(), is_bulk([query.text for query in queries])
         jobs = [
             engine.query_job(query.text, query.options, remaining_seconds=remaining, bulk=bulk) for query in queries
@@ -115,7 +115,7 @@ class SearchServicer(SearchServiceServicer):
 
     async def _search(self, request: SearchRequest, context: Any, *, bulk: bool) -> Searched:
         engine = self._slot.engine
-        query = await self._reader.read(partial(self._read, request))
+        query = await self._background.run_if_large(partial(self._read, request))
         job = engine.query_job(query.text, query.options, remaining_seconds=context.time_remaining(), bulk=bulk)
         await run_jobs(engine, [job], ["query"])
         return Searched(engine, job, request.language_code, query.mask)
@@ -144,6 +144,7 @@ class SearchServicer(SearchServiceServicer):
             revision=revision,
             mask=searched.mask,
             room=room,
+            bulk=job.bulk,
         )
         room.take(sum(len(warning.encode()) + WARNING_BYTES for warning in found.warnings))
         response = SearchResponse(

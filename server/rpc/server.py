@@ -37,7 +37,6 @@ from server.rpc.hits import Fetch
 from server.rpc.info import InfoServicer
 from server.rpc.limits import Limits
 from server.rpc.listener import Listener
-from server.rpc.reading import RequestReader
 from server.rpc.search import SearchServicer
 from server.security.access import Access
 from server.security.tls import Certificates
@@ -117,9 +116,11 @@ class RpcServer:
         self._watching: asyncio.Task[None] | None = None
         limits, writable = Limits.of(settings), settings.data is not None
         calls: Any = self._calls
-        reader = RequestReader()
-        add_SearchServiceServicer_to_server(SearchServicer(slot, limits, metrics, fetch=fetch, reader=reader), calls)
-        catalog = CatalogServicer(reloader.writer, reloader.reader, limits, reader)
+        background = self._calls.background
+        add_SearchServiceServicer_to_server(
+            SearchServicer(slot, limits, metrics, fetch=fetch, background=background), calls
+        )
+        catalog = CatalogServicer(reloader.writer, reloader.reader, limits, background)
         add_CatalogServiceServicer_to_server(catalog, calls)
         add_EncodeServiceServicer_to_server(EncodeServicer(slot, limits, metrics), calls)
         add_InfoServiceServicer_to_server(InfoServicer(slot, limits, writable=writable), calls)

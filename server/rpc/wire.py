@@ -4,8 +4,11 @@ A serialized message is a sequence of fields in any order, and two of them in a 
 https://protobuf.dev/programming-guides/encoding/
 """
 
+import struct
+
 LENGTH_DELIMITED = 2
-"""Wire type of fields that hold a message."""
+FIXED_32 = 5
+"""Wire types of fields that hold a message, and a number in 32 bits."""
 
 LARGEST_NUMBER = 15
 """Largest number of a field whose tag takes one byte."""
@@ -20,3 +23,9 @@ def embedded(number: int, content: bytes) -> bytes:
         length >>= 7
     head.append(length)
     return bytes(head) + content
+
+
+def single(number: int, value: float) -> bytes:
+    """Returns the field with a number from 1 to 15 that holds a 32-bit float."""
+    assert 1 <= number <= LARGEST_NUMBER, "the tag takes one byte"
+    return struct.pack("<Bf", number << 3 | FIXED_32, value)

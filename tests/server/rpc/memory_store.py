@@ -19,11 +19,11 @@ from server.catalogue.document import content_of
 from server.catalogue.partial import Fields, read_document
 from server.errors import ChajaError, Conflict, NotFound, OutOfRange
 from server.metrics import Metrics
+from server.rpc.background import Background
 from server.rpc.calls import Calls
 from server.rpc.catalog import CatalogServicer
 from server.rpc.grpc_server import new_server
 from server.rpc.limits import Limits
-from server.rpc.reading import RequestReader
 from server.rpc.server import METHODS
 from server.security.access import Access
 from server.security.tokens import AccessTokens
@@ -171,7 +171,7 @@ async def serving_catalog(tokens: AccessTokens | None = None, **limits: int) -> 
     settings = Settings(bundle=Path(), catalogue=Path(), **{"max_write_documents": 5, **limits})  # type: ignore[arg-type]
     store = MemoryStore()
     stored: Any = lambda: store  # noqa: E731
-    servicer = CatalogServicer(stored, stored, Limits.of(settings), RequestReader())
+    servicer = CatalogServicer(stored, stored, Limits.of(settings), Background())
     most = settings.max_response_bytes
     calls: Any = Calls(Metrics(METHODS), Access(tokens), overload=lambda: None, max_response_bytes=most)
     add_CatalogServiceServicer_to_server(servicer, calls)

@@ -73,6 +73,13 @@ def test_fields_of_every_type_are_counted(fields: list[bytes]) -> None:
             check_fields(b"".join(fields), EncodeRequest.DESCRIPTOR)
 
 
+def test_a_field_that_is_cut_off_does_not_hide_others() -> None:
+    cut_off = b"\x0a" + sized(SearchRequest(query="a").SerializeToString())[:-1]
+    many = b"\x0a" + sized(in_filter(MAX_FIELDS))
+    with pytest.raises(InvalidRequest):
+        check_fields(many + cut_off, BatchSearchRequest.DESCRIPTOR)
+
+
 @given(st.binary(max_size=200))
 def test_the_decoder_judges_malformed_messages(message: bytes) -> None:
     check_fields(message, UpsertDocumentsRequest.DESCRIPTOR)
