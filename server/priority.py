@@ -5,6 +5,10 @@ import os
 import sys
 import threading
 
+CALL_NICENESS = 10
+"""Niceness of threads that do the work of calls. The event loop goes first: its tasks are short, and under overload
+many of them reject calls."""
+
 
 def give_way(niceness: int) -> None:
     """Lowers the priority of the calling thread and lengthens its time slices (`SCHED_BATCH`). Linux only.

@@ -25,6 +25,7 @@ from server.encoding.tokenizer import Tokens
 from server.errors import ChajaError, DeadlinePassed, NotReady, UnfitText
 from server.live.index import LiveIndex
 from server.metrics import Metrics
+from server.priority import CALL_NICENESS, give_way
 from server.settings import Settings
 
 SLICE_TEXTS = 32
@@ -64,7 +65,7 @@ class Pipeline:
         )
         self.workers = Workers(self._queue, bundle, index, count=workers, speed=speed, metrics=metrics)
         self.admission = Admission(self._queue, speed, workers=workers, longest_wait_seconds=longest_wait_seconds)
-        self._tokenizing = ThreadPoolExecutor(1, thread_name_prefix="tokenizer")
+        self._tokenizing = ThreadPoolExecutor(1, "tokenizer", initializer=give_way, initargs=(CALL_NICENESS,))
         self._in_flight: dict[CacheKey, Job] = {}
         self._retries: set[asyncio.Future[None]] = set()
 

@@ -17,13 +17,11 @@ from server.errors import ChajaError, DeadlinePassed, EncodingFailed, NotReady, 
 from server.live.index import LiveIndex
 from server.logs import UserText
 from server.metrics import Metrics
-from server.priority import give_way
+from server.priority import CALL_NICENESS, give_way
 from server.ranking.options import SearchOptions
 from server.ranking.search import Found, search
 
 log = logging.getLogger(__name__)
-
-WORKER_NICENESS = 10
 
 
 class Workers:
@@ -63,8 +61,7 @@ class Workers:
             thread.join()
 
     def _work(self) -> None:
-        # The event loop goes first: its tasks are short, and under overload many of them reject calls.
-        give_way(WORKER_NICENESS)
+        give_way(CALL_NICENESS)
         jobs: list[Job] = []
         try:
             while (batch := self._queue.take(seconds_per_token=self._speed.seconds_per_token)) is not None:

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import TypeVar
 
+from server.priority import CALL_NICENESS, give_way
+
 LARGE_REQUEST_BYTES = 16 * 1024
 """Size from which a request is large. Reading a smaller one takes less than a millisecond."""
 
@@ -22,7 +24,7 @@ class Background:
     """
 
     def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="background")
+        self._executor = ThreadPoolExecutor(1, "background", initializer=give_way, initargs=(CALL_NICENESS,))
 
     async def run(self, work: Callable[[], T]) -> T:
         """Returns the result of work."""

@@ -16,6 +16,7 @@ from server.encoding.bundle import Bundle
 from server.encoding.passages import Passages, Text, passages_of, unfit_part
 from server.engine import Engine
 from server.errors import ChajaError, DeadlinePassed, NotReady, Overloaded, UnfitText
+from server.priority import CALL_NICENESS, give_way
 
 PORTION_TEXTS = 16
 PORTION_CHARACTERS = 2000
@@ -62,7 +63,7 @@ class DocumentEncoder:
     def __init__(self, store: Store, *, overlap_tokens: int) -> None:
         self._store = store
         self._overlap_tokens = overlap_tokens
-        self._preparing = ThreadPoolExecutor(1, thread_name_prefix="passages")
+        self._preparing = ThreadPoolExecutor(1, "passages", initializer=give_way, initargs=(CALL_NICENESS,))
 
     async def encode(
         self, engine: Engine, documents: Sequence[Document], *, deadline: float, patient: bool
