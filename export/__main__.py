@@ -28,7 +28,7 @@ from export.recipe import CALIBRATED, Recipe
 from export.report import report_rows
 from server.closed_pipe import until_closed_pipe
 from server.encoding.manifest import Manifest, Weights, read_manifest
-from server.errors import StartError
+from server.errors import StartError, first_line
 
 if TYPE_CHECKING:
     from export.speed import Speed
@@ -55,6 +55,11 @@ def main(arguments: Sequence[str]) -> int:
         return 130
     except (ExportError, StartError) as error:
         print(f"export: error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # `until_closed_pipe` ends the program.
+        raise
+    except OSError as error:  # An unreadable file or a full disk.
+        print(f"export: error: {first_line(error)}", file=sys.stderr)
         return 1
     return 0
 

@@ -58,7 +58,12 @@ def open_model(files: ModelFiles, folder: str) -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
 
     try:
-        model: SentenceTransformer = SentenceTransformer(files.place, device="cpu", trust_remote_code=False)
+        # The model's own settings may ask for half precision, but the original of the comparison is in fp32.
+        model: SentenceTransformer = SentenceTransformer(
+            files.place, device="cpu", trust_remote_code=False, model_kwargs={"dtype": "float32"}
+        )
+    except ExportError:  # The weights do not fit.
+        raise
     except Exception:
         explain_tokenizer(files, folder)
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -28,10 +29,15 @@ class Progress:
     def __enter__(self) -> Self:
         script = Path(__file__).with_name("heartbeat.py")
         arguments = [str(self._interval_seconds), str(self._started)]
-        # Isolated and without site packages, so that it starts at once. Ctrl-C reaches only this process, whose end
-        # closes the pipe.
+        # Isolated and without site packages, so that it starts at once.
         command = [sys.executable, "-I", "-S", str(script), *arguments]
-        self._heartbeat = subprocess.Popen(command, stdin=subprocess.PIPE, bufsize=0, start_new_session=True)
+        # It stays in the process group, so that Ctrl-Z stops it, too. It inherits the blocked signal: Ctrl-C ends only
+        # this process, which closes the pipe.
+        blocked_before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._heartbeat = subprocess.Popen(command, stdin=subprocess.PIPE, bufsize=0)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked_before)
         return self
 
     def __exit__(

@@ -1,7 +1,8 @@
 """A model to export: its properties and its fp32 vectors.
 
-Every model is opened as a sentence-transformers model. A plain transformers model gets mean pooling, and `export.dpr`
-converts DPR's encoders. Models that cannot become a bundle are rejected.
+Every model is opened as a sentence-transformers model. A plain transformers model gets mean pooling, but a
+causal one (`…ForCausalLM` in its `architectures`) its last token; `export.dpr` converts DPR's encoders. Models that
+cannot become a bundle are rejected.
 """
 
 from __future__ import annotations
@@ -52,7 +53,6 @@ BATCH_TEXTS = 32
 
 BATCH_TOKENS = 2048
 """Maximum tokens in a batch for the original, unless a single text has more. Each core has a batch in memory."""
-
 
 PROMPTS = {
     TextKind.QUERY: ("query",),

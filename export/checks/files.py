@@ -24,6 +24,6 @@ def check_files(files: ModelFiles) -> tuple[str, dict[str, Any]]:
     check_tokenizer_files(files, folder)
     check_weight_files(files, folder)
     for module in files.modules() or ():
-        if module["type"].endswith(".Dense"):
+        if module["type"].endswith((".Dense", ".LayerNorm")):
             check_weight_files(files, folder_of(module))
     return folder, config

@@ -12,6 +12,9 @@ from typing import Any
 from export.errors import ExportError, library_errors
 from server.errors import first_line
 
+DECISIVE = ("modules.json", "config_sentence_transformers.json")
+"""Optional files without which a model would be opened with another pooling, or without its prompts."""
+
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
@@ -89,11 +92,17 @@ class ModelFiles:
         except (ValueError, OSError) as error:  # Wrong UTF-8 is a ValueError, too.
             raise ExportError(f"{self._label(name)} cannot be read as JSON: {first_line(error)}") from None
 
+    def _refuse_unknown(self, name: str) -> None:
+        raise ExportError(
+            f"{self.opening_failure}: the cache has no {name}, and the hub cannot be asked whether the model has it: "
+            "connect to the hub, or give the directory of a complete download"
+        ) from self._unreachable
+
     def _label(self, name: str) -> str:
         return f"{self.place}/{name}"
 
     def _in_repository(self, name: str) -> Path | None:
-        from huggingface_hub import hf_hub_download
+        from huggingface_hub import _CACHED_NO_EXIST, hf_hub_download, try_to_load_from_cache
         from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
         with library_errors(self.opening_failure):
@@ -103,6 +112,8 @@ class ModelFiles:
                 return Path(hf_hub_download(self.place, name, local_files_only=offline))
             except LocalEntryNotFoundError as error:  # Neither in the cache nor could the hub be asked.
                 self._unreachable = self._unreachable or error
+                if name in DECISIVE and try_to_load_from_cache(self.place, name) is not _CACHED_NO_EXIST:
+                    self._refuse_unknown(name)
                 return None
             except EntryNotFoundError:
                 return None

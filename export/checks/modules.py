@@ -13,7 +13,7 @@ LIBRARY = "sentence_transformers."
 
 AFTER_POOLING = ("Dense", "LayerNorm", "Normalize", "Dropout")
 
-WITH_SETTINGS = ("Pooling", "Dense")
+WITH_SETTINGS = ("Pooling", "Dense", "LayerNorm")
 
 
 def check_modules(files: ModelFiles) -> str:
@@ -66,6 +66,10 @@ def _check_settings(files: ModelFiles, kind: str, folder: str) -> None:
                 f"{files.place} needs its own Python code (activation_function {activation} in {where}), which the "
                 "exporter never runs; use an activation of torch"
             )
+        return
+    if kind == "LayerNorm":
+        if type(settings.get("dimension")) is not int:
+            raise ExportError(f"{files.place} has no dimension in {where}, the number of floats in a vector")
         return
     for mode in _pooling_modes(settings):
         if mode not in Pooling.POOLING_MODES:

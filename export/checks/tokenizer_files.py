@@ -44,7 +44,11 @@ def explain_tokenizer(files: ModelFiles, folder: str) -> None:
     if (place / TOKENIZER_FILE).is_file():
         with library_errors(f"{place / TOKENIZER_FILE} is damaged or no tokenizer"):
             tokenizers.Tokenizer.from_file(str(place / TOKENIZER_FILE))
-    if not (files.settings(f"{folder}tokenizer_config.json") or {}).get("tokenizer_class"):
+        try:
+            transformers.AutoConfig.from_pretrained(str(place), trust_remote_code=False)
+        except Exception:  # Opening the tokenizer needs config.json, which is the cause then.
+            return
+    elif not (files.settings(f"{folder}tokenizer_config.json") or {}).get("tokenizer_class"):
         names = ", ".join(path.name for path in _vocabularies(place))
         raise ExportError(
             f"{files.place} does not say which tokenizer its {names} is for: set tokenizer_class in "

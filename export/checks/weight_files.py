@@ -35,6 +35,8 @@ def check_weight_files(files: ModelFiles, folder: str) -> None:
     parts = index.get("weight_map")
     if not isinstance(parts, dict):
         raise ExportError(f"{files.place}/{folder}{name} is damaged: it has no weight_map")
+    if not all(isinstance(part, str) for part in parts.values()):
+        raise ExportError(f"{files.place}/{folder}{name} is damaged: its weight_map must map weights to file names")
     for part in sorted(set(parts.values())):
         path = files.directory / folder / part
         if not path.is_file():

@@ -48,8 +48,8 @@ class GraphBuilder:
         array = np.ascontiguousarray(value).reshape(np.shape(value))
         if "." in name and not self._prefix:
             self._weights[name] = array
-            type = helper.np_dtype_to_tensor_dtype(array.dtype)
-            self._constants.append(onnx.TensorProto(name=name, data_type=type, dims=array.shape))
+            number_type = helper.np_dtype_to_tensor_dtype(array.dtype)
+            self._constants.append(onnx.TensorProto(name=name, data_type=number_type, dims=array.shape))
         else:
             self._constants.append(numpy_helper.from_array(array, name))
         return name

@@ -1,5 +1,7 @@
 import ctypes
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -60,6 +62,19 @@ def test_the_repetition_ends_with_an_error_and_with_the_process(capfd: pytest.Ca
     capfd.readouterr()
     time.sleep(0.3)
     assert capfd.readouterr().err == ""
+
+
+def test_the_repetition_stops_with_the_export_but_outlives_ctrl_c(capfd: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-Z reaches the process group, and so does Ctrl-C, on which the export itself ends the repetition."""
+    with Progress(interval_seconds=0.05) as progress:
+        progress("opening a model")
+        heartbeat = progress._heartbeat.pid
+        assert os.getpgid(heartbeat) == os.getpgid(0)
+        os.kill(heartbeat, signal.SIGINT)
+        wait_for("still opening a model", capfd)
+        progress("quantizing")
+        assert "Traceback" not in wait_for("still quantizing", capfd)
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_nothing_is_silent_for_ten_seconds() -> None:

@@ -8,7 +8,7 @@ import tokenizers
 import torch
 import transformers
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Dense, Pooling, Transformer
+from sentence_transformers.sentence_transformer.modules import Dense, LayerNorm, Pooling, Transformer
 
 BERT_TOKENS = {"pad": "[PAD]", "unknown": "[UNK]", "first": "[CLS]", "last": "[SEP]", "mask": "[MASK]"}
 ROBERTA_TOKENS = {"first": "<s>", "pad": "<pad>", "last": "</s>", "unknown": "<unk>", "mask": "<mask>"}
@@ -120,6 +120,14 @@ def dense_model(directory: Path) -> Path:
     transformer = Transformer(str(plain_bert(directory.parent / f"{directory.name}-plain")))
     linear = Dense(32, 16, activation_function=torch.nn.Identity())
     model = SentenceTransformer(modules=[transformer, Pooling(32), linear], device="cpu")
+    model.save(str(directory), create_model_card=False)
+    return directory
+
+
+def layer_norm_model(directory: Path) -> Path:
+    """Makes a sentence-transformers directory with a LayerNorm after the pooling."""
+    transformer = Transformer(str(plain_bert(directory.parent / f"{directory.name}-plain")))
+    model = SentenceTransformer(modules=[transformer, Pooling(32), LayerNorm(32)], device="cpu")
     model.save(str(directory), create_model_card=False)
     return directory
 

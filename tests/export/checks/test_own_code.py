@@ -103,6 +103,10 @@ def test_a_model_of_the_hub_is_refused_as_well(tmp_path: Path, monkeypatch: pyte
     (repository / "refs").mkdir(parents=True)
     (repository / "refs/main").write_text(snapshot.name)
     plain_bert(snapshot)
+    absent = repository / ".no_exist" / snapshot.name
+    absent.mkdir(parents=True)
+    for name in ("modules.json", "config_sentence_transformers.json"):
+        (absent / name).touch()
     ran = add_code(snapshot, "code")
     set_in(snapshot / "config.json", auto_map={"AutoConfig": "code.C", "AutoModel": "code.M"})
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))

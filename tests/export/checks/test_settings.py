@@ -58,6 +58,15 @@ def test_a_missing_file_is_named(model: Path, name: str, message: str) -> None:
         ("config.json", {"model_type": None}, "config.json names no architecture: it has no model_type"),
         ("config.json", {"pad_token_id": 99}, "has pad_token_id 99, which is not below its vocab_size 36"),
         ("config.json", {"quantization_config": {"quant_method": "gptq"}}, "is already quantized (gptq)"),
+        ("config.json", {"quantization_config": "gptq"}, "is already quantized (gptq)"),
+        ("config.json", {"architectures": 5}, "config.json has architectures 5: it must be a list"),
+        (
+            "config.json",
+            {"max_position_embeddings": "40"},
+            "has max_position_embeddings '40': it must be a whole number",
+        ),
+        ("sentence_bert_config.json", {"max_seq_length": "512"}, "has max_seq_length '512': it must be a whole number"),
+        ("tokenizer_config.json", {"model_max_length": "512"}, "has model_max_length '512': it must be a number"),
         ("config.json", {"num_attention_heads": 5}, "not a multiple of the number of attention heads (5)"),
         ("config_sentence_transformers.json", {"prompts": {"query": 5}}, "prompts must map names to texts"),
         ("config_sentence_transformers.json", {"prompts": ["q"]}, "prompts must map names to texts"),
@@ -83,6 +92,15 @@ def test_flags_of_older_versions_name_the_pooling(model: Path) -> None:
     from export.source import SourceModel
 
     assert SourceModel(str(model)).pooling == "cls"
+
+
+def test_half_precision_in_the_settings_does_not_change_the_original(model: Path) -> None:
+    from export.source import SourceModel
+
+    for name in ("torch_dtype", "dtype"):
+        set_in(model / "sentence_bert_config.json", model_kwargs={name: "bfloat16"})
+        opened = SourceModel(str(model)).model
+        assert {str(parameter.dtype) for parameter in opened.parameters()} == {"torch.float32"}
 
 
 def test_an_adapter_is_refused(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tests.export.checks.damage import (
     cut,
     to_bin,
 )
-from tests.export.tiny_models import dense_model, plain_bert
+from tests.export.tiny_models import dense_model, layer_norm_model, plain_bert
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -78,3 +78,19 @@ def test_a_missing_part_and_a_weight_that_its_part_lacks_are_named(tmp_path: Pat
     assert_refused(model, f"{parts[1]} lacks weights that model.safetensors.index.json places there: ")
     (model / "model.safetensors.index.json").write_text("{}")
     assert_refused(model, "model.safetensors.index.json is damaged: it has no weight_map")
+    (model / "model.safetensors.index.json").write_text('{"weight_map": {"a": ["b"]}}')
+    assert_refused(model, "model.safetensors.index.json is damaged: its weight_map must map weights to file names")
+
+
+def test_a_layer_norm_after_the_pooling_is_checked(tmp_path: Path) -> None:
+    model = layer_norm_model(tmp_path / "model")
+    assert_exported(model)
+    weights, settings = model / "2_LayerNorm" / WEIGHTS, model / "2_LayerNorm/config.json"
+    weights.write_text(LFS_POINTER)
+    assert_refused(model, f"{weights} is a Git LFS pointer")
+    settings.write_text("{}")
+    assert_refused(model, f"{model} has no dimension in 2_LayerNorm/config.json")
+    settings.write_text(LFS_POINTER)
+    assert_refused(model, f"{settings} is a Git LFS pointer")
+    settings.unlink()
+    assert_refused(model, f"{model} has no 2_LayerNorm/config.json, the settings of its module LayerNorm")
