@@ -7,7 +7,6 @@ import logging
 import os
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -36,12 +35,6 @@ COLLECTIONS = 10_000, 2, 50
 
 With Python's 700 objects, almost every call would trigger one. With its 10 collections of the first generation, one of
 the second would hold the GIL for 30 ms.
-"""
-
-BLOCKING_THREADS = 2
-"""Threads for blocking work of the event loop: one for the upkeep of the index, the other for reads of the store.
-
-They often hold the GIL, so that the event loop is slower with each of them.
 """
 
 SWITCH_SECONDS = 0.001
@@ -84,7 +77,6 @@ async def _serve(
     settings: Settings, opening: Opening, store: Store, *, wanted: Wanted, signals: Signals, core_log: CoreLog | None
 ) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(BLOCKING_THREADS, "blocking"))
     health = HealthServicer(service.full_name for service in SERVICES)
     metrics, slot = Metrics(COUNTED_METHODS), EngineSlot(on_broken=health.fail)
     metrics.queue_texts.set_function(lambda: slot.queue_texts)

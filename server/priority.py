@@ -17,6 +17,8 @@ def give_way(niceness: int) -> None:
     forbid the policy.
     """
     if sys.platform == "linux":
+        # Without privileges, a thread cannot go back to a lower niceness than the process has.
+        niceness = max(niceness, os.getpriority(os.PRIO_PROCESS, 0))
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
         with contextlib.suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))

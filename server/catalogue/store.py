@@ -54,7 +54,7 @@ class Store:
 
     Attributes:
         id: Unique id of this database, so that snapshots of another database are detected.
-        sequence: Sequence of the last change; 0 if there is none. It never repeats, even in a copy of the database.
+        sequence: Sequence of the last change; 0 if there is none. It never repeats (docs/store.md).
     """
 
     def __init__(self, directory: Path, *, durable: bool = True, serving: bool = True) -> None:

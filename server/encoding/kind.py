@@ -11,7 +11,7 @@ class Side(enum.Enum):
 
 
 class TextKind(enum.StrEnum):
-    """The kinds of text. Each has its prefix."""
+    """The kinds of text. Each has its prefix. Strings are hashed without a call of Python code."""
 
     QUERY = "query"
     TITLE = "title"

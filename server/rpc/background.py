@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Background:
-    """One thread for the work of all calls that holds the GIL for long: large requests, pages, and the hits of batches.
+    """One thread for work of calls that holds the GIL for long: large requests, pages, and the hits of bulk calls.
 
     With more threads the work would not end sooner, but the event loop would get the GIL less often.
     """

@@ -74,6 +74,7 @@ class Call:
         self.interruption = Interruption()
         self.writing = False
         self._large = False
+        self._turn = False
 
     async def __aenter__(self) -> Self:
         if self._metrics is not None:
@@ -90,6 +91,7 @@ class Call:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._running.discard(self)
+        self._end_turn()
         if self._large:
             self._gate.free_memory_soon()
         del traceback  # grpc.aio keeps this frame, see `_abort`.
@@ -127,6 +129,7 @@ class Call:
     async def _decoded(self, message: bytes, decode: Callable[[bytes], Message]) -> Message:
         request_bytes.set(len(message))
         if len(message) >= CHECKED_BYTES:
+            self._turn = await self.share.connection.large.acquire()
             descriptor = getattr(getattr(decode, "__self__", None), "DESCRIPTOR", None)
             if descriptor is not None:
                 await self._background.run(partial(check_fields, message, descriptor))
@@ -159,6 +162,7 @@ class Call:
 
     async def _read(self) -> bytes | None:
         """Returns the next message, or None at the end of the request; raises the error of `interruption`."""
+        self._end_turn()
         message: Any = await self.interruption.result(self._context.read)
         if message is not grpc.aio.EOF:
             self.note_size(len(message))
@@ -168,6 +172,12 @@ class Call:
             self._gate.refused("message_too_large", self._path, self._metadata, peer=self._context.peer())
         await asyncio.sleep(CANCELLATION_SECONDS)
         return None
+
+    def _end_turn(self) -> None:
+        """Lets another call of the connection work on a large message."""
+        if self._turn:
+            self._turn = False
+            self.share.connection.large.release()
 
     async def _abort(self, error: Exception) -> None:
         refusal = refusal_of(error, self._path)

@@ -47,8 +47,9 @@ CHANGES_BYTES = 256 * 1024
 PAGE_BYTES = 2 * 1024 * 1024
 """Maximum size of a page, unless its first document is larger."""
 
-PAGES_AT_ONCE = 4
-"""Pages that are built at the same time. Other calls wait, so that many callers do not fill the memory."""
+PAGES_AT_ONCE = 2
+"""Pages that are built at the same time. Other calls wait, so that many callers fill neither the memory nor the threads
+of the reader, where a page with a filter may wait for a write."""
 
 ELEMENT_BYTES = 8
 """Most bytes of the tag and the length of a document or a change in an answer."""

@@ -4,7 +4,8 @@ gRPC bounds the calls of a connection (`max_concurrent_streams`) and slows down 
 bound a connection's unread answers, and it does not share its bound on all calls fairly between connections.
 """
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from typing import Any
 
 from server.errors import ConnectionOverloaded
@@ -22,6 +23,10 @@ MAX_CALLS = 4000
 
 FAIR_CALLS = 100
 
+LARGE_CALLS = 4
+"""Calls of a connection whose large messages are in work at a time. The others wait, so that the calls of other
+connections do not wait for all of them."""
+
 
 @dataclass(slots=True)
 class Connection:
@@ -33,6 +38,8 @@ class Connection:
 
     calls: int = 0
     unsent_bytes: int = 0
+    large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_CALLS))
+    """Bounds the calls with large messages."""
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ MAX_FIELDS = 250_000
 """Maximum fields of a message and the messages in it. Each element of a repeated field counts."""
 
 CHECKED_BYTES = 2 * MAX_FIELDS
-"""Size of the smallest message that may have more: a field has at least two bytes."""
+"""Size below which messages are not counted: a field has at least two bytes."""
 
 VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5
 """Types of fields on the wire. The marks of groups (3 and 4) have no content of their own."""

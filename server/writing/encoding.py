@@ -76,7 +76,7 @@ class DocumentEncoder:
         loop = asyncio.get_running_loop()
         prepared, texts = await loop.run_in_executor(self._preparing, self._prepare, engine.bundle, documents)
         vectors = await _encode_texts(engine, texts, deadline=deadline, patient=patient)
-        if len(vectors) <= LOOP_TEXTS:
+        if sum(len(each.passages.texts) for each in prepared if isinstance(each, Prepared)) <= LOOP_TEXTS:
             return _assemble(prepared, vectors)
         return await loop.run_in_executor(self._preparing, _assemble, prepared, vectors)
 

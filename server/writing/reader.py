@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +17,16 @@ from server.catalogue.partial import Fields
 from server.catalogue.store import Store
 from server.engine import EngineSlot
 from server.errors import NotFound, OutOfRange
+from server.priority import CALL_NICENESS, give_way
 
 PORTION_CHANGES = 64
 PORTION_BYTES = 256 * 1024
 """Changes, and bytes of their documents as JSON, that are read at a time. A larger document is read alone."""
+
+THREADS = 3
+"""Threads that read the store. They often hold the GIL, so that the event loop is slower with each of them."""
+
+T = TypeVar("T")
 
 
 class Reader:
@@ -29,10 +38,11 @@ class Reader:
         self._slot = slot
         self._lock = lock
         self._changed = asyncio.Event()
+        self._executor = ThreadPoolExecutor(THREADS, "reader", initializer=give_way, initargs=(CALL_NICENESS,))
 
     async def get(self, id: str, *, fields: Fields | None = None) -> Stored:
         """Returns a document, or some of its fields; raises NotFound if there is none."""
-        stored = await asyncio.to_thread(self._store.get, id, fields)
+        stored = await self._run(partial(self._store.get, id, fields))
         if stored is None:
             raise NotFound(id)
         return stored
@@ -44,11 +54,14 @@ class Reader:
 
         It returns fewer if they are large, but none only if there are no more.
         """
-        return await asyncio.to_thread(self._page, filter, after_id, limit, fields)
+        return await self._run(partial(self._page, filter, after_id, limit, fields))
 
     def warnings(self, filter: Filter) -> Sequence[str]:
         """Returns a sentence for each condition of a filter that can match no document."""
         return self._slot.engine.index.state.warnings(filter)
+
+    async def _run(self, read: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, read)
 
     def _page(self, filter: Filter | None, after_id: str, limit: int, fields: Fields | None) -> Sequence[Stored]:
         if filter is None:
@@ -71,15 +84,15 @@ class Reader:
         It may skip changes that a later change of the same document replaces, so a slow caller takes no memory.
         Raises OutOfRange if the store has not had this sequence.
         """
-        if not await asyncio.to_thread(self._store.has_sequence, after_sequence):
+        if not await self._run(partial(self._store.has_sequence, after_sequence)):
             raise OutOfRange(
                 f"this store has not had the change {after_sequence}: it is another store, or it was restored from an "
                 f"older backup (its last change is {self._store.sequence}); discard the copy and watch again from 0"
             )
         while True:
             changed = self._changed
-            portion = await asyncio.to_thread(
-                self._store.changes, after_sequence, PORTION_CHANGES, max_bytes=PORTION_BYTES, fields=fields
+            portion = await self._run(
+                partial(self._store.changes, after_sequence, PORTION_CHANGES, max_bytes=PORTION_BYTES, fields=fields)
             )
             if portion:
                 after_sequence = portion[-1].sequence

@@ -7,12 +7,15 @@ import pytest
 from hyperframe.frame import SettingsFrame
 
 from chaja.v1 import (
+    SearchRequest,
     SearchResponse,
     WatchChangesRequest,
     WatchChangesResponse,
 )
 from server.errors import NotReady, Overloaded
 from server.rpc import calls as calls_module
+from server.rpc.connections import LARGE_CALLS
+from server.rpc.field_count import CHECKED_BYTES
 from tests.integration.raw_calls import connected, greeting, headers, message
 from tests.server.making import until
 from tests.server.rpc.served_calls import (
@@ -149,6 +152,18 @@ async def test_an_undecodable_request_ends_a_stream(served: Served) -> None:
     assert await call.read() == b""
     assert await call.code() is Codes.INVALID_ARGUMENT
     assert await served.counted("SearchStream") == {"InvalidArgument": 1}
+
+
+async def test_few_large_messages_of_a_connection_are_in_work_at_a_time(served: Served) -> None:
+    served.service.released.clear()
+    large = SearchRequest(query="x" * CHECKED_BYTES).SerializeToString()
+    calls = [asyncio.ensure_future(served.call(large)) for _ in range(LARGE_CALLS + 3)]
+    await until(lambda: len(served.service.asked) == LARGE_CALLS)
+    async with grpc.aio.insecure_channel(served.address, options=[("grpc.use_local_subchannel_pool", 1)]) as other:
+        calls += [asyncio.ensure_future(served.call()), other.unary_unary(SEARCH)(large)]
+        await until(lambda: len(served.service.asked) == LARGE_CALLS + 2)
+        served.service.released.set()
+        await asyncio.gather(*calls)
 
 
 async def test_an_abandoned_stream_ends_its_method(served: Served) -> None:
