@@ -42,7 +42,7 @@ class Admission:
         else:
             ahead = interactive * (BULK_SHARE / (BULK_SHARE - 1) if self.bulk_tokens else 1.0)
         lane = self._queue.bulk if bulk else self._queue.interactive
-        return max(lane.oldest_seconds, ahead * self._speed.seconds_per_token / self._workers)
+        return max(lane.oldest_seconds, ahead * self._speed.per_token.value / self._workers)
 
     def overload(self, *, bulk: bool) -> Overloaded | None:
         """Returns the error with which every call is rejected at present; None while calls are admitted."""
@@ -66,9 +66,9 @@ class Admission:
             raise overload
         wait = self.predicted_wait_seconds(bulk=bulk)
         if bulk:  # Its texts fill batches, and all workers take them.
-            own = tokens * self._speed.full_batch_seconds_per_token / self._workers
+            own = tokens * self._speed.per_token_of_full_batch.value / self._workers
         else:
-            own = tokens * self._speed.seconds_per_token
+            own = tokens * self._speed.per_token.value
         if wait + own > remaining_seconds:
             if not wait:
                 self._speed.doubt()

@@ -1,6 +1,7 @@
 """The speed of a worker, measured on the batches that it has done, and the tokens of texts not yet tokenized."""
 
 import math
+from collections import defaultdict
 
 from server.ranking.options import Mode, SearchOptions
 
@@ -18,6 +19,29 @@ UNMEASURED_SECONDS_PER_TOKEN = 0.0001
 """The speed that is assumed while only searches without an encoded text were measured."""
 
 DOUBT_FACTOR = 0.9
+LEAST_SHARE = 0.1
+"""A doubt lowers an estimate by this factor, and all doubts since the last observation to this share at most.
+
+Without the bound, callers with impossible deadlines would lower the speed of encoding to nothing while every vector is
+cached, and a search would count as more tokens than any queue may hold.
+"""
+
+
+class Estimate:
+    """A mean of observations that starts at 0; recent ones count more."""
+
+    def __init__(self) -> None:
+        self.value = 0.0
+        self._least = 0.0
+
+    def learn(self, observed: float, *, weight: float) -> None:
+        """Learns from an observation with a weight between 0 and 1."""
+        self.value += weight * (observed - self.value)
+        self._least = LEAST_SHARE * self.value
+
+    def doubt(self) -> None:
+        """Lowers the estimate, which may be too high."""
+        self.value = max(DOUBT_FACTOR * self.value, self._least)
 
 
 class Speed:
@@ -28,46 +52,43 @@ class Speed:
     time, one may be lost.
 
     Attributes:
-        seconds_per_token: Time of one worker for a token of the usual batches.
-        full_batch_seconds_per_token: The same for a token of batches with at least `FULL_BATCH_TOKENS`.
+        per_token: Seconds of one worker for a token of the usual batches.
+        per_token_of_full_batch: The same for batches with at least `FULL_BATCH_TOKENS`.
         tokens_per_character: Estimate for texts not yet tokenized, without the tokens that every text has.
     """
 
     def __init__(self) -> None:
-        self.seconds_per_token = 0.0
-        self.full_batch_seconds_per_token = 0.0
+        self.per_token = Estimate()
+        self.per_token_of_full_batch = Estimate()
         self.tokens_per_character = 0.0
-        self._search_seconds: dict[tuple[Mode, bool], float] = {}
+        self._searches: defaultdict[tuple[Mode, bool], Estimate] = defaultdict(Estimate)
 
     def doubt(self) -> None:
         """Assumes a slightly faster worker, after a call was rejected although the queue was empty.
 
         Otherwise an estimate that rejects every call, such as after a pause of the machine, would never be corrected.
         """
-        self.seconds_per_token *= DOUBT_FACTOR
-        self.full_batch_seconds_per_token *= DOUBT_FACTOR
-        self._search_seconds = {kind: DOUBT_FACTOR * each for kind, each in self._search_seconds.items()}
+        for estimate in (self.per_token, self.per_token_of_full_batch, *self._searches.values()):
+            estimate.doubt()
 
     def search_tokens(self, options: SearchOptions) -> int:
         """Returns the number of tokens that a worker could encode in the time of a search; at least 1."""
-        if not self.seconds_per_token:
+        if not self.per_token.value:
             return 1
-        return math.ceil(max(1.0, self._search_seconds.get(options.kind, 0.0) / self.seconds_per_token))
+        return math.ceil(max(1.0, self._searches[options.kind].value / self.per_token.value))
 
     def learn(self, *, tokens: int, tokens_per_character: float, seconds: float) -> None:
         """Learns from the encoded texts of a batch; `seconds` is its time without searches."""
         weight = _weight(tokens / MEMORY_TOKENS + seconds / MEMORY_SECONDS)
-        self.seconds_per_token += weight * (seconds / tokens - self.seconds_per_token)
+        self.per_token.learn(seconds / tokens, weight=weight)
         self.tokens_per_character += weight * (tokens_per_character - self.tokens_per_character)
         if tokens >= FULL_BATCH_TOKENS:
-            self.full_batch_seconds_per_token += weight * (seconds / tokens - self.full_batch_seconds_per_token)
+            self.per_token_of_full_batch.learn(seconds / tokens, weight=weight)
 
     def learn_search(self, options: SearchOptions, *, seconds: float) -> None:
         """Learns from a search, which took `seconds` of a worker."""
-        weight = _weight(1 / MEMORY_SEARCHES + seconds / MEMORY_SECONDS)
-        known = self._search_seconds.get(options.kind, 0.0)
-        self._search_seconds[options.kind] = known + weight * (seconds - known)
-        self.seconds_per_token = self.seconds_per_token or UNMEASURED_SECONDS_PER_TOKEN
+        self._searches[options.kind].learn(seconds, weight=_weight(1 / MEMORY_SEARCHES + seconds / MEMORY_SECONDS))
+        self.per_token.value = self.per_token.value or UNMEASURED_SECONDS_PER_TOKEN
 
 
 def _weight(work: float) -> float:

@@ -64,7 +64,7 @@ class Workers:
         give_way(CALL_NICENESS)
         jobs: list[Job] = []
         try:
-            while (batch := self._queue.take(seconds_per_token=self._speed.seconds_per_token)) is not None:
+            while (batch := self._queue.take(seconds_per_token=self._speed.per_token.value)) is not None:
                 started = time.monotonic()
                 jobs = batch.jobs
                 if batch.dropped:

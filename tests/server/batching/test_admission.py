@@ -27,7 +27,7 @@ NewPipeline = Callable[..., Pipeline]
 
 def make_admission(queue: Queue, *, workers: int = 1, longest_wait_seconds: float = 1.0) -> Admission:
     speed = Speed()
-    speed.seconds_per_token = speed.full_batch_seconds_per_token = SECONDS_PER_TOKEN
+    speed.per_token.value = speed.per_token_of_full_batch.value = SECONDS_PER_TOKEN
     return Admission(queue, speed, workers=workers, longest_wait_seconds=longest_wait_seconds)
 
 
@@ -155,7 +155,7 @@ async def test_bulk_tokens_return_to_zero_however_calls_end(watched: WatchedBund
 
 async def test_the_cost_of_a_bulk_call_is_that_of_full_batches() -> None:
     admission = make_admission(Queue(workers=1, max_batch_tokens=64))
-    admission._speed.seconds_per_token = 10 * SECONDS_PER_TOKEN  # As measured on single short queries.
+    admission._speed.per_token.value = 10 * SECONDS_PER_TOKEN  # As measured on single short queries.
     admission.admit(tokens=1000, bulk=True, remaining_seconds=1.01)
 
 
@@ -165,7 +165,7 @@ async def test_a_text_counts_as_the_tokens_that_the_model_sees(
     pipeline = new_pipeline()
     maximum = watched.manifest.tower(Side.QUERY).max_tokens
     speed = pipeline.admission._speed
-    speed.seconds_per_token = speed.full_batch_seconds_per_token = SECONDS_PER_TOKEN
+    speed.per_token.value = speed.per_token_of_full_batch.value = SECONDS_PER_TOKEN
     speed.tokens_per_character = 1.0
     # The texts have 1,000,000 characters in all; the model sees 50 times its maximum, by one worker.
     jobs = [make_job("가나 다라 " * 3334, truncate=True, bulk=True, seconds=51 * maximum / 1000) for _ in range(50)]

@@ -7,10 +7,10 @@ from server.ranking.options import Mode, SearchOptions
 def test_a_large_batch_counts_more_than_a_cold_query() -> None:
     speed = Speed()
     speed.learn(tokens=5, tokens_per_character=0.25, seconds=0.01)
-    assert speed.seconds_per_token < 0.0001, "0.002 would be the speed of this query alone"
+    assert speed.per_token.value < 0.0001, "0.002 would be the speed of this query alone"
     for _ in range(20):
         speed.learn(tokens=MEMORY_TOKENS // 10, tokens_per_character=0.1, seconds=0.0001 * MEMORY_TOKENS)
-    assert speed.seconds_per_token == pytest.approx(0.001, rel=0.1)
+    assert speed.per_token.value == pytest.approx(0.001, rel=0.1)
     assert speed.tokens_per_character == pytest.approx(0.1, rel=0.1)
 
 
@@ -18,7 +18,7 @@ def test_the_speed_of_a_slow_model_is_known_after_seconds() -> None:
     speed = Speed()
     for _ in range(3):
         speed.learn(tokens=5, tokens_per_character=0.25, seconds=0.5)
-    assert speed.seconds_per_token == pytest.approx(0.1, rel=0.1)
+    assert speed.per_token.value == pytest.approx(0.1, rel=0.1)
 
 
 def test_the_speed_does_not_depend_on_the_size_of_batches() -> None:
@@ -26,7 +26,7 @@ def test_the_speed_does_not_depend_on_the_size_of_batches() -> None:
     whole.learn(tokens=1000, tokens_per_character=0.25, seconds=1)
     for _ in range(100):
         cut.learn(tokens=10, tokens_per_character=0.25, seconds=0.01)
-    assert cut.seconds_per_token == pytest.approx(whole.seconds_per_token)
+    assert cut.per_token.value == pytest.approx(whole.per_token.value)
 
 
 def test_small_batches_do_not_change_the_speed_of_full_ones() -> None:
@@ -34,8 +34,8 @@ def test_small_batches_do_not_change_the_speed_of_full_ones() -> None:
     for _ in range(100):
         speed.learn(tokens=4000, tokens_per_character=0.25, seconds=0.4)
         speed.learn(tokens=4, tokens_per_character=0.25, seconds=0.4)
-    assert speed.full_batch_seconds_per_token == pytest.approx(0.0001)
-    assert speed.seconds_per_token > 0.01
+    assert speed.per_token_of_full_batch.value == pytest.approx(0.0001)
+    assert speed.per_token.value > 0.01
 
 
 def test_each_kind_of_search_has_its_own_time() -> None:
@@ -45,6 +45,19 @@ def test_each_kind_of_search_has_its_own_time() -> None:
     for _ in range(300):
         speed.learn_search(lexical, seconds=0.02)
         speed.learn_search(dense, seconds=0.00005)
-    seconds = speed.search_tokens(lexical) * speed.seconds_per_token
+    seconds = speed.search_tokens(lexical) * speed.per_token.value
     assert seconds == pytest.approx(0.02, rel=0.01), "also where no text was ever encoded"
     assert speed.search_tokens(dense) == 1
+
+
+def test_doubts_do_not_make_a_search_more_expensive_than_it_is() -> None:
+    speed, options = Speed(), SearchOptions(5)
+    for _ in range(10):
+        speed.learn(tokens=4000, tokens_per_character=0.25, seconds=0.4)
+    for _ in range(1000):  # Every vector is cached, and callers have impossible deadlines.
+        speed.learn_search(options, seconds=0.002)
+        speed.doubt()
+    assert speed.per_token.value == pytest.approx(0.00001)
+    assert speed.search_tokens(options) <= 200
+    speed.learn(tokens=4000, tokens_per_character=0.25, seconds=0.4)
+    assert speed.per_token.value > 0.00005, "the next batch corrects the doubts"

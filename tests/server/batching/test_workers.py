@@ -103,11 +103,11 @@ async def test_the_speed_is_measured_on_encoded_texts(watched: WatchedBundle, ne
     await pipeline.run([make_job("x" * 20, options=SearchOptions(1))])
     await until(lambda: speed.tokens_per_character)
     assert 0 < speed.tokens_per_character < 1
-    assert 0 < speed.seconds_per_token < 1
-    learnt = speed.seconds_per_token
+    assert 0 < speed.per_token.value < 1
+    learnt = speed.per_token.value
     await pipeline.run([make_job("x" * 20, options=SearchOptions(1))])
     await asyncio.to_thread(pipeline.close)
-    assert speed.seconds_per_token == learnt, "a search of a known vector does not measure the encoder"
+    assert speed.per_token.value == learnt, "a search of a known vector does not measure the encoder"
 
 
 async def test_a_deadline_that_passes_during_encoding_is_an_error(watched: WatchedBundle, pipeline: Pipeline) -> None:

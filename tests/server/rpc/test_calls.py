@@ -1,6 +1,7 @@
 """The wrapper of every call: answers, streams, and the end of both."""
 
 import asyncio
+from typing import Any
 
 import grpc
 import pytest
@@ -160,7 +161,8 @@ async def test_few_large_messages_of_a_connection_are_in_work_at_a_time(served: 
     calls = [asyncio.ensure_future(served.call(large)) for _ in range(LARGE_CALLS + 3)]
     await until(lambda: len(served.service.asked) == LARGE_CALLS)
     async with grpc.aio.insecure_channel(served.address, options=[("grpc.use_local_subchannel_pool", 1)]) as other:
-        calls += [asyncio.ensure_future(served.call()), other.unary_unary(SEARCH)(large)]
+        send: Any = other.unary_unary(SEARCH)
+        calls += [asyncio.ensure_future(served.call()), send(large)]
         await until(lambda: len(served.service.asked) == LARGE_CALLS + 2)
         served.service.released.set()
         await asyncio.gather(*calls)
