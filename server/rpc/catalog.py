@@ -47,7 +47,7 @@ CHANGES_BYTES = 256 * 1024
 PAGE_BYTES = 2 * 1024 * 1024
 """Maximum size of a page, unless its first document is larger."""
 
-PAGES_AT_ONCE = 2
+PAGES_AT_ONCE = 1
 """Pages that are built at the same time. Other calls wait, so that many callers fill neither the memory nor the threads
 of the reader, where a page with a filter may wait for a write."""
 

@@ -31,8 +31,10 @@ SNAPSHOT_SECONDS = 600.0
 """Age at which a snapshot is replaced if there are changes. A new graph is saved sooner."""
 
 DEAD_SLOTS = 1000
+DEAD_VECTORS = 10_000
 DEAD_SHARE = 0.3
-"""The index is rebuilt when the dead slots exceed both this number and this share of all slots."""
+"""The index is rebuilt when the dead slots, or their vectors, exceed both this number and this share of all. A slot may
+have thousands of vectors."""
 
 FAILED_SECONDS = 30.0
 """Pause after an error in maintenance."""
@@ -163,9 +165,12 @@ class LiveCatalogue:
         if index.dense.graph_generation != self._graph_generation:
             self._graph_generation = index.dense.graph_generation
             self._committer.refresh_soon()
-        slots = index.state.slots
-        if slots.dead_count > max(DEAD_SLOTS, DEAD_SHARE * len(slots.sequences)):
-            log.info("rebuilding the index: %d of its slots are dead", slots.dead_count)
+        slots, vectors = index.state.slots, len(index.state.dense)
+        dead_vectors = vectors - index.state.live_vectors
+        if slots.dead_count > max(DEAD_SLOTS, DEAD_SHARE * len(slots.sequences)) or (
+            dead_vectors > max(DEAD_VECTORS, DEAD_SHARE * vectors)
+        ):
+            log.info("rebuilding the index: %d of its slots and %d vectors are dead", slots.dead_count, dead_vectors)
             await _in_thread(self._rebuild, self._loaded)
             self._new_index = True
         elif time.monotonic() >= self._next_save and (

@@ -23,7 +23,7 @@ PORTION_CHANGES = 64
 PORTION_BYTES = 256 * 1024
 """Changes, and bytes of their documents as JSON, that are read at a time. A larger document is read alone."""
 
-THREADS = 3
+THREADS = 2
 """Threads that read the store. They often hold the GIL, so that the event loop is slower with each of them."""
 
 T = TypeVar("T")

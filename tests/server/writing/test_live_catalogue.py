@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from server.catalogue.changes import Delete
+from server.catalogue.document import Document
 from server.catalogue.store import Store
 from server.errors import NotReady, StoreFull
 from server.live.index import LiveIndex
@@ -50,6 +51,19 @@ async def test_an_index_with_many_dead_slots_is_rebuilt_during_changes_and_searc
         assert index.dense._folder.exists()
         assert index.dense.ef_search == index.state.dense.ef_search.value == 500
         assert core.committer.index is index
+
+
+async def test_an_index_with_many_dead_vectors_in_few_slots_is_rebuilt(
+    tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_catalogue, "MAINTENANCE_SECONDS", 0.01)
+    monkeypatch.setattr(live_catalogue, "DEAD_VECTORS", 50)
+    async with running(tmp_path, tiny_bundle) as core:
+        for number in range(4):
+            examples = [f"환율 {number} {each}" for each in range(30)]
+            await core.writer.upsert(upserts(Document(id="a", title="환율", examples=examples)))
+        await until(lambda: len(core.slot.engine.index.state.dense) < 90)
+        assert await core.found("환율") == ["a"]
 
 
 async def test_an_index_that_cannot_be_saved_delays_neither_the_end_nor_other_maintenance(
