@@ -29,7 +29,7 @@ DEADLINE_EXCEEDED = grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
 CANCELLATION_SECONDS = 0.005
 """Time to wait for the cancellation of a call, which grpc.aio reports shortly after the end of its request."""
 
-LARGE_BYTES = 64 * 1024
+LARGE_MESSAGE_BYTES = 64 * 1024
 """Size from which a message or an answer is large: its memory is freed early."""
 
 Message = TypeVar("Message")
@@ -109,7 +109,7 @@ class Call:
 
     def note_size(self, size_bytes: int) -> None:
         """Takes the size of a message or an answer, so that the memory of large ones is freed early."""
-        if size_bytes >= LARGE_BYTES:
+        if size_bytes >= LARGE_MESSAGE_BYTES:
             self._large = True
             self._gate.free_memory_soon()
 

@@ -30,7 +30,7 @@ from server.rpc.wire import embedded
 
 FEWER_HITS = "ask for fewer hits (limit) or fewer of their fields (read_mask)"
 
-LARGE_BYTES = 256 * 1024
+LARGE_ANSWER_BYTES = 256 * 1024
 LARGE_AT_ONCE = 2
 """Size from which the answer to a batch is large, and number of large ones that are built at the same time. Other calls
 wait, so that many callers do not fill the memory."""
@@ -85,7 +85,7 @@ class SearchServicer(SearchServiceServicer):
         async with contextlib.AsyncExitStack() as large:
             is_large = False
             for each, query, job in zip(request.requests, queries, jobs, strict=True):
-                if room.used_bytes > LARGE_BYTES and not is_large:
+                if room.used_bytes > LARGE_ANSWER_BYTES and not is_large:
                     await large.enter_async_context(self._large)
                     is_large = True
                 job.stopwatch.restart()
