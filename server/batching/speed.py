@@ -20,7 +20,7 @@ UNMEASURED_SECONDS_PER_TOKEN = 0.0001
 
 DOUBT_FACTOR = 0.9
 LEAST_SHARE = 0.1
-"""A doubt lowers an estimate by this factor, and all doubts since the last observation to this share at most.
+"""A doubt lowers an estimate by this factor, and all doubts together to this share of the observations at most.
 
 Without the bound, callers with impossible deadlines would lower the speed of encoding to nothing while every vector is
 cached, and a search would count as more tokens than any queue may hold.
@@ -32,16 +32,16 @@ class Estimate:
 
     def __init__(self) -> None:
         self.value = 0.0
-        self._least = 0.0
+        self._observed = 0.0  # The mean without doubts.
 
     def learn(self, observed: float, *, weight: float) -> None:
         """Learns from an observation with a weight between 0 and 1."""
         self.value += weight * (observed - self.value)
-        self._least = LEAST_SHARE * self.value
+        self._observed += weight * (observed - self._observed)
 
     def doubt(self) -> None:
         """Lowers the estimate, which may be too high."""
-        self.value = max(DOUBT_FACTOR * self.value, self._least)
+        self.value = max(DOUBT_FACTOR * self.value, LEAST_SHARE * self._observed)
 
 
 class Speed:
@@ -88,7 +88,8 @@ class Speed:
     def learn_search(self, options: SearchOptions, *, seconds: float) -> None:
         """Learns from a search, which took `seconds` of a worker."""
         self._searches[options.kind].learn(seconds, weight=_weight(1 / MEMORY_SEARCHES + seconds / MEMORY_SECONDS))
-        self.per_token.value = self.per_token.value or UNMEASURED_SECONDS_PER_TOKEN
+        if not self.per_token.value:
+            self.per_token.learn(UNMEASURED_SECONDS_PER_TOKEN, weight=1)
 
 
 def _weight(work: float) -> float:

@@ -74,7 +74,7 @@ class Call:
         self.interruption = Interruption()
         self.writing = False
         self._large = False
-        self._turn = False
+        self._has_turn = False
 
     async def __aenter__(self) -> Self:
         if self._metrics is not None:
@@ -129,7 +129,7 @@ class Call:
     async def _decoded(self, message: bytes, decode: Callable[[bytes], Message]) -> Message:
         request_bytes.set(len(message))
         if len(message) >= CHECKED_BYTES:
-            self._turn = await self.share.connection.large.acquire()
+            self._has_turn = await self.share.connection.large.acquire()
             descriptor = getattr(getattr(decode, "__self__", None), "DESCRIPTOR", None)
             if descriptor is not None:
                 await self._background.run(partial(check_fields, message, descriptor))
@@ -139,6 +139,7 @@ class Call:
         """Sends one answer of a stream when the client reads; raises CancelledError if the client has disconnected."""
         self._gate.check_caller(self._path, self._metadata)
         self.note_size(len(answer))
+        self._end_turn()
         self.writing = True
         try:
             await self._context.write(answer)
@@ -175,8 +176,8 @@ class Call:
 
     def _end_turn(self) -> None:
         """Lets another call of the connection work on a large message."""
-        if self._turn:
-            self._turn = False
+        if self._has_turn:
+            self._has_turn = False
             self.share.connection.large.release()
 
     async def _abort(self, error: Exception) -> None:

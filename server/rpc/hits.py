@@ -102,8 +102,8 @@ class Hits:
             build = partial(self._build_all, missing, revision, room)
             fresh = await (self._background.run(build) if bulk else loop.run_in_executor(self._fetching, build))
             built |= fresh
-            if revision == self._revision:  # Hits that depend on a query's words are rarely needed again.
-                self._keep({key: hit for key, hit in fresh.items() if isinstance(key.part, int)})
+            if revision == self._revision:
+                self._keep(fresh)
         return b"".join(
             embedded(SearchResponse.HITS_FIELD_NUMBER, built[key] + _scores(each, mask))
             for key, each in zip(keys, found, strict=True)
@@ -111,12 +111,13 @@ class Hits:
         )
 
     def _keep(self, fresh: dict[HitKey, bytes]) -> None:
-        fresh = {key: hit for key, hit in fresh.items() if len(hit) <= KEPT_HIT_BYTES}
-        size = sum(map(len, fresh.values()))
-        if len(self._kept) + len(fresh) > KEPT_HITS or self._kept_bytes + size > KEPT_BYTES:
+        # Hits that depend on a query's words are rarely needed again.
+        kept = {key: hit for key, hit in fresh.items() if isinstance(key.part, int) and len(hit) <= KEPT_HIT_BYTES}
+        size = sum(map(len, kept.values()))
+        if len(self._kept) + len(kept) > KEPT_HITS or self._kept_bytes + size > KEPT_BYTES:
             self._kept, self._kept_bytes = {}, 0
         if size <= KEPT_BYTES:
-            self._kept |= fresh
+            self._kept |= kept
             self._kept_bytes += size
 
     def _build_all(self, keys: Sequence[HitKey], revision: str, room: Room) -> dict[HitKey, bytes]:
