@@ -1,0 +1,63 @@
+"""The cache of hits, and the threads that build them."""
+
+import asyncio
+import threading
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chaja.v1 import SearchResponse
+from server.catalogue.document import AttributeValue, Document
+from server.catalogue.partial import Fields
+from server.ranking.search import FoundDocument
+from server.rpc.background import Background
+from server.rpc.hits import KEPT_HIT_BYTES, Hits
+from server.rpc.masks import HITS
+from server.rpc.room import Room
+
+LARGE, SMALL = 1, 2
+SPANS = np.array([[0, 0, 2]], dtype=np.int32)
+
+
+class Store:
+    """Counts how often each document is read. Reads of the large one wait for `released`."""
+
+    def __init__(self) -> None:
+        self.read: list[int] = []
+        self.released = threading.Event()
+        self.released.set()
+
+    def fetch(self, sequence: int, revision: str, fields: Fields | None) -> tuple[Document, NDArray[np.int32]]:
+        self.read.append(sequence)
+        if sequence == LARGE:
+            self.released.wait(10)
+        attributes: dict[str, AttributeValue] = {"blob": "x" * KEPT_HIT_BYTES} if sequence == LARGE else {}
+        return Document(id=f"{sequence}", title="환율", attributes=attributes), SPANS
+
+
+async def ids(hits: Hits, *sequences: int, bulk: bool) -> list[str]:
+    found = [FoundDocument(sequence, 0.5, vector=0, dense_score=0.5) for sequence in sequences]
+    room = Room(2**22, "ask for less")
+    answer = await hits.of(
+        found, query="환율", language_code="", revision="r", mask=HITS.everything, room=room, bulk=bulk
+    )
+    return [hit.document_id for hit in SearchResponse.FromString(answer).hits]
+
+
+async def test_large_hits_are_built_again_and_small_ones_are_kept() -> None:
+    store = Store()
+    hits = Hits(store.fetch, Background())
+    for bulk in (False, True, False):
+        assert await ids(hits, LARGE, SMALL, bulk=bulk) == ["1", "2"]
+    assert store.read == [LARGE, SMALL, LARGE, LARGE]
+
+
+async def test_an_interactive_call_does_not_wait_for_the_hits_of_bulk_calls() -> None:
+    store = Store()
+    hits = Hits(store.fetch, Background())
+    store.released.clear()
+    waiting = asyncio.ensure_future(ids(hits, LARGE, bulk=True))
+    assert await asyncio.wait_for(ids(hits, SMALL, bulk=False), 5) == ["2"]
+    assert not waiting.done()
+    store.released.set()
+    assert await waiting == ["1"]
