@@ -15,11 +15,11 @@ import sys
 from collections.abc import Callable
 
 MALLOPT = {
-    -3: 2**25,  # M_MMAP_THRESHOLD: the size above which memory does not come from a pool.
-    -8: 2 * (os.cpu_count() or 1),  # M_ARENA_MAX: the number of pools; by default four times as many.
-    -1: 2**28,  # M_TRIM_THRESHOLD: the free memory at the end of a pool above which it is returned at once.
+    "MALLOC_MMAP_THRESHOLD_": (-3, 2**25),  # The size above which memory does not come from a pool.
+    "MALLOC_ARENA_MAX": (-8, 2 * (os.cpu_count() or 1)),  # The number of pools; by default four times as many.
+    "MALLOC_TRIM_THRESHOLD_": (-1, 2**28),  # The free memory at the end of a pool above which it is returned at once.
 }
-"""The parameters of glibc's mallopt (malloc.h) that differ from its defaults.
+"""The parameters of glibc's mallopt (malloc.h) that differ from its defaults, by the variable that overrides them.
 
 New memory is slow, as the system has to clear each page, and on a virtual machine maybe to ask its host for it. With
 the defaults, every array above 128 KiB would be new memory.
@@ -37,8 +37,9 @@ def keep_large_memory() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # As in `return_freed_memory`.
             library = ctypes.CDLL(None)
-            for parameter, value in MALLOPT.items():
-                library.mallopt(parameter, value)
+            for variable, (parameter, value) in MALLOPT.items():
+                if variable not in os.environ:
+                    library.mallopt(parameter, value)
 
 
 def return_freed_memory() -> None:

@@ -102,8 +102,7 @@ class Settings:
     )
     cache_bytes: int = _setting(
         whole_number(0),
-        "Size of the cache of query vectors. A query takes 4 bytes per dimension, 4 per character, 40 per "
-        "token, and 500 more. 0 disables the cache.",
+        "Size of the cache of query vectors. A query takes 4 bytes per dimension and 500 more. 0 disables the cache.",
         default="67108864",
     )
     max_batch_tokens: int = _setting(

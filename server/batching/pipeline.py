@@ -168,10 +168,11 @@ class Pipeline:
             return True
         if job.kind is not TextKind.QUERY or not job.cached:
             return False
-        key = CacheKey(self._bundle.manifest.revision, self._bundle.manifest.prefixes.of(job.kind), job.text)
+        manifest = self._bundle.manifest
+        key = CacheKey.of(job.text, revision=manifest.revision, prefix=manifest.prefixes.of(job.kind))
         if entry := self._cache.get(key):
             self._metrics.cache_hits.inc()
-            job.tokens, job.vector = entry
+            job.tokens, job.vector = Tokens(job.kind, [], entry.whole_count), entry.vector
             self._enqueue([job])
             return True
         first = self._in_flight.get(key)
@@ -187,7 +188,7 @@ class Pipeline:
         if self._in_flight.get(key) is job:
             del self._in_flight[key]
         if job.vector is not None and job.tokens is not None:
-            self._cache.put(key, job.tokens, job.vector)
+            self._cache.put(key, whole_count=job.tokens.whole_count, vector=job.vector)
 
     def _follow(self, job: Job, first: Job, _done: asyncio.Future[None]) -> None:
         """Continues a job that has waited for `first`, a job of the same text."""

@@ -1,29 +1,37 @@
 """An LRU cache of query vectors, bounded by memory."""
 
+import hashlib
 from collections import OrderedDict
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server.encoding.tokenizer import Tokens
-
 OVERHEAD_BYTES = 500
-"""Memory of an entry besides its numbers and characters: Python's objects and the entries of the table."""
+"""Memory of an entry besides its vector: Python's objects and the entries of the table."""
+
+DIGEST_BYTES = 16
 
 
 class CacheKey(NamedTuple):
-    """All that a vector depends on."""
+    """All that a vector depends on. The text is hashed: a long one takes no more memory than a short one."""
 
     revision: str
     prefix: str
-    text: str
+    digest: bytes
+
+    @classmethod
+    def of(cls, text: str, *, revision: str, prefix: str) -> Self:
+        """Returns the key of a text."""
+        # Python strings may contain lone surrogates; protobuf's cannot.
+        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()
+        return cls(revision, prefix, digest)
 
 
 class CachedQuery(NamedTuple):
-    """The tokens and the vector of a text."""
+    """The number of tokens of a text before the cut, and its vector."""
 
-    tokens: Tokens
+    whole_count: int
     vector: NDArray[np.float32]
 
 
@@ -33,7 +41,7 @@ class EmbeddingCache:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._entries: OrderedDict[CacheKey, CachedQuery] = OrderedDict()
-        self.held_bytes = 0  # Slightly overestimated.
+        self.held_bytes = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -45,18 +53,13 @@ class EmbeddingCache:
             self._entries.move_to_end(key)
         return entry
 
-    def put(self, key: CacheKey, tokens: Tokens, vector: NDArray[np.float32]) -> None:
+    def put(self, key: CacheKey, *, whole_count: int, vector: NDArray[np.float32]) -> None:
         """Adds a text's vector. Copies it, since it may be a row of a large batch."""
-        size = _size(key, tokens, vector)
+        size = OVERHEAD_BYTES + vector.nbytes
         if size > self._max_bytes or key in self._entries:
             return
-        self._entries[key] = CachedQuery(tokens, vector.copy())
+        self._entries[key] = CachedQuery(whole_count, vector.copy())
         self.held_bytes += size
         while self.held_bytes > self._max_bytes:
-            oldest, entry = self._entries.popitem(last=False)
-            self.held_bytes -= _size(oldest, entry.tokens, entry.vector)
-
-
-def _size(key: CacheKey, tokens: Tokens, vector: NDArray[np.float32]) -> int:
-    # CPython uses at most 4 bytes for a character, 8 for an element of a list and 32 for a large integer.
-    return OVERHEAD_BYTES + 4 * len(key.text) + 40 * len(tokens.ids) + vector.nbytes
+            _, oldest = self._entries.popitem(last=False)
+            self.held_bytes -= OVERHEAD_BYTES + oldest.vector.nbytes

@@ -72,6 +72,7 @@ async def _answer(searched: Awaitable[Searched], build: Callable[[Searched], Awa
         return StreamAnswer(OK, embedded(SearchStreamResponse.RESPONSE_FIELD_NUMBER, await build(await searched)))
     except Exception as error:
         refusal = refusal_of(error, "a query of a stream")
+        error.__traceback__ = None  # Its frames and the task would keep each other until the next garbage collection.
         message = SearchError(code=refusal.code.value[0], message=refusal.message, reason=refusal.reason)
         if isinstance(error, Overloaded):
             message.retry_delay.FromMilliseconds(error.retry_milliseconds)

@@ -1,5 +1,6 @@
 import asyncio
 import gc
+import weakref
 from collections.abc import AsyncIterator
 
 import pytest
@@ -206,3 +207,22 @@ async def test_a_failed_search_of_an_abandoned_stream_logs_nothing(caplog: pytes
     del answers
     gc.collect()
     assert not caplog.records
+
+
+async def test_a_failed_search_is_freed_without_a_garbage_collection() -> None:
+    failed: list[weakref.ref[Exception]] = []
+
+    async def search(request: SearchRequest) -> SearchResponse:
+        error = InvalidRequest([Violation("query", request.query)])
+        failed.append(weakref.ref(error))
+        raise error
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert len([each async for each in answer_in_order(aiter(Requests(10)), search, itself)]) == 10
+        await asyncio.sleep(0)
+        # The frame of the last search may still be referenced by the running loop.
+        assert sum(each() is not None for each in failed) <= 1
+    finally:
+        gc.enable()
