@@ -1,0 +1,5 @@
+"""Fixtures of the tests of `deploy/`."""
+
+from tests.deploy.monitored import monitored
+
+__all__ = ["monitored"]
