@@ -20,6 +20,7 @@ from server.live.opening import Opening
 from server.metrics import Metrics
 from server.monitoring import monitoring
 from server.reloading import Reloader
+from server.rpc.errors import REASONS
 from server.rpc.health import HealthServicer
 from server.rpc.server import COUNTED_METHODS, NOTICE_SECONDS, SERVICES, RpcServer
 from server.settings import Settings
@@ -79,8 +80,14 @@ async def _serve(
 ) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     health = HealthServicer(service.full_name for service in SERVICES)
-    metrics, slot = Metrics(COUNTED_METHODS), EngineSlot(on_broken=health.fail)
-    metrics.queue_texts.set_function(lambda: slot.queue_texts)
+    metrics = Metrics(
+        COUNTED_METHODS,
+        reasons=REASONS,
+        workers=settings.workers,
+        latency_objective_seconds=settings.latency_objective_seconds,
+    )
+    slot = EngineSlot(on_broken=health.fail)
+    metrics.workers.queue_texts.set_function(lambda: slot.queue_texts)
     reloader = Reloader(settings, store, slot, metrics, on_serving=health.serve, opening=opening)
     rpc = RpcServer(settings, slot, reloader, metrics, health=health, fetch=store.fetch, core_log=core_log)
     with monitoring(settings.metrics, metrics.registry, alive=health.alive, ready=health.ready) as metrics_address:

@@ -64,7 +64,7 @@ class Reloader:
         self._folder = store.directory / "index"
         self._snapshots = SnapshotFolder(self._folder, store) if settings.data is not None else None
         cache = EmbeddingCache(settings.cache_bytes)
-        metrics.cache_bytes.set_function(lambda: cache.held_bytes)
+        metrics.caches.bytes.set_function(lambda: cache.held_bytes)
         self._new_engine = partial(Engine, settings=settings, cache=cache, speed=Speed(), metrics=metrics)
         self._catalogue: LiveCatalogue | None = None
         self._loaded = False
@@ -199,7 +199,7 @@ class Reloader:
     def _put(self, loaded: Loaded) -> None:
         """Directs calls to an engine of the loaded bundle."""
         manifest = loaded.bundle.manifest
-        self._metrics.describe_model(
+        self._metrics.process.describe_model(
             name=manifest.name,
             revision=manifest.revision,
             quantization=manifest.quantization,
@@ -281,7 +281,7 @@ class Reloader:
 
     def _ended(self, task: asyncio.Task[Engine]) -> None:
         error = None if task.cancelled() else task.exception()
-        self._metrics.count_reload(failed=error is not None)
+        self._metrics.process.count_reload(failed=error is not None)
         if isinstance(error, ReloadFailed):
             log.error("%s", error)
         elif error is not None and not self._cancelled.is_set():

@@ -234,6 +234,12 @@ class Settings:
         default="",
     )
     log_texts: bool = _setting(parse_switch, "Log a user's text if the model fails on it: on or off.", default="off")
+    latency_objective_seconds: float = _setting(
+        positive_seconds,
+        "Latency that most calls should keep, as in dashboards and alerts. It is always a bucket boundary of "
+        "grpc_server_handling_seconds, so that the share of slower calls is exact.",
+        default="0.1",
+    )
     reflection: bool = _setting(
         parse_switch, "Serve gRPC reflection, which tools such as grpcurl use: on or off.", default="on"
     )

@@ -16,7 +16,7 @@ from loadtest.errors import EXIT_CODES
 from loadtest.results.record import COLUMNS
 from server.errors import ChajaError, SettingsError, StartError
 from server.metrics import Metrics
-from server.rpc.errors import ROW_OF
+from server.rpc.errors import REASONS, ROW_OF
 from server.rpc.server import METHODS
 from server.settings import setting_rows
 from tools.error_advice import ADVICE
@@ -59,8 +59,8 @@ def metrics_table() -> str:
 
 def documented_metrics() -> list[tuple[str, str, list[str], str]]:
     """Returns name, type, labels and help of each of our metrics, without those of the process."""
-    metrics = Metrics(METHODS)
-    metrics.describe_model(name="", revision="", quantization="", encoder="")
+    metrics = Metrics(METHODS, reasons=REASONS)
+    metrics.process.describe_model(name="", revision="", quantization="", encoder="")
     rows = []
     for family in metrics.registry.collect():
         if family.name.startswith(("chaja_", "grpc_")):

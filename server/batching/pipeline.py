@@ -171,7 +171,7 @@ class Pipeline:
         manifest = self._bundle.manifest
         key = CacheKey.of(job.text, revision=manifest.revision, prefix=manifest.prefixes.of(job.kind))
         if entry := self._cache.get(key):
-            self._metrics.cache_hits.inc()
+            self._metrics.caches.vector_hits.inc()
             job.tokens, job.vector = Tokens(job.kind, [], entry.whole_count), entry.vector
             self._enqueue([job])
             return True
@@ -179,7 +179,7 @@ class Pipeline:
         if first is not None and first.bulk <= job.bulk:  # A query never waits for bulk work.
             first.done.add_done_callback(partial(self._follow, job, first))
             return True
-        self._metrics.cache_misses.inc()
+        self._metrics.caches.vector_misses.inc()
         self._in_flight[key] = job
         job.done.add_done_callback(partial(self._remember, key, job))
         return False
@@ -196,7 +196,7 @@ class Pipeline:
             return
         job.stopwatch.lap("queue")
         if first.vector is not None:
-            self._metrics.cache_shared.inc()
+            self._metrics.caches.vectors_shared.inc()
         elif self._enqueue_if_known(job):
             return  # The first failed, and another job of this text has taken its place.
         job.tokens, job.vector = first.tokens, first.vector

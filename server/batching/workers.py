@@ -68,7 +68,7 @@ class Workers:
                 started = time.monotonic()
                 jobs = batch.jobs
                 if batch.dropped:
-                    self._metrics.dropped_texts.inc(len(batch.dropped))
+                    self._metrics.workers.dropped_texts.inc(len(batch.dropped))
                     self._fail_dropped(batch.dropped, started)
                 if not jobs:
                     continue
@@ -135,11 +135,11 @@ class Workers:
         if not jobs:
             return
         tokens = [job.tokens for job in jobs if job.tokens]
-        self._metrics.batch_texts.observe(len(jobs))
-        self._metrics.batch_tokens.observe(sum(len(each.ids) for each in tokens))
+        self._metrics.workers.batch_texts.observe(len(jobs))
+        self._metrics.workers.batch_tokens.observe(sum(len(each.ids) for each in tokens))
         started = time.thread_time()
         vectors = self._bundle.encode(tokens)
-        self._metrics.encode_cpu_seconds.inc(time.thread_time() - started)
+        self._metrics.workers.encode_cpu_seconds.inc(time.thread_time() - started)
         for job, vector in zip(jobs, vectors, strict=True):
             job.vector = vector
             job.stopwatch.lap("encode")

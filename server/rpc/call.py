@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 import grpc
 
 from server.errors import ChajaError, InvalidRequest, NotAllowed, NotAuthenticated, Violation
-from server.metrics import CallMetrics
+from server.metrics import MethodMetrics
 from server.rpc.background import Background, request_bytes
 from server.rpc.connections import ConnectionShare
 from server.rpc.errors import refusal_of
@@ -54,7 +54,7 @@ class Call:
         *,
         metadata: Metadata,
         share: ConnectionShare,
-        metrics: CallMetrics | None,
+        metrics: MethodMetrics | None,
         background: Background,
         stream: bool,
     ) -> None:

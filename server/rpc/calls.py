@@ -131,7 +131,7 @@ class Calls(Methods):
             context,
             metadata=_metadata.get(),
             share=self.connections.enter(context),
-            metrics=self._metrics.calls.get(path),
+            metrics=self._metrics.calls.of_method.get(path),
             background=self.background,
             stream=stream,
         )

@@ -45,7 +45,7 @@ class EncodeServicer(EncodeServiceServicer):
         )
         await run_jobs(engine, jobs, [f"texts[{position}]" for position in range(len(jobs))])
         for job in jobs:
-            self._metrics.observe_stages(job.stopwatch)
+            self._metrics.searches.observe_stages(job.stopwatch)
         slowest = max(jobs, key=lambda job: sum(job.stopwatch.seconds.values()))
         return EncodeResponse(
             vectors=np.stack([job.vector for job in jobs if job.vector is not None]).astype("<f4").tobytes(),

@@ -78,6 +78,8 @@ ROW_OF: dict[type[ChajaError], Row] = {
     StoreFull: Row(grpc.StatusCode.RESOURCE_EXHAUSTED, "STORE_FULL"),
 }
 
+REASONS = [row.reason for row in ROW_OF.values()]
+
 
 class Refusal(NamedTuple):
     """An error as the caller gets it."""

@@ -107,7 +107,7 @@ class SearchServicer(SearchServiceServicer):
 
         async with contextlib.aclosing(answer_in_order(request_iterator, search, build)) as responses:
             async for code, response in responses:
-                self._metrics.count_stream_query(code)
+                self._metrics.calls.end_stream_query(code)
                 yield response
 
     def _room(self, remedy: str) -> Room:
@@ -154,6 +154,6 @@ class SearchServicer(SearchServiceServicer):
             warnings=found.warnings,
         )
         job.stopwatch.lap("fetch")
-        self._metrics.observe_stages(job.stopwatch)
+        self._metrics.searches.observe_stages(job.stopwatch)
         response.timings.MergeFrom(timings_of(job))
         return hits + response.SerializeToString()

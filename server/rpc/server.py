@@ -110,7 +110,7 @@ class RpcServer:
             partial(new_server, settings, self._calls),
             lambda: certificates.credentials() if certificates else None,
             drain_seconds=settings.drain_seconds,
-            on_restart=metrics.grpc_restarts.inc,
+            on_restart=metrics.process.grpc_restarts.inc,
         )
         self.lost = self._listener.lost  # See `Listener`.
         self._watching: asyncio.Task[None] | None = None

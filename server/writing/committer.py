@@ -160,9 +160,9 @@ class Committer:
             self._settle(group, error)
             return
         self.index.follow(transaction.added, transaction.retired, sequence=transaction.sequence)
-        self._metrics.commit_seconds.observe(time.perf_counter() - started)
+        self._metrics.store.commit_seconds.observe(time.perf_counter() - started)
         made = (outcome for each in outcomes if not isinstance(each, Exception) for outcome in each)
-        self._metrics.changes.inc(sum(outcome.changed for outcome in made))
+        self._metrics.store.changes.inc(sum(outcome.changed for outcome in made))
         if transaction.added or transaction.retired:
             self._loop.call_soon_threadsafe(self._on_commit)
         self._loop.call_soon_threadsafe(_settle_each, group, outcomes)

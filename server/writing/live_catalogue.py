@@ -138,12 +138,12 @@ class LiveCatalogue:
 
     def _describe(self) -> None:
         state = self._committer.index.state
-        self._metrics.catalogue_documents.set(state.slots.live_count)
-        self._metrics.catalogue_vectors.set(state.live_vectors)
-        self._metrics.catalogue_sequence.set(state.sequence)
-        self._metrics.index_ef_search.set(state.dense.ef_search.at(state.dense.graph_count))
+        self._metrics.index.documents.set(state.slots.live_count)
+        self._metrics.index.live_vectors.set(state.live_vectors)
+        self._metrics.index.sequence.set(state.sequence)
+        self._metrics.index.ef_search.set(state.dense.ef_search.at(state.dense.graph_count))
         for query, recall in self._committer.index.dense.recall.items():
-            self._metrics.index_recall.labels(query).set(recall if state.dense.graph_count else 1)
+            self._metrics.index.recall[query].set(recall if state.dense.graph_count else 1)
 
     async def _maintain(self) -> None:
         while True:

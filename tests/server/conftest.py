@@ -39,7 +39,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def metrics() -> Metrics:
-    return Metrics([])
+    return Metrics(workers=4)
 
 
 @pytest.fixture

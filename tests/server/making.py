@@ -193,7 +193,7 @@ def make_pipeline(
         ),
         cache=EmbeddingCache(cache_bytes),
         speed=speed or Speed(),
-        metrics=metrics or Metrics([]),
+        metrics=metrics or Metrics(workers=workers),
     )
 
 

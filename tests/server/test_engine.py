@@ -21,7 +21,7 @@ from tests.server.making import ENGINE_SETTINGS, WatchedBundle, make_loaded, unt
 
 def make_engine(watched: WatchedBundle, store: Store) -> Engine:
     return Engine(
-        make_loaded(watched, store), ENGINE_SETTINGS, cache=EmbeddingCache(0), speed=Speed(), metrics=Metrics([])
+        make_loaded(watched, store), ENGINE_SETTINGS, cache=EmbeddingCache(0), speed=Speed(), metrics=Metrics()
     )
 
 

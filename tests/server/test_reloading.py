@@ -33,7 +33,7 @@ class Server:
         self.bundle, self.catalogue = directory / "bundle", directory / "catalogue.jsonl"
         shutil.copytree(bundle, self.bundle)
         self.catalogue.write_text(DOCUMENT % "first", encoding="utf-8")
-        self.metrics, self.slot, self.said_serving = Metrics([]), EngineSlot(on_broken=lambda: None), 0
+        self.metrics, self.slot, self.said_serving = Metrics(), EngineSlot(on_broken=lambda: None), 0
         self.store = Store(directory, durable=False)
         options |= {"encode_workers": 1, "cache_bytes": 0, "longest_wait_seconds": 60.0}
         settings = Settings(bundle=self.bundle, catalogue=self.catalogue, **options)

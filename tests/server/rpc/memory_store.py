@@ -22,6 +22,7 @@ from server.metrics import Metrics
 from server.rpc.background import Background
 from server.rpc.calls import Calls
 from server.rpc.catalog import CatalogServicer
+from server.rpc.errors import REASONS
 from server.rpc.grpc_server import new_server
 from server.rpc.limits import Limits
 from server.rpc.server import METHODS
@@ -173,7 +174,9 @@ async def serving_catalog(tokens: AccessTokens | None = None, **limits: int) -> 
     stored: Any = lambda: store  # noqa: E731
     servicer = CatalogServicer(stored, stored, Limits.of(settings), Background())
     most = settings.max_response_bytes
-    calls: Any = Calls(Metrics(METHODS), Access(tokens), overload=lambda: None, max_response_bytes=most)
+    calls: Any = Calls(
+        Metrics(METHODS, reasons=REASONS), Access(tokens), overload=lambda: None, max_response_bytes=most
+    )
     add_CatalogServiceServicer_to_server(servicer, calls)
     server = new_server(settings, calls)
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"

@@ -25,6 +25,7 @@ from server.errors import NotReady, Overloaded
 from server.metrics import Metrics
 from server.rpc import calls as calls_module
 from server.rpc.calls import Calls
+from server.rpc.errors import REASONS
 from server.rpc.grpc_server import new_server
 from server.rpc.interruption import Interruption
 from server.rpc.server import COUNTED_METHODS
@@ -86,7 +87,7 @@ class Served:
     """A service on a server, and its metrics."""
 
     def __init__(self, tokens: AccessTokens | None) -> None:
-        self.metrics = Metrics(COUNTED_METHODS)
+        self.metrics = Metrics(COUNTED_METHODS, reasons=REASONS)
         self.overload: Overloaded | None = None
         self.service = Service()
         calls: Any = Calls(

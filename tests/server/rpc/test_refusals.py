@@ -11,7 +11,7 @@ def test_a_reason_is_logged_at_most_once_in_ten_seconds(
 ) -> None:
     now = 0.0
     monkeypatch.setattr("server.rpc.refusals.time.monotonic", lambda: now)
-    metrics = Metrics([])
+    metrics = Metrics()
     refusals = Refusals(metrics)
     for tenth in range(1000):
         now = tenth / 10
@@ -30,7 +30,7 @@ def test_a_reason_is_logged_at_most_once_in_ten_seconds(
 
 
 def test_the_facts_that_are_known_are_logged(caplog: pytest.LogCaptureFixture) -> None:
-    refusals = Refusals(Metrics([]))
+    refusals = Refusals(Metrics())
     refusals.count("role_insufficient", path="/a/b", caller=lambda: "app", peer="ipv4:127.0.0.1:9")
     refusals.count("handshake_failed")
     assert caplog.messages == [

@@ -29,7 +29,7 @@ class Core:
         self.bundle = bundle
         directory.mkdir(exist_ok=True)
         self.store = Store(directory, durable=False)
-        self.slot, self.metrics = EngineSlot(on_broken=lambda: None), Metrics([])
+        self.slot, self.metrics = EngineSlot(on_broken=lambda: None), Metrics()
         loaded = self.load(bundle)
         self.slot.swap(self.engine_of(loaded))
         self.catalogue = LiveCatalogue(

@@ -1,0 +1,36 @@
+"""Texts on their way through the stages, and what their searches found."""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from server.metrics.buckets import STAGE_SECONDS
+from server.stages import STAGES, Stopwatch
+
+
+class SearchMetrics:
+    """The metrics of texts and searches."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Creates every series."""
+        stage_seconds = Histogram(
+            "chaja_stage_seconds",
+            "Time that a text spent in each stage. It includes the work on texts of the same batch, but no wait for "
+            "other texts of its call.",
+            ["stage"],
+            buckets=STAGE_SECONDS,
+            registry=registry,
+        )
+        self._stage_seconds = {stage: stage_seconds.labels(stage) for stage in STAGES}
+        searches = Counter(
+            "chaja_searches_total",
+            "Answered searches, by result: hits, no_hits, or no_good_answer if there are hits but none fits well.",
+            ["result"],
+            registry=registry,
+        )
+        self.with_hits, self.without_hits, self.without_good_answer = (
+            searches.labels(result) for result in ("hits", "no_hits", "no_good_answer")
+        )
+
+    def observe_stages(self, stopwatch: Stopwatch) -> None:
+        """Records the time that one text spent in each stage."""
+        for stage, seconds in stopwatch.seconds.items():
+            self._stage_seconds[stage].observe(seconds)
