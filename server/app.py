@@ -16,7 +16,9 @@ from server.catalogue.store import Store
 from server.core_log import CoreLog
 from server.engine import EngineSlot
 from server.errors import LoadingCancelled
+from server.free_space import FreeSpace
 from server.live.opening import Opening
+from server.loop_lag import watch_lag
 from server.metrics import Metrics
 from server.monitoring import monitoring
 from server.reloading import Reloader
@@ -80,14 +82,9 @@ async def _serve(
 ) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     health = HealthServicer(service.full_name for service in SERVICES)
-    metrics = Metrics(
-        COUNTED_METHODS,
-        reasons=REASONS,
-        workers=settings.workers,
-        latency_objective_seconds=settings.latency_objective_seconds,
-    )
     slot = EngineSlot(on_broken=health.fail)
-    metrics.workers.queue_texts.set_function(lambda: slot.queue_texts)
+    metrics = _new_metrics(settings, slot, store)
+    watching = [asyncio.create_task(watch_lag(metrics.process.event_loop_lag_seconds.observe))]
     reloader = Reloader(settings, store, slot, metrics, on_serving=health.serve, opening=opening)
     rpc = RpcServer(settings, slot, reloader, metrics, health=health, fetch=store.fetch, core_log=core_log)
     with monitoring(settings.metrics, metrics.registry, alive=health.alive, ready=health.ready) as metrics_address:
@@ -106,7 +103,7 @@ async def _serve(
             gc.set_threshold(*COLLECTIONS)
             state = slot.engine.index.state
             log.info("serving %d documents, %d vectors", state.slots.live_count, state.live_vectors)
-            watching = [
+            watching += [
                 asyncio.create_task(reloader.watch(settings.watch_seconds)),
                 asyncio.create_task(_reload_when_asked(reloader, wanted.reload)),
             ]
@@ -122,6 +119,22 @@ async def _serve(
         signals.ignore()
         rpc.raise_if_lost()
         log.info("stopped")
+
+
+def _new_metrics(settings: Settings, slot: EngineSlot, store: Store) -> Metrics:
+    """Returns the metrics. Those that are read at each scrape do not block."""
+    metrics = Metrics(
+        COUNTED_METHODS,
+        reasons=REASONS,
+        workers=settings.workers,
+        latency_objective_seconds=settings.latency_objective_seconds,
+    )
+    metrics.workers.queue_texts.set_function(lambda: slot.queue_texts)
+    metrics.workers.predicted_wait_seconds.set_function(lambda: slot.predicted_wait_seconds)
+    metrics.workers.alive.set_function(lambda: slot.workers_alive)
+    metrics.store.sequence.set_function(lambda: store.sequence)
+    metrics.store.free_bytes.set_function(FreeSpace(store.directory).bytes)
+    return metrics
 
 
 async def _reload_when_asked(reloader: Reloader, asked: asyncio.Event) -> None:

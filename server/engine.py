@@ -118,3 +118,13 @@ class EngineSlot:
     def queue_texts(self) -> int:
         """Number of texts that wait for a worker."""
         return len(self._engine.pipeline) if self._engine else 0
+
+    @property
+    def predicted_wait_seconds(self) -> float:
+        """Predicted queue wait of an interactive call that arrives now. Any thread may read it."""
+        return self._engine.pipeline.admission.predicted_wait_seconds(bulk=False) if self._engine else 0.0
+
+    @property
+    def workers_alive(self) -> int:
+        """Number of the current engine's workers that have not died."""
+        return self._engine.pipeline.workers.alive if self._engine else 0

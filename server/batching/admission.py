@@ -35,7 +35,10 @@ class Admission:
         self._logged_at = -math.inf
 
     def predicted_wait_seconds(self, *, bulk: bool) -> float:
-        """Returns the predicted queue wait of a new text: at least the time that the oldest in its lane has waited."""
+        """Returns the predicted queue wait of a new text: at least the time that the oldest in its lane has waited.
+
+        Any thread may call it.
+        """
         interactive = self._queue.interactive.tokens
         if bulk:
             ahead: float = min(interactive + self.bulk_tokens, self.bulk_tokens * BULK_SHARE)

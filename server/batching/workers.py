@@ -44,7 +44,8 @@ class Workers:
         self._loop = asyncio.get_running_loop()
         self.death: asyncio.Future[None] = self._loop.create_future()
         self._threads = [
-            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True) for number in range(count)
+            threading.Thread(target=self._work, args=(number,), name=f"worker-{number}", daemon=True)
+            for number in range(count)
         ]
         self.alive = count
         for thread in self._threads:
@@ -60,8 +61,9 @@ class Workers:
         for thread in self._threads:
             thread.join()
 
-    def _work(self) -> None:
+    def _work(self, number: int) -> None:
         give_way(CALL_NICENESS)
+        busy_seconds = self._metrics.workers.busy_seconds[number]
         jobs: list[Job] = []
         try:
             while (batch := self._queue.take(seconds_per_token=self._speed.per_token.value)) is not None:
@@ -75,10 +77,13 @@ class Workers:
                 new = [job for job in jobs if not job.encoded]
                 tokens = sum(job.encoded_tokens for job in new)
                 searching_seconds = self._answer(jobs)
+                seconds = time.monotonic() - started
+                busy_seconds.inc(seconds)
                 if tokens:
-                    seconds = max(0.0, time.monotonic() - started - searching_seconds)
                     self._speed.learn(
-                        tokens=tokens, tokens_per_character=self._tokens_per_character(new), seconds=seconds
+                        tokens=tokens,
+                        tokens_per_character=self._tokens_per_character(new),
+                        seconds=max(0.0, seconds - searching_seconds),
                     )
         except BaseException:  # Errors of a batch are handled in _answer.
             log.critical("a worker died", exc_info=True)

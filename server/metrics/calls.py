@@ -80,9 +80,11 @@ class CallMetrics:
         )
         self._stream_queries = [stream_queries.labels(code) for code in CODES]
 
-    def end_stream_query(self, code: int) -> None:
-        """Counts a query of a stream by the gRPC status code (0 to 16) of its answer."""
+    def end_stream_query(self, code: int, reason: str | None) -> None:
+        """Counts a query of a stream by the gRPC status code (0 to 16) of its answer, and the reason of its error."""
         self._stream_queries[code].inc()
+        if reason is not None:
+            self.errors[reason].inc()
 
 
 class MethodMetrics:
@@ -94,12 +96,19 @@ class MethodMetrics:
         self._handling_seconds = metrics.handling_seconds.labels(*labels)
         self._handled = [metrics.handled.labels(*labels, code) for code in CODES]
         self._response_bytes = metrics.response_bytes.labels(method.service, method.name)
+        self._errors = metrics.errors
 
     def start(self) -> None:
         """Counts the arrival of a call."""
         self._started.inc()
 
-    def end(self, code: int, seconds: float) -> None:
-        """Counts the end of a call by its gRPC status code (0 to 16), and records its duration."""
+    def answer(self, size_bytes: int) -> None:
+        """Counts the bytes of an answer."""
+        self._response_bytes.inc(size_bytes)
+
+    def end(self, code: int, seconds: float, *, reason: str | None = None) -> None:
+        """Counts the end of a call by its gRPC status code (0 to 16) and the reason of its error; records its time."""
         self._handled[code].inc()
         self._handling_seconds.observe(seconds)
+        if reason is not None:
+            self._errors[reason].inc()

@@ -26,9 +26,18 @@ class SearchMetrics:
             ["result"],
             registry=registry,
         )
-        self.with_hits, self.without_hits, self.without_good_answer = (
+        self._hits, self._no_hits, self._no_good_answer = (
             searches.labels(result) for result in ("hits", "no_hits", "no_good_answer")
         )
+
+    def answer(self, *, hits: int, no_good_answer: bool) -> None:
+        """Counts an answered search."""
+        if not hits:
+            self._no_hits.inc()
+        elif no_good_answer:
+            self._no_good_answer.inc()
+        else:
+            self._hits.inc()
 
     def observe_stages(self, stopwatch: Stopwatch) -> None:
         """Records the time that one text spent in each stage."""

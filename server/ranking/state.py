@@ -42,6 +42,15 @@ class State(NamedTuple):
         """Returns the warnings of a filter; see `warnings_of`."""
         return warnings_of(filter, self.columns, self.slots.live)
 
+    def vectors_by_part(self) -> dict[str, int]:
+        """Returns the number of live vectors in the graph, of those compared exactly, and of dead vectors."""
+        in_graph = int(np.count_nonzero(self.slots.live[self.dense.owners[: self.dense.graph_count]]))
+        return {
+            "graph": in_graph,
+            "exact": self.live_vectors - in_graph,
+            "dead": len(self.dense) - self.live_vectors,
+        }
+
     def matching(self, filter: Filter) -> NDArray[np.int64]:
         """Returns the sequences of the documents that match, ascending."""
         return self.slots.sequences[self.columns.select(filter) & self.slots.live]

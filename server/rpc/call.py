@@ -9,11 +9,11 @@ from typing import Any, Self, TypeVar
 
 import grpc
 
-from server.errors import ChajaError, InvalidRequest, NotAllowed, NotAuthenticated, Violation
+from server.errors import ChajaError, DeadlinePassed, InvalidRequest, NotAllowed, NotAuthenticated, Violation
 from server.metrics import MethodMetrics
 from server.rpc.background import Background, request_bytes
 from server.rpc.connections import ConnectionShare
-from server.rpc.errors import refusal_of
+from server.rpc.errors import ROW_OF, refusal_of
 from server.rpc.field_count import CHECKED_BYTES, check_fields
 from server.rpc.gate import Gate, Metadata
 from server.rpc.grpc_logs import message_was_refused
@@ -101,7 +101,10 @@ class Call:
             if self._error is not None and not self.writing:  # During an unfinished write no status can be sent.
                 await self._abort(self._error)
             remaining = self._context.time_remaining()
-            self._count(DEADLINE_EXCEEDED if remaining is not None and remaining <= 0 else CANCELLED)
+            if remaining is not None and remaining <= 0:
+                self._count(DEADLINE_EXCEEDED, reason=ROW_OF[DeadlinePassed].reason)
+            else:
+                self._count(CANCELLED)
         elif isinstance(error, Exception) and not isinstance(error, grpc.aio.AbortError):
             await self._abort(error)
         else:
@@ -112,6 +115,12 @@ class Call:
         if size_bytes >= LARGE_MESSAGE_BYTES:
             self._large = True
             self._gate.free_memory_soon()
+
+    def note_answer(self, size_bytes: int) -> None:
+        """Counts the bytes of an answer; as `note_size`."""
+        if self._metrics is not None:
+            self._metrics.answer(size_bytes)
+        self.note_size(size_bytes)
 
     async def message(self, decode: Callable[[bytes], Message]) -> Message:
         """Returns the only message of a request."""
@@ -138,7 +147,7 @@ class Call:
     async def write(self, answer: bytes) -> None:
         """Sends one answer of a stream when the client reads; raises CancelledError if the client has disconnected."""
         self._gate.check_caller(self._path, self._metadata)
-        self.note_size(len(answer))
+        self.note_answer(len(answer))
         self._end_turn()
         self.writing = True
         try:
@@ -184,12 +193,13 @@ class Call:
         refusal = refusal_of(error, self._path)
         # grpc.aio keeps the error until the next garbage collection; it must not keep the frames and their answers.
         error.__traceback__ = None
-        self._count(refusal.code.value[0])
+        self._count(refusal.code.value[0], reason=refusal.reason)
         if (reason := reason_of(error)) is not None:
             self._gate.refused(reason, self._path, self._metadata, peer=self._context.peer())
         await self._context.abort(refusal.code, refusal.message, refusal.metadata)
 
-    def _count(self, code: int) -> None:
+    def _count(self, code: int, *, reason: str | None = None) -> None:
         if self._metrics is not None:
-            code = RESOURCE_EXHAUSTED if self._refused else code  # gRPC has sent that status.
-            self._metrics.end(code, time.perf_counter() - self._started)
+            if self._refused:  # gRPC has sent this status.
+                code, reason = RESOURCE_EXHAUSTED, None
+            self._metrics.end(code, time.perf_counter() - self._started, reason=reason)

@@ -149,7 +149,7 @@ class Calls(Methods):
             async with self._call(path, context, stream=stream) as call:
                 request = call.messages(decode) if handler.request_streaming else await call.message(decode)
                 encoded = self._encoded(await method(request, context), serialize)
-                call.note_size(len(encoded))
+                call.note_answer(len(encoded))
                 return call.share.hold(encoded)
 
         async def answer_with_stream(_: Any, context: Any) -> None:

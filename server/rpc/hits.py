@@ -15,6 +15,7 @@ from server.catalogue import document
 from server.catalogue.document import Document, Part, parts_of
 from server.catalogue.partial import Fields
 from server.lexical.tokens import terms_of
+from server.metrics.caches import CacheMetrics
 from server.ranking.search import FoundDocument
 from server.rpc.background import Background
 from server.rpc.masks import Mask
@@ -61,10 +62,11 @@ class HitKey(NamedTuple):
 class Hits:
     """Builds hits, and caches them for later queries that find the same documents. Used on the event loop."""
 
-    def __init__(self, fetch: Fetch, background: Background) -> None:
+    def __init__(self, fetch: Fetch, background: Background, metrics: CacheMetrics) -> None:
         """Takes a function that reads the store; it may block."""
         self._fetch = fetch
         self._background = background
+        self._metrics = metrics
         self._fetching = ThreadPoolExecutor(1, thread_name_prefix="fetch")  # For calls that a person waits for.
         self._revision = ""
         self._kept: dict[HitKey, bytes] = {}  # Serialized hits without scores.
@@ -94,9 +96,11 @@ class Hits:
             HitKey(each.sequence, query if each.vector is None else each.vector, language_code, mask) for each in found
         ]
         built = {key: hit for key in keys if (hit := self._kept.get(key)) is not None}
+        missing = [key for key in keys if key not in built]
+        self._metrics.hits_kept.inc(len(built))
+        self._metrics.hits_missing.inc(len(missing))
         for hit in built.values():
             room.take(HIT_BYTES + len(hit))
-        missing = [key for key in keys if key not in built]
         if missing:
             loop = asyncio.get_running_loop()
             build = partial(self._build_all, missing, revision, room)

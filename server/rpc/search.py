@@ -62,7 +62,7 @@ class SearchServicer(SearchServiceServicer):
         self._slot = slot
         self._limits = limits
         self._metrics = metrics
-        self._hits = Hits(fetch, background)
+        self._hits = Hits(fetch, background, metrics.caches)
         self._background = background
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
@@ -106,9 +106,9 @@ class SearchServicer(SearchServiceServicer):
             return await self._response(searched, self._room(FEWER_HITS))
 
         async with contextlib.aclosing(answer_in_order(request_iterator, search, build)) as responses:
-            async for code, response in responses:
-                self._metrics.calls.end_stream_query(code)
-                yield response
+            async for answer in responses:
+                self._metrics.calls.end_stream_query(answer.code, answer.reason)
+                yield answer.message
 
     def _room(self, remedy: str) -> Room:
         return Room(self._limits.max_response_bytes, remedy)
@@ -155,5 +155,6 @@ class SearchServicer(SearchServiceServicer):
         )
         job.stopwatch.lap("fetch")
         self._metrics.searches.observe_stages(job.stopwatch)
+        self._metrics.searches.answer(hits=len(found.documents), no_good_answer=found.no_good_answer)
         response.timings.MergeFrom(timings_of(job))
         return hits + response.SerializeToString()

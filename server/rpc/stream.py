@@ -19,10 +19,11 @@ Searched = TypeVar("Searched")
 
 
 class StreamAnswer(NamedTuple):
-    """The number of an answer's gRPC code, and the serialized `SearchStreamResponse`."""
+    """The number of an answer's gRPC code, the serialized `SearchStreamResponse`, and the reason of its error."""
 
     code: int
     message: bytes
+    reason: str | None = None
 
 
 async def answer_in_order(
@@ -76,4 +77,4 @@ async def _answer(searched: Awaitable[Searched], build: Callable[[Searched], Awa
         message = SearchError(code=refusal.code.value[0], message=refusal.message, reason=refusal.reason)
         if isinstance(error, Overloaded):
             message.retry_delay.FromMilliseconds(error.retry_milliseconds)
-        return StreamAnswer(message.code, SearchStreamResponse(error=message).SerializeToString())
+        return StreamAnswer(message.code, SearchStreamResponse(error=message).SerializeToString(), message.reason)

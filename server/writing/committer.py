@@ -92,6 +92,8 @@ class Committer:
         self.lock = threading.Lock()
         self._metrics = metrics
         self._on_commit = on_commit
+        self._committing_since = 0.0
+        metrics.store.change_lag_seconds.set_function(self._change_lag_seconds)
         self._loop = asyncio.get_running_loop()
         self.death: asyncio.Future[None] = self._loop.create_future()
         self._waiting: queue.SimpleQueue[CommitRequest | Signal] = queue.SimpleQueue()
@@ -116,6 +118,11 @@ class Committer:
         """Finishes the waiting requests and ends the thread. Blocks; the event loop must be running."""
         self._waiting.put(Signal.END)
         self._thread.join()
+
+    def _change_lag_seconds(self) -> float:
+        """Returns the age of the change that is committed and not in the index yet; 0 if there is none."""
+        seen = self.index.state.sequence >= self._store.sequence
+        return 0.0 if seen else time.monotonic() - self._committing_since
 
     def _run(self) -> None:
         group: list[CommitRequest] = []
@@ -154,9 +161,11 @@ class Committer:
             with self._store.write() as transaction:
                 for request in group:
                     outcomes.append(self._attempt(request, transaction))
+                self._committing_since = time.monotonic()
         except Exception as error:
             if not isinstance(error, ChajaError):
                 log.exception("a commit failed")
+            self._metrics.store.commit_failures.inc()
             self._settle(group, error)
             return
         self.index.follow(transaction.added, transaction.retired, sequence=transaction.sequence)

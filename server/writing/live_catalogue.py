@@ -82,6 +82,7 @@ class LiveCatalogue:
         # Until when the vectors of each replaced model are kept, as a value of `time.monotonic()`.
         self._obsolete = dict.fromkeys(store.revisions() - {loaded.index.revision}, 0.0)
         self._describe()
+        self._count_vectors()
         self._maintaining = asyncio.create_task(self._maintain())
 
     def keep(self, revision: str) -> None:
@@ -145,6 +146,11 @@ class LiveCatalogue:
         for query, recall in self._committer.index.dense.recall.items():
             self._metrics.index.recall[query].set(recall if state.dense.graph_count else 1)
 
+    def _count_vectors(self) -> None:
+        """Counts the vectors by part. It takes milliseconds for a million vectors."""
+        for part, count in self._committer.index.state.vectors_by_part().items():
+            self._metrics.index.vectors[part].set(count)
+
     async def _maintain(self) -> None:
         while True:
             await asyncio.sleep(MAINTENANCE_SECONDS)
@@ -181,6 +187,7 @@ class LiveCatalogue:
             await self._save(index)
         await self._measure()
         self._describe()
+        await _in_thread(self._count_vectors)
         await _in_thread(self._purge)
 
     async def _measure(self) -> None:
@@ -192,6 +199,17 @@ class LiveCatalogue:
                 self._committer.refresh_soon()
 
     def _rebuild(self, loaded: Loaded) -> None:
+        started = time.monotonic()
+        try:
+            self._rebuild_without_dead(loaded)
+        except LoadingCancelled:
+            raise
+        except Exception:
+            self._metrics.index.count_rebuild(failed=True, seconds=time.monotonic() - started)
+            raise
+        self._metrics.index.count_rebuild(failed=False, seconds=time.monotonic() - started)
+
+    def _rebuild_without_dead(self, loaded: Loaded) -> None:
         built = unused = loaded.new_index()
         try:
             loaded.builder.catch_up(built)

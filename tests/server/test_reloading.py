@@ -91,6 +91,7 @@ async def test_a_changed_catalogue_is_imported_into_the_engine_that_serves(serve
     assert server.served == ["second", "third"]
     assert await server.search() == 2
     assert (server.reloads("ok"), server.reloads("failed")) == (1, 0)
+    assert server.metrics.registry.get_sample_value("chaja_last_reload_failed") == 0
     assert server.metrics.registry.get_sample_value("chaja_catalogue_documents") == 2
 
 
@@ -132,6 +133,7 @@ async def test_the_old_engine_keeps_serving_after_any_damage(
     assert server.slot.engine is before
     assert await server.search() == 1
     assert (server.reloads("ok"), server.reloads("failed")) == (0, 1)
+    assert server.metrics.registry.get_sample_value("chaja_last_reload_failed") == 1
     (error,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert "keep serving" in error.getMessage()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,7 @@ from server.batching.speed import Speed
 from server.catalogue.document import AttributeValue, Document
 from server.encoding.kind import TextKind
 from server.errors import DeadlinePassed, EncodingFailed, NotReady
+from server.metrics import Metrics
 from server.ranking.options import SearchOptions
 from tests.server.making import DOCUMENTS, WatchedBundle, expire, found_by, make_job, until, versioned
 
@@ -142,3 +144,26 @@ async def test_filters_that_python_compares_as_equal_do_not_share_a_search(
     assert found == [{0}, {1, 2}, {1, 2}, {3}, {4}]
     assert plain[0].found is plain[1].found is plain[2].found, "equal queries without a filter are searched once"
     assert (len(found_by(plain[0])), len(found_by(other))) == (9, 8)
+
+
+async def test_a_worker_is_busy_while_it_encodes_and_not_while_it_waits(
+    watched: WatchedBundle, new_pipeline: NewPipeline, metrics: Metrics
+) -> None:
+    def busy(worker: int) -> float:
+        return metrics.registry.get_sample_value("chaja_worker_busy_seconds_total", {"worker": str(worker)}) or 0.0
+
+    pipeline = new_pipeline(workers=2)
+    await asyncio.sleep(0.2)
+    assert busy(0) + busy(1) == 0
+    watched.gate.clear()
+    started = time.monotonic()
+    running = asyncio.create_task(pipeline.run([make_job("환율")]))
+    await until(lambda: watched.batches)
+    blocked = time.monotonic()
+    await asyncio.sleep(0.2)
+    least = time.monotonic() - blocked
+    watched.gate.set()
+    await running
+    await until(lambda: busy(0) + busy(1))
+    assert least <= busy(0) + busy(1) <= time.monotonic() - started
+    assert 0 in (busy(0), busy(1)), "the other worker had no work"

@@ -51,11 +51,22 @@ class Model:
         self.sequence += 1
         return [self.documents.pop(id).sequence]
 
+    def check_parts(self, state: State) -> None:
+        """Checks the number of vectors by part: each vector of a live document is in the graph or compared exactly."""
+        live = {each.sequence for each in self.documents.values()}
+        owners = state.slots.sequences[state.dense.owners].tolist()
+        assert state.vectors_by_part() == {
+            "graph": sum(owner in live for owner in owners[: state.dense.graph_count]),
+            "exact": sum(owner in live for owner in owners[state.dense.graph_count :]),
+            "dead": sum(owner not in live for owner in owners),
+        }
+
     def check(self, state: State) -> None:
         """Checks that searches find exactly the expected documents."""
         assert state.sequence == self.sequence
         assert state.slots.live_count == len(self.documents)
         assert state.live_vectors == sum(len(each.vectors.spans) for each in self.documents.values() if each.vectors)
+        self.check_parts(state)
         sequences = {each.sequence for each in self.documents.values()}
         vector = encode(self._bundle, [("환율 카드 money", TextKind.QUERY)])[0]
         for mode in (Mode.DENSE, Mode.HYBRID):

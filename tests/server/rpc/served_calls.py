@@ -114,6 +114,14 @@ class Served:
             await self.call(request, **options)
         return raised.value
 
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(name, labels)
+
+    def errors(self) -> dict[str, float]:
+        """Returns the number of errors by reason, without those that did not occur."""
+        found = {reason: self.value("chaja_call_errors_total", reason=reason) for reason in REASONS}
+        return {reason: number for reason, number in found.items() if number}
+
     async def counted(self, method: str = "Search") -> dict[str, float]:
         """Returns how often a method's calls ended with each code, once all have ended."""
         while True:

@@ -17,6 +17,7 @@ from server.errors import NotReady, Overloaded
 from server.rpc import calls as calls_module
 from server.rpc.connections import LARGE_CALLS
 from server.rpc.field_count import CHECKED_BYTES
+from server.rpc.server import COUNTED_METHODS
 from tests.integration.raw_calls import connected, greeting, headers, message
 from tests.server.making import until
 from tests.server.rpc.served_calls import (
@@ -34,25 +35,48 @@ async def test_a_call_is_answered_and_counted(served: Served) -> None:
     assert SearchResponse.FromString(await served.call()).model_revision == "r"
     assert served.service.asked == ["환율"]
     assert await served.counted() == {"OK": 1}
+    assert served.errors() == {}
+
+
+async def test_the_bytes_of_answers_are_counted_by_method(served: Served) -> None:
+    served.service.answer_text = "r" * 1000
+    answer = await served.call()
+    watch = served.channel.unary_stream(WATCH)(WatchChangesRequest().SerializeToString())
+    watched = [await watch.read(), await watch.read()]
+    await watch.code()
+    assert await served.counted("WatchChanges")
+    counted = {
+        method: served.value("chaja_response_bytes_total", grpc_service=service, grpc_method=method)
+        for service, method in (
+            ("chaja.v1.SearchService", "Search"),
+            ("chaja.v1.CatalogService", "WatchChanges"),
+            ("chaja.v1.SearchService", "BatchSearch"),
+        )
+    }
+    assert counted == {"Search": len(answer), "WatchChanges": sum(map(len, watched)), "BatchSearch": 0}
+    assert len(answer) > 1000
+    assert all(watched)
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "name"),
+    ("error", "counted"),
     [
-        (NotReady("loading"), Codes.UNAVAILABLE, "Unavailable"),
-        (Overloaded(1.0), Codes.RESOURCE_EXHAUSTED, "ResourceExhausted"),
-        (ZeroDivisionError("secret"), Codes.INTERNAL, "Internal"),
+        (NotReady("loading"), (Codes.UNAVAILABLE, "Unavailable", "NOT_READY")),
+        (Overloaded(1.0), (Codes.RESOURCE_EXHAUSTED, "ResourceExhausted", "OVERLOADED")),
+        (ZeroDivisionError("secret"), (Codes.INTERNAL, "Internal", "INTERNAL_FAULT")),
     ],
 )
 async def test_an_error_becomes_a_status_and_is_counted(
-    served: Served, error: Exception, code: grpc.StatusCode, name: str, caplog: pytest.LogCaptureFixture
+    served: Served, error: Exception, counted: tuple[grpc.StatusCode, str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    code, name, reason = counted
     served.service.answer = raising(error)
     status = await served.error()
     assert status.code() is code
     assert "secret" not in str(status.details())
     assert "grpc-status-details-bin" in dict(status.trailing_metadata() or ())
     assert await served.counted() == {name: 1}
+    assert served.errors() == {reason: 1}
     assert (SEARCH in caplog.text) is (code is Codes.INTERNAL), "only a fault is logged"
 
 
@@ -74,6 +98,9 @@ async def test_a_request_without_a_message_is_invalid(served: Served) -> None:
 async def test_calls_of_unknown_methods_are_counted_without_their_names(served: Served, path: str) -> None:
     assert await served.code(path=path) is Codes.UNIMPLEMENTED
     assert await served.counted("unknown") == {"Unimplemented": 1}
+    assert served.errors() == {"UNKNOWN_METHOD": 1}
+    names = {sample.labels.get("grpc_method") for each in served.metrics.registry.collect() for sample in each.samples}
+    assert names == {None, *(method.name for method in COUNTED_METHODS)}, "clients cannot add series"
 
 
 @pytest.mark.parametrize(("how", "name"), [("cancel", "Canceled"), ("deadline", "DeadlineExceeded")])
@@ -85,6 +112,7 @@ async def test_a_cancelled_call_is_counted_by_its_cause(served: Served, how: str
         call.cancel()
     assert await call.code() is (Codes.CANCELLED if how == "cancel" else Codes.DEADLINE_EXCEEDED)
     assert await served.counted() == {name: 1}
+    assert served.errors() == ({} if how == "cancel" else {"DEADLINE_PASSED": 1})
 
 
 async def test_running_calls_are_ended_with_an_error(served: Served) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from chaja.v1 import SearchResponse
 from server.catalogue.document import AttributeValue, Document
 from server.catalogue.partial import Fields
+from server.metrics import Metrics
 from server.ranking.search import FoundDocument
 from server.rpc.background import Background
 from server.rpc.hits import KEPT_HIT_BYTES, Hits
@@ -45,16 +46,19 @@ async def ids(hits: Hits, *sequences: int, bulk: bool) -> list[str]:
 
 
 async def test_large_hits_are_built_again_and_small_ones_are_kept() -> None:
-    store = Store()
-    hits = Hits(store.fetch, Background())
+    store, metrics = Store(), Metrics()
+    hits = Hits(store.fetch, Background(), metrics.caches)
     for bulk in (False, True, False):
         assert await ids(hits, LARGE, SMALL, bulk=bulk) == ["1", "2"]
     assert store.read == [LARGE, SMALL, LARGE, LARGE]
+    value = metrics.registry.get_sample_value
+    looked_up = [value("chaja_hit_cache_lookups_total", {"result": result}) for result in ("hit", "miss")]
+    assert looked_up == [2, 4]
 
 
 async def test_an_interactive_call_does_not_wait_for_the_hits_of_bulk_calls() -> None:
     store = Store()
-    hits = Hits(store.fetch, Background())
+    hits = Hits(store.fetch, Background(), Metrics().caches)
     store.released.clear()
     waiting = asyncio.ensure_future(ids(hits, LARGE, bulk=True))
     assert await asyncio.wait_for(ids(hits, SMALL, bulk=False), 5) == ["2"]

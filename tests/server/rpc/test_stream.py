@@ -39,6 +39,7 @@ def messages(answers: list[StreamAnswer]) -> list[SearchStreamResponse]:
     """Returns the answers as clients see them; checks that their codes agree."""
     parsed = [SearchStreamResponse.FromString(answer.message) for answer in answers]
     assert [each.error.code for each in parsed] == [answer.code for answer in answers]
+    assert [each.error.reason or None for each in parsed] == [answer.reason for answer in answers]
     return parsed
 
 

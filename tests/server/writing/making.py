@@ -89,8 +89,8 @@ class Core:
         assert stored is not None
         return stored
 
-    def value(self, name: str) -> float | None:
-        return self.metrics.registry.get_sample_value(name)
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(name, labels)
 
     async def close(self) -> None:
         await self.catalogue.close()

@@ -204,9 +204,12 @@ async def test_no_part_of_a_change_is_kept_on_a_full_disk(core: Core) -> None:
     assert core.slot.engine.index.state is before
     assert (core.store.sequence, len(core.store), core.stored("a").version) == (1, 1, 1)
     assert await core.found("환율") == ["a"]
+    assert core.value("chaja_commit_failures_total") == 1
+    assert core.value("chaja_change_lag_seconds") == 0, "nothing was committed"
     core.store._writer.execute("PRAGMA max_page_count = 1000000")
     assert len(await core.writer.upsert(upserts(*large), request_id="key")) == 30
     assert core.slot.engine.index.state.sequence == core.store.sequence == 31
+    assert core.value("chaja_commit_failures_total") == 1
 
 
 async def test_writes_fail_after_the_committer_has_died(
@@ -215,6 +218,8 @@ async def test_writes_fail_after_the_committer_has_died(
     def broken(*_: object, **__: object) -> None:
         raise MemoryError("too large")
 
+    await core.writer.upsert(upserts(titled("seen")))
+    assert core.value("chaja_change_lag_seconds") == 0
     monkeypatch.setattr(core.slot.engine.index, "follow", broken)
     with pytest.raises(NotReady, match="can make no more changes"):
         await core.writer.upsert(upserts(titled("a")))
@@ -222,6 +227,11 @@ async def test_writes_fail_after_the_committer_has_died(
     with pytest.raises(NotReady):
         await core.writer.upsert(upserts(titled("b")))
     assert "the committer died" in caplog.text
+    before = core.value("chaja_change_lag_seconds")
+    assert before, "the change is in the store, and searches do not see it"
+    await until(lambda: (core.value("chaja_change_lag_seconds") or 0) > before)
+    await core.take_over(core.bundle)
+    assert core.value("chaja_change_lag_seconds") == 0, "an index of the whole store has replaced the old one"
 
 
 async def test_accepted_changes_are_finished_before_closing(tmp_path: Path, tiny_bundle: Path) -> None:

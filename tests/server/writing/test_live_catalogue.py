@@ -43,6 +43,10 @@ async def test_an_index_with_many_dead_slots_is_rebuilt_during_changes_and_searc
             assert id in await core.found(title, limit=10)
             slots.append(len(core.slot.engine.index.state.slots.sequences))
         await until(lambda: core.slot.engine.index.state.slots.dead_count <= 20)
+        rebuilds = sum(after < before for before, after in pairwise(slots))
+        await until(lambda: (core.value("chaja_index_rebuilds_total", result="ok") or 0) >= rebuilds)
+        assert core.value("chaja_index_rebuilds_total", result="failed") == 0
+        assert core.value("chaja_index_rebuild_seconds_count") == core.value("chaja_index_rebuilds_total", result="ok")
         assert any(after < before for before, after in pairwise(slots)), "the index was rebuilt"
         assert sorted(await core.found("환율")) == [f"{number}" for number in range(10)]
         assert core.slot.engine.index.state.sequence == core.store.sequence == 160
@@ -59,11 +63,36 @@ async def test_an_index_with_many_dead_vectors_in_few_slots_is_rebuilt(
     monkeypatch.setattr(live_catalogue, "MAINTENANCE_SECONDS", 0.01)
     monkeypatch.setattr(live_catalogue, "DEAD_VECTORS", 50)
     async with running(tmp_path, tiny_bundle) as core:
+        assert core.value("chaja_index_vectors", part="exact") == 0
         for number in range(4):
             examples = [f"환율 {number} {each}" for each in range(30)]
             await core.writer.upsert(upserts(Document(id="a", title="환율", examples=examples)))
         await until(lambda: len(core.slot.engine.index.state.dense) < 90)
+        vectors = core.slot.engine.index.state.vectors_by_part()
+        assert vectors["exact"] == 31
+        await until(
+            lambda: (
+                vectors == {part: core.value("chaja_index_vectors", part=part) for part in ("graph", "exact", "dead")}
+            )
+        )
         assert await core.found("환율") == ["a"]
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_failed_rebuild_is_counted(
+    tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    async with running(tmp_path, tiny_bundle) as core:
+        monkeypatch.setattr(core.catalogue._loaded.builder, "catch_up", broken)
+        for number in range(30):
+            await core.writer.upsert(upserts(titled("a", f"환율 {number}")))
+        await until(lambda: core.value("chaja_index_rebuilds_total", result="failed"))
+        assert core.value("chaja_index_rebuilds_total", result="ok") == 0
+        assert await core.found("환율") == ["a"]
+    assert "maintaining the index failed" in caplog.text
 
 
 async def test_an_index_that_cannot_be_saved_delays_neither_the_end_nor_other_maintenance(
