@@ -29,6 +29,7 @@ from export.report import report_rows
 from server.closed_pipe import until_closed_pipe
 from server.encoding.manifest import Manifest, Weights, read_manifest
 from server.errors import StartError, first_line
+from server.programs import EXPORTER, EXPORTER_ERROR
 
 if TYPE_CHECKING:
     from export.speed import Speed
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
         elif arguments[:1] == ["inspect"]:
             _inspect(arguments[1:])
         elif arguments and not arguments[0].startswith("-"):
-            print(f"export: error: unknown command {arguments[0]!r}; see --help", file=sys.stderr)
+            print(f"{EXPORTER_ERROR}: unknown command {arguments[0]!r}; see --help", file=sys.stderr)
             return 2
         else:
             _export(arguments)
@@ -54,12 +55,12 @@ def main(arguments: Sequence[str]) -> int:
         print("export: stopped; nothing was written", file=sys.stderr)
         return 130
     except (ExportError, StartError) as error:
-        print(f"export: error: {error}", file=sys.stderr)
+        print(f"{EXPORTER_ERROR}: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # `until_closed_pipe` ends the program.
         raise
     except OSError as error:  # An unreadable file or a full disk.
-        print(f"export: error: {first_line(error)}", file=sys.stderr)
+        print(f"{EXPORTER_ERROR}: {first_line(error)}", file=sys.stderr)
         return 1
     return 0
 
@@ -118,7 +119,7 @@ def _write(options: argparse.Namespace, progress: Progress) -> tuple[Manifest, S
 
 
 def _inspect(arguments: Sequence[str]) -> None:
-    parser = OneLineParser(prog="python -m export inspect", description="Show a bundle's report.", allow_abbrev=False)
+    parser = OneLineParser(prog=f"{EXPORTER} inspect", description="Show a bundle's report.", allow_abbrev=False)
     parser.add_argument("bundle", type=Path, metavar="DIR", help="the bundle")
     options = parser.parse_args(arguments)
     _print_report(read_manifest(options.bundle), options.bundle)

@@ -20,6 +20,7 @@ from server.catalogue.catalogue import load_catalogue
 from server.catalogue.document import Document
 from server.catalogue.languages import canonical_language
 from server.encoding.bundle import Bundle
+from server.programs import EXPORTER
 from server.ranking.fusion import CANDIDATES
 from server.ranking.options import Mode, SearchOptions
 from server.ranking.probes import encode_probes
@@ -83,7 +84,7 @@ def format_table(ranks: Mapping[tuple[Mode, str], Ranks]) -> str:
 def main(arguments: Sequence[str]) -> None:
     """Runs the command line."""
     parser = OneLineParser(
-        prog="python -m export evaluate",
+        prog=f"{EXPORTER} evaluate",
         description="Measure R@k and MRR of a bundle with the server's search.",
         allow_abbrev=False,
     )

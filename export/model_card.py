@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from export.report import report_rows
 from server.encoding.manifest import Manifest
+from server.programs import EXPORTER, SERVER
 
 
 def model_card(manifest: Manifest) -> str:
@@ -20,7 +21,7 @@ pipeline_tag: sentence-similarity
 ---
 # {manifest.name} for Chaja
 
-A bundle for `python -m server --bundle`, made by `python -m export` from
+A bundle for `{SERVER} --bundle`, made by `{EXPORTER}` from
 {origin}. The licence of the original applies.
 
 | | |

@@ -20,18 +20,19 @@ from export.source import MOST_TOKENS
 from export.vocabulary.languages import ALL, LANGUAGES, parse_languages
 from server.encoding.kind import Side, TextKind
 from server.encoding.manifest import Weights
+from server.programs import EXPORTER, EXPORTER_ERROR
 from server.version import ShowVersion
 
-EXAMPLES = """examples:
-  python -m export --out build/bundle
-  python -m export --model all-MiniLM-L6-v2 --out build/english
-  python -m export --model intfloat/multilingual-e5-base --query-prefix 'query: ' \\
+EXAMPLES = f"""examples:
+  {EXPORTER} --out build/bundle
+  {EXPORTER} --model all-MiniLM-L6-v2 --out build/english
+  {EXPORTER} --model intfloat/multilingual-e5-base --query-prefix 'query: ' \\
       --document-prefix 'passage: ' --out build/e5-base
-  python -m export --model facebook/dpr-question_encoder-multiset-base \\
+  {EXPORTER} --model facebook/dpr-question_encoder-multiset-base \\
       --document-model facebook/dpr-ctx_encoder-multiset-base --out build/dpr
 
-`python -m export evaluate` measures a bundle's retrieval quality (see its --help).
-`python -m export inspect DIR` shows a bundle's report."""
+`{EXPORTER} evaluate` measures a bundle's retrieval quality (see its --help).
+`{EXPORTER} inspect DIR` shows a bundle's report."""
 
 
 PREFIX_FLAGS = {
@@ -49,7 +50,7 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Prints the error and exits with code 2."""
-        self.exit(2, f"export: error: {message}; see --help\n")
+        self.exit(2, f"{EXPORTER_ERROR}: {message}; see --help\n")
 
 
 def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -59,7 +60,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
         SystemExit: A flag is invalid (code 2), or `--help` or `--version` was given (code 0).
     """
     parser = OneLineParser(
-        prog="python -m export",
+        prog=EXPORTER,
         allow_abbrev=False,
         description="Turn a bi-encoder into an INT8 bundle that the server can serve.",
         formatter_class=argparse.RawDescriptionHelpFormatter,

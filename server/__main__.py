@@ -30,6 +30,7 @@ from server.core_log import CoreLog
 from server.errors import ChajaError, SettingsError
 from server.logs import ShowUserTexts
 from server.memory import keep_large_memory
+from server.programs import SERVER_ERROR
 from server.settings import parse_settings
 
 
@@ -61,10 +62,10 @@ def main() -> int:
     except KeyboardInterrupt:  # During a command: the server handles signals.
         return 130
     except SettingsError as error:
-        print(f"server: error: {error}", file=sys.stderr)
+        print(f"{SERVER_ERROR}: {error}", file=sys.stderr)
         return 2
     except ChajaError as error:  # A StartError, or StoreFull during startup.
-        print(f"server: error: {error}", file=sys.stderr)
+        print(f"{SERVER_ERROR}: {error}", file=sys.stderr)
         return 1
     return 0
 

@@ -20,6 +20,7 @@ from server.catalogue.document import content_of
 from server.catalogue.store import Store
 from server.errors import StoreError
 from server.files import new_file
+from server.programs import SERVER
 from server.settings import Parser
 
 PORTION_DOCUMENTS = 1000
@@ -37,7 +38,7 @@ class Command(NamedTuple):
 
 def run(arguments: Sequence[str]) -> None:
     """Runs the command that the first argument names; raises StoreError, or SettingsError for invalid arguments."""
-    parser = Parser(prog="python -m server", allow_abbrev=False)
+    parser = Parser(prog=SERVER, allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, command in COMMANDS.items():
         described = commands.add_parser(name, help=command.help, description=command.help, allow_abbrev=False)

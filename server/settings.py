@@ -15,6 +15,7 @@ from server.catalogue.document import Field
 from server.cpus import usable_cpus
 from server.defaults import ADMITTED_SHARE, EF_SEARCH, HNSW_FROM_VECTORS, MIN_RECALL, PASSAGE_OVERLAP_TOKENS
 from server.errors import SettingsError
+from server.programs import EXPORTER, SERVER
 from server.setting_types import (
     Address,
     UnixSocket,
@@ -57,7 +58,7 @@ def _setting(parse: Callable[[str], Any], help: str, *, default: str | None = No
 class Settings:
     """The values of all settings."""
 
-    bundle: Path = _setting(Path, "Directory of the bundle to serve, as written by `python -m export`.", metavar="DIR")
+    bundle: Path = _setting(Path, f"Directory of the bundle to serve, as written by `{EXPORTER}`.", metavar="DIR")
     catalogue: Path | None = _setting(
         Path,
         "JSONL file of documents, imported at startup and whenever it changes. Only new or changed documents are "
@@ -300,10 +301,10 @@ def parse_settings(
     Raises SettingsError if a required setting is missing or a value is invalid, and SystemExit for `--help`.
     """
     parser = Parser(
-        prog="python -m server",
+        prog=SERVER,
         description="Serve natural-language search over gRPC, or run a command on a store.",
-        epilog="example:\n  python -m server --bundle build/bundle --catalogue sample/catalogue.jsonl\n\n"
-        "commands (python -m server COMMAND --help):\n"
+        epilog=f"example:\n  {SERVER} --bundle build/bundle --catalogue sample/catalogue.jsonl\n\n"
+        f"commands ({SERVER} COMMAND --help):\n"
         + "\n".join(f"  {name:16}  {help}" for name, help in (commands or {}).items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -20,8 +20,10 @@ from export.labelled_queries import LabelledQuery, load_labelled_queries
 from server.catalogue.catalogue import load_catalogue
 from server.catalogue.document import Document
 from server.catalogue.jsonl import read_jsonl
+from server.programs import INSTALLED
 
-SAMPLE = Path(__file__).parents[2] / "sample"
+SAMPLE = Path(__file__).parents[1 if INSTALLED else 2] / "sample"
+"""The folder of the checkout; the wheel has a copy in this package."""
 
 SPLITS = ("test", "dev", "validation", "train")
 """Order of preference of the qrels files if --split is not set."""

@@ -33,7 +33,7 @@ def service_config() -> str:
         >>> json.loads(service_config())["methodConfig"][0]["retryPolicy"]["retryableStatusCodes"]
         ['UNAVAILABLE']
     """
-    return resources.files("chaja").joinpath("service_config.json").read_text(encoding="utf-8")
+    return resources.files(__package__ or "chaja").joinpath("service_config.json").read_text(encoding="utf-8")
 
 
 def channel_options() -> list[tuple[str, str | int]]:

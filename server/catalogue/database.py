@@ -24,6 +24,7 @@ from server.catalogue.schema import MIGRATIONS, has_our_tables, is_ours, migrate
 from server.catalogue.sequences import last_sequence, record_used
 from server.errors import DatabaseDamaged, StoreError, StoreFull
 from server.files import new_file, sync
+from server.programs import SERVER
 
 DATABASE = "catalogue.sqlite"
 DATABASE_FILES = ("", "-wal", "-shm")
@@ -111,7 +112,7 @@ def _remedy(directory: Path) -> str:
     backups = sorted((directory / BACKUPS).glob("*.sqlite"))
     if not backups:
         return f"move the directory away and import the catalogue again (there is no backup in {directory / BACKUPS})"
-    return f"restore the newest backup, {backups[-1]}: python -m server restore --data {directory} --from {backups[-1]}"
+    return f"restore the newest backup, {backups[-1]}: {SERVER} restore --data {directory} --from {backups[-1]}"
 
 
 @contextlib.contextmanager

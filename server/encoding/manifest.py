@@ -13,6 +13,7 @@ import msgspec
 from server.encoding.kind import Side, TextKind
 from server.errors import BundleError
 from server.files import file_digest
+from server.programs import EXPORTER
 from server.similarity import Similarity
 
 SCHEMA_VERSION = 3
@@ -129,7 +130,7 @@ def read_manifest(directory: Path) -> Manifest:
     """Reads the manifest of a bundle, and no other file. Raises BundleError if it is missing, damaged or changed."""
     path = directory / MANIFEST_FILE
     if not path.is_file():
-        raise BundleError(f"{directory} is not a bundle: it has no {MANIFEST_FILE}; make one with python -m export")
+        raise BundleError(f"{directory} is not a bundle: it has no {MANIFEST_FILE}; make one with {EXPORTER}")
     try:
         fields = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
         version = fields.get("schema_version")

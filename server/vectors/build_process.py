@@ -105,7 +105,7 @@ def _end_with_parent() -> None:
 
 def main() -> int:
     """Builds the graph; prints the share of probes found, or the error. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m server.vectors.build_process", description=__doc__)
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}.build_process", description=__doc__)
     parser.add_argument("--rows", type=Path, required=True, help="a .npy file")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--firsts", type=Path, required=True, help="the .npy file to write")

@@ -80,7 +80,7 @@ class GraphBuilder:
     def _build(self) -> str:
         """Runs the process; returns the last line of its output."""
         graph, rows, firsts = map(str, self._paths)
-        command = [sys.executable, "-m", "server.vectors.build_process"]
+        command = [sys.executable, "-m", f"{__package__}.build_process"]
         command += ["--rows", rows, "--out", graph, "--firsts", firsts, "--storage", self._storage]
         if self._base is not None:
             command += ["--base", str(self._base.graph.path)]

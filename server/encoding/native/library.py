@@ -8,6 +8,7 @@ from ctypes import c_int32, c_void_p
 from pathlib import Path
 
 from server.encoding.cpu import cpuinfo
+from server.programs import RENEW_NATIVE_ENCODER
 
 log = logging.getLogger(__name__)
 
@@ -87,15 +88,17 @@ def load_library() -> ctypes.CDLL | None:
         digest_of = library.chaja_source_digest
     except (OSError, AttributeError):
         log.warning(
-            "the native encoder is not built, or damaged: run rm -f %s; make native. Until then ONNX Runtime is used, "
-            "which is slower",
-            LIBRARY,
+            "the native encoder is not built, or damaged: %s. Until then ONNX Runtime is used, which is slower",
+            RENEW_NATIVE_ENCODER,
         )
         return None
     digest_of.restype = ctypes.c_uint64
     digest_of.argtypes = []
     if digest_of() != source_digest():
-        log.warning("the native encoder was built from other sources: run make native; until then ONNX Runtime is used")
+        log.warning(
+            "the native encoder was built from other sources: %s. Until then ONNX Runtime is used, which is slower",
+            RENEW_NATIVE_ENCODER,
+        )
         return None
     library.chaja_workspace_bytes.restype = ctypes.c_size_t
     encoder = ctypes.POINTER(EncoderStruct)
