@@ -138,15 +138,24 @@ docs-site: $(INSTALLED) ## Build the documentation site in build/site; fail on a
 
 .PHONY: wheel
 wheel: $(INSTALLED) ## Build the wheel that other services install
-	rm -rf dist
+	rm -f dist/chaja-*
 	$(PYTHON) -m build --wheel --outdir dist .
 
 .PHONY: wheel-check
 wheel-check: wheel ## Install the wheel into an empty environment and use it
 	rm -rf build/wheel-venv
 	$(PYTHON3) -m venv build/wheel-venv
-	build/wheel-venv/bin/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt dist/*.whl
+	build/wheel-venv/bin/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt dist/chaja-*.whl
 	cd build && wheel-venv/bin/python ../tools/wheel_check.py
+
+.PHONY: server-wheel
+server-wheel: $(INSTALLED) ## Build the wheel of the server and the exporter, with the native encoder compiled
+	rm -f dist/chaja_server-*
+	PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(PYTHON) -m build --wheel --outdir dist deploy/wheel
+
+.PHONY: server-wheel-check
+server-wheel-check: server-wheel $(BUNDLE)/manifest.json ## Install that wheel into an empty environment, serve and search
+	$(PYTHON) -m tools.server_wheel_check --python $(PYTHON3) --wheel dist/chaja_server-*.whl --bundle $(BUNDLE)
 
 .PHONY: promtool
 promtool: build/tools/usr/bin/promtool ## Extract promtool from Debian's package, for the tests that use it

@@ -44,7 +44,11 @@ class ServerProcess:
 
 @contextlib.contextmanager
 def running_server(
-    arguments: Sequence[str], *, echo: Callable[[str], None] | None = None, module: str = "server"
+    arguments: Sequence[str],
+    *,
+    echo: Callable[[str], None] | None = None,
+    module: str = "server",
+    program: Sequence[str] = (),
 ) -> Iterator[ServerProcess]:
     """Starts a server, waits until it serves, and stops it at the end. Ctrl-C during the stop kills it.
 
@@ -52,11 +56,12 @@ def running_server(
         arguments: The server's flags.
         echo: Called with each line of the server's log.
         module: Module to run instead of the server.
+        program: Another way to start the server than `python -m MODULE`.
 
     Raises:
         ServerEnded: The server ended before it served.
     """
-    command = [sys.executable, "-m", module, *arguments]
+    command = [*(program or (sys.executable, "-m", module)), *arguments]
     # In a separate process group: a terminal's Ctrl-C reaches only this process, which then stops the server once.
     process = subprocess.Popen(
         command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, encoding="utf-8", process_group=0

@@ -1,8 +1,8 @@
 """Hatchling's hooks for the wheel `chaja-server`: its dependencies, its packages and the native encoder.
 
-On x86-64 Linux the wheel contains the native encoder, compiled for CPUs with AVX-512 and VNNI; the server checks the CPU
-before it uses it. Other machines build a wheel without it, whose server uses ONNX Runtime. The same sources give the
-same bytes.
+On x86-64 Linux the wheel contains the native encoder, compiled for CPUs with AVX-512 and VNNI; the server uses it only
+on such a CPU. Other machines build a wheel without it, whose server uses ONNX Runtime. The same sources give the same
+bytes.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Packages(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Writes all files into a temporary directory, from which hatchling packs them."""
         if version == "editable":
-            raise SystemExit("error: an editable chaja-server cannot be installed: run python -m server in the checkout")
+            raise SystemExit("error: chaja-server cannot be editable: run python -m server in the checkout")
         self._folder = tempfile.TemporaryDirectory()
         packages = Path(self._folder.name)
         write_packages(REPOSITORY, packages)
