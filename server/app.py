@@ -17,10 +17,10 @@ from server.core_log import CoreLog
 from server.engine import EngineSlot
 from server.errors import LoadingCancelled
 from server.free_space import FreeSpace
+from server.http.app import served_http
 from server.live.opening import Opening
 from server.loop_lag import watch_lag
 from server.metrics import Metrics
-from server.monitoring import monitoring
 from server.reloading import Reloader
 from server.rpc.errors import REASONS
 from server.rpc.health import HealthServicer
@@ -87,10 +87,10 @@ async def _serve(
     watching = [asyncio.create_task(watch_lag(metrics.process.event_loop_lag_seconds.observe))]
     reloader = Reloader(settings, store, slot, metrics, on_serving=health.serve, opening=opening)
     rpc = RpcServer(settings, slot, reloader, metrics, health=health, fetch=store.fetch, core_log=core_log)
-    with monitoring(settings.metrics, metrics.registry, alive=health.alive, ready=health.ready) as metrics_address:
+    with served_http(settings, metrics.registry, alive=health.alive, ready=health.ready, pages=[]) as http_url:
         address = await rpc.listen()
         rpc.lost.add_done_callback(lambda _: wanted.stop.set())
-        log.info("gRPC on %s, metrics on http://%s/metrics; loading", address, metrics_address)
+        log.info("gRPC on %s, metrics on %s/metrics; loading", address, http_url)
         wait_seconds = 0.0
         try:
             if not await _load_first(reloader, wanted.stop):

@@ -234,6 +234,18 @@ class Settings:
         "Health checks and reflection need no token.",
         default="",
     )
+    http_tls_certificate: Path | None = _setting(
+        Path, "Certificate chain of the HTTP port (--metrics), in PEM. Read again when it changes.", default=""
+    )
+    http_tls_key: Path | None = _setting(
+        Path, "Private key of --http-tls-certificate, in PEM, without a passphrase.", default=""
+    )
+    http_token_file: Path | None = _setting(
+        Path,
+        "File with the token of the HTTP port, of at least 16 characters. Clients send it as a bearer token, or as "
+        "the password of any user. Read again when it changes. Probes need no token.",
+        default="",
+    )
     log_texts: bool = _setting(parse_switch, "Log a user's text if the model fails on it: on or off.", default="off")
     latency_objective_seconds: float = _setting(
         positive_seconds,
@@ -264,6 +276,8 @@ class Settings:
             )
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise SettingsError("--tls-certificate and --tls-key go together: set both or neither")
+        if (self.http_tls_certificate is None) != (self.http_tls_key is None):
+            raise SettingsError("--http-tls-certificate and --http-tls-key go together: set both or neither")
         if self.tls_client_ca is not None and self.tls_certificate is None:
             raise SettingsError("--tls-client-ca needs --tls-certificate and --tls-key")
 

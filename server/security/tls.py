@@ -3,13 +3,13 @@
 import binascii
 import logging
 import re
-import ssl
 from pathlib import Path
 from typing import Any
 
 import grpc
 
 from server.errors import SecurityError
+from server.security.pem import server_context, tls_errors
 from server.security.watched import WatchedFiles
 
 log = logging.getLogger(__name__)
@@ -59,30 +59,16 @@ class Certificates:
         return self._configuration
 
     def _read(self) -> grpc.ServerCertificateConfiguration:
-        for path in self._files:
-            if not path.is_file():
-                raise SecurityError(f"{path} does not exist or is not a file")
-        try:
+        with tls_errors(self._files):
             # Check the files with ssl: with invalid files gRPC would listen and fail every handshake.
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(self._certificate, self._key, password=_no_passphrase)
+            context = server_context(self._certificate, self._key)
             if self._client_ca is not None:
                 context.load_verify_locations(self._client_ca)
                 if not context.cert_store_stats()["x509"]:
                     raise ValueError(f"{self._client_ca} has no certificate")
             certificate, key, *client_ca = [path.read_bytes() for path in self._files]
             _check_key_type(certificate)
-        except (OSError, ssl.SSLError, ValueError) as error:
-            raise SecurityError(
-                f"TLS cannot be set up with {', '.join(map(str, self._files))}; "
-                f"expected a certificate, its key and, for --tls-client-ca, CA certificates, in PEM: {error}"
-            ) from None
         return grpc.ssl_server_certificate_configuration([(key, certificate)], client_ca[0] if client_ca else None)
-
-
-def _no_passphrase() -> str:
-    """Rejects a key with a passphrase; OpenSSL would ask for it on the terminal."""
-    raise ValueError("the key has a passphrase; use one without")
 
 
 def _check_key_type(certificates: bytes) -> None:

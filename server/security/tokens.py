@@ -16,6 +16,7 @@ import hmac
 import logging
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
@@ -49,14 +50,58 @@ class Token(NamedTuple):
     name: str
 
 
+def read_tokens(path: Path) -> list[Token]:
+    """Returns the tokens in a file; raises SecurityError, whose message shows no token."""
+    tokens: list[Token] = []
+    for number, line in enumerate(_text(path).splitlines(), start=1):
+        words = COMMENT.sub("", line).split()
+        if not words:
+            continue
+        if len(words) != 3 or words[0] not in ROLES:
+            raise SecurityError(f"{path}:{number}: expected a role ({', '.join(ROLES)}), a name and a token")
+        if len(words[2]) < MIN_TOKEN_CHARACTERS:
+            raise SecurityError(f"{path}:{number}: a token must have at least {MIN_TOKEN_CHARACTERS} characters")
+        digest = _digest(words[2])
+        if any(digest == known.digest for known in tokens):
+            raise SecurityError(f"{path}:{number}: the token is already in an earlier line")
+        tokens.append(Token(digest, ROLES[ROLES.index(words[0])], words[1]))
+    return tokens
+
+
+def read_token(path: Path) -> list[Token]:
+    """Returns the only token in a file, or none if the file is empty. Raises SecurityError, as `read_tokens` does.
+
+    A client such as Prometheus can read the same file. The token has no name but the file's, and the lowest role.
+    """
+    words = _text(path).split()
+    if len(words) > 1:
+        raise SecurityError(f"{path}: expected one token and nothing else")
+    if words and len(words[0]) < MIN_TOKEN_CHARACTERS:
+        raise SecurityError(f"{path}: the token must have at least {MIN_TOKEN_CHARACTERS} characters")
+    return [Token(_digest(word), ROLES[0], path.name) for word in words]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SecurityError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _digest(token: str) -> bytes:
+    """Returns the digest of a token. All digests have one length, so that timing does not reveal a token's length."""
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
 class AccessTokens:
     """The tokens of a file. Used on the event loop only."""
 
-    def __init__(self, path: Path) -> None:
-        """Reads the file; raises SecurityError if it has no token, or if it or one of its lines is invalid."""
+    def __init__(self, path: Path, read: Callable[[Path], list[Token]] = read_tokens) -> None:
+        """Reads the file with `read`; raises SecurityError if it has no token, or if it is invalid."""
         self._path = path
+        self._read = read
         self._watched = WatchedFiles([path])
-        self._tokens = read_tokens(path)
+        self._tokens = read(path)
         if not self._tokens:
             raise SecurityError(f"{path} has no tokens")
         self._generation = 0
@@ -97,7 +142,7 @@ class AccessTokens:
         if not changed:
             return
         try:
-            self._put(read_tokens(self._path))
+            self._put(self._read(self._path))
         except SecurityError as error:
             log.error("%s; the previous tokens stay valid", error)
             return
@@ -109,30 +154,3 @@ class AccessTokens:
     def _put(self, tokens: list[Token]) -> None:
         self._tokens = tokens
         self._generation += 1
-
-
-def read_tokens(path: Path) -> list[Token]:
-    """Returns the tokens in a file; raises SecurityError, whose message shows no token."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SecurityError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    tokens: list[Token] = []
-    for number, line in enumerate(lines, start=1):
-        words = COMMENT.sub("", line).split()
-        if not words:
-            continue
-        if len(words) != 3 or words[0] not in ROLES:
-            raise SecurityError(f"{path}:{number}: expected a role ({', '.join(ROLES)}), a name and a token")
-        if len(words[2]) < MIN_TOKEN_CHARACTERS:
-            raise SecurityError(f"{path}:{number}: a token must have at least {MIN_TOKEN_CHARACTERS} characters")
-        digest = _digest(words[2])
-        if any(digest == known.digest for known in tokens):
-            raise SecurityError(f"{path}:{number}: the token is already in an earlier line")
-        tokens.append(Token(digest, ROLES[ROLES.index(words[0])], words[1]))
-    return tokens
-
-
-def _digest(token: str) -> bytes:
-    """Returns the digest of a token. All digests have one length, so that timing does not reveal a token's length."""
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

@@ -1,5 +1,6 @@
 """Certificates made with OpenSSL's command line."""
 
+import ssl
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,6 +49,10 @@ class Authority:
         validity = ("-days", str(days), "-extfile", extensions)
         openssl("x509", "-req", "-in", request, *signer, *validity, "-out", made.certificate)
         return made
+
+    def trusted(self) -> ssl.SSLContext:
+        """Returns the context of a client that trusts this authority."""
+        return ssl.create_default_context(cafile=self.pair.certificate)
 
     def credentials(self, client: Pair | None = None) -> grpc.ChannelCredentials:
         """Returns credentials of a client that trusts this authority, with the client's certificate if given."""

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import selectors
 import socket
+import ssl
 import struct
 import sys
 import time
@@ -160,22 +161,38 @@ def endless_scrapes(address: str) -> None:
     """Asks for the metrics as fast as the server answers."""
 
     def data() -> Iterator[bytes]:
-        yield b"GET /metrics HTTP/1.1\r\n\r\n"
+        yield b"GET /metrics HTTP/1.0\r\n\r\n"
 
     flood(address, data, connections=20)
 
 
 def endless_requests(address: str) -> None:
-    """Asks for a probe, and sends on without end."""
+    """Asks for a probe, and sends a body of small chunks without end."""
 
     def data() -> Iterator[bytes]:
-        yield b"GET /healthz HTTP/1.1\r\n\r\n"
-        yield from itertools.repeat(bytes(1 << 16))
+        yield b"GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        yield from itertools.repeat(b"1\r\nx\r\n" * 10_000)
 
     flood(address, data, connections=4)
 
 
-MONITORING = (idle_monitoring, endless_scrapes, endless_requests)
+def endless_handshakes(address: str) -> None:
+    """Begins TLS handshakes on the port of the metrics without end, and makes the server sign in each."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    held: list[socket.socket] = []
+    while True:
+        with contextlib.suppress(OSError):
+            held.append(connect(address))
+            outgoing = ssl.MemoryBIO()
+            with contextlib.suppress(ssl.SSLWantReadError):
+                context.wrap_bio(ssl.MemoryBIO(), outgoing).do_handshake()
+            held[-1].send(outgoing.read())
+        if len(held) > IDLE_CONNECTIONS:
+            held.pop(0).close()
+
+
+MONITORING = (idle_monitoring, endless_scrapes, endless_requests, endless_handshakes)
 """Those that attack the port of the metrics."""
 
 KINDS = {

@@ -1,5 +1,6 @@
 """Reads a server's metrics as Prometheus does."""
 
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -12,8 +13,10 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 HANDLED = "grpc_server_handled_total"
 
 
-def scrape(url: str) -> Samples:
-    with urllib.request.urlopen(url, timeout=30) as response:  # noqa: S310  our own server
+def scrape(url: str, *, trusted: ssl.SSLContext | None = None, token: str = "") -> Samples:
+    """Scrapes a server, with TLS if it is `trusted`, and with the token of its HTTP port."""
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=30, context=trusted) as response:  # noqa: S310  our own server
         families = list(text_string_to_metric_families(response.read().decode()))
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
@@ -22,10 +25,11 @@ def scrape(url: str) -> Samples:
     }
 
 
-def status_of(metrics_url: str, path: str) -> int:
+def status_of(metrics_url: str, path: str, *, trusted: ssl.SSLContext | None = None) -> int:
     """Returns the HTTP status of another path of the metrics' port."""
     try:
-        with urllib.request.urlopen(metrics_url.removesuffix("/metrics") + path, timeout=30) as response:  # noqa: S310
+        url = metrics_url.removesuffix("/metrics") + path
+        with urllib.request.urlopen(url, timeout=30, context=trusted) as response:  # noqa: S310
             return int(response.status)
     except urllib.error.HTTPError as error:
         with error:

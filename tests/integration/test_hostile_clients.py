@@ -2,6 +2,7 @@
 
 import contextlib
 import resource
+import ssl
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from sample.server_process import REPOSITORY, ServerProcess, running_server
 from server.rpc.connections import MAX_UNSENT_BYTES
 from tests.conftest import SAMPLE_CATALOGUE, server_flags
 from tests.integration import hostile_client
+from tests.integration.certificates import Authority
 from tests.integration.scraping import status_of
 from tests.integration.vitals import MEGABYTE, resident_bytes
 
@@ -40,6 +42,7 @@ BOUND_BYTES = {
     "idle_monitoring": 50 * MEGABYTE,
     "endless_scrapes": 50 * MEGABYTE,
     "endless_requests": 50 * MEGABYTE,
+    "endless_handshakes": 50 * MEGABYTE,
 }
 """Maximum memory that each attack costs; docs/serving.md states the same."""
 
@@ -105,16 +108,23 @@ class EstablishedCaller(threading.Thread):
 
 @pytest.mark.alone
 @pytest.mark.parametrize("kind", list(hostile_client.KINDS))
-def test_other_clients_are_served_while_a_hostile_client_attacks(kind: str, tiny_bundle: Path, tokens: Path) -> None:
-    guarded = ["--tokens", str(tokens)] if kind == "unfinished_requests" else []
-    flags = server_flags(tiny_bundle, SAMPLE_CATALOGUE, *guarded)
+def test_other_clients_are_served_while_a_hostile_client_attacks(
+    kind: str, tiny_bundle: Path, tokens: Path, tmp_path: Path
+) -> None:
+    flags, trusted = server_flags(tiny_bundle, SAMPLE_CATALOGUE), None
+    if kind == "unfinished_requests":
+        flags += ["--tokens", str(tokens)]
+    if kind == "endless_handshakes":
+        authority = Authority(tmp_path, "ours")
+        pair, trusted = authority.signed("http"), authority.trusted()
+        flags += ["--http-tls-certificate", str(pair.certificate), "--http-tls-key", str(pair.key)]
     with contextlib.ExitStack() as stack:
         with descriptors(256) if kind in FEW_DESCRIPTORS else contextlib.nullcontext():
             server = stack.enter_context(running_server(flags))
-        check(kind, server)
+        check(kind, server, trusted)
 
 
-def check(kind: str, server: ServerProcess) -> None:
+def check(kind: str, server: ServerProcess, trusted: ssl.SSLContext | None) -> None:
     monitored = kind in {each.__name__ for each in hostile_client.MONITORING}
     with grpc.insecure_channel(server.address) as channel:
         caller = EstablishedCaller(channel)
@@ -130,7 +140,7 @@ def check(kind: str, server: ServerProcess) -> None:
                 time.sleep(0.2)
                 peak = max(peak, resident_bytes(server.process.pid))
                 asked = time.monotonic()
-                assert not monitored or status_of(server.metrics_url, "/healthz") == 200
+                assert not monitored or status_of(server.metrics_url, "/healthz", trusted=trusted) == 200
                 assert time.monotonic() - asked < PROBE_SECONDS
             caller.ending.set()
             caller.join()

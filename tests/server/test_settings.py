@@ -13,6 +13,7 @@ from server.settings import Settings, parse_settings, setting_rows
 
 REQUIRED = ["--bundle", "b", "--catalogue", "c.jsonl"]
 TLS = ["--tls-certificate", "a.crt", "--tls-key", "a.key"]
+HTTP_TLS = ["--http-tls-certificate", "a.crt", "--http-tls-key", "a.key"]
 
 
 def test_defaults_are_those_of_the_settings_class() -> None:
@@ -37,7 +38,7 @@ def test_a_flag_wins_over_the_environment_which_wins_over_the_default() -> None:
 def test_every_setting_can_be_given_by_flag_and_by_environment() -> None:
     for row in setting_rows():
         text = row.default or ("0.5" if row.flag.endswith("-weight") else "somewhere")
-        more = TLS if row.flag.startswith("--tls-") else []
+        more = next((each for each in (TLS, HTTP_TLS) if row.flag.startswith(each[0].removesuffix("certificate"))), [])
         by_flag = parse_settings([*REQUIRED, *more, row.flag, text], {})
         by_environment = {"CHAJA_BUNDLE": "b", "CHAJA_CATALOGUE": "c.jsonl"} | {row.variable: text}
         pairs = zip(more[::2], more[1::2], strict=True)
@@ -71,6 +72,10 @@ def test_every_setting_can_be_given_by_flag_and_by_environment() -> None:
         ([*REQUIRED, "--watch-seconds", "often"], "expected a number of seconds, 0 or more; got 'often'"),
         ([*REQUIRED, "--tls-certificate", "a"], "--tls-certificate and --tls-key go together: set both or neither"),
         ([*REQUIRED, "--tls-key", "a"], "--tls-certificate and --tls-key go together: set both or neither"),
+        (
+            [*REQUIRED, "--http-tls-key", "a"],
+            "--http-tls-certificate and --http-tls-key go together",
+        ),
         ([*REQUIRED, "--tls-client-ca", "a"], "--tls-client-ca needs --tls-certificate and --tls-key"),
         ([*REQUIRED, "--no-such-flag"], "unrecognized arguments: --no-such-flag"),
     ],

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from server.errors import NotAllowed, NotAuthenticated, SecurityError
 from server.security import tokens as tokens_module
 from server.security.access import ROLE_OF, Access
-from server.security.tokens import MIN_TOKEN_CHARACTERS, ROLES, AccessTokens, read_tokens
+from server.security.tokens import MIN_TOKEN_CHARACTERS, ROLES, AccessTokens, read_token, read_tokens
 
 SEARCH, WRITE, ADMIN = ("s" * 16, "w" * 16, "a" * 16)
 FILE = f"""# who may do what
@@ -211,3 +211,19 @@ def test_the_scheme_is_case_insensitive(path: Path, scheme: str) -> None:
 def test_without_a_token_file_every_call_is_allowed() -> None:
     for each in ROLE_OF:
         Access(None).check(each, ())
+
+
+def test_a_file_may_hold_one_token_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("  one-long-enough-token\n", encoding="utf-8")
+    assert AccessTokens(path, read_token).find("one-long-enough-token") is not None
+    assert AccessTokens(path, read_token).find("") is None
+    for text, message in (
+        ("", "has no tokens"),
+        ("short", "at least 16 characters"),
+        ("search app one-long-enough-token", "expected one token and nothing else"),
+    ):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(SecurityError, match=message) as raised:
+            AccessTokens(path, read_token)
+        assert "long-enough" not in str(raised.value)

@@ -1,0 +1,1 @@
+"""The HTTP port for operators: metrics, probes and pages."""

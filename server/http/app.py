@@ -1,0 +1,91 @@
+"""The application of the HTTP port: its paths, and the answers to requests for others."""
+
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+from types import MappingProxyType
+
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from server.http.access import TokenGuard
+from server.http.port import http_port
+from server.http.probes import Probe, probe_routes
+from server.http.scrape import scrape_route
+from server.security.https import HttpsCertificate
+from server.security.tokens import AccessTokens, read_token
+from server.settings import Settings
+
+log = logging.getLogger(__name__)
+
+HEADERS = MappingProxyType(
+    {
+        "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+    }
+)
+"""Headers of every answer. Pages may use scripts, styles and data of this port only, and no inline ones."""
+
+
+@contextlib.contextmanager
+def served_http(
+    settings: Settings, registry: CollectorRegistry, *, alive: Probe, ready: Probe, pages: Sequence[Route]
+) -> Iterator[str]:
+    """Serves the HTTP port; yields its URL. Enter it in the server's event loop.
+
+    Raises SecurityError if the certificate or the token file cannot be used, and AddressError.
+    """
+    tokens = AccessTokens(settings.http_token_file, read_token) if settings.http_token_file else None
+    certificate = (
+        HttpsCertificate(settings.http_tls_certificate, settings.http_tls_key)
+        if settings.http_tls_certificate and settings.http_tls_key
+        else None
+    )
+    app = http_app(registry, alive=alive, ready=ready, tokens=tokens, pages=pages)
+    with http_port(settings.metrics, app, headers=HEADERS, certificate=certificate) as address:
+        yield f"{'https' if certificate else 'http'}://{address}"
+
+
+def http_app(
+    registry: CollectorRegistry,
+    *,
+    alive: Probe,
+    ready: Probe,
+    tokens: AccessTokens | None = None,
+    pages: Sequence[Route] = (),
+) -> Starlette:
+    """Returns the application with the routes of probes, metrics and `pages`. Call it in the server's event loop.
+
+    With `tokens`, everything but the probes needs one.
+    """
+    probes = probe_routes(alive=alive, ready=ready)
+    routes = [*probes, scrape_route(registry), *pages]
+    paths = ", ".join(route.path for route in routes)
+
+    async def refuse(_: Request, error: Exception) -> Response:
+        """Answers a request for an unknown path or with a method that its path does not have."""
+        assert isinstance(error, HTTPException)
+        advice = {404: f"there are {paths}", 405: "use GET or HEAD"}.get(error.status_code, error.detail)
+        return PlainTextResponse(f"{advice}\n", error.status_code, headers=error.headers)
+
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(TokenGuard, tokens=tokens, open_paths={route.path for route in probes})],
+        exception_handlers={HTTPException: refuse, Exception: _fail},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _fail(request: Request, error: Exception) -> Response:
+    """Answers a request on which the application failed."""
+    route = request.scope.get("route")
+    log.error("a request for %s failed", route.path if isinstance(route, Route) else "no known path", exc_info=error)
+    return PlainTextResponse("the server failed on this request; its log says why\n", 500)

@@ -1,0 +1,35 @@
+"""Reads certificates and keys in PEM."""
+
+import contextlib
+import ssl
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from server.errors import SecurityError
+
+
+@contextlib.contextmanager
+def tls_errors(files: Sequence[Path]) -> Iterator[None]:
+    """Raises SecurityError if one of the files is missing, or if they cannot be used in the block."""
+    for path in files:
+        if not path.is_file():
+            raise SecurityError(f"{path} does not exist or is not a file")
+    try:
+        yield
+    except (OSError, ssl.SSLError, ValueError) as error:
+        raise SecurityError(
+            f"TLS cannot be set up with {', '.join(map(str, files))}; "
+            f"expected a certificate, its key and, for --tls-client-ca, CA certificates, in PEM: {error}"
+        ) from None
+
+
+def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """Returns a context with a certificate and its key. Use it within `tls_errors`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key, password=_no_passphrase)
+    return context
+
+
+def _no_passphrase() -> str:
+    """Rejects a key with a passphrase; OpenSSL would ask for it on the terminal."""
+    raise ValueError("the key has a passphrase; use one without")
