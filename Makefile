@@ -106,6 +106,8 @@ lint: $(INSTALLED) ## Check style, format, types, the layers of imports and the 
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy --num-workers auto
+	@# The client runs on older versions of Python than the rest: requires-python in pyproject.toml.
+	$(VENV)/bin/mypy --python-version 3.10 --package chaja
 	$(VENV)/bin/lint-imports --no-logo
 	$(VENV)/bin/codespell
 	$(PYTHON) -m tools.prose_check

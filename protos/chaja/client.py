@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import grpc
 
@@ -14,6 +14,8 @@ from chaja.token import AsyncAnswerBearerToken, AsyncBearerToken, AsyncStreamBea
 from chaja.v1 import AdminServiceStub, CatalogServiceStub, EncodeServiceStub, InfoServiceStub, SearchServiceStub
 
 if TYPE_CHECKING:
+    from typing_extensions import Self  # In `typing` from Python 3.11 on.
+
     from chaja.v1.admin_pb2_grpc import AdminServiceAsyncStub
     from chaja.v1.catalog_pb2_grpc import CatalogServiceAsyncStub
     from chaja.v1.encode_pb2_grpc import EncodeServiceAsyncStub
