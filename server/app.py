@@ -7,15 +7,17 @@ import logging
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from server.backups.schedule import BackupSchedule
 from server.catalogue.database import locked
 from server.catalogue.store import Store
 from server.core_log import CoreLog
 from server.engine import EngineSlot
-from server.errors import LoadingCancelled
+from server.errors import DatabaseDamaged, LoadingCancelled
 from server.free_space import FreeSpace
 from server.http.app import served_http
 from server.live.opening import Opening
@@ -72,9 +74,37 @@ async def serve(settings: Settings, opening: Opening, signals: Signals, core_log
         else:
             directory = settings.data
             stack.enter_context(locked(directory))
+        stack.enter_context(_naming_backups(settings.backup_directory))
         store = await asyncio.to_thread(Store, directory, durable=settings.data is not None)
         stack.callback(store.close)
         await _serve(settings, opening, store, wanted=wanted, signals=signals, core_log=core_log)
+
+
+@contextlib.contextmanager
+def _naming_backups(directory: Path | None) -> Iterator[None]:
+    """Adds the directory of the scheduled backups to the error of a damaged database."""
+    try:
+        yield
+    except DatabaseDamaged as error:
+        if directory is None:
+            raise
+        raise DatabaseDamaged(f"{error}; the scheduled backups are in {directory}") from None
+
+
+def _backup_schedule(settings: Settings, store: Store, metrics: Metrics) -> BackupSchedule | None:
+    if settings.backup_directory is None:
+        return None
+    if not settings.backup_every_seconds:
+        log.warning("--backup-directory is set, but no backups are made: set --backup-every-seconds, too")
+        return None
+    return BackupSchedule(
+        store.directory,
+        store.id,
+        settings.backup_directory,
+        metrics.backups,
+        every_seconds=settings.backup_every_seconds,
+        keep=settings.backup_keep,
+    )
 
 
 async def _serve(
@@ -87,11 +117,14 @@ async def _serve(
     watching = [asyncio.create_task(watch_lag(metrics.process.event_loop_lag_seconds.observe))]
     reloader = Reloader(settings, store, slot, metrics, on_serving=health.serve, opening=opening)
     rpc = RpcServer(settings, slot, reloader, metrics, health=health, fetch=store.fetch, core_log=core_log)
+    backups = _backup_schedule(settings, store, metrics)
     with served_http(settings, metrics.registry, alive=health.alive, ready=health.ready, pages=[]) as http_url:
         address = await rpc.listen()
         rpc.lost.add_done_callback(lambda _: wanted.stop.set())
         log.info("gRPC on %s, metrics on %s/metrics; loading", address, http_url)
         wait_seconds = 0.0
+        if backups is not None:
+            backups.start()
         try:
             if not await _load_first(reloader, wanted.stop):
                 rpc.raise_if_lost()
@@ -103,6 +136,8 @@ async def _serve(
             gc.set_threshold(*COLLECTIONS)
             state = slot.engine.index.state
             log.info("serving %d documents, %d vectors", state.slots.live_count, state.live_vectors)
+            if backups is not None:
+                backups.allow()
             watching += [
                 asyncio.create_task(reloader.watch(settings.watch_seconds)),
                 asyncio.create_task(_reload_when_asked(reloader, wanted.reload)),
@@ -113,8 +148,11 @@ async def _serve(
             wait_seconds = max(settings.drain_wait_seconds, NOTICE_SECONDS)
             log.info("draining: NOT_SERVING for %g s, then up to %g s for calls", wait_seconds, settings.drain_seconds)
         finally:
+            stopping_backups = asyncio.create_task(asyncio.to_thread(backups.stop)) if backups is not None else None
             await rpc.stop(wait_seconds=wait_seconds, grace_seconds=settings.drain_seconds)
             await reloader.close()
+            if stopping_backups is not None:
+                await stopping_backups
         await _end_threads(slot, reloader)
         signals.ignore()
         rpc.raise_if_lost()

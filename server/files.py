@@ -10,6 +10,9 @@ from pathlib import Path
 HASHED_BYTES = 8 << 20
 """Bytes hashed at a time, without the GIL. `hashlib.file_digest` waits for the GIL after each small block."""
 
+UNFINISHED = ".unfinished"
+"""End of the name of a temporary file. SQLite may append the suffix of its journal."""
+
 
 def file_digest(path: Path) -> str:
     """Returns the SHA-256 of a file, in hexadecimal."""
@@ -43,13 +46,25 @@ def new_file(path: Path) -> Iterator[Path]:
     """
     if os.path.lexists(path):
         raise FileExistsError(f"{path} already exists")
-    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".unfinished", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=UNFINISHED, dir=path.parent)
     os.close(descriptor)
     unfinished = Path(name)
     try:
         yield unfinished
         sync(unfinished)
-        path.hardlink_to(unfinished)
+        _publish(unfinished, path)
         sync(path.parent)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _publish(unfinished: Path, path: Path) -> None:
+    """Gives a file its final name; raises FileExistsError if there is such a file."""
+    try:
+        path.hardlink_to(unfinished)
+    except FileExistsError:
+        raise
+    except OSError:  # The file system has no hard links.
+        if os.path.lexists(path):
+            raise FileExistsError(f"{path} already exists") from None
+        unfinished.rename(path)

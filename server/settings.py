@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from server.catalogue.database import BACKUPS
 from server.catalogue.document import Field
 from server.cpus import usable_cpus
 from server.defaults import ADMITTED_SHARE, EF_SEARCH, HNSW_FROM_VECTORS, MIN_RECALL, PASSAGE_OVERLAP_TOKENS
@@ -77,6 +78,24 @@ class Settings:
         "alone, and CatalogService rejects writes.",
         default="",
         metavar="DIR",
+    )
+    backup_directory: Path | None = _setting(
+        Path,
+        "Directory for backups of the store, best on another disk. It must exist, unless it is DIR/backups of --data "
+        "DIR. Servers may share it.",
+        default="",
+        metavar="DIR",
+    )
+    backup_every_seconds: int = _setting(
+        whole_number(0),
+        "Interval between backups; 86400 is a day. A restart does not change when the next one is due. 0 makes none.",
+        default="0",
+        metavar="SECONDS",
+    )
+    backup_keep: int = _setting(
+        whole_number(1),
+        "Number of backups of this store in --backup-directory. Older ones are removed after a new one is verified.",
+        default="7",
     )
     listen: Address | UnixSocket = _setting(
         parse_listen,
@@ -274,12 +293,27 @@ class Settings:
             raise SettingsError(
                 "there is nothing to serve: set --catalogue (a file), --data (a directory) or both; see --help"
             )
+        self._check_backups()
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise SettingsError("--tls-certificate and --tls-key go together: set both or neither")
         if (self.http_tls_certificate is None) != (self.http_tls_key is None):
             raise SettingsError("--http-tls-certificate and --http-tls-key go together: set both or neither")
         if self.tls_client_ca is not None and self.tls_certificate is None:
             raise SettingsError("--tls-client-ca needs --tls-certificate and --tls-key")
+
+    def _check_backups(self) -> None:
+        if self.backup_every_seconds and self.backup_directory is None:
+            raise SettingsError("--backup-every-seconds needs --backup-directory")
+        if self.backup_directory is None:
+            return
+        if self.data is None:
+            raise SettingsError("--backup-directory needs --data: without it there is no store to back up")
+        data, backups = self.data.resolve(), self.backup_directory.resolve()
+        if backups.is_relative_to(data) and backups != data / BACKUPS:
+            raise SettingsError(
+                f"--backup-directory may not be inside --data: set it to a directory on another disk, or to "
+                f"{self.data / BACKUPS}"
+            )
 
 
 class SettingRow(NamedTuple):

@@ -31,6 +31,9 @@ DATABASE_FILES = ("", "-wal", "-shm")
 """Suffixes that SQLite appends to the name of the database for its files."""
 
 BACKUPS = "backups"
+SCHEDULED = "chaja-"
+"""Beginning of the names of scheduled backups, before the time."""
+
 LOCK = "lock"
 
 BUSY_SECONDS = 60.0
@@ -38,6 +41,9 @@ BUSY_SECONDS = 60.0
 
 WAL_BYTES = 64 * 2**20
 """Size to which a larger write-ahead log is truncated."""
+
+COPIED_PAGES = 1024
+"""Pages of 4 KiB that a backup copies at a time."""
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
@@ -109,9 +115,12 @@ def damaged(directory: Path, reason: str) -> DatabaseDamaged:
 
 
 def _remedy(directory: Path) -> str:
-    backups = sorted((directory / BACKUPS).glob("*.sqlite"))
+    backups = sorted((directory / BACKUPS).glob("*.sqlite"), key=lambda path: path.name.removeprefix(SCHEDULED))
     if not backups:
-        return f"move the directory away and import the catalogue again (there is no backup in {directory / BACKUPS})"
+        return (
+            "restore a backup, or move the directory away and import the catalogue again "
+            f"(there is no backup in {directory / BACKUPS})"
+        )
     return f"restore the newest backup, {backups[-1]}: {SERVER} restore --data {directory} --from {backups[-1]}"
 
 
@@ -158,24 +167,55 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def back_up(directory: Path, to: Path | None = None) -> Path:
-    """Copies a consistent state of the database while others may write; returns the copy's path. Raises StoreError."""
+    """Copies a consistent state of the database while others may write, and verifies the copy; returns its path.
+
+    The copy gets its name when it is complete, verified and on disk. Raises StoreError.
+    """
     if not (directory / DATABASE).is_file():
         raise StoreError(f"there is no {directory / DATABASE} to back up")
     path = to or directory / BACKUPS / f"{_now()}.sqlite"
     try:
-        with contextlib.closing(connect(directory)) as source:
-            if to is None:
-                path.parent.mkdir(0o700, exist_ok=True)
-            with translated(directory), new_file(path) as new, contextlib.closing(sqlite3.connect(new)) as copy:
-                source.backup(copy)
-                copy.execute("PRAGMA journal_mode = DELETE")
-                if (found := find_damage(copy)) is not None:
-                    raise damaged(directory, found)
+        if to is None:
+            path.parent.mkdir(0o700, exist_ok=True)
+        with (
+            translated(directory),
+            contextlib.closing(connect(directory)) as source,
+            new_file(path) as new,
+            _copied(source, new, path) as copy,
+        ):
+            if schema_version(copy) == len(MIGRATIONS):
+                check(copy, directory)
+            elif (found := find_damage(copy)) is not None:  # It is about to be migrated.
+                raise damaged(directory, found)
     except FileExistsError:
         raise StoreError(f"{path} already exists and is not overwritten: choose another name") from None
     except OSError as error:
         raise StoreError(f"the backup {path} cannot be written: {error.strerror}") from None
     return path
+
+
+@contextlib.contextmanager
+def _copied(source: sqlite3.Connection, new: Path, path: Path) -> Iterator[sqlite3.Connection]:
+    """Yields a connection to a copy of one state of a database. `path` is the copy's name in errors."""
+    # Only this process uses the copy: it needs no locks, which some network file systems lack, and no journal.
+    uri = f"{new.absolute().as_uri()}?vfs=unix-none"
+    with contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as copy:
+        for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = OFF", "synchronous = OFF"):
+            copy.execute(f"PRAGMA {pragma}")
+        source.execute("BEGIN")  # Otherwise every write of others would start the copy again.
+        last_sequence(source)  # SQLite keeps the state of the first read.
+        try:
+            # To sync each portion keeps the system's write buffers short: commits of others wait for them.
+            source.backup(copy, pages=COPIED_PAGES, progress=lambda *_: sync(new))
+            copy.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode & 0xFF not in _FULL:
+                raise
+            raise StoreError(
+                f"the backup {path} cannot be written ({error}): free some of its disk, or choose another"
+            ) from None
+        source.execute("ROLLBACK")
+        yield copy
 
 
 def restore(directory: Path, backup: Path) -> Path | None:

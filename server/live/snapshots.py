@@ -4,6 +4,7 @@ A new snapshot is written beside the old one and replaces it when it is complete
 If none is left, the index is built from the store.
 """
 
+import contextlib
 import logging
 import shutil
 import threading
@@ -63,6 +64,12 @@ class SnapshotFolder:
                     shutil.rmtree(path, ignore_errors=True)
             finally:
                 shutil.rmtree(unfinished, ignore_errors=True)
+
+    def saved_seconds(self) -> float:
+        """Returns the Unix time of the newest snapshot, 0 if there is none."""
+        with contextlib.suppress(OSError):
+            return max((path.stat().st_mtime for path in self._whole()), default=0.0)
+        return 0.0
 
     def load(self, new_index: Callable[[], LiveIndex]) -> LiveIndex | None:
         """Returns the live index from the newest snapshot; None if no snapshot can be used."""

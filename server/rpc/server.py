@@ -101,6 +101,8 @@ class RpcServer:
             if settings.tls_certificate and settings.tls_key
             else None
         )
+        if certificates is not None:
+            metrics.process.certificate_expiry_timestamp_seconds.set_function(certificates.expiry_seconds)
         self._calls = Calls(
             metrics, Access(tokens), overload=slot.overload, max_response_bytes=settings.max_response_bytes
         )

@@ -3,6 +3,7 @@
 import binascii
 import logging
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import grpc
 
 from server.errors import SecurityError
 from server.security.pem import server_context, tls_errors
+from server.security.validity import not_after_seconds
 from server.security.watched import WatchedFiles
 
 log = logging.getLogger(__name__)
@@ -37,7 +39,8 @@ class Certificates:
         self._certificate, self._key, self._client_ca = certificate, key, client_ca
         self._files = [path for path in (certificate, key, client_ca) if path is not None]
         self._watched = WatchedFiles(self._files)
-        self._configuration = self._read()
+        self._reading = threading.Lock()
+        self._configuration = self._given = self._read()
 
     def credentials(self) -> grpc.ServerCredentials:
         """Returns credentials that use the newest certificate for every new connection."""
@@ -48,15 +51,28 @@ class Certificates:
 
     def renewed(self) -> grpc.ServerCertificateConfiguration | None:
         """Returns the new certificate, or None if the files have not changed. gRPC calls this in its threads."""
+        with self._reading:
+            self._refresh()
+            if self._given is self._configuration:
+                return None
+            self._given = self._configuration
+            return self._configuration
+
+    def expiry_seconds(self) -> int:
+        """Returns the Unix time at which the first certificate of the current chain expires. Any thread may ask."""
+        with self._reading:
+            self._refresh()
+            return self._expiry_seconds
+
+    def _refresh(self) -> None:
         if not self._watched.changed():
-            return None
+            return
         try:
             self._configuration = self._read()
         except SecurityError as error:
             log.error("%s; the previous certificate stays in use", error)
-            return None
-        log.info("read the certificate %s again", self._certificate)
-        return self._configuration
+        else:
+            log.info("read the certificate %s again", self._certificate)
 
     def _read(self) -> grpc.ServerCertificateConfiguration:
         with tls_errors(self._files):
@@ -67,13 +83,15 @@ class Certificates:
                 if not context.cert_store_stats()["x509"]:
                     raise ValueError(f"{self._client_ca} has no certificate")
             certificate, key, *client_ca = [path.read_bytes() for path in self._files]
-            _check_key_type(certificate)
+            chain = [binascii.a2b_base64(found[1]) for found in CERTIFICATE.finditer(certificate)]
+            if not chain:
+                raise ValueError(f"{self._certificate} has no certificate")
+            _check_key_type(chain[0])
+            self._expiry_seconds = min(map(not_after_seconds, chain))
         return grpc.ssl_server_certificate_configuration([(key, certificate)], client_ca[0] if client_ca else None)
 
 
-def _check_key_type(certificates: bytes) -> None:
-    """Raises ValueError if gRPC cannot use the key of the first certificate, which is the server's."""
-    first = CERTIFICATE.search(certificates)
-    der = binascii.a2b_base64(first[1]) if first else b""
-    if not any(key_type in der for key_type in KEY_TYPES.values()):
+def _check_key_type(certificate: bytes) -> None:
+    """Raises ValueError if gRPC cannot use the key of the server's certificate, in DER."""
+    if not any(key_type in certificate for key_type in KEY_TYPES.values()):
         raise ValueError(f"gRPC does not support the type of the certificate's key; use {', '.join(KEY_TYPES)}")

@@ -4,14 +4,12 @@
 
 Equal rows share one node: among many nodes of distance 0, HNSW finds no way out. `--firsts` gets the position of the
 first equal row of each row. One thread adds the rows, because concurrent adds lose nodes (USearch issue 735). Then the
-program searches the file for some of the rows. It exits early if its standard input closes: its parent has ended.
+program searches the file for some of the rows. It ends with its parent.
 """
 
 import argparse
 import hashlib
-import os
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from usearch.index import Index
 
+from server.child import begin_child
 from server.errors import BuildFailed, first_line
 from server.vectors.storage import METRIC_OF, STORAGES, Storage, to_graph
 
@@ -98,11 +97,6 @@ def _reachable(index: Any, rows: NDArray[Any], storage: Storage) -> float:
     return found / len(probes)
 
 
-def _end_with_parent() -> None:
-    os.read(0, 1)  # Not `sys.stdin`: a thread must not hold its lock when Python exits.
-    os._exit(1)
-
-
 def main() -> int:
     """Builds the graph; prints the share of probes found, or the error. Returns the exit code."""
     parser = argparse.ArgumentParser(prog=f"python -m {__package__}.build_process", description=__doc__)
@@ -112,8 +106,7 @@ def main() -> int:
     parser.add_argument("--storage", choices=STORAGES, required=True)
     parser.add_argument("--base", type=Path, help="the graph to extend, which holds the first of the rows")
     options = parser.parse_args()
-    os.nice(NICENESS)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    begin_child(NICENESS)
     try:
         rows = np.load(options.rows, mmap_mode="r")
         firsts = first_equal(rows)

@@ -83,6 +83,8 @@ class LiveCatalogue:
         self._obsolete = dict.fromkeys(store.revisions() - {loaded.index.revision}, 0.0)
         self._describe()
         self._count_vectors()
+        if snapshots is not None:
+            metrics.index.snapshot_timestamp_seconds.set(snapshots.saved_seconds())
         self._maintaining = asyncio.create_task(self._maintain())
 
     def keep(self, revision: str) -> None:
@@ -233,6 +235,7 @@ class LiveCatalogue:
             self._new_index, self._next_save = True, time.monotonic() + FAILED_SECONDS
         else:
             self._saved_sequence, self._saved_graph_vectors = state.sequence, state.dense.graph_count
+            self._metrics.index.snapshot_timestamp_seconds.set(self._snapshots.saved_seconds())
 
     def _purge(self) -> None:
         """Deletes replaced versions and vectors of other models, a few at a time, because writers have to wait."""

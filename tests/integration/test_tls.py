@@ -1,5 +1,6 @@
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -132,10 +133,17 @@ def test_failed_handshakes_are_counted_by_reason(
         assert not [line for line in server.lines if ".cc:" in line]
 
 
+def days_left(server: ServerProcess) -> int:
+    """Returns the days until the server's certificate expires."""
+    expiry_seconds = value(scrape(server.metrics_url), "chaja_certificate_expiry_timestamp_seconds")
+    return round((expiry_seconds - time.time()) / 86400)
+
+
 def test_a_rotated_certificate_is_used_for_new_connections(
     tmp_path: Path, tiny_bundle: Path, ours: Authority, theirs: Authority
 ) -> None:
     with secured(tmp_path, tiny_bundle, ours.signed("first")) as (server, served):
+        assert days_left(server) == 2
         with connected(server, ours.credentials()) as old:
             assert search(old) == 3
             served.replace(theirs.signed("second"))
@@ -148,7 +156,8 @@ def test_a_rotated_certificate_is_used_for_new_connections(
         wait_for_line(server, " ERROR ", "the previous certificate stays in use")
         served.certificate.unlink()
         assert served_to(server, theirs.credentials())
-        served.replace(ours.signed("third"))
+        served.replace(ours.signed("third", days=30))
+        assert days_left(server) == 30, "it does not take a connection to notice"
         assert served_to(server, ours.credentials())
 
 

@@ -12,8 +12,11 @@ from server.setting_types import Address, parse_address
 from server.settings import Settings, parse_settings, setting_rows
 
 REQUIRED = ["--bundle", "b", "--catalogue", "c.jsonl"]
+BACKUPS = ["--data", "d", "--backup-directory", "b"]
 TLS = ["--tls-certificate", "a.crt", "--tls-key", "a.key"]
 HTTP_TLS = ["--http-tls-certificate", "a.crt", "--http-tls-key", "a.key"]
+NEEDED = {"--tls-": TLS, "--http-tls-": HTTP_TLS, "--backup-": BACKUPS}
+"""Settings that those with a prefix need."""
 
 
 def test_defaults_are_those_of_the_settings_class() -> None:
@@ -38,7 +41,7 @@ def test_a_flag_wins_over_the_environment_which_wins_over_the_default() -> None:
 def test_every_setting_can_be_given_by_flag_and_by_environment() -> None:
     for row in setting_rows():
         text = row.default or ("0.5" if row.flag.endswith("-weight") else "somewhere")
-        more = next((each for each in (TLS, HTTP_TLS) if row.flag.startswith(each[0].removesuffix("certificate"))), [])
+        more = next((needed for prefix, needed in NEEDED.items() if row.flag.startswith(prefix)), [])
         by_flag = parse_settings([*REQUIRED, *more, row.flag, text], {})
         by_environment = {"CHAJA_BUNDLE": "b", "CHAJA_CATALOGUE": "c.jsonl"} | {row.variable: text}
         pairs = zip(more[::2], more[1::2], strict=True)
@@ -77,6 +80,12 @@ def test_every_setting_can_be_given_by_flag_and_by_environment() -> None:
             "--http-tls-certificate and --http-tls-key go together",
         ),
         ([*REQUIRED, "--tls-client-ca", "a"], "--tls-client-ca needs --tls-certificate and --tls-key"),
+        ([*REQUIRED, "--data", "d", "--backup-every-seconds", "9"], "--backup-every-seconds needs --backup-directory"),
+        ([*REQUIRED, "--backup-directory", "b", "--backup-every-seconds", "9"], "--backup-directory needs --data"),
+        ([*REQUIRED, "--data", "d", "--backup-directory", "d"], "--backup-directory may not be inside --data"),
+        ([*REQUIRED, "--data", "d", "--backup-directory", "d/../d/index"], "set it to a directory on another disk, or"),
+        ([*REQUIRED, "--backup-keep", "0"], "--backup-keep: expected a whole number from 1"),
+        ([*REQUIRED, "--backup-every-seconds", "1d"], "--backup-every-seconds: expected a whole number; got '1d'"),
         ([*REQUIRED, "--no-such-flag"], "unrecognized arguments: --no-such-flag"),
     ],
 )
@@ -115,6 +124,12 @@ def test_a_contradiction_is_found_across_flags_and_environment() -> None:
     settings = parse_settings([*REQUIRED, "--tls-key", "a.key"], {"CHAJA_TLS_CERTIFICATE": "a.crt"})
     assert (settings.tls_certificate, settings.tls_key) == (Path("a.crt"), Path("a.key"))
     assert parse_settings([*REQUIRED, *TLS, "--tls-client-ca", "ca"], {}).tls_client_ca == Path("ca")
+
+
+@pytest.mark.parametrize("directory", ["d/backups", "./d/../d/backups", "elsewhere", "d-backups"])
+def test_backups_go_to_another_directory_or_to_the_one_for_them_in_the_store(directory: str) -> None:
+    settings = parse_settings([*REQUIRED, "--data", "d", "--backup-directory", directory], {})
+    assert (settings.backup_directory, settings.backup_every_seconds, settings.backup_keep) == (Path(directory), 0, 7)
 
 
 def test_defaults_are_safe_and_log_no_texts() -> None:

@@ -1,4 +1,5 @@
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from server.security.tls import Certificates
 from tests.integration.certificates import Authority, Pair, openssl
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
+
+DAY = 86400
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +50,28 @@ def test_a_failed_rotation_keeps_the_old_certificate_until_it_is_repaired(
     assert str(files[0]) in record.getMessage()
     shutil.copy(signed["second"][1], files[1])
     assert certificates.renewed() is not None
+
+
+def test_the_expiry_follows_a_rotated_certificate_which_grpc_still_gets(files: Pair, authority: Authority) -> None:
+    certificates = Certificates(*files, None)
+    earlier = certificates.expiry_seconds()
+    assert abs(earlier - time.time() - 2 * DAY) < DAY / 2
+    files.replace(authority.signed("longer", days=9))
+    assert abs(certificates.expiry_seconds() - time.time() - 9 * DAY) < DAY / 2
+    assert certificates.renewed() is not None, "gRPC asks later, for the next connection"
+    assert certificates.renewed() is None
+
+
+def test_the_first_certificate_of_a_chain_that_expires_counts(files: Pair, authority: Authority) -> None:
+    files.replace(authority.signed("longer", days=9))
+    chain = files.certificate.read_bytes() + authority.pair.certificate.read_bytes()
+    files.certificate.write_bytes(chain)
+    assert abs(Certificates(*files, None).expiry_seconds() - time.time() - 2 * DAY) < DAY / 2
+
+
+def test_an_expired_certificate_reports_its_expiry(files: Pair, authority: Authority) -> None:
+    files.replace(authority.signed("expired", days=-1))
+    assert abs(Certificates(*files, None).expiry_seconds() - time.time() + DAY) < DAY / 2
 
 
 KEYS = {

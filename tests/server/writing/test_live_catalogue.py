@@ -128,6 +128,26 @@ async def test_changes_are_saved_in_snapshots(core: Core, tmp_path: Path) -> Non
     await until(lambda: snapshots(tmp_path / "data") == ["snapshot-00000000000000000003"])
 
 
+@pytest.mark.usefixtures("hasty")
+async def test_the_time_of_the_newest_snapshot_is_reported_also_after_a_restart(
+    tmp_path: Path, tiny_bundle: Path
+) -> None:
+    def reported(core: Core) -> float:
+        return core.metrics.registry.get_sample_value("chaja_snapshot_timestamp_seconds") or 0.0
+
+    began = time.time()
+    async with running(tmp_path, tiny_bundle) as core:
+        await core.writer.upsert(upserts(titled("a")))
+        await until(lambda: snapshots(tmp_path) == ["snapshot-00000000000000000001"] and reported(core))
+        first = reported(core)
+        assert began - 5 <= first <= time.time() + 5
+        await core.writer.upsert(upserts(titled("b")))
+        await until(lambda: reported(core) > first)
+        second = reported(core)
+    async with running(tmp_path, tiny_bundle) as core:
+        assert reported(core) >= second
+
+
 async def test_vectors_of_the_replaced_model_are_deleted_after_its_last_calls(
     tmp_path: Path, tiny_bundle: Path, other_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
