@@ -158,7 +158,8 @@ class Pipeline:
             return UnfitText("has no text that the model can read: send words")
         max_tokens = self._bundle.manifest.tower(job.kind.side).max_tokens
         if tokens.whole_count > max_tokens and not job.truncate:
-            return UnfitText(f"has {tokens.whole_count} tokens; the model sees at most {max_tokens}: shorten it")
+            remedy = "shorten it" if job.options else "shorten it, or set truncate"  # A search has no such field.
+            return UnfitText(f"has {tokens.whole_count} tokens; the model sees at most {max_tokens}: {remedy}")
         return None
 
     def _enqueue_if_known(self, job: Job) -> bool:

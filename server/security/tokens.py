@@ -103,7 +103,7 @@ class AccessTokens:
         self._watched = WatchedFiles([path])
         self._tokens = read(path)
         if not self._tokens:
-            raise SecurityError(f"{path} has no tokens")
+            raise SecurityError(f"{path} has no tokens: add one, or unset the setting")
         self._generation = 0
         self._checked_at = time.monotonic()
         self._missing_since: float | None = None

@@ -82,19 +82,20 @@ def read_difference(path: Path, store: Store, limits: FileLimits) -> Difference:
     known = store.file_digests()
     changed: list[tuple[Document, bytes]] = []
     documents = load_catalogue(path, max_document_characters=limits.max_document_characters)
-    _check_shrink(path, before=len(known), now=len(documents), limits=limits)
+    before = len(known)
     for document in documents:
         digest = hashlib.blake2b(content_of(document), digest_size=16).digest()
         if known.pop(document.id, None) != digest:
             changed.append((document, digest))
+    _check_missing(path, before=before, missing=len(known), limits=limits)
     return Difference(changed, list(known))
 
 
-def _check_shrink(path: Path, *, before: int, now: int, limits: FileLimits) -> None:
-    missing = before - now
+def _check_missing(path: Path, *, before: int, missing: int, limits: FileLimits) -> None:
     if missing > max(ALWAYS_MISSING, limits.max_shrink * before):
         share = math.ceil(100 * missing / before) / 100
         raise CatalogueError(
-            f"{path} has {now} documents, and had {before} when it was last imported: it may have been cut short; if "
-            f"it is complete, set --max-catalogue-shrink to {share:g} or more (it is {limits.max_shrink:g})"
+            f"{path} lacks {missing} of the {before} documents that it had when it was last imported: it may have been "
+            "cut short, or its ids have changed; if it is complete, set --max-catalogue-shrink to "
+            f"{share:g} or more (it is {limits.max_shrink:g})"
         )

@@ -234,7 +234,7 @@ def test_a_catalogue_that_was_cut_short_is_refused_at_the_start(tmp_path: Path, 
     lines = catalogue.read_text(encoding="utf-8").splitlines(keepends=True)
     catalogue.write_text("".join(lines[:100]), encoding="utf-8")
     line = start_error(tiny_bundle, *flags, catalogue=catalogue)
-    assert line.startswith(f"server: error: {catalogue} has 100 documents, and had {len(lines)} when")
+    assert line.startswith(f"server: error: {catalogue} lacks {len(lines) - 100} of the {len(lines)} ")
     flags += ["--max-catalogue-shrink", line.partition("--max-catalogue-shrink to ")[2].partition(" ")[0]]
     with (
         running_server(server_flags(tiny_bundle, catalogue, *flags)) as server,

@@ -26,7 +26,7 @@ async def test_a_job_goes_through_all_stages_and_is_searched_only_with_options(p
 async def test_a_text_with_too_many_tokens_or_none_fails_alone(pipeline: Pipeline) -> None:
     outcomes = await pipeline.run([make_job(text) for text in ("a", "x" * 65, " ", "b")])
     assert [type(outcome) for outcome in outcomes] == [type(None), UnfitText, UnfitText, type(None)]
-    assert str(outcomes[1]) == "has 65 tokens; the model sees at most 64: shorten it"
+    assert str(outcomes[1]) == "has 65 tokens; the model sees at most 64: shorten it, or set truncate"
     assert str(outcomes[2]) == "has no text that the model can read: send words"
 
 

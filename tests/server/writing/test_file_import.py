@@ -75,10 +75,19 @@ async def test_a_file_that_shrinks_by_more_than_a_share_is_refused(
     file = write(tmp_path / "c.jsonl", **{f"d{number}": "환율" for number in range(before)})
     await core.import_file(file, max_shrink=max_shrink)
     write(file, **{f"d{number}": "환율" for number in range(now)})
-    counts = rf"c\.jsonl has {now} documents, and had {before} .* set --max-catalogue-shrink to 0\.\d+ or more"
+    counts = rf"c\.jsonl lacks {before - now} of the {before} documents .* set --max-catalogue-shrink to 0\.\d+ or more"
     with pytest.raises(CatalogueError, match=counts):
         await core.import_file(file, max_shrink=max_shrink)
     assert len(ids(core)) == before
+
+
+async def test_a_file_whose_ids_have_all_changed_is_refused(core: Core, tmp_path: Path) -> None:
+    file = write(tmp_path / "c.jsonl", **{f"d{number}": "환율" for number in range(10)})
+    await core.import_file(file, max_shrink=0.2)
+    write(file, **{f"e{number}": "환율" for number in range(10)})
+    with pytest.raises(CatalogueError, match=r"lacks 10 of the 10 documents"):
+        await core.import_file(file, max_shrink=0.2)
+    assert ids(core) == [f"d{number}" for number in range(10)]
 
 
 @pytest.mark.parametrize(
