@@ -1,5 +1,14 @@
 import asyncio
+import time
+from collections.abc import Iterator
 
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from server.http.app import HEADERS, http_app
+from server.http.port import http_port
+from server.setting_types import Address
 from tests.server.http.port_client import Port
 
 
@@ -21,3 +30,27 @@ async def test_a_scrape_may_ask_for_some_metrics(port: Port) -> None:
     assert (status, "pears_total 3.0" in body, "apples" in body) == (200, True, False)
     assert "apples" in port.get("/metrics?name%5B%5D=pears_total&name[]=apples_total")[1]
     assert port.get("/metrics?name[]=%ff&" + "x&" * 5000) == (200, "")
+
+
+class Slow(Collector):
+    """Takes 20 ms of CPU time."""
+
+    def collect(self) -> Iterator[Metric]:
+        ends = time.thread_time() + 0.02
+        while time.thread_time() < ends:
+            pass
+        return iter(())
+
+
+async def test_a_probe_does_not_wait_for_many_scrapes() -> None:
+    registry = CollectorRegistry()
+    registry.register(Slow())
+    app = http_app(registry, alive=lambda: True, ready=lambda: True)
+    with http_port(Address("127.0.0.1", 0), app, headers=HEADERS) as address:
+        port = Port(address)
+        assert await asyncio.to_thread(port.get, "/metrics") == (200, "")
+        scrapes = [asyncio.create_task(asyncio.to_thread(port.get, "/metrics")) for _ in range(4)]
+        await asyncio.wait(scrapes, return_when=asyncio.FIRST_COMPLETED)
+        assert await asyncio.to_thread(port.get, "/healthz") == (200, "ok\n")
+        assert sum(not each.done() for each in scrapes) >= 2
+        assert await asyncio.gather(*scrapes) == [(200, "")] * 4
