@@ -103,6 +103,7 @@ class LiveCatalogue:
         """Imports the catalogue file; see `import_file`."""
         await import_file(path, self._store, self.writer, limits)
         await self._measure()
+        await _in_thread(self._count_vectors)
 
     async def close(self) -> None:
         """Finishes the accepted changes and saves the index."""
