@@ -15,6 +15,7 @@ import onnxruntime
 
 from benchmarks.serving.figure import Figure
 from benchmarks.serving.loss import measure_loss
+from benchmarks.serving.metrics import measure_metrics
 from benchmarks.serving.peak import Peaks
 from benchmarks.serving.pressure import measure_idle, measure_load, measure_overload
 from benchmarks.serving.setting import QUERIES, Setting
@@ -40,6 +41,7 @@ MEASUREMENTS: dict[str, tuple[str, Measurement]] = {
     "loss": ("Lost searches while bundles are swapped and servers restarted", measure_loss),
     "swaps": ("Bundles swapped during searches", measure_swaps),
     "start": ("Start", measure_start),
+    "metrics": ("The cost of the metrics", measure_metrics),
     "limit": ("The limit of one process", measure_limit),
 }
 """Title of the figures, and function that measures them, by name."""

@@ -82,11 +82,11 @@ class Setting:
         return sorted(os.sched_getaffinity(0))
 
     @contextlib.contextmanager
-    def server(self, *flags: str) -> Iterator[ServerProcess]:
-        """Runs a server on its cores."""
+    def server(self, *flags: str, module: str = "server") -> Iterator[ServerProcess]:
+        """Runs a server, or a module that is a changed one, on its cores."""
         with contextlib.ExitStack() as stack:
             with self.on(self.cores):
-                server = stack.enter_context(running_server(self.arguments(*flags)))
+                server = stack.enter_context(running_server(self.arguments(*flags), module=module))
             yield server
 
     def bare(self, *, threads: int, batch: int = 8) -> Bare:
