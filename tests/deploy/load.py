@@ -4,6 +4,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import grpc
 
@@ -29,10 +30,10 @@ PAUSE_SECONDS = 0.1
 
 
 @contextlib.contextmanager
-def load(address: str) -> Iterator[None]:
+def load(address: str, *, credentials: grpc.ChannelCredentials | None = None) -> Iterator[None]:
     """Sends a round of calls every tenth of a second, until the end. The first round is done before it yields."""
     stopped = threading.Event()
-    with chaja.connect(address) as client:
+    with chaja.connect(address, credentials=credentials) as client:
         send_round(client, 0)
         thread = threading.Thread(target=_send_rounds, args=(client, stopped))
         thread.start()
@@ -52,7 +53,7 @@ def _send_rounds(client: chaja.Client, stopped: threading.Event) -> None:
 
 
 def send_round(client: chaja.Client, number: int) -> None:
-    """Searches, alone, in a batch and in a stream; encodes, writes, lists, and makes an error of the caller."""
+    """Searches, alone, in a batch and in a stream; encodes, writes, lists, and makes two errors of callers."""
     queries = [QUERIES[(7 * number + each) % len(QUERIES)] for each in range(4)]
     requests = [SearchRequest(query=query, limit=3) for query in queries]
     for request in (requests[0], requests[0], requests[1], SearchRequest(query=queries[0], filter=NO_MATCH)):
@@ -65,3 +66,6 @@ def send_round(client: chaja.Client, number: int) -> None:
     client.catalog.ListDocuments(ListDocumentsRequest(page_size=2), timeout=30)
     with contextlib.suppress(grpc.RpcError):
         client.search.Search(SearchRequest(query=""), timeout=30)
+    unknown: Any = client.channel.unary_unary("/chaja.v1.SearchService/Unknown")
+    with contextlib.suppress(grpc.RpcError):
+        unknown(b"", timeout=30)

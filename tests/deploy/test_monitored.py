@@ -9,3 +9,4 @@ def test_prometheus_sees_every_kind_of_call_of_the_load(monitored: Monitored) ->
         'rate(grpc_server_handled_total{grpc_method="Search",grpc_code="InvalidArgument"}[1m]) > 0'
     )
     assert (errors.labels["job"], errors.labels["instance"]) == ("chaja", INSTANCE)
+    monitored.prometheus.wait_for('rate(chaja_refused_total{reason="unknown_method"}[1m]) > 0')
