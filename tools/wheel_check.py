@@ -17,6 +17,8 @@ def main() -> None:
     installed = {distribution.metadata["Name"] for distribution in importlib.metadata.distributions()}
     if unexpected := installed - EXPECTED:
         sys.exit(f"error: the wheel installed {sorted(unexpected)}; it may depend on grpcio and protobuf only")
+    if extras := importlib.metadata.metadata("chaja").get_all("Provides-Extra"):
+        sys.exit(f"error: the wheel offers the extras {extras}, which would install no program: use groups")
     for name in ("server", "export", "loadtest", "sample", "tools"):
         if importlib.util.find_spec(name) is not None:
             sys.exit(f"error: the wheel installed a package called {name}")

@@ -27,10 +27,12 @@ LIBRARY = "chaja_server/encoding/native/compiled/libencoder.so"
 HAS_NATIVE_ENCODER = sys.platform == "linux" and platform.machine() == "x86_64"
 
 
-def checkout_requirements() -> tuple[list[str], dict[str, list[str]]]:
-    """Returns the client's dependencies, and the extras, of the checkout's pyproject.toml."""
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return project["dependencies"], project["optional-dependencies"]
+CHECKOUT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def group(name: str) -> list[str]:
+    """Returns what a group of the checkout's pyproject.toml names itself, without the groups that it includes."""
+    return [each for each in CHECKOUT["dependency-groups"][name] if isinstance(each, str)]
 
 
 class Dependencies(MetadataHookInterface):
@@ -38,12 +40,8 @@ class Dependencies(MetadataHookInterface):
 
     def update(self, metadata: dict[str, Any]) -> None:
         """Sets the dependencies and the extras."""
-        client, extras = checkout_requirements()
-        metadata["dependencies"] = [*client, *extras["server"]]
-        metadata["optional-dependencies"] = {
-            "export": [each for each in extras["export"] if not each.startswith("chaja[")],
-            "otel": extras["otel"],
-        }
+        metadata["dependencies"] = [*CHECKOUT["project"]["dependencies"], *group("server")]
+        metadata["optional-dependencies"] = {extra: group(extra) for extra in ("export", "otel")}
 
 
 class Packages(BuildHookInterface[Any]):
@@ -51,7 +49,7 @@ class Packages(BuildHookInterface[Any]):
 
     def dependencies(self) -> list[str]:
         """Returns what the build needs besides hatchling: the pinned compiler."""
-        return checkout_requirements()[1]["native"] if HAS_NATIVE_ENCODER else []
+        return group("native") if HAS_NATIVE_ENCODER else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Writes all files into a temporary directory, from which hatchling packs them."""
