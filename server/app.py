@@ -118,7 +118,7 @@ async def _serve(
     reloader = Reloader(settings, store, slot, metrics, on_serving=health.serve, opening=opening)
     rpc = RpcServer(settings, slot, reloader, metrics, health=health, fetch=store.fetch, core_log=core_log)
     backups = _backup_schedule(settings, store, metrics)
-    with served_http(settings, metrics.registry, alive=health.alive, ready=health.ready, pages=[]) as http_url:
+    with served_http(settings, metrics, alive=health.alive, ready=health.ready, pages=[]) as http_url:
         address = await rpc.listen()
         rpc.lost.add_done_callback(lambda _: wanted.stop.set())
         log.info("gRPC on %s, metrics on %s/metrics; loading", address, http_url)

@@ -15,6 +15,7 @@ import onnxruntime
 
 from benchmarks.serving.figure import Figure
 from benchmarks.serving.loss import measure_loss
+from benchmarks.serving.memory import measure_memory
 from benchmarks.serving.metrics import measure_metrics
 from benchmarks.serving.peak import Peaks
 from benchmarks.serving.pressure import measure_idle, measure_load, measure_overload
@@ -42,6 +43,7 @@ MEASUREMENTS: dict[str, tuple[str, Measurement]] = {
     "swaps": ("Bundles swapped during searches", measure_swaps),
     "start": ("Start", measure_start),
     "metrics": ("The cost of the metrics", measure_metrics),
+    "memory": ("Memory by the number of documents", measure_memory),
     "limit": ("The limit of one process", measure_limit),
 }
 """Title of the figures, and function that measures them, by name."""

@@ -1,5 +1,6 @@
 """Resources that a process has used, read from Linux's /proc."""
 
+import contextlib
 import os
 import time
 from dataclasses import dataclass
@@ -52,6 +53,19 @@ def use_of(pid: int) -> Use:
 def memory_of(pid: int) -> int:
     """Returns the resident memory of a process in bytes."""
     return int((PROC / str(pid) / "statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES
+
+
+def memory_with_children(pid: int) -> int:
+    """Returns the resident memory of a process and the processes that it has started, in bytes."""
+    children = []
+    for task in (PROC / str(pid) / "task").iterdir():
+        with contextlib.suppress(OSError):  # A thread may end at any time.
+            children += [int(child) for child in (task / "children").read_text(encoding="ascii").split()]
+    total = memory_of(pid)
+    for child in children:
+        with contextlib.suppress(OSError):
+            total += memory_of(child)
+    return total
 
 
 def _machine_seconds() -> float:

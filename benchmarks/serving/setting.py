@@ -44,6 +44,8 @@ class Setting:
         callers: Callers of the measurement of losses, each with one search in flight.
         changes: Number of changes of the server in the measurement of losses.
         swaps: Number of swaps of the bundle during searches.
+        documents: Numbers of documents for which memory is measured.
+        kept: Folder in which the vectors of `benchmarks.scale` are kept.
         apart: Whether the server has the first core for itself and the generator the others, if there are several.
     """
 
@@ -55,6 +57,8 @@ class Setting:
     callers: int = 50
     changes: int = 7
     swaps: int = 40
+    documents: tuple[int, ...] = (0, 10_000, 100_000)
+    kept: Path = REPOSITORY / "build/scale"
     apart: bool = False
 
     @cached_property

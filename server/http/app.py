@@ -17,6 +17,7 @@ from server.http.access import TokenGuard
 from server.http.port import http_port
 from server.http.probes import Probe, probe_routes
 from server.http.scrape import scrape_route
+from server.metrics import Metrics
 from server.security.https import HttpsCertificate
 from server.security.tokens import AccessTokens, read_token
 from server.settings import Settings
@@ -36,7 +37,7 @@ HEADERS = MappingProxyType(
 
 @contextlib.contextmanager
 def served_http(
-    settings: Settings, registry: CollectorRegistry, *, alive: Probe, ready: Probe, pages: Sequence[Route]
+    settings: Settings, metrics: Metrics, *, alive: Probe, ready: Probe, pages: Sequence[Route]
 ) -> Iterator[str]:
     """Serves the HTTP port; yields its URL. Enter it in the server's event loop.
 
@@ -48,7 +49,9 @@ def served_http(
         if settings.http_tls_certificate and settings.http_tls_key
         else None
     )
-    app = http_app(registry, alive=alive, ready=ready, tokens=tokens, pages=pages)
+    if certificate is not None:
+        metrics.process.watch_certificate(certificate.expiry_seconds)
+    app = http_app(metrics.registry, alive=alive, ready=ready, tokens=tokens, pages=pages)
     with http_port(settings.metrics, app, headers=HEADERS, certificate=certificate) as address:
         yield f"{'https' if certificate else 'http'}://{address}"
 

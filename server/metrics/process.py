@@ -1,6 +1,7 @@
 """The process: its versions and its model, its event loop, its reloads, and what it could not report."""
 
 import platform
+from collections.abc import Callable
 from functools import partial
 
 import onnxruntime
@@ -46,14 +47,21 @@ class ProcessMetrics:
         self.grpc_restarts = counter(
             "chaja_grpc_restarts_total", "Restarts of the gRPC server after a client crashed it (SECURITY.md)."
         )
-        self.certificate_expiry_timestamp_seconds = gauge(
+        self._certificate_expiry = gauge(
             "chaja_certificate_expiry_timestamp_seconds",
-            "Unix time at which the certificate of --tls-certificate expires; 0 without TLS.",
+            "Unix time at which the first certificate of --tls-certificate and --http-tls-certificate expires; 0 "
+            "without TLS.",
         )
+        self._expiries: list[Callable[[], float]] = []
         self.log_lines_dropped = counter(
             "chaja_log_lines_dropped_total", "Log lines that could not be written, or were above the rate."
         )
         self.spans_dropped = counter("chaja_spans_dropped_total", "Spans that could not be exported.")
+
+    def watch_certificate(self, expiry_seconds: Callable[[], float]) -> None:
+        """Includes the Unix time at which a certificate expires, which is asked at each scrape."""
+        self._expiries.append(expiry_seconds)
+        self._certificate_expiry.set_function(lambda: min(each() for each in self._expiries))
 
     def describe_model(self, *, name: str, revision: str, quantization: str, encoder: str) -> None:
         """Sets the labels of the served model and removes the previous ones."""

@@ -102,7 +102,7 @@ class RpcServer:
             else None
         )
         if certificates is not None:
-            metrics.process.certificate_expiry_timestamp_seconds.set_function(certificates.expiry_seconds)
+            metrics.process.watch_certificate(certificates.expiry_seconds)
         self._calls = Calls(
             metrics, Access(tokens), overload=slot.overload, max_response_bytes=settings.max_response_bytes
         )

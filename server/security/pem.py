@@ -1,11 +1,16 @@
 """Reads certificates and keys in PEM."""
 
+import binascii
 import contextlib
+import re
 import ssl
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from server.errors import SecurityError
+from server.security.validity import not_after_seconds
+
+CERTIFICATE = re.compile(rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----(.*?)-----END", re.DOTALL)
 
 
 @contextlib.contextmanager
@@ -28,6 +33,19 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key, password=_no_passphrase)
     return context
+
+
+def chain_of(content: bytes) -> list[bytes]:
+    """Returns the certificates of a file in DER, the server's first; raises ValueError if there is none."""
+    chain = [binascii.a2b_base64(found[1]) for found in CERTIFICATE.finditer(content)]
+    if not chain:
+        raise ValueError("there is no certificate")
+    return chain
+
+
+def expiry_of(chain: Sequence[bytes]) -> int:
+    """Returns the Unix time at which the first certificate of a chain expires; raises ValueError."""
+    return min(map(not_after_seconds, chain))
 
 
 def _no_passphrase() -> str:

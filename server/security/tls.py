@@ -1,8 +1,6 @@
 """TLS and mutual TLS, with certificates that are read again when their files change."""
 
-import binascii
 import logging
-import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -10,13 +8,10 @@ from typing import Any
 import grpc
 
 from server.errors import SecurityError
-from server.security.pem import server_context, tls_errors
-from server.security.validity import not_after_seconds
+from server.security.pem import chain_of, expiry_of, server_context, tls_errors
 from server.security.watched import WatchedFiles
 
 log = logging.getLogger(__name__)
-
-CERTIFICATE = re.compile(rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----(.*?)-----END", re.DOTALL)
 
 KEY_TYPES = {
     "RSA": bytes.fromhex("300d06092a864886f70d0101010500"),
@@ -83,11 +78,9 @@ class Certificates:
                 if not context.cert_store_stats()["x509"]:
                     raise ValueError(f"{self._client_ca} has no certificate")
             certificate, key, *client_ca = [path.read_bytes() for path in self._files]
-            chain = [binascii.a2b_base64(found[1]) for found in CERTIFICATE.finditer(certificate)]
-            if not chain:
-                raise ValueError(f"{self._certificate} has no certificate")
+            chain = chain_of(certificate)
             _check_key_type(chain[0])
-            self._expiry_seconds = min(map(not_after_seconds, chain))
+            self._expiry_seconds = expiry_of(chain)
         return grpc.ssl_server_certificate_configuration([(key, certificate)], client_ca[0] if client_ca else None)
 
 

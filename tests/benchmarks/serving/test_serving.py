@@ -1,6 +1,7 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,21 +13,23 @@ from benchmarks.serving.soak import soak
 
 pytestmark = pytest.mark.slow
 
-WITHOUT_TARGETS = {"limit"}
+WITHOUT_TARGETS = {"limit", "memory"}
 CHECKS: dict[str, Callable[[dict[str, float]], bool]] = {
     "throughput": lambda found: found["server"] > 100 and 0 < found["the generator took"] < 2,
     "outside": lambda found: 0 < found["CPU of the server for a search"] < 10,
     "load": lambda found: found["p50"] <= found["p99"],
     "loss": lambda found: found["failed"] == found["wrong"] == 0 and found["swaps of the bundle"] == 3,
     "swaps": lambda found: found["swaps"] == 3 and found["failed"] == 0,
+    "memory": lambda found: 50 < found["0 documents: resident memory"] < found["200 documents: most memory"] < 1000,
     "start": lambda found: 0 < found["from exec to SERVING, warm"] < 60 and 0 < found["resident memory"] < 1000,
 }
 """Conditions on the figures of some measurements; all figures must also be finite."""
 
 
 @pytest.fixture(scope="module")
-def setting(tiny_bundle: Path) -> Setting:
-    return Setting(bundle=tiny_bundle, seconds=1, repeats=1, requests=200, callers=4, changes=4, swaps=3)
+def setting(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Setting:
+    few: dict[str, Any] = {"seconds": 1, "repeats": 1, "requests": 200, "callers": 4, "changes": 4, "swaps": 3}
+    return Setting(bundle=tiny_bundle, documents=(0, 200), kept=tmp_path_factory.mktemp("kept"), **few)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 import re
 from collections.abc import Iterable
+from functools import partial
 
 import grpc
 import prometheus_client
@@ -119,3 +120,13 @@ def test_the_latency_objective_is_a_bucket_boundary(objective: float) -> None:
     value = metrics.registry.get_sample_value
     assert value("grpc_server_handling_seconds_bucket", labels) == 2
     assert value("chaja_latency_objective_seconds") == objective
+
+
+def test_the_first_of_several_certificates_that_expires_is_reported() -> None:
+    metrics = Metrics()
+    expiries = [300.0, 200.0]
+    for number in range(2):
+        metrics.process.watch_certificate(partial(expiries.__getitem__, number))
+    assert metrics.registry.get_sample_value("chaja_certificate_expiry_timestamp_seconds") == 200
+    expiries[1] = 400.0
+    assert metrics.registry.get_sample_value("chaja_certificate_expiry_timestamp_seconds") == 300

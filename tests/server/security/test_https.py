@@ -1,4 +1,5 @@
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,14 @@ def test_a_failed_rotation_keeps_the_old_certificate_until_it_is_repaired(
     assert "the previous certificate stays in use" in record.getMessage()
     shutil.copy(second.key, files.key)
     assert certificate.context() is not first
+
+
+def test_the_expiry_is_that_of_the_newest_certificate(files: Pair, tmp_path: Path) -> None:
+    certificate = HttpsCertificate(*files)
+    days = 86400
+    assert round((certificate.expiry_seconds() - time.time()) / days) == 2
+    files.replace(Authority(tmp_path / "other", "other").signed("second", days=9))
+    assert round((certificate.expiry_seconds() - time.time()) / days) == 9
 
 
 def test_files_that_cannot_be_used_are_reported(files: Pair, tmp_path: Path) -> None:
