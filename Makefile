@@ -176,6 +176,11 @@ build/tools/usr/bin/h2load:
 	cd build/tools && apt-get download -qq nghttp2-client libnghttp2-14 libev4 libjemalloc2 && \
 		for package in nghttp2-client_* libnghttp2-14_* libev4_* libjemalloc2_*; do dpkg -x $$package . && rm $$package; done
 
+.PHONY: chromium
+chromium: ## Install Chromium from Debian's package (as root), for the tests of the pages
+	command -v chromium-headless-shell || { apt-get update -qq && \
+		apt-get install -qq --yes --no-install-recommends chromium-headless-shell; }
+
 .PHONY: node
 node: build/node/node ## Fetch Node and grpc-js, for the tests of interoperability
 

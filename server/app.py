@@ -20,6 +20,7 @@ from server.engine import EngineSlot
 from server.errors import DatabaseDamaged, LoadingCancelled
 from server.free_space import FreeSpace
 from server.http.app import served_http
+from server.http.pages.served import served_pages
 from server.live.opening import Opening
 from server.loop_lag import watch_lag
 from server.metrics import Metrics
@@ -118,7 +119,10 @@ async def _serve(
     reloader = Reloader(settings, store, slot, metrics, on_serving=health.serve, opening=opening)
     rpc = RpcServer(settings, slot, reloader, metrics, health=health, fetch=store.fetch, core_log=core_log)
     backups = _backup_schedule(settings, store, metrics)
-    with served_http(settings, metrics, alive=health.alive, ready=health.ready, pages=[]) as http_url:
+    with (
+        served_pages(settings, metrics.registry, rpc=rpc, health=health, progress=reloader.progress) as pages,
+        served_http(settings, metrics, alive=health.alive, ready=health.ready, pages=pages) as http_url,
+    ):
         address = await rpc.listen()
         rpc.lost.add_done_callback(lambda _: wanted.stop.set())
         log.info("gRPC on %s, metrics on %s/metrics; loading", address, http_url)

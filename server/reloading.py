@@ -25,6 +25,7 @@ from server.live.opening import Opening
 from server.live.snapshots import SnapshotFolder
 from server.memory import return_freed_memory
 from server.metrics import Metrics
+from server.progress import Progress
 from server.security.watched import WatchedFiles
 from server.settings import Settings
 from server.writing.file_import import FileLimits, read_difference
@@ -38,7 +39,11 @@ Result = TypeVar("Result")
 
 
 class Reloader:
-    """Loads and reloads the bundle and the catalogue file. Used on the event loop."""
+    """Loads and reloads the bundle and the catalogue file. Used on the event loop.
+
+    Attributes:
+        progress: The step of the load that is running, or of the last one.
+    """
 
     def __init__(
         self,
@@ -59,6 +64,7 @@ class Reloader:
         self._slot = slot
         self._metrics = metrics
         self._on_serving = on_serving
+        self.progress = Progress()
         self._opening = opening
         self._file_limits = FileLimits(settings.max_document_characters, settings.max_catalogue_shrink)
         self._folder = store.directory / "index"
@@ -82,7 +88,9 @@ class Reloader:
     async def load(self) -> None:
         """Loads and serves the bundle and the catalogue file; raises StartError, or LoadingCancelled after `cancel`."""
         if self._settings.catalogue is not None:  # Report its errors before the slow load of the bundle.
+            self.progress.begin("reading the catalogue file")
             await self._in_thread(read_difference, self._settings.catalogue, self._store, self._file_limits)
+        self.progress.begin("opening the model")
         loaded = await self._in_thread(self._load, background=False)
         self._put(loaded)
         self._catalogue = LiveCatalogue(
@@ -191,6 +199,7 @@ class Reloader:
             self._store,
             folder=self._folder,
             cancelled=self._cancelled,
+            progress=self.progress,
             opening=None if background else self._opening,
             snapshots=None if background else self._snapshots,
             background=background,
@@ -219,7 +228,9 @@ class Reloader:
             return
         if self._cancelled.is_set():
             raise LoadingCancelled
-        self._importing = asyncio.create_task(self.catalogue.import_file(self._settings.catalogue, self._file_limits))
+        self._importing = asyncio.create_task(
+            self.catalogue.import_file(self._settings.catalogue, self._file_limits, self.progress)
+        )
         try:
             await self._importing
         except asyncio.CancelledError:

@@ -19,8 +19,22 @@ from server.closed_pipe import until_closed_pipe
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BANNED = Path(__file__).with_name("banned_words.txt")
-CHECKED = ("*.py", "*.md", "*.proto", "*.c", "*.h", "*.go", "*.java", "*.mjs", "Makefile", "pyproject.toml")
-NOT_CHECKED = ("*_pb2*", "export/sentences.py")  # Generated stubs, and texts for calibration.
+CHECKED = (
+    "*.py",
+    "*.md",
+    "*.proto",
+    "*.c",
+    "*.h",
+    "*.go",
+    "*.java",
+    "*.js",
+    "*.mjs",
+    "*.css",
+    "*.html",
+    "Makefile",
+    "pyproject.toml",
+)
+NOT_CHECKED = ("*_pb2*", "export/sentences.py", "*/uplot/*")  # Generated stubs, texts for calibration, the charts.
 WIDTH = 120
 OPENING = re.compile(r'"{3}(?:What|How)\b')
 LINK_TARGET = re.compile(r"\]\([^)]*\)")

@@ -23,6 +23,7 @@ from server.encoding.documents import encode_documents
 from server.errors import LoadingCancelled
 from server.live.index import LiveIndex
 from server.priority import give_way
+from server.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class IndexBuilder:
     threads: int
     overlap_tokens: int
     cancelled: threading.Event
+    progress: Progress = field(default_factory=Progress)
     background: bool = False
     _encoded_texts: int = field(default=0, init=False)
     _reported: float = field(default_factory=time.monotonic, init=False)
@@ -63,6 +65,7 @@ class IndexBuilder:
         Raises LoadingCancelled, BundleError if the model fails on a document or cannot encode it, or DatabaseDamaged.
         """
         until = self.store.sequence
+        self.progress.begin("indexing the stored documents", total=len(self.store))
         documents = self.store.after(index.state.sequence, self.bundle.manifest.revision)
         initializer = partial(give_way, LOADING_NICENESS) if self.background else None
         with ThreadPoolExecutor(self.threads, thread_name_prefix="catalogue", initializer=initializer) as pool:
@@ -70,6 +73,7 @@ class IndexBuilder:
                 self.check()
                 added = self._with_vectors(portion, pool.map)
                 index.follow(added, [], sequence=added[-1].sequence)
+                self.progress.advance(len(index.state.slots.sequences))
                 self._report(index)
         slots = index.state.slots
         retired = np.setdiff1d(slots.sequences[slots.live], self.store.live_sequences(), assume_unique=True)

@@ -16,6 +16,7 @@ from server.live.index import LiveIndex, field_weights
 from server.live.opening import Opening, open_bundle
 from server.live.snapshots import SnapshotFolder
 from server.priority import give_way
+from server.progress import Progress
 from server.ranking.probes import encode_probes
 from server.settings import Settings
 from server.vectors.dense import DenseIndex, DenseOptions
@@ -41,6 +42,7 @@ def load(
     *,
     folder: Path,
     cancelled: threading.Event,
+    progress: Progress,
     opening: Opening | None = None,
     snapshots: SnapshotFolder | None = None,
     background: bool = False,
@@ -74,6 +76,7 @@ def load(
         threads=1 if background else settings.workers,
         overlap_tokens=settings.passage_overlap_tokens,
         cancelled=cancelled,
+        progress=progress,
         background=background,
     )
     weights, probes = field_weights(manifest, settings.weights), encode_probes(bundle)

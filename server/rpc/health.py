@@ -6,12 +6,15 @@ would block all other watchers, and the drain.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from typing import Any
+from typing import Any, Literal
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 Status = health_pb2.HealthCheckResponse
+
+State = Literal["loading", "serving", "draining", "failing"]
+"""State of the whole server. Failing: a thread has died."""
 
 LIVENESS = "liveness"
 """The service for liveness probes: SERVING also while the server loads and drains."""
@@ -47,6 +50,15 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
     def ready(self) -> bool:
         """Returns whether the server is SERVING."""
         return self._statuses[""] == Status.SERVING
+
+    @property
+    def state(self) -> State:
+        """The state of the server."""
+        if self._shutting_down:
+            return "draining"
+        if not self.alive():
+            return "failing"
+        return "serving" if self.ready() else "loading"
 
     def end_watches(self) -> None:
         """Ends all watches, so that they do not delay the shutdown."""

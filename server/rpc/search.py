@@ -25,6 +25,7 @@ from server.rpc.limits import Limits
 from server.rpc.masks import HITS, Mask
 from server.rpc.room import RESPONSE_BYTES, WARNING_BYTES, Room
 from server.rpc.running import run_jobs, timings_of
+from server.rpc.slowest import SlowestSearches
 from server.rpc.stream import answer_in_order
 from server.rpc.wire import embedded
 
@@ -57,13 +58,21 @@ class SearchServicer(SearchServiceServicer):
     """Implements `chaja.v1.SearchService`; the proto file states its contract. Its answers are serialized."""
 
     def __init__(
-        self, slot: EngineSlot, limits: Limits, metrics: Metrics, *, fetch: Fetch, background: Background
+        self,
+        slot: EngineSlot,
+        limits: Limits,
+        metrics: Metrics,
+        *,
+        fetch: Fetch,
+        background: Background,
+        slowest: SlowestSearches,
     ) -> None:
         self._slot = slot
         self._limits = limits
         self._metrics = metrics
         self._hits = Hits(fetch, background, metrics.caches)
         self._background = background
+        self._slowest = slowest
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def Search(self, request: SearchRequest, context: Any) -> Any:
@@ -156,5 +165,6 @@ class SearchServicer(SearchServiceServicer):
         job.stopwatch.lap("fetch")
         self._metrics.searches.observe_stages(job.stopwatch)
         self._metrics.searches.answer(hits=len(found.documents), no_good_answer=found.no_good_answer)
+        self._slowest.add(job)
         response.timings.MergeFrom(timings_of(job))
         return hits + response.SerializeToString()

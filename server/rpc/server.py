@@ -38,6 +38,7 @@ from server.rpc.info import InfoServicer
 from server.rpc.limits import Limits
 from server.rpc.listener import Listener
 from server.rpc.search import SearchServicer
+from server.rpc.slowest import SlowestSearches
 from server.security.access import Access
 from server.security.tls import Certificates
 from server.security.tokens import AccessTokens
@@ -119,9 +120,9 @@ class RpcServer:
         limits, writable = Limits.of(settings), settings.data is not None
         calls: Any = self._calls
         background = self._calls.background
-        add_SearchServiceServicer_to_server(
-            SearchServicer(slot, limits, metrics, fetch=fetch, background=background), calls
-        )
+        self.slowest = SlowestSearches(show_texts=settings.log_texts)
+        search = SearchServicer(slot, limits, metrics, fetch=fetch, background=background, slowest=self.slowest)
+        add_SearchServiceServicer_to_server(search, calls)
         catalog = CatalogServicer(reloader.writer, reloader.reader, limits, background)
         add_CatalogServiceServicer_to_server(catalog, calls)
         add_EncodeServiceServicer_to_server(EncodeServicer(slot, limits, metrics), calls)

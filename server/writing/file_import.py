@@ -15,6 +15,7 @@ from server.catalogue.changes import Delete, Upsert
 from server.catalogue.document import Document, content_of
 from server.catalogue.store import Store
 from server.errors import CatalogueError, ChajaError
+from server.progress import Progress
 from server.writing.committer import FileRecord
 from server.writing.writer import Writer
 
@@ -50,8 +51,8 @@ class Difference(NamedTuple):
     gone: list[str]
 
 
-async def import_file(path: Path, store: Store, writer: Writer, limits: FileLimits) -> None:
-    """Imports the changes of a file since its last import.
+async def import_file(path: Path, store: Store, writer: Writer, limits: FileLimits, progress: Progress) -> None:
+    """Imports the changes of a file since its last import, and reports its progress.
 
     Raises CatalogueError if the file, the store or the model fails. Then no change is made, unless there are more than
     `PORTION_DOCUMENTS`: earlier portions stay.
@@ -61,6 +62,7 @@ async def import_file(path: Path, store: Store, writer: Writer, limits: FileLimi
     if not total and not difference.gone:
         return
     log.info("importing %s: %d documents are new or changed, %d were removed", path, total, len(difference.gone))
+    progress.begin("importing documents of the catalogue file", total=total)
     starts = range(0, max(total, 1), PORTION_DOCUMENTS)
     for start in starts:
         portion = difference.changed[start : start + PORTION_DOCUMENTS]
@@ -73,6 +75,7 @@ async def import_file(path: Path, store: Store, writer: Writer, limits: FileLimi
             )
         except ChajaError as error:
             raise CatalogueError(f"{path}: {error}") from None
+        progress.advance(min(start + PORTION_DOCUMENTS, total))
         if total > PORTION_DOCUMENTS:
             log.info("importing %s: %d of %d documents", path, min(start + PORTION_DOCUMENTS, total), total)
 

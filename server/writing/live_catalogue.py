@@ -16,6 +16,7 @@ from server.live.index import LiveIndex
 from server.live.loading import Loaded
 from server.live.snapshots import SnapshotFolder
 from server.metrics import Metrics
+from server.progress import Progress
 from server.writing.committer import Committer
 from server.writing.encoding import DocumentEncoder
 from server.writing.file_import import FileLimits, import_file
@@ -99,9 +100,9 @@ class LiveCatalogue:
         self._obsolete = dict.fromkeys(self._store.revisions() - {loaded.index.revision}, until)
         self._describe()
 
-    async def import_file(self, path: Path, limits: FileLimits) -> None:
+    async def import_file(self, path: Path, limits: FileLimits, progress: Progress) -> None:
         """Imports the catalogue file; see `import_file`."""
-        await import_file(path, self._store, self.writer, limits)
+        await import_file(path, self._store, self.writer, limits, progress)
         await self._measure()
         await _in_thread(self._count_vectors)
 

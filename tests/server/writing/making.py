@@ -13,6 +13,7 @@ from server.engine import Engine, EngineSlot
 from server.live.loading import Loaded
 from server.live.snapshots import SnapshotFolder
 from server.metrics import Metrics
+from server.progress import Progress
 from server.ranking.options import SearchOptions
 from server.writing.committer import Committer
 from server.writing.file_import import FileLimits
@@ -73,7 +74,7 @@ class Core:
 
     async def import_file(self, path: Path, *, max_document_characters: int = 1_000_000, max_shrink: float = 1) -> None:
         """Imports a catalogue file."""
-        await self.catalogue.import_file(path, FileLimits(max_document_characters, max_shrink))
+        await self.catalogue.import_file(path, FileLimits(max_document_characters, max_shrink), Progress())
 
     async def found(self, query: str, *, limit: int = 100) -> list[str]:
         """Returns the ids of the documents that a search finds, best first."""

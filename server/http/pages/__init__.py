@@ -1,0 +1,1 @@
+"""The pages for people: the status page at `/`, and the search page at `/search`."""

@@ -1,0 +1,78 @@
+"""A headless Chromium, and pages that report every error, every request, and nothing else."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
+
+EXECUTABLES = ("chromium-headless-shell", "chromium")
+
+PHONE = ViewportSize(width=390, height=844)
+DESKTOP = ViewportSize(width=1280, height=900)
+
+WAIT_MILLISECONDS = 20_000
+expect.set_options(timeout=WAIT_MILLISECONDS)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium. Skips the test if there is none."""
+    found = next(filter(None, map(shutil.which, EXECUTABLES)), None)
+    if found is None:
+        assert "CI" not in os.environ, "make chromium installs it"
+        pytest.skip("Chromium is missing: make chromium")
+    with sync_playwright() as playwright:
+        # Chromium has no sandbox as root, as in CI.
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Opened:
+    """A page, and what it has reported so far: errors and messages on the console, and requests."""
+
+    page: Page
+    messages: list[str] = field(default_factory=list)
+    urls: list[str] = field(default_factory=list)
+
+
+OpenPage = Callable[..., Opened]
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    """Opens a page in a new context; checks at the end that it had no errors and used no other host."""
+    opened: list[Opened] = []
+    contexts: list[BrowserContext] = []
+
+    def open_page(
+        url: str, *, size: ViewportSize = DESKTOP, scheme: Literal["light", "dark"] = "light", **options: Any
+    ) -> Opened:
+        context = browser.new_context(viewport=size, color_scheme=scheme, **options)
+        contexts.append(context)
+        made = Opened(context.new_page())
+        made.page.set_default_timeout(WAIT_MILLISECONDS)
+        made.page.on("console", lambda message: made.messages.append(f"{message.type}: {message.text}"))
+        made.page.on("pageerror", lambda error: made.messages.append(f"error: {error}"))
+        made.page.on("request", lambda request: made.urls.append(request.url))
+        opened.append(made)
+        made.page.goto(url)
+        return made
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    for each in opened:
+        origin = "/".join(each.urls[0].split("/")[:3])
+        assert [url for url in each.urls if not url.startswith(f"{origin}/")] == []
+        assert each.messages == []
+
+
+def has_no_horizontal_scrolling(page: Page) -> bool:
+    """Returns whether the page is no wider than the window."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
