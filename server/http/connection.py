@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from email.utils import formatdate
 
 from starlette.types import ASGIApp
 from uvicorn.config import Config
@@ -44,7 +45,7 @@ class Connection(H11Protocol):
 
     def __init__(self, config: Config) -> None:
         state = ServerState()  # For this connection alone, so that `abort` ends its tasks and no others.
-        state.default_headers = config.encoded_headers
+        state.default_headers = [(b"Date", formatdate(usegmt=True).encode()), *config.encoded_headers]
         super().__init__(config, state, app_state={})
         self.closed = asyncio.Event()
 

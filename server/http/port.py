@@ -12,6 +12,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from starlette.types import ASGIApp
 from uvicorn.config import Config
@@ -60,35 +61,39 @@ class Port:
     def __init__(self, config: Config, certificate: HttpsCertificate | None) -> None:
         self._config = config
         self._certificate = certificate
-        self._connections: dict[asyncio.Task[None], socket.socket] = {}  # The oldest first.
+        self._connections: dict[asyncio.Task[None], None] = {}  # The oldest first.
 
     async def serve(self, listener: socket.socket, ended: asyncio.Event) -> None:
         """Serves until `ended` is set."""
-        accepting = asyncio.create_task(self._accept(listener))
+        self._listen_on(listener)
         await ended.wait()
-        for task in (accepting, *self._connections):
+        asyncio.get_running_loop().remove_reader(listener)
+        for task in self._connections:
             task.cancel()
-        await asyncio.wait([accepting, *self._connections])
 
-    async def _accept(self, listener: socket.socket) -> None:
+    def _listen_on(self, listener: socket.socket) -> None:
+        asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        """Accepts one connection, so that open ones continue even if others wait."""
         loop = asyncio.get_running_loop()
-        while True:
-            try:
-                client, _ = await loop.sock_accept(listener)
-            except OSError:
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            if len(self._connections) >= MAX_CONNECTIONS:
-                oldest = next(iter(self._connections))
-                oldest.cancel()
-                await asyncio.wait([oldest])
-            task = asyncio.create_task(self._serve_client(client))
-            self._connections[task] = client
-            task.add_done_callback(self._close)
-            await asyncio.sleep(0)  # Lets open connections continue even if others wait to be accepted.
+        try:
+            client, _ = listener.accept()
+        except OSError:
+            loop.remove_reader(listener)
+            loop.call_later(RETRY_SECONDS, self._listen_on, listener)
+            return
+        if len(self._connections) >= MAX_CONNECTIONS:
+            oldest = next(iter(self._connections))
+            del self._connections[oldest]
+            oldest.cancel()
+        task = loop.create_task(self._serve_client(client))
+        self._connections[task] = None
+        task.add_done_callback(partial(self._close, client))
 
-    def _close(self, task: asyncio.Task[None]) -> None:
-        self._connections.pop(task).close()
+    def _close(self, client: socket.socket, task: asyncio.Task[None]) -> None:
+        self._connections.pop(task, None)
+        client.close()
 
     async def _serve_client(self, client: socket.socket) -> None:
         connection = Connection(self._config)

@@ -34,7 +34,7 @@ async def test_only_get_and_head_are_allowed(port: Port) -> None:
     assert port.get("/metrics", method="HEAD") == (200, "")
 
 
-async def test_every_answer_has_the_headers_that_protect_pages(port: Port) -> None:
+async def test_every_answer_has_a_date_and_the_headers_that_protect_pages(port: Port) -> None:
     for path in ("/metrics", "/other"):
         for method in ("GET", "POST"):
             with port.response(path, method=method) as response:
@@ -42,6 +42,7 @@ async def test_every_answer_has_the_headers_that_protect_pages(port: Port) -> No
                 assert response.headers["X-Content-Type-Options"] == "nosniff"
                 assert response.headers["Cache-Control"] == "no-store"
                 assert response.headers["Connection"] == "close"
+                assert response.headers["Date"].endswith(" GMT")
 
 
 async def test_pages_have_paths_of_their_own(opened: Opened) -> None:
