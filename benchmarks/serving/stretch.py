@@ -25,11 +25,14 @@ class Stretch:
         summary: The load tester's summary.
         records: The requests of the measured part.
         uses: Readings of the server's resources, the first one near the start.
+        cpu_per_call: CPU seconds of the server for each call of the whole attack, from its warm-up to its last answer.
+            It is exact, even on a busy machine.
     """
 
     summary: Summary
     records: Records
     uses: tuple[Use, ...]
+    cpu_per_call: float
 
     @property
     def rate(self) -> float:
@@ -103,12 +106,14 @@ def drive(plan: Plan, server_pid: int) -> Stretch:
         if 0 <= progress.seconds <= plan.seconds:
             uses.append(use_of(server_pid))
 
+    before = use_of(server_pid).cpu_seconds
     with results_file() as out:
         attack(plan, out, observer=watch)
         summary = summarize([out])
         records = np.concatenate([block for _, blocks in read_runs([out]) for block in blocks])
     assert len(uses) > 1, "the measured part is long enough for two readings"
-    return Stretch(summary, records[records["planned_ns"] >= 0], tuple(uses))
+    cpu_per_call = (use_of(server_pid).cpu_seconds - before) / len(records)
+    return Stretch(summary, records[records["planned_ns"] >= 0], tuple(uses), cpu_per_call)
 
 
 def _percentile(nanoseconds: NDArray[Any], percent: float) -> float:

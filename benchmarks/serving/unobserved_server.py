@@ -8,6 +8,7 @@ import sys
 from prometheus_client import Counter, Gauge, Histogram
 
 from server.__main__ import main
+from server.metrics.caches import CacheMetrics
 from server.metrics.calls import CallMetrics, MethodMetrics
 from server.metrics.searches import SearchMetrics
 
@@ -17,6 +18,7 @@ OBSERVATIONS: dict[type, tuple[str, ...]] = {
     Counter: ("inc",),
     Gauge: ("inc", "set"),
     Histogram: ("observe",),
+    CacheMetrics: ("count_lookups",),
     CallMetrics: ("end_stream_query",),
     MethodMetrics: ("start", "answer", "end"),
     SearchMetrics: ("observe_stages", "answer"),

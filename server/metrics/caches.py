@@ -24,4 +24,11 @@ class CacheMetrics:
             ["result"],
             registry=registry,
         )
-        self.hits_kept, self.hits_missing = (hits.labels(result) for result in ("hit", "miss"))
+        self._hits_kept, self._hits_missing = (hits.labels(result) for result in ("hit", "miss"))
+
+    def count_lookups(self, *, hits: int, misses: int) -> None:
+        """Counts the found documents of a query, which were looked up in the cache of hits."""
+        if hits:
+            self._hits_kept.inc(hits)
+        if misses:
+            self._hits_missing.inc(misses)

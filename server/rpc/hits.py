@@ -97,8 +97,7 @@ class Hits:
         ]
         built = {key: hit for key in keys if (hit := self._kept.get(key)) is not None}
         missing = [key for key in keys if key not in built]
-        self._metrics.hits_kept.inc(len(built))
-        self._metrics.hits_missing.inc(len(missing))
+        self._metrics.count_lookups(hits=len(built), misses=len(missing))
         for hit in built.values():
             room.take(HIT_BYTES + len(hit))
         if missing:
