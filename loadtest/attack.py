@@ -119,7 +119,7 @@ class _Run:
             worker.start(start_ns)
         plan = self.plan
         longest = plan.seconds + plan.deadline_seconds + STOP_SECONDS
-        with Scraper(plan.metrics_url, start_ns=start_ns) as scraper:
+        with Scraper(plan.metrics_url, token=plan.metrics_token, start_ns=start_ns) as scraper:
             while self._running:
                 self._step(start_ns, scraper)
                 if (codes := self._progress.codes) and codes <= DENIED.keys():

@@ -64,6 +64,7 @@ class Plan:
         reference_answers: Digests of the answers without other load, by call of the mix and key of its queries; empty
             without comparison.
         metrics_url: URL of the server's metrics, scraped once a second; empty for none.
+        metrics_token: Bearer token of the metrics; empty for none.
     """
 
     target: Target
@@ -85,6 +86,7 @@ class Plan:
     quality_at: int = 10
     reference_answers: Mapping[tuple[int, tuple[int, ...]], bytes] = field(default_factory=dict)
     metrics_url: str = ""
+    metrics_token: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         if not self.calls:

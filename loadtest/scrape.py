@@ -6,6 +6,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from http import HTTPStatus
 from typing import Any, Self
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -20,8 +21,9 @@ TIMEOUT_SECONDS = 2.0
 class Scraper:
     """A context manager whose thread scrapes until the exit; without a URL it does nothing."""
 
-    def __init__(self, url: str, *, start_ns: int) -> None:
+    def __init__(self, url: str, *, token: str = "", start_ns: int) -> None:
         self._url = url
+        self._token = token
         self._start_ns = start_ns
         self._stop = threading.Event()
         self._scrapes: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
@@ -47,22 +49,24 @@ class Scraper:
             asked = time.monotonic()
             scrape: dict[str, Any] = {"seconds": round((now_ns() - self._start_ns) / 1e9, 3)}
             try:
-                scrape["samples"] = scrape_once(self._url)
+                scrape["samples"] = scrape_once(self._url, token=self._token)
             except (OSError, ValueError) as error:
                 scrape["error"] = str(error)
             self._scrapes.put(scrape)
             self._stop.wait(max(0.0, PERIOD_SECONDS - (time.monotonic() - asked)))
 
 
-def scrape_once(url: str) -> dict[str, float]:
+def scrape_once(url: str, *, token: str = "") -> dict[str, float]:
     """Returns every sample of a metrics page by name and labels, without histogram buckets.
 
     Raises:
         OSError: The page cannot be fetched.
         ValueError: The page is not in Prometheus' text format.
     """
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310  the user's own URL
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310  the user's own URL
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
             text = response.read().decode("utf-8")
     except http.client.HTTPException as error:
         raise OSError(f"the answer is not HTTP: {type(error).__name__}") from None
@@ -75,11 +79,14 @@ def scrape_once(url: str) -> dict[str, float]:
     return samples
 
 
-def check_url(url: str) -> None:
+def check_url(url: str, *, token: str = "") -> None:
     """Raises UsageError if the page cannot be scraped."""
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"--metrics-url must begin with http:// or https://: {url}")
     try:
-        scrape_once(url)
+        scrape_once(url, token=token)
+    except urllib.error.HTTPError as error:
+        advice = "; set --metrics-token" if error.code == HTTPStatus.UNAUTHORIZED else ""
+        raise UsageError(f"{url} cannot be scraped: {error}{advice}") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{url} cannot be scraped: {error}") from None

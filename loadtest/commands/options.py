@@ -27,7 +27,7 @@ from loadtest.scrape import check_url
 from loadtest.target import SECRET, Target
 
 SCHEDULES = ("constant", "poisson", "ramp", "step", "replay")
-SECRET_FLAGS = ("--token", "--header")
+SECRET_FLAGS = ("--token", "--header", "--metrics-token")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|)")
 _DURATION_UNITS = {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -98,6 +98,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--max-in-flight", type=int, default=10_000, metavar="N", help=most)
     add("--late-after", type=duration, default=0.002, help="count a send as late after this (default: 2ms)")
     add("--metrics-url", default="", metavar="URL", help="scrape the server's metrics here once a second")
+    token = os.environ.get("CHAJA_METRICS_TOKEN", "")
+    bearer = "bearer token of the metrics (default: environment variable CHAJA_METRICS_TOKEN)"
+    add("--metrics-token", default=token, metavar="TOKEN", help=bearer)
 
 
 def add_schedule_options(parser: argparse.ArgumentParser) -> None:
@@ -165,12 +168,13 @@ def make_plan(
         labels=read_labels(options.qrels) if options.qrels else {},
         quality_at=options.quality_at,
         metrics_url=options.metrics_url,
+        metrics_token=options.metrics_token,
     )
     _try_payloads(plan)
     if plan.labels and not any(query.id in plan.labels for query in plan.queries):
         raise UsageError(f"{options.qrels} labels none of the queries: no query id occurs in both files")
     if plan.metrics_url:
-        check_url(plan.metrics_url)
+        check_url(plan.metrics_url, token=plan.metrics_token)
     if options.check_answers:
         plan = replace(plan, reference_answers=asyncio.run(get_reference_answers(plan)))
     return plan

@@ -28,12 +28,13 @@ ready 1.0
 
 
 @contextmanager
-def serving(page: str, *, status: int = 200) -> Iterator[str]:
-    """Serves a page; yields its URL."""
+def serving(page: str, *, status: int = 200, token: str = "") -> Iterator[str]:
+    """Serves a page to those who send the token, if there is one; yields its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(status)
+            allowed = not token or self.headers["Authorization"] == f"Bearer {token}"
+            self.send_response(status if allowed else 401)
             self.end_headers()
             self.wfile.write(page.encode())
 
@@ -81,6 +82,15 @@ def test_a_missing_page_is_rejected() -> None:
         check_url(url)
     with pytest.raises(UsageError, match="refused"):
         check_url(NOWHERE)
+
+
+def test_a_page_may_need_a_token() -> None:
+    with serving(PAGE, token="secret") as url:
+        check_url(url, token="secret")
+        with pytest.raises(UsageError, match=r"401[^;]*; set --metrics-token"):
+            check_url(url)
+        with Scraper(url, token="secret", start_ns=0) as scraper:
+            assert "samples" in wait_for(scraper)[0]
 
 
 @pytest.mark.parametrize("page", ["<!doctype html>\n<p>Hello</p>", "a b c d", 'a{b="c} 1'])
