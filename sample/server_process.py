@@ -95,7 +95,7 @@ def _read_lines(server: ServerProcess, serving: threading.Event, echo: Callable[
                 echo(server.lines[-1])
             if listening := re.search(r"gRPC on (\S+), metrics on (\S+); loading", line):
                 server.address, server.metrics_url = listening.groups()
-            if re.search(r"server\.app: serving \d+ documents", line):
+            if re.search(r"server\.app(: |\", \"message\": \")serving \d+ documents", line):
                 serving.set()
     server.process.wait()
     serving.set()

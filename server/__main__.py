@@ -28,26 +28,27 @@ from server.closed_pipe import until_closed_pipe
 from server.commands import COMMANDS, run
 from server.core_log import CoreLog
 from server.errors import ChajaError, SettingsError
-from server.logs import ShowUserTexts
+from server.logs.setup import configure_log, flush_log, start_log
 from server.memory import keep_large_memory
 from server.programs import SERVER_ERROR
-from server.settings import parse_settings
+from server.settings import Settings, parse_settings
+
+log = logging.getLogger(__name__)
 
 
 def main() -> int:
     """Runs the server; returns the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    start_log()
     arguments = sys.argv[1:]
     signals.hold()
+    settings: Settings | None = None
     try:
         if arguments and not arguments[0].startswith("-"):
             signals.release()
             run(arguments)
             return 0
         settings = parse_settings(arguments, commands={name: command.help for name, command in COMMANDS.items()})
-        if settings.log_texts:
-            for handler in logging.getLogger().handlers:
-                handler.addFilter(ShowUserTexts())
+        configure_log(settings.log_format, show_texts=settings.log_texts)
         keep_large_memory()
         # The other imports are slow: they run after the settings are checked, and while the bundle is opened.
         from server.live.opening import Opening  # noqa: PLC0415
@@ -65,8 +66,14 @@ def main() -> int:
         print(f"{SERVER_ERROR}: {error}", file=sys.stderr)
         return 2
     except ChajaError as error:  # A StartError, or StoreFull during startup.
-        print(f"{SERVER_ERROR}: {error}", file=sys.stderr)
+        if settings is not None and settings.log_format == "json":
+            log.critical("%s", error)
+        else:
+            flush_log()  # The error is the last line.
+            print(f"{SERVER_ERROR}: {error}", file=sys.stderr)
         return 1
+    finally:
+        flush_log()
     return 0
 
 

@@ -22,6 +22,8 @@ from server.free_space import FreeSpace
 from server.http.app import served_http
 from server.http.pages.served import served_pages
 from server.live.opening import Opening
+from server.logs.audit import AuditLog
+from server.logs.dropped import DROPPED
 from server.loop_lag import watch_lag
 from server.metrics import Metrics
 from server.reloading import Reloader
@@ -115,9 +117,11 @@ async def _serve(
     health = HealthServicer(service.full_name for service in SERVICES)
     slot = EngineSlot(on_broken=health.fail)
     metrics = _new_metrics(settings, slot, store)
+    DROPPED.deliver(metrics.process.log_lines_dropped.inc)
+    audit = AuditLog(on=settings.audit_log)
     watching = [asyncio.create_task(watch_lag(metrics.process.event_loop_lag_seconds.observe))]
-    reloader = Reloader(settings, store, slot, metrics, on_serving=health.serve, opening=opening)
-    rpc = RpcServer(settings, slot, reloader, metrics, health=health, fetch=store.fetch, core_log=core_log)
+    reloader = Reloader(settings, store, slot, metrics, audit=audit, on_serving=health.serve, opening=opening)
+    rpc = RpcServer(settings, slot, reloader, metrics, health=health, fetch=store.fetch, audit=audit, core_log=core_log)
     backups = _backup_schedule(settings, store, metrics)
     with (
         served_pages(settings, metrics.registry, rpc=rpc, health=health, progress=reloader.progress) as pages,

@@ -5,7 +5,6 @@ other native code are passed on. The core never waits: what does not fit into th
 """
 
 import contextlib
-import logging
 import os
 import re
 import sys
@@ -43,9 +42,6 @@ class CoreLog:
         os.dup2(writing, 2)
         os.close(writing)
         sys.stderr = os.fdopen(self._stderr, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
-        for handler in logging.getLogger().handlers:
-            if isinstance(handler, logging.StreamHandler):
-                handler.setStream(sys.stderr)
         threading.Thread(target=self._read, args=(reading,), name="core-log", daemon=True).start()
 
     def _read(self, reading: int) -> None:

@@ -23,6 +23,7 @@ from server.errors import BundleError, ChajaError, LoadingCancelled, NotReady, R
 from server.live.loading import Loaded, load
 from server.live.opening import Opening
 from server.live.snapshots import SnapshotFolder
+from server.logs.audit import AuditLog
 from server.memory import return_freed_memory
 from server.metrics import Metrics
 from server.progress import Progress
@@ -52,6 +53,7 @@ class Reloader:
         slot: EngineSlot,
         metrics: Metrics,
         *,
+        audit: AuditLog,
         on_serving: Callable[[], None],
         opening: Opening | None = None,
     ) -> None:
@@ -63,6 +65,7 @@ class Reloader:
         self._store = store
         self._slot = slot
         self._metrics = metrics
+        self._audit = audit
         self._on_serving = on_serving
         self.progress = Progress()
         self._opening = opening
@@ -285,10 +288,14 @@ class Reloader:
         return manifest.revision
 
     async def _reload_and_log(self, reason: str) -> None:
+        failed = True
         try:
             await self.reload(reason)
+            failed = False
         except Exception:  # `_ended` has logged it, and the watch must continue.
             return
+        finally:
+            self._audit.reloaded(source=reason, failed=failed)
 
     def _ended(self, task: asyncio.Task[Engine]) -> None:
         error = None if task.cancelled() else task.exception()

@@ -16,6 +16,8 @@ from server.catalogue.document import Field
 from server.cpus import usable_cpus
 from server.defaults import ADMITTED_SHARE, EF_SEARCH, HNSW_FROM_VECTORS, MIN_RECALL, PASSAGE_OVERLAP_TOKENS
 from server.errors import SettingsError
+from server.logs.access import ACCESS_LOG_MODES, AccessLogMode
+from server.logs.lines import LOG_FORMATS, LogFormat
 from server.programs import EXPORTER, SERVER
 from server.setting_types import (
     Address,
@@ -265,12 +267,41 @@ class Settings:
         "the password of any user. Read again when it changes. Probes need no token.",
         default="",
     )
-    log_texts: bool = _setting(parse_switch, "Log a user's text if the model fails on it: on or off.", default="off")
     latency_objective_seconds: float = _setting(
         positive_seconds,
         "Latency that most calls should keep, as in dashboards and alerts. It is always a bucket boundary of "
         "grpc_server_handling_seconds, so that the share of slower calls is exact.",
         default="0.1",
+    )
+    log_format: LogFormat = _setting(
+        one_of(LOG_FORMATS),
+        "Format of the log: console (text) or json (one object per line).",
+        default="console",
+        metavar="FORMAT",
+    )
+    log_texts: bool = _setting(
+        parse_switch,
+        "Log a user's text if the model fails on it, and the text of slow queries: on or off.",
+        default="off",
+    )
+    access_log: AccessLogMode = _setting(
+        one_of(ACCESS_LOG_MODES),
+        "Log ended calls: off, sampled (--access-log-share of them, and failed ones at a bounded rate) or all.",
+        default="off",
+        metavar="MODE",
+    )
+    access_log_share: float = _setting(
+        fraction, "Share of the successful calls in a sampled access log, from 0 to 1.", default="0.01"
+    )
+    slow_query_seconds: float = _setting(
+        seconds,
+        "Log queries whose stages take at least this long, with the time of each stage. 0 logs none.",
+        default="0",
+    )
+    audit_log: bool = _setting(
+        parse_switch,
+        "Log reloads, writes, deletes, imports and refused calls by the name of the token: on or off.",
+        default="on",
     )
     reflection: bool = _setting(
         parse_switch, "Serve gRPC reflection, which tools such as grpcurl use: on or off.", default="on"

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from server.call_context import CallContext
 from server.encoding.kind import TextKind
 from server.encoding.tokenizer import Tokens
 from server.ranking.options import Mode, SearchOptions
 from server.ranking.search import Found
-from server.stages import Stopwatch
+from server.stages import Stage, Stopwatch
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -22,7 +23,8 @@ class Job:
     Without `options` the text is only encoded. If the text is too long, it is cut when `truncate` is set and rejected
     otherwise. No stage starts work on a job after its `deadline`; `deadline` and `arrived` are values of
     `time.monotonic()`. `search_tokens` is the predicted time of its search, as tokens that could be encoded meanwhile.
-    `done` is resolved on the event loop after the last stage, or cancelled if the caller gives up.
+    `done` is resolved on the event loop after the last stage, or cancelled if the caller gives up. `call` is the call
+    that it belongs to, if any.
     """
 
     text: str
@@ -36,6 +38,7 @@ class Job:
     deadline: float = math.inf
     arrived: float = field(default_factory=time.monotonic)
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    call: CallContext | None = field(default_factory=CallContext.current)
     batch_texts: int = 0
     tokens: Tokens | None = None
     vector: NDArray[np.float32] | None = None
@@ -49,6 +52,21 @@ class Job:
     def encoded(self) -> bool:
         """Whether the encoder has no work left: the vector is known, or the search is lexical."""
         return self.vector is not None or (self.options is not None and self.options.mode is Mode.LEXICAL)
+
+    @property
+    def stage(self) -> Stage:
+        """The stage after the last one that has ended."""
+        match next(reversed(self.stopwatch.seconds), None):
+            case None:
+                return "tokenize"
+            case "tokenize":
+                return "queue"
+            case "queue" if not self.encoded:
+                return "encode"
+            case "queue" | "encode":
+                return "search"
+            case _:
+                return "fetch"
 
     @property
     def encoded_tokens(self) -> int:

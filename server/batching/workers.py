@@ -15,7 +15,7 @@ from server.batching.speed import Speed
 from server.encoding.bundle import Bundle
 from server.errors import ChajaError, DeadlinePassed, EncodingFailed, NotReady, Overloaded
 from server.live.index import LiveIndex
-from server.logs import UserText
+from server.logs.texts import UserText
 from server.metrics import Metrics
 from server.priority import CALL_NICENESS, give_way
 from server.ranking.options import SearchOptions
@@ -124,7 +124,10 @@ class Workers:
         except Exception as error:
             if len(jobs) == 1:
                 failed = EncodingFailed()
-                log.error("incident %s with a text (%s)", failed.incident, UserText(jobs[0].text), exc_info=error)
+                ids = {"request_id": jobs[0].call.request_id} if jobs[0].call is not None else None
+                log.error(
+                    "incident %s with a text (%s)", failed.incident, UserText(jobs[0].text), exc_info=error, extra=ids
+                )
                 self._resolve(jobs, failed)
                 return searching_seconds
             for job in jobs:  # Try each alone, so that a text that breaks the model fails only its own job.

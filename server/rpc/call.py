@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 
 import grpc
 
+from server.call_context import REQUEST_ID, CallContext
 from server.errors import ChajaError, DeadlinePassed, InvalidRequest, NotAllowed, NotAuthenticated, Violation
 from server.metrics import MethodMetrics
 from server.rpc.background import Background, request_bytes
@@ -18,6 +19,7 @@ from server.rpc.field_count import CHECKED_BYTES, check_fields
 from server.rpc.gate import Gate, Metadata
 from server.rpc.grpc_logs import message_was_refused
 from server.rpc.interruption import Interruption
+from server.rpc.observer import CallObserver
 from server.rpc.refusals import reason_of
 
 OK = grpc.StatusCode.OK.value[0]
@@ -55,6 +57,7 @@ class Call:
         metadata: Metadata,
         share: ConnectionShare,
         metrics: MethodMetrics | None,
+        observer: CallObserver,
         background: Background,
         stream: bool,
     ) -> None:
@@ -64,6 +67,9 @@ class Call:
         self._context = context
         self._metadata = metadata
         self._metrics = metrics
+        self._observer = observer
+        self._call_context = CallContext.of(path, metadata)
+        self._request_bytes = self._response_bytes = 0
         self._background = background
         self._started = time.perf_counter()
         self._task = asyncio.current_task()
@@ -79,6 +85,8 @@ class Call:
     async def __aenter__(self) -> Self:
         if self._metrics is not None:
             self._metrics.start()
+        self._call_context.make_current()
+        self._context.set_trailing_metadata(((REQUEST_ID, self._call_context.request_id),))
         try:
             self._gate.check(self._path, self._metadata, self.share)
         except Exception as error:
@@ -117,7 +125,8 @@ class Call:
             self._gate.free_memory_soon()
 
     def note_answer(self, size_bytes: int) -> None:
-        """Counts the bytes of an answer; as `note_size`."""
+        """Takes the size of an answer; as `note_size`."""
+        self._response_bytes += size_bytes
         if self._metrics is not None:
             self._metrics.answer(size_bytes)
         self.note_size(size_bytes)
@@ -175,6 +184,7 @@ class Call:
         self._end_turn()
         message: Any = await self.interruption.result(self._context.read)
         if message is not grpc.aio.EOF:
+            self._request_bytes += len(message)
             self.note_size(len(message))
             return bytes(message)
         if message_was_refused():
@@ -196,10 +206,23 @@ class Call:
         self._count(refusal.code.value[0], reason=refusal.reason)
         if (reason := reason_of(error)) is not None:
             self._gate.refused(reason, self._path, self._metadata, peer=self._context.peer())
-        await self._context.abort(refusal.code, refusal.message, refusal.metadata)
+        request_id = (REQUEST_ID, self._call_context.request_id)
+        await self._context.abort(refusal.code, refusal.message, (*refusal.metadata, request_id))
 
     def _count(self, code: int, *, reason: str | None = None) -> None:
-        if self._metrics is not None:
-            if self._refused:  # gRPC has sent this status.
-                code, reason = RESOURCE_EXHAUSTED, None
-            self._metrics.end(code, time.perf_counter() - self._started, reason=reason)
+        if self._metrics is None:
+            return
+        if self._refused:  # gRPC has sent this status.
+            code, reason = RESOURCE_EXHAUSTED, None
+        seconds = time.perf_counter() - self._started
+        self._metrics.end(code, seconds, reason=reason)
+        self._observer.ended(
+            self._call_context,
+            code=code,
+            reason=reason or "",
+            seconds=seconds,
+            request_bytes=self._request_bytes,
+            response_bytes=self._response_bytes,
+            caller=partial(self._gate.name_of, self._metadata),
+            context=self._context,
+        )

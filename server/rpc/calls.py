@@ -21,6 +21,7 @@ from server.rpc.call import Call
 from server.rpc.connections import Connections
 from server.rpc.gate import Gate, Metadata
 from server.rpc.grpc_server import Handler, Methods
+from server.rpc.observer import CallObserver
 from server.rpc.refusals import Refusals
 from server.security.access import Access
 
@@ -52,6 +53,8 @@ class Calls(Methods):
         *,
         overload: Callable[[], Overloaded | None],
         max_response_bytes: int,
+        observer: CallObserver,
+        refusals: Refusals,
     ) -> None:
         """Creates an empty table. `overload` returns the error that rejects every Search call now, or None.
 
@@ -61,8 +64,8 @@ class Calls(Methods):
         super().__init__()
         self._max_response_bytes = max_response_bytes
         self._metrics = metrics
-        self.refusals = Refusals(metrics)
-        self._gate = Gate(access, self.refusals, overload=overload)
+        self._observer = observer
+        self._gate = Gate(access, refusals, overload=overload)
         self.connections = Connections()
         self.background = Background()
         self.running: set[Call] = set()
@@ -132,6 +135,7 @@ class Calls(Methods):
             metadata=_metadata.get(),
             share=self.connections.enter(context),
             metrics=self._metrics.calls.of_method.get(path),
+            observer=self._observer,
             background=self.background,
             stream=stream,
         )

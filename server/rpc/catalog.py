@@ -24,6 +24,7 @@ from chaja.v1 import (
 )
 from chaja.v1 import Delete as DeleteMessage
 from chaja.v1 import Upsert as UpsertMessage
+from server.call_context import CallContext
 from server.catalogue.changes import Change, Delete, Outcome, Stored, Upsert
 from server.errors import InvalidRequest, ResponseTooLarge, Violation
 from server.rpc.background import Background
@@ -90,6 +91,7 @@ class CatalogServicer(CatalogServiceServicer):
             outcomes = await writer.upsert(
                 upserts, request_id=request.request_id, remaining_seconds=context.time_remaining()
             )
+        _count(changes, outcomes)
         results = await self._background.run_if_large(
             partial(self._results, changes, outcomes, field="upserts[{}].document")
         )
@@ -105,6 +107,7 @@ class CatalogServicer(CatalogServiceServicer):
             changes = await self._background.run_if_large(partial(_read_deletes, request.deletes))
             deletes = _valid(changes)
             outcomes = await writer.delete(deletes, request_id=request.request_id) if deletes else []
+            _count(changes, outcomes)
             results = await self._background.run_if_large(
                 partial(self._results, changes, outcomes, field="deletes[{}]")
             )
@@ -115,9 +118,10 @@ class CatalogServicer(CatalogServiceServicer):
         if filter is None:
             raise InvalidRequest([Violation("filter", "has no condition, and would delete everything: set one")])
         warnings = self._reader().warnings(filter)
-        return DeleteDocumentsResponse(
-            deleted_count=await writer.delete_matching(filter, request_id=request.request_id), warnings=warnings
-        )
+        deleted_count = await writer.delete_matching(filter, request_id=request.request_id)
+        if (call := CallContext.current()) is not None:
+            call.count(changed=deleted_count)
+        return DeleteDocumentsResponse(deleted_count=deleted_count, warnings=warnings)
 
     async def GetDocument(self, request: GetDocumentRequest, context: Any) -> Any:
         """Returns a document."""
@@ -174,6 +178,7 @@ class CatalogServicer(CatalogServiceServicer):
                 reached = max(reached, follows)
                 changes = await self._background.run_if_large(partial(self._read_upserts, request.upserts))
                 outcomes = await held.write(_valid(changes), position=reached)
+                _count(changes, outcomes)
                 results = await self._background.run_if_large(
                     partial(self._results, changes, outcomes, field="upserts[{}].document")
                 )
@@ -237,6 +242,14 @@ class CatalogServicer(CatalogServiceServicer):
             violations.append(Violation("position", f"is {begins}; the import is at {reached}: continue from there"))
         raise_any(violations)
         return begins
+
+
+def _count(changes: Sequence[Write | Outcome], outcomes: Sequence[Outcome]) -> None:
+    """Counts the changes of the running call for the audit log."""
+    if (call := CallContext.current()) is not None:
+        changed, failed = sum(each.changed for each in outcomes), sum(each.error is not None for each in outcomes)
+        invalid = len(changes) - len(outcomes)
+        call.count(changed=changed, unchanged=len(outcomes) - changed - failed, failed=failed + invalid)
 
 
 def _read_deletes(messages: Sequence[DeleteMessage]) -> list[Delete | Outcome]:

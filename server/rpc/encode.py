@@ -9,8 +9,8 @@ from chaja.v1 import TextKind as TextKindMessage
 from server.encoding.kind import TextKind
 from server.engine import EngineSlot
 from server.errors import ResponseTooLarge
-from server.metrics import Metrics
 from server.rpc.limits import RESERVED_BYTES, Limits
+from server.rpc.queries import Queries
 from server.rpc.running import run_jobs, timings_of
 
 FLOAT_BYTES = 4
@@ -21,10 +21,10 @@ COUNT_BYTES = 5
 class EncodeServicer(EncodeServiceServicer):
     """Implements `chaja.v1.EncodeService`; the proto file states its contract."""
 
-    def __init__(self, slot: EngineSlot, limits: Limits, metrics: Metrics) -> None:
+    def __init__(self, slot: EngineSlot, limits: Limits, queries: Queries) -> None:
         self._slot = slot
         self._limits = limits
-        self._metrics = metrics
+        self._queries = queries
 
     def _check_size(self, text_count: int, dimension: int) -> None:
         """Raises ResponseTooLarge before any work if the answer would be too large."""
@@ -43,9 +43,10 @@ class EncodeServicer(EncodeServiceServicer):
         jobs = engine.text_jobs(
             request.texts, kind, truncate=request.truncate, remaining_seconds=context.time_remaining()
         )
-        await run_jobs(engine, jobs, [f"texts[{position}]" for position in range(len(jobs))])
+        fields = [f"texts[{position}]" for position in range(len(jobs))]
+        await run_jobs(engine, jobs, fields, queries=self._queries)
         for job in jobs:
-            self._metrics.searches.observe_stages(job.stopwatch)
+            self._queries.answered(job)
         slowest = max(jobs, key=lambda job: sum(job.stopwatch.seconds.values()))
         return EncodeResponse(
             vectors=np.stack([job.vector for job in jobs if job.vector is not None]).astype("<f4").tobytes(),

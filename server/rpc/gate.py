@@ -4,6 +4,7 @@ The token comes first: a caller without one learns nothing about limits and load
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from server.errors import HeadersTooLarge, Overloaded
 from server.memory import Garbage
@@ -54,7 +55,11 @@ class Gate:
 
     def refused(self, reason: Refusal, path: str, metadata: Metadata, *, peer: str) -> None:
         """Counts and logs a refused call."""
-        self._refusals.count(reason, path=path, caller=lambda: self._access.name_of(metadata), peer=peer)
+        self._refusals.count(reason, path=path, caller=partial(self.name_of, metadata), peer=peer)
+
+    def name_of(self, metadata: Metadata) -> str:
+        """Returns the name of a caller's token, or an empty string if it is unknown."""
+        return self._access.name_of(metadata)
 
     def access_changed(self) -> bool:
         """Returns whether callers may have lost their access since the last time."""

@@ -7,7 +7,7 @@ import logging
 
 import grpc
 
-from server.logs import RepeatedLine
+from server.logs.rate import RepeatedLine
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import grpc
 
 from server.errors import AddressError
-from server.logs import RepeatedLine
+from server.logs.rate import RepeatedLine
 from server.rpc.addresses import bind, check, resolve
 from server.setting_types import Address, UnixSocket
 

@@ -23,6 +23,7 @@ from server.rpc.background import Background
 from server.rpc.hits import Fetch, Hits
 from server.rpc.limits import Limits
 from server.rpc.masks import HITS, Mask
+from server.rpc.queries import Queries
 from server.rpc.room import RESPONSE_BYTES, WARNING_BYTES, Room
 from server.rpc.running import run_jobs, timings_of
 from server.rpc.slowest import SlowestSearches
@@ -63,6 +64,7 @@ class SearchServicer(SearchServiceServicer):
         limits: Limits,
         metrics: Metrics,
         *,
+        queries: Queries,
         fetch: Fetch,
         background: Background,
         slowest: SlowestSearches,
@@ -70,6 +72,7 @@ class SearchServicer(SearchServiceServicer):
         self._slot = slot
         self._limits = limits
         self._metrics = metrics
+        self._queries = queries
         self._hits = Hits(fetch, background, metrics.caches)
         self._background = background
         self._slowest = slowest
@@ -88,7 +91,8 @@ class SearchServicer(SearchServiceServicer):
         jobs = [
             engine.query_job(query.text, query.options, remaining_seconds=remaining, bulk=bulk) for query in queries
         ]
-        await run_jobs(engine, jobs, [f"requests[{position}].query" for position in range(len(jobs))])
+        fields = [f"requests[{position}].query" for position in range(len(jobs))]
+        await run_jobs(engine, jobs, fields, queries=self._queries)
         responses: list[bytes] = []
         room = self._room(f"send fewer queries in a call, or {FEWER_HITS}")
         async with contextlib.AsyncExitStack() as large:
@@ -126,7 +130,7 @@ class SearchServicer(SearchServiceServicer):
         engine = self._slot.engine
         query = await self._background.run_if_large(partial(self._read, request))
         job = engine.query_job(query.text, query.options, remaining_seconds=context.time_remaining(), bulk=bulk)
-        await run_jobs(engine, [job], ["query"])
+        await run_jobs(engine, [job], ["query"], queries=self._queries)
         return Searched(engine, job, request.language_code, query.mask)
 
     def _read(self, request: SearchRequest) -> Query:
@@ -163,7 +167,7 @@ class SearchServicer(SearchServiceServicer):
             warnings=found.warnings,
         )
         job.stopwatch.lap("fetch")
-        self._metrics.searches.observe_stages(job.stopwatch)
+        self._queries.answered(job)
         self._metrics.searches.answer(hits=len(found.documents), no_good_answer=found.no_good_answer)
         self._slowest.add(job)
         response.timings.MergeFrom(timings_of(job))

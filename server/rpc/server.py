@@ -25,6 +25,9 @@ from chaja.v1 import (
 from server.core_log import CoreLog
 from server.engine import EngineSlot
 from server.errors import NotReady
+from server.logs.access import AccessLog
+from server.logs.audit import AuditLog
+from server.logs.slow import SlowQueryLog
 from server.metrics import Method, Metrics
 from server.reloading import Reloader
 from server.rpc.admin import AdminServicer
@@ -37,6 +40,9 @@ from server.rpc.hits import Fetch
 from server.rpc.info import InfoServicer
 from server.rpc.limits import Limits
 from server.rpc.listener import Listener
+from server.rpc.observer import CallObserver
+from server.rpc.queries import Queries
+from server.rpc.refusals import Refusals
 from server.rpc.search import SearchServicer
 from server.rpc.slowest import SlowestSearches
 from server.security.access import Access
@@ -89,6 +95,7 @@ class RpcServer:
         *,
         health: HealthServicer,
         fetch: Fetch,
+        audit: AuditLog,
         core_log: CoreLog | None,
     ) -> None:
         """Registers all services; raises SecurityError if a certificate or the token file cannot be used.
@@ -104,11 +111,17 @@ class RpcServer:
         )
         if certificates is not None:
             metrics.process.watch_certificate(certificates.expiry_seconds)
+        refusals = Refusals(metrics, audit)
         self._calls = Calls(
-            metrics, Access(tokens), overload=slot.overload, max_response_bytes=settings.max_response_bytes
+            metrics,
+            Access(tokens),
+            overload=slot.overload,
+            max_response_bytes=settings.max_response_bytes,
+            observer=CallObserver(AccessLog(settings.access_log, settings.access_log_share), audit),
+            refusals=refusals,
         )
         if core_log is not None:
-            core_log.on_failed_handshake = self._calls.refusals.count
+            core_log.on_failed_handshake = refusals.count
         self._listener = Listener(
             partial(new_server, settings, self._calls),
             lambda: certificates.credentials() if certificates else None,
@@ -120,12 +133,15 @@ class RpcServer:
         limits, writable = Limits.of(settings), settings.data is not None
         calls: Any = self._calls
         background = self._calls.background
+        queries = Queries(metrics, SlowQueryLog(settings.slow_query_seconds, show_texts=settings.log_texts))
         self.slowest = SlowestSearches(show_texts=settings.log_texts)
-        search = SearchServicer(slot, limits, metrics, fetch=fetch, background=background, slowest=self.slowest)
+        search = SearchServicer(
+            slot, limits, metrics, queries=queries, fetch=fetch, background=background, slowest=self.slowest
+        )
         add_SearchServiceServicer_to_server(search, calls)
         catalog = CatalogServicer(reloader.writer, reloader.reader, limits, background)
         add_CatalogServiceServicer_to_server(catalog, calls)
-        add_EncodeServiceServicer_to_server(EncodeServicer(slot, limits, metrics), calls)
+        add_EncodeServiceServicer_to_server(EncodeServicer(slot, limits, queries), calls)
         add_InfoServiceServicer_to_server(InfoServicer(slot, limits, writable=writable), calls)
         add_AdminServiceServicer_to_server(AdminServicer(reloader, writable=writable), calls)
         self._health = health

@@ -7,8 +7,9 @@ from sample.server_process import REPOSITORY
 
 PROGRAM = """
 import logging, os, sys, time
-logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
 from server.core_log import CoreLog
+from server.logs.setup import start_log
+start_log()
 core_log = CoreLog()
 reasons = []
 core_log.on_failed_handshake = reasons.append
@@ -57,7 +58,7 @@ core("F", "a fatal line")
 time.sleep(0.5)
 """
     lines = run(code)[1].splitlines()
-    assert sorted(line.rpartition("] ")[2] for line in lines) == [
+    assert sorted(line.rpartition("] ")[2].rpartition(": ")[2] for line in lines) == [
         "a fatal line",
         "a line",
         "a record",
@@ -66,7 +67,8 @@ time.sleep(0.5)
 
 
 def test_a_record_arrives_even_if_the_process_ends_at_once() -> None:
-    assert run("logging.info('the last'); os._exit(0)") == ("", "the last\n")
+    out, lines = run("logging.info('the last'); logging.shutdown(); os._exit(0)")
+    assert (out, lines.endswith(" INFO root: the last\n")) == ("", True)
 
 
 def test_the_core_never_waits() -> None:

@@ -17,10 +17,12 @@ from server.encoding.manifest import MANIFEST_FILE
 from server.engine import EngineSlot
 from server.errors import BundleError, NotReady, ReloadFailed
 from server.live.loading import Loaded, load
+from server.logs.audit import AuditLog
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
 from server.reloading import Reloader
 from server.settings import Settings
+from tests.server.logs.reading import events
 from tests.server.making import found_by, until
 
 DOCUMENT = '{"id": "%s", "title": "환율"}\n'
@@ -37,7 +39,9 @@ class Server:
         self.store = Store(directory, durable=False)
         options |= {"encode_workers": 1, "cache_bytes": 0, "longest_wait_seconds": 60.0}
         settings = Settings(bundle=self.bundle, catalogue=self.catalogue, **options)
-        self.reloader = Reloader(settings, self.store, self.slot, self.metrics, on_serving=self._serving)
+        self.reloader = Reloader(
+            settings, self.store, self.slot, self.metrics, audit=AuditLog(on=True), on_serving=self._serving
+        )
 
     def _serving(self) -> None:
         self.said_serving += 1
@@ -235,7 +239,10 @@ async def test_the_watch_detects_a_replaced_directory(
     assert server.reloads("ok") == 1
     assert server.slot.engine.manifest.revision != old
     assert f"changed: {server.bundle}\n" in caplog.text
-    assert caplog.text.rstrip().endswith("1 documents, 1 vectors")
+    messages = [record.getMessage() for record in caplog.records if record.name == "server.reloading"]
+    assert messages[-1].endswith("1 documents, 1 vectors")
+    (audited,) = events(caplog, "server.audit")
+    assert (audited["source"], audited["result"]) == (f"changed: {server.bundle}", "ok")
 
 
 async def test_the_watch_detects_a_changed_link(

@@ -18,6 +18,8 @@ from server.catalogue.changes import Change, Delete, Outcome, Stored, Upsert
 from server.catalogue.document import content_of
 from server.catalogue.partial import Fields, read_document
 from server.errors import ChajaError, Conflict, NotFound, OutOfRange
+from server.logs.access import AccessLog
+from server.logs.audit import AuditLog
 from server.metrics import Metrics
 from server.rpc.background import Background
 from server.rpc.calls import Calls
@@ -25,6 +27,8 @@ from server.rpc.catalog import CatalogServicer
 from server.rpc.errors import REASONS
 from server.rpc.grpc_server import new_server
 from server.rpc.limits import Limits
+from server.rpc.observer import CallObserver
+from server.rpc.refusals import Refusals
 from server.rpc.server import METHODS
 from server.security.access import Access
 from server.security.tokens import AccessTokens
@@ -174,8 +178,14 @@ async def serving_catalog(tokens: AccessTokens | None = None, **limits: int) -> 
     stored: Any = lambda: store  # noqa: E731
     servicer = CatalogServicer(stored, stored, Limits.of(settings), Background())
     most = settings.max_response_bytes
+    metrics, audit = Metrics(METHODS, reasons=REASONS), AuditLog(on=True)
     calls: Any = Calls(
-        Metrics(METHODS, reasons=REASONS), Access(tokens), overload=lambda: None, max_response_bytes=most
+        metrics,
+        Access(tokens),
+        overload=lambda: None,
+        max_response_bytes=most,
+        observer=CallObserver(AccessLog("off", 0.0), audit),
+        refusals=Refusals(metrics, audit),
     )
     add_CatalogServiceServicer_to_server(servicer, calls)
     server = new_server(settings, calls)

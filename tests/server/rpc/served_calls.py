@@ -22,12 +22,16 @@ from chaja.v1 import (
     add_SearchServiceServicer_to_server,
 )
 from server.errors import NotReady, Overloaded
+from server.logs.access import AccessLog, AccessLogMode
+from server.logs.audit import AuditLog
 from server.metrics import Metrics
 from server.rpc import calls as calls_module
 from server.rpc.calls import Calls
 from server.rpc.errors import REASONS
 from server.rpc.grpc_server import new_server
 from server.rpc.interruption import Interruption
+from server.rpc.observer import CallObserver
+from server.rpc.refusals import Refusals
 from server.rpc.server import COUNTED_METHODS
 from server.security.access import Access
 from server.security.tokens import AccessTokens
@@ -86,12 +90,18 @@ class Service(SearchServiceServicer):
 class Served:
     """A service on a server, and its metrics."""
 
-    def __init__(self, tokens: AccessTokens | None) -> None:
+    def __init__(self, tokens: AccessTokens | None, access_log: AccessLogMode) -> None:
         self.metrics = Metrics(COUNTED_METHODS, reasons=REASONS)
         self.overload: Overloaded | None = None
         self.service = Service()
+        audit = AuditLog(on=True)
         calls: Any = Calls(
-            self.metrics, Access(tokens), overload=lambda: self.overload, max_response_bytes=MAX_RESPONSE_BYTES
+            self.metrics,
+            Access(tokens),
+            overload=lambda: self.overload,
+            max_response_bytes=MAX_RESPONSE_BYTES,
+            observer=CallObserver(AccessLog(access_log, 0.0), audit),
+            refusals=Refusals(self.metrics, audit),
         )
         add_SearchServiceServicer_to_server(self.service, calls)
         watch: Any = self.service.watch
@@ -138,8 +148,10 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(tokens: AccessTokens | None = None, socket: Path | None = None) -> AsyncIterator[Served]:
-    served = Served(tokens)
+async def serving(
+    tokens: AccessTokens | None = None, socket: Path | None = None, *, access_log: AccessLogMode = "off"
+) -> AsyncIterator[Served]:
+    served = Served(tokens, access_log)
     server = new_server(Settings(bundle=Path(), catalogue=Path()), served.calls)
     port = server.add_insecure_port("127.0.0.1:0" if socket is None else f"unix:{socket}")
     served.address = f"127.0.0.1:{port}" if socket is None else f"unix:{socket}"

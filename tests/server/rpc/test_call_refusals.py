@@ -13,10 +13,11 @@ import pytest
 from hyperframe.frame import DataFrame, SettingsFrame
 
 from server.errors import Overloaded, ResponseTooLarge
-from server.logs import RepeatedLine
+from server.logs.rate import RepeatedLine
 from server.rpc import connections, grpc_logs
 from server.security.tokens import AccessTokens
 from tests.integration.raw_calls import connected, greeting, headers, message, opened, received_until
+from tests.server.logs.reading import events
 from tests.server.making import until
 from tests.server.rpc.served_calls import (
     MAX_RESPONSE_BYTES,
@@ -65,10 +66,13 @@ async def test_refused_calls_are_counted_by_reason_and_logged_with_the_name_of_t
             "unknown_method": 1,
             "connection_overloaded": 1,
         }
-        lines = [line for line in caplog.messages if line.startswith("refused: ")]
+        lines = events(caplog, "server.audit")
         assert len(lines) == 5, "one for each reason"
-        assert f"refused: role_insufficient, {WATCH}, token of mobile-app, ipv4:127.0.0.1:" in lines[2]
-        assert "token of" not in lines[0] + lines[1]
+        peer = lines[2].pop("peer")
+        assert peer.startswith("ipv4:127.0.0.1:")
+        refusal = {"event": "refused", "reason": "role_insufficient", "method": WATCH[1:], "token": "mobile-app"}
+        assert lines[2] == refusal
+        assert "token" not in lines[0].keys() | lines[1].keys()
         assert "wrong" not in caplog.text
         assert "t" * 16 not in caplog.text
 
@@ -135,8 +139,8 @@ async def test_unread_answers_are_bounded(
         await served.call()  # On a separate connection.
         assert await served.counted() == {"OK": 3, "ResourceExhausted": 7}
     await asyncio.sleep(0.1)  # The client disconnects without reading its answers.
-    (line,) = caplog.messages
-    assert line.startswith("refused: connection_overloaded")
+    (line,) = events(caplog, "server.audit")
+    assert line["reason"] == "connection_overloaded"
 
 
 async def test_a_too_large_answer_is_refused(served: Served) -> None:
@@ -210,7 +214,9 @@ async def test_invalid_headers_are_logged_once_and_without_their_values(
             token = opened(SEARCH, authorization=b"Bearer secret\xff", x_other=b"\xfe") + message(REQUEST)
             with connected(served.address, token) as client:
                 await asyncio.to_thread(received_until, client, b"send a valid token")
-    assert [line.partition(",")[0] for line in caplog.messages] == ["1 invalid headers", "refused: token_unknown"]
+    assert caplog.messages[0] == "1 invalid headers"
+    assert [line["reason"] for line in events(caplog, "server.audit")] == ["token_unknown"]
+    assert len(caplog.messages) == 2
     assert "secret" not in caplog.text
 
 

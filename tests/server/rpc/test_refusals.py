@@ -1,39 +1,47 @@
-import re
-
 import pytest
 
+from server.logs.audit import AuditLog
 from server.metrics import Metrics
 from server.rpc.refusals import Refusals
+from tests.server.logs.reading import events
 
 
-def test_a_reason_is_logged_at_most_once_in_ten_seconds(
+def test_every_refusal_is_counted_and_those_above_the_rate_are_not_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = 0.0
-    monkeypatch.setattr("server.rpc.refusals.time.monotonic", lambda: now)
+    monkeypatch.setattr("server.logs.rate.time.monotonic", lambda: now)
     metrics = Metrics()
-    refusals = Refusals(metrics)
+    refusals = Refusals(metrics, AuditLog(on=True))
     for tenth in range(1000):
         now = tenth / 10
         refusals.count("token_missing", path="/a/b")
         refusals.count("no_tls")
     assert metrics.refused["token_missing"]._value.get() == 1000
-    lines = [line for line in caplog.messages if "token_missing" in line]
-    assert lines[:2] == [
-        "refused: token_missing, /a/b",
-        "refused: token_missing, /a/b, and 99 more since the last line",
-    ]
-    assert len(lines) == 10
-    logged = sum(int(found[1]) for line in lines if (found := re.search(r"and (\d+) more", line)))
-    assert len(lines) + logged > 900, "each but those after the last line"
-    assert len(caplog.messages) == 20
+    lines = [line for line in events(caplog, "server.audit") if line["reason"] == "token_missing"]
+    assert lines[0]["method"] == "a/b"
+    assert len(lines) == 10, "one in ten seconds"
+    assert [line.get("not_logged", 0) for line in lines] == [0, *[99] * 9]
 
 
-def test_the_facts_that_are_known_are_logged(caplog: pytest.LogCaptureFixture) -> None:
-    refusals = Refusals(Metrics())
+def test_a_refusal_is_logged_with_what_is_known(caplog: pytest.LogCaptureFixture) -> None:
+    refusals = Refusals(Metrics(), AuditLog(on=True))
     refusals.count("role_insufficient", path="/a/b", caller=lambda: "app", peer="ipv4:127.0.0.1:9")
     refusals.count("handshake_failed")
-    assert caplog.messages == [
-        "refused: role_insufficient, /a/b, token of app, ipv4:127.0.0.1:9",
-        "refused: handshake_failed",
+    assert events(caplog, "server.audit") == [
+        {
+            "event": "refused",
+            "reason": "role_insufficient",
+            "method": "a/b",
+            "token": "app",
+            "peer": "ipv4:127.0.0.1:9",
+        },
+        {"event": "refused", "reason": "handshake_failed"},
     ]
+
+
+def test_without_an_audit_log_refusals_are_only_counted(caplog: pytest.LogCaptureFixture) -> None:
+    metrics = Metrics()
+    Refusals(metrics, AuditLog(on=False)).count("no_tls")
+    assert metrics.refused["no_tls"]._value.get() == 1
+    assert not caplog.records

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from server.logs import ShowUserTexts, UserText
+from server.logs.texts import ShowUserTexts, UserText
 
 
 @pytest.mark.parametrize("shown", [False, True])
