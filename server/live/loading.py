@@ -19,7 +19,7 @@ from server.priority import give_way
 from server.progress import Progress
 from server.ranking.probes import encode_probes
 from server.settings import Settings
-from server.vectors.dense import DenseIndex, DenseOptions
+from server.vectors.dense import DenseIndex, DenseOptions, OnBuild
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,7 @@ def load(
     opening: Opening | None = None,
     snapshots: SnapshotFolder | None = None,
     background: bool = False,
+    on_build: OnBuild,
 ) -> Loaded:
     """Opens the bundle, verifies it on this CPU, and brings an index up to date with the store.
 
@@ -69,6 +70,7 @@ def load(
         ef_search=settings.ef_search,
         workers=settings.workers,
         min_recall=settings.min_recall,
+        on_build=on_build,
     )
     builder = IndexBuilder(
         store,

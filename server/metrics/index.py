@@ -51,9 +51,28 @@ class IndexMetrics:
             buckets=LONG_SECONDS,
             registry=registry,
         )
+        self._graph_builds = Counter(
+            "chaja_graph_builds_total",
+            "Builds of the index's graph, most of which extend the previous one, by result: ok or failed.",
+            ["result"],
+            registry=registry,
+        )
+        for result in ("ok", "failed"):
+            self._graph_builds.labels(result)
+        self._graph_build_seconds = Histogram(
+            "chaja_graph_build_seconds",
+            "Time of a build of the graph, also of a failed one.",
+            buckets=LONG_SECONDS,
+            registry=registry,
+        )
         self.snapshot_timestamp_seconds = gauge(
             "chaja_snapshot_timestamp_seconds", "Unix time of the newest snapshot of the index; 0 without one."
         )
+
+    def count_graph_build(self, *, failed: bool, seconds: float) -> None:
+        """Counts a build of the graph, and records its duration."""
+        self._graph_builds.labels("failed" if failed else "ok").inc()
+        self._graph_build_seconds.observe(seconds)
 
     def count_rebuild(self, *, failed: bool, seconds: float) -> None:
         """Counts a rebuild of the index, and records its duration."""

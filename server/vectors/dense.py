@@ -9,9 +9,11 @@ import logging
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +34,17 @@ from server.vectors.view import DenseView
 log = logging.getLogger(__name__)
 
 
+class OnBuild(Protocol):
+    """Called after each build of a graph, in a thread of the index, unless the index is closed."""
+
+    def __call__(self, *, failed: bool, seconds: float) -> None:
+        """Takes whether the build failed, and its duration."""
+
+
+def _ignore(*, failed: bool, seconds: float) -> None:
+    """Does nothing after a build."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DenseOptions:
     """Options of searching and building.
@@ -43,6 +56,7 @@ class DenseOptions:
         ef_search: Candidates that a search keeps in a graph of up to 100,000 vectors.
         workers: Number of threads expected to search at the same time.
         min_recall: Recall at 10 below which `ef_search` is raised.
+        on_build: Called after each build of a graph.
     """
 
     hnsw_from_vectors: int = HNSW_FROM_VECTORS
@@ -51,6 +65,7 @@ class DenseOptions:
     ef_search: int = EF_SEARCH
     workers: int = 2
     min_recall: float = MIN_RECALL
+    on_build: OnBuild = _ignore
 
 
 class DenseIndex:
@@ -207,7 +222,10 @@ class DenseIndex:
                 self._builder = GraphBuilder(
                     self._folder / str(len(self)), storage=self._storage, base=None if base is None else base.built
                 )
+            started = time.monotonic()
             built = self._built(self._builder, view)
+            if not self._closed:
+                self._options.on_build(failed=built is None, seconds=time.monotonic() - started)
             with self._lock:
                 self._builder = None
                 if built is not None:

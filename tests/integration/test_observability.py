@@ -167,6 +167,19 @@ def test_the_latency_objective_and_the_lag_of_the_event_loop_are_exposed(tiny_bu
     assert value(after, "chaja_event_loop_lag_seconds_sum") >= 0
 
 
+def test_the_graph_and_its_builds_are_counted(tiny_bundle: Path) -> None:
+    with sample_server(tiny_bundle, "--hnsw-from-vectors", "1000") as server:
+        after = scrape_until(
+            server.metrics_url,
+            lambda found: value(found, "chaja_index_vectors", part="graph") >= 1000,
+        )
+    assert value(after, "chaja_graph_builds_total", result="ok") >= 1
+    assert value(after, "chaja_graph_builds_total", result="failed") == 0
+    assert value(after, "chaja_graph_build_seconds_sum") > 0
+    parts = [value(after, "chaja_index_vectors", part=part) for part in ("graph", "exact")]
+    assert sum(parts) == value(after, "chaja_catalogue_vectors")
+
+
 def test_reflection_describes_every_service(tiny_server: ServerProcess) -> None:
     with grpc.insecure_channel(tiny_server.address) as channel:
         names = set(ProtoReflectionDescriptorDatabase(channel).get_services())

@@ -17,6 +17,7 @@ RESULTS: dict[str, Iterable[str]] = {
     "chaja_searches_total": ("hits", "no_hits", "no_good_answer"),
     "chaja_reloads_total": ("ok", "failed"),
     "chaja_index_rebuilds_total": ("ok", "failed"),
+    "chaja_graph_builds_total": ("ok", "failed"),
     "chaja_backups_total": ("ok", "failed"),
 }
 SERIES = [
@@ -29,7 +30,7 @@ SERIES = [
     *[f'chaja_index_vectors{{part="{part}"}} 0.0' for part in ("graph", "exact", "dead")],
     *[f'chaja_index_recall{{query="{query}"}} 1.0' for query in ("search", "document")],  # Every vector is compared.
     *[f"chaja_{name}_count 0.0" for name in ("batch_texts", "batch_tokens", "commit_seconds", "backup_seconds")],
-    *[f"chaja_{name}_count 0.0" for name in ("event_loop_lag_seconds", "index_rebuild_seconds")],
+    *[f"chaja_{name}_count 0.0" for name in ("event_loop_lag_seconds", "index_rebuild_seconds", "graph_build_seconds")],
     *[f"chaja_{name}_total 0.0" for name in ("dropped_texts", "changes", "commit_failures", "grpc_restarts")],
     *[f"chaja_{name}_total 0.0" for name in ("encode_cpu_seconds", "log_lines_dropped", "spans_dropped")],
     *[f"chaja_{name} 0.0" for name in ("queue_texts", "predicted_wait_seconds", "workers_alive", "cache_bytes")],

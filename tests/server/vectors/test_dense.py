@@ -3,6 +3,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -186,12 +187,15 @@ def test_closing_ends_a_build_and_removes_its_files(tmp_path: Path) -> None:
 
 
 def test_a_build_that_fails_leaves_the_index_as_it_was(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    index = DenseIndex(8, "cosine", "f16", folder=tmp_path, options=SMALL)
+    built: list[bool] = []
+    options = replace(SMALL, on_build=lambda *, failed, seconds: built.append(failed and seconds >= 0))
+    index = DenseIndex(8, "cosine", "f16", folder=tmp_path, options=options)
     next(tmp_path.iterdir()).rmdir()  # The build process has no folder to write to.
     vectors = np.random.default_rng(5).standard_normal((250, 8)).astype(np.float32)
     add(index, list(range(250)), vectors)
     index.wait()
     assert "continues without a new graph" in caplog.text
+    assert built == [True]
     assert index.view().graph_count == 0
     assert index.view().search(vectors[7], limit=1)[0].slot == 7
     index.close()
