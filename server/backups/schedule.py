@@ -114,9 +114,9 @@ class BackupSchedule:
             with contextlib.suppress(StoreError):  # The first error says more.
                 self._folder.remove_unfinished()
         seconds = time.monotonic() - began
+        self._report(now)  # First, so that a counted backup is also reported.
         self._metrics.count_backup(failed=False, seconds=seconds)
         log.info("made and verified the backup %s in %.1f s", path, seconds)
-        self._report(now)
         try:
             self._folder.remove_old(self._keep, path)
         except StoreError as error:
