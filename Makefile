@@ -134,6 +134,10 @@ protos-check: protos ## Fail if the committed stubs do not match the protos
 docs: $(INSTALLED) ## Write the generated tables of the documents
 	$(PYTHON) -m tools.doc_tables
 
+.PHONY: dashboards
+dashboards: $(INSTALLED) ## Write the dashboards of deploy/grafana
+	$(PYTHON) -m deploy.grafana
+
 .PHONY: docs-site
 docs-site: $(INSTALLED) ## Build the documentation site in build/site; fail on a broken link or anchor
 	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict

@@ -174,6 +174,7 @@ def _new_metrics(settings: Settings, slot: EngineSlot, store: Store) -> Metrics:
         reasons=REASONS,
         workers=settings.workers,
         latency_objective_seconds=settings.latency_objective_seconds,
+        min_recall=settings.min_recall,
     )
     metrics.workers.queue_texts.set_function(lambda: slot.queue_texts)
     metrics.workers.predicted_wait_seconds.set_function(lambda: slot.predicted_wait_seconds)

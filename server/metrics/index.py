@@ -14,7 +14,7 @@ class IndexMetrics:
         vectors: A gauge for each part of the index.
     """
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, *, min_recall: float) -> None:
         """Creates every series."""
         gauge = partial(Gauge, registry=registry)
         self.documents = gauge("chaja_catalogue_documents", "Documents in the catalogue.")
@@ -36,6 +36,7 @@ class IndexMetrics:
         self.recall = {query: recall.labels(query) for query in ("search", "document")}
         for each in self.recall.values():
             each.set(1)
+        gauge("chaja_index_min_recall", "--min-recall, below which the server raises ef_search.").set(min_recall)
         self.ef_search = gauge("chaja_index_ef_search", "Candidates that a search of the index's graph keeps.")
         self._rebuilds = Counter(
             "chaja_index_rebuilds_total",

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import prometheus_client
 from prometheus_client import CollectorRegistry
 
+from server.defaults import MIN_RECALL
 from server.metrics.caches import CacheMetrics
 from server.metrics.calls import CallMetrics, Method
 from server.metrics.index import IndexMetrics
@@ -27,6 +28,7 @@ class Metrics:
         reasons: Iterable[str] = (),
         workers: int = 1,
         latency_objective_seconds: float = 0.1,
+        min_recall: float = MIN_RECALL,
     ) -> None:
         """Creates every series: for the given methods, reasons of their errors, and workers."""
         self.registry = registry = CollectorRegistry()
@@ -37,7 +39,7 @@ class Metrics:
         self.searches = SearchMetrics(registry)
         self.workers = WorkerMetrics(registry, workers=workers)
         self.caches = CacheMetrics(registry)
-        self.index = IndexMetrics(registry)
+        self.index = IndexMetrics(registry, min_recall=min_recall)
         self.store = StoreMetrics(registry)
         self.backups = BackupMetrics(registry)
         self.process = ProcessMetrics(registry)

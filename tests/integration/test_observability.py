@@ -159,10 +159,11 @@ def test_a_queue_shows_as_a_predicted_wait(tiny_bundle: Path, monkeypatch: pytes
     assert busy_seconds >= 40 * 2 * 0.05, "each text has two tokens or more"
 
 
-def test_the_latency_objective_and_the_lag_of_the_event_loop_are_exposed(tiny_bundle: Path) -> None:
-    with sample_server(tiny_bundle, "--latency-objective-seconds", "0.03") as server:
+def test_the_objectives_and_the_lag_of_the_event_loop_are_exposed(tiny_bundle: Path) -> None:
+    with sample_server(tiny_bundle, "--latency-objective-seconds", "0.03", "--min-recall", "0.9") as server:
         after = scrape_until(server.metrics_url, lambda found: value(found, "chaja_event_loop_lag_seconds_count") >= 2)
     assert value(after, "chaja_latency_objective_seconds") == 0.03
+    assert value(after, "chaja_index_min_recall") == 0.9
     assert value(after, "grpc_server_handling_seconds_bucket", **SEARCH, le="0.03") == 0
     assert value(after, "chaja_event_loop_lag_seconds_sum") >= 0
 

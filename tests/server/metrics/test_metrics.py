@@ -41,6 +41,7 @@ SERIES = [
     "chaja_last_reload_failed 0.0",
     "chaja_workers 2.0",
     "chaja_latency_objective_seconds 0.1",
+    "chaja_index_min_recall 0.98",
 ]
 
 

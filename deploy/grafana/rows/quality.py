@@ -1,0 +1,64 @@
+"""Quality of search, as far as the server sees it."""
+
+from deploy.grafana.frame import Row
+from deploy.grafana.panels import Panel, graph, value
+from deploy.grafana.queries import Query, rate, share
+
+SEARCHES = "chaja_searches_total"
+
+
+def values() -> list[Panel]:
+    """Returns the values of the overview."""
+    return [
+        value(
+            title,
+            [Query(share(SEARCHES, f'result="{result}"'), "")],
+            unit="percentunit",
+            text=text,
+            decimals=1,
+            no_value="no searches",
+        )
+        for title, result, text in (
+            (
+                "No hits",
+                "no_hits",
+                "Share of the searches without a hit. A jump: callers send a filter that no document meets, or "
+                "documents were deleted.",
+            ),
+            (
+                "No good answer",
+                "no_good_answer",
+                "Share of the searches with hits of which none fits well. A jump after a reload: the new model or "
+                "catalogue does not fit the queries.",
+            ),
+        )
+    ]
+
+
+def details() -> Row:
+    """Returns the row of the details."""
+    return Row("Search quality", [_searches(), _shares()])
+
+
+def _searches() -> Panel:
+    return graph(
+        "Searches by result",
+        [Query(rate(SEARCHES, by="result"), "{{result}}")],
+        unit="reqps",
+        text="Answered searches, queries of batches and streams included.",
+        stacked=True,
+        width=12,
+    )
+
+
+def _shares() -> Panel:
+    return graph(
+        "Searches without a good answer",
+        [Query(share(SEARCHES, f'result="{result}"'), result) for result in ("no_hits", "no_good_answer")],
+        unit="percentunit",
+        text="no_hits: a filter that no document meets, or an empty catalogue; warnings of the answers name the "
+        "condition. no_good_answer: people ask for what the catalogue does not have; show these queries to its "
+        "editors. A jump after a reload: go back to the previous bundle.",
+        no_value="no searches",
+        width=12,
+    )
