@@ -148,7 +148,7 @@ def test_a_queue_shows_as_a_predicted_wait(tiny_bundle: Path, monkeypatch: pytes
     with sample_server(tiny_bundle, *flags, module=slow_server.MODULE) as server:
         with grpc.insecure_channel(server.address) as channel:
             search: Any = chaja.Client(channel).search.Search
-            calls = [search.future(SearchRequest(query=f"송금 {number}"), timeout=120) for number in range(40)]
+            calls = [search.future(SearchRequest(query=f"송금 {number}"), timeout=120) for number in range(25)]
             during = scrape_until(server.metrics_url, lambda found: value(found, "chaja_predicted_wait_seconds") > 0.05)
             assert value(during, "chaja_queue_texts") > 0
             for call in calls:
@@ -156,7 +156,7 @@ def test_a_queue_shows_as_a_predicted_wait(tiny_bundle: Path, monkeypatch: pytes
         after = scrape_until(server.metrics_url, lambda found: not value(found, "chaja_queue_texts"))
     assert value(after, "chaja_predicted_wait_seconds") == 0
     busy_seconds = total(after, "chaja_worker_busy_seconds_total")
-    assert busy_seconds >= 40 * 2 * 0.05, "each text has two tokens or more"
+    assert busy_seconds >= 25 * 2 * 0.05, "each text has two tokens or more"
 
 
 def test_the_objectives_and_the_lag_of_the_event_loop_are_exposed(tiny_bundle: Path) -> None:
