@@ -18,6 +18,7 @@ from tests.conftest import SAMPLE_CATALOGUE
 from tests.deploy.image.building import Image, build
 from tests.deploy.image.context import Context
 from tests.deploy.image.dockerfile import Stage, read_dockerfile
+from tests.integration.certificates import Authority
 from tests.ports import free_ports
 
 STAGES = read_dockerfile(REPOSITORY / "deploy/Dockerfile")
@@ -103,17 +104,25 @@ def program(stage: Stage, *names: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_the_image_serves_as_its_user_with_a_read_only_root(image: Image, tiny_bundle: Path) -> None:
+@pytest.mark.parametrize("tls", [False, True])
+def test_the_image_serves_as_its_user_with_a_read_only_root(
+    image: Image, tiny_bundle: Path, tmp_path: Path, tls: bool
+) -> None:
     for source, target in ((tiny_bundle, "bundle"), (SAMPLE_CATALOGUE.parent, "catalogue")):
-        shutil.copytree(source, image.path(f"/{target}"))
-    stage = STAGES["server"]
+        shutil.copytree(source, image.path(f"/{target}"), dirs_exist_ok=True)
     (port,) = free_ports(1)
-    addresses = {"CHAJA_LISTEN": "127.0.0.1:0", "CHAJA_METRICS": f"127.0.0.1:{port}"}
-    flags = ["--catalogue", "/catalogue/catalogue.jsonl", "--longest-wait-seconds", "60"]
-    command = image.command(*program(stage, "ENTRYPOINT", "CMD"), environment=addresses, writable="data")
+    environment = {"CHAJA_LISTEN": "127.0.0.1:0", "CHAJA_METRICS": f"127.0.0.1:{port}"}
+    if tls:
+        pair = Authority(tmp_path, "test").signed("server")
+        for name, path in (("CERTIFICATE", pair.certificate), ("KEY", pair.key)):
+            environment[f"CHAJA_HTTP_TLS_{name}"] = f"/{path.name}"
+            image.path(f"/{path.name}").write_bytes(path.read_bytes())
+    stage = STAGES["server"]
     (health,) = stage.of("HEALTHCHECK")
     check = [word.replace(":9464/", f":{port}/") for word in json.loads(health.text.removeprefix("CMD "))]
-    healthy = image.command(*check, environment={}, writable="data")
+    healthy = image.command(*check, environment=environment, writable="data")
+    command = image.command(*program(stage, "ENTRYPOINT", "CMD"), environment=environment, writable="data")
+    flags = ["--catalogue", "/catalogue/catalogue.jsonl", "--longest-wait-seconds", "60"]
     with running_server(flags, program=command) as server:
         status = Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii")
         with chaja.connect(server.address) as client:
