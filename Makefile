@@ -185,8 +185,16 @@ chromium: ## Install Chromium from Debian's package (as root), for the tests of 
 	command -v chromium-headless-shell || { apt-get update -qq && \
 		apt-get install -qq --yes --no-install-recommends chromium-headless-shell; }
 
+.PHONY: compose-schema
+compose-schema: build/tools/usr/lib/python3/dist-packages/compose/config/compose_spec.json ## Extract the schema of Compose from Debian's docker-compose, for the tests that use it
+
+build/tools/usr/lib/python3/dist-packages/compose/config/compose_spec.json:
+	mkdir -p build/tools
+	apt-get update -qq
+	cd build/tools && apt-get download -qq docker-compose && dpkg -x docker-compose_*.deb . && rm docker-compose_*.deb
+
 .PHONY: node
-node: build/node/node ## Fetch Node and grpc-js, for the tests of interoperability
+node: build/node/node ## Fetch Node, grpc-js and the schemas of the Prometheus operator, for the tests that use them
 
 build/node/node: $(INSTALLED) $(addprefix tests/integration/interop/,package.json package-lock.json client.mjs)
 	mkdir -p build/node

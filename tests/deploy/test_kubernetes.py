@@ -1,0 +1,140 @@
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+
+from server.settings import Settings, parse_settings, setting_rows
+from tests.deploy.manifests import COMPONENTS, KUBERNETES, documents_of, resource, resources_of
+from tests.node import run_node
+from tools.doc_tables import documented_metrics
+
+VERSIONS = ("1.30", "1.37")
+"""The oldest Kubernetes that README.md names, and the newest whose schemas are known."""
+
+LABELS = {"app.kubernetes.io/name": "chaja", "app.kubernetes.io/part-of": "chaja"}
+IMAGE_SETTINGS = {
+    match[1]: match[2]
+    for match in re.finditer(
+        r"(CHAJA_\w+)=(\S+)", (KUBERNETES.parent / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    )
+}
+
+
+def container() -> dict[str, Any]:
+    (only,) = resource("StatefulSet", "chaja")["spec"]["template"]["spec"]["containers"]
+    assert isinstance(only, dict)
+    return only
+
+
+def environment() -> dict[str, str]:
+    """The settings of the image, overridden by those of the base."""
+    lines = (KUBERNETES / "settings.env").read_text(encoding="utf-8").splitlines()
+    return IMAGE_SETTINGS | dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def settings() -> Settings:
+    return parse_settings([], environment())
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    "manifest", resources_of(KUBERNETES), ids=lambda each: f"{each['kind']}-{each['metadata']['name']}"
+)
+def test_every_manifest_fits_the_schemas_of_kubernetes(manifest: dict[str, Any], version: str) -> None:
+    # `kustomize` adds the labels to selectors and templates.
+    spec = manifest.get("spec", {})
+    if manifest["kind"] in ("StatefulSet", "PodDisruptionBudget"):
+        spec["selector"] = {"matchLabels": LABELS}
+    if manifest["kind"] == "StatefulSet":
+        spec["template"]["metadata"]["labels"] = LABELS
+    kubernetes_validate.validate(manifest, version, strict=True)
+
+
+@pytest.mark.parametrize(("port", "fits"), [("http", True), (9464, False)])
+def test_the_service_monitor_fits_the_schema_of_the_operator(tmp_path: Path, port: str | int, fits: bool) -> None:
+    (monitor,) = resources_of(KUBERNETES / "components/monitoring")
+    monitor["spec"]["endpoints"][0]["port"] = port
+    errors = run_node(Path(__file__).with_name("validate.mjs"), tmp_path, json.dumps(monitor))
+    assert (errors == []) is fits, errors
+
+
+def test_the_base_and_its_components_list_every_file() -> None:
+    for folder in (KUBERNETES, *COMPONENTS):
+        (kustomization,) = documents_of(folder / "kustomization.yaml")
+        listed = {"kustomization.yaml", *kustomization.get("resources", [])}
+        listed |= {name for each in kustomization.get("configMapGenerator", []) for name in each["envs"]}
+        listed |= {"README.md", "adapter-rules.yaml"} if folder == KUBERNETES else set()
+        assert {path.name for path in folder.iterdir() if path.is_file()} == listed
+
+
+def test_the_settings_exist_and_the_server_accepts_them() -> None:
+    assert set(environment()) <= {row.variable for row in setting_rows()}
+    assert str(settings().listen) == "0.0.0.0:50051"
+    assert str(settings().metrics) == "0.0.0.0:9464"
+
+
+def test_the_ports_are_those_that_the_server_listens_on() -> None:
+    ports = {each["name"]: each["containerPort"] for each in container()["ports"]}
+    assert f":{ports['grpc']}" in str(settings().listen)
+    assert f":{ports['http']}" in str(settings().metrics)
+    assert container()["livenessProbe"]["grpc"]["port"] == ports["grpc"]
+    for probe in ("startupProbe", "readinessProbe"):
+        assert container()[probe]["httpGet"] == {"path": "/readyz", "port": "http"}
+    for service in ("chaja-replicas", "chaja-http"):
+        (port,) = resource("Service", service)["spec"]["ports"]
+        assert ports[port["targetPort"]] == port["port"]
+    (monitor,) = resources_of(KUBERNETES / "components/monitoring")
+    assert monitor["spec"]["endpoints"][0]["port"] in ports
+    for rule in resource("NetworkPolicy", "chaja")["spec"]["ingress"]:
+        assert {each["port"] for each in rule["ports"]} <= set(ports)
+
+
+def test_every_directory_that_the_server_writes_is_a_writable_volume() -> None:
+    assert container()["securityContext"]["readOnlyRootFilesystem"]
+    writable = {each["mountPath"] for each in container()["volumeMounts"] if not each.get("readOnly")}
+    assert writable == {str(settings().data), "/tmp"}  # noqa: S108
+    spec = resource("StatefulSet", "chaja")["spec"]
+    volumes = {each["name"] for each in spec["template"]["spec"]["volumes"]}
+    volumes |= {each["metadata"]["name"] for each in spec["volumeClaimTemplates"]}
+    assert {each["name"] for each in container()["volumeMounts"]} == volumes
+
+
+def test_a_pod_has_time_to_drain() -> None:
+    pod = resource("StatefulSet", "chaja")["spec"]["template"]["spec"]
+    wait = container()["lifecycle"]["preStop"]["sleep"]["seconds"]
+    needed = wait + settings().drain_wait_seconds + settings().drain_seconds
+    assert pod["terminationGracePeriodSeconds"] >= needed + 10
+
+
+def test_the_autoscaler_reads_the_metric_that_the_rule_of_the_adapter_makes() -> None:
+    (rules,) = documents_of(KUBERNETES / "adapter-rules.yaml")
+    (rule,) = rules
+    pods = [each["pods"] for each in resource("HorizontalPodAutoscaler", "chaja")["spec"]["metrics"] if "pods" in each]
+    assert [each["metric"]["name"] for each in pods] == [rule["name"]["as"]]
+    known = {name for name, *_ in documented_metrics()}
+    used = set(re.findall(r"\bchaja_\w+?(?=_(?:sum|count|bucket)\{)", rule["seriesQuery"] + rule["metricsQuery"]))
+    assert used == {"chaja_stage_seconds"} <= known
+
+
+def test_the_names_that_resources_refer_to_exist() -> None:
+    spec = resource("StatefulSet", "chaja")["spec"]
+    assert resource("Service", spec["serviceName"])["spec"]["clusterIP"] == "None"
+    assert resource("ServiceAccount", spec["template"]["spec"]["serviceAccountName"])
+    target = resource("HorizontalPodAutoscaler", "chaja")["spec"]["scaleTargetRef"]
+    assert resource(target["kind"], target["name"])
+    (kustomization,) = documents_of(KUBERNETES / "kustomization.yaml")
+    assert [each["name"] for each in kustomization["images"]] == [container()["image"]]
+    assert [each["configMapRef"]["name"] for each in container()["envFrom"]] == [
+        each["name"] for each in kustomization["configMapGenerator"]
+    ]
+
+
+def test_the_patch_of_the_tokens_sets_settings_that_exist() -> None:
+    (component,) = documents_of(KUBERNETES / "components/tokens/kustomization.yaml")
+    (patch,) = component["patches"]
+    variables = re.findall(r"name: (CHAJA_\w+)", patch["patch"])
+    assert variables
+    assert set(variables) <= {row.variable for row in setting_rows()}
