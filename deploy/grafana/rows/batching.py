@@ -42,8 +42,8 @@ def _throughput() -> Panel:
             Query(rate("chaja_batch_texts_count"), "batches"),
         ],
         unit="cps",
-        text="Work of the encoder per second. Compare the tokens with docs/sizing.md to see how much more the servers "
-        "can take.",
+        text="Work of the encoder per second. Compare the texts with the rates of docs/sizing.md to see how much more "
+        "the servers can take.",
     )
 
 

@@ -100,8 +100,8 @@ def _alerts() -> Panel:
         Query('ALERTS{alertname=~"Chaja.+",job=~"$job"}', ""),
         columns={"alertname": "alert", "severity": "severity", "alertstate": "state", "instance": "instance"},
         unit="none",
-        text="An alert is pending until its condition has held for some time. A click on its name opens its section "
-        "of the runbook. The list needs the rules in deploy/prometheus.",
+        text="An alert is pending until its condition has held for some time. A click on its name opens the "
+        "runbook, which has a section for each alert. The list needs the rules in deploy/prometheus.",
         no_value="No alert",
         linked="alert",
         width=8,

@@ -45,7 +45,8 @@ def _searches() -> Panel:
         "Searches by result",
         [Query(rate(SEARCHES, by="result"), "{{result}}")],
         unit="reqps",
-        text="Answered searches, queries of batches and streams included.",
+        text="Answered searches, queries of batches and streams included. A result that grows with the rate is "
+        "nothing new; compare the shares beside it.",
         stacked=True,
         width=12,
     )

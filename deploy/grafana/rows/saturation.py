@@ -27,7 +27,7 @@ def _predicted_wait() -> Panel:
         [Query(series("chaja_predicted_wait_seconds"), "{{instance}}"), OBJECTIVE],
         unit="s",
         text="Queue wait that the server predicts for a search that arrives now. Above 65 % of --longest-wait-seconds "
-        "it refuses searches. If it stays above 0.1 s, add servers; docs/sizing.md has the rates that a core serves.",
+        "it refuses searches. If it stays above 0.1 s, add servers; docs/sizing.md says how many.",
         alerts=["ChajaSaturated"],
         width=6,
     )
