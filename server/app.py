@@ -32,6 +32,7 @@ from server.rpc.health import HealthServicer
 from server.rpc.server import COUNTED_METHODS, NOTICE_SECONDS, SERVICES, RpcServer
 from server.settings import Settings
 from server.signals import Signals
+from server.tracing.opening import open_tracer
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +122,20 @@ async def _serve(
     audit = AuditLog(on=settings.audit_log)
     watching = [asyncio.create_task(watch_lag(metrics.process.event_loop_lag_seconds.observe))]
     reloader = Reloader(settings, store, slot, metrics, audit=audit, on_serving=health.serve, opening=opening)
-    rpc = RpcServer(settings, slot, reloader, metrics, health=health, fetch=store.fetch, audit=audit, core_log=core_log)
+    tracer = open_tracer(
+        settings.trace_endpoint, share=settings.trace_share, on_dropped=metrics.process.spans_dropped.inc
+    )
+    rpc = RpcServer(
+        settings,
+        slot,
+        reloader,
+        metrics,
+        health=health,
+        fetch=store.fetch,
+        audit=audit,
+        tracer=tracer,
+        core_log=core_log,
+    )
     backups = _backup_schedule(settings, store, metrics)
     with (
         served_pages(settings, metrics.registry, rpc=rpc, health=health, progress=reloader.progress) as pages,
@@ -159,6 +173,8 @@ async def _serve(
             stopping_backups = asyncio.create_task(asyncio.to_thread(backups.stop)) if backups is not None else None
             await rpc.stop(wait_seconds=wait_seconds, grace_seconds=settings.drain_seconds)
             await reloader.close()
+            if tracer is not None:
+                await asyncio.to_thread(tracer.close)
             if stopping_backups is not None:
                 await stopping_backups
         await _end_threads(slot, reloader)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import itertools
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 REQUEST_ID = "x-request-id"
 """The metadata key of the request id, in requests and answers."""
@@ -41,6 +42,21 @@ class Parent:
     tracestate: str = ""
 
 
+class Trace(Protocol):
+    """The trace of a call whose spans are exported: see `server.tracing.tracer.CallTrace`."""
+
+    trace_id: str
+
+    def batch(self, traces: Sequence[Any], *, started: float, ended: float, attributes: Mapping[str, int]) -> Any:
+        """Makes the span of an encoded batch; returns its context."""
+
+    def query(self, laps: Sequence[Any], *, attributes: Mapping[str, Any], batch: Any, failed: bool) -> None:
+        """Makes the spans of a query or a text."""
+
+    def end(self, *, code: int, name: str, reason: str, request_bytes: int, response_bytes: int) -> None:
+        """Ends the trace."""
+
+
 @dataclass(slots=True, eq=False)
 class CallContext:
     """The identity of one call, and the counts of what it has written.
@@ -49,12 +65,14 @@ class CallContext:
         request_id: The caller's, if it is well-formed; otherwise a new one.
         method: Such as `chaja.v1.SearchService/Search`.
         parent: The span of the caller, if it sent a valid `traceparent`.
+        trace: Its trace, if its spans are exported.
         counts: Numbers for the audit log, such as `changed` documents.
     """
 
     request_id: str
     method: str = ""
     parent: Parent | None = None
+    trace: Trace | None = None
     counts: dict[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -83,7 +101,14 @@ class CallContext:
     @property
     def trace_id(self) -> str:
         """The id of the call's trace; empty if it has none."""
+        if self.trace is not None:
+            return self.trace.trace_id
         return "" if self.parent is None else self.parent.trace_id
+
+    @property
+    def exemplar(self) -> dict[str, str] | None:
+        """The labels of the exemplars of the call's metrics; None unless its spans are exported."""
+        return None if self.trace is None else {"trace_id": self.trace.trace_id}
 
     def count(self, **counts: int) -> None:
         """Adds to the counts."""

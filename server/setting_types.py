@@ -68,6 +68,21 @@ def parse_listen(text: str) -> Address | UnixSocket:
     return UnixSocket(path)
 
 
+class CollectorAddress(NamedTuple):
+    """The address of an OTLP collector, and whether to connect with TLS."""
+
+    address: Address
+    tls: bool
+
+
+def parse_collector(text: str) -> CollectorAddress:
+    """Parses `host:port`, `http://host:port`, or `https://host:port`, which means TLS."""
+    scheme, separator, rest = text.rpartition("://")
+    if separator and scheme not in ("http", "https"):
+        raise ValueError("expected host:port, http://host:port or https://host:port")
+    return CollectorAddress(parse_address(rest), scheme == "https")
+
+
 def parse_switch(text: str) -> bool:
     """Parses `on` or `off`."""
     return one_of(("on", "off"))(text) == "on"

@@ -21,10 +21,12 @@ from server.logs.lines import LOG_FORMATS, LogFormat
 from server.programs import EXPORTER, SERVER
 from server.setting_types import (
     Address,
+    CollectorAddress,
     UnixSocket,
     fraction,
     one_of,
     parse_address,
+    parse_collector,
     parse_listen,
     parse_switch,
     positive_seconds,
@@ -302,6 +304,19 @@ class Settings:
         parse_switch,
         "Log reloads, writes, deletes, imports and refused calls by the name of the token: on or off.",
         default="on",
+    )
+    trace_endpoint: CollectorAddress | None = _setting(
+        parse_collector,
+        "Address of the OpenTelemetry collector that gets the spans of calls (OTLP over gRPC): host:port, or "
+        "https://host:port for TLS. Needs the extra otel. Unset disables tracing.",
+        default="",
+        metavar="ADDRESS",
+    )
+    trace_share: float = _setting(
+        fraction,
+        "Share of calls without a traceparent that are traced, from 0 to 1. Other calls are traced if their caller's "
+        "span is sampled.",
+        default="0.01",
     )
     reflection: bool = _setting(
         parse_switch, "Serve gRPC reflection, which tools such as grpcurl use: on or off.", default="on"

@@ -1,26 +1,41 @@
 """The five stages of a query, named as in `Timings` and the metrics, and a stopwatch for them."""
 
 import time
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 Stage = Literal["tokenize", "queue", "encode", "search", "fetch"]
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
-class Stopwatch:
-    """Times the stages of one text, from its creation on. `seconds` holds the stages that have ended."""
+class Lap(NamedTuple):
+    """A stage, or a part of one, and its times as values of `time.perf_counter()`."""
 
-    __slots__ = ("_since", "seconds")
+    stage: Stage
+    started: float
+    ended: float
+
+
+class Stopwatch:
+    """Times the stages of one text, from its creation on.
+
+    Attributes:
+        seconds: The time of each stage that has ended.
+        laps: The stages in their order. A stage that was repeated, as after a failed batch, is there again.
+    """
+
+    __slots__ = ("_since", "laps", "seconds")
 
     def __init__(self) -> None:
         self._since = time.perf_counter()
         self.seconds: dict[Stage, float] = {}
+        self.laps: list[Lap] = []
 
     def lap(self, stage: Stage) -> None:
         """Adds the time since the last lap to `stage`."""
         now = time.perf_counter()
         self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._since
+        self.laps.append(Lap(stage, self._since, now))
         self._since = now
 
     def restart(self) -> None:

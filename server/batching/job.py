@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ class Job:
     otherwise. No stage starts work on a job after its `deadline`; `deadline` and `arrived` are values of
     `time.monotonic()`. `search_tokens` is the predicted time of its search, as tokens that could be encoded meanwhile.
     `done` is resolved on the event loop after the last stage, or cancelled if the caller gives up. `call` is the call
-    that it belongs to, if any.
+    that it belongs to, if any; `batch_span` is the context of the span of its batch, if the call is traced.
     """
 
     text: str
@@ -40,6 +41,7 @@ class Job:
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     call: CallContext | None = field(default_factory=CallContext.current)
     batch_texts: int = 0
+    batch_span: Any = None
     tokens: Tokens | None = None
     vector: NDArray[np.float32] | None = None
     found: Found | None = None

@@ -145,12 +145,13 @@ class Workers:
         tokens = [job.tokens for job in jobs if job.tokens]
         self._metrics.workers.batch_texts.observe(len(jobs))
         self._metrics.workers.batch_tokens.observe(sum(len(each.ids) for each in tokens))
-        started = time.thread_time()
+        began, started = time.perf_counter(), time.thread_time()
         vectors = self._bundle.encode(tokens)
         self._metrics.workers.encode_cpu_seconds.inc(time.thread_time() - started)
         for job, vector in zip(jobs, vectors, strict=True):
             job.vector = vector
             job.stopwatch.lap("encode")
+        _trace_batch(jobs, began)
 
     def _search(self, jobs: Sequence[Job]) -> float:
         """Searches for the jobs of a batch that have options; returns the seconds that this took."""
@@ -184,6 +185,18 @@ class Workers:
     def _resolve(self, jobs: Sequence[Job], error: ChajaError | None) -> None:
         """Resolves the jobs, on the event loop."""
         self._loop.call_soon_threadsafe(_settle, jobs, error)
+
+
+def _trace_batch(jobs: Sequence[Job], began: float) -> None:
+    """Makes the span of an encoded batch, if a call of its texts is traced."""
+    traced = [(job, job.call.trace) for job in jobs if job.call is not None and job.call.trace is not None]
+    if traced:
+        traces = [trace for _, trace in traced]
+        tokens = sum(len(job.tokens.ids) for job in jobs if job.tokens)
+        attributes = {"chaja.batch_texts": len(jobs), "chaja.batch_tokens": tokens}
+        span = traces[0].batch(traces, started=began, ended=time.perf_counter(), attributes=attributes)
+        for job, _ in traced:
+            job.batch_span = span
 
 
 def _settle(jobs: Sequence[Job], error: ChajaError | None) -> None:

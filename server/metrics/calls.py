@@ -106,9 +106,14 @@ class MethodMetrics:
         """Counts the bytes of an answer."""
         self._response_bytes.inc(size_bytes)
 
-    def end(self, code: int, seconds: float, *, reason: str | None = None) -> None:
-        """Counts the end of a call by its gRPC status code (0 to 16) and the reason of its error; records its time."""
+    def end(
+        self, code: int, seconds: float, *, reason: str | None = None, exemplar: dict[str, str] | None = None
+    ) -> None:
+        """Counts the end of a call by its gRPC status code (0 to 16) and the reason of its error; records its time.
+
+        `exemplar` names the trace of the call.
+        """
         self._handled[code].inc()
-        self._handling_seconds.observe(seconds)
+        self._handling_seconds.observe(seconds, exemplar)
         if reason is not None:
             self._errors[reason].inc()

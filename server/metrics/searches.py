@@ -39,7 +39,7 @@ class SearchMetrics:
         else:
             self._hits.inc()
 
-    def observe_stages(self, stopwatch: Stopwatch) -> None:
-        """Records the time that one text spent in each stage."""
+    def observe_stages(self, stopwatch: Stopwatch, exemplar: dict[str, str] | None = None) -> None:
+        """Records the time that one text spent in each stage; `exemplar` names the trace of its call."""
         for stage, seconds in stopwatch.seconds.items():
-            self._stage_seconds[stage].observe(seconds)
+            self._stage_seconds[stage].observe(seconds, exemplar)

@@ -85,6 +85,7 @@ class Call:
     async def __aenter__(self) -> Self:
         if self._metrics is not None:
             self._metrics.start()
+            self._observer.began(self._call_context)
         self._call_context.make_current()
         self._context.set_trailing_metadata(((REQUEST_ID, self._call_context.request_id),))
         try:
@@ -215,7 +216,7 @@ class Call:
         if self._refused:  # gRPC has sent this status.
             code, reason = RESOURCE_EXHAUSTED, None
         seconds = time.perf_counter() - self._started
-        self._metrics.end(code, seconds, reason=reason)
+        self._metrics.end(code, seconds, reason=reason, exemplar=self._call_context.exemplar)
         self._observer.ended(
             self._call_context,
             code=code,

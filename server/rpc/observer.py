@@ -1,9 +1,9 @@
-"""Writes the access log and the audit log when a call ends."""
+"""Begins and ends the traces of calls, and writes the access log and the audit log when they end."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 
@@ -12,17 +12,26 @@ from server.logs.access import AccessLog
 from server.logs.audit import AuditLog
 from server.logs.event import EndedCall
 
+if TYPE_CHECKING:
+    from server.tracing.tracer import Tracer
+
 NAME_OF = {code.value[0]: code.name for code in grpc.StatusCode}
 
 OK = grpc.StatusCode.OK.value[0]
 
 
 class CallObserver:
-    """Observes the ends of calls. Used on the event loop only."""
+    """Observes the beginnings and the ends of calls. Used on the event loop only."""
 
-    def __init__(self, access: AccessLog, audit: AuditLog) -> None:
+    def __init__(self, access: AccessLog, audit: AuditLog, tracer: Tracer | None) -> None:
         self._access = access
         self._audit = audit
+        self._tracer = tracer
+
+    def began(self, call: CallContext) -> None:
+        """Takes a call that begins: it may be traced."""
+        if self._tracer is not None:
+            call.trace = self._tracer.begin(call)
 
     def ended(
         self,
@@ -37,6 +46,14 @@ class CallObserver:
         context: Any,
     ) -> None:
         """Takes a call that has ended; `caller` returns the name of its token."""
+        if call.trace is not None:
+            call.trace.end(
+                code=code,
+                name=NAME_OF[code],
+                reason=reason,
+                request_bytes=request_bytes,
+                response_bytes=response_bytes,
+            )
         accessed, audited = self._access.wants(failed=code != OK), self._audit.wants(call.method)
         if not accessed and not audited:
             return

@@ -1,4 +1,4 @@
-"""Records what happened to queries and texts: the metrics of their stages, and the slow-query log."""
+"""Records what happened to queries and texts: metrics and spans of their stages, and the slow-query log."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ class Queries:
 
     def answered(self, job: Job) -> None:
         """Takes a job that has passed all its stages."""
-        self._metrics.searches.observe_stages(job.stopwatch)
-        self._record(job)
+        call = job.call
+        self._metrics.searches.observe_stages(job.stopwatch, None if call is None else call.exemplar)
+        self._record(job, failed=False)
 
     def failed(self, jobs: Sequence[Job]) -> None:
         """Takes the jobs of a call that failed, maybe before their last stage. The stage in which it was ends now."""
@@ -27,9 +28,13 @@ class Queries:
             if job.stopwatch.seconds:
                 if job.options is not None and job.found is None:
                     job.stopwatch.lap(job.stage)
-                self._record(job)
+                self._record(job, failed=True)
 
-    def _record(self, job: Job) -> None:
+    def _record(self, job: Job, *, failed: bool) -> None:
+        if job.call is not None and job.call.trace is not None:
+            job.call.trace.query(
+                list(job.stopwatch.laps), attributes=_attributes(job), batch=job.batch_span, failed=failed
+            )
         stages = dict(job.stopwatch.seconds)  # A worker may still write to a failed job's.
         duration_seconds = sum(stages.values())
         if job.options is None or not self._slow.wants(duration_seconds):
@@ -45,3 +50,13 @@ class Queries:
             hits=None if found is None else len(found.documents),
             sequence=None if found is None else found.sequence,
         )
+
+
+def _attributes(job: Job) -> dict[str, str | int]:
+    """Returns the attributes of a job's span, none of which shows its text."""
+    attributes: dict[str, str | int] = {"chaja.characters": len(job.text), "chaja.batch_texts": job.batch_texts}
+    if job.options is not None:
+        attributes["chaja.mode"] = job.options.mode.name.lower()
+    if job.found is not None:
+        attributes |= {"chaja.hits": len(job.found.documents), "chaja.sequence": job.found.sequence}
+    return attributes

@@ -1,10 +1,12 @@
 """Registers the services, health and reflection with one gRPC server."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 from functools import partial
 from ipaddress import ip_address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grpc_health.v1 import health as health_names
 from grpc_health.v1 import health_pb2_grpc
@@ -51,6 +53,9 @@ from server.security.tokens import AccessTokens
 from server.setting_types import Address, UnixSocket
 from server.settings import Settings
 
+if TYPE_CHECKING:
+    from server.tracing.tracer import Tracer
+
 log = logging.getLogger(__name__)
 
 SERVICES = [
@@ -96,6 +101,7 @@ class RpcServer:
         health: HealthServicer,
         fetch: Fetch,
         audit: AuditLog,
+        tracer: Tracer | None,
         core_log: CoreLog | None,
     ) -> None:
         """Registers all services; raises SecurityError if a certificate or the token file cannot be used.
@@ -117,7 +123,7 @@ class RpcServer:
             Access(tokens),
             overload=slot.overload,
             max_response_bytes=settings.max_response_bytes,
-            observer=CallObserver(AccessLog(settings.access_log, settings.access_log_share), audit),
+            observer=CallObserver(AccessLog(settings.access_log, settings.access_log_share), audit, tracer),
             refusals=refusals,
         )
         if core_log is not None:

@@ -184,7 +184,7 @@ async def serving_catalog(tokens: AccessTokens | None = None, **limits: int) -> 
         Access(tokens),
         overload=lambda: None,
         max_response_bytes=most,
-        observer=CallObserver(AccessLog("off", 0.0), audit),
+        observer=CallObserver(AccessLog("off", 0.0), audit, None),
         refusals=Refusals(metrics, audit),
     )
     add_CatalogServiceServicer_to_server(servicer, calls)

@@ -100,7 +100,7 @@ class Served:
             Access(tokens),
             overload=lambda: self.overload,
             max_response_bytes=MAX_RESPONSE_BYTES,
-            observer=CallObserver(AccessLog(access_log, 0.0), audit),
+            observer=CallObserver(AccessLog(access_log, 0.0), audit, None),
             refusals=Refusals(self.metrics, audit),
         )
         add_SearchServiceServicer_to_server(self.service, calls)
