@@ -3,6 +3,7 @@ import os
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jsonschema
 import pytest
@@ -63,3 +64,19 @@ def test_ports_are_open_to_this_machine_only(services: dict[str, Any]) -> None:
 def test_every_image_has_a_version(services: dict[str, Any]) -> None:
     for name, service in services.items():
         assert name == "server" or re.search(r":v?\d+\.\d+\.\d+$", service["image"])
+
+
+def test_grafana_finds_prometheus_and_the_dashboards(services: dict[str, Any]) -> None:
+    provisioning = COMPOSE.parent / "grafana/provisioning"
+    (source,) = yaml.safe_load((provisioning / "datasources/prometheus.yaml").read_text(encoding="utf-8"))[
+        "datasources"
+    ]
+    # Prometheus shares the network of the server.
+    assert services["prometheus"]["network_mode"] == "service:server"
+    assert services["server"]["networks"]["default"]["aliases"] == [urlsplit(source["url"]).hostname]
+    (provider,) = yaml.safe_load((provisioning / "dashboards/chaja.yaml").read_text(encoding="utf-8"))["providers"]
+    mounted = {each.split(":")[1]: each.split(":")[0] for each in services["grafana"]["volumes"]}
+    folder = COMPOSE.parent / mounted[provider["options"]["path"]]
+    home = Path(services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert str(home.parent) == provider["options"]["path"]
+    assert (folder / home.name).exists()
