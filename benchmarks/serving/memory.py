@@ -1,6 +1,7 @@
-"""Measures the memory of a server by the number of its documents, for the requests and limits of containers."""
+"""Measures the memory and the database of a server by its documents, for the requests and limits of containers."""
 
 import itertools
+import re
 import tempfile
 import threading
 import time
@@ -19,6 +20,7 @@ from benchmarks.serving.setting import Setting
 from chaja import connect
 from chaja.v1 import SearchRequest
 from sample.server_process import ServerProcess, running_server
+from server.catalogue.database import DATABASE
 from server.catalogue.document import Document
 from server.catalogue.encoded import Vectors
 from server.catalogue.store import Store
@@ -32,11 +34,14 @@ SAMPLE_SECONDS = 0.05
 DOCUMENT_VECTORS = 2
 """Vectors of a document: of its title, and of its text."""
 
+GRAPH_LINE = re.compile(r"the graph of the index has (\d+) vectors")
+GRAPH_SHARE = 0.8
+
 PORTION_DOCUMENTS = CHUNK_VECTORS // DOCUMENT_VECTORS
 
 
 def measure_memory(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
-    """Yields, for stores of several sizes, the memory after searches and the most since the start."""
+    """Yields, for stores of several sizes, the memory after searches and the most since the start, and the database."""
     del peaks
     source = Source(setting.bundle, setting.kept)
     searches = min(SEARCHES, setting.requests)
@@ -47,11 +52,13 @@ def measure_memory(setting: Setting, peaks: Peaks) -> Iterator[Figure]:
             flags += ["--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]
             with running_server(flags) as server, _most_memory(server.process.pid) as most_bytes:
                 if count * DOCUMENT_VECTORS >= HNSW_FROM_VECTORS:
-                    _wait_for_graph(server)
+                    _wait_for_graph(server, count * DOCUMENT_VECTORS)
                 _search(setting, server, searches)
                 resident_bytes = memory_of(server.process.pid)
+            database_bytes = (Path(data) / DATABASE).stat().st_size
         after = f"{count * DOCUMENT_VECTORS:,} vectors, after {searches:,} searches"
         yield Figure(f"{count:,} documents: resident memory", [resident_bytes / 1e6], "{:.0f} MB", note=after)
+        yield Figure(f"{count:,} documents: database", [database_bytes / 1e6], "{:.1f} MB")
         with_builder = "since the start, with the process that builds the graph"
         yield Figure(f"{count:,} documents: most memory", [max(most_bytes) / 1e6], "{:.0f} MB", note=with_builder)
 
@@ -84,9 +91,12 @@ def _search(setting: Setting, server: ServerProcess, count: int) -> None:
             search(SearchRequest(query=query.fields["query"]), timeout=GIVE_UP_SECONDS)
 
 
-def _wait_for_graph(server: ServerProcess) -> None:
+def _wait_for_graph(server: ServerProcess, vectors: int) -> None:
+    """Waits until the graph has nearly all vectors. A first graph, of a part of them, is extended."""
     ends = time.monotonic() + GIVE_UP_SECONDS
-    while not any("the graph of the index has" in line for line in server.lines):
+    while not any(
+        (found := GRAPH_LINE.search(line)) and int(found[1]) >= GRAPH_SHARE * vectors for line in list(server.lines)
+    ):
         assert time.monotonic() < ends, "no graph was built"
         time.sleep(SAMPLE_SECONDS)
 
