@@ -31,7 +31,7 @@ def monitored(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     directory = tmp_path_factory.mktemp("monitored")
     authority = Authority(directory, "authority")
     credentials, pair = authority.credentials(), authority.signed("server")
-    flags = ["--data", str(directory / "store"), "--encode-workers", "1"]
+    flags = ["--data", str(directory / "store"), "--encode-workers", "1", "--hnsw-from-vectors", "100"]
     flags += ["--tls-certificate", str(pair.certificate), "--tls-key", str(pair.key)]
     flags += ["--backup-directory", str(directory / "store/backups"), "--backup-every-seconds", "3600"]
     with (

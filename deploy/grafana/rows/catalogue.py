@@ -13,7 +13,7 @@ def details() -> list[Row]:
     return [
         Row("Catalogue and recall", [_documents(), _vectors(), _recall(), _ef_search()]),
         Row("Changes", [_changes(), _commits(), _sequence(), _change_lag()]),
-        Row("Index and disk", [*_rebuilds(), _snapshot_age(), _free_bytes()]),
+        Row("Index and disk", [_builds(), _build_seconds(), _snapshot_age(), _free_bytes()]),
     ]
 
 
@@ -166,28 +166,36 @@ def _change_lag() -> Panel:
     )
 
 
-def _rebuilds() -> list[Panel]:
-    return [
-        value(
-            "Rebuilds of the index",
-            [Query(increase("chaja_index_rebuilds_total", by="result"), "{{result}}")],
-            unit="none",
-            text="Rebuilds without dead vectors in the dashboard's time range. A failed one is tried again; the log "
-            "has the error, often too little memory.",
-            decimals=0,
-            width=6,
-            tall=True,
-        ),
-        value(
-            "Duration of a rebuild, p99",
-            [Query(quantile_since_start(0.99, "chaja_index_rebuild_seconds"), "")],
-            unit="s",
-            text="All rebuilds since the servers started. They run beside searches and take one core.",
-            no_value="no rebuild",
-            width=6,
-            tall=True,
-        ),
-    ]
+def _builds() -> Panel:
+    return value(
+        "Rebuilds of the index, builds of the graph",
+        [
+            Query(increase("chaja_index_rebuilds_total", by="result"), "rebuilds {{result}}"),
+            Query(increase("chaja_graph_builds_total", by="result"), "graphs {{result}}"),
+        ],
+        unit="none",
+        text="Rebuilds without dead vectors, and builds of the graph, in the dashboard's time range. A failed one is "
+        "tried again; the log has the error, often too little memory.",
+        alerts=["ChajaRecallLow"],
+        decimals=0,
+        width=6,
+        tall=True,
+    )
+
+
+def _build_seconds() -> Panel:
+    return value(
+        "Duration of rebuilds and builds, p99",
+        [
+            Query(quantile_since_start(0.99, "chaja_index_rebuild_seconds"), "rebuild"),
+            Query(quantile_since_start(0.99, "chaja_graph_build_seconds"), "graph"),
+        ],
+        unit="s",
+        text="All since the servers started. They run beside searches and take one core. Until a graph is built, new "
+        "vectors are compared one by one.",
+        width=6,
+        tall=True,
+    )
 
 
 def _snapshot_age() -> Panel:
