@@ -18,11 +18,12 @@ PYTHON_PAGE = "# Python client\n\n::: chaja\n\n## The channel\n\n::: chaja.chann
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Moves the pages of `docs` into a folder `docs`; adds the root's pages, generated ones and linked files."""
+    """Moves the pages of `docs` into a folder `docs`; adds those of other folders, generated ones and linked files."""
     for file in list(files):
         if file.src_dir == config.docs_dir:
             files.remove(file)
-    for path in [*REPOSITORY.glob("*.md"), *filter(Path.is_file, (REPOSITORY / "docs").rglob("*"))]:
+    pages = [*REPOSITORY.glob("*.md"), REPOSITORY / "deploy/runbook.md"]
+    for path in [*pages, *filter(Path.is_file, (REPOSITORY / "docs").rglob("*"))]:
         _add(files, config, path.relative_to(REPOSITORY).as_posix())
     for page in files.documentation_pages():
         for link in LINK.findall(page.content_string):

@@ -84,13 +84,18 @@ class Prometheus:
 
 @contextlib.contextmanager
 def running_prometheus(
-    directory: Path, targets: Mapping[str, str], *, rules: Sequence[Path] | None = None
+    directory: Path,
+    targets: Mapping[str, str],
+    *,
+    label: str = "instance",
+    rules: Sequence[Path] | None = None,
 ) -> Iterator[Prometheus]:
     """Runs Prometheus with our configuration, except that it scrapes and evaluates every second.
 
     Args:
-        directory: An empty directory for its data.
-        targets: Addresses to scrape, by the value of their label `instance`.
+        directory: A directory for its data.
+        targets: Addresses to scrape, by the value of a label.
+        label: Name of that label.
         rules: Files of rules, instead of those that the configuration names.
     """
     configuration = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))
@@ -98,9 +103,7 @@ def running_prometheus(
     named = [CONFIGURATION.parent / name for name in configuration.get("rule_files", [])]
     configuration["rule_files"] = [str(path) for path in (named if rules is None else rules)]
     (scraped,) = configuration["scrape_configs"]
-    scraped["static_configs"] = [
-        {"targets": [address], "labels": {"instance": instance}} for instance, address in targets.items()
-    ]
+    scraped["static_configs"] = [{"targets": [address], "labels": {label: value}} for value, address in targets.items()]
     file = directory / "prometheus.yml"
     file.write_text(yaml.safe_dump(configuration), encoding="utf-8")
     log = directory / "prometheus.log"

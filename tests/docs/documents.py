@@ -22,8 +22,8 @@ class Block(NamedTuple):
 
 
 def documents() -> list[Path]:
-    """Returns the Markdown files in the root and in docs."""
-    return sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
+    """Returns the Markdown files in the root, in docs, and the runbook."""
+    return sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"), REPOSITORY / "deploy/runbook.md"])
 
 
 def blocks_of(document: Path) -> list[Block]:
