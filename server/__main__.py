@@ -25,13 +25,14 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from server.closed_pipe import until_closed_pipe
+from server.command_line import parse_settings
 from server.commands import COMMANDS, run
 from server.core_log import CoreLog
 from server.errors import ChajaError, SettingsError
 from server.logs.setup import configure_log, flush_log, start_log
 from server.memory import keep_large_memory
 from server.programs import SERVER_ERROR
-from server.settings import Settings, parse_settings
+from server.settings import Settings
 
 log = logging.getLogger(__name__)
 

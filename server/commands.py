@@ -18,10 +18,10 @@ from typing import BinaryIO, NamedTuple
 from server.catalogue.database import DATABASE, back_up, restore
 from server.catalogue.document import content_of
 from server.catalogue.store import Store
+from server.command_line import Parser
 from server.errors import StoreError
 from server.files import new_file
 from server.programs import SERVER
-from server.settings import Parser
 
 PORTION_DOCUMENTS = 1000
 """Documents read at a time."""

@@ -4,12 +4,10 @@ A field of `Settings` is a row of the table: `max_limit` is the flag `--max-limi
 `CHAJA_MAX_LIMIT`. A flag overrides the environment.
 """
 
-import argparse
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from server.catalogue.database import BACKUPS
 from server.catalogue.document import Field
@@ -18,7 +16,7 @@ from server.defaults import ADMITTED_SHARE, EF_SEARCH, HNSW_FROM_VECTORS, MIN_RE
 from server.errors import SettingsError
 from server.logs.access import ACCESS_LOG_MODES, AccessLogMode
 from server.logs.lines import LOG_FORMATS, LogFormat
-from server.programs import EXPORTER, SERVER
+from server.programs import EXPORTER
 from server.setting_types import (
     Address,
     CollectorAddress,
@@ -35,7 +33,6 @@ from server.setting_types import (
     whole_number,
 )
 from server.vectors.storage import STORAGES, Storage
-from server.version import ShowVersion
 
 METAVARS: dict[Any, str] = {
     Path: "FILE",
@@ -385,52 +382,3 @@ class SettingRow(NamedTuple):
 def setting_rows() -> list[SettingRow]:
     """Returns the table in declaration order."""
     return [SettingRow(row.name, **row.metadata) for row in fields(Settings)]
-
-
-def parse_settings(
-    arguments: Sequence[str], environment: Mapping[str, str] = os.environ, *, commands: Mapping[str, str] | None = None
-) -> Settings:
-    """Reads the settings from command-line `arguments` and `environment`. `--help` lists the `commands`.
-
-    Raises SettingsError if a required setting is missing or a value is invalid, and SystemExit for `--help`.
-    """
-    parser = Parser(
-        prog=SERVER,
-        description="Serve natural-language search over gRPC, or run a command on a store.",
-        epilog=f"example:\n  {SERVER} --bundle build/bundle --catalogue sample/catalogue.jsonl\n\n"
-        f"commands ({SERVER} COMMAND --help):\n"
-        + "\n".join(f"  {name:16}  {help}" for name, help in (commands or {}).items()),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action=ShowVersion, nargs=0, help="show the version and exit")
-    rows = setting_rows()
-    for row in rows:
-        shown = "required" if row.default is None else f"default: {row.default or 'none'}"
-        help = f"{row.help} ({shown}; environment: {row.variable})"
-        parser.add_argument(row.flag, metavar=row.metavar, help=help.replace("%", "%%"))
-    given = vars(parser.parse_args(arguments))
-    values: dict[str, Any] = {}
-    for row in rows:
-        text, source = given[row.name], row.flag
-        if text is None and row.variable in environment:
-            text, source = environment[row.variable], row.variable
-        if text is None or (not text and not row.default):
-            if row.default is None:
-                raise SettingsError(f"{source} is required (or set {row.variable}); see --help")
-            continue
-        try:
-            values[row.name] = row.parse(text)
-        except ValueError as error:
-            raise SettingsError(f"{source}: {error}; got {text!r}") from None
-    settings = Settings(**values)
-    settings.check()
-    return settings
-
-
-class Parser(argparse.ArgumentParser):
-    """Raises an error where argparse would print several lines of usage and exit."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raises SettingsError."""
-        raise SettingsError(f"{message}; see --help")

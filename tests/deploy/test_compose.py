@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from sample.server_process import REPOSITORY
-from server.settings import parse_settings, setting_rows
+from server.command_line import parse_settings
+from server.settings import setting_rows
 
 COMPOSE = REPOSITORY / "deploy/compose.yaml"
 SCHEMA = REPOSITORY / "build/tools/usr/lib/python3/dist-packages/compose/config/compose_spec.json"

@@ -6,7 +6,8 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
-from server.settings import Settings, parse_settings, setting_rows
+from server.command_line import parse_settings
+from server.settings import Settings, setting_rows
 from tests.deploy.manifests import COMPONENTS, KUBERNETES, documents_of, resource, resources_of
 from tests.node import run_node
 from tools.doc_tables import documented_metrics

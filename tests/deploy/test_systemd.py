@@ -6,7 +6,8 @@ from configparser import ConfigParser
 import pytest
 
 from sample.server_process import REPOSITORY
-from server.settings import parse_settings, setting_rows
+from server.command_line import parse_settings
+from server.settings import setting_rows
 
 SYSTEMD = REPOSITORY / "deploy/systemd"
 UNIT = SYSTEMD / "chaja.service"

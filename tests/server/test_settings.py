@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import chaja
+from server.command_line import parse_settings
 from server.cpus import usable_cpus
 from server.errors import SettingsError
 from server.setting_types import Address, parse_address
-from server.settings import Settings, parse_settings, setting_rows
+from server.settings import Settings, setting_rows
 
 REQUIRED = ["--bundle", "b", "--catalogue", "c.jsonl"]
 BACKUPS = ["--data", "d", "--backup-directory", "b"]
