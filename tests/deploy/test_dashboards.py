@@ -1,7 +1,6 @@
 import itertools
 import re
 from collections import Counter
-from pathlib import Path
 
 import pytest
 import yaml
@@ -122,24 +121,13 @@ def test_dashboards_link_to_each_other() -> None:
         assert runbook["url"] == "${runbook}"
 
 
-def test_grafana_is_provisioned_with_the_interval_of_the_scrapes_and_with_the_dashboards() -> None:
+def test_grafana_is_provisioned_with_the_interval_of_the_scrapes() -> None:
     (source,) = yaml.safe_load((FOLDER / "provisioning/datasources/prometheus.yaml").read_text())["datasources"]
     scrapes = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))["global"]["scrape_interval"]
     assert source["jsonData"]["timeInterval"] == scrapes
     assert source["type"] == "prometheus"
     (provider,) = yaml.safe_load((FOLDER / "provisioning/dashboards/chaja.yaml").read_text())["providers"]
     assert provider["type"] == "file"
-    services = yaml.safe_load((FOLDER.parent / "compose.yaml").read_text(encoding="utf-8"))["services"]
-    assert source["url"] == "http://prometheus:9090"
-    assert services["prometheus"]["network_mode"] == "service:server", "Prometheus has the names of the server"
-    assert "prometheus" in services["server"]["networks"]["default"]["aliases"]
-    grafana = services["grafana"]
-    mounted = provider["options"]["path"]
-    assert f"./grafana/dashboards:{mounted}:ro" in grafana["volumes"]
-    assert "./grafana/provisioning:/etc/grafana/provisioning:ro" in grafana["volumes"]
-    home = Path(grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
-    assert str(home.parent) == mounted
-    assert (FOLDER / "dashboards" / home.name).is_file()
 
 
 @pytest.fixture(scope="module")

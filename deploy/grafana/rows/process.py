@@ -154,8 +154,8 @@ def _certificate() -> Panel:
         "Certificate expires in",
         [Query(f"min(({series('chaja_certificate_expiry_timestamp_seconds')} > 0) - time())", "")],
         unit="s",
-        text="The certificate of --tls-certificate that expires first. Replace the files: the server reads them again "
-        "without a restart.",
+        text="The first certificate of --tls-certificate and --http-tls-certificate that expires. Replace the files: "
+        "the server reads them again without a restart.",
         alerts=["ChajaCertificateExpires"],
         steps=[(None, "red"), (DAY_SECONDS, "orange"), (7 * DAY_SECONDS, "green")],
         no_value="no TLS",
