@@ -1,19 +1,15 @@
 """The five stages of a query, named as in `Timings` and the metrics, and a stopwatch for them."""
 
 import time
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, TypeAlias, get_args
 
 Stage = Literal["tokenize", "queue", "encode", "search", "fetch"]
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
-class Lap(NamedTuple):
-    """A stage, or a part of one, and its times as values of `time.perf_counter()`."""
-
-    stage: Stage
-    started: float
-    ended: float
+Lap: TypeAlias = tuple[Stage, float, float]
+"""A stage, or a part of one, and its start and end as values of `time.perf_counter()`. A class would take longer."""
 
 
 class Stopwatch:
@@ -35,7 +31,7 @@ class Stopwatch:
         """Adds the time since the last lap to `stage`."""
         now = time.perf_counter()
         self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._since
-        self.laps.append(Lap(stage, self._since, now))
+        self.laps.append((stage, self._since, now))
         self._since = now
 
     def restart(self) -> None:

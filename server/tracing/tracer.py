@@ -148,24 +148,25 @@ class CallTrace:
         self._queries += 1
         if self._queries > MAX_QUERIES or not laps:
             return
+        first_started, last_ended = laps[0][1], laps[-1][2]
         parent = self._span
         if self._alone:
             parent.set_attributes(attributes)
         else:
             parent = self._tracer.span(
-                "query", started=laps[0].started, context=set_span_in_context(parent, Context()), attributes=attributes
+                "query", started=first_started, context=set_span_in_context(parent, Context()), attributes=attributes
             )
         context = set_span_in_context(parent, Context())
-        for position, lap in enumerate(laps):
-            links = (batch,) if batch is not None and lap.stage == "encode" else ()
-            span = self._tracer.span(lap.stage, started=lap.started, context=context, links=links)
+        for position, (stage, started, ended) in enumerate(laps):
+            links = (batch,) if batch is not None and stage == "encode" else ()
+            span = self._tracer.span(stage, started=started, context=context, links=links)
             if failed and position == len(laps) - 1:
                 span.set_status(Status(StatusCode.ERROR))
-            span.end(_nanoseconds(lap.ended))
+            span.end(_nanoseconds(ended))
         if not self._alone:
             if failed:
                 parent.set_status(Status(StatusCode.ERROR))
-            parent.end(_nanoseconds(laps[-1].ended))
+            parent.end(_nanoseconds(last_ended))
 
     def end(self, *, code: int, name: str, reason: str, request_bytes: int, response_bytes: int) -> None:
         """Ends the trace with the call's gRPC code and its name, and the reason of its error."""

@@ -20,6 +20,7 @@ from server.stages import STAGES
 from tests.integration import slow_server
 from tests.integration.collector import ERROR, Collector, attributes, collecting
 from tests.integration.errors import code_of
+from tests.integration.raw_calls import connected, message, opened
 from tests.integration.scraping import scrape_until, value
 from tests.integration.serving import sample_server, start_error, wait_until
 from tests.ports import free_ports
@@ -146,12 +147,11 @@ def test_a_call_that_ran_out_of_time_shows_the_stage_in_which_it_was(
 ) -> None:
     monkeypatch.setenv(slow_server.SECONDS_PER_TOKEN, "5")
     flags = ("--trace-endpoint", f"http://{collector.address}")
-    with (
-        sample_server(tiny_bundle, *flags, module=slow_server.MODULE) as server,
-        chaja.connect(server.address) as client,
-    ):
-        code = code_of(client.search.Search, SearchRequest(query="a"), metadata=parent(7), timeout=2)
-        assert code is grpc.StatusCode.DEADLINE_EXCEEDED
+    request = SearchRequest(query="a").SerializeToString()
+    [(_, traceparent), _] = parent(7)
+    # This client sends a deadline, but does not cancel the call at it.
+    sent = opened(f"/{SEARCH}", grpc_timeout="2S", traceparent=traceparent) + message(request)
+    with sample_server(tiny_bundle, *flags, module=slow_server.MODULE) as server, connected(server.address, sent):
         root = root_of(collector, 7)
     assert root.status.code == ERROR
     stages = collector.children(root)

@@ -41,7 +41,7 @@ def test_a_flag_wins_over_the_environment_which_wins_over_the_default() -> None:
 
 def test_every_setting_can_be_given_by_flag_and_by_environment() -> None:
     for row in setting_rows():
-        text = row.default or ("0.5" if row.flag.endswith("-weight") else "somewhere")
+        text = row.default or {"weight": "0.5", "endpoint": "somewhere:4317"}.get(row.name.split("_")[-1], "somewhere")
         more = next((needed for prefix, needed in NEEDED.items() if row.flag.startswith(prefix)), [])
         by_flag = parse_settings([*REQUIRED, *more, row.flag, text], {})
         by_environment = {"CHAJA_BUNDLE": "b", "CHAJA_CATALOGUE": "c.jsonl"} | {row.variable: text}

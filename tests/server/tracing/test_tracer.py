@@ -66,7 +66,7 @@ def test_a_full_queue_drops_spans_counts_them_and_closes_in_time(
     assert isinstance(trace, CallTrace)
     monkeypatch.setattr(tracer_module, "MAX_QUERIES", 10_000)
     now = time.perf_counter()
-    laps = [Lap("queue", now, now)]
+    laps: list[Lap] = [("queue", now, now)]
     for _ in range(QUEUE_SPANS + 100):
         trace.query(laps, attributes={}, batch=None, failed=False)
     assert sum(dropped) == 100
