@@ -138,7 +138,15 @@ async def _serve(
     )
     backups = _backup_schedule(settings, store, metrics)
     with (
-        served_pages(settings, metrics.registry, rpc=rpc, health=health, progress=reloader.progress) as pages,
+        served_pages(
+            settings,
+            metrics.registry,
+            rpc=rpc,
+            slot=slot,
+            health=health,
+            progress=reloader.progress,
+            fetch=store.fetch,
+        ) as pages,
         served_http(settings, metrics, alive=health.alive, ready=health.ready, pages=pages) as http_url,
     ):
         address = await rpc.listen()

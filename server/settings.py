@@ -266,6 +266,12 @@ class Settings:
         "the password of any user. Read again when it changes. Probes need no token.",
         default="",
     )
+    search_page: bool = _setting(
+        parse_switch,
+        "Serve a page for searching at /search of the HTTP port (--metrics): on or off. It shows documents, so it "
+        "needs an address that only this machine reaches, or --http-token-file.",
+        default="off",
+    )
     latency_objective_seconds: float = _setting(
         positive_seconds,
         "Latency that most calls should keep, as in dashboards and alerts. It is always a bucket boundary of "
@@ -280,7 +286,8 @@ class Settings:
     )
     log_texts: bool = _setting(
         parse_switch,
-        "Log a user's text if the model fails on it, and the text of slow queries: on or off.",
+        "Log a user's text if the model fails on it, and the text of slow queries, which the status page then shows, "
+        "too: on or off.",
         default="off",
     )
     access_log: AccessLogMode = _setting(
@@ -343,6 +350,11 @@ class Settings:
             raise SettingsError("--http-tls-certificate and --http-tls-key go together: set both or neither")
         if self.tls_client_ca is not None and self.tls_certificate is None:
             raise SettingsError("--tls-client-ca needs --tls-certificate and --tls-key")
+        if self.search_page and not self.metrics.is_loopback and self.http_token_file is None:
+            raise SettingsError(
+                f"--search-page on would show documents to all who reach {self.metrics}: set --http-token-file, or a "
+                "loopback address such as 127.0.0.1:9464 in --metrics"
+            )
 
     def _check_backups(self) -> None:
         if self.backup_every_seconds and self.backup_directory is None:

@@ -70,7 +70,7 @@ def http_app(
     """
     probes = probe_routes(alive=alive, ready=ready)
     routes = [*probes, scrape_route(registry), *pages]
-    paths = ", ".join(route.path for route in routes)
+    paths = ", ".join(route.path for route in routes if route.include_in_schema)
 
     async def refuse(_: Request, error: Exception) -> Response:
         """Answers a request for an unknown path or with a method that its path does not have."""

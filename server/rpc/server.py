@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from grpc_health.v1 import health as health_names
@@ -42,6 +41,7 @@ from server.rpc.hits import Fetch
 from server.rpc.info import InfoServicer
 from server.rpc.limits import Limits
 from server.rpc.listener import Listener
+from server.rpc.local import LocalCalls
 from server.rpc.observer import CallObserver
 from server.rpc.queries import Queries
 from server.rpc.refusals import Refusals
@@ -140,6 +140,7 @@ class RpcServer:
         calls: Any = self._calls
         background = self._calls.background
         queries = Queries(metrics, SlowQueryLog(settings.slow_query_seconds, show_texts=settings.log_texts))
+        self.local_calls = LocalCalls(self._calls)
         self.slowest = SlowestSearches(show_texts=settings.log_texts)
         search = SearchServicer(
             slot, limits, metrics, queries=queries, fetch=fetch, background=background, slowest=self.slowest
@@ -163,7 +164,7 @@ class RpcServer:
         bound = await self._listener.start(address)
         if settings.tokens is not None:
             self._watching = asyncio.create_task(self._calls.watch_access())
-        if isinstance(address, Address) and not _is_loopback(address.host):
+        if isinstance(address, Address) and not address.is_loopback:
             for flag, value in (("--tls-certificate", settings.tls_certificate), ("--tokens", settings.tokens)):
                 if value is None:
                     log.warning("listening on %s, which other machines may reach, without %s", address, flag)
@@ -194,10 +195,3 @@ class RpcServer:
         for task in (quiet, self._watching):
             if task is not None:
                 task.cancel()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

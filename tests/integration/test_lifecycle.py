@@ -54,7 +54,7 @@ def test_the_server_is_not_serving_until_everything_is_loaded(tiny_bundle: Path,
     with running_server(server_flags(tiny_bundle, long_catalogue), echo=while_loading) as server:
         assert seen["health"] == [Health.NOT_SERVING] * (1 + len(SERVICES))
         assert seen["probes"] == [200, 503]
-        assert [status_of(server.metrics_url, path) for path in (*PROBES, "/", "/metric")] == [200, 200, 404, 404]
+        assert [status_of(server.metrics_url, path) for path in (*PROBES, "/", "/metric")] == [200, 200, 200, 404]
         assert seen["error"].code() == grpc.StatusCode.UNAVAILABLE
         assert "still loading" in seen["error"].details()
         assert health_of(server.address) == Health.SERVING

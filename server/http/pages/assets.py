@@ -32,4 +32,5 @@ def _route(path: str, name: str) -> Route:
     async def answer(_: Request) -> Response:
         return Response(content, headers=headers)
 
-    return Route(path, answer)
+    # `http_app` names the others to those who ask for an unknown path.
+    return Route(path, answer, include_in_schema=not path.startswith(FOLDER))

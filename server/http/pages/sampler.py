@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from server.http.pages.figures import Figures, Gauges, as_point, codes_of, figures_of, gauges_of, reasons_of
 from server.http.pages.reading import Reading, Window
+from server.priority import CALL_NICENESS, give_way
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ def sampling(registry: CollectorRegistry) -> Iterator[Sampler]:
 
 
 def _sample_until(sampler: Sampler, ended: threading.Event) -> None:
+    give_way(CALL_NICENESS)
     while not ended.wait(SAMPLE_SECONDS):
         try:
             sampler.sample()

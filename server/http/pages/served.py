@@ -6,18 +6,28 @@ from collections.abc import Iterator
 from prometheus_client import CollectorRegistry
 from starlette.routing import Route
 
+from server.engine import EngineSlot
 from server.http.pages.findings import Thresholds
 from server.http.pages.sampler import sampling
+from server.http.pages.search import SearchPage
 from server.http.pages.status import ServerState, StatusPage
 from server.progress import Progress
 from server.rpc.health import HealthServicer
+from server.rpc.hits import Fetch
 from server.rpc.server import RpcServer
 from server.settings import Settings
 
 
 @contextlib.contextmanager
 def served_pages(
-    settings: Settings, registry: CollectorRegistry, *, rpc: RpcServer, health: HealthServicer, progress: Progress
+    settings: Settings,
+    registry: CollectorRegistry,
+    *,
+    rpc: RpcServer,
+    slot: EngineSlot,
+    health: HealthServicer,
+    progress: Progress,
+    fetch: Fetch,
 ) -> Iterator[list[Route]]:
     """Yields the routes of the pages; samples the metrics meanwhile. Enter it in the server's event loop."""
 
@@ -25,6 +35,12 @@ def served_pages(
         return ServerState(health.state, *progress.step)
 
     thresholds = Thresholds(min_recall=settings.min_recall)
-    with sampling(registry) as sampler:
-        status = StatusPage(sampler, rpc.slowest, read_state=read_state, thresholds=thresholds)
-        yield status.routes()
+    with contextlib.ExitStack() as stack:
+        sampler = stack.enter_context(sampling(registry))
+        pages = StatusPage(sampler, rpc.slowest, read_state=read_state, thresholds=thresholds).routes()
+        if settings.search_page:
+            any_host = settings.http_token_file is not None
+            search = SearchPage(rpc.local_calls, slot, fetch=fetch, max_limit=settings.max_limit, any_host=any_host)
+            stack.callback(search.close)
+            pages += search.routes()
+        yield pages

@@ -18,7 +18,7 @@ WAIT_MILLISECONDS = 20_000
 expect.set_options(timeout=WAIT_MILLISECONDS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright runs an event loop in this thread until its end.
 def browser() -> Iterator[Browser]:
     """A headless Chromium. Skips the test if there is none."""
     found = next(filter(None, map(shutil.which, EXECUTABLES)), None)

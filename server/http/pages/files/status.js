@@ -60,7 +60,7 @@ function show(status) {
   const rate = status.figures ? ` · ${number(status.figures.calls_per_second)} calls/s` : "";
   document.title = `${STATES[status.state.name][1]}${rate} · Chaja`;
   const covered = Math.min(status.window_seconds, status.now - status.gauges.started_at);
-  for (const each of document.querySelectorAll(".window")) each.textContent = `the last ${duration(covered)}`;
+  for (const each of document.querySelectorAll(".window")) each.textContent = coveredTime(covered);
   showLoading(status);
   showFindings(status);
   showTiles(status);
@@ -70,6 +70,9 @@ function show(status) {
   showFacts(status);
   for (const chart of charts) chart.show(status.series);
 }
+
+/** Returns the time that rates, shares and percentiles cover. */
+const coveredTime = (seconds) => (seconds >= 60 ? "the last minute" : `the last ${duration(seconds)}`);
 
 function showState(name) {
   const [mark, word] = STATES[name];

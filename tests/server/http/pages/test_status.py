@@ -60,6 +60,11 @@ async def test_the_page_and_its_files_have_their_types(served: Served, path: str
     assert await asyncio.to_thread(head) == (200, kind)
 
 
+async def test_an_unknown_path_is_answered_with_the_pages_and_not_their_files(served: Served) -> None:
+    status, body = await asyncio.to_thread(served.port.get, "/other")
+    assert (status, body) == (404, "there are /healthz, /readyz, /metrics, /, /status.json\n")
+
+
 async def test_the_html_has_no_inline_scripts_or_styles(served: Served) -> None:
     _, page = await asyncio.to_thread(served.port.get, "/")
     assert "<style" not in page

@@ -1,0 +1,56 @@
+"""Reads the query parameters of `/search.json` as a `SearchRequest`: they have the names of its fields."""
+
+from collections.abc import Mapping
+
+from google.protobuf import json_format
+
+from chaja.v1 import Filter, Fusion, Mode, SearchRequest
+from server.errors import InvalidRequest, Violation
+
+PARAMETERS = ("query", "limit", "language_code", "mode", "filter", "min_score", "fusion")
+
+MODES = ("hybrid", "dense", "lexical")
+FUSIONS = ("weighted_sum", "reciprocal_rank")
+
+MAX_FILTER_CHARACTERS = 8000
+
+
+def search_request(parameters: Mapping[str, str]) -> SearchRequest:
+    """Returns the request; raises InvalidRequest. The server checks its limits like those of any call."""
+    for name in parameters:
+        if name not in PARAMETERS:
+            raise _invalid(name, f"is unknown; there are {', '.join(PARAMETERS)}")
+    request = SearchRequest(query=parameters.get("query", ""), language_code=parameters.get("language_code", ""))
+    try:
+        request.limit = int(parameters.get("limit", "0"))
+    except ValueError:
+        raise _invalid("limit", "is not a whole number") from None
+    request.mode = Mode.Value(f"MODE_{_one_of('mode', parameters.get('mode', MODES[0]), MODES)}")
+    request.fusion = Fusion.Value(f"FUSION_{_one_of('fusion', parameters.get('fusion', FUSIONS[0]), FUSIONS)}")
+    if "min_score" in parameters:
+        try:
+            request.min_score = float(parameters["min_score"])
+        except ValueError:
+            raise _invalid("min_score", "is not a number") from None
+    if text := parameters.get("filter"):
+        request.filter.CopyFrom(_filter(text))
+    return request
+
+
+def _filter(text: str) -> Filter:
+    if len(text) > MAX_FILTER_CHARACTERS:
+        raise _invalid("filter", f"has {len(text)} characters; at most {MAX_FILTER_CHARACTERS} are allowed")
+    try:
+        return json_format.Parse(text, Filter())
+    except (json_format.ParseError, RecursionError):
+        raise _invalid("filter", "is not a Filter in the JSON of Protobuf") from None
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise _invalid(name, f"must be one of {', '.join(allowed)}")
+    return value.upper()
+
+
+def _invalid(name: str, problem: str) -> InvalidRequest:
+    return InvalidRequest([Violation(name, problem)])

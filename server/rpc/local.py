@@ -1,0 +1,110 @@
+"""Calls of this server's methods from inside the process, as if they came over gRPC.
+
+They pass the same checks of tokens, limits and load, have the same deadline and metrics, and end when the server stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+
+from server.errors import DeadlinePassed
+from server.rpc.calls import Calls
+from server.rpc.errors import ROW_OF
+from server.rpc.gate import Metadata
+
+STATUS_KEY = "grpc-status-details-bin"
+
+
+class CallFailed(Exception):
+    """A call that ended with an error, as its caller gets it. `retry_seconds` is set if the server is overloaded."""
+
+    def __init__(self, code: grpc.StatusCode, reason: str, message: str, retry_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.code, self.reason, self.retry_seconds = code, reason, retry_seconds
+
+
+class LocalCalls:
+    """Makes the calls. Used on the event loop of the server."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    async def call(self, method: str, message: bytes, *, metadata: Metadata, peer: str, seconds: float) -> bytes:
+        """Returns the serialized answer of a unary method to a serialized message; raises CallFailed.
+
+        `method` is a path such as `/chaja.v1.SearchService/Search`, `peer` names the caller, `seconds` is its deadline.
+        """
+        details: Any = _Details(method, tuple(metadata))
+        handler: Any = self._calls.service(details)
+        context = _Context(message, peer=peer, seconds=seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                answer: bytes = await handler.stream_unary(None, context)
+                return answer
+        except grpc.aio.AbortError:
+            assert context.failure is not None, "abort sets it"
+            raise context.failure from None
+        except TimeoutError:
+            row, error = ROW_OF[DeadlinePassed], DeadlinePassed()
+            raise CallFailed(row.code, row.reason, str(error)) from None
+        finally:
+            context.end()
+
+
+class _Details(NamedTuple):
+    """The method and the metadata of a call, with the names of `grpc.HandlerCallDetails`."""
+
+    method: str
+    invocation_metadata: Metadata
+
+
+class _Context:
+    """The part of `grpc.aio.ServicerContext` that `Call` and the methods use."""
+
+    def __init__(self, message: bytes, *, peer: str, seconds: float) -> None:
+        self._unread = [message]
+        self._peer = peer
+        self._deadline = time.monotonic() + seconds
+        self._on_done: list[Callable[[Any], object]] = []
+        self.failure: CallFailed | None = None
+
+    def peer(self) -> str:
+        return self._peer
+
+    def time_remaining(self) -> float:
+        return max(0.0, self._deadline - time.monotonic())
+
+    async def read(self) -> object:
+        return self._unread.pop() if self._unread else grpc.aio.EOF
+
+    async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Any = ()) -> None:
+        self.failure = _failure(code, details, dict(trailing_metadata).get(STATUS_KEY, b""))
+        raise grpc.aio.AbortError
+
+    def set_trailing_metadata(self, trailing_metadata: Any) -> None:
+        """Ignores the metadata: the caller gets only the answer."""
+
+    def add_done_callback(self, callback: Callable[[Any], object]) -> None:
+        self._on_done.append(callback)
+
+    def end(self) -> None:
+        for callback in self._on_done:
+            callback(self)
+
+
+def _failure(code: grpc.StatusCode, message: str, details: bytes) -> CallFailed:
+    status = status_pb2.Status.FromString(details)
+    info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+    retry_seconds = None
+    for each in status.details:
+        if each.Unpack(retry):
+            retry_seconds = retry.retry_delay.ToTimedelta().total_seconds()
+        else:
+            each.Unpack(info)
+    return CallFailed(code, info.reason, message, retry_seconds)
