@@ -61,11 +61,11 @@ def write(client: chaja.Client, number: int) -> None:
 
 
 def again_and_again(stopped: threading.Event, act: Callable[[int], None], *, pause_seconds: float) -> None:
-    """Calls `act` until `stopped` is set, whatever error a call ends with."""
+    """Calls `act` until `stopped` is set, whatever error a call ends with. ValueError: the channel is closed."""
     number = 0
     while not stopped.wait(pause_seconds):
         number += 1
-        with contextlib.suppress(grpc.RpcError):
+        with contextlib.suppress(grpc.RpcError, ValueError):
             act(number)
 
 
@@ -120,6 +120,7 @@ def overloaded(bundle: Path, directory: Path) -> Iterator[Fault]:
             yield Fault(server, begin)
         finally:
             stopped.set()
+            client.close()
 
 
 @contextlib.contextmanager
@@ -149,6 +150,7 @@ def full(bundle: Path, directory: Path) -> Iterator[Fault]:
                 yield Fault(server, begin)
             finally:
                 stopped.set()
+                client.close()
     finally:
         subprocess.run(["umount", "--lazy", disk], check=True)  # noqa: S607
 
@@ -215,6 +217,7 @@ def stalling(bundle: Path, directory: Path) -> Iterator[Fault]:
             yield Fault(server, begin)
         finally:
             stopped.set()
+            client.close()
 
 
 FAULTS: dict[str, Callable[[Path, Path], contextlib.AbstractContextManager[Fault]]] = {

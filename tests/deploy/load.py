@@ -41,12 +41,13 @@ def load(address: str, *, credentials: grpc.ChannelCredentials | None = None) ->
             yield
         finally:
             stopped.set()
+            client.close()  # Ends a call to a server that has gone.
             thread.join()
 
 
 def _send_rounds(client: chaja.Client, stopped: threading.Event) -> None:
     number = 0
-    with contextlib.suppress(grpc.RpcError):  # The server may stop before the load.
+    with contextlib.suppress(grpc.RpcError, ValueError):  # ValueError: the channel is closed.
         while not stopped.wait(PAUSE_SECONDS):
             number += 1
             send_round(client, number)
