@@ -35,8 +35,9 @@ def busy_server(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     with sample_server(tiny_bundle, "--data", str(store), "--encode-workers", "1") as server:
         with load(server.address):
             wait_until(lambda: len(status_of(server)["series"].get("at", [])) >= 2)
-        handled = total(scrape(server.metrics_url), "grpc_server_handled_total")
-        wait_until(lambda: sum(status_of(server)["codes"].values()) >= handled)
+        samples = scrape(server.metrics_url)
+        ended = sum(total(samples, name) for name in ("grpc_server_handled_total", "chaja_stream_queries_total"))
+        wait_until(lambda: sum(status_of(server)["codes"].values()) >= ended)
         yield server
 
 

@@ -132,7 +132,7 @@ function showTiles({ figures, gauges }) {
   const tiles = [
     ["Calls", number(f.calls_per_second), "/s", `refused ${share(f.refused_share)} · failed ${share(f.failed_share)}`],
     ["Time of a search, p99", ...timeParts(f.search.p99_seconds), searchDetail(f)],
-    ["Queue", number(f.queue_texts), "texts", `predicted wait ${time(f.predicted_wait_seconds)}`],
+    ["Queue", number(f.queue_texts), f.queue_texts === 1 ? "text" : "texts", `predicted wait ${time(f.predicted_wait_seconds)}`],
     ["Batch, mean", number(f.batch_texts), "texts", `${number(f.batch_tokens)} tokens`],
     ["Queries from the cache", ...split(share(f.cache_share)), `hits from the cache ${share(f.hit_cache_share)}`],
     ["Recall@10", gauges.recall === null ? UNKNOWN : gauges.recall.toFixed(3), "", graph ? `graph, ef_search ${number(gauges.ef_search)}` : "every vector is compared"],
