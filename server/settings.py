@@ -105,7 +105,7 @@ class Settings:
     )
     metrics: Address = _setting(
         parse_address,
-        "Address of the HTTP port for Prometheus (`/metrics`) and for probes (`/healthz`, `/readyz`).",
+        "Address of the HTTP port for Prometheus (`/metrics`), for probes (`/healthz`, `/readyz`), and for the pages.",
         default="127.0.0.1:9464",
     )
     encode_workers: int = _setting(

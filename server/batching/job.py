@@ -58,7 +58,7 @@ class Job:
     @property
     def stage(self) -> Stage:
         """The stage after the last one that has ended."""
-        match next(reversed(self.stopwatch.seconds), None):
+        match [None, *self.stopwatch.seconds][-1]:  # A copy: a worker may add a stage meanwhile.
             case None:
                 return "tokenize"
             case "tokenize":

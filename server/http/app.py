@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from server.http.access import TokenGuard
+from server.http.hosts import HostGuard
 from server.http.port import http_port
 from server.http.probes import Probe, probe_routes
 from server.http.scrape import scrape_route
@@ -51,7 +52,10 @@ def served_http(
     )
     if certificate is not None:
         metrics.process.watch_certificate(certificate.expiry_seconds)
-    app = http_app(metrics.registry, alive=alive, ready=ready, tokens=tokens, pages=pages)
+    local = settings.metrics.is_loopback
+    if tokens is None and not local:
+        log.warning("HTTP on %s, which other machines may reach, without --http-token-file", settings.metrics)
+    app = http_app(metrics.registry, alive=alive, ready=ready, tokens=tokens, pages=pages, local=local)
     with http_port(settings.metrics, app, headers=HEADERS, certificate=certificate) as address:
         yield f"{'https' if certificate else 'http'}://{address}"
 
@@ -63,13 +67,19 @@ def http_app(
     ready: Probe,
     tokens: AccessTokens | None = None,
     pages: Sequence[Route] = (),
+    local: bool = False,
 ) -> Starlette:
     """Returns the application with the routes of probes, metrics and `pages`. Call it in the server's event loop.
 
-    With `tokens`, everything but the probes needs one.
+    With `tokens`, everything but the probes needs one. Without them, pages of a `local` port, which only this machine
+    reaches, answer only requests that name this machine.
     """
-    probes = probe_routes(alive=alive, ready=ready)
-    routes = [*probes, scrape_route(registry), *pages]
+    probes, scrape = probe_routes(alive=alive, ready=ready), scrape_route(registry)
+    routes = [*probes, scrape, *pages]
+    open_paths = {route.path for route in probes}
+    middleware = [Middleware(TokenGuard, tokens=tokens, open_paths=open_paths)]
+    if tokens is None and local:
+        middleware = [Middleware(HostGuard, open_paths={*open_paths, scrape.path})]
     paths = ", ".join(route.path for route in routes if route.include_in_schema)
 
     async def refuse(_: Request, error: Exception) -> Response:
@@ -80,7 +90,7 @@ def http_app(
 
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(TokenGuard, tokens=tokens, open_paths={route.path for route in probes})],
+        middleware=middleware,
         exception_handlers={HTTPException: refuse, Exception: _fail},
     )
     app.router.redirect_slashes = False

@@ -33,11 +33,11 @@ class Scrapes:
         names = request.query_params.getlist("name[]")
         try:
             encode, content_type = choose_encoder(",".join(request.headers.getlist("Accept")))
-            async with self._turn:
-                await asyncio.sleep(self._next_at - time.monotonic())
-                began = time.thread_time()
-                body = encode(self._registry.restricted_registry(names) if names else self._registry)
-                self._next_at = time.monotonic() + (time.thread_time() - began) * (1 / CPU_SHARE - 1)
         except (TypeError, ValueError):  # prometheus_client cannot parse the version.
             return PlainTextResponse("the Accept header has an invalid version\n", 400)
+        async with self._turn:
+            await asyncio.sleep(self._next_at - time.monotonic())
+            began = time.thread_time()
+            body = encode(self._registry.restricted_registry(names) if names else self._registry)
+            self._next_at = time.monotonic() + (time.thread_time() - began) * (1 / CPU_SHARE - 1)
         return Response(body, headers={"Content-Type": content_type})

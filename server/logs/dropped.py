@@ -10,7 +10,7 @@ class Dropped:
     """The lines that did not fit into the queue, could not be written, or were above their rate. For any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # A signal handler may log while its thread holds it.
         self._count = 0
         self._receive: Callable[[float], object] | None = None
 

@@ -66,7 +66,8 @@ def _console(_: WrappedLogger, __: str, event: EventDict) -> str:
     message, exception = str(event.pop("message", "")), event.pop("exception", "")
     fields = {name: round(value, 6) if isinstance(value, float) else value for name, value in event.items()}
     line = start + " ".join(filter(None, [message, _logfmt(None, "", fields)])).translate(CONTROL)
-    return f"{line}\n{exception}" if exception else line
+    # An error's message may contain a client's text.
+    return "\n".join([line, *(each.translate(CONTROL) for each in exception.split("\n") if each)])
 
 
 def _cut(value: object) -> object:

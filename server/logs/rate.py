@@ -54,10 +54,13 @@ class RepeatedLine:
         self._log = log
         self._message = message
         self._rate = Rate(lines=1, seconds=60)
+        self._lock = threading.Lock()
         self._count = 0
 
     def add(self) -> None:
-        """Counts an event. Used on the event loop only."""
-        self._count += 1
+        """Counts an event. Any thread may use it."""
+        with self._lock:
+            self._count += 1
+            count = self._count
         if self._rate.allow() is not None:
-            self._log.warning(self._message, self._count)
+            self._log.warning(self._message, count)

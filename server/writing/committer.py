@@ -23,6 +23,7 @@ from server.catalogue.store import Store
 from server.catalogue.transaction import Transaction
 from server.errors import ChajaError, Conflict, NotReady
 from server.live.index import LiveIndex
+from server.logs.rate import Rate
 from server.metrics import Metrics
 from server.writing.remembered_calls import RememberedCall, remembered
 
@@ -93,6 +94,7 @@ class Committer:
         self._metrics = metrics
         self._on_commit = on_commit
         self._committing_since = 0.0
+        self._failed_commits = Rate(lines=1, seconds=10)
         metrics.store.change_lag_seconds.set_function(self._change_lag_seconds)
         self._loop = asyncio.get_running_loop()
         self.death: asyncio.Future[None] = self._loop.create_future()
@@ -165,6 +167,8 @@ class Committer:
         except Exception as error:
             if not isinstance(error, ChajaError):
                 log.exception("a commit failed")
+            elif self._failed_commits.allow() is not None:
+                log.error("a commit failed: %s", error)
             self._metrics.store.commit_failures.inc()
             self._settle(group, error)
             return

@@ -72,12 +72,21 @@ def test_grafana_finds_prometheus_and_the_dashboards(services: dict[str, Any]) -
     (source,) = yaml.safe_load((provisioning / "datasources/prometheus.yaml").read_text(encoding="utf-8"))[
         "datasources"
     ]
-    # Prometheus shares the network of the server.
-    assert services["prometheus"]["network_mode"] == "service:server"
-    assert services["server"]["networks"]["default"]["aliases"] == [urlsplit(source["url"]).hostname]
+    url = urlsplit(source["url"])
+    assert services[str(url.hostname)]["ports"] == [f"127.0.0.1:{url.port}:{url.port}"]
     (provider,) = yaml.safe_load((provisioning / "dashboards/chaja.yaml").read_text(encoding="utf-8"))["providers"]
     mounted = {each.split(":")[1]: each.split(":")[0] for each in services["grafana"]["volumes"]}
     folder = COMPOSE.parent / mounted[provider["options"]["path"]]
     home = Path(services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
     assert str(home.parent) == provider["options"]["path"]
     assert (folder / home.name).exists()
+
+
+def test_prometheus_scrapes_the_server_with_the_configuration_of_a_server_without_containers() -> None:
+    alone, containers = (
+        yaml.safe_load((COMPOSE.parent / "prometheus" / name).read_text(encoding="utf-8"))
+        for name in ("prometheus.yml", "compose.yml")
+    )
+    assert containers["scrape_configs"][0]["static_configs"] == [{"targets": ["server:9464"]}]
+    containers["scrape_configs"][0]["static_configs"] = alone["scrape_configs"][0]["static_configs"]
+    assert containers == alone

@@ -1,10 +1,14 @@
 import json
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
+import yaml
 
 from server.command_line import parse_settings
 from server.settings import Settings, setting_rows
@@ -15,7 +19,7 @@ from tools.doc_tables import documented_metrics
 VERSIONS = ("1.30", "1.37")
 """The oldest Kubernetes that README.md names, and the newest whose schemas are known."""
 
-LABELS = {"app.kubernetes.io/name": "chaja", "app.kubernetes.io/part-of": "chaja"}
+LABELS = {"app.kubernetes.io/name": "chaja"}
 IMAGE_SETTINGS = {
     match[1]: match[2]
     for match in re.finditer(
@@ -45,12 +49,6 @@ def settings() -> Settings:
     "manifest", resources_of(KUBERNETES), ids=lambda each: f"{each['kind']}-{each['metadata']['name']}"
 )
 def test_every_manifest_fits_the_schemas_of_kubernetes(manifest: dict[str, Any], version: str) -> None:
-    # `kustomize` adds the labels to selectors and templates.
-    spec = manifest.get("spec", {})
-    if manifest["kind"] in ("StatefulSet", "PodDisruptionBudget"):
-        spec["selector"] = {"matchLabels": LABELS}
-    if manifest["kind"] == "StatefulSet":
-        spec["template"]["metadata"]["labels"] = LABELS
     kubernetes_validate.validate(manifest, version, strict=True)
 
 
@@ -60,6 +58,48 @@ def test_the_service_monitor_fits_the_schema_of_the_operator(tmp_path: Path, por
     monitor["spec"]["endpoints"][0]["port"] = port
     errors = run_node(Path(__file__).with_name("validate.mjs"), tmp_path, json.dumps(monitor))
     assert (errors == []) is fits, errors
+
+
+def test_every_selector_finds_the_pods_of_the_server_and_no_others() -> None:
+    template = resource("StatefulSet", "chaja")["spec"]["template"]
+    assert template["metadata"]["labels"] == LABELS
+    assert resource("StatefulSet", "chaja")["spec"]["selector"] == {"matchLabels": LABELS}
+    assert resource("PodDisruptionBudget", "chaja")["spec"]["selector"] == {"matchLabels": LABELS}
+    for service in ("chaja-replicas", "chaja-http"):
+        assert resource("Service", service)["spec"]["selector"] == LABELS
+    policy = resource("NetworkPolicy", "chaja")["spec"]
+    assert policy["podSelector"] == {"matchLabels": LABELS}
+    assert LABELS.items() <= resource("Service", "chaja-http")["metadata"]["labels"].items()
+    # kustomize must not add the labels to selectors: the policy's would then admit no client.
+    (kustomization,) = documents_of(KUBERNETES / "kustomization.yaml")
+    assert not any(each.get("includeSelectors") for each in kustomization["labels"])
+
+
+def test_prometheus_gets_the_token_that_the_component_sets() -> None:
+    (component,) = documents_of(KUBERNETES / "components/tokens/kustomization.yaml")
+    (patch,) = [each["patch"] for each in component["patches"] if each["target"]["kind"] == "ServiceMonitor"]
+    (added,) = yaml.safe_load(patch)
+    assert added["value"]["credentials"] == {"name": "chaja-tokens", "key": "http"}
+
+
+def test_the_base_and_its_components_render_together(tmp_path: Path) -> None:
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("kubectl is missing, and no Debian package has it")
+    base = os.path.relpath(KUBERNETES, tmp_path.resolve())
+    lines = ["namespace: search", f"resources: [{base}]", "components:"]
+    lines += [f"  - {base}/components/{each.name}" for each in COMPONENTS]
+    (tmp_path / "kustomization.yaml").write_text("\n".join(lines), encoding="utf-8")
+    run = subprocess.run([kubectl, "kustomize", tmp_path], capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 0, run.stderr
+    rendered = {each["kind"]: each for each in yaml.safe_load_all(run.stdout)}
+    assert rendered["NetworkPolicy"]["spec"]["podSelector"] == {"matchLabels": LABELS}
+    client = rendered["NetworkPolicy"]["spec"]["ingress"][0]["from"][0]["podSelector"]["matchLabels"]
+    assert client == {"chaja-client": "true"}
+    assert rendered["PodDisruptionBudget"]["spec"]["selector"] == {"matchLabels": LABELS}
+    assert "authorization" in rendered["ServiceMonitor"]["spec"]["endpoints"][0]
+    (server,) = rendered["StatefulSet"]["spec"]["template"]["spec"]["containers"]
+    assert {each["name"] for each in server["env"]} == {"CHAJA_TOKENS", "CHAJA_HTTP_TOKEN_FILE"}
 
 
 def test_the_base_and_its_components_list_every_file() -> None:
@@ -135,7 +175,7 @@ def test_the_names_that_resources_refer_to_exist() -> None:
 
 def test_the_patch_of_the_tokens_sets_settings_that_exist() -> None:
     (component,) = documents_of(KUBERNETES / "components/tokens/kustomization.yaml")
-    (patch,) = component["patches"]
+    (patch,) = [each for each in component["patches"] if each["target"]["kind"] == "StatefulSet"]
     variables = re.findall(r"name: (CHAJA_\w+)", patch["patch"])
     assert variables
     assert set(variables) <= {row.variable for row in setting_rows()}

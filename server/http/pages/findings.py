@@ -16,10 +16,10 @@ SLOW_SHARE = 0.01
 """Share of searches that may exceed the objective."""
 
 LAG_SECONDS = 0.1
-CHANGE_LAG_SECONDS = 60.0
-FREE_BYTES = 2**30
+CHANGE_LAG_SECONDS = 10.0
+FREE_BYTES = 2**28
 DESCRIPTORS_SHARE = 0.8
-CERTIFICATE_SECONDS = 14 * 86400.0
+CERTIFICATE_SECONDS = 7 * 86400.0
 BACKUP_INTERVALS = 2.0
 
 
@@ -81,7 +81,7 @@ def _of_gauges(gauges: Gauges, *, now: float, thresholds: Thresholds) -> list[Fi
 
     if gauges.model and gauges.workers_alive < gauges.workers:
         dead = f"{gauges.workers - gauges.workers_alive:.0f} of {gauges.workers:.0f} workers have died"
-        add("problem", f"{dead}: a reload starts new ones", "ChajaWorkerDead")
+        add("problem", f"{dead}: a restart or a reload starts new ones", "ChajaWorkerDead")
     if gauges.recall < thresholds.min_recall:
         add("problem", f"recall is {gauges.recall:.3f}, below --min-recall {thresholds.min_recall:g}", "ChajaRecallLow")
     if gauges.last_reload_failed == 1:

@@ -6,7 +6,6 @@ A search of the page is a call of `SearchService.Search`: it passes the same che
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -40,8 +39,8 @@ SEARCH, INFO = "/chaja.v1.SearchService/Search", "/chaja.v1.InfoService/GetServe
 TOKEN_HEADER = "X-Chaja-Token"  # noqa: S105  only its name
 """The header with the token of `--tokens`. `Authorization` has that of `--http-token-file`."""
 
-CALL_SECONDS = 10.0
-"""Deadline of a search."""
+CALL_SECONDS = 8.0
+"""Deadline of a search. It passes before the HTTP port closes the connection (`port.REQUEST_SECONDS`)."""
 
 STATUS_OF = {
     grpc.StatusCode.INVALID_ARGUMENT: HTTPStatus.BAD_REQUEST,
@@ -58,13 +57,12 @@ T = TypeVar("T")
 class SearchPage:
     """Answers for the search page, in the thread of the HTTP port. Create it in the server's event loop."""
 
-    def __init__(self, calls: LocalCalls, slot: EngineSlot, *, fetch: Fetch, max_limit: int, any_host: bool) -> None:
-        """Takes the function that reads the store, and whether requests may name any host (`_is_local`)."""
+    def __init__(self, calls: LocalCalls, slot: EngineSlot, *, fetch: Fetch, max_limit: int) -> None:
+        """Takes the function that reads the store."""
         self._calls = calls
         self._slot = slot
         self._fetch = fetch
         self._options = OptionsReader(fetch, max_limit=max_limit)
-        self._any_host = any_host
         self._served_loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, "search-page", initializer=give_way, initargs=(CALL_NICENESS,))
 
@@ -82,9 +80,6 @@ class SearchPage:
 
     async def _guarded(self, answer: Callable[[Request], Awaitable[Any]], request: Request) -> Response:
         """Answers a request with JSON: what `answer` returns, or its error."""
-        if not self._any_host and not _is_local(request.url.hostname):
-            message = "open this page as localhost: other names may be those of a site that attacks your browser"
-            return _json({"message": message, "reason": "", "retry_seconds": None}, HTTPStatus.FORBIDDEN)
         try:
             return _json(await answer(request))
         except CallFailed as error:
@@ -143,18 +138,6 @@ def _hit(hit: Hit, passage: Passage | None) -> dict[str, Any]:
         "attributes": json_format.MessageToDict(hit.attributes),
         "match": passage,
     }
-
-
-def _is_local(host: str | None) -> bool:
-    """Returns whether a request names this machine.
-
-    A page of another site may reach a port of this machine by a name that it controls (DNS rebinding), and could then
-    read answers.
-    """
-    try:
-        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
 
 
 def _json(content: object, status: HTTPStatus = HTTPStatus.OK) -> Response:

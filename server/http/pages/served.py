@@ -39,8 +39,7 @@ def served_pages(
         sampler = stack.enter_context(sampling(registry))
         pages = StatusPage(sampler, rpc.slowest, read_state=read_state, thresholds=thresholds).routes()
         if settings.search_page:
-            any_host = settings.http_token_file is not None
-            search = SearchPage(rpc.local_calls, slot, fetch=fetch, max_limit=settings.max_limit, any_host=any_host)
+            search = SearchPage(rpc.local_calls, slot, fetch=fetch, max_limit=settings.max_limit)
             stack.callback(search.close)
             pages += search.routes()
         yield pages

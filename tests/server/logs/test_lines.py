@@ -28,10 +28,12 @@ def logged(log_format: LogFormat, write: Any, *, name: str = "server.test") -> s
     handler, logger = Collected(log_format), logging.getLogger(name)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+    logger.propagate = False  # pytest-xdist cannot send a captured text that is not Unicode.
     try:
         write()
         handler.flush()
     finally:
+        logger.propagate = True
         logger.removeHandler(handler)
     (line,) = handler.lines
     assert line.endswith("\n")

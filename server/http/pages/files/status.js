@@ -18,7 +18,7 @@ const STATES = {
 
 /** Sentence and alert of the states in which the server is broken. */
 const BROKEN = {
-  failing: ["a thread of the server has died, and health checks report NOT_SERVING: restart it", "ChajaWorkerDead"],
+  failing: ["a thread of the server has died, and health checks report NOT_SERVING: restart it or reload it", "ChajaWorkerDead"],
   hanging: ["the event loop of the server does not respond, and neither do health checks", "ChajaEventLoopLag"],
 };
 

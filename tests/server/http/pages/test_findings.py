@@ -43,7 +43,7 @@ def test_a_healthy_server_has_no_findings() -> None:
 @pytest.mark.parametrize(
     ("change", "alert", "text"),
     [
-        ({"workers_alive": 1.0}, "ChajaWorkerDead", "1 of 2 workers have died: a reload starts new ones"),
+        ({"workers_alive": 1.0}, "ChajaWorkerDead", "1 of 2 workers have died: a restart or a reload starts new ones"),
         ({"recall": 0.9}, "ChajaRecallLow", "recall is 0.900, below --min-recall 0.95"),
         (
             {"last_reload_failed": 1.0},
