@@ -117,8 +117,9 @@ class BackupFolder:
             for path in sorted(self.path.iterdir(), reverse=True):
                 if (named := self._name.fullmatch(path.name)) is None:
                     continue
-                if (size_bytes := _whole_size(path)) is not None:
-                    found.append(Backup(path, _unix_seconds(named[1]), size_bytes))
+                seconds, size_bytes = _unix_seconds(named[1]), _whole_size(path)
+                if seconds is not None and size_bytes is not None:
+                    found.append(Backup(path, seconds, size_bytes))
                 elif path not in self._warned:
                     self._warned.add(path)
                     log.warning("%s is not a whole backup and does not count as one: remove it", path)
@@ -134,19 +135,28 @@ class BackupFolder:
             raise StoreError(f"{self.path} cannot be used for backups: {error.strerror}") from None
 
 
-def _unix_seconds(text: str) -> float:
-    return datetime.datetime.strptime(text, TIME_FORMAT).replace(tzinfo=datetime.UTC).timestamp()
+def _unix_seconds(text: str) -> float | None:
+    """Returns the time in a name, None if there is no such time."""
+    try:
+        return datetime.datetime.strptime(text, TIME_FORMAT).replace(tzinfo=datetime.UTC).timestamp()
+    except ValueError:
+        return None
 
 
 def _whole_size(path: Path) -> int | None:
-    """Returns the size of a database of ours in bytes, as its header says; None if the file has another one.
+    """Returns the size of a database of ours in bytes, as its header says; None for anything else of that name.
 
     A backup is verified before it gets its name. This check finds files that were cut short or replaced later, without
     reading them (https://www.sqlite.org/fileformat.html, 1.3).
     """
-    with path.open("rb") as file:
-        header = file.read(100)
-        size_bytes = os.fstat(file.fileno()).st_size
+    try:
+        if not path.is_file():  # A directory, or a FIFO, which would block.
+            return None
+        with path.open("rb") as file:
+            header = file.read(100)
+            size_bytes = os.fstat(file.fileno()).st_size
+    except OSError:
+        return None
     if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
         return None
     page_bytes, pages, application = (

@@ -1,10 +1,16 @@
-"""`/metrics`, for Prometheus."""
+"""`/metrics`, for Prometheus.
+
+Scrapes take a bounded share of a core. Those that wait for their turn share one answer, which is made after they have
+arrived: many clients cannot keep Prometheus waiting.
+"""
 
 import asyncio
 import time
+from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import RestrictedRegistry
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -20,13 +26,17 @@ def scrape_route(registry: CollectorRegistry) -> Route:
     return Route(METRICS_PATH, Scrapes(registry).answer)
 
 
+Format = Callable[[CollectorRegistry | RestrictedRegistry], bytes]
+
+
 class Scrapes:
-    """Answers scrapes, one at a time. Used on one event loop."""
+    """Answers scrapes, one format and selection at a time. Used on one event loop."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
         self._turn = asyncio.Lock()
         self._next_at = 0.0
+        self._waiting: dict[tuple[str, ...], asyncio.Task[bytes]] = {}
 
     async def answer(self, request: Request) -> Response:
         """Returns the metrics in the format that the request accepts; `name[]` in the query selects some."""
@@ -35,9 +45,18 @@ class Scrapes:
             encode, content_type = choose_encoder(",".join(request.headers.getlist("Accept")))
         except (TypeError, ValueError):  # prometheus_client cannot parse the version.
             return PlainTextResponse("the Accept header has an invalid version\n", 400)
+        key = (content_type, *names)
+        if key not in self._waiting:
+            self._waiting[key] = asyncio.create_task(self._encoded(key, encode, names))
+        body = await asyncio.shield(self._waiting[key])  # Another client may wait for it.
+        return Response(body, headers={"Content-Type": content_type})
+
+    async def _encoded(self, key: tuple[str, ...], encode: Format, names: Sequence[str]) -> bytes:
         async with self._turn:
             await asyncio.sleep(self._next_at - time.monotonic())
+            del self._waiting[key]
             began = time.thread_time()
-            body = encode(self._registry.restricted_registry(names) if names else self._registry)
-            self._next_at = time.monotonic() + (time.thread_time() - began) * (1 / CPU_SHARE - 1)
-        return Response(body, headers={"Content-Type": content_type})
+            try:
+                return encode(self._registry.restricted_registry(names) if names else self._registry)
+            finally:
+                self._next_at = time.monotonic() + (time.thread_time() - began) * (1 / CPU_SHARE - 1)

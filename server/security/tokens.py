@@ -78,6 +78,8 @@ def read_token(path: Path) -> list[Token]:
         raise SecurityError(f"{path}: expected one token and nothing else")
     if words and len(words[0]) < MIN_TOKEN_CHARACTERS:
         raise SecurityError(f"{path}: the token must have at least {MIN_TOKEN_CHARACTERS} characters")
+    if words and not words[0].isascii():
+        raise SecurityError(f"{path}: the token must be ASCII, since HTTP headers are")
     return [Token(_digest(word), ROLES[0], path.name) for word in words]
 
 

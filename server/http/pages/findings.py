@@ -90,9 +90,11 @@ def _of_gauges(gauges: Gauges, *, now: float, thresholds: Thresholds) -> list[Fi
         text = f"searches do not see changes that are {gauges.change_lag_seconds:.0f} s old"
         add("problem", text, "ChajaIndexStale")
     if gauges.backup_interval_seconds > 0:
-        age = now - gauges.backup_timestamp_seconds
-        if gauges.backup_timestamp_seconds > 0 and age > BACKUP_INTERVALS * gauges.backup_interval_seconds:
-            add("problem", f"the newest backup is {age / 3600:.1f} hours old", "ChajaBackupOld")
+        # Without any backup, the server should have made one since it started.
+        age = now - (gauges.backup_timestamp_seconds or gauges.started_at)
+        if age > BACKUP_INTERVALS * gauges.backup_interval_seconds:
+            made = f"the newest backup is {age / 3600:.1f} hours old"
+            add("problem", made if gauges.backup_timestamp_seconds else "no backup was made yet", "ChajaBackupOld")
     if gauges.data_free_bytes < FREE_BYTES:
         add("problem", f"the disk of --data has {gauges.data_free_bytes / 2**20:.0f} MiB left", "ChajaDiskFull")
     if 0 < gauges.certificate_expiry_timestamp_seconds < now + CERTIFICATE_SECONDS:

@@ -2,6 +2,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +57,23 @@ def test_a_backup_from_the_future_does_not_count(folder: BackupFolder, store: St
     assert newest.path == first
     folder.remove_old(1, first)
     assert first.exists(), "it is the one that was just made"
+
+
+def test_other_things_with_the_name_of_a_backup_do_not_count(
+    folder: BackupFolder, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, *others = made(folder, store, 0, 1, 2, 3, 4)
+    for path in others:
+        path.unlink()
+    others[0].mkdir()
+    os.mkfifo(others[1])
+    others[2].symlink_to(folder.path / "missing")
+    invalid = first.with_name(first.name.replace(first.name[6:14], "20261399"))
+    shutil.copy(first, invalid)
+    newest = folder.newest(NOW + 9 * DAY)
+    assert newest is not None
+    assert newest.path == first
+    assert len([each for each in caplog.records if "is not a whole backup" in each.getMessage()]) == 4
 
 
 def test_a_file_that_was_cut_short_does_not_count(

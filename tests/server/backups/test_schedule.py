@@ -220,7 +220,8 @@ def test_two_stores_share_a_directory(backups: Backups, tmp_path: Path) -> None:
     other.path = backups.path
     with contextlib.closing(other.store), backups.running(1, keep=1), other.running(1, keep=1):
         until(lambda: backups.counted("ok") >= 2 and other.counted("ok") >= 2)
-    assert sorted(path.stem[-12:] for path in backups.files) == sorted(each.store.id[:12] for each in (backups, other))
+    # A stop may come before the last removal, so that a store has two.
+    assert {path.stem[-12:] for path in backups.files} == {each.store.id[:12] for each in (backups, other)}
 
 
 def test_a_stop_ends_a_backup_that_waits_and_leaves_no_file(backups: Backups) -> None:

@@ -6,6 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
+from starlette.requests import Request
 
 from server.http import scrape
 from server.http.app import HEADERS, http_app
@@ -60,3 +61,29 @@ async def test_a_probe_does_not_wait_for_scrapes(monkeypatch: pytest.MonkeyPatch
             assert await asyncio.to_thread(port.get, "/healthz") == (200, "ok\n")
         assert not any(each.done() for each in scrapes)
     assert await asyncio.gather(*scrapes) == [b""] * 4  # The port has stopped.
+
+
+class Counting(Collector):
+    """Counts the answers."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def collect(self) -> Iterator[Metric]:
+        self.count += 1
+        return iter(())
+
+
+async def test_scrapes_that_wait_share_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry, counting = CollectorRegistry(), Counting()
+    registry.register(counting)
+    registry.register(Slow())
+    scrapes = scrape.Scrapes(registry)
+    monkeypatch.setattr(scrape, "CPU_SHARE", 0.1)
+    request = Request({"type": "http", "query_string": b"", "headers": []})
+    await scrapes.answer(request)
+    counting.count = 0
+    assert {(await each).status_code for each in [asyncio.create_task(scrapes.answer(request)) for _ in range(50)]} == {
+        200
+    }
+    assert counting.count == 1

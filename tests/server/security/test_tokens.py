@@ -221,6 +221,7 @@ def test_a_file_may_hold_one_token_and_nothing_else(tmp_path: Path) -> None:
     for text, message in (
         ("", "has no tokens"),
         ("short", "at least 16 characters"),
+        ("아주-긴-비밀-토큰-스물네-글자-이상", "must be ASCII"),
         ("search app one-long-enough-token", "expected one token and nothing else"),
     ):
         path.write_text(text, encoding="utf-8")

@@ -56,6 +56,11 @@ def test_a_healthy_server_has_no_findings() -> None:
             "ChajaBackupOld",
             "the newest backup is 2.5 hours old",
         ),
+        (
+            {"backup_interval_seconds": 3600.0, "started_at": NOW - 9000},
+            "ChajaBackupOld",
+            "no backup was made yet",
+        ),
         ({"data_free_bytes": 2.0**20 * 100}, "ChajaDiskFull", "the disk of --data has 100 MiB left"),
         (
             {"certificate_expiry_timestamp_seconds": NOW + 86400 * 3},
