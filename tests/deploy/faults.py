@@ -139,10 +139,9 @@ def full(bundle: Path, directory: Path) -> Iterator[Fault]:
             writer.submit(again_and_again, stopped, lambda number: write(client, number), pause_seconds=0.2)
 
             def begin(wait_for: Callable[[str], None]) -> None:
-                with (disk / "filler").open("wb") as filler, contextlib.suppress(OSError):
+                with (disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
                     while True:
                         filler.write(bytes(65536))
-                        filler.flush()
                 for alert in ("ChajaDiskFull", "ChajaWritesFail"):
                     wait_for(alert)
 

@@ -71,7 +71,7 @@ class Lane:
         if self._settled:
             self._settled = False
             self._write_file()
-        flags = ["--catalogue", str(self.catalogue)]
+        flags = ["--catalogue", str(self.catalogue), "--max-catalogue-shrink", "1"]
         flags += ["--hnsw-from-vectors", "150" if self.starts % 6 == 1 else "100000"]
         constants = FREQUENT if self.starts % 3 else {}
         return start_server(self.forks, self.bundle, self.directory / "data", *flags, constants=constants, **killed)
