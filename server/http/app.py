@@ -53,10 +53,10 @@ def served_http(
     if certificate is not None:
         metrics.process.watch_certificate(certificate.expiry_seconds)
     local = settings.metrics.is_loopback
-    if tokens is None and not local:
-        log.warning("HTTP on %s, which other machines may reach, without --http-token-file", settings.metrics)
     app = http_app(metrics.registry, alive=alive, ready=ready, tokens=tokens, pages=pages, local=local)
     with http_port(settings.metrics, app, headers=HEADERS, certificate=certificate) as address:
+        if tokens is None and not local:
+            log.warning("HTTP on %s, which other machines may reach, without --http-token-file", address)
         yield f"{'https' if certificate else 'http'}://{address}"
 
 
