@@ -26,8 +26,8 @@ EXIT_CODES = {
     ExitCode.OK: "success",
     ExitCode.FAILED: "the attack could not run, a generator process failed during the run, or no call succeeded",
     ExitCode.USAGE: "a wrong flag or file",
-    ExitCode.SATURATED: "the generator was saturated",
-    ExitCode.ASSERTION: "an assertion was not met",
+    ExitCode.SATURATED: "the generator was saturated; every assertion was met",
+    ExitCode.ASSERTION: "an assertion was not met, whether or not the generator was saturated",
     ExitCode.INTERRUPTED: "interrupted; the results until then are kept, and reported as partial",
     ExitCode.CLOSED_PIPE: "the reader of the output, such as `head`, closed the pipe",
 }

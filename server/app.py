@@ -29,6 +29,7 @@ from server.metrics import Metrics
 from server.reloading import Reloader
 from server.rpc.errors import REASONS
 from server.rpc.health import HealthServicer
+from server.rpc.refusals import Refusals
 from server.rpc.server import COUNTED_METHODS, NOTICE_SECONDS, SERVICES, RpcServer
 from server.settings import Settings
 from server.signals import Signals
@@ -125,6 +126,7 @@ async def _serve(
     tracer = open_tracer(
         settings.trace_endpoint, share=settings.trace_share, on_dropped=metrics.process.spans_dropped.inc
     )
+    refusals = Refusals(metrics, audit)
     rpc = RpcServer(
         settings,
         slot,
@@ -133,6 +135,7 @@ async def _serve(
         health=health,
         fetch=store.fetch,
         audit=audit,
+        refusals=refusals,
         tracer=tracer,
         core_log=core_log,
     )
@@ -147,7 +150,9 @@ async def _serve(
             progress=reloader.progress,
             fetch=store.fetch,
         ) as pages,
-        served_http(settings, metrics, alive=health.alive, ready=health.ready, pages=pages) as http_url,
+        served_http(
+            settings, metrics, alive=health.alive, ready=health.ready, pages=pages, refusals=refusals
+        ) as http_url,
     ):
         address = await rpc.listen()
         rpc.lost.add_done_callback(lambda _: wanted.stop.set())

@@ -206,7 +206,7 @@ class Reloader:
             opening=None if background else self._opening,
             snapshots=None if background else self._snapshots,
             background=background,
-            on_build=self._metrics.index.count_graph_build,
+            on_build=self._metrics.index.graph_builds.count,
         )
 
     def _put(self, loaded: Loaded) -> None:

@@ -81,13 +81,13 @@ def objectives_of(options: argparse.Namespace) -> tuple[list[Objective], float |
 
 
 def exit_code(summary: Summary, objectives: list[Objective], ending: Ending | None = None) -> ExitCode:
-    """Returns the exit code of a run; a partial or saturated run takes precedence over assertions."""
+    """Returns the exit code of a run: a partial run, then a missed assertion, then a saturated generator."""
     if ending is not None and ending.partial:
         return ExitCode.INTERRUPTED if ending.interrupted else ExitCode.FAILED
-    if summary.generator.saturated:
-        return ExitCode.SATURATED
     if not all(verdict.met for verdict in judge_objectives(objectives, summary)):
         return ExitCode.ASSERTION
+    if summary.generator.saturated:
+        return ExitCode.SATURATED
     return ExitCode.OK if summary.total.ok.count else ExitCode.FAILED
 
 

@@ -115,7 +115,7 @@ class BackupSchedule:
                 self._folder.remove_unfinished()
         seconds = time.monotonic() - began
         self._report(now)  # First, so that a counted backup is also reported.
-        self._metrics.count_backup(failed=False, seconds=seconds)
+        self._metrics.made.count(failed=False, seconds=seconds)
         log.info("made and verified the backup %s in %.1f s", path, seconds)
         try:
             self._folder.remove_old(self._keep, path)
@@ -148,7 +148,7 @@ class BackupSchedule:
         """Counts and logs a failure; returns the seconds until the next attempt."""
         pause_seconds = min(RETRY_SECONDS * 2.0 ** min(self._failures, 9), MAX_RETRY_SECONDS, self._every_seconds)
         self._failures += 1
-        self._metrics.count_backup(failed=True, seconds=seconds)
+        self._metrics.made.count(failed=True, seconds=seconds)
         unexpected = None if isinstance(error, StoreError) else error
         log.error("the backup failed: %s; the next attempt is in %.0f s", error, pause_seconds, exc_info=unexpected)
         return pause_seconds

@@ -2,33 +2,40 @@
 
 import base64
 import binascii
-from collections.abc import Set
+from collections.abc import Callable, Set
 
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from server.metrics import Refusal
 from server.security.tokens import AccessTokens
+
+OnRefused = Callable[[Refusal, str], object]
+"""Takes the reason for which a request is refused, and the address of its client."""
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Chaja", charset="UTF-8"'}
 """Makes a browser ask for a user name and a password."""
 
 
 class TokenGuard:
-    """Refuses requests without a valid token. Without `tokens`, every request is allowed."""
+    """Refuses requests without a valid token."""
 
-    def __init__(self, app: ASGIApp, *, tokens: AccessTokens | None, open_paths: Set[str]) -> None:
+    def __init__(self, app: ASGIApp, *, tokens: AccessTokens, open_paths: Set[str], on_refused: OnRefused) -> None:
         """Takes the paths that need no token."""
         self._app = app
         self._tokens = tokens
         self._open_paths = open_paths
+        self._on_refused = on_refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes an allowed request on."""
         app = self._app
-        if self._tokens is not None and scope["path"] not in self._open_paths:
+        if scope["path"] not in self._open_paths:
             token = sent_token(Headers(scope=scope).get("Authorization", ""))
             if self._tokens.find(token) is None:
+                host = scope["client"][0] if scope["client"] else ""
+                self._on_refused("http_token_unknown" if token else "http_token_missing", f"http:{host}")
                 app = PlainTextResponse("send the token of --http-token-file\n", 401, headers=CHALLENGE)
         await app(scope, receive, send)
 

@@ -13,12 +13,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from server.http.access import TokenGuard
+from server.http.access import OnRefused, TokenGuard
 from server.http.hosts import HostGuard
 from server.http.port import http_port
 from server.http.probes import Probe, probe_routes
 from server.http.scrape import scrape_route
 from server.metrics import Metrics
+from server.rpc.refusals import Refusals
 from server.security.https import HttpsCertificate
 from server.security.tokens import AccessTokens, read_token
 from server.settings import Settings
@@ -38,7 +39,7 @@ HEADERS = MappingProxyType(
 
 @contextlib.contextmanager
 def served_http(
-    settings: Settings, metrics: Metrics, *, alive: Probe, ready: Probe, pages: Sequence[Route]
+    settings: Settings, metrics: Metrics, *, alive: Probe, ready: Probe, pages: Sequence[Route], refusals: Refusals
 ) -> Iterator[str]:
     """Serves the HTTP port; yields its URL. Enter it in the server's event loop.
 
@@ -53,7 +54,15 @@ def served_http(
     if certificate is not None:
         metrics.process.watch_certificate(certificate.expiry_seconds)
     local = settings.metrics.is_loopback
-    app = http_app(metrics.registry, alive=alive, ready=ready, tokens=tokens, pages=pages, local=local)
+    app = http_app(
+        metrics.registry,
+        alive=alive,
+        ready=ready,
+        pages=pages,
+        tokens=tokens,
+        local=local,
+        on_refused=lambda reason, peer: refusals.count(reason, peer=peer),
+    )
     with http_port(settings.metrics, app, headers=HEADERS, certificate=certificate) as address:
         if tokens is None and not local:
             log.warning("HTTP on %s, which other machines may reach, without --http-token-file", address)
@@ -65,21 +74,24 @@ def http_app(
     *,
     alive: Probe,
     ready: Probe,
-    tokens: AccessTokens | None = None,
     pages: Sequence[Route] = (),
+    tokens: AccessTokens | None = None,
     local: bool = False,
+    on_refused: OnRefused = lambda _reason, _peer: None,
 ) -> Starlette:
     """Returns the application with the routes of probes, metrics and `pages`. Call it in the server's event loop.
 
     With `tokens`, everything but the probes needs one. Without them, pages of a `local` port, which only this machine
-    reaches, answer only requests that name this machine.
+    reaches, answer only requests that name this machine. `on_refused` takes requests without a valid token.
     """
     probes, scrape = probe_routes(alive=alive, ready=ready), scrape_route(registry)
     routes = [*probes, scrape, *pages]
     open_paths = {route.path for route in probes}
-    middleware = [Middleware(TokenGuard, tokens=tokens, open_paths=open_paths)]
-    if tokens is None and local:
-        middleware = [Middleware(HostGuard, open_paths={*open_paths, scrape.path})]
+    middleware = []
+    if tokens is not None:
+        middleware.append(Middleware(TokenGuard, tokens=tokens, open_paths=open_paths, on_refused=on_refused))
+    elif local:
+        middleware.append(Middleware(HostGuard, open_paths={*open_paths, scrape.path}))
     paths = ", ".join(route.path for route in routes if route.include_in_schema)
 
     async def refuse(_: Request, error: Exception) -> Response:

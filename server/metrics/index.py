@@ -2,9 +2,9 @@
 
 from functools import partial
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge
 
-from server.metrics.buckets import LONG_SECONDS
+from server.metrics.outcomes import Outcomes
 
 
 class IndexMetrics:
@@ -38,44 +38,22 @@ class IndexMetrics:
             each.set(1)
         gauge("chaja_index_min_recall", "--min-recall, below which the server raises ef_search.").set(min_recall)
         self.ef_search = gauge("chaja_index_ef_search", "Candidates that a search of the index's graph keeps.")
-        self._rebuilds = Counter(
-            "chaja_index_rebuilds_total",
-            "Rebuilds of the index without its dead vectors, by result: ok or failed.",
-            ["result"],
-            registry=registry,
+        self.rebuilds = Outcomes(
+            registry,
+            counter=(
+                "chaja_index_rebuilds_total",
+                "Rebuilds of the index without its dead vectors, by result: ok or failed.",
+            ),
+            seconds=("chaja_index_rebuild_seconds", "Time of a rebuild of the index, also of a failed one."),
         )
-        for result in ("ok", "failed"):
-            self._rebuilds.labels(result)
-        self._rebuild_seconds = Histogram(
-            "chaja_index_rebuild_seconds",
-            "Time of a rebuild of the index, also of a failed one.",
-            buckets=LONG_SECONDS,
-            registry=registry,
-        )
-        self._graph_builds = Counter(
-            "chaja_graph_builds_total",
-            "Builds of the index's graph, most of which extend the previous one, by result: ok or failed.",
-            ["result"],
-            registry=registry,
-        )
-        for result in ("ok", "failed"):
-            self._graph_builds.labels(result)
-        self._graph_build_seconds = Histogram(
-            "chaja_graph_build_seconds",
-            "Time of a build of the graph, also of a failed one.",
-            buckets=LONG_SECONDS,
-            registry=registry,
+        self.graph_builds = Outcomes(
+            registry,
+            counter=(
+                "chaja_graph_builds_total",
+                "Builds of the index's graph, most of which extend the previous one, by result: ok or failed.",
+            ),
+            seconds=("chaja_graph_build_seconds", "Time of a build of the graph, also of a failed one."),
         )
         self.snapshot_timestamp_seconds = gauge(
             "chaja_snapshot_timestamp_seconds", "Unix time of the newest snapshot of the index; 0 without one."
         )
-
-    def count_graph_build(self, *, failed: bool, seconds: float) -> None:
-        """Counts a build of the graph, and records its duration."""
-        self._graph_builds.labels("failed" if failed else "ok").inc()
-        self._graph_build_seconds.observe(seconds)
-
-    def count_rebuild(self, *, failed: bool, seconds: float) -> None:
-        """Counts a rebuild of the index, and records its duration."""
-        self._rebuilds.labels("failed" if failed else "ok").inc()
-        self._rebuild_seconds.observe(seconds)

@@ -14,9 +14,11 @@ Refusal = Literal[
     "message_too_large",
     "headers_too_large",
     "connection_overloaded",
+    "http_token_missing",
+    "http_token_unknown",
     FailedHandshake,
 ]
-"""The reasons for which calls and connections are refused before a method begins."""
+"""The reasons for which calls, connections and HTTP requests are refused before a method begins."""
 
 REFUSALS: tuple[Refusal, ...] = get_args(Refusal)
 
@@ -25,7 +27,7 @@ def refusal_counters(registry: CollectorRegistry) -> dict[Refusal, Counter]:
     """Returns a counter for each reason."""
     refused = Counter(
         "chaja_refused_total",
-        "Calls and connections refused before a method could begin, by reason.",
+        "Calls, connections and HTTP requests refused before a method could begin, by reason.",
         ["reason"],
         registry=registry,
     )

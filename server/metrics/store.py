@@ -4,7 +4,8 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from server.metrics.buckets import LONG_SECONDS, STAGE_SECONDS
+from server.metrics.buckets import STAGE_SECONDS
+from server.metrics.outcomes import Outcomes
 
 
 class StoreMetrics:
@@ -44,21 +45,10 @@ class BackupMetrics:
         self.timestamp_seconds = gauge(
             "chaja_backup_timestamp_seconds", "Unix time of the newest verified backup; 0 without one."
         )
-        self._backups = Counter(
-            "chaja_backups_total", "Scheduled backups, by result: ok or failed.", ["result"], registry=registry
-        )
-        for result in ("ok", "failed"):
-            self._backups.labels(result)
-        self._seconds = Histogram(
-            "chaja_backup_seconds",
-            "Time of a backup and its verification, also of a failed one.",
-            buckets=LONG_SECONDS,
-            registry=registry,
+        self.made = Outcomes(
+            registry,
+            counter=("chaja_backups_total", "Scheduled backups, by result: ok or failed."),
+            seconds=("chaja_backup_seconds", "Time of a backup and its verification, also of a failed one."),
         )
         self.bytes = gauge("chaja_backup_bytes", "Size of the newest verified backup; 0 without one.")
         self.interval_seconds = gauge("chaja_backup_interval_seconds", "--backup-every-seconds; 0 if it is off.")
-
-    def count_backup(self, *, failed: bool, seconds: float) -> None:
-        """Counts a backup, and records its duration."""
-        self._backups.labels("failed" if failed else "ok").inc()
-        self._seconds.observe(seconds)

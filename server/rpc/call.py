@@ -85,13 +85,14 @@ class Call:
     async def __aenter__(self) -> Self:
         if self._metrics is not None:
             self._metrics.start()
-            self._observer.began(self._call_context)
         self._call_context.make_current()
         self._context.set_trailing_metadata(((REQUEST_ID, self._call_context.request_id),))
         try:
             self._gate.check(self._path, self._metadata, self.share)
         except Exception as error:
             await self._abort(error)
+        if self._metrics is not None:
+            self._observer.began(self._call_context)
         self.interruption.make_current()
         self._running.add(self)
         return self

@@ -29,7 +29,7 @@ class CallObserver:
         self._tracer = tracer
 
     def began(self, call: CallContext) -> None:
-        """Takes a call that begins: it may be traced."""
+        """Takes a call that the gate has admitted: it may be traced."""
         if self._tracer is not None:
             call.trace = self._tracer.begin(call)
 

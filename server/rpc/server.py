@@ -101,6 +101,7 @@ class RpcServer:
         health: HealthServicer,
         fetch: Fetch,
         audit: AuditLog,
+        refusals: Refusals,
         tracer: Tracer | None,
         core_log: CoreLog | None,
     ) -> None:
@@ -117,7 +118,6 @@ class RpcServer:
         )
         if certificates is not None:
             metrics.process.watch_certificate(certificates.expiry_seconds)
-        refusals = Refusals(metrics, audit)
         self._calls = Calls(
             metrics,
             Access(tokens),

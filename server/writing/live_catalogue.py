@@ -209,9 +209,9 @@ class LiveCatalogue:
         except LoadingCancelled:
             raise
         except Exception:
-            self._metrics.index.count_rebuild(failed=True, seconds=time.monotonic() - started)
+            self._metrics.index.rebuilds.count(failed=True, seconds=time.monotonic() - started)
             raise
-        self._metrics.index.count_rebuild(failed=False, seconds=time.monotonic() - started)
+        self._metrics.index.rebuilds.count(failed=False, seconds=time.monotonic() - started)
 
     def _rebuild_without_dead(self, loaded: Loaded) -> None:
         built = unused = loaded.new_index()

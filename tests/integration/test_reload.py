@@ -213,7 +213,10 @@ def test_a_changed_catalogue_is_found_after_the_reload(served: Served) -> None:
 def test_a_catalogue_that_was_cut_short_leaves_the_documents(served: Served) -> None:
     lines = served.catalogue.read_text(encoding="utf-8").splitlines(keepends=True)
     for content, advice in (
-        ("".join(lines[:1]), f"has 1 documents, and had {len(lines)} when it was last imported"),
+        (
+            "".join(lines[:1]),
+            f"lacks {len(lines) - 1} of the {len(lines)} documents that it had when it was last imported",
+        ),
         ("".join(lines[:-1]) + lines[-1][:9], f"catalogue.jsonl:{len(lines)}: the line is not one whole JSON object"),
         ("", "catalogue.jsonl has no documents"),
     ):

@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -21,11 +22,12 @@ from tests.integration import slow_server
 from tests.integration.collector import ERROR, Collector, attributes, collecting
 from tests.integration.errors import code_of
 from tests.integration.raw_calls import connected, message, opened
-from tests.integration.scraping import scrape_until, value
+from tests.integration.scraping import scrape, scrape_until, value
 from tests.integration.serving import sample_server, start_error, wait_until
 from tests.ports import free_ports
 
 CALLER = "00f067aa0ba902b7"
+TOKEN = "a-token-of-32-letters-or-more-123"
 SEARCH = "chaja.v1.SearchService/Search"
 
 
@@ -177,6 +179,23 @@ def test_calls_are_sampled_by_their_parent_or_by_the_share(
     # The last spans are exported when the server stops.
     (ours,) = [span for span in collector.roots() if int(span.trace_id.hex(), 16) > 20]
     assert not ours.parent_span_id
+
+
+def test_refused_calls_leave_the_bound_on_traces_to_others(
+    tiny_bundle: Path, collector: Collector, tmp_path: Path
+) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"search app {TOKEN}\n", encoding="utf-8")
+    flags = ("--trace-endpoint", collector.address, "--trace-share", "1", "--tokens", str(tokens))
+    with sample_server(tiny_bundle, *flags) as server, chaja.connect(server.address) as client:
+        search: Any = client.search.Search
+        refused = [search.future(SearchRequest(query="a"), metadata=parent(1000 + number)) for number in range(300)]
+        assert {call.code() for call in refused} == {grpc.StatusCode.UNAUTHENTICATED}
+        metadata = (*parent(12), ("authorization", f"Bearer {TOKEN}"))
+        client.search.Search(SearchRequest(query="a"), metadata=metadata)
+        assert value(scrape(server.metrics_url), "chaja_spans_dropped_total") == 0
+    root_of(collector, 12)
+    assert not [span for span in collector.roots() if 1000 <= int(span.trace_id.hex(), 16) < 1300]
 
 
 def test_the_metrics_of_a_traced_call_name_its_trace(client: chaja.Client, server: ServerProcess) -> None:

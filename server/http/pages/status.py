@@ -18,7 +18,7 @@ from server.http.pages.findings import Finding, Thresholds, findings_of
 from server.http.pages.sampler import SAMPLE_SECONDS, WINDOW_SECONDS, Sampler
 from server.rpc.slowest import SlowestSearches
 
-FILES = ["icon.svg", "common.css", "status.css", "format.js", "charts.js", "status.js"]
+FILES = ["icon.svg", "common.css", "status.css", "status-narrow.css", "format.js", "charts.js", "status.js"]
 FILES += ["uplot/uPlot.min.css", "uplot/uPlot.iife.min.js"]
 
 STATE_SECONDS = 2.0

@@ -142,6 +142,19 @@ def test_assertions_decide_the_exit_code(
     assert run(monkeypatch, "report", results, "--assert", "p50<5s", "--assert", second) == code
 
 
+@pytest.mark.parametrize(("second", "code"), [("rate>10", ExitCode.SATURATED), ("p99<1us", ExitCode.ASSERTION)])
+def test_a_saturated_generator_hides_no_missed_assertion(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, second: str, code: ExitCode
+) -> None:
+    packed = [record(number / 50, 0.010) for number in range(500)]
+    saturated = write_run(
+        tmp_path / "saturated.bin",
+        packed,
+        reports=[vitals(seconds=10.0, elapsed_seconds=10.0, loop_waited_seconds=4.0)],
+    )
+    assert run(monkeypatch, "report", saturated, "--assert", "p50<5s", "--assert", second) == code
+
+
 def test_secrets_of_the_command_line_are_hidden() -> None:
     shown = command_line(["attack", "x:1", "--token", "s3cret", "--header", "a:s3cret", "--token=s3cret"])
     assert "s3cret" not in shown

@@ -33,7 +33,14 @@ def opened() -> Opened:
         for name in ("apples", "pears"):
             Counter(name, "Fruit.", registry=registry).inc(3)
         port = Port(Address("127.0.0.1", 0))
-        app = http_app(registry, alive=lambda: port.alive, ready=lambda: port.ready, tokens=tokens, pages=pages)
+        app = http_app(
+            registry,
+            alive=lambda: port.alive,
+            ready=lambda: port.ready,
+            pages=pages,
+            tokens=tokens,
+            on_refused=lambda *refusal: port.refused.append(refusal),
+        )
         with http_port(port.address, app, headers=HEADERS, certificate=certificate) as port.address:
             yield port
 

@@ -5,7 +5,7 @@ import http.client
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from server.setting_types import Address
 
@@ -19,6 +19,8 @@ class Port:
     ready: bool = False
     trusted: ssl.SSLContext | None = None
     """Context of a client of a port with TLS."""
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    """The reasons and the clients of requests without a valid token."""
 
     def get(self, path: str, *, method: str = "GET", **headers: str) -> tuple[int, str]:
         """Sends one request; returns the status and the body."""

@@ -46,10 +46,13 @@ async def test_metrics_and_pages_need_the_token(opened: Opened, file: Path, sent
 )
 async def test_other_tokens_are_refused(opened: Opened, file: Path, sent: str) -> None:
     with opened(tokens=AccessTokens(file, read_token), pages=[Route("/", page)]) as port:
-        for path in ("/", "/metrics", "/%6Detrics", "/metrics?x", "/other", "//", "/./healthz/../metrics"):
+        paths = ("/", "/metrics", "/%6Detrics", "/metrics?x", "/other", "//", "/./healthz/../metrics")
+        for path in paths:
             with port.response(path, authorization=sent) as response:
                 assert (response.status, response.headers["WWW-Authenticate"][:6]) == (401, "Basic ")
                 assert b"apples" not in response.read()
+        reason = "http_token_unknown" if sent_token(sent) else "http_token_missing"
+        assert port.refused == len(paths) * [(reason, "http:127.0.0.1")]
 
 
 async def test_probes_need_no_token(opened: Opened, file: Path) -> None:

@@ -74,7 +74,7 @@ def test_every_series_of_a_method_exists_before_the_first_request(untouched: lis
 
 
 def test_each_reason_of_a_refusal_is_a_word() -> None:
-    assert len(set(REFUSALS)) == len(REFUSALS) == 11
+    assert len(set(REFUSALS)) == len(REFUSALS) == 13
     assert all(reason.replace("_", "").isalpha() for reason in REFUSALS)
 
 
