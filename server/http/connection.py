@@ -13,8 +13,8 @@ from uvicorn.server import ServerState
 MAX_HEAD_BYTES = 16 * 1024
 """Maximum size of a request's first line and headers."""
 
-PART_BYTES = 1024
-"""Bytes that are read at once. The chunks of a body in a longer part could take a second of CPU time."""
+PART_BYTES = 256
+"""Bytes that are parsed at once. The chunks of a body in a longer part could take a second of CPU time."""
 
 
 def uvicorn_config(app: ASGIApp, headers: Mapping[str, str]) -> Config:

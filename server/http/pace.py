@@ -1,16 +1,41 @@
 """Bounds the CPU time of an event loop, whatever its clients make it do."""
 
+import math
 import selectors
 import time
 
 CPU_SHARE = 0.1
 """Share of a core that the loop may use for long."""
 
-BURST_SECONDS = 0.1
-"""CPU time that the loop may use at once, so that an answer on a quiet port is not delayed."""
+BURST_SECONDS = 0.3
+"""CPU time that the loop may use at once, so that answers on a quiet port are not delayed."""
 
-MAX_PAUSE_SECONDS = 1.0
-"""Maximum pause, so that a probe is answered in time."""
+PAUSE_SECONDS = 1.0
+"""Length of a pause: so short that a probe is answered in time, and so long that few are needed.
+
+After each, code and data are in no CPU cache, so that many short ones would cost several times the CPU time.
+"""
+
+
+class CpuBudget:
+    """A token bucket of CPU time."""
+
+    def __init__(self) -> None:
+        self._debt = 0.0  # CPU time used above the share.
+        self._spent_at = time.monotonic()
+
+    def spend(
+        self, used_seconds: float, *, share: float, burst_seconds: float, max_pause_seconds: float = math.inf
+    ) -> float:
+        """Takes CPU time that was used; returns for how many seconds no more may be used.
+
+        `burst_seconds` may be used at once, and a `share` of a core for long. A pause above the maximum is forgiven.
+        """
+        now = time.monotonic()
+        self._debt = max(0.0, self._debt + used_seconds - share * (now - self._spent_at))
+        self._debt = min(self._debt, burst_seconds + share * max_pause_seconds)
+        self._spent_at = now
+        return max(0.0, self._debt - burst_seconds) / share
 
 
 class PacedSelector(selectors.DefaultSelector):
@@ -22,15 +47,15 @@ class PacedSelector(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
         self._used = 0.0  # CPU time of the thread, which begins with the loop.
-        self._checked_at = time.monotonic()
-        self._debt = 0.0  # CPU time used above the share.
+        self._budget = CpuBudget()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Pauses if needed, then waits for events."""
-        used, now = time.thread_time(), time.monotonic()
-        debt = self._debt + (used - self._used) - CPU_SHARE * (now - self._checked_at)
-        self._debt = min(max(0.0, debt), BURST_SECONDS + CPU_SHARE * MAX_PAUSE_SECONDS)
-        self._used, self._checked_at = used, now
-        if self._debt > BURST_SECONDS:
-            time.sleep((self._debt - BURST_SECONDS) / CPU_SHARE)
+        used = time.thread_time()
+        overdrawn = self._budget.spend(
+            used - self._used, share=CPU_SHARE, burst_seconds=BURST_SECONDS, max_pause_seconds=PAUSE_SECONDS
+        )
+        self._used = used
+        if overdrawn:
+            time.sleep(PAUSE_SECONDS)
         return super().select(timeout)

@@ -33,6 +33,9 @@ RETRY_SECONDS = 0.1
 
 BACKLOG = 128
 
+RECEIVE_BUFFER_BYTES = 16 * 1024
+"""Bytes that the system keeps of each connection until they are read. Without a bound, it keeps megabytes."""
+
 
 @contextlib.contextmanager
 def http_port(
@@ -118,6 +121,7 @@ def _listen(address: Address) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
             listener.bind(target)
             listener.listen(BACKLOG)
             listener.setblocking(False)

@@ -15,10 +15,15 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from server.http.pace import CpuBudget
+
 METRICS_PATH = "/metrics"
 
 CPU_SHARE = 0.05
 """Share of a core for scrapes: half of what the port may use, so that a probe does not wait for many scrapes."""
+
+BURST_SECONDS = 0.25
+"""CPU time for scrapes that follow each other, as when a person looks: less than the port has."""
 
 
 def scrape_route(registry: CollectorRegistry) -> Route:
@@ -35,6 +40,7 @@ class Scrapes:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
         self._turn = asyncio.Lock()
+        self._budget = CpuBudget()
         self._next_at = 0.0
         self._waiting: dict[tuple[str, ...], asyncio.Task[bytes]] = {}
 
@@ -59,4 +65,6 @@ class Scrapes:
             try:
                 return encode(self._registry.restricted_registry(names) if names else self._registry)
             finally:
-                self._next_at = time.monotonic() + (time.thread_time() - began) * (1 / CPU_SHARE - 1)
+                used_seconds = time.thread_time() - began
+                pause_seconds = self._budget.spend(used_seconds, share=CPU_SHARE, burst_seconds=BURST_SECONDS)
+                self._next_at = time.monotonic() + pause_seconds

@@ -49,6 +49,7 @@ class Slow(Collector):
 
 async def test_a_probe_does_not_wait_for_scrapes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scrape, "CPU_SHARE", 0.001)
+    monkeypatch.setattr(scrape, "BURST_SECONDS", 0.0)
     registry = CollectorRegistry()
     registry.register(Slow())
     app = http_app(registry, alive=lambda: True, ready=lambda: True)
@@ -61,6 +62,20 @@ async def test_a_probe_does_not_wait_for_scrapes(monkeypatch: pytest.MonkeyPatch
             assert await asyncio.to_thread(port.get, "/healthz") == (200, "ok\n")
         assert not any(each.done() for each in scrapes)
     assert await asyncio.gather(*scrapes) == [b""] * 4  # The port has stopped.
+
+
+async def test_scrapes_that_follow_each_other_are_answered_at_once() -> None:
+    registry = CollectorRegistry()
+    registry.register(Slow())
+    scrapes = scrape.Scrapes(registry)
+    request = Request({"type": "http", "query_string": b"", "headers": []})
+    began = time.monotonic()
+    for _ in range(10):
+        await scrapes.answer(request)
+    at_once = time.monotonic() - began
+    for _ in range(10):
+        await scrapes.answer(request)
+    assert at_once < 1 < time.monotonic() - began
 
 
 class Counting(Collector):
@@ -80,6 +95,7 @@ async def test_scrapes_that_wait_share_one_answer(monkeypatch: pytest.MonkeyPatc
     registry.register(Slow())
     scrapes = scrape.Scrapes(registry)
     monkeypatch.setattr(scrape, "CPU_SHARE", 0.1)
+    monkeypatch.setattr(scrape, "BURST_SECONDS", 0.0)
     request = Request({"type": "http", "query_string": b"", "headers": []})
     await scrapes.answer(request)
     counting.count = 0
