@@ -185,6 +185,10 @@ chromium: ## Install Chromium from Debian's package (as root), for the tests of 
 	command -v chromium-headless-shell || { apt-get update -qq && \
 		apt-get install -qq --yes --no-install-recommends chromium-headless-shell; }
 
+.PHONY: systemd
+systemd: ## Install systemd-analyze from Debian's package of systemd (as root), for the tests of the unit
+	command -v systemd-analyze || { apt-get update -qq && apt-get install -qq --yes --no-install-recommends systemd; }
+
 .PHONY: compose-schema
 compose-schema: build/tools/usr/lib/python3/dist-packages/compose/config/compose_spec.json ## Extract the schema of Compose from Debian's docker-compose, for the tests that use it
 

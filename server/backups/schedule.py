@@ -6,6 +6,7 @@ that does not. Only this thread touches the directory of the backups: a disk tha
 
 import contextlib
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -41,7 +42,9 @@ class BackupSchedule:
     ) -> None:
         """Prepares backups of the store in `data` to the directory `to`. Nothing runs before `start`."""
         self._data = data
-        self._folder = BackupFolder(to, store_id, make=to.resolve() == (data / BACKUPS).resolve())
+        # `resolve` would read the disk here, in the caller's thread.
+        ours = os.path.abspath(to) == os.path.abspath(data / BACKUPS)  # noqa: PTH100
+        self._folder = BackupFolder(to, store_id, make=ours)
         self._metrics = metrics
         self._every_seconds = every_seconds
         self._keep = keep

@@ -45,7 +45,8 @@ def served_http(
 
     Raises SecurityError if the certificate or the token file cannot be used, and AddressError.
     """
-    tokens = AccessTokens(settings.http_token_file, read_token) if settings.http_token_file else None
+    path = settings.http_token_file
+    tokens = AccessTokens(path, read_token, flag="--http-token-file") if path else None
     certificate = (
         HttpsCertificate(settings.http_tls_certificate, settings.http_tls_key)
         if settings.http_tls_certificate and settings.http_tls_key

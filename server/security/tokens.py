@@ -98,14 +98,19 @@ def _digest(token: str) -> bytes:
 class AccessTokens:
     """The tokens of a file. Used on the event loop only."""
 
-    def __init__(self, path: Path, read: Callable[[Path], list[Token]] = read_tokens) -> None:
-        """Reads the file with `read`; raises SecurityError if it has no token, or if it is invalid."""
+    def __init__(
+        self, path: Path, read: Callable[[Path], list[Token]] = read_tokens, *, flag: str = "--tokens"
+    ) -> None:
+        """Reads the file with `read`; raises SecurityError, which names the `flag`, without a valid token."""
         self._path = path
         self._read = read
         self._watched = WatchedFiles([path])
-        self._tokens = read(path)
+        try:
+            self._tokens = read(path)
+        except SecurityError as error:
+            raise SecurityError(f"{flag}: {error}") from None
         if not self._tokens:
-            raise SecurityError(f"{path} has no tokens: add one, or unset the setting")
+            raise SecurityError(f"{flag}: {path} has no tokens: add one, or leave the flag out")
         self._generation = 0
         self._checked_at = time.monotonic()
         self._missing_since: float | None = None

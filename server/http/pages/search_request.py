@@ -1,5 +1,6 @@
 """Reads the query parameters of `/search.json` as a `SearchRequest`: they have the names of its fields."""
 
+import re
 from collections.abc import Mapping
 
 from google.protobuf import json_format
@@ -12,6 +13,9 @@ PARAMETERS = ("query", "limit", "language_code", "mode", "filter", "min_score", 
 MODES = ("hybrid", "dense", "lexical")
 FUSIONS = ("weighted_sum", "reciprocal_rank")
 
+WHOLE_NUMBER = re.compile(r"-?[0-9]{1,9}")
+NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
+
 MAX_FILTER_CHARACTERS = 8000
 
 
@@ -21,17 +25,16 @@ def search_request(parameters: Mapping[str, str]) -> SearchRequest:
         if name not in PARAMETERS:
             raise _invalid(name, f"is unknown; there are {', '.join(PARAMETERS)}")
     request = SearchRequest(query=parameters.get("query", ""), language_code=parameters.get("language_code", ""))
-    try:
-        request.limit = int(parameters.get("limit", "0"))
-    except ValueError:
-        raise _invalid("limit", "is not a whole number") from None
+    limit = parameters.get("limit", "0")
+    if not WHOLE_NUMBER.fullmatch(limit):
+        raise _invalid("limit", "is not a whole number")
+    request.limit = int(limit)
     request.mode = Mode.Value(f"MODE_{_one_of('mode', parameters.get('mode', MODES[0]), MODES)}")
     request.fusion = Fusion.Value(f"FUSION_{_one_of('fusion', parameters.get('fusion', FUSIONS[0]), FUSIONS)}")
     if "min_score" in parameters:
-        try:
-            request.min_score = float(parameters["min_score"])
-        except ValueError:
-            raise _invalid("min_score", "is not a number") from None
+        if not NUMBER.fullmatch(parameters["min_score"]):
+            raise _invalid("min_score", "is not a number")
+        request.min_score = float(parameters["min_score"])
     if text := parameters.get("filter"):
         request.filter.CopyFrom(_filter(text))
     return request

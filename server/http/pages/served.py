@@ -32,7 +32,8 @@ def served_pages(
     """Yields the routes of the pages; samples the metrics meanwhile. Enter it in the server's event loop."""
 
     def read_state() -> ServerState:
-        return ServerState(health.state, *progress.step)
+        state = health.state
+        return ServerState(state, *progress.step) if state == "loading" else ServerState(state)
 
     thresholds = Thresholds(min_recall=settings.min_recall)
     with contextlib.ExitStack() as stack:

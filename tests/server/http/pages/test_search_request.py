@@ -39,6 +39,10 @@ def test_the_default_mode_is_hybrid() -> None:
     [
         ("limit", "many", "limit: is not a whole number"),
         ("limit", "99999999999999", "limit: is not a whole number"),
+        ("limit", "1_0", "limit: is not a whole number"),
+        ("limit", "１０", "limit: is not a whole number"),
+        ("min_score", "0_1", "min_score: is not a number"),
+        ("min_score", "nan", "min_score: is not a number"),
         ("mode", "fast", "mode: must be one of hybrid, dense, lexical"),
         ("fusion", "", "fusion: must be one of weighted_sum, reciprocal_rank"),
         ("min_score", "high", "min_score: is not a number"),
