@@ -25,7 +25,7 @@ class Monitored(NamedTuple):
     credentials: grpc.ChannelCredentials
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def monitored(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitored]:
     """Yields once Prometheus has scraped the server under load several times, and evaluated the rules."""
     directory = tmp_path_factory.mktemp("monitored")
