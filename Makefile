@@ -93,6 +93,10 @@ bench-serving: $(BUNDLE)/manifest.json ## Measure the server against its targets
 bench-retrieval: $(BUNDLE)/manifest.json ## Measure R@k of each mode of search; ARGS="--data DIR --split dev" takes a set in BEIR's layout
 	$(PYTHON) -m benchmarks.retrieval --json build/bench-retrieval.json $(ARGS)
 
+.PHONY: bench-typed
+bench-typed: $(BUNDLE)/manifest.json ## Measure R@k of queries with typing errors, wrong layouts and slang; ARGS="--data DIR" adds a set in BEIR's layout
+	$(PYTHON) -m benchmarks.typed --json build/bench-typed.json $(ARGS)
+
 .PHONY: bench-index
 bench-index: $(BUNDLE)/manifest.json ## Measure the index of vectors at several sizes; ARGS="--most 1000000" takes an hour the first time
 	$(PYTHON) -m benchmarks.scale --json build/bench-index.json $(ARGS)

@@ -1,0 +1,64 @@
+"""The kinds of typed queries, and the recall that each must reach."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from benchmarks.typed.rules import (
+    Rule,
+    in_initials,
+    on_dubeolsik,
+    on_qwerty,
+    unfinished,
+    with_doubled_spaces,
+    without_spaces,
+)
+from benchmarks.typed.typos import mistyped, with_doubled, with_missing, with_neighbour, with_swapped
+from server.korean.jamo import initials, letters
+
+RULE_MADE_RECALL = 0.9
+TYPO_RECALL = 0.7
+"""Least R@1 (issue 19)."""
+
+
+class Kind(NamedTuple):
+    """A kind of typed queries.
+
+    Attributes:
+        rule: Makes a typed form of a text.
+        least_recall: R@1 that the judging half must reach in each mode; None if it is only reported.
+        beginning: If the typed form is the beginning of a text alone: the form in which beginnings are compared.
+    """
+
+    rule: Rule
+    least_recall: float | None
+    beginning: Callable[[str], str] | None = None
+
+
+KINDS = {
+    "as written": Kind(lambda text, _: text, None),
+    "Korean on QWERTY": Kind(on_qwerty, RULE_MADE_RECALL),
+    "English on Dubeolsik": Kind(on_dubeolsik, RULE_MADE_RECALL),
+    "initials": Kind(in_initials, RULE_MADE_RECALL, initials),
+    "unfinished": Kind(unfinished, RULE_MADE_RECALL, letters),
+    "no spaces": Kind(without_spaces, RULE_MADE_RECALL),
+    "doubled spaces": Kind(with_doubled_spaces, RULE_MADE_RECALL),
+    "typo: neighbouring key": Kind(partial(mistyped, error=with_neighbour), TYPO_RECALL),
+    "typo: missing key": Kind(partial(mistyped, error=with_missing), TYPO_RECALL),
+    "typo: doubled key": Kind(partial(mistyped, error=with_doubled), TYPO_RECALL),
+    "typo: swapped keys": Kind(partial(mistyped, error=with_swapped), TYPO_RECALL),
+}
+"""Kinds that rules make from titles and example queries."""
+
+OWN_WORDS = {
+    "own words": Kind(lambda text, _: text, None),
+    "own words on QWERTY": Kind(on_qwerty, RULE_MADE_RECALL),
+    "own words without spaces": Kind(without_spaces, None),
+}
+"""Kinds that rules make from the queries of `by_hand.jsonl`, which are in no document."""
+
+CLIPPINGS = "clippings"
+"""Slang and shortened words of `by_hand.jsonl`. They need the synonyms of `sample/synonyms.txt`."""
+
+LEAST_RECALL = {name: kind.least_recall for name, kind in (KINDS | OWN_WORDS).items()} | {CLIPPINGS: RULE_MADE_RECALL}
+"""Least R@1 of the judging half, by kind."""

@@ -1,0 +1,80 @@
+"""Searches queries on a running server, and counts how many find their document."""
+
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from typing import NamedTuple
+
+from google.protobuf.field_mask_pb2 import FieldMask
+
+import chaja
+from benchmarks.typed.queries import TypedQuery
+from chaja.v1 import Mode, SearchRequest
+from server.errors import StartError
+
+DEPTHS = (1, 5)
+MODES = {"HYBRID": Mode.MODE_HYBRID, "DENSE": Mode.MODE_DENSE}
+TIMEOUT_SECONDS = 600.0
+
+Found = Mapping[str, Mapping[str, Sequence[str]]]
+"""Ids of the found documents, best first, by mode and query."""
+
+
+class Row(NamedTuple):
+    """The recall of one kind of queries in one mode.
+
+    Attributes:
+        half: `chooses` or `judges`; empty if the kind has no halves.
+        queries: Number of queries.
+        ambiguous: Number of those whose typed form has more answers than the meant text.
+        recall: R@k by k.
+        meant_recall: R@1 of the meant texts; None if the queries are as meant.
+    """
+
+    kind: str
+    half: str
+    mode: str
+    queries: int
+    ambiguous: int
+    recall: Mapping[int, float]
+    meant_recall: float | None
+
+
+def search_all(address: str, texts: Iterable[str]) -> Found:
+    """Searches each text once in each mode.
+
+    Raises:
+        StartError: The server rejects a query.
+    """
+    distinct = list(dict.fromkeys(texts))
+    with chaja.connect(address) as client:
+        return {name: dict(_stream(client, distinct, mode=mode)) for name, mode in MODES.items()}
+
+
+def _stream(client: chaja.Client, texts: Sequence[str], *, mode: Mode.ValueType) -> Iterator[tuple[str, list[str]]]:
+    mask = FieldMask(paths=["document_id"])
+    requests = (SearchRequest(query=text, limit=max(DEPTHS), mode=mode, read_mask=mask) for text in texts)
+    for text, answer in zip(texts, client.search.SearchStream(requests, timeout=TIMEOUT_SECONDS), strict=True):
+        if answer.HasField("error"):
+            raise StartError(f"the server rejects the query {text!r}: {answer.error.message}")
+        yield text, [hit.document_id for hit in answer.response.hits]
+
+
+def typed_rows(queries: Sequence[TypedQuery], found: Found) -> list[Row]:
+    """Returns the recall of each kind and half in each mode, kinds in the order of the queries."""
+    rows = []
+    for kind in dict.fromkeys(each.kind for each in queries):
+        for half in ("chooses", "judges"):
+            chosen = [each for each in queries if each.kind == kind and each.judges is (half == "judges")]
+            for mode, hits in found.items() if chosen else ():
+                recall = recall_of([(hits[each.text], each.relevant) for each in chosen])
+                meant = recall_of([(hits[each.meant], each.relevant) for each in chosen])
+                ambiguous = sum(each.is_ambiguous for each in chosen)
+                rows.append(Row(kind, half, mode, len(chosen), ambiguous, recall, meant[1]))
+    return rows
+
+
+def recall_of(answers: Sequence[tuple[Sequence[str], Set[str]]]) -> dict[int, float]:
+    """Returns R@k by k of pairs of the found documents, best first, and the relevant ones."""
+    return {
+        depth: statistics.mean(not relevant.isdisjoint(hits[:depth]) for hits, relevant in answers) for depth in DEPTHS
+    }

@@ -1,0 +1,70 @@
+"""Rules that write a text as hurried people type it: on the wrong layout, in initials, unfinished, or badly spaced.
+
+A rule takes a text and a source of chance. It returns a typed form that differs from the text, or None if the text has
+no form of this kind.
+"""
+
+import random
+import re
+from collections.abc import Callable
+
+from server.korean.jamo import initials
+from server.korean.keyboard import as_english, as_korean
+
+Rule = Callable[[str, random.Random], str | None]
+
+KOREAN = re.compile(r"[가-힣0-9?!, ]*[가-힣][가-힣0-9?!, ]*")
+"""Texts that the Korean layout types without a switch to English."""
+
+SYLLABLES = re.compile(r"[가-힣]+( [가-힣]+)*")
+"""Texts of syllables and single spaces."""
+
+ENGLISH = re.compile(r"[A-Za-z][A-Za-z0-9?!,' -]*")
+
+INITIALS_LENGTHS = range(4, 9)
+"""Numbers of syllables of which people type the initials: fewer mean too much, and more are slower than words."""
+
+KEPT_SYLLABLES = 2
+"""Least number of whole syllables before an unfinished one."""
+
+
+def on_qwerty(text: str, _: random.Random) -> str | None:
+    """Returns the keys of a Korean text: the English layout was on."""
+    return as_english(text) if KOREAN.fullmatch(text) else None
+
+
+def on_dubeolsik(text: str, _: random.Random) -> str | None:
+    """Returns an English text, in lower case, as the Korean layout writes it."""
+    return as_korean(text.lower()) if ENGLISH.fullmatch(text) else None
+
+
+def in_initials(text: str, chance: random.Random) -> str | None:
+    """Returns the initials of a text's first words, of 4 to 8 syllables."""
+    if not SYLLABLES.fullmatch(text):
+        return None
+    words = text.split()
+    beginnings = [words[:count] for count in range(1, len(words) + 1)]
+    fitting = [" ".join(each) for each in beginnings if sum(map(len, each)) in INITIALS_LENGTHS]
+    return initials(chance.choice(fitting)) if fitting else None
+
+
+def unfinished(text: str, chance: random.Random) -> str | None:
+    """Returns what a text's first keys write, up to the middle of its third or a later syllable."""
+    if not SYLLABLES.fullmatch(text):
+        return None
+    places = [place for place, character in enumerate(text) if character != " "][KEPT_SYLLABLES:]
+    if not places:
+        return None
+    place = chance.choice(places)
+    keys = as_english(text[place])
+    return as_korean(as_english(text[:place]) + keys[: chance.randrange(1, len(keys))])
+
+
+def without_spaces(text: str, _: random.Random) -> str | None:
+    """Returns a Korean text without its spaces."""
+    return text.replace(" ", "") if " " in text and KOREAN.fullmatch(text) else None
+
+
+def with_doubled_spaces(text: str, _: random.Random) -> str | None:
+    """Returns a Korean text with each space twice."""
+    return text.replace(" ", "  ") if " " in text and KOREAN.fullmatch(text) else None
