@@ -1,6 +1,6 @@
 """All errors whose message a user may see, in one tree below `ChajaError`, and those that only our code handles.
 
-`server.rpc.errors` maps them to gRPC codes, except UnfitText, SnapshotError, BuildFailed and StartError.
+`server.rpc.errors` maps them to gRPC codes, except UnfitText, UnfitRule, SnapshotError, BuildFailed and StartError.
 `server.__main__` prints a StartError as one line.
 """
 
@@ -76,6 +76,10 @@ class UnfitPart(UnfitText):
     def __init__(self, kind: str, position: int, reason: str) -> None:
         super().__init__(f"{kind}: {reason}")
         self.kind, self.position, self.reason = kind, position, reason
+
+
+class UnfitRule(ChajaError):
+    """A rule of synonyms is not valid. It becomes another error once its field, or its line in a file, is known."""
 
 
 class UnknownMethod(ChajaError):

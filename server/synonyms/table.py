@@ -1,0 +1,189 @@
+"""A table of rules, and the search for their phrases in a query.
+
+A phrase is found at the beginning of a word; the longest one wins. After it the word ends, or Korean endings follow
+(`체카로`), or the script changes (`ATM수수료`), or a compound continues (`체카발급`). Rules apply once: what they add
+is not expanded again, so circles are harmless.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from server.catalogue.languages import SUBTAG, canonical_language
+from server.errors import UnfitRule
+from server.synonyms.endings import is_ending
+from server.synonyms.expansion import Expansion, Found, expansion_of
+from server.synonyms.rule import MAX_PHRASES, Kind, Rule
+from server.synonyms.words import Joined, is_hangul, joined, words_of
+
+MAX_RULES = 10_000
+MAX_LANGUAGES = 32
+"""Bounds of a table: rules, and languages that they name."""
+
+MAX_READ_CHARACTERS = 2000
+MAX_READ_WORDS = 64
+"""Phrases are found among the first words of a query, within its first characters."""
+
+HEAD = 2
+"""Number of a phrase's first characters by which its length is looked up."""
+
+SPACED_LENGTH = 4
+"""A phrase of fewer characters is not found across a space that it does not have: `이자` is not in `이 자동차`."""
+
+COMPOUND_LENGTH = 2
+"""Least number of characters of a phrase within a longer word, and of the Hangul that follows its Hangul there."""
+
+
+class _Target(NamedTuple):
+    """A phrase that a rule adds: as written, its folded words with single spaces, and the form that is compared."""
+
+    phrase: str
+    spelling: str
+    key: str
+
+
+class _Entry(NamedTuple):
+    """The phrases that rules of one language add for equal keys, and the spellings of the phrases with that key."""
+
+    language: str
+    spellings: frozenset[str]
+    targets: tuple[_Target, ...]
+
+
+class _Longest(NamedTuple):
+    length: int
+    found: Found
+
+
+class SynonymTable:
+    """An immutable table, safe to use from many threads at once. Tables of equal rules are equal."""
+
+    def __init__(self, rules: Iterable[Rule] = ()) -> None:
+        """Takes rules in any order; a rule that is there twice counts once. Raises UnfitRule if there are too many."""
+        self.rules = tuple(sorted(set(rules), key=lambda rule: (rule.language, rule.left, rule.text)))
+        if len(self.rules) > MAX_RULES:
+            raise UnfitRule(f"there are {len(self.rules)} rules: keep at most {MAX_RULES}")
+        languages = {rule.language for rule in self.rules} - {""}
+        if len(languages) > MAX_LANGUAGES:
+            raise UnfitRule(f"the rules name {len(languages)} languages: name at most {MAX_LANGUAGES}")
+        self._entries = _entries(self.rules)
+        lengths: dict[str, set[int]] = {}
+        for key in self._entries:
+            lengths.setdefault(key[:HEAD], set()).add(len(key))
+        self._lengths = {head: tuple(sorted(some, reverse=True)) for head, some in lengths.items()}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SynonymTable) and self.rules == other.rules
+
+    def __hash__(self) -> int:
+        return hash(self.rules)
+
+    def expand(self, query: str, *, language: str | None = None) -> Expansion | None:
+        """Returns what the rules add to a query; None if they add nothing.
+
+        Rules without a language apply to all queries, the others to queries in their language or a part of it: `ko`
+        also to `ko-KR`. Without `language` all rules apply.
+        """
+        if not self._entries:
+            return None
+        words = words_of(query[:MAX_READ_CHARACTERS])
+        if len(query) > MAX_READ_CHARACTERS:
+            del words[-1:]  # It may be cut.
+        del words[MAX_READ_WORDS:]
+        found = list(self._found(words, joined(words), language))
+        return expansion_of(query, words, found) if found else None
+
+    def _found(self, words: Sequence[str], joint: Joined, language: str | None) -> Iterator[Found]:
+        text, starts = joint
+        end = 0
+        for first, start in enumerate(starts):
+            lengths = self._lengths.get(text[start : start + HEAD], ())
+            if text[start] in self._lengths:
+                lengths += self._lengths[text[start]]
+            if lengths and start >= end:
+                longest = self._longest(words, joint, first, lengths, language)
+                if longest is not None:
+                    end = start + longest.length
+                    if longest.found.targets:
+                        yield longest.found
+
+    def _longest(
+        self, words: Sequence[str], joint: Joined, first: int, lengths: Iterable[int], language: str | None
+    ) -> _Longest | None:
+        """Returns the longest phrase that begins with a word and has one of the lengths, which descend."""
+        text, starts = joint
+        start = starts[first]
+        for length in lengths:
+            key = text[start : start + length]
+            entries = self._entries.get(key)
+            if entries is None or len(key) < length:
+                continue
+            last = bisect_right(starts, start + length - 1) - 1
+            rest = text[start + length : starts[last] + len(words[last])]
+            if not _may_follow(key, rest, compound=first == last):
+                continue
+            spelling = " ".join((*words[first:last], words[last].removesuffix(rest)))
+            fitting = [
+                entry
+                for entry in entries
+                if _fits(entry.language, language)
+                and (first == last or length >= SPACED_LENGTH or spelling in entry.spellings)
+            ]
+            if fitting:
+                # A query that has a target already, such as `카카오페이` where `카카오` is found, needs it no more.
+                targets = {
+                    target.phrase: None
+                    for entry in fitting
+                    for target in entry.targets
+                    if target.spelling != spelling and (target.key == key or not _has(joint, target.key))
+                }
+                return _Longest(length, Found(first, last, rest, list(targets)))
+        return None
+
+
+def _entries(rules: Iterable[Rule]) -> dict[str, tuple[_Entry, ...]]:
+    """Returns what the rules say, by the form in which phrases are compared."""
+    spellings: dict[str, dict[str, set[str]]] = {}
+    targets: dict[str, dict[str, dict[_Target, None]]] = {}
+    for rule in rules:
+        phrases = [_target(phrase) for phrase in rule.phrases]
+        for phrase in phrases[:1] if rule.kind is Kind.ONE_WAY else phrases:
+            spellings.setdefault(phrase.key, {}).setdefault(rule.language, set()).add(phrase.spelling)
+            added = targets.setdefault(phrase.key, {}).setdefault(rule.language, {})
+            if len(added) < MAX_PHRASES:
+                added |= dict.fromkeys(other for other in phrases if other is not phrase)
+    return {
+        key: tuple(
+            _Entry(language, frozenset(spellings[key][language]), tuple(added)[:MAX_PHRASES])
+            for language, added in by_language.items()
+        )
+        for key, by_language in targets.items()
+    }
+
+
+def _target(phrase: str) -> _Target:
+    words = words_of(phrase)
+    return _Target(phrase, " ".join(words), joined(words).text)
+
+
+def _may_follow(key: str, rest: str, *, compound: bool) -> bool:
+    """Returns whether a phrase may be followed by the rest of a word. `compound`: whether it begins this word."""
+    if is_ending(rest):
+        return True
+    if not compound or len(key) < COMPOUND_LENGTH:
+        return False
+    if is_hangul(key[-1]) != is_hangul(rest[0]):
+        return True
+    return is_hangul(rest[0]) and len(rest) >= COMPOUND_LENGTH
+
+
+def _fits(rule: str, query: str | None) -> bool:
+    """Returns whether a rule's language is that of a query, or holds it."""
+    if not rule or query is None:
+        return True
+    return f"{canonical_language(query)}{SUBTAG}".startswith(f"{rule}{SUBTAG}")
+
+
+def _has(joint: Joined, key: str) -> bool:
+    """Returns whether a phrase is at the beginning of a word."""
+    return key in joint.text and any(joint.text.startswith(key, start) for start in joint.starts)
