@@ -1,6 +1,7 @@
 """A column: the values of one type that one attribute has in all documents.
 
-An entry is a slot and a value. A list gives several entries with one slot; a document without the attribute has none.
+An entry is a slot and a value. A list gives an entry for each different element, all with one slot; a document without
+the attribute has none.
 An entry takes 8 bytes for a string, 12 for a number and 5 for a boolean; each distinct string is stored once.
 """
 

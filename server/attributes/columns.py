@@ -5,7 +5,7 @@ evaluated on whole columns of its attribute.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self, assert_never, get_args
 
 import msgspec
@@ -30,6 +30,9 @@ from server.attributes.filter import (
 from server.catalogue.document import AttributeValue
 from server.composition import composed
 from server.snapshot import Arrays
+
+COLUMNS_VERSION = 2
+"""Version of the columns: equal versions turn attributes into equal columns."""
 
 
 class ColumnsView(NamedTuple):
@@ -100,11 +103,10 @@ class Columns:
         """Appends the attributes of documents, which get the next slots."""
         gathered: defaultdict[tuple[str, Kind], tuple[list[int], list[Scalar]]] = defaultdict(lambda: ([], []))
         for slot, each in enumerate(attributes, start=self._slot_count):
-            for name, value in each.items():
-                for scalar in values_of(value):
-                    slots, scalars = gathered[composed(name), kind_of(scalar)]
-                    slots.append(slot)
-                    scalars.append(composed(scalar) if isinstance(scalar, str) else scalar)
+            for name, kind, scalar in dict.fromkeys(_entries_of(each)):
+                slots, scalars = gathered[name, kind]
+                slots.append(slot)
+                scalars.append(scalar)
         for key, (slots, scalars) in gathered.items():
             if key not in self._columns:
                 self._columns[key] = Column(key[1])
@@ -127,6 +129,13 @@ class Columns:
             column = Column.restored(key[1], arrays[f"{number}.slots"], arrays[f"{number}.values"], strings)
             columns._columns[key], columns._views[key] = column, column.view()
         return columns
+
+
+def _entries_of(attributes: Mapping[str, AttributeValue]) -> Iterator[tuple[str, Kind, Scalar]]:
+    """Yields the name, the type and the value of each entry of a document."""
+    for name, value in attributes.items():
+        for scalar in values_of(value):
+            yield composed(name), kind_of(scalar), composed(scalar) if isinstance(scalar, str) else scalar
 
 
 def _packed(strings: Sequence[object]) -> NDArray[np.uint8]:

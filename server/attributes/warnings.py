@@ -1,9 +1,11 @@
 """Warns of conditions that can match no document, because none has the attribute, or none a value of the type.
 
-Such a filter is valid, but is usually a mistake: a misspelt name would otherwise select nothing without a word.
+Such a filter is valid, but is usually a mistake: a misspelt name would otherwise select nothing without a word. Facets
+of an attribute that no document has are warned of, too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import get_args
 
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 
 from server.attributes.columns import ColumnsView
 from server.attributes.filter import AllOf, AnyOf, Equals, Exists, Filter, In, Kind, Not, Range, kind_of
+from server.composition import composed
 from server.nearest import nearest_name
 
 MOST_WARNINGS = 3
@@ -25,16 +28,14 @@ NEWEST = 64
 NAMES = {Equals: "equals", In: "is_in", Range: "range", Exists: "exists"}
 
 
-def warnings_of(filter: Filter, columns: ColumnsView, live: NDArray[np.bool_]) -> list[str]:
-    """Returns a sentence for each condition that matches nothing, with its path from `filter`, up to MOST_WARNINGS."""
-    known = _Known(columns, live)
-    warnings: list[str] = []
-    for path, condition in _conditions(filter, "filter"):
-        if (problem := _problem(condition, known)) is not None:
-            warnings.append(f"{path}: {problem}")
-            if len(warnings) == MOST_WARNINGS:
-                break
-    return warnings
+def warnings_of(
+    filter: Filter | None, columns: ColumnsView, live: NDArray[np.bool_], *, facets: Sequence[str] = ()
+) -> list[str]:
+    """Returns a sentence for each condition and each facet that matches nothing, up to MOST_WARNINGS.
+
+    A sentence begins with the path of its condition from `filter`, or with that of the facet.
+    """
+    return list(islice(_warnings(filter, facets, _Known(columns, live)), MOST_WARNINGS))
 
 
 class _Known:
@@ -64,6 +65,15 @@ class _Known:
         return bool(self._live[column.slots[-NEWEST:]].any() or self._live[column.slots].any())
 
 
+def _warnings(filter: Filter | None, facets: Sequence[str], known: _Known) -> Iterator[str]:
+    for path, condition in () if filter is None else _conditions(filter, "filter"):
+        if (problem := _problem(condition, known)) is not None:
+            yield f"{path}: {problem}"
+    for position, attribute in enumerate(facets):
+        if (problem := _unknown(composed(attribute), known)) is not None:
+            yield f"facets[{position}]: {problem}"
+
+
 def _conditions(filter: Filter, path: str) -> Iterator[tuple[str, Equals | In | Range | Exists]]:
     """Yields each condition with its path in the request's message."""
     match filter:
@@ -83,12 +93,9 @@ def _conditions(filter: Filter, path: str) -> Iterator[tuple[str, Equals | In | 
 
 
 def _problem(condition: Equals | In | Range | Exists, known: _Known) -> str | None:
+    if (unknown := _unknown(condition.attribute, known)) is not None:
+        return unknown
     kinds = known.kinds(condition.attribute)
-    shown = repr(condition.attribute[:SHOWN_CHARACTERS])
-    if not kinds:
-        nearest = known.nearest(condition.attribute)
-        meant = "" if nearest is None else f"; perhaps {nearest[:SHOWN_CHARACTERS]!r} is meant"
-        return f"no document has the attribute {shown}{meant}"
     match condition:
         case Equals(_, value):
             wanted: list[Kind] = [kind_of(value)]
@@ -100,4 +107,14 @@ def _problem(condition: Equals | In | Range | Exists, known: _Known) -> str | No
             return None
     if not wanted or wanted[0] in kinds:
         return None
+    shown = repr(condition.attribute[:SHOWN_CHARACTERS])
     return f"no document has a {wanted[0]} as {shown}; the type of its values is {' or '.join(kinds)}"
+
+
+def _unknown(attribute: str, known: _Known) -> str | None:
+    """Returns the problem of an attribute that no document has; None if one has it."""
+    if known.kinds(attribute):
+        return None
+    nearest = known.nearest(attribute)
+    meant = "" if nearest is None else f"; perhaps {nearest[:SHOWN_CHARACTERS]!r} is meant"
+    return f"no document has the attribute {attribute[:SHOWN_CHARACTERS]!r}{meant}"

@@ -61,7 +61,7 @@ class Speed:
         self.per_token = Estimate()
         self.per_token_of_full_batch = Estimate()
         self.tokens_per_character = 0.0
-        self._searches: defaultdict[tuple[Mode, bool], Estimate] = defaultdict(Estimate)
+        self._searches: defaultdict[tuple[Mode, bool, bool], Estimate] = defaultdict(Estimate)
 
     def doubt(self) -> None:
         """Assumes a slightly faster worker, after a call was rejected although the queue was empty.

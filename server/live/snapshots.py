@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from server.attributes.columns import COLUMNS_VERSION
 from server.catalogue.store import Store
 from server.errors import SnapshotError, StoreError, first_line
 from server.files import sync
@@ -100,7 +101,8 @@ class SnapshotFolder:
             raise SnapshotError(f"{path} cannot be used: {first_line(error)}") from error
 
     def _facts(self, state: State, revision: str) -> Facts:
-        return {"store": self._store.id, "revision": revision, "terms": TERMS_VERSION, **state.dense.facts}
+        versions: Facts = {"terms": TERMS_VERSION, "columns": COLUMNS_VERSION}
+        return {"store": self._store.id, "revision": revision, **versions, **state.dense.facts}
 
     def _whole(self) -> list[Path]:
         return sorted(self._folder.glob(f"{WHOLE}*"))

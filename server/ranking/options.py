@@ -23,15 +23,19 @@ class Fusion(enum.Enum):
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """The options of a search. `min_score` bounds the score; in HYBRID mode, the similarity."""
+    """The options of a search.
+
+    `min_score` bounds the score; in HYBRID mode, the similarity. `facets` are the attributes whose values are counted.
+    """
 
     limit: int
     mode: Mode = Mode.DENSE
     filter: Filter | None = None
     min_score: float | None = None
     fusion: Fusion = Fusion.WEIGHTED_SUM
+    facets: tuple[str, ...] = ()
 
     @property
-    def kind(self) -> tuple[Mode, bool]:
-        """The mode and whether there is a filter, which decide most of the time that a search takes."""
-        return self.mode, self.filter is not None
+    def kind(self) -> tuple[Mode, bool, bool]:
+        """The mode, whether there is a filter and whether there are facets: they decide most of a search's time."""
+        return self.mode, self.filter is not None, bool(self.facets)

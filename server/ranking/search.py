@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from server.attributes.facets import FacetCounts, facet_of
 from server.ranking.fusion import CANDIDATES, Candidate, fuse
 from server.ranking.options import Mode, SearchOptions
 from server.ranking.state import State
@@ -36,13 +37,15 @@ class FoundDocument(NamedTuple):
 class Found(NamedTuple):
     """The documents, best first; the sequence of the last change seen; whether probably none is a good answer.
 
-    `warnings` are those of the filter; see `warnings_of`.
+    `warnings` are those of the filter and the facets; see `warnings_of`. `facets` count the documents that match the
+    filter.
     """
 
     documents: list[FoundDocument]
     sequence: int
     no_good_answer: bool
     warnings: Sequence[str] = ()
+    facets: Sequence[FacetCounts] = ()
 
 
 def search(state: State, query: str, vector: NDArray[np.float32] | None, options: SearchOptions) -> Found:
@@ -71,8 +74,11 @@ def search(state: State, query: str, vector: NDArray[np.float32] | None, options
             lexical_best=None if options.mode is Mode.DENSE else _best(documents.lexical) or 0.0,
         )
     )
-    warnings = () if options.filter is None else state.warnings(options.filter)
-    return Found(found, state.sequence, no_good_answer, warnings)
+    if options.filter is None and not options.facets:
+        return Found(found, state.sequence, no_good_answer)
+    warnings = state.warnings(options.filter, options.facets)
+    facets = [facet_of(each, state.columns, allowed) for each in options.facets]
+    return Found(found, state.sequence, no_good_answer, warnings, facets)
 
 
 class _Legs(NamedTuple):

@@ -1,5 +1,6 @@
 """The state of the live index at one moment. A search uses one state throughout."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,9 +39,9 @@ class State(NamedTuple):
             return self.columns.select(filter) & self.slots.live
         return self.slots.live if self.slots.dead_count else None
 
-    def warnings(self, filter: Filter) -> list[str]:
-        """Returns the warnings of a filter; see `warnings_of`."""
-        return warnings_of(filter, self.columns, self.slots.live)
+    def warnings(self, filter: Filter | None, facets: Sequence[str] = ()) -> list[str]:
+        """Returns the warnings of a filter and of facets; see `warnings_of`."""
+        return warnings_of(filter, self.columns, self.slots.live, facets=facets)
 
     def vectors_by_part(self) -> dict[str, int]:
         """Returns the number of live vectors in the graph, of those compared exactly, and of dead vectors."""

@@ -6,10 +6,11 @@ from typing import Any
 from chaja import __version__
 from chaja.v1 import GetServerInfoRequest, GetServerInfoResponse, InfoServiceServicer
 from chaja.v1 import Limits as LimitsMessage
+from server.attributes.facets import MOST_VALUES
 from server.encoding.kind import Side
 from server.engine import EngineSlot
 from server.rpc.describe import describe_catalogue, describe_model
-from server.rpc.limits import Limits
+from server.rpc.limits import MAX_FACETS, Limits
 
 
 class InfoServicer(InfoServiceServicer):
@@ -28,6 +29,9 @@ class InfoServicer(InfoServiceServicer):
             model=describe_model(engine),
             catalogue=describe_catalogue(engine, writable=self._writable),
             limits=LimitsMessage(
-                max_query_tokens=engine.manifest.tower(Side.QUERY).max_tokens, **dataclasses.asdict(self._limits)
+                max_query_tokens=engine.manifest.tower(Side.QUERY).max_tokens,
+                max_facets=MAX_FACETS,
+                max_facet_values=MOST_VALUES,
+                **dataclasses.asdict(self._limits),
             ),
         )

@@ -22,6 +22,9 @@ DEFAULT_PAGE_SIZE = 100
 MAX_NAME_CHARACTERS = 256
 """Maximum characters in the id of a document, a request or an import."""
 
+MAX_FACETS = 8
+"""Maximum of `SearchRequest.facets`. Each costs a pass over an attribute of the whole catalogue."""
+
 MODE_OF: dict[int, Mode] = {
     ModeMessage.MODE_UNSPECIFIED: Mode.DENSE,
     ModeMessage.MODE_DENSE: Mode.DENSE,
@@ -122,12 +125,15 @@ class Limits:
                 filter = to_filter(request.filter, field=f"{prefix}filter")
             except InvalidRequest as error:
                 violations += error.violations
+        if request.facets:
+            violations += _facet_violations(f"{prefix}facets", request.facets)
         return SearchOptions(
             limit=request.limit or self.default_limit,
             mode=mode or Mode.DENSE,
             filter=filter,
             min_score=min_score,
             fusion=fusion or Fusion.WEIGHTED_SUM,
+            facets=tuple(request.facets),
         )
 
 
@@ -153,6 +159,19 @@ def raise_any(violations: list[Violation]) -> None:
     """Raises InvalidRequest if there are violations."""
     if violations:
         raise InvalidRequest(violations)
+
+
+def _facet_violations(field: str, attributes: Sequence[str]) -> list[Violation]:
+    """Returns the violations in the attributes whose values are to be counted."""
+    violations = []
+    if len(attributes) > MAX_FACETS:
+        violations.append(Violation(field, f"has {len(attributes)} elements; at most {MAX_FACETS} are allowed"))
+    for position, attribute in enumerate(attributes[:MAX_FACETS]):
+        if not attribute:
+            violations.append(Violation(f"{field}[{position}]", "is empty; send the name of an attribute"))
+        elif attribute in attributes[:position]:
+            violations.append(Violation(f"{field}[{position}]", "names an attribute again: send each name once"))
+    return violations
 
 
 def _number_violations(field: str, number: int, maximum: int, default: int) -> list[Violation]:

@@ -9,6 +9,9 @@ RESPONSE_BYTES = 512
 WARNING_BYTES = 8
 """Most bytes of a warning beside its text."""
 
+FACET_BYTES = 8
+"""Most bytes of a facet's length in the answer."""
+
 HIT_BYTES = 32
 """Most bytes of a hit's scores, and of its length in the answer."""
 

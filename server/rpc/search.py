@@ -20,11 +20,12 @@ from server.engine import Engine, EngineSlot
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
 from server.rpc.background import Background
+from server.rpc.facets import facet_message
 from server.rpc.hits import Fetch, Hits
 from server.rpc.limits import Limits
 from server.rpc.masks import HITS, Mask
 from server.rpc.queries import Queries
-from server.rpc.room import RESPONSE_BYTES, WARNING_BYTES, Room
+from server.rpc.room import FACET_BYTES, RESPONSE_BYTES, WARNING_BYTES, Room
 from server.rpc.running import run_jobs, timings_of
 from server.rpc.slowest import SlowestSearches
 from server.rpc.stream import answer_in_order
@@ -160,11 +161,14 @@ class SearchServicer(SearchServiceServicer):
             bulk=job.bulk,
         )
         room.take(sum(len(warning.encode()) + WARNING_BYTES for warning in found.warnings))
+        facets = [facet_message(each) for each in found.facets]
+        room.take(sum(each.ByteSize() + FACET_BYTES for each in facets))
         response = SearchResponse(
             model_revision=revision,
             no_good_answer=found.no_good_answer,
             sequence=found.sequence,
             warnings=found.warnings,
+            facets=facets,
         )
         job.stopwatch.lap("fetch")
         self._queries.answered(job)

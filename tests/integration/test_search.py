@@ -151,6 +151,8 @@ def test_the_info_reports_model_catalogue_and_limits(tiny_server: ServerProcess,
         "max_document_characters": 1000000,
         "max_page_size": 1000,
         "max_response_bytes": 4194304,
+        "max_facets": 8,
+        "max_facet_values": 50,
     }
 
 

@@ -40,6 +40,8 @@ from chaja.v1.info_pb2_grpc import InfoServiceServicer, InfoServiceStub, add_Inf
 from chaja.v1.search_pb2 import (
     BatchSearchRequest,
     BatchSearchResponse,
+    Facet,
+    FacetValue,
     Field,
     Fusion,
     Hit,
@@ -73,6 +75,8 @@ __all__ = [
     "EncodeServiceStub",
     "Equals",
     "Exists",
+    "Facet",
+    "FacetValue",
     "Field",
     "Filter",
     "FilterList",

@@ -237,6 +237,8 @@ class Limits(_message.Message):
     MAX_DOCUMENT_CHARACTERS_FIELD_NUMBER: _builtins.int
     MAX_PAGE_SIZE_FIELD_NUMBER: _builtins.int
     MAX_RESPONSE_BYTES_FIELD_NUMBER: _builtins.int
+    MAX_FACETS_FIELD_NUMBER: _builtins.int
+    MAX_FACET_VALUES_FIELD_NUMBER: _builtins.int
     max_query_characters: _builtins.int
     """max_query_characters is the maximum number of characters (Unicode code points) in a query."""
     max_query_tokens: _builtins.int
@@ -267,6 +269,10 @@ class Limits(_message.Message):
     """max_response_bytes is the maximum size of a serialized response message. A page of documents ends before it. A call
     whose answer cannot be divided fails with RESOURCE_EXHAUSTED and the reason `RESPONSE_TOO_LARGE`.
     """
+    max_facets: _builtins.int
+    """max_facets is the maximum number of attributes in `SearchRequest.facets`."""
+    max_facet_values: _builtins.int
+    """max_facet_values is the maximum number of values in a `Facet`."""
     def __init__(
         self,
         *,
@@ -281,10 +287,12 @@ class Limits(_message.Message):
         max_document_characters: _builtins.int = ...,
         max_page_size: _builtins.int = ...,
         max_response_bytes: _builtins.int = ...,
+        max_facets: _builtins.int = ...,
+        max_facet_values: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_batch_queries", b"max_batch_queries", "max_document_characters", b"max_document_characters", "max_encode_texts", b"max_encode_texts", "max_limit", b"max_limit", "max_message_bytes", b"max_message_bytes", "max_page_size", b"max_page_size", "max_query_characters", b"max_query_characters", "max_query_tokens", b"max_query_tokens", "max_response_bytes", b"max_response_bytes", "max_text_characters", b"max_text_characters", "max_write_documents", b"max_write_documents"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_batch_queries", b"max_batch_queries", "max_document_characters", b"max_document_characters", "max_encode_texts", b"max_encode_texts", "max_facet_values", b"max_facet_values", "max_facets", b"max_facets", "max_limit", b"max_limit", "max_message_bytes", b"max_message_bytes", "max_page_size", b"max_page_size", "max_query_characters", b"max_query_characters", "max_query_tokens", b"max_query_tokens", "max_response_bytes", b"max_response_bytes", "max_text_characters", b"max_text_characters", "max_write_documents", b"max_write_documents"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -122,6 +122,7 @@ class SearchRequest(_message.Message):
     MIN_SCORE_FIELD_NUMBER: _builtins.int
     FUSION_FIELD_NUMBER: _builtins.int
     READ_MASK_FIELD_NUMBER: _builtins.int
+    FACETS_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """query is the user's text, in any language that the model knows. Required; not only whitespace. It has at most
     `Limits.max_query_characters` characters and `Limits.max_query_tokens` tokens. The server rejects a longer query;
@@ -162,6 +163,12 @@ class SearchRequest(_message.Message):
         means all fields. An unknown field is an error; an attribute that a document lacks is not.
         """
 
+    @_builtins.property
+    def facets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """facets are names of attributes whose values are counted, each once, at most `Limits.max_facets`. The answer has a
+        `Facet` for each. The counts are those of all documents that match the filter, whatever the query and `min_score`.
+        """
+
     def __init__(
         self,
         *,
@@ -173,10 +180,11 @@ class SearchRequest(_message.Message):
         min_score: _builtins.float | None = ...,
         fusion: Global___Fusion.ValueType = ...,
         read_mask: _field_mask_pb2.FieldMask | None = ...,
+        facets: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "filter", b"filter", "min_score", b"min_score", "read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "filter", b"filter", "fusion", b"fusion", "language_code", b"language_code", "limit", b"limit", "min_score", b"min_score", "mode", b"mode", "query", b"query", "read_mask", b"read_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "facets", b"facets", "filter", b"filter", "fusion", b"fusion", "language_code", b"language_code", "limit", b"limit", "min_score", b"min_score", "mode", b"mode", "query", b"query", "read_mask", b"read_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
     _WhichOneofArgType__min_score: _TypeAlias = _typing.Literal["_min_score", b"_min_score"]  # noqa: Y015
@@ -196,6 +204,7 @@ class SearchResponse(_message.Message):
     NO_GOOD_ANSWER_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    FACETS_FIELD_NUMBER: _builtins.int
     model_revision: _builtins.str
     """model_revision is the revision of the model that encoded the query, as in `Model.revision`. Scores of different
     revisions cannot be compared.
@@ -219,8 +228,13 @@ class SearchResponse(_message.Message):
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """warnings holds a sentence for each condition of the filter that can match no document, because none has the
         attribute or none a value of the type, such as `filter.equals: no document has the attribute 'catgeory'; perhaps
-        'category' is meant`. At most three. The answer is nevertheless right.
+        'category' is meant`; and for each facet of an attribute that no document has. At most three. The answer is
+        nevertheless right.
         """
+
+    @_builtins.property
+    def facets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Facet]:
+        """facets holds the counts of each attribute of `SearchRequest.facets`, in the order of the request."""
 
     def __init__(
         self,
@@ -231,14 +245,86 @@ class SearchResponse(_message.Message):
         no_good_answer: _builtins.bool = ...,
         sequence: _builtins.int = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        facets: _abc.Iterable[Global___Facet] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["timings", b"timings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hits", b"hits", "model_revision", b"model_revision", "no_good_answer", b"no_good_answer", "sequence", b"sequence", "timings", b"timings", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facets", b"facets", "hits", b"hits", "model_revision", b"model_revision", "no_good_answer", b"no_good_answer", "sequence", b"sequence", "timings", b"timings", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SearchResponse: _TypeAlias = SearchResponse  # noqa: Y015
+
+@_typing.final
+class Facet(_message.Message):
+    """Facet counts the values of one attribute in the documents that match the filter."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    VALUE_COUNT_FIELD_NUMBER: _builtins.int
+    TOO_MANY_VALUES_FIELD_NUMBER: _builtins.int
+    attribute: _builtins.str
+    """attribute is the attribute's name, as in the request."""
+    value_count: _builtins.int
+    """value_count is the number of different values, also of those that `values` leaves out."""
+    too_many_values: _builtins.bool
+    """too_many_values reports that the documents have more than 10,000 different values, which are not counted: `values`
+    is empty and `value_count` is 0.
+    """
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___FacetValue]:
+        """values are the most frequent values, most frequent first, at most `Limits.max_facet_values`. Of equally frequent
+        ones, strings come before numbers, and these before booleans; values of one type ascend. Types are not converted,
+        as in filters.
+        """
+
+    def __init__(
+        self,
+        *,
+        attribute: _builtins.str = ...,
+        values: _abc.Iterable[Global___FacetValue] | None = ...,
+        value_count: _builtins.int = ...,
+        too_many_values: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "too_many_values", b"too_many_values", "value_count", b"value_count", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Facet: _TypeAlias = Facet  # noqa: Y015
+
+@_typing.final
+class FacetValue(_message.Message):
+    """FacetValue is a value of an attribute, and how many documents have it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    DOCUMENT_COUNT_FIELD_NUMBER: _builtins.int
+    document_count: _builtins.int
+    """document_count is the number of documents with the value. A document with a list counts once for each different
+    element, so counts may add up to more than the number of documents.
+    """
+    @_builtins.property
+    def value(self) -> _filter_pb2.AttributeValue:
+        """value is the value, as a filter takes it. Strings are composed (NFC)."""
+
+    def __init__(
+        self,
+        *,
+        value: _filter_pb2.AttributeValue | None = ...,
+        document_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_count", b"document_count", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FacetValue: _TypeAlias = FacetValue  # noqa: Y015
 
 @_typing.final
 class BatchSearchRequest(_message.Message):

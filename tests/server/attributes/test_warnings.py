@@ -17,10 +17,18 @@ TYPO = Equals("catgeory", "card")
 UNKNOWN = "no document has the attribute"
 
 
-def warned(filter: Filter) -> list[str]:
+def warned(filter: Filter | None, *facets: str) -> list[str]:
     columns = Columns()
     columns.append(DOCUMENTS)
-    return warnings_of(filter, columns.view(), LIVE)
+    return warnings_of(filter, columns.view(), LIVE, facets=facets)
+
+
+def test_a_facet_of_an_attribute_that_no_document_has_is_warned_of() -> None:
+    misspelt = f"{UNKNOWN} 'catgeory'; perhaps 'category' is meant"
+    assert warned(None, "category", "tags") == []
+    assert warned(TYPO, "category", "catgeory") == [f"filter.equals: {misspelt}", f"facets[1]: {misspelt}"]
+    assert warned(None, "retired_name") == [f"facets[0]: {UNKNOWN} 'retired_name'"]
+    assert len(warned(TYPO, "a", "b", "c")) == MOST_WARNINGS
 
 
 @pytest.mark.parametrize(

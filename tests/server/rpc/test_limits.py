@@ -57,6 +57,20 @@ def test_a_violation_in_a_batch_is_named_by_its_field() -> None:
     assert [field for field, _ in violations_of(raised.value)] == ["requests[1].query", "requests[1].limit"]
 
 
+@pytest.mark.parametrize(
+    ("facets", "violation"),
+    [
+        ([f"{number}" for number in range(9)], ("facets", "has 9 elements; at most 8 are allowed")),
+        (["a", ""], ("facets[1]", "is empty; send the name of an attribute")),
+        (["a", "b", "a"], ("facets[2]", "names an attribute again: send each name once")),
+    ],
+)
+def test_facets_are_bounded_and_named_once(facets: list[str], violation: tuple[str, str]) -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        LIMITS.search_options(SearchRequest(query="x", facets=facets))
+    assert violations_of(raised.value) == [violation]
+
+
 @pytest.mark.parametrize("count", [0, 3])
 def test_the_size_of_a_batch_is_bounded(count: int) -> None:
     with pytest.raises(InvalidRequest, match=f"requests: has {count} elements; it must have 1 to 2"):
@@ -65,9 +79,14 @@ def test_the_size_of_a_batch_is_bounded(count: int) -> None:
 
 def test_the_options_of_a_search_are_read() -> None:
     request = SearchRequest(
-        query="x", limit=3, mode=ModeMessage.MODE_HYBRID, min_score=0.0, fusion=FusionMessage.FUSION_RECIPROCAL_RANK
+        query="x",
+        limit=3,
+        mode=ModeMessage.MODE_HYBRID,
+        min_score=0.0,
+        fusion=FusionMessage.FUSION_RECIPROCAL_RANK,
+        facets=["category", "tags"],
     )
-    expected = SearchOptions(limit=3, mode=Mode.HYBRID, min_score=0.0, fusion=Fusion.RECIPROCAL_RANK)
+    expected = SearchOptions(3, Mode.HYBRID, min_score=0.0, fusion=Fusion.RECIPROCAL_RANK, facets=("category", "tags"))
     assert LIMITS.search_options(request) == expected
     assert LIMITS.batch_options([SearchRequest(query="x"), request]) == [SearchOptions(limit=5), expected]
 
@@ -127,4 +146,4 @@ def test_the_default_limit_never_exceeds_the_maximum() -> None:
 
 def test_the_protocol_reports_every_limit() -> None:
     reported = {field.name for field in LimitsMessage.DESCRIPTOR.fields}
-    assert reported == set(Limits.__dataclass_fields__) | {"max_query_tokens"}
+    assert reported == set(Limits.__dataclass_fields__) | {"max_query_tokens", "max_facets", "max_facet_values"}
