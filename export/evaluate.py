@@ -21,8 +21,7 @@ from server.catalogue.document import Document
 from server.catalogue.languages import canonical_language
 from server.encoding.bundle import Bundle
 from server.programs import EXPORTER
-from server.ranking.fusion import CANDIDATES
-from server.ranking.options import Mode, SearchOptions
+from server.ranking.options import CANDIDATES, Mode, SearchOptions
 from server.ranking.probes import encode_probes
 
 log = logging.getLogger(__name__)

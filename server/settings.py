@@ -184,6 +184,9 @@ class Settings:
         default="1000",
     )
     max_limit: int = _setting(whole_number(1), "Maximum hits of a query.", default="100")
+    max_paged_hits: int = _setting(
+        whole_number(1), "Maximum hits of a query over all its pages. No page follows after them.", default="1000"
+    )
     max_batch_queries: int = _setting(whole_number(1), "Maximum queries in one BatchSearch call.", default="100")
     max_encode_texts: int = _setting(whole_number(1), "Maximum texts in one Encode call.", default="256")
     max_text_characters: int = _setting(

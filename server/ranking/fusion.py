@@ -15,9 +15,6 @@ import numpy as np
 from server.ranking.baseline import Evidence
 from server.ranking.options import Fusion
 
-CANDIDATES = 100
-"""Least number of documents to take from each leg. A document outside a leg's list gets no score from that leg."""
-
 RANK_DAMPING = 60
 """Added to each rank: the usual k of reciprocal rank fusion, with which neighbouring ranks differ little."""
 

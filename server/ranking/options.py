@@ -4,6 +4,10 @@ import enum
 from dataclasses import dataclass
 
 from server.attributes.filter import Filter
+from server.ranking.position import Position
+
+CANDIDATES = 100
+"""Least number of documents to take from each leg. A document outside a leg's list gets no score from that leg."""
 
 
 class Mode(enum.Enum):
@@ -26,6 +30,7 @@ class SearchOptions:
     """The options of a search.
 
     `min_score` bounds the score; in HYBRID mode, the similarity. `facets` are the attributes whose values are counted.
+    `after` is the end of the previous page, None for the first page.
     """
 
     limit: int
@@ -34,6 +39,17 @@ class SearchOptions:
     min_score: float | None = None
     fusion: Fusion = Fusion.WEIGHTED_SUM
     facets: tuple[str, ...] = ()
+    after: Position | None = None
+
+    @property
+    def wanted(self) -> int:
+        """Number of documents to rank: those of this page and of the pages before it, and the first after it."""
+        return self.limit + 1 + (self.after.rank if self.after else 0)
+
+    @property
+    def window(self) -> int:
+        """Number of documents to take from each leg in HYBRID mode, the same for all pages."""
+        return self.after.window if self.after else max(CANDIDATES, self.limit)
 
     @property
     def kind(self) -> tuple[Mode, bool, bool]:

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.attributes.facets import FacetCounts, facet_of
-from server.ranking.fusion import CANDIDATES, Candidate, fuse
+from server.ranking.fusion import Candidate, fuse
 from server.ranking.options import Mode, SearchOptions
+from server.ranking.position import Position, rounded
 from server.ranking.state import State
 from server.vectors.view import Match
 
@@ -38,7 +39,7 @@ class Found(NamedTuple):
     """The documents, best first; the sequence of the last change seen; whether probably none is a good answer.
 
     `warnings` are those of the filter and the facets; see `warnings_of`. `facets` count the documents that match the
-    filter.
+    filter. `end` is the end of the page, None if no page follows.
     """
 
     documents: list[FoundDocument]
@@ -46,6 +47,7 @@ class Found(NamedTuple):
     no_good_answer: bool
     warnings: Sequence[str] = ()
     facets: Sequence[FacetCounts] = ()
+    end: Position | None = None
 
 
 def search(state: State, query: str, vector: NDArray[np.float32] | None, options: SearchOptions) -> Found:
@@ -64,7 +66,6 @@ def search(state: State, query: str, vector: NDArray[np.float32] | None, options
         # Answers contain scores as f32: a `min_score` copied from an answer must keep the hit that had it.
         least = np.float32(options.min_score)
         found = [document for document in found if np.float32(_bounded_score(document, options.mode)) >= least]
-    found = found[: options.limit]
     no_good_answer = not found or (
         not documents.titled
         and state.baseline.no_good_answer(
@@ -74,11 +75,25 @@ def search(state: State, query: str, vector: NDArray[np.float32] | None, options
             lexical_best=None if options.mode is Mode.DENSE else _best(documents.lexical) or 0.0,
         )
     )
+    page, end = page_of(found, options)
     if options.filter is None and not options.facets:
-        return Found(found, state.sequence, no_good_answer)
+        return Found(page, state.sequence, no_good_answer, end=end)
     warnings = state.warnings(options.filter, options.facets)
     facets = [facet_of(each, state.columns, allowed) for each in options.facets]
-    return Found(found, state.sequence, no_good_answer, warnings, facets)
+    return Found(page, state.sequence, no_good_answer, warnings, facets, end)
+
+
+def page_of(ranking: list[FoundDocument], options: SearchOptions) -> tuple[list[FoundDocument], Position | None]:
+    """Returns the documents of the page, and its end, None if no page follows."""
+    after = options.after
+    first = after.passed([(each.score, each.sequence) for each in ranking]) if after else 0
+    page = ranking[first : first + options.limit]
+    # A ranking of this length was cut. After writes it may end within the page, which is then short, or even empty.
+    if len(ranking) < options.wanted and len(ranking) <= first + options.limit:
+        return page, None
+    if not page:
+        return page, after._replace(rank=len(ranking)) if after else None
+    return page, Position(first + len(page), options.window, rounded(page[-1].score), page[-1].sequence)
 
 
 class _Legs(NamedTuple):
@@ -103,7 +118,7 @@ def _best(scores: Sequence[float]) -> float | None:
 
 
 def _dense(state: State, vector: NDArray[np.float32], options: SearchOptions, allowed: Allowed) -> _Legs:
-    matches = _nearest(state, vector, options, allowed, limit=options.limit)
+    matches = _nearest(state, vector, options, allowed, limit=options.wanted)
     # Answers have scores in 32 bits: those that are equal there must be in the order of slots.
     matches.sort(key=lambda match: (-np.float32(match.score), match.slot))
     found = [
@@ -113,7 +128,7 @@ def _dense(state: State, vector: NDArray[np.float32], options: SearchOptions, al
 
 
 def _lexical(state: State, query: str, options: SearchOptions, allowed: Allowed) -> _Legs:
-    hits = state.lexical.search(query, limit=options.limit, allowed=allowed)
+    hits = state.lexical.search(query, limit=options.wanted, allowed=allowed)
     scores = hits.scores.tolist()
     found = [
         FoundDocument(int(state.slots.sequences[slot]), score, lexical_score=score)
@@ -123,7 +138,7 @@ def _lexical(state: State, query: str, options: SearchOptions, allowed: Allowed)
 
 
 def _hybrid(state: State, query: str, vector: NDArray[np.float32], options: SearchOptions, allowed: Allowed) -> _Legs:
-    candidates = max(CANDIDATES, options.limit)
+    candidates = options.window
     matches = _nearest(state, vector, options, allowed, limit=candidates)
     hits = state.lexical.search(query, limit=candidates, allowed=allowed)
     dense = [Candidate(match.slot, match.score) for match in matches]
@@ -139,7 +154,7 @@ def _hybrid(state: State, query: str, vector: NDArray[np.float32], options: Sear
             query, dense_best=dense[0].score if dense else None, lexical_best=lexical[0].score if lexical else None
         ),
         # `min_score` bounds the similarity, which does not order the fused list: keep all candidates until it applies.
-        limit=options.limit if options.min_score is None else candidates,
+        limit=options.wanted if options.min_score is None else max(candidates, options.wanted),
         exact_titles=titles.exact,
         title_prefixes=titles.prefix,
     )

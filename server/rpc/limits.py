@@ -49,6 +49,7 @@ class Limits:
 
     max_query_characters: int
     max_limit: int
+    max_paged_hits: int
     max_batch_queries: int
     max_encode_texts: int
     max_text_characters: int

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ from server.rpc.masks import HITS, Mask
 from server.rpc.queries import Queries
 from server.rpc.room import FACET_BYTES, RESPONSE_BYTES, WARNING_BYTES, Room
 from server.rpc.running import run_jobs, timings_of
+from server.rpc.search_pages import SearchPages
 from server.rpc.slowest import SlowestSearches
 from server.rpc.stream import answer_in_order
 from server.rpc.wire import embedded
@@ -40,11 +42,12 @@ wait, so that many callers do not fill the memory."""
 
 
 class Query(NamedTuple):
-    """A search request as it was read: its normalised text, its options and the fields of its hits."""
+    """A search request as it was read: its normalised text, its options, the fields of its hits, and its pages."""
 
     text: str
     options: SearchOptions
     mask: Mask
+    pages: SearchPages
 
 
 class Searched(NamedTuple):
@@ -53,7 +56,7 @@ class Searched(NamedTuple):
     engine: Engine
     job: Job
     language_code: str
-    mask: Mask
+    query: Query
 
 
 class SearchServicer(SearchServiceServicer):
@@ -87,7 +90,7 @@ class SearchServicer(SearchServiceServicer):
     async def BatchSearch(self, request: BatchSearchRequest, context: Any) -> Any:
         """Answers several queries."""
         engine = self._slot.engine
-        queries = await self._background.run_if_large(partial(self._read_batch, request))
+        queries = await self._background.run_if_large(partial(self._read_batch, request, engine))
         remaining, bulk = context.time_remaining(), is_bulk([query.text for query in queries])
         jobs = [
             engine.query_job(query.text, query.options, remaining_seconds=remaining, bulk=bulk) for query in queries
@@ -103,7 +106,7 @@ class SearchServicer(SearchServiceServicer):
                     await large.enter_async_context(self._large)
                     is_large = True
                 job.stopwatch.restart()
-                searched = Searched(engine, job, each.language_code, query.mask)
+                searched = Searched(engine, job, each.language_code, query)
                 response = await self._response(searched, room)
                 responses.append(embedded(BatchSearchResponse.RESPONSES_FIELD_NUMBER, response))
                 await asyncio.sleep(0)  # A batch may have thousands of hits; other calls run in between.
@@ -129,21 +132,30 @@ class SearchServicer(SearchServiceServicer):
 
     async def _search(self, request: SearchRequest, context: Any, *, bulk: bool) -> Searched:
         engine = self._slot.engine
-        query = await self._background.run_if_large(partial(self._read, request))
+        query = await self._background.run_if_large(partial(self._read, request, engine))
         job = engine.query_job(query.text, query.options, remaining_seconds=context.time_remaining(), bulk=bulk)
         await run_jobs(engine, [job], ["query"], queries=self._queries)
-        return Searched(engine, job, request.language_code, query.mask)
+        return Searched(engine, job, request.language_code, query)
 
-    def _read(self, request: SearchRequest) -> Query:
-        options = self._limits.search_options(request)
-        return Query(normalised(request.query), options, HITS.mask(request.read_mask, field="read_mask"))
+    def _read(self, request: SearchRequest, engine: Engine) -> Query:
+        return self._query(request, self._limits.search_options(request), engine, "")
 
-    def _read_batch(self, request: BatchSearchRequest) -> list[Query]:
+    def _read_batch(self, request: BatchSearchRequest, engine: Engine) -> list[Query]:
         options = self._limits.batch_options(request.requests)
         return [
-            Query(normalised(each.query), asked, HITS.mask(each.read_mask, field=f"requests[{position}].read_mask"))
+            self._query(each, asked, engine, f"requests[{position}].")
             for position, (each, asked) in enumerate(zip(request.requests, options, strict=True))
         ]
+
+    def _query(self, request: SearchRequest, options: SearchOptions, engine: Engine, prefix: str) -> Query:
+        """Reads a request; raises InvalidRequest with fields that begin with `prefix`."""
+        text, most = normalised(request.query), self._limits.max_paged_hits
+        mask = HITS.mask(request.read_mask, field=f"{prefix}read_mask")
+        pages = SearchPages.of(request, query=text, options=options, revision=engine.manifest.revision)
+        if request.page_token:
+            after = pages.position(request.page_token, field=f"{prefix}page_token", max_hits=most)
+            options = replace(options, after=after, limit=min(options.limit, most - after.rank))
+        return Query(text, options, mask, pages)
 
     async def _response(self, searched: Searched, room: Room) -> bytes:
         """Fetches the documents that a search found; returns the serialized answer. Raises ResponseTooLarge."""
@@ -156,7 +168,7 @@ class SearchServicer(SearchServiceServicer):
             query=job.text,
             language_code=searched.language_code,
             revision=revision,
-            mask=searched.mask,
+            mask=searched.query.mask,
             room=room,
             bulk=job.bulk,
         )
@@ -170,6 +182,8 @@ class SearchServicer(SearchServiceServicer):
             warnings=found.warnings,
             facets=facets,
         )
+        if found.end is not None and found.end.rank < self._limits.max_paged_hits:
+            response.next_page_token = searched.query.pages.token(found.end)
         job.stopwatch.lap("fetch")
         self._queries.answered(job)
         self._metrics.searches.answer(hits=len(found.documents), no_good_answer=found.no_good_answer)

@@ -153,6 +153,7 @@ def test_the_info_reports_model_catalogue_and_limits(tiny_server: ServerProcess,
         "max_response_bytes": 4194304,
         "max_facets": 8,
         "max_facet_values": 50,
+        "max_paged_hits": 1000,
     }
 
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13\x63haja/v1/info.proto\x12\x08\x63haja.v1\"\x16\n\x14GetServerInfoRequest\"\x99\x01\n\x15GetServerInfoResponse\x12\x16\n\x0eserver_version\x18\x01 \x01(\t\x12\x1e\n\x05model\x18\x02 \x01(\x0b\x32\x0f.chaja.v1.Model\x12&\n\tcatalogue\x18\x03 \x01(\x0b\x32\x13.chaja.v1.Catalogue\x12 \n\x06limits\x18\x04 \x01(\x0b\x32\x10.chaja.v1.Limits\"\xab\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x11\n\tdimension\x18\x03 \x01(\x05\x12(\n\nsimilarity\x18\x04 \x01(\x0e\x32\x14.chaja.v1.Similarity\x12\x12\n\nmax_tokens\x18\x05 \x01(\x05\x12\x14\n\x0cquantization\x18\x06 \x01(\t\x12\x1b\n\x13max_document_tokens\x18\x07 \x01(\x05\"\x9e\x01\n\tCatalogue\x12\x16\n\x0e\x64ocument_count\x18\x01 \x01(\x05\x12\x14\n\x0cvector_count\x18\x02 \x01(\x05\x12\'\n\nindex_kind\x18\x03 \x01(\x0e\x32\x13.chaja.v1.IndexKind\x12\x10\n\x08sequence\x18\x04 \x01(\x03\x12\x16\n\x0emodel_revision\x18\x05 \x01(\t\x12\x10\n\x08writable\x18\x06 \x01(\x08\"\xdf\x02\n\x06Limits\x12\x1c\n\x14max_query_characters\x18\x01 \x01(\x05\x12\x18\n\x10max_query_tokens\x18\x02 \x01(\x05\x12\x11\n\tmax_limit\x18\x03 \x01(\x05\x12\x19\n\x11max_batch_queries\x18\x04 \x01(\x05\x12\x18\n\x10max_encode_texts\x18\x05 \x01(\x05\x12\x1b\n\x13max_text_characters\x18\x06 \x01(\x05\x12\x19\n\x11max_message_bytes\x18\x07 \x01(\x05\x12\x1b\n\x13max_write_documents\x18\x08 \x01(\x05\x12\x1f\n\x17max_document_characters\x18\t \x01(\x05\x12\x15\n\rmax_page_size\x18\n \x01(\x05\x12\x1a\n\x12max_response_bytes\x18\x0b \x01(\x05\x12\x12\n\nmax_facets\x18\x0c \x01(\x05\x12\x18\n\x10max_facet_values\x18\r \x01(\x05*[\n\nSimilarity\x12\x1a\n\x16SIMILARITY_UNSPECIFIED\x10\x00\x12\x15\n\x11SIMILARITY_COSINE\x10\x01\x12\x1a\n\x16SIMILARITY_DOT_PRODUCT\x10\x02*S\n\tIndexKind\x12\x1a\n\x16INDEX_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10INDEX_KIND_EXACT\x10\x01\x12\x14\n\x10INDEX_KIND_GRAPH\x10\x02\x32\x64\n\x0bInfoService\x12U\n\rGetServerInfo\x12\x1e.chaja.v1.GetServerInfoRequest\x1a\x1f.chaja.v1.GetServerInfoResponse\"\x03\x90\x02\x01\x42)\n\x08\x63haja.v1B\tInfoProtoP\x01Z\x10\x63haja/v1;chajav1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13\x63haja/v1/info.proto\x12\x08\x63haja.v1\"\x16\n\x14GetServerInfoRequest\"\x99\x01\n\x15GetServerInfoResponse\x12\x16\n\x0eserver_version\x18\x01 \x01(\t\x12\x1e\n\x05model\x18\x02 \x01(\x0b\x32\x0f.chaja.v1.Model\x12&\n\tcatalogue\x18\x03 \x01(\x0b\x32\x13.chaja.v1.Catalogue\x12 \n\x06limits\x18\x04 \x01(\x0b\x32\x10.chaja.v1.Limits\"\xab\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x11\n\tdimension\x18\x03 \x01(\x05\x12(\n\nsimilarity\x18\x04 \x01(\x0e\x32\x14.chaja.v1.Similarity\x12\x12\n\nmax_tokens\x18\x05 \x01(\x05\x12\x14\n\x0cquantization\x18\x06 \x01(\t\x12\x1b\n\x13max_document_tokens\x18\x07 \x01(\x05\"\x9e\x01\n\tCatalogue\x12\x16\n\x0e\x64ocument_count\x18\x01 \x01(\x05\x12\x14\n\x0cvector_count\x18\x02 \x01(\x05\x12\'\n\nindex_kind\x18\x03 \x01(\x0e\x32\x13.chaja.v1.IndexKind\x12\x10\n\x08sequence\x18\x04 \x01(\x03\x12\x16\n\x0emodel_revision\x18\x05 \x01(\t\x12\x10\n\x08writable\x18\x06 \x01(\x08\"\xf7\x02\n\x06Limits\x12\x1c\n\x14max_query_characters\x18\x01 \x01(\x05\x12\x18\n\x10max_query_tokens\x18\x02 \x01(\x05\x12\x11\n\tmax_limit\x18\x03 \x01(\x05\x12\x19\n\x11max_batch_queries\x18\x04 \x01(\x05\x12\x18\n\x10max_encode_texts\x18\x05 \x01(\x05\x12\x1b\n\x13max_text_characters\x18\x06 \x01(\x05\x12\x19\n\x11max_message_bytes\x18\x07 \x01(\x05\x12\x1b\n\x13max_write_documents\x18\x08 \x01(\x05\x12\x1f\n\x17max_document_characters\x18\t \x01(\x05\x12\x15\n\rmax_page_size\x18\n \x01(\x05\x12\x1a\n\x12max_response_bytes\x18\x0b \x01(\x05\x12\x12\n\nmax_facets\x18\x0c \x01(\x05\x12\x18\n\x10max_facet_values\x18\r \x01(\x05\x12\x16\n\x0emax_paged_hits\x18\x0e \x01(\x05*[\n\nSimilarity\x12\x1a\n\x16SIMILARITY_UNSPECIFIED\x10\x00\x12\x15\n\x11SIMILARITY_COSINE\x10\x01\x12\x1a\n\x16SIMILARITY_DOT_PRODUCT\x10\x02*S\n\tIndexKind\x12\x1a\n\x16INDEX_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10INDEX_KIND_EXACT\x10\x01\x12\x14\n\x10INDEX_KIND_GRAPH\x10\x02\x32\x64\n\x0bInfoService\x12U\n\rGetServerInfo\x12\x1e.chaja.v1.GetServerInfoRequest\x1a\x1f.chaja.v1.GetServerInfoResponse\"\x03\x90\x02\x01\x42)\n\x08\x63haja.v1B\tInfoProtoP\x01Z\x10\x63haja/v1;chajav1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,10 +34,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\010chaja.v1B\tInfoProtoP\001Z\020chaja/v1;chajav1'
   _globals['_INFOSERVICE'].methods_by_name['GetServerInfo']._loaded_options = None
   _globals['_INFOSERVICE'].methods_by_name['GetServerInfo']._serialized_options = b'\220\002\001'
-  _globals['_SIMILARITY']._serialized_start=902
-  _globals['_SIMILARITY']._serialized_end=993
-  _globals['_INDEXKIND']._serialized_start=995
-  _globals['_INDEXKIND']._serialized_end=1078
+  _globals['_SIMILARITY']._serialized_start=926
+  _globals['_SIMILARITY']._serialized_end=1017
+  _globals['_INDEXKIND']._serialized_start=1019
+  _globals['_INDEXKIND']._serialized_end=1102
   _globals['_GETSERVERINFOREQUEST']._serialized_start=33
   _globals['_GETSERVERINFOREQUEST']._serialized_end=55
   _globals['_GETSERVERINFORESPONSE']._serialized_start=58
@@ -47,7 +47,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CATALOGUE']._serialized_start=388
   _globals['_CATALOGUE']._serialized_end=546
   _globals['_LIMITS']._serialized_start=549
-  _globals['_LIMITS']._serialized_end=900
-  _globals['_INFOSERVICE']._serialized_start=1080
-  _globals['_INFOSERVICE']._serialized_end=1180
+  _globals['_LIMITS']._serialized_end=924
+  _globals['_INFOSERVICE']._serialized_start=1104
+  _globals['_INFOSERVICE']._serialized_end=1204
 # @@protoc_insertion_point(module_scope)

@@ -239,6 +239,7 @@ class Limits(_message.Message):
     MAX_RESPONSE_BYTES_FIELD_NUMBER: _builtins.int
     MAX_FACETS_FIELD_NUMBER: _builtins.int
     MAX_FACET_VALUES_FIELD_NUMBER: _builtins.int
+    MAX_PAGED_HITS_FIELD_NUMBER: _builtins.int
     max_query_characters: _builtins.int
     """max_query_characters is the maximum number of characters (Unicode code points) in a query."""
     max_query_tokens: _builtins.int
@@ -273,6 +274,8 @@ class Limits(_message.Message):
     """max_facets is the maximum number of attributes in `SearchRequest.facets`."""
     max_facet_values: _builtins.int
     """max_facet_values is the maximum number of values in a `Facet`."""
+    max_paged_hits: _builtins.int
+    """max_paged_hits is the maximum number of hits of a query over all its pages."""
     def __init__(
         self,
         *,
@@ -289,10 +292,11 @@ class Limits(_message.Message):
         max_response_bytes: _builtins.int = ...,
         max_facets: _builtins.int = ...,
         max_facet_values: _builtins.int = ...,
+        max_paged_hits: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_batch_queries", b"max_batch_queries", "max_document_characters", b"max_document_characters", "max_encode_texts", b"max_encode_texts", "max_facet_values", b"max_facet_values", "max_facets", b"max_facets", "max_limit", b"max_limit", "max_message_bytes", b"max_message_bytes", "max_page_size", b"max_page_size", "max_query_characters", b"max_query_characters", "max_query_tokens", b"max_query_tokens", "max_response_bytes", b"max_response_bytes", "max_text_characters", b"max_text_characters", "max_write_documents", b"max_write_documents"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_batch_queries", b"max_batch_queries", "max_document_characters", b"max_document_characters", "max_encode_texts", b"max_encode_texts", "max_facet_values", b"max_facet_values", "max_facets", b"max_facets", "max_limit", b"max_limit", "max_message_bytes", b"max_message_bytes", "max_page_size", b"max_page_size", "max_paged_hits", b"max_paged_hits", "max_query_characters", b"max_query_characters", "max_query_tokens", b"max_query_tokens", "max_response_bytes", b"max_response_bytes", "max_text_characters", b"max_text_characters", "max_write_documents", b"max_write_documents"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -122,6 +122,7 @@ class SearchRequest(_message.Message):
     MIN_SCORE_FIELD_NUMBER: _builtins.int
     FUSION_FIELD_NUMBER: _builtins.int
     READ_MASK_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     FACETS_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """query is the user's text, in any language that the model knows. Required; not only whitespace. It has at most
@@ -149,6 +150,16 @@ class SearchRequest(_message.Message):
     fusion: Global___Fusion.ValueType
     """fusion selects how `MODE_HYBRID` combines its two rankings. Unset means `FUSION_WEIGHTED_SUM`. Other modes ignore
     it.
+    """
+    page_token: _builtins.str
+    """page_token is the `next_page_token` of the previous page. Unset means the first page. All pages must have the same
+    `query`, `mode`, `filter`, `min_score` and `fusion`, and come from the same model; the other fields may differ. Any
+    server with the model accepts the token, and it does not expire. A token that is damaged, of another request or of
+    another model is refused with INVALID_ARGUMENT. Together all pages have at most `Limits.max_paged_hits` hits.
+
+    Each page is searched again, for the hits that are worse than the last one before. If the catalogue has not
+    changed, no hit is repeated. A document that is written meanwhile is in its place on a later page, and is missed if
+    its place is before. The catalogue has changed if `SearchResponse.sequence` has.
     """
     @_builtins.property
     def filter(self) -> _filter_pb2.Filter:
@@ -180,11 +191,12 @@ class SearchRequest(_message.Message):
         min_score: _builtins.float | None = ...,
         fusion: Global___Fusion.ValueType = ...,
         read_mask: _field_mask_pb2.FieldMask | None = ...,
+        page_token: _builtins.str = ...,
         facets: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "filter", b"filter", "min_score", b"min_score", "read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "facets", b"facets", "filter", b"filter", "fusion", b"fusion", "language_code", b"language_code", "limit", b"limit", "min_score", b"min_score", "mode", b"mode", "query", b"query", "read_mask", b"read_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "facets", b"facets", "filter", b"filter", "fusion", b"fusion", "language_code", b"language_code", "limit", b"limit", "min_score", b"min_score", "mode", b"mode", "page_token", b"page_token", "query", b"query", "read_mask", b"read_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
     _WhichOneofArgType__min_score: _TypeAlias = _typing.Literal["_min_score", b"_min_score"]  # noqa: Y015
@@ -204,6 +216,7 @@ class SearchResponse(_message.Message):
     NO_GOOD_ANSWER_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     FACETS_FIELD_NUMBER: _builtins.int
     model_revision: _builtins.str
     """model_revision is the revision of the model that encoded the query, as in `Model.revision`. Scores of different
@@ -216,6 +229,10 @@ class SearchResponse(_message.Message):
     """
     sequence: _builtins.int
     """sequence is the sequence of the newest catalogue change that the search has seen."""
+    next_page_token: _builtins.str
+    """next_page_token is the `page_token` of the next page. Empty if no page follows. A page of a changed catalogue may have
+    fewer hits than `limit`, or none, before others follow.
+    """
     @_builtins.property
     def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]:
         """hits holds the found documents, best first. Documents of equal score are in the order of the catalogue."""
@@ -245,11 +262,12 @@ class SearchResponse(_message.Message):
         no_good_answer: _builtins.bool = ...,
         sequence: _builtins.int = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        next_page_token: _builtins.str = ...,
         facets: _abc.Iterable[Global___Facet] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["timings", b"timings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["facets", b"facets", "hits", b"hits", "model_revision", b"model_revision", "no_good_answer", b"no_good_answer", "sequence", b"sequence", "timings", b"timings", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facets", b"facets", "hits", b"hits", "model_revision", b"model_revision", "next_page_token", b"next_page_token", "no_good_answer", b"no_good_answer", "sequence", b"sequence", "timings", b"timings", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -12,8 +12,7 @@ from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
 from server.live.index import LiveIndex
 from server.ranking.baseline import Baseline
-from server.ranking.fusion import CANDIDATES
-from server.ranking.options import Fusion, Mode, SearchOptions
+from server.ranking.options import CANDIDATES, Fusion, Mode, SearchOptions
 from server.ranking.search import Found, FoundDocument, search
 from tests.server.making import empty_index, encode, versioned
 

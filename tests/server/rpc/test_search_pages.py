@@ -1,0 +1,101 @@
+"""Page tokens of searches: what they hold, and which are refused."""
+
+import base64
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chaja.v1 import AttributeValue, Equals, Filter, SearchRequest
+from server.errors import InvalidRequest
+from server.ranking.options import CANDIDATES, Fusion, Mode, SearchOptions
+from server.ranking.position import Position
+from server.rpc.search_pages import CONTENT, VERSION, SearchPages
+
+MAX_HITS = 1000
+OPTIONS = SearchOptions(10)
+END = Position(rank=10, window=CANDIDATES, score=0.5, sequence=7)
+CARDS = Filter(equals=Equals(attribute="category", value=AttributeValue(string_value="card")))
+
+
+def pages_of(
+    query: str = "카드", options: SearchOptions = OPTIONS, filter: Filter | None = None, revision: str = "r"
+) -> SearchPages:
+    return SearchPages.of(SearchRequest(filter=filter), query=query, options=options, revision=revision)
+
+
+def position(token: str, pages: SearchPages | None = None) -> Position:
+    return (pages or pages_of()).position(token, field="page_token", max_hits=MAX_HITS)
+
+
+def forged(*content: object) -> str:
+    packed = CONTENT.pack(*content)
+    return base64.urlsafe_b64encode(packed + zlib.crc32(packed).to_bytes(4, "big")).decode()
+
+
+@given(
+    st.integers(1, MAX_HITS - 1),
+    st.integers(CANDIDATES, MAX_HITS),
+    st.floats(width=32, allow_nan=False, allow_infinity=False),
+    st.integers(-(2**63), 2**63 - 1),
+)
+def test_a_token_holds_a_position(rank: int, window: int, score: float, sequence: int) -> None:
+    end = Position(rank, window, score, sequence)
+    token = pages_of().token(end)
+    assert position(token) == end
+    assert token.replace("-", "").replace("_", "").isalnum(), "it needs no escaping in an address"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pages_of(query="대출"),
+        pages_of(options=SearchOptions(10, Mode.HYBRID)),
+        pages_of(options=SearchOptions(10, fusion=Fusion.RECIPROCAL_RANK)),
+        pages_of(options=SearchOptions(10, min_score=0.0)),
+        pages_of(filter=CARDS),
+    ],
+)
+def test_a_token_of_another_request_is_refused(other: SearchPages) -> None:
+    with pytest.raises(InvalidRequest, match="page_token: belongs to another query, mode, filter, min_score or fusion"):
+        position(other.token(END))
+
+
+def test_other_limits_and_facets_may_differ() -> None:
+    assert position(pages_of(options=SearchOptions(3, facets=("category",))).token(END)) == END
+
+
+def test_a_token_of_another_model_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="page_token: belongs to another model, since the server has changed its"):
+        position(pages_of(revision="another").token(END))
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "x",
+        "카드",
+        "Zm9v",
+        pages_of().token(END)[:-3],
+        pages_of().token(END) + "A",
+        pages_of().token(END).swapcase(),
+        pages_of().token(END._replace(rank=0)),
+        pages_of().token(END._replace(rank=MAX_HITS)),
+        pages_of().token(END._replace(rank=2**32 - 1)),
+        pages_of().token(END._replace(window=CANDIDATES - 1)),
+        pages_of().token(END._replace(window=MAX_HITS + 1)),
+        pages_of().token(END._replace(score=float("nan"))),
+        pages_of().token(END._replace(score=float("-inf"))),
+        forged(VERSION + 1, *pages_of(), *END),
+    ],
+)
+def test_a_damaged_or_forged_token_is_refused(token: str) -> None:
+    with pytest.raises(InvalidRequest, match="page_token: is not a token of this service: start with the first page"):
+        position(token)
+
+
+@given(st.text(max_size=80) | st.binary(max_size=60).map(lambda each: base64.urlsafe_b64encode(each).decode()))
+def test_no_text_breaks_the_reading_of_tokens(token: str) -> None:
+    with pytest.raises(InvalidRequest):
+        position(token)
