@@ -25,10 +25,10 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from server.closed_pipe import until_closed_pipe
-from server.command_line import parse_settings
+from server.command_line import misspelt_variables, parse_settings
 from server.commands import COMMANDS, run
 from server.core_log import CoreLog
-from server.errors import ChajaError, SettingsError
+from server.errors import ChajaError, SettingsError, StartError
 from server.logs.setup import configure_log, flush_log, start_log
 from server.memory import keep_large_memory
 from server.programs import SERVER_ERROR
@@ -50,6 +50,8 @@ def main() -> int:
             return 0
         settings = parse_settings(arguments, commands={name: command.help for name, command in COMMANDS.items()})
         configure_log(settings.log_format, show_texts=settings.log_texts)
+        for name, meant in misspelt_variables(os.environ).items():
+            log.warning("the variable %s is no setting: is %s meant?", name, meant)
         keep_large_memory()
         # The other imports are slow: they run after the settings are checked, and while the bundle is opened.
         from server.live.opening import Opening  # noqa: PLC0415
@@ -66,7 +68,9 @@ def main() -> int:
     except SettingsError as error:
         print(f"{SERVER_ERROR}: {error}", file=sys.stderr)
         return 2
-    except ChajaError as error:  # A StartError, or StoreFull during startup.
+    except (ChajaError, PermissionError) as error:  # A StartError, or StoreFull during startup.
+        if isinstance(error, PermissionError):
+            error = StartError(f"{error.filename} cannot be used: {error.strerror}; let this user read it")
         if settings is not None and settings.log_format == "json":
             log.critical("%s", error)
         else:

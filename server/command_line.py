@@ -3,11 +3,12 @@
 import argparse
 import os
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from server.errors import SettingsError
 from server.programs import SERVER
-from server.settings import Settings, setting_rows
+from server.settings import PREFIX, Settings, setting_rows
 from server.version import ShowVersion
 
 
@@ -50,6 +51,13 @@ def parse_settings(
     settings = Settings(**values)
     settings.check()
     return settings
+
+
+def misspelt_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns the variables that resemble a setting's, and the setting's. Others may be Kubernetes's."""
+    known = [row.variable for row in setting_rows()]
+    unknown = [name for name in environment if name.startswith(PREFIX) and name not in known]
+    return {name: found[0] for name in unknown if (found := get_close_matches(name, known, 1, cutoff=0.8))}
 
 
 class Parser(argparse.ArgumentParser):

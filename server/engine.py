@@ -86,6 +86,7 @@ class EngineSlot:
     def __init__(self, *, on_broken: Callable[[], None]) -> None:
         """Creates an empty slot. It calls `on_broken` when a worker of the current engine dies."""
         self._engine: Engine | None = None
+        self._opened = False
         self._on_broken = on_broken
 
     def swap(self, engine: Engine) -> None:
@@ -94,9 +95,20 @@ class EngineSlot:
         # The callback must not capture the engine: after gc.freeze() a replaced engine in a cycle is never freed.
         engine.pipeline.workers.death.add_done_callback(self._check)
 
+    def open(self) -> None:
+        """Lets calls use the engine: everything is loaded."""
+        self._opened = True
+
     @property
     def engine(self) -> Engine:
-        """The current engine; raises NotReady before it is loaded."""
+        """The current engine, for calls; raises NotReady before `open`: the catalogue would lack documents."""
+        if not self._opened:
+            raise NotReady("the server is still loading; try again in a few seconds")
+        return self.loaded
+
+    @property
+    def loaded(self) -> Engine:
+        """The current engine, for the first import as well; raises NotReady before there is one."""
         if self._engine is None:
             raise NotReady("the server is still loading its model; try again in a few seconds")
         return self._engine

@@ -106,6 +106,7 @@ class Reloader:
         )
         await self._import_file()
         self._loaded = True
+        self._slot.open()
         await self._in_thread(return_freed_memory)
         self._serving()
 
@@ -117,13 +118,15 @@ class Reloader:
         return self._catalogue
 
     def reader(self) -> Reader:
-        """Returns the reader of documents; raises NotReady before the first load."""
+        """Returns the reader of documents; raises NotReady before the end of `load`."""
+        self._check_loaded()
         return self.catalogue.reader
 
     def writer(self) -> Writer:
-        """Returns the writer of documents; raises ReadOnly without --data, and NotReady before the first load."""
+        """Returns the writer of documents; raises ReadOnly without --data, and NotReady before the end of `load`."""
         if self._settings.data is None:
             raise ReadOnly("the server does not accept writes: start it with --data")
+        self._check_loaded()
         return self.catalogue.writer
 
     async def reload(self, reason: str) -> Engine:
@@ -131,8 +134,7 @@ class Reloader:
 
         Raises ReloadFailed if they cannot be served (the old ones keep serving), and NotReady before the end of `load`.
         """
-        if not self._loaded:
-            raise NotReady("the server is still loading; try again in a few seconds")
+        self._check_loaded()
         served = self._slot.engine.manifest.revision
         if self._next is None:
             log.info("reloading while revision %s serves: %s", served, reason)
@@ -185,6 +187,10 @@ class Reloader:
         """Waits for the last calls of the replaced engines, and their threads."""
         if self._retiring:
             await asyncio.wait(self._retiring)
+
+    def _check_loaded(self) -> None:
+        if not self._loaded:
+            raise NotReady("the server is still loading; try again in a few seconds")
 
     def _serving(self) -> None:
         if not self.catalogue.death.done():

@@ -27,12 +27,12 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def parse_address(text: str) -> Address:
-    """Parses `host:port` or `[IPv6]:port`."""
+def parse_address(text: str, *, example: str = "127.0.0.1:50051") -> Address:
+    """Parses `host:port` or `[IPv6]:port`; an error shows the `example`."""
     host, _, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not _is_host(host) or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise ValueError("expected host:port with a port from 0 to 65535, as in 127.0.0.1:50051")
+        raise ValueError(f"expected host:port with a port from 0 to 65535, as in {example}")
     return Address(host, int(port))
 
 
@@ -88,7 +88,7 @@ def parse_collector(text: str) -> CollectorAddress:
     scheme, separator, rest = text.rpartition("://")
     if separator and scheme not in ("http", "https"):
         raise ValueError("expected host:port, http://host:port or https://host:port")
-    return CollectorAddress(parse_address(rest), scheme == "https")
+    return CollectorAddress(parse_address(rest, example="127.0.0.1:4317"), scheme == "https")
 
 
 def parse_switch(text: str) -> bool:
@@ -111,10 +111,9 @@ def whole_number(minimum: int, maximum: int = 2**31 - 1) -> Callable[[str], int]
     """Returns a parser of whole numbers in a range. The default maximum is that of the protocol's int32."""
 
     def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            raise ValueError("expected a whole number") from None
+        if not re.fullmatch(r"-?[0-9]{1,18}", text):
+            raise ValueError("expected a whole number")
+        value = int(text)
         if not minimum <= value <= maximum:
             raise ValueError(f"expected a whole number from {minimum} to {maximum}")
         return value
@@ -122,14 +121,15 @@ def whole_number(minimum: int, maximum: int = 2**31 - 1) -> Callable[[str], int]
     return parse
 
 
+NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)(e-?[0-9]+)?")
+
+
 def number(expected: str, accepts: Callable[[float], bool]) -> Callable[[str], float]:
     """Returns a parser of the numbers that `accepts` accepts; `expected` describes them."""
 
     def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
+        # `float` also accepts spaces, underscores and digits of other scripts.
+        value = float(text) if NUMBER.fullmatch(text) else math.nan
         if not accepts(value):
             raise ValueError(f"expected {expected}")
         return value

@@ -34,6 +34,9 @@ from server.setting_types import (
 )
 from server.vectors.storage import STORAGES, Storage
 
+PREFIX = "CHAJA_"
+"""Prefix of the environment variables."""
+
 METAVARS: dict[Any, str] = {
     Path: "FILE",
     parse_address: "ADDRESS",
@@ -391,7 +394,7 @@ class SettingRow(NamedTuple):
     @property
     def variable(self) -> str:
         """The environment variable, such as `CHAJA_MAX_LIMIT`."""
-        return "CHAJA_" + self.name.upper()
+        return PREFIX + self.name.upper()
 
 
 def setting_rows() -> list[SettingRow]:

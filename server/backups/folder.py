@@ -132,7 +132,9 @@ class BackupFolder:
         except OSError as error:
             if not self.path.exists():
                 raise StoreError(f"{self.path} does not exist: create it, or mount its disk") from None
-            raise StoreError(f"{self.path} cannot be used for backups: {error.strerror}") from None
+            raise StoreError(
+                f"--backup-directory {self.path} cannot be used: {error.strerror}; choose one that it may write to"
+            ) from None
 
 
 def _unix_seconds(text: str) -> float | None:

@@ -64,7 +64,8 @@ class BackupSchedule:
     def allow(self) -> None:
         """Makes due backups from now on: the store is up to date with the catalogue file."""
         self._allowed.set()
-        self._wake.set()
+        if not self._failures:  # After a failure, the next attempt is at the time that was logged.
+            self._wake.set()
 
     def stop(self) -> None:
         """Ends a running backup, of which nothing remains, and the thread. Blocks for a second at most."""

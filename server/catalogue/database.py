@@ -221,7 +221,7 @@ def _copied(source: sqlite3.Connection, new: Path, path: Path) -> Iterator[sqlit
 def restore(directory: Path, backup: Path) -> Path | None:
     """Replaces the database with a backup; returns the new path of the old one, if there was one. Raises StoreError."""
     if not backup.is_file():
-        raise StoreError(f"there is no backup {backup}")
+        raise StoreError(f"--from {backup} is not a file: name a backup")
     with locked(directory):
         unfinished = directory / f"{DATABASE}.unfinished"
         try:

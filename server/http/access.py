@@ -14,6 +14,8 @@ from server.security.tokens import AccessTokens
 OnRefused = Callable[[Refusal, str], object]
 """Takes the reason for which a request is refused, and the address of its client."""
 
+REFUSED = "send the token of --http-token-file as a bearer token, or as the password of any user\n"
+
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Chaja", charset="UTF-8"'}
 """Makes a browser ask for a user name and a password."""
 
@@ -36,7 +38,7 @@ class TokenGuard:
             if self._tokens.find(token) is None:
                 host = scope["client"][0] if scope["client"] else ""
                 self._on_refused("http_token_unknown" if token else "http_token_missing", f"http:{host}")
-                app = PlainTextResponse("send the token of --http-token-file\n", 401, headers=CHALLENGE)
+                app = PlainTextResponse(REFUSED, 401, headers=CHALLENGE)
         await app(scope, receive, send)
 
 

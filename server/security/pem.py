@@ -18,13 +18,13 @@ def tls_errors(files: Sequence[Path]) -> Iterator[None]:
     """Raises SecurityError if one of the files is missing, or if they cannot be used in the block."""
     for path in files:
         if not path.is_file():
-            raise SecurityError(f"{path} does not exist or is not a file")
+            raise SecurityError(f"{path}, which should have a certificate or a key, does not exist or is not a file")
     try:
         yield
     except (OSError, ssl.SSLError, ValueError) as error:
         raise SecurityError(
             f"TLS cannot be set up with {', '.join(map(str, files))}; "
-            f"expected a certificate, its key and, for --tls-client-ca, CA certificates, in PEM: {error}"
+            f"expected certificates, and the key of the first, in PEM: {error}"
         ) from None
 
 

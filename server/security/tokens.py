@@ -15,6 +15,7 @@ import hashlib
 import hmac
 import logging
 import re
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,10 @@ ROLES: tuple[Role, ...] = get_args(Role)
 """The roles, the lowest first."""
 
 MIN_TOKEN_CHARACTERS = 16
+MAX_TOKEN_CHARACTERS = 4096
+"""Headers with a longer token might be refused."""
+
+MAX_FILE_BYTES = 2**20
 
 COMMENT = re.compile(r"(^|\s)#.*")
 """A `#` within a token is part of it."""
@@ -59,8 +64,7 @@ def read_tokens(path: Path) -> list[Token]:
             continue
         if len(words) != 3 or words[0] not in ROLES:
             raise SecurityError(f"{path}:{number}: expected a role ({', '.join(ROLES)}), a name and a token")
-        if len(words[2]) < MIN_TOKEN_CHARACTERS:
-            raise SecurityError(f"{path}:{number}: a token must have at least {MIN_TOKEN_CHARACTERS} characters")
+        _check_length(words[2], f"{path}:{number}")
         digest = _digest(words[2])
         if any(digest == known.digest for known in tokens):
             raise SecurityError(f"{path}:{number}: the token is already in an earlier line")
@@ -76,18 +80,31 @@ def read_token(path: Path) -> list[Token]:
     words = _text(path).split()
     if len(words) > 1:
         raise SecurityError(f"{path}: expected one token and nothing else")
-    if words and len(words[0]) < MIN_TOKEN_CHARACTERS:
-        raise SecurityError(f"{path}: the token must have at least {MIN_TOKEN_CHARACTERS} characters")
+    if words:
+        _check_length(words[0], str(path))
     if words and not words[0].isascii():
         raise SecurityError(f"{path}: the token must be ASCII, since HTTP headers are")
     return [Token(_digest(word), ROLES[0], path.name) for word in words]
 
 
+def _check_length(token: str, place: str) -> None:
+    if not MIN_TOKEN_CHARACTERS <= len(token) <= MAX_TOKEN_CHARACTERS:
+        raise SecurityError(f"{place}: a token must have {MIN_TOKEN_CHARACTERS} to {MAX_TOKEN_CHARACTERS} characters")
+
+
 def _text(path: Path) -> str:
+    """Returns the text of a regular file: a pipe could make the server wait, and a device never ends."""
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SecurityError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise SecurityError(f"{path} is not a regular file")
+        if found.st_size > MAX_FILE_BYTES:
+            raise SecurityError(f"{path} has {found.st_size} bytes; at most {MAX_FILE_BYTES} are allowed")
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise SecurityError(f"{path} is not a text in UTF-8") from None
+    except OSError as error:
+        raise SecurityError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _digest(token: str) -> bytes:
@@ -131,13 +148,14 @@ class AccessTokens:
         return found
 
     def _refresh(self) -> None:
-        now = time.monotonic()
-        if now - self._checked_at < CHECK_SECONDS:
+        now, checked_at = time.monotonic(), self._checked_at
+        if now - checked_at < CHECK_SECONDS:
             return
         self._checked_at = now
         changed = self._watched.changed()
         if self._watched.missing():
-            self._missing_since = self._missing_since or now
+            # It may have been missing since the last check: a removed token must not be valid once more.
+            self._missing_since = self._missing_since or checked_at
             if self._tokens and now - self._missing_since >= MISSING_SECONDS:
                 log.error("%s is missing: no token is valid", self._path)
                 self._put([])

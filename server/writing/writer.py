@@ -115,12 +115,12 @@ class Writer:
         call = await self._remembered(request_id, len(upserts), "upsert", content)
         if call is not None:
             upserts = [upserts[position] for position in call.open]
-        engine = self._slot.engine
+        engine = self._slot.loaded
         documents = [each.document for each in upserts]
         try:
             encoded = await self._encoder.encode(engine, documents, deadline=deadline, patient=patient)
         except (NotReady, RuntimeError):  # A thread pool that was shut down raises RuntimeError.
-            if self._slot.engine is engine:
+            if self._slot.loaded is engine:
                 raise
             raise Outdated from None
         changes: list[Put | Delete] = [

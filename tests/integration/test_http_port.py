@@ -43,6 +43,6 @@ def test_a_server_with_unusable_files_does_not_start(tiny_bundle: Path, tmp_path
     file = tmp_path / "token"
     file.write_text("short", encoding="utf-8")
     error = start_error(tiny_bundle, "--http-token-file", file)
-    assert f"{file}: the token must have at least 16 characters" in error
+    assert f"{file}: a token must have 16 to 4096 characters" in error
     error = start_error(tiny_bundle, "--http-tls-certificate", file, "--http-tls-key", file)
     assert f"TLS cannot be set up with {file}" in error

@@ -184,7 +184,7 @@ def test_an_invalid_file_is_reported_in_one_line_without_its_tokens(tiny_bundle:
     line = start_error(tiny_bundle, "--tokens", file)
     assert ":2: expected a role" in line
     assert "x-secret" not in line
-    assert f"{tmp_path} cannot be read: Is a directory" in start_error(tiny_bundle, "--tokens", tmp_path)
+    assert f"{tmp_path} is not a regular file" in start_error(tiny_bundle, "--tokens", tmp_path)
 
 
 def test_an_unprotected_address_is_warned_about(tiny_bundle: Path, tiny_server: ServerProcess) -> None:

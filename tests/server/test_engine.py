@@ -4,6 +4,7 @@ import threading
 import unicodedata
 import weakref
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from server.encoding.cache import EmbeddingCache
 from server.encoding.kind import TextKind
 from server.encoding.normalisation import normalised
 from server.engine import Engine, EngineSlot
+from server.errors import NotReady
 from server.metrics import Metrics
 from server.ranking.options import SearchOptions
 from tests.server.making import ENGINE_SETTINGS, WatchedBundle, make_loaded, until
@@ -95,6 +97,7 @@ def test_composed_and_decomposed_queries_are_equal(query: str) -> None:
 async def test_a_replaced_engine_is_freed_without_the_garbage_collector(watched: WatchedBundle, store: Store) -> None:
     slot = EngineSlot(on_broken=lambda: None)
     slot.swap(make_engine(watched, store))
+    slot.open()
     job = slot.engine.query_job("환율", SearchOptions(1), remaining_seconds=20, bulk=False)
     assert await slot.engine.run([job]) == [None]
     gone = weakref.ref(slot.engine.pipeline)
@@ -109,4 +112,16 @@ async def test_a_replaced_engine_is_freed_without_the_garbage_collector(watched:
         assert gone() is None, "the engine is part of a cycle"
     finally:
         gc.enable()
+    await slot.engine.close()
+
+
+async def test_calls_get_no_engine_before_the_catalogue_is_loaded(watched: WatchedBundle, store: Store) -> None:
+    slot = EngineSlot(on_broken=lambda: None)
+    with pytest.raises(NotReady, match="the server is still loading; try again in a few seconds"):
+        _ = slot.engine
+    slot.swap(make_engine(watched, store))
+    with pytest.raises(NotReady, match="the server is still loading; try again in a few seconds"):
+        _ = slot.engine
+    slot.open()
+    assert slot.engine is slot.loaded
     await slot.engine.close()

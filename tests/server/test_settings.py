@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import chaja
-from server.command_line import parse_settings
+from server.command_line import misspelt_variables, parse_settings
 from server.cpus import usable_cpus
 from server.errors import SettingsError
-from server.setting_types import Address, parse_address
+from server.setting_types import Address, parse_address, seconds, whole_number
 from server.settings import Settings, setting_rows
 
 REQUIRED = ["--bundle", "b", "--catalogue", "c.jsonl"]
@@ -150,3 +150,24 @@ def test_there_is_a_worker_for_each_cpu_by_default() -> None:
 def test_an_address_is_equal_after_formatting_and_parsing(host: str, port: int) -> None:
     address = Address(host, port)
     assert parse_address(str(address)) == address
+
+
+def test_misspelt_variables_are_found_and_those_of_others_are_not() -> None:
+    environment = {"CHAJA_METRIC": "x", "CHAJA_HTTP_TOKEN": "x", "CHAJA_DATA": "x", "CHAJA_SERVICE_HOST": "x"}
+    environment |= {"CHAJA_PORT_50051_TCP_ADDR": "x", "PATH": "x"}
+    assert misspelt_variables(environment) == {
+        "CHAJA_METRIC": "CHAJA_METRICS",
+        "CHAJA_HTTP_TOKEN": "CHAJA_HTTP_TOKEN_FILE",
+    }
+
+
+@pytest.mark.parametrize("text", ["1_0", " 10", "+10", "１０", "1e1", "0x10", ""])
+def test_whole_numbers_have_digits_only(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a whole number"):
+        whole_number(1)(text)
+
+
+@pytest.mark.parametrize("text", ["1_0", " 60", "nan", "inf", "1e999", "..", "."])
+def test_numbers_of_seconds_are_plain_and_finite(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a number of seconds"):
+        seconds(text)

@@ -159,7 +159,7 @@ def test_a_file_system_without_locks_is_used_without(
 def test_a_file_in_the_place_of_the_directory_is_named(tmp_path: Path, store: Store) -> None:
     (tmp_path / "file").touch()
     folder = BackupFolder(tmp_path / "file", store.id)
-    message = "file cannot be used for backups: Not a directory"
+    message = "file cannot be used: Not a directory; choose one"
     with pytest.raises(StoreError, match=message):
         folder.lock()
     with pytest.raises(StoreError, match=message):

@@ -1,4 +1,5 @@
 import contextlib
+import os
 import time
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def test_a_name_may_have_two_tokens_during_rotation(path: Path) -> None:
         ("search app secretsecretsecret more", "expected a role"),
         ("Search app secretsecretsecret", "expected a role"),
         ("secretsecretsecret", "expected a role"),
-        ("search app secretsecret", f"a token must have at least {MIN_TOKEN_CHARACTERS} characters"),
+        ("search app secretsecret", f"a token must have {MIN_TOKEN_CHARACTERS} to 4096 characters"),
     ],
 )
 def test_an_invalid_line_is_named_and_its_token_is_not_shown(path: Path, line: str, message: str) -> None:
@@ -97,11 +98,41 @@ def test_a_file_without_tokens_is_rejected(path: Path, content: bytes) -> None:
 def test_an_unreadable_file_is_rejected(path: Path) -> None:
     with pytest.raises(SecurityError, match="cannot be read: No such file"):
         AccessTokens(path.with_name("elsewhere"))
-    with pytest.raises(SecurityError, match=r"^--http-token-file: .* cannot be read"):
+    with pytest.raises(SecurityError, match=r"^--http-token-file: .* is not a regular file"):
         AccessTokens(path.parent, read_token, flag="--http-token-file")
     path.write_bytes(b"search app \xff\xfe\n")
-    with pytest.raises(SecurityError, match="cannot be read"):
+    with pytest.raises(SecurityError, match="is not a text in UTF-8"):
         AccessTokens(path)
+
+
+def test_a_file_that_never_ends_is_refused(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+    for endless in (path, Path("/dev/zero")):
+        with pytest.raises(SecurityError, match="is not a regular file"):
+            AccessTokens(endless)
+    path.unlink()
+    path.write_bytes(b"#" * (2**20 + 1))
+    with pytest.raises(SecurityError, match="at most 1048576 are allowed"):
+        AccessTokens(path)
+
+
+def test_a_token_has_a_length_that_headers_can_have(path: Path) -> None:
+    for length in (15, 4097):
+        path.write_text(f"search app {'x' * length}\n", encoding="utf-8")
+        with pytest.raises(SecurityError, match="a token must have 16 to 4096 characters"):
+            AccessTokens(path)
+    path.write_text(f"\ufeffsearch app {'x' * 4096}\n", encoding="utf-8")
+    assert AccessTokens(path).find("x" * 4096)
+
+
+def test_a_token_is_not_valid_once_more_after_its_file_was_removed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = AccessTokens(path)
+    path.unlink()
+    monkeypatch.setattr(tokens_module, "MISSING_SECONDS", 0.1)
+    monkeypatch.setattr(tokens_module, "CHECK_SECONDS", 0.1)
+    time.sleep(0.2)  # No call asks meanwhile.
+    assert tokens.find(ADMIN) is None
 
 
 @pytest.mark.usefixtures("at_once")
@@ -220,7 +251,7 @@ def test_a_file_may_hold_one_token_and_nothing_else(tmp_path: Path) -> None:
     assert AccessTokens(path, read_token).find("") is None
     for text, message in (
         ("", "has no tokens"),
-        ("short", "at least 16 characters"),
+        ("short", "16 to 4096 characters"),
         ("아주-긴-비밀-토큰-스물네-글자-이상", "must be ASCII"),
         ("search app one-long-enough-token", "expected one token and nothing else"),
     ):

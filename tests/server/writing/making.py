@@ -33,6 +33,7 @@ class Core:
         self.slot, self.metrics = EngineSlot(on_broken=lambda: None), Metrics()
         loaded = self.load(bundle)
         self.slot.swap(self.engine_of(loaded))
+        self.slot.open()
         self.catalogue = LiveCatalogue(
             self.store,
             loaded,
