@@ -45,8 +45,13 @@ def is_initials(text: str) -> bool:
     """Whether a text holds consonants that belong to no syllable, and nothing else but whitespace."""
     if text.isascii():
         return False
-    consonants = "".join(composed(text).translate(_jamo()).split())
+    consonants = "".join(compatible(text).split())
     return bool(consonants) and CONSONANTS.issuperset(consonants)
+
+
+def compatible(text: str) -> str:
+    """Returns a text, composed (NFC), with compatibility jamo for the conjoining ones that form no syllable."""
+    return text if text.isascii() else composed(text).translate(_jamo())
 
 
 def syllable(initial: str, vowel: str, final: str = "") -> str:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.korean.jamo import CONSONANTS, INITIALS, PAIRS, initials, is_initials, letters, syllable
+from server.korean.jamo import CONSONANTS, INITIALS, PAIRS, compatible, initials, is_initials, letters, syllable
 
 SYLLABLES = st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3)
 MIXED = st.text(st.one_of(SYLLABLES, st.sampled_from([*"abZ 1!ㄱㅏㄳㅘ한", "\ud800", "é", "카", "\u1103", "🙂"])))
@@ -55,6 +55,10 @@ def test_decomposed_texts_are_the_same_texts(text: str) -> None:
     assert letters(decomposed) == letters(text)
     assert initials(decomposed) == initials(text)
     assert is_initials(decomposed) == is_initials(text)
+
+
+def test_only_jamo_that_form_no_syllable_become_compatible() -> None:
+    assert compatible("\u110f\u1161\u1103 \u11aaㄱé") == "카ㄷ ㄳㄱé"
 
 
 @given(MIXED)

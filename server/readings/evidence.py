@@ -1,0 +1,81 @@
+"""Compares the words of a reading with those of the catalogue.
+
+The bounds were chosen on words and queries in English and Korean: read as Korean, English words hardly ever have a pair
+of syllables that the catalogue has, and mistyped Korean read as English hardly ever has an English word.
+"""
+
+import re
+from collections.abc import Sequence
+
+from server.readings.vocabulary import Vocabulary
+
+MANY_SYLLABLES, SOME_SYLLABLES = 8, 4
+LEAST_OF_MANY, LEAST_OF_SOME = 0.15, 0.3
+"""Least share of the syllables that are in words or pairs of the catalogue, if there are that many. The more syllables
+a text has, the less likely are English letters to form them all. Fewer must be in words of the catalogue."""
+
+MANY_WORDS = 3
+LEAST_OF_MANY_WORDS, LEAST_OF_FEW_WORDS = 0.25, 0.6
+"""Least share of the letters that are in English words of the catalogue, if there are that many words, or fewer."""
+
+LEAST_JOINED = 0.3
+"""Least share of pairs of the catalogue among those of syllables that were typed apart."""
+
+PARTS = re.compile("[0-9a-z가-힣]+")
+
+
+def parts_of(text: str) -> list[str]:
+    """Returns the words of a text as the vocabulary has them."""
+    return PARTS.findall(text.lower())
+
+
+class Evidence:
+    """Questions to a vocabulary."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+
+    def known(self, texts: Sequence[str]) -> list[bool]:
+        """Returns for each text whether it has words and the catalogue has them all."""
+        parts = [parts_of(text) for text in texts]
+        every = [part for each in parts for part in each]
+        known = dict(zip(every, self._vocabulary.has_words(every), strict=True))
+        return [bool(each) and all(known[part] for part in each) for each in parts]
+
+    def is_korean(self, texts: Sequence[str]) -> bool:
+        """Whether texts of syllables are Korean of this catalogue rather than accidents."""
+        words = [part for text in texts for part in parts_of(text) if len(part) > 1]
+        count = len("".join(words))
+        if not words:
+            return False
+        whole, shares = self._vocabulary.has_words(words), self._vocabulary.pair_shares(words)
+        if count < SOME_SYLLABLES:
+            return all(whole)
+        fitting = sum(len(word) * max(has, share) for word, has, share in zip(words, whole, shares, strict=True))
+        return fitting >= count * (LEAST_OF_MANY if count >= MANY_SYLLABLES else LEAST_OF_SOME)
+
+    def likeness(self, word: str) -> float:
+        """Returns the share of a word's pairs of syllables that the catalogue has."""
+        return max(self._vocabulary.pair_shares(parts_of(word)), default=0.0)
+
+    def is_english(self, texts: Sequence[str]) -> bool:
+        """Whether texts of letters are English of this catalogue rather than mistyped Korean."""
+        parts = [part for text in texts for part in parts_of(text)]
+        known = [part for part, has in zip(parts, self._vocabulary.has_words(parts), strict=True) if has]
+        least = LEAST_OF_MANY_WORDS if len(parts) >= MANY_WORDS else LEAST_OF_FEW_WORDS
+        return max(map(len, known), default=0) > 2 and sum(map(len, known)) >= least * sum(map(len, parts))
+
+    def is_one_word(self, syllables: str) -> bool:
+        """Whether syllables that were typed apart belong together."""
+        return self._vocabulary.pair_shares([syllables])[0] >= LEAST_JOINED
+
+    def ends_amiss(self, text: str) -> bool:
+        """Whether the catalogue has all of a text but its last syllable in that place: it may lack letters."""
+        *before, last = text.split()
+        *whole, alone = self._vocabulary.has_words([*before, last])
+        if alone or not all(whole):
+            return False
+        if len(last) == 1:
+            return True
+        begun, end = self._vocabulary.pair_shares([last[:-1], last[-2:]])
+        return end == 0 and (begun == 1 or len(last) == 2)

@@ -1,0 +1,135 @@
+"""Chooses the reading of a typed query: the text that fits the catalogue where the typed one fits nothing.
+
+An ordinary query costs some microseconds, since its characters allow no reading. A reading is chosen on evidence:
+
+- **Keyboard**: the words as the other layout writes them are like those of the catalogue, and the typed ones are not.
+- **Initials, unfinished**: a text of the catalogue begins as typed, and the typed text has a consonant alone, or ends
+  with a syllable that the catalogue does not have there.
+- **Spaces**: the syllables form pairs that the catalogue has. Doubled and missing spaces need no reading: encoders and
+  the search by words find the same either way.
+"""
+
+import re
+from collections.abc import Sequence
+
+from server.korean.jamo import compatible, initials, is_initials
+from server.readings.beginnings import BEGINNING, finished
+from server.readings.evidence import Evidence, parts_of
+from server.readings.layouts import HANGUL, JAMO, LATIN, Word, english_forms, korean_forms
+from server.readings.reading import Kind, Reading
+from server.readings.vocabulary import Vocabulary
+
+MOST_TYPED = 384
+"""Characters of a query that is read at most: 128 syllables in NFD."""
+
+MOST_SYLLABLES = 20
+"""Characters of a text without jamo that is finished at most, since longer ones are nearly always whole sentences."""
+
+LEAST_SYLLABLES = 2
+"""Syllables that a text typed for the Korean layout has at least: many short English words are one."""
+
+COMPLETIONS = 16
+"""Completions that are compared."""
+
+SYLLABLE = re.compile("[가-힣]")
+FEELING = re.compile(r"(?:.*\s)?(?:[ㅋㅎㅠㅜㅡ]{2,}|([ㄱ-ㅣ])\1{2,})")
+"""Texts that end like ㅠㅠ or ㅋㅋ."""
+
+TRAILING = re.compile(r"([^ㄱ-ㅣ]*[^ㄱ-ㅣ\s])\s*[ㄱ-ㅊㅌㅍ]")
+"""Texts whose last letter is a consonant alone. ㅋ and ㅎ are feelings too."""
+
+SPREAD = re.compile(r"[가-힣](?:\s+[가-힣]){2,}")
+"""Texts with spaces between all syllables."""
+
+
+class Interpreter:
+    """Reads queries against a vocabulary. As safe to share between threads as its vocabulary."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._evidence = Evidence(vocabulary)
+
+    def interpret(self, text: str) -> Reading | None:
+        """Returns the reading that should replace a typed query; None if the query stays as it is."""
+        if len(text) > MOST_TYPED:
+            return None
+        text = compatible(text).strip()
+        if JAMO.search(text):
+            return self._with_jamo(text)
+        if LATIN.search(text):
+            return self._typed_for_korean(text)
+        return self._of_syllables(text)
+
+    def _with_jamo(self, text: str) -> Reading | None:
+        if FEELING.fullmatch(text) or all(self._vocabulary.has_words(text.lower().split())):
+            return None
+        if is_initials(text):
+            whole = self._begun(text)
+            return Reading(whole, Kind.INITIALS) if whole else None
+        if english := next(filter(None, map(self._english, english_forms(text))), None):
+            return Reading(english, Kind.KEYBOARD)
+        whole = self._begun(text)
+        if whole is None and (trailing := TRAILING.fullmatch(text)) and all(self._evidence.known(trailing[1].split())):
+            whole = trailing[1]
+        return Reading(whole, Kind.UNFINISHED) if whole else None
+
+    def _of_syllables(self, text: str) -> Reading | None:
+        if SPREAD.fullmatch(text) and self._evidence.is_one_word(joined := "".join(text.split())):
+            return Reading(joined, Kind.SPACES)
+        if len(text) > MOST_SYLLABLES or not BEGINNING.fullmatch(text) or not self._evidence.ends_amiss(text):
+            return None
+        whole = self._begun(text)
+        return Reading(whole, Kind.UNFINISHED) if whole else None
+
+    def _typed_for_korean(self, text: str) -> Reading | None:
+        texts = list(filter(None, map(self._korean, korean_forms(text))))
+        if len(texts) > 1:
+            # They differ in the first letter. The one is meant whose first word is more like the catalogue's.
+            texts.sort(key=lambda text: -self._evidence.likeness(text.split()[0]))
+        return Reading(texts[0], Kind.KEYBOARD) if texts else None
+
+    def _korean(self, words: Sequence[Word]) -> str | None:
+        """Returns the text that was typed for the Korean layout, if it is Korean and what was typed is not English."""
+        latin = [word for word in words if LATIN.search(word.typed)]
+        known = self._known(latin)
+        slips = [word for word in latin if word.other]
+        if len(slips) < len(latin):
+            # Someone switched layouts on purpose: words that the catalogue has stay as they are.
+            slips = [word for word in slips if word not in known]
+        if known.issuperset(slips) or not known.issuperset(word for word in latin if word not in slips):
+            return None
+        read = [word.other or "" for word in slips]
+        if len(SYLLABLE.findall(" ".join(read))) < LEAST_SYLLABLES:
+            return None
+        text = " ".join(word.other if word.other and word in slips else word.typed for word in words)
+        korean = self._evidence.is_korean(read)
+        if korean and not JAMO.search(text):
+            reading = self._of_syllables(text)
+            return reading.text if reading else text
+        whole = self._begun(text)
+        if korean:
+            return whole or JAMO.sub("", text).rstrip()
+        return whole if whole and all(part in whole for part in parts_of(text)) else None
+
+    def _english(self, words: Sequence[Word]) -> str | None:
+        """Returns the text that was typed for the English layout, if it is English and the rest is Korean."""
+        rest = [word for word in words if not word.other and HANGUL.search(word.typed)]
+        read = [word.other for word in words if word.other]
+        if any(JAMO.search(word.typed) for word in rest) or len(self._known(rest)) < len(set(rest)):
+            return None
+        return " ".join(word.other or word.typed for word in words) if self._evidence.is_english(read) else None
+
+    def _known(self, words: Sequence[Word]) -> set[Word]:
+        """Returns the words that the catalogue has as they are typed."""
+        known = self._evidence.known([word.typed for word in words])
+        return {word for word, has in zip(words, known, strict=True) if has}
+
+    def _begun(self, text: str) -> str | None:
+        """Returns the text that a typed one begins, if the catalogue has one."""
+        if not BEGINNING.fullmatch(text):
+            return None
+        whole = finished(text, self._vocabulary.complete(text, limit=COMPLETIONS))
+        if whole is None and JAMO.search(text) and (abbreviated := initials(text)) != text:
+            # Initials after whole syllables, such as 카드 ㅂㅅ.
+            whole = finished(text, self._vocabulary.complete(abbreviated, limit=COMPLETIONS))
+        return whole

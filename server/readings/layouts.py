@@ -1,0 +1,89 @@
+"""Reads words as typed on the other keyboard layout, where their form allows it. It knows no catalogue.
+
+On the Korean layout, most consonants are left of the vowels, and every syllable begins with a consonant. English words
+seldom alternate in this way, so their form alone rules out most of them.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from server.korean.jamo import INITIALS, VOWELS
+from server.korean.keyboard import as_english, as_korean
+
+PUNCTUATION = "?!.,"
+"""Characters that may follow a word."""
+
+MOST_LETTERS = 128
+"""Letters of a text that is read as Korean at most: about 50 syllables."""
+
+CONSONANT = as_english(f"[{INITIALS}]")
+VOWEL = as_english(f"[{VOWELS}]")
+KOREAN_KEYS = re.compile(
+    rf"\d{{0,4}}{CONSONANT}{VOWEL}{{1,2}}(?:{CONSONANT}{{1,3}}{VOWEL}{{1,2}})*{CONSONANT}{{0,2}}[{PUNCTUATION}]*"
+)
+"""Words whose keys may be those of syllables: it rules out nearly all others, and `SYLLABLES` decides."""
+
+SYLLABLES = re.compile(rf"\d{{0,4}}[가-힣]+[{PUNCTUATION}]*")
+LAST_SYLLABLES = re.compile(rf"{SYLLABLES.pattern}|[가-힣]*[ㄱ-ㅎ]")
+ENGLISH = re.compile(rf"[0-9]*[a-z][a-z'-]*[{PUNCTUATION}]*")
+LATIN = re.compile("[A-Za-z]")
+HANGUL = re.compile("[가-힣ㄱ-ㅣ]")
+JAMO = re.compile("[ㄱ-ㅣ]")
+NOT_WORDS = re.compile(r"@|://|\bwww\.")
+"""Parts of e-mail addresses and URLs."""
+
+
+class Word(NamedTuple):
+    """A word as typed, and as the other layout would have written it; None if it cannot have been typed on that."""
+
+    typed: str
+    other: str | None
+
+
+def korean_forms(text: str) -> Iterator[list[Word]]:
+    """Yields the ways to read the words of a text as typed for the Korean layout.
+
+    There may be two if the text begins with a capital, since phones write one by themselves. There is none if most of
+    its Latin letters cannot be Korean. Only the last word may end with a letter that begins a syllable.
+    """
+    if len(text) > MOST_LETTERS or NOT_WORDS.search(text):
+        return
+    if text.isupper():
+        text = text.lower()  # Caps Lock.
+    first, *rest = text.split()
+    uncapitalized = first[0].lower() + first[1:]
+    if not any(map(KOREAN_KEYS.fullmatch, [first, uncapitalized, *rest])):
+        return
+    for variant in dict.fromkeys([first, uncapitalized]):
+        words = [variant, *rest]
+        latin = [word for word in words if LATIN.search(word)]
+        korean = [word for word in latin if KOREAN_KEYS.fullmatch(word)]
+        if (variant in korean or variant == first) and 2 * sum(map(len, korean)) > sum(map(len, latin)):
+            yield [*(Word(word, _korean(word)) for word in words[:-1]), Word(words[-1], _korean(words[-1], last=True))]
+
+
+def english_forms(text: str) -> Iterator[list[Word]]:
+    """Yields the ways to read the words of a text as typed for the English layout: all Korean ones, or those with jamo.
+
+    There is none unless a word has jamo, as nearly all English words have on the Korean layout.
+    """
+    if len(text) > MOST_LETTERS:
+        return
+    words = text.split()
+    jamo = [word for word in words if JAMO.search(word)]
+    hangul = [word for word in words if HANGUL.search(word)]
+    for chosen in [hangul, jamo] if len(jamo) < len(hangul) else [jamo]:
+        yield [Word(word, _english(word) if word in chosen else None) for word in words]
+
+
+def _korean(word: str, *, last: bool = False) -> str | None:
+    if not KOREAN_KEYS.fullmatch(word):
+        return None
+    korean = as_korean(word)
+    return korean if (LAST_SYLLABLES if last else SYLLABLES).fullmatch(korean) else None
+
+
+def _english(word: str) -> str | None:
+    english = as_english(word).lower()
+    return english if ENGLISH.fullmatch(english) else None

@@ -1,0 +1,223 @@
+import json
+import re
+import unicodedata
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.korean.keyboard import as_english, as_korean
+from server.readings.interpreter import Interpreter
+from server.readings.reading import Kind, Reading
+from tests.server.readings.making import Texts
+
+SAMPLE = Path(__file__).resolve().parents[3] / "sample" / "catalogue.jsonl"
+DOCUMENTS = [json.loads(line) for line in SAMPLE.read_text(encoding="utf-8").splitlines()]
+TITLES = [document["title"][language] for document in DOCUMENTS for language in ("ko", "en")]
+EXAMPLES = [example for document in DOCUMENTS for example in document["examples"]]
+
+interpreter = Interpreter(Texts([*TITLES, *EXAMPLES]))
+QUERIES = st.text(
+    st.one_of(st.sampled_from("카드분실 ㅋㄷㅏㅠzkemAZ19@.-!\u1103\ud800🙂é"), st.characters()), max_size=40
+)
+
+ENGLISH = """
+how do I get my money back
+when they work today
+send it to them
+go to the shop
+do so
+who did it
+am I right
+foreign tutorials
+this fiduciary is sufficient
+theory of quantity
+did the dog eat it
+then such signal
+so far so good
+right with them
+fork the code
+tax forms
+got it
+top up
+work
+""".strip().splitlines()
+
+CODES = """
+A1-B2
+SKU12345
+sku12345
+iPhone15
+rkskek123!
+Zkem!2024qw
+dkssudA1!
+zkem123
+x7Gk29PqZ
+zkem@qnstlf.com
+https://zkem.com/qnstlf
+www.zkem.kr
+B2B ERP v2.0
+C++
+""".strip().splitlines()
+
+KOREAN = """
+카드를 어디에 뒀는지 모르겠어요
+이 돈 왜 안 와
+돈 좀 줘
+어제 산 거 취소해 주세요
+비번 까먹었어
+폰이 물에 빠졌어 ㅠㅠ
+이거 뭐야ㅋㅋ
+ㅋㅋㅋㅋ
+ㅎㅎ
+ㅠㅜ
+카드 분실
+카드분실신고어디서해
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("zkem qnstlf", "카드 분실"),
+        ("dlcpgkseh", "이체한도"),
+        ("ghkswjs", "환전"),
+        ("wlrkqdmf dlfgdjqjfutj zkem wjdwl?", "지갑을 잃어버려서 카드 정지?"),
+        ("카드 qnstlf", "카드 분실"),
+        ("PDF qnstlf", "PDF 분실"),
+        ("card qnstlf", "card 분실"),
+        ("ZKEM QNSTLF", "카드 분실"),
+        ("Zkem qnstlf", "카드 분실"),
+        ("Tlsdyd zkem", "신용 카드"),
+        ("tlsdyde", "신용대출"),
+        ("Qkfms thdrma", "빠른 송금"),
+        ("zkem qnstl", "카드 분실 신고"),
+        ("ㅊㅁㄱㅇ ㅣㅑㅡㅑㅅ", "card limit"),
+        ("ㄱ데ㅐㄱㅅ ㅁ ㄴ새ㅣ두 ㅊㅁㄱㅇ", "report a stolen card"),
+        ("카드 ㅣㅑㅡㅑㅅ", "카드 limit"),
+    ],
+)
+def test_text_typed_on_the_other_layout_is_read(typed: str, meant: str) -> None:
+    assert interpreter.interpret(typed) == Reading(meant, Kind.KEYBOARD)
+
+
+def test_an_english_word_is_read_only_if_the_catalogue_has_it() -> None:
+    assert interpreter.interpret("ㅗ디ㅣㅐ") is None
+    assert Interpreter(Texts(["Say hello"])).interpret("ㅗ디ㅣㅐ") == Reading("hello", Kind.KEYBOARD)
+
+
+@pytest.mark.parametrize("typed", ["ehRoql", "dho dkdho", "qpswl"])
+def test_korean_words_that_are_far_from_the_catalogue_are_not_read(typed: str) -> None:
+    assert interpreter.interpret(typed) is None
+
+
+@pytest.mark.parametrize("keys", ["zkem", "dogh"])
+def test_what_the_catalogue_has_stays_although_it_has_another_reading(keys: str) -> None:
+    korean = as_korean(keys)
+    assert Interpreter(Texts([korean])).interpret(keys) == Reading(korean, Kind.KEYBOARD)
+    assert Interpreter(Texts([korean, keys])).interpret(keys) is None
+    assert Interpreter(Texts(["카드", "ㅋㄷ"])).interpret("ㅋㄷ") is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("ㅋㄷ ㅂㅅ", "카드 분실 신고"),
+        ("ㅈㄷㅇㅊ", "자동이체"),
+        ("ㅎㅇㅅㄱ", "해외송금"),
+        ("ㅁㅇㄴㅅㅌㅈ", "마이너스통장"),
+        ("ㅇㅁㅈㅅ ㅁㄹㅂㄱ", "연말정산 미리보기"),
+    ],
+)
+def test_initials_are_read_as_the_words_that_the_catalogue_begins_with_them(typed: str, meant: str) -> None:
+    assert interpreter.interpret(typed) == Reading(meant, Kind.INITIALS)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("신용ㄷ", "신용대출"),
+        ("신용댗", "신용대출"),
+        ("카드 ㅂ", "카드 분실 신고"),
+        ("카드 ㅂㅅ", "카드 분실 신고"),
+        ("카드 분시", "카드 분실 신고"),
+        ("카", "카드"),
+        ("카드 분실 ㅇ", "카드 분실"),
+    ],
+)
+def test_an_unfinished_text_is_finished(typed: str, meant: str) -> None:
+    assert interpreter.interpret(typed) == Reading(meant, Kind.UNFINISHED)
+
+
+def test_syllables_that_are_typed_apart_are_joined() -> None:
+    assert interpreter.interpret("카 드 분  실") == Reading("카드분실", Kind.SPACES)
+
+
+@pytest.mark.parametrize("query", [*ENGLISH, *CODES, *KOREAN, *TITLES, *EXAMPLES])
+def test_ordinary_queries_stay(query: str) -> None:
+    assert interpreter.interpret(query) is None
+    assert interpreter.interpret(f"  {query} ") is None
+
+
+def test_spaces_alone_are_no_reading() -> None:
+    assert interpreter.interpret("카드  분실") is None
+    assert interpreter.interpret("lost  card") is None
+
+
+@pytest.mark.parametrize("title", [each for each in TITLES if re.fullmatch("[가-힣0-9 ]+", each)])
+def test_every_korean_title_is_read_from_its_keys(title: str) -> None:
+    assert interpreter.interpret(as_english(title)) == Reading(title, Kind.KEYBOARD)
+
+
+@pytest.mark.parametrize("title", [each for each in TITLES if re.fullmatch("[A-Za-z' ]+", each)])
+def test_every_english_title_is_read_from_its_keys(title: str) -> None:
+    assert interpreter.interpret(as_korean(title.lower())) == Reading(title.lower(), Kind.KEYBOARD)
+
+
+@settings(deadline=None)
+@given(QUERIES)
+def test_a_reading_is_another_text(text: str) -> None:
+    reading = interpreter.interpret(text)
+    assert reading is None or (reading.text and reading.text != text)
+    assert interpreter.interpret(unicodedata.normalize("NFC", text)) == reading
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "   ",
+        "\u3000",
+        "ㅋ" * 1000,
+        "ㅋㄷ" * 500,
+        "ㅋㄷ ㅂㅅ " * 100,
+        "카ㅏㄷ ㅋ드zㅏ",
+        "zkem ㅋㄷ 카드 card 🙂",
+        "ㅋ🙂ㄷ",
+        "\ud800zkem",
+        "ㅏㅏㅏ",
+        "\u1160\u11a8",
+    ],
+)
+def test_text_that_nobody_means_stays(text: str) -> None:
+    assert interpreter.interpret(text) is None
+
+
+def test_an_ordinary_query_asks_little_or_nothing_of_the_vocabulary() -> None:
+    texts = Texts([*TITLES, *EXAMPLES])
+    asked = Interpreter(texts)
+    for query in ("how do I cancel my card", "신용카드를 새로 만들려면 어떤 조건이 있는지 궁금해요", "lost card"):
+        asked.interpret(query)
+    assert texts.calls == 0
+    asked.interpret("카드 분실")
+    assert texts.calls <= 2
+
+
+@pytest.mark.parametrize(
+    "text", ["rk " * 42, "ㅏ " * 64, "카ㅏ " * 40, "가 " * 64, "workrk" * 20, "A" * 384, "zkem tlsrh " * 11]
+)
+def test_no_query_asks_much_of_the_vocabulary(text: str) -> None:
+    texts = Texts([*TITLES, *EXAMPLES])
+    Interpreter(texts).interpret(text)
+    assert texts.calls <= 12
