@@ -8,6 +8,7 @@ is its two code points; that of a word is a 63-bit hash.
 import functools
 import unicodedata
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,14 @@ BLOCK_CHARACTERS = 2**14
 HASH_BASE = 0x9E3779B97F4A7C15
 LONGEST_HASHED = 64
 """Number of a word's first characters that its hash depends on."""
+
+
+class Places(NamedTuple):
+    """The terms of a text, and where each one starts and ends, in code points."""
+
+    codes: NDArray[np.uint64]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
 
 
 def fold(text: str) -> str:
@@ -77,15 +86,35 @@ def _terms_of_block(block: Sequence[tuple[str, int]]) -> tuple[NDArray[np.uint64
     if (kinds == IGNORED).any():
         seen = kinds != IGNORED
         points, owners, kinds = points[seen], owners[seen], kinds[seen]
+    codes, pairs, starts, _ = _terms_at(points, kinds)
+    of_texts = np.concatenate([owners[pairs], owners[starts]])
+    order = np.argsort(of_texts, kind="stable")
+    return codes[order], of_texts[order]
+
+
+def places_of(folded: str) -> Places:
+    """Returns the terms of a folded text with their places, in no particular order."""
+    points = np.frombuffer(f"{folded}\n".encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    kinds = _kinds_of(points)
+    seen = np.flatnonzero(kinds != IGNORED)
+    codes, pairs, starts, ends = _terms_at(points[seen], kinds[seen])
+    firsts, lasts = np.concatenate([pairs, starts]), np.concatenate([pairs + 1, ends - 1])
+    return Places(codes, seen[firsts], seen[lasts] + 1)
+
+
+def _terms_at(
+    points: NDArray[np.uint32], kinds: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Returns the codes of the pairs, then of the words; where each pair starts; where each word starts and ends.
+
+    No code point is ignored, and the last one is a separator.
+    """
     in_word = kinds == IN_WORD
     paired = np.flatnonzero(in_word[:-1] & in_word[1:])
     pairs = (points[paired].astype(np.uint64) << np.uint64(CODE_POINT_BITS)) | points[paired + 1]
     edges = np.flatnonzero(np.diff(in_word, prepend=False))
     starts, ends = edges[::2], edges[1::2]
-    codes = np.concatenate([pairs, _hashes(points, starts, ends)])
-    of_texts = np.concatenate([owners[paired], owners[starts]])
-    order = np.argsort(of_texts, kind="stable")
-    return codes[order], of_texts[order]
+    return np.concatenate([pairs, _hashes(points, starts, ends)]), paired, starts, ends
 
 
 def _hashes(points: NDArray[np.uint32], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.uint64]:

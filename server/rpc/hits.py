@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chaja.v1 import Field, Hit, SearchResponse
+from chaja.v1 import Field, Hit, SearchResponse, TextUnit
 from chaja.v1 import Match as MatchMessage
 from server.catalogue import document
 from server.catalogue.document import Document, Part, parts_of
@@ -18,6 +18,7 @@ from server.lexical.tokens import terms_of
 from server.metrics.caches import CacheMetrics
 from server.ranking.search import FoundDocument
 from server.rpc.background import Background
+from server.rpc.highlights import Highlighting, highlights_of
 from server.rpc.masks import Mask
 from server.rpc.room import HIT_BYTES, Room
 from server.rpc.wire import embedded, single
@@ -50,13 +51,23 @@ the spans of its vectors (rows of part, start, end), or None if the store no lon
 class HitKey(NamedTuple):
     """Everything that a hit depends on except its scores.
 
-    `part` is the number of the document's best vector, or the query where no vectors were compared.
+    `part` is the number of the document's best vector, or the query where no vectors were compared. `highlighting` is
+    None for hits without highlights.
     """
 
     sequence: int
     part: int | str
     language_code: str
     mask: Mask
+    highlighting: Highlighting | None = None
+
+
+class Passage(NamedTuple):
+    """A passage of a document: its part, and where it starts and ends there, in code points."""
+
+    part: Part
+    start: int
+    end: int
 
 
 class Hits:
@@ -82,18 +93,22 @@ class Hits:
         mask: Mask,
         room: Room,
         bulk: bool,
+        highlight: int = TextUnit.TEXT_UNIT_UNSPECIFIED,
     ) -> bytes:
         """Returns the field `hits` of an answer: the found documents, except those that the store no longer has.
 
-        Raises ResponseTooLarge if they do not fit into the room; no more documents are read then.
+        `highlight` is the number of the `TextUnit` of highlights. Raises ResponseTooLarge if they do not fit into the
+        room; no more documents are read then.
         """
         if revision != self._revision:  # Another model has other passages.
             self._revision, self._kept, self._kept_bytes = revision, {}, 0
         if len(language_code) > LONGEST_LANGUAGE_CODE:
             language_code = ""
+        highlighting = Highlighting(query, highlight) if highlight and "highlights" in mask.names else None
         # Where vectors were not compared, the query's words decide which part matched.
         keys = [
-            HitKey(each.sequence, query if each.vector is None else each.vector, language_code, mask) for each in found
+            HitKey(each.sequence, query if each.vector is None else each.vector, language_code, mask, highlighting)
+            for each in found
         ]
         built = {key: hit for key in keys if (hit := self._kept.get(key)) is not None}
         missing = [key for key in keys if key not in built]
@@ -115,7 +130,7 @@ class Hits:
 
     def _keep(self, fresh: dict[HitKey, bytes]) -> None:
         # Hits that depend on a query's words are rarely needed again.
-        kept = {key: hit for key, hit in fresh.items() if isinstance(key.part, int) and len(hit) <= KEPT_HIT_BYTES}
+        kept = {key: hit for key, hit in fresh.items() if _is_kept(key) and len(hit) <= KEPT_HIT_BYTES}
         size = sum(map(len, kept.values()))
         if len(self._kept) + len(kept) > KEPT_HITS or self._kept_bytes + size > KEPT_BYTES:
             self._kept, self._kept_bytes = {}, 0
@@ -125,32 +140,30 @@ class Hits:
 
     def _build_all(self, keys: Sequence[HitKey], revision: str, room: Room) -> dict[HitKey, bytes]:
         built: dict[HitKey, bytes] = {}
+        highlighting = keys[0].highlighting  # The same for all.
+        terms = np.unique(terms_of([highlighting.query])[0]) if highlighting else None
         for key in keys:
             if (fetched := self._fetch(key.sequence, revision, key.mask.stored)) is not None:
-                built[key] = _build(key, *fetched).SerializeToString()
+                built[key] = _build(key, *fetched, terms).SerializeToString()
                 room.take(HIT_BYTES + len(built[key]))
         return built
 
 
-def _build(key: HitKey, found: Document, spans: NDArray[np.int32]) -> Hit:
+def _is_kept(key: HitKey) -> bool:
+    return isinstance(key.part, int) and key.highlighting is None
+
+
+def _build(key: HitKey, found: Document, spans: NDArray[np.int32], terms: NDArray[np.uint64] | None) -> Hit:
+    """Builds a hit; `terms` are those of the query if the hit has highlights."""
     names = key.mask.names
     hit = Hit(document_id=found.id)
     if "version" in names:
         hit.version = key.sequence
     if "title" in names:
         hit.title = found.title_in(key.language_code)
-    if "match" in names:
-        _set_match(hit, key, found, spans)
-    hit.attributes.update(found.attributes)
-    return hit
-
-
-def _set_match(hit: Hit, key: HitKey, found: Document, spans: NDArray[np.int32]) -> None:
-    parts = parts_of(found)
-    vector = _wordiest(key.part, parts, spans) if isinstance(key.part, str) else key.part
-    if vector is not None:
-        position, start, end = spans[vector].tolist()
-        part = parts[position]
+    passage = _passage(key.part, found, spans) if "match" in names or key.highlighting else None
+    if "match" in names and passage is not None:
+        part, start, end = passage
         hit.match.CopyFrom(
             MatchMessage(
                 field=FIELD_OF[part.field],
@@ -160,6 +173,21 @@ def _set_match(hit: Hit, key: HitKey, found: Document, spans: NDArray[np.int32])
                 end=end,
             )
         )
+    if key.highlighting and terms is not None:
+        text = passage.part.text[passage.start : passage.end] if passage is not None else ""
+        hit.highlights.CopyFrom(highlights_of(hit.title, text, terms, key.highlighting.unit))
+    hit.attributes.update(found.attributes)
+    return hit
+
+
+def _passage(part: int | str, found: Document, spans: NDArray[np.int32]) -> Passage | None:
+    """Returns the passage that matched: that of a vector, or the one with most of a query's words, if any has one."""
+    parts = parts_of(found)
+    vector = _wordiest(part, parts, spans) if isinstance(part, str) else part
+    if vector is None:
+        return None
+    position, start, end = spans[vector].tolist()
+    return Passage(parts[position], start, end)
 
 
 def _wordiest(query: str, parts: Sequence[Part], spans: NDArray[np.int32]) -> int | None:

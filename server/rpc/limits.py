@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from chaja.v1 import EncodeRequest, SearchRequest, TextKind
+from chaja.v1 import EncodeRequest, SearchRequest, TextKind, TextUnit
 from chaja.v1 import Fusion as FusionMessage
 from chaja.v1 import Mode as ModeMessage
 from server.errors import InvalidRequest, Violation
@@ -126,6 +126,8 @@ class Limits:
                 filter = to_filter(request.filter, field=f"{prefix}filter")
             except InvalidRequest as error:
                 violations += error.violations
+        if request.highlight not in TextUnit.values():
+            violations.append(Violation(f"{prefix}highlight", f"is {request.highlight}, which is not a TextUnit"))
         if request.facets:
             violations += _facet_violations(f"{prefix}facets", request.facets)
         return SearchOptions(

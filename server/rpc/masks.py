@@ -79,6 +79,7 @@ HITS = Maskable(
     {
         "title": frozenset(["title"]),
         "match": frozenset(["title", "text", "examples"]),
+        "highlights": frozenset(["title", "text", "examples"]),
         "attributes": frozenset(["attributes"]),
     },
     always=frozenset(["document_id", "score"]),

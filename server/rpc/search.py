@@ -56,6 +56,7 @@ class Searched(NamedTuple):
     engine: Engine
     job: Job
     language_code: str
+    highlight: int
     query: Query
 
 
@@ -106,7 +107,7 @@ class SearchServicer(SearchServiceServicer):
                     await large.enter_async_context(self._large)
                     is_large = True
                 job.stopwatch.restart()
-                searched = Searched(engine, job, each.language_code, query)
+                searched = Searched(engine, job, each.language_code, each.highlight, query)
                 response = await self._response(searched, room)
                 responses.append(embedded(BatchSearchResponse.RESPONSES_FIELD_NUMBER, response))
                 await asyncio.sleep(0)  # A batch may have thousands of hits; other calls run in between.
@@ -135,7 +136,7 @@ class SearchServicer(SearchServiceServicer):
         query = await self._background.run_if_large(partial(self._read, request, engine))
         job = engine.query_job(query.text, query.options, remaining_seconds=context.time_remaining(), bulk=bulk)
         await run_jobs(engine, [job], ["query"], queries=self._queries)
-        return Searched(engine, job, request.language_code, query)
+        return Searched(engine, job, request.language_code, request.highlight, query)
 
     def _read(self, request: SearchRequest, engine: Engine) -> Query:
         return self._query(request, self._limits.search_options(request), engine, "")
@@ -171,6 +172,7 @@ class SearchServicer(SearchServiceServicer):
             mask=searched.query.mask,
             room=room,
             bulk=job.bulk,
+            highlight=searched.highlight,
         )
         room.take(sum(len(warning.encode()) + WARNING_BYTES for warning in found.warnings))
         facets = [facet_message(each) for each in found.facets]

@@ -44,6 +44,7 @@ from chaja.v1.search_pb2 import (
     FacetValue,
     Field,
     Fusion,
+    Highlights,
     Hit,
     Match,
     Mode,
@@ -53,6 +54,7 @@ from chaja.v1.search_pb2 import (
     SearchStreamResponse,
 )
 from chaja.v1.search_pb2_grpc import SearchServiceServicer, SearchServiceStub, add_SearchServiceServicer_to_server
+from chaja.v1.text_pb2 import TextRange, TextUnit
 from chaja.v1.timings_pb2 import Timings
 
 __all__ = [
@@ -85,6 +87,7 @@ __all__ = [
     "GetDocumentResponse",
     "GetServerInfoRequest",
     "GetServerInfoResponse",
+    "Highlights",
     "Hit",
     "ImportDocumentsRequest",
     "ImportDocumentsResponse",
@@ -110,6 +113,8 @@ __all__ = [
     "SearchStreamResponse",
     "Similarity",
     "TextKind",
+    "TextRange",
+    "TextUnit",
     "Timings",
     "Upsert",
     "UpsertDocumentsRequest",

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from chaja.v1 import filter_pb2 as _filter_pb2
+from chaja.v1 import text_pb2 as _text_pb2
 from chaja.v1 import timings_pb2 as _timings_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -124,6 +125,7 @@ class SearchRequest(_message.Message):
     READ_MASK_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     FACETS_FIELD_NUMBER: _builtins.int
+    HIGHLIGHT_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """query is the user's text, in any language that the model knows. Required; not only whitespace. It has at most
     `Limits.max_query_characters` characters and `Limits.max_query_tokens` tokens. The server rejects a longer query;
@@ -161,6 +163,8 @@ class SearchRequest(_message.Message):
     changed, no hit is repeated. A document that is written meanwhile is in its place on a later page, and is missed if
     its place is before. The catalogue has changed if `SearchResponse.sequence` has.
     """
+    highlight: _text_pb2.TextUnit.ValueType
+    """highlight asks for `Hit.highlights`, and is the unit of their ranges. Unset means no highlights."""
     @_builtins.property
     def filter(self) -> _filter_pb2.Filter:
         """filter restricts the search to matching documents. The search is exact: it finds the best of the matching
@@ -193,10 +197,11 @@ class SearchRequest(_message.Message):
         read_mask: _field_mask_pb2.FieldMask | None = ...,
         page_token: _builtins.str = ...,
         facets: _abc.Iterable[_builtins.str] | None = ...,
+        highlight: _text_pb2.TextUnit.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "filter", b"filter", "min_score", b"min_score", "read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "facets", b"facets", "filter", b"filter", "fusion", b"fusion", "language_code", b"language_code", "limit", b"limit", "min_score", b"min_score", "mode", b"mode", "page_token", b"page_token", "query", b"query", "read_mask", b"read_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "facets", b"facets", "filter", b"filter", "fusion", b"fusion", "highlight", b"highlight", "language_code", b"language_code", "limit", b"limit", "min_score", b"min_score", "mode", b"mode", "page_token", b"page_token", "query", b"query", "read_mask", b"read_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
     _WhichOneofArgType__min_score: _TypeAlias = _typing.Literal["_min_score", b"_min_score"]  # noqa: Y015
@@ -474,6 +479,7 @@ class Hit(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     DENSE_SCORE_FIELD_NUMBER: _builtins.int
     LEXICAL_SCORE_FIELD_NUMBER: _builtins.int
+    HIGHLIGHTS_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """document_id is the document's id in the catalogue."""
     score: _builtins.float
@@ -508,6 +514,10 @@ class Hit(_message.Message):
     def attributes(self) -> _struct_pb2.Struct:
         """attributes are the document's attributes, as the catalogue has them. Numbers are doubles, as in JSON."""
 
+    @_builtins.property
+    def highlights(self) -> Global___Highlights:
+        """highlights shows what the query matched. Set if `SearchRequest.highlight` is, and `read_mask` does not leave it out."""
+
     def __init__(
         self,
         *,
@@ -519,10 +529,11 @@ class Hit(_message.Message):
         version: _builtins.int = ...,
         dense_score: _builtins.float | None = ...,
         lexical_score: _builtins.float | None = ...,
+        highlights: Global___Highlights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_dense_score", b"_dense_score", "_lexical_score", b"_lexical_score", "attributes", b"attributes", "dense_score", b"dense_score", "lexical_score", b"lexical_score", "match", b"match"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_dense_score", b"_dense_score", "_lexical_score", b"_lexical_score", "attributes", b"attributes", "dense_score", b"dense_score", "highlights", b"highlights", "lexical_score", b"lexical_score", "match", b"match"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dense_score", b"_dense_score", "_lexical_score", b"_lexical_score", "attributes", b"attributes", "dense_score", b"dense_score", "document_id", b"document_id", "lexical_score", b"lexical_score", "match", b"match", "score", b"score", "title", b"title", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dense_score", b"_dense_score", "_lexical_score", b"_lexical_score", "attributes", b"attributes", "dense_score", b"dense_score", "document_id", b"document_id", "highlights", b"highlights", "lexical_score", b"lexical_score", "match", b"match", "score", b"score", "title", b"title", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__dense_score: _TypeAlias = _typing.Literal["dense_score"]  # noqa: Y015
     _WhichOneofArgType__dense_score: _TypeAlias = _typing.Literal["_dense_score", b"_dense_score"]  # noqa: Y015
@@ -534,6 +545,48 @@ class Hit(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__lexical_score) -> _WhichOneofReturnType__lexical_score | None: ...
 
 Global___Hit: _TypeAlias = Hit  # noqa: Y015
+
+@_typing.final
+class Highlights(_message.Message):
+    """Highlights shows what a query matched in a hit: the passage that matched best, and the query's words in it and in the
+    title. Words match as in `MODE_LEXICAL`, in every mode: whole words, and pairs of neighbouring characters in them,
+    whatever their case, width and composition. Ranges ascend, and do not overlap or touch. The first 10,000 characters
+    of a text are searched.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TITLE_FIELD_NUMBER: _builtins.int
+    PASSAGE_FIELD_NUMBER: _builtins.int
+    PASSAGE_RANGES_FIELD_NUMBER: _builtins.int
+    passage: _builtins.str
+    """passage is the text of the passage that `Hit.match` names. Empty if no part matched."""
+    @_builtins.property
+    def title(self) -> _containers.RepeatedCompositeFieldContainer[_text_pb2.TextRange]:
+        """title holds the ranges of `Hit.title` that have words of the query. Empty if there are none, or if `read_mask`
+        leaves out the title.
+        """
+
+    @_builtins.property
+    def passage_ranges(self) -> _containers.RepeatedCompositeFieldContainer[_text_pb2.TextRange]:
+        """passage_ranges holds the ranges of `passage` that have words of the query. Empty if there are none, as when a
+        passage has the meaning of the query in other words.
+        """
+
+    def __init__(
+        self,
+        *,
+        title: _abc.Iterable[_text_pb2.TextRange] | None = ...,
+        passage: _builtins.str = ...,
+        passage_ranges: _abc.Iterable[_text_pb2.TextRange] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["passage", b"passage", "passage_ranges", b"passage_ranges", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Highlights: _TypeAlias = Highlights  # noqa: Y015
 
 @_typing.final
 class Match(_message.Message):

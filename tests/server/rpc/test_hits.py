@@ -6,7 +6,7 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
-from chaja.v1 import SearchResponse
+from chaja.v1 import Highlights, Hit, SearchResponse, TextRange, TextUnit
 from server.catalogue.document import AttributeValue, Document
 from server.catalogue.partial import Fields
 from server.metrics import Metrics
@@ -65,3 +65,27 @@ async def test_an_interactive_call_does_not_wait_for_the_hits_of_bulk_calls() ->
     assert not waiting.done()
     store.released.set()
     assert await waiting == ["1"]
+
+
+async def test_hits_with_highlights_are_not_kept_for_others() -> None:
+    store = Store()
+    hits = Hits(store.fetch, Background(), Metrics().caches)
+
+    async def hit(query: str, highlight: int) -> Hit:
+        answer = await hits.of(
+            [FoundDocument(SMALL, 0.5, vector=0)],
+            query=query,
+            language_code="",
+            revision="r",
+            mask=HITS.everything,
+            room=Room(2**22, "ask for less"),
+            bulk=False,
+            highlight=highlight,
+        )
+        return SearchResponse.FromString(answer).hits[0]
+
+    for query, ranges in (("환율", [TextRange(start=0, end=2)]), ("대출", [])):
+        assert not (await hit(query, TextUnit.TEXT_UNIT_UNSPECIFIED)).HasField("highlights")
+        highlighted = await hit(query, TextUnit.TEXT_UNIT_CODE_POINT)
+        assert highlighted.highlights == Highlights(title=ranges, passage="환율", passage_ranges=ranges)
+    assert store.read == [SMALL, SMALL, SMALL], "only the hit without highlights is kept"

@@ -71,6 +71,11 @@ def test_facets_are_bounded_and_named_once(facets: list[str], violation: tuple[s
     assert violations_of(raised.value) == [violation]
 
 
+def test_an_unknown_unit_of_highlights_is_rejected() -> None:
+    with pytest.raises(InvalidRequest, match="highlight: is 9, which is not a TextUnit"):
+        LIMITS.search_options(SearchRequest(query="x", highlight=9))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("count", [0, 3])
 def test_the_size_of_a_batch_is_bounded(count: int) -> None:
     with pytest.raises(InvalidRequest, match=f"requests: has {count} elements; it must have 1 to 2"):

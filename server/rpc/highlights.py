@@ -1,0 +1,44 @@
+"""Builds the highlights of hits, with ranges in the unit that the caller asks for."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chaja.v1 import Highlights, TextRange, TextUnit
+from server.lexical.highlights import ranges_of
+
+
+class Highlighting(NamedTuple):
+    """The query whose words are highlighted, and the number of the `TextUnit` of the ranges."""
+
+    query: str
+    unit: int
+
+
+def highlights_of(title: str, passage: str, terms: NDArray[np.uint64], unit: int) -> Highlights:
+    """Returns the highlights of a hit; `terms` are those of the query, ascending."""
+    in_title, in_passage = ranges_of([title, passage], terms)
+    return Highlights(
+        title=_messages(title, in_title, unit),
+        passage=passage,
+        passage_ranges=_messages(passage, in_passage, unit),
+    )
+
+
+def _messages(text: str, ranges: NDArray[np.int32], unit: int) -> Sequence[TextRange]:
+    if not len(ranges):
+        return []
+    return [TextRange(start=start, end=end) for start, end in _positions(text, unit)[ranges].tolist()]
+
+
+def _positions(text: str, unit: int) -> NDArray[np.int64]:
+    """Returns the position of each code point in a unit, and that of the end."""
+    points = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+    widths = np.ones(len(points), np.int64)
+    if unit == TextUnit.TEXT_UNIT_UTF16:
+        widths += points > 0xFFFF
+    elif unit == TextUnit.TEXT_UNIT_UTF8:
+        widths += (points > 0x7F).astype(np.int64) + (points > 0x7FF) + (points > 0xFFFF)
+    return np.concatenate((np.zeros(1, np.int64), np.cumsum(widths)))
