@@ -17,7 +17,7 @@ import onnxruntime
 
 from benchmarks.serving.setting import CATALOGUE, PATIENT, QUERIES, Setting
 from benchmarks.typed.clean import beir_set, clean_rows, sample_set
-from benchmarks.typed.kinds import LEAST_RECALL
+from benchmarks.typed.kinds import least_recall
 from benchmarks.typed.measuring import DEPTHS, MODES, Row, search_all, typed_rows
 from benchmarks.typed.queries import typed_queries
 from chaja import __version__
@@ -28,7 +28,11 @@ from server.catalogue.catalogue import load_catalogue
 from server.closed_pipe import until_closed_pipe
 from server.errors import StartError
 
-COLUMNS = [*(f"{mode} R@{depth}" for mode in MODES for depth in DEPTHS), *(f"{mode} as meant" for mode in MODES)]
+COLUMNS = [
+    *(f"{mode} R@{depth}" for mode in MODES for depth in DEPTHS),
+    *(f"{mode} {figure}" for figure in ("as meant", "target") for mode in MODES),
+]
+"""The figures of a line. "as meant" and the targets are of R@1."""
 
 
 def main() -> int:
@@ -81,22 +85,26 @@ def measure(bundle: Path, data: Sequence[Path], flags: Sequence[str] = ()) -> li
 def missed_targets(rows: Sequence[Row]) -> list[str]:
     """Returns the targets that the half that judges misses, one sentence each."""
     return [
-        f"{row.kind}: {row.mode} R@1 is {row.recall[1]:.3f}, below {least}"
+        f"{row.kind}: {row.mode} R@1 is {row.recall[1]:.3f}, below {least:.3f}"
         for row in rows
-        if row.half == "judges" and (least := LEAST_RECALL[row.kind]) is not None and row.recall[1] < least
+        if row.half == "judges" and (least := _target(row)) is not None and row.recall[1] < least
     ]
+
+
+def _target(row: Row) -> float | None:
+    return None if row.meant_recall is None else least_recall(row.kind, meant_recall=row.meant_recall)
 
 
 def _print(title: str, rows: Sequence[Row]) -> None:
     """Prints one line for each kind and half, with the modes side by side."""
-    print(f"\n## {title}\n\n| kind | half | queries | ambiguous | {' | '.join(COLUMNS)} | target |")
-    print("|---|---|---|---|" + "---|" * len(COLUMNS) + "---|")
+    print(f"\n## {title}\n\n| kind | half | queries | ambiguous | {' | '.join(COLUMNS)} |")
+    print("|---|---|---|---|" + "---|" * len(COLUMNS))
     for kind, half in dict.fromkeys((row.kind, row.half) for row in rows):
         line = [row for row in rows if (row.kind, row.half) == (kind, half)]
-        figures = [row.recall[depth] for row in line for depth in DEPTHS] + [row.meant_recall for row in line]
+        recall = [row.recall[depth] for row in line for depth in DEPTHS]
+        figures = [*recall, *(row.meant_recall for row in line), *(_target(row) for row in line)]
         printed = " | ".join("" if each is None else f"{each:.3f}" for each in figures)
-        target = LEAST_RECALL.get(kind) or ""
-        print(f"| {kind} | {half} | {line[0].queries} | {line[0].ambiguous} | {printed} | {target} |", flush=True)
+        print(f"| {kind} | {half} | {line[0].queries} | {line[0].ambiguous} | {printed} |", flush=True)
 
 
 def _parse() -> argparse.Namespace:

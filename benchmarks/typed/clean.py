@@ -36,7 +36,7 @@ def beir_set(directory: Path, *, folder: Path) -> CleanSet:
     corpus = read_beir(directory, max_queries=sys.maxsize, max_documents=sys.maxsize)
     catalogue = folder / f"{directory.name}.jsonl"
     catalogue.write_bytes(b"".join(msgspec.json.encode(document) + b"\n" for document in corpus.documents))
-    return CleanSet(corpus.name, catalogue, corpus.queries)
+    return CleanSet(directory.name, catalogue, corpus.queries)
 
 
 def clean_rows(chosen: CleanSet, found: Found) -> list[Row]:

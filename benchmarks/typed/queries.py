@@ -27,7 +27,7 @@ class TypedQuery(NamedTuple):
     """A query as typed.
 
     Attributes:
-        kind: The kind, as in `LEAST_RECALL`.
+        kind: The name of its kind.
         text: The query.
         meant: The same query without slips, slang and shortened words.
         relevant: Ids of the documents that answer it.

@@ -58,6 +58,9 @@ def with_swapped(keys: str) -> Iterator[str]:
             yield keys[:place] + second + first + keys[place + 2 :]
 
 
+ERRORS: tuple[Error, ...] = (with_neighbour, with_missing, with_doubled, with_swapped)
+
+
 def mistyped(text: str, chance: random.Random, *, error: Error) -> str | None:
     """Returns a text with an error in one of its Korean words; None if no word has two syllables."""
     words = list(WORD.finditer(text))

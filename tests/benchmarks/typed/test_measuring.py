@@ -6,7 +6,7 @@ import pytest
 from benchmarks.serving.setting import QUERIES
 from benchmarks.typed.__main__ import measure, missed_targets
 from benchmarks.typed.clean import beir_set
-from benchmarks.typed.kinds import LEAST_RECALL
+from benchmarks.typed.kinds import CLIPPINGS, KINDS, OWN_WORDS
 from benchmarks.typed.measuring import MODES, Row, recall_of, typed_rows
 from benchmarks.typed.queries import TypedQuery
 from server.catalogue.catalogue import load_catalogue
@@ -34,7 +34,11 @@ def test_kinds_and_halves_are_counted_apart() -> None:
 
 def test_only_the_judging_half_misses_targets() -> None:
     assert missed_targets([row("initials", 0.95), row("initials", 0.5, half="chooses"), row("own words", 0.1)]) == []
-    assert missed_targets([row("initials", 0.5)]) == ["initials: DENSE R@1 is 0.500, below 0.9"]
+    assert missed_targets([row("initials", 0.5)]) == ["initials: DENSE R@1 is 0.500, below 0.900"]
+    assert missed_targets([row("own words on QWERTY", 0.99)]) == []
+    assert missed_targets([row("own words on QWERTY", 0.95)]) == [
+        "own words on QWERTY: DENSE R@1 is 0.950, below 0.980"
+    ]
 
 
 def test_a_set_is_written_as_a_catalogue(tmp_path: Path) -> None:
@@ -51,7 +55,7 @@ def test_a_set_is_written_as_a_catalogue(tmp_path: Path) -> None:
 def test_a_server_is_measured(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = measure(tiny_bundle, [])
     assert {each.mode for each in rows} == set(MODES)
-    assert {each.kind for each in rows if each.half} == set(LEAST_RECALL)
+    assert {each.kind for each in rows if each.half} == {*KINDS, *OWN_WORDS, CLIPPINGS}
     assert all(0 <= each.recall[1] <= each.recall[5] <= 1 for each in rows)
     languages = {json.loads(line)["language"] for line in QUERIES.read_text("utf-8").splitlines()}
     assert {each.kind for each in rows if not each.half} == {f"sample, {language}" for language in languages}
