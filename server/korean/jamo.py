@@ -8,6 +8,7 @@ Texts are composed (NFC) first, and single conjoining jamo count as the letters 
 """
 
 import functools
+import re
 
 from server.composition import composed
 
@@ -30,6 +31,8 @@ FIRST_SYLLABLE = 0xAC00
 FIRST_INITIAL, FIRST_VOWEL, FIRST_FINAL = 0x1100, 0x1161, 0x11A8
 """The first conjoining jamo of each kind."""
 
+CONJOINING = re.compile("[\u1100-\u11ff]")
+
 
 def letters(text: str) -> str:
     """Returns a text with each Hangul syllable and jamo as the letters that type it (과자 becomes ㄱㅗㅏㅈㅏ)."""
@@ -51,7 +54,8 @@ def is_initials(text: str) -> bool:
 
 def compatible(text: str) -> str:
     """Returns a text, composed (NFC), with compatibility jamo for the conjoining ones that form no syllable."""
-    return text if text.isascii() else composed(text).translate(_jamo())
+    text = composed(text)
+    return text.translate(_jamo()) if CONJOINING.search(text) else text
 
 
 def syllable(initial: str, vowel: str, final: str = "") -> str:

@@ -52,15 +52,15 @@ def korean_forms(text: str) -> Iterator[list[Word]]:
     if text.isupper():
         text = text.lower()  # Caps Lock.
     first, *rest = text.split()
-    uncapitalized = first[0].lower() + first[1:]
-    if not any(map(KOREAN_KEYS.fullmatch, [first, uncapitalized, *rest])):
+    korean = sum(len(word) for word in rest if KOREAN_KEYS.fullmatch(word))
+    latin = sum(len(word) for word in rest if LATIN.search(word))
+    if 2 * korean + len(first) <= latin:
         return
-    for variant in dict.fromkeys([first, uncapitalized]):
-        words = [variant, *rest]
-        latin = [word for word in words if LATIN.search(word)]
-        korean = [word for word in latin if KOREAN_KEYS.fullmatch(word)]
-        if (variant in korean or variant == first) and 2 * sum(map(len, korean)) > sum(map(len, latin)):
-            yield [*(Word(word, _korean(word)) for word in words[:-1]), Word(words[-1], _korean(words[-1], last=True))]
+    for variant in dict.fromkeys([first, first[0].lower() + first[1:]]):
+        own = len(variant) if LATIN.search(variant) else 0
+        if KOREAN_KEYS.fullmatch(variant) or (variant == first and 2 * korean > latin + own):
+            *before, last = [variant, *rest]
+            yield [*(Word(word, _korean(word)) for word in before), Word(last, _korean(last, last=True))]
 
 
 def english_forms(text: str) -> Iterator[list[Word]]:
