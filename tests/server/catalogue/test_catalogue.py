@@ -1,5 +1,6 @@
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,9 @@ def test_an_empty_or_missing_file_is_rejected(tmp_path: Path) -> None:
         load_catalogue(write_lines(tmp_path / "empty.jsonl", "", " "))
     with pytest.raises(CatalogueError, match="cannot be read: No such file or directory"):
         load_catalogue(tmp_path / "missing.jsonl")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CatalogueError, match="pipe is a pipe: write the documents to a file"):
+        load_catalogue(tmp_path / "pipe")
     with pytest.raises(CatalogueError, match="cannot be read: Is a directory"):
         load_catalogue(tmp_path)
 
