@@ -101,6 +101,10 @@ bench-typed: $(BUNDLE)/manifest.json ## Measure R@k of queries with typing error
 bench-index: $(BUNDLE)/manifest.json ## Measure the index of vectors at several sizes; ARGS="--most 1000000" takes an hour the first time
 	$(PYTHON) -m benchmarks.scale --json build/bench-index.json $(ARGS)
 
+.PHONY: bench-suggest
+bench-suggest: $(INSTALLED) ## Measure the index of completions at 100,000 titles, on one core
+	$(PYTHON) -m benchmarks.suggest --json build/bench-suggest.json $(ARGS)
+
 .PHONY: soak
 soak: $(BUNDLE)/manifest.json ## Send every kind of call to one server for ARGS="--minutes 5", and check that nothing leaks
 	$(PYTHON) -m benchmarks.serving.soak --bundle $(BUNDLE) $(ARGS)

@@ -1,0 +1,1 @@
+"""Measures the index of completions: time of each kind of typed text, of writes, and memory."""

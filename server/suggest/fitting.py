@@ -1,0 +1,169 @@
+"""Finds the words from which on completions fit a typed text, the best first."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.suggest.completion import Kind
+from server.suggest.run import LATER_WORD, NUMBER_MASK, Run, least, numbers_of
+from server.suggest.segment import KEY_INITIALS, KEY_LETTERS, Segment
+from server.suggest.spelling import end_after, has_letters
+from server.suggest.typed import Typed, on_other_layout
+from server.suggest.typing_errors import errors_allowed, fits_with_errors
+
+MOST_READ = 128
+"""Words whose text is read, the best ones, if their key is too short to decide whether they fit."""
+
+MORE = 64
+"""Factor by which more words are ranked if too few of the best ones are wanted."""
+
+Passing = Callable[[NDArray[np.int64]], NDArray[np.bool_] | None]
+"""Returns which of these completions, given by number, may be found; None stands for all."""
+
+Range = tuple[Run, int, int]
+"""Words of a run, from a position to before another."""
+
+Word = tuple[int, int]
+"""A word's rank, and its place in the completion."""
+
+
+class Fit(NamedTuple):
+    """A word from which on a completion fits.
+
+    Attributes:
+        number: The completion's number.
+        kind: How it fits.
+        errors: Number of typing errors.
+        start: Where the word begins in the completion, in code points.
+        length: How many letters fit, or initials if `by_initials`.
+        by_initials: Whether initials fit.
+    """
+
+    number: int
+    kind: Kind
+    errors: int
+    start: int
+    length: int
+    by_initials: bool = False
+
+    def end(self, text: str) -> int:
+        """Returns where the part ends that fits, in code points of the completion."""
+        return end_after(text, self.start, self.length, by_initials=self.by_initials)
+
+
+class Searched(NamedTuple):
+    """The segments that are searched, and the completions that may be found.
+
+    Attributes:
+        segments: The segments of the index.
+        texts: The completions by number.
+        passing: Says which completions may be found.
+        first: Number of words that are ranked at first.
+    """
+
+    segments: Sequence[Segment]
+    texts: Sequence[str]
+    passing: Passing
+    first: int
+
+    def fitting(self, text: str) -> Iterator[Fit]:
+        """Yields the words that fit a typed text: on its own layout, then on the other; if none does, with errors."""
+        found = False
+        own = Typed.of(text)
+        for fit in self.exact(own):
+            found = True
+            yield fit
+        others = [Typed.of(other) for other in on_other_layout(text)]
+        for other in others:
+            for fit in self.exact(other):
+                found = True
+                yield fit._replace(kind=Kind.LAYOUT)
+        # Seldom both readings are likely: on the wrong layout, few letters make syllables.
+        likely = [] if own.is_korean else [other for other in others if not other.is_garbled]
+        for typed in (own, *likely):
+            if found:
+                return
+            for fit in self.mistyped(typed):
+                found = True
+                yield fit
+
+    def exact(self, typed: Typed) -> Iterator[Fit]:
+        """Yields the words that fit without errors, by letters and then by initials."""
+        if not typed.letters:
+            return
+        words = self._ranked(self._ranges("letters", typed.letters))
+        count = len(typed.letters)
+        if count > KEY_LETTERS:
+            words = self._read(words, lambda text, place: has_letters(text, place, typed.letters))
+        for rank, place in words:
+            yield Fit(rank & NUMBER_MASK, Kind.WORD if rank & LATER_WORD else Kind.START, 0, place, count)
+        if typed.has_initials:
+            count = len(typed.initials)
+            for rank, place in self._with_initials(typed):
+                yield Fit(rank & NUMBER_MASK, Kind.INITIALS, 0, place, count, by_initials=True)
+
+    def _with_initials(self, typed: Typed) -> Iterator[Word]:
+        ranges = self._ranges("initials", typed.initials)
+        if typed.only_initials and len(typed.initials) <= KEY_INITIALS:
+            return self._ranked(ranges)
+        by_letters = self._ranges("letters", typed.letters_of_syllables)
+        return self._read(self._ranked(min(ranges, by_letters, key=_size)), typed.fits)
+
+    def mistyped(self, typed: Typed) -> Iterator[Fit]:
+        """Yields the words that fit with typing errors, those with one error first."""
+        allowed = errors_allowed(typed.letters)
+        if not allowed or typed.only_initials or not self.segments:
+            return
+        found = []
+        for segment in self.segments:
+            fits = fits_with_errors(segment.letters, segment.trie, typed.letters, allowed)
+            ranks, places = segment.letters.ranks[fits.positions], segment.letters.places[fits.positions]
+            found.append((ranks, places, fits.errors, fits.letters))
+        ranks, places, errors, letters = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        for count in range(1, allowed + 1):
+            chosen = self._wanted(ranks, np.flatnonzero(errors == count))
+            for position in chosen[np.argsort(ranks[chosen])]:
+                number, place = int(ranks[position]) & NUMBER_MASK, int(places[position])
+                yield Fit(number, Kind.TYPO, count, place, int(letters[position]))
+
+    def _ranges(self, by: Literal["letters", "initials"], letters: str) -> list[Range]:
+        """Returns the ranges of words that begin with letters, or have initials that do."""
+        runs = [segment.letters if by == "letters" else segment.initials for segment in self.segments]
+        ranges = ((run, *run.beginning_with(letters)) for run in runs)
+        return [(run, low, high) for run, low, high in ranges if low < high]
+
+    def _ranked(self, ranges: Sequence[Range]) -> Iterator[Word]:
+        """Yields the words of ranges that may be found, the best rank first."""
+        total = _size(ranges)
+        count, worst = self.first, 0
+        while ranges:
+            best = [(run, run.best(low, high, count)) for run, low, high in ranges]
+            ranks = np.concatenate([run.ranks[positions] for run, positions in best])
+            places = np.concatenate([run.places[positions] for run, positions in best])
+            first = least(ranks, count)
+            wanted = self._wanted(ranks, first)
+            wanted = wanted[ranks[wanted].argsort()]
+            for rank, place in zip(ranks[wanted].tolist(), places[wanted].tolist(), strict=True):
+                if rank >= worst:  # The words with this rank, of the same completion, may not all have been yielded.
+                    yield rank, place
+            if count >= total:
+                return
+            worst = int(ranks[first].max())
+            count *= MORE
+
+    def _wanted(self, ranks: NDArray[np.uint64], positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Returns the positions, of these, whose completions may be found."""
+        passing = self.passing(numbers_of(ranks[positions]))
+        return positions if passing is None else positions[passing]
+
+    def _read(self, words: Iterator[Word], fits: Callable[[str, int], bool]) -> Iterator[Word]:
+        """Yields the words from which on the text fits, of the best `MOST_READ`."""
+        for _, (rank, place) in zip(range(MOST_READ), words, strict=False):
+            if fits(self.texts[rank & NUMBER_MASK], place):
+                yield rank, place
+
+
+def _size(ranges: Sequence[Range]) -> int:
+    return sum(high - low for _, low, high in ranges)

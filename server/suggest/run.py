@@ -1,0 +1,96 @@
+"""A sorted run: the beginnings of words, by the letters from there to the end of their completion.
+
+Each beginning has a rank, an integer of 64 bits; lower is better. It holds, from the highest bit down: whether the word
+is a later one, the weight (descending), the length, and the completion's number. So two ranks compare two suggestions.
+"""
+
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK = 64
+"""Beginnings of which only the best rank is read first, when the best of a long range are sought."""
+
+READ_WHOLE = 2048
+"""Longest range whose ranks are all read."""
+
+LATER_WORD = 1 << 63
+WEIGHT_BIT = 31
+LENGTH_BIT = 24
+MOST_COMPLETIONS = 1 << LENGTH_BIT
+NUMBER_MASK = MOST_COMPLETIONS - 1
+LONGEST_RANKED = 127
+"""Lengths above this rank alike."""
+
+BYTES_PER_LETTER = 2
+
+HIGHEST_RANK = np.uint64(2**64 - 1)
+
+
+class Run(NamedTuple):
+    """Beginnings of words, sorted by key.
+
+    Attributes:
+        keys: The first letters from each word on, in UTF-16 (big-endian, so that bytes sort as letters do).
+        ranks: The rank of each.
+        places: Where each word begins in its text, in code points.
+        best_ranks: The best rank of each block.
+    """
+
+    keys: NDArray[np.bytes_]
+    ranks: NDArray[np.uint64]
+    places: NDArray[np.uint16]
+    best_ranks: NDArray[np.uint64]
+
+    @classmethod
+    def of(cls, keys: NDArray[np.bytes_], ranks: NDArray[np.uint64], places: NDArray[np.uint16]) -> Self:
+        """Returns the run of beginnings in any order; takes linear time for sorted runs, one after the other."""
+        order = np.argsort(keys, kind="stable")
+        ranks = ranks[order]
+        padded = np.full((-(-len(ranks) // BLOCK), BLOCK), HIGHEST_RANK)
+        padded.ravel()[: len(ranks)] = ranks
+        return cls(keys[order], ranks, places[order], padded.min(axis=1, initial=HIGHEST_RANK))
+
+    def beginning_with(self, letters: str) -> tuple[int, int]:
+        """Returns the range of keys that begin with the first of these letters: as many as a key holds."""
+        width = self.keys.dtype.itemsize
+        first = encoded(letters)[:width]
+        # No letter begins with byte 255 in UTF-16.
+        end = first.ljust(width, b"\xff")
+        low = self.keys.searchsorted(np.array(first, self.keys.dtype), "left")
+        return int(low), int(self.keys.searchsorted(np.array(end, self.keys.dtype), "right"))
+
+    def best(self, low: int, high: int, count: int) -> NDArray[np.int64]:
+        """Returns the positions of the `count` best ranks of a range, in any order."""
+        if high - low <= max(READ_WHOLE, 2 * count):
+            return low + least(self.ranks[low:high], count)
+        # The best ranks are in the `count` blocks with the best ones, or in the blocks that the range cuts.
+        first, end = -(-low // BLOCK), high // BLOCK
+        blocks = first + least(self.best_ranks[first:end], count)
+        inside = (blocks[:, None] * BLOCK + np.arange(BLOCK)).ravel()
+        positions = np.concatenate((inside, np.arange(low, first * BLOCK), np.arange(end * BLOCK, high)))
+        return positions[least(self.ranks[positions], count)]
+
+
+def encoded(letters: str) -> bytes:
+    """Returns letters as the keys of runs hold them."""
+    return letters.encode("utf-16-be")
+
+
+def least(values: NDArray[Any], count: int) -> NDArray[np.int64]:
+    """Returns the positions of the `count` least values, in any order."""
+    return np.arange(len(values)) if len(values) <= count else np.argpartition(values, count - 1)[:count]
+
+
+def numbers_of(ranks: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Returns the numbers of the completions that have these ranks."""
+    return (ranks & np.uint64(NUMBER_MASK)).view(np.int64)
+
+
+def rank_of_first_word(weight: float, length: int, number: int) -> int:
+    """Returns the rank of a completion's first word; that of a later word has `LATER_WORD` as well."""
+    bits = int(np.float32(weight).view(np.uint32))
+    # The bits of a positive float sort as integers do, those of a negative one in reverse.
+    ascending = bits ^ 0xFFFFFFFF if bits >> 31 else bits | 1 << 31
+    return (ascending ^ 0xFFFFFFFF) << WEIGHT_BIT | min(length, LONGEST_RANKED) << LENGTH_BIT | number

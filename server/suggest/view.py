@@ -1,0 +1,102 @@
+"""A view of the index of completions, which finds suggestions for a typed text."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.suggest.completion import Source, Suggestion
+from server.suggest.fitting import Fit, Searched
+from server.suggest.segment import Segment
+
+RANKED_FIRST = 3
+"""Words that are ranked at first, for each suggestion wanted: some have the same text, or do not pass a filter."""
+
+
+SOURCES = {int(source): source for source in Source}
+
+
+class Stored(NamedTuple):
+    """The fields of all completions, by number. `kept` is None as long as none was removed."""
+
+    texts: Sequence[str]
+    slots: NDArray[np.int32]
+    sources: NDArray[np.uint8]
+    languages: NDArray[np.uint16]
+    weights: NDArray[np.float32]
+    kept: NDArray[np.bool_] | None
+    language_codes: Sequence[str]
+
+
+class Filters(NamedTuple):
+    """The completions that may be found: those that were not removed, of allowed slots and of one language."""
+
+    stored: Stored
+    allowed: NDArray[np.bool_] | None
+    language: int | None
+
+    def passing(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+        """Returns which of these completions, given by number, may be found; None stands for all."""
+        passes = None if self.stored.kept is None else self.stored.kept[numbers]
+        if self.allowed is not None:
+            of_slot = self.allowed[self.stored.slots[numbers]]
+            passes = of_slot if passes is None else passes & of_slot
+        if self.language is not None:
+            of_language = self.stored.languages[numbers] == self.language
+            passes = of_language if passes is None else passes & of_language
+        return passes
+
+
+class SuggestView:
+    """An immutable view, safe to use from many threads at once."""
+
+    def __init__(self, segments: Sequence[Segment], stored: Stored) -> None:
+        self._segments = segments
+        self._stored = stored
+
+    def __len__(self) -> int:
+        """Returns the number of completions."""
+        kept = self._stored.kept
+        return len(self._stored.slots) if kept is None else int(np.count_nonzero(kept))
+
+    def suggest(
+        self, typed: str, *, limit: int, allowed: NDArray[np.bool_] | None = None, language: str | None = None
+    ) -> list[Suggestion]:
+        """Returns the completions that fit a typed text, the best first, each text once.
+
+        They are ordered by kind, then by number of typing errors, then by whether the first word fits, then by weight
+        (descending), then by length. Typing errors are allowed only if nothing fits without, on either layout.
+
+        Args:
+            typed: The text typed so far. One above 256 code points fits nothing.
+            limit: Most suggestions.
+            allowed: For each slot, whether completions of its document may be found; None allows all.
+            language: Only completions with this code are found; None allows all.
+        """
+        if limit < 1 or (language is not None and language not in self._stored.language_codes):
+            return []
+        code = None if language is None else self._stored.language_codes.index(language)
+        filters = Filters(self._stored, allowed, code)
+        searched = Searched(self._segments, self._stored.texts, filters.passing, RANKED_FIRST * limit)
+        found: dict[str, Suggestion] = {}
+        for fit in searched.fitting(typed):
+            text = self._stored.texts[fit.number]
+            if text not in found:
+                found[text] = self._suggestion(fit, text)
+                if len(found) == limit:
+                    break
+        return list(found.values())
+
+    def _suggestion(self, fit: Fit, text: str) -> Suggestion:
+        stored, number = self._stored, fit.number
+        return Suggestion(
+            text,
+            int(stored.slots[number]),
+            SOURCES[int(stored.sources[number])],
+            stored.language_codes[stored.languages[number]],
+            float(stored.weights[number]),
+            fit.kind,
+            fit.errors,
+            ((fit.start, fit.end(text)),),
+        )

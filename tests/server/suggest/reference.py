@@ -1,0 +1,117 @@
+"""Finds suggestions by comparing every word of every completion: slow, and what the index must agree with."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from server.korean import jamo
+from server.lexical.tokens import fold
+from server.suggest.completion import Completion, Kind
+from server.suggest.typed import on_other_layout
+
+LEFT_OUT = re.compile(r"[\s.\-]")
+"""The separators that the tests use."""
+
+JAMO, SYLLABLE = re.compile("[ㄱ-ㅣᄀ-ᇿ]"), re.compile("[가-힣]")
+
+Expected = tuple[str, int, Kind, int]
+"""Text, slot, kind and errors of a suggestion."""
+
+
+def expected(documents: Sequence[tuple[int, Completion]], typed: str, limit: int) -> list[Expected]:
+    """Returns the suggestions for a typed text."""
+    others = on_other_layout(typed)
+    found = list(_exact(documents, typed))
+    for other in others:
+        found += [(text, slot, Kind.LAYOUT, 0) for text, slot, _, _ in _exact(documents, other)]
+    likely = [other for other in others if _is_korean(other) or not JAMO.search(other)]
+    for reading in [typed] if _is_korean(typed) else [typed, *likely]:
+        found = found or list(_mistyped(documents, reading))
+    first: dict[str, Expected] = {}
+    for each in found:
+        first.setdefault(each[0], each)
+    return list(first.values())[:limit]
+
+
+def distance(typed: str, word: str) -> int:
+    """Returns the least number of errors (optimal string alignment) between a typed text and a beginning of a word."""
+    table = np.zeros((len(typed) + 1, len(word) + 1), int)
+    table[:, 0], table[0] = np.arange(len(typed) + 1), np.arange(len(word) + 1)
+    for row in range(1, len(typed) + 1):
+        for column in range(1, len(word) + 1):
+            same = typed[row - 1] == word[column - 1]
+            near = [table[row - 1, column] + 1, table[row, column - 1] + 1, table[row - 1, column - 1] + (not same)]
+            if min(row, column) > 1 and typed[row - 2 : row] == word[column - 2 : column][::-1]:
+                near.append(table[row - 2, column - 2] + 1)
+            table[row, column] = min(near)
+    return int(table[-1].min())
+
+
+def _exact(documents: Sequence[tuple[int, Completion]], typed: str) -> Iterator[Expected]:
+    letters, characters = _letters(typed), _characters(typed)
+    if not letters:
+        return
+    ranked = _ranked(documents)
+    for later, word, slot, completion in ranked:
+        if _letters(word).startswith(letters):
+            yield completion.text, slot, Kind.WORD if later else Kind.START, 0
+    consonants = [character in jamo.CONSONANTS for character in characters]
+    if sum(consonants) > 1 or (any(consonants) and not consonants[-1]):
+        for _, word, slot, completion in ranked:
+            if _has_initials(_characters(word), characters):
+                yield completion.text, slot, Kind.INITIALS, 0
+
+
+def _mistyped(documents: Sequence[tuple[int, Completion]], typed: str) -> Iterator[Expected]:
+    letters, characters = _letters(typed), _characters(typed)
+    if jamo.CONSONANTS.issuperset(characters):
+        return
+    allowed = (len(letters) >= 4) + (len(letters) >= 8)
+    ranked = [(distance(letters, _letters(word)), slot, own) for _, word, slot, own in _ranked(documents)]
+    for errors in range(1, allowed + 1):
+        for own, slot, completion in ranked:
+            if own == errors:
+                yield completion.text, slot, Kind.TYPO, errors
+
+
+def _is_korean(typed: str) -> bool:
+    syllables = len(SYLLABLE.findall(typed))
+    return 0 < syllables >= 2 * len(JAMO.findall(typed))
+
+
+def _ranked(documents: Sequence[tuple[int, Completion]]) -> list[tuple[bool, str, int, Completion]]:
+    """Returns all words, the best first: whether each is a later one, all text from there on, slot and completion."""
+    numbered = [(number, *document) for number, document in enumerate(documents)]
+    numbered.sort(key=lambda each: (-each[2].weight, len(each[2].text), each[0]))
+    words = [
+        (place > 0, " ".join(parts[place:]), slot, completion)
+        for _, slot, completion in numbered
+        for parts in [LEFT_OUT.sub(" ", completion.text).split()]
+        for place in range(len(parts))
+    ]
+    return sorted(words, key=lambda word: word[0])
+
+
+def _has_initials(word: Sequence[str], typed: Sequence[str]) -> bool:
+    if len(word) < len(typed):
+        return False
+    for place, (own, other) in enumerate(zip(typed, word, strict=False)):
+        if own in jamo.CONSONANTS:
+            fits = jamo.initials(other) == own
+        else:
+            letters = jamo.letters(other)
+            fits = letters == jamo.letters(own) or (place == len(typed) - 1 and letters.startswith(jamo.letters(own)))
+        if not fits:
+            return False
+    return True
+
+
+def _characters(text: str) -> list[str]:
+    """Returns the folded characters of a text. Folded alone, a jamo stays one: compatibility jamo do not compose."""
+    folded = "".join(own if own in jamo.CONSONANTS else fold(own) for own in LEFT_OUT.sub("", text))
+    return list(folded)
+
+
+def _letters(text: str) -> str:
+    return jamo.letters(fold(LEFT_OUT.sub("", text)))

@@ -1,0 +1,46 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.suggest.run import LATER_WORD, READ_WHOLE, Run, encoded, least, numbers_of, rank_of_first_word
+
+finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+
+@given(st.lists(st.tuples(finite, st.integers(0, 127), st.booleans()), min_size=2, max_size=2))
+def test_ranks_order_by_first_word_then_weight_then_length(both: list[tuple[float, int, bool]]) -> None:
+    ranks = [
+        rank_of_first_word(weight, length, number) | (LATER_WORD if later else 0)
+        for number, (weight, length, later) in enumerate(both)
+    ]
+    # 0.0 and -0.0 are different floats of one value.
+    keys = [(later, -weight, np.signbit(weight), length, n) for n, (weight, length, later) in enumerate(both)]
+    assert (ranks[0] < ranks[1]) == (keys[0] < keys[1])
+    assert numbers_of(np.array(ranks, np.uint64)).tolist() == [0, 1]
+
+
+def test_the_best_of_every_range_are_found() -> None:
+    random = np.random.default_rng(1)
+    count = 3 * READ_WHOLE
+    keys = np.sort(random.integers(0, 1 << 30, count)).astype(">u4").view("S4")
+    run = Run.of(keys, random.integers(0, 1 << 60, count).astype(np.uint64), np.zeros(count, np.uint16))
+    for low, high in [(0, count), (1, count - 1), (100, 100), (63, 65), *np.sort(random.integers(0, count, (200, 2)))]:
+        for wanted in (1, 7, 300):
+            found = np.sort(run.ranks[run.best(int(low), int(high), wanted)])
+            assert found.tolist() == np.sort(run.ranks[low:high])[:wanted].tolist()
+
+
+@given(st.lists(st.text(alphabet="ab카\u4e00\uffff", max_size=4), max_size=20), st.text("ab카\u4e00\uffff", max_size=5))
+def test_a_range_holds_the_keys_that_begin_with_letters(texts: list[str], letters: str) -> None:
+    keys = np.array([encoded(text)[:8] for text in texts], "S8")
+    run = Run.of(keys, np.arange(len(texts), dtype=np.uint64), np.zeros(len(texts), np.uint16))
+    low, high = run.beginning_with(letters)
+    first = encoded(letters)[:8]
+    assert sorted(run.ranks[low:high].tolist()) == [
+        number for number, text in enumerate(texts) if encoded(text)[:8].startswith(first)
+    ]
+
+
+def test_the_least_values_may_be_all() -> None:
+    assert sorted(least(np.array([3, 1, 2]), 5).tolist()) == [0, 1, 2]
+    assert sorted(least(np.array([3, 1, 2]), 2).tolist()) == [1, 2]
