@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.lexical.segment import STORED, Segment
-from server.lexical.tokens import terms_of
+from server.lexical.tokens import CODE_POINT_BITS, WORD_MARK, terms_of
 from server.snapshot import Arrays
 
 SATURATION = 4.0
@@ -36,6 +36,9 @@ LOOKED_UP_SHARE = 32
 """Looking up is faster if at most one document in this many is left."""
 
 SMALLEST = float(np.finfo(np.float32).tiny)
+
+FIRST_HANGUL = 0x1100
+"""The code point of the first letter of Hangul. Scripts without spaces between words have higher ones, too."""
 
 BLOCK = 256
 """Documents in a block. `_lower_bound` uses only the highest score of each block."""
@@ -87,6 +90,23 @@ class LexicalView:
             scores.append(found.scores)
         return _best(np.concatenate(slots), np.concatenate(scores), limit)
 
+    def documents_with(self, texts: Sequence[str]) -> list[int]:
+        """Returns for each text how many documents have its rarest term; 0 if it has no words.
+
+        The terms are the pairs within words of Hangul, which have endings, and other words as a whole. Deleted
+        documents count until they are removed.
+        """
+        words = [(word, place) for place, text in enumerate(texts) for word in text.split()]
+        terms, owners = terms_of([word for word, _ in words] or [""])
+        low = np.minimum(terms >> np.uint64(CODE_POINT_BITS), terms & np.uint64(2**CODE_POINT_BITS - 1))
+        hangul = (terms < WORD_MARK) & (low >= FIRST_HANGUL)
+        in_pairs = np.bincount(owners[hangul], minlength=len(words)) > 0
+        chosen = np.where(in_pairs[owners], hangul, terms >= WORD_MARK)
+        rarest = np.full(len(texts), self._document_count + 1)
+        of_words = np.array([place for _, place in words], np.int64)
+        np.minimum.at(rarest, of_words[owners[chosen]], self._documents_with(terms[chosen]))
+        return [count if count <= self._document_count else 0 for count in rarest.tolist()]
+
     @property
     def arrays(self) -> Arrays:
         """The arrays of a snapshot."""
@@ -96,11 +116,15 @@ class LexicalView:
             for name in STORED
         }
 
-    def _query_terms(self, query: str) -> QueryTerms:
-        terms, times = np.unique(terms_of([query])[0], return_counts=True)
+    def _documents_with(self, terms: NDArray[np.uint64]) -> NDArray[np.int64]:
         documents = np.zeros(len(terms), np.int64)
         for segment in self.segments:
             documents += segment.places(terms)[1]
+        return documents
+
+    def _query_terms(self, query: str) -> QueryTerms:
+        terms, times = np.unique(terms_of([query])[0], return_counts=True)
+        documents = self._documents_with(terms)
         rarity = np.log1p((self._document_count - documents + 0.5) / (documents + 0.5))
         order = np.argsort(documents, kind="stable")
         return QueryTerms(terms[order], (times * rarity * (SATURATION + 1))[order].astype(np.float32))

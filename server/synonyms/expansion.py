@@ -1,10 +1,14 @@
-"""The expansion of one query with synonyms, for the search by words and for the model."""
+"""The expansion of one query with synonyms, for the search by words and for the model.
 
-from collections.abc import Sequence
+The search by words takes the query and all alternatives; the model takes a rewritten query. Of the ways that were
+compared on slang and on the phrases that it stands for, these found the right document first most often.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
-from server.synonyms.words import Span, spans_of, words_of
+from server.synonyms.words import Span, key_of, spans_of, words_of
 
 MAX_ALTERNATIVES = 8
 """Phrases that are added to a query, and so the places where it is expanded."""
@@ -17,20 +21,28 @@ class Found(NamedTuple):
         first: Position of its first word.
         last: Position of its last word.
         rest: What follows it in its last word, such as a particle.
-        targets: The phrases that may be added, best first.
+        targets: The phrases that may be added: first those of one-way rules, whose number is `one_way`.
     """
 
     first: int
     last: int
     rest: str
     targets: Sequence[str]
+    one_way: int
 
 
 class Occurrence(NamedTuple):
-    """A phrase of a rule in a query: its range of characters, and the phrases that it stands for, best first."""
+    """A phrase of a rule in a query.
+
+    Attributes:
+        span: Its range of characters.
+        alternatives: The phrases that rules add for it.
+        replaced: Whether the first alternative is that of a one-way rule, which replaces the phrase for the model.
+    """
 
     span: Span
     alternatives: tuple[str, ...]
+    replaced: bool
 
 
 class Expansion(NamedTuple):
@@ -44,7 +56,7 @@ class Expansion(NamedTuple):
 
     @property
     def alternatives(self) -> tuple[str, ...]:
-        """All phrases that are added, at most `MAX_ALTERNATIVES`: the best of each place, then the second best, …."""
+        """All phrases that are added, at most `MAX_ALTERNATIVES`: the first of each place, then the second, …."""
         rounds = zip_longest(*(each.alternatives for each in self.occurrences))
         return tuple(dict.fromkeys(phrase for some in rounds for phrase in some if phrase is not None))
 
@@ -53,12 +65,19 @@ class Expansion(NamedTuple):
         """The text for the search by words: the query, then the alternatives. A document with any of them is found."""
         return " ".join((self.query, *self.alternatives))
 
-    @property
-    def rewritten(self) -> str:
-        """The text for the model: the query with the best alternative in each place. Particles stay."""
-        parts, end = [], 0
-        for (start, stop), alternatives in self.occurrences:
-            parts += [self.query[end:start], alternatives[0]]
+    def rewritten(self, documents: Callable[[Sequence[str]], Sequence[int]]) -> str:
+        """Returns the text for the model: the query with a better phrase in each place. Particles stay.
+
+        A one-way rule replaces its phrase. Of phrases that are equal, the one that most documents have is taken;
+        `documents` returns their numbers. Other spaces are no reason to replace a phrase.
+        """
+        equal = [(self.query[slice(*each.span)], *each.alternatives) for each in self.occurrences if not each.replaced]
+        phrases = list(dict.fromkeys(phrase for some in equal for phrase in some))
+        counts = dict(zip(phrases, documents(phrases), strict=True)) if phrases else {}
+        parts, end, places = [], 0, iter(equal)
+        for (start, stop), alternatives, replaced in self.occurrences:
+            better = alternatives[0] if replaced else _most_frequent(next(places), counts)
+            parts += [self.query[end:start], better]
             end = stop
         return "".join((*parts, self.query[end:]))
 
@@ -73,11 +92,19 @@ def expansion_of(query: str, words: Sequence[str], found: Sequence[Found]) -> Ex
     counts = _shares([len(each.targets) for each in found])
     occurrences = [
         Occurrence(
-            Span(spans[each.first].start, _end_of(query, spans[each.last], each.rest)), tuple(each.targets[:count])
+            Span(spans[each.first].start, _end_of(query, spans[each.last], each.rest)),
+            tuple(each.targets[:count]),
+            replaced=each.one_way > 0,
         )
         for each, count in zip(found, counts, strict=True)
     ]
     return Expansion(query, tuple(occurrences))
+
+
+def _most_frequent(phrases: Sequence[str], counts: Mapping[str, int]) -> str:
+    """Returns the first of the phrases that differ from the most frequent one by spaces only."""
+    key = key_of(max(phrases, key=counts.__getitem__))
+    return next(phrase for phrase in phrases if key_of(phrase) == key)
 
 
 def _consecutive(words: Sequence[str]) -> list[Span]:

@@ -37,6 +37,7 @@ COMPOUND_LENGTH = 2
 class _Target(NamedTuple):
     """A phrase that a rule adds: as written, its folded words with single spaces, and the form that is compared."""
 
+    kind: Kind
     phrase: str
     spelling: str
     key: str
@@ -131,13 +132,15 @@ class SynonymTable:
             ]
             if fitting:
                 # A query that has a target already, such as `카카오페이` where `카카오` is found, needs it no more.
-                targets = {
-                    target.phrase: None
+                targets = [
+                    target
                     for entry in fitting
                     for target in entry.targets
                     if target.spelling != spelling and (target.key == key or not _has(joint, target.key))
-                }
-                return _Longest(length, Found(first, last, rest, list(targets)))
+                ]
+                one_way = dict.fromkeys(target.phrase for target in targets if target.kind is Kind.ONE_WAY)
+                every = one_way | dict.fromkeys(target.phrase for target in targets)
+                return _Longest(length, Found(first, last, rest, list(every), len(one_way)))
         return None
 
 
@@ -146,7 +149,7 @@ def _entries(rules: Iterable[Rule]) -> dict[str, tuple[_Entry, ...]]:
     spellings: dict[str, dict[str, set[str]]] = {}
     targets: dict[str, dict[str, dict[_Target, None]]] = {}
     for rule in rules:
-        phrases = [_target(phrase) for phrase in rule.phrases]
+        phrases = [_target(rule.kind, phrase) for phrase in rule.phrases]
         for phrase in phrases[:1] if rule.kind is Kind.ONE_WAY else phrases:
             spellings.setdefault(phrase.key, {}).setdefault(rule.language, set()).add(phrase.spelling)
             added = targets.setdefault(phrase.key, {}).setdefault(rule.language, {})
@@ -161,9 +164,9 @@ def _entries(rules: Iterable[Rule]) -> dict[str, tuple[_Entry, ...]]:
     }
 
 
-def _target(phrase: str) -> _Target:
+def _target(kind: Kind, phrase: str) -> _Target:
     words = words_of(phrase)
-    return _Target(phrase, " ".join(words), joined(words).text)
+    return _Target(kind, phrase, " ".join(words), joined(words).text)
 
 
 def _may_follow(key: str, rest: str, *, compound: bool) -> bool:

@@ -102,6 +102,25 @@ def test_a_query_without_known_terms_finds_nothing(query: str) -> None:
         assert not len(index.view().search(query, limit=5).slots)
 
 
+def test_the_documents_with_the_rarest_term_of_a_text_are_counted() -> None:
+    view = indexed([["체크카드"], ["체크 카드 pin 1"]], [["카드를"], ["꿈 spin"]]).view()
+    expected = {
+        "카드": 3,
+        "체크카드": 1,
+        "체크 카드": 2,
+        "카드론": 0,
+        "1": 1,
+        "": 0,
+        "?!": 0,
+        "카드 1": 1,
+        "pin": 1,
+        "pi": 0,
+    }
+    assert dict(zip(expected, view.documents_with(list(expected)), strict=True)) == expected
+    assert view.documents_with([]) == []
+    assert LexicalIndex().view().documents_with(["카드", ""]) == [0, 0]
+
+
 def test_a_very_long_document_is_found() -> None:
     index = indexed([["word " * 200_000 + "needle"], ["word"]])
     assert index.view().search("needle", limit=5).slots.tolist() == [0]

@@ -1,6 +1,7 @@
 import random
 import time
 import unicodedata
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -26,9 +27,17 @@ SLANG = table(
 )
 
 
+DOCUMENTS = {"체크 카드": 9, "체크카드": 8, "현금인출기": 5, "증권": 2, "주식": 1, "법인": 1, "b": 1}
+
+
+def documents(phrases: Sequence[str]) -> list[int]:
+    """Returns how many documents of a catalogue have each phrase."""
+    return [DOCUMENTS.get(phrase, 0) for phrase in phrases]
+
+
 def rewritten(query: str, *, synonyms: SynonymTable = SLANG, language: str | None = None) -> str:
     expansion = synonyms.expand(query, language=language)
-    return query if expansion is None else expansion.rewritten
+    return query if expansion is None else expansion.rewritten(documents)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +70,20 @@ def test_a_query_without_a_phrase_is_not_expanded(query: str) -> None:
 def test_the_longest_phrase_wins() -> None:
     assert rewritten("주식회사 설립") == "법인 설립"
     assert rewritten("주식 거래") == "증권 거래"
+
+
+def test_of_equal_phrases_the_one_that_most_documents_have_is_taken() -> None:
+    assert rewritten("체카 발급") == "체크카드 발급"
+    assert rewritten("체크 카드 발급") == "체크 카드 발급"
+    assert rewritten("체크카드 발급") == "체크카드 발급"
+    assert rewritten("주식", synonyms=table("주식 = 주권")) == "주식"
+
+
+def test_without_documents_the_phrase_stays_unless_a_rule_is_one_way() -> None:
+    expansion = table("마통 = 한도대출", "마통 -> 마이너스통장", "체카 = 체크카드").expand("마통 체카")
+    assert expansion is not None
+    assert expansion.rewritten(lambda phrases: [0] * len(phrases)) == "마이너스통장 체카"
+    assert expansion.alternatives == ("마이너스통장", "체크카드", "한도대출")
 
 
 def test_the_text_for_the_search_by_words_has_the_alternatives_after_the_query() -> None:
@@ -127,7 +150,7 @@ def test_expansion_is_bounded_and_its_spans_are_in_order(some: list[Rule], query
     assert all(start < end for start, end in (each.span for each in expansion.occurrences))
     most = MAX_ALTERNATIVES * (MAX_PHRASE_CHARACTERS + 1)
     assert len(expansion.lexical) <= len(expansion.query) + most
-    assert len(expansion.rewritten) <= len(expansion.query) + most
+    assert len(expansion.rewritten(documents)) <= len(expansion.query) + most
 
 
 @given(st.lists(rules(), min_size=1, max_size=8), st.randoms(use_true_random=False), st.text(max_size=30))
