@@ -13,6 +13,7 @@ from server.catalogue.catalogue import load_catalogue
 from server.catalogue.document import Document, parts_of
 from server.catalogue.jsonl import read_jsonl
 from server.errors import CatalogueError
+from server.synonyms.file import read_synonyms
 
 DOCUMENTS = [
     Document(id="lost", title={"ko": "카드 분실 신고"}, examples=["카드 잃어버렸어요"]),
@@ -102,3 +103,10 @@ def test_queries_written_by_hand_are_in_no_document_and_not_in_the_sample() -> N
     written = [each.query for _, each in read_jsonl(BY_HAND, HandWritten)]
     assert known.isdisjoint(written)
     assert len(set(written)) == len(written)
+
+
+def test_the_synonyms_of_the_sample_explain_all_slang_and_change_nothing_else() -> None:
+    synonyms = read_synonyms(CATALOGUE.with_name("synonyms.txt"))
+    for _, each in read_jsonl(BY_HAND, HandWritten):
+        expansion = synonyms.expand(each.query)
+        assert (expansion.rewritten if expansion else "") == each.meant
