@@ -69,7 +69,8 @@ class SuggestIndex:
 
     def remove(self, slots: Sequence[int]) -> None:
         """Removes all completions of the documents with these slots."""
-        own = np.isin(self._slots.view(), slots)
+        stored = self._slots.view()
+        own = stored == slots[0] if len(slots) == 1 else np.isin(stored, slots)
         kept = np.ones(len(own), np.bool_) if self._kept is None else self._kept.copy()
         kept[own] = False
         removed = len(kept) - int(np.count_nonzero(kept))

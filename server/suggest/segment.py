@@ -1,7 +1,7 @@
 """Segments of the index: the completions of some documents, in runs by letters and by initials."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +13,24 @@ from server.suggest.trie import Trie
 KEY_LETTERS, KEY_INITIALS = 32, 12
 """Letters of a word's beginning by which it is sorted. Further ones are read in the text."""
 
+WITHOUT_TRIE = 2048
+"""Most words of a segment that has no trie: all of them are compared, if there may be typing errors."""
+
 MOST_WORDS = 16
 """Words of a completion whose beginnings are found."""
 
 
 class Segment(NamedTuple):
-    """Runs of the same words, and the trie of their letters."""
+    """Runs of the same words, and the trie of their letters. A short segment needs none."""
 
     letters: Run
     initials: Run
-    trie: Trie
+    trie: Trie | None
+
+    @classmethod
+    def of(cls, letters: Run, initials: Run) -> Self:
+        """Returns the segment of two runs."""
+        return cls(letters, initials, Trie.of(letters.keys) if len(letters.keys) > WITHOUT_TRIE else None)
 
 
 class Words:
@@ -50,7 +58,7 @@ class Words:
         ranks, places = np.array(self._ranks, np.uint64), np.array(self._places, np.uint16)
         letters = Run.of(np.array(self._letters, f"S{BYTES_PER_LETTER * KEY_LETTERS}"), ranks, places)
         initials = Run.of(np.array(self._initials, f"S{BYTES_PER_LETTER * KEY_INITIALS}"), ranks, places)
-        return Segment(letters, initials, Trie.of(letters.keys))
+        return Segment.of(letters, initials)
 
 
 def merged(segments: Sequence[Segment], new_numbers: NDArray[np.int64] | None = None) -> Segment:
@@ -62,7 +70,7 @@ def merged(segments: Sequence[Segment], new_numbers: NDArray[np.int64] | None = 
     """
     letters = _joined([segment.letters for segment in segments], new_numbers)
     initials = _joined([segment.initials for segment in segments], new_numbers)
-    return Segment(letters, initials, Trie.of(letters.keys))
+    return Segment.of(letters, initials)
 
 
 def _joined(runs: Sequence[Run], new_numbers: NDArray[np.int64] | None) -> Run:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.suggest.run import Run, least
-from server.suggest.trie import DEPTH, Trie, letters_of
+from server.suggest.trie import Trie, letters_of
 
 ONE_ERROR_FROM, TWO_ERRORS_FROM = 4, 8
 """Least letters of a typed text for which one error is allowed, and two."""
@@ -43,15 +43,17 @@ def errors_allowed(letters: str) -> int:
     return (len(letters) >= ONE_ERROR_FROM) + (len(letters) >= TWO_ERRORS_FROM)
 
 
-def fits_with_errors(run: Run, trie: Trie, letters: str, errors: int) -> Fits:
+def fits_with_errors(run: Run, trie: Trie | None, letters: str, errors: int) -> Fits:
     """Returns the words that fit letters with 1 to `errors` errors, and some that fit without."""
     if len(letters) > LONGEST_TYPED:
         return _joined([])
     found: list[tuple[NDArray[np.int64], int, int]] = []
     compared = Compared(letters, errors)
-    alive = nodes = np.zeros(1, np.int64)
-    children = np.array([0, len(trie.levels[0].letters)], np.int32)
-    for depth, level in enumerate(trie.levels, 1):
+    levels = () if trie is None else trie.levels
+    nodes = np.zeros(1, np.int64)
+    children = np.array([0, len(levels[0].letters) if levels else len(run.keys)], np.int32)
+    alive = nodes
+    for depth, level in enumerate(levels, 1):
         parents, nodes = _spread(children, nodes)
         compared.append(alive[parents], level.letters[nodes])
         if depth >= len(letters) - errors:
@@ -67,7 +69,7 @@ def fits_with_errors(run: Run, trie: Trie, letters: str, errors: int) -> Fits:
         best = least(run.ranks[positions], MOST_COMPARED)
         parents, positions = parents[best], positions[best]
     alive, remaining = alive[parents], letters_of(run.keys[positions])
-    for depth in range(DEPTH + 1, len(letters) + errors + 1):
+    for depth in range(len(levels) + 1, len(letters) + errors + 1):
         compared.append(alive, remaining[:, depth - 1])
         if depth >= len(letters) - errors:
             found += [(positions[fitting], count, depth) for count, fitting in compared.fitting()]

@@ -19,9 +19,9 @@ def run_of(texts: list[str]) -> Run:
     return Run.of(keys, np.arange(len(texts), dtype=np.uint64), np.zeros(len(texts), np.uint16))
 
 
-def errors_of(texts: list[str], typed: str, errors: int) -> dict[int, int]:
+def errors_of(texts: list[str], typed: str, errors: int, *, with_trie: bool = True) -> dict[int, int]:
     run = run_of(texts)
-    fits = fits_with_errors(run, Trie.of(run.keys), typed, errors)
+    fits = fits_with_errors(run, Trie.of(run.keys) if with_trie else None, typed, errors)
     least: dict[int, int] = {}
     for position, count in zip(fits.positions.tolist(), fits.errors.tolist(), strict=True):
         number = int(run.ranks[position])
@@ -33,7 +33,9 @@ def errors_of(texts: list[str], typed: str, errors: int) -> dict[int, int]:
 @given(st.lists(words, max_size=30), words, st.sampled_from([1, 2]))
 def test_errors_agree_with_the_distance_of_all_beginnings(texts: list[str], typed: str, errors: int) -> None:
     distances = {number: max(1, distance(typed, text)) for number, text in enumerate(texts)}
-    assert errors_of(texts, typed, errors) == {number: own for number, own in distances.items() if own <= errors}
+    expected = {number: own for number, own in distances.items() if own <= errors}
+    assert errors_of(texts, typed, errors) == expected
+    assert errors_of(texts, typed, errors, with_trie=False) == expected
 
 
 @pytest.mark.parametrize("typed", ["card", "crad", "caard", "crd", "cord"])
