@@ -1,6 +1,7 @@
 """A view of the index of completions, which finds suggestions for a typed text."""
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,9 @@ from server.suggest.segment import Segment
 RANKED_FIRST = 3
 """Words that are ranked at first, for each suggestion wanted: some have the same text, or do not pass a filter."""
 
+
+MOST_FITS = 1024
+"""Words that are looked at. If so many have equal texts, further suggestions are not found."""
 
 SOURCES = {int(source): source for source in Source}
 
@@ -63,10 +67,11 @@ class SuggestView:
     def suggest(
         self, typed: str, *, limit: int, allowed: NDArray[np.bool_] | None = None, language: str | None = None
     ) -> list[Suggestion]:
-        """Returns the completions that fit a typed text, the best first, each text once.
+        """Returns the completions that fit a typed text, the best first.
 
         They are ordered by kind, then by number of typing errors, then by whether the first word fits, then by weight
-        (descending), then by length. Typing errors are allowed only if nothing fits without, on either layout.
+        (descending), then by length. Typing errors are allowed only if nothing fits without, on either layout. Of texts
+        that differ only in case and spaces, the best is returned.
 
         Args:
             typed: The text typed so far. One above 256 code points fits nothing.
@@ -80,10 +85,11 @@ class SuggestView:
         filters = Filters(self._stored, allowed, code)
         searched = Searched(self._segments, self._stored.texts, filters.passing, RANKED_FIRST * limit)
         found: dict[str, Suggestion] = {}
-        for fit in searched.fitting(typed):
+        for fit in islice(searched.fitting(typed), MOST_FITS):
             text = self._stored.texts[fit.number]
-            if text not in found:
-                found[text] = self._suggestion(fit, text)
+            seen = "".join(text.casefold().split())
+            if seen not in found:
+                found[seen] = self._suggestion(fit, text)
                 if len(found) == limit:
                     break
         return list(found.values())

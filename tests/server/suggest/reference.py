@@ -30,7 +30,7 @@ def expected(documents: Sequence[tuple[int, Completion]], typed: str, limit: int
         found = found or list(_mistyped(documents, reading))
     first: dict[str, Expected] = {}
     for each in found:
-        first.setdefault(each[0], each)
+        first.setdefault("".join(each[0].casefold().split()), each)
     return list(first.values())[:limit]
 
 

@@ -119,8 +119,8 @@ def test_heavy_and_then_short_completions_come_first() -> None:
 
 
 def test_equal_texts_are_suggested_once_and_further_ones_instead() -> None:
-    view = view_of(*["card"] * 100, "card b", "card c")
-    assert [found.text for found in view.suggest("c", limit=3)] == ["card", "card b", "card c"]
+    view = view_of(*["card"] * 100, "Card", "card b", "card c", "cardB")
+    assert [found.text for found in view.suggest("c", limit=9)] == ["card", "cardB", "card c"]
 
 
 @pytest.mark.parametrize(
