@@ -109,4 +109,5 @@ def test_the_synonyms_of_the_sample_explain_all_slang_and_change_nothing_else() 
     synonyms = read_synonyms(CATALOGUE.with_name("synonyms.txt"))
     for _, each in read_jsonl(BY_HAND, HandWritten):
         expansion = synonyms.expand(each.query)
-        assert (expansion.rewritten if expansion else "") == each.meant
+        # Numbers of documents matter to rules with `=` alone; the sample has none.
+        assert (expansion.rewritten(lambda phrases: [0] * len(phrases)) if expansion else "") == each.meant
