@@ -112,7 +112,7 @@ class Searched(NamedTuple):
         return self._read(self._ranked(min(ranges, by_letters, key=_size)), typed.fits)
 
     def mistyped(self, typed: Typed) -> Iterator[Fit]:
-        """Yields the words that fit with typing errors, those with one error first."""
+        """Yields the words that fit with one typing error; if there are none, those with two."""
         allowed = errors_allowed(typed.letters)
         if not allowed or typed.only_initials or not self.segments:
             return
@@ -124,9 +124,12 @@ class Searched(NamedTuple):
         ranks, places, errors, letters = (np.concatenate(parts) for parts in zip(*found, strict=True))
         for count in range(1, allowed + 1):
             chosen = self._wanted(ranks, np.flatnonzero(errors == count))
+            if not len(chosen):
+                continue
             for position in chosen[np.argsort(ranks[chosen])]:
                 number, place = int(ranks[position]) & NUMBER_MASK, int(places[position])
                 yield Fit(number, Kind.TYPO, count, place, int(letters[position]))
+            return
 
     def _ranges(self, by: Literal["letters", "initials"], letters: str) -> list[Range]:
         """Returns the ranges of words that begin with letters, or have initials that do."""

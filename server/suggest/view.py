@@ -69,9 +69,9 @@ class SuggestView:
     ) -> list[Suggestion]:
         """Returns the completions that fit a typed text, the best first.
 
-        They are ordered by kind, then by number of typing errors, then by whether the first word fits, then by weight
-        (descending), then by length. Typing errors are allowed only if nothing fits without, on either layout. Of texts
-        that differ only in case and spaces, the best is returned.
+        They are ordered by kind, then by whether the first word fits, then by weight (descending), then by length. A
+        typing error is allowed only if nothing fits without, on either layout, and a second one only if nothing fits
+        with one. Of texts that differ only in case and spaces, the best is returned.
 
         Args:
             typed: The text typed so far. One above 256 code points fits nothing.

@@ -69,10 +69,10 @@ def _mistyped(documents: Sequence[tuple[int, Completion]], typed: str) -> Iterat
         return
     allowed = (len(letters) >= 4) + (len(letters) >= 8)
     ranked = [(distance(letters, _letters(word)), slot, own) for _, word, slot, own in _ranked(documents)]
-    for errors in range(1, allowed + 1):
-        for own, slot, completion in ranked:
-            if own == errors:
-                yield completion.text, slot, Kind.TYPO, errors
+    fewest = min((own for own, _, _ in ranked), default=allowed + 1)
+    for own, slot, completion in ranked:
+        if own == fewest <= allowed:
+            yield completion.text, slot, Kind.TYPO, own
 
 
 def _is_korean(typed: str) -> bool:

@@ -123,6 +123,14 @@ def test_equal_texts_are_suggested_once_and_further_ones_instead() -> None:
     assert [found.text for found in view.suggest("c", limit=9)] == ["card", "cardB", "card c"]
 
 
+def test_very_many_equal_texts_are_not_all_looked_at() -> None:
+    index = SuggestIndex()
+    index.add((slot, [Completion("card", weight=1)]) for slot in range(5000))
+    index.add([(5000, [Completion("cards")])])
+    assert [found.text for found in index.view().suggest("car", limit=9)] == ["card"]
+    assert [found.text for found in index.view().suggest("cards", limit=9)] == ["cards"]
+
+
 @pytest.mark.parametrize(
     "typed", ["", " ", "-", "\u0301", "\u200b", "카" * 300, "ㅋ" * 1000, "a" * 10000, "\ud800", "🙂"]
 )
