@@ -83,8 +83,10 @@ class Expansion(NamedTuple):
 
 
 def expansion_of(query: str, words: Sequence[str], found: Sequence[Found]) -> Expansion:
-    """Returns the expansion of a query that begins with these words, with at most `MAX_ALTERNATIVES` phrases."""
-    found = found[:MAX_ALTERNATIVES]
+    """Returns the expansion of a query that begins with these words, with at most `MAX_ALTERNATIVES` phrases.
+
+    Of `found` there are at most as many.
+    """
     spans = spans_of(query, words)
     if spans is None:
         words = words_of(query)

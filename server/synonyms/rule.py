@@ -8,13 +8,14 @@ import enum
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from typing import NamedTuple, Self
 
 from server.catalogue.languages import canonical_language
 from server.composition import composed
 from server.errors import UnfitRule
-from server.synonyms.words import key_of, words_of
+from server.synonyms.words import joined, words_of
 
 MAX_WORDS = 8
 MAX_PHRASE_CHARACTERS = 60
@@ -54,6 +55,14 @@ class Row(NamedTuple):
     kind: str
     left: str
     right: str
+
+
+class Form(NamedTuple):
+    """A phrase as written, its folded words with single spaces, and the form in which phrases are compared."""
+
+    phrase: str
+    spelling: str
+    key: str
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,14 @@ class Rule:
             )
         return rule
 
+    @cached_property
+    def forms(self) -> tuple[Form, ...]:
+        """The phrases in the forms that a table needs. They are kept, so that a changed table is built fast."""
+        return tuple(
+            Form(phrase, " ".join(words), joined(words).text)
+            for phrase, words in zip(self.phrases, map(words_of, self.phrases), strict=True)
+        )
+
     @property
     def left(self) -> str:
         """The first phrase."""
@@ -148,7 +165,7 @@ def _check(phrases: Sequence[str]) -> None:
         words = words_of(phrase)
         if not words:
             raise UnfitRule(f"the phrase {phrase!r} has no word: write letters, digits or symbols on each side")
-        if len(words) > MAX_WORDS or len(key_of(phrase)) > MAX_PHRASE_CHARACTERS:
+        if len(words) > MAX_WORDS or len(joined(words).text) > MAX_PHRASE_CHARACTERS:
             bounds = f"{MAX_WORDS} words and {MAX_PHRASE_CHARACTERS} characters"
             raise UnfitRule(f"the phrase {phrase!r} has more than {bounds}: shorten it")
         if (folded := " ".join(words)) in seen:

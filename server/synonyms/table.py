@@ -7,18 +7,20 @@ is not expanded again, so circles are harmless.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from server.catalogue.languages import SUBTAG, canonical_language
 from server.errors import UnfitRule
 from server.synonyms.endings import is_ending
-from server.synonyms.expansion import Expansion, Found, expansion_of
-from server.synonyms.rule import MAX_PHRASES, Kind, Rule
+from server.synonyms.expansion import MAX_ALTERNATIVES, Expansion, Found, expansion_of
+from server.synonyms.rule import MAX_PHRASES, Form, Kind, Rule
 from server.synonyms.words import Joined, is_hangul, joined, words_of
 
 MAX_RULES = 10_000
+MAX_ALL_PHRASES = 30_000
 MAX_LANGUAGES = 32
-"""Bounds of a table: rules, and languages that they name."""
+"""Bounds of a table: rules, phrases of all rules together, and languages that they name."""
 
 MAX_READ_CHARACTERS = 2000
 MAX_READ_WORDS = 64
@@ -34,21 +36,12 @@ COMPOUND_LENGTH = 2
 """Least number of characters of a phrase within a longer word, and of the Hangul that follows its Hangul there."""
 
 
-class _Target(NamedTuple):
-    """A phrase that a rule adds: as written, its folded words with single spaces, and the form that is compared."""
-
-    kind: Kind
-    phrase: str
-    spelling: str
-    key: str
-
-
 class _Entry(NamedTuple):
     """The phrases that rules of one language add for equal keys, and the spellings of the phrases with that key."""
 
     language: str
     spellings: frozenset[str]
-    targets: tuple[_Target, ...]
+    targets: tuple[tuple[Kind, Form], ...]
 
 
 class _Longest(NamedTuple):
@@ -64,6 +57,9 @@ class SynonymTable:
         self.rules = tuple(sorted(set(rules), key=lambda rule: (rule.language, rule.left, rule.text)))
         if len(self.rules) > MAX_RULES:
             raise UnfitRule(f"there are {len(self.rules)} rules: keep at most {MAX_RULES}")
+        phrases = sum(len(rule.phrases) for rule in self.rules)
+        if phrases > MAX_ALL_PHRASES:
+            raise UnfitRule(f"the rules have {phrases} phrases: keep at most {MAX_ALL_PHRASES}")
         languages = {rule.language for rule in self.rules} - {""}
         if len(languages) > MAX_LANGUAGES:
             raise UnfitRule(f"the rules name {len(languages)} languages: name at most {MAX_LANGUAGES}")
@@ -91,7 +87,7 @@ class SynonymTable:
         if len(query) > MAX_READ_CHARACTERS:
             del words[-1:]  # It may be cut.
         del words[MAX_READ_WORDS:]
-        found = list(self._found(words, joined(words), language))
+        found = list(islice(self._found(words, joined(words), language), MAX_ALTERNATIVES))
         return expansion_of(query, words, found) if found else None
 
     def _found(self, words: Sequence[str], joint: Joined, language: str | None) -> Iterator[Found]:
@@ -133,13 +129,13 @@ class SynonymTable:
             if fitting:
                 # A query that has a target already, such as `카카오페이` where `카카오` is found, needs it no more.
                 targets = [
-                    target
+                    (kind, target.phrase)
                     for entry in fitting
-                    for target in entry.targets
+                    for kind, target in entry.targets
                     if target.spelling != spelling and (target.key == key or not _has(joint, target.key))
                 ]
-                one_way = dict.fromkeys(target.phrase for target in targets if target.kind is Kind.ONE_WAY)
-                every = one_way | dict.fromkeys(target.phrase for target in targets)
+                one_way = dict.fromkeys(phrase for kind, phrase in targets if kind is Kind.ONE_WAY)
+                every = one_way | dict.fromkeys(phrase for _, phrase in targets)
                 return _Longest(length, Found(first, last, rest, list(every), len(one_way)))
         return None
 
@@ -147,26 +143,21 @@ class SynonymTable:
 def _entries(rules: Iterable[Rule]) -> dict[str, tuple[_Entry, ...]]:
     """Returns what the rules say, by the form in which phrases are compared."""
     spellings: dict[str, dict[str, set[str]]] = {}
-    targets: dict[str, dict[str, dict[_Target, None]]] = {}
+    targets: dict[str, dict[str, list[tuple[Kind, Form]]]] = {}
     for rule in rules:
-        phrases = [_target(rule.kind, phrase) for phrase in rule.phrases]
-        for phrase in phrases[:1] if rule.kind is Kind.ONE_WAY else phrases:
-            spellings.setdefault(phrase.key, {}).setdefault(rule.language, set()).add(phrase.spelling)
-            added = targets.setdefault(phrase.key, {}).setdefault(rule.language, {})
-            if len(added) < MAX_PHRASES:
-                added |= dict.fromkeys(other for other in phrases if other is not phrase)
+        added = [(rule.kind, form) for form in rule.forms]
+        for place, form in enumerate(rule.forms[:1] if rule.kind is Kind.ONE_WAY else rule.forms):
+            spellings.setdefault(form.key, {}).setdefault(rule.language, set()).add(form.spelling)
+            others = targets.setdefault(form.key, {}).setdefault(rule.language, [])
+            if len(others) < MAX_PHRASES:
+                others += added[:place] + added[place + 1 :]
     return {
         key: tuple(
-            _Entry(language, frozenset(spellings[key][language]), tuple(added)[:MAX_PHRASES])
-            for language, added in by_language.items()
+            _Entry(language, frozenset(spellings[key][language]), tuple(others[:MAX_PHRASES]))
+            for language, others in by_language.items()
         )
         for key, by_language in targets.items()
     }
-
-
-def _target(kind: Kind, phrase: str) -> _Target:
-    words = words_of(phrase)
-    return _Target(kind, phrase, " ".join(words), joined(words).text)
 
 
 def _may_follow(key: str, rest: str, *, compound: bool) -> bool:

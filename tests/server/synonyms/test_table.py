@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from server.errors import UnfitRule
 from server.synonyms.expansion import MAX_ALTERNATIVES
-from server.synonyms.rule import MAX_PHRASE_CHARACTERS, Rule
+from server.synonyms.rule import MAX_PHRASE_CHARACTERS, Kind, Rule
 from server.synonyms.table import MAX_LANGUAGES, MAX_RULES, SynonymTable
 from tests.server.synonyms.making import phrases, rule, rules, table
 
@@ -128,7 +128,9 @@ def test_a_query_whose_folding_splits_words_is_rewritten_in_folded_words() -> No
     assert rewritten("A½ 마통") == "a1 2 마이너스통장"
 
 
-def test_too_many_rules_or_languages_are_refused() -> None:
+def test_too_many_rules_phrases_or_languages_are_refused() -> None:
+    with pytest.raises(UnfitRule, match="32000 phrases: keep at most 30000"):
+        SynonymTable(Rule(Kind.EQUAL, tuple(f"a{number}b{place}" for place in range(16))) for number in range(2000))
     with pytest.raises(UnfitRule, match="10001 rules: keep at most 10000"):
         SynonymTable(rule(f"a{number} -> b") for number in range(MAX_RULES + 1))
     codes = [f"a{chr(97 + number // 26)}-{chr(97 + number % 26)}" for number in range(MAX_LANGUAGES + 1)]
