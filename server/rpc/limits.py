@@ -126,7 +126,7 @@ class Limits:
                 filter = to_filter(request.filter, field=f"{prefix}filter")
             except InvalidRequest as error:
                 violations += error.violations
-        if request.highlight not in TextUnit.values():
+        if request.highlight and request.highlight not in TextUnit.values():
             violations.append(Violation(f"{prefix}highlight", f"is {request.highlight}, which is not a TextUnit"))
         if request.facets:
             violations += _facet_violations(f"{prefix}facets", request.facets)

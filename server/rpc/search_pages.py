@@ -6,6 +6,7 @@ of hits before it is bounded.
 
 import base64
 import binascii
+import functools
 import math
 import struct
 import zlib
@@ -37,7 +38,7 @@ class SearchPages(NamedTuple):
     def of(cls, request: SearchRequest, *, query: str, options: SearchOptions, revision: str) -> Self:
         """Returns the pages of a request with this normalised query and these options."""
         asked = repr((query, options.mode.value, options.fusion.value, options.min_score)).encode()
-        return cls(_digest(revision.encode()), _digest(asked + request.filter.SerializeToString(deterministic=True)))
+        return cls(_model_digest(revision), _digest(asked + request.filter.SerializeToString(deterministic=True)))
 
     def token(self, end: Position) -> str:
         """Returns the token of the page after a position."""
@@ -86,6 +87,11 @@ def _is_possible(position: Position, max_hits: int) -> bool:
         and CANDIDATES <= position.window <= max(CANDIDATES, max_hits)
         and math.isfinite(position.score)
     )
+
+
+@functools.lru_cache(maxsize=4)
+def _model_digest(revision: str) -> bytes:
+    return _digest(revision.encode())
 
 
 def _digest(content: bytes) -> bytes:
