@@ -117,8 +117,8 @@ class Searched(NamedTuple):
         if not allowed or typed.only_initials or not self.segments:
             return
         found = []
-        for segment in self.segments:
-            fits = fits_with_errors(segment.letters, segment.trie, typed.letters, allowed)
+        of_segments = fits_with_errors(self.segments, typed.letters, allowed)
+        for segment, fits in zip(self.segments, of_segments, strict=True):
             ranks, places = segment.letters.ranks[fits.positions], segment.letters.places[fits.positions]
             found.append((ranks, places, fits.errors, fits.letters))
         ranks, places, errors, letters = (np.concatenate(parts) for parts in zip(*found, strict=True))

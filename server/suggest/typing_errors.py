@@ -6,13 +6,16 @@ and Manber, "Fast text searching allowing errors", 1992, with swaps added). The 
 and those that no beginning fits are left out below.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server.suggest.run import Run, least
-from server.suggest.trie import Trie, letters_of
+from server.suggest.run import least
+from server.suggest.segment import Segment
+from server.suggest.trie import letters_of
 
 ONE_ERROR_FROM, TWO_ERRORS_FROM = 4, 8
 """Least letters of a typed text for which one error is allowed, and two."""
@@ -43,41 +46,81 @@ def errors_allowed(letters: str) -> int:
     return (len(letters) >= ONE_ERROR_FROM) + (len(letters) >= TWO_ERRORS_FROM)
 
 
-def fits_with_errors(run: Run, trie: Trie | None, letters: str, errors: int) -> Fits:
-    """Returns the words that fit letters with 1 to `errors` errors, and some that fit without."""
-    if len(letters) > LONGEST_TYPED:
-        return _joined([])
-    found: list[tuple[NDArray[np.int64], int, int]] = []
+def fits_with_errors(segments: Sequence[Segment], letters: str, errors: int) -> list[Fits]:
+    """Returns for each segment the words that fit letters with 1 to `errors` errors, and some that fit without."""
+    branches = [Branch(segment) for segment in segments]
+    remaining = branches if len(letters) <= LONGEST_TYPED else []
     compared = Compared(letters, errors)
-    levels = () if trie is None else trie.levels
-    nodes = np.zeros(1, np.int64)
-    children = np.array([0, len(levels[0].letters) if levels else len(run.keys)], np.int32)
-    alive = nodes
-    for depth, level in enumerate(levels, 1):
-        parents, nodes = _spread(children, nodes)
-        compared.append(alive[parents], level.letters[nodes])
+    for depth in range(1, len(letters) + errors + 1):
+        if not remaining:
+            break
+        appended = [branch.descend() for branch in remaining]
+        compared.append(_joined([branch.parents for branch in remaining]), _joined(appended))
+        firsts = list(accumulate(map(len, appended), initial=0))
         if depth >= len(letters) - errors:
             for count, fitting in compared.fitting():
-                found.append((_spread(level.starts, nodes[fitting])[1], count, depth))
-        alive = compared.unfinished()
-        nodes = nodes[alive]
-        children = level.children
-        if not len(nodes):
-            return _joined(found)
-    parents, positions = _spread(children, nodes)
-    if len(positions) > MOST_COMPARED:
-        best = least(run.ranks[positions], MOST_COMPARED)
-        parents, positions = parents[best], positions[best]
-    alive, remaining = alive[parents], letters_of(run.keys[positions])
-    for depth in range(len(levels) + 1, len(letters) + errors + 1):
-        compared.append(alive, remaining[:, depth - 1])
-        if depth >= len(letters) - errors:
-            found += [(positions[fitting], count, depth) for count, fitting in compared.fitting()]
-        alive = compared.unfinished()
-        positions, remaining = positions[alive], remaining[alive]
-        if not len(positions):
-            break
-    return _joined(found)
+                for branch, nodes, first in _divided(remaining, fitting, firsts):
+                    branch.keep(nodes - first, count)
+        for branch, nodes, first in _divided(remaining, compared.unfinished(), firsts):
+            branch.choose(nodes - first, nodes)
+        remaining = [branch for branch in remaining if len(branch.parents)]
+    return [branch.fits() for branch in branches]
+
+
+class Branch:
+    """The words of a segment that may still fit: nodes of its trie, and below its last level the words themselves.
+
+    Attributes:
+        parents: The place of each node's parent among all nodes that were compared.
+    """
+
+    def __init__(self, segment: Segment) -> None:
+        """Begins with the root, which has no letters."""
+        self._run = segment.letters
+        self._levels = () if segment.trie is None else segment.trie.levels
+        self._depth = 0
+        self._nodes = self.parents = np.zeros(1, np.int64)
+        self._children = np.array([0, len(self._levels[0].letters if self._levels else self._run.keys)], np.int32)
+        self._letters = np.zeros((0, 0), np.uint16)
+        self._found: list[tuple[NDArray[np.int64], int, int]] = []
+
+    def descend(self) -> NDArray[np.uint16]:
+        """Replaces each node by those with a letter more; returns these letters."""
+        depth = self._depth
+        self._depth += 1
+        if depth <= len(self._levels):
+            places, self._nodes = _spread(self._children, self._nodes)
+            self.parents = self.parents[places]
+        if depth < len(self._levels):
+            self._children = self._levels[depth].children
+            return self._levels[depth].letters[self._nodes]
+        if depth == len(self._levels):
+            if len(self._nodes) > MOST_COMPARED:
+                best = least(self._run.ranks[self._nodes], MOST_COMPARED)
+                self._nodes, self.parents = self._nodes[best], self.parents[best]
+            self._letters = letters_of(self._run.keys[self._nodes])
+        return self._letters[:, depth]
+
+    def keep(self, nodes: NDArray[np.int64], errors: int) -> None:
+        """Keeps the words of nodes, given by their places in this branch, which fit with so many errors."""
+        positions = self._nodes[nodes]
+        if self._depth <= len(self._levels):
+            _, positions = _spread(self._levels[self._depth - 1].starts, positions)
+        self._found.append((positions, errors, self._depth))
+
+    def choose(self, nodes: NDArray[np.int64], places: NDArray[np.int64]) -> None:
+        """Continues with some nodes, given by their places in this branch and among all nodes that were compared."""
+        self._nodes, self.parents = self._nodes[nodes], places
+        if self._depth > len(self._levels):
+            self._letters = self._letters[nodes]
+
+    def fits(self) -> Fits:
+        """Returns the words kept."""
+        if not self._found:
+            return Fits(*np.zeros((3, 0), np.int64))
+        positions, errors, letters = zip(*self._found, strict=True)
+        lengths = [len(each) for each in positions]
+        return Fits(np.concatenate(positions), np.repeat(errors, lengths), np.repeat(letters, lengths))
 
 
 class Compared:
@@ -122,18 +165,26 @@ class Compared:
         return nodes
 
 
+def _divided(
+    branches: Sequence[Branch], nodes: NDArray[np.int64], firsts: Sequence[int]
+) -> Iterator[tuple[Branch, NDArray[np.int64], int]]:
+    """Yields each branch with those of the ascending nodes that are its own, and its first node."""
+    if len(branches) == 1:
+        yield branches[0], nodes, 0
+        return
+    cuts = nodes.searchsorted(firsts).tolist()
+    for branch, first, (start, end) in zip(branches, firsts, pairwise(cuts), strict=False):
+        yield branch, nodes[start:end], first
+
+
+def _joined(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Returns one array of all, without a copy if there is only one: most calls have one after a few letters."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
 def _spread(starts: NDArray[np.int32], nodes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Returns the numbers from the start of each node to the next start, and the place in `nodes` of each number's."""
-    first = starts[nodes].astype(np.int64)
+    first = starts[nodes]
     counts = starts[nodes + 1] - first
     places = np.arange(len(nodes)).repeat(counts)
-    ends = counts.cumsum()
-    return places, np.arange(len(places)) + (first - ends + counts)[places]
-
-
-def _joined(found: list[tuple[NDArray[np.int64], int, int]]) -> Fits:
-    if not found:
-        return Fits(*np.zeros((3, 0), np.int64))
-    positions, errors, letters = zip(*found, strict=True)
-    lengths = [len(each) for each in positions]
-    return Fits(np.concatenate(positions), np.repeat(errors, lengths), np.repeat(letters, lengths))
+    return places, np.arange(len(places)) + (first + counts - counts.cumsum()).repeat(counts)
