@@ -48,8 +48,9 @@ def errors_allowed(letters: str) -> int:
 
 def fits_with_errors(segments: Sequence[Segment], letters: str, errors: int) -> list[Fits]:
     """Returns for each segment the words that fit letters with 1 to `errors` errors, and some that fit without."""
-    branches = [Branch(segment) for segment in segments]
-    remaining = branches if len(letters) <= LONGEST_TYPED else []
+    branches = remaining = [Branch(segment) for segment in segments]
+    if len(letters) > LONGEST_TYPED:
+        return [branch.fits() for branch in branches]
     compared = Compared(letters, errors)
     for depth in range(1, len(letters) + errors + 1):
         if not remaining:

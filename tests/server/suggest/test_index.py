@@ -145,6 +145,7 @@ def test_long_typed_texts_are_compared_to_their_end() -> None:
     assert [found.text[-1] for found in view.suggest("ㅋㄷㅂㅅㅅㄱㅈㅅㅂㅂㅎㄴ", limit=9)] == ["나"]
     assert [found.text[-1] for found in view.suggest("ㅋㄷㅂㅅㅅㄱㅈㅅㅂㅂㄷ", limit=9)] == ["둘"]
     assert view.suggest("카드 분실 신고 접수 방법 셋", limit=9) == []
+    assert view.suggest("카드 분실 신고 접수 방법을 알려 주세요", limit=9) == []
 
 
 @settings(deadline=None, max_examples=300)
