@@ -30,7 +30,8 @@ def highlights_of(title: str, passage: str, terms: NDArray[np.uint64], unit: int
 def _messages(text: str, ranges: NDArray[np.int32], unit: int) -> Sequence[TextRange]:
     if not len(ranges):
         return []
-    return [TextRange(start=start, end=end) for start, end in _positions(text, unit)[ranges].tolist()]
+    searched = text[: ranges[-1, 1]]  # A title may be very long.
+    return [TextRange(start=start, end=end) for start, end in _positions(searched, unit)[ranges].tolist()]
 
 
 def _positions(text: str, unit: int) -> NDArray[np.int64]:

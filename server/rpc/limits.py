@@ -20,7 +20,7 @@ DEFAULT_PAGE_SIZE = 100
 """The protocol's default for `ListDocumentsRequest.page_size`, unless the operator allows fewer documents."""
 
 MAX_NAME_CHARACTERS = 256
-"""Maximum characters in the id of a document, a request or an import."""
+"""Maximum characters in the id of a document, a request or an import, and in the name of a facet."""
 
 MAX_FACETS = 8
 """Maximum of `SearchRequest.facets`. Each costs a pass over an attribute of the whole catalogue."""
@@ -172,6 +172,9 @@ def _facet_violations(field: str, attributes: Sequence[str]) -> list[Violation]:
     for position, attribute in enumerate(attributes[:MAX_FACETS]):
         if not attribute:
             violations.append(Violation(f"{field}[{position}]", "is empty; send the name of an attribute"))
+        elif len(attribute) > MAX_NAME_CHARACTERS:
+            problem = f"has {len(attribute)} characters; at most {MAX_NAME_CHARACTERS} are allowed"
+            violations.append(Violation(f"{field}[{position}]", problem))
         elif attribute in attributes[:position]:
             violations.append(Violation(f"{field}[{position}]", "names an attribute again: send each name once"))
     return violations

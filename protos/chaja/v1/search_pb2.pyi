@@ -180,8 +180,9 @@ class SearchRequest(_message.Message):
 
     @_builtins.property
     def facets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """facets are names of attributes whose values are counted, each once, at most `Limits.max_facets`. The answer has a
-        `Facet` for each. The counts are those of all documents that match the filter, whatever the query and `min_score`.
+        """facets are names of attributes whose values are counted, each once, at most `Limits.max_facets` of at most 256
+        characters. The answer has a `Facet` for each. The counts are those of all documents that match the filter, whatever
+        the query and `min_score`.
         """
 
     def __init__(

@@ -62,6 +62,7 @@ def test_a_violation_in_a_batch_is_named_by_its_field() -> None:
     [
         ([f"{number}" for number in range(9)], ("facets", "has 9 elements; at most 8 are allowed")),
         (["a", ""], ("facets[1]", "is empty; send the name of an attribute")),
+        (["a", "x" * 257], ("facets[1]", "has 257 characters; at most 256 are allowed")),
         (["a", "b", "a"], ("facets[2]", "names an attribute again: send each name once")),
     ],
 )
