@@ -9,13 +9,12 @@ from collections.abc import Sequence
 
 from server.readings.vocabulary import Vocabulary
 
-MANY_SYLLABLES, SOME_SYLLABLES = 8, 4
-LEAST_OF_MANY, LEAST_OF_SOME = 0.15, 0.3
-"""Least share of the syllables that are in words or pairs of the catalogue, if there are that many. The more syllables
-a text has, the less likely are English letters to form them all. Fewer must be in words of the catalogue."""
+LEAST_SHARES = {12: 0.0, 6: 0.1, 4: 0.3}
+"""Least share of the syllables of a text that are in words or pairs of the catalogue, by their least number. English
+words seldom form four syllables, and practically never twelve. Fewer must be in words of the catalogue."""
 
 MANY_WORDS = 3
-LEAST_OF_MANY_WORDS, LEAST_OF_FEW_WORDS = 0.25, 0.6
+LEAST_OF_MANY_WORDS, LEAST_OF_FEW_WORDS = 0.3, 0.6
 """Least share of the letters that are in English words of the catalogue, if there are that many words, or fewer."""
 
 LEAST_JOINED = 0.3
@@ -45,14 +44,15 @@ class Evidence:
     def is_korean(self, texts: Sequence[str]) -> bool:
         """Whether texts of syllables are Korean of this catalogue rather than accidents."""
         words = [part for text in texts for part in parts_of(text) if len(part) > 1]
-        count = len("".join(words))
         if not words:
             return False
         whole, shares = self._vocabulary.has_words(words), self._vocabulary.pair_shares(words)
-        if count < SOME_SYLLABLES:
+        count = len("".join(words))
+        least = next((least for number, least in LEAST_SHARES.items() if count >= number), None)
+        if least is None:
             return all(whole)
         fitting = sum(len(word) * max(has, share) for word, has, share in zip(words, whole, shares, strict=True))
-        return fitting >= count * (LEAST_OF_MANY if count >= MANY_SYLLABLES else LEAST_OF_SOME)
+        return fitting >= count * least
 
     def likeness(self, word: str) -> float:
         """Returns the share of a word's pairs of syllables that the catalogue has."""

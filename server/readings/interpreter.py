@@ -3,6 +3,7 @@
 An ordinary query costs some microseconds, since its characters allow no reading. A reading is chosen on evidence:
 
 - **Keyboard**: the words as the other layout writes them are like those of the catalogue, and the typed ones are not.
+  The longer the text, the less of it the catalogue must have, since its form is less likely to be an accident.
 - **Initials, unfinished**: a text of the catalogue begins as typed, and the typed text has a consonant alone, or ends
   with a syllable that the catalogue does not have there.
 - **Spaces**: the syllables form pairs that the catalogue has. Doubled and missing spaces need no reading: encoders and
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from server.korean.jamo import compatible, initials, is_initials
 from server.readings.beginnings import BEGINNING, finished
 from server.readings.evidence import Evidence, parts_of
-from server.readings.layouts import HANGUL, JAMO, LATIN, Word, english_forms, korean_forms
+from server.readings.layouts import HANGUL, JAMO, LATIN, Word, english_forms, is_garbled, korean_forms
 from server.readings.reading import Kind, Reading
 from server.readings.vocabulary import Vocabulary
 
@@ -117,7 +118,8 @@ class Interpreter:
         read = [word.other for word in words if word.other]
         if any(JAMO.search(word.typed) for word in rest) or len(self._known(rest)) < len(set(rest)):
             return None
-        return " ".join(word.other or word.typed for word in words) if self._evidence.is_english(read) else None
+        english = self._evidence.is_english(read) or is_garbled(" ".join(word.typed for word in words if word.other))
+        return " ".join(word.other or word.typed for word in words) if english else None
 
     def _known(self, words: Sequence[Word]) -> set[Word]:
         """Returns the words that the catalogue has as they are typed."""

@@ -30,6 +30,11 @@ ENGLISH = re.compile(rf"[0-9]*[a-z][a-z'-]*[{PUNCTUATION}]*")
 LATIN = re.compile("[A-Za-z]")
 HANGUL = re.compile("[가-힣ㄱ-ㅣ]")
 JAMO = re.compile("[ㄱ-ㅣ]")
+LONE_VOWEL = re.compile(r"([ㅏ-ㅣ])(?!\1)")
+MANY_WORDS, MANY_VOWELS, GARBLED_SHARE = 3, 3, 0.3
+"""Least numbers of words and of vowels outside syllables in a text that is English by its form alone, and least share
+of jamo among its characters."""
+
 NOT_WORDS = re.compile(r"@|://|\bwww\.")
 """Parts of e-mail addresses and URLs."""
 
@@ -75,6 +80,15 @@ def english_forms(text: str) -> Iterator[list[Word]]:
     hangul = [word for word in words if HANGUL.search(word)]
     for chosen in [hangul, jamo] if len(jamo) < len(hangul) else [jamo]:
         yield [Word(word, _english(word) if word in chosen else None) for word in words]
+
+
+def is_garbled(text: str) -> bool:
+    """Whether a text has more letters outside syllables than Korean with a slip of a finger."""
+    return (
+        len(text.split()) >= MANY_WORDS
+        and len(LONE_VOWEL.findall(text)) >= MANY_VOWELS
+        and len(JAMO.findall(text)) >= GARBLED_SHARE * len(HANGUL.findall(text))
+    )
 
 
 def _korean(word: str, *, last: bool = False) -> str | None:

@@ -33,6 +33,8 @@ am I right
 foreign tutorials
 this fiduciary is sufficient
 theory of quantity
+virtual theory
+tutorials for right authority
 did the dog eat it
 then such signal
 so far so good
@@ -70,6 +72,8 @@ KOREAN = """
 폰이 물에 빠졌어 ㅠㅠ
 이거 뭐야ㅋㅋ
 ㅋㅋㅋㅋ
+오ㅡㄹ 하늘 봐
+ㅠㅠ 어떡해 ㅜㅜ 폰이 안 켜져
 ㅎㅎ
 ㅠㅜ
 카드 분실
@@ -105,6 +109,17 @@ def test_text_typed_on_the_other_layout_is_read(typed: str, meant: str) -> None:
 def test_an_english_word_is_read_only_if_the_catalogue_has_it() -> None:
     assert interpreter.interpret("ㅗ디ㅣㅐ") is None
     assert Interpreter(Texts(["Say hello"])).interpret("ㅗ디ㅣㅐ") == Reading("hello", Kind.KEYBOARD)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (as_english("제주도 감귤 농장에서 여름 휴가"), "제주도 감귤 농장에서 여름 휴가"),
+        (as_korean("rainy weather over the mountains"), "rainy weather over the mountains"),
+    ],
+)
+def test_a_long_text_needs_less_evidence(typed: str, meant: str) -> None:
+    assert interpreter.interpret(typed) == Reading(meant, Kind.KEYBOARD)
 
 
 @pytest.mark.parametrize("typed", ["ehRoql", "dho dkdho", "qpswl"])
