@@ -5,22 +5,24 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import grpc
 
 import chaja
 from chaja.v1 import Document, LocalizedText, SearchRequest, Upsert, UpsertDocumentsRequest
-from sample.server_process import ServerProcess, running_server
+from sample.server_process import REPOSITORY, ServerProcess, running_server
 from tests.conftest import SAMPLE_CATALOGUE, server_flags
 from tests.deploy import faulty_server
 from tests.deploy.load import QUERIES, load
+from tests.deploy.monitored import metrics_address
 from tests.integration import slow_server
 from tests.integration.certificates import Authority
 from tests.integration.raw_calls import connected, opened
@@ -41,14 +43,17 @@ SNAPSHOT_SECONDS = 2 * 3600
 """Age of the old snapshot."""
 
 
-class Fault(NamedTuple):
-    """A healthy server, and a function that breaks it and waits for its alerts.
+class WaitFor(Protocol):
+    """Waits until an alert fires for a server with a severity, by default with all that it can have."""
 
-    The function gets another one, which waits until an alert fires for this server with all severities.
-    """
+    def __call__(self, name: str, severity: str = "") -> None: ...
+
+
+class Fault(NamedTuple):
+    """A healthy server, and a function that breaks it and waits for its alerts."""
 
     server: ServerProcess
-    begin: Callable[[Callable[[str], None]], None]
+    begin: Callable[[WaitFor], None]
 
 
 def store_flags(bundle: Path, data: Path, *more: str) -> list[str]:
@@ -71,11 +76,15 @@ def again_and_again(stopped: threading.Event, act: Callable[[int], None], *, pau
 
 @contextlib.contextmanager
 def deserted(bundle: Path, directory: Path) -> Iterator[Fault]:
-    """Its callers stop. Then a client crashes the gRPC server several times, and the process is killed."""
-    with running_server(store_flags(bundle, directory / "deserted")) as server, contextlib.ExitStack() as calls:
+    """Its callers stop. Then a client crashes the gRPC server several times, and the process is killed.
+
+    The one that replaces it never finishes loading.
+    """
+    flags = store_flags(bundle, directory / "deserted")
+    with running_server(flags) as server, contextlib.ExitStack() as calls:
         calls.enter_context(load(server.address))
 
-        def begin(wait_for: Callable[[str], None]) -> None:
+        def begin(wait_for: WaitFor) -> None:
             calls.close()
             wait_for("ChajaNoTraffic")
             for crash in range(1, 6):
@@ -83,7 +92,14 @@ def deserted(bundle: Path, directory: Path) -> Iterator[Fault]:
                     wait_until(lambda: total(scrape(server.metrics_url), "chaja_grpc_restarts_total") == crash)  # noqa: B023
             wait_for("ChajaRestarts")
             server.process.kill()
-            wait_for("ChajaDown")
+            wait_for("ChajaDown", "page")
+            command = [sys.executable, "-m", faulty_server.MODULE, *flags, "--metrics", metrics_address(server)]
+            environment = {**os.environ, faulty_server.NEVER_LOADS: "1"}
+            with subprocess.Popen(command, cwd=REPOSITORY, env=environment, stderr=subprocess.DEVNULL) as loading:
+                try:
+                    wait_for("ChajaDown", "ticket")
+                finally:
+                    loading.kill()
 
         yield Fault(server, begin)
 
@@ -106,7 +122,7 @@ def overloaded(bundle: Path, directory: Path) -> Iterator[Fault]:
             except grpc.RpcError:
                 stopped.wait(RETRY_SECONDS)
 
-        def begin(wait_for: Callable[[str], None]) -> None:
+        def begin(wait_for: WaitFor) -> None:
             for caller in range(CALLERS):
                 callers.submit(again_and_again, stopped, partial(search, caller), pause_seconds=0)
             for alert in ("ChajaSaturated", "ChajaErrorBudgetBurn", "ChajaLatencyBudgetBurn"):
@@ -138,7 +154,7 @@ def full(bundle: Path, directory: Path) -> Iterator[Fault]:
         ):
             writer.submit(again_and_again, stopped, lambda number: write(client, number), pause_seconds=0.2)
 
-            def begin(wait_for: Callable[[str], None]) -> None:
+            def begin(wait_for: WaitFor) -> None:
                 with (disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
                     while True:
                         filler.write(bytes(65536))
@@ -171,7 +187,7 @@ def neglected(bundle: Path, directory: Path) -> Iterator[Fault]:
         load(server.address, credentials=authority.credentials()),
     ):
 
-        def begin(wait_for: Callable[[str], None]) -> None:
+        def begin(wait_for: WaitFor) -> None:
             pair.replace(expired)
             backups.rename(directory / "unmounted")
             (own / "manifest.json").unlink()
@@ -204,7 +220,7 @@ def stalling(bundle: Path, directory: Path) -> Iterator[Fault]:
         ThreadPoolExecutor(2) as threads,
     ):
 
-        def begin(wait_for: Callable[[str], None]) -> None:
+        def begin(wait_for: WaitFor) -> None:
             block = lambda _: server.process.send_signal(signal.SIGUSR1)  # noqa: E731
             threads.submit(again_and_again, stopped, block, pause_seconds=faulty_server.BLOCKED_SECONDS * 1.3)
             server.process.send_signal(signal.SIGUSR2)
