@@ -206,7 +206,7 @@ def test_neither_a_kill_nor_a_stop_during_a_backup_leaves_a_part_under_the_name_
         os.kill(backup, signal.SIGCONT)  # It ends with the server.
         wait_until(lambda: not _command_line(backup))
     left = place.unfinished  # None if the backup was complete before it noticed the end of the server.
-    assert len(place.files) + len(left) == len(whole) + 1
+    assert len(place.files) == len(whole) + (not left)  # SQLite's journal of a part may be left, too.
     with place.server("1") as server:
         wait_until(lambda: not any(each.exists() for each in left))
         stopped_backup(place, server)  # It would never end.
