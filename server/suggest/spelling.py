@@ -86,7 +86,7 @@ def characters(text: str, start: int = 0) -> Iterable[tuple[int, int, str]]:
     if text.isascii() or (unicodedata.is_normalized("NFC", text) and not VOICED_MARK.search(text)):
         return zip(range(start, end), range(start + 1, end + 1), text[start:end], strict=True)
     starts = [place for place in range(start, end) if place == start or not _joins(text[place])]
-    ends = [*starts[1:], end]
+    ends = [*starts[1:], end] if starts else []
     return ((first, after, composed(text[first:after])) for first, after in zip(starts, ends, strict=True))
 
 

@@ -1,7 +1,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from server.suggest.spelling import LONGEST_TEXT, Word, characters, end_after, has_letters, spelling
@@ -40,6 +40,7 @@ def test_composition_changes_no_spelling(text: str) -> None:
 
 
 @given(st.text(max_size=300), st.integers(0, 300))
+@example("\uf900", 1)  # It is not composed, and nothing is left.
 def test_characters_are_the_whole_text(text: str, start: int) -> None:
     places = [(first, end) for first, end, _ in characters(text, start)]
     assert "".join(text[first:end] for first, end in places) == text[start:LONGEST_TEXT]
