@@ -51,7 +51,7 @@ def main() -> int:
         settings = parse_settings(arguments, commands={name: command.help for name, command in COMMANDS.items()})
         configure_log(settings.log_format, show_texts=settings.log_texts)
         for name, meant in misspelt_variables(os.environ).items():
-            log.warning("the variable %s is no setting: is %s meant?", name, meant)
+            log.warning("the variable %s is not a setting; perhaps %s is meant", name, meant)
         keep_large_memory()
         # The other imports are slow: they run after the settings are checked, and while the bundle is opened.
         from server.live.opening import Opening  # noqa: PLC0415
@@ -70,6 +70,8 @@ def main() -> int:
         return 2
     except (ChajaError, PermissionError) as error:  # A StartError, or StoreFull during startup.
         if isinstance(error, PermissionError):
+            if error.filename is None:  # It is no file that an operator has named.
+                raise
             error = StartError(f"{error.filename} cannot be used: {error.strerror}; let this user read it")
         if settings is not None and settings.log_format == "json":
             log.critical("%s", error)

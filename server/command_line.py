@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 
 from server.errors import SettingsError
 from server.programs import SERVER
-from server.settings import PREFIX, Settings, setting_rows
+from server.setting_rows import PREFIX, setting_rows
+from server.settings import Settings
 from server.version import ShowVersion
 
 
@@ -54,7 +55,7 @@ def parse_settings(
 
 
 def misspelt_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """Returns the variables that resemble a setting's, and the setting's. Others may be Kubernetes's."""
+    """Returns variables that resemble a setting's, each with that one. Kubernetes sets others with this prefix."""
     known = [row.variable for row in setting_rows()]
     unknown = [name for name in environment if name.startswith(PREFIX) and name not in known]
     return {name: found[0] for name in unknown if (found := get_close_matches(name, known, 1, cutoff=0.8))}

@@ -95,7 +95,7 @@ def _opened(path: Path | None) -> Iterator[BinaryIO]:
     except FileExistsError:  # The path may be that of the store's database.
         raise StoreError(f"{path} already exists and is not overwritten: choose another name") from None
     except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror}") from None
+        raise StoreError(f"{path} cannot be written: {error.strerror}; choose another path with --to") from None
 
 
 COMMANDS = {

@@ -5,9 +5,9 @@ A field of `Settings` is a row of the table: `max_limit` is the flag `--max-limi
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from server.catalogue.database import BACKUPS
 from server.catalogue.document import Field
@@ -33,9 +33,6 @@ from server.setting_types import (
     whole_number,
 )
 from server.vectors.storage import STORAGES, Storage
-
-PREFIX = "CHAJA_"
-"""Prefix of the environment variables."""
 
 METAVARS: dict[Any, str] = {
     Path: "FILE",
@@ -375,28 +372,3 @@ class Settings:
                 f"--backup-directory may not be inside --data: set it to a directory on another disk, or to "
                 f"{self.data / BACKUPS}"
             )
-
-
-class SettingRow(NamedTuple):
-    """A row of the table, as `--help` and the documents show it. A default of None means required, "" optional."""
-
-    name: str
-    parse: Callable[[str], Any]
-    help: str
-    default: str | None
-    metavar: str
-
-    @property
-    def flag(self) -> str:
-        """The flag, such as `--max-limit`."""
-        return "--" + self.name.replace("_", "-")
-
-    @property
-    def variable(self) -> str:
-        """The environment variable, such as `CHAJA_MAX_LIMIT`."""
-        return PREFIX + self.name.upper()
-
-
-def setting_rows() -> list[SettingRow]:
-    """Returns the table in declaration order."""
-    return [SettingRow(row.name, **row.metadata) for row in fields(Settings)]

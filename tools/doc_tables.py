@@ -18,7 +18,7 @@ from server.errors import ChajaError, SettingsError, StartError
 from server.metrics import Metrics
 from server.rpc.errors import REASONS, ROW_OF
 from server.rpc.server import METHODS
-from server.settings import setting_rows
+from server.setting_rows import setting_rows
 from tools.error_advice import ADVICE
 
 REPOSITORY = Path(__file__).parent.parent

@@ -190,7 +190,9 @@ def back_up(directory: Path, to: Path | None = None) -> Path:
     except FileExistsError:
         raise StoreError(f"{path} already exists and is not overwritten: choose another name") from None
     except OSError as error:
-        raise StoreError(f"the backup {path} cannot be written: {error.strerror}") from None
+        raise StoreError(
+            f"the backup {path} cannot be written: {error.strerror}; choose another path with --to"
+        ) from None
     return path
 
 

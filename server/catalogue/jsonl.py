@@ -20,8 +20,8 @@ UTF8_MARK = b"\xef\xbb\xbf"
 
 def read_jsonl(path: Path, type: type[T]) -> Iterator[tuple[int, T]]:
     """Yields each object of the file with its line number, from 1. Skips blank lines. Raises CatalogueError."""
-    if path.is_fifo():  # Its reader would wait, and find nothing when the file is read again.
-        raise CatalogueError(f"{path} is a pipe: write the documents to a file")
+    if path.exists() and not path.is_file() and not path.is_dir():  # A pipe would make its reader wait.
+        raise CatalogueError(f"{path} is not a regular file: write the documents to one")
     decoder = msgspec.json.Decoder(type)
     number, line, begun = 0, b"", False
     try:

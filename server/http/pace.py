@@ -52,10 +52,10 @@ class PacedSelector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Pauses if needed, then waits for events."""
         used = time.thread_time()
-        overdrawn = self._budget.spend(
+        wait_seconds = self._budget.spend(
             used - self._used, share=CPU_SHARE, burst_seconds=BURST_SECONDS, max_pause_seconds=PAUSE_SECONDS
         )
         self._used = used
-        if overdrawn:
+        if wait_seconds > 0:
             time.sleep(PAUSE_SECONDS)
         return super().select(timeout)

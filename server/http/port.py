@@ -128,8 +128,12 @@ def _listen(address: Address) -> socket.socket:
         except OSError:
             listener.close()
             raise
-    except (OSError, UnicodeError) as error:  # UnicodeError: the host is not a valid DNS name.
-        reason = getattr(error, "strerror", None) or first_line(error)
+    except (OSError, UnicodeError) as error:
+        reason = (
+            "the host is not a valid DNS name"
+            if isinstance(error, UnicodeError)
+            else error.strerror or first_line(error)
+        )
         raise AddressError(f"cannot serve metrics on {address}: {reason}; choose another with --metrics") from None
     return listener
 

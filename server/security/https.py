@@ -39,7 +39,7 @@ class HttpsCertificate:
         return self._expiry_seconds
 
     def _read(self) -> ssl.SSLContext:
-        with tls_errors([self._certificate, self._key]):
+        with tls_errors({"--http-tls-certificate": self._certificate, "--http-tls-key": self._key}):
             context = server_context(self._certificate, self._key)
             context.options |= ssl.OP_NO_RENEGOTIATION
             context.set_alpn_protocols(["http/1.1"])

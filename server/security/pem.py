@@ -4,7 +4,7 @@ import binascii
 import contextlib
 import re
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from server.errors import SecurityError
@@ -14,17 +14,17 @@ CERTIFICATE = re.compile(rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----(.*?)-
 
 
 @contextlib.contextmanager
-def tls_errors(files: Sequence[Path]) -> Iterator[None]:
-    """Raises SecurityError if one of the files is missing, or if they cannot be used in the block."""
-    for path in files:
+def tls_errors(files: Mapping[str, Path]) -> Iterator[None]:
+    """Raises SecurityError if one of the files, by flag, is missing, or if they cannot be used in the block."""
+    for flag, path in files.items():
         if not path.is_file():
-            raise SecurityError(f"{path}, which should have a certificate or a key, does not exist or is not a file")
+            raise SecurityError(f"{flag} {path} does not exist or is not a file")
     try:
         yield
     except (OSError, ssl.SSLError, ValueError) as error:
         raise SecurityError(
-            f"TLS cannot be set up with {', '.join(map(str, files))}; "
-            f"expected certificates, and the key of the first, in PEM: {error}"
+            f"TLS cannot be set up with {', '.join(f'{flag} {path}' for flag, path in files.items())}; "
+            f"expected certificates in PEM, and the key of the first: {error}"
         ) from None
 
 

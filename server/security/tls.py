@@ -32,8 +32,10 @@ class Certificates:
     def __init__(self, certificate: Path, key: Path, client_ca: Path | None) -> None:
         """Reads the files; raises SecurityError. Without `client_ca`, clients need no certificate."""
         self._certificate, self._key, self._client_ca = certificate, key, client_ca
-        self._files = [path for path in (certificate, key, client_ca) if path is not None]
-        self._watched = WatchedFiles(self._files)
+        self._files = {"--tls-certificate": certificate, "--tls-key": key}
+        if client_ca is not None:
+            self._files["--tls-client-ca"] = client_ca
+        self._watched = WatchedFiles(list(self._files.values()))
         self._reading = threading.Lock()
         self._configuration = self._given = self._read()
 
@@ -77,7 +79,7 @@ class Certificates:
                 context.load_verify_locations(self._client_ca)
                 if not context.cert_store_stats()["x509"]:
                     raise ValueError(f"{self._client_ca} has no certificate")
-            certificate, key, *client_ca = [path.read_bytes() for path in self._files]
+            certificate, key, *client_ca = [path.read_bytes() for path in self._files.values()]
             chain = chain_of(certificate)
             _check_key_type(chain[0])
             self._expiry_seconds = expiry_of(chain)

@@ -11,7 +11,7 @@ import yaml
 
 from sample.server_process import REPOSITORY
 from server.command_line import parse_settings
-from server.settings import setting_rows
+from server.setting_rows import setting_rows
 
 COMPOSE = REPOSITORY / "deploy/compose.yaml"
 SCHEMA = REPOSITORY / "build/tools/usr/lib/python3/dist-packages/compose/config/compose_spec.json"

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from server.command_line import parse_settings
-from server.settings import Settings, setting_rows
+from server.setting_rows import setting_rows
+from server.settings import Settings
 from tests.deploy.manifests import COMPONENTS, KUBERNETES, documents_of, resource, resources_of
 from tests.node import run_node
 from tools.doc_tables import documented_metrics

@@ -4,7 +4,7 @@ import pytest
 
 from sample.server_process import REPOSITORY
 from server.commands import COMMANDS
-from server.settings import setting_rows
+from server.setting_rows import setting_rows
 from tests.deploy.monitored import Monitored
 from tests.deploy.rules import ALERTS
 from tests.docs.documents import blocks_of, prose_of

@@ -8,7 +8,7 @@ import pytest
 
 from sample.server_process import REPOSITORY
 from server.command_line import parse_settings
-from server.settings import setting_rows
+from server.setting_rows import setting_rows
 
 SYSTEMD = REPOSITORY / "deploy/systemd"
 UNIT = SYSTEMD / "chaja.service"

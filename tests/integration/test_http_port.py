@@ -45,4 +45,6 @@ def test_a_server_with_unusable_files_does_not_start(tiny_bundle: Path, tmp_path
     error = start_error(tiny_bundle, "--http-token-file", file)
     assert f"{file}: a token must have 16 to 4096 characters" in error
     error = start_error(tiny_bundle, "--http-tls-certificate", file, "--http-tls-key", file)
-    assert f"TLS cannot be set up with {file}" in error
+    assert f"TLS cannot be set up with --http-tls-certificate {file}, --http-tls-key {file}; expected" in error
+    error = start_error(tiny_bundle, "--http-tls-certificate", file, "--http-tls-key", tmp_path / "none")
+    assert f"--http-tls-key {tmp_path}/none does not exist or is not a file" in error

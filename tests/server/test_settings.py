@@ -9,8 +9,9 @@ import chaja
 from server.command_line import misspelt_variables, parse_settings
 from server.cpus import usable_cpus
 from server.errors import SettingsError
+from server.setting_rows import setting_rows
 from server.setting_types import Address, parse_address, seconds, whole_number
-from server.settings import Settings, setting_rows
+from server.settings import Settings
 
 REQUIRED = ["--bundle", "b", "--catalogue", "c.jsonl"]
 BACKUPS = ["--data", "d", "--backup-directory", "b"]
