@@ -20,11 +20,11 @@ UTF8_MARK = b"\xef\xbb\xbf"
 
 def read_jsonl(path: Path, type: type[T]) -> Iterator[tuple[int, T]]:
     """Yields each object of the file with its line number, from 1. Skips blank lines. Raises CatalogueError."""
-    if path.exists() and not path.is_file() and not path.is_dir():  # A pipe would make its reader wait.
-        raise CatalogueError(f"{path} is not a regular file: write the documents to one")
     decoder = msgspec.json.Decoder(type)
     number, line, begun = 0, b"", False
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # A pipe would make its reader wait.
+            raise CatalogueError(f"{path} is not a regular file: write the documents to one")
         with path.open("rb") as file:
             for number, read in enumerate(iter(partial(file.readline, MAX_LINE_BYTES + 1), b""), start=1):
                 line = read.removeprefix(UTF8_MARK) if number == 1 else read
