@@ -36,10 +36,18 @@ class Engine:
         self._unused = asyncio.Event()
         self._unused.set()
 
-    def query_job(self, text: str, options: SearchOptions, *, remaining_seconds: float | None, bulk: bool) -> Job:
-        """Creates the job of a normalised search query. Its stopwatch starts now."""
+    def query_job(
+        self,
+        text: str,
+        options: SearchOptions,
+        *,
+        words: str | None = None,
+        remaining_seconds: float | None,
+        bulk: bool,
+    ) -> Job:
+        """Creates the job of a normalised search query; see `Job.words`. Its stopwatch starts now."""
         deadline = deadline_after(remaining_seconds)
-        return Job(text=text, kind=TextKind.QUERY, options=options, deadline=deadline, bulk=bulk)
+        return Job(text=text, words=words, kind=TextKind.QUERY, options=options, deadline=deadline, bulk=bulk)
 
     def passage_jobs(self, texts: Sequence[tuple[str, TextKind]], *, deadline: float) -> list[Job]:
         """Creates the jobs of documents' passages, which are never truncated."""

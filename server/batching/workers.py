@@ -164,17 +164,18 @@ class Workers:
         unfiltered = [job for job in waiting if job.options and job.options.filter is None]
         vectors = {job.text: job.vector for job in unfiltered if job.vector is not None}
         state = state._replace(dense=state.dense.comparing(list(vectors.values()), weights=state.weights))
-        shared: dict[tuple[str, SearchOptions], Found] = {}  # Equal queries of a batch are searched once.
+        shared: dict[tuple[str, str | None, SearchOptions], Found] = {}  # Equal queries of a batch are searched once.
         comparing_seconds = time.perf_counter() - started
         total_seconds = comparing_seconds
         for job in waiting:
             assert job.options is not None
-            key = job.text, job.options
+            key = job.text, job.words, job.options
             # Not with a filter: Python compares 1 and True as equal.
             job.found = shared.get(key) if job.options.filter is None else None
             if job.found is None:
                 started = time.perf_counter()
-                job.found = shared[key] = search(state, job.text, job.vector, job.options)
+                job.found = search(state, job.text, job.vector, job.options, words=job.words)
+                shared[key] = job.found
                 seconds = time.perf_counter() - started
                 total_seconds += seconds
                 share = comparing_seconds / len(vectors) if job.vector is not None and vectors else 0.0

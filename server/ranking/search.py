@@ -50,17 +50,28 @@ class Found(NamedTuple):
     end: Position | None = None
 
 
-def search(state: State, query: str, vector: NDArray[np.float32] | None, options: SearchOptions) -> Found:
-    """Returns the best documents for a query. `vector` is the query's vector, which LEXICAL mode does not need."""
+def search(
+    state: State, text: str, vector: NDArray[np.float32] | None, options: SearchOptions, *, words: str | None = None
+) -> Found:
+    """Returns the best documents for a query.
+
+    Args:
+        state: The state that is searched.
+        text: The query, which is compared with titles.
+        vector: The vector of the text; LEXICAL mode needs none.
+        options: How to search.
+        words: The text whose words are searched, such as the query with its synonyms; None stands for `text`.
+    """
+    words = text if words is None else words
     allowed = state.allowed(options.filter)
     if options.mode is Mode.LEXICAL:
-        documents = _lexical(state, query, options, allowed)
+        documents = _lexical(state, words, options, allowed)
     elif vector is None:
         raise AssertionError("the query must be encoded")
     elif options.mode is Mode.DENSE:
         documents = _dense(state, vector, options, allowed)
     else:
-        documents = _hybrid(state, query, vector, options, allowed)
+        documents = _hybrid(state, text, vector, options, allowed, words=words)
     found = documents.found
     if options.min_score is not None:
         # Answers contain scores as f32: a `min_score` copied from an answer must keep the hit that had it.
@@ -69,7 +80,7 @@ def search(state: State, query: str, vector: NDArray[np.float32] | None, options
     no_good_answer = not found or (
         not documents.titled
         and state.baseline.no_good_answer(
-            query,
+            text,
             vector,
             dense_best=None if options.mode is Mode.LEXICAL else _best(documents.dense),
             lexical_best=None if options.mode is Mode.DENSE else _best(documents.lexical) or 0.0,
@@ -127,8 +138,8 @@ def _dense(state: State, vector: NDArray[np.float32], options: SearchOptions, al
     return _Legs(found, dense=[match.score for match in matches])
 
 
-def _lexical(state: State, query: str, options: SearchOptions, allowed: Allowed) -> _Legs:
-    hits = state.lexical.search(query, limit=options.wanted, allowed=allowed)
+def _lexical(state: State, words: str, options: SearchOptions, allowed: Allowed) -> _Legs:
+    hits = state.lexical.search(words, limit=options.wanted, allowed=allowed)
     scores = hits.scores.tolist()
     found = [
         FoundDocument(int(state.slots.sequences[slot]), score, lexical_score=score)
@@ -137,21 +148,23 @@ def _lexical(state: State, query: str, options: SearchOptions, allowed: Allowed)
     return _Legs(found, lexical=scores)
 
 
-def _hybrid(state: State, query: str, vector: NDArray[np.float32], options: SearchOptions, allowed: Allowed) -> _Legs:
+def _hybrid(
+    state: State, text: str, vector: NDArray[np.float32], options: SearchOptions, allowed: Allowed, *, words: str
+) -> _Legs:
     candidates = options.window
     matches = _nearest(state, vector, options, allowed, limit=candidates)
-    hits = state.lexical.search(query, limit=candidates, allowed=allowed)
+    hits = state.lexical.search(words, limit=candidates, allowed=allowed)
     dense = [Candidate(match.slot, match.score) for match in matches]
     lexical = [Candidate(*each) for each in zip(hits.slots.tolist(), hits.scores.tolist(), strict=True)]
     # Always check the titles of the candidates. Otherwise the first hits would depend on the limit.
     among = list({each.slot for each in (*dense, *lexical)})
-    titles = state.titles.find(query, limit=candidates, among=among, allowed=allowed)
+    titles = state.titles.find(text, limit=candidates, among=among, allowed=allowed)
     fused = fuse(
         dense,
         lexical,
         fusion=options.fusion,
         evidence=state.baseline.evidence(
-            query, dense_best=dense[0].score if dense else None, lexical_best=lexical[0].score if lexical else None
+            text, dense_best=dense[0].score if dense else None, lexical_best=lexical[0].score if lexical else None
         ),
         # `min_score` bounds the similarity, which does not order the fused list: keep all candidates until it applies.
         limit=options.wanted if options.min_score is None else max(candidates, options.wanted),

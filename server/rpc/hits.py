@@ -87,7 +87,7 @@ class Hits:
         self,
         found: Sequence[FoundDocument],
         *,
-        query: str,
+        words: str,
         language_code: str,
         revision: str,
         mask: Mask,
@@ -97,17 +97,17 @@ class Hits:
     ) -> bytes:
         """Returns the field `hits` of an answer: the found documents, except those that the store no longer has.
 
-        `highlight` is the number of the `TextUnit` of highlights. Raises ResponseTooLarge if they do not fit into the
-        room; no more documents are read then.
+        `words` is the text whose words were searched, and `highlight` the number of the `TextUnit` of highlights.
+        Raises ResponseTooLarge if they do not fit into the room; no more documents are read then.
         """
         if revision != self._revision:  # Another model has other passages.
             self._revision, self._kept, self._kept_bytes = revision, {}, 0
         if len(language_code) > LONGEST_LANGUAGE_CODE:
             language_code = ""
-        highlighting = Highlighting(query, highlight) if highlight and "highlights" in mask.names else None
-        # Where vectors were not compared, the query's words decide which part matched.
+        highlighting = Highlighting(words, highlight) if highlight and "highlights" in mask.names else None
+        # Where vectors were not compared, words decide which part matched.
         keys = [
-            HitKey(each.sequence, query if each.vector is None else each.vector, language_code, mask, highlighting)
+            HitKey(each.sequence, words if each.vector is None else each.vector, language_code, mask, highlighting)
             for each in found
         ]
         built = {key: hit for key in keys if (hit := self._kept.get(key)) is not None}

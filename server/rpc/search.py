@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,19 +15,16 @@ from chaja.v1 import (
 )
 from server.batching.job import Job
 from server.batching.pipeline import is_bulk
-from server.encoding.normalisation import normalised
 from server.engine import Engine, EngineSlot
 from server.metrics import Metrics
-from server.ranking.options import SearchOptions
 from server.rpc.background import Background
 from server.rpc.facets import facet_message
 from server.rpc.hits import Fetch, Hits
 from server.rpc.limits import Limits
-from server.rpc.masks import HITS, Mask
 from server.rpc.queries import Queries
 from server.rpc.room import FACET_BYTES, RESPONSE_BYTES, WARNING_BYTES, Room
 from server.rpc.running import run_jobs, timings_of
-from server.rpc.search_pages import SearchPages
+from server.rpc.search_requests import Query, read_request, read_requests
 from server.rpc.slowest import SlowestSearches
 from server.rpc.stream import answer_in_order
 from server.rpc.wire import embedded
@@ -41,22 +37,11 @@ LARGE_AT_ONCE = 2
 wait, so that many callers do not fill the memory."""
 
 
-class Query(NamedTuple):
-    """A search request as it was read: its normalised text, its options, the fields of its hits, and its pages."""
-
-    text: str
-    options: SearchOptions
-    mask: Mask
-    pages: SearchPages
-
-
 class Searched(NamedTuple):
     """A search that is done, and what its answer depends on."""
 
     engine: Engine
     job: Job
-    language_code: str
-    highlight: int
     query: Query
 
 
@@ -91,24 +76,22 @@ class SearchServicer(SearchServiceServicer):
     async def BatchSearch(self, request: BatchSearchRequest, context: Any) -> Any:
         """Answers several queries."""
         engine = self._slot.engine
-        queries = await self._background.run_if_large(partial(self._read_batch, request, engine))
-        remaining, bulk = context.time_remaining(), is_bulk([query.text for query in queries])
-        jobs = [
-            engine.query_job(query.text, query.options, remaining_seconds=remaining, bulk=bulk) for query in queries
-        ]
+        read = partial(read_requests, request.requests, engine=engine, limits=self._limits)
+        queries = await self._background.run_if_large(read)
+        bulk = is_bulk([query.understood.text for query in queries])
+        jobs = [_job_of(query, engine, context, bulk=bulk) for query in queries]
         fields = [f"requests[{position}].query" for position in range(len(jobs))]
         await run_jobs(engine, jobs, fields, queries=self._queries)
         responses: list[bytes] = []
         room = self._room(f"send fewer queries in a call, or {FEWER_HITS}")
         async with contextlib.AsyncExitStack() as large:
             is_large = False
-            for each, query, job in zip(request.requests, queries, jobs, strict=True):
+            for query, job in zip(queries, jobs, strict=True):
                 if room.used_bytes > LARGE_ANSWER_BYTES and not is_large:
                     await large.enter_async_context(self._large)
                     is_large = True
                 job.stopwatch.restart()
-                searched = Searched(engine, job, each.language_code, each.highlight, query)
-                response = await self._response(searched, room)
+                response = await self._response(Searched(engine, job, query), room)
                 responses.append(embedded(BatchSearchResponse.RESPONSES_FIELD_NUMBER, response))
                 await asyncio.sleep(0)  # A batch may have thousands of hits; other calls run in between.
         return b"".join(responses)
@@ -133,46 +116,27 @@ class SearchServicer(SearchServiceServicer):
 
     async def _search(self, request: SearchRequest, context: Any, *, bulk: bool) -> Searched:
         engine = self._slot.engine
-        query = await self._background.run_if_large(partial(self._read, request, engine))
-        job = engine.query_job(query.text, query.options, remaining_seconds=context.time_remaining(), bulk=bulk)
+        read = partial(read_request, request, engine=engine, limits=self._limits)
+        query = await self._background.run_if_large(read)
+        job = _job_of(query, engine, context, bulk=bulk)
         await run_jobs(engine, [job], ["query"], queries=self._queries)
-        return Searched(engine, job, request.language_code, request.highlight, query)
-
-    def _read(self, request: SearchRequest, engine: Engine) -> Query:
-        return self._query(request, self._limits.search_options(request), engine, "")
-
-    def _read_batch(self, request: BatchSearchRequest, engine: Engine) -> list[Query]:
-        options = self._limits.batch_options(request.requests)
-        return [
-            self._query(each, asked, engine, f"requests[{position}].")
-            for position, (each, asked) in enumerate(zip(request.requests, options, strict=True))
-        ]
-
-    def _query(self, request: SearchRequest, options: SearchOptions, engine: Engine, prefix: str) -> Query:
-        """Reads a request; raises InvalidRequest with fields that begin with `prefix`."""
-        text, most = normalised(request.query), self._limits.max_paged_hits
-        mask = HITS.mask(request.read_mask, field=f"{prefix}read_mask")
-        pages = SearchPages.of(request, query=text, options=options, revision=engine.manifest.revision)
-        if request.page_token:
-            after = pages.position(request.page_token, field=f"{prefix}page_token", max_hits=most)
-            options = replace(options, after=after, limit=min(options.limit, most - after.rank))
-        return Query(text, options, mask, pages)
+        return Searched(engine, job, query)
 
     async def _response(self, searched: Searched, room: Room) -> bytes:
         """Fetches the documents that a search found; returns the serialized answer. Raises ResponseTooLarge."""
-        job, revision = searched.job, searched.engine.manifest.revision
+        job, query, revision = searched.job, searched.query, searched.engine.manifest.revision
         found = job.found
         assert found is not None, "it was searched"
         room.take(RESPONSE_BYTES)
         hits = await self._hits.of(
             found.documents,
-            query=job.text,
-            language_code=searched.language_code,
+            words=query.understood.words,
+            language_code=query.language_code,
             revision=revision,
-            mask=searched.query.mask,
+            mask=query.mask,
             room=room,
             bulk=job.bulk,
-            highlight=searched.highlight,
+            highlight=query.highlight,
         )
         room.take(sum(len(warning.encode()) + WARNING_BYTES for warning in found.warnings))
         facets = [facet_message(each) for each in found.facets]
@@ -185,10 +149,17 @@ class SearchServicer(SearchServiceServicer):
             facets=facets,
         )
         if found.end is not None and found.end.rank < self._limits.max_paged_hits:
-            response.next_page_token = searched.query.pages.token(found.end)
+            response.next_page_token = query.pages.token(found.end)
         job.stopwatch.lap("fetch")
         self._queries.answered(job)
         self._metrics.searches.answer(hits=len(found.documents), no_good_answer=found.no_good_answer)
         self._slowest.add(job)
         response.timings.MergeFrom(timings_of(job))
         return hits + response.SerializeToString()
+
+
+def _job_of(query: Query, engine: Engine, context: Any, *, bulk: bool) -> Job:
+    """Creates the job of a query. Its stopwatch starts now."""
+    text, words, _ = query.understood
+    remaining = context.time_remaining()
+    return engine.query_job(text, query.options, words=words, remaining_seconds=remaining, bulk=bulk)

@@ -102,6 +102,20 @@ def test_min_score_drops_the_last_hits(bundle: Bundle, index: LiveIndex, mode: M
     assert (nothing.documents, nothing.no_good_answer) == ([], True)
 
 
+def test_words_are_searched_instead_of_the_text_by_words_alone(bundle: Bundle, index: LiveIndex) -> None:
+    text, words = "카드 신청", "split the bill"
+    vector = encode(bundle, [(text, TextKind.QUERY)])[0]
+
+    def found(mode: Mode) -> Found:
+        return search(index.state, text, vector, SearchOptions(4, mode), words=words)
+
+    assert ids(found(Mode.LEXICAL)) == ["split"]
+    assert found(Mode.DENSE) == find(bundle, index, text, SearchOptions(4, Mode.DENSE))
+    hybrid = found(Mode.HYBRID)
+    assert ids(hybrid)[0] == "new", "the text is compared with titles"
+    assert [ids(hybrid)[place] for place, each in enumerate(hybrid.documents) if each.lexical_score] == ["split"]
+
+
 @pytest.mark.parametrize("limit", [1, 3])
 def test_min_score_is_applied_before_the_limit(bundle: Bundle, crowded: LiveIndex, limit: int) -> None:
     everything = find(bundle, crowded, "lost card", SearchOptions(30, Mode.HYBRID)).documents

@@ -40,7 +40,7 @@ async def ids(hits: Hits, *sequences: int, bulk: bool) -> list[str]:
     found = [FoundDocument(sequence, 0.5, vector=0, dense_score=0.5) for sequence in sequences]
     room = Room(2**22, "ask for less")
     answer = await hits.of(
-        found, query="환율", language_code="", revision="r", mask=HITS.everything, room=room, bulk=bulk
+        found, words="환율", language_code="", revision="r", mask=HITS.everything, room=room, bulk=bulk
     )
     return [hit.document_id for hit in SearchResponse.FromString(answer).hits]
 
@@ -74,7 +74,7 @@ async def test_hits_with_highlights_are_not_kept_for_others() -> None:
     async def hit(query: str, highlight: int) -> Hit:
         answer = await hits.of(
             [FoundDocument(SMALL, 0.5, vector=0)],
-            query=query,
+            words=query,
             language_code="",
             revision="r",
             mask=HITS.everything,
