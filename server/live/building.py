@@ -7,7 +7,7 @@ continues where it stopped.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
@@ -16,11 +16,13 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from server.catalogue.document import Document
 from server.catalogue.encoded import Versioned
 from server.catalogue.store import Store
 from server.encoding.bundle import Bundle
 from server.encoding.documents import encode_documents
 from server.errors import LoadingCancelled
+from server.live.completions import COMPLETED
 from server.live.index import LiveIndex
 from server.priority import give_way
 from server.progress import Progress
@@ -59,6 +61,14 @@ class IndexBuilder:
     _encoded_texts: int = field(default=0, init=False)
     _reported: float = field(default_factory=time.monotonic, init=False)
 
+    def complete(self, index: LiveIndex) -> None:
+        """Adds the completions of an index that was restored from a snapshot.
+
+        Raises LoadingCancelled or DatabaseDamaged.
+        """
+        self.progress.begin("indexing the completions", total=index.state.slots.live_count)
+        index.complete(self._known(index.state.sequence))
+
     def catch_up(self, index: LiveIndex) -> None:
         """Applies the store's changes to an index, at least those made before the call.
 
@@ -88,6 +98,17 @@ class IndexBuilder:
         """Raises LoadingCancelled if `cancelled` is set."""
         if self.cancelled.is_set():
             raise LoadingCancelled
+
+    def _known(self, until: int) -> Iterator[tuple[int, Document]]:
+        """Yields the live documents up to a sequence, in this order, with the fields that completions are made of."""
+        sequence = known = 0
+        while sequence < until and (changes := self.store.changes(sequence, PORTION_DOCUMENTS, fields=COMPLETED)):
+            self.check()
+            documents = [(each.sequence, each.document) for each in changes if each.document is not None]
+            yield from documents
+            known += len(documents)
+            self.progress.advance(known)
+            sequence = changes[-1].sequence
 
     def _with_vectors(
         self, documents: Sequence[Versioned], map: Callable[..., Iterable[NDArray[np.float32]]]

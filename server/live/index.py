@@ -4,7 +4,7 @@ It can be rebuilt from the store at any time.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Self
 
@@ -12,17 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.attributes.columns import Columns
-from server.catalogue.document import Field, parts_of
+from server.catalogue.document import Document, Field, parts_of
 from server.catalogue.encoded import Versioned
 from server.encoding.manifest import Manifest
 from server.errors import SnapshotError
 from server.lexical.index import LexicalIndex
 from server.lexical.titles import Titles
+from server.live.completions import completions_of
 from server.ranking.baseline import Baseline
 from server.ranking.probes import EncodedProbes
 from server.ranking.slots import DocumentSlots
 from server.ranking.state import State
 from server.snapshot import Arrays, Snapshot
+from server.suggest.index import SuggestIndex
 from server.vectors.dense import DenseIndex
 
 MEASURED_SHARE = 0.1
@@ -53,6 +55,7 @@ class LiveIndex:
         self.lexical = LexicalIndex()
         self.titles = Titles()
         self.columns = Columns()
+        self.suggestions = SuggestIndex()
         self._slots = DocumentSlots()
         self._baseline = Baseline({})
         self._measured_slots = -1
@@ -60,7 +63,10 @@ class LiveIndex:
         self._publish(0)
 
     def restore(self, snapshot: Snapshot, *, live_sequences: NDArray[np.int64]) -> None:
-        """Loads a snapshot with the same facts; documents outside `live_sequences` are dead. Raises SnapshotError."""
+        """Loads a snapshot with the same facts; documents outside `live_sequences` are dead. Raises SnapshotError.
+
+        A snapshot has no completions: `complete` adds them.
+        """
         parts = snapshot.parts
         self.dense.restore(parts["dense"], snapshot.files)
         self.lexical = LexicalIndex.restored(parts["lexical"])
@@ -73,6 +79,14 @@ class LiveIndex:
         self._live_vectors = int(np.count_nonzero(self._slots.view().live[parts["dense"]["owners"]]))
         self._publish(int(parts["slots"]["sequence"]))
 
+    def complete(self, documents: Iterable[tuple[int, Document]]) -> None:
+        """Adds the completions of documents, each given with its sequence; skips those without a slot."""
+        slots = {sequence: slot for slot, sequence in enumerate(self._slots.view().sequences.tolist())}
+        self.suggestions.add(
+            (slots[sequence], completions_of(document)) for sequence, document in documents if sequence in slots
+        )
+        self.refresh()
+
     def follow(self, added: Sequence[Versioned], retired: Sequence[int], *, sequence: int) -> None:
         """Adds new versions of documents, in the order of their sequences, and retires others.
 
@@ -81,6 +95,7 @@ class LiveIndex:
         if added or retired:
             died = self._slots.change([each.sequence for each in added], retired)
             self._append(added)
+            self.suggestions.remove(died.tolist())
             self._live_vectors += sum(len(each.vectors.spans) for each in added if each.vectors is not None)
             self._live_vectors -= self.dense.view().count_of(died)
         self._publish(sequence)
@@ -121,7 +136,7 @@ class LiveIndex:
         other.dense.ef_search = max(self.dense.ef_search, other.dense.ef_search)
         self.dense, other.dense = other.dense, self.dense
         self.lexical, self.titles = other.lexical, other.titles
-        self.columns, self._slots = other.columns, other._slots
+        self.columns, self.suggestions, self._slots = other.columns, other.suggestions, other._slots
         self._live_vectors = other._live_vectors
         self._publish(other.state.sequence)
         return other
@@ -148,6 +163,7 @@ class LiveIndex:
         self.lexical.append(texts)
         self.titles.append([list(each.document.titles().values()) for each in added])
         self.columns.append([each.document.attributes for each in added])
+        self.suggestions.add((slot, completions_of(each.document)) for slot, each in enumerate(added, start=first))
 
     def _publish(self, sequence: int) -> None:
         self.state = State(
@@ -160,6 +176,7 @@ class LiveIndex:
             self.lexical.view(),
             self.titles.view(),
             self.columns.view(),
+            self.suggestions.view(),
         )
 
 

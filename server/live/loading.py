@@ -94,6 +94,8 @@ def load(
     saved_sequence = -1 if index is None else index.state.sequence
     index = index or new_index()
     try:
+        if saved_sequence >= 0:
+            builder.complete(index)
         builder.catch_up(index)
         if background:
             builder.wait_for_graph(index)  # Searches may use a graph now and must not lose it.

@@ -13,6 +13,7 @@ from server.lexical.titles import TitlesView
 from server.lexical.view import LexicalView
 from server.ranking.baseline import Baseline
 from server.ranking.slots import DocumentSlotsView
+from server.suggest.view import SuggestView
 from server.vectors.view import DenseView
 
 
@@ -32,6 +33,7 @@ class State(NamedTuple):
     lexical: LexicalView
     titles: TitlesView
     columns: ColumnsView
+    suggestions: SuggestView
 
     def allowed(self, filter: Filter | None) -> NDArray[np.bool_] | None:
         """Returns for each slot whether its document may be found; None allows all."""

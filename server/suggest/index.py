@@ -4,6 +4,7 @@ One thread writes. Each write makes a small segment at once, which is merged wit
 much larger. Removed completions stay in their segments, marked, until as many are removed as remain.
 """
 
+import logging
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
@@ -16,6 +17,8 @@ from server.suggest.run import MOST_COMPLETIONS
 from server.suggest.segment import Segment, Words, merged
 from server.suggest.view import Stored, SuggestView
 
+log = logging.getLogger(__name__)
+
 GROWTH = 16
 """A segment is merged with the one before it if that has at most this many times its words, so there are few."""
 
@@ -24,6 +27,9 @@ MERGED_ALWAYS = 1024
 
 AT_ONCE = 16384
 """Completions of which a segment is made; more become several, to take less memory."""
+
+MOST_LANGUAGES = 1024
+"""Most different codes. Texts with a further one count as without a language."""
 
 LEAST_REMOVED = 1024
 """Removed completions that are always left in the segments."""
@@ -39,9 +45,10 @@ class SuggestIndex:
         self._sources = Growing(np.zeros(0, np.uint8))
         self._languages = Growing(np.zeros(0, np.uint16))
         self._weights = Growing(np.zeros(0, np.float32))
-        self._codes: dict[str, int] = {}
+        self._codes = {"": 0}
         self._kept: NDArray[np.bool_] | None = None
         self._removed = 0
+        self._is_full = False
 
     def __len__(self) -> int:
         """Returns the number of completions."""
@@ -50,12 +57,15 @@ class SuggestIndex:
     def add(self, documents: Iterable[tuple[int, Sequence[Completion]]]) -> None:
         """Adds completions of documents, each given with its slot. Texts without a letter or digit are never found.
 
-        Raises OverflowError beyond 2^24 completions.
+        Beyond 2^24 completions, further ones are left out with a warning.
         """
         completions = ((slot, completion) for slot, own in documents for completion in own)
         segments = []
-        while batch := list(islice(completions, AT_ONCE)):
+        while batch := list(islice(completions, min(AT_ONCE, MOST_COMPLETIONS - len(self._texts)))):
             segments.append(self._segment(batch))
+        if len(self._texts) == MOST_COMPLETIONS and not self._is_full:
+            log.warning("there are %d completions; suggestions have no further texts", MOST_COMPLETIONS)
+        self._is_full = len(self._texts) == MOST_COMPLETIONS
         if not segments:
             return
         count = sum(len(segment.letters.ranks) for segment in segments)
@@ -95,11 +105,8 @@ class SuggestIndex:
 
     def _segment(self, added: Sequence[tuple[int, Completion]]) -> Segment:
         """Stores completions, each given with its slot, and returns their segment."""
-        first = len(self._texts)
-        if first + len(added) > MOST_COMPLETIONS:
-            raise OverflowError(f"more than {MOST_COMPLETIONS} completions: index fewer texts of each document")
         words = Words()
-        for number, (_, completion) in enumerate(added, first):
+        for number, (_, completion) in enumerate(added, len(self._texts)):
             words.add(completion.text, completion.weight, number)
         self._texts.extend(completion.text for _, completion in added)
         self._slots.extend([slot for slot, _ in added])
@@ -111,7 +118,9 @@ class SuggestIndex:
         return words.segment()
 
     def _language(self, code: str) -> int:
-        return self._codes.setdefault(code, len(self._codes))
+        if len(self._codes) < MOST_LANGUAGES:
+            self._codes.setdefault(code, len(self._codes))
+        return self._codes.get(code, 0)
 
     def _compact(self) -> None:
         """Numbers the completions again, without the removed ones. Earlier views keep the old lists."""

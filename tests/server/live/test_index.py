@@ -89,6 +89,15 @@ class Model:
             assert {each.sequence for each in only} == wanted == set(state.matching(Equals("n", number)).tolist())
             rest = search(state, "환율", vector, SearchOptions(100, filter=Not(Equals("n", number)))).documents
             assert {each.sequence for each in rest} == sequences - wanted
+        self.check_suggestions(state)
+
+    def check_suggestions(self, state: State) -> None:
+        """Checks that each title is suggested for some live document that has it, and no other title is."""
+        assert len(state.suggestions) == len(self.documents)
+        for title in TITLES:
+            having = {each.sequence for each in self.documents.values() if each.document.title == title}
+            found = [each for each in state.suggestions.suggest(title, limit=9) if each.text == title]
+            assert [state.slots.sequences[each.slot] in having for each in found] == [True] * bool(having)
 
 
 steps = st.lists(

@@ -9,6 +9,7 @@ from server.catalogue.encoded import Versioned
 from server.catalogue.store import Store
 from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
+from server.errors import LoadingCancelled
 from server.live.index import LiveIndex, snapshot_parts
 from server.live.loading import Loaded
 from server.live.snapshots import SnapshotFolder
@@ -61,11 +62,13 @@ class Served:
         """Loads the snapshot, brings it up to date with the store, and compares the answers to queries."""
         loaded = self.load(options=options)
         assert loaded is not None
+        self.loaded.builder.complete(loaded)
         self.loaded.builder.catch_up(loaded)
         assert loaded.state.live_vectors == self.index.state.live_vectors == 2 * len(self.store)
         assert loaded.state.sequence == self.index.state.sequence == self.store.sequence
         assert loaded.state.dense.graph_count == self.index.state.dense.graph_count
         assert answers(self.bundle, loaded) == answers(self.bundle, self.index)
+        assert suggested(loaded) == suggested(self.index)
         loaded.close()
 
     def saved(self) -> list[Path]:
@@ -88,6 +91,13 @@ def answers(bundle: Bundle, index: LiveIndex) -> list[Found]:
     ]
 
 
+def suggested(index: LiveIndex) -> list[tuple[str, int]]:
+    state = index.state
+    found = [suggestion for query in QUERIES for suggestion in state.suggestions.suggest(query, limit=99)]
+    assert found
+    return [(suggestion.text, int(state.slots.sequences[suggestion.slot])) for suggestion in found]
+
+
 def test_a_saved_index_is_loaded(served: Served) -> None:
     assert served.load() is None, "there is no snapshot yet"
     served.put("3", "5", title="카드")
@@ -106,6 +116,16 @@ def test_a_snapshot_catches_up_with_the_store(served: Served) -> None:
     assert loaded.state.slots.live_count == 18, "documents deleted meanwhile are dead at once"
     loaded.close()
     served.check()
+
+
+def test_completing_a_loaded_index_can_be_cancelled(served: Served) -> None:
+    served.save()
+    loaded = served.load()
+    assert loaded is not None
+    served.loaded.builder.cancelled.set()
+    with pytest.raises(LoadingCancelled):
+        served.loaded.builder.complete(loaded)
+    loaded.close()
 
 
 def test_a_snapshot_replaces_the_one_before(served: Served) -> None:

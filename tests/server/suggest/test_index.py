@@ -212,7 +212,21 @@ def test_the_last_completion_can_be_removed() -> None:
     assert index.view().suggest("car", limit=9)[0].slot == 0
 
 
-def test_too_many_completions_are_refused() -> None:
+def test_too_many_completions_are_left_out_with_one_warning(caplog: pytest.LogCaptureFixture) -> None:
     index = SuggestIndex()
-    with mock.patch.object(index_module, "MOST_COMPLETIONS", 2), pytest.raises(OverflowError, match="fewer texts"):
-        index.add([(0, [Completion("card")] * 3)])
+    with mock.patch.object(index_module, "MOST_COMPLETIONS", 2):
+        index.add([(0, [Completion("card"), Completion("cart"), Completion("carp")])])
+        index.add([(1, [Completion("cargo")])])
+        assert [found.text for found in index.view().suggest("car", limit=9)] == ["card", "cart"]
+        index.remove([0])
+    assert [record.message for record in caplog.records] == [
+        "there are 2 completions; suggestions have no further texts"
+    ]
+
+
+def test_too_many_languages_count_as_none() -> None:
+    index = SuggestIndex()
+    with mock.patch.object(index_module, "MOST_LANGUAGES", 2):
+        index.add([(0, [Completion("card", language="en"), Completion("카드", language="ko")])])
+    assert [found.language for found in index.view().suggest("car", limit=9)] == ["en"]
+    assert [found.language for found in index.view().suggest("카", limit=9)] == [""]

@@ -1,0 +1,38 @@
+import pytest
+
+from server.catalogue.document import AttributeValue, Document
+from server.live.completions import completions_of
+from server.suggest.completion import Completion, Source
+from server.suggest.index import SuggestIndex
+
+
+def test_titles_and_examples_are_completions_with_the_popularity_of_their_document() -> None:
+    document = Document(
+        id="a",
+        title={"ko": "카드 분실", "en": "Lost card"},
+        text="카드를 잃어버렸을 때",
+        examples=["지갑을 두고 내렸어"],
+        attributes={"popularity": 7, "category": "card"},
+    )
+    assert completions_of(document) == [
+        Completion("카드 분실", Source.TITLE, "ko", 7.0),
+        Completion("Lost card", Source.TITLE, "en", 7.0),
+        Completion("지갑을 두고 내렸어", Source.EXAMPLE, "", 7.0),
+    ]
+    assert completions_of(Document(id="a", text="only a text")) == []
+
+
+@pytest.mark.parametrize("popularity", [None, True, "9", [9], float("nan"), float("inf"), -float("inf")])
+def test_a_popularity_that_is_no_finite_number_is_0(popularity: AttributeValue | None) -> None:
+    attributes = {} if popularity is None else {"popularity": popularity}
+    assert completions_of(Document(id="a", title="카드", attributes=attributes)) == [Completion("카드")]
+
+
+def test_popularities_of_any_size_order_suggestions() -> None:
+    index = SuggestIndex()
+    popularities = [0.0, -1e308, 1e308, 2, -3, 2**53]
+    for slot, popularity in enumerate(popularities):
+        document = Document(id="a", title=f"카드 {slot}", attributes={"popularity": popularity})
+        index.add([(slot, completions_of(document))])
+    found = [popularities[each.slot] for each in index.view().suggest("카", limit=9)]
+    assert found == sorted(popularities, reverse=True)
