@@ -7,14 +7,16 @@ is not expanded again, so circles are harmless.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from server.catalogue.languages import SUBTAG, canonical_language
 from server.errors import UnfitRule
 from server.synonyms.endings import is_ending
+from server.synonyms.entries import HEAD, NO_ENTRIES, place_of
 from server.synonyms.expansion import MAX_ALTERNATIVES, Expansion, Found, expansion_of
-from server.synonyms.rule import MAX_PHRASES, Form, Kind, Rule
+from server.synonyms.rule import Kind, Rule
 from server.synonyms.words import Joined, is_hangul, joined, words_of
 
 MAX_RULES = 10_000
@@ -26,22 +28,11 @@ MAX_READ_CHARACTERS = 2000
 MAX_READ_WORDS = 64
 """Phrases are found among the first words of a query, within its first characters."""
 
-HEAD = 2
-"""Number of a phrase's first characters by which its length is looked up."""
-
 SPACED_LENGTH = 4
 """A phrase of fewer characters is not found across a space that it does not have: `이자` is not in `이 자동차`."""
 
 COMPOUND_LENGTH = 2
 """Least number of characters of a phrase within a longer word, and of the Hangul that follows its Hangul there."""
-
-
-class _Entry(NamedTuple):
-    """The phrases that rules of one language add for equal keys, and the spellings of the phrases with that key."""
-
-    language: str
-    spellings: frozenset[str]
-    targets: tuple[tuple[Kind, Form], ...]
 
 
 class _Longest(NamedTuple):
@@ -54,26 +45,36 @@ class SynonymTable:
 
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
         """Takes rules in any order; a rule that is there twice counts once. Raises UnfitRule if there are too many."""
-        self.rules = tuple(sorted(set(rules), key=lambda rule: (rule.language, rule.left, rule.text)))
-        if len(self.rules) > MAX_RULES:
-            raise UnfitRule(f"there are {len(self.rules)} rules: keep at most {MAX_RULES}")
-        phrases = sum(len(rule.phrases) for rule in self.rules)
-        if phrases > MAX_ALL_PHRASES:
-            raise UnfitRule(f"the rules have {phrases} phrases: keep at most {MAX_ALL_PHRASES}")
-        languages = {rule.language for rule in self.rules} - {""}
-        if len(languages) > MAX_LANGUAGES:
-            raise UnfitRule(f"the rules name {len(languages)} languages: name at most {MAX_LANGUAGES}")
-        self._entries = _entries(self.rules)
-        lengths: dict[str, set[int]] = {}
-        for key in self._entries:
-            lengths.setdefault(key[:HEAD], set()).add(len(key))
-        self._lengths = {head: tuple(sorted(some, reverse=True)) for head, some in lengths.items()}
+        self._by_id = _checked({rule.id: rule for rule in rules})
+        self._entries = NO_ENTRIES.changed(added=self._by_id.values(), removed=())
+
+    def changed(self, *, added: Iterable[Rule] = (), removed: Iterable[str] = ()) -> Self:
+        """Returns the table without the rules whose ids are `removed`, and with others. Raises UnfitRule.
+
+        A table of 10,000 rules changes in a tenth of the time that it takes to make one.
+        """
+        by_id = dict(self._by_id)
+        gone = [rule for id in removed if (rule := by_id.pop(id, None)) is not None]
+        new = {rule.id: rule for rule in added if rule.id not in by_id}
+        changed = type(self)()
+        changed._by_id = _checked(by_id | new)
+        changed._entries = self._entries.changed(added=new.values(), removed=gone)
+        return changed
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, SynonymTable) and self.rules == other.rules
+        return isinstance(other, SynonymTable) and self._by_id == other._by_id
 
     def __hash__(self) -> int:
-        return hash(self.rules)
+        return hash(frozenset(self._by_id))
+
+    def __len__(self) -> int:
+        """Returns the number of rules."""
+        return len(self._by_id)
+
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules, ordered by language, first phrase and text."""
+        return tuple(sorted(self._by_id.values(), key=place_of))
 
     def expand(self, query: str, *, language: str | None = None) -> Expansion | None:
         """Returns what the rules add to a query; None if they add nothing.
@@ -81,7 +82,7 @@ class SynonymTable:
         Rules without a language apply to all queries, the others to queries in their language or a part of it: `ko`
         also to `ko-KR`. Without `language` all rules apply.
         """
-        if not self._entries:
+        if not self._by_id:
             return None
         words = words_of(query[:MAX_READ_CHARACTERS])
         if len(query) > MAX_READ_CHARACTERS:
@@ -92,11 +93,11 @@ class SynonymTable:
 
     def _found(self, words: Sequence[str], joint: Joined, language: str | None) -> Iterator[Found]:
         text, starts = joint
-        end = 0
+        end, lengths_of = 0, self._entries.lengths
         for first, start in enumerate(starts):
-            lengths = self._lengths.get(text[start : start + HEAD], ())
-            if text[start] in self._lengths:
-                lengths += self._lengths[text[start]]
+            lengths = lengths_of.get(text[start : start + HEAD], ())
+            if text[start] in lengths_of:
+                lengths += lengths_of[text[start]]
             if lengths and start >= end:
                 longest = self._longest(words, joint, first, lengths, language)
                 if longest is not None:
@@ -112,7 +113,7 @@ class SynonymTable:
         start = starts[first]
         for length in lengths:
             key = text[start : start + length]
-            entries = self._entries.get(key)
+            entries = self._entries.by_key.get(key)
             if entries is None or len(key) < length:
                 continue
             last = bisect_right(starts, start + length - 1) - 1
@@ -140,24 +141,17 @@ class SynonymTable:
         return None
 
 
-def _entries(rules: Iterable[Rule]) -> dict[str, tuple[_Entry, ...]]:
-    """Returns what the rules say, by the form in which phrases are compared."""
-    spellings: dict[str, dict[str, set[str]]] = {}
-    targets: dict[str, dict[str, list[tuple[Kind, Form]]]] = {}
-    for rule in rules:
-        added = [(rule.kind, form) for form in rule.forms]
-        for place, form in enumerate(rule.forms[:1] if rule.kind is Kind.ONE_WAY else rule.forms):
-            spellings.setdefault(form.key, {}).setdefault(rule.language, set()).add(form.spelling)
-            others = targets.setdefault(form.key, {}).setdefault(rule.language, [])
-            if len(others) < MAX_PHRASES:
-                others += added[:place] + added[place + 1 :]
-    return {
-        key: tuple(
-            _Entry(language, frozenset(spellings[key][language]), tuple(others[:MAX_PHRASES]))
-            for language, others in by_language.items()
-        )
-        for key, by_language in targets.items()
-    }
+def _checked(by_id: dict[str, Rule]) -> dict[str, Rule]:
+    """Returns the rules; raises UnfitRule if they exceed the bounds of a table."""
+    if len(by_id) > MAX_RULES:
+        raise UnfitRule(f"there are {len(by_id)} rules: keep at most {MAX_RULES}")
+    phrases = sum(len(rule.phrases) for rule in by_id.values())
+    if phrases > MAX_ALL_PHRASES:
+        raise UnfitRule(f"the rules have {phrases} phrases: keep at most {MAX_ALL_PHRASES}")
+    languages = {rule.language for rule in by_id.values()} - {""}
+    if len(languages) > MAX_LANGUAGES:
+        raise UnfitRule(f"the rules name {len(languages)} languages: name at most {MAX_LANGUAGES}")
+    return by_id
 
 
 def _may_follow(key: str, rest: str, *, compound: bool) -> bool:

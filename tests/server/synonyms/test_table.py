@@ -166,6 +166,32 @@ def test_the_order_of_rules_does_not_matter(some: list[Rule], order: random.Rand
     assert whole.expand(query) == other.expand(query)
 
 
+@given(
+    st.lists(rules(), max_size=8),
+    st.lists(rules(), max_size=8),
+    st.sets(st.integers(0, 15)),
+    st.lists(phrases(), max_size=4).map(" ".join),
+)
+def test_a_changed_table_is_the_table_of_its_rules(
+    before: list[Rule], added: list[Rule], removed: set[int], query: str
+) -> None:
+    gone = [one.id for place, one in enumerate([*before, *added]) if place in removed]
+    whole = SynonymTable(before)
+    changed = whole.changed(added=added, removed=gone)
+    other = SynonymTable([*(one for one in before if one.id not in gone), *added])
+    assert (changed, len(changed), changed.rules) == (other, len(other.rules), other.rules)
+    assert whole == SynonymTable(before)
+    for text in (query, *(one.left for one in added)):
+        assert changed.expand(text) == other.expand(text)
+
+
+def test_a_table_cannot_grow_above_its_bounds() -> None:
+    full = SynonymTable(rule(f"a{number} -> b") for number in range(MAX_RULES))
+    with pytest.raises(UnfitRule, match="10001 rules: keep at most 10000"):
+        full.changed(added=[rule("a -> b")])
+    assert full.changed(added=[rule("a -> b")], removed=[full.rules[0].id]).expand("a") is not None
+
+
 @given(rules(), st.sampled_from(["NFC", "NFD"]), st.booleans(), st.sampled_from(["", "는", "에서도"]))
 def test_a_phrase_is_found_in_any_form(one: Rule, form: str, upper: bool, ending: str) -> None:
     query = unicodedata.normalize(form, one.left.upper() if upper else one.left)  # type: ignore[arg-type]
