@@ -174,13 +174,13 @@ class NotFound(ChajaError):
 
 
 class Conflict(ChajaError):
-    """A document's version differs from the expected one; version 0 means that the document does not exist."""
+    """The version of a document or a rule differs from the expected one; version 0 means that it does not exist."""
 
-    def __init__(self, id: str, *, expected_version: int, version: int) -> None:
+    def __init__(self, id: str, *, expected_version: int, version: int, noun: str = "document") -> None:
         actual = f"has version {version}" if version else "does not exist"
         expected = f"version {expected_version} was expected" if expected_version else "it was expected not to exist"
-        super().__init__(f"document {id!r} {actual}; {expected}: read it again")
-        self.facts = {"document_id": id, "expected_version": str(expected_version), "version": str(version)}
+        super().__init__(f"{noun} {id!r} {actual}; {expected}: read it again")
+        self.facts = {f"{noun}_id": id, "expected_version": str(expected_version), "version": str(version)}
 
 
 class OutOfRange(ChajaError):

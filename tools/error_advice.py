@@ -19,7 +19,7 @@ ADVICE: dict[type[errors.ChajaError], str] = {
     errors.EncodingFailed: "Report the incident's id to the operator, who finds it in the server's log.",
     errors.ReloadFailed: "Read the message, correct the bundle or the catalogue, and reload again.",
     errors.NotFound: "Treat the document as absent.",
-    errors.Conflict: "Read the document again, apply the change to it, and write it with the version just read.",
+    errors.Conflict: "Read it again, apply the change to it, and write it with the version just read.",
     errors.ImportTakenOver: "Stop. Another client continues this import.",
     errors.OutOfRange: "Discard the copy and watch again from 0.",
     errors.ReadOnly: "Start the server with `--data`, or change the catalogue file.",

@@ -3,10 +3,17 @@
 import sqlite3
 import zlib
 
+from server.catalogue.schema import has_rules
+
 
 def checksum_of(*values: bytes) -> int:
     """Returns the CRC-32 of the concatenated values."""
     return zlib.crc32(b"".join(values))
+
+
+def rule_checksum(kind: str, id: str, content: bytes) -> int:
+    """Returns the checksum of a rule."""
+    return checksum_of(f"{kind}\n{id}\n".encode(), content)
 
 
 def find_damage(connection: sqlite3.Connection) -> str | None:
@@ -20,6 +27,15 @@ def find_damage(connection: sqlite3.Connection) -> str | None:
         "SELECT sequence, spans, matrix, spans_checksum, matrix_checksum FROM vectors"
     ):
         if (checksum_of(spans), checksum_of(matrix)) != (of_spans, of_matrix):
+            return wrong_checksum(sequence)
+    return _damaged_rule(connection) if has_rules(connection) else None
+
+
+def _damaged_rule(connection: sqlite3.Connection) -> str | None:
+    for sequence, kind, id, content, checksum in connection.execute(
+        "SELECT sequence, kind, id, content, checksum FROM rules WHERE content IS NOT NULL"
+    ):
+        if rule_checksum(kind, id, content) != checksum:
             return wrong_checksum(sequence)
     return None
 

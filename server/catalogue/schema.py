@@ -69,7 +69,25 @@ MIGRATIONS: tuple[str, ...] = (
     -- Texts are composed (NFC) before they are encoded, and the titles before texts are chosen by BCP 47.
     DELETE FROM vectors WHERE sequence IN (SELECT sequence FROM documents WHERE is_encoded_otherwise(content));
     """,
+    """
+    -- Rules of all kinds, such as synonyms. A deleted rule stays without content, since its sequence was used.
+    CREATE TABLE rules (
+        kind TEXT NOT NULL,
+        id TEXT NOT NULL,
+        sequence INTEGER NOT NULL UNIQUE,
+        checksum INTEGER NOT NULL,
+        content BLOB,
+        PRIMARY KEY (kind, id)
+    );
+
+    -- The digest of each rule in the file of its kind when it was last imported.
+    CREATE TABLE file_rules (kind TEXT NOT NULL, id TEXT NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (kind, id))
+        WITHOUT ROWID;
+    """,
 )
+
+RULES_VERSION = 4
+"""The first version of databases with rules. A backup may be older."""
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -91,6 +109,11 @@ def query_value(connection: sqlite3.Connection, query: str, parameters: Sequence
 def schema_version(connection: sqlite3.Connection) -> int:
     """Returns the number of migrations applied to a database, 0 if it is empty."""
     return int(query_value(connection, "PRAGMA user_version"))
+
+
+def has_rules(connection: sqlite3.Connection) -> bool:
+    """Returns whether a database has the tables of rules."""
+    return schema_version(connection) >= RULES_VERSION
 
 
 def is_ours(connection: sqlite3.Connection) -> bool:

@@ -15,7 +15,7 @@ import sqlite3
 import time
 from typing import NamedTuple
 
-from server.catalogue.schema import query_value
+from server.catalogue.schema import has_rules, query_value
 
 RATE_BITS = 20
 """Changes per second, as a power of two, that no store exceeds on average since 1970."""
@@ -33,10 +33,10 @@ class Gap(NamedTuple):
 
 def last_sequence(connection: sqlite3.Connection) -> int:
     """Returns the sequence of the last change; 0 if there is none."""
-    query = (
-        "SELECT max((SELECT ifnull(max(sequence), 0) FROM documents), (SELECT ifnull(max(sequence), 0) FROM deletions))"
-    )
-    return int(query_value(connection, query))
+    queries = ["SELECT max(sequence) FROM documents", "SELECT max(sequence) FROM deletions"]
+    if has_rules(connection):
+        queries.append("SELECT max(sequence) FROM rules")
+    return max(query_value(connection, query) or 0 for query in queries)
 
 
 def gap_after(sequence: int, connection: sqlite3.Connection) -> Gap:

@@ -1,4 +1,4 @@
-"""The store: documents and their vectors in SQLite, and the sequence of their changes.
+"""The store: documents, their vectors and the rules in SQLite, and the sequence of their changes.
 
 The store is the source of truth; the live index follows it. A change is durable when its `Transaction` has ended
 without an error; otherwise no part of it is kept. One thread writes at a time. Many threads may read at the same time,
@@ -27,6 +27,7 @@ from server.catalogue.database import DATABASE, bring_up_to_date, check, connect
 from server.catalogue.document import Document
 from server.catalogue.encoded import Vectors, Versioned
 from server.catalogue.partial import Fields, read_document
+from server.catalogue.rules import RuleKind, StoredRule, read_rules
 from server.catalogue.schema import query_value
 from server.catalogue.sequences import Gap, gap_after, is_in_gap, last_sequence
 from server.catalogue.transaction import Transaction
@@ -278,6 +279,14 @@ class Store:
             rows = _rows(connection, query, (after_sequence, after_sequence, limit), max_bytes=max_bytes)
         return [Change(row[0], row[1], None if row[2] is None else self._document(row, fields)) for row in rows]
 
+    def rules(self, kind: RuleKind, *, after_id: str = "", limit: int = -1) -> list[StoredRule]:
+        """Returns rules of a kind after an id, ordered by id, at most `limit` unless that is negative."""
+        with self._reading() as connection:
+            rows = read_rules(connection, kind, after_id=after_id, limit=limit)
+        if wrong := next((rule for rule, is_right in rows if not is_right), None):
+            raise damaged(self.directory, wrong_checksum(wrong.version))
+        return [rule for rule, _ in rows]
+
     def request(self, request_id: str) -> tuple[bytes, bytes] | None:
         """Returns the digest and the outcomes of an answered call; None if the id is unknown."""
         with self._reading() as connection:
@@ -295,6 +304,11 @@ class Store:
         """Returns the digest of each document in the catalogue file as last imported, by id."""
         with self._reading() as connection:
             return dict(connection.execute("SELECT id, digest FROM file_documents"))
+
+    def rule_file_digests(self, kind: RuleKind) -> dict[str, bytes]:
+        """Returns the digest of each rule in the file of a kind as last imported, by id."""
+        with self._reading() as connection:
+            return dict(connection.execute("SELECT id, digest FROM file_rules WHERE kind = ?", (kind,)))
 
     def _connect(self) -> sqlite3.Connection:
         connection = connect(self.directory, durable=self._durable)

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from server.catalogue.checksums import checksum_of
+from server.catalogue.checksums import checksum_of, rule_checksum
 from server.catalogue.document import Document, content_of
 from server.catalogue.encoded import Vectors, Versioned
+from server.catalogue.rules import RuleKind
 from server.catalogue.schema import query_value
 from server.catalogue.sequences import Gap
 
@@ -18,7 +19,7 @@ REQUEST_SECONDS = 24 * 3600.0
 
 
 class Transaction:
-    """Changes documents. Obtain it from `Store.write`.
+    """Changes documents and rules. Obtain it from `Store.write`.
 
     `added` has the new versions in order, `retired` the sequences of replaced and deleted versions.
     """
@@ -85,6 +86,37 @@ class Transaction:
         self._connection.execute("INSERT INTO deletions VALUES (?, ?)", (self.sequence, id))
         return self.sequence
 
+    def rule(self, kind: RuleKind, id: str) -> tuple[int, bytes | None]:
+        """Returns a rule's version and content; 0 and None if there is none."""
+        row = self._connection.execute(
+            "SELECT sequence, content FROM rules WHERE kind = ? AND id = ? AND content IS NOT NULL", (kind, id)
+        ).fetchone()
+        return (0, None) if row is None else (row[0], row[1])
+
+    def rule_ids(self, kind: RuleKind) -> list[str]:
+        """Returns the ids of all rules of a kind."""
+        return [
+            row[0]
+            for row in self._connection.execute(
+                "SELECT id FROM rules WHERE kind = ? AND content IS NOT NULL ORDER BY id", (kind,)
+            )
+        ]
+
+    def put_rule(self, kind: RuleKind, id: str, content: bytes) -> int:
+        """Writes a rule, replacing the one with its id; returns its version."""
+        self._advance()
+        row = (kind, id, self.sequence, rule_checksum(kind, id, content), content)
+        self._connection.execute("INSERT OR REPLACE INTO rules VALUES (?, ?, ?, ?, ?)", row)
+        return self.sequence
+
+    def delete_rule(self, kind: RuleKind, id: str) -> int:
+        """Deletes an existing rule; returns the sequence of the deletion."""
+        self._advance()
+        self._connection.execute(
+            "UPDATE rules SET sequence = ?, content = NULL WHERE kind = ? AND id = ?", (self.sequence, kind, id)
+        )
+        return self.sequence
+
     def put_vectors(self, sequence: int, vectors: Vectors, *, revision: str) -> None:
         """Writes a model's vectors of a version of a document; does nothing if the version has been purged."""
         spans = np.ascontiguousarray(vectors.spans, dtype="<i4").tobytes()
@@ -126,6 +158,12 @@ class Transaction:
         """Stores the digests of documents in the catalogue file, and deletes those of documents that are gone."""
         self._connection.executemany("INSERT OR REPLACE INTO file_documents VALUES (?, ?)", digests.items())
         self._connection.executemany("DELETE FROM file_documents WHERE id = ?", ((id,) for id in gone))
+
+    def record_rule_file(self, kind: RuleKind, digests: Mapping[str, bytes], gone: Iterable[str]) -> None:
+        """Stores the digests of rules in the file of a kind, and deletes those of rules that are gone."""
+        rows = ((kind, id, digest) for id, digest in digests.items())
+        self._connection.executemany("INSERT OR REPLACE INTO file_rules VALUES (?, ?, ?)", rows)
+        self._connection.executemany("DELETE FROM file_rules WHERE kind = ? AND id = ?", ((kind, id) for id in gone))
 
     def purge(self, sequences: Sequence[int]) -> None:
         """Deletes retired versions."""

@@ -26,6 +26,7 @@ from server.live.completions import COMPLETED
 from server.live.index import LiveIndex
 from server.priority import give_way
 from server.progress import Progress
+from server.ranking.query_rules import QueryRules
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,8 @@ class IndexBuilder:
                 self._report(index)
         slots = index.state.slots
         retired = np.setdiff1d(slots.sequences[slots.live], self.store.live_sequences(), assume_unique=True)
-        index.follow([], retired.tolist(), sequence=max(until, index.state.sequence))
+        rules = QueryRules.read(self.store.rules)
+        index.follow([], retired.tolist(), sequence=max(until, index.state.sequence), rules=rules)
 
     def wait_for_graph(self, index: LiveIndex) -> None:
         """Waits for the graph that an index is building; raises LoadingCancelled if `cancelled` is set."""

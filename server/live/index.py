@@ -21,6 +21,7 @@ from server.lexical.titles import Titles
 from server.live.completions import completions_of
 from server.ranking.baseline import Baseline
 from server.ranking.probes import EncodedProbes
+from server.ranking.query_rules import NO_RULES, QueryRules
 from server.ranking.slots import DocumentSlots
 from server.ranking.state import State
 from server.snapshot import Arrays, Snapshot
@@ -57,6 +58,7 @@ class LiveIndex:
         self.columns = Columns()
         self.suggestions = SuggestIndex()
         self._slots = DocumentSlots()
+        self._rules = NO_RULES
         self._baseline = Baseline({})
         self._measured_slots = -1
         self._live_vectors = 0
@@ -87,8 +89,10 @@ class LiveIndex:
         )
         self.refresh()
 
-    def follow(self, added: Sequence[Versioned], retired: Sequence[int], *, sequence: int) -> None:
-        """Adds new versions of documents, in the order of their sequences, and retires others.
+    def follow(
+        self, added: Sequence[Versioned], retired: Sequence[int], *, sequence: int, rules: QueryRules | None = None
+    ) -> None:
+        """Adds new versions of documents, in the order of their sequences, retires others, and replaces the rules.
 
         Publishes all changes at once before it returns.
         """
@@ -98,6 +102,8 @@ class LiveIndex:
             self.suggestions.remove(died.tolist())
             self._live_vectors += sum(len(each.vectors.spans) for each in added if each.vectors is not None)
             self._live_vectors -= self.dense.view().count_of(died)
+        if rules is not None:
+            self._rules = rules
         self._publish(sequence)
 
     def refresh(self) -> None:
@@ -138,6 +144,8 @@ class LiveIndex:
         self.lexical, self.titles = other.lexical, other.titles
         self.columns, self.suggestions, self._slots = other.columns, other.suggestions, other._slots
         self._live_vectors = other._live_vectors
+        self.columns, self._slots = other.columns, other._slots
+        self._live_vectors, self._rules = other._live_vectors, other._rules
         self._publish(other.state.sequence)
         return other
 
@@ -177,6 +185,7 @@ class LiveIndex:
             self.titles.view(),
             self.columns.view(),
             self.suggestions.view(),
+            self._rules,
         )
 
 

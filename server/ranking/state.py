@@ -12,6 +12,7 @@ from server.attributes.warnings import warnings_of
 from server.lexical.titles import TitlesView
 from server.lexical.view import LexicalView
 from server.ranking.baseline import Baseline
+from server.ranking.query_rules import QueryRules
 from server.ranking.slots import DocumentSlotsView
 from server.suggest.view import SuggestView
 from server.vectors.view import DenseView
@@ -34,6 +35,7 @@ class State(NamedTuple):
     titles: TitlesView
     columns: ColumnsView
     suggestions: SuggestView
+    rules: QueryRules
 
     def allowed(self, filter: Filter | None) -> NDArray[np.bool_] | None:
         """Returns for each slot whether its document may be found; None allows all."""

@@ -96,6 +96,14 @@ class Rule:
         return cls(kind, tuple(phrases), language)
 
     @classmethod
+    def read(cls, content: bytes) -> Self:
+        """Reads a rule as the store keeps it: its text. Raises UnfitRule."""
+        rule = cls.parse(content.decode())
+        if rule is None:
+            raise UnfitRule("the rule is empty: write `a -> b` or `a = b`")
+        return rule
+
+    @classmethod
     def of(cls, row: Row) -> Self:
         """Reads a row, whose id is not looked at. Raises UnfitRule if its text is not that of one rule."""
         if row.kind not in Kind.__members__:

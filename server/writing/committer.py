@@ -26,6 +26,7 @@ from server.live.index import LiveIndex
 from server.logs.rate import Rate
 from server.metrics import Metrics
 from server.writing.remembered_calls import RememberedCall, remembered
+from server.writing.rules import RuleChanges
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class CommitRequest:
         matching: Filter of documents to delete in addition.
         revision: Revision of the model that has encoded the documents.
         imported: Id of the import that the request belongs to, and the import's position after it.
+        rules: Changes of rules; if one of them is rejected, the whole request is.
     """
 
     changes: Sequence[Put | Delete] = ()
@@ -71,6 +73,7 @@ class CommitRequest:
     call: RememberedCall | None = None
     imported: tuple[str, int] | None = None
     file: FileRecord | None = None
+    rules: RuleChanges | None = None
     done: asyncio.Future[list[Outcome]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -94,6 +97,7 @@ class Committer:
         self._metrics = metrics
         self._on_commit = on_commit
         self._committing_since = 0.0
+        self._rules = index.state.rules
         self._failed_commits = Rate(lines=1, seconds=10)
         metrics.store.change_lag_seconds.set_function(self._change_lag_seconds)
         self._loop = asyncio.get_running_loop()
@@ -159,6 +163,7 @@ class Committer:
     def _commit(self, group: Sequence[CommitRequest]) -> None:
         outcomes: list[list[Outcome] | Exception] = []
         started = time.perf_counter()
+        self._rules = self.index.state.rules  # Of each request, those after it; used once the group is durable.
         try:
             with self._store.write() as transaction:
                 for request in group:
@@ -172,7 +177,7 @@ class Committer:
             self._metrics.store.commit_failures.inc()
             self._settle(group, error)
             return
-        self.index.follow(transaction.added, transaction.retired, sequence=transaction.sequence)
+        self.index.follow(transaction.added, transaction.retired, sequence=transaction.sequence, rules=self._rules)
         self._metrics.store.commit_seconds.observe(time.perf_counter() - started)
         made = (outcome for each in outcomes if not isinstance(each, Exception) for outcome in each)
         self._metrics.store.changes.inc(sum(outcome.changed for outcome in made))
@@ -197,6 +202,9 @@ class Committer:
         ]
         if request.matching is not None:
             outcomes += self._delete_matching(request.matching, transaction)
+        if request.rules is not None:
+            rule_outcomes, self._rules = request.rules.perform(transaction, self._rules)
+            outcomes += rule_outcomes
         if request.call is not None:
             transaction.remember_request(request.call.id, request.call.digest, remembered(request.call, outcomes))
         if request.imported is not None:

@@ -90,13 +90,15 @@ class Reader:
                 f"older backup (its last change is {self._store.sequence}); discard the copy and watch again from 0"
             )
         while True:
-            changed = self._changed
+            changed, last = self._changed, self._store.sequence
             portion = await self._run(
                 partial(self._store.changes, after_sequence, PORTION_CHANGES, max_bytes=PORTION_BYTES, fields=fields)
             )
             if portion:
                 after_sequence = portion[-1].sequence
                 yield portion
+            else:
+                after_sequence = max(after_sequence, last)  # Changes of rules are not sent.
             if after_sequence >= self._store.sequence:
                 await changed.wait()
 

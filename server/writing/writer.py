@@ -1,4 +1,4 @@
-"""Writes documents: prepares the callers' requests and passes them to the committer.
+"""Writes documents and rules: prepares the callers' requests and passes them to the committer.
 
 Another write or another model may outdate a prepared request before it is committed. It is then prepared again.
 """
@@ -18,6 +18,7 @@ from server.errors import ChajaError, NotReady
 from server.writing.committer import CommitRequest, Committer, FileRecord, Outdated, Put
 from server.writing.encoding import DocumentEncoder
 from server.writing.remembered_calls import RememberedCall, digest_of, look_up
+from server.writing.rules import RuleChanges
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,7 +37,9 @@ def _repeat_if_outdated(write: Callable[P, Awaitable[T]]) -> Callable[P, Corouti
 
 
 class Writer:
-    """Writes documents. Used on the event loop. Every method returns when its changes are durable and searchable.
+    """Writes documents and rules. Used on the event loop.
+
+    Every method returns when its changes are durable and searchable.
 
     A call that is repeated with the same `request_id` returns the earlier outcomes and retries rejected changes; an
     empty id means none. The error of one document is in its outcome. A caller that gives up cancels only its wait: a
@@ -93,6 +96,14 @@ class Writer:
     ) -> list[Outcome]:
         """Makes the changes of the catalogue file, and records its digests."""
         return await self._upsert(upserts, deletes=deletes, file=file)
+
+    @_repeat_if_outdated
+    async def change_rules(self, rules: RuleChanges, *, request_id: str = "") -> list[Outcome]:
+        """Changes rules, all or none; returns the outcome of each. Raises UnfitRule or Conflict."""
+        call = await self._remembered(request_id, len(rules.changes), "rules", rules.replaced, rules.changes)
+        if call is not None and call.known_digest is not None:
+            return call.outcomes([])
+        return await self._committer.commit(CommitRequest(rules=rules, call=call))
 
     async def _remembered(self, request_id: str, count: int, *content: object) -> RememberedCall | None:
         if not request_id:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from server.catalogue.database import DATABASE, back_up, restore
+from server.catalogue.rules import RuleKind
 from server.catalogue.store import Store
 from server.errors import DatabaseDamaged, StoreError
 from tests.server.catalogue.stores import REVISION, document, vectors
@@ -28,6 +29,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     transaction.put(document(f"id {number}", title), vectors(number), revision=REVISION)
                 transaction.delete("id 7")
                 transaction.record_file({"id 8": b"digest"}, [])
+                transaction.put_rule(RuleKind.SYNONYM, "rule", b"a -> b")
+                transaction.record_rule_file(RuleKind.SYNONYM, {"rule": b"digest"}, [])
     back_up(directory)
     return directory
 
@@ -45,7 +48,8 @@ def opened(directory: Path) -> list[object]:
             (each.sequence, each.document, each.vectors.matrix.tolist() if each.vectors else None)
             for each in store.after(0, REVISION)
         ]
-        return [store.sequence, versioned, store.changes(0, 1000), store.page("", 1000), store.file_digests()]
+        documents = [versioned, store.changes(0, 1000), store.page("", 1000), store.file_digests()]
+        return [store.sequence, documents, store.rules(RuleKind.SYNONYM), store.rule_file_digests(RuleKind.SYNONYM)]
 
 
 def test_a_changed_byte_is_detected_or_harmless(whole: Path, tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from server.catalogue.acknowledged import ACKNOWLEDGED, read_acknowledged
 from server.catalogue.changes import Change
-from server.catalogue.database import DATABASE
+from server.catalogue.database import DATABASE, restore
 from server.catalogue.document import Document
-from server.catalogue.schema import MIGRATIONS
+from server.catalogue.rules import RuleKind
+from server.catalogue.schema import RULES_VERSION
 from server.catalogue.store import Store
 from tests.server.catalogue.stores import REVISION, put, vectors
 
@@ -30,19 +31,23 @@ OTHERWISE = [
 ]
 """Documents of which other texts are encoded since texts are composed and titles chosen by BCP 47."""
 
+GAPS, COMPOSED = 2, 3
+"""Versions: the first with gaps, and the first that encodes composed texts."""
+
 
 def back_to(directory: Path, version: int) -> None:
     """Undoes the later migrations of a database."""
     with contextlib.closing(sqlite3.connect(directory / DATABASE)) as connection, connection:
-        connection.execute("DROP TABLE gaps")
-        for statement in MIGRATIONS[1:version]:
-            connection.executescript(statement)
+        for table in ("rules", "file_rules"):
+            connection.execute(f"DROP TABLE {table}")
+        if version < GAPS:
+            connection.execute("DROP TABLE gaps")
         connection.execute(f"PRAGMA user_version = {version}")
     acknowledged = read_acknowledged(directory).sequence.to_bytes(8, "little")
     (directory / ACKNOWLEDGED).write_bytes(acknowledged + zlib.crc32(acknowledged).to_bytes(4, "little"))
 
 
-@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+@pytest.mark.parametrize("version", range(1, COMPOSED))
 def test_vectors_of_other_texts_are_removed_and_all_else_is_kept(tmp_path: Path, version: int) -> None:
     documents = [*SAME, *OTHERWISE]
     with contextlib.closing(Store(tmp_path)) as store, store.write() as transaction:
@@ -57,3 +62,30 @@ def test_vectors_of_other_texts_are_removed_and_all_else_is_kept(tmp_path: Path,
         assert again.changes(0, 100) == in_order
         assert put(again, "next") == [len(documents) + 1], "it is no copy"
     assert len(list((tmp_path / "backups").iterdir())) == 1
+
+
+def test_vectors_of_a_database_without_rules_are_kept(tmp_path: Path) -> None:
+    with contextlib.closing(Store(tmp_path)) as store:
+        put(store, "a", "b")
+    back_to(tmp_path, COMPOSED)
+    with contextlib.closing(Store(tmp_path)) as again:
+        again.verify()
+        assert all(each.vectors is not None for each in again.after(0, REVISION))
+        assert again.rules(RuleKind.SYNONYM) == []
+
+
+@pytest.mark.parametrize("version", range(1, RULES_VERSION))
+def test_a_backup_of_an_older_version_is_restored(tmp_path: Path, version: int) -> None:
+    older, directory = tmp_path / "older", tmp_path / "data"
+    older.mkdir()
+    directory.mkdir()
+    with contextlib.closing(Store(older)) as store:
+        put(store, "a")
+    back_to(older, version)
+    with contextlib.closing(Store(directory)) as store, store.write() as transaction:
+        assert [transaction.put_rule(RuleKind.SYNONYM, id, b"") for id in "xyz"] == [1, 2, 3]
+    restore(directory, older / DATABASE)
+    with contextlib.closing(Store(directory)) as restored:
+        restored.verify()
+        assert [each.id for each in restored.changes(0, 10)] == ["a"]
+        assert put(restored, "b")[0] > 3, "a sequence of the replaced rules is not used again"

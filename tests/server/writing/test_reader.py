@@ -8,11 +8,13 @@ import pytest
 from server.attributes.filter import Equals
 from server.catalogue.changes import Change, Delete, Stored, Upsert
 from server.catalogue.document import Document
+from server.catalogue.rules import PutRule, RuleKind
 from server.catalogue.store import Store
 from server.errors import NotFound, OutOfRange
 from server.writing.reader import PORTION_CHANGES
+from server.writing.rules import RuleChanges
 from tests.server.making import until
-from tests.server.writing.making import Core, titled, upserts
+from tests.server.writing.making import Core, summary, titled, upserts
 
 
 class Watch:
@@ -48,6 +50,37 @@ async def test_a_watch_yields_stored_and_then_new_changes(core: Core) -> None:
     await until(lambda: len(watch.changes) == 4)
     assert watch.changes[2:] == [(4, "b", True), (5, "c", False)]
     assert watch.portions[-1][-1].document == titled("c")
+    await watch.end()
+
+
+async def test_a_watch_sends_nothing_for_a_rule_and_goes_on_after_it(core: Core) -> None:
+    await core.writer.upsert(upserts(titled("a")))
+    watch = Watch(core, 0)
+    await until(lambda: watch.portions)
+    rule = RuleChanges([PutRule(RuleKind.SYNONYM, "1", b"a -> b")])
+    assert summary(await core.writer.change_rules(rule)) == [("1", 2, True, None)]
+    late = Watch(core, 2)
+    await core.writer.upsert(upserts(titled("b")))
+    await until(lambda: len(watch.changes) == 2 and late.changes)
+    assert (watch.changes[1:], late.changes) == ([(3, "b", False)], [(3, "b", False)])
+    await watch.end()
+    await late.end()
+
+
+async def test_a_watch_reads_the_store_no_more_after_a_rule(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    await core.writer.change_rules(RuleChanges([PutRule(RuleKind.SYNONYM, "1", b"a -> b")]))
+    reads = []
+    read = core.store.changes
+
+    def counted(*arguments: Any, **options: Any) -> list[Change]:
+        reads.append(arguments)
+        return read(*arguments, **options)
+
+    monkeypatch.setattr(core.store, "changes", counted)
+    watch = Watch(core, 0)
+    await until(lambda: reads)
+    await asyncio.sleep(0.1)
+    assert len(reads) == 1
     await watch.end()
 
 
