@@ -38,6 +38,15 @@ class ColumnView(NamedTuple):
         else:
             chosen[self.slots[np.flatnonzero(entries)]] = True  # Faster than a boolean index.
 
+    def entries_of(self, slots: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Returns the positions of all entries of some slots, and for each the place of its slot in `slots`."""
+        wanted = slots.astype(np.int32)  # Of the column's type: otherwise NumPy would convert the whole column.
+        starts = self.slots.searchsorted(wanted)
+        counts = self.slots.searchsorted(wanted, "right") - starts
+        places = np.arange(len(slots)).repeat(counts)
+        first = counts.cumsum() - counts
+        return (starts - first).repeat(counts) + np.arange(len(places)), places
+
     def equal(self, value: Scalar) -> NDArray[np.bool_]:
         """Returns for each entry whether it equals `value`."""
         wanted = self.dictionary.code_of(str(value)) if self.dictionary else value

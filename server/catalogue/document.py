@@ -144,10 +144,11 @@ def _briefly(value: Localized) -> Localized:
 
 
 def _plain(value: AttributeValue) -> AttributeValue:
-    return [_plain_scalar(each) for each in value] if isinstance(value, list) else _plain_scalar(value)
+    return [plain_scalar(each) for each in value] if isinstance(value, list) else plain_scalar(value)
 
 
-def _plain_scalar(value: str | bool | int | float) -> str | bool | int | float:
+def plain_scalar(value: str | bool | int | float) -> str | bool | int | float:
+    """Returns a whole number as an int, and any other value as it is."""
     whole = isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_EXACT_INTEGER
     return int(value) if whole else value
 

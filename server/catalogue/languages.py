@@ -13,6 +13,11 @@ def canonical_language(code: str) -> str:
     return code.strip().replace("_", SUBTAG).lower()
 
 
+def is_in_language(language: str, code: str) -> bool:
+    """Returns whether a code is a canonical language or a part of it: `ko-KR` is in `ko`, and any code is in ``""``."""
+    return not language or f"{canonical_language(code)}{SUBTAG}".startswith(f"{language}{SUBTAG}")
+
+
 def best_language(wanted: str, available: Iterable[str]) -> str | None:
     """Returns the available code that fits a wanted one best; None if none fits.
 

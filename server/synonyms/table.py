@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import islice
 from typing import NamedTuple, Self
 
-from server.catalogue.languages import SUBTAG, canonical_language
+from server.catalogue.languages import is_in_language
 from server.errors import UnfitRule
 from server.synonyms.endings import is_ending
 from server.synonyms.entries import HEAD, NO_ENTRIES, place_of
@@ -124,7 +124,7 @@ class SynonymTable:
             fitting = [
                 entry
                 for entry in entries
-                if _fits(entry.language, language)
+                if (language is None or is_in_language(entry.language, language))
                 and (first == last or length >= SPACED_LENGTH or spelling in entry.spellings)
             ]
             if fitting:
@@ -163,13 +163,6 @@ def _may_follow(key: str, rest: str, *, compound: bool) -> bool:
     if is_hangul(key[-1]) != is_hangul(rest[0]):
         return True
     return is_hangul(rest[0]) and len(rest) >= COMPOUND_LENGTH
-
-
-def _fits(rule: str, query: str | None) -> bool:
-    """Returns whether a rule's language is that of a query, or holds it."""
-    if not rule or query is None:
-        return True
-    return f"{canonical_language(query)}{SUBTAG}".startswith(f"{rule}{SUBTAG}")
 
 
 def _has(joint: Joined, key: str) -> bool:
