@@ -11,7 +11,14 @@ import grpc
 from chaja.channel import channel_options
 from chaja.deadline import AsyncDefaultDeadline, DefaultDeadline
 from chaja.token import AsyncAnswerBearerToken, AsyncBearerToken, AsyncStreamBearerToken, BearerToken, check_token
-from chaja.v1 import AdminServiceStub, CatalogServiceStub, EncodeServiceStub, InfoServiceStub, SearchServiceStub
+from chaja.v1 import (
+    AdminServiceStub,
+    CatalogServiceStub,
+    EncodeServiceStub,
+    InfoServiceStub,
+    SearchServiceStub,
+    SynonymServiceStub,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # In `typing` from Python 3.11 on.
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
     from chaja.v1.encode_pb2_grpc import EncodeServiceAsyncStub
     from chaja.v1.info_pb2_grpc import InfoServiceAsyncStub
     from chaja.v1.search_pb2_grpc import SearchServiceAsyncStub
+    from chaja.v1.synonym_pb2_grpc import SynonymServiceAsyncStub
 
 Options = Sequence[tuple[str, Any]]
 
@@ -38,6 +46,7 @@ class Client:
         channel: The channel, for other stubs such as those of `grpc.health.v1`.
         search: Stub of `SearchService`.
         catalog: Stub of `CatalogService`, which writes documents.
+        synonyms: Stub of `SynonymService`, which changes the rules of synonyms.
         encode: Stub of `EncodeService`. It returns vectors as little-endian float32, texts × dimension.
         info: Stub of `InfoService`: the model, the limits, the size of the catalogue.
         admin: Stub of `AdminService`.
@@ -57,6 +66,7 @@ class Client:
         self.channel = channel
         self.search = SearchServiceStub(channel)
         self.catalog = CatalogServiceStub(channel)
+        self.synonyms = SynonymServiceStub(channel)
         self.encode = EncodeServiceStub(channel)
         self.info = InfoServiceStub(channel)
         self.admin = AdminServiceStub(channel)
@@ -98,6 +108,7 @@ class AsyncClient:
         self.channel = channel
         self.search: SearchServiceAsyncStub = SearchServiceStub(channel)
         self.catalog: CatalogServiceAsyncStub = CatalogServiceStub(channel)
+        self.synonyms: SynonymServiceAsyncStub = SynonymServiceStub(channel)
         self.encode: EncodeServiceAsyncStub = EncodeServiceStub(channel)
         self.info: InfoServiceAsyncStub = InfoServiceStub(channel)
         self.admin: AdminServiceAsyncStub = AdminServiceStub(channel)

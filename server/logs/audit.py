@@ -13,6 +13,7 @@ ACTION_OF = {
     "chaja.v1.CatalogService/UpsertDocuments": "write",
     "chaja.v1.CatalogService/DeleteDocuments": "delete",
     "chaja.v1.CatalogService/ImportDocuments": "import",
+    "chaja.v1.SynonymService/ChangeSynonyms": "change synonyms",
     "chaja.v1.AdminService/Reload": "reload",
 }
 """The actions of the methods that change something."""

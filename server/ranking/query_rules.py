@@ -22,13 +22,10 @@ class QueryRules(NamedTuple):
         """Returns the rules after changes; raises UnfitRule if one is not valid, or if there are too many."""
         if not changes:
             return self
-        synonyms = {rule.id: rule for rule in self.synonyms.rules}
-        for change in changes:
-            if isinstance(change, DeleteRule):  # The id of a synonym is a hash of its content.
-                synonyms.pop(change.id, None)
-            else:
-                synonyms[change.id] = Rule.read(change.content)
-        return self._replace(synonyms=SynonymTable(synonyms.values()))
+        last = {change.id: change for change in changes}.values()
+        added = [Rule.read(change.content) for change in last if isinstance(change, PutRule)]
+        removed = [change.id for change in last if isinstance(change, DeleteRule)]
+        return self._replace(synonyms=self.synonyms.changed(added=added, removed=removed))
 
 
 NO_RULES = QueryRules(SynonymTable())

@@ -34,8 +34,8 @@ from server.rpc.imports import Imports
 from server.rpc.interruption import Interruption
 from server.rpc.limits import RESERVED_BYTES, Limits, check_name, count_violations, raise_any
 from server.rpc.masks import DOCUMENTS, Mask
-from server.rpc.pages import id_before, page_token
-from server.rpc.wire import embedded
+from server.rpc.pages import PAGE_BYTES, id_before, page_token
+from server.rpc.wire import ELEMENT_BYTES, embedded
 from server.writing.reader import Reader
 from server.writing.writer import Writer
 
@@ -45,15 +45,9 @@ PORTION_DOCUMENTS = 32
 CHANGES_BYTES = 256 * 1024
 """Maximum size of a message of changes, unless its first change is larger."""
 
-PAGE_BYTES = 2 * 1024 * 1024
-"""Maximum size of a page, unless its first document is larger."""
-
 PAGES_AT_ONCE = 1
 """Pages that are built at the same time. Other calls wait, so that many callers fill neither the memory nor the threads
 of the reader, where a page with a filter may wait for a write."""
-
-ELEMENT_BYTES = 8
-"""Most bytes of the tag and the length of a document or a change in an answer."""
 
 FEWER_FIELDS = "ask for fewer of its fields (read_mask), such as its id alone"
 

@@ -1,4 +1,4 @@
-"""Page tokens of ListDocuments: a token holds the last id of the previous page and a checksum of the filter."""
+"""Pages of documents and rules: a token holds the last id of the previous page and a checksum of the filter."""
 
 import base64
 import binascii
@@ -9,9 +9,12 @@ from server.errors import InvalidRequest, Violation
 
 CHECK_BYTES = 4
 
+PAGE_BYTES = 2 * 1024 * 1024
+"""Maximum size of a page, unless its first element is larger."""
+
 
 def page_token(last_id: str, filter: FilterMessage) -> str:
-    """Returns the token of the page after a document."""
+    """Returns the token of the page after an id."""
     return base64.urlsafe_b64encode(_check(filter) + last_id.encode()).decode()
 
 

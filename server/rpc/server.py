@@ -17,11 +17,13 @@ from chaja.v1 import (
     add_EncodeServiceServicer_to_server,
     add_InfoServiceServicer_to_server,
     add_SearchServiceServicer_to_server,
+    add_SynonymServiceServicer_to_server,
     admin_pb2,
     catalog_pb2,
     encode_pb2,
     info_pb2,
     search_pb2,
+    synonym_pb2,
 )
 from server.core_log import CoreLog
 from server.engine import EngineSlot
@@ -47,6 +49,7 @@ from server.rpc.queries import Queries
 from server.rpc.refusals import Refusals
 from server.rpc.search import SearchServicer
 from server.rpc.slowest import SlowestSearches
+from server.rpc.synonyms import SynonymServicer
 from server.security.access import Access
 from server.security.tls import Certificates
 from server.security.tokens import AccessTokens
@@ -60,7 +63,7 @@ log = logging.getLogger(__name__)
 
 SERVICES = [
     service
-    for file in (search_pb2, catalog_pb2, encode_pb2, info_pb2, admin_pb2)
+    for file in (search_pb2, catalog_pb2, synonym_pb2, encode_pb2, info_pb2, admin_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 ]
 KIND_OF = {(False, False): "unary", (False, True): "server_stream", (True, True): "bidi_stream"}
@@ -148,6 +151,7 @@ class RpcServer:
         add_SearchServiceServicer_to_server(search, calls)
         catalog = CatalogServicer(reloader.writer, reloader.reader, limits, background)
         add_CatalogServiceServicer_to_server(catalog, calls)
+        add_SynonymServiceServicer_to_server(SynonymServicer(reloader.writer, slot, limits, background), calls)
         add_EncodeServiceServicer_to_server(EncodeServicer(slot, limits, queries), calls)
         add_InfoServiceServicer_to_server(InfoServicer(slot, limits, writable=writable), calls)
         add_AdminServiceServicer_to_server(AdminServicer(reloader, writable=writable), calls)

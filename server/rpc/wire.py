@@ -13,6 +13,9 @@ FIXED_32 = 5
 LARGEST_NUMBER = 15
 """Largest number of a field whose tag takes one byte."""
 
+ELEMENT_BYTES = 8
+"""Most bytes of the tag and the length of an embedded message."""
+
 
 def embedded(number: int, content: bytes) -> bytes:
     """Returns the field with a number from 1 to 15 that holds a serialized message."""

@@ -20,6 +20,8 @@ ROLE_OF: dict[str, Role] = {
     "/chaja.v1.CatalogService/ListDocuments": "write",
     "/chaja.v1.CatalogService/ImportDocuments": "write",
     "/chaja.v1.CatalogService/WatchChanges": "write",
+    "/chaja.v1.SynonymService/ChangeSynonyms": "write",
+    "/chaja.v1.SynonymService/ListSynonyms": "search",
     "/chaja.v1.AdminService/Reload": "admin",
 }
 

@@ -1,4 +1,4 @@
-"""One rule of synonyms: as a line of text, and as a row that the store keeps.
+"""One rule of synonyms, and its text, which is a line of the file and what the store keeps.
 
 `마통 -> 마이너스통장` adds the right side where a query has the left one. `체카 = 체크카드 = 체크 카드` adds the others
 where a query has any of them. A language before the rule (`ko: `) restricts it to queries in that language.
@@ -37,24 +37,6 @@ class Kind(enum.Enum):
 
     ONE_WAY = "->"
     EQUAL = "="
-
-
-class Row(NamedTuple):
-    """A rule as the store keeps it.
-
-    Attributes:
-        id: A hash of the other fields, 16 hexadecimal digits.
-        language: A canonical language code, or empty for all languages.
-        kind: The name of the `Kind`.
-        left: The first phrase.
-        right: The others, joined by ` = `.
-    """
-
-    id: str
-    language: str
-    kind: str
-    left: str
-    right: str
 
 
 class Form(NamedTuple):
@@ -104,18 +86,15 @@ class Rule:
         return rule
 
     @classmethod
-    def of(cls, row: Row) -> Self:
-        """Reads a row, whose id is not looked at. Raises UnfitRule if its text is not that of one rule."""
-        if row.kind not in Kind.__members__:
-            raise UnfitRule(f"the kind is {row.kind!r}: use one of {', '.join(Kind.__members__)}")
-        language = f"{row.language}: " if row.language else ""
-        rule = cls.parse(f"{language}{row.left} {Kind[row.kind].value} {row.right}")
-        right = "=".join(_plain(side) for side in row.right.split("="))
-        if (
-            rule is None
-            or (rule.kind.name, rule.language) != (row.kind, canonical_language(row.language))
-            or (rule.left, rule.right.replace(" = ", "=")) != (_plain(row.left), right)
-        ):
+    def of(cls, kind: Kind, phrases: Sequence[str], *, language: str = "") -> Self:
+        """Returns the rule with these fields. Raises UnfitRule if no text says the same."""
+        most = 2 if kind is Kind.ONE_WAY else MAX_PHRASES
+        if not 2 <= len(phrases) <= most:
+            wanted = "2 phrases" if most == 2 else f"2 to {most} phrases"
+            raise UnfitRule(f"a rule of this kind has {wanted}, not {len(phrases)}")
+        plain = tuple(" ".join(composed(phrase).split()) for phrase in phrases)
+        rule = cls.parse(cls(kind, plain, language).text)
+        if rule != cls(kind, plain, canonical_language(language)):
             raise UnfitRule(
                 "a field holds a part of the notation, or no language code: leave `->`, `=`, ` #` and `xx:` out of "
                 "phrases, and name languages as in `ko` or `en-US`"
@@ -136,29 +115,15 @@ class Rule:
         return self.phrases[0]
 
     @property
-    def right(self) -> str:
-        """The phrases after the first, joined by ` = `."""
-        return " = ".join(self.phrases[1:])
-
-    @property
     def text(self) -> str:
         """The canonical text: `parse` reads the same rule from it."""
         language = f"{self.language}: " if self.language else ""
-        return f"{language}{self.left} {self.kind.value} {self.right}"
+        return language + f" {self.kind.value} ".join(self.phrases)
 
     @property
     def id(self) -> str:
         """A hash of the text."""
         return blake2b(self.text.encode(), digest_size=8).hexdigest()
-
-    @property
-    def row(self) -> Row:
-        """The rule as the store keeps it; `of` reads the same rule from it."""
-        return Row(self.id, self.language, self.kind.name, self.left, self.right)
-
-
-def _plain(phrase: str) -> str:
-    return " ".join(composed(phrase).split())
 
 
 def _check(phrases: Sequence[str]) -> None:

@@ -54,6 +54,15 @@ from chaja.v1.search_pb2 import (
     SearchStreamResponse,
 )
 from chaja.v1.search_pb2_grpc import SearchServiceServicer, SearchServiceStub, add_SearchServiceServicer_to_server
+from chaja.v1.synonym_pb2 import (
+    ChangeSynonymsRequest,
+    ChangeSynonymsResponse,
+    ListSynonymsRequest,
+    ListSynonymsResponse,
+    SynonymKind,
+    SynonymRule,
+)
+from chaja.v1.synonym_pb2_grpc import SynonymServiceServicer, SynonymServiceStub, add_SynonymServiceServicer_to_server
 from chaja.v1.text_pb2 import TextRange, TextUnit
 from chaja.v1.timings_pb2 import Timings
 
@@ -67,6 +76,8 @@ __all__ = [
     "CatalogServiceStub",
     "Catalogue",
     "Change",
+    "ChangeSynonymsRequest",
+    "ChangeSynonymsResponse",
     "Delete",
     "DeleteDocumentsRequest",
     "DeleteDocumentsResponse",
@@ -98,6 +109,8 @@ __all__ = [
     "Limits",
     "ListDocumentsRequest",
     "ListDocumentsResponse",
+    "ListSynonymsRequest",
+    "ListSynonymsResponse",
     "LocalizedText",
     "Match",
     "Mode",
@@ -112,6 +125,10 @@ __all__ = [
     "SearchServiceStub",
     "SearchStreamResponse",
     "Similarity",
+    "SynonymKind",
+    "SynonymRule",
+    "SynonymServiceServicer",
+    "SynonymServiceStub",
     "TextKind",
     "TextRange",
     "TextUnit",
@@ -128,4 +145,5 @@ __all__ = [
     "add_EncodeServiceServicer_to_server",
     "add_InfoServiceServicer_to_server",
     "add_SearchServiceServicer_to_server",
+    "add_SynonymServiceServicer_to_server",
 ]

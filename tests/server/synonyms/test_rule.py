@@ -1,9 +1,11 @@
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from server.errors import UnfitRule
-from server.synonyms.rule import MAX_PHRASES, Kind, Row, Rule
+from server.synonyms.rule import MAX_PHRASES, Kind, Rule
 from tests.server.synonyms.making import rule, rules
 
 
@@ -52,38 +54,54 @@ def test_an_unfit_line_says_what_to_do(line: str, problem: str) -> None:
 
 
 @given(rules())
-def test_text_and_row_hold_the_whole_rule(one: Rule) -> None:
+def test_the_text_and_the_fields_hold_the_whole_rule(one: Rule) -> None:
     assert Rule.parse(one.text) == one
-    assert Rule.of(one.row) == one
+    assert Rule.of(one.kind, one.phrases, language=one.language) == one
 
 
-def test_a_row_is_plain_and_its_id_depends_on_all_of_it() -> None:
-    row = rule("ko: 체카 = 체크카드 = 체크 카드").row
-    assert row == Row(row.id, "ko", "EQUAL", "체카", "체크카드 = 체크 카드")
+def test_the_id_depends_on_all_of_a_rule() -> None:
     lines = ["체카 = 체크카드", "체카 -> 체크카드", "ko: 체카 = 체크카드", "체크카드 = 체카"]
     assert len({rule(line).id for line in lines}) == len(lines)
 
 
-def test_spaces_of_a_row_do_not_count() -> None:
-    assert Rule.of(Row("", "KO", "EQUAL", " 체카 ", "체크카드=체크  카드")).text == "ko: 체카 = 체크카드 = 체크 카드"
+def test_spaces_and_composition_of_fields_do_not_count() -> None:
+    phrases = [" 체카 ", unicodedata.normalize("NFD", "체크카드"), "체크  카드"]
+    assert Rule.of(Kind.EQUAL, phrases, language="KO_kr").text == "ko-kr: 체카 = 체크카드 = 체크 카드"
 
 
 @pytest.mark.parametrize(
-    "row",
+    ("kind", "phrases", "language", "problem"),
     [
-        Row("", "", "EQUAL", "a = b", "c"),
-        Row("", "", "ONE_WAY", "a", "b -> c"),
-        Row("", "", "ONE_WAY", "a", "b # c"),
-        Row("", "", "ONE_WAY", "en: a", "b"),
-        Row("", "no language", "ONE_WAY", "a", "b"),
-        Row("", "", "ONE_WAY", "a", ""),
-        Row("", "", "BOTH", "a", "b"),
-        Row("", "", "ONE_WAY", "# a", "b"),
+        (Kind.EQUAL, ["a = b", "c"], "", "leave `->`, `=`, ` #` and `xx:` out"),
+        (Kind.ONE_WAY, ["a", "b -> c"], "", "more than one arrow"),
+        (Kind.EQUAL, ["a", "b → c"], "", "an arrow and `=`"),
+        (Kind.ONE_WAY, ["a", "b # c"], "", "leave `->`, `=`, ` #`"),
+        (Kind.ONE_WAY, ["# a", "b"], "", "leave `->`, `=`, ` #`"),
+        (Kind.ONE_WAY, ["en: a", "b"], "", "leave `->`, `=`, ` #` and `xx:` out"),
+        (Kind.ONE_WAY, ["a", "b"], "no language", "name languages as in `ko`"),
+        (Kind.ONE_WAY, ["a", "b"], "ko: en", "name languages as in `ko`"),
+        (Kind.ONE_WAY, ["a", ""], "", "the phrase '' has no word"),
+        (Kind.ONE_WAY, ["a", "b", "c"], "", "a rule of this kind has 2 phrases, not 3"),
+        (Kind.EQUAL, ["a"], "", "a rule of this kind has 2 to 16 phrases, not 1"),
+        (Kind.EQUAL, ["a", "가" * 5000], "", "5004 characters: write at most 4096"),
     ],
 )
-def test_a_row_that_a_file_cannot_hold_is_refused(row: Row) -> None:
-    with pytest.raises(UnfitRule):
-        Rule.of(row)
+def test_fields_that_a_file_cannot_hold_are_refused(
+    kind: Kind, phrases: list[str], language: str, problem: str
+) -> None:
+    with pytest.raises(UnfitRule) as caught:
+        Rule.of(kind, phrases, language=language)
+    assert problem in str(caught.value)
+
+
+@given(st.sampled_from(Kind), st.lists(st.text(max_size=20), max_size=4), st.text(max_size=6))
+def test_any_fields_are_refused_or_those_of_the_text(kind: Kind, phrases: list[str], language: str) -> None:
+    try:
+        one = Rule.of(kind, phrases, language=language)
+    except UnfitRule:
+        return
+    assert (one.kind, len(one.phrases)) == (kind, len(phrases))
+    assert Rule.parse(one.text) == one
 
 
 @given(st.text(max_size=80))

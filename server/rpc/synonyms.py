@@ -1,0 +1,163 @@
+"""SynonymService: changes and lists the rules of synonyms."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from chaja.v1 import (
+    ChangeSynonymsRequest,
+    ChangeSynonymsResponse,
+    Filter,
+    ListSynonymsRequest,
+    ListSynonymsResponse,
+    SynonymKind,
+    SynonymRule,
+    SynonymServiceServicer,
+)
+from server.call_context import CallContext
+from server.catalogue.rules import DeleteRule, PutRule, RuleKind
+from server.engine import EngineSlot
+from server.errors import InvalidRequest, UnfitRule, Violation
+from server.rpc.background import Background
+from server.rpc.limits import RESERVED_BYTES, Limits, raise_any
+from server.rpc.pages import PAGE_BYTES, id_before, page_token
+from server.rpc.wire import ELEMENT_BYTES
+from server.synonyms.entries import place_of
+from server.synonyms.rule import Kind, Rule
+from server.synonyms.table import MAX_RULES, SynonymTable
+from server.writing.rules import RuleChanges
+from server.writing.writer import Writer
+
+KIND_OF: dict[int, Kind] = {
+    SynonymKind.SYNONYM_KIND_ONE_WAY: Kind.ONE_WAY,
+    SynonymKind.SYNONYM_KIND_EQUAL: Kind.EQUAL,
+}
+MESSAGE_OF = {
+    Kind.ONE_WAY: SynonymKind.SYNONYM_KIND_ONE_WAY,
+    Kind.EQUAL: SynonymKind.SYNONYM_KIND_EQUAL,
+}
+
+
+class SynonymServicer(SynonymServiceServicer):
+    """Implements `chaja.v1.SynonymService`; the proto file states its contract."""
+
+    def __init__(self, writer: Callable[[], Writer], slot: EngineSlot, limits: Limits, background: Background) -> None:
+        """Takes a function that returns the current writer, or raises NotReady or ReadOnly."""
+        self._writer = writer
+        self._slot = slot
+        self._limits = limits
+        self._background = background
+
+    async def ChangeSynonyms(self, request: ChangeSynonymsRequest, context: Any) -> ChangeSynonymsResponse:
+        """Adds and removes rules."""
+        writer = self._writer()
+        changes = await self._background.run_if_large(partial(_read_changes, request))
+        try:
+            outcomes = await writer.change_rules(changes)
+        except UnfitRule as error:
+            raise InvalidRequest([Violation("add", str(error))]) from None
+        added = sum(outcome.changed for outcome in outcomes[: len(request.add)])
+        removed = sum(outcome.changed for outcome in outcomes[len(request.add) :])
+        if (call := CallContext.current()) is not None:
+            call.count(changed=added + removed, unchanged=len(outcomes) - added - removed)
+        state = self._slot.engine.index.state
+        return ChangeSynonymsResponse(
+            added_count=added,
+            removed_count=removed,
+            rule_count=len(state.rules.synonyms),
+            sequence=state.sequence,
+        )
+
+    async def ListSynonyms(self, request: ListSynonymsRequest, context: Any) -> ListSynonymsResponse:
+        """Returns a page of rules."""
+        table = self._slot.engine.index.state.rules.synonyms
+        size = self._limits.page_size(request.page_size)
+        return await self._background.run(partial(self._page, table, request.page_token, size))
+
+    def _page(self, table: SynonymTable, token: str, size: int) -> ListSynonymsResponse:
+        begin = _begin_of(table.rules, token)
+        response = ListSynonymsResponse(rule_count=len(table))
+        left_bytes = min(PAGE_BYTES, self._limits.max_response_bytes - RESERVED_BYTES)
+        for rule in table.rules[begin : begin + size]:
+            message = to_message(rule)
+            left_bytes -= message.ByteSize() + ELEMENT_BYTES
+            if left_bytes < 0:
+                break
+            response.rules.append(message)
+        end = begin + len(response.rules)
+        if end < len(table.rules):
+            response.next_page_token = page_token(table.rules[end - 1].text, Filter())
+        return response
+
+
+def to_message(rule: Rule) -> SynonymRule:
+    """Returns the message of a rule."""
+    return SynonymRule(kind=MESSAGE_OF[rule.kind], phrases=rule.phrases, language_code=rule.language)
+
+
+def _read_changes(request: ChangeSynonymsRequest) -> RuleChanges:
+    """Returns the changes that a request asks for: first the added rules, then the removed ones.
+
+    Raises InvalidRequest, which names each wrong field.
+    """
+    violations = [
+        Violation(field, f"has {len(messages)} elements; at most {MAX_RULES} are allowed: split the call")
+        for field, messages in (("add", request.add), ("remove", request.remove))
+        if len(messages) > MAX_RULES
+    ]
+    if not (request.add or request.remove or request.replace_all):
+        violations.append(Violation("add", "is empty, as `remove` is: send at least one rule"))
+    if request.remove and request.replace_all:
+        violations.append(Violation("remove", "is set together with replace_all, which removes all other rules"))
+    raise_any(violations)
+    added = _read_rules("add", request.add, violations)
+    removed = _read_rules("remove", request.remove, violations)
+    raise_any(violations)
+    both = set(added).intersection(removed)
+    raise_any(
+        [
+            Violation(f"remove[{position}]", "is also in `add`: send it in one of them")
+            for position, rule in enumerate(removed)
+            if rule in both
+        ]
+    )
+    return RuleChanges(
+        [
+            *(PutRule(RuleKind.SYNONYM, rule.id, rule.text.encode()) for rule in added),
+            *(DeleteRule(RuleKind.SYNONYM, rule.id) for rule in removed),
+        ],
+        replaced=RuleKind.SYNONYM if request.replace_all else None,
+    )
+
+
+def _read_rules(field: str, messages: Sequence[SynonymRule], violations: list[Violation]) -> list[Rule]:
+    """Returns the valid rules, and appends the violations of the others."""
+    rules = []
+    for position, message in enumerate(messages):
+        name = f"{field}[{position}]"
+        kind = KIND_OF.get(message.kind)
+        if kind is None:
+            violations.append(
+                Violation(f"{name}.kind", f"is {message.kind}: set SYNONYM_KIND_ONE_WAY or SYNONYM_KIND_EQUAL")
+            )
+            continue
+        try:
+            rules.append(Rule.of(kind, message.phrases, language=message.language_code))
+        except UnfitRule as error:
+            violations.append(Violation(name, str(error)))
+    return rules
+
+
+def _begin_of(rules: Sequence[Rule], token: str) -> int:
+    """Returns the position of the first rule of a page; raises InvalidRequest if the token is wrong."""
+    text = id_before(token, Filter())
+    if not text:
+        return 0
+    try:
+        last = Rule.parse(text)
+    except UnfitRule:
+        last = None
+    if last is None:
+        raise InvalidRequest([Violation("page_token", "is not a token of this service: start with the first page")])
+    return bisect_right(rules, place_of(last), key=place_of)
