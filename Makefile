@@ -50,7 +50,7 @@ demo-check: $(BUNDLE)/manifest.json ## Run the demo on free ports, and end after
 
 .PHONY: serve
 serve: $(BUNDLE)/manifest.json ## Serve the sample catalogue
-	$(PYTHON) -m server --bundle $(BUNDLE) $(SAMPLE) $(ARGS)
+	$(PYTHON) -m server --bundle $(BUNDLE) $(SAMPLE) --synonyms sample/synonyms.txt $(ARGS)
 
 .PHONY: evaluate
 evaluate: $(BUNDLE)/manifest.json ## Print R@k of the default bundle on the sample's labelled queries, by mode and language

@@ -1,4 +1,4 @@
 """A sample catalogue: the services of a fictional finance app, and queries with their answers.
 
-`catalogue.jsonl` and `queries.jsonl` were written by hand for this project. `demo` searches them.
+`catalogue.jsonl`, `queries.jsonl` and `synonyms.txt` were written by hand for this project. `demo` searches them.
 """

@@ -50,6 +50,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     flags = ["--bundle", str(options.bundle), "--catalogue", str(REPOSITORY / "sample/catalogue.jsonl")]
+    flags += ["--synonyms", str(REPOSITORY / "sample/synonyms.txt")]
     flags += ["--listen", options.listen, "--metrics", options.metrics]
     print("Starting a server. Encoding the sample takes up to a minute.", file=sys.stderr, flush=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -3,7 +3,7 @@
     python -m server backup --data DIR [--to FILE]
     python -m server restore --data DIR --from FILE
     python -m server check --data DIR
-    python -m server export-catalogue --data DIR [--to FILE]
+    python -m server export-catalogue --data DIR [--to FILE] [--synonyms-to FILE]
 
 All but restore may run while a server uses the directory.
 """
@@ -17,6 +17,7 @@ from typing import BinaryIO, NamedTuple
 
 from server.catalogue.database import DATABASE, back_up, restore
 from server.catalogue.document import content_of
+from server.catalogue.rules import RuleKind
 from server.catalogue.store import Store
 from server.command_line import Parser
 from server.errors import StoreError
@@ -65,16 +66,21 @@ def _restore(options: argparse.Namespace) -> None:
 def _check(options: argparse.Namespace) -> None:
     with contextlib.closing(Store(options.data, serving=False)) as store:
         store.verify()
-        print(f"{options.data / DATABASE} is intact: {len(store)} documents, sequence {store.sequence}")
+        counts = f"{len(store)} documents, {len(store.rules(RuleKind.SYNONYM))} synonym rules"
+        print(f"{options.data / DATABASE} is intact: {counts}, sequence {store.sequence}")
 
 
 def _export(options: argparse.Namespace) -> None:
-    with contextlib.closing(Store(options.data, serving=False)) as store, _opened(options.to) as file:
-        after_id = ""
-        while page := store.page(after_id, PORTION_DOCUMENTS):
-            for stored in page:
-                file.write(content_of(stored.document) + b"\n")
-            after_id = page[-1].document.id
+    with contextlib.closing(Store(options.data, serving=False)) as store:
+        if options.synonyms_to is not None:
+            with _opened(options.synonyms_to) as file:  # The content of a rule is its line in the file.
+                file.writelines(sorted(rule.content + b"\n" for rule in store.rules(RuleKind.SYNONYM)))
+        with _opened(options.to) as file:
+            after_id = ""
+            while page := store.page(after_id, PORTION_DOCUMENTS):
+                for stored in page:
+                    file.write(content_of(stored.document) + b"\n")
+                after_id = page[-1].document.id
 
 
 @contextlib.contextmanager
@@ -95,7 +101,7 @@ def _opened(path: Path | None) -> Iterator[BinaryIO]:
     except FileExistsError:  # The path may be that of the store's database.
         raise StoreError(f"{path} already exists and is not overwritten: choose another name") from None
     except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror}; choose another path with --to") from None
+        raise StoreError(f"{path} cannot be written: {error.strerror}; choose another path") from None
 
 
 COMMANDS = {
@@ -112,9 +118,12 @@ COMMANDS = {
     ),
     "check": Command("Read the whole store and verify its checksums.", _check, {}),
     "export-catalogue": Command(
-        "Write all documents as JSONL for --catalogue, ordered by id.",
+        "Write all documents as JSONL for --catalogue, ordered by id, and the rules of synonyms for --synonyms.",
         _export,
-        {"--to": "path of the file (default: standard output)"},
+        {
+            "--to": "path of the file of documents (default: standard output)",
+            "--synonyms-to": "path of the file of synonyms (default: none is written)",
+        },
     ),
 }
 """The commands that `python -m server COMMAND` runs instead of the server, by name."""

@@ -1,4 +1,4 @@
-"""Loads the bundle and the catalogue file, at startup and whenever they change.
+"""Loads the bundle, the catalogue file and the files of rules, at startup and whenever they change.
 
 A thread of low priority loads and checks a new bundle, and indexes the store's documents with it, while the old one
 serves. Calls go to the new bundle only when its index is complete. If anything fails, the old one keeps serving.
@@ -29,7 +29,7 @@ from server.metrics import Metrics
 from server.progress import Progress
 from server.security.watched import WatchedFiles
 from server.settings import Settings
-from server.writing.file_import import FileLimits, read_difference
+from server.writing.files import Files
 from server.writing.live_catalogue import LiveCatalogue
 from server.writing.reader import Reader
 from server.writing.writer import Writer
@@ -40,7 +40,7 @@ Result = TypeVar("Result")
 
 
 class Reloader:
-    """Loads and reloads the bundle and the catalogue file. Used on the event loop.
+    """Loads and reloads the bundle and the files. Used on the event loop.
 
     Attributes:
         progress: The step of the load that is running, or of the last one.
@@ -69,7 +69,7 @@ class Reloader:
         self._on_serving = on_serving
         self.progress = Progress()
         self._opening = opening
-        self._file_limits = FileLimits(settings.max_document_characters, settings.max_catalogue_shrink)
+        self._files = Files.of(settings)
         self._folder = store.directory / "index"
         self._snapshots = SnapshotFolder(self._folder, store) if settings.data is not None else None
         cache = EmbeddingCache(settings.cache_bytes)
@@ -86,13 +86,13 @@ class Reloader:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._retiring: set[asyncio.Task[None]] = set()
         paths = [settings.bundle / MANIFEST_FILE, settings.bundle]
-        self._watched = WatchedFiles([*paths, settings.catalogue] if settings.catalogue else paths)
+        self._watched = WatchedFiles([*paths, *self._files.paths])
 
     async def load(self) -> None:
-        """Loads and serves the bundle and the catalogue file; raises StartError, or LoadingCancelled after `cancel`."""
-        if self._settings.catalogue is not None:  # Report its errors before the slow load of the bundle.
+        """Loads and serves the bundle and the files; raises StartError, or LoadingCancelled after `cancel`."""
+        if self._files.paths:  # Report their errors before the slow load of the bundle.
             self.progress.begin("reading the catalogue file")
-            await self._in_thread(read_difference, self._settings.catalogue, self._store, self._file_limits)
+            await self._in_thread(self._files.check, self._store)
         self.progress.begin("opening the model")
         loaded = await self._in_thread(self._load, background=False)
         self._put(loaded)
@@ -104,7 +104,7 @@ class Reloader:
             snapshots=self._snapshots,
             overlap_tokens=self._settings.passage_overlap_tokens,
         )
-        await self._import_file()
+        await self._import_files()
         self._loaded = True
         self._slot.open()
         await self._in_thread(return_freed_memory)
@@ -233,14 +233,12 @@ class Reloader:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _import_file(self) -> None:
-        if self._settings.catalogue is None:
+    async def _import_files(self) -> None:
+        if not self._files.paths:
             return
         if self._cancelled.is_set():
             raise LoadingCancelled
-        self._importing = asyncio.create_task(
-            self.catalogue.import_file(self._settings.catalogue, self._file_limits, self.progress)
-        )
+        self._importing = asyncio.create_task(self.catalogue.import_files(self._files, self.progress))
         try:
             await self._importing
         except asyncio.CancelledError:
@@ -264,8 +262,7 @@ class Reloader:
         return engine
 
     async def _reload(self) -> None:
-        if self._settings.catalogue is not None:  # If either file is invalid, neither is used.
-            await self._in_thread(read_difference, self._settings.catalogue, self._store, self._file_limits)
+        await self._in_thread(self._files.check, self._store)  # If one file is invalid, none is used.
         revision = await self._in_thread(self._revision_on_disk)
         if revision != self._slot.engine.manifest.revision or self._slot.broken:
             self.catalogue.keep(revision)
@@ -280,7 +277,7 @@ class Reloader:
                     retiring.add_done_callback(self._retiring.discard)
                 del before  # `_retire` frees it.
             self._serving()
-        await self._import_file()
+        await self._import_files()
 
     def _is_outdated(self) -> bool:
         """Returns whether the bundle on disk differs from the one that serves."""

@@ -8,7 +8,6 @@ en: cc -> credit card
 ```
 """
 
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -38,11 +37,6 @@ def read_synonyms(path: Path) -> SynonymTable:
         raise CatalogueError(f"{path} cannot be read: {error.strerror}") from None
     except UnfitRule as error:
         raise CatalogueError(f"{path}: {error}") from None
-
-
-def file_text(rules: Iterable[Rule]) -> str:
-    """Returns the text of a file with these rules, in their order."""
-    return "".join(f"{rule.text}\n" for rule in rules)
 
 
 def _rule(line: bytes) -> Rule | None:

@@ -26,19 +26,28 @@ PORTION_DOCUMENTS = 1000
 
 
 ALWAYS_MISSING = 3
-"""Documents that may be missing from a file whatever `max_shrink` is: a small catalogue changes by large shares."""
+"""Documents or rules that may be missing from a file whatever `max_shrink` is: a small file changes by large shares."""
 
 
 class FileLimits(NamedTuple):
-    """The limits of a catalogue file.
+    """The limits of imported files.
 
     Attributes:
         max_document_characters: Maximum characters in a document.
-        max_shrink: Share of the documents of the last import that may be missing.
+        max_shrink: Share of the documents or rules of the last import that may be missing.
     """
 
     max_document_characters: int
     max_shrink: float
+
+    def forbid(self, *, missing: int, before: int) -> bool:
+        """Returns whether more is missing than may be, of what was there before."""
+        return missing > max(ALWAYS_MISSING, self.max_shrink * before)
+
+    def remedy(self, *, missing: int, before: int) -> str:
+        """Returns how to allow it."""
+        share = math.ceil(100 * missing / before) / 100
+        return f"set --max-catalogue-shrink to {share:g} or more (it is {self.max_shrink:g})"
 
 
 class Difference(NamedTuple):
@@ -95,10 +104,8 @@ def read_difference(path: Path, store: Store, limits: FileLimits) -> Difference:
 
 
 def _check_missing(path: Path, *, before: int, missing: int, limits: FileLimits) -> None:
-    if missing > max(ALWAYS_MISSING, limits.max_shrink * before):
-        share = math.ceil(100 * missing / before) / 100
+    if limits.forbid(missing=missing, before=before):
         raise CatalogueError(
             f"{path} lacks {missing} of the {before} documents that it had when it was last imported: it may have been "
-            "cut short, or its ids have changed; if it is complete, set --max-catalogue-shrink to "
-            f"{share:g} or more (it is {limits.max_shrink:g})"
+            f"cut short, or its ids have changed; if it is complete, {limits.remedy(missing=missing, before=before)}"
         )

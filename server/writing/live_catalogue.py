@@ -7,7 +7,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from server.catalogue.store import RETIRED_SECONDS, Store
 from server.engine import EngineSlot
@@ -19,7 +18,7 @@ from server.metrics import Metrics
 from server.progress import Progress
 from server.writing.committer import Committer
 from server.writing.encoding import DocumentEncoder
-from server.writing.file_import import FileLimits, import_file
+from server.writing.files import Files
 from server.writing.reader import Reader
 from server.writing.writer import Writer
 
@@ -100,9 +99,9 @@ class LiveCatalogue:
         self._obsolete = dict.fromkeys(self._store.revisions() - {loaded.index.revision}, until)
         self._describe()
 
-    async def import_file(self, path: Path, limits: FileLimits, progress: Progress) -> None:
-        """Imports the catalogue file; see `import_file`."""
-        await import_file(path, self._store, self.writer, limits, progress)
+    async def import_files(self, files: Files, progress: Progress) -> None:
+        """Imports what has changed in files since their last import; see `Files.import_all`."""
+        await files.import_all(self._store, self.writer, progress)
         await self._measure()
         await _in_thread(self._count_vectors)
 

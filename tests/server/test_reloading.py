@@ -291,7 +291,7 @@ async def test_the_watch_survives_any_failure(
         raise MemoryError("too large")
 
     with monkeypatch.context() as patch:
-        patch.setattr("server.reloading.read_difference", broken)
+        patch.setattr("server.writing.files.read_difference", broken)
         server.catalogue.write_text(DOCUMENT % "second", encoding="utf-8")
         await checks.check(times=2)
     assert server.reloads("failed") == 1

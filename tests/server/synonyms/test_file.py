@@ -1,3 +1,4 @@
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -5,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.errors import CatalogueError
-from server.synonyms.file import file_text, read_synonyms
+from server.synonyms.file import read_synonyms
 from server.synonyms.rule import Rule
 from server.synonyms.table import SynonymTable
-from tests.server.synonyms.making import rule, rules, table
+from tests.server.synonyms.making import rules, table
 
 
 def test_a_file_has_rules_comments_and_empty_lines(tmp_path: Path) -> None:
@@ -41,7 +42,8 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 @given(st.lists(rules(), max_size=8))
-def test_an_exported_table_is_imported_as_it_was(some: list[Rule]) -> None:
-    whole = SynonymTable(some)
-    text = file_text(whole.rules)
-    assert SynonymTable(map(rule, text.splitlines())) == whole
+def test_a_file_of_the_texts_of_rules_has_these_rules(some: list[Rule]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "synonyms.txt"
+        path.write_text("".join(f"{one.text}\n" for one in set(some)), encoding="utf-8")
+        assert read_synonyms(path) == SynonymTable(some)

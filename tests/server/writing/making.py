@@ -7,6 +7,7 @@ from pathlib import Path
 from server.batching.speed import Speed
 from server.catalogue.changes import Outcome, Stored, Upsert
 from server.catalogue.document import Document
+from server.catalogue.rules import RuleKind
 from server.catalogue.store import Store
 from server.encoding.cache import EmbeddingCache
 from server.engine import Engine, EngineSlot
@@ -17,6 +18,7 @@ from server.progress import Progress
 from server.ranking.options import SearchOptions
 from server.writing.committer import Committer
 from server.writing.file_import import FileLimits
+from server.writing.files import Files
 from server.writing.live_catalogue import LiveCatalogue
 from server.writing.reader import Reader
 from server.writing.writer import Writer
@@ -75,7 +77,13 @@ class Core:
 
     async def import_file(self, path: Path, *, max_document_characters: int = 1_000_000, max_shrink: float = 1) -> None:
         """Imports a catalogue file."""
-        await self.catalogue.import_file(path, FileLimits(max_document_characters, max_shrink), Progress())
+        files = Files(path, {}, FileLimits(max_document_characters, max_shrink))
+        await self.catalogue.import_files(files, Progress())
+
+    async def import_synonyms(self, path: Path, *, max_shrink: float = 1) -> None:
+        """Imports a file of synonyms."""
+        files = Files(None, {RuleKind.SYNONYM: path}, FileLimits(0, max_shrink))
+        await self.catalogue.import_files(files, Progress())
 
     async def found(self, query: str, *, limit: int = 100) -> list[str]:
         """Returns the ids of the documents that a search finds, best first."""
