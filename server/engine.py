@@ -42,12 +42,24 @@ class Engine:
         options: SearchOptions,
         *,
         words: str | None = None,
+        typed: str | None = None,
+        interpretation: str = "",
         remaining_seconds: float | None,
         bulk: bool,
     ) -> Job:
-        """Creates the job of a normalised search query; see `Job.words`. Its stopwatch starts now."""
-        deadline = deadline_after(remaining_seconds)
-        return Job(text=text, words=words, kind=TextKind.QUERY, options=options, deadline=deadline, bulk=bulk)
+        """Creates the job of a normalised search query; see `Job` for its texts. Its stopwatch starts now."""
+        return Job(
+            text=text,
+            kind=TextKind.QUERY,
+            options=options,
+            words=words,
+            typed=typed,
+            interpretation=interpretation,
+            # A text of the catalogue that the user has only begun may be longer than the model's maximum.
+            truncate=bool(interpretation),
+            deadline=deadline_after(remaining_seconds),
+            bulk=bulk,
+        )
 
     def passage_jobs(self, texts: Sequence[tuple[str, TextKind]], *, deadline: float) -> list[Job]:
         """Creates the jobs of documents' passages, which are never truncated."""

@@ -21,18 +21,21 @@ from server.stages import Stage, Stopwatch
 class Job:
     """One text, the caller's options, and the results of the stages so far.
 
-    Without `options` the text is only encoded. `words` is the text whose words are searched; None stands for `text`. If
-    the text is too long, it is cut when `truncate` is set and rejected otherwise. No stage starts work on a job after
-    its `deadline`; `deadline` and `arrived` are values of `time.monotonic()`. `search_tokens` is the predicted time of
-    its search, as tokens that could be encoded meanwhile. `done` is resolved on the event loop after the last stage, or
-    cancelled if the caller gives up. `call` is the call that it belongs to, if any; `batch_span` is the context of the
-    span of its batch, if the call is traced.
+    Without `options` the text is only encoded. `words` is the text whose words are searched, and `typed` is what the
+    user typed; None stands for `text`. `interpretation` is the kind of the reading that replaced what was typed, or
+    empty. If the text is too long, it is cut when `truncate` is set and rejected otherwise. No stage starts work on a
+    job after its `deadline`; `deadline` and `arrived` are values of `time.monotonic()`. `search_tokens` is the
+    predicted time of its search, as tokens that could be encoded meanwhile. `done` is resolved on the event loop after
+    the last stage, or cancelled if the caller gives up. `call` is the call that it belongs to, if any; `batch_span` is
+    the context of the span of its batch, if the call is traced.
     """
 
     text: str
     kind: TextKind
     options: SearchOptions | None = None
     words: str | None = None
+    typed: str | None = None
+    interpretation: str = ""
     truncate: bool = False
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     bulk: bool = False

@@ -38,8 +38,13 @@ BLOCK_CHARACTERS = 2**14
 """Characters that are processed at a time, since NumPy holds the GIL in some functions."""
 
 HASH_BASE = 0x9E3779B97F4A7C15
+MIXER = 0xBF58476D1CE4E5B9
 LONGEST_HASHED = 64
 """Number of a word's first characters that its hash depends on."""
+
+MASK = (1 << 64) - 1
+POWERS = [pow(HASH_BASE, exponent + 1, 1 << 64) for exponent in range(LONGEST_HASHED)]
+"""The factor of each character of a word in its hash, whose integers have 64 bits."""
 
 
 class Places(NamedTuple):
@@ -102,6 +107,22 @@ def places_of(folded: str) -> Places:
     return Places(codes, seen[firsts], seen[lasts] + 1)
 
 
+def code_of_word(word: str) -> int:
+    """Returns the code of a folded word, as `terms_of` returns it; it is far faster for a few words.
+
+    A text with other characters than those of words has a code that no word has.
+    """
+    code = sum([(ord(character) + 1) * power for character, power in zip(word, POWERS, strict=False)]) & MASK
+    code ^= code >> 31
+    code = code * MIXER & MASK
+    return code ^ code >> 29 | int(WORD_MARK)
+
+
+def code_of_pair(first: str, second: str) -> int:
+    """Returns the code of two neighbouring characters of a folded word, as `terms_of` returns it."""
+    return ord(first) << CODE_POINT_BITS | ord(second)
+
+
 def _terms_at(
     points: NDArray[np.uint32], kinds: NDArray[np.uint8]
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -127,14 +148,14 @@ def _hashes(points: NDArray[np.uint32], starts: NDArray[np.int64], ends: NDArray
     characters = points[np.repeat(starts, lengths) + within].astype(np.uint64)
     hashes = np.add.reduceat((characters + np.uint64(1)) * _powers()[within], firsts)
     hashes ^= hashes >> np.uint64(31)
-    hashes *= np.uint64(0xBF58476D1CE4E5B9)
+    hashes *= np.uint64(MIXER)
     hashes ^= hashes >> np.uint64(29)
     return hashes | WORD_MARK
 
 
 @functools.cache
 def _powers() -> NDArray[np.uint64]:
-    return np.array([pow(HASH_BASE, exponent + 1, 1 << 64) for exponent in range(LONGEST_HASHED)], dtype=np.uint64)
+    return np.array(POWERS, dtype=np.uint64)
 
 
 @functools.cache

@@ -90,6 +90,14 @@ class LexicalView:
             scores.append(found.scores)
         return _best(np.concatenate(slots), np.concatenate(scores), limit)
 
+    def has_terms(self, codes: Sequence[int]) -> list[bool]:
+        """Returns for each code of a term whether a document has it. Deleted documents count until they are removed."""
+        terms = np.array(codes, np.uint64)
+        has = np.zeros(len(terms), np.bool_)
+        for segment in self.segments:
+            has |= segment.has(terms)
+        return has.tolist()
+
     def documents_with(self, texts: Sequence[str]) -> list[int]:
         """Returns for each text how many documents have its rarest term; 0 if it has no words.
 

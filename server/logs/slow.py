@@ -24,11 +24,22 @@ class SlowQueryLog:
         """Returns whether a query belongs into the log."""
         return 0 < self._seconds <= duration_seconds
 
-    def write(self, text: str, stages: Mapping[Stage, float], *, duration_seconds: float, **facts: object) -> None:
-        """Logs a query that is wanted: the seconds of its stages, and further fields."""
+    def write(
+        self,
+        text: str,
+        stages: Mapping[Stage, float],
+        *,
+        duration_seconds: float,
+        interpreted: str | None = None,
+        **facts: object,
+    ) -> None:
+        """Logs a query that is wanted: the seconds of its stages, and further fields.
+
+        `interpreted` is the text that was searched instead of `text`, if it was not searched itself.
+        """
         if (not_logged := self._rate.allow()) is None:
             return
-        query = {"query": text} if self._show_texts else {}
+        query = {"query": text, "interpreted_query": interpreted} if self._show_texts else {}
         log.warning(
             "slow query",
             duration_seconds=duration_seconds,

@@ -5,6 +5,9 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from server.metrics.buckets import STAGE_SECONDS
 from server.stages import STAGES, Stopwatch
 
+INTERPRETATIONS = ("keyboard", "initials", "unfinished", "spaces")
+"""The kinds of readings (`readings.reading.Kind`)."""
+
 
 class SearchMetrics:
     """The metrics of texts and searches."""
@@ -26,12 +29,22 @@ class SearchMetrics:
             ["result"],
             registry=registry,
         )
+        interpreted = Counter(
+            "chaja_searches_interpreted_total",
+            "Answered searches of what was meant instead of what was typed, by interpretation: keyboard, initials, "
+            "unfinished or spaces.",
+            ["interpretation"],
+            registry=registry,
+        )
+        self._interpreted = {each: interpreted.labels(each) for each in INTERPRETATIONS}
         self._hits, self._no_hits, self._no_good_answer = (
             searches.labels(result) for result in ("hits", "no_hits", "no_good_answer")
         )
 
-    def answer(self, *, hits: int, no_good_answer: bool) -> None:
-        """Counts an answered search."""
+    def answer(self, *, hits: int, no_good_answer: bool, interpretation: str = "") -> None:
+        """Counts an answered search, and its interpretation, if it has one."""
+        if interpretation:
+            self._interpreted[interpretation].inc()
         if not hits:
             self._no_hits.inc()
         elif no_good_answer:

@@ -41,12 +41,14 @@ class Queries:
             return
         found = job.found
         self._slow.write(
-            job.text,
+            job.text if job.typed is None else job.typed,
             stages,
+            interpreted=job.text if job.interpretation else None,
             duration_seconds=duration_seconds,
             method=job.call.method if job.call is not None else "",
             mode=job.options.mode.name.lower(),
             batch_texts=job.batch_texts,
+            interpretation=job.interpretation or None,
             hits=None if found is None else len(found.documents),
             sequence=None if found is None else found.sequence,
         )
@@ -57,6 +59,8 @@ def _attributes(job: Job) -> dict[str, str | int]:
     attributes: dict[str, str | int] = {"chaja.characters": len(job.text), "chaja.batch_texts": job.batch_texts}
     if job.options is not None:
         attributes["chaja.mode"] = job.options.mode.name.lower()
+    if job.interpretation:
+        attributes["chaja.interpretation"] = job.interpretation
     if job.found is not None:
         attributes |= {"chaja.hits": len(job.found.documents), "chaja.sequence": job.found.sequence}
     return attributes

@@ -14,16 +14,18 @@ from chaja.v1 import (
     SearchServiceServicer,
 )
 from server.batching.job import Job
-from server.batching.pipeline import is_bulk
+from server.batching.pipeline import INTERACTIVE_TEXTS, is_bulk
 from server.engine import Engine, EngineSlot
 from server.metrics import Metrics
 from server.rpc.background import Background
 from server.rpc.facets import facet_message
 from server.rpc.hits import Fetch, Hits
+from server.rpc.interpretations import INTERPRETATION_OF
 from server.rpc.limits import Limits
 from server.rpc.queries import Queries
 from server.rpc.room import FACET_BYTES, RESPONSE_BYTES, WARNING_BYTES, Room
 from server.rpc.running import run_jobs, timings_of
+from server.rpc.search_pages import Page
 from server.rpc.search_requests import Query, read_request, read_requests
 from server.rpc.slowest import SlowestSearches
 from server.rpc.stream import answer_in_order
@@ -77,7 +79,8 @@ class SearchServicer(SearchServiceServicer):
         """Answers several queries."""
         engine = self._slot.engine
         read = partial(read_requests, request.requests, engine=engine, limits=self._limits)
-        queries = await self._background.run_if_large(read)
+        many = len(request.requests) > INTERACTIVE_TEXTS  # To read one may take half a millisecond.
+        queries = await (self._background.run(read) if many else self._background.run_if_large(read))
         bulk = is_bulk([query.understood.text for query in queries])
         jobs = [_job_of(query, engine, context, bulk=bulk) for query in queries]
         fields = [f"requests[{position}].query" for position in range(len(jobs))]
@@ -148,11 +151,16 @@ class SearchServicer(SearchServiceServicer):
             warnings=found.warnings,
             facets=facets,
         )
+        if reading := query.understood.reading:
+            response.interpreted_query, response.interpretation = reading.text, INTERPRETATION_OF[reading.kind]
         if found.end is not None and found.end.rank < self._limits.max_paged_hits:
-            response.next_page_token = query.pages.token(found.end)
+            response.next_page_token = query.pages.token(Page(found.end, reading))
+        room.take(len(response.next_page_token) + len(response.interpreted_query.encode()))
         job.stopwatch.lap("fetch")
         self._queries.answered(job)
-        self._metrics.searches.answer(hits=len(found.documents), no_good_answer=found.no_good_answer)
+        self._metrics.searches.answer(
+            hits=len(found.documents), no_good_answer=found.no_good_answer, interpretation=job.interpretation
+        )
         self._slowest.add(job)
         response.timings.MergeFrom(timings_of(job))
         return hits + response.SerializeToString()
@@ -160,6 +168,13 @@ class SearchServicer(SearchServiceServicer):
 
 def _job_of(query: Query, engine: Engine, context: Any, *, bulk: bool) -> Job:
     """Creates the job of a query. Its stopwatch starts now."""
-    text, words, _ = query.understood
-    remaining = context.time_remaining()
-    return engine.query_job(text, query.options, words=words, remaining_seconds=remaining, bulk=bulk)
+    typed, reading, text, words = query.understood
+    return engine.query_job(
+        text,
+        query.options,
+        words=words,
+        typed=typed,
+        interpretation=reading.kind if reading else "",
+        remaining_seconds=context.time_remaining(),
+        bulk=bulk,
+    )

@@ -1,7 +1,9 @@
 """Page tokens of searches: where the next page begins, and for which request.
 
-A token is not secret and not signed. A forged one only names a place in the ranking of its request, and the number
-of hits before it is bounded.
+A token is not secret and not signed. A forged one only names a place in the ranking of its request, or of another text
+that could have been the request's, and the number of hits before it is bounded.
+
+The reading of a query depends on the catalogue, which may change. So the token holds it, and all pages search the same.
 """
 
 import base64
@@ -14,18 +16,32 @@ from hashlib import blake2b
 from typing import NamedTuple, Self
 
 from chaja.v1 import SearchRequest
+from server.encoding.normalisation import normalised
 from server.errors import InvalidRequest, Violation
 from server.ranking.options import CANDIDATES, SearchOptions
 from server.ranking.position import Position
+from server.readings.reading import Reading
+from server.rpc.interpretations import INTERPRETATION_OF, KIND_OF, interprets
 
 VERSION = 1
 
 DIGEST_BYTES = 8
 
 CONTENT = struct.Struct(f">B{DIGEST_BYTES}s{DIGEST_BYTES}sIIfq")
-"""Version, digest of the model's revision, digest of the request, rank, window, score, sequence."""
+"""Version, digest of the model's revision, digest of the request, rank, window, score, sequence. If the query has a
+reading, its number in `Interpretation` follows, one byte, and then its text in UTF-8."""
+
+MOST_READ_BYTES = 2048
+"""Most bytes of the text of a reading; none has as many."""
 
 CHECKSUM = struct.Struct(">I")
+
+
+class Page(NamedTuple):
+    """A page after the first: the end of the page before it, and the query's reading on all pages, if it has one."""
+
+    after: Position
+    reading: Reading | None
 
 
 class SearchPages(NamedTuple):
@@ -37,35 +53,38 @@ class SearchPages(NamedTuple):
     @classmethod
     def of(cls, request: SearchRequest, *, query: str, options: SearchOptions, revision: str) -> Self:
         """Returns the pages of a request with this normalised query and these options."""
-        asked = repr((query, options.mode.value, options.fusion.value, options.min_score)).encode()
+        interpret = interprets(request)
+        asked = repr((query, options.mode.value, options.fusion.value, options.min_score, interpret)).encode()
         return cls(_model_digest(revision), _digest(asked + request.filter.SerializeToString(deterministic=True)))
 
-    def token(self, end: Position) -> str:
-        """Returns the token of the page after a position."""
-        content = CONTENT.pack(VERSION, self.model, self.request, *end)
+    def token(self, page: Page) -> str:
+        """Returns the token of a page."""
+        content = CONTENT.pack(VERSION, self.model, self.request, *page.after)
+        if page.reading:
+            content += bytes([INTERPRETATION_OF[page.reading.kind]]) + page.reading.text.encode()
         return base64.urlsafe_b64encode(content + CHECKSUM.pack(zlib.crc32(content))).decode().rstrip("=")
 
-    def position(self, token: str, *, field: str, max_hits: int) -> Position:
-        """Returns the position in the token of a request's `field`; raises InvalidRequest.
+    def page(self, token: str, *, field: str, max_hits: int) -> Page:
+        """Returns the page of the token in a request's `field`; raises InvalidRequest.
 
         `max_hits` bounds the hits before the page, and the documents that HYBRID mode takes from each leg.
         """
         read = _read(token)
         problem = ""
-        if read is None or not _is_possible(read.position, max_hits):
+        if read is None or not _is_possible(read.page.after, max_hits):
             problem = "is not a token of this service"
         elif read.pages.request != self.request:
-            problem = "belongs to another query, mode, filter, min_score or fusion"
+            problem = "belongs to another query, mode, filter, min_score, fusion or interpret"
         elif read.pages.model != self.model:
             problem = "belongs to another model, since the server has changed its model"
         if read is None or problem:
             raise InvalidRequest([Violation(field, f"{problem}: start with the first page")])
-        return read.position
+        return read.page
 
 
 class _Token(NamedTuple):
     pages: SearchPages
-    position: Position
+    page: Page
 
 
 def _read(token: str) -> _Token | None:
@@ -75,10 +94,25 @@ def _read(token: str) -> _Token | None:
     except (binascii.Error, UnicodeError):
         return None
     content = read[: -CHECKSUM.size]
-    if len(content) != CONTENT.size or read[-CHECKSUM.size :] != CHECKSUM.pack(zlib.crc32(content)):
+    if len(content) < CONTENT.size or read[-CHECKSUM.size :] != CHECKSUM.pack(zlib.crc32(content)):
         return None
-    version, model, request, *position = CONTENT.unpack(content)
-    return _Token(SearchPages(model, request), Position(*position)) if version == VERSION else None
+    version, model, request, *position = CONTENT.unpack(content[: CONTENT.size])
+    try:
+        reading = _reading(content[CONTENT.size :])
+    except ValueError:
+        return None
+    page = Page(Position(*position), reading)
+    return _Token(SearchPages(model, request), page) if version == VERSION else None
+
+
+def _reading(content: bytes) -> Reading | None:
+    """Returns the reading at the end of a token; raises ValueError if it cannot be one."""
+    if not content:
+        return None
+    number, text = content[0], content[1:].decode()
+    if number not in KIND_OF or not text or text != normalised(text) or len(content) > MOST_READ_BYTES:
+        raise ValueError("not a reading")
+    return Reading(text, KIND_OF[number])
 
 
 def _is_possible(position: Position, max_hits: int) -> bool:

@@ -8,10 +8,11 @@ from chaja.v1 import SearchRequest
 from server.encoding.normalisation import normalised
 from server.engine import Engine
 from server.ranking.options import SearchOptions
+from server.rpc.interpretations import interprets
 from server.rpc.limits import Limits
 from server.rpc.masks import HITS, Mask
 from server.rpc.search_pages import SearchPages
-from server.rpc.understanding import Understood, understand
+from server.rpc.understanding import Understood, reading_of, understand
 
 
 class Query(NamedTuple):
@@ -42,11 +43,12 @@ def read_requests(requests: Sequence[SearchRequest], *, engine: Engine, limits: 
 def _query(
     request: SearchRequest, options: SearchOptions, *, engine: Engine, limits: Limits, prefix: str = ""
 ) -> Query:
-    typed, most = normalised(request.query), limits.max_paged_hits
+    typed, most, reading = normalised(request.query), limits.max_paged_hits, None
     mask = HITS.mask(request.read_mask, field=f"{prefix}read_mask")
     pages = SearchPages.of(request, query=typed, options=options, revision=engine.manifest.revision)
     if request.page_token:
-        after = pages.position(request.page_token, field=f"{prefix}page_token", max_hits=most)
+        after, reading = pages.page(request.page_token, field=f"{prefix}page_token", max_hits=most)
         options = replace(options, after=after, limit=min(options.limit, most - after.rank))
-    understood = understand(typed, engine.index.state)
-    return Query(understood, options, mask, pages, request.language_code, request.highlight)
+    elif interprets(request):
+        reading = reading_of(typed, engine.index.state, filter=options.filter)
+    return Query(understand(typed, reading), options, mask, pages, request.language_code, request.highlight)

@@ -2,7 +2,11 @@
 
 from typing import NamedTuple
 
+from server.attributes.filter import Filter
+from server.encoding.normalisation import normalised
 from server.ranking.state import State
+from server.ranking.vocabulary import CatalogueVocabulary
+from server.readings.interpreter import Interpreter
 from server.readings.reading import Reading
 
 
@@ -10,16 +14,25 @@ class Understood(NamedTuple):
     """A query as it is searched.
 
     Attributes:
+        typed: What the user typed, normalised.
+        reading: The reading that replaced it; None if nothing did.
         text: The text that is encoded and compared with titles.
         words: The text whose words are searched and highlighted.
-        reading: The reading that replaced what was typed; None if nothing did.
     """
 
+    typed: str
+    reading: Reading | None
     text: str
     words: str
-    reading: Reading | None = None
 
 
-def understand(typed: str, state: State) -> Understood:
-    """Returns how a normalised query is searched in a state of the index."""
-    return Understood(typed, typed)
+def reading_of(typed: str, state: State, *, filter: Filter | None) -> Reading | None:
+    """Returns the reading that should replace a query, as the catalogue and its texts that match the filter suggest."""
+    reading = Interpreter(CatalogueVocabulary(state, filter)).interpret(typed)
+    return reading and reading._replace(text=normalised(reading.text))
+
+
+def understand(typed: str, reading: Reading | None) -> Understood:
+    """Returns how a normalised query, or the reading that replaces it, is searched."""
+    text = reading.text if reading else typed
+    return Understood(typed, reading, text, text)

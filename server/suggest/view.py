@@ -1,6 +1,6 @@
 """A view of the index of completions, which finds suggestions for a typed text."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from server.suggest.completion import Source, Suggestion
 from server.suggest.fitting import Fit, Searched
 from server.suggest.segment import Segment
+from server.suggest.typed import Typed
 
 RANKED_FIRST = 3
 """Words that are ranked at first, for each suggestion wanted: some have the same text, or do not pass a filter."""
@@ -84,12 +85,22 @@ class SuggestView:
         code = None if language is None else self._stored.language_codes.index(language)
         filters = Filters(self._stored, allowed, code)
         searched = Searched(self._segments, self._stored.texts, filters.passing, RANKED_FIRST * limit)
-        found: dict[str, Suggestion] = {}
-        for fit in islice(searched.fitting(typed), MOST_FITS):
+        return [self._suggestion(fit, text) for text, fit in self._distinct(searched.fitting(typed), limit)]
+
+    def exact(self, typed: str, *, limit: int, allowed: NDArray[np.bool_] | None = None) -> list[str]:
+        """Returns the completions that fit a typed text on its own layout and without errors, in the same order."""
+        filters = Filters(self._stored, allowed, None)
+        searched = Searched(self._segments, self._stored.texts, filters.passing, RANKED_FIRST * limit)
+        return [text for text, _ in self._distinct(searched.exact(Typed.of(typed)), limit)]
+
+    def _distinct(self, fits: Iterator[Fit], limit: int) -> list[tuple[str, Fit]]:
+        """Returns the texts of the first fits, each once; those that differ only in case and spaces count as one."""
+        found: dict[str, tuple[str, Fit]] = {}
+        for fit in islice(fits, MOST_FITS):
             text = self._stored.texts[fit.number]
             seen = "".join(text.casefold().split())
             if seen not in found:
-                found[seen] = self._suggestion(fit, text)
+                found[seen] = text, fit
                 if len(found) == limit:
                     break
         return list(found.values())

@@ -37,7 +37,7 @@ def values() -> list[Panel]:
 
 def details() -> Row:
     """Returns the row of the details."""
-    return Row("Search quality", [_searches(), _shares()])
+    return Row("Search quality", [_searches(), _shares(), _interpretations()])
 
 
 def _searches() -> Panel:
@@ -61,5 +61,17 @@ def _shares() -> Panel:
         "condition. no_good_answer: people ask for what the catalogue does not have; show these queries to its "
         "editors. A jump after a reload: go back to the previous bundle.",
         no_value="no searches",
+        width=12,
+    )
+
+
+def _interpretations() -> Panel:
+    return graph(
+        "Interpreted searches",
+        [Query(rate("chaja_searches_interpreted_total", by="interpretation"), "{{interpretation}}")],
+        unit="reqps",
+        text="Answered searches of what was meant instead of what was typed: on the other keyboard layout, in initial "
+        "consonants, unfinished, or with spaces between syllables.",
+        stacked=True,
         width=12,
     )

@@ -81,6 +81,42 @@ FUSION_RECIPROCAL_RANK: Fusion.ValueType  # 2
 """FUSION_RECIPROCAL_RANK adds the reciprocals of both ranks. It ignores scores and weighs both rankings equally."""
 Global___Fusion: _TypeAlias = Fusion  # noqa: Y015
 
+class _Interpretation:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _InterpretationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Interpretation.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    INTERPRETATION_UNSPECIFIED: _Interpretation.ValueType  # 0
+    """INTERPRETATION_UNSPECIFIED means that the query was searched as it is."""
+    INTERPRETATION_KEYBOARD: _Interpretation.ValueType  # 1
+    """INTERPRETATION_KEYBOARD means that it was typed on the other of the two keyboard layouts, Korean (Dubeolsik) and
+    English (QWERTY): `zkem` instead of `카드`, or `ㅣㅑㅡㅑㅅ` instead of `limit`.
+    """
+    INTERPRETATION_INITIALS: _Interpretation.ValueType  # 2
+    """INTERPRETATION_INITIALS means that it has only the first consonants of syllables: `ㅋㄷ ㅂㅅ` for `카드 분실`."""
+    INTERPRETATION_UNFINISHED: _Interpretation.ValueType  # 3
+    """INTERPRETATION_UNFINISHED means that its last word is not finished: `신용ㄷ` for `신용대출`."""
+    INTERPRETATION_SPACES: _Interpretation.ValueType  # 4
+    """INTERPRETATION_SPACES means that it has spaces between the syllables of words: `카 드 분 실` for `카드분실`."""
+
+class Interpretation(_Interpretation, metaclass=_InterpretationEnumTypeWrapper):
+    """Interpretation is a way in which a typed query differs from what the user meant."""
+
+INTERPRETATION_UNSPECIFIED: Interpretation.ValueType  # 0
+"""INTERPRETATION_UNSPECIFIED means that the query was searched as it is."""
+INTERPRETATION_KEYBOARD: Interpretation.ValueType  # 1
+"""INTERPRETATION_KEYBOARD means that it was typed on the other of the two keyboard layouts, Korean (Dubeolsik) and
+English (QWERTY): `zkem` instead of `카드`, or `ㅣㅑㅡㅑㅅ` instead of `limit`.
+"""
+INTERPRETATION_INITIALS: Interpretation.ValueType  # 2
+"""INTERPRETATION_INITIALS means that it has only the first consonants of syllables: `ㅋㄷ ㅂㅅ` for `카드 분실`."""
+INTERPRETATION_UNFINISHED: Interpretation.ValueType  # 3
+"""INTERPRETATION_UNFINISHED means that its last word is not finished: `신용ㄷ` for `신용대출`."""
+INTERPRETATION_SPACES: Interpretation.ValueType  # 4
+"""INTERPRETATION_SPACES means that it has spaces between the syllables of words: `카 드 분 실` for `카드분실`."""
+Global___Interpretation: _TypeAlias = Interpretation  # noqa: Y015
+
 class _Field:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -126,6 +162,7 @@ class SearchRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     FACETS_FIELD_NUMBER: _builtins.int
     HIGHLIGHT_FIELD_NUMBER: _builtins.int
+    INTERPRET_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """query is the user's text, in any language that the model knows. Required; not only whitespace. It has at most
     `Limits.max_query_characters` characters and `Limits.max_query_tokens` tokens. The server rejects a longer query;
@@ -155,9 +192,11 @@ class SearchRequest(_message.Message):
     """
     page_token: _builtins.str
     """page_token is the `next_page_token` of the previous page. Unset means the first page. All pages must have the same
-    `query`, `mode`, `filter`, `min_score` and `fusion`, and come from the same model; the other fields may differ. Any
-    server with the model accepts the token, and it does not expire. A token that is damaged, of another request or of
-    another model is refused with INVALID_ARGUMENT. Together all pages have at most `Limits.max_paged_hits` hits.
+    `query`, `mode`, `filter`, `min_score`, `fusion` and `interpret`, and come from the same model; the other fields may
+    differ. Any server with the model accepts the token, and it does not expire. A token that is damaged, of another
+    request or of another model is refused with INVALID_ARGUMENT. Together all pages have at most
+    `Limits.max_paged_hits` hits. If the first page has interpreted the query, the token holds what was searched, and
+    all pages search the same.
 
     Each page is searched again, for the hits that are worse than the last one before. If the catalogue has not
     changed, no hit is repeated. A document that is written meanwhile is in its place on a later page, and is missed if
@@ -165,6 +204,12 @@ class SearchRequest(_message.Message):
     """
     highlight: _text_pb2.TextUnit.ValueType
     """highlight asks for `Hit.highlights`, and is the unit of their ranges. Unset means no highlights."""
+    interpret: _builtins.bool
+    """interpret lets the server search what the user meant instead of `query`, if `query` looks like a slip of typing: the
+    ways are those of `Interpretation`. It does so only if the catalogue has words or titles like what was meant, and
+    none like `query`. It never changes ordinary words, such as those of a misspelled query, nor codes, addresses and
+    the like. Unset means true. False searches `query` as it is.
+    """
     @_builtins.property
     def filter(self) -> _filter_pb2.Filter:
         """filter restricts the search to matching documents. The search is exact: it finds the best of the matching
@@ -199,13 +244,19 @@ class SearchRequest(_message.Message):
         page_token: _builtins.str = ...,
         facets: _abc.Iterable[_builtins.str] | None = ...,
         highlight: _text_pb2.TextUnit.ValueType = ...,
+        interpret: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "filter", b"filter", "min_score", b"min_score", "read_mask", b"read_mask"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_interpret", b"_interpret", "_min_score", b"_min_score", "filter", b"filter", "interpret", b"interpret", "min_score", b"min_score", "read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "facets", b"facets", "filter", b"filter", "fusion", b"fusion", "highlight", b"highlight", "language_code", b"language_code", "limit", b"limit", "min_score", b"min_score", "mode", b"mode", "page_token", b"page_token", "query", b"query", "read_mask", b"read_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_interpret", b"_interpret", "_min_score", b"_min_score", "facets", b"facets", "filter", b"filter", "fusion", b"fusion", "highlight", b"highlight", "interpret", b"interpret", "language_code", b"language_code", "limit", b"limit", "min_score", b"min_score", "mode", b"mode", "page_token", b"page_token", "query", b"query", "read_mask", b"read_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__interpret: _TypeAlias = _typing.Literal["interpret"]  # noqa: Y015
+    _WhichOneofArgType__interpret: _TypeAlias = _typing.Literal["_interpret", b"_interpret"]  # noqa: Y015
     _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
     _WhichOneofArgType__min_score: _TypeAlias = _typing.Literal["_min_score", b"_min_score"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__interpret) -> _WhichOneofReturnType__interpret | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__min_score) -> _WhichOneofReturnType__min_score | None: ...
 
 Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
@@ -224,6 +275,8 @@ class SearchResponse(_message.Message):
     WARNINGS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     FACETS_FIELD_NUMBER: _builtins.int
+    INTERPRETED_QUERY_FIELD_NUMBER: _builtins.int
+    INTERPRETATION_FIELD_NUMBER: _builtins.int
     model_revision: _builtins.str
     """model_revision is the revision of the model that encoded the query, as in `Model.revision`. Scores of different
     revisions cannot be compared.
@@ -239,6 +292,12 @@ class SearchResponse(_message.Message):
     """next_page_token is the `page_token` of the next page. Empty if no page follows. A page of a changed catalogue may have
     fewer hits than `limit`, or none, before others follow.
     """
+    interpreted_query: _builtins.str
+    """interpreted_query is the text that was searched and highlighted instead of `SearchRequest.query`. Empty if the query
+    was searched as it is.
+    """
+    interpretation: Global___Interpretation.ValueType
+    """interpretation says how `SearchRequest.query` differs from `interpreted_query`. Set if that is."""
     @_builtins.property
     def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]:
         """hits holds the found documents, best first. Documents of equal score are in the order of the catalogue."""
@@ -270,10 +329,12 @@ class SearchResponse(_message.Message):
         warnings: _abc.Iterable[_builtins.str] | None = ...,
         next_page_token: _builtins.str = ...,
         facets: _abc.Iterable[Global___Facet] | None = ...,
+        interpreted_query: _builtins.str = ...,
+        interpretation: Global___Interpretation.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["timings", b"timings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["facets", b"facets", "hits", b"hits", "model_revision", b"model_revision", "next_page_token", b"next_page_token", "no_good_answer", b"no_good_answer", "sequence", b"sequence", "timings", b"timings", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facets", b"facets", "hits", b"hits", "interpretation", b"interpretation", "interpreted_query", b"interpreted_query", "model_revision", b"model_revision", "next_page_token", b"next_page_token", "no_good_answer", b"no_good_answer", "sequence", b"sequence", "timings", b"timings", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,10 +1,11 @@
 import unicodedata
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.lexical.tokens import fold, terms_of
+from server.lexical.tokens import code_of_pair, code_of_word, fold, terms_of
 
 
 def terms(text: str) -> list[int]:
@@ -70,3 +71,10 @@ def test_texts_have_the_same_terms_together_as_alone(texts: list[str]) -> None:
 @given(st.text(max_size=30))
 def test_folding_twice_is_folding_once(text: str) -> None:
     assert fold(fold(text)) == fold(text)
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(categories=["L", "Nd"]), min_size=1, max_size=80).map(fold).filter(str.isalnum))
+def test_single_codes_are_those_of_terms(word: str) -> None:
+    pairs = [code_of_pair(*pair) for pair in pairwise(word)]
+    assert sorted([*pairs, code_of_word(word)]) == terms(word)

@@ -12,7 +12,7 @@ def test_a_slow_query_has_its_stages_and_its_text_only_if_allowed(
     caplog: pytest.LogCaptureFixture, shown: bool
 ) -> None:
     log = SlowQueryLog(1.0, show_texts=shown)
-    log.write("내 계좌 1234", STAGES, duration_seconds=1.75, mode="hybrid", hits=None)
+    log.write("내 계좌 1234", STAGES, duration_seconds=1.75, mode="hybrid", hits=None, interpreted="통장")
     (line,) = events(caplog, "server.slow")
     expected = {
         "event": "slow query",
@@ -23,7 +23,7 @@ def test_a_slow_query_has_its_stages_and_its_text_only_if_allowed(
         "mode": "hybrid",
         "query_characters": 9,
     }
-    assert line == (expected | {"query": "내 계좌 1234"} if shown else expected)
+    assert line == (expected | {"query": "내 계좌 1234", "interpreted_query": "통장"} if shown else expected)
 
 
 def test_only_queries_from_the_threshold_on_are_slow() -> None:

@@ -7,6 +7,7 @@ import prometheus_client
 import pytest
 
 from server.metrics import CODES, REFUSALS, Method, Metrics
+from server.readings.reading import Kind
 from server.rpc.errors import REASONS
 from server.rpc.server import METHODS
 from server.stages import STAGES
@@ -23,6 +24,7 @@ RESULTS: dict[str, Iterable[str]] = {
 SERIES = [
     *[f'chaja_stage_seconds_count{{stage="{stage}"}} 0.0' for stage in STAGES],
     *[f'{name}{{result="{result}"}} 0.0' for name, results in RESULTS.items() for result in results],
+    *[f'chaja_searches_interpreted_total{{interpretation="{kind}"}} 0.0' for kind in Kind],
     *[f'chaja_refused_total{{reason="{reason}"}} 0.0' for reason in REFUSALS],
     *[f'chaja_call_errors_total{{reason="{reason}"}} 0.0' for reason in REASONS],
     *[f'chaja_stream_queries_total{{grpc_code="{code}"}} 0.0' for code in CODES],

@@ -11,26 +11,36 @@ from chaja.v1 import AttributeValue, Equals, Filter, SearchRequest
 from server.errors import InvalidRequest
 from server.ranking.options import CANDIDATES, Fusion, Mode, SearchOptions
 from server.ranking.position import Position
-from server.rpc.search_pages import CONTENT, VERSION, SearchPages
+from server.readings.reading import Kind, Reading
+from server.rpc.search_pages import CONTENT, MOST_READ_BYTES, VERSION, Page, SearchPages
 
 MAX_HITS = 1000
 OPTIONS = SearchOptions(10)
 END = Position(rank=10, window=CANDIDATES, score=0.5, sequence=7)
+PAGE = Page(END, None)
 CARDS = Filter(equals=Equals(attribute="category", value=AttributeValue(string_value="card")))
+
+FORGED_READINGS = [b"\0a", b"\5a", b"\1", b"\1\xff", b"\1 ", b"\1a  b", b"\1" + b"a" * MOST_READ_BYTES]
 
 
 def pages_of(
-    query: str = "카드", options: SearchOptions = OPTIONS, filter: Filter | None = None, revision: str = "r"
+    query: str = "카드",
+    options: SearchOptions = OPTIONS,
+    filter: Filter | None = None,
+    revision: str = "r",
+    interpret: bool | None = None,
 ) -> SearchPages:
-    return SearchPages.of(SearchRequest(filter=filter), query=query, options=options, revision=revision)
+    return SearchPages.of(
+        SearchRequest(filter=filter, interpret=interpret), query=query, options=options, revision=revision
+    )
 
 
-def position(token: str, pages: SearchPages | None = None) -> Position:
-    return (pages or pages_of()).position(token, field="page_token", max_hits=MAX_HITS)
+def page(token: str, pages: SearchPages | None = None) -> Page:
+    return (pages or pages_of()).page(token, field="page_token", max_hits=MAX_HITS)
 
 
-def forged(*content: object) -> str:
-    packed = CONTENT.pack(*content)
+def forged(*content: object, reading: bytes = b"") -> str:
+    packed = CONTENT.pack(*content) + reading
     return base64.urlsafe_b64encode(packed + zlib.crc32(packed).to_bytes(4, "big")).decode()
 
 
@@ -41,9 +51,9 @@ def forged(*content: object) -> str:
     st.integers(-(2**63), 2**63 - 1),
 )
 def test_a_token_holds_a_position(rank: int, window: int, score: float, sequence: int) -> None:
-    end = Position(rank, window, score, sequence)
-    token = pages_of().token(end)
-    assert position(token) == end
+    after = Page(Position(rank, window, score, sequence), None)
+    token = pages_of().token(after)
+    assert page(token) == after
     assert token.replace("-", "").replace("_", "").isalnum(), "it needs no escaping in an address"
 
 
@@ -55,20 +65,33 @@ def test_a_token_holds_a_position(rank: int, window: int, score: float, sequence
         pages_of(options=SearchOptions(10, fusion=Fusion.RECIPROCAL_RANK)),
         pages_of(options=SearchOptions(10, min_score=0.0)),
         pages_of(filter=CARDS),
+        pages_of(interpret=False),
     ],
 )
 def test_a_token_of_another_request_is_refused(other: SearchPages) -> None:
-    with pytest.raises(InvalidRequest, match="page_token: belongs to another query, mode, filter, min_score or fusion"):
-        position(other.token(END))
+    with pytest.raises(
+        InvalidRequest, match="page_token: belongs to another query, mode, filter, min_score, fusion or interp"
+    ):
+        page(other.token(PAGE))
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_token_holds_the_reading_of_its_query(kind: Kind) -> None:
+    after = Page(END, Reading("카드 분실", kind))
+    assert page(pages_of().token(after)) == after
+
+
+def test_an_unset_interpret_is_true() -> None:
+    assert page(pages_of(interpret=True).token(PAGE)) == PAGE
 
 
 def test_other_limits_and_facets_may_differ() -> None:
-    assert position(pages_of(options=SearchOptions(3, facets=("category",))).token(END)) == END
+    assert page(pages_of(options=SearchOptions(3, facets=("category",))).token(PAGE)) == PAGE
 
 
 def test_a_token_of_another_model_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="page_token: belongs to another model, since the server has changed its"):
-        position(pages_of(revision="another").token(END))
+        page(pages_of(revision="another").token(PAGE))
 
 
 @pytest.mark.parametrize(
@@ -77,25 +100,26 @@ def test_a_token_of_another_model_is_refused() -> None:
         "x",
         "카드",
         "Zm9v",
-        pages_of().token(END)[:-3],
-        pages_of().token(END) + "A",
-        pages_of().token(END).swapcase(),
-        pages_of().token(END._replace(rank=0)),
-        pages_of().token(END._replace(rank=MAX_HITS)),
-        pages_of().token(END._replace(rank=2**32 - 1)),
-        pages_of().token(END._replace(window=CANDIDATES - 1)),
-        pages_of().token(END._replace(window=MAX_HITS + 1)),
-        pages_of().token(END._replace(score=float("nan"))),
-        pages_of().token(END._replace(score=float("-inf"))),
+        pages_of().token(PAGE)[:-3],
+        pages_of().token(PAGE) + "A",
+        pages_of().token(PAGE).swapcase(),
+        pages_of().token(Page(END._replace(rank=0), None)),
+        pages_of().token(Page(END._replace(rank=MAX_HITS), None)),
+        pages_of().token(Page(END._replace(rank=2**32 - 1), None)),
+        pages_of().token(Page(END._replace(window=CANDIDATES - 1), None)),
+        pages_of().token(Page(END._replace(window=MAX_HITS + 1), None)),
+        pages_of().token(Page(END._replace(score=float("nan")), None)),
+        pages_of().token(Page(END._replace(score=float("-inf")), None)),
         forged(VERSION + 1, *pages_of(), *END),
+        *(forged(VERSION, *pages_of(), *END, reading=reading) for reading in FORGED_READINGS),
     ],
 )
 def test_a_damaged_or_forged_token_is_refused(token: str) -> None:
     with pytest.raises(InvalidRequest, match="page_token: is not a token of this service: start with the first page"):
-        position(token)
+        page(token)
 
 
 @given(st.text(max_size=80) | st.binary(max_size=60).map(lambda each: base64.urlsafe_b64encode(each).decode()))
 def test_no_text_breaks_the_reading_of_tokens(token: str) -> None:
     with pytest.raises(InvalidRequest):
-        position(token)
+        page(token)

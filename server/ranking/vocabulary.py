@@ -1,0 +1,36 @@
+"""The vocabulary of a state of the index: the words of its documents, and the texts that complete a typed one."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from server.attributes.filter import Filter
+from server.lexical.tokens import code_of_pair, code_of_word, fold
+from server.ranking.state import State
+from server.readings.vocabulary import Completion
+
+
+class CatalogueVocabulary:
+    """Implements `Vocabulary`. A reading shows texts of the catalogue, so only documents that match a filter have any.
+
+    Words are those of all documents: which ones there are decides readings, but shows no text.
+    """
+
+    def __init__(self, state: State, filter: Filter | None = None) -> None:
+        self._state = state
+        self._filter = filter
+
+    def has_words(self, words: Sequence[str]) -> list[bool]:
+        """Returns for each word whether a document has it as a whole word."""
+        return self._state.lexical.has_terms([code_of_word(fold(word)) for word in words])
+
+    def pair_shares(self, words: Sequence[str]) -> list[float]:
+        """Returns for each word the share of its pairs of characters that documents have; 0 if it has none."""
+        codes = [code_of_pair(first, second) for word in words for first, second in pairwise(word)]
+        has = iter(self._state.lexical.has_terms(codes))
+        return [sum(next(has) for _ in word[1:]) / max(len(word) - 1, 1) for word in words]
+
+    def complete(self, text: str, *, limit: int) -> list[Completion]:
+        """Returns titles and examples that fit a text without errors, best first. The score falls with the place."""
+        allowed = self._state.allowed(self._filter)
+        found = self._state.suggestions.exact(text, limit=limit, allowed=allowed)
+        return [Completion(each, 1 / place) for place, each in enumerate(found, start=1)]
