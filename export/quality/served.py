@@ -19,9 +19,10 @@ from server.encoding.documents import encode_documents
 from server.encoding.kind import TextKind
 from server.encoding.normalisation import normalised
 from server.live.index import LiveIndex, field_weights
+from server.ranking.found import Found
 from server.ranking.options import SearchOptions
 from server.ranking.probes import EncodedProbes
-from server.ranking.search import Found, search
+from server.ranking.search import search
 from server.vectors.dense import DenseIndex, DenseOptions
 
 

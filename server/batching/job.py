@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from server.call_context import CallContext
 from server.encoding.kind import TextKind
 from server.encoding.tokenizer import Tokens
+from server.ranking.found import Found
 from server.ranking.options import Mode, SearchOptions
-from server.ranking.search import Found
 from server.stages import Stage, Stopwatch
 
 

@@ -18,8 +18,9 @@ from server.live.index import LiveIndex
 from server.logs.texts import UserText
 from server.metrics import Metrics
 from server.priority import CALL_NICENESS, give_way
+from server.ranking.found import Found
 from server.ranking.options import SearchOptions
-from server.ranking.search import Found, search
+from server.ranking.search import search
 
 log = logging.getLogger(__name__)
 

@@ -15,6 +15,7 @@ class RuleKind(enum.StrEnum):
     """The kinds of rules. The store has these values: never change them."""
 
     SYNONYM = "synonym"
+    MERCHANDISING = "merchandising"
 
 
 class StoredRule(NamedTuple):

@@ -13,6 +13,7 @@ Sequences stay below 2^53 until the year 2242, so that doubles represent them ex
 import secrets
 import sqlite3
 import time
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from server.catalogue.schema import has_rules, query_value
@@ -37,6 +38,13 @@ def last_sequence(connection: sqlite3.Connection) -> int:
     if has_rules(connection):
         queries.append("SELECT max(sequence) FROM rules")
     return max(query_value(connection, query) or 0 for query in queries)
+
+
+def live_sequences_of(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, int]:
+    """Returns the sequences of the existing documents among `ids`, by id."""
+    query = "SELECT sequence FROM documents WHERE id = ? AND retired_seconds IS NULL"
+    found = ((id, query_value(connection, query, (id,))) for id in ids)
+    return {id: sequence for id, sequence in found if sequence is not None}
 
 
 def gap_after(sequence: int, connection: sqlite3.Connection) -> Gap:

@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from server.catalogue.encoded import Vectors, Versioned
 from server.catalogue.partial import Fields, read_document
 from server.catalogue.rules import RuleKind, StoredRule, read_rules
 from server.catalogue.schema import query_value
-from server.catalogue.sequences import Gap, gap_after, is_in_gap, last_sequence
+from server.catalogue.sequences import Gap, gap_after, is_in_gap, last_sequence, live_sequences_of
 from server.catalogue.transaction import Transaction
 from server.errors import DatabaseDamaged, StoreFull
 
@@ -208,6 +208,11 @@ class Store:
             rows = connection.execute("SELECT sequence FROM documents WHERE retired_seconds IS NULL")
             sequences = np.fromiter((row[0] for row in rows), dtype=np.int64)
         return np.sort(sequences)
+
+    def sequences_of(self, ids: Iterable[str]) -> dict[str, int]:
+        """Returns the sequences of the existing documents among `ids`, by id."""
+        with self._reading() as connection:
+            return live_sequences_of(connection, ids)
 
     def after(self, sequence: int, revision: str) -> Iterator[Versioned]:
         """Yields the live documents that have changed since a sequence, in the order of their changes.

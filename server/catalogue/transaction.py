@@ -12,7 +12,7 @@ from server.catalogue.document import Document, content_of
 from server.catalogue.encoded import Vectors, Versioned
 from server.catalogue.rules import RuleKind
 from server.catalogue.schema import query_value
-from server.catalogue.sequences import Gap
+from server.catalogue.sequences import Gap, live_sequences_of
 
 REQUEST_SECONDS = 24 * 3600.0
 """Time for which a call is remembered by its request_id, and an import by its id."""
@@ -85,6 +85,10 @@ class Transaction:
         self._advance()
         self._connection.execute("INSERT INTO deletions VALUES (?, ?)", (self.sequence, id))
         return self.sequence
+
+    def sequences_of(self, ids: Iterable[str]) -> dict[str, int]:
+        """Returns the versions of the existing documents among `ids`, by id."""
+        return live_sequences_of(self._connection, ids)
 
     def rule(self, kind: RuleKind, id: str) -> tuple[int, bytes | None]:
         """Returns a rule's version and content; 0 and None if there is none."""

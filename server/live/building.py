@@ -88,7 +88,7 @@ class IndexBuilder:
                 self._report(index)
         slots = index.state.slots
         retired = np.setdiff1d(slots.sequences[slots.live], self.store.live_sequences(), assume_unique=True)
-        rules = QueryRules.read(self.store.rules)
+        rules = QueryRules.read(self.store.rules, self.store.sequences_of)
         index.follow([], retired.tolist(), sequence=max(until, index.state.sequence), rules=rules)
 
     def wait_for_graph(self, index: LiveIndex) -> None:

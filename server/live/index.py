@@ -104,6 +104,7 @@ class LiveIndex:
             self._live_vectors -= self.dense.view().count_of(died)
         if rules is not None:
             self._rules = rules
+        self._rules = self._rules.following(added)
         self._publish(sequence)
 
     def refresh(self) -> None:

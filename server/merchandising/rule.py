@@ -87,14 +87,14 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     boosts: tuple[Boost, ...] = ()
 
     @classmethod
-    def parse(cls, line: bytes) -> Self:
+    def read(cls, content: bytes) -> Self:
         """Reads a rule from JSON; raises UnfitRule."""
         try:
-            rule = msgspec.json.decode(line, type=cls).canonical()
+            rule = msgspec.json.decode(content, type=cls).canonical()
         except msgspec.ValidationError as error:
             raise UnfitRule(str(error)) from None
         except (msgspec.DecodeError, RecursionError) as error:
-            raise UnfitRule(f"the line is not a JSON object: {error}") from None
+            raise UnfitRule(f"the rule is not a JSON object: {error}") from None
         if (problem := next(rule.problems(), None)) is not None:
             raise UnfitRule(f"{problem.field} {problem.description}")
         return rule

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from server.ranking.baseline import Evidence
 from server.ranking.options import Fusion
@@ -73,6 +74,12 @@ def fuse(
         scores[slot] = max(scores[slot], LEAST_TITLED) + bonus
     found = map(Candidate, scores, np.array(list(scores.values()), dtype=np.float32).tolist())
     return sorted(found, key=lambda each: (-each.score, each.slot))[:limit]
+
+
+def title_bonuses(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns what matching titles have added to fused scores."""
+    bonuses: NDArray[np.float64] = np.maximum(np.ceil(scores) - 1, 0.0)
+    return bonuses
 
 
 def estimate_dense_weight(evidence: Evidence) -> float:

@@ -1,7 +1,8 @@
 """The options of a search."""
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from server.attributes.filter import Filter
 from server.ranking.position import Position
@@ -25,12 +26,20 @@ class Fusion(enum.Enum):
     RECIPROCAL_RANK = "reciprocal rank"
 
 
+class Asked(NamedTuple):
+    """The query that rules of merchandising are matched with, and its language code, which may be empty."""
+
+    query: str
+    language_code: str
+
+
 @dataclass(frozen=True)
 class SearchOptions:
     """The options of a search.
 
     `min_score` bounds the score; in HYBRID mode, the similarity. `facets` are the attributes whose values are counted.
-    `after` is the end of the previous page, None for the first page.
+    `after` is the end of the previous page, None for the first page. Without `asked`, no rules of merchandising apply.
+    `seconds` is the time of the first page, in seconds since 1970.
     """
 
     limit: int
@@ -40,6 +49,8 @@ class SearchOptions:
     fusion: Fusion = Fusion.WEIGHTED_SUM
     facets: tuple[str, ...] = ()
     after: Position | None = None
+    asked: Asked | None = None
+    seconds: int = field(default=0, compare=False)
 
     @property
     def wanted(self) -> int:

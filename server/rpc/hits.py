@@ -16,7 +16,7 @@ from server.catalogue.document import Document, Part, parts_of
 from server.catalogue.partial import Fields
 from server.lexical.tokens import terms_of
 from server.metrics.caches import CacheMetrics
-from server.ranking.search import FoundDocument
+from server.ranking.found import FoundDocument
 from server.rpc.background import Background
 from server.rpc.highlights import Highlighting, highlights_of
 from server.rpc.masks import Mask

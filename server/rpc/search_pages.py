@@ -19,17 +19,18 @@ from chaja.v1 import SearchRequest
 from server.encoding.normalisation import normalised
 from server.errors import InvalidRequest, Violation
 from server.ranking.options import CANDIDATES, SearchOptions
-from server.ranking.position import Position
+from server.ranking.position import BURIED, Position
 from server.readings.reading import Reading
 from server.rpc.interpretations import INTERPRETATION_OF, KIND_OF, interprets
 
-VERSION = 1
+VERSION = 2
 
 DIGEST_BYTES = 8
 
-CONTENT = struct.Struct(f">B{DIGEST_BYTES}s{DIGEST_BYTES}sIIfq")
-"""Version, digest of the model's revision, digest of the request, rank, window, score, sequence. If the query has a
-reading, its number in `Interpretation` follows, one byte, and then its text in UTF-8."""
+CONTENT = struct.Struct(f">B{DIGEST_BYTES}s{DIGEST_BYTES}sIIfqBI")
+"""Version, digest of the model's revision, digest of the request, then the position: rank, window, score, sequence,
+tier, seconds. If the query has a reading, its number in `Interpretation` follows, one byte, and then its text in
+UTF-8."""
 
 MOST_READ_BYTES = 2048
 """Most bytes of the text of a reading; none has as many."""
@@ -120,6 +121,7 @@ def _is_possible(position: Position, max_hits: int) -> bool:
         1 <= position.rank < max_hits
         and CANDIDATES <= position.window <= max(CANDIDATES, max_hits)
         and math.isfinite(position.score)
+        and position.tier <= BURIED
     )
 
 

@@ -48,7 +48,7 @@ def _query(
     pages = SearchPages.of(request, query=typed, options=options, revision=engine.manifest.revision)
     if request.page_token:
         after, reading = pages.page(request.page_token, field=f"{prefix}page_token", max_hits=most)
-        options = replace(options, after=after, limit=min(options.limit, most - after.rank))
+        options = replace(options, after=after, limit=min(options.limit, most - after.rank), seconds=after.seconds)
     elif interprets(request):
         reading = reading_of(typed, engine.index.state, filter=options.filter)
     return Query(understand(typed, reading), options, mask, pages, request.language_code, request.highlight)

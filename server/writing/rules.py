@@ -42,7 +42,7 @@ class RuleChanges(NamedTuple):
         if self.file is not None:
             transaction.record_rule_file(*self.file)
         made = [change for change, outcome in zip(changes, outcomes, strict=True) if outcome.changed]
-        return outcomes, rules.changed(made)
+        return outcomes, rules.changed(made, transaction.sequences_of)
 
 
 def _perform(change: PutRule | DeleteRule, transaction: Transaction) -> Outcome:

@@ -29,9 +29,9 @@ from server.live.building import IndexBuilder
 from server.live.index import LiveIndex
 from server.live.loading import Loaded
 from server.metrics import Metrics
+from server.ranking.found import FoundDocument
 from server.ranking.options import SearchOptions
 from server.ranking.probes import EncodedProbes
-from server.ranking.search import FoundDocument
 from server.settings import Settings
 from server.vectors.dense import DenseIndex, DenseOptions
 

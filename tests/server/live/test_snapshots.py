@@ -13,8 +13,9 @@ from server.errors import LoadingCancelled
 from server.live.index import LiveIndex, snapshot_parts
 from server.live.loading import Loaded
 from server.live.snapshots import SnapshotFolder
+from server.ranking.found import Found
 from server.ranking.options import Mode, SearchOptions
-from server.ranking.search import Found, search
+from server.ranking.search import search
 from server.snapshot import ARRAYS, DESCRIPTION
 from server.vectors.dense import DenseOptions
 from tests.server.making import empty_index, encode, make_loaded, versioned

@@ -11,7 +11,7 @@ def rule(id: str = "rule", **fields: Any) -> Rule:
     """Returns a canonical rule, which pins a document unless it has another effect."""
     effects = {"pinned_ids", "buried_ids", "buried_if", "boosts"}
     fields = fields if effects & fields.keys() else {"pinned_ids": ["x"], **fields}
-    return Rule.parse(msgspec.json.encode({"id": id, **fields}))
+    return Rule.read(msgspec.json.encode({"id": id, **fields}))
 
 
 def boost(attribute: str = "popular", share: float = 0.5, **kind: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ def line(**fields: Any) -> bytes:
 
 
 def test_a_line_with_all_fields_is_read_and_written() -> None:
-    rule = Rule.parse(
+    rule = Rule.read(
         line(
             query=" 신용  대출 ",
             match="contains",
@@ -35,14 +35,14 @@ def test_a_line_with_all_fields_is_read_and_written() -> None:
     assert (rule.query, rule.match, rule.language_code) == ("신용 대출", Match.CONTAINS, "ko-kr")
     assert rule.start_time is not None
     assert rule.start_time.isoformat() == "2026-11-30T15:00:00+00:00"
-    assert Rule.parse(rule.content) == rule
+    assert Rule.read(rule.content) == rule
 
 
 def test_texts_that_differ_in_composition_notation_and_zone_only_make_equal_rules() -> None:
-    one = Rule.parse(
+    one = Rule.read(
         line(query="카드", start_time="2026-12-01T00:00:00+09:00", buried_if=[{"attribute": "é", "value": 1}])
     )
-    other = Rule.parse(
+    other = Rule.read(
         line(
             query="\u110f\u1161\u1103\u1173",
             start_time="2026-11-30T15:00:00Z",
@@ -53,7 +53,7 @@ def test_texts_that_differ_in_composition_notation_and_zone_only_make_equal_rule
 
 
 def test_a_rule_applies_from_its_start_until_before_its_end() -> None:
-    rule = Rule.parse(line(start_time="1970-01-01T00:00:10Z", end_time="1970-01-01T00:00:20Z"))
+    rule = Rule.read(line(start_time="1970-01-01T00:00:10Z", end_time="1970-01-01T00:00:20Z"))
     assert [seconds for seconds in range(30) if rule.applies_at(seconds)] == list(range(10, 20))
 
 
@@ -92,23 +92,23 @@ BOOST = {"attribute": "popular", "share": 0.2, "half_value": 10}
 )
 def test_an_error_names_the_field_and_the_remedy(fields: dict[str, Any], problem: str) -> None:
     with pytest.raises(UnfitRule, match=problem):
-        Rule.parse(line(**fields))
+        Rule.read(line(**fields))
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{", b"\xff", b"[" * 100_000, b'{"id": "\\ud800", "pinned_ids": ["x"]}'])
 def test_a_line_that_is_no_json_object_is_an_error(text: bytes) -> None:
     with pytest.raises(UnfitRule):
-        Rule.parse(text)
+        Rule.read(text)
 
 
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
 def test_the_ends_of_the_calendar_are_times(time: str) -> None:
-    rule = Rule.parse(line(start_time=time))
-    assert Rule.parse(rule.content) == rule
+    rule = Rule.read(line(start_time=time))
+    assert Rule.read(rule.content) == rule
     assert rule.applies_at(0) is time.startswith("0001")
 
 
 @given(st.binary(max_size=50) | st.text(max_size=50).map(str.encode))
 def test_any_bytes_are_a_rule_or_an_error(text: bytes) -> None:
     with pytest.raises(UnfitRule):
-        Rule.parse(text)
+        Rule.read(text)

@@ -3,15 +3,21 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.ranking.found import FoundDocument
 from server.ranking.options import SearchOptions
-from server.ranking.position import Position, rounded
-from server.ranking.search import FoundDocument, page_of
+from server.ranking.position import BURIED, CANDIDATE, DEEP, Position, rounded
+from server.ranking.search import page_of
 
 
 def ranking_of(scores: dict[int, float]) -> list[FoundDocument]:
     """Returns documents by their sequences and scores, best first."""
-    found = [FoundDocument(sequence, score) for sequence, score in scores.items()]
-    return sorted(found, key=lambda each: (-rounded(each.score), each.sequence))
+    found = [FoundDocument(sequence, score, tier=tier_of(sequence)) for sequence, score in scores.items()]
+    return sorted(found, key=lambda each: (each.tier, -rounded(each.score), each.sequence))
+
+
+def tier_of(sequence: int) -> int:
+    """Returns the tier of a document: some are pinned, some buried."""
+    return sequence if sequence < 4 else BURIED if sequence % 10 == 0 else DEEP if sequence % 7 == 0 else CANDIDATE
 
 
 scores = st.sampled_from([0.1, 0.5, 0.5 + 1e-12, 1.0, -0.25])
@@ -56,8 +62,10 @@ def test_documents_that_stay_are_neither_repeated_nor_missed(
 
 
 def test_a_position_lies_after_its_document_and_before_the_next() -> None:
-    ranking = [(0.5, 3), (0.5, 4), (0.25, 1)]
-    assert Position(1, 100, 0.5, 3).passed(ranking) == 1
-    assert Position(2, 100, 0.5, 5).passed(ranking) == 2
-    assert Position(2, 100, 0.0, 0).passed(ranking) == 3
-    assert Position(2, 100, 0.75, 9).passed(ranking) == 0
+    ranking = [(0, 0.1, 9), (CANDIDATE, 0.5, 3), (CANDIDATE, 0.5, 4), (CANDIDATE, 0.25, 1), (BURIED, 0.75, 2)]
+    assert Position(1, 100, 0.5, 3).passed(ranking) == 2
+    assert Position(2, 100, 0.5, 5).passed(ranking) == 3
+    assert Position(2, 100, 0.0, 0).passed(ranking) == 4
+    assert Position(2, 100, 0.75, 9).passed(ranking) == 1
+    assert Position(2, 100, 0.9, 9, tier=0).passed(ranking) == 0
+    assert Position(2, 100, 0.75, 2, tier=BURIED).passed(ranking) == 5

@@ -12,8 +12,9 @@ from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
 from server.live.index import LiveIndex
 from server.ranking.baseline import Baseline
+from server.ranking.found import Found, FoundDocument
 from server.ranking.options import CANDIDATES, Fusion, Mode, SearchOptions
-from server.ranking.search import Found, FoundDocument, search
+from server.ranking.search import search
 from tests.server.making import empty_index, encode, versioned
 
 DOCUMENTS = [

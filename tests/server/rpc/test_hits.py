@@ -10,7 +10,7 @@ from chaja.v1 import Highlights, Hit, SearchResponse, TextRange, TextUnit
 from server.catalogue.document import AttributeValue, Document
 from server.catalogue.partial import Fields
 from server.metrics import Metrics
-from server.ranking.search import FoundDocument
+from server.ranking.found import FoundDocument
 from server.rpc.background import Background
 from server.rpc.hits import KEPT_HIT_BYTES, Hits
 from server.rpc.masks import HITS

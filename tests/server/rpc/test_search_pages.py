@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from chaja.v1 import AttributeValue, Equals, Filter, SearchRequest
 from server.errors import InvalidRequest
 from server.ranking.options import CANDIDATES, Fusion, Mode, SearchOptions
-from server.ranking.position import Position
+from server.ranking.position import BURIED, Position
 from server.readings.reading import Kind, Reading
 from server.rpc.search_pages import CONTENT, MOST_READ_BYTES, VERSION, Page, SearchPages
 
@@ -44,14 +44,20 @@ def forged(*content: object, reading: bytes = b"") -> str:
     return base64.urlsafe_b64encode(packed + zlib.crc32(packed).to_bytes(4, "big")).decode()
 
 
-@given(
-    st.integers(1, MAX_HITS - 1),
-    st.integers(CANDIDATES, MAX_HITS),
-    st.floats(width=32, allow_nan=False, allow_infinity=False),
-    st.integers(-(2**63), 2**63 - 1),
+positions = st.builds(
+    Position,
+    rank=st.integers(1, MAX_HITS - 1),
+    window=st.integers(CANDIDATES, MAX_HITS),
+    score=st.floats(width=32, allow_nan=False, allow_infinity=False),
+    sequence=st.integers(-(2**63), 2**63 - 1),
+    tier=st.integers(0, BURIED),
+    seconds=st.integers(0, 2**32 - 1),
 )
-def test_a_token_holds_a_position(rank: int, window: int, score: float, sequence: int) -> None:
-    after = Page(Position(rank, window, score, sequence), None)
+
+
+@given(positions)
+def test_a_token_holds_a_position(end: Position) -> None:
+    after = Page(end, None)
     token = pages_of().token(after)
     assert page(token) == after
     assert token.replace("-", "").replace("_", "").isalnum(), "it needs no escaping in an address"
@@ -110,6 +116,7 @@ def test_a_token_of_another_model_is_refused() -> None:
         pages_of().token(Page(END._replace(window=MAX_HITS + 1), None)),
         pages_of().token(Page(END._replace(score=float("nan")), None)),
         pages_of().token(Page(END._replace(score=float("-inf")), None)),
+        pages_of().token(Page(END._replace(tier=BURIED + 1), None)),
         forged(VERSION + 1, *pages_of(), *END),
         *(forged(VERSION, *pages_of(), *END, reading=reading) for reading in FORGED_READINGS),
     ],
