@@ -17,6 +17,7 @@ from chaja.v1 import (
     EncodeServiceStub,
     InfoServiceStub,
     SearchServiceStub,
+    SuggestServiceStub,
     SynonymServiceStub,
 )
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from chaja.v1.encode_pb2_grpc import EncodeServiceAsyncStub
     from chaja.v1.info_pb2_grpc import InfoServiceAsyncStub
     from chaja.v1.search_pb2_grpc import SearchServiceAsyncStub
+    from chaja.v1.suggest_pb2_grpc import SuggestServiceAsyncStub
     from chaja.v1.synonym_pb2_grpc import SynonymServiceAsyncStub
 
 Options = Sequence[tuple[str, Any]]
@@ -45,6 +47,7 @@ class Client:
     Attributes:
         channel: The channel, for other stubs such as those of `grpc.health.v1`.
         search: Stub of `SearchService`.
+        suggest: Stub of `SuggestService`, which completes what a user types.
         catalog: Stub of `CatalogService`, which writes documents.
         synonyms: Stub of `SynonymService`, which changes the rules of synonyms.
         encode: Stub of `EncodeService`. It returns vectors as little-endian float32, texts × dimension.
@@ -65,6 +68,7 @@ class Client:
     def __init__(self, channel: grpc.Channel) -> None:
         self.channel = channel
         self.search = SearchServiceStub(channel)
+        self.suggest = SuggestServiceStub(channel)
         self.catalog = CatalogServiceStub(channel)
         self.synonyms = SynonymServiceStub(channel)
         self.encode = EncodeServiceStub(channel)
@@ -107,6 +111,7 @@ class AsyncClient:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.channel = channel
         self.search: SearchServiceAsyncStub = SearchServiceStub(channel)
+        self.suggest: SuggestServiceAsyncStub = SuggestServiceStub(channel)
         self.catalog: CatalogServiceAsyncStub = CatalogServiceStub(channel)
         self.synonyms: SynonymServiceAsyncStub = SynonymServiceStub(channel)
         self.encode: EncodeServiceAsyncStub = EncodeServiceStub(channel)

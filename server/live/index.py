@@ -4,7 +4,7 @@ It can be rebuilt from the store at any time.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Self
 
@@ -25,6 +25,7 @@ from server.ranking.query_rules import NO_RULES, QueryRules
 from server.ranking.slots import DocumentSlots
 from server.ranking.state import State
 from server.snapshot import Arrays, Snapshot
+from server.suggest.completion import Completion
 from server.suggest.index import SuggestIndex
 from server.vectors.dense import DenseIndex
 
@@ -58,6 +59,7 @@ class LiveIndex:
         self.columns = Columns()
         self.suggestions = SuggestIndex()
         self._slots = DocumentSlots()
+        self._ids: list[str] = []  # A state's own ids do not change.
         self._rules = NO_RULES
         self._baseline = Baseline({})
         self._measured_slots = -1
@@ -67,7 +69,7 @@ class LiveIndex:
     def restore(self, snapshot: Snapshot, *, live_sequences: NDArray[np.int64]) -> None:
         """Loads a snapshot with the same facts; documents outside `live_sequences` are dead. Raises SnapshotError.
 
-        A snapshot has no completions: `complete` adds them.
+        A snapshot has no ids and no completions: `complete` adds them.
         """
         parts = snapshot.parts
         self.dense.restore(parts["dense"], snapshot.files)
@@ -76,17 +78,23 @@ class LiveIndex:
         self.columns = Columns.restored(parts["columns"])
         sequences = parts["slots"]["sequences"]
         self._slots = DocumentSlots(sequences, np.isin(sequences, live_sequences, assume_unique=True))
+        self._ids = [""] * len(sequences)
         if not len(self._slots) == len(self.lexical) == len(self.titles) == self.columns.view().slot_count:
             raise SnapshotError("the parts of a snapshot have different numbers of documents")
         self._live_vectors = int(np.count_nonzero(self._slots.view().live[parts["dense"]["owners"]]))
         self._publish(int(parts["slots"]["sequence"]))
 
     def complete(self, documents: Iterable[tuple[int, Document]]) -> None:
-        """Adds the completions of documents, each given with its sequence; skips those without a slot."""
+        """Adds the ids and completions of restored documents, each given with its sequence, and skips all others."""
         slots = {sequence: slot for slot, sequence in enumerate(self._slots.view().sequences.tolist())}
-        self.suggestions.add(
-            (slots[sequence], completions_of(document)) for sequence, document in documents if sequence in slots
-        )
+
+        def restored() -> Iterator[tuple[int, list[Completion]]]:
+            for sequence, document in documents:
+                if (slot := slots.get(sequence)) is not None:
+                    self._ids[slot] = document.id
+                    yield slot, completions_of(document)
+
+        self.suggestions.add(restored())
         self.refresh()
 
     def follow(
@@ -143,9 +151,8 @@ class LiveIndex:
         other.dense.ef_search = max(self.dense.ef_search, other.dense.ef_search)
         self.dense, other.dense = other.dense, self.dense
         self.lexical, self.titles = other.lexical, other.titles
-        self.columns, self.suggestions, self._slots = other.columns, other.suggestions, other._slots
-        self._live_vectors = other._live_vectors
-        self.columns, self._slots = other.columns, other._slots
+        self.columns, self.suggestions = other.columns, other.suggestions
+        self._slots, self._ids = other._slots, other._ids
         self._live_vectors, self._rules = other._live_vectors, other._rules
         self._publish(other.state.sequence)
         return other
@@ -172,6 +179,7 @@ class LiveIndex:
         self.lexical.append(texts)
         self.titles.append([list(each.document.titles().values()) for each in added])
         self.columns.append([each.document.attributes for each in added])
+        self._ids += [each.document.id for each in added]
         self.suggestions.add((slot, completions_of(each.document)) for slot, each in enumerate(added, start=first))
 
     def _publish(self, sequence: int) -> None:
@@ -181,6 +189,7 @@ class LiveIndex:
             self._weights,
             self._baseline,
             self._slots.view(),
+            self._ids,
             self.dense.view(),
             self.lexical.view(),
             self.titles.view(),

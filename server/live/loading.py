@@ -21,6 +21,9 @@ from server.ranking.probes import encode_probes
 from server.settings import Settings
 from server.vectors.dense import DenseIndex, DenseOptions, OnBuild
 
+FIRST_TYPED = "ㅊㅈ"
+"""A typed text that is looked up before users' ones: the first look-up takes some 10 ms."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
@@ -101,6 +104,7 @@ def load(
             builder.wait_for_graph(index)  # Searches may use a graph now and must not lose it.
         index.measure()
         index.refresh()
+        index.state.suggestions.suggest(FIRST_TYPED, limit=1)
     except BaseException:
         index.close()
         raise

@@ -22,7 +22,8 @@ class State(NamedTuple):
     """An immutable state; any thread may search it. All its views have the same slots.
 
     `sequence` is that of the last change, `live_vectors` is the number of vectors of live documents, `weights` has the
-    factor of the similarities of each field's vectors, and `baseline` is as last measured.
+    factor of the similarities of each field's vectors, `baseline` is as last measured, and `ids` has the id of the
+    document of each slot that is live; later states may append to it.
     """
 
     sequence: int
@@ -30,6 +31,7 @@ class State(NamedTuple):
     weights: tuple[float, ...]
     baseline: Baseline
     slots: DocumentSlotsView
+    ids: Sequence[str]
     dense: DenseView
     lexical: LexicalView
     titles: TitlesView

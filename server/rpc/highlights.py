@@ -21,13 +21,14 @@ def highlights_of(title: str, passage: str, terms: NDArray[np.uint64], unit: int
     """Returns the highlights of a hit; `terms` are those of the query, ascending."""
     in_title, in_passage = ranges_of([title, passage], terms)
     return Highlights(
-        title=_messages(title, in_title, unit),
+        title=text_ranges(title, in_title, unit),
         passage=passage,
-        passage_ranges=_messages(passage, in_passage, unit),
+        passage_ranges=text_ranges(passage, in_passage, unit),
     )
 
 
-def _messages(text: str, ranges: NDArray[np.int32], unit: int) -> Sequence[TextRange]:
+def text_ranges(text: str, ranges: NDArray[np.integer], unit: int) -> Sequence[TextRange]:
+    """Returns ranges `[N, 2]` of a text, which ascend and are in code points, in a unit."""
     if not len(ranges):
         return []
     searched = text[: ranges[-1, 1]]  # A title may be very long.

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from chaja.v1 import EncodeRequest, SearchRequest, TextKind, TextUnit
+from chaja.v1 import EncodeRequest, SearchRequest, SuggestRequest, TextKind, TextUnit
 from chaja.v1 import Fusion as FusionMessage
 from chaja.v1 import Mode as ModeMessage
+from server.attributes.filter import Filter
 from server.errors import InvalidRequest, Violation
 from server.ranking.options import Fusion, Mode, SearchOptions
 from server.rpc.filters import to_filter
@@ -98,7 +99,7 @@ class Limits:
         violations = count_violations("texts", len(request.texts), self.max_encode_texts)
         if not violations:
             for position, text in enumerate(request.texts):
-                violations += _text_violations(f"texts[{position}]", text, self.max_text_characters)
+                violations += text_violations(f"texts[{position}]", text, self.max_text_characters)
         if request.text_kind not in TextKind.values():
             violations.append(Violation("text_kind", f"is {request.text_kind}, which is not a TextKind"))
         raise_any(violations)
@@ -106,14 +107,14 @@ class Limits:
     def page_size(self, page_size: int) -> int:
         """Returns the maximum documents of a page; raises InvalidRequest if the request asks for too many."""
         default = min(DEFAULT_PAGE_SIZE, self.max_page_size)
-        raise_any(_number_violations("page_size", page_size, self.max_page_size, default))
+        raise_any(number_violations("page_size", page_size, self.max_page_size, default))
         return page_size or default
 
     def _search_options(self, request: SearchRequest, prefix: str, violations: list[Violation]) -> SearchOptions:
         """Returns the options of a search, and appends its violations."""
-        violations += _text_violations(f"{prefix}query", request.query, self.max_query_characters)
-        violations += _number_violations(f"{prefix}limit", request.limit, self.max_limit, self.default_limit)
-        mode, fusion, filter, min_score = MODE_OF.get(request.mode), FUSION_OF.get(request.fusion), None, None
+        violations += text_violations(f"{prefix}query", request.query, self.max_query_characters)
+        violations += number_violations(f"{prefix}limit", request.limit, self.max_limit, self.default_limit)
+        mode, fusion, min_score = MODE_OF.get(request.mode), FUSION_OF.get(request.fusion), None
         if mode is None:
             violations.append(Violation(f"{prefix}mode", f"is {request.mode}, which is not a Mode"))
         if fusion is None:
@@ -122,13 +123,8 @@ class Limits:
             min_score = request.min_score
             if not math.isfinite(min_score):
                 violations.append(Violation(f"{prefix}min_score", f"is {min_score}; it must be a finite number"))
-        if request.HasField("filter"):
-            try:
-                filter = to_filter(request.filter, field=f"{prefix}filter")
-            except InvalidRequest as error:
-                violations += error.violations
-        if request.highlight and request.highlight not in TextUnit.values():
-            violations.append(Violation(f"{prefix}highlight", f"is {request.highlight}, which is not a TextUnit"))
+        filter = read_filter(request, prefix, violations)
+        violations += unit_violations(f"{prefix}highlight", request.highlight)
         if request.facets:
             violations += _facet_violations(f"{prefix}facets", request.facets)
         return SearchOptions(
@@ -149,7 +145,7 @@ def check_name(field: str, name: str) -> None:
 
 def name_violations(field: str, name: str) -> list[Violation]:
     """Returns the violations in the id of a document, a request or an import."""
-    return _text_violations(field, name, MAX_NAME_CHARACTERS)
+    return text_violations(field, name, MAX_NAME_CHARACTERS)
 
 
 def count_violations(field: str, count: int, maximum: int) -> list[Violation]:
@@ -182,13 +178,31 @@ def _facet_violations(field: str, attributes: Sequence[str]) -> list[Violation]:
     return violations
 
 
-def _number_violations(field: str, number: int, maximum: int, default: int) -> list[Violation]:
+def read_filter(request: SearchRequest | SuggestRequest, prefix: str, violations: list[Violation]) -> Filter | None:
+    """Returns the filter of a request, None if it has none, and appends its violations."""
+    if not request.HasField("filter"):
+        return None
+    try:
+        return to_filter(request.filter, field=f"{prefix}filter")
+    except InvalidRequest as error:
+        violations += error.violations
+        return None
+
+
+def unit_violations(field: str, unit: int) -> list[Violation]:
+    """Returns the violations in the unit of highlights; none if there is no unit."""
+    return [Violation(field, f"is {unit}, which is not a TextUnit")] if unit and unit not in TextUnit.values() else []
+
+
+def number_violations(field: str, number: int, maximum: int, default: int) -> list[Violation]:
+    """Returns the violations in a number from 1 to a maximum; 0 stands for the default."""
     if 0 <= number <= maximum:
         return []
     return [Violation(field, f"is {number}; it must be 1 to {maximum}, or 0 for the default of {default}")]
 
 
-def _text_violations(field: str, text: str, max_characters: int) -> list[Violation]:
+def text_violations(field: str, text: str, max_characters: int) -> list[Violation]:
+    """Returns the violations in a text that is required."""
     if len(text) > max_characters:
         return [Violation(field, f"has {len(text)} characters; at most {max_characters} are allowed: shorten it")]
     if not text.strip():

@@ -17,12 +17,14 @@ from chaja.v1 import (
     add_EncodeServiceServicer_to_server,
     add_InfoServiceServicer_to_server,
     add_SearchServiceServicer_to_server,
+    add_SuggestServiceServicer_to_server,
     add_SynonymServiceServicer_to_server,
     admin_pb2,
     catalog_pb2,
     encode_pb2,
     info_pb2,
     search_pb2,
+    suggest_pb2,
     synonym_pb2,
 )
 from server.core_log import CoreLog
@@ -49,6 +51,7 @@ from server.rpc.queries import Queries
 from server.rpc.refusals import Refusals
 from server.rpc.search import SearchServicer
 from server.rpc.slowest import SlowestSearches
+from server.rpc.suggest import SuggestServicer
 from server.rpc.synonyms import SynonymServicer
 from server.security.access import Access
 from server.security.tls import Certificates
@@ -63,7 +66,7 @@ log = logging.getLogger(__name__)
 
 SERVICES = [
     service
-    for file in (search_pb2, catalog_pb2, synonym_pb2, encode_pb2, info_pb2, admin_pb2)
+    for file in (search_pb2, suggest_pb2, catalog_pb2, synonym_pb2, encode_pb2, info_pb2, admin_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 ]
 KIND_OF = {(False, False): "unary", (False, True): "server_stream", (True, True): "bidi_stream"}
@@ -149,6 +152,7 @@ class RpcServer:
             slot, limits, metrics, queries=queries, fetch=fetch, background=background, slowest=self.slowest
         )
         add_SearchServiceServicer_to_server(search, calls)
+        add_SuggestServiceServicer_to_server(SuggestServicer(slot, limits, background), calls)
         catalog = CatalogServicer(reloader.writer, reloader.reader, limits, background)
         add_CatalogServiceServicer_to_server(catalog, calls)
         add_SynonymServiceServicer_to_server(SynonymServicer(reloader.writer, slot, limits, background), calls)

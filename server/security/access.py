@@ -12,6 +12,7 @@ ROLE_OF: dict[str, Role] = {
     "/chaja.v1.SearchService/Search": "search",
     "/chaja.v1.SearchService/BatchSearch": "search",
     "/chaja.v1.SearchService/SearchStream": "search",
+    "/chaja.v1.SuggestService/Suggest": "search",
     "/chaja.v1.EncodeService/Encode": "search",
     "/chaja.v1.InfoService/GetServerInfo": "search",
     "/chaja.v1.CatalogService/UpsertDocuments": "write",

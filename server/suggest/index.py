@@ -107,7 +107,7 @@ class SuggestIndex:
         """Stores completions, each given with its slot, and returns their segment."""
         words = Words()
         for number, (_, completion) in enumerate(added, len(self._texts)):
-            words.add(completion.text, completion.weight, number)
+            words.add(completion, number)
         self._texts.extend(completion.text for _, completion in added)
         self._slots.extend([slot for slot, _ in added])
         self._sources.extend([completion.source for _, completion in added])

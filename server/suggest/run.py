@@ -1,13 +1,16 @@
 """A sorted run: the beginnings of words, by the letters from there to the end of their completion.
 
 Each beginning has a rank, an integer of 64 bits; lower is better. It holds, from the highest bit down: whether the word
-is a later one, the weight (descending), the length, and the completion's number. So two ranks compare two suggestions.
+is a later one, the weight (descending), whether the completion is no title, its length, and its number. So two ranks
+compare two suggestions.
 """
 
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from server.suggest.completion import Completion, Source
 
 BLOCK = 64
 """Beginnings of which only the best rank is read first, when the best of a long range are sought."""
@@ -17,10 +20,11 @@ READ_WHOLE = 2048
 
 LATER_WORD = 1 << 63
 WEIGHT_BIT = 31
+NO_TITLE = 1 << 30
 LENGTH_BIT = 24
 MOST_COMPLETIONS = 1 << LENGTH_BIT
 NUMBER_MASK = MOST_COMPLETIONS - 1
-LONGEST_RANKED = 127
+LONGEST_RANKED = 63
 """Lengths above this rank alike."""
 
 BYTES_PER_LETTER = 2
@@ -88,9 +92,11 @@ def numbers_of(ranks: NDArray[np.uint64]) -> NDArray[np.int64]:
     return (ranks & np.uint64(NUMBER_MASK)).view(np.int64)
 
 
-def rank_of_first_word(weight: float, length: int, number: int) -> int:
+def rank_of_first_word(completion: Completion, number: int) -> int:
     """Returns the rank of a completion's first word; that of a later word has `LATER_WORD` as well."""
-    bits = int(np.float32(weight).view(np.uint32))
+    bits = int(np.float32(completion.weight).view(np.uint32))
     # The bits of a positive float sort as integers do, those of a negative one in reverse.
     ascending = bits ^ 0xFFFFFFFF if bits >> 31 else bits | 1 << 31
-    return (ascending ^ 0xFFFFFFFF) << WEIGHT_BIT | min(length, LONGEST_RANKED) << LENGTH_BIT | number
+    source = 0 if completion.source is Source.TITLE else NO_TITLE
+    length = min(len(completion.text), LONGEST_RANKED)
+    return (ascending ^ 0xFFFFFFFF) << WEIGHT_BIT | source | length << LENGTH_BIT | number

@@ -6,6 +6,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from server.suggest.completion import Completion
 from server.suggest.run import BYTES_PER_LETTER, LATER_WORD, NUMBER_MASK, Run, encoded, numbers_of, rank_of_first_word
 from server.suggest.spelling import spelling
 from server.suggest.trie import Trie
@@ -42,10 +43,10 @@ class Words:
         self._ranks: list[int] = []
         self._places: list[int] = []
 
-    def add(self, text: str, weight: float, number: int) -> None:
+    def add(self, completion: Completion, number: int) -> None:
         """Adds the words of a completion."""
-        spelled = spelling(text)
-        rank = rank_of_first_word(weight, len(text), number)
+        spelled = spelling(completion.text)
+        rank = rank_of_first_word(completion, number)
         for word in spelled.words[:MOST_WORDS]:
             self._letters.append(encoded(spelled.letters[word.letter : word.letter + KEY_LETTERS]))
             self._initials.append(encoded(spelled.initials[word.initial : word.initial + KEY_INITIALS]))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from server.catalogue.languages import canonical_language, is_in_language
 from server.suggest.completion import Source, Suggestion
 from server.suggest.fitting import Fit, Searched
 from server.suggest.segment import Segment
@@ -35,11 +36,11 @@ class Stored(NamedTuple):
 
 
 class Filters(NamedTuple):
-    """The completions that may be found: those that were not removed, of allowed slots and of one language."""
+    """The completions that may be found: those that were not removed, of allowed slots and languages."""
 
     stored: Stored
     allowed: NDArray[np.bool_] | None
-    language: int | None
+    languages: NDArray[np.bool_] | None
 
     def passing(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_] | None:
         """Returns which of these completions, given by number, may be found; None stands for all."""
@@ -47,8 +48,8 @@ class Filters(NamedTuple):
         if self.allowed is not None:
             of_slot = self.allowed[self.stored.slots[numbers]]
             passes = of_slot if passes is None else passes & of_slot
-        if self.language is not None:
-            of_language = self.stored.languages[numbers] == self.language
+        if self.languages is not None:
+            of_language = self.languages[self.stored.languages[numbers]]
             passes = of_language if passes is None else passes & of_language
         return passes
 
@@ -70,20 +71,22 @@ class SuggestView:
     ) -> list[Suggestion]:
         """Returns the completions that fit a typed text, the best first.
 
-        They are ordered by kind, then by whether the first word fits, then by weight (descending), then by length. A
-        typing error is allowed only if nothing fits without, on either layout, and a second one only if nothing fits
-        with one. Of texts that differ only in case and spaces, the best is returned.
+        They are ordered by kind, then by whether the first word fits, then by weight (descending); then titles come
+        first, then shorter texts. A typing error is allowed only if nothing fits without, on either layout, and a
+        second one only if nothing fits with one. Of texts that differ only in case and spaces, the best is returned.
 
         Args:
             typed: The text typed so far. One above 256 code points fits nothing.
             limit: Most suggestions.
             allowed: For each slot, whether completions of its document may be found; None allows all.
-            language: Only completions with this code are found; None allows all.
+            language: Only completions in this language (a canonical code), in a part of it, in one that it is a part of
+                and without one are found; None allows all.
         """
-        if limit < 1 or (language is not None and language not in self._stored.language_codes):
+        if limit < 1:
             return []
-        code = None if language is None else self._stored.language_codes.index(language)
-        filters = Filters(self._stored, allowed, code)
+        codes = self._stored.language_codes
+        languages = None if language is None else np.array([_is_wanted(code, language) for code in codes])
+        filters = Filters(self._stored, allowed, languages)
         searched = Searched(self._segments, self._stored.texts, filters.passing, RANKED_FIRST * limit)
         return [self._suggestion(fit, text) for text, fit in self._distinct(searched.fitting(typed), limit)]
 
@@ -117,3 +120,7 @@ class SuggestView:
             fit.errors,
             ((fit.start, fit.end(text)),),
         )
+
+
+def _is_wanted(code: str, language: str) -> bool:
+    return is_in_language(canonical_language(code), language) or is_in_language(language, code)

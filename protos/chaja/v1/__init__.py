@@ -55,6 +55,8 @@ from chaja.v1.search_pb2 import (
     SearchStreamResponse,
 )
 from chaja.v1.search_pb2_grpc import SearchServiceServicer, SearchServiceStub, add_SearchServiceServicer_to_server
+from chaja.v1.suggest_pb2 import Suggestion, SuggestionFit, SuggestionSource, SuggestRequest, SuggestResponse
+from chaja.v1.suggest_pb2_grpc import SuggestServiceServicer, SuggestServiceStub, add_SuggestServiceServicer_to_server
 from chaja.v1.synonym_pb2 import (
     ChangeSynonymsRequest,
     ChangeSynonymsResponse,
@@ -127,6 +129,13 @@ __all__ = [
     "SearchServiceStub",
     "SearchStreamResponse",
     "Similarity",
+    "SuggestRequest",
+    "SuggestResponse",
+    "SuggestServiceServicer",
+    "SuggestServiceStub",
+    "Suggestion",
+    "SuggestionFit",
+    "SuggestionSource",
     "SynonymKind",
     "SynonymRule",
     "SynonymServiceServicer",
@@ -147,5 +156,6 @@ __all__ = [
     "add_EncodeServiceServicer_to_server",
     "add_InfoServiceServicer_to_server",
     "add_SearchServiceServicer_to_server",
+    "add_SuggestServiceServicer_to_server",
     "add_SynonymServiceServicer_to_server",
 ]

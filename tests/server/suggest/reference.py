@@ -7,7 +7,7 @@ import numpy as np
 
 from server.korean import jamo
 from server.lexical.tokens import fold
-from server.suggest.completion import Completion, Kind
+from server.suggest.completion import Completion, Kind, Source
 from server.suggest.typed import on_other_layout
 
 LEFT_OUT = re.compile(r"[\s.\-]")
@@ -83,7 +83,7 @@ def _is_korean(typed: str) -> bool:
 def _ranked(documents: Sequence[tuple[int, Completion]]) -> list[tuple[bool, str, int, Completion]]:
     """Returns all words, the best first: whether each is a later one, all text from there on, slot and completion."""
     numbered = [(number, *document) for number, document in enumerate(documents)]
-    numbered.sort(key=lambda each: (-each[2].weight, len(each[2].text), each[0]))
+    numbered.sort(key=lambda each: (-each[2].weight, each[2].source is not Source.TITLE, len(each[2].text), each[0]))
     words = [
         (place > 0, " ".join(parts[place:]), slot, completion)
         for _, slot, completion in numbered

@@ -168,7 +168,7 @@ def test_suggestions_agree_with_a_comparison_of_all_words(
         (slot, own)
         for slot, completions in enumerate(documents)
         for own in completions
-        if slot not in removed and allowed[slot] and language in (None, own.language)
+        if slot not in removed and allowed[slot] and (language is None or own.language in ("", language))
     ]
     typed = _typed(random, [own.text for completions in documents for own in completions] or ["카드"])
     found = index.view().suggest(typed, limit=(limit := random.choice([1, 3, 50])), allowed=allowed, language=language)
@@ -222,6 +222,22 @@ def test_too_many_completions_are_left_out_with_one_warning(caplog: pytest.LogCa
     assert [record.message for record in caplog.records] == [
         "there are 2 completions; suggestions have no further texts"
     ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "offered"),
+    [
+        ("en", ["", "en", "EN_us", "en-GB"]),
+        ("en-us", ["", "en", "EN_us"]),
+        ("eng", [""]),
+        ("zh-hant-tw", ["", "zh"]),
+    ],
+)
+def test_a_language_offers_its_parts_and_what_it_is_a_part_of(wanted: str, offered: list[str]) -> None:
+    index = SuggestIndex()
+    codes = ["", "en", "EN_us", "en-GB", "zh", "zh-Hans"]
+    index.add((slot, [Completion(f"card {slot}", language=code)]) for slot, code in enumerate(codes))
+    assert [found.language for found in index.view().suggest("card", limit=9, language=wanted)] == offered
 
 
 def test_too_many_languages_count_as_none() -> None:

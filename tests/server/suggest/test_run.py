@@ -2,19 +2,23 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.suggest.completion import Completion, Source
 from server.suggest.run import LATER_WORD, READ_WHOLE, Run, encoded, least, numbers_of, rank_of_first_word
 
 finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
-@given(st.lists(st.tuples(finite, st.integers(0, 127), st.booleans()), min_size=2, max_size=2))
-def test_ranks_order_by_first_word_then_weight_then_length(both: list[tuple[float, int, bool]]) -> None:
-    ranks = [
-        rank_of_first_word(weight, length, number) | (LATER_WORD if later else 0)
-        for number, (weight, length, later) in enumerate(both)
-    ]
+completions = st.builds(Completion, st.integers(0, 63).map("x".__mul__), st.sampled_from(Source), weight=finite)
+
+
+@given(st.lists(st.tuples(completions, st.booleans()), min_size=2, max_size=2))
+def test_ranks_order_by_first_word_then_weight_then_source_then_length(both: list[tuple[Completion, bool]]) -> None:
+    ranks = [rank_of_first_word(own, number) | (LATER_WORD if later else 0) for number, (own, later) in enumerate(both)]
     # 0.0 and -0.0 are different floats of one value.
-    keys = [(later, -weight, np.signbit(weight), length, n) for n, (weight, length, later) in enumerate(both)]
+    keys = [
+        (later, -own.weight, np.signbit(own.weight), own.source is not Source.TITLE, len(own.text), number)
+        for number, (own, later) in enumerate(both)
+    ]
     assert (ranks[0] < ranks[1]) == (keys[0] < keys[1])
     assert numbers_of(np.array(ranks, np.uint64)).tolist() == [0, 1]
 

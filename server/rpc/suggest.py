@@ -1,0 +1,91 @@
+"""SuggestService: typed texts in, completions out."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from chaja.v1 import Suggestion as SuggestionMessage
+from chaja.v1 import SuggestionFit, SuggestionSource, SuggestRequest, SuggestResponse, SuggestServiceServicer
+from server.engine import EngineSlot
+from server.priority import CALL_NICENESS, give_way
+from server.ranking.state import State
+from server.rpc.background import Background
+from server.rpc.highlights import text_ranges
+from server.rpc.limits import Limits
+from server.rpc.room import WARNING_BYTES, Room
+from server.rpc.suggest_requests import Asked, read_suggest_request
+from server.suggest.completion import Kind, Source, Suggestion
+
+SOURCE_OF = {
+    Source.TITLE: SuggestionSource.SUGGESTION_SOURCE_TITLE,
+    Source.EXAMPLE: SuggestionSource.SUGGESTION_SOURCE_EXAMPLE,
+}
+FIT_OF = {
+    Kind.START: SuggestionFit.SUGGESTION_FIT_START,
+    Kind.WORD: SuggestionFit.SUGGESTION_FIT_WORD,
+    Kind.INITIALS: SuggestionFit.SUGGESTION_FIT_INITIALS,
+    Kind.LAYOUT: SuggestionFit.SUGGESTION_FIT_LAYOUT,
+    Kind.TYPO: SuggestionFit.SUGGESTION_FIT_TYPING_ERROR,
+}
+
+FEWER_SUGGESTIONS = "ask for fewer suggestions (limit)"
+SUGGESTION_BYTES = 8
+"""Most bytes of a suggestion's length in the answer."""
+
+SHORT_COMPLETIONS = 200_000
+SHORT_LIMIT = 100
+"""Completions of the index, and suggestions asked for, up to which a call without a filter takes at most 2 ms: the
+event loop answers it. A thread would answer it later, and cost more time than most calls take."""
+
+
+class SuggestServicer(SuggestServiceServicer):
+    """Implements `chaja.v1.SuggestService`; the proto file states its contract."""
+
+    def __init__(self, slot: EngineSlot, limits: Limits, background: Background) -> None:
+        self._slot = slot
+        self._limits = limits
+        self._background = background
+        # Not the background thread: a person waits for suggestions.
+        self._thread = ThreadPoolExecutor(1, "suggest", initializer=give_way, initargs=(CALL_NICENESS,))
+
+    async def Suggest(self, request: SuggestRequest, context: Any) -> SuggestResponse:
+        """Completes a typed text."""
+        engine = self._slot.engine
+        asked = await self._background.run_if_large(partial(read_suggest_request, request, self._limits))
+        state = engine.index.state
+        room = Room(self._limits.max_response_bytes, FEWER_SUGGESTIONS)
+        answer = partial(_answer, state, asked, room)
+        short = len(state.suggestions) <= SHORT_COMPLETIONS and asked.limit <= SHORT_LIMIT
+        if short and asked.filter is None:
+            return answer()
+        return await asyncio.get_running_loop().run_in_executor(self._thread, answer)
+
+
+def _answer(state: State, asked: Asked, room: Room) -> SuggestResponse:
+    """Returns the answer to a request; raises ResponseTooLarge if it does not fit into the room."""
+    # Without a filter, all completions are of live documents.
+    allowed = None if asked.filter is None else state.allowed(asked.filter)
+    found = state.suggestions.suggest(asked.text, limit=asked.limit, allowed=allowed, language=asked.language)
+    warnings = [] if asked.filter is None else state.warnings(asked.filter)
+    room.take(sum(len(warning.encode()) + WARNING_BYTES for warning in warnings))
+    response = SuggestResponse(sequence=state.sequence, warnings=warnings)
+    for each in found:
+        suggestion = _message(each, state, asked.unit)
+        room.take(suggestion.ByteSize() + SUGGESTION_BYTES)
+        response.suggestions.append(suggestion)
+    return response
+
+
+def _message(suggestion: Suggestion, state: State, unit: int) -> SuggestionMessage:
+    return SuggestionMessage(
+        text=suggestion.text,
+        document_id=state.ids[suggestion.slot],
+        source=SOURCE_OF[suggestion.source],
+        language_code=suggestion.language,
+        fit=FIT_OF[suggestion.kind],
+        typing_errors=suggestion.errors,
+        highlights=text_ranges(suggestion.text, np.array(suggestion.ranges), unit) if unit else None,
+    )
