@@ -28,6 +28,7 @@ EXAMPLES = [
     Example("ko", "친구들이랑 밥값 나눠 내기", "split-bill"),
     Example("ko", "보험금 청구하고 싶어", "hospital-bill-claim"),
     Example("ko", "비밀번호를 까먹었어", "change-app-passcode"),
+    Example("ko", "마통 만들기", "overdraft-account"),
     Example("ko", "오늘 날씨 어때", None),
     Example("en", "someone stole my purse on the train", "report-lost-card"),
     Example("en", "am I spending too much on coffee", "spending-analysis"),

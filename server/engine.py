@@ -44,6 +44,7 @@ class Engine:
         words: str | None = None,
         typed: str | None = None,
         interpretation: str = "",
+        truncate: bool = False,
         remaining_seconds: float | None,
         bulk: bool,
     ) -> Job:
@@ -55,8 +56,7 @@ class Engine:
             words=words,
             typed=typed,
             interpretation=interpretation,
-            # A text of the catalogue that the user has only begun may be longer than the model's maximum.
-            truncate=bool(interpretation),
+            truncate=truncate,
             deadline=deadline_after(remaining_seconds),
             bulk=bulk,
         )

@@ -1,9 +1,9 @@
 """Measures the recall of queries as people type them: `make bench-typed`.
 
-A server with the sample catalogue answers every query of the set in HYBRID and DENSE. The queries are printed by kind
-and half; "as meant" is R@1 of the same queries without slips. Then come queries without slips: the sample's, and those
-of each `--data DIR` in BEIR's layout. Flags after `--` go to the servers. The exit code is 1 if the half that judges
-misses a target.
+A server with the sample's catalogue and synonyms answers every query of the set in HYBRID and DENSE. The queries are
+printed by kind and half; "as meant" is R@1 of the same queries without slips. Then come queries without slips: the
+sample's, and those of each `--data DIR` in BEIR's layout. Flags after `--` go to the servers. The exit code is 1 if the
+half that judges misses a target.
 """
 
 import argparse
@@ -67,7 +67,8 @@ def measure(bundle: Path, data: Sequence[Path], flags: Sequence[str] = ()) -> li
     documents = load_catalogue(CATALOGUE)
     queries = typed_queries(documents)
     sample = sample_set(CATALOGUE, QUERIES, documents)
-    with setting.server(*PATIENT, *flags) as server:
+    flags = [*PATIENT, "--synonyms", str(CATALOGUE.with_name("synonyms.txt")), *flags]
+    with setting.server(*flags) as server:
         texts = [text for each in queries for text in (each.text, each.meant)]
         found = search_all(server.address, [*texts, *(each.query for each in sample.queries)])
     typed = typed_rows(queries, found)
@@ -76,7 +77,7 @@ def measure(bundle: Path, data: Sequence[Path], flags: Sequence[str] = ()) -> li
     with tempfile.TemporaryDirectory() as folder:
         for directory in data:
             chosen = beir_set(directory, folder=Path(folder))
-            with setting.server("--catalogue", str(chosen.catalogue), *PATIENT, *flags) as server:
+            with setting.server("--catalogue", str(chosen.catalogue), *flags) as server:
                 clean += clean_rows(chosen, search_all(server.address, [each.query for each in chosen.queries]))
     _print("queries without slips", clean)
     return typed + clean

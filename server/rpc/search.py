@@ -29,7 +29,8 @@ from server.rpc.search_pages import Page
 from server.rpc.search_requests import Query, read_request, read_requests
 from server.rpc.slowest import SlowestSearches
 from server.rpc.stream import answer_in_order
-from server.rpc.wire import embedded
+from server.rpc.synonym_messages import expansion_messages
+from server.rpc.wire import ELEMENT_BYTES, embedded
 
 FEWER_HITS = "ask for fewer hits (limit) or fewer of their fields (read_mask)"
 
@@ -150,7 +151,9 @@ class SearchServicer(SearchServiceServicer):
             sequence=found.sequence,
             warnings=found.warnings,
             facets=facets,
+            synonyms=expansion_messages(query.understood.expansion),
         )
+        room.take(sum(each.ByteSize() + ELEMENT_BYTES for each in response.synonyms))
         if reading := query.understood.reading:
             response.interpreted_query, response.interpretation = reading.text, INTERPRETATION_OF[reading.kind]
         if found.end is not None and found.end.rank < self._limits.max_paged_hits:
@@ -168,13 +171,15 @@ class SearchServicer(SearchServiceServicer):
 
 def _job_of(query: Query, engine: Engine, context: Any, *, bulk: bool) -> Job:
     """Creates the job of a query. Its stopwatch starts now."""
-    typed, reading, text, words = query.understood
+    typed, reading, expansion, text, words = query.understood
     return engine.query_job(
         text,
         query.options,
         words=words,
         typed=typed,
         interpretation=reading.kind if reading else "",
+        # The user has not written the whole text, which may be longer than the model's maximum.
+        truncate=reading is not None or expansion is not None,
         remaining_seconds=context.time_remaining(),
         bulk=bulk,
     )

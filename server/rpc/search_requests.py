@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from chaja.v1 import SearchRequest
@@ -43,12 +44,17 @@ def read_requests(requests: Sequence[SearchRequest], *, engine: Engine, limits: 
 def _query(
     request: SearchRequest, options: SearchOptions, *, engine: Engine, limits: Limits, prefix: str = ""
 ) -> Query:
-    typed, most, reading = normalised(request.query), limits.max_paged_hits, None
+    typed, state, most = normalised(request.query), engine.index.state, limits.max_paged_hits
     mask = HITS.mask(request.read_mask, field=f"{prefix}read_mask")
     pages = SearchPages.of(request, query=typed, options=options, revision=engine.manifest.revision)
+    expand = partial(state.rules.synonyms.expand, language=request.language_code or None)
+    reading, expansion = None, expand(typed) if interprets(request) else None
     if request.page_token:
         after, reading = pages.page(request.page_token, field=f"{prefix}page_token", max_hits=most)
         options = replace(options, after=after, limit=min(options.limit, most - after.rank), seconds=after.seconds)
-    elif interprets(request):
-        reading = reading_of(typed, engine.index.state, filter=options.filter)
-    return Query(understand(typed, reading), options, mask, pages, request.language_code, request.highlight)
+    elif interprets(request) and expansion is None:  # The words of rules are no slips.
+        reading = reading_of(typed, state, filter=options.filter)
+    if reading is not None:
+        expansion = expand(reading.text)
+    understood = understand(typed, reading, expansion, state)
+    return Query(understood, options, mask, pages, request.language_code, request.highlight)

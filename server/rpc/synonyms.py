@@ -11,7 +11,6 @@ from chaja.v1 import (
     Filter,
     ListSynonymsRequest,
     ListSynonymsResponse,
-    SynonymKind,
     SynonymRule,
     SynonymServiceServicer,
 )
@@ -22,21 +21,13 @@ from server.errors import InvalidRequest, UnfitRule, Violation
 from server.rpc.background import Background
 from server.rpc.limits import RESERVED_BYTES, Limits, raise_any
 from server.rpc.pages import PAGE_BYTES, id_before, page_token
+from server.rpc.synonym_messages import rule_message, to_rule
 from server.rpc.wire import ELEMENT_BYTES
 from server.synonyms.entries import place_of
-from server.synonyms.rule import Kind, Rule
+from server.synonyms.rule import Rule
 from server.synonyms.table import MAX_RULES, SynonymTable
 from server.writing.rules import RuleChanges
 from server.writing.writer import Writer
-
-KIND_OF: dict[int, Kind] = {
-    SynonymKind.SYNONYM_KIND_ONE_WAY: Kind.ONE_WAY,
-    SynonymKind.SYNONYM_KIND_EQUAL: Kind.EQUAL,
-}
-MESSAGE_OF = {
-    Kind.ONE_WAY: SynonymKind.SYNONYM_KIND_ONE_WAY,
-    Kind.EQUAL: SynonymKind.SYNONYM_KIND_EQUAL,
-}
 
 
 class SynonymServicer(SynonymServiceServicer):
@@ -80,7 +71,7 @@ class SynonymServicer(SynonymServiceServicer):
         response = ListSynonymsResponse(rule_count=len(table))
         left_bytes = min(PAGE_BYTES, self._limits.max_response_bytes - RESERVED_BYTES)
         for rule in table.rules[begin : begin + size]:
-            message = to_message(rule)
+            message = rule_message(rule)
             left_bytes -= message.ByteSize() + ELEMENT_BYTES
             if left_bytes < 0:
                 break
@@ -89,11 +80,6 @@ class SynonymServicer(SynonymServiceServicer):
         if end < len(table.rules):
             response.next_page_token = page_token(table.rules[end - 1].text, Filter())
         return response
-
-
-def to_message(rule: Rule) -> SynonymRule:
-    """Returns the message of a rule."""
-    return SynonymRule(kind=MESSAGE_OF[rule.kind], phrases=rule.phrases, language_code=rule.language)
 
 
 def _read_changes(request: ChangeSynonymsRequest) -> RuleChanges:
@@ -135,17 +121,10 @@ def _read_rules(field: str, messages: Sequence[SynonymRule], violations: list[Vi
     """Returns the valid rules, and appends the violations of the others."""
     rules = []
     for position, message in enumerate(messages):
-        name = f"{field}[{position}]"
-        kind = KIND_OF.get(message.kind)
-        if kind is None:
-            violations.append(
-                Violation(f"{name}.kind", f"is {message.kind}: set SYNONYM_KIND_ONE_WAY or SYNONYM_KIND_EQUAL")
-            )
-            continue
         try:
-            rules.append(Rule.of(kind, message.phrases, language=message.language_code))
-        except UnfitRule as error:
-            violations.append(Violation(name, str(error)))
+            rules.append(to_rule(message, field=f"{field}[{position}]"))
+        except InvalidRequest as error:
+            violations += error.violations
     return rules
 
 

@@ -8,6 +8,7 @@ from server.ranking.state import State
 from server.ranking.vocabulary import CatalogueVocabulary
 from server.readings.interpreter import Interpreter
 from server.readings.reading import Reading
+from server.synonyms.expansion import Expansion
 
 
 class Understood(NamedTuple):
@@ -16,12 +17,14 @@ class Understood(NamedTuple):
     Attributes:
         typed: What the user typed, normalised.
         reading: The reading that replaced it; None if nothing did.
+        expansion: What rules of synonyms add to what was typed, or to the reading; None if they add nothing.
         text: The text that is encoded and compared with titles.
         words: The text whose words are searched and highlighted.
     """
 
     typed: str
     reading: Reading | None
+    expansion: Expansion | None
     text: str
     words: str
 
@@ -32,7 +35,10 @@ def reading_of(typed: str, state: State, *, filter: Filter | None) -> Reading | 
     return reading and reading._replace(text=normalised(reading.text))
 
 
-def understand(typed: str, reading: Reading | None) -> Understood:
-    """Returns how a normalised query, or the reading that replaces it, is searched."""
-    text = reading.text if reading else typed
-    return Understood(typed, reading, text, text)
+def understand(typed: str, reading: Reading | None, expansion: Expansion | None, state: State) -> Understood:
+    """Returns how a normalised query is searched, or the reading that replaces it, with its expansion."""
+    if expansion is None:
+        text = reading.text if reading else typed
+        return Understood(typed, reading, None, text, text)
+    text = normalised(expansion.rewritten(state.lexical.documents_with))
+    return Understood(typed, reading, expansion, text, expansion.lexical)

@@ -40,6 +40,7 @@ from chaja.v1.info_pb2_grpc import InfoServiceServicer, InfoServiceStub, add_Inf
 from chaja.v1.search_pb2 import (
     BatchSearchRequest,
     BatchSearchResponse,
+    Expansion,
     Facet,
     FacetValue,
     Field,
@@ -91,6 +92,7 @@ __all__ = [
     "EncodeServiceStub",
     "Equals",
     "Exists",
+    "Expansion",
     "Facet",
     "FacetValue",
     "Field",

@@ -208,7 +208,7 @@ class SearchRequest(_message.Message):
     """interpret lets the server search what the user meant instead of `query`, if `query` looks like a slip of typing: the
     ways are those of `Interpretation`. It does so only if the catalogue has words or titles like what was meant, and
     none like `query`. It never changes ordinary words, such as those of a misspelled query, nor codes, addresses and
-    the like. Unset means true. False searches `query` as it is.
+    the like. It also lets rules of SynonymService add phrases. Unset means true. False searches `query` as it is.
     """
     @_builtins.property
     def filter(self) -> _filter_pb2.Filter:
@@ -277,6 +277,7 @@ class SearchResponse(_message.Message):
     FACETS_FIELD_NUMBER: _builtins.int
     INTERPRETED_QUERY_FIELD_NUMBER: _builtins.int
     INTERPRETATION_FIELD_NUMBER: _builtins.int
+    SYNONYMS_FIELD_NUMBER: _builtins.int
     model_revision: _builtins.str
     """model_revision is the revision of the model that encoded the query, as in `Model.revision`. Scores of different
     revisions cannot be compared.
@@ -318,6 +319,12 @@ class SearchResponse(_message.Message):
     def facets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Facet]:
         """facets holds the counts of each attribute of `SearchRequest.facets`, in the order of the request."""
 
+    @_builtins.property
+    def synonyms(self) -> _containers.RepeatedCompositeFieldContainer[Global___Expansion]:
+        """synonyms holds the phrases of the query for which rules of SynonymService have added others, in the order of the
+        query. They are those of `interpreted_query` if that is set.
+        """
+
     def __init__(
         self,
         *,
@@ -331,14 +338,45 @@ class SearchResponse(_message.Message):
         facets: _abc.Iterable[Global___Facet] | None = ...,
         interpreted_query: _builtins.str = ...,
         interpretation: Global___Interpretation.ValueType = ...,
+        synonyms: _abc.Iterable[Global___Expansion] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["timings", b"timings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["facets", b"facets", "hits", b"hits", "interpretation", b"interpretation", "interpreted_query", b"interpreted_query", "model_revision", b"model_revision", "next_page_token", b"next_page_token", "no_good_answer", b"no_good_answer", "sequence", b"sequence", "timings", b"timings", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facets", b"facets", "hits", b"hits", "interpretation", b"interpretation", "interpreted_query", b"interpreted_query", "model_revision", b"model_revision", "next_page_token", b"next_page_token", "no_good_answer", b"no_good_answer", "sequence", b"sequence", "synonyms", b"synonyms", "timings", b"timings", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SearchResponse: _TypeAlias = SearchResponse  # noqa: Y015
+
+@_typing.final
+class Expansion(_message.Message):
+    """Expansion is a phrase of a query, and what rules of synonyms have added for it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PHRASE_FIELD_NUMBER: _builtins.int
+    ADDED_FIELD_NUMBER: _builtins.int
+    phrase: _builtins.str
+    """phrase is the phrase, as the query has it."""
+    @_builtins.property
+    def added(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """added holds the phrases that were searched and highlighted as well, at most 8 for all phrases of a query. The model
+        reads one of them instead of `phrase` if the rule is one-way, or if more documents have it.
+        """
+
+    def __init__(
+        self,
+        *,
+        phrase: _builtins.str = ...,
+        added: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "phrase", b"phrase"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Expansion: _TypeAlias = Expansion  # noqa: Y015
 
 @_typing.final
 class Facet(_message.Message):

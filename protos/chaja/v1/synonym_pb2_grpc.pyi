@@ -30,8 +30,8 @@ class SynonymServiceStub:
     """Changes and lists the synonyms of the catalogue: rules that let searches find other words than those of the query.
 
     With a rule for `체카` and `체크카드`, the query `체카 발급` also finds the documents that have `체크카드`.
-    What rules add is not expanded again, so rules in a circle are harmless. Phrases are compared without case and width; a
-    space next to Hangul does not count.
+    `SearchResponse.synonyms` names the phrases that rules have added. What rules add is not expanded again, so rules in a
+    circle are harmless. Phrases are compared without case and width; a space next to Hangul does not count.
 
     Errors are those of CatalogService. A server keeps at most 10,000 rules, which have at most 30,000 phrases and name at
     most 32 languages.
@@ -56,8 +56,8 @@ class SynonymServiceAsyncStub(SynonymServiceStub):
     """Changes and lists the synonyms of the catalogue: rules that let searches find other words than those of the query.
 
     With a rule for `체카` and `체크카드`, the query `체카 발급` also finds the documents that have `체크카드`.
-    What rules add is not expanded again, so rules in a circle are harmless. Phrases are compared without case and width; a
-    space next to Hangul does not count.
+    `SearchResponse.synonyms` names the phrases that rules have added. What rules add is not expanded again, so rules in a
+    circle are harmless. Phrases are compared without case and width; a space next to Hangul does not count.
 
     Errors are those of CatalogService. A server keeps at most 10,000 rules, which have at most 30,000 phrases and name at
     most 32 languages.
@@ -78,8 +78,8 @@ class SynonymServiceServicer(metaclass=_abc_1.ABCMeta):
     """Changes and lists the synonyms of the catalogue: rules that let searches find other words than those of the query.
 
     With a rule for `체카` and `체크카드`, the query `체카 발급` also finds the documents that have `체크카드`.
-    What rules add is not expanded again, so rules in a circle are harmless. Phrases are compared without case and width; a
-    space next to Hangul does not count.
+    `SearchResponse.synonyms` names the phrases that rules have added. What rules add is not expanded again, so rules in a
+    circle are harmless. Phrases are compared without case and width; a space next to Hangul does not count.
 
     Errors are those of CatalogService. A server keeps at most 10,000 rules, which have at most 30,000 phrases and name at
     most 32 languages.
