@@ -1,10 +1,13 @@
-"""The completions of a document, which are offered while a text is typed: its titles and example queries."""
+"""The texts that are offered while one is typed: titles and example queries of documents, and phrases of synonyms."""
 
 import math
 
 from server.catalogue.document import Document
 from server.catalogue.partial import Fields
 from server.suggest.completion import Completion, Source
+from server.suggest.index import SuggestIndex
+from server.synonyms.rule import Rule
+from server.synonyms.table import SynonymTable
 
 POPULARITY = "popularity"
 """The attribute whose number orders the completions that fit a typed text equally well."""
@@ -21,6 +24,29 @@ def completions_of(document: Document) -> list[Completion]:
     weight = _weight(document)
     titles = [Completion(text, Source.TITLE, language, weight) for language, text in document.titles().items()]
     return titles + [Completion(text, Source.EXAMPLE, "", weight) for text in document.examples]
+
+
+class SynonymCompletions:
+    """The completions of a table of synonyms. Each rule has a slot below 0, since it belongs to no document."""
+
+    def __init__(self) -> None:
+        self._slots: dict[str, int] = {}
+        self._last_slot = 0
+
+    def follow(self, table: SynonymTable, suggestions: SuggestIndex) -> None:
+        """Adds the completions of rules that are new in a table, and removes those of rules that it lacks."""
+        gone = self._slots.keys() - table.by_id.keys()
+        if gone:
+            suggestions.remove([self._slots.pop(id) for id in gone])
+        new = [(id, rule) for id, rule in table.by_id.items() if id not in self._slots]
+        for id, _ in new:
+            self._last_slot -= 1
+            self._slots[id] = self._last_slot
+        suggestions.add((self._slots[id], _completions_of_rule(rule)) for id, rule in new)
+
+
+def _completions_of_rule(rule: Rule) -> list[Completion]:
+    return [Completion(phrase, Source.SYNONYM, rule.language) for phrase in rule.phrases]
 
 
 def _weight(document: Document) -> float:

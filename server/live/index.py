@@ -18,7 +18,7 @@ from server.encoding.manifest import Manifest
 from server.errors import SnapshotError
 from server.lexical.index import LexicalIndex
 from server.lexical.titles import Titles
-from server.live.completions import completions_of
+from server.live.completions import SynonymCompletions, completions_of
 from server.ranking.baseline import Baseline
 from server.ranking.probes import EncodedProbes
 from server.ranking.query_rules import NO_RULES, QueryRules
@@ -58,6 +58,7 @@ class LiveIndex:
         self.titles = Titles()
         self.columns = Columns()
         self.suggestions = SuggestIndex()
+        self._synonyms = SynonymCompletions()
         self._slots = DocumentSlots()
         self._ids: list[str] = []  # A state's own ids do not change.
         self._rules = NO_RULES
@@ -111,6 +112,8 @@ class LiveIndex:
             self._live_vectors += sum(len(each.vectors.spans) for each in added if each.vectors is not None)
             self._live_vectors -= self.dense.view().count_of(died)
         if rules is not None:
+            if rules.synonyms is not self._rules.synonyms:
+                self._synonyms.follow(rules.synonyms, self.suggestions)
             self._rules = rules
         self._rules = self._rules.following(added)
         self._publish(sequence)
@@ -151,7 +154,8 @@ class LiveIndex:
         other.dense.ef_search = max(self.dense.ef_search, other.dense.ef_search)
         self.dense, other.dense = other.dense, self.dense
         self.lexical, self.titles = other.lexical, other.titles
-        self.columns, self.suggestions = other.columns, other.suggestions
+        self.columns = other.columns
+        self.suggestions, self._synonyms = other.suggestions, other._synonyms
         self._slots, self._ids = other._slots, other._ids
         self._live_vectors, self._rules = other._live_vectors, other._rules
         self._publish(other.state.sequence)

@@ -30,7 +30,10 @@ class CatalogueVocabulary:
         return [sum(next(has) for _ in word[1:]) / max(len(word) - 1, 1) for word in words]
 
     def complete(self, text: str, *, limit: int) -> list[Completion]:
-        """Returns titles and examples that fit a text without errors, best first. The score falls with the place."""
-        allowed = self._state.allowed(self._filter)
+        """Returns the texts that fit one without errors, best first. The score falls with the place.
+
+        They are titles, examples and, without a filter, phrases of synonyms.
+        """
+        allowed = None if self._filter is None else self._state.allowed(self._filter)
         found = self._state.suggestions.exact(text, limit=limit, allowed=allowed)
         return [Completion(each, 1 / place) for place, each in enumerate(found, start=1)]

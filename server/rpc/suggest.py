@@ -22,6 +22,7 @@ from server.suggest.completion import Kind, Source, Suggestion
 SOURCE_OF = {
     Source.TITLE: SuggestionSource.SUGGESTION_SOURCE_TITLE,
     Source.EXAMPLE: SuggestionSource.SUGGESTION_SOURCE_EXAMPLE,
+    Source.SYNONYM: SuggestionSource.SUGGESTION_SOURCE_SYNONYM,
 }
 FIT_OF = {
     Kind.START: SuggestionFit.SUGGESTION_FIT_START,
@@ -82,7 +83,7 @@ def _answer(state: State, asked: Asked, room: Room) -> SuggestResponse:
 def _message(suggestion: Suggestion, state: State, unit: int) -> SuggestionMessage:
     return SuggestionMessage(
         text=suggestion.text,
-        document_id=state.ids[suggestion.slot],
+        document_id=state.ids[suggestion.slot] if suggestion.slot >= 0 else "",
         source=SOURCE_OF[suggestion.source],
         language_code=suggestion.language,
         fit=FIT_OF[suggestion.kind],

@@ -43,7 +43,7 @@ class Suggestion(NamedTuple):
 
     Attributes:
         text: The completion's text.
-        slot: The slot of its document.
+        slot: The slot of its document; below 0 if it belongs to none.
         source: Where the text comes from.
         language: Its language's code; empty if unknown.
         weight: Its popularity.

@@ -55,8 +55,9 @@ class SuggestIndex:
         return len(self._texts) - self._removed
 
     def add(self, documents: Iterable[tuple[int, Sequence[Completion]]]) -> None:
-        """Adds completions of documents, each given with its slot. Texts without a letter or digit are never found.
+        """Adds completions of documents, each given with its slot. Those of no document have a slot below 0.
 
+        Texts without a letter or digit are never found.
         Beyond 2^24 completions, further ones are left out with a warning.
         """
         completions = ((slot, completion) for slot, own in documents for completion in own)

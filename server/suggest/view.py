@@ -46,7 +46,8 @@ class Filters(NamedTuple):
         """Returns which of these completions, given by number, may be found; None stands for all."""
         passes = None if self.stored.kept is None else self.stored.kept[numbers]
         if self.allowed is not None:
-            of_slot = self.allowed[self.stored.slots[numbers]]
+            slots = self.stored.slots[numbers]
+            of_slot = self.allowed.take(slots, mode="clip") & (slots >= 0)
             passes = of_slot if passes is None else passes & of_slot
         if self.languages is not None:
             of_language = self.languages[self.stored.languages[numbers]]
@@ -78,7 +79,8 @@ class SuggestView:
         Args:
             typed: The text typed so far. One above 256 code points fits nothing.
             limit: Most suggestions.
-            allowed: For each slot, whether completions of its document may be found; None allows all.
+            allowed: For each slot, whether completions of its document may be found; None allows all, also those that
+                belong to no document and have a slot below 0.
             language: Only completions in this language (a canonical code), in a part of it, in one that it is a part of
                 and without one are found; None allows all.
         """
@@ -86,15 +88,17 @@ class SuggestView:
             return []
         codes = self._stored.language_codes
         languages = None if language is None else np.array([_is_wanted(code, language) for code in codes])
-        filters = Filters(self._stored, allowed, languages)
-        searched = Searched(self._segments, self._stored.texts, filters.passing, RANKED_FIRST * limit)
+        searched = self._searched(Filters(self._stored, allowed, languages), limit)
         return [self._suggestion(fit, text) for text, fit in self._distinct(searched.fitting(typed), limit)]
 
     def exact(self, typed: str, *, limit: int, allowed: NDArray[np.bool_] | None = None) -> list[str]:
         """Returns the completions that fit a typed text on its own layout and without errors, in the same order."""
-        filters = Filters(self._stored, allowed, None)
-        searched = Searched(self._segments, self._stored.texts, filters.passing, RANKED_FIRST * limit)
+        searched = self._searched(Filters(self._stored, allowed, None), limit)
         return [text for text, _ in self._distinct(searched.exact(Typed.of(typed)), limit)]
+
+    def _searched(self, filters: Filters, limit: int) -> Searched:
+        segments = self._segments if filters.allowed is None or filters.allowed.any() else ()
+        return Searched(segments, self._stored.texts, filters.passing, RANKED_FIRST * limit)
 
     def _distinct(self, fits: Iterator[Fit], limit: int) -> list[tuple[str, Fit]]:
         """Returns the texts of the first fits, each once; those that differ only in case and spaces count as one."""

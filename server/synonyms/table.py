@@ -6,7 +6,7 @@ is not expanded again, so circles are harmless.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from typing import NamedTuple, Self
@@ -70,6 +70,11 @@ class SynonymTable:
     def __len__(self) -> int:
         """Returns the number of rules."""
         return len(self._by_id)
+
+    @property
+    def by_id(self) -> Mapping[str, Rule]:
+        """The rules by their ids."""
+        return self._by_id
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:

@@ -13,6 +13,7 @@ import chaja
 from chaja.v1 import (
     AdminServiceStub,
     AttributeValue,
+    ChangeSynonymsRequest,
     Delete,
     DeleteDocumentsRequest,
     Document,
@@ -25,6 +26,8 @@ from chaja.v1 import (
     SuggestionSource,
     SuggestRequest,
     SuggestResponse,
+    SynonymKind,
+    SynonymRule,
     TextRange,
     TextUnit,
     Upsert,
@@ -199,6 +202,29 @@ def test_a_filter_and_a_language_restrict_suggestions(empty: chaja.Client) -> No
     assert texts(suggest(empty, "card", language_code="de", filter=equals("category", "limit"))) == []
 
 
+def test_the_phrases_of_synonyms_are_suggested_unless_there_is_a_filter(empty: chaja.Client) -> None:
+    rules = [
+        SynonymRule(kind=SynonymKind.SYNONYM_KIND_EQUAL, phrases=["체카", "체크카드"]),
+        SynonymRule(kind=SynonymKind.SYNONYM_KIND_ONE_WAY, phrases=["체인지", "환전"], language_code="ko"),
+    ]
+    write(empty, document("a", "체크카드", category="card"))
+    sequence = empty.synonyms.ChangeSynonyms(ChangeSynonymsRequest(add=rules)).sequence
+    found = empty.suggest.Suggest(SuggestRequest(text="체", highlight=TextUnit.TEXT_UNIT_UTF16))
+    assert [(each.text, each.document_id, each.language_code) for each in found.suggestions] == [
+        ("체크카드", "a", "ko"),
+        ("체카", "", ""),
+        ("체인지", "", "ko"),
+    ]
+    assert [each.source for each in found.suggestions[1:]] == [SuggestionSource.SUGGESTION_SOURCE_SYNONYM] * 2
+    assert found.suggestions[1].highlights == [TextRange(start=0, end=1)]
+    assert found.sequence == sequence
+    assert texts(suggest(empty, "체", language_code="en")) == ["체카", "체크카드"]
+    assert texts(suggest(empty, "체", filter=equals("category", "card"))) == ["체크카드"]
+    assert texts(suggest(empty, "cpdls")) == ["체인지"]
+    empty.synonyms.ChangeSynonyms(ChangeSynonymsRequest(remove=rules[:1]))
+    assert texts(suggest(empty, "체")) == ["체크카드", "체인지"]
+
+
 @pytest.mark.parametrize(
     ("unit", "start", "end"),
     [
@@ -225,15 +251,17 @@ def test_suggestions_are_the_same_after_a_restart_and_a_reload(flags: list[str],
         write(client, *(document(f"id {number}", f"카드 {number}", popularity=number % 3) for number in range(40)))
         write(client, *(document(f"id {number}", f"card {number}", language="en") for number in range(0, 40, 2)))
         delete(client, "id 1", "id 2", "id 7")
+        rule = SynonymRule(kind=SynonymKind.SYNONYM_KIND_EQUAL, phrases=["체카", "카드 분실"])
+        client.synonyms.ChangeSynonyms(ChangeSynonymsRequest(add=[rule]))
         before = found(client)
-        assert all(before[:-1])
+        assert all(before)
         assert server.stop() == 0
     with running_server(flags) as server, chaja.connect(server.address) as client:
         assert [line for line in server.lines if "was loaded from the snapshot" in line]
         assert found(client) == before
-        write(client, document("new", "카드 분실"))
+        write(client, document("new", "지갑 분실"))
         delete(client, "id 3")
-        assert texts(suggest(client, "분실")) == ["카드 분실"]
+        assert texts(suggest(client, "분실")) == ["지갑 분실", "카드 분실"]
         after = found(client)
         shutil.rmtree(tmp_path / "bundle")
         make_bundle(tmp_path / "bundle", seed=11, dimension=48)

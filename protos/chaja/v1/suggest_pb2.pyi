@@ -33,9 +33,11 @@ class _SuggestionSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Sugg
     """SUGGESTION_SOURCE_TITLE is a title."""
     SUGGESTION_SOURCE_EXAMPLE: _SuggestionSource.ValueType  # 2
     """SUGGESTION_SOURCE_EXAMPLE is an example query."""
+    SUGGESTION_SOURCE_SYNONYM: _SuggestionSource.ValueType  # 3
+    """SUGGESTION_SOURCE_SYNONYM is a phrase of a rule of `SynonymService`."""
 
 class SuggestionSource(_SuggestionSource, metaclass=_SuggestionSourceEnumTypeWrapper):
-    """SuggestionSource is the field of a document that a suggestion comes from."""
+    """SuggestionSource says where the text of a suggestion comes from."""
 
 SUGGESTION_SOURCE_UNSPECIFIED: SuggestionSource.ValueType  # 0
 """SUGGESTION_SOURCE_UNSPECIFIED is not used."""
@@ -43,6 +45,8 @@ SUGGESTION_SOURCE_TITLE: SuggestionSource.ValueType  # 1
 """SUGGESTION_SOURCE_TITLE is a title."""
 SUGGESTION_SOURCE_EXAMPLE: SuggestionSource.ValueType  # 2
 """SUGGESTION_SOURCE_EXAMPLE is an example query."""
+SUGGESTION_SOURCE_SYNONYM: SuggestionSource.ValueType  # 3
+"""SUGGESTION_SOURCE_SYNONYM is a phrase of a rule of `SynonymService`."""
 Global___SuggestionSource: _TypeAlias = SuggestionSource  # noqa: Y015
 
 class _SuggestionFit:
@@ -111,7 +115,9 @@ class SuggestRequest(_message.Message):
     """highlight asks for `Suggestion.highlights`, and is the unit of their ranges. Unset means no highlights."""
     @_builtins.property
     def filter(self) -> _filter_pb2.Filter:
-        """filter restricts the suggestions to those of matching documents. Unset means all documents."""
+        """filter restricts the suggestions to those of matching documents; phrases of synonyms belong to none. Unset means
+        all suggestions.
+        """
 
     def __init__(
         self,
@@ -184,11 +190,11 @@ class Suggestion(_message.Message):
     TYPING_ERRORS_FIELD_NUMBER: _builtins.int
     HIGHLIGHTS_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """text is the completion: the title or example query of a document."""
+    """text is the completion: the title or example query of a document, or a phrase of a rule of synonyms."""
     document_id: _builtins.str
-    """document_id is the document's id in the catalogue."""
+    """document_id is the document's id in the catalogue. Empty if `source` is `SUGGESTION_SOURCE_SYNONYM`."""
     source: Global___SuggestionSource.ValueType
-    """source is the field of the document that the text comes from."""
+    """source says where the text comes from."""
     language_code: _builtins.str
     """language_code is the BCP 47 code of the text's language. Empty if the catalogue names none."""
     fit: Global___SuggestionFit.ValueType

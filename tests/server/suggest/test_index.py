@@ -156,25 +156,28 @@ def test_suggestions_agree_with_a_comparison_of_all_words(
     random = data.draw(st.randoms(use_true_random=False))
     index = SuggestIndex()
     removed: set[int] = set()
+    slots = [-1 - number if random.random() < 0.1 else number for number in range(len(documents))]
     with mock.patch.object(index_module, "LEAST_REMOVED", 2), mock.patch.object(index_module, "MERGED_ALWAYS", 4):
-        for slot, completions in enumerate(documents):
+        for number, (slot, completions) in enumerate(zip(slots, documents, strict=True)):
             index.add([(slot, completions)])
             if random.random() < 0.2:
-                removed.add(gone := random.randrange(slot + 1))
+                removed.add(gone := slots[random.randrange(number + 1)])
                 index.remove([gone])
-    allowed = np.array([random.random() < 0.8 for _ in documents], np.bool_)
+    allowed = np.array([random.random() < 0.8 for _ in documents], np.bool_) if random.random() < 0.8 else None
     language = random.choice([None, "ko", "en"])
     wanted = [
         (slot, own)
-        for slot, completions in enumerate(documents)
+        for slot, completions in zip(slots, documents, strict=True)
         for own in completions
-        if slot not in removed and allowed[slot] and (language is None or own.language in ("", language))
+        if slot not in removed
+        and (allowed is None or (slot >= 0 and allowed[slot]))
+        and (language is None or own.language in ("", language))
     ]
     typed = _typed(random, [own.text for completions in documents for own in completions] or ["카드"])
     found = index.view().suggest(typed, limit=(limit := random.choice([1, 3, 50])), allowed=allowed, language=language)
     assert [(each.text, each.slot, each.kind, each.errors) for each in found] == expected(wanted, typed, limit)
     assert all(0 <= start < end <= len(each.text) for each in found for start, end in each.ranges)
-    assert len(index) == sum(len(own) for slot, own in enumerate(documents) if slot not in removed)
+    assert len(index) == sum(len(own) for slot, own in zip(slots, documents, strict=True) if slot not in removed)
 
 
 def _typed(random: Random, texts: list[str]) -> str:
@@ -222,6 +225,18 @@ def test_too_many_completions_are_left_out_with_one_warning(caplog: pytest.LogCa
     assert [record.message for record in caplog.records] == [
         "there are 2 completions; suggestions have no further texts"
     ]
+
+
+def test_a_filter_leaves_out_what_belongs_to_no_document() -> None:
+    index = SuggestIndex()
+    index.add([(-1, [Completion("카드")]), (-7, [Completion("카드 한도")])])
+    for documents in (0, 1):
+        allowed = np.ones(documents, np.bool_)
+        assert index.view().suggest("카", limit=9, allowed=allowed) == []
+        assert index.view().exact("카", limit=9, allowed=allowed) == []
+    assert [found.slot for found in index.view().suggest("카", limit=9)] == [-1, -7]
+    index.remove([-1])
+    assert [found.slot for found in index.view().suggest("카", limit=9)] == [-7]
 
 
 @pytest.mark.parametrize(
