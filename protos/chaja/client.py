@@ -16,6 +16,7 @@ from chaja.v1 import (
     CatalogServiceStub,
     EncodeServiceStub,
     InfoServiceStub,
+    MerchandisingServiceStub,
     SearchServiceStub,
     SuggestServiceStub,
     SynonymServiceStub,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from chaja.v1.catalog_pb2_grpc import CatalogServiceAsyncStub
     from chaja.v1.encode_pb2_grpc import EncodeServiceAsyncStub
     from chaja.v1.info_pb2_grpc import InfoServiceAsyncStub
+    from chaja.v1.merchandising_pb2_grpc import MerchandisingServiceAsyncStub
     from chaja.v1.search_pb2_grpc import SearchServiceAsyncStub
     from chaja.v1.suggest_pb2_grpc import SuggestServiceAsyncStub
     from chaja.v1.synonym_pb2_grpc import SynonymServiceAsyncStub
@@ -50,6 +52,7 @@ class Client:
         suggest: Stub of `SuggestService`, which completes what a user types.
         catalog: Stub of `CatalogService`, which writes documents.
         synonyms: Stub of `SynonymService`, which changes the rules of synonyms.
+        merchandising: Stub of `MerchandisingService`, which changes the rules of merchandising.
         encode: Stub of `EncodeService`. It returns vectors as little-endian float32, texts × dimension.
         info: Stub of `InfoService`: the model, the limits, the size of the catalogue.
         admin: Stub of `AdminService`.
@@ -71,6 +74,7 @@ class Client:
         self.suggest = SuggestServiceStub(channel)
         self.catalog = CatalogServiceStub(channel)
         self.synonyms = SynonymServiceStub(channel)
+        self.merchandising = MerchandisingServiceStub(channel)
         self.encode = EncodeServiceStub(channel)
         self.info = InfoServiceStub(channel)
         self.admin = AdminServiceStub(channel)
@@ -114,6 +118,7 @@ class AsyncClient:
         self.suggest: SuggestServiceAsyncStub = SuggestServiceStub(channel)
         self.catalog: CatalogServiceAsyncStub = CatalogServiceStub(channel)
         self.synonyms: SynonymServiceAsyncStub = SynonymServiceStub(channel)
+        self.merchandising: MerchandisingServiceAsyncStub = MerchandisingServiceStub(channel)
         self.encode: EncodeServiceAsyncStub = EncodeServiceStub(channel)
         self.info: InfoServiceAsyncStub = InfoServiceStub(channel)
         self.admin: AdminServiceAsyncStub = AdminServiceStub(channel)

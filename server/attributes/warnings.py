@@ -38,6 +38,11 @@ def warnings_of(
     return list(islice(_warnings(filter, facets, _Known(columns, live)), MOST_WARNINGS))
 
 
+def unknown_attribute(attribute: str, columns: ColumnsView, live: NDArray[np.bool_]) -> str | None:
+    """Returns the problem of a composed name of an attribute that no document has; None if one has it."""
+    return _unknown(attribute, _Known(columns, live))
+
+
 class _Known:
     """The attributes of live documents, and the types of their values."""
 

@@ -9,14 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chaja.v1 import Field, Hit, SearchResponse, TextUnit
+from chaja.v1 import AppliedRule, Field, Hit, RuleEffect, SearchResponse, TextUnit
 from chaja.v1 import Match as MatchMessage
 from server.catalogue import document
 from server.catalogue.document import Document, Part, parts_of
 from server.catalogue.partial import Fields
 from server.lexical.tokens import terms_of
 from server.metrics.caches import CacheMetrics
-from server.ranking.found import FoundDocument
+from server.ranking.found import Effect, FoundDocument
 from server.rpc.background import Background
 from server.rpc.highlights import Highlighting, highlights_of
 from server.rpc.masks import Mask
@@ -27,6 +27,12 @@ FIELD_OF = {
     document.Field.TITLE: Field.FIELD_TITLE,
     document.Field.TEXT: Field.FIELD_TEXT,
     document.Field.EXAMPLE: Field.FIELD_EXAMPLE,
+}
+
+EFFECT_OF = {
+    Effect.PINNED: RuleEffect.RULE_EFFECT_PINNED,
+    Effect.BURIED: RuleEffect.RULE_EFFECT_BURIED,
+    Effect.BOOSTED: RuleEffect.RULE_EFFECT_BOOSTED,
 }
 
 KEPT_HITS = 20_000
@@ -122,9 +128,11 @@ class Hits:
             built |= fresh
             if revision == self._revision:
                 self._keep(fresh)
+        rules = [_applied_rules(each, mask) for each in found]
+        room.take(sum(map(len, rules)))
         return b"".join(
-            embedded(SearchResponse.HITS_FIELD_NUMBER, built[key] + _scores(each, mask))
-            for key, each in zip(keys, found, strict=True)
+            embedded(SearchResponse.HITS_FIELD_NUMBER, built[key] + _scores(each, mask) + applied)
+            for key, each, applied in zip(keys, found, rules, strict=True)
             if key in built
         )
 
@@ -209,3 +217,14 @@ def _scores(found: FoundDocument, mask: Mask) -> bytes:
     if found.lexical_score is not None and "lexical_score" in mask.names:
         scores += single(Hit.LEXICAL_SCORE_FIELD_NUMBER, found.lexical_score)
     return scores
+
+
+def _applied_rules(found: FoundDocument, mask: Mask) -> bytes:
+    """Returns the rules that have moved a hit, serialized."""
+    if not found.rules or "applied_rules" not in mask.names:
+        return b""
+    rules = [
+        AppliedRule(rule_id=each.rule_id, effect=EFFECT_OF[each.effect], score_change=each.score_change)
+        for each in found.rules
+    ]
+    return Hit(applied_rules=rules).SerializeToString()

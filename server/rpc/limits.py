@@ -1,7 +1,6 @@
 """The limits of requests, and the checks that enforce them before any work is done."""
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -134,7 +133,6 @@ class Limits:
             min_score=min_score,
             fusion=fusion or Fusion.WEIGHTED_SUM,
             facets=tuple(request.facets),
-            seconds=int(time.time()),
         )
 
 

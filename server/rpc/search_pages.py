@@ -54,9 +54,10 @@ class SearchPages(NamedTuple):
     @classmethod
     def of(cls, request: SearchRequest, *, query: str, options: SearchOptions, revision: str) -> Self:
         """Returns the pages of a request with this normalised query and these options."""
-        interpret = interprets(request)
-        asked = repr((query, options.mode.value, options.fusion.value, options.min_score, interpret)).encode()
-        return cls(_model_digest(revision), _digest(asked + request.filter.SerializeToString(deterministic=True)))
+        asked = (query, options.mode.value, options.fusion.value, options.min_score)
+        switches = (interprets(request), request.ignore_rules)
+        content = repr((*asked, *switches)).encode() + request.filter.SerializeToString(deterministic=True)
+        return cls(_model_digest(revision), _digest(content))
 
     def token(self, page: Page) -> str:
         """Returns the token of a page."""
@@ -75,7 +76,7 @@ class SearchPages(NamedTuple):
         if read is None or not _is_possible(read.page.after, max_hits):
             problem = "is not a token of this service"
         elif read.pages.request != self.request:
-            problem = "belongs to another query, mode, filter, min_score, fusion or interpret"
+            problem = "belongs to another query, mode, filter, min_score, fusion, interpret or ignore_rules"
         elif read.pages.model != self.model:
             problem = "belongs to another model, since the server has changed its model"
         if read is None or problem:

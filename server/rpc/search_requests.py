@@ -1,5 +1,6 @@
 """Reads search requests: checks them, and turns them into the queries that are searched."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -8,7 +9,7 @@ from typing import NamedTuple
 from chaja.v1 import SearchRequest
 from server.encoding.normalisation import normalised
 from server.engine import Engine
-from server.ranking.options import SearchOptions
+from server.ranking.options import Asked, SearchOptions
 from server.rpc.interpretations import interprets
 from server.rpc.limits import Limits
 from server.rpc.masks import HITS, Mask
@@ -56,5 +57,8 @@ def _query(
         reading = reading_of(typed, state, filter=options.filter)
     if reading is not None:
         expansion = expand(reading.text)
+    if state.rules.merchandising.table.rules and not request.ignore_rules:
+        asked = Asked(reading.text if reading else typed, request.language_code)
+        options = replace(options, asked=asked, seconds=options.seconds or int(time.time()))
     understood = understand(typed, reading, expansion, state)
     return Query(understood, options, mask, pages, request.language_code, request.highlight)

@@ -16,6 +16,7 @@ from chaja.v1 import (
     add_CatalogServiceServicer_to_server,
     add_EncodeServiceServicer_to_server,
     add_InfoServiceServicer_to_server,
+    add_MerchandisingServiceServicer_to_server,
     add_SearchServiceServicer_to_server,
     add_SuggestServiceServicer_to_server,
     add_SynonymServiceServicer_to_server,
@@ -23,6 +24,7 @@ from chaja.v1 import (
     catalog_pb2,
     encode_pb2,
     info_pb2,
+    merchandising_pb2,
     search_pb2,
     suggest_pb2,
     synonym_pb2,
@@ -46,6 +48,7 @@ from server.rpc.info import InfoServicer
 from server.rpc.limits import Limits
 from server.rpc.listener import Listener
 from server.rpc.local import LocalCalls
+from server.rpc.merchandising import MerchandisingServicer
 from server.rpc.observer import CallObserver
 from server.rpc.queries import Queries
 from server.rpc.refusals import Refusals
@@ -66,7 +69,7 @@ log = logging.getLogger(__name__)
 
 SERVICES = [
     service
-    for file in (search_pb2, suggest_pb2, catalog_pb2, synonym_pb2, encode_pb2, info_pb2, admin_pb2)
+    for file in (search_pb2, suggest_pb2, catalog_pb2, synonym_pb2, merchandising_pb2, encode_pb2, info_pb2, admin_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 ]
 KIND_OF = {(False, False): "unary", (False, True): "server_stream", (True, True): "bidi_stream"}
@@ -156,6 +159,8 @@ class RpcServer:
         catalog = CatalogServicer(reloader.writer, reloader.reader, limits, background)
         add_CatalogServiceServicer_to_server(catalog, calls)
         add_SynonymServiceServicer_to_server(SynonymServicer(reloader.writer, slot, limits, background), calls)
+        merchandising = MerchandisingServicer(reloader.writer, reloader.reader, slot, limits, background)
+        add_MerchandisingServiceServicer_to_server(merchandising, calls)
         add_EncodeServiceServicer_to_server(EncodeServicer(slot, limits, queries), calls)
         add_InfoServiceServicer_to_server(InfoServicer(slot, limits, writable=writable), calls)
         add_AdminServiceServicer_to_server(AdminServicer(reloader, writable=writable), calls)

@@ -23,6 +23,9 @@ ROLE_OF: dict[str, Role] = {
     "/chaja.v1.CatalogService/WatchChanges": "write",
     "/chaja.v1.SynonymService/ChangeSynonyms": "write",
     "/chaja.v1.SynonymService/ListSynonyms": "search",
+    "/chaja.v1.MerchandisingService/PutRules": "write",
+    "/chaja.v1.MerchandisingService/DeleteRules": "write",
+    "/chaja.v1.MerchandisingService/ListRules": "search",
     "/chaja.v1.AdminService/Reload": "admin",
 }
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from server.attributes.filter import Filter
 from server.catalogue.changes import Change, Stored
 from server.catalogue.partial import Fields
+from server.catalogue.rules import RuleKind, StoredRule
 from server.catalogue.store import Store
 from server.engine import EngineSlot
 from server.errors import NotFound, OutOfRange
@@ -55,6 +56,10 @@ class Reader:
         It returns fewer if they are large, but none only if there are no more.
         """
         return await self._run(partial(self._page, filter, after_id, limit, fields))
+
+    async def rules(self, kind: RuleKind, *, after_id: str, limit: int) -> Sequence[StoredRule]:
+        """Returns up to `limit` rules of a kind after an id, ordered by the code points of their ids."""
+        return await self._run(partial(self._store.rules, kind, after_id=after_id, limit=limit))
 
     def warnings(self, filter: Filter) -> Sequence[str]:
         """Returns a sentence for each condition of a filter that can match no document."""

@@ -117,6 +117,34 @@ INTERPRETATION_SPACES: Interpretation.ValueType  # 4
 """INTERPRETATION_SPACES means that it has spaces between the syllables of words: `카 드 분 실` for `카드분실`."""
 Global___Interpretation: _TypeAlias = Interpretation  # noqa: Y015
 
+class _RuleEffect:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RuleEffectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RuleEffect.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RULE_EFFECT_UNSPECIFIED: _RuleEffect.ValueType  # 0
+    """RULE_EFFECT_UNSPECIFIED is not used."""
+    RULE_EFFECT_PINNED: _RuleEffect.ValueType  # 1
+    """RULE_EFFECT_PINNED means that the hit is among the first ones because of the rule, whatever its score."""
+    RULE_EFFECT_BURIED: _RuleEffect.ValueType  # 2
+    """RULE_EFFECT_BURIED means that the hit is among the last ones because of the rule, whatever its score."""
+    RULE_EFFECT_BOOSTED: _RuleEffect.ValueType  # 3
+    """RULE_EFFECT_BOOSTED means that the rule has changed the score."""
+
+class RuleEffect(_RuleEffect, metaclass=_RuleEffectEnumTypeWrapper):
+    """RuleEffect is a way in which a rule moves a hit."""
+
+RULE_EFFECT_UNSPECIFIED: RuleEffect.ValueType  # 0
+"""RULE_EFFECT_UNSPECIFIED is not used."""
+RULE_EFFECT_PINNED: RuleEffect.ValueType  # 1
+"""RULE_EFFECT_PINNED means that the hit is among the first ones because of the rule, whatever its score."""
+RULE_EFFECT_BURIED: RuleEffect.ValueType  # 2
+"""RULE_EFFECT_BURIED means that the hit is among the last ones because of the rule, whatever its score."""
+RULE_EFFECT_BOOSTED: RuleEffect.ValueType  # 3
+"""RULE_EFFECT_BOOSTED means that the rule has changed the score."""
+Global___RuleEffect: _TypeAlias = RuleEffect  # noqa: Y015
+
 class _Field:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -163,6 +191,7 @@ class SearchRequest(_message.Message):
     FACETS_FIELD_NUMBER: _builtins.int
     HIGHLIGHT_FIELD_NUMBER: _builtins.int
     INTERPRET_FIELD_NUMBER: _builtins.int
+    IGNORE_RULES_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """query is the user's text, in any language that the model knows. Required; not only whitespace. It has at most
     `Limits.max_query_characters` characters and `Limits.max_query_tokens` tokens. The server rejects a longer query;
@@ -185,6 +214,7 @@ class SearchRequest(_message.Message):
     """min_score is the minimum score of a hit. It applies to `Hit.score` in `MODE_DENSE` and `MODE_LEXICAL`, and to
     `Hit.dense_score` in `MODE_HYBRID`, whose `Hit.score` cannot be compared between queries. The scale of similarities
     depends on the model: check the scores of some queries before you set it. A finite number. Unset means no minimum.
+    Hits that a rule has pinned need not reach it.
     """
     fusion: Global___Fusion.ValueType
     """fusion selects how `MODE_HYBRID` combines its two rankings. Unset means `FUSION_WEIGHTED_SUM`. Other modes ignore
@@ -192,11 +222,11 @@ class SearchRequest(_message.Message):
     """
     page_token: _builtins.str
     """page_token is the `next_page_token` of the previous page. Unset means the first page. All pages must have the same
-    `query`, `mode`, `filter`, `min_score`, `fusion` and `interpret`, and come from the same model; the other fields may
-    differ. Any server with the model accepts the token, and it does not expire. A token that is damaged, of another
-    request or of another model is refused with INVALID_ARGUMENT. Together all pages have at most
+    `query`, `mode`, `filter`, `min_score`, `fusion`, `interpret` and `ignore_rules`, and come from the same model; the
+    other fields may differ. Any server with the model accepts the token, and it does not expire. A token that is damaged,
+    of another request or of another model is refused with INVALID_ARGUMENT. Together all pages have at most
     `Limits.max_paged_hits` hits. If the first page has interpreted the query, the token holds what was searched, and
-    all pages search the same.
+    all pages search the same. Rules apply to all pages as at the time of the first one.
 
     Each page is searched again, for the hits that are worse than the last one before. If the catalogue has not
     changed, no hit is repeated. A document that is written meanwhile is in its place on a later page, and is missed if
@@ -210,6 +240,8 @@ class SearchRequest(_message.Message):
     none like `query`. It never changes ordinary words, such as those of a misspelled query, nor codes, addresses and
     the like. It also lets rules of SynonymService add phrases. Unset means true. False searches `query` as it is.
     """
+    ignore_rules: _builtins.bool
+    """ignore_rules searches without the rules of merchandising, such as for a comparison. Synonyms apply."""
     @_builtins.property
     def filter(self) -> _filter_pb2.Filter:
         """filter restricts the search to matching documents. The search is exact: it finds the best of the matching
@@ -245,10 +277,11 @@ class SearchRequest(_message.Message):
         facets: _abc.Iterable[_builtins.str] | None = ...,
         highlight: _text_pb2.TextUnit.ValueType = ...,
         interpret: _builtins.bool | None = ...,
+        ignore_rules: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_interpret", b"_interpret", "_min_score", b"_min_score", "filter", b"filter", "interpret", b"interpret", "min_score", b"min_score", "read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_interpret", b"_interpret", "_min_score", b"_min_score", "facets", b"facets", "filter", b"filter", "fusion", b"fusion", "highlight", b"highlight", "interpret", b"interpret", "language_code", b"language_code", "limit", b"limit", "min_score", b"min_score", "mode", b"mode", "page_token", b"page_token", "query", b"query", "read_mask", b"read_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_interpret", b"_interpret", "_min_score", b"_min_score", "facets", b"facets", "filter", b"filter", "fusion", b"fusion", "highlight", b"highlight", "ignore_rules", b"ignore_rules", "interpret", b"interpret", "language_code", b"language_code", "limit", b"limit", "min_score", b"min_score", "mode", b"mode", "page_token", b"page_token", "query", b"query", "read_mask", b"read_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__interpret: _TypeAlias = _typing.Literal["interpret"]  # noqa: Y015
     _WhichOneofArgType__interpret: _TypeAlias = _typing.Literal["_interpret", b"_interpret"]  # noqa: Y015
@@ -285,7 +318,8 @@ class SearchResponse(_message.Message):
     no_good_answer: _builtins.bool
     """no_good_answer reports that the catalogue seems to have no answer: there is no hit, the best one scores no better
     than those of unrelated queries, or the query is nearer to a known unrelated query than to any document. It is a
-    hint, and sometimes wrong in either direction. The hits are returned in any case.
+    hint, and sometimes wrong in either direction. The hits are returned in any case. What a rule has pinned for the query,
+    and not for every query, counts as an answer.
     """
     sequence: _builtins.int
     """sequence is the sequence of the newest catalogue change that the search has seen."""
@@ -301,7 +335,9 @@ class SearchResponse(_message.Message):
     """interpretation says how `SearchRequest.query` differs from `interpreted_query`. Set if that is."""
     @_builtins.property
     def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]:
-        """hits holds the found documents, best first. Documents of equal score are in the order of the catalogue."""
+        """hits holds the found documents, best first. Documents of equal score are in the order of the catalogue. Hits that a
+        rule has pinned come before all others, and those that one has buried after them.
+        """
 
     @_builtins.property
     def timings(self) -> _timings_pb2.Timings:
@@ -580,6 +616,7 @@ class Hit(_message.Message):
     DENSE_SCORE_FIELD_NUMBER: _builtins.int
     LEXICAL_SCORE_FIELD_NUMBER: _builtins.int
     HIGHLIGHTS_FIELD_NUMBER: _builtins.int
+    APPLIED_RULES_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """document_id is the document's id in the catalogue."""
     score: _builtins.float
@@ -618,6 +655,10 @@ class Hit(_message.Message):
     def highlights(self) -> Global___Highlights:
         """highlights shows what the query matched. Set if `SearchRequest.highlight` is, and `read_mask` does not leave it out."""
 
+    @_builtins.property
+    def applied_rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___AppliedRule]:
+        """applied_rules holds the rules that have moved the hit."""
+
     def __init__(
         self,
         *,
@@ -630,10 +671,11 @@ class Hit(_message.Message):
         dense_score: _builtins.float | None = ...,
         lexical_score: _builtins.float | None = ...,
         highlights: Global___Highlights | None = ...,
+        applied_rules: _abc.Iterable[Global___AppliedRule] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_dense_score", b"_dense_score", "_lexical_score", b"_lexical_score", "attributes", b"attributes", "dense_score", b"dense_score", "highlights", b"highlights", "lexical_score", b"lexical_score", "match", b"match"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dense_score", b"_dense_score", "_lexical_score", b"_lexical_score", "attributes", b"attributes", "dense_score", b"dense_score", "document_id", b"document_id", "highlights", b"highlights", "lexical_score", b"lexical_score", "match", b"match", "score", b"score", "title", b"title", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dense_score", b"_dense_score", "_lexical_score", b"_lexical_score", "applied_rules", b"applied_rules", "attributes", b"attributes", "dense_score", b"dense_score", "document_id", b"document_id", "highlights", b"highlights", "lexical_score", b"lexical_score", "match", b"match", "score", b"score", "title", b"title", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__dense_score: _TypeAlias = _typing.Literal["dense_score"]  # noqa: Y015
     _WhichOneofArgType__dense_score: _TypeAlias = _typing.Literal["_dense_score", b"_dense_score"]  # noqa: Y015
@@ -645,6 +687,38 @@ class Hit(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__lexical_score) -> _WhichOneofReturnType__lexical_score | None: ...
 
 Global___Hit: _TypeAlias = Hit  # noqa: Y015
+
+@_typing.final
+class AppliedRule(_message.Message):
+    """AppliedRule is a rule of merchandising that has moved a hit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_ID_FIELD_NUMBER: _builtins.int
+    EFFECT_FIELD_NUMBER: _builtins.int
+    SCORE_CHANGE_FIELD_NUMBER: _builtins.int
+    rule_id: _builtins.str
+    """rule_id is the rule's id, as in `MerchandisingRule.id`."""
+    effect: Global___RuleEffect.ValueType
+    """effect is how the rule has moved the hit."""
+    score_change: _builtins.float
+    """score_change is what the rule has added to `Hit.score`, or, if it is negative, taken from it. 0 unless the effect is
+    `RULE_EFFECT_BOOSTED`.
+    """
+    def __init__(
+        self,
+        *,
+        rule_id: _builtins.str = ...,
+        effect: Global___RuleEffect.ValueType = ...,
+        score_change: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect", b"effect", "rule_id", b"rule_id", "score_change", b"score_change"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AppliedRule: _TypeAlias = AppliedRule  # noqa: Y015
 
 @_typing.final
 class Highlights(_message.Message):

@@ -76,7 +76,7 @@ def test_a_token_holds_a_position(end: Position) -> None:
 )
 def test_a_token_of_another_request_is_refused(other: SearchPages) -> None:
     with pytest.raises(
-        InvalidRequest, match="page_token: belongs to another query, mode, filter, min_score, fusion or interp"
+        InvalidRequest, match="page_token: belongs to another query, mode, filter, min_score, fusion, interp"
     ):
         page(other.token(PAGE))
 
