@@ -12,7 +12,7 @@ from server.readings.vocabulary import Completion
 class CatalogueVocabulary:
     """Implements `Vocabulary`. A reading shows texts of the catalogue, so only documents that match a filter have any.
 
-    Words are those of all documents: which ones there are decides readings, but shows no text.
+    Words are those of all documents and of rules of synonyms: which ones there are decides readings, but shows no text.
     """
 
     def __init__(self, state: State, filter: Filter | None = None) -> None:
@@ -20,8 +20,10 @@ class CatalogueVocabulary:
         self._filter = filter
 
     def has_words(self, words: Sequence[str]) -> list[bool]:
-        """Returns for each word whether a document has it as a whole word."""
-        return self._state.lexical.has_terms([code_of_word(fold(word)) for word in words])
+        """Returns for each word whether a document has it as a whole word, or a rule of synonyms is for it."""
+        has = self._state.lexical.has_terms([code_of_word(fold(word)) for word in words])
+        expand = self._state.rules.synonyms.expand
+        return [each or expand(word) is not None for word, each in zip(words, has, strict=True)]
 
     def pair_shares(self, words: Sequence[str]) -> list[float]:
         """Returns for each word the share of its pairs of characters that documents have; 0 if it has none."""

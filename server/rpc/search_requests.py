@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import NamedTuple
 
 from chaja.v1 import SearchRequest
@@ -48,17 +47,17 @@ def _query(
     typed, state, most = normalised(request.query), engine.index.state, limits.max_paged_hits
     mask = HITS.mask(request.read_mask, field=f"{prefix}read_mask")
     pages = SearchPages.of(request, query=typed, options=options, revision=engine.manifest.revision)
-    expand = partial(state.rules.synonyms.expand, language=request.language_code or None)
-    reading, expansion = None, expand(typed) if interprets(request) else None
+    reading, expansion, interpreted = None, None, interprets(request)
     if request.page_token:
         after, reading = pages.page(request.page_token, field=f"{prefix}page_token", max_hits=most)
         options = replace(options, after=after, limit=min(options.limit, most - after.rank), seconds=after.seconds)
-    elif interprets(request) and expansion is None:  # The words of rules are no slips.
+    elif interpreted:
         reading = reading_of(typed, state, filter=options.filter)
-    if reading is not None:
-        expansion = expand(reading.text)
+    text = reading.text if reading else typed
+    if interpreted:
+        expansion = state.rules.synonyms.expand(text, language=request.language_code or None)
     if state.rules.merchandising.table.rules and not request.ignore_rules:
-        asked = Asked(reading.text if reading else typed, request.language_code)
+        asked = Asked(text, request.language_code)
         options = replace(options, asked=asked, seconds=options.seconds or int(time.time()))
     understood = understand(typed, reading, expansion, state)
     return Query(understood, options, mask, pages, request.language_code, request.highlight)

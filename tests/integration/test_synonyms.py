@@ -142,6 +142,17 @@ def test_a_caller_can_turn_synonyms_off(client: chaja.Client) -> None:
     assert "check-card" not in [hit.document_id for hit in response.hits]
 
 
+@pytest.mark.parametrize(
+    ("typed", "read"), [("cpzk", "체카"), ("체카 qkfrmq", "체카 발급"), ("체카", ""), ("체카로", ""), ("체카 ㅂㄱ", "")]
+)
+def test_a_clipping_is_no_slip_and_is_found_behind_one(client: chaja.Client, typed: str, read: str) -> None:
+    add(client, CHECK_CARD)
+    response = search(client, typed)
+    assert response.interpreted_query == read
+    assert list(response.synonyms) == [Expansion(phrase="체카", added=["체크카드"])]
+    assert response.hits[0].document_id == "check-card"
+
+
 def test_added_words_are_highlighted(client: chaja.Client) -> None:
     add(client, CHECK_CARD)
     (hit,) = search(client, "체카", highlight=TextUnit.TEXT_UNIT_CODE_POINT).hits

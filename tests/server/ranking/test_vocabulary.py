@@ -10,8 +10,10 @@ from server.attributes.filter import Equals
 from server.catalogue.document import Document
 from server.encoding.bundle import Bundle
 from server.live.index import LiveIndex
+from server.ranking.query_rules import NO_RULES
 from server.ranking.vocabulary import CatalogueVocabulary
 from tests.server.making import empty_index, versioned
+from tests.server.synonyms.making import table
 
 DOCUMENTS = [
     Document(id="lost", title={"ko": "카드 분실 신고"}, text="Report a lost card", attributes={"bank": "a"}),
@@ -36,6 +38,12 @@ def index(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def test_words_are_those_of_titles_texts_and_examples(index: LiveIndex, words: list[str]) -> None:
     vocabulary = CatalogueVocabulary(index.state)
     assert vocabulary.has_words(words) == [word in WORDS for word in words]
+
+
+def test_words_for_which_rules_of_synonyms_add_others_are_known(index: LiveIndex) -> None:
+    rules = NO_RULES._replace(synonyms=table("체카 -> 체크카드"))
+    vocabulary = CatalogueVocabulary(index.state._replace(rules=rules))
+    assert vocabulary.has_words(["체카", "체카로", "체크카드", "카드", "마통"]) == [True, True, False, True, False]
 
 
 def test_shares_are_of_the_pairs_in_words(index: LiveIndex) -> None:
