@@ -7,19 +7,28 @@ of syllables that the catalogue has, and mistyped Korean read as English hardly 
 import re
 from collections.abc import Sequence
 
+from server.korean.jamo import is_usual
 from server.readings.vocabulary import Vocabulary
+from server.synonyms.endings import is_ending
 
 LEAST_SHARES = {12: 0.0, 6: 0.1, 4: 0.3}
 """Least share of the syllables of a text that are in words or pairs of the catalogue, by their least number. English
 words seldom form four syllables, and practically never twelve. Fewer must be in words of the catalogue."""
 
+MOST_UNUSUAL = 0.25
+"""Greatest share of syllables that hardly any Korean word has."""
+
 MANY_WORDS = 3
 LEAST_OF_MANY_WORDS, LEAST_OF_FEW_WORDS = 0.3, 0.6
 """Least share of the letters that are in English words of the catalogue, if there are that many words, or fewer."""
 
+ENDING_LENGTHS = (1, 2, 3)
+"""Lengths of endings whose noun is looked up."""
+
 LEAST_JOINED = 0.3
 """Least share of pairs of the catalogue among those of syllables that were typed apart."""
 
+SYLLABLES = re.compile("[가-힣]+")
 PARTS = re.compile("[0-9a-z가-힣]+")
 
 
@@ -43,11 +52,14 @@ class Evidence:
 
     def is_korean(self, texts: Sequence[str]) -> bool:
         """Whether texts of syllables are Korean of this catalogue rather than accidents."""
-        words = [part for text in texts for part in parts_of(text) if len(part) > 1]
+        words = [part for text in texts for part in SYLLABLES.findall(text) if len(part) > 1]
         if not words:
             return False
         whole, shares = self._vocabulary.has_words(words), self._vocabulary.pair_shares(words)
-        count = len("".join(words))
+        syllables = "".join(words)
+        count = len(syllables)
+        if count - sum(map(is_usual, syllables)) > MOST_UNUSUAL * count:
+            return False
         least = next((least for number, least in LEAST_SHARES.items() if count >= number), None)
         if least is None:
             return all(whole)
@@ -70,10 +82,16 @@ class Evidence:
         return self._vocabulary.pair_shares([syllables])[0] >= LEAST_JOINED
 
     def ends_amiss(self, text: str) -> bool:
-        """Whether the catalogue has all of a text but its last syllable in that place: it may lack letters."""
+        """Whether the catalogue has all of a text but its last syllable in that place: it may lack letters.
+
+        A word with an ending lacks nothing. Nor does a usual word of two syllables: the catalogue may not have it.
+        """
         *before, last = text.split()
-        *whole, alone = self._vocabulary.has_words([*before, last])
-        if alone or not all(whole):
+        if len(last) == 2 and not before and is_usual(last[-1]):
+            return False
+        nouns = [last[:-count] for count in ENDING_LENGTHS if count < len(last) and is_ending(last[-count:])]
+        known = self._vocabulary.has_words([*before, *nouns, last])
+        if not all(known[: len(before)]) or any(known[len(before) :]) or (before and is_ending(last)):
             return False
         if len(last) == 1:
             return True

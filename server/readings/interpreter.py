@@ -11,6 +11,7 @@ An ordinary query costs some microseconds, since its characters allow no reading
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from server.korean.jamo import compatible, initials, is_initials
@@ -33,8 +34,11 @@ COMPLETIONS = 16
 """Completions that are compared."""
 
 SYLLABLE = re.compile("[가-힣]")
-FEELING = re.compile(r"(?:.*\s)?(?:[ㅋㅎㅠㅜㅡ]{2,}|([ㄱ-ㅣ])\1{2,})")
-"""Texts that end like ㅠㅠ or ㅋㅋ."""
+FEELING = re.compile(r"(?:.*\s)?(?:[ㅋㅎㅠㅜㅡ]{2,}|([ㄱ-ㅣ])\1{2,})|([ㄱ-ㅎ])\2")
+"""Texts that end like ㅠㅠ or ㅋㅋ, and answers such as ㅇㅇ and ㄴㄴ."""
+
+WIDE = re.compile("[\uff01-\uffdc]+")
+"""Letters of another width than usual."""
 
 TRAILING = re.compile(r"([^ㄱ-ㅣ]*[^ㄱ-ㅣ\s])\s*[ㄱ-ㅊㅌㅍ]")
 """Texts whose last letter is a consonant alone. ㅋ and ㅎ are feelings too."""
@@ -54,7 +58,7 @@ class Interpreter:
         """Returns the reading that should replace a typed query; None if the query stays as it is."""
         if len(text) > MOST_TYPED:
             return None
-        text = compatible(text).strip()
+        text = compatible(WIDE.sub(_usual_width, text)).strip()
         if JAMO.search(text):
             return self._with_jamo(text)
         if LATIN.search(text):
@@ -115,10 +119,10 @@ class Interpreter:
     def _english(self, words: Sequence[Word]) -> str | None:
         """Returns the text that was typed for the English layout, if it is English and the rest is Korean."""
         rest = [word for word in words if not word.other and HANGUL.search(word.typed)]
-        read = [word.other for word in words if word.other]
+        read = [word for word in words if word.other]
         if any(JAMO.search(word.typed) for word in rest) or len(self._known(rest)) < len(set(rest)):
             return None
-        english = self._evidence.is_english(read) or is_garbled(" ".join(word.typed for word in words if word.other))
+        english = self._evidence.is_english([word.other or "" for word in read]) or is_garbled(read)
         return " ".join(word.other or word.typed for word in words) if english else None
 
     def _known(self, words: Sequence[Word]) -> set[Word]:
@@ -135,3 +139,7 @@ class Interpreter:
             # Initials after whole syllables, such as 카드 ㅂㅅ.
             whole = finished(text, self._vocabulary.complete(abbreviated, limit=COMPLETIONS))
         return whole
+
+
+def _usual_width(letters: re.Match[str]) -> str:
+    return unicodedata.normalize("NFKC", letters[0])

@@ -5,7 +5,7 @@ seldom alternate in this way, so their form alone rules out most of them.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from server.korean.jamo import INITIALS, VOWELS
@@ -16,6 +16,9 @@ PUNCTUATION = "?!.,"
 
 MOST_LETTERS = 128
 """Letters of a text that is read as Korean at most: about 50 syllables."""
+
+LEAST_CAPITALS = 6
+"""Characters of a text of capitals at least, if it is read as Korean: codes and symbols are short."""
 
 CONSONANT = as_english(f"[{INITIALS}]")
 VOWEL = as_english(f"[{VOWELS}]")
@@ -31,9 +34,10 @@ LATIN = re.compile("[A-Za-z]")
 HANGUL = re.compile("[가-힣ㄱ-ㅣ]")
 JAMO = re.compile("[ㄱ-ㅣ]")
 LONE_VOWEL = re.compile(r"([ㅏ-ㅣ])(?!\1)")
-MANY_WORDS, MANY_VOWELS, GARBLED_SHARE = 3, 3, 0.3
-"""Least numbers of words and of vowels outside syllables in a text that is English by its form alone, and least share
-of jamo among its characters."""
+ENGLISH_VOWEL = re.compile("[aeiouy]")
+MANY_WORDS, MANY_VOWELS, GARBLED_SHARE, VOWELED_SHARE = 3, 3, 0.3, 0.75
+"""Least numbers of words and of vowels outside syllables in a text that is English by its form alone, and least shares
+of jamo among its characters, and of words that have a vowel in English."""
 
 NOT_WORDS = re.compile(r"@|://|\bwww\.")
 """Parts of e-mail addresses and URLs."""
@@ -55,6 +59,8 @@ def korean_forms(text: str) -> Iterator[list[Word]]:
     if len(text) > MOST_LETTERS or NOT_WORDS.search(text):
         return
     if text.isupper():
+        if len(text) < LEAST_CAPITALS:
+            return
         text = text.lower()  # Caps Lock.
     first, *rest = text.split()
     korean = sum(len(word) for word in rest if KOREAN_KEYS.fullmatch(word))
@@ -82,10 +88,12 @@ def english_forms(text: str) -> Iterator[list[Word]]:
         yield [Word(word, _english(word) if word in chosen else None) for word in words]
 
 
-def is_garbled(text: str) -> bool:
-    """Whether a text has more letters outside syllables than Korean with a slip of a finger."""
+def is_garbled(words: Sequence[Word]) -> bool:
+    """Whether words have more letters outside syllables than Korean with a slip of a finger, and may be English."""
+    text = " ".join(word.typed for word in words)
     return (
-        len(text.split()) >= MANY_WORDS
+        len(words) >= MANY_WORDS
+        and sum(bool(ENGLISH_VOWEL.search(word.other or "")) for word in words) >= VOWELED_SHARE * len(words)
         and len(LONE_VOWEL.findall(text)) >= MANY_VOWELS
         and len(JAMO.findall(text)) >= GARBLED_SHARE * len(HANGUL.findall(text))
     )

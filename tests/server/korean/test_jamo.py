@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.korean.jamo import CONSONANTS, INITIALS, PAIRS, compatible, initials, is_initials, letters, syllable
+from server.korean.jamo import (
+    CONSONANTS,
+    INITIALS,
+    PAIRS,
+    compatible,
+    initials,
+    is_initials,
+    is_usual,
+    letters,
+    syllable,
+)
 
 SYLLABLES = st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3)
 MIXED = st.text(st.one_of(SYLLABLES, st.sampled_from([*"abZ 1!ㄱㅏㄳㅘ한", "\ud800", "é", "카", "\u1103", "🙂"])))
@@ -93,3 +103,9 @@ def test_every_letter_is_one_key() -> None:
     every = letters("".join(map(chr, range(0xAC00, 0xD7A4))))
     assert not set(every) & set(PAIRS)
     assert set(INITIALS) == set(every) & CONSONANTS
+
+
+def test_syllables_of_words_are_usual_and_most_others_are_not() -> None:
+    assert all(map(is_usual, "카드값찮"))
+    assert sum(is_usual(chr(point)) for point in range(0xAC00, 0xD7A4)) == 2350
+    assert not any(map(is_usual, "붅킄댗뜌"))

@@ -56,6 +56,13 @@ Zkem!2024qw
 dkssudA1!
 zkem123
 x7Gk29PqZ
+20dbco
+15chfjt
+34zyajf
+RKTM
+ROTL
+dptjxmdgbx
+rhvsnxmrktyvajr
 zkem@qnstlf.com
 https://zkem.com/qnstlf
 www.zkem.kr
@@ -76,6 +83,12 @@ KOREAN = """
 ㅠㅠ 어떡해 ㅜㅜ 폰이 안 켜져
 ㅎㅎ
 ㅠㅜ
+ㅇㅇ
+ㄴㄴ
+수술
+대화
+은행을
+카드 좀
 카드 분실
 카드분실신고어디서해
 """.strip().splitlines()
@@ -100,6 +113,7 @@ KOREAN = """
         ("ㅊㅁㄱㅇ ㅣㅑㅡㅑㅅ", "card limit"),
         ("ㄱ데ㅐㄱㅅ ㅁ ㄴ새ㅣ두 ㅊㅁㄱㅇ", "report a stolen card"),
         ("카드 ㅣㅑㅡㅑㅅ", "카드 limit"),
+        ("ｚｋｅｍ ｑｎｓｔｌｆ", "카드 분실"),
     ],
 )
 def test_text_typed_on_the_other_layout_is_read(typed: str, meant: str) -> None:
@@ -143,6 +157,7 @@ def test_what_the_catalogue_has_stays_although_it_has_another_reading(keys: str)
         ("ㅎㅇㅅㄱ", "해외송금"),
         ("ㅁㅇㄴㅅㅌㅈ", "마이너스통장"),
         ("ㅇㅁㅈㅅ ㅁㄹㅂㄱ", "연말정산 미리보기"),
+        ("ﾻﾧ ﾲﾵ", "카드 분실 신고"),
     ],
 )
 def test_initials_are_read_as_the_words_that_the_catalogue_begins_with_them(typed: str, meant: str) -> None:
@@ -159,6 +174,7 @@ def test_initials_are_read_as_the_words_that_the_catalogue_begins_with_them(type
         ("카드 분시", "카드 분실 신고"),
         ("카", "카드"),
         ("카드 분실 ㅇ", "카드 분실"),
+        ("신붅", "신분증"),
     ],
 )
 def test_an_unfinished_text_is_finished(typed: str, meant: str) -> None:
@@ -212,6 +228,8 @@ def test_a_reading_is_another_text(text: str) -> None:
         "ㅋ🙂ㄷ",
         "\ud800zkem",
         "ㅏㅏㅏ",
+        "ㅏ ㅏ ㅏ ㅏ",
+        "카ㅏ 카ㅏ 카ㅏ",
         "\u1160\u11a8",
     ],
 )
