@@ -67,8 +67,8 @@ def measure(bundle: Path, data: Sequence[Path], flags: Sequence[str] = ()) -> li
     documents = load_catalogue(CATALOGUE)
     queries = typed_queries(documents)
     sample = sample_set(CATALOGUE, QUERIES, documents)
-    flags = [*PATIENT, "--synonyms", str(CATALOGUE.with_name("synonyms.txt")), *flags]
-    with setting.server(*flags) as server:
+    synonyms = ("--synonyms", str(CATALOGUE.with_name("synonyms.txt")))
+    with setting.server(*PATIENT, *synonyms, *flags) as server:
         texts = [text for each in queries for text in (each.text, each.meant)]
         found = search_all(server.address, [*texts, *(each.query for each in sample.queries)])
     typed = typed_rows(queries, found)
@@ -77,7 +77,7 @@ def measure(bundle: Path, data: Sequence[Path], flags: Sequence[str] = ()) -> li
     with tempfile.TemporaryDirectory() as folder:
         for directory in data:
             chosen = beir_set(directory, folder=Path(folder))
-            with setting.server("--catalogue", str(chosen.catalogue), *flags) as server:
+            with setting.server("--catalogue", str(chosen.catalogue), *PATIENT, *flags) as server:
                 clean += clean_rows(chosen, search_all(server.address, [each.query for each in chosen.queries]))
     _print("queries without slips", clean)
     return typed + clean
