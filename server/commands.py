@@ -3,7 +3,7 @@
     python -m server backup --data DIR [--to FILE]
     python -m server restore --data DIR --from FILE
     python -m server check --data DIR
-    python -m server export-catalogue --data DIR [--to FILE] [--synonyms-to FILE]
+    python -m server export-catalogue --data DIR [--to FILE] [--synonyms-to FILE] [--rules-to FILE]
 
 All but restore may run while a server uses the directory.
 """
@@ -66,15 +66,16 @@ def _restore(options: argparse.Namespace) -> None:
 def _check(options: argparse.Namespace) -> None:
     with contextlib.closing(Store(options.data, serving=False)) as store:
         store.verify()
-        counts = f"{len(store)} documents, {len(store.rules(RuleKind.SYNONYM))} synonym rules"
+        counts = f"{len(store)} documents, " + ", ".join(f"{len(store.rules(kind))} {kind} rules" for kind in RuleKind)
         print(f"{options.data / DATABASE} is intact: {counts}, sequence {store.sequence}")
 
 
 def _export(options: argparse.Namespace) -> None:
     with contextlib.closing(Store(options.data, serving=False)) as store:
-        if options.synonyms_to is not None:
-            with _opened(options.synonyms_to) as file:  # The content of a rule is its line in the file.
-                file.writelines(sorted(rule.content + b"\n" for rule in store.rules(RuleKind.SYNONYM)))
+        for kind, path in ((RuleKind.SYNONYM, options.synonyms_to), (RuleKind.MERCHANDISING, options.rules_to)):
+            if path is not None:
+                with _opened(path) as file:  # The content of a rule is its line in the file.
+                    file.writelines(sorted(rule.content + b"\n" for rule in store.rules(kind)))
         with _opened(options.to) as file:
             after_id = ""
             while page := store.page(after_id, PORTION_DOCUMENTS):
@@ -118,11 +119,12 @@ COMMANDS = {
     ),
     "check": Command("Read the whole store and verify its checksums.", _check, {}),
     "export-catalogue": Command(
-        "Write all documents as JSONL for --catalogue, ordered by id, and the rules of synonyms for --synonyms.",
+        "Write all documents as JSONL for --catalogue, ordered by id, and rules for --synonyms and --rules.",
         _export,
         {
             "--to": "path of the file of documents (default: standard output)",
             "--synonyms-to": "path of the file of synonyms (default: none is written)",
+            "--rules-to": "path of the file of rules of merchandising (default: none is written)",
         },
     ),
 }

@@ -73,11 +73,17 @@ class Settings:
         "startup and whenever it changes. Rules that were changed through SynonymService stay.",
         default="",
     )
+    rules: Path | None = _setting(
+        Path,
+        "JSONL file of rules of merchandising, as `export-catalogue --rules-to` writes it. Imported at startup and "
+        "whenever it changes. Rules that were changed through MerchandisingService stay.",
+        default="",
+    )
     max_catalogue_shrink: float = _setting(
         fraction,
-        "Share of the documents of --catalogue, or of the rules of --synonyms, that may be missing when the file is "
-        "imported again, from 0 to 1. A file that lacks more is refused, because it may have been cut short. Up to 3 "
-        "may always be missing.",
+        "Share of the documents of --catalogue, or of the rules of --synonyms or --rules, that may be missing when "
+        "the file is imported again, from 0 to 1. A file that lacks more is refused, because it may have been cut "
+        "short. Up to 3 may always be missing.",
         default="0.2",
     )
     data: Path | None = _setting(
@@ -237,9 +243,9 @@ class Settings:
     )
     watch_seconds: float = _setting(
         seconds,
-        "Interval between checks of the bundle, --catalogue and --synonyms. The server reloads a changed file once the "
-        "next check finds no further change, so the reload starts within two intervals. SIGHUP and AdminService.Reload "
-        "start one at once. The old files serve meanwhile. 0 disables watching.",
+        "Interval between checks of the bundle, --catalogue, --synonyms and --rules. The server reloads a changed file "
+        "once the next check finds no further change, so the reload starts within two intervals. SIGHUP and "
+        "AdminService.Reload start one at once. The old files serve meanwhile. 0 disables watching.",
         default="5",
     )
     max_connection_age_seconds: float = _setting(

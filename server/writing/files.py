@@ -29,7 +29,7 @@ class Files(NamedTuple):
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Returns the files in the settings."""
-        rules = {RuleKind.SYNONYM: settings.synonyms}
+        rules = {RuleKind.SYNONYM: settings.synonyms, RuleKind.MERCHANDISING: settings.rules}
         return cls(
             settings.catalogue,
             {kind: path for kind, path in rules.items() if path is not None},

@@ -12,6 +12,7 @@ from pathlib import Path
 from server.catalogue.rules import DeleteRule, PutRule, RuleKind
 from server.catalogue.store import Store
 from server.errors import CatalogueError, ChajaError
+from server.merchandising.file import read_rules
 from server.synonyms.file import read_synonyms
 from server.writing.file_import import FileLimits
 from server.writing.rules import RuleChanges, RuleFile
@@ -24,7 +25,14 @@ def _synonyms_of(path: Path) -> dict[str, bytes]:
     return {rule.id: rule.text.encode() for rule in read_synonyms(path).rules}
 
 
-CONTENTS_OF: Mapping[RuleKind, Callable[[Path], Mapping[str, bytes]]] = {RuleKind.SYNONYM: _synonyms_of}
+def _merchandising_of(path: Path) -> dict[str, bytes]:
+    return {rule.id: rule.content for rule in read_rules(path).rules}
+
+
+CONTENTS_OF: Mapping[RuleKind, Callable[[Path], Mapping[str, bytes]]] = {
+    RuleKind.SYNONYM: _synonyms_of,
+    RuleKind.MERCHANDISING: _merchandising_of,
+}
 """Functions that return the contents of the rules of a file by id, or raise CatalogueError."""
 
 

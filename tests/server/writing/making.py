@@ -82,8 +82,11 @@ class Core:
 
     async def import_synonyms(self, path: Path, *, max_shrink: float = 1) -> None:
         """Imports a file of synonyms."""
-        files = Files(None, {RuleKind.SYNONYM: path}, FileLimits(0, max_shrink))
-        await self.catalogue.import_files(files, Progress())
+        await self.import_rules(RuleKind.SYNONYM, path, max_shrink=max_shrink)
+
+    async def import_rules(self, kind: RuleKind, path: Path, *, max_shrink: float = 1) -> None:
+        """Imports a file of rules."""
+        await self.catalogue.import_files(Files(None, {kind: path}, FileLimits(0, max_shrink)), Progress())
 
     async def found(self, query: str, *, limit: int = 100) -> list[str]:
         """Returns the ids of the documents that a search finds, best first."""

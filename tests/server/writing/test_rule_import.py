@@ -123,3 +123,24 @@ async def test_all_rules_of_a_file_may_be_edited_at_once(core: Core, tmp_path: P
     await core.import_synonyms(file, max_shrink=0.2)
     await core.import_synonyms(write(file, *(f"a{number} -> c" for number in range(20))), max_shrink=0.2)
     assert all(text.endswith("-> c") for text in live(core))
+
+
+async def test_rules_of_merchandising_are_imported_and_exported_too(
+    core: Core, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    pin, boost = (
+        '{"id": "b", "query": "카드", "pinned_ids": ["x"]}',
+        '{"boosts": [{"share": 0.1, "attribute": "n", "half_value": 1}], "id": "a"}',
+    )
+    file = write(tmp_path / "rules.jsonl", pin, "", boost)
+    await core.import_rules(RuleKind.MERCHANDISING, file)
+    rules = core.slot.engine.index.state.rules.merchandising.table
+    assert [each.id for each in rules.rules] == ["a", "b"]
+    await core.import_rules(RuleKind.MERCHANDISING, write(file, boost, pin))
+    assert core.store.sequence == 2
+    exported = tmp_path / "exported.jsonl"
+    flags = ["--data", str(core.store.directory), "--to", str(tmp_path / "c.jsonl"), "--rules-to", str(exported)]
+    commands.run(["export-catalogue", *flags])
+    async with running(tmp_path / "other", tiny_bundle) as other:
+        await other.import_rules(RuleKind.MERCHANDISING, exported)
+        assert other.slot.engine.index.state.rules.merchandising.table == rules
