@@ -1,5 +1,7 @@
 """Texts on their way through the stages, and what their searches found."""
 
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from server.metrics.buckets import STAGE_SECONDS
@@ -7,6 +9,10 @@ from server.stages import STAGES, Stopwatch
 
 INTERPRETATIONS = ("keyboard", "initials", "unfinished", "spaces")
 """The kinds of readings (`readings.reading.Kind`)."""
+
+
+EFFECTS = ("pinned", "buried", "boosted")
+"""The effects of rules (`ranking.found.Effect`)."""
 
 
 class SearchMetrics:
@@ -37,12 +43,21 @@ class SearchMetrics:
             registry=registry,
         )
         self._interpreted = {each: interpreted.labels(each) for each in INTERPRETATIONS}
+        moved = Counter(
+            "chaja_hits_moved_total",
+            "Hits of answered searches that rules of merchandising have moved, by effect: pinned, buried or boosted.",
+            ["effect"],
+            registry=registry,
+        )
+        self._moved = {each: moved.labels(each) for each in EFFECTS}
         self._hits, self._no_hits, self._no_good_answer = (
             searches.labels(result) for result in ("hits", "no_hits", "no_good_answer")
         )
 
-    def answer(self, *, hits: int, no_good_answer: bool, interpretation: str = "") -> None:
-        """Counts an answered search, and its interpretation, if it has one."""
+    def answer(self, *, hits: int, no_good_answer: bool, interpretation: str = "", effects: Iterable[str] = ()) -> None:
+        """Counts an answered search, its interpretation, if it has one, and the effects of rules on its hits."""
+        for effect in effects:
+            self._moved[effect].inc()
         if interpretation:
             self._interpreted[interpretation].inc()
         if not hits:

@@ -162,7 +162,10 @@ class SearchServicer(SearchServiceServicer):
         job.stopwatch.lap("fetch")
         self._queries.answered(job)
         self._metrics.searches.answer(
-            hits=len(found.documents), no_good_answer=found.no_good_answer, interpretation=job.interpretation
+            hits=len(found.documents),
+            no_good_answer=found.no_good_answer,
+            interpretation=job.interpretation,
+            effects=[rule.effect.value for each in found.documents for rule in each.rules],
         )
         self._slowest.add(job)
         response.timings.MergeFrom(timings_of(job))

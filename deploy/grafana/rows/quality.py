@@ -37,7 +37,7 @@ def values() -> list[Panel]:
 
 def details() -> Row:
     """Returns the row of the details."""
-    return Row("Search quality", [_searches(), _shares(), _interpretations()])
+    return Row("Search quality", [_searches(), _shares(), _interpretations(), _moved_hits()])
 
 
 def _searches() -> Panel:
@@ -72,6 +72,17 @@ def _interpretations() -> Panel:
         unit="reqps",
         text="Answered searches of what was meant instead of what was typed: on the other keyboard layout, in initial "
         "consonants, unfinished, or with spaces between syllables.",
+        stacked=True,
+        width=12,
+    )
+
+
+def _moved_hits() -> Panel:
+    return graph(
+        "Hits moved by rules",
+        [Query(rate("chaja_hits_moved_total", by="effect"), "{{effect}}")],
+        unit="cps",
+        text="Hits of answered searches that rules of merchandising have pinned, buried or boosted, each second.",
         stacked=True,
         width=12,
     )

@@ -7,6 +7,7 @@ import prometheus_client
 import pytest
 
 from server.metrics import CODES, REFUSALS, Method, Metrics
+from server.ranking.found import Effect
 from server.readings.reading import Kind
 from server.rpc.errors import REASONS
 from server.rpc.server import METHODS
@@ -25,6 +26,7 @@ SERIES = [
     *[f'chaja_stage_seconds_count{{stage="{stage}"}} 0.0' for stage in STAGES],
     *[f'{name}{{result="{result}"}} 0.0' for name, results in RESULTS.items() for result in results],
     *[f'chaja_searches_interpreted_total{{interpretation="{kind}"}} 0.0' for kind in Kind],
+    *[f'chaja_hits_moved_total{{effect="{effect.value}"}} 0.0' for effect in Effect],
     *[f'chaja_refused_total{{reason="{reason}"}} 0.0' for reason in REFUSALS],
     *[f'chaja_call_errors_total{{reason="{reason}"}} 0.0' for reason in REASONS],
     *[f'chaja_stream_queries_total{{grpc_code="{code}"}} 0.0' for code in CODES],
