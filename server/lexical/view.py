@@ -98,6 +98,17 @@ class LexicalView:
             has |= segment.has(terms)
         return has.tolist()
 
+    def word_counts(self, words: Sequence[str]) -> list[int]:
+        """Returns for each text of one word how many documents have that word as a whole.
+
+        Deleted documents count until they are removed.
+        """
+        terms, owners = terms_of(words or [""])
+        whole = terms >= WORD_MARK
+        counts = np.zeros(len(words), np.int64)
+        counts[owners[whole]] = self._documents_with(terms[whole])
+        return counts.tolist()
+
     def documents_with(self, texts: Sequence[str]) -> list[int]:
         """Returns for each text how many documents have its rarest term; 0 if it has no words.
 

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from server.metrics.buckets import STAGE_SECONDS
 from server.stages import STAGES, Stopwatch
 
-INTERPRETATIONS = ("keyboard", "initials", "unfinished", "spaces")
+INTERPRETATIONS = ("keyboard", "initials", "unfinished", "spaces", "typo")
 """The kinds of readings (`readings.reading.Kind`)."""
 
 
@@ -38,7 +38,7 @@ class SearchMetrics:
         interpreted = Counter(
             "chaja_searches_interpreted_total",
             "Answered searches of what was meant instead of what was typed, by interpretation: keyboard, initials, "
-            "unfinished or spaces.",
+            "unfinished, spaces or typo.",
             ["interpretation"],
             registry=registry,
         )

@@ -25,6 +25,10 @@ class CatalogueVocabulary:
         expand = self._state.rules.synonyms.expand
         return [each or expand(word) is not None for word, each in zip(words, has, strict=True)]
 
+    def document_counts(self, words: Sequence[str]) -> list[int]:
+        """Returns for each word how many documents have it as a whole word; deleted ones may count."""
+        return self._state.lexical.word_counts(words)
+
     def pair_shares(self, words: Sequence[str]) -> list[float]:
         """Returns for each word the share of its pairs of characters that documents have; 0 if it has none."""
         codes = [code_of_pair(first, second) for word in words for first, second in pairwise(word)]

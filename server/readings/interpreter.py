@@ -6,6 +6,7 @@ An ordinary query costs some microseconds, since its characters allow no reading
   The longer the text, the less of it the catalogue must have, since its form is less likely to be an accident.
 - **Initials, unfinished**: a text of the catalogue begins as typed, and the typed text has a consonant alone, or ends
   with a syllable that the catalogue does not have there.
+- **Typos**: a word is written like no Korean word, and the catalogue has one that is a key away.
 - **Spaces**: the syllables form pairs that the catalogue has. Doubled and missing spaces need no reading: encoders and
   the search by words find the same either way.
 """
@@ -18,6 +19,7 @@ from server.korean.jamo import compatible, initials, is_initials
 from server.readings.beginnings import BEGINNING, finished
 from server.readings.evidence import Evidence, parts_of
 from server.readings.layouts import HANGUL, JAMO, LATIN, Word, english_forms, is_garbled, korean_forms
+from server.readings.misspellings import corrected
 from server.readings.reading import Kind, Reading
 from server.readings.vocabulary import Vocabulary
 
@@ -60,10 +62,14 @@ class Interpreter:
             return None
         text = compatible(WIDE.sub(_usual_width, text)).strip()
         if JAMO.search(text):
-            return self._with_jamo(text)
-        if LATIN.search(text):
-            return self._typed_for_korean(text)
-        return self._of_syllables(text)
+            reading = self._with_jamo(text)
+        elif LATIN.search(text):
+            reading = self._typed_for_korean(text)
+        else:
+            reading = self._of_syllables(text)
+        if reading is None and (without_typos := corrected(text, self._vocabulary)):
+            return Reading(without_typos, Kind.TYPO)
+        return reading
 
     def _with_jamo(self, text: str) -> Reading | None:
         if FEELING.fullmatch(text) or all(self._vocabulary.has_words(text.lower().split())):

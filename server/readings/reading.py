@@ -19,6 +19,9 @@ class Kind(StrEnum):
     SPACES = "spaces"
     """It has spaces between the syllables of words: 카 드 분 실 is 카드분실."""
 
+    TYPO = "typo"
+    """A word in it is written like no Korean word, since one key is wrong, missing or too many: 칻드 is 카드."""
+
 
 class Reading(NamedTuple):
     """The text that replaces a typed query, and why."""

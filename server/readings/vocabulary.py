@@ -17,6 +17,9 @@ class Vocabulary(Protocol):
     def has_words(self, words: Sequence[str]) -> Sequence[bool]:
         """Returns for each word whether a document has it as a whole word."""
 
+    def document_counts(self, words: Sequence[str]) -> Sequence[int]:
+        """Returns for each word how many documents have it as a whole word. It is made for hundreds of words."""
+
     def pair_shares(self, words: Sequence[str]) -> Sequence[float]:
         """Returns for each word the share of its pairs of neighbouring characters that are in words of the catalogue.
 

@@ -8,6 +8,7 @@ INTERPRETATION_OF = {
     Kind.INITIALS: Interpretation.INTERPRETATION_INITIALS,
     Kind.UNFINISHED: Interpretation.INTERPRETATION_UNFINISHED,
     Kind.SPACES: Interpretation.INTERPRETATION_SPACES,
+    Kind.TYPO: Interpretation.INTERPRETATION_TYPO,
 }
 
 KIND_OF: dict[int, Kind] = {number: kind for kind, number in INTERPRETATION_OF.items()}

@@ -44,6 +44,7 @@ INTERPRETED = {
         "카": "카드",
     },
     Interpretation.INTERPRETATION_SPACES: {"카 드 분 실": "카드분실"},
+    Interpretation.INTERPRETATION_TYPO: {"칻드 분실": "카드 분실", "카ㅡ 분실": "카드 분실"},
 }
 CASES = [(kind, typed, meant) for kind, of_kind in INTERPRETED.items() for typed, meant in of_kind.items()]
 

@@ -99,6 +99,10 @@ class _InterpretationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Interp
     """INTERPRETATION_UNFINISHED means that its last word is not finished: `신용ㄷ` for `신용대출`."""
     INTERPRETATION_SPACES: _Interpretation.ValueType  # 4
     """INTERPRETATION_SPACES means that it has spaces between the syllables of words: `카 드 분 실` for `카드분실`."""
+    INTERPRETATION_TYPO: _Interpretation.ValueType  # 5
+    """INTERPRETATION_TYPO means that a word in it is written like no Korean word, since one key is wrong, missing or too
+    many, or two are swapped: `칻드` or `카ㅡ` for `카드`.
+    """
 
 class Interpretation(_Interpretation, metaclass=_InterpretationEnumTypeWrapper):
     """Interpretation is a way in which a typed query differs from what the user meant."""
@@ -115,6 +119,10 @@ INTERPRETATION_UNFINISHED: Interpretation.ValueType  # 3
 """INTERPRETATION_UNFINISHED means that its last word is not finished: `신용ㄷ` for `신용대출`."""
 INTERPRETATION_SPACES: Interpretation.ValueType  # 4
 """INTERPRETATION_SPACES means that it has spaces between the syllables of words: `카 드 분 실` for `카드분실`."""
+INTERPRETATION_TYPO: Interpretation.ValueType  # 5
+"""INTERPRETATION_TYPO means that a word in it is written like no Korean word, since one key is wrong, missing or too
+many, or two are swapped: `칻드` or `카ㅡ` for `카드`.
+"""
 Global___Interpretation: _TypeAlias = Interpretation  # noqa: Y015
 
 class _RuleEffect:
@@ -237,8 +245,8 @@ class SearchRequest(_message.Message):
     interpret: _builtins.bool
     """interpret lets the server search what the user meant instead of `query`, if `query` looks like a slip of typing: the
     ways are those of `Interpretation`. It does so only if the catalogue has words or titles like what was meant, and
-    none like `query`. It never changes ordinary words, such as those of a misspelled query, nor codes, addresses and
-    the like. It also lets rules of SynonymService add phrases. Unset means true. False searches `query` as it is.
+    none like `query`. It never changes what looks like words, even misspelled ones, nor codes, addresses and the
+    like. It also lets rules of SynonymService add phrases. Unset means true. False searches `query` as it is.
     """
     ignore_rules: _builtins.bool
     """ignore_rules searches without the rules of merchandising, such as for a comparison. Synonyms apply."""

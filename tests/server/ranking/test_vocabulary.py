@@ -46,6 +46,12 @@ def test_words_for_which_rules_of_synonyms_add_others_are_known(index: LiveIndex
     assert vocabulary.has_words(["체카", "체카로", "체크카드", "카드", "마통"]) == [True, True, False, True, False]
 
 
+def test_words_are_counted_by_documents(index: LiveIndex) -> None:
+    vocabulary = CatalogueVocabulary(index.state)
+    assert vocabulary.document_counts(["카드", "분실", "드분", "card", "카드"]) == [2, 1, 0, 1, 2]
+    assert vocabulary.document_counts([]) == []
+
+
 def test_shares_are_of_the_pairs_in_words(index: LiveIndex) -> None:
     vocabulary = CatalogueVocabulary(index.state)
     assert vocabulary.pair_shares(["카드분", "분실", "새", "", "card!", "xyz"]) == [1 / 2, 1, 0, 0, 3 / 4, 0]

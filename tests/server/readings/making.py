@@ -1,6 +1,7 @@
 """A vocabulary in memory: the words, pairs and texts of a list of texts, found by comparing with each."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -20,6 +21,11 @@ class Texts:
     def has_words(self, words: Sequence[str]) -> list[bool]:
         self.calls += 1
         return [word in self.words for word in words]
+
+    def document_counts(self, words: Sequence[str]) -> list[int]:
+        self.calls += 1
+        found = Counter(word for text in self.texts for word in set(re.findall(r"\w+", text.lower())))
+        return [found[word] for word in words]
 
     def pair_shares(self, words: Sequence[str]) -> list[float]:
         self.calls += 1

@@ -79,7 +79,6 @@ KOREAN = """
 폰이 물에 빠졌어 ㅠㅠ
 이거 뭐야ㅋㅋ
 ㅋㅋㅋㅋ
-오ㅡㄹ 하늘 봐
 ㅠㅠ 어떡해 ㅜㅜ 폰이 안 켜져
 ㅎㅎ
 ㅠㅜ
@@ -179,6 +178,19 @@ def test_initials_are_read_as_the_words_that_the_catalogue_begins_with_them(type
 )
 def test_an_unfinished_text_is_finished(typed: str, meant: str) -> None:
     assert interpreter.interpret(typed) == Reading(meant, Kind.UNFINISHED)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("칻드 분실", "카드 분실"),
+        ("ㅋ다ㅡ 한도 변경", "카드 한도 변경"),
+        ("ATM 카ㅡ", "ATM 카드"),
+        ("오ㅡㄹ 하늘 봐", "오늘 하늘 봐"),
+    ],
+)
+def test_a_word_that_is_written_like_no_word_is_corrected(typed: str, meant: str) -> None:
+    assert interpreter.interpret(typed) == Reading(meant, Kind.TYPO)
 
 
 def test_syllables_that_are_typed_apart_are_joined() -> None:
