@@ -239,6 +239,33 @@ def test_an_acknowledged_rule_survives_a_kill_and_a_snapshot(tiny_bundle: Path, 
             assert found(client, "체카") == ["check-card"]
 
 
+def test_every_acknowledged_change_survives_a_kill_in_the_middle(tiny_bundle: Path, tmp_path: Path) -> None:
+    acknowledged: list[int] = []
+    with serving(tiny_bundle, tmp_path / "data") as (server, client):
+
+        def change_until_killed() -> None:
+            with contextlib.suppress(grpc.RpcError):
+                for number in range(10_000):
+                    changes = ChangeSynonymsRequest(
+                        add=[one_way(f"a{number}", "b"), one_way(f"c{number}", "d")],
+                        remove=[one_way(f"a{number - 1}", "b")],
+                    )
+                    client.synonyms.ChangeSynonyms(changes, timeout=10)
+                    acknowledged.append(number)
+
+        with ThreadPoolExecutor(1) as threads:
+            changing = threads.submit(change_until_killed)
+            wait_until(lambda: len(acknowledged) > 20)
+            server.process.send_signal(signal.SIGKILL)
+            changing.result()
+        server.process.wait()
+    with serving(tiny_bundle, tmp_path / "data") as (_, client):
+        left = {rule.phrases[0] for rule in rules_of(client)}
+    last = max(int(phrase[1:]) for phrase in left)
+    assert last in (acknowledged[-1], acknowledged[-1] + 1)
+    assert left == {f"a{last}", *(f"c{number}" for number in range(last + 1))}, "no change is made by half"
+
+
 def test_a_changed_file_is_imported_while_the_server_runs(tiny_bundle: Path, tmp_path: Path) -> None:
     file = tmp_path / "synonyms.txt"
     file.write_text("체카 = 체크카드\n", encoding="utf-8")

@@ -84,6 +84,17 @@ async def test_exported_rules_are_imported_as_they_were(core: Core, tmp_path: Pa
         assert other.slot.engine.index.state.rules.synonyms == rules
 
 
+async def test_a_restored_backup_has_the_rules(core: Core, tmp_path: Path, tiny_bundle: Path) -> None:
+    await put(core, "체카 = 체크카드")
+    backup = tmp_path / "backup.sqlite"
+    commands.run(["backup", "--data", str(core.store.directory), "--to", str(backup)])
+    await put(core, "마통 -> 마이너스통장")
+    (tmp_path / "other").mkdir()
+    commands.run(["restore", "--data", str(tmp_path / "other"), "--from", str(backup)])
+    async with running(tmp_path / "other", tiny_bundle) as other:
+        assert live(other) == ["체카 = 체크카드"]
+
+
 async def test_a_file_with_a_wrong_line_changes_nothing(core: Core, tmp_path: Path) -> None:
     file = write(tmp_path / "synonyms.txt", "a -> b")
     await core.import_synonyms(file)
