@@ -1,0 +1,1 @@
+"""Measures search on labelled queries: `python -m export evaluate`."""
