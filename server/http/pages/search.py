@@ -105,6 +105,8 @@ class SearchPage:
                 if timings.HasField(stage)
             },
             "batch_texts": timings.batch_texts,
+            "interpreted_query": response.interpreted_query,
+            "synonyms": [{"phrase": each.phrase, "added": list(each.added)} for each in response.synonyms],
             "no_good_answer": response.no_good_answer,
             "warnings": list(response.warnings),
             "model_revision": response.model_revision,

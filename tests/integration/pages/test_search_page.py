@@ -249,6 +249,14 @@ def test_warnings_and_a_missing_answer_are_shown(server: ServerProcess, page: Pa
     )
 
 
+def test_what_was_searched_instead_and_synonyms_are_shown(server: ServerProcess, page: Page) -> None:
+    answer = ask(server, query="대출 신청")[1]
+    answer |= {"interpreted_query": "대출", "synonyms": [{"phrase": "대출", "added": ["융자", "여신"]}]}
+    page.route("**/search.json*", lambda route: route.fulfill(json=answer))
+    search_for(page, "eocnf")
+    expect(page.locator("#notices li")).to_have_text(["Searched for 대출 instead.", "Synonyms of 대출: 융자, 여신"])
+
+
 def test_a_lexical_search_without_shared_words_says_so(page: Page) -> None:
     page.get_by_text("lexical", exact=True).click()
     search_for(page, "zzzz")

@@ -92,9 +92,12 @@ function show(answer, seconds) {
   if (answer.no_good_answer && hits.length) {
     notices.unshift("The catalogue seems to have no good answer. These are the nearest documents.");
   }
+  for (const { phrase, added } of answer.synonyms) notices.push(`Synonyms of ${phrase}: ${added.join(", ")}`);
+  if (answer.interpreted_query) notices.unshift(`Searched for ${answer.interpreted_query} instead.`);
   find("notices").replaceChildren(...notices.map((text) => element("li", {}, text)));
   const largest = Math.max(...hits.map((hit) => hit.lexical_score ?? 0), 1e-9);
-  const context = { query: query.value, largest, onAttribute: (name, value) => filters.add(name, value) };
+  const words = [answer.interpreted_query || query.value, ...answer.synonyms.flatMap(({ added }) => added)].join(" ");
+  const context = { query: words, largest, onAttribute: (name, value) => filters.add(name, value) };
   find("hits").replaceChildren(...hits.map((hit, i) => hitElement(hit, i + 1, context)));
 }
 
