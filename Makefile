@@ -102,8 +102,8 @@ bench-index: $(BUNDLE)/manifest.json ## Measure the index of vectors at several 
 	$(PYTHON) -m benchmarks.scale --json build/bench-index.json $(ARGS)
 
 .PHONY: bench-suggest
-bench-suggest: $(INSTALLED) ## Measure the index of completions at 100,000 titles, on one core
-	$(PYTHON) -m benchmarks.suggest --json build/bench-suggest.json $(ARGS)
+bench-suggest: $(BUNDLE)/manifest.json ## Measure suggestions at 100,000 titles, on one core: the index, and a server
+	$(PYTHON) -m benchmarks.suggest --bundle $(BUNDLE) --json build/bench-suggest.json $(ARGS)
 
 .PHONY: soak
 soak: $(BUNDLE)/manifest.json ## Send every kind of call to one server for ARGS="--minutes 5", and check that nothing leaks

@@ -12,10 +12,11 @@ from chaja.v1 import SuggestionFit, SuggestionSource, SuggestRequest, SuggestRes
 from server.engine import EngineSlot
 from server.priority import CALL_NICENESS, give_way
 from server.ranking.state import State
-from server.rpc.background import Background
+from server.rpc.background import Background, request_bytes
 from server.rpc.highlights import text_ranges
 from server.rpc.limits import Limits
 from server.rpc.room import WARNING_BYTES, Room
+from server.rpc.suggest_answers import SuggestAnswers
 from server.rpc.suggest_requests import Asked, read_suggest_request
 from server.suggest.completion import Kind, Source, Suggestion
 
@@ -36,10 +37,12 @@ FEWER_SUGGESTIONS = "ask for fewer suggestions (limit)"
 SUGGESTION_BYTES = 8
 """Most bytes of a suggestion's length in the answer."""
 
-SHORT_COMPLETIONS = 200_000
-SHORT_LIMIT = 100
-"""Completions of the index, and suggestions asked for, up to which a call without a filter takes at most 2 ms: the
-event loop answers it. A thread would answer it later, and cost more time than most calls take."""
+KEPT_REQUEST_BYTES = 1024
+"""Most bytes of a request whose answer is kept. Larger ones have large filters."""
+
+SHORT_COMPLETIONS, SHORT_FILTERED, SHORT_LIMIT = 200_000, 20_000, 100
+"""Completions of the index, without a filter and with one, and suggestions asked for, up to which a call takes a few
+milliseconds at most: the event loop answers it. A thread would take longer for most."""
 
 
 class SuggestServicer(SuggestServiceServicer):
@@ -49,27 +52,36 @@ class SuggestServicer(SuggestServiceServicer):
         self._slot = slot
         self._limits = limits
         self._background = background
+        self._answers = SuggestAnswers()
         # Not the background thread: a person waits for suggestions.
         self._thread = ThreadPoolExecutor(1, "suggest", initializer=give_way, initargs=(CALL_NICENESS,))
 
-    async def Suggest(self, request: SuggestRequest, context: Any) -> SuggestResponse:
-        """Completes a typed text."""
-        engine = self._slot.engine
+    async def Suggest(self, request: SuggestRequest, context: Any) -> Any:
+        """Completes a typed text. The answer is serialized."""
+        state = self._slot.engine.index.state
+        key = request.SerializeToString() if request_bytes.get() <= KEPT_REQUEST_BYTES else None
+        if key is not None and (kept := self._answers.get(key, state.suggestions)) is not None:
+            return kept
         asked = await self._background.run_if_large(partial(read_suggest_request, request, self._limits))
-        state = engine.index.state
         room = Room(self._limits.max_response_bytes, FEWER_SUGGESTIONS)
-        answer = partial(_answer, state, asked, room)
-        short = len(state.suggestions) <= SHORT_COMPLETIONS and asked.limit <= SHORT_LIMIT
-        if short and asked.filter is None:
-            return answer()
-        return await asyncio.get_running_loop().run_in_executor(self._thread, answer)
+        build = partial(_answer, state, asked, room)
+        most = SHORT_COMPLETIONS if asked.filter is None else SHORT_FILTERED
+        if len(state.suggestions) <= most and asked.limit <= SHORT_LIMIT:
+            answer = build()
+        else:
+            answer = await asyncio.get_running_loop().run_in_executor(self._thread, build)
+        if key is not None:
+            self._answers.keep(key, state.suggestions, answer)
+        return answer
 
 
-def _answer(state: State, asked: Asked, room: Room) -> SuggestResponse:
-    """Returns the answer to a request; raises ResponseTooLarge if it does not fit into the room."""
+def _answer(state: State, asked: Asked, room: Room) -> bytes:
+    """Returns the serialized answer to a request; raises ResponseTooLarge if it does not fit into the room."""
     # Without a filter, all completions are of live documents.
     allowed = None if asked.filter is None else state.allowed(asked.filter)
-    found = state.suggestions.suggest(asked.text, limit=asked.limit, allowed=allowed, language=asked.language)
+    found = state.suggestions.suggest(
+        asked.text, limit=asked.limit, allowed=allowed, language=asked.language, ranges=bool(asked.unit)
+    )
     warnings = [] if asked.filter is None else state.warnings(asked.filter)
     room.take(sum(len(warning.encode()) + WARNING_BYTES for warning in warnings))
     response = SuggestResponse(sequence=state.sequence, warnings=warnings)
@@ -77,7 +89,7 @@ def _answer(state: State, asked: Asked, room: Room) -> SuggestResponse:
         suggestion = _message(each, state, asked.unit)
         room.take(suggestion.ByteSize() + SUGGESTION_BYTES)
         response.suggestions.append(suggestion)
-    return response
+    return response.SerializeToString()
 
 
 def _message(suggestion: Suggestion, state: State, unit: int) -> SuggestionMessage:

@@ -68,7 +68,13 @@ class SuggestView:
         return len(self._stored.slots) if kept is None else int(np.count_nonzero(kept))
 
     def suggest(
-        self, typed: str, *, limit: int, allowed: NDArray[np.bool_] | None = None, language: str | None = None
+        self,
+        typed: str,
+        *,
+        limit: int,
+        allowed: NDArray[np.bool_] | None = None,
+        language: str | None = None,
+        ranges: bool = True,
     ) -> list[Suggestion]:
         """Returns the completions that fit a typed text, the best first.
 
@@ -83,13 +89,15 @@ class SuggestView:
                 belong to no document and have a slot below 0.
             language: Only completions in this language (a canonical code), in a part of it, in one that it is a part of
                 and without one are found; None allows all.
+            ranges: Whether suggestions have their ranges.
         """
         if limit < 1:
             return []
         codes = self._stored.language_codes
         languages = None if language is None else np.array([_is_wanted(code, language) for code in codes])
         searched = self._searched(Filters(self._stored, allowed, languages), limit)
-        return [self._suggestion(fit, text) for text, fit in self._distinct(searched.fitting(typed), limit)]
+        found = self._distinct(searched.fitting(typed), limit)
+        return [self._suggestion(fit, text, ranges=ranges) for text, fit in found]
 
     def exact(self, typed: str, *, limit: int, allowed: NDArray[np.bool_] | None = None) -> list[str]:
         """Returns the completions that fit a typed text on its own layout and without errors, in the same order."""
@@ -112,7 +120,7 @@ class SuggestView:
                     break
         return list(found.values())
 
-    def _suggestion(self, fit: Fit, text: str) -> Suggestion:
+    def _suggestion(self, fit: Fit, text: str, *, ranges: bool) -> Suggestion:
         stored, number = self._stored, fit.number
         return Suggestion(
             text,
@@ -122,7 +130,7 @@ class SuggestView:
             float(stored.weights[number]),
             fit.kind,
             fit.errors,
-            ((fit.start, fit.end(text)),),
+            ((fit.start, fit.end(text)),) if ranges else (),
         )
 
 
