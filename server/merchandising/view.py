@@ -22,8 +22,13 @@ class MerchandisingView(NamedTuple):
     @classmethod
     def of(cls, rules: Iterable[Rule], sequences_of: SequencesOf) -> Self:
         """Returns the view of some rules; raises UnfitRule if there are too many."""
+        return cls(RuleTable(), {}).changed(rules, sequences_of)
+
+    def changed(self, rules: Iterable[Rule], sequences_of: SequencesOf) -> Self:
+        """Returns the view of other rules at the same moment; raises UnfitRule if there are too many."""
         table = RuleTable(rules)
-        return cls(table, dict(sequences_of(table.document_ids)))
+        known = {id: sequence for id, sequence in self.sequences.items() if id in table.document_ids}
+        return type(self)(table, {**known, **sequences_of(table.document_ids - self.table.document_ids)})
 
     def following(self, added: Iterable[tuple[str, int]]) -> Self:
         """Returns the view after new versions of documents, given by id and sequence."""

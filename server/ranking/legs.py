@@ -32,7 +32,7 @@ class Legs(NamedTuple):
     titled: bool = False
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Ranker:
     """Ranks the documents of one state for one query; see `search` for what the attributes are."""
 

@@ -36,7 +36,7 @@ class QueryRules(NamedTuple):
             put, removed = _parts(last.values())
             kept = {rule.id: rule for rule in self.merchandising.table.rules if rule.id not in removed}
             kept |= {rule.id: rule for rule in map(MerchandisingRule.read, put)}
-            rules = rules._replace(merchandising=MerchandisingView.of(kept.values(), sequences_of))
+            rules = rules._replace(merchandising=self.merchandising.changed(kept.values(), sequences_of))
         return rules
 
     def following(self, added: Iterable[Versioned]) -> Self:

@@ -137,6 +137,17 @@ def test_documents_are_buried_by_an_attribute(find: Search, mode: Mode) -> None:
 
 
 @every_mode
+def test_pinning_and_burying_change_neither_the_order_nor_the_scores_of_the_others(find: Search, mode: Mode) -> None:
+    plain = find(mode=mode, limit=COUNT)
+    first, second, *_, last = ids(plain)
+    found = find(rule(pinned_ids=[last, "d3"], buried_ids=[first, second]), mode=mode, limit=COUNT)
+    others = [each for each in found.documents if each.tier == CANDIDATE]
+    moved = {SEQUENCE_OF[id] for id in (first, second, last, "d3")}
+    assert others == [each for each in plain.documents if each.sequence not in moved]
+    assert [by_id(found)[id].score for id in (first, second)] == [by_id(plain)[id].score for id in (first, second)]
+
+
+@every_mode
 def test_a_boost_moves_scores_within_their_range(find: Search, mode: Mode) -> None:
     plain = find(mode=mode, limit=COUNT)
     found = find(rule(boosts=[boost("popular", 0.3)]), mode=mode, limit=COUNT)
