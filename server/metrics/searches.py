@@ -43,6 +43,11 @@ class SearchMetrics:
             registry=registry,
         )
         self._interpreted = {each: interpreted.labels(each) for each in INTERPRETATIONS}
+        self._expanded = Counter(
+            "chaja_searches_expanded_total",
+            "Answered searches to which rules of synonyms have added phrases.",
+            registry=registry,
+        )
         moved = Counter(
             "chaja_hits_moved_total",
             "Hits of answered searches that rules of merchandising have moved, by effect: pinned, buried or boosted.",
@@ -54,12 +59,22 @@ class SearchMetrics:
             searches.labels(result) for result in ("hits", "no_hits", "no_good_answer")
         )
 
-    def answer(self, *, hits: int, no_good_answer: bool, interpretation: str = "", effects: Iterable[str] = ()) -> None:
-        """Counts an answered search, its interpretation, if it has one, and the effects of rules on its hits."""
+    def answer(
+        self,
+        *,
+        hits: int,
+        no_good_answer: bool,
+        interpretation: str = "",
+        expanded: bool = False,
+        effects: Iterable[str] = (),
+    ) -> None:
+        """Counts an answered search, its interpretation and expansion, if any, and the effects of rules on its hits."""
         for effect in effects:
             self._moved[effect].inc()
         if interpretation:
             self._interpreted[interpretation].inc()
+        if expanded:
+            self._expanded.inc()
         if not hits:
             self._no_hits.inc()
         elif no_good_answer:

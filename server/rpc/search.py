@@ -165,6 +165,7 @@ class SearchServicer(SearchServiceServicer):
             hits=len(found.documents),
             no_good_answer=found.no_good_answer,
             interpretation=job.interpretation,
+            expanded=query.understood.expansion is not None,
             effects=[rule.effect.value for each in found.documents for rule in each.rules],
         )
         self._slowest.add(job)

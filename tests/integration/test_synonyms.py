@@ -30,6 +30,7 @@ from chaja.v1 import (
 )
 from sample.server_process import ServerProcess, running_server
 from tests.conftest import SAMPLE_CATALOGUE
+from tests.integration.scraping import scrape_until, value
 from tests.integration.serving import start_error, wait_for_line, wait_until
 
 TITLES = {
@@ -140,6 +141,15 @@ def test_a_caller_can_turn_synonyms_off(client: chaja.Client) -> None:
     response = search(client, "체카", interpret=False)
     assert not response.synonyms
     assert "check-card" not in [hit.document_id for hit in response.hits]
+
+
+def test_expanded_searches_are_counted(tiny_bundle: Path, tmp_path: Path) -> None:
+    with serving(tiny_bundle, tmp_path / "data") as (server, client):
+        write_documents(client)
+        add(client, CHECK_CARD)
+        search(client, "체카")
+        search(client, "보험금")
+        scrape_until(server.metrics_url, lambda found: value(found, "chaja_searches_expanded_total") == 1)
 
 
 @pytest.mark.parametrize(

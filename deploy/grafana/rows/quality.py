@@ -67,12 +67,15 @@ def _shares() -> Panel:
 
 def _interpretations() -> Panel:
     return graph(
-        "Interpreted searches",
-        [Query(rate("chaja_searches_interpreted_total", by="interpretation"), "{{interpretation}}")],
+        "Interpreted and expanded searches",
+        [
+            Query(rate("chaja_searches_interpreted_total", by="interpretation"), "{{interpretation}}"),
+            Query(rate("chaja_searches_expanded_total"), "synonyms"),
+        ],
         unit="reqps",
         text="Answered searches of what was meant instead of what was typed: on the other keyboard layout, in initial "
-        "consonants, unfinished, or with spaces between syllables.",
-        stacked=True,
+        "consonants, unfinished, with spaces between syllables, or with a typing error; and those to which rules of "
+        "synonyms have added phrases.",
         width=12,
     )
 

@@ -36,6 +36,7 @@ SERIES = [
     *[f"chaja_{name}_count 0.0" for name in ("batch_texts", "batch_tokens", "commit_seconds", "backup_seconds")],
     *[f"chaja_{name}_count 0.0" for name in ("event_loop_lag_seconds", "index_rebuild_seconds", "graph_build_seconds")],
     *[f"chaja_{name}_total 0.0" for name in ("dropped_texts", "changes", "commit_failures", "grpc_restarts")],
+    "chaja_searches_expanded_total 0.0",
     *[f"chaja_{name}_total 0.0" for name in ("encode_cpu_seconds", "log_lines_dropped", "spans_dropped")],
     *[f"chaja_{name} 0.0" for name in ("queue_texts", "predicted_wait_seconds", "workers_alive", "cache_bytes")],
     *[f"chaja_catalogue_{name} 0.0" for name in ("documents", "vectors", "sequence")],
