@@ -56,21 +56,21 @@ class MerchandisingServicer(MerchandisingServiceServicer):
     async def PutRules(self, request: PutRulesRequest, context: Any) -> PutRulesResponse:
         """Creates or replaces rules."""
         writer = self._writer()
-        rules = await self._background.run_if_large(partial(_read_rules, request))
+        rules = await self._background.run_if_large(partial(self._read_rules, request))
         changes = [
             PutRule(KIND, rule.id, rule.content, put.expected_version if put.HasField("expected_version") else None)
             for rule, put in zip(rules, request.puts, strict=True)
         ]
         outcomes = await self._change(writer, changes, request.request_id, field="puts")
         warnings = rule_warnings(rules, self._slot.engine.index.state)
-        return PutRulesResponse(results=_results(outcomes), warnings=warnings)
+        return PutRulesResponse(results=self._results(outcomes), warnings=warnings)
 
     async def DeleteRules(self, request: DeleteRulesRequest, context: Any) -> DeleteRulesResponse:
         """Deletes rules."""
         writer = self._writer()
         changes = await self._background.run_if_large(partial(_read_deletes, request))
         outcomes = await self._change(writer, changes, request.request_id, field="deletes")
-        return DeleteRulesResponse(results=_results(outcomes))
+        return DeleteRulesResponse(results=self._results(outcomes))
 
     async def ListRules(self, request: ListRulesRequest, context: Any) -> ListRulesResponse:
         """Returns a page of rules."""
@@ -93,6 +93,32 @@ class MerchandisingServicer(MerchandisingServiceServicer):
             response.next_page_token = page_token(response.rules[-1].id, Filter())
         return response
 
+    def _read_rules(self, request: PutRulesRequest) -> list[Rule]:
+        """Returns the rules of a request; raises InvalidRequest, which names each wrong field."""
+        raise_any(count_violations("puts", len(request.puts), MAX_RULES))
+        violations: list[Violation] = []
+        rules: list[Rule] = []
+        for position, put in enumerate(request.puts):
+            field = f"puts[{position}].rule"
+            if (size := put.rule.ByteSize()) > self._limits.max_document_bytes:
+                allowed = (
+                    f"at most {self._limits.max_document_bytes} are allowed, so that an answer can hold it: split it"
+                )
+                raise InvalidRequest([Violation(field, f"has {size} bytes as a message; {allowed}")])
+            rules.append(to_rule(put.rule, field, violations))
+        violations += _version_violations("puts", request)
+        violations += _repeated([rule.id for rule in rules], "puts[{}].rule.id")
+        raise_any(violations)
+        return rules
+
+    def _results(self, outcomes: Sequence[Outcome]) -> list[RuleResult]:
+        results = [RuleResult(id=each.id, version=each.version, changed=each.changed) for each in outcomes]
+        size_bytes = RESERVED_BYTES + sum(result.ByteSize() + ELEMENT_BYTES for result in results)
+        if size_bytes > self._limits.max_response_bytes:  # The changes are made: their results must arrive.
+            for result in results:
+                result.id = ""
+        return results
+
     @staticmethod
     async def _change(
         writer: Writer, changes: Sequence[PutRule | DeleteRule], request_id: str, *, field: str
@@ -107,21 +133,6 @@ class MerchandisingServicer(MerchandisingServiceServicer):
         if (call := CallContext.current()) is not None:
             call.count(changed=changed, unchanged=len(outcomes) - changed)
         return outcomes
-
-
-def _results(outcomes: Sequence[Outcome]) -> list[RuleResult]:
-    return [RuleResult(id=each.id, version=each.version, changed=each.changed) for each in outcomes]
-
-
-def _read_rules(request: PutRulesRequest) -> list[Rule]:
-    """Returns the rules of a request; raises InvalidRequest, which names each wrong field."""
-    raise_any(count_violations("puts", len(request.puts), MAX_RULES))
-    violations: list[Violation] = []
-    rules = [to_rule(put.rule, f"puts[{position}].rule", violations) for position, put in enumerate(request.puts)]
-    violations += _version_violations("puts", request)
-    violations += _repeated([rule.id for rule in rules], "puts[{}].rule.id")
-    raise_any(violations)
-    return rules
 
 
 def _read_deletes(request: DeleteRulesRequest) -> list[DeleteRule]:

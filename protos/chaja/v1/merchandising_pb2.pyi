@@ -236,7 +236,9 @@ class RuleResult(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     CHANGED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """id is the rule's id."""
+    """id is the rule's id. Empty if the answer would otherwise exceed `Limits.max_response_bytes`; results are in the order
+    of the request.
+    """
     version: _builtins.int
     """version is the rule's current version. For a deleted rule, it is the sequence of the deletion. 0 means that there is
     none.
@@ -318,7 +320,9 @@ Global___ListRulesResponse: _TypeAlias = ListRulesResponse  # noqa: Y015
 
 @_typing.final
 class MerchandisingRule(_message.Message):
-    """MerchandisingRule says which queries it applies to, and what it does to their hits. It has at least one effect."""
+    """MerchandisingRule says which queries it applies to, and what it does to their hits. It has at least one effect, and at
+    most `Limits.max_response_bytes` less 4096 bytes, so that it can be read.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -28,9 +28,11 @@ from server.http.pages.passages import Passage, passages_of
 from server.http.pages.search_request import search_request
 from server.priority import CALL_NICENESS, give_way
 from server.rpc.errors import refusal_of
-from server.rpc.hits import Fetch
+from server.rpc.hits import EFFECT_OF, Fetch
 from server.rpc.local import CallFailed, LocalCalls
 from server.stages import STAGES
+
+NAME_OF: dict[int, str] = {message: effect.value for effect, message in EFFECT_OF.items()}
 
 FILES = ["search.css", "search.js", "hits.js", "filters.js"]
 
@@ -139,6 +141,10 @@ def _hit(hit: Hit, passage: Passage | None) -> dict[str, Any]:
         "lexical_score": hit.lexical_score if hit.HasField("lexical_score") else None,
         "attributes": json_format.MessageToDict(hit.attributes),
         "match": passage,
+        "rules": [
+            {"id": rule.rule_id, "effect": NAME_OF[rule.effect], "score_change": rule.score_change}
+            for rule in hit.applied_rules
+        ],
     }
 
 

@@ -125,6 +125,25 @@ def test_the_passage_that_matched_is_marked(page: Page) -> None:
     assert first_hit(page).locator("mark b").count() > 0
 
 
+def test_a_hit_names_the_rules_that_have_moved_it(
+    tiny_bundle: Path, catalogue: Path, tmp_path: Path, open_page: OpenPage
+) -> None:
+    price = {"attribute": "price", "share": 0.5, "half_value": 1}
+    rules = [
+        {"id": "loans", "query": "카드", "match": "contains", "pinned_ids": ["loan"]},
+        {"id": "p", "boosts": [price]},
+    ]
+    file = tmp_path / "rules.jsonl"
+    file.write_text("\n".join(map(json.dumps, rules)), encoding="utf-8")
+    flags = server_flags(tiny_bundle, catalogue, "--search-page", "on", "--rules", str(file))
+    with running_server(flags) as server:
+        page = open_page(f"{url_of(server)}/search").page
+        search_for(page, "카드 발급")
+        expect(first_hit(page).locator(".id")).to_have_text("loan")
+        expect(first_hit(page).locator(".rule")).to_have_text("pinned by the rule loans")
+        expect(page.locator(".rule").nth(1)).to_have_text(re.compile(r"^boosted by the rule p \([+−]\d+\.\d{3}\)$"))
+
+
 def test_titles_appear_in_the_chosen_language(page: Page) -> None:
     search_for(page, "카드 발급")
     page.locator("#language").select_option("en")

@@ -139,6 +139,16 @@ async def test_large_rules_are_on_pages_of_bounded_size(served: Served) -> None:
     assert len(await small.ids()) == 9
 
 
+async def test_results_arrive_and_a_rule_can_be_read_whatever_the_bound_of_answers(served: Served) -> None:
+    small = Served(served.core, max_response_bytes=65_536)
+    response = await small.put(*(pin(f"{number:0255}") for number in range(999)))
+    assert {(each.id, each.changed) for each in response.results} == {("", True)}
+    with pytest.raises(InvalidRequest, match=r"puts\[0\].rule: has \d+ bytes as a message; at most 61440 are allowed"):
+        await small.put(
+            MerchandisingRule(id="a", buried_ids=[f"{number:0256}" for number in range(200)] + ["가" * 9999])
+        )
+
+
 async def test_an_unexpected_version_is_a_conflict_and_changes_nothing(served: Served) -> None:
     (result,) = (await served.put(PutRule(rule=pin("a"), expected_version=0))).results
     with pytest.raises(Conflict, match="rule 'a' has version 1; it was expected not to exist"):

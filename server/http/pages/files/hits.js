@@ -16,6 +16,7 @@ export function hitElement(hit, rank, { query, largest, onAttribute }) {
       element("h2", {}, hit.title || hit.document_id),
       element("p", { class: "id quiet" }, hit.document_id),
       ...matchElements(hit.match, query),
+      ...ruleElements(hit.rules),
       attributesElement(hit.attributes, onAttribute),
     ),
     scoresElement(hit, largest),
@@ -41,6 +42,13 @@ function words(text, query) {
   const escaped = terms.map((term) => term.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&"));
   const parts = text.split(new RegExp(`(${escaped.join("|")})`, "gi"));
   return parts.map((part, i) => (i % 2 ? element("b", {}, part) : part));
+}
+
+function ruleElements(rules) {
+  return rules.map(({ id, effect, score_change: change }) => {
+    const by = change ? ` (${change > 0 ? "+" : "−"}${Math.abs(change).toFixed(3)})` : "";
+    return element("p", { class: "rule quiet" }, `${effect} by the rule ${id}${by}`);
+  });
 }
 
 function attributesElement(attributes, onAttribute) {
