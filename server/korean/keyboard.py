@@ -3,6 +3,7 @@
 People forget to switch: `zkem` is 카드 on the Korean layout, and ㅗ디ㅣㅐ is `hello` on the English one.
 """
 
+import functools
 import re
 
 from server.korean.jamo import FINAL_PAIRS, FINALS, INITIALS, PAIRS, VOWEL_PAIRS, VOWELS, letters, syllable
@@ -44,9 +45,13 @@ def as_english(text: str) -> str:
 
 
 def _written(keys: re.Match[str]) -> str:
-    return SYLLABLE.sub(_joined, keys[0].translate(TO_KOREAN))
+    return SYLLABLE.sub(lambda letters: _joined(letters[0]), keys[0].translate(TO_KOREAN))
 
 
-def _joined(together: re.Match[str]) -> str:
+@functools.lru_cache(maxsize=1 << 14)
+def _joined(letters: str) -> str:
+    """Returns what letters are written as that `SYLLABLE` has matched."""
+    together = SYLLABLE.fullmatch(letters)
+    assert together is not None, "it has matched in a text"
     initial, vowel, final = (JOINED.get(part, part) for part in together.groups(""))
-    return syllable(initial, vowel, final) if initial else JOINED[together[0]]
+    return syllable(initial, vowel, final) if initial else JOINED[letters]
