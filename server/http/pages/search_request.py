@@ -8,10 +8,11 @@ from google.protobuf import json_format
 from chaja.v1 import Filter, Fusion, Mode, SearchRequest
 from server.errors import InvalidRequest, Violation
 
-PARAMETERS = ("query", "limit", "language_code", "mode", "filter", "min_score", "fusion")
+PARAMETERS = ("query", "limit", "language_code", "mode", "filter", "min_score", "fusion", "interpret")
 
 MODES = ("hybrid", "dense", "lexical")
 FUSIONS = ("weighted_sum", "reciprocal_rank")
+BOOLEANS = ("true", "false")
 
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,9}")
 NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
@@ -31,6 +32,8 @@ def search_request(parameters: Mapping[str, str]) -> SearchRequest:
     request.limit = int(limit)
     request.mode = Mode.Value(f"MODE_{_one_of('mode', parameters.get('mode', MODES[0]), MODES)}")
     request.fusion = Fusion.Value(f"FUSION_{_one_of('fusion', parameters.get('fusion', FUSIONS[0]), FUSIONS)}")
+    if "interpret" in parameters:
+        request.interpret = _one_of("interpret", parameters["interpret"], BOOLEANS) == "TRUE"
     if "min_score" in parameters:
         if not NUMBER.fullmatch(parameters["min_score"]):
             raise _invalid("min_score", "is not a number")

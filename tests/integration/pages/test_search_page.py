@@ -191,6 +191,20 @@ def test_texts_of_documents_and_users_are_never_html(page: Page) -> None:
     assert page.title() == "Search · Chaja"
 
 
+def test_what_was_typed_can_be_searched_instead_of_its_interpretation(page: Page) -> None:
+    search_for(page, "zkem qkfrmq")
+    notice = page.locator("#notices .interpretation")
+    expect(notice).to_contain_text("Interpreted as “카드 발급”.")
+    expect(first_hit(page).locator(".id")).to_have_text("card")
+    notice.get_by_role("button", name="Search for “zkem qkfrmq” instead").click()
+    expect(notice).to_have_count(0)
+    page.reload()
+    expect(page.locator(".hit")).to_have_count(4)
+    expect(notice).to_have_count(0)
+    search_for(page, "zkem qkfrm")
+    expect(notice).to_contain_text("Interpreted as “카드 발급”.")
+
+
 def test_only_the_newest_answer_is_shown(page: Page) -> None:
     held: list[Route] = []
     released = threading.Event()
@@ -273,7 +287,8 @@ def test_what_was_searched_instead_and_synonyms_are_shown(server: ServerProcess,
     answer |= {"interpreted_query": "대출", "synonyms": [{"phrase": "대출", "added": ["융자", "여신"]}]}
     page.route("**/search.json*", lambda route: route.fulfill(json=answer))
     search_for(page, "eocnf")
-    expect(page.locator("#notices li")).to_have_text(["Searched for 대출 instead.", "Synonyms of 대출: 융자, 여신"])
+    interpretation = "Interpreted as “대출”. Search for “eocnf” instead"
+    expect(page.locator("#notices li")).to_have_text([interpretation, "Synonyms of 대출: 융자, 여신"])
 
 
 def test_a_lexical_search_without_shared_words_says_so(page: Page) -> None:

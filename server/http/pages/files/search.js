@@ -17,6 +17,9 @@ const find = (id) => document.getElementById(id);
 const query = find("query");
 const filters = new Filters(find("filters"), () => search());
 
+/** A query that is searched as it is, without an interpretation. */
+let literal = "";
+
 let token = "";
 let timer = 0;
 let newest = 0;
@@ -79,6 +82,7 @@ function parameters() {
   });
   if (find("language").value) made.set("language_code", find("language").value);
   if (filters.json()) made.set("filter", filters.json());
+  if (literal && literal === query.value) made.set("interpret", "false");
   return made;
 }
 
@@ -93,12 +97,24 @@ function show(answer, seconds) {
     notices.unshift("The catalogue seems to have no good answer. These are the nearest documents.");
   }
   for (const { phrase, added } of answer.synonyms) notices.push(`Synonyms of ${phrase}: ${added.join(", ")}`);
-  if (answer.interpreted_query) notices.unshift(`Searched for ${answer.interpreted_query} instead.`);
-  find("notices").replaceChildren(...notices.map((text) => element("li", {}, text)));
+  const items = notices.map((text) => element("li", {}, text));
+  if (answer.interpreted_query) items.unshift(interpretation(answer.interpreted_query));
+  find("notices").replaceChildren(...items);
   const largest = Math.max(...hits.map((hit) => hit.lexical_score ?? 0), 1e-9);
   const words = [answer.interpreted_query || query.value, ...answer.synonyms.flatMap(({ added }) => added)].join(" ");
   const context = { query: words, largest, onAttribute: (name, value) => filters.add(name, value) };
   find("hits").replaceChildren(...hits.map((hit, i) => hitElement(hit, i + 1, context)));
+}
+
+/** Says what was searched, and offers to search what was typed. */
+function interpretation(text) {
+  const typed = query.value;
+  const button = element("button", { type: "button" }, `Search for “${typed}” instead`);
+  button.addEventListener("click", () => {
+    literal = typed;
+    search();
+  });
+  return element("li", { class: "interpretation" }, `Interpreted as “${text}”. `, button);
 }
 
 function noHits() {
@@ -205,6 +221,7 @@ function keepInAddress() {
 function readAddress() {
   const kept = new URLSearchParams(location.hash.slice(1));
   query.value = kept.get("query") ?? query.value;
+  literal = kept.get("interpret") === "false" ? query.value : "";
   const chosen = document.querySelector(`input[name=mode][value="${CSS.escape(kept.get("mode") ?? "")}"]`);
   if (chosen) chosen.checked = true;
   for (const [id, name] of [["language", "language_code"], ["limit", "limit"]]) {

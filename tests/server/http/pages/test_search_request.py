@@ -18,6 +18,7 @@ def test_parameters_are_fields_of_the_request() -> None:
         "filter": json.dumps(filters),
         "min_score": "0.5",
         "fusion": "reciprocal_rank",
+        "interpret": "false",
     }
     assert search_request(parameters) == SearchRequest(
         query="카드",
@@ -27,6 +28,7 @@ def test_parameters_are_fields_of_the_request() -> None:
         filter=Filter(all_of=FilterList(filters=[one])),
         min_score=0.5,
         fusion=Fusion.FUSION_RECIPROCAL_RANK,
+        interpret=False,
     )
 
 
@@ -51,7 +53,8 @@ def test_the_default_mode_is_hybrid() -> None:
         ("filter", "[" * 5000, "filter: is not a Filter in the JSON of Protobuf"),
         ("filter", '{"noneOf":{"filters":[' * 300, "filter: is not a Filter in the JSON of Protobuf"),
         ("filter", " " * (MAX_FILTER_CHARACTERS + 1), "filter: has 8001 characters; at most 8000 are allowed"),
-        ("q", "x", "q: is unknown; there are query, limit, language_code, mode, filter, min_score, fusion"),
+        ("interpret", "no", "interpret: must be one of true, false"),
+        ("q", "x", "q: is unknown; there are query, limit, language_code, mode, filter, min_score, fusion, interpret"),
     ],
 )
 def test_invalid_parameters_are_named(name: str, value: str, problem: str) -> None:
