@@ -15,6 +15,9 @@ POPULARITY = "popularity"
 COMPLETED = Fields(frozenset({"title", "examples", "attributes"}), frozenset({POPULARITY}))
 """The fields that completions are made of."""
 
+LONGEST = 1000
+"""Most characters of a completion: a longer text is no suggestion, and by default too long a query."""
+
 HEAVIEST = 3e38
 """Largest weight; float32 holds it."""
 
@@ -23,7 +26,8 @@ def completions_of(document: Document) -> list[Completion]:
     """Returns the completions of a document, each with the document's weight."""
     weight = _weight(document)
     titles = [Completion(text, Source.TITLE, language, weight) for language, text in document.titles().items()]
-    return titles + [Completion(text, Source.EXAMPLE, "", weight) for text in document.examples]
+    examples = [Completion(text, Source.EXAMPLE, "", weight) for text in document.examples]
+    return [each for each in titles + examples if len(each.text) <= LONGEST]
 
 
 class SynonymCompletions:

@@ -6,7 +6,11 @@ from chaja.v1 import SuggestRequest
 from server.attributes.filter import Filter
 from server.catalogue.languages import canonical_language
 from server.encoding.normalisation import normalised
+from server.rpc.hits import LONGEST_LANGUAGE_CODE
 from server.rpc.limits import Limits, number_violations, raise_any, read_filter, text_violations, unit_violations
+
+READ_LANGUAGE_CODE = LONGEST_LANGUAGE_CODE + 1
+"""Characters of a language code that are read. A code of so many is longer than that of any language."""
 
 
 class Asked(NamedTuple):
@@ -37,7 +41,7 @@ def read_suggest_request(request: SuggestRequest, limits: Limits) -> Asked:
     return Asked(
         text=normalised(request.text),
         limit=request.limit or limits.default_limit,
-        language=canonical_language(request.language_code) or None,
+        language=canonical_language(request.language_code[:READ_LANGUAGE_CODE]) or None,
         filter=filter,
         unit=request.highlight,
     )

@@ -16,9 +16,8 @@ from server.suggest.typed import Typed
 RANKED_FIRST = 3
 """Words that are ranked at first, for each suggestion wanted: some have the same text, or do not pass a filter."""
 
-
 MOST_FITS = 1024
-"""Words that are looked at. If so many have equal texts, further suggestions are not found."""
+"""Least words that are looked at before no more suggestions are sought: many may have equal texts."""
 
 SOURCES = {int(source): source for source in Source}
 
@@ -111,7 +110,7 @@ class SuggestView:
     def _distinct(self, fits: Iterator[Fit], limit: int) -> list[tuple[str, Fit]]:
         """Returns the texts of the first fits, each once; those that differ only in case and spaces count as one."""
         found: dict[str, tuple[str, Fit]] = {}
-        for fit in islice(fits, MOST_FITS):
+        for fit in islice(fits, max(MOST_FITS, 2 * limit)):
             text = self._stored.texts[fit.number]
             seen = "".join(text.casefold().split())
             if seen not in found:

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class SuggestServiceStub:
-    """Completes what a user types, from the first letter on. It compares letters, not meaning, and does not use the model.
+    """Completes what a user types, from the first letter on, with titles, example queries and phrases of synonyms of at most
+    1,000 characters. It compares letters, not meaning, and does not use the model.
 
     Send a call for each change of the search box, and drop answers that arrive after a later one's. Errors are those of
     `SearchService`.
@@ -46,7 +47,8 @@ class SuggestServiceStub:
 
 
 class SuggestServiceServicer:
-    """Completes what a user types, from the first letter on. It compares letters, not meaning, and does not use the model.
+    """Completes what a user types, from the first letter on, with titles, example queries and phrases of synonyms of at most
+    1,000 characters. It compares letters, not meaning, and does not use the model.
 
     Send a call for each change of the search box, and drop answers that arrive after a later one's. Errors are those of
     `SearchService`.
@@ -76,7 +78,8 @@ def add_SuggestServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SuggestService:
-    """Completes what a user types, from the first letter on. It compares letters, not meaning, and does not use the model.
+    """Completes what a user types, from the first letter on, with titles, example queries and phrases of synonyms of at most
+    1,000 characters. It compares letters, not meaning, and does not use the model.
 
     Send a call for each change of the search box, and drop answers that arrive after a later one's. Errors are those of
     `SearchService`.

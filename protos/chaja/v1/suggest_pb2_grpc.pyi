@@ -27,7 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SuggestServiceStub:
-    """Completes what a user types, from the first letter on. It compares letters, not meaning, and does not use the model.
+    """Completes what a user types, from the first letter on, with titles, example queries and phrases of synonyms of at most
+    1,000 characters. It compares letters, not meaning, and does not use the model.
 
     Send a call for each change of the search box, and drop answers that arrive after a later one's. Errors are those of
     `SearchService`.
@@ -42,7 +43,8 @@ class SuggestServiceStub:
 
 @_typing.type_check_only
 class SuggestServiceAsyncStub(SuggestServiceStub):
-    """Completes what a user types, from the first letter on. It compares letters, not meaning, and does not use the model.
+    """Completes what a user types, from the first letter on, with titles, example queries and phrases of synonyms of at most
+    1,000 characters. It compares letters, not meaning, and does not use the model.
 
     Send a call for each change of the search box, and drop answers that arrive after a later one's. Errors are those of
     `SearchService`.
@@ -53,7 +55,8 @@ class SuggestServiceAsyncStub(SuggestServiceStub):
     """Suggest returns the completions that fit a typed text best, best first. It is safe to repeat."""
 
 class SuggestServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Completes what a user types, from the first letter on. It compares letters, not meaning, and does not use the model.
+    """Completes what a user types, from the first letter on, with titles, example queries and phrases of synonyms of at most
+    1,000 characters. It compares letters, not meaning, and does not use the model.
 
     Send a call for each change of the search box, and drop answers that arrive after a later one's. Errors are those of
     `SearchService`.

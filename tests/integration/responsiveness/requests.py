@@ -24,7 +24,9 @@ from chaja.v1 import (
     LocalizedText,
     Mode,
     SearchRequest,
+    SuggestRequest,
     TextKind,
+    TextUnit,
     Upsert,
     UpsertDocumentsRequest,
 )
@@ -88,6 +90,17 @@ QUERIES: dict[str, Callable[[int], SearchRequest]] = {
     ),
     "a long language code": lambda n: SearchRequest(query=f"카드 {n}", language_code="ko-" * 1_300_000),
     "many hits": lambda n: SearchRequest(query=f"카드 {n}", limit=100, mode=Mode.MODE_LEXICAL),
+}
+
+TYPED: dict[str, Callable[[int], SuggestRequest]] = {
+    "a typed text of combining marks": lambda n: SuggestRequest(text=f"{n}{MARKS * 490}", limit=100),
+    "a thousand initials": lambda n: SuggestRequest(text="ㅋㄷㅂㅅ" * 250, limit=100),
+    "a filter with ten thousand values": lambda n: SuggestRequest(text=f"카드{n}", filter=_in(10_000)),
+    "a deep filter": lambda n: SuggestRequest(text=f"카드{n}", filter=_deep()),
+    "a long language code": lambda n: SuggestRequest(text=f"카드{n}", language_code="ko-" * 1_300_000),
+    "many suggestions": lambda n: SuggestRequest(
+        text="카", limit=100, filter=Filter(none_of=FilterList(filters=[_in(n + 1)])), highlight=TextUnit.TEXT_UNIT_UTF8
+    ),
 }
 
 BATCHES: dict[str, Callable[[int], BatchSearchRequest]] = {

@@ -108,6 +108,12 @@ def test_a_search_at_the_limits(name: str, client: chaja.Client, watch: HealthWa
     check(watch, build, lambda request: list(client.search.SearchStream(iter([request] * 40), timeout=CALL_SECONDS)))
 
 
+@pytest.mark.parametrize("name", at_limit.TYPED)
+def test_suggestions_at_the_limits(name: str, client: chaja.Client, watch: HealthWatch) -> None:
+    build = at_limit.TYPED[name]
+    check(watch, build, lambda request: client.suggest.Suggest(request, timeout=CALL_SECONDS))
+
+
 @pytest.mark.parametrize("name", at_limit.BATCHES)
 def test_a_batch_at_the_limits(name: str, client: chaja.Client, watch: HealthWatch) -> None:
     build = at_limit.BATCHES[name]

@@ -26,6 +26,11 @@ def test_titles_and_examples_are_completions_with_the_popularity_of_their_docume
     assert completions_of(Document(id="a", text="only a text")) == []
 
 
+def test_long_texts_are_no_completions() -> None:
+    document = Document(id="a", title={"ko": "카" * 1001, "en": "c" * 1000}, examples=["카드 " * 1000, "카드"])
+    assert [each.text for each in completions_of(document)] == ["c" * 1000, "카드"]
+
+
 @pytest.mark.parametrize("popularity", [None, True, "9", [9], float("nan"), float("inf"), -float("inf")])
 def test_a_popularity_that_is_no_finite_number_is_0(popularity: AttributeValue | None) -> None:
     attributes = {} if popularity is None else {"popularity": popularity}
