@@ -41,9 +41,9 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # Clean up as for Ctrl-C.
     try:
         if arguments[:1] == ["evaluate"]:
-            from export import evaluate
+            from export.evaluation import command
 
-            evaluate.main(arguments[1:])
+            command.main(arguments[1:])
         elif arguments[:1] == ["inspect"]:
             _inspect(arguments[1:])
         elif arguments and not arguments[0].startswith("-"):

@@ -130,14 +130,14 @@ def evaluation_flags(parser: argparse._ActionsContainer) -> None:
     )
     parser.add_argument(
         "--eval-queries",
-        type=_count,
+        type=count,
         default=MAX_QUERIES,
         metavar="N",
         help="maximum queries to use (default: %(default)s)",
     )
     parser.add_argument(
         "--eval-documents",
-        type=_count,
+        type=count,
         default=MAX_DOCUMENTS,
         metavar="N",
         help="maximum documents to use; those that answer the queries are always used (default: %(default)s)",
@@ -184,13 +184,13 @@ def _model_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory to write the bundle to")
     parser.add_argument(
         "--max-tokens",
-        type=_count,
+        type=count,
         metavar="N",
         help=f"tokens at which texts are cut (default: the model's own maximum, at most {MOST_TOKENS})",
     )
     parser.add_argument(
         "--dimensions",
-        type=_count,
+        type=count,
         metavar="N",
         help="cut vectors to their first N numbers and give them unit length again, for models trained for it "
         "(Matryoshka; default: truncate_dim in the model's config_sentence_transformers.json, else all)",
@@ -294,7 +294,8 @@ def _share(text: str) -> float:
     return value
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """Returns the number of a flag, 1 or more."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError("expected a whole number, 1 or more")
     return int(text)

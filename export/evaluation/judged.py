@@ -136,7 +136,7 @@ def _others(pool: Pool, known: set[str], notes: list[str]) -> list[JudgedQuery]:
     if not others:
         raise ExportError(f"all queries of {pool.name} are reported: take another split")
     if left_out := len(pool.queries) - len(others):
-        notes.append(f"{left_out:,} queries of {pool.name} are left out: they are reported, or occur twice")
+        notes.append(f"left out of {pool.name}: {left_out:,} queries that are reported or occur twice")
     return list(others.values())
 
 

@@ -10,13 +10,11 @@ DEPTH = 20
 
 
 class System(Protocol):
-    """A way to search the documents.
+    """A way to search the documents."""
 
-    Attributes:
-        name: Its name in tables, such as `HYBRID`.
-    """
-
-    name: str
+    @property
+    def name(self) -> str:
+        """Its name in tables, such as `HYBRID`."""
 
     def search(self, queries: Sequence[str]) -> list[list[str]]:
         """Returns for each query the ids of at most `DEPTH` documents, best first."""

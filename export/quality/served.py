@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from export.quality.cores import encode_all
 from server.catalogue.document import Document
@@ -24,6 +25,7 @@ from server.ranking.options import SearchOptions
 from server.ranking.probes import EncodedProbes
 from server.ranking.search import search
 from server.vectors.dense import DenseIndex, DenseOptions
+from server.vectors.view import COMPARED_BYTES
 
 
 def encode_passages(bundle: Bundle, documents: Sequence[Document]) -> list[Vectors]:
@@ -68,3 +70,24 @@ class ServedDocuments:
     def search(self, query: str, vector: NDArray[np.float32], options: SearchOptions) -> Found:
         """Searches for a query as the server does; `vector` is the query's vector."""
         return search(self._state, normalised(query), vector, options)
+
+    def search_all(
+        self, queries: Sequence[str], vectors: NDArray[np.float32] | None, options: SearchOptions
+    ) -> list[Found]:
+        """Searches for N queries on all cores; `vectors` are those of the queries `[N, dimension]`.
+
+        Like a worker of the server, it compares a batch of queries with all vectors at once. LEXICAL mode needs none.
+        """
+        size = max(1, COMPARED_BYTES // (4 * max(1, len(self._state.dense))))
+        starts = range(0, len(queries), size)
+
+        def search_batch(start: int) -> list[Found]:
+            texts, state = queries[start : start + size], self._state
+            if vectors is None:
+                return [search(state, normalised(text), None, options) for text in texts]
+            rows = list(vectors[start : start + size])
+            state = state._replace(dense=state.dense.comparing(rows, weights=state.weights))
+            return [search(state, normalised(text), row, options) for text, row in zip(texts, rows, strict=True)]
+
+        with threadpool_limits(1), ThreadPoolExecutor(usable_cpus()) as pool:
+            return [each for batch in pool.map(search_batch, starts) for each in batch]

@@ -1,0 +1,105 @@
+"""Runs `python -m export evaluate`: reads the set, searches with every system, and reports."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from export.errors import ExportError
+from export.evaluation import flags
+from export.evaluation.evaluation import Evaluation, evaluate
+from export.evaluation.judged import JudgedSet, taught
+from export.evaluation.reading import read_beir_set, read_catalogue_set
+from export.evaluation.report.json import as_json
+from export.evaluation.report.text import as_text
+from export.evaluation.runs import System
+from export.evaluation.systems.served import BundleEncoder, EncodedDocuments, served_systems
+from export.progress import Progress
+from server.encoding.bundle import Bundle
+from server.ranking.options import Mode
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Runs the command line.
+
+    Raises:
+        ExportError, StartError: A file, a set or a bundle cannot be used. No report is written then.
+    """
+    options = flags.parse(arguments)
+    _check_report(options.json)
+    with Progress() as progress:
+        judged = _read(options)
+        evaluation = _evaluate(options, judged, progress)
+        progress.finish()
+    print(as_text(evaluation))
+    if options.json is not None:
+        _write(options.json, as_json(evaluation))
+
+
+def _read(options: argparse.Namespace) -> JudgedSet:
+    if options.eval is not None:
+        return read_beir_set(
+            options.eval,
+            split=options.split,
+            dev=options.dev,
+            labels=options.labels,
+            most_queries=options.eval_queries,
+            most_documents=options.eval_documents,
+        )
+    return read_catalogue_set(
+        options.catalogue,
+        options.queries,
+        dev=None if options.dev is None else Path(options.dev),
+        labels=None if options.labels is None else Path(options.labels),
+        most_queries=options.eval_queries,
+    )
+
+
+def _evaluate(options: argparse.Namespace, judged: JudgedSet, progress: Callable[[str], None]) -> Evaluation:
+    systems = _bundle_systems(options, judged, progress)
+    names = [system.name for system in systems]
+    baseline = options.baseline or names[0]
+    if baseline not in names:
+        raise ExportError(f"--baseline {baseline}: there is no such system; there are {', '.join(names)}")
+    return evaluate(judged, systems, baseline=baseline, progress=progress)
+
+
+def _bundle_systems(options: argparse.Namespace, judged: JudgedSet, progress: Callable[[str], None]) -> list[System]:
+    """Returns the modes of each bundle; LEXICAL mode once, since it does not use the model."""
+    labelled = taught(judged.documents, judged.labels, per_document=options.labels_per_document)
+    has_labels = bool(judged.labels)
+    systems: list[System] = []
+    for place, directory in enumerate(options.bundle):
+        progress(f"opening {directory}")
+        bundle = Bundle(directory)
+        documents = EncodedDocuments(BundleEncoder(bundle), judged.documents, labelled, progress=progress)
+        suffix = f" ({directory})" if len(options.bundle) > 1 else ""
+        modes = [mode for mode in options.modes if not place or mode is not Mode.LEXICAL]
+        systems += served_systems(documents, modes, labels=has_labels, suffix=suffix)
+        if options.model is not None:
+            progress(f"opening {options.model}")
+            from export.evaluation.systems.original import OriginalEncoder
+
+            original = OriginalEncoder(bundle, options.model, options.document_model)
+            documents = EncodedDocuments(original, judged.documents, labelled, progress=progress)
+            systems += served_systems(documents, [Mode.DENSE], labels=has_labels, suffix=" fp32")
+    return systems
+
+
+def _check_report(*paths: Path | None) -> None:
+    """Raises ExportError if a report could not be written: this is known before hours of work."""
+    for path in paths:
+        if path is not None and (path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK)):
+            raise ExportError(f"{path} cannot be written: name a file in a directory that exists")
+
+
+def _write(path: Path, content: str) -> None:
+    """Writes a report; a full disk leaves an older one as it was."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    try:
+        unfinished.write_text(content, encoding="utf-8")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,111 @@
+"""The flags of `python -m export evaluate`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from export.options import OneLineParser, count
+from server.programs import EXPORTER
+from server.ranking.options import Mode
+
+ALL = "all"
+
+LABELS_PER_DOCUMENT = 10
+
+EXAMPLES = f"""examples:
+  {EXPORTER} evaluate --bundle build/bundle --catalogue services.jsonl --queries labelled.jsonl
+  {EXPORTER} evaluate --bundle build/bundle --eval DIR --split test --labels train --json quality.json"""
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parses the command line; `modes` is one of the options.
+
+    Raises:
+        SystemExit: A flag is invalid (code 2), or `--help` was given (code 0).
+    """
+    parser = OneLineParser(
+        prog=f"{EXPORTER} evaluate",
+        description="Measure search on labelled queries: R@1, R@5, R@10, R@20, MRR@10 and nDCG@10.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=EXAMPLES,
+        allow_abbrev=False,
+    )
+    _system_flags(parser.add_argument_group("systems"))
+    _set_flags(parser.add_argument_group("documents and queries"))
+    _report_flags(parser.add_argument_group("report"))
+    options = parser.parse_args(arguments)
+    _check(parser, options)
+    options.modes = list(Mode) if options.mode == ALL else [Mode(options.mode)]
+    return options
+
+
+def _system_flags(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--bundle", type=Path, action="append", metavar="DIR", help="bundle; repeatable, to compare several"
+    )
+    group.add_argument(
+        "--mode", choices=[ALL, *(mode.value for mode in Mode)], default=ALL, help="search mode (default: %(default)s)"
+    )
+    group.add_argument(
+        "--model",
+        metavar="MODEL",
+        help="fp32 original of the bundle, to measure DENSE with: a directory, hub id or name",
+    )
+    group.add_argument("--document-model", metavar="MODEL", help="its second model, which encodes the documents")
+
+
+def _set_flags(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--catalogue", type=Path, metavar="FILE", help="documents in JSONL; needs --queries")
+    group.add_argument("--queries", type=Path, metavar="FILE", help="labelled queries in JSONL")
+    group.add_argument("--eval", type=Path, metavar="DIR", help="documents and labelled queries in BEIR's layout")
+    group.add_argument("--split", metavar="NAME", help="split of --eval (default: test, else dev, validation, train)")
+    group.add_argument(
+        "--dev",
+        metavar="NAME",
+        help="split of --eval, or file of labelled queries, that BM25 is tuned on (default: a dev split that is not "
+        "reported, else a part of the labels or of train)",
+    )
+    group.add_argument(
+        "--labels",
+        metavar="NAME",
+        help="split of --eval, or file of labelled queries, whose queries become example queries in further systems",
+    )
+    group.add_argument(
+        "--labels-per-document",
+        type=count,
+        default=LABELS_PER_DOCUMENT,
+        metavar="N",
+        help="maximum labels of a document (default: %(default)s)",
+    )
+    group.add_argument("--eval-queries", type=count, metavar="N", help="maximum queries to report (default: all)")
+    group.add_argument(
+        "--eval-documents",
+        type=count,
+        metavar="N",
+        help="maximum documents of --eval; those that answer the queries are always used (default: all)",
+    )
+
+
+def _report_flags(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--baseline", metavar="SYSTEM", help="system that the others are compared with (default: the first)"
+    )
+    group.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to this file")
+
+
+def _check(parser: OneLineParser, options: argparse.Namespace) -> None:
+    beside = [options.catalogue is not None, options.queries is not None]
+    if any(beside) if options.eval is not None else not all(beside):
+        parser.error("set --catalogue and --queries, or --eval")
+    if not options.bundle:
+        parser.error("set --bundle")
+    if options.eval is None and (options.split or options.eval_documents):
+        parser.error("--split and --eval-documents need --eval")
+    if options.model is None and options.document_model is not None:
+        parser.error("--document-model needs --model")
+    if options.model is not None and len(options.bundle) > 1:
+        parser.error("--model is the original of one --bundle")
+    if len(set(options.bundle)) < len(options.bundle):
+        parser.error("--bundle names the same directory twice")

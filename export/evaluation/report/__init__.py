@@ -1,0 +1,1 @@
+"""An evaluation as a text, as JSON and as a page."""

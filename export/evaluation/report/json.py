@@ -1,0 +1,40 @@
+"""An evaluation as JSON, with what each system found for each query."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from export.evaluation.evaluation import Evaluation
+from export.evaluation.measures import NAMES
+
+
+def as_json(evaluation: Evaluation) -> str:
+    """Returns the figures, and for each query what was asked, found and measured."""
+    judged = evaluation.judged
+    content: dict[str, Any] = {
+        "set": judged.name,
+        "documents": len(judged.documents),
+        "queries": len(judged.queries),
+        "notes": list(judged.notes),
+        "baseline": evaluation.baseline,
+        "systems": msgspec.to_builtins(evaluation.summaries),
+        "by_query": [
+            {
+                "query": query.text,
+                "language": query.language,
+                "relevant": dict(query.grades),
+                "systems": {
+                    run.system: {
+                        "found": list(run.found[row]),
+                        "measures": dict(zip(NAMES, values[:, row].round(5).tolist(), strict=True)),
+                    }
+                    for run, values in zip(evaluation.runs, evaluation.values, strict=True)
+                },
+            }
+            for row, query in enumerate(judged.queries)
+        ],
+    }
+    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"

@@ -1,0 +1,88 @@
+import json
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from tests.export.command_line import assert_one_line, export
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    catalogue, queries = tmp_path / "c.jsonl", tmp_path / "q.jsonl"
+    catalogue.write_text(
+        '{"id": "a", "title": "aaaa"}\n{"id": "b", "title": "bbbb"}\n{"id": "g", "title": "가가"}\n', encoding="utf-8"
+    )
+    queries.write_text(
+        '{"query": "aaab", "language": "en", "relevant": ["a"]}\n'
+        '{"query": "abbb", "language": "EN", "relevant": ["a"]}\n'
+        '{"query": "가나가", "language": "ko", "relevant": ["g"]}\n',
+        encoding="utf-8",
+    )
+    return ["--catalogue", str(catalogue), "--queries", str(queries)]
+
+
+def evaluated(tiny_bundle: Path, *arguments: str) -> CompletedProcess[str]:
+    return export("evaluate", "--bundle", tiny_bundle, *arguments)
+
+
+def test_each_mode_is_measured(tiny_bundle: Path, files: list[str], tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    table = evaluated(tiny_bundle, *files, "--json", str(report)).stdout
+    assert "q.jsonl: 3 queries, 3 documents" in table
+    assert "DENSE    0.667  1.000  1.000  1.000   0.833" in table
+    content = json.loads(report.read_text())
+    assert [each["system"] for each in content["systems"]] == ["DENSE", "LEXICAL", "HYBRID"]
+    second = content["by_query"][1]
+    assert second["query"] == "abbb"
+    assert second["systems"]["DENSE"]["found"][:2] == ["b", "a"]
+    assert second["systems"]["DENSE"]["measures"]["MRR@10"] == 0.5
+
+
+def test_labels_become_example_queries_of_further_systems(tiny_bundle: Path, files: list[str], tmp_path: Path) -> None:
+    labels = tmp_path / "l.jsonl"
+    lines = [f'{{"query": "{text}", "language": "en", "relevant": ["a"]}}' for text in ("abbbb", "abb", "bbba")]
+    labels.write_text("\n".join(lines))
+    table = evaluated(tiny_bundle, *files, "--mode", "dense", "--labels", str(labels)).stdout
+    assert "DENSE           0.667" in table
+    assert "DENSE + labels  1.000" in table
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--baseline", "BM24"], "--baseline BM24: there is no such system; there are DENSE, LEXICAL, HYBRID"),
+        (["--json", "/nowhere/report.json"], "/nowhere/report.json cannot be written"),
+        (["--dev", "/nowhere/dev.jsonl"], "/nowhere/dev.jsonl cannot be read"),
+    ],
+)
+def test_an_error_is_one_line(tiny_bundle: Path, files: list[str], more: list[str], message: str) -> None:
+    run = evaluated(tiny_bundle, *files, *more)
+    assert run.returncode == 1
+    (line,) = [each for each in run.stderr.splitlines() if "error" in each]
+    assert message in line
+    assert run.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--bundle", "b"], "set --catalogue and --queries, or --eval"),
+        (["--bundle", "b", "--catalogue", "c"], "set --catalogue and --queries, or --eval"),
+        (["--eval", "d", "--queries", "q"], "set --catalogue and --queries, or --eval"),
+        (["--eval", "d"], "set --bundle"),
+        (["--bundle", "b", "--bundle", "b", "--eval", "d"], "--bundle names the same directory twice"),
+        (["--bundle", "b", "--eval", "d", "--document-model", "m"], "--document-model needs --model"),
+        (["--bundle", "b", "--catalogue", "c", "--queries", "q", "--split", "dev"], "need --eval"),
+    ],
+)
+def test_flags_that_do_not_fit_are_errors(flags: list[str], message: str) -> None:
+    assert_one_line(export("evaluate", *flags), message, code=2)
+
+
+def test_a_report_is_left_as_it_was_after_an_error(tiny_bundle: Path, files: list[str], tmp_path: Path) -> None:
+    report, queries = tmp_path / "report.json", Path(files[3])
+    report.write_text("old")
+    queries.write_text('{"query": "a", "language": "en", "relevant": ["unknown"]}\n')
+    assert evaluated(tiny_bundle, *files, "--json", str(report)).returncode == 1
+    assert report.read_text() == "old"
