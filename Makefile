@@ -8,7 +8,8 @@ BUNDLE := build/bundle
 NATIVE := server/encoding/native/compiled/libencoder.so
 SAMPLE := --catalogue sample/catalogue.jsonl
 SERVICES := protos/chaja/v1/search.proto protos/chaja/v1/encode.proto protos/chaja/v1/info.proto protos/chaja/v1/admin.proto \
-	protos/chaja/v1/catalog.proto protos/chaja/v1/suggest.proto protos/chaja/v1/synonym.proto protos/chaja/v1/merchandising.proto
+	protos/chaja/v1/catalog.proto protos/chaja/v1/suggest.proto protos/chaja/v1/synonym.proto protos/chaja/v1/merchandising.proto \
+	protos/chaja/v1/feedback.proto
 
 # If this were set, each process would again compile every module that it imports.
 unexport PYTHONDONTWRITEBYTECODE

@@ -29,6 +29,7 @@ from server.metrics import Metrics
 from server.progress import Progress
 from server.security.watched import WatchedFiles
 from server.settings import Settings
+from server.writing.feedback import FeedbackWriter
 from server.writing.files import Files
 from server.writing.live_catalogue import LiveCatalogue
 from server.writing.reader import Reader
@@ -103,6 +104,7 @@ class Reloader:
             self._metrics,
             snapshots=self._snapshots,
             overlap_tokens=self._settings.passage_overlap_tokens,
+            feedback_days=self._settings.feedback_days,
         )
         await self._import_files()
         self._loaded = True
@@ -128,6 +130,13 @@ class Reloader:
             raise ReadOnly("the server does not accept writes: start it with --data")
         self._check_loaded()
         return self.catalogue.writer
+
+    def feedback(self) -> FeedbackWriter:
+        """Returns the writer of feedback; raises ReadOnly if none is kept, and NotReady before the end of `load`."""
+        if self._settings.data is None or not self._settings.feedback_days:
+            raise ReadOnly("the server keeps no feedback: start it with --data, and --feedback-days above 0")
+        self._check_loaded()
+        return self.catalogue.feedback
 
     async def reload(self, reason: str) -> Engine:
         """Loads the current files and serves them. Calls that arrive before the load starts share its result.

@@ -111,6 +111,11 @@ class Settings:
         "Number of backups of this store in --backup-directory. Older ones are removed after a new one is verified.",
         default="7",
     )
+    feedback_days: int = _setting(
+        whole_number(0, 3650),
+        "Days for which the store keeps feedback, which has the queries of users. 0 keeps none and refuses it.",
+        default="90",
+    )
     listen: Address | UnixSocket = _setting(
         parse_listen,
         "Address of the gRPC services: host:port, or unix:/path for a Unix socket. Port 0 lets the system choose.",

@@ -15,6 +15,7 @@ from chaja.v1 import (
     AdminServiceStub,
     CatalogServiceStub,
     EncodeServiceStub,
+    FeedbackServiceStub,
     InfoServiceStub,
     MerchandisingServiceStub,
     SearchServiceStub,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from chaja.v1.admin_pb2_grpc import AdminServiceAsyncStub
     from chaja.v1.catalog_pb2_grpc import CatalogServiceAsyncStub
     from chaja.v1.encode_pb2_grpc import EncodeServiceAsyncStub
+    from chaja.v1.feedback_pb2_grpc import FeedbackServiceAsyncStub
     from chaja.v1.info_pb2_grpc import InfoServiceAsyncStub
     from chaja.v1.merchandising_pb2_grpc import MerchandisingServiceAsyncStub
     from chaja.v1.search_pb2_grpc import SearchServiceAsyncStub
@@ -53,6 +55,7 @@ class Client:
         catalog: Stub of `CatalogService`, which writes documents.
         synonyms: Stub of `SynonymService`, which changes the rules of synonyms.
         merchandising: Stub of `MerchandisingService`, which changes the rules of merchandising.
+        feedback: Stub of `FeedbackService`, which takes what users did with hits.
         encode: Stub of `EncodeService`. It returns vectors as little-endian float32, texts × dimension.
         info: Stub of `InfoService`: the model, the limits, the size of the catalogue.
         admin: Stub of `AdminService`.
@@ -75,6 +78,7 @@ class Client:
         self.catalog = CatalogServiceStub(channel)
         self.synonyms = SynonymServiceStub(channel)
         self.merchandising = MerchandisingServiceStub(channel)
+        self.feedback = FeedbackServiceStub(channel)
         self.encode = EncodeServiceStub(channel)
         self.info = InfoServiceStub(channel)
         self.admin = AdminServiceStub(channel)
@@ -119,6 +123,7 @@ class AsyncClient:
         self.catalog: CatalogServiceAsyncStub = CatalogServiceStub(channel)
         self.synonyms: SynonymServiceAsyncStub = SynonymServiceStub(channel)
         self.merchandising: MerchandisingServiceAsyncStub = MerchandisingServiceStub(channel)
+        self.feedback: FeedbackServiceAsyncStub = FeedbackServiceStub(channel)
         self.encode: EncodeServiceAsyncStub = EncodeServiceStub(channel)
         self.info: InfoServiceAsyncStub = InfoServiceStub(channel)
         self.admin: AdminServiceAsyncStub = AdminServiceStub(channel)

@@ -3,7 +3,9 @@
 import sqlite3
 import zlib
 
-from server.catalogue.schema import has_rules
+from server.catalogue.schema import has_feedback, has_rules
+
+WRONG_FEEDBACK = "the checksum of a row of feedback is wrong"
 
 
 def checksum_of(*values: bytes) -> int:
@@ -14,6 +16,11 @@ def checksum_of(*values: bytes) -> int:
 def rule_checksum(kind: str, id: str, content: bytes) -> int:
     """Returns the checksum of a rule."""
     return checksum_of(f"{kind}\n{id}\n".encode(), content)
+
+
+def row_checksum(*values: object) -> int:
+    """Returns the checksum of a row of feedback."""
+    return checksum_of(repr(values).encode())
 
 
 def find_damage(connection: sqlite3.Connection) -> str | None:
@@ -28,7 +35,9 @@ def find_damage(connection: sqlite3.Connection) -> str | None:
     ):
         if (checksum_of(spans), checksum_of(matrix)) != (of_spans, of_matrix):
             return wrong_checksum(sequence)
-    return _damaged_rule(connection) if has_rules(connection) else None
+    if has_rules(connection) and (found := _damaged_rule(connection)) is not None:
+        return found
+    return _damaged_feedback(connection) if has_feedback(connection) else None
 
 
 def _damaged_rule(connection: sqlite3.Connection) -> str | None:
@@ -37,6 +46,16 @@ def _damaged_rule(connection: sqlite3.Connection) -> str | None:
     ):
         if rule_checksum(kind, id, content) != checksum:
             return wrong_checksum(sequence)
+    return None
+
+
+def _damaged_feedback(connection: sqlite3.Connection) -> str | None:
+    for query in (
+        "SELECT checksum, event, seconds, user, query, document, kind, rank FROM feedback",
+        "SELECT checksum, document, example, seconds, users FROM promotions",
+    ):
+        if any(row_checksum(*row[1:]) != row[0] for row in connection.execute(query)):
+            return WRONG_FEEDBACK
     return None
 
 

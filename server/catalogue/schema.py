@@ -84,10 +84,37 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE file_rules (kind TEXT NOT NULL, id TEXT NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (kind, id))
         WITHOUT ROWID;
     """,
+    """
+    -- What users did with the hits of searches. `event` is a hash of all that makes two reports the same event, `user`
+    -- a keyed hash of the user.
+    CREATE TABLE feedback (
+        event BLOB NOT NULL UNIQUE,
+        seconds INTEGER NOT NULL,
+        user BLOB NOT NULL,
+        query TEXT NOT NULL,
+        document TEXT NOT NULL,
+        kind INTEGER NOT NULL,
+        rank INTEGER NOT NULL,
+        checksum INTEGER NOT NULL
+    );
+    CREATE INDEX feedback_user ON feedback (user, seconds);
+    CREATE INDEX feedback_seconds ON feedback (seconds);
+
+    -- The example queries that learning from feedback has added to documents.
+    CREATE TABLE promotions (
+        document TEXT NOT NULL,
+        example TEXT NOT NULL,
+        seconds INTEGER NOT NULL,
+        users INTEGER NOT NULL,
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (document, example)
+    ) WITHOUT ROWID;
+    """,
 )
 
 RULES_VERSION = 4
-"""The first version of databases with rules. A backup may be older."""
+FEEDBACK_VERSION = 5
+"""The first versions of databases with rules and with feedback. A backup may be older."""
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -114,6 +141,11 @@ def schema_version(connection: sqlite3.Connection) -> int:
 def has_rules(connection: sqlite3.Connection) -> bool:
     """Returns whether a database has the tables of rules."""
     return schema_version(connection) >= RULES_VERSION
+
+
+def has_feedback(connection: sqlite3.Connection) -> bool:
+    """Returns whether a database has the tables of feedback."""
+    return schema_version(connection) >= FEEDBACK_VERSION
 
 
 def is_ours(connection: sqlite3.Connection) -> bool:

@@ -109,18 +109,18 @@ class Store:
             self._acknowledge()  # The last connection has changed the database.
 
     def __len__(self) -> int:
-        with self._reading() as connection:
+        with self.reading() as connection:
             return int(query_value(connection, "SELECT count(*) FROM documents WHERE retired_seconds IS NULL"))
 
     @property
     def size_bytes(self) -> int:
         """Size of the database."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return int(query_value(connection, "PRAGMA page_count") * query_value(connection, "PRAGMA page_size"))
 
     def verify(self) -> None:
         """Reads the whole database; raises DatabaseDamaged if a page, a row or a table is not as it was written."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             check(connection, self.directory)
 
     @contextlib.contextmanager
@@ -145,7 +145,7 @@ class Store:
     def purge(self, *, limit: int, everything: bool = False) -> int:
         """Deletes up to `limit` versions retired `RETIRED_SECONDS` ago, or all if `everything`; returns the number."""
         before = math.inf if everything else time.time() - RETIRED_SECONDS
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(
                 "SELECT sequence FROM documents WHERE retired_seconds < ? LIMIT ?", (before, limit)
             ).fetchall()
@@ -156,14 +156,14 @@ class Store:
 
     def get(self, id: str, fields: Fields | None = None) -> Stored | None:
         """Returns the document with an id, or some of its fields; None if there is none."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             row = _live_row(connection, id)
             return None if row is None else Stored(self._document(row, fields), row[0])
 
     def versioned(self, ids: Sequence[str], revision: str) -> dict[str, Versioned]:
         """Returns the existing documents among `ids`, by id, with the vectors of one model."""
         found = {}
-        with self._reading() as connection:
+        with self.reading() as connection:
             for id in ids:
                 if (row := _live_row(connection, id)) is not None:
                     # A damaged document counts as missing: the caller is about to replace it.
@@ -179,7 +179,7 @@ class Store:
 
         Returns None if the version was purged or is not encoded.
         """
-        with self._reading() as connection:
+        with self.reading() as connection:
             row = connection.execute(
                 "SELECT d.sequence, d.id, d.content, d.checksum, v.spans, v.spans_checksum "
                 "FROM documents d JOIN vectors v "
@@ -194,24 +194,24 @@ class Store:
 
     def has_sequence(self, sequence: int) -> bool:
         """Returns whether the store has had this sequence: clients that have seen it have seen no other changes."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return sequence <= self.sequence and not is_in_gap(connection, sequence)
 
     def revisions(self) -> set[str]:
         """Returns the revisions of the models whose vectors were stored."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return {row[0] for row in connection.execute("SELECT revision FROM revisions")}
 
     def live_sequences(self) -> NDArray[np.int64]:
         """Returns the sequences of the live documents, ascending."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute("SELECT sequence FROM documents WHERE retired_seconds IS NULL")
             sequences = np.fromiter((row[0] for row in rows), dtype=np.int64)
         return np.sort(sequences)
 
     def sequences_of(self, ids: Iterable[str]) -> dict[str, int]:
         """Returns the sequences of the existing documents among `ids`, by id."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return live_sequences_of(connection, ids)
 
     def after(self, sequence: int, revision: str) -> Iterator[Versioned]:
@@ -224,7 +224,7 @@ class Store:
             "WHERE sequence > ? AND retired_seconds IS NULL ORDER BY sequence LIMIT ?"
         )
         while True:
-            with self._reading() as connection:
+            with self.reading() as connection:
                 rows = _rows(connection, query, (sequence, READ_ROWS), max_bytes=READ_BYTES)
                 found = [
                     Versioned(row[0], self._document(row), self._vectors(connection, row[0], revision)) for row in rows
@@ -250,7 +250,7 @@ class Store:
         found: list[Stored] = []
         left_bytes = READ_BYTES
         select = "SELECT sequence FROM documents WHERE retired_seconds IS NULL AND id > ? ORDER BY id"
-        with self._reading() as connection, contextlib.closing(connection.execute(select, (after_id,))) as rows:
+        with self.reading() as connection, contextlib.closing(connection.execute(select, (after_id,))) as rows:
             wanted = None if among is None else among()  # `execute` has read a row: SQLite keeps this state.
             while len(found) < limit and (portion := rows.fetchmany(READ_ROWS if wanted is not None else limit)):
                 sequences = np.array(portion, dtype=np.int64)[:, 0]
@@ -280,13 +280,13 @@ class Store:
             "SELECT sequence, id, content, checksum FROM documents WHERE sequence > ? AND retired_seconds IS NULL "
             "UNION ALL SELECT sequence, id, NULL, NULL FROM deletions WHERE sequence > ? ORDER BY sequence LIMIT ?"
         )
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = _rows(connection, query, (after_sequence, after_sequence, limit), max_bytes=max_bytes)
         return [Change(row[0], row[1], None if row[2] is None else self._document(row, fields)) for row in rows]
 
     def rules(self, kind: RuleKind, *, after_id: str = "", limit: int = -1) -> list[StoredRule]:
         """Returns rules of a kind after an id, ordered by id, at most `limit` unless that is negative."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = read_rules(connection, kind, after_id=after_id, limit=limit)
         if wrong := next((rule for rule, is_right in rows if not is_right), None):
             raise damaged(self.directory, wrong_checksum(wrong.version))
@@ -294,25 +294,25 @@ class Store:
 
     def request(self, request_id: str) -> tuple[bytes, bytes] | None:
         """Returns the digest and the outcomes of an answered call; None if the id is unknown."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             query = "SELECT digest, outcomes FROM requests WHERE request_id = ?"
             row: tuple[bytes, bytes] | None = connection.execute(query, (request_id,)).fetchone()
             return row
 
     def import_position(self, import_id: str) -> int:
         """Returns the number of documents of an import that were processed."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             query = "SELECT position FROM import_positions WHERE import_id = ?"
             return int(query_value(connection, query, (import_id,)) or 0)
 
     def file_digests(self) -> dict[str, bytes]:
         """Returns the digest of each document in the catalogue file as last imported, by id."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return dict(connection.execute("SELECT id, digest FROM file_documents"))
 
     def rule_file_digests(self, kind: RuleKind) -> dict[str, bytes]:
         """Returns the digest of each rule in the file of a kind as last imported, by id."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return dict(connection.execute("SELECT id, digest FROM file_rules WHERE kind = ?", (kind,)))
 
     def _connect(self) -> sqlite3.Connection:
@@ -321,7 +321,8 @@ class Store:
         return connection
 
     @contextlib.contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Yields a connection to read with."""
         try:
             connection = self._idle.pop()
         except IndexError:

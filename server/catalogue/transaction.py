@@ -21,12 +21,13 @@ REQUEST_SECONDS = 24 * 3600.0
 class Transaction:
     """Changes documents and rules. Obtain it from `Store.write`.
 
-    `added` has the new versions in order, `retired` the sequences of replaced and deleted versions.
+    `added` has the new versions in order, `retired` the sequences of replaced and deleted versions. `connection` is for
+    the tables of other modules.
     """
 
     def __init__(self, connection: sqlite3.Connection, sequence: int, *, gap: Gap | None = None) -> None:
         """Continues after `sequence`, or after a gap, which the first change records."""
-        self._connection = connection
+        self.connection = connection
         self._gap = gap
         self._now = time.time()
         self.sequence = sequence
@@ -37,21 +38,21 @@ class Transaction:
     def together(self) -> Iterator[None]:
         """Rolls back the changes within the context if it ends with an error; the transaction continues."""
         before = self.sequence, len(self.added), len(self.retired)
-        self._connection.execute("SAVEPOINT together")
+        self.connection.execute("SAVEPOINT together")
         try:
             yield
         except BaseException:
-            if self._connection.in_transaction:  # SQLite rolls the whole transaction back if the disk is full.
-                self._connection.execute("ROLLBACK TO together")
-                self._connection.execute("RELEASE together")
+            if self.connection.in_transaction:  # SQLite rolls the whole transaction back if the disk is full.
+                self.connection.execute("ROLLBACK TO together")
+                self.connection.execute("RELEASE together")
             self.sequence = before[0]
             del self.added[before[1] :], self.retired[before[2] :]
             raise
-        self._connection.execute("RELEASE together")
+        self.connection.execute("RELEASE together")
 
     def current(self, id: str) -> tuple[int, bytes | None]:
         """Returns a document's version, 0 if there is none, and its content, None if it is missing or damaged."""
-        row = self._connection.execute(
+        row = self.connection.execute(
             "SELECT sequence, content, checksum FROM documents WHERE id = ? AND retired_seconds IS NULL", (id,)
         ).fetchone()
         if row is None:
@@ -62,16 +63,16 @@ class Transaction:
     def id_of(self, sequence: int) -> str | None:
         """Returns the id of the live document with a version; None if there is none."""
         query = "SELECT id FROM documents WHERE sequence = ? AND retired_seconds IS NULL"
-        id: str | None = query_value(self._connection, query, (sequence,))
+        id: str | None = query_value(self.connection, query, (sequence,))
         return id
 
     def put(self, document: Document, vectors: Vectors, *, revision: str) -> int:
         """Writes a document, replacing the one with its id; returns its version."""
         self._retire(document.id)
-        self._connection.execute("DELETE FROM deletions WHERE id = ?", (document.id,))
+        self.connection.execute("DELETE FROM deletions WHERE id = ?", (document.id,))
         self._advance()
         content = content_of(document)
-        self._connection.execute(
+        self.connection.execute(
             "INSERT INTO documents (sequence, id, checksum, content) VALUES (?, ?, ?, ?)",
             (self.sequence, document.id, checksum_of(document.id.encode(), content), content),
         )
@@ -83,16 +84,16 @@ class Transaction:
         """Deletes an existing document; returns the sequence of the deletion."""
         self._retire(id)
         self._advance()
-        self._connection.execute("INSERT INTO deletions VALUES (?, ?)", (self.sequence, id))
+        self.connection.execute("INSERT INTO deletions VALUES (?, ?)", (self.sequence, id))
         return self.sequence
 
     def sequences_of(self, ids: Iterable[str]) -> dict[str, int]:
         """Returns the versions of the existing documents among `ids`, by id."""
-        return live_sequences_of(self._connection, ids)
+        return live_sequences_of(self.connection, ids)
 
     def rule(self, kind: RuleKind, id: str) -> tuple[int, bytes | None]:
         """Returns a rule's version and content; 0 and None if there is none."""
-        row = self._connection.execute(
+        row = self.connection.execute(
             "SELECT sequence, content FROM rules WHERE kind = ? AND id = ? AND content IS NOT NULL", (kind, id)
         ).fetchone()
         return (0, None) if row is None else (row[0], row[1])
@@ -101,7 +102,7 @@ class Transaction:
         """Returns the ids of all rules of a kind."""
         return [
             row[0]
-            for row in self._connection.execute(
+            for row in self.connection.execute(
                 "SELECT id FROM rules WHERE kind = ? AND content IS NOT NULL ORDER BY id", (kind,)
             )
         ]
@@ -110,13 +111,13 @@ class Transaction:
         """Writes a rule, replacing the one with its id; returns its version."""
         self._advance()
         row = (kind, id, self.sequence, rule_checksum(kind, id, content), content)
-        self._connection.execute("INSERT OR REPLACE INTO rules VALUES (?, ?, ?, ?, ?)", row)
+        self.connection.execute("INSERT OR REPLACE INTO rules VALUES (?, ?, ?, ?, ?)", row)
         return self.sequence
 
     def delete_rule(self, kind: RuleKind, id: str) -> int:
         """Deletes an existing rule; returns the sequence of the deletion."""
         self._advance()
-        self._connection.execute(
+        self.connection.execute(
             "UPDATE rules SET sequence = ?, content = NULL WHERE kind = ? AND id = ?", (self.sequence, kind, id)
         )
         return self.sequence
@@ -125,7 +126,7 @@ class Transaction:
         """Writes a model's vectors of a version of a document; does nothing if the version has been purged."""
         spans = np.ascontiguousarray(vectors.spans, dtype="<i4").tobytes()
         matrix = np.ascontiguousarray(vectors.matrix, dtype="<f4").tobytes()
-        self._connection.execute(
+        self.connection.execute(
             "INSERT OR REPLACE INTO vectors (sequence, revision, spans_checksum, matrix_checksum, spans, matrix) "
             "SELECT sequence, ?, ?, ?, ?, ? FROM documents WHERE sequence = ?",
             (self._number_of(revision), checksum_of(spans), checksum_of(matrix), spans, matrix, sequence),
@@ -133,62 +134,62 @@ class Transaction:
 
     def forget_vectors(self, revision: str, *, limit: int) -> int:
         """Deletes up to `limit` vectors of a model; returns their number."""
-        return self._connection.execute(
+        return self.connection.execute(
             "DELETE FROM vectors WHERE rowid IN (SELECT rowid FROM vectors WHERE revision = ? LIMIT ?)",
             (self._number_of(revision), limit),
         ).rowcount
 
     def remember_request(self, request_id: str, digest: bytes, outcomes: bytes) -> None:
         """Stores the answer to a call, in case the call is repeated."""
-        self._connection.execute("DELETE FROM requests WHERE seconds < ?", (self._now - REQUEST_SECONDS,))
-        self._connection.execute(
+        self.connection.execute("DELETE FROM requests WHERE seconds < ?", (self._now - REQUEST_SECONDS,))
+        self.connection.execute(
             "INSERT OR REPLACE INTO requests VALUES (?, ?, ?, ?)", (request_id, self._now, digest, outcomes)
         )
 
     def request_digest(self, request_id: str) -> bytes | None:
         """Returns the digest of the call with a request_id; None if it is unknown."""
         query = "SELECT digest FROM requests WHERE request_id = ?"
-        digest: bytes | None = query_value(self._connection, query, (request_id,))
+        digest: bytes | None = query_value(self.connection, query, (request_id,))
         return digest
 
     def advance_import(self, import_id: str, position: int) -> None:
         """Stores the number of documents of an import that were processed."""
-        self._connection.execute("DELETE FROM import_positions WHERE seconds < ?", (self._now - REQUEST_SECONDS,))
-        self._connection.execute(
+        self.connection.execute("DELETE FROM import_positions WHERE seconds < ?", (self._now - REQUEST_SECONDS,))
+        self.connection.execute(
             "INSERT OR REPLACE INTO import_positions VALUES (?, ?, ?)", (import_id, position, self._now)
         )
 
     def record_file(self, digests: Mapping[str, bytes], gone: Iterable[str]) -> None:
         """Stores the digests of documents in the catalogue file, and deletes those of documents that are gone."""
-        self._connection.executemany("INSERT OR REPLACE INTO file_documents VALUES (?, ?)", digests.items())
-        self._connection.executemany("DELETE FROM file_documents WHERE id = ?", ((id,) for id in gone))
+        self.connection.executemany("INSERT OR REPLACE INTO file_documents VALUES (?, ?)", digests.items())
+        self.connection.executemany("DELETE FROM file_documents WHERE id = ?", ((id,) for id in gone))
 
     def record_rule_file(self, kind: RuleKind, digests: Mapping[str, bytes], gone: Iterable[str]) -> None:
         """Stores the digests of rules in the file of a kind, and deletes those of rules that are gone."""
         rows = ((kind, id, digest) for id, digest in digests.items())
-        self._connection.executemany("INSERT OR REPLACE INTO file_rules VALUES (?, ?, ?)", rows)
-        self._connection.executemany("DELETE FROM file_rules WHERE kind = ? AND id = ?", ((kind, id) for id in gone))
+        self.connection.executemany("INSERT OR REPLACE INTO file_rules VALUES (?, ?, ?)", rows)
+        self.connection.executemany("DELETE FROM file_rules WHERE kind = ? AND id = ?", ((kind, id) for id in gone))
 
     def purge(self, sequences: Sequence[int]) -> None:
         """Deletes retired versions."""
         rows = [(sequence,) for sequence in sequences]
-        self._connection.executemany("DELETE FROM vectors WHERE sequence = ?", rows)
-        self._connection.executemany("DELETE FROM documents WHERE sequence = ? AND retired_seconds IS NOT NULL", rows)
+        self.connection.executemany("DELETE FROM vectors WHERE sequence = ?", rows)
+        self.connection.executemany("DELETE FROM documents WHERE sequence = ? AND retired_seconds IS NOT NULL", rows)
 
     def _advance(self) -> None:
         """Moves on to the sequence of the next change."""
         if self._gap is not None and self.sequence < self._gap.last:
-            self._connection.execute("INSERT INTO gaps VALUES (?, ?)", self._gap)
+            self.connection.execute("INSERT INTO gaps VALUES (?, ?)", self._gap)
             self.sequence = self._gap.last
         self.sequence += 1
 
     def _retire(self, id: str) -> None:
-        rows = self._connection.execute(
+        rows = self.connection.execute(
             "UPDATE documents SET retired_seconds = ? WHERE id = ? AND retired_seconds IS NULL RETURNING sequence",
             (self._now, id),
         )
         self.retired += [row[0] for row in rows]
 
     def _number_of(self, revision: str) -> int:
-        self._connection.execute("INSERT OR IGNORE INTO revisions (revision) VALUES (?)", (revision,))
-        return int(query_value(self._connection, "SELECT number FROM revisions WHERE revision = ?", (revision,)))
+        self.connection.execute("INSERT OR IGNORE INTO revisions (revision) VALUES (?)", (revision,))
+        return int(query_value(self.connection, "SELECT number FROM revisions WHERE revision = ?", (revision,)))

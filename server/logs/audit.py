@@ -16,6 +16,7 @@ ACTION_OF = {
     "chaja.v1.SynonymService/ChangeSynonyms": "change synonyms",
     "chaja.v1.MerchandisingService/PutRules": "put rules",
     "chaja.v1.MerchandisingService/DeleteRules": "delete rules",
+    "chaja.v1.FeedbackService/EraseFeedback": "erase feedback",
     "chaja.v1.AdminService/Reload": "reload",
 }
 """The actions of the methods that change something."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -33,6 +34,9 @@ from server.rpc.synonym_messages import expansion_messages
 from server.rpc.wire import ELEMENT_BYTES, embedded
 
 FEWER_HITS = "ask for fewer hits (limit) or fewer of their fields (read_mask)"
+
+SEARCH_ID_BYTES = 12
+"""Random bytes in the id of a search, so that it cannot be guessed and no two searches have the same."""
 
 LARGE_ANSWER_BYTES = 256 * 1024
 LARGE_AT_ONCE = 2
@@ -152,6 +156,7 @@ class SearchServicer(SearchServiceServicer):
             warnings=found.warnings,
             facets=facets,
             synonyms=expansion_messages(query.understood.expansion),
+            search_id=os.urandom(SEARCH_ID_BYTES).hex(),
         )
         room.take(sum(each.ByteSize() + ELEMENT_BYTES for each in response.synonyms))
         if reading := query.understood.reading:

@@ -15,6 +15,7 @@ from chaja.v1 import (
     add_AdminServiceServicer_to_server,
     add_CatalogServiceServicer_to_server,
     add_EncodeServiceServicer_to_server,
+    add_FeedbackServiceServicer_to_server,
     add_InfoServiceServicer_to_server,
     add_MerchandisingServiceServicer_to_server,
     add_SearchServiceServicer_to_server,
@@ -23,6 +24,7 @@ from chaja.v1 import (
     admin_pb2,
     catalog_pb2,
     encode_pb2,
+    feedback_pb2,
     info_pb2,
     merchandising_pb2,
     search_pb2,
@@ -41,6 +43,7 @@ from server.rpc.admin import AdminServicer
 from server.rpc.calls import UNKNOWN_METHOD, Calls
 from server.rpc.catalog import CatalogServicer
 from server.rpc.encode import EncodeServicer
+from server.rpc.feedback import FeedbackServicer
 from server.rpc.grpc_server import new_server
 from server.rpc.health import HealthServicer
 from server.rpc.hits import Fetch
@@ -69,7 +72,17 @@ log = logging.getLogger(__name__)
 
 SERVICES = [
     service
-    for file in (search_pb2, suggest_pb2, catalog_pb2, synonym_pb2, merchandising_pb2, encode_pb2, info_pb2, admin_pb2)
+    for file in (
+        search_pb2,
+        suggest_pb2,
+        catalog_pb2,
+        synonym_pb2,
+        merchandising_pb2,
+        feedback_pb2,
+        encode_pb2,
+        info_pb2,
+        admin_pb2,
+    )
     for service in file.DESCRIPTOR.services_by_name.values()
 ]
 KIND_OF = {(False, False): "unary", (False, True): "server_stream", (True, True): "bidi_stream"}
@@ -161,6 +174,7 @@ class RpcServer:
         add_SynonymServiceServicer_to_server(SynonymServicer(reloader.writer, slot, limits, background), calls)
         merchandising = MerchandisingServicer(reloader.writer, reloader.reader, slot, limits, background)
         add_MerchandisingServiceServicer_to_server(merchandising, calls)
+        add_FeedbackServiceServicer_to_server(FeedbackServicer(reloader.feedback, limits, background), calls)
         add_EncodeServiceServicer_to_server(EncodeServicer(slot, limits, queries), calls)
         add_InfoServiceServicer_to_server(InfoServicer(slot, limits, writable=writable), calls)
         add_AdminServiceServicer_to_server(AdminServicer(reloader, writable=writable), calls)

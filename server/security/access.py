@@ -26,6 +26,9 @@ ROLE_OF: dict[str, Role] = {
     "/chaja.v1.MerchandisingService/PutRules": "write",
     "/chaja.v1.MerchandisingService/DeleteRules": "write",
     "/chaja.v1.MerchandisingService/ListRules": "search",
+    "/chaja.v1.FeedbackService/RecordFeedback": "search",
+    "/chaja.v1.FeedbackService/EraseFeedback": "write",
+    "/chaja.v1.FeedbackService/ListPromotions": "write",
     "/chaja.v1.AdminService/Reload": "admin",
 }
 

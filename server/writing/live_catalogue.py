@@ -18,6 +18,7 @@ from server.metrics import Metrics
 from server.progress import Progress
 from server.writing.committer import Committer
 from server.writing.encoding import DocumentEncoder
+from server.writing.feedback import FeedbackWriter
 from server.writing.files import Files
 from server.writing.reader import Reader
 from server.writing.writer import Writer
@@ -47,7 +48,7 @@ FORGOTTEN_VECTORS = 200
 
 
 class LiveCatalogue:
-    """The store, its live index, and their reader and writer. Used on the event loop.
+    """The store, its live index, their reader and writers. Used on the event loop.
 
     `death` is done when an error has ended the committer: no more changes can be made.
     """
@@ -61,8 +62,12 @@ class LiveCatalogue:
         *,
         snapshots: SnapshotFolder | None,
         overlap_tokens: int,
+        feedback_days: int,
     ) -> None:
-        """Starts to accept changes and to apply them to the loaded index. Without `snapshots` it is not saved."""
+        """Starts to accept changes and to apply them to the loaded index. Without `snapshots` it is not saved.
+
+        Feedback is kept for `feedback_days`.
+        """
         self._store = store
         self._loaded = loaded
         self._metrics = metrics
@@ -72,6 +77,7 @@ class LiveCatalogue:
         self.death = self._committer.death
         self.reader = Reader(store, slot, self._committer.lock)
         self.writer = Writer(store, slot, self._committer, self._encoder)
+        self.feedback = FeedbackWriter(store, keep_days=feedback_days)
         self._saved_sequence = loaded.saved_sequence
         self._saved = time.monotonic()
         self._next_save = 0.0  # After a failure it is later, so that maintenance and `close` go on.
@@ -110,6 +116,7 @@ class LiveCatalogue:
         try:
             self._maintaining.cancel()
             await asyncio.wait([self._maintaining])
+            await self.feedback.close()
             self._committer.refresh_soon()  # A graph may just have been built.
             await asyncio.to_thread(self._committer.close)
             if self._committer.index.state.sequence != self._saved_sequence or self._has_new_graph:
@@ -192,6 +199,7 @@ class LiveCatalogue:
         self._describe()
         await _in_thread(self._count_vectors)
         await _in_thread(self._purge)
+        await _in_thread(self.feedback.purge)
 
     async def _measure(self) -> None:
         """Measures the baseline of scores again if the index has changed much, and publishes it."""

@@ -319,6 +319,7 @@ class SearchResponse(_message.Message):
     INTERPRETED_QUERY_FIELD_NUMBER: _builtins.int
     INTERPRETATION_FIELD_NUMBER: _builtins.int
     SYNONYMS_FIELD_NUMBER: _builtins.int
+    SEARCH_ID_FIELD_NUMBER: _builtins.int
     model_revision: _builtins.str
     """model_revision is the revision of the model that encoded the query, as in `Model.revision`. Scores of different
     revisions cannot be compared.
@@ -341,6 +342,8 @@ class SearchResponse(_message.Message):
     """
     interpretation: Global___Interpretation.ValueType
     """interpretation says how `SearchRequest.query` differs from `interpreted_query`. Set if that is."""
+    search_id: _builtins.str
+    """search_id identifies this answer in FeedbackService. Each page of a search has its own. It cannot be guessed."""
     @_builtins.property
     def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]:
         """hits holds the found documents, best first. Documents of equal score are in the order of the catalogue. Hits that a
@@ -383,10 +386,11 @@ class SearchResponse(_message.Message):
         interpreted_query: _builtins.str = ...,
         interpretation: Global___Interpretation.ValueType = ...,
         synonyms: _abc.Iterable[Global___Expansion] | None = ...,
+        search_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["timings", b"timings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["facets", b"facets", "hits", b"hits", "interpretation", b"interpretation", "interpreted_query", b"interpreted_query", "model_revision", b"model_revision", "next_page_token", b"next_page_token", "no_good_answer", b"no_good_answer", "sequence", b"sequence", "synonyms", b"synonyms", "timings", b"timings", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facets", b"facets", "hits", b"hits", "interpretation", b"interpretation", "interpreted_query", b"interpreted_query", "model_revision", b"model_revision", "next_page_token", b"next_page_token", "no_good_answer", b"no_good_answer", "search_id", b"search_id", "sequence", b"sequence", "synonyms", b"synonyms", "timings", b"timings", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

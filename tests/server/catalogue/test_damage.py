@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from server.catalogue.database import DATABASE, back_up, restore
+from server.catalogue.feedback import Event, FeedbackKind, FeedbackLog, Promotion, record_promotions
 from server.catalogue.rules import RuleKind
 from server.catalogue.store import Store
 from server.errors import DatabaseDamaged, StoreError
@@ -31,6 +32,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 transaction.record_file({"id 8": b"digest"}, [])
                 transaction.put_rule(RuleKind.SYNONYM, "rule", b"a -> b")
                 transaction.record_rule_file(RuleKind.SYNONYM, {"rule": b"digest"}, [])
+                record_promotions(transaction, [Promotion("id 1", f"example {number}", 2, 3) for number in range(50)])
+        FeedbackLog(store).record([[Event(f"{n}", "query", "id 1", FeedbackKind.CLICKED, "user") for n in range(50)]])
     back_up(directory)
     return directory
 
@@ -49,7 +52,9 @@ def opened(directory: Path) -> list[object]:
             for each in store.after(0, REVISION)
         ]
         documents = [versioned, store.changes(0, 1000), store.page("", 1000), store.file_digests()]
-        return [store.sequence, documents, store.rules(RuleKind.SYNONYM), store.rule_file_digests(RuleKind.SYNONYM)]
+        feedback = [list(FeedbackLog(store).evidence()), FeedbackLog(store).promotions()]
+        rules = [store.rules(RuleKind.SYNONYM), store.rule_file_digests(RuleKind.SYNONYM)]
+        return [store.sequence, documents, rules, feedback]
 
 
 def test_a_changed_byte_is_detected_or_harmless(whole: Path, tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from server.catalogue.acknowledged import ACKNOWLEDGED, read_acknowledged
 from server.catalogue.changes import Change
 from server.catalogue.database import DATABASE, restore
 from server.catalogue.document import Document
+from server.catalogue.feedback import FeedbackLog
 from server.catalogue.rules import RuleKind
-from server.catalogue.schema import RULES_VERSION
+from server.catalogue.schema import FEEDBACK_VERSION, RULES_VERSION
 from server.catalogue.store import Store
 from tests.server.catalogue.stores import REVISION, put, vectors
 
@@ -34,14 +35,22 @@ OTHERWISE = [
 GAPS, COMPOSED = 2, 3
 """Versions: the first with gaps, and the first that encodes composed texts."""
 
+ADDED = {
+    "gaps": GAPS,
+    "rules": RULES_VERSION,
+    "file_rules": RULES_VERSION,
+    "feedback": FEEDBACK_VERSION,
+    "promotions": FEEDBACK_VERSION,
+}
+"""The first version with each table that was added."""
+
 
 def back_to(directory: Path, version: int) -> None:
     """Undoes the later migrations of a database."""
     with contextlib.closing(sqlite3.connect(directory / DATABASE)) as connection, connection:
-        for table in ("rules", "file_rules"):
-            connection.execute(f"DROP TABLE {table}")
-        if version < GAPS:
-            connection.execute("DROP TABLE gaps")
+        for table, since in ADDED.items():
+            if version < since:
+                connection.execute(f"DROP TABLE {table}")
         connection.execute(f"PRAGMA user_version = {version}")
     acknowledged = read_acknowledged(directory).sequence.to_bytes(8, "little")
     (directory / ACKNOWLEDGED).write_bytes(acknowledged + zlib.crc32(acknowledged).to_bytes(4, "little"))
@@ -72,6 +81,17 @@ def test_vectors_of_a_database_without_rules_are_kept(tmp_path: Path) -> None:
         again.verify()
         assert all(each.vectors is not None for each in again.after(0, REVISION))
         assert again.rules(RuleKind.SYNONYM) == []
+
+
+def test_rules_of_a_database_without_feedback_are_kept(tmp_path: Path) -> None:
+    with contextlib.closing(Store(tmp_path)) as store, store.write() as transaction:
+        transaction.put_rule(RuleKind.SYNONYM, "a", b"x")
+    back_to(tmp_path, RULES_VERSION)
+    with contextlib.closing(Store(tmp_path)) as again:
+        again.verify()
+        assert [rule.id for rule in again.rules(RuleKind.SYNONYM)] == ["a"]
+        assert list(FeedbackLog(again).evidence()) == []
+        assert FeedbackLog(again).promotions() == []
 
 
 @pytest.mark.parametrize("version", range(1, RULES_VERSION))

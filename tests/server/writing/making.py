@@ -43,6 +43,7 @@ class Core:
             self.metrics,
             snapshots=SnapshotFolder(directory / "index", self.store),
             overlap_tokens=OVERLAP_TOKENS,
+            feedback_days=30,
         )
 
     @property
