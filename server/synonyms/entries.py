@@ -1,4 +1,7 @@
-"""The entries of a table: which phrases its rules add for each phrase, by the form in which phrases are compared."""
+"""The rules of a table by their phrases, in the form in which phrases are compared, and what they say for one.
+
+A table may have 30,000 phrases. Few objects are kept for each: the garbage collector visits all of them.
+"""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Self
@@ -17,41 +20,35 @@ class Entry(NamedTuple):
     targets: tuple[tuple[Kind, Form], ...]
 
 
-class Entries(NamedTuple):
+class PhraseIndex(NamedTuple):
     """Immutable.
 
     Attributes:
-        by_key: The entries of each key, one for each language.
-        lengths: The lengths of the keys with the same first characters, longest first.
         rules: The rules with a phrase of each key, in order.
+        lengths: The lengths of the keys with the same first characters, longest first.
     """
 
-    by_key: Mapping[str, tuple[Entry, ...]]
-    lengths: Mapping[str, tuple[int, ...]]
     rules: Mapping[str, tuple[Rule, ...]]
+    lengths: Mapping[str, tuple[int, ...]]
 
     def changed(self, *, added: Iterable[Rule], removed: Collection[Rule]) -> Self:
-        """Returns the entries with rules that are new, and without rules that are there."""
-        new: dict[str, list[Rule]] = {}
+        """Returns the index with rules that are new, and without rules that are there."""
+        rules, gone = dict(self.rules), set(removed)
+        for key in {key for rule in gone for key in _keys(rule)}:
+            if left := tuple(rule for rule in rules.pop(key) if rule not in gone):
+                rules[key] = left
+        unsorted: dict[str, list[Rule]] = {}
         for rule in added:
-            for key in {form.key for form in _sources(rule)}:
-                new.setdefault(key, []).append(rule)
-        gone = set(removed)
-        touched = {*new, *(form.key for rule in gone for form in _sources(rule))}
-        by_key, rules = dict(self.by_key), dict(self.rules)
-        for key in touched:
-            left = [rule for rule in rules.pop(key, ()) if rule not in gone]
-            by_key.pop(key, None)
-            if of_key := sorted((*left, *new.get(key, ())), key=place_of):
-                rules[key], by_key[key] = tuple(of_key), _entries_of(key, of_key)
-        lengths: dict[str, set[int]] = {}
-        for key in by_key:
-            lengths.setdefault(key[:HEAD], set()).add(len(key))
-        descending = {head: tuple(sorted(some, reverse=True)) for head, some in lengths.items()}
-        return type(self)(by_key, descending, rules)
+            alone = (rule,)
+            for key in _keys(rule):
+                if rules.setdefault(key, alone) is not alone:
+                    unsorted.setdefault(key, []).append(rule)
+        for key, new in unsorted.items():
+            rules[key] = tuple(sorted((*rules[key], *new), key=place_of))
+        return type(self)(rules, _lengths(rules))
 
 
-NO_ENTRIES = Entries({}, {}, {})
+NO_PHRASES = PhraseIndex({}, {})
 
 
 def place_of(rule: Rule) -> tuple[str, str, str]:
@@ -59,12 +56,7 @@ def place_of(rule: Rule) -> tuple[str, str, str]:
     return rule.language, rule.left, rule.text
 
 
-def _sources(rule: Rule) -> Sequence[Form]:
-    """Returns the phrases for which a rule adds others."""
-    return rule.forms[:1] if rule.kind is Kind.ONE_WAY else rule.forms
-
-
-def _entries_of(key: str, rules: Iterable[Rule]) -> tuple[Entry, ...]:
+def entries_of(key: str, rules: Iterable[Rule]) -> tuple[Entry, ...]:
     """Returns what rules, in their order, say for a key that all of them have."""
     spellings: dict[str, set[str]] = {}
     targets: dict[str, list[tuple[Kind, Form]]] = {}
@@ -79,3 +71,22 @@ def _entries_of(key: str, rules: Iterable[Rule]) -> tuple[Entry, ...]:
         Entry(language, frozenset(spellings[language]), tuple(others[:MAX_PHRASES]))
         for language, others in targets.items()
     )
+
+
+def _sources(rule: Rule) -> Sequence[Form]:
+    """Returns the phrases for which a rule adds others."""
+    return rule.forms[:1] if rule.kind is Kind.ONE_WAY else rule.forms
+
+
+def _keys(rule: Rule) -> set[str]:
+    return {form.key for form in _sources(rule)}
+
+
+def _lengths(keys: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """Returns the lengths of keys by their first characters, longest first."""
+    bits: dict[str, int] = {}
+    for key in keys:
+        bits[key[:HEAD]] = bits.get(key[:HEAD], 0) | 1 << len(key)
+    longest = max(bits.values(), default=0).bit_length()
+    lengths = {each: tuple(length for length in range(longest, 0, -1) if each >> length & 1) for each in bits.values()}
+    return {head: lengths[each] for head, each in bits.items()}

@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 from server.catalogue.languages import is_in_language
 from server.errors import UnfitRule
 from server.synonyms.endings import is_ending
-from server.synonyms.entries import HEAD, NO_ENTRIES, place_of
+from server.synonyms.entries import HEAD, NO_PHRASES, Entry, entries_of, place_of
 from server.synonyms.expansion import MAX_ALTERNATIVES, Expansion, Found, expansion_of
 from server.synonyms.rule import Kind, Rule
 from server.synonyms.words import Joined, is_hangul, joined, words_of
@@ -46,7 +46,8 @@ class SynonymTable:
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
         """Takes rules in any order; a rule that is there twice counts once. Raises UnfitRule if there are too many."""
         self._by_id = _checked({rule.id: rule for rule in rules})
-        self._entries = NO_ENTRIES.changed(added=self._by_id.values(), removed=())
+        self._phrases = NO_PHRASES.changed(added=self._by_id.values(), removed=())
+        self._entries: dict[str, tuple[Entry, ...]] = {}  # Those that were asked for. Threads may set the same.
 
     def changed(self, *, added: Iterable[Rule] = (), removed: Iterable[str] = ()) -> Self:
         """Returns the table without the rules whose ids are `removed`, and with others. Raises UnfitRule.
@@ -58,7 +59,7 @@ class SynonymTable:
         new = {rule.id: rule for rule in added if rule.id not in by_id}
         changed = type(self)()
         changed._by_id = _checked(by_id | new)
-        changed._entries = self._entries.changed(added=new.values(), removed=gone)
+        changed._phrases = self._phrases.changed(added=new.values(), removed=gone)
         return changed
 
     def __eq__(self, other: object) -> bool:
@@ -98,7 +99,7 @@ class SynonymTable:
 
     def _found(self, words: Sequence[str], joint: Joined, language: str | None) -> Iterator[Found]:
         text, starts = joint
-        end, lengths_of = 0, self._entries.lengths
+        end, lengths_of = 0, self._phrases.lengths
         for first, start in enumerate(starts):
             lengths = lengths_of.get(text[start : start + HEAD], ())
             if text[start] in lengths_of:
@@ -118,14 +119,16 @@ class SynonymTable:
         start = starts[first]
         for length in lengths:
             key = text[start : start + length]
-            entries = self._entries.by_key.get(key)
-            if entries is None or len(key) < length:
+            rules = self._phrases.rules.get(key)
+            if rules is None or len(key) < length:
                 continue
             last = bisect_right(starts, start + length - 1) - 1
             rest = text[start + length : starts[last] + len(words[last])]
             if not _may_follow(key, rest, compound=first == last):
                 continue
             spelling = " ".join((*words[first:last], words[last].removesuffix(rest)))
+            if (entries := self._entries.get(key)) is None:
+                entries = self._entries[key] = entries_of(key, rules)
             fitting = [
                 entry
                 for entry in entries

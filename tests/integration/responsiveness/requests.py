@@ -10,6 +10,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from chaja.v1 import (
     AttributeValue,
     BatchSearchRequest,
+    ChangeSynonymsRequest,
     Delete,
     DeleteDocumentsRequest,
     Document,
@@ -25,6 +26,8 @@ from chaja.v1 import (
     Mode,
     SearchRequest,
     SuggestRequest,
+    SynonymKind,
+    SynonymRule,
     TextKind,
     TextUnit,
     Upsert,
@@ -33,6 +36,7 @@ from chaja.v1 import (
 
 MARKS = "\u0301\u0316"
 WORDS = "카드를 잃어버렸어요 lost my card 환율 "
+EQUAL = SynonymKind.SYNONYM_KIND_EQUAL
 MESSAGE_BYTES = 4_100_000
 """Almost the default of --max-message-bytes."""
 
@@ -196,3 +200,29 @@ def reflections() -> Iterator[reflection_pb2.ServerReflectionRequest]:
     yield reflection_pb2.ServerReflectionRequest(file_containing_symbol="x" * MESSAGE_BYTES)
     for _ in itertools.repeat(None, 100):
         yield reflection_pb2.ServerReflectionRequest(file_containing_symbol="chaja.v1.SearchService")
+
+
+def _rules(count: int, phrases: int, attempt: int) -> list[SynonymRule]:
+    """Returns rules of that many phrases, each of 8 words."""
+    return [
+        SynonymRule(
+            kind=EQUAL,
+            phrases=[" ".join(f"{word}{number:x}{place:x}" for word in "가나다라마바사아") for place in range(phrases)],
+        )
+        for number in range(attempt * count, (attempt + 1) * count)
+    ]
+
+
+RULES: dict[str, Callable[[int], ChangeSynonymsRequest]] = {
+    "ten thousand rules": lambda attempt: ChangeSynonymsRequest(add=_rules(10_000, 2, attempt), replace_all=True),
+    "thirty thousand phrases": lambda attempt: ChangeSynonymsRequest(add=_rules(1875, 16, attempt), replace_all=True),
+    "a rule beside them": lambda attempt: ChangeSynonymsRequest(add=_rules(1, 2, 10_000 + attempt)),
+    "rules to add and others to remove": lambda attempt: ChangeSynonymsRequest(
+        add=_rules(4000, 2, attempt + 10), remove=_rules(4000, 2, attempt)
+    ),
+    "ten thousand invalid rules": lambda _: ChangeSynonymsRequest(
+        add=[SynonymRule(kind=EQUAL, phrases=["a", "a"])] * 10_000
+    ),
+    "very many phrases": lambda _: ChangeSynonymsRequest(add=[SynonymRule(kind=EQUAL, phrases=["가"] * 200_000)]),
+    "a long phrase": lambda _: ChangeSynonymsRequest(remove=[SynonymRule(kind=EQUAL, phrases=["가" * 1_300_000, "b"])]),
+}

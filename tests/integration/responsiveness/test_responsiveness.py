@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2_grpc
 
 import chaja
-from chaja.v1 import SearchRequest, WatchChangesRequest
+from chaja.v1 import ListSynonymsRequest, SearchRequest, WatchChangesRequest
 from sample.server_process import REPOSITORY, ServerProcess
 from tests.integration.responsiveness import health_watch
 from tests.integration.responsiveness import requests as at_limit
@@ -142,6 +142,14 @@ def test_a_read_at_the_limits(name: str, client: chaja.Client, watch: HealthWatc
 def test_a_deletion_at_the_limits(name: str, client: chaja.Client, watch: HealthWatch) -> None:
     build = at_limit.DELETES[name]
     check(watch, build, lambda request: client.catalog.DeleteDocuments(request, timeout=CALL_SECONDS))
+
+
+@pytest.mark.parametrize("name", at_limit.RULES)
+def test_a_change_of_synonyms_at_the_limits(name: str, client: chaja.Client, watch: HealthWatch) -> None:
+    build = at_limit.RULES[name]
+    check(watch, build, lambda request: client.synonyms.ChangeSynonyms(request, timeout=CALL_SECONDS))
+    pages = ListSynonymsRequest(page_size=1000)
+    check(watch, lambda _: pages, lambda request: client.synonyms.ListSynonyms(request, timeout=CALL_SECONDS))
 
 
 def test_an_import_at_the_limits(client: chaja.Client, watch: HealthWatch) -> None:

@@ -1,3 +1,4 @@
+import gc
 import random
 import time
 import unicodedata
@@ -200,6 +201,17 @@ def test_a_phrase_is_found_in_any_form(one: Rule, form: str, upper: bool, ending
     assert (expansion is None) == (plain is None)
     if expansion is not None and plain is not None:
         assert expansion.alternatives == plain.alternatives
+
+
+def test_a_table_makes_few_objects_for_the_garbage_collector() -> None:
+    some = [Rule(Kind.EQUAL, tuple(f"a{number}b{place}" for place in range(16))) for number in range(500)]
+    phrases = sum(len(one.forms) for one in some)
+    gc.collect()
+    before = len(gc.get_objects())
+    whole = SynonymTable(some)
+    gc.collect()
+    assert len(gc.get_objects()) - before < phrases / 10
+    assert whole.expand("a1b1") is not None
 
 
 @pytest.mark.alone
