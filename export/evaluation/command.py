@@ -14,9 +14,12 @@ from export.evaluation.judged import JudgedSet, taught
 from export.evaluation.reading import read_beir_set, read_catalogue_set
 from export.evaluation.report.json import as_json
 from export.evaluation.report.text import as_text
-from export.evaluation.runs import System
+from export.evaluation.runs import WITH_LABELS, System
+from export.evaluation.systems.bm25 import Bm25System, best_of
 from export.evaluation.systems.served import BundleEncoder, EncodedDocuments, served_systems
+from export.evaluation.systems.terms import SPLITS
 from export.progress import Progress
+from server.catalogue.document import Document
 from server.encoding.bundle import Bundle
 from server.ranking.options import Mode
 
@@ -58,17 +61,33 @@ def _read(options: argparse.Namespace) -> JudgedSet:
 
 
 def _evaluate(options: argparse.Namespace, judged: JudgedSet, progress: Callable[[str], None]) -> Evaluation:
-    systems = _bundle_systems(options, judged, progress)
+    labelled = taught(judged.documents, judged.labels, per_document=options.labels_per_document)
+    words = _bm25_systems(options, judged, labelled, progress)
+    systems: list[System] = [*_bundle_systems(options, judged, labelled, progress), *words]
     names = [system.name for system in systems]
-    baseline = options.baseline or names[0]
+    baseline = options.baseline or (best_of(words).name if words else names[0])
     if baseline not in names:
         raise ExportError(f"--baseline {baseline}: there is no such system; there are {', '.join(names)}")
     return evaluate(judged, systems, baseline=baseline, progress=progress)
 
 
-def _bundle_systems(options: argparse.Namespace, judged: JudgedSet, progress: Callable[[str], None]) -> list[System]:
+def _bm25_systems(
+    options: argparse.Namespace, judged: JudgedSet, labelled: Sequence[Document], progress: Callable[[str], None]
+) -> list[Bm25System]:
+    """Returns BM25 over each kind of terms, and with labels one more that has them."""
+    sets = [("", judged.documents), *([(WITH_LABELS, labelled)] if judged.labels else [])]
+    splits = {name: SPLITS[name]() for name in options.bm25}
+    return [
+        Bm25System(f"BM25 {name}{suffix}", documents, split, tuning=judged.tuning, progress=progress)
+        for suffix, documents in sets
+        for name, split in splits.items()
+    ]
+
+
+def _bundle_systems(
+    options: argparse.Namespace, judged: JudgedSet, labelled: Sequence[Document], progress: Callable[[str], None]
+) -> list[System]:
     """Returns the modes of each bundle; LEXICAL mode once, since it does not use the model."""
-    labelled = taught(judged.documents, judged.labels, per_document=options.labels_per_document)
     has_labels = bool(judged.labels)
     systems: list[System] = []
     for place, directory in enumerate(options.bundle):

@@ -72,6 +72,11 @@ class Evaluation:
         """The names of the systems."""
         return [run.system for run in self.runs]
 
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about the set and the systems."""
+        return [*self.judged.notes, *(run.note for run in self.runs if run.note)]
+
     @cached_property
     def summaries(self) -> list[Summary]:
         """The figures of each system, in the order of the runs."""
@@ -102,7 +107,7 @@ def evaluate(
     runs = []
     for system in systems:
         progress(f"searching {len(texts):,} queries with {system.name}")
-        runs.append(Run(system.name, system.search(texts)))
+        runs.append(Run(system.name, system.search(texts), system.note))
     values = [measured(judged.queries, run.found) for run in runs]
     return Evaluation(judged, runs, values, baseline)
 

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from export.evaluation.systems.terms import SPLITS
 from export.options import OneLineParser, count
 from server.programs import EXPORTER
 from server.ranking.options import Mode
@@ -13,6 +14,10 @@ from server.ranking.options import Mode
 ALL = "all"
 
 LABELS_PER_DOCUMENT = 10
+
+NONE = "none"
+
+DEFAULT_BM25 = ("words", "bigrams")
 
 EXAMPLES = f"""examples:
   {EXPORTER} evaluate --bundle build/bundle --catalogue services.jsonl --queries labelled.jsonl
@@ -53,6 +58,14 @@ def _system_flags(group: argparse._ArgumentGroup) -> None:
         metavar="MODEL",
         help="fp32 original of the bundle, to measure DENSE with: a directory, hub id or name",
     )
+    group.add_argument(
+        "--bm25",
+        type=_kinds,
+        default=DEFAULT_BM25,
+        metavar="KINDS",
+        help=f"kinds of terms to compare with by BM25, separated by commas, or none: {', '.join(SPLITS)} (default: "
+        f"{','.join(DEFAULT_BM25)}); kiwi needs the package kiwipiepy",
+    )
     group.add_argument("--document-model", metavar="MODEL", help="its second model, which encodes the documents")
 
 
@@ -90,7 +103,9 @@ def _set_flags(group: argparse._ArgumentGroup) -> None:
 
 def _report_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--baseline", metavar="SYSTEM", help="system that the others are compared with (default: the first)"
+        "--baseline",
+        metavar="SYSTEM",
+        help="system that the others are compared with (default: the best BM25 where it was tuned)",
     )
     group.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to this file")
 
@@ -109,3 +124,13 @@ def _check(parser: OneLineParser, options: argparse.Namespace) -> None:
         parser.error("--model is the original of one --bundle")
     if len(set(options.bundle)) < len(options.bundle):
         parser.error("--bundle names the same directory twice")
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    if names == (NONE,):
+        return ()
+    for name in names:
+        if name not in SPLITS:
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(SPLITS)} and {NONE}")
+    return names

@@ -18,7 +18,7 @@ def as_json(evaluation: Evaluation) -> str:
         "set": judged.name,
         "documents": len(judged.documents),
         "queries": len(judged.queries),
-        "notes": list(judged.notes),
+        "notes": evaluation.notes,
         "baseline": evaluation.baseline,
         "systems": msgspec.to_builtins(evaluation.summaries),
         "by_query": [

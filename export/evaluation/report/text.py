@@ -16,7 +16,11 @@ LEAST_P = 0.001
 def as_text(evaluation: Evaluation) -> str:
     """Returns the tables of an evaluation."""
     judged = evaluation.judged
-    lines = [f"{judged.name}: {len(judged.queries):,} queries, {len(judged.documents):,} documents", *judged.notes, ""]
+    lines = [
+        f"{judged.name}: {len(judged.queries):,} queries, {len(judged.documents):,} documents",
+        *evaluation.notes,
+        "",
+    ]
     return "\n".join([*lines, *_measures(evaluation), *_differences(evaluation)])
 
 

@@ -12,16 +12,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from export.evaluation.runs import DEPTH
+from export.evaluation.runs import DEPTH, WITH_LABELS
 from export.quality.served import ServedDocuments, encode_passages, encode_queries
 from server.catalogue.document import Document, parts_of
 from server.catalogue.encoded import Vectors
 from server.encoding.bundle import Bundle
 from server.ranking.options import Mode, SearchOptions
 from server.ranking.probes import encode_probes
-
-WITH_LABELS = " + labels"
-"""End of the name of a system whose documents have labels as example queries."""
 
 
 class Encoder(Protocol):
@@ -113,6 +110,7 @@ class ServedSystem:
     documents: EncodedDocuments
     mode: Mode
     labels: bool = False
+    note: str = ""
 
     def search(self, queries: Sequence[str]) -> list[list[str]]:
         """Returns for each query the ids of the best documents."""

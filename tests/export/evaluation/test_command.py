@@ -30,9 +30,12 @@ def test_each_mode_is_measured(tiny_bundle: Path, files: list[str], tmp_path: Pa
     report = tmp_path / "report.json"
     table = evaluated(tiny_bundle, *files, "--json", str(report)).stdout
     assert "q.jsonl: 3 queries, 3 documents" in table
-    assert "DENSE    0.667  1.000  1.000  1.000   0.833" in table
+    assert "DENSE         0.667  1.000  1.000  1.000   0.833" in table
     content = json.loads(report.read_text())
-    assert [each["system"] for each in content["systems"]] == ["DENSE", "LEXICAL", "HYBRID"]
+    assert [each["system"] for each in content["systems"]] == [
+        *("DENSE", "LEXICAL", "HYBRID"),
+        *("BM25 words", "BM25 bigrams"),
+    ]
     second = content["by_query"][1]
     assert second["query"] == "abbb"
     assert second["systems"]["DENSE"]["found"][:2] == ["b", "a"]
@@ -43,7 +46,7 @@ def test_labels_become_example_queries_of_further_systems(tiny_bundle: Path, fil
     labels = tmp_path / "l.jsonl"
     lines = [f'{{"query": "{text}", "language": "en", "relevant": ["a"]}}' for text in ("abbbb", "abb", "bbba")]
     labels.write_text("\n".join(lines))
-    table = evaluated(tiny_bundle, *files, "--mode", "dense", "--labels", str(labels)).stdout
+    table = evaluated(tiny_bundle, *files, "--mode", "dense", "--bm25", "none", "--labels", str(labels)).stdout
     assert "DENSE           0.667" in table
     assert "DENSE + labels  1.000" in table
 
@@ -51,7 +54,10 @@ def test_labels_become_example_queries_of_further_systems(tiny_bundle: Path, fil
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--baseline", "BM24"], "--baseline BM24: there is no such system; there are DENSE, LEXICAL, HYBRID"),
+        (
+            ["--baseline", "BM24"],
+            "--baseline BM24: there is no such system; there are DENSE, LEXICAL, HYBRID, BM25 words",
+        ),
         (["--json", "/nowhere/report.json"], "/nowhere/report.json cannot be written"),
         (["--dev", "/nowhere/dev.jsonl"], "/nowhere/dev.jsonl cannot be read"),
     ],
@@ -72,6 +78,7 @@ def test_an_error_is_one_line(tiny_bundle: Path, files: list[str], more: list[st
         (["--eval", "d", "--queries", "q"], "set --catalogue and --queries, or --eval"),
         (["--eval", "d"], "set --bundle"),
         (["--bundle", "b", "--bundle", "b", "--eval", "d"], "--bundle names the same directory twice"),
+        (["--bundle", "b", "--eval", "d", "--bm25", "nouns"], "'nouns' is none of words, bigrams, kiwi and none"),
         (["--bundle", "b", "--eval", "d", "--document-model", "m"], "--document-model needs --model"),
         (["--bundle", "b", "--catalogue", "c", "--queries", "q", "--split", "dev"], "need --eval"),
     ],
