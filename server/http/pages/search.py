@@ -1,6 +1,7 @@
-"""The search page at `/search`, its answers at `/search.json`, and its choices at `/search/options.json`.
+"""The search page at `/search`, its answers at `/search.json`, and, below `/search`, its choices and suggestions.
 
 A search of the page is a call of `SearchService.Search`: it passes the same checks, and has the same metrics and logs.
+Suggestions are calls of `SuggestService.Suggest`.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from chaja.v1 import GetServerInfoRequest, Hit, SearchResponse
+from chaja.v1 import GetServerInfoRequest, Hit, SearchResponse, SuggestResponse
 from server.engine import EngineSlot
 from server.errors import ChajaError
 from server.http.pages.assets import page_routes
 from server.http.pages.options import OptionsReader
 from server.http.pages.passages import Passage, passages_of
-from server.http.pages.search_request import search_request
+from server.http.pages.search_request import search_request, suggest_request
 from server.priority import CALL_NICENESS, give_way
 from server.rpc.errors import refusal_of
 from server.rpc.hits import EFFECT_OF, Fetch
@@ -34,9 +35,10 @@ from server.stages import STAGES
 
 NAME_OF: dict[int, str] = {message: effect.value for effect, message in EFFECT_OF.items()}
 
-FILES = ["search.css", "search.js", "hits.js", "filters.js"]
+FILES = ["search.css", "search.js", "hits.js", "filters.js", "suggestions.js"]
 
 SEARCH, INFO = "/chaja.v1.SearchService/Search", "/chaja.v1.InfoService/GetServerInfo"
+SUGGEST = "/chaja.v1.SuggestService/Suggest"
 
 TOKEN_HEADER = "X-Chaja-Token"  # noqa: S105  only its name
 """The header with the token of `--tokens`. `Authorization` has that of `--http-token-file`."""
@@ -73,6 +75,7 @@ class SearchPage:
         return [
             *page_routes("/search", "search.html", FILES),
             Route("/search.json", partial(self._guarded, self._search)),
+            Route("/search/suggestions.json", partial(self._guarded, self._suggest)),
             Route("/search/options.json", partial(self._guarded, self._read_options)),
         ]
 
@@ -112,6 +115,23 @@ class SearchPage:
             "no_good_answer": response.no_good_answer,
             "warnings": list(response.warnings),
             "model_revision": response.model_revision,
+            "sequence": response.sequence,
+        }
+
+    async def _suggest(self, request: Request) -> dict[str, Any]:
+        asked = suggest_request(request.query_params)
+        answer = await self._call(SUGGEST, asked.SerializeToString(), request)
+        response = SuggestResponse.FromString(answer)
+        return {
+            "suggestions": [
+                {
+                    "text": each.text,
+                    "document_id": each.document_id,
+                    "start": each.highlights[0].start,
+                    "end": each.highlights[0].end,
+                }
+                for each in response.suggestions
+            ],
             "sequence": response.sequence,
         }
 

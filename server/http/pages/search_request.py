@@ -1,13 +1,14 @@
-"""Reads the query parameters of `/search.json` as a `SearchRequest`: they have the names of its fields."""
+"""Reads the query parameters of the search page's answers as requests: they have the names of their fields."""
 
 import re
 from collections.abc import Mapping
 
 from google.protobuf import json_format
 
-from chaja.v1 import Filter, Fusion, Mode, SearchRequest
+from chaja.v1 import Filter, Fusion, Mode, SearchRequest, SuggestRequest, TextUnit
 from server.errors import InvalidRequest, Violation
 
+SUGGEST_PARAMETERS = ("text", "limit", "language_code", "filter")
 PARAMETERS = ("query", "limit", "language_code", "mode", "filter", "min_score", "fusion", "interpret")
 
 MODES = ("hybrid", "dense", "lexical")
@@ -22,14 +23,9 @@ MAX_FILTER_CHARACTERS = 8000
 
 def search_request(parameters: Mapping[str, str]) -> SearchRequest:
     """Returns the request; raises InvalidRequest. The server checks its limits like those of any call."""
-    for name in parameters:
-        if name not in PARAMETERS:
-            raise _invalid(name, f"is unknown; there are {', '.join(PARAMETERS)}")
+    _check_names(parameters, PARAMETERS)
     request = SearchRequest(query=parameters.get("query", ""), language_code=parameters.get("language_code", ""))
-    limit = parameters.get("limit", "0")
-    if not WHOLE_NUMBER.fullmatch(limit):
-        raise _invalid("limit", "is not a whole number")
-    request.limit = int(limit)
+    request.limit = _limit(parameters)
     request.mode = Mode.Value(f"MODE_{_one_of('mode', parameters.get('mode', MODES[0]), MODES)}")
     request.fusion = Fusion.Value(f"FUSION_{_one_of('fusion', parameters.get('fusion', FUSIONS[0]), FUSIONS)}")
     if "interpret" in parameters:
@@ -41,6 +37,33 @@ def search_request(parameters: Mapping[str, str]) -> SearchRequest:
     if text := parameters.get("filter"):
         request.filter.CopyFrom(_filter(text))
     return request
+
+
+def suggest_request(parameters: Mapping[str, str]) -> SuggestRequest:
+    """Returns the request, with highlights as JavaScript counts them; raises InvalidRequest."""
+    _check_names(parameters, SUGGEST_PARAMETERS)
+    request = SuggestRequest(
+        text=parameters.get("text", ""),
+        limit=_limit(parameters),
+        language_code=parameters.get("language_code", ""),
+        highlight=TextUnit.TEXT_UNIT_UTF16,
+    )
+    if text := parameters.get("filter"):
+        request.filter.CopyFrom(_filter(text))
+    return request
+
+
+def _check_names(parameters: Mapping[str, str], known: tuple[str, ...]) -> None:
+    for name in parameters:
+        if name not in known:
+            raise _invalid(name, f"is unknown; there are {', '.join(known)}")
+
+
+def _limit(parameters: Mapping[str, str]) -> int:
+    limit = parameters.get("limit", "0")
+    if not WHOLE_NUMBER.fullmatch(limit):
+        raise _invalid("limit", "is not a whole number")
+    return int(limit)
 
 
 def _filter(text: str) -> Filter:

@@ -64,9 +64,11 @@ def first_hit(page: Page) -> Any:
     return page.locator(".hit").first
 
 
-def ask(server: ServerProcess, *, token: str = "", host: str = "", **parameters: str) -> tuple[int, Any]:
-    """Returns the status and the JSON of an answer of `/search.json`."""
-    url = f"{url_of(server)}/search.json?{urllib.parse.urlencode(parameters)}"
+def ask(
+    server: ServerProcess, *, path: str = "/search.json", token: str = "", host: str = "", **parameters: str
+) -> tuple[int, Any]:
+    """Returns the status and the JSON of an answer."""
+    url = f"{url_of(server)}{path}?{urllib.parse.urlencode(parameters)}"
     headers = {name: text for name, text in (("X-Chaja-Token", token), ("Host", host)) if text}
     request = urllib.request.Request(url, headers=headers)  # noqa: S310  our own server
     try:
@@ -102,6 +104,43 @@ def test_hits_appear_while_the_user_types(server: ServerProcess, page: Page) -> 
     page.locator("#query").fill("")
     expect(page.locator(".hit")).to_have_count(0)
     expect(page.locator("#start")).to_be_visible()
+
+
+def test_suggestions_complete_what_is_typed(page: Page) -> None:
+    page.locator("#query").press_sequentially("eoc")  # 대ㅊ, on the other keyboard layout.
+    expect(page.locator("#suggestions button")).to_have_text(["대출 신청"])
+    page.locator("#query").fill("ㅂㄱ")
+    expect(page.locator("#suggestions button")).to_have_text(["카드 발급"])
+    expect(page.locator("#suggestions b")).to_have_text(["발급"])
+    page.locator("#suggestions button").click()
+    expect(page.locator("#query")).to_have_value("카드 발급")
+    expect(first_hit(page).locator(".id")).to_have_text("card")
+    expect(page.locator("#suggestions button")).to_have_count(0)
+    page.locator("#query").fill("<img")
+    expect(page.locator("#suggestions button")).to_have_text([HOSTILE])
+    page.locator("#query").fill("")
+    expect(page.locator("#suggestions button")).to_have_count(0)
+
+
+def test_suggestions_have_the_language_and_the_filters_of_the_search(server: ServerProcess, page: Page) -> None:
+    page.locator("#language").select_option("ko")
+    search_for(page, "get")
+    expect(page.locator("#suggestions button")).to_have_count(0)
+    page.locator("#language").select_option("en")
+    search_for(page, "get a")
+    expect(page.locator("#suggestions button")).to_have_text(["Get a card", "Get a loan"])
+    first_hit(page).get_by_text("category: card").click()
+    search_for(page, "get ")
+    expect(page.locator("#suggestions button")).to_have_text(["Get a card"])
+
+
+def test_suggestions_are_answered_as_json(server: ServerProcess) -> None:
+    status, answer = ask(server, path="/search/suggestions.json", text="카드", limit="1")
+    assert status == 200
+    assert answer["suggestions"] == [{"text": "카드 발급", "document_id": "card", "start": 0, "end": 2}]
+    status, answer = ask(server, path="/search/suggestions.json", text=" ")
+    assert (status, answer["reason"]) == (400, "INVALID_REQUEST")
+    assert answer["message"].startswith("text: is empty")
 
 
 def test_the_figures_of_a_hit_are_those_of_the_answer(server: ServerProcess, page: Page) -> None:

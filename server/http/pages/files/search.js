@@ -1,8 +1,10 @@
-// The search page: searches while you type, and shows the newest answer. All text is set as text, never as HTML.
+// The search page: searches and suggests while you type, and shows the newest answer. All text is set as text, never as
+// HTML.
 
 import { Filters } from "/pages/filters.js";
 import { hitElement } from "/pages/hits.js";
 import { element, number, share, time } from "/pages/format.js";
+import { Suggestions } from "/pages/suggestions.js";
 
 const TYPING_MILLISECONDS = 150;
 const COMPOSING_MILLISECONDS = 300;
@@ -16,6 +18,7 @@ const MODES = { hybrid: "compares meaning and words", dense: "compares meaning",
 const find = (id) => document.getElementById(id);
 const query = find("query");
 const filters = new Filters(find("filters"), () => search());
+const suggestions = new Suggestions(find("suggestions"), (url) => ask(url), searchFor);
 
 /** A query that is searched as it is, without an interpretation. */
 let literal = "";
@@ -31,6 +34,18 @@ const mode = () => document.querySelector("input[name=mode]:checked").value;
 function searchSoon(milliseconds) {
   clearTimeout(timer);
   timer = setTimeout(search, milliseconds);
+}
+
+/** Searches for a text that was offered. */
+function searchFor(text) {
+  query.value = text;
+  query.focus();
+  suggest();
+  search();
+}
+
+function suggest() {
+  suggestions.show(query.value, { language: find("language").value, filter: filters.json() });
 }
 
 /** Searches now. An answer that is no longer the newest is dropped. */
@@ -197,11 +212,7 @@ function offer(options) {
   for (const option of [...find("limit").options]) option.disabled = Number(option.value) > options.max_limit;
   const examples = options.examples.map((text) => {
     const button = element("button", { type: "button" }, text);
-    button.addEventListener("click", () => {
-      query.value = text;
-      query.focus();
-      search();
-    });
+    button.addEventListener("click", () => searchFor(text));
     return element("li", {}, button);
   });
   find("examples").replaceChildren(...examples);
@@ -232,6 +243,7 @@ function readAddress() {
 }
 
 query.addEventListener("input", (event) => {
+  suggest();
   if (event.isComposing && UNFINISHED.test(query.value)) clearTimeout(timer);
   else searchSoon(event.isComposing ? COMPOSING_MILLISECONDS : TYPING_MILLISECONDS);
 });

@@ -2,9 +2,19 @@ import json
 
 import pytest
 
-from chaja.v1 import AttributeValue, Equals, Filter, FilterList, Fusion, Mode, SearchRequest
+from chaja.v1 import (
+    AttributeValue,
+    Equals,
+    Filter,
+    FilterList,
+    Fusion,
+    Mode,
+    SearchRequest,
+    SuggestRequest,
+    TextUnit,
+)
 from server.errors import InvalidRequest
-from server.http.pages.search_request import MAX_FILTER_CHARACTERS, search_request
+from server.http.pages.search_request import MAX_FILTER_CHARACTERS, search_request, suggest_request
 
 
 def test_parameters_are_fields_of_the_request() -> None:
@@ -61,3 +71,18 @@ def test_invalid_parameters_are_named(name: str, value: str, problem: str) -> No
     with pytest.raises(InvalidRequest) as error:
         search_request({"query": "x", name: value})
     assert str(error.value) == problem
+
+
+def test_parameters_are_fields_of_a_request_for_suggestions() -> None:
+    filter = {"equals": {"attribute": "a", "value": {"number_value": 3}}}
+    parameters = {"text": "카", "limit": "3", "language_code": "ko", "filter": json.dumps(filter)}
+    assert suggest_request(parameters) == SuggestRequest(
+        text="카",
+        limit=3,
+        language_code="ko",
+        filter=Filter(equals=Equals(attribute="a", value=AttributeValue(number_value=3))),
+        highlight=TextUnit.TEXT_UNIT_UTF16,
+    )
+    for wrong in ({"query": "카"}, {"limit": "x"}, {"filter": "{"}):
+        with pytest.raises(InvalidRequest):
+            suggest_request(wrong)
