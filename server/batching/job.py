@@ -56,6 +56,11 @@ class Job:
         return now < self.deadline and not self.done.done()
 
     @property
+    def asked(self) -> str:
+        """The text that the user typed, for logs."""
+        return self.text if self.typed is None else self.typed
+
+    @property
     def encoded(self) -> bool:
         """Whether the encoder has no work left: the vector is known, or the search is lexical."""
         return self.vector is not None or (self.options is not None and self.options.mode is Mode.LEXICAL)

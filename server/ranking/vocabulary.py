@@ -1,7 +1,11 @@
 """The vocabulary of a state of the index: the words of its documents, and the texts that complete a typed one."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
 
 from server.attributes.filter import Filter
 from server.lexical.tokens import code_of_pair, code_of_word, fold
@@ -40,6 +44,9 @@ class CatalogueVocabulary:
 
         They are titles, examples and, without a filter, phrases of synonyms.
         """
-        allowed = None if self._filter is None else self._state.allowed(self._filter)
-        found = self._state.suggestions.exact(text, limit=limit, allowed=allowed)
+        found = self._state.suggestions.exact(text, limit=limit, allowed=self._allowed)
         return [Completion(each, 1 / place) for place, each in enumerate(found, start=1)]
+
+    @cached_property
+    def _allowed(self) -> NDArray[np.bool_] | None:
+        return None if self._filter is None else self._state.allowed(self._filter)

@@ -41,7 +41,7 @@ class Queries:
             return
         found = job.found
         self._slow.write(
-            job.text if job.typed is None else job.typed,
+            job.asked,
             stages,
             interpreted=job.text if job.interpretation else None,
             duration_seconds=duration_seconds,

@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from chaja.v1 import (
     BatchSearchRequest,
@@ -15,7 +15,7 @@ from chaja.v1 import (
     SearchServiceServicer,
 )
 from server.batching.job import Job
-from server.batching.pipeline import INTERACTIVE_TEXTS, is_bulk
+from server.batching.pipeline import is_bulk
 from server.engine import Engine, EngineSlot
 from server.metrics import Metrics
 from server.rpc.background import Background
@@ -27,7 +27,7 @@ from server.rpc.queries import Queries
 from server.rpc.room import FACET_BYTES, RESPONSE_BYTES, WARNING_BYTES, Room
 from server.rpc.running import run_jobs, timings_of
 from server.rpc.search_pages import Page
-from server.rpc.search_requests import Query, read_request, read_requests
+from server.rpc.search_requests import Query, read_request, read_requests, takes_long
 from server.rpc.slowest import SlowestSearches
 from server.rpc.stream import answer_in_order
 from server.rpc.synonym_messages import expansion_messages
@@ -42,6 +42,8 @@ LARGE_ANSWER_BYTES = 256 * 1024
 LARGE_AT_ONCE = 2
 """Size from which the answer to a batch is large, and number of large ones that are built at the same time. Other calls
 wait, so that many callers do not fill the memory."""
+
+T = TypeVar("T")
 
 
 class Searched(NamedTuple):
@@ -84,8 +86,7 @@ class SearchServicer(SearchServiceServicer):
         """Answers several queries."""
         engine = self._slot.engine
         read = partial(read_requests, request.requests, engine=engine, limits=self._limits)
-        many = len(request.requests) > INTERACTIVE_TEXTS  # To read one may take half a millisecond.
-        queries = await (self._background.run(read) if many else self._background.run_if_large(read))
+        queries = await self._read(read, request.requests, engine)
         bulk = is_bulk([query.understood.text for query in queries])
         jobs = [_job_of(query, engine, context, bulk=bulk) for query in queries]
         fields = [f"requests[{position}].query" for position in range(len(jobs))]
@@ -119,13 +120,18 @@ class SearchServicer(SearchServiceServicer):
                 self._metrics.calls.end_stream_query(answer.code, answer.reason)
                 yield answer.message
 
+    async def _read(self, read: Callable[[], T], requests: Sequence[SearchRequest], engine: Engine) -> T:
+        """Returns what `read` reads in requests, all of one message."""
+        long = takes_long(requests, documents=engine.index.state.columns.slot_count)
+        return await self._background.run_if_large(read, long=long)
+
     def _room(self, remedy: str) -> Room:
         return Room(self._limits.max_response_bytes, remedy)
 
     async def _search(self, request: SearchRequest, context: Any, *, bulk: bool) -> Searched:
         engine = self._slot.engine
         read = partial(read_request, request, engine=engine, limits=self._limits)
-        query = await self._background.run_if_large(read)
+        query = await self._read(read, [request], engine)
         job = _job_of(query, engine, context, bulk=bulk)
         await run_jobs(engine, [job], ["query"], queries=self._queries)
         return Searched(engine, job, query)

@@ -74,9 +74,9 @@ class SlowestSearches:
                 stages=stages,
                 mode=job.options.mode.value,
                 filtered=job.options.filter is not None,
-                characters=len(job.text),
+                characters=len(job.asked),
                 batch_texts=job.batch_texts,
-                text=job.text[:SHOWN_CHARACTERS] if self._show_texts else None,
+                text=job.asked[:SHOWN_CHARACTERS] if self._show_texts else None,
             )
         )
 

@@ -46,6 +46,14 @@ async def test_a_search_is_described_without_its_text() -> None:
     assert "비밀" not in repr(slowest.latest())
 
 
+async def test_a_search_has_the_text_that_was_typed_not_its_interpretation() -> None:
+    slowest = SlowestSearches(show_texts=True)
+    slow = job(0.4, text="카드")
+    slow.typed = "zkem"
+    slowest.add(slow)
+    assert [(search.text, search.characters) for search in slowest.latest()] == [("zkem", 4)]
+
+
 async def test_texts_are_shown_if_the_operator_allows_it() -> None:
     slowest = SlowestSearches(show_texts=True)
     slowest.add(job(0.4, text="x" * 900))
