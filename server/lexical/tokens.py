@@ -118,6 +118,23 @@ def code_of_word(word: str) -> int:
     return code ^ code >> 29 | int(WORD_MARK)
 
 
+def codes_with(places: Sequence[tuple[str, int]], points: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Returns the codes of folded words with other characters.
+
+    Args:
+        places: A word, and the place of one of its characters, for each row.
+        points: The code points that stand there instead `[rows, others]`.
+    """
+    sums = [
+        sum([(ord(each) + 1) * power for each, power in zip(word, POWERS, strict=False)])
+        - ord(word[place]) * POWERS[place]
+        for word, place in places
+    ]
+    powers = np.array([POWERS[place] for _, place in places], np.uint64)
+    rest = np.array([each & MASK for each in sums], np.uint64)
+    return _mixed(points.astype(np.uint64) * powers[:, None] + rest[:, None])
+
+
 def code_of_pair(first: str, second: str) -> int:
     """Returns the code of two neighbouring characters of a folded word, as `terms_of` returns it."""
     return ord(first) << CODE_POINT_BITS | ord(second)
@@ -146,7 +163,11 @@ def _hashes(points: NDArray[np.uint32], starts: NDArray[np.int64], ends: NDArray
     firsts = np.cumsum(lengths) - lengths
     within = np.arange(int(lengths.sum())) - np.repeat(firsts, lengths)
     characters = points[np.repeat(starts, lengths) + within].astype(np.uint64)
-    hashes = np.add.reduceat((characters + np.uint64(1)) * _powers()[within], firsts)
+    return _mixed(np.add.reduceat((characters + np.uint64(1)) * _powers()[within], firsts))
+
+
+def _mixed(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Returns the codes of words with these sums, in which every bit depends on all characters. Changes the sums."""
     hashes ^= hashes >> np.uint64(31)
     hashes *= np.uint64(MIXER)
     hashes ^= hashes >> np.uint64(29)

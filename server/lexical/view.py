@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from server.lexical.respelling import respelled
 from server.lexical.segment import STORED, Segment
 from server.lexical.tokens import CODE_POINT_BITS, WORD_MARK, terms_of
 from server.snapshot import Arrays
@@ -97,6 +98,10 @@ class LexicalView:
         for segment in self.segments:
             has |= segment.has(terms)
         return has.tolist()
+
+    def respelled(self, query: str) -> str:
+        """Returns a query with misspelled words replaced by words of documents; see `respelling`."""
+        return respelled(query, self._documents_with)
 
     def word_counts(self, words: Sequence[str]) -> list[int]:
         """Returns for each text of one word how many documents have that word as a whole.

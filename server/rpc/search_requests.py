@@ -9,7 +9,7 @@ from chaja.v1 import SearchRequest
 from server.batching.pipeline import INTERACTIVE_TEXTS
 from server.encoding.normalisation import normalised
 from server.engine import Engine
-from server.ranking.options import Asked, SearchOptions
+from server.ranking.options import Asked, Mode, SearchOptions
 from server.rpc.background import request_bytes
 from server.rpc.interpretations import interprets
 from server.rpc.limits import Limits
@@ -75,4 +75,6 @@ def _query(
         asked = Asked(text, request.language_code)
         options = replace(options, asked=asked, seconds=options.seconds or int(time.time()))
     understood = understand(typed, reading, expansion, state)
+    if interpreted and expansion is None and options.mode is not Mode.DENSE:
+        understood = understood._replace(words=state.lexical.respelled(understood.words))
     return Query(understood, options, mask, pages, request.language_code, request.highlight)

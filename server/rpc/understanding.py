@@ -19,7 +19,7 @@ class Understood(NamedTuple):
         reading: The reading that replaced it; None if nothing did.
         expansion: What rules of synonyms add to what was typed, or to the reading; None if they add nothing.
         text: The text that is encoded and compared with titles.
-        words: The text whose words are searched and highlighted.
+        words: The text whose words are searched and highlighted; misspelled ones may be replaced.
     """
 
     typed: str

@@ -49,7 +49,7 @@ INTERPRETED = {
 CASES = [(kind, typed, meant) for kind, of_kind in INTERPRETED.items() for typed, meant in of_kind.items()]
 
 UNCHANGED = [
-    *("카드를 잃어버렸어요", "카드 분실", "더치패이", "ㅋㅋㅋㅋ", "폰이 물에 빠졌어 ㅠㅠ"),
+    *("카드를 잃어버렸어요", "카드 분실", "ㅋㅋㅋㅋ", "폰이 물에 빠졌어 ㅠㅠ"),
     *("how do I cancel my card", "work", "top up", "tax forms", "so far so good"),
     *("A1-B2", "SKU12345", "sku12345", "iPhone15", "x7Gk29PqZ", "zkem123", "Zkem!2024qw", "dkssudA1!"),
     *("zkem@qnstlf.com", "https://zkem.com/qnstlf", "010-1234-5678", "110-234-567890"),
@@ -191,3 +191,19 @@ def test_interpretations_are_counted(tiny_bundle: Path) -> None:
     for kind, of_kind in INTERPRETED.items():
         name = Interpretation.Name(kind).removeprefix("INTERPRETATION_").lower()
         assert value(counted, "chaja_searches_interpreted_total", interpretation=name) == len(of_kind)
+
+
+@pytest.mark.parametrize("mode", [Mode.MODE_LEXICAL, Mode.MODE_HYBRID])
+def test_the_search_by_words_takes_a_word_that_differs_in_one_letter(
+    tiny_server: ServerProcess, mode: Mode.ValueType
+) -> None:
+    asked = request("더치패이")
+    asked.mode = mode
+    with chaja.connect(tiny_server.address) as client:
+        found = client.search.Search(asked)
+        asked.interpret = False
+        literal = client.search.Search(asked)
+    assert found.interpreted_query == ""
+    title, ranges = found.hits[0].title, found.hits[0].highlights.title
+    assert "더치페이" in [title[each.start : each.end] for each in ranges]
+    assert found.hits[0].lexical_score > literal.hits[0].lexical_score

@@ -1,11 +1,12 @@
 import unicodedata
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.lexical.tokens import code_of_pair, code_of_word, fold, terms_of
+from server.lexical.tokens import code_of_pair, code_of_word, codes_with, fold, terms_of
 
 
 def terms(text: str) -> list[int]:
@@ -78,3 +79,13 @@ def test_folding_twice_is_folding_once(text: str) -> None:
 def test_single_codes_are_those_of_terms(word: str) -> None:
     pairs = [code_of_pair(*pair) for pair in pairwise(word)]
     assert sorted([*pairs, code_of_word(word)]) == terms(word)
+
+
+@given(
+    st.text(st.sampled_from("카드분실a1"), min_size=1, max_size=9), st.integers(0, 8), st.text("가나다z", min_size=1)
+)
+def test_codes_of_words_with_another_character_are_those_of_the_words(word: str, place: int, others: str) -> None:
+    place %= len(word)
+    points = np.array([list(map(ord, others))])
+    expected = [code_of_word(word[:place] + other + word[place + 1 :]) for other in others]
+    assert codes_with([(word, place)], points).tolist() == [expected]
