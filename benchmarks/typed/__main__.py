@@ -2,8 +2,8 @@
 
 A server with the sample's catalogue and synonyms answers every query of the set in HYBRID and DENSE. The queries are
 printed by kind and half; "as meant" is R@1 of the same queries without slips. Then come queries without slips: the
-sample's, and those of each `--data DIR` in BEIR's layout. Flags after `--` go to the servers. The exit code is 1 if the
-half that judges misses a target.
+sample's, and those of each `--data DIR` in BEIR's layout, with `interpret` off and on. Flags after `--` go to the
+servers. The exit code is 1 if the half that judges or a set of queries without slips misses a target.
 """
 
 import argparse
@@ -15,10 +15,10 @@ from pathlib import Path
 
 import onnxruntime
 
-from benchmarks.serving.setting import CATALOGUE, PATIENT, QUERIES, Setting
-from benchmarks.typed.clean import beir_set, clean_rows, sample_set
+from benchmarks.serving.setting import CATALOGUE, QUERIES, Setting
+from benchmarks.typed.clean import CleanRow, beir_set, clean_rows, misread_row, sample_set
 from benchmarks.typed.kinds import least_recall
-from benchmarks.typed.measuring import DEPTHS, MODES, Row, search_all, typed_rows
+from benchmarks.typed.measuring import DEPTHS, MODES, TIMEOUT_SECONDS, Row, search_all, typed_rows
 from benchmarks.typed.queries import typed_queries
 from chaja import __version__
 from export.errors import ExportError
@@ -28,11 +28,23 @@ from server.catalogue.catalogue import load_catalogue
 from server.closed_pipe import until_closed_pipe
 from server.errors import StartError
 
+PATIENT = ("--longest-wait-seconds", str(TIMEOUT_SECONDS))
+"""Admits all queries of a stream, even on a busy machine."""
+
+PATIENT = ("--longest-wait-seconds", str(TIMEOUT_SECONDS))
+"""Admits all queries of a stream, even on a busy machine."""
+
 COLUMNS = [
     *(f"{mode} R@{depth}" for mode in MODES for depth in DEPTHS),
     *(f"{mode} {figure}" for figure in ("as meant", "target") for mode in MODES),
 ]
 """The figures of a line. "as meant" and the targets are of R@1."""
+
+CLEAN_COLUMNS = [
+    *("queries of", "catalogue of", "mode", "queries"),
+    *(f"R@{depth} {setting}" for depth in DEPTHS for setting in ("as typed", "interpreted")),
+    *("R@1 lost", "interpreted"),
+]
 
 
 def main() -> int:
@@ -51,49 +63,51 @@ def _run(options: argparse.Namespace) -> int:
         "onnxruntime": onnxruntime.__version__,
     }
     print(environment)
-    rows = measure(options.bundle, options.data or [], options.flags)
-    missed = missed_targets(rows)
+    typed, clean = measure(options.bundle, options.data or [], options.flags)
+    missed = missed_targets(typed, clean)
     if options.json:
-        content = {"environment": environment, "rows": [row._asdict() for row in rows], "missed": missed}
+        rows = {"typed": [row._asdict() for row in typed], "clean": [row._asdict() for row in clean]}
+        content = {"environment": environment, **rows, "missed": missed}
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     print("\n" + ("targets missed:\n" + "\n".join(missed) if missed else "every target was reached"))
     return 1 if missed else 0
 
 
-def measure(bundle: Path, data: Sequence[Path], flags: Sequence[str] = ()) -> list[Row]:
-    """Prints and returns the recall of the typed queries and of each set of queries without slips."""
+def measure(bundle: Path, data: Sequence[Path], flags: Sequence[str] = ()) -> tuple[list[Row], list[CleanRow]]:
+    """Prints and returns the figures of the typed queries, and of each set of queries without slips."""
     setting = Setting(bundle=bundle)
     documents = load_catalogue(CATALOGUE)
     queries = typed_queries(documents)
     sample = sample_set(CATALOGUE, QUERIES, documents)
     synonyms = ("--synonyms", str(CATALOGUE.with_name("synonyms.txt")))
-    with setting.server(*PATIENT, *synonyms, *flags) as server:
-        texts = [text for each in queries for text in (each.text, each.meant)]
-        found = search_all(server.address, [*texts, *(each.query for each in sample.queries)])
+    with tempfile.TemporaryDirectory() as folder:
+        sets = [beir_set(directory, folder=Path(folder)) for directory in data]
+        with setting.server(*PATIENT, *synonyms, *flags) as server:
+            found = search_all(server.address, [text for each in queries for text in (each.text, each.meant)])
+            clean = clean_rows(sample, server.address)
+            clean += [misread_row(each, server.address, catalogue=sample.name) for each in sets]
+        for each in sets:
+            with setting.server("--catalogue", str(each.catalogue), *PATIENT, *flags) as server:
+                clean += clean_rows(each, server.address)
     typed = typed_rows(queries, found)
     _print(f"{len(queries)} typed queries, {len(documents)} documents", typed)
-    clean = clean_rows(sample, found)
-    with tempfile.TemporaryDirectory() as folder:
-        for directory in data:
-            chosen = beir_set(directory, folder=Path(folder))
-            with setting.server("--catalogue", str(chosen.catalogue), *PATIENT, *flags) as server:
-                clean += clean_rows(chosen, search_all(server.address, [each.query for each in chosen.queries]))
-    _print("queries without slips", clean)
-    return typed + clean
+    _print_clean(clean)
+    return typed, clean
 
 
-def missed_targets(rows: Sequence[Row]) -> list[str]:
-    """Returns the targets that the half that judges misses, one sentence each."""
-    return [
+def missed_targets(typed: Sequence[Row], clean: Sequence[CleanRow]) -> list[str]:
+    """Returns the targets that the half that judges misses, and the queries without slips, one sentence each."""
+    below = [
         f"{row.kind}: {row.mode} R@1 is {row.recall[1]:.3f}, below {least:.3f}"
-        for row in rows
+        for row in typed
         if row.half == "judges" and (least := _target(row)) is not None and row.recall[1] < least
     ]
+    return below + [each for row in clean for each in row.missed]
 
 
 def _target(row: Row) -> float | None:
-    return None if row.meant_recall is None else least_recall(row.kind, meant_recall=row.meant_recall)
+    return least_recall(row.kind, meant_recall=row.meant_recall)
 
 
 def _print(title: str, rows: Sequence[Row]) -> None:
@@ -106,6 +120,18 @@ def _print(title: str, rows: Sequence[Row]) -> None:
         figures = [*recall, *(row.meant_recall for row in line), *(_target(row) for row in line)]
         printed = " | ".join("" if each is None else f"{each:.3f}" for each in figures)
         print(f"| {kind} | {half} | {line[0].queries} | {line[0].ambiguous} | {printed} |", flush=True)
+
+
+def _print_clean(rows: Sequence[CleanRow]) -> None:
+    """Prints one line for each set, language, catalogue and mode."""
+    print("\n## queries without slips\n")
+    print("The sample's queries share no distinctive word with the document that answers them: R@1 is low by design.")
+    print("With another set's catalogue, nothing answers a query, so only interpretations are counted.\n")
+    print(f"| {' | '.join(CLEAN_COLUMNS)} |\n{'|---' * len(CLEAN_COLUMNS)}|")
+    for row in rows:
+        recalls = [each and each[depth] for depth in DEPTHS for each in (row.as_typed, row.recall)]
+        figures = " | ".join("" if each is None else f"{each:.4f}" for each in (*recalls, row.loss))
+        print(f"| {row.name} | {row.catalogue} | {row.mode} | {row.queries} | {figures} | {row.interpreted} |")
 
 
 def _parse() -> argparse.Namespace:

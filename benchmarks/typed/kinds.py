@@ -6,15 +6,32 @@ from typing import NamedTuple
 
 from benchmarks.typed.rules import (
     Rule,
+    decomposed,
     in_initials,
+    initials_after_word,
+    initials_without_spaces,
     on_dubeolsik,
+    on_mixed_layouts,
     on_qwerty,
+    spaced_apart,
     unfinished,
+    unfinished_on_qwerty,
+    with_caps_lock,
     with_doubled_spaces,
+    with_misplaced_space,
     without_spaces,
 )
-from benchmarks.typed.typos import ERRORS, mistyped, with_doubled, with_missing, with_neighbour, with_swapped
+from benchmarks.typed.typos import (
+    ERRORS,
+    mistyped,
+    mistyped_in_english,
+    with_doubled,
+    with_missing,
+    with_neighbour,
+    with_swapped,
+)
 from server.korean.jamo import initials, letters
+from server.korean.keyboard import as_english
 
 RULE_MADE_RECALL = 0.9
 TYPO_RECALL = 0.7
@@ -44,14 +61,23 @@ KINDS = {
     "as written": Kind(lambda text, _: text, None),
     "Korean on QWERTY": Kind(on_qwerty, RULE_MADE_RECALL),
     "English on Dubeolsik": Kind(on_dubeolsik, RULE_MADE_RECALL),
+    "one word on QWERTY": Kind(on_mixed_layouts, RULE_MADE_RECALL),
+    "Korean on QWERTY, Caps Lock": Kind(with_caps_lock, RULE_MADE_RECALL),
     "initials": Kind(in_initials, RULE_MADE_RECALL, initials),
+    "initials without spaces": Kind(initials_without_spaces, RULE_MADE_RECALL, initials),
+    "initials after a word": Kind(initials_after_word, RULE_MADE_RECALL, initials),
     "unfinished": Kind(unfinished, RULE_MADE_RECALL, letters),
+    "unfinished on QWERTY": Kind(unfinished_on_qwerty, RULE_MADE_RECALL, as_english),
+    "NFD": Kind(decomposed, RULE_MADE_RECALL),
     "no spaces": Kind(without_spaces, RULE_MADE_RECALL),
+    "all syllables apart": Kind(spaced_apart, RULE_MADE_RECALL),
+    "misplaced space": Kind(with_misplaced_space, RULE_MADE_RECALL),
     "doubled spaces": Kind(with_doubled_spaces, RULE_MADE_RECALL),
     "typo: neighbouring key": Kind(partial(mistyped, error=with_neighbour), TYPO_RECALL),
     "typo: missing key": Kind(partial(mistyped, error=with_missing), TYPO_RECALL),
     "typo: doubled key": Kind(partial(mistyped, error=with_doubled), TYPO_RECALL),
     "typo: swapped keys": Kind(partial(mistyped, error=with_swapped), TYPO_RECALL),
+    "typo in English": Kind(mistyped_in_english, TYPO_RECALL),
 }
 """Kinds that rules make from titles and example queries."""
 

@@ -15,19 +15,27 @@ DEPTHS = (1, 5)
 MODES = {"HYBRID": Mode.MODE_HYBRID, "DENSE": Mode.MODE_DENSE}
 TIMEOUT_SECONDS = 600.0
 
-Found = Mapping[str, Mapping[str, Sequence[str]]]
-"""Ids of the found documents, best first, by mode and query."""
+
+class Answer(NamedTuple):
+    """The ids of the documents that a query found, best first, and whether another text was searched."""
+
+    documents: Sequence[str]
+    interpreted: bool = False
+
+
+Found = Mapping[str, Mapping[str, Answer]]
+"""Answers by mode and query."""
 
 
 class Row(NamedTuple):
     """The recall of one kind of queries in one mode.
 
     Attributes:
-        half: `chooses` or `judges`; empty if the kind has no halves.
+        half: `chooses` or `judges`.
         queries: Number of queries.
         ambiguous: Number of those whose typed form has more answers than the meant text.
         recall: R@k by k.
-        meant_recall: R@1 of the meant texts; None if the queries are as meant.
+        meant_recall: R@1 of the meant texts.
     """
 
     kind: str
@@ -36,27 +44,40 @@ class Row(NamedTuple):
     queries: int
     ambiguous: int
     recall: Mapping[int, float]
-    meant_recall: float | None
+    meant_recall: float
 
 
-def search_all(address: str, texts: Iterable[str]) -> Found:
+def search_all(
+    address: str, texts: Iterable[str], *, modes: Iterable[str] = tuple(MODES), interpret: bool = True
+) -> Found:
     """Searches each text once in each mode.
+
+    Args:
+        address: The server's.
+        texts: The queries.
+        modes: Names of the modes.
+        interpret: Whether the server may search what the user meant.
 
     Raises:
         StartError: The server rejects a query.
     """
     distinct = list(dict.fromkeys(texts))
     with chaja.connect(address) as client:
-        return {name: dict(_stream(client, distinct, mode=mode)) for name, mode in MODES.items()}
+        return {name: dict(_stream(client, distinct, mode=MODES[name], interpret=interpret)) for name in modes}
 
 
-def _stream(client: chaja.Client, texts: Sequence[str], *, mode: Mode.ValueType) -> Iterator[tuple[str, list[str]]]:
+def _stream(
+    client: chaja.Client, texts: Sequence[str], *, mode: Mode.ValueType, interpret: bool
+) -> Iterator[tuple[str, Answer]]:
     mask = FieldMask(paths=["document_id"])
-    requests = (SearchRequest(query=text, limit=max(DEPTHS), mode=mode, read_mask=mask) for text in texts)
+    requests = (
+        SearchRequest(query=text, limit=max(DEPTHS), mode=mode, read_mask=mask, interpret=interpret) for text in texts
+    )
     for text, answer in zip(texts, client.search.SearchStream(requests, timeout=TIMEOUT_SECONDS), strict=True):
         if answer.HasField("error"):
             raise StartError(f"the server rejects the query {text!r}: {answer.error.message}")
-        yield text, [hit.document_id for hit in answer.response.hits]
+        found = [hit.document_id for hit in answer.response.hits]
+        yield text, Answer(found, bool(answer.response.interpreted_query))
 
 
 def typed_rows(queries: Sequence[TypedQuery], found: Found) -> list[Row]:
@@ -65,16 +86,17 @@ def typed_rows(queries: Sequence[TypedQuery], found: Found) -> list[Row]:
     for kind in dict.fromkeys(each.kind for each in queries):
         for half in ("chooses", "judges"):
             chosen = [each for each in queries if each.kind == kind and each.judges is (half == "judges")]
-            for mode, hits in found.items() if chosen else ():
-                recall = recall_of([(hits[each.text], each.relevant) for each in chosen])
-                meant = recall_of([(hits[each.meant], each.relevant) for each in chosen])
+            for mode, answers in found.items() if chosen else ():
+                recall = recall_of([(answers[each.text], each.relevant) for each in chosen])
+                meant = recall_of([(answers[each.meant], each.relevant) for each in chosen])
                 ambiguous = sum(each.is_ambiguous for each in chosen)
                 rows.append(Row(kind, half, mode, len(chosen), ambiguous, recall, meant[1]))
     return rows
 
 
-def recall_of(answers: Sequence[tuple[Sequence[str], Set[str]]]) -> dict[int, float]:
-    """Returns R@k by k of pairs of the found documents, best first, and the relevant ones."""
+def recall_of(answers: Sequence[tuple[Answer, Set[str]]]) -> dict[int, float]:
+    """Returns R@k by k of pairs of an answer and the relevant documents: the share with one of them in the first k."""
     return {
-        depth: statistics.mean(not relevant.isdisjoint(hits[:depth]) for hits, relevant in answers) for depth in DEPTHS
+        depth: statistics.mean(not relevant.isdisjoint(answer.documents[:depth]) for answer, relevant in answers)
+        for depth in DEPTHS
     }

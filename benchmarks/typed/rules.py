@@ -6,6 +6,7 @@ no form of this kind.
 
 import random
 import re
+import unicodedata
 from collections.abc import Callable
 
 from server.korean.jamo import initials
@@ -58,6 +59,60 @@ def unfinished(text: str, chance: random.Random) -> str | None:
     place = chance.choice(places)
     keys = as_english(text[place])
     return as_korean(as_english(text[:place]) + keys[: chance.randrange(1, len(keys))])
+
+
+def initials_without_spaces(text: str, chance: random.Random) -> str | None:
+    """Returns the initials of a text's first words in one word, if they are several."""
+    typed = in_initials(text, chance)
+    return typed.replace(" ", "") if typed and " " in typed else None
+
+
+def initials_after_word(text: str, chance: random.Random) -> str | None:
+    """Returns a text's first word, and the initials of the next ones."""
+    if not SYLLABLES.fullmatch(text) or " " not in text:
+        return None
+    first, *others = text.split()
+    return f"{first} {initials(' '.join(others[: chance.randint(1, len(others))]))}"
+
+
+def on_mixed_layouts(text: str, chance: random.Random) -> str | None:
+    """Returns a Korean text with the keys of one of its words: someone switched layouts too late or too early."""
+    words = text.split()
+    if len(words) == 1 or not SYLLABLES.fullmatch(text):
+        return None
+    place = chance.choice([place for place, word in enumerate(words) if len(word) > 1] or [0])
+    return " ".join([*words[:place], as_english(words[place]), *words[place + 1 :]])
+
+
+def with_caps_lock(text: str, _: random.Random) -> str | None:
+    """Returns the keys of a Korean text, with capitals for small letters: Caps Lock was on, too."""
+    return as_english(text).swapcase() if KOREAN.fullmatch(text) else None
+
+
+def unfinished_on_qwerty(text: str, chance: random.Random) -> str | None:
+    """Returns a text's first keys."""
+    typed = unfinished(text, chance)
+    return as_english(typed) if typed else None
+
+
+def decomposed(text: str, _: random.Random) -> str | None:
+    """Returns a Korean text in NFD, the form in which some systems write it."""
+    return unicodedata.normalize("NFD", text) if KOREAN.fullmatch(text) else None
+
+
+def spaced_apart(text: str, _: random.Random) -> str | None:
+    """Returns a text with a space after each syllable."""
+    return " ".join(text.replace(" ", "")) if SYLLABLES.fullmatch(text) else None
+
+
+def with_misplaced_space(text: str, chance: random.Random) -> str | None:
+    """Returns a text with one of its spaces a syllable too early or too late."""
+    if not SYLLABLES.fullmatch(text) or " " not in text:
+        return None
+    place = chance.choice([place for place, character in enumerate(text) if character == " "])
+    early = f"{text[: place - 1]} {text[place - 1]}{text[place + 1 :]}"
+    late = f"{text[:place]}{text[place + 1]} {text[place + 2 :]}"
+    return chance.choice([early, late]).strip()
 
 
 def without_spaces(text: str, _: random.Random) -> str | None:

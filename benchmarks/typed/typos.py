@@ -1,7 +1,7 @@
-"""Typing errors: one key of one Korean word is wrong, missing, pressed twice, or pressed too early.
+"""Typing errors: one key of one word is wrong, missing, pressed twice, or pressed too early.
 
-Errors are made in the keys and not in the syllables, since a wrong key also moves the letters after it into other
-syllables: 카드 without its second key is 칻.
+In Korean they are made in the keys and not in the syllables, since a wrong key also moves the letters after it into
+other syllables: 카드 without its second key is 칻.
 """
 
 import itertools
@@ -18,6 +18,7 @@ REACH = 1.2
 """Greatest distance of neighbouring keys."""
 
 WORD = re.compile("[가-힣]{2,}")
+ENGLISH_WORD = re.compile("[A-Za-z]{4,}")
 
 PLACES = {
     key: complex(shift + column, row) for row, (keys, shift) in enumerate(ROWS) for column, key in enumerate(keys)
@@ -63,9 +64,18 @@ ERRORS: tuple[Error, ...] = (with_neighbour, with_missing, with_doubled, with_sw
 
 def mistyped(text: str, chance: random.Random, *, error: Error) -> str | None:
     """Returns a text with an error in one of its Korean words; None if no word has two syllables."""
-    words = list(WORD.finditer(text))
+    return _mistyped(text, chance, WORD, lambda word: as_korean(chance.choice(list(error(as_english(word))))))
+
+
+def mistyped_in_english(text: str, chance: random.Random) -> str | None:
+    """Returns a text with an error in one of its English words; None if no word has four letters."""
+    error = chance.choice(ERRORS)
+    return _mistyped(text, chance, ENGLISH_WORD, lambda word: chance.choice(list(error(word))))
+
+
+def _mistyped(text: str, chance: random.Random, pattern: re.Pattern[str], wrong: Callable[[str], str]) -> str | None:
+    words = list(pattern.finditer(text))
     if not words:
         return None
     word = chance.choice(words)
-    wrong = as_korean(chance.choice(list(error(as_english(word[0])))))
-    return text[: word.start()] + wrong + text[word.end() :]
+    return text[: word.start()] + wrong(word[0]) + text[word.end() :]

@@ -8,11 +8,19 @@ from benchmarks.typed.rules import (
     INITIALS_LENGTHS,
     KEPT_SYLLABLES,
     Rule,
+    decomposed,
     in_initials,
+    initials_after_word,
+    initials_without_spaces,
     on_dubeolsik,
+    on_mixed_layouts,
     on_qwerty,
+    spaced_apart,
     unfinished,
+    unfinished_on_qwerty,
+    with_caps_lock,
     with_doubled_spaces,
+    with_misplaced_space,
     without_spaces,
 )
 from server.korean.jamo import initials, is_initials, letters
@@ -31,6 +39,11 @@ chances = st.integers(0, 1000).map(random.Random)
         (on_qwerty, "이체한도 2배?", "dlcpgkseh 2qo?"),
         (on_dubeolsik, "Hello", "ㅗ디ㅣㅐ"),
         (in_initials, "카드 분실", "ㅋㄷ ㅂㅅ"),
+        (initials_without_spaces, "카드 분실", "ㅋㄷㅂㅅ"),
+        (initials_after_word, "카드 분실", "카드 ㅂㅅ"),
+        (with_caps_lock, "카드 빨리", "ZKEM qKFFL"),
+        (decomposed, "카드", "\u110f\u1161\u1103\u1173"),
+        (spaced_apart, "카드 분실", "카 드 분 실"),
         (without_spaces, "카드 분실 신고", "카드분실신고"),
         (with_doubled_spaces, "카드 분실 신고", "카드  분실  신고"),
     ],
@@ -47,7 +60,16 @@ def test_a_text_that_the_korean_layout_does_not_type_has_no_form(rule: Rule, tex
 
 @pytest.mark.parametrize(
     ("rule", "text"),
-    [(on_dubeolsik, "영어 card"), (in_initials, "금 투자"), (unfinished, "환전"), (without_spaces, "환전")],
+    [
+        (on_dubeolsik, "영어 card"),
+        (in_initials, "금 투자"),
+        (initials_without_spaces, "이체한도"),
+        (initials_after_word, "이체한도"),
+        (on_mixed_layouts, "이체한도"),
+        (unfinished, "환전"),
+        (without_spaces, "환전"),
+        (with_misplaced_space, "환전"),
+    ],
 )
 def test_a_text_without_the_right_characters_has_no_form(rule: Rule, text: str) -> None:
     assert rule(text, random.Random(0)) is None
@@ -87,6 +109,28 @@ def test_an_unfinished_text_ends_within_a_syllable(text: str, chance: random.Ran
         assert letters(text).startswith(letters(typed))
         assert letters(typed) not in ends
         assert len(letters(typed)) > len(letters(text[:KEPT_SYLLABLES]))
+
+
+@given(korean, chances)
+def test_one_word_is_on_the_other_layout(text: str, chance: random.Random) -> None:
+    typed = on_mixed_layouts(text, chance)
+    if typed is None:
+        assert " " not in text
+    else:
+        assert sum(old != new for old, new in zip(text.split(), typed.split(), strict=True)) == 1
+        assert as_korean(typed) == text
+
+
+@given(korean, chances)
+def test_unfinished_keys_are_the_first_ones(text: str, chance: random.Random) -> None:
+    typed = unfinished_on_qwerty(text, chance)
+    assert typed is None or as_english(text).startswith(typed)
+
+
+@given(korean, chances)
+def test_a_misplaced_space_moves_no_syllable(text: str, chance: random.Random) -> None:
+    typed = with_misplaced_space(text, chance)
+    assert typed is None or (typed != text and typed.replace(" ", "") == text.replace(" ", ""))
 
 
 @given(korean, chances)

@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.typed.typos import NEIGHBOURS, Error, mistyped, with_doubled, with_missing, with_neighbour, with_swapped
+from benchmarks.typed.typos import (
+    NEIGHBOURS,
+    Error,
+    mistyped,
+    mistyped_in_english,
+    with_doubled,
+    with_missing,
+    with_neighbour,
+    with_swapped,
+)
 from server.korean.keyboard import as_english
 
 ERRORS = [with_neighbour, with_missing, with_doubled, with_swapped]
@@ -51,3 +60,13 @@ def test_a_text_has_one_error_in_one_word(error: Error, text: str, seed: int) ->
 @pytest.mark.parametrize("error", ERRORS)
 def test_a_text_without_a_korean_word_of_two_syllables_has_no_error(error: Error) -> None:
     assert mistyped("ATM 앞 card", random.Random(0), error=error) is None
+
+
+@given(st.integers(0, 1000))
+def test_an_english_text_has_an_error_in_a_longer_word(seed: int) -> None:
+    typed = mistyped_in_english("pay my bill 카드", random.Random(seed))
+    assert typed is not None
+    pay, my, bill, card = typed.split(" ")
+    assert (pay, my, card) == ("pay", "my", "카드")
+    assert bill != "bill"
+    assert mistyped_in_english("pay my fee 카드", random.Random(seed)) is None
