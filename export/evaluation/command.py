@@ -12,6 +12,8 @@ from export.evaluation import flags
 from export.evaluation.evaluation import Evaluation, evaluate
 from export.evaluation.judged import JudgedSet, taught
 from export.evaluation.reading import read_beir_set, read_catalogue_set
+from export.evaluation.report.content import content_of
+from export.evaluation.report.html import as_page
 from export.evaluation.report.json import as_json
 from export.evaluation.report.text import as_text
 from export.evaluation.runs import WITH_LABELS, System
@@ -31,14 +33,17 @@ def main(arguments: Sequence[str]) -> None:
         ExportError, StartError: A file, a set or a bundle cannot be used. No report is written then.
     """
     options = flags.parse(arguments)
-    _check_report(options.json)
+    _check_report(options.json, options.html)
     with Progress() as progress:
         judged = _read(options)
         evaluation = _evaluate(options, judged, progress)
         progress.finish()
-    print(as_text(evaluation))
+    content = content_of(evaluation, worst=options.worst)
+    print(as_text(content))
     if options.json is not None:
-        _write(options.json, as_json(evaluation))
+        _write(options.json, as_json(content))
+    if options.html is not None:
+        _write(options.html, as_page(content))
 
 
 def _read(options: argparse.Namespace) -> JudgedSet:

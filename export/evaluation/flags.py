@@ -15,6 +15,8 @@ ALL = "all"
 
 LABELS_PER_DOCUMENT = 10
 
+WORST = 10
+
 NONE = "none"
 
 DEFAULT_BM25 = ("words", "bigrams")
@@ -108,12 +110,22 @@ def _report_flags(group: argparse._ArgumentGroup) -> None:
         help="system that the others are compared with (default: the best BM25 where it was tuned)",
     )
     group.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to this file")
+    group.add_argument("--html", type=Path, metavar="FILE", help="also write a page with charts to this file")
+    group.add_argument(
+        "--worst",
+        type=int,
+        default=WORST,
+        metavar="N",
+        help="worst queries of the best system to show (default: %(default)s)",
+    )
 
 
 def _check(parser: OneLineParser, options: argparse.Namespace) -> None:
     beside = [options.catalogue is not None, options.queries is not None]
     if any(beside) if options.eval is not None else not all(beside):
         parser.error("set --catalogue and --queries, or --eval")
+    if options.worst < 0:
+        parser.error("--worst is a number, 0 or more")
     if not options.bundle:
         parser.error("set --bundle")
     if options.eval is None and (options.split or options.eval_documents):

@@ -7,20 +7,22 @@ from typing import Any
 
 import msgspec
 
-from export.evaluation.evaluation import Evaluation
 from export.evaluation.measures import NAMES
+from export.evaluation.report.content import Content
 
 
-def as_json(evaluation: Evaluation) -> str:
+def as_json(content: Content) -> str:
     """Returns the figures, and for each query what was asked, found and measured."""
-    judged = evaluation.judged
-    content: dict[str, Any] = {
+    evaluation, judged = content.evaluation, content.evaluation.judged
+    plain: dict[str, Any] = {
         "set": judged.name,
         "documents": len(judged.documents),
         "queries": len(judged.queries),
         "notes": evaluation.notes,
         "baseline": evaluation.baseline,
         "systems": msgspec.to_builtins(evaluation.summaries),
+        "slices": msgspec.to_builtins(content.slices),
+        "worst": {"system": content.best, "queries": msgspec.to_builtins(content.worst)},
         "by_query": [
             {
                 "query": query.text,
@@ -37,4 +39,4 @@ def as_json(evaluation: Evaluation) -> str:
             for row, query in enumerate(judged.queries)
         ],
     }
-    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+    return json.dumps(plain, ensure_ascii=False, indent=1) + "\n"

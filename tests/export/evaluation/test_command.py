@@ -27,8 +27,9 @@ def evaluated(tiny_bundle: Path, *arguments: str) -> CompletedProcess[str]:
 
 
 def test_each_mode_is_measured(tiny_bundle: Path, files: list[str], tmp_path: Path) -> None:
-    report = tmp_path / "report.json"
-    table = evaluated(tiny_bundle, *files, "--json", str(report)).stdout
+    report, page = tmp_path / "report.json", tmp_path / "report.html"
+    table = evaluated(tiny_bundle, *files, "--json", str(report), "--html", str(page)).stdout
+    assert page.read_text().startswith("<!doctype html>")
     assert "q.jsonl: 3 queries, 3 documents" in table
     assert "DENSE         0.667  1.000  1.000  1.000   0.833" in table
     content = json.loads(report.read_text())
