@@ -70,7 +70,7 @@ def request(query: str, *, interpret: bool | None = None, page_token: str = "", 
 
 def compared(response: SearchResponse) -> SearchResponse:
     """Returns an answer without what differs between equal searches, or because of an interpretation."""
-    for field in ("timings", "interpretation", "interpreted_query", "next_page_token"):
+    for field in ("timings", "interpretation", "interpreted_query", "next_page_token", "search_id"):
         response.ClearField(field)
     return response
 
