@@ -114,10 +114,11 @@ class RuleTable:
                 continue
             lengths = self._lengths.get(text[start : start + HEAD], ()) + self._lengths.get(character, ())
             for length in lengths:
-                key = text[start : start + length]
-                for phrase in self._phrases.get(key, ()):
-                    if fits(phrase, start, start + length):
-                        yield phrase.place
+                end = start + length
+                if end <= len(text):
+                    yield from (
+                        phrase.place for phrase in self._phrases.get(text[start:end], ()) if fits(phrase, start, end)
+                    )
 
 
 def _is_spelt(spelling: str, text: str, *, first: bool) -> bool:

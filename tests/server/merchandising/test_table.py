@@ -76,7 +76,14 @@ def test_a_table_is_bounded() -> None:
         RuleTable(rule(str(number), pinned_ids=[f"{number}.{each}" for each in range(50)]) for number in range(201))
 
 
-texts = st.text(alphabet="가나카드 ab1-", max_size=12)
+def test_a_phrase_at_the_end_of_a_query_may_be_the_beginning_of_another_phrase() -> None:
+    phrases = {"long": "카드분실신고", "short": "카드분실"}
+    table = RuleTable(rule(id, query=phrase, match="contains") for id, phrase in phrases.items())
+    assert ids(table, "내 카드분실") == ["short"]
+    assert ids(table, "내 카드분실신고") == ["long", "short"]
+
+
+texts = st.text(alphabet="가나 a", max_size=8)
 
 
 @given(st.lists(st.tuples(st.sampled_from(Match), texts.filter(str.split)), max_size=20), texts)
