@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from export.errors import ExportError
@@ -18,6 +19,7 @@ from export.evaluation.report.json import as_json
 from export.evaluation.report.text import as_text
 from export.evaluation.runs import WITH_LABELS, System
 from export.evaluation.systems.bm25 import Bm25System, best_of
+from export.evaluation.systems.remote import ServerSystem, Target
 from export.evaluation.systems.served import BundleEncoder, EncodedDocuments, served_systems
 from export.evaluation.systems.terms import SPLITS
 from export.progress import Progress
@@ -68,12 +70,33 @@ def _read(options: argparse.Namespace) -> JudgedSet:
 def _evaluate(options: argparse.Namespace, judged: JudgedSet, progress: Callable[[str], None]) -> Evaluation:
     labelled = taught(judged.documents, judged.labels, per_document=options.labels_per_document)
     words = _bm25_systems(options, judged, labelled, progress)
-    systems: list[System] = [*_bundle_systems(options, judged, labelled, progress), *words]
-    names = [system.name for system in systems]
-    baseline = options.baseline or (best_of(words).name if words else names[0])
-    if baseline not in names:
-        raise ExportError(f"--baseline {baseline}: there is no such system; there are {', '.join(names)}")
-    return evaluate(judged, systems, baseline=baseline, progress=progress)
+    with _server_systems(options, judged) as remote:
+        systems: list[System] = [*remote, *_bundle_systems(options, judged, labelled, progress), *words]
+        names = [system.name for system in systems]
+        baseline = options.baseline or (best_of(words).name if words else names[0])
+        if baseline not in names:
+            raise ExportError(f"--baseline {baseline}: there is no such system; there are {', '.join(names)}")
+        return evaluate(judged, systems, baseline=baseline, progress=progress)
+
+
+@contextlib.contextmanager
+def _server_systems(options: argparse.Namespace, judged: JudgedSet) -> Iterator[list[ServerSystem]]:
+    """Yields the modes of the running server, while its connection is open."""
+    if options.server is None:
+        yield []
+        return
+    target = Target(
+        address=options.server,
+        token=options.token,
+        tls=options.tls,
+        ca=options.ca,
+        certificate=options.cert,
+        key=options.key,
+    )
+    known = frozenset(each.id for each in judged.documents)
+    suffix = f" ({options.server})" if options.bundle else ""
+    with target.connected() as client:
+        yield [ServerSystem(f"{mode.name}{suffix}", target, client, mode, known=known) for mode in options.modes]
 
 
 def _bm25_systems(

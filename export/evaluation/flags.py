@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +24,8 @@ DEFAULT_BM25 = ("words", "bigrams")
 
 EXAMPLES = f"""examples:
   {EXPORTER} evaluate --bundle build/bundle --catalogue services.jsonl --queries labelled.jsonl
-  {EXPORTER} evaluate --bundle build/bundle --eval DIR --split test --labels train --json quality.json"""
+  {EXPORTER} evaluate --bundle build/bundle --eval DIR --split test --labels train --json quality.json
+  {EXPORTER} evaluate --server localhost:50051 --catalogue services.jsonl --queries labelled.jsonl"""
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -50,7 +52,17 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _system_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--bundle", type=Path, action="append", metavar="DIR", help="bundle; repeatable, to compare several"
+        "--bundle", type=Path, action="append", default=[], metavar="DIR", help="bundle; repeatable, to compare several"
+    )
+    group.add_argument("--server", metavar="HOST:PORT", help="running server, which has the documents")
+    group.add_argument("--tls", action="store_true", help="use TLS with the system's certificates")
+    group.add_argument("--ca", type=Path, metavar="FILE", help="use TLS and trust these certificates")
+    group.add_argument("--cert", type=Path, metavar="FILE", help="the client's certificate, for mutual TLS")
+    group.add_argument("--key", type=Path, metavar="FILE", help="key of the client's certificate")
+    group.add_argument(
+        "--token",
+        default=os.environ.get("CHAJA_TOKEN", ""),
+        help="bearer token (default: environment variable CHAJA_TOKEN)",
     )
     group.add_argument(
         "--mode", choices=[ALL, *(mode.value for mode in Mode)], default=ALL, help="search mode (default: %(default)s)"
@@ -126,13 +138,17 @@ def _check(parser: OneLineParser, options: argparse.Namespace) -> None:
         parser.error("set --catalogue and --queries, or --eval")
     if options.worst < 0:
         parser.error("--worst is a number, 0 or more")
-    if not options.bundle:
-        parser.error("set --bundle")
+    if not options.bundle and options.server is None:
+        parser.error("set --bundle or --server")
+    if options.server is None and (options.tls or options.ca or options.cert or options.key):
+        parser.error("--tls, --ca, --cert and --key need --server")
+    if (options.cert is None) != (options.key is None):
+        parser.error("--cert and --key go together: set both or neither")
     if options.eval is None and (options.split or options.eval_documents):
         parser.error("--split and --eval-documents need --eval")
     if options.model is None and options.document_model is not None:
         parser.error("--document-model needs --model")
-    if options.model is not None and len(options.bundle) > 1:
+    if options.model is not None and len(options.bundle) != 1:
         parser.error("--model is the original of one --bundle")
     if len(set(options.bundle)) < len(options.bundle):
         parser.error("--bundle names the same directory twice")
