@@ -96,6 +96,14 @@ def test_a_search_continues_its_caller_s_trace_with_a_span_for_each_stage(
     assert collector.resources[0]["service.name"] == "chaja"
 
 
+def test_a_span_names_the_interpretation_of_a_query_without_its_text(
+    client: chaja.Client, collector: Collector
+) -> None:
+    client.search.Search(SearchRequest(query="dlcpgkseh"), metadata=parent(13))
+    assert attributes(root_of(collector, 13))["chaja.interpretation"] == "keyboard"
+    assert "이체한도" not in str(collector.spans)
+
+
 def test_a_batch_is_linked_to_the_spans_of_its_calls_and_they_to_it(client: chaja.Client, collector: Collector) -> None:
     queries = [SearchRequest(query=f"송금 한도 {number}") for number in range(3)]
     client.search.BatchSearch(BatchSearchRequest(requests=queries), metadata=parent(2))
