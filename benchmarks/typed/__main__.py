@@ -31,9 +31,6 @@ from server.errors import StartError
 PATIENT = ("--longest-wait-seconds", str(TIMEOUT_SECONDS))
 """Admits all queries of a stream, even on a busy machine."""
 
-PATIENT = ("--longest-wait-seconds", str(TIMEOUT_SECONDS))
-"""Admits all queries of a stream, even on a busy machine."""
-
 COLUMNS = [
     *(f"{mode} R@{depth}" for mode in MODES for depth in DEPTHS),
     *(f"{mode} {figure}" for figure in ("as meant", "target") for mode in MODES),
