@@ -29,8 +29,8 @@ FIT_OF = {
     Kind.START: SuggestionFit.SUGGESTION_FIT_START,
     Kind.WORD: SuggestionFit.SUGGESTION_FIT_WORD,
     Kind.INITIALS: SuggestionFit.SUGGESTION_FIT_INITIALS,
-    Kind.LAYOUT: SuggestionFit.SUGGESTION_FIT_LAYOUT,
-    Kind.TYPO: SuggestionFit.SUGGESTION_FIT_TYPING_ERROR,
+    Kind.KEYBOARD: SuggestionFit.SUGGESTION_FIT_KEYBOARD,
+    Kind.TYPO: SuggestionFit.SUGGESTION_FIT_TYPO,
 }
 
 FEWER_SUGGESTIONS = "ask for fewer suggestions (limit)"

@@ -18,7 +18,7 @@ class Kind(IntEnum):
     START = 1  # The completion begins with it.
     WORD = 2  # A later word of the completion begins with it.
     INITIALS = 3  # It has initial consonants: ㅋㄷ for 카드.
-    LAYOUT = 4  # It fits in one of these ways if it is typed on the other keyboard layout.
+    KEYBOARD = 4  # It fits in one of these ways if it is typed on the other keyboard layout.
     TYPO = 5  # It fits with one or two typing errors.
 
 

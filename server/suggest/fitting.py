@@ -79,7 +79,7 @@ class Searched(NamedTuple):
         for other in others:
             for fit in self.exact(other):
                 found = True
-                yield fit._replace(kind=Kind.LAYOUT)
+                yield fit._replace(kind=Kind.KEYBOARD)
         # Seldom both readings are likely: on the wrong layout, few letters make syllables.
         likely = [] if own.is_korean else [other for other in others if not other.is_garbled]
         for typed in (own, *likely):

@@ -67,8 +67,8 @@ def equals(attribute: str, value: str) -> Filter:
         ("분실 신고", "word"),
         ("카드 분ㅅ", "start"),
         ("ㅋㄷ ㅂㅅ", "initials"),
-        ("zkem qnstlf", "layout"),
-        ("카드 뷴실 신", "typing_error"),
+        ("zkem qnstlf", "keyboard"),
+        ("카드 뷴실 신", "typo"),
         (unicodedata.normalize("NFD", "카드  분실"), "start"),
     ],
 )
@@ -77,7 +77,7 @@ def test_each_way_of_typing_finds_a_title(client: chaja.Client, typed: str, fit:
     assert [(each.fit, each.language_code, each.source) for each in found] == [
         (FIT[fit], "ko", SuggestionSource.SUGGESTION_SOURCE_TITLE)
     ]
-    assert (found[0].typing_errors > 0) == (fit == "typing_error")
+    assert (found[0].typing_errors > 0) == (fit == "typo")
     assert found[0].document_id == "report-lost-card"
 
 

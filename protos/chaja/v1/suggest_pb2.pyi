@@ -63,10 +63,10 @@ class _SuggestionFitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Suggest
     """SUGGESTION_FIT_WORD: a later word of the suggestion begins with it."""
     SUGGESTION_FIT_INITIALS: _SuggestionFit.ValueType  # 3
     """SUGGESTION_FIT_INITIALS: the typed text has initial consonants of the suggestion."""
-    SUGGESTION_FIT_LAYOUT: _SuggestionFit.ValueType  # 4
-    """SUGGESTION_FIT_LAYOUT: it fits in one of these ways when it is read on the other keyboard layout."""
-    SUGGESTION_FIT_TYPING_ERROR: _SuggestionFit.ValueType  # 5
-    """SUGGESTION_FIT_TYPING_ERROR: it fits with one or two typing errors."""
+    SUGGESTION_FIT_KEYBOARD: _SuggestionFit.ValueType  # 4
+    """SUGGESTION_FIT_KEYBOARD: it fits in one of these ways as the other keyboard layout would have written it."""
+    SUGGESTION_FIT_TYPO: _SuggestionFit.ValueType  # 5
+    """SUGGESTION_FIT_TYPO: it fits with one or two typing errors."""
 
 class SuggestionFit(_SuggestionFit, metaclass=_SuggestionFitEnumTypeWrapper):
     """SuggestionFit is the way in which a typed text fits a suggestion, the best first."""
@@ -79,10 +79,10 @@ SUGGESTION_FIT_WORD: SuggestionFit.ValueType  # 2
 """SUGGESTION_FIT_WORD: a later word of the suggestion begins with it."""
 SUGGESTION_FIT_INITIALS: SuggestionFit.ValueType  # 3
 """SUGGESTION_FIT_INITIALS: the typed text has initial consonants of the suggestion."""
-SUGGESTION_FIT_LAYOUT: SuggestionFit.ValueType  # 4
-"""SUGGESTION_FIT_LAYOUT: it fits in one of these ways when it is read on the other keyboard layout."""
-SUGGESTION_FIT_TYPING_ERROR: SuggestionFit.ValueType  # 5
-"""SUGGESTION_FIT_TYPING_ERROR: it fits with one or two typing errors."""
+SUGGESTION_FIT_KEYBOARD: SuggestionFit.ValueType  # 4
+"""SUGGESTION_FIT_KEYBOARD: it fits in one of these ways as the other keyboard layout would have written it."""
+SUGGESTION_FIT_TYPO: SuggestionFit.ValueType  # 5
+"""SUGGESTION_FIT_TYPO: it fits with one or two typing errors."""
 Global___SuggestionFit: _TypeAlias = SuggestionFit  # noqa: Y015
 
 @_typing.final
@@ -201,7 +201,7 @@ class Suggestion(_message.Message):
     """fit is the way in which the typed text fits."""
     typing_errors: _builtins.int
     """typing_errors is the number of wrong, missing, additional or swapped letters. 0 unless `fit` is
-    `SUGGESTION_FIT_TYPING_ERROR`.
+    `SUGGESTION_FIT_TYPO`.
     """
     @_builtins.property
     def highlights(self) -> _containers.RepeatedCompositeFieldContainer[_text_pb2.TextRange]:

@@ -29,8 +29,8 @@ class SuggestServiceStub:
     """Completes what a user types, from the first letter on, with titles, example queries and phrases of synonyms of at most
     1,000 characters. It compares letters, not meaning, and does not use the model.
 
-    Send a call for each change of the search box, and drop answers that arrive after a later one's. Errors are those of
-    `SearchService`.
+    Send a call for each change of the search box, and drop answers that arrive after a later one's. If the server
+    requires tokens, it needs the role `search`. Errors are those of SearchService.
     """
 
     def __init__(self, channel):
@@ -50,8 +50,8 @@ class SuggestServiceServicer:
     """Completes what a user types, from the first letter on, with titles, example queries and phrases of synonyms of at most
     1,000 characters. It compares letters, not meaning, and does not use the model.
 
-    Send a call for each change of the search box, and drop answers that arrive after a later one's. Errors are those of
-    `SearchService`.
+    Send a call for each change of the search box, and drop answers that arrive after a later one's. If the server
+    requires tokens, it needs the role `search`. Errors are those of SearchService.
     """
 
     def Suggest(self, request, context):
@@ -81,8 +81,8 @@ class SuggestService:
     """Completes what a user types, from the first letter on, with titles, example queries and phrases of synonyms of at most
     1,000 characters. It compares letters, not meaning, and does not use the model.
 
-    Send a call for each change of the search box, and drop answers that arrive after a later one's. Errors are those of
-    `SearchService`.
+    Send a call for each change of the search box, and drop answers that arrive after a later one's. If the server
+    requires tokens, it needs the role `search`. Errors are those of SearchService.
     """
 
     @staticmethod

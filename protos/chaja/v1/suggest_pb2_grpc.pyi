@@ -30,8 +30,8 @@ class SuggestServiceStub:
     """Completes what a user types, from the first letter on, with titles, example queries and phrases of synonyms of at most
     1,000 characters. It compares letters, not meaning, and does not use the model.
 
-    Send a call for each change of the search box, and drop answers that arrive after a later one's. Errors are those of
-    `SearchService`.
+    Send a call for each change of the search box, and drop answers that arrive after a later one's. If the server
+    requires tokens, it needs the role `search`. Errors are those of SearchService.
     """
 
     @_typing.overload
@@ -46,8 +46,8 @@ class SuggestServiceAsyncStub(SuggestServiceStub):
     """Completes what a user types, from the first letter on, with titles, example queries and phrases of synonyms of at most
     1,000 characters. It compares letters, not meaning, and does not use the model.
 
-    Send a call for each change of the search box, and drop answers that arrive after a later one's. Errors are those of
-    `SearchService`.
+    Send a call for each change of the search box, and drop answers that arrive after a later one's. If the server
+    requires tokens, it needs the role `search`. Errors are those of SearchService.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -58,8 +58,8 @@ class SuggestServiceServicer(metaclass=_abc_1.ABCMeta):
     """Completes what a user types, from the first letter on, with titles, example queries and phrases of synonyms of at most
     1,000 characters. It compares letters, not meaning, and does not use the model.
 
-    Send a call for each change of the search box, and drop answers that arrive after a later one's. Errors are those of
-    `SearchService`.
+    Send a call for each change of the search box, and drop answers that arrive after a later one's. If the server
+    requires tokens, it needs the role `search`. Errors are those of SearchService.
     """
 
     @_abc_1.abstractmethod

@@ -24,7 +24,7 @@ def expected(documents: Sequence[tuple[int, Completion]], typed: str, limit: int
     others = on_other_layout(typed)
     found = list(_exact(documents, typed))
     for other in others:
-        found += [(text, slot, Kind.LAYOUT, 0) for text, slot, _, _ in _exact(documents, other)]
+        found += [(text, slot, Kind.KEYBOARD, 0) for text, slot, _, _ in _exact(documents, other)]
     likely = [other for other in others if _is_korean(other) or not JAMO.search(other)]
     for reading in [typed] if _is_korean(typed) else [typed, *likely]:
         found = found or list(_mistyped(documents, reading))
