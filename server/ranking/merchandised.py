@@ -8,6 +8,7 @@ the others.
 """
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from server.merchandising.rule import Rule
@@ -72,15 +73,17 @@ class _Pin(NamedTuple):
 
 def _pins(state: State, rules: Sequence[Rule], allowed: Allowed) -> dict[int, _Pin]:
     """Returns the pins of the documents that may be found, by slot, in the order of their places."""
-    sequences = state.rules.merchandising.sequences
-    pins: dict[int, _Pin] = {}
+    rule_of: dict[str, Rule] = {}
     for rule in rules:
         for id in rule.pinned_ids:
-            for slot in state.slots.slots_of([sequences.get(id, 0)]).tolist():
-                if slot not in pins and state.slots.live[slot] and (allowed is None or allowed[slot]):
-                    pins[slot] = _Pin(len(pins), rule.id, bool(rule.query))
-                    if len(pins) == MAX_PINNED_HITS:
-                        return pins
+            rule_of.setdefault(id, rule)
+    sequences = state.rules.merchandising.sequences
+    pins: dict[int, _Pin] = {}
+    # A place does not depend on which other documents may be found: between two pages, one may be deleted.
+    for place, (id, rule) in enumerate(islice(rule_of.items(), MAX_PINNED_HITS)):
+        for slot in state.slots.slots_of([sequences.get(id, 0)]).tolist():
+            if state.slots.live[slot] and (allowed is None or allowed[slot]):
+                pins[slot] = _Pin(place, rule.id, bool(rule.query))
     return pins
 
 

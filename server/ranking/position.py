@@ -7,6 +7,7 @@ A ranking has tiers, which follow each other whatever the scores: first the pinn
 0 on, then the candidates, then those that are too deep to be boosted, then the buried ones. Scores order each tier.
 """
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -44,9 +45,9 @@ class Position(NamedTuple):
 
         Each is given as its tier, its score and the sequence of its version, best first.
         """
-        return bisect_right(
-            ranking, (self.tier, -self.score, self.sequence), key=lambda each: (each[0], -rounded(each[1]), each[2])
-        )
+        # A pinned document is alone in its tier, whatever its score and its version are by now.
+        order = (-self.score, self.sequence) if self.tier >= CANDIDATE else (math.inf, 0)
+        return bisect_right(ranking, (self.tier, *order), key=lambda each: (each[0], -rounded(each[1]), each[2]))
 
 
 def rounded(score: float) -> float:

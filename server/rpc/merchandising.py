@@ -56,13 +56,9 @@ class MerchandisingServicer(MerchandisingServiceServicer):
     async def PutRules(self, request: PutRulesRequest, context: Any) -> PutRulesResponse:
         """Creates or replaces rules."""
         writer = self._writer()
-        rules = await self._background.run_if_large(partial(self._read_rules, request))
-        changes = [
-            PutRule(KIND, rule.id, rule.content, put.expected_version if put.HasField("expected_version") else None)
-            for rule, put in zip(rules, request.puts, strict=True)
-        ]
+        rules, changes = await self._background.run_if_large(partial(self._read_rules, request))
         outcomes = await self._change(writer, changes, request.request_id, field="puts")
-        warnings = rule_warnings(rules, self._slot.engine.index.state)
+        warnings = await self._background.run_if_large(partial(rule_warnings, rules, self._slot.engine.index.state))
         return PutRulesResponse(results=self._results(outcomes), warnings=warnings)
 
     async def DeleteRules(self, request: DeleteRulesRequest, context: Any) -> DeleteRulesResponse:
@@ -93,8 +89,8 @@ class MerchandisingServicer(MerchandisingServiceServicer):
             response.next_page_token = page_token(response.rules[-1].id, Filter())
         return response
 
-    def _read_rules(self, request: PutRulesRequest) -> list[Rule]:
-        """Returns the rules of a request; raises InvalidRequest, which names each wrong field."""
+    def _read_rules(self, request: PutRulesRequest) -> tuple[list[Rule], list[PutRule]]:
+        """Returns the rules of a request, and their writes; raises InvalidRequest, which names each wrong field."""
         raise_any(count_violations("puts", len(request.puts), MAX_RULES))
         violations: list[Violation] = []
         rules: list[Rule] = []
@@ -109,7 +105,10 @@ class MerchandisingServicer(MerchandisingServiceServicer):
         violations += _version_violations("puts", request)
         violations += _repeated([rule.id for rule in rules], "puts[{}].rule.id")
         raise_any(violations)
-        return rules
+        return rules, [
+            PutRule(KIND, rule.id, rule.content, put.expected_version if put.HasField("expected_version") else None)
+            for rule, put in zip(rules, request.puts, strict=True)
+        ]
 
     def _results(self, outcomes: Sequence[Outcome]) -> list[RuleResult]:
         results = [RuleResult(id=each.id, version=each.version, changed=each.changed) for each in outcomes]

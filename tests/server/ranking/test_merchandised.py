@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.attributes.filter import Equals, Filter
+from server.attributes.filter import Equals, Filter, Not
 from server.catalogue.document import Document
 from server.encoding.bundle import Bundle
 from server.encoding.kind import TextKind
@@ -34,7 +34,7 @@ DOCUMENTS = [
         id=f"d{number}",
         title=["lost card", "card", "카드", "환율", "split"][number % 5] + f" {number % 11}",
         text="card " * (number % 3) + "pay",
-        attributes={"popular": number % 13, "group": "even" if number % 2 == 0 else "odd"},
+        attributes={"popular": number % 13, "group": "even" if number % 2 == 0 else "odd", "number": number},
     )
     for number in range(COUNT)
 ]
@@ -145,6 +145,17 @@ def test_pinning_and_burying_change_neither_the_order_nor_the_scores_of_the_othe
     moved = {SEQUENCE_OF[id] for id in (first, second, last, "d3")}
     assert others == [each for each in plain.documents if each.sequence not in moved]
     assert [by_id(found)[id].score for id in (first, second)] == [by_id(plain)[id].score for id in (first, second)]
+
+
+@every_mode
+def test_a_pinned_document_that_disappears_between_pages_neither_hides_nor_repeats_another(
+    find: Search, mode: Mode
+) -> None:
+    pins = ["d3", "d4", "d5", "d6", "d8"]
+    first = find(rule(pinned_ids=pins), mode=mode, limit=2)
+    assert ids(first) == ["d3", "d4"]
+    without = find(rule(pinned_ids=pins), mode=mode, limit=3, after=first.end, filter=Not(Equals("number", 3)))
+    assert ids(without) == ["d5", "d6", "d8"]
 
 
 @every_mode
