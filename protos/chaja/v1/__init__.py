@@ -56,6 +56,7 @@ from chaja.v1.info_pb2 import (
 )
 from chaja.v1.info_pb2_grpc import InfoServiceServicer, InfoServiceStub, add_InfoServiceServicer_to_server
 from chaja.v1.merchandising_pb2 import (
+    AppliedRule,
     Boost,
     DeleteRule,
     DeleteRulesRequest,
@@ -67,6 +68,7 @@ from chaja.v1.merchandising_pb2 import (
     PutRulesRequest,
     PutRulesResponse,
     QueryMatch,
+    RuleEffect,
     RuleResult,
 )
 from chaja.v1.merchandising_pb2_grpc import (
@@ -75,10 +77,8 @@ from chaja.v1.merchandising_pb2_grpc import (
     add_MerchandisingServiceServicer_to_server,
 )
 from chaja.v1.search_pb2 import (
-    AppliedRule,
     BatchSearchRequest,
     BatchSearchResponse,
-    Expansion,
     Facet,
     FacetValue,
     Field,
@@ -88,7 +88,6 @@ from chaja.v1.search_pb2 import (
     Interpretation,
     Match,
     Mode,
-    RuleEffect,
     SearchError,
     SearchRequest,
     SearchResponse,
@@ -100,6 +99,7 @@ from chaja.v1.suggest_pb2_grpc import SuggestServiceServicer, SuggestServiceStub
 from chaja.v1.synonym_pb2 import (
     ChangeSynonymsRequest,
     ChangeSynonymsResponse,
+    Expansion,
     ListSynonymsRequest,
     ListSynonymsResponse,
     SynonymKind,

@@ -51,6 +51,34 @@ QUERY_MATCH_CONTAINS: QueryMatch.ValueType  # 3
 """QUERY_MATCH_CONTAINS is for queries that contain that of the rule."""
 Global___QueryMatch: _TypeAlias = QueryMatch  # noqa: Y015
 
+class _RuleEffect:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RuleEffectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RuleEffect.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RULE_EFFECT_UNSPECIFIED: _RuleEffect.ValueType  # 0
+    """RULE_EFFECT_UNSPECIFIED is not used."""
+    RULE_EFFECT_PINNED: _RuleEffect.ValueType  # 1
+    """RULE_EFFECT_PINNED means that the hit is among the first ones because of the rule, whatever its score."""
+    RULE_EFFECT_BURIED: _RuleEffect.ValueType  # 2
+    """RULE_EFFECT_BURIED means that the hit is among the last ones because of the rule, whatever its score."""
+    RULE_EFFECT_BOOSTED: _RuleEffect.ValueType  # 3
+    """RULE_EFFECT_BOOSTED means that the rule has changed the score."""
+
+class RuleEffect(_RuleEffect, metaclass=_RuleEffectEnumTypeWrapper):
+    """RuleEffect is a way in which a rule moves a hit."""
+
+RULE_EFFECT_UNSPECIFIED: RuleEffect.ValueType  # 0
+"""RULE_EFFECT_UNSPECIFIED is not used."""
+RULE_EFFECT_PINNED: RuleEffect.ValueType  # 1
+"""RULE_EFFECT_PINNED means that the hit is among the first ones because of the rule, whatever its score."""
+RULE_EFFECT_BURIED: RuleEffect.ValueType  # 2
+"""RULE_EFFECT_BURIED means that the hit is among the last ones because of the rule, whatever its score."""
+RULE_EFFECT_BOOSTED: RuleEffect.ValueType  # 3
+"""RULE_EFFECT_BOOSTED means that the rule has changed the score."""
+Global___RuleEffect: _TypeAlias = RuleEffect  # noqa: Y015
+
 @_typing.final
 class PutRulesRequest(_message.Message):
     """PutRulesRequest asks to write rules."""
@@ -459,3 +487,35 @@ class Boost(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
 
 Global___Boost: _TypeAlias = Boost  # noqa: Y015
+
+@_typing.final
+class AppliedRule(_message.Message):
+    """AppliedRule is a rule of merchandising that has moved a hit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_ID_FIELD_NUMBER: _builtins.int
+    EFFECT_FIELD_NUMBER: _builtins.int
+    SCORE_CHANGE_FIELD_NUMBER: _builtins.int
+    rule_id: _builtins.str
+    """rule_id is the rule's id, as in `MerchandisingRule.id`."""
+    effect: Global___RuleEffect.ValueType
+    """effect is how the rule has moved the hit."""
+    score_change: _builtins.float
+    """score_change is what the rule has added to `Hit.score`, or, if it is negative, taken from it. 0 unless the effect is
+    `RULE_EFFECT_BOOSTED`.
+    """
+    def __init__(
+        self,
+        *,
+        rule_id: _builtins.str = ...,
+        effect: Global___RuleEffect.ValueType = ...,
+        score_change: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect", b"effect", "rule_id", b"rule_id", "score_change", b"score_change"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AppliedRule: _TypeAlias = AppliedRule  # noqa: Y015

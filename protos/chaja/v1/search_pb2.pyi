@@ -4,6 +4,8 @@ isort:skip_file
 """
 
 from chaja.v1 import filter_pb2 as _filter_pb2
+from chaja.v1 import merchandising_pb2 as _merchandising_pb2
+from chaja.v1 import synonym_pb2 as _synonym_pb2
 from chaja.v1 import text_pb2 as _text_pb2
 from chaja.v1 import timings_pb2 as _timings_pb2
 from collections import abc as _abc
@@ -125,34 +127,6 @@ many, or two are swapped: `칻드` or `카ㅡ` for `카드`.
 """
 Global___Interpretation: _TypeAlias = Interpretation  # noqa: Y015
 
-class _RuleEffect:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _RuleEffectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RuleEffect.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    RULE_EFFECT_UNSPECIFIED: _RuleEffect.ValueType  # 0
-    """RULE_EFFECT_UNSPECIFIED is not used."""
-    RULE_EFFECT_PINNED: _RuleEffect.ValueType  # 1
-    """RULE_EFFECT_PINNED means that the hit is among the first ones because of the rule, whatever its score."""
-    RULE_EFFECT_BURIED: _RuleEffect.ValueType  # 2
-    """RULE_EFFECT_BURIED means that the hit is among the last ones because of the rule, whatever its score."""
-    RULE_EFFECT_BOOSTED: _RuleEffect.ValueType  # 3
-    """RULE_EFFECT_BOOSTED means that the rule has changed the score."""
-
-class RuleEffect(_RuleEffect, metaclass=_RuleEffectEnumTypeWrapper):
-    """RuleEffect is a way in which a rule moves a hit."""
-
-RULE_EFFECT_UNSPECIFIED: RuleEffect.ValueType  # 0
-"""RULE_EFFECT_UNSPECIFIED is not used."""
-RULE_EFFECT_PINNED: RuleEffect.ValueType  # 1
-"""RULE_EFFECT_PINNED means that the hit is among the first ones because of the rule, whatever its score."""
-RULE_EFFECT_BURIED: RuleEffect.ValueType  # 2
-"""RULE_EFFECT_BURIED means that the hit is among the last ones because of the rule, whatever its score."""
-RULE_EFFECT_BOOSTED: RuleEffect.ValueType  # 3
-"""RULE_EFFECT_BOOSTED means that the rule has changed the score."""
-Global___RuleEffect: _TypeAlias = RuleEffect  # noqa: Y015
-
 class _Field:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -234,7 +208,8 @@ class SearchRequest(_message.Message):
     other fields may differ. Any server with the model accepts the token, and it does not expire. A token that is damaged,
     of another request or of another model is refused with INVALID_ARGUMENT. Together all pages have at most
     `Limits.max_paged_hits` hits. If the first page has interpreted the query, the token holds what was searched, and
-    all pages search the same. Rules apply to all pages as at the time of the first one.
+    all pages search the same. The time of the first page decides for all pages which rules of merchandising have begun
+    and ended.
 
     Each page is searched again, for the hits that are worse than the last one before. If the catalogue has not
     changed, no hit is repeated. A document that is written meanwhile is in its place on a later page, and is missed if
@@ -250,7 +225,7 @@ class SearchRequest(_message.Message):
     Korean words that differ in one letter. Unset means true. False searches `query` as it is.
     """
     ignore_rules: _builtins.bool
-    """ignore_rules searches without the rules of merchandising, such as for a comparison. Synonyms apply."""
+    """ignore_rules searches without the rules of merchandising, such as for a comparison. Those of synonyms still apply."""
     @_builtins.property
     def filter(self) -> _filter_pb2.Filter:
         """filter restricts the search to matching documents. The search is exact: it finds the best of the matching
@@ -368,7 +343,7 @@ class SearchResponse(_message.Message):
         """facets holds the counts of each attribute of `SearchRequest.facets`, in the order of the request."""
 
     @_builtins.property
-    def synonyms(self) -> _containers.RepeatedCompositeFieldContainer[Global___Expansion]:
+    def synonyms(self) -> _containers.RepeatedCompositeFieldContainer[_synonym_pb2.Expansion]:
         """synonyms holds the phrases of the query for which rules of SynonymService have added others, in the order of the
         query. They are those of `interpreted_query` if that is set.
         """
@@ -386,7 +361,7 @@ class SearchResponse(_message.Message):
         facets: _abc.Iterable[Global___Facet] | None = ...,
         interpreted_query: _builtins.str = ...,
         interpretation: Global___Interpretation.ValueType = ...,
-        synonyms: _abc.Iterable[Global___Expansion] | None = ...,
+        synonyms: _abc.Iterable[_synonym_pb2.Expansion] | None = ...,
         search_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["timings", b"timings"]  # noqa: Y015
@@ -396,36 +371,6 @@ class SearchResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SearchResponse: _TypeAlias = SearchResponse  # noqa: Y015
-
-@_typing.final
-class Expansion(_message.Message):
-    """Expansion is a phrase of a query, and what rules of synonyms have added for it."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PHRASE_FIELD_NUMBER: _builtins.int
-    ADDED_FIELD_NUMBER: _builtins.int
-    phrase: _builtins.str
-    """phrase is the phrase, as the query has it."""
-    @_builtins.property
-    def added(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """added holds the phrases that were searched and highlighted as well, at most 8 for all phrases of a query. The model
-        reads one of them instead of `phrase` if the rule is one-way, or if more documents have it.
-        """
-
-    def __init__(
-        self,
-        *,
-        phrase: _builtins.str = ...,
-        added: _abc.Iterable[_builtins.str] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "phrase", b"phrase"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Expansion: _TypeAlias = Expansion  # noqa: Y015
 
 @_typing.final
 class Facet(_message.Message):
@@ -669,7 +614,7 @@ class Hit(_message.Message):
         """highlights shows what the query matched. Set if `SearchRequest.highlight` is, and `read_mask` does not leave it out."""
 
     @_builtins.property
-    def applied_rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___AppliedRule]:
+    def applied_rules(self) -> _containers.RepeatedCompositeFieldContainer[_merchandising_pb2.AppliedRule]:
         """applied_rules holds the rules that have moved the hit."""
 
     def __init__(
@@ -684,7 +629,7 @@ class Hit(_message.Message):
         dense_score: _builtins.float | None = ...,
         lexical_score: _builtins.float | None = ...,
         highlights: Global___Highlights | None = ...,
-        applied_rules: _abc.Iterable[Global___AppliedRule] | None = ...,
+        applied_rules: _abc.Iterable[_merchandising_pb2.AppliedRule] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_dense_score", b"_dense_score", "_lexical_score", b"_lexical_score", "attributes", b"attributes", "dense_score", b"dense_score", "highlights", b"highlights", "lexical_score", b"lexical_score", "match", b"match"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -700,38 +645,6 @@ class Hit(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__lexical_score) -> _WhichOneofReturnType__lexical_score | None: ...
 
 Global___Hit: _TypeAlias = Hit  # noqa: Y015
-
-@_typing.final
-class AppliedRule(_message.Message):
-    """AppliedRule is a rule of merchandising that has moved a hit."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    RULE_ID_FIELD_NUMBER: _builtins.int
-    EFFECT_FIELD_NUMBER: _builtins.int
-    SCORE_CHANGE_FIELD_NUMBER: _builtins.int
-    rule_id: _builtins.str
-    """rule_id is the rule's id, as in `MerchandisingRule.id`."""
-    effect: Global___RuleEffect.ValueType
-    """effect is how the rule has moved the hit."""
-    score_change: _builtins.float
-    """score_change is what the rule has added to `Hit.score`, or, if it is negative, taken from it. 0 unless the effect is
-    `RULE_EFFECT_BOOSTED`.
-    """
-    def __init__(
-        self,
-        *,
-        rule_id: _builtins.str = ...,
-        effect: Global___RuleEffect.ValueType = ...,
-        score_change: _builtins.float = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect", b"effect", "rule_id", b"rule_id", "score_change", b"score_change"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___AppliedRule: _TypeAlias = AppliedRule  # noqa: Y015
 
 @_typing.final
 class Highlights(_message.Message):

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x63haja/v1/synonym.proto\x12\x08\x63haja.v1\"w\n\x15\x43hangeSynonymsRequest\x12\"\n\x03\x61\x64\x64\x18\x01 \x03(\x0b\x32\x15.chaja.v1.SynonymRule\x12%\n\x06remove\x18\x02 \x03(\x0b\x32\x15.chaja.v1.SynonymRule\x12\x13\n\x0breplace_all\x18\x03 \x01(\x08\"j\n\x16\x43hangeSynonymsResponse\x12\x13\n\x0b\x61\x64\x64\x65\x64_count\x18\x01 \x01(\x05\x12\x15\n\rremoved_count\x18\x02 \x01(\x05\x12\x12\n\nrule_count\x18\x03 \x01(\x05\x12\x10\n\x08sequence\x18\x04 \x01(\x03\"<\n\x13ListSynonymsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"i\n\x14ListSynonymsResponse\x12$\n\x05rules\x18\x01 \x03(\x0b\x32\x15.chaja.v1.SynonymRule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\nrule_count\x18\x03 \x01(\x05\"Z\n\x0bSynonymRule\x12#\n\x04kind\x18\x01 \x01(\x0e\x32\x15.chaja.v1.SynonymKind\x12\x0f\n\x07phrases\x18\x02 \x03(\t\x12\x15\n\rlanguage_code\x18\x03 \x01(\t*]\n\x0bSynonymKind\x12\x1c\n\x18SYNONYM_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14SYNONYM_KIND_ONE_WAY\x10\x01\x12\x16\n\x12SYNONYM_KIND_EQUAL\x10\x02\x32\xbe\x01\n\x0eSynonymService\x12X\n\x0e\x43hangeSynonyms\x12\x1f.chaja.v1.ChangeSynonymsRequest\x1a .chaja.v1.ChangeSynonymsResponse\"\x03\x90\x02\x02\x12R\n\x0cListSynonyms\x12\x1d.chaja.v1.ListSynonymsRequest\x1a\x1e.chaja.v1.ListSynonymsResponse\"\x03\x90\x02\x01\x42,\n\x08\x63haja.v1B\x0cSynonymProtoP\x01Z\x10\x63haja/v1;chajav1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x63haja/v1/synonym.proto\x12\x08\x63haja.v1\"w\n\x15\x43hangeSynonymsRequest\x12\"\n\x03\x61\x64\x64\x18\x01 \x03(\x0b\x32\x15.chaja.v1.SynonymRule\x12%\n\x06remove\x18\x02 \x03(\x0b\x32\x15.chaja.v1.SynonymRule\x12\x13\n\x0breplace_all\x18\x03 \x01(\x08\"j\n\x16\x43hangeSynonymsResponse\x12\x13\n\x0b\x61\x64\x64\x65\x64_count\x18\x01 \x01(\x05\x12\x15\n\rremoved_count\x18\x02 \x01(\x05\x12\x12\n\nrule_count\x18\x03 \x01(\x05\x12\x10\n\x08sequence\x18\x04 \x01(\x03\"<\n\x13ListSynonymsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"i\n\x14ListSynonymsResponse\x12$\n\x05rules\x18\x01 \x03(\x0b\x32\x15.chaja.v1.SynonymRule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\nrule_count\x18\x03 \x01(\x05\"Z\n\x0bSynonymRule\x12#\n\x04kind\x18\x01 \x01(\x0e\x32\x15.chaja.v1.SynonymKind\x12\x0f\n\x07phrases\x18\x02 \x03(\t\x12\x15\n\rlanguage_code\x18\x03 \x01(\t\"*\n\tExpansion\x12\x0e\n\x06phrase\x18\x01 \x01(\t\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x02 \x03(\t*]\n\x0bSynonymKind\x12\x1c\n\x18SYNONYM_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14SYNONYM_KIND_ONE_WAY\x10\x01\x12\x16\n\x12SYNONYM_KIND_EQUAL\x10\x02\x32\xbe\x01\n\x0eSynonymService\x12X\n\x0e\x43hangeSynonyms\x12\x1f.chaja.v1.ChangeSynonymsRequest\x1a .chaja.v1.ChangeSynonymsResponse\"\x03\x90\x02\x02\x12R\n\x0cListSynonyms\x12\x1d.chaja.v1.ListSynonymsRequest\x1a\x1e.chaja.v1.ListSynonymsResponse\"\x03\x90\x02\x01\x42,\n\x08\x63haja.v1B\x0cSynonymProtoP\x01Z\x10\x63haja/v1;chajav1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,8 +36,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SYNONYMSERVICE'].methods_by_name['ChangeSynonyms']._serialized_options = b'\220\002\002'
   _globals['_SYNONYMSERVICE'].methods_by_name['ListSynonyms']._loaded_options = None
   _globals['_SYNONYMSERVICE'].methods_by_name['ListSynonyms']._serialized_options = b'\220\002\001'
-  _globals['_SYNONYMKIND']._serialized_start=526
-  _globals['_SYNONYMKIND']._serialized_end=619
+  _globals['_SYNONYMKIND']._serialized_start=570
+  _globals['_SYNONYMKIND']._serialized_end=663
   _globals['_CHANGESYNONYMSREQUEST']._serialized_start=36
   _globals['_CHANGESYNONYMSREQUEST']._serialized_end=155
   _globals['_CHANGESYNONYMSRESPONSE']._serialized_start=157
@@ -48,6 +48,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTSYNONYMSRESPONSE']._serialized_end=432
   _globals['_SYNONYMRULE']._serialized_start=434
   _globals['_SYNONYMRULE']._serialized_end=524
-  _globals['_SYNONYMSERVICE']._serialized_start=622
-  _globals['_SYNONYMSERVICE']._serialized_end=812
+  _globals['_EXPANSION']._serialized_start=526
+  _globals['_EXPANSION']._serialized_end=568
+  _globals['_SYNONYMSERVICE']._serialized_start=666
+  _globals['_SYNONYMSERVICE']._serialized_end=856
 # @@protoc_insertion_point(module_scope)

@@ -216,3 +216,33 @@ class SynonymRule(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SynonymRule: _TypeAlias = SynonymRule  # noqa: Y015
+
+@_typing.final
+class Expansion(_message.Message):
+    """Expansion is a phrase of a query, and what rules of synonyms have added for it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PHRASE_FIELD_NUMBER: _builtins.int
+    ADDED_FIELD_NUMBER: _builtins.int
+    phrase: _builtins.str
+    """phrase is the phrase, as the query has it."""
+    @_builtins.property
+    def added(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """added holds the phrases that were searched and highlighted as well, at most 8 for all phrases of a query. The model
+        reads one of them instead of `phrase` if the rule is one-way, or if more documents have it.
+        """
+
+    def __init__(
+        self,
+        *,
+        phrase: _builtins.str = ...,
+        added: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "phrase", b"phrase"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Expansion: _TypeAlias = Expansion  # noqa: Y015
