@@ -314,7 +314,8 @@ class SearchResponse(_message.Message):
     """
     interpreted_query: _builtins.str
     """interpreted_query is the text that was searched and highlighted instead of `SearchRequest.query`. Empty if the query
-    was searched as it is.
+    was searched as it is. If it has more tokens than `Limits.max_query_tokens`, such as a title of which the user has
+    typed the initials, the model sees its beginning.
     """
     interpretation: Global___Interpretation.ValueType
     """interpretation says how `SearchRequest.query` differs from `interpreted_query`. Set if that is."""
