@@ -1,4 +1,4 @@
-"""Commands for the operator of a store: backup, restore, check, export-catalogue.
+"""Commands for the operator of a store: backup, restore, check, export-catalogue, learn.
 
     python -m server backup --data DIR [--to FILE]
     python -m server restore --data DIR --from FILE
@@ -21,6 +21,7 @@ from server.catalogue.rules import RuleKind
 from server.catalogue.store import Store
 from server.command_line import Parser
 from server.errors import StoreError
+from server.feedback.options import add_learn_options
 from server.files import new_file
 from server.programs import SERVER
 
@@ -29,12 +30,13 @@ PORTION_DOCUMENTS = 1000
 
 
 class Command(NamedTuple):
-    """A command: its help, its function, and its options besides --data with their help."""
+    """A command: its help, its function, its options that name files besides --data, and what adds others."""
 
     help: str
     run: Callable[[argparse.Namespace], None]
     options: dict[str, str]
     required: bool = False
+    add_options: Callable[[argparse.ArgumentParser], None] = lambda _: None
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -46,6 +48,7 @@ def run(arguments: Sequence[str]) -> None:
         described.add_argument("--data", type=Path, required=True, metavar="DIR", help="directory of the store")
         for option, text in command.options.items():
             described.add_argument(option, type=Path, metavar="FILE", required=command.required, help=text)
+        command.add_options(described)
     options = parser.parse_args(arguments)
     if not (options.data / DATABASE).is_file() and options.command != "restore":
         raise StoreError(f"{options.data / DATABASE} does not exist: is {options.data} the server's --data directory?")
@@ -82,6 +85,12 @@ def _export(options: argparse.Namespace) -> None:
                 for stored in page:
                     file.write(content_of(stored.document) + b"\n")
                 after_id = page[-1].document.id
+
+
+def _learn(options: argparse.Namespace) -> None:
+    from server.feedback.command import learn  # noqa: PLC0415 Its imports are slow.
+
+    learn(options)
 
 
 @contextlib.contextmanager
@@ -126,6 +135,12 @@ COMMANDS = {
             "--synonyms-to": "path of the file of synonyms (default: none is written)",
             "--rules-to": "path of the file of rules of merchandising (default: none is written)",
         },
+    ),
+    "learn": Command(
+        "Add queries that users have confirmed to the example queries of documents, if search gets no worse by it.",
+        _learn,
+        {},
+        add_options=add_learn_options,
     ),
 }
 """The commands that `python -m server COMMAND` runs instead of the server, by name."""

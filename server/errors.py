@@ -1,7 +1,7 @@
 """All errors whose message a user may see, in one tree below `ChajaError`, and those that only our code handles.
 
-`server.rpc.errors` maps them to gRPC codes, except UnfitText, UnfitRule, SnapshotError, BuildFailed and StartError.
-`server.__main__` prints a StartError as one line.
+`server.rpc.errors` maps them to gRPC codes, except UnfitText, UnfitRule, SnapshotError, BuildFailed, LearningRefused
+and StartError. `server.__main__` prints the last two as one line.
 """
 
 import uuid
@@ -224,6 +224,17 @@ class StoreError(StartError):
 
 class DatabaseDamaged(StoreError):
     """The store's database is damaged."""
+
+
+class LearningRefused(ChajaError):
+    """Example queries that users have confirmed would make the hits of others worse. Nothing was learnt."""
+
+    def __init__(self, modes: list[str]) -> None:
+        """Takes the names of the modes in which R@1 falls."""
+        super().__init__(
+            f"R@1 of held-out queries falls in {' and '.join(modes)}: nothing was changed; ask for more --min-users or "
+            "--min-agreement, or wait for more feedback"
+        )
 
 
 class SecurityError(StartError):

@@ -1,0 +1,86 @@
+"""The command `learn`: shows what feedback teaches, measures it, and applies it to the store, or undoes it.
+
+Only `--dry-run` may run while a server uses the store.
+"""
+
+import contextlib
+import tempfile
+import time
+import unicodedata
+from argparse import Namespace
+from pathlib import Path
+
+from server.catalogue.database import locked
+from server.catalogue.feedback import Promotion, forget_promotions, record_promotions
+from server.catalogue.store import Store
+from server.encoding.bundle import Bundle
+from server.errors import LearningRefused
+from server.feedback.learning import Learner, Lesson, Measured
+from server.feedback.policy import Confirmed, Policy
+from server.feedback.trial import MODES
+
+QUERY_COLUMNS = 40
+"""Width of queries and of documents' ids in the table, in columns of a terminal."""
+
+
+def learn(options: Namespace) -> None:
+    """Runs the command. Raises LearningRefused if R@1 would fall, StoreError, BundleError or StoreFull."""
+    policy = Policy(min_users=options.min_users, min_agreement=options.min_agreement, max_examples=options.max_examples)
+    with contextlib.ExitStack() as stack:
+        if not options.dry_run:
+            stack.enter_context(locked(options.data))
+        store = Store(options.data, serving=not options.dry_run)
+        stack.callback(store.close)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaja-learn-")))
+        bundle = Bundle(options.bundle)
+        bundle.verify()
+        learner = Learner(store, bundle, policy, folder=folder)
+        stack.callback(learner.close)
+        if options.undo:
+            lesson = learner.everything()
+        else:
+            lesson, measured = learner.lesson(), learner.measure()
+            _print(lesson, measured)
+            if measured.worse and (lesson.added or lesson.withdrawn):
+                raise LearningRefused(measured.worse)
+        documents = learner.changed(lesson)
+        if not options.dry_run:
+            now = int(time.time())
+            with store.write() as transaction:
+                for each in documents:
+                    assert each.vectors is not None, "they are encoded"
+                    transaction.put(each.document, each.vectors, revision=bundle.manifest.revision)
+                forget_promotions(transaction, lesson.withdrawn)
+                record_promotions(transaction, (_promotion(each, now) for each in lesson.added))
+        counts = f"{len(lesson.added)} added, {len(lesson.withdrawn)} taken away"
+        dry_run = "; nothing was changed (dry run)" if options.dry_run else ""
+        print(f"example queries of {len(documents)} documents: {counts}{dry_run}")
+
+
+def _promotion(confirmed: Confirmed, seconds: int) -> Promotion:
+    return Promotion(confirmed.document_id, confirmed.query, confirmed.users, seconds)
+
+
+def _print(lesson: Lesson, measured: Measured) -> None:
+    if lesson.added or lesson.withdrawn:
+        print(f"  {_fitted('query')}  {_fitted('document')}  users  agreement  rank")
+    for each in lesson.added:
+        rank = f"{each.rank:.1f}" if each.rank else ""
+        row = f"{_fitted(each.query)}  {_fitted(each.document_id)}  {each.users:5}  {each.agreement:9.2f}  {rank:>4}"
+        print(f"+ {row}")
+    for gone in lesson.withdrawn:
+        print(f"- {_fitted(gone.example)}  {_fitted(gone.document_id)}")
+    changes = ", ".join(f"{mode} {measured.before[mode]:.3f} -> {measured.after[mode]:.3f}" for mode in MODES)
+    print(f"R@1 of {measured.questions} confirmed queries that were held out: {changes}")
+
+
+def _fitted(text: str) -> str:
+    """Returns a text in a fixed number of a terminal's columns, of which Korean letters take two."""
+    shown, columns = "", 0
+    for character in text:
+        width = 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if columns + width > QUERY_COLUMNS:
+            break
+        shown += character if character.isprintable() else "?"
+        columns += width
+    return shown + " " * (QUERY_COLUMNS - columns)

@@ -1,0 +1,180 @@
+"""Tries other example queries in an index of the store's documents, which can change there without being stored."""
+
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from server.catalogue.document import Document, Field, parts_of
+from server.catalogue.encoded import Vectors, Versioned
+from server.catalogue.store import Store
+from server.cpus import usable_cpus
+from server.defaults import PASSAGE_OVERLAP_TOKENS
+from server.encoding.bundle import Bundle
+from server.encoding.documents import CHUNK_TEXTS, encode_documents
+from server.encoding.kind import TextKind
+from server.encoding.normalisation import normalised
+from server.errors import BundleError
+from server.live.index import LiveIndex, field_weights
+from server.ranking.options import Mode, SearchOptions
+from server.ranking.probes import encode_probes
+from server.ranking.query_rules import QueryRules
+from server.ranking.search import search
+from server.ranking.state import State
+from server.vectors.dense import DenseIndex, DenseOptions
+
+PORTION_DOCUMENTS = 512
+"""Documents that are read and indexed at a time."""
+
+MODES = {"dense": SearchOptions(1, Mode.DENSE), "hybrid": SearchOptions(1, Mode.HYBRID)}
+"""The searches that are measured."""
+
+
+class Question(NamedTuple):
+    """A query and the document that should be its best hit."""
+
+    query: str
+    document_id: str
+
+
+class Trial:
+    """The documents of a store in an index that is searched exactly. All methods block."""
+
+    def __init__(self, store: Store, bundle: Bundle, *, folder: Path) -> None:
+        """Indexes all documents; encodes those that this bundle has not encoded. The index uses files in `folder`.
+
+        Raises BundleError or DatabaseDamaged.
+        """
+        self._store = store
+        self._bundle = bundle
+        self._pool = ThreadPoolExecutor(usable_cpus(), "learning")
+        manifest = bundle.manifest
+        self.revision = manifest.revision
+        exact = DenseOptions(hnsw_from_vectors=2**31)
+        dense = DenseIndex(manifest.dimension, manifest.similarity, "f16", folder=folder, options=exact)
+        self._index = LiveIndex(manifest.revision, dense, probes=encode_probes(bundle), weights=field_weights(manifest))
+        self._encoded: dict[str, Vectors | None] = {}
+        self._sequences: dict[str, int] = {}
+        self._tried: dict[str, Sequence[str]] = {}
+        documents = store.after(0, self.revision)
+        while portion := list(islice(documents, PORTION_DOCUMENTS)):
+            self._follow(self._with_vectors(portion))
+        self._next = store.sequence
+        rules = QueryRules.read(store.rules, store.sequences_of)
+        self._index.follow([], [], sequence=self._next, rules=rules)
+        self._index.measure()
+        self._index.refresh()
+
+    def close(self) -> None:
+        """Removes the files of the index, and ends the threads."""
+        self._pool.shutdown()
+        self._index.close()
+
+    @property
+    def state(self) -> State:
+        """The state of the index."""
+        return self._index.state
+
+    def stored(self, ids: Iterable[str]) -> dict[str, Versioned]:
+        """Returns the stored documents among `ids`, with their vectors."""
+        found = self._store.versioned(list(ids), self.revision)
+        return {each.document.id: each for each in self._with_vectors(list(found.values()))}
+
+    def encodable(self, examples: Iterable[str]) -> set[str]:
+        """Encodes examples; returns those that the model can encode."""
+        new = [text for text in dict.fromkeys(examples) if text not in self._encoded]
+        try:
+            self._encoded |= zip(new, self._encode([Document(id="", examples=[text]) for text in new]), strict=True)
+        except BundleError:  # One of them has no tokens.
+            for text in new:
+                try:
+                    self._encoded |= zip([text], self._encode([Document(id="", examples=[text])]), strict=True)
+                except BundleError:
+                    self._encoded[text] = None
+        return {text for text in examples if self._encoded[text] is not None}
+
+    def changed(self, examples: Mapping[str, Sequence[str]]) -> list[Versioned]:
+        """Returns stored documents with other examples, by id, all of which are stored or encodable."""
+        stored = self.stored(examples)
+        self.encodable(text for id, texts in examples.items() for text in texts if id in stored)
+        return [self._with_examples(stored[id], texts) for id, texts in examples.items() if id in stored]
+
+    def search_with(self, examples: Mapping[str, Sequence[str]]) -> None:
+        """Searches documents with other examples from now on, by id, and all others as they are stored."""
+        wanted = {id: examples.get(id) for id in (*examples, *self._tried)}
+        stored = self.stored(wanted)
+        changes = {
+            id: texts if texts is not None else stored[id].document.examples
+            for id, texts in wanted.items()
+            if id in stored and texts != self._tried.get(id)
+        }
+        versions = []
+        for each in self.changed(changes):
+            self._next += 1
+            versions.append(each._replace(sequence=self._next))
+        self._follow(versions)
+        self._tried = {id: texts for id, texts in wanted.items() if texts is not None}
+
+    def right(self, questions: Sequence[Question], vectors: NDArray[np.float32]) -> dict[str, int]:
+        """Returns by mode how many questions, whose vectors are given, have the right document as their best hit."""
+        state, right = self._index.state, dict.fromkeys(MODES, 0)
+        for question, vector in zip(questions, vectors, strict=True):
+            for mode, options in MODES.items():
+                found = search(state, normalised(question.query), vector, options).documents
+                right[mode] += bool(found) and found[0].sequence == self._sequences[question.document_id]
+        return right
+
+    def vectors_of(self, queries: Sequence[str]) -> NDArray[np.float32]:
+        """Returns the vectors of queries."""
+        texts = [(normalised(query), TextKind.QUERY) for query in queries]
+        chunks = [texts[start : start + CHUNK_TEXTS] for start in range(0, len(texts), CHUNK_TEXTS)]
+        none = np.empty((0, self._bundle.manifest.dimension), dtype=np.float32)
+        return np.concatenate([none, *self._pool.map(self._bundle.encode_texts, chunks)])
+
+    def _follow(self, versions: Sequence[Versioned]) -> None:
+        retired = [old for each in versions if (old := self._sequences.get(each.document.id)) is not None]
+        if versions:
+            self._index.follow(versions, retired, sequence=versions[-1].sequence)
+        self._sequences |= {each.document.id: each.sequence for each in versions}
+
+    def _encode(self, documents: Sequence[Document]) -> list[Vectors]:
+        return encode_documents(documents, self._bundle, overlap_tokens=PASSAGE_OVERLAP_TOKENS, map=self._pool.map)
+
+    def _with_vectors(self, documents: Sequence[Versioned]) -> list[Versioned]:
+        missing = [each for each in documents if each.vectors is None]
+        encoded = dict(
+            zip((each.sequence for each in missing), self._encode([each.document for each in missing]), strict=True)
+        )
+        return [each._replace(vectors=encoded.get(each.sequence, each.vectors)) for each in documents]
+
+    def _with_examples(self, stored: Versioned, examples: Sequence[str]) -> Versioned:
+        """Returns a document with other examples. Its vectors are those of its parts and of the examples."""
+        assert stored.vectors is not None, "documents have vectors here"
+        document = msgspec.structs.replace(stored.document, examples=list(examples))
+        first = sum(part.field is not Field.EXAMPLE for part in parts_of(document))
+        own, matrix = stored.vectors
+        spans, matrices = [own[own[:, 0] < first]], [matrix[own[:, 0] < first]]
+        for position, text in enumerate(examples):
+            if text in stored.document.examples:
+                rows = own[:, 0] == first + stored.document.examples.index(text)
+                found = Vectors(own[rows], matrix[rows])
+            else:
+                encoded = self._encoded[text]
+                assert encoded is not None, "examples are encodable"
+                found = encoded
+            moved = found.spans.copy()
+            moved[:, 0] = first + position
+            spans.append(moved)
+            matrices.append(found.matrix)
+        return Versioned(stored.sequence, document, Vectors(np.concatenate(spans), np.concatenate(matrices)))
+
+
+def fold_of(key: str, folds: int) -> int:
+    """Returns the fold of a query, from 0, always the same."""
+    return zlib.crc32(key.encode()) % folds

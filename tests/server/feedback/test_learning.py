@@ -1,0 +1,209 @@
+"""Tests that feedback of a store becomes example queries, measured, once, and reversibly."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from server.catalogue.database import locked
+from server.catalogue.document import Document
+from server.catalogue.feedback import Event, FeedbackKind, FeedbackLog
+from server.catalogue.store import Store
+from server.commands import run
+from server.encoding.bundle import Bundle
+from server.errors import LearningRefused, SettingsError, StoreError
+from server.feedback.learning import Learner, Measured
+from server.feedback.policy import Policy
+from tests.server.making import versioned
+
+TITLES = {"card": "카드 분실 신고", "loan": "전세 대출", "rate": "환율 조회"}
+QUERY = "지갑 잃어버렸어"
+PARAPHRASES = [f"지갑 잃어버렸어 {ending}" for ending in ("요", "어떡해", "도와줘", "급해", "ㅠㅠ", "진짜")]
+
+
+def clicks(query: str, id: str = "card", users: str = "12", kind: FeedbackKind = FeedbackKind.CLICKED) -> list[Event]:
+    return [Event(f"{query} {user} {id}", query, id, kind, user, 3) for user in users]
+
+
+@pytest.fixture
+def data(tmp_path: Path, bundle: Bundle) -> Path:
+    directory = tmp_path / "data"
+    directory.mkdir()
+    with contextlib.closing(Store(directory, durable=False)) as store, store.write() as transaction:
+        for id, title in TITLES.items():
+            document = Document(id=id, title=title, text=f"{title} 안내", examples=[f"{title} 방법"])
+            vectors = versioned(bundle, document, 0).vectors
+            assert vectors is not None
+            transaction.put(document, vectors, revision=bundle.manifest.revision)
+    return directory
+
+
+def record(data: Path, *events: Event) -> None:
+    with contextlib.closing(Store(data, durable=False)) as store:
+        FeedbackLog(store).record([events])
+
+
+def learn(data: Path, bundle: Bundle, *options: str) -> None:
+    run(["learn", "--data", str(data), "--bundle", str(bundle.directory), *options])
+
+
+def examples(data: Path, id: str = "card") -> list[str]:
+    with contextlib.closing(Store(data, serving=False)) as store:
+        stored = store.get(id)
+        assert stored is not None
+        return stored.document.examples
+
+
+OWN = ["카드 분실 신고 방법"]
+
+
+def test_a_confirmed_query_becomes_an_example_once_and_can_be_undone(
+    data: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record(data, *clicks(QUERY), *clicks("대출", "loan", "1"))
+    learn(data, bundle, "--dry-run")
+    assert f"+ {QUERY}" in capsys.readouterr().out
+    assert examples(data) == OWN
+    for added in (1, 0):
+        learn(data, bundle)
+        assert f"{added} added, 0 taken away" in capsys.readouterr().out
+        assert examples(data) == [*OWN, QUERY]
+    assert examples(data, "loan") == ["전세 대출 방법"]
+    with contextlib.closing(Store(data)) as store:
+        store.verify()
+        (promotion,) = FeedbackLog(store).promotions()
+        assert promotion[:3] == ("card", QUERY, 2)
+        vectors = store.versioned(["card"], bundle.manifest.revision)["card"].vectors
+        stored = store.get("card")
+        assert vectors is not None
+        assert stored is not None
+        expected = versioned(bundle, stored.document, 0).vectors
+        assert expected is not None
+        np.testing.assert_array_equal(vectors.spans, expected.spans)
+        np.testing.assert_array_equal(vectors.matrix, expected.matrix)
+    learn(data, bundle, "--undo")
+    assert examples(data) == OWN
+    with contextlib.closing(Store(data)) as store:
+        assert FeedbackLog(store).promotions() == []
+
+
+def test_feedback_that_has_expired_takes_no_example_away(data: Path, bundle: Bundle) -> None:
+    record(data, *clicks(QUERY))
+    learn(data, bundle)
+    with contextlib.closing(Store(data)) as store:
+        FeedbackLog(store).erase_before(2**40)
+    learn(data, bundle)
+    assert examples(data) == [*OWN, QUERY]
+
+
+def test_an_example_that_users_doubt_is_taken_away(data: Path, bundle: Bundle) -> None:
+    record(data, *clicks(QUERY))
+    learn(data, bundle)
+    record(data, *clicks(QUERY, users="1234", kind=FeedbackKind.REJECTED))
+    learn(data, bundle)
+    assert examples(data) == OWN
+
+
+def test_examples_of_people_are_never_taken_away(data: Path, bundle: Bundle) -> None:
+    record(data, *clicks(OWN[0]), *clicks(OWN[0], users="3456", kind=FeedbackKind.REJECTED))
+    learn(data, bundle)
+    learn(data, bundle, "--undo")
+    assert examples(data) == OWN
+
+
+def test_a_document_learns_a_bounded_number_of_queries(data: Path, bundle: Bundle) -> None:
+    record(data, *(event for query in PARAPHRASES for event in clicks(query)))
+    learn(data, bundle, "--max-examples", "2")
+    assert len(examples(data)) == 3
+    learn(data, bundle, "--max-examples", "2")
+    assert len(examples(data)) == 3
+
+
+@pytest.mark.parametrize("query", ["zkem qnstlf", "카드 분실 신고", "카드 분실 신고 방법?", "ㅋㄷ ㅂㅅ"])
+def test_slips_and_what_a_document_has_already_are_not_learnt(data: Path, bundle: Bundle, query: str) -> None:
+    record(data, *clicks(query))
+    learn(data, bundle)
+    assert examples(data) == OWN
+
+
+def test_deleted_documents_and_queries_without_tokens_are_passed_over(data: Path, bundle: Bundle) -> None:
+    record(data, *clicks(QUERY, "loan"), *clicks(QUERY + "요"), *clicks("🏧"))
+    with contextlib.closing(Store(data)) as store, store.write() as transaction:
+        transaction.delete("loan")
+    learn(data, bundle)
+    assert QUERY + "요" in examples(data)
+
+
+def test_nothing_is_learnt_from_nothing(data: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    learn(data, bundle)
+    assert "R@1 of 0 confirmed queries" in capsys.readouterr().out
+    learn(data, bundle, "--undo")
+
+
+@contextlib.contextmanager
+def learner(data: Path, bundle: Bundle, tmp_path: Path) -> Iterator[Learner]:
+    with contextlib.closing(Store(data, serving=False)) as store:
+        made = Learner(store, bundle, Policy(), folder=tmp_path)
+        with contextlib.closing(made):
+            yield made
+
+
+def test_held_out_queries_measure_what_similar_ones_teach(data: Path, bundle: Bundle, tmp_path: Path) -> None:
+    record(data, *(event for query in PARAPHRASES for event in clicks(query, "rate")))
+    with learner(data, bundle, tmp_path) as made:
+        measured = made.measure()
+    assert measured.questions == len(PARAPHRASES)
+    assert measured.after["dense"] == 1 > measured.before["dense"]
+    learn(data, bundle)
+    with learner(data, bundle, tmp_path) as made:
+        again = made.measure()
+    assert again.before == again.after == measured.after, "a query that was learnt earlier is held out as well"
+
+
+def test_the_measured_documents_are_as_stored_afterwards(data: Path, bundle: Bundle, tmp_path: Path) -> None:
+    record(data, *(event for query in PARAPHRASES for event in clicks(query)))
+    with learner(data, bundle, tmp_path) as made:
+        made.measure()
+        made.trial.search_with({})
+        state = made.trial.state
+        assert sorted(state.ids[slot] for slot in np.flatnonzero(state.slots.live).tolist()) == sorted(TITLES)
+        assert state.live_vectors == 3 * len(TITLES)
+
+
+def test_what_makes_hits_worse_is_refused_and_changes_nothing(
+    data: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(data, *clicks(QUERY))
+    worse = Measured(10, {"dense": 0.5, "hybrid": 0.6}, {"dense": 0.5, "hybrid": 0.5})
+    monkeypatch.setattr(Learner, "measure", lambda _: worse)
+    with pytest.raises(LearningRefused, match="R@1 of held-out queries falls in hybrid: nothing was changed"):
+        learn(data, bundle)
+    assert examples(data) == OWN
+
+
+def test_a_running_server_keeps_the_command_from_writing(data: Path, bundle: Bundle) -> None:
+    record(data, *clicks(QUERY))
+    with locked(data):
+        learn(data, bundle, "--dry-run")
+        with pytest.raises(StoreError, match="another server uses"):
+            learn(data, bundle)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--min-users", "0"], "--min-users: expected a whole number from 1"),
+        (["--min-agreement", "0.5"], "--min-agreement: expected a number above 0.5"),
+        (["--max-examples", "x"], "--max-examples: expected a whole number"),
+    ],
+)
+def test_wrong_options_are_named(data: Path, bundle: Bundle, options: Sequence[str], problem: str) -> None:
+    with pytest.raises(SettingsError, match=problem):
+        learn(data, bundle, *options)
+
+
+def test_learning_needs_a_store(tmp_path: Path, bundle: Bundle) -> None:
+    with pytest.raises(StoreError, match="does not exist"):
+        learn(tmp_path, bundle)
