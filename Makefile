@@ -54,7 +54,7 @@ serve: $(BUNDLE)/manifest.json ## Serve the sample catalogue
 	$(PYTHON) -m server --bundle $(BUNDLE) $(SAMPLE) --synonyms sample/synonyms.txt $(ARGS)
 
 .PHONY: evaluate
-evaluate: $(BUNDLE)/manifest.json ## Print R@k of the default bundle on the sample's labelled queries, by mode and language
+evaluate: $(BUNDLE)/manifest.json ## Measure search with the default bundle on the sample's labelled queries
 	$(PYTHON) -m export evaluate --bundle $(BUNDLE) $(SAMPLE) --queries sample/queries.jsonl $(ARGS)
 
 .PHONY: test

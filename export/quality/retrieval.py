@@ -1,14 +1,13 @@
-"""Retrieval measures, from the ids that a search found, best first.
-
-R@k is the share of queries with a relevant document among the first k hits, as in DPR (Karpukhin et al. 2020, top-k
-accuracy). MRR is the mean of the reciprocal rank of the first relevant document.
-"""
+"""The retrieval measures of the gate, from the ids that a search found, best first."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import msgspec
+
+from export.evaluation.judged import JudgedQuery
+from export.evaluation.measures import NAMES, measured
 
 DEPTHS = (1, 5, 10, 20)
 
@@ -34,21 +33,6 @@ class Retrieval(msgspec.Struct, frozen=True, kw_only=True):
         return round(max(self.recall_fp32[depth] - self.recall[depth] for depth in self.recall), 5)
 
 
-def first_relevant_rank(found: Sequence[str], relevant: Sequence[str]) -> int | None:
-    """Returns the rank, from 1, of the first relevant id in `found`, or None."""
-    return next((rank for rank, id in enumerate(found, start=1) if id in relevant), None)
-
-
-def recall_at(ranks: Sequence[int | None], depth: int) -> float:
-    """Returns the share of queries whose first relevant document has at most rank `depth`."""
-    return sum(rank is not None and rank <= depth for rank in ranks) / len(ranks)
-
-
-def mean_reciprocal_rank(ranks: Sequence[int | None]) -> float:
-    """Returns the mean reciprocal rank; a query without a relevant document counts as 0."""
-    return sum(1 / rank for rank in ranks if rank) / len(ranks)
-
-
 def overlap_at(expected: Sequence[Sequence[str]], found: Sequence[Sequence[str]], depth: int) -> float:
     """Returns the mean share of the first `depth` expected ids that are among the first `depth` found ids."""
     shares = [
@@ -71,10 +55,11 @@ def retrieval(
 
     `found_by_whole` has those that the original finds with whole vectors, if the others are shortened.
     """
+    queries = [JudgedQuery(text="", language="", grades=dict.fromkeys(ids, 1)) for ids in relevant]
 
     def recall(results: Sequence[Sequence[str]]) -> dict[int, float]:
-        ranks = [first_relevant_rank(ids, wanted) for ids, wanted in zip(results, relevant, strict=True)]
-        return {depth: round(recall_at(ranks, depth), 5) for depth in DEPTHS}
+        means = dict(zip(NAMES, measured(queries, results).mean(axis=1).tolist(), strict=True))
+        return {depth: round(means[f"R@{depth}"], 5) for depth in DEPTHS}
 
     return Retrieval(
         corpus=corpus,
