@@ -20,7 +20,7 @@ END = Position(rank=10, window=CANDIDATES, score=0.5, sequence=7)
 PAGE = Page(END, None)
 CARDS = Filter(equals=Equals(attribute="category", value=AttributeValue(string_value="card")))
 
-FORGED_READINGS = [b"\0a", b"\5a", b"\1", b"\1\xff", b"\1 ", b"\1a  b", b"\1" + b"a" * MOST_READ_BYTES]
+FORGED_READINGS = [b"\0a", b"\x7fa", b"\1", b"\1\xff", b"\1 ", b"\1a  b", b"\1" + b"a" * MOST_READ_BYTES]
 
 
 def pages_of(
