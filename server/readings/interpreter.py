@@ -15,7 +15,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from server.korean.jamo import compatible, initials, is_initials
+from server.korean.jamo import compatible, initials, is_initials, letters
 from server.readings.beginnings import BEGINNING, finished
 from server.readings.evidence import Evidence, parts_of
 from server.readings.layouts import HANGUL, JAMO, LATIN, Word, english_forms, is_garbled, korean_forms
@@ -31,6 +31,9 @@ MOST_SYLLABLES = 20
 
 LEAST_SYLLABLES = 2
 """Syllables that a text typed for the Korean layout has at least: many short English words are one."""
+
+LEAST_UNFINISHED = 3
+"""Syllables of such a text whose last one may lack letters: `them` is 소드, the beginning of 소득."""
 
 COMPLETIONS = 16
 """Completions that are compared."""
@@ -110,7 +113,8 @@ class Interpreter:
         if known.issuperset(slips) or not known.issuperset(word for word in latin if word not in slips):
             return None
         read = [word.other or "" for word in slips]
-        if len(SYLLABLE.findall(" ".join(read))) < LEAST_SYLLABLES:
+        syllables = len(SYLLABLE.findall(" ".join(read)))
+        if syllables < LEAST_SYLLABLES:
             return None
         text = " ".join(word.other if word.other and word in slips else word.typed for word in words)
         korean = self._evidence.is_korean(read)
@@ -120,7 +124,8 @@ class Interpreter:
         whole = self._begun(text)
         if korean:
             return whole or JAMO.sub("", text).rstrip()
-        return whole if whole and all(part in whole for part in parts_of(text)) else None
+        spelled = letters if syllables >= LEAST_UNFINISHED else str
+        return whole if whole and all(spelled(part) in spelled(whole) for part in parts_of(text)) else None
 
     def _english(self, words: Sequence[Word]) -> str | None:
         """Returns the text that was typed for the English layout, if it is English and the rest is Korean."""

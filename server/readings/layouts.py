@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from server.korean.jamo import INITIALS, VOWELS
-from server.korean.keyboard import as_english, as_korean
+from server.korean.keyboard import SHIFTED, as_english, as_korean
 
 PUNCTUATION = "?!.,"
 """Characters that may follow a word."""
@@ -26,6 +26,11 @@ KOREAN_KEYS = re.compile(
     rf"\d{{0,4}}{CONSONANT}{VOWEL}{{1,2}}(?:{CONSONANT}{{1,3}}{VOWEL}{{1,2}})*{CONSONANT}{{0,2}}[{PUNCTUATION}]*"
 )
 """Words whose keys may be those of syllables: it rules out nearly all others, and `SYLLABLES` decides."""
+
+LAST_KEY = re.compile(CONSONANT)
+"""The first key of a word that is not finished."""
+
+SHIFTED_KEYS = frozenset(key.lower() for key in SHIFTED)
 
 SYLLABLES = re.compile(rf"\d{{0,4}}[가-힣]+[{PUNCTUATION}]*")
 LAST_SYLLABLES = re.compile(rf"{SYLLABLES.pattern}|[가-힣]*[ㄱ-ㅎ]")
@@ -58,10 +63,10 @@ def korean_forms(text: str) -> Iterator[list[Word]]:
     """
     if len(text) > MOST_LETTERS or NOT_WORDS.search(text):
         return
-    if text.isupper():
+    if _is_caps_locked(text):
         if len(text) < LEAST_CAPITALS:
             return
-        text = text.lower()  # Caps Lock.
+        text = text.swapcase()
     first, *rest = text.split()
     korean = sum(len(word) for word in rest if KOREAN_KEYS.fullmatch(word))
     latin = sum(len(word) for word in rest if LATIN.search(word))
@@ -99,8 +104,14 @@ def is_garbled(words: Sequence[Word]) -> bool:
     )
 
 
+def _is_caps_locked(text: str) -> bool:
+    """Whether most letters are capitals, and the others are those that need Shift on the Korean layout."""
+    small = [letter for letter in text if letter.islower()]
+    return SHIFTED_KEYS.issuperset(small) and sum(map(str.isupper, text)) > len(small)
+
+
 def _korean(word: str, *, last: bool = False) -> str | None:
-    if not KOREAN_KEYS.fullmatch(word):
+    if not (KOREAN_KEYS.fullmatch(word) or (last and LAST_KEY.fullmatch(word))):
         return None
     korean = as_korean(word)
     return korean if (LAST_SYLLABLES if last else SYLLABLES).fullmatch(korean) else None

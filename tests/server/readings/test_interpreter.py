@@ -33,6 +33,11 @@ am I right
 foreign tutorials
 this fiduciary is sufficient
 theory of quantity
+vitamin c
+plan b
+work s
+them
+than
 virtual theory
 tutorials for right authority
 did the dog eat it
@@ -105,6 +110,9 @@ KOREAN = """
         ("card qnstlf", "card 분실"),
         ("ZKEM QNSTLF", "카드 분실"),
         ("Zkem qnstlf", "카드 분실"),
+        ("qKFMS THDRMA", "빠른 송금"),
+        ("tjsqnfzkem q", "선불카드 발급"),
+        ("tmznfqo", "스쿨뱅킹 등록"),
         ("Tlsdyd zkem", "신용 카드"),
         ("tlsdyde", "신용대출"),
         ("Qkfms thdrma", "빠른 송금"),
