@@ -146,6 +146,11 @@ def _check(parser: OneLineParser, options: argparse.Namespace) -> None:
         parser.error("--cert and --key go together: set both or neither")
     if options.eval is None and (options.split or options.eval_documents):
         parser.error("--split and --eval-documents need --eval")
+    reports = [path for path in (options.json, options.html) if path is not None]
+    inputs = [options.catalogue, options.queries, options.dev, options.labels]
+    files = [Path(path).resolve() for path in [*reports, *inputs] if path is not None]
+    if any(files.count(report.resolve()) > 1 for report in reports):
+        parser.error("--json and --html must name other files than each other and the files that are read")
     if options.model is None and options.document_model is not None:
         parser.error("--document-model needs --model")
     if options.model is not None and len(options.bundle) != 1:

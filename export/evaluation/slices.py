@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
 from export.evaluation.evaluation import Evaluation
 from export.evaluation.judged import JudgedQuery, JudgedSet
@@ -74,7 +75,7 @@ def slice_figures(evaluation: Evaluation) -> list[SliceFigures]:
     found = []
     for each in slices_of(evaluation.judged):
         values = {name: own[:, each.rows] for name, own in zip(evaluation.systems, evaluation.values, strict=True)}
-        bounds = {name: intervals(own[:1])[0].tolist() for name, own in values.items()}
+        bounds = intervals(np.stack([own[0] for own in values.values()])).tolist()
         found.append(
             SliceFigures(
                 kind=each.kind,
@@ -82,7 +83,8 @@ def slice_figures(evaluation: Evaluation) -> list[SliceFigures]:
                 queries=len(each.rows),
                 means={name: dict(zip(NAMES, own.mean(axis=1).tolist(), strict=True)) for name, own in values.items()},
                 recall_intervals={
-                    name: None if math.isnan(low) else (low, high) for name, (low, high) in bounds.items()
+                    name: None if math.isnan(low) else (low, high)
+                    for name, (low, high) in zip(values, bounds, strict=True)
                 },
             )
         )

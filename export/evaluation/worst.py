@@ -68,9 +68,7 @@ def worst_queries(evaluation: Evaluation, system: str, *, count: int) -> list[Wo
             language=queries[row].language,
             relevant=[named(id) for id in queries[row].grades],
             rank=(rank := ranks[place][row]),
-            found=[
-                named(id) for id in evaluation.runs[place].found[row][: (rank or len(documents)) - 1][:CAME_INSTEAD]
-            ],
+            found=[named(id) for id in evaluation.runs[place].found[row][: rank and rank - 1][:CAME_INSTEAD]],
             other_ranks={name: ranks[number][row] for number, name in enumerate(evaluation.systems) if number != place},
         )
         for row in sorted(missed, key=badness)[:count]

@@ -27,6 +27,9 @@ from server.ranking.search import search
 from server.vectors.dense import DenseIndex, DenseOptions
 from server.vectors.view import COMPARED_BYTES
 
+BATCH_QUERIES = 64
+"""Most queries that a core searches at a time, so that all cores have some."""
+
 
 def encode_passages(bundle: Bundle, documents: Sequence[Document]) -> list[Vectors]:
     """Returns the vectors of each document, encoded on all cores.
@@ -78,7 +81,7 @@ class ServedDocuments:
 
         Like a worker of the server, it compares a batch of queries with all vectors at once. LEXICAL mode needs none.
         """
-        size = max(1, COMPARED_BYTES // (4 * max(1, len(self._state.dense))))
+        size = max(1, min(BATCH_QUERIES, COMPARED_BYTES // (4 * max(1, len(self._state.dense)))))
         starts = range(0, len(queries), size)
 
         def search_batch(start: int) -> list[Found]:

@@ -32,8 +32,6 @@ dl { margin: 6px 0 6px 16px; } dt { font-weight: 600; } dd { margin: 0 0 4px 12p
 
 CURVE = ("R@1", "R@5", "R@10", "R@20")
 
-LANGUAGE = "en"
-
 
 def as_page(content: Content) -> str:
     """Returns the page."""
@@ -49,7 +47,7 @@ def as_page(content: Content) -> str:
         *_worst(content),
     ]
     return (
-        f'<!doctype html>\n<html lang="{LANGUAGE}"><head><meta charset="utf-8">'
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{title}</title><style>{STYLE}</style></head>\n<body>\n" + "\n".join(body) + "\n</body></html>\n"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
 
-import chaja
+from chaja import Client, connect
 from chaja.v1 import GetServerInfoRequest, SearchRequest
 from chaja.v1 import Mode as ProtocolMode
 from export.errors import ExportError
@@ -41,14 +41,14 @@ class Target:
     key: Path | None = None
 
     @contextlib.contextmanager
-    def connected(self) -> Iterator[chaja.Client]:
+    def connected(self) -> Iterator[Client]:
         """Yields a client of a server that has answered.
 
         Raises:
             ExportError: The address, the token or a file is invalid, or the server does not answer.
         """
         try:
-            client = chaja.connect(self.address, credentials=self._credentials(), token=self.token or None)
+            client = connect(self.address, credentials=self._credentials(), token=self.token or None)
         except ValueError as error:
             raise ExportError(f"--server {self.address}: {error}") from None
         with client:
@@ -77,7 +77,7 @@ class Target:
 class ServerSystem:
     """A mode of a running server, with its own catalogue, synonyms, rules and interpretation of queries."""
 
-    def __init__(self, name: str, target: Target, client: chaja.Client, mode: Mode, *, known: frozenset[str]) -> None:
+    def __init__(self, name: str, target: Target, client: Client, mode: Mode, *, known: frozenset[str]) -> None:
         """Sends nothing yet. `known` are the ids of the documents that labels can name."""
         self.name = name
         self.note = ""
