@@ -28,7 +28,7 @@ FETCHED_MOST = 1024
 """Maximum, unless the limit needs more: with more candidates, an exact search is as fast."""
 
 COMPARED_BYTES = 2**23
-"""Maximum size of the scores that `comparing` computes at once; further queries are compared singly."""
+"""Maximum size of the scores that a worker of the server computes at once."""
 
 GATHERED_SHARE = 0.3
 """Up to this share of a block, the allowed rows are copied and compared; above, the whole block is compared."""
@@ -119,9 +119,18 @@ class DenseView:
         """The graph's files in a snapshot, by name."""
         return {} if self.graph is None else dict(zip(GRAPH_FILES, self.graph.built, strict=True))
 
-    def comparing(self, queries: Sequence[NDArray[np.float32]], *, weights: Sequence[float] = (1.0,)) -> Self:
-        """Returns the view for searches with these queries: one product of matrices compares all with the tail."""
-        queries = queries[: COMPARED_BYTES // (4 * max(1, len(self) - self.graph_count))]
+    def comparing(
+        self,
+        queries: Sequence[NDArray[np.float32]],
+        *,
+        weights: Sequence[float] = (1.0,),
+        most_bytes: int = COMPARED_BYTES,
+    ) -> Self:
+        """Returns the view for searches with these queries: one product of matrices compares all with the tail.
+
+        `most_bytes` is the maximum size of the scores; further queries are compared singly.
+        """
+        queries = queries[: most_bytes // (4 * max(1, len(self) - self.graph_count))]
         if len(queries) < 2 or not self.tail:
             return self
         rows = to_rows(np.stack(queries), self.similarity, self.storage)
