@@ -19,8 +19,8 @@ MOST_READ = 128
 MORE = 64
 """Factor by which more words are ranked if too few of the best ones are wanted."""
 
-Passing = Callable[[NDArray[np.int64]], NDArray[np.bool_] | None]
-"""Returns which of these completions, given by number, may be found; None stands for all."""
+Passing = Callable[[NDArray[np.int64]], NDArray[np.bool_]]
+"""Returns which of these completions, given by number, may be found."""
 
 Range = tuple[Run, int, int]
 """Words of a run, from a position to before another."""
@@ -59,13 +59,13 @@ class Searched(NamedTuple):
     Attributes:
         segments: The segments of the index.
         texts: The completions by number.
-        passing: Says which completions may be found.
+        passing: Says which completions may be found; None stands for all.
         first: Number of words that are ranked at first.
     """
 
     segments: Sequence[Segment]
     texts: Sequence[str]
-    passing: Passing
+    passing: Passing | None
     first: int
 
     def fitting(self, text: str) -> Iterator[Fit]:
@@ -142,30 +142,37 @@ class Searched(NamedTuple):
         total = _size(ranges)
         count, worst = self.first, 0
         while ranges:
-            best = [(run, run.best(low, high, count)) for run, low, high in ranges]
-            ranks = np.concatenate([run.ranks[positions] for run, positions in best])
-            places = np.concatenate([run.places[positions] for run, positions in best])
-            first = least(ranks, count)
-            wanted = self._wanted(ranks, first)
-            wanted = wanted[ranks[wanted].argsort()]
-            for rank, place in zip(ranks[wanted].tolist(), places[wanted].tolist(), strict=True):
+            ranks, places = _best(ranges, count)
+            order = self._wanted(ranks, ranks.argsort())
+            for rank, place in zip(ranks[order].tolist(), places[order].tolist(), strict=True):
                 if rank >= worst:  # The words with this rank, of the same completion, may not all have been yielded.
                     yield rank, place
             if count >= total:
                 return
-            worst = int(ranks[first].max())
+            worst = int(ranks.max())
             count *= MORE
 
     def _wanted(self, ranks: NDArray[np.uint64], positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Returns the positions, of these, whose completions may be found."""
-        passing = self.passing(numbers_of(ranks[positions]))
-        return positions if passing is None else positions[passing]
+        return positions if self.passing is None else positions[self.passing(numbers_of(ranks[positions]))]
 
     def _read(self, words: Iterator[Word], fits: Callable[[str, int], bool]) -> Iterator[Word]:
         """Yields the words from which on the text fits, of the best `MOST_READ`."""
         for _, (rank, place) in zip(range(MOST_READ), words, strict=False):
             if fits(self.texts[rank & NUMBER_MASK], place):
                 yield rank, place
+
+
+def _best(ranges: Sequence[Range], count: int) -> tuple[NDArray[np.uint64], NDArray[np.uint16]]:
+    """Returns the ranks and places of the `count` best words of ranges, in any order."""
+    best = [(run, run.best(low, high, count)) for run, low, high in ranges]
+    if len(best) == 1:  # As in most calls.
+        run, positions = best[0]
+        return run.ranks[positions], run.places[positions]
+    ranks = np.concatenate([run.ranks[positions] for run, positions in best])
+    places = np.concatenate([run.places[positions] for run, positions in best])
+    first = least(ranks, count)
+    return ranks[first], places[first]
 
 
 def _size(ranges: Sequence[Range]) -> int:

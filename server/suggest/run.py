@@ -60,10 +60,12 @@ class Run(NamedTuple):
         """Returns the range of keys that begin with the first of these letters: as many as a key holds."""
         width = self.keys.dtype.itemsize
         first = encoded(letters)[:width]
+        if len(first) == width:
+            own = np.array(first, self.keys.dtype)
+            return int(self.keys.searchsorted(own)), int(self.keys.searchsorted(own, "right"))
         # No letter begins with byte 255 in UTF-16.
-        end = first.ljust(width, b"\xff")
-        low = self.keys.searchsorted(np.array(first, self.keys.dtype), "left")
-        return int(low), int(self.keys.searchsorted(np.array(end, self.keys.dtype), "right"))
+        low, high = self.keys.searchsorted(np.array([first, first.ljust(width, b"\xff")], self.keys.dtype)).tolist()
+        return low, high
 
     def best(self, low: int, high: int, count: int) -> NDArray[np.int64]:
         """Returns the positions of the `count` best ranks of a range, in any order."""
@@ -84,7 +86,7 @@ def encoded(letters: str) -> bytes:
 
 def least(values: NDArray[Any], count: int) -> NDArray[np.int64]:
     """Returns the positions of the `count` least values, in any order."""
-    return np.arange(len(values)) if len(values) <= count else np.argpartition(values, count - 1)[:count]
+    return np.arange(len(values)) if len(values) <= count else values.argpartition(count - 1)[:count]
 
 
 def numbers_of(ranks: NDArray[np.uint64]) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from server.catalogue.languages import canonical_language, is_in_language
 from server.suggest.completion import Source, Suggestion
-from server.suggest.fitting import Fit, Searched
+from server.suggest.fitting import Fit, Passing, Searched
 from server.suggest.segment import Segment
 from server.suggest.typed import Typed
 
@@ -41,16 +41,18 @@ class Filters(NamedTuple):
     allowed: NDArray[np.bool_] | None
     languages: NDArray[np.bool_] | None
 
-    def passing(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_] | None:
-        """Returns which of these completions, given by number, may be found; None stands for all."""
-        passes = None if self.stored.kept is None else self.stored.kept[numbers]
+    def passing(self) -> Passing | None:
+        """Returns the function that says which completions may be found; None if all may be."""
+        all_pass = self.stored.kept is None and self.allowed is None and self.languages is None
+        return None if all_pass else self._passing
+
+    def _passing(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        passes = np.ones(len(numbers), np.bool_) if self.stored.kept is None else self.stored.kept[numbers]
         if self.allowed is not None:
             slots = self.stored.slots[numbers]
-            of_slot = self.allowed.take(slots, mode="clip") & (slots >= 0)
-            passes = of_slot if passes is None else passes & of_slot
+            passes &= self.allowed.take(slots, mode="clip") & (slots >= 0)
         if self.languages is not None:
-            of_language = self.languages[self.stored.languages[numbers]]
-            passes = of_language if passes is None else passes & of_language
+            passes &= self.languages[self.stored.languages[numbers]]
         return passes
 
 
@@ -105,7 +107,7 @@ class SuggestView:
 
     def _searched(self, filters: Filters, limit: int) -> Searched:
         segments = self._segments if filters.allowed is None or filters.allowed.any() else ()
-        return Searched(segments, self._stored.texts, filters.passing, RANKED_FIRST * limit)
+        return Searched(segments, self._stored.texts, filters.passing(), RANKED_FIRST * limit)
 
     def _distinct(self, fits: Iterator[Fit], limit: int) -> list[tuple[str, Fit]]:
         """Returns the texts of the first fits, each once; those that differ only in case and spaces count as one."""
