@@ -85,10 +85,8 @@ def test_the_scores_of_queries_that_are_compared_together_are_bounded(
     with monkeypatch.context() as compared_before:
         compared_before.delattr(DenseView, "_approximate")
         assert together.search(queries[0], limit=1)
-    monkeypatch.setattr("server.vectors.view.COMPARED_BYTES", 3 * 100 * 4)
-    assert len(index.view().comparing(queries).compared) == 3
-    monkeypatch.setattr("server.vectors.view.COMPARED_BYTES", 100 * 4)
-    assert not index.view().comparing(queries).compared
+    assert len(index.view().comparing(queries, most_bytes=3 * 100 * 4).compared) == 3
+    assert not index.view().comparing(queries, most_bytes=100 * 4).compared
 
 
 @pytest.mark.parametrize(("similarity", "storage"), KINDS)
