@@ -115,10 +115,8 @@ class RuleTable:
             lengths = self._lengths.get(text[start : start + HEAD], ()) + self._lengths.get(character, ())
             for length in lengths:
                 end = start + length
-                if end <= len(text):
-                    yield from (
-                        phrase.place for phrase in self._phrases.get(text[start:end], ()) if fits(phrase, start, end)
-                    )
+                if end <= len(text) and (phrases := self._phrases.get(text[start:end])):
+                    yield from (phrase.place for phrase in phrases if fits(phrase, start, end))
 
 
 def _is_spelt(spelling: str, text: str, *, first: bool) -> bool:
