@@ -67,8 +67,9 @@ class Evidence:
         return fitting >= count * least
 
     def likeness(self, word: str) -> float:
-        """Returns the share of a word's pairs of syllables that the catalogue has."""
-        return max(self._vocabulary.pair_shares(parts_of(word)), default=0.0)
+        """Returns the share of a word's pairs of syllables that the catalogue has; 1 if it has the word."""
+        parts = parts_of(word)
+        return max(*self._vocabulary.has_words(parts), *self._vocabulary.pair_shares(parts), 0.0)
 
     def is_english(self, texts: Sequence[str]) -> bool:
         """Whether texts of letters are English of this catalogue rather than mistyped Korean."""

@@ -16,6 +16,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from server.korean.jamo import compatible, initials, is_initials, letters
+from server.korean.keyboard import as_english, as_korean
 from server.readings.beginnings import BEGINNING, finished
 from server.readings.evidence import Evidence, parts_of
 from server.readings.layouts import HANGUL, JAMO, LATIN, Word, english_forms, is_garbled, korean_forms
@@ -30,7 +31,7 @@ MOST_SYLLABLES = 20
 """Characters of a text without jamo that is finished at most, since longer ones are nearly always whole sentences."""
 
 LEAST_SYLLABLES = 2
-"""Syllables that a text typed for the Korean layout has at least: many short English words are one."""
+"""Syllables of a text at least, if it was typed for the Korean layout as a whole: many short English words are one."""
 
 LEAST_UNFINISHED = 3
 """Syllables of such a text whose last one may lack letters: `them` is 소드, the beginning of 소득."""
@@ -48,6 +49,9 @@ WIDE = re.compile("[\uff01-\uffdc]+")
 TRAILING = re.compile(r"([^ㄱ-ㅣ]*[^ㄱ-ㅣ\s])\s*[ㄱ-ㅊㅌㅍ]")
 """Texts whose last letter is a consonant alone. ㅋ and ㅎ are feelings too."""
 
+APART = re.compile("[ㄱ-ㅎ][ㅏ-ㅣ][ㄱ-ㅣ]*")
+"""Letters of syllables that were not put together. Keyboards do that, whatever is typed."""
+
 SPREAD = re.compile(r"[가-힣](?:\s+[가-힣]){2,}")
 """Texts with spaces between all syllables."""
 
@@ -64,6 +68,9 @@ class Interpreter:
         if len(text) > MOST_TYPED:
             return None
         text = compatible(WIDE.sub(_usual_width, text)).strip()
+        if (joined := APART.sub(_joined, text)) != text:
+            by_letters = Reading(joined, Kind.TYPO) if self._evidence.is_korean([joined]) else None
+            return self.interpret(joined) or by_letters
         if JAMO.search(text):
             reading = self._with_jamo(text)
         elif LATIN.search(text):
@@ -114,7 +121,7 @@ class Interpreter:
             return None
         read = [word.other or "" for word in slips]
         syllables = len(SYLLABLE.findall(" ".join(read)))
-        if syllables < LEAST_SYLLABLES:
+        if syllables < LEAST_SYLLABLES and not any(HANGUL.search(word.typed) for word in words):
             return None
         text = " ".join(word.other if word.other and word in slips else word.typed for word in words)
         korean = self._evidence.is_korean(read)
@@ -150,6 +157,10 @@ class Interpreter:
             # Initials after whole syllables, such as 카드 ㅂㅅ.
             whole = finished(text, self._vocabulary.complete(abbreviated, limit=COMPLETIONS))
         return whole
+
+
+def _joined(apart: re.Match[str]) -> str:
+    return as_korean(as_english(apart[0]))
 
 
 def _usual_width(letters: re.Match[str]) -> str:

@@ -20,6 +20,9 @@ MOST_LETTERS = 128
 LEAST_CAPITALS = 6
 """Characters of a text of capitals at least, if it is read as Korean: codes and symbols are short."""
 
+SWITCHED = re.compile("(?<=[가-힣])(?=[A-Za-z])|(?<=[A-Za-z])(?=[가-힣])")
+"""Where someone may have switched the layout inside a word."""
+
 CONSONANT = as_english(f"[{INITIALS}]")
 VOWEL = as_english(f"[{VOWELS}]")
 KOREAN_KEYS = re.compile(
@@ -67,7 +70,7 @@ def korean_forms(text: str) -> Iterator[list[Word]]:
         if len(text) < LEAST_CAPITALS:
             return
         text = text.swapcase()
-    first, *rest = text.split()
+    first, *rest = SWITCHED.sub(" ", text).split()
     korean = sum(len(word) for word in rest if KOREAN_KEYS.fullmatch(word))
     latin = sum(len(word) for word in rest if LATIN.search(word))
     if 2 * korean + len(first) <= latin:

@@ -20,7 +20,8 @@ class Kind(StrEnum):
     """It has spaces between the syllables of words: 카 드 분 실 is 카드분실."""
 
     TYPO = "typo"
-    """A word in it is written like no Korean word, since one key is wrong, missing or too many: 칻드 is 카드."""
+    """A word in it is written like no Korean word, since one key is wrong, missing or too many, or since its letters
+    are apart: 칻드 and ㅋㅏㄷㅡ are 카드."""
 
 
 class Reading(NamedTuple):

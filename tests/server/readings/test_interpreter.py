@@ -58,6 +58,13 @@ sku12345
 iPhone15
 rkskek123!
 Zkem!2024qw
+iPHONE
+eTRADE
+SK증권계좌
+sk증권계좌
+toss카드
+QR코드
+신용카드do
 dkssudA1!
 zkem123
 x7Gk29PqZ
@@ -121,6 +128,12 @@ KOREAN = """
         ("ㄱ데ㅐㄱㅅ ㅁ ㄴ새ㅣ두 ㅊㅁㄱㅇ", "report a stolen card"),
         ("카드 ㅣㅑㅡㅑㅅ", "카드 limit"),
         ("ｚｋｅｍ ｑｎｓｔｌｆ", "카드 분실"),
+        ("DpDIR THDRMA", "예약 송금"),
+        ("RpWHK QUFAUD", "계좌 별명"),
+        ("Rma xnwk", "금 투자"),
+        ("rma 투자", "금 투자"),
+        ("카드qnstlf", "카드 분실"),
+        ("zkem분실 신고", "카드 분실 신고"),
     ],
 )
 def test_text_typed_on_the_other_layout_is_read(typed: str, meant: str) -> None:
@@ -195,6 +208,8 @@ def test_an_unfinished_text_is_finished(typed: str, meant: str) -> None:
         ("ㅋ다ㅡ 한도 변경", "카드 한도 변경"),
         ("ATM 카ㅡ", "ATM 카드"),
         ("오ㅡㄹ 하늘 봐", "오늘 하늘 봐"),
+        ("ㅋㅏㄷㅡ ㅂㅜㄴㅅㅣㄹ", "카드 분실"),
+        ("카ㄷㅡ 한도", "카드 한도"),
     ],
 )
 def test_a_word_that_is_written_like_no_word_is_corrected(typed: str, meant: str) -> None:
