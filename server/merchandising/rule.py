@@ -103,7 +103,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """Returns the rule in the form in which it is compared and stored."""
         return msgspec.structs.replace(
             self,
-            query=" ".join(composed(self.query).split()),
+            # Spaces alone stay: without a query the rule would be for every one.
+            query=" ".join(composed(self.query).split()) or self.query[:1],
             language_code=canonical_language(self.language_code),
             start_time=_in_utc(self.start_time),
             end_time=_in_utc(self.end_time),

@@ -52,6 +52,8 @@ def boosted(
     changes: dict[str, NDArray[np.float64]] = {}
     for rule_id, boost, share in boosts:
         values = boost_values(boost, state.columns, slots, seconds=options.seconds)
+        if not values.any():
+            continue  # It would lower all scores, and `min_score` would leave out hits.
         changes[rule_id] = changes.get(rule_id, 0.0) + share * (lowest + span * values - plain)
     scores = np.clip(plain + sum(changes.values()), lowest, lowest + span)
     scores = np.where(bonuses > 0, np.maximum(scores, LEAST_TITLED) + bonuses, scores)

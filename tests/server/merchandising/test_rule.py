@@ -66,6 +66,7 @@ BOOST = {"attribute": "popular", "share": 0.2, "half_value": 10}
         ({"id": " "}, "id is empty"),
         ({"id": "x" * 300}, "id has 300 characters"),
         ({"query": "…!"}, "query has no word"),
+        ({"query": "  "}, "query has no word"),
         ({"query": "x" * 201}, "query has 201 characters; at most 200"),
         ({"match": "prefix"}, "match is set without a query"),
         ({"match": "regex"}, "Invalid enum value .regex."),

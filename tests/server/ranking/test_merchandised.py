@@ -194,9 +194,12 @@ def test_a_boost_moves_no_document_before_one_whose_title_matches_better(bundle:
 
 
 @every_mode
-def test_an_attribute_that_no_document_has_keeps_the_order(find: Search, mode: Mode) -> None:
-    found = find(rule(boosts=[boost("poplar", 0.3)]), mode=mode)
-    assert ids(found) == ids(find(mode=mode))
+def test_a_boost_by_values_that_no_candidate_has_changes_nothing(find: Search, mode: Mode) -> None:
+    for attribute in ("poplar", "group"):  # No document has the first; the second has no numbers.
+        found, plain = find(rule(boosts=[boost(attribute, 0.3)]), mode=mode), find(mode=mode)
+        assert ids(found) == ids(plain)
+        assert not any(each.rules for each in found.documents)
+        assert [each.score for each in found.documents] == pytest.approx([each.score for each in plain.documents])
 
 
 @every_mode
