@@ -23,6 +23,11 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
+def is_pipe_or_device(path: Path) -> bool:
+    """Whether a path is neither a file nor a directory: its reader might wait, or never come to an end."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 def sync(path: Path) -> None:
     """Flushes a file's content, or a directory's entries, to disk."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -9,6 +9,7 @@ import msgspec
 
 from server.catalogue.jsonl_advice import explained, wrong_format, wrong_line
 from server.errors import CatalogueError
+from server.files import is_pipe_or_device
 
 T = TypeVar("T")
 
@@ -23,8 +24,8 @@ def read_jsonl(path: Path, type: type[T]) -> Iterator[tuple[int, T]]:
     decoder = msgspec.json.Decoder(type)
     number, line, begun = 0, b"", False
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():  # A pipe would make its reader wait.
-            raise CatalogueError(f"{path} is not a regular file: write the documents to one")
+        if is_pipe_or_device(path):
+            raise CatalogueError(f"{path} is not a regular file: write the lines to one")
         with path.open("rb") as file:
             for number, read in enumerate(iter(partial(file.readline, MAX_LINE_BYTES + 1), b""), start=1):
                 line = read.removeprefix(UTF8_MARK) if number == 1 else read

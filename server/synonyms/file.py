@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from server.errors import CatalogueError, UnfitRule
+from server.files import is_pipe_or_device
 from server.synonyms.rule import Rule
 from server.synonyms.table import SynonymTable
 
@@ -24,6 +25,8 @@ def read_synonyms(path: Path) -> SynonymTable:
     """Returns the table of a file. Raises CatalogueError, which names the line and says what to do."""
     lines_of: dict[Rule, int] = {}
     try:
+        if is_pipe_or_device(path):
+            raise CatalogueError(f"{path} is not a regular file: write the rules to one")
         with path.open("rb") as file:
             for number, line in enumerate(iter(partial(file.readline, MAX_LINE_BYTES + 1), b""), start=1):
                 try:

@@ -142,7 +142,7 @@ def test_an_empty_or_missing_file_is_rejected(tmp_path: Path) -> None:
         load_catalogue(tmp_path / "missing.jsonl")
     os.mkfifo(tmp_path / "pipe")
     for special in (tmp_path / "pipe", Path("/dev/zero")):
-        with pytest.raises(CatalogueError, match="is not a regular file: write the documents to one"):
+        with pytest.raises(CatalogueError, match="is not a regular file: write the lines to one"):
             load_catalogue(special)
     with pytest.raises(CatalogueError, match="cannot be read: Is a directory"):
         load_catalogue(tmp_path)

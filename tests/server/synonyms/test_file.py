@@ -1,3 +1,4 @@
+import os
 import tempfile
 from pathlib import Path
 
@@ -39,6 +40,12 @@ def test_a_bad_line_is_named(tmp_path: Path, content: bytes, problem: str) -> No
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match="cannot be read: No such file"):
         read_synonyms(tmp_path / "synonyms.txt")
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CatalogueError, match="pipe is not a regular file: write the rules to one"):
+        read_synonyms(tmp_path / "pipe")
 
 
 @given(st.lists(rules(), max_size=8))
