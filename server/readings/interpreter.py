@@ -3,7 +3,8 @@
 An ordinary query costs some microseconds, since its characters allow no reading. A reading is chosen on evidence:
 
 - **Keyboard**: the words as the other layout writes them are like those of the catalogue, and the typed ones are not.
-  The longer the text, the less of it the catalogue must have, since its form is less likely to be an accident.
+  The longer the text, the less of it the catalogue must have, since its form is less likely to be an accident. English
+  whose keys are no Korean, such as ㅗ디ㅣㅐ (hello), needs no other evidence.
 - **Initials, unfinished**: a text of the catalogue begins as typed, and the typed text has a consonant alone, or ends
   with a syllable that the catalogue does not have there.
 - **Typos**: a word is written like no Korean word, and the catalogue has one that is a key away.
@@ -84,9 +85,8 @@ class Interpreter:
     def _with_jamo(self, text: str) -> Reading | None:
         if FEELING.fullmatch(text) or all(self._vocabulary.has_words(text.lower().split())):
             return None
-        if is_initials(text):
-            whole = self._begun(text)
-            return Reading(whole, Kind.INITIALS) if whole else None
+        if is_initials(text) and (whole := self._begun(text)):
+            return Reading(whole, Kind.INITIALS)
         if english := next(filter(None, map(self._english, english_forms(text))), None):
             return Reading(english, Kind.KEYBOARD)
         whole = self._begun(text)

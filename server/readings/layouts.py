@@ -43,6 +43,15 @@ HANGUL = re.compile("[가-힣ㄱ-ㅣ]")
 JAMO = re.compile("[ㄱ-ㅣ]")
 LONE_VOWEL = re.compile(r"([ㅏ-ㅣ])(?!\1)")
 ENGLISH_VOWEL = re.compile("[aeiouy]")
+ONSET = (
+    "[bcdfghj-np-tvwxz]|[bcfgps]l|[bcdfgptw]r|[cgpstw]h|sc|s[kmnpqtw]|[dt]w|[gk]n|qu|sch|scr|shr|spl|spr|str|thr|squ"
+)
+PRONOUNCEABLE = re.compile(rf"(?:{ONSET})?[aeiouy]+(?:[b-df-hj-np-tv-z]{{1,3}}[aeiouy]+)*[b-df-hj-np-tv-z]{{0,3}}")
+"""English words, and what could be one: after the first consonants, which few pairs can be, vowels recur."""
+
+FEW_VOWELS, MOSTLY_JAMO = 2, 0.5
+"""Least number of vowels outside syllables, and share of jamo, in fewer words whose letters could all be English."""
+
 MANY_WORDS, MANY_VOWELS, GARBLED_SHARE, VOWELED_SHARE = 3, 3, 0.3, 0.75
 """Least numbers of words and of vowels outside syllables in a text that is English by its form alone, and least shares
 of jamo among its characters, and of words that have a vowel in English."""
@@ -99,11 +108,16 @@ def english_forms(text: str) -> Iterator[list[Word]]:
 def is_garbled(words: Sequence[Word]) -> bool:
     """Whether words have more letters outside syllables than Korean with a slip of a finger, and may be English."""
     text = " ".join(word.typed for word in words)
+    read = [(word.other or "").rstrip(PUNCTUATION) for word in words]
+    vowels, share = len(LONE_VOWEL.findall(text)), len(JAMO.findall(text)) / len(HANGUL.findall(text))
+    if vowels >= FEW_VOWELS and share >= MOSTLY_JAMO and all(map(PRONOUNCEABLE.fullmatch, read)):
+        return bool(JAMO.search(as_korean("".join(read))))  # Otherwise they are jamo of syllables, typed apart.
+    voweled = sum(bool(ENGLISH_VOWEL.search(word)) for word in read)
     return (
         len(words) >= MANY_WORDS
-        and sum(bool(ENGLISH_VOWEL.search(word.other or "")) for word in words) >= VOWELED_SHARE * len(words)
-        and len(LONE_VOWEL.findall(text)) >= MANY_VOWELS
-        and len(JAMO.findall(text)) >= GARBLED_SHARE * len(HANGUL.findall(text))
+        and voweled >= VOWELED_SHARE * len(words)
+        and vowels >= MANY_VOWELS
+        and share >= GARBLED_SHARE
     )
 
 

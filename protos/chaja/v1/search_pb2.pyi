@@ -220,9 +220,10 @@ class SearchRequest(_message.Message):
     interpret: _builtins.bool
     """interpret lets the server search what the user meant instead of `query`, if `query` looks like a slip of typing: the
     ways are those of `Interpretation`. It does so only if the catalogue has words or titles like what was meant, and
-    none like `query`. It never changes what looks like words, even misspelled ones, nor codes, addresses and the
-    like. It also lets rules of SynonymService add phrases, and lets the search by words take words of documents for
-    Korean words that differ in one letter. Unset means true. False searches `query` as it is.
+    none like `query`, or if `query` can be no Korean but English on the other layout. It never changes what looks like
+    words, even misspelled ones, nor codes, addresses and the like. It also lets rules of SynonymService add phrases,
+    and lets the search by words take words of documents for Korean words that differ in one letter. Unset means true.
+    False searches `query` as it is.
     """
     ignore_rules: _builtins.bool
     """ignore_rules searches without the rules of merchandising, such as for a comparison. Those of synonyms still apply."""

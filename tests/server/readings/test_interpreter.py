@@ -140,9 +140,23 @@ def test_text_typed_on_the_other_layout_is_read(typed: str, meant: str) -> None:
     assert interpreter.interpret(typed) == Reading(meant, Kind.KEYBOARD)
 
 
-def test_an_english_word_is_read_only_if_the_catalogue_has_it() -> None:
-    assert interpreter.interpret("ㅗ디ㅣㅐ") is None
-    assert Interpreter(Texts(["Say hello"])).interpret("ㅗ디ㅣㅐ") == Reading("hello", Kind.KEYBOARD)
+@pytest.mark.parametrize("word", ["google", "atm", "card", "tax rate"])
+def test_an_english_word_whose_keys_may_be_korean_is_read_if_the_catalogue_has_it(word: str) -> None:
+    typed = as_korean(word)
+    assert Interpreter(Texts(["카드"])).interpret(typed) is None
+    assert Interpreter(Texts([f"my {word}"])).interpret(typed) == Reading(word, Kind.KEYBOARD)
+
+
+@pytest.mark.parametrize("text", ["hello", "hello world", "insurance", "money?", "apple juice", "history", "hi"])
+def test_english_words_whose_keys_are_no_korean_need_no_other_evidence(text: str) -> None:
+    assert Interpreter(Texts(["카드"])).interpret(as_korean(text)) == Reading(text, Kind.KEYBOARD)
+
+
+@pytest.mark.parametrize(
+    "text", ["ㅇㅓㄷㅣ", "ㄷㅐㅊㅜㄹ", "ㅗㅓㅏㅣ", "ㅗㅜㅑ", "ㅂㅈㄷㄱ쇼ㅕㅑ", "ㅏㅣ", "ㅜㅡㅜ", "아ㅣㅣ"]
+)
+def test_jamo_that_are_no_english_stay(text: str) -> None:
+    assert Interpreter(Texts(["카드"])).interpret(text) is None
 
 
 @pytest.mark.parametrize(
