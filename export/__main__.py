@@ -11,7 +11,6 @@ import logging
 import os
 import signal
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ from export.packaged.models import find_packaged
 from export.progress import Progress
 from export.recipe import CALIBRATED, Recipe
 from export.report import report_rows
+from export.silence import silence_libraries
 from server.closed_pipe import until_closed_pipe
 from server.encoding.manifest import Manifest, Weights, read_manifest
 from server.errors import StartError, first_line
@@ -75,7 +75,7 @@ def _export(arguments: Sequence[str]) -> None:
 
 def _write(options: argparse.Namespace, progress: Progress) -> tuple[Manifest, Speed]:
     progress("loading the libraries")
-    _silence_libraries()
+    silence_libraries()
     from export.bundle import BundleOptions, write_bundle
     from export.staging import check_out
 
@@ -128,15 +128,6 @@ def _inspect(arguments: Sequence[str]) -> None:
 def _print_report(manifest: Manifest, bundle: Path, *more: tuple[str, str]) -> None:
     for name, value in [*report_rows(manifest), *more, ("bundle", str(bundle))]:
         print(f"{name:21} {value}")
-
-
-def _silence_libraries() -> None:
-    """Silences the libraries: hints of the tracer, deprecations and progress bars, on which users cannot act."""
-    warnings.filterwarnings("ignore")
-    logging.disable(logging.WARNING)
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()
 
 
 if __name__ == "__main__":

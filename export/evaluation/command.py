@@ -23,6 +23,7 @@ from export.evaluation.systems.remote import ServerSystem, Target
 from export.evaluation.systems.served import BundleEncoder, EncodedDocuments, served_systems
 from export.evaluation.systems.terms import SPLITS
 from export.progress import Progress
+from export.silence import silence_libraries
 from server.catalogue.document import Document
 from server.encoding.bundle import Bundle
 from server.ranking.options import Mode
@@ -127,6 +128,7 @@ def _bundle_systems(
         systems += served_systems(documents, modes, labels=has_labels, suffix=suffix)
         if options.model is not None:
             progress(f"opening {options.model}")
+            silence_libraries()
             from export.evaluation.systems.original import OriginalEncoder
 
             original = OriginalEncoder(bundle, options.model, options.document_model)

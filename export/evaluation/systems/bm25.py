@@ -108,7 +108,8 @@ class Bm25System:
 
     def search(self, queries: Sequence[str]) -> list[list[str]]:
         """Returns for each query the ids of the best documents. A document without a term of it is not found."""
-        return self._found(self._terms.index(self.tuned[0]), queries, range(len(self._documents)))
+        terms = self._terms.queries(queries)
+        return self._found(self._terms.index(self.tuned[0]), terms, range(len(self._documents)))
 
     @cached_property
     def tuned(self) -> tuple[Parameters, float | None]:
@@ -117,12 +118,13 @@ class Bm25System:
             return Parameters(), None
         self._progress(f"tuning {self.name} on {len(self._tuning):,} queries")
         rows = self._tuning_rows()
+        terms = self._terms.queries([query.text for query in self._tuning])
         names = ["k1", "b", *(field.value for field in self._weighted)]
         scores: dict[Parameters, float] = {}
 
         def score(parameters: Parameters) -> float:
             if parameters not in scores:
-                found = self._found(self._terms.index(parameters, rows), self._tuning_texts, rows)
+                found = self._found(self._terms.index(parameters, rows), terms, rows)
                 scores[parameters] = float(measured(self._tuning, found)[NAMES.index(TUNED_BY)].mean())
             return scores[parameters]
 
@@ -142,10 +144,6 @@ class Bm25System:
         fields = [field for field, each in self._terms.fields.items() if any(each)]
         return [field for field in fields if field is not Field.TEXT] if len(fields) > 1 else []
 
-    @property
-    def _tuning_texts(self) -> list[str]:
-        return [query.text for query in self._tuning]
-
     def _tuning_rows(self) -> list[int]:
         if len(self._documents) <= TUNING_DOCUMENTS:
             return list(range(len(self._documents)))
@@ -155,10 +153,10 @@ class Bm25System:
         shuffle = random.Random(SEED)  # noqa: S311  a sample, not a secret
         return sorted(answers + shuffle.sample(others, max(0, min(TUNING_DOCUMENTS - len(answers), len(others)))))
 
-    def _found(self, index: bm25s.BM25, queries: Sequence[str], rows: Sequence[int]) -> list[list[str]]:
+    def _found(self, index: bm25s.BM25, queries: Sequence[list[int]], rows: Sequence[int]) -> list[list[str]]:
         return [
             [self._documents[rows[place]].id for place in _best(index.get_scores_from_ids(terms))] if terms else []
-            for terms in self._terms.queries(queries)
+            for terms in queries
         ]
 
 

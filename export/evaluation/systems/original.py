@@ -25,7 +25,7 @@ from server.encoding.passages import passages_of
 class OriginalEncoder:
     """The model that a bundle was made of."""
 
-    name = " in fp32"
+    suffix = " in fp32"
 
     def __init__(self, bundle: Bundle, model: str, document_model: str | None = None) -> None:
         """Opens the model, or the two models of DPR.

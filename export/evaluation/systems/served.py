@@ -24,7 +24,9 @@ from server.ranking.probes import encode_probes
 class Encoder(Protocol):
     """The model of a bundle, quantized or not."""
 
-    name: str
+    suffix: str
+    """The end of its lines of progress."""
+
     bundle: Bundle
 
     def passages(self, documents: Sequence[Document]) -> list[Vectors]:
@@ -37,7 +39,7 @@ class Encoder(Protocol):
 class BundleEncoder:
     """A bundle as it is served."""
 
-    name = ""
+    suffix = ""
 
     def __init__(self, bundle: Bundle) -> None:
         """Checks the bundle as the server does. Raises BundleError if it cannot be served."""
@@ -78,13 +80,13 @@ class EncodedDocuments:
     def queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns the vectors `[N, dimension]` of N queries, and remembers the last ones."""
         if self._encoded_queries is None or self._encoded_queries[0] != list(texts):
-            self._progress(f"encoding {len(texts):,} queries{self._encoder.name}")
+            self._progress(f"encoding {len(texts):,} queries{self._encoder.suffix}")
             self._encoded_queries = list(texts), self._encoder.queries(texts)
         return self._encoded_queries[1]
 
     @cached_property
     def _vectors(self) -> list[Vectors]:
-        self._progress(f"encoding {len(self.plain):,} documents{self._encoder.name}")
+        self._progress(f"encoding {len(self.plain):,} documents{self._encoder.suffix}")
         return self._encoder.passages(self._with_labels)
 
     @cached_property
