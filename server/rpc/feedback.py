@@ -28,7 +28,6 @@ from server.encoding.normalisation import normalised
 from server.errors import InvalidRequest, Violation
 from server.rpc.background import Background
 from server.rpc.limits import (
-    RESERVED_BYTES,
     Limits,
     check_name,
     count_violations,
@@ -36,8 +35,7 @@ from server.rpc.limits import (
     raise_any,
     text_violations,
 )
-from server.rpc.pages import PAGE_BYTES, id_before, page_token
-from server.rpc.wire import ELEMENT_BYTES
+from server.rpc.pages import fitting, id_before, page_token
 from server.writing.feedback import FeedbackWriter
 
 MAX_EVENTS = 1000
@@ -100,16 +98,10 @@ class FeedbackServicer(FeedbackServiceServicer):
         size = self._limits.page_size(request.page_size)
         after = _place_of(request.page_token)
         found = await feedback.run(lambda log: log.promotions(after=after, limit=size + 1))
-        response = ListPromotionsResponse()
-        left_bytes = min(PAGE_BYTES, self._limits.max_response_bytes - RESERVED_BYTES)
-        for each in found[:size]:
-            message = _message(each)
-            left_bytes -= message.ByteSize() + ELEMENT_BYTES
-            if left_bytes < 0 and response.promotions:
-                break
-            response.promotions.append(message)
-        if len(response.promotions) < len(found):
-            last = response.promotions[-1]
+        promotions = fitting(map(_message, found[:size]), max_response_bytes=self._limits.max_response_bytes)
+        response = ListPromotionsResponse(promotions=promotions)
+        if len(promotions) < len(found):
+            last = promotions[-1]
             place = msgspec.json.encode((last.document_id, last.example)).decode()
             response.next_page_token = page_token(place, Filter())
         return response

@@ -25,7 +25,7 @@ from server.merchandising.table import MAX_RULES
 from server.rpc.background import Background
 from server.rpc.limits import RESERVED_BYTES, Limits, check_name, count_violations, name_violations, raise_any
 from server.rpc.merchandising_rules import to_message, to_rule
-from server.rpc.pages import PAGE_BYTES, id_before, page_token
+from server.rpc.pages import fitting, id_before, page_token
 from server.rpc.rule_warnings import rule_warnings
 from server.rpc.wire import ELEMENT_BYTES
 from server.writing.reader import Reader
@@ -77,17 +77,10 @@ class MerchandisingServicer(MerchandisingServiceServicer):
         return await self._background.run(partial(self._page, stored, size))
 
     def _page(self, stored: Sequence[StoredRule], size: int) -> ListRulesResponse:
-        response = ListRulesResponse()
-        left_bytes = min(PAGE_BYTES, self._limits.max_response_bytes - RESERVED_BYTES)
-        for each in stored[:size]:
-            message = to_message(Rule.read(each.content), each.version)
-            left_bytes -= message.ByteSize() + ELEMENT_BYTES
-            if left_bytes < 0 and response.rules:
-                break
-            response.rules.append(message)
-        if len(response.rules) < len(stored):
-            response.next_page_token = page_token(response.rules[-1].id, Filter())
-        return response
+        messages = (to_message(Rule.read(each.content), each.version) for each in stored[:size])
+        rules = fitting(messages, max_response_bytes=self._limits.max_response_bytes)
+        token = page_token(rules[-1].id, Filter()) if len(rules) < len(stored) else ""
+        return ListRulesResponse(rules=rules, next_page_token=token)
 
     def _read_rules(self, request: PutRulesRequest) -> tuple[list[Rule], list[PutRule]]:
         """Returns the rules of a request, and their writes; raises InvalidRequest, which names each wrong field."""

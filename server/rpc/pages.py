@@ -1,16 +1,36 @@
-"""Pages of documents and rules: a token holds the last id of the previous page and a checksum of the filter."""
+"""Pages of lists: what fits on one, and its token, which holds the last id before it and a checksum of the filter."""
 
 import base64
 import binascii
 import zlib
+from collections.abc import Iterable
+from typing import TypeVar
+
+from google.protobuf.message import Message
 
 from chaja.v1 import Filter as FilterMessage
 from server.errors import InvalidRequest, Violation
+from server.rpc.limits import RESERVED_BYTES
+from server.rpc.wire import ELEMENT_BYTES
 
 CHECK_BYTES = 4
 
 PAGE_BYTES = 2 * 1024 * 1024
 """Maximum size of a page, unless its first element is larger."""
+
+Element = TypeVar("Element", bound=Message)
+
+
+def fitting(elements: Iterable[Element], *, max_response_bytes: int) -> list[Element]:
+    """Returns the first elements that fit on a page, at least one if there is one."""
+    left_bytes = min(PAGE_BYTES, max_response_bytes - RESERVED_BYTES)
+    page: list[Element] = []
+    for each in elements:
+        left_bytes -= each.ByteSize() + ELEMENT_BYTES
+        if left_bytes < 0 and page:
+            break
+        page.append(each)
+    return page
 
 
 def page_token(last_id: str, filter: FilterMessage) -> str:

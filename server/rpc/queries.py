@@ -56,7 +56,7 @@ class Queries:
 
 def _attributes(job: Job) -> dict[str, str | int]:
     """Returns the attributes of a job's span, none of which shows its text."""
-    attributes: dict[str, str | int] = {"chaja.characters": len(job.text), "chaja.batch_texts": job.batch_texts}
+    attributes: dict[str, str | int] = {"chaja.characters": len(job.asked), "chaja.batch_texts": job.batch_texts}
     if job.options is not None:
         attributes["chaja.mode"] = job.options.mode.name.lower()
     if job.interpretation:

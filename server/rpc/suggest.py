@@ -17,7 +17,7 @@ from server.rpc.highlights import text_ranges
 from server.rpc.limits import Limits
 from server.rpc.room import WARNING_BYTES, Room
 from server.rpc.suggest_answers import SuggestAnswers
-from server.rpc.suggest_requests import Asked, read_suggest_request
+from server.rpc.suggest_requests import SuggestQuery, read_suggest_request
 from server.suggest.completion import Kind, Source, Suggestion
 
 SOURCE_OF = {
@@ -62,11 +62,11 @@ class SuggestServicer(SuggestServiceServicer):
         key = request.SerializeToString() if request_bytes.get() <= KEPT_REQUEST_BYTES else None
         if key is not None and (kept := self._answers.get(key, state.suggestions)) is not None:
             return kept
-        asked = await self._background.run_if_large(partial(read_suggest_request, request, self._limits))
+        query = await self._background.run_if_large(partial(read_suggest_request, request, self._limits))
         room = Room(self._limits.max_response_bytes, FEWER_SUGGESTIONS)
-        build = partial(_answer, state, asked, room)
-        most = SHORT_COMPLETIONS if asked.filter is None else SHORT_FILTERED
-        if len(state.suggestions) <= most and asked.limit <= SHORT_LIMIT:
+        build = partial(_answer, state, query, room)
+        most = SHORT_COMPLETIONS if query.filter is None else SHORT_FILTERED
+        if len(state.suggestions) <= most and query.limit <= SHORT_LIMIT:
             answer = build()
         else:
             answer = await asyncio.get_running_loop().run_in_executor(self._thread, build)
@@ -75,18 +75,18 @@ class SuggestServicer(SuggestServiceServicer):
         return answer
 
 
-def _answer(state: State, asked: Asked, room: Room) -> bytes:
+def _answer(state: State, query: SuggestQuery, room: Room) -> bytes:
     """Returns the serialized answer to a request; raises ResponseTooLarge if it does not fit into the room."""
     # Without a filter, all completions are of live documents.
-    allowed = None if asked.filter is None else state.allowed(asked.filter)
+    allowed = None if query.filter is None else state.allowed(query.filter)
     found = state.suggestions.suggest(
-        asked.text, limit=asked.limit, allowed=allowed, language=asked.language, ranges=bool(asked.unit)
+        query.text, limit=query.limit, allowed=allowed, language=query.language, ranges=bool(query.unit)
     )
-    warnings = [] if asked.filter is None else state.warnings(asked.filter)
+    warnings = [] if query.filter is None else state.warnings(query.filter)
     room.take(sum(len(warning.encode()) + WARNING_BYTES for warning in warnings))
     response = SuggestResponse(sequence=state.sequence, warnings=warnings)
     for each in found:
-        suggestion = _message(each, state, asked.unit)
+        suggestion = _message(each, state, query.unit)
         room.take(suggestion.ByteSize() + SUGGESTION_BYTES)
         response.suggestions.append(suggestion)
     return response.SerializeToString()

@@ -13,7 +13,7 @@ READ_LANGUAGE_CODE = LONGEST_LANGUAGE_CODE + 1
 """Characters of a language code that are read. A code of so many is longer than that of any language."""
 
 
-class Asked(NamedTuple):
+class SuggestQuery(NamedTuple):
     """A request as it was read.
 
     Attributes:
@@ -31,14 +31,14 @@ class Asked(NamedTuple):
     unit: int
 
 
-def read_suggest_request(request: SuggestRequest, limits: Limits) -> Asked:
+def read_suggest_request(request: SuggestRequest, limits: Limits) -> SuggestQuery:
     """Returns what a request asks for; raises InvalidRequest if it breaks a rule."""
     violations = text_violations("text", request.text, limits.max_query_characters)
     violations += number_violations("limit", request.limit, limits.max_limit, limits.default_limit)
     violations += unit_violations("highlight", request.highlight)
     filter = read_filter(request, "", violations)
     raise_any(violations)
-    return Asked(
+    return SuggestQuery(
         text=normalised(request.text),
         limit=request.limit or limits.default_limit,
         language=canonical_language(request.language_code[:READ_LANGUAGE_CODE]) or None,

@@ -19,10 +19,9 @@ from server.catalogue.rules import DeleteRule, PutRule, RuleKind
 from server.engine import EngineSlot
 from server.errors import InvalidRequest, UnfitRule, Violation
 from server.rpc.background import Background
-from server.rpc.limits import RESERVED_BYTES, Limits, raise_any
-from server.rpc.pages import PAGE_BYTES, id_before, page_token
+from server.rpc.limits import Limits, raise_any
+from server.rpc.pages import fitting, id_before, page_token
 from server.rpc.synonym_messages import rule_message, to_rule
-from server.rpc.wire import ELEMENT_BYTES
 from server.synonyms.entries import place_of
 from server.synonyms.rule import Rule
 from server.synonyms.table import MAX_RULES, SynonymTable
@@ -68,18 +67,11 @@ class SynonymServicer(SynonymServiceServicer):
 
     def _page(self, table: SynonymTable, token: str, size: int) -> ListSynonymsResponse:
         begin = _begin_of(table.rules, token)
-        response = ListSynonymsResponse(rule_count=len(table))
-        left_bytes = min(PAGE_BYTES, self._limits.max_response_bytes - RESERVED_BYTES)
-        for rule in table.rules[begin : begin + size]:
-            message = rule_message(rule)
-            left_bytes -= message.ByteSize() + ELEMENT_BYTES
-            if left_bytes < 0:
-                break
-            response.rules.append(message)
-        end = begin + len(response.rules)
-        if end < len(table.rules):
-            response.next_page_token = page_token(table.rules[end - 1].text, Filter())
-        return response
+        messages = map(rule_message, table.rules[begin : begin + size])
+        rules = fitting(messages, max_response_bytes=self._limits.max_response_bytes)
+        end = begin + len(rules)
+        token = page_token(table.rules[end - 1].text, Filter()) if end < len(table.rules) else ""
+        return ListSynonymsResponse(rules=rules, next_page_token=token, rule_count=len(table))
 
 
 def _read_changes(request: ChangeSynonymsRequest) -> RuleChanges:

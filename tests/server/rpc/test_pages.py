@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaja.v1 import Exists, Filter
+from chaja.v1 import Exists, Filter, SynonymRule
 from server.errors import InvalidRequest
-from server.rpc.pages import id_before, page_token
+from server.rpc.pages import fitting, id_before, page_token
 
+RULE = SynonymRule(phrases=["a" * 1000])
 FILTERS = [Filter(), Filter(exists=Exists(attribute="a")), Filter(exists=Exists(attribute="b"))]
 
 
@@ -27,3 +28,13 @@ def test_a_token_is_for_one_filter() -> None:
 def test_any_text_is_accepted_or_rejected_with_a_message(token: str) -> None:
     with contextlib.suppress(InvalidRequest):
         assert id_before(token, FILTERS[0])
+
+
+@pytest.mark.parametrize(("max_response_bytes", "count"), [(2100, 1), (4096, 2), (16384, 14), (10**6, 20), (10**9, 20)])
+def test_a_page_has_what_fits_and_at_least_one_element(max_response_bytes: int, count: int) -> None:
+    page = fitting([RULE] * 20, max_response_bytes=max_response_bytes)
+    assert page == [RULE] * count
+
+
+def test_a_page_of_nothing_is_empty() -> None:
+    assert fitting([], max_response_bytes=16384) == []

@@ -8,7 +8,7 @@ from chaja.v1 import Equals as EqualsMessage
 from server.attributes.filter import Equals
 from server.errors import InvalidRequest
 from server.rpc.limits import Limits
-from server.rpc.suggest_requests import Asked, read_suggest_request
+from server.rpc.suggest_requests import SuggestQuery, read_suggest_request
 from server.settings import Settings
 
 LIMITS = Limits.of(Settings(bundle=Path(), catalogue=Path(), max_query_characters=20, max_limit=5))
@@ -23,13 +23,13 @@ def test_a_request_is_read() -> None:
         filter=Filter(equals=category),
         highlight=TextUnit.TEXT_UNIT_UTF16,
     )
-    assert read_suggest_request(request, LIMITS) == Asked(
+    assert read_suggest_request(request, LIMITS) == SuggestQuery(
         "카드 분실", 3, "ko-kr", Equals("category", "card"), TextUnit.TEXT_UNIT_UTF16
     )
 
 
 def test_the_default_limit_is_the_most_that_the_operator_allows() -> None:
-    assert read_suggest_request(SuggestRequest(text="카"), LIMITS) == Asked("카", 5, None, None, 0)
+    assert read_suggest_request(SuggestRequest(text="카"), LIMITS) == SuggestQuery("카", 5, None, None, 0)
 
 
 def test_all_violations_are_named_at_once() -> None:
