@@ -1,13 +1,19 @@
-"""A headless Chromium, and pages that report every error, every request, and nothing else."""
+"""A headless Chromium, and pages that report every error, every request, and nothing else; and a search page."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
+
+from sample.server_process import ServerProcess, running_server
+from tests.conftest import server_flags
+from tests.integration.pages.search_page import DOCUMENTS, url_of
 
 EXECUTABLES = ("chromium-headless-shell", "chromium")
 
@@ -76,3 +82,26 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 def has_no_horizontal_scrolling(page: Page) -> bool:
     """Returns whether the page is no wider than the window."""
     return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The catalogue file of the search page."""
+    file = tmp_path_factory.mktemp("catalogue") / "catalogue.jsonl"
+    file.write_text("\n".join(map(json.dumps, DOCUMENTS)), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def server(tiny_bundle: Path, catalogue: Path) -> Iterator[ServerProcess]:
+    """A server with a search page."""
+    with running_server(server_flags(tiny_bundle, catalogue, "--search-page", "on")) as server:
+        yield server
+
+
+@pytest.fixture
+def page(server: ServerProcess, open_page: OpenPage) -> Page:
+    """The search page, ready for a query."""
+    page = open_page(f"{url_of(server)}/search").page
+    expect(page.locator("#about")).to_have_text("4 documents · model tiny")
+    return page

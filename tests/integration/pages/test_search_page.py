@@ -1,12 +1,7 @@
 import json
 import re
 import threading
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -14,79 +9,11 @@ from playwright.sync_api import Page, Route, expect
 from sample.server_process import ServerProcess, running_server
 from tests.conftest import SAMPLE_CATALOGUE, server_flags
 from tests.integration.pages.conftest import PHONE, OpenPage, has_no_horizontal_scrolling
+from tests.integration.pages.search_page import HOSTILE, LONG, ask, first_hit, search_for, status_as, url_of
 from tests.integration.scraping import scrape, scrape_until, status_of, total, value
 from tests.integration.serving import sample_server, start_error
 
-HOSTILE = '<img src="x" onerror="document.title=\'hacked\'">'
-LONG = f"{'앞에 있는 글. ' * 20}카드를 새로 만들어요."
-
-DOCUMENTS = [
-    {"id": "card", "title": {"ko": "카드 발급", "en": "Get a card"}, "attributes": {"category": "card", "price": 3}},
-    {"id": "loan", "title": {"ko": "대출 신청", "en": "Get a loan"}, "attributes": {"category": "loan", "price": 5}},
-    {"id": "text", "title": {"en": "Other things"}, "text": {"ko": LONG}, "attributes": {"category": "card"}},
-    {"id": HOSTILE, "title": HOSTILE, "text": HOSTILE, "examples": [HOSTILE], "attributes": {HOSTILE: HOSTILE}},
-]
-
 TOKEN = "correct-horse-battery"
-
-
-def url_of(server: ServerProcess) -> str:
-    return server.metrics_url.removesuffix("/metrics")
-
-
-@pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("catalogue") / "catalogue.jsonl"
-    file.write_text("\n".join(map(json.dumps, DOCUMENTS)), encoding="utf-8")
-    return file
-
-
-@pytest.fixture(scope="module")
-def server(tiny_bundle: Path, catalogue: Path) -> Iterator[ServerProcess]:
-    with running_server(server_flags(tiny_bundle, catalogue, "--search-page", "on")) as server:
-        yield server
-
-
-@pytest.fixture
-def page(server: ServerProcess, open_page: OpenPage) -> Page:
-    """The search page, ready for a query."""
-    page = open_page(f"{url_of(server)}/search").page
-    expect(page.locator("#about")).to_have_text("4 documents · model tiny")
-    return page
-
-
-def search_for(page: Page, text: str) -> None:
-    """Enters a query at once, so that no answer to a part of it appears."""
-    page.locator("#query").fill(text)
-
-
-def first_hit(page: Page) -> Any:
-    return page.locator(".hit").first
-
-
-def ask(
-    server: ServerProcess, *, path: str = "/search.json", token: str = "", host: str = "", **parameters: str
-) -> tuple[int, Any]:
-    """Returns the status and the JSON of an answer."""
-    url = f"{url_of(server)}{path}?{urllib.parse.urlencode(parameters)}"
-    headers = {name: text for name, text in (("X-Chaja-Token", token), ("Host", host)) if text}
-    request = urllib.request.Request(url, headers=headers)  # noqa: S310  our own server
-    try:
-        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
-            return int(response.status), json.load(response)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.load(error)
-
-
-def status_as(server: ServerProcess, path: str, *, host: str) -> int:
-    request = urllib.request.Request(url_of(server) + path, headers={"Host": host})  # noqa: S310  our own server
-    try:
-        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
-            return int(response.status)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code
 
 
 def test_hits_appear_while_the_user_types(server: ServerProcess, page: Page) -> None:
@@ -104,43 +31,6 @@ def test_hits_appear_while_the_user_types(server: ServerProcess, page: Page) -> 
     page.locator("#query").fill("")
     expect(page.locator(".hit")).to_have_count(0)
     expect(page.locator("#start")).to_be_visible()
-
-
-def test_suggestions_complete_what_is_typed(page: Page) -> None:
-    page.locator("#query").press_sequentially("eoc")  # 대ㅊ, on the other keyboard layout.
-    expect(page.locator("#suggestions button")).to_have_text(["대출 신청"])
-    page.locator("#query").fill("ㅂㄱ")
-    expect(page.locator("#suggestions button")).to_have_text(["카드 발급"])
-    expect(page.locator("#suggestions b")).to_have_text(["발급"])
-    page.locator("#suggestions button").click()
-    expect(page.locator("#query")).to_have_value("카드 발급")
-    expect(first_hit(page).locator(".id")).to_have_text("card")
-    expect(page.locator("#suggestions button")).to_have_count(0)
-    page.locator("#query").fill("<img")
-    expect(page.locator("#suggestions button")).to_have_text([HOSTILE])
-    page.locator("#query").fill("")
-    expect(page.locator("#suggestions button")).to_have_count(0)
-
-
-def test_suggestions_have_the_language_and_the_filters_of_the_search(server: ServerProcess, page: Page) -> None:
-    page.locator("#language").select_option("ko")
-    search_for(page, "get")
-    expect(page.locator("#suggestions button")).to_have_count(0)
-    page.locator("#language").select_option("en")
-    search_for(page, "get a")
-    expect(page.locator("#suggestions button")).to_have_text(["Get a card", "Get a loan"])
-    first_hit(page).get_by_text("category: card").click()
-    search_for(page, "get ")
-    expect(page.locator("#suggestions button")).to_have_text(["Get a card"])
-
-
-def test_suggestions_are_answered_as_json(server: ServerProcess) -> None:
-    status, answer = ask(server, path="/search/suggestions.json", text="카드", limit="1")
-    assert status == 200
-    assert answer["suggestions"] == [{"text": "카드 발급", "document_id": "card", "start": 0, "end": 2}]
-    status, answer = ask(server, path="/search/suggestions.json", text=" ")
-    assert (status, answer["reason"]) == (400, "INVALID_REQUEST")
-    assert answer["message"].startswith("text: is empty")
 
 
 def test_the_figures_of_a_hit_are_those_of_the_answer(server: ServerProcess, page: Page) -> None:
@@ -230,20 +120,6 @@ def test_texts_of_documents_and_users_are_never_html(page: Page) -> None:
     assert page.title() == "Search · Chaja"
 
 
-def test_what_was_typed_can_be_searched_instead_of_its_interpretation(page: Page) -> None:
-    search_for(page, "zkem qkfrmq")
-    notice = page.locator("#notices .interpretation")
-    expect(notice).to_contain_text("Interpreted as “카드 발급”.")
-    expect(first_hit(page).locator(".id")).to_have_text("card")
-    notice.get_by_role("button", name="Search for “zkem qkfrmq” instead").click()
-    expect(notice).to_have_count(0)
-    page.reload()
-    expect(page.locator(".hit")).to_have_count(4)
-    expect(notice).to_have_count(0)
-    search_for(page, "zkem qkfrm")
-    expect(notice).to_contain_text("Interpreted as “카드 발급”.")
-
-
 def test_only_the_newest_answer_is_shown(page: Page) -> None:
     held: list[Route] = []
     released = threading.Event()
@@ -266,27 +142,6 @@ def test_only_the_newest_answer_is_shown(page: Page) -> None:
         route.fulfill(json={"hits": [], "stages": {}, "warnings": [], "no_good_answer": False})
     page.wait_for_timeout(300)
     expect(first_hit(page).locator(".id")).to_have_text("loan")
-
-
-def test_a_word_in_composition_is_searched_once_it_has_a_syllable(page: Page) -> None:
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url) if "search.json" in request.url else None)
-    compose = """([value, type]) => {
-      const query = document.querySelector("#query");
-      query.value = value;
-      query.dispatchEvent(type === "input"
-        ? new InputEvent("input", {isComposing: true, bubbles: true})
-        : new CompositionEvent(type, {bubbles: true}));
-    }"""
-    page.evaluate(compose, ["ㄷ", "input"])
-    page.wait_for_timeout(600)
-    assert asked == []
-    page.evaluate(compose, ["대", "input"])
-    expect(page.locator(".hit")).to_have_count(4)
-    page.evaluate(compose, ["대출", "compositionend"])
-    page.wait_for_timeout(300)
-    queries = [urllib.parse.parse_qs(urllib.parse.urlsplit(url).query)["query"] for url in asked]
-    assert queries == [["대"], ["대출"]]
 
 
 def test_errors_are_explained_and_the_next_search_works(server: ServerProcess, open_page: OpenPage) -> None:
@@ -319,15 +174,6 @@ def test_warnings_and_a_missing_answer_are_shown(server: ServerProcess, page: Pa
             "filter.equals: no document has the attribute 'x'",
         ]
     )
-
-
-def test_what_was_searched_instead_and_synonyms_are_shown(server: ServerProcess, page: Page) -> None:
-    answer = ask(server, query="대출 신청")[1]
-    answer |= {"interpreted_query": "대출", "synonyms": [{"phrase": "대출", "added": ["융자", "여신"]}]}
-    page.route("**/search.json*", lambda route: route.fulfill(json=answer))
-    search_for(page, "eocnf")
-    interpretation = "Interpreted as “대출”. Search for “eocnf” instead"
-    expect(page.locator("#notices li")).to_have_text([interpretation, "Synonyms of 대출: 융자, 여신"])
 
 
 def test_a_lexical_search_without_shared_words_says_so(page: Page) -> None:
