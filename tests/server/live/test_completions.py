@@ -6,8 +6,7 @@ from server.catalogue.document import AttributeValue, Document
 from server.live.completions import SynonymCompletions, completions_of
 from server.suggest.completion import Completion, Source
 from server.suggest.index import SuggestIndex
-from server.synonyms.rule import Rule
-from server.synonyms.table import SynonymTable
+from tests.server.synonyms.making import table
 
 
 def test_titles_and_examples_are_completions_with_the_popularity_of_their_document() -> None:
@@ -47,27 +46,23 @@ def test_popularities_of_any_size_order_suggestions() -> None:
     assert found == sorted(popularities, reverse=True)
 
 
-def table_of(*texts: str) -> SynonymTable:
-    return SynonymTable(rule for text in texts if (rule := Rule.parse(text)) is not None)
-
-
 @given(st.lists(st.sets(st.sampled_from(["가 = 나", "가 -> 다", "en: a = b", "라 = 마 = 가"])), max_size=6))
 def test_the_phrases_of_the_newest_synonyms_are_completions(tables: list[set[str]]) -> None:
     index, synonyms = SuggestIndex(), SynonymCompletions()
     index.add([(0, [Completion("바")])])
     for texts in tables:
-        synonyms.follow(table := table_of(*texts), index)
+        synonyms.follow(rules := table(*texts), index)
         for letter in "가나다라마ab":
             found = index.view().suggest(letter, limit=9)
             exact = [each for each in found if each.text == letter]
-            assert bool(exact) == any(letter in rule.phrases for rule in table.rules)
+            assert bool(exact) == any(letter in rule.phrases for rule in rules.rules)
             assert all((each.source, each.slot < 0) == (Source.SYNONYM, True) for each in exact)
-        assert len(index) == 1 + sum(len(rule.phrases) for rule in table.rules)
+        assert len(index) == 1 + sum(len(rule.phrases) for rule in rules.rules)
     assert index.view().suggest("바", limit=9)
 
 
 def test_the_phrases_of_a_synonym_are_in_the_language_of_its_rule() -> None:
     index = SuggestIndex()
-    SynonymCompletions().follow(table_of("en: wallet = purse"), index)
+    SynonymCompletions().follow(table("en: wallet = purse"), index)
     assert [each.language for each in index.view().suggest("wal", limit=9, language="en-us")] == ["en"]
     assert index.view().suggest("wal", limit=9, language="ko") == []

@@ -26,13 +26,14 @@ FORGED_READINGS = [b"\0a", b"\x7fa", b"\1", b"\1\xff", b"\1 ", b"\1a  b", b"\1" 
 def pages_of(
     query: str = "카드",
     options: SearchOptions = OPTIONS,
-    filter: Filter | None = None,
     revision: str = "r",
+    *,
+    filter: Filter | None = None,
     interpret: bool | None = None,
+    ignore_rules: bool = False,
 ) -> SearchPages:
-    return SearchPages.of(
-        SearchRequest(filter=filter, interpret=interpret), query=query, options=options, revision=revision
-    )
+    request = SearchRequest(filter=filter, interpret=interpret, ignore_rules=ignore_rules)
+    return SearchPages.of(request, query=query, options=options, revision=revision)
 
 
 def page(token: str, pages: SearchPages | None = None) -> Page:
@@ -72,6 +73,7 @@ def test_a_token_holds_a_position(end: Position) -> None:
         pages_of(options=SearchOptions(10, min_score=0.0)),
         pages_of(filter=CARDS),
         pages_of(interpret=False),
+        pages_of(ignore_rules=True),
     ],
 )
 def test_a_token_of_another_request_is_refused(other: SearchPages) -> None:
