@@ -198,10 +198,10 @@ class Settings:
     )
     max_query_characters: int = _setting(
         whole_number(1),
-        "Maximum characters in a query. The server rejects a longer one before it tokenizes it.",
+        "Maximum characters in a query, or in a text to complete. A longer query is rejected before it is tokenized.",
         default="1000",
     )
-    max_limit: int = _setting(whole_number(1), "Maximum hits of a query.", default="100")
+    max_limit: int = _setting(whole_number(1), "Maximum hits of a query, or suggestions for a text.", default="100")
     max_paged_hits: int = _setting(
         whole_number(1), "Maximum hits of a query over all its pages. No page follows after them.", default="1000"
     )
@@ -218,14 +218,16 @@ class Settings:
         "Maximum characters in a document: id, titles, texts, examples, and the names and strings of its attributes.",
         default="1000000",
     )
-    max_page_size: int = _setting(whole_number(1), "Maximum documents on a page of ListDocuments.", default="1000")
+    max_page_size: int = _setting(
+        whole_number(1), "Maximum documents, rules or promotions on a page of a list.", default="1000"
+    )
     max_message_bytes: int = _setting(
         whole_number(1024), "Maximum size of a request message. gRPC rejects a larger one.", default="4194304"
     )
     max_response_bytes: int = _setting(
         whole_number(16384),
         "Maximum size of a response message. The default is the most that gRPC clients accept without configuration. A "
-        "page of documents ends before it; a larger answer is refused (RESPONSE_TOO_LARGE). Writes of documents that "
+        "page of a list ends before it; a larger answer is refused (RESPONSE_TOO_LARGE). Writes of documents that "
         "an answer could not hold are refused, too.",
         default="4194304",
     )

@@ -241,11 +241,13 @@ class Limits(_message.Message):
     MAX_FACET_VALUES_FIELD_NUMBER: _builtins.int
     MAX_PAGED_HITS_FIELD_NUMBER: _builtins.int
     max_query_characters: _builtins.int
-    """max_query_characters is the maximum number of characters (Unicode code points) in a query."""
+    """max_query_characters is the maximum number of characters (Unicode code points) in a query and in
+    `SuggestRequest.text`.
+    """
     max_query_tokens: _builtins.int
     """max_query_tokens is the maximum number of tokens in a query, including the model's prefix and special tokens."""
     max_limit: _builtins.int
-    """max_limit is the maximum of `SearchRequest.limit`."""
+    """max_limit is the maximum of `SearchRequest.limit` and `SuggestRequest.limit`."""
     max_batch_queries: _builtins.int
     """max_batch_queries is the maximum number of requests in one BatchSearch call."""
     max_encode_texts: _builtins.int
@@ -265,9 +267,9 @@ class Limits(_message.Message):
     texts, examples, and the names and strings of its attributes.
     """
     max_page_size: _builtins.int
-    """max_page_size is the maximum of `ListDocumentsRequest.page_size`."""
+    """max_page_size is the maximum of `page_size` in ListDocuments, ListSynonyms, ListRules and ListPromotions."""
     max_response_bytes: _builtins.int
-    """max_response_bytes is the maximum size of a serialized response message. A page of documents ends before it. A call
+    """max_response_bytes is the maximum size of a serialized response message. A page of a list ends before it. A call
     whose answer cannot be divided fails with RESOURCE_EXHAUSTED and the reason `RESPONSE_TOO_LARGE`.
     """
     max_facets: _builtins.int

@@ -1,4 +1,4 @@
-"""What the search page does with typed texts: suggestions, interpretations, and words in composition."""
+"""Typed texts on the search page: suggestions, interpretations, and words in composition."""
 
 import urllib.parse
 
