@@ -13,10 +13,10 @@ from export.quality.corpus import read_beir
 from server.catalogue.document import Document
 
 MOST_LOSS = 0.002
-"""R@1 that a language of a set may lose in each mode because queries are interpreted (issue 19)."""
+"""R@1 that a language of a set may lose in each mode because queries are interpreted."""
 
 MOST_INTERPRETED = 0.001
-"""Share of the queries of a set that may be interpreted (issue 19)."""
+"""Share of the queries of a set that may be interpreted."""
 
 
 class CleanSet(NamedTuple):

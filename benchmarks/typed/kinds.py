@@ -35,7 +35,7 @@ from server.korean.keyboard import as_english
 
 RULE_MADE_RECALL = 0.9
 TYPO_RECALL = 0.7
-"""Least R@1 (issue 19)."""
+"""Least R@1."""
 
 LAYOUT_LOSS = 0.02
 """R@1 that own words may lose on the wrong layout: its keys say all that was meant."""
