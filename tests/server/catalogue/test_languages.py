@@ -1,6 +1,6 @@
 import pytest
 
-from server.catalogue.languages import best_language, canonical_language
+from server.catalogue.languages import best_language, canonical_language, is_in_language
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,19 @@ def test_the_best_language_is_the_nearest_by_bcp_47(wanted: str, available: list
 def test_a_code_in_the_same_notation_wins() -> None:
     assert best_language("en_us", ["en-US", "en_us"]) == "en_us"
     assert canonical_language(" en_US ") == canonical_language("EN-us")
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "expected"),
+    [
+        ("ko", "ko", True),
+        ("ko", "KO_kr", True),
+        ("ko-kr", "ko", False),
+        ("ko", "kok", False),
+        ("", "ko", True),
+        ("", "", True),
+        ("ko", "", False),
+    ],
+)
+def test_a_code_is_in_each_language_that_it_is_a_part_of(language: str, code: str, expected: bool) -> None:
+    assert is_in_language(language, code) == expected
