@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from functools import partial
 from typing import NamedTuple
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -14,6 +15,8 @@ from server.errors import StartError
 DEPTHS = (1, 5)
 MODES = {"HYBRID": Mode.MODE_HYBRID, "DENSE": Mode.MODE_DENSE}
 TIMEOUT_SECONDS = 600.0
+AT_ONCE = 256
+"""Queries of one stream: a server on a busy machine refuses more."""
 
 
 class Answer(NamedTuple):
@@ -69,15 +72,21 @@ def search_all(
 def _stream(
     client: chaja.Client, texts: Sequence[str], *, mode: Mode.ValueType, interpret: bool
 ) -> Iterator[tuple[str, Answer]]:
-    mask = FieldMask(paths=["document_id"])
-    requests = (
-        SearchRequest(query=text, limit=max(DEPTHS), mode=mode, read_mask=mask, interpret=interpret) for text in texts
-    )
-    for text, answer in zip(texts, client.search.SearchStream(requests, timeout=TIMEOUT_SECONDS), strict=True):
-        if answer.HasField("error"):
-            raise StartError(f"the server rejects the query {text!r}: {answer.error.message}")
-        found = [hit.document_id for hit in answer.response.hits]
-        yield text, Answer(found, bool(answer.response.interpreted_query))
+    asked = SearchRequest(limit=max(DEPTHS), mode=mode, read_mask=FieldMask(paths=["document_id"]), interpret=interpret)
+    for first in range(0, len(texts), AT_ONCE):
+        some = texts[first : first + AT_ONCE]
+        answers = client.search.SearchStream(map(partial(_request, asked), some), timeout=TIMEOUT_SECONDS)
+        for text, answer in zip(some, answers, strict=True):
+            if answer.HasField("error"):
+                raise StartError(f"the server rejects the query {text!r}: {answer.error.message}")
+            found = [hit.document_id for hit in answer.response.hits]
+            yield text, Answer(found, bool(answer.response.interpreted_query))
+
+
+def _request(asked: SearchRequest, query: str) -> SearchRequest:
+    request = SearchRequest(query=query)
+    request.MergeFrom(asked)
+    return request
 
 
 def typed_rows(queries: Sequence[TypedQuery], found: Found) -> list[Row]:

@@ -24,7 +24,7 @@ MOST_SYLLABLES = 4
 CLEAR = 2
 """Least ratio of the number of documents with a replacement to that with the next one."""
 
-WORD = re.compile("[가-힣]{2,16}")
+WORD = re.compile("[가-힣]{2,}")
 
 OF_VOWEL = len(FINALS) + 1
 OF_INITIAL = len(VOWELS) * OF_VOWEL
