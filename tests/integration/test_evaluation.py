@@ -14,6 +14,7 @@ TOKEN = "search-token-0123456789"
 SAMPLE = ("--catalogue", SAMPLE_CATALOGUE, "--queries", SAMPLE_QUERIES)
 
 
+@pytest.mark.slow
 def test_a_server_measures_as_its_bundle(default_server: ServerProcess, default_bundle: Path, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     flags = ("--server", default_server.address, "--bundle", default_bundle, "--bm25", "none", "--json", report)
