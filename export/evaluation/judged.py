@@ -95,15 +95,15 @@ def judged_set(
     labels = _others(train, known, notes) if train is not None else []
     if dev is not None:
         tuning = _drawn(_others(dev, known, notes), TUNING_QUERIES)
-        notes.append(f"BM25 is tuned on {len(tuning):,} of {len(dev.queries):,} queries of {dev.name}")
+        notes.append(f"to tune BM25: {len(tuning):,} of {len(dev.queries):,} queries of {dev.name}")
     elif train is not None and len(labels) > 1:
         tuning = _drawn(labels, min(TUNING_QUERIES, len(labels) // 2))
         notes.append(
-            f"BM25 is tuned on {len(tuning):,} of {len(labels):,} queries of {train.name}, drawn with seed {SEED}, "
+            f"to tune BM25: {len(tuning):,} of {len(labels):,} queries of {train.name}, drawn with seed {SEED}, "
             "which nothing else uses"
         )
     else:
-        notes.append("BM25 is not tuned: there are no queries but the reported ones")
+        notes.append("to tune BM25: none, since all queries are reported")
     apart = {each.key for each in tuning}
     labels = [each for each in labels if each.key not in apart] if with_labels else []
     if with_labels and train is not None:

@@ -45,7 +45,7 @@ def test_a_directory_gives_grades_and_languages(directory: Path) -> None:
         ("one", "en", {"a": 2, "b": 1}),
         ("둘", "ko", {"b": 1}),
     ]
-    assert found.notes == ["BM25 is not tuned: there are no queries but the reported ones"]
+    assert found.notes == ["to tune BM25: none, since all queries are reported"]
 
 
 def test_a_dev_split_is_for_tuning_without_the_reported_queries(directory: Path) -> None:
