@@ -33,18 +33,23 @@ class Lesson(NamedTuple):
     withdrawn: list[Promotion]
 
     def examples(self, documents: Iterable[Document]) -> dict[str, list[str]]:
-        """Returns the examples of each document that changes, by id."""
+        """Returns the examples of each document that changes, by id.
+
+        A document that consists of examples keeps its last ones.
+        """
         gone: defaultdict[str, set[str]] = defaultdict(set)
         new: defaultdict[str, list[str]] = defaultdict(list)
         for promotion in self.withdrawn:
             gone[promotion.document_id].add(promotion.example)
         for each in self.added:
             new[each.document_id].append(each.query)
-        return {
-            each.id: [*(text for text in each.examples if text not in gone[each.id]), *new[each.id]]
-            for each in documents
-            if new[each.id] or gone[each.id].intersection(each.examples)
-        }
+        changed = {}
+        for document in documents:
+            kept = [text for text in document.examples if text not in gone[document.id]]
+            examples = [*kept, *new[document.id]]
+            if examples != document.examples and (examples or document.titles() or document.texts()):
+                changed[document.id] = examples
+        return changed
 
 
 class Measured(NamedTuple):

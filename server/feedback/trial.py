@@ -60,6 +60,7 @@ class Trial:
         dense = DenseIndex(manifest.dimension, manifest.similarity, "f16", folder=folder, options=exact)
         self._index = LiveIndex(manifest.revision, dense, probes=encode_probes(bundle), weights=field_weights(manifest))
         self._encoded: dict[str, Vectors | None] = {}
+        self._encoded_documents: dict[int, Vectors] = {}
         self._sequences: dict[str, int] = {}
         self._tried: dict[str, Sequence[str]] = {}
         documents = store.after(0, self.revision)
@@ -147,11 +148,11 @@ class Trial:
         return encode_documents(documents, self._bundle, overlap_tokens=PASSAGE_OVERLAP_TOKENS, map=self._pool.map)
 
     def _with_vectors(self, documents: Sequence[Versioned]) -> list[Versioned]:
-        missing = [each for each in documents if each.vectors is None]
-        encoded = dict(
-            zip((each.sequence for each in missing), self._encode([each.document for each in missing]), strict=True)
-        )
-        return [each._replace(vectors=encoded.get(each.sequence, each.vectors)) for each in documents]
+        known = self._encoded_documents
+        missing = [each for each in documents if each.vectors is None and each.sequence not in known]
+        vectors = self._encode([each.document for each in missing])
+        known |= zip((each.sequence for each in missing), vectors, strict=True)
+        return [each._replace(vectors=known.get(each.sequence, each.vectors)) for each in documents]
 
     def _with_examples(self, stored: Versioned, examples: Sequence[str]) -> Versioned:
         """Returns a document with other examples. Its vectors are those of its parts and of the examples."""

@@ -106,6 +106,25 @@ def test_an_example_that_users_doubt_is_taken_away(data: Path, bundle: Bundle) -
     assert examples(data) == OWN
 
 
+def test_a_document_of_examples_keeps_its_last_one(data: Path, bundle: Bundle) -> None:
+    record(data, *clicks(QUERY))
+    learn(data, bundle)
+    with contextlib.closing(Store(data)) as store, store.write() as transaction:
+        document = Document(id="card", examples=[QUERY])
+        vectors = versioned(bundle, document, 0).vectors
+        assert vectors is not None
+        transaction.put(document, vectors, revision=bundle.manifest.revision)
+    learn(data, bundle, "--undo")
+    assert examples(data) == [QUERY]
+
+
+def test_documents_that_the_bundle_has_not_encoded_are_measured(data: Path, other_bundle: Path) -> None:
+    record(data, *clicks(QUERY))
+    for options in (["--dry-run"], []):
+        run(["learn", "--data", str(data), "--bundle", str(other_bundle), *options])
+    assert examples(data) == [*OWN, QUERY]
+
+
 def test_examples_of_people_are_never_taken_away(data: Path, bundle: Bundle) -> None:
     record(data, *clicks(OWN[0]), *clicks(OWN[0], users="3456", kind=FeedbackKind.REJECTED))
     learn(data, bundle)
