@@ -11,7 +11,7 @@ from typing import NamedTuple
 from server.korean.jamo import INITIALS, VOWELS
 from server.korean.keyboard import SHIFTED, as_english, as_korean
 
-PUNCTUATION = "?!.,"
+PUNCTUATION = "?!.,~"
 """Characters that may follow a word."""
 
 MOST_LETTERS = 128

@@ -139,7 +139,7 @@ def _check(phrases: Sequence[str]) -> None:
         if not words:
             raise UnfitRule(f"the phrase {phrase!r} has no word: write letters, digits or symbols on each side")
         if len(words) > MAX_WORDS or len(joined(words).text) > MAX_PHRASE_CHARACTERS:
-            bounds = f"{MAX_WORDS} words and {MAX_PHRASE_CHARACTERS} characters"
+            bounds = f"{MAX_WORDS} words or {MAX_PHRASE_CHARACTERS} characters"
             raise UnfitRule(f"the phrase {phrase!r} has more than {bounds}: shorten it")
         if (folded := " ".join(words)) in seen:
             raise UnfitRule(f"the phrases {seen[folded]!r} and {phrase!r} are the same to a search: leave one out")
