@@ -15,7 +15,6 @@ from chaja.v1 import (
     FeedbackRefusal,
     FeedbackRefusalReason,
     FeedbackServiceServicer,
-    Filter,
     ListPromotionsRequest,
     ListPromotionsResponse,
     RecordFeedbackRequest,
@@ -103,13 +102,13 @@ class FeedbackServicer(FeedbackServiceServicer):
         if len(promotions) < len(found):
             last = promotions[-1]
             place = msgspec.json.encode((last.document_id, last.example)).decode()
-            response.next_page_token = page_token(place, Filter())
+            response.next_page_token = page_token(place, ListPromotionsRequest())
         return response
 
 
 def _place_of(token: str) -> tuple[str, str]:
     """Returns the document and the example after which a page begins; raises InvalidRequest if the token is wrong."""
-    place = id_before(token, Filter())
+    place = id_before(token, ListPromotionsRequest())
     try:
         return msgspec.json.decode(place, type=tuple[str, str]) if place else ("", "")
     except msgspec.DecodeError:

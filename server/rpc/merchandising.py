@@ -7,7 +7,6 @@ from typing import Any
 from chaja.v1 import (
     DeleteRulesRequest,
     DeleteRulesResponse,
-    Filter,
     ListRulesRequest,
     ListRulesResponse,
     MerchandisingServiceServicer,
@@ -72,14 +71,14 @@ class MerchandisingServicer(MerchandisingServiceServicer):
         """Returns a page of rules."""
         reader = self._reader()
         size = self._limits.page_size(request.page_size)
-        after_id = id_before(request.page_token, Filter())
+        after_id = id_before(request.page_token, ListRulesRequest())
         stored = await reader.rules(KIND, after_id=after_id, limit=size + 1)  # One more shows if there is a next page.
         return await self._background.run(partial(self._page, stored, size))
 
     def _page(self, stored: Sequence[StoredRule], size: int) -> ListRulesResponse:
         messages = (to_message(Rule.read(each.content), each.version) for each in stored[:size])
         rules = fitting(messages, max_response_bytes=self._limits.max_response_bytes)
-        token = page_token(rules[-1].id, Filter()) if len(rules) < len(stored) else ""
+        token = page_token(rules[-1].id, ListRulesRequest()) if len(rules) < len(stored) else ""
         return ListRulesResponse(rules=rules, next_page_token=token)
 
     def _read_rules(self, request: PutRulesRequest) -> tuple[list[Rule], list[PutRule]]:

@@ -1,4 +1,4 @@
-"""Pages of lists: what fits on one, and its token, which holds the last id before it and a checksum of the filter."""
+"""Pages of lists: what fits on one, and its token, which holds the last id before it and a checksum of the list."""
 
 import base64
 import binascii
@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from chaja.v1 import Filter as FilterMessage
 from server.errors import InvalidRequest, Violation
 from server.rpc.limits import RESERVED_BYTES
 from server.rpc.wire import ELEMENT_BYTES
@@ -33,12 +32,12 @@ def fitting(elements: Iterable[Element], *, max_response_bytes: int) -> list[Ele
     return page
 
 
-def page_token(last_id: str, filter: FilterMessage) -> str:
-    """Returns the token of the page after an id."""
-    return base64.urlsafe_b64encode(_check(filter) + last_id.encode()).decode()
+def page_token(last_id: str, listed: Message) -> str:
+    """Returns the token of the page after an id. `listed` is what all pages ask for: a filter, or an empty request."""
+    return base64.urlsafe_b64encode(_check(listed) + last_id.encode()).decode()
 
 
-def id_before(token: str, filter: FilterMessage) -> str:
+def id_before(token: str, listed: Message) -> str:
     """Returns the id after which a page begins, `""` for the first; raises InvalidRequest if the token is wrong."""
     if not token:
         return ""
@@ -49,10 +48,11 @@ def id_before(token: str, filter: FilterMessage) -> str:
         check, last_id = b"", ""
     if not last_id:
         raise InvalidRequest([Violation("page_token", "is not a token of this service: start with the first page")])
-    if check != _check(filter):
-        raise InvalidRequest([Violation("page_token", "belongs to another filter: start with the first page")])
+    if check != _check(listed):
+        raise InvalidRequest([Violation("page_token", "belongs to another list or filter: start with the first page")])
     return last_id
 
 
-def _check(filter: FilterMessage) -> bytes:
-    return zlib.crc32(filter.SerializeToString(deterministic=True)).to_bytes(CHECK_BYTES, "big")
+def _check(listed: Message) -> bytes:
+    name = listed.DESCRIPTOR.full_name.encode()
+    return zlib.crc32(name + listed.SerializeToString(deterministic=True)).to_bytes(CHECK_BYTES, "big")

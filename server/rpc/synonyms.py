@@ -8,7 +8,6 @@ from typing import Any
 from chaja.v1 import (
     ChangeSynonymsRequest,
     ChangeSynonymsResponse,
-    Filter,
     ListSynonymsRequest,
     ListSynonymsResponse,
     SynonymRule,
@@ -70,7 +69,7 @@ class SynonymServicer(SynonymServiceServicer):
         messages = map(rule_message, table.rules[begin : begin + size])
         rules = fitting(messages, max_response_bytes=self._limits.max_response_bytes)
         end = begin + len(rules)
-        token = page_token(table.rules[end - 1].text, Filter()) if end < len(table.rules) else ""
+        token = page_token(table.rules[end - 1].text, ListSynonymsRequest()) if end < len(table.rules) else ""
         return ListSynonymsResponse(rules=rules, next_page_token=token, rule_count=len(table))
 
 
@@ -122,7 +121,7 @@ def _read_rules(field: str, messages: Sequence[SynonymRule], violations: list[Vi
 
 def _begin_of(rules: Sequence[Rule], token: str) -> int:
     """Returns the position of the first rule of a page; raises InvalidRequest if the token is wrong."""
-    text = id_before(token, Filter())
+    text = id_before(token, ListSynonymsRequest())
     if not text:
         return 0
     try:

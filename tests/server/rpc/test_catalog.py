@@ -213,7 +213,7 @@ async def test_pages_hold_only_documents_that_match_the_filter(served: Served) -
     second = await served.catalog.ListDocuments(ListDocumentsRequest(page_token=token, filter=CARDS))
     assert ([each.id for each in second.documents], second.next_page_token) == (["d"], "")
     call = served.catalog.ListDocuments(ListDocumentsRequest(page_token=token))
-    await refused(call, Code.INVALID_ARGUMENT, "page_token: belongs to another filter")
+    await refused(call, Code.INVALID_ARGUMENT, "page_token: belongs to another list or filter")
 
 
 async def test_documents_that_match_a_filter_are_deleted(served: Served) -> None:

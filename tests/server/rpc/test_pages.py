@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaja.v1 import Exists, Filter, SynonymRule
+from chaja.v1 import Exists, Filter, ListRulesRequest, ListSynonymsRequest, SynonymRule
 from server.errors import InvalidRequest
 from server.rpc.pages import fitting, id_before, page_token
 
@@ -19,9 +19,10 @@ def test_a_token_holds_the_id_before_its_page(id: str, filter: Filter) -> None:
     assert token.isascii()
 
 
-def test_a_token_is_for_one_filter() -> None:
-    with pytest.raises(InvalidRequest, match="page_token: belongs to another filter"):
-        id_before(page_token("a", FILTERS[1]), FILTERS[2])
+def test_a_token_is_for_one_filter_and_one_list() -> None:
+    for its, other in ((FILTERS[1], FILTERS[2]), (ListRulesRequest(), ListSynonymsRequest())):
+        with pytest.raises(InvalidRequest, match="page_token: belongs to another list or filter"):
+            id_before(page_token("a", its), other)
 
 
 @given(st.text(min_size=1))
