@@ -67,7 +67,8 @@ class ServedDocuments:
         index = LiveIndex(manifest.revision, dense, probes=probes, weights=field_weights(manifest))
         versions = [Versioned(*each) for each in zip(range(len(documents)), documents, vectors, strict=True)]
         index.follow(versions, [], sequence=len(documents))
-        index.measure()
+        with threadpool_limits(1):  # Beside other programs, several threads wait for each other in each small product.
+            index.measure()
         index.refresh()
         self._state = index.state
         index.close()
