@@ -14,7 +14,7 @@ MOST_CHARACTERS = 32
 BEGINNING = re.compile(rf"(?=.*[가-힣ㄱ-ㅎ])[0-9A-Za-z가-힣ㄱ-ㅎ ]{{1,{MOST_CHARACTERS}}}")
 """Texts that can be finished."""
 
-WORD = re.compile(r"\S+")
+WORD = re.compile(r"\w+")
 
 
 def finished(typed: str, completions: Sequence[Completion]) -> str | None:
@@ -53,7 +53,7 @@ def _end(units: str, whole: str, start: int) -> int | None:
     """Returns the place of the character that the last unit matches, if the text matches them from `start` on."""
     place = start
     for number, unit in enumerate(units):
-        while whole[place : place + 1].isspace():
+        while place < len(whole) and not whole[place].isalnum():  # The dot of 조회·납부 is seldom typed.
             place += 1
         character = whole[place : place + 1].lower()
         last = number == len(units) - 1

@@ -39,7 +39,7 @@ class Texts:
 
 
 def _rests(text: str) -> Iterator[str]:
-    words = text.lower().split()
+    words = re.findall(r"\w+", text.lower())
     return ("".join(words[first:]) for first in range(len(words)))
 
 

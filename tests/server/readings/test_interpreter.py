@@ -194,6 +194,9 @@ def test_what_the_catalogue_has_stays_although_it_has_another_reading(keys: str)
         ("ㅎㅇㅅㄱ", "해외송금"),
         ("ㅁㅇㄴㅅㅌㅈ", "마이너스통장"),
         ("ㅇㅁㅈㅅ ㅁㄹㅂㄱ", "연말정산 미리보기"),
+        ("ㄱㅈ ㅈㅇ ㅇㄴ", "공지·장애 안내"),
+        ("ㅊㅂㅂㄱ", "주민등록등본·초본 발급"),
+        ("ㅋㄷㄱ ㅇㅂㅁ ㄴㄱ ㄹㅂㅂ", "카드값 일부만 내기(리볼빙)"),
         ("ﾻﾧ ﾲﾵ", "카드 분실 신고"),
     ],
 )
@@ -212,6 +215,7 @@ def test_initials_are_read_as_the_words_that_the_catalogue_begins_with_them(type
         ("카", "카드"),
         ("카드 분실 ㅇ", "카드 분실"),
         ("신붅", "신분증"),
+        ("건강보험료 조회 ㄴ", "건강보험료 조회·납부"),
     ],
 )
 def test_an_unfinished_text_is_finished(typed: str, meant: str) -> None:
