@@ -15,8 +15,9 @@ from server.catalogue.store import Store
 from server.errors import NotReady, Overloaded
 from server.priority import CALL_NICENESS, give_way
 
-BATCH_EVENTS = 1000
-"""Events after which a batch takes no more calls. A change of the catalogue may have to wait for one batch."""
+BATCH_EVENTS = 200
+"""Events after which a batch takes no more calls. A change of the catalogue may have to wait for one batch, which takes
+some 15 ms."""
 
 PAUSE_SECONDS = 0.02
 """Time between two batches, in which the changes of the catalogue go first."""
