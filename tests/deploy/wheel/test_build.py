@@ -38,7 +38,9 @@ def metadata(wheel: zipfile.ZipFile) -> Message:
 
 
 def names(requirements: list[str]) -> set[str]:
-    return {re.split(r"[^\w.-]", requirement)[0] for requirement in requirements}
+    """Returns the names of requirements, in the form in which PyPI compares them (PEP 503)."""
+    found = (re.split(r"[^\w.-]", requirement)[0] for requirement in requirements)
+    return {re.sub(r"[-_.]+", "-", name).lower() for name in found}
 
 
 @pytest.mark.slow
