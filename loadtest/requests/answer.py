@@ -1,7 +1,8 @@
 """Reads answers: the server's stage times, the documents found, and whether two answers are the same.
 
-The reader looks for two things in the response's descriptor: a field `timings` with one duration for each stage, and
-a list of hits that have a `document_id`. Both may be in the response itself or in the responses of a list in it.
+The reader looks for three things in the response's descriptor: a field `timings` with one duration for each stage, a
+`search_id`, which differs between equal answers, and a list of hits that have a `document_id`. They may be in the
+response itself or in the responses of a list in it.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ from google.protobuf.message import Message
 from loadtest.requests.descriptors import descriptor_of
 from loadtest.stages import NO_STAGES, STAGES
 
-TIMINGS, HITS, DOCUMENT = "timings", "hits", "document_id"
+TIMINGS, SEARCH_ID, HITS, DOCUMENT = "timings", "search_id", "hits", "document_id"
 
 
 class AnswerReader:
@@ -33,6 +34,7 @@ class AnswerReader:
             end = _message_of(end, name)
         self.has_stages = _has_stages(end)
         self.has_hits = _lists_documents(end)
+        self._varying = [name for name, has in ((TIMINGS, self.has_stages), (SEARCH_ID, _has(end, SEARCH_ID))) if has]
 
     def parse(self, data: bytes) -> Message:
         """Returns the message; raises google.protobuf.message.DecodeError for malformed data."""
@@ -58,12 +60,12 @@ class AnswerReader:
         return [[hit.document_id for hit in getattr(part, HITS)] for part in self._parts(answer)]
 
     def digest(self, answers: list[Message]) -> bytes:
-        """Returns 8 bytes that are equal if the answers are equal, timings aside."""
+        """Returns 8 bytes that are equal if the answers are equal, apart from timings and the id of the search."""
         digest = hashlib.blake2b(digest_size=8)
         for answer in answers:
-            if self.has_stages:
-                for part in self._parts(answer):
-                    part.ClearField(TIMINGS)
+            for part in self._parts(answer) if self._varying else ():
+                for name in self._varying:
+                    part.ClearField(name)
             digest.update(answer.SerializeToString(deterministic=True))
         return digest.digest()
 

@@ -88,6 +88,19 @@ def test_answers_are_the_same_if_they_differ_only_in_timings(one: list[str], oth
     assert len(first) == 8
 
 
+@pytest.mark.parametrize("times", [None, timings(1, 2, 3, 4, 5)])
+def test_the_ids_of_searches_do_not_matter(times: Timings | None) -> None:
+    reader = AnswerReader(SearchResponse)
+    answers = [search("a", times=times) for _ in "ab"]
+    for answer, search_id in zip(answers, "ab", strict=True):
+        answer.search_id = search_id
+    one, other = (reader.digest([answer]) for answer in answers)
+    assert one == other
+    batches = BatchSearchResponse(responses=[search("a")]), BatchSearchResponse(responses=[search("a")])
+    batches[0].responses[0].search_id = "a"
+    assert len({AnswerReader(BatchSearchResponse).digest([each]) for each in batches}) == 1
+
+
 def test_timings_in_a_batch_do_not_matter_but_scores_do() -> None:
     reader = AnswerReader(BatchSearchResponse)
     one, other, different = (
