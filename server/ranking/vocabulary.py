@@ -1,7 +1,7 @@
 """The vocabulary of a state of the index: the words of its documents, and the texts that complete a typed one."""
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -11,6 +11,9 @@ from server.attributes.filter import Filter
 from server.lexical.tokens import code_of_pair, code_of_word, fold
 from server.ranking.state import State
 from server.readings.vocabulary import Completion
+
+KNOWN_CODES = 2**14
+"""Words whose codes are kept: the same ones are asked for again and again."""
 
 
 class CatalogueVocabulary:
@@ -25,7 +28,7 @@ class CatalogueVocabulary:
 
     def has_words(self, words: Sequence[str]) -> list[bool]:
         """Returns for each word whether a document has it as a whole word, or a rule of synonyms is for it."""
-        has = self._state.lexical.has_terms([code_of_word(fold(word)) for word in words])
+        has = self._state.lexical.has_terms([_code_of(word) for word in words])
         expand = self._state.rules.synonyms.expand
         return [each or expand(word) is not None for word, each in zip(words, has, strict=True)]
 
@@ -50,3 +53,8 @@ class CatalogueVocabulary:
     @cached_property
     def _allowed(self) -> NDArray[np.bool_] | None:
         return None if self._filter is None else self._state.allowed(self._filter)
+
+
+@lru_cache(KNOWN_CODES)
+def _code_of(word: str) -> int:
+    return code_of_word(fold(word))
