@@ -222,7 +222,7 @@ class SearchRequest(_message.Message):
     ways are those of `Interpretation`. It does so only if the catalogue has words or titles like what was meant, and
     none like `query`, or if `query` can be no Korean but English on the other layout. It never changes what looks like
     words, even misspelled ones, nor codes, addresses and the like. It also lets rules of SynonymService add phrases,
-    and lets the search by words take words of documents for Korean words that differ in one letter. Unset means true.
+    and lets the search by words take a word of documents for a Korean one that differs in one letter. Unset means true.
     False searches `query` as it is.
     """
     ignore_rules: _builtins.bool
