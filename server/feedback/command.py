@@ -40,7 +40,7 @@ def learn(options: Namespace) -> None:
             lesson = learner.everything()
         else:
             lesson, measured = learner.lesson(), learner.measure()
-            _print(lesson, measured)
+            _print(lesson, measured, min_users=policy.min_users)
             if measured.worse and (lesson.added or lesson.withdrawn):
                 raise LearningRefused(measured.worse)
         documents = learner.changed(lesson)
@@ -54,14 +54,14 @@ def learn(options: Namespace) -> None:
                 record_promotions(transaction, (_promotion(each, now) for each in lesson.added))
         counts = f"{len(lesson.added)} added, {len(lesson.withdrawn)} taken away"
         dry_run = "; nothing was changed (dry run)" if options.dry_run else ""
-        print(f"example queries of {len(documents)} documents: {counts}{dry_run}")
+        print(f"example queries: {counts}; documents changed: {len(documents)}{dry_run}")
 
 
 def _promotion(confirmed: Confirmed, seconds: int) -> Promotion:
     return Promotion(confirmed.document_id, confirmed.query, confirmed.users, seconds)
 
 
-def _print(lesson: Lesson, measured: Measured) -> None:
+def _print(lesson: Lesson, measured: Measured, *, min_users: int) -> None:
     if lesson.added or lesson.withdrawn:
         print(f"  {_fitted('query')}  {_fitted('document')}  users  agreement  rank")
     for each in lesson.added:
@@ -70,6 +70,9 @@ def _print(lesson: Lesson, measured: Measured) -> None:
         print(f"+ {row}")
     for gone in lesson.withdrawn:
         print(f"- {_fitted(gone.example)}  {_fitted(gone.document_id)}")
+    if not measured.questions:
+        print(f"no query is confirmed yet: {min_users} users must agree on its document")
+        return
     changes = ", ".join(f"{mode} {measured.before[mode]:.3f} -> {measured.after[mode]:.3f}" for mode in MODES)
     print(f"R@1 of {measured.questions} confirmed queries that were held out: {changes}")
 

@@ -149,7 +149,7 @@ def _violations(event: FeedbackEvent, field: str, limits: Limits) -> list[Violat
         *name_violations(f"{field}.user_key", event.user_key),
     ]
     if event.kind not in KINDS:
-        violations.append(Violation(f"{field}.kind", f"is {event.kind}, which is not a kind of feedback"))
+        violations.append(Violation(f"{field}.kind", f"is {event.kind}: send a kind such as FEEDBACK_KIND_CLICKED"))
     if event.HasField("rank") and not 1 <= event.rank <= MAX_RANK:
         violations.append(Violation(f"{field}.rank", f"is {event.rank}; it must be 1 to {MAX_RANK}, or unset"))
     return violations

@@ -89,6 +89,18 @@ def test_a_confirmed_query_becomes_an_example_once_and_can_be_undone(
         assert FeedbackLog(store).promotions() == []
 
 
+def test_feedback_without_a_confirmed_query_measures_nothing(
+    data: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record(data, *clicks(QUERY, users="1"))
+    learn(data, bundle)
+    assert capsys.readouterr().out == (
+        "no query is confirmed yet: 2 users must agree on its document\n"
+        "example queries: 0 added, 0 taken away; documents changed: 0\n"
+    )
+    assert examples(data) == OWN
+
+
 def test_feedback_that_has_expired_takes_no_example_away(data: Path, bundle: Bundle) -> None:
     record(data, *clicks(QUERY))
     learn(data, bundle)
@@ -157,7 +169,7 @@ def test_deleted_documents_and_queries_without_tokens_are_passed_over(data: Path
 
 def test_nothing_is_learnt_from_nothing(data: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
     learn(data, bundle)
-    assert "R@1 of 0 confirmed queries" in capsys.readouterr().out
+    assert "no query is confirmed yet" in capsys.readouterr().out
     learn(data, bundle, "--undo")
 
 
