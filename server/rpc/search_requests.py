@@ -9,13 +9,13 @@ from chaja.v1 import SearchRequest
 from server.batching.pipeline import INTERACTIVE_TEXTS
 from server.encoding.normalisation import normalised
 from server.engine import Engine
-from server.ranking.options import Asked, Mode, SearchOptions
+from server.ranking.options import Asked, SearchOptions
+from server.ranking.understanding import Understood, reading_of, understand, uninterpreted
 from server.rpc.background import request_bytes
 from server.rpc.interpretations import interprets
 from server.rpc.limits import Limits
 from server.rpc.masks import HITS, Mask
 from server.rpc.search_pages import SearchPages
-from server.rpc.understanding import Understood, reading_of, understand
 
 LONG_FILTERING = 10**8
 """Documents times bytes of a message with filters above which the filters may take longer than a millisecond: one
@@ -62,19 +62,16 @@ def _query(
     typed, state, most = normalised(request.query), engine.index.state, limits.max_paged_hits
     mask = HITS.mask(request.read_mask, field=f"{prefix}read_mask")
     pages = SearchPages.of(request, query=typed, options=options, revision=engine.manifest.revision)
-    reading, expansion, interpreted = None, None, interprets(request)
+    reading, interpreted = None, interprets(request)
     if request.page_token:
         after, reading = pages.page(request.page_token, field=f"{prefix}page_token", max_hits=most)
         options = replace(options, after=after, limit=min(options.limit, most - after.rank), seconds=after.seconds)
     elif interpreted:
         reading = reading_of(typed, state, filter=options.filter)
-    text = reading.text if reading else typed
+    understood = uninterpreted(typed, reading)
     if interpreted:
-        expansion = state.rules.synonyms.expand(text, language=request.language_code or None)
+        understood = understand(typed, reading, state, options.mode, language=request.language_code)
     if state.rules.merchandising.table.rules and not request.ignore_rules:
-        asked = Asked(text, request.language_code)
+        asked = Asked(understood.read, request.language_code)
         options = replace(options, asked=asked, seconds=options.seconds or int(time.time()))
-    understood = understand(typed, reading, expansion, state)
-    if interpreted and expansion is None and options.mode is not Mode.DENSE:
-        understood = understood._replace(words=state.lexical.respelled(understood.words))
     return Query(understood, options, mask, pages, request.language_code, request.highlight)
