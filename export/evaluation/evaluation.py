@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from export.evaluation.judged import JudgedSet
 from export.evaluation.measures import NAMES, measured
 from export.evaluation.runs import Run, System
-from export.evaluation.significance import corrected, intervals, p_values
+from server.significance import corrected, intervals, p_values
 
 Floats = NDArray[np.float64]
 

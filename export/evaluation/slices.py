@@ -12,9 +12,9 @@ import numpy as np
 from export.evaluation.evaluation import Evaluation
 from export.evaluation.judged import JudgedQuery, JudgedSet
 from export.evaluation.measures import NAMES
-from export.evaluation.significance import intervals
 from server.encoding.normalisation import normalised
 from server.lexical.tokens import fold
+from server.significance import intervals
 
 LENGTHS = (10, 20, 40)
 """The most characters of a query in each slice of lengths but the last."""

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.evaluation.significance import DRAWS, corrected, intervals, p_values
+from server.significance import DRAWS, corrected, intervals, p_values
 
 
 def test_an_interval_has_the_width_that_theory_gives() -> None:
