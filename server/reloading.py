@@ -105,6 +105,7 @@ class Reloader:
             snapshots=self._snapshots,
             overlap_tokens=self._settings.passage_overlap_tokens,
             feedback_days=self._settings.feedback_days,
+            keep_vectors_seconds=self._settings.keep_vectors_seconds,
         )
         await self._import_files()
         self._loaded = True

@@ -111,6 +111,12 @@ class Settings:
         "Number of backups of this store in --backup-directory. Older ones are removed after a new one is verified.",
         default="7",
     )
+    keep_vectors_seconds: float = _setting(
+        seconds,
+        "Time for which the store keeps the vectors of a replaced bundle, from the swap or the start, so that a "
+        "rollback encodes only what has changed.",
+        default="86400",
+    )
     feedback_days: int = _setting(
         whole_number(0, 3650),
         "Days for which the store keeps feedback, which has the queries of users. 0 keeps none and refuses it.",

@@ -63,10 +63,11 @@ class LiveCatalogue:
         snapshots: SnapshotFolder | None,
         overlap_tokens: int,
         feedback_days: int,
+        keep_vectors_seconds: float,
     ) -> None:
         """Starts to accept changes and to apply them to the loaded index. Without `snapshots` it is not saved.
 
-        Feedback is kept for `feedback_days`.
+        Feedback is kept for `feedback_days`, and vectors of replaced models for `keep_vectors_seconds`.
         """
         self._store = store
         self._loaded = loaded
@@ -85,8 +86,10 @@ class LiveCatalogue:
         self._saved_graph_vectors = loaded.index.state.dense.graph_count
         self._new_index = loaded.saved_sequence < 0
         self._measuring = asyncio.Lock()
+        self._keep_vectors_seconds = keep_vectors_seconds
         # Until when the vectors of each replaced model are kept, as a value of `time.monotonic()`.
-        self._obsolete = dict.fromkeys(store.revisions() - {loaded.index.revision}, 0.0)
+        self._obsolete: dict[str, float] = {}
+        self._retire_vectors(loaded.index.revision, after_seconds=keep_vectors_seconds)
         self._describe()
         self._count_vectors()
         if snapshots is not None:
@@ -101,8 +104,8 @@ class LiveCatalogue:
         """Replaces the index. `swap` makes searches use the new one; meanwhile, no change is made."""
         await asyncio.to_thread(self._replace, loaded, swap, asyncio.get_running_loop())
         self._new_index = True
-        until = time.monotonic() + RETIRED_SECONDS  # Calls on the old engine may still fetch its documents.
-        self._obsolete = dict.fromkeys(self._store.revisions() - {loaded.index.revision}, until)
+        # Calls on the old engine may still fetch its documents.
+        self._retire_vectors(loaded.index.revision, after_seconds=max(RETIRED_SECONDS, self._keep_vectors_seconds))
         self._describe()
 
     async def import_files(self, files: Files, progress: Progress) -> None:
@@ -142,6 +145,12 @@ class LiveCatalogue:
         except BaseException:
             loaded.index.close()
             raise
+
+    def _retire_vectors(self, served: str, *, after_seconds: float) -> None:
+        """Sets when to delete the vectors of the models that are not served and not yet retired."""
+        until = time.monotonic() + after_seconds
+        replaced = self._store.revisions() - {served}
+        self._obsolete = {revision: self._obsolete.get(revision, until) for revision in replaced}
 
     def _committed(self) -> None:
         self.reader.changed()

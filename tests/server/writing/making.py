@@ -28,7 +28,7 @@ from tests.server.making import ENGINE_SETTINGS, OVERLAP_TOKENS, WatchedBundle, 
 class Core:
     """The layers between the services and the disk. Make it on the event loop."""
 
-    def __init__(self, directory: Path, bundle: WatchedBundle) -> None:
+    def __init__(self, directory: Path, bundle: WatchedBundle, *, keep_vectors_seconds: float) -> None:
         self.bundle = bundle
         directory.mkdir(exist_ok=True)
         self.store = Store(directory, durable=False)
@@ -44,6 +44,7 @@ class Core:
             snapshots=SnapshotFolder(directory / "index", self.store),
             overlap_tokens=OVERLAP_TOKENS,
             feedback_days=30,
+            keep_vectors_seconds=keep_vectors_seconds,
         )
 
     @property
@@ -113,9 +114,12 @@ class Core:
 
 
 @contextlib.asynccontextmanager
-async def running(directory: Path, bundle: Path | WatchedBundle) -> AsyncIterator[Core]:
+async def running(
+    directory: Path, bundle: Path | WatchedBundle, *, keep_vectors_seconds: float = 3600
+) -> AsyncIterator[Core]:
     """Runs a core and closes it."""
-    core = Core(directory, bundle if isinstance(bundle, WatchedBundle) else WatchedBundle(bundle))
+    watched = bundle if isinstance(bundle, WatchedBundle) else WatchedBundle(bundle)
+    core = Core(directory, watched, keep_vectors_seconds=keep_vectors_seconds)
     try:
         yield core
     finally:

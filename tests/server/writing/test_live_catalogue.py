@@ -153,7 +153,7 @@ async def test_vectors_of_the_replaced_model_are_deleted_after_its_last_calls(
 ) -> None:
     monkeypatch.setattr(live_catalogue, "MAINTENANCE_SECONDS", 0.01)
     monkeypatch.setattr(live_catalogue, "RETIRED_SECONDS", 2.0)
-    async with running(tmp_path, tiny_bundle) as core:
+    async with running(tmp_path, tiny_bundle, keep_vectors_seconds=0) as core:
         await core.writer.upsert(upserts(titled("a"), titled("b")))
         old, new = core.bundle.manifest.revision, WatchedBundle(other_bundle)
         await core.take_over(new)
@@ -162,6 +162,36 @@ async def test_vectors_of_the_replaced_model_are_deleted_after_its_last_calls(
         await until(lambda: core.store.versioned(["a"], old)["a"].vectors is None)
         assert core.store.versioned(["a"], new.manifest.revision)["a"].vectors is not None
         assert sorted(await core.found("a")) == ["a", "b"]
+
+
+async def test_going_back_to_a_replaced_model_encodes_only_what_has_changed(
+    tmp_path: Path, tiny_bundle: Path, other_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_catalogue, "MAINTENANCE_SECONDS", 0.01)
+    monkeypatch.setattr(live_catalogue, "RETIRED_SECONDS", 0.0)
+    async with running(tmp_path, tiny_bundle) as core:
+        await core.writer.upsert(upserts(titled("same"), titled("changed", "early")))
+        for bundle, title in ((other_bundle, "middle"), (tiny_bundle, "late")):
+            again = WatchedBundle(bundle)
+            await core.take_over(again)
+            await asyncio.sleep(0.1)  # Several rounds of maintenance.
+            await core.writer.upsert(upserts(titled("changed", title)))
+        assert [again.times_encoded(title) for title in ("same", "early", "middle", "late")] == [0, 0, 1, 1]
+        assert sorted(await core.found("late")) == ["changed", "same"]
+
+
+async def test_vectors_of_a_replaced_model_are_kept_after_a_restart(
+    tmp_path: Path, tiny_bundle: Path, other_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_catalogue, "MAINTENANCE_SECONDS", 0.01)
+    async with running(tmp_path, tiny_bundle) as core:
+        await core.writer.upsert(upserts(titled("a")))
+        old = core.bundle.manifest.revision
+    async with running(tmp_path, other_bundle) as core:
+        await asyncio.sleep(0.1)
+        assert core.store.versioned(["a"], old)["a"].vectors is not None
+    async with running(tmp_path, other_bundle, keep_vectors_seconds=0) as core:
+        await until(lambda: core.store.versioned(["a"], old)["a"].vectors is None)
 
 
 async def test_no_write_is_lost_while_the_model_is_replaced(core: Core, other_bundle: Path) -> None:
