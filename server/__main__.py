@@ -1,8 +1,9 @@
 """The command line: `python -m server --bundle DIR --data DIR`, or one of the commands of `server.commands`.
 
 Exit codes: 0 after a drain, or a stop while it loads; 1 if a command fails, or the server cannot start, or listen again
-after gRPC crashed; 2 for an invalid setting; 130 for Ctrl-C during a command; 128 plus a second signal's number; 141 if
-a command's output goes to a closed pipe. An error is one line on stderr.
+after gRPC crashed; 2 for an invalid setting; 99 if `shadow` finds that a bound is missed; 130 for Ctrl-C during a
+command; 128 plus a second signal's number; 141 if a command's output goes to a closed pipe. An error is one line on
+stderr.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from server.closed_pipe import until_closed_pipe
 from server.command_line import misspelt_variables, parse_settings
 from server.commands import COMMANDS, run
 from server.core_log import CoreLog
-from server.errors import ChajaError, SettingsError, StartError
+from server.errors import ChajaError, SettingsError, ShadowRefused, StartError
 from server.logs.setup import configure_log, flush_log, start_log
 from server.memory import keep_large_memory
 from server.programs import SERVER_ERROR
@@ -68,6 +69,9 @@ def main() -> int:
     except SettingsError as error:
         print(f"{SERVER_ERROR}: {error}", file=sys.stderr)
         return 2
+    except ShadowRefused as error:
+        print(f"{SERVER_ERROR}: {error}", file=sys.stderr)
+        return 99
     except (ChajaError, PermissionError) as error:  # A StartError, or StoreFull during startup.
         if isinstance(error, PermissionError):
             if error.filename is None:  # It is no file that an operator has named.

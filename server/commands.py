@@ -1,11 +1,11 @@
-"""Commands for the operator of a store: backup, restore, check, export-catalogue, learn.
+"""Commands for the operator of a store: backup, restore, check, export-catalogue, learn, shadow.
 
     python -m server backup --data DIR [--to FILE]
     python -m server restore --data DIR --from FILE
     python -m server check --data DIR
     python -m server export-catalogue --data DIR [--to FILE] [--synonyms-to FILE] [--rules-to FILE]
 
-All but restore may run while a server uses the directory.
+All but restore and learn may run while a server uses the directory.
 """
 
 import argparse
@@ -24,19 +24,24 @@ from server.errors import StoreError
 from server.feedback.options import add_learn_options
 from server.files import new_file
 from server.programs import SERVER
+from server.shadow.options import add_shadow_options, check_shadow_options
 
 PORTION_DOCUMENTS = 1000
 """Documents read at a time."""
 
 
 class Command(NamedTuple):
-    """A command: its help, its function, its options that name files besides --data, and what adds others."""
+    """A command: its help, its function, its options that name files besides --data, and what adds others.
+
+    `needs_data` is whether --data must be given.
+    """
 
     help: str
     run: Callable[[argparse.Namespace], None]
     options: dict[str, str]
     required: bool = False
     add_options: Callable[[argparse.ArgumentParser], None] = lambda _: None
+    needs_data: bool = True
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -45,12 +50,14 @@ def run(arguments: Sequence[str]) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, command in COMMANDS.items():
         described = commands.add_parser(name, help=command.help, description=command.help, allow_abbrev=False)
-        described.add_argument("--data", type=Path, required=True, metavar="DIR", help="directory of the store")
+        described.add_argument(
+            "--data", type=Path, required=command.needs_data, metavar="DIR", help="directory of the store"
+        )
         for option, text in command.options.items():
             described.add_argument(option, type=Path, metavar="FILE", required=command.required, help=text)
         command.add_options(described)
     options = parser.parse_args(arguments)
-    if not (options.data / DATABASE).is_file() and options.command != "restore":
+    if options.data is not None and not (options.data / DATABASE).is_file() and options.command != "restore":
         raise StoreError(f"{options.data / DATABASE} does not exist: is {options.data} the server's --data directory?")
     COMMANDS[options.command].run(options)
 
@@ -91,6 +98,13 @@ def _learn(options: argparse.Namespace) -> None:
     from server.feedback.command import learn  # noqa: PLC0415 Its imports are slow.
 
     learn(options)
+
+
+def _shadow(options: argparse.Namespace) -> None:
+    check_shadow_options(options)
+    from server.shadow.command import shadow  # noqa: PLC0415 Its imports are slow.
+
+    shadow(options)
 
 
 @contextlib.contextmanager
@@ -141,6 +155,13 @@ COMMANDS = {
         _learn,
         {},
         add_options=add_learn_options,
+    ),
+    "shadow": Command(
+        "Replay recorded queries on another bundle or other documents, and show what would change.",
+        _shadow,
+        {},
+        add_options=add_shadow_options,
+        needs_data=False,
     ),
 }
 """The commands that `python -m server COMMAND` runs instead of the server, by name."""

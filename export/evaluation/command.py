@@ -26,6 +26,7 @@ from export.progress import Progress
 from export.silence import silence_libraries
 from server.catalogue.document import Document
 from server.encoding.bundle import Bundle
+from server.files import is_pipe_or_device
 from server.ranking.options import Mode
 
 
@@ -140,7 +141,9 @@ def _bundle_systems(
 def _check_report(*paths: Path | None) -> None:
     """Raises ExportError if a report could not be written: this is known before hours of work."""
     for path in paths:
-        if path is not None and (path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK)):
+        if path is None:
+            continue
+        if path.is_dir() or is_pipe_or_device(path) or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
             raise ExportError(f"{path} cannot be written: name a file in a directory that exists")
 
 

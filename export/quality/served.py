@@ -19,12 +19,11 @@ from server.encoding.bundle import Bundle
 from server.encoding.documents import encode_documents
 from server.encoding.kind import TextKind
 from server.encoding.normalisation import normalised
-from server.live.index import LiveIndex, field_weights
+from server.live.exact import exact_index
 from server.ranking.found import Found
 from server.ranking.options import SearchOptions
 from server.ranking.probes import EncodedProbes
 from server.ranking.search import search
-from server.vectors.dense import DenseIndex, DenseOptions
 
 BATCH_QUERIES = 64
 """Queries that a core compares with all vectors at a time; with 10, each takes four times as long."""
@@ -61,10 +60,7 @@ class ServedDocuments:
         folder: Path,
     ) -> None:
         """Indexes the documents with their vectors. The index uses a temporary folder in `folder`."""
-        manifest = bundle.manifest
-        exact = DenseOptions(hnsw_from_vectors=1 + sum(len(each.spans) for each in vectors))
-        dense = DenseIndex(manifest.dimension, manifest.similarity, "f16", folder=folder, options=exact)
-        index = LiveIndex(manifest.revision, dense, probes=probes, weights=field_weights(manifest))
+        index = exact_index(bundle.manifest, probes, folder=folder)
         versions = [Versioned(*each) for each in zip(range(len(documents)), documents, vectors, strict=True)]
         index.follow(versions, [], sequence=len(documents))
         with threadpool_limits(1):  # Beside other programs, several threads wait for each other in each small product.

@@ -178,6 +178,12 @@ class FeedbackLog:
         with self._store.reading() as connection:
             return {(text, id): users for text, id, users in connection.execute(query, (FeedbackKind.SHOWN,))}
 
+    def queries(self) -> dict[str, int]:
+        """Returns the queries of all events, each with its number of users."""
+        query = "SELECT query, count(DISTINCT user) FROM feedback GROUP BY query ORDER BY query"
+        with self._store.reading() as connection:
+            return dict(connection.execute(query))
+
     def promotions(self, *, after: tuple[str, str] = ("", ""), limit: int = -1) -> list[Promotion]:
         """Returns promotions ordered by document and example, at most `limit` unless negative.
 

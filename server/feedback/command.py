@@ -6,7 +6,6 @@ Only `--dry-run` may run while a server uses the store.
 import contextlib
 import tempfile
 import time
-import unicodedata
 from argparse import Namespace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from server.errors import LearningRefused
 from server.feedback.learning import Learner, Lesson, Measured
 from server.feedback.policy import Confirmed, Policy
 from server.feedback.trial import MODES
+from server.terminal import fitted
 
 QUERY_COLUMNS = 40
 """Width of queries and of documents' ids in the table, in columns of a terminal."""
@@ -63,13 +63,13 @@ def _promotion(confirmed: Confirmed, seconds: int) -> Promotion:
 
 def _print(lesson: Lesson, measured: Measured, *, min_users: int) -> None:
     if lesson.added or lesson.withdrawn:
-        print(f"  {_fitted('query')}  {_fitted('document')}  users  agreement  rank")
+        print(f"  {_columns('query')}  {_columns('document')}  users  agreement  rank")
     for each in lesson.added:
         rank = f"{each.rank:.1f}" if each.rank else ""
-        row = f"{_fitted(each.query)}  {_fitted(each.document_id)}  {each.users:5}  {each.agreement:9.2f}  {rank:>4}"
+        row = f"{_columns(each.query)}  {_columns(each.document_id)}  {each.users:5}  {each.agreement:9.2f}  {rank:>4}"
         print(f"+ {row}")
     for gone in lesson.withdrawn:
-        print(f"- {_fitted(gone.example)}  {_fitted(gone.document_id)}")
+        print(f"- {_columns(gone.example)}  {_columns(gone.document_id)}")
     if not measured.questions:
         print(f"no query is confirmed yet: {min_users} users must agree on its document")
         return
@@ -77,13 +77,5 @@ def _print(lesson: Lesson, measured: Measured, *, min_users: int) -> None:
     print(f"R@1 of {measured.questions} confirmed queries that were held out: {changes}")
 
 
-def _fitted(text: str) -> str:
-    """Returns a text in a fixed number of a terminal's columns, of which Korean letters take two."""
-    shown, columns = "", 0
-    for character in text:
-        width = 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        if columns + width > QUERY_COLUMNS:
-            break
-        shown += character if character.isprintable() else "?"
-        columns += width
-    return shown + " " * (QUERY_COLUMNS - columns)
+def _columns(text: str) -> str:
+    return fitted(text, QUERY_COLUMNS)

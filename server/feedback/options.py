@@ -1,10 +1,9 @@
 """The options of the command `learn`, apart from its work, whose imports are slow."""
 
-from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Callable
+from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
 
+from server.command_line import typed
 from server.feedback.policy import Policy
 from server.setting_types import number, whole_number
 
@@ -26,17 +25,5 @@ def add_learn_options(parser: ArgumentParser) -> None:
     ):
         value = getattr(default, name.replace("-", "_"))
         parser.add_argument(
-            f"--{name}", type=_typed(parse), default=value, metavar="N", help=f"{help} (default: {value})"
+            f"--{name}", type=typed(parse), default=value, metavar="N", help=f"{help} (default: {value})"
         )
-
-
-def _typed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Returns a parser whose error argparse shows."""
-
-    def typed(text: str) -> Any:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise ArgumentTypeError(str(error)) from None
-
-    return typed

@@ -7,12 +7,12 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from server.catalogue.document import Document, Field, parts_of
+from server.catalogue.document import Document
 from server.catalogue.encoded import Vectors, Versioned
+from server.catalogue.examples import with_examples
 from server.catalogue.store import Store
 from server.cpus import usable_cpus
 from server.defaults import PASSAGE_OVERLAP_TOKENS
@@ -21,13 +21,12 @@ from server.encoding.documents import CHUNK_TEXTS, encode_documents
 from server.encoding.kind import TextKind
 from server.encoding.normalisation import normalised
 from server.errors import BundleError
-from server.live.index import LiveIndex, field_weights
+from server.live.exact import exact_index
 from server.ranking.options import Mode, SearchOptions
 from server.ranking.probes import encode_probes
 from server.ranking.query_rules import QueryRules
 from server.ranking.search import search
 from server.ranking.state import State
-from server.vectors.dense import DenseIndex, DenseOptions
 
 PORTION_DOCUMENTS = 512
 """Documents that are read and indexed at a time."""
@@ -56,9 +55,7 @@ class Trial:
         self._pool = ThreadPoolExecutor(usable_cpus(), "learning")
         manifest = bundle.manifest
         self.revision = manifest.revision
-        exact = DenseOptions(hnsw_from_vectors=2**31)
-        dense = DenseIndex(manifest.dimension, manifest.similarity, "f16", folder=folder, options=exact)
-        self._index = LiveIndex(manifest.revision, dense, probes=encode_probes(bundle), weights=field_weights(manifest))
+        self._index = exact_index(manifest, encode_probes(bundle), folder=folder)
         self._encoded: dict[str, Vectors | None] = {}
         self._encoded_documents: dict[int, Vectors] = {}
         self._sequences: dict[str, int] = {}
@@ -104,7 +101,8 @@ class Trial:
         """Returns stored documents with other examples, by id, all of which are stored or encodable."""
         stored = self.stored(examples)
         self.encodable(text for id, texts in examples.items() for text in texts if id in stored)
-        return [self._with_examples(stored[id], texts) for id, texts in examples.items() if id in stored]
+        encoded = {text: vectors for text, vectors in self._encoded.items() if vectors is not None}
+        return [with_examples(stored[id], texts, encoded) for id, texts in examples.items() if id in stored]
 
     def search_with(self, examples: Mapping[str, Sequence[str]]) -> None:
         """Searches documents with other examples from now on, by id, and all others as they are stored."""
@@ -153,27 +151,6 @@ class Trial:
         vectors = self._encode([each.document for each in missing])
         known |= zip((each.sequence for each in missing), vectors, strict=True)
         return [each._replace(vectors=known.get(each.sequence, each.vectors)) for each in documents]
-
-    def _with_examples(self, stored: Versioned, examples: Sequence[str]) -> Versioned:
-        """Returns a document with other examples. Its vectors are those of its parts and of the examples."""
-        assert stored.vectors is not None, "documents have vectors here"
-        document = msgspec.structs.replace(stored.document, examples=list(examples))
-        first = sum(part.field is not Field.EXAMPLE for part in parts_of(document))
-        own, matrix = stored.vectors
-        spans, matrices = [own[own[:, 0] < first]], [matrix[own[:, 0] < first]]
-        for position, text in enumerate(examples):
-            if text in stored.document.examples:
-                rows = own[:, 0] == first + stored.document.examples.index(text)
-                found = Vectors(own[rows], matrix[rows])
-            else:
-                encoded = self._encoded[text]
-                assert encoded is not None, "examples are encodable"
-                found = encoded
-            moved = found.spans.copy()
-            moved[:, 0] = first + position
-            spans.append(moved)
-            matrices.append(found.matrix)
-        return Versioned(stored.sequence, document, Vectors(np.concatenate(spans), np.concatenate(matrices)))
 
 
 def fold_of(key: str, folds: int) -> int:

@@ -30,7 +30,7 @@ from server.rpc.server import SERVICES
 from tests.conftest import SAMPLE_CATALOGUE, server_flags
 from tests.integration.errors import detail_of, error_of
 from tests.integration.scraping import scrape, scrape_until, total
-from tests.integration.serving import health_of, start_error, wait_until
+from tests.integration.serving import health_of, run_server, start_error, wait_until
 from tests.tiny_bundle import make_bundle
 
 QUERIES = [f"{number} 번째로 찾는 것 {'abcdefgh'[number % 8]}" for number in range(24)]
@@ -70,10 +70,11 @@ def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextlib.contextmanager
-def serving(directory: Path, bundle: Path, watch_seconds: float = 0) -> Iterator[Served]:
+def serving(directory: Path, bundle: Path, watch_seconds: float = 0, *, data: Path | None = None) -> Iterator[Served]:
     shutil.copytree(bundle, directory / "bundle")
     shutil.copy(SAMPLE_CATALOGUE, directory / "catalogue.jsonl")
     flags = server_flags(directory / "bundle", directory / "catalogue.jsonl", "--watch-seconds", str(watch_seconds))
+    flags += [] if data is None else ["--data", str(data)]
     with running_server(flags) as server:
         yield Served(server, directory / "bundle", directory / "catalogue.jsonl")
     assert not [line for line in server.lines if "Traceback" in line]
@@ -171,6 +172,33 @@ def test_no_call_fails_during_a_reload_of_another_model(
         assert {found for _, found, _ in searchers.answers} == {found for _, found, _ in expected}
         assert set(searchers.answers) <= expected
         assert not total(scrape(served.server.metrics_url), RELOADS, result="failed")
+
+
+def test_a_shadowed_bundle_is_swapped_in_and_back_while_searches_run(
+    tmp_path: Path, tiny_bundle: Path, other_bundle: Path
+) -> None:
+    data = tmp_path / "data"
+    queries = tmp_path / "queries.jsonl"
+    queries.write_text("".join(json.dumps({"query": query}) + "\n" for query in QUERIES), encoding="utf-8")
+    with (
+        serving(tmp_path, tiny_bundle, data=data) as served,
+        chaja.connect(served.server.address) as client,
+        Searchers(served.server.address) as searchers,
+    ):
+        first = answers_now(client)
+        command = ["shadow", "--data", str(data), "--bundle", str(served.bundle), "--new-bundle", str(other_bundle)]
+        options = ["--queries", str(queries), "--mode", "dense", "--min-overlap", "1"]
+        shadow = run_server(*command, *options)
+        assert shadow.returncode == 99, shadow.stderr
+        assert f"{len(QUERIES)} different queries" in shadow.stdout
+        for bundle in (other_bundle, tiny_bundle):
+            served.replace(bundle)
+            served.reload()
+            seen = len(searchers.answers)
+            wait_until(lambda: len(searchers.answers) >= seen + 100 or searchers.errors)  # noqa: B023  called at once
+        assert not searchers.errors
+        assert len({revision for _, revision, _ in searchers.answers}) == 2
+        assert answers_now(client) == first
 
 
 def test_a_damaged_bundle_leaves_the_old_one_serving(served: Served, tiny_bundle: Path) -> None:

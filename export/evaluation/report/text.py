@@ -9,6 +9,7 @@ from export.evaluation.evaluation import Evaluation
 from export.evaluation.measures import NAMES
 from export.evaluation.report.content import Content
 from export.evaluation.worst import Named
+from server.terminal import table
 
 COMPARED = ("R@1", "R@10", "nDCG@10")
 """The measures whose differences are printed; JSON has all."""
@@ -88,17 +89,6 @@ def _worst(content: Content) -> list[str]:
 
 def _names(documents: Sequence[Named]) -> str:
     return " | ".join(f"{each.id} {each.title[:TITLE_CHARACTERS]}".strip() for each in documents)
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Returns the lines of a table; the first column is aligned at the left, the others at the right."""
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-    return [
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in [header, *rows]
-    ]
 
 
 def interval_text(bounds: tuple[float, float] | None) -> str:
