@@ -8,7 +8,6 @@ stderr.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sys
@@ -61,9 +60,11 @@ def main() -> int:
         # An operator who sets the verbosity gets the core's log as it is.
         quiet = os.environ["GRPC_VERBOSITY"] == "NONE"
         core_log = CoreLog() if settings.tls_certificate is not None and quiet else None
+        import uvloop  # noqa: PLC0415
+
         from server.app import serve  # noqa: PLC0415
 
-        asyncio.run(serve(settings, opening, signals, core_log))
+        uvloop.run(serve(settings, opening, signals, core_log))
     except KeyboardInterrupt:  # During a command: the server handles signals.
         return 130
     except SettingsError as error:
