@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.serving.figure import Figure
 from benchmarks.serving.stretch import Stretch, drive
-from benchmarks.suggest.titles import titles, typed
+from benchmarks.suggest.titles import letter_by_letter, titles, typed
 from loadtest.plan import Call, Plan
 from loadtest.requests.method import find_method
 from loadtest.requests.queries import Query
@@ -52,8 +52,13 @@ def measure_serving(bundle: Path, count: int, *, seconds: int, repeats: int) -> 
         with _on(cores[:1], cores):
             server = stack.enter_context(running_server(_flags(bundle, data, count)))
         with _on(cores[1:] or cores, cores):
-            for name, queries in (("all typed texts differ", MANY), ("typed texts repeat", FEW)):
-                mixes = [_mix(texts, queries, seed=seed) for seed in range(2 * repeats)]
+            makers: dict[str, Callable[[int], list[str]]] = {
+                "all typed texts differ": lambda seed: _mix(texts, MANY, seed=seed),
+                "titles are typed letter by letter": lambda seed: list(letter_by_letter(texts, MANY, seed=seed)),
+                "typed texts repeat": lambda seed: _mix(texts, FEW, seed=seed),
+            }
+            for name, make in makers.items():
+                mixes = [make(seed) for seed in range(2 * repeats)]
                 closed = [_drive(server, mix, seconds, in_flight=IN_FLIGHT) for mix in mixes[:repeats]]
                 yield from _rate(name, closed)
                 schedule = constant(OPEN_RATE, seconds=seconds, warm_up_seconds=1)

@@ -52,6 +52,21 @@ def typed(of: Sequence[str], kind: str, count: int, *, seed: int = 2) -> Iterato
         yield KINDS[kind](random, " ".join(words[random.randrange(len(words)) :]))
 
 
+def letter_by_letter(of: Sequence[str], count: int, *, seed: int = 2) -> Iterator[str]:
+    """Yields so many texts of users who type titles from the first letter on, and stop anywhere.
+
+    Titles are as popular as their rank in the sequence says: the n-th is typed 1/n times as often as the first (Zipf).
+    """
+    random = Random(seed)
+    texts: list[str] = []
+    while len(texts) < count:
+        # The n-th of N ranks has the share log(1 + 1/n) / log(N + 1), close to Zipf's.
+        rank = int((len(of) + 1) ** random.random())
+        letters = jamo.letters(of[rank - 1])
+        texts += [_written(letters[:end]) for end in range(1, random.randint(1, len(letters)) + 1)]
+    yield from texts[:count]
+
+
 def _first_letter(random: Random, text: str) -> str:
     return jamo.letters(text)[0]
 

@@ -47,6 +47,30 @@ class Call:
         writing: Whether it waits until its client reads.
     """
 
+    __slots__ = (
+        "_background",
+        "_call_context",
+        "_context",
+        "_error",
+        "_gate",
+        "_has_turn",
+        "_large",
+        "_metadata",
+        "_metrics",
+        "_observer",
+        "_path",
+        "_refused",
+        "_request_bytes",
+        "_response_bytes",
+        "_running",
+        "_started",
+        "_task",
+        "interruption",
+        "share",
+        "stream",
+        "writing",
+    )
+
     def __init__(
         self,
         gate: Gate,

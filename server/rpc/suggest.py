@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from chaja.v1 import Suggestion as SuggestionMessage
 from chaja.v1 import SuggestionFit, SuggestionSource, SuggestRequest, SuggestResponse, SuggestServiceServicer
 from server.engine import EngineSlot
 from server.priority import CALL_NICENESS, give_way
@@ -18,7 +17,7 @@ from server.rpc.limits import Limits
 from server.rpc.room import WARNING_BYTES, Room
 from server.rpc.suggest_answers import SuggestAnswers
 from server.rpc.suggest_requests import SuggestQuery, read_suggest_request
-from server.suggest.completion import Kind, Source, Suggestion
+from server.suggest.completion import Kind, Source
 
 SOURCE_OF = {
     Source.TITLE: SuggestionSource.SUGGESTION_SOURCE_TITLE,
@@ -86,19 +85,14 @@ def _answer(state: State, query: SuggestQuery, room: Room) -> bytes:
     room.take(sum(len(warning.encode()) + WARNING_BYTES for warning in warnings))
     response = SuggestResponse(sequence=state.sequence, warnings=warnings)
     for each in found:
-        suggestion = _message(each, state, query.unit)
+        suggestion = response.suggestions.add(
+            text=each.text,
+            document_id=state.ids[each.slot] if each.slot >= 0 else "",
+            source=SOURCE_OF[each.source],
+            language_code=each.language,
+            fit=FIT_OF[each.kind],
+            typing_errors=each.errors,
+            highlights=text_ranges(each.text, np.array(each.ranges), query.unit) if query.unit else None,
+        )
         room.take(suggestion.ByteSize() + SUGGESTION_BYTES)
-        response.suggestions.append(suggestion)
     return response.SerializeToString()
-
-
-def _message(suggestion: Suggestion, state: State, unit: int) -> SuggestionMessage:
-    return SuggestionMessage(
-        text=suggestion.text,
-        document_id=state.ids[suggestion.slot] if suggestion.slot >= 0 else "",
-        source=SOURCE_OF[suggestion.source],
-        language_code=suggestion.language,
-        fit=FIT_OF[suggestion.kind],
-        typing_errors=suggestion.errors,
-        highlights=text_ranges(suggestion.text, np.array(suggestion.ranges), unit) if unit else None,
-    )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.suggest.titles import KINDS, titles, typed
+from benchmarks.suggest.titles import KINDS, letter_by_letter, titles, typed
 from sample.server_process import REPOSITORY
 from server.suggest.completion import Completion
 from server.suggest.index import SuggestIndex
@@ -16,6 +16,15 @@ def test_equal_seeds_make_equal_titles_and_typed_texts() -> None:
     assert made == titles(200)
     assert len({*made}) == 200
     assert list(typed(made, "letters", 20)) == list(typed(made, "letters", 20))
+
+
+def test_popular_titles_are_typed_most_often() -> None:
+    made = titles(1000)
+    texts = list(letter_by_letter(made, 5000))
+    assert len(texts) == 5000
+    assert texts == list(letter_by_letter(made, 5000))
+    common = max({text for text in texts if len(text) >= 8}, key=texts.count)
+    assert made[0].startswith(common[:-1])  # The last syllable may be unfinished.
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "letters in any order"])
