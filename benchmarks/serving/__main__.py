@@ -23,6 +23,7 @@ from benchmarks.serving.setting import QUERIES, Setting
 from benchmarks.serving.starting import measure_start
 from benchmarks.serving.swaps import measure_swaps
 from benchmarks.serving.throughput import measure_limit, measure_outside, measure_throughput
+from benchmarks.serving.understanding import measure_understanding
 from benchmarks.serving.writing import measure_writes
 from chaja import __version__
 from loadtest.environment import describe_environment
@@ -38,6 +39,7 @@ MEASUREMENTS: dict[str, tuple[str, Measurement]] = {
     "load": ("Load below the peak", measure_load),
     "overload": ("Load far beyond the peak", measure_overload),
     "idle": ("One search at a time", measure_idle),
+    "understanding": ("Queries understood before they are searched", measure_understanding),
     "writes": ("Documents written during searches", measure_writes),
     "loss": ("Lost searches while bundles are swapped and servers restarted", measure_loss),
     "swaps": ("Bundles swapped during searches", measure_swaps),

@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from benchmarks.serving.bare import Bare, encode_bare
 from benchmarks.serving.queries import shuffled_queries
@@ -97,9 +98,15 @@ class Setting:
         """Measures the encoder alone."""
         return encode_bare(self.bundle, self.queries_file, threads=threads, batch=batch, seconds=self.seconds)
 
-    def closed(self, server: ServerProcess, *, in_flight: int = IN_FLIGHT, one_query: bool = False) -> Stretch:
-        """Attacks with `in_flight` calls in flight, using the first query alone or all queries in order."""
-        return self._drive(server, in_flight=in_flight, queries=self.queries[:1] if one_query else self.queries)
+    def closed(
+        self, server: ServerProcess, *, in_flight: int = IN_FLIGHT, one_query: bool = False, **fields: Any
+    ) -> Stretch:
+        """Attacks with `in_flight` calls in flight, using the first query alone or all queries in order.
+
+        Each request gets the fields, too.
+        """
+        queries = self.queries[:1] if one_query else self.queries
+        return self._drive(server, in_flight=in_flight, queries=queries, fields=fields)
 
     def opened(
         self, server: ServerProcess, rate: float, *, poisson: bool = True, connections: int = 1, seed: int = 0
@@ -114,9 +121,12 @@ class Setting:
     def _warm_up_seconds(self) -> float:
         return min(1.0, self.seconds / 2)
 
-    def _drive(self, server: ServerProcess, *, connections: int = 1, **options: object) -> Stretch:
+    def _drive(
+        self, server: ServerProcess, *, connections: int = 1, fields: Mapping[str, Any] | None = None, **options: object
+    ) -> Stretch:
         target = Target(address=server.address, connections=connections)
-        call = Call(method=asyncio.run(find_method("Search", target=target)))
+        template = {"query": "{{query}}", **fields} if fields else None
+        call = Call(method=asyncio.run(find_method("Search", target=target)), template=template)
         arguments: dict[str, object] = {"queries": self.queries, **options}
         plan = Plan(
             target=target,

@@ -21,6 +21,7 @@ CHECKS: dict[str, Callable[[dict[str, float]], bool]] = {
         0 < found["CPU of the server for a search with its vector in the cache"] < 10
         and 0 < found["a scrape of a server idle, p50"] <= found["a scrape of a server idle, slowest"] < 5000
     ),
+    "understanding": lambda found: 0 < found["dense, one search at a time, p50"] < 1000,
     "load": lambda found: found["p50"] <= found["p99"],
     "loss": lambda found: found["failed"] == found["wrong"] == 0 and found["swaps of the bundle"] == 3,
     "swaps": lambda found: found["swaps"] == 3 and found["failed"] == 0,
