@@ -1,4 +1,4 @@
-"""The command line: `python -m export [--model …] --out DIR`, `… evaluate …` and `… inspect DIR`.
+"""The command line: `python -m export [--model …] --out DIR`, `… evaluate`, `… tune` and `… inspect DIR`.
 
 Exit codes: 0 for success, 1 if the model or a file cannot be used, 2 for an invalid flag, 130 for Ctrl-C and SIGTERM,
 141 if the output goes to a closed pipe. An error is one line on stderr.
@@ -17,17 +17,13 @@ from typing import TYPE_CHECKING
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from export.calibration import calibration_texts
 from export.errors import ExportError
-from export.opening import opening_step
-from export.options import OneLineParser, chosen_weights, given_prefixes, open_corpus, parse_options
-from export.packaged.models import find_packaged
+from export.options import OneLineParser, open_corpus, parse_options
 from export.progress import Progress
-from export.recipe import CALIBRATED, Recipe
 from export.report import report_rows
 from export.silence import silence_libraries
 from server.closed_pipe import until_closed_pipe
-from server.encoding.manifest import Manifest, Weights, read_manifest
+from server.encoding.manifest import Manifest, read_manifest
 from server.errors import StartError, first_line
 from server.programs import EXPORTER, EXPORTER_ERROR
 
@@ -44,6 +40,10 @@ def main(arguments: Sequence[str]) -> int:
             from export.evaluation import command
 
             command.main(arguments[1:])
+        elif arguments[:1] == ["tune"]:
+            from export.tuning import command as tuning
+
+            tuning.main(arguments[1:])
         elif arguments[:1] == ["inspect"]:
             _inspect(arguments[1:])
         elif arguments and not arguments[0].startswith("-"):
@@ -51,8 +51,8 @@ def main(arguments: Sequence[str]) -> int:
             return 2
         else:
             _export(arguments)
-    except KeyboardInterrupt:
-        print("export: stopped; nothing was written", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"export: stopped; {stop or 'nothing was written'}", file=sys.stderr)
         return 130
     except (ExportError, StartError) as error:
         print(f"{EXPORTER_ERROR}: {error}", file=sys.stderr)
@@ -76,46 +76,13 @@ def _export(arguments: Sequence[str]) -> None:
 def _write(options: argparse.Namespace, progress: Progress) -> tuple[Manifest, Speed]:
     progress("loading the libraries")
     silence_libraries()
-    from export.bundle import BundleOptions, write_bundle
+    from export.bundle import write_bundle
+    from export.making import bundle_options, open_towers
     from export.staging import check_out
 
     check_out(options.out)
-    packaged = find_packaged(options.model) if options.document_model is None else None
-    own_weights, own_languages = (packaged.weights, packaged.languages) if packaged else (Weights(), ())
-    languages = own_languages if options.languages is None else options.languages
-    texts = calibration_texts(options.calibration)
-    bundle_options = BundleOptions(
-        recipe=Recipe(
-            quantization=options.quantization,
-            preset=options.preset,
-            calibration=texts if options.quantization in CALIBRATED else (),
-        ),
-        corpus=open_corpus(options),
-        thresholds=options.thresholds,
-        weights=chosen_weights(options, own_weights),
-        centering=options.center,
-        center_texts=texts,
-        exclude=options.exclude,
-        auto_exclude=options.auto_exclude,
-        force=options.force,
-    )
-    progress(opening_step(options.model))
-    from export.source import SourceModel
-    from export.towers import SourceTowers
-
-    def open_source(model: str | None) -> SourceModel:
-        return SourceModel(
-            model,
-            name=options.name,
-            prefixes=given_prefixes(options),
-            languages=languages,
-            max_tokens=options.max_tokens,
-            dimensions=options.dimensions,
-        )
-
-    document = None if options.document_model is None else open_source(options.document_model)
-    source = SourceTowers(open_source(options.model), document)
-    return write_bundle(source, options.out, bundle_options, progress=progress)
+    made_with = bundle_options(options, open_corpus(options))
+    return write_bundle(open_towers(options, progress), options.out, made_with, progress=progress)
 
 
 def _inspect(arguments: Sequence[str]) -> None:

@@ -66,6 +66,11 @@ class BeirDirectory:
         self.documents = {id: each.as_document() for id, each in read.items()}
         """The documents by id, in the order of the file; None if there is nothing to encode."""
 
+    @property
+    def usable(self) -> list[Document]:
+        """The documents that have something to encode, in the order of the file."""
+        return [each for each in self.documents.values() if each is not None]
+
     def split(self, name: str | None) -> str:
         """Returns a split that exists: `name`, or the preferred one. Raises ExportError."""
         if name is None:

@@ -32,6 +32,7 @@ EXAMPLES = f"""examples:
       --document-model facebook/dpr-ctx_encoder-multiset-base --out build/dpr
 
 `{EXPORTER} evaluate` measures a bundle's retrieval quality (see its --help).
+`{EXPORTER} tune` trains a model on labelled queries.
 `{EXPORTER} inspect DIR` shows a bundle's report."""
 
 
@@ -67,23 +68,33 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
         epilog=EXAMPLES,
     )
     parser.add_argument("--version", action=ShowVersion, nargs=0, help="show the version and exit")
+    evaluation_flags(bundle_flags(parser))
+    options = parser.parse_args(arguments)
+    check_evaluation_flags(parser, options)
+    check_bundle_flags(parser, options)
+    return options
+
+
+def bundle_flags(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Adds the flags that describe a model and its bundle; returns the group of those about quality."""
     _model_flags(parser)
     vocabulary_flags(parser)
     _score_flags(parser)
     _quantization_flags(parser)
-    _quality_flags(parser)
-    options = parser.parse_args(arguments)
+    return _quality_flags(parser)
+
+
+def check_bundle_flags(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Exits with an error if flags of `bundle_flags` contradict each other; sets the option `thresholds`."""
     if options.calibration is not None and options.quantization not in CALIBRATED and options.center == "off":
         parser.error(f"--calibration needs --quantization {' or '.join(CALIBRATED)}, or --center on or auto")
     if options.quantization == "none" and (options.exclude or options.auto_exclude):
         parser.error("--exclude and --auto-exclude have no effect with --quantization none")
-    check_evaluation_flags(parser, options)
     given = options.exclude
     options.exclude = [name.strip() for names in given for name in names.split(",") if name.strip()]
     if given and not options.exclude:
         parser.error("--exclude names nothing")
     options.thresholds = Thresholds(**{name: getattr(options, name) for name, _, _ in threshold_flags()})
-    return options
 
 
 def given_prefixes(options: argparse.Namespace) -> dict[TextKind, str]:
@@ -256,15 +267,15 @@ def _quantization_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _quality_flags(parser: argparse.ArgumentParser) -> None:
+def _quality_flags(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     quality = parser.add_argument_group(
         "quality", "The bundle is compared with the original model, and is written only if it reaches these thresholds."
     )
-    evaluation_flags(quality)
     for name, default, help in threshold_flags():
         flag = "--" + name.replace("_", "-")
         quality.add_argument(flag, type=_share, default=default, metavar="X", help=f"{help} (default: {default:g})")
     quality.add_argument("--force", action="store_true", help="write the bundle even if it misses a threshold")
+    return quality
 
 
 def _weight(text: str) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from export.evaluation.evaluation import Evaluation, evaluate
 from export.evaluation.judged import JudgedSet, taught
 from export.evaluation.reading import read_beir_set, read_catalogue_set
 from export.evaluation.report.content import content_of
+from export.evaluation.report.files import check_report, write_report
 from export.evaluation.report.html import as_page
 from export.evaluation.report.json import as_json
 from export.evaluation.report.text import as_text
@@ -26,7 +26,6 @@ from export.progress import Progress
 from export.silence import silence_libraries
 from server.catalogue.document import Document
 from server.encoding.bundle import Bundle
-from server.files import is_pipe_or_device
 from server.ranking.options import Mode
 
 
@@ -37,7 +36,7 @@ def main(arguments: Sequence[str]) -> None:
         ExportError, StartError: A file, a set or a bundle cannot be used. No report is written then.
     """
     options = flags.parse(arguments)
-    _check_report(options.json, options.html)
+    check_report(options.json, options.html)
     with Progress() as progress:
         judged = _read(options)
         evaluation = _evaluate(options, judged, progress)
@@ -45,9 +44,9 @@ def main(arguments: Sequence[str]) -> None:
     content = content_of(evaluation, worst=options.worst)
     print(as_text(content))
     if options.json is not None:
-        _write(options.json, as_json(content))
+        write_report(options.json, as_json(content))
     if options.html is not None:
-        _write(options.html, as_page(content))
+        write_report(options.html, as_page(content))
 
 
 def _read(options: argparse.Namespace) -> JudgedSet:
@@ -136,22 +135,3 @@ def _bundle_systems(
             documents = EncodedDocuments(original, judged.documents, labelled, progress=progress)
             systems += served_systems(documents, [Mode.DENSE], labels=has_labels, suffix=" fp32")
     return systems
-
-
-def _check_report(*paths: Path | None) -> None:
-    """Raises ExportError if a report could not be written: this is known before hours of work."""
-    for path in paths:
-        if path is None:
-            continue
-        if path.is_dir() or is_pipe_or_device(path) or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-            raise ExportError(f"{path} cannot be written: name a file in a directory that exists")
-
-
-def _write(path: Path, content: str) -> None:
-    """Writes a report; a full disk leaves an older one as it was."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    try:
-        unfinished.write_text(content, encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -58,13 +58,13 @@ def read_beir_set(
     free = [each for each in read.splits if each not in (reported, labels)]
     dev = dev or next((each for each in DEV_SPLITS if each in free), None)
     train = labels or (TRAIN if dev is None and TRAIN in free else None)
-    queries = _some(_queries_of(read, reported), most_queries)
-    documents = _chosen(read, queries, most_documents)
+    queries = some(queries_of(read, reported), most_queries)
+    documents = chosen(read.usable, queries, most_documents)
     return judged_set(
         documents,
         Pool(name=f"{directory.name}, {reported}", queries=queries),
-        dev=None if dev is None else Pool(name=dev, queries=_within(_queries_of(read, dev), documents)),
-        train=None if train is None else Pool(name=train, queries=_within(_queries_of(read, train), documents)),
+        dev=None if dev is None else Pool(name=dev, queries=_within(queries_of(read, dev), documents)),
+        train=None if train is None else Pool(name=train, queries=_within(queries_of(read, train), documents)),
         with_labels=labels is not None,
     )
 
@@ -86,25 +86,26 @@ def read_catalogue_set(
     documents = load_catalogue(catalogue)
 
     def pool(path: Path) -> Pool:
-        return Pool(name=path.name, queries=_labelled(path, documents))
+        return Pool(name=path.name, queries=labelled(path, documents))
 
     return judged_set(
         documents,
-        Pool(name=queries.name, queries=_some(_labelled(queries, documents), most_queries)),
+        Pool(name=queries.name, queries=some(labelled(queries, documents), most_queries)),
         dev=None if dev is None else pool(dev),
         train=None if labels is None else pool(labels),
         with_labels=labels is not None,
     )
 
 
-def _labelled(path: Path, documents: Sequence[Document]) -> list[JudgedQuery]:
+def labelled(path: Path, documents: Sequence[Document]) -> list[JudgedQuery]:
+    """Returns the queries of a file of labelled queries. Raises CatalogueError."""
     return [
         JudgedQuery(text=each.query, language=canonical_language(each.language), grades=dict.fromkeys(each.relevant, 1))
         for each in load_labelled_queries(path, documents)
     ]
 
 
-def _queries_of(read: BeirDirectory, split: str) -> list[JudgedQuery]:
+def queries_of(read: BeirDirectory, split: str) -> list[JudgedQuery]:
     """Returns the queries of a split in the order of the file. Documents of whitespace answer nothing."""
     grades: dict[str, dict[str, int]] = {}
     for each in read.judgements(split):
@@ -122,21 +123,24 @@ def _queries_of(read: BeirDirectory, split: str) -> list[JudgedQuery]:
     ]
 
 
-def _some(queries: list[JudgedQuery], most: int | None) -> list[JudgedQuery]:
+def some(queries: list[JudgedQuery], most: int | None) -> list[JudgedQuery]:
+    """Returns all queries, or `most` of them, which a seed selects."""
     shuffle = random.Random(SEED)  # noqa: S311  a sample, not a secret
     return queries if most is None or len(queries) <= most else shuffle.sample(queries, most)
 
 
-def _chosen(read: BeirDirectory, queries: Sequence[JudgedQuery], most: int | None) -> list[Document]:
-    """Returns the documents in the order of the file: it breaks ties, and must not favour relevant documents."""
-    usable = {id: each for id, each in read.documents.items() if each is not None}
-    if most is None or len(usable) <= most:
-        return list(usable.values())
+def chosen(documents: Sequence[Document], queries: Sequence[JudgedQuery], most: int | None) -> list[Document]:
+    """Returns the documents that answer the queries, and others, which a seed selects, up to `most`.
+
+    They are in the given order: it breaks ties, and must not favour relevant documents.
+    """
+    if most is None or len(documents) <= most:
+        return list(documents)
     wanted = {id for each in queries for id in each.grades}
-    others = [id for id in usable if id not in wanted]
+    others = [each.id for each in documents if each.id not in wanted]
     shuffle = random.Random(SEED)  # noqa: S311  a sample, not a secret
     kept = wanted | set(shuffle.sample(others, min(max(0, most - len(wanted)), len(others))))
-    return [each for id, each in usable.items() if id in kept]
+    return [each for each in documents if each.id in kept]
 
 
 def _within(queries: Sequence[JudgedQuery], documents: Sequence[Document]) -> list[JudgedQuery]:

@@ -33,14 +33,15 @@ dl { margin: 6px 0 6px 16px; } dt { font-weight: 600; } dd { margin: 0 0 4px 12p
 CURVE = ("R@1", "R@5", "R@10", "R@20")
 
 
-def as_page(content: Content) -> str:
-    """Returns the page."""
+def as_page(content: Content, *, first: Sequence[str] = ()) -> str:
+    """Returns the page. `first` has HTML that comes before the measures."""
     evaluation, judged = content.evaluation, content.evaluation.judged
     title = escape(judged.name)
     counts = f"{len(judged.queries):,} queries, {len(judged.documents):,} documents"
     notes = "".join(f"<li>{escape(note)}</li>" for note in evaluation.notes)
     body = [
         f'<h1>{title}</h1><p>{counts}. Whiskers and brackets are 95 % intervals.</p><ul class="notes">{notes}</ul>',
+        *first,
         *_measures(content),
         *_differences(content),
         *_slices(content),
@@ -64,7 +65,7 @@ def _measures(content: Content) -> Iterable[str]:
     rows_of_table = [
         [each.system, *(f"{figure.value:.3f}" for figure in each.figures)] for each in evaluation.summaries
     ]
-    yield f"<h2>All measures</h2>{_table(['system', *NAMES], rows_of_table)}"
+    yield f"<h2>All measures</h2>{table(['system', *NAMES], rows_of_table)}"
 
 
 def _differences(content: Content) -> Iterable[str]:
@@ -84,7 +85,7 @@ def _differences(content: Content) -> Iterable[str]:
     if rows:
         yield f"<h2>Difference to {escape(baseline)}</h2>"
         yield "<p>p is that of a paired randomization test, corrected for the number of systems.</p>"
-        yield _table(["system", *COMPARED], rows)
+        yield table(["system", *COMPARED], rows)
 
 
 def _slices(content: Content) -> Iterable[str]:
@@ -102,10 +103,10 @@ def _slices(content: Content) -> Iterable[str]:
             )
             for each in slices
         ]
-        table = [[name, *(f"{each.means[name]['R@1']:.3f}" for each in slices)] for name in systems]
+        figures = [[name, *(f"{each.means[name]['R@1']:.3f}" for each in slices)] for name in systems]
         header = ["system", *(each.name for each in slices)]
         yield f"<h3>By {escape(kind)}</h3>{dots(rows, title=f'R@1 by {kind}')}"
-        yield f"<details><summary>All systems</summary>{_table(header, table)}</details>"
+        yield f"<details><summary>All systems</summary>{table(header, figures)}</details>"
 
 
 def _worst(content: Content) -> Iterable[str]:
@@ -133,7 +134,8 @@ def _mark(figure: Figure, place: int) -> Mark:
     return Mark(figure.value, figure.interval, place)
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Returns a table that scrolls sideways where it is too wide."""
     head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
     lines = ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows]
     body = "".join(f"<tr>{line}</tr>" for line in lines)

@@ -1,0 +1,43 @@
+"""Measures a model in training on the development part of its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from export.evaluation.judged import JudgedQuery
+from export.evaluation.measures import NAMES, measured
+from export.evaluation.reading import chosen
+from export.evaluation.runs import DEPTH
+from export.quality.corpus import MAX_DOCUMENTS
+from export.quality.exact_search import exact_search
+from export.towers import SourceTowers
+from server.catalogue.document import Document
+from server.encoding.kind import Side, TextKind
+from server.encoding.normalisation import normalised
+from server.encoding.passages import encodables_of
+
+MEASURE = "nDCG@10"
+
+
+class Development:
+    """The queries of the development part, and the documents that they search."""
+
+    def __init__(self, source: SourceTowers, documents: Sequence[Document], queries: Sequence[JudgedQuery]) -> None:
+        """Encodes nothing yet. Of more than 2,000 documents, it takes those that answer, and a sample."""
+        self._source = source
+        self._queries = queries
+        self._documents = chosen(documents, queries, MAX_DOCUMENTS)
+
+    def score(self) -> float:
+        """Returns the mean nDCG@10 with the present weights of the model, in fp32."""
+        separator = self._source.model(Side.DOCUMENT).title_separator
+        texts = [[part.text for part in encodables_of(each, separator)] for each in self._documents]
+        found = exact_search(
+            self._source.encode([text for each in texts for text in each]),
+            [place for place, each in enumerate(texts) for _ in each],
+            self._source.encode([(normalised(each.text), TextKind.QUERY) for each in self._queries]),
+            similarity=self._source.query.similarity,
+            limit=DEPTH,
+        )
+        ids = [[self._documents[place].id for place in places] for places in found]
+        return float(measured(self._queries, ids)[NAMES.index(MEASURE)].mean())

@@ -1,0 +1,75 @@
+"""The module that is trained: the towers, and the loss of a batch of pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+from sentence_transformers.util import cos_sim, dot_score
+from torch import Tensor
+
+from export.towers import SourceTowers
+from export.tuning.pairs import Pair
+from server.composition import composed
+from server.encoding.passages import Text
+
+CHUNK_TEXTS = 8
+"""Texts that are encoded at a time: texts of similar length, since padding costs as much as text."""
+
+SCALES = {"cosine": 20.0, "dot": 1.0}
+"""The factor of similarities in the loss, by the measure of the model."""
+
+Batch = Sequence[tuple[Pair, int]]
+"""Pairs, each with the epoch."""
+
+
+class PairModel(torch.nn.Module):
+    """The models of a `SourceTowers`, whose weights it trains in place."""
+
+    _keys_to_ignore_on_save = None  # transformers' trainer asks for it if a checkpoint lacks weights.
+
+    def __init__(self, source: SourceTowers, *, symmetric: bool, scale: float | None, train_embeddings: bool) -> None:
+        """Chooses the weights to train.
+
+        Args:
+            source: The models.
+            symmetric: Whether documents must also find their query, not only queries their document.
+            scale: The factor of similarities in the loss; None for the default of the measure.
+            train_embeddings: Whether the embeddings of tokens are trained, too. Few labels hold few of the tokens.
+        """
+        super().__init__()
+        self._source = source
+        self.towers = torch.nn.ModuleDict({side.value: model.model for side, model in source.models.items()})
+        for model in source.models.values():
+            model.model.requires_grad_(True)
+            model.transformer.get_input_embeddings().requires_grad_(train_embeddings)
+        similarity = source.query.similarity
+        self._loss = MultipleNegativesRankingLoss(
+            None,  # It compares vectors; it encodes nothing.
+            scale=SCALES[similarity] if scale is None else scale,
+            similarity_fct=cos_sim if similarity == "cosine" else dot_score,
+            directions=("query_to_doc", "doc_to_query") if symmetric else ("query_to_doc",),
+            partition_mode="per_direction",
+        )
+
+    def trained_weights(self) -> dict[str, Tensor]:
+        """Returns the weights that are trained, by name."""
+        return {name: each.detach() for name, each in self.named_parameters() if each.requires_grad}
+
+    def forward(self, pairs: Batch) -> dict[str, Tensor]:
+        """Returns the loss of a batch."""
+        answers = [pair.answer(epoch) for pair, epoch in pairs]
+        negatives = dict.fromkeys(each.text for pair, _ in pairs for each in pair.negatives)
+        columns = [[pair.query for pair, _ in pairs], answers, [each for each in negatives if each not in set(answers)]]
+        vectors = [self._encode(column) for column in columns if column]
+        return {"loss": self._loss.compute_loss_from_embeddings(vectors, None)}
+
+    def _encode(self, texts: Sequence[Text]) -> Tensor:
+        """Returns the vectors `[N, dimension]` of texts of the same tower."""
+        model = self._source.model(self._source.tower_of(texts[0][1])).model
+        prefixed = [composed(self._source.prefixes[kind] + text) for text, kind in texts]
+        order = sorted(range(len(texts)), key=lambda row: len(prefixed[row]))
+        chunks = [order[start : start + CHUNK_TEXTS] for start in range(0, len(order), CHUNK_TEXTS)]
+        vectors = [model(model.preprocess([prefixed[row] for row in rows]))["sentence_embedding"] for rows in chunks]
+        return torch.cat(vectors)[torch.tensor(order).argsort()]
