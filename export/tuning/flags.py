@@ -116,7 +116,7 @@ def _training_flags(group: argparse._ArgumentGroup) -> None:
         help="leave out a hard negative unless its similarity is this much below that of the nearest document with a "
         "label, since it may answer the query, too (default: %(default)s)",
     )
-    group.add_argument("--epochs", type=count, default=4, metavar="N", help="maximum epochs (default: %(default)s)")
+    group.add_argument("--epochs", type=count, default=5, metavar="N", help="maximum epochs (default: %(default)s)")
     group.add_argument("--batch", type=_batch, default=32, metavar="N", help="labels in a batch (default: %(default)s)")
     group.add_argument(
         "--learning-rate", type=_positive, default=5e-5, metavar="X", help="highest learning rate (default: 5e-05)"
@@ -149,7 +149,11 @@ def _training_flags(group: argparse._ArgumentGroup) -> None:
         help="end the training after this many measurements without a better one (default: %(default)s)",
     )
     group.add_argument(
-        "--seed", type=_natural, default=0, metavar="N", help="seed of the dev part, the batches and dropout"
+        "--seed",
+        type=_natural,
+        default=0,
+        metavar="N",
+        help="seed of the dev part and the batches (default: %(default)s)",
     )
     group.add_argument(
         "--checkpoints",

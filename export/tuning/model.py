@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 import torch
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
@@ -53,6 +54,10 @@ class PairModel(torch.nn.Module):
             partition_mode="per_direction",
         )
 
+    def train(self, mode: bool = True) -> Self:
+        """Leaves dropout off: few epochs do not overfit, and its random numbers take a tenth of the time on a CPU."""
+        return super().train(False)  # type: ignore[no-any-return]
+
     def trained_weights(self) -> dict[str, Tensor]:
         """Returns the weights that are trained, by name."""
         return {name: each.detach() for name, each in self.named_parameters() if each.requires_grad}
@@ -66,10 +71,15 @@ class PairModel(torch.nn.Module):
         return {"loss": self._loss.compute_loss_from_embeddings(vectors, None)}
 
     def _encode(self, texts: Sequence[Text]) -> Tensor:
-        """Returns the vectors `[N, dimension]` of texts of the same tower."""
-        model = self._source.model(self._source.tower_of(texts[0][1])).model
+        """Returns the vectors `[N, dimension]` of texts."""
         prefixed = [composed(self._source.prefixes[kind] + text) for text, kind in texts]
-        order = sorted(range(len(texts)), key=lambda row: len(prefixed[row]))
-        chunks = [order[start : start + CHUNK_TEXTS] for start in range(0, len(order), CHUNK_TEXTS)]
-        vectors = [model(model.preprocess([prefixed[row] for row in rows]))["sentence_embedding"] for rows in chunks]
+        towers = [self._source.tower_of(kind) for _, kind in texts]
+        order: list[int] = []
+        vectors = []
+        for side, model in self._source.models.items():
+            rows = sorted((row for row, own in enumerate(towers) if own is side), key=lambda row: len(prefixed[row]))
+            for start in range(0, len(rows), CHUNK_TEXTS):
+                chunk = [prefixed[row] for row in rows[start : start + CHUNK_TEXTS]]
+                vectors.append(model.model(model.model.preprocess(chunk))["sentence_embedding"])
+            order += rows
         return torch.cat(vectors)[torch.tensor(order).argsort()]

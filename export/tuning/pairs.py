@@ -12,6 +12,9 @@ from server.encoding.kind import TextKind
 from server.encoding.normalisation import normalised
 from server.encoding.passages import Text, encodables_of
 
+MOST_QUERIES = 8
+"""Most other queries of a document that a query is trained to find."""
+
 
 class Negative(NamedTuple):
     """A text that does not answer a query, and the group of its document."""
@@ -25,7 +28,7 @@ class Pair(NamedTuple):
 
     Attributes:
         query: The query, as the encoder's input.
-        answers: The titles and texts of the document; each epoch takes the next one.
+        answers: Titles and texts of the document in turn with its other queries; each epoch takes the next one.
         relevant: The groups of all documents that answer the query.
         negatives: Texts that do not answer it.
     """
@@ -74,14 +77,31 @@ def make_pairs(
     """
     groups = groups_of(documents)
     texts = {each.id: trained_texts(each, title_separator) for each in documents}
+    asked = {each.id: [normalised(example) for example in each.examples] for each in documents}
+    for label in labels:
+        for id in label.grades:
+            asked[id].append(normalised(label.text))
     return [
         Pair(
-            query=(normalised(each.text), TextKind.QUERY),
-            # Each document begins with another text, so that an epoch has all kinds.
-            answers=(own := texts[id])[number % len(own) :] + own[: number % len(own)],
-            relevant=frozenset(groups[relevant] for relevant in each.grades),
-            negatives=tuple((negatives or {}).get(each.text, ())),
+            query=((query := normalised(label.text)), TextKind.QUERY),
+            answers=_answers(texts[id], [each for each in asked[id] if each != query], number),
+            relevant=frozenset(groups[relevant] for relevant in label.grades),
+            negatives=tuple((negatives or {}).get(label.text, ())),
         )
-        for number, each in enumerate(labels)
-        for id in each.grades
+        for number, label in enumerate(labels)
+        for id in label.grades
     ]
+
+
+def _answers(texts: Sequence[Text], queries: Sequence[str], number: int) -> tuple[Text, ...]:
+    """Returns the texts of a document in turn with others of its queries, which are searched as its example queries.
+
+    The number of the label decides what is first, so that an epoch has all of them.
+    """
+    turns = max(len(texts), min(MOST_QUERIES, len(queries)))
+    answers: list[Text] = []
+    for turn in range(number // 2, number // 2 + turns):
+        answers.append(texts[turn % len(texts)])
+        if queries:
+            answers.append((queries[turn % len(queries)], TextKind.EXAMPLE))
+    return tuple(answers[1:] + answers[:1] if number % 2 else answers)

@@ -48,7 +48,7 @@ class TrainingOptions:
         max_tokens: Tokens at which texts are cut while training.
         evaluate_steps: Maximum steps between two measurements, each with a checkpoint; an epoch has at least one.
         patience: Measurements without a better score after which the training ends.
-        seed: Decides batches and dropout.
+        seed: Decides the batches.
     """
 
     epochs: int
@@ -211,9 +211,7 @@ class PairTrainer(Trainer):
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Measures the development part."""
-        self.model.eval()
         metrics = {SCORE: self._development.score()}
-        self.model.train()
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 

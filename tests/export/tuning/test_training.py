@@ -3,6 +3,8 @@
 import os
 import re
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -19,6 +21,7 @@ from export.tuning.labels import parted, read_labels
 from export.tuning.pairs import make_pairs
 from export.tuning.scores import Trained
 from export.tuning.training import TrainingOptions, train
+from sample.server_process import REPOSITORY
 from server.encoding.kind import TextKind
 from server.encoding.manifest import read_manifest
 from tests.export.command_line import assert_one_line, export
@@ -160,6 +163,40 @@ def test_an_interrupted_training_continues_to_the_same_weights(model: Path, file
     np.testing.assert_array_equal(finished.vectors(), whole.vectors())
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_training_and_says_how_to_continue(
+    model: Path, files: Files, before: Path, tmp_path: Path, number: int
+) -> None:
+    out = tmp_path / "tuned"
+    flags = [
+        "--model",
+        model,
+        "--out",
+        out,
+        *files.flags,
+        "--before",
+        before,
+        *QUICK,
+        "--epochs",
+        "100000",
+        "--patience",
+        "100000",
+    ]
+    command = [sys.executable, "-m", "export", "tune", *map(str, flags)]
+    with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if "training: step" in line:
+                break
+        process.send_signal(number)
+        lines += process.stderr
+    assert process.returncode == 130
+    assert re.fullmatch(r"export: stopped; --resume continues after step \d+, from .*tuned.checkpoints/96\n", lines[-1])
+    assert not out.exists()
+
+
 def test_a_seed_gives_the_same_weights_and_another_seed_others(model: Path, files: Files, tmp_path: Path) -> None:
     vectors = []
     for number, seed in enumerate((0, 0, 1)):
@@ -185,7 +222,7 @@ def test_a_training_without_use_overwrites_nothing(model: Path, files: Files, be
     assert_one_line(tune(model, files, out, before, *flags), "the training does not help: nDCG@10 of the development")
     assert read_manifest(out) == manifest
     assert_one_line(tune(model, files, out, before, *flags), "exists: --resume continues its training")
-    assert_one_line(tune(model, files, out, before, "--resume"), "has --epochs 1, not 4")
+    assert_one_line(tune(model, files, out, before, "--resume"), "has --epochs 1, not 5")
     forced = tune(model, files, out, before, *flags, "--resume", "--force")
     assert forced.returncode == 0, forced.stderr
     assert read_manifest(out).name == "bert-tuned"
