@@ -102,6 +102,10 @@ bench-typed: $(BUNDLE)/manifest.json ## Measure R@k of queries with typing error
 bench-index: $(BUNDLE)/manifest.json ## Measure the index of vectors at several sizes; ARGS="--most 1000000" takes an hour the first time
 	$(PYTHON) -m benchmarks.scale --json build/bench-index.json $(ARGS)
 
+.PHONY: bench-feedback
+bench-feedback: $(BUNDLE)/manifest.json ## Measure what learn makes of simulated clicks; ARGS="--data DIR --split dev" takes a set in BEIR's layout
+	$(PYTHON) -m benchmarks.feedback --bundle $(BUNDLE) $(ARGS)
+
 .PHONY: bench-suggest
 bench-suggest: $(BUNDLE)/manifest.json ## Measure suggestions at 100,000 titles, on one core: the index, and a server
 	$(PYTHON) -m benchmarks.suggest --bundle $(BUNDLE) --json build/bench-suggest.json $(ARGS)

@@ -82,7 +82,7 @@ class Learner:
         ids = {each.document_id for each in self._judged.confirmed}
         self._promotions = self._log.promotions()
         ids |= {each.document_id for each in self._promotions}
-        self._documents = {id: each.document for id, each in self.trial.stored(ids).items()}
+        self.documents = {id: each.document for id, each in self.trial.stored(ids).items()}
 
     def close(self) -> None:
         """Ends the trial."""
@@ -94,7 +94,7 @@ class Learner:
 
     def measure(self) -> Measured:
         """Measures what is learnt, with cross-validation as this module describes."""
-        confirmed = [each for each in self._judged.confirmed if each.document_id in self._documents]
+        confirmed = [each for each in self._judged.confirmed if each.document_id in self.documents]
         confirmed.sort(key=lambda each: fold_of(query_key(each.query), 2**32))
         del confirmed[MAX_QUESTIONS:]
         before, after = dict.fromkeys(MODES, 0), dict.fromkeys(MODES, 0)
@@ -111,14 +111,14 @@ class Learner:
                 (Lesson([], forgotten), before),
                 (learnt._replace(withdrawn=[*learnt.withdrawn, *forgotten]), after),
             ):
-                self.trial.search_with(lesson.examples(self._documents.values()))
+                self.trial.search_with(lesson.examples(self.documents.values()))
                 for mode, count in self.trial.right(questions, vectors).items():
                     right[mode] += count
         return Measured.of(len(confirmed), before, after)
 
     def changed(self, lesson: Lesson) -> list[Versioned]:
         """Returns the documents that a lesson changes, with their vectors and the sequence of their present version."""
-        return self.trial.changed(lesson.examples(self._documents.values()))
+        return self.trial.changed(lesson.examples(self.documents.values()))
 
     def everything(self) -> Lesson:
         """Returns the lesson that takes all learnt examples away."""
@@ -138,7 +138,7 @@ class Learner:
         ]
         left: defaultdict[str, int] = defaultdict(int)
         known: dict[str, set[str]] = {}
-        for id, document in self._documents.items():
+        for id, document in self.documents.items():
             known[id] = {query_key(text) for text in (*document.examples, *document.titles().values())}
             room = max(0, MAX_ELEMENTS - document.element_count())
             learnt = {each.example for each in self._promotions if each.document_id == id}

@@ -22,6 +22,7 @@ from server.encoding.kind import TextKind
 from server.encoding.normalisation import normalised
 from server.errors import BundleError
 from server.live.exact import exact_index
+from server.live.index import LiveIndex
 from server.ranking.options import Mode, SearchOptions
 from server.ranking.probes import encode_probes
 from server.ranking.query_rules import QueryRules
@@ -52,22 +53,14 @@ class Trial:
         """
         self._store = store
         self._bundle = bundle
+        self._folder = folder
         self._pool = ThreadPoolExecutor(usable_cpus(), "learning")
-        manifest = bundle.manifest
-        self.revision = manifest.revision
-        self._index = exact_index(manifest, encode_probes(bundle), folder=folder)
+        self._probes = encode_probes(bundle)
+        self.revision = bundle.manifest.revision
         self._encoded: dict[str, Vectors | None] = {}
         self._encoded_documents: dict[int, Vectors] = {}
-        self._sequences: dict[str, int] = {}
         self._tried: dict[str, Sequence[str]] = {}
-        documents = store.after(0, self.revision)
-        while portion := list(islice(documents, PORTION_DOCUMENTS)):
-            self._follow(self._with_vectors(portion))
-        self._next = store.sequence
-        rules = QueryRules.read(store.rules, store.sequences_of)
-        self._index.follow([], [], sequence=self._next, rules=rules)
-        self._index.measure()
-        self._index.refresh()
+        self._index = self._indexed()
 
     def close(self) -> None:
         """Removes the files of the index, and ends the threads."""
@@ -100,25 +93,18 @@ class Trial:
     def changed(self, examples: Mapping[str, Sequence[str]]) -> list[Versioned]:
         """Returns stored documents with other examples, by id, all of which are stored or encodable."""
         stored = self.stored(examples)
-        self.encodable(text for id, texts in examples.items() for text in texts if id in stored)
-        encoded = {text: vectors for text, vectors in self._encoded.items() if vectors is not None}
-        return [with_examples(stored[id], texts, encoded) for id, texts in examples.items() if id in stored]
+        return [self._with_examples(stored[id], texts) for id, texts in examples.items() if id in stored]
 
     def search_with(self, examples: Mapping[str, Sequence[str]]) -> None:
-        """Searches documents with other examples from now on, by id, and all others as they are stored."""
-        wanted = {id: examples.get(id) for id in (*examples, *self._tried)}
-        stored = self.stored(wanted)
-        changes = {
-            id: texts if texts is not None else stored[id].document.examples
-            for id, texts in wanted.items()
-            if id in stored and texts != self._tried.get(id)
-        }
-        versions = []
-        for each in self.changed(changes):
-            self._next += 1
-            versions.append(each._replace(sequence=self._next))
-        self._follow(versions)
-        self._tried = {id: texts for id, texts in wanted.items() if texts is not None}
+        """Searches documents with other examples from now on, by id, and all others as they are stored.
+
+        Indexes all documents again: old versions in an index would change the weights of words.
+        """
+        if examples == self._tried:
+            return
+        self._tried = dict(examples)
+        old, self._index = self._index, self._indexed()
+        old.close()
 
     def right(self, questions: Sequence[Question], vectors: NDArray[np.float32]) -> dict[str, int]:
         """Returns by mode how many questions, whose vectors are given, have the right document as their best hit."""
@@ -126,7 +112,7 @@ class Trial:
         for question, vector in zip(questions, vectors, strict=True):
             for mode, options in MODES.items():
                 found = search(state, normalised(question.query), vector, options).documents
-                right[mode] += bool(found) and found[0].sequence == self._sequences[question.document_id]
+                right[mode] += bool(found) and found[0].sequence == self._sequences.get(question.document_id)
         return right
 
     def vectors_of(self, queries: Sequence[str]) -> NDArray[np.float32]:
@@ -136,11 +122,30 @@ class Trial:
         none = np.empty((0, self._bundle.manifest.dimension), dtype=np.float32)
         return np.concatenate([none, *self._pool.map(self._bundle.encode_texts, chunks)])
 
-    def _follow(self, versions: Sequence[Versioned]) -> None:
-        retired = [old for each in versions if (old := self._sequences.get(each.document.id)) is not None]
-        if versions:
-            self._index.follow(versions, retired, sequence=versions[-1].sequence)
-        self._sequences |= {each.document.id: each.sequence for each in versions}
+    def _indexed(self) -> LiveIndex:
+        """Returns an index of the documents with the examples that are tried."""
+        index = exact_index(self._bundle.manifest, self._probes, folder=self._folder)
+        self._sequences: dict[str, int] = {}
+        documents = self._store.after(0, self.revision)
+        while portion := list(islice(documents, PORTION_DOCUMENTS)):
+            versions = [
+                each if (texts := self._tried.get(each.document.id)) is None else self._with_examples(each, texts)
+                for each in self._with_vectors(portion)
+            ]
+            # While a server changes the store, a document may be read twice.
+            retired = [old for each in versions if (old := self._sequences.get(each.document.id)) is not None]
+            index.follow(versions, retired, sequence=versions[-1].sequence)
+            self._sequences |= {each.document.id: each.sequence for each in versions}
+        rules = QueryRules.read(self._store.rules, self._store.sequences_of)
+        index.follow([], [], sequence=self._store.sequence, rules=rules)
+        index.measure()
+        index.refresh()
+        return index
+
+    def _with_examples(self, stored: Versioned, examples: Sequence[str]) -> Versioned:
+        new = self.encodable([text for text in examples if text not in stored.document.examples])
+        encoded = {text: vectors for text in new if (vectors := self._encoded[text]) is not None}
+        return with_examples(stored, examples, encoded)
 
     def _encode(self, documents: Sequence[Document]) -> list[Vectors]:
         return encode_documents(documents, self._bundle, overlap_tokens=PASSAGE_OVERLAP_TOKENS, map=self._pool.map)

@@ -203,6 +203,15 @@ def test_the_measured_documents_are_as_stored_afterwards(data: Path, bundle: Bun
         assert state.live_vectors == 3 * len(TITLES)
 
 
+def test_earlier_tries_do_not_change_the_weights_of_words(data: Path, bundle: Bundle, tmp_path: Path) -> None:
+    record(data, *(event for query in PARAPHRASES for event in clicks(query)))
+    with learner(data, bundle, tmp_path) as made:
+        before = made.trial.state.lexical.search(QUERY, limit=9).scores.tolist()
+        made.measure()
+        made.trial.search_with({})
+        assert made.trial.state.lexical.search(QUERY, limit=9).scores.tolist() == before
+
+
 def test_what_makes_hits_worse_is_refused_and_changes_nothing(
     data: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:

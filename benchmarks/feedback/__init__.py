@@ -1,0 +1,1 @@
+"""Measures what `server learn` makes of feedback."""
