@@ -184,6 +184,15 @@ class FeedbackLog:
         with self._store.reading() as connection:
             return dict(connection.execute(query))
 
+    def users_by_document(self, since: float) -> dict[str, int]:
+        """Returns how many users have clicked each document, or converted on it, since a time in seconds since 1970."""
+        query = (
+            "SELECT document, count(DISTINCT user) FROM feedback WHERE seconds >= ? AND kind IN (?, ?) "
+            "GROUP BY document"
+        )
+        with self._store.reading() as connection:
+            return dict(connection.execute(query, (since, FeedbackKind.CLICKED, FeedbackKind.CONVERTED)))
+
     def promotions(self, *, after: tuple[str, str] = ("", ""), limit: int = -1) -> list[Promotion]:
         """Returns promotions ordered by document and example, at most `limit` unless negative.
 

@@ -22,11 +22,11 @@ HEAVIEST = 3e38
 """Largest weight; float32 holds it."""
 
 
-def completions_of(document: Document) -> list[Completion]:
-    """Returns the completions of a document, each with the document's weight."""
+def completions_of(document: Document, *, demand: float = 0.0) -> list[Completion]:
+    """Returns the completions of a document, each with the document's weight and demand."""
     weight = _weight(document)
-    titles = [Completion(text, Source.TITLE, language, weight) for language, text in document.titles().items()]
-    examples = [Completion(text, Source.EXAMPLE, "", weight) for text in document.examples]
+    titles = [Completion(text, Source.TITLE, language, weight, demand) for language, text in document.titles().items()]
+    examples = [Completion(text, Source.EXAMPLE, "", weight, demand) for text in document.examples]
     return [each for each in titles + examples if len(each.text) <= LONGEST]
 
 

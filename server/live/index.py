@@ -59,6 +59,7 @@ class LiveIndex:
         self.columns = Columns()
         self.suggestions = SuggestIndex()
         self._synonyms = SynonymCompletions()
+        self._demands: Mapping[str, float] = {}
         self._slots = DocumentSlots()
         self._ids: list[str] = []  # A state's own ids do not change.
         self._rules = NO_RULES
@@ -122,6 +123,23 @@ class LiveIndex:
         """Publishes improvements that were made in the background, such as a new graph."""
         self._publish(self.state.sequence)
 
+    def weigh(self, demands: Mapping[str, float]) -> None:
+        """Orders the completions of later states by how much users want their documents, by id, from 0 to 1.
+
+        The demand of further documents is 0.
+        """
+        self._demands = demands
+        by_slot = np.zeros(len(self._ids), np.float32)
+        if demands:
+            live = np.flatnonzero(self._slots.view().live).tolist()
+            by_slot[live] = [demands.get(self._ids[slot], 0.0) for slot in live]
+        self.suggestions.weigh(by_slot)
+
+    @property
+    def demands(self) -> Mapping[str, float]:
+        """The demand that `weigh` was given last."""
+        return self._demands
+
     @property
     def unmeasured(self) -> bool:
         """Whether the index has changed so much that the baseline of scores must be measured again."""
@@ -158,6 +176,8 @@ class LiveIndex:
         self.suggestions, self._synonyms = other.suggestions, other._synonyms
         self._slots, self._ids = other._slots, other._ids
         self._live_vectors, self._rules = other._live_vectors, other._rules
+        if self._demands:
+            self.weigh(self._demands)
         self._publish(other.state.sequence)
         return other
 
@@ -184,7 +204,10 @@ class LiveIndex:
         self.titles.append([list(each.document.titles().values()) for each in added])
         self.columns.append([each.document.attributes for each in added])
         self._ids += [each.document.id for each in added]
-        self.suggestions.add((slot, completions_of(each.document)) for slot, each in enumerate(added, start=first))
+        self.suggestions.add(
+            (slot, completions_of(each.document, demand=self._demands.get(each.document.id, 0.0)))
+            for slot, each in enumerate(added, start=first)
+        )
 
     def _publish(self, sequence: int) -> None:
         self.state = State(

@@ -30,12 +30,14 @@ class Completion(NamedTuple):
         source: Where it comes from.
         language: Its language's code; empty if unknown.
         weight: Its popularity, a finite number, kept as float32. Of suggestions of one kind, the heaviest come first.
+        demand: How much users want its document, from 0 to 1; it adds to the weight.
     """
 
     text: str
     source: Source = Source.TITLE
     language: str = ""
     weight: float = 0.0
+    demand: float = 0.0
 
 
 class Suggestion(NamedTuple):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from server.growing import Growing
 from server.suggest.completion import Completion
-from server.suggest.run import MOST_COMPLETIONS
+from server.suggest.run import MOST_COMPLETIONS, weight_bits
 from server.suggest.segment import Segment, Words, merged
 from server.suggest.view import Stored, SuggestView
 
@@ -91,6 +91,15 @@ class SuggestIndex:
         if removed > max(LEAST_REMOVED, len(self)):
             self._compact()
 
+    def weigh(self, demands: NDArray[np.float32]) -> None:
+        """Replaces the demand of all completions by that of their documents, given by slot; 0 for other slots."""
+        slots = self._slots.view()
+        known = (slots >= 0) & (slots < len(demands))
+        own = np.zeros(len(slots), np.float32)
+        own[known] = demands[slots[known]]
+        weights = weight_bits(self._weights.view(), own)
+        self._segments = [segment.reweighed(weights) for segment in self._segments]
+
     def view(self) -> SuggestView:
         """Returns a view of the current completions."""
         stored = Stored(
@@ -107,13 +116,16 @@ class SuggestIndex:
     def _segment(self, added: Sequence[tuple[int, Completion]]) -> Segment:
         """Stores completions, each given with its slot, and returns their segment."""
         words = Words()
-        for number, (_, completion) in enumerate(added, len(self._texts)):
-            words.add(completion, number)
+        weights = np.array([completion.weight for _, completion in added], np.float32)
+        demands = np.array([completion.demand for _, completion in added], np.float32)
+        bits = weight_bits(weights, demands).tolist()
+        for number, ((_, completion), weight) in enumerate(zip(added, bits, strict=True), len(self._texts)):
+            words.add(completion, number, weight)
         self._texts.extend(completion.text for _, completion in added)
         self._slots.extend([slot for slot, _ in added])
         self._sources.extend([completion.source for _, completion in added])
         self._languages.extend([self._language(completion.language) for _, completion in added])
-        self._weights.extend([completion.weight for _, completion in added])
+        self._weights.extend(weights)
         if self._kept is not None:
             self._kept = np.append(self._kept, np.ones(len(added), np.bool_))
         return words.segment()

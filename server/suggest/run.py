@@ -1,8 +1,8 @@
 """A sorted run: the beginnings of words, by the letters from there to the end of their completion.
 
 Each beginning has a rank, an integer of 64 bits; lower is better. It holds, from the highest bit down: whether the word
-is a later one, the weight (descending), whether the completion is no title, its length, and its number. So two ranks
-compare two suggestions.
+is a later one, the weight with demand (descending), whether the completion is no title, its length, and its number. So
+two ranks compare two suggestions.
 """
 
 from typing import Any, NamedTuple, Self
@@ -27,9 +27,13 @@ NUMBER_MASK = MOST_COMPLETIONS - 1
 LONGEST_RANKED = 63
 """Lengths above this rank alike."""
 
+DEMAND_SHARE = 0.5
+"""Most that demand adds to a weight, as a share of it; of a weight between -1 and 1, as a share of 1."""
+
 BYTES_PER_LETTER = 2
 
 HIGHEST_RANK = np.uint64(2**64 - 1)
+WEIGHT_MASK = np.uint64(0xFFFFFFFF << WEIGHT_BIT)
 
 
 class Run(NamedTuple):
@@ -52,9 +56,12 @@ class Run(NamedTuple):
         """Returns the run of beginnings in any order; takes linear time for sorted runs, one after the other."""
         order = np.argsort(keys, kind="stable")
         ranks = ranks[order]
-        padded = np.full((-(-len(ranks) // BLOCK), BLOCK), HIGHEST_RANK)
-        padded.ravel()[: len(ranks)] = ranks
-        return cls(keys[order], ranks, places[order], padded.min(axis=1, initial=HIGHEST_RANK))
+        return cls(keys[order], ranks, places[order], _best_ranks(ranks))
+
+    def reweighed(self, weights: NDArray[np.uint64]) -> Self:
+        """Returns the run with other weights, given by number as `weight_bits` returns them."""
+        ranks = self.ranks & ~WEIGHT_MASK | weights[numbers_of(self.ranks)]
+        return self._replace(ranks=ranks, best_ranks=_best_ranks(ranks))
 
     def beginning_with(self, letters: str) -> tuple[int, int]:
         """Returns the range of keys that begin with the first of these letters: as many as a key holds."""
@@ -94,11 +101,28 @@ def numbers_of(ranks: NDArray[np.uint64]) -> NDArray[np.int64]:
     return (ranks & np.uint64(NUMBER_MASK)).view(np.int64)
 
 
-def rank_of_first_word(completion: Completion, number: int) -> int:
-    """Returns the rank of a completion's first word; that of a later word has `LATER_WORD` as well."""
-    bits = int(np.float32(completion.weight).view(np.uint32))
+def weight_bits(weights: NDArray[np.float32], demands: NDArray[np.float32]) -> NDArray[np.uint64]:
+    """Returns the part of ranks that holds weights with demand: the heavier, the lower."""
+    wide = weights.astype(np.float64)
+    wide += DEMAND_SHARE * demands * np.maximum(np.abs(wide), 1.0)
+    bits = np.minimum(wide, np.finfo(np.float32).max).astype(np.float32).view(np.uint32)
     # The bits of a positive float sort as integers do, those of a negative one in reverse.
-    ascending = bits ^ 0xFFFFFFFF if bits >> 31 else bits | 1 << 31
+    descending = np.where(bits >> 31, bits, ~(bits | np.uint32(1 << 31)))
+    return descending.astype(np.uint64) << np.uint64(WEIGHT_BIT)
+
+
+def rank_of_first_word(completion: Completion, number: int, weight: int) -> int:
+    """Returns the rank of a completion's first word; that of a later word has `LATER_WORD` as well.
+
+    `weight` is what `weight_bits` returns for the completion.
+    """
     source = 0 if completion.source is Source.TITLE else NO_TITLE
     length = min(len(completion.text), LONGEST_RANKED)
-    return (ascending ^ 0xFFFFFFFF) << WEIGHT_BIT | source | length << LENGTH_BIT | number
+    return weight | source | length << LENGTH_BIT | number
+
+
+def _best_ranks(ranks: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    padded = np.full((-(-len(ranks) // BLOCK), BLOCK), HIGHEST_RANK)
+    padded.ravel()[: len(ranks)] = ranks
+    best: NDArray[np.uint64] = padded.min(axis=1, initial=HIGHEST_RANK)
+    return best

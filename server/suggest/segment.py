@@ -33,6 +33,10 @@ class Segment(NamedTuple):
         """Returns the segment of two runs."""
         return cls(letters, initials, Trie.of(letters.keys) if len(letters.keys) > WITHOUT_TRIE else None)
 
+    def reweighed(self, weights: NDArray[np.uint64]) -> Self:
+        """Returns the segment with other weights; see `Run.reweighed`."""
+        return self._replace(letters=self.letters.reweighed(weights), initials=self.initials.reweighed(weights))
+
 
 class Words:
     """Collects the words of completions for a new segment."""
@@ -43,10 +47,10 @@ class Words:
         self._ranks: list[int] = []
         self._places: list[int] = []
 
-    def add(self, completion: Completion, number: int) -> None:
-        """Adds the words of a completion."""
+    def add(self, completion: Completion, number: int, weight: int) -> None:
+        """Adds the words of a completion, for which `weight_bits` returns `weight`."""
         spelled = spelling(completion.text)
-        rank = rank_of_first_word(completion, number)
+        rank = rank_of_first_word(completion, number, weight)
         for word in spelled.words[:MOST_WORDS]:
             self._letters.append(encoded(spelled.letters[word.letter : word.letter + KEY_LETTERS]))
             self._initials.append(encoded(spelled.initials[word.initial : word.initial + KEY_INITIALS]))

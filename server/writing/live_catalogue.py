@@ -17,6 +17,7 @@ from server.live.snapshots import SnapshotFolder
 from server.metrics import Metrics
 from server.progress import Progress
 from server.writing.committer import Committer
+from server.writing.demand import Demand
 from server.writing.encoding import DocumentEncoder
 from server.writing.feedback import FeedbackWriter
 from server.writing.files import Files
@@ -79,6 +80,7 @@ class LiveCatalogue:
         self.reader = Reader(store, slot, self._committer.lock)
         self.writer = Writer(store, slot, self._committer, self._encoder)
         self.feedback = FeedbackWriter(store, keep_days=feedback_days)
+        self._demand = Demand(self.feedback.log)
         self._saved_sequence = loaded.saved_sequence
         self._saved = time.monotonic()
         self._next_save = 0.0  # After a failure it is later, so that maintenance and `close` go on.
@@ -140,6 +142,9 @@ class LiveCatalogue:
         try:
             with self._committer.lock:
                 loaded.builder.catch_up(loaded.index)
+                if demands := self._committer.index.demands:
+                    loaded.index.weigh(demands)
+                    loaded.index.refresh()
                 asyncio.run_coroutine_threadsafe(swap_on_the_loop(), loop).result()
                 self._loaded, self._committer.index = loaded, loaded.index
         except BaseException:
@@ -209,6 +214,7 @@ class LiveCatalogue:
         await _in_thread(self._count_vectors)
         await _in_thread(self._purge)
         await _in_thread(self.feedback.purge)
+        await _in_thread(self._follow_demand)
 
     async def _measure(self) -> None:
         """Measures the baseline of scores again if the index has changed much, and publishes it."""
@@ -217,6 +223,15 @@ class LiveCatalogue:
             if index.unmeasured:
                 await _in_thread(index.measure)
                 self._committer.refresh_soon()
+
+    def _follow_demand(self) -> None:
+        """Orders suggestions by the newest feedback."""
+        demands = self._demand.newest()
+        if demands is None or demands == self._committer.index.demands:
+            return
+        with self._committer.lock:
+            self._committer.index.weigh(demands)
+            self._committer.index.refresh()
 
     def _rebuild(self, loaded: Loaded) -> None:
         started = time.monotonic()

@@ -18,10 +18,11 @@ from chaja.v1 import (
     ListPromotionsRequest,
     RecordFeedbackRequest,
     SearchRequest,
+    SuggestRequest,
 )
 from sample.server_process import ServerProcess
 from tests.integration.errors import code_of, error_of
-from tests.integration.serving import sample_server
+from tests.integration.serving import sample_server, wait_until
 
 TOKENS = {role: f"{role}-token-0123456789" for role in ("search", "write")}
 
@@ -105,3 +106,17 @@ def test_a_server_that_keeps_no_feedback_says_so(tiny_bundle: Path, tmp_path: Pa
         error = error_of(client.feedback.RecordFeedback, RecordFeedbackRequest(events=[click()]))
         assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
         assert "keeps no feedback: start it with --data" in error.details()
+
+
+def test_what_users_click_is_suggested_first(tiny_bundle: Path, tmp_path: Path) -> None:
+    def first(client: chaja.Client) -> str:
+        return client.suggest.Suggest(SuggestRequest(text="카드", limit=1)).suggestions[0].document_id
+
+    with serving(tiny_bundle, tmp_path) as server, chaja.connect(server.address) as client:
+        suggested = client.suggest.Suggest(SuggestRequest(text="카드", limit=9)).suggestions
+        before, wanted = suggested[0].document_id, suggested[-1].document_id
+        assert before != wanted
+        events = [click(number, document_id=wanted) for number in range(20)]
+        client.feedback.RecordFeedback(RecordFeedbackRequest(events=events))
+    with serving(tiny_bundle, tmp_path) as server, chaja.connect(server.address) as client:
+        wait_until(lambda: first(client) == wanted)

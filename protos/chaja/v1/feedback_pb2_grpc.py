@@ -30,7 +30,7 @@ class FeedbackServiceStub:
     several users have confirmed for a document is found by its words from then on.
 
     The server keeps feedback in its store for `--feedback-days`, and only with `--data`. Otherwise all methods end with
-    FAILED_PRECONDITION. Feedback alone changes no search, and has no sequence.
+    FAILED_PRECONDITION. Feedback alone changes no search, but the order of suggestions; it has no sequence.
     """
 
     def __init__(self, channel):
@@ -61,7 +61,7 @@ class FeedbackServiceServicer:
     several users have confirmed for a document is found by its words from then on.
 
     The server keeps feedback in its store for `--feedback-days`, and only with `--data`. Otherwise all methods end with
-    FAILED_PRECONDITION. Feedback alone changes no search, and has no sequence.
+    FAILED_PRECONDITION. Feedback alone changes no search, but the order of suggestions; it has no sequence.
     """
 
     def RecordFeedback(self, request, context):
@@ -123,7 +123,7 @@ class FeedbackService:
     several users have confirmed for a document is found by its words from then on.
 
     The server keeps feedback in its store for `--feedback-days`, and only with `--data`. Otherwise all methods end with
-    FAILED_PRECONDITION. Feedback alone changes no search, and has no sequence.
+    FAILED_PRECONDITION. Feedback alone changes no search, but the order of suggestions; it has no sequence.
     """
 
     @staticmethod

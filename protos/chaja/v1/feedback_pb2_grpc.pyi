@@ -31,7 +31,7 @@ class FeedbackServiceStub:
     several users have confirmed for a document is found by its words from then on.
 
     The server keeps feedback in its store for `--feedback-days`, and only with `--data`. Otherwise all methods end with
-    FAILED_PRECONDITION. Feedback alone changes no search, and has no sequence.
+    FAILED_PRECONDITION. Feedback alone changes no search, but the order of suggestions; it has no sequence.
     """
 
     @_typing.overload
@@ -61,7 +61,7 @@ class FeedbackServiceAsyncStub(FeedbackServiceStub):
     several users have confirmed for a document is found by its words from then on.
 
     The server keeps feedback in its store for `--feedback-days`, and only with `--data`. Otherwise all methods end with
-    FAILED_PRECONDITION. Feedback alone changes no search, and has no sequence.
+    FAILED_PRECONDITION. Feedback alone changes no search, but the order of suggestions; it has no sequence.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -87,7 +87,7 @@ class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
     several users have confirmed for a document is found by its words from then on.
 
     The server keeps feedback in its store for `--feedback-days`, and only with `--data`. Otherwise all methods end with
-    FAILED_PRECONDITION. Feedback alone changes no search, and has no sequence.
+    FAILED_PRECONDITION. Feedback alone changes no search, but the order of suggestions; it has no sequence.
     """
 
     @_abc_1.abstractmethod

@@ -189,3 +189,13 @@ def test_a_changed_value_is_detected(log: FeedbackLog, store: Store, change: str
         connection.execute(change)
     with pytest.raises(DatabaseDamaged, match="the checksum of a row of feedback is wrong"):
         store.verify()
+
+
+def test_users_who_clicked_or_converted_are_counted_once(log: FeedbackLog, clock: Clock) -> None:
+    log.record([[event(search="old")]])
+    clock.seconds += 100
+    clicked = [event(search="1"), event(search="2"), event("jun"), event("jun", kind=FeedbackKind.CONVERTED)]
+    others = [event("sori", kind=SHOWN), event("sori", kind=REJECTED), event(id="b", kind=SHOWN)]
+    log.record([clicked, others, [event(search="b", id="b")]])
+    assert log.users_by_document(clock.seconds) == {"a": 2, "b": 1}
+    assert log.users_by_document(clock.seconds + 1) == {}

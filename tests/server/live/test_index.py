@@ -199,6 +199,34 @@ def test_each_vector_has_its_part_and_field(bundle: Bundle, index: LiveIndex) ->
     np.testing.assert_array_equal(index.state.slots.sequences, [1])
 
 
+def test_completions_follow_the_demand_for_their_documents(bundle: Bundle) -> None:
+    index, model = empty_index(bundle), Model(bundle)
+
+    def suggested() -> list[str]:
+        return [index.state.ids[each.slot] for each in index.state.suggestions.suggest("환", limit=9)]
+
+    for id in "abc":
+        added, retired = model.put(id, f"환율 {id}", 0)
+        index.follow([added], retired, sequence=model.sequence)
+    assert suggested() == ["a", "b", "c"]
+    before = index.state.suggestions
+    index.weigh({"c": 0.5, "b": 0.2, "gone": 1.0})
+    index.refresh()
+    assert suggested() == ["c", "b", "a"]
+    assert [each.slot for each in before.suggest("환", limit=9)] == [0, 1, 2], "a state does not change"
+    added, retired = model.put("c", "환율 새로", 0)
+    index.follow([added], retired, sequence=model.sequence)
+    assert suggested() == ["c", "b", "a"], "a new version keeps the demand"
+    built = empty_index(bundle)
+    built.follow(sorted(model.documents.values()), [], sequence=model.sequence)
+    index.adopt(built).close()
+    assert suggested() == ["c", "b", "a"], "a rebuilt index keeps it, too"
+    index.weigh({})
+    index.refresh()
+    assert suggested() == ["a", "b", "c"]
+    index.close()
+
+
 def test_a_rebuilt_index_keeps_the_raised_ef_search_and_returns_the_old_parts(bundle: Bundle) -> None:
     index, model = empty_index(bundle), Model(bundle)
     for number in range(5):

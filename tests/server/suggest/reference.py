@@ -83,7 +83,7 @@ def _is_korean(typed: str) -> bool:
 def _ranked(documents: Sequence[tuple[int, Completion]]) -> list[tuple[bool, str, int, Completion]]:
     """Returns all words, the best first: whether each is a later one, all text from there on, slot and completion."""
     numbered = [(number, *document) for number, document in enumerate(documents)]
-    numbered.sort(key=lambda each: (-each[2].weight, each[2].source is not Source.TITLE, len(each[2].text), each[0]))
+    numbered.sort(key=lambda each: (-_weight(each[2]), each[2].source is not Source.TITLE, len(each[2].text), each[0]))
     words = [
         (place > 0, " ".join(parts[place:]), slot, completion)
         for _, slot, completion in numbered
@@ -115,3 +115,7 @@ def _characters(text: str) -> list[str]:
 
 def _letters(text: str) -> str:
     return jamo.letters(fold(LEFT_OUT.sub("", text)))
+
+
+def _weight(completion: Completion) -> float:
+    return completion.weight + 0.5 * completion.demand * max(abs(completion.weight), 1)

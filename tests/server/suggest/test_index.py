@@ -36,6 +36,7 @@ some_completions = st.builds(
     st.sampled_from(Source),
     st.sampled_from(["", "ko", "en"]),
     st.sampled_from([-1.5, 0.0, 2.0]),
+    st.sampled_from([0.0, 1.0]),
 )
 
 

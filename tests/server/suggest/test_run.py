@@ -3,7 +3,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.suggest.completion import Completion, Source
-from server.suggest.run import LATER_WORD, READ_WHOLE, Run, encoded, least, numbers_of, rank_of_first_word
+from server.suggest.run import (
+    LATER_WORD,
+    READ_WHOLE,
+    Run,
+    encoded,
+    least,
+    numbers_of,
+    rank_of_first_word,
+    weight_bits,
+)
 
 finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
@@ -13,10 +22,13 @@ completions = st.builds(Completion, st.integers(0, 63).map("x".__mul__), st.samp
 
 @given(st.lists(st.tuples(completions, st.booleans()), min_size=2, max_size=2))
 def test_ranks_order_by_first_word_then_weight_then_source_then_length(both: list[tuple[Completion, bool]]) -> None:
-    ranks = [rank_of_first_word(own, number) | (LATER_WORD if later else 0) for number, (own, later) in enumerate(both)]
-    # 0.0 and -0.0 are different floats of one value.
+    weights = weight_bits(np.array([own.weight for own, _ in both], np.float32), np.zeros(2, np.float32)).tolist()
+    ranks = [
+        rank_of_first_word(own, number, weight) | (LATER_WORD if later else 0)
+        for number, ((own, later), weight) in enumerate(zip(both, weights, strict=True))
+    ]
     keys = [
-        (later, -own.weight, np.signbit(own.weight), own.source is not Source.TITLE, len(own.text), number)
+        (later, -own.weight, own.source is not Source.TITLE, len(own.text), number)
         for number, (own, later) in enumerate(both)
     ]
     assert (ranks[0] < ranks[1]) == (keys[0] < keys[1])
@@ -48,3 +60,15 @@ def test_a_range_holds_the_keys_that_begin_with_letters(texts: list[str], letter
 def test_the_least_values_may_be_all() -> None:
     assert sorted(least(np.array([3, 1, 2]), 5).tolist()) == [0, 1, 2]
     assert sorted(least(np.array([3, 1, 2]), 2).tolist()) == [1, 2]
+
+
+@given(st.lists(st.tuples(finite, st.floats(0, 1, width=32)), min_size=1, max_size=9))
+def test_demand_adds_at_most_half_of_a_weight(both: list[tuple[float, float]]) -> None:
+    weights, demands = (np.array(each, np.float32) for each in zip(*both, strict=True))
+    most = np.float64(weights) + 0.5 * np.maximum(np.abs(np.float64(weights)), 1)
+    heaviest = np.minimum(most, np.finfo(np.float32).max).astype(np.float32)
+    none, all_of_it = np.zeros_like(demands), np.ones_like(demands)
+    bits = weight_bits(weights, demands)
+    assert (bits <= weight_bits(weights, none)).all(), "demand never makes a weight less"
+    assert (bits >= weight_bits(heaviest, none)).all()
+    np.testing.assert_array_equal(weight_bits(weights, all_of_it), weight_bits(heaviest, none))
