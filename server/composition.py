@@ -3,6 +3,7 @@
 What was written is stored as it was written. `align` maps places in the composed text back to it.
 """
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from itertools import pairwise
@@ -24,6 +25,11 @@ JOINING = frozenset(
 )
 """The characters that may compose with the one before them although their combining class is 0."""
 
+INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+"""Soft hyphens, spaces without width, and marks of direction and of byte order, which users paste without knowing."""
+
+VISIBLE = re.compile(rf"[^\s{INVISIBLE.pattern[1:]}")
+
 LONGEST_CLUSTER = 8
 """Characters that `align` composes together at most, so that marks without end can be cut into passages."""
 
@@ -31,6 +37,16 @@ LONGEST_CLUSTER = 8
 def composed(text: str) -> str:
     """Returns a text in NFC."""
     return normalized("NFC", text)
+
+
+def without_invisible(text: str) -> str:
+    """Returns a text without invisible characters that mean nothing. Joiners stay, since emoji need them."""
+    return text if text.isascii() else INVISIBLE.sub("", text)
+
+
+def is_visible(text: str) -> bool:
+    """Whether a text has a character that is neither whitespace nor invisible."""
+    return VISIBLE.search(text) is not None
 
 
 class Alignment(NamedTuple):

@@ -60,6 +60,9 @@ def explained(message: str, line: bytes, decoder: msgspec.json.Decoder[Any]) -> 
         return f"{message}; {_advice_for_object(message, line, [field.encode_name for field in fields])}"
     if inside := re.search(r"`\$\.(\w+)\[\.\.\.\]", message):
         message = message.replace("[...]", f".{_first_wrong(line, inside[1], message, decoder)}", 1)
+    if wrong := re.match(r"Invalid enum value .* - at `\$\.(\w+)`$", message):
+        values = next(field.type for field in fields if field.encode_name == wrong[1])
+        return f"{message}; write {' or '.join(each.value for each in values)}"
     if "got `null`" in message:
         required = tuple(f"`$.{field.encode_name}`" for field in fields if field.required)
         return f"{message}; fill it" if message.endswith(required) else f"{message}; leave it out"

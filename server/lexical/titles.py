@@ -11,6 +11,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from server.composition import without_invisible
 from server.lexical.tokens import fold
 from server.snapshot import Arrays
 
@@ -146,7 +147,7 @@ class Titles:
 
 def fold_title(title: str) -> str:
     """Returns the form of a title, or of a query, in which they are compared."""
-    return " ".join(fold(title).split())
+    return " ".join(without_invisible(fold(title)).split())
 
 
 def _joined(runs: Sequence[Run]) -> Run:

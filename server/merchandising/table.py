@@ -28,7 +28,8 @@ HEAD = 2
 """Number of a phrase's first characters by which it is looked up."""
 
 SPACED_LENGTH = 4
-"""A phrase of fewer characters is not found across a space that it does not have: `이자` is not in `이 자동차`."""
+"""A phrase of fewer characters is not found across a space that it does not have, unless it begins and ends with words:
+`이자` is not in `이 자동차`, but `대출` is in `은행 대 출 상담`."""
 
 
 class _Phrase(NamedTuple):
@@ -76,8 +77,8 @@ class RuleTable:
         if not self.rules:
             return []
         words = words_of(query[:MAX_READ_CHARACTERS])
-        text = joined(words).text
-        found = {*self._every, *self._found(words, text)}
+        text, starts = joined(words)
+        found = {*self._every, *self._found(words, text, starts)}
         if len(query) <= MAX_READ_CHARACTERS:
             found.update(self._exact.get(text, ()))
         fitting = (
@@ -98,16 +99,19 @@ class RuleTable:
             phrase = _Phrase(" ".join(words), place, rule.match is Match.PREFIX)
             self._phrases.setdefault(key, []).append(phrase)
 
-    def _found(self, words: Sequence[str], text: str) -> Iterator[int]:
+    def _found(self, words: Sequence[str], text: str, starts: Sequence[int]) -> Iterator[int]:
         """Yields the places of the rules whose phrase a query contains or begins with. They may repeat."""
         if self._first.isdisjoint(text):
             return
         spaced = " ".join(words)
+        ends = {start + len(word) for start, word in zip(starts, words, strict=True)}
 
         def fits(phrase: _Phrase, start: int, end: int) -> bool:
             if (phrase.first and start) or not _is_whole(text, start, end):
                 return False
-            return end - start >= SPACED_LENGTH or _is_spelt(phrase.spelling, spaced, first=phrase.first)
+            if end - start >= SPACED_LENGTH or (start in starts and end in ends):
+                return True
+            return _is_spelt(phrase.spelling, spaced, first=phrase.first)
 
         for start, character in enumerate(text):
             if character not in self._first:

@@ -55,8 +55,10 @@ def understand(typed: str, reading: Reading | None, state: State, mode: Mode, *,
     understood = uninterpreted(typed, reading)
     expansion = state.rules.synonyms.expand(understood.text, language=language or None)
     if expansion is not None:
-        text = normalised(expansion.rewritten(state.lexical.documents_with))
-        return understood._replace(expansion=expansion, text=text, words=expansion.lexical)
+        # A query that a title begins with needs no better phrase: its documents must not sink below others.
+        if not any(state.titles.find(understood.text, limit=1)):
+            understood = understood._replace(text=normalised(expansion.rewritten(state.lexical.documents_with)))
+        return understood._replace(expansion=expansion, words=expansion.lexical)
     if mode is not Mode.DENSE:
         understood = understood._replace(words=state.lexical.respelled(understood.words))
     return understood

@@ -9,6 +9,7 @@ from chaja.v1 import EncodeRequest, SearchRequest, SuggestRequest, TextKind, Tex
 from chaja.v1 import Fusion as FusionMessage
 from chaja.v1 import Mode as ModeMessage
 from server.attributes.filter import Filter
+from server.composition import is_visible
 from server.errors import InvalidRequest, Violation
 from server.ranking.options import Fusion, Mode, SearchOptions
 from server.rpc.filters import to_filter
@@ -203,6 +204,6 @@ def text_violations(field: str, text: str, max_characters: int) -> list[Violatio
     """Returns the violations in a text that is required."""
     if len(text) > max_characters:
         return [Violation(field, f"has {len(text)} characters; at most {max_characters} are allowed: shorten it")]
-    if not text.strip():
+    if not is_visible(text):
         return [Violation(field, "is empty; send at least one character that is not whitespace")]
     return []

@@ -21,11 +21,11 @@ from server.engine import EngineSlot
 from server.errors import InvalidRequest, UnfitRule, Violation
 from server.merchandising.rule import Rule
 from server.merchandising.table import MAX_RULES
+from server.ranking.rule_warnings import rule_warnings
 from server.rpc.background import Background
 from server.rpc.limits import RESERVED_BYTES, Limits, check_name, count_violations, name_violations, raise_any
 from server.rpc.merchandising_rules import to_message, to_rule
 from server.rpc.pages import fitting, id_before, page_token
-from server.rpc.rule_warnings import rule_warnings
 from server.rpc.wire import ELEMENT_BYTES
 from server.writing.reader import Reader
 from server.writing.rules import RuleChanges
@@ -57,7 +57,8 @@ class MerchandisingServicer(MerchandisingServiceServicer):
         writer = self._writer()
         rules, changes = await self._background.run_if_large(partial(self._read_rules, request))
         outcomes = await self._change(writer, changes, request.request_id, field="puts")
-        warnings = await self._background.run_if_large(partial(rule_warnings, rules, self._slot.engine.index.state))
+        named = [(f"puts[{place}].rule", rule) for place, rule in enumerate(rules)]
+        warnings = await self._background.run_if_large(partial(rule_warnings, named, self._slot.engine.index.state))
         return PutRulesResponse(results=self._results(outcomes), warnings=warnings)
 
     async def DeleteRules(self, request: DeleteRulesRequest, context: Any) -> DeleteRulesResponse:

@@ -29,7 +29,8 @@ MAX_READ_WORDS = 64
 """Phrases are found among the first words of a query, within its first characters."""
 
 SPACED_LENGTH = 4
-"""A phrase of fewer characters is not found across a space that it does not have: `이자` is not in `이 자동차`."""
+"""A phrase of fewer characters is not found across a space that it does not have, unless it ends with a word: `이자` is
+not in `이 자동차`, but `마통` is in `마 통 금리`."""
 
 COMPOUND_LENGTH = 2
 """Least number of characters of a phrase within a longer word, and of the Hangul that follows its Hangul there."""
@@ -133,7 +134,7 @@ class SynonymTable:
                 entry
                 for entry in entries
                 if (language is None or is_in_language(entry.language, language))
-                and (first == last or length >= SPACED_LENGTH or spelling in entry.spellings)
+                and (first == last or not rest or length >= SPACED_LENGTH or spelling in entry.spellings)
             ]
             if fitting:
                 # A query that has a target already, such as `카카오페이` where `카카오` is found, needs it no more.

@@ -13,6 +13,8 @@ from server.catalogue.rules import DeleteRule, PutRule, RuleKind
 from server.catalogue.store import Store
 from server.errors import CatalogueError, ChajaError
 from server.merchandising.file import read_rules
+from server.merchandising.rule import Rule
+from server.ranking.rule_warnings import rule_warnings
 from server.synonyms.file import read_synonyms
 from server.writing.file_import import FileLimits
 from server.writing.rules import RuleChanges, RuleFile
@@ -49,6 +51,10 @@ async def import_rules(kind: RuleKind, path: Path, store: Store, writer: Writer,
         await writer.change_rules(changes)
     except ChajaError as error:
         raise CatalogueError(f"{path}: {error}") from None
+    if kind is RuleKind.MERCHANDISING:
+        put = [Rule.read(change.content) for change in changes.changes if isinstance(change, PutRule)]
+        for warning in rule_warnings([(f"rule {rule.id!r}", rule) for rule in put], writer.state):
+            log.warning("%s: %s", path, warning)
 
 
 def read_rule_changes(kind: RuleKind, path: Path, store: Store, limits: FileLimits) -> RuleChanges:

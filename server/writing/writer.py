@@ -15,6 +15,7 @@ from server.catalogue.changes import Delete, Outcome, Upsert
 from server.catalogue.store import Store
 from server.engine import EngineSlot, deadline_after
 from server.errors import ChajaError, NotReady
+from server.ranking.state import State
 from server.writing.committer import CommitRequest, Committer, FileRecord, Outdated, Put
 from server.writing.encoding import DocumentEncoder
 from server.writing.remembered_calls import RememberedCall, digest_of, look_up
@@ -53,6 +54,11 @@ class Writer:
         self._slot = slot
         self._committer = committer
         self._encoder = encoder
+
+    @property
+    def state(self) -> State:
+        """The latest state of the index."""
+        return self._slot.engine.index.state
 
     async def upsert(
         self, upserts: Sequence[Upsert], *, request_id: str = "", remaining_seconds: float | None = None

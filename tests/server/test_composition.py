@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from server.composition import JOINING, LONGEST_CLUSTER, align, composed
+from server.composition import JOINING, LONGEST_CLUSTER, align, composed, is_visible, without_invisible
 
 CHARACTERS = st.one_of(
     st.sampled_from(
@@ -79,3 +79,15 @@ def test_a_long_text_is_aligned_in_sections() -> None:
     last = np.array([[len(aligned.text) - 3, len(aligned.text) - 1]], np.int32)
     ((first, end),) = aligned.written(last).tolist()
     assert composed(written[first:end]) == "카드"
+
+
+@pytest.mark.parametrize("mark", ["\u00ad", "\u200b", "\u200e", "\u202e", "\u2060", "\u2066", "\ufeff"])
+def test_invisible_marks_are_left_out(mark: str) -> None:
+    assert without_invisible(f"{mark}연{mark}금{mark}") == "연금"
+    assert not is_visible(f" {mark}\n")
+    assert is_visible(f"{mark}금")
+
+
+def test_joiners_of_emoji_and_of_scripts_stay() -> None:
+    for text in ("👩\u200d💻", "می\u200cخواهم", "❤\ufe0f"):
+        assert without_invisible(text) == text

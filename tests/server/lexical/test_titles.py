@@ -85,3 +85,10 @@ def test_documents_that_the_caller_names_are_found_beyond_the_limit() -> None:
 def test_a_document_that_the_caller_names_is_either_an_exact_or_a_prefix_hit() -> None:
     view = titles_of(["card"], ["card", "card lost"], ["card found"]).view()
     assert view.find("card", limit=1, among=[1, 2]) == TitleHits([0, 1], [2])
+
+
+def test_invisible_marks_do_not_count() -> None:
+    titles = Titles()
+    titles.append([["\u200e연금\u200b저축"], ["연금"]])
+    assert titles.view().find("연금저축", limit=5).exact == [0]
+    assert titles.view().find("\ufeff연금", limit=5) == ([1], [0])

@@ -37,6 +37,10 @@ def test_what_is_written_is_read_as_it_was(tmp_path: Path) -> None:
         ('{"id": "a", "pinned_ids": ["y"]}', r"rules\.jsonl:2: the id is that of line 1: give each rule another id"),
         ('{"id": "b", "pinned_ids": ["y"], "boost": []}', r"rules\.jsonl:2: .*`boost`"),
         ('{"id": "b", "pinned_ids": "y"}', r"rules\.jsonl:2: "),
+        (
+            '{"id": "b", "pinned_ids": ["y"], "match": "CONTAINS"}',
+            r"rules\.jsonl:2: Invalid enum value 'CONTAINS' - at `\$\.match`; write exact or prefix or contains$",
+        ),
         ('{"id": "b"', r"rules\.jsonl:2: "),
         ("카드 -> 체크카드", r"rules\.jsonl:2: "),
     ],

@@ -51,7 +51,8 @@ def rewritten(query: str, *, synonyms: SynonymTable = SLANG, language: str | Non
         ("(마통)", "(마이너스통장)"),
         (unicodedata.normalize("NFD", "마통을 개설"), "마이너스통장을 개설"),
         ("Ｎ빵 하기", "더치페이 하기"),
-        ("n 빵", "n 빵"),
+        ("n 빵", "더치페이"),
+        ("마 통 금리", "마이너스통장 금리"),
         ("13월의월급 언제", "연말정산 언제"),
         ("ATM수수료", "현금인출기수수료"),
         ("ATM에서 ATMs", "현금인출기에서 ATMs"),
@@ -63,7 +64,9 @@ def test_a_phrase_is_found_as_people_write_it(query: str, expected: str) -> None
     assert unicodedata.normalize("NFC", rewritten(query)) == expected
 
 
-@pytest.mark.parametrize("query", ["이마통", "마통신", "이 자동차", "카카오페이 결제", "마이너스통장", "", "?!", "마"])
+@pytest.mark.parametrize(
+    "query", ["이마통", "마통신", "마 통신", "이 자동차", "카카오페이 결제", "마이너스통장", "", "?!", "마"]
+)
 def test_a_query_without_a_phrase_is_not_expanded(query: str) -> None:
     assert SLANG.expand(query) is None
 

@@ -155,3 +155,16 @@ async def test_rules_of_merchandising_are_imported_and_exported_too(
     async with running(tmp_path / "other", tiny_bundle) as other:
         await other.import_rules(RuleKind.MERCHANDISING, exported)
         assert other.slot.engine.index.state.rules.merchandising.table == rules
+
+
+async def test_rules_of_a_file_that_name_what_the_catalogue_lacks_are_logged(
+    core: Core, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = (
+        '{"id": "one", "query": "card", "pinned_ids": ["no-such-document"]}',
+        '{"id": "two", "buried_if": [{"attribute": "no_such_attribute", "value": true}]}',
+    )
+    file = write(tmp_path / "rules.jsonl", *lines)
+    await core.import_rules(RuleKind.MERCHANDISING, file)
+    assert f"{file}: rule 'one'.pinned_ids[0]: no document has the id 'no-such-document'" in caplog.text
+    assert f"{file}: rule 'two'.buried_if[0].attribute: " in caplog.text

@@ -1,6 +1,6 @@
 """Warns of rules of merchandising that name documents or attributes which the catalogue does not have."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from server.attributes.warnings import MOST_WARNINGS, SHOWN_CHARACTERS, unknown_attribute
@@ -8,18 +8,17 @@ from server.merchandising.rule import Rule
 from server.ranking.state import State
 
 
-def rule_warnings(rules: Sequence[Rule], state: State) -> list[str]:
-    """Returns a sentence for each unknown document and attribute of the rules of `PutRulesRequest.puts`.
+def rule_warnings(rules: Iterable[tuple[str, Rule]], state: State) -> list[str]:
+    """Returns a sentence for each unknown document and attribute of rules, which are given with the path to show.
 
     There are at most MOST_WARNINGS.
     """
     return list(islice(_warnings(rules, state), MOST_WARNINGS))
 
 
-def _warnings(rules: Sequence[Rule], state: State) -> Iterator[str]:
+def _warnings(rules: Iterable[tuple[str, Rule]], state: State) -> Iterator[str]:
     sequences = state.rules.merchandising.sequences
-    for place, rule in enumerate(rules):
-        path = f"puts[{place}].rule"
+    for path, rule in rules:
         for field, ids in (("pinned_ids", rule.pinned_ids), ("buried_ids", rule.buried_ids)):
             for position, id in enumerate(ids):
                 if not state.slots.live[state.slots.slots_of([sequences.get(id, 0)])].any():
