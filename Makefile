@@ -98,6 +98,10 @@ bench-retrieval: $(BUNDLE)/manifest.json ## Measure R@k of each mode of search; 
 bench-typed: $(BUNDLE)/manifest.json ## Measure R@k of queries with typing errors, wrong layouts and slang; ARGS="--data DIR" adds a set in BEIR's layout
 	$(PYTHON) -m benchmarks.typed --json build/bench-typed.json $(ARGS)
 
+.PHONY: bench-bootstrap
+bench-bootstrap: $(BUNDLE)/manifest.json ## Measure what synthetic queries are worth as example queries; ARGS="--data DIR --split dev" takes a set in BEIR's layout
+	$(PYTHON) -m benchmarks.bootstrap --json build/bench-bootstrap.json $(ARGS)
+
 .PHONY: bench-index
 bench-index: $(BUNDLE)/manifest.json ## Measure the index of vectors at several sizes; ARGS="--most 1000000" takes an hour the first time
 	$(PYTHON) -m benchmarks.scale --json build/bench-index.json $(ARGS)

@@ -1,11 +1,13 @@
 """Labelled queries: each names the documents that answer it.
 
 {"query": "지갑을 잃어버렸어", "language": "ko", "relevant": ["card-lost"]}
+
+A query that a rule has made has its `kind` as well, such as "question".
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -17,12 +19,21 @@ from server.composition import composed
 from server.errors import CatalogueError
 
 
-class LabelledQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A query and the ids of one or more documents that answer it."""
+class LabelledQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A query and the ids of one or more documents that answer it; `kind` is empty for a query of a person."""
 
     query: Annotated[str, msgspec.Meta(min_length=1)]
     language: str
     relevant: Annotated[list[str], msgspec.Meta(min_length=1)]
+    kind: str = ""
+
+
+def as_jsonl(queries: Iterable[LabelledQuery]) -> str:
+    """Returns one line for each query; of queries with the same text only the first, since a file has no text twice."""
+    first: dict[str, LabelledQuery] = {}
+    for each in queries:
+        first.setdefault(composed(each.query), each)
+    return "".join(f"{msgspec.json.encode(each).decode()}\n" for each in first.values())
 
 
 def load_labelled_queries(path: Path, documents: Sequence[Document]) -> list[LabelledQuery]:

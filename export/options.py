@@ -31,6 +31,7 @@ EXAMPLES = f"""examples:
   {EXPORTER} --model facebook/dpr-question_encoder-multiset-base \\
       --document-model facebook/dpr-ctx_encoder-multiset-base --out build/dpr
 
+`{EXPORTER} bootstrap` checks a catalogue, and makes queries and sheets for labels (see its --help).
 `{EXPORTER} evaluate` measures a bundle's retrieval quality (see its --help).
 `{EXPORTER} tune` trains a model on labelled queries.
 `{EXPORTER} inspect DIR` shows a bundle's report."""

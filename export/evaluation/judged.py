@@ -26,11 +26,13 @@ class JudgedQuery:
         text: The query.
         language: Its language code, in canonical form; "other" if neither a label nor its letters say it.
         grades: How well each document answers it, by id, 1 or more. All other documents have the grade 0.
+        kind: The rule that made it; empty for a query of a person.
     """
 
     text: str
     language: str
     grades: Mapping[str, int]
+    kind: str = ""
 
     @property
     def key(self) -> str:

@@ -100,7 +100,12 @@ def read_catalogue_set(
 def labelled(path: Path, documents: Sequence[Document]) -> list[JudgedQuery]:
     """Returns the queries of a file of labelled queries. Raises CatalogueError."""
     return [
-        JudgedQuery(text=each.query, language=canonical_language(each.language), grades=dict.fromkeys(each.relevant, 1))
+        JudgedQuery(
+            text=each.query,
+            language=canonical_language(each.language),
+            grades=dict.fromkeys(each.relevant, 1),
+            kind=each.kind,
+        )
         for each in load_labelled_queries(path, documents)
     ]
 

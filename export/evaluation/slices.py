@@ -1,4 +1,7 @@
-"""Parts of the reported queries whose figures may differ: by language, length, name in the query, and labels."""
+"""Parts of the reported queries whose figures may differ.
+
+They are divided by language, length, name in the query, the rule that made them, and labels.
+"""
 
 from __future__ import annotations
 
@@ -58,6 +61,8 @@ def slices_of(judged: JudgedSet) -> list[Slice]:
             "in the query" if _names(query, titles) else "not in the query" for query in judged.queries
         ],
     }
+    if any(query.kind for query in judged.queries):
+        kinds["kind of query"] = [query.kind or "of people" for query in judged.queries]
     if labelled:
         kinds["document"] = [
             "has labels" if labelled.intersection(query.grades) else "has no labels" for query in judged.queries

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from export.errors import ExportError
 from server.lexical.tokens import fold
+
+if TYPE_CHECKING:
+    from kiwipiepy import Kiwi
 
 Split = Callable[[Sequence[str]], list[list[str]]]
 """Returns the terms of each text, in their order; a term that occurs twice is there twice."""
@@ -28,18 +32,23 @@ def bigrams(texts: Sequence[str]) -> list[list[str]]:
 
 
 def morphemes() -> Split:
-    """Returns a way to cut by Kiwi, an analyser of Korean. Raises ExportError if it is not installed."""
-    try:
-        from kiwipiepy import Kiwi
-    except ImportError:
-        raise ExportError("--bm25 kiwi needs Kiwi: pip install 'kiwipiepy>=0.24,<0.25'") from None
-    kiwi = Kiwi()
+    """Returns a way to cut by Kiwi. Raises ExportError if it is not installed."""
+    kiwi = open_kiwi("--bm25 kiwi")
 
     def split(texts: Sequence[str]) -> list[list[str]]:
         analysed = kiwi.tokenize([fold(text) for text in texts])
         return [[token.form for token in tokens if token.tag.startswith(CONTENT)] for tokens in analysed]
 
     return split
+
+
+def open_kiwi(flag: str) -> Kiwi:
+    """Returns Kiwi, an analyser of Korean, which `flag` asks for. Raises ExportError if it is not installed."""
+    try:
+        from kiwipiepy import Kiwi
+    except ImportError:
+        raise ExportError(f"{flag} needs Kiwi: pip install 'kiwipiepy>=0.24,<0.25'") from None
+    return Kiwi()
 
 
 SPLITS: dict[str, Callable[[], Split]] = {"words": lambda: words, "bigrams": lambda: bigrams, "kiwi": morphemes}

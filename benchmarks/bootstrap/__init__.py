@@ -1,0 +1,1 @@
+"""Measures what synthetic queries are worth as example queries."""

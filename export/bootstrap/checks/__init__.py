@@ -1,0 +1,1 @@
+"""Checks of a catalogue: what in it makes search worse."""

@@ -1,0 +1,1 @@
+"""Sheets in CSV on which people label the hits of queries."""

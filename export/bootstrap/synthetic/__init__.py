@@ -1,0 +1,1 @@
+"""Queries made by rules from the titles and texts of a catalogue, without any model of language."""
