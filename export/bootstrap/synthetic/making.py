@@ -62,7 +62,7 @@ def synthetic_queries(
 
     They are in the order of the documents, of the parts and of the kinds. A kind has no query twice for a document.
     """
-    by_document = [(each, [part for part in parts_of(each) if part.field is not Field.EXAMPLE]) for each in documents]
+    by_document = [(each, [part for part in parts_of(each) if _is_source(part)]) for each in documents]
     distinctive = Distinctive("\n".join(part.text for part in parts) for _, parts in by_document)
     found: dict[tuple[str, str, str], SyntheticQuery] = {}
     for document, parts in by_document:
@@ -82,6 +82,10 @@ def synthetic_queries(
 def _language(part: Part) -> str:
     """Returns the language of a part by its letters: a code that people wrote may be missing or wrong."""
     return language_of(part.text) or part.language_code or OTHER
+
+
+def _is_source(part: Part) -> bool:
+    return part.field is not Field.EXAMPLE and any(map(str.isalpha, part.text))
 
 
 def _is_usable(text: str) -> bool:

@@ -38,15 +38,17 @@ def round_trip(
     if top > DEPTH:
         raise ValueError(f"only {DEPTH} hits are searched for")
     owners = _owners(queries, documents)
-    kept = [each for each in queries if owners[each.key] == {each.document_id}]
-    if not kept:
+    distinctive = [each for each in queries if owners[each.key] == {each.document_id}]
+    if not distinctive:
         return []
+    texts = [each.text for each in distinctive]
+    passed = [True] * len(texts)
     encoded = EncodedDocuments(BundleEncoder(bundle), documents, documents, progress=progress)
     for system in served_systems(encoded, MODES, labels=False):
-        progress(f"searching {len(kept):,} queries with {system.name}")
-        found = system.search([each.text for each in kept])
-        kept = [each for each, ids in zip(kept, found, strict=True) if each.document_id in ids[:top]]
-    return kept
+        progress(f"searching {len(texts):,} queries with {system.name}")
+        for row, found in enumerate(system.search(texts)):
+            passed[row] &= distinctive[row].document_id in found[:top]
+    return [each for each, kept in zip(distinctive, passed, strict=True) if kept]
 
 
 def _owners(queries: Sequence[SyntheticQuery], documents: Sequence[Document]) -> dict[str, set[str]]:
