@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -15,6 +15,9 @@ from server.catalogue.document import Field
 AT_ONCE = 256
 """Queries that are compared with all vectors at a time."""
 
+HIDDEN_RANK = 3
+"""Least rank of a hidden document. Rank 2 is usual among services that are alike."""
+
 HUB_DOCUMENTS = 8
 """Least other documents of whose parts a hub comes first."""
 
@@ -23,66 +26,72 @@ MAGNET_DOCUMENTS = 3
 
 
 class Winners(NamedTuple):
-    """For each part as a query, what comes first in DENSE mode.
+    """What each part finds as a query in DENSE mode.
 
     Attributes:
         whole: The part of the best vector, of all documents `[P]`.
-        others: The same without the vectors of the asked part itself `[P]`; -1 if there are no others.
+        others: The same without the vectors of the asked part itself `[P]`.
+        ranks: The rank of the part's document without these vectors, from 1 `[P]`; 0 if it has no others.
     """
 
     whole: Rows
     others: Rows
+    ranks: Rows
 
 
 def winners(catalogue: EncodedCatalogue) -> Winners:
     """Searches for each part, with and without itself in the index. The time grows with the square of the parts."""
-    parts = len(catalogue.parts)
-    found = Winners(np.empty(parts, np.int64), np.full(parts, -1, np.int64))
-    numbers = np.arange(parts)
-    starts = np.searchsorted(catalogue.vector_parts, numbers)
-    ends = np.searchsorted(catalogue.vector_parts, numbers, "right")
+    parts, owner = len(catalogue.parts), catalogue.part_documents
+    found = Winners(*(np.zeros(parts, np.int64) for _ in Winners._fields))
+    starts = np.searchsorted(catalogue.vector_parts, np.arange(parts))
+    ends = np.searchsorted(catalogue.vector_parts, np.arange(parts), "right")
+    documents = np.searchsorted(owner[catalogue.vector_parts], np.arange(len(catalogue.documents)))
     for first in range(0, parts, AT_ONCE):
-        scores = catalogue.queries[first : first + AT_ONCE] @ catalogue.matrix.T * catalogue.weights
-        found.whole[first : first + AT_ONCE] = catalogue.vector_parts[scores.argmax(axis=1)]
-        for row, part in enumerate(numbers[first : first + AT_ONCE].tolist()):
+        asked = np.arange(first, min(first + AT_ONCE, parts))
+        scores = catalogue.queries[asked] @ catalogue.matrix.T * catalogue.weights
+        found.whole[asked] = catalogue.vector_parts[scores.argmax(axis=1)]
+        for row, part in enumerate(asked.tolist()):
             scores[row, starts[part] : ends[part]] = -np.inf
-        if scores.shape[1] > 1:
-            found.others[first : first + AT_ONCE] = catalogue.vector_parts[scores.argmax(axis=1)]
+        found.others[asked] = catalogue.vector_parts[scores.argmax(axis=1)]
+        best = np.maximum.reduceat(scores, documents, axis=1)
+        own = best[np.arange(len(asked)), owner[asked]]
+        found.ranks[asked] = np.where(np.isinf(own), 0, 1 + (best > own[:, None]).sum(axis=1))
     return found
 
 
 def never_first(catalogue: EncodedCatalogue, found: Winners) -> Iterator[Finding]:
-    """Yields a finding for each document that its own titles do not find, and for each that none of its parts finds.
+    """Yields a finding for each document that its own titles do not find, then for those that no other part finds.
 
-    A title is asked for in the whole index. Of documents with several parts, each is asked for without itself.
+    A title is asked for in the whole index. Of documents with several parts, each is asked for without itself, and the
+    document is found if it comes before `HIDDEN_RANK`; those that come last are first here.
     """
-    of_document: defaultdict[int, list[int]] = defaultdict(list)
-    for number, each in enumerate(catalogue.parts):
-        of_document[each.document].append(number)
     owner = catalogue.part_documents
-    for row, numbers in of_document.items():
-        titles = [number for number in numbers if catalogue.parts[number].part.field is Field.TITLE]
-        lost = [number for number in titles if owner[found.whole[number]] != row]
-        if lost:
-            winner = int(found.whole[lost[0]])
-            yield _hidden(
-                catalogue,
-                row,
-                winner,
-                f"its {catalogue.parts[lost[0]].name} {quoted(catalogue.parts[lost[0]].part.text)} finds {{}} first",
-                "make it a name that only this document has",
-            )
-        elif len(numbers) > 1 and all(owner[found.others[number]] != row for number in numbers):
-            first = Counter(int(owner[found.others[number]]) for number in numbers).most_common(1)[0][0]
-            winner = next(int(found.others[number]) for number in numbers if owner[found.others[number]] == first)
-            yield _hidden(
-                catalogue,
-                row,
-                winner,
-                f"asked for with each of its {len(numbers)} titles, texts and examples, its others never come first; "
-                "{} does",
-                "say in its text, in its users' words, what only it does",
-            )
+    lost: dict[int, int] = {}
+    for number, each in enumerate(catalogue.parts):
+        if each.part.field is Field.TITLE and owner[found.whole[number]] != each.document:
+            lost.setdefault(each.document, number)
+    for row, number in lost.items():
+        part, winner = catalogue.parts[number], int(found.whole[number])
+        yield Finding(
+            check=Check.HIDDEN,
+            documents=[catalogue.documents[row].id, _document_of(catalogue, winner)],
+            problem=f"its {part.name} {quoted(part.part.text)} finds {_named(catalogue, winner)} first",
+            advice="make it a name that only this document has",
+        )
+    best: dict[int, int] = {}
+    for number, row in enumerate(owner.tolist()):
+        if found.ranks[number] and (row not in best or found.ranks[number] < found.ranks[best[row]]):
+            best[row] = number
+    hidden = [(row, number) for row, number in best.items() if found.ranks[number] >= HIDDEN_RANK and row not in lost]
+    for row, number in sorted(hidden, key=lambda each: (-found.ranks[each[1]], each[0])):
+        winner = int(found.others[number])
+        yield Finding(
+            check=Check.HIDDEN,
+            documents=[catalogue.documents[row].id, _document_of(catalogue, winner)],
+            problem=f"none of its titles, texts and examples finds it by the others: it comes at rank "
+            f"{found.ranks[number]} at best, {_named(catalogue, winner)} first",
+            advice="say in its text, in its users' words, what only it does",
+        )
 
 
 def hubs(catalogue: EncodedCatalogue, found: Winners) -> Iterator[Finding]:
@@ -90,7 +99,7 @@ def hubs(catalogue: EncodedCatalogue, found: Winners) -> Iterator[Finding]:
     owner = catalogue.part_documents
     attracted: defaultdict[int, list[int]] = defaultdict(list)
     for number, winner in enumerate(found.others.tolist()):
-        if winner >= 0 and owner[winner] != owner[number]:
+        if owner[winner] != owner[number]:
             attracted[winner].append(number)
     for winner, numbers in sorted(attracted.items(), key=lambda item: (-len(item[1]), item[0])):
         each = catalogue.parts[winner]
@@ -108,11 +117,9 @@ def hubs(catalogue: EncodedCatalogue, found: Winners) -> Iterator[Finding]:
         )
 
 
-def _hidden(catalogue: EncodedCatalogue, row: int, winner: int, problem: str, advice: str) -> Finding:
-    other = catalogue.documents[catalogue.parts[winner].document]
-    return Finding(
-        check=Check.HIDDEN,
-        documents=[catalogue.documents[row].id, other.id],
-        problem=problem.replace("{}", f"the {catalogue.parts[winner].name} of {other.id}"),
-        advice=advice,
-    )
+def _named(catalogue: EncodedCatalogue, part: int) -> str:
+    return f"the {catalogue.parts[part].name} of {_document_of(catalogue, part)}"
+
+
+def _document_of(catalogue: EncodedCatalogue, part: int) -> str:
+    return catalogue.documents[catalogue.parts[part].document].id
