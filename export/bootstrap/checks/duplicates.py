@@ -37,7 +37,7 @@ def duplicates(documents: Sequence[Document]) -> Iterator[Finding]:
             check=Check.DUPLICATE,
             documents=_ids(same),
             problem=f"same text {quoted(text)}",
-            advice="describe each in words of its own, or keep one of them",
+            advice="describe what only it does in each, or keep one of them",
         )
 
 

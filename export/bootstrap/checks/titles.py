@@ -1,4 +1,4 @@
-"""Finds titles that nobody would type into a search box."""
+"""Finds titles that no user would type into a search box."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ PATTERNS = (
     (INTERNAL, "words of its owners", "take them out, or the document"),
     (CODE, "a code", "take it out; attributes are for codes"),
 )
-"""What titles should not have, its name, and what to do."""
+"""Patterns that titles should not have, the name of each, and what to do."""
 
 
 def odd_titles(documents: Sequence[Document]) -> Iterator[Finding]:
-    """Yields a finding for each title that nobody would type, and for each document without a title."""
+    """Yields a finding for each title that no user would type, and for each document without a title."""
     for document in documents:
         titles = document.titles()
         if not titles:
@@ -55,7 +55,7 @@ def odd_titles(documents: Sequence[Document]) -> Iterator[Finding]:
 
 
 def _reason(title: str, id: str) -> tuple[str, str] | None:
-    """Returns why nobody would type a title, and what to do; None if someone may."""
+    """Returns why no user would type a title, and what to do; None if someone may."""
     if (problem := _nameless(title, id)) is not None:
         return problem, "write the name that users see"
     for pattern, holds, advice in PATTERNS:

@@ -26,7 +26,7 @@ MAGNET_DOCUMENTS = 3
 
 
 class Winners(NamedTuple):
-    """What each part finds as a query in DENSE mode.
+    """The results of each part as a query in DENSE mode.
 
     Attributes:
         whole: The part of the best vector, of all documents `[P]`.

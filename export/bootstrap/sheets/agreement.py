@@ -1,4 +1,4 @@
-"""How far two people agree who have labelled the same rows."""
+"""Measures how far two people agree who have labelled the same rows."""
 
 from __future__ import annotations
 

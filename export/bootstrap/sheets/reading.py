@@ -15,7 +15,7 @@ LABELS = {
     **dict.fromkeys(("1", "1.0", "y", "yes", "o", "예", "네", "ㅇ", "true"), True),
     **dict.fromkeys(("0", "0.0", "n", "no", "x", "아니오", "아니요", "ㄴ", "false"), False),
 }
-"""What people write for a document that answers the query, and for one that does not; in small letters."""
+"""Labels as people write them, in small letters: for a document that answers the query, and for one that does not."""
 
 DELIMITERS = (",", ";", "\t")
 """Excel writes semicolons in countries where the comma is in numbers."""
