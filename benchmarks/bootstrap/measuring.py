@@ -16,13 +16,13 @@ from export.bootstrap.synthetic.phrases import Phrases
 from export.bootstrap.synthetic.round_trip import round_trip
 from export.evaluation.measures import NAMES, measured
 from export.evaluation.runs import DEPTH
-from export.evaluation.significance import intervals
 from export.quality.served import ServedDocuments, encode_passages, encode_queries
 from server.catalogue.document import Document, parts_of
 from server.catalogue.encoded import Vectors
 from server.encoding.bundle import Bundle
 from server.ranking.options import Mode, SearchOptions
 from server.ranking.probes import encode_probes
+from server.significance import intervals
 
 MOST = 3
 """Synthetic queries of a kind for each title and text, as `python -m export bootstrap queries` makes by default."""

@@ -23,7 +23,6 @@ from export.evaluation.systems.remote import ServerSystem, Target
 from export.evaluation.systems.served import BundleEncoder, EncodedDocuments, served_systems
 from export.evaluation.systems.terms import SPLITS
 from export.progress import Progress
-from export.report_files import check_report, write_report
 from export.silence import silence_libraries
 from server.catalogue.document import Document
 from server.encoding.bundle import Bundle
