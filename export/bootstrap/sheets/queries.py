@@ -29,7 +29,7 @@ def read_queries(path: Path) -> list[str]:
         raise ExportError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ExportError(f"{path} is not UTF-8: save it as UTF-8, with one query per line") from None
-    found = {}
+    found: dict[str, None] = {}
     for number, line in enumerate(lines, start=1):
         query = normalised(_query_of(line, f"{path}:{number}"))
         if query and not visible(query):
