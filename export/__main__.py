@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
         else:
             _export(arguments)
     except KeyboardInterrupt as stop:
-        print(f"export: stopped; {stop or 'nothing was written'}", file=sys.stderr)
+        print(f"export: stopped; {str(stop) or 'nothing was written'}", file=sys.stderr)
         return 130
     except (ExportError, StartError) as error:
         print(f"{EXPORTER_ERROR}: {error}", file=sys.stderr)

@@ -77,7 +77,7 @@ class EncodedCatalogue:
 
     @cached_property
     def queries(self) -> Floats:
-        """The vector of each part as a query `[P, dimension]`."""
+        """The vector of each part as a query `[P, dimension]`: of a long text, of its beginning."""
         self._progress(f"encoding {len(self.parts):,} titles, texts and examples as queries")
         return encode_queries(self._bundle, [each.part.text for each in self.parts])
 

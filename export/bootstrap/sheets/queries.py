@@ -16,7 +16,9 @@ class _Line(msgspec.Struct):
 
 
 def read_queries(path: Path) -> list[str]:
-    """Returns the queries of a file, each once, with single spaces. A line that begins with a brace is JSON.
+    """Returns the queries of a file, each once, with single spaces.
+
+    A line that begins with a brace is JSON. Lines without a visible character are left out.
 
     Raises:
         ExportError: The file cannot be read, has no queries, or a line is invalid; the error names file and line.
@@ -24,7 +26,8 @@ def read_queries(path: Path) -> list[str]:
     if path.exists() and not path.is_file():
         raise ExportError(f"{path} is not a regular file: write one query per line to one")
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        # Not at other line ends, which a text in JSON may have.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:
         raise ExportError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -32,9 +35,7 @@ def read_queries(path: Path) -> list[str]:
     found: dict[str, None] = {}
     for number, line in enumerate(lines, start=1):
         query = normalised(_query_of(line, f"{path}:{number}"))
-        if query and not visible(query):
-            raise ExportError(f"{path}:{number}: the query has no visible character: delete the line")
-        if query:
+        if visible(query):
             found[query] = None
     if not found:
         raise ExportError(f"{path} has no queries: write one per line")

@@ -247,7 +247,8 @@ def test_a_pool_has_the_hits_of_every_mode_in_an_order_of_the_seed(tiny_bundle: 
 def test_queries_are_lines_or_json_and_each_counts_once(tmp_path: Path) -> None:
     path = tmp_path / "q.txt"
     path.write_text(
-        '\ufeff지갑을  잃어버렸어\n\n{"query": "lost card", "kind": "part"}\n지갑을 잃어버렸어\n', encoding="utf-8"
+        '\ufeff지갑을  잃어버렸어\n\n{"query": "lost\u2028card", "kind": "part"}\r\n지갑을 잃어버렸어\n',
+        encoding="utf-8",
     )
     assert read_queries(path) == ["지갑을 잃어버렸어", "lost card"]
 
@@ -261,7 +262,7 @@ def test_queries_are_lines_or_json_and_each_counts_once(tmp_path: Path) -> None:
         (b"a\n{\n", ":2: "),
         (b'{"text": "x"}\n', "expected an object with the field query"),
         (b'{"query": " "}\n', ":1: query is blank"),
-        ("a\n\u200b\n".encode(), ":2: the query has no visible character"),
+        ("\u200b\n\u00ad\n".encode(), "has no queries"),
     ],
 )
 def test_a_file_without_queries_is_an_error(tmp_path: Path, content: bytes, message: str) -> None:
