@@ -13,8 +13,8 @@ from pathlib import Path
 import onnxruntime
 
 from benchmarks.feedback.measuring import Result, measure
-from benchmarks.retrieval.sets import beir_set
 from export.errors import ExportError
+from export.quality.corpus import Corpus, read_beir
 from loadtest.environment import describe_environment
 from sample.server_process import REPOSITORY
 from server.closed_pipe import until_closed_pipe
@@ -40,14 +40,20 @@ def _run(options: argparse.Namespace) -> int:
     print("| set | questions with clicks | examples learnt | of them wrong | learn | mode | R@1 before | after |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
     for directory in options.data:
-        reported, train = beir_set(directory, options.split), beir_set(directory, "train")
-        counts = [count or len(train.asked) for count in options.questions]
+        name = f"{directory.name}, {options.split}"
+        reported, train = _whole(directory, options.split), _whole(directory, "train")
+        counts = [count or len(train.queries) for count in options.questions]
         with tempfile.TemporaryDirectory() as folder:
             for result in measure(bundle, reported, train, counts=counts, seed=options.seed, folder=Path(folder)):
-                _print(reported.name, result)
-                missed += [f"{reported.name}, {result.questions} questions: {each}" for each in result.missed]
+                _print(name, result)
+                missed += [f"{name}, {result.questions} questions: {each}" for each in result.missed]
     print("\n" + ("targets missed:\n" + "\n".join(missed) if missed else "every target was reached"))
     return 1 if missed else 0
+
+
+def _whole(directory: Path, split: str) -> Corpus:
+    """Reads a split in an order that a seed draws."""
+    return read_beir(directory, split=split, max_queries=sys.maxsize, max_documents=sys.maxsize)
 
 
 def _print(name: str, result: Result) -> None:

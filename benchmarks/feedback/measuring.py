@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.feedback.simulating import clicks
-from benchmarks.retrieval.sets import RetrievalSet
+from export.quality.corpus import Corpus
 from export.quality.served import encode_passages
 from server.catalogue.feedback import FeedbackLog
 from server.catalogue.store import Store
@@ -52,18 +52,17 @@ class Result(NamedTuple):
 
 
 def measure(
-    bundle: Bundle, reported: RetrievalSet, train: RetrievalSet, *, counts: Sequence[int], seed: int, folder: Path
+    bundle: Bundle, reported: Corpus, train: Corpus, *, counts: Sequence[int], seed: int, folder: Path
 ) -> Iterator[Result]:
     """Yields the result of the feedback for the first questions of `train`, for each count of them.
 
     The reported questions are those with one answer. `folder` is for temporary files.
     """
-    ids = [document.id for document in reported.documents]
-    known = {each.query for each in reported.asked}
-    asked = [each for each in train.asked if each.query not in known]
-    answers = {each.query: {ids[position] for position in each.relevant} for each in asked}
+    known = {each.query for each in reported.queries}
+    asked = [each for each in train.queries if each.query not in known]
+    answers = {each.query: each.relevant for each in asked}
     vectors = encode_passages(bundle, reported.documents)
-    questions = [Question(each.query, ids[min(each.relevant)]) for each in reported.asked if len(each.relevant) == 1]
+    questions = [Question(each.query, each.relevant[0]) for each in reported.queries if len(each.relevant) == 1]
     for count in counts:
         data = folder / str(count)
         data.mkdir()

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator, Sequence
 
-from benchmarks.retrieval.sets import Asked
+from export.labelled_queries import LabelledQuery
 from server.catalogue.document import Document
 from server.catalogue.feedback import Event, FeedbackKind
 
@@ -17,12 +17,12 @@ QUESTIONS_PER_USER = 50
 """Questions of one user, fewer than the policy of learning counts."""
 
 
-def clicks(asked: Sequence[Asked], documents: Sequence[Document], *, seed: int) -> Iterator[Event]:
+def clicks(asked: Sequence[LabelledQuery], documents: Sequence[Document], *, seed: int) -> Iterator[Event]:
     """Yields one click of each of `USERS` users for every question, most of them on a document that answers it."""
     chance = random.Random(seed)
     for number, each in enumerate(asked):
         for user in range(USERS):
-            right = sorted(each.relevant)[user % len(each.relevant)]
-            chosen = chance.randrange(len(documents)) if chance.random() < WRONG_SHARE else right
+            right = each.relevant[user % len(each.relevant)]
+            chosen = documents[chance.randrange(len(documents))].id if chance.random() < WRONG_SHARE else right
             key = f"{number // QUESTIONS_PER_USER}-{user}"
-            yield Event(f"{number}-{user}", each.query, documents[chosen].id, FeedbackKind.CLICKED, key)
+            yield Event(f"{number}-{user}", each.query, chosen, FeedbackKind.CLICKED, key)

@@ -14,9 +14,10 @@ from typing import Any
 import onnxruntime
 
 from benchmarks.retrieval.measuring import ALL, DEPTHS, MODES, UNANSWERABLE, Measured, by_language, measure
-from benchmarks.retrieval.sets import RetrievalSet, beir_set, sample_set
+from benchmarks.retrieval.sets import beir_set, sample_set
 from benchmarks.retrieval.targets import missed_targets
 from export.errors import ExportError
+from export.evaluation.judged import JudgedSet
 from loadtest.environment import describe_environment
 from sample.server_process import REPOSITORY
 from server.closed_pipe import until_closed_pipe
@@ -75,7 +76,7 @@ def _print(name: str, measured: Measured) -> None:
     print(f"\nsearch, p50 / p99 in milliseconds: {times}\n", flush=True)
 
 
-def _plain(name: str, chosen: RetrievalSet, measured: Measured) -> dict[str, Any]:
+def _plain(name: str, chosen: JudgedSet, measured: Measured) -> dict[str, Any]:
     return {
         "model": name,
         "set": chosen.name,

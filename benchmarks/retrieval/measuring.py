@@ -3,22 +3,22 @@
 import statistics
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from benchmarks.retrieval.sets import RetrievalSet
+from export.evaluation.judged import JudgedSet, taught
+from export.evaluation.measures import NAMES, measured
+from export.evaluation.reading import OTHER
+from export.evaluation.systems.served import first_parts
 from export.quality.served import ServedDocuments, encode_passages, encode_queries
 from server.catalogue.document import Document, parts_of
-from server.catalogue.encoded import Vectors
 from server.catalogue.jsonl import read_jsonl
 from server.encoding.bundle import Bundle
-from server.ranking.language import language_of
 from server.ranking.options import Fusion, Mode, SearchOptions
 from server.ranking.probes import encode_probes
 
@@ -76,78 +76,65 @@ class Measured(NamedTuple):
 
 
 class Corpus:
-    """The documents of a set, encoded once and indexed with any number of examples."""
+    """The documents of a set, encoded once and indexed with any number of labels as example queries."""
 
-    def __init__(self, bundle: Bundle, chosen: RetrievalSet) -> None:
-        """Encodes documents and examples."""
+    def __init__(self, bundle: Bundle, chosen: JudgedSet) -> None:
+        """Encodes the documents with as many labels as are measured at most."""
         self._bundle = bundle
-        self._documents = chosen.documents
-        self._examples = chosen.examples
+        self._chosen = chosen
         self._probes = encode_probes(bundle)
-        self._vectors = encode_passages(bundle, chosen.documents)
-        alone = [Document(id=str(place), examples=texts) for place, texts in enumerate(chosen.examples)]
-        self._example_vectors = encode_passages(bundle, alone)
-
-    @property
-    def has_examples(self) -> bool:
-        """Whether the set has examples."""
-        return any(self._examples)
+        self._vectors = encode_passages(bundle, self._taught(EXAMPLES[-1]))
 
     def served(self, examples: int, folder: Path) -> ServedDocuments:
-        """Returns the documents in an index, each with `examples` of its examples."""
-        documents = [
-            msgspec.structs.replace(document, examples=[*document.examples, *texts[:examples]])
-            for document, texts in zip(self._documents, self._examples, strict=True)
-        ]
-        vectors = [
-            _joined(own, more, parts=len(parts_of(document)), examples=examples)
-            for document, own, more in zip(self._documents, self._vectors, self._example_vectors, strict=True)
-        ]
+        """Returns the documents in an index, each with at most `examples` labels."""
+        documents = self._taught(examples)
+        pairs = zip(self._vectors, documents, strict=True)
+        vectors = [first_parts(each, len(parts_of(document))) for each, document in pairs]
         return ServedDocuments(self._bundle, documents, vectors, probes=self._probes, folder=folder)
 
+    def _taught(self, examples: int) -> list[Document]:
+        return taught(self._chosen.documents, self._chosen.labels, per_document=examples)
 
-def measure(bundle: Bundle, chosen: RetrievalSet) -> Measured:
+
+def measure(bundle: Bundle, chosen: JudgedSet) -> Measured:
     """Searches all queries in all modes for each number of examples, and the unanswerable queries."""
     corpus = Corpus(bundle, chosen)
-    languages = {language_of(each.query) or ALL for each in chosen.asked}
+    languages = np.array([ALL if query.language == OTHER else query.language for query in chosen.queries])
     lines = read_jsonl(Path(__file__).with_name("unanswerable.jsonl"), Unanswerable)
     unanswerable = [each for _, each in lines if each.language in languages]
-    vectors = encode_queries(bundle, [asked.query for asked in chosen.asked] + [each.query for each in unanswerable])
-    ranks: dict[Row, list[float]] = defaultdict(list)
+    vectors = encode_queries(bundle, [each.text for each in chosen.queries] + [each.query for each in unanswerable])
+    recall: dict[Row, dict[int, float]] = {}
     flagged: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
     seconds: dict[str, list[float]] = defaultdict(list)
-    for examples in EXAMPLES if corpus.has_examples else (0,):
+    for examples in EXAMPLES if chosen.labels else (0,):
         with tempfile.TemporaryDirectory() as folder:
             served = corpus.served(examples, Path(folder))
         for mode, options in MODES.items():
             if examples and mode not in ("dense", "hybrid"):
                 continue
-            for asked, vector in zip(chosen.asked, vectors, strict=False):
+            ids = []
+            for query, language, vector in zip(chosen.queries, languages.tolist(), vectors, strict=False):
                 started = time.perf_counter()
-                found = served.search(asked.query, vector, options)
+                found = served.search(query.text, vector, options)
                 seconds[mode].append(time.perf_counter() - started)
-                hits = [rank for rank, hit in enumerate(found.documents, 1) if hit.sequence in asked.relevant]
-                for language in (ALL, language_of(asked.query) or ALL):
-                    ranks[Row(examples, mode, language)].append(hits[0] if hits else float("inf"))
+                ids.append([chosen.documents[hit.sequence].id for hit in found.documents])
                 if not examples:
-                    flagged[mode, language_of(asked.query) or ALL, "answerable"].append(found.no_good_answer)
+                    flagged[mode, language, "answerable"].append(found.no_good_answer)
+            values = measured(chosen.queries, ids)
+            for language in (ALL, *sorted(set(languages))):
+                own = values[:, (languages == language) | (language == ALL)].mean(axis=1)
+                by_name = dict(zip(NAMES, own.tolist(), strict=True))
+                recall[Row(examples, mode, language)] = {depth: by_name[f"R@{depth}"] for depth in DEPTHS}
             if not examples:
-                for each, vector in zip(unanswerable, vectors[len(chosen.asked) :], strict=True):
+                for each, vector in zip(unanswerable, vectors[len(chosen.queries) :], strict=True):
                     found = served.search(each.query, vector, options)
                     flagged[mode, each.language, each.kind].append(found.no_good_answer)
     return Measured(
-        queries={row.language: len(each) for row, each in ranks.items()},
-        recall={row: {k: statistics.mean(rank <= k for rank in each) for k in DEPTHS} for row, each in ranks.items()},
+        queries={**Counter(languages.tolist()), ALL: len(languages)},
+        recall=recall,
         flagged={name: statistics.mean(each) for name, each in flagged.items()},
         search_milliseconds={mode: _percentiles(each) for mode, each in seconds.items()},
     )
-
-
-def _joined(own: Vectors, more: Vectors, *, parts: int, examples: int) -> Vectors:
-    """Returns the vectors of a document with `parts` parts, plus those of its first `examples` examples."""
-    kept: NDArray[np.bool_] = more.spans[:, 0] < examples
-    added = more.spans[kept] + np.array([parts, 0, 0], dtype=np.int32)
-    return Vectors(np.concatenate([own.spans, added]), np.concatenate([own.matrix, more.matrix[kept]]))
 
 
 def _percentiles(seconds: Sequence[float]) -> tuple[float, float]:

@@ -96,7 +96,7 @@ class EncodedDocuments:
     @cached_property
     def _index(self) -> ServedDocuments:
         pairs = zip(self.plain, self._vectors, strict=True)
-        return self._indexed(self.plain, [_first_parts(each, len(parts_of(document))) for document, each in pairs])
+        return self._indexed(self.plain, [first_parts(each, len(parts_of(document))) for document, each in pairs])
 
     def _indexed(self, documents: Sequence[Document], vectors: Sequence[Vectors]) -> ServedDocuments:
         bundle = self._encoder.bundle
@@ -133,7 +133,7 @@ def served_systems(
     ]
 
 
-def _first_parts(vectors: Vectors, parts: int) -> Vectors:
+def first_parts(vectors: Vectors, parts: int) -> Vectors:
     """Returns the vectors of the first parts of a document."""
     kept = vectors.spans[:, 0] < parts
     return Vectors(vectors.spans[kept], vectors.matrix[kept])

@@ -2,13 +2,20 @@ from pathlib import Path
 
 from benchmarks.feedback.measuring import Result, measure
 from benchmarks.feedback.simulating import USERS, clicks
-from benchmarks.retrieval.sets import Asked, RetrievalSet
+from export.labelled_queries import LabelledQuery
+from export.quality.corpus import Corpus
 from server.catalogue.document import Document
 from server.encoding.bundle import Bundle
 from server.feedback.learning import Measured
 
 DOCUMENTS = [Document(id=id, title=title) for id, title in (("card", "card lost"), ("rate", "exchange rate"))]
-TRAIN = [Asked(f"wallet {number}", frozenset({0})) for number in range(40)]
+
+
+def asked(query: str, *relevant: str) -> LabelledQuery:
+    return LabelledQuery(query=query, language="en", relevant=list(relevant))
+
+
+TRAIN = [asked(f"wallet {number}", "card") for number in range(40)]
 
 
 def test_most_clicks_are_on_the_answer_and_no_user_asks_too_much() -> None:
@@ -21,9 +28,8 @@ def test_most_clicks_are_on_the_answer_and_no_user_asks_too_much() -> None:
 
 
 def test_what_is_learnt_is_counted_and_measured(tmp_path: Path, tiny_bundle: Path) -> None:
-    asked = [Asked("wallet gone", frozenset({0})), Asked("both", frozenset({0, 1})), Asked("wallet 1", frozenset({0}))]
-    reported = RetrievalSet("set, dev", DOCUMENTS, asked, [])
-    train = RetrievalSet("set, train", DOCUMENTS, TRAIN, [])
+    reported = Corpus("dev", DOCUMENTS, [asked("wallet gone", "card"), asked("both", "card", "rate"), TRAIN[1]])
+    train = Corpus("train", DOCUMENTS, TRAIN)
     few, many = measure(Bundle(tiny_bundle), reported, train, counts=[2, 40], seed=0, folder=tmp_path)
     assert few.questions == 2
     assert few.learnt <= 2

@@ -1,13 +1,17 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.retrieval.measuring import ALL, DEPTHS, EXAMPLES, MODES, Row, measure
-from benchmarks.retrieval.sets import MOST_EXAMPLES, Asked, beir_set, sample_set
-from benchmarks.retrieval.targets import E5, MINILM, missed_targets
-from server.catalogue.document import Document
+from benchmarks.retrieval.sets import beir_set, sample_set
+from benchmarks.retrieval.targets import E5, MINILM, TARGETS, missed_targets
+from export.evaluation.judged import JudgedQuery
+from export.evaluation.reading import OTHER
 from server.encoding.bundle import Bundle
+
+LABELS = [("vvv", "a"), ("qqq zzz", "b"), ("www", "b")]
 
 
 @pytest.fixture
@@ -22,29 +26,22 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_whole_set_is_read(directory: Path) -> None:
-    read = beir_set(directory, "dev")
-    assert read.documents == [Document(id="a", title="lost card"), Document(id="b", text="transfer money abroad")]
-    assert set(read.asked) == {Asked("my card is lost", frozenset({0})), Asked("send money abroad", frozenset({1}))}
+def test_questions_of_the_training_split_are_labels(directory: Path) -> None:
+    assert beir_set(directory, "dev").labels == []
+    rows = [{"_id": str(number), "text": f"lost card {number}"} for number in range(3, 20)]
+    with (directory / "queries.jsonl").open("a", encoding="utf-8") as file:
+        file.write("\n" + "\n".join(map(json.dumps, rows)))
+    labels = "".join(f"{number}\ta\t1\n" for number in range(3, 20))
+    (directory / "qrels/train.tsv").write_text("query-id\tcorpus-id\tscore\n" + labels, encoding="utf-8")
+    assert {each.text for each in beir_set(directory, "dev").labels} <= {row["text"] for row in rows}
+    assert beir_set(directory, "dev").labels
+    assert beir_set(directory, "train").labels == []
 
 
 def test_the_sample_is_read() -> None:
     read = sample_set()
-    assert all(asked.relevant and max(asked.relevant) < len(read.documents) for asked in read.asked)
-
-
-def test_examples_are_training_questions_outside_the_labelled_queries(directory: Path) -> None:
-    rows = [{"_id": str(number), "text": f"lost card {number}"} for number in range(3, 20)]
-    rows.append({"_id": "20", "text": "my card is lost"})
-    with (directory / "queries.jsonl").open("a", encoding="utf-8") as file:
-        file.write("\n" + "\n".join(map(json.dumps, rows)))
-    labels = "".join(f"{number}\ta\t1\n" for number in range(3, 21))
-    (directory / "qrels/train.tsv").write_text("query-id\tcorpus-id\tscore\n" + labels, encoding="utf-8")
-    read = beir_set(directory, "dev")
-    assert [len(each) for each in read.examples] == [MOST_EXAMPLES, 0]
-    assert "my card is lost" not in read.examples[0]
-    assert read.examples == beir_set(directory, "dev").examples
-    assert beir_set(directory, "train").examples == [[], []]
+    assert {query.language for query in read.queries} == {"ko", "en"}
+    assert (E5, read.name) in TARGETS
 
 
 def test_recall_and_shares_of_flagged_queries_are_measured(directory: Path, tiny_bundle: Path) -> None:
@@ -54,17 +51,22 @@ def test_recall_and_shares_of_flagged_queries_are_measured(directory: Path, tiny
     assert {row.examples for row in measured.recall} == {0}
     assert measured.recall[Row(0, "lexical", "en")] == measured.recall[Row(0, "hybrid", "en")]
     assert measured.recall[Row(0, "hybrid", ALL)] == dict.fromkeys(DEPTHS, 1.0)
+    assert measured.queries == {ALL: 2, "en": 2}
     kinds = ("answerable", "out of scope", "nonsense", "other apps")
     assert set(measured.flagged) == {(mode, "en", kind) for mode in MODES for kind in kinds}
 
 
-def test_examples_are_indexed_and_found(directory: Path, tiny_bundle: Path) -> None:
-    read = beir_set(directory, "dev")._replace(
-        asked=[Asked("qqq zzz", frozenset({1}))], examples=[["vvv"], ["qqq zzz", "www"]]
+def test_labels_become_examples_that_are_indexed_and_found(directory: Path, tiny_bundle: Path) -> None:
+    labels = [JudgedQuery(text=text, language="en", grades={id: 1}) for text, id in LABELS]
+    read = replace(
+        beir_set(directory, "dev"),
+        queries=[JudgedQuery(text="qqq zzz", language=OTHER, grades={"b": 1})],
+        labels=labels,
     )
-    recall = measure(Bundle(tiny_bundle), read).recall
-    assert {row.examples for row in recall} == set(EXAMPLES)
-    assert recall[Row(1, "dense", ALL)][1] == 1.0
+    measured = measure(Bundle(tiny_bundle), read)
+    assert {row.examples for row in measured.recall} == set(EXAMPLES)
+    assert measured.recall[Row(2, "dense", ALL)][1] == 1.0
+    assert measured.queries == {ALL: 1}
 
 
 def recall_of(**figures: float) -> dict[Row, dict[int, float]]:
