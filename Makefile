@@ -94,6 +94,10 @@ bench-serving: $(BUNDLE)/manifest.json ## Measure the server against its targets
 bench-retrieval: $(BUNDLE)/manifest.json ## Measure R@k of each mode of search; ARGS="--data DIR --split dev" takes a set in BEIR's layout
 	$(PYTHON) -m benchmarks.retrieval --json build/bench-retrieval.json $(ARGS)
 
+.PHONY: bench-evaluation
+bench-evaluation: $(BUNDLE)/manifest.json ## Measure the time of an evaluation of 3,000 queries over 100,000 documents, after encoding
+	$(PYTHON) -m benchmarks.evaluation --bundle $(BUNDLE) --json build/bench-evaluation.json $(ARGS)
+
 .PHONY: bench-typed
 bench-typed: $(BUNDLE)/manifest.json ## Measure R@k of queries with typing errors, wrong layouts and slang; ARGS="--data DIR" adds a set in BEIR's layout
 	$(PYTHON) -m benchmarks.typed --json build/bench-typed.json $(ARGS)

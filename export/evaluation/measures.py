@@ -29,15 +29,20 @@ MEASURES = {
 NAMES = tuple(MEASURES)
 
 
-def measured(queries: Sequence[JudgedQuery], found: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-    """Returns the values `[measures, queries]` of what was found for each query, the best first."""
+def measured(
+    queries: Sequence[JudgedQuery], found: Sequence[Sequence[str]], names: Sequence[str] = NAMES
+) -> NDArray[np.float64]:
+    """Returns the values `[measures, queries]` of what was found for each query, the best first, in the order of names.
+
+    Each measure takes as long as the others.
+    """
     judgements = {str(row): dict(query.grades) for row, query in enumerate(queries)}
     run = {
         str(row): {id: float(-rank) for rank, id in enumerate(ids)}
         for row, (_, ids) in enumerate(zip(queries, found, strict=True))
     }
-    values = np.zeros((len(MEASURES), len(queries)))
-    row_of = {measure: row for row, measure in enumerate(MEASURES.values())}
+    values = np.zeros((len(names), len(queries)))
+    row_of = {MEASURES[name]: row for row, name in enumerate(names)}
     for each in ir_measures.iter_calc(list(row_of), judgements, run):
         values[row_of[each.measure], int(each.query_id)] = each.value
     return values

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.evaluation.judged import SEED, JudgedQuery
-from export.evaluation.measures import NAMES, measured
+from export.evaluation.measures import measured
 from export.evaluation.runs import DEPTH, WITH_LABELS
 from export.evaluation.systems.terms import Split
 from server.catalogue.document import Document, Field, parts_of
@@ -125,7 +125,7 @@ class Bm25System:
         def score(parameters: Parameters) -> float:
             if parameters not in scores:
                 found = self._found(self._terms.index(parameters, rows), terms, rows)
-                scores[parameters] = float(measured(self._tuning, found)[NAMES.index(TUNED_BY)].mean())
+                scores[parameters] = float(measured(self._tuning, found, [TUNED_BY]).mean())
             return scores[parameters]
 
         best = Parameters()
@@ -168,7 +168,9 @@ def best_of(systems: Sequence[Bm25System]) -> Bm25System:
 
 def _best(scores: NDArray[np.float32]) -> list[int]:
     """Returns the places of the best scores above 0, the best first; of equal ones, the first document first."""
-    least = np.partition(scores, -DEPTH)[-DEPTH] if len(scores) > DEPTH else 0.0
-    places = np.flatnonzero((scores >= least) & (scores > 0))
+    places = np.flatnonzero(scores)  # Most documents have no term of a query, and so the score 0.
+    if len(places) > DEPTH:
+        own = scores[places]
+        places = places[own >= np.partition(own, -DEPTH)[-DEPTH]]
     found: list[int] = places[np.argsort(-scores[places], kind="stable")][:DEPTH].tolist()
     return found
