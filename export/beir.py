@@ -88,9 +88,9 @@ class BeirDirectory:
         path = self.path(split)
         for each in _judgements(path):
             if each.query not in self.queries:
-                raise ExportError(f"{path}:{each.line}: unknown query {each.query!r}")
+                raise ExportError(f"{path}:{each.line}: unknown query {each.query!r}: it is not in queries.jsonl")
             if each.document not in self.documents:
-                raise ExportError(f"{path}:{each.line}: unknown document {each.document!r}")
+                raise ExportError(f"{path}:{each.line}: unknown document {each.document!r}: it is not in corpus.jsonl")
             yield each
 
 
@@ -119,7 +119,9 @@ def _judgements(path: Path) -> Iterator[Judgement]:
                     raise ExportError(f"{path}:{number}: expected query id, document id and score, separated by tabs")
                 if score > 0:
                     yield Judgement(number, row[0], row[1], score)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError:
+        raise ExportError(f"{path} is not UTF-8: save it as UTF-8") from None
+    except (OSError, csv.Error) as error:
         raise ExportError(f"{path} cannot be read: {error}") from None
 
 

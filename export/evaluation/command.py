@@ -97,7 +97,10 @@ def _server_systems(options: argparse.Namespace, judged: JudgedSet) -> Iterator[
     known = frozenset(each.id for each in judged.documents)
     suffix = f" ({options.server})" if options.bundle else ""
     with target.connected() as client:
-        yield [ServerSystem(f"{mode.name}{suffix}", target, client, mode, known=known) for mode in options.modes]
+        yield [
+            ServerSystem(f"{mode.name}{suffix}", target, client, mode, known=known, labels=bool(judged.labels))
+            for mode in options.modes
+        ]
 
 
 def _bm25_systems(

@@ -140,6 +140,8 @@ def _check(parser: OneLineParser, options: argparse.Namespace) -> None:
         parser.error("--worst is a number, 0 or more")
     if not options.bundle and options.server is None:
         parser.error("set --bundle or --server")
+    if options.labels is not None and not options.bundle and not options.bm25:
+        parser.error("--labels needs --bundle or --bm25: the documents of a server stay as they are")
     if options.server is None and (options.tls or options.ca or options.cert or options.key):
         parser.error("--tls, --ca, --cert and --key need --server")
     if (options.cert is None) != (options.key is None):

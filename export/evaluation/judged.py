@@ -136,7 +136,7 @@ def _others(pool: Pool, known: set[str], notes: list[str]) -> list[JudgedQuery]:
         raise ExportError(f"{pool.name} has no query with a relevant document")
     others = {each.key: each for each in pool.queries if each.key not in known}
     if not others:
-        raise ExportError(f"all queries of {pool.name} are reported: take another split")
+        raise ExportError(f"all queries of {pool.name} are reported: take other queries")
     if left_out := len(pool.queries) - len(others):
         notes.append(f"left out of {pool.name}: {left_out:,} queries that are reported or occur twice")
     return list(others.values())

@@ -66,7 +66,7 @@ def explained(message: str, line: bytes, decoder: msgspec.json.Decoder[Any]) -> 
     if "got `null`" in message:
         required = tuple(f"`$.{field.encode_name}`" for field in fields if field.required)
         return f"{message}; fill it" if message.endswith(required) else f"{message}; leave it out"
-    if message.startswith("Expected `str` of length >= 1"):
+    if message.startswith(("Expected `str` of length >= 1", "Expected `array` of length >= 1")):
         return f"{message}; it is empty: fill it"
     if message.startswith(("Expected `str`, got `int`", "Expected `str`, got `float`")):
         return f"{message}; put it in quotes"

@@ -13,6 +13,7 @@ GOOD = '{"query": "find a", "language": "en", "relevant": ["a"]}\n'
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        ('{"query": "c", "language": "en", "relevant": []}', "`$.relevant`; it is empty: fill it"),
         ('{"query": "c", "language": "en", "relevant": ["c"]}', "unknown document 'c': it is not in the catalogue"),
         ('{"query": "c", "language": "en", "relevant": []}', "Expected `array` of length >= 1 - at `$.relevant`"),
         ('{"query": " ", "language": "en", "relevant": ["a"]}', "query is blank"),

@@ -50,6 +50,16 @@ def test_a_query_that_the_server_refuses_counts_as_unanswered(tiny_server: Serve
     assert "LEXICAL: refused 1 queries, which count as unanswered" in run.stdout
 
 
+def test_a_report_says_that_a_server_has_no_labels(tiny_server: ServerProcess, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.jsonl"
+    labels.write_text('{"query": "paying for power", "language": "en", "relevant": ["electricity-bill"]}\n')
+    flags = ("--server", tiny_server.address, "--bm25", "words", "--mode", "lexical", "--labels", labels)
+    run = export("evaluate", *SAMPLE, *flags)
+    assert run.returncode == 0, run.stderr
+    assert "LEXICAL: has no labels, since a server's documents stay as they are" in run.stdout
+    assert "BM25 words + labels" in run.stdout
+
+
 def test_a_token_is_sent_and_its_lack_is_one_line(tiny_bundle: Path, tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text(f"search app {TOKEN}\n")

@@ -77,14 +77,17 @@ class Target:
 class ServerSystem:
     """A mode of a running server, with its own catalogue, synonyms, rules and interpretation of queries."""
 
-    def __init__(self, name: str, target: Target, client: Client, mode: Mode, *, known: frozenset[str]) -> None:
-        """Sends nothing yet. `known` are the ids of the documents that labels can name."""
+    def __init__(
+        self, name: str, target: Target, client: Client, mode: Mode, *, known: frozenset[str], labels: bool
+    ) -> None:
+        """Sends nothing yet. `known` are the ids of the documents; with `labels`, other systems are given some."""
         self.name = name
         self.note = ""
         self._target = target
         self._client = client
         self._mode = MODES[mode]
         self._known = known
+        self._labels = labels
 
     def search(self, queries: Sequence[str]) -> list[list[str]]:
         """Returns for each query the ids of the best documents; none if the server refuses it as invalid.
@@ -116,7 +119,7 @@ class ServerSystem:
             raise ExportError(
                 f"the server {self._target.address} has none of the documents: import the catalogue that is evaluated"
             )
-        notes = []
+        notes = ["has no labels, since a server's documents stay as they are"] if self._labels else []
         if unknown := len(ids - self._known):
             notes.append(f"found {unknown:,} documents that the catalogue lacks")
         if refused:

@@ -60,6 +60,7 @@ def test_labels_become_example_queries_of_further_systems(tiny_bundle: Path, fil
             "--baseline BM24: there is no such system; there are DENSE, LEXICAL, HYBRID, BM25 words",
         ),
         (["--json", "/nowhere/report.json"], "/nowhere/report.json cannot be written"),
+        (["--json", "/dev/null"], "/dev/null cannot be written"),
         (["--dev", "/nowhere/dev.jsonl"], "/nowhere/dev.jsonl cannot be read"),
     ],
 )
@@ -84,6 +85,7 @@ def test_an_error_is_one_line(tiny_bundle: Path, files: list[str], more: list[st
         (["--bundle", "b", "--eval", "d", "--worst", "-1"], "--worst is a number, 0 or more"),
         (["--server", "s:1", "--eval", "d", "--cert", "c"], "--cert and --key go together"),
         (["--server", "s:1", "--eval", "d", "--model", "m"], "--model is the original of one --bundle"),
+        (["--server", "s:1", "--eval", "d", "--bm25", "none", "--labels", "l"], "--labels needs --bundle or --bm25"),
         (["--bundle", "b", "--bundle", "b", "--eval", "d"], "--bundle names the same directory twice"),
         (["--bundle", "b", "--eval", "d", "--bm25", "nouns"], "'nouns' is none of words, bigrams, kiwi and none"),
         (["--bundle", "b", "--eval", "d", "--document-model", "m"], "--document-model needs --model"),

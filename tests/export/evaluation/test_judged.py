@@ -118,7 +118,7 @@ def test_a_wrong_line_is_one_error(directory: Path, lines: list[str], message: s
 
 def test_a_split_of_reported_queries_cannot_tune(directory: Path) -> None:
     write_split(directory, "dev", "q3\ta\t1")
-    with pytest.raises(ExportError, match="all queries of dev are reported: take another split"):
+    with pytest.raises(ExportError, match="all queries of dev are reported: take other queries"):
         read_beir_set(directory)
 
 

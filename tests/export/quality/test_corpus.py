@@ -40,7 +40,7 @@ def test_a_large_corpus_is_sampled_with_a_fixed_seed(beir: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "message"),
     [
-        ("qrels/dev.tsv", "h\th\th\nq0\td99\t1\n", "qrels/dev.tsv:2: unknown document 'd99'"),
+        ("qrels/dev.tsv", "h\th\th\nq0\td99\t1\n", "qrels/dev.tsv:2: unknown document 'd99': it is not in corpus"),
         ("qrels/dev.tsv", "h\th\th\nq99\td1\t1\n", "qrels/dev.tsv:2: unknown query 'q99'"),
         ("qrels/dev.tsv", "h\th\th\nq0 d1 1\n", "qrels/dev.tsv:2: expected query id, document id"),
         ("qrels/dev.tsv", "h\th\th\nq0\td1\t0\n", "has no query with a relevant document"),
