@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from server.errors import SettingsError
 from server.programs import SERVER
+from server.setting_checks import check_settings
 from server.setting_rows import PREFIX, setting_rows
 from server.settings import Settings
 from server.version import ShowVersion
@@ -50,7 +51,7 @@ def parse_settings(
         except ValueError as error:
             raise SettingsError(f"{source}: {error}; got {text!r}") from None
     settings = Settings(**values)
-    settings.check()
+    check_settings(settings)
     return settings
 
 

@@ -1,7 +1,7 @@
 """All errors whose message a user may see, in one tree below `ChajaError`, and those that only our code handles.
 
-`server.rpc.errors` maps them to gRPC codes, except UnfitText, UnfitRule, SnapshotError, BuildFailed, LearningRefused,
-ShadowRefused and StartError. `server.__main__` prints the last three as one line.
+`server.rpc.errors` maps them to gRPC codes, except UnfitText, UnfitRule, SnapshotError, BuildFailed, ShadowRefused
+and StartError. `server.__main__` prints the last two, and LearningRefused, as one line.
 """
 
 import uuid
@@ -235,6 +235,10 @@ class LearningRefused(ChajaError):
             f"R@1 of held-out queries falls in {' and '.join(modes)}: nothing was changed; ask for more --min-users or "
             "--min-agreement, or wait for more feedback"
         )
+
+
+class LearningFailed(ChajaError):
+    """Learning from feedback failed in the running server. Nothing was learnt, or a part of it."""
 
 
 class ShadowRefused(ChajaError):

@@ -31,6 +31,7 @@ from server.security.watched import WatchedFiles
 from server.settings import Settings
 from server.writing.feedback import FeedbackWriter
 from server.writing.files import Files
+from server.writing.learning import Learning
 from server.writing.live_catalogue import LiveCatalogue
 from server.writing.reader import Reader
 from server.writing.writer import Writer
@@ -77,6 +78,7 @@ class Reloader:
         metrics.caches.bytes.set_function(lambda: cache.held_bytes)
         self._new_engine = partial(Engine, settings=settings, cache=cache, speed=Speed(), metrics=metrics)
         self._catalogue: LiveCatalogue | None = None
+        self._learning: Learning | None = None
         self._loaded = False
         self._cancelled = threading.Event()
         # One thread does all loading: no other work gets its low priority, and its memory is in one pool.
@@ -107,11 +109,20 @@ class Reloader:
             feedback_days=self._settings.feedback_days,
             keep_vectors_seconds=self._settings.keep_vectors_seconds,
         )
+        self._learning = Learning(
+            self._store,
+            self._catalogue.writer,
+            self._metrics.feedback,
+            self._audit,
+            bundle=self._settings.bundle,
+            weights=self._settings.weights,
+        )
         await self._import_files()
         self._loaded = True
         self._slot.open()
         await self._in_thread(return_freed_memory)
         self._serving()
+        self._learning.start(every_seconds=3600 * self._settings.learn_every_hours)
 
     @property
     def catalogue(self) -> LiveCatalogue:
@@ -138,6 +149,12 @@ class Reloader:
             raise ReadOnly("the server keeps no feedback: start it with --data, and --feedback-days above 0")
         self._check_loaded()
         return self.catalogue.feedback
+
+    def learning(self) -> Learning:
+        """Returns what learns from feedback; raises the same errors as `feedback`."""
+        self.feedback()
+        assert self._learning is not None
+        return self._learning
 
     async def reload(self, reason: str) -> Engine:
         """Loads the current files and serves them. Calls that arrive before the load starts share its result.
@@ -189,6 +206,8 @@ class Reloader:
         self.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        if self._learning is not None:
+            await self._learning.close()
         if self._catalogue is not None:
             await self._catalogue.close()
         await asyncio.to_thread(self._thread.shutdown)

@@ -9,11 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from server.catalogue.database import BACKUPS
 from server.catalogue.document import Field
 from server.cpus import usable_cpus
 from server.defaults import ADMITTED_SHARE, EF_SEARCH, HNSW_FROM_VECTORS, MIN_RECALL, PASSAGE_OVERLAP_TOKENS
-from server.errors import SettingsError
 from server.logs.access import ACCESS_LOG_MODES, AccessLogMode
 from server.logs.lines import LOG_FORMATS, LogFormat
 from server.programs import EXPORTER
@@ -22,6 +20,7 @@ from server.setting_types import (
     CollectorAddress,
     UnixSocket,
     fraction,
+    hours,
     one_of,
     parse_address,
     parse_collector,
@@ -121,6 +120,14 @@ class Settings:
         whole_number(0, 3650),
         "Days for which the store keeps feedback, which has the queries of users. 0 keeps none and refuses it.",
         default="90",
+    )
+    learn_every_hours: float = _setting(
+        hours,
+        "Interval at which the server learns from feedback, as the command learn does: it adds queries that users have "
+        "confirmed to the examples of documents, unless search gets worse. First after an hour, or the interval if it "
+        "is shorter. 0 disables it.",
+        default="0",
+        metavar="HOURS",
     )
     listen: Address | UnixSocket = _setting(
         parse_listen,
@@ -365,36 +372,3 @@ class Settings:
     def workers(self) -> int:
         """Number of workers."""
         return self.encode_workers or usable_cpus()
-
-    def check(self) -> None:
-        """Raises SettingsError if settings contradict each other."""
-        if self.catalogue is None and self.data is None:
-            raise SettingsError(
-                "there is nothing to serve: set --catalogue (a file), --data (a directory) or both; see --help"
-            )
-        self._check_backups()
-        if (self.tls_certificate is None) != (self.tls_key is None):
-            raise SettingsError("--tls-certificate and --tls-key go together: set both or neither")
-        if (self.http_tls_certificate is None) != (self.http_tls_key is None):
-            raise SettingsError("--http-tls-certificate and --http-tls-key go together: set both or neither")
-        if self.tls_client_ca is not None and self.tls_certificate is None:
-            raise SettingsError("--tls-client-ca needs --tls-certificate and --tls-key")
-        if self.search_page and not self.metrics.is_loopback and self.http_token_file is None:
-            raise SettingsError(
-                f"--search-page on would show documents to all who reach {self.metrics}: set --http-token-file, or a "
-                "loopback address such as 127.0.0.1:9464 in --metrics"
-            )
-
-    def _check_backups(self) -> None:
-        if self.backup_every_seconds and self.backup_directory is None:
-            raise SettingsError("--backup-every-seconds needs --backup-directory")
-        if self.backup_directory is None:
-            return
-        if self.data is None:
-            raise SettingsError("--backup-directory needs --data: without it there is no store to back up")
-        data, backups = self.data.resolve(), self.backup_directory.resolve()
-        if backups.is_relative_to(data) and backups != data / BACKUPS:
-            raise SettingsError(
-                f"--backup-directory may not be inside --data: set it to a directory on another disk, or to "
-                f"{self.data / BACKUPS}"
-            )

@@ -18,6 +18,8 @@ ADVICE: dict[type[errors.ChajaError], str] = {
     errors.DeadlinePassed: "Allow a longer deadline, or show no result.",
     errors.EncodingFailed: "Report the incident's id to the operator, who finds it in the server's log.",
     errors.ReloadFailed: "Read the message, correct the bundle or the catalogue, and reload again.",
+    errors.LearningRefused: "Wait for more feedback, and learn again.",
+    errors.LearningFailed: "Correct what the message names, and learn again.",
     errors.NotFound: "Treat the document as absent.",
     errors.Conflict: "Read it again, apply the change to it, and write it with the version just read.",
     errors.ImportTakenOver: "Stop. Another client continues this import.",

@@ -78,10 +78,9 @@ def measure(
                 lesson = learner.lesson()
                 held_out = learner.measure()
                 learner.trial.search_with({})
-                encoded = learner.trial.vectors_of([each.query for each in questions])
-                before = learner.trial.right(questions, encoded)
+                before = learner.trial.right(questions)
                 learner.trial.search_with(lesson.examples(learner.documents.values()))
-                after = learner.trial.right(questions, encoded)
+                after = learner.trial.right(questions)
         yield Result(
             questions=min(count, len(asked)),
             learnt=len(lesson.added),

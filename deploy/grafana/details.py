@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from deploy.grafana.frame import framed
-from deploy.grafana.rows import backups, batching, catalogue, process, quality, requests, saturation, stages
+from deploy.grafana.rows import backups, batching, catalogue, feedback, process, quality, requests, saturation, stages
 
 
 def details() -> Dashboard:
@@ -19,6 +19,7 @@ def details() -> Dashboard:
             *batching.details(),
             *catalogue.details(),
             backups.details(),
+            feedback.details(),
             quality.details(),
             *process.details(),
         ],

@@ -10,6 +10,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from server.catalogue.database import locked
+from server.catalogue.document import Field
 from server.catalogue.feedback import Promotion, forget_promotions, record_promotions
 from server.catalogue.store import Store
 from server.encoding.bundle import Bundle
@@ -34,7 +35,9 @@ def learn(options: Namespace) -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaja-learn-")))
         bundle = Bundle(options.bundle)
         bundle.verify()
-        learner = Learner(store, bundle, policy, folder=folder)
+        chosen = {field: getattr(options, f"{field.value}_weight") for field in Field}
+        weights = {field: factor for field, factor in chosen.items() if factor is not None}
+        learner = Learner(store, bundle, policy, folder=folder, weights=weights)
         stack.callback(learner.close)
         if options.undo:
             lesson = learner.everything()

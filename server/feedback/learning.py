@@ -6,11 +6,12 @@ learnt earlier are in both, except those of the fold.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Self
 
-from server.catalogue.document import MAX_ELEMENTS, Document
+from server.catalogue.document import MAX_ELEMENTS, Document, Field
 from server.catalogue.encoded import Versioned
 from server.catalogue.feedback import FeedbackLog, Promotion
 from server.catalogue.store import Store
@@ -31,6 +32,12 @@ class Lesson(NamedTuple):
 
     added: list[Confirmed]
     withdrawn: list[Promotion]
+
+    def of(self, documents: Iterable[Document]) -> Self:
+        """Returns the part of the lesson for some documents, without queries that they have as examples by now."""
+        known = {document.id: document.examples for document in documents}
+        added = [each for each in self.added if each.query not in known.get(each.document_id, [each.query])]
+        return self._replace(added=added, withdrawn=[each for each in self.withdrawn if each.document_id in known])
 
     def examples(self, documents: Iterable[Document]) -> dict[str, list[str]]:
         """Returns the examples of each document that changes, by id.
@@ -73,11 +80,20 @@ class Measured(NamedTuple):
 class Learner:
     """Learns from the feedback of a store. All methods block. Close it when done."""
 
-    def __init__(self, store: Store, bundle: Bundle, policy: Policy, *, folder: Path) -> None:
+    def __init__(
+        self,
+        store: Store,
+        bundle: Bundle,
+        policy: Policy,
+        *,
+        folder: Path,
+        weights: Mapping[Field, float] = MappingProxyType({}),
+        threads: int | None = None,
+    ) -> None:
         """Reads the feedback and indexes the documents; see `Trial`."""
         self._log = FeedbackLog(store)
         self._policy = policy
-        self.trial = Trial(store, bundle, folder=folder)
+        self.trial = Trial(store, bundle, folder=folder, weights=weights, threads=threads)
         self._judged = self._usable(judge(self._log.evidence(), self._log.shown(), policy))
         ids = {each.document_id for each in self._judged.confirmed}
         self._promotions = self._log.promotions()
@@ -103,7 +119,6 @@ class Learner:
             if not held_out:
                 continue
             questions = [Question(each.query, each.document_id) for each in held_out]
-            vectors = self.trial.vectors_of([each.query for each in questions])
             forgotten = [each for each in self._promotions if _is_in(fold, each.example)]
             known = [each for each in self._judged.confirmed if not _is_in(fold, each.query)]
             learnt = self._lesson(known)
@@ -112,7 +127,7 @@ class Learner:
                 (learnt._replace(withdrawn=[*learnt.withdrawn, *forgotten]), after),
             ):
                 self.trial.search_with(lesson.examples(self.documents.values()))
-                for mode, count in self.trial.right(questions, vectors).items():
+                for mode, count in self.trial.right(questions).items():
                     right[mode] += count
         return Measured.of(len(confirmed), before, after)
 

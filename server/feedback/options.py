@@ -3,9 +3,10 @@
 from argparse import ArgumentParser
 from pathlib import Path
 
+from server.catalogue.document import Field
 from server.command_line import typed
 from server.feedback.policy import Policy
-from server.setting_types import number, whole_number
+from server.setting_types import number, weight, whole_number
 
 
 def add_learn_options(parser: ArgumentParser) -> None:
@@ -27,3 +28,6 @@ def add_learn_options(parser: ArgumentParser) -> None:
         parser.add_argument(
             f"--{name}", type=typed(parse), default=value, metavar="N", help=f"{help} (default: {value})"
         )
+    for field in Field:
+        help = f"the server's --{field.value}-weight (default: the bundle's)"
+        parser.add_argument(f"--{field.value}-weight", type=typed(weight), metavar="N", help=help)

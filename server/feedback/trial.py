@@ -1,16 +1,22 @@
-"""Tries other example queries in an index of the store's documents, which can change there without being stored."""
+"""Tries other example queries in an index of the store's documents, which can change there without being stored.
 
+It is searched as the server searches: with interpretation, synonyms and rules of merchandising.
+"""
+
+import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server.catalogue.document import Document
+from server.catalogue.document import Document, Field
 from server.catalogue.encoded import Vectors, Versioned
 from server.catalogue.examples import with_examples
 from server.catalogue.store import Store
@@ -23,16 +29,17 @@ from server.encoding.normalisation import normalised
 from server.errors import BundleError
 from server.live.exact import exact_index
 from server.live.index import LiveIndex
-from server.ranking.options import Mode, SearchOptions
+from server.ranking.options import Asked, Mode, SearchOptions
 from server.ranking.probes import encode_probes
 from server.ranking.query_rules import QueryRules
 from server.ranking.search import search
 from server.ranking.state import State
+from server.ranking.understanding import reading_of, understand
 
 PORTION_DOCUMENTS = 512
 """Documents that are read and indexed at a time."""
 
-MODES = {"dense": SearchOptions(1, Mode.DENSE), "hybrid": SearchOptions(1, Mode.HYBRID)}
+MODES = {"dense": Mode.DENSE, "hybrid": Mode.HYBRID}
 """The searches that are measured."""
 
 
@@ -46,20 +53,31 @@ class Question(NamedTuple):
 class Trial:
     """The documents of a store in an index that is searched exactly. All methods block."""
 
-    def __init__(self, store: Store, bundle: Bundle, *, folder: Path) -> None:
+    def __init__(
+        self,
+        store: Store,
+        bundle: Bundle,
+        *,
+        folder: Path,
+        weights: Mapping[Field, float] = MappingProxyType({}),
+        threads: int | None = None,
+    ) -> None:
         """Indexes all documents; encodes those that this bundle has not encoded. The index uses files in `folder`.
 
+        `weights` are the factors of fields that replace the bundle's. The default of `threads` is one for each CPU.
         Raises BundleError or DatabaseDamaged.
         """
         self._store = store
         self._bundle = bundle
         self._folder = folder
-        self._pool = ThreadPoolExecutor(usable_cpus(), "learning")
+        self._weights = weights
+        self._pool = ThreadPoolExecutor(threads or usable_cpus(), "learning")
         self._probes = encode_probes(bundle)
         self.revision = bundle.manifest.revision
         self._encoded: dict[str, Vectors | None] = {}
         self._encoded_documents: dict[int, Vectors] = {}
         self._tried: dict[str, Sequence[str]] = {}
+        self._queries: dict[str, NDArray[np.float32]] = {}
         self._index = self._indexed()
 
     def close(self) -> None:
@@ -106,25 +124,30 @@ class Trial:
         old, self._index = self._index, self._indexed()
         old.close()
 
-    def right(self, questions: Sequence[Question], vectors: NDArray[np.float32]) -> dict[str, int]:
-        """Returns by mode how many questions, whose vectors are given, have the right document as their best hit."""
+    def right(self, questions: Sequence[Question]) -> dict[str, int]:
+        """Returns by mode how many questions have the right document as their best hit."""
         state, right = self._index.state, dict.fromkeys(MODES, 0)
-        for question, vector in zip(questions, vectors, strict=True):
-            for mode, options in MODES.items():
-                found = search(state, normalised(question.query), vector, options).documents
-                right[mode] += bool(found) and found[0].sequence == self._sequences.get(question.document_id)
+        for name, mode in MODES.items():
+            queries = [normalised(question.query) for question in questions]
+            understood = [understand(query, reading_of(query, state), state, mode) for query in queries]
+            self._encode_queries([each.text for each in understood])
+            plain = SearchOptions(1, mode, seconds=int(time.time()))
+            for question, each in zip(questions, understood, strict=True):
+                options = replace(plain, asked=Asked(each.read, ""))
+                found = search(state, each.text, self._queries[each.text], options, words=each.words).documents
+                right[name] += bool(found) and found[0].sequence == self._sequences.get(question.document_id)
         return right
 
-    def vectors_of(self, queries: Sequence[str]) -> NDArray[np.float32]:
-        """Returns the vectors of queries."""
-        texts = [(normalised(query), TextKind.QUERY) for query in queries]
-        chunks = [texts[start : start + CHUNK_TEXTS] for start in range(0, len(texts), CHUNK_TEXTS)]
-        none = np.empty((0, self._bundle.manifest.dimension), dtype=np.float32)
-        return np.concatenate([none, *self._pool.map(self._bundle.encode_texts, chunks)])
+    def _encode_queries(self, texts: Iterable[str]) -> None:
+        new = [text for text in dict.fromkeys(texts) if text not in self._queries]
+        chunks = [new[start : start + CHUNK_TEXTS] for start in range(0, len(new), CHUNK_TEXTS)]
+        encoded = self._pool.map(lambda chunk: self._bundle.encode_texts([(t, TextKind.QUERY) for t in chunk]), chunks)
+        for chunk, vectors in zip(chunks, encoded, strict=True):
+            self._queries |= zip(chunk, vectors, strict=True)
 
     def _indexed(self) -> LiveIndex:
         """Returns an index of the documents with the examples that are tried."""
-        index = exact_index(self._bundle.manifest, self._probes, folder=self._folder)
+        index = exact_index(self._bundle.manifest, self._probes, folder=self._folder, weights=self._weights)
         self._sequences: dict[str, int] = {}
         documents = self._store.after(0, self.revision)
         while portion := list(islice(documents, PORTION_DOCUMENTS)):

@@ -17,6 +17,7 @@ ACTION_OF = {
     "chaja.v1.MerchandisingService/PutRules": "put rules",
     "chaja.v1.MerchandisingService/DeleteRules": "delete rules",
     "chaja.v1.FeedbackService/EraseFeedback": "erase feedback",
+    "chaja.v1.FeedbackService/Learn": "learn",
     "chaja.v1.AdminService/Reload": "reload",
 }
 """The actions of the methods that change something."""
@@ -52,3 +53,10 @@ class AuditLog:
         """Logs a reload that no call has asked for, such as one after SIGHUP."""
         if self._on and (not_logged := self._calls.allow("reload")) is not None:
             log.info("reload", source=source, result="failed" if failed else "ok", not_logged=not_logged or None)
+
+    def learnt(self, *, result: str, changed: int = 0) -> None:
+        """Logs a run of learning that no call has asked for: ok, refused or failed, and the number of documents."""
+        if self._on and (not_logged := self._calls.allow("learn")) is not None:
+            log.info(
+                "learn", source="--learn-every-hours", changed=changed, result=result, not_logged=not_logged or None
+            )

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from server.defaults import MIN_RECALL
 from server.metrics.caches import CacheMetrics
 from server.metrics.calls import CallMetrics, Method
+from server.metrics.feedback import FeedbackMetrics
 from server.metrics.index import IndexMetrics
 from server.metrics.process import ProcessMetrics
 from server.metrics.refusals import refusal_counters
@@ -41,5 +42,6 @@ class Metrics:
         self.caches = CacheMetrics(registry)
         self.index = IndexMetrics(registry, min_recall=min_recall)
         self.store = StoreMetrics(registry)
+        self.feedback = FeedbackMetrics(registry)
         self.backups = BackupMetrics(registry)
         self.process = ProcessMetrics(registry)

@@ -15,8 +15,12 @@ from chaja.v1 import (
     FeedbackRefusal,
     FeedbackRefusalReason,
     FeedbackServiceServicer,
+    LearnRecall,
+    LearnRequest,
+    LearnResponse,
     ListPromotionsRequest,
     ListPromotionsResponse,
+    Mode,
     RecordFeedbackRequest,
     RecordFeedbackResponse,
 )
@@ -36,6 +40,7 @@ from server.rpc.limits import (
 )
 from server.rpc.pages import fitting, id_before, page_token
 from server.writing.feedback import FeedbackWriter
+from server.writing.learning import Learning
 
 MAX_EVENTS = 1000
 MAX_SEARCH_ID_CHARACTERS = 64
@@ -47,15 +52,24 @@ REASON_OF = {
     Recorded.TOO_MANY: FeedbackRefusalReason.FEEDBACK_REFUSAL_REASON_TOO_MANY,
 }
 
+MODE_OF = {"dense": Mode.MODE_DENSE, "hybrid": Mode.MODE_HYBRID}
+
 KINDS = frozenset(kind.value for kind in FeedbackKind)
 
 
 class FeedbackServicer(FeedbackServiceServicer):
     """Implements `chaja.v1.FeedbackService`; the proto file states its contract."""
 
-    def __init__(self, feedback: Callable[[], FeedbackWriter], limits: Limits, background: Background) -> None:
-        """Takes a function that returns the current writer of feedback, or raises NotReady or ReadOnly."""
+    def __init__(
+        self,
+        feedback: Callable[[], FeedbackWriter],
+        learning: Callable[[], Learning],
+        limits: Limits,
+        background: Background,
+    ) -> None:
+        """Takes functions that return the writer of feedback and what learns from it, or raise NotReady or ReadOnly."""
         self._feedback = feedback
+        self._learning = learning
         self._limits = limits
         self._background = background
 
@@ -104,6 +118,27 @@ class FeedbackServicer(FeedbackServiceServicer):
             place = msgspec.json.encode((last.document_id, last.example)).decode()
             response.next_page_token = page_token(place, ListPromotionsRequest())
         return response
+
+    async def Learn(self, request: LearnRequest, context: Any) -> LearnResponse:
+        """Learns from feedback."""
+        learnt = await self._learning().learn(dry_run=request.dry_run, undo=request.undo)
+        if (call := CallContext.current()) is not None:
+            call.count(changed=learnt.documents)
+        measured = learnt.measured
+        if measured is None or not measured.questions:
+            recalls = []
+        else:
+            recalls = [
+                LearnRecall(mode=MODE_OF[mode], before=measured.before[mode], after=measured.after[mode])
+                for mode in measured.before
+            ]
+        return LearnResponse(
+            added_count=learnt.added,
+            withdrawn_count=learnt.withdrawn,
+            changed_count=learnt.documents,
+            question_count=0 if measured is None else measured.questions,
+            recalls=recalls,
+        )
 
 
 def _place_of(token: str) -> tuple[str, str]:

@@ -29,6 +29,7 @@ ROLE_OF: dict[str, Role] = {
     "/chaja.v1.FeedbackService/RecordFeedback": "search",
     "/chaja.v1.FeedbackService/EraseFeedback": "write",
     "/chaja.v1.FeedbackService/ListPromotions": "write",
+    "/chaja.v1.FeedbackService/Learn": "admin",
     "/chaja.v1.AdminService/Reload": "admin",
 }
 

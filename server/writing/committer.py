@@ -25,6 +25,7 @@ from server.errors import ChajaError, Conflict, NotReady
 from server.live.index import LiveIndex
 from server.logs.rate import Rate
 from server.metrics import Metrics
+from server.writing.promotions import PromotionChanges
 from server.writing.remembered_calls import RememberedCall, remembered
 from server.writing.rules import RuleChanges
 
@@ -65,6 +66,7 @@ class CommitRequest:
         revision: Revision of the model that has encoded the documents.
         imported: Id of the import that the request belongs to, and the import's position after it.
         rules: Changes of rules; if one of them is rejected, the whole request is.
+        promotions: Example queries that were learnt, to record with the documents that have them.
     """
 
     changes: Sequence[Put | Delete] = ()
@@ -74,6 +76,7 @@ class CommitRequest:
     imported: tuple[str, int] | None = None
     file: FileRecord | None = None
     rules: RuleChanges | None = None
+    promotions: PromotionChanges | None = None
     done: asyncio.Future[list[Outcome]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -205,6 +208,8 @@ class Committer:
         if request.rules is not None:
             rule_outcomes, self._rules = request.rules.perform(transaction, self._rules)
             outcomes += rule_outcomes
+        if request.promotions is not None:
+            request.promotions.perform(transaction, outcomes)
         if request.call is not None:
             transaction.remember_request(request.call.id, request.call.digest, remembered(request.call, outcomes))
         if request.imported is not None:

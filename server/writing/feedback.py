@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 from server.catalogue.feedback import DAY_SECONDS, Event, FeedbackLog, Recorded
 from server.catalogue.store import Store
 from server.errors import NotReady, Overloaded
+from server.metrics.feedback import FeedbackMetrics
 from server.priority import CALL_NICENESS, give_way
 
 BATCH_EVENTS = 200
@@ -28,6 +29,9 @@ MAX_WAITING_EVENTS = 100_000
 PURGED_EVENTS = 1000
 """Old events that are deleted at a time."""
 
+RESULT_OF = {Recorded.STORED: "stored", Recorded.KNOWN: "known"}
+"""The results of events as metrics name them; all others are refused."""
+
 T = TypeVar("T")
 
 
@@ -39,8 +43,9 @@ class _Call(NamedTuple):
 class FeedbackWriter:
     """Writes the feedback of a store. Used on the event loop."""
 
-    def __init__(self, store: Store, *, keep_days: int) -> None:
+    def __init__(self, store: Store, metrics: FeedbackMetrics, *, keep_days: int) -> None:
         """Writes to a store, which keeps events for a number of days."""
+        self._metrics = metrics
         self.log = FeedbackLog(store)
         self._keep_seconds = keep_days * DAY_SECONDS
         self._waiting: list[_Call] = []
@@ -97,6 +102,9 @@ class FeedbackWriter:
             written = await self.run(lambda log: log.record([call.events for call in batch]))
         except Exception as error:
             written = error
+        else:
+            for each in (each for recorded in written for each in recorded):
+                self._metrics.events[RESULT_OF.get(each, "refused")].inc()
         for position, call in enumerate(batch):
             if call.done.done():  # The caller gave up; the events are stored.
                 continue

@@ -79,7 +79,7 @@ class LiveCatalogue:
         self.death = self._committer.death
         self.reader = Reader(store, slot, self._committer.lock)
         self.writer = Writer(store, slot, self._committer, self._encoder)
-        self.feedback = FeedbackWriter(store, keep_days=feedback_days)
+        self.feedback = FeedbackWriter(store, metrics.feedback, keep_days=feedback_days)
         self._demand = Demand(self.feedback.log)
         self._saved_sequence = loaded.saved_sequence
         self._saved = time.monotonic()

@@ -18,6 +18,7 @@ from server.errors import ChajaError, NotReady
 from server.ranking.state import State
 from server.writing.committer import CommitRequest, Committer, FileRecord, Outdated, Put
 from server.writing.encoding import DocumentEncoder
+from server.writing.promotions import PromotionChanges
 from server.writing.remembered_calls import RememberedCall, digest_of, look_up
 from server.writing.rules import RuleChanges
 
@@ -103,6 +104,10 @@ class Writer:
         """Makes the changes of the catalogue file, and records its digests."""
         return await self._upsert(upserts, deletes=deletes, file=file)
 
+    async def promote(self, upserts: Sequence[Upsert], promotions: PromotionChanges) -> list[Outcome]:
+        """Writes documents with other examples, and records these. Under load it waits instead of being rejected."""
+        return await self._upsert(upserts, promotions=promotions)
+
     @_repeat_if_outdated
     async def change_rules(self, rules: RuleChanges, *, request_id: str = "") -> list[Outcome]:
         """Changes rules, all or none; returns the outcome of each. Raises UnfitRule or Conflict."""
@@ -125,6 +130,7 @@ class Writer:
         request_id: str = "",
         imported: tuple[str, int] | None = None,
         file: FileRecord | None = None,
+        promotions: PromotionChanges | None = None,
         deadline: float = math.inf,
         patient: bool = True,
     ) -> list[Outcome]:
@@ -160,6 +166,7 @@ class Writer:
                     call=call,
                     imported=imported,
                     file=file,
+                    promotions=promotions,
                 )
             )
         )

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 import chaja
-from chaja.v1 import Document, LocalizedText, ReloadRequest, Upsert, UpsertDocumentsRequest
+from chaja.v1 import Document, LearnRequest, LocalizedText, ReloadRequest, Upsert, UpsertDocumentsRequest
 from deploy.grafana.__main__ import files
 from deploy.grafana.rows.objective import ERRORS_ALLOWED, FACTORS, SLOW_ALLOWED
 from tests.deploy.dashboards import DASHBOARDS, EVERY_PANEL, FOLDER, PANELS, PanelFile, filled, metrics_of
@@ -132,12 +132,13 @@ def test_grafana_is_provisioned_with_the_interval_of_the_scrapes() -> None:
 
 @pytest.fixture(scope="module")
 def rebuilt(monitored: Monitored) -> Monitored:
-    """The watched server, after a rebuild of its index: replaced documents leave dead vectors."""
+    """The watched server, after a run of learning and a rebuild of its index: replaced documents leave dead vectors."""
     with chaja.connect(monitored.server.address, credentials=monitored.credentials) as client:
         for version in range(6):
             documents = [Document(id=f"{n}", titles=[LocalizedText(text=f"{version} {n}")]) for n in range(250)]
             upserts = [Upsert(document=document) for document in documents]
             client.catalog.UpsertDocuments(UpsertDocumentsRequest(upserts=upserts), timeout=120)
+        client.feedback.Learn(LearnRequest(), timeout=120)
     monitored.prometheus.wait_for("sum(chaja_index_rebuilds_total) > 0", seconds=120)
     return monitored
 

@@ -15,6 +15,7 @@ from chaja.v1 import (
     EraseFeedbackRequest,
     FeedbackEvent,
     FeedbackKind,
+    LearnRequest,
     ListPromotionsRequest,
     RecordFeedbackRequest,
     SearchRequest,
@@ -120,3 +121,25 @@ def test_what_users_click_is_suggested_first(tiny_bundle: Path, tmp_path: Path) 
         client.feedback.RecordFeedback(RecordFeedbackRequest(events=events))
     with serving(tiny_bundle, tmp_path) as server, chaja.connect(server.address) as client:
         wait_until(lambda: first(client) == wanted)
+
+
+def test_a_running_server_learns_from_clicks_and_takes_it_back(tiny_bundle: Path, tmp_path: Path) -> None:
+    with serving(tiny_bundle, tmp_path) as server, chaja.connect(server.address) as client:
+        client.feedback.RecordFeedback(RecordFeedbackRequest(events=[click(1), click(2)]))
+        planned = client.feedback.Learn(LearnRequest(dry_run=True))
+        assert (planned.added_count, planned.changed_count, planned.question_count) == (1, 0, 1)
+        assert len(planned.recalls) == 2
+        learnt = client.feedback.Learn(LearnRequest())
+        assert (learnt.added_count, learnt.changed_count) == (1, 1)
+        (promotion,) = client.feedback.ListPromotions(ListPromotionsRequest()).promotions
+        assert promotion.document_id == "electricity-bill"
+        undone = client.feedback.Learn(LearnRequest(undo=True))
+        assert (undone.withdrawn_count, undone.changed_count, undone.question_count) == (1, 1, 0)
+        assert not client.feedback.ListPromotions(ListPromotionsRequest()).promotions
+        assert not [line for line in server.lines if "Traceback" in line]
+
+
+def test_a_server_that_learns_at_an_interval_stops_at_once(tiny_bundle: Path, tmp_path: Path) -> None:
+    with serving(tiny_bundle, tmp_path, "--learn-every-hours", "0.001") as server:
+        wait_until(lambda: any("learnt from feedback" in line for line in server.lines), seconds=60)
+    assert not [line for line in server.lines if "Traceback" in line]

@@ -23,6 +23,7 @@ def test_the_service_config_retries_all_methods_except_writes_and_endless_stream
         ("chaja.v1.CatalogService", "WatchChanges"),
         ("chaja.v1.FeedbackService", "RecordFeedback"),
         ("chaja.v1.FeedbackService", "EraseFeedback"),
+        ("chaja.v1.FeedbackService", "Learn"),
         ("chaja.v1.MerchandisingService", "PutRules"),
         ("chaja.v1.MerchandisingService", "DeleteRules"),
         ("chaja.v1.SynonymService", "ChangeSynonyms"),

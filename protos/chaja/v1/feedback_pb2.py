@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from chaja.v1 import search_pb2 as chaja_dot_v1_dot_search__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63haja/v1/feedback.proto\x12\x08\x63haja.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"@\n\x15RecordFeedbackRequest\x12\'\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x17.chaja.v1.FeedbackEvent\"\x9a\x01\n\rFeedbackEvent\x12\x11\n\tsearch_id\x18\x01 \x01(\t\x12\r\n\x05query\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\x12$\n\x04kind\x18\x04 \x01(\x0e\x32\x16.chaja.v1.FeedbackKind\x12\x10\n\x08user_key\x18\x05 \x01(\t\x12\x11\n\x04rank\x18\x06 \x01(\x05H\x00\x88\x01\x01\x42\x07\n\x05_rank\"r\n\x16RecordFeedbackResponse\x12\x16\n\x0erecorded_count\x18\x01 \x01(\x05\x12\x13\n\x0bknown_count\x18\x02 \x01(\x05\x12+\n\x08refusals\x18\x03 \x03(\x0b\x32\x19.chaja.v1.FeedbackRefusal\"T\n\x0f\x46\x65\x65\x64\x62\x61\x63kRefusal\x12\x10\n\x08position\x18\x01 \x01(\x05\x12/\n\x06reason\x18\x02 \x01(\x0e\x32\x1f.chaja.v1.FeedbackRefusalReason\"b\n\x14\x45raseFeedbackRequest\x12\x12\n\x08user_key\x18\x01 \x01(\tH\x00\x12,\n\x06\x62\x65\x66ore\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x42\x08\n\x06target\"-\n\x15\x45raseFeedbackResponse\x12\x14\n\x0c\x65rased_count\x18\x01 \x01(\x03\">\n\x15ListPromotionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Z\n\x16ListPromotionsResponse\x12\'\n\npromotions\x18\x01 \x03(\x0b\x32\x13.chaja.v1.Promotion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"o\n\tPromotion\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0f\n\x07\x65xample\x18\x02 \x01(\t\x12\x12\n\nuser_count\x18\x03 \x01(\x05\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x9a\x01\n\x0c\x46\x65\x65\x64\x62\x61\x63kKind\x12\x1d\n\x19\x46\x45\x45\x44\x42\x41\x43K_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13\x46\x45\x45\x44\x42\x41\x43K_KIND_SHOWN\x10\x01\x12\x19\n\x15\x46\x45\x45\x44\x42\x41\x43K_KIND_CLICKED\x10\x02\x12\x1b\n\x17\x46\x45\x45\x44\x42\x41\x43K_KIND_CONVERTED\x10\x03\x12\x1a\n\x16\x46\x45\x45\x44\x42\x41\x43K_KIND_REJECTED\x10\x04*\x94\x01\n\x15\x46\x65\x65\x64\x62\x61\x63kRefusalReason\x12\'\n#FEEDBACK_REFUSAL_REASON_UNSPECIFIED\x10\x00\x12,\n(FEEDBACK_REFUSAL_REASON_UNKNOWN_DOCUMENT\x10\x01\x12$\n FEEDBACK_REFUSAL_REASON_TOO_MANY\x10\x02\x32\x9c\x02\n\x0f\x46\x65\x65\x64\x62\x61\x63kService\x12X\n\x0eRecordFeedback\x12\x1f.chaja.v1.RecordFeedbackRequest\x1a .chaja.v1.RecordFeedbackResponse\"\x03\x90\x02\x02\x12U\n\rEraseFeedback\x12\x1e.chaja.v1.EraseFeedbackRequest\x1a\x1f.chaja.v1.EraseFeedbackResponse\"\x03\x90\x02\x02\x12X\n\x0eListPromotions\x12\x1f.chaja.v1.ListPromotionsRequest\x1a .chaja.v1.ListPromotionsResponse\"\x03\x90\x02\x01\x42-\n\x08\x63haja.v1B\rFeedbackProtoP\x01Z\x10\x63haja/v1;chajav1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63haja/v1/feedback.proto\x12\x08\x63haja.v1\x1a\x15\x63haja/v1/search.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"@\n\x15RecordFeedbackRequest\x12\'\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x17.chaja.v1.FeedbackEvent\"\x9a\x01\n\rFeedbackEvent\x12\x11\n\tsearch_id\x18\x01 \x01(\t\x12\r\n\x05query\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\x12$\n\x04kind\x18\x04 \x01(\x0e\x32\x16.chaja.v1.FeedbackKind\x12\x10\n\x08user_key\x18\x05 \x01(\t\x12\x11\n\x04rank\x18\x06 \x01(\x05H\x00\x88\x01\x01\x42\x07\n\x05_rank\"r\n\x16RecordFeedbackResponse\x12\x16\n\x0erecorded_count\x18\x01 \x01(\x05\x12\x13\n\x0bknown_count\x18\x02 \x01(\x05\x12+\n\x08refusals\x18\x03 \x03(\x0b\x32\x19.chaja.v1.FeedbackRefusal\"T\n\x0f\x46\x65\x65\x64\x62\x61\x63kRefusal\x12\x10\n\x08position\x18\x01 \x01(\x05\x12/\n\x06reason\x18\x02 \x01(\x0e\x32\x1f.chaja.v1.FeedbackRefusalReason\"b\n\x14\x45raseFeedbackRequest\x12\x12\n\x08user_key\x18\x01 \x01(\tH\x00\x12,\n\x06\x62\x65\x66ore\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x42\x08\n\x06target\"-\n\x15\x45raseFeedbackResponse\x12\x14\n\x0c\x65rased_count\x18\x01 \x01(\x03\">\n\x15ListPromotionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Z\n\x16ListPromotionsResponse\x12\'\n\npromotions\x18\x01 \x03(\x0b\x32\x13.chaja.v1.Promotion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"o\n\tPromotion\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0f\n\x07\x65xample\x18\x02 \x01(\t\x12\x12\n\nuser_count\x18\x03 \x01(\x05\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"-\n\x0cLearnRequest\x12\x0f\n\x07\x64ry_run\x18\x01 \x01(\x08\x12\x0c\n\x04undo\x18\x02 \x01(\x08\"\x94\x01\n\rLearnResponse\x12\x13\n\x0b\x61\x64\x64\x65\x64_count\x18\x01 \x01(\x05\x12\x17\n\x0fwithdrawn_count\x18\x02 \x01(\x05\x12\x15\n\rchanged_count\x18\x03 \x01(\x05\x12\x16\n\x0equestion_count\x18\x04 \x01(\x05\x12&\n\x07recalls\x18\x05 \x03(\x0b\x32\x15.chaja.v1.LearnRecall\"J\n\x0bLearnRecall\x12\x1c\n\x04mode\x18\x01 \x01(\x0e\x32\x0e.chaja.v1.Mode\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\x01\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\x01*\x9a\x01\n\x0c\x46\x65\x65\x64\x62\x61\x63kKind\x12\x1d\n\x19\x46\x45\x45\x44\x42\x41\x43K_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13\x46\x45\x45\x44\x42\x41\x43K_KIND_SHOWN\x10\x01\x12\x19\n\x15\x46\x45\x45\x44\x42\x41\x43K_KIND_CLICKED\x10\x02\x12\x1b\n\x17\x46\x45\x45\x44\x42\x41\x43K_KIND_CONVERTED\x10\x03\x12\x1a\n\x16\x46\x45\x45\x44\x42\x41\x43K_KIND_REJECTED\x10\x04*\x94\x01\n\x15\x46\x65\x65\x64\x62\x61\x63kRefusalReason\x12\'\n#FEEDBACK_REFUSAL_REASON_UNSPECIFIED\x10\x00\x12,\n(FEEDBACK_REFUSAL_REASON_UNKNOWN_DOCUMENT\x10\x01\x12$\n FEEDBACK_REFUSAL_REASON_TOO_MANY\x10\x02\x32\xd6\x02\n\x0f\x46\x65\x65\x64\x62\x61\x63kService\x12X\n\x0eRecordFeedback\x12\x1f.chaja.v1.RecordFeedbackRequest\x1a .chaja.v1.RecordFeedbackResponse\"\x03\x90\x02\x02\x12U\n\rEraseFeedback\x12\x1e.chaja.v1.EraseFeedbackRequest\x1a\x1f.chaja.v1.EraseFeedbackResponse\"\x03\x90\x02\x02\x12X\n\x0eListPromotions\x12\x1f.chaja.v1.ListPromotionsRequest\x1a .chaja.v1.ListPromotionsResponse\"\x03\x90\x02\x01\x12\x38\n\x05Learn\x12\x16.chaja.v1.LearnRequest\x1a\x17.chaja.v1.LearnResponseB-\n\x08\x63haja.v1B\rFeedbackProtoP\x01Z\x10\x63haja/v1;chajav1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,28 +40,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FEEDBACKSERVICE'].methods_by_name['EraseFeedback']._serialized_options = b'\220\002\002'
   _globals['_FEEDBACKSERVICE'].methods_by_name['ListPromotions']._loaded_options = None
   _globals['_FEEDBACKSERVICE'].methods_by_name['ListPromotions']._serialized_options = b'\220\002\001'
-  _globals['_FEEDBACKKIND']._serialized_start=912
-  _globals['_FEEDBACKKIND']._serialized_end=1066
-  _globals['_FEEDBACKREFUSALREASON']._serialized_start=1069
-  _globals['_FEEDBACKREFUSALREASON']._serialized_end=1217
-  _globals['_RECORDFEEDBACKREQUEST']._serialized_start=70
-  _globals['_RECORDFEEDBACKREQUEST']._serialized_end=134
-  _globals['_FEEDBACKEVENT']._serialized_start=137
-  _globals['_FEEDBACKEVENT']._serialized_end=291
-  _globals['_RECORDFEEDBACKRESPONSE']._serialized_start=293
-  _globals['_RECORDFEEDBACKRESPONSE']._serialized_end=407
-  _globals['_FEEDBACKREFUSAL']._serialized_start=409
-  _globals['_FEEDBACKREFUSAL']._serialized_end=493
-  _globals['_ERASEFEEDBACKREQUEST']._serialized_start=495
-  _globals['_ERASEFEEDBACKREQUEST']._serialized_end=593
-  _globals['_ERASEFEEDBACKRESPONSE']._serialized_start=595
-  _globals['_ERASEFEEDBACKRESPONSE']._serialized_end=640
-  _globals['_LISTPROMOTIONSREQUEST']._serialized_start=642
-  _globals['_LISTPROMOTIONSREQUEST']._serialized_end=704
-  _globals['_LISTPROMOTIONSRESPONSE']._serialized_start=706
-  _globals['_LISTPROMOTIONSRESPONSE']._serialized_end=796
-  _globals['_PROMOTION']._serialized_start=798
-  _globals['_PROMOTION']._serialized_end=909
-  _globals['_FEEDBACKSERVICE']._serialized_start=1220
-  _globals['_FEEDBACKSERVICE']._serialized_end=1504
+  _globals['_FEEDBACKKIND']._serialized_start=1209
+  _globals['_FEEDBACKKIND']._serialized_end=1363
+  _globals['_FEEDBACKREFUSALREASON']._serialized_start=1366
+  _globals['_FEEDBACKREFUSALREASON']._serialized_end=1514
+  _globals['_RECORDFEEDBACKREQUEST']._serialized_start=93
+  _globals['_RECORDFEEDBACKREQUEST']._serialized_end=157
+  _globals['_FEEDBACKEVENT']._serialized_start=160
+  _globals['_FEEDBACKEVENT']._serialized_end=314
+  _globals['_RECORDFEEDBACKRESPONSE']._serialized_start=316
+  _globals['_RECORDFEEDBACKRESPONSE']._serialized_end=430
+  _globals['_FEEDBACKREFUSAL']._serialized_start=432
+  _globals['_FEEDBACKREFUSAL']._serialized_end=516
+  _globals['_ERASEFEEDBACKREQUEST']._serialized_start=518
+  _globals['_ERASEFEEDBACKREQUEST']._serialized_end=616
+  _globals['_ERASEFEEDBACKRESPONSE']._serialized_start=618
+  _globals['_ERASEFEEDBACKRESPONSE']._serialized_end=663
+  _globals['_LISTPROMOTIONSREQUEST']._serialized_start=665
+  _globals['_LISTPROMOTIONSREQUEST']._serialized_end=727
+  _globals['_LISTPROMOTIONSRESPONSE']._serialized_start=729
+  _globals['_LISTPROMOTIONSRESPONSE']._serialized_end=819
+  _globals['_PROMOTION']._serialized_start=821
+  _globals['_PROMOTION']._serialized_end=932
+  _globals['_LEARNREQUEST']._serialized_start=934
+  _globals['_LEARNREQUEST']._serialized_end=979
+  _globals['_LEARNRESPONSE']._serialized_start=982
+  _globals['_LEARNRESPONSE']._serialized_end=1130
+  _globals['_LEARNRECALL']._serialized_start=1132
+  _globals['_LEARNRECALL']._serialized_end=1206
+  _globals['_FEEDBACKSERVICE']._serialized_start=1517
+  _globals['_FEEDBACKSERVICE']._serialized_end=1859
 # @@protoc_insertion_point(module_scope)

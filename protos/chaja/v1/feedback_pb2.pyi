@@ -3,6 +3,7 @@
 isort:skip_file
 """
 
+from chaja.v1 import search_pb2 as _search_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -353,3 +354,103 @@ class Promotion(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Promotion: _TypeAlias = Promotion  # noqa: Y015
+
+@_typing.final
+class LearnRequest(_message.Message):
+    """LearnRequest asks to learn from feedback."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    UNDO_FIELD_NUMBER: _builtins.int
+    dry_run: _builtins.bool
+    """dry_run asks to measure and to count, and to change nothing."""
+    undo: _builtins.bool
+    """undo asks to take away all example queries that were learnt."""
+    def __init__(
+        self,
+        *,
+        dry_run: _builtins.bool = ...,
+        undo: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "undo", b"undo"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LearnRequest: _TypeAlias = LearnRequest  # noqa: Y015
+
+@_typing.final
+class LearnResponse(_message.Message):
+    """LearnResponse reports what was learnt, or would be."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDED_COUNT_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_COUNT_FIELD_NUMBER: _builtins.int
+    CHANGED_COUNT_FIELD_NUMBER: _builtins.int
+    QUESTION_COUNT_FIELD_NUMBER: _builtins.int
+    RECALLS_FIELD_NUMBER: _builtins.int
+    added_count: _builtins.int
+    """added_count is the number of example queries that were added."""
+    withdrawn_count: _builtins.int
+    """withdrawn_count is the number of learnt example queries that were taken away, because users by now confirm their
+    query for another document, or reject it, or because of `LearnRequest.undo`.
+    """
+    changed_count: _builtins.int
+    """changed_count is the number of documents that were changed; 0 in a dry run."""
+    question_count: _builtins.int
+    """question_count is the number of confirmed queries that `recalls` were measured with, each held out while it was
+    asked. 0 if there are none, and with `LearnRequest.undo`.
+    """
+    @_builtins.property
+    def recalls(self) -> _containers.RepeatedCompositeFieldContainer[Global___LearnRecall]:
+        """recalls holds R@1 by mode. Empty if `question_count` is 0."""
+
+    def __init__(
+        self,
+        *,
+        added_count: _builtins.int = ...,
+        withdrawn_count: _builtins.int = ...,
+        changed_count: _builtins.int = ...,
+        question_count: _builtins.int = ...,
+        recalls: _abc.Iterable[Global___LearnRecall] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added_count", b"added_count", "changed_count", b"changed_count", "question_count", b"question_count", "recalls", b"recalls", "withdrawn_count", b"withdrawn_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LearnResponse: _TypeAlias = LearnResponse  # noqa: Y015
+
+@_typing.final
+class LearnRecall(_message.Message):
+    """LearnRecall is the share of questions whose best hit is right, in a mode."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    mode: _search_pb2.Mode.ValueType
+    """mode is the mode of the searches."""
+    before: _builtins.float
+    """before is the share without what would be learnt, from 0 to 1."""
+    after: _builtins.float
+    """after is the share with it, from 0 to 1."""
+    def __init__(
+        self,
+        *,
+        mode: _search_pb2.Mode.ValueType = ...,
+        before: _builtins.float = ...,
+        after: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "mode", b"mode"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LearnRecall: _TypeAlias = LearnRecall  # noqa: Y015

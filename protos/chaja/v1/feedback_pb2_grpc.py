@@ -54,6 +54,11 @@ class FeedbackServiceStub:
                 request_serializer=chaja_dot_v1_dot_feedback__pb2.ListPromotionsRequest.SerializeToString,
                 response_deserializer=chaja_dot_v1_dot_feedback__pb2.ListPromotionsResponse.FromString,
                 _registered_method=True)
+        self.Learn = channel.unary_unary(
+                '/chaja.v1.FeedbackService/Learn',
+                request_serializer=chaja_dot_v1_dot_feedback__pb2.LearnRequest.SerializeToString,
+                response_deserializer=chaja_dot_v1_dot_feedback__pb2.LearnResponse.FromString,
+                _registered_method=True)
 
 
 class FeedbackServiceServicer:
@@ -92,6 +97,19 @@ class FeedbackServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Learn(self, request, context):
+        """Learn adds queries that users have confirmed to the examples of documents, as the command `learn` does, or takes them
+        away again. It returns when the changes are durable and searchable. That may take minutes, so set the deadline
+        accordingly; the work continues if the caller gives up. A call waits for the end of an earlier one. If the server
+        requires tokens, it needs the role `admin`.
+
+        FAILED_PRECONDITION with the reason LEARNING_REFUSED means that R@1 of held-out queries would fall; nothing was
+        changed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FeedbackServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -109,6 +127,11 @@ def add_FeedbackServiceServicer_to_server(servicer, server):
                     servicer.ListPromotions,
                     request_deserializer=chaja_dot_v1_dot_feedback__pb2.ListPromotionsRequest.FromString,
                     response_serializer=chaja_dot_v1_dot_feedback__pb2.ListPromotionsResponse.SerializeToString,
+            ),
+            'Learn': grpc.unary_unary_rpc_method_handler(
+                    servicer.Learn,
+                    request_deserializer=chaja_dot_v1_dot_feedback__pb2.LearnRequest.FromString,
+                    response_serializer=chaja_dot_v1_dot_feedback__pb2.LearnResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -197,6 +220,33 @@ class FeedbackService:
             '/chaja.v1.FeedbackService/ListPromotions',
             chaja_dot_v1_dot_feedback__pb2.ListPromotionsRequest.SerializeToString,
             chaja_dot_v1_dot_feedback__pb2.ListPromotionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Learn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/chaja.v1.FeedbackService/Learn',
+            chaja_dot_v1_dot_feedback__pb2.LearnRequest.SerializeToString,
+            chaja_dot_v1_dot_feedback__pb2.LearnResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -54,6 +54,15 @@ class FeedbackServiceStub:
     """ListPromotions returns the example queries that `learn` has added to documents, page by page. If the server requires
     tokens, it needs the role `write`, since they are texts of users.
     """
+    Learn: _grpc.UnaryUnaryMultiCallable[_feedback_pb2.LearnRequest, _feedback_pb2.LearnResponse]
+    """Learn adds queries that users have confirmed to the examples of documents, as the command `learn` does, or takes them
+    away again. It returns when the changes are durable and searchable. That may take minutes, so set the deadline
+    accordingly; the work continues if the caller gives up. A call waits for the end of an earlier one. If the server
+    requires tokens, it needs the role `admin`.
+
+    FAILED_PRECONDITION with the reason LEARNING_REFUSED means that R@1 of held-out queries would fall; nothing was
+    changed.
+    """
 
 @_typing.type_check_only
 class FeedbackServiceAsyncStub(FeedbackServiceStub):
@@ -80,6 +89,15 @@ class FeedbackServiceAsyncStub(FeedbackServiceStub):
     ListPromotions: _aio.UnaryUnaryMultiCallable[_feedback_pb2.ListPromotionsRequest, _feedback_pb2.ListPromotionsResponse]  # type: ignore[assignment]
     """ListPromotions returns the example queries that `learn` has added to documents, page by page. If the server requires
     tokens, it needs the role `write`, since they are texts of users.
+    """
+    Learn: _aio.UnaryUnaryMultiCallable[_feedback_pb2.LearnRequest, _feedback_pb2.LearnResponse]  # type: ignore[assignment]
+    """Learn adds queries that users have confirmed to the examples of documents, as the command `learn` does, or takes them
+    away again. It returns when the changes are durable and searchable. That may take minutes, so set the deadline
+    accordingly; the work continues if the caller gives up. A call waits for the end of an earlier one. If the server
+    requires tokens, it needs the role `admin`.
+
+    FAILED_PRECONDITION with the reason LEARNING_REFUSED means that R@1 of held-out queries would fall; nothing was
+    changed.
     """
 
 class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -122,6 +140,21 @@ class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_feedback_pb2.ListPromotionsResponse, _abc.Awaitable[_feedback_pb2.ListPromotionsResponse]]:
         """ListPromotions returns the example queries that `learn` has added to documents, page by page. If the server requires
         tokens, it needs the role `write`, since they are texts of users.
+        """
+
+    @_abc_1.abstractmethod
+    def Learn(
+        self,
+        request: _feedback_pb2.LearnRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feedback_pb2.LearnResponse, _abc.Awaitable[_feedback_pb2.LearnResponse]]:
+        """Learn adds queries that users have confirmed to the examples of documents, as the command `learn` does, or takes them
+        away again. It returns when the changes are durable and searchable. That may take minutes, so set the deadline
+        accordingly; the work continues if the caller gives up. A call waits for the end of an earlier one. If the server
+        requires tokens, it needs the role `admin`.
+
+        FAILED_PRECONDITION with the reason LEARNING_REFUSED means that R@1 of held-out queries would fall; nothing was
+        changed.
         """
 
 def add_FeedbackServiceServicer_to_server(servicer: FeedbackServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

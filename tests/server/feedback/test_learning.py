@@ -8,14 +8,19 @@ import numpy as np
 import pytest
 
 from server.catalogue.database import locked
-from server.catalogue.document import Document
+from server.catalogue.document import Document, Field
 from server.catalogue.feedback import Event, FeedbackKind, FeedbackLog
+from server.catalogue.rules import RuleKind
 from server.catalogue.store import Store
 from server.commands import run
 from server.encoding.bundle import Bundle
 from server.errors import LearningRefused, SettingsError, StoreError
 from server.feedback.learning import Learner, Measured
 from server.feedback.policy import Policy
+from server.feedback.trial import Question, Trial
+from server.live.index import FIELDS
+from server.merchandising.rule import Rule as MerchandisingRule
+from server.synonyms.rule import Rule
 from tests.server.making import versioned
 
 TITLES = {"card": "카드 분실 신고", "loan": "전세 대출", "rate": "환율 조회"}
@@ -210,6 +215,23 @@ def test_earlier_tries_do_not_change_the_weights_of_words(data: Path, bundle: Bu
         made.measure()
         made.trial.search_with({})
         assert made.trial.state.lexical.search(QUERY, limit=9).scores.tolist() == before
+
+
+def test_questions_are_searched_with_synonyms_and_rules_and_weights(data: Path, bundle: Bundle, tmp_path: Path) -> None:
+    synonym = Rule.parse("ㄱㅂㅅ -> 환율 조회")
+    assert synonym is not None
+    pin = MerchandisingRule(id="pin", query="달러", pinned_ids=("loan",))
+    record(data, *clicks(QUERY))
+    with contextlib.closing(Store(data, durable=False)) as store, store.write() as transaction:
+        transaction.put_rule(RuleKind.SYNONYM, synonym.id, synonym.text.encode())
+        transaction.put_rule(RuleKind.MERCHANDISING, pin.id, pin.content)
+    with learner(data, bundle, tmp_path) as made:
+        assert made.trial.right([Question("ㄱㅂㅅ", "rate")]) == {"dense": 1, "hybrid": 1}
+        assert made.trial.right([Question("달러", "loan")]) == {"dense": 1, "hybrid": 1}
+    with contextlib.closing(Store(data, serving=False)) as store:
+        trial = Trial(store, bundle, folder=tmp_path, weights={Field.EXAMPLE: 0.5})
+        with contextlib.closing(trial):
+            assert trial.state.weights[FIELDS.index(Field.EXAMPLE)] == 0.5
 
 
 def test_what_makes_hits_worse_is_refused_and_changes_nothing(

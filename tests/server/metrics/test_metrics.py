@@ -21,6 +21,8 @@ RESULTS: dict[str, Iterable[str]] = {
     "chaja_index_rebuilds_total": ("ok", "failed"),
     "chaja_graph_builds_total": ("ok", "failed"),
     "chaja_backups_total": ("ok", "failed"),
+    "chaja_feedback_events_total": ("stored", "known", "refused"),
+    "chaja_learn_runs_total": ("learnt", "unchanged", "refused", "failed"),
 }
 SERIES = [
     *[f'chaja_stage_seconds_count{{stage="{stage}"}} 0.0' for stage in STAGES],
@@ -43,6 +45,12 @@ SERIES = [
     *[f"chaja_{name} 0.0" for name in ("index_ef_search", "store_sequence", "change_lag_seconds", "data_free_bytes")],
     *[f"chaja_backup_{name} 0.0" for name in ("timestamp_seconds", "bytes", "interval_seconds")],
     *[f"chaja_{name}_timestamp_seconds 0.0" for name in ("snapshot", "certificate_expiry")],
+    *[
+        f'chaja_learn_recall{{mode="{mode}",when="{when}"}} 0.0'
+        for mode in ("dense", "hybrid")
+        for when in ("before", "after")
+    ],
+    *[f"chaja_{name} 0.0" for name in ("promotions", "learn_questions", "learn_timestamp_seconds")],
     "chaja_last_reload_failed 0.0",
     "chaja_workers 2.0",
     "chaja_latency_objective_seconds 0.1",

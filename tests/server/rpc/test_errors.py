@@ -55,7 +55,7 @@ def size_of(refusal: Refusal) -> int:
 
 
 def test_every_error_of_a_request_is_in_the_table_of_errors() -> None:
-    elsewhere = (errors.StartError, errors.SnapshotError, errors.BuildFailed, errors.LearningRefused)
+    elsewhere = (errors.StartError, errors.SnapshotError, errors.BuildFailed, errors.ShadowRefused)
     of_requests = {error for error in leaves(errors.ChajaError) if not issubclass(error, elsewhere)}
     unfit = {error for error in of_requests if issubclass(error, errors.UnfitText | errors.UnfitRule)}
     assert of_requests - unfit == set(ROW_OF)

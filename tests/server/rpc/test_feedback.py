@@ -13,6 +13,7 @@ from chaja.v1 import (
     FeedbackKind,
     FeedbackRefusal,
     FeedbackRefusalReason,
+    LearnRequest,
     ListPromotionsRequest,
     RecordFeedbackRequest,
     RecordFeedbackResponse,
@@ -23,7 +24,6 @@ from server.rpc.background import Background
 from server.rpc.feedback import FeedbackServicer
 from server.rpc.limits import Limits
 from server.settings import Settings
-from server.writing.feedback import FeedbackWriter
 from tests.server.writing.making import Core, running, titled, upserts
 
 CLICKED = FeedbackKind.FEEDBACK_KIND_CLICKED
@@ -40,13 +40,17 @@ def event(**fields: Any) -> FeedbackEvent:
     return FeedbackEvent(**values | fields)
 
 
+def none() -> Any:
+    raise ReadOnly("start it with --data")
+
+
 class Served:
     """A servicer over the layers below it."""
 
     def __init__(self, core: Core) -> None:
         self.core = core
         limits = Limits.of(Settings(bundle=Path(), data=Path()))
-        self.servicer = FeedbackServicer(lambda: core.catalogue.feedback, limits, Background())
+        self.servicer = FeedbackServicer(lambda: core.catalogue.feedback, none, limits, Background())
 
     async def record(self, *events: FeedbackEvent) -> RecordFeedbackResponse:
         return await self.servicer.RecordFeedback(RecordFeedbackRequest(events=events), None)
@@ -154,9 +158,8 @@ async def test_a_wrong_page_token_is_named(served: Served) -> None:
 
 
 async def test_a_server_without_feedback_says_how_to_keep_it(served: Served) -> None:
-    def none() -> FeedbackWriter:
-        raise ReadOnly("start it with --data")
-
-    servicer = FeedbackServicer(none, Limits.of(Settings(bundle=Path(), data=Path())), Background())
+    servicer = FeedbackServicer(none, none, Limits.of(Settings(bundle=Path(), data=Path())), Background())
     with pytest.raises(ReadOnly):
         await servicer.RecordFeedback(RecordFeedbackRequest(events=[event()]), None)
+    with pytest.raises(ReadOnly):
+        await servicer.Learn(LearnRequest(), None)

@@ -1,0 +1,69 @@
+"""Finds and measures what feedback teaches; `server.writing.learning` runs this program beside the server.
+
+    python -m server.feedback.process TASK
+
+TASK is a `Task` as JSON, and the output a `Studied`. A separate process does not hold the server's GIL, and can be
+ended at any time. It ends with its parent, and changes nothing.
+"""
+
+import contextlib
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from server.catalogue.document import Field
+from server.catalogue.store import Store
+from server.child import begin_child
+from server.encoding.bundle import Bundle
+from server.errors import ChajaError, first_line
+from server.feedback.learning import Learner, Lesson, Measured
+from server.feedback.policy import Policy
+
+NICENESS = 19
+
+
+class Task(NamedTuple):
+    """The directories of the store and of the bundle, and the factors of fields that replace the bundle's."""
+
+    data: str
+    bundle: str
+    weights: dict[Field, float]
+
+
+class Studied(NamedTuple):
+    """The lesson of some feedback, and R@1 before and after."""
+
+    lesson: Lesson
+    measured: Measured
+
+
+def study(task: Task, *, folder: Path) -> Studied:
+    """Returns what the feedback of a store teaches. Blocks; uses temporary files in `folder`.
+
+    Raises StoreError or BundleError.
+    """
+    with contextlib.closing(Store(Path(task.data), serving=False)) as store:
+        bundle = Bundle(Path(task.bundle))
+        learner = Learner(store, bundle, Policy(), folder=folder, weights=task.weights, threads=1)
+        with contextlib.closing(learner):
+            return Studied(learner.lesson(), learner.measure())
+
+
+def main() -> int:
+    """Studies the feedback; prints the result, or the error. Returns the exit code."""
+    begin_child(NICENESS)
+    try:
+        with tempfile.TemporaryDirectory(prefix="chaja-learn-") as folder:
+            found = study(msgspec.json.decode(sys.argv[1], type=Task), folder=Path(folder))
+    except (ChajaError, OSError) as error:
+        print(first_line(error), file=sys.stderr)
+        return 1
+    sys.stdout.buffer.write(msgspec.json.encode(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
