@@ -44,6 +44,11 @@ def initials(text: str) -> str:
     return text if text.isascii() else composed(text).translate(_initials())
 
 
+def separated(text: str) -> str:
+    """Returns a text with each compound consonant outside syllables as two: keyboards join ㅂ and ㅅ to ㅄ."""
+    return text if text.isascii() else text.translate(_separated())
+
+
 def is_initials(text: str) -> bool:
     """Whether a text holds consonants that belong to no syllable, and nothing else but whitespace."""
     if text.isascii():
@@ -72,6 +77,12 @@ def syllable(initial: str, vowel: str, final: str = "") -> str:
     """Returns the syllable of these parts; compound ones are one jamo. A part out of place raises ValueError."""
     number = (INITIALS.index(initial) * len(VOWELS) + VOWELS.index(vowel)) * (len(FINALS) + 1)
     return chr(FIRST_SYLLABLE + number + (FINALS.index(final) + 1 if final else 0))
+
+
+@functools.cache
+def _separated() -> dict[int, str]:
+    """Returns the letters of each compound consonant."""
+    return str.maketrans(FINAL_PAIRS)
 
 
 @functools.cache

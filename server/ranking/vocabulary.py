@@ -36,6 +36,10 @@ class CatalogueVocabulary:
         """Returns for each word how many documents have it as a whole word; deleted ones may count."""
         return self._state.lexical.word_counts(words)
 
+    def has_title(self, text: str) -> bool:
+        """Returns whether a document that matches the filter has a text as its title."""
+        return bool(self._state.titles.find(text, limit=1, allowed=self._allowed).exact)
+
     def pair_shares(self, words: Sequence[str]) -> list[float]:
         """Returns for each word the share of its pairs of characters that documents have; 0 if it has none."""
         codes = [code_of_pair(first, second) for word in words for first, second in pairwise(word)]

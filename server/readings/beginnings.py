@@ -16,6 +16,9 @@ BEGINNING = re.compile(rf"(?=.*[가-힣ㄱ-ㅎ])[0-9A-Za-z가-힣ㄱ-ㅎ ]{{1,{M
 
 WORD = re.compile(r"\w+")
 
+AROUND = "()[]\"'.,?!"
+"""Characters around a word that do not make it another one."""
+
 
 def finished(typed: str, completions: Sequence[Completion]) -> str | None:
     """Returns the text that a typed one begins; None if no completion begins so.
@@ -66,9 +69,9 @@ def _end(units: str, whole: str, start: int) -> int | None:
 
 def _shared(texts: Sequence[str]) -> str:
     """Returns the first words that all texts have, as the first text writes them."""
-    count = 0
-    for words in zip(*(text.lower().split() for text in texts), strict=False):
-        if len(set(words)) > 1:
+    shared = []
+    for words in zip(*(text.split() for text in texts), strict=False):
+        if len({word.lower().strip(AROUND) for word in words}) > 1:
             break
-        count += 1
-    return " ".join(texts[0].split()[:count])
+        shared.append(min(words, key=len))  # Of 리볼빙 and 리볼빙), the word alone.
+    return " ".join(shared)

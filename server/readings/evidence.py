@@ -82,17 +82,22 @@ class Evidence:
         """Whether syllables that were typed apart belong together."""
         return self._vocabulary.pair_shares([syllables])[0] >= LEAST_JOINED
 
-    def ends_amiss(self, text: str) -> bool:
+    def ends_amiss(self, words: Sequence[str], known: Sequence[bool]) -> bool:
         """Whether the catalogue has all of a text but its last syllable in that place: it may lack letters.
 
         A word with an ending lacks nothing. Nor does a usual word of two syllables: the catalogue may not have it.
+
+        Args:
+            words: The words of the text.
+            known: Whether the catalogue has each.
         """
-        *before, last = text.split()
+        *before, last = words
+        if not all(known[:-1]) or known[-1] or (before and is_ending(last)):
+            return False
         if len(last) == 2 and not before and is_usual(last[-1]):
             return False
         nouns = [last[:-count] for count in ENDING_LENGTHS if count < len(last) and is_ending(last[-count:])]
-        known = self._vocabulary.has_words([*before, *nouns, last])
-        if not all(known[: len(before)]) or any(known[len(before) :]) or (before and is_ending(last)):
+        if nouns and any(self._vocabulary.has_words(nouns)):
             return False
         if len(last) == 1:
             return True

@@ -17,8 +17,8 @@ PUNCTUATION = "?!.,~"
 MOST_LETTERS = 128
 """Letters of a text that is read as Korean at most: about 50 syllables."""
 
-LEAST_CAPITALS = 6
-"""Characters of a text of capitals at least, if it is read as Korean: codes and symbols are short."""
+LEAST_CAPITALS = 4
+"""Characters of a text of capitals at least, if it is read as Korean: most acronyms are shorter."""
 
 SWITCHED = re.compile("(?<=[가-힣])(?=[A-Za-z])|(?<=[A-Za-z])(?=[가-힣])")
 """Where someone may have switched the layout inside a word."""
@@ -41,6 +41,7 @@ ENGLISH = re.compile(rf"[0-9]*[a-z][a-z'-]*[{PUNCTUATION}]*")
 LATIN = re.compile("[A-Za-z]")
 HANGUL = re.compile("[가-힣ㄱ-ㅣ]")
 JAMO = re.compile("[ㄱ-ㅣ]")
+MIXED = re.compile("(?=.*[가-힣])[가-힣]*[ㄱ-ㅣ]{1,2}[가-힣]*")
 LONE_VOWEL = re.compile(r"([ㅏ-ㅣ])(?!\1)")
 ENGLISH_VOWEL = re.compile("[aeiouy]")
 ONSET = (
@@ -89,6 +90,24 @@ def korean_forms(text: str) -> Iterator[list[Word]]:
         if KOREAN_KEYS.fullmatch(variant) or (variant == first and 2 * korean > latin + own):
             *before, last = [variant, *rest]
             yield [*(Word(word, _korean(word)) for word in before), Word(last, _korean(last, last=True))]
+
+
+def shifted_forms(word: str) -> list[str]:
+    """Returns what a word's keys write on the Korean layout if Shift is pressed for one of them."""
+    places = [place for place, key in enumerate(word) if key in SHIFTED_KEYS]
+    forms = (_korean(f"{word[:place]}{word[place].upper()}{word[place + 1 :]}") for place in places)
+    return list(filter(None, forms))
+
+
+def mixed_form(word: str) -> str | None:
+    """Returns a word that mixes Latin letters and syllables, and was typed on one layout: n빵 for ㅜ빵 and nQkd.
+
+    On the English layout, only the first letter may be meant so.
+    """
+    if LATIN.match(word):
+        rest = _korean(word[1:])
+        return f"{word[0].lower()}{rest}" if rest else None
+    return JAMO.sub(lambda letter: as_english(letter[0]), word) if MIXED.fullmatch(word) else None
 
 
 def english_forms(text: str) -> Iterator[list[Word]]:

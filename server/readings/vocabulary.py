@@ -20,6 +20,9 @@ class Vocabulary(Protocol):
     def document_counts(self, words: Sequence[str]) -> Sequence[int]:
         """Returns for each word how many documents have it as a whole word. It is made for hundreds of words."""
 
+    def has_title(self, text: str) -> bool:
+        """Returns whether a document has a text as its title."""
+
     def pair_shares(self, words: Sequence[str]) -> Sequence[float]:
         """Returns for each word the share of its pairs of neighbouring characters that are in words of the catalogue.
 

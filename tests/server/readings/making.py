@@ -27,6 +27,10 @@ class Texts:
         found = Counter(word for text in self.texts for word in set(re.findall(r"\w+", text.lower())))
         return [found[word] for word in words]
 
+    def has_title(self, text: str) -> bool:
+        self.calls += 1
+        return text in self.texts
+
     def pair_shares(self, words: Sequence[str]) -> list[float]:
         self.calls += 1
         return [sum(pair in self.pairs for pair in pairwise(word)) / max(len(word) - 1, 1) for word in words]

@@ -71,7 +71,6 @@ x7Gk29PqZ
 20dbco
 15chfjt
 34zyajf
-RKTM
 ROTL
 dptjxmdgbx
 rhvsnxmrktyvajr
@@ -136,11 +135,34 @@ KOREAN = """
         ("ㅊㅁㄱㅇ", "card"),
         ("ㅅㅁㅌ ㄱㄷ려ㅜㅇ", "tax refund"),
         ("카드qnstlf", "카드 분실"),
+        ("ZKEM", "카드"),
+        ("EOCNF", "대출"),
+        ("ＺＫＥＭ", "카드"),
+        ("TNADMS RPWHK", "숨은 계좌"),
+        ("Thdrma", "송금"),
+        ('"zkem"', "카드"),
+        ("zkem😭", "카드"),
+        ("zkem ㅋㅋ", "카드"),
+        ("zkem qnstlfㅠㅠ", "카드 분실"),
         ("zkem분실 신고", "카드 분실 신고"),
     ],
 )
 def test_text_typed_on_the_other_layout_is_read(typed: str, meant: str) -> None:
     assert interpreter.interpret(typed) == Reading(meant, Kind.KEYBOARD)
+
+
+@pytest.mark.parametrize("typed", ["IRP", "ISA", "ETF", "CMA", "SKT", "KB", "OTP", "SKT 요금", "THEM", "WORK", "MONEY"])
+def test_capitals_that_are_words_of_no_catalogue_stay(typed: str) -> None:
+    assert interpreter.interpret(typed) is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("ㅜ빵", "n빵"), ("ㅜ빵 계산", "n빵 계산"), ("nQkd", "n빵"), ("NQkd", "n빵"), ("ㅜ빵?", "n빵?")],
+)
+def test_a_word_of_both_scripts_that_was_typed_on_one_layout_is_read(typed: str, meant: str) -> None:
+    assert Interpreter(Texts(["n빵"])).interpret(typed) == Reading(meant, Kind.KEYBOARD)
+    assert Interpreter(Texts(["나빵"])).interpret(typed) is None
 
 
 @pytest.mark.parametrize("word", ["google", "atm", "card", "tax rate"])
@@ -198,6 +220,12 @@ def test_what_the_catalogue_has_stays_although_it_has_another_reading(keys: str)
         ("ㅊㅂㅂㄱ", "주민등록등본·초본 발급"),
         ("ㅋㄷㄱ ㅇㅂㅁ ㄴㄱ ㄹㅂㅂ", "카드값 일부만 내기(리볼빙)"),
         ("ﾻﾧ ﾲﾵ", "카드 분실 신고"),
+        ("ㅋㄷㅄ", "카드 분실 신고"),
+        ("ㅋㄷㅂㅅ!", "카드 분실 신고"),
+        ("ㅋㄷㅂㅅ ㅠㅠ", "카드 분실 신고"),
+        ("ㅋㅋ ㅋㄷㅂㅅㅎㅎ", "카드 분실 신고"),
+        ("“ㅋㄷㅂㅅ”", "카드 분실 신고"),
+        ("ㄹㅂㅂ", "리볼빙"),
     ],
 )
 def test_initials_are_read_as_the_words_that_the_catalogue_begins_with_them(typed: str, meant: str) -> None:
@@ -211,6 +239,8 @@ def test_initials_are_read_as_the_words_that_the_catalogue_begins_with_them(type
         ("신용댗", "신용대출"),
         ("카드 ㅂ", "카드 분실 신고"),
         ("카드 ㅂㅅ", "카드 분실 신고"),
+        ("카드 ㅄ", "카드 분실 신고"),
+        ("신용ㄷ?", "신용대출"),
         ("카드 분시", "카드 분실 신고"),
         ("카", "카드"),
         ("카드 분실 ㅇ", "카드 분실"),
@@ -237,8 +267,42 @@ def test_a_word_that_is_written_like_no_word_is_corrected(typed: str, meant: str
     assert interpreter.interpret(typed) == Reading(meant, Kind.TYPO)
 
 
-def test_syllables_that_are_typed_apart_are_joined() -> None:
-    assert interpreter.interpret("카 드 분  실") == Reading("카드분실", Kind.SPACES)
+@pytest.mark.parametrize(
+    "slang", ["ㅁㅊ", "ㅇㅋ", "ㄲㅈ", "ㅎㄷㄷ", "ㄱㅅ", "ㅅㅂ", "ㅊㅋ", "ㅈㅅ", "ㄷㄷ", "ㅂㅅ", "ㅄ"]
+)
+def test_slang_of_chats_stays_unless_a_title_has_these_initials(slang: str) -> None:
+    assert interpreter.interpret(slang) is None
+    assert interpreter.interpret(f"{slang}!!") is None
+
+
+def test_a_title_with_the_initials_of_slang_is_read() -> None:
+    assert Interpreter(Texts(["체크 카드", "체 크"])).interpret("ㅊㅋ") == Reading("체 크", Kind.INITIALS)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("카 드 분  실", "카드분실"),
+        ("대 출", "대출"),
+        ("카드 분 실", "카드 분실"),
+        ("카 드분 실", "카드 분실"),
+        ("카  드\u3000분실", "카드 분실"),
+        ("마이너 스통장", "마이너스통장"),
+        ("카 드 분 실?", "카드분실?"),
+    ],
+)
+def test_words_that_spaces_divide_are_joined(typed: str, meant: str) -> None:
+    assert interpreter.interpret(typed) == Reading(meant, Kind.SPACES)
+
+
+@pytest.mark.parametrize("text", ["카드값 안 내", "내 차", "이 자동차", "쓸 수 있나요", "신용 대출", "카드 좀"])
+def test_words_of_their_own_are_not_joined(text: str) -> None:
+    assert (
+        Interpreter(Texts(["안내", "이자", "내차량", "신용 대출", "신용대출", "쓸수록", "카드값", "카드"])).interpret(
+            text
+        )
+        is None
+    )
 
 
 @pytest.mark.parametrize("query", [*ENGLISH, *CODES, *KOREAN, *TITLES, *EXAMPLES])
