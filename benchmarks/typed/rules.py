@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from server.korean.jamo import initials
+from server.korean.jamo import FINAL_PAIRS, initials
 from server.korean.keyboard import as_english, as_korean
 
 Rule = Callable[[str, random.Random], str | None]
@@ -24,6 +24,13 @@ ENGLISH = re.compile(r"[A-Za-z][A-Za-z0-9?!,' -]*")
 
 INITIALS_LENGTHS = range(4, 9)
 """Numbers of syllables of which people type the initials: fewer mean too much, and more are slower than words."""
+
+STRAY_WORDS = 2
+"""Most words of a text with a space within a word."""
+
+JOINED = {pair: jamo for jamo, pair in FINAL_PAIRS.items()}
+FINAL_PAIR = re.compile("|".join(JOINED))
+"""The consonants that a keyboard joins."""
 
 KEPT_SYLLABLES = 2
 """Least number of whole syllables before an unfinished one."""
@@ -67,6 +74,14 @@ def initials_without_spaces(text: str, chance: random.Random) -> str | None:
     return typed.replace(" ", "") if typed and " " in typed else None
 
 
+def initials_joined(text: str, chance: random.Random) -> str | None:
+    """Returns the initials of a text's first words as keyboards join them: ㅄ for ㅂ and ㅅ."""
+    typed = in_initials(text, chance)
+    apart = typed.replace(" ", "") if typed else ""
+    joined = FINAL_PAIR.sub(lambda pair: JOINED[pair[0]], apart)
+    return joined if joined != apart else None
+
+
 def initials_after_word(text: str, chance: random.Random) -> str | None:
     """Returns a text's first word, and the initials of the next ones."""
     if not SYLLABLES.fullmatch(text) or " " not in text:
@@ -87,6 +102,11 @@ def on_mixed_layouts(text: str, chance: random.Random) -> str | None:
 def with_caps_lock(text: str, _: random.Random) -> str | None:
     """Returns the keys of a Korean text, with capitals for small letters: Caps Lock was on, too."""
     return as_english(text).swapcase() if KOREAN.fullmatch(text) else None
+
+
+def in_capitals(text: str, _: random.Random) -> str | None:
+    """Returns the keys of a Korean text, all as capitals: which keys need Shift is lost."""
+    return as_english(text).upper() if KOREAN.fullmatch(text) else None
 
 
 def unfinished_on_qwerty(text: str, chance: random.Random) -> str | None:
@@ -113,6 +133,15 @@ def with_misplaced_space(text: str, chance: random.Random) -> str | None:
     early = f"{text[: place - 1]} {text[place - 1]}{text[place + 1 :]}"
     late = f"{text[:place]}{text[place + 1]} {text[place + 2 :]}"
     return chance.choice([early, late]).strip()
+
+
+def with_stray_space(text: str, chance: random.Random) -> str | None:
+    """Returns a text of one or two words with a space within one of them."""
+    places = [place for place in range(1, len(text)) if text[place - 1] != " " != text[place]]
+    if not SYLLABLES.fullmatch(text) or len(text.split()) > STRAY_WORDS or not places:
+        return None
+    place = chance.choice(places)
+    return f"{text[:place]} {text[place:]}"
 
 
 def without_spaces(text: str, _: random.Random) -> str | None:
