@@ -163,6 +163,8 @@ class Ranker:
             for each in fused
         ]
         titled = bool(titles.exact or titles.prefix)
+        if not titled and self.words != self.text:  # A misspelled word is replaced, such as 예굼 by 예금.
+            titled = any(self.state.titles.find(self.words, limit=1, allowed=allowed))
         return Legs(found, [each.score for each in dense], [each.score for each in lexical], titled)
 
     def _sequence(self, slot: int) -> int:

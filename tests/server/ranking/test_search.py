@@ -227,6 +227,15 @@ def test_a_title_that_begins_with_the_query_is_a_good_answer(bundle: Bundle, ind
     assert (nothing.documents, nothing.no_good_answer) == ([], True)
 
 
+def test_a_title_that_begins_with_the_corrected_words_is_a_good_answer(bundle: Bundle, index: LiveIndex) -> None:
+    state = index.state._replace(baseline=Hopeless({}))
+    vector = encode(bundle, [("환울", TextKind.QUERY)])[0]
+    options = SearchOptions(3, Mode.HYBRID)
+    assert search(state, "환울", vector, options).no_good_answer
+    assert not search(state, "환울", vector, options, words="환율").no_good_answer
+    assert search(state, "환울", vector, options, words="환영").no_good_answer
+
+
 def test_scores_that_are_equal_in_an_answer_are_in_the_order_of_the_catalogue(bundle: Bundle, tmp_path: Path) -> None:
     first, second, query = (np.zeros(bundle.manifest.dimension, np.float32) for _ in range(3))
     first[0] = second[0] = query[0] = 1.0
