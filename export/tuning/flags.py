@@ -40,7 +40,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     _check(parser, options)
     check_bundle_flags(parser, options)
     if options.checkpoints is None:
-        options.checkpoints = options.out.with_name(f"{options.out.name}.checkpoints")
+        options.checkpoints = options.out.parent / f"{options.out.resolve().name}.checkpoints"
     return options
 
 
@@ -161,7 +161,7 @@ def _training_flags(group: argparse._ArgumentGroup) -> None:
         metavar="DIR",
         help="folder that keeps the training until the bundle is written (default: OUT.checkpoints)",
     )
-    group.add_argument("--resume", action="store_true", help="go on with the training in --checkpoints")
+    group.add_argument("--resume", action="store_true", help="continue the training in --checkpoints")
 
 
 def _report_flags(group: argparse._ArgumentGroup) -> None:

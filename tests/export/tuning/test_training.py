@@ -255,6 +255,10 @@ def test_an_invalid_flag_is_refused(flags: list[str], message: str) -> None:
     assert_one_line(export("tune", "--out", "out", *files, *flags), message, code=2)
 
 
+def test_the_current_directory_is_no_place_for_a_bundle(model: Path, files: Files, before: Path) -> None:
+    assert_one_line(tune(model, files, Path(), before), "--out . is the current directory")
+
+
 def test_a_missing_bundle_is_known_before_the_training(model: Path, files: Files, tmp_path: Path) -> None:
     run = tune(model, files, tmp_path / "tuned", tmp_path / "nothing")
     assert_one_line(run, "nothing")
