@@ -44,7 +44,7 @@ class Labels:
     name: str
     notes: Sequence[str]
 
-    def first(self, count: int | None) -> Labels:
+    def first(self, count: int) -> Labels:
         """Returns the same with the first labels only. More labels contain fewer ones."""
         return replace(self, labels=self.labels[:count])
 
