@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -16,6 +16,10 @@ from server.live.index import FIELDS, field_weights
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
+
+
+MOST_SCORES = 2**24
+"""Scores that are in memory together, in a few copies of 64 MB each."""
 
 
 class PartOf(NamedTuple):
@@ -85,3 +89,10 @@ class EncodedCatalogue:
         """Returns the places of the vectors of a field, ascending."""
         of_field = np.array([each.part.field is field for each in self.parts])
         return np.flatnonzero(of_field[self.vector_parts])
+
+
+def portions(rows: int, *, columns: int) -> Iterator[range]:
+    """Yields the rows of a matrix of scores in portions of at most `MOST_SCORES`, and of one row at least."""
+    size = max(1, MOST_SCORES // max(1, columns))
+    for start in range(0, rows, size):
+        yield range(start, min(start + size, rows))

@@ -7,16 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from export.bootstrap.checks.encoded import EncodedCatalogue, Rows
+from export.bootstrap.checks.encoded import EncodedCatalogue, Rows, portions
 from export.bootstrap.checks.finding import Check, Finding, quoted
 from server.catalogue.document import Document, Field
 from server.lexical.tokens import fold
 
 NEAR = 0.85
 """Least cosine of near duplicates. With the default model, different services of the sample have at most .81."""
-
-AT_ONCE = 512
-"""Vectors that are compared with all others at a time."""
 
 MOST_WORDS = 4
 
@@ -64,8 +61,9 @@ def _near(catalogue: EncodedCatalogue, field: Field, near: float) -> dict[tuple[
     owners = catalogue.part_documents[catalogue.vector_parts[places]]
     vectors = catalogue.directions[places]
     best: dict[tuple[int, int], float] = {}
-    for start in range(0, len(places), AT_ONCE):
-        cosines = vectors[start : start + AT_ONCE] @ vectors[start:].T
+    for portion in portions(len(places), columns=len(places)):
+        start = portion.start
+        cosines = vectors[start : portion.stop] @ vectors[start:].T
         for row, column in np.argwhere(cosines >= near).tolist():
             rows = int(owners[start + row]), int(owners[start + column])
             if rows[0] < rows[1]:  # The documents are in order, and so are the rows of their vectors.

@@ -8,12 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from export.bootstrap.checks.encoded import EncodedCatalogue, Rows
+from export.bootstrap.checks.encoded import EncodedCatalogue, Rows, portions
 from export.bootstrap.checks.finding import Check, Finding, quoted
 from server.catalogue.document import Field
-
-AT_ONCE = 256
-"""Queries that are compared with all vectors at a time."""
 
 HIDDEN_RANK = 3
 """Least rank of a hidden document. Rank 2 is usual among services that are alike."""
@@ -46,9 +43,10 @@ def winners(catalogue: EncodedCatalogue) -> Winners:
     starts = np.searchsorted(catalogue.vector_parts, np.arange(parts))
     ends = np.searchsorted(catalogue.vector_parts, np.arange(parts), "right")
     documents = np.searchsorted(owner[catalogue.vector_parts], np.arange(len(catalogue.documents)))
-    for first in range(0, parts, AT_ONCE):
-        asked = np.arange(first, min(first + AT_ONCE, parts))
-        scores = catalogue.queries[asked] @ catalogue.matrix.T * catalogue.weights
+    for portion in portions(parts, columns=len(catalogue.matrix)):
+        asked = np.array(portion)
+        scores = catalogue.queries[asked] @ catalogue.matrix.T
+        scores *= catalogue.weights
         found.whole[asked] = catalogue.vector_parts[scores.argmax(axis=1)]
         for row, part in enumerate(asked.tolist()):
             scores[row, starts[part] : ends[part]] = -np.inf

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from export.bootstrap.checks import encoded
 from export.bootstrap.checks.duplicates import duplicates
 from export.bootstrap.checks.examples import shared_examples, uneven_examples
 from export.bootstrap.checks.finding import Check, Finding, as_text
@@ -145,6 +146,18 @@ def test_a_text_that_wins_parts_of_many_is_a_hub(tiny_bundle: Path) -> None:
     titles = ["abcdefg", "bcdefgh", "acdefgh", "abdefgh", "abcefgh", "abcdfgh", "abcdegh", "abcdefh"]
     others = [Document(id=str(row), title=title, text="qqqq") for row, title in enumerate(titles)]
     assert "h" in [each.documents[0] for each in checked(tiny_bundle, hub, *others, check=Check.HUB)]
+
+
+def test_findings_do_not_depend_on_how_many_scores_are_in_memory(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents = [
+        Document(id=title, title=title, text=f"{title[::-1]}q") for title in ("abcd", "bcde", "dcba", "xyzw", "abcx")
+    ]
+    found = findings_of(documents, Bundle(tiny_bundle), progress=lambda step: None)
+    monkeypatch.setattr(encoded, "MOST_SCORES", 25)
+    assert found
+    assert findings_of(documents, Bundle(tiny_bundle), progress=lambda step: None) == found
 
 
 def test_one_document_is_enough(tiny_bundle: Path) -> None:
