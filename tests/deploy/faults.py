@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 import grpc
 
 import chaja
-from chaja.v1 import Document, LocalizedText, SearchRequest, Upsert, UpsertDocumentsRequest
+from chaja.v1 import Document, LearnRequest, LocalizedText, SearchRequest, Upsert, UpsertDocumentsRequest
 from sample.server_process import REPOSITORY, ServerProcess, running_server
 from tests.conftest import SAMPLE_CATALOGUE, server_flags
 from tests.deploy import faulty_server
@@ -25,6 +25,7 @@ from tests.deploy.load import QUERIES, load
 from tests.deploy.monitored import metrics_address
 from tests.integration import slow_server
 from tests.integration.certificates import Authority
+from tests.integration.errors import code_of
 from tests.integration.raw_calls import connected, opened
 from tests.integration.scraping import scrape, total, value
 from tests.integration.serving import wait_until
@@ -172,7 +173,7 @@ def full(bundle: Path, directory: Path) -> Iterator[Fault]:
 
 @contextlib.contextmanager
 def neglected(bundle: Path, directory: Path) -> Iterator[Fault]:
-    """Its graph has a low recall. Then its certificate expires, and backups and a reload fail."""
+    """Its graph has a low recall. Then its certificate expires, and backups, a reload and learning fail."""
     own = shutil.copytree(bundle, directory / "bundle")
     backups = directory / "backups"
     backups.mkdir()
@@ -188,11 +189,14 @@ def neglected(bundle: Path, directory: Path) -> Iterator[Fault]:
     ):
 
         def begin(wait_for: WaitFor) -> None:
+            (own / "manifest.json").unlink()
+            with chaja.connect(server.address, credentials=authority.credentials()) as client:
+                assert code_of(client.feedback.Learn, LearnRequest()) is grpc.StatusCode.INTERNAL
             pair.replace(expired)
             backups.rename(directory / "unmounted")
-            (own / "manifest.json").unlink()
             server.process.send_signal(signal.SIGHUP)
-            for name in ("CertificateExpires", "ReloadFailed", "BackupFailed", "BackupOld", "RecallLow"):
+            names = ("CertificateExpires", "ReloadFailed", "BackupFailed", "BackupOld", "LearnFailed", "RecallLow")
+            for name in names:
                 wait_for(f"Chaja{name}")
 
         yield Fault(server, begin)

@@ -28,6 +28,7 @@ def _runs() -> Panel:
         unit="none",
         text="In the dashboard's time range. Refused: R@1 of held-out queries would have fallen. Failed: the log has "
         "the reason.",
+        alerts=["ChajaLearnFailed"],
         decimals=0,
         width=6,
         tall=True,
