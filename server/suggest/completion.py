@@ -13,7 +13,7 @@ class Source(IntEnum):
 
 
 class Kind(IntEnum):
-    """The way in which a typed text fits a completion. Suggestions of a lower kind come first."""
+    """The way in which a typed text fits a completion. Suggestions of a lower kind mostly come first."""
 
     START = 1  # The completion begins with it.
     WORD = 2  # A later word of the completion begins with it.

@@ -10,7 +10,7 @@ from server.suggest.completion import Kind
 from server.suggest.run import LATER_WORD, NUMBER_MASK, Run, least, numbers_of
 from server.suggest.segment import KEY_INITIALS, KEY_LETTERS, Segment
 from server.suggest.spelling import end_after, has_letters
-from server.suggest.typed import Typed, on_other_layout
+from server.suggest.typed import Typed, on_other_layout, without_ending
 from server.suggest.typing_errors import errors_allowed, fits_with_errors
 
 MOST_READ = 128
@@ -69,17 +69,28 @@ class Searched(NamedTuple):
     first: int
 
     def fitting(self, text: str) -> Iterator[Fit]:
-        """Yields the words that fit a typed text: on its own layout, then on the other; if none does, with errors."""
+        """Yields the words that fit a typed text: on its own layout, then on others; if none does, with errors.
+
+        A Latin text is sooner mistyped than meant as Korean initials. Korean may go on with the ending of a request.
+        """
         found = False
         own = Typed.of(text)
         for fit in self.exact(own):
             found = True
             yield fit
         others = [Typed.of(other) for other in on_other_layout(text)]
+        if not found and others and not own.has_syllables and not any(other.has_syllables for other in others):
+            for fit in self.mistyped(own, most=1):
+                found = True
+                yield fit
         for other in others:
             for fit in self.exact(other):
                 found = True
                 yield fit._replace(kind=Kind.KEYBOARD)
+        if not found and (shorter := without_ending(text)):
+            for fit in self.exact(Typed.of(shorter)):
+                found = True
+                yield fit
         # Seldom both readings are likely: on the wrong layout, few letters make syllables.
         likely = [] if own.is_korean else [other for other in others if not other.is_garbled]
         for typed in (own, *likely):
@@ -111,9 +122,9 @@ class Searched(NamedTuple):
         by_letters = self._ranges("letters", typed.letters_of_syllables)
         return self._read(self._ranked(min(ranges, by_letters, key=_size)), typed.fits)
 
-    def mistyped(self, typed: Typed) -> Iterator[Fit]:
-        """Yields the words that fit with one typing error; if there are none, those with two."""
-        allowed = errors_allowed(typed.letters)
+    def mistyped(self, typed: Typed, *, most: int = 2) -> Iterator[Fit]:
+        """Yields the words that fit with one typing error; if there are none, and `most` allows it, those with two."""
+        allowed = min(errors_allowed(typed.letters), most)
         if not allowed or typed.only_initials or not self.segments:
             return
         found = []

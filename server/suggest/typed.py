@@ -10,6 +10,15 @@ from server.suggest.spelling import LONGEST_TEXT, Character, character_of, chara
 
 LATIN = re.compile("[A-Za-z]")
 
+SYLLABLE = re.compile("[가-힣]")
+LETTER_FIRST = re.compile("[ㄱ-ㅣ][가-힣]")
+"""Texts whose first letter may be meant as a Latin one."""
+
+ENDING = re.compile(
+    r"(?<=[가-힣]{2})\s*(?:하(?:기|는\s*(?:방?법|거|것)|려면|고\s*싶어요?|자|려고)?|방법|해\s*(?:줘요?|주세요)|할\s*(?:래요?|게요?))$"
+)
+"""Korean words and endings that people type after a title."""
+
 NOTHING = Character("", "", separates=True)
 """The character after the end of a text."""
 
@@ -66,6 +75,12 @@ class Typed(NamedTuple):
         )
 
     @property
+    def has_syllables(self) -> bool:
+        """Whether there are Hangul syllables."""
+        parts = ((character.letters, character.initials) for character in self.characters)
+        return any(letters != initials and letters[0] == initials for letters, initials in parts)
+
+    @property
     def letters_of_syllables(self) -> str:
         """The letters of the syllables before the first consonant that belongs to none, and that consonant."""
         first = next(place for place, character in enumerate(self.characters) if is_consonant(character))
@@ -94,14 +109,37 @@ def is_consonant(character: Character) -> bool:
 
 
 def on_other_layout(text: str) -> list[str]:
-    """Returns a text as other layouts would have written it: its Latin letters in Korean, its Hangul in English."""
+    """Returns a text as other layouts would have written it, the likeliest first.
+
+    Its Latin letters become Korean, its Hangul English. If Caps Lock was on, or a phone wrote a capital first, letters
+    are first read without Shift. The first letter may also be of the other script than the syllables after it: n빵.
+    """
     if len(text) > LONGEST_TEXT:
         return []
     plain = text if text.isascii() else composed(text)
     narrow = plain if plain.isascii() else normalized("NFKC", plain)
     found = []
     if LATIN.search(narrow):
-        found.append(keyboard.as_korean(narrow))
+        found += [keyboard.as_korean(each) for each in _without_capitals(narrow)]
+        rest = keyboard.as_korean(narrow[1:])
+        if LATIN.match(narrow) and SYLLABLE.match(rest):
+            found.append(narrow[0] + rest)
     if not plain.isascii() and (english := keyboard.as_english(plain)) != plain:
         found.append(english)
-    return found
+        if LETTER_FIRST.match(plain):
+            found.append(keyboard.as_english(plain[0]) + plain[1:])
+    return list(dict.fromkeys(found))
+
+
+def without_ending(text: str) -> str | None:
+    """Returns a text without the Korean ending of a request, such as 하기; None if it has none."""
+    shorter = ENDING.sub("", text)
+    return shorter if shorter != text else None
+
+
+def _without_capitals(text: str) -> list[str]:
+    """Returns a text without capitals that its user may not have meant, and as it was typed."""
+    letters = [letter for letter in text if letter.isalpha()]
+    if 2 * sum(map(str.isupper, letters)) > len(letters):
+        return [text.swapcase(), text]
+    return [text[:1].lower() + text[1:], text]

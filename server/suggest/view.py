@@ -81,7 +81,9 @@ class SuggestView:
 
         They are ordered by kind, then by whether the first word fits, then by weight (descending); then titles come
         first, then shorter texts. A typing error is allowed only if nothing fits without, on either layout, and a
-        second one only if nothing fits with one. Of texts that differ only in case and spaces, the best is returned.
+        second one only if nothing fits with one; but those with one error come first if letters make no syllable on
+        either layout, and nothing fits on the own one. Of texts that differ only in case and spaces, the best is
+        returned.
 
         Args:
             typed: The text typed so far. One above 256 code points fits nothing.

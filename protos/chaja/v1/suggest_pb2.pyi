@@ -152,7 +152,8 @@ class SuggestResponse(_message.Message):
         """suggestions holds the completions, best first: ordered by `fit`, then by whether the first word fits, then by the
         popularity of their documents, the number in the attribute `popularity`, to which feedback of users adds at most
         half, or 0.5 if it is below 1; then titles come first, then shorter texts. Texts that differ only in case and
-        spaces are there once. A suggestion with a typing error is there only if nothing fits without one.
+        spaces are there once. A suggestion with a typing error is there only if nothing fits without one; but those with
+        one error come first if the typed text has Latin letters that make no Korean syllable, and nothing begins with it.
         """
 
     @_builtins.property

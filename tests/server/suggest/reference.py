@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from server.composition import composed
 from server.korean import jamo
 from server.lexical.tokens import fold
 from server.suggest.completion import Completion, Kind, Source
-from server.suggest.typed import on_other_layout
+from server.suggest.typed import on_other_layout, without_ending
 
 LEFT_OUT = re.compile(r"[\s.\-]")
 """The separators that the tests use."""
@@ -23,8 +24,12 @@ def expected(documents: Sequence[tuple[int, Completion]], typed: str, limit: int
     """Returns the suggestions for a typed text."""
     others = on_other_layout(typed)
     found = list(_exact(documents, typed))
+    if not found and others and not any(SYLLABLE.search(composed(each)) for each in [typed, *others]):
+        found = list(_mistyped(documents, typed, most=1))
     for other in others:
         found += [(text, slot, Kind.KEYBOARD, 0) for text, slot, _, _ in _exact(documents, other)]
+    if not found and (shorter := without_ending(typed)):
+        found = list(_exact(documents, shorter))
     likely = [other for other in others if _is_korean(other) or not JAMO.search(other)]
     for reading in [typed] if _is_korean(typed) else [typed, *likely]:
         found = found or list(_mistyped(documents, reading))
@@ -63,11 +68,11 @@ def _exact(documents: Sequence[tuple[int, Completion]], typed: str) -> Iterator[
                 yield completion.text, slot, Kind.INITIALS, 0
 
 
-def _mistyped(documents: Sequence[tuple[int, Completion]], typed: str) -> Iterator[Expected]:
+def _mistyped(documents: Sequence[tuple[int, Completion]], typed: str, *, most: int = 2) -> Iterator[Expected]:
     letters, characters = _letters(typed), _characters(typed)
     if jamo.CONSONANTS.issuperset(characters):
         return
-    allowed = (len(letters) >= 4) + (len(letters) >= 8)
+    allowed = min((len(letters) >= 4) + (len(letters) >= 8), most)
     ranked = [(distance(letters, _letters(word)), slot, own) for _, word, slot, own in _ranked(documents)]
     fewest = min((own for own, _, _ in ranked), default=allowed + 1)
     for own, slot, completion in ranked:

@@ -66,6 +66,10 @@ def parts(found: Suggestion) -> list[str]:
         ("zkem qnstlf", Kind.KEYBOARD, "카드 분실"),
         ("ㅋkem", Kind.KEYBOARD, "카드"),
         ("ze qt", Kind.KEYBOARD, "카드 분실"),
+        ("ZKEM", Kind.KEYBOARD, "카드"),
+        ("Zkem qnstlf", Kind.KEYBOARD, "카드 분실"),
+        ("카드 분실 신고하기", Kind.START, "카드 분실 신고"),
+        ("카드 분실 해줘", Kind.START, "카드 분실"),
         ("카드뷴실", Kind.TYPO, "카드 분실"),
         ("카드븐싯신고", Kind.TYPO, "카드 분실 신고"),
         ("zkem qnatlf", Kind.TYPO, "카드 분실"),
@@ -91,6 +95,33 @@ def test_a_completion_in_nfd_is_highlighted_where_it_is_written() -> None:
     found = view_of(text).suggest("카드 ㅂ", limit=1)[0]
     assert parts(found) == [unicodedata.normalize("NFD", "카드 분실")[: len(parts(found)[0])]]
     assert unicodedata.normalize("NFC", parts(found)[0]) == "카드 분"
+
+
+def test_capitals_are_read_without_shift_first() -> None:
+    view = view_of("대출", "때", "ISA 계좌")
+    assert [each.text for each in view.suggest("Eo", limit=9)] == ["대출", "때"]
+    assert [each.text for each in view.suggest("EO", limit=9)] == ["대출"]
+    assert [each.text for each in view.suggest("RpWHK", limit=9)] == ["ISA 계좌"]
+    assert [each.text for each in view.suggest("IS", limit=9)] == ["ISA 계좌"]
+
+
+@pytest.mark.parametrize("typed", ["ㅜ빵", "nQkd", "nQk"])
+def test_a_word_of_both_scripts_is_found(typed: str) -> None:
+    [found] = view_of("n빵", "나빵").suggest(typed, limit=9)
+    assert (found.text, found.kind) == ("n빵", Kind.KEYBOARD)
+
+
+def test_a_mistyped_english_word_comes_before_korean_initials() -> None:
+    view = view_of("Card points", "초과 문의", "체크카드")
+    found = [(each.text, each.kind) for each in view.suggest("crad", limit=9)]
+    assert found == [("Card points", Kind.TYPO), ("초과 문의", Kind.KEYBOARD)]
+
+
+def test_an_ending_counts_if_something_fits_with_it() -> None:
+    assert [each.text for each in view_of("카드 신고", "카드 신고하기").suggest("카드 신고하기", limit=9)] == [
+        "카드 신고하기"
+    ]
+    assert view_of("카드 신고").suggest("카드 신고 서류를 제출", limit=9) == []
 
 
 def test_short_typed_texts_may_have_no_error() -> None:
