@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from server.lexical.respelling import respelled
 from server.lexical.segment import STORED, Segment
-from server.lexical.tokens import CODE_POINT_BITS, WORD_MARK, terms_of
+from server.lexical.tokens import CODE_POINT_BITS, WORD_MARK, code_of_word, terms_of
 from server.snapshot import Arrays
 
 SATURATION = 4.0
@@ -104,15 +104,12 @@ class LexicalView:
         return respelled(query, self._documents_with)
 
     def word_counts(self, words: Sequence[str]) -> list[int]:
-        """Returns for each text of one word how many documents have that word as a whole.
+        """Returns for each folded word how many documents have it as a whole.
 
         Deleted documents count until they are removed.
         """
-        terms, owners = terms_of(words or [""])
-        whole = terms >= WORD_MARK
-        counts = np.zeros(len(words), np.int64)
-        counts[owners[whole]] = self._documents_with(terms[whole])
-        return counts.tolist()
+        counts: list[int] = self._documents_with(np.array([code_of_word(word) for word in words], np.uint64)).tolist()
+        return counts
 
     def documents_with(self, texts: Sequence[str]) -> list[int]:
         """Returns for each text how many documents have its rarest term; 0 if it has no words.

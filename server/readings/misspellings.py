@@ -18,7 +18,7 @@ MOST_CORRECTED = 2
 """Words of a text that are corrected at most: the first broken ones."""
 
 MOST_BROKEN = 3
-"""Characters from the first wrong one to the last. More have several errors."""
+"""Characters from the first wrong one to the last. More have several errors, as have several unusual syllables."""
 
 CLEAR = 2
 """Least ratio of the number of documents with the best correction to that with the next one."""
@@ -44,9 +44,15 @@ def corrected(text: str, vocabulary: Vocabulary) -> str | None:
     spans = list(islice(_broken(text), MOST_CORRECTED))
     known = vocabulary.has_words([text[start:end] for start, end in spans])
     found = text
-    for (start, end), has in reversed(list(zip(spans, known, strict=True))):
-        if not has and (word := _meant(text[start:end], vocabulary)):
-            found = found[:start] + word + found[end:]
+    moved = 0
+    for (start, end), has in zip(spans, known, strict=True):
+        if has:
+            continue
+        word = _meant(text[start:end], vocabulary)
+        if word is None:
+            break  # Next to a word that is no slip of one key, the others are seldom slips either.
+        found = found[: start + moved] + word + found[end + moved :]
+        moved += len(word) - (end - start)
     return found if found != text else None
 
 
@@ -77,7 +83,7 @@ def _one_key_away(word: str) -> Iterator[str]:
     """Yields the words of whole syllables that become a broken one by an error of one key."""
     broken = [place for place, character in enumerate(word) if _is_broken(character)]
     first, last = broken[0], broken[-1]
-    if last - first >= MOST_BROKEN:
+    if last - first >= MOST_BROKEN or len(SYLLABLE.findall("".join(word[place] for place in broken))) > 1:
         return
     # The keys next to the broken part may be wrong, too: a character more on each side is written from its keys.
     start, end = max(first - 1, 0), last + 2

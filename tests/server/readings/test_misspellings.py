@@ -57,6 +57,13 @@ def test_other_texts_stay(typed: str) -> None:
     assert corrected(typed, texts) is None
 
 
+@pytest.mark.parametrize("typed", ["뷁쀍궭 쀍뷁궭", "좌뀒조ㅊ 푍릗", "쀍카 칻드"])
+def test_words_that_are_no_slips_are_compared_with_few_others(typed: str) -> None:
+    asked = Texts(WORDS)
+    assert corrected(typed, asked) is None
+    assert asked.calls <= 2
+
+
 def test_a_broken_word_of_the_catalogue_stays() -> None:
     assert corrected("카ㅡ", Texts([*WORDS, "카ㅡ"])) is None
 
