@@ -131,7 +131,7 @@ class Learning:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "server.feedback.process",
+            Task.__module__,  # `server.feedback.process`; the wheel renames packages.
             msgspec.json.encode(self._task).decode(),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
