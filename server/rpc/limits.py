@@ -205,5 +205,5 @@ def text_violations(field: str, text: str, max_characters: int) -> list[Violatio
     if len(text) > max_characters:
         return [Violation(field, f"has {len(text)} characters; at most {max_characters} are allowed: shorten it")]
     if not is_visible(text):
-        return [Violation(field, "is empty; send at least one character that is not whitespace")]
+        return [Violation(field, "is empty; send at least one visible character")]
     return []

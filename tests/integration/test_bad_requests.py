@@ -78,5 +78,5 @@ def test_only_the_first_ten_violations_are_named(client: chaja.Client, request_:
 
 
 def test_unusual_texts_are_searched_like_any_other(client: chaja.Client) -> None:
-    for query in ("\u200b", "🦊" * 5, "\x00", "a\x00b", "％＆", "\u1112\u1161\u11ab", "\u202eabc"):
+    for query in ("🦊" * 5, "\x00", "a\x00b", "％＆", "\u1112\u1161\u11ab", "\u202eabc", "\u200bzkem"):
         assert len(client.search.Search(SearchRequest(query=query)).hits) == 10, repr(query)

@@ -206,7 +206,7 @@ def test_a_search_of_the_page_counts_like_any_call(server: ServerProcess) -> Non
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"query": ""}, "query: is empty; send at least one character that is not whitespace"),
+        ({"query": ""}, "query: is empty; send at least one visible character"),
         ({"query": "x", "limit": "1000"}, "limit: is 1000; it must be 1 to 100, or 0 for the default of 10"),
         ({"query": "x", "mode": "fast"}, "mode: must be one of hybrid, dense, lexical"),
         ({"query": "x", "filter": '{"equals":{}}'}, "filter.equals.attribute: is empty"),

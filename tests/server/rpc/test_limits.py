@@ -36,9 +36,9 @@ def test_requests_at_the_limits_pass(request_: SearchRequest) -> None:
     LIMITS.batch_options([request_, request_])
 
 
-@pytest.mark.parametrize("query", ["", " ", "\t\n", "\u3000"])
+@pytest.mark.parametrize("query", ["", " ", "\t\n", "\u3000", "\u200b", " \ufeff\u200e"])
 def test_an_empty_query_is_rejected(query: str) -> None:
-    with pytest.raises(InvalidRequest, match="query: is empty; send at least one character that is not whitespace"):
+    with pytest.raises(InvalidRequest, match="query: is empty; send at least one visible character"):
         LIMITS.search_options(SearchRequest(query=query))
 
 
