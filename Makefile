@@ -111,7 +111,7 @@ bench-index: $(BUNDLE)/manifest.json ## Measure the index of vectors at several 
 	$(PYTHON) -m benchmarks.scale --json build/bench-index.json $(ARGS)
 
 .PHONY: bench-feedback
-bench-feedback: $(BUNDLE)/manifest.json ## Measure what learn makes of simulated clicks; ARGS="--data DIR --split dev" takes a set in BEIR's layout
+bench-feedback: $(BUNDLE)/manifest.json ## Measure search before and after learn, with simulated clicks; ARGS="--data DIR --split dev" takes a set in BEIR's layout
 	$(PYTHON) -m benchmarks.feedback --bundle $(BUNDLE) $(ARGS)
 
 .PHONY: bench-suggest

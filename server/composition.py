@@ -25,8 +25,11 @@ JOINING = frozenset(
 )
 """The characters that may compose with the one before them although their combining class is 0."""
 
-INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
-"""Soft hyphens, spaces without width, and marks of direction and of byte order, which users paste without knowing."""
+INVISIBLE = re.compile(
+    "[\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\u2800\u3164\ufeff\uffa0]"
+)
+"""Soft hyphens, spaces without width, fillers of Hangul, the empty pattern of Braille, and marks of direction and of
+byte order, which users paste without knowing."""
 
 VISIBLE = re.compile(rf"[^\s{INVISIBLE.pattern[1:]}")
 

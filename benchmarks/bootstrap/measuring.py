@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,8 +16,9 @@ from export.bootstrap.synthetic.round_trip import round_trip
 from export.evaluation.measures import NAMES, measured
 from export.evaluation.runs import DEPTH
 from export.quality.served import ServedDocuments, encode_passages, encode_queries
-from server.catalogue.document import Document, parts_of
-from server.catalogue.encoded import Vectors
+from server.catalogue.document import Document
+from server.catalogue.encoded import Vectors, Versioned
+from server.catalogue.examples import with_examples
 from server.encoding.bundle import Bundle
 from server.ranking.options import Mode, SearchOptions
 from server.ranking.probes import encode_probes
@@ -98,19 +98,12 @@ class Searched:
         documents, vectors = [], []
         for document, plain in zip(self._real.documents, self._vectors, strict=True):
             examples = [pairs[number][0] for number in own.get(document.id, [])]
-            documents.append(msgspec.structs.replace(document, examples=examples))
-            vectors.append(self._joined(plain, examples, first=len(parts_of(document))))
+            with_own = with_examples(Versioned(0, document, plain), examples, self._examples)
+            assert with_own.vectors is not None, "the document is encoded"
+            documents.append(with_own.document)
+            vectors.append(with_own.vectors)
         with tempfile.TemporaryDirectory() as folder:
             return ServedDocuments(self._bundle, documents, vectors, probes=self._probes, folder=Path(folder))
-
-    def _joined(self, plain: Vectors, examples: Sequence[str], *, first: int) -> Vectors:
-        """Returns the vectors of a document and of its examples, whose parts have numbers from `first`."""
-        spans, matrix = [plain.spans], [plain.matrix]
-        for number, text in enumerate(examples, start=first):
-            encoded = self._examples[text]
-            spans.append(encoded.spans + np.array([number, 0, 0], dtype=np.int32))
-            matrix.append(encoded.matrix)
-        return Vectors(np.concatenate(spans), np.concatenate(matrix))
 
 
 def measured_rows(

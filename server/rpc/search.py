@@ -31,6 +31,7 @@ from server.rpc.search_requests import Query, read_request, read_requests, takes
 from server.rpc.slowest import SlowestSearches
 from server.rpc.stream import answer_in_order
 from server.rpc.synonym_messages import expansion_messages
+from server.rpc.understood_queries import UnderstoodQueries
 from server.rpc.wire import ELEMENT_BYTES, embedded
 
 FEWER_HITS = "ask for fewer hits (limit) or fewer of their fields (read_mask)"
@@ -75,6 +76,7 @@ class SearchServicer(SearchServiceServicer):
         self._hits = Hits(fetch, background, metrics.caches)
         self._background = background
         self._slowest = slowest
+        self._understood = UnderstoodQueries()
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def Search(self, request: SearchRequest, context: Any) -> Any:
@@ -85,7 +87,7 @@ class SearchServicer(SearchServiceServicer):
     async def BatchSearch(self, request: BatchSearchRequest, context: Any) -> Any:
         """Answers several queries."""
         engine = self._slot.engine
-        read = partial(read_requests, request.requests, engine=engine, limits=self._limits)
+        read = partial(read_requests, request.requests, engine=engine, limits=self._limits, understood=self._understood)
         queries = await self._read(read, request.requests, engine)
         bulk = is_bulk([query.understood.text for query in queries])
         jobs = [_job_of(query, engine, context, bulk=bulk) for query in queries]
@@ -130,7 +132,7 @@ class SearchServicer(SearchServiceServicer):
 
     async def _search(self, request: SearchRequest, context: Any, *, bulk: bool) -> Searched:
         engine = self._slot.engine
-        read = partial(read_request, request, engine=engine, limits=self._limits)
+        read = partial(read_request, request, engine=engine, limits=self._limits, understood=self._understood)
         query = await self._read(read, [request], engine)
         job = _job_of(query, engine, context, bulk=bulk)
         await run_jobs(engine, [job], ["query"], queries=self._queries)

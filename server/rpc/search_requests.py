@@ -10,12 +10,13 @@ from server.batching.pipeline import INTERACTIVE_TEXTS
 from server.encoding.normalisation import normalised
 from server.engine import Engine
 from server.ranking.options import Asked, SearchOptions
-from server.ranking.understanding import Understood, reading_of, understand, uninterpreted
+from server.ranking.understanding import Understood, understand, uninterpreted
 from server.rpc.background import request_bytes
 from server.rpc.interpretations import interprets
 from server.rpc.limits import Limits
 from server.rpc.masks import HITS, Mask
 from server.rpc.search_pages import SearchPages
+from server.rpc.understood_queries import UnderstoodQueries
 
 LONG_FILTERING = 10**8
 """Documents times bytes of a message with filters above which the filters may take longer than a millisecond: one
@@ -42,35 +43,44 @@ def takes_long(requests: Sequence[SearchRequest], *, documents: int) -> bool:
     return len(requests) > INTERACTIVE_TEXTS or (filtered and documents * request_bytes.get() > LONG_FILTERING)
 
 
-def read_request(request: SearchRequest, *, engine: Engine, limits: Limits) -> Query:
+def read_request(request: SearchRequest, *, engine: Engine, limits: Limits, understood: UnderstoodQueries) -> Query:
     """Returns the query of a request; raises InvalidRequest if the request breaks a rule."""
-    return _query(request, limits.search_options(request), engine=engine, limits=limits)
+    return _query(request, limits.search_options(request), engine=engine, limits=limits, queries=understood)
 
 
-def read_requests(requests: Sequence[SearchRequest], *, engine: Engine, limits: Limits) -> list[Query]:
+def read_requests(
+    requests: Sequence[SearchRequest], *, engine: Engine, limits: Limits, understood: UnderstoodQueries
+) -> list[Query]:
     """Returns the queries of a batch; raises InvalidRequest if one request breaks a rule, or if there are too many."""
     options = limits.batch_options(requests)
     return [
-        _query(each, asked, engine=engine, limits=limits, prefix=f"requests[{position}].")
+        _query(each, asked, engine=engine, limits=limits, queries=understood, prefix=f"requests[{position}].")
         for position, (each, asked) in enumerate(zip(requests, options, strict=True))
     ]
 
 
 def _query(
-    request: SearchRequest, options: SearchOptions, *, engine: Engine, limits: Limits, prefix: str = ""
+    request: SearchRequest,
+    options: SearchOptions,
+    *,
+    engine: Engine,
+    limits: Limits,
+    queries: UnderstoodQueries,
+    prefix: str = "",
 ) -> Query:
     typed, state, most = normalised(request.query), engine.index.state, limits.max_paged_hits
     mask = HITS.mask(request.read_mask, field=f"{prefix}read_mask")
     pages = SearchPages.of(request, query=typed, options=options, revision=engine.manifest.revision)
-    reading, interpreted = None, interprets(request)
+    mode, language, interpreted = options.mode, request.language_code, interprets(request)
+    understood = uninterpreted(typed)
     if request.page_token:
         after, reading = pages.page(request.page_token, field=f"{prefix}page_token", max_hits=most)
         options = replace(options, after=after, limit=min(options.limit, most - after.rank), seconds=after.seconds)
+        understood = uninterpreted(typed, reading)
+        if interpreted:
+            understood = understand(typed, reading, state, mode, language=language)
     elif interpreted:
-        reading = reading_of(typed, state, filter=options.filter)
-    understood = uninterpreted(typed, reading)
-    if interpreted:
-        understood = understand(typed, reading, state, options.mode, language=request.language_code)
+        understood = queries.understand(typed, state, mode=mode, language=language, filter=options.filter)
     if state.rules.merchandising.table.rules and not request.ignore_rules:
         asked = Asked(understood.read, request.language_code)
         options = replace(options, asked=asked, seconds=options.seconds or int(time.time()))

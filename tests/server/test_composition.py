@@ -81,7 +81,9 @@ def test_a_long_text_is_aligned_in_sections() -> None:
     assert composed(written[first:end]) == "카드"
 
 
-@pytest.mark.parametrize("mark", ["\u00ad", "\u200b", "\u200e", "\u202e", "\u2060", "\u2066", "\ufeff"])
+@pytest.mark.parametrize(
+    "mark", ["\u00ad", "\u200b", "\u200e", "\u202e", "\u2060", "\u2066", "\ufeff", "\u3164", "\u2800"]
+)
 def test_invisible_marks_are_left_out(mark: str) -> None:
     assert without_invisible(f"{mark}연{mark}금{mark}") == "연금"
     assert not is_visible(f" {mark}\n")

@@ -102,7 +102,7 @@ def hubs(catalogue: EncodedCatalogue, found: Winners) -> Iterator[Finding]:
     for winner, numbers in sorted(attracted.items(), key=lambda item: (-len(item[1]), item[0])):
         each = catalogue.parts[winner]
         is_example = each.part.field is Field.EXAMPLE
-        # An example is like a query: the texts that it wins were no query of anyone.
+        # An example is like a query: no user has typed the texts that it wins.
         won = [number for number in numbers if not is_example or catalogue.parts[number].part.field is not Field.TEXT]
         rows = list(dict.fromkeys(int(owner[number]) for number in won))
         if len(rows) < (MAGNET_DOCUMENTS if is_example else HUB_DOCUMENTS):
