@@ -20,7 +20,7 @@ from sample.server_process import REPOSITORY
 from server.closed_pipe import until_closed_pipe
 from server.encoding.bundle import Bundle
 from server.errors import StartError
-from server.feedback.trial import MODES
+from server.metrics.feedback import MODES
 
 
 def main() -> int:

@@ -13,7 +13,8 @@ from server.catalogue.store import Store
 from server.encoding.bundle import Bundle
 from server.feedback.learning import Learner, Measured
 from server.feedback.policy import Policy
-from server.feedback.trial import MODES, Question
+from server.feedback.trial import Question
+from server.metrics.feedback import MODES
 
 MOST_LOSS = 0.005
 """R@1 that reported questions may lose by chance although that of held-out ones does not fall."""

@@ -17,7 +17,7 @@ from server.encoding.bundle import Bundle
 from server.errors import LearningRefused
 from server.feedback.learning import Learner, Lesson, Measured
 from server.feedback.policy import Confirmed, Policy
-from server.feedback.trial import MODES
+from server.metrics.feedback import MODES
 from server.terminal import fitted
 
 QUERY_COLUMNS = 40

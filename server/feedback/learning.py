@@ -17,7 +17,8 @@ from server.catalogue.feedback import FeedbackLog, Promotion
 from server.catalogue.store import Store
 from server.encoding.bundle import Bundle
 from server.feedback.policy import Confirmed, Judged, Policy, chosen, judge, query_key
-from server.feedback.trial import MODES, Question, Trial, fold_of
+from server.feedback.trial import Question, Trial, fold_of
+from server.metrics.feedback import MODES
 from server.ranking.vocabulary import CatalogueVocabulary
 from server.readings.interpreter import Interpreter
 

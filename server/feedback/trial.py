@@ -29,6 +29,7 @@ from server.encoding.normalisation import normalised
 from server.errors import BundleError
 from server.live.exact import exact_index
 from server.live.index import LiveIndex
+from server.metrics.feedback import MODES
 from server.ranking.options import Asked, Mode, SearchOptions
 from server.ranking.probes import encode_probes
 from server.ranking.query_rules import QueryRules
@@ -38,9 +39,6 @@ from server.ranking.understanding import reading_of, understand
 
 PORTION_DOCUMENTS = 512
 """Documents that are read and indexed at a time."""
-
-MODES = {"dense": Mode.DENSE, "hybrid": Mode.HYBRID}
-"""The searches that are measured."""
 
 
 class Question(NamedTuple):
@@ -127,7 +125,8 @@ class Trial:
     def right(self, questions: Sequence[Question]) -> dict[str, int]:
         """Returns by mode how many questions have the right document as their best hit."""
         state, right = self._index.state, dict.fromkeys(MODES, 0)
-        for name, mode in MODES.items():
+        for name in MODES:
+            mode = Mode(name)
             queries = [normalised(question.query) for question in questions]
             understood = [understand(query, reading_of(query, state), state, mode) for query in queries]
             self._encode_queries([each.text for each in understood])

@@ -11,6 +11,7 @@ EVENTS = ("stored", "known", "refused")
 RESULTS = ("learnt", "unchanged", "refused", "failed")
 
 MODES = ("dense", "hybrid")
+"""The searches in which learning measures R@1: names of `server.ranking.options.Mode`."""
 
 
 class FeedbackMetrics:

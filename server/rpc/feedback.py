@@ -29,6 +29,7 @@ from server.call_context import CallContext
 from server.catalogue.feedback import Event, FeedbackKind, Promotion, Recorded
 from server.encoding.normalisation import normalised
 from server.errors import InvalidRequest, Violation
+from server.metrics.feedback import MODES
 from server.rpc.background import Background
 from server.rpc.limits import (
     Limits,
@@ -51,8 +52,6 @@ REASON_OF = {
     Recorded.UNKNOWN_DOCUMENT: FeedbackRefusalReason.FEEDBACK_REFUSAL_REASON_UNKNOWN_DOCUMENT,
     Recorded.TOO_MANY: FeedbackRefusalReason.FEEDBACK_REFUSAL_REASON_TOO_MANY,
 }
-
-MODE_OF = {"dense": Mode.MODE_DENSE, "hybrid": Mode.MODE_HYBRID}
 
 KINDS = frozenset(kind.value for kind in FeedbackKind)
 
@@ -129,8 +128,10 @@ class FeedbackServicer(FeedbackServiceServicer):
             recalls = []
         else:
             recalls = [
-                LearnRecall(mode=MODE_OF[mode], before=measured.before[mode], after=measured.after[mode])
-                for mode in measured.before
+                LearnRecall(
+                    mode=Mode.Value(f"MODE_{name.upper()}"), before=measured.before[name], after=measured.after[name]
+                )
+                for name in MODES
             ]
         return LearnResponse(
             added_count=learnt.added,
