@@ -122,7 +122,7 @@ class Reloader:
         self._slot.open()
         await self._in_thread(return_freed_memory)
         self._serving()
-        self._learning.start(every_seconds=3600 * self._settings.learn_every_hours)
+        self._learning.start(every_seconds=self._settings.learn_every_seconds)
 
     @property
     def catalogue(self) -> LiveCatalogue:

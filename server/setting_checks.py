@@ -17,8 +17,8 @@ def check_settings(settings: Settings) -> None:
         raise SettingsError("--backup-every-seconds needs --backup-directory")
     if settings.backup_directory is not None:
         _check_backups(settings.data, settings.backup_directory)
-    if settings.learn_every_hours and (settings.data is None or not settings.feedback_days):
-        raise SettingsError("--learn-every-hours needs feedback: set --data, and --feedback-days above 0")
+    if settings.learn_every_seconds and (settings.data is None or not settings.feedback_days):
+        raise SettingsError("--learn-every-seconds needs feedback: set --data, and --feedback-days above 0")
     if (settings.tls_certificate is None) != (settings.tls_key is None):
         raise SettingsError("--tls-certificate and --tls-key go together: set both or neither")
     if (settings.http_tls_certificate is None) != (settings.http_tls_key is None):

@@ -139,6 +139,5 @@ def number(expected: str, accepts: Callable[[float], bool]) -> Callable[[str], f
 
 seconds = number("a number of seconds, 0 or more", lambda value: 0 <= value < math.inf)
 positive_seconds = number("a number of seconds, more than 0", lambda value: 0 < value < math.inf)
-hours = number("0, or a number of hours from 0.001 to 8760", lambda value: value == 0 or 0.001 <= value <= 8760)
 fraction = number("a number from 0 to 1", lambda value: 0 <= value <= 1)
 weight = number("a number that is more than 0", lambda value: 0 < value < math.inf)

@@ -20,7 +20,6 @@ from server.setting_types import (
     CollectorAddress,
     UnixSocket,
     fraction,
-    hours,
     one_of,
     parse_address,
     parse_collector,
@@ -121,13 +120,13 @@ class Settings:
         "Days for which the store keeps feedback, which has the queries of users. 0 keeps none and refuses it.",
         default="90",
     )
-    learn_every_hours: float = _setting(
-        hours,
+    learn_every_seconds: int = _setting(
+        whole_number(0),
         "Interval at which the server learns from feedback, as the command learn does: it adds queries that users have "
-        "confirmed to the examples of documents, unless search gets worse. First after an hour, or the interval if it "
-        "is shorter. 0 disables it.",
+        "confirmed to the examples of documents, unless search gets worse; 86400 is a day. First after an hour, or the "
+        "interval if it is shorter. 0 disables it.",
         default="0",
-        metavar="HOURS",
+        metavar="SECONDS",
     )
     listen: Address | UnixSocket = _setting(
         parse_listen,

@@ -58,5 +58,5 @@ class AuditLog:
         """Logs a run of learning that no call has asked for: ok, refused or failed, and the number of documents."""
         if self._on and (not_logged := self._calls.allow("learn")) is not None:
             log.info(
-                "learn", source="--learn-every-hours", changed=changed, result=result, not_logged=not_logged or None
+                "learn", source="--learn-every-seconds", changed=changed, result=result, not_logged=not_logged or None
             )

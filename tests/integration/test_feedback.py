@@ -140,6 +140,6 @@ def test_a_running_server_learns_from_clicks_and_takes_it_back(tiny_bundle: Path
 
 
 def test_a_server_that_learns_at_an_interval_stops_at_once(tiny_bundle: Path, tmp_path: Path) -> None:
-    with serving(tiny_bundle, tmp_path, "--learn-every-hours", "0.001") as server:
+    with serving(tiny_bundle, tmp_path, "--learn-every-seconds", "1") as server:
         wait_until(lambda: any("learnt from feedback" in line for line in server.lines), seconds=60)
     assert not [line for line in server.lines if "Traceback" in line]
