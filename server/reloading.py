@@ -20,6 +20,7 @@ from server.encoding.cache import EmbeddingCache
 from server.encoding.manifest import MANIFEST_FILE, check_files, read_manifest
 from server.engine import Engine, EngineSlot
 from server.errors import BundleError, ChajaError, LoadingCancelled, NotReady, ReadOnly, ReloadFailed
+from server.feedback.process import Studied, Task
 from server.live.loading import Loaded, load
 from server.live.opening import Opening
 from server.live.snapshots import SnapshotFolder
@@ -34,6 +35,7 @@ from server.writing.files import Files
 from server.writing.learning import Learning
 from server.writing.live_catalogue import LiveCatalogue
 from server.writing.reader import Reader
+from server.writing.study import run_study
 from server.writing.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -110,12 +112,7 @@ class Reloader:
             keep_vectors_seconds=self._settings.keep_vectors_seconds,
         )
         self._learning = Learning(
-            self._store,
-            self._catalogue.writer,
-            self._metrics.feedback,
-            self._audit,
-            bundle=self._settings.bundle,
-            weights=self._settings.weights,
+            self._store, self._catalogue.writer, self._metrics.feedback, self._audit, study=self._study
         )
         await self._import_files()
         self._loaded = True
@@ -261,6 +258,11 @@ class Reloader:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    async def _study(self) -> Studied:
+        """Returns what feedback teaches; raises LearningFailed, also if the served bundle has been replaced on disk."""
+        revision, weights = self._slot.engine.manifest.revision, dict(self._settings.weights)
+        return await run_study(Task(str(self._store.directory), str(self._settings.bundle), revision, weights))
 
     async def _import_files(self) -> None:
         if not self._files.paths:

@@ -1,14 +1,13 @@
 """Finds and measures what feedback teaches; `server.writing.learning` runs this program beside the server.
 
-    python -m server.feedback.process TASK
+    python -m server.feedback.process TASK FOLDER
 
-TASK is a `Task` as JSON, and the output a `Studied`. A separate process does not hold the server's GIL, and can be
-ended at any time. It ends with its parent, and changes nothing.
+TASK is a `Task` as JSON, FOLDER an empty folder for temporary files, and the output a `Studied`. A separate process
+does not hold the server's GIL, and can be ended at any time. It ends with its parent, and changes nothing.
 """
 
 import contextlib
 import sys
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +17,7 @@ from server.catalogue.document import Field
 from server.catalogue.store import Store
 from server.child import begin_child
 from server.encoding.bundle import Bundle
-from server.errors import ChajaError, first_line
+from server.errors import ChajaError, LearningFailed, first_line
 from server.feedback.learning import Learner, Lesson, Measured
 from server.feedback.policy import Policy
 
@@ -26,10 +25,18 @@ NICENESS = 19
 
 
 class Task(NamedTuple):
-    """The directories of the store and of the bundle, and the factors of fields that replace the bundle's."""
+    """The input of a study.
+
+    Attributes:
+        data: The directory of the store.
+        bundle: The directory of the bundle.
+        revision: The revision that serves.
+        weights: The factors of fields that replace the bundle's.
+    """
 
     data: str
     bundle: str
+    revision: str
     weights: dict[Field, float]
 
 
@@ -43,10 +50,13 @@ class Studied(NamedTuple):
 def study(task: Task, *, folder: Path) -> Studied:
     """Returns what the feedback of a store teaches. Blocks; uses temporary files in `folder`.
 
-    Raises StoreError or BundleError.
+    Raises StoreError, BundleError, or LearningFailed if the bundle is not the one that serves.
     """
     with contextlib.closing(Store(Path(task.data), serving=False)) as store:
         bundle = Bundle(Path(task.bundle))
+        if (found := bundle.manifest.revision) != task.revision:
+            raise LearningFailed(f"{task.bundle} has revision {found}, but {task.revision} serves: reload first")
+        bundle.verify()
         learner = Learner(store, bundle, Policy(), folder=folder, weights=task.weights, threads=1)
         with contextlib.closing(learner):
             return Studied(learner.lesson(), learner.measure())
@@ -56,8 +66,7 @@ def main() -> int:
     """Studies the feedback; prints the result, or the error. Returns the exit code."""
     begin_child(NICENESS)
     try:
-        with tempfile.TemporaryDirectory(prefix="chaja-learn-") as folder:
-            found = study(msgspec.json.decode(sys.argv[1], type=Task), folder=Path(folder))
+        found = study(msgspec.json.decode(sys.argv[1], type=Task), folder=Path(sys.argv[2]))
     except (ChajaError, OSError) as error:
         print(first_line(error), file=sys.stderr)
         return 1

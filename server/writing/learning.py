@@ -4,24 +4,19 @@ The process has a low priority. New example queries are encoded as bulk work, a 
 """
 
 import asyncio
-import contextlib
 import logging
-import os
-import sys
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 import msgspec
 
 from server.catalogue.changes import Stored, Upsert
-from server.catalogue.document import Field
 from server.catalogue.feedback import FeedbackLog, Promotion
 from server.catalogue.store import Store
-from server.errors import ChajaError, LearningFailed, LearningRefused
+from server.errors import ChajaError, LearningRefused
 from server.feedback.learning import Lesson, Measured
-from server.feedback.process import Studied, Task
+from server.feedback.process import Studied
 from server.logs.audit import AuditLog
 from server.metrics.feedback import FeedbackMetrics
 from server.writing.promotions import PromotionChanges
@@ -34,8 +29,6 @@ PORTION_DOCUMENTS = 20
 
 FIRST_SECONDS = 3600.0
 """Longest time from the start until the server first learns on its own."""
-
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 class Learnt(NamedTuple):
@@ -57,31 +50,35 @@ class Learning:
         metrics: FeedbackMetrics,
         audit: AuditLog,
         *,
-        bundle: Path,
-        weights: Mapping[Field, float],
+        study: Callable[[], Awaitable[Studied]],
     ) -> None:
-        """Reports the promotions in force. `bundle` and `weights` are those that the server serves."""
+        """Learns nothing yet. `study` finds what feedback teaches; it raises LearningFailed."""
         self._store = store
         self._log = FeedbackLog(store)
         self._writer = writer
         self._metrics = metrics
         self._audit = audit
-        self._task = Task(str(store.directory), str(bundle), dict(weights))
+        self._study = study
         self._running = asyncio.Lock()
         self._tasks: set[asyncio.Task[Learnt]] = set()
+        self._waiting: dict[tuple[bool, bool], asyncio.Task[Learnt]] = {}
         self._regularly: asyncio.Task[None] | None = None
 
     async def learn(self, *, dry_run: bool = False, undo: bool = False) -> Learnt:
         """Adds queries that users have confirmed to the examples of documents, or takes all of them away.
 
-        A dry run changes nothing. The work continues if the caller gives up. Raises LearningRefused if R@1 of held-out
-        queries would fall, LearningFailed, StoreFull or NotReady.
+        A dry run changes nothing. The work continues if the caller gives up. Equal calls that arrive before it starts
+        share its result. Raises LearningRefused if R@1 of held-out queries would fall, LearningFailed, StoreFull or
+        NotReady.
         """
-        task = asyncio.create_task(self._learn(dry_run=dry_run, undo=undo))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        if not dry_run:
-            task.add_done_callback(self._ended)
+        task = self._waiting.get((dry_run, undo))
+        if task is None:
+            task = asyncio.create_task(self._learn(dry_run=dry_run, undo=undo))
+            self._waiting[dry_run, undo] = task
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            if not dry_run:
+                task.add_done_callback(self._ended)
         return await asyncio.shield(task)
 
     def start(self, *, every_seconds: float) -> None:
@@ -111,6 +108,7 @@ class Learning:
 
     async def _learn(self, *, dry_run: bool, undo: bool) -> Learnt:
         async with self._running:
+            del self._waiting[dry_run, undo]
             if undo:
                 lesson, measured = Lesson([], await asyncio.to_thread(self._log.promotions)), None
             else:
@@ -120,40 +118,9 @@ class Learning:
                 raise LearningRefused(measured.worse)
             if dry_run:
                 return Learnt(len(lesson.added), len(lesson.withdrawn), 0, measured)
-            try:
-                return (await self._apply(lesson))._replace(measured=measured)
-            finally:
-                await self._count_promotions()
-
-    async def _study(self) -> Studied:
-        """Runs `server.feedback.process`."""
-        # In a separate session, so that a terminal's Ctrl-C reaches only the server, which ends the process.
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            Task.__module__,  # `server.feedback.process`; the wheel renames packages.
-            msgspec.json.encode(self._task).decode(),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-            env=os.environ | ONE_THREAD,
-        )
-        assert process.stdout is not None
-        assert process.stderr is not None
-        try:
-            # Not `communicate`, which closes the input: that would end the process.
-            output, errors = await asyncio.gather(process.stdout.read(), process.stderr.read())
-            code = await process.wait()
-        finally:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
-        if code:
-            lines = errors.decode(errors="replace").strip().splitlines()
-            raise LearningFailed(lines[-1] if lines else f"its process ended with the exit code {code}")
-        return msgspec.json.decode(output, type=Studied)
+            learnt = await self._apply(lesson)
+            await self._count_promotions()
+            return learnt._replace(measured=measured)
 
     async def _apply(self, lesson: Lesson) -> Learnt:
         """Changes the documents of a lesson; returns what was changed."""
@@ -181,12 +148,17 @@ class Learning:
             )
         return learnt
 
-    def _stored(self, ids: Sequence[str] | set[str]) -> dict[str, Stored]:
+    def _stored(self, ids: set[str]) -> dict[str, Stored]:
         found = ((id, self._store.get(id)) for id in ids)
         return {id: stored for id, stored in found if stored is not None}
 
     async def _count_promotions(self) -> None:
-        self._metrics.promotions.set(len(await asyncio.to_thread(self._log.promotions)))
+        """Reports the promotions in force. An error is only logged: it must not end learning."""
+        try:
+            self._metrics.promotions.set(len(await asyncio.to_thread(self._log.promotions)))
+        except Exception as error:
+            unexpected = None if isinstance(error, ChajaError) else error
+            log.error("the learnt example queries were not counted: %s", error, exc_info=unexpected)
 
     def _ended(self, task: asyncio.Task[Learnt]) -> None:
         """Counts and logs a run."""

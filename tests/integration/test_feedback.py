@@ -1,6 +1,7 @@
 """Feedback of a running server: the ids of searches, roles, and events that survive a kill."""
 
 import contextlib
+import shutil
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,12 +19,14 @@ from chaja.v1 import (
     LearnRequest,
     ListPromotionsRequest,
     RecordFeedbackRequest,
+    ReloadRequest,
     SearchRequest,
     SuggestRequest,
 )
 from sample.server_process import ServerProcess
 from tests.integration.errors import code_of, error_of
 from tests.integration.serving import sample_server, wait_until
+from tests.tiny_bundle import make_bundle
 
 TOKENS = {role: f"{role}-token-0123456789" for role in ("search", "write")}
 
@@ -137,6 +140,21 @@ def test_a_running_server_learns_from_clicks_and_takes_it_back(tiny_bundle: Path
         assert (undone.withdrawn_count, undone.changed_count, undone.question_count) == (1, 1, 0)
         assert not client.feedback.ListPromotions(ListPromotionsRequest()).promotions
         assert not [line for line in server.lines if "Traceback" in line]
+
+
+def test_a_replaced_bundle_is_reloaded_before_the_server_learns(tiny_bundle: Path, tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+    with (
+        serving(bundle, tmp_path / "data", "--watch-seconds", "0") as server,
+        chaja.connect(server.address) as client,
+    ):
+        bundle.rename(tmp_path / "old")
+        make_bundle(bundle, seed=11)
+        error = error_of(client.feedback.Learn, LearnRequest())
+        assert error.code() is grpc.StatusCode.INTERNAL
+        assert "reload first" in error.details()
+        client.admin.Reload(ReloadRequest())
+        assert client.feedback.Learn(LearnRequest()).added_count == 0
 
 
 def test_a_server_that_learns_at_an_interval_stops_at_once(tiny_bundle: Path, tmp_path: Path) -> None:
