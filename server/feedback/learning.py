@@ -16,7 +16,7 @@ from server.catalogue.encoded import Versioned
 from server.catalogue.feedback import FeedbackLog, Promotion
 from server.catalogue.store import Store
 from server.encoding.bundle import Bundle
-from server.feedback.policy import Confirmed, Judged, Policy, chosen, judge, query_key
+from server.feedback.policy import Confirmed, Judged, Policy, chosen, judge, without_case_and_end_marks
 from server.feedback.trial import Question, Trial, fold_of
 from server.metrics.feedback import MODES
 from server.ranking.vocabulary import CatalogueVocabulary
@@ -112,7 +112,7 @@ class Learner:
     def measure(self) -> Measured:
         """Measures what is learnt, with cross-validation as this module describes."""
         confirmed = [each for each in self._judged.confirmed if each.document_id in self.documents]
-        confirmed.sort(key=lambda each: fold_of(query_key(each.query), 2**32))
+        confirmed.sort(key=lambda each: fold_of(without_case_and_end_marks(each.query), 2**32))
         del confirmed[MAX_QUESTIONS:]
         before, after = dict.fromkeys(MODES, 0), dict.fromkeys(MODES, 0)
         for fold in range(FOLDS):
@@ -150,19 +150,21 @@ class Learner:
 
     def _lesson(self, confirmed: Sequence[Confirmed]) -> Lesson:
         withdrawn = [
-            each for each in self._promotions if (query_key(each.example), each.document_id) in self._judged.doubted
+            each
+            for each in self._promotions
+            if (without_case_and_end_marks(each.example), each.document_id) in self._judged.doubted
         ]
         left: defaultdict[str, int] = defaultdict(int)
         known: dict[str, set[str]] = {}
         for id, document in self.documents.items():
-            known[id] = {query_key(text) for text in (*document.examples, *document.titles().values())}
+            known[id] = {without_case_and_end_marks(text) for text in (*document.examples, *document.titles().values())}
             room = max(0, MAX_ELEMENTS - document.element_count())
             learnt = {each.example for each in self._promotions if each.document_id == id}
             left[id] = min(room, self._policy.max_examples - len(learnt.intersection(document.examples)))
         new = [
             each
             for each in confirmed
-            if each.document_id in known and query_key(each.query) not in known[each.document_id]
+            if each.document_id in known and without_case_and_end_marks(each.query) not in known[each.document_id]
         ]
         added = []
         for each in chosen(new, self._policy):
@@ -173,4 +175,4 @@ class Learner:
 
 
 def _is_in(fold: int, query: str) -> bool:
-    return fold_of(query_key(query), FOLDS) == fold
+    return fold_of(without_case_and_end_marks(query), FOLDS) == fold

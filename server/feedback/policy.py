@@ -62,8 +62,8 @@ class Judged(NamedTuple):
 
     Attributes:
         confirmed: The confirmed queries, best first within a document.
-        doubted: The queries, by `query_key`, and the documents whose learnt examples the evidence speaks against: users
-            have confirmed the query for others, or rejected the document.
+        doubted: The queries, by `without_case_and_end_marks`, and the documents whose learnt examples the evidence
+            speaks against: users have confirmed the query for others, or rejected the document.
     """
 
     confirmed: list[Confirmed]
@@ -79,7 +79,7 @@ class _Votes:
         self.rejecting: set[bytes] = set()
 
 
-def query_key(query: str) -> str:
+def without_case_and_end_marks(query: str) -> str:
     """Returns a form of a query that is the same for all ways to write it: case, width, spaces, marks at the end."""
     folded = " ".join(unicodedata.normalize("NFKC", query).casefold().split())
     return folded.rstrip(ENDING) or folded
@@ -89,10 +89,10 @@ def judge(evidence: Iterable[Evidence], shown: Mapping[tuple[str, str], int], po
     """Applies the policy to all evidence. `shown` has the number of users by query and document."""
     by_query: defaultdict[str, list[Evidence]] = defaultdict(list)
     for each in evidence:
-        by_query[query_key(each.query)].append(each)
+        by_query[without_case_and_end_marks(each.query)].append(each)
     shown_users: Counter[tuple[str, str]] = Counter()
     for (query, document_id), users in shown.items():
-        shown_users[query_key(query), document_id] += users
+        shown_users[without_case_and_end_marks(query), document_id] += users
     votes = {key: _votes_of(each) for key, each in by_query.items()}
     _limit_users(votes, policy)
     confirmed, doubted = [], set()
@@ -111,7 +111,7 @@ def judge(evidence: Iterable[Evidence], shown: Mapping[tuple[str, str], int], po
                     confirmed.append(Confirmed(spelling, document_id, users, agreement, rank))
             elif len(own.rejecting) >= max(policy.min_users, users):
                 doubted.add((key, document_id))
-    winners = {query_key(each.query): each.document_id for each in confirmed}
+    winners = {without_case_and_end_marks(each.query): each.document_id for each in confirmed}
     doubted |= {
         (key, document_id) for key, winner in winners.items() for document_id in votes[key] if document_id != winner
     }

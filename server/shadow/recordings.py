@@ -13,7 +13,7 @@ from server.catalogue.feedback import FeedbackLog
 from server.catalogue.jsonl import read_jsonl
 from server.encoding.normalisation import normalised
 from server.errors import CatalogueError, StoreError
-from server.feedback.policy import Policy, judge, query_key
+from server.feedback.policy import Policy, judge, without_case_and_end_marks
 
 NO_TEXTS = (
     "has no queries: a log has them only with --log-format json, --log-texts on and --slow-query-seconds above 0; "
@@ -39,7 +39,7 @@ class Recording(NamedTuple):
     @property
     def key(self) -> str:
         """A form that is the same for all ways to write the query."""
-        return query_key(self.text)
+        return without_case_and_end_marks(self.text)
 
 
 class Recordings(NamedTuple):
@@ -91,11 +91,15 @@ def recorded_feedback(log: FeedbackLog, *, known: Collection[str], min_users: in
     Raises StoreError if there is no feedback.
     """
     judged = judge(log.evidence(), log.shown(), Policy(min_users=min_users))
-    confirmed = {query_key(each.query): each.document_id for each in judged.confirmed if each.document_id in known}
+    confirmed = {
+        without_case_and_end_marks(each.query): each.document_id
+        for each in judged.confirmed
+        if each.document_id in known
+    }
     found: dict[str, Recording] = {}
     for query, users in log.queries().items():
         if text := normalised(query):
-            right = confirmed.get(query_key(query))
+            right = confirmed.get(without_case_and_end_marks(query))
             times = users + (found[text].times if text in found else 0)
             found[text] = Recording(text, times=times, relevant=frozenset(() if right is None else (right,)))
     if not found:

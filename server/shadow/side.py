@@ -12,7 +12,7 @@ from server.catalogue.encoded import Versioned
 from server.encoding.bundle import Bundle
 from server.encoding.documents import CHUNK_TEXTS
 from server.encoding.kind import TextKind
-from server.feedback.policy import query_key
+from server.feedback.policy import without_case_and_end_marks
 from server.live.exact import exact_index
 from server.merchandising.view import SequencesOf
 from server.ranking.options import Asked, Mode, SearchOptions
@@ -71,7 +71,9 @@ class Side:
         self.bundle = bundle
         self.documents: dict[str, Document] = {each.document.id: each.document for each in versions}
         self.titles = {id: each.title_in("") for id, each in self.documents.items()}
-        self.example_keys = {query_key(text) for each in self.documents.values() for text in each.examples}
+        self.example_keys = {
+            without_case_and_end_marks(text) for each in self.documents.values() for text in each.examples
+        }
         self._pool = pool
         self._ids = {each.sequence: each.document.id for each in versions}
         sequences = {id: sequence for sequence, id in self._ids.items()}

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from export.bootstrap.checks.finding import Check, Finding, quoted
-from export.bootstrap.synthetic.making import query_key
+from export.bootstrap.synthetic.making import without_case_and_spaces
 from server.catalogue.document import Document
 
 
@@ -46,7 +46,7 @@ def _with_same(documents: Sequence[Document], field: str) -> Iterator[tuple[list
     by_key: defaultdict[str, list[tuple[Document, str]]] = defaultdict(list)
     for each in documents:
         texts = each.titles() if field == "title" else each.texts()
-        for key, text in {query_key(text): text for text in texts.values()}.items():
+        for key, text in {without_case_and_spaces(text): text for text in texts.values()}.items():
             by_key[key].append((each, text))
     seen = set()
     for key, same in by_key.items():
@@ -57,7 +57,7 @@ def _with_same(documents: Sequence[Document], field: str) -> Iterator[tuple[list
 
 
 def _key(texts: Sequence[str]) -> str:
-    return "\n".join(map(query_key, texts))
+    return "\n".join(map(without_case_and_spaces, texts))
 
 
 def _ids(documents: Sequence[Document]) -> list[str]:

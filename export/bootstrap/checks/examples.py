@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from export.bootstrap.checks.finding import Check, Finding, quoted
-from export.bootstrap.synthetic.making import query_key
+from export.bootstrap.synthetic.making import without_case_and_spaces
 from server.catalogue.document import Document
 
 
@@ -16,9 +16,9 @@ def shared_examples(documents: Sequence[Document]) -> Iterator[Finding]:
     with_title: defaultdict[str, list[str]] = defaultdict(list)
     for each in documents:
         for example in each.examples:
-            with_example[query_key(example)].setdefault(each.id, example)
+            with_example[without_case_and_spaces(example)].setdefault(each.id, example)
         for title in each.titles().values():
-            with_title[query_key(title)].append(each.id)
+            with_title[without_case_and_spaces(title)].append(each.id)
     for key, examples in with_example.items():
         text = quoted(next(iter(examples.values())))
         if len(examples) > 1:

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from export.bootstrap.checks.finding import Check, Finding, quoted
-from export.bootstrap.synthetic.making import query_key
+from export.bootstrap.synthetic.making import without_case_and_spaces
 from server.catalogue.document import Document
 
 LONGEST_COLUMNS = 80
@@ -70,9 +70,13 @@ def _nameless(title: str, id: str) -> str | None:
     letters = sum(map(str.isalpha, title))
     if not letters:
         return "has no letters"
-    if letters == 1 and len(query_key(title)) == 1:
+    if letters == 1 and len(without_case_and_spaces(title)) == 1:
         return "is a single letter"
-    return "is the id of the document" if query_key(title) == query_key(id) and CODE.fullmatch(title.strip()) else None
+    return (
+        "is the id of the document"
+        if without_case_and_spaces(title) == without_case_and_spaces(id) and CODE.fullmatch(title.strip())
+        else None
+    )
 
 
 def _columns(text: str) -> int:

@@ -43,10 +43,10 @@ class SyntheticQuery(NamedTuple):
     @property
     def key(self) -> str:
         """The same text for queries that differ in case, width and spaces only."""
-        return query_key(self.text)
+        return without_case_and_spaces(self.text)
 
 
-def query_key(text: str) -> str:
+def without_case_and_spaces(text: str) -> str:
     """Returns the same text for all spellings of a query that differ in case, width and spaces only."""
     return "".join(fold(text).split())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from export.bootstrap.synthetic.making import SyntheticQuery, query_key
+from export.bootstrap.synthetic.making import SyntheticQuery, without_case_and_spaces
 from export.evaluation.runs import DEPTH
 from export.evaluation.systems.served import BundleEncoder, EncodedDocuments, served_systems
 from server.catalogue.document import Document, Field, parts_of
@@ -59,5 +59,5 @@ def _owners(queries: Sequence[SyntheticQuery], documents: Sequence[Document]) ->
     for document in documents:
         for part in parts_of(document):
             if part.field is not Field.TEXT:
-                owners[query_key(part.text)].add(document.id)
+                owners[without_case_and_spaces(part.text)].add(document.id)
     return owners

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.catalogue.feedback import Evidence
-from server.feedback.policy import Confirmed, Policy, chosen, judge, query_key
+from server.feedback.policy import Confirmed, Policy, chosen, judge, without_case_and_end_marks
 
 POLICY = Policy()
 
@@ -101,16 +101,16 @@ def test_the_best_queries_of_a_document_are_chosen() -> None:
 
 @pytest.mark.parametrize("other", ["환율", " 환율 ", "환율?", "환율…", unicodedata.normalize("NFD", "환율")])
 def test_forms_of_a_query_have_the_same_key(other: str) -> None:
-    assert query_key(other) == query_key("환율")
+    assert without_case_and_end_marks(other) == without_case_and_end_marks("환율")
 
 
 def test_other_queries_have_other_keys() -> None:
-    assert len({query_key(each) for each in ("환율", "환 율", "환율 조회", "?", "!", "🏧")}) == 6
+    assert len({without_case_and_end_marks(each) for each in ("환율", "환 율", "환율 조회", "?", "!", "🏧")}) == 6
 
 
 @given(st.text())
 def test_a_key_is_its_own_key(query: str) -> None:
-    assert query_key(query_key(query)) == query_key(query)
+    assert without_case_and_end_marks(without_case_and_end_marks(query)) == without_case_and_end_marks(query)
 
 
 EVIDENCE = st.lists(
@@ -133,9 +133,15 @@ def test_the_order_of_evidence_does_not_matter_and_no_query_is_confirmed_twice(e
     judged, again = judge(evidence, {}, POLICY), judge(evidence[::-1], {}, POLICY)
     assert [each[:3] for each in again.confirmed] == [each[:3] for each in judged.confirmed]
     assert again.doubted == judged.doubted
-    keys = [query_key(each.query) for each in judged.confirmed]
+    keys = [without_case_and_end_marks(each.query) for each in judged.confirmed]
     assert len(keys) == len(set(keys))
-    assert not judged.doubted.intersection((query_key(each.query), each.document_id) for each in judged.confirmed)
+    assert not judged.doubted.intersection(
+        (without_case_and_end_marks(each.query), each.document_id) for each in judged.confirmed
+    )
     for each in judged.confirmed:
-        users = {act.user for act in evidence if query_key(act.query) == query_key(each.query) and not act.rejected}
+        users = {
+            act.user
+            for act in evidence
+            if without_case_and_end_marks(act.query) == without_case_and_end_marks(each.query) and not act.rejected
+        }
         assert len(users) >= POLICY.min_users
