@@ -18,7 +18,7 @@ class _Line(msgspec.Struct):
 def read_queries(path: Path) -> list[str]:
     """Returns the queries of a file, each once, with single spaces.
 
-    A line that begins with a brace is JSON. Lines without a visible character are left out.
+    A line that begins with a brace is JSON. Other lines without a visible character are left out.
 
     Raises:
         ExportError: The file cannot be read, has no queries, or a line is invalid; the error names file and line.
@@ -49,6 +49,6 @@ def _query_of(line: str, place: str) -> str:
         query = msgspec.json.decode(line, type=_Line).query
     except msgspec.DecodeError as error:
         raise ExportError(f"{place}: {error}; expected an object with the field query") from None
-    if not query.strip():
+    if not visible(query):
         raise ExportError(f"{place}: query is blank")
     return query

@@ -262,6 +262,7 @@ def test_queries_are_lines_or_json_and_each_counts_once(tmp_path: Path) -> None:
         (b"a\n{\n", ":2: "),
         (b'{"text": "x"}\n', "expected an object with the field query"),
         (b'{"query": " "}\n', ":1: query is blank"),
+        (b'a\n{"query": "\\u200b"}\n', ":2: query is blank"),
         ("\u200b\n\u00ad\n".encode(), "has no queries"),
     ],
 )
