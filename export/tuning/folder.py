@@ -42,7 +42,11 @@ class TrainingFolder:
                     "--checkpoints to another folder"
                 )
             self.path.mkdir(parents=True)
-            write_synced(self.path / TRAINING_FILE, json.dumps(settings, indent=1).encode())
+            try:
+                write_synced(self.path / TRAINING_FILE, json.dumps(settings, indent=1).encode())
+            except BaseException:
+                self.remove()  # It would be in the way of the next training.
+                raise
             return
         try:
             stored = json.loads((self.path / TRAINING_FILE).read_text(encoding="utf-8"))

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,18 @@ def test_a_training_continues_with_the_same_settings_only(tmp_path: Path) -> Non
     folder.begin(SETTINGS, resume=True)
     with pytest.raises(ExportError, match=r"has --batch 32, not 16"):
         folder.begin(SETTINGS | {"--batch": 16}, resume=True)
+
+
+def test_a_full_disk_leaves_no_folder_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    folder = TrainingFolder(tmp_path / "t")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            folder.begin(SETTINGS, resume=False)
+    folder.begin(SETTINGS, resume=False)
 
 
 def test_an_unfinished_checkpoint_is_passed_over(tmp_path: Path) -> None:
