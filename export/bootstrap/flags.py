@@ -11,6 +11,7 @@ from export.bootstrap.synthetic.kinds import KINDS
 from export.bootstrap.synthetic.round_trip import TOP
 from export.evaluation.runs import DEPTH
 from export.options import OneLineParser, count
+from export.places import Place, check_places
 from server.programs import EXPORTER
 
 MOST_QUERIES = 3
@@ -148,12 +149,15 @@ def _out(parser: argparse.ArgumentParser, content: str) -> None:
 
 
 def _check_files(parser: OneLineParser, options: argparse.Namespace) -> None:
-    report = getattr(options, "json", None)
-    if report is not None and report.resolve() == options.catalogue.resolve():
-        parser.error("--json must name another file than --catalogue")
     sheets = [each.resolve() for each in getattr(options, "sheets", [])]
     if len(set(sheets)) < len(sheets):
         parser.error("the same sheet is named twice")
+
+    def given(*names: str) -> list[Place]:
+        return [(f"--{name}", getattr(options, name, None)) for name in names]
+
+    read = [*given("bundle", "catalogue", "queries"), *(("SHEET", each) for each in sheets)]
+    check_places(parser, written=given("out", "json"), read=read)
 
 
 def _kinds(text: str) -> tuple[str, ...]:

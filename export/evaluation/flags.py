@@ -9,6 +9,7 @@ from pathlib import Path
 
 from export.evaluation.systems.terms import SPLITS
 from export.options import OneLineParser, count
+from export.places import Place, beir_places, check_places
 from server.programs import EXPORTER
 from server.ranking.options import Mode
 
@@ -148,17 +149,32 @@ def _check(parser: OneLineParser, options: argparse.Namespace) -> None:
         parser.error("--cert and --key go together: set both or neither")
     if options.eval is None and (options.split or options.eval_documents):
         parser.error("--split and --eval-documents need --eval")
-    reports = [path for path in (options.json, options.html) if path is not None]
-    inputs = [options.catalogue, options.queries, options.dev, options.labels]
-    files = [Path(path).resolve() for path in [*reports, *inputs] if path is not None]
-    if any(files.count(report.resolve()) > 1 for report in reports):
-        parser.error("--json and --html must name other files than each other and the files that are read")
+    check_places(
+        parser,
+        written=[("--json", options.json), ("--html", options.html)],
+        read=[
+            *judged_places(options),
+            ("--dev", _file(options, options.dev)),
+            *(("--bundle", each) for each in options.bundle),
+        ],
+    )
     if options.model is None and options.document_model is not None:
         parser.error("--document-model needs --model")
     if options.model is not None and len(options.bundle) != 1:
         parser.error("--model is the original of one --bundle")
     if len(set(options.bundle)) < len(options.bundle):
         parser.error("--bundle names the same directory twice")
+
+
+def judged_places(options: argparse.Namespace) -> list[Place]:
+    """Returns the files of documents and labelled queries that a command reads."""
+    files: list[Place] = [("--catalogue", options.catalogue), ("--queries", options.queries)]
+    return [*files, ("--labels", _file(options, options.labels)), *beir_places(options.eval)]
+
+
+def _file(options: argparse.Namespace, name: str | None) -> str | None:
+    """Returns the file of labelled queries; with --eval, the name is that of a split."""
+    return name if options.eval is None else None
 
 
 def _kinds(text: str) -> tuple[str, ...]:

@@ -7,8 +7,9 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from export.evaluation.flags import LABELS_PER_DOCUMENT
+from export.evaluation.flags import LABELS_PER_DOCUMENT, judged_places
 from export.options import OneLineParser, bundle_flags, check_bundle_flags, count
+from export.places import check_places
 from export.tuning.negatives import KINDS
 from server.programs import EXPORTER
 
@@ -132,7 +133,8 @@ def _training_flags(group: argparse._ArgumentGroup) -> None:
         type=count,
         default=128,
         metavar="N",
-        help="tokens at which texts are cut while training; the bundle keeps --max-tokens (default: %(default)s)",
+        help="tokens at which texts are cut while training; measurements and the bundle keep --max-tokens (default: "
+        "%(default)s)",
     )
     group.add_argument(
         "--evaluate-steps",
@@ -198,10 +200,11 @@ def _check(parser: OneLineParser, options: argparse.Namespace) -> None:
         parser.error("--labels and --queries name the same file: what was learnt cannot judge")
     if options.document_model is not None:
         options.towers = "two"
-    places = [options.out, options.checkpoints, options.before, options.html]
-    given = [path.resolve() for path in places if path is not None]
-    if len(set(given)) < len(given):
-        parser.error("--out, --checkpoints, --before and --html must be different places")
+    check_places(
+        parser,
+        written=[("--out", options.out), ("--checkpoints", options.checkpoints), ("--html", options.html)],
+        read=[*judged_places(options), ("--before", options.before), ("--calibration", options.calibration)],
+    )
 
 
 def _counts(text: str) -> tuple[int | None, ...]:
