@@ -29,7 +29,7 @@ class Development:
         self._documents = chosen(documents, queries, MAX_DOCUMENTS)
 
     def score(self) -> float:
-        """Returns the mean nDCG@10 with the present weights of the model, in fp32."""
+        """Returns the mean nDCG@10 with the present weights of the model, in fp32, on texts as they are served."""
         separator = self._source.model(Side.DOCUMENT).title_separator
         texts = [[part.text for part in encodables_of(each, separator)] for each in self._documents]
         found = exact_search(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import msgspec
 
 from export.beir import BeirDirectory
 from export.errors import ExportError
@@ -125,15 +127,29 @@ def parted(labels: Sequence[JudgedQuery], *, share: float) -> Parts:
     return Parts(training=labels[: len(labels) - count], development=labels[len(labels) - count :])
 
 
-def compared_form(text: str) -> str:
+def without_case_and_punctuation(text: str) -> str:
     """Returns a query without differences of case, width, spaces and punctuation; two with the same form are one."""
     return "".join(words([text])[0]) or text
 
 
+def without_examples(documents: Sequence[Document], queries: Iterable[JudgedQuery]) -> list[Document]:
+    """Returns the documents without examples that are also one of the queries, which would find themselves.
+
+    A document that has nothing else keeps its examples.
+    """
+    known = {without_case_and_punctuation(each.text) for each in queries}
+    found = []
+    for each in documents:
+        examples = [example for example in each.examples if without_case_and_punctuation(example) not in known]
+        changed = len(examples) < len(each.examples) and (examples or each.title or each.text)
+        found.append(msgspec.structs.replace(each, examples=examples) if changed else each)
+    return found
+
+
 def _without_leaks(train: Pool, judged: Pool, *, drop: bool) -> tuple[list[JudgedQuery], list[str]]:
     """Returns the labels that judge nothing, each once, with all documents that answer it; and notes."""
-    known = {compared_form(each.text) for each in judged.queries}
-    leaks = [each for each in train.queries if compared_form(each.text) in known]
+    known = {without_case_and_punctuation(each.text) for each in judged.queries}
+    leaks = [each for each in train.queries if without_case_and_punctuation(each.text) in known]
     if leaks and not drop:
         raise ExportError(
             f"{len(leaks):,} labels of {train.name} are also queries of {judged.name}, such as "
@@ -141,7 +157,7 @@ def _without_leaks(train: Pool, judged: Pool, *, drop: bool) -> tuple[list[Judge
         )
     of_form: dict[str, list[JudgedQuery]] = defaultdict(list)
     for each in train.queries:
-        if (form := compared_form(each.text)) not in known:
+        if (form := without_case_and_punctuation(each.text)) not in known:
             of_form[form].append(each)
     notes = [f"left out of {train.name}: {len(leaks):,} labels that are also queries of {judged.name}"] if leaks else []
     merged = []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 import torch
@@ -25,12 +26,33 @@ Batch = Sequence[tuple[Pair, int]]
 """Pairs, each with the epoch."""
 
 
+@contextlib.contextmanager
+def cut(source: SourceTowers, max_tokens: int) -> Iterator[None]:
+    """Cuts texts at so many tokens inside the block, unless a model cuts them before."""
+    limits = {side: each.max_tokens for side, each in source.models.items()}
+    try:
+        for each in source.models.values():
+            each.max_tokens = each.model.max_seq_length = min(each.max_tokens, max_tokens)
+        yield
+    finally:
+        for side, each in source.models.items():
+            each.max_tokens = each.model.max_seq_length = limits[side]
+
+
 class PairModel(torch.nn.Module):
     """The models of a `SourceTowers`, whose weights it trains in place."""
 
     _keys_to_ignore_on_save = None  # transformers' trainer asks for it if a checkpoint lacks weights.
 
-    def __init__(self, source: SourceTowers, *, symmetric: bool, scale: float | None, train_embeddings: bool) -> None:
+    def __init__(
+        self,
+        source: SourceTowers,
+        *,
+        symmetric: bool,
+        scale: float | None,
+        train_embeddings: bool,
+        max_tokens: int,
+    ) -> None:
         """Chooses the weights to train.
 
         Args:
@@ -38,9 +60,11 @@ class PairModel(torch.nn.Module):
             symmetric: Whether documents must also find their query, not only queries their document.
             scale: The factor of similarities in the loss; None for the default of the measure.
             train_embeddings: Whether the embeddings of tokens are trained, too. Few labels hold few of the tokens.
+            max_tokens: Tokens at which texts of a batch are cut.
         """
         super().__init__()
         self._source = source
+        self._max_tokens = max_tokens
         self.towers = torch.nn.ModuleDict({side.value: model.model for side, model in source.models.items()})
         for model in source.models.values():
             model.model.requires_grad_(True)
@@ -55,7 +79,7 @@ class PairModel(torch.nn.Module):
         )
 
     def train(self, mode: bool = True) -> Self:
-        """Leaves dropout off: few epochs do not overfit, and its random numbers take a tenth of the time on a CPU."""
+        """Leaves dropout off: few epochs do not overfit, and its random numbers take time on a CPU."""
         return super().train(False)  # type: ignore[no-any-return]
 
     def trained_weights(self) -> dict[str, Tensor]:
@@ -67,7 +91,8 @@ class PairModel(torch.nn.Module):
         answers = [pair.answer(epoch) for pair, epoch in pairs]
         negatives = dict.fromkeys(each.text for pair, _ in pairs for each in pair.negatives)
         columns = [[pair.query for pair, _ in pairs], answers, [each for each in negatives if each not in set(answers)]]
-        vectors = [self._encode(column) for column in columns if column]
+        with cut(self._source, self._max_tokens):
+            vectors = [self._encode(column) for column in columns if column]
         return {"loss": self._loss.compute_loss_from_embeddings(vectors, None)}
 
     def _encode(self, texts: Sequence[Text]) -> Tensor:

@@ -6,9 +6,8 @@ transformers that optimum-onnx needs. The loss is sentence-transformers'.
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from export.tuning.batches import Batches
 from export.tuning.callbacks import LastMeasurement, StopRequests, TimeLeft
 from export.tuning.development import MEASURE, Development
 from export.tuning.folder import RESULT_FILE, last_checkpoint
-from export.tuning.model import Batch, PairModel
+from export.tuning.model import Batch, PairModel, cut
 from export.tuning.pairs import Pair
 from export.tuning.scores import Trained
 
@@ -45,7 +44,7 @@ class TrainingOptions:
         scale: The factor of similarities in the loss; None for the default of the measure.
         symmetric: Whether documents must also find their query.
         train_embeddings: Whether the embeddings of tokens are trained.
-        max_tokens: Tokens at which texts are cut while training.
+        max_tokens: Tokens at which the texts of batches and hard negatives are cut; the development part is not.
         evaluate_steps: Maximum steps between two measurements, each with a checkpoint; an epoch has at least one.
         patience: Measurements without a better score after which the training ends.
         seed: Decides the batches.
@@ -92,7 +91,11 @@ def train(
         KeyboardInterrupt: Ctrl-C or SIGTERM; `folder` has a checkpoint then.
     """
     model = PairModel(
-        source, symmetric=options.symmetric, scale=options.scale, train_embeddings=options.train_embeddings
+        source,
+        symmetric=options.symmetric,
+        scale=options.scale,
+        train_embeddings=options.train_embeddings,
+        max_tokens=options.max_tokens,
     )
     result = folder / RESULT_FILE
     if result.is_file():
@@ -100,14 +103,15 @@ def train(
         weights, scores = _read(result)
         model.load_state_dict(weights, strict=False)
         return scores
-    with _cut(source, options.max_tokens):
-        progress("measuring the development part before the training")
-        before = development.score()
+    progress("measuring the development part before the training")
+    before = development.score()
+    with cut(source, options.max_tokens):
         pairs = make_pairs()
-        checkpoint = last_checkpoint(folder)
-        with library_errors("the training failed"), StopRequests() as stop:
-            trainer = PairTrainer(model, pairs, development, options, folder, stop=stop, progress=progress)
-            trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    checkpoint = last_checkpoint(folder)
+    with library_errors("the training failed"), StopRequests() as stop:
+        trainer = PairTrainer(model, pairs, development, options, folder, stop=stop, progress=progress)
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    model.eval()
     if stop.arrived:
         raise KeyboardInterrupt(f"--resume continues after step {trainer.state.global_step}, from {folder}")
     best = trainer.state.best_metric
@@ -115,20 +119,6 @@ def train(
     progress(f"development part: {MEASURE} {before:.3f} before, {scores.after:.3f} after")
     _write(result, model, scores)
     return scores
-
-
-@contextlib.contextmanager
-def _cut(source: SourceTowers, max_tokens: int) -> Iterator[None]:
-    """Cuts texts at so many tokens inside the block."""
-    limits = {side: each.max_tokens for side, each in source.models.items()}
-    try:
-        for each in source.models.values():
-            each.max_tokens = each.model.max_seq_length = min(each.max_tokens, max_tokens)
-        yield
-    finally:
-        for side, each in source.models.items():
-            each.max_tokens = each.model.max_seq_length = limits[side]
-            each.model.eval()
 
 
 class Examples:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,7 @@ from export.quality.corpus import MAX_DOCUMENTS, MAX_QUERIES, Corpus
 from export.towers import SourceTowers
 from export.tuning.development import MEASURE, Development
 from export.tuning.folder import TrainingFolder, digest_of
-from export.tuning.labels import Labels, parted
+from export.tuning.labels import Labels, parted, without_examples
 from export.tuning.negatives import hard_negatives
 from export.tuning.pairs import Pair, make_pairs
 from export.tuning.scores import Trained
@@ -70,6 +71,8 @@ class Tuning:
         """
         labels = self._labels.first(count)
         parts = parted(labels.labels, share=self._options.dev_share)
+        measured = [*parts.development, *labels.judged.queries]
+        labels = replace(labels, documents=without_examples(labels.documents, measured))
         second = self._options.model or DEFAULT_MODEL.name if self._options.towers == "two" else None
         source = open_towers(self._options, self._progress, second=second)
         folder = self.folder.part(str(count))

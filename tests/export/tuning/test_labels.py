@@ -6,7 +6,8 @@ import pytest
 
 from export.errors import ExportError
 from export.evaluation.judged import JudgedQuery
-from export.tuning.labels import Labels, parted, read_labels
+from export.tuning.labels import Labels, parted, read_labels, without_examples
+from server.catalogue.document import Document
 from server.errors import CatalogueError
 from tests.export.evaluation.made import asked
 from tests.export.tuning.made import write_lines
@@ -64,6 +65,17 @@ def test_labels_of_a_document_are_bounded(tmp_path: Path) -> None:
     found = read(tmp_path, many, [("judge", "a")], per_document=5)
     ids = [id for each in found.labels for id in each.grades]
     assert (ids.count("a"), ids.count("b")) == (5, 5)
+
+
+def test_examples_that_are_queries_are_left_out_where_something_stays() -> None:
+    documents = [
+        Document(id="a", title="a", examples=["Lost  card?", "other"]),
+        Document(id="b", examples=["lost card", "other"]),
+        Document(id="c", examples=["lost card"]),
+        Document(id="d", text="d", examples=["lost card"]),
+    ]
+    found = without_examples(documents, [asked("LOST card", "a")])
+    assert [each.examples for each in found] == [["other"], ["other"], ["lost card"], []]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Trainings of a small random model, through the command line and without it."""
 
+import json
 import os
 import re
 import signal
@@ -26,7 +27,7 @@ from server.encoding.kind import TextKind
 from server.encoding.manifest import read_manifest
 from tests.export.command_line import assert_one_line, export
 from tests.export.tiny_models import plain_bert
-from tests.export.tuning.made import Files, write_files
+from tests.export.tuning.made import Files, write_files, write_lines
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -121,6 +122,32 @@ def test_tuning_writes_a_better_bundle_and_compares_it(model: Path, files: Files
     assert manifest.name == "bert-tuned"
     assert manifest.query.source.model == "bert, tuned on 96 labels of labels.jsonl"
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("tuned")] == ["tuned"]
+
+
+def test_labels_that_are_examples_already_leave_room_to_improve(
+    model: Path, files: Files, before: Path, tmp_path: Path
+) -> None:
+    documents = {each["id"]: each | {"examples": []} for each in map(json.loads, files.catalogue.open())}
+    for label in parted(Session(model, files).labels.labels, share=0.1).development:
+        for id in label.grades:
+            documents[id]["examples"].append(label.text)
+    catalogue = tmp_path / "catalogue.jsonl"
+    write_lines(catalogue, documents.values())
+    run = tune(model, replace(files, catalogue=catalogue), tmp_path / "tuned", before, "--epochs", "12")
+    assert run.returncode == 0, run.stderr
+    found = re.search(r"development part: nDCG@10 (\S+) before, (\S+) after", run.stderr)
+    assert found is not None
+    assert float(found[1]) + 0.1 < float(found[2])
+
+
+def test_the_development_part_is_measured_on_whole_texts(model: Path, files: Files, tmp_path: Path) -> None:
+    whole = Session(model, files)
+    cut = Session(model, files, replace(OPTIONS, max_tokens=3))
+    uncut = whole.train(tmp_path / "whole")
+    scores = cut.train(tmp_path / "cut")
+    assert scores.before == uncut.before
+    development = list(parted(cut.labels.labels, share=0.1).development)
+    assert Development(cut.source, cut.labels.documents, development).score() == scores.after
 
 
 def test_two_towers_are_trained_with_hard_negatives(model: Path, files: Files, before: Path, tmp_path: Path) -> None:
