@@ -20,7 +20,7 @@ def check_places(parser: argparse.ArgumentParser, *, written: Iterable[Place], r
     for number, (flag, path) in enumerate(outputs):
         for other, place in outputs[:number] + inputs:
             if path.is_relative_to(place) or place.is_relative_to(path):
-                parser.error(f"{flag} and {other} overlap: set {flag} to a place of its own")
+                parser.error(f"{flag} and {other} overlap: set {flag} to another place")
 
 
 def beir_places(directory: Path | None) -> list[Place]:
