@@ -3,7 +3,7 @@
 They come from the feedback of a store, or from a JSONL file: of queries, or a log of the server in JSON with texts.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,27 +49,30 @@ class Recordings(NamedTuple):
     left_out: int = 0
 
 
-class _Line(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of a file. Lines of a log have a `logger`, and only some of them have a query."""
+class _Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A line of a file of queries. `kind` is that of `python -m export bootstrap queries`."""
 
-    query: str | None = None
+    query: str
     relevant: list[str] = []
     language: str = ""
+    kind: str = ""
+
+
+class _LogLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of a log. Only some have a query."""
+
+    query: str | None = None
     logger: str | None = None
 
 
 def read_recordings(path: Path, *, known: Collection[str], most: int) -> Recordings:
     """Reads a file; equal queries become one.
 
-    Raises CatalogueError if the file cannot be read or has no query, or if a line is blank or names a document that is
+    Raises CatalogueError if the file cannot be read or has no query, or if a line is wrong or names a document that is
     not `known`.
     """
     found: dict[str, Recording] = {}
-    for number, line in read_jsonl(path, _Line):
-        if line.query is None:
-            if line.logger is None:
-                raise CatalogueError(f"{path}:{number}: query is missing")
-            continue
+    for number, line in _lines(path):
         text = normalised(line.query)
         if not text:
             raise CatalogueError(f"{path}:{number}: query is blank")
@@ -83,6 +86,19 @@ def read_recordings(path: Path, *, known: Collection[str], most: int) -> Recordi
     if not found:
         raise CatalogueError(f"{path} {NO_TEXTS}")
     return _chosen(found, most)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, _Query]]:
+    """Yields the queries of a file with the numbers of their lines. It is a log if its first line has a logger."""
+    first = next(read_jsonl(path, _LogLine), None)
+    if first is None or first[1].logger is None:
+        yield from read_jsonl(path, _Query)
+        return
+    for number, line in read_jsonl(path, _LogLine):
+        if line.logger is None:
+            raise CatalogueError(f"{path}:{number}: logger is missing: the file begins as a log, so all lines need one")
+        if line.query is not None:
+            yield number, _Query(query=line.query)
 
 
 def recorded_feedback(log: FeedbackLog, *, known: Collection[str], min_users: int, most: int) -> Recordings:

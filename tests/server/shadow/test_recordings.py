@@ -23,7 +23,7 @@ def lines(path: Path, *rows: object) -> Path:
 def test_equal_queries_of_a_file_are_one_recording(tmp_path: Path) -> None:
     path = lines(
         tmp_path / "queries.jsonl",
-        {"query": "rare"},
+        {"query": "rare", "kind": "part"},
         {"query": "카드  분실", "relevant": ["a"], "language": "ko"},
         {"query": "카드 분실", "relevant": ["b"]},
     )
@@ -47,7 +47,9 @@ def test_a_log_with_texts_is_read(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("", "has no queries"),
-        ('{"text": "q"}', ":1: query is missing"),
+        ('{"language": "ko"}', ":1: Object missing required field `query`"),
+        ('{"query": "q", "Relevant": ["a"]}', ":1: .*unknown field `Relevant`; perhaps relevant is meant"),
+        ('{"logger": "server.app"}\n{"query": "q"}', ":2: logger is missing"),
         ('{"query": " "}', ":1: query is blank"),
         ('{"query": 5}', ":1: "),
         ('{"query": "q", "relevant": ["x"]}', ":1: unknown document 'x': it is in none of the catalogues"),
