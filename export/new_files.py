@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 from export.errors import ExportError
-from export.evaluation.report.files import check_report
 from server.files import new_file
+from server.report_files import check_report
 
 
 def check_new(path: Path) -> None:
-    """Raises ExportError if a new file could not be written, or if there is one already."""
+    """Raises ReportError if a new file could not be written, ExportError if there is one already."""
     check_report(path)
     if os.path.lexists(path):
         raise ExportError(f"{path} already exists and is not overwritten: choose another name")

@@ -226,6 +226,10 @@ class DatabaseDamaged(StoreError):
     """The store's database is damaged."""
 
 
+class ReportError(StartError):
+    """The file of a report cannot be written."""
+
+
 class LearningRefused(ChajaError):
     """Example queries that users have confirmed would make the hits of others worse. Nothing was learnt."""
 

@@ -4,14 +4,19 @@ import unicodedata
 from collections.abc import Sequence
 
 
+def printable(text: str) -> str:
+    """Returns a text in one line, with a question mark for what a terminal may act on, such as marks of direction."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 def fitted(text: str, columns: int) -> str:
     """Returns a text in a fixed number of a terminal's columns, of which Korean letters take two."""
     shown, taken = "", 0
-    for character in text:
+    for character in printable(text):
         width = 2 if unicodedata.east_asian_width(character) in "WF" else 1
         if taken + width > columns:
             break
-        shown += character if character.isprintable() else "?"
+        shown += character
         taken += width
     return shown + " " * (columns - taken)
 

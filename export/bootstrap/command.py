@@ -20,12 +20,12 @@ from export.bootstrap.synthetic.making import synthetic_queries
 from export.bootstrap.synthetic.phrases import phrases_by_kiwi, phrases_by_rules
 from export.bootstrap.synthetic.round_trip import round_trip
 from export.errors import ExportError
-from export.evaluation.report.files import check_report, write_report
 from export.labelled_queries import as_jsonl
 from export.new_files import check_new, write_new
 from export.progress import Progress
 from server.catalogue.catalogue import load_catalogue
 from server.encoding.bundle import Bundle
+from server.report_files import check_report, write_report
 from server.terminal import table
 
 

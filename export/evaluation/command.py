@@ -13,7 +13,6 @@ from export.evaluation.evaluation import Evaluation, evaluate
 from export.evaluation.judged import JudgedSet, taught
 from export.evaluation.reading import read_beir_set, read_catalogue_set
 from export.evaluation.report.content import content_of
-from export.evaluation.report.files import check_report, write_report
 from export.evaluation.report.html import as_page
 from export.evaluation.report.json import as_json
 from export.evaluation.report.text import as_text
@@ -27,6 +26,7 @@ from export.silence import silence_libraries
 from server.catalogue.document import Document
 from server.encoding.bundle import Bundle
 from server.ranking.options import Mode
+from server.report_files import check_report, write_report
 
 
 def main(arguments: Sequence[str]) -> None:

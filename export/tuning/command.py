@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from export.errors import ExportError
-from export.evaluation.report.files import check_report, write_report
 from export.progress import Progress
 from export.silence import silence_libraries
 from export.tuning import flags
@@ -16,6 +15,7 @@ from export.tuning.comparison import Comparison, compared
 from export.tuning.labels import Labels, check_labels, read_labels
 from export.tuning.report import as_page, as_text
 from server.encoding.bundle import Bundle
+from server.report_files import check_report, write_report
 
 
 def main(arguments: Sequence[str]) -> None:

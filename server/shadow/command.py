@@ -6,7 +6,7 @@ It changes nothing, and may run while a server uses the store.
 import contextlib
 import tempfile
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from typing import NamedTuple
 from server.catalogue.document import content_of
 from server.catalogue.encoded import Versioned
 from server.catalogue.feedback import FeedbackLog
+from server.catalogue.rules import RuleKind, StoredRule
 from server.catalogue.store import Store
 from server.cpus import usable_cpus
 from server.encoding.bundle import Bundle
@@ -21,11 +22,12 @@ from server.encoding.kind import TextKind
 from server.encoding.manifest import read_manifest
 from server.errors import SettingsError, ShadowRefused
 from server.merchandising.view import SequencesOf
-from server.ranking.query_rules import NO_RULES, QueryRules
+from server.ranking.query_rules import QueryRules
+from server.report_files import check_report, write_report
 from server.shadow.comparison import ModeChange, Pair, compare
-from server.shadow.documents import Encoder, Kept, documents_of, keeping, stored_documents
+from server.shadow.documents import Encoder, Kept, documents_of, keeping, stored_documents, with_vectors_of
 from server.shadow.recordings import Recording, Recordings, read_recordings, recorded_feedback
-from server.shadow.report import Report, Timed, as_json, as_text, check_report, described, write_report
+from server.shadow.report import Report, Timed, as_json, as_text, described
 from server.shadow.side import Side, milliseconds_of
 
 TIMED_QUERIES = 300
@@ -47,11 +49,10 @@ class _Chosen(NamedTuple):
 def shadow(options: Namespace) -> None:
     """Runs the command.
 
-    Raises ShadowRefused if a bound is missed, SettingsError if there is nothing to compare, StoreError, BundleError or
-    CatalogueError.
+    Raises ShadowRefused if a bound is missed, SettingsError if there is nothing to compare, StoreError, BundleError,
+    CatalogueError or ReportError.
     """
-    if options.json is not None:
-        check_report(options.json)
+    check_report(options.json)
     with contextlib.ExitStack() as stack:
         store = None
         if options.data is not None:
@@ -69,14 +70,22 @@ def shadow(options: Namespace) -> None:
 
 
 def _chosen_documents(options: Namespace, store: Store | None) -> tuple[_Chosen, _Chosen]:
-    """Reads what the options choose for both sides; raises SettingsError if the sides are equal."""
+    """Reads what the options choose for both sides; raises SettingsError if the sides are equal.
 
-    def chosen(bundle: Path, catalogue: Path | None, examples: str) -> _Chosen:
-        revision = read_manifest(bundle).revision
-        return _Chosen(bundle, revision, _documents(catalogue, store, revision), _kept(examples, store))
-
-    old = chosen(options.bundle, options.catalogue, options.examples)
-    new = chosen(options.new_bundle or options.bundle, options.new_catalogue or options.catalogue, options.new_examples)
+    Both sides share what is read: a server may change the store meanwhile, which is no difference between the sides.
+    """
+    new_bundle = options.new_bundle or options.bundle
+    revision, new_revision = read_manifest(options.bundle).revision, read_manifest(new_bundle).revision
+    versions = _documents(options.catalogue, store, revision)
+    if options.new_catalogue is not None:
+        new_versions = documents_of(options.new_catalogue)
+    elif store is None or new_revision == revision:
+        new_versions = versions
+    else:
+        new_versions = with_vectors_of(versions, store, new_revision)
+    learnt = set() if store is None else {(each.document_id, each.example) for each in FeedbackLog(store).promotions()}
+    old = _Chosen(options.bundle, revision, versions, _kept(options.examples, learnt))
+    new = _Chosen(new_bundle, new_revision, new_versions, _kept(options.new_examples, learnt))
     if old.revision == new.revision and _contents(old) == _contents(new):
         raise SettingsError("both sides have the same model and the same documents: there is nothing to compare")
     return old, new
@@ -104,8 +113,10 @@ def _sides(
         if each.revision not in encoders:
             encoders[each.revision] = Encoder(Bundle(each.bundle), pool)
 
+    stored: dict[RuleKind, list[StoredRule]] = {kind: [] if store is None else store.rules(kind) for kind in RuleKind}
+
     def rules(sequences_of: SequencesOf) -> QueryRules:
-        return NO_RULES if store is None else QueryRules.read(store.rules, sequences_of)
+        return QueryRules.read(stored.__getitem__, sequences_of)
 
     def side(own: _Chosen) -> Side:
         encoder = encoders[own.revision]
@@ -116,14 +127,12 @@ def _sides(
     return old, new
 
 
-def _kept(examples: str, store: Store | None) -> Kept:
+def _kept(examples: str, learnt: Container[tuple[str, str]]) -> Kept:
     """Returns the function that chooses the example queries that documents keep."""
     if examples == "none":
         return lambda _: []
     if examples == "all":
         return lambda document: document.examples
-    assert store is not None, "the options need --data"
-    learnt = {(each.document_id, each.example) for each in FeedbackLog(store).promotions()}
     return lambda document: [text for text in document.examples if (document.id, text) not in learnt]
 
 
@@ -160,7 +169,8 @@ def _replayed(options: Namespace, recordings: Recordings, old: Side, new: Side) 
         taught=labelled - sum(measured),
         modes=modes,
         encode=[Timed.of(bundle, own) for bundle, own in zip(bundles, times, strict=True)],
-        titles=old.titles | new.titles,
+        old_titles=old.titles,
+        new_titles=new.titles,
     )
 
 

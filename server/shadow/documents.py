@@ -62,6 +62,12 @@ def stored_documents(store: Store, revision: str) -> list[Versioned]:
     return sorted(versions.values(), key=lambda each: each.sequence)
 
 
+def with_vectors_of(versions: Iterable[Versioned], store: Store, revision: str) -> list[Versioned]:
+    """Returns versions with the vectors of another model; those that changed since they were read have none."""
+    vectors = {each.sequence: each.vectors for each in store.after(0, revision)}
+    return [each._replace(vectors=vectors.get(each.sequence)) for each in versions]
+
+
 def documents_of(catalogue: Path) -> list[Versioned]:
     """Returns the documents of a file, whose sequences are their positions from 1. Raises CatalogueError."""
     return [Versioned(number, each, None) for number, each in enumerate(load_catalogue(catalogue), start=1)]

@@ -94,4 +94,12 @@ def check_shadow_options(options: Namespace) -> None:
     inputs = [options.catalogue, options.new_catalogue, options.queries]
     if options.json is not None and options.json.resolve() in [each.resolve() for each in inputs if each is not None]:
         raise SettingsError("--json must name another file than those that are read")
+    read = {"--data": options.data, "--bundle": options.bundle, "--new-bundle": options.new_bundle}
+    for flag, directory in read.items():
+        if options.json is not None and directory is not None and _is_inside(options.json, directory):
+            raise SettingsError(f"--json must name a file outside the directory of {flag}")
     options.mode = list(dict.fromkeys(map(Mode, options.mode or DEFAULT_MODES)))
+
+
+def _is_inside(path: Path, directory: Path) -> bool:
+    return path.resolve().is_relative_to(directory.resolve())

@@ -1,19 +1,15 @@
 """The report of a replay: as a text for the terminal, and as JSON."""
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Self
 
 import msgspec
 import numpy as np
 
 from server.encoding.bundle import Bundle
-from server.errors import StoreError
-from server.files import is_pipe_or_device
 from server.shadow.comparison import Change, ModeChange, Quantiles
 from server.shadow.side import DEPTH, Side
-from server.terminal import fitted, table
+from server.terminal import fitted, printable, table
 
 COLUMN = 44
 """Width of a hit, in columns of a terminal."""
@@ -63,7 +59,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         taught: Number of other such queries, which are example queries of a document: to find it measures nothing.
         modes: The changes by mode.
         encode: The speed of each bundle, the old one first; one if both sides have the same.
-        titles: The title of each document, by id.
+        old_titles: The title of each document of the old side, by id.
+        new_titles: The same of the new side.
     """
 
     old: Described
@@ -75,7 +72,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     taught: int
     modes: list[ModeChange]
     encode: list[Timed]
-    titles: dict[str, str]
+    old_titles: dict[str, str]
+    new_titles: dict[str, str]
 
 
 def described(side: Side) -> Described:
@@ -94,28 +92,9 @@ def described(side: Side) -> Described:
     )
 
 
-def as_json(report: Report) -> bytes:
+def as_json(report: Report) -> str:
     """Returns all of a report, with both lists of each query."""
-    return msgspec.json.format(msgspec.json.encode(report)) + b"\n"
-
-
-def check_report(path: Path) -> None:
-    """Raises StoreError if a report could not be written: this is known before the work."""
-    if path.is_dir() or is_pipe_or_device(path) or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise StoreError(f"{path} cannot be written: name a file in a directory that exists")
-
-
-def write_report(path: Path, content: bytes) -> None:
-    """Writes a report; an older one stays as it was if that fails. Raises StoreError."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    try:
-        try:
-            unfinished.write_bytes(content)
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror}; choose another path") from None
+    return msgspec.json.format(msgspec.json.encode(report)).decode() + "\n"
 
 
 def as_text(report: Report, *, show: int) -> str:
@@ -129,7 +108,7 @@ def as_text(report: Report, *, show: int) -> str:
     ]
     lines += ["", *_changes(report.modes), "", *_scores(report.modes), *_measures(report.modes), "", *_speed(report)]
     for each in report.modes:
-        lines += _different(each, report.titles, show=show)
+        lines += _different(each, report, show=show)
     return "\n".join(lines)
 
 
@@ -226,28 +205,27 @@ def _speed(report: Report) -> list[str]:
     return table(header, rows)
 
 
-def _different(mode: ModeChange, titles: dict[str, str], *, show: int) -> list[str]:
+def _different(mode: ModeChange, report: Report, *, show: int) -> list[str]:
     different = [each for each in mode.changes if each.old != each.new][:show]
     if not different:
         return []
     lines = ["", f"Most different in {mode.mode}: old | new"]
     for each in different:
-        lines += [f"{_clean(each.query)}  (recorded {each.times} ×, overlap {each.overlap:.2f})", *_lists(each, titles)]
+        lines.append(f"{printable(each.query)}  (recorded {each.times} ×, overlap {each.overlap:.2f})")
+        lines += _lists(each, report)
     return lines
 
 
-def _lists(change: Change, titles: dict[str, str]) -> list[str]:
+def _lists(change: Change, report: Report) -> list[str]:
     """Returns both lists side by side; a star marks right documents."""
 
-    def cell(ids: Sequence[str], row: int) -> str:
+    def cell(ids: Sequence[str], titles: dict[str, str], row: int) -> str:
         if row >= len(ids):
             return ""
         id = ids[row]
         return f"{'*' if id in change.relevant else ' '}{id} {titles.get(id, '')}"
 
     rows = range(max(len(change.old), len(change.new)))
-    return [f"  {row + 1:2} {fitted(cell(change.old, row), COLUMN)} | {_clean(cell(change.new, row))}" for row in rows]
-
-
-def _clean(text: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in text)
+    old = [fitted(cell(change.old, report.old_titles, row), COLUMN) for row in rows]
+    new = [printable(cell(change.new, report.new_titles, row)) for row in rows]
+    return [f"  {row + 1:2} {old[row]} | {new[row]}" for row in rows]

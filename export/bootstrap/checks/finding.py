@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from export.text import some_of
+from server.terminal import printable
 
 
 class Check(enum.Enum):
@@ -46,8 +47,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def as_text(findings: Sequence[Finding], *, documents: int) -> str:
     """Returns one line for each finding, and one with their number."""
     lines = [
-        f"{each.check.value}: {some_of(each.documents)}: {each.problem}: {each.advice}".translate(CONTROLS)
-        for each in findings
+        printable(f"{each.check.value}: {some_of(each.documents)}: {each.problem}: {each.advice}") for each in findings
     ]
     counts = Counter(each.check for each in findings)
     by_check = ", ".join(f"{check.value} {number:,}" for check, number in counts.items())
@@ -59,9 +59,6 @@ def as_json(findings: Sequence[Finding], *, documents: int) -> str:
     content = {"documents": documents, "findings": msgspec.to_builtins(findings)}
     return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
-
-CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029), " ")
-"""Characters that a terminal would act on, or that end a line."""
 
 QUOTED_CHARACTERS = 40
 

@@ -165,6 +165,6 @@ def test_one_document_is_enough(tiny_bundle: Path) -> None:
 
 
 def test_a_finding_is_one_line_without_control_characters() -> None:
-    finding = Finding(check=Check.TITLE, documents=["a\n\x1b[2J"], problem="is\rodd\u2028", advice="change it")
+    finding = Finding(check=Check.TITLE, documents=["a\n\x1b[2J"], problem="is\rodd\u2028\u202e", advice="change it")
     lines = as_text([finding], documents=1).splitlines()
-    assert lines == ["title: a  [2J: is odd : change it", "1 documents: title 1"]
+    assert lines == ["title: a??[2J: is?odd??: change it", "1 documents: title 1"]

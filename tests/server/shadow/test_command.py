@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,12 @@ import pytest
 
 from server.catalogue.database import locked
 from server.catalogue.document import Document
+from server.catalogue.encoded import Versioned
 from server.catalogue.feedback import Event, FeedbackKind, FeedbackLog, Promotion, record_promotions
 from server.catalogue.store import Store
 from server.commands import run
 from server.encoding.bundle import Bundle
-from server.errors import BundleError, CatalogueError, SettingsError, ShadowRefused, StoreError
+from server.errors import BundleError, CatalogueError, ReportError, SettingsError, ShadowRefused, StoreError
 from tests.server.making import versioned
 from tests.tiny_bundle import make_bundle
 
@@ -109,6 +111,56 @@ def test_two_catalogue_files_are_compared(
     assert "|  more 전세 대출 방법" in shown
 
 
+def test_each_side_shows_its_own_titles(
+    tmp_path: Path, tiny_bundle: Path, catalogue: Path, queries: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"id": id, "title": title} for id, title in (TITLES | {"rate": "오늘의 환율"}).items()]
+    new = tmp_path / "new.jsonl"
+    new.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    options = ["--catalogue", catalogue, "--new-catalogue", new, "--queries", queries]
+    report = shadow(tmp_path, tiny_bundle, *options)
+    assert (report["old_titles"]["rate"], report["new_titles"]["rate"]) == ("환율 조회", "오늘의 환율")
+    shown = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if "rate " in line and " | " in line]
+    assert any("rate 환율 조회" in old for old, _ in shown)
+    assert any("rate 오늘의 환율" in new for _, new in shown)
+    assert not any("오늘의" in old or "rate 환율 조회" in new for old, new in shown)
+
+
+def test_a_change_of_the_store_while_it_is_read_is_no_difference(
+    tmp_path: Path, tiny_bundle: Path, bundle: Bundle, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Store.after
+
+    def changed_after_reading(store: Store, sequence: int, revision: str) -> Iterator[Versioned]:
+        yield from read(store, sequence, revision)
+        document = Document(id="rate", title=f"환율 {revision}")
+        with contextlib.closing(Store(data, durable=False)) as server, server.write() as transaction:
+            vectors = versioned(bundle, document, 0).vectors
+            assert vectors is not None
+            transaction.put(document, vectors, revision=bundle.manifest.revision)
+
+    monkeypatch.setattr(Store, "after", changed_after_reading)
+    with pytest.raises(SettingsError, match="both sides have the same model and the same documents"):
+        shadow(tmp_path, tiny_bundle, "--data", data, "--new-bundle", tiny_bundle)
+    other = make_bundle(tmp_path / "other", seed=9)
+    report = shadow(tmp_path, tiny_bundle, "--data", data, "--new-bundle", other)
+    assert report["old_titles"] == report["new_titles"]
+
+
+def test_a_report_within_a_directory_that_is_read_is_refused(tmp_path: Path, tiny_bundle: Path, data: Path) -> None:
+    other = make_bundle(tmp_path / "other", seed=9)
+    (tmp_path / "link").symlink_to(data)
+    for path, flag in (
+        (data / "catalogue.sqlite", "--data"),
+        (tmp_path / "link" / "report.json", "--data"),
+        (tiny_bundle / "manifest.json", "--bundle"),
+        (other / "vectors" / ".." / "manifest.json", "--new-bundle"),
+    ):
+        with pytest.raises(SettingsError, match=f"--json must name a file outside the directory of {flag}"):
+            shadow(tmp_path, tiny_bundle, "--data", data, "--new-bundle", other, "--json", path)
+    assert not (data / "report.json").exists()
+
+
 def test_a_bound_that_is_missed_ends_with_an_error_after_the_report(
     tmp_path: Path, tiny_bundle: Path, catalogue: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,7 +198,7 @@ def test_an_older_report_stays_if_nothing_can_be_compared(tmp_path: Path, tiny_b
         (CatalogueError, ["--new-catalogue", tmp_path / "missing.jsonl"]),
         (SettingsError, ["--new-examples", "none", "--catalogue", tmp_path / "also.jsonl"]),
         (SettingsError, ["--new-examples", "none", "--queries", report]),
-        (StoreError, ["--new-examples", "none", "--json", "/dev/null"]),
+        (ReportError, ["--new-examples", "none", "--json", "/dev/null"]),
     ):
         with pytest.raises(error):
             shadow(tmp_path, tiny_bundle, "--data", data, *options)
