@@ -59,7 +59,7 @@ class Writer:
     @property
     def state(self) -> State:
         """The latest state of the index."""
-        return self._slot.engine.index.state
+        return self._slot.loaded.index.state
 
     async def upsert(
         self, upserts: Sequence[Upsert], *, request_id: str = "", remaining_seconds: float | None = None
