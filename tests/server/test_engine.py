@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from server.batching.pipeline import INTERACTIVE_TEXTS, SHORT_CHARACTERS, is_bulk
 from server.batching.speed import Speed
 from server.catalogue.store import Store
+from server.composition import without_invisible
 from server.encoding.cache import EmbeddingCache
 from server.encoding.kind import TextKind
 from server.encoding.normalisation import normalised
@@ -79,13 +80,13 @@ async def test_texts_to_encode_are_not_normalised(watched: WatchedBundle, store:
 
 
 @given(st.text())
-def test_normalising_is_idempotent_and_removes_only_whitespace(query: str) -> None:
+def test_normalising_is_idempotent_and_removes_only_what_cannot_be_seen(query: str) -> None:
     once = normalised(query)
     assert normalised(once) == once
     assert once == once.strip()
     assert "  " not in once
     assert unicodedata.is_normalized("NFC", once)
-    composed = unicodedata.normalize("NFC", query)
+    composed = unicodedata.normalize("NFC", without_invisible(query))
     assert "".join(once.split()) == "".join(composed.split())
 
 
