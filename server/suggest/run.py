@@ -70,7 +70,7 @@ class Run(NamedTuple):
         if len(first) == width:
             own = np.array(first, self.keys.dtype)
             return int(self.keys.searchsorted(own)), int(self.keys.searchsorted(own, "right"))
-        # No letter begins with byte 255 in UTF-16.
+        # No key has U+FFFF, which is no letter.
         low, high = self.keys.searchsorted(np.array([first, first.ljust(width, b"\xff")], self.keys.dtype)).tolist()
         return low, high
 
