@@ -13,6 +13,7 @@ from pathlib import Path
 from export.quality.gate import threshold_flags
 from loadtest.analysis.objective import DISTRIBUTIONS, FIGURES
 from loadtest.errors import EXIT_CODES
+from loadtest.reports.json_keys import KEYS
 from loadtest.results.record import COLUMNS
 from server.errors import ChajaError, SettingsError, StartError
 from server.metrics import Metrics
@@ -24,7 +25,7 @@ from tools.error_advice import ADVICE
 REPOSITORY = Path(__file__).parent.parent
 DOCS = REPOSITORY / "docs"
 SETTINGS, METRICS, ERRORS = DOCS / "settings.md", DOCS / "metrics.md", DOCS / "errors.md"
-EXPORT, CLIENTS, LOADTEST = DOCS / "export.md", DOCS / "clients.md", DOCS / "loadtest.md"
+EXPORT, CLIENTS, LOADTEST = DOCS / "export.md", DOCS / "clients.md", DOCS / "loadtest-reference.md"
 
 
 def with_tables(path: Path) -> str:
@@ -128,6 +129,11 @@ def columns_table() -> str:
     return "\n".join(lines)
 
 
+def json_keys_table() -> str:
+    """Returns the keys of the load tester's JSON report, in Markdown."""
+    return "\n".join(["| key | meaning |", "|---|---|", *(f"| {keys} | {meaning} |" for keys, meaning in KEYS)])
+
+
 def flags_text() -> str:
     """Returns the help of every command of the load tester."""
     environment = {**os.environ, "COLUMNS": "120"}
@@ -158,6 +164,7 @@ DOCUMENTS: dict[Path, dict[str, Callable[[], str]]] = {
     LOADTEST: {
         "exit-codes": exit_codes_table,
         "figures": figures_table,
+        "json-keys": json_keys_table,
         "columns": columns_table,
         "flags": flags_text,
     },

@@ -1,6 +1,6 @@
 """The report as JSON, for programs: durations in seconds, shares from 0 to 1, missing values as null.
 
-`docs/loadtest.md` has the schema. Raise `SCHEMA_VERSION` with every change that breaks readers.
+`json_keys.py` documents the schema. Raise `SCHEMA_VERSION` with every change that breaks readers.
 """
 
 import json

@@ -29,7 +29,7 @@ def test_every_key_of_the_json_report_is_documented(tmp_path: Path) -> None:
                 check(each, where)
         elif isinstance(value, dict):
             for key, each in value.items():
-                assert f"`{key}`" in text, f"{where}.{key} is not in docs/loadtest.md"
+                assert f"`{key}`" in text, f"{where}.{key} is not in docs/loadtest-reference.md"
                 if key not in free:
                     check(each, f"{where}.{key}")
 
