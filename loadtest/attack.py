@@ -21,7 +21,8 @@ from loadtest.clock import now_ns
 from loadtest.codes import DENIED
 from loadtest.environment import describe_environment
 from loadtest.errors import AttackError, Denied, UsageError
-from loadtest.generator.handle import Inbox, WorkerHandle
+from loadtest.generator.handle import Inbox, LocalMachine
+from loadtest.generator.wire import encode_plan
 from loadtest.plan import Plan
 from loadtest.progress import Progress
 from loadtest.results.blocks import Block, Kind
@@ -70,10 +71,8 @@ def attack(plan: Plan, out: Path, *, observer: Observer | None = None, command_l
         ResultsError: The results file cannot be written.
     """
     inbox: Inbox = queue.Queue()
-    workers: list[WorkerHandle] = []
+    machine = LocalMachine(encode_plan(plan), range(plan.processes), lambda number, block: inbox.put((number, block)))
     try:
-        for number in range(plan.processes):
-            workers.append(WorkerHandle(plan, number, inbox))
         _wait_until_ready(inbox, plan.processes)
         header = {
             "plan": plan.described(),
@@ -82,7 +81,7 @@ def attack(plan: Plan, out: Path, *, observer: Observer | None = None, command_l
         }
         with ResultsWriter(out, header) as results:
             with _interrupts() as interrupts:
-                ending = _Run(plan, workers, inbox, results, observer, interrupts).run()
+                ending = _Run(plan, machine, inbox, results, observer, interrupts).run()
             results.json(Kind.END, asdict(ending))
         return ending
     except Denied:
@@ -90,8 +89,7 @@ def attack(plan: Plan, out: Path, *, observer: Observer | None = None, command_l
             out.unlink()
         raise
     finally:
-        for worker in workers:
-            worker.kill()
+        machine.kill()
 
 
 @dataclass
@@ -99,7 +97,7 @@ class _Run:
     """One run, from its start to the exit of the last worker."""
 
     plan: Plan
-    workers: list[WorkerHandle]
+    machine: LocalMachine
     inbox: Inbox
     results: ResultsWriter
     observer: Observer | None
@@ -107,7 +105,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self._progress = Progress(self.plan)
-        self._running = {worker.number for worker in self.workers}
+        self._running = set(range(self.plan.processes))
         self._unfinished = 0
         self._troubles: list[str] = []
         self._interrupted_at: float | None = None
@@ -115,8 +113,7 @@ class _Run:
     def run(self) -> Ending:
         """Returns how it ended."""
         start_ns = now_ns() + int((HEAD_START_SECONDS + self.plan.warm_up_seconds) * 1e9)
-        for worker in self.workers:
-            worker.start(start_ns)
+        self.machine.start(start_ns)
         plan = self.plan
         longest = plan.seconds + plan.deadline_seconds + STOP_SECONDS
         with Scraper(plan.metrics_url, token=plan.metrics_token, start_ns=start_ns) as scraper:
@@ -127,8 +124,7 @@ class _Run:
                     raise Denied(f"the server denies every call ({name}): set --token to a token that permits them")
                 if self.interrupts and self._interrupted_at is None:
                     self._interrupted_at = time.monotonic()
-                    for worker in self.workers:
-                        worker.stop()
+                    self.machine.stop()
                 since = self._interrupted_at
                 late = self._progress.seconds > longest or (since and time.monotonic() - since > STOP_SECONDS)
                 if late or len(self.interrupts) > 1:  # A second Ctrl-C does not wait for the workers.

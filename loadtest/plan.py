@@ -12,8 +12,7 @@ from loadtest.requests.sampling import Order
 from loadtest.schedule import Schedule
 from loadtest.target import Target
 
-MAX_PROCESSES = 64
-MAX_CALLS = 256  # A record stores the call's number in one byte.
+MAX_PROCESSES = MAX_CALLS = 256  # A record stores the number of the process, and that of the call, in one byte.
 
 
 @dataclass(frozen=True, kw_only=True)

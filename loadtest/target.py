@@ -3,7 +3,7 @@
 import re
 import ssl
 import urllib.parse
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import grpc
@@ -17,6 +17,15 @@ MAX_CONNECTIONS = 256
 """Connections per process: the usual limit of open files is 1,024."""
 
 SECRET = "***"  # noqa: S105  reports show this instead
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """The contents of a target's certificate files; `None` for a file that is not given."""
+
+    ca: bytes | None
+    certificate: bytes | None
+    key: bytes | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +42,7 @@ class Target:
         token: Sent as `authorization: Bearer …`.
         headers: More metadata, as pairs of text; no binary (`-bin`) metadata.
         connections: Connections of each worker process, used round-robin.
+        certificates: Contents of the three files, which then count instead of the paths (see `with_contents`).
     """
 
     address: str
@@ -44,6 +54,7 @@ class Target:
     token: str = field(default="", repr=False)
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     connections: int = 1
+    certificates: Certificates | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if (self.certificate_file is None) != (self.key_file is None):
@@ -68,6 +79,17 @@ class Target:
     def uses_tls(self) -> bool:
         """Whether connections are encrypted."""
         return self.tls or self.ca_file is not None or self.certificate_file is not None
+
+    def with_contents(self) -> "Target":
+        """Returns the target with the contents of its certificate files: another machine does not have the files.
+
+        Raises:
+            UsageError: A certificate or key cannot be read.
+        """
+        if not self.uses_tls:
+            return self
+        contents = self._contents()
+        return replace(self, tls=True, certificates=contents, ca_file=None, certificate_file=None, key_file=None)
 
     @property
     def uri(self) -> str:
@@ -94,6 +116,12 @@ class Target:
         """
         if not self.uses_tls:
             return None
+        contents = self._contents()
+        return grpc.ssl_channel_credentials(contents.ca or _system_certificates(), contents.key, contents.certificate)
+
+    def _contents(self) -> Certificates:
+        if self.certificates is not None:
+            return self.certificates
         ca, certificate, key = (_read(path) for path in (self.ca_file, self.certificate_file, self.key_file))
         try:  # gRPC would only log malformed certificates.
             context = ssl.create_default_context(cafile=self.ca_file)
@@ -101,7 +129,7 @@ class Target:
                 context.load_cert_chain(self.certificate_file, self.key_file)
         except ssl.SSLError as error:
             raise UsageError(f"--ca, --cert or --key is not PEM, or they do not match: {error}") from None
-        return grpc.ssl_channel_credentials(ca or _system_certificates(), key, certificate)
+        return Certificates(ca=ca, certificate=certificate, key=key)
 
     def described(self) -> dict[str, object]:
         """Returns the target for reports, with secrets hidden."""

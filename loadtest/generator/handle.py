@@ -1,26 +1,28 @@
-"""The coordinator's handle of a worker process."""
+"""The coordinator's handle of worker processes."""
 
 import contextlib
 import os
-import pickle
 import queue
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterable
 
-from loadtest.plan import Plan
-from loadtest.results.blocks import Block, CutShort, read_blocks
+from loadtest.results.blocks import Block, CutShort, Kind, read_blocks, write_block, write_json
+
+Deliver = Callable[[int, Block | None], None]
+"""A function that takes the number of a worker process and its next block; `None` when the process has exited."""
 
 Inbox = queue.Queue[tuple[int, Block | None]]
-"""Pairs of worker number and block; `None` when the worker has exited."""
+"""The blocks of all processes, as they were delivered."""
 
 
 class WorkerHandle:
-    """Starts a worker and puts its blocks into the inbox."""
+    """A worker process, and the thread that delivers its blocks."""
 
-    def __init__(self, plan: Plan, number: int, inbox: Inbox) -> None:
-        self.number = number
-        self._inbox = inbox
+    def __init__(self, plan: bytes, number: int, deliver: Deliver) -> None:
+        self._number = number
+        self._deliver = deliver
         # Not multiprocessing: it would run the main module of a program that uses this package as a library.
         self._process = subprocess.Popen(
             [sys.executable, "-m", "loadtest.generator.worker", str(number)],
@@ -33,12 +35,14 @@ class WorkerHandle:
                 "PYTHONPATH": os.pathsep.join(path or "." for path in sys.path),
             },
         )
-        self._send(plan)
-        threading.Thread(target=self._follow, daemon=True).start()
+        threading.Thread(target=self._follow, args=(plan,), daemon=True).start()
 
     def start(self, start_ns: int) -> None:
-        """Sends the start time, on the clock that all processes share."""
-        self._send(start_ns)
+        """Sends the start time, on the clock that all processes share. Call it when the worker is ready."""
+        assert self._process.stdin is not None, "it is a pipe"
+        with contextlib.suppress(OSError):  # If the worker has exited, the end of its output reports it.
+            write_json(self._process.stdin, Kind.START, {"start_ns": start_ns})
+            self._process.stdin.flush()
 
     def stop(self) -> None:
         """Asks the worker to stop; it still sends its remaining records."""
@@ -48,20 +52,51 @@ class WorkerHandle:
 
     def kill(self) -> None:
         """Kills the worker and waits until it has exited."""
-        self.stop()
         self._process.kill()
         self._process.wait()
+        self.stop()
 
-    def _send(self, message: Plan | int) -> None:
-        assert self._process.stdin is not None, "it is a pipe"
-        with contextlib.suppress(OSError):  # If the worker has exited, the end of its output reports it.
-            pickle.dump(message, self._process.stdin)
+    def _follow(self, plan: bytes) -> None:
+        assert self._process.stdin is not None and self._process.stdout is not None, "they are pipes"  # noqa: PT018
+        with contextlib.suppress(OSError, ValueError):  # The worker has exited, or was stopped.
+            write_block(self._process.stdin, Kind.PLAN, plan)
             self._process.stdin.flush()
-
-    def _follow(self) -> None:
-        assert self._process.stdout is not None, "it is a pipe"
         with self._process.stdout as output, contextlib.suppress(CutShort):
             for block in read_blocks(output):
-                self._inbox.put((self.number, block))
+                self._deliver(self._number, block)
         self._process.wait()
-        self._inbox.put((self.number, None))
+        self._deliver(self._number, None)
+
+
+class LocalMachine:
+    """The worker processes of this machine.
+
+    Args:
+        plan: The encoded plan.
+        numbers: The numbers of the processes.
+        deliver: Takes their blocks; called in several threads.
+    """
+
+    def __init__(self, plan: bytes, numbers: Iterable[int], deliver: Deliver) -> None:
+        self._workers: list[WorkerHandle] = []
+        try:
+            for number in numbers:
+                self._workers.append(WorkerHandle(plan, number, deliver))
+        except BaseException:
+            self.kill()
+            raise
+
+    def start(self, start_ns: int) -> None:
+        """Sends the start time to every process. Call it when all are ready."""
+        for worker in self._workers:
+            worker.start(start_ns)
+
+    def stop(self) -> None:
+        """Asks every process to stop; they still send their remaining records."""
+        for worker in self._workers:
+            worker.stop()
+
+    def kill(self) -> None:
+        """Kills every process and waits until all have exited."""
+        for worker in self._workers:
+            worker.kill()

@@ -1,18 +1,18 @@
 """The worker process: `python -m loadtest.generator.worker NUMBER`, started by the coordinator.
 
-It reads the pickled plan from standard input, reports that it is ready, and then reads the start time. The end of
-standard input means stop. It writes blocks (see `results.blocks`) to standard output.
+It reads blocks (see `results.blocks`) from standard input: first the plan, and, after its report that it is ready, the
+start time. The end of standard input means stop. It writes blocks to standard output.
 """
 
 import asyncio
 import contextlib
 import gc
 import os
-import pickle
 import selectors
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
 
 from loadtest.channel import Channel
 from loadtest.errors import LoadtestError
@@ -20,8 +20,9 @@ from loadtest.generator.loops import closed_loop, open_loop
 from loadtest.generator.outlet import Outlet
 from loadtest.generator.sender import Sender
 from loadtest.generator.vitals import Vitals
+from loadtest.generator.wire import decode_plan
 from loadtest.plan import Plan
-from loadtest.results.blocks import Kind
+from loadtest.results.blocks import Block, Kind, read_blocks
 
 GRACE_SECONDS = 1.0
 """Wait for calls in flight after a stop, and beyond their deadline."""
@@ -34,12 +35,15 @@ def main() -> None:
     os.dup2(2, 1)  # Output of libraries must not mix with the blocks.
     outlet = Outlet(out)
     try:
-        plan: Plan = pickle.load(sys.stdin.buffer)  # noqa: S301  from our own coordinator
+        blocks = read_blocks(sys.stdin.buffer)
+        if (first := next(blocks, None)) is None:
+            return  # The coordinator has exited.
+        plan = decode_plan(first.payload)
         # select() waits to the microsecond, but epoll rounds up to a millisecond, which would make sends half a
         # millisecond late on average. select() supports few descriptors, but this loop has only a few.
         loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(_run(plan, worker, outlet))
+            runner.run(_run(plan, worker, outlet, blocks))
     except LoadtestError as error:
         outlet.json(Kind.FAILED, {"message": str(error), "exit_code": error.exit_code})
     except Exception as error:
@@ -50,7 +54,7 @@ def main() -> None:
         outlet.close()
 
 
-async def _run(plan: Plan, worker: int, outlet: Outlet) -> None:
+async def _run(plan: Plan, worker: int, outlet: Outlet, blocks: Iterator[Block]) -> None:
     async with contextlib.AsyncExitStack() as stack:
         channels = [await stack.enter_async_context(Channel(plan.target)) for _ in range(plan.target.connections)]
         await asyncio.gather(*(channel.connected() for channel in channels))
@@ -59,9 +63,9 @@ async def _run(plan: Plan, worker: int, outlet: Outlet) -> None:
         gc.freeze()  # Collections during the run skip the objects that exist now,
         gc.set_threshold(100_000)  # and run rarely: only failures create reference cycles.
         outlet.json(Kind.READY, {})
-        with contextlib.suppress(EOFError):  # Stopped before the start.
-            start_ns = await asyncio.to_thread(pickle.load, sys.stdin.buffer)
-            await _attack(plan, sender, outlet, start_ns=start_ns)
+        start = await asyncio.to_thread(next, blocks, None)
+        if start is not None:  # Otherwise it was stopped before the start.
+            await _attack(plan, sender, outlet, start_ns=start.json()["start_ns"])
 
 
 async def _attack(plan: Plan, sender: Sender, outlet: Outlet, *, start_ns: int) -> None:

@@ -1,4 +1,4 @@
-r"""The block format of results files, and of the messages from worker processes to the coordinator.
+r"""The block format of results files, and of the messages between coordinator and worker processes.
 
 A file is a sequence of runs, a run a sequence of blocks: `header`, then any number of `records`, `vitals` and
 `metrics`, then `end`. Appending one file to another therefore merges them. A block is
@@ -39,6 +39,8 @@ class Kind(IntEnum):
     END = 5  # JSON: how the run ended; its last block.
     READY = 6  # From workers only: connected and waiting for the start.
     FAILED = 7  # From workers only: JSON with the error that ended the worker.
+    PLAN = 8  # To workers only: the plan, as `generator.wire` encodes it.
+    START = 9  # To workers only: JSON with the start time.
 
 
 @dataclass(frozen=True)

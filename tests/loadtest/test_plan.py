@@ -1,6 +1,5 @@
 import json
 import math
-import pickle
 from typing import Any
 
 import pytest
@@ -97,10 +96,3 @@ def test_a_closed_loop_is_described_by_its_calls_in_flight(method: Method) -> No
     described = make(method, schedule=None, in_flight=4).described()
     assert (described["loop"], described["in_flight"]) == ("closed", 4)
     assert "schedule" not in described
-
-
-def test_a_plan_survives_pickling(method: Method) -> None:
-    plan = make(method)
-    again: Plan = pickle.loads(pickle.dumps(plan))  # noqa: S301  our own
-    assert again == plan
-    assert again.calls[0].method.request_class().SerializeToString() == b""
