@@ -34,6 +34,9 @@ HEAD_START_SECONDS = 0.1
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
+HURRIED_STOP_SECONDS = 2.0
+"""Patience after a second Ctrl-C: the workers record what is unanswered a second after the first."""
+
 TICK_SECONDS = 0.2
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
@@ -47,10 +50,12 @@ class Ending:
     Attributes:
         partial: Why the results are partial; empty if they are whole.
         interrupted: Whether Ctrl-C or SIGTERM ended the attack.
+        lost: Calls that were in flight at the last report of a process that died; they have no record.
     """
 
     partial: str = ""
     interrupted: bool = False
+    lost: int = 0
 
 
 def attack(plan: Plan, out: Path, *, observer: Observer | None = None, command_line: str = "") -> Ending:
@@ -106,7 +111,8 @@ class _Run:
     def __post_init__(self) -> None:
         self._progress = Progress(self.plan)
         self._running = set(range(self.plan.processes))
-        self._unfinished = 0
+        self._unanswered = 0
+        self._in_flight: dict[int, int] = {}
         self._troubles: list[str] = []
         self._interrupted_at: float | None = None
 
@@ -126,16 +132,17 @@ class _Run:
                     self._interrupted_at = time.monotonic()
                     self.machine.stop()
                 since = self._interrupted_at
-                late = self._progress.seconds > longest or (since and time.monotonic() - since > STOP_SECONDS)
-                if late or len(self.interrupts) > 1:  # A second Ctrl-C does not wait for the workers.
+                patience = HURRIED_STOP_SECONDS if len(self.interrupts) > 1 else STOP_SECONDS
+                if self._progress.seconds > longest or (since and time.monotonic() - since > patience):
                     self._troubles.append(f"generator processes killed because they did not stop: {len(self._running)}")
                     break
             for metrics in scraper.take():
                 self.results.json(Kind.METRICS, metrics)
         if self._interrupted_at is not None:
             seconds = max(0.0, self._interrupted_at - start_ns / 1e9)
-            self._troubles.insert(0, f"interrupted after {seconds:.1f} s; {self._unfinished} calls were abandoned")
-        return Ending("; ".join(self._troubles), interrupted=self._interrupted_at is not None)
+            self._troubles.insert(0, f"interrupted after {seconds:.1f} s; {self._unanswered:,} calls were unanswered")
+        interrupted = self._interrupted_at is not None
+        return Ending("; ".join(self._troubles), interrupted=interrupted, lost=sum(self._in_flight.values()))
 
     def _step(self, start_ns: int, scraper: Scraper) -> None:
         deadline = time.monotonic() + TICK_SECONDS
@@ -164,12 +171,15 @@ class _Run:
             vitals = block.json()
             self.results.json(Kind.VITALS, vitals)
             self._progress.note(vitals)
+            # Before the start, and in the warm-up, no call counts.
+            self._in_flight[number] = int(vitals["in_flight"]) if vitals["seconds"] >= 0 else 0
         elif block.kind == Kind.FAILED:
             self._running.discard(number)
             self._troubles.append(str(block.json()["message"]))
         elif block.kind == Kind.END:
             end = block.json()
-            self._unfinished += int(end["unfinished"])
+            self._unanswered += int(end["unanswered"])
+            self._in_flight.pop(number, None)
             self._running.discard(number)
 
 

@@ -20,6 +20,12 @@ CODES = (
     "UNAUTHENTICATED",
 )
 
+UNANSWERED = len(CODES)
+"""The outcome of a call that was sent, and whose answer had not come when the run ended."""
+
+OUTCOMES = (*CODES, "UNANSWERED")
+"""The outcomes of calls by their number in a record: gRPC's codes, and one of our own."""
+
 OK = CODES.index("OK")
 REFUSED = CODES.index("RESOURCE_EXHAUSTED")
 """The code of a server that sheds load."""

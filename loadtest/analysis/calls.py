@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from loadtest.analysis.latency import Latencies
-from loadtest.codes import CODES, OK, REFUSED
+from loadtest.codes import OK, OUTCOMES, REFUSED, UNANSWERED
 from loadtest.results.file import Records
 from loadtest.stages import STAGES
 
 
 @dataclass
 class Outcome:
-    """The requests that ended with one gRPC code."""
+    """The requests that ended with one gRPC code, or were never answered."""
 
     code: str
     latency: Latencies = field(default_factory=Latencies)
@@ -32,7 +32,7 @@ class CallSummary:
 
     Attributes:
         name: The method; `all` for all.
-        outcomes: By gRPC code.
+        outcomes: By gRPC code, or `UNANSWERED`.
         stages: The server's time in each stage, of the successes that reported it.
         server: The sum of the stages.
         beyond_server: Service time minus the server's time: network, gRPC and client.
@@ -53,23 +53,28 @@ class CallSummary:
 
     @property
     def sent(self) -> int:
-        """Requests that were sent and have ended."""
+        """Requests that were sent."""
         return sum(outcome.count for outcome in self.outcomes.values())
 
     @property
     def ok(self) -> Outcome:
         """The successes."""
-        return self.outcomes.get(CODES[OK], Outcome(CODES[OK]))
+        return self.outcomes.get(OUTCOMES[OK], Outcome(OUTCOMES[OK]))
 
     @property
     def refused(self) -> Outcome:
         """The requests that the server refused."""
-        return self.outcomes.get(CODES[REFUSED], Outcome(CODES[REFUSED]))
+        return self.outcomes.get(OUTCOMES[REFUSED], Outcome(OUTCOMES[REFUSED]))
+
+    @property
+    def unanswered(self) -> Outcome:
+        """The requests that were not answered when the run ended; their latencies are lower bounds."""
+        return self.outcomes.get(OUTCOMES[UNANSWERED], Outcome(OUTCOMES[UNANSWERED]))
 
     @property
     def errors(self) -> list[Outcome]:
         """All other outcomes, most frequent first."""
-        others = [each for each in self.outcomes.values() if each.code not in (CODES[OK], CODES[REFUSED])]
+        others = [each for each in self.outcomes.values() if each.code not in (OUTCOMES[OK], OUTCOMES[REFUSED])]
         return sorted(others, key=lambda outcome: -outcome.count)
 
     def merge(self, other: CallSummary) -> None:
@@ -93,7 +98,7 @@ class CallSummary:
         self.response_bytes += int(records["response_bytes"].sum())
         for code in np.unique(records["code"]).tolist():
             of_code = records[records["code"] == code]
-            outcome = self.outcomes.setdefault(CODES[code], Outcome(CODES[code]))
+            outcome = self.outcomes.setdefault(OUTCOMES[code], Outcome(OUTCOMES[code]))
             outcome.latency.add(of_code["done_ns"] - of_code["planned_ns"])
             outcome.service.add(of_code["done_ns"] - of_code["sent_ns"])
         good = records[records["code"] == OK]

@@ -40,12 +40,16 @@ class Figure:
 
 FIGURES: dict[str, Figure] = {
     "errors": Figure(
-        "share", "requests that did not succeed, of those planned: failed, refused or dropped",
+        "share", "requests that did not succeed, of those planned: failed, refused, unanswered or dropped",
         lambda summary: summary.error_share,
     ),
     "refused": Figure(
         "share", "requests that the server refused (RESOURCE_EXHAUSTED), of those planned",
         lambda summary: _share(summary.total.refused.count, summary.planned),
+    ),
+    "unanswered": Figure(
+        "share", "requests that were sent and not answered when the run ended, of those planned",
+        lambda summary: _share(summary.unanswered, summary.planned),
     ),
     "dropped": Figure(
         "share", "requests that were planned but not sent, of those planned",

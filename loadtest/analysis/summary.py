@@ -14,7 +14,7 @@ from loadtest.analysis.latency import Latencies
 from loadtest.analysis.quality import Quality
 from loadtest.analysis.saturation import Generator, judge
 from loadtest.analysis.timeline import Timeline
-from loadtest.codes import CODES
+from loadtest.codes import OUTCOMES
 from loadtest.results.file import Records, Run, read_runs
 
 NEARLY_ALL = 99.9
@@ -29,6 +29,7 @@ class Summary:
         runs: The runs, without their records.
         total: All calls.
         calls: Each call of the mix.
+        lost: Calls in flight at the last report of a generator process that died; they have no record.
         dropped: Requests that were planned but not sent.
         late: Requests that were sent late.
         warm_up: Requests of the warm-up; no other figure includes them.
@@ -44,6 +45,7 @@ class Summary:
     runs: list[Run]
     total: CallSummary
     calls: list[CallSummary]
+    lost: int
     dropped: int
     late: int
     warm_up: int
@@ -57,7 +59,12 @@ class Summary:
     @property
     def planned(self) -> int:
         """Requests planned: those sent and those dropped."""
-        return self.total.sent + self.dropped
+        return self.total.sent + self.lost + self.dropped
+
+    @property
+    def unanswered(self) -> int:
+        """Calls that were sent, and not answered when the run ended, as far as is known."""
+        return self.total.unanswered.count + self.lost
 
     @property
     def sent_rate(self) -> float:
@@ -76,7 +83,7 @@ class Summary:
 
     @property
     def error_share(self) -> float:
-        """Share of planned requests that failed, were refused or were dropped."""
+        """Share of planned requests that failed, were refused, unanswered or dropped."""
         return 1 - self.total.ok.count / self.planned if self.planned else math.nan
 
     @property
@@ -86,7 +93,7 @@ class Summary:
         for run in self.runs:
             for report in run.vitals:
                 for code, message, count in report["messages"]:
-                    said[CODES[code], message] += count
+                    said[OUTCOMES[code], message] += count
         return [(code, message, count) for (code, message), count in said.most_common()]
 
     @property
@@ -208,6 +215,7 @@ class _Reading:
         for span in self.spans:
             self._timeline.add_drops(span.drops())
         dropped = sum(span.dropped(self._between) for span in self.spans)
+        lost = sum(int(run.end.get("lost", 0)) for run in self.runs)
         total = CallSummary("all")
         for call in self._calls.values():
             total.merge(call)
@@ -216,10 +224,11 @@ class _Reading:
             runs=self.runs,
             total=total,
             calls=list(self._calls.values()),
+            lost=lost,
             dropped=dropped,
             late=self._late,
             warm_up=self._warm_up,
-            offered_rate=(total.sent + dropped) / planned_seconds if planned_seconds else 0.0,
+            offered_rate=(total.sent + lost + dropped) / planned_seconds if planned_seconds else 0.0,
             seconds=_union([measured for _, measured in intervals]),
             within_seconds=math.nan if self._within is None else self._within,
             timeline=self._timeline,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.analysis import bins
-from loadtest.codes import CODES, OK
+from loadtest.codes import OK, OUTCOMES, UNANSWERED
 from loadtest.results.file import Records
 from loadtest.stages import STAGES
 
@@ -39,8 +39,8 @@ class Timeline:
     Attributes:
         planned: Requests planned for the second and sent, `[seconds]`.
         dropped: Requests planned for the second but not sent, `[seconds]`.
-        codes: Outcomes of sent requests by gRPC code, `[seconds, len(CODES)]`.
-        ended: Requests that ended in the second, with any outcome, `[seconds]`.
+        codes: Outcomes of sent requests by their number, `[seconds, len(OUTCOMES)]`.
+        ended: Requests that ended in the second with any outcome; unanswered ones never do, `[seconds]`.
         answered: Requests that ended in the second and succeeded, `[seconds]`.
         latency: Successes by their latency from the planned time, `[seconds, bins.COUNT]`.
         service: Successes by their service time, `[seconds, bins.COUNT]`.
@@ -51,7 +51,7 @@ class Timeline:
 
     planned = _Column()
     dropped = _Column()
-    codes = _Column(len(CODES))
+    codes = _Column(len(OUTCOMES))
     ended = _Column()
     answered = _Column()
     latency = _Column(bins.COUNT)
@@ -75,7 +75,7 @@ class Timeline:
         self._reserve(int(max(planned.max(), done.max())) + 1)
         np.add.at(self.planned, planned, 1)
         np.add.at(self.codes, (planned, records["code"]), 1)
-        np.add.at(self.ended, done, 1)
+        np.add.at(self.ended, done[records["code"] != UNANSWERED], 1)
         good = records["code"] == OK
         np.add.at(self.answered, done[good], 1)
         planned, records = planned[good], records[good]

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError, Message
 
 from loadtest.channel import Answer, Channel
 from loadtest.clock import now_ns
-from loadtest.codes import INTERNAL, OK
+from loadtest.codes import INTERNAL, OK, UNANSWERED
 from loadtest.generator.outlet import Outlet
 from loadtest.plan import Call, Plan
 from loadtest.requests.answer import AnswerReader
@@ -56,7 +56,6 @@ class Sender:
     Attributes:
         start_ns: When the measured part starts.
         worker: Number of this process.
-        in_flight: Unanswered calls.
         dropped: Planned requests that were not sent.
         dropped_at: Requests dropped since the last report, by planned tenth of a second.
         messages: Status messages of errors since the last report, by code.
@@ -65,7 +64,6 @@ class Sender:
     def __init__(self, plan: Plan, worker: int, channels: Sequence[Channel], outlet: Outlet) -> None:
         self.start_ns = 0
         self.worker = worker
-        self.in_flight = 0
         self.dropped = 0
         self.dropped_at: Counter[int] = Counter()
         self.messages: Counter[tuple[int, str]] = Counter()
@@ -76,6 +74,7 @@ class Sender:
         self._sampler = Sampler(plan.order, len(plan.queries), seed=plan.seed, exponent=plan.zipf_exponent)
         self._outlet = outlet
         self._sends = 0
+        self._unanswered: dict[int, _Request] = {}
         self._tasks: set[asyncio.Task[int]] = set()
         self._loop = asyncio.get_running_loop()
 
@@ -104,18 +103,31 @@ class Sender:
         self._sends += 1
         request = _Request(index, key, number, sum(map(len, messages)), planned_ns, now_ns())
         answering = method(messages, timeout_seconds=self._plan.deadline_seconds)
-        self.in_flight += 1
-        return self._finish(request, answering)
+        self._unanswered[self._sends] = request
+        return self._finish(self._sends, answering)
 
-    async def _finish(self, request: _Request, answering: Coroutine[Any, Any, Answer]) -> int:
-        try:
-            answer = await answering
-        finally:
-            self.in_flight -= 1
+    async def _finish(self, send: int, answering: Coroutine[Any, Any, Answer]) -> int:
+        answer = await answering
+        request = self._unanswered.pop(send, None)
+        if request is None:  # The run has ended, and the call is recorded as unanswered.
+            return answer.code
         code = self._record(request, answer)
         if code != OK:
             self._note(code, answer.message)
         return code
+
+    @property
+    def in_flight(self) -> int:
+        """Number of unanswered calls."""
+        return len(self._unanswered)
+
+    def give_up(self) -> int:
+        """Records the calls in flight as unanswered; returns their number. Answers that come later do not count."""
+        unanswered = list(self._unanswered.values())
+        self._unanswered.clear()
+        for request in unanswered:
+            self._record(request, Answer(UNANSWERED, "", (), now_ns()))
+        return len(unanswered)
 
     def drop(self, planned_ns: int) -> None:
         """Counts a dropped request, unless it belongs to the warm-up."""
@@ -132,12 +144,11 @@ class Sender:
             self._known_messages.add(said)
         self.messages[said] += 1
 
-    async def drain(self, *, patience_seconds: float) -> int:
-        """Waits for the calls in flight, up to the given time; returns the number left."""
+    async def drain(self, *, patience_seconds: float) -> None:
+        """Waits for the calls in flight, up to the given time."""
         until_ns = now_ns() + int(patience_seconds * 1e9)
         while self.in_flight and now_ns() < until_ns:
             await asyncio.sleep(DRAIN_PROBE_SECONDS)
-        return self.in_flight
 
     def _record(self, request: _Request, answer: Answer) -> int:
         """Records the outcome of a request; returns its code."""

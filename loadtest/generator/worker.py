@@ -86,13 +86,14 @@ async def _attack(plan: Plan, sender: Sender, outlet: Outlet, *, start_ns: int) 
     if not draining.done():  # The coordinator stopped this worker during the wait for the last answers.
         draining.cancel()
         draining = asyncio.create_task(sender.drain(patience_seconds=GRACE_SECONDS))
-    unfinished = await draining
+    await draining
+    unanswered = sender.give_up()
     watching.cancel()
     stopping.cancel()
     vitals.report()
     if not interrupted:
         driving.result()  # Raises the error that ended the loop early.
-    outlet.json(Kind.END, {"worker": sender.worker, "unfinished": unfinished})
+    outlet.json(Kind.END, {"worker": sender.worker, "unanswered": unanswered})
 
 
 def _when_input_ends(event: asyncio.Event) -> None:

@@ -20,7 +20,7 @@ from loadtest.analysis.calls import CallSummary
 from loadtest.analysis.latency import Latencies
 from loadtest.analysis.summary import Summary
 from loadtest.analysis.timeline import Timeline
-from loadtest.codes import CODES, OK, REFUSED
+from loadtest.codes import OK, OUTCOMES, REFUSED
 from loadtest.reports.style import (
     BLUE,
     COLOURS,
@@ -113,11 +113,11 @@ def outcomes_over_time(timeline: Timeline) -> go.Figure:
     groups = _Groups.of(timeline)
     rates = groups.rates(timeline.codes)
     others = (RED, VIOLET, PINK, OLIVE, TEAL, BLUE)
-    seen = [code for code in range(len(CODES)) if timeline.codes[:, code].any()]
+    seen = [code for code in range(len(OUTCOMES)) if timeline.codes[:, code].any()]
     failed = [code for code in seen if code not in (OK, REFUSED)]
     colours = {OK: GREEN, REFUSED: ORANGE} | {code: others[rank % len(others)] for rank, code in enumerate(failed)}
     for code in seen:
-        bars(chart, groups.starts, rates[:, code], CODES[code], colours[code], width=groups.step)
+        bars(chart, groups.starts, rates[:, code], OUTCOMES[code], colours[code], width=groups.step)
     return chart
 
 

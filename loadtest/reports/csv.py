@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from loadtest.analysis.summary import Summary
-from loadtest.codes import CODES
+from loadtest.codes import OUTCOMES
 from loadtest.reports.json import timeline_rows
 from loadtest.results.file import read_runs
 from loadtest.results.record import COLUMNS
@@ -36,7 +36,7 @@ def requests_csv(paths: Sequence[Path]) -> Iterator[str]:
             writer = csv.writer(text, lineterminator="\n")
             for record in block.tolist():
                 values = dict(zip(names, record, strict=True))
-                values["code"] = CODES[values["code"]]
+                values["code"] = OUTCOMES[values["code"]]
                 writer.writerow([_cell(value) for value in values.values()])
             yield text.getvalue()
 

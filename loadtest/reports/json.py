@@ -14,7 +14,7 @@ from loadtest.analysis.calls import CallSummary
 from loadtest.analysis.latency import Latencies
 from loadtest.analysis.objective import Verdict
 from loadtest.analysis.summary import Summary
-from loadtest.codes import CODES
+from loadtest.codes import OUTCOMES
 from loadtest.reports.tables import PERCENTS, verdict
 from loadtest.stages import STAGES
 
@@ -45,6 +45,7 @@ def report_object(summary: Summary, verdicts: list[Verdict]) -> dict[str, Any]:
             "ok": summary.total.ok.count,
             "goodput": summary.total.goodput,
             "refused": summary.total.refused.count,
+            "unanswered": summary.unanswered,
             "dropped": summary.dropped,
             "late": summary.late,
             "warm_up": summary.warm_up,
@@ -88,7 +89,7 @@ def timeline_rows(summary: Summary) -> list[dict[str, Any]]:
                     for column, stage in enumerate(STAGES)
                 },
                 "codes": {
-                    CODES[code]: int(count) for code, count in enumerate(timeline.codes[second].tolist()) if count
+                    OUTCOMES[code]: int(count) for code, count in enumerate(timeline.codes[second].tolist()) if count
                 },
             }
         )

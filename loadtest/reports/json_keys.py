@@ -7,8 +7,8 @@ KEYS: tuple[tuple[str, str], ...] = (
     ("`seconds`", "from the start until 99.9 % had been answered, or the planned duration if that is longer"),
     (
         "`requests`",
-        "`planned`, `sent`, `ok`, `goodput`, `refused`, `dropped`, `late`, `warm_up`, and `error_share`, the share of "
-        "planned requests that did not succeed",
+        "`planned`, `sent`, `ok`, `goodput`, `refused`, `unanswered` when the run ended, `dropped`, `late`, `warm_up`, "
+        "and `error_share`, the share of planned requests that did not succeed",
     ),
     ("`rates`", "`offered`, `sent`, `achieved`, `goodput`, and `goodput_within_seconds`"),
     (
@@ -19,8 +19,8 @@ KEYS: tuple[tuple[str, str], ...] = (
     ),
     (
         "`outcomes`",
-        "by gRPC code: `count`, `latency_seconds` from the planned time, `service_seconds` from the send, "
-        "`hdr_histogram` (latencies in HdrHistogram's V2 format, base64)",
+        "by gRPC code, or `UNANSWERED`: `count`, `latency_seconds` from the planned time, `service_seconds` from the "
+        "send, `hdr_histogram` (latencies in HdrHistogram's V2 format, base64)",
     ),
     ("a distribution", "`count`, `mean`, `p50`, `p90`, `p95`, `p99`, `p99.9`, `max`"),
     ("`stages_seconds`", "a distribution for each of `tokenize`, `queue`, `encode`, `search`, `fetch`"),

@@ -39,7 +39,7 @@ def verdict(summary: Summary) -> str:
             f"about the server: {advice}."
         )
     if not summary.total.sent:
-        return "NOTHING WAS SENT in the measured part."
+        return _without_records(summary)
     if summary.dropped:
         return (
             f"NOT ALL WAS SENT: {summary.dropped:,} of {summary.planned:,} requests were dropped because too many "
@@ -53,6 +53,14 @@ def verdict(summary: Summary) -> str:
     return f"The generator kept to its plan: {late}its busiest process at {generator.busiest_share:.0%} of a core."
 
 
+def _without_records(summary: Summary) -> str:
+    if summary.lost:
+        return f"NOT ONE ANSWER IS KNOWN: {summary.lost:,} calls were in flight when a generator process died."
+    if summary.warm_up:
+        return f"ONLY THE WARM-UP WAS SENT, {summary.warm_up:,} requests: the run ended before the measured part."
+    return "NOTHING WAS SENT in the measured part."
+
+
 def verdict_kind(summary: Summary) -> str:
     """Returns `bad` for a verdict that makes the figures worthless, `unsure`, or `good`."""
     if summary.generator.saturated or not summary.total.sent:
@@ -63,12 +71,17 @@ def verdict_kind(summary: Summary) -> str:
 def notes(summary: Summary) -> list[str]:
     """Returns the other warnings that readers need before the figures."""
     lines = [f"PARTIAL: {reason}" for reason in summary.partial]
-    if summary.total.sent and not summary.total.ok.count:
+    if summary.planned and not summary.total.ok.count:
         lines.append("NOT ONE CALL SUCCEEDED.")
     elif summary.error_share >= MANY_ERRORS:
         lines.append(f"{summary.error_share:.1%} of the requests did not succeed.")
     if summary.dropped and summary.generator.saturated:
         lines.append(f"NOT ALL WAS SENT: {summary.dropped:,} of {summary.planned:,} requests were dropped.")
+    if summary.unanswered:
+        lines.append(
+            f"{summary.unanswered:,} calls were UNANSWERED when the run ended: they count as errors, and waited at "
+            "least as long as their latency says."
+        )
     if unlike := differences(summary.runs):
         lines.append(f"These runs are not comparable: they differ in {', '.join(unlike)}.")
     if any(run.header["plan"]["loop"] == "closed" for run in summary.runs):
@@ -133,6 +146,10 @@ def outcomes_table(summary: Summary) -> Table:
     total = summary.total
     outcomes = [total.ok, total.refused, *total.errors] if total.refused.count else [total.ok, *total.errors]
     rows = [(_called(each.code), f"{each.count:,}", _percent(each.count, summary.planned)) for each in outcomes]
+    if summary.lost:
+        rows.append(
+            ("unanswered, sent by a process that died", f"{summary.lost:,}", _percent(summary.lost, summary.planned))
+        )
     if summary.dropped:
         rows.append(("dropped, not sent", f"{summary.dropped:,}", _percent(summary.dropped, summary.planned)))
     return Table("Outcomes", ("", "count", "share"), rows)

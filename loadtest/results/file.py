@@ -14,7 +14,7 @@ from loadtest.errors import ResultsError
 from loadtest.results.blocks import MAGIC, CutShort, Kind, read_blocks, seek_header, write_block, write_json
 from loadtest.results.record import DTYPE
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 Records = NDArray[np.void]
 
 

@@ -16,7 +16,7 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("response_bytes", "u4", "serialized response messages"),
     ("call", "u1", "number of the call in the mix"),
     ("worker", "u1", "number of the process that sent it"),
-    ("code", "u1", "number of the gRPC code"),
+    ("code", "u1", "number of the gRPC code; 17: sent, and not answered when the run ended"),
     ("same", "i1", "whether the answer equals the reference answer: 1 yes, 0 no, -1 not compared"),
     ("batch_texts", "u2", "texts in the batch of the query on the server; 0 if not reported"),
     *((f"{stage}_seconds", "f4", f"the server's time in {stage}; NaN if not reported") for stage in STAGES),

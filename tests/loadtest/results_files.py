@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from loadtest.codes import CODES
+from loadtest.codes import OUTCOMES
 from loadtest.results.blocks import Kind
 from loadtest.results.file import Records, ResultsWriter
 from loadtest.results.record import DTYPE, PACKER
@@ -44,7 +44,7 @@ def record(
     """Returns a packed record; times are in seconds, and the latency is from the planned time."""
     planned_ns, late_ns, latency_ns = (round(seconds * 1e9) for seconds in (planned, late, latency))
     times = (planned_ns, planned_ns + late_ns, planned_ns + latency_ns)
-    return PACKER.pack(*times, 0, query, 10, 20, call, 0, CODES.index(code), same, batch_texts, *stages, *quality)
+    return PACKER.pack(*times, 0, query, 10, 20, call, 0, OUTCOMES.index(code), same, batch_texts, *stages, *quality)
 
 
 def records(packed: Iterable[bytes]) -> Records:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from loadtest.analysis import bins
 from loadtest.analysis.timeline import Timeline
-from loadtest.codes import CODES, OK, REFUSED
+from loadtest.codes import CODES, OK, REFUSED, UNANSWERED
 from loadtest.stages import STAGES
 from tests.loadtest.results_files import record, records
 
@@ -31,6 +31,13 @@ def test_outcomes_are_counted_by_code_and_only_successes_have_latencies() -> Non
     assert made.codes[0, OK] == made.codes[0, REFUSED] == made.codes[0, CODES.index("DEADLINE_EXCEEDED")] == 1
     assert made.codes.sum() == 3
     assert made.latency.sum() == made.service.sum() == 1
+
+
+def test_unanswered_requests_are_counted_and_never_end() -> None:
+    made = timeline(record(0.1), record(0.2, 1.5, code="UNANSWERED"))
+    assert made.planned.tolist() == [2, 0]
+    assert made.ended.tolist() == [1, 0]
+    assert made.codes[0, UNANSWERED] == 1
 
 
 def test_latency_is_from_the_planned_time_and_service_time_from_the_send() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.analysis.summary import summarize
+from loadtest.codes import UNANSWERED
 from loadtest.errors import ExitCode
 from tests.loadtest.integration.attacks import attacking, children_of, records_of, run_command, wait_for_records
 from tests.loadtest.pretend_server import pretend_server
@@ -62,6 +63,79 @@ def test_a_second_interrupt_does_not_wait(tmp_path: Path) -> None:
     assert process.returncode == ExitCode.INTERRUPTED
     assert "PARTIAL: interrupted after" in stdout
     assert time.monotonic() - started < 5
+    assert unanswered_of(out) >= 15
+
+
+def test_calls_in_flight_at_an_interrupt_are_unanswered_and_count_as_errors(tmp_path: Path) -> None:
+    out = tmp_path / "results.bin"
+    flags = ["--rate", "50", "--duration", "60s", "--deadline", "60s", "--warm-up", "0s", "--call", "GetServerInfo"]
+    flags += ["--assert", "errors<1%", "--assert", "unanswered<1%"]
+    with pretend_server(delay=30) as address, attacking("attack", address, *flags, "--out", str(out)) as process:
+        while not out.exists():
+            time.sleep(0.02)
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        stdout, _ = process.communicate(timeout=30)
+    assert process.returncode == ExitCode.INTERRUPTED
+    summary = summarize([out])
+    counts = {code: outcome.count for code, outcome in summary.total.outcomes.items()}
+    assert counts == {"UNANSWERED": summary.planned}
+    assert summary.planned >= 40
+    assert summary.error_share == 1
+    assert f"PARTIAL: interrupted after {summary.partial[0].split()[2]} s; {summary.planned} calls were un" in stdout
+    for assertion in ("errors<1%", "unanswered<1%"):
+        assert re.search(rf"{assertion} +NOT MET +100.000%", stdout), stdout
+    assert not re.search(r"\bnan\b", stdout, re.IGNORECASE)
+    assert "NOTHING WAS SENT" not in stdout
+
+
+def test_an_interrupt_of_a_closed_loop_counts_its_calls_in_flight(tmp_path: Path) -> None:
+    out = tmp_path / "results.bin"
+    flags = ["--in-flight", "7", "--processes", "2", "--duration", "60s", "--deadline", "60s", "--warm-up", "0s"]
+    flags += ["--call", "GetServerInfo", "--out", str(out)]
+    with pretend_server(delay=30) as address, attacking("attack", address, *flags) as process:
+        while not out.exists():
+            time.sleep(0.02)
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert unanswered_of(out) == len(records_of(out)) == 7
+
+
+def test_an_interrupt_in_the_warm_up_says_that_only_the_warm_up_was_sent(tmp_path: Path) -> None:
+    out = tmp_path / "results.bin"
+    flags = ["--rate", "50", "--duration", "60s", "--warm-up", "60s", "--call", "GetServerInfo", "--out", str(out)]
+    with pretend_server(delay=30) as address, attacking("attack", address, *flags) as process:
+        while not out.exists():
+            time.sleep(0.02)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        stdout, _ = process.communicate(timeout=30)
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert "ONLY THE WARM-UP WAS SENT" in stdout
+    assert (records_of(out)["code"] == UNANSWERED).all()
+
+
+def test_calls_that_a_killed_process_had_in_flight_count_as_errors(tmp_path: Path) -> None:
+    out = tmp_path / "results.bin"
+    flags = ["--in-flight", "5", "--duration", "60s", "--deadline", "60s", "--warm-up", "0s", "--call", "GetServerInfo"]
+    with pretend_server(delay=30) as address, attacking("attack", address, *flags, "--out", str(out)) as process:
+        while not out.exists():
+            time.sleep(0.02)
+        time.sleep(2)
+        [worker] = children_of(process.pid)
+        os.kill(worker, signal.SIGKILL)
+        stdout, _ = process.communicate(timeout=30)
+    assert process.returncode == ExitCode.FAILED
+    summary = summarize([out])
+    assert (summary.lost, summary.planned, summary.error_share) == (5, 5, 1)
+    assert "NOT ONE ANSWER IS KNOWN: 5 calls were in flight" in stdout
+
+
+def unanswered_of(path: Path) -> int:
+    """Returns the number of unanswered calls of a results file."""
+    return int((records_of(path)["code"] == UNANSWERED).sum())
 
 
 def test_a_closed_loop_sends_nothing_after_its_process_group_is_terminated(tmp_path: Path) -> None:
@@ -72,7 +146,7 @@ def test_a_closed_loop_sends_nothing_after_its_process_group_is_terminated(tmp_p
         os.killpg(process.pid, signal.SIGTERM)
         stdout, _ = process.communicate(timeout=30)
     assert process.returncode == ExitCode.INTERRUPTED
-    assert re.search(r"PARTIAL: interrupted after .* s; 0 calls were abandoned", stdout), stdout
+    assert re.search(r"PARTIAL: interrupted after .* s; 0 calls were unanswered", stdout), stdout
     assert "died" not in stdout
     [run] = summarize([out]).runs
     interrupted_seconds = float(re.findall(r"interrupted after ([\d.]+) s", run.partial)[0])

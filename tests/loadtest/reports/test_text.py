@@ -92,8 +92,8 @@ def test_json_has_only_valid_values(path: Path, tmp_path: Path) -> None:
 
     report = parsed(summarize([path]))
     assert report["requests"] == {
-        "planned": 102, "sent": 102, "ok": 100, "goodput": 100, "refused": 1, "dropped": 0, "late": 0, "warm_up": 1,
-        "error_share": pytest.approx(2 / 102),
+        "planned": 102, "sent": 102, "ok": 100, "goodput": 100, "refused": 1, "unanswered": 0, "dropped": 0, "late": 0,
+        "warm_up": 1, "error_share": pytest.approx(2 / 102),
     }  # fmt: skip
     assert parsed(summarize([write_run(tmp_path / "empty.bin", [])]))["seconds"] == 10.0
 
