@@ -14,6 +14,7 @@ from export.quality.gate import threshold_flags
 from loadtest.analysis.objective import DISTRIBUTIONS, FIGURES
 from loadtest.errors import EXIT_CODES
 from loadtest.reports.json_keys import KEYS
+from loadtest.requests.placeholders import FUNCTIONS
 from loadtest.results.record import COLUMNS
 from server.errors import ChajaError, SettingsError, StartError
 from server.metrics import Metrics
@@ -116,6 +117,12 @@ def figures_table() -> str:
     return "\n".join(lines)
 
 
+def functions_table() -> str:
+    """Returns the functions of the load tester's placeholders, in Markdown."""
+    rows = [f"| `{{{{{function.usage}}}}}` | {function.meaning} |" for function in FUNCTIONS.values()]
+    return "\n".join(["| placeholder | value |", "|---|---|", *rows])
+
+
 def exit_codes_table() -> str:
     """Returns the load tester's exit codes in Markdown."""
     rows = [f"| {code.value} | {meaning} |" for code, meaning in EXIT_CODES.items()]
@@ -164,6 +171,7 @@ DOCUMENTS: dict[Path, dict[str, Callable[[], str]]] = {
     LOADTEST: {
         "exit-codes": exit_codes_table,
         "figures": figures_table,
+        "functions": functions_table,
         "json-keys": json_keys_table,
         "columns": columns_table,
         "flags": flags_text,

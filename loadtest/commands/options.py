@@ -19,7 +19,7 @@ from loadtest.plan import Call, Plan
 from loadtest.reference import get_reference_answers
 from loadtest.requests.labels import read_labels
 from loadtest.requests.method import find_method
-from loadtest.requests.payload import NUMBER, Payload, parse_template
+from loadtest.requests.payload import Payload, parse_template
 from loadtest.requests.queries import Query, read_payloads, read_queries, read_timestamps
 from loadtest.requests.sampling import ORDERS
 from loadtest.schedule import Schedule, constant, ramp, replay, step
@@ -66,16 +66,18 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--data",
         metavar="JSON",
-        help="payload; {{query}} is replaced (default: the query in the field query, text, queries or texts)",
+        help="payload, or @FILE that has it; {{query}}, other fields of the query's row and functions such as {{uuid}} "
+        "are replaced (default: the query in the field query, text, queries or texts)",
     )
-    whole = "JSONL file with one whole payload per line; replaces --data and --queries"
+    whole = "file of whole payloads, one per row: JSONL, a JSON array or CSV; replaces --data and --queries"
     add("--data-file", type=Path, metavar="FILE", help=whole)
-    mix = "JSONL file of weighted calls with call, weight, data, queries_per_call; replaces --call"
+    mix = "file of weighted calls with call, weight, data, queries_per_call; replaces --call"
     add("--mix", type=Path, metavar="FILE", help=mix)
     add("--proto", type=Path, metavar="FILE", help=".proto file that defines the method")
     imports = "import folder of the .proto file"
     add("--import-path", type=Path, action="append", default=[], metavar="DIR", help=imports)
-    add("--queries", type=Path, metavar="FILE", help="queries: plain text, JSONL with `query` or `text`, or BEIR's")
+    queries = "queries: plain text, or JSONL, a JSON array or CSV with `query` or `text`, such as BEIR's"
+    add("--queries", type=Path, metavar="FILE", help=queries)
     add("--order", choices=ORDERS, default="sequential", help="order of the queries (default: sequential)")
     add("--zipf-exponent", type=float, default=1.0, metavar="S", help="skew of --order zipf (default: 1)")
     size = "queries per call, for methods that take a list or a stream (default: 1)"
@@ -111,7 +113,7 @@ def add_schedule_options(parser: argparse.ArgumentParser) -> None:
     add("--schedule", choices=SCHEDULES, default="constant", help="schedule of the open loop (default: constant)")
     add("--rate-to", type=float, metavar="R", help="rate at the end of a ramp or of the last step")
     add("--steps", type=int, default=5, metavar="N", help="steps of --schedule step (default: 5)")
-    times = "times of a replay: one per line, or JSONL with `timestamp` (default: the --queries file)"
+    times = "times of a replay: one per line, or rows with `timestamp` (default: the --queries file)"
     add("--timestamps", type=Path, metavar="FILE", help=times)
     add("--replay-speed", type=float, default=1.0, metavar="X", help="speed of a replay; 1 is as recorded (default: 1)")
     add("--duration", type=duration, help="length of the measured part, such as 30s")
@@ -264,8 +266,6 @@ async def _calls(options: argparse.Namespace, target: Target) -> tuple[Call, ...
         kinds = [_kind(query, options.mix) for query in read_queries(options.mix)]
     else:
         data: Any = None if options.data is None else parse_template(options.data, where="--data")
-        if options.data_file is not None:
-            data = "{{payload}}"
         kinds = [{"call": options.call, "data": data, "queries_per_call": options.queries_per_call}]
     return tuple(
         [
@@ -284,14 +284,13 @@ async def _calls(options: argparse.Namespace, target: Target) -> tuple[Call, ...
 
 def _kind(line: Query, path: Path) -> dict[str, Any]:
     kind = dict(line.fields)
-    data, weight = kind.get("data"), kind.get("weight", 1.0)
-    size = kind.get("queries_per_call", 1)
+    weight, size = kind.get("weight", 1.0), kind.get("queries_per_call", 1)
     known = {"call", "weight", "data", "queries_per_call"}
     fits = isinstance(kind.get("call"), str) and isinstance(weight, int | float) and isinstance(size, int)
-    if not fits or not (data is None or isinstance(data, dict)) or set(kind) - known:
+    if not fits or set(kind) - known:
         raise UsageError(
             f"{path}: entry {line.id}: expected an object with call (a name) and optionally weight (a number), "
-            f"data (an object) and queries_per_call (a number), not {json.dumps(kind, ensure_ascii=False)}"
+            f"data (a payload) and queries_per_call (a number), not {json.dumps(kind, ensure_ascii=False)}"
         )
     return kind
 
@@ -299,12 +298,13 @@ def _kind(line: Query, path: Path) -> dict[str, Any]:
 def _try_payloads(plan: Plan) -> None:
     """Makes the payload of every query once, to reject malformed ones early."""
     for call in plan.calls:
-        payload = Payload(call.method, call.template)
-        varying = payload.placeholders - {NUMBER}
-        if varying and not plan.queries[0].fields:
+        payload = Payload(call.method, call.template, seed=plan.seed)
+        first = plan.queries[0]
+        if "query" in payload.template_of(first).fields and not first.fields and first.template is None:
             raise UsageError(f"{call.method.name} needs --queries")
-        one, many = ([plan.queries[0]] * size for size in (1, call.queries_per_call))
+        one, many = ([first] * size for size in (1, call.queries_per_call))
         if call.queries_per_call > 1 and payload.render(one, 0) == payload.render(many, 0):
             raise UsageError(f"{call.method.name} takes one query per call, not {call.queries_per_call}")
+        varying = payload.template.fields or any(query.template is not None for query in plan.queries)
         for query in plan.queries if varying else plan.queries[:1]:
             payload.render([query] * call.queries_per_call, 0)

@@ -30,10 +30,10 @@ DRAIN_PROBE_SECONDS = 0.005
 class Caller:
     """One call of the mix: its payload, its method on each channel, and the reader of its answers."""
 
-    def __init__(self, call: Call, channels: Sequence[Channel]) -> None:
+    def __init__(self, call: Call, channels: Sequence[Channel], *, seed: int = 0) -> None:
         method = call.method
         self.queries_per_call = call.queries_per_call
-        self.payload = Payload(method, call.template)
+        self.payload = Payload(method, call.template, seed=seed)
         self.reader = AnswerReader(method.response_class)
         form = {"client_streaming": method.client_streaming, "server_streaming": method.server_streaming}
         self.methods = [channel.method(method.path, **form) for channel in channels]
@@ -69,7 +69,7 @@ class Sender:
         self.messages: Counter[tuple[int, str]] = Counter()
         self._known_messages: set[tuple[int, str]] = set()
         self._plan = plan
-        self._callers = [Caller(call, channels) for call in plan.calls]
+        self._callers = [Caller(call, channels, seed=plan.seed) for call in plan.calls]
         self._mix = Draw([call.weight for call in plan.calls], seed=plan.seed, stream=MIX_STREAM)
         self._sampler = Sampler(plan.order, len(plan.queries), seed=plan.seed, exponent=plan.zipf_exponent)
         self._outlet = outlet

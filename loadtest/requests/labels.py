@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from loadtest.errors import UsageError
-from loadtest.requests.queries import ID_FIELDS, lines_of
+from loadtest.requests.queries import ID_FIELDS
+from loadtest.requests.rows import lines_of, text_of
 
 Labels = dict[str, dict[str, int]]
 
@@ -20,7 +21,7 @@ def read_labels(path: Path) -> Labels:
     """
     labels: Labels = {}
     query_number = 0
-    for number, line in lines_of(path):
+    for number, line in lines_of(text_of(path)):
         where = f"{path}:{number}"
         if line.startswith("{"):
             identifier, relevant = _from_json(line, default=str(query_number), where=where)

@@ -1,16 +1,11 @@
-"""The payload of a request: JSON with placeholders for a query, converted to the method's message.
+"""The payload of a request: a template (see `requests.template`) that is filled and converted to the method's message.
 
-`{{query}}` stands for the query's text, `{{name}}` for any other field of its line in the file, `{{number}}` for the
-request's number. A string that consists of one placeholder takes the value with its type, such as number or list. In
-a longer string, the value is inserted as text.
-
-In a call of several queries, a list of one element with a placeholder is repeated for each query. A method that takes
-a stream gets one message for each query.
+A method that takes a stream gets one message for each query. A row of a data file is a template itself.
 """
 
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from google.protobuf import json_format
@@ -20,22 +15,28 @@ from google.protobuf.message import EncodeError
 from loadtest.errors import UsageError
 from loadtest.requests.descriptors import descriptor_of
 from loadtest.requests.method import Method
+from loadtest.requests.placeholders import Draws
 from loadtest.requests.queries import Query
+from loadtest.requests.rows import text_of
+from loadtest.requests.template import Template
 
-PLACEHOLDER = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
-NUMBER = "number"
 TEXT_FIELDS = ("query", "text", "queries", "texts")
 """Fields of a request message that take the text of a query."""
 
 CACHED_PAYLOADS = 100_000
+UNFIT = (json_format.Error, EncodeError, TypeError, ValueError, KeyError, AttributeError, RecursionError)
+"""The errors of protobuf for values that do not fit a message."""
 
 
-def default_template(descriptor: Descriptor) -> dict[str, Any]:
+def default_template(descriptor: Descriptor) -> Any:
     """Returns the payload of a request message that has a field for queries.
 
     That is a string field, or a list of strings, called `query`, `text`, `queries` or `texts`, in the message itself or
-    in the messages of a list in it. A message without such a field stays empty.
+    in the messages of a list in it; or the message is a text, `google.protobuf.StringValue`. A message without such a
+    field stays empty.
     """
+    if descriptor.full_name == "google.protobuf.StringValue":
+        return "{{query}}"
     if template := _text_template(descriptor):
         return template
     for field in descriptor.fields:
@@ -59,14 +60,24 @@ class Payload:
 
     Args:
         method: The method.
-        template: Its payload as parsed JSON, an object or one placeholder; `None` takes `default_template`.
+        template: Its payload as parsed JSON; `None` takes `default_template`.
+        seed: Seed of the random values.
+
+    Attributes:
+        template: The template of queries that bring none.
+
+    Raises:
+        UsageError: The template is malformed.
     """
 
-    def __init__(self, method: Method, template: Any = None) -> None:
-        self._method = method
+    def __init__(self, method: Method, template: Any = None, *, seed: int = 0) -> None:
+        self._input_type = method.input_type
+        self._streams = method.client_streaming
         self._message = method.request_class
-        self._template = default_template(descriptor_of(self._message)) if template is None else template
-        self.placeholders = set(PLACEHOLDER.findall(_written(self._template)))
+        self._descriptor = descriptor_of(self._message)
+        self._seed = seed
+        self.template = Template(default_template(self._descriptor) if template is None else template, self._descriptor)
+        self._own: dict[str, Template] = {}
         self._cache: dict[tuple[int, ...], list[bytes]] = {}
 
     def render(self, queries: Sequence[Query], number: int, *, key: tuple[int, ...] | None = None) -> list[bytes]:
@@ -75,76 +86,58 @@ class Payload:
         Args:
             queries: The call's queries.
             number: The request's number.
-            key: Key of the queries; a payload is cached by its key.
+            key: Key of the queries; a payload without functions is cached by its key.
 
         Raises:
             UsageError: A placeholder names no field of the query, or the result does not fit the message.
         """
-        if key is not None and NUMBER not in self.placeholders:
-            if key not in self._cache:
-                if len(self._cache) >= CACHED_PAYLOADS:
-                    self._cache.clear()
-                self._cache[key] = self._messages(queries, number)
-            return self._cache[key]
-        return self._messages(queries, number)
+        if key is not None and (cached := self._cache.get(key)) is not None:
+            return cached
+        draws = Draws(self._seed, number)
+        groups = [[query] for query in queries] if self._streams else [queries]
+        templates = [self.template_of(group[0]) for group in groups]
+        messages = [
+            self._serialize(template.fill(group, draws)) for template, group in zip(templates, groups, strict=True)
+        ]
+        if key is not None and not any(template.changes for template in templates):
+            if len(self._cache) >= CACHED_PAYLOADS:
+                self._cache.clear()
+            self._cache[key] = messages
+        return messages
 
-    def _messages(self, queries: Sequence[Query], number: int) -> list[bytes]:
-        groups = [[query] for query in queries] if self._method.client_streaming else [queries]
-        return [self._serialize(fill(self._template, group, number)) for group in groups]
+    def template_of(self, query: Query) -> Template:
+        """Returns the template that a query brings, or else the call's."""
+        if query.template is None:
+            return self.template
+        if query.id not in self._own:
+            if len(self._own) >= CACHED_PAYLOADS:
+                self._own.clear()
+            self._own[query.id] = Template(query.template, self._descriptor)
+        return self._own[query.id]
 
     def _serialize(self, payload: Any) -> bytes:
         message = self._message()
         try:
-            json_format.ParseDict(payload, message)
+            if not isinstance(payload, dict) and not self._descriptor.full_name.startswith("google.protobuf."):
+                raise ValueError("expected a JSON object")
+            if payload != {}:  # Messages of other forms in JSON, such as wrappers, have no empty one.
+                json_format.ParseDict(payload, message, descriptor_pool=self._descriptor.file.pool)
             return message.SerializeToString()
-        except (json_format.ParseError, EncodeError) as error:
+        except UNFIT as error:
             reason = " ".join(str(error).split())
-            raise UsageError(f"the payload does not fit {self._method.input_type}: {reason}") from None
+            raise UsageError(f"the payload does not fit {self._input_type}: {reason}") from None
 
 
-def fill(template: Any, queries: Sequence[Query], number: int) -> Any:
-    """Returns the template with placeholders filled from the first query, and lists repeated for all queries.
-
-    Raises:
-        UsageError: A placeholder names no field of a query.
-    """
-    if isinstance(template, Mapping):
-        return {name: fill(value, queries, number) for name, value in template.items()}
-    if isinstance(template, list):
-        if len(template) == 1 and PLACEHOLDER.search(_written(template)):
-            return [fill(template[0], [query], number) for query in queries]
-        return [fill(value, queries, number) for value in template]
-    if not isinstance(template, str):
-        return template
-    if whole := PLACEHOLDER.fullmatch(template):
-        return _value(whole[1], queries[0], number)
-    return PLACEHOLDER.sub(lambda found: str(_value(found[1], queries[0], number)), template)
-
-
-def parse_template(text: str, *, where: str) -> dict[str, Any]:
-    """Returns the template of a JSON text.
+def parse_template(text: str, *, where: str) -> Any:
+    """Returns the template of a JSON text, or of the file that follows an `@`.
 
     Raises:
-        UsageError: The text is no JSON object.
+        UsageError: The text is no JSON, or the file cannot be read.
     """
+    if text.startswith("@"):
+        where = text.removeprefix("@")
+        text = text_of(Path(where))
     try:
-        template = json.loads(text)
-    except ValueError as error:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{where}: not JSON: {error}") from None
-    if not isinstance(template, dict):
-        raise UsageError(f"{where}: expected a JSON object")
-    return template
-
-
-def _written(template: Any) -> str:
-    """Returns the template as text, to find its placeholders; their names may be in any script."""
-    return json.dumps(template, ensure_ascii=False)
-
-
-def _value(name: str, query: Query, number: int) -> Any:
-    if name in query.fields:
-        return query.fields[name]
-    if name == NUMBER:
-        return number
-    known = ", ".join(sorted({*query.fields, NUMBER}))
-    raise UsageError(f"the payload has a placeholder for {name}, but query {query.id} has only {known}")

@@ -1,5 +1,4 @@
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +24,101 @@ def test_plain_text_has_one_query_per_line(file: Path) -> None:
     assert (second.id, second.fields["query"]) == ("1", "warm coat")
 
 
-@pytest.mark.parametrize("content", ['["a", "b"]', '[\n  {"query": "a"}\n]\n'])
-@pytest.mark.parametrize("read", [read_queries, read_payloads])
-def test_a_json_array_is_refused_with_the_command_that_converts_it(
-    file: Path, read: Callable[[Path], list[Query]], content: str
-) -> None:
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("jsonl", '{"query": "a", "limit": 3}\n\n{"query": "b", "limit": 4}\n'),
+        ("json", '[{"query": "a", "limit": 3}, {"query": "b", "limit": 4}]'),
+        ("json", '\ufeff\n[\n  {"query": "a", "limit": 3},\n  {"query": "b", "limit": 4}\n]\n'),
+    ],
+)
+def test_json_arrays_and_json_lines_hold_the_same_rows(tmp_path: Path, name: str, content: str) -> None:
+    file = tmp_path / f"queries.{name}"
     file.write_text(content, encoding="utf-8")
-    with pytest.raises(UsageError, match=r"is a JSON array; write one object per line: jq -c '\.\[\]'"):
-        read(file)
+    fields: list[dict[str, Any]] = [{"query": "a", "limit": 3}, {"query": "b", "limit": 4}]
+    assert read_queries(file) == [Query("0", fields[0]), Query("1", fields[1])]
+    assert [payload.template for payload in read_payloads(file)] == fields
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("csv", 'query,limit,note\r\n"따뜻한, ""외투""",3,\r\n"two\r\nlines",4,x\r\n'),
+        ("tsv", '\ufeffquery\tlimit\tnote\n"따뜻한, ""외투"""\t3\t\n\n"two\r\nlines"\t4\tx'),
+        ("CSV", 'query, limit ,note\n"따뜻한, ""외투""",3,\n"two\r\nlines",4,x\n'),
+    ],
+)
+def test_a_table_has_a_header(tmp_path: Path, name: str, content: str) -> None:
+    file = tmp_path / f"queries.{name}"
+    file.write_bytes(content.encode())
+    first, second = read_queries(file)
+    assert first.fields == {"query": '따뜻한, "외투"', "limit": "3", "note": ""}
+    assert second.fields == {"query": "two\r\nlines", "limit": "4", "note": "x"}
+    assert read_payloads(file)[0].template == {"query": '따뜻한, "외투"', "limit": "3"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("query,limit\na\n", r"q\.csv:2: the header has 2 columns, this row 1"),
+        ("query,limit\na,1\nb,2,3\n", r"q\.csv:3: the header has 2 columns, this row 3"),
+        ("query,query\na,b\n", r"q\.csv:1: the header needs a different name for each column"),
+        ("query,\na,b\n", r"q\.csv:1: the header needs a different name for each column"),
+        ('query\n"a" b\n', r"q\.csv:2: not CSV: "),
+        ('query\n"a\n', r"q\.csv:2: not CSV: "),
+        ("query\n", r"q\.csv has no queries"),
+        ("", r"q\.csv has no queries"),
+        ("query\n" + "a" * 200_000, r"q\.csv:2: not CSV: "),
+    ],
+)
+def test_a_malformed_table_is_named(tmp_path: Path, content: str, message: str) -> None:
+    file = tmp_path / "q.csv"
+    file.write_text(content, encoding="utf-8")
+    with pytest.raises(UsageError, match=message) as error:
+        read_queries(file)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", ['["a", {"query": "b"}]', '[{"query": "a"}, 3]', '["a", null]'])
+def test_an_array_holds_one_kind_of_rows(file: Path, content: str) -> None:
+    file.write_text(content, encoding="utf-8")
+    with pytest.raises(UsageError, match=r"queries, element 2: expected an array of objects, or of texts"):
+        read_queries(file)
+
+
+def test_an_array_of_texts_holds_queries(file: Path) -> None:
+    file.write_text('["a", "b"]', encoding="utf-8")
+    assert [query.fields for query in read_queries(file)] == [{"query": "a"}, {"query": "b"}]
+    with pytest.raises(UsageError, match=r"queries, element 1: expected a JSON object"):
+        read_payloads(file)
+
+
+def test_brackets_that_are_no_array_are_plain_text(file: Path) -> None:
+    file.write_text("[1]\n[a\n", encoding="utf-8")
+    assert [query.fields["query"] for query in read_queries(file)] == ["[1]", "[a"]
+    file.write_text("[1]\n", encoding="utf-8")
+    assert [query.fields["query"] for query in read_queries(file)] == ["[1]"]
+
+
+def test_a_file_may_hold_one_object_on_several_lines(file: Path) -> None:
+    file.write_text('{\n  "query": "a"\n}\n', encoding="utf-8")
+    assert read_queries(file) == [Query("0", {"query": "a"})]
+
+
+@settings(max_examples=200, deadline=None)
+@given(content=st.binary(max_size=60) | st.text(max_size=40).map(str.encode), suffix=st.sampled_from(["", ".csv"]))
+def test_any_file_is_read_or_refused_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, suffix: str
+) -> None:
+    file = tmp_path_factory.getbasetemp() / f"anything{suffix}"
+    file.write_bytes(content)
+    for read in (read_queries, read_payloads, read_timestamps):
+        lines = 1
+        try:
+            read(file)
+        except UsageError as error:
+            lines = str(error).count("\n") + 1
+        assert lines == 1
 
 
 @pytest.mark.parametrize(
@@ -114,6 +200,12 @@ def test_json_keeps_every_text(tmp_path_factory: pytest.TempPathFactory, texts: 
 def test_timestamps_are_seconds_or_iso_8601(file: Path) -> None:
     file.write_text("1.5\n\n2026-01-01T00:00:00Z\n2026-01-01T09:00:01+09:00\n1e3\n", encoding="utf-8")
     assert read_timestamps(file) == [1.5, 1767225600.0, 1767225601.0, 1000.0]
+
+
+def test_tables_may_have_timestamps(tmp_path: Path) -> None:
+    file = tmp_path / "arrivals.csv"
+    file.write_text("query,timestamp\na,5\nb,6.5\n", encoding="utf-8")
+    assert read_timestamps(file) == [5.0, 6.5]
 
 
 def test_json_lines_may_have_timestamps(file: Path) -> None:
