@@ -13,6 +13,7 @@ from loadtest.schedule import Schedule
 from loadtest.target import Target
 
 MAX_PROCESSES = MAX_CALLS = 256  # A record stores the number of the process, and that of the call, in one byte.
+MOST_IN_FLIGHT = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +128,8 @@ class Plan:
             raise UsageError("each process needs at least one call in flight: raise --max-in-flight")
         if not 1 <= self.processes <= MAX_PROCESSES:
             raise UsageError(f"--processes must be from 1 to {MAX_PROCESSES}, not {self.processes}")
+        if self.in_flight > MOST_IN_FLIGHT:
+            raise UsageError(f"a closed loop has at most {MOST_IN_FLIGHT:,} calls (--in-flight), not {self.in_flight}")
         if self.schedule is None and self.in_flight < self.processes:
             raise UsageError("a closed loop needs at least one call in flight in each process: raise --in-flight")
 

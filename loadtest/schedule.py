@@ -16,6 +16,11 @@ from dataclasses import dataclass
 
 from loadtest.errors import UsageError
 
+LOWEST_RATE, HIGHEST_RATE = 0.001, 10_000_000.0
+"""Requests a second. Other rates are typing errors: less than four requests an hour, or more than any machine sends."""
+
+MOST_STEPS = 10_000
+
 EXCEPT_ROUNDING = 1 - 1e-12
 """Excludes an arrival at the very end of a schedule, which rounding of summed rates would sometimes include."""
 
@@ -113,7 +118,7 @@ def constant(
     """Returns a schedule of one rate, evenly spaced or as a Poisson process.
 
     Raises:
-        UsageError: The rate or the duration is not above 0.
+        UsageError: The rate is absurd, or the duration is not above 0.
     """
     _check_rates(rate)
     if seconds != math.inf:
@@ -134,8 +139,8 @@ def step(rate: float, rate_to: float, *, steps: int, seconds: float, warm_up_sec
     """Returns a schedule that goes from `rate` to `rate_to` in `steps` equally long steps."""
     _check_rates(rate, rate_to)
     _check_seconds(seconds)
-    if steps < 2:
-        raise UsageError(f"a step schedule needs at least 2 steps (--steps), not {steps}")
+    if not 2 <= steps <= MOST_STEPS:
+        raise UsageError(f"a step schedule needs from 2 to {MOST_STEPS:,} steps (--steps), not {steps}")
     rates = [rate + (rate_to - rate) * number / (steps - 1) for number in range(steps)]
     segments = tuple(Segment(seconds=seconds / steps, rate=each, rate_to=each) for each in rates)
     return Schedule(kind="step", segments=segments, warm_up_seconds=warm_up_seconds)
@@ -161,8 +166,11 @@ def replay(timestamps: Sequence[float], *, speed: float = 1.0) -> Schedule:
 
 def _check_rates(*rates: float) -> None:
     for rate in rates:
-        if not (rate > 0 and math.isfinite(rate)):
-            raise UsageError(f"a rate (--rate, --rate-to) must be above 0, not {rate:g}")
+        if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+            raise UsageError(
+                f"a rate (--rate, --rate-to) must be from {LOWEST_RATE:g} to {HIGHEST_RATE:,.0f} requests a second, "
+                f"not {rate:g}"
+            )
 
 
 def _check_seconds(seconds: float) -> None:

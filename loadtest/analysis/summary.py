@@ -149,10 +149,7 @@ class _Span:
     def intervals(self, between: tuple[float, float]) -> tuple[tuple[float, float], tuple[float, float]]:
         """Returns (start, length) on the wall clock of the planned and of the measured time."""
         start = between[0]
-        count, until = self.plan["count"], self.plan["seconds"]
-        if until is None or self.run.partial or (count is not None and self.sent + self.dropped(between) >= count):
-            until = math.inf
-        until = min(until, between[1])
+        until = min(self.planned_end(between), between[1])
         # Without a known end, each request accounts for the gap after it: n requests for n gaps, not n - 1.
         gaps = (
             max(0.0, self.last_planned - self.first_planned) * self.sent / max(1, self.sent - 1) if self.sent else 0.0
@@ -164,6 +161,21 @@ class _Span:
             planned = measured
         began = self.run.header["started"] + self.plan["warm_up_seconds"] + start
         return (began, planned), (began, measured)
+
+    def planned_end(self, between: tuple[float, float]) -> float:
+        """Returns the end of the planned time in seconds; infinite if a count or an interruption ended the run."""
+        count, until = self.plan["count"], self.plan["seconds"]
+        if until is None or self.run.partial or (count is not None and self.sent + self.dropped(between) >= count):
+            return math.inf
+        return float(until)
+
+    def charted_end(self, between: tuple[float, float]) -> float:
+        """Returns the end of the planned time in seconds; of a run without one, a gap after its last request."""
+        end = self.planned_end(between)
+        if math.isinf(end):
+            gap = (self.last_planned - self.first_planned) / (self.sent - 1) if self.sent > 1 else 0.0
+            end = max([self.last_planned + gap, *((tenth + 1) / 10 for tenth, _ in self.drops())])
+        return max(end, self.last_planned)
 
     def dropped(self, between: tuple[float, float]) -> int:
         """Returns the number of dropped requests that were planned in a part of the run."""
@@ -214,6 +226,7 @@ class _Reading:
         planned_seconds = _union([planned for planned, _ in intervals])
         for span in self.spans:
             self._timeline.add_drops(span.drops())
+            self._timeline.planned_end = max(self._timeline.planned_end, span.charted_end(self._between))
         dropped = sum(span.dropped(self._between) for span in self.spans)
         lost = sum(int(run.end.get("lost", 0)) for run in self.runs)
         total = CallSummary("all")

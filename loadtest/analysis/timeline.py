@@ -46,6 +46,8 @@ class Timeline:
         service: Successes by their service time, `[seconds, bins.COUNT]`.
         stage_sums: Seconds in each server stage, summed over successes that report it, `[seconds, len(STAGES)]`.
         staged: Successes that report their stages, `[seconds]`.
+        planned_end: End of the planned time, in seconds; of several runs, the latest.
+        last_end: End of the last request, in seconds.
         arrays: All arrays by name, with spare capacity.
     """
 
@@ -61,6 +63,7 @@ class Timeline:
 
     def __init__(self) -> None:
         self._length = 0
+        self.planned_end = self.last_end = 0.0
         self.arrays = {name: each.empty for name, each in vars(Timeline).items() if isinstance(each, _Column)}
 
     def __len__(self) -> int:
@@ -73,6 +76,7 @@ class Timeline:
         planned = records["planned_ns"] // WINDOW_NS
         done = records["done_ns"] // WINDOW_NS
         self._reserve(int(max(planned.max(), done.max())) + 1)
+        self.last_end = max(self.last_end, float(records["done_ns"].max()) / 1e9)
         np.add.at(self.planned, planned, 1)
         np.add.at(self.codes, (planned, records["code"]), 1)
         np.add.at(self.ended, done[records["code"] != UNANSWERED], 1)

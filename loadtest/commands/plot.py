@@ -29,6 +29,6 @@ def run(options: argparse.Namespace) -> ExitCode:
     from loadtest.reports.page import comparison_page  # noqa: PLC0415  Plotly is slow to import.
 
     summaries = {str(path): summarize([path]) for path in options.results}
-    write([comparison_page(summaries, title="Comparison of load tests")], options.out)
+    write([comparison_page(summaries)], options.out)
     print(options.out)
     return ExitCode.OK

@@ -29,7 +29,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)
-    parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help="results files")
+    parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help="results files; - is standard input")
     parser.add_argument(
         "--format", choices=FORMATS, default="text",
         help="csv: one line per second; requests: CSV with one line per request (default: text)",
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> ExitCode:
         case "html":
             from loadtest.reports.page import report_page  # noqa: PLC0415  Plotly is slow to import.
 
-            parts = [report_page(summary, verdicts, title=", ".join(path.stem for path in options.results))]
+            parts = [report_page(summary, verdicts)]
         case _:
             parts = [text_report(summary, verdicts)]
     write(parts, options.out)

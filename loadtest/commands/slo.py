@@ -24,7 +24,7 @@ from loadtest.errors import ExitCode, UsageError
 from loadtest.progress import TerminalProgress
 from loadtest.reports.slo import answer_object, trial_cells, trials_table
 from loadtest.reports.text import text_table
-from loadtest.schedule import constant
+from loadtest.schedule import HIGHEST_RATE, LOWEST_RATE, constant
 from loadtest.slo import Trial, search, trial
 
 
@@ -68,8 +68,8 @@ def run(options: argparse.Namespace) -> ExitCode:
     if not objectives:
         raise UsageError("give at least one --objective, such as 'p99<50ms'")
     check_measurable(objectives, options)
-    if not (options.start_rate > 0 and options.max_rate > 0 and 0 < options.precision < math.inf):
-        raise UsageError("--start-rate, --max-rate and --precision must be above 0")
+    if not (options.max_rate >= LOWEST_RATE and 0 < options.precision < math.inf):
+        raise UsageError(f"--max-rate must be at least {LOWEST_RATE:g}, and --precision above 0")
     if options.windows < 2 or options.repeats < 0 or options.windows * options.window < 1:
         raise UsageError("--windows must be at least 2, windows × --window at least 1s, and --repeats at least 0")
     plan = make_plan(options, schedule=constant(options.start_rate), seconds=options.windows * options.window)
@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> ExitCode:
     answer = search(
         measure,
         start=options.start_rate,
-        limit=options.max_rate,
+        limit=min(options.max_rate, HIGHEST_RATE),
         precision=options.precision / 100,
         repeats=options.repeats,
     )

@@ -35,6 +35,7 @@ from loadtest.reports.style import (
     bars,
     figure,
     fit_log_y,
+    fit_time,
     line,
     log_ticks,
 )
@@ -55,13 +56,13 @@ BEYOND_SERVER = "network + client"
 def latency_over_time(timeline: Timeline) -> go.Figure:
     """Draws percentiles of each second's successes in ms, by planned second."""
     chart = figure(x=SECONDS, y=LATENCY, log_y=True)
-    groups = _Groups.of(timeline)
+    groups = _Groups.planned(timeline)
     planned = bins.percentiles(groups.sums(timeline.latency), [50, 99, 99.9]) * 1e3
     service = bins.percentiles(groups.sums(timeline.service), [50, 99]) * 1e3
     for column, (percent, colour) in enumerate(((50, BLUE), (99, ORANGE), (99.9, RED))):
-        line(chart, groups.starts, planned[:, column], f"p{percent:g} from planned time", colour)
+        groups.steps(chart, planned[:, column], f"p{percent:g} from planned time", colour)
     for column, (percent, colour) in enumerate(((50, BLUE), (99, ORANGE))):
-        line(chart, groups.starts, service[:, column], f"p{percent:g} service time", colour, dash="dot")
+        groups.steps(chart, service[:, column], f"p{percent:g} service time", colour, dash="dot")
     fit_log_y(chart)
     return chart
 
@@ -85,7 +86,7 @@ def latency_histogram(timeline: Timeline) -> go.Figure:
     # An empty bin at each end, so that the outline begins and ends at 0.
     first = np.arange(max(0, used[0] - step), used[-1] + 2 * step, step)
     edges_ms = bins.SHORTEST_NS * np.exp(first * bins.WIDTH) / 1e6
-    chart.update_xaxes(log_ticks(edges_ms[0], edges_ms[-1], most_decades=3))
+    chart.update_xaxes(log_ticks(edges_ms[0], edges_ms[-1]))
     for counts, name, colour, dash in (
         (planned, "from planned time", BLUE, "solid"),
         (service, "service time", TEAL, "dot"),
@@ -101,23 +102,24 @@ def latency_histogram(timeline: Timeline) -> go.Figure:
 def throughput_over_time(timeline: Timeline) -> go.Figure:
     """Draws requests a second: those planned for each second and sent, and those answered OK in that second."""
     chart = figure(x=SECONDS, y="requests a second")
-    groups = _Groups.of(timeline, whole=True)
-    line(chart, groups.starts, groups.rates(timeline.planned + timeline.dropped), "planned", GREY, dash="dash")
-    line(chart, groups.starts, groups.rates(timeline.answered), "answered OK", GREEN)
+    planned, ended = _Groups.planned(timeline), _Groups.ended(timeline)
+    planned.steps(chart, planned.rates(timeline.planned + timeline.dropped), "planned", GREY, dash="dash")
+    ended.steps(chart, ended.rates(timeline.answered), "answered OK", GREEN)
     return chart
 
 
 def outcomes_over_time(timeline: Timeline) -> go.Figure:
     """Draws requests a second, stacked by gRPC code, by planned second."""
     chart = figure(x=SECONDS, y="requests a second")
-    groups = _Groups.of(timeline)
+    groups = _Groups.planned(timeline)
     rates = groups.rates(timeline.codes)
     others = (RED, VIOLET, PINK, OLIVE, TEAL, BLUE)
     seen = [code for code in range(len(OUTCOMES)) if timeline.codes[:, code].any()]
     failed = [code for code in seen if code not in (OK, REFUSED)]
     colours = {OK: GREEN, REFUSED: ORANGE} | {code: others[rank % len(others)] for rank, code in enumerate(failed)}
     for code in seen:
-        bars(chart, groups.starts, rates[:, code], OUTCOMES[code], colours[code], width=groups.step)
+        bars(chart, groups.starts, rates[:, code], OUTCOMES[code], colours[code], widths=groups.widths)
+    fit_time(chart, groups.edges[-1])
     return chart
 
 
@@ -128,17 +130,18 @@ def stages_over_time(timeline: Timeline) -> go.Figure:
     Rare peaks are cut off, so that one stall does not flatten all other seconds.
     """
     chart = figure(x=SECONDS, y="mean time of a request (ms)")
-    groups = _Groups.of(timeline)
+    groups = _Groups.planned(timeline)
     staged = groups.sums(timeline.staged)
     of_one = 1e3 / np.where(staged > 0, staged, np.nan)
     stages = groups.sums(timeline.stage_sums) * of_one[:, None]
     for column, stage in enumerate(STAGES):
-        bars(chart, groups.starts, stages[:, column], stage, COLOURS[column], width=groups.step)
+        bars(chart, groups.starts, stages[:, column], stage, COLOURS[column], widths=groups.widths)
     middles = bins.SHORTEST_NS * np.exp((np.arange(bins.COUNT) + 0.5) * bins.WIDTH) / 1e9
     service = groups.sums(timeline.service) @ middles * of_one
     rest = np.where(staged == groups.sums(timeline.codes[:, OK]), np.maximum(0.0, service - stages.sum(axis=1)), np.nan)
     if not np.isnan(rest).all():
-        bars(chart, groups.starts, rest, BEYOND_SERVER, GREY, width=groups.step)
+        bars(chart, groups.starts, rest, BEYOND_SERVER, GREY, widths=groups.widths)
+    fit_time(chart, groups.edges[-1])
     totals = stages.sum(axis=1) + np.nan_to_num(rest)
     top = CUT_OFF * float(np.nanpercentile(totals, 95))
     if np.nanmax(totals) > top:
@@ -150,9 +153,9 @@ def compared_latency(summaries: Mapping[str, Summary]) -> go.Figure:
     """Draws the 99th percentile of each second's latencies from the planned time in ms, a line for each run."""
     chart = figure(x=SECONDS, y=f"p99 {LATENCY}", log_y=True)
     for name, summary, colour in _coloured(summaries):
-        groups = _Groups.of(summary.timeline)
+        groups = _Groups.planned(summary.timeline)
         p99 = bins.percentiles(groups.sums(summary.timeline.latency), [99])[:, 0] * 1e3
-        line(chart, groups.starts, p99, name, colour)
+        groups.steps(chart, p99, name, colour)
     fit_log_y(chart)
     return chart
 
@@ -167,41 +170,67 @@ def compared_throughput(summaries: Mapping[str, Summary]) -> go.Figure:
     """Draws the successful answers of each second, a line for each run."""
     chart = figure(x=SECONDS, y="answers OK a second")
     for name, summary, colour in _coloured(summaries):
-        groups = _Groups.of(summary.timeline, whole=True)
-        line(chart, groups.starts, groups.rates(summary.timeline.answered), name, colour)
+        groups = _Groups.ended(summary.timeline)
+        groups.steps(chart, groups.rates(summary.timeline.answered), name, colour)
     return chart
 
 
 @dataclass(frozen=True)
 class _Groups:
-    """Groups of neighbouring seconds, at most `MOST_POINTS` of them.
+    """Groups of neighbouring seconds, at most `MOST_POINTS` of them, from the start of a run to its end.
 
     Attributes:
-        starts: Start of each group in seconds.
-        step: Seconds in each group.
-        seconds: Seconds in all groups; the last group may be shorter.
+        edges: Start of each group, and the end of the last one, in seconds. The last group is from half as long to
+            one and a half times as long as the others, so that no group is a few milliseconds long.
     """
 
-    starts: NDArray[np.int64]
-    step: int
-    seconds: int
+    edges: NDArray[np.float64]
 
     @classmethod
-    def of(cls, timeline: Timeline, *, whole: bool = False) -> _Groups:
-        """Returns the groups of a timeline; `whole` leaves out its last second, which ends with the last answer."""
-        seconds = max(1, len(timeline) - 1) if whole else len(timeline)
-        step = max(1, math.ceil(seconds / MOST_POINTS))
-        return cls(starts=np.arange(0, seconds, step), step=step, seconds=seconds)
+    def planned(cls, timeline: Timeline) -> _Groups:
+        """Returns the groups for counts by the planned second."""
+        return cls._until(timeline.planned_end)
+
+    @classmethod
+    def ended(cls, timeline: Timeline) -> _Groups:
+        """Returns the groups for counts by the second of the end: until the last answer."""
+        return cls._until(max(timeline.planned_end, timeline.last_end))
+
+    @classmethod
+    def _until(cls, end: float) -> _Groups:
+        step = max(1, math.ceil(end / MOST_POINTS))
+        starts = np.arange(max(1, math.floor(end / step + 0.5)), dtype=np.float64) * step
+        return cls(np.append(starts, max(end, starts[-1] + step / 2)))
+
+    @property
+    def starts(self) -> NDArray[np.float64]:
+        """Start of each group in seconds."""
+        return self.edges[:-1]
+
+    @property
+    def widths(self) -> NDArray[np.float64]:
+        """Length of each group in seconds."""
+        return np.diff(self.edges)
 
     def sums(self, counts: NDArray[Any]) -> NDArray[Any]:
         """Returns the sum of each group; seconds are the first axis."""
-        whole = counts[: self.seconds]
-        return whole if self.step == 1 else np.add.reduceat(whole, self.starts, axis=0)
+        first = self.starts.astype(np.int64)
+        missing = max(0, int(first[-1]) + 1 - len(counts))
+        return np.add.reduceat(np.pad(counts, [(0, missing)] + [(0, 0)] * (counts.ndim - 1)), first, axis=0)
 
     def rates(self, counts: NDArray[Any]) -> NDArray[np.float64]:
         """Returns counts a second."""
-        lengths = np.diff(self.starts, append=self.seconds)
-        return self.sums(counts) / lengths.reshape(-1, *[1] * (counts.ndim - 1))
+        return self.sums(counts) / self.widths.reshape(-1, *[1] * (counts.ndim - 1))
+
+    def steps(self, chart: go.Figure, values: NDArray[np.float64], name: str, colour: str, **options: Any) -> None:
+        """Draws a value for each group, as a line that is level from the group's start to its end."""
+        # A step ends where the next one begins, so the last one before a gap, or before the end, needs a point there.
+        ends = ~np.isnan(values) & np.append(np.isnan(values[1:]), True)
+        places = np.flatnonzero(ends) + 1
+        x = np.insert(self.starts, places, self.edges[places])
+        y = np.insert(values.astype(np.float64), places, values[ends])
+        line(chart, x, y, name, colour, mode="lines", line={"shape": "hv"}, **options)
+        fit_time(chart, self.edges[-1])
 
 
 def _percentile_curves(lines: Mapping[str, tuple[Latencies, str, str]]) -> go.Figure:

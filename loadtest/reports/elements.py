@@ -25,9 +25,14 @@ def note(text: str) -> str:
     return f'<p class="note">{escape(text)}</p>'
 
 
+def soft(text: str) -> str:
+    """Returns a line in a soft colour."""
+    return f'<p class="soft">{escape(text)}</p>'
+
+
 def section(heading: str, content: str, caption: str = "") -> str:
     """Returns content, which is HTML, below its heading."""
-    said = f'<p class="soft">{escape(caption)}</p>' if caption else ""
+    said = soft(caption) if caption else ""
     return f"<section><h2>{escape(heading)}</h2>{said}{content}</section>"
 
 

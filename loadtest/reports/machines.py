@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from loadtest.analysis.saturation import BUSY_SHARE, LAG_SECONDS
 from loadtest.reports.charts import MOST_POINTS, SECONDS
-from loadtest.reports.style import COLOURS, GREY, line, panels
+from loadtest.reports.style import COLOURS, GREY, fit_time, line, panels
 from loadtest.results.file import Run
 
 MOST_PROCESSES = 6
@@ -48,6 +48,7 @@ def vitals_over_time(runs: Sequence[Run]) -> go.Figure:
         for row, dash, value in of_each:
             points = [(report["seconds"], value(report)) for report in processes[name]]
             _draw(chart, points, name, colour, row=row, dash=dash, legendgroup=name, showlegend=row == 1)
+        fit_time(chart, max(report["seconds"] for report in processes[name]))
     for row, limit in ((1, LAG_SECONDS * 1e3), (2, BUSY_SHARE)):
         chart.add_hline(limit, row=row, col=1, line={"color": GREY, "dash": "dash", "width": 1})
     return chart
@@ -62,6 +63,7 @@ def server_over_time(scrapes: Scrapes) -> go.Figure:
         colours = COLOURS[1:] if len(lines) > 1 else COLOURS
         for (name, points), colour in zip(lines.items(), colours, strict=False):
             _draw(chart, points, name, colour, row=row, showlegend=len(lines) > 1)
+    fit_time(chart, max(scrape["seconds"] for scrape in scrapes))
     return chart
 
 

@@ -18,14 +18,16 @@ from loadtest.reports.tables import (
     verdict,
     verdict_kind,
 )
+from loadtest.reports.title import title_of
 
 COMPARISON_COLUMNS = (
     "run", "generator", "offered", "achieved", "p50 ms", "p99 ms", "p99.9 ms", "errors", "refused", "dropped",
 )  # fmt: skip
 
 
-def report_page(summary: Summary, verdicts: Sequence[Verdict] = (), *, title: str) -> str:
-    """Returns a page about one summary and its assertions; `title` is untrusted text."""
+def report_page(summary: Summary, verdicts: Sequence[Verdict] = ()) -> str:
+    """Returns a page about one summary and its assertions."""
+    title = title_of(summary.runs)
     parts = [banner(verdict_kind(summary), verdict(summary)), f"<h1>{escape(title)}</h1>"]
     parts += [note(text) for text in notes(summary)]
     parts.append(figures_section(headline(summary)))
@@ -35,8 +37,9 @@ def report_page(summary: Summary, verdicts: Sequence[Verdict] = (), *, title: st
     return page(title, parts)
 
 
-def comparison_page(summaries: Mapping[str, Summary], *, title: str) -> str:
-    """Returns a page that overlays summaries; their names and `title` are untrusted text."""
+def comparison_page(summaries: Mapping[str, Summary]) -> str:
+    """Returns a page that overlays summaries; their names are untrusted text."""
+    title = "Comparison: " + title_of([run for summary in summaries.values() for run in summary.runs])
     parts = [
         banner(verdict_kind(summary), f"{name}: {verdict(summary)}")
         for name, summary in summaries.items()

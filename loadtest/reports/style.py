@@ -2,7 +2,8 @@
 
 import html
 import math
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,11 @@ COLOURS = (BLUE, ORANGE, GREEN, RED, VIOLET, TEAL, PINK, GREY, OLIVE)
 GRID = "rgba(128, 128, 128, 0.25)"
 TEXT = "#808080"
 """The page's style sheet replaces it with its text colour."""
+
+LEAST_TICKS, MOST_TICKS = 3, 9
+
+LABEL_CHARACTERS = 44
+"""Most characters in a line of a legend: a phone is not wider, and plotly does not wrap."""
 
 HEIGHT = 340
 PANEL_HEIGHT = 170
@@ -65,30 +71,55 @@ def line(chart: go.Figure, x: Any, y: Any, name: str, colour: str, **options: An
     )
 
 
-def bars(chart: go.Figure, x: Any, y: Any, name: str, colour: str, *, width: float) -> None:
-    """Stacks bars on the existing ones; each begins at `x` and is `width` wide."""
-    chart.add_bar(x=x, y=y, name=label(name), width=width, offset=0, marker={"color": colour, "line": {"width": 0}})
+def bars(chart: go.Figure, x: Any, y: Any, name: str, colour: str, *, widths: Any) -> None:
+    """Stacks bars on the existing ones; each begins at its `x` and has its width."""
+    chart.add_bar(x=x, y=y, name=label(name), width=widths, offset=0, marker={"color": colour, "line": {"width": 0}})
     chart.update_layout(barmode="stack", bargap=0)
 
 
-def log_ticks(lowest: float, highest: float, *, most_decades: int) -> dict[str, Any]:
-    """Returns the ticks of a logarithmic axis: 1, 2, 5, 10 …, or powers of ten alone beyond `most_decades`."""
-    decades = math.log10(highest / lowest) if lowest > 0 else 0.0
-    # `,~r` shows 2,000 and 0.5; by default a logarithmic axis would show 2 and 5.
-    return {"dtick": 1 if decades > most_decades else "D2", "tickformat": ",~r"}
+def fit_time(chart: go.Figure, end: float) -> None:
+    """Makes the time axis end where the longest run drawn so far ends, in seconds."""
+    shown = chart.layout.xaxis.range
+    chart.update_xaxes(range=[0, max(end, shown[1] if shown else 0.0)])
+
+
+def log_ticks(lowest: float, highest: float) -> dict[str, Any]:
+    """Returns range and ticks of a logarithmic axis: round numbers, at least three of them, and at most nine."""
+    lowest = min(max(lowest, highest / 1e12), highest)
+    padding = max(1.1, (highest / lowest) ** 0.04)
+    low, high = lowest / padding, highest * padding
+    inside = ([tick for tick in ticks if low <= tick <= high] for ticks in _tick_choices(low, high))
+    ticks = next(found for found in inside if len(found) >= LEAST_TICKS)
+    return {
+        "range": [math.log10(low), math.log10(high)],
+        "tickvals": ticks,
+        "ticktext": [f"{tick:,.10g}" for tick in ticks],
+    }
+
+
+def _tick_choices(low: float, high: float) -> Iterator[list[float]]:
+    """Yields lists of round numbers around a range, each list denser than the one before."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    every = math.ceil(len(decades) / MOST_TICKS)
+    yield [10.0**decade for decade in decades if decade % every == 0]
+    for digits in ((1, 3), (1, 2, 5)):
+        yield [digit * 10.0**decade for decade in decades for digit in digits]
+    exponent = math.floor(math.log10(high - low))
+    for step in (digit * 10.0**power for power in (exponent, exponent - 1) for digit in (5, 2, 1)):
+        yield [step * count for count in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def fit_log_y(chart: go.Figure) -> None:
-    """Sets the ticks of a logarithmic y axis to suit the lines drawn so far."""
+    """Sets range and ticks of a logarithmic y axis to suit the lines drawn so far."""
     values = np.concatenate([np.asarray(each.y, dtype=np.float64) for each in chart.data] or [np.ones(1)])
     known = values[values > 0]
     if len(known):
-        chart.update_yaxes(log_ticks(known.min(), known.max(), most_decades=3))
+        chart.update_yaxes(log_ticks(known.min(), known.max()))
 
 
 def label(text: str) -> str:
-    """Returns text for a chart's label, with the tags escaped that plotly would interpret."""
-    return html.escape(text, quote=False)
+    """Returns text for a chart's label: in short lines, with the tags escaped that plotly would interpret."""
+    return "<br>".join(html.escape(each, quote=False) for each in textwrap.wrap(text, LABEL_CHARACTERS))
 
 
 def _lay_out(chart: go.Figure, height: int) -> None:

@@ -1,11 +1,15 @@
 """Writes and reads results files."""
 
 import contextlib
+import functools
+import os
+import shutil
+import tempfile
 import zlib
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +19,7 @@ from loadtest.results.blocks import MAGIC, CutShort, Kind, read_blocks, seek_hea
 from loadtest.results.record import DTYPE
 
 SCHEMA_VERSION = 2
+STANDARD_INPUT = Path("-")
 Records = NDArray[np.void]
 
 
@@ -116,12 +121,36 @@ def read_runs(paths: Sequence[Path]) -> Iterator[tuple[Run, Iterator[Records]]]:
         yield from _runs_of(path)
 
 
-def _runs_of(path: Path) -> Iterator[tuple[Run, Iterator[Records]]]:
+def _opened(path: Path) -> IO[bytes]:
+    """Returns the open file of a path, at its start; `-` is standard input. A pipe is replaced by a copy.
+
+    Raises:
+        ResultsError: It cannot be read.
+    """
     try:
-        file = path.open("rb")
+        if path != STANDARD_INPUT and (path.is_file() or not path.exists()):
+            return path.open("rb")
+        return os.fdopen(os.dup(_copy_of(path).fileno()), "rb")
     except OSError as error:
         raise ResultsError(f"{path} cannot be read: {error.strerror}") from None
-    with file:
+
+
+@functools.cache
+def _copy_of(path: Path) -> IO[bytes]:
+    """Returns a temporary file with what a pipe contains, which can be read once only: reports may read it again."""
+    with open(0 if path == STANDARD_INPUT else path, "rb", closefd=path != STANDARD_INPUT) as pipe:
+        copy = tempfile.TemporaryFile()  # noqa: SIM115  It has no name, and lives as long as this process.
+        start = pipe.read(len(MAGIC))
+        copy.write(start)
+        if start == MAGIC:  # Other data, perhaps endless, is refused by its start.
+            shutil.copyfileobj(pipe, copy)
+        copy.flush()
+        return copy
+
+
+def _runs_of(path: Path) -> Iterator[tuple[Run, Iterator[Records]]]:
+    with _opened(path) as file:
+        file.seek(0)
         try:
             first = next(read_blocks(file), None)
         except CutShort:

@@ -171,7 +171,7 @@ def test_rates_and_durations_are_above_0_and_only_a_constant_schedule_is_endless
     if wrong == math.inf:
         del makers[1]
     for make in makers:
-        with pytest.raises(UsageError, match="must be above 0"):
+        with pytest.raises(UsageError, match=r"must be above 0|must be from 0\.001"):
             make()
 
 
@@ -182,5 +182,5 @@ def test_an_invalid_warm_up_is_rejected(wrong: float) -> None:
 
 
 def test_a_schedule_of_one_step_is_rejected() -> None:
-    with pytest.raises(UsageError, match="at least 2 steps"):
+    with pytest.raises(UsageError, match="from 2 to 10,000 steps"):
         step(1, 2, steps=1, seconds=1)

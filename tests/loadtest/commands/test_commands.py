@@ -1,4 +1,6 @@
 import argparse
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from loadtest.commands.options import command_line, duration, make_plan
 from loadtest.errors import ExitCode
 from loadtest.schedule import constant
 from loadtest.target import Target
+from sample.server_process import REPOSITORY
 from tests.loadtest.results_files import record, vitals, write_run
 
 
@@ -31,6 +34,20 @@ def test_every_format_can_be_written_to_a_file(
     out = tmp_path / "deep" / "report"
     assert run(monkeypatch, "report", results, "--format", layout, "--out", out) == ExitCode.OK
     assert len(out.read_text(encoding="utf-8")) > 200
+
+
+@pytest.mark.parametrize("source", ["-", "/dev/stdin"])
+@pytest.mark.parametrize("layout", ["text", "requests"])
+def test_a_report_is_read_from_a_pipe(results: Path, source: str, layout: str) -> None:
+    command = [sys.executable, "-m", "loadtest", "report", source, "--format", layout]
+    environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'protos'}"}
+    shown = subprocess.run(
+        command, cwd=REPOSITORY, input=results.read_bytes(), env=environment, capture_output=True, check=True
+    ).stdout.decode()
+    if layout == "requests":
+        assert len(shown.splitlines()) == 501
+    else:
+        assert "p99" in shown
 
 
 def test_plot_writes_a_page_and_compare_prints_a_table(
@@ -93,6 +110,17 @@ def test_a_regression_beyond_noise_exits_with_99(
         (["attack", "localhost:1", "--rate", "5", "--schedule", "ramp"], "a ramp needs --rate-to and --duration"),
         (["attack", "localhost:1", "--schedule", "replay"], "a replay needs --timestamps"),
         (["attack", "localhost:1", "--rate", "5", "--duration", "0s", "--call", "GetServerInfo"], "above 0"),
+        *(
+            (["attack", "localhost:1", "--rate", rate, "--duration", "1s"], f"requests a second, not {shown}")
+            for rate, shown in (("1e9", "1e+09"), ("1e-9", "1e-09"), ("nan", "nan"), ("inf", "inf"), ("-5", "-5"))
+        ),
+        (
+            ["attack", "localhost:1", "--schedule", "ramp", "--rate", "5", "--rate-to", "1e9", "--duration", "1s"],
+            "not 1e",
+        ),
+        (["slo", "localhost:1", "--objective", "p99<5ms", "--start-rate", "1e9"], "requests a second, not 1e+09"),
+        (["slo", "localhost:1", "--objective", "p99<5ms", "--max-rate", "nan"], "--max-rate must be at least"),
+        (["report", "/dev/zero"], "/dev/zero is not a results file"),
         (["attack", "localhost:1", "--in-flight", "0", "--count", "1", "--call", "GetServerInfo"], "closed loop"),
     ],
 )

@@ -5,11 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from plotly.offline import get_plotlyjs
 
 from loadtest.analysis.summary import Summary, summarize
 from loadtest.reports import charts, machines
 from loadtest.reports.page import comparison_page, report_page
+from loadtest.reports.style import log_ticks
+from loadtest.reports.title import title_of
 from loadtest.stages import STAGES
 from tests.loadtest.results_files import METHOD, record, vitals, write_run
 
@@ -34,7 +38,7 @@ def summary_of(path: Path, records: list[bytes], **options: Any) -> Summary:
 
 
 def page_of(path: Path, records: list[bytes], **options: Any) -> str:
-    return report_page(summary_of(path, records, **options), title="A run")
+    return report_page(summary_of(path, records, **options))
 
 
 def steady(count: int = 300, **options: Any) -> list[bytes]:
@@ -81,7 +85,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Summary:
 
 @pytest.fixture(scope="module")
 def full_page(full: Summary) -> str:
-    return report_page(full, title="A run")
+    return report_page(full)
 
 
 def test_page_loads_nothing(full_page: str) -> None:
@@ -175,19 +179,19 @@ def test_hostile_texts_are_shown_as_text(tmp_path: Path) -> None:
     calls, environment = [{"method": HOSTILE}, {"method": "b"}], {"command_line": HOSTILE}
     run = write_run(tmp_path / "r.bin", steady(), calls=calls, environment=environment, end={"partial": HOSTILE})
     summary = summarize([run])
-    pages = [report_page(summary, title=HOSTILE), comparison_page({HOSTILE: summary, "b": summary}, title=HOSTILE)]
+    pages = [report_page(summary), comparison_page({HOSTILE: summary, "b": summary})]
     for page in map(without_library, pages):
         assert "<img" not in page
         assert page.count("<script") == page.count("</script>")
         assert "&lt;img" in page
     # plotly interprets tags in labels, so they must be escaped.
-    assert all("<" not in trace.name for trace in charts.compared_latency({HOSTILE: summary}).data)
+    assert all("<" not in trace.name.replace("<br>", "") for trace in charts.compared_latency({HOSTILE: summary}).data)
 
 
 def test_comparison_has_a_row_for_each_run(full: Summary, tmp_path: Path) -> None:
     busy = summary_of(tmp_path / "busy.bin", steady(100, late=0.005), reports=[vitals()])
     silent = summary_of(tmp_path / "silent.bin", [])
-    page = comparison_page({"before": full, "after": busy, "nothing": silent}, title="Two runs")
+    page = comparison_page({"before": full, "after": busy, "nothing": silent})
     assert text_of(page).strip().startswith("after: GENERATOR SATURATED: ")
     assert rows_of(page, "before")[0][0] == "kept to its plan"
     assert rows_of(page, "after")[0][0] == "saturated"
@@ -199,11 +203,67 @@ def test_comparison_has_a_row_for_each_run(full: Summary, tmp_path: Path) -> Non
 
 def test_charts_of_long_runs_have_a_limited_number_of_points(tmp_path: Path) -> None:
     records = [record(second + 0.001, 0.012) for second in range(1501)]
-    timeline = summary_of(tmp_path / "r.bin", records).timeline
+    timeline = summarize([write_run(tmp_path / "r.bin", records, seconds=1501.0)]).timeline
     planned, answered = charts.throughput_over_time(timeline).data
-    assert len(planned.x) == len(answered.x) == 500
+    assert len(planned.x) == len(answered.x) == 501, "a step for each three seconds, and the end of the last"
     assert set(answered.y) == {1.0}, "the rate is 1/s, whatever the number of seconds in a group"
     assert len(charts.latency_over_time(timeline).data[0].x) <= charts.MOST_POINTS
+
+
+@pytest.mark.parametrize(("seconds", "last"), [(10.0, 9.0), (5.4, 4.0), (5.6, 5.0)])
+def test_charts_end_where_the_run_ends(tmp_path: Path, seconds: float, last: float) -> None:
+    records = [record(number / 100, 0.012) for number in range(round(seconds * 100))]
+    timeline = summarize([write_run(tmp_path / "r.bin", records, seconds=seconds)]).timeline
+    throughput = charts.throughput_over_time(timeline)
+    for drawn, end in zip(throughput.data, (seconds, seconds + 0.002), strict=True):
+        assert (drawn.x[0], drawn.x[-2], drawn.x[-1]) == (0, last, pytest.approx(end))
+        assert drawn.y[1:] == pytest.approx(100, abs=2), "the last second is complete"
+    [answered] = charts.outcomes_over_time(timeline).data
+    assert answered.y == pytest.approx(100)
+    assert answered.x[-1] + answered.width[-1] == pytest.approx(seconds)
+    for chart in (throughput, charts.latency_over_time(timeline), charts.outcomes_over_time(timeline)):
+        assert chart.layout.xaxis.range == pytest.approx((0, seconds), abs=0.003)
+
+
+def test_answers_after_the_end_of_the_plan_are_drawn(tmp_path: Path) -> None:
+    records = [record(number / 100, 2.0) for number in range(300)]
+    planned, answered = charts.throughput_over_time(summary_of(tmp_path / "r.bin", records).timeline).data
+    assert planned.x[-1] == 3
+    assert list(answered.y[:4]) == pytest.approx([0, 0, 100, 100], rel=0.01)
+    assert answered.x[-1] == pytest.approx(4.99)
+
+
+@pytest.mark.parametrize("level", ["seconds with a gap", "no gap"])
+def test_a_second_without_an_answer_interrupts_the_line(tmp_path: Path, level: str) -> None:
+    records = [each for number, each in enumerate(steady(500)) if not 200 <= number < 300 or level == "no gap"]
+    timeline = summarize([write_run(tmp_path / "r.bin", records, seconds=5.0)]).timeline
+    p50 = charts.latency_over_time(timeline).data[0]
+    breaks = [float(x) for x, y in zip(p50.x, p50.y, strict=True) if math.isnan(y)]
+    assert breaks == ([2.0] if level == "seconds with a gap" else [])
+    assert p50.x[-1] == 5
+
+
+@given(st.floats(1e-3, 1e4), st.floats(1, 1e6))
+def test_a_logarithmic_axis_has_readable_ticks(lowest: float, ratio: float) -> None:
+    axis = log_ticks(lowest, lowest * ratio)
+    low, high = (10**end for end in axis["range"])
+    assert low <= lowest * 1.0001
+    assert high >= lowest * ratio * 0.9999
+    assert 3 <= len(axis["tickvals"]) <= 10
+    assert all(low * 0.999 <= tick <= high * 1.001 for tick in axis["tickvals"])
+    assert len(set(axis["ticktext"])) == len(axis["ticktext"])
+    assert max(map(len, axis["ticktext"])) <= 14
+
+
+def test_the_title_has_method_target_and_time(tmp_path: Path) -> None:
+    target = {"address": "search:50051"}
+    runs = [
+        write_run(tmp_path / f"{started}.bin", steady(), started=float(started), target=target)
+        for started in (1_700_000_000, 1_700_000_600)
+    ]
+    one, both = summarize(runs[:1]), summarize(runs)
+    assert f"<h1>{METHOD} on search:50051, 2023-11-14 22:13:20 UTC</h1>" in report_page(one)
+    assert title_of(both.runs) == f"{METHOD} on search:50051, 2023-11-14 22:13:20 to 2023-11-14 22:23:20 UTC, 2 runs"
 
 
 def test_stall_does_not_flatten_the_stages(tmp_path: Path) -> None:
