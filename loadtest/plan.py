@@ -49,6 +49,7 @@ class Plan:
         queries: The queries of the requests; at least one.
         order: Order in which queries are drawn.
         zipf_exponent: Exponent of the order `zipf`.
+        unique_from: Number that ends the first query, to make all queries different; `None` leaves them as they are.
         seed: Seed of all random draws.
         schedule: Planned times of an open loop; `None` for a closed loop.
         in_flight: Calls that a closed loop keeps in flight, over all processes.
@@ -72,6 +73,7 @@ class Plan:
     queries: tuple[Query, ...]
     order: Order = "sequential"
     zipf_exponent: float = 1.0
+    unique_from: int | None = None
     seed: int = 0
     schedule: Schedule | None = None
     in_flight: int = 0
@@ -162,7 +164,13 @@ class Plan:
             "deadline_seconds": self.deadline_seconds,
             "late_seconds": self.late_seconds,
             "processes": self.processes,
-            "queries": {"count": len(self.queries), "order": self.order, "zipf_exponent": self.zipf_exponent},
+            "queries": {
+                "count": len(self.queries),
+                "order": self.order,
+                "zipf_exponent": self.zipf_exponent,
+                "unique": self.unique_from is not None,
+            },
+            "unique_from": self.unique_from,
             "labelled_queries": len(self.labels),
             "quality_at": self.quality_at,
             "compared_with_reference_answers": bool(self.reference_answers),

@@ -18,13 +18,15 @@ async def get_reference_answers(plan: Plan) -> dict[Key, bytes]:
     """Makes every call of a plan with every query, one at a time; returns digests of the answers.
 
     Raises:
-        UsageError: There are more answers than the limit, payloads have functions, or calls with several queries are
-            not in the order `sequential`.
+        UsageError: There are more answers than the limit, payloads have functions, queries are unique, or calls with
+            several queries are not in the order `sequential`.
         AttackError: The server does not answer, or a call fails.
     """
     count = len(plan.queries)
     if count * len(plan.calls) > MOST_ANSWERS:
         raise UsageError(f"--check-answers compares at most {MOST_ANSWERS:,} queries, not {count:,}")
+    if plan.unique_from is not None:
+        raise UsageError("--check-answers compares answers to queries that repeat: remove --unique")
     digests: dict[Key, bytes] = {}
     async with Channel(plan.target) as channel:
         await channel.connected()

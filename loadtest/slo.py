@@ -14,6 +14,7 @@ from loadtest.analysis.summary import Summary, summarize
 from loadtest.attack import Observer, attack
 from loadtest.errors import AttackError
 from loadtest.plan import Plan
+from loadtest.requests.unique import first_number
 from loadtest.schedule import constant
 
 BACKLOG_SHARE = 0.02
@@ -82,6 +83,11 @@ class Answer:
     failing: float | None
     limited: bool
     interrupted: bool = False
+
+    @property
+    def at_highest(self) -> Trial | None:
+        """The last trial at the highest rate; `None` without one."""
+        return next((trial for trial in reversed(self.trials) if trial.rate == self.highest), None)
 
     @property
     def confirmed(self) -> tuple[int, int]:
@@ -201,7 +207,9 @@ def trial(
     """
     seconds = windows * window_seconds
     schedule = constant(rate, seconds=seconds, warm_up_seconds=plan.warm_up_seconds, poisson=poisson, seed=plan.seed)
-    timed = replace(plan, schedule=schedule, in_flight=0, seconds=seconds, count=None)
+    # A trial must not repeat the unique queries of the trials before it: the server has cached them.
+    unique_from = None if plan.unique_from is None else first_number()
+    timed = replace(plan, schedule=schedule, in_flight=0, seconds=seconds, count=None, unique_from=unique_from)
     ending = attack(timed, out, observer=observer, command_line=command_line)
     if ending.interrupted:
         raise KeyboardInterrupt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,6 +38,8 @@ class CallSummary:
         server: The sum of the stages.
         beyond_server: Service time minus the server's time: network, gRPC and client.
         goodput: Successes within the latency limit of goodput.
+        unencoded: Successes that report their stages, and that the server did not encode: the vector of their query was
+            cached, or their mode is lexical.
         batch_texts: Sum of the batch sizes that successes reported.
         request_bytes, response_bytes: Sums over all requests.
     """
@@ -47,6 +50,7 @@ class CallSummary:
     server: Latencies = field(default_factory=Latencies)
     beyond_server: Latencies = field(default_factory=Latencies)
     goodput: int = 0
+    unencoded: int = 0
     batch_texts: int = 0
     request_bytes: int = 0
     response_bytes: int = 0
@@ -77,6 +81,11 @@ class CallSummary:
         others = [each for each in self.outcomes.values() if each.code not in (OUTCOMES[OK], OUTCOMES[REFUSED])]
         return sorted(others, key=lambda outcome: -outcome.count)
 
+    @property
+    def cached_share(self) -> float:
+        """Share of `unencoded` in the successes that report their stages; NaN without one."""
+        return self.unencoded / self.server.count if self.server.count else math.nan
+
     def merge(self, other: CallSummary) -> None:
         """Adds the counts of another summary."""
         for code, outcome in other.outcomes.items():
@@ -88,6 +97,7 @@ class CallSummary:
         self.server.merge(other.server)
         self.beyond_server.merge(other.beyond_server)
         self.goodput += other.goodput
+        self.unencoded += other.unencoded
         self.batch_texts += other.batch_texts
         self.request_bytes += other.request_bytes
         self.response_bytes += other.response_bytes
@@ -111,4 +121,5 @@ class CallSummary:
                 server += staged[f"{stage}_seconds"]
             self.server.add_seconds(server)
             self.beyond_server.add_seconds((staged["done_ns"] - staged["sent_ns"]) / 1e9 - server)
+            self.unencoded += int(np.count_nonzero(staged["encode_seconds"] == 0))
             self.batch_texts += int(staged["batch_texts"].sum())

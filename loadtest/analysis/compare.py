@@ -27,6 +27,7 @@ LEAST_REPEATS = 3
 """With fewer repeats, the spread between runs is unknown."""
 
 LEAST_SECONDS = 5
+MOST_CACHED_APART = 0.1
 CONFIDENCE = 0.95
 Floats = NDArray[np.float64]
 
@@ -217,6 +218,11 @@ def _notes(summaries: list[Summary]) -> list[str]:
         notes += [f"{path}: PARTIAL: {reason}" for reason in summary.partial]
         if summary.generator.saturated:
             notes.append(f"{path}: GENERATOR SATURATED: {'; '.join(summary.generator.reasons)}")
+    cached = [share for summary in summaries if not math.isnan(share := summary.total.cached_share)]
+    if cached and max(cached) - min(cached) > MOST_CACHED_APART:
+        notes.append(
+            f"THE RUNS ARE NOT COMPARABLE: {min(cached):.0%} to {max(cached):.0%} of the answers came from the cache."
+        )
     if unlike := differences([run for summary in summaries for run in summary.runs]):
         notes.append(f"THE RUNS ARE NOT COMPARABLE: they differ in {', '.join(unlike)}.")
     return notes

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from loadtest.results.file import Run
 
-FREE = ("target", "metrics_url", "seed")
+FREE = ("target", "metrics_url", "seed", "unique_from")
 """Parts that may differ: users compare two servers, or one server under different seeds."""
 
 

@@ -58,6 +58,11 @@ FIGURES: dict[str, Figure] = {
     "late": Figure(
         "share", "requests that were sent late, of those sent", lambda summary: summary.generator.late_share
     ),
+    "cached": Figure(
+        "share", "answers that the server did not encode, of those with stages: the query's vector was cached, or the "
+        "mode is lexical",
+        lambda summary: summary.total.cached_share,
+    ),
     "offered": Figure("number", "planned requests a second", lambda summary: summary.offered_rate),
     "rate": Figure("number", "successes a second", lambda summary: summary.achieved_rate),
     "goodput": Figure("number", "successes a second within the latency limit", lambda summary: summary.goodput_rate),

@@ -27,7 +27,7 @@ from loadtest.reports.text import text_report
 
 EXAMPLES = r"""examples:
   send 50 searches a second for 30 s and print the report:
-    python -m loadtest attack localhost:50051 --queries sample/queries.jsonl --rate 50 --duration 30s
+    python -m loadtest attack localhost:50051 --queries sample/queries.jsonl --unique --rate 50 --duration 30s
   fail a CI job (exit code 99) if the tail latency is too high:
     … --assert 'p99<50ms' --assert 'errors<0.1%'
   keep 16 calls in flight and compare each answer with the reference answer:

@@ -20,8 +20,9 @@ from loadtest.reference import get_reference_answers
 from loadtest.requests.labels import read_labels
 from loadtest.requests.method import find_method
 from loadtest.requests.payload import Payload, parse_template
-from loadtest.requests.queries import Query, read_payloads, read_queries, read_timestamps
+from loadtest.requests.queries import TEXT_FIELDS, Query, read_payloads, read_queries, read_timestamps
 from loadtest.requests.sampling import ORDERS
+from loadtest.requests.unique import first_number
 from loadtest.schedule import Schedule, constant, ramp, replay, step
 from loadtest.scrape import check_url
 from loadtest.target import SECRET, Target
@@ -79,6 +80,8 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
     queries = "queries: plain text, or JSONL, a JSON array or CSV with `query` or `text`, such as BEIR's"
     add("--queries", type=Path, metavar="FILE", help=queries)
     add("--order", choices=ORDERS, default="sequential", help="order of the queries (default: sequential)")
+    unique = "end each query with another number: none repeats, so the server's cache of vectors answers none"
+    add("--unique", action="store_true", help=unique)
     add("--zipf-exponent", type=float, default=1.0, metavar="S", help="skew of --order zipf (default: 1)")
     size = "queries per call, for methods that take a list or a stream (default: 1)"
     add("--queries-per-call", type=int, default=1, metavar="N", help=size)
@@ -151,12 +154,15 @@ def make_plan(
         queries = read_payloads(options.data_file)
     elif options.queries is not None:
         queries = read_queries(options.queries)
+    if options.unique and options.queries is None:
+        raise UsageError("--unique makes the queries of a file different: give --queries")
     plan = Plan(
         target=target,
         calls=asyncio.run(_calls(options, target)),
         queries=tuple(queries),
         order=options.order,
         zipf_exponent=options.zipf_exponent,
+        unique_from=first_number() if options.unique else None,
         seed=options.seed,
         schedule=schedule,
         in_flight=in_flight,
@@ -300,6 +306,8 @@ def _try_payloads(plan: Plan) -> None:
     for call in plan.calls:
         payload = Payload(call.method, call.template, seed=plan.seed)
         first = plan.queries[0]
+        if plan.unique_from is not None and not payload.template.fields & set(TEXT_FIELDS):
+            raise UsageError(f"--unique changes {{{{query}}}}, which the payload of {call.method.name} does not have")
         if "query" in payload.template_of(first).fields and not first.fields and first.template is None:
             raise UsageError(f"{call.method.name} needs --queries")
         one, many = ([first] * size for size in (1, call.queries_per_call))

@@ -22,7 +22,7 @@ from loadtest.commands.options import (
 from loadtest.commands.report import write
 from loadtest.errors import ExitCode, UsageError
 from loadtest.progress import TerminalProgress
-from loadtest.reports.slo import answer_object, trial_cells, trials_table
+from loadtest.reports.slo import answer_notes, answer_object, trial_cells, trials_table
 from loadtest.reports.text import text_table
 from loadtest.schedule import HIGHEST_RATE, LOWEST_RATE, constant
 from loadtest.slo import Trial, search, trial
@@ -34,8 +34,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "slo",
         help="find the highest rate that meets objectives",
         description="Doubles the rate until an objective is missed, then bisects and confirms the result.",
-        epilog="example: python -m loadtest slo localhost:50051 --queries sample/queries.jsonl --objective 'p99<50ms' "
-        "--objective 'errors<0.1%'",
+        epilog="example: python -m loadtest slo localhost:50051 --queries sample/queries.jsonl --unique "
+        "--objective 'p99<50ms' --objective 'errors<0.1%'",
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)
@@ -102,7 +102,8 @@ def run(options: argparse.Namespace) -> ExitCode:
         repeats=options.repeats,
     )
     progress.clear()
-    sys.stdout.write(f"{answer.line()}\n\n{text_table(trials_table(answer))}\n")
+    first = "\n".join([answer.line(), *answer_notes(answer)])
+    sys.stdout.write(f"{first}\n\n{text_table(trials_table(answer))}\n")
     found = json.dumps(answer_object(answer, objectives), indent=2, ensure_ascii=False) + "\n"
     write([found], options.out / "slo.json")
     write([answer_page(answer, objectives)], options.out / "slo.html")

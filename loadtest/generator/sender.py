@@ -16,6 +16,7 @@ from loadtest.plan import Call, Plan
 from loadtest.requests.answer import AnswerReader
 from loadtest.requests.payload import Payload
 from loadtest.requests.sampling import Draw, Sampler
+from loadtest.requests.unique import made_unique
 from loadtest.results.record import PACKER
 from loadtest.results.relevance import ndcg, recall
 from loadtest.stages import NO_STAGES
@@ -98,7 +99,13 @@ class Sender:
         caller = self._callers[index]
         size = caller.queries_per_call
         key = tuple([self._sampler[number * size + offset] for offset in range(size)])
-        messages = caller.payload.render([self._plan.queries[each] for each in key], number, key=key)
+        queries, unique_from = [self._plan.queries[each] for each in key], self._plan.unique_from
+        if unique_from is None:
+            messages = caller.payload.render(queries, number, key=key)
+        else:
+            first = unique_from + number * size
+            unique = [made_unique(query, first + offset) for offset, query in enumerate(queries)]
+            messages = caller.payload.render(unique, number)
         method = caller.methods[self._sends % len(caller.methods)]
         self._sends += 1
         request = _Request(index, key, number, sum(map(len, messages)), planned_ns, now_ns())

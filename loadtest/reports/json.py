@@ -115,6 +115,7 @@ def _call(call: CallSummary) -> dict[str, Any]:
         "stages_seconds": {stage: _distribution(latencies) for stage, latencies in call.stages.items()},
         "server_seconds": _distribution(call.server),
         "network_and_client_seconds": _distribution(call.beyond_server),
+        "cached_share": call.cached_share,
         "batch_texts": call.batch_texts / call.server.count if call.server.count else math.nan,
     }
 

@@ -15,7 +15,8 @@ KEYS: tuple[tuple[str, str], ...] = (
         "`all`, `calls`",
         "all requests, and those of each call of the mix: `name`, `sent`, `goodput`, `request_bytes`, "
         "`response_bytes`, `outcomes`, `stages_seconds`, `server_seconds` (all stages), `network_and_client_seconds`, "
-        "and `batch_texts`, the mean size of a batch",
+        "`cached_share`, the share of the answers with stages whose query the server did not encode (its vector was "
+        "cached, or the mode is lexical), and `batch_texts`, the mean size of a batch",
     ),
     (
         "`outcomes`",

@@ -1,13 +1,14 @@
 """The result of a search for the highest rate as a table and as JSON."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from loadtest.analysis.objective import Objective
-from loadtest.reports.tables import Table, milliseconds
+from loadtest.reports.tables import Table, cache_notes, milliseconds
 from loadtest.slo import Answer, Trial
 
-COLUMNS = ("rate", "offered", "achieved", "p50 ms", "p99 ms", "errors", "windows", "verdict")
+COLUMNS = ("rate", "offered", "achieved", "p50 ms", "p99 ms", "errors", "cached", "windows", "verdict")
 
 
 def trials_table(answer: Answer) -> Table:
@@ -29,9 +30,15 @@ def trial_cells(trial: Trial) -> tuple[str, ...]:
         milliseconds(latency.percentile(50)),
         milliseconds(latency.percentile(99)),
         f"{summary.error_share:.2%}",
+        "-" if math.isnan(cached := summary.total.cached_share) else f"{cached:.1%}",
         f"{trial.windows_met}/{trial.windows}",
         verdict,
     )
+
+
+def answer_notes(answer: Answer) -> list[str]:
+    """Returns the warnings that readers of the answer need."""
+    return cache_notes(answer.at_highest.summary) if answer.at_highest else []
 
 
 def answer_object(answer: Answer, objectives: Sequence[Objective]) -> dict[str, Any]:
@@ -40,6 +47,7 @@ def answer_object(answer: Answer, objectives: Sequence[Objective]) -> dict[str, 
     return {
         "schema_version": 1,
         "answer": answer.line(),
+        "notes": answer_notes(answer),
         "objectives": [objective.text for objective in objectives],
         "highest_rate": answer.highest,
         "failing_rate": answer.failing,
@@ -61,6 +69,7 @@ def _trial_object(trial: Trial) -> dict[str, Any]:
         "p50_seconds": p50,
         "p99_seconds": p99,
         "error_share": summary.error_share,
+        "cached_share": None if math.isnan(cached := summary.total.cached_share) else cached,
         "windows_met": trial.windows_met,
         "windows": trial.windows,
         "met": trial.met,

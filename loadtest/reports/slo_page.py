@@ -6,8 +6,8 @@ from html import escape
 import plotly.graph_objects as go
 
 from loadtest.analysis.objective import Objective
-from loadtest.reports.elements import banner, chart_section, page, soft, table_section
-from loadtest.reports.slo import trials_table
+from loadtest.reports.elements import banner, chart_section, note, page, soft, table_section
+from loadtest.reports.slo import answer_notes, trials_table
 from loadtest.reports.style import BLUE, GREEN, GREY, ORANGE, RED, figure, fit_log_y, line
 from loadtest.reports.title import title_of
 from loadtest.slo import Answer, Trial
@@ -21,6 +21,7 @@ def answer_page(answer: Answer, objectives: Sequence[Objective]) -> str:
         banner("unsure" if answer.limited or answer.interrupted or answer.highest is None else "good", answer.line()),
         f"<h1>{escape(title)}</h1>",
         soft(title_of([run for trial in answer.trials for run in trial.summary.runs])),
+        *(note(text) for text in answer_notes(answer)),
         chart_section("Latency by rate", _latency_chart(trials), "From the planned time; each mark is a trial."),
         chart_section("Throughput by rate", _throughput_chart(trials)),
         table_section(trials_table(answer)),

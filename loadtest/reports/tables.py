@@ -15,6 +15,7 @@ from loadtest.analysis.summary import Summary
 
 SHOWN_MESSAGES = 10
 MANY_ERRORS = 0.01
+MANY_CACHED = 0.1
 PERCENTS = (50.0, 90.0, 95.0, 99.0, 99.9)
 LATENCY_COLUMNS = ("count", "mean", "p50", "p90", "p95", "p99", "p99.9", "max")
 
@@ -75,6 +76,7 @@ def notes(summary: Summary) -> list[str]:
         lines.append("NOT ONE CALL SUCCEEDED.")
     elif summary.error_share >= MANY_ERRORS:
         lines.append(f"{summary.error_share:.1%} of the requests did not succeed.")
+    lines += cache_notes(summary)
     if summary.dropped and summary.generator.saturated:
         lines.append(f"NOT ALL WAS SENT: {summary.dropped:,} of {summary.planned:,} requests were dropped.")
     if summary.unanswered:
@@ -87,6 +89,16 @@ def notes(summary: Summary) -> list[str]:
     if any(run.header["plan"]["loop"] == "closed" for run in summary.runs):
         lines.append("Closed loop: a slow answer delays the next request, and no latency includes that delay.")
     return lines
+
+
+def cache_notes(summary: Summary) -> list[str]:
+    """Returns a warning if many answers needed no encoding."""
+    if not summary.total.cached_share >= MANY_CACHED:  # It may be NaN.
+        return []
+    return [
+        f"{summary.total.cached_share:.1%} of the answers came from the server's cache of vectors, or from a lexical "
+        "search: these figures are not those of the encoder. Queries with --unique do not repeat."
+    ]
 
 
 def headline(summary: Summary) -> dict[str, str]:
@@ -183,8 +195,8 @@ def stages_table(summary: Summary) -> Table:
     rows = [(stage, *latency_cells(latencies)) for stage, latencies in total.stages.items()]
     rows.append(("server, all stages", *latency_cells(total.server)))
     rows.append(("network + client", *latency_cells(total.beyond_server)))
-    texts = total.batch_texts / total.server.count
-    return Table(f"Server stages in milliseconds; {texts:.1f} texts per batch", ("", *LATENCY_COLUMNS), rows)
+    texts, cached = total.batch_texts / total.server.count, f"{total.cached_share:.1%} of the answers from the cache"
+    return Table(f"Server stages in milliseconds; {texts:.1f} texts per batch; {cached}", ("", *LATENCY_COLUMNS), rows)
 
 
 def calls_table(summary: Summary) -> Table:

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from loadtest.analysis.objective import parse_objective
 from loadtest.analysis.summary import Summary, summarize
+from loadtest.reports.slo import answer_notes, answer_object
+from loadtest.reports.slo_page import answer_page
 from loadtest.slo import Answer, Trial, judge, lower_bound, search
 from tests.loadtest.results_files import record, vitals, write_run
 
@@ -46,6 +48,16 @@ def test_a_limit_ends_the_search(summary: Summary) -> None:
     answer = searched(summary, 1e9, limit=300.0)
     assert (answer.highest, answer.failing) == (300.0, None)
     assert "no higher rate was tried" in answer.line()
+
+
+@pytest.mark.parametrize(("encode", "warned"), [(0.0, True), (0.004, False)])
+def test_an_answer_from_the_cache_is_stated(tmp_path: Path, encode: float, warned: bool) -> None:
+    packed = [record(number / 10, stages=(0.001, 0.0, encode, 0.001, 0.001)) for number in range(10)]
+    answer = searched(summarize([write_run(tmp_path / "run.bin", packed)]), 100.0, limit=100.0)
+    made = answer_object(answer, [])
+    assert bool(answer_notes(answer)) == bool(made["notes"]) == warned
+    assert {trial["cached_share"] for trial in made["trials"]} == {float(warned)}
+    assert ("--unique" in answer_page(answer, [])) == warned
 
 
 def test_a_server_that_meets_no_rate_is_reported(summary: Summary) -> None:

@@ -120,6 +120,38 @@ def test_a_regression_beyond_noise_exits_with_99(
         ),
         (["slo", "localhost:1", "--objective", "p99<5ms", "--start-rate", "1e9"], "requests a second, not 1e+09"),
         (["slo", "localhost:1", "--objective", "p99<5ms", "--max-rate", "nan"], "--max-rate must be at least"),
+        (["attack", "localhost:1", "--rate", "5", "--duration", "1s", "--unique"], "give --queries"),
+        (
+            [
+                "attack",
+                "localhost:1",
+                "--rate",
+                "5",
+                "--count",
+                "5",
+                "--unique",
+                "--queries",
+                "{tmp}/q.txt",
+                "--data",
+                "{{}}",
+            ],
+            "--unique changes {{query}}, which the payload of Search does not have",
+        ),
+        (
+            [
+                "attack",
+                "localhost:1",
+                "--rate",
+                "5",
+                "--count",
+                "5",
+                "--unique",
+                "--queries",
+                "{tmp}/q.txt",
+                "--check-answers",
+            ],
+            "--check-answers compares answers to queries that repeat: remove --unique",
+        ),
         (["report", "/dev/zero"], "/dev/zero is not a results file"),
         (["attack", "localhost:1", "--in-flight", "0", "--count", "1", "--call", "GetServerInfo"], "closed loop"),
     ],
@@ -131,6 +163,7 @@ def test_errors_are_one_line(
     (tmp_path / "garbage.bin").write_bytes(b"garbage" * 100)
     (tmp_path / "broken.jsonl").write_text('{"id": "a"}\n{"id": \n')
     (tmp_path / "folder").mkdir()
+    (tmp_path / "q.txt").write_text("a query\n")
     assert run(monkeypatch, *(argument.format(tmp=tmp_path) for argument in arguments)) == ExitCode.USAGE
     shown = capsys.readouterr().err
     assert says in shown

@@ -16,6 +16,8 @@ from loadtest.plan import Plan
 from loadtest.reference import get_reference_answers
 from loadtest.requests.labels import read_labels
 from loadtest.requests.queries import read_queries
+from loadtest.schedule import constant
+from loadtest.slo import trial
 from sample.server_process import ServerProcess
 from tests.conftest import SAMPLE_QUERIES
 from tests.loadtest.integration.attacks import SUCCESSFUL, make_plan, records_of, run_attack, run_command
@@ -52,6 +54,24 @@ def test_the_report_has_the_servers_stages_and_the_clients_time(tiny_server: Ser
     assert ((stages > 0) & (stages <= (records["done_ns"] - records["sent_ns"]) / 1e9)).all()
     total = summarize([tmp_path / "results.bin"]).total
     assert total.beyond_server.mean + total.server.mean == pytest.approx(total.ok.service.mean, rel=0.01)
+
+
+def test_only_queries_that_repeat_are_answered_from_the_cache(tiny_server: ServerProcess, tmp_path: Path) -> None:
+    repeating = sample_plan(tiny_server, in_flight=2, count=800)
+    shares = []
+    for name, plan in {"repeating": repeating, "unique": replace(repeating, unique_from=999_700)}.items():
+        run_attack(tmp_path / f"{name}.bin", plan)
+        shares.append(summarize([tmp_path / f"{name}.bin"]).total.cached_share)
+    assert shares[0] >= 0.5
+    assert shares[1] == 0
+
+
+def test_trials_of_slo_repeat_no_unique_query(tiny_server: ServerProcess, tmp_path: Path) -> None:
+    plan = sample_plan(tiny_server, schedule=constant(100), seconds=1, unique_from=0)
+    for repeat in range(2):
+        tried = trial(plan, 100, [], tmp_path / f"{repeat}.bin", windows=2, window_seconds=0.5)
+        assert tried.summary.total.ok.count > 0
+        assert tried.summary.total.cached_share < 0.05, "a few numbers may be those of the trial before"
 
 
 @pytest.mark.parametrize("method", ["Search", "BatchSearch", "Encode", "GetServerInfo"])
