@@ -1,19 +1,18 @@
 """A gRPC channel that carries bytes: callers serialize requests before the call and parse answers after it."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from typing import Any, NamedTuple, Self
+import contextlib
+import time
+from collections.abc import Sequence
+from typing import Self
 
-import grpc
-
-from loadtest.clock import now_ns
-from loadtest.codes import CODES, INTERNAL, OK
+from loadtest.core import Answer, Cancellable, Core, CoreMethod, OnAnswer
 from loadtest.errors import AttackError
 from loadtest.target import Target
 
 CONNECT_SECONDS = 5.0
 REASON_SECONDS = 0.2
-CORE_ERROR = "Internal error from Core"
+PROBE_SECONDS = 0.1
 
 OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.use_local_subchannel_pool", 1),  # Each channel opens its own connection.
@@ -31,71 +30,36 @@ OPTIONS: tuple[tuple[str, int | str], ...] = (
 )
 
 
-class Answer(NamedTuple):
-    """The outcome of a call.
-
-    Attributes:
-        code: Number of the gRPC code.
-        message: The status message of an error.
-        messages: The serialized messages of the answer.
-        done_ns: Time when the outcome was known.
-    """
-
-    code: int
-    message: str
-    messages: Sequence[bytes]
-    done_ns: int
-
-    def __str__(self) -> str:
-        return f"{CODES[self.code]}: {self.message}"
-
-
 class Method:
     """A method of the server that can be called on one channel."""
 
-    def __init__(self, call: Any, target: Target, *, client_streaming: bool, server_streaming: bool) -> None:
-        self._call = call
-        self._client_streaming = client_streaming
-        self._server_streaming = server_streaming
-        self._metadata = grpc.aio.Metadata(*target.metadata()) or None
+    def __init__(self, method: CoreMethod, target: Target) -> None:
+        self._method = method
+        self._metadata = target.metadata()
 
-    def __call__(self, messages: Sequence[bytes], *, timeout_seconds: float) -> Coroutine[Any, Any, Answer]:
-        """Starts a call with serialized messages; await the result for the answer."""
-        request = messages if self._client_streaming else messages[0]
-        call = self._call(request, timeout=timeout_seconds, metadata=self._metadata)
-        statuses: list[tuple[grpc.StatusCode, str | None]] = []
-        if self._client_streaming:
-            # When the server ends a call while requests are being written, the library adds its own error before or
-            # after the server's status: https://github.com/grpc/grpc/issues/36066.
-            call.add_done_callback(lambda call: statuses.append((_result(call.code()), _result(call.details()))))
-        return self._answer(call, statuses)
+    def start(self, messages: Sequence[bytes], *, timeout_seconds: float, on_answer: OnAnswer) -> Cancellable:
+        """Starts a call with serialized messages; `on_answer` is called in another thread, soon or even at once."""
+        return self._method.start(messages, self._metadata, timeout_seconds=timeout_seconds, on_answer=on_answer)
 
-    async def _answer(self, call: Any, statuses: list[tuple[grpc.StatusCode, str | None]]) -> Answer:
-        messages: list[Any] = []
+    async def __call__(self, messages: Sequence[bytes], *, timeout_seconds: float) -> Answer:
+        """Makes a call with serialized messages; returns the answer."""
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[Answer] = loop.create_future()
+
+        def settle(answer: Answer) -> None:
+            if not answered.done():
+                answered.set_result(answer)
+
+        def on_answer(answer: Answer) -> None:
+            with contextlib.suppress(RuntimeError):  # The loop has been closed.
+                loop.call_soon_threadsafe(settle, answer)
+
+        call = self.start(messages, timeout_seconds=timeout_seconds, on_answer=on_answer)
         try:
-            if self._server_streaming:
-                async for message in call:
-                    messages.append(message)
-            else:
-                messages.append(await call)
-        except grpc.aio.AioRpcError as error:
-            done_ns = now_ns()
-            statuses.append((error.code(), error.details()))
-            code, details = min(statuses, key=lambda status: status[1] == CORE_ERROR)
-            return Answer(code.value[0], details or "", messages, done_ns)
-        done_ns = now_ns()
-        if not self._server_streaming and messages[0] is None:
-            return Answer(INTERNAL, "the answer has no message", (), done_ns)
-        return Answer(OK, "", messages, done_ns)
-
-
-def _result(done: Coroutine[Any, Any, Any]) -> Any:
-    """Returns the result of a coroutine that never waits."""
-    try:
-        done.send(None)
-    except StopIteration as stop:
-        return stop.value
-    raise AssertionError("the coroutine waits")
+            return await answered
+        except asyncio.CancelledError:
+            call.cancel()
+            raise
 
 
 class Channel:
@@ -109,17 +73,13 @@ class Channel:
         self._target = target
         credentials = target.credentials()
         options = [*OPTIONS, ("grpc.default_authority", target.authority)] if target.authority else OPTIONS
-        self._channel = (
-            grpc.aio.secure_channel(target.uri, credentials, options=options)
-            if credentials
-            else grpc.aio.insecure_channel(target.uri, options=options)
-        )
+        self._core = Core(target.uri, options, credentials)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *raised: object) -> None:
-        await self._channel.close()
+        await asyncio.to_thread(self._core.close)
 
     async def connected(self) -> None:
         """Waits for the first connection.
@@ -127,17 +87,13 @@ class Channel:
         Raises:
             AttackError: No connection in time; the message has the reason.
         """
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await self._channel.channel_ready()
-        except TimeoutError:
-            reason = (await self.method("/")([b""], timeout_seconds=REASON_SECONDS)).message
-            raise AttackError(
-                f"{self._target.address} does not answer: no connection within {CONNECT_SECONDS:g} seconds ({reason})"
-            ) from None
+        until = time.monotonic() + CONNECT_SECONDS
+        while not await asyncio.to_thread(self._core.ready, wait_seconds=PROBE_SECONDS):
+            if time.monotonic() > until:
+                reason = (await self.method("/")([b""], timeout_seconds=REASON_SECONDS)).message
+                within = f"no connection within {CONNECT_SECONDS:g} seconds ({reason})"
+                raise AttackError(f"{self._target.address} does not answer: {within}")
 
     def method(self, path: str, *, client_streaming: bool = False, server_streaming: bool = False) -> Method:
         """Returns the method at a path."""
-        form = f"{'stream' if client_streaming else 'unary'}_{'stream' if server_streaming else 'unary'}"
-        call = getattr(self._channel, form)(path)
-        return Method(call, self._target, client_streaming=client_streaming, server_streaming=server_streaming)
+        return Method(self._core.method(path, streams=client_streaming or server_streaming), self._target)

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 
+from loadtest.core import ENVIRONMENT
 from loadtest.results.blocks import Block, CutShort, Kind, read_blocks, write_block, write_json
 
 Deliver = Callable[[int, Block | None], None]
@@ -31,6 +32,7 @@ class WorkerHandle:
             process_group=0,  # Only the coordinator gets Ctrl-C or a SIGTERM to the group; it stops the workers.
             env={
                 "GRPC_VERBOSITY": "NONE",  # The results have the connection errors that gRPC would log.
+                **ENVIRONMENT,
                 **os.environ,
                 "PYTHONPATH": os.pathsep.join(path or "." for path in sys.path),
             },

@@ -2,15 +2,19 @@
 
 import asyncio
 import itertools
+import threading
 from collections.abc import Iterator
 
 from loadtest.clock import now_ns
-from loadtest.codes import UNAVAILABLE
+from loadtest.codes import OK, UNAVAILABLE
 from loadtest.generator.sender import Sender
 from loadtest.plan import Plan
 
-BURST, DROPS = 8, 32
-"""Sends in a row before the event loop writes requests and reads answers; drops that cost as much as one send."""
+BURST_NS = 2_000_000
+"""Time in a row for sends and drops before the threads that read answers get their turn."""
+
+YIELD_SECONDS = 0.0001
+"""A shorter pause would not do: the loop would take the interpreter's lock again before a reader woke up."""
 
 OVERRUN_NS = 1_000_000_000
 """Requests not sent this long after the end of the plan are dropped, so that an unreachable rate ends too."""
@@ -22,20 +26,18 @@ UNAVAILABLE_PAUSE_SECONDS = 0.01
 async def open_loop(plan: Plan, sender: Sender, *, start_ns: int) -> None:
     """Sends this process's share of the schedule, each request at its time, independent of earlier answers."""
     share = -(-plan.max_in_flight // plan.processes)
-    end_ns, in_a_row = start_ns + int(min(plan.seconds, 1e9) * 1e9), 0
+    end_ns, rested_ns = start_ns + int(min(plan.seconds, 1e9) * 1e9), now_ns()
     for number, planned_ns in _arrivals(plan, sender.worker, start_ns=start_ns):
         while (wait_ns := planned_ns - now_ns()) > 0:
-            in_a_row = 0
             await asyncio.sleep(wait_ns / 1e9)
+            rested_ns = now_ns()
         if sender.in_flight >= share or now_ns() > end_ns + OVERRUN_NS:
             sender.drop(planned_ns)
-            in_a_row += 1
         else:
-            sender.start(number, planned_ns)
-            in_a_row += DROPS
-        if in_a_row >= BURST * DROPS:
-            in_a_row = 0
-            await asyncio.sleep(0)
+            sender.send(number, planned_ns)
+        if now_ns() - rested_ns > BURST_NS:
+            await asyncio.sleep(YIELD_SECONDS)
+            rested_ns = now_ns()
 
 
 async def closed_loop(plan: Plan, sender: Sender, *, start_ns: int) -> None:
@@ -48,22 +50,38 @@ async def closed_loop(plan: Plan, sender: Sender, *, start_ns: int) -> None:
     end_ns = start_ns + int(min(plan.seconds, 1e9) * 1e9)
     left = share_of(plan.count, sender.worker, plan.processes) if plan.count is not None else None
     first_ns = start_ns - int(plan.warm_up_seconds * 1e9)
-    await asyncio.sleep(max(0, first_ns - now_ns()) / 1e9)
+    callers = share_of(plan.in_flight, sender.worker, plan.processes)
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    lock = threading.Lock()  # Answers come in the threads of the connections.
+    stopped = False
 
-    async def caller() -> None:
-        nonlocal left
-        while not stopped and (planned_ns := now_ns()) < end_ns and (left != 0 or planned_ns < start_ns):
+    def go_on(code: int = OK) -> None:
+        nonlocal left, callers
+        if code == UNAVAILABLE:
+            loop.call_soon_threadsafe(loop.call_later, UNAVAILABLE_PAUSE_SECONDS, go_on_later)
+            return
+        planned_ns = now_ns()
+        with lock:
+            if stopped or planned_ns >= end_ns or (left == 0 and planned_ns >= start_ns):
+                callers -= 1
+                if not callers:
+                    loop.call_soon_threadsafe(ended.set)
+                return
             if left is not None and planned_ns >= start_ns:
                 left -= 1
-            if await sender.send(next(numbers), planned_ns) == UNAVAILABLE:
-                await asyncio.sleep(UNAVAILABLE_PAUSE_SECONDS)
+        sender.send(next(numbers), planned_ns, go_on)
 
-    stopped = False
-    callers = [asyncio.create_task(caller()) for _ in range(share_of(plan.in_flight, sender.worker, plan.processes))]
+    def go_on_later() -> None:
+        try:
+            go_on()
+        except Exception as error:
+            sender.fail(error)
+
+    await asyncio.sleep(max(0, first_ns - now_ns()) / 1e9)
+    for _ in range(callers):
+        go_on()
     try:
-        ended, _ = await asyncio.wait(callers, return_when=asyncio.FIRST_EXCEPTION)
-        for each in ended:
-            each.result()
+        await ended.wait()
     finally:
         stopped = True  # The code that stops this loop still collects the answers of calls in flight.
 

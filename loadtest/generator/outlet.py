@@ -16,6 +16,7 @@ class Outlet:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._buffer: list[bytes] = []
+        self._lock = threading.Lock()
         self._queue: queue.SimpleQueue[tuple[Kind, bytes] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write, daemon=True)
         self._thread.start()
@@ -28,9 +29,10 @@ class Outlet:
 
     def flush(self) -> None:
         """Queues the collected records for writing."""
-        if self._buffer:
-            self._queue.put((Kind.RECORDS, b"".join(self._buffer)))
-            self._buffer.clear()
+        with self._lock:
+            records, self._buffer = self._buffer, []
+            if records:
+                self._queue.put((Kind.RECORDS, b"".join(records)))
 
     def json(self, kind: Kind, value: dict[str, Any]) -> None:
         """Queues a block of JSON after the collected records."""

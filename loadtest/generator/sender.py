@@ -1,16 +1,20 @@
 """Sends requests and records their outcomes."""
 
 import asyncio
+import functools
+import itertools
 import math
+import threading
 from collections import Counter
-from collections.abc import Coroutine, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from google.protobuf.message import DecodeError, Message
 
-from loadtest.channel import Answer, Channel
+from loadtest.channel import Channel
 from loadtest.clock import now_ns
 from loadtest.codes import INTERNAL, OK, UNANSWERED
+from loadtest.core import Answer
 from loadtest.generator.outlet import Outlet
 from loadtest.plan import Call, Plan
 from loadtest.requests.answer import AnswerReader
@@ -59,7 +63,7 @@ class Sender:
         worker: Number of this process.
         dropped: Planned requests that were not sent.
         dropped_at: Requests dropped since the last report, by planned tenth of a second.
-        messages: Status messages of errors since the last report, by code.
+        failure: Done, with its error, once a request could not be made or its answer not be recorded.
     """
 
     def __init__(self, plan: Plan, worker: int, channels: Sequence[Channel], outlet: Outlet) -> None:
@@ -67,61 +71,72 @@ class Sender:
         self.worker = worker
         self.dropped = 0
         self.dropped_at: Counter[int] = Counter()
-        self.messages: Counter[tuple[int, str]] = Counter()
+        self._loop = asyncio.get_running_loop()
+        self.failure: asyncio.Future[None] = self._loop.create_future()
+        self._messages: Counter[tuple[int, str]] = Counter()
         self._known_messages: set[tuple[int, str]] = set()
         self._plan = plan
         self._callers = [Caller(call, channels, seed=plan.seed) for call in plan.calls]
         self._mix = Draw([call.weight for call in plan.calls], seed=plan.seed, stream=MIX_STREAM)
         self._sampler = Sampler(plan.order, len(plan.queries), seed=plan.seed, exponent=plan.zipf_exponent)
         self._outlet = outlet
-        self._sends = 0
+        self._sends = itertools.count()
+        self._lock = threading.Lock()  # Each connection has a thread that calls `_answered`.
         self._unanswered: dict[int, _Request] = {}
-        self._tasks: set[asyncio.Task[int]] = set()
-        self._loop = asyncio.get_running_loop()
 
-    def start(self, number: int, planned_ns: int) -> None:
-        """Sends request `number` as `send` does, without waiting for its answer."""
-        task = self._loop.create_task(self.send(number, planned_ns))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def send(self, number: int, planned_ns: int) -> Coroutine[Any, Any, int]:
-        """Sends request `number` at once; await the result for the gRPC code.
+    def send(self, number: int, planned_ns: int, on_done: Callable[[int], None] | None = None) -> None:
+        """Sends request `number` at once.
 
         Args:
             number: The request's number, which determines its call and queries.
             planned_ns: The planned time.
+            on_done: Takes the gRPC code of the answer, in the thread of the connection.
 
         Raises:
             UsageError: The payload cannot be made.
         """
-        index = self._mix[number] if len(self._callers) > 1 else 0
-        caller = self._callers[index]
-        size = caller.queries_per_call
-        key = tuple([self._sampler[number * size + offset] for offset in range(size)])
-        queries, unique_from = [self._plan.queries[each] for each in key], self._plan.unique_from
-        if unique_from is None:
-            messages = caller.payload.render(queries, number, key=key)
-        else:
-            first = unique_from + number * size
-            unique = [made_unique(query, first + offset) for offset, query in enumerate(queries)]
-            messages = caller.payload.render(unique, number)
-        method = caller.methods[self._sends % len(caller.methods)]
-        self._sends += 1
-        request = _Request(index, key, number, sum(map(len, messages)), planned_ns, now_ns())
-        answering = method(messages, timeout_seconds=self._plan.deadline_seconds)
-        self._unanswered[self._sends] = request
-        return self._finish(self._sends, answering)
+        with self._lock:
+            index, key, messages = self._make(number)
+        send = next(self._sends)
+        methods = self._callers[index].methods
+        self._unanswered[send] = _Request(index, key, number, sum(map(len, messages)), planned_ns, now_ns())
+        methods[send % len(methods)].start(
+            messages,
+            timeout_seconds=self._plan.deadline_seconds,
+            on_answer=functools.partial(self._answered, send, on_done),
+        )
 
-    async def _finish(self, send: int, answering: Coroutine[Any, Any, Answer]) -> int:
-        answer = await answering
-        request = self._unanswered.pop(send, None)
-        if request is None:  # The run has ended, and the call is recorded as unanswered.
-            return answer.code
-        code = self._record(request, answer)
-        if code != OK:
-            self._note(code, answer.message)
-        return code
+    def _make(self, number: int) -> tuple[int, tuple[int, ...], Sequence[bytes]]:
+        """Returns the number of the request's call in the mix, the numbers of its queries, and its messages."""
+        index = self._mix[number] if len(self._callers) > 1 else 0
+        caller, plan, sampler = self._callers[index], self._plan, self._sampler
+        size = caller.queries_per_call
+        key = (sampler[number],) if size == 1 else tuple([sampler[number * size + each] for each in range(size)])
+        queries = [plan.queries[each] for each in key]
+        if plan.unique_from is None:
+            return index, key, caller.payload.render(queries, number, key=key)
+        first = plan.unique_from + number * size
+        unique = [made_unique(query, first + offset) for offset, query in enumerate(queries)]
+        return index, key, caller.payload.render(unique, number)
+
+    def _answered(self, send: int, on_done: Callable[[int], None] | None, answer: Answer) -> None:
+        try:
+            code = answer.code
+            with self._lock:
+                request = self._unanswered.pop(send, None)
+                if request is not None:  # Otherwise the run has ended, and the call is recorded as unanswered.
+                    code = self._record(request, answer)
+                    if code != OK:
+                        self._note(code, answer.message)
+            if on_done is not None:
+                on_done(code)
+        except Exception as error:
+            self._loop.call_soon_threadsafe(self.fail, error)
+
+    def fail(self, error: Exception) -> None:
+        """Makes the run fail. Call it on the event loop's thread."""
+        if not self.failure.done():
+            self.failure.set_exception(error)
 
     @property
     def in_flight(self) -> int:
@@ -130,10 +145,11 @@ class Sender:
 
     def give_up(self) -> int:
         """Records the calls in flight as unanswered; returns their number. Answers that come later do not count."""
-        unanswered = list(self._unanswered.values())
-        self._unanswered.clear()
-        for request in unanswered:
-            self._record(request, Answer(UNANSWERED, "", (), now_ns()))
+        with self._lock:
+            unanswered = list(self._unanswered.values())
+            self._unanswered.clear()
+            for request in unanswered:
+                self._record(request, Answer(UNANSWERED, "", (), now_ns()))
         return len(unanswered)
 
     def drop(self, planned_ns: int) -> None:
@@ -149,7 +165,13 @@ class Sender:
             if len(self._known_messages) >= MOST_MESSAGES:
                 said = (code, OTHER_MESSAGES)
             self._known_messages.add(said)
-        self.messages[said] += 1
+        self._messages[said] += 1
+
+    def take_messages(self) -> Counter[tuple[int, str]]:
+        """Returns the status messages of errors since the last time, by code."""
+        with self._lock:
+            taken, self._messages = self._messages, Counter()
+        return taken
 
     async def drain(self, *, patience_seconds: float) -> None:
         """Waits for the calls in flight, up to the given time."""
@@ -199,7 +221,9 @@ class Sender:
             return stages, batch_texts, same, scores
         messages = [reader.parse(answer) for answer in answers]
         if reader.has_stages and messages:
-            stages, batch_texts = max((reader.stages(message) for message in messages), key=lambda read: sum(read[0]))
+            stages, batch_texts = reader.stages(messages[0])
+            for message in messages[1:]:
+                stages, batch_texts = max((stages, batch_texts), reader.stages(message), key=lambda read: sum(read[0]))
         if labelled:
             scores = self._quality(reader, key, messages)
         if reference is not None:

@@ -13,6 +13,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
+from typing import Any
 
 from loadtest.channel import Channel
 from loadtest.errors import LoadtestError
@@ -27,10 +28,14 @@ from loadtest.results.blocks import Block, Kind, read_blocks
 GRACE_SECONDS = 1.0
 """Wait for calls in flight after a stop, and beyond their deadline."""
 
+SWITCH_SECONDS = 0.0002
+"""Longest wait of a thread for the interpreter's lock: an answer's time is taken only after it."""
+
 
 def main() -> None:
     """Runs one worker."""
     worker = int(sys.argv[1])
+    sys.setswitchinterval(SWITCH_SECONDS)
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # Output of libraries must not mix with the blocks.
     outlet = Outlet(out)
@@ -77,7 +82,8 @@ async def _attack(plan: Plan, sender: Sender, outlet: Outlet, *, start_ns: int) 
     stopped = asyncio.Event()
     _when_input_ends(stopped)
     stopping = asyncio.create_task(stopped.wait())
-    await asyncio.wait({driving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    ending: set[asyncio.Future[Any]] = {driving, stopping, sender.failure}
+    await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
     if interrupted := not driving.done():
         driving.cancel()
     patience = GRACE_SECONDS if interrupted else plan.deadline_seconds + GRACE_SECONDS
@@ -91,8 +97,9 @@ async def _attack(plan: Plan, sender: Sender, outlet: Outlet, *, start_ns: int) 
     watching.cancel()
     stopping.cancel()
     vitals.report()
-    if not interrupted:
-        driving.result()  # Raises the error that ended the loop early.
+    for each in (driving, sender.failure):
+        if each.done() and not each.cancelled():
+            each.result()  # Raises the error that ended the loop early.
     outlet.json(Kind.END, {"worker": sender.worker, "unanswered": unanswered})
 
 
