@@ -64,6 +64,8 @@ class Plan:
         quality_at: The k of recall@k and nDCG@k.
         reference_answers: Digests of the answers without other load, by call of the mix and key of its queries; empty
             without comparison.
+        error_fields: Paths of the fields of answers that carry errors (see `requests.answer_errors`); `None` for those
+            of known types.
         metrics_url: URL of the server's metrics, scraped once a second; empty for none.
         metrics_token: Bearer token of the metrics; empty for none.
     """
@@ -87,6 +89,7 @@ class Plan:
     labels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     quality_at: int = 10
     reference_answers: Mapping[tuple[int, tuple[int, ...]], bytes] = field(default_factory=dict)
+    error_fields: tuple[str, ...] | None = None
     metrics_url: str = ""
     metrics_token: str = field(default="", repr=False)
 
@@ -174,6 +177,7 @@ class Plan:
             "labelled_queries": len(self.labels),
             "quality_at": self.quality_at,
             "compared_with_reference_answers": bool(self.reference_answers),
+            "error_fields": self.error_fields,
             "seed": self.seed,
             "metrics_url": self.metrics_url,
         }

@@ -22,7 +22,7 @@ class Progress:
         errors: Requests that failed, without refused ones.
         refused: Requests that the server refused.
         rate: Answers a second, over the last second.
-        codes: gRPC codes of all answers, with those of the warm-up.
+        codes: gRPC codes that calls ended with, without those inside answers, and with those of the warm-up.
         p99_seconds: 99th percentile of the latencies from the planned time, over the last second; NaN without any.
     """
 
@@ -49,7 +49,7 @@ class Progress:
     def add(self, packed: bytes) -> None:
         """Counts packed records."""
         records = np.frombuffer(packed, dtype=DTYPE)
-        self.codes.update(records["code"].tolist())
+        self.codes.update(np.where(records["failed_parts"] > 0, OK, records["code"]).tolist())
         records = records[records["planned_ns"] >= 0]
         self.answered += len(records)
         refused = int(np.count_nonzero(records["code"] == REFUSED))

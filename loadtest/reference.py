@@ -1,26 +1,33 @@
 """The reference answers: the answers to each query without other load.
 
-Answers under load are compared with them, to show throughput gained at the cost of wrong results.
+Answers under load are compared with them, to show throughput gained at the cost of wrong results. Each call is made
+twice, and a third time if the answers differ, as those of a write do. If the last two differ as well, the answers vary
+without load, and are not compared.
 """
 
+from collections.abc import Sequence
+
+from google.protobuf.message import DecodeError
+
 from loadtest.channel import Channel
-from loadtest.codes import OK
+from loadtest.codes import CODES, OK
 from loadtest.errors import AttackError, UsageError
-from loadtest.generator.sender import Caller
+from loadtest.generator.sender import IN_ANSWER, MALFORMED, Caller
 from loadtest.plan import Plan
 
 Key = tuple[int, tuple[int, ...]]
 
 MOST_ANSWERS = 100_000
+MOST_CALLS = 3
 
 
 async def get_reference_answers(plan: Plan) -> dict[Key, bytes]:
-    """Makes every call of a plan with every query, one at a time; returns digests of the answers.
+    """Makes every call of a plan with every query, one at a time; returns digests of the answers that do not vary.
 
     Raises:
         UsageError: There are more answers than the limit, payloads have functions, queries are unique, or calls with
             several queries are not in the order `sequential`.
-        AttackError: The server does not answer, or a call fails.
+        AttackError: The server does not answer, a call fails, or the answers of a call to every query vary.
     """
     count = len(plan.queries)
     if count * len(plan.calls) > MOST_ANSWERS:
@@ -31,18 +38,46 @@ async def get_reference_answers(plan: Plan) -> dict[Key, bytes]:
     async with Channel(plan.target) as channel:
         await channel.connected()
         for index, call in enumerate(plan.calls):
-            caller = Caller(call, [channel])
+            caller = Caller(call, [channel], error_fields=plan.error_fields)
             if any(caller.payload.template_of(query).changes for query in plan.queries):
                 raise UsageError("--check-answers cannot compare payloads with functions, such as {{number}}")
             for key in _keys(plan, call.queries_per_call):
                 messages = caller.payload.render([plan.queries[each] for each in key], 0, key=key)
-                [method] = caller.methods
-                answer = await method(messages, timeout_seconds=plan.deadline_seconds)
-                if answer.code != OK:
-                    raise AttackError(f"{call.method.name} failed without load: {answer}")
-                reader = caller.reader
-                digests[index, key] = reader.digest([reader.parse(message) for message in answer.messages])
+                digest = await _settled(caller, messages, name=call.method.name, seconds=plan.deadline_seconds)
+                if digest is not None:
+                    digests[index, key] = digest
+            if not any(number == index for number, _ in digests):
+                raise AttackError(
+                    f"--check-answers cannot compare the answers of {call.method.name}: they differ from call to call "
+                    "without load"
+                )
     return digests
+
+
+async def _settled(caller: Caller, messages: Sequence[bytes], *, name: str, seconds: float) -> bytes | None:
+    """Returns the digest of an answer that two calls in a row got; `None` if three calls got no such answer."""
+    before = None
+    for _ in range(MOST_CALLS):
+        digest = await _digest(caller, messages, name=name, seconds=seconds)
+        if digest == before:
+            return digest
+        before = digest
+    return None
+
+
+async def _digest(caller: Caller, messages: Sequence[bytes], *, name: str, seconds: float) -> bytes:
+    [method] = caller.methods
+    answer = await method(messages, timeout_seconds=seconds)
+    if answer.code != OK:
+        raise AttackError(f"{name} failed without load: {answer}")
+    try:
+        parsed = [caller.reader.parse(message) for message in answer.messages]
+    except DecodeError:
+        raise AttackError(f"{name} failed without load: {MALFORMED}") from None
+    errors = caller.errors.read(parsed)
+    if errors.failed:
+        raise AttackError(f"{name} failed without load: {CODES[errors.code]}: {IN_ANSWER}{errors.message}")
+    return caller.reader.digest(parsed)
 
 
 def _keys(plan: Plan, size: int) -> list[tuple[int, ...]]:
@@ -50,9 +85,11 @@ def _keys(plan: Plan, size: int) -> list[tuple[int, ...]]:
 
     Only the order `sequential` repeats the same groups of queries.
     """
-    count = len(plan.queries)
+    count = calls = len(plan.queries)
+    if plan.order == "sequential" and plan.count is not None and not plan.warm_up_seconds:
+        calls = min(count, plan.count)  # The run makes no others.
     if size == 1:
-        return [(query,) for query in range(count)]
+        return [(query,) for query in range(calls)]
     if plan.order != "sequential":
         raise UsageError("--check-answers needs --order sequential for calls with several queries")
-    return list(dict.fromkeys(tuple((start * size + each) % count for each in range(size)) for start in range(count)))
+    return list(dict.fromkeys(tuple((start * size + each) % count for each in range(size)) for start in range(calls)))

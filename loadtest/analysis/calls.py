@@ -41,6 +41,8 @@ class CallSummary:
         unencoded: Successes that report their stages, and that the server did not encode: the vector of their query was
             cached, or their mode is lexical.
         batch_texts: Sum of the batch sizes that successes reported.
+        parts, failed_parts: Parts of OK answers that can carry an error, and those that do.
+        failed_answers: Answers with such a part; these calls count by the code of their first error.
         request_bytes, response_bytes: Sums over all requests.
     """
 
@@ -52,6 +54,9 @@ class CallSummary:
     goodput: int = 0
     unencoded: int = 0
     batch_texts: int = 0
+    parts: int = 0
+    failed_parts: int = 0
+    failed_answers: int = 0
     request_bytes: int = 0
     response_bytes: int = 0
 
@@ -99,6 +104,9 @@ class CallSummary:
         self.goodput += other.goodput
         self.unencoded += other.unencoded
         self.batch_texts += other.batch_texts
+        self.parts += other.parts
+        self.failed_parts += other.failed_parts
+        self.failed_answers += other.failed_answers
         self.request_bytes += other.request_bytes
         self.response_bytes += other.response_bytes
 
@@ -106,6 +114,9 @@ class CallSummary:
         """Counts records of the measured part."""
         self.request_bytes += int(records["request_bytes"].sum())
         self.response_bytes += int(records["response_bytes"].sum())
+        self.parts += int(records["parts"].sum(dtype=np.int64))
+        self.failed_parts += int(records["failed_parts"].sum(dtype=np.int64))
+        self.failed_answers += int(np.count_nonzero(records["failed_parts"]))
         for code in np.unique(records["code"]).tolist():
             of_code = records[records["code"] == code]
             outcome = self.outcomes.setdefault(OUTCOMES[code], Outcome(OUTCOMES[code]))

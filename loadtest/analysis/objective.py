@@ -40,11 +40,13 @@ class Figure:
 
 FIGURES: dict[str, Figure] = {
     "errors": Figure(
-        "share", "requests that did not succeed, of those planned: failed, refused, unanswered or dropped",
+        "share",
+        "requests that did not succeed, of those planned: failed, also inside an OK answer, refused, unanswered or "
+        "dropped",
         lambda summary: summary.error_share,
     ),
     "refused": Figure(
-        "share", "requests that the server refused (RESOURCE_EXHAUSTED), of those planned",
+        "share", "requests that the server refused (RESOURCE_EXHAUSTED, also inside an OK answer), of those planned",
         lambda summary: _share(summary.total.refused.count, summary.planned),
     ),
     "unanswered": Figure(
@@ -54,6 +56,10 @@ FIGURES: dict[str, Figure] = {
     "dropped": Figure(
         "share", "requests that were planned but not sent, of those planned",
         lambda summary: _share(summary.dropped, summary.planned),
+    ),
+    "failed_parts": Figure(
+        "share", "parts of OK answers that carry an error, of those that can",
+        lambda summary: _share(summary.total.failed_parts, summary.total.parts),
     ),
     "late": Figure(
         "share", "requests that were sent late, of those sent", lambda summary: summary.generator.late_share

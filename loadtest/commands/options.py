@@ -17,6 +17,8 @@ from loadtest.analysis.objective import Objective
 from loadtest.errors import UsageError
 from loadtest.plan import Call, Plan
 from loadtest.reference import get_reference_answers
+from loadtest.requests.answer import AnswerReader
+from loadtest.requests.answer_errors import NONE, check_paths
 from loadtest.requests.labels import read_labels
 from loadtest.requests.method import find_method
 from loadtest.requests.payload import Payload, parse_template
@@ -92,6 +94,12 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
     add("--quality-at", type=int, default=10, metavar="K", help="k of recall@k and nDCG@k (default: 10)")
     check = "send each query alone first, and count the answers under load that differ from this reference answer"
     add("--check-answers", action="store_true", help=check)
+    add(
+        "--error-field", action="append", default=None, metavar="PATH",
+        help="field of an answer that carries an error, such as results.error: the call then counts by the code of its "
+        "first error; repeatable; `none` for no field (default: fields of the type or shape of google.rpc.Status, and "
+        "those of chaja.v1)",
+    )  # fmt: skip
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -175,10 +183,16 @@ def make_plan(
         processes=options.processes,
         labels=read_labels(options.qrels) if options.qrels else {},
         quality_at=options.quality_at,
+        error_fields=_error_fields(options.error_field),
         metrics_url=options.metrics_url,
         metrics_token=options.metrics_token,
     )
     _try_payloads(plan)
+    responses = [call.method.response_class for call in plan.calls]
+    check_paths(plan.error_fields or (), responses)
+    if plan.labels and not any(AnswerReader(each).has_documents for each in responses):
+        names = ", ".join(call.method.name for call in plan.calls)
+        raise UsageError(f"--qrels needs answers that name documents, and those of {names} do not")
     if plan.labels and not any(query.id in plan.labels for query in plan.queries):
         raise UsageError(f"{options.qrels} labels none of the queries: no query id occurs in both files")
     if plan.metrics_url:
@@ -186,6 +200,14 @@ def make_plan(
     if options.check_answers:
         plan = replace(plan, reference_answers=asyncio.run(get_reference_answers(plan)))
     return plan
+
+
+def _error_fields(paths: list[str] | None) -> tuple[str, ...] | None:
+    if paths is not None and NONE in paths:
+        if len(paths) > 1:
+            raise UsageError(f"--error-field {NONE} excludes other fields: give it alone")
+        return ()
+    return None if paths is None else tuple(paths)
 
 
 def make_schedule(options: argparse.Namespace) -> Schedule | None:

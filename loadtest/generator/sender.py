@@ -17,7 +17,8 @@ from loadtest.codes import INTERNAL, OK, UNANSWERED
 from loadtest.core import Answer
 from loadtest.generator.outlet import Outlet
 from loadtest.plan import Call, Plan
-from loadtest.requests.answer import AnswerReader
+from loadtest.requests.answer import CHAJA, AnswerReader
+from loadtest.requests.answer_errors import AnswerErrors, ErrorReader
 from loadtest.requests.payload import Payload
 from loadtest.requests.sampling import Draw, Sampler
 from loadtest.requests.unique import made_unique
@@ -29,19 +30,50 @@ MIX_STREAM = 3
 DROP_PERIOD_NS = 100_000_000
 MOST_MESSAGES, MESSAGE_CHARACTERS = 50, 300
 OTHER_MESSAGES = "(other messages)"
+IN_ANSWER = "in the answer: "
+MALFORMED = "the answer is no message of the method's type"
 DRAIN_PROBE_SECONDS = 0.005
 
 
 class Caller:
-    """One call of the mix: its payload, its method on each channel, and the reader of its answers."""
+    """One call of the mix: its payload, its method on each channel, and the readers of its answers."""
 
-    def __init__(self, call: Call, channels: Sequence[Channel], *, seed: int = 0) -> None:
+    def __init__(
+        self, call: Call, channels: Sequence[Channel], *, error_fields: Sequence[str] | None, seed: int = 0
+    ) -> None:
         method = call.method
         self.queries_per_call = call.queries_per_call
         self.payload = Payload(method, call.template, seed=seed)
-        self.reader = AnswerReader(method.response_class)
+        # Chaja answers the messages of a stream in their order. Other servers need not.
+        ordered = not method.server_streaming or method.service.startswith(f"{CHAJA}.")
+        self.reader = AnswerReader(method.response_class, ordered=ordered)
+        self.errors = ErrorReader(method.response_class, error_fields)
         form = {"client_streaming": method.client_streaming, "server_streaming": method.server_streaming}
         self.methods = [channel.method(method.path, **form) for channel in channels]
+
+
+NO_SCORES, NO_ERRORS = (math.nan, math.nan), AnswerErrors()
+
+
+class _Read(NamedTuple):
+    """The content of an answer.
+
+    Attributes:
+        stages: Seconds of each stage of the server.
+        batch_texts: Texts in the batch on the server.
+        same: Whether the answer equals the reference answer: 1 yes, 0 no, -1 not compared.
+        scores: Recall and nDCG.
+        errors: The errors in the answer.
+    """
+
+    stages: tuple[float, ...] = NO_STAGES
+    batch_texts: int = 0
+    same: int = -1
+    scores: tuple[float, float] = NO_SCORES
+    errors: AnswerErrors = NO_ERRORS
+
+
+NOTHING_READ = _Read()
 
 
 class _Request(NamedTuple):
@@ -76,7 +108,7 @@ class Sender:
         self._messages: Counter[tuple[int, str]] = Counter()
         self._known_messages: set[tuple[int, str]] = set()
         self._plan = plan
-        self._callers = [Caller(call, channels, seed=plan.seed) for call in plan.calls]
+        self._callers = [Caller(call, channels, error_fields=plan.error_fields, seed=plan.seed) for call in plan.calls]
         self._mix = Draw([call.weight for call in plan.calls], seed=plan.seed, stream=MIX_STREAM)
         self._sampler = Sampler(plan.order, len(plan.queries), seed=plan.seed, exponent=plan.zipf_exponent)
         self._outlet = outlet
@@ -126,8 +158,6 @@ class Sender:
                 request = self._unanswered.pop(send, None)
                 if request is not None:  # Otherwise the run has ended, and the call is recorded as unanswered.
                     code = self._record(request, answer)
-                    if code != OK:
-                        self._note(code, answer.message)
             if on_done is not None:
                 on_done(code)
         except Exception as error:
@@ -181,13 +211,14 @@ class Sender:
 
     def _record(self, request: _Request, answer: Answer) -> int:
         """Records the outcome of a request; returns its code."""
-        code, answers = answer.code, answer.messages
-        stages, batch_texts, same, scores = NO_STAGES, 0, -1, (math.nan, math.nan)
+        code, message, answers = answer.code, answer.message, answer.messages
+        read = NOTHING_READ
         if code == OK:
             try:
-                stages, batch_texts, same, scores = self._read(request.call, request.key, answers)
+                read = self._read(request.call, request.key, answers)
+                code, message = read.errors.code, read.errors.message
             except DecodeError:
-                code = INTERNAL  # gRPC's code for a message that cannot be parsed.
+                code, message = INTERNAL, MALFORMED  # gRPC's code for a message that cannot be parsed.
         start_ns = self.start_ns
         self._outlet.record(
             PACKER.pack(
@@ -201,38 +232,38 @@ class Sender:
                 request.call,
                 self.worker,
                 code,
-                same,
-                min(batch_texts, 0xFFFF),
-                *stages,
-                *scores,
+                read.same,
+                min(read.errors.parts, 0xFFFF),
+                min(read.errors.failed, 0xFFFF),
+                min(read.batch_texts, 0xFFFF),
+                *read.stages,
+                *read.scores,
             )
         )
+        if code not in (OK, UNANSWERED):
+            self._note(code, f"{IN_ANSWER}{message}" if read.errors.failed else message)
         return code
 
-    def _read(
-        self, index: int, key: tuple[int, ...], answers: Sequence[bytes]
-    ) -> tuple[tuple[float, ...], int, int, tuple[float, float]]:
-        """Returns stage times, texts in the batch, whether the answer equals the reference answer, and its quality."""
-        plan, reader = self._plan, self._callers[index].reader
-        stages, batch_texts, same, scores = NO_STAGES, 0, -1, (math.nan, math.nan)
-        labelled = bool(plan.labels) and reader.has_hits
+    def _read(self, index: int, key: tuple[int, ...], answers: Sequence[bytes]) -> _Read:
+        """Reads an answer that gRPC ended with OK."""
+        plan, caller = self._plan, self._callers[index]
+        reader = caller.reader
+        labelled = bool(plan.labels) and reader.has_documents
         reference = plan.reference_answers.get((index, key)) if plan.reference_answers else None
-        if not (reader.has_stages or labelled or reference is not None):
-            return stages, batch_texts, same, scores
+        if not (reader.has_stages or caller.errors or labelled or reference is not None):
+            return NOTHING_READ
         messages = [reader.parse(answer) for answer in answers]
-        if reader.has_stages and messages:
-            stages, batch_texts = reader.stages(messages[0])
-            for message in messages[1:]:
-                stages, batch_texts = max((stages, batch_texts), reader.stages(message), key=lambda read: sum(read[0]))
-        if labelled:
-            scores = self._quality(reader, key, messages)
-        if reference is not None:
-            same = int(reader.digest(messages) == reference)
-        return stages, batch_texts, same, scores
+        errors = caller.errors.read(messages) if caller.errors else NO_ERRORS
+        stages, texts = reader.stages(messages) if reader.has_stages else (NO_STAGES, 0)
+        if errors.failed:  # As for other failed calls, there is no whole answer to judge.
+            return _Read(stages, texts, errors=errors)
+        scores = self._quality(reader, key, messages) if labelled else NO_SCORES
+        same = -1 if reference is None else int(reader.digest(messages) == reference)
+        return _Read(stages, texts, same, scores, errors)
 
     def _quality(self, reader: AnswerReader, key: tuple[int, ...], messages: list[Message]) -> tuple[float, float]:
         """Returns the mean recall and nDCG of the call's labelled queries."""
-        found = [documents for message in messages for documents in reader.documents(message)]
+        found = reader.documents(messages)
         k, scores = self._plan.quality_at, []
         if len(found) == len(key):
             for each, documents in zip(key, found, strict=True):

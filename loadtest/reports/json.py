@@ -101,6 +101,9 @@ def _call(call: CallSummary) -> dict[str, Any]:
         "name": call.name,
         "sent": call.sent,
         "goodput": call.goodput,
+        "failed_answers": call.failed_answers,
+        "parts": call.parts,
+        "failed_parts": call.failed_parts,
         "request_bytes": call.request_bytes,
         "response_bytes": call.response_bytes,
         "outcomes": {

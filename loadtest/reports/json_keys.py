@@ -13,10 +13,11 @@ KEYS: tuple[tuple[str, str], ...] = (
     ("`rates`", "`offered`, `sent`, `achieved`, `goodput`, and `goodput_within_seconds`"),
     (
         "`all`, `calls`",
-        "all requests, and those of each call of the mix: `name`, `sent`, `goodput`, `request_bytes`, "
-        "`response_bytes`, `outcomes`, `stages_seconds`, `server_seconds` (all stages), `network_and_client_seconds`, "
-        "`cached_share`, the share of the answers with stages whose query the server did not encode (its vector was "
-        "cached, or the mode is lexical), and `batch_texts`, the mean size of a batch",
+        "all requests, and those of each call of the mix: `name`, `sent`, `goodput`, `failed_answers` (OK answers that "
+        "carry an error), their `parts` and `failed_parts`, `request_bytes`, `response_bytes`, `outcomes`, "
+        "`stages_seconds`, `server_seconds` (all stages), `network_and_client_seconds`, `cached_share`, the share of "
+        "the answers with stages whose query the server did not encode (its vector was cached, or the mode is "
+        "lexical), and `batch_texts`, the mean size of a batch",
     ),
     (
         "`outcomes`",

@@ -84,6 +84,11 @@ def notes(summary: Summary) -> list[str]:
             f"{summary.unanswered:,} calls were UNANSWERED when the run ended: they count as errors, and waited at "
             "least as long as their latency says."
         )
+    if summary.total.failed_answers:
+        lines.append(
+            f"{summary.total.failed_answers:,} calls ended with OK and an ERROR INSIDE THE ANSWER: they count by the "
+            "code of their first error."
+        )
     if unlike := differences(summary.runs):
         lines.append(f"These runs are not comparable: they differ in {', '.join(unlike)}.")
     if any(run.header["plan"]["loop"] == "closed" for run in summary.runs):
@@ -164,6 +169,9 @@ def outcomes_table(summary: Summary) -> Table:
         )
     if summary.dropped:
         rows.append(("dropped, not sent", f"{summary.dropped:,}", _percent(summary.dropped, summary.planned)))
+    if total.parts:
+        share = _percent(total.failed_parts, total.parts)
+        rows.append((f"parts of answers with an error, of {total.parts:,}", f"{total.failed_parts:,}", share))
     return Table("Outcomes", ("", "count", "share"), rows)
 
 

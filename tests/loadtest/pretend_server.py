@@ -19,16 +19,21 @@ from tests.ports import listening
 
 
 class PretendService(grpc.GenericRpcHandler):
-    """Answers every method with an empty message, with the faults that the options ask for."""
+    """Answers every method with an empty or a given message, with the faults that the options ask for."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self._first: float | None = None
         self._calls = 0
         self._stalled = False
+        self._answers = [bytes.fromhex(answer) for answer in options.answers.split(",")]
 
     def service(self, handler_call_details: Any) -> Any:
-        """Returns the handler of any method; methods named `…Stream` repeat each message three times."""
+        """Returns the handler of any method.
+
+        Methods named `…Stream` repeat each message three times, or send the given answers, each call beginning with
+        another one.
+        """
         if handler_call_details.method.endswith("Stream"):
             return grpc.stream_stream_rpc_method_handler(self._stream)
         return grpc.unary_unary_rpc_method_handler(self._answer)
@@ -52,9 +57,15 @@ class PretendService(grpc.GenericRpcHandler):
             await context.abort(grpc.StatusCode.INTERNAL, "a fault")
         if options.delay:
             await asyncio.sleep(options.delay)
-        return b""
+        return self._answers[self._calls % len(self._answers)]
 
     async def _stream(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+        self._calls += 1
+        if self._options.answers:
+            first = self._calls % len(self._answers)
+            for answer in self._answers[first:] + self._answers[:first]:
+                yield answer
+            return
         async for request in requests:
             for _ in range(3):
                 yield request
@@ -77,6 +88,7 @@ def main() -> None:
     """Serves until it is killed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--token", default="", help="reject calls without this token")
+    parser.add_argument("--answers", default="", help="serialized answers in hexadecimal, separated by commas")
     parser.add_argument("--delay", type=float, default=0.0, help="delay of each answer in seconds")
     parser.add_argument("--stall", type=float, default=0.0, help="block the process once for this many seconds")
     parser.add_argument("--stall-after", type=float, default=0.0, help="seconds from the first call to the stall")

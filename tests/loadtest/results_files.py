@@ -37,14 +37,17 @@ def record(
     call: int = 0,
     query: int = 0,
     same: int = -1,
+    parts: tuple[int, int] = (0, 0),
     stages: tuple[float, ...] = NO_STAGES,
     batch_texts: int = 0,
     quality: tuple[float, float] = (math.nan, math.nan),
 ) -> bytes:
-    """Returns a packed record; times are in seconds, and the latency is from the planned time."""
+    """Returns a packed record; times are in seconds, latency is from the planned time, `parts` are all and failed."""
     planned_ns, late_ns, latency_ns = (round(seconds * 1e9) for seconds in (planned, late, latency))
     times = (planned_ns, planned_ns + late_ns, planned_ns + latency_ns)
-    return PACKER.pack(*times, 0, query, 10, 20, call, 0, OUTCOMES.index(code), same, batch_texts, *stages, *quality)
+    return PACKER.pack(
+        *times, 0, query, 10, 20, call, 0, OUTCOMES.index(code), same, *parts, batch_texts, *stages, *quality
+    )
 
 
 def records(packed: Iterable[bytes]) -> Records:

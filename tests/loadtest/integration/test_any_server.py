@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from loadtest.errors import ExitCode
-from tests.loadtest.integration.attacks import records_of, run_command
+from tests.loadtest.integration.attacks import SUCCESSFUL, records_of, run_command
 from tests.loadtest.pretend_server import pretend_server
 
 PROTO = """
@@ -40,6 +40,25 @@ def test_methods_with_streams_can_be_called(proto: Path, tmp_path: Path) -> None
     assert set(records["call"]) == {0, 1}
     assert (records["request_bytes"] == np.where(records["call"], 20, 5)).all(), "a message for each query"
     assert (records["response_bytes"] == 3 * records["request_bytes"]).all()
+
+
+def test_the_order_of_another_servers_stream_does_not_matter(proto: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.bin"
+    flags = ("--proto", str(proto), "--call", "WatchStream", "--data", "{}", "--check-answers", "--out", str(out))
+    orders = [b"\x0a\x01" + text for text in (b"a", b"b", b"c")]
+    with pretend_server(answers=",".join(order.hex() for order in orders)) as address:
+        run = run_command("attack", address, *QUICK, *flags)
+    assert run.returncode in SUCCESSFUL, run.stderr
+    assert (records_of(out)["same"] == 1).all()
+
+
+def test_answers_that_vary_without_load_cannot_be_compared(proto: Path, tmp_path: Path) -> None:
+    answers = ",".join((b"\x0a\x02" + str(number).encode()).hex() for number in range(10, 90))
+    with pretend_server(answers=answers) as address:
+        flags = ("--proto", str(proto), "--call", "Get", "--data", "{}", "--check-answers")
+        run = run_command("attack", address, *QUICK, *flags)
+    assert (run.returncode, run.stdout) == (ExitCode.FAILED, "")
+    assert "cannot compare the answers of Get: they differ from call to call without load" in run.stderr
 
 
 def test_payloads_and_token_are_sent_and_no_secret_is_stored(proto: Path, tmp_path: Path) -> None:

@@ -19,12 +19,13 @@ from loadtest.requests.queries import read_queries
 from loadtest.schedule import constant
 from loadtest.slo import trial
 from sample.server_process import ServerProcess
-from tests.conftest import SAMPLE_QUERIES
+from tests.conftest import SAMPLE_CATALOGUE, SAMPLE_QUERIES
 from tests.loadtest.integration.attacks import SUCCESSFUL, make_plan, records_of, run_attack, run_command
 
 
-def sample_plan(server: ServerProcess, **options: Any) -> Plan:
-    return make_plan(server.address, **{"queries": tuple(read_queries(SAMPLE_QUERIES)), **options})
+def sample_plan(server: ServerProcess, *, size: int = 1, **options: Any) -> Plan:
+    plan = make_plan(server.address, **{"queries": tuple(read_queries(SAMPLE_QUERIES)), **options})
+    return replace(plan, calls=tuple(replace(call, queries_per_call=size) for call in plan.calls))
 
 
 def test_answers_that_differ_from_the_reference_answers_are_counted(tiny_server: ServerProcess, tmp_path: Path) -> None:
@@ -34,6 +35,53 @@ def test_answers_that_differ_from_the_reference_answers_are_counted(tiny_server:
     run_attack(tmp_path / "results.bin", replace(plan, reference_answers=swapped))
     quality = summarize([tmp_path / "results.bin"]).quality
     assert (quality.compared, quality.different, quality.different_queries) == (352, 1, [7])
+
+
+@pytest.mark.parametrize(
+    ("method", "size"),
+    [("Search", 1), ("BatchSearch", 3), ("SearchStream", 3), ("Encode", 3), ("Suggest", 1), ("GetServerInfo", 1)],
+)
+def test_no_answer_of_a_correct_server_differs(
+    tiny_server: ServerProcess, tmp_path: Path, method: str, size: int
+) -> None:
+    plan = sample_plan(tiny_server, method=method, size=size, in_flight=4, count=12)
+    reference = asyncio.run(get_reference_answers(plan))
+    assert len(reference) == 12
+    run_attack(tmp_path / "right.bin", replace(plan, reference_answers=reference))
+    quality = summarize([tmp_path / "right.bin"]).quality
+    assert (quality.compared, quality.different) == (12, 0)
+    run_attack(
+        tmp_path / "wrong.bin", replace(plan, reference_answers={**reference, next(iter(reference)): b"another"})
+    )
+    assert summarize([tmp_path / "wrong.bin"]).quality.different >= 1
+
+
+@pytest.mark.parametrize("method", ["BatchSearch", "SearchStream"])
+def test_quality_and_stages_of_several_queries_in_a_call_are_those_of_single_ones(
+    tiny_server: ServerProcess, tmp_path: Path, method: str
+) -> None:
+    labels = read_labels(SAMPLE_QUERIES)
+    run_attack(tmp_path / "one.bin", sample_plan(tiny_server, in_flight=2, count=20, labels=labels))
+    several = sample_plan(tiny_server, method=method, size=4, in_flight=2, count=5, labels=labels)
+    records = run_attack(tmp_path / "several.bin", several)
+    one, four = (summarize([tmp_path / f"{name}.bin"]).quality for name in ("one", "several"))
+    assert four.labelled == 5
+    assert (four.recall, four.ndcg) == pytest.approx((one.recall, one.ndcg))
+    assert (records["queue_seconds"] >= 0).all()
+
+
+def test_suggestions_have_a_quality_and_vectors_have_none(tiny_server: ServerProcess, tmp_path: Path) -> None:
+    queries = tmp_path / "typed.jsonl"
+    first = json.loads(SAMPLE_CATALOGUE.read_text().splitlines()[0])
+    queries.write_text(json.dumps({"query": first["title"]["ko"][:4], "relevant": [first["id"]]}))
+    flags = ["--queries", str(queries), "--qrels", str(queries), "--in-flight", "1", "--count", "3", "--warm-up", "0s"]
+    out = tmp_path / "results.bin"
+    run = run_command("attack", tiny_server.address, "--call", "Suggest", *flags, "--out", str(out))
+    assert run.returncode in SUCCESSFUL, run.stderr
+    assert summarize([out]).quality.recall == 1
+    run = run_command("attack", tiny_server.address, "--call", "Encode", *flags, "--out", str(out))
+    assert run.returncode == ExitCode.USAGE
+    assert run.stderr == "loadtest: error: --qrels needs answers that name documents, and those of Encode do not\n"
 
 
 def test_quality_is_measured_under_load(tiny_server: ServerProcess, tmp_path: Path) -> None:

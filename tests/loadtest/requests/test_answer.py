@@ -29,7 +29,7 @@ def search(*documents: str, times: Timings | None = None) -> SearchResponse:
 
 
 @pytest.mark.parametrize(
-    ("response", "has_stages", "has_hits"),
+    ("response", "has_stages", "has_documents"),
     [
         (SearchResponse, True, True),
         (BatchSearchResponse, True, True),
@@ -37,23 +37,23 @@ def search(*documents: str, times: Timings | None = None) -> SearchResponse:
         (GetServerInfoResponse, False, False),
     ],
 )
-def test_answers_of_chaja_have_stages_and_hits(response: Any, has_stages: bool, has_hits: bool) -> None:
+def test_answers_of_chaja_have_stages_and_hits(response: Any, has_stages: bool, has_documents: bool) -> None:
     reader = AnswerReader(response)
-    assert (reader.has_stages, reader.has_hits) == (has_stages, has_hits)
+    assert (reader.has_stages, reader.has_documents) == (has_stages, has_documents)
 
 
 async def test_fields_of_another_type_are_ignored(protos: Path) -> None:
     method = await find_method("FindMany", target=Target(address="x:1"), proto=protos / "shop.proto")
     reader = AnswerReader(method.response_class)
     assert not reader.has_stages  # Its timings are plain numbers.
-    assert not reader.has_hits  # Its hits have no document_id.
+    assert not reader.has_documents  # Its hits have no document_id.
     answer = method.response_class()
     assert reader.digest([answer]) == reader.digest([method.response_class()])
 
 
 def test_stages_are_in_seconds() -> None:
     reader = AnswerReader(SearchResponse)
-    seconds, texts = reader.stages(search(times=timings(1, 2, 1003, 4, 0, batch_texts=9)))
+    seconds, texts = reader.stages([search(times=timings(1, 2, 1003, 4, 0, batch_texts=9))])
     assert seconds == pytest.approx((0.001, 0.002, 1.003, 0.004, 0.0))
     assert texts == 9
 
@@ -62,21 +62,21 @@ def test_the_stages_of_a_batch_are_those_of_its_slowest_part() -> None:
     reader = AnswerReader(BatchSearchResponse)
     slow, fast = timings(1, 1, 9, 1, 1, batch_texts=3), timings(2, 2, 2, 2, 2, batch_texts=4)
     answer = BatchSearchResponse(responses=[search(times=fast), search(times=slow), search()])
-    seconds, texts = reader.stages(answer)
+    seconds, texts = reader.stages([answer])
     assert seconds == pytest.approx((0.001, 0.001, 0.009, 0.001, 0.001))
     assert texts == 3
 
 
 def test_missing_stages_are_nan() -> None:
-    assert AnswerReader(SearchResponse).stages(search("a")) == (NO_STAGES, 0)
-    assert AnswerReader(BatchSearchResponse).stages(BatchSearchResponse()) == (NO_STAGES, 0)
+    assert AnswerReader(SearchResponse).stages([search("a")]) == (NO_STAGES, 0)
+    assert AnswerReader(BatchSearchResponse).stages([BatchSearchResponse()]) == (NO_STAGES, 0)
     assert all(math.isnan(seconds) for seconds in NO_STAGES)
 
 
 def test_documents_are_listed_for_each_part() -> None:
-    assert AnswerReader(SearchResponse).documents(search("b", "a")) == [["b", "a"]]
+    assert AnswerReader(SearchResponse).documents([search("b", "a")]) == [["b", "a"]]
     batch = BatchSearchResponse(responses=[search("a"), search(), search("c", "b")])
-    assert AnswerReader(BatchSearchResponse).documents(batch) == [["a"], [], ["c", "b"]]
+    assert AnswerReader(BatchSearchResponse).documents([batch]) == [["a"], [], ["c", "b"]]
 
 
 @given(st.lists(st.text("ab", max_size=3), max_size=4), st.lists(st.text("ab", max_size=3), max_size=4))
