@@ -6,9 +6,11 @@ import time
 from collections.abc import Sequence
 from typing import Self
 
+from loadtest import unverified
+from loadtest.addresses import shown
 from loadtest.core import Answer, Cancellable, Core, CoreMethod, OnAnswer
 from loadtest.errors import AttackError
-from loadtest.target import Target
+from loadtest.target import COMPRESSIONS, Target
 
 CONNECT_SECONDS = 5.0
 REASON_SECONDS = 0.2
@@ -65,17 +67,31 @@ class Method:
 class Channel:
     """A connection to a server that reconnects when it is lost. Open it with `async with`.
 
+    Args:
+        target: The server.
+        number: Number of the address, of those that the target has.
+
     Raises:
         UsageError: A certificate cannot be read.
+        AttackError: A certificate that is not to be verified cannot be fetched.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, number: int = 0) -> None:
         self._target = target
-        credentials = target.credentials()
-        options = [*OPTIONS, ("grpc.default_authority", target.authority)] if target.authority else OPTIONS
-        self._core = Core(target.uri, options, credentials)
+        self._uri = target.uris[number]
+        self._core: Core
 
     async def __aenter__(self) -> Self:
+        target, options = self._target, [*OPTIONS]
+        if target.authority:
+            options.append(("grpc.default_authority", target.authority))
+        if target.compression:
+            options.append(("grpc.default_compression_algorithm", int(COMPRESSIONS[target.compression])))
+        trusted = None
+        if target.insecure_skip_verify:
+            trusted, name = await asyncio.to_thread(unverified.fetch, self._uri)
+            options.append(("grpc.ssl_target_name_override", name))
+        self._core = Core(self._uri, options, target.credentials(trusted))
         return self
 
     async def __aexit__(self, *raised: object) -> None:
@@ -92,7 +108,7 @@ class Channel:
             if time.monotonic() > until:
                 reason = (await self.method("/")([b""], timeout_seconds=REASON_SECONDS)).message
                 within = f"no connection within {CONNECT_SECONDS:g} seconds ({reason})"
-                raise AttackError(f"{self._target.address} does not answer: {within}")
+                raise AttackError(f"{shown(self._uri)} does not answer: {within}")
 
     def method(self, path: str, *, client_streaming: bool = False, server_streaming: bool = False) -> Method:
         """Returns the method at a path."""

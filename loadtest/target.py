@@ -2,17 +2,18 @@
 
 import re
 import ssl
-import urllib.parse
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import grpc
 
+from loadtest.addresses import grpc_uri, split_addresses
 from loadtest.errors import UsageError
 
 HEADER_NAME = re.compile(r"[0-9a-z_.-]+")
 RESERVED_HEADERS = ("connection", "content-type", "te", "transfer-encoding", "upgrade", "user-agent")
 HEADER_VALUE = re.compile(r"[ -~]*")
+COMPRESSIONS = {"gzip": grpc.Compression.Gzip, "deflate": grpc.Compression.Deflate}
 MAX_CONNECTIONS = 256
 """Connections per process: the usual limit of open files is 1,024."""
 
@@ -33,7 +34,7 @@ class Target:
     """A server, and the options of its connections.
 
     Attributes:
-        address: `HOST:PORT`, `dns:///HOST:PORT` or `unix:PATH`.
+        address: An address as in `addresses.FORMS`, or several with commas between them, used round-robin.
         tls: Whether to use TLS; the certificates below imply it.
         ca_file: Certificates to trust instead of the system's.
         certificate_file: The client's certificate, for mutual TLS; needs `key_file`.
@@ -41,7 +42,9 @@ class Target:
         authority: Name to expect in the server's certificate instead of the address's.
         token: Sent as `authorization: Bearer …`.
         headers: More metadata, as pairs of text; no binary (`-bin`) metadata.
-        connections: Connections of each worker process, used round-robin.
+        connections: Connections of each worker process to each address, used round-robin.
+        compression: Compression of requests, one of `COMPRESSIONS`; empty for none. Answers may always be compressed.
+        insecure_skip_verify: Whether to trust any certificate of the server (see `unverified`).
         certificates: Contents of the three files, which then count instead of the paths (see `with_contents`).
     """
 
@@ -54,14 +57,23 @@ class Target:
     token: str = field(default="", repr=False)
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     connections: int = 1
+    compression: str = ""
+    insecure_skip_verify: bool = False
     certificates: Certificates | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if (self.certificate_file is None) != (self.key_file is None):
             raise UsageError("a client certificate (--cert) needs its key (--key), and a key its certificate")
-        if not 1 <= self.connections <= MAX_CONNECTIONS:
-            raise UsageError(f"--connections must be from 1 to {MAX_CONNECTIONS}, not {self.connections}")
-        _ = self.uri
+        if self.insecure_skip_verify and self.ca_file is not None:
+            raise UsageError("--insecure-skip-verify trusts any certificate: remove it or --ca")
+        if self.compression and self.compression not in COMPRESSIONS:
+            raise UsageError(f"--compression is one of {', '.join(COMPRESSIONS)}, not {self.compression!r}")
+        connections = self.connections * len(self.uris)
+        if not 1 <= connections <= MAX_CONNECTIONS:
+            each = f" to each of {len(self.uris)} addresses" if len(self.uris) > 1 else ""
+            raise UsageError(
+                f"--connections must be from 1 to {MAX_CONNECTIONS // len(self.uris)}{each}, not {self.connections}"
+            )
         for name, value in self.metadata():
             if name in RESERVED_HEADERS:
                 raise UsageError(f"--header {name} is set by gRPC or HTTP/2 itself")
@@ -78,7 +90,8 @@ class Target:
     @property
     def uses_tls(self) -> bool:
         """Whether connections are encrypted."""
-        return self.tls or self.ca_file is not None or self.certificate_file is not None
+        given = self.ca_file is not None or self.certificate_file is not None
+        return self.tls or self.insecure_skip_verify or given
 
     def with_contents(self) -> "Target":
         """Returns the target with the contents of its certificate files: another machine does not have the files.
@@ -92,24 +105,19 @@ class Target:
         return replace(self, tls=True, certificates=contents, ca_file=None, certificate_file=None, key_file=None)
 
     @property
-    def uri(self) -> str:
-        """The address as gRPC takes it.
+    def uris(self) -> list[str]:
+        """The addresses as gRPC takes them.
 
         Raises:
-            UsageError: The address is malformed.
+            UsageError: An address is malformed.
         """
-        if self.address.startswith("unix:"):
-            return "unix:" + urllib.parse.quote(self.address.removeprefix("unix:").removeprefix("//"))
-        host, _, port = self.address.removeprefix("dns:///").rpartition(":")
-        if not host or "/" in host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise UsageError(f"{self.address!r} is no address; write HOST:PORT, dns:///HOST:PORT or unix:PATH")
-        try:
-            return f"dns:///{host if host.isascii() else host.encode('idna').decode('ascii')}:{port}"
-        except UnicodeError:
-            raise UsageError(f"{self.address!r} has an invalid host name") from None
+        return [grpc_uri(each) for each in split_addresses(self.address)]
 
-    def credentials(self) -> grpc.ChannelCredentials | None:
+    def credentials(self, trusted: bytes | None = None) -> grpc.ChannelCredentials | None:
         """Returns the credentials of encrypted connections; `None` for plain ones.
+
+        Args:
+            trusted: Certificates to trust instead of `ca_file`'s, in PEM.
 
         Raises:
             UsageError: A certificate or key cannot be read.
@@ -117,7 +125,8 @@ class Target:
         if not self.uses_tls:
             return None
         contents = self._contents()
-        return grpc.ssl_channel_credentials(contents.ca or _system_certificates(), contents.key, contents.certificate)
+        roots = trusted or contents.ca or _system_certificates()
+        return grpc.ssl_channel_credentials(roots, contents.key, contents.certificate)
 
     def _contents(self) -> Certificates:
         if self.certificates is not None:
@@ -138,6 +147,7 @@ class Target:
             "tls": self.uses_tls,
             "headers": [name for name, _ in self.metadata()],
             "connections": self.connections,
+            "compression": self.compression,
         }
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from loadtest.addresses import FORMS
 from loadtest.analysis.objective import Objective
 from loadtest.errors import UsageError
 from loadtest.plan import Call, Plan
@@ -27,7 +28,7 @@ from loadtest.requests.sampling import ORDERS
 from loadtest.requests.unique import first_number
 from loadtest.schedule import Schedule, constant, ramp, replay, step
 from loadtest.scrape import check_url
-from loadtest.target import SECRET, Target
+from loadtest.target import COMPRESSIONS, SECRET, Target
 
 SCHEDULES = ("constant", "poisson", "ramp", "step", "replay")
 SECRET_FLAGS = ("--token", "--header", "--metrics-token")
@@ -46,16 +47,26 @@ def duration(text: str) -> float:
 def add_target_options(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of the server."""
     add = parser.add_argument_group("the server").add_argument
-    add("target", metavar="HOST:PORT", help="gRPC target of the server")
+    address = f"address of the server: {FORMS}; several, with commas between them, are used round-robin"
+    add("target", metavar="HOST:PORT", help=address)
     add("--tls", action="store_true", help="use TLS with the system's certificates")
     add("--ca", type=Path, metavar="FILE", help="use TLS and trust these certificates")
     add("--cert", type=Path, metavar="FILE", help="the client's certificate, for mutual TLS")
     add("--key", type=Path, metavar="FILE", help="key of the client's certificate")
+    skip = "use TLS and trust any certificate that is valid at this time, for any name: it is fetched before the run"
+    add("--insecure-skip-verify", action="store_true", help=skip)
     add("--authority", default="", metavar="NAME", help="name to expect in the server's certificate")
     token = os.environ.get("CHAJA_TOKEN", "")
     add("--token", default=token, help="bearer token (default: environment variable CHAJA_TOKEN)")
     add("--header", action="append", default=[], metavar="NAME:VALUE", help="metadata of every call; repeatable")
-    add("--connections", type=int, default=1, metavar="N", help="connections of each process (default: 1)")
+    add(
+        "--connections",
+        type=int,
+        default=1,
+        metavar="N",
+        help="connections of each process to each address (default: 1)",
+    )
+    add("--compression", choices=COMPRESSIONS, default="", help="compress requests; answers may always be compressed")
 
 
 def add_request_options(parser: argparse.ArgumentParser) -> None:
@@ -154,6 +165,8 @@ def make_plan(
         token=options.token,
         headers=tuple(_header(text) for text in options.header),
         connections=options.connections,
+        compression=options.compression,
+        insecure_skip_verify=options.insecure_skip_verify,
     )
     queries = [Query("0", {})]
     if options.data_file is not None:

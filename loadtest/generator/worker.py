@@ -61,7 +61,9 @@ def main() -> None:
 
 async def _run(plan: Plan, worker: int, outlet: Outlet, blocks: Iterator[Block]) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        channels = [await stack.enter_async_context(Channel(plan.target)) for _ in range(plan.target.connections)]
+        addresses = range(len(plan.target.uris))
+        numbers = [number for _ in range(plan.target.connections) for number in addresses]
+        channels = [await stack.enter_async_context(Channel(plan.target, number)) for number in numbers]
         await asyncio.gather(*(channel.connected() for channel in channels))
         sender = Sender(plan, worker, channels, outlet)
         gc.collect()

@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import gzip
 import shutil
 import socket
 import time
@@ -134,6 +135,61 @@ async def test_a_unix_socket_is_called(tmp_path: Path) -> None:
         assert (await ask(channel, "echo", b"x"))[0] == "OK"
 
 
+async def test_requests_and_answers_are_compressed() -> None:
+    requests: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(frame(SETTINGS, 0, stream=0))
+        await reader.readexactly(PREFACE_BYTES)
+        kind = -1
+        while kind != DATA:
+            head = await reader.readexactly(9)
+            kind, payload = head[3], await reader.readexactly(int.from_bytes(head[:3], "big"))
+        requests.append(payload)
+        encoding = b"\0\x0dgrpc-encoding\x04gzip"
+        writer.write(frame(HEADERS, 4, b"\x88\x0f\x10\x10application/grpc" + encoding) + frame(DATA, 0, payload) + END)
+        await reader.read()
+        writer.close()
+
+    for compression, open_ in (("gzip", gzip.decompress), ("", None)):
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        target = Target(address=f"127.0.0.1:{server.sockets[0].getsockname()[1]}", compression=compression)
+        async with Channel(target) as channel:
+            assert await ask(channel, "echo", bytes(500)) == ("OK", "", [bytes(500)])
+        server.close()
+        await server.wait_closed()
+        await asyncio.sleep(0.05)
+        request = requests.pop()
+        assert request[0] == bool(compression)
+        assert (open_(request[5:]) if open_ else request[5:]) == bytes(500)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
+async def test_a_certificate_without_an_authority_or_the_right_name_is_trusted_on_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loadtest.channel, "CONNECT_SECONDS", 0.5)
+    authority = Authority(tmp_path, "authority")
+    for certificate, key in (authority.pair, authority.signed("server")):  # Self-signed, and for localhost.
+        credentials = grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
+        async with serving(Service(), credentials=credentials) as (target, _):
+            async with Channel(replace(target, insecure_skip_verify=True)) as channel:
+                assert await ask(channel, "echo", b"x") == ("OK", "", [b"x"])
+            async with Channel(replace(target, tls=True)) as channel:
+                with pytest.raises(AttackError, match="does not answer"):
+                    await channel.connected()
+    expired = authority.signed("expired", days=-1)
+    credentials = grpc.ssl_server_credentials([(expired.key.read_bytes(), expired.certificate.read_bytes())])
+    async with serving(Service(), credentials=credentials) as (target, _):
+        with pytest.raises(AttackError, match=r"cannot use the certificate of .*: certificate has expired"):
+            async with Channel(replace(target, insecure_skip_verify=True)):
+                pass
+    async with serving(Service()) as (target, _):
+        with pytest.raises(AttackError, match="does not speak TLS"):
+            async with Channel(replace(target, insecure_skip_verify=True)):
+                pass
+
+
 async def test_each_channel_has_its_own_connection() -> None:
     service = Service()
     async with serving(service) as (target, _), Channel(target) as one, Channel(target) as two:
@@ -214,6 +270,7 @@ def frame(kind: int, flags: int, payload: bytes = b"", stream: int = 1) -> bytes
 
 
 DATA, HEADERS, RST_STREAM, SETTINGS = 0, 1, 3, 4
+PREFACE_BYTES = 24
 BEGIN = frame(HEADERS, 4, b"\x88\x0f\x10\x10application/grpc")  # HPACK: :status 200, content-type.
 END = frame(HEADERS, 5, b"\0\x0bgrpc-status\x010")
 

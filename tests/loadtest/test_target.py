@@ -20,6 +20,7 @@ def test_secrets_are_not_shown() -> None:
     for shown in (repr(target), str(target.described())):
         assert "hidden" not in shown
     described = {"address": ADDRESS, "tls": False, "headers": ["x-key", "authorization"], "connections": 1}
+    described["compression"] = ""
     assert target.described() == described
 
 
@@ -30,7 +31,32 @@ def test_secrets_are_not_shown() -> None:
             ({"headers": ((name, "value"),)}, "header")
             for name in ("", "x y", "x:y", "이름", "grpc-timeout", "x-bin", "x\n")
         ),
-        *(({"address": each}, "is no address") for each in ("", "host", "host:0", "host:70000", ":1", "http://host:1")),
+        *(
+            ({"address": each}, "is no address")
+            for each in (
+                "",
+                "host",
+                "host:0",
+                "host:70000",
+                ":1",
+                "http://host:1",
+                "a:1,",
+                "a:1,b",
+                ",a:1",
+                "::1:1",
+                "a:١",
+                "unix:",
+                "dns:",
+                "dns:host",
+                "dns://server",
+                "ipv4:1.2.3.4",
+                "ipv6:[::1]",
+            )
+        ),
+        *(({"address": each}, "IP") for each in ("ipv4:host:1", "ipv4:[::1]:1", "ipv6:1.2.3.4:1")),
+        ({"compression": "brotli"}, "is one of gzip, deflate"),
+        ({"insecure_skip_verify": True, "ca_file": Path("a")}, "remove it or --ca"),
+        ({"address": "a:1,b:1", "connections": 129}, "from 1 to 128 to each of 2 addresses, not 129"),
         ({"address": "a..b.검색:1"}, "invalid host name"),
         *(({given: Path("some.pem")}, "needs its key") for given in ("certificate_file", "key_file")),
         ({"connections": 0}, "from 1 to 256, not 0"),
@@ -50,18 +76,27 @@ def test_a_header_value_that_grpc_rejects_is_rejected_and_not_shown(value: str) 
 
 
 @pytest.mark.parametrize(
-    ("address", "uri"),
+    ("address", "uris"),
     [
-        ("search:50051", "dns:///search:50051"),
-        ("dns:///search:50051", "dns:///search:50051"),
-        ("[::1]:50051", "dns:///[::1]:50051"),
-        ("검색.example:50051", "dns:///xn--c79as89a.example:50051"),
-        ("unix:/tmp/소켓", "unix:/tmp/%EC%86%8C%EC%BC%93"),
-        ("unix:///tmp/x", "unix:/tmp/x"),
+        ("search:50051", ["dns:///search:50051"]),
+        ("dns:50051", ["dns:///dns:50051"]),
+        ("dns:search:50051", ["dns:///search:50051"]),
+        ("dns:///search:50051", ["dns:///search:50051"]),
+        ("dns://10.0.0.1:53/search:50051", ["dns://10.0.0.1:53/search:50051"]),
+        ("[::1]:50051", ["dns:///[::1]:50051"]),
+        ("검색.example:50051", ["dns:///xn--c79as89a.example:50051"]),
+        ("unix:/tmp/소켓", ["unix:/tmp/%EC%86%8C%EC%BC%93"]),
+        ("unix:///tmp/x", ["unix:/tmp/x"]),
+        ("unix:/tmp/a,b", ["unix:/tmp/a%2Cb"]),
+        ("unix-abstract:name", ["unix-abstract:name"]),
+        ("ipv4:10.0.0.1:5", ["ipv4:10.0.0.1:5"]),
+        ("ipv4:10.0.0.1:5,10.0.0.2:6", ["ipv4:10.0.0.1:5", "ipv4:10.0.0.2:6"]),
+        ("ipv6:[::1]:5,[::2]:6", ["ipv6:[::1]:5", "ipv6:[::2]:6"]),
+        ("a:1,dns:b:2,unix:/c,[::1]:3", ["dns:///a:1", "dns:///b:2", "unix:/c", "dns:///[::1]:3"]),
     ],
 )
-def test_an_address_becomes_a_grpc_uri(address: str, uri: str) -> None:
-    assert Target(address=address).uri == uri
+def test_an_address_becomes_a_grpc_uri_and_a_list_several(address: str, uris: list[str]) -> None:
+    assert Target(address=address).uris == uris
 
 
 def test_a_missing_certificate_is_named(tmp_path: Path) -> None:

@@ -1,18 +1,22 @@
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from loadtest.analysis.summary import summarize
 from loadtest.attack import attack
-from loadtest.codes import CODES
+from loadtest.codes import CODES, OK
 from loadtest.errors import AttackError, ExitCode, ResultsError
 from loadtest.reports.text import text_report
 from loadtest.schedule import constant
+from loadtest.target import Target
 from tests.loadtest.integration.attacks import (
     attacking,
     children_of,
@@ -48,6 +52,16 @@ def test_processes_share_a_schedule_without_gap_or_overlap(quick_server: str, tm
     records = run_attack(tmp_path / "results.bin", plan)
     assert sorted(records["number"].tolist()) == list(range(300))
     assert sorted(set(records["worker"].tolist())) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("loop", ["open", "closed"])
+def test_the_addresses_of_a_list_get_equal_shares(quick_server: str, tmp_path: Path, loop: str) -> None:
+    load: dict[str, Any] = {"schedule": constant(100, seconds=1)} if loop == "open" else {"in_flight": 4, "count": 100}
+    with pretend_server(fail_every=1) as failing:
+        plan = make_plan(quick_server, **{"seconds": 60, **load})
+        addresses = f"ipv4:{quick_server},dns:{failing}"
+        records = run_attack(tmp_path / "results.bin", replace(plan, target=Target(address=addresses, connections=2)))
+    assert Counter(records["code"].tolist()) == {OK: 50, CODES.index("INTERNAL"): 50}
 
 
 def test_a_count_ends_a_run_and_the_warm_up_does_not_count(quick_server: str, tmp_path: Path) -> None:
