@@ -26,8 +26,9 @@ EXIT_CODES = {
     ExitCode.OK: "success",
     ExitCode.FAILED: "the attack could not run, a generator process failed during the run, or no call succeeded",
     ExitCode.USAGE: "a wrong flag or file",
-    ExitCode.SATURATED: "the generator was saturated; every assertion was met",
-    ExitCode.ASSERTION: "an assertion was not met, whether or not the generator was saturated",
+    ExitCode.SATURATED: "the generator was saturated, and every assertion was met; 0 with `--tolerate late`",
+    ExitCode.ASSERTION: "an assertion was not met, also if the generator was saturated; then 3 with `--tolerate "
+    "missed-when-late`",
     ExitCode.INTERRUPTED: "interrupted; the results until then are kept, and reported as partial",
     ExitCode.CLOSED_PIPE: "the reader of the output, such as `head`, closed the pipe",
 }

@@ -57,8 +57,8 @@ class Trial:
 
     @property
     def limited(self) -> bool:
-        """Whether it failed with a saturated generator, which says nothing about the server."""
-        return self.saturated and not self.met
+        """Whether it failed with a saturated generator, which says nothing about a server that answers."""
+        return self.saturated and not self.met and not self.summary.server_failed
 
     @property
     def doubtful(self) -> bool:
@@ -231,6 +231,8 @@ def judge(rate: float, whole: Summary, windows: Sequence[Summary], objectives: S
     troubles = [verdict.line() for verdict in verdicts if not verdict.met]
     if met < len(windows) - 1:
         troubles.append(f"met in only {met} of {len(windows)} windows")
+    if whole.server_failed and not any(each.name == "errors" for each in objectives):
+        troubles.append(f"most requests failed: {whole.error_share:.1%} did not succeed")
     first, last = (window.total.ok.latency.percentile(50) for window in (windows[0], windows[-1]))
     backlog_seconds, seconds = _backlog(whole)
     if backlog_seconds > GROWTH * first + BACKLOG_SHARE * seconds:

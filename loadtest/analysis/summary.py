@@ -20,6 +20,8 @@ from loadtest.results.file import Records, Run, read_runs
 NEARLY_ALL = 99.9
 """Percentage of answers that end a run: one call at its deadline must not lengthen the run and lower every rate."""
 
+HALF = 0.5
+
 
 @dataclass
 class Summary:
@@ -85,6 +87,16 @@ class Summary:
     def error_share(self) -> float:
         """Share of planned requests that failed, were refused, unanswered or dropped."""
         return 1 - self.total.ok.count / self.planned if self.planned else math.nan
+
+    @property
+    def mostly_failed(self) -> bool:
+        """Whether more than half of the planned requests did not succeed."""
+        return self.planned > 0 and self.error_share > HALF
+
+    @property
+    def server_failed(self) -> bool:
+        """Whether more than half of the sent requests did not succeed, which no slow generator explains."""
+        return self.total.ok.count < HALF * self.total.sent
 
     @property
     def messages(self) -> list[tuple[str, str, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from loadtest.analysis.objective import Objective, goodput_bound, judge_objectives, parse_objective
@@ -24,6 +25,8 @@ from loadtest.commands.options import (
 from loadtest.errors import EXIT_CODES, ExitCode, UsageError
 from loadtest.progress import TerminalProgress
 from loadtest.reports.text import text_report
+
+LATE, MISSED_WHEN_LATE = TOLERABLE = ("late", "missed-when-late")
 
 EXAMPLES = r"""examples:
   send 50 searches a second for 30 s and print the report:
@@ -68,9 +71,19 @@ def add_assertion_options(parser: argparse._ArgumentGroup | argparse.ArgumentPar
         "--assert", dest="assertions", action="append", default=[], metavar="OBJECTIVE",
         help="objective such as 'p99<50ms' or 'errors<0.1%%'; exit with 99 if it is not met; repeatable",
     )  # fmt: skip
+    add_tolerance_option(parser)
     parser.add_argument(
         "--within", type=duration,
         help="latency limit of goodput (default: that of the tightest assertion, or else the deadline)",
+    )  # fmt: skip
+
+
+def add_tolerance_option(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
+    """Adds the flag that says which exit codes of a late generator a shared machine tolerates."""
+    parser.add_argument(
+        "--tolerate", action="append", default=[], choices=TOLERABLE,
+        help="late: exit with 0 instead of 3 if the generator was saturated and every objective was met; "
+        "missed-when-late: exit with 3 instead of 99 if the generator was saturated and one was missed; repeatable",
     )  # fmt: skip
 
 
@@ -80,15 +93,22 @@ def objectives_of(options: argparse.Namespace) -> tuple[list[Objective], float |
     return objectives, options.within if options.within is not None else goodput_bound(objectives)
 
 
-def exit_code(summary: Summary, objectives: list[Objective], ending: Ending | None = None) -> ExitCode:
-    """Returns the exit code of a run: a partial run, then a missed assertion, then a saturated generator."""
+def exit_code(
+    summary: Summary, objectives: list[Objective], ending: Ending | None = None, *, tolerated: Collection[str] = ()
+) -> ExitCode:
+    """Returns the exit code of a run; `tolerated` has values of `TOLERABLE`.
+
+    If several apply, the first of these counts: a partial run, a missed assertion, no success, a saturated generator.
+    """
     if ending is not None and ending.partial:
         return ExitCode.INTERRUPTED if ending.interrupted else ExitCode.FAILED
-    if not all(verdict.met for verdict in judge_objectives(objectives, summary)):
+    met = all(verdict.met for verdict in judge_objectives(objectives, summary))
+    late = summary.generator.saturated
+    if not met and not (late and MISSED_WHEN_LATE in tolerated):
         return ExitCode.ASSERTION
-    if summary.generator.saturated:
-        return ExitCode.SATURATED
-    return ExitCode.OK if summary.total.ok.count else ExitCode.FAILED
+    if not summary.total.ok.count:
+        return ExitCode.FAILED
+    return ExitCode.SATURATED if late and LATE not in tolerated else ExitCode.OK
 
 
 def run(options: argparse.Namespace) -> ExitCode:
@@ -113,4 +133,4 @@ def run(options: argparse.Namespace) -> ExitCode:
     print(f"results: {options.out}", file=sys.stderr)
     summary = summarize([options.out], within_seconds=within)
     sys.stdout.write(text_report(summary, judge_objectives(objectives, summary)))
-    return exit_code(summary, objectives, ending)
+    return exit_code(summary, objectives, ending, tolerated=options.tolerate)

@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> ExitCode:
     write(parts, options.out)
     if options.out is not None:
         print(options.out)
-    return exit_code(summary, objectives)
+    return exit_code(summary, objectives, tolerated=options.tolerate)
 
 
 def write(parts: Iterable[str], out: Path | None) -> None:

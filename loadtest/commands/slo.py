@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from loadtest.analysis.objective import parse_objective
+from loadtest.commands.attack import LATE, MISSED_WHEN_LATE, add_tolerance_option
 from loadtest.commands.options import (
     add_request_options,
     add_run_options,
@@ -52,6 +53,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     group.add_argument("--window", type=duration, default=4.0, help="length of a window (default: 4s)")
     group.add_argument("--repeats", type=int, default=2, metavar="N", help="confirming trials (default: 2)")
     group.add_argument("--poisson", action="store_true", help="send as a Poisson process instead of at even intervals")
+    add_tolerance_option(group)
     group.add_argument(
         "--out", type=Path, default=Path("slo"), metavar="DIR",
         help="folder for each trial's results, slo.json and slo.html (default: slo)",
@@ -110,6 +112,6 @@ def run(options: argparse.Namespace) -> ExitCode:
     print(f"\nresults, slo.json and slo.html: {options.out}", file=sys.stderr)
     if answer.interrupted:
         return ExitCode.INTERRUPTED
-    if answer.limited:
-        return ExitCode.SATURATED
-    return ExitCode.ASSERTION if answer.highest is None else ExitCode.OK
+    if answer.highest is None and not (answer.limited and MISSED_WHEN_LATE in options.tolerate):
+        return ExitCode.ASSERTION
+    return ExitCode.SATURATED if answer.limited and LATE not in options.tolerate else ExitCode.OK

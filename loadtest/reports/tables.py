@@ -106,6 +106,22 @@ def cache_notes(summary: Summary) -> list[str]:
     ]
 
 
+def closing(summary: Summary, verdicts: Sequence[Verdict] = ()) -> str:
+    """Returns the last line of a report: why the run is bad; empty if it is not."""
+    found = []
+    if summary.mostly_failed:
+        outcomes = {_called(each.code): each.count for each in (summary.total.refused, *summary.total.errors)}
+        outcomes |= {"dropped": summary.dropped, "lost with a generator process": summary.lost}
+        name = max(outcomes, key=lambda each: outcomes[each])
+        found.append(
+            f"MOST REQUESTS FAILED: {summary.error_share:.1%} of {summary.planned:,} did not succeed, most often "
+            f"{name} ({outcomes[name]:,})."
+        )
+    if missed := [f"{each.objective.text} ({each.written})" for each in verdicts if not each.met]:
+        found.append(f"NOT MET: {', '.join(missed)}.")
+    return " ".join(found)
+
+
 def headline(summary: Summary) -> dict[str, str]:
     """Returns the most important figures by their labels."""
     total, latency = summary.total, summary.total.ok.latency

@@ -4,19 +4,24 @@ import unicodedata
 
 from loadtest.analysis.objective import Verdict
 from loadtest.analysis.summary import Summary
-from loadtest.reports.tables import Table, notes, tables, verdict
+from loadtest.reports.tables import Table, closing, notes, tables, verdict
 
 
 def text_report(summary: Summary, verdicts: list[Verdict]) -> str:
     """Returns the report as text."""
     parts = [verdict(summary), *notes(summary)]
-    return "\n".join([*parts, *(f"\n{text_table(table)}" for table in tables(summary, verdicts))]) + "\n"
+    parts += [f"\n{text_table(table)}" for table in tables(summary, verdicts)]
+    if last := closing(summary, verdicts):
+        parts.append(f"\n{last}")
+    return "\n".join(parts) + "\n"
 
 
 def markdown_report(summary: Summary, verdicts: list[Verdict]) -> str:
     """Returns the report as Markdown."""
     parts = [f"**{verdict(summary)}**", *(f"**{note}**" for note in notes(summary))]
     parts += [f"### {table.title}\n\n{markdown_table(table)}" for table in tables(summary, verdicts)]
+    if last := closing(summary, verdicts):
+        parts.append(f"**{last}**")
     return "\n\n".join(parts) + "\n"
 
 

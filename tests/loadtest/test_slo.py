@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -137,6 +138,17 @@ def test_a_growing_queue_is_not_stable_and_errors_are_no_queue(tmp_path: Path) -
     assert "not stable: a backlog of 600 ms after 3 s" in judged(path, growing, *objectives).troubles
     failing = [record(number / 100, code="INTERNAL" if number % 8 == 0 else "OK") for number in range(300)]
     assert judged(path, failing, *objectives).met
+
+
+def test_no_rate_at_which_most_requests_fail_meets_objectives(tmp_path: Path) -> None:
+    path = tmp_path / "run.bin"
+    failing = [record(number / 100, code="OK" if number % 4 == 0 else "INTERNAL") for number in range(300)]
+    assert judged(path, failing, "p99<5s").troubles == ("most requests failed: 75.0% did not succeed",)
+    assert judged(path, failing, "p99<5s", "errors<80%").met
+    saturated = replace(judged(path, failing, "p99<5s"), saturated=True)
+    assert not saturated.limited, "a slow generator makes no errors"
+    slow = replace(judged(path, [record(number / 100, 0.1) for number in range(300)], "p99<50ms"), saturated=True)
+    assert slow.limited
 
 
 def test_an_interrupted_search_reports_its_result_so_far(summary: Summary) -> None:

@@ -225,3 +225,58 @@ def test_secrets_of_the_command_line_are_hidden() -> None:
 @pytest.mark.parametrize(("text", "seconds"), [("20s", 20), ("500ms", 0.5), ("2m", 120), ("1.5h", 5400), ("7", 7)])
 def test_durations_are_read_in_every_unit(text: str, seconds: float) -> None:
     assert duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("assertion", "tolerated", "code"),
+    [
+        ("p50<5s", [], ExitCode.SATURATED),
+        ("p50<5s", ["late"], ExitCode.OK),
+        ("p50<5s", ["missed-when-late"], ExitCode.SATURATED),
+        ("p50<1us", [], ExitCode.ASSERTION),
+        ("p50<1us", ["late"], ExitCode.ASSERTION),
+        ("p50<1us", ["missed-when-late"], ExitCode.SATURATED),
+        ("p50<1us", ["late", "missed-when-late"], ExitCode.OK),
+    ],
+)
+def test_a_shared_machine_tolerates_a_late_generator_in_two_ways(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, assertion: str, tolerated: list[str], code: ExitCode
+) -> None:
+    late = [vitals(seconds=10.0, elapsed_seconds=10.0, loop_waited_seconds=4.0)]
+    path = write_run(tmp_path / "late.bin", [record(number / 50, 0.010) for number in range(500)], reports=late)
+    flags = [part for each in tolerated for part in ("--tolerate", each)]
+    assert run(monkeypatch, "report", path, "--assert", assertion, *flags) == code
+
+
+@pytest.mark.parametrize("tolerated", ["late", "missed-when-late"])
+def test_a_missed_objective_of_a_punctual_generator_is_never_tolerated(
+    monkeypatch: pytest.MonkeyPatch, results: Path, tolerated: str
+) -> None:
+    assert run(monkeypatch, "report", results, "--assert", "p50<1us", "--tolerate", tolerated) == ExitCode.ASSERTION
+
+
+def test_no_success_is_a_failure_even_if_the_generator_was_late(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    late = [vitals(seconds=10.0, elapsed_seconds=10.0, loop_waited_seconds=4.0)]
+    packed = [record(number / 50, 0.010, code="UNAVAILABLE") for number in range(500)]
+    path = write_run(tmp_path / "late.bin", packed, reports=late)
+    assert run(monkeypatch, "report", path, "--tolerate", "late") == ExitCode.FAILED
+
+
+def test_the_last_line_says_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def last(path: Path, *flags: str) -> str:
+        run(monkeypatch, "report", path, *flags)
+        return capsys.readouterr().out.strip().splitlines()[-1]
+
+    packed = [record(number / 50, 0.010, code="INTERNAL" if number % 10 else "OK") for number in range(500)]
+    failing = write_run(tmp_path / "failing.bin", packed, reports=[vitals(seconds=10.0)])
+    most = "MOST REQUESTS FAILED: 90.0% of 500 did not succeed, most often INTERNAL (450)."
+    assert last(failing) == most
+    assert last(failing, "--format", "markdown") == f"**{most}**"
+    assert last(failing, "--assert", "errors<1%") == f"{most} NOT MET: errors<1% (90.000%)."
+    assert last(results, "--assert", "p50<1us").startswith("NOT MET: p50<1us (")
+    assert "NOT MET" not in last(results, "--assert", "p50<5s")
+    assert "FAILED" not in last(results)
